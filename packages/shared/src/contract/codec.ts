@@ -1,0 +1,100 @@
+/**
+ * Bytes to values and back, by the channel table. Decoding never throws: a bad message is a value that names the
+ * reason, with the reply topic if one could be read, so that the caller can still be answered.
+ */
+import { Ajv, type ValidateFunction } from 'ajv';
+import addFormats from 'ajv-formats';
+import type { TSchema } from 'typebox';
+import { type ChannelName, channel } from './channels.js';
+
+/** Longest message we look at. A 2.x request with certificate, signature and location is below 10 kB. */
+export const MAX_MESSAGE_BYTES = 256 * 1024;
+
+export type Decoded =
+  | { readonly ok: true; readonly payload: unknown; readonly replyTo?: string }
+  | { readonly ok: false; readonly reason: string; readonly replyTo?: string };
+
+// No coercion, no defaults: a "1" is not an id. Formats are needed for RFC 3339 time stamps.
+const ajv = new Ajv({ strict: false, allErrors: false });
+addFormats.default(ajv);
+const validators = new Map<TSchema, ValidateFunction>();
+
+/** Why `value` does not fit `schema`, or `undefined` if it does. Never repeats the value: it may hold secrets. */
+export function mismatch(schema: TSchema, value: unknown): string | undefined {
+  let validate = validators.get(schema);
+  if (!validate) {
+    // The schemas carry $id for the published documents; ajv must not take them for shared definitions.
+    validate = ajv.compile(JSON.parse(JSON.stringify(schema, (key, v) => (key === '$id' ? undefined : v))));
+    validators.set(schema, validate);
+  }
+  if (validate(value)) return undefined;
+  const error = validate.errors?.[0];
+  return error ? `${error.instancePath || '/'} ${error.message ?? 'does not fit'}` : 'does not fit';
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function parseJson(bytes: Uint8Array): { value: unknown } | { reason: string } {
+  if (bytes.length > MAX_MESSAGE_BYTES) return { reason: `longer than ${MAX_MESSAGE_BYTES} bytes` };
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return { reason: 'not UTF-8' };
+  }
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return { reason: 'not JSON' };
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function readReplyTo(frame: Record<string, unknown>): string | undefined {
+  const headers = frame['headers'];
+  const replyTo = isObject(headers) ? headers['replyTo'] : undefined;
+  return typeof replyTo === 'string' && replyTo.length > 0 ? replyTo : undefined;
+}
+
+/** Decode what arrived on a channel. Unknown members pass; what we act on is checked strictly. */
+export function decode(name: ChannelName, bytes: Uint8Array): Decoded {
+  const { frame, payload: schema, payloadOptional } = channel(name);
+  if (frame === 'any') return { ok: true, payload: undefined };
+  const parsed = parseJson(bytes);
+  if ('reason' in parsed) return { ok: false, reason: parsed.reason };
+  if (frame === 'bare') {
+    const reason = mismatch(schema, parsed.value);
+    return reason ? { ok: false, reason } : { ok: true, payload: parsed.value };
+  }
+  if (!isObject(parsed.value)) return { ok: false, reason: 'not an object with headers and payload' };
+  const replyTo = readReplyTo(parsed.value);
+  const address = replyTo === undefined ? {} : { replyTo };
+  const payload = parsed.value['payload'];
+  if (payload === undefined && !payloadOptional) return { ok: false, reason: 'payload is missing', ...address };
+  const reason = payload === undefined ? undefined : mismatch(schema, payload);
+  return reason ? { ok: false, reason: `payload${reason}`, ...address } : { ok: true, payload, ...address };
+}
+
+/** The bytes of a value we send unasked, or of a request frame. Throws on a value that breaks the contract: a bug. */
+export function encode(name: ChannelName, payload: unknown, replyTo?: string): string {
+  const { frame, payload: schema } = channel(name);
+  if (payload !== undefined) {
+    const reason = mismatch(schema, payload);
+    if (reason) throw new TypeError(`${name}: ${reason}`);
+  }
+  if (frame === 'bare') return JSON.stringify(payload);
+  if (frame === 'any') return JSON.stringify(payload ?? true);
+  const headers = replyTo === undefined ? {} : { replyTo };
+  return JSON.stringify(payload === undefined ? { headers } : { headers, payload });
+}
+
+/** The bytes of a reply: bare JSON, no envelope. Throws on a value EVerest would drop: a bug. */
+export function encodeReply(name: ChannelName, reply: unknown): string {
+  const schema = channel(name).reply?.schema;
+  if (!schema) throw new TypeError(`${name} has no reply`);
+  const reason = mismatch(schema, reply);
+  if (reason) throw new TypeError(`reply to ${name}: ${reason}`);
+  return JSON.stringify(reply);
+}

@@ -1,0 +1,122 @@
+/**
+ * Topic names. EVerest puts `mqtt_external_prefix` in front of every topic by plain concatenation, and leaves it out
+ * of `headers.replyTo`. With `{station}` in the prefix template the station's id is that topic level; without it,
+ * it is the module id.
+ */
+import { CodedError } from '../runtime/errors.js';
+import { type ChannelName, channel } from './channels.js';
+
+const PLACEHOLDER = '{station}';
+const API = 'everest_api/1';
+
+export interface StationAddress {
+  /** Our id of the station. */
+  readonly station: string;
+  /** The id of its `system_API` module. */
+  readonly moduleId: string;
+}
+
+export interface TopicPrefix {
+  readonly template: string;
+  readonly perStation: boolean;
+  /** The prefix of one station. */
+  of(station: string): string;
+  /** The prefix with `+` for the station, for subscriptions. */
+  readonly wildcard: string;
+  /** Split `topic` into the station's prefix level (if the template has one) and the rest; `undefined`: not ours. */
+  strip(topic: string): { readonly station?: string; readonly rest: string } | undefined;
+}
+
+/** A topic level that can stand for a station or a module: no separator, no wildcard, no control characters. */
+export const isTopicLevel = (text: string): boolean =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+  text.length > 0 && text.length <= 128 && !/[/+#\u0000-\u001f\u007f]/.test(text);
+
+/** Read the template. Throws `CONFIG_INVALID` for one that cannot be subscribed to. */
+export function topicPrefix(template: string): TopicPrefix {
+  const parts = template.split(PLACEHOLDER);
+  const [before = '', after = ''] = parts;
+  const wholeLevel = (before === '' || before.endsWith('/')) && after.startsWith('/');
+  if (parts.length > 2 || (parts.length === 2 && !wholeLevel)) {
+    throw new CodedError('CONFIG_INVALID', `{station} must be one whole topic level, as in depot/{station}/`);
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+  if (/[+#\u0000-\u001f]/.test(template) || template.startsWith('$')) {
+    throw new CodedError('CONFIG_INVALID', 'a topic prefix has no wildcards and does not begin with $');
+  }
+  if (parts.length === 1) {
+    return {
+      template,
+      perStation: false,
+      of: () => template,
+      wildcard: template,
+      strip: (topic) => (topic.startsWith(template) ? { rest: topic.slice(template.length) } : undefined),
+    };
+  }
+  return {
+    template,
+    perStation: true,
+    of: (station) => `${before}${station}${after}`,
+    wildcard: `${before}+${after}`,
+    strip(topic) {
+      if (!topic.startsWith(before)) return undefined;
+      const end = topic.indexOf('/', before.length);
+      if (end < 0 || !topic.startsWith(after, end)) return undefined;
+      const station = topic.slice(before.length, end);
+      return isTopicLevel(station) ? { station, rest: topic.slice(end + after.length) } : undefined;
+    },
+  };
+}
+
+const directed = (name: ChannelName): string => `${channel(name).direction}/${channel(name).leaf}`;
+
+/** The topic of a channel at one station. */
+export const channelTopic = (prefix: TopicPrefix, address: StationAddress, name: ChannelName): string =>
+  `${prefix.of(address.station)}${API}/system/${address.moduleId}/${directed(name)}`;
+
+/** The subscription for a channel at all stations. */
+export const channelFilter = (prefix: TopicPrefix, name: ChannelName): string =>
+  `${prefix.wildcard}${API}/system/+/${directed(name)}`;
+
+/** Who sent this, and on which channel leaf: the part `{type}/{module_id}/e2m/{leaf}` of an API topic. */
+export function parseApiTopic(
+  prefix: TopicPrefix,
+  topic: string,
+): (StationAddress & { readonly type: string; readonly leaf: string }) | undefined {
+  const stripped = prefix.strip(topic);
+  const match = stripped && /^everest_api\/1\/([^/]+)\/([^/]+)\/e2m\/(.+)$/.exec(stripped.rest);
+  if (!match) return undefined;
+  const [, type = '', moduleId = '', leaf = ''] = match;
+  if (!isTopicLevel(moduleId)) return undefined;
+  return { type, moduleId, leaf, station: stripped.station ?? moduleId };
+}
+
+/**
+ * Where the reply goes, or `undefined` if the station asked us to answer outside its own reply topics.
+ * `replyTo` comes without the prefix; ours is put in front.
+ */
+export function replyTopic(prefix: TopicPrefix, address: StationAddress, replyTo: string): string | undefined {
+  const home = `${API}/system/${address.moduleId}/m2e/reply/`;
+  const tail = replyTo.slice(home.length);
+  return replyTo.startsWith(home) && isTopicLevel(tail) ? `${prefix.of(address.station)}${replyTo}` : undefined;
+}
+
+/** Discovery: questions go to these, without prefix. */
+export const DISCOVERY = {
+  /** Ask all modules of one kind. */
+  queryTopic: (type: string): string => `everest_api/query-modules/${type}`,
+  /** Published by a station that has started. */
+  readyBeacon: 'everest_api/ready_beacon',
+  /** Where we want the answers: below `everest_api/`, so that a station's bridge and ACL let them pass. */
+  answerTopic: (id: string): string => `everest_api/khumbu/discovered/${id}`,
+  answerFilter: 'everest_api/khumbu/discovered/+',
+} as const;
+
+/** The `ocpp_consumer_API` topics that tell whether the station's CSMS link is up; each has a latched `/get`. */
+export const OCPP_CONSUMER = {
+  type: 'ocpp_consumer',
+  leaves: ['boot_notification_response', 'connection_status'] as const,
+  filter: (prefix: TopicPrefix, leaf: string): string => `${prefix.wildcard}${API}/ocpp_consumer/+/e2m/${leaf}`,
+  getTopic: (prefix: TopicPrefix, station: string, moduleId: string, leaf: string): string =>
+    `${prefix.of(station)}${API}/ocpp_consumer/${moduleId}/m2e/${leaf}/get`,
+} as const;

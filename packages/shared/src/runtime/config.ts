@@ -1,0 +1,87 @@
+/**
+ * Settings from the environment, by schema. Read once in a service's `main`, passed down frozen. A wrong value stops
+ * the start with a message that names the variable and never repeats the value.
+ */
+import { type Static, type TObject, type TProperties, Type } from 'typebox';
+import { mismatch } from '../contract/codec.js';
+import { CodedError } from './errors.js';
+
+/** Whether the text of a variable can be read as what its schema wants; text stays text when it cannot. */
+function coerce(schema: Record<string, unknown>, text: string): unknown {
+  switch (schema['type']) {
+    case 'integer':
+    case 'number':
+      return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+    case 'boolean':
+      return text === 'true' || text === '1' ? true : text === 'false' || text === '0' ? false : text;
+    case 'array':
+      return text === '' ? [] : text.split(',').map((part) => part.trim());
+    default:
+      return text;
+  }
+}
+
+/**
+ * Read the variables named by the schema. An empty variable counts as unset. Defaults come from the schema.
+ * Throws `CONFIG_INVALID` that lists every bad variable at once.
+ */
+export function loadConfig<T extends TProperties>(
+  schema: TObject<T>,
+  env: Record<string, string | undefined>,
+): Readonly<Static<TObject<T>>> {
+  const problems: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, property] of Object.entries(schema.properties as unknown as Record<string, Record<string, unknown>>)) {
+    const text = env[name];
+    if (text === undefined || text === '') {
+      if ('default' in property) values[name] = property['default'];
+      else if (!(schema.required as readonly string[] | undefined)?.includes(name)) continue;
+      else problems.push(`${name} is missing: ${String(property['description'] ?? 'it must be set')}`);
+      continue;
+    }
+    const value = coerce(property, text);
+    const reason = mismatch(property as never, value);
+    if (reason) problems.push(`${name} ${reason.replace(/^\/ /, '')} (${String(property['description'] ?? '')})`);
+    else values[name] = value;
+  }
+  if (problems.length > 0) throw new CodedError('CONFIG_INVALID', problems.join('; '));
+  return Object.freeze(values) as Readonly<Static<TObject<T>>>;
+}
+
+/** The variables more than one service reads: defined once, so that they mean the same everywhere. */
+export const COMMON_SETTINGS = {
+  REDIS_URL: Type.String({ default: 'redis://127.0.0.1:6379', description: 'Redis server, with credentials if any.' }),
+  KEY_PREFIX: Type.String({
+    default: 'khumbu',
+    pattern: '^[A-Za-z0-9_-]+$',
+    description: 'First part of every Redis key; one per depot.',
+  }),
+  STATIONS_FILE: Type.Optional(Type.String({ description: 'YAML file that says how each station is reached.' })),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    default: 'info',
+    description: 'Least severe log lines to write.',
+  }),
+} as const;
+
+export const S3_SETTINGS = {
+  S3_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://', description: 'URL of the object store.' })),
+  S3_REGION: Type.String({ default: 'us-east-1', description: 'Region name used to sign requests.' }),
+  S3_ACCESS_KEY: Type.Optional(Type.String({ description: 'Access key of the object store.' })),
+  S3_SECRET_KEY: Type.Optional(Type.String({ description: 'Secret key of the object store.' })),
+  S3_BUCKET: Type.String({ default: 'khumbu', description: 'Bucket for what the depot keeps.' }),
+} as const;
+
+export const WORKER_SETTINGS = {
+  HEALTH_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the health server.' }),
+  HEALTH_PORT: Type.Integer({
+    default: 0,
+    minimum: 0,
+    maximum: 65535,
+    description: 'TCP port of the health server; 0 picks a free one.',
+  }),
+  JOB_LOCK_MS: Type.Integer({
+    default: 10_000,
+    minimum: 1000,
+    description: 'Milliseconds after which the job of a dead worker is taken over.',
+  }),
+} as const;

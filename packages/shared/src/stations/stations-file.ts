@@ -1,0 +1,169 @@
+/**
+ * The stations file: which station is reached how, and what is allowed on it. YAML, reloaded on change. A station that
+ * is not in it is refused, unless `unknown_stations: simulated` makes every station a simulated one.
+ */
+import { type FSWatcher, readFileSync, watch } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { type Static, Type } from 'typebox';
+import { parse } from 'yaml';
+import { mismatch } from '../contract/codec.js';
+import { CodedError, describeError } from '../runtime/errors.js';
+
+const closed = { additionalProperties: false } as const;
+
+const Simulated = Type.Object(
+  {
+    install_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'How long an install takes; default 1000.' })),
+    reboot_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'How long a reboot takes; default 1000.' })),
+    reboot: Type.Optional(Type.Boolean({ description: 'Whether an image takes effect by a reboot; default true.' })),
+    log_interval_ms: Type.Optional(Type.Integer({ minimum: 1, description: 'A log record each; default 10000.' })),
+    log_record_bytes: Type.Optional(Type.Integer({ minimum: 64, description: 'Size of a log record; default 160.' })),
+    log_history_s: Type.Optional(Type.Integer({ minimum: 0, description: 'Age of the first record; default 86400.' })),
+    fail: Type.Optional(
+      Type.Object(
+        {
+          install: Type.Optional(Type.Enum(['failed', 'verification_failed', 'fallback', 'hang'])),
+          reboot: Type.Optional(Type.Enum(['hang'])),
+          logs: Type.Optional(Type.Enum(['unavailable', 'midway'])),
+          clock: Type.Optional(Type.Enum(['refused'])),
+          network: Type.Optional(Type.Enum(['failed'])),
+        },
+        { ...closed, description: 'What goes wrong at the simulated station, until it is taken out again.' },
+      ),
+    ),
+  },
+  closed,
+);
+export type SimulatedSettings = Static<typeof Simulated>;
+
+const Station = Type.Object(
+  {
+    driver: Type.Optional(Type.Enum(['simulated'])),
+    dialect: Type.Optional(Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'])),
+    ocpp: Type.Optional(Type.Boolean({ description: 'false: no OCPP there, so no permission is waited for.' })),
+    announce: Type.Optional(Type.Boolean({ description: 'Tell EVerest of updates that REST asked for.' })),
+    require_signature: Type.Optional(Type.Boolean({ description: 'Refuse unsigned images.' })),
+    certificate: Type.Optional(Type.Enum(['chain', 'any'])),
+    interfaces: Type.Optional(
+      Type.Record(Type.String(), Type.String(), { description: 'Interface of each interface class.' }),
+    ),
+    settle_ms: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'Pause between a boot and the first status, without OCPP evidence.' }),
+    ),
+    log_failure_status: Type.Optional(Type.Enum(['last', 'per-attempt'])),
+    simulated: Type.Optional(Simulated),
+  },
+  closed,
+);
+type StationEntry = Static<typeof Station>;
+
+const StationsFile = Type.Object(
+  {
+    unknown_stations: Type.Optional(Type.Enum(['refuse', 'simulated'])),
+    defaults: Type.Optional(Station),
+    stations: Type.Optional(Type.Record(Type.String(), Station)),
+  },
+  closed,
+);
+type StationsFile = Static<typeof StationsFile>;
+
+export type Dialect = 'ocpp1.6' | 'ocpp2.x' | 'unknown';
+
+/** What is known about a configured station, every default filled in. */
+export interface StationProfile {
+  readonly station: string;
+  readonly driver: 'simulated';
+  /** `unknown` may be learned from what the station says. */
+  readonly dialect: Dialect;
+  readonly ocpp: boolean;
+  readonly announce: boolean;
+  readonly requireSignature: boolean;
+  readonly certificate: 'chain' | 'any';
+  /** Interface class to interface name; `undefined`: networks are not configured there. */
+  readonly interfaces?: Readonly<Record<string, string>>;
+  readonly settleMs: number;
+  readonly logFailureStatus: 'last' | 'per-attempt';
+  readonly simulated: SimulatedSettings;
+}
+
+export interface StationDirectory {
+  /** `undefined`: nobody configured this station; it is listed, answered fail-closed and never touched. */
+  profileOf(station: string): StationProfile | undefined;
+  configured(): readonly string[];
+  close(): void;
+}
+
+/** Read the text of a stations file. Throws `STATIONS_FILE_INVALID` that says where. */
+export function parseStationsFile(text: string): StationsFile {
+  let value: unknown;
+  try {
+    value = parse(text) ?? {};
+  } catch (error) {
+    throw new CodedError('STATIONS_FILE_INVALID', `stations file: ${describeError(error)}`);
+  }
+  const reason = mismatch(StationsFile, value);
+  if (reason) throw new CodedError('STATIONS_FILE_INVALID', `stations file: ${reason}`);
+  return value as StationsFile;
+}
+
+export function profileFrom(file: StationsFile, station: string): StationProfile | undefined {
+  const listed = file.stations && Object.hasOwn(file.stations, station) ? file.stations[station] : undefined;
+  if (!listed && file.unknown_stations !== 'simulated') return undefined;
+  const entry: StationEntry = { ...file.defaults, ...listed };
+  const simulated = { ...file.defaults?.simulated, ...listed?.simulated };
+  const driver = entry.driver ?? (listed ? undefined : 'simulated');
+  if (!driver) return undefined;
+  return {
+    station,
+    driver,
+    dialect: entry.dialect ?? 'unknown',
+    ocpp: entry.ocpp ?? true,
+    announce: entry.announce ?? true,
+    requireSignature: entry.require_signature ?? driver !== 'simulated',
+    certificate: entry.certificate ?? (driver === 'simulated' ? 'any' : 'chain'),
+    ...(entry.interfaces ? { interfaces: entry.interfaces } : {}),
+    settleMs: entry.settle_ms ?? (driver === 'simulated' ? 0 : 2000),
+    logFailureStatus: entry.log_failure_status ?? 'last',
+    simulated,
+  };
+}
+
+/**
+ * Open the stations file and follow its changes. A change that cannot be read keeps the last good content and is
+ * reported. Without a file no station is configured. Throws `STATIONS_FILE_INVALID` for a bad file at the start.
+ */
+export function openStationDirectory(
+  path: string | undefined,
+  onProblem: (error: unknown) => void,
+  onChange: () => void = () => {},
+): StationDirectory {
+  const read = (): StationsFile => {
+    if (path === undefined) return {};
+    try {
+      return parseStationsFile(readFileSync(path, 'utf8'));
+    } catch (error) {
+      if (error instanceof CodedError) throw error;
+      throw new CodedError('STATIONS_FILE_INVALID', `STATIONS_FILE cannot be read: ${describeError(error)}`);
+    }
+  };
+  let file = read();
+  let watcher: FSWatcher | undefined;
+  if (path !== undefined) {
+    // The folder is watched, not the file: editors and config maps replace the file by renaming another over it.
+    watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
+      if (name !== null && name !== basename(path) && !name.startsWith('..')) return;
+      try {
+        file = read();
+        onChange();
+      } catch (error) {
+        onProblem(error);
+      }
+    });
+    watcher.on('error', onProblem);
+  }
+  return {
+    profileOf: (station) => profileFrom(file, station),
+    configured: () => Object.keys(file.stations ?? {}),
+    close: () => watcher?.close(),
+  };
+}
