@@ -53,8 +53,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function readReplyTo(frame: Record<string, unknown>): string | undefined {
-  const headers = frame['headers'];
-  const replyTo = isObject(headers) ? headers['replyTo'] : undefined;
+  const headers = frame.headers;
+  const replyTo = isObject(headers) ? headers.replyTo : undefined;
   return typeof replyTo === 'string' && replyTo.length > 0 ? replyTo : undefined;
 }
 
@@ -71,7 +71,7 @@ export function decode(name: ChannelName, bytes: Uint8Array): Decoded {
   if (!isObject(parsed.value)) return { ok: false, reason: 'not an object with headers and payload' };
   const replyTo = readReplyTo(parsed.value);
   const address = replyTo === undefined ? {} : { replyTo };
-  const payload = parsed.value['payload'];
+  const payload = parsed.value.payload;
   if (payload === undefined && !payloadOptional) return { ok: false, reason: 'payload is missing', ...address };
   const reason = payload === undefined ? undefined : mismatch(schema, payload);
   return reason ? { ok: false, reason: `payload${reason}`, ...address } : { ok: true, payload, ...address };

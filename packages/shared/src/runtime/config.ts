@@ -8,7 +8,7 @@ import { CodedError } from './errors.js';
 
 /** Whether the text of a variable can be read as what its schema wants; text stays text when it cannot. */
 function coerce(schema: Record<string, unknown>, text: string): unknown {
-  switch (schema['type']) {
+  switch (schema.type) {
     case 'integer':
     case 'number':
       return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
@@ -31,17 +31,19 @@ export function loadConfig<T extends TProperties>(
 ): Readonly<Static<TObject<T>>> {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
-  for (const [name, property] of Object.entries(schema.properties as unknown as Record<string, Record<string, unknown>>)) {
+  for (const [name, property] of Object.entries(
+    schema.properties as unknown as Record<string, Record<string, unknown>>,
+  )) {
     const text = env[name];
     if (text === undefined || text === '') {
-      if ('default' in property) values[name] = property['default'];
+      if ('default' in property) values[name] = property.default;
       else if (!(schema.required as readonly string[] | undefined)?.includes(name)) continue;
-      else problems.push(`${name} is missing: ${String(property['description'] ?? 'it must be set')}`);
+      else problems.push(`${name} is missing: ${String(property.description ?? 'it must be set')}`);
       continue;
     }
     const value = coerce(property, text);
     const reason = mismatch(property as never, value);
-    if (reason) problems.push(`${name} ${reason.replace(/^\/ /, '')} (${String(property['description'] ?? '')})`);
+    if (reason) problems.push(`${name} ${reason.replace(/^\/ /, '')} (${String(property.description ?? '')})`);
     else values[name] = value;
   }
   if (problems.length > 0) throw new CodedError('CONFIG_INVALID', problems.join('; '));

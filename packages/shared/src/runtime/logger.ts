@@ -4,7 +4,17 @@ import { describeError, withoutCredentials } from './errors.js';
 
 export type { Logger } from 'pino';
 
-const SECRET_MEMBERS = ['password', 'apn_password', 'sim_pin', 'key', 'secret', 'secretKey', 'authorization', 'apn', 'vpn'];
+const SECRET_MEMBERS = [
+  'password',
+  'apn_password',
+  'sim_pin',
+  'key',
+  'secret',
+  'secretKey',
+  'authorization',
+  'apn',
+  'vpn',
+];
 
 export function createLogger(service: string, level: string, destination?: DestinationStream): Logger {
   return pino(
