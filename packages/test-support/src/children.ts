@@ -1,0 +1,99 @@
+/** Child processes that do not outlive the test that started them, whatever way it ends. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { within } from './events.js';
+
+const OUTPUT_KEPT = 20_000;
+const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
+const living = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Child {
+  readonly pid: number;
+  readonly process: ChildProcess;
+  /** Resolves when the process has ended; never rejects once the process runs. */
+  readonly exited: Promise<ChildExit>;
+  /** `undefined` while it runs. */
+  exit(): ChildExit | undefined;
+  /** The end of what it wrote to stdout and stderr. */
+  output(): string;
+  /** What it wrote to stdout, whole. */
+  stdout(): string;
+  /** Send a signal; resolves when the process has ended. Safe to repeat. SIGKILL follows after `deadlineMs`. */
+  end(signal?: NodeJS.Signals, deadlineMs?: number): Promise<ChildExit>;
+}
+
+export interface ChildOptions {
+  readonly cwd?: string;
+  /** The whole environment; default: ours. */
+  readonly env?: Record<string, string | undefined>;
+  /** A process group of its own. */
+  readonly detached?: boolean;
+  /** An IPC channel, as `fork` has. */
+  readonly ipc?: boolean;
+}
+
+/** Start a program. It gets SIGKILL when this process ends, SIGKILL of this process included (where setpriv exists). */
+export async function startChild(command: string, args: readonly string[], options: ChildOptions = {}): Promise<Child> {
+  const [file, argv] = SETPRIV ? [SETPRIV, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, [...args]];
+  const child = spawn(file, argv, {
+    cwd: options.cwd,
+    env: { ...(options.env ?? process.env) } as NodeJS.ProcessEnv,
+    detached: options.detached ?? false,
+    stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc ? ['ipc' as const] : [])],
+  });
+  let output = '';
+  let stdout = '';
+  const keep = (text: string): void => {
+    output = (output + text).slice(-OUTPUT_KEPT);
+  };
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    keep(text);
+  });
+  child.stderr?.setEncoding('utf8').on('data', keep);
+
+  let ended: ChildExit | undefined;
+  living.add(child);
+  const exited = new Promise<ChildExit>((resolve) => {
+    child.once('exit', (code, signal) => {
+      living.delete(child);
+      ended = { code, signal };
+      resolve(ended);
+    });
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once('spawn', resolve);
+    child.once('error', (error) => {
+      living.delete(child);
+      reject(error);
+    });
+  });
+
+  return {
+    pid: child.pid as number,
+    process: child,
+    exited,
+    exit: () => ended,
+    output: () => output,
+    stdout: () => stdout,
+    async end(signal = 'SIGTERM', deadlineMs = 10_000) {
+      if (ended) return ended;
+      child.kill(signal);
+      try {
+        return await within(exited, deadlineMs, `end of ${command} after ${signal}`);
+      } catch (error) {
+        child.kill('SIGKILL');
+        await exited;
+        throw error;
+      }
+    },
+  };
+}

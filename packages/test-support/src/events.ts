@@ -1,0 +1,121 @@
+/** The only waiting allowed in tests: for something to happen, with a deadline that says what did not. */
+import type { EventEmitter } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { MqttClient } from 'mqtt';
+
+const POLL_MS = 10;
+
+/**
+ * Ask again and again until the answer is neither `undefined`, `null` nor `false`; resolves with it. A `check` that
+ * throws ends the wait at once. For things that send no event of their own; prefer {@link nextEvent} or a collector.
+ */
+export async function awaitUntil<T>(
+  check: () => T | Promise<T>,
+  deadlineMs: number,
+  what: string,
+): Promise<Exclude<T, undefined | null | false>> {
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    const answer = await check();
+    if (answer !== undefined && answer !== null && answer !== false) {
+      return answer as Exclude<T, undefined | null | false>;
+    }
+    if (performance.now() >= end) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`);
+    await delay(POLL_MS);
+  }
+}
+
+/** The arguments of the next event of that name that `accept` takes. Call it before the act, await it after. */
+export function nextEvent(
+  source: EventEmitter | MqttClient,
+  name: string,
+  deadlineMs: number,
+  accept: (...args: unknown[]) => boolean = () => true,
+): Promise<unknown[]> {
+  const emitter = source as EventEmitter;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      emitter.off(name, listener);
+      reject(new Error(`waited ${deadlineMs} ms in vain: event ${name}`));
+    }, deadlineMs);
+    const listener = (...args: unknown[]): void => {
+      if (!accept(...args)) return;
+      clearTimeout(timer);
+      emitter.off(name, listener);
+      resolve(args);
+    };
+    emitter.on(name, listener);
+  });
+}
+
+/** Settle as the promise does, or reject after `deadlineMs`. */
+export async function within<T>(promise: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${deadlineMs} ms in vain: ${what}`)), deadlineMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Everything that came, in order, and ways to wait for what has not come yet. */
+export interface Collector<T> {
+  readonly items: readonly T[];
+  push(item: T): void;
+  /** The first item, past or future, that `accept` takes. */
+  awaitItem(accept: (item: T) => boolean, deadlineMs: number, what: string): Promise<T>;
+  /** Wait until the whole list satisfies `enough`; resolves with a copy of the list. */
+  awaitAll(enough: (items: readonly T[]) => boolean, deadlineMs: number, what: string): Promise<T[]>;
+}
+
+/** `describe` shows what did come when a wait ends in vain. */
+export function collector<T>(describe: (item: T) => string = (item) => JSON.stringify(item)): Collector<T> {
+  const items: T[] = [];
+  const waiting = new Set<() => void>();
+
+  function when<R>(look: () => { found: R } | undefined, deadlineMs: number, what: string): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        waiting.delete(again);
+        const seen = items.slice(-20).map(describe).join(', ');
+        reject(new Error(`waited ${deadlineMs} ms in vain: ${what}; ${items.length} came, at last: ${seen}`));
+      }, deadlineMs);
+      const again = (): void => {
+        const answer = look();
+        if (!answer) return;
+        clearTimeout(timer);
+        waiting.delete(again);
+        resolve(answer.found);
+      };
+      waiting.add(again);
+      again();
+    });
+  }
+
+  return {
+    items,
+    push(item) {
+      items.push(item);
+      for (const again of [...waiting]) again();
+    },
+    awaitItem(accept, deadlineMs, what) {
+      let looked = 0;
+      return when(
+        () => {
+          while (looked < items.length) {
+            const item = items[looked++] as T;
+            if (accept(item)) return { found: item };
+          }
+          return undefined;
+        },
+        deadlineMs,
+        what,
+      );
+    },
+    awaitAll: (enough, deadlineMs, what) =>
+      when(() => (enough(items) ? { found: [...items] } : undefined), deadlineMs, what),
+  };
+}

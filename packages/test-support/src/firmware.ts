@@ -1,0 +1,57 @@
+/** Firmware images and their signatures, as an update request carries them. */
+import { constants, createCipheriv, createHash, createSign } from 'node:crypto';
+import { type IssuedCertificate, type KeyKind, selfSigned } from './certificates.js';
+
+export interface TestImage {
+  readonly bytes: Buffer;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+/**
+ * Bytes that look random and are the same for the same size and seed. With `disableConnectors` the image carries
+ * EVerest's metadata block with that answer.
+ */
+export function makeImage(sizeBytes: number, seed = 'image', disableConnectors?: boolean): TestImage {
+  const key = createHash('sha256').update(seed).digest();
+  const bytes = createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(sizeBytes));
+  if (disableConnectors !== undefined) {
+    const block = `===== BEGIN METADATA =====\ndisable_connectors_during_install=${disableConnectors}\n===== END METADATA =====\n`;
+    bytes.write(block, 0, 'latin1');
+  }
+  return { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+export type SignatureScheme = 'rsa-pkcs1' | 'rsa-pss' | 'ecdsa';
+
+const KEY_OF: Record<SignatureScheme, KeyKind> = { 'rsa-pkcs1': 'rsa', 'rsa-pss': 'rsa', ecdsa: 'ecdsa' };
+
+/** Sign the whole image over its SHA-256: base64, as in `signature` of the request. */
+export function signImage(image: Uint8Array, keyPem: string, scheme: SignatureScheme): string {
+  const signer = createSign('sha256').update(image);
+  if (scheme !== 'rsa-pss') return signer.sign(keyPem, 'base64');
+  const padding = constants.RSA_PKCS1_PSS_PADDING;
+  return signer.sign({ key: keyPem, padding, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }, 'base64');
+}
+
+export interface FirmwareSigner {
+  readonly certificate: IssuedCertificate;
+  sign(image: Uint8Array): string;
+  /** The two members a signed request has. */
+  signed(image: Uint8Array): { signing_certificate: string; signature: string };
+}
+
+/** A signer with a key of its own and a certificate that vouches for itself; give one from an authority instead. */
+export async function makeSigner(
+  dir: string,
+  scheme: SignatureScheme = 'ecdsa',
+  issued?: IssuedCertificate,
+): Promise<FirmwareSigner> {
+  const certificate = issued ?? (await selfSigned(dir, `signer-${scheme}`, { key: KEY_OF[scheme] }));
+  const sign = (image: Uint8Array): string => signImage(image, certificate.keyPem, scheme);
+  return {
+    certificate,
+    sign,
+    signed: (image) => ({ signing_certificate: certificate.certificatePem, signature: sign(image) }),
+  };
+}

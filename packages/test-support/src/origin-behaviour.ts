@@ -1,0 +1,56 @@
+/** What a test origin does with a request, as a table of wishes, and the pure parts of serving a range. */
+import { createHash } from 'node:crypto';
+
+/** How to answer one request. Everything is optional: by default a well-behaved file server. */
+export interface Behaviour {
+  /** Answer with this status and no content. */
+  readonly status?: number;
+  /** 302 (or `status`) to this location. */
+  readonly redirect?: string;
+  /** Demand these credentials (Basic), else 401. */
+  readonly auth?: { readonly user: string; readonly password: string };
+  /** Serve ranges; default true. */
+  readonly ranges?: boolean;
+  /** `strong` (default), `weak`, `none`, or a fixed text with its quotes. */
+  readonly etag?: 'strong' | 'weak' | 'none' | `"${string}"`;
+  /** Send Last-Modified; default true. */
+  readonly lastModified?: boolean;
+  /** Tell the length; false: chunked. Default true. */
+  readonly contentLength?: boolean;
+  /** Destroy the connection after this many body bytes of this response. */
+  readonly cutAfterBytes?: number;
+  /** Send nothing more after this many body bytes, until `release`. */
+  readonly stallAfterBytes?: number;
+  readonly bytesPerSecond?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Resource {
+  readonly content: Buffer;
+  readonly modified: Date;
+}
+
+export function etagOf(resource: Resource, behaviour: Behaviour): string | undefined {
+  const wish = behaviour.etag ?? 'strong';
+  if (wish === 'none') return undefined;
+  if (wish !== 'strong' && wish !== 'weak') return wish;
+  const tag = `"${createHash('sha1').update(resource.content).digest('hex')}"`;
+  return wish === 'weak' ? `W/${tag}` : tag;
+}
+
+export const lastModifiedOf = (resource: Resource, behaviour: Behaviour): string | undefined =>
+  behaviour.lastModified === false ? undefined : resource.modified.toUTCString();
+
+export type Slice =
+  | { readonly status: 200; readonly start: number; readonly end: number }
+  | { readonly status: 206; readonly start: number; readonly end: number }
+  | { readonly status: 416 };
+
+/** Which bytes `[start, end)` a Range header asks for. RFC 9110, 14.2: what we do not understand is ignored. */
+export function sliceFor(range: string | undefined, ifRangeHolds: boolean, size: number): Slice {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(range ?? '');
+  if (!match || !ifRangeHolds || (match[1] === '' && match[2] === '')) return { status: 200, start: 0, end: size };
+  const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+  const end = match[1] === '' || match[2] === '' ? size : Math.min(size, Number(match[2]) + 1);
+  return start >= size || start >= end ? { status: 416 } : { status: 206, start, end };
+}

@@ -1,0 +1,258 @@
+/**
+ * An HTTP(S) origin on loopback that can do everything a real one does wrong: ignore ranges, cut, stall, crawl, redirect,
+ * refuse. It also receives uploads by PUT or POST. It counts what was asked and what left, per path.
+ */
+import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttps } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { selfSigned } from './certificates.js';
+import { awaitUntil, type Collector, collector } from './events.js';
+import { type Behaviour, etagOf, lastModifiedOf, type Resource, sliceFor } from './origin-behaviour.js';
+
+export type { Behaviour } from './origin-behaviour.js';
+
+const PIECE_BYTES = 16 * 1024;
+
+export interface OriginRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  status: number;
+  /** Body bytes of the response given to the socket. */
+  bodyBytesSent: number;
+  /** Set when the response is over: finished, cut or given up by the client. */
+  ended: boolean;
+}
+
+export interface Upload {
+  readonly path: string;
+  readonly url: string;
+  readonly method: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Buffer;
+  readonly status: number;
+}
+
+export interface Origin {
+  /** No slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  /** PEM to trust, of an HTTPS origin. */
+  readonly caPem?: string;
+  readonly caFile?: string;
+  /** Everything asked, in order. */
+  readonly requests: Collector<OriginRequest>;
+  /** Uploads whose body came completely, in order. */
+  readonly uploads: Collector<Upload>;
+  /**
+   * Serve this content; its URL. The nth request for the path gets the nth behaviour, later ones the last. Call again
+   * to change content or behaviour; the behaviours then begin anew, the counts go on.
+   */
+  serve(path: string, content: Uint8Array, behaviours?: Behaviour | readonly Behaviour[], modified?: Date): string;
+  /** Take uploads at this path and below; the nth gets the nth behaviour, later ones the last. Its URL. */
+  receive(path: string, behaviours?: Behaviour | readonly Behaviour[]): string;
+  /** Requests so far and body bytes sent for this path. */
+  stats(path: string): { readonly requests: number; readonly gets: number; readonly bodyBytes: number };
+  /** Wait until so many body bytes of this path have left. */
+  awaitBytes(path: string, bytes: number, deadlineMs?: number): Promise<void>;
+  /** Let stalled responses go on. */
+  release(): void;
+  /** Safe to repeat. */
+  close(): Promise<void>;
+}
+
+interface Script {
+  readonly behaviours: readonly Behaviour[];
+  used: number;
+}
+const scripted = (behaviours: Behaviour | readonly Behaviour[] = {}): Script => ({
+  behaviours: Array.isArray(behaviours) ? behaviours : [behaviours as Behaviour],
+  used: 0,
+});
+const nextOf = (script: Script): Behaviour =>
+  script.behaviours[Math.min(script.used++, script.behaviours.length - 1)] ?? {};
+
+function refusal(
+  request: IncomingMessage,
+  behaviour: Behaviour,
+): { status: number; headers: Record<string, string> } | undefined {
+  const { auth } = behaviour;
+  const wanted = auth && `Basic ${Buffer.from(`${auth.user}:${auth.password}`).toString('base64')}`;
+  if (wanted && request.headers.authorization !== wanted) {
+    return { status: 401, headers: { 'www-authenticate': 'Basic realm="origin"' } };
+  }
+  if (behaviour.redirect !== undefined) {
+    return { status: behaviour.status ?? 302, headers: { location: behaviour.redirect } };
+  }
+  return behaviour.status === undefined ? undefined : { status: behaviour.status, headers: {} };
+}
+
+/** Start an origin on a free port (or `port`). With `tlsDir` it speaks HTTPS with a certificate made there. */
+export async function startOrigin(options: { readonly tlsDir?: string; readonly port?: number } = {}): Promise<Origin> {
+  const resources = new Map<string, Resource & { script: Script }>();
+  const receivers = new Map<string, Script>();
+  const requests = collector<OriginRequest>((r) => `${r.method} ${r.url} ${r.status} ${r.bodyBytesSent}`);
+  const uploads = collector<Upload>((u) => `${u.method} ${u.url} ${u.status} ${u.body.length}`);
+  const stalled = new Set<() => void>();
+  /** Until `release`, or until the client is gone. */
+  const stall = (response: ServerResponse): Promise<void> =>
+    new Promise((resolve) => {
+      stalled.add(resolve);
+      response.once('close', resolve);
+    });
+
+  async function sendBody(
+    response: ServerResponse,
+    body: Buffer,
+    behaviour: Behaviour,
+    log: OriginRequest,
+  ): Promise<void> {
+    const { cutAfterBytes = Infinity, stallAfterBytes = Infinity, bytesPerSecond } = behaviour;
+    for (let sent = 0; sent < body.length; ) {
+      if (response.destroyed) return;
+      if (sent === stallAfterBytes) await stall(response);
+      const borders = [cutAfterBytes, stallAfterBytes].filter((border) => border > sent);
+      const piece = body.subarray(sent, Math.min(sent + PIECE_BYTES, ...borders));
+      await new Promise<void>((resolve) => {
+        response.write(piece, () => resolve());
+      });
+      sent += piece.length;
+      log.bodyBytesSent += piece.length;
+      if (sent >= cutAfterBytes) return void response.destroy();
+      if (bytesPerSecond) await delay((piece.length / bytesPerSecond) * 1000);
+    }
+    response.end();
+  }
+
+  async function serveResource(request: IncomingMessage, response: ServerResponse, log: OriginRequest): Promise<void> {
+    const resource = resources.get(log.path);
+    if (!resource) return finish(response, log, 404, {});
+    const behaviour = nextOf(resource.script);
+    const refused = refusal(request, behaviour);
+    if (refused) return finish(response, log, refused.status, { ...refused.headers, ...behaviour.headers });
+    const etag = etagOf(resource, behaviour);
+    const modified = lastModifiedOf(resource, behaviour);
+    const validators = { ...(etag ? { etag } : {}), ...(modified ? { 'last-modified': modified } : {}) };
+    const asked = request.headers;
+    if (
+      (etag && asked['if-none-match'] === etag) ||
+      (!asked['if-none-match'] && modified && asked['if-modified-since'] === modified)
+    ) {
+      return finish(response, log, 304, validators);
+    }
+    const ifRange = asked['if-range'];
+    const holds = ifRange === undefined || (ifRange === etag && !etag?.startsWith('W/')) || ifRange === modified;
+    const size = resource.content.length;
+    const slice = sliceFor(behaviour.ranges === false ? undefined : asked.range, holds, size);
+    if (slice.status === 416) return finish(response, log, 416, { 'content-range': `bytes */${size}` });
+    log.status = slice.status;
+    response.writeHead(slice.status, {
+      'content-type': 'application/octet-stream',
+      ...validators,
+      ...(behaviour.ranges === false ? {} : { 'accept-ranges': 'bytes' }),
+      ...(behaviour.contentLength === false ? {} : { 'content-length': slice.end - slice.start }),
+      ...(slice.status === 206 ? { 'content-range': `bytes ${slice.start}-${slice.end - 1}/${size}` } : {}),
+      ...behaviour.headers,
+    });
+    if (request.method === 'HEAD') return void response.end();
+    await sendBody(response, resource.content.subarray(slice.start, slice.end), behaviour, log);
+  }
+
+  function finish(response: ServerResponse, log: OriginRequest, status: number, headers: Record<string, string>): void {
+    log.status = status;
+    response.writeHead(status, { ...headers, 'content-length': '0' }).end();
+  }
+
+  async function takeUpload(request: IncomingMessage, response: ServerResponse, log: OriginRequest): Promise<void> {
+    const at = [...receivers.keys()].filter((path) => log.path.startsWith(path)).sort((a, b) => b.length - a.length)[0];
+    const script = at === undefined ? undefined : receivers.get(at);
+    if (!script) return finish(response, log, 404, {});
+    const behaviour = nextOf(script);
+    const { cutAfterBytes = Infinity } = behaviour;
+    const parts: Buffer[] = [];
+    let size = 0;
+    for await (const part of request) {
+      parts.push(part as Buffer);
+      size += (part as Buffer).length;
+      if (size >= cutAfterBytes) return void request.destroy();
+    }
+    if (behaviour.stallAfterBytes !== undefined) await stall(response);
+    const refused = refusal(request, behaviour) ?? { status: 201, headers: {} };
+    const { path, url, method, headers } = log;
+    uploads.push({ path, url, method, headers, body: Buffer.concat(parts), status: refused.status });
+    finish(response, log, refused.status, { ...refused.headers, ...behaviour.headers });
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = request.url ?? '/';
+    const method = request.method ?? 'GET';
+    const path = url.split('?', 1)[0] ?? url;
+    const log: OriginRequest = {
+      method,
+      path,
+      url,
+      headers: request.headers,
+      status: 0,
+      bodyBytesSent: 0,
+      ended: false,
+    };
+    response.once('close', () => {
+      log.ended = true;
+    });
+    requests.push(log);
+    const reads = method === 'GET' || method === 'HEAD';
+    await (reads ? serveResource(request, response, log) : takeUpload(request, response, log));
+  }
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    // A client that goes away in the middle is what many tests are about.
+    handle(request, response).catch(() => response.destroy());
+  };
+
+  const tls = options.tlsDir
+    ? await selfSigned(options.tlsDir, 'origin', { extensions: ['subjectAltName=IP:127.0.0.1,DNS:localhost'] })
+    : undefined;
+  const server = tls ? createHttps({ key: tls.keyPem, cert: tls.certificatePem }, listener) : createHttp(listener);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  const base = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
+  const stats: Origin['stats'] = (path) => {
+    const own = requests.items.filter((request) => request.path === path);
+    const bodyBytes = own.reduce((sum, request) => sum + request.bodyBytesSent, 0);
+    return { requests: own.length, gets: own.filter((request) => request.method === 'GET').length, bodyBytes };
+  };
+
+  return {
+    url: base,
+    port,
+    ...(tls ? { caPem: tls.certificatePem, caFile: tls.certificateFile } : {}),
+    requests,
+    uploads,
+    serve(path, content, behaviours, modified = new Date(Date.UTC(2026, 0, 1))) {
+      resources.set(path, { content: Buffer.from(content), modified, script: scripted(behaviours) });
+      return `${base}${path}`;
+    },
+    receive(path, behaviours) {
+      receivers.set(path, scripted(behaviours));
+      return `${base}${path}`;
+    },
+    stats,
+    async awaitBytes(path, bytes, deadlineMs = 10_000) {
+      await awaitUntil(() => stats(path).bodyBytes >= bytes, deadlineMs, `${bytes} bytes of ${path} to leave`);
+    },
+    release() {
+      for (const resume of stalled) resume();
+      stalled.clear();
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,106 @@
+/** A server program under test: starts on a free port, can be killed and started again on the same one. */
+import { connect } from 'node:net';
+import { freePort } from '@khumbu/shared/runtime/free-port';
+import { type Child, startChild } from './children.js';
+import { awaitUntil } from './events.js';
+
+const READY_MS = 15_000;
+const PORT_TRIES = 5;
+
+export interface ServerProgram {
+  readonly port: number;
+  /** Of the process that runs now. */
+  readonly pid: number;
+  /** End it in its own order (SIGTERM). Safe to repeat. */
+  stop(): Promise<void>;
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** SIGKILL if it still runs, then start it again: same port, same data. Resolves when it answers. */
+  restart(): Promise<void>;
+  /** SIGSTOP: it holds its connections and answers nothing. */
+  freeze(): void;
+  /** SIGCONT. */
+  thaw(): void;
+  /** The end of what it wrote. */
+  output(): string;
+}
+
+export interface ServerRecipe {
+  readonly command: string;
+  args(port: number): string[];
+  /** Write what it needs before it starts. */
+  prepare?(port: number): Promise<void>;
+  /** Whether it serves on this port by now. */
+  answers(port: number): Promise<boolean>;
+}
+
+/** Whether something accepts connections there; with `send`, whether what it answers contains `expect`. */
+export function answersOn(port: number, send = '', expect = ''): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    let seen = '';
+    const finish = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(1000, () => finish(false));
+    socket.once('error', () => finish(false));
+    socket.once('close', () => finish(false));
+    socket.once('connect', () => (send === '' ? finish(true) : socket.write(send)));
+    socket.on('data', (bytes) => {
+      seen += bytes.toString('latin1');
+      finish(seen.includes(expect));
+    });
+  });
+}
+
+/** Start the program; with port 0 on a free port. Rejects with what it wrote if it does not come up. */
+export async function startServer(recipe: ServerRecipe, wantedPort = 0): Promise<ServerProgram> {
+  async function launch(port: number): Promise<Child> {
+    await recipe.prepare?.(port);
+    const child = await startChild(recipe.command, recipe.args(port));
+    const up = await awaitUntil(
+      async () => (child.exit() ? 'ended' : (await recipe.answers(port)) && 'up'),
+      READY_MS,
+      `${recipe.command} to answer on port ${port}`,
+    );
+    if (up === 'up' && !child.exit()) return child;
+    throw new Error(`${recipe.command} did not start on port ${port}: ${child.output()}`);
+  }
+
+  async function launchSomewhere(): Promise<{ port: number; child: Child }> {
+    for (let tries = 1; ; tries += 1) {
+      const port = wantedPort || (await freePort());
+      try {
+        return { port, child: await launch(port) };
+      } catch (error) {
+        // Another test may have taken the port since we looked.
+        if (wantedPort !== 0 || tries >= PORT_TRIES) throw error;
+      }
+    }
+  }
+
+  const first = await launchSomewhere();
+  const port = first.port;
+  let child = first.child;
+  return {
+    port,
+    get pid() {
+      return child.pid;
+    },
+    async stop() {
+      child.process.kill('SIGCONT');
+      await child.end('SIGTERM');
+    },
+    async kill() {
+      await child.end('SIGKILL');
+    },
+    async restart() {
+      await child.end('SIGKILL');
+      child = await launch(port);
+    },
+    freeze: () => void child.process.kill('SIGSTOP'),
+    thaw: () => void child.process.kill('SIGCONT'),
+    output: () => child.output(),
+  };
+}
