@@ -1,0 +1,123 @@
+/**
+ * The depot fetches a location once, however many updates want it. The fetch is a record of its own: updates join it,
+ * each run is a generation, and when it ends every waiter is told. Whether a waiter is still interested is read from
+ * the waiter's own record, so nobody has to leave.
+ */
+import { createHash } from 'node:crypto';
+import type { StoredImage } from '../firmware-update/record.js';
+import { inState, newRecordBase, type RecordBase } from '../records/record.js';
+
+/** `Resting`: nobody waits. `Fetching`: this generation runs. `Delivering`: it has ended, its waiters are being told. */
+export type FirmwareFetchState = 'Resting' | 'Fetching' | 'Delivering';
+
+/** What the origin said about the version we hold. */
+export interface FetchedVersion {
+  readonly image: StoredImage;
+  readonly etag?: string;
+  readonly lastModified?: string;
+  readonly fetchedAt: number;
+}
+
+export type FetchResult =
+  | { readonly ok: true; readonly image: StoredImage }
+  | {
+      readonly ok: false;
+      readonly permanent: boolean;
+      readonly reason: string;
+      readonly message: string;
+      readonly retryAfterS?: number;
+    };
+
+export interface FirmwareFetchRecord extends RecordBase<'firmware_fetch', FirmwareFetchState> {
+  /** Without fragment; may hold credentials. */
+  readonly location: string;
+  readonly generation: number;
+  readonly waiters: readonly string[];
+  /** Those who came while a generation was ending. */
+  readonly nextWaiters: readonly string[];
+  readonly held?: FetchedVersion;
+  readonly result?: FetchResult;
+}
+
+/**
+ * Two locations with the same key are the same image. The fragment is for us, not for the origin; query parameters in
+ * `ignored` (tokens, signatures) do not count.
+ */
+export function fetchKey(location: string, ignored: readonly string[]): { id: string; location: string } {
+  const [withoutFragment = location] = location.split('#', 1);
+  let identity = withoutFragment;
+  if (ignored.length > 0 && URL.canParse(withoutFragment)) {
+    const url = new URL(withoutFragment);
+    for (const name of ignored) url.searchParams.delete(name);
+    identity = url.href;
+  }
+  const hash = createHash('sha256').update(identity).digest('hex').slice(0, 32);
+  return { id: `firmware-fetch-${hash}`, location: withoutFragment };
+}
+
+export const newFetch = (id: string, location: string, now: number): FirmwareFetchRecord => ({
+  ...newRecordBase('firmware_fetch', 'Resting', { station: '', origin: 'everest', requestId: -1, now, id }),
+  location,
+  generation: 0,
+  waiters: [],
+  nextWaiters: [],
+});
+
+/**
+ * The fetch with one more waiter and the generation that will serve it. Joining one that is being told its end waits
+ * for the next generation.
+ */
+export function joinFetch(
+  fetch: FirmwareFetchRecord,
+  operationId: string,
+  location: string,
+  now: number,
+): { fetch: FirmwareFetchRecord; generation: number } {
+  const add = (list: readonly string[]): string[] => [...list.filter((id) => id !== operationId), operationId];
+  switch (fetch.state) {
+    case 'Resting': {
+      const generation = fetch.generation + 1;
+      const { endedAt: _ended, outcome: _outcome, result: _result, ...open } = fetch;
+      const next = {
+        ...inState(open, 'Fetching', now),
+        location,
+        generation,
+        waiters: [operationId],
+        run: fetch.run + 1,
+      };
+      return { fetch: next, generation };
+    }
+    case 'Fetching':
+      return { fetch: { ...fetch, waiters: add(fetch.waiters) }, generation: fetch.generation };
+    case 'Delivering':
+      return { fetch: { ...fetch, location, nextWaiters: add(fetch.nextWaiters) }, generation: fetch.generation + 1 };
+  }
+}
+
+/** The run has ended; its waiters are to be told. */
+export const fetchEnded = (
+  fetch: FirmwareFetchRecord,
+  result: FetchResult,
+  held: FetchedVersion | undefined,
+  now: number,
+): FirmwareFetchRecord => ({
+  ...inState(fetch, 'Delivering', now, result.ok ? undefined : result.reason),
+  result,
+  ...(held ? { held } : {}),
+});
+
+/** All waiters have been told: rest, or run for those who came meanwhile. */
+export function fetchDelivered(fetch: FirmwareFetchRecord, now: number): FirmwareFetchRecord {
+  const { result: _result, ...rest } = fetch;
+  if (fetch.nextWaiters.length > 0) {
+    const generation = fetch.generation + 1;
+    return {
+      ...inState(rest, 'Fetching', now),
+      generation,
+      waiters: fetch.nextWaiters,
+      nextWaiters: [],
+      run: fetch.run + 1,
+    };
+  }
+  return { ...inState(rest, 'Resting', now), waiters: [], endedAt: now };
+}

@@ -1,0 +1,58 @@
+import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
+import type { RecordBase } from '../records/record.js';
+import type { FirmwareUpdateState } from './machine.js';
+
+/** An image in the depot's store. */
+export interface StoredImage {
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/** The leave to install, and the boot of EVerest it was given in: it is void after a restart. */
+export interface Permission {
+  readonly bootEpoch: number;
+  readonly at: number;
+  readonly by: 'everest' | 'rest';
+}
+
+export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', FirmwareUpdateState> {
+  /** As asked; certificate and signature are dropped at the end. */
+  readonly request: FirmwareUpdateRequest;
+  /** Certificate and signature were given; never told by the id. */
+  readonly signed: boolean;
+  /** EVerest is told of this update. */
+  readonly announced: boolean;
+  /** Whether somebody has to allow the installation: EVerest, or for a silent update an operator. */
+  readonly permissionNeeded: boolean;
+  /** What the image or its location says; absent: nothing, which means connectors are disabled. */
+  readonly disableConnectors?: boolean;
+  /** The update that held the slot before and is superseded by this one. */
+  readonly supersedes?: string;
+  /** Download tries that have begun. */
+  readonly tries: number;
+  /** The depot's fetch it waits for. */
+  readonly fetch?: { readonly id: string; readonly generation: number };
+  readonly image?: StoredImage;
+  /** The boot epoch the trigger status was announced in; absent: the trigger has not been announced. */
+  readonly triggerEpoch?: number;
+  readonly permission?: Permission;
+  /** The boot of the host before the reboot into the new image. */
+  readonly bootIdBefore?: string;
+  /** Ended while the station was being changed: the slot stays taken until the station is seen idle. */
+  readonly slotHeld?: boolean;
+}
+
+/** When it is to be fetched, if that was asked for. Milliseconds. */
+export const retrieveAt = (record: FirmwareUpdateRecord): number | undefined =>
+  record.request.retrieve_timestamp === undefined ? undefined : Date.parse(record.request.retrieve_timestamp);
+
+/** When it is to be installed, if that was asked for. Milliseconds. */
+export const installAt = (record: FirmwareUpdateRecord): number | undefined =>
+  record.request.install_timestamp === undefined ? undefined : Date.parse(record.request.install_timestamp);
+
+/**
+ * Tries in all. EVerest has already added the first one to OCPP's count of repeats; 0, which only other callers send,
+ * means one.
+ */
+export const triesAllowed = (request: { readonly retries?: number }, fallback: number): number =>
+  Math.max(1, request.retries ?? fallback);

@@ -1,0 +1,103 @@
+/**
+ * Which job should exist for a record now. Pure: jobs are a consequence of records and never the other way round, so a
+ * job that was lost can be made again and one too many does nothing.
+ */
+import { isBeforeInstall } from '../firmware-update/machine.js';
+import { type FirmwareUpdateRecord, installAt, retrieveAt } from '../firmware-update/record.js';
+import type { OperationRecord } from '../records/kinds.js';
+import { isEnded } from '../records/kinds.js';
+
+/** One queue for each kind of work. */
+export const QUEUES = {
+  'firmware-fetches': ['fetch'],
+  'firmware-updates': ['download', 'install', 'confirm'],
+  'log-uploads': ['upload'],
+  'system-control': ['reset', 'set-system-time', 'configure-network'],
+} as const;
+export type QueueName = keyof typeof QUEUES;
+export const QUEUE_NAMES = Object.keys(QUEUES) as QueueName[];
+export type JobName = (typeof QUEUES)[QueueName][number];
+
+/** Job data is the record id and nothing else: everything else may change while the job waits. */
+export interface JobData {
+  readonly operationId: string;
+}
+
+export interface ExpectedJob {
+  readonly queue: QueueName;
+  readonly name: JobName;
+  readonly jobId: string;
+  /** Milliseconds since 1970; in the past means at once. */
+  readonly dueAt: number;
+}
+
+type Work = { readonly queue: QueueName; readonly name: JobName; readonly dueAt: number } | undefined;
+
+/** Permission is there or not needed, and nothing else but time keeps the image from the station. */
+export const mayInstall = (record: FirmwareUpdateRecord): boolean =>
+  isBeforeInstall(record.state) &&
+  !(record.signed && record.state === 'Downloaded') &&
+  (!record.permissionNeeded || record.permission !== undefined);
+
+function updateWork(record: FirmwareUpdateRecord): Work {
+  const job = (name: 'download' | 'install' | 'confirm', dueAt = 0): Work => ({
+    queue: 'firmware-updates',
+    name,
+    dueAt,
+  });
+  if (record.slotHeld && isEnded(record)) return job('confirm');
+  switch (record.state) {
+    case 'Accepted':
+    case 'DownloadScheduled':
+      return job('download', retrieveAt(record));
+    case 'Downloading':
+      // While the depot fetches, the fetch has the job; between two tries this one waits for its time.
+      return record.fetch ? undefined : job('download');
+    case 'Downloaded':
+      if (record.signed) return job('download');
+      return mayInstall(record) ? job('install', installAt(record)) : undefined;
+    case 'SignatureVerified':
+    case 'InstallScheduled':
+      return mayInstall(record) ? job('install', installAt(record)) : undefined;
+    case 'Installing':
+      return job('install');
+    case 'InstallRebooting':
+      return job('confirm');
+    default:
+      return undefined;
+  }
+}
+
+function workOf(record: OperationRecord): Work {
+  switch (record.kind) {
+    case 'firmware_update':
+      return updateWork(record);
+    case 'firmware_fetch':
+      return record.state === 'Resting' ? undefined : { queue: 'firmware-fetches', name: 'fetch', dueAt: 0 };
+    case 'log_upload':
+      return record.state === 'Accepted' || record.state === 'Uploading'
+        ? { queue: 'log-uploads', name: 'upload', dueAt: 0 }
+        : undefined;
+    case 'reset':
+      return record.state === 'Accepted' || record.state === 'Resetting'
+        ? { queue: 'system-control', name: 'reset', dueAt: 0 }
+        : undefined;
+    case 'set_system_time':
+      return record.state === 'Pending' ? { queue: 'system-control', name: 'set-system-time', dueAt: 0 } : undefined;
+    case 'configure_network':
+      return record.state === 'Accepted' ? { queue: 'system-control', name: 'configure-network', dueAt: 0 } : undefined;
+  }
+}
+
+/** The job this record wants, or `undefined` if it wants none: it waits for an event, is held, or has ended. */
+export function expectedJob(record: OperationRecord): ExpectedJob | undefined {
+  if (record.heldFor !== undefined) return undefined;
+  const work = workOf(record);
+  return (
+    work && {
+      ...work,
+      jobId: `${record.id}.${work.name}.${record.run}`,
+      dueAt: Math.max(work.dueAt, record.notBefore ?? 0),
+    }
+  );
+}

@@ -1,0 +1,126 @@
+/**
+ * Compares what should be with what is, for every open record: deadlines, offers nobody confirmed, waits that nobody
+ * will end, jobs that are not there. Run by one process at a time; running twice does no harm, because every change is
+ * a commit like any other.
+ */
+import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
+import { needsReaffirming, reaffirm } from '../firmware-update/reaffirm.js';
+import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
+import { type Deadlines, expire, isOverdue } from '../records/expire.js';
+import { isEnded, type OperationRecord } from '../records/kinds.js';
+import { isOffer, type OfferedRecord, withdrawOffer } from '../records/offer.js';
+import type { Store } from '../records/store.js';
+import { dialectOf, readStationState } from '../stations/station-state.js';
+import type { Jobs } from './jobs.js';
+
+/** A record younger than this is being worked on by the one who made it. */
+const SETTLED_MS = 1500;
+const BATCH = 200;
+
+export interface ReconcilerDeps {
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly directory: StationDirectory;
+  readonly deadlines: Deadlines;
+  readonly log: Logger;
+  readonly now?: () => number;
+}
+
+export type Reconciler = ReturnType<typeof createReconciler>;
+
+/** The fetch that this update waits for has ended without it. */
+export const waitsForNothing = (update: FirmwareUpdateRecord, fetch: FirmwareFetchRecord | undefined): boolean => {
+  if (update.state !== 'Downloading' || !update.fetch) return false;
+  if (!fetch || fetch.generation > update.fetch.generation) return true;
+  const listed = [...fetch.waiters, ...fetch.nextWaiters].includes(update.id);
+  return fetch.state === 'Resting' || !listed;
+};
+
+export function createReconciler({ store, jobs, directory, deadlines, log, now = Date.now }: ReconcilerDeps) {
+  /** Commit, then see to the job of the new state. A lost race is fine: the next round looks again. */
+  const put = async (change: ReturnType<Store['change']>, record: OperationRecord): Promise<void> => {
+    if (await store.commit(change.put(record))) await jobs.ensure({ ...record, version: record.version + 1 });
+  };
+
+  /** An offer that was never confirmed ends, and what it would have replaced goes on. */
+  const endOffer = async (record: OfferedRecord): Promise<void> => {
+    const state = readStationState(await store.station(record.station));
+    const replaces = record.supersedes === undefined ? undefined : await store.load(record.supersedes);
+    const dialect = dialectOf(directory.profileOf(record.station), state);
+    const { change, resumed } = withdrawOffer(
+      store.change(),
+      record,
+      replaces && !isEnded(replaces) ? (replaces as OfferedRecord) : undefined,
+      state.slot(record.kind),
+      { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines },
+    );
+    log.warn({ operationId: record.id, station: record.station }, 'offer withdrawn: its answer was never confirmed');
+    if ((await store.commit(change)) && resumed) await jobs.ensure(resumed);
+  };
+
+  const endOverdue = async (record: OperationRecord): Promise<void> => {
+    const state = readStationState(await store.station(record.station));
+    const end = expire(record, state, directory, deadlines, now());
+    if (!end) return;
+    log.warn({ operationId: record.id, station: record.station, state: record.state }, 'out of time');
+    const change = store.change().hintCancel(record.id).announce(record.station, end.statuses);
+    await put(change, end.record);
+  };
+
+  /** The offer a record is held for is gone: it goes on. */
+  const releaseHeld = async (record: OperationRecord, heldFor: string): Promise<boolean> => {
+    const other = await store.load(heldFor);
+    if (other && !isEnded(other)) return false;
+    const { heldFor: _heldFor, ...rest } = record;
+    await put(store.change(), rest as OperationRecord);
+    return true;
+  };
+
+  const mendUpdate = async (record: FirmwareUpdateRecord): Promise<boolean> => {
+    if (record.state === 'Downloading' && record.fetch) {
+      const fetch = (await store.load(record.fetch.id)) as FirmwareFetchRecord | undefined;
+      if (!waitsForNothing(record, fetch)) return false;
+      const { fetch: _fetch, ...rest } = record;
+      await put(store.change(), { ...rest, run: record.run + 1, updatedAt: now() });
+      return true;
+    }
+    if (record.triggerEpoch === undefined) return false;
+    const state = readStationState(await store.station(record.station));
+    if (!needsReaffirming(record, state.bootEpoch)) return false;
+    const dialect = dialectOf(directory.profileOf(record.station), state);
+    const context = { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines: deadlines.update };
+    const again = reaffirm(record, context);
+    await put(store.change().announce(record.station, again.statuses), again.record);
+    return true;
+  };
+
+  const reconcileRecord = async (record: OperationRecord): Promise<void> => {
+    if (isOverdue(record, now())) return isOffer(record) ? endOffer(record) : endOverdue(record);
+    if (now() - record.updatedAt < SETTLED_MS && record.updatedAt <= now()) return;
+    if (record.heldFor !== undefined && (await releaseHeld(record, record.heldFor))) return;
+    if (record.kind === 'firmware_update' && !isEnded(record) && (await mendUpdate(record))) return;
+    const mended = await jobs.reconcile(record);
+    if (mended) log.info({ operationId: record.id, state: record.state, mended }, 'job mended');
+  };
+
+  return {
+    /** One look at everything that is open. Aborts between records. */
+    async round(signal: AbortSignal): Promise<void> {
+      const ids = await store.openIds();
+      for (let at = 0; at < ids.length; at += BATCH) {
+        for (const record of await store.loadMany(ids.slice(at, at + BATCH))) {
+          if (signal.aborted) return;
+          try {
+            await reconcileRecord(record);
+          } catch (error) {
+            if (hasCode(error, 'CONFLICT')) continue;
+            log.warn({ operationId: record.id, reason: describeError(error) }, 'could not reconcile');
+          }
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/** What every worker service is made of; its `main` adds its own steps. */
+import type { COMMON_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
+import { createMetrics, serveHealth, startHealth } from '@khumbu/shared/runtime/health';
+import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import { patientRedis } from '@khumbu/shared/runtime/redis';
+import { openStationDirectory, type StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { Redis } from 'ioredis';
+import type { Static, TObject } from 'typebox';
+import { type Hints, subscribeHints } from '../records/hints.js';
+import { createStore, type Store } from '../records/store.js';
+import type { JobName, QueueName } from './expected-job.js';
+import { createJobs, type Jobs } from './jobs.js';
+import { type Step, startWorker } from './worker.js';
+
+type CommonConfig = Static<TObject<typeof COMMON_SETTINGS & typeof WORKER_SETTINGS>>;
+
+export interface WorkerParts {
+  readonly redis: Redis;
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly hints: Hints;
+  readonly directory: StationDirectory;
+}
+
+export interface WorkerQueue {
+  readonly queue: QueueName;
+  readonly concurrency: number;
+  readonly steps: Partial<Record<JobName, Step>>;
+}
+
+/** Connect, build the steps from the parts, work until stopped. */
+export async function runWorkers(
+  life: Lifecycle,
+  log: Logger,
+  config: CommonConfig,
+  build: (parts: WorkerParts) => Promise<readonly WorkerQueue[]> | readonly WorkerQueue[],
+): Promise<void> {
+  const connect = (what: string): Redis =>
+    patientRedis(config.REDIS_URL, (error) => log.debug({ err: error, what }, 'Redis connection'));
+  const redis = connect('store');
+  life.onStop('Redis', () => redis.disconnect());
+  const store = createStore(redis, config.KEY_PREFIX);
+  const jobs = createJobs(redis, store.keys);
+  life.onStop('queues', () => jobs.close());
+  const hints = await subscribeHints(connect('hints'), store.keys);
+  life.onStop('hints', () => hints.close());
+  const directory = openStationDirectory(config.STATIONS_FILE, (error) =>
+    log.error({ err: error }, 'the stations file is not used: it cannot be read'),
+  );
+  life.onStop('stations file', () => directory.close());
+
+  const queues = await build({ redis, store, jobs, hints, directory });
+  const workers = queues.map((queue) => {
+    const worker = startWorker({ ...queue, redis, store, jobs, hints, log, lockMs: config.JOB_LOCK_MS });
+    return worker;
+  });
+  const health = startHealth({
+    redis: () => redis.ping(),
+    workers: async () => {
+      if (!workers.every((worker) => worker.isRunning())) throw new Error('a queue is not worked on');
+    },
+  });
+  life.onStop('health', () => health.stop());
+  const server = await serveHealth(health, createMetrics(), { host: config.HEALTH_HOST, port: config.HEALTH_PORT });
+  life.onStop('health server', () => server.close());
+  life.onStop('workers', async () => {
+    await Promise.all(workers.map((worker) => worker.stop()));
+  });
+  life.ready();
+}

@@ -1,0 +1,144 @@
+import type { LogStatusEnum, UploadLogsRequest } from '@khumbu/shared/contract/schemas';
+import type { Dialect } from '@khumbu/shared/stations/stations-file';
+import { speakLogStatus } from '../outbox/dialect.js';
+import type { OutboxEntry } from '../outbox/entry.js';
+import { outboxEntry } from '../outbox/new-entry.js';
+import { ended, inState, type RecordBase } from '../records/record.js';
+
+/** The states of a log upload. Final ones are named after the status EVerest hears, as far as there is one. */
+export type LogUploadState =
+  | 'Offered'
+  | 'Accepted'
+  | 'Uploading'
+  | 'Uploaded'
+  | 'UploadFailure'
+  | 'BadMessage'
+  | 'PermissionDenied'
+  | 'NotSupportedOperation'
+  | 'Superseded'
+  | 'Canceled'
+  | 'Withdrawn';
+
+export type LogUploadEvent =
+  | 'confirmed'
+  | 'withdrawn'
+  | 'uploadBegun'
+  | 'tryFailed'
+  | 'uploaded'
+  | 'failed'
+  | 'badMessage'
+  | 'denied'
+  | 'notSupported'
+  | 'superseded'
+  | 'canceled'
+  | 'outOfTime';
+
+export interface LogUploadRecord extends RecordBase<'log_upload', LogUploadState> {
+  readonly request: UploadLogsRequest;
+  readonly logType: 'DiagnosticsLog' | 'SecurityLog';
+  readonly fileName: string;
+  /** EVerest asked for it and is told. Log uploads from REST are silent. */
+  readonly announced: boolean;
+  readonly supersedes?: string;
+  /** Tries that have failed. */
+  readonly tries: number;
+  /** Size of the archive when it arrived. */
+  readonly sizeBytes?: number;
+}
+
+type Row = Partial<Record<LogUploadEvent, LogUploadState>>;
+const FAILURES = {
+  failed: 'UploadFailure',
+  badMessage: 'BadMessage',
+  denied: 'PermissionDenied',
+  notSupported: 'NotSupportedOperation',
+  superseded: 'Superseded',
+  canceled: 'Canceled',
+  outOfTime: 'UploadFailure',
+} as const satisfies Row;
+
+export const LOG_UPLOAD_TRANSITIONS = {
+  Offered: { confirmed: 'Accepted', withdrawn: 'Withdrawn', outOfTime: 'Withdrawn', superseded: 'Withdrawn' },
+  Accepted: { uploadBegun: 'Uploading', ...FAILURES },
+  Uploading: { tryFailed: 'Uploading', uploaded: 'Uploaded', ...FAILURES },
+  Uploaded: {},
+  UploadFailure: {},
+  BadMessage: {},
+  PermissionDenied: {},
+  NotSupportedOperation: {},
+  Superseded: {},
+  Canceled: {},
+  Withdrawn: {},
+} as const satisfies Record<LogUploadState, Row>;
+
+/** OCPP 2.x N01.FR.20: the superseded one ends with AcceptedCanceled; a dialect without it hears UploadFailure. */
+const STATUS_OF_STATE: Partial<Record<LogUploadState, LogStatusEnum>> = {
+  Uploading: 'Uploading',
+  Uploaded: 'Uploaded',
+  UploadFailure: 'UploadFailure',
+  BadMessage: 'BadMessage',
+  PermissionDenied: 'PermissionDenied',
+  NotSupportedOperation: 'NotSupportedOperation',
+  Superseded: 'AcceptedCanceled',
+  Canceled: 'UploadFailure',
+};
+
+/** Which event a failure that EVerest shall hear of stands for. */
+export const EVENT_OF_FAILURE: Record<
+  'UploadFailure' | 'BadMessage' | 'PermissionDenied' | 'NotSupportedOperation',
+  LogUploadEvent
+> = {
+  UploadFailure: 'failed',
+  BadMessage: 'badMessage',
+  PermissionDenied: 'denied',
+  NotSupportedOperation: 'notSupported',
+};
+
+export const isFinalLogState = (state: LogUploadState): boolean =>
+  Object.keys(LOG_UPLOAD_TRANSITIONS[state]).length === 0;
+
+export interface LogTransitionContext {
+  readonly now: number;
+  readonly dialect: Dialect;
+  readonly deadlines: { readonly offerMs: number; readonly uploadMs: number };
+}
+
+export const DEFAULT_LOG_DEADLINES = { offerMs: 30_000, uploadMs: 24 * 3600_000 };
+
+/** The status an upload is announced with, in the station's dialect. */
+export const logStatusEntry = (
+  record: LogUploadRecord,
+  status: LogStatusEnum,
+  dialect: Dialect,
+  now: number,
+): OutboxEntry =>
+  outboxEntry(
+    'log_status',
+    record.id,
+    { log_status: speakLogStatus(status, record.requestId, dialect), request_id: record.requestId },
+    now,
+  );
+
+/** One event on one upload: the record after it and what EVerest hears. Pure. Throws for an event out of place. */
+export function applyLogEvent(
+  before: LogUploadRecord,
+  event: LogUploadEvent,
+  context: LogTransitionContext,
+  detail: { set?: Partial<LogUploadRecord>; reason?: string; message?: string } = {},
+): { record: LogUploadRecord; statuses: OutboxEntry[] } {
+  const state = (LOG_UPLOAD_TRANSITIONS[before.state] as Row)[event];
+  if (!state) throw new TypeError(`a log upload in ${before.state} knows no ${event}`);
+  const { now, dialect, deadlines } = context;
+  let record: LogUploadRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
+  if (isFinalLogState(state)) {
+    const ok = state === 'Uploaded';
+    const reason = detail.reason ?? (event === 'outOfTime' ? 'deadline' : event);
+    const message = detail.message === undefined ? {} : { message: detail.message };
+    record = ended(record, now, ok ? { ok } : { ok, reason, ...message });
+  } else if (state !== before.state) {
+    record = { ...record, deadlineAt: now + (state === 'Offered' ? deadlines.offerMs : deadlines.uploadMs) };
+  }
+  const status = state === before.state ? undefined : STATUS_OF_STATE[state];
+  const heard = status !== undefined && record.announced;
+  return { record, statuses: heard ? [logStatusEntry(record, status, dialect, now)] : [] };
+}

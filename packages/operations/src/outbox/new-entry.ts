@@ -1,0 +1,22 @@
+import { randomUUID } from 'node:crypto';
+import type { OutboxEntry } from './entry.js';
+
+/** How long an ended operation is kept, and with it the statuses nobody could be told. */
+export const RETENTION_MS = 30 * 24 * 3600_000;
+
+/** A new status for EVerest. */
+export const outboxEntry = (
+  channel: OutboxEntry['channel'],
+  operationId: string,
+  payload: unknown,
+  now: number,
+  afterBoot?: OutboxEntry['afterBoot'],
+): OutboxEntry => ({
+  id: randomUUID(),
+  operationId,
+  channel,
+  payload,
+  at: now,
+  expiresAt: now + RETENTION_MS,
+  ...(afterBoot ? { afterBoot } : {}),
+});

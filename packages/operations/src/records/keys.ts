@@ -1,0 +1,42 @@
+/** Every Redis key of ours, in one place. BullMQ has its own prefix beside these. */
+export interface Keys {
+  readonly record: (id: string) => string;
+  readonly station: (station: string) => string;
+  readonly outbox: (station: string) => string;
+  readonly answer: (station: string, key: string) => string;
+  readonly endedOf: (station: string) => string;
+  readonly stations: string;
+  readonly open: string;
+  readonly ended: string;
+  readonly outboxes: string;
+  readonly events: string;
+  readonly lease: string;
+  readonly hints: string;
+  readonly jobs: string;
+}
+
+export const keysFor = (prefix: string): Keys => ({
+  /** Hash: version, schema, commit, data. */
+  record: (id) => `${prefix}:record:${id}`,
+  /** Hash: slots and what is known of the station, see `stations/station-state.ts`. */
+  station: (station) => `${prefix}:station:${station}`,
+  /** List of statuses EVerest has not been told yet, oldest first. */
+  outbox: (station) => `${prefix}:outbox:${station}`,
+  /** The stored answer to one request; expires. */
+  answer: (station, key) => `${prefix}:answer:${station}:${key}`,
+  /** Sorted set of ended records of a station by end time. */
+  endedOf: (station) => `${prefix}:ended:${station}`,
+  stations: `${prefix}:stations`,
+  /** Sorted set of records that are not ended, by creation time. */
+  open: `${prefix}:open`,
+  /** Sorted set of all ended records by end time. */
+  ended: `${prefix}:ended`,
+  /** Set of stations whose outbox may hold something. */
+  outboxes: `${prefix}:outboxes`,
+  /** Stream of everything that changed. */
+  events: `${prefix}:events`,
+  lease: `${prefix}:lease`,
+  /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
+  hints: `${prefix}:hints`,
+  jobs: `${prefix}-jobs`,
+});

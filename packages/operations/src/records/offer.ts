@@ -1,0 +1,104 @@
+/**
+ * Offers. A request that changes something is answered in two commits: the first stores the decision (`offered`) and
+ * the answer, then the answer is sent, then the second says that it was (`answered`). Only the second starts work, so
+ * what was answered by default is never executed later. What the new operation replaces rests in between and ends with
+ * the second commit.
+ */
+import { fallbackReply } from '@khumbu/shared/contract/channels';
+import { type FirmwareUpdateRecord, retrieveAt } from '../firmware-update/record.js';
+import { applyUpdateEvent, type TransitionContext } from '../firmware-update/transition.js';
+import { applyLogEvent, type LogUploadRecord } from '../log-upload/record.js';
+import { applyNetworkEvent, type ConfigureNetworkRecord } from '../network/record.js';
+import type { OutboxEntry } from '../outbox/entry.js';
+import { slotField } from '../stations/station-state.js';
+import type { Deadlines } from './expire.js';
+import type { OperationRecord } from './kinds.js';
+import type { Change, StoredAnswer } from './store.js';
+
+export type OfferedRecord = FirmwareUpdateRecord | LogUploadRecord | ConfigureNetworkRecord;
+
+export const isOffer = (record: OperationRecord): record is OfferedRecord => record.state === 'Offered';
+
+/** The channel each kind of offer answers. */
+export const CHANNEL_OF_OFFER = {
+  firmware_update: 'update_firmware',
+  log_upload: 'upload_logs',
+  configure_network: 'configure_network',
+} as const;
+
+export interface OfferContext extends Omit<TransitionContext, 'deadlines'> {
+  readonly deadlines: Deadlines;
+}
+
+type Applied = { readonly record: OperationRecord; readonly statuses: readonly OutboxEntry[] };
+
+function applyToOffer(
+  record: OfferedRecord,
+  event: 'confirmed' | 'withdrawn' | 'superseded',
+  context: OfferContext,
+): Applied {
+  const { deadlines } = context;
+  switch (record.kind) {
+    case 'firmware_update':
+      return applyUpdateEvent(record, event, { ...context, deadlines: deadlines.update });
+    case 'log_upload':
+      return applyLogEvent(record, event, { ...context, deadlines: deadlines.log });
+    case 'configure_network':
+      return applyNetworkEvent(record, event, { ...context, deadlines: deadlines.network });
+  }
+}
+
+/** First commit: the new record in its slot, what it replaces at rest, and the answer to come. */
+export function offer(change: Change, record: OfferedRecord, replaces: OfferedRecord | undefined): Change {
+  const slot = slotField(record.kind);
+  change.put(record).setStation(record.station, { [slot]: record.id });
+  if (replaces) change.put({ ...replaces, heldFor: record.id }).hintCancel(replaces.id);
+  return change;
+}
+
+/** Second commit: the answer is out. What is replaced ends first, so that its last status comes before the new ones. */
+export function confirmOffer(
+  change: Change,
+  record: OfferedRecord,
+  replaces: OfferedRecord | undefined,
+  context: OfferContext,
+): { change: Change; record: OfferedRecord } {
+  if (replaces && replaces.endedAt === undefined) {
+    const end = applyToOffer(replaces, 'superseded', context);
+    change.put(end.record).announce(record.station, end.statuses).hintCancel(replaces.id);
+  }
+  const begun = applyToOffer(record, 'confirmed', context);
+  let accepted = begun.record as OfferedRecord;
+  const statuses = [...begun.statuses];
+  if (accepted.kind === 'firmware_update' && (retrieveAt(accepted) ?? 0) > context.now) {
+    const later = applyUpdateEvent(accepted, 'retrieveLater', { ...context, deadlines: context.deadlines.update });
+    accepted = later.record;
+    statuses.push(...later.statuses);
+  }
+  return { change: change.put(accepted).announce(record.station, statuses), record: accepted };
+}
+
+/** The answer was the default after all: nothing follows from the request, and what it would have replaced goes on. */
+export function withdrawOffer(
+  change: Change,
+  record: OfferedRecord,
+  replaces: OfferedRecord | undefined,
+  slotOfStation: string | undefined,
+  context: OfferContext,
+): { change: Change; resumed: OfferedRecord | undefined } {
+  const end = applyToOffer(record, 'withdrawn', context);
+  change.put(end.record);
+  const slot = slotField(record.kind);
+  if (slotOfStation === record.id) {
+    change.expectStation(record.station, slot, record.id).setStation(record.station, { [slot]: record.supersedes });
+  }
+  if (record.answerKey !== undefined) {
+    const answer: StoredAnswer = { reply: fallbackReply(CHANNEL_OF_OFFER[record.kind]) };
+    change.answer(record.station, record.answerKey, answer);
+  }
+  if (replaces?.heldFor !== record.id) return { change, resumed: undefined };
+  const { heldFor: _heldFor, ...rest } = replaces;
+  const resumed = { ...rest, updatedAt: context.now } as OfferedRecord;
+  change.put(resumed);
+  return { change, resumed };
+}

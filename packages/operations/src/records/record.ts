@@ -1,0 +1,116 @@
+/**
+ * A record is the stored truth about one operation. It is changed only by compare-and-set on its version
+ * (`records/store.ts`); jobs, statuses and slots are derived from it or committed with it.
+ */
+import { randomBytes } from 'node:crypto';
+
+/** The shape this code writes. A process leaves records with a higher number alone. */
+export const RECORD_SCHEMA = 1;
+
+export type Origin = 'everest' | 'rest';
+
+/** Kinds of operation; a station has one slot for each. `firmware_fetch` serves the whole depot and has no station. */
+export type OperationKind =
+  | 'firmware_update'
+  | 'log_upload'
+  | 'reset'
+  | 'set_system_time'
+  | 'configure_network'
+  | 'firmware_fetch';
+
+/** How an operation ended, for people and fleet tools; what EVerest heard may be less precise. */
+export interface Outcome {
+  readonly ok: boolean;
+  /** Stable word, as `http_404` or `deadline`; absent when all went well. */
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+export interface HistoryEntry {
+  readonly at: number;
+  readonly state: string;
+  readonly reason?: string;
+}
+
+/** What all records have in common. Times are milliseconds since 1970. Unknown members are kept as they are. */
+export interface RecordBase<K extends OperationKind, S extends string> {
+  readonly schema: number;
+  readonly id: string;
+  readonly kind: K;
+  /** Rises by one with every commit; 0 means not stored yet. */
+  readonly version: number;
+  /** Empty for `firmware_fetch`. */
+  readonly station: string;
+  readonly origin: Origin;
+  /** The `request_id` on the wire; -1 where there was none. May repeat: never an identity. */
+  readonly requestId: number;
+  readonly state: S;
+  /**
+   * The operation that would take this one's place, offered to the station but not answered yet. Work rests: every step
+   * looks here before it acts. If the offer is withdrawn the hold goes away and work goes on as if nothing had been.
+   */
+  readonly heldFor?: string;
+  /** Part of the job id; rises when the same job is wanted once more. */
+  readonly run: number;
+  /** Unexpected errors in a row; sets the pause before the next run. */
+  readonly faults?: number;
+  /** The next run is not to start before. */
+  readonly notBefore?: number;
+  /** Where the answer to the request is stored. */
+  readonly answerKey?: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly endedAt?: number;
+  /** When the state it is in becomes a failure. */
+  readonly deadlineAt?: number;
+  /** Why it waits, as a stable word. */
+  readonly waitingFor?: string;
+  readonly outcome?: Outcome;
+  readonly history: readonly HistoryEntry[];
+}
+
+export const newOperationId = (kind: OperationKind, now: number): string =>
+  `${kind.replaceAll('_', '-')}-${now.toString(36)}-${randomBytes(5).toString('hex')}`;
+
+export const newRecordBase = <K extends OperationKind, S extends string>(
+  kind: K,
+  state: S,
+  options: { station: string; origin: Origin; requestId: number; now: number; id?: string },
+): RecordBase<K, S> => ({
+  schema: RECORD_SCHEMA,
+  id: options.id ?? newOperationId(kind, options.now),
+  kind,
+  version: 0,
+  station: options.station,
+  origin: options.origin,
+  requestId: options.requestId,
+  state,
+  run: 1,
+  createdAt: options.now,
+  updatedAt: options.now,
+  history: [{ at: options.now, state }],
+});
+
+/** The record in another state, with its history; the caller adds what else the event changes. */
+export function inState<R extends RecordBase<OperationKind, string>, S extends R['state']>(
+  record: R,
+  state: S,
+  now: number,
+  reason?: string,
+): R {
+  const { notBefore: _notBefore, waitingFor: _waitingFor, faults: _faults, ...rest } = record;
+  const entry: HistoryEntry = { at: now, state, ...(reason === undefined ? {} : { reason }) };
+  return { ...(rest as R), state, updatedAt: now, history: [...record.history, entry].slice(-100) };
+}
+
+/** An ended record keeps no hold, no deadline and no pending work. */
+export function ended<R extends RecordBase<OperationKind, string>>(record: R, now: number, outcome: Outcome): R {
+  const {
+    heldFor: _heldFor,
+    deadlineAt: _deadlineAt,
+    notBefore: _notBefore,
+    waitingFor: _waitingFor,
+    ...rest
+  } = record;
+  return { ...(rest as R), endedAt: now, updatedAt: now, outcome };
+}

@@ -1,0 +1,231 @@
+/**
+ * The one way records change: a commit. It names what it was decided from (versions, fields), what to write, and the
+ * statuses that belong to it; Redis does all of it in one script or none of it. Nothing is announced that is not
+ * stored, and nothing is stored that will not be announced.
+ */
+import { randomUUID } from 'node:crypto';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { Redis, Result } from 'ioredis';
+import type { OutboxEntry } from '../outbox/entry.js';
+import { type Keys, keysFor } from './keys.js';
+import type { OperationRecord } from './kinds.js';
+import { RECORD_SCHEMA } from './record.js';
+
+/** How many changes are kept for subscribers that were away; trimmed roughly. */
+const EVENTS_KEPT = '20000';
+/** Longer than any station waits for a reply (EVerest: 550 s at most). */
+const ANSWER_TTL_MS = '900000';
+
+/**
+ * A commit that was sent twice (a connection that broke after Redis had run it) finds its own mark and is done;
+ * otherwise all guards must hold. An absent field equals the empty string.
+ */
+const COMMIT_SCRIPT = `
+local c = cjson.decode(ARGV[1])
+if c.mark and redis.call('HGET', c.mark, 'commit') == c.id then return 1 end
+for _, g in ipairs(c.guards) do
+  if (redis.call('HGET', g[1], g[2]) or '') ~= g[3] then return 0 end
+end
+for _, o in ipairs(c.ops) do redis.call(unpack(o)) end
+return 1`;
+
+const POP_SCRIPT = `
+local head = redis.call('LINDEX', KEYS[1], 0)
+if head and cjson.decode(head).id == ARGV[1] then redis.call('LPOP', KEYS[1]) end
+if redis.call('LLEN', KEYS[1]) == 0 then redis.call('SREM', KEYS[2], ARGV[2]) return 0 end
+return 1`;
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    khumbuCommit(commit: string): Result<number, Context>;
+    khumbuPop(outbox: string, outboxes: string, entryId: string, station: string): Result<number, Context>;
+  }
+}
+
+export type StationFields = Readonly<Record<string, string>>;
+
+export interface StoredAnswer {
+  readonly reply: unknown;
+  /** The operation the answer offers, if it offers one. */
+  readonly operationId?: string;
+}
+
+type Op = string[];
+
+/** A commit under construction. Order of calls is the order of effects; statuses keep the order they are given in. */
+export class Change {
+  readonly guards: [string, string, string][] = [];
+  readonly ops: Op[] = [];
+  mark?: string;
+  constructor(readonly keys: Keys) {}
+
+  /** Store the record as it is given, provided that the stored one still has `record.version`. */
+  put(record: OperationRecord): this {
+    const key = this.keys.record(record.id);
+    const version = record.version + 1;
+    this.guards.push([key, 'version', record.version === 0 ? '' : String(record.version)]);
+    this.mark ??= key;
+    const data = JSON.stringify({ ...record, version });
+    this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
+    if (record.endedAt === undefined) {
+      this.ops.push(['ZADD', this.keys.open, String(record.createdAt), record.id]);
+    } else if (record.kind === 'set_system_time') {
+      // One record a station, used again and again: nothing to retain, nothing to list.
+      this.ops.push(['ZREM', this.keys.open, record.id]);
+    } else {
+      this.ops.push(['ZADD', this.keys.ended, String(record.endedAt), record.id]);
+      if (record.station !== '') {
+        this.ops.push(['ZADD', this.keys.endedOf(record.station), String(record.endedAt), record.id]);
+      }
+      // An ended record that still keeps its station's slot has work left: it stays in view of the reconciler.
+      if ('slotHeld' in record && record.slotHeld) {
+        this.ops.push(['ZADD', this.keys.open, String(record.createdAt), record.id]);
+      } else this.ops.push(['ZREM', this.keys.open, record.id]);
+    }
+    const event = JSON.stringify({ operationId: record.id, kind: record.kind, state: record.state, version });
+    this.ops.push([
+      'XADD',
+      this.keys.events,
+      'MAXLEN',
+      '~',
+      EVENTS_KEPT,
+      '*',
+      'station',
+      record.station,
+      'event',
+      event,
+    ]);
+    return this;
+  }
+
+  /** The decision was made from this version of a record that the commit does not write. */
+  expectRecord(id: string, version: number): this {
+    this.guards.push([this.keys.record(id), 'version', version === 0 ? '' : String(version)]);
+    return this;
+  }
+
+  /** The decision was made from this value; `undefined` means the field was absent. */
+  expectStation(station: string, field: string, value: string | undefined): this {
+    this.guards.push([this.keys.station(station), field, value ?? '']);
+    return this;
+  }
+
+  /** Set fields of a station; `undefined` removes one. */
+  setStation(station: string, fields: Readonly<Record<string, string | undefined>>): this {
+    const key = this.keys.station(station);
+    for (const [field, value] of Object.entries(fields)) {
+      this.ops.push(value === undefined ? ['HDEL', key, field] : ['HSET', key, field, value]);
+    }
+    return this;
+  }
+
+  /** Statuses for EVerest, in order. */
+  announce(station: string, entries: readonly OutboxEntry[]): this {
+    if (entries.length === 0) return this;
+    this.ops.push(['RPUSH', this.keys.outbox(station), ...entries.map((entry) => JSON.stringify(entry))]);
+    this.ops.push(['SADD', this.keys.outboxes, station]);
+    this.ops.push(['PUBLISH', this.keys.hints, `outbox ${station}`]);
+    return this;
+  }
+
+  /** Keep the answer to a request for as long as it can be asked again. */
+  answer(station: string, key: string, answer: StoredAnswer): this {
+    this.ops.push(['SET', this.keys.answer(station, key), JSON.stringify(answer), 'PX', ANSWER_TTL_MS]);
+    return this;
+  }
+
+  /** Wake whoever works on the operation; only for speed. */
+  hintCancel(operationId: string): this {
+    this.ops.push(['PUBLISH', this.keys.hints, `cancel ${operationId}`]);
+    return this;
+  }
+}
+
+export interface Store {
+  readonly keys: Keys;
+  change(): Change;
+  /**
+   * `true`: committed. `false`: someone else was faster, read again and decide again. Rejects when it is not known
+   * whether the commit took place.
+   */
+  commit(change: Change): Promise<boolean>;
+  /** `undefined`: no such record. Rejects with `RECORD_TOO_NEW` for one that a newer version wrote. */
+  load(id: string): Promise<OperationRecord | undefined>;
+  loadMany(ids: readonly string[]): Promise<OperationRecord[]>;
+  station(station: string): Promise<StationFields>;
+  /** A station's fields and the stored answer to a request, in one round trip. */
+  stationAndAnswer(station: string, answerKey: string): Promise<{ fields: StationFields; answer?: StoredAnswer }>;
+  stations(): Promise<string[]>;
+  openIds(): Promise<string[]>;
+  headOfOutbox(station: string): Promise<OutboxEntry | undefined>;
+  outboxEntries(station: string): Promise<OutboxEntry[]>;
+  stationsWithOutbox(): Promise<string[]>;
+  /** Take the entry off after the broker has acknowledged it. `true`: there is more. Safe to repeat. */
+  popOutbox(station: string, entryId: string): Promise<boolean>;
+}
+
+function parseRecord(data: string | null | undefined, schema: string | null | undefined): OperationRecord | undefined {
+  if (!data) return undefined;
+  if (Number(schema) > RECORD_SCHEMA) {
+    throw new CodedError('RECORD_TOO_NEW', 'this record was written by a newer version; upgrade this process');
+  }
+  return JSON.parse(data) as OperationRecord;
+}
+
+/** Records over one Redis connection. The connection's recipe decides whether calls wait or fail fast. */
+export function createStore(redis: Redis, prefix: string): Store {
+  const keys = keysFor(prefix);
+  redis.defineCommand('khumbuCommit', { lua: COMMIT_SCRIPT, numberOfKeys: 0 });
+  redis.defineCommand('khumbuPop', { lua: POP_SCRIPT, numberOfKeys: 2 });
+
+  const load = async (id: string): Promise<OperationRecord | undefined> => {
+    const [data, schema] = await redis.hmget(keys.record(id), 'data', 'schema');
+    return parseRecord(data, schema);
+  };
+
+  return {
+    keys,
+    change: () => new Change(keys),
+    async commit(change) {
+      const id = randomUUID();
+      const mark = change.mark === undefined ? [] : [['HSET', change.mark, 'commit', id]];
+      const commit = { id, mark: change.mark, guards: change.guards, ops: [...change.ops, ...mark] };
+      return (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
+    },
+    load,
+    async loadMany(ids) {
+      const pipeline = redis.pipeline();
+      for (const id of ids) pipeline.hmget(keys.record(id), 'data', 'schema');
+      const records: OperationRecord[] = [];
+      for (const [error, reply] of (await pipeline.exec()) ?? []) {
+        if (error) throw error;
+        const [data, schema] = reply as (string | null)[];
+        if (Number(schema) > RECORD_SCHEMA) continue;
+        const record = parseRecord(data, schema);
+        if (record) records.push(record);
+      }
+      return records;
+    },
+    station: (station) => redis.hgetall(keys.station(station)),
+    async stationAndAnswer(station, answerKey) {
+      const [fields, answer] = await Promise.all([
+        redis.hgetall(keys.station(station)),
+        redis.get(keys.answer(station, answerKey)),
+      ]);
+      return { fields, ...(answer === null ? {} : { answer: JSON.parse(answer) as StoredAnswer }) };
+    },
+    stations: () => redis.smembers(keys.stations),
+    openIds: () => redis.zrange(keys.open, '0', '-1'),
+    async headOfOutbox(station) {
+      const head = await redis.lindex(keys.outbox(station), 0);
+      return head === null ? undefined : (JSON.parse(head) as OutboxEntry);
+    },
+    async outboxEntries(station) {
+      return (await redis.lrange(keys.outbox(station), 0, -1)).map((entry) => JSON.parse(entry) as OutboxEntry);
+    },
+    stationsWithOutbox: () => redis.smembers(keys.outboxes),
+    async popOutbox(station, entryId) {
+      return (await redis.khumbuPop(keys.outbox(station), keys.outboxes, entryId, station)) === 1;
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import type { ResetType } from '@khumbu/shared/contract/schemas';
+import { ended, inState, type RecordBase } from '../records/record.js';
+
+/**
+ * `Accepted`: to be done, as soon as nothing is being installed. `Resetting`: the station is about to be or is being
+ * reset. `Restarting`: it was, and EVerest has not been heard again yet.
+ */
+export type ResetState = 'Accepted' | 'Resetting' | 'Restarting' | 'Restarted' | 'Failed' | 'Superseded';
+export type ResetEvent = 'begun' | 'performed' | 'restartSeen' | 'failed' | 'superseded' | 'outOfTime';
+
+export interface ResetRecord extends RecordBase<'reset', ResetState> {
+  readonly type: ResetType;
+  readonly scheduled: boolean;
+  /** The station's boot epoch when the reset was asked for. */
+  readonly bootEpochBefore: number;
+}
+
+type Row = Partial<Record<ResetEvent, ResetState>>;
+export const RESET_TRANSITIONS = {
+  Accepted: { begun: 'Resetting', superseded: 'Superseded', failed: 'Failed', outOfTime: 'Failed' },
+  Resetting: { performed: 'Restarting', restartSeen: 'Restarted', failed: 'Failed', outOfTime: 'Failed' },
+  // The station itself has testified that it was restarted; EVerest not being heard is not a failed reset.
+  Restarting: { restartSeen: 'Restarted', superseded: 'Restarted', outOfTime: 'Restarted' },
+  Restarted: {},
+  Failed: {},
+  Superseded: {},
+} as const satisfies Record<ResetState, Row>;
+
+export interface ResetDeadlines {
+  /** Until it must have been performed. */
+  readonly performMs: number;
+  /** How long EVerest is waited for afterwards. */
+  readonly restartMs: number;
+}
+export const DEFAULT_RESET_DEADLINES: ResetDeadlines = { performMs: 3 * 3600_000, restartMs: 120_000 };
+
+/** One event on one reset. Pure. Throws for an event out of place. */
+export function applyResetEvent(
+  before: ResetRecord,
+  event: ResetEvent,
+  context: { readonly now: number; readonly deadlines: ResetDeadlines },
+  detail: { reason?: string; message?: string; set?: Partial<ResetRecord> } = {},
+): ResetRecord {
+  const state = (RESET_TRANSITIONS[before.state] as Row)[event];
+  if (!state) throw new TypeError(`a reset in ${before.state} knows no ${event}`);
+  const { now, deadlines } = context;
+  const record: ResetRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
+  if (Object.keys(RESET_TRANSITIONS[state]).length > 0) {
+    return { ...record, deadlineAt: now + (state === 'Restarting' ? deadlines.restartMs : deadlines.performMs) };
+  }
+  if (state === 'Restarted') {
+    // Seen by the driver alone: true, but worth telling.
+    const unheard = event === 'outOfTime' ? { reason: 'everest_not_heard' } : {};
+    return ended(record, now, { ok: true, ...unheard });
+  }
+  const message = detail.message === undefined ? {} : { message: detail.message };
+  const reason = detail.reason ?? (event === 'outOfTime' ? 'deadline' : event);
+  return ended(record, now, { ok: false, reason, ...message });
+}

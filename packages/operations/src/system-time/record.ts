@@ -1,0 +1,35 @@
+import { inState, newRecordBase, type RecordBase } from '../records/record.js';
+
+/**
+ * A station has one record for its clock, used again for each request: EVerest tells the time with every heartbeat of
+ * its CSMS, and only the newest is of interest.
+ */
+export interface SystemTimeRecord extends RecordBase<'set_system_time', 'Pending' | 'Done'> {
+  /** The time that was told, milliseconds since 1970. */
+  readonly value: number;
+  /** When it was told, on the clock of the Redis server, which all processes share. */
+  readonly toldAtRedisMs: number;
+}
+
+/** A told time is worth nothing after this long. */
+export const SYSTEM_TIME_TTL_MS = 2000;
+
+/** A newer time in place of the older one. */
+export function tellSystemTime(
+  previous: SystemTimeRecord | undefined,
+  station: string,
+  told: { readonly value: number; readonly toldAtRedisMs: number; readonly origin: 'everest' | 'rest' },
+  now: number,
+): SystemTimeRecord {
+  const id = `set-system-time-${Buffer.from(station).toString('hex')}`;
+  const options = { station, origin: told.origin, requestId: -1, now, id };
+  const base = previous ?? { ...newRecordBase('set_system_time', 'Pending', options) };
+  const { endedAt: _endedAt, outcome: _outcome, ...open } = base as SystemTimeRecord;
+  return {
+    ...inState({ ...open, history: open.history.slice(-4) }, 'Pending', now),
+    value: told.value,
+    toldAtRedisMs: told.toldAtRedisMs,
+    origin: told.origin,
+    run: base.run + 1,
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * Liveness and readiness. Probes run on an interval; the endpoints only read what the last round found, so that asking
+ * often costs nothing.
+ */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { describeError } from './errors.js';
+
+const PROBE_INTERVAL_MS = 1000;
+const PROBE_TIMEOUT_MS = 1000;
+
+export interface Health {
+  /** Whether every probe succeeded in the last round. */
+  readonly ready: () => boolean;
+  /** Name of each probe and what is wrong with it, or `ok`. */
+  readonly report: () => Readonly<Record<string, string>>;
+  stop(): void;
+}
+
+/** Start the rounds. A probe rejects when what it looks at does not work. */
+export function startHealth(probes: Readonly<Record<string, () => Promise<unknown>>>): Health {
+  let report: Record<string, string> = Object.fromEntries(Object.keys(probes).map((name) => [name, 'not probed yet']));
+  const probe = async (name: string, run: () => Promise<unknown>): Promise<[string, string]> => {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('no answer in time')), PROBE_TIMEOUT_MS);
+    });
+    try {
+      await Promise.race([run(), timeout]);
+      return [name, 'ok'];
+    } catch (error) {
+      return [name, describeError(error)];
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  let running = false;
+  const round = async (): Promise<void> => {
+    if (running) return;
+    running = true;
+    report = Object.fromEntries(await Promise.all(Object.entries(probes).map(([name, run]) => probe(name, run))));
+    running = false;
+  };
+  void round();
+  const timer = setInterval(() => void round(), PROBE_INTERVAL_MS);
+  return {
+    ready: () => Object.values(report).every((state) => state === 'ok'),
+    report: () => report,
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** One registry a process. */
+export function createMetrics(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** The small server of a worker: `/livez`, `/readyz`, `/metrics`. Resolves when it listens. */
+export async function serveHealth(
+  health: Health,
+  metrics: Registry,
+  address: { readonly host: string; readonly port: number },
+): Promise<{ port: number; close: () => Promise<void> }> {
+  const server: Server = createServer((request, response) => {
+    const send = (status: number, type: string, body: string): void => {
+      response.writeHead(status, { 'content-type': type }).end(body);
+    };
+    switch (request.url) {
+      case '/livez':
+        return send(200, 'application/json', '{"live":true}');
+      case '/readyz':
+        return send(health.ready() ? 200 : 503, 'application/json', JSON.stringify(health.report()));
+      case '/metrics':
+        metrics.metrics().then(
+          (text) => send(200, metrics.contentType, text),
+          (error: unknown) => send(500, 'text/plain', describeError(error)),
+        );
+        return;
+      default:
+        return send(404, 'text/plain', 'not here');
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

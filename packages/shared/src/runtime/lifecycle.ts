@@ -1,0 +1,76 @@
+/**
+ * Starting and stopping a service. Things are stopped in the reverse order of their start, under one deadline; a
+ * second signal ends the process at once. A service started with an IPC channel stops when its parent is gone.
+ */
+import { CodedError, describeError, hasCode } from './errors.js';
+import type { Logger } from './logger.js';
+
+const STOP_DEADLINE_MS = 8000;
+
+export interface Lifecycle {
+  /** Called in reverse order of registration when the service stops. */
+  onStop(what: string, stop: () => Promise<void> | void): void;
+  /** Tell the parent, if there is one, that the service does its work now. */
+  ready(): void;
+  /** Stop and exit; a `reason` that is an error makes the exit code 1. */
+  stop(reason: unknown): void;
+}
+
+/** Run a service's `main`. It resolves when everything is started; the process ends by `stop` or a signal. */
+export function runService(createLog: () => Logger, main: (life: Lifecycle, log: Logger) => Promise<void>): void {
+  const stops: { what: string; stop: () => Promise<void> | void }[] = [];
+  let log: Logger | undefined;
+  let stopping = false;
+
+  const stopAll = async (): Promise<void> => {
+    for (const { what, stop } of stops.toReversed()) {
+      try {
+        await stop();
+      } catch (error) {
+        log?.warn({ err: error, what }, 'could not stop in order');
+      }
+    }
+  };
+
+  const stop = (reason: unknown): void => {
+    if (stopping) {
+      process.exit(1);
+    }
+    stopping = true;
+    const failed = reason instanceof Error;
+    if (failed) log?.fatal({ err: reason }, 'stopping after a failure');
+    else log?.info({ reason }, 'stopping');
+    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
+    stopAll().then(
+      () => process.exit(failed ? 1 : 0),
+      () => process.exit(1),
+    );
+  };
+
+  process.on('SIGINT', () => stop('SIGINT'));
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  if (process.channel) process.on('disconnect', () => stop('the parent process is gone'));
+  // A surprise leaves the process in an unknown state: stop in order and let the supervisor start a new one.
+  process.on('uncaughtException', (error) => stop(error));
+  process.on('unhandledRejection', (error) => stop(error instanceof Error ? error : new Error(String(error))));
+
+  const life: Lifecycle = {
+    onStop: (what, fn) => stops.push({ what, stop: fn }),
+    ready() {
+      log?.info('ready');
+      if (process.connected) process.send?.({ ready: true });
+    },
+    stop,
+  };
+  const start = async (): Promise<void> => {
+    log = createLog();
+    await main(life, log);
+  };
+  start().catch((error: unknown) => {
+    if (hasCode(error, 'CONFIG_INVALID', 'STATIONS_FILE_INVALID')) {
+      process.stderr.write(`${describeError(error)}\n`);
+      process.exit(1);
+    }
+    stop(error instanceof Error ? error : new CodedError('START_FAILED', String(error)));
+  });
+}
