@@ -1,0 +1,104 @@
+/** A location: where EVerest or a fleet tool says that a firmware image is, or that logs go. Pure; nothing is connected. */
+import { isIP } from 'node:net';
+
+/** Every scheme that some part of the product can serve, and its port when none is written. */
+export const DEFAULT_PORTS = { https: 443, http: 80, ftps: 990, ftp: 21, sftp: 22 } as const;
+export type HostScheme = keyof typeof DEFAULT_PORTS;
+export type LocationScheme = HostScheme | 's3';
+export const LOCATION_SCHEMES: readonly LocationScheme[] = ['https', 'http', 's3', 'ftps', 'ftp', 'sftp'];
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface HostLocation {
+  readonly scheme: HostScheme;
+  /** Normal form, without fragment and without credentials: fit for a log line only after its query is cut off. */
+  readonly url: URL;
+  /** Lower case, IPv6 without brackets, numbers normalised (`0x7f.1` is `127.0.0.1`), no dot at the end. */
+  readonly host: string;
+  readonly port: number;
+  readonly credentials?: Credentials;
+  /** Text after `#`, still encoded, `''` if none. Never sent to a server. */
+  readonly fragment: string;
+}
+
+/** `key` may be empty: a log upload picks its own name inside the bucket. */
+export interface BucketLocation {
+  readonly scheme: 's3';
+  readonly bucket: string;
+  readonly key: string;
+  readonly fragment: string;
+}
+
+export type Location = HostLocation | BucketLocation;
+
+export type LocationProblem = 'LOCATION_MALFORMED' | 'LOCATION_SCHEME_UNKNOWN';
+export type ParsedLocation =
+  | { readonly ok: true; readonly location: Location }
+  | { readonly ok: false; readonly code: LocationProblem; readonly reason: string };
+
+/** Presigned URLs with session tokens reach 2000 characters; nothing honest is longer than this. */
+const MAX_LENGTH = 8192;
+
+const malformed = (reason: string): ParsedLocation => ({ ok: false, code: 'LOCATION_MALFORMED', reason });
+
+const isScheme = (text: string): text is LocationScheme => (LOCATION_SCHEMES as readonly string[]).includes(text);
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+/** Amazon S3 user guide, bucket naming rules, as far as other S3 servers share them. */
+const isBucketName = (text: string): boolean =>
+  /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text) && !text.includes('..') && isIP(text) === 0;
+
+function parseBucketLocation(url: URL, fragment: string): ParsedLocation {
+  if (url.username !== '' || url.password !== '' || url.port !== '' || url.search !== '')
+    return malformed('an s3 location is s3://bucket/key and nothing else');
+  if (!isBucketName(url.hostname)) return malformed('the bucket name is not valid');
+  const key = decoded(url.pathname.slice(1));
+  if (key === undefined) return malformed('the key is not valid percent-encoded UTF-8');
+  return { ok: true, location: { scheme: 's3', bucket: url.hostname, key, fragment } };
+}
+
+/** The host as `http` would read it: other schemes leave `0x7f.1` and upper case as they are. */
+function normalHost(host: string): string | undefined {
+  const asHttp = `http://${host}/`;
+  if (!URL.canParse(asHttp)) return undefined;
+  const text = new URL(asHttp).hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  return text === '' ? undefined : text;
+}
+
+/**
+ * Read a location. WHATWG URL rules, minus what they forgive: control characters and spaces inside are refused.
+ * Reasons never repeat the text: it may hold credentials.
+ */
+export function parseLocation(text: string): ParsedLocation {
+  const trimmed = text.trim();
+  if (trimmed.length > MAX_LENGTH) return malformed(`longer than ${MAX_LENGTH} characters`);
+  if (/[\s\p{Cc}]/u.test(trimmed)) return malformed('contains white space or control characters');
+  if (!URL.canParse(trimmed)) return malformed('not a URL');
+  const url = new URL(trimmed);
+  const scheme = url.protocol.slice(0, -1);
+  if (!isScheme(scheme)) return { ok: false, code: 'LOCATION_SCHEME_UNKNOWN', reason: `no support for ${scheme}:` };
+  const fragment = url.hash.slice(1);
+  if (scheme === 's3') return parseBucketLocation(url, fragment);
+  const host = normalHost(url.hostname);
+  if (host === undefined) return malformed('the host is missing or not valid');
+  const username = decoded(url.username);
+  const password = decoded(url.password);
+  if (username === undefined || password === undefined) return malformed('the credentials are not valid UTF-8');
+  const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port);
+  url.hash = '';
+  url.username = '';
+  url.password = '';
+  const credentials = username === '' && password === '' ? {} : { credentials: { username, password } };
+  return { ok: true, location: { scheme, url, host, port, ...credentials, fragment } };
+}
