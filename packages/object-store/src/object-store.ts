@@ -1,0 +1,164 @@
+/**
+ * The depot's object store: any server that speaks S3. Every call ends: by its answer, by its signal (`ABORTED`), or
+ * with a `StoreError` (`S3_...`) when the store stays silent for too long.
+ */
+import { createReadStream } from 'node:fs';
+import { stat as statFile } from 'node:fs/promises';
+import type { loadConfig, S3_SETTINGS } from '@khumbu/shared/runtime/config';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { Client, ClientOptions } from 'minio';
+import { type GetToFileInput, getToFile } from './get-to-file.js';
+import { DEFAULT_PART_BYTES, MAX_PARTS, type PutResult, type PutStreamInput, putStream } from './put-stream.js';
+import { createStoreCaller, type StoreCaller } from './store-call.js';
+import { StoreError } from './store-error.js';
+
+export type ObjectStoreConfig = ReturnType<typeof loadConfig<typeof S3_SETTINGS>>;
+
+export interface ObjectStoreOptions {
+  /** Milliseconds a connection may stay silent; 30 s by default. */
+  readonly stallMs?: number;
+}
+
+export interface ObjectFacts {
+  readonly bytes: number;
+  readonly etag: string;
+  readonly lastModified: Date;
+  /** User metadata by lower-case name, and the content type as `content-type`. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export type PutFileInput = Omit<PutStreamInput, 'body'> & { readonly path: string };
+
+export interface ObjectStore {
+  /** See `putStream` in put-stream.ts. */
+  putStream(input: PutStreamInput): Promise<PutResult>;
+  /** Like `putStream`, with parts as large as the file needs. */
+  putFile(input: PutFileInput): Promise<PutResult>;
+  /** See `getToFile` in get-to-file.ts. */
+  getToFile(input: GetToFileInput): Promise<{ bytes: number; etag: string }>;
+  /** Undefined when there is no such object; a missing bucket looks the same. */
+  stat(bucket: string, key: string, signal?: AbortSignal): Promise<ObjectFacts | undefined>;
+  /** An object that is not there counts as removed. */
+  remove(bucket: string, key: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * End the unfinished uploads a killed writer left under exactly this key; resolves with their number. For the only
+   * writer of a key. A store that cannot list uploads (`S3_NOT_SUPPORTED`) has to expire them itself.
+   */
+  abortStaleUploads(bucket: string, key: string, signal?: AbortSignal): Promise<number>;
+  /** Create the bucket unless it is there. Safe to repeat and to race. */
+  ensureBucket(bucket: string, signal?: AbortSignal): Promise<void>;
+  /** A URL that lets anyone fetch the object for `seconds` (at most 7 days), saved as `fileName`. Asks nobody. */
+  presignGet(key: { bucket: string; key: string }, seconds: number, fileName?: string): Promise<string>;
+  /** Close idle connections. */
+  close(): void;
+}
+
+function clientOptions(config: ObjectStoreConfig): ClientOptions {
+  if (config.S3_ENDPOINT === undefined) throw new CodedError('CONFIG_INVALID', 'S3_ENDPOINT is missing');
+  const url = URL.canParse(config.S3_ENDPOINT) ? new URL(config.S3_ENDPOINT) : undefined;
+  if (url === undefined || url.pathname !== '/' || url.search !== '' || url.username !== '' || url.password !== '') {
+    throw new CodedError('CONFIG_INVALID', 'S3_ENDPOINT must be scheme, host and port alone');
+  }
+  const secure = url.protocol === 'https:';
+  return {
+    endPoint: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+    useSSL: secure,
+    region: config.S3_REGION,
+    ...(config.S3_ACCESS_KEY === undefined ? {} : { accessKey: config.S3_ACCESS_KEY }),
+    ...(config.S3_SECRET_KEY === undefined ? {} : { secretKey: config.S3_SECRET_KEY }),
+  };
+}
+
+const hasStoreCode = (error: unknown, code: StoreError['code']): boolean =>
+  error instanceof StoreError && error.code === code;
+
+async function staleUploads(client: Client, bucket: string, key: string): Promise<string[]> {
+  const ids: string[] = [];
+  let keyMarker = '';
+  let idMarker = '';
+  for (;;) {
+    const page = await client.listIncompleteUploadsQuery(bucket, key, keyMarker, idMarker, '');
+    // The key is only a prefix to the store.
+    ids.push(...page.uploads.filter((upload) => upload.key === key).map((upload) => upload.uploadId));
+    if (!page.isTruncated) return ids;
+    keyMarker = page.nextKeyMarker;
+    idMarker = page.nextUploadIdMarker;
+  }
+}
+
+async function abortUploads(store: StoreCaller, bucket: string, key: string, signal?: AbortSignal): Promise<number> {
+  const what = `end uploads of ${bucket}/${key}`;
+  const ids = await store.call(what, signal, (client) => staleUploads(client, bucket, key));
+  for (const id of ids) {
+    try {
+      await store.call(what, signal, (client) => client.abortMultipartUpload(bucket, key, id));
+    } catch (error) {
+      if (!hasStoreCode(error, 'S3_NO_SUCH_UPLOAD')) throw error;
+    }
+  }
+  return ids.length;
+}
+
+async function statObject(
+  store: StoreCaller,
+  bucket: string,
+  key: string,
+  signal?: AbortSignal,
+): Promise<ObjectFacts | undefined> {
+  try {
+    const found = await store.call(`stat ${bucket}/${key}`, signal, (client) => client.statObject(bucket, key));
+    const metadata = Object.fromEntries(
+      Object.entries(found.metaData as Record<string, unknown>).map(([name, value]) => [name, String(value)]),
+    );
+    return { bytes: found.size, etag: found.etag, lastModified: found.lastModified, metadata };
+  } catch (error) {
+    if (hasStoreCode(error, 'S3_NO_SUCH_KEY') || hasStoreCode(error, 'S3_NO_SUCH_BUCKET')) return undefined;
+    throw error;
+  }
+}
+
+async function ensureBucket(store: StoreCaller, region: string, bucket: string, signal?: AbortSignal): Promise<void> {
+  const exists = (): Promise<boolean> =>
+    store.call(`find bucket ${bucket}`, signal, (client) => client.bucketExists(bucket));
+  if (await exists()) return;
+  try {
+    await store.call(`make bucket ${bucket}`, signal, (client) => client.makeBucket(bucket, region));
+  } catch (error) {
+    // Someone else was quicker, or the first try's answer got lost.
+    if (signal?.aborted || !(await exists())) throw error;
+  }
+}
+
+/** Connects to nothing yet. Throws `CONFIG_INVALID` without a usable `S3_ENDPOINT`. */
+export function createObjectStore(config: ObjectStoreConfig, options: ObjectStoreOptions = {}): ObjectStore {
+  const store = createStoreCaller(clientOptions(config), options.stallMs ?? 30_000);
+  return {
+    putStream: (input) => putStream(store, input),
+    putFile: async ({ path, ...input }) => {
+      const { size } = await statFile(path);
+      const partBytes = Math.max(input.partBytes ?? DEFAULT_PART_BYTES, Math.ceil(size / MAX_PARTS));
+      return putStream(store, { ...input, partBytes, body: createReadStream(path, { highWaterMark: 1024 * 1024 }) });
+    },
+    getToFile: (input) => getToFile(store, input),
+    stat: (bucket, key, signal) => statObject(store, bucket, key, signal),
+    remove: (bucket, key, signal) =>
+      store.call(`remove ${bucket}/${key}`, signal, (client) => client.removeObject(bucket, key)),
+    abortStaleUploads: (bucket, key, signal) => abortUploads(store, bucket, key, signal),
+    ensureBucket: (bucket, signal) => ensureBucket(store, config.S3_REGION, bucket, signal),
+    presignGet: ({ bucket, key }, seconds, fileName) =>
+      store.once(`presign ${bucket}/${key}`, undefined, (client) =>
+        client.presignedGetObject(
+          bucket,
+          key,
+          seconds,
+          fileName === undefined
+            ? {}
+            : {
+                'response-content-disposition': `attachment; filename="${fileName.replace(/[^\x20-\x7e]|["\\]/g, '_')}"`,
+              },
+        ),
+      ),
+    close: () => store.close(),
+  };
+}
