@@ -1,0 +1,56 @@
+/** EVerest's supervision of us: the `system/CommunicationFault` error, raised and cleared by `communication_check`. */
+
+export type FaultSubType = 'Initial communication check' | 'Bridge to implementation connection lost';
+
+export interface CommunicationFault {
+  readonly subType: FaultSubType;
+  /** Unix time in milliseconds. */
+  readonly raisedAtMs: number;
+  clearedAtMs?: number;
+}
+
+export interface CommunicationSupervision {
+  /** A valid message arrived. `false` ends the supervision for the rest of this process life. */
+  heard(value: boolean): void;
+  close(): void;
+}
+
+/**
+ * Raised at once, until the first message; raised again after `periodS` seconds of silence. A period of 0 or less
+ * supervises nothing. `onFault` hears each fault when it is raised and, as the same object, when it is cleared.
+ */
+export function superviseCommunication(
+  periodS: number,
+  nowMs: () => number,
+  onFault: (fault: CommunicationFault) => void,
+): CommunicationSupervision {
+  if (periodS <= 0) return { heard: () => {}, close: () => {} };
+  let fault: CommunicationFault | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let ended = false;
+  const raise = (subType: FaultSubType): void => {
+    if (fault) return;
+    fault = { subType, raisedAtMs: nowMs() };
+    onFault(fault);
+  };
+  const clear = (): void => {
+    if (!fault) return;
+    fault.clearedAtMs = nowMs();
+    onFault(fault);
+    fault = undefined;
+  };
+  raise('Initial communication check');
+  return {
+    heard(value) {
+      if (ended) return;
+      clear();
+      clearTimeout(timer);
+      if (value) timer = setTimeout(raise, periodS * 1000, 'Bridge to implementation connection lost');
+      else ended = true;
+    },
+    close() {
+      ended = true;
+      clearTimeout(timer);
+    },
+  };
+}
