@@ -1,0 +1,160 @@
+/**
+ * What a response means for what we already hold. Pure. RFC 9110: 8.8 (validators), 13 (conditions), 14 (ranges),
+ * 15.3.7 (206), 15.5.17 (416). A server may lie about ranges in many ways; every doubt costs a new start, never a
+ * wrong byte.
+ */
+import type { FetchReason } from './fetch-error.js';
+
+/** Strong validators only; empty when the server gave none. */
+export interface Validators {
+  readonly etag?: string;
+  readonly lastModified?: string;
+}
+
+/** The first `offset` bytes of a representation, of `total` bytes if that is known. */
+export interface Held {
+  readonly offset: number;
+  readonly total?: number;
+  readonly validators: Validators;
+}
+
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
+export type FetchDecision =
+  /** The body goes on where what we hold ends. */
+  | { readonly kind: 'resume'; readonly offset: number; readonly total?: number }
+  /** The body is the whole representation. */
+  | { readonly kind: 'start_anew'; readonly total?: number; readonly validators: Validators }
+  /** What is known from an earlier fetch is still current. */
+  | { readonly kind: 'unchanged' }
+  /** What we hold is all of it. */
+  | { readonly kind: 'complete' }
+  /** What we hold is of no use with this response: ask again without a range. */
+  | { readonly kind: 'changed' }
+  | {
+      readonly kind: 'fail';
+      readonly reason: FetchReason;
+      readonly retryable: boolean;
+      readonly retryAfterS?: number;
+    };
+
+const RETRYABLE_4XX: readonly number[] = [408, 425, 429];
+
+function headerOf({ headers }: ResponseHead, name: string): string | undefined {
+  const value = headers[name];
+  return typeof value === 'string' ? value : value?.[0];
+}
+
+const byteCount = (text: string | undefined): number | undefined => {
+  const count = text !== undefined && /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(count) ? count : undefined;
+};
+
+const isStrongEtag = (etag: string | undefined): etag is string => etag !== undefined && /^"[^"]*"$/.test(etag);
+const isUsable = ({ etag, lastModified }: Validators): boolean => etag !== undefined || lastModified !== undefined;
+
+/**
+ * The validators a resume or a later comparison may rest on. Last-Modified is strong only when the server's own Date
+ * is at least one second later (8.8.2.2): within that second the file may change once more. A response without Date
+ * gives no such proof, so its Last-Modified is not used and a download from there starts anew after a cut.
+ */
+export function strongValidators(head: ResponseHead): Validators {
+  const etag = headerOf(head, 'etag');
+  const lastModified = headerOf(head, 'last-modified');
+  const age = Date.parse(headerOf(head, 'date') ?? '') - Date.parse(lastModified ?? '');
+  return {
+    ...(isStrongEtag(etag) ? { etag } : {}),
+    ...(lastModified !== undefined && age >= 1000 ? { lastModified } : {}),
+  };
+}
+
+const isComplete = (held: Held): boolean => held.offset === held.total;
+
+/** Whether the response speaks of another representation than `validators`: an ETag decides, else Last-Modified. */
+function contradicts(head: ResponseHead, validators: Validators): boolean {
+  const etag = headerOf(head, 'etag');
+  if (validators.etag !== undefined) return etag !== undefined && etag !== validators.etag;
+  const lastModified = headerOf(head, 'last-modified');
+  return lastModified !== undefined && lastModified !== validators.lastModified;
+}
+
+/**
+ * The headers that ask for what is missing. What we hold completely is asked about like something known: a range
+ * behind its end is answered in too many ways.
+ */
+export function conditionalHeaders(held: Held | undefined, known: Validators | undefined): Record<string, string> {
+  const headers: Record<string, string> = { 'accept-encoding': 'identity' };
+  const compare = held && isComplete(held) ? held.validators : known;
+  if (isStrongEtag(compare?.etag)) headers['if-none-match'] = compare.etag;
+  else if (compare?.lastModified !== undefined) headers['if-modified-since'] = compare.lastModified;
+  if (held && !isComplete(held) && held.offset > 0 && isUsable(held.validators)) {
+    headers.range = `bytes=${held.offset}-`;
+    headers['if-range'] = held.validators.etag ?? held.validators.lastModified ?? '';
+  }
+  return headers;
+}
+
+function retryAfter(head: ResponseHead, nowMs: number): { retryAfterS?: number } {
+  const text = headerOf(head, 'retry-after');
+  if (text === undefined) return {};
+  const seconds = byteCount(text);
+  if (seconds !== undefined) return { retryAfterS: seconds };
+  // Measured by the server's clock when it shows it: ours may be wrong.
+  const serverNow = Date.parse(headerOf(head, 'date') ?? '');
+  const waitMs = Date.parse(text) - (Number.isNaN(serverNow) ? nowMs : serverNow);
+  return Number.isNaN(waitMs) ? {} : { retryAfterS: Math.max(0, Math.ceil(waitMs / 1000)) };
+}
+
+function decideWhole(head: ResponseHead, held: Held | undefined, known: Validators | undefined): FetchDecision {
+  const validators = strongValidators(head);
+  if (held && isComplete(held) && validators.etag !== undefined && validators.etag === held.validators.etag)
+    return { kind: 'complete' };
+  if (validators.etag !== undefined && validators.etag === known?.etag) return { kind: 'unchanged' };
+  const total = byteCount(headerOf(head, 'content-length'));
+  return { kind: 'start_anew', validators, ...(total === undefined ? {} : { total }) };
+}
+
+function decidePart(head: ResponseHead, held: Held | undefined): FetchDecision {
+  if (!held) return { kind: 'fail', reason: 'bad_response', retryable: true };
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headerOf(head, 'content-range') ?? '');
+  if (!range || contradicts(head, held.validators)) return { kind: 'changed' };
+  const [start, end, total] = [byteCount(range[1]), byteCount(range[2]), byteCount(range[3])];
+  const isInOrder = start === held.offset && end !== undefined && end >= start && end < (total ?? Infinity);
+  const isSameTotal = total === undefined || held.total === undefined || total === held.total;
+  if (!isInOrder || !isSameTotal) return { kind: 'changed' };
+  const expected = total ?? held.total;
+  return { kind: 'resume', offset: held.offset, ...(expected === undefined ? {} : { total: expected }) };
+}
+
+function decideUnsatisfiable(head: ResponseHead, held: Held | undefined): FetchDecision {
+  if (!held) return { kind: 'fail', reason: 'http_416', retryable: false };
+  const total = byteCount(/^bytes \*\/(\d+)$/.exec(headerOf(head, 'content-range') ?? '')?.[1]);
+  const isAll = total === held.offset && (held.total === undefined || held.total === total);
+  return { kind: isAll && !contradicts(head, held.validators) ? 'complete' : 'changed' };
+}
+
+/**
+ * Decide by status and headers (lower-case names, as Node gives them). `held` and `known` as they were given to
+ * `conditionalHeaders`. `nowMs` is only for a Retry-After date from a server without Date.
+ */
+export function decideResponse(
+  head: ResponseHead,
+  held: Held | undefined,
+  known: Validators | undefined,
+  nowMs: number,
+): FetchDecision {
+  const { status } = head;
+  const encoding = headerOf(head, 'content-encoding') ?? 'identity';
+  if ((status === 200 || status === 206) && encoding.trim().toLowerCase() !== 'identity')
+    return { kind: 'fail', reason: 'content_encoding', retryable: false };
+  if (status === 200) return decideWhole(head, held, known);
+  if (status === 206) return decidePart(head, held);
+  if (status === 304 && held && isComplete(held)) return { kind: 'complete' };
+  if (status === 304 && known && isUsable(known)) return { kind: 'unchanged' };
+  if (status === 416) return decideUnsatisfiable(head, held);
+  const retryable = status >= 500 || RETRYABLE_4XX.includes(status);
+  return { kind: 'fail', reason: `http_${status}`, retryable, ...retryAfter(head, nowMs) };
+}

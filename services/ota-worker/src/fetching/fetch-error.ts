@@ -1,0 +1,69 @@
+/** Why a fetch failed, in words that fit a record; whether trying again can help. */
+import { CodedError } from '@khumbu/shared/runtime/errors';
+
+export type FetchReason =
+  | 'location_refused'
+  | 'scheme_unsupported'
+  | 'dns'
+  | 'connect'
+  | 'tls'
+  | 'stalled'
+  | 'cut'
+  | 'bad_response'
+  | 'content_encoding'
+  | 'too_many_redirects'
+  | 'too_large'
+  | 'wrong_length'
+  | 'no_space'
+  | 'spool_unusable'
+  | 'superseded'
+  | `http_${number}`;
+
+/** `FETCH_RETRYABLE`: another try may succeed. `FETCH_PERMANENT`: it will not. Messages hold no location. */
+export class FetchError extends CodedError {
+  readonly reason: FetchReason;
+  /** Seconds the server asked us to wait, from `Retry-After`. */
+  readonly retryAfterS?: number;
+  constructor(
+    retryable: boolean,
+    reason: FetchReason,
+    message: string,
+    options: { cause?: unknown; retryAfterS?: number | undefined } = {},
+  ) {
+    super(retryable ? 'FETCH_RETRYABLE' : 'FETCH_PERMANENT', message, { cause: options.cause });
+    this.name = 'FetchError';
+    this.reason = reason;
+    if (options.retryAfterS !== undefined) this.retryAfterS = options.retryAfterS;
+  }
+}
+
+const codeOf = (error: unknown): string => (error as { code?: unknown } | undefined)?.code?.toString() ?? '';
+
+/** First match wins; anything else that breaks a connection is a `cut`. */
+const NETWORK_REASONS: readonly (readonly [RegExp, FetchReason])[] = [
+  [/^(ENOTFOUND|ENODATA|EAI_)/, 'dns'],
+  [/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ENETDOWN|ETIMEDOUT|EADDRNOTAVAIL)$/, 'connect'],
+  [/^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|INVALID_|EPROTO)/, 'tls'],
+  [/^HPE_/, 'bad_response'],
+];
+
+/** What `node:http`, `node:tls` and DNS fail with. */
+export function networkError(error: unknown): FetchError {
+  if (error instanceof FetchError) return error;
+  const code = codeOf(error);
+  if (code === 'LOCATION_ADDRESS_FORBIDDEN')
+    return new FetchError(false, 'location_refused', 'the address behind the location is not allowed', {
+      cause: error,
+    });
+  const reason = NETWORK_REASONS.find(([pattern]) => pattern.test(code))?.[1] ?? 'cut';
+  return new FetchError(true, reason, `the connection failed (${code || 'no code'})`, { cause: error });
+}
+
+/** What the file system fails with. Errors that carry no code are bugs and pass unchanged. */
+export function spoolError(error: unknown): unknown {
+  const code = codeOf(error);
+  if (error instanceof CodedError || code === '') return error;
+  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+  const message = isFull ? 'no space left in the spool folder' : `the spool folder cannot be used (${code})`;
+  return new FetchError(true, isFull ? 'no_space' : 'spool_unusable', message, { cause: error });
+}

@@ -1,0 +1,193 @@
+/** Fetch a firmware image over HTTP into the spool, going on where an earlier try or a killed process stopped. */
+import { mkdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { conditionalHeaders, decideResponse, type Held, type Validators } from './content-range.js';
+import { FetchError, spoolError } from './fetch-error.js';
+import { ask, type HttpAnswer } from './http-ask.js';
+import { newPaths, PartFile } from './part-file.js';
+import { assertKey, takeOver } from './take-over.js';
+
+export interface FetchOptions {
+  readonly location: string;
+  /** Names the download in the spool: `[A-Za-z0-9_-]`. Same key, same content wanted. */
+  readonly key: string;
+  /** Gets the folders `fetching` and `images`; one file system. */
+  readonly spoolDir: string;
+  readonly policy: LocationPolicy;
+  /** Strong validators of the image we already have from this location, as an earlier fetch gave them. */
+  readonly known?: Validators;
+  readonly maxBytes: number;
+  /** Longest silence of the server, in milliseconds. */
+  readonly stallMs: number;
+  readonly signal: AbortSignal;
+  /** After every piece: bytes held and, if known, bytes in all. Must not throw. */
+  readonly onProgress?: (bytes: number, total: number | undefined) => void;
+  /** Sent to the location's own origin only. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** PEM authorities for `https`, in place of the built-in ones. */
+  readonly ca?: string | readonly string[];
+}
+
+export type FetchResult =
+  | {
+      readonly kind: 'fetched';
+      /** `<spoolDir>/images/<sha256>`, durable. */
+      readonly path: string;
+      readonly sha256: string;
+      readonly sizeBytes: number;
+      readonly etag?: string;
+      readonly lastModified?: string;
+    }
+  | { readonly kind: 'unchanged' };
+
+/** One fetch: what is held may change from response to response. */
+class Fetch {
+  readonly #options: FetchOptions;
+  readonly #folder: string;
+  readonly #images: string;
+  #part: PartFile | undefined;
+
+  constructor(options: FetchOptions) {
+    this.#options = options;
+    this.#folder = join(options.spoolDir, 'fetching');
+    this.#images = join(options.spoolDir, 'images');
+  }
+
+  async run(): Promise<FetchResult> {
+    const { key, signal } = this.#options;
+    await mkdir(this.#folder, { recursive: true });
+    await mkdir(this.#images, { recursive: true });
+    this.#part = await takeOver(this.#folder, key, signal);
+    for (;;) {
+      const result = await this.#askOnce();
+      if (result) return result;
+    }
+  }
+
+  /** What is held stays for the next try, unless no try will follow or nothing can be built upon it. */
+  async end(error: unknown): Promise<void> {
+    const isLost = error instanceof FetchError && (error.code === 'FETCH_PERMANENT' || error.reason === 'wrong_length');
+    await (isLost ? this.#part?.discard() : this.#part?.close());
+  }
+
+  /** `undefined`: ask again. Each further request either drops what is held or follows bytes that were gained. */
+  async #askOnce(): Promise<FetchResult | undefined> {
+    const { location, known, policy, stallMs, signal, headers, ca } = this.#options;
+    const held = this.#part?.held;
+    const answer = await ask(location, {
+      policy,
+      headers: conditionalHeaders(held, known),
+      originHeaders: headers,
+      ca,
+      stallMs,
+      signal,
+    });
+    try {
+      return await this.#use(answer, held);
+    } finally {
+      answer.drop();
+    }
+  }
+
+  async #use(answer: HttpAnswer, held: Held | undefined): Promise<FetchResult | undefined> {
+    const decision = decideResponse(answer, held, this.#options.known, Date.now());
+    switch (decision.kind) {
+      case 'fail':
+        throw new FetchError(decision.retryable, decision.reason, `the server answered ${answer.status}`, decision);
+      case 'unchanged':
+        await this.#part?.discard();
+        return { kind: 'unchanged' };
+      case 'changed':
+        await this.#part?.discard();
+        this.#part = undefined;
+        return undefined;
+      case 'complete':
+        return this.#publish();
+      case 'resume':
+        await this.#assertFits(decision.total, decision.offset);
+        break;
+      case 'start_anew':
+        await this.#part?.discard();
+        this.#part = undefined;
+        await this.#assertFits(decision.total, 0);
+        this.#part = await PartFile.create(
+          newPaths(this.#folder, this.#options.key),
+          decision.validators,
+          decision.total,
+        );
+        break;
+    }
+    const part = this.#part;
+    if (!part) throw new FetchError(true, 'bad_response', 'a partial answer to nothing');
+    part.total = decision.total;
+    return this.#receive(answer, part);
+  }
+
+  async #receive(answer: HttpAnswer, part: PartFile): Promise<FetchResult | undefined> {
+    const { maxBytes, onProgress } = this.#options;
+    const before = part.held.offset;
+    const { total } = part.held;
+    for await (const chunk of answer.body()) {
+      const size = part.held.offset + chunk.length;
+      if (size > maxBytes) throw tooLarge(maxBytes);
+      if (total !== undefined && size > total) throw wrongLength(size, total);
+      await part.append(chunk);
+      onProgress?.(size, total);
+    }
+    const { offset, validators } = part.held;
+    if (total === undefined || offset === total) return this.#publish();
+    // A server may send ranges in portions of its own: go on while something comes.
+    const isResumable = (validators.etag ?? validators.lastModified) !== undefined;
+    if (answer.status === 206 && offset > before && isResumable) return undefined;
+    throw new FetchError(true, 'cut', `the body ended after ${offset} of ${total} bytes`);
+  }
+
+  async #publish(): Promise<FetchResult> {
+    const part = this.#part;
+    if (!part) throw new FetchError(true, 'bad_response', 'nothing is held');
+    const { validators, offset, total } = part.held;
+    if (total !== undefined && offset !== total) throw wrongLength(offset, total);
+    return { kind: 'fetched', ...(await part.publish(this.#images)), ...validators };
+  }
+
+  async #assertFits(total: number | undefined, offset: number): Promise<void> {
+    const { maxBytes } = this.#options;
+    if (total === undefined) return;
+    if (total > maxBytes) throw tooLarge(maxBytes);
+    const disk = await statfs(this.#folder);
+    if (disk.bavail * disk.bsize < total - offset)
+      throw new FetchError(true, 'no_space', `the spool folder has no room for ${total - offset} more bytes`);
+  }
+}
+
+const tooLarge = (maxBytes: number) => new FetchError(false, 'too_large', `the image is larger than ${maxBytes} bytes`);
+const wrongLength = (size: number, total: number) =>
+  new FetchError(true, 'wrong_length', `the image has ${size} bytes, not ${total} as announced`);
+
+/**
+ * One try to fetch an image. Safe to repeat, to abort and to kill at any time; of several runs with one key the last
+ * to start wins and the others fail with `superseded`. Redirects, ranges and new starts within the try are its own.
+ *
+ * Throws `FETCH_RETRYABLE` or `FETCH_PERMANENT` (`FetchError`, with `reason` and `retryAfterS`), `FETCH_KEY_INVALID`,
+ * or the signal's reason. No error holds the location or its credentials.
+ */
+export async function fetchImage(options: FetchOptions): Promise<FetchResult> {
+  assertKey(options.key);
+  options.signal.throwIfAborted();
+  const fetch = new Fetch(options);
+  try {
+    const result = await fetch.run();
+    await fetch.end(undefined);
+    return result;
+  } catch (error) {
+    try {
+      await fetch.end(error);
+    } catch (closing) {
+      const cause = new AggregateError([error, closing]);
+      throw new FetchError(true, 'spool_unusable', 'what was fetched cannot be kept', { cause });
+    }
+    options.signal.throwIfAborted();
+    throw spoolError(error);
+  }
+}

@@ -1,0 +1,148 @@
+/** One GET over `node:http` or `node:https`: policy before and inside the connection, redirects by hand, no silence. */
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { Credentials, HostLocation } from '@khumbu/shared/locations/location';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { FetchError, networkError } from './fetch-error.js';
+
+export interface AskOptions {
+  readonly policy: LocationPolicy;
+  /** Sent to every hop. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent to the origin of the location only, never to where a redirect leads. */
+  readonly originHeaders?: Readonly<Record<string, string>> | undefined;
+  /** Trusted authorities in PEM, in place of the built-in ones. */
+  readonly ca?: string | readonly string[] | undefined;
+  /** Longest silence in milliseconds: while connecting, before the response, between two pieces of the body. */
+  readonly stallMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** At most once. Throws `FetchError`, or the signal's reason. Time the reader takes is not silence. */
+  body(): AsyncGenerator<Buffer>;
+  /** The rest of the body is not wanted: ends the connection. */
+  drop(): void;
+}
+
+const MAX_REDIRECTS = 5;
+const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
+
+/** Aborts a connection that is silent for too long while someone waits for it. */
+class Silence {
+  readonly #aborter = new AbortController();
+  readonly #stallMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  constructor(stallMs: number) {
+    this.#stallMs = stallMs;
+  }
+  get signal(): AbortSignal {
+    return this.#aborter.signal;
+  }
+  await(): void {
+    this.heard();
+    this.#timer = setTimeout(() => {
+      this.#aborter.abort(new FetchError(true, 'stalled', `nothing came for ${this.#stallMs} ms`));
+    }, this.#stallMs);
+  }
+  heard(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+const basicAuth = ({ username, password }: Credentials): string =>
+  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+
+function checked(locationText: string, policy: LocationPolicy): HostLocation {
+  const check = policy.check(locationText);
+  if (!check.ok) throw new FetchError(false, 'location_refused', `${check.code}: ${check.reason}`);
+  const { location } = check;
+  if (location.scheme !== 'http' && location.scheme !== 'https')
+    throw new FetchError(false, 'scheme_unsupported', `${location.scheme}: is not fetched over HTTP`);
+  return location;
+}
+
+async function* bodyOf(
+  response: IncomingMessage,
+  silence: Silence,
+  translate: (error: unknown) => unknown,
+): AsyncGenerator<Buffer> {
+  try {
+    silence.await();
+    for await (const chunk of response) {
+      silence.heard();
+      yield chunk as Buffer;
+      silence.await();
+    }
+  } catch (error) {
+    throw translate(error);
+  } finally {
+    silence.heard();
+    response.destroy();
+  }
+}
+
+/** One hop. The response is not read yet. */
+async function send(url: URL, headers: Record<string, string>, options: AskOptions): Promise<HttpAnswer> {
+  const { policy, ca, stallMs, signal } = options;
+  const silence = new Silence(stallMs);
+  const either = AbortSignal.any([signal, silence.signal]);
+  const translate = (error: unknown): unknown => (either.aborted ? either.reason : networkError(error));
+  const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  try {
+    signal.throwIfAborted();
+    silence.await();
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = request(url, {
+        headers,
+        lookup: policy.lookup,
+        agent: false,
+        signal: either,
+        ...(ca === undefined ? {} : { ca: [ca].flat() }),
+      });
+      outgoing.on('response', resolve).on('error', reject).end();
+    });
+    // Errors reach whoever reads the body; without a reader they must not end the process.
+    response.on('error', () => {});
+    return {
+      status: response.statusCode ?? 0,
+      headers: response.headers,
+      body: () => bodyOf(response, silence, translate),
+      drop: () => response.destroy(),
+    };
+  } catch (error) {
+    throw translate(error);
+  } finally {
+    silence.heard();
+  }
+}
+
+/**
+ * Ask for a location and follow its redirects, each checked like the location itself. Credentials of the location go
+ * to its own origin only. Throws `FetchError`, or the signal's reason when aborted.
+ */
+export async function ask(locationText: string, options: AskOptions): Promise<HttpAnswer> {
+  const first = checked(locationText, options.policy);
+  let hop = first;
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    const isHome = hop.url.origin === first.url.origin;
+    const credentials = hop.credentials ?? (isHome ? first.credentials : undefined);
+    const answer = await send(
+      hop.url,
+      {
+        ...options.headers,
+        ...(isHome ? options.originHeaders : {}),
+        ...(credentials ? { authorization: basicAuth(credentials) } : {}),
+      },
+      options,
+    );
+    const target = answer.headers.location;
+    if (!REDIRECTS.includes(answer.status) || target === undefined) return answer;
+    answer.drop();
+    if (!URL.canParse(target, hop.url.href)) throw new FetchError(true, 'bad_response', 'the redirect leads nowhere');
+    hop = checked(new URL(target, hop.url).href, options.policy);
+  }
+  throw new FetchError(false, 'too_many_redirects', `more than ${MAX_REDIRECTS} redirects`);
+}

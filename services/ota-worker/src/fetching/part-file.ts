@@ -1,0 +1,228 @@
+/**
+ * The file a download grows in: `<folder>/<key>.<generation>.part`, beside it a sidecar `.json` with what is needed to
+ * go on. Every run writes a file (an inode) of its own, and one file only ever holds bytes of one representation.
+ *
+ * There is no lock. A run takes over what an earlier one left: by rename when that one had closed its file, else by
+ * copying, because its process may be frozen, not dead. Then it removes the earlier files. A writer that wakes up later
+ * writes to a file without a name, notices, and fails with `superseded`; it can touch neither the newer run's file nor
+ * a published image. The last run to start wins.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { hasCode } from '@khumbu/shared/runtime/errors';
+import type { Held, Validators } from './content-range.js';
+import { FetchError } from './fetch-error.js';
+
+/** Most that one write, and so a killed process, can hold back. */
+export const CHUNK_BYTES = 256 * 1024;
+
+export interface Sidecar {
+  readonly validators: Validators;
+  readonly total?: number;
+  /** Of the host: in the same boot all of the file counts, after another only `syncedBytes`. */
+  readonly bootId: string;
+  /** Bytes that survive a power cut. */
+  readonly syncedBytes: number;
+  /** The writer has closed the file and will never write to it again. */
+  readonly closed: boolean;
+}
+
+export interface PartPaths {
+  readonly part: string;
+  readonly sidecar: string;
+}
+
+export const hostBootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+
+export const newPaths = (folder: string, key: string): PartPaths => {
+  const base = join(folder, `${key}.${randomUUID()}`);
+  return { part: `${base}.part`, sidecar: `${base}.json` };
+};
+
+/** Replaced by rename, so a reader never sees half of it. */
+export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void> {
+  const temporary = `${path}.tmp`;
+  const file = await open(temporary, 'w');
+  try {
+    await file.writeFile(JSON.stringify(sidecar));
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+const superseded = () => new FetchError(true, 'superseded', 'a later run has taken this download over');
+
+/** One generation, open for writing at its end. Not for concurrent use. */
+export class PartFile {
+  readonly #paths: PartPaths;
+  readonly #file: FileHandle;
+  readonly #bootId: string;
+  readonly #validators: Validators;
+  readonly #hash = createHash('sha256');
+  #total: number | undefined;
+  #size = 0;
+  #synced: number;
+  #syncing: Promise<void> | undefined;
+  #failure: unknown;
+  #ended = false;
+
+  private constructor(paths: PartPaths, file: FileHandle, sidecar: Sidecar) {
+    this.#paths = paths;
+    this.#file = file;
+    this.#bootId = sidecar.bootId;
+    this.#validators = sidecar.validators;
+    this.#total = sidecar.total;
+    this.#synced = sidecar.syncedBytes;
+  }
+
+  /** A new, empty file. Its sidecar is there before its first byte. */
+  static async create(paths: PartPaths, validators: Validators, total: number | undefined): Promise<PartFile> {
+    const sidecar = { validators, bootId: hostBootId(), syncedBytes: 0, closed: false };
+    const whole: Sidecar = total === undefined ? sidecar : { ...sidecar, total };
+    await writeSidecar(paths.sidecar, whole);
+    return new PartFile(paths, await open(paths.part, 'wx'), whole);
+  }
+
+  /** The first `size` bytes of an existing file that nobody else writes to. Reads them once, for the digest. */
+  static async reopen(paths: PartPaths, sidecar: Sidecar, size: number, signal: AbortSignal): Promise<PartFile> {
+    const part = new PartFile(paths, await open(paths.part, 'r+'), sidecar);
+    try {
+      await part.#file.truncate(size);
+      for await (const chunk of readPieces(part.#file, size, signal)) part.#hash.update(chunk);
+      part.#size = size;
+      return part;
+    } catch (error) {
+      await part.#file.close();
+      throw error;
+    }
+  }
+
+  get held(): Held {
+    const held = { offset: this.#size, validators: this.#validators };
+    return this.#total === undefined ? held : { ...held, total: this.#total };
+  }
+
+  /** Learned later than the file was made, e.g. from Content-Range. */
+  set total(total: number | undefined) {
+    this.#total = total ?? this.#total;
+  }
+
+  /** Resolves once the bytes are with the kernel: a kill of this process loses none of them. */
+  async append(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const piece = bytes.subarray(at, at + CHUNK_BYTES);
+      const { bytesWritten } = await this.#file.write(piece, 0, piece.length, this.#size);
+      this.#hash.update(piece.subarray(0, bytesWritten));
+      this.#size += bytesWritten;
+      at += bytesWritten;
+      this.#syncInBackground();
+    }
+  }
+
+  /** Everything written so far survives a power cut after this. */
+  async sync(closed = false): Promise<void> {
+    await this.#syncing;
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#syncNow(closed);
+  }
+
+  /** Make it `<imagesFolder>/<sha256>`. The same content may be there already: it is replaced by itself. */
+  async publish(imagesFolder: string): Promise<{ path: string; sha256: string; sizeBytes: number }> {
+    await this.sync();
+    await this.#file.sync();
+    await this.#end();
+    const sha256 = this.#hash.digest('hex');
+    const path = join(imagesFolder, sha256);
+    try {
+      await rename(this.#paths.part, path);
+    } catch (error) {
+      throw hasCode(error, 'ENOENT') ? superseded() : error;
+    }
+    await syncFolder(imagesFolder);
+    await rm(this.#paths.sidecar, { force: true });
+    await syncFolder(dirname(this.#paths.part));
+    return { path, sha256, sizeBytes: this.#size };
+  }
+
+  /** Keep it for a later run. Safe to repeat, and after `publish` or `discard`. */
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    try {
+      await this.sync(true);
+    } catch (error) {
+      if (!(error instanceof FetchError && error.reason === 'superseded')) throw error;
+    } finally {
+      await this.#end();
+    }
+  }
+
+  /** Nobody wants it any more. */
+  async discard(): Promise<void> {
+    await this.#syncing;
+    await this.#end();
+    await rm(this.#paths.part, { force: true });
+    await rm(this.#paths.sidecar, { force: true });
+  }
+
+  async #end(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#file.close();
+  }
+
+  #syncInBackground(): void {
+    if (this.#syncing || this.#size - this.#synced < CHUNK_BYTES) return;
+    this.#syncing = this.#syncNow(false)
+      .catch((error: unknown) => {
+        this.#failure = error; // the next append fails with it
+      })
+      .finally(() => {
+        this.#syncing = undefined;
+      });
+  }
+
+  async #syncNow(closed: boolean): Promise<void> {
+    const size = this.#size;
+    await this.#file.datasync();
+    // Closed before the sidecar says so: from then on another run may write to this very file.
+    if (closed) await this.#end();
+    await this.#assertOwned();
+    const sidecar = { validators: this.#validators, bootId: this.#bootId, syncedBytes: size, closed };
+    await writeSidecar(this.#paths.sidecar, this.#total === undefined ? sidecar : { ...sidecar, total: this.#total });
+    this.#synced = size;
+  }
+
+  async #assertOwned(): Promise<void> {
+    try {
+      await stat(this.#paths.part);
+    } catch (error) {
+      throw hasCode(error, 'ENOENT') ? superseded() : error;
+    }
+  }
+}
+
+/** The first `size` bytes of a file, piece by piece. The buffer is used again: copy what must stay. */
+export async function* readPieces(file: FileHandle, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (let at = 0; at < size; ) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK_BYTES, size - at), at);
+    if (bytesRead === 0) throw new FetchError(true, 'spool_unusable', 'a spool file is shorter than it was');
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+}

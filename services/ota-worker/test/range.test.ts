@@ -1,0 +1,111 @@
+import {
+  conditionalHeaders,
+  decideResponse,
+  type Held,
+  strongValidators,
+  type Validators,
+} from '@khumbu/ota-worker/fetching/content-range';
+import { usableBytes } from '@khumbu/ota-worker/fetching/take-over';
+import t from 'tap';
+
+const DATE = 'Sun, 22 Nov 2026 10:00:00 GMT';
+const EARLIER = 'Sun, 22 Nov 2026 09:59:59 GMT';
+const A = '"a"';
+const half: Held = { offset: 50, total: 100, validators: { etag: A } };
+const whole: Held = { ...half, offset: 100 };
+const dated: Held = { offset: 50, total: 100, validators: { lastModified: EARLIER } };
+type Headers = Record<string, string>;
+const decide = (status: number, headers: Headers, held?: Held, known?: Validators) =>
+  decideResponse({ status, headers: { date: DATE, ...headers } }, held, known, Date.parse(DATE));
+const kind = (...args: Parameters<typeof decide>): string => {
+  const decision = decide(...args);
+  return decision.kind === 'fail' ? `${decision.reason}${decision.retryable ? ' again' : ''}` : decision.kind;
+};
+const part = (range: string, more: Headers = {}): Headers => ({ etag: A, 'content-range': range, ...more });
+
+void t.test('which validators are strong', async (t) => {
+  const of = (headers: Headers) => strongValidators({ status: 200, headers });
+  t.same(of({ etag: A }), { etag: A });
+  t.same(of({ etag: 'W/"a"' }), {});
+  t.same(of({ etag: 'unquoted' }), {});
+  t.same(of({ 'last-modified': EARLIER, date: DATE }), { lastModified: EARLIER });
+  t.same(of({ 'last-modified': DATE, date: DATE }), {}, 'the same second');
+  t.same(of({ 'last-modified': EARLIER }), {}, 'no Date, no proof');
+  t.same(of({ 'last-modified': 'yesterday', date: DATE }), {});
+});
+
+void t.test('what is asked', async (t) => {
+  const identity = { 'accept-encoding': 'identity' };
+  t.same(conditionalHeaders(undefined, undefined), identity);
+  t.same(conditionalHeaders(half, undefined), { ...identity, range: 'bytes=50-', 'if-range': A });
+  t.same(conditionalHeaders(dated, undefined), { ...identity, range: 'bytes=50-', 'if-range': EARLIER });
+  t.same(conditionalHeaders({ ...half, validators: {} }, undefined), identity, 'nothing to hold it against');
+  t.same(conditionalHeaders({ ...half, offset: 0 }, undefined), identity);
+  t.same(conditionalHeaders(whole, undefined), { ...identity, 'if-none-match': A });
+  t.same(conditionalHeaders(undefined, { etag: A, lastModified: EARLIER }), { ...identity, 'if-none-match': A });
+  t.same(conditionalHeaders(undefined, { etag: 'W/"a"' }), identity);
+  t.same(conditionalHeaders(undefined, { lastModified: EARLIER }), { ...identity, 'if-modified-since': EARLIER });
+});
+
+void t.test('what the answer means', async (t) => {
+  const cases: [string, string, Parameters<typeof decide>][] = [
+    ['the rest', 'resume', [206, part('bytes 50-99/100'), half]],
+    ['a portion of the rest', 'resume', [206, part('bytes 50-69/100'), half]],
+    ['unknown total', 'resume', [206, part('bytes 50-99/*'), half]],
+    ['no ETag in the 206', 'resume', [206, { 'content-range': 'bytes 50-99/100' }, half]],
+    ['by date', 'resume', [206, { 'content-range': 'bytes 50-99/100', 'last-modified': EARLIER }, dated]],
+    ['by date, another', 'changed', [206, { 'content-range': 'bytes 50-99/100', 'last-modified': DATE }, dated]],
+    ['wrong start', 'changed', [206, part('bytes 49-99/100'), half]],
+    ['from the beginning', 'changed', [206, part('bytes 0-99/100'), half]],
+    ['another total', 'changed', [206, part('bytes 50-119/120'), half]],
+    ['end behind the total', 'changed', [206, part('bytes 50-100/100'), half]],
+    ['end before the start', 'changed', [206, part('bytes 50-49/100'), half]],
+    ['another ETag', 'changed', [206, part('bytes 50-99/100', { etag: '"b"' }), half]],
+    ['weak ETag', 'changed', [206, part('bytes 50-99/100', { etag: 'W/"a"' }), half]],
+    ['multipart', 'changed', [206, { 'content-type': 'multipart/byteranges; boundary=x' }, half]],
+    ['other unit', 'changed', [206, part('lines 50-99/100'), half]],
+    ['nobody asked', 'bad_response again', [206, part('bytes 50-99/100')]],
+    ['encoded part', 'content_encoding', [206, part('bytes 50-99/100', { 'content-encoding': 'gzip' }), half]],
+    ['encoded', 'content_encoding', [200, { 'content-encoding': 'gzip' }]],
+    ['identity', 'start_anew', [200, { 'content-encoding': 'identity' }]],
+    ['whole instead of range', 'start_anew', [200, { etag: A }, half]],
+    ['whole, changed', 'start_anew', [200, { etag: '"b"' }, half, { etag: A }]],
+    ['200 with the known ETag', 'unchanged', [200, { etag: A }, undefined, { etag: A }]],
+    ['200 with the known weak ETag', 'start_anew', [200, { etag: 'W/"a"' }, undefined, { etag: 'W/"a"' }]],
+    ['200 with the ETag of all we hold', 'complete', [200, { etag: A }, whole]],
+    ['304', 'unchanged', [304, {}, undefined, { etag: A }]],
+    ['304 for all we hold', 'complete', [304, { etag: A }, whole, { etag: '"old"' }]],
+    ['304 to no question', 'http_304', [304, {}]],
+    ['416, all held', 'complete', [416, { 'content-range': 'bytes */50' }, { offset: 50, validators: { etag: A } }]],
+    ['416, all held, other ETag', 'changed', [416, { etag: '"b"', 'content-range': 'bytes */100' }, whole]],
+    ['416, shorter now', 'changed', [416, { 'content-range': 'bytes */40' }, half]],
+    ['416, says our length, but it was longer', 'changed', [416, { 'content-range': 'bytes */50' }, half]],
+    ['416, says nothing', 'changed', [416, {}, half]],
+    ['416 to no range', 'http_416', [416, {}]],
+    ['no content', 'http_204', [204, {}]],
+    ...[400, 401, 403, 404, 410, 451].map((s): [string, string, [number, Headers]] => ['', `http_${s}`, [s, {}]]),
+    ...[408, 425, 429, 500, 502, 503, 504].map((s): [string, string, [number, Headers, Held]] => [
+      '',
+      `http_${s} again`,
+      [s, {}, half],
+    ]),
+  ];
+  for (const [name, expected, args] of cases) t.equal(kind(...args), expected, `${args[0]} ${name}`);
+  t.match(decide(206, part('bytes 50-99/*'), half), { offset: 50, total: 100 });
+  t.same(decide(200, { etag: A, 'content-length': '7' }), { kind: 'start_anew', total: 7, validators: { etag: A } });
+  t.same(decide(200, { 'content-length': '7x' }), { kind: 'start_anew', validators: {} });
+  t.match(decide(503, { 'retry-after': '120' }), { retryAfterS: 120 });
+  t.match(decide(503, { 'retry-after': 'Sun, 22 Nov 2026 10:01:30 GMT' }), { retryAfterS: 90 });
+  t.match(decide(429, { 'retry-after': EARLIER }), { retryAfterS: 0 });
+  t.notOk('retryAfterS' in decide(429, { 'retry-after': 'soon' }));
+});
+
+void t.test('which bytes of a left file count', async (t) => {
+  const sidecar = { validators: { etag: A }, total: 100, bootId: 'one', syncedBytes: 30, closed: false };
+  t.equal(usableBytes(60, sidecar, 'one'), 60, 'same boot: what the kernel has');
+  t.equal(usableBytes(60, sidecar, 'two'), 30, 'another boot: what was synced');
+  t.equal(usableBytes(20, sidecar, 'two'), 20);
+  t.equal(usableBytes(101, sidecar, 'one'), 0, 'longer than it can be');
+  t.equal(usableBytes(60, { ...sidecar, validators: {} }, 'one'), 0);
+  t.equal(usableBytes(60, undefined, 'one'), 0);
+});
