@@ -98,7 +98,7 @@ async function startDoor(test: Test, port: number) {
   };
 }
 
-t.test('a stream of unknown size arrives whole, with its metadata, in bounded parts', async (t) => {
+void t.test('a stream of unknown size arrives whole, with its metadata, in bounded parts', async (t) => {
   const { server, store } = await setUp(t);
   const { body, sha256: sent } = noise(40);
   const progress: number[] = [];
@@ -116,7 +116,7 @@ t.test('a stream of unknown size arrives whole, with its metadata, in bounded pa
   t.same(await server.unfinished(), []);
 });
 
-t.test('small, empty and exactly one part: a plain put each', async (t) => {
+void t.test('small, empty and exactly one part: a plain put each', async (t) => {
   const methods: string[] = [];
   const { store } = await setUp(t, async (context, next) => {
     methods.push(context.method);
@@ -131,7 +131,7 @@ t.test('small, empty and exactly one part: a plain put each', async (t) => {
   t.notOk(methods.includes('POST'), 'no multipart upload');
 });
 
-t.test('files go up and come back; objects are removed; urls are signed', async (t) => {
+void t.test('files go up and come back; objects are removed; urls are signed', async (t) => {
   const { store } = await setUp(t);
   const path = join(t.testdir(), 'image');
   await writeFile(path, randomBytes(17 * MIB));
@@ -153,7 +153,7 @@ t.test('files go up and come back; objects are removed; urls are signed', async 
   await store.putStream({ bucket: 'fresh', key: 'k', body: Readable.from(['x']), ...type });
 });
 
-t.test('an abort midway leaves nothing', async (t) => {
+void t.test('an abort midway leaves nothing', async (t) => {
   const { server, store } = await setUp(t);
   const abort = new AbortController();
   const { body } = noise(40, async (index) => {
@@ -173,7 +173,7 @@ t.test('an abort midway leaves nothing', async (t) => {
   );
 });
 
-t.test('an error of the source midway, or before anything is read, leaves nothing', async (t) => {
+void t.test('an error of the source midway, or before anything is read, leaves nothing', async (t) => {
   const { server, store } = await setUp(t);
   const lost = Object.assign(new Error('station gone'), { code: 'STATION_UNREACHABLE' });
   const { body } = noise(40, (index) => {
@@ -187,7 +187,7 @@ t.test('an error of the source midway, or before anything is read, leaves nothin
   await t.rejects(put, lost);
 });
 
-t.test('a part that fails is tried again, one that keeps failing ends the upload', async (t) => {
+void t.test('a part that fails is tried again, one that keeps failing ends the upload', async (t) => {
   let failures = 2;
   const { server, store } = await setUp(t, async (context, next) => {
     if (context.query.partNumber !== '2' || failures === 0) return next();
@@ -208,7 +208,7 @@ t.test('a part that fails is tried again, one that keeps failing ends the upload
   await assertNothingLeft(t, server, store, 'bad');
 });
 
-t.test('a complete whose answer is lost counts, when the object is there', async (t) => {
+void t.test('a complete whose answer is lost counts, when the object is there', async (t) => {
   let completes = 0;
   const { store } = await setUp(t, async (context, next) => {
     if (context.method !== 'POST' || context.query.uploadId === undefined) return next();
@@ -228,7 +228,7 @@ t.test('a complete whose answer is lost counts, when the object is there', async
   t.match(await store.stat(BUCKET, 'k'), { bytes: 9 * MIB, etag: result.etag });
 });
 
-t.test('refusals have codes and no secrets', async (t) => {
+void t.test('refusals have codes and no secrets', async (t) => {
   const { server, store } = await setUp(t);
   const wrong = storeAt(t, server.endpoint, { secret: 'wrong-secret' });
   for (const blocks of [1, 20]) {
@@ -254,7 +254,7 @@ t.test('refusals have codes and no secrets', async (t) => {
   t.throws(() => createObjectStore({ S3_REGION: 'r', S3_BUCKET: 'b' }), { code: 'CONFIG_INVALID' });
 });
 
-t.test('statuses become codes', async (t) => {
+void t.test('statuses become codes', async (t) => {
   let status = 500;
   const { store } = await setUp(t, async (context) => {
     context.status = status;
@@ -272,7 +272,7 @@ t.test('statuses become codes', async (t) => {
   }
 });
 
-t.test('what a killed writer left under a key is ended, and only that', async (t) => {
+void t.test('what a killed writer left under a key is ended, and only that', async (t) => {
   const { server, store } = await setUp(t);
   const { port } = server;
   const keys = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1' };
@@ -288,7 +288,7 @@ t.test('what a killed writer left under a key is ended, and only that', async (t
   t.equal(await store.abortStaleUploads(BUCKET, 'logs/a'), 0);
 });
 
-t.test('a server that goes away or falls silent midway rejects soon', async (t) => {
+void t.test('a server that goes away or falls silent midway rejects soon', async (t) => {
   const { server } = await setUp(t);
   for (const way of ['shut', 'freeze'] as const) {
     const door = await startDoor(t, server.port);
@@ -305,7 +305,7 @@ t.test('a server that goes away or falls silent midway rejects soon', async (t) 
   t.equal((await store.abortStaleUploads(BUCKET, 'shut')) + (await store.abortStaleUploads(BUCKET, 'freeze')), 2);
 });
 
-t.test('a download goes on where it was cut, and starts anew when the object changed', async (t) => {
+void t.test('a download goes on where it was cut, and starts anew when the object changed', async (t) => {
   let onRange: (() => Promise<unknown>) | undefined;
   const ranges: (string | undefined)[] = [];
   const { server, store } = await setUp(t, async (context, next) => {
@@ -344,7 +344,7 @@ t.test('a download goes on where it was cut, and starts anew when the object cha
   }
 });
 
-t.test('a download that is aborted, or has no server, leaves the file as it was', async (t) => {
+void t.test('a download that is aborted, or has no server, leaves the file as it was', async (t) => {
   const { server, store } = await setUp(t);
   await store.putStream({ bucket: BUCKET, key: 'k', body: noise(20).body, ...type });
   const path = join(t.testdir({ image: 'old' }), 'image');

@@ -1,0 +1,95 @@
+/** Where a log archive goes: the location of an `upload_logs` request, read as a target. Pure. */
+import type { LogStatusEnum } from '../contract/schemas.js';
+import { type HostLocation, parseLocation } from './location.js';
+
+export type UploadTarget =
+  | { readonly kind: 's3'; readonly bucket: string; readonly key: string; readonly fileName: string }
+  /** `url` holds no credentials, `authorization` (a whole header value) does. */
+  | { readonly kind: 'http'; readonly url: string; readonly fileName: string; readonly authorization?: string };
+
+export type RefusedUpload = {
+  readonly kind: 'refused';
+  readonly status: Extract<LogStatusEnum, 'BadMessage' | 'NotSupportedOperation'>;
+  /** For people; never repeats the location. */
+  readonly reason: string;
+};
+
+/** OCPP cuts a longer file name in the answer (OCPP 2.x, GetLogResponse: string[0..255]). */
+const MAX_NAME = 255;
+/** S3 user guide, "Creating object key names". */
+const MAX_KEY_BYTES = 1024;
+
+const refused = (status: RefusedUpload['status'], reason: string): RefusedUpload => ({
+  kind: 'refused',
+  status,
+  reason,
+});
+
+const lastSegment = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+/** A name as OCPP may show it. */
+function shownName(encoded: string): string {
+  let name = encoded;
+  try {
+    name = decodeURIComponent(encoded);
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+  }
+  return name.replace(/[\p{Cc}/\\]/gu, '_').slice(0, MAX_NAME);
+}
+
+function toBucket(bucket: string, path: string, fileName: string): UploadTarget | RefusedUpload {
+  const key = path === '' || path.endsWith('/') ? `${path}${fileName}` : path;
+  const badSegment = key.split('/').some((segment) => segment === '' || segment === '.' || segment === '..');
+  if (badSegment || /\p{Cc}/u.test(key))
+    return refused('BadMessage', 'the key has an empty, relative or unprintable part');
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES)
+    return refused('BadMessage', `the key is longer than ${MAX_KEY_BYTES} bytes`);
+  return { kind: 's3', bucket, key, fileName: shownName(encodeURIComponent(lastSegment(key))) };
+}
+
+function toServer({ url, credentials }: HostLocation, fileName: string): UploadTarget {
+  const target = new URL(url);
+  if (target.pathname.endsWith('/')) target.pathname += encodeURIComponent(fileName);
+  const userinfo = credentials && Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64');
+  return {
+    kind: 'http',
+    url: target.href,
+    fileName: shownName(lastSegment(target.pathname)),
+    ...(userinfo === undefined ? {} : { authorization: `Basic ${userinfo}` }),
+  };
+}
+
+/**
+ * OCPP 2.1 N01.FR.21-30: a path that ends with a slash gets our file name, any other URL is used unchanged; userinfo
+ * becomes basic authentication. `s3://bucket/prefix/` means the depot's own object store. Says nothing about whether
+ * the location may be connected to: that is the location policy's.
+ */
+export function resolveUploadTarget(location: string, fileName: string): UploadTarget | RefusedUpload {
+  const parsed = parseLocation(location);
+  if (!parsed.ok) {
+    return refused(parsed.code === 'LOCATION_SCHEME_UNKNOWN' ? 'NotSupportedOperation' : 'BadMessage', parsed.reason);
+  }
+  const { location: found } = parsed;
+  switch (found.scheme) {
+    case 's3':
+      return toBucket(found.bucket, found.key, fileName);
+    case 'http':
+    case 'https':
+      return toServer(found, fileName);
+    case 'ftp':
+    case 'ftps':
+    case 'sftp':
+      return refused('NotSupportedOperation', `logs cannot be uploaded by ${found.scheme}`);
+  }
+}
+
+const safe = (text: string): string => text.replace(/[^A-Za-z0-9._-]+/g, '_').replace(/^[._-]+/, '');
+
+/** `<station>-<type>-<UTC time>-<short id>.tar.gz`: safe in any file system, URL and key, at most 255 characters. */
+export function uploadFileName(station: string, type: string, at: Date, operationId: string): string {
+  const time = at.toISOString().replace(/\.\d+/, '').replace(/[-:]/g, '');
+  const shortId = operationId.replace(/[^A-Za-z0-9]/g, '').slice(-8);
+  const rest = `-${safe(type)}-${time}-${shortId}.tar.gz`;
+  return `${(safe(station) || 'station').slice(0, MAX_NAME - rest.length)}${rest}`;
+}

@@ -1,0 +1,96 @@
+/**
+ * One station's logs as one tar.gz, streamed: `<source>/<source>-0001.log`, ... and `manifest.json` as the last member.
+ * Tar needs sizes first, so a source is cut into members that fit into memory. The same records and manifest give the
+ * same bytes.
+ */
+import { pipeline, type Readable } from 'node:stream';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { LogSource, LogType } from '@khumbu/station-drivers/station-driver';
+import { type Pack, pack } from 'tar-stream';
+import { membersOf } from './members.js';
+import { ParallelGzip } from './parallel-gzip.js';
+
+/** What the archive says about itself, beside what it counts. */
+export interface ArchiveManifest {
+  readonly station: string;
+  readonly type: LogType;
+  /** Bounds as asked, each inclusive; an absent one is open. */
+  readonly window: { readonly oldest?: Date; readonly latest?: Date };
+  /** Also the time of every member. */
+  readonly created: Date;
+}
+
+export interface ArchiveInput {
+  readonly sources: readonly LogSource[];
+  readonly manifest: ArchiveManifest;
+  /** Largest member in bytes; 4 MiB by default. */
+  readonly memberBytes?: number;
+  /** 1 (fast) to 9 (small); 6 by default, as gzip's own. */
+  readonly gzipLevel?: number;
+  readonly signal?: AbortSignal;
+}
+
+interface SourceCount {
+  readonly name: string;
+  bytes: number;
+  records: number;
+  members: number;
+}
+
+const addEntry = (tar: Pack, name: string, mtime: Date, bytes: Buffer): Promise<void> =>
+  new Promise((resolve, reject) => {
+    // The callback comes when the entry has moved on towards the reader: this is the backpressure.
+    const entry = tar.entry({ name, mtime, mode: 0o644 }, bytes, (error) => (error ? reject(error) : resolve()));
+    entry.on('error', reject);
+  });
+
+async function addSource(tar: Pack, { name, stream }: LogSource, mtime: Date, memberBytes: number) {
+  const count: SourceCount = { name, bytes: 0, records: 0, members: 0 };
+  for await (const { bytes, records } of membersOf(stream, memberBytes)) {
+    count.members += 1;
+    count.bytes += bytes.length;
+    count.records += records;
+    await addEntry(tar, `${name}/${name}-${String(count.members).padStart(4, '0')}.log`, mtime, bytes);
+  }
+  return count;
+}
+
+async function addAll(tar: Pack, { sources, manifest, memberBytes = 4 * 1024 * 1024 }: ArchiveInput): Promise<void> {
+  const counts: SourceCount[] = [];
+  for (const source of sources) counts.push(await addSource(tar, source, manifest.created, memberBytes));
+  const text = `${JSON.stringify({ ...manifest, sources: counts }, null, 2)}\n`;
+  await addEntry(tar, 'manifest.json', manifest.created, Buffer.from(text));
+  tar.finalize();
+}
+
+function assertNames(sources: readonly LogSource[]): void {
+  const names = sources.map(({ name }) => name);
+  if (names.every((name) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(name)) && new Set(names).size === names.length)
+    return;
+  throw new CodedError('ARCHIVE_INVALID', 'log sources need different, plain names');
+}
+
+/**
+ * Begins to read at once, no further than a few members ahead of the reader. An error of any source destroys the
+ * archive with that error; an abort with `ABORTED`. However the archive ends, every source is destroyed.
+ * Throws `ARCHIVE_INVALID` for source names that cannot be member names.
+ */
+export function createArchive(input: ArchiveInput): Readable {
+  assertNames(input.sources);
+  const { sources, signal } = input;
+  const tar = pack();
+  const archive = new ParallelGzip({ level: input.gzipLevel ?? 6 });
+  const fail = (error: Error): void => void archive.destroy(error);
+  const onAbort = (): void => fail(new CodedError('ABORTED', 'the archive was aborted', { cause: signal?.reason }));
+
+  for (const { stream } of sources) stream.on('error', fail);
+  pipeline(tar, archive, () => {
+    signal?.removeEventListener('abort', onAbort);
+    for (const { stream } of sources) stream.destroy();
+    tar.destroy();
+  });
+  signal?.addEventListener('abort', onAbort);
+  if (signal?.aborted) onAbort();
+  addAll(tar, input).catch((error: unknown) => fail(error instanceof Error ? error : new Error(String(error))));
+  return archive;
+}

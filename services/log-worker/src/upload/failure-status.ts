@@ -1,0 +1,72 @@
+/** What a failed upload means to EVerest, as tables. OCPP 2.x N01.FR.10: the specific failure, not just "failed". */
+
+import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
+import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+
+export type UploadFailureStatus = Extract<
+  LogStatusEnum,
+  'BadMessage' | 'PermissionDenied' | 'NotSupportedOperation' | 'UploadFailure'
+>;
+
+/** Why an upload failed. Code `UPLOAD_FAILED`; nothing in it repeats credentials. */
+export class UploadError extends CodedError {
+  readonly status: UploadFailureStatus;
+  /** For people. */
+  readonly reason: string;
+  /** Whether another try can end better. */
+  readonly retryable: boolean;
+  constructor(status: UploadFailureStatus, reason: string, options?: { cause?: unknown }) {
+    super('UPLOAD_FAILED', `the upload failed: ${reason}`, options);
+    this.name = 'UploadError';
+    this.status = status;
+    this.reason = reason;
+    this.retryable = RETRYABLE[status];
+  }
+}
+
+/** Who is refused today is refused in a minute; everything else may pass. */
+const RETRYABLE: Readonly<Record<UploadFailureStatus, boolean>> = {
+  BadMessage: false,
+  NotSupportedOperation: false,
+  PermissionDenied: false,
+  UploadFailure: true,
+};
+
+/** RFC 9110, 15. Not here: 2xx is success, other 4xx `BadMessage`, everything else `UploadFailure`. */
+const STATUS_BY_HTTP: Readonly<Record<number, UploadFailureStatus>> = {
+  401: 'PermissionDenied',
+  403: 'PermissionDenied',
+  404: 'UploadFailure',
+  405: 'NotSupportedOperation',
+  407: 'PermissionDenied',
+  408: 'UploadFailure',
+  425: 'UploadFailure',
+  429: 'UploadFailure',
+  501: 'NotSupportedOperation',
+  505: 'NotSupportedOperation',
+};
+
+/** Undefined for 2xx. Redirects are not followed: N01.FR.27 (OCPP 2.1) wants `UploadFailure`. */
+export function statusOfHttp(code: number): UploadFailureStatus | undefined {
+  if (code >= 200 && code < 300) return undefined;
+  return STATUS_BY_HTTP[code] ?? (code >= 400 && code < 500 ? 'BadMessage' : 'UploadFailure');
+}
+
+export const STATUS_OF_STORE_ERROR: Readonly<Record<StoreErrorCode, UploadFailureStatus>> = {
+  S3_BAD_REQUEST: 'BadMessage',
+  S3_DENIED: 'PermissionDenied',
+  // As a 404: the bucket may yet be made.
+  S3_NO_SUCH_BUCKET: 'UploadFailure',
+  S3_NO_SUCH_KEY: 'UploadFailure',
+  S3_NO_SUCH_UPLOAD: 'UploadFailure',
+  S3_NOT_SUPPORTED: 'NotSupportedOperation',
+  S3_UNAVAILABLE: 'UploadFailure',
+};
+
+/** Any error of an upload as `UploadError`; whatever is not known may pass. */
+export function toUploadError(error: unknown): UploadError {
+  if (error instanceof UploadError) return error;
+  const status = error instanceof StoreError ? STATUS_OF_STORE_ERROR[error.code] : 'UploadFailure';
+  return new UploadError(status, describeError(error), { cause: error });
+}

@@ -1,0 +1,130 @@
+/** PUT of one file to an HTTP server that someone named in a request. */
+import { createReadStream, type ReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import http from 'node:http';
+import https from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { statusOfHttp, UploadError } from './failure-status.js';
+
+export interface HttpPutInput {
+  /** Without credentials. */
+  readonly url: string;
+  /** Value of the Authorization header. */
+  readonly authorization?: string | undefined;
+  readonly path: string;
+  readonly contentType: string;
+  /** Resolves the host; may refuse an address. Not asked for a host that is an address already. */
+  readonly lookup?: LookupFunction | undefined;
+  /** PEM certificates to trust instead of the system's. */
+  readonly ca?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds without any progress; 30 s by default. */
+  readonly stallMs?: number | undefined;
+  /** Bytes handed to the connection so far. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/** From this size on the server is asked first. RFC 9110, 10.1.1. */
+const EXPECT_BYTES = 1024 * 1024;
+/** Servers that know nothing of it stay silent. RFC 9110, 10.1.1: a client must not wait for ever. */
+const CONTINUE_WAIT_MS = 1000;
+
+function openRequest(input: HttpPutInput, size: number, stallMs: number, expect: boolean): http.ClientRequest {
+  const url = new URL(input.url);
+  const options: https.RequestOptions = {
+    method: 'PUT',
+    agent: false,
+    timeout: stallMs,
+    headers: {
+      'content-type': input.contentType,
+      'content-length': size,
+      connection: 'close',
+      ...(expect ? { expect: '100-continue' } : {}),
+      ...(input.authorization === undefined ? {} : { authorization: input.authorization }),
+    },
+    ...(input.signal === undefined ? {} : { signal: input.signal }),
+    ...(input.lookup === undefined ? {} : { lookup: input.lookup }),
+    ...(input.ca === undefined ? {} : { ca: input.ca }),
+  };
+  return url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
+}
+
+/** Resolves with the final status, or rejects with what broke the connection. */
+function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<number> {
+  const stallMs = input.stallMs ?? 30_000;
+  const request = openRequest(input, size, stallMs, expect);
+  return new Promise((resolve, reject) => {
+    let body: ReadStream | undefined;
+    let waiting: NodeJS.Timeout | undefined;
+    const settle = (act: () => void): void => {
+      clearTimeout(waiting);
+      act();
+      body?.destroy();
+      request.destroy();
+    };
+    const fail = (error: Error): void => settle(() => reject(error));
+    const sendBody = (): void => {
+      clearTimeout(waiting);
+      if (body !== undefined) return;
+      body = openBody(input, fail);
+      body.pipe(request);
+    };
+    request.on('error', fail);
+    request.once('timeout', () => fail(new Error(`no progress for ${stallMs} ms`)));
+    request.once('close', () => fail(new Error('the connection ended early')));
+    request.once('response', (response) => {
+      const code = response.statusCode ?? 0;
+      response.on('error', fail);
+      response.resume();
+      const done = (): void => settle(() => resolve(code));
+      // A success before all is sent is not one yet.
+      if (statusOfHttp(code) !== undefined || request.writableFinished) done();
+      else request.once('finish', done);
+    });
+    if (!expect) return sendBody();
+    request.once('continue', sendBody);
+    request.once('socket', (socket) => {
+      const connected = input.url.startsWith('https:') ? 'secureConnect' : 'connect';
+      socket.once(connected, () => {
+        waiting = setTimeout(sendBody, Math.min(CONTINUE_WAIT_MS, stallMs / 2));
+      });
+    });
+    request.flushHeaders();
+  });
+}
+
+function openBody(input: HttpPutInput, fail: (error: Error) => void): ReadStream {
+  const body = createReadStream(input.path, { highWaterMark: 256 * 1024 });
+  let sent = 0;
+  body.on('error', fail);
+  body.on('data', (chunk) => {
+    sent += chunk.length;
+    input.onProgress?.(sent);
+  });
+  return body;
+}
+
+/** A host with several addresses fails with an error that has a code and no words. */
+const explain = (error: unknown): string =>
+  describeError(error) || ((error as { code?: string }).code ?? 'the connection failed');
+
+/**
+ * Resolves once the server has answered 2xx to the whole file. Rejects with `UPLOAD_FAILED` (its status by
+ * failure-status.ts) or `ABORTED`. Follows no redirect. Safe to repeat as far as the server's PUT is.
+ */
+export async function httpPut(input: HttpPutInput): Promise<{ bytes: number }> {
+  const { size } = await stat(input.path);
+  try {
+    let code = await exchange(input, size, size > EXPECT_BYTES);
+    if (code === 417) code = await exchange(input, size, false);
+    const status = statusOfHttp(code);
+    if (status !== undefined) throw new UploadError(status, `the server answered ${code}`);
+    return { bytes: size };
+  } catch (error) {
+    if (input.signal?.aborted)
+      throw new CodedError('ABORTED', 'the upload was aborted', { cause: input.signal.reason });
+    if (error instanceof UploadError) throw error;
+    throw new UploadError('UploadFailure', explain(error), { cause: error });
+  }
+}

@@ -1,0 +1,105 @@
+/** Archives that wait on our own disk for a server that wants to know their size first. */
+import { randomBytes } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+
+const SUFFIX = '.tar.gz';
+const CHECK_EVERY_BYTES = 32 * 1024 * 1024;
+const DEFAULT_MIN_FREE_BYTES = 256 * 1024 * 1024;
+
+const logsDir = (spoolDir: string): string => join(spoolDir, 'logs');
+
+/** Where the archive of an operation is spooled. Throws for an id that is no plain name. */
+export function spoolPath(spoolDir: string, operationId: string): string {
+  if (!/^[A-Za-z0-9_-]+$/.test(operationId)) throw new TypeError('an operation id is letters, digits, - and _');
+  return join(logsDir(spoolDir), `${operationId}${SUFFIX}`);
+}
+
+/** The size of a spooled archive that is complete. */
+export async function spooledBytes(spoolDir: string, operationId: string): Promise<number | undefined> {
+  try {
+    return (await stat(spoolPath(spoolDir, operationId))).size;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+async function assertSpace(directory: string, minFreeBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  if (bavail * bsize < minFreeBytes) {
+    throw new CodedError('SPOOL_FULL', `less than ${Math.ceil(minFreeBytes / 2 ** 20)} MiB are free in the spool`);
+  }
+}
+
+export interface SpoolInput {
+  readonly archive: Readable;
+  readonly spoolDir: string;
+  readonly operationId: string;
+  readonly signal?: AbortSignal;
+  /** Bytes that must stay free on the disk; 256 MiB by default. Looked at every 32 MiB. */
+  readonly minFreeBytes?: number;
+}
+
+/**
+ * Write an archive to `<spoolDir>/logs/<operationId>.tar.gz`, whole or not at all. Rejects with the archive's error,
+ * `SPOOL_FULL`, or an abort; then no file is left. Safe to repeat, also by two workers at once.
+ */
+export async function spoolArchive(input: SpoolInput): Promise<{ path: string; bytes: number }> {
+  const path = spoolPath(input.spoolDir, input.operationId);
+  const { minFreeBytes = DEFAULT_MIN_FREE_BYTES } = input;
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
+  let bytes = 0;
+  async function* watched(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let checkAt = 0;
+    for await (const chunk of source) {
+      if (bytes >= checkAt) {
+        await assertSpace(logsDir(input.spoolDir), minFreeBytes);
+        checkAt = bytes + CHECK_EVERY_BYTES;
+      }
+      bytes += chunk.length;
+      yield chunk;
+    }
+  }
+  try {
+    await mkdir(logsDir(input.spoolDir), { recursive: true });
+    const file = createWriteStream(temporary, { flags: 'wx', highWaterMark: 1024 * 1024, flush: true });
+    await pipeline(input.archive, watched, file, input.signal === undefined ? {} : { signal: input.signal });
+    await rename(temporary, path);
+    return { path, bytes };
+  } catch (error) {
+    input.archive.destroy();
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Safe to repeat. */
+export const removeSpooled = (spoolDir: string, operationId: string): Promise<void> =>
+  rm(spoolPath(spoolDir, operationId), { force: true });
+
+/**
+ * Remove what ended operations left, parts of killed workers too; resolves with the number of files removed. Files of
+ * open operations stay: another try may use them.
+ */
+export async function sweepSpool(spoolDir: string, isOpen: (operationId: string) => Promise<boolean>): Promise<number> {
+  let names: string[];
+  try {
+    names = await readdir(logsDir(spoolDir));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return 0;
+    throw error;
+  }
+  let removed = 0;
+  for (const name of names) {
+    const operationId = /^([A-Za-z0-9_-]+)\.tar\.gz(\.[0-9a-f]+\.part)?$/.exec(name)?.[1];
+    if (operationId === undefined || (await isOpen(operationId))) continue;
+    await rm(join(logsDir(spoolDir), name), { force: true });
+    removed += 1;
+  }
+  return removed;
+}

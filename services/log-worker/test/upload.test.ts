@@ -1,0 +1,288 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcp, type LookupFunction, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { createObjectStore } from '@khumbu/object-store/object-store';
+import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
+import { resolveUploadTarget, type UploadTarget } from '@khumbu/shared/locations/upload-location';
+import { startOrigin } from '@khumbu/test-support/origin';
+import { startS3 } from '@khumbu/test-support/s3';
+import t, { type Test } from 'tap';
+import { STATUS_OF_STORE_ERROR, statusOfHttp, type UploadError } from '../src/upload/failure-status.js';
+import { spoolArchive, sweepSpool } from '../src/upload/spool-file.js';
+import { type UploadArchiveInput, uploadArchive } from '../src/upload/upload-archive.js';
+
+const MIB = 1024 * 1024;
+const SMALL = Buffer.from('an archive');
+
+async function directory(test: Test): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'khumbu-upload-'));
+  test.teardown(() => rm(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+const targetOf = (location: string): UploadTarget => {
+  const target = resolveUploadTarget(location, 'logs.tar.gz');
+  if (target.kind === 'refused') throw new Error(target.reason);
+  return target;
+};
+
+/** One upload of `bytes`, and how often the archive was opened. */
+async function uploading(
+  test: Test,
+  location: string,
+  bytes: Buffer,
+  more: Partial<UploadArchiveInput> = {},
+): Promise<{ run: () => Promise<{ bytes: number }>; opened: () => number; spoolDir: string }> {
+  const spoolDir = await directory(test);
+  let opened = 0;
+  const openArchive = async () => {
+    opened += 1;
+    return Readable.from([bytes], { objectMode: false });
+  };
+  const input = { target: targetOf(location), openArchive, operationId: 'log-1', objectStore: undefined, spoolDir };
+  return { run: () => uploadArchive({ ...input, ...more }), opened: () => opened, spoolDir };
+}
+
+const spooled = (spoolDir: string): Promise<string[]> => readdir(join(spoolDir, 'logs'));
+
+async function failureOf(work: Promise<unknown>): Promise<UploadError> {
+  return work.then(
+    () => {
+      throw new Error('must fail');
+    },
+    (error: unknown) => error as UploadError,
+  );
+}
+
+async function origin(test: Test, options?: Parameters<typeof startOrigin>[0]) {
+  const server = await startOrigin(options);
+  test.teardown(() => server.close());
+  return server;
+}
+
+/** A TCP server that does with each connection what it is told. */
+async function rawServer(test: Test, onSocket: (socket: Socket) => void): Promise<string> {
+  const sockets: Socket[] = [];
+  const server = createTcp((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    onSocket(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  test.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+void t.test('http: the file arrives whole, named, typed, with basic auth, and the spool is empty', async (t) => {
+  const server = await origin(t);
+  server.receive('/logs', { auth: { user: 'us er', password: 'p@ss' } });
+  const bytes = randomBytes(5 * MIB);
+  const progress: number[] = [];
+  const location = `${server.url.replace('//', '//us%20er:p%40ss@')}/logs/?token=1`;
+  const { run, spoolDir } = await uploading(t, location, bytes, { onProgress: (sent) => progress.push(sent) });
+  t.same(await run(), { bytes: bytes.length });
+  const [upload] = server.uploads.items;
+  t.match(upload, {
+    method: 'PUT',
+    url: '/logs/logs.tar.gz?token=1',
+    status: 201,
+    headers: { 'content-type': 'application/gzip', 'content-length': String(bytes.length), expect: '100-continue' },
+  });
+  t.ok(upload?.body.equals(bytes));
+  t.equal(progress.at(-1), bytes.length);
+  t.same(await spooled(spoolDir), []);
+});
+
+void t.test('http: what each answer means', async (t) => {
+  const server = await origin(t);
+  const table: readonly (readonly [LogStatusEnum, boolean, readonly number[]])[] = [
+    ['PermissionDenied', false, [401, 403, 407]],
+    ['BadMessage', false, [400, 406, 409, 411, 412, 413, 415, 418, 422, 431]],
+    ['NotSupportedOperation', false, [405, 501, 505]],
+    ['UploadFailure', true, [301, 302, 307, 308, 404, 408, 425, 429, 500, 502, 503, 507]],
+  ];
+  for (const [status, retryable, codes] of table) {
+    for (const code of codes) {
+      server.receive('/x', { status: code });
+      const { run, spoolDir } = await uploading(t, `${server.url.replace('//', '//who:hush@')}/x`, SMALL);
+      const error = await failureOf(run());
+      t.match(error, { code: 'UPLOAD_FAILED', status, retryable, reason: new RegExp(`${code}`) }, String(code));
+      t.notMatch(`${error.message} ${JSON.stringify(error)} ${String(error.cause)}`, /who|hush|d2hvOmh1c2g/);
+      t.same(await spooled(spoolDir), retryable ? ['log-1.tar.gz'] : []);
+    }
+  }
+  for (const code of [200, 201, 204]) t.equal(statusOfHttp(code), undefined);
+});
+
+void t.test('http: redirects are not followed', async (t) => {
+  const server = await origin(t);
+  server.receive('/elsewhere');
+  server.receive('/from', { redirect: `${server.url}/elsewhere`, status: 307 });
+  const { run } = await uploading(t, `${server.url}/from`, SMALL);
+  t.match(await failureOf(run()), { status: 'UploadFailure', reason: /307/ });
+  t.same(
+    server.requests.items.map(({ path }) => path),
+    ['/from'],
+  );
+});
+
+void t.test(
+  'http: a refusal before the body, a server that knows no 100-continue, and one that hates it',
+  async (t) => {
+    let received = 0;
+    const refusing = createServer();
+    refusing.on('checkContinue', (request, response) => {
+      request.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+      });
+      response.writeHead(401).end();
+    });
+    const hating = createServer();
+    hating.on('checkContinue', (_request, response) => response.writeHead(417).end());
+    let body = Buffer.alloc(0);
+    hating.on('request', async (request, response) => {
+      body = await buffer(request);
+      response.writeHead(200).end();
+    });
+    for (const server of [refusing, hating]) {
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      t.teardown(() => server.close());
+    }
+    const url = (server: typeof hating) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`;
+    const bytes = randomBytes(2 * MIB);
+    t.match(await failureOf((await uploading(t, url(refusing), bytes)).run()), { status: 'PermissionDenied' });
+    t.equal(received, 0, 'no body was sent in vain');
+    await (await uploading(t, url(hating), bytes)).run();
+    t.ok(body.equals(bytes));
+
+    const silent = await rawServer(t, (socket) => {
+      let seen = 0;
+      socket.on('data', (chunk) => {
+        seen += chunk.length;
+        if (seen > bytes.length) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      });
+    });
+    t.same(await (await uploading(t, `${silent}/x`, bytes)).run(), { bytes: bytes.length });
+  },
+);
+
+void t.test('http: cut, stalled, absent, untrusted and forbidden servers are failures that may pass', async (t) => {
+  const bytes = randomBytes(4 * MIB);
+  const cutting = await rawServer(t, (socket) => {
+    socket.once('data', () => socket.destroy());
+  });
+  const silent = await rawServer(t, (socket) => socket.pause());
+  const secure = await origin(t, { tlsDir: await directory(t) });
+  secure.receive('/x');
+  const gone = createTcp().listen(0, '127.0.0.1');
+  await once(gone, 'listening');
+  const absent = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`;
+  gone.close();
+  await once(gone, 'close');
+  const forbidding: LookupFunction = (_host, _options, done) =>
+    done(Object.assign(new Error('the address is forbidden'), { code: 'LOCATION_ADDRESS_FORBIDDEN' }), '', 4);
+  const cases: readonly (readonly [string, RegExp, Partial<UploadArchiveInput>])[] = [
+    [cutting, /ECONNRESET|EPIPE|hang up/, {}],
+    [silent, /no progress for 200 ms/, { stallMs: 200 }],
+    [absent, /ECONNREFUSED/, {}],
+    [secure.url, /self-signed/, {}],
+    ['http://logs.example', /forbidden/, { lookup: forbidding }],
+  ];
+  for (const [url, reason, more] of cases) {
+    const { run, opened } = await uploading(t, `${url}/x`, bytes, more);
+    t.match(await failureOf(run()), { status: 'UploadFailure', retryable: true, reason }, url);
+    t.match(await failureOf(run()), { status: 'UploadFailure' });
+    t.equal(opened(), 1, 'the next try sends the spooled file');
+  }
+  const { run } = await uploading(t, `${secure.url}/x`, bytes, { ca: secure.caPem as string });
+  t.same(await run(), { bytes: bytes.length });
+});
+
+void t.test('an abort ends an upload at once and leaves no file', async (t) => {
+  const abort = new AbortController();
+  const silent = await rawServer(t, (socket) => socket.once('data', () => abort.abort(new Error('superseded'))));
+  const { run, spoolDir } = await uploading(t, `${silent}/x`, SMALL, { signal: abort.signal });
+  await t.rejects(run(), { code: 'ABORTED', cause: { message: 'superseded' } });
+  t.same(await spooled(spoolDir), []);
+});
+
+void t.test('an archive that fails is a failed upload', async (t) => {
+  const server = await origin(t);
+  server.receive('/x');
+  const failing = async () =>
+    Readable.from(
+      (async function* () {
+        yield SMALL;
+        throw Object.assign(new Error('the station is gone'), { code: 'STATION_UNREACHABLE' });
+      })(),
+      { objectMode: false },
+    );
+  const { run, spoolDir } = await uploading(t, `${server.url}/x`, SMALL, { openArchive: failing });
+  t.match(await failureOf(run()), { status: 'UploadFailure', retryable: true, cause: { code: 'STATION_UNREACHABLE' } });
+  t.same(await spooled(spoolDir), []);
+  t.equal(server.requests.items.length, 0);
+});
+
+void t.test('s3: stored with our mark; a repeat does nothing; refusals are told apart', async (t) => {
+  const server = await startS3({ dir: await directory(t), bucket: 'depot' });
+  t.teardown(() => server.stop());
+  const storeWith = (secret: string) => {
+    const store = createObjectStore({
+      S3_ENDPOINT: server.endpoint,
+      S3_REGION: 'us-east-1',
+      S3_ACCESS_KEY: 'S3RVER',
+      S3_SECRET_KEY: secret,
+      S3_BUCKET: 'depot',
+    });
+    t.teardown(() => store.close());
+    return store;
+  };
+  const objectStore = storeWith('S3RVER');
+  const bytes = randomBytes(20 * MIB);
+  const { run, opened } = await uploading(t, 's3://depot/cs-1/', bytes, { objectStore });
+  t.same(await run(), { bytes: bytes.length });
+  t.match(await objectStore.stat('depot', 'cs-1/logs.tar.gz'), {
+    bytes: bytes.length,
+    metadata: { 'khumbu-operation': 'log-1', 'content-type': 'application/gzip' },
+  });
+  t.same(await run(), { bytes: bytes.length });
+  t.equal(opened(), 1);
+  const other = await uploading(t, 's3://depot/cs-1/', SMALL, { objectStore, operationId: 'log-2' });
+  t.same(await other.run(), { bytes: SMALL.length }, 'another operation replaces it');
+
+  const denied = await uploading(t, 's3://depot/x', bytes, { objectStore: storeWith('hush') });
+  const error = await failureOf(denied.run());
+  t.match(error, { code: 'UPLOAD_FAILED', status: 'PermissionDenied', retryable: false });
+  t.notMatch(`${error.message} ${JSON.stringify(error)}`, /hush/);
+  const nowhere = await uploading(t, 's3://absent/x', bytes, { objectStore });
+  t.match(await failureOf(nowhere.run()), { status: 'UploadFailure', retryable: true });
+  t.match(await failureOf((await uploading(t, 's3://depot/x', SMALL)).run()), { status: 'NotSupportedOperation' });
+  t.equal(STATUS_OF_STORE_ERROR.S3_BAD_REQUEST, 'BadMessage');
+});
+
+void t.test('the spool: whole files alone, room on the disk, swept', async (t) => {
+  const spoolDir = await directory(t);
+  t.equal(await sweepSpool(spoolDir, async () => false), 0);
+  const archive = () => Readable.from([SMALL], { objectMode: false });
+  await spoolArchive({ archive: archive(), spoolDir, operationId: 'open' });
+  await spoolArchive({ archive: archive(), spoolDir, operationId: 'over' });
+  await writeFile(join(spoolDir, 'logs', 'over.tar.gz.0a1b.part'), 'x');
+  await t.rejects(spoolArchive({ archive: archive(), spoolDir, operationId: 'big', minFreeBytes: 2 ** 60 }), {
+    code: 'SPOOL_FULL',
+  });
+  await t.rejects(spoolArchive({ archive: archive(), spoolDir, operationId: '../x' }));
+  t.same((await spooled(spoolDir)).sort(), ['open.tar.gz', 'over.tar.gz', 'over.tar.gz.0a1b.part']);
+  t.equal(await sweepSpool(spoolDir, async (id) => id === 'open'), 2);
+  t.same(await spooled(spoolDir), ['open.tar.gz']);
+});
