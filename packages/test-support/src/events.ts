@@ -99,7 +99,7 @@ export function collector<T>(describe: (item: T) => string = (item) => JSON.stri
     items,
     push(item) {
       items.push(item);
-      for (const again of [...waiting]) again();
+      for (const again of waiting) again();
     },
     awaitItem(accept, deadlineMs, what) {
       let looked = 0;

@@ -1,0 +1,173 @@
+/** The processes of the embedded run as a table: what each one is, what it is told, when it is ready, when it stops. */
+import { fileURLToPath } from 'node:url';
+import type { DataDir } from './data-dir.js';
+import { apiKey, stationsFile } from './keys-and-stations.js';
+import type { ChildSpec } from './managed-child.js';
+import type { Ports } from './ports.js';
+import { httpReady, redisReady, tcpReady } from './readiness.js';
+import { writeMosquittoConfig, writeRedisConfig } from './server-configs.js';
+import type { UpSettings } from './settings.js';
+import type { Phase } from './supervisor.js';
+
+export type ServiceName = 'gateway' | 'ota-worker' | 'log-worker' | 'system-control' | 'station-simulator';
+/** The script of each service. */
+export type ServiceScripts = Readonly<Record<ServiceName, string>>;
+
+const fromRoot = (path: string): string => fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export const SERVICE_SCRIPTS: ServiceScripts = {
+  gateway: fromRoot('services/gateway/dist/src/main.js'),
+  'ota-worker': fromRoot('services/ota-worker/dist/src/main.js'),
+  'log-worker': fromRoot('services/log-worker/dist/src/main.js'),
+  'system-control': fromRoot('services/system-control/dist/src/main.js'),
+  'station-simulator': fromRoot('packages/station-simulator/dist/src/main.js'),
+};
+
+/** Lowest rank first, together below 10 s even if every one of them has to be killed. */
+const STOPPING = {
+  simulator: { stopRank: 0, stopMs: 1200 },
+  worker: { stopRank: 1, stopMs: 3000 },
+  gateway: { stopRank: 2, stopMs: 2000 },
+  s3: { stopRank: 3, stopMs: 1000 },
+  mosquitto: { stopRank: 4, stopMs: 800 },
+  redis: { stopRank: 5, stopMs: 1000 },
+} as const;
+
+const BUCKET = 'khumbu';
+/** The only account the embedded object store knows. */
+const S3_ACCOUNT = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1' } as const;
+
+/** What a client needs; the JSON line of `UP_JSON`. */
+export interface Endpoints {
+  readonly httpUrl: string;
+  /** Every gateway; the first one is `httpUrl`. */
+  readonly httpUrls: readonly string[];
+  readonly mqttUrl: string;
+  readonly redisUrl: string;
+  readonly s3Endpoint: string;
+  readonly s3Region: string;
+  readonly s3AccessKey: string;
+  readonly s3SecretKey: string;
+  readonly s3Bucket: string;
+  readonly apiKey: string;
+  readonly dataDir: string;
+}
+
+export interface Cluster {
+  readonly endpoints: Endpoints;
+  readonly phases: readonly Phase[];
+}
+
+export interface ClusterParts {
+  readonly settings: UpSettings;
+  /** The user's environment; services get it all, with ours on top. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly ports: Ports;
+  readonly dataDir: DataDir;
+  readonly programs: { readonly redis: string; readonly mosquitto: string };
+  readonly scripts: ServiceScripts;
+}
+
+type Entry = Phase['children'][number];
+
+function node(name: string, script: string, env: ChildSpec['env'], ready: ChildSpec['ready'], flags: string[] = []) {
+  const args = [...flags, '--import', new URL('./with-parent.js', import.meta.url).href, script];
+  return { name, command: process.execPath, args, env, ready, ipc: true };
+}
+
+function servers({ ports, dataDir, programs, env }: ClusterParts): Phase {
+  const redisConfig = writeRedisConfig(dataDir, ports.redis);
+  const mosquittoConfig = writeMosquittoConfig(dataDir, ports.mqtt);
+  const s3Env = { ...env, S3_DIR: dataDir.at('s3'), S3_BUCKET: BUCKET, S3_PORT: String(ports.s3) };
+  const program = (name: string, command: string, args: string[], ready: ChildSpec['ready']) => ({
+    name,
+    command,
+    args,
+    ready,
+    env,
+    ipc: false,
+  });
+  const children: Entry[] = [
+    { ...program('redis', programs.redis, [redisConfig], redisReady(ports.redis)), ...STOPPING.redis },
+    {
+      ...program('mosquitto', programs.mosquitto, ['-c', mosquittoConfig], tcpReady(ports.mqtt)),
+      ...STOPPING.mosquitto,
+    },
+    {
+      // Listing more than 1000 objects needs a digest that OpenSSL 3 counts as legacy.
+      ...node('s3', here('./s3-server.js'), s3Env, tcpReady(ports.s3), ['--openssl-legacy-provider']),
+      ...STOPPING.s3,
+    },
+  ];
+  return { what: 'Redis, mosquitto and the object store', children };
+}
+
+function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
+  const { settings, ports, scripts } = parts;
+  const gateways = ports.http.map((port, index): Entry => {
+    const env = { ...common, HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) };
+    const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
+    return { ...node(`gateway-${index + 1}`, scripts.gateway, env, ready), ...STOPPING.gateway };
+  });
+  const counts = {
+    'ota-worker': settings.OTA_WORKERS,
+    'log-worker': settings.LOG_WORKERS,
+    'system-control': settings.SYSTEM_CONTROLS,
+  } as const;
+  const names = (Object.keys(counts) as (keyof typeof counts)[]).flatMap((service) =>
+    Array.from({ length: counts[service] }, (_, index) => ({ service, name: `${service}-${index + 1}` })),
+  );
+  const workers = names.map(({ service, name }, index): Entry => {
+    const port = ports.health[index];
+    const env = { ...common, HEALTH_HOST: '127.0.0.1', HEALTH_PORT: String(port) };
+    const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
+    return { ...node(name, scripts[service], env, ready), ...STOPPING.worker };
+  });
+  return { what: `${gateways.length} gateway and ${workers.length} workers`, children: [...gateways, ...workers] };
+}
+
+function simulator({ settings, scripts }: ClusterParts, common: ChildSpec['env']): Phase[] {
+  if (settings.SIMULATED_STATIONS === 0) return [];
+  const env = { ...common, SIMULATED_STATIONS: String(settings.SIMULATED_STATIONS) };
+  const child = node('station-simulator', scripts['station-simulator'], env, 'says-so');
+  return [
+    { what: `${settings.SIMULATED_STATIONS} simulated stations`, children: [{ ...child, ...STOPPING.simulator }] },
+  ];
+}
+
+/** Lay out the cluster: writes config files, the key and the stations file; starts nothing. */
+export function layOutCluster(parts: ClusterParts): Cluster {
+  const { ports, dataDir } = parts;
+  const { key, hashesFile } = apiKey(dataDir);
+  const httpUrls = ports.http.map((port) => `http://127.0.0.1:${port}`);
+  const endpoints: Endpoints = {
+    httpUrl: httpUrls[0] ?? '',
+    httpUrls,
+    mqttUrl: `mqtt://127.0.0.1:${ports.mqtt}`,
+    redisUrl: `redis://127.0.0.1:${ports.redis}`,
+    s3Endpoint: `http://127.0.0.1:${ports.s3}`,
+    s3Region: S3_ACCOUNT.region,
+    s3AccessKey: S3_ACCOUNT.accessKey,
+    s3SecretKey: S3_ACCOUNT.secretKey,
+    s3Bucket: BUCKET,
+    apiKey: key,
+    dataDir: dataDir.path,
+  };
+  const common = {
+    ...parts.env,
+    MQTT_URL: endpoints.mqttUrl,
+    REDIS_URL: endpoints.redisUrl,
+    S3_ENDPOINT: endpoints.s3Endpoint,
+    S3_REGION: endpoints.s3Region,
+    S3_ACCESS_KEY: endpoints.s3AccessKey,
+    S3_SECRET_KEY: endpoints.s3SecretKey,
+    S3_BUCKET: endpoints.s3Bucket,
+    STATIONS_FILE: stationsFile(dataDir),
+    SPOOL_DIR: dataDir.at('spool'),
+    SIMULATED_STATIONS_DIR: dataDir.at('chargers'),
+    API_KEYS_FILE: hashesFile,
+    ALLOW_LOOPBACK_LOCATIONS: 'true',
+  };
+  return { endpoints, phases: [servers(parts), services(parts, common), ...simulator(parts, common)] };
+}

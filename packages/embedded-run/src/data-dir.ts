@@ -1,0 +1,133 @@
+/** The folder of the embedded run: one run at a time, its layout, and what is left from a run that was killed. */
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import { identify, isRunning, type ProcessIdentity, parseIdentity, stopProcess } from './process-identity.js';
+
+const FOLDERS = ['run', 'log', 'redis', 'mosquitto', 's3', 'spool', 'chargers'] as const;
+const LOCK = 'supervisor.pid';
+const LEFTOVER_GRACE_MS = 3000;
+
+export interface DataDir {
+  readonly path: string;
+  /** A path below it. */
+  at(...parts: string[]): string;
+  /** Stop the children of an earlier run that was killed; resolves with their names. */
+  stopLeftovers(): Promise<string[]>;
+  /** Remember a child, so that a later run finds it if we are killed. */
+  rememberChild(name: string, pid: number): void;
+  forgetChild(name: string): void;
+  /** Let the next run in. Safe to repeat. */
+  release(): void;
+}
+
+const unusable = (path: string, why: string): CodedError =>
+  new CodedError('DATA_DIR_UNUSABLE', `DATA_DIR ${path} ${why}`);
+
+/** Like `mkdir -p`. Node's own never returns in a file system that refuses new entries as `/proc` does. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return;
+    if (!hasCode(error, 'ENOENT') || existsSync(dirname(path))) throw error;
+    makeFolder(dirname(path));
+    mkdirSync(path);
+  }
+}
+
+function prepareFolders(path: string): void {
+  try {
+    makeFolder(path);
+    if (!statSync(path).isDirectory()) throw unusable(path, 'is not a folder');
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    for (const folder of FOLDERS) {
+      makeFolder(join(path, folder));
+      accessSync(join(path, folder), constants.R_OK | constants.W_OK | constants.X_OK);
+    }
+  } catch (error) {
+    if (error instanceof CodedError) throw error;
+    if (hasCode(error, 'EEXIST', 'ENOTDIR')) throw unusable(path, 'is not a folder, or something in its way is a file');
+    if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) throw unusable(path, 'cannot be written to by this user');
+    throw unusable(path, `cannot be used: ${describeError(error)}`);
+  }
+}
+
+function readIdentity(file: string): ProcessIdentity | undefined {
+  try {
+    return parseIdentity(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** The text by which this process, or a child, is found again. */
+const identityText = (pid: number): string => JSON.stringify(identify(pid) ?? { pid, startTicks: '', bootId: '' });
+
+/** Take the lock, or throw `DATA_DIR_IN_USE`. The lock of a dead process does not count. */
+function takeLock(path: string): string {
+  const lock = join(path, 'run', LOCK);
+  const own = join(path, 'run', `${LOCK}.${process.pid}`);
+  writeFileSync(own, identityText(process.pid));
+  try {
+    for (;;) {
+      try {
+        // A link appears with its content or not at all.
+        linkSync(own, lock);
+        return lock;
+      } catch (error) {
+        if (!hasCode(error, 'EEXIST')) throw error;
+      }
+      const holder = readIdentity(lock);
+      if (holder && isRunning(holder)) {
+        throw new CodedError(
+          'DATA_DIR_IN_USE',
+          `DATA_DIR ${path} belongs to a run that is still going (process ${holder.pid}): stop it or choose another DATA_DIR`,
+        );
+      }
+      rmSync(lock, { force: true });
+    }
+  } finally {
+    rmSync(own, { force: true });
+  }
+}
+
+/** Open the folder, made if absent. Throws `DATA_DIR_UNUSABLE` or `DATA_DIR_IN_USE`. */
+export function openDataDir(wanted: string): DataDir {
+  const path = resolve(wanted);
+  prepareFolders(path);
+  const lock = takeLock(path);
+  const pidFile = (name: string): string => join(path, 'run', `${name}.pid`);
+  return {
+    path,
+    at: (...parts) => join(path, ...parts),
+    async stopLeftovers() {
+      const stopped: string[] = [];
+      for (const file of readdirSync(join(path, 'run'))) {
+        if (!file.endsWith('.pid') || file === LOCK) continue;
+        const identity = readIdentity(join(path, 'run', file));
+        if (identity && isRunning(identity)) {
+          await stopProcess(identity, LEFTOVER_GRACE_MS);
+          stopped.push(file.slice(0, -'.pid'.length));
+        }
+        rmSync(join(path, 'run', file), { force: true });
+      }
+      return stopped;
+    },
+    rememberChild: (name, pid) => writeFileSync(pidFile(name), identityText(pid)),
+    forgetChild: (name) => rmSync(pidFile(name), { force: true }),
+    release: () => rmSync(lock, { force: true }),
+  };
+}

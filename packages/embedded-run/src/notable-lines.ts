@@ -1,0 +1,53 @@
+/** Which log lines of a service are worth the terminal: warnings and errors, a few at a time. */
+
+const WARN = 40;
+const LEVELS: Record<number, string> = { 40: 'warning', 50: 'error', 60: 'fatal' };
+const WINDOW_MS = 10_000;
+const LINES_PER_WINDOW = 5;
+
+interface LogRecord {
+  readonly level?: unknown;
+  readonly msg?: unknown;
+  readonly err?: { readonly message?: unknown };
+}
+
+/** A line for a person from a JSON log line; `undefined`: not worth it. */
+export function notableLine(line: string): string | undefined {
+  if (!line.startsWith('{')) return undefined;
+  let record: LogRecord;
+  try {
+    record = JSON.parse(line) as LogRecord;
+  } catch (error) {
+    // A line cut in two is no record.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  if (typeof record.level !== 'number' || record.level < WARN) return undefined;
+  const reason = typeof record.err?.message === 'string' ? `: ${record.err.message}` : '';
+  return `${LEVELS[record.level] ?? 'error'}: ${String(record.msg)}${reason}`;
+}
+
+/** Feed it output as it comes; it says what is notable, and counts what it left out. */
+export function notableLines(say: (line: string) => void, now: () => number = () => performance.now()) {
+  let rest = '';
+  let windowStart = Number.NEGATIVE_INFINITY;
+  let said = 0;
+  let leftOut = 0;
+  return (chunk: string): void => {
+    const lines = (rest + chunk).split('\n');
+    rest = (lines.pop() ?? '').slice(-100_000);
+    for (const text of lines) {
+      const line = notableLine(text);
+      if (line === undefined) continue;
+      if (now() - windowStart > WINDOW_MS) {
+        if (leftOut > 0) say(`... and ${leftOut} more like that`);
+        windowStart = now();
+        said = 0;
+        leftOut = 0;
+      }
+      if (said < LINES_PER_WINDOW) say(line);
+      else leftOut += 1;
+      said += 1;
+    }
+  };
+}

@@ -1,0 +1,27 @@
+/** What a person may say about the embedded run, by environment variables. */
+import { COMMON_SETTINGS, loadConfig } from '@khumbu/shared/runtime/config';
+import { type Static, Type } from 'typebox';
+
+const port = (standard: number, what: string) =>
+  Type.Integer({ default: standard, minimum: 0, maximum: 65_535, description: `TCP port of ${what}; 0: any free one` });
+const count = (standard: number, minimum: number, what: string) =>
+  Type.Integer({ default: standard, minimum, maximum: 50, description: `how many ${what}` });
+
+const Settings = Type.Object({
+  HTTP_PORT: port(8080, 'the REST API; more gateways take the ports after it'),
+  MQTT_PORT: port(18_830, 'the MQTT broker'),
+  REDIS_PORT: port(16_379, 'Redis'),
+  S3_PORT: port(19_000, 'the object store'),
+  DATA_DIR: Type.String({ default: './var', description: 'folder for everything that is kept' }),
+  SIMULATED_STATIONS: Type.Integer({ default: 3, minimum: 0, maximum: 10_000, description: 'how many' }),
+  GATEWAYS: count(1, 1, 'gateways'),
+  OTA_WORKERS: count(1, 1, 'ota-workers'),
+  LOG_WORKERS: count(1, 1, 'log-workers'),
+  SYSTEM_CONTROLS: count(1, 1, 'system-controls'),
+  UP_JSON: Type.Boolean({ default: false, description: '1: one line of JSON on stdout when all is ready' }),
+  LOG_LEVEL: COMMON_SETTINGS.LOG_LEVEL,
+});
+export type UpSettings = Readonly<Static<typeof Settings>>;
+
+/** Throws `CONFIG_INVALID` that names every bad variable and repeats no value. */
+export const readSettings = (env: Record<string, string | undefined>): UpSettings => loadConfig(Settings, env);

@@ -1,0 +1,67 @@
+/** All children together: started phase by phase, stopped phase by phase, each phase at once. */
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { type ChildSpec, type ManagedChild, type ManagedChildPorts, manageChild } from './managed-child.js';
+
+/** Children that start together once those of earlier phases are ready, and the order in which they stop. */
+export interface Phase {
+  readonly what: string;
+  readonly children: readonly (ChildSpec & { readonly stopRank: number })[];
+}
+
+export interface SupervisorOptions extends ManagedChildPorts {
+  readonly phases: readonly Phase[];
+  /** Until all children are ready. */
+  readonly startMs: number;
+}
+
+export interface Supervisor {
+  /** Resolves when every child is ready. Rejects with `CHILD_FAILED` or `START_TOO_LATE`; stop it then. */
+  start(signal: AbortSignal): Promise<void>;
+  /** Stop all, lowest rank first. Safe to repeat. */
+  stop(): Promise<void>;
+  /** Kill all at once. */
+  kill(): Promise<void>;
+}
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const running: { child: ManagedChild; rank: number }[] = [];
+  const stopRank = (rank: number): Promise<unknown> =>
+    Promise.all(running.filter((entry) => entry.rank === rank).map(({ child }) => child.stop()));
+
+  async function startPhase(phase: Phase, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    options.say(`Starting ${phase.what} ...`);
+    const waiting = new Set(phase.children.map((spec) => spec.name));
+    const deadline = AbortSignal.timeout(options.startMs);
+    const failed = new AbortController();
+    const end = AbortSignal.any([signal, deadline, failed.signal]);
+    try {
+      await Promise.all(
+        phase.children.map(async ({ stopRank: rank, ...spec }) => {
+          const child = manageChild(spec, options);
+          running.push({ child, rank });
+          await child.start(end);
+          waiting.delete(spec.name);
+        }),
+      );
+    } catch (error) {
+      failed.abort();
+      if (signal.aborted || !deadline.aborted) throw error;
+      const late = [...waiting].map((name) => `${name} (${options.logPath(name)})`).join(', ');
+      throw new CodedError('START_TOO_LATE', `not ready after ${options.startMs / 1000} s: ${late}`);
+    }
+  }
+
+  return {
+    async start(signal) {
+      for (const phase of options.phases) await startPhase(phase, signal);
+    },
+    async stop() {
+      const ranks = [...new Set(running.map((entry) => entry.rank))].sort((a, b) => a - b);
+      for (const rank of ranks) await stopRank(rank);
+    },
+    async kill() {
+      await Promise.all(running.map(({ child }) => child.stop(true)));
+    },
+  };
+}

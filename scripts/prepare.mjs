@@ -1,0 +1,131 @@
+/**
+ * What must be there before anything of ours can run: a new enough Node, the packages, the compiled code. Each step does
+ * nothing when there is nothing to do. Plain JavaScript without dependencies; all output goes to stderr.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const OLDEST_NODE = [20, 19];
+const at = (...parts) => join(ROOT, ...parts);
+const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'));
+export const say = (line) => process.stderr.write(`${line}\n`);
+
+/** An expected failure: its message is all a person needs. */
+export class Refusal extends Error {}
+
+/**
+ * Run a command in the project's folder, its output on stderr, or its stdout line by line to `onLine`. It ends with us.
+ * Resolves with its exit code.
+ */
+export function run(command, args, { onLine, ...options } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 2, 2], ...options });
+    const pass = (signal) => child.kill(signal);
+    process.on('SIGINT', pass).on('SIGTERM', pass);
+    if (onLine) createInterface({ input: child.stdout }).on('line', onLine);
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      process.off('SIGINT', pass).off('SIGTERM', pass);
+      resolve(signal ? 1 : (code ?? 1));
+    });
+  });
+}
+
+export function checkNode(version = process.versions.node) {
+  const [major, minor] = version.split('.').map(Number);
+  const [oldestMajor, oldestMinor] = OLDEST_NODE;
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return;
+  throw new Refusal(`Node ${OLDEST_NODE.join('.')} or newer is needed; this is Node ${version}`);
+}
+
+/** Whether what is installed is what the lock file asks for. npm writes down what it installed as its last act. */
+function packagesAreCurrent() {
+  const installedFile = at('node_modules', '.package-lock.json');
+  if (!existsSync(installedFile)) return false;
+  const wanted = readJson(at('package-lock.json')).packages;
+  const installed = readJson(installedFile).packages;
+  return Object.entries(wanted).every(([path, entry]) => {
+    if (!path.startsWith('node_modules/') && !path.includes('/node_modules/')) return true;
+    const there = installed[path];
+    if (!there) return entry.optional === true || entry.devOptional === true || entry.peer === true;
+    return there.version === entry.version && Boolean(there.link) === Boolean(entry.link);
+  });
+}
+
+/** npm as it started us, else the one on PATH. */
+const npm = (args) => {
+  const cli = process.env.npm_execpath;
+  return cli?.endsWith('.js') ? [process.execPath, [cli, ...args]] : ['npm', args];
+};
+
+async function installPackages() {
+  if (packagesAreCurrent()) return;
+  say('Installing npm packages (once) ...');
+  const started = Date.now();
+  const [command, args] = npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
+  const code = await run(command, args);
+  if (code !== 0) throw new Refusal(`npm ci failed (exit code ${code}); its words stand above`);
+  say(`Installed in ${((Date.now() - started) / 1000).toFixed(0)} s.`);
+}
+
+/** Compiled files whose source is gone: a deleted test must not run on. */
+function removeStrays(folder, source) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    const from = join(source, entry.name);
+    if (entry.isDirectory()) removeStrays(path, from);
+    else {
+      const name = /^(.*)\.(?:js|d\.ts)(?:\.map)?$/.exec(from)?.[1];
+      if (name && !existsSync(`${name}.ts`) && !existsSync(`${name}.d.ts`)) rmSync(path);
+    }
+  }
+}
+
+export const packageFolders = () => readJson(at('tsconfig.json')).references.map((reference) => at(reference.path));
+
+async function build() {
+  for (const folder of packageFolders()) {
+    if (existsSync(join(folder, 'dist'))) removeStrays(join(folder, 'dist'), folder);
+  }
+  // Incremental: half a second when nothing has changed.
+  const code = await run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+  if (code !== 0) throw new Refusal('the code does not compile; the compiler says why above');
+}
+
+/** tap compiles its own plugin set, once after each install and after a change of its plugins. */
+export async function buildTap() {
+  const stamp = at('node_modules', '.khumbu-tap');
+  const plugins = JSON.stringify(readJson(at('package.json')).tap.plugin);
+  const wanted = createHash('sha256').update(plugins).update(ROOT).digest('hex');
+  if (existsSync(at('.tap', 'plugins')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  say('Preparing the test runner (once) ...');
+  const code = await run(process.execPath, [tapCli(), 'build']);
+  if (code !== 0) throw new Refusal('the test runner could not be prepared; it says why above');
+  writeFileSync(stamp, wanted);
+}
+
+export const tapCli = () => at('node_modules', 'tap', readJson(at('node_modules', 'tap', 'package.json')).bin.tap);
+
+/** Everything that both running and testing need. Rejects with a {@link Refusal}. */
+export async function prepare() {
+  checkNode();
+  await installPackages();
+  await build();
+}
+
+/** Run a script's main part: an expected failure is one line. */
+export async function main(body) {
+  try {
+    await body();
+  } catch (error) {
+    say(error instanceof Refusal || error?.code ? `khumbu: ${error.message}` : String(error?.stack ?? error));
+    process.exitCode = 1;
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(prepare);

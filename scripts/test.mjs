@@ -1,0 +1,100 @@
+/**
+ * `npm test`: prepare, then every test with tap; what is named after `--` goes to tap, and folders stand for the tests
+ * in them. Ends with `N passed, N failed`, which counts assertions; a test file that breaks off counts as failed.
+ */
+import { createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { buildTap, main, prepare, Refusal, ROOT, run, say, tapCli } from './prepare.mjs';
+
+/** Compiled tests of a folder or of a source file; anything else is for tap as it is. */
+function testsFor(argument) {
+  const path = resolve(ROOT, argument);
+  if (argument.startsWith('-') || !existsSync(path)) return [argument];
+  if (statSync(path).isDirectory()) {
+    const tests = readdirSync(path, { recursive: true })
+      .filter((file) => /(^|\/)dist\/.*\.test\.js$/.test(file) && !file.includes('node_modules'))
+      .map((file) => join(path, file));
+    if (tests.length === 0) throw new Refusal(`no tests in ${argument}`);
+    return tests;
+  }
+  return [path.replace(/\/(test|src)\/(.*)\.ts$/, '/dist/$1/$2.js')];
+}
+
+/**
+ * Count the assertions of a TAP stream. The line that closes a subtest repeats what its own lines said, so it counts
+ * only when it fails and none of them did: a crash, a timeout, a broken plan.
+ */
+async function countAssertions(file) {
+  const { Parser } = await import('tap-parser');
+  const counts = { passed: 0, failed: 0 };
+  const follow = (parser) => {
+    let failedBefore;
+    parser.on('child', (child) => {
+      failedBefore = counts.failed;
+      follow(child);
+    });
+    parser.on('assert', (result) => {
+      const closes = failedBefore !== undefined;
+      const failedInside = closes && counts.failed > failedBefore;
+      failedBefore = undefined;
+      if (result.skip || result.todo) return;
+      if (result.ok) counts.passed += closes ? 0 : 1;
+      else if (!failedInside) counts.failed += 1;
+    });
+    parser.on('bailout', () => {
+      counts.failed += 1;
+    });
+  };
+  const parser = new Parser();
+  follow(parser);
+  const summary = new Promise((done) => {
+    parser.on('complete', done);
+  });
+  createReadStream(file).pipe(parser);
+  const { ok } = await summary;
+  if (!ok && counts.failed === 0) counts.failed = 1;
+  return counts;
+}
+
+/** For output that nobody watches live: a line for each test file, and what failed with its reasons. */
+function shortTap() {
+  let reasonsOf;
+  return (line) => {
+    const depth = line.length - line.trimStart().length;
+    const failed = line.startsWith('not ok ', depth);
+    const inReasons = reasonsOf !== undefined && (depth > reasonsOf || line === '');
+    if (!inReasons) reasonsOf = undefined;
+    if (failed) reasonsOf = depth;
+    if (failed || inReasons || (depth === 0 && /^(ok|Bail out!)/.test(line))) process.stdout.write(`${line}\n`);
+  };
+}
+
+/** On a terminal tap draws its own picture. */
+function runTap(args) {
+  const ownReporter = args.some((arg) => /^(-R|--reporter)/.test(arg));
+  if (process.stdout.isTTY || ownReporter) return run(process.execPath, args, { stdio: ['ignore', 1, 2] });
+  const plain = [...args.slice(0, 2), '--reporter=tap', ...args.slice(2)];
+  return run(process.execPath, plain, { stdio: ['ignore', 'pipe', 2], onLine: shortTap() });
+}
+
+await main(async () => {
+  const wanted = process.argv.slice(2);
+  await prepare();
+  await buildTap();
+  const { findPrograms } = await import('../packages/embedded-run/dist/src/programs.js');
+  await findPrograms(['redis', 'mosquitto', 'openssl'], { say });
+
+  const folder = mkdtempSync(join(tmpdir(), 'khumbu-test-'));
+  const tapFile = join(folder, 'all.tap');
+  try {
+    const args = [tapCli(), 'run', `--output-file=${tapFile}`, ...wanted.flatMap(testsFor)];
+    const code = await runTap(args);
+    const counts = existsSync(tapFile) ? await countAssertions(tapFile) : { passed: 0, failed: 0 };
+    if (counts.failed === 0 && (code !== 0 || counts.passed === 0)) counts.failed = 1;
+    process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed\n`);
+    if (counts.failed > 0) process.exitCode = 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

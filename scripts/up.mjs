@@ -1,0 +1,8 @@
+/** `npm run up`: the whole cluster in one command. Prepared here, run by packages/embedded-run. */
+import { main, prepare } from './prepare.mjs';
+
+await main(async () => {
+  await prepare();
+  // In this very process, so that a signal has one place to go.
+  await import('../packages/embedded-run/dist/src/main.js');
+});
