@@ -21,6 +21,9 @@ import { createOcppPeer, type OcppPeer } from './ocpp-peer.js';
 import { createStationInbox, isSigned } from './station-inbox.js';
 import { createChangeBell, keep, nowMs, type ReceivedStatus } from './status-log.js';
 
+/** Why a station is down that was stopped for good. */
+export const STOPPED = 'stopped';
+
 const DEFAULT_MS = { registration: 50, restart: 200, reboot: 500, goDown: 50 } as const;
 
 export class EverestModule extends EventEmitter<EverestModuleEvents> {
@@ -104,7 +107,7 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#starting?.catch(() => undefined);
-    await this.#goDown('stopped');
+    await this.#goDown(STOPPED);
   }
 
   /** Restart EVerest: down, a pause, up with heartbeat 0. Resolves when it is up; an abort when it is stopped. */

@@ -1,8 +1,9 @@
 /** Many simulated stations in one process, each with the supervisor that starts EVerest again when it has ended. */
+import { setMaxListeners } from 'node:events';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { ChargerWatch } from './charger-watch.js';
-import { createEverestModule, type EverestModule } from './everest-module.js';
+import { createEverestModule, type EverestModule, STOPPED } from './everest-module.js';
 import type { EverestModuleOptions } from './everest-options.js';
 
 export interface FleetOptions extends Omit<EverestModuleOptions, 'station' | 'watch'> {
@@ -54,7 +55,7 @@ function supervise(module: EverestModule, pauseMs: number, signal: AbortSignal, 
 function report(module: EverestModule, logger: Logger): void {
   const log = logger.child({ station: module.station });
   module.on('up', ({ number }) => log.info({ boot: number }, 'EVerest runs'));
-  module.on('down', (why) => log.info({ why }, 'EVerest is down'));
+  module.on('down', (why) => log[why === STOPPED ? 'debug' : 'info']({ why }, 'EVerest is down'));
   module.on('violation', (violation) => log.warn({ violation }, 'a message that OCPP cannot take'));
   module.on('status', ({ kind, status, requestId }) => log.debug({ kind, status, request_id: requestId }, 'status'));
   module.on('fault', ({ subType, clearedAtMs }) =>
@@ -73,6 +74,7 @@ export function createFleet(options: FleetOptions): Fleet {
     async start(signal) {
       const either = AbortSignal.any([signal, over.signal]);
       either.throwIfAborted();
+      setMaxListeners(0, either);
       if (logger) for (const station of stations) report(station, logger);
       await Promise.all(stations.map((station) => supervise(station, pauseMs, either, logger)));
     },

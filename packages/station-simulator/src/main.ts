@@ -2,12 +2,11 @@
  * Simulated stations as a process, against any broker. As a child process it sends `{ready: true}` when every station
  * has been up once, and ends when its parent is gone.
  */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadConfig } from '@khumbu/shared/runtime/config';
-import { isAbort } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
-import { watchCharger } from '@khumbu/station-drivers/simulated/charger-view';
-import type { ChargerWatch } from './charger-watch.js';
+import { chargersIn } from './charger-folder.js';
 import { SimulatorConfig, stationNames } from './config.js';
 import { createFleet } from './fleet.js';
 
@@ -16,16 +15,10 @@ const STOP_MS = 800;
 const config = loadConfig(SimulatorConfig, process.env);
 const logger = createLogger('station-simulator', config.LOG_LEVEL);
 const life = new AbortController();
+setMaxListeners(0, life.signal);
 
-const watchIn =
-  (dataDir: string) =>
-  (station: string): ChargerWatch => ({
-    onChange: (cb) => {
-      watchCharger(dataDir, station, cb, life.signal).catch((err: unknown) => {
-        if (!isAbort(err)) logger.error({ err, station }, 'its charger cannot be watched');
-      });
-    },
-  });
+const watch = (dataDir: string) =>
+  chargersIn(dataDir, life.signal, (err, station) => logger.error({ err, station }, 'its charger cannot be watched'));
 
 const fleet = createFleet({
   mqttUrl: config.MQTT_URL,
@@ -40,7 +33,7 @@ const fleet = createFleet({
   requestReplyTimeoutS: config.REQUEST_REPLY_TIMEOUT_S,
   exposeOcppConsumer: config.EXPOSE_OCPP_CONSUMER,
   unknownIds: 'adopt',
-  ...(config.SIMULATED_STATIONS_DIR === undefined ? {} : { watch: watchIn(config.SIMULATED_STATIONS_DIR) }),
+  ...(config.SIMULATED_STATIONS_DIR === undefined ? {} : { watch: watch(config.SIMULATED_STATIONS_DIR) }),
   logger,
 });
 
