@@ -159,33 +159,60 @@ void t.test(
         () => response.destroy(),
       );
     });
-    const silent = await rawServer(t, (socket) => socket.pause());
-    const secure = await origin(t, { tlsDir: await directory(t) });
-    secure.receive('/x');
-    const gone = createTcp().listen(0, '127.0.0.1');
-    await once(gone, 'listening');
-    const absent = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`;
-    gone.close();
-    await once(gone, 'close');
-    const forbidding: LookupFunction = (_host, _options, done) =>
-      done(Object.assign(new Error('the address is forbidden'), { code: 'LOCATION_ADDRESS_FORBIDDEN' }), '', 4);
-    const cases: readonly (readonly [string, RegExp, Partial<UploadArchiveInput>])[] = [
-      [cutting, /ECONNRESET|EPIPE|hang up/, {}],
-      [silent, /no progress for 200 ms/, { stallMs: 200 }],
-      [absent, /ECONNREFUSED/, {}],
-      [secure.url, /self-signed/, {}],
-      ['http://logs.example', /forbidden/, { lookup: forbidding }],
-    ];
-    for (const [url, reason, more] of cases) {
-      const { run, opened } = await uploading(t, `${url}/x`, bytes, more);
-      t.match(await failureOf(run()), { status: 'UploadFailure', retryable: true, reason }, url);
-      t.match(await failureOf(run()), { status: 'UploadFailure' });
-      t.equal(opened(), 1, 'the next try sends the spooled file');
+    for (const server of [refusing, hating]) {
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      t.teardown(() => server.close());
     }
-    const { run } = await uploading(t, `${secure.url}/x`, bytes, { ca: secure.caPem as string });
-    t.same(await run(), { bytes: bytes.length });
+    const url = (server: typeof hating) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`;
+    const bytes = randomBytes(2 * MIB);
+    t.match(await failureOf((await uploading(t, url(refusing), bytes)).run()), { status: 'PermissionDenied' });
+    t.equal(received, 0, 'no body was sent in vain');
+    await (await uploading(t, url(hating), bytes)).run();
+    t.ok(body.equals(bytes));
+
+    const silent = await rawServer(t, (socket) => {
+      let seen = 0;
+      socket.on('data', (chunk) => {
+        seen += chunk.length;
+        if (seen > bytes.length) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      });
+    });
+    t.same(await (await uploading(t, `${silent}/x`, bytes)).run(), { bytes: bytes.length });
   },
 );
+
+void t.test('http: cut, stalled, absent, untrusted and forbidden servers are failures that may pass', async (t) => {
+  const bytes = randomBytes(4 * MIB);
+  const cutting = await rawServer(t, (socket) => {
+    socket.once('data', () => socket.destroy());
+  });
+  const silent = await rawServer(t, (socket) => socket.pause());
+  const secure = await origin(t, { tlsDir: await directory(t) });
+  secure.receive('/x');
+  const gone = createTcp().listen(0, '127.0.0.1');
+  await once(gone, 'listening');
+  const absent = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`;
+  gone.close();
+  await once(gone, 'close');
+  const forbidding: LookupFunction = (_host, _options, done) =>
+    done(Object.assign(new Error('the address is forbidden'), { code: 'LOCATION_ADDRESS_FORBIDDEN' }), '', 4);
+  const cases: readonly (readonly [string, RegExp, Partial<UploadArchiveInput>])[] = [
+    [cutting, /ECONNRESET|EPIPE|hang up/, {}],
+    [silent, /no progress for 200 ms/, { stallMs: 200 }],
+    [absent, /ECONNREFUSED/, {}],
+    [secure.url, /self-signed/, {}],
+    ['http://logs.example', /forbidden/, { lookup: forbidding }],
+  ];
+  for (const [url, reason, more] of cases) {
+    const { run, opened } = await uploading(t, `${url}/x`, bytes, more);
+    t.match(await failureOf(run()), { status: 'UploadFailure', retryable: true, reason }, url);
+    t.match(await failureOf(run()), { status: 'UploadFailure' });
+    t.equal(opened(), 1, 'the next try sends the spooled file');
+  }
+  const { run } = await uploading(t, `${secure.url}/x`, bytes, { ca: secure.caPem as string });
+  t.same(await run(), { bytes: bytes.length });
+});
 
 void t.test('an abort ends an upload at once and leaves no file', async (t) => {
   const abort = new AbortController();
