@@ -2,7 +2,17 @@
  * `npm test`: prepare, then every test with tap; what is named after `--` goes to tap, and folders stand for the tests
  * in them. Ends with `N passed, N failed`, which counts assertions; a test file that breaks off counts as failed.
  */
-import { createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildTap, main, prepare, Refusal, ROOT, run, say, tapCli } from './prepare.mjs';
@@ -70,12 +80,24 @@ function shortTap() {
   };
 }
 
-/** On a terminal tap draws its own picture. */
-function runTap(args) {
+/** Run tap; its TAP goes to the file as well. On a terminal tap draws its own picture. */
+async function runTap(tapFile, args) {
   const ownReporter = args.some((arg) => /^(-R|--reporter)/.test(arg));
-  if (process.stdout.isTTY || ownReporter) return run(process.execPath, args, { stdio: ['ignore', 1, 2] });
-  const plain = [...args.slice(0, 2), '--reporter=tap', ...args.slice(2)];
-  return run(process.execPath, plain, { stdio: ['ignore', 'pipe', 2], onLine: shortTap() });
+  if (process.stdout.isTTY || ownReporter) {
+    return run(process.execPath, [tapCli(), 'run', `--output-file=${tapFile}`, ...args], { stdio: ['ignore', 1, 2] });
+  }
+  const fd = openSync(tapFile, 'w');
+  const print = shortTap();
+  const onLine = (line) => {
+    writeSync(fd, `${line}\n`);
+    print(line);
+  };
+  try {
+    const plain = [tapCli(), 'run', '--reporter=tap', ...args];
+    return await run(process.execPath, plain, { stdio: ['ignore', 'pipe', 2], onLine });
+  } finally {
+    closeSync(fd);
+  }
 }
 
 await main(async () => {
@@ -88,8 +110,7 @@ await main(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'khumbu-test-'));
   const tapFile = join(folder, 'all.tap');
   try {
-    const args = [tapCli(), 'run', `--output-file=${tapFile}`, ...wanted.flatMap(testsFor)];
-    const code = await runTap(args);
+    const code = await runTap(tapFile, wanted.flatMap(testsFor));
     const counts = existsSync(tapFile) ? await countAssertions(tapFile) : { passed: 0, failed: 0 };
     if (counts.failed === 0 && (code !== 0 || counts.passed === 0)) counts.failed = 1;
     process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed\n`);
