@@ -84,11 +84,15 @@ export interface StationDriver {
    * Begin an effect. Idempotent per `operationId` and `step`: a repeat, at the same time from two workers or after the
    * effect has ended, starts nothing. Exclusive on the station: rejects with `STATION_BUSY` while another effect runs.
    * Resolves once the station has taken the effect on durably; it need not have ended. Rejects with
-   * `STATION_UNREACHABLE` when it is not known whether it began: repeat, or `observe`.
+   * `STATION_UNREACHABLE` when it is not known whether it began (also a repeated `reboot` while the host boots):
+   * repeat, or `observe`.
    */
   start(effect: Effect, signal: AbortSignal): Promise<void>;
 
-  /** What became of an effect that was (or was not) started. Changes nothing. Rejects: `STATION_UNREACHABLE`. */
+  /**
+   * What became of an effect that was (or was not) started. Changes nothing. Rejects with `STATION_UNREACHABLE`, also
+   * while the host boots: a running `reboot` is seen as that, and as `succeeded` afterwards.
+   */
   observeEffect(operationId: string, step: EffectStep, signal: AbortSignal): Promise<EffectState>;
 
   /** The station's own testimony. Changes nothing. Rejects with `STATION_UNREACHABLE` (also while it boots). */

@@ -1,0 +1,181 @@
+/** The driver of simulated stations: for development, demonstrations and tests. Its chargers live in a folder. */
+import { stat } from 'node:fs/promises';
+import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
+import type { Effect, FirmwareImage, LogQuery, LogSource, StationDriver } from '../station-driver.js';
+import {
+  assertReachable,
+  begin,
+  type Charger,
+  type EffectPlan,
+  effectState,
+  evidence,
+  factoryCharger,
+  unhang,
+  withClockOffset,
+  withNetwork,
+} from './charger.js';
+import { changeCharger, chargerFolder } from './charger-state.js';
+import { brokenJournalStream, eventStream, type JournalShape, journalStream } from './journal.js';
+import { settle } from './settle.js';
+
+export interface SimulatedStation {
+  readonly station: string;
+  readonly settings: SimulatedSettings;
+  /** Shared by all processes that act on the station. */
+  readonly dataDir: string;
+  /** Interface class to interface name; absent: networks cannot be configured. */
+  readonly interfaces?: Readonly<Record<string, string>>;
+  /** Milliseconds since 1970; for tests. */
+  readonly now?: () => number;
+}
+
+const defaults = {
+  install_ms: 1000,
+  reboot_ms: 1000,
+  reboot: true,
+  log_interval_ms: 10_000,
+  log_record_bytes: 160,
+  log_history_s: 86_400,
+} satisfies SimulatedSettings;
+
+type Settings = Required<Omit<SimulatedSettings, 'fail'>> & Pick<SimulatedSettings, 'fail'>;
+
+/** The clock of a charger goes from 1970 up to the last year of four digits. */
+const lastTime = Date.UTC(10_000, 0) - 1;
+
+/**
+ * A driver for one simulated station. `settings.fail` counts when an effect starts; `hang` lasts until it is taken out
+ * of the settings again and the station is looked at. A restart of EVerest takes as long as a reboot. Besides the
+ * codes of the port every call may reject with `CHARGER_STATE_CORRUPT`.
+ */
+export function createSimulatedDriver(options: SimulatedStation): StationDriver {
+  const { station, dataDir, interfaces, now = Date.now } = options;
+  const settings: Settings = { ...defaults, ...options.settings };
+  const fail = settings.fail ?? {};
+  const folder = chargerFolder(dataDir, station);
+
+  const present = (stored: Charger | undefined, time: number): Charger => {
+    const charger = stored ?? factoryCharger(time);
+    const { effect } = charger;
+    const hangs = effect?.step === 'install' ? fail.install === 'hang' : fail.reboot === 'hang';
+    return settle(effect?.planned === 'hang' && !hangs ? unhang(charger, effect, time) : charger, time);
+  };
+
+  /** The charger now, with what has ended meanwhile; `change` goes on from there. */
+  async function visit(
+    signal: AbortSignal,
+    change: (charger: Charger, time: number) => Charger = (charger) => charger,
+  ): Promise<Charger> {
+    return changeCharger(
+      folder,
+      (stored) => {
+        const time = now();
+        return change(present(stored, time), time);
+      },
+      signal,
+    );
+  }
+
+  async function reach(signal: AbortSignal): Promise<Charger> {
+    const charger = await visit(signal);
+    assertReachable(charger);
+    return charger;
+  }
+
+  return {
+    station,
+
+    async start(effect, signal) {
+      const plan = await planOf(effect, settings);
+      await visit(signal, (charger, time) => begin(charger, effect, plan, time));
+    },
+
+    async observeEffect(operationId, step, signal) {
+      return effectState(await reach(signal), operationId, step, now());
+    },
+
+    async observe(signal) {
+      return evidence(await reach(signal));
+    },
+
+    async readClock(signal) {
+      const { clockOffsetMs } = await reach(signal);
+      return new Date(now() + clockOffsetMs);
+    },
+
+    async setClock(time, signal) {
+      await reach(signal);
+      if (fail.clock === 'refused' || !(time.getTime() >= 0 && time.getTime() <= lastTime))
+        throw new CodedError('CLOCK_REFUSED', 'the station refused to set its clock');
+      const offsetMs = time.getTime() - now();
+      await visit(signal, (charger, at) => {
+        assertReachable(charger);
+        return withClockOffset(charger, offsetMs, at);
+      });
+    },
+
+    async configureNetwork({ interfaceName }, signal) {
+      await reach(signal);
+      if (fail.network === 'failed' || !Object.values(interfaces ?? {}).includes(interfaceName))
+        throw new CodedError('NETWORK_FAILED', 'the station could not prepare the interface');
+      await visit(signal, (charger, at) => {
+        assertReachable(charger);
+        return withNetwork(charger, interfaceName, at);
+      });
+      return { interfaceAddress: interfaceName };
+    },
+
+    async openLogs(query, signal) {
+      const charger = await reach(signal);
+      if (fail.logs === 'unavailable') throw new CodedError('LOGS_UNAVAILABLE', 'the station does not give its logs');
+      return logSources(charger, query, now() + charger.clockOffsetMs, signal);
+    },
+  };
+
+  /** All records are stamped by the clock as it is set now, so setting it neither opens a gap nor fills one. */
+  function logSources(charger: Charger, query: LogQuery, clock: number, signal: AbortSignal): readonly LogSource[] {
+    const { type } = query;
+    const shape: JournalShape = {
+      station,
+      type,
+      firstAt: charger.createdAt + charger.clockOffsetMs - settings.log_history_s * 1000,
+      intervalMs: settings.log_interval_ms,
+      recordBytes: settings.log_record_bytes,
+    };
+    const oldest = Math.max(0, query.oldest?.getTime() ?? 0);
+    const latest = query.latest?.getTime() ?? Number.POSITIVE_INFINITY;
+    const records = fail.logs === 'midway' ? brokenJournalStream : journalStream;
+    const stream = records(shape, { oldest, latest: Math.min(latest, clock) }, signal);
+    if (type === 'SecurityLog') return [{ name: 'security', stream }];
+    // Events of a time before the clock was set back lie in its future, and are told nevertheless.
+    return [
+      { name: 'journal', stream },
+      { name: 'events', stream: eventStream(charger.events, { oldest, latest }, signal) },
+    ];
+  }
+}
+
+async function planOf(effect: Effect, settings: Settings): Promise<EffectPlan> {
+  const { install_ms, reboot_ms, reboot, fail = {} } = settings;
+  if (effect.step === 'restart') return { durationMs: reboot_ms, planned: 'succeed' };
+  if (effect.step === 'reboot') return { durationMs: reboot_ms, planned: fail.reboot ?? 'succeed' };
+  const how = { durationMs: install_ms, byReboot: reboot };
+  if (fail.install === 'hang') return { ...how, planned: 'hang' };
+  if (fail.install === 'failed') return { ...how, planned: 'failed', message: 'the slot could not be written' };
+  const unfit =
+    fail.install === 'verification_failed' ? 'the image is not for this station' : await unfitness(effect.image);
+  if (unfit !== undefined) return { ...how, planned: 'verification_failed', message: unfit };
+  return { ...how, planned: fail.install ?? 'succeed' };
+}
+
+/** Existence and size alone: reading the images of hundreds of stations would be the load of the whole machine. */
+async function unfitness({ path, sizeBytes }: FirmwareImage): Promise<string | undefined> {
+  try {
+    const { size } = await stat(path);
+    return size === sizeBytes ? undefined : `the image has ${size} bytes instead of ${sizeBytes}`;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return 'the image is missing';
+    throw error;
+  }
+}
