@@ -1,8 +1,9 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -341,4 +342,37 @@ void t.test('abort by signal keeps what is held; leftovers are swept by age', as
   writeFileSync(join(spool, 'fetching', `gone.${crypto.randomUUID()}.part`), 'x');
   t.equal(await sweepParts(join(spool, 'fetching'), 60_000, Date.now() + 61_000), 1);
   t.ok(existsSync(join(spool, 'images', sha256(IMAGE))));
+});
+
+void t.test('many runs at once: the last to start wins, the image is right', async (t) => {
+  const spool = t.testdir({});
+  const server = await origin(t, serve(IMAGE, { cutAt: 2 * MIB }), serve(IMAGE));
+  t.match(await failure(optionsFor(spool, server.url)), { reason: 'cut' });
+  const runs = await Promise.all(Array.from({ length: 5 }, () => failure(optionsFor(spool, server.url))));
+  const reasons = new Set(runs.map(({ reason }) => reason));
+  t.ok(reasons.has('fetched'), 'one got through');
+  reasons.delete('fetched');
+  reasons.delete('superseded');
+  t.same([...reasons], []);
+  isImage(t, spool, await fetchImage(optionsFor(spool, server.url)));
+});
+
+void t.test('https: only by an authority that is trusted', async (t) => {
+  const spool = t.testdir({});
+  const names = ['-subj', '/CN=depot', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const files = ['-keyout', 'key.pem', '-out', 'cert.pem'];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...names, ...files], {
+    cwd: spool,
+    stdio: 'pipe',
+  });
+  const [key, cert] = ['key.pem', 'cert.pem'].map((name) => readFileSync(join(spool, name), 'utf8'));
+  const server = createTlsServer({ key, cert }, serve(IMAGE)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/fw.bin`;
+  t.match(await failure(optionsFor(spool, url)), { code: 'FETCH_RETRYABLE', reason: 'tls' });
+  isImage(t, spool, await fetchImage(optionsFor(spool, url, { ca: cert ?? '' })));
 });

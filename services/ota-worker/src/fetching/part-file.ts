@@ -41,6 +41,12 @@ export const newPaths = (folder: string, key: string): PartPaths => {
   return { part: `${base}.part`, sidecar: `${base}.json` };
 };
 
+/** A file of ours is gone: only a later run removes it. */
+export const goneMeansSuperseded = (error: unknown): unknown =>
+  hasCode(error, 'ENOENT')
+    ? new FetchError(true, 'superseded', 'another run has taken this download over', { cause: error })
+    : error;
+
 /** Replaced by rename, so a reader never sees half of it. */
 export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void> {
   const temporary = `${path}.tmp`;
@@ -51,7 +57,11 @@ export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void
   } finally {
     await file.close();
   }
-  await rename(temporary, path);
+  try {
+    await rename(temporary, path);
+  } catch (error) {
+    throw goneMeansSuperseded(error);
+  }
 }
 
 export async function syncFolder(path: string): Promise<void> {
@@ -62,8 +72,6 @@ export async function syncFolder(path: string): Promise<void> {
     await folder.close();
   }
 }
-
-const superseded = () => new FetchError(true, 'superseded', 'a later run has taken this download over');
 
 /** One generation, open for writing at its end. Not for concurrent use. */
 export class PartFile {
@@ -150,7 +158,7 @@ export class PartFile {
     try {
       await rename(this.#paths.part, path);
     } catch (error) {
-      throw hasCode(error, 'ENOENT') ? superseded() : error;
+      throw goneMeansSuperseded(error);
     }
     await syncFolder(imagesFolder);
     await rm(this.#paths.sidecar, { force: true });
@@ -210,7 +218,7 @@ export class PartFile {
     try {
       await stat(this.#paths.part);
     } catch (error) {
-      throw hasCode(error, 'ENOENT') ? superseded() : error;
+      throw goneMeansSuperseded(error);
     }
   }
 }

@@ -2,10 +2,18 @@
 import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
-import { hostBootId, newPaths, PartFile, type PartPaths, readPieces, type Sidecar, writeSidecar } from './part-file.js';
+import {
+  goneMeansSuperseded,
+  hostBootId,
+  newPaths,
+  PartFile,
+  type PartPaths,
+  readPieces,
+  type Sidecar,
+  writeSidecar,
+} from './part-file.js';
 
 const FILE_NAME = /^([A-Za-z0-9_-]{1,128})\.([0-9a-f-]{36})\.(part|json|json\.tmp)$/;
-const MAX_RACES = 5;
 
 /** Throws `FETCH_KEY_INVALID`: a key becomes part of a file name. */
 export function assertKey(key: string): void {
@@ -109,31 +117,28 @@ async function copy(from: Generation, sidecar: Sidecar, to: PartPaths, signal: A
 
 /**
  * Take over the longest usable rest of `key` and remove every other file of it. `undefined`: start clean. Aborting it
- * or repeating it loses nothing.
+ * or repeating it loses nothing. Throws `superseded` when another run was faster. Of runs that start at once at least
+ * one goes on: a run only removes what it had listed before it made its own file, so no two can remove each other.
  */
 export async function takeOver(folder: string, key: string, signal: AbortSignal): Promise<PartFile | undefined> {
-  for (let race = 0; race < MAX_RACES; race++) {
-    const found = await generationsOf(folder, key);
-    const best = found.toSorted((a, b) => b.usable - a.usable)[0];
-    const sidecar = best?.sidecarContent;
-    const disk = await statfs(folder);
-    // Without room for a copy the old file is worth less than its space.
-    const canCopy = best !== undefined && disk.bavail * disk.bsize > best.usable;
-    if (!best || !sidecar || best.usable === 0 || !(sidecar.closed || canCopy)) {
-      await remove(found);
-      return undefined;
-    }
-    const to = newPaths(folder, key);
-    try {
-      const take = sidecar.closed ? adopt : copy;
-      const part = await take(best, withNewBoot(sidecar, best.usable), to, signal);
-      await remove(found);
-      return part;
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error; // else: another run was faster, look again
-    }
+  const found = await generationsOf(folder, key);
+  const best = found.toSorted((a, b) => b.usable - a.usable)[0];
+  const sidecar = best?.sidecarContent;
+  const disk = await statfs(folder);
+  // Without room for a copy the old file is worth less than its space.
+  const canCopy = best !== undefined && disk.bavail * disk.bsize > best.usable;
+  if (!best || !sidecar || best.usable === 0 || !(sidecar.closed || canCopy)) {
+    await remove(found);
+    return undefined;
   }
-  return undefined;
+  try {
+    const take = sidecar.closed ? adopt : copy;
+    const part = await take(best, withNewBoot(sidecar, best.usable), newPaths(folder, key), signal);
+    await remove(found);
+    return part;
+  } catch (error) {
+    throw goneMeansSuperseded(error);
+  }
 }
 
 /** Remove what was left of downloads nobody went on with. Safe while others run, if the age is longer than any pause. */
