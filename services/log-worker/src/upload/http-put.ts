@@ -78,8 +78,8 @@ function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<n
       response.on('error', fail);
       response.resume();
       const done = (): void => settle(() => resolve(code));
-      // A success before all is sent is not one yet.
-      if (statusOfHttp(code) !== undefined || request.writableFinished) done();
+      // A success before all is handed over is not one yet.
+      if (statusOfHttp(code) !== undefined || request.writableEnded) done();
       else request.once('finish', done);
     });
     if (!expect) return sendBody();
