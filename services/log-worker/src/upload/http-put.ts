@@ -56,6 +56,7 @@ function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<n
   const request = openRequest(input, size, stallMs, expect);
   return new Promise((resolve, reject) => {
     let body: ReadStream | undefined;
+    let sent = 0;
     let waiting: NodeJS.Timeout | undefined;
     const settle = (act: () => void): void => {
       clearTimeout(waiting);
@@ -67,7 +68,12 @@ function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<n
     const sendBody = (): void => {
       clearTimeout(waiting);
       if (body !== undefined) return;
-      body = openBody(input, fail);
+      body = createReadStream(input.path, { highWaterMark: 256 * 1024 });
+      body.on('error', fail);
+      body.on('data', (chunk) => {
+        sent += chunk.length;
+        input.onProgress?.(sent);
+      });
       body.pipe(request);
     };
     request.on('error', fail);
@@ -79,7 +85,7 @@ function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<n
       response.resume();
       const done = (): void => settle(() => resolve(code));
       // A success before all is handed over is not one yet.
-      if (statusOfHttp(code) !== undefined || request.writableEnded) done();
+      if (statusOfHttp(code) !== undefined || sent === size) done();
       else request.once('finish', done);
     });
     if (!expect) return sendBody();
@@ -92,17 +98,6 @@ function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<n
     });
     request.flushHeaders();
   });
-}
-
-function openBody(input: HttpPutInput, fail: (error: Error) => void): ReadStream {
-  const body = createReadStream(input.path, { highWaterMark: 256 * 1024 });
-  let sent = 0;
-  body.on('error', fail);
-  body.on('data', (chunk) => {
-    sent += chunk.length;
-    input.onProgress?.(sent);
-  });
-  return body;
 }
 
 /** A host with several addresses fails with an error that has a code and no words. */
