@@ -6,8 +6,8 @@ const MAX_BYTES = 20 * 1024 * 1024;
 export interface LogFile {
   readonly path: string;
   write(chunk: Uint8Array): void;
-  /** The last lines written, for the words of a failure. */
-  lastLine(): string;
+  /** The last lines written, the newest first, for the words of a failure. */
+  lastLines(): string[];
   close(): void;
 }
 
@@ -34,7 +34,11 @@ export function openLogFile(path: string, maxBytes = MAX_BYTES): LogFile {
       size += chunk.length;
       tail = (tail + Buffer.from(chunk).toString('utf8')).slice(-4000);
     },
-    lastLine: () => tail.trimEnd().split('\n').at(-1) ?? '',
+    lastLines: () =>
+      tail
+        .split('\n')
+        .filter((line) => line.trim() !== '')
+        .reverse(),
     close() {
       if (fd !== undefined) closeSync(fd);
       fd = undefined;

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { openLogFile } from './log-file.js';
-import { notableLine, notableLines } from './notable-lines.js';
+import { notableLines, whyItEnded } from './notable-lines.js';
 import { signalProcess } from './process-identity.js';
 import type { ReadyCheck } from './readiness.js';
 
@@ -101,7 +101,8 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
     deaths += 1;
     if (!wasReady && deaths >= DEATHS_BEFORE_READY) return;
     pauseMs = livedMs >= SETTLED_MS ? FIRST_PAUSE_MS : pauseMs;
-    ports.say(`${spec.name} ended (${how}); it is started again in ${pauseMs} ms`);
+    // Before it was ever ready, the failure that may follow says it all in one line.
+    if (wasReady) ports.say(`${spec.name} ended (${how}); it is started again in ${pauseMs} ms`);
     const pause = pauseMs;
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
     void relaunch(pause);
@@ -121,11 +122,8 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
       while (!(await isReady())) {
         signal.throwIfAborted();
         if (deaths >= DEATHS_BEFORE_READY) {
-          const last = notableLine(log.lastLine()) ?? log.lastLine();
-          throw new CodedError(
-            'CHILD_FAILED',
-            `${spec.name} does not start: ${last || 'it says nothing'} (${log.path})`,
-          );
+          const why = whyItEnded(log.lastLines());
+          throw new CodedError('CHILD_FAILED', `${spec.name} does not start: ${why} (${log.path})`);
         }
         await delay(READY_POLL_MS, undefined, { signal });
       }

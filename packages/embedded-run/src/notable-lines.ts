@@ -27,6 +27,13 @@ export function notableLine(line: string): string | undefined {
   return `${LEVELS[record.level] ?? 'error'}: ${String(record.msg)}${reason}`;
 }
 
+/** Of the last lines of a process that ended, newest first, the one that says why. */
+export const whyItEnded = (lines: readonly string[]): string =>
+  lines.map(notableLine).find((line) => line !== undefined) ??
+  lines.find((line) => /Error\b.*:/.test(line)) ??
+  lines[0] ??
+  'it says nothing';
+
 /** Feed it output as it comes; it says what is notable, and counts what it left out. */
 export function notableLines(say: (line: string) => void, now: () => number = () => performance.now()) {
   let rest = '';

@@ -9,7 +9,7 @@ import { answersOn } from '@khumbu/test-support/server';
 import t from 'tap';
 import { openDataDir } from '../src/data-dir.js';
 import { openLogFile } from '../src/log-file.js';
-import { notableLines } from '../src/notable-lines.js';
+import { notableLines, whyItEnded } from '../src/notable-lines.js';
 import { identify } from '../src/process-identity.js';
 import { findCommand, findPrograms } from '../src/programs.js';
 import { readSettings } from '../src/settings.js';
@@ -189,6 +189,10 @@ await t.test('settings, programs, logs', async (t) => {
   log.close();
   t.equal(readFileSync(path, 'utf8'), 'three\n');
   t.equal(readFileSync(`${path}.1`, 'utf8'), 'one\ntwo\n');
+
+  t.equal(whyItEnded(['Node.js v20', '    at x', 'TypeError: no', '{"level":30,"msg":"up"}']), 'TypeError: no');
+  t.equal(whyItEnded(['Node.js v20', '{"level":60,"msg":"bad port"}']), 'fatal: bad port');
+  t.equal(whyItEnded(['rest', 'more']), 'rest');
 
   const said: string[] = [];
   let now = 0;
