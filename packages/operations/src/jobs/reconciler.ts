@@ -13,6 +13,7 @@ import { type Deadlines, expire, isOverdue } from '../records/expire.js';
 import { isEnded, type OperationRecord } from '../records/kinds.js';
 import { isOffer, type OfferedRecord, withdrawOffer } from '../records/offer.js';
 import type { Store } from '../records/store.js';
+import { applyResetEvent, type ResetRecord } from '../reset/record.js';
 import { dialectOf, readStationState } from '../stations/station-state.js';
 import type { Jobs } from './jobs.js';
 
@@ -97,11 +98,22 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now =
     return true;
   };
 
+  /** EVerest has been heard in a new boot, and whoever noticed it did not get as far as this. */
+  const mendReset = async (record: ResetRecord): Promise<boolean> => {
+    if (record.state !== 'Restarting') return false;
+    const state = readStationState(await store.station(record.station));
+    if (state.bootEpoch === record.bootEpochBefore) return false;
+    const seen = applyResetEvent(record, 'restartSeen', { now: now(), deadlines: deadlines.reset });
+    await put(store.change(), seen);
+    return true;
+  };
+
   const reconcileRecord = async (record: OperationRecord): Promise<void> => {
     if (isOverdue(record, now())) return isOffer(record) ? endOffer(record) : endOverdue(record);
     if (now() - record.updatedAt < SETTLED_MS && record.updatedAt <= now()) return;
     if (record.heldFor !== undefined && (await releaseHeld(record, record.heldFor))) return;
     if (record.kind === 'firmware_update' && !isEnded(record) && (await mendUpdate(record))) return;
+    if (record.kind === 'reset' && (await mendReset(record))) return;
     const mended = await jobs.reconcile(record);
     if (mended) log.info({ operationId: record.id, state: record.state, mended }, 'job mended');
   };

@@ -21,7 +21,7 @@ export interface StepContext {
   readonly signal: AbortSignal;
   readonly log: Logger;
   /** Commit, or reject with `CONFLICT`: the record has moved on and the loop reads it again. */
-  commit(change: Change): Promise<void>;
+  readonly commit: (change: Change) => Promise<void>;
 }
 
 /**

@@ -8,13 +8,14 @@ import type { Keys } from './keys.js';
 export type HintKind = 'outbox' | 'cancel';
 
 export interface Hints {
-  on(kind: HintKind, listener: (subject: string) => void): void;
+  /** Returns what ends the subscription. */
+  on(kind: HintKind, listener: (subject: string) => void): () => void;
   close(): void;
 }
 
 /** `redis` is a connection of its own: a subscribed connection does nothing else. */
 export async function subscribeHints(redis: Redis, keys: Keys): Promise<Hints> {
-  const listeners: Record<HintKind, ((subject: string) => void)[]> = { outbox: [], cancel: [] };
+  const listeners: Record<HintKind, Set<(subject: string) => void>> = { outbox: new Set(), cancel: new Set() };
   redis.on('message', (_channel, message: string) => {
     const space = message.indexOf(' ');
     const kind = message.slice(0, space);
@@ -23,7 +24,10 @@ export async function subscribeHints(redis: Redis, keys: Keys): Promise<Hints> {
   });
   await redis.subscribe(keys.hints);
   return {
-    on: (kind, listener) => listeners[kind].push(listener),
+    on(kind, listener) {
+      listeners[kind].add(listener);
+      return () => listeners[kind].delete(listener);
+    },
     close: () => redis.disconnect(),
   };
 }

@@ -157,6 +157,8 @@ export interface Store {
   stationAndAnswer(station: string, answerKey: string): Promise<{ fields: StationFields; answer?: StoredAnswer }>;
   stations(): Promise<string[]>;
   openIds(): Promise<string[]>;
+  /** A station's operations that are kept, newest first. */
+  operationsOf(station: string): Promise<OperationRecord[]>;
   headOfOutbox(station: string): Promise<OutboxEntry | undefined>;
   outboxEntries(station: string): Promise<OutboxEntry[]>;
   stationsWithOutbox(): Promise<string[]>;
@@ -183,6 +185,20 @@ export function createStore(redis: Redis, prefix: string): Store {
     return parseRecord(data, schema);
   };
 
+  const loadMany = async (ids: readonly string[]): Promise<OperationRecord[]> => {
+    const pipeline = redis.pipeline();
+    for (const id of ids) pipeline.hmget(keys.record(id), 'data', 'schema');
+    const records: OperationRecord[] = [];
+    for (const [error, reply] of (await pipeline.exec()) ?? []) {
+      if (error) throw error;
+      const [data, schema] = reply as (string | null)[];
+      if (Number(schema) > RECORD_SCHEMA) continue;
+      const record = parseRecord(data, schema);
+      if (record) records.push(record);
+    }
+    return records;
+  };
+
   return {
     keys,
     change: () => new Change(keys),
@@ -193,19 +209,7 @@ export function createStore(redis: Redis, prefix: string): Store {
       return (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
     },
     load,
-    async loadMany(ids) {
-      const pipeline = redis.pipeline();
-      for (const id of ids) pipeline.hmget(keys.record(id), 'data', 'schema');
-      const records: OperationRecord[] = [];
-      for (const [error, reply] of (await pipeline.exec()) ?? []) {
-        if (error) throw error;
-        const [data, schema] = reply as (string | null)[];
-        if (Number(schema) > RECORD_SCHEMA) continue;
-        const record = parseRecord(data, schema);
-        if (record) records.push(record);
-      }
-      return records;
-    },
+    loadMany,
     station: (station) => redis.hgetall(keys.station(station)),
     async stationAndAnswer(station, answerKey) {
       const [fields, answer] = await Promise.all([
@@ -216,6 +220,14 @@ export function createStore(redis: Redis, prefix: string): Store {
     },
     stations: () => redis.smembers(keys.stations),
     openIds: () => redis.zrange(keys.open, '0', '-1'),
+    async operationsOf(station) {
+      const [open, ended] = await Promise.all([
+        redis.zrange(keys.open, '0', '-1'),
+        redis.zrange(keys.endedOf(station), '0', '-1'),
+      ]);
+      const records = await loadMany([...new Set([...open, ...ended])]);
+      return records.filter((record) => record.station === station).sort((a, b) => b.createdAt - a.createdAt);
+    },
     async headOfOutbox(station) {
       const head = await redis.lindex(keys.outbox(station), 0);
       return head === null ? undefined : (JSON.parse(head) as OutboxEntry);

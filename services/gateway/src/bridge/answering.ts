@@ -1,0 +1,122 @@
+/**
+ * One request from its bytes to its answer: decode, ask the front desk, reply in time whatever happens, then let the
+ * work begin. Never throws; rejects only when the answer could not be sent, so that the message is not acknowledged
+ * and comes again to the next session.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { encodeReply } from '@khumbu/shared/contract/codec';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import {
+  type Answer,
+  type Asker,
+  anonymousAnswerKey,
+  type FrontDesk,
+  type Liveness,
+} from '../front-desk/front-desk.js';
+import { REQUESTS } from './request-table.js';
+
+/** EVerest's caller blocks its OCPP stack while it waits. */
+const ANSWER_DEADLINE_MS = 1000;
+const RETRY_MS = 200;
+
+export interface Request {
+  readonly name: RequestChannelName;
+  readonly station: string;
+  readonly payload: unknown;
+  /** Where the answer goes; `undefined`: nobody waits for one. */
+  readonly replyTopic: string | undefined;
+  /** The broker delivers it again. */
+  readonly dup: boolean;
+  readonly bytes: Uint8Array;
+  readonly liveness: Liveness;
+}
+
+export interface AnsweringDeps {
+  readonly frontDesk: FrontDesk;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  /** Fires when the session is over. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  readonly onAnswered?: (name: RequestChannelName, by: 'decision' | 'default', ms: number) => void;
+}
+
+/** The name of a request: its reply topic's last part, which is a fresh uuid; else its bytes if it is redelivered. */
+function answerKeyOf({ name, replyTopic, dup, bytes }: Request): string {
+  if (replyTopic !== undefined) return `${name}:${replyTopic.slice(replyTopic.lastIndexOf('/') + 1)}`;
+  return dup ? `${name}:${createHash('sha256').update(bytes).digest('hex')}` : anonymousAnswerKey();
+}
+
+export function createAnswering({ frontDesk, publish, signal, log, onAnswered }: AnsweringDeps) {
+  /** Try until it is done or the session is over; the next session goes on then. */
+  const untilDone = async (what: string, work: () => Promise<void>): Promise<void> => {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (signal.aborted)
+          throw new CodedError('MQTT_CLOSED', `${what} is left to the next session`, { cause: error });
+        log.debug({ what, reason: describeError(error) }, 'not done yet');
+        await pause(RETRY_MS);
+      }
+    }
+  };
+
+  const decideInTime = async (request: Request, asker: Asker): Promise<Answer | undefined> => {
+    const deciding = REQUESTS[request.name](frontDesk, request.payload, asker, request.liveness);
+    const late = new AbortController();
+    const deadline = pause(ANSWER_DEADLINE_MS, 'late' as const, { signal: late.signal }).catch(() => 'late' as const);
+    const first = await Promise.race([deciding.catch((error: unknown) => ({ error })), deadline]);
+    late.abort();
+    if (first === 'late') {
+      log.warn({ station: request.station, request: request.name }, 'answered by default: no decision in time');
+      // Should the decision be stored in the end, it is taken back.
+      await deciding.then(
+        (answer) => untilDone('taking back', () => frontDesk.takeBack(asker, request.name, answer.operationId)),
+        () => undefined,
+      );
+      return undefined;
+    }
+    if ('error' in first) {
+      log.warn(
+        { station: request.station, request: request.name, reason: describeError(first.error) },
+        'answered by default',
+      );
+      return undefined;
+    }
+    return first;
+  };
+
+  return async (request: Request): Promise<Answer | undefined> => {
+    const began = performance.now();
+    const asker: Asker = { station: request.station, answerKey: answerKeyOf(request), origin: 'everest' };
+    let replied = false;
+    const reply = async (value: unknown, by: 'decision' | 'default'): Promise<void> => {
+      if (replied) return;
+      replied = true;
+      onAnswered?.(request.name, by, performance.now() - began);
+      if (request.replyTopic !== undefined) await publish(request.replyTopic, encodeReply(request.name, value), 1);
+    };
+    // The default goes out at the deadline, not when the late decision has been taken back.
+    const timer = setTimeout(() => {
+      reply(fallbackReply(request.name), 'default').catch((error: unknown) =>
+        log.debug({ reason: describeError(error) }, 'default answer not sent'),
+      );
+    }, ANSWER_DEADLINE_MS + 10);
+    const answer = await decideInTime(request, asker).finally(() => clearTimeout(timer));
+    if (!answer) {
+      await reply(fallbackReply(request.name), 'default');
+      return undefined;
+    }
+    await reply(answer.reply, 'decision');
+    const { station, name } = request;
+    const { operationId, reason } = answer;
+    const what = { station, request: name, answer: answer.reply, operationId, reason };
+    if (name === 'update_firmware' || name === 'upload_logs' || reason !== undefined) log.info(what, 'answered');
+    else log.debug(what, 'answered');
+    if (answer.afterReply) await untilDone('confirming', answer.afterReply);
+    return answer;
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * Asks modules who they are: at connect, at each ready beacon, and when an unknown module is heard. Each module answers
+ * for itself; two answers from one module id to one question mean two stations with one identity.
+ */
+import { randomUUID } from 'node:crypto';
+import { mismatch } from '@khumbu/shared/contract/codec';
+import { ApiDiscoverResponse } from '@khumbu/shared/contract/schemas';
+import { DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+
+/** Answers come within about a second; a question is forgotten after this. */
+const QUESTION_MS = 10_000;
+/** Nobody is asked again sooner, however often beacons shine; who came in between is asked after it. */
+const ASK_AGAIN_MS = 1000;
+
+export interface Discovered {
+  readonly station: string;
+  readonly type: string;
+  readonly moduleId: string;
+  readonly communication?: ApiDiscoverResponse['apis'][number]['communication_monitoring'];
+  /** This module has answered the same question before. */
+  readonly twin: boolean;
+}
+
+export interface DiscoveryDeps {
+  readonly prefix: TopicPrefix;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  readonly onDiscovered: (found: Discovered) => void;
+  readonly log: Logger;
+}
+
+export type Discovery = ReturnType<typeof createDiscovery>;
+
+export function createDiscovery({ prefix, publish, onDiscovered, log }: DiscoveryDeps) {
+  const questions = new Map<string, { answered: Set<string>; timer: NodeJS.Timeout }>();
+  const pauses = new Map<string, { again: boolean }>();
+
+  const ask = (station: string, type: string): void => {
+    const id = randomUUID();
+    const timer = setTimeout(() => questions.delete(id), QUESTION_MS);
+    timer.unref();
+    questions.set(id, { answered: new Set(), timer });
+    const question = JSON.stringify({ headers: { replyTo: DISCOVERY.answerTopic(id) } });
+    publish(`${prefix.of(station)}${DISCOVERY.queryTopic(type)}`, question, 1).catch((error: unknown) => {
+      if (!hasCode(error, 'MQTT_CLOSED')) log.debug({ reason: describeError(error) }, 'discovery question not sent');
+    });
+  };
+
+  const askAll = (station: string): void => {
+    ask(station, 'system');
+    ask(station, OCPP_CONSUMER.type);
+  };
+
+  return {
+    /** Ask the modules behind one prefix. Without a prefix per station that is everybody, whatever `station` is. */
+    ask(station: string): void {
+      const scope = prefix.perStation ? station : '';
+      if (pauses.has(scope)) {
+        pauses.set(scope, { again: true });
+        return;
+      }
+      pauses.set(scope, { again: false });
+      askAll(station);
+      const timer = setInterval(() => {
+        if (pauses.get(scope)?.again) {
+          pauses.set(scope, { again: false });
+          askAll(station);
+          return;
+        }
+        pauses.delete(scope);
+        clearInterval(timer);
+      }, ASK_AGAIN_MS);
+      timer.unref();
+    },
+
+    /** An answer on one of our answer topics; anything else there is ignored with a line. */
+    hear(topic: string, payload: Uint8Array): void {
+      const stripped = prefix.strip(topic);
+      const id = stripped?.rest.split('/').at(-1) ?? '';
+      const question = questions.get(id);
+      if (!question) return;
+      let answer: unknown;
+      try {
+        answer = JSON.parse(Buffer.from(payload).toString('utf8'));
+      } catch {
+        answer = undefined;
+      }
+      const reason = mismatch(ApiDiscoverResponse, answer);
+      if (reason) {
+        log.warn({ topic, reason }, 'bad discovery answer');
+        return;
+      }
+      for (const api of (answer as ApiDiscoverResponse).apis) {
+        if (api.type !== 'system' && api.type !== OCPP_CONSUMER.type) continue;
+        const who = `${stripped?.station ?? ''} ${api.type} ${api.module_id}`;
+        const twin = question.answered.has(who);
+        question.answered.add(who);
+        onDiscovered({
+          station: stripped?.station ?? api.module_id,
+          type: api.type,
+          moduleId: api.module_id,
+          twin,
+          ...(api.communication_monitoring ? { communication: api.communication_monitoring } : {}),
+        });
+      }
+    },
+
+    stop(): void {
+      for (const { timer } of questions.values()) clearTimeout(timer);
+      questions.clear();
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * After a connection the broker first delivers what it kept while nobody was there. Our own message to ourselves,
+ * published after connecting, comes behind all of that: what arrives before its echo is backlog.
+ */
+import { randomUUID } from 'node:crypto';
+import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
+
+/** EVerest's own default. */
+const DEFAULT_REPLY_TIMEOUT_S = 550;
+/** A request may be this many session expiries old, at worst, plus the take-over. */
+const EXPIRIES = 3;
+
+export interface Fence {
+  readonly topic: string;
+  readonly nonce: string;
+  /** Hear a message on the topic. */
+  hear(payload: Uint8Array): void;
+  isPassed(): boolean;
+}
+
+export function createFence(clientId: string): Fence {
+  const nonce = randomUUID();
+  let passed = false;
+  return {
+    topic: `khumbu/fence/${clientId}`,
+    nonce,
+    hear: (payload) => {
+      if (Buffer.from(payload).toString('utf8') === nonce) passed = true;
+    },
+    isPassed: () => passed,
+  };
+}
+
+/** Pure: whether the station still waits for the answer to a request from the backlog. */
+export const stillWaits = (communication: CommunicationParameters | undefined, sessionExpiryS: number): boolean =>
+  (communication?.request_reply_timeout_s ?? DEFAULT_REPLY_TIMEOUT_S) >= EXPIRIES * sessionExpiryS;

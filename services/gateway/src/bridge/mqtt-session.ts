@@ -1,0 +1,181 @@
+/**
+ * One MQTT connection of the leader: a fixed client id, so that the next leader takes the session over and the broker
+ * closes ours; QoS 1 with the acknowledgement sent when the work is done, in the order of arrival; no reconnecting by
+ * itself. When it is closed it is over.
+ *
+ * The acknowledgement goes through a private call of mqtt.js (`_sendPacket`); its public way acknowledges one message
+ * at a time, which costs most of the throughput. Kept in this file, shown by a test.
+ */
+import type { Socket } from 'node:net';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+
+/** Messages taken on and not finished; beyond it the connection is not read. */
+const MAX_OPEN = 512;
+
+export interface Incoming {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: 0 | 1 | 2;
+  /** The broker delivers it again: the previous holder of the session did not acknowledge it. */
+  readonly dup: boolean;
+}
+
+export interface MqttSessionOptions {
+  readonly url: string;
+  readonly clientId: string;
+  readonly username?: string;
+  readonly password?: string;
+  readonly ca?: Buffer;
+  /** How long the broker keeps what arrives while nobody is connected, in seconds. */
+  readonly sessionExpiryS: number;
+  readonly keepAliveS: number;
+  readonly connectTimeoutMs: number;
+  /** Does the work. The message is acknowledged when the promise settles. Must not reject. */
+  onMessage(message: Incoming): Promise<void> | void;
+  /** Asked before every publish; `false` means we may not speak any more. */
+  mayPublish(): boolean;
+}
+
+export interface MqttSession {
+  /** The broker had kept our session, so messages may be older than the connection. */
+  readonly sessionPresent: boolean;
+  subscribe(filters: Readonly<Record<string, 0 | 1>>): Promise<void>;
+  /** Resolves when the broker has it (QoS 1: acknowledged). Rejects with `MQTT_CLOSED` once the session is over. */
+  publish(topic: string, payload: string, qos: 0 | 1): Promise<void>;
+  /** Resolves when the connection has ended, whoever ended it. */
+  readonly closed: Promise<string>;
+  /** End it. `keepSession: false` also drops the broker's memory of it. */
+  end(): Promise<void>;
+}
+
+interface RawPacket {
+  readonly cmd: string;
+  readonly topic?: string | Buffer;
+  readonly payload?: string | Buffer;
+  readonly qos?: number;
+  readonly dup?: boolean;
+  readonly messageId?: number;
+}
+interface PrivateClient {
+  handleMessage(packet: RawPacket, done: (error?: Error) => void): void;
+  _sendPacket(packet: { cmd: 'puback'; messageId: number; reasonCode: number }, sent: () => void): void;
+}
+
+/** Acknowledges in the order of arrival, whatever the order of finishing (MQTT 5, 4.6). */
+function orderedAcks(client: PrivateClient) {
+  const waiting: { messageId: number; done: boolean }[] = [];
+  const resume: (() => void)[] = [];
+  return {
+    open: () => waiting.length,
+    whenBelowLimit: (go: () => void) => (waiting.length < MAX_OPEN ? go() : resume.push(go)),
+    take(messageId: number): () => void {
+      const entry = { messageId, done: false };
+      waiting.push(entry);
+      return () => {
+        entry.done = true;
+        while (waiting[0]?.done) {
+          const { messageId: id } = waiting.shift() as { messageId: number };
+          client._sendPacket({ cmd: 'puback', messageId: id, reasonCode: 0 }, () => undefined);
+        }
+        while (resume.length > 0 && waiting.length < MAX_OPEN) resume.shift()?.();
+      };
+    },
+  };
+}
+
+const DEFERRED = new Error('acknowledged later');
+
+function install(client: MqttClient, onMessage: MqttSessionOptions['onMessage']): void {
+  const raw = client as unknown as PrivateClient;
+  const acks = orderedAcks(raw);
+  raw.handleMessage = (packet, done) => {
+    const message: Incoming = {
+      topic: String(packet.topic),
+      payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : (packet.payload ?? Buffer.alloc(0)),
+      qos: (packet.qos ?? 0) as 0 | 1 | 2,
+      dup: packet.dup ?? false,
+    };
+    if (message.qos !== 1 || packet.messageId === undefined) {
+      void onMessage(message);
+      done();
+      return;
+    }
+    const finished = acks.take(packet.messageId);
+    Promise.resolve(onMessage(message)).then(finished, finished);
+    // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
+    acks.whenBelowLimit(() => done(DEFERRED));
+  };
+}
+
+/** Connect. Rejects with `MQTT_UNREACHABLE` when the broker does not take us. */
+export async function openMqttSession(options: MqttSessionOptions): Promise<MqttSession> {
+  const clientOptions: IClientOptions = {
+    protocolVersion: 5,
+    clientId: options.clientId,
+    clean: false,
+    reconnectPeriod: 0,
+    resubscribe: false,
+    keepalive: options.keepAliveS,
+    connectTimeout: options.connectTimeoutMs,
+    properties: { sessionExpiryInterval: options.sessionExpiryS, receiveMaximum: MAX_OPEN },
+    ...(options.username === undefined ? {} : { username: options.username }),
+    ...(options.password === undefined ? {} : { password: options.password }),
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+  };
+  const client = connect(options.url, clientOptions);
+  install(client, options.onMessage);
+  let reason = 'connection closed';
+  client.on('error', (error) => {
+    reason = error.message;
+  });
+  client.on('disconnect', (packet) => {
+    reason = `the broker ended the session (${packet.reasonCode ?? 0})`;
+  });
+  const closed = new Promise<string>((resolve) => client.once('close', () => resolve(reason)));
+
+  const sessionPresent = await new Promise<boolean>((resolve, reject) => {
+    client.once('connect', (connack) => {
+      // Without it the broker's answers wait for the next packet: 40 ms each.
+      (client.stream as Partial<Socket>).setNoDelay?.(true);
+      resolve(connack.sessionPresent);
+    });
+    void closed.then((why) => {
+      client.end(true);
+      reject(new CodedError('MQTT_UNREACHABLE', `cannot reach the MQTT broker: ${why}`));
+    });
+  });
+
+  let over = false;
+  void closed.then(() => {
+    over = true;
+    client.end(true);
+  });
+  const refuse = (): CodedError => new CodedError('MQTT_CLOSED', 'the MQTT session is over');
+  const orClosed = async <T>(work: Promise<T>): Promise<T> =>
+    Promise.race([
+      work,
+      closed.then((): never => {
+        throw refuse();
+      }),
+    ]);
+
+  return {
+    sessionPresent,
+    closed,
+    async subscribe(filters) {
+      const map = Object.fromEntries(Object.entries(filters).map(([filter, qos]) => [filter, { qos }]));
+      const granted = await orClosed(client.subscribeAsync(map));
+      const refused = granted.find((grant) => grant.qos > 2);
+      if (refused) throw new CodedError('MQTT_REFUSED', `the broker refuses the subscription ${refused.topic}`);
+    },
+    async publish(topic, payload, qos) {
+      if (over || !options.mayPublish()) throw refuse();
+      await orClosed(client.publishAsync(topic, payload, { qos }));
+    },
+    async end() {
+      if (!over) client.end(false);
+      await closed;
+    },
+  };
+}

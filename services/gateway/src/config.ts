@@ -1,0 +1,46 @@
+/** The settings of the gateway. */
+import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
+import { LOCATION_SETTINGS } from '@khumbu/shared/locations/policy';
+import { COMMON_SETTINGS } from '@khumbu/shared/runtime/config';
+import { type Static, Type } from 'typebox';
+
+export const GatewaySettings = Type.Object({
+  ...COMMON_SETTINGS,
+  ...LOCATION_SETTINGS,
+  MANUFACTURER_ROOTS_FILE: TRUST_SETTINGS.MANUFACTURER_ROOTS_FILE,
+  FIRMWARE_CRL_FILE: TRUST_SETTINGS.FIRMWARE_CRL_FILE,
+  MQTT_URL: Type.String({ default: 'mqtt://127.0.0.1:1883', description: 'MQTT broker; mqtts:// for TLS.' }),
+  MQTT_USERNAME: Type.Optional(Type.String({ description: 'User name at the broker.' })),
+  MQTT_PASSWORD: Type.Optional(Type.String({ description: 'Password at the broker.' })),
+  MQTT_CA_FILE: Type.Optional(
+    Type.String({ description: 'PEM file of the authority that signed the broker’s certificate.' }),
+  ),
+  MQTT_TOPIC_PREFIX: Type.String({
+    default: '',
+    description: 'Put in front of every topic; {station} stands for the station id, as in depot/{station}/.',
+  }),
+  MQTT_SESSION_EXPIRY_S: Type.Integer({
+    default: 10,
+    minimum: 2,
+    maximum: 300,
+    description: 'Seconds the broker keeps requests while no gateway is connected.',
+  }),
+  HTTP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the REST API.' }),
+  HTTP_PORT: Type.Integer({ default: 8080, minimum: 0, maximum: 65535, description: 'TCP port of the REST API.' }),
+  API_KEYS_FILE: Type.Optional(
+    Type.String({
+      description: 'JSON file of API keys: name, sha256 of the key in hex, scopes. Without it REST is closed.',
+    }),
+  ),
+  RESET_RESERVATION_S: Type.Integer({
+    default: 300,
+    minimum: 1,
+    description: 'Seconds in which no install starts after EVerest was told that it may reset.',
+  }),
+  RECONCILE_INTERVAL_MS: Type.Integer({
+    default: 2000,
+    minimum: 100,
+    description: 'Milliseconds between two comparisons of records and jobs.',
+  }),
+});
+export type GatewayConfig = Readonly<Static<typeof GatewaySettings>>;

@@ -1,0 +1,22 @@
+import { STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
+import type { BootReason } from '@khumbu/shared/contract/schemas';
+
+/** What is stored about a boot that has begun. */
+export const bootFields = (
+  state: StationState,
+  reason: BootReason,
+  begins: boolean,
+  now: number,
+): Record<string, string | undefined> => {
+  const bootEpoch = state.bootEpoch + (begins ? 1 : 0);
+  return {
+    [STATION_FIELDS.bootEpoch]: String(bootEpoch),
+    [STATION_FIELDS.bootReason]: JSON.stringify({ bootEpoch, reason }),
+    ...(begins
+      ? {
+          [STATION_FIELDS.restartExpected]: undefined,
+          [STATION_FIELDS.heartbeat]: JSON.stringify({ id: -1, at: now }),
+        }
+      : {}),
+  };
+};

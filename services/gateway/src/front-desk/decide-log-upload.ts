@@ -1,0 +1,47 @@
+/** What to answer to `upload_logs`, from the state the front desk has read. Pure. OCPP 2.0.1 N01. */
+import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import type { UploadLogsRequest, UploadLogsStatus } from '@khumbu/shared/contract/schemas';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+
+export interface LogUploadSituation {
+  readonly profile: StationProfile | undefined;
+  readonly current: LogUploadRecord | undefined;
+  readonly locations: Pick<LocationPolicy, 'check'>;
+  /** The name our archive gets where the location leaves it to us. */
+  readonly fileName: string;
+}
+
+export type LogUploadDecision =
+  | {
+      readonly reply: Exclude<UploadLogsStatus, 'Rejected'>;
+      readonly logType: LogUploadRecord['logType'];
+      readonly fileName: string;
+      readonly replaces?: LogUploadRecord;
+    }
+  | { readonly reply: 'Rejected'; readonly reason: string };
+
+/** OCPP 1.6 GetDiagnostics names no type. */
+export function logTypeOf(type: string | undefined): LogUploadRecord['logType'] | undefined {
+  if (type === undefined || type === '' || type === 'DiagnosticsLog') return 'DiagnosticsLog';
+  return type === 'SecurityLog' ? 'SecurityLog' : undefined;
+}
+
+export function decideLogUpload(request: UploadLogsRequest, situation: LogUploadSituation): LogUploadDecision {
+  const { profile, current, locations, fileName } = situation;
+  if (!profile) return { reply: 'Rejected', reason: 'station_not_configured' };
+  const logType = logTypeOf(request.type);
+  if (!logType) return { reply: 'Rejected', reason: 'log_type_unknown' };
+  const { oldest_timestamp: oldest, latest_timestamp: latest } = request;
+  if (oldest !== undefined && latest !== undefined && Date.parse(oldest) > Date.parse(latest)) {
+    return { reply: 'Rejected', reason: 'window_empty' };
+  }
+  const target = resolveUploadTarget(request.location, fileName);
+  if (target.kind === 'refused') return { reply: 'Rejected', reason: target.reason };
+  const location = locations.check(request.location);
+  if (!location.ok) return { reply: 'Rejected', reason: location.code };
+  const accepted = { logType, fileName: target.fileName };
+  if (!current || current.endedAt !== undefined) return { reply: 'Accepted', ...accepted };
+  return { reply: 'AcceptedCanceled', ...accepted, replaces: current };
+}

@@ -1,0 +1,58 @@
+/**
+ * What to answer to `update_firmware`, from the state the front desk has read. Pure.
+ *
+ * | the station's current update | answer |
+ * |---|---|
+ * | none, or ended | Accepted |
+ * | not yet installing | AcceptedCanceled, and it is superseded (OCPP 2.0.1 L01.FR.24) |
+ * | installing, or ended while installing and the station not seen idle yet | Rejected (L01.FR.27) |
+ */
+import { isStoppable } from '@khumbu/operations/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { FirmwareUpdateRequest, UpdateFirmwareResponse } from '@khumbu/shared/contract/schemas';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+
+/** The verdict on the signing certificate; `undefined` where there is none to judge. */
+export type CertificateVerdict =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly response: 'InvalidCertificate' | 'RevokedCertificate'; readonly reason: string };
+
+export interface UpdateSituation {
+  /** `undefined`: nobody configured the station, or two stations share its name. */
+  readonly profile: StationProfile | undefined;
+  /** The update that has the station's slot. */
+  readonly current: FirmwareUpdateRecord | undefined;
+  readonly certificate: CertificateVerdict | undefined;
+  readonly locations: Pick<LocationPolicy, 'check'>;
+}
+
+export type UpdateDecision =
+  | { readonly reply: 'Accepted'; readonly signed: boolean }
+  | { readonly reply: 'AcceptedCanceled'; readonly signed: boolean; readonly replaces: FirmwareUpdateRecord }
+  | { readonly reply: Exclude<UpdateFirmwareResponse, 'Accepted' | 'AcceptedCanceled'>; readonly reason: string };
+
+const rejected = (reason: string): UpdateDecision => ({ reply: 'Rejected', reason });
+
+/** The image may not be fetched, or may not be trusted: why, or `undefined`. */
+function objection(request: FirmwareUpdateRequest, situation: UpdateSituation): UpdateDecision | undefined {
+  const { profile, certificate, locations } = situation;
+  if (!profile) return rejected('station_not_configured');
+  const location = locations.check(request.location);
+  if (!location.ok) return rejected(location.code);
+  const parts = [request.signing_certificate, request.signature].filter((part) => part !== undefined && part !== '');
+  if (parts.length === 1) return rejected('signature_incomplete');
+  if (parts.length === 0) return profile.requireSignature ? rejected('signature_required') : undefined;
+  return certificate && !certificate.ok ? { reply: certificate.response, reason: certificate.reason } : undefined;
+}
+
+export function decideUpdate(request: FirmwareUpdateRequest, situation: UpdateSituation): UpdateDecision {
+  const objected = objection(request, situation);
+  if (objected) return objected;
+  const signed = Boolean(request.signing_certificate && request.signature);
+  const { current } = situation;
+  if (current?.slotHeld) return rejected('installing');
+  if (!current || current.endedAt !== undefined) return { reply: 'Accepted', signed };
+  if (current.state !== 'Offered' && !isStoppable(current.state)) return rejected('installing');
+  return { reply: 'AcceptedCanceled', signed, replaces: current };
+}

@@ -1,0 +1,103 @@
+/**
+ * How the front desk stores a decision: read, decide, commit; on a lost race read again. A commit whose fate is not
+ * known counts as not done: the station is answered by default, and what may have been stored is taken back as soon as
+ * Redis answers.
+ *
+ * A commit that timed out can still be executed later. Every commit of this process therefore carries the process's
+ * own epoch; before anything is taken back the epoch is changed, after which a late one fails its guard.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Change, Store } from '@khumbu/operations/records/store';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Redis } from 'ioredis';
+
+const MAX_RACES = 20;
+const EPOCH_TTL_MS = 24 * 3600_000;
+const SETTLE_RETRY_MS = 300;
+
+/** One try: what to write, made from what was just read. `undefined`: nothing to write. */
+export interface Attempt<T> {
+  readonly change: Change | undefined;
+  readonly result: T;
+}
+
+export interface DeskStore {
+  readonly store: Store;
+  /**
+   * Decide and commit. `undo` runs later if the fate of the commit is not known; it must take back whatever it finds
+   * of it, and is repeated until it succeeds. Rejects with `NOT_STORED` when nothing may be built on the decision.
+   */
+  decide<T>(attempt: () => Promise<Attempt<T>>, undo: () => Promise<void>): Promise<T>;
+  /** Nothing of unknown fate is left. */
+  isSettled(): boolean;
+  close(): void;
+}
+
+export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskStore {
+  const key = `${store.keys.lease}:desk:${randomUUID()}`;
+  let epoch = '';
+  let unsettled: (() => Promise<void>)[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let settling = false;
+  let closed = false;
+
+  const settle = async (): Promise<void> => {
+    if (settling || closed) return;
+    settling = true;
+    try {
+      const next = randomUUID();
+      await redis.multi().hset(key, 'epoch', next).pexpire(key, EPOCH_TTL_MS).exec();
+      epoch = next;
+      for (const undo of [...unsettled]) {
+        await undo();
+        unsettled = unsettled.filter((other) => other !== undo);
+      }
+      log.info('commits of unknown fate were taken back');
+    } catch (error) {
+      log.debug({ reason: describeError(error) }, 'cannot settle yet');
+    } finally {
+      settling = false;
+      schedule();
+    }
+  };
+  const schedule = (): void => {
+    if (unsettled.length === 0 || timer || closed) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      void settle();
+    }, SETTLE_RETRY_MS);
+  };
+
+  return {
+    store,
+    async decide(attempt, undo) {
+      if (unsettled.length > 0) throw new CodedError('NOT_STORED', 'an earlier commit is not settled yet');
+      let sent = false;
+      try {
+        for (let race = 0; race < MAX_RACES; race++) {
+          const { change, result } = await attempt();
+          if (!change) return result;
+          change.guards.push([key, 'epoch', epoch]);
+          sent = true;
+          if (await store.commit(change)) return result;
+          sent = false;
+        }
+      } catch (error) {
+        if (sent) {
+          unsettled.push(undo);
+          schedule();
+        }
+        throw new CodedError('NOT_STORED', `the decision could not be stored: ${describeError(error)}`, {
+          cause: error,
+        });
+      }
+      throw new CodedError('NOT_STORED', 'the decision could not be stored: too many at once');
+    },
+    isSettled: () => unsettled.length === 0,
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,105 @@
+/**
+ * The one gateway that speaks with EVerest. While it holds the lease it keeps a bridge open and reconciles records with
+ * jobs; without the lease it does neither and never reconnects.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Reconciler } from '@khumbu/operations/jobs/reconciler';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Redis } from 'ioredis';
+import type { Bridge } from '../bridge/bridge.js';
+import type { Lease } from './lease.js';
+
+const RECONNECT_FIRST_MS = 50;
+const RECONNECT_LONGEST_MS = 1000;
+/** How long the other gateways believe that the leader serves. */
+const SERVING_MS = 3000;
+
+export interface LeaderDeps {
+  readonly lease: Lease;
+  readonly openBridge: () => Promise<Bridge>;
+  readonly reconciler: Reconciler;
+  readonly reconcileEveryMs: number;
+  /** For the mark that the depot is served. */
+  readonly redis: Redis;
+  readonly servingKey: string;
+  readonly log: Logger;
+  readonly onLeader: (leads: boolean) => void;
+}
+
+export interface Leader {
+  /** Ends when the signal fires, with the bridge closed and the lease given back. */
+  readonly done: Promise<void>;
+  readonly isLeader: () => boolean;
+}
+
+const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
+  pause(ms, undefined, { signal }).catch(() => undefined);
+
+export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
+  const { lease, log } = deps;
+  let term: AbortController | undefined;
+  let terms: Promise<unknown>[] = [];
+
+  const keepBridge = async (over: AbortSignal): Promise<void> => {
+    let wait = RECONNECT_FIRST_MS;
+    while (!over.aborted) {
+      try {
+        const bridge = await deps.openBridge();
+        log.info('connected to the broker');
+        wait = RECONNECT_FIRST_MS;
+        const ends = new Promise<void>((resolve) => over.addEventListener('abort', () => resolve(), { once: true }));
+        const mark = setInterval(() => {
+          if (!bridge.isServing()) return;
+          deps.redis.set(deps.servingKey, lease.holder, 'PX', SERVING_MS).catch(() => undefined);
+        }, 250);
+        const why = await Promise.race([bridge.closed, ends]);
+        clearInterval(mark);
+        if (why !== undefined) log.warn({ reason: why }, 'connection to the broker lost');
+        await bridge.end();
+      } catch (error) {
+        log.warn({ reason: describeError(error) }, 'no connection to the broker');
+      }
+      if (over.aborted) return;
+      await sleep(wait, over);
+      wait = Math.min(wait * 2, RECONNECT_LONGEST_MS);
+    }
+  };
+
+  const keepReconciled = async (over: AbortSignal): Promise<void> => {
+    while (!over.aborted) {
+      try {
+        await deps.reconciler.round(over);
+      } catch (error) {
+        log.debug({ reason: describeError(error) }, 'not reconciled');
+      }
+      await sleep(deps.reconcileEveryMs, over);
+    }
+  };
+
+  const begin = (): void => {
+    log.info('this gateway is the leader now');
+    deps.onLeader(true);
+    term = new AbortController();
+    terms = [keepBridge(term.signal), keepReconciled(term.signal)];
+  };
+  const end = (): void => {
+    log.warn('this gateway is not the leader any more');
+    deps.onLeader(false);
+    term?.abort();
+    term = undefined;
+  };
+
+  const run = async (): Promise<void> => {
+    const ended = new AbortController();
+    const renewing = lease.run(ended.signal, (held) => (held ? begin() : end()));
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    // The lease is kept until nothing is sent any more; then the next one need not wait for it to run out.
+    term?.abort();
+    await Promise.all(terms);
+    ended.abort();
+    await renewing;
+    await lease.release().catch((error: unknown) => log.debug({ reason: describeError(error) }, 'lease not returned'));
+  };
+  return { done: run(), isLeader: () => lease.isHeld() };
+}

@@ -1,0 +1,154 @@
+/** The gateway: MQTT bridge and REST API in front of the depot. */
+import { readFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { openTrustStore } from '@khumbu/firmware-trust/roots';
+import { createJobs } from '@khumbu/operations/jobs/jobs';
+import { createReconciler } from '@khumbu/operations/jobs/reconciler';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { subscribeHints } from '@khumbu/operations/records/hints';
+import { createStore } from '@khumbu/operations/records/store';
+import { topicPrefix } from '@khumbu/shared/contract/topics';
+import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { loadConfig } from '@khumbu/shared/runtime/config';
+import { startHealth } from '@khumbu/shared/runtime/health';
+import { runService } from '@khumbu/shared/runtime/lifecycle';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
+import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
+import { openBridge } from './bridge/bridge.js';
+import { GatewaySettings } from './config.js';
+import { createDeskStore } from './front-desk/desk-store.js';
+import { createFrontDesk } from './front-desk/front-desk.js';
+import { judgeCertificate } from './front-desk/judge-certificate.js';
+import { runLeader } from './leader/leader.js';
+import { createLease } from './leader/lease.js';
+import { createGatewayMetrics } from './metrics.js';
+import { openApiKeys } from './rest/api-keys.js';
+import { buildApp } from './rest/app.js';
+import { createInventory } from './rest/inventory.js';
+import { createBoots } from './stations/boots.js';
+import { createRegistry } from './stations/registry.js';
+
+/** A Redis that takes longer than this for one command counts as not there. */
+const COMMAND_TIMEOUT_MS = 400;
+
+runService(
+  () => createLogger('gateway', process.env['LOG_LEVEL'] ?? 'info'),
+  async (life, log) => {
+    const config = loadConfig(GatewaySettings, process.env);
+    const prefix = topicPrefix(config.MQTT_TOPIC_PREFIX);
+    const authenticate = openApiKeys(config.API_KEYS_FILE);
+    const onRedisError = (error: Error): void => log.debug({ err: error }, 'Redis connection');
+
+    const prompt = promptRedis(config.REDIS_URL, COMMAND_TIMEOUT_MS, onRedisError);
+    const patient = patientRedis(config.REDIS_URL, onRedisError);
+    const forHints = patientRedis(config.REDIS_URL, onRedisError);
+    life.onStop('Redis', () => {
+      prompt.disconnect();
+      patient.disconnect();
+    });
+    // What the front desk builds on fails fast; everything behind it waits for Redis.
+    const promptStore = createStore(prompt, config.KEY_PREFIX);
+    const store = createStore(patient, config.KEY_PREFIX);
+    const jobs = createJobs(patient, store.keys);
+    life.onStop('queues', () => jobs.close());
+    const hints = await subscribeHints(forHints, store.keys);
+    life.onStop('hints', () => hints.close());
+
+    const directory = openStationDirectory(config.STATIONS_FILE, (error) =>
+      log.error({ err: error }, 'the stations file is not used: it cannot be read'),
+    );
+    life.onStop('stations file', () => directory.close());
+    const files = { rootsFile: config.MANUFACTURER_ROOTS_FILE, crlFile: config.FIRMWARE_CRL_FILE };
+    const trust = openTrustStore(files, (error) => log.error({ err: error }, 'trust files cannot be read'));
+    life.onStop('trust files', () => trust.close());
+
+    const registry = createRegistry(patient, store, log);
+    const desk = createDeskStore(prompt, promptStore, log);
+    life.onStop('desk', () => desk.close());
+    const frontDesk = createFrontDesk({
+      desk,
+      redis: prompt,
+      jobs,
+      profileOf: (station) => (registry.isInConflict(station) ? undefined : directory.profileOf(station)),
+      locations: createLocationPolicy({
+        allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
+        allowedHosts: config.ALLOWED_LOCATION_HOSTS,
+        allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
+      }),
+      judgeCertificate: (request, profile) => judgeCertificate(request, profile, trust, new Date()),
+      deadlines: DEFAULT_DEADLINES,
+      resetReservationMs: config.RESET_RESERVATION_S * 1000,
+      log,
+    });
+
+    const lease = createLease(prompt, store.keys.lease, log);
+    const servingKey = `${store.keys.lease}:serving`;
+    const metrics = createGatewayMetrics();
+    let redisOkAt = 0;
+    const health = startHealth({
+      redis: async () => {
+        await prompt.ping();
+        redisOkAt = performance.now();
+      },
+      leader: async () => {
+        if ((await prompt.get(servingKey)) === null) throw new Error('no gateway is connected to the broker as leader');
+      },
+    });
+    life.onStop('health', () => health.stop());
+
+    const app = buildApp({
+      inventory: createInventory(promptStore, directory),
+      authenticate,
+      health,
+      metrics: metrics.registry,
+      isLeader: lease.isHeld,
+      log,
+    });
+    await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT });
+    life.onStop('HTTP server', () => app.close());
+
+    const stopping = new AbortController();
+    const ca = config.MQTT_CA_FILE === undefined ? undefined : readFileSync(config.MQTT_CA_FILE);
+    const leader = runLeader(
+      {
+        lease,
+        openBridge: () =>
+          openBridge({
+            mqtt: {
+              url: config.MQTT_URL,
+              clientId: `khumbu-${config.KEY_PREFIX}`,
+              sessionExpiryS: config.MQTT_SESSION_EXPIRY_S,
+              keepAliveS: 5,
+              connectTimeoutMs: 2000,
+              mayPublish: lease.isHeld,
+              ...(config.MQTT_USERNAME === undefined ? {} : { username: config.MQTT_USERNAME }),
+              ...(config.MQTT_PASSWORD === undefined ? {} : { password: config.MQTT_PASSWORD }),
+              ...(ca === undefined ? {} : { ca }),
+            },
+            prefix,
+            frontDesk,
+            registry,
+            boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
+            store,
+            hints,
+            canStore: () => desk.isSettled() && performance.now() - redisOkAt < 3000,
+            metrics,
+            log,
+          }),
+        reconciler: createReconciler({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
+        reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
+        redis: prompt,
+        servingKey,
+        log,
+        onLeader: (leads) => metrics.leader.set(leads ? 1 : 0),
+      },
+      stopping.signal,
+    );
+    life.onStop('leader', async () => {
+      stopping.abort();
+      await leader.done;
+    });
+    life.ready();
+  },
+);

@@ -1,0 +1,78 @@
+/**
+ * What follows when EVerest has started anew: the boot is counted and its reason kept, a reset that waited for it is
+ * over, and an update whose permission is void asks for it again. Every part is a commit of its own that may be made
+ * twice; the reconciler finds what was left out.
+ */
+
+import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { Jobs } from '@khumbu/operations/jobs/jobs';
+import type { Deadlines } from '@khumbu/operations/records/expire';
+import type { Store } from '@khumbu/operations/records/store';
+import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
+import { dialectOf, readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import { bootFields } from '../front-desk/boot-fields.js';
+import { reasonOfBoot } from '../front-desk/decide-boot-reason.js';
+
+export interface BootsDeps {
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly directory: StationDirectory;
+  readonly deadlines: Deadlines;
+  readonly log: Logger;
+  readonly now?: () => number;
+}
+
+export type Boots = ReturnType<typeof createBoots>;
+
+export function createBoots({ store, jobs, directory, deadlines, log, now = Date.now }: BootsDeps) {
+  const endReset = async (station: string): Promise<void> => {
+    const state = readStationState(await store.station(station));
+    const id = state.slot('reset');
+    const reset = id === undefined ? undefined : ((await store.load(id)) as ResetRecord | undefined);
+    if (reset?.state !== 'Restarting' || state.bootEpoch === reset.bootEpochBefore) return;
+    const seen = applyResetEvent(reset, 'restartSeen', { now: now(), deadlines: deadlines.reset });
+    await store.commit(store.change().put(seen));
+  };
+
+  const askPermissionAgain = async (station: string): Promise<void> => {
+    const state = readStationState(await store.station(station));
+    const id = state.slot('firmware_update');
+    const update = id === undefined ? undefined : ((await store.load(id)) as FirmwareUpdateRecord | undefined);
+    if (!update || !needsReaffirming(update, state.bootEpoch)) return;
+    const dialect = dialectOf(directory.profileOf(station), state);
+    const context = { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines: deadlines.update };
+    const again = reaffirm(update, context);
+    await store.commit(store.change().put(again.record).announce(station, again.statuses));
+    await jobs.ensure(again.record);
+  };
+
+  return {
+    /**
+     * EVerest's heartbeats began anew. `silentMs` is how long it had not been heard. Rejects when it is not stored:
+     * repeat.
+     */
+    async notice(station: string, silentMs: number | undefined): Promise<void> {
+      for (;;) {
+        const state = readStationState(await store.station(station));
+        const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs: undefined, now: now() });
+        const change = store
+          .change()
+          .expectStation(station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch])
+          .setStation(station, bootFields(state, reason, true, now()));
+        if (await store.commit(change)) {
+          log.info({ station, bootEpoch: state.bootEpoch + 1, reason }, 'EVerest has started');
+          return;
+        }
+      }
+    },
+
+    /** Whatever waited for the boot goes on. Rejects when something is not stored: the reconciler repeats it. */
+    async settle(station: string): Promise<void> {
+      await endReset(station);
+      await askPermissionAgain(station);
+    },
+  };
+}

@@ -1,0 +1,108 @@
+/**
+ * What the leader knows of a station right now, from what it hears: is EVerest there, did it start anew, do two
+ * stations use one identity. Pure; times are monotonic milliseconds of the leader's process.
+ */
+import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
+
+/** Silent for this many heartbeat periods: not there. */
+const PERIODS_UNTIL_AWAY = 3;
+/** Nothing restarts this often: two stations count beside each other. */
+const RESTARTS_OF_TWINS = 6;
+const RESTARTS_WINDOW_MS = 10_000;
+/** A count that was given up and goes on, this often, is another station's. */
+const RESUMPTIONS_OF_TWINS = 2;
+const TWINS_WINDOW_MS = 30_000;
+const CONFLICT_OVER_MS = 60_000;
+
+export interface Presence {
+  /** The newest heartbeat id; -1 when a boot has begun whose first heartbeat is still to come. */
+  readonly heartbeatId?: number;
+  readonly heartbeatAt?: number;
+  readonly previousHeartbeatAt?: number;
+  /** Anything that proves that EVerest is up and listens. */
+  readonly heardAt?: number;
+  /** When heartbeat ids began anew, newest last. */
+  readonly restarts: readonly number[];
+  /** Where the count stood when it began anew. One station never goes on from there; two stations do. */
+  readonly abandonedId?: number;
+  /** When an abandoned count went on, newest last. */
+  readonly resumptions: readonly number[];
+  /** More than one module answered to one question. */
+  readonly twinSeenAt?: number;
+  readonly communication?: CommunicationParameters;
+}
+
+export const NOBODY: Presence = { restarts: [], resumptions: [] };
+
+/** Requests that come from the CSMS prove that the station's OCPP side is up, which starts after its subscriptions. */
+export const PROVES_LISTENING: ReadonlySet<string> = new Set([
+  'update_firmware',
+  'upload_logs',
+  'is_reset_allowed',
+  'reset',
+  'set_system_time',
+  'allow_firmware_installation',
+]);
+
+/** The heartbeat period: as the module told, or as it was seen; `undefined`: none, or not known. */
+export function heartbeatPeriodMs(presence: Presence): number | undefined {
+  const told = presence.communication?.heartbeat_period_ms;
+  if (told !== undefined) return told > 0 ? told : undefined;
+  const { heartbeatAt, previousHeartbeatAt } = presence;
+  if (heartbeatAt === undefined || previousHeartbeatAt === undefined) return undefined;
+  return Math.max(1000, heartbeatAt - previousHeartbeatAt);
+}
+
+/** Whether EVerest would not hear us: it has had heartbeats and they stopped. A station without heartbeats is there. */
+export function isAway(presence: Presence, now: number): boolean {
+  const period = heartbeatPeriodMs(presence);
+  if (period === undefined || presence.heardAt === undefined) return false;
+  return now - presence.heardAt > PERIODS_UNTIL_AWAY * period;
+}
+
+export interface HeardHeartbeat {
+  readonly presence: Presence;
+  /** The id did not rise: EVerest has started anew. */
+  readonly restarted: boolean;
+  /** It was not there before this heartbeat, or this is the first one we hear. */
+  readonly returned: boolean;
+}
+
+export function hearHeartbeat(presence: Presence, id: number, now: number): HeardHeartbeat {
+  const { heartbeatId, heartbeatAt, abandonedId, previousHeartbeatAt: _previous, ...rest } = presence;
+  const restarted = heartbeatId !== undefined && id <= heartbeatId;
+  const resumed = abandonedId !== undefined && id === abandonedId + 1 && heartbeatId !== abandonedId;
+  const leaves = restarted || resumed ? heartbeatId : abandonedId;
+  return {
+    restarted,
+    returned: heartbeatAt === undefined || restarted || heartbeatId === -1 || isAway(presence, now),
+    presence: {
+      ...rest,
+      restarts: restarted ? [...presence.restarts, now].slice(-RESTARTS_OF_TWINS) : presence.restarts,
+      resumptions: resumed ? [...presence.resumptions, now].slice(-RESUMPTIONS_OF_TWINS) : presence.resumptions,
+      heartbeatId: id,
+      heartbeatAt: now,
+      heardAt: now,
+      ...(leaves === undefined ? {} : { abandonedId: leaves }),
+      // The gap of a restart says nothing about the period.
+      ...(heartbeatAt === undefined || restarted ? {} : { previousHeartbeatAt: heartbeatAt }),
+    },
+  };
+}
+
+/** A boot was noticed before its first heartbeat; the next one is not another boot, whatever its id. */
+export const bootBegun = (presence: Presence): Presence => ({ ...presence, heartbeatId: -1 });
+
+/** All of the last `count` happened within the window, and not long ago. */
+function piledUp(times: readonly number[], count: number, windowMs: number, now: number): boolean {
+  const oldest = times.at(-count);
+  const newest = times.at(-1);
+  if (oldest === undefined || newest === undefined) return false;
+  return newest - oldest < windowMs && now - newest < CONFLICT_OVER_MS;
+}
+
+/** Two stations answer to one name: nothing may be done with either. */
+export const inConflict = ({ restarts, resumptions, twinSeenAt }: Presence, now: number): boolean =>
+  piledUp(restarts, RESTARTS_OF_TWINS, RESTARTS_WINDOW_MS, now) ||
+  piledUp(resumptions, RESUMPTIONS_OF_TWINS, TWINS_WINDOW_MS, now) ||
+  (twinSeenAt !== undefined && now - twinSeenAt < CONFLICT_OVER_MS);

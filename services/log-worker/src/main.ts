@@ -1,0 +1,73 @@
+/** The log-worker: collects a station's logs, streams them into one archive, brings it where it was asked to. */
+import { readFileSync } from 'node:fs';
+import { createObjectStore } from '@khumbu/object-store/object-store';
+import { runWorkers } from '@khumbu/operations/jobs/worker-service';
+import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import { isEnded } from '@khumbu/operations/records/kinds';
+import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { loadConfig } from '@khumbu/shared/runtime/config';
+import { runService } from '@khumbu/shared/runtime/lifecycle';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { LogWorkerSettings } from './config.js';
+import { createUpload } from './steps/upload.js';
+import { sweepSpool } from './upload/spool-file.js';
+
+const SWEEP_MS = 60_000;
+
+runService(
+  () => createLogger('log-worker', process.env['LOG_LEVEL'] ?? 'info'),
+  async (life, log) => {
+    const config = loadConfig(LogWorkerSettings, process.env);
+    const objects = config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config);
+    const locations = createLocationPolicy({
+      allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
+      allowedHosts: config.ALLOWED_LOCATION_HOSTS,
+      allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
+    });
+    const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
+
+    await runWorkers(life, log, config, async ({ store, directory }) => {
+      const upload = createUpload({
+        store,
+        directory,
+        objects,
+        locations,
+        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
+        settings: {
+          spoolDir: config.SPOOL_DIR,
+          tries: config.LOG_UPLOAD_TRIES,
+          retryIntervalS: config.LOG_UPLOAD_RETRY_INTERVAL_S,
+          stallMs: config.UPLOAD_STALL_MS,
+          gzipLevel: config.LOG_GZIP_LEVEL,
+          ...(ca === undefined ? {} : { ca }),
+        },
+        now: Date.now,
+      });
+
+      /** What operations left behind that ended while nobody could clean up after them. */
+      const sweep = async (): Promise<void> => {
+        try {
+          const removed = await sweepSpool(config.SPOOL_DIR, async (id) => {
+            const record = await store.load(id);
+            return record !== undefined && !isEnded(record);
+          });
+          if (removed > 0) log.info({ removed }, 'leftovers removed from the spool');
+        } catch (error) {
+          log.warn({ err: error }, 'the spool was not swept');
+        }
+      };
+      await sweep();
+      const timer = setInterval(() => void sweep(), SWEEP_MS);
+      life.onStop('spool sweeper', () => clearInterval(timer));
+
+      return [
+        {
+          queue: 'log-uploads',
+          concurrency: config.UPLOADS_AT_ONCE,
+          steps: { upload: (record, context) => upload(record as LogUploadRecord, context) },
+        },
+      ];
+    });
+  },
+);

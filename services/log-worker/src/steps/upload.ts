@@ -1,0 +1,140 @@
+/** Collect a station's logs and bring them where they were asked to. One final status, after the last try. */
+import type { Readable } from 'node:stream';
+import type { ObjectStore } from '@khumbu/object-store/object-store';
+import { triesAllowed } from '@khumbu/operations/firmware-update/record';
+import type { StepContext } from '@khumbu/operations/jobs/worker';
+import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
+import {
+  applyLogEvent,
+  EVENT_OF_FAILURE,
+  type LogTransitionContext,
+  type LogUploadRecord,
+  logStatusEntry,
+} from '@khumbu/operations/log-upload/record';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { dialectOf, readStationState } from '@khumbu/operations/stations/station-state';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import { createArchive } from '../archive/archive.js';
+import { UploadError } from '../upload/failure-status.js';
+import { uploadArchive } from '../upload/upload-archive.js';
+
+export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory'> {
+  readonly driverOf: (profile: StationProfile) => StationDriver;
+  readonly objects: ObjectStore | undefined;
+  readonly locations: LocationPolicy;
+  readonly settings: {
+    readonly spoolDir: string;
+    readonly tries: number;
+    readonly retryIntervalS: number;
+    readonly stallMs: number;
+    readonly gzipLevel: number;
+    readonly ca?: string;
+  };
+  readonly now: () => number;
+}
+
+const dateOf = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
+
+export function createUpload(deps: UploadDeps) {
+  const { store, directory, driverOf, objects, locations, settings, now } = deps;
+
+  const view = async (record: LogUploadRecord) => {
+    const profile = directory.profileOf(record.station);
+    const state = readStationState(await store.station(record.station));
+    const context: LogTransitionContext = {
+      now: now(),
+      dialect: dialectOf(profile, state),
+      deadlines: DEFAULT_DEADLINES.log,
+    };
+    return { profile, context };
+  };
+
+  const openArchive = async (
+    record: LogUploadRecord,
+    profile: StationProfile,
+    signal: AbortSignal,
+  ): Promise<Readable> => {
+    const oldest = dateOf(record.request.oldest_timestamp);
+    const latest = dateOf(record.request.latest_timestamp);
+    const window = { ...(oldest ? { oldest } : {}), ...(latest ? { latest } : {}) };
+    const sources = await driverOf(profile).openLogs({ type: record.logType, ...window }, signal);
+    const manifest = { station: record.station, type: record.logType, window, created: new Date(record.createdAt) };
+    return createArchive({ sources, manifest, gzipLevel: settings.gzipLevel, signal });
+  };
+
+  const send = async (
+    record: LogUploadRecord,
+    profile: StationProfile,
+    signal: AbortSignal,
+  ): Promise<{ bytes: number }> => {
+    const target = resolveUploadTarget(record.request.location, record.fileName);
+    if (target.kind === 'refused') throw new UploadError('BadMessage', target.reason);
+    // Again, because settings may have changed since the request; a literal address is never looked up.
+    const allowed = locations.check(record.request.location);
+    if (!allowed.ok) throw new UploadError('PermissionDenied', allowed.reason);
+    return uploadArchive({
+      target,
+      operationId: record.id,
+      objectStore: objects,
+      spoolDir: settings.spoolDir,
+      lookup: locations.lookup,
+      signal,
+      stallMs: settings.stallMs,
+      openArchive: () => openArchive(record, profile, signal),
+      ...(settings.ca === undefined ? {} : { ca: settings.ca }),
+    });
+  };
+
+  const begin = async (record: LogUploadRecord, { commit }: StepContext): Promise<void> => {
+    const { context } = await view(record);
+    const begun = applyLogEvent(record, 'uploadBegun', context);
+    await commit(store.change().put(begun.record).announce(record.station, begun.statuses));
+  };
+
+  const fail = async (record: LogUploadRecord, error: unknown, { commit, log }: StepContext): Promise<void> => {
+    const failure =
+      error instanceof UploadError ? error : new UploadError('UploadFailure', describeError(error), { cause: error });
+    const tries = record.tries + 1;
+    const { profile, context } = await view(record);
+    const again = failure.retryable && tries < triesAllowed(record.request, settings.tries);
+    log.info({ tries, status: failure.status, reason: failure.reason, again }, 'upload failed');
+    const detail = { reason: failure.reason, set: { tries } };
+    if (!again) {
+      const end = applyLogEvent(record, EVENT_OF_FAILURE[failure.status], context, detail);
+      await commit(store.change().put(end.record).announce(record.station, end.statuses));
+      return;
+    }
+    const intervalS = record.request.retry_interval_s ?? settings.retryIntervalS;
+    const set = { tries, notBefore: now() + intervalS * 1000, waitingFor: 'retry', run: record.run + 1 };
+    const next = applyLogEvent(record, 'tryFailed', context, { ...detail, set }).record;
+    const change = store.change().put(next);
+    // The certification tool wants to hear of every attempt; everybody else only of the last one.
+    if (profile?.logFailureStatus === 'per-attempt' && record.announced) {
+      const entries = [failure.status, 'Uploading' as const].map((status) =>
+        logStatusEntry(record, status, context.dialect, context.now),
+      );
+      change.announce(record.station, entries);
+    }
+    await commit(change);
+  };
+
+  return async (record: LogUploadRecord, step: StepContext): Promise<void> => {
+    if (record.state === 'Accepted') return begin(record, step);
+    const { profile } = await view(record);
+    let sent: { bytes: number };
+    try {
+      if (!profile) throw new CodedError('STATION_NOT_CONFIGURED', 'the station is not in the stations file any more');
+      sent = await send(record, profile, step.signal);
+    } catch (error) {
+      if (step.signal.aborted) throw error;
+      return fail(record, error, step);
+    }
+    const { context } = await view(record);
+    const end = applyLogEvent(record, 'uploaded', context, { set: { sizeBytes: sent.bytes } });
+    await step.commit(store.change().put(end.record).announce(record.station, end.statuses));
+  };
+}

@@ -1,0 +1,58 @@
+/** The settings of the ota-worker. */
+import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
+import { LOCATION_SETTINGS } from '@khumbu/shared/locations/policy';
+import { COMMON_SETTINGS, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
+import { type Static, Type } from 'typebox';
+
+export const OtaWorkerSettings = Type.Object({
+  ...COMMON_SETTINGS,
+  ...WORKER_SETTINGS,
+  ...S3_SETTINGS,
+  ...LOCATION_SETTINGS,
+  ALLOW_PKCS1_SIGNATURES: TRUST_SETTINGS.ALLOW_PKCS1_SIGNATURES,
+  SPOOL_DIR: Type.String({
+    default: './var/spool',
+    description: 'Folder for images while and after they are fetched.',
+  }),
+  SIMULATED_STATIONS_DIR: Type.String({
+    default: './var/chargers',
+    description: 'Folder with the state of simulated stations.',
+  }),
+  FIRMWARE_STORE: Type.Enum(['spool', 's3'], {
+    default: 'spool',
+    description:
+      'Where images are kept for all ota-workers: spool when they share SPOOL_DIR, s3 (S3_BUCKET) when each has its own.',
+  }),
+  MAX_FIRMWARE_BYTES: Type.Integer({
+    default: 4 * 1024 ** 3,
+    minimum: 1,
+    description: 'Largest image that is fetched, in bytes.',
+  }),
+  DOWNLOAD_STALL_MS: Type.Integer({
+    default: 60_000,
+    minimum: 100,
+    description: 'Milliseconds a download may stand still before the try counts as failed.',
+  }),
+  DOWNLOAD_TRIES: Type.Integer({ default: 3, minimum: 1, description: 'Tries in all where the request names none.' }),
+  DOWNLOAD_RETRY_INTERVAL_S: Type.Integer({
+    default: 30,
+    minimum: 0,
+    description: 'Seconds between tries where the request names none.',
+  }),
+  REUSE_UNASKED_MS: Type.Integer({
+    default: 10_000,
+    minimum: 0,
+    description:
+      'Milliseconds in which an image is used again without asking its origin, when the origin gave no way to ask whether it has changed.',
+  }),
+  IGNORED_LOCATION_PARAMETERS: Type.Array(Type.String(), {
+    default: [],
+    description: 'Comma-separated query parameters (tokens) that do not make a location another one.',
+  }),
+  LOCATION_CA_FILE: Type.Optional(
+    Type.String({ description: 'PEM file of authorities for https locations, in place of the built-in ones.' }),
+  ),
+  UPDATES_AT_ONCE: Type.Integer({ default: 50, minimum: 1, description: 'Stations one worker works on at once.' }),
+  FETCHES_AT_ONCE: Type.Integer({ default: 4, minimum: 1, description: 'Locations one worker fetches at once.' }),
+});
+export type OtaWorkerConfig = Readonly<Static<typeof OtaWorkerSettings>>;

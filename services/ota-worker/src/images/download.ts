@@ -1,0 +1,52 @@
+/** Bring the content of a location into the spool. `s3://` is read from the depot's own object store. */
+import type { ObjectStore } from '@khumbu/object-store/object-store';
+import { parseLocation } from '@khumbu/shared/locations/location';
+import { createLocationPolicy, type LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { OtaWorkerConfig } from '../config.js';
+import { FetchError } from '../fetching/fetch-error.js';
+import { fetchImage } from '../fetching/fetch-image.js';
+import type { FetchDeps } from '../steps/fetch.js';
+
+/** Long enough for any download; the URL is used by this process alone. */
+const PRESIGNED_S = 24 * 3600;
+
+export interface DownloadDeps {
+  readonly config: OtaWorkerConfig;
+  readonly policy: LocationPolicy;
+  readonly objects: ObjectStore | undefined;
+  readonly ca?: string;
+}
+
+export function createDownload({ config, policy, objects, ca }: DownloadDeps): FetchDeps['download'] {
+  /** Our own object store may be anywhere, also on this machine: the operator has named it. */
+  const ownStore = config.S3_ENDPOINT === undefined ? undefined : new URL(config.S3_ENDPOINT);
+  const storePolicy =
+    ownStore &&
+    createLocationPolicy({ allowedSchemes: ['http', 'https'], allowedHosts: [ownStore.host], allowLoopback: true });
+
+  const reach = async (location: string): Promise<{ location: string; policy: LocationPolicy }> => {
+    if (!location.toLowerCase().startsWith('s3:')) return { location, policy };
+    const checked = policy.check(location);
+    if (!checked.ok) throw new FetchError(false, 'location_refused', checked.reason);
+    const parsed = parseLocation(location);
+    if (!parsed.ok || parsed.location.scheme !== 's3')
+      throw new FetchError(false, 'location_refused', 'not an s3 location');
+    if (!objects || !storePolicy) throw new FetchError(false, 'scheme_unsupported', 'no object store is configured');
+    const { bucket, key } = parsed.location;
+    return { location: await objects.presignGet({ bucket, key }, PRESIGNED_S), policy: storePolicy };
+  };
+
+  return async (location, key, known, signal) => {
+    const where = await reach(location);
+    return fetchImage({
+      ...where,
+      key,
+      spoolDir: config.SPOOL_DIR,
+      maxBytes: config.MAX_FIRMWARE_BYTES,
+      stallMs: config.DOWNLOAD_STALL_MS,
+      signal,
+      ...(known ? { known } : {}),
+      ...(ca === undefined ? {} : { ca }),
+    });
+  };
+}

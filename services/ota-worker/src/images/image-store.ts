@@ -1,0 +1,65 @@
+/**
+ * Where images are kept for every ota-worker, by their SHA-256. An image counts as downloaded only when any worker can
+ * read it: with a shared spool that is so at once, else after the copy to the object store.
+ */
+import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ObjectStore } from '@khumbu/object-store/object-store';
+import type { StoredImage } from '@khumbu/operations/firmware-update/record';
+import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+
+export interface ImageStore {
+  /** Make an image that was fetched into the spool readable for all. Safe to repeat. */
+  keep(image: StoredImage, signal: AbortSignal): Promise<void>;
+  /** A local file with the image. Rejects with `IMAGE_MISSING` when nobody has it any more. */
+  open(image: StoredImage, signal: AbortSignal): Promise<string>;
+  has(image: StoredImage, signal: AbortSignal): Promise<boolean>;
+}
+
+const pathIn = (spoolDir: string, { sha256 }: StoredImage): string => join(spoolDir, 'images', sha256);
+
+async function isInSpool(spoolDir: string, image: StoredImage): Promise<boolean> {
+  try {
+    return (await stat(pathIn(spoolDir, image))).size === image.sizeBytes;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+/** All workers share the spool folder. */
+export function sharedSpool(spoolDir: string): ImageStore {
+  return {
+    keep: async () => undefined,
+    has: (image) => isInSpool(spoolDir, image),
+    async open(image) {
+      if (await isInSpool(spoolDir, image)) return pathIn(spoolDir, image);
+      throw new CodedError('IMAGE_MISSING', 'the image is not in the spool any more');
+    },
+  };
+}
+
+/** Each worker has a spool of its own, which is only a cache. */
+export function objectStoreImages(spoolDir: string, objects: ObjectStore, bucket: string): ImageStore {
+  const key = ({ sha256 }: StoredImage): string => `firmware/sha256/${sha256}`;
+  const isKept = async (image: StoredImage, signal: AbortSignal): Promise<boolean> =>
+    (await objects.stat(bucket, key(image), signal))?.bytes === image.sizeBytes;
+  return {
+    async keep(image, signal) {
+      if (await isKept(image, signal)) return;
+      const contentType = 'application/octet-stream';
+      await objects.putFile({ bucket, key: key(image), path: pathIn(spoolDir, image), contentType, signal });
+    },
+    has: isKept,
+    async open(image, signal) {
+      const path = pathIn(spoolDir, image);
+      if (await isInSpool(spoolDir, image)) return path;
+      if (!(await isKept(image, signal))) {
+        throw new CodedError('IMAGE_MISSING', 'the image is not in the object store any more');
+      }
+      await mkdir(join(spoolDir, 'images'), { recursive: true });
+      await objects.getToFile({ bucket, key: key(image), path, signal });
+      return path;
+    },
+  };
+}

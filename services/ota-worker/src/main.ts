@@ -1,0 +1,85 @@
+/** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
+import { readFileSync } from 'node:fs';
+import { createObjectStore } from '@khumbu/object-store/object-store';
+import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { Step } from '@khumbu/operations/jobs/worker';
+import { runWorkers } from '@khumbu/operations/jobs/worker-service';
+import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { loadConfig } from '@khumbu/shared/runtime/config';
+import { runService } from '@khumbu/shared/runtime/lifecycle';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { OtaWorkerSettings } from './config.js';
+import { createDownload } from './images/download.js';
+import { objectStoreImages, sharedSpool } from './images/image-store.js';
+import { createConfirm } from './steps/confirm.js';
+import { createFetch } from './steps/fetch.js';
+import { createInstall } from './steps/install.js';
+import { createJoinFetch } from './steps/join-fetch.js';
+import type { StepDeps } from './steps/step-deps.js';
+import { createVerify } from './steps/verify.js';
+
+runService(
+  () => createLogger('ota-worker', process.env['LOG_LEVEL'] ?? 'info'),
+  async (life, log) => {
+    const config = loadConfig(OtaWorkerSettings, process.env);
+    const objects = config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config);
+    const policy = createLocationPolicy({
+      allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
+      allowedHosts: config.ALLOWED_LOCATION_HOSTS,
+      allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
+    });
+    const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
+    const images =
+      config.FIRMWARE_STORE === 's3' && objects
+        ? objectStoreImages(config.SPOOL_DIR, objects, config.S3_BUCKET)
+        : sharedSpool(config.SPOOL_DIR);
+
+    await runWorkers(life, log, config, ({ store, jobs, directory, hints }) => {
+      const deps: StepDeps = {
+        store,
+        jobs,
+        directory,
+        images,
+        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
+        now: Date.now,
+      };
+      const download = createDownload({ config, policy, objects, ...(ca === undefined ? {} : { ca }) });
+      const defaults = {
+        tries: config.DOWNLOAD_TRIES,
+        retryIntervalS: config.DOWNLOAD_RETRY_INTERVAL_S,
+        reuseUnaskedMs: config.REUSE_UNASKED_MS,
+      };
+      const join = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS);
+      const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);
+      const install = createInstall(deps);
+      const confirm = createConfirm(deps);
+      const fetch = createFetch({ ...deps, hints, download, defaults });
+
+      // The queues say which kind of record a job has.
+      const forUpdate =
+        (step: (record: FirmwareUpdateRecord, context: Parameters<Step>[1]) => Promise<void>): Step =>
+        (record, context) =>
+          step(record as FirmwareUpdateRecord, context);
+      return [
+        {
+          queue: 'firmware-updates',
+          concurrency: config.UPDATES_AT_ONCE,
+          steps: {
+            download: forUpdate((record, context) =>
+              record.state === 'Downloaded' ? verify(record, context) : join(record, context),
+            ),
+            install: forUpdate(install),
+            confirm: forUpdate(confirm),
+          },
+        },
+        {
+          queue: 'firmware-fetches',
+          concurrency: config.FETCHES_AT_ONCE,
+          steps: { fetch: (record, context) => fetch(record as FirmwareFetchRecord, context) },
+        },
+      ];
+    });
+  },
+);

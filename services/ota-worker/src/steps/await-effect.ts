@@ -1,0 +1,31 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import type { EffectState, EffectStep, StationDriver } from '@khumbu/station-drivers/station-driver';
+
+const FIRST_LOOK_MS = 20;
+const LONGEST_PAUSE_MS = 500;
+
+export type EndedEffect = Extract<EffectState, { state: 'succeeded' | 'failed' }>;
+
+/**
+ * Look until an effect that was started has ended. A station that cannot be reached (it may be booting) is looked for
+ * again; the record's deadline is what ends the waiting. Rejects with `EFFECT_LOST` when the station knows nothing of it.
+ */
+export async function awaitEffect(
+  driver: StationDriver,
+  operationId: string,
+  step: EffectStep,
+  signal: AbortSignal,
+): Promise<EndedEffect> {
+  for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 1.5, LONGEST_PAUSE_MS)) {
+    signal.throwIfAborted();
+    try {
+      const effect = await driver.observeEffect(operationId, step, signal);
+      if (effect.state === 'succeeded' || effect.state === 'failed') return effect;
+      if (effect.state === 'absent') throw new CodedError('EFFECT_LOST', `the station knows nothing of the ${step}`);
+    } catch (error) {
+      if (!hasCode(error, 'STATION_UNREACHABLE')) throw error;
+    }
+    await pause(wait, undefined, { signal });
+  }
+}

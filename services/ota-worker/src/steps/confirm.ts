@@ -1,0 +1,74 @@
+/**
+ * The reboot into the new image and the verdict after it: Installed only from what the station itself testifies. Also
+ * keeps the slot of an update that ran out of time until the station is seen idle.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
+import { isEnded } from '@khumbu/operations/records/kinds';
+import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import type { StationEvidence } from '@khumbu/station-drivers/station-driver';
+import { awaitEffect } from './await-effect.js';
+import { applyAll, requireProfile, type StepDeps, viewStation } from './step-deps.js';
+
+/** EVerest should hear InstallRebooting before it goes down; a station that is away cannot be waited for. */
+const STATUS_LEAD_MS = 5000;
+const LOOK_MS = 25;
+const IDLE_LOOK_MS = 10_000;
+
+/** Pure: what the evidence after the reboot means. */
+export function judgeEvidence(
+  record: Pick<FirmwareUpdateRecord, 'id' | 'image' | 'bootIdBefore'>,
+  evidence: StationEvidence,
+): { readonly event: 'proved' | 'fellBack'; readonly reason?: string } {
+  if (evidence.bootId === record.bootIdBefore) return { event: 'fellBack', reason: 'not_rebooted' };
+  const ours = evidence.runningInstalledBy === record.id && evidence.runningImageSha256 === record.image?.sha256;
+  if (!ours) return { event: 'fellBack', reason: 'fell_back' };
+  return evidence.healthy ? { event: 'proved' } : { event: 'fellBack', reason: 'not_healthy' };
+}
+
+export function createConfirm(deps: StepDeps) {
+  const { store, driverOf, now } = deps;
+
+  const awaitTold = async (record: FirmwareUpdateRecord, signal: AbortSignal): Promise<void> => {
+    const until = now() + STATUS_LEAD_MS;
+    while (now() < until) {
+      const waiting = await store.outboxEntries(record.station);
+      if (!waiting.some((entry) => entry.operationId === record.id)) return;
+      await pause(LOOK_MS, undefined, { signal });
+    }
+  };
+
+  const releaseWhenIdle = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
+    const { profile } = await viewStation(deps, record.station);
+    const idle = profile ? !(await driverOf(profile).observe(signal)).busy : true;
+    const { slotHeld: _slotHeld, ...released } = record;
+    const next = idle ? released : putOff(record, now() + IDLE_LOOK_MS, 'station_busy', now());
+    await commit(store.change().put(next));
+  };
+
+  return async (record: FirmwareUpdateRecord, context: StepContext): Promise<void> => {
+    if (isEnded(record)) return releaseWhenIdle(record, context);
+    const { signal, commit, log } = context;
+    const profile = requireProfile(await viewStation(deps, record.station));
+    const driver = driverOf(profile);
+    await awaitTold(record, signal);
+    await driver.start({ step: 'reboot', operationId: record.id }, signal);
+    log.info('reboot started');
+    const effect = await awaitEffect(driver, record.id, 'reboot', signal);
+    const { context: transition, state } = await viewStation(deps, record.station);
+    const change = store.change();
+    const verdict =
+      effect.state === 'failed'
+        ? { event: 'installFailed' as const, reason: 'reboot_failed' }
+        : judgeEvidence(record, await driver.observe(signal));
+    const reason = 'reason' in verdict && verdict.reason !== undefined ? { reason: verdict.reason } : {};
+    const afterBoot = { at: now(), settleMs: profile.settleMs };
+    applyAll(change, record, [{ event: verdict.event, detail: { ...reason, afterBoot } }], transition);
+    // A restart that did not come to pass explains no later boot.
+    if (effect.state === 'failed' && state.restartExpected?.operationId === record.id) {
+      change.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
+    }
+    await commit(change);
+  };
+}

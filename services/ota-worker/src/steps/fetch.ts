@@ -1,0 +1,204 @@
+/**
+ * The depot's fetch of one location: run it while somebody waits for it, then tell everybody who did. Both halves can
+ * be done again: the download goes on where it stopped, and a waiter that has been told is not waiting any more.
+ */
+import {
+  type FetchedVersion,
+  type FetchResult,
+  type FirmwareFetchRecord,
+  fetchDelivered,
+  fetchEnded,
+} from '@khumbu/operations/firmware-fetch/record';
+import { type FirmwareUpdateRecord, installAt, triesAllowed } from '@khumbu/operations/firmware-update/record';
+import type { StepContext } from '@khumbu/operations/jobs/worker';
+import type { Hints } from '@khumbu/operations/records/hints';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import type { Validators } from '../fetching/content-range.js';
+import { FetchError } from '../fetching/fetch-error.js';
+import type { FetchResult as Fetched } from '../fetching/fetch-image.js';
+import { connectorsFlagOfLocation } from '../images/image-metadata.js';
+import { connectorsDetail } from './connectors.js';
+import { applyAll, requireProfile, type StepDeps, viewStation } from './step-deps.js';
+
+/** How often a running fetch looks whether anybody still waits. */
+const INTEREST_MS = 1000;
+
+export interface FetchDeps extends StepDeps {
+  readonly hints: Hints;
+  readonly download: (
+    location: string,
+    key: string,
+    known: Validators | undefined,
+    signal: AbortSignal,
+  ) => Promise<Fetched>;
+  readonly defaults: { readonly tries: number; readonly retryIntervalS: number; readonly reuseUnaskedMs: number };
+}
+
+/** Pure: whether this update waits for this run of the fetch. */
+export const waitsFor = (update: FirmwareUpdateRecord | undefined, fetch: FirmwareFetchRecord): boolean =>
+  update?.state === 'Downloading' && update.fetch?.id === fetch.id && update.fetch.generation === fetch.generation;
+
+/** Pure: what is held may be used without asking the origin, because there is no way to ask and it was just fetched. */
+export const isFresh = (held: FetchedVersion, now: number, reuseUnaskedMs: number): boolean =>
+  held.etag === undefined &&
+  held.lastModified === undefined &&
+  now >= held.fetchedAt &&
+  now - held.fetchedAt < reuseUnaskedMs;
+
+const validatorsOf = ({ etag, lastModified }: Validators): Validators => ({
+  ...(etag === undefined ? {} : { etag }),
+  ...(lastModified === undefined ? {} : { lastModified }),
+});
+
+export function createFetch(deps: FetchDeps) {
+  const { store, jobs, images, hints, now, defaults } = deps;
+
+  const waitersOf = async (fetch: FirmwareFetchRecord): Promise<FirmwareUpdateRecord[]> => {
+    const records = (await store.loadMany(fetch.waiters)) as FirmwareUpdateRecord[];
+    return records.filter((update) => waitsFor(update, fetch));
+  };
+
+  /** A signal that also fires when nobody waits any more. */
+  const whileWanted = (fetch: FirmwareFetchRecord, signal: AbortSignal) => {
+    const unwanted = new AbortController();
+    const look = (): void => {
+      waitersOf(fetch).then(
+        (waiters) => {
+          if (waiters.length === 0) unwanted.abort(new CodedError('ABORTED', 'nobody waits for it any more'));
+        },
+        () => undefined,
+      );
+    };
+    const timer = setInterval(look, INTEREST_MS);
+    const unsubscribe = hints.on('cancel', (id) => fetch.waiters.includes(id) && look());
+    return {
+      signal: AbortSignal.any([signal, unwanted.signal]),
+      isUnwanted: () => unwanted.signal.aborted,
+      done: () => {
+        clearInterval(timer);
+        unsubscribe();
+      },
+    };
+  };
+
+  const obtain = async (
+    fetch: FirmwareFetchRecord,
+    signal: AbortSignal,
+  ): Promise<{ result: FetchResult; held?: FetchedVersion }> => {
+    const { held } = fetch;
+    const isHere = held !== undefined && (await images.has(held.image, signal));
+    if (held && isHere && isFresh(held, now(), defaults.reuseUnaskedMs))
+      return { result: { ok: true, image: held.image } };
+    const known = held && isHere ? validatorsOf(held) : undefined;
+    const fetched = await deps.download(fetch.location, fetch.id, known, signal);
+    if (fetched.kind === 'unchanged') {
+      if (!held) throw new TypeError('nothing is held that could be unchanged');
+      return { result: { ok: true, image: held.image } };
+    }
+    const image = { sha256: fetched.sha256, sizeBytes: fetched.sizeBytes };
+    await images.keep(image, signal);
+    return {
+      result: { ok: true, image },
+      held: {
+        image,
+        fetchedAt: now(),
+        ...validatorsOf(fetched),
+      },
+    };
+  };
+
+  const run = async (fetch: FirmwareFetchRecord, { signal, log }: StepContext): Promise<void> => {
+    const wanted = whileWanted(fetch, signal);
+    let end: { result: FetchResult; held?: FetchedVersion };
+    try {
+      if ((await waitersOf(fetch)).length === 0) throw new CodedError('NOBODY_WAITS', 'nobody waits for it');
+      end = await obtain(fetch, wanted.signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const nobody = wanted.isUnwanted() || (error instanceof CodedError && error.code === 'NOBODY_WAITS');
+      const failure = error instanceof FetchError ? error : undefined;
+      if (!failure && !nobody) log.error({ err: error }, 'fetch failed unexpectedly');
+      else log.info({ reason: failure?.reason ?? 'nobody_waits' }, 'fetch ended without an image');
+      end = {
+        result: {
+          ok: false,
+          permanent: failure?.code === 'FETCH_PERMANENT',
+          reason: failure?.reason ?? (nobody ? 'nobody_waits' : 'error'),
+          message: describeError(error),
+          ...(failure?.retryAfterS === undefined ? {} : { retryAfterS: failure.retryAfterS }),
+        },
+      };
+    } finally {
+      wanted.done();
+    }
+    // Waiters may have joined meanwhile: end the fetch as it is now, not as it was when it began.
+    for (;;) {
+      const current = (await store.load(fetch.id)) as FirmwareFetchRecord | undefined;
+      if (current?.state !== 'Fetching' || current.generation !== fetch.generation) return;
+      if (await store.commit(store.change().put(fetchEnded(current, end.result, end.held, now())))) return;
+      signal.throwIfAborted();
+    }
+  };
+
+  /** One waiter hears how it ended. Repeats on a lost race; a waiter that has moved on is left alone. */
+  const tell = async (fetch: FirmwareFetchRecord, result: FetchResult, operationId: string): Promise<void> => {
+    for (;;) {
+      const update = (await store.load(operationId)) as FirmwareUpdateRecord | undefined;
+      // One that rests for an offer joins again when it goes on.
+      if (!update || !waitsFor(update, fetch) || update.heldFor !== undefined) return;
+      const view = await viewStation(deps, update.station);
+      const { fetch: _fetch, ...without } = update;
+      const change = store.change();
+      const next = result.ok ? arrived(change, without, result, view) : failed(change, without, result, view);
+      if (await store.commit(change)) {
+        await jobs.ensure({ ...next, version: next.version + 1 });
+        return;
+      }
+    }
+  };
+
+  const arrived = (
+    change: ReturnType<typeof store.change>,
+    update: FirmwareUpdateRecord,
+    { image }: Extract<FetchResult, { ok: true }>,
+    view: Awaited<ReturnType<typeof viewStation>>,
+  ): FirmwareUpdateRecord => {
+    const flag = update.signed ? undefined : connectorsFlagOfLocation(update.request.location);
+    const set = { image, ...(update.signed ? {} : connectorsDetail(update, requireProfile(view), flag)) };
+    const later = !update.signed && (installAt(update) ?? 0) > view.context.now;
+    const events = [
+      { event: 'fetched' as const, detail: { set } },
+      ...(later ? [{ event: 'installLater' as const }] : []),
+    ];
+    return applyAll(change, update, events, view.context);
+  };
+
+  const failed = (
+    change: ReturnType<typeof store.change>,
+    update: FirmwareUpdateRecord,
+    result: Extract<FetchResult, { ok: false }>,
+    view: Awaited<ReturnType<typeof viewStation>>,
+  ): FirmwareUpdateRecord => {
+    const { reason, message, permanent, retryAfterS } = result;
+    const outOfTries = update.tries >= triesAllowed(update.request, defaults.tries);
+    if (permanent || outOfTries) {
+      return applyAll(change, update, [{ event: 'gaveUp', detail: { reason, message } }], view.context);
+    }
+    const intervalS = Math.max(update.request.retry_interval_s ?? defaults.retryIntervalS, retryAfterS ?? 0);
+    const set = { notBefore: now() + intervalS * 1000, waitingFor: 'retry', run: update.run + 1 };
+    return applyAll(change, update, [{ event: 'tryFailed', detail: { reason, set } }], view.context);
+  };
+
+  const deliver = async (fetch: FirmwareFetchRecord, { commit }: StepContext): Promise<void> => {
+    const { result } = fetch;
+    if (result) {
+      const told = await Promise.allSettled(fetch.waiters.map((id) => tell(fetch, result, id)));
+      const problem = told.find((one) => one.status === 'rejected');
+      if (problem) throw problem.reason;
+    }
+    await commit(store.change().put(fetchDelivered(fetch, now())));
+  };
+
+  return (fetch: FirmwareFetchRecord, context: StepContext): Promise<void> =>
+    fetch.state === 'Fetching' ? run(fetch, context) : deliver(fetch, context);
+}

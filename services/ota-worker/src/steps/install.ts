@@ -1,0 +1,80 @@
+/**
+ * From permission to the new image being in place. "About to" is committed before the station is touched, and the
+ * effect on the station is idempotent, so that whoever takes over after a crash finds it there and goes on.
+ */
+import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
+import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
+import { isEnded } from '@khumbu/operations/records/kinds';
+import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
+import { awaitEffect } from './await-effect.js';
+import { applyAll, requireProfile, type StationView, type StepDeps, viewStation } from './step-deps.js';
+
+/** How soon a reset that has precedence is looked for again. */
+const RESET_PAUSE_MS = 500;
+
+export function createInstall(deps: StepDeps) {
+  const { store, images, driverOf, now } = deps;
+
+  /** Why the install may not begin yet, and when to look again; `undefined`: it may. */
+  const obstacle = async ({ state }: StationView): Promise<{ until: number; waitingFor: string } | undefined> => {
+    const reserved = state.resetReservedUntil ?? 0;
+    if (reserved > now()) return { until: Math.min(reserved, now() + RESET_PAUSE_MS), waitingFor: 'reset_reservation' };
+    const id = state.slot('reset');
+    const reset = id === undefined ? undefined : await store.load(id);
+    return reset && !isEnded(reset) ? { until: now() + RESET_PAUSE_MS, waitingFor: 'reset' } : undefined;
+  };
+
+  const begin = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
+    const view = await viewStation(deps, record.station);
+    const profile = requireProfile(view);
+    const { state, context } = view;
+    const change = store.change();
+    if (needsReaffirming(record, state.bootEpoch)) {
+      const again = reaffirm(record, context);
+      return commit(change.put(again.record).announce(record.station, again.statuses));
+    }
+    const wait = await obstacle(view);
+    if (wait) return commit(change.put(putOff(record, wait.until, wait.waitingFor, now())));
+    const { bootId } = await driverOf(profile).observe(signal);
+    for (const field of [STATION_FIELDS.resetReservedUntil, STATION_FIELDS.bootEpoch, slotField('reset')]) {
+      change.expectStation(record.station, field, state.fields[field]);
+    }
+    applyAll(change, record, [{ event: 'installBegun', detail: { set: { bootIdBefore: bootId } } }], context);
+    await commit(change);
+  };
+
+  const perform = async (record: FirmwareUpdateRecord, { signal, commit, log }: StepContext): Promise<void> => {
+    const driver = driverOf(requireProfile(await viewStation(deps, record.station)));
+    if (!record.image) throw new TypeError('an update being installed has an image');
+    const path = await images.open(record.image, signal);
+    await driver.start({ step: 'install', operationId: record.id, image: { path, ...record.image } }, signal);
+    log.info('install started');
+    const effect = await awaitEffect(driver, record.id, 'install', signal);
+    const { context } = await viewStation(deps, record.station);
+    const change = store.change();
+    if (effect.state === 'failed') {
+      const event = effect.code === 'verification_failed' ? 'imageUnfit' : 'installFailed';
+      applyAll(change, record, [{ event, detail: { reason: effect.code, message: effect.message } }], context);
+    } else if (effect.rebootNeeded) {
+      applyAll(change, record, [{ event: 'rebootNeeded' }], context);
+      // Ready before the reboot, so that it is right however soon the station asks.
+      const expected = { reason: 'FirmwareUpdate', operationId: record.id, at: now() };
+      change.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
+    } else {
+      const running = (await driver.observe(signal)).runningImageSha256;
+      const proved = running === record.image.sha256;
+      applyAll(
+        change,
+        record,
+        [proved ? { event: 'proved' } : { event: 'installFailed', detail: { reason: 'not_running' } }],
+        context,
+      );
+    }
+    await commit(change);
+  };
+
+  return (record: FirmwareUpdateRecord, context: StepContext): Promise<void> =>
+    isBeforeInstall(record.state) ? begin(record, context) : perform(record, context);
+}

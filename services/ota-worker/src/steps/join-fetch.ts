@@ -1,0 +1,35 @@
+/** The first step of an update: wait for the depot's fetch of its location, together with whoever else wants it. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { type FirmwareFetchRecord, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { StepContext } from '@khumbu/operations/jobs/worker';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { applyAll, type StepDeps, viewStation } from './step-deps.js';
+
+/** Two hundred updates may join at once; each lost race is a few milliseconds. */
+const MAX_RACES = 500;
+const RACE_PAUSE_MS = 20;
+
+export function createJoinFetch(deps: StepDeps, ignoredParameters: readonly string[]) {
+  const { store, jobs, now } = deps;
+  return async (record: FirmwareUpdateRecord, { signal }: StepContext): Promise<void> => {
+    const { id, location } = fetchKey(record.request.location, ignoredParameters);
+    for (let race = 0; race < MAX_RACES; race++) {
+      signal.throwIfAborted();
+      const { context } = await viewStation(deps, record.station);
+      const fetch = ((await store.load(id)) as FirmwareFetchRecord | undefined) ?? newFetch(id, location, now());
+      const joined = joinFetch(fetch, record.id, location, now());
+      const set = { fetch: { id, generation: joined.generation }, tries: record.tries + 1 };
+      const change = store.change();
+      applyAll(change, record, [{ event: 'fetchJoined', detail: { set } }], context);
+      if (await store.commit(change.put(joined.fetch))) {
+        await jobs.ensure(joined.fetch);
+        return;
+      }
+      const current = await store.load(record.id);
+      if (current?.version !== record.version) break;
+      await pause(Math.random() * RACE_PAUSE_MS);
+    }
+    throw new CodedError('CONFLICT', 'the update has moved on');
+  };
+}

@@ -1,0 +1,65 @@
+/** What the steps of an update need, and the few things they all do with it. */
+import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import {
+  applyUpdateEvent,
+  type EventDetail,
+  type TransitionContext,
+} from '@khumbu/operations/firmware-update/transition';
+import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import type { Change } from '@khumbu/operations/records/store';
+import { dialectOf, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { ImageStore } from '../images/image-store.js';
+
+export interface StepDeps extends Pick<WorkerParts, 'store' | 'jobs' | 'directory'> {
+  readonly images: ImageStore;
+  readonly driverOf: (profile: StationProfile) => StationDriver;
+  readonly now: () => number;
+}
+
+export interface StationView {
+  readonly state: StationState;
+  readonly profile: StationProfile | undefined;
+  readonly context: TransitionContext;
+}
+
+/** The station as it is stored and configured now. */
+export async function viewStation({ store, directory, now }: StepDeps, station: string): Promise<StationView> {
+  const state = readStationState(await store.station(station));
+  const profile = directory.profileOf(station);
+  const context = {
+    now: now(),
+    dialect: dialectOf(profile, state),
+    bootEpoch: state.bootEpoch,
+    deadlines: DEFAULT_DEADLINES.update,
+  };
+  return { state, profile, context };
+}
+
+/** The profile, or `STATION_NOT_CONFIGURED`: it was taken out of the stations file while its update is under way. */
+export function requireProfile({ profile }: StationView): StationProfile {
+  if (!profile) throw new CodedError('STATION_NOT_CONFIGURED', 'the station is not in the stations file any more');
+  return profile;
+}
+
+/** Several events in one commit, each with its statuses. */
+export function applyAll(
+  change: Change,
+  record: FirmwareUpdateRecord,
+  events: readonly { readonly event: FirmwareUpdateEvent; readonly detail?: EventDetail }[],
+  context: TransitionContext,
+): FirmwareUpdateRecord {
+  let current = record;
+  const statuses = [];
+  for (const { event, detail } of events) {
+    const applied = applyUpdateEvent(current, event, context, detail);
+    current = applied.record;
+    statuses.push(...applied.statuses);
+  }
+  change.put(current).announce(record.station, statuses);
+  return current;
+}

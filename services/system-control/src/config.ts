@@ -1,0 +1,19 @@
+/** The settings of system-control. */
+import { COMMON_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
+import { type Static, Type } from 'typebox';
+
+export const SystemControlSettings = Type.Object({
+  ...COMMON_SETTINGS,
+  ...WORKER_SETTINGS,
+  SIMULATED_STATIONS_DIR: Type.String({
+    default: './var/chargers',
+    description: 'Folder with the state of simulated stations.',
+  }),
+  CLOCK_TOLERANCE_MS: Type.Integer({
+    default: 1000,
+    minimum: 0,
+    description: 'Milliseconds a station’s clock may be off before it is set.',
+  }),
+  ACTIONS_AT_ONCE: Type.Integer({ default: 50, minimum: 1, description: 'Stations one worker acts on at once.' }),
+});
+export type SystemControlConfig = Readonly<Static<typeof SystemControlSettings>>;

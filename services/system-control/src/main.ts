@@ -1,0 +1,45 @@
+/** system-control: whatever acts on a station at once: reset, system time, network. */
+import { runWorkers } from '@khumbu/operations/jobs/worker-service';
+import type { ConfigureNetworkRecord } from '@khumbu/operations/network/record';
+import { redisTimeMs } from '@khumbu/operations/records/redis-time';
+import type { ResetRecord } from '@khumbu/operations/reset/record';
+import type { SystemTimeRecord } from '@khumbu/operations/system-time/record';
+import { loadConfig } from '@khumbu/shared/runtime/config';
+import { runService } from '@khumbu/shared/runtime/lifecycle';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { SystemControlSettings } from './config.js';
+import { createConfigureNetwork } from './steps/configure-network.js';
+import { createReset } from './steps/reset.js';
+import { createSetSystemTime } from './steps/set-system-time.js';
+import type { StepDeps } from './steps/step-deps.js';
+
+runService(
+  () => createLogger('system-control', process.env['LOG_LEVEL'] ?? 'info'),
+  async (life, log) => {
+    const config = loadConfig(SystemControlSettings, process.env);
+    await runWorkers(life, log, config, ({ store, directory, redis }) => {
+      const deps: StepDeps = {
+        store,
+        directory,
+        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
+        now: Date.now,
+      };
+      const reset = createReset(deps);
+      const toleranceMs = config.CLOCK_TOLERANCE_MS;
+      const setSystemTime = createSetSystemTime({ ...deps, redisNow: () => redisTimeMs(redis), toleranceMs });
+      const configureNetwork = createConfigureNetwork(deps);
+      return [
+        {
+          queue: 'system-control',
+          concurrency: config.ACTIONS_AT_ONCE,
+          steps: {
+            reset: (record, context) => reset(record as ResetRecord, context),
+            'set-system-time': (record, context) => setSystemTime(record as SystemTimeRecord, context),
+            'configure-network': (record, context) => configureNetwork(record as ConfigureNetworkRecord, context),
+          },
+        },
+      ];
+    });
+  },
+);

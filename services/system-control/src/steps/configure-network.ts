@@ -1,0 +1,30 @@
+/** Prepare a network interface. One try: the station asks again at its next connection. */
+import type { StepContext } from '@khumbu/operations/jobs/worker';
+import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/network/record';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { requireDriver, type StepDeps } from './step-deps.js';
+
+export function createConfigureNetwork(deps: StepDeps) {
+  const { store, now } = deps;
+  return async (record: ConfigureNetworkRecord, { signal, commit, log }: StepContext): Promise<void> => {
+    const { apn, vpn } = record.request;
+    const setup = {
+      interfaceName: record.interfaceName,
+      ...(apn === undefined ? {} : { apn }),
+      ...(vpn === undefined ? {} : { vpn }),
+    };
+    const context = () => ({ now: now(), deadlines: DEFAULT_DEADLINES.network });
+    let end: ReturnType<typeof applyNetworkEvent>;
+    try {
+      const { interfaceAddress } = await requireDriver(deps, record.station).configureNetwork(setup, signal);
+      end = applyNetworkEvent(record, 'ready', context(), { interfaceAddress });
+    } catch (error) {
+      if (!hasCode(error, 'NETWORK_FAILED', 'STATION_UNREACHABLE', 'STATION_NOT_CONFIGURED')) throw error;
+      const { code, message } = error as CodedError;
+      log.warn({ reason: code }, 'the network was not configured');
+      end = applyNetworkEvent(record, 'failed', context(), { reason: code.toLowerCase(), message });
+    }
+    await commit(store.change().put(end.record).announce(record.station, end.statuses));
+  };
+}
