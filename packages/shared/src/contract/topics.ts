@@ -29,8 +29,7 @@ export interface TopicPrefix {
 
 /** A topic level that can stand for a station or a module: no separator, no wildcard, no control characters. */
 export const isTopicLevel = (text: string): boolean =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
-  text.length > 0 && text.length <= 128 && !/[/+#\u0000-\u001f\u007f]/.test(text);
+  text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}]/u.test(text);
 
 /** Read the template. Throws `CONFIG_INVALID` for one that cannot be subscribed to. */
 export function topicPrefix(template: string): TopicPrefix {
@@ -40,8 +39,7 @@ export function topicPrefix(template: string): TopicPrefix {
   if (parts.length > 2 || (parts.length === 2 && !wholeLevel)) {
     throw new CodedError('CONFIG_INVALID', `{station} must be one whole topic level, as in depot/{station}/`);
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
-  if (/[+#\u0000-\u001f]/.test(template) || template.startsWith('$')) {
+  if (/[+#\p{Cc}]/u.test(template) || template.startsWith('$')) {
     throw new CodedError('CONFIG_INVALID', 'a topic prefix has no wildcards and does not begin with $');
   }
   if (parts.length === 1) {

@@ -21,6 +21,9 @@ function coerce(schema: Record<string, unknown>, text: string): unknown {
   }
 }
 
+const describe = (schema: Record<string, unknown>): string =>
+  typeof schema.description === 'string' ? schema.description : 'it must be set';
+
 /**
  * Read the variables named by the schema. An empty variable counts as unset. Defaults come from the schema.
  * Throws `CONFIG_INVALID` that lists every bad variable at once.
@@ -38,12 +41,12 @@ export function loadConfig<T extends TProperties>(
     if (text === undefined || text === '') {
       if ('default' in property) values[name] = property.default;
       else if (!(schema.required as readonly string[] | undefined)?.includes(name)) continue;
-      else problems.push(`${name} is missing: ${String(property.description ?? 'it must be set')}`);
+      else problems.push(`${name} is missing: ${describe(property)}`);
       continue;
     }
     const value = coerce(property, text);
     const reason = mismatch(property as never, value);
-    if (reason) problems.push(`${name} ${reason.replace(/^\/ /, '')} (${String(property.description ?? '')})`);
+    if (reason) problems.push(`${name} ${reason.replace(/^\/ /, '')} (${describe(property)})`);
     else values[name] = value;
   }
   if (problems.length > 0) throw new CodedError('CONFIG_INVALID', problems.join('; '));

@@ -32,9 +32,9 @@ export interface MqttSessionOptions {
   readonly keepAliveS: number;
   readonly connectTimeoutMs: number;
   /** Does the work. The message is acknowledged when the promise settles. Must not reject. */
-  onMessage(message: Incoming): Promise<void> | void;
+  readonly onMessage: (message: Incoming) => Promise<void> | void;
   /** Asked before every publish; `false` means we may not speak any more. */
-  mayPublish(): boolean;
+  readonly mayPublish: () => boolean;
 }
 
 export interface MqttSession {

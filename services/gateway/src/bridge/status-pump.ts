@@ -117,7 +117,7 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
   };
 
   const look = setInterval(() => {
-    for (const name of [...held]) void kick(name);
+    for (const name of Array.from(held)) void kick(name);
   }, LOOK_MS);
   const sweeper = setInterval(() => void sweep(), SWEEP_MS);
 

@@ -49,7 +49,7 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
       const next = randomUUID();
       await redis.multi().hset(key, 'epoch', next).pexpire(key, EPOCH_TTL_MS).exec();
       epoch = next;
-      for (const undo of [...unsettled]) {
+      for (const undo of unsettled) {
         await undo();
         unsettled = unsettled.filter((other) => other !== undo);
       }

@@ -27,7 +27,7 @@ const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call
 export interface Lease {
   readonly holder: string;
   /** By our own monotonic clock: Redis has promised us that much. */
-  isHeld(): boolean;
+  readonly isHeld: () => boolean;
   /** Go on renewing until the signal fires; calls back on every change. Never rejects. */
   run(signal: AbortSignal, onChange: (held: boolean) => void): Promise<void>;
   /** Give it back, so that another can start at once. */
