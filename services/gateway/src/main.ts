@@ -33,7 +33,7 @@ import { createRegistry } from './stations/registry.js';
 const COMMAND_TIMEOUT_MS = 400;
 
 runService(
-  () => createLogger('gateway', process.env['LOG_LEVEL'] ?? 'info'),
+  () => createLogger('gateway', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(GatewaySettings, process.env);
     const prefix = topicPrefix(config.MQTT_TOPIC_PREFIX);

@@ -9,13 +9,9 @@ import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import {
-  type Answer,
-  type Asker,
-  anonymousAnswerKey,
-  type FrontDesk,
-  type Liveness,
-} from '../front-desk/front-desk.js';
+import type { Answer, Asker } from '../front-desk/admission.js';
+import type { Liveness } from '../front-desk/boot-reasons.js';
+import { anonymousAnswerKey, type FrontDesk } from '../front-desk/front-desk.js';
 import { REQUESTS } from './request-table.js';
 
 /** EVerest's caller blocks its OCPP stack while it waits. */

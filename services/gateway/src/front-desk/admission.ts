@@ -1,0 +1,221 @@
+/**
+ * What all requests have in common at the front desk: the stored answer comes first; else read, decide, and commit the
+ * decision together with its answer. What has to be done once the answer is out comes back as `afterReply`.
+ */
+import type { Jobs } from '@khumbu/operations/jobs/jobs';
+import type { Deadlines } from '@khumbu/operations/records/expire';
+import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
+import {
+  confirmOffer,
+  isOffer,
+  type OfferContext,
+  type OfferedRecord,
+  offer,
+  withdrawOffer,
+} from '@khumbu/operations/records/offer';
+import { newRecordBase, type Origin } from '@khumbu/operations/records/record';
+import type { Change, StoredAnswer } from '@khumbu/operations/records/store';
+import {
+  dialectOf,
+  readStationState,
+  type SlotKind,
+  STATION_FIELDS,
+  type StationState,
+  slotField,
+} from '@khumbu/operations/stations/station-state';
+import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { Redis } from 'ioredis';
+import type { CertificateVerdict } from './decide-update.js';
+import type { Attempt, DeskStore } from './desk-store.js';
+
+export interface FrontDeskDeps {
+  readonly desk: DeskStore;
+  /** The same connection recipe as the desk's; for its clock. */
+  readonly redis: Redis;
+  readonly jobs: Jobs;
+  /** `undefined`: not configured, or two stations share the name. */
+  readonly profileOf: (station: string) => StationProfile | undefined;
+  readonly locations: Pick<LocationPolicy, 'check'>;
+  readonly judgeCertificate: (
+    request: FirmwareUpdateRequest,
+    profile: StationProfile,
+  ) => Promise<CertificateVerdict | undefined>;
+  readonly deadlines: Deadlines;
+  /** How long an allowed reset keeps installs away. */
+  readonly resetReservationMs: number;
+  readonly log: Logger;
+  readonly now?: () => number;
+}
+
+/** Who asks. `answerKey` names the request: the same key gets the same answer. */
+export interface Asker {
+  readonly station: string;
+  readonly answerKey: string;
+  readonly origin: Origin;
+}
+
+export interface Answer {
+  readonly reply: unknown;
+  readonly operationId?: string;
+  /** Why it was refused, for logs and fleet tools. */
+  readonly reason?: string;
+  /** To be called once the answer is out; starts the work. Safe to repeat. */
+  readonly afterReply?: () => Promise<void>;
+}
+
+export interface Captured {
+  readonly state: StationState;
+  readonly profile: StationProfile | undefined;
+  readonly answer: StoredAnswer | undefined;
+}
+
+export type Verdict =
+  /** Keep the answer, change nothing else. */
+  | {
+      readonly kind: 'answer';
+      readonly reply: unknown;
+      readonly reason?: string;
+      readonly fields?: Record<string, string | undefined>;
+    }
+  | {
+      readonly kind: 'offer';
+      readonly reply: unknown;
+      readonly record: OfferedRecord;
+      readonly replaces?: OfferedRecord;
+    };
+
+export type Admission = ReturnType<typeof createAdmission>;
+
+export function createAdmission(deps: FrontDeskDeps) {
+  const { desk, jobs, deadlines } = deps;
+  const { store } = desk;
+  const now = deps.now ?? Date.now;
+
+  const capture = async ({ station, answerKey }: Asker): Promise<Captured> => {
+    const { fields, answer } = await store.stationAndAnswer(station, answerKey);
+    return { state: readStationState(fields), profile: deps.profileOf(station), answer };
+  };
+
+  const inSlot = async <R extends OperationRecord>(state: StationState, kind: SlotKind): Promise<R | undefined> => {
+    const id = state.slot(kind);
+    return id === undefined ? undefined : ((await store.load(id)) as R | undefined);
+  };
+
+  const contextOf = (station: string, state: StationState): OfferContext => ({
+    now: now(),
+    dialect: dialectOf(deps.profileOf(station), state),
+    bootEpoch: state.bootEpoch,
+    deadlines,
+  });
+
+  const replacedBy = async (record: OfferedRecord): Promise<OfferedRecord | undefined> => {
+    if (record.supersedes === undefined) return undefined;
+    const replaces = await store.load(record.supersedes);
+    return replaces && !isEnded(replaces) ? (replaces as OfferedRecord) : undefined;
+  };
+
+  const confirmation = async (operationId: string): Promise<Attempt<OfferedRecord | undefined>> => {
+    const record = await store.load(operationId);
+    if (!record || !isOffer(record)) return { change: undefined, result: undefined };
+    const state = readStationState(await store.station(record.station));
+    const replaces = await replacedBy(record);
+    const confirmed = confirmOffer(store.change(), record, replaces, contextOf(record.station, state));
+    return { change: confirmed.change, result: confirmed.record };
+  };
+
+  /** Commit outside the desk's own guard, for what has to be set right whatever came before. */
+  const insist = async (change: Change): Promise<void> => {
+    if (!(await store.commit(change))) throw new CodedError('CONFLICT', 'the record has moved on');
+  };
+
+  /** The answer is out: let the work begin. An offer that was withdrawn stays so. Safe to repeat. */
+  const confirm = async (operationId: string): Promise<void> => {
+    const accepted = await desk.decide<OfferedRecord | undefined>(
+      () => confirmation(operationId),
+      // The answer is out, so a confirmation of unknown fate is made again, not taken back.
+      async () => {
+        const { change, result } = await confirmation(operationId);
+        if (change) await insist(change);
+        if (result) await jobs.ensure(result);
+      },
+    );
+    if (accepted) await jobs.ensure(accepted);
+  };
+
+  /** The default was answered after all: take the offer back, wherever it stands. */
+  const takeBack = async (asker: Asker, name: RequestChannelName, operationId: string | undefined): Promise<void> => {
+    const fallback = store.change().answer(asker.station, asker.answerKey, { reply: fallbackReply(name) });
+    if (name === 'is_reset_allowed')
+      fallback.setStation(asker.station, { [STATION_FIELDS.resetReservedUntil]: undefined });
+    await insist(fallback);
+    const record = operationId === undefined ? undefined : await store.load(operationId);
+    if (!record || !isOffer(record)) return;
+    const state = readStationState(await store.station(asker.station));
+    const replaces = await replacedBy(record);
+    const { change, resumed } = withdrawOffer(
+      store.change(),
+      record,
+      replaces,
+      state.slot(record.kind),
+      contextOf(asker.station, state),
+    );
+    await insist(change);
+    if (resumed) await jobs.ensure(resumed);
+  };
+
+  /** One request, whatever its name: stored answer, or decide and store. */
+  const admit = async (
+    name: RequestChannelName,
+    asker: Asker,
+    judge: (captured: Captured) => Promise<Verdict>,
+  ): Promise<Answer> => {
+    let offered: string | undefined;
+    const attempt = async (): Promise<Attempt<Answer>> => {
+      const captured = await capture(asker);
+      if (captured.answer) {
+        const { reply, operationId } = captured.answer;
+        const again = operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) };
+        return { change: undefined, result: { reply, ...again } };
+      }
+      const verdict = await judge(captured);
+      const change = store.change();
+      if (verdict.kind === 'answer') {
+        change.answer(asker.station, asker.answerKey, { reply: verdict.reply });
+        if (verdict.fields) change.setStation(asker.station, verdict.fields);
+        const reason = verdict.reason === undefined ? {} : { reason: verdict.reason };
+        return { change, result: { reply: verdict.reply, ...reason } };
+      }
+      const { record, replaces, reply } = verdict;
+      const slot = slotField(record.kind);
+      change.expectStation(asker.station, slot, captured.state.fields[slot]);
+      offer(change, record, replaces).answer(asker.station, asker.answerKey, { reply, operationId: record.id });
+      offered = record.id;
+      return { change, result: { reply, operationId: record.id, afterReply: () => confirm(record.id) } };
+    };
+    return desk.decide(attempt, () => takeBack(asker, name, offered));
+  };
+
+  const offeredBase = <K extends 'firmware_update' | 'log_upload' | 'configure_network'>(
+    kind: K,
+    asker: Asker,
+    requestId: number,
+    id: string,
+  ) => ({
+    ...newRecordBase<K, 'Offered'>(kind, 'Offered', {
+      station: asker.station,
+      origin: asker.origin,
+      requestId,
+      now: now(),
+      id,
+    }),
+    answerKey: asker.answerKey,
+    deadlineAt: now() + 30_000,
+  });
+
+  return { capture, inSlot, admit, offeredBase, takeBack, now };
+}

@@ -1,0 +1,33 @@
+/** Boot reasons at the front desk. */
+import { fallbackReply } from '@khumbu/shared/contract/channels';
+import type { Admission, Answer, Asker } from './admission.js';
+import { bootFields } from './boot-fields.js';
+import { type BootAnswer, decideBootReason } from './decide-boot-reason.js';
+
+/** What the bridge knows of the station's liveness when it asks for the boot reason. */
+export interface Liveness {
+  readonly silentMs: number | undefined;
+  readonly heartbeatPeriodMs: number | undefined;
+}
+
+export function createBootReasons({ admit, now }: Admission) {
+  /** `begun` in the result: this question opened a new boot. */
+  const getBootReason = async (asker: Asker, liveness: Liveness): Promise<Answer & { begun: boolean }> => {
+    let begun = false;
+    const answer = await admit('get_boot_reason', asker, async ({ state, profile }) => {
+      if (!profile)
+        return { kind: 'answer', reply: fallbackReply('get_boot_reason'), reason: 'station_not_configured' };
+      const decision: BootAnswer = decideBootReason({ state, ...liveness, now: now() });
+      begun = decision.beginsBoot;
+      if (!decision.store) return { kind: 'answer', reply: decision.reason };
+      return {
+        kind: 'answer',
+        reply: decision.reason,
+        fields: bootFields(state, decision.reason, decision.beginsBoot, now()),
+      };
+    });
+    return { ...answer, begun };
+  };
+
+  return { getBootReason };
+}

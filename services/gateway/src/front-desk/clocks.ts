@@ -1,0 +1,44 @@
+/** The time of the CSMS at the front desk. */
+import { redisTimeMs } from '@khumbu/operations/records/redis-time';
+import { slotField } from '@khumbu/operations/stations/station-state';
+import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
+import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import { decideSystemTime } from './decide-system-time.js';
+
+export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, takeBack, now }: Admission) {
+  const { desk, jobs } = deps;
+  const { store } = desk;
+
+  const setSystemTime = async (text: string, asker: Asker): Promise<Answer> => {
+    const value = decideSystemTime(text);
+    if (value === undefined || !deps.profileOf(asker.station)) {
+      return admit('set_system_time', asker, async ({ profile }) => ({
+        kind: 'answer',
+        reply: false,
+        reason: profile ? 'time_absurd' : 'station_not_configured',
+      }));
+    }
+    let told: SystemTimeRecord | undefined;
+    const answer = await desk.decide<Answer>(
+      async () => {
+        const { state, answer: stored } = await capture(asker);
+        if (stored) return { change: undefined, result: { reply: stored.reply } };
+        const previous = await inSlot<SystemTimeRecord>(state, 'set_system_time');
+        const toldAtRedisMs = await redisTimeMs(deps.redis);
+        told = tellSystemTime(previous, asker.station, { value, toldAtRedisMs, origin: asker.origin }, now());
+        const change = store
+          .change()
+          .put(told)
+          .setStation(asker.station, { [slotField('set_system_time')]: told.id })
+          .answer(asker.station, asker.answerKey, { reply: true });
+        return { change, result: { reply: true, operationId: told.id } };
+      },
+      // Two seconds later it is worth nothing anyway; only the answer has to be the one that was given.
+      () => takeBack(asker, 'set_system_time', undefined),
+    );
+    const record = told;
+    return record ? { ...answer, afterReply: () => jobs.ensure(record) } : answer;
+  };
+
+  return { setSystemTime };
+}

@@ -1,0 +1,36 @@
+/** Log uploads at the front desk. */
+import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import { newOperationId } from '@khumbu/operations/records/record';
+import type { UploadLogsRequest } from '@khumbu/shared/contract/schemas';
+import { uploadFileName } from '@khumbu/shared/locations/upload-location';
+import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import { decideLogUpload } from './decide-log-upload.js';
+
+export function createLogUploads(deps: FrontDeskDeps, { admit, inSlot, offeredBase, now }: Admission) {
+  const uploadLogs = async (request: UploadLogsRequest, asker: Asker): Promise<Answer> => {
+    const id = newOperationId('log_upload', now());
+    return admit('upload_logs', asker, async ({ state, profile }) => {
+      const current = await inSlot<LogUploadRecord>(state, 'log_upload');
+      const type = request.type || 'DiagnosticsLog';
+      const fileName = uploadFileName(asker.station, type, new Date(now()), id);
+      const decision = decideLogUpload(request, { profile, current, locations: deps.locations, fileName });
+      if (decision.reply === 'Rejected') {
+        return { kind: 'answer', reply: { upload_logs_status: 'Rejected' }, reason: decision.reason };
+      }
+      const { replaces } = decision;
+      const record: LogUploadRecord = {
+        ...offeredBase('log_upload', asker, request.request_id ?? -1, id),
+        request,
+        logType: decision.logType,
+        fileName: decision.fileName,
+        announced: asker.origin === 'everest',
+        tries: 0,
+        ...(replaces ? { supersedes: replaces.id } : {}),
+      };
+      const reply = { upload_logs_status: decision.reply, file_name: decision.fileName };
+      return { kind: 'offer', reply, record, ...(replaces ? { replaces } : {}) };
+    });
+  };
+
+  return { uploadLogs };
+}

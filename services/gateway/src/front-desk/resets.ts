@@ -1,0 +1,79 @@
+/** Resets at the front desk: whether one may follow, and the reset itself. */
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
+import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
+import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
+import type { BootReason, ResetRequest } from '@khumbu/shared/contract/schemas';
+import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import { decideReset, decideResetAllowed } from './decide-reset.js';
+
+export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now }: Admission) {
+  const { desk, jobs, deadlines } = deps;
+  const { store } = desk;
+
+  const isResetAllowed = async (asker: Asker, reserve: boolean): Promise<Answer> =>
+    admit('is_reset_allowed', asker, async ({ state, profile }) => {
+      const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
+      const permission = decideResetAllowed({ profile, update });
+      if (!permission.allowed) return { kind: 'answer', reply: false, reason: permission.reason };
+      const until = String(now() + deps.resetReservationMs);
+      return {
+        kind: 'answer',
+        reply: true,
+        ...(reserve ? { fields: { [STATION_FIELDS.resetReservedUntil]: until } } : {}),
+      };
+    });
+
+  /** There is no answer; resolves when the reset is stored (or was already), with its job added. */
+  const reset = async (request: ResetRequest, asker: Asker): Promise<Answer> => {
+    const { station, origin } = asker;
+    const scheduled = request.scheduled ?? false;
+    const id = newOperationId('reset', now());
+    const stored = await desk.decide<Answer & { record?: ResetRecord }>(
+      async () => {
+        const { state, profile } = await capture(asker);
+        const current = await inSlot<ResetRecord>(state, 'reset');
+        const decision = decideReset(request, { profile, update: undefined, current });
+        if (decision.kind === 'refuse')
+          return { change: undefined, result: { reply: undefined, reason: decision.reason } };
+        if (decision.kind === 'repeat') {
+          return { change: undefined, result: { reply: undefined, operationId: decision.operationId } };
+        }
+        const record: ResetRecord = {
+          ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', {
+            station,
+            origin,
+            requestId: -1,
+            now: now(),
+            id,
+          }),
+          type: request.type,
+          scheduled,
+          bootEpochBefore: state.bootEpoch,
+          deadlineAt: now() + deadlines.reset.performMs,
+        };
+        const reason: BootReason = scheduled ? 'ScheduledReset' : 'RemoteReset';
+        const change = store
+          .change()
+          .expectStation(station, slotField('reset'), state.slot('reset'))
+          .put(record)
+          .setStation(station, {
+            [slotField('reset')]: id,
+            // Ready before anything happens, so that it is right however soon the station comes back.
+            [STATION_FIELDS.restartExpected]: JSON.stringify({ reason, operationId: id, at: now() }),
+          });
+        if (decision.replaces) {
+          const context = { now: now(), deadlines: deadlines.reset };
+          change.put(applyResetEvent(decision.replaces, 'superseded', context)).hintCancel(decision.replaces.id);
+        }
+        return { change, result: { reply: undefined, operationId: id, record } };
+      },
+      // The caller asks again until it is stored; one that was stored is found in the slot.
+      async () => undefined,
+    );
+    if (stored.record) await jobs.ensure(stored.record);
+    return stored;
+  };
+
+  return { isResetAllowed, reset };
+}

@@ -1,0 +1,71 @@
+/** Firmware updates at the front desk: asked for, and allowed to be installed. */
+import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { newOperationId } from '@khumbu/operations/records/record';
+import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
+import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import { decideUpdate } from './decide-update.js';
+
+export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase, now }: Admission) {
+  const { desk, jobs, log } = deps;
+  const { store } = desk;
+
+  const updateFirmware = async (request: FirmwareUpdateRequest, asker: Asker): Promise<Answer> => {
+    const id = newOperationId('firmware_update', now());
+    return admit('update_firmware', asker, async ({ state, profile }) => {
+      const current = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
+      const certificate = profile && (await deps.judgeCertificate(request, profile));
+      const decision = decideUpdate(request, { profile, current, certificate, locations: deps.locations });
+      if ('reason' in decision || !profile) {
+        return { kind: 'answer', reply: decision.reply, ...('reason' in decision ? { reason: decision.reason } : {}) };
+      }
+      const announced = asker.origin === 'everest' || profile.announce;
+      const replaces = decision.reply === 'AcceptedCanceled' ? decision.replaces : undefined;
+      const record: FirmwareUpdateRecord = {
+        ...offeredBase('firmware_update', asker, request.request_id, id),
+        request,
+        signed: decision.signed,
+        announced,
+        permissionNeeded: announced ? profile.ocpp : true,
+        tries: 0,
+        ...(replaces ? { supersedes: replaces.id } : {}),
+      };
+      return { kind: 'offer', reply: decision.reply, record, ...(replaces ? { replaces } : {}) };
+    });
+  };
+
+  /** Resolves with whether an update was waiting for it. */
+  const allowInstallation = async (station: string, by: 'everest' | 'rest'): Promise<boolean> => {
+    const allowed = await desk.decide<FirmwareUpdateRecord | undefined>(
+      async () => {
+        const state = readStationState(await store.station(station));
+        const record = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
+        const waits =
+          record &&
+          isBeforeInstall(record.state) &&
+          record.permission?.bootEpoch !== state.bootEpoch &&
+          (by === 'rest' || record.announced);
+        if (!waits) return { change: undefined, result: undefined };
+        const { waitingFor: _waitingFor, ...rest } = record;
+        const next: FirmwareUpdateRecord = {
+          ...rest,
+          permission: { bootEpoch: state.bootEpoch, at: now(), by },
+          updatedAt: now(),
+        };
+        const change = store
+          .change()
+          .expectStation(station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch])
+          .put(next);
+        return { change, result: next };
+      },
+      // A permission that may or may not have been stored is asked for again by the caller.
+      async () => undefined,
+    );
+    if (allowed) await jobs.ensure(allowed);
+    log.debug({ station, used: allowed !== undefined }, 'permission to install');
+    return allowed !== undefined;
+  };
+
+  return { updateFirmware, allowInstallation };
+}
