@@ -7,16 +7,16 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
-import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Answer, Asker } from '../front-desk/admission.js';
 import type { Liveness } from '../front-desk/boot-reasons.js';
-import { anonymousAnswerKey, type FrontDesk } from '../front-desk/front-desk.js';
+import type { FrontDesk } from '../front-desk/front-desk.js';
+import type { Insist } from './insist.js';
 import { REQUESTS } from './request-table.js';
 
 /** EVerest's caller blocks its OCPP stack while it waits. */
 const ANSWER_DEADLINE_MS = 1000;
-const RETRY_MS = 200;
 
 export interface Request {
   readonly name: RequestChannelName;
@@ -33,33 +33,27 @@ export interface Request {
 export interface AnsweringDeps {
   readonly frontDesk: FrontDesk;
   readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
-  /** Fires when the session is over. */
-  readonly signal: AbortSignal;
+  readonly insist: Insist;
   readonly log: Logger;
   readonly onAnswered?: (name: RequestChannelName, by: 'decision' | 'default', ms: number) => void;
 }
 
-/** The name of a request: its reply topic's last part, which is a fresh uuid; else its bytes if it is redelivered. */
-function answerKeyOf({ name, replyTopic, dup, bytes }: Request): string {
-  if (replyTopic !== undefined) return `${name}:${replyTopic.slice(replyTopic.lastIndexOf('/') + 1)}`;
-  return dup ? `${name}:${createHash('sha256').update(bytes).digest('hex')}` : anonymousAnswerKey();
+/**
+ * The name of a request is its reply topic's last part, a fresh uuid. A request that wants no answer has none; its bytes
+ * stand for it, but only a redelivery of them is the same request.
+ */
+function askerOf({ name, station, replyTopic, dup, bytes }: Request): Asker {
+  const origin = 'everest';
+  if (replyTopic !== undefined) {
+    return { station, origin, answerKey: `${name}:${replyTopic.slice(replyTopic.lastIndexOf('/') + 1)}` };
+  }
+  const answerKey = `${name}:${createHash('sha256').update(bytes).digest('hex')}`;
+  return dup ? { station, origin, answerKey } : { station, origin, answerKey, isFresh: true };
 }
 
-export function createAnswering({ frontDesk, publish, signal, log, onAnswered }: AnsweringDeps) {
-  /** Try until it is done or the session is over; the next session goes on then. */
-  const untilDone = async (what: string, work: () => Promise<void>): Promise<void> => {
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        if (signal.aborted)
-          throw new CodedError('MQTT_CLOSED', `${what} is left to the next session`, { cause: error });
-        log.debug({ what, reason: describeError(error) }, 'not done yet');
-        await pause(RETRY_MS);
-      }
-    }
-  };
+export type Answering = ReturnType<typeof createAnswering>;
 
+export function createAnswering({ frontDesk, publish, insist, log, onAnswered }: AnsweringDeps) {
   const decideInTime = async (request: Request, asker: Asker): Promise<Answer | undefined> => {
     const deciding = REQUESTS[request.name](frontDesk, request.payload, asker, request.liveness);
     const late = new AbortController();
@@ -70,7 +64,7 @@ export function createAnswering({ frontDesk, publish, signal, log, onAnswered }:
       log.warn({ station: request.station, request: request.name }, 'answered by default: no decision in time');
       // Should the decision be stored in the end, it is taken back.
       await deciding.then(
-        (answer) => untilDone('taking back', () => frontDesk.takeBack(asker, request.name, answer.operationId)),
+        (answer) => insist('taking back', () => frontDesk.takeBack(asker, request.name, answer.operationId)),
         () => undefined,
       );
       return undefined;
@@ -87,7 +81,7 @@ export function createAnswering({ frontDesk, publish, signal, log, onAnswered }:
 
   return async (request: Request): Promise<Answer | undefined> => {
     const began = performance.now();
-    const asker: Asker = { station: request.station, answerKey: answerKeyOf(request), origin: 'everest' };
+    const asker = askerOf(request);
     let replied = false;
     const reply = async (value: unknown, by: 'decision' | 'default'): Promise<void> => {
       if (replied) return;
@@ -112,7 +106,7 @@ export function createAnswering({ frontDesk, publish, signal, log, onAnswered }:
     const what = { station, request: name, answer: answer.reply, operationId, reason };
     if (name === 'update_firmware' || name === 'upload_logs' || reason !== undefined) log.info(what, 'answered');
     else log.debug(what, 'answered');
-    if (answer.afterReply) await untilDone('confirming', answer.afterReply);
+    if (answer.afterReply) await insist('confirming', answer.afterReply);
     return answer;
   };
 }

@@ -57,6 +57,8 @@ export interface Asker {
   readonly station: string;
   readonly answerKey: string;
   readonly origin: Origin;
+  /** Certainly a new request, whatever is stored under its key. */
+  readonly isFresh?: true;
 }
 
 export interface Answer {
@@ -177,7 +179,7 @@ export function createAdmission(deps: FrontDeskDeps) {
     let offered: string | undefined;
     const attempt = async (): Promise<Attempt<Answer>> => {
       const captured = await capture(asker);
-      if (captured.answer) {
+      if (captured.answer && !asker.isFresh) {
         const { reply, operationId } = captured.answer;
         const again = operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) };
         return { change: undefined, result: { reply, ...again } };

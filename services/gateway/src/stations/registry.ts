@@ -25,6 +25,8 @@ export interface Station {
   learnedDialect: Dialect;
   /** When it may be told the next communication check, monotonic. */
   checkDueAt?: number;
+  /** When anything at all was heard that is not a heartbeat, monotonic. */
+  lastMessageAt?: number;
   /** Changed since the last flush. */
   dirty: boolean;
   conflictReported: boolean;
@@ -49,7 +51,9 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       pipeline.hsetnx(key, STATION_FIELDS.firstSeenAt, String(wall));
       const fields: Record<string, string> = {
         [STATION_FIELDS.moduleId]: entry.moduleId,
-        [STATION_FIELDS.lastSeenAt]: String(Math.round(wall - (mono - (heardAt ?? mono)))),
+        [STATION_FIELDS.lastSeenAt]: String(
+          Math.round(wall - (mono - Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0))),
+        ),
       };
       if (heartbeatId !== undefined && heartbeatAt !== undefined) {
         const at = Math.round(wall - (mono - heartbeatAt));

@@ -1,0 +1,114 @@
+/** What stations ask of us: requests that are answered, resets, and the permission to install. */
+import { performance } from 'node:perf_hooks';
+import type { Store } from '@khumbu/operations/records/store';
+import { CHANNELS, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { decode, encodeReply } from '@khumbu/shared/contract/codec';
+import type { ResetRequest } from '@khumbu/shared/contract/schemas';
+import { replyTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import { anonymousAnswerKey, type FrontDesk } from '../front-desk/front-desk.js';
+import { heartbeatPeriodMs } from '../stations/presence.js';
+import type { Registry, Station } from '../stations/registry.js';
+import type { Answering } from './answering.js';
+import { type Fence, stillWaits } from './fence.js';
+import { bootLine, type Hearing } from './hearing.js';
+import type { Insist } from './insist.js';
+import type { Lines } from './lines.js';
+import type { Incoming } from './mqtt-session.js';
+import { dialectShownBy } from './request-table.js';
+
+export interface CommandsDeps {
+  readonly prefix: TopicPrefix;
+  readonly store: Store;
+  readonly frontDesk: FrontDesk;
+  readonly registry: Registry;
+  readonly answer: Answering;
+  readonly hearing: Pick<Hearing, 'bootBegunByQuestion'>;
+  readonly fence: Fence;
+  readonly sessionExpiryS: number;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  readonly lines: Lines;
+  readonly insist: Insist;
+  /** A message that nothing is done with, and why. */
+  readonly bad: (topic: string, reason: string) => void;
+  readonly log: Logger;
+}
+
+export function createCommands(deps: CommandsDeps) {
+  const { prefix, store, frontDesk, registry, answer, hearing, fence, lines, insist, bad, log } = deps;
+
+  /** Stored before the request is served, so that its statuses are already spoken in the station's dialect. */
+  const learnDialect = async (entry: Station, name: RequestChannelName, payload: unknown): Promise<void> => {
+    const shown = dialectShownBy(name, payload);
+    if (!shown || entry.learnedDialect === shown) return;
+    entry.learnedDialect = shown;
+    entry.dirty = true;
+    await registry.flushSoon();
+  };
+
+  return {
+    async request(name: RequestChannelName, entry: Station, message: Incoming): Promise<void> {
+      const { station } = entry;
+      const { payload: bytes, topic, dup } = message;
+      const decoded = decode(name, bytes);
+      const to = decoded.replyTo === undefined ? undefined : replyTopic(prefix, entry, decoded.replyTo);
+      if (!decoded.ok) {
+        bad(topic, decoded.reason);
+        if (to !== undefined) await deps.publish(to, encodeReply(name, CHANNELS[name].reply.fallback), 1);
+        return;
+      }
+      if (decoded.replyTo !== undefined && to === undefined)
+        return bad(topic, 'the reply topic is not the station’s own');
+      if (!fence.isPassed() && !stillWaits(entry.presence.communication, deps.sessionExpiryS)) {
+        return bad(topic, 'too old: the station has given up waiting');
+      }
+      await learnDialect(entry, name, decoded.payload);
+      const heardAt = entry.presence.heartbeatAt;
+      const liveness = {
+        silentMs: heardAt === undefined ? undefined : performance.now() - heardAt,
+        heartbeatPeriodMs: heartbeatPeriodMs(entry.presence),
+      };
+      const line = name === 'get_boot_reason' ? bootLine(station) : `${station} ${name}`;
+      await lines.inLine(line, async () => {
+        const answered = await answer({
+          name,
+          station,
+          payload: decoded.payload,
+          replyTopic: to,
+          dup,
+          bytes,
+          liveness,
+        });
+        if (answered && 'begun' in answered && answered.begun) await hearing.bootBegunByQuestion(entry);
+      });
+    },
+
+    /** EVerest has stopped itself and waits: a reset is stored, however long that takes. */
+    async reset({ station }: Station, message: Incoming): Promise<void> {
+      const decoded = decode('reset', message.payload);
+      if (!decoded.ok) return bad(message.topic, decoded.reason);
+      if (!fence.isPassed()) {
+        const { resetReservedUntil, restartExpected } = await store.station(station);
+        const awaited = Number(resetReservedUntil ?? 0) > Date.now() || restartExpected !== undefined;
+        if (!awaited) return bad(message.topic, 'an old reset nobody waits for');
+      }
+      const request = decoded.payload as ResetRequest;
+      await lines.inLine(`${station} reset`, () =>
+        insist('a reset', async () => {
+          const asker = { station, answerKey: anonymousAnswerKey(), origin: 'everest' as const };
+          const { operationId, reason } = await frontDesk.reset(request, asker);
+          log.info(
+            { station, type: request.type, scheduled: request.scheduled, operationId, reason },
+            'reset asked for',
+          );
+        }),
+      );
+    },
+
+    /** Counts only if an update waits for it; may be repeated, early, or mean nothing. */
+    allow: ({ station }: Station): Promise<void> =>
+      lines.inLine(`${station} allow`, () =>
+        insist('a permission', () => frontDesk.allowInstallation(station, 'everest')),
+      ),
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * What the leader hears of a station beside its requests: heartbeats, and from them that EVerest is there, that it has
+ * started anew, or that two stations use one name.
+ */
+import { performance } from 'node:perf_hooks';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Boots } from '../stations/boots.js';
+import { bootBegun, hearHeartbeat, inConflict } from '../stations/presence.js';
+import type { Station } from '../stations/registry.js';
+import type { CommunicationChecks } from './communication-checks.js';
+import type { Discovery } from './discovery.js';
+import type { Insist } from './insist.js';
+import type { Lines } from './lines.js';
+import type { StatusPump } from './status-pump.js';
+
+export interface HearingDeps {
+  readonly boots: Boots;
+  readonly pump: Pick<StatusPump, 'kick'>;
+  readonly checks: Pick<CommunicationChecks, 'begin'>;
+  readonly discovery: Pick<Discovery, 'ask'>;
+  readonly lines: Lines;
+  readonly insist: Insist;
+  readonly log: Logger;
+}
+
+export type Hearing = ReturnType<typeof createHearing>;
+
+/** Questions for the boot reason and boots are counted in one line, so that none is counted twice. */
+export const bootLine = (station: string): string => `${station} get_boot_reason`;
+
+export function createHearing({ boots, pump, checks, discovery, lines, insist, log }: HearingDeps) {
+  /** Boots noticed by a question whose first heartbeat is still to come. */
+  const begunByQuestion = new Set<string>();
+
+  const noticeConflict = (entry: Station): void => {
+    const now = inConflict(entry.presence, performance.now());
+    if (now === entry.conflictReported) return;
+    entry.conflictReported = now;
+    if (now) log.error({ station: entry.station }, 'two stations use one identity: nothing is done with either');
+    else log.info({ station: entry.station }, 'the station has its identity for itself again');
+  };
+
+  const countBoot = (entry: Station, silentMs: number | undefined): void => {
+    entry.registered = false;
+    const work = async (): Promise<void> => {
+      if (begunByQuestion.delete(entry.station)) return;
+      await insist('a boot', () => boots.notice(entry.station, silentMs));
+      await insist('what follows a boot', () => boots.settle(entry.station));
+      pump.kick(entry.station);
+    };
+    // A rejection means that the session is over: the next one hears of the boot by the stored heartbeat.
+    lines.inLine(bootLine(entry.station), work).catch(() => undefined);
+  };
+
+  return {
+    heartbeat(entry: Station, id: number): void {
+      const now = performance.now();
+      const before = entry.presence;
+      const heard = hearHeartbeat(before, id, now);
+      entry.presence = heard.presence;
+      entry.dirty = true;
+      noticeConflict(entry);
+      if (heard.restarted) countBoot(entry, before.heardAt === undefined ? undefined : now - before.heardAt);
+      else begunByQuestion.delete(entry.station);
+      if (heard.returned || entry.checkDueAt === undefined) {
+        checks.begin(entry);
+        pump.kick(entry.station);
+      }
+      if (heard.restarted) discovery.ask(entry.station);
+    },
+
+    /** A question was the first sign of a new boot; what waited for the boot goes on. */
+    async bootBegunByQuestion(entry: Station): Promise<void> {
+      begunByQuestion.add(entry.station);
+      entry.presence = bootBegun(entry.presence);
+      entry.registered = false;
+      await insist('what follows a boot', () => boots.settle(entry.station));
+    },
+  };
+}

@@ -1,0 +1,19 @@
+/** Work with the same key is done one after the other, everything else beside each other. A failed turn does not stop the next. */
+export interface Lines {
+  inLine(key: string, work: () => Promise<void>): Promise<void>;
+}
+
+export function createLines(): Lines {
+  const last = new Map<string, Promise<void>>();
+  return {
+    inLine(key, work) {
+      const turn = (last.get(key) ?? Promise.resolve()).then(work, work);
+      last.set(key, turn);
+      const leave = (): void => {
+        if (last.get(key) === turn) last.delete(key);
+      };
+      turn.then(leave, leave);
+      return turn;
+    },
+  };
+}
