@@ -37,6 +37,12 @@ export const GatewaySettings = Type.Object({
     minimum: 1,
     description: 'Seconds in which no install starts after EVerest was told that it may reset.',
   }),
+  KEEP_OPERATIONS_PER_STATION: Type.Integer({
+    default: 50,
+    minimum: 1,
+    description: 'Ended operations that are kept for each station.',
+  }),
+  KEEP_OPERATIONS_DAYS: Type.Integer({ default: 30, minimum: 1, description: 'Days an ended operation is kept.' }),
   RECONCILE_INTERVAL_MS: Type.Integer({
     default: 2000,
     minimum: 100,

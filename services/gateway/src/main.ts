@@ -6,6 +6,7 @@ import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createReconciler } from '@khumbu/operations/jobs/reconciler';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { subscribeHints } from '@khumbu/operations/records/hints';
+import { trimEnded } from '@khumbu/operations/records/retention';
 import { createStore } from '@khumbu/operations/records/store';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
@@ -138,6 +139,13 @@ runService(
           }),
         reconciler: createReconciler({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
         reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
+        trim: () =>
+          trimEnded(
+            patient,
+            store.keys,
+            { perStation: config.KEEP_OPERATIONS_PER_STATION, days: config.KEEP_OPERATIONS_DAYS },
+            Date.now(),
+          ),
         redis: prompt,
         servingKey,
         log,

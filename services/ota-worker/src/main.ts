@@ -13,12 +13,15 @@ import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { OtaWorkerSettings } from './config.js';
 import { createDownload } from './images/download.js';
 import { objectStoreImages, sharedSpool } from './images/image-store.js';
+import { sweepImages } from './images/sweep.js';
 import { createConfirm } from './steps/confirm.js';
 import { createFetch } from './steps/fetch.js';
 import { createInstall } from './steps/install.js';
 import { createJoinFetch } from './steps/join-fetch.js';
 import type { StepDeps } from './steps/step-deps.js';
 import { createVerify } from './steps/verify.js';
+
+const SWEEP_MS = 3600_000;
 
 runService(
   () => createLogger('ota-worker', process.env['LOG_LEVEL'] ?? 'info'),
@@ -45,6 +48,18 @@ runService(
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         now: Date.now,
       };
+      const sweep = async (): Promise<void> => {
+        try {
+          const removed = await sweepImages(config.SPOOL_DIR, () => store.namedImages(), Date.now());
+          if (removed > 0) log.info({ removed }, 'leftovers removed from the spool');
+        } catch (error) {
+          log.warn({ err: error }, 'the spool was not swept');
+        }
+      };
+      void sweep();
+      const sweeper = setInterval(() => void sweep(), SWEEP_MS);
+      life.onStop('spool sweeper', () => clearInterval(sweeper));
+
       const download = createDownload({ config, policy, objects, ...(ca === undefined ? {} : { ca }) });
       const defaults = {
         tries: config.DOWNLOAD_TRIES,

@@ -159,6 +159,8 @@ export interface Store {
   openIds(): Promise<string[]>;
   /** A station's operations that are kept, newest first. */
   operationsOf(station: string): Promise<OperationRecord[]>;
+  /** SHA-256 of every image that a fetch or an open update names. */
+  namedImages(): Promise<Set<string>>;
   headOfOutbox(station: string): Promise<OutboxEntry | undefined>;
   outboxEntries(station: string): Promise<OutboxEntry[]>;
   stationsWithOutbox(): Promise<string[]>;
@@ -227,6 +229,19 @@ export function createStore(redis: Redis, prefix: string): Store {
       ]);
       const records = await loadMany([...new Set([...open, ...ended])]);
       return records.filter((record) => record.station === station).sort((a, b) => b.createdAt - a.createdAt);
+    },
+    async namedImages() {
+      const [open, ended] = await Promise.all([
+        redis.zrange(keys.open, '0', '-1'),
+        redis.zrange(keys.ended, '0', '-1'),
+      ]);
+      const fetches = ended.filter((id) => id.startsWith('firmware-fetch-'));
+      const named = new Set<string>();
+      for (const record of await loadMany([...open, ...fetches])) {
+        if (record.kind === 'firmware_update' && record.image) named.add(record.image.sha256);
+        if (record.kind === 'firmware_fetch' && record.held) named.add(record.held.image.sha256);
+      }
+      return named;
     },
     async headOfOutbox(station) {
       const head = await redis.lindex(keys.outbox(station), 0);

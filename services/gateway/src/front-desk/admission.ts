@@ -216,7 +216,7 @@ export function createAdmission(deps: FrontDeskDeps) {
       id,
     }),
     answerKey: asker.answerKey,
-    deadlineAt: now() + 30_000,
+    deadlineAt: now() + deadlines.update.offerMs,
   });
 
   return { capture, inSlot, admit, offeredBase, takeBack, now };

@@ -10,6 +10,7 @@ import type { Redis } from 'ioredis';
 import type { Bridge } from '../bridge/bridge.js';
 import type { Lease } from './lease.js';
 
+const TRIM_EVERY_MS = 60_000;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LONGEST_MS = 1000;
 /** How long the other gateways believe that the leader serves. */
@@ -20,6 +21,8 @@ export interface LeaderDeps {
   readonly openBridge: () => Promise<Bridge>;
   readonly reconciler: Reconciler;
   readonly reconcileEveryMs: number;
+  /** Remove ended operations that are kept too long. */
+  readonly trim: () => Promise<unknown>;
   /** For the mark that the depot is served. */
   readonly redis: Redis;
   readonly servingKey: string;
@@ -77,11 +80,22 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     }
   };
 
+  const keepTrimmed = async (over: AbortSignal): Promise<void> => {
+    while (!over.aborted) {
+      await sleep(TRIM_EVERY_MS, over);
+      try {
+        if (!over.aborted) await deps.trim();
+      } catch (error) {
+        log.debug({ reason: describeError(error) }, 'old operations not removed');
+      }
+    }
+  };
+
   const begin = (): void => {
     log.info('this gateway is the leader now');
     deps.onLeader(true);
     term = new AbortController();
-    terms = [keepBridge(term.signal), keepReconciled(term.signal)];
+    terms = [keepBridge(term.signal), keepReconciled(term.signal), keepTrimmed(term.signal)];
   };
   const end = (): void => {
     log.warn('this gateway is not the leader any more');

@@ -23,6 +23,18 @@ import { applyAll, requireProfile, type StepDeps, viewStation } from './step-dep
 /** How often a running fetch looks whether anybody still waits. */
 const INTEREST_MS = 1000;
 
+/** The reason of a run that was given up because its last waiter had gone. */
+const NOBODY_WAITS = 'nobody_waits';
+const isUnwanted = (result: FetchResult): boolean => !result.ok && result.reason === NOBODY_WAITS;
+
+/** For a waiter whose station was taken out of the stations file meanwhile. */
+const NOT_CONFIGURED: Extract<FetchResult, { ok: false }> = {
+  ok: false,
+  permanent: true,
+  reason: 'station_not_configured',
+  message: 'the station is not in the stations file any more',
+};
+
 export interface FetchDeps extends StepDeps {
   readonly hints: Hints;
   readonly download: (
@@ -117,13 +129,15 @@ export function createFetch(deps: FetchDeps) {
       if (signal.aborted) throw error;
       const nobody = wanted.isUnwanted() || (error instanceof CodedError && error.code === 'NOBODY_WAITS');
       const failure = error instanceof FetchError ? error : undefined;
+      // Another process runs this very fetch: that is not the origin's fault and no try of anybody.
+      if (failure?.reason === 'superseded') throw error;
       if (!failure && !nobody) log.error({ err: error }, 'fetch failed unexpectedly');
-      else log.info({ reason: failure?.reason ?? 'nobody_waits' }, 'fetch ended without an image');
+      else log.info({ reason: failure?.reason ?? NOBODY_WAITS }, 'fetch ended without an image');
       end = {
         result: {
           ok: false,
           permanent: failure?.code === 'FETCH_PERMANENT',
-          reason: failure?.reason ?? (nobody ? 'nobody_waits' : 'error'),
+          reason: failure?.reason ?? (nobody ? NOBODY_WAITS : 'error'),
           message: describeError(error),
           ...(failure?.retryAfterS === undefined ? {} : { retryAfterS: failure.retryAfterS }),
         },
@@ -135,6 +149,8 @@ export function createFetch(deps: FetchDeps) {
     for (;;) {
       const current = (await store.load(fetch.id)) as FirmwareFetchRecord | undefined;
       if (current?.state !== 'Fetching' || current.generation !== fetch.generation) return;
+      // Somebody came while it was being given up: for him it runs again.
+      if (isUnwanted(end.result) && (await waitersOf(current)).length > 0) return;
       if (await store.commit(store.change().put(fetchEnded(current, end.result, end.held, now())))) return;
       signal.throwIfAborted();
     }
@@ -149,7 +165,8 @@ export function createFetch(deps: FetchDeps) {
       const view = await viewStation(deps, update.station);
       const { fetch: _fetch, ...without } = update;
       const change = store.change();
-      const next = result.ok ? arrived(change, without, result, view) : failed(change, without, result, view);
+      const outcome = view.profile ? result : NOT_CONFIGURED;
+      const next = outcome.ok ? arrived(change, without, outcome, view) : failed(change, without, outcome, view);
       if (await store.commit(change)) {
         await jobs.ensure({ ...next, version: next.version + 1 });
         return;
