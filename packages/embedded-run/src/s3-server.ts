@@ -2,15 +2,18 @@
 import { createServer } from 'node:http';
 import S3rver from '@20minutes/s3rver';
 import { describeError } from '@khumbu/shared/runtime/errors';
+import { multipartUploads } from './multipart-uploads.js';
 
 const { env } = process;
+const directory = env.S3_DIR ?? '';
 const app = new S3rver({
-  directory: env.S3_DIR ?? '',
+  directory,
   silent: true,
   vhostBuckets: false,
   configureBuckets: [{ name: env.S3_BUCKET ?? '' }],
 });
 app.on('error', (error) => console.error(`request failed: ${describeError(error)}`));
+app.middleware.unshift(multipartUploads(directory));
 await app.configureBuckets();
 const server = createServer(app.callback());
 server.on('error', (error) => {
