@@ -1,0 +1,154 @@
+/** The real cluster, as `npm run up` starts it, with ways to look at it from outside and to kill parts of it. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
+import type { Charger } from '@khumbu/station-drivers/simulated/charger';
+import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
+import { type Child, startChild } from '@khumbu/test-support/children';
+import { awaitUntil } from '@khumbu/test-support/events';
+import type { Test } from 'tap';
+
+const UP = fileURLToPath(new URL('../../../../scripts/up.mjs', import.meta.url));
+const START_MS = 60_000;
+const RESTART_MS = 15_000;
+
+export type ProcessName =
+  | 'redis'
+  | 'mosquitto'
+  | 's3'
+  | 'gateway-1'
+  | 'ota-worker-1'
+  | 'log-worker-1'
+  | 'system-control-1';
+
+/** The members of the JSON line that the tests need. */
+export interface Endpoints {
+  readonly httpUrl: string;
+  readonly mqttUrl: string;
+  readonly s3Endpoint: string;
+  readonly s3Region: string;
+  readonly s3AccessKey: string;
+  readonly s3SecretKey: string;
+  readonly s3Bucket: string;
+  readonly apiKey: string;
+}
+
+/** What a test says of a station: an entry of the stations file. */
+export interface StationSettings {
+  readonly dialect?: 'ocpp1.6' | 'ocpp2.x' | 'unknown';
+  readonly simulated?: SimulatedSettings;
+}
+
+export interface ClusterOptions {
+  readonly dataDir: string;
+  /** Environment on top of what every cluster here gets. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** How long an install and a reboot take; default 300 ms each. */
+  readonly simulated?: SimulatedSettings;
+  readonly stations?: Readonly<Record<string, StationSettings>>;
+}
+
+export interface Cluster {
+  readonly endpoints: Endpoints;
+  readonly dataDir: string;
+  /** Folder of the simulated chargers. */
+  readonly chargers: string;
+  /** SIGKILL to one process; resolves when another one has taken its place. */
+  kill(name: ProcessName): Promise<void>;
+  /** SIGKILL to the supervisor of it all. */
+  crash(): Promise<void>;
+  /** SIGTERM; resolves with the exit code. Safe to repeat. */
+  stop(): Promise<number | null>;
+  /** The charger of a station as it stands in its folder. Throws for one that was never used. */
+  charger(station: string): Promise<Charger>;
+  /** GET below `/v1`, as JSON. Throws for anything but 200. */
+  get(path: string): Promise<unknown>;
+}
+
+const ENV = {
+  UP_JSON: '1',
+  HTTP_PORT: '0',
+  MQTT_PORT: '0',
+  REDIS_PORT: '0',
+  S3_PORT: '0',
+  SIMULATED_STATIONS: '0',
+  JOB_LOCK_MS: '2000',
+};
+
+function writeStationsFile({ dataDir, simulated, stations = {} }: ClusterOptions): void {
+  const defaults = {
+    driver: 'simulated',
+    interfaces: { Wired0: 'eth0', Wireless0: 'wwan0' },
+    simulated: { install_ms: 300, reboot_ms: 300, ...simulated },
+  };
+  mkdirSync(dataDir, { recursive: true });
+  // JSON is YAML.
+  writeFileSync(
+    join(dataDir, 'stations.yaml'),
+    JSON.stringify({ unknown_stations: 'simulated', defaults, stations }, undefined, 2),
+  );
+}
+
+/** The line of JSON, or what the run said instead. */
+async function readLine(run: Child): Promise<Endpoints> {
+  const line = await awaitUntil(
+    () => (run.exit() ? 'ended' : run.stdout().includes('\n') && run.stdout()),
+    START_MS,
+    'the cluster to be ready',
+  );
+  if (line === 'ended') throw new Error(`the cluster did not start: ${run.output()}`);
+  return JSON.parse(line) as Endpoints;
+}
+
+/** Start a cluster; it is stopped with the test. */
+export async function startCluster(t: Test, options: ClusterOptions): Promise<Cluster> {
+  const { dataDir } = options;
+  writeStationsFile(options);
+  const env = { ...process.env, ...ENV, ...options.env, DATA_DIR: dataDir };
+  // The test runner gives every child options of its own, which the compiler does not bear.
+  const run = await startChild('env', ['-u', 'NODE_OPTIONS', process.execPath, UP], { env });
+  const stop = async (): Promise<number | null> => (await run.end('SIGTERM', 15_000)).code;
+  t.teardown(stop);
+  const endpoints = await readLine(run);
+  const chargers = join(dataDir, 'chargers');
+
+  const pidOf = (name: ProcessName): number => {
+    const { pid } = JSON.parse(readFileSync(join(dataDir, 'run', `${name}.pid`), 'utf8')) as { pid: number };
+    return pid;
+  };
+  const isOther = (name: ProcessName, before: number): boolean => {
+    try {
+      return pidOf(name) !== before;
+    } catch {
+      // Between two processes there is no file, or half of one.
+      return false;
+    }
+  };
+
+  return {
+    endpoints,
+    dataDir,
+    chargers,
+    async kill(name) {
+      const pid = pidOf(name);
+      process.kill(pid, 'SIGKILL');
+      await awaitUntil(() => isOther(name, pid), RESTART_MS, `${name} to be started again`);
+    },
+    async crash() {
+      await run.end('SIGKILL');
+    },
+    stop,
+    async charger(station) {
+      const stored = await readCharger(chargerFolder(chargers, station));
+      if (!stored) throw new Error(`${station} was never used`);
+      return stored.charger;
+    },
+    async get(path) {
+      const headers = { authorization: `Bearer ${endpoints.apiKey}` };
+      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, { headers });
+      if (response.status !== 200) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
+      return response.json();
+    },
+  };
+}

@@ -1,0 +1,56 @@
+/** What the tests do as a plain EVerest: ask for updates, give permission, wait for statuses. */
+import type { Charger } from '@khumbu/station-drivers/simulated/charger';
+import { type EverestClient, type EverestClientOptions, startEverestClient } from '@khumbu/test-support/everest-client';
+import type { Test } from 'tap';
+import type { Cluster } from './cluster.js';
+
+/** Long enough for a busy machine; nothing here waits that long when all is well. */
+export const PATIENCE_MS = 30_000;
+
+export const SIGNED = [
+  'Downloading',
+  'Downloaded',
+  'SignatureVerified',
+  'Installing',
+  'InstallRebooting',
+  'Installed',
+] as const;
+export const UNSIGNED = SIGNED.filter((status) => status !== 'SignatureVerified');
+/** OCPP 1.6 without an id knows no more. */
+export const PLAIN = ['Downloading', 'Downloaded', 'Installing', 'Installed'] as const;
+
+export const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
+
+/** A client for one station; it leaves with the test. */
+export async function connect(
+  t: Test,
+  cluster: Cluster,
+  moduleId: string,
+  options: Partial<EverestClientOptions> = {},
+): Promise<EverestClient> {
+  const client = await startEverestClient({ mqttUrl: cluster.endpoints.mqttUrl, moduleId, ...options });
+  t.teardown(() => client.close());
+  return client;
+}
+
+/** Ask for an update; resolves with the answer. */
+export async function update(
+  client: EverestClient,
+  requestId: number,
+  request: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  return (await client.request('update_firmware', { request_id: requestId, ...request })).reply;
+}
+
+/** Give permission when `trigger` has come, and wait for the end. */
+export async function allowAfter(client: EverestClient, requestId: number, trigger: string): Promise<void> {
+  await client.awaitStatus(requestId, trigger, PATIENCE_MS);
+  await client.allowInstallation();
+  await client.awaitStatus(requestId, 'Installed', PATIENCE_MS);
+}
+
+/** SHA-256 of the image the charger runs; `factory` before any update. */
+export function runningImage({ slots, running }: Charger): string {
+  const slot = slots[running];
+  return slot.kind === 'image' ? slot.imageSha256 : slot.kind;
+}
