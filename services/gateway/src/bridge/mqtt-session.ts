@@ -10,7 +10,7 @@ import type { Socket } from 'node:net';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 
-/** Messages taken on and not finished; beyond it the connection is not read. */
+/** Messages worked on at once. */
 const MAX_OPEN = 512;
 
 export interface Incoming {
@@ -65,10 +65,7 @@ interface PrivateClient {
 /** Acknowledges in the order of arrival, whatever the order of finishing (MQTT 5, 4.6). */
 function orderedAcks(client: PrivateClient) {
   const waiting: { messageId: number; done: boolean }[] = [];
-  const resume: (() => void)[] = [];
   return {
-    open: () => waiting.length,
-    whenBelowLimit: (go: () => void) => (waiting.length < MAX_OPEN ? go() : resume.push(go)),
     take(messageId: number): () => void {
       const entry = { messageId, done: false };
       waiting.push(entry);
@@ -78,9 +75,27 @@ function orderedAcks(client: PrivateClient) {
           const { messageId: id } = waiting.shift() as { messageId: number };
           client._sendPacket({ cmd: 'puback', messageId: id, reasonCode: 0 }, () => undefined);
         }
-        while (resume.length > 0 && waiting.length < MAX_OPEN) resume.shift()?.();
       };
     },
+  };
+}
+
+/**
+ * Works on so many messages at once; the others wait their turn here. The connection itself is read on all the time:
+ * work waits for acknowledgements of what it publishes, and they come the same way.
+ */
+function limited(limit: number) {
+  const waiting: (() => void)[] = [];
+  let open = 0;
+  return async (work: () => Promise<void> | void): Promise<void> => {
+    if (open >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+    open++;
+    try {
+      await work();
+    } finally {
+      open--;
+      waiting.shift()?.();
+    }
   };
 }
 
@@ -89,6 +104,7 @@ const DEFERRED = new Error('acknowledged later');
 function install(client: MqttClient, onMessage: MqttSessionOptions['onMessage']): void {
   const raw = client as unknown as PrivateClient;
   const acks = orderedAcks(raw);
+  const inTurn = limited(MAX_OPEN);
   raw.handleMessage = (packet, done) => {
     const message: Incoming = {
       topic: String(packet.topic),
@@ -102,9 +118,9 @@ function install(client: MqttClient, onMessage: MqttSessionOptions['onMessage'])
       return;
     }
     const finished = acks.take(packet.messageId);
-    Promise.resolve(onMessage(message)).then(finished, finished);
+    inTurn(() => onMessage(message)).then(finished, finished);
     // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
-    acks.whenBelowLimit(() => done(DEFERRED));
+    done(DEFERRED);
   };
 }
 
