@@ -2,7 +2,7 @@
  * Bytes to values and back, by the channel table. Decoding never throws: a bad message is a value that names the
  * reason, with the reply topic if one could be read, so that the caller can still be answered.
  */
-import { Ajv, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import type { TSchema } from 'typebox';
 import { type ChannelName, channel } from './channels.js';
@@ -15,21 +15,35 @@ export type Decoded =
   | { readonly ok: false; readonly reason: string; readonly replyTo?: string };
 
 // No coercion, no defaults: a "1" is not an id. Formats are needed for RFC 3339 time stamps.
-const ajv = new Ajv({ strict: false, allErrors: false });
+const ajv = new Ajv({ strict: false, strictNumbers: true, allErrors: false });
 addFormats.default(ajv);
+// RFC 3339 knows times no clock of ours can show (leap seconds); taken as a time, NaN would end up in due times.
+const rfc3339 = ajv.compile({ type: 'string', format: 'date-time' });
+ajv.addFormat('time-stamp', (text) => rfc3339(text) && Number.isFinite(Date.parse(text)));
 const validators = new Map<TSchema, ValidateFunction>();
+
+/** The schemas carry $id for the published documents; ajv must not take them for shared definitions. */
+const forAjv = (key: string, value: unknown): unknown => {
+  if (key === '$id') return undefined;
+  return key === 'format' && value === 'date-time' ? 'time-stamp' : value;
+};
+
+/** What the message of ajv leaves out. Names and choices only, never what was given. */
+const added = ({ params }: ErrorObject): string => {
+  if (typeof params.additionalProperty === 'string') return `: ${params.additionalProperty} is not known`;
+  return Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : '';
+};
 
 /** Why `value` does not fit `schema`, or `undefined` if it does. Never repeats the value: it may hold secrets. */
 export function mismatch(schema: TSchema, value: unknown): string | undefined {
   let validate = validators.get(schema);
   if (!validate) {
-    // The schemas carry $id for the published documents; ajv must not take them for shared definitions.
-    validate = ajv.compile(JSON.parse(JSON.stringify(schema, (key, v) => (key === '$id' ? undefined : v))));
+    validate = ajv.compile(JSON.parse(JSON.stringify(schema, forAjv)));
     validators.set(schema, validate);
   }
   if (validate(value)) return undefined;
   const error = validate.errors?.[0];
-  return error ? `${error.instancePath || '/'} ${error.message ?? 'does not fit'}` : 'does not fit';
+  return error ? `${error.instancePath || '/'} ${error.message ?? 'does not fit'}${added(error)}` : 'does not fit';
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -79,8 +93,8 @@ export function decode(name: ChannelName, bytes: Uint8Array): Decoded {
 
 /** The bytes of a value we send unasked, or of a request frame. Throws on a value that breaks the contract: a bug. */
 export function encode(name: ChannelName, payload: unknown, replyTo?: string): string {
-  const { frame, payload: schema } = channel(name);
-  if (payload !== undefined) {
+  const { frame, payload: schema, payloadOptional } = channel(name);
+  if (payload !== undefined || (frame !== 'any' && !payloadOptional)) {
     const reason = mismatch(schema, payload);
     if (reason) throw new TypeError(`${name}: ${reason}`);
   }
