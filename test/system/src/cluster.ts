@@ -60,7 +60,7 @@ export interface Cluster {
   crash(): Promise<void>;
   /** SIGTERM; resolves with the exit code. Safe to repeat. */
   stop(): Promise<number | null>;
-  /** The charger of a station as it stands in its folder. Throws for one that was never used. */
+  /** The charger of a station as it stands in its folder, once it was used. */
   charger(station: string): Promise<Charger>;
   /** GET below `/v1`, as JSON. Throws for anything but 200. */
   get(path: string): Promise<unknown>;
@@ -140,9 +140,8 @@ export async function startCluster(t: Test, options: ClusterOptions): Promise<Cl
     },
     stop,
     async charger(station) {
-      const stored = await readCharger(chargerFolder(chargers, station));
-      if (!stored) throw new Error(`${station} was never used`);
-      return stored.charger;
+      const folder = chargerFolder(chargers, station);
+      return (await awaitUntil(() => readCharger(folder), RESTART_MS, `${station} to be used`)).charger;
     },
     async get(path) {
       const headers = { authorization: `Bearer ${endpoints.apiKey}` };

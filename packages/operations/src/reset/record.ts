@@ -11,7 +11,7 @@ export type ResetEvent = 'begun' | 'performed' | 'restartSeen' | 'failed' | 'sup
 export interface ResetRecord extends RecordBase<'reset', ResetState> {
   readonly type: ResetType;
   readonly scheduled: boolean;
-  /** The station's boot epoch when the reset was asked for. */
+  /** The station's boot epoch when the reset was asked for, and from its begin on the one it is to end. */
   readonly bootEpochBefore: number;
 }
 

@@ -1,4 +1,5 @@
 /** Resets at the front desk: whether one may follow, and the reset itself. */
+import { isInstalling } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
@@ -53,15 +54,19 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
           deadlineAt: now() + deadlines.reset.performMs,
         };
         const reason: BootReason = scheduled ? 'ScheduledReset' : 'RemoteReset';
+        const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
         const change = store
           .change()
           .expectStation(station, slotField('reset'), state.slot('reset'))
           .put(record)
-          .setStation(station, {
-            [slotField('reset')]: id,
-            // Ready before anything happens, so that it is right however soon the station comes back.
-            [STATION_FIELDS.restartExpected]: JSON.stringify({ reason, operationId: id, at: now() }),
-          });
+          .setStation(station, { [slotField('reset')]: id });
+        if (update) change.expectRecord(update.id, update.version);
+        if (!update?.slotHeld && !(update && isInstalling(update.state))) {
+          // Ready before anything happens, so that it is right however soon the station comes back. The boot that ends
+          // an install is the update's; the reset then says so when its turn comes.
+          const expected = { reason, operationId: id, at: now() };
+          change.setStation(station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
+        }
         if (decision.replaces) {
           const context = { now: now(), deadlines: deadlines.reset };
           change.put(applyResetEvent(decision.replaces, 'superseded', context)).hintCancel(decision.replaces.id);

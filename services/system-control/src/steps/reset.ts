@@ -1,6 +1,6 @@
 /**
- * A reset: wait until nothing is being installed, restart, and be done when EVerest is heard in a new boot. The reason
- * for the boot to come was stored with the request.
+ * A reset: wait until nothing is being installed and the boot that ends an install was noticed, restart, and be done
+ * when EVerest is heard in a new boot.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { isInstalling } from '@khumbu/operations/firmware-update/machine';
@@ -9,13 +9,20 @@ import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import type { Change } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
-import { readStationState, STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
-import type { ResetType } from '@khumbu/shared/contract/schemas';
+import {
+  readStationState,
+  STATION_FIELDS,
+  type StationState,
+  slotField,
+} from '@khumbu/operations/stations/station-state';
+import type { BootReason, ResetType } from '@khumbu/shared/contract/schemas';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { EffectStep, StationDriver } from '@khumbu/station-drivers/station-driver';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
 const INSTALL_PAUSE_MS = 500;
+/** How long the first sign of the new firmware's EVerest is waited for, once the update has ended. */
+const BOOT_GRACE_MS = 30_000;
 const FIRST_LOOK_MS = 20;
 const LONGEST_PAUSE_MS = 500;
 
@@ -34,18 +41,27 @@ export function createReset(deps: StepDeps) {
     detail: { reason?: string; message?: string } = {},
   ): ResetRecord => applyResetEvent(record, event, { now: now(), deadlines: DEFAULT_DEADLINES.reset }, detail);
 
+  /** The boot into the new firmware is still to be noticed: its reason is the update, not this reset. */
+  const isBooting = (update: FirmwareUpdateRecord, { restartExpected }: StationState): boolean =>
+    restartExpected?.operationId === update.id && now() - (update.endedAt ?? now()) < BOOT_GRACE_MS;
+
   const begin = async (record: ResetRecord, { commit }: StepContext): Promise<void> => {
     const state = readStationState(await store.station(record.station));
     const id = state.slot('firmware_update');
     const update = id === undefined ? undefined : ((await store.load(id)) as FirmwareUpdateRecord | undefined);
     const change = store.change();
-    if (update && (isInstalling(update.state) || update.slotHeld)) {
+    if (update && (isInstalling(update.state) || update.slotHeld || isBooting(update, state))) {
       return commit(change.put(putOff(record, now() + INSTALL_PAUSE_MS, 'install', now())));
     }
     // An install that begins in this very moment changes the record or the slot, and this commit fails.
     if (update) change.expectRecord(update.id, update.version);
     change.expectStation(record.station, slotField('firmware_update'), id);
-    await commit(change.put(apply(record, 'begun')));
+    // Stored with the request unless that came during an install; what restarts the station now is this reset.
+    const reason: BootReason = record.scheduled ? 'ScheduledReset' : 'RemoteReset';
+    const expected = { reason, operationId: record.id, at: now() };
+    change.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
+    change.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
+    await commit(change.put({ ...apply(record, 'begun'), bootEpochBefore: state.bootEpoch }));
   };
 
   const awaitEnd = async (

@@ -1,0 +1,68 @@
+/** Simulated stations beside the cluster: they follow their chargers, so they restart when we restart them. */
+import { chargersIn } from '@khumbu/station-simulator/charger-folder';
+import { createEverestModule, type EverestModule } from '@khumbu/station-simulator/everest-module';
+import type { EverestModuleOptions } from '@khumbu/station-simulator/everest-options';
+import { createFleet, type Fleet } from '@khumbu/station-simulator/fleet';
+import type { Test } from 'tap';
+import type { Cluster } from './cluster.js';
+
+const QUICK = { heartbeatMs: 250, communicationCheckS: 3, restartMs: 50, registrationMs: 20 } as const;
+
+type Options = Omit<EverestModuleOptions, 'mqttUrl' | 'station' | 'dialect' | 'watch'> &
+  Partial<Pick<EverestModuleOptions, 'dialect'>>;
+
+function watchIn(t: Test, cluster: Cluster) {
+  const over = new AbortController();
+  t.teardown(() => over.abort());
+  return chargersIn(cluster.chargers, over.signal, (error) => {
+    throw error;
+  });
+}
+
+/** One station, up; it ends with the test. */
+export async function startStation(
+  t: Test,
+  cluster: Cluster,
+  station: string,
+  options: Options = {},
+): Promise<EverestModule> {
+  const module = createEverestModule({
+    ...QUICK,
+    mqttUrl: cluster.endpoints.mqttUrl,
+    station,
+    dialect: 'ocpp2.x',
+    watch: watchIn(t, cluster)(station),
+    ...options,
+  });
+  t.teardown(() => module.stop());
+  await module.start();
+  return module;
+}
+
+/** Several stations, up; each starts again when it has ended, as under a supervisor. They end with the test. */
+export async function startFleet(
+  t: Test,
+  cluster: Cluster,
+  stations: readonly string[],
+  options: Options = {},
+): Promise<Fleet> {
+  const fleet = createFleet({
+    ...QUICK,
+    mqttUrl: cluster.endpoints.mqttUrl,
+    stations,
+    dialect: 'ocpp2.x',
+    watch: watchIn(t, cluster),
+    ...options,
+  });
+  t.teardown(() => fleet.stop());
+  await fleet.start(AbortSignal.timeout(20_000));
+  return fleet;
+}
+
+/** The names of the firmware statuses this station has received for an id, in order. */
+export const firmwareStatuses = (station: EverestModule, requestId: number): string[] =>
+  station.statuses.filter((one) => one.kind === 'firmware' && one.requestId === requestId).map(({ status }) => status);
+
+/** The list without repeats that come directly after themselves. */
+export const withoutRepeats = (names: readonly string[]): string[] =>
+  names.filter((name, index) => name !== names[index - 1]);
