@@ -1,10 +1,14 @@
 /**
  * Settings from the environment, by schema. Read once in a service's `main`, passed down frozen. A wrong value stops
- * the start with a message that names the variable and never repeats the value.
+ * the start with a message that names the variable and never repeats the value. `NAME_FILE` may stand for `NAME`: the
+ * path of a file that holds the value, as containers and service managers hand over secrets.
  */
+import { readFileSync } from 'node:fs';
 import { type Static, type TObject, type TProperties, Type } from 'typebox';
 import { mismatch } from '../contract/codec.js';
 import { CodedError } from './errors.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Whether the text of a variable can be read as what its schema wants; text stays text when it cannot. */
 function coerce(schema: Record<string, unknown>, text: string): unknown {
@@ -24,21 +28,43 @@ function coerce(schema: Record<string, unknown>, text: string): unknown {
 const describe = (schema: Record<string, unknown>): string =>
   typeof schema.description === 'string' ? schema.description : 'it must be set';
 
+/** The text of a file without the line end that editors put there, or why there is none. */
+function readText(path: string): { readonly text: string } | { readonly problem: string } {
+  try {
+    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    return text === '' ? { problem: 'names an empty file' } : { text };
+  } catch (error) {
+    return { problem: `names a file that cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})` };
+  }
+}
+
+/** The text of a variable, given as it is or by its file; `text` is absent when neither is set. */
+function textOf(name: string, env: Environment, names: ReadonlySet<string>): { text?: string; problem?: string } {
+  const text = env[name];
+  // A setting of its own, such as a certificate's path, is never the file of another setting.
+  const path = names.has(`${name}_FILE`) ? undefined : env[`${name}_FILE`];
+  if (path === undefined || path === '') return text === undefined || text === '' ? {} : { text };
+  if (text !== undefined && text !== '') return { problem: `${name} and ${name}_FILE are both set: use one` };
+  const read = readText(path);
+  return 'text' in read ? read : { problem: `${name}_FILE ${read.problem}` };
+}
+
 /**
  * Read the variables named by the schema. An empty variable counts as unset. Defaults come from the schema.
  * Throws `CONFIG_INVALID` that lists every bad variable at once.
  */
-export function loadConfig<T extends TProperties>(
-  schema: TObject<T>,
-  env: Record<string, string | undefined>,
-): Readonly<Static<TObject<T>>> {
+export function loadConfig<T extends TProperties>(schema: TObject<T>, env: Environment): Readonly<Static<TObject<T>>> {
   const problems: string[] = [];
   const values: Record<string, unknown> = {};
-  for (const [name, property] of Object.entries(
-    schema.properties as unknown as Record<string, Record<string, unknown>>,
-  )) {
-    const text = env[name];
-    if (text === undefined || text === '') {
+  const properties = schema.properties as unknown as Record<string, Record<string, unknown>>;
+  const names = new Set(Object.keys(properties));
+  for (const [name, property] of Object.entries(properties)) {
+    const { text, problem } = textOf(name, env, names);
+    if (problem !== undefined) {
+      problems.push(problem);
+      continue;
+    }
+    if (text === undefined) {
       if ('default' in property) values[name] = property.default;
       else if (!(schema.required as readonly string[] | undefined)?.includes(name)) continue;
       else problems.push(`${name} is missing: ${describe(property)}`);
