@@ -23,13 +23,23 @@ export function unreachable(value: never): never {
   throw new TypeError(`unexpected value: ${String(value)}`);
 }
 
-/** A message fit for a line in a log or a record: no stack, no credentials of a URL. */
-export const describeError = (error: unknown): string =>
-  withoutCredentials(error instanceof Error ? error.message : String(error));
+/** Node's own errors may have no message: of several addresses that were tried, or from a socket. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== '') return error.message;
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ');
+  return (error as Error & { code?: string }).code ?? error.name;
+}
 
-/** Any URL inside the text loses its user, password, query and fragment. */
+/** A message fit for a line in a log or a record: no stack, no credentials of a URL. */
+export const describeError = (error: unknown): string => withoutCredentials(messageOf(error));
+
+/**
+ * Any URL inside the text loses its user, password, query and fragment. A password may hold `@` and quotes: everything
+ * before the last `@` of the authority goes (WHATWG URL, authority state).
+ */
 export const withoutCredentials = (text: string): string =>
   text.replace(
-    /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/@"'<>]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?/gi,
+    /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?/gi,
     (_all, scheme: string, rest: string) => `${scheme}${rest}`,
   );

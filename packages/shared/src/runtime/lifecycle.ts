@@ -21,6 +21,7 @@ export function runService(createLog: () => Logger, main: (life: Lifecycle, log:
   const stops: { what: string; stop: () => Promise<void> | void }[] = [];
   let log: Logger | undefined;
   let stopping = false;
+  let failed = false;
 
   const stopAll = async (): Promise<void> => {
     for (const { what, stop } of stops.toReversed()) {
@@ -33,22 +34,29 @@ export function runService(createLog: () => Logger, main: (life: Lifecycle, log:
   };
 
   const stop = (reason: unknown): void => {
-    if (stopping) {
-      process.exit(1);
-    }
+    if (reason instanceof Error) {
+      failed = true;
+      if (log) log.fatal({ err: reason }, stopping ? 'failure while stopping' : 'stopping after a failure');
+      else process.stderr.write(`${describeError(reason)}\n`);
+    } else if (!stopping) log?.info({ reason }, 'stopping');
+    // What comes while it stops changes nothing about the order; the deadline is there for what does not end.
+    if (stopping) return;
     stopping = true;
-    const failed = reason instanceof Error;
-    if (failed) log?.fatal({ err: reason }, 'stopping after a failure');
-    else log?.info({ reason }, 'stopping');
-    setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
+    setTimeout(() => process.exit(1), STOP_DEADLINE_MS);
     stopAll().then(
       () => process.exit(failed ? 1 : 0),
       () => process.exit(1),
     );
   };
 
-  process.on('SIGINT', () => stop('SIGINT'));
-  process.on('SIGTERM', () => stop('SIGTERM'));
+  let signaled = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (signaled) process.exit(1);
+    signaled = true;
+    stop(signal);
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
   if (process.channel) process.on('disconnect', () => stop('the parent process is gone'));
   // A surprise leaves the process in an unknown state: stop in order and let the supervisor start a new one.
   process.on('uncaughtException', (error) => stop(error));

@@ -16,10 +16,14 @@ const SECRET_MEMBERS = [
   'vpn',
 ];
 
+/**
+ * A level nobody knows counts as `info`: the log comes before the settings, and it is their part to report it
+ * (`LOG_LEVEL`, with all the others).
+ */
 export function createLogger(service: string, level: string, destination?: DestinationStream): Logger {
   return pino(
     {
-      level,
+      level: level in pino.levels.values || level === 'silent' ? level : 'info',
       base: { service, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: SECRET_MEMBERS.flatMap((m) => [m, `*.${m}`]), censor: '[hidden]' },

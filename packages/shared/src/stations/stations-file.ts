@@ -128,6 +128,9 @@ export function profileFrom(file: StationsFile, station: string): StationProfile
   };
 }
 
+/** A file is read when it has been left alone for this long: one that is written in place is empty in between. */
+const QUIET_MS = 50;
+
 /**
  * Open the stations file and follow its changes. A change that cannot be read keeps the last good content and is
  * reported. Without a file no station is configured. Throws `STATIONS_FILE_INVALID` for a bad file at the start.
@@ -148,22 +151,31 @@ export function openStationDirectory(
   };
   let file = read();
   let watcher: FSWatcher | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const reload = (): void => {
+    try {
+      file = read();
+    } catch (error) {
+      onProblem(error);
+      return;
+    }
+    onChange();
+  };
   if (path !== undefined) {
     // The folder is watched, not the file: editors and config maps replace the file by renaming another over it.
     watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
       if (name !== null && name !== basename(path) && !name.startsWith('..')) return;
-      try {
-        file = read();
-        onChange();
-      } catch (error) {
-        onProblem(error);
-      }
+      clearTimeout(timer);
+      timer = setTimeout(reload, QUIET_MS).unref();
     });
     watcher.on('error', onProblem);
   }
   return {
     profileOf: (station) => profileFrom(file, station),
     configured: () => Object.keys(file.stations ?? {}),
-    close: () => watcher?.close(),
+    close() {
+      clearTimeout(timer);
+      watcher?.close();
+    },
   };
 }
