@@ -56,6 +56,12 @@ export function offer(change: Change, record: OfferedRecord, replaces: OfferedRe
   return change;
 }
 
+/** Another operation takes this one's place. */
+export function supersede(change: Change, replaced: OfferedRecord, context: OfferContext): Change {
+  const end = applyToOffer(replaced, 'superseded', context);
+  return change.put(end.record).announce(replaced.station, end.statuses).hintCancel(replaced.id);
+}
+
 /** Second commit: the answer is out. What is replaced ends first, so that its last status comes before the new ones. */
 export function confirmOffer(
   change: Change,
@@ -63,10 +69,7 @@ export function confirmOffer(
   replaces: OfferedRecord | undefined,
   context: OfferContext,
 ): { change: Change; record: OfferedRecord } {
-  if (replaces && replaces.endedAt === undefined) {
-    const end = applyToOffer(replaces, 'superseded', context);
-    change.put(end.record).announce(record.station, end.statuses).hintCancel(replaces.id);
-  }
+  if (replaces && replaces.endedAt === undefined) supersede(change, replaces, context);
   const begun = applyToOffer(record, 'confirmed', context);
   let accepted = begun.record as OfferedRecord;
   const statuses = [...begun.statuses];
@@ -78,13 +81,17 @@ export function confirmOffer(
   return { change: change.put(accepted).announce(record.station, statuses), record: accepted };
 }
 
-/** The answer was the default after all: nothing follows from the request, and what it would have replaced goes on. */
+/**
+ * The answer was the default after all: nothing follows from the request, and what it would have replaced goes on; or
+ * rests on for `successor`, the offer that was made in place of this one.
+ */
 export function withdrawOffer(
   change: Change,
   record: OfferedRecord,
   replaces: OfferedRecord | undefined,
   slotOfStation: string | undefined,
   context: OfferContext,
+  successor?: OfferedRecord,
 ): { change: Change; resumed: OfferedRecord | undefined } {
   const end = applyToOffer(record, 'withdrawn', context);
   change.put(end.record);
@@ -97,6 +104,10 @@ export function withdrawOffer(
     change.answer(record.station, record.answerKey, answer);
   }
   if (replaces?.heldFor !== record.id) return { change, resumed: undefined };
+  if (successor) {
+    change.put({ ...successor, supersedes: replaces.id }).put({ ...replaces, heldFor: successor.id });
+    return { change, resumed: undefined };
+  }
   const { heldFor: _heldFor, ...rest } = replaces;
   const resumed = { ...rest, updatedAt: context.now } as OfferedRecord;
   change.put(resumed);

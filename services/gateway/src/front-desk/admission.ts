@@ -11,9 +11,10 @@ import {
   type OfferContext,
   type OfferedRecord,
   offer,
+  supersede,
   withdrawOffer,
 } from '@khumbu/operations/records/offer';
-import { newRecordBase, type Origin } from '@khumbu/operations/records/record';
+import { ended, inState, newRecordBase, type Origin } from '@khumbu/operations/records/record';
 import type { Change, StoredAnswer } from '@khumbu/operations/records/store';
 import {
   dialectOf,
@@ -23,6 +24,7 @@ import {
   type StationState,
   slotField,
 } from '@khumbu/operations/stations/station-state';
+import type { SystemTimeRecord } from '@khumbu/operations/system-time/record';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
@@ -83,6 +85,8 @@ export type Verdict =
       readonly reply: unknown;
       readonly reason?: string;
       readonly fields?: Record<string, string | undefined>;
+      /** What the decision was made from and must still be so. */
+      readonly guard?: (change: Change) => void;
     }
   | {
       readonly kind: 'offer';
@@ -121,13 +125,25 @@ export function createAdmission(deps: FrontDeskDeps) {
     return replaces && !isEnded(replaces) ? (replaces as OfferedRecord) : undefined;
   };
 
-  const confirmation = async (operationId: string): Promise<Attempt<OfferedRecord | undefined>> => {
+  /** What rests for an offer, oldest first. More than one where an offer was replaced before its answer was out. */
+  const restingFor = async (record: OfferedRecord): Promise<OfferedRecord[]> => {
+    const replaced = await replacedBy(record);
+    if (!replaced) return [];
+    return isOffer(replaced) ? [...(await restingFor(replaced)), replaced] : [replaced];
+  };
+
+  /** The result is the record that wants its job; one that was confirmed before may not have got it. */
+  const confirmation = async (operationId: string): Promise<Attempt<OperationRecord | undefined>> => {
     const record = await store.load(operationId);
-    if (!record || !isOffer(record)) return { change: undefined, result: undefined };
-    const state = readStationState(await store.station(record.station));
-    const replaces = await replacedBy(record);
-    const confirmed = confirmOffer(store.change(), record, replaces, contextOf(record.station, state));
-    return { change: confirmed.change, result: confirmed.record };
+    if (!record || isEnded(record)) return { change: undefined, result: undefined };
+    if (!isOffer(record)) return { change: undefined, result: record };
+    const context = contextOf(record.station, readStationState(await store.station(record.station)));
+    const resting = await restingFor(record);
+    const replaces = resting.pop();
+    const change = store.change();
+    for (const older of resting) supersede(change, older, context);
+    const confirmed = confirmOffer(change, record, replaces, context);
+    return { change, result: confirmed.record };
   };
 
   /** Commit outside the desk's own guard, for what has to be set right whatever came before. */
@@ -137,7 +153,7 @@ export function createAdmission(deps: FrontDeskDeps) {
 
   /** The answer is out: let the work begin. An offer that was withdrawn stays so. Safe to repeat. */
   const confirm = async (operationId: string): Promise<void> => {
-    const accepted = await desk.decide<OfferedRecord | undefined>(
+    const accepted = await desk.decide<OperationRecord | undefined>(
       () => confirmation(operationId),
       // The answer is out, so a confirmation of unknown fate is made again, not taken back.
       async () => {
@@ -149,22 +165,34 @@ export function createAdmission(deps: FrontDeskDeps) {
     if (accepted) await jobs.ensure(accepted);
   };
 
-  /** The default was answered after all: take the offer back, wherever it stands. */
+  /** A time that was not accepted is not set; a newer one stays. */
+  const forgetTime = async (record: SystemTimeRecord, asker: Asker): Promise<void> => {
+    if (record.state !== 'Pending' || record.answerKey !== asker.answerKey) return;
+    const done = inState(record, 'Done', now(), 'withdrawn');
+    await insist(store.change().put(ended(done, now(), { ok: false, reason: 'withdrawn' })));
+  };
+
+  /** The default was answered after all: take back what was stored, wherever it stands. */
   const takeBack = async (asker: Asker, name: RequestChannelName, operationId: string | undefined): Promise<void> => {
     const fallback = store.change().answer(asker.station, asker.answerKey, { reply: fallbackReply(name) });
-    if (name === 'is_reset_allowed')
+    // REST asks without reserving.
+    if (name === 'is_reset_allowed' && asker.origin === 'everest')
       fallback.setStation(asker.station, { [STATION_FIELDS.resetReservedUntil]: undefined });
     await insist(fallback);
     const record = operationId === undefined ? undefined : await store.load(operationId);
+    if (record?.kind === 'set_system_time') return forgetTime(record, asker);
     if (!record || !isOffer(record)) return;
     const state = readStationState(await store.station(asker.station));
     const replaces = await replacedBy(record);
+    const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
+    const successor = inPlace && isOffer(inPlace) ? inPlace : undefined;
     const { change, resumed } = withdrawOffer(
       store.change(),
       record,
       replaces,
       state.slot(record.kind),
       contextOf(asker.station, state),
+      successor,
     );
     await insist(change);
     if (resumed) await jobs.ensure(resumed);
@@ -189,6 +217,7 @@ export function createAdmission(deps: FrontDeskDeps) {
       if (verdict.kind === 'answer') {
         change.answer(asker.station, asker.answerKey, { reply: verdict.reply });
         if (verdict.fields) change.setStation(asker.station, verdict.fields);
+        verdict.guard?.(change);
         const reason = verdict.reason === undefined ? {} : { reason: verdict.reason };
         return { change, result: { reply: verdict.reply, ...reason } };
       }

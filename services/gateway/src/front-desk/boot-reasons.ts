@@ -1,4 +1,5 @@
 /** Boot reasons at the front desk. */
+import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { fallbackReply } from '@khumbu/shared/contract/channels';
 import type { Admission, Answer, Asker } from './admission.js';
 import { bootFields } from './boot-fields.js';
@@ -24,6 +25,8 @@ export function createBootReasons({ admit, now }: Admission) {
         kind: 'answer',
         reply: decision.reason,
         fields: bootFields(state, decision.reason, decision.beginsBoot, now()),
+        guard: (change) =>
+          change.expectStation(asker.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]),
       };
     });
     return { ...answer, begun };

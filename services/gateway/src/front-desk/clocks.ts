@@ -22,10 +22,12 @@ export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, take
     const answer = await desk.decide<Answer>(
       async () => {
         const { state, answer: stored } = await capture(asker);
+        told = undefined;
         if (stored) return { change: undefined, result: { reply: stored.reply } };
         const previous = await inSlot<SystemTimeRecord>(state, 'set_system_time');
         const toldAtRedisMs = await redisTimeMs(deps.redis);
-        told = tellSystemTime(previous, asker.station, { value, toldAtRedisMs, origin: asker.origin }, now());
+        const time = { value, toldAtRedisMs, origin: asker.origin };
+        told = { ...tellSystemTime(previous, asker.station, time, now()), answerKey: asker.answerKey };
         const change = store
           .change()
           .put(told)
@@ -33,8 +35,7 @@ export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, take
           .answer(asker.station, asker.answerKey, { reply: true });
         return { change, result: { reply: true, operationId: told.id } };
       },
-      // Two seconds later it is worth nothing anyway; only the answer has to be the one that was given.
-      () => takeBack(asker, 'set_system_time', undefined),
+      () => takeBack(asker, 'set_system_time', told?.id),
     );
     const record = told;
     return record ? { ...answer, afterReply: () => jobs.ensure(record) } : answer;

@@ -42,14 +42,24 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
   let settling = false;
   let closed = false;
 
+  const renewEpoch = async (): Promise<void> => {
+    const next = randomUUID();
+    await redis.multi().hset(key, 'epoch', next).pexpire(key, EPOCH_TTL_MS).exec();
+    epoch = next;
+  };
+  /** It expires, so that none is left behind; without it no guard would ever hold again. */
+  const keepEpoch = async (): Promise<void> => {
+    if (epoch !== '' && (await redis.exists(key)) === 0) await renewEpoch();
+  };
+
   const settle = async (): Promise<void> => {
     if (settling || closed) return;
     settling = true;
     try {
-      const next = randomUUID();
-      await redis.multi().hset(key, 'epoch', next).pexpire(key, EPOCH_TTL_MS).exec();
-      epoch = next;
-      for (const undo of unsettled) {
+      await renewEpoch();
+      // What joins from now on was sent with this epoch and waits for the next one.
+      const now = Array.from(unsettled);
+      for (const undo of now) {
         await undo();
         unsettled = unsettled.filter((other) => other !== undo);
       }
@@ -82,6 +92,7 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
           sent = true;
           if (await store.commit(change)) return result;
           sent = false;
+          await keepEpoch();
         }
       } catch (error) {
         if (sent) {

@@ -22,6 +22,8 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
         kind: 'answer',
         reply: true,
         ...(reserve ? { fields: { [STATION_FIELDS.resetReservedUntil]: until } } : {}),
+        // An install that begins in this very moment changes the record.
+        guard: (change) => update && change.expectRecord(update.id, update.version),
       };
     });
 
@@ -38,7 +40,9 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
         if (decision.kind === 'refuse')
           return { change: undefined, result: { reply: undefined, reason: decision.reason } };
         if (decision.kind === 'repeat') {
-          return { change: undefined, result: { reply: undefined, operationId: decision.operationId } };
+          // The one who stored it may not have got as far as its job.
+          const record = current ? { record: current } : {};
+          return { change: undefined, result: { reply: undefined, operationId: decision.operationId, ...record } };
         }
         const record: ResetRecord = {
           ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', {

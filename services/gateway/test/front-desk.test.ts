@@ -1,0 +1,480 @@
+import { randomUUID } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
+import { createJobs } from '@khumbu/operations/jobs/jobs';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
+import { type Change, createStore, type Store } from '@khumbu/operations/records/store';
+import type { SlotKind } from '@khumbu/operations/stations/station-state';
+import { readStationState } from '@khumbu/operations/stations/station-state';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { startRedis } from '@khumbu/test-support/redis';
+import t, { type Test } from 'tap';
+import type { Answer, Asker } from '../src/front-desk/admission.js';
+import { createDeskStore } from '../src/front-desk/desk-store.js';
+import { createFrontDesk } from '../src/front-desk/front-desk.js';
+import { createBoots } from '../src/stations/boots.js';
+import { LOGS, locations, profile, STATION, UPDATE } from './fixtures.js';
+
+const server = await startRedis({ dir: t.testdir() });
+t.teardown(() => server.stop());
+const log = createLogger('test', 'silent');
+const NETWORK = { request_id: 9, interface: 'Wired0' } as const;
+const SILENT = { silentMs: undefined, heartbeatPeriodMs: undefined };
+
+/** A front desk of its own, on keys of its own. */
+async function desk(test: Test, options: { profile?: StationProfile | undefined; timeoutMs?: number } = {}) {
+  const prefix = `t${randomUUID().replaceAll('-', '')}`;
+  const prompt = promptRedis(server.url, options.timeoutMs ?? 200, () => undefined);
+  const patient = patientRedis(server.url, () => undefined);
+  await patient.ping();
+  await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
+  const commits: Change[] = [];
+  let beforeCommit: ((change: Change) => void) | undefined;
+  const promptStore = createStore(prompt, prefix);
+  let loaded: ((id: string) => Promise<void>) | undefined;
+  const watched: Store = {
+    ...promptStore,
+    async load(id) {
+      const record = await promptStore.load(id);
+      await loaded?.(id);
+      return record;
+    },
+    commit(change) {
+      commits.push(change);
+      beforeCommit?.(change);
+      return promptStore.commit(change);
+    },
+  };
+  const store = createStore(patient, prefix);
+  const jobs = createJobs(patient, store.keys);
+  const deskStore = createDeskStore(prompt, watched, log);
+  test.teardown(async () => {
+    server.thaw();
+    deskStore.close();
+    await jobs.close();
+    prompt.disconnect();
+    patient.disconnect();
+  });
+  const station = 'profile' in options ? options.profile : profile({ interfaces: { Wired0: 'eth0' } });
+  const front = createFrontDesk({
+    desk: deskStore,
+    redis: prompt,
+    jobs,
+    profileOf: () => station,
+    locations,
+    judgeCertificate: async () => undefined,
+    deadlines: DEFAULT_DEADLINES,
+    resetReservationMs: 60_000,
+    log,
+  });
+  const directory = { profileOf: () => station, configured: () => [STATION], close: () => undefined };
+  return {
+    front,
+    deskStore,
+    store,
+    patient,
+    commits,
+    boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
+    /** Redis stops in the moment in which the next commit is sent. */
+    freezeAtCommit(): void {
+      beforeCommit = () => {
+        beforeCommit = undefined;
+        server.freeze();
+      };
+    },
+    afterLoad(then: (id: string) => Promise<void>): void {
+      loaded = then;
+    },
+    state: async () => readStationState(await store.station(STATION)),
+    slot: async (kind: SlotKind) => readStationState(await store.station(STATION)).slot(kind),
+    answerOf: async (key: string) => (await store.stationAndAnswer(STATION, key)).answer,
+    openRecords: async (): Promise<OperationRecord[]> => store.loadMany(await store.openIds()),
+    /** Ids of the jobs that exist, in any state. */
+    async jobIds(): Promise<string[]> {
+      const keys = await patient.keys(`${store.keys.jobs}:*`);
+      return keys.map((key) => key.split(':').at(-1) ?? '').filter((id) => /\.\d+$/.test(id));
+    },
+    async advance(id: string | undefined, events: readonly Parameters<typeof applyUpdateEvent>[1][]): Promise<void> {
+      let record = (await store.load(id ?? '')) as FirmwareUpdateRecord;
+      for (const event of events) {
+        const { bootEpoch } = readStationState(await store.station(STATION));
+        const context = {
+          now: Date.now(),
+          dialect: 'unknown',
+          bootEpoch,
+          deadlines: DEFAULT_DEADLINES.update,
+        } as const;
+        const next = applyUpdateEvent(record, event, context);
+        if (!(await store.commit(store.change().put(next.record)))) throw new Error('lost a race in a test');
+        record = (await store.load(record.id)) as FirmwareUpdateRecord;
+      }
+    },
+  };
+}
+type Desk = Awaited<ReturnType<typeof desk>>;
+
+const asker = (answerKey: string = randomUUID(), origin: Asker['origin'] = 'everest'): Asker => ({
+  station: STATION,
+  answerKey,
+  origin,
+});
+const must = <T>(value: T | undefined): T => {
+  if (value === undefined) throw new Error('must be there');
+  return value;
+};
+const accepted = async (front: Desk['front'], request: typeof UPDATE | (typeof UPDATE & object) = UPDATE) => {
+  const answer = await front.updateFirmware(request, asker());
+  await answer.afterReply?.();
+  return must(answer.operationId);
+};
+
+void t.test('an offer makes no job; the confirmation does, and is safe to repeat', async (t) => {
+  const d = await desk(t);
+  const answer = await d.front.updateFirmware(UPDATE, asker('update:1'));
+  t.match(answer, { reply: 'Accepted', operationId: /^firmware-update-/ });
+  const id = must(answer.operationId);
+  t.match(await d.store.load(id), { state: 'Offered', answerKey: 'update:1', requestId: 7 });
+  t.same(await d.jobIds(), []);
+  t.same(await d.answerOf('update:1'), { reply: 'Accepted', operationId: id });
+  await must(answer.afterReply)();
+  await must(answer.afterReply)();
+  t.match(await d.store.load(id), { state: 'Accepted' });
+  t.same(await d.jobIds(), [`${id}.download.1`]);
+
+  const logs = await d.front.uploadLogs(LOGS, asker());
+  t.match(logs.reply, { upload_logs_status: 'Accepted', file_name: /\.tar\.gz$/ });
+  await logs.afterReply?.();
+  t.equal((await d.store.load(must(logs.operationId)))?.state, 'Accepted');
+  const network = await d.front.configureNetwork(NETWORK, asker());
+  t.same(network.reply, { status: 'Processing' });
+  await network.afterReply?.();
+  t.match(await d.store.load(must(network.operationId)), { state: 'Accepted', interfaceName: 'eth0' });
+  t.equal((await d.jobIds()).length, 3);
+});
+
+void t.test('the same request gets its stored answer again, whatever has changed since', async (t) => {
+  const d = await desk(t);
+  const first = await d.front.updateFirmware(UPDATE, asker('a'));
+  const again = await d.front.updateFirmware(UPDATE, asker('a'));
+  t.equal(again.reply, 'Accepted');
+  t.equal(again.operationId, first.operationId);
+  t.match(await d.store.load(must(first.operationId)), { state: 'Offered' });
+  await again.afterReply?.();
+  t.match(await d.store.load(must(first.operationId)), { state: 'Accepted' }, 'a redelivered Accepted is confirmed');
+
+  const badLocation = { ...UPDATE, location: 'http://127.0.0.1/' };
+  const rejected = await d.front.updateFirmware(badLocation, asker('b'));
+  t.match(rejected, { reply: 'Rejected', reason: 'LOCATION_ADDRESS_FORBIDDEN' });
+  t.equal((await d.front.updateFirmware(UPDATE, asker('b'))).reply, 'Rejected', 'rejections are kept too');
+
+  t.equal((await d.front.isResetAllowed(asker('c'), true)).reply, true);
+  await d.advance(first.operationId, ['fetchJoined', 'fetched', 'installBegun']);
+  t.equal((await d.front.isResetAllowed(asker('c'), true)).reply, true, 'booleans too');
+  t.equal((await d.front.isResetAllowed(asker('d'), true)).reply, false);
+  await d.advance(first.operationId, ['installFailed']);
+  t.equal((await d.front.isResetAllowed(asker('d'), true)).reply, false);
+  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', asker('e'))).reply, true);
+  t.equal((await d.front.setSystemTime('1970-01-01T00:00:00Z', asker('e'))).reply, true);
+});
+
+void t.test('a second update supersedes the first when its answer is out, not before', async (t) => {
+  const d = await desk(t);
+  const first = await accepted(d.front);
+  const second = await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker('second'));
+  t.equal(second.reply, 'AcceptedCanceled');
+  const secondId = must(second.operationId);
+  t.match(await d.store.load(first), { state: 'Accepted', heldFor: secondId });
+  t.equal(await d.slot('firmware_update'), secondId);
+  await second.afterReply?.();
+  t.match(await d.store.load(first), { state: 'Superseded', endedAt: Number });
+  t.match(await d.store.load(secondId), { state: 'Accepted' });
+
+  const third = await d.front.updateFirmware({ ...UPDATE, request_id: 9 }, asker('third'));
+  t.match(await d.store.load(secondId), { heldFor: third.operationId });
+  await d.front.takeBack(asker('third'), 'update_firmware', third.operationId);
+  const released = await d.store.load(secondId);
+  t.match(released, { state: 'Accepted' });
+  t.equal(released?.heldFor, undefined, 'the withdrawn offer lets go of it');
+  t.equal(await d.slot('firmware_update'), secondId);
+  t.match(await d.store.load(must(third.operationId)), { state: 'Withdrawn' });
+  t.same(await d.answerOf('third'), { reply: 'Rejected' });
+  await third.afterReply?.();
+  t.match(await d.store.load(must(third.operationId)), { state: 'Withdrawn' }, 'and stays withdrawn');
+});
+
+void t.test('three offers in a row, however they end, leave one current update', async (t) => {
+  type Step = (front: Desk['front'], offers: readonly [Answer, Answer]) => Promise<void>;
+  const confirm =
+    (which: 0 | 1): Step =>
+    async (_front, offers) =>
+      must(offers[which].afterReply)();
+  const withdraw =
+    (which: 0 | 1): Step =>
+    (front, offers) =>
+      front.takeBack(asker(['b', 'c'][which] ?? ''), 'update_firmware', offers[which].operationId);
+  const [A, B, C] = [0, 1, 2];
+  const endings: [string, Step, Step, number][] = [
+    ['B, then C', confirm(0), confirm(1), C],
+    ['C before B', confirm(1), confirm(0), C],
+    ['C, B by default', confirm(1), withdraw(0), C],
+    ['B by default, then C', withdraw(0), confirm(1), C],
+    ['B, C by default', confirm(0), withdraw(1), B],
+    ['C by default, then B', withdraw(1), confirm(0), B],
+    ['both by default, B first', withdraw(0), withdraw(1), A],
+    ['both by default, C first', withdraw(1), withdraw(0), A],
+  ];
+  for (const [name, one, two, winner] of endings) {
+    const d = await desk(t);
+    const a = await accepted(d.front);
+    const offers = [
+      await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker('b')),
+      await d.front.updateFirmware({ ...UPDATE, request_id: 9 }, asker('c')),
+    ] as const;
+    await one(d.front, offers);
+    await two(d.front, offers);
+    const expected = [a, offers[0].operationId, offers[1].operationId][winner];
+    const open = await d.openRecords();
+    t.same(
+      open.map(({ id, heldFor }) => ({ id, heldFor })),
+      [{ id: expected, heldFor: undefined }],
+      name,
+    );
+    t.equal(await d.slot('firmware_update'), expected, name);
+  }
+});
+
+void t.test('fifty at once never leave two current operations', async (t) => {
+  const d = await desk(t, { timeoutMs: 5000 });
+  const ask = async (index: number): Promise<void> => {
+    const who = asker(`k${index}`);
+    const work =
+      index % 2 === 0 ? d.front.updateFirmware({ ...UPDATE, request_id: index }, who) : d.front.uploadLogs(LOGS, who);
+    const answer = await work.catch((error: { code?: string }) => {
+      if (error.code !== 'NOT_STORED') throw error;
+      return undefined;
+    });
+    if (!answer?.operationId) return;
+    if (index % 3 === 0) await turn();
+    if (index % 5 !== 4) return must(answer.afterReply)();
+    const name = index % 2 === 0 ? 'update_firmware' : 'upload_logs';
+    for (let tries = 0; ; tries++) {
+      try {
+        return await d.front.takeBack(who, name, answer.operationId);
+      } catch (error) {
+        if (tries > 100) throw error;
+      }
+    }
+  };
+  const results = await Promise.allSettled(Array.from({ length: 50 }, (_, index) => ask(index)));
+  for (const result of results) if (result.status === 'rejected') t.match(result.reason, { code: 'NOT_STORED' });
+  t.ok(results.filter(({ status }) => status === 'fulfilled').length > 10);
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  for (const kind of ['firmware_update', 'log_upload'] as const) {
+    const working = (await d.openRecords()).filter((record) => record.kind === kind && record.state !== 'Offered');
+    t.ok(working.filter(({ heldFor }) => heldFor === undefined).length <= 1, `${kind}: ${working.length}`);
+  }
+});
+
+/** Each request that may meet a frozen Redis: what is answered by default, and what must not be there afterwards. */
+const FROZEN: [string, (front: Desk['front'], who: Asker) => Promise<Answer>, unknown, SlotKind | undefined][] = [
+  ['update_firmware', (front, who) => front.updateFirmware(UPDATE, who), 'Rejected', 'firmware_update'],
+  ['upload_logs', (front, who) => front.uploadLogs(LOGS, who), { upload_logs_status: 'Rejected' }, 'log_upload'],
+  ['is_reset_allowed', (front, who) => front.isResetAllowed(who, true), false, undefined],
+  ['set_system_time', (front, who) => front.setSystemTime('2026-12-01T00:00:00Z', who), false, undefined],
+  [
+    'configure_network',
+    (front, who) => front.configureNetwork(NETWORK, who),
+    { status: 'NotSupported' },
+    'configure_network',
+  ],
+];
+
+void t.test('what was answered by default is never executed later', async (t) => {
+  for (const [name, ask, fallback, slot] of FROZEN) {
+    const d = await desk(t);
+    await d.front.isResetAllowed(asker(), false);
+    d.freezeAtCommit();
+    const key = `${name}:frozen`;
+    await t.rejects(ask(d.front, asker(key)), { code: 'NOT_STORED' }, name);
+    t.notOk(d.deskStore.isSettled());
+    await t.rejects(ask(d.front, asker()), { code: 'NOT_STORED' }, 'refused while the fate is unknown');
+    server.thaw();
+    await awaitUntil(() => d.deskStore.isSettled(), 5000, `${name} settled`);
+    t.same(await d.answerOf(key), { reply: fallback }, 'the stored answer is the one that was given');
+    t.same(await d.openRecords(), [], `${name}: nothing is open`);
+    t.same(await d.jobIds(), [], `${name}: no job`);
+    if (slot) t.equal(await d.slot(slot), undefined, 'the slot is as it was');
+    t.equal((await d.state()).resetReservedUntil, undefined, 'nothing is reserved');
+    const late = d.commits.find((change) => change.ops.some(([, where]) => where?.endsWith(key)));
+    t.equal(await d.store.commit(must(late)), false, 'executed later still, the commit fails its guard');
+    t.same((await ask(d.front, asker(key))).reply, fallback, 'redelivered: the same answer');
+    const next = await ask(d.front, asker());
+    t.notSame(next.reply, fallback, 'and it serves again');
+    await next.afterReply?.();
+  }
+});
+
+void t.test('a running update goes on when the one that would replace it was answered by default', async (t) => {
+  const d = await desk(t);
+  const first = await accepted(d.front);
+  d.freezeAtCommit();
+  await t.rejects(d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker('second')), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  const open = await d.openRecords();
+  t.same(
+    open.map(({ id, state, heldFor }) => ({ id, state, heldFor })),
+    [{ id: first, state: 'Accepted', heldFor: undefined }],
+  );
+  t.equal(await d.slot('firmware_update'), first);
+});
+
+void t.test('a confirmation of unknown fate is made again: its answer is out', async (t) => {
+  const d = await desk(t);
+  const answer = await d.front.updateFirmware(UPDATE, asker());
+  d.freezeAtCommit();
+  await t.rejects(must(answer.afterReply)(), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  t.match(await d.store.load(must(answer.operationId)), { state: 'Accepted' });
+  await must(answer.afterReply)();
+  t.same(await d.jobIds(), [`${answer.operationId}.download.1`]);
+});
+
+void t.test('a question from REST that could not be stored leaves EVerest’s reservation alone', async (t) => {
+  const d = await desk(t);
+  await d.front.isResetAllowed(asker('everest'), true);
+  const { resetReservedUntil } = await d.state();
+  t.ok(must(resetReservedUntil) > Date.now());
+  d.freezeAtCommit();
+  await t.rejects(d.front.isResetAllowed(asker('rest', 'rest'), false), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  t.equal((await d.state()).resetReservedUntil, resetReservedUntil);
+});
+
+void t.test('the desk goes on when Redis has forgotten its epoch', async (t) => {
+  const d = await desk(t);
+  d.freezeAtCommit();
+  await t.rejects(d.front.isResetAllowed(asker(), true), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  const guards = d.commits.flatMap((change) => change.guards);
+  const [key] = must(guards.find(([, field]) => field === 'epoch'));
+  await awaitUntil(async () => (await d.patient.exists(key)) === 1, 5000, 'the epoch is stored');
+  t.ok((await d.patient.pttl(key)) > 0, 'it goes away when its process does');
+  await d.patient.del(key);
+  t.equal((await d.front.isResetAllowed(asker(), true)).reply, true);
+});
+
+void t.test('is_reset_allowed and an install that begins in the same moment', async (t) => {
+  const d = await desk(t);
+  const id = await accepted(d.front);
+  await d.advance(id, ['fetchJoined', 'fetched']);
+  let raced = false;
+  d.afterLoad(async (loaded) => {
+    if (raced || loaded !== id) return;
+    raced = true;
+    await d.advance(id, ['installBegun']);
+  });
+  t.equal((await d.front.isResetAllowed(asker(), true)).reply, false, 'the newer state decides');
+  t.equal((await d.state()).resetReservedUntil, undefined);
+});
+
+void t.test('a reset is one until its restart is seen', async (t) => {
+  const d = await desk(t);
+  const soft = { type: 'Soft', scheduled: false } as const;
+  const [first, second] = await Promise.all([d.front.reset(soft, asker()), d.front.reset(soft, asker())]);
+  const id = must(first.operationId);
+  t.equal(second.operationId, id);
+  t.equal((await d.front.reset({ type: 'Soft' }, asker())).operationId, id, 'scheduled false is the default');
+  t.same(await d.jobIds(), [`${id}.reset.1`]);
+  t.match((await d.state()).restartExpected, { reason: 'RemoteReset', operationId: id });
+  const hard = await d.front.reset({ type: 'Hard', scheduled: true }, asker());
+  t.not(hard.operationId, id);
+  t.match(await d.store.load(id), { state: 'Superseded' });
+  t.match((await d.state()).restartExpected, { reason: 'ScheduledReset' });
+});
+
+void t.test('a reset whose commit was of unknown fate is stored once, with its job', async (t) => {
+  const d = await desk(t);
+  d.freezeAtCommit();
+  await t.rejects(d.front.reset({ type: 'Soft' }, asker()), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  const { operationId } = await d.front.reset({ type: 'Soft' }, asker());
+  const resets = (await d.openRecords()).map(({ id }) => id);
+  t.same(resets, [operationId]);
+  t.same(await d.jobIds(), [`${operationId}.reset.1`]);
+});
+
+void t.test('a reset during an install is kept', async (t) => {
+  const d = await desk(t);
+  const id = await accepted(d.front);
+  await d.advance(id, ['fetchJoined', 'fetched', 'installBegun']);
+  const { operationId } = await d.front.reset({ type: 'NotSpecified' }, asker());
+  t.match(await d.store.load(must(operationId)), { state: 'Accepted', type: 'NotSpecified' });
+  t.match(await d.store.load(id), { state: 'Installing' });
+});
+
+void t.test('boot reasons: one for each boot', async (t) => {
+  const d = await desk(t);
+  const ask = async (liveness = SILENT) => d.front.getBootReason(asker(), liveness);
+  t.match(await ask(), { reply: 'PowerUp', begun: false });
+  t.match(await ask(), { reply: 'PowerUp', begun: false });
+  await d.front.reset({ type: 'Soft', scheduled: true }, asker());
+  t.match(await ask(), { reply: 'ScheduledReset', begun: true }, 'before the first heartbeat');
+  t.equal((await d.state()).bootEpoch, 1);
+  t.match(await ask({ silentMs: 60_000, heartbeatPeriodMs: 1000 } as never), { reply: 'ScheduledReset', begun: false });
+  t.equal((await d.state()).bootEpoch, 1, 'asked twice: one boot');
+  await d.boots.notice(STATION, 3000);
+  t.equal((await d.state()).bootEpoch, 2);
+  t.match(await ask(), { reply: 'ApplicationReset', begun: false }, 'as noticed by the heartbeat');
+});
+
+void t.test('many boot questions at once count one boot', async (t) => {
+  const d = await desk(t, { timeoutMs: 2000 });
+  await d.front.reset({ type: 'Soft' }, asker());
+  const answers = await Promise.all(Array.from({ length: 10 }, () => d.front.getBootReason(asker(), SILENT)));
+  t.same(new Set(answers.map(({ reply }) => reply)), new Set(['RemoteReset']));
+  t.equal((await d.state()).bootEpoch, 1);
+});
+
+void t.test('a permission counts only where an update waits, in the boot it came in', async (t) => {
+  const d = await desk(t);
+  t.equal(await d.front.allowInstallation(STATION, 'everest'), false);
+  const id = await accepted(d.front);
+  t.equal(await d.front.allowInstallation(STATION, 'everest'), false, 'too early');
+  await d.boots.notice(STATION, 20_000);
+  await d.advance(id, ['fetchJoined', 'fetched']);
+  t.equal(await d.front.allowInstallation(STATION, 'everest'), true);
+  t.match(await d.store.load(id), { permission: { bootEpoch: 1, by: 'everest' } });
+  t.ok((await d.jobIds()).includes(`${id}.install.1`));
+  t.equal(await d.front.allowInstallation(STATION, 'everest'), false, 'repeated');
+  await d.boots.notice(STATION, 20_000);
+  await d.boots.settle(STATION);
+  const again = (await d.store.load(id)) as FirmwareUpdateRecord;
+  t.equal(again.permission, undefined, 'void after a restart of EVerest');
+  t.match((await d.store.outboxEntries(STATION)).at(-1), { payload: { firmware_update_status: 'Downloaded' } });
+  t.equal(await d.front.allowInstallation(STATION, 'everest'), true);
+  t.match(await d.store.load(id), { permission: { bootEpoch: 2 } });
+  t.notOk(isEnded(must(await d.store.load(id))));
+});
+
+void t.test('a station that nobody configured is answered fail-closed and nothing is stored for it', async (t) => {
+  const d = await desk(t, { profile: undefined });
+  t.equal((await d.front.updateFirmware(UPDATE, asker())).reply, 'Rejected');
+  t.same((await d.front.uploadLogs(LOGS, asker())).reply, { upload_logs_status: 'Rejected' });
+  t.equal((await d.front.isResetAllowed(asker(), true)).reply, false);
+  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', asker())).reply, false);
+  t.equal((await d.front.getBootReason(asker(), SILENT)).reply, 'Unknown');
+  t.same((await d.front.configureNetwork(NETWORK, asker())).reply, { status: 'NotSupported' });
+  t.match(await d.front.reset({ type: 'Soft' }, asker()), { reason: 'station_not_configured' });
+  t.same(await d.openRecords(), []);
+  t.same(await d.store.station(STATION), {});
+});
