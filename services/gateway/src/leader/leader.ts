@@ -39,6 +39,12 @@ export interface Leader {
 const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
   pause(ms, undefined, { signal }).catch(() => undefined);
 
+const whenAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
 export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   const { lease, log } = deps;
   let term: AbortController | undefined;
@@ -51,7 +57,8 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
         const bridge = await deps.openBridge();
         log.info('connected to the broker');
         wait = RECONNECT_FIRST_MS;
-        const ends = new Promise<void>((resolve) => over.addEventListener('abort', () => resolve(), { once: true }));
+        // The lease may have been lost while the bridge was being opened.
+        const ends = whenAborted(over);
         const mark = setInterval(() => {
           if (!bridge.isServing()) return;
           deps.redis.set(deps.servingKey, lease.holder, 'PX', SERVING_MS).catch(() => undefined);
@@ -95,7 +102,10 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     log.info('this gateway is the leader now');
     deps.onLeader(true);
     term = new AbortController();
-    terms = [keepBridge(term.signal), keepReconciled(term.signal), keepTrimmed(term.signal)];
+    const { signal: over } = term;
+    // What an earlier term left open is closed first: both would share one session and one registry.
+    const before = Promise.all(terms);
+    terms = [before.then(() => keepBridge(over)), keepReconciled(over), keepTrimmed(over)];
   };
   const end = (): void => {
     log.warn('this gateway is not the leader any more');
@@ -107,7 +117,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   const run = async (): Promise<void> => {
     const ended = new AbortController();
     const renewing = lease.run(ended.signal, (held) => (held ? begin() : end()));
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    await whenAborted(signal);
     // The lease is kept until nothing is sent any more; then the next one need not wait for it to run out.
     term?.abort();
     await Promise.all(terms);

@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
+import { awaitUntil, within } from '@khumbu/test-support/events';
+import { startRedis } from '@khumbu/test-support/redis';
+import t, { type Test } from 'tap';
+import type { Bridge } from '../src/bridge/bridge.js';
+import { runLeader } from '../src/leader/leader.js';
+import { createLease, LEASE_MS, type Lease } from '../src/leader/lease.js';
+
+const server = await startRedis({ dir: t.testdir() });
+t.teardown(() => server.stop());
+const log = createLogger('test', 'silent');
+const observer = patientRedis(server.url, () => undefined);
+t.teardown(() => observer.disconnect());
+
+interface Contender {
+  readonly lease: Lease;
+  readonly changes: boolean[];
+  /** Stop renewing without giving it back, as a killed process does. */
+  vanish(): Promise<void>;
+}
+
+async function contender(test: Test, key: string): Promise<Contender> {
+  const redis = promptRedis(server.url, 400, () => undefined);
+  await awaitUntil(() => redis.status === 'ready', 5000, 'connected');
+  const lease = createLease(redis, key, log);
+  const changes: boolean[] = [];
+  const stop = new AbortController();
+  const running = lease.run(stop.signal, (held) => changes.push(held));
+  const vanish = async (): Promise<void> => {
+    stop.abort();
+    await running;
+  };
+  test.teardown(async () => {
+    server.thaw();
+    await vanish();
+    redis.disconnect();
+  });
+  return { lease, changes, vanish };
+}
+const held = ({ lease }: Contender, ms = 5000) => awaitUntil(() => lease.isHeld(), ms, 'the lease');
+
+void t.test('one holds it, the other takes over when it runs out', async (t) => {
+  const key = randomUUID();
+  const first = await contender(t, key);
+  await held(first);
+  const second = await contender(t, key);
+  const until = performance.now() + 1.5 * LEASE_MS;
+  await awaitUntil(
+    () => {
+      if (first.lease.isHeld() === second.lease.isHeld()) throw new Error('not exactly one holder');
+      return performance.now() > until;
+    },
+    3 * LEASE_MS,
+    'one holder all the time',
+  );
+  t.equal(await observer.get(key), first.lease.holder);
+  t.same([first.changes, second.changes], [[true], []]);
+  await first.vanish();
+  t.same(first.changes, [true, false]);
+  const from = performance.now();
+  await held(second);
+  t.ok(performance.now() - from < LEASE_MS + 500, 'within the lease and one look');
+});
+
+void t.test('given back, the other has it at once', async (t) => {
+  const key = randomUUID();
+  const first = await contender(t, key);
+  await held(first);
+  const second = await contender(t, key);
+  await first.vanish();
+  await first.lease.release();
+  t.notOk(first.lease.isHeld());
+  await held(second, 800);
+  await first.lease.release();
+  t.equal(await observer.get(key), second.lease.holder, 'nobody gives back what another holds');
+});
+
+void t.test('not held any more when Redis has been silent for the lease', async (t) => {
+  const key = randomUUID();
+  const only = await contender(t, key);
+  await held(only);
+  server.freeze();
+  const from = performance.now();
+  await awaitUntil(() => !only.lease.isHeld(), LEASE_MS, 'it lets go by its own clock');
+  t.ok(performance.now() - from < LEASE_MS, 'before Redis would give it to another');
+  await awaitUntil(() => only.changes.at(-1) === false, 1000, 'and says so');
+  server.thaw();
+  await held(only);
+  t.same(only.changes, [true, false, true]);
+});
+
+void t.test('a lease that lives longer than it may is cut short', async (t) => {
+  for (const ttl of [3600_000, undefined]) {
+    const key = randomUUID();
+    if (ttl === undefined) await observer.set(key, 'somebody');
+    else await observer.set(key, 'somebody', 'PX', ttl);
+    const from = performance.now();
+    const next = await contender(t, key);
+    await held(next);
+    t.ok(performance.now() - from < LEASE_MS + 1000, `with ${ttl}`);
+  }
+});
+
+/** A leader over a lease that is switched by hand and bridges that are opened by hand. */
+function leader(test: Test) {
+  let change: ((held: boolean) => void) | undefined;
+  let isHeld = false;
+  const order: string[] = [];
+  const opening: (() => void)[] = [];
+  let bridges = 0;
+  const openBridge = async (): Promise<Bridge> => {
+    const name = `bridge ${++bridges}`;
+    order.push(`${name} opening`);
+    await new Promise<void>((resolve) => opening.push(resolve));
+    order.push(`${name} open`);
+    return {
+      isServing: () => true,
+      closed: new Promise(() => undefined),
+      end: async () => {
+        order.push(`${name} ended`);
+      },
+    };
+  };
+  const lease: Lease = {
+    holder: 'me',
+    isHeld: () => isHeld,
+    run: (signal, onChange) => {
+      change = onChange;
+      return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+    },
+    release: async () => void order.push('lease given back'),
+  };
+  const stop = new AbortController();
+  const { done } = runLeader(
+    {
+      lease,
+      openBridge,
+      reconciler: { round: async () => undefined },
+      reconcileEveryMs: 50,
+      trim: async () => undefined,
+      redis: observer,
+      servingKey: randomUUID(),
+      log,
+      onLeader: () => undefined,
+    },
+    stop.signal,
+  );
+  test.teardown(() => stop.abort());
+  return {
+    order,
+    done,
+    stop: () => stop.abort(),
+    hold(now: boolean): void {
+      isHeld = now;
+      change?.(now);
+    },
+    /** The bridge that is being opened is open. */
+    async opened(): Promise<void> {
+      const go = await awaitUntil(() => opening.shift(), 2000, 'a bridge to be opened');
+      go();
+    },
+    seen: (what: string) => awaitUntil(() => order.includes(what), 2000, `${what} in ${order.join(', ')}`),
+  };
+}
+
+void t.test('a leader that stops ends its bridge before it gives the lease back', async (t) => {
+  const l = leader(t);
+  l.hold(true);
+  await l.opened();
+  await l.seen('bridge 1 open');
+  l.stop();
+  await within(l.done, 2000, 'the end');
+  t.same(l.order, ['bridge 1 opening', 'bridge 1 open', 'bridge 1 ended', 'lease given back']);
+});
+
+void t.test('a bridge that opens after the lease was lost is ended', async (t) => {
+  const l = leader(t);
+  l.hold(true);
+  await l.seen('bridge 1 opening');
+  l.hold(false);
+  await l.opened();
+  await l.seen('bridge 1 ended');
+  l.stop();
+  await within(l.done, 2000, 'the end');
+});
+
+void t.test('the lease regained, a new bridge waits until the old one has ended', async (t) => {
+  const l = leader(t);
+  l.hold(true);
+  await l.seen('bridge 1 opening');
+  l.hold(false);
+  l.hold(true);
+  await l.opened();
+  await l.opened();
+  await l.seen('bridge 2 open');
+  t.same(l.order, ['bridge 1 opening', 'bridge 1 open', 'bridge 1 ended', 'bridge 2 opening', 'bridge 2 open']);
+  l.stop();
+  await within(l.done, 2000, 'the end');
+});
