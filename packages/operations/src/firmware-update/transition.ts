@@ -11,6 +11,7 @@ import { ended, inState } from '../records/record.js';
 import {
   type FirmwareUpdateEvent,
   type FirmwareUpdateState,
+  isBeforeInstall,
   isFinalUpdateState,
   isInstalling,
   nextFirmwareUpdateState,
@@ -59,9 +60,17 @@ export interface Transition {
   readonly statuses: readonly OutboxEntry[];
 }
 
-/** The status EVerest takes the connectors out of use on, and then sends the permission. */
-export const triggerStatus = (record: Pick<FirmwareUpdateRecord, 'signed'>): FirmwareUpdateStatusEnum =>
-  record.signed ? 'SignatureVerified' : 'Downloaded';
+/**
+ * The status EVerest takes the connectors out of use on, and then sends the permission. Where SignatureVerified does not
+ * exist (id -1 in OCPP 1.6) it is Downloaded, whether the image is signed or not.
+ */
+export const triggerStatus = (
+  record: Pick<FirmwareUpdateRecord, 'signed' | 'requestId'>,
+  dialect: Dialect,
+): FirmwareUpdateStatusEnum =>
+  record.signed && speakFirmwareStatus('SignatureVerified', record.requestId, dialect) !== undefined
+    ? 'SignatureVerified'
+    : 'Downloaded';
 
 const metadataOf = (record: FirmwareUpdateRecord): FirmwareUpdateMetadata | undefined =>
   record.disableConnectors === undefined ? undefined : { disable_connectors_during_install: record.disableConnectors };
@@ -79,7 +88,8 @@ function closingStatus(
     // OCPP 2.x goes on with the next update and wants nothing more of this one; OCPP 1.6 would stay unavailable.
     return before.triggerEpoch !== undefined && dialect !== 'ocpp2.x' ? 'InstallationFailed' : undefined;
   }
-  if (event === 'canceled') return before.triggerEpoch === undefined ? 'DownloadFailed' : 'InstallationFailed';
+  // A download that was told to be done has not failed.
+  if (event === 'canceled') return isBeforeInstall(before.state) ? 'InstallationFailed' : 'DownloadFailed';
   return undefined;
 }
 
@@ -150,11 +160,12 @@ export function applyUpdateEvent(
   let record: FirmwareUpdateRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
   const status =
     event === 'stationRestarted'
-      ? triggerStatus(record)
+      ? triggerStatus(record, dialect)
       : (STATUS_OF_STATE[state] ?? closingStatus(before, event, dialect));
-  const triggers = !silent && status === triggerStatus(record) && record.announced;
+  const triggers = !silent && status === triggerStatus(record, dialect) && record.announced;
   if (triggers) record = { ...record, triggerEpoch: context.bootEpoch };
-  const deadlineAt = deadlineOf(record, context);
+  // What is told again does not begin again: a station that restarts often would be waited for without end.
+  const deadlineAt = event === 'stationRestarted' ? record.deadlineAt : deadlineOf(record, context);
   if (isFinalUpdateState(state)) record = close(record, before.state, event, detail, now);
   else if (deadlineAt !== undefined) record = { ...record, deadlineAt };
 

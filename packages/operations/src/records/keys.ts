@@ -10,6 +10,9 @@ export interface Keys {
   readonly ended: string;
   readonly outboxes: string;
   readonly events: string;
+  readonly progressEvents: string;
+  readonly progress: (subject: string) => string;
+  readonly restAnswer: (hash: string) => string;
   readonly lease: string;
   readonly hints: string;
   readonly jobs: string;
@@ -35,6 +38,12 @@ export const keysFor = (prefix: string): Keys => ({
   outboxes: `${prefix}:outboxes`,
   /** Stream of everything that changed. */
   events: `${prefix}:events`,
+  /** Stream of bytes gone by; short, never replayed. */
+  progressEvents: `${prefix}:progress-events`,
+  /** The last word on the bytes of a fetch or an upload; expires. */
+  progress: (subject) => `${prefix}:progress:${subject}`,
+  /** What REST answered to an idempotency key; expires. */
+  restAnswer: (hash) => `${prefix}:rest-answer:${hash}`,
   lease: `${prefix}:lease`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
   hints: `${prefix}:hints`,

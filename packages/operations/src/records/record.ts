@@ -42,6 +42,8 @@ export interface RecordBase<K extends OperationKind, S extends string> {
   /** Empty for `firmware_fetch`. */
   readonly station: string;
   readonly origin: Origin;
+  /** Who asked over REST: the name of the key or the subject of the token. */
+  readonly askedBy?: string;
   /** The `request_id` on the wire; -1 where there was none. May repeat: never an identity. */
   readonly requestId: number;
   readonly state: S;

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Redis, Result } from 'ioredis';
+import { operationEvent, type StoredEvent } from '../events/events.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import { type Keys, keysFor } from './keys.js';
 import type { OperationRecord } from './kinds.js';
@@ -14,7 +15,7 @@ import { RECORD_SCHEMA } from './record.js';
 /** How many changes are kept for subscribers that were away; trimmed roughly. */
 const EVENTS_KEPT = '20000';
 /** Longer than any station waits for a reply (EVerest: 550 s at most). */
-const ANSWER_TTL_MS = '900000';
+const ANSWER_TTL_MS = 900_000;
 
 /**
  * A commit that was sent twice (a connection that broke after Redis had run it) finds its own mark and is done;
@@ -82,19 +83,16 @@ export class Change {
         this.ops.push(['ZADD', this.keys.open, String(record.createdAt), record.id]);
       } else this.ops.push(['ZREM', this.keys.open, record.id]);
     }
-    const event = JSON.stringify({ operationId: record.id, kind: record.kind, state: record.state, version });
-    this.ops.push([
-      'XADD',
-      this.keys.events,
-      'MAXLEN',
-      '~',
-      EVENTS_KEPT,
-      '*',
-      'station',
-      record.station,
-      'event',
-      event,
-    ]);
+    const event = operationEvent(record, version);
+    return event ? this.tell(event) : this;
+  }
+
+  /** Subscribers hear of it, if the commit takes place. */
+  tell(event: StoredEvent): this {
+    const { type, stationId: station } = event;
+    const kind = event.type === 'operation' ? event.kind : '';
+    const fields = ['type', type, 'station', station, 'kind', kind, 'event', JSON.stringify(event)];
+    this.ops.push(['XADD', this.keys.events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...fields]);
     return this;
   }
 
@@ -128,9 +126,9 @@ export class Change {
     return this;
   }
 
-  /** Keep the answer to a request for as long as it can be asked again. */
-  answer(station: string, key: string, answer: StoredAnswer): this {
-    this.ops.push(['SET', this.keys.answer(station, key), JSON.stringify(answer), 'PX', ANSWER_TTL_MS]);
+  /** Keep the answer to a request for as long as it can be asked again; that is `ttlMs` where it is not EVerest's. */
+  answer(station: string, key: string, answer: StoredAnswer, ttlMs = ANSWER_TTL_MS): this {
+    this.ops.push(['SET', this.keys.answer(station, key), JSON.stringify(answer), 'PX', String(ttlMs)]);
     return this;
   }
 

@@ -21,6 +21,8 @@ export const STATION_FIELDS = {
   firstSeenAt: 'firstSeenAt',
   lastSeenAt: 'lastSeenAt',
   conflictSince: 'conflictSince',
+  /** Its heartbeats have stopped. */
+  awaySince: 'awaySince',
   ocppConsumer: 'ocppConsumer',
 } as const;
 
@@ -46,6 +48,7 @@ export interface StationState {
   readonly firstSeenAt?: number;
   readonly lastSeenAt?: number;
   readonly conflictSince?: number;
+  readonly awaySince?: number;
   readonly ocppConsumer?: string;
   slot(kind: SlotKind): string | undefined;
   /** As stored, for the guards of a commit. */
@@ -71,6 +74,7 @@ export function readStationState(fields: StationFields): StationState {
       firstSeenAt: number(fields[STATION_FIELDS.firstSeenAt]),
       lastSeenAt: number(fields[STATION_FIELDS.lastSeenAt]),
       conflictSince: number(fields[STATION_FIELDS.conflictSince]),
+      awaySince: number(fields[STATION_FIELDS.awaySince]),
       ocppConsumer: fields[STATION_FIELDS.ocppConsumer],
     }),
     slot: (kind) => fields[slotField(kind)],

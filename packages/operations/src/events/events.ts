@@ -1,0 +1,86 @@
+/**
+ * What subscribers hear of: every committed state of every operation, and what happens to stations. Events are made in
+ * the commit they tell of, so none is lost and none tells of what is not stored. Pure. They hold no secrets.
+ */
+import { withoutCredentials } from '@khumbu/shared/runtime/errors';
+import type { OperationRecord } from '../records/kinds.js';
+import type { OperationKind, Origin, Outcome } from '../records/record.js';
+
+export const STATION_CHANGES = ['heard', 'restarted', 'conflict', 'conflict_over', 'away', 'back'] as const;
+/**
+ * `heard`: for the first time. `restarted`: EVerest has started anew. `conflict`: two stations use one identity.
+ * `away`: its heartbeats have stopped; `back`: they go on.
+ */
+export type StationChange = (typeof STATION_CHANGES)[number];
+
+export interface OperationEvent {
+  readonly type: 'operation';
+  /** RFC 3339. */
+  readonly at: string;
+  readonly stationId: string;
+  readonly operationId: string;
+  readonly kind: Exclude<OperationKind, 'firmware_fetch'>;
+  readonly origin: Origin;
+  readonly status: string;
+  /** Rises with every change of the operation. */
+  readonly version: number;
+  readonly ended: boolean;
+  readonly waitingFor?: string;
+  readonly outcome?: Outcome;
+}
+
+export interface StationEvent {
+  readonly type: 'station';
+  readonly at: string;
+  readonly stationId: string;
+  readonly change: StationChange;
+  readonly bootEpoch?: number;
+  readonly bootReason?: string;
+}
+
+/** Bytes of a download or an upload. Told about once a second while it runs, to those who listen then; never replayed. */
+export interface ProgressEvent {
+  readonly type: 'progress';
+  readonly at: string;
+  readonly stationId: string;
+  readonly operationId: string;
+  readonly kind: OperationEvent['kind'];
+  readonly bytes: number;
+  readonly totalBytes?: number;
+}
+
+export type StoredEvent = OperationEvent | StationEvent;
+export type EventType = StoredEvent['type'] | 'progress';
+
+/** A message may quote a URL. */
+export const publicOutcome = (outcome: Outcome): Outcome =>
+  outcome.message === undefined ? outcome : { ...outcome, message: withoutCredentials(outcome.message) };
+
+/**
+ * The event of a record that is about to be stored as `version`. `undefined`: nobody outside is concerned. Clocks that
+ * EVerest sets with every heartbeat of its CSMS would drown everything else; of these only a failure is told.
+ */
+export function operationEvent(record: OperationRecord, version: number): OperationEvent | undefined {
+  if (record.kind === 'firmware_fetch') return undefined;
+  if (record.kind === 'set_system_time' && record.origin === 'everest' && record.outcome?.ok !== false) return undefined;
+  return {
+    type: 'operation',
+    at: new Date(record.updatedAt).toISOString(),
+    stationId: record.station,
+    operationId: record.id,
+    kind: record.kind,
+    origin: record.origin,
+    status: record.state,
+    version,
+    ended: record.endedAt !== undefined,
+    ...(record.waitingFor === undefined ? {} : { waitingFor: withoutCredentials(record.waitingFor) }),
+    ...(record.outcome ? { outcome: publicOutcome(record.outcome) } : {}),
+  };
+}
+
+export const stationEvent = (
+  stationId: string,
+  change: StationChange,
+  now: number,
+  boot?: { readonly bootEpoch: number; readonly bootReason: string },
+): StationEvent => ({ type: 'station', at: new Date(now).toISOString(), stationId, change, ...boot });
