@@ -1,0 +1,149 @@
+import { gunzipSync } from 'node:zlib';
+import type { EverestModule } from '@khumbu/station-simulator/everest-module';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
+import { freePort } from '@khumbu/test-support/free-port';
+import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
+import t from 'tap';
+import { type ProcessName, startCluster } from './cluster.js';
+import { connect, PATIENCE_MS, runningImage, SIGNED } from './everest.js';
+import { firmwareStatuses, startFleet, startStation, withoutRepeats } from './simulators.js';
+
+const MB = 1_000_000;
+const SLOW: Behaviour = { bytesPerSecond: 700_000 };
+/** What may be on its way to us, beside the 256 KiB that a killed download may lose. */
+const IN_FLIGHT = 256 * 1024;
+const STATIONS = ['one', 'two', 'three'];
+const VICTIMS: readonly ProcessName[] = ['gateway-1', 'ota-worker-1', 'redis'];
+const MOMENTS = ['Accepted', ...SIGNED.slice(0, -1)] as const;
+
+t.setTimeout(300_000);
+const dir = t.testdir({ keys: {} });
+const origin = await startOrigin();
+t.teardown(() => origin.close());
+const signer = await makeSigner(`${dir}/keys`);
+
+/** Resolves when the first of the stations has heard the status. */
+const firstToHear = (stations: readonly EverestModule[], id: number, status: string): Promise<unknown> =>
+  Promise.race(
+    stations.map((station) => station.awaitStatus((one) => one.requestId === id && one.status === status, PATIENCE_MS)),
+  );
+const installed = (stations: readonly EverestModule[], id: number): Promise<unknown> =>
+  Promise.all(
+    stations.map((station) =>
+      station.awaitStatus((one) => one.requestId === id && one.status === 'Installed', PATIENCE_MS),
+    ),
+  );
+
+await t.test('a process is killed', async (t) => {
+  const cluster = await startCluster(t, {
+    dataDir: `${dir}/kill`,
+    simulated: { install_ms: 600, reboot_ms: 600 },
+    stations: { logs: { simulated: { log_interval_ms: 100, log_history_s: 36_000 } } },
+  });
+  const { stations } = await startFleet(t, cluster, STATIONS);
+  let id = 0;
+
+  for (const victim of VICTIMS) {
+    for (const moment of MOMENTS) {
+      id += 1;
+      const requestId = id;
+      await t.test(`${victim} at ${moment}`, async (t) => {
+        const image = makeImage(MB, `${victim} ${moment}`);
+        const path = `/${victim}-${moment}.bin`;
+        const slow = moment === 'Accepted' || moment === 'Downloading';
+        const location = origin.serve(path, image.bytes, slow ? SLOW : {});
+        const request = { request_id: requestId, location, ...signer.signed(image.bytes) };
+        const ask = async (station: EverestModule) => (await station.request('update_firmware', request)).reply;
+        t.same(await Promise.all(stations.map(ask)), Array(STATIONS.length).fill('Accepted'));
+        if (moment === 'Downloading') await origin.awaitBytes(path, 500_000);
+        else if (moment !== 'Accepted') await firstToHear(stations, requestId, moment);
+        await cluster.kill(victim);
+        await installed(stations, requestId);
+        for (const station of stations) {
+          const told = firmwareStatuses(station, requestId);
+          t.same(withoutRepeats(told), SIGNED, `${station.station} heard ${told.join(' ')}`);
+          t.equal(told.filter((status) => status === 'Installed').length, 1, 'one final status');
+          const charger = await cluster.charger(station.station);
+          t.equal(charger.installCount, requestId, 'one install');
+          t.equal(runningImage(charger), image.sha256);
+        }
+        t.ok(origin.stats(path).bodyBytes <= image.bytes.length + 256 * 1024 + IN_FLIGHT, 'the download goes on');
+      });
+    }
+  }
+
+  await t.test('and nothing comes later', async (t) => {
+    for (const station of stations) {
+      for (let each = 1; each <= id; each += 1) {
+        t.equal(firmwareStatuses(station, each).filter((status) => status === 'Installed').length, 1);
+      }
+      t.same(station.violations, [], station.station);
+    }
+  });
+
+  await t.test('log-worker-1 in an upload', async (t) => {
+    const client = await connect(t, cluster, 'logs');
+    const location = origin.receive('/logs/killed', [{ stallAfterBytes: 0 }, {}]);
+    await client.request('upload_logs', { request_id: 1, type: 'DiagnosticsLog', location });
+    await origin.requests.awaitItem(({ path }) => path === '/logs/killed', PATIENCE_MS, 'the upload');
+    await cluster.kill('log-worker-1');
+    await client.awaitStatus(1, 'Uploaded', PATIENCE_MS);
+    t.same(client.statusNames(1), ['Uploading', 'Uploaded']);
+    const [upload] = origin.uploads.items.filter(({ status }) => status === 201);
+    const lines = gunzipSync(upload?.body ?? Buffer.alloc(0))
+      .toString('latin1')
+      .match(/^\d{4}-.*Z \d{10} /gm);
+    t.ok((lines?.length ?? 0) > 350_000, `all of its ${lines?.length} records`);
+  });
+
+  await t.test('system-control-1 in a reset', async (t) => {
+    const station = await startStation(t, cluster, 'reset');
+    await station.awaitThat((s) => s.boots[0]?.bootReason, PATIENCE_MS, 'the first boot');
+    station.reset('Hard');
+    await awaitUntil(
+      async () => (await cluster.charger('reset')).effect?.step === 'reboot',
+      PATIENCE_MS,
+      'the charger to reboot',
+    );
+    await cluster.kill('system-control-1');
+    await awaitUntil(
+      async () => ((await cluster.get('/stations/reset')) as { operations: unknown[] }).operations.length === 0,
+      PATIENCE_MS,
+      'the reset to be over',
+    );
+    t.equal((await cluster.charger('reset')).everestStarts, 2);
+    t.equal(await station.awaitThat((s) => s.boots[1]?.bootReason, PATIENCE_MS, 'the second boot'), 'RemoteReset');
+    t.equal(station.boots.length, 2);
+  });
+});
+
+await t.test('everything is killed in the middle of two updates, and started again', async (t) => {
+  const options = {
+    dataDir: `${dir}/crash`,
+    simulated: { install_ms: 2000 },
+    // EVerest comes back to the broker it knows.
+    env: { MQTT_PORT: String(await freePort()) },
+  };
+  const cluster = await startCluster(t, options);
+  const { stations } = await startFleet(t, cluster, ['installing', 'fetching'], { communicationCheckS: 0 });
+  const [installing, fetching] = stations;
+  if (!installing || !fetching) throw new Error('a fleet of two has two stations');
+  const image = makeImage(3 * MB, 'crash');
+  const ask = async (station: EverestModule, location: string): Promise<unknown> =>
+    (await station.request('update_firmware', { request_id: 1, location, ...signer.signed(image.bytes) })).reply;
+  t.equal(await ask(fetching, origin.serve('/crash-slow.bin', image.bytes, SLOW)), 'Accepted');
+  t.equal(await ask(installing, origin.serve('/crash.bin', image.bytes)), 'Accepted');
+  await firstToHear([installing], 1, 'Installing');
+  await cluster.crash();
+  await startCluster(t, options);
+  await installed(stations, 1);
+  for (const station of stations) {
+    t.same(withoutRepeats(firmwareStatuses(station, 1)), SIGNED);
+    t.same(station.violations, []);
+    const charger = await cluster.charger(station.station);
+    t.equal(charger.installCount, 1);
+    t.equal(runningImage(charger), image.sha256);
+  }
+  t.ok(origin.stats('/crash-slow.bin').bodyBytes <= image.bytes.length + 256 * 1024 + IN_FLIGHT);
+});

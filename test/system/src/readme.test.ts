@@ -1,0 +1,85 @@
+/** The README's "first update by hand", as it is written there, against a run of its own. */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Child, startChild } from '@khumbu/test-support/children';
+import { awaitUntil, within } from '@khumbu/test-support/events';
+import { freePort } from '@khumbu/test-support/free-port';
+import t from 'tap';
+
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+const START_MS = 60_000;
+const COMMANDS_MS = 40_000;
+/** `npm run up` after its preparations, which `npm test` has made. */
+const UP = join(ROOT, 'packages/embedded-run/dist/src/main.js');
+const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+
+/** The fenced blocks of one language in a section. */
+function blocks(section: string, language: string): string[] {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  const text = readme.split(/^## /m).find((part) => part.startsWith(section)) ?? '';
+  return Array.from(text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm))
+    .filter(([, found]) => found === language)
+    .map(([, , content]) => content ?? '');
+}
+
+async function startRun(dataDir: string): Promise<{ run: Child; line: Record<string, string> }> {
+  const free = { HTTP_PORT: '0', MQTT_PORT: '0', REDIS_PORT: '0', S3_PORT: '0' };
+  const env = { ...process.env, ...free, DATA_DIR: dataDir, UP_JSON: '1', npm_lifecycle_event: '' };
+  const run = await startChild(process.execPath, [UP], { cwd: ROOT, env });
+  const line = await awaitUntil(
+    () => run.exit() !== undefined || /^\{.*\}\n/.exec(run.stdout())?.[0],
+    START_MS,
+    'the run to be ready',
+  );
+  if (line === true) throw new Error(`the run ended: ${run.output()}`);
+  return { run, line: JSON.parse(line) as Record<string, string> };
+}
+
+const isSaid = (line: string): boolean => line.startsWith('everest_api/');
+/** What Khumbu said to the station; the rest comes from other programs, whose lines may overtake it. */
+const saidBy = (text: string): string[] => text.split('\n').filter(isSaid);
+const othersOf = (text: string): string[] => text.split('\n').filter((line) => !isSaid(line));
+const portOf = (url: string | undefined): string => new URL(url ?? '').port;
+
+await t.test('pasted commands end as the README says', { timeout: START_MS + COMMANDS_MS + 15_000 }, async (t) => {
+  const section = 'A first update by hand';
+  const commands = blocks(section, 'bash');
+  const [shown = ''] = blocks(section, 'text');
+  t.ok(commands.length > 0 && shown !== '', 'the README has commands and what they show');
+
+  const dataDir = join(t.testdir(), 'var');
+  const { run, line } = await startRun(dataDir);
+  t.teardown(() => run.end('SIGTERM'));
+  const env = {
+    ...process.env,
+    HTTP_PORT: portOf(line.httpUrl),
+    MQTT_PORT: portOf(line.mqttUrl),
+    S3_PORT: portOf(line.s3Endpoint),
+    FILE_PORT: String(await freePort()),
+    DATA_DIR: dataDir,
+    TMPDIR: t.testdirName,
+  };
+  const shell = await startChild('bash', ['-c', `set -e\n${commands.join('\n')}`], { cwd: ROOT, env, detached: true });
+  t.teardown(() => {
+    try {
+      process.kill(-shell.pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  });
+
+  // Its output closes when nothing of it runs any more, servers and listeners included.
+  const closed = once(shell.process, 'close');
+  await within(closed, COMMANDS_MS, 'the commands to end').catch((error: Error) => {
+    throw new Error(`${error.message}; so far: ${shell.output()}`);
+  });
+  t.same(shell.exit(), { code: 0, signal: null }, shell.output());
+  const seen = shell
+    .stdout()
+    .replace(UUID, '<uuid>')
+    .replace(/"file_name":"my_charger-DiagnosticsLog-[^"]+\.tar\.gz"/, '"file_name":"<archive>"');
+  t.same(saidBy(seen), saidBy(shown), 'replies and statuses in their order');
+  t.same(othersOf(seen), othersOf(shown), 'the archive and the records');
+});
