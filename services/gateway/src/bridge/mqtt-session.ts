@@ -31,7 +31,7 @@ export interface MqttSessionOptions {
   readonly sessionExpiryS: number;
   readonly keepAliveS: number;
   readonly connectTimeoutMs: number;
-  /** Does the work. The message is acknowledged when the promise settles. Must not reject. */
+  /** Does the work. The message is acknowledged when it is done; a rejection ends the session, and it comes again. */
   readonly onMessage: (message: Incoming) => Promise<void> | void;
   /** Asked before every publish; `false` means we may not speak any more. */
   readonly mayPublish: () => boolean;
@@ -118,7 +118,7 @@ function install(client: MqttClient, onMessage: MqttSessionOptions['onMessage'])
       return;
     }
     const finished = acks.take(packet.messageId);
-    inTurn(() => onMessage(message)).then(finished, finished);
+    inTurn(() => onMessage(message)).then(finished, () => client.end(true));
     // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
     done(DEFERRED);
   };
@@ -180,6 +180,7 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     sessionPresent,
     closed,
     async subscribe(filters) {
+      if (over) throw refuse();
       const map = Object.fromEntries(Object.entries(filters).map(([filter, qos]) => [filter, { qos }]));
       const granted = await orClosed(client.subscribeAsync(map));
       const refused = granted.find((grant) => grant.qos > 2);

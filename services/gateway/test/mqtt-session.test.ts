@@ -1,0 +1,243 @@
+import { once } from 'node:events';
+import { createServer, Socket, connect as tcpConnect } from 'node:net';
+import { awaitUntil, collector, within } from '@khumbu/test-support/events';
+import { startMosquitto } from '@khumbu/test-support/mosquitto';
+import { connectAsync } from 'mqtt';
+import t, { type Test } from 'tap';
+import {
+  type Incoming,
+  type MqttSession,
+  type MqttSessionOptions,
+  openMqttSession,
+} from '../src/bridge/mqtt-session.js';
+
+const broker = await startMosquitto({ dir: t.testdir() });
+t.teardown(() => broker.stop());
+const publisher = await connectAsync(broker.url, { protocolVersion: 5 });
+t.teardown(() => publisher.endAsync(true));
+let clients = 0;
+const newClientId = (): string => `gateway-${++clients}`;
+
+async function open(test: Test, options: Partial<MqttSessionOptions> = {}): Promise<MqttSession> {
+  const session = await openMqttSession({
+    url: broker.url,
+    clientId: newClientId(),
+    sessionExpiryS: 10,
+    keepAliveS: 5,
+    connectTimeoutMs: 2000,
+    onMessage: () => undefined,
+    mayPublish: () => true,
+    ...options,
+  });
+  test.teardown(() => session.end());
+  return session;
+}
+
+/** Messages that are worked on until they are let go by their text. */
+function slowWork() {
+  const arrived = collector<Incoming>((message) => Buffer.from(message.payload).toString());
+  const open = new Map<string, () => void>();
+  return {
+    arrived,
+    texts: () => arrived.items.map(({ payload }) => Buffer.from(payload).toString()),
+    onMessage: (message: Incoming) => {
+      arrived.push(message);
+      return new Promise<void>((resolve) => open.set(Buffer.from(message.payload).toString(), resolve));
+    },
+    finish(text: string): void {
+      open.get(text)?.();
+      open.delete(text);
+    },
+    finishAll(): void {
+      for (const text of Array.from(open.keys())) this.finish(text);
+    },
+    come: (count: number) => arrived.awaitAll((all) => all.length >= count, 5000, `${count} messages`),
+  };
+}
+
+/** A wire between client and broker that shows what the client sends, and can be cut. */
+async function tap(test: Test) {
+  const sent: Buffer[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((down) => {
+    const up = tcpConnect(broker.port, '127.0.0.1');
+    for (const socket of [down, up]) {
+      sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on('error', () => undefined);
+    }
+    down.on('data', (bytes) => sent.push(Buffer.from(bytes)));
+    down.pipe(up);
+    up.pipe(down);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  test.teardown(() => {
+    cut();
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  /** Packet ids of the PUBACKs so far; MQTT 5, 3.4. */
+  const acknowledged = (): number[] => {
+    const bytes = Buffer.concat(sent);
+    const ids: number[] = [];
+    for (let at = 0; at + 1 < bytes.length; ) {
+      let length = 0;
+      let digits = 0;
+      let digit: number;
+      do {
+        digit = bytes[at + 1 + digits] ?? 0;
+        length += (digit & 0x7f) * 128 ** digits;
+        digits += 1;
+      } while (digit > 127);
+      if ((bytes[at] ?? 0) >> 4 === 4) ids.push(bytes.readUInt16BE(at + 1 + digits));
+      at += 1 + digits + length;
+    }
+    return ids;
+  };
+  return { url: `mqtt://127.0.0.1:${port}`, cut, acknowledged };
+}
+
+void t.test('acknowledged when the work is done, in the order of arrival', async (t) => {
+  const wire = await tap(t);
+  const work = slowWork();
+  const session = await open(t, { url: wire.url, onMessage: work.onMessage });
+  t.notOk(session.sessionPresent);
+  await session.subscribe({ 'late/+': 1 });
+  for (const text of ['a', 'b', 'c']) await publisher.publishAsync('late/x', text, { qos: 1 });
+  await work.come(3);
+  t.same(wire.acknowledged(), [], 'nothing before the work is done');
+  work.finish('c');
+  work.finish('b');
+  await session.publish('late/echo', 'sent after both', 1);
+  t.same(wire.acknowledged(), [], 'nothing before the first is done');
+  work.finish('a');
+  const ids = await awaitUntil(() => wire.acknowledged().length === 3 && wire.acknowledged(), 2000, 'three');
+  t.same(
+    ids,
+    [...ids].sort((x, y) => x - y),
+  );
+  work.finishAll();
+});
+
+void t.test('what was not acknowledged comes again to the next session, marked', async (t) => {
+  const wire = await tap(t);
+  const clientId = newClientId();
+  const first = slowWork();
+  const session = await open(t, { url: wire.url, clientId, onMessage: first.onMessage });
+  await session.subscribe({ 'again/+': 1 });
+  for (const text of ['a', 'b', 'c']) await publisher.publishAsync('again/x', text, { qos: 1 });
+  await first.come(3);
+  first.finish('a');
+  first.finish('c');
+  await awaitUntil(() => wire.acknowledged().length === 1, 2000, 'the first acknowledgement');
+  wire.cut();
+  await within(session.closed, 2000, 'the end');
+  await publisher.publishAsync('again/x', 'while nobody was there', { qos: 1 });
+  const second = slowWork();
+  const next = await open(t, { clientId, onMessage: second.onMessage });
+  t.ok(next.sessionPresent);
+  const came = await second.come(3);
+  t.same(second.texts(), ['b', 'c', 'while nobody was there']);
+  t.same(
+    came.map(({ dup }) => dup),
+    [true, true, false],
+  );
+  second.finishAll();
+});
+
+void t.test('work that fails leaves its message to the next session', async (t) => {
+  const clientId = newClientId();
+  const session = await open(t, { clientId, onMessage: () => Promise.reject(new Error('the session is over')) });
+  await session.subscribe({ 'failed/+': 1 });
+  await publisher.publishAsync('failed/x', 'a', { qos: 1 });
+  await publisher.publishAsync('failed/x', 'b', { qos: 1 });
+  await within(session.closed, 2000, 'a session that cannot go on ends');
+  const second = slowWork();
+  await open(t, { clientId, onMessage: second.onMessage });
+  await second.come(2);
+  t.same(second.texts(), ['a', 'b']);
+  second.finishAll();
+});
+
+void t.test('the next session with the same client id ends this one', async (t) => {
+  const clientId = newClientId();
+  const first = await open(t, { clientId });
+  await first.subscribe({ 'taken/+': 1 });
+  const work = slowWork();
+  const second = await open(t, { clientId, onMessage: work.onMessage });
+  t.match(await within(first.closed, 2000, 'the end of the first'), /./);
+  await t.rejects(first.publish('taken/x', 'late', 1), { code: 'MQTT_CLOSED' });
+  await t.rejects(first.subscribe({ 'taken/y': 1 }), { code: 'MQTT_CLOSED' });
+  await second.publish('taken/x', 'mine', 1);
+  await work.come(1);
+  t.same(work.texts(), ['mine'], 'subscriptions are kept with the session');
+  work.finishAll();
+  await second.end();
+  await second.end();
+  await t.rejects(second.publish('taken/x', 'late', 0), { code: 'MQTT_CLOSED' });
+});
+
+void t.test('who may not publish does not', async (t) => {
+  let may = true;
+  const work = slowWork();
+  const session = await open(t, { onMessage: work.onMessage, mayPublish: () => may });
+  await session.subscribe({ 'may/+': 1 });
+  await session.publish('may/x', 'yes', 1);
+  may = false;
+  await t.rejects(session.publish('may/x', 'no', 1), { code: 'MQTT_CLOSED' });
+  may = true;
+  await session.publish('may/x', 'again', 1);
+  await work.come(2);
+  t.same(work.texts(), ['yes', 'again']);
+  work.finishAll();
+});
+
+void t.test('many open messages: the broker waits, and our own publishes still go through', async (t) => {
+  const work = slowWork();
+  const session = await open(t, { onMessage: work.onMessage });
+  await session.subscribe({ 'many/+': 1 });
+  const count = 1200;
+  await Promise.all(
+    Array.from({ length: count }, (_, index) => publisher.publishAsync('many/x', String(index), { qos: 1 })),
+  );
+  await work.come(512);
+  await within(session.publish('other/x', 'an answer', 1), 2000, 'an acknowledgement while all places are taken');
+  t.equal(work.arrived.items.length, 512);
+  while (work.arrived.items.length < count) {
+    const before = work.arrived.items.length;
+    work.finishAll();
+    await work.come(Math.min(count, before + 1));
+  }
+  t.same(
+    work.texts(),
+    Array.from({ length: count }, (_, index) => String(index)),
+  );
+  work.finishAll();
+});
+
+void t.test('small packets are sent at once', async (t) => {
+  const calls = t.capture(Socket.prototype, 'setNoDelay', () => undefined);
+  await open(t);
+  t.same(
+    calls().map(({ args }) => args),
+    [[true]],
+  );
+});
+
+void t.test('nobody there, or somebody who refuses', async (t) => {
+  const silent = createServer(() => undefined);
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as { port: number };
+  t.teardown(() => silent.close());
+  const url = `mqtt://user:secret@127.0.0.1:${port}`;
+  const error = await open(t, { url, connectTimeoutMs: 200 }).catch((failure: unknown) => failure);
+  t.match(error, { code: 'MQTT_UNREACHABLE' });
+  t.notMatch(String(error), /secret/);
+  silent.close();
+  await t.rejects(open(t, { url: 'mqtt://127.0.0.1:1' }), { code: 'MQTT_UNREACHABLE' });
+});
