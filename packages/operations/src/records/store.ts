@@ -49,6 +49,8 @@ export interface StoredAnswer {
   readonly reply: unknown;
   /** The operation the answer offers, if it offers one. */
   readonly operationId?: string;
+  /** Why it was refused. */
+  readonly reason?: string;
 }
 
 type Op = string[];
@@ -57,7 +59,9 @@ type Op = string[];
 export class Change {
   readonly guards: [string, string, string][] = [];
   readonly ops: Op[] = [];
+  /** The hash that keeps this commit's mark: that of a record, else that of a station. */
   mark?: string;
+  stationMark?: string;
   constructor(readonly keys: Keys) {}
 
   /** Store the record as it is given, provided that the stored one still has `record.version`. */
@@ -70,6 +74,8 @@ export class Change {
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
     if (record.endedAt === undefined) {
       this.ops.push(['ZADD', this.keys.open, String(record.createdAt), record.id]);
+      // Fetches are used again; what runs must not look as if it could be removed.
+      if (record.kind === 'firmware_fetch') this.ops.push(['ZREM', this.keys.ended, record.id]);
     } else if (record.kind === 'set_system_time') {
       // One record a station, used again and again: nothing to retain, nothing to list.
       this.ops.push(['ZREM', this.keys.open, record.id]);
@@ -111,6 +117,7 @@ export class Change {
   /** Set fields of a station; `undefined` removes one. */
   setStation(station: string, fields: Readonly<Record<string, string | undefined>>): this {
     const key = this.keys.station(station);
+    this.stationMark ??= key;
     for (const [field, value] of Object.entries(fields)) {
       this.ops.push(value === undefined ? ['HDEL', key, field] : ['HSET', key, field, value]);
     }
@@ -204,8 +211,9 @@ export function createStore(redis: Redis, prefix: string): Store {
     change: () => new Change(keys),
     async commit(change) {
       const id = randomUUID();
-      const mark = change.mark === undefined ? [] : [['HSET', change.mark, 'commit', id]];
-      const commit = { id, mark: change.mark, guards: change.guards, ops: [...change.ops, ...mark] };
+      const key = change.mark ?? change.stationMark;
+      const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
+      const commit = { id, mark: key, guards: change.guards, ops: [...change.ops, ...mark] };
       return (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
     },
     load,
