@@ -62,7 +62,8 @@ export const publicOutcome = (outcome: Outcome): Outcome =>
  */
 export function operationEvent(record: OperationRecord, version: number): OperationEvent | undefined {
   if (record.kind === 'firmware_fetch') return undefined;
-  if (record.kind === 'set_system_time' && record.origin === 'everest' && record.outcome?.ok !== false) return undefined;
+  if (record.kind === 'set_system_time' && record.origin === 'everest' && record.outcome?.ok !== false)
+    return undefined;
   return {
     type: 'operation',
     at: new Date(record.updatedAt).toISOString(),

@@ -52,7 +52,15 @@ export function createProgress({ redis, keys, onError, now = Date.now }: Progres
       const pipeline = redis.pipeline().set(keys.progress(subject), JSON.stringify(progress), 'EX', KEPT_S);
       for (const { operationId, station, kind } of served()) {
         const iso = new Date(at).toISOString();
-        const event: ProgressEvent = { type: 'progress', at: iso, stationId: station, operationId, kind, bytes, ...total };
+        const event: ProgressEvent = {
+          type: 'progress',
+          at: iso,
+          stationId: station,
+          operationId,
+          kind,
+          bytes,
+          ...total,
+        };
         const fields = ['type', 'progress', 'station', station, 'kind', kind, 'event', JSON.stringify(event)];
         pipeline.xadd(keys.progressEvents, 'MAXLEN', '~', KEPT, '*', ...fields);
       }

@@ -13,6 +13,7 @@ import type { OutboxEntry } from '../outbox/entry.js';
 import { slotField } from '../stations/station-state.js';
 import type { Deadlines } from './expire.js';
 import type { OperationRecord } from './kinds.js';
+import type { Origin } from './record.js';
 import type { Change, StoredAnswer } from './store.js';
 
 export type OfferedRecord = FirmwareUpdateRecord | LogUploadRecord | ConfigureNetworkRecord;
@@ -56,9 +57,27 @@ export function offer(change: Change, record: OfferedRecord, replaces: OfferedRe
   return change;
 }
 
-/** Another operation takes this one's place. */
-export function supersede(change: Change, replaced: OfferedRecord, context: OfferContext): Change {
-  const end = applyToOffer(replaced, 'superseded', context);
+/**
+ * What EVerest asked for and REST has replaced. EVerest knows of no successor, so it hears of an end as if somebody had
+ * canceled it: connectors come back, the CSMS waits no longer.
+ */
+function endForRest(record: OfferedRecord, context: OfferContext): Applied {
+  const { deadlines } = context;
+  const detail = { reason: 'replaced_by_rest' };
+  switch (record.kind) {
+    case 'firmware_update':
+      return applyUpdateEvent(record, 'canceled', { ...context, deadlines: deadlines.update }, detail);
+    case 'log_upload':
+      return applyLogEvent(record, 'canceled', { ...context, deadlines: deadlines.log }, detail);
+    case 'configure_network':
+      return applyNetworkEvent(record, 'failed', { ...context, deadlines: deadlines.network }, detail);
+  }
+}
+
+/** An operation of origin `by` takes this one's place. */
+export function supersede(change: Change, replaced: OfferedRecord, by: Origin, context: OfferContext): Change {
+  const isForeign = by === 'rest' && replaced.origin === 'everest' && !isOffer(replaced);
+  const end = isForeign ? endForRest(replaced, context) : applyToOffer(replaced, 'superseded', context);
   return change.put(end.record).announce(replaced.station, end.statuses).hintCancel(replaced.id);
 }
 
@@ -69,7 +88,7 @@ export function confirmOffer(
   replaces: OfferedRecord | undefined,
   context: OfferContext,
 ): { change: Change; record: OfferedRecord } {
-  if (replaces && replaces.endedAt === undefined) supersede(change, replaces, context);
+  if (replaces && replaces.endedAt === undefined) supersede(change, replaces, record.origin, context);
   const begun = applyToOffer(record, 'confirmed', context);
   let accepted = begun.record as OfferedRecord;
   const statuses = [...begun.statuses];

@@ -61,6 +61,12 @@ export interface Asker {
   readonly origin: Origin;
   /** Certainly a new request, whatever is stored under its key. */
   readonly isFresh?: true;
+  /** Who asks over REST. */
+  readonly caller?: string;
+  /** REST may push aside what EVerest asked for. */
+  readonly replace?: boolean;
+  /** How long the answer is kept, where it is not for as long as EVerest could ask again. */
+  readonly answerTtlMs?: number;
 }
 
 export interface Answer {
@@ -95,6 +101,8 @@ export type Verdict =
       readonly replaces?: OfferedRecord;
     };
 
+export const askedBy = ({ caller }: Asker): { askedBy?: string } => (caller === undefined ? {} : { askedBy: caller });
+
 export type Admission = ReturnType<typeof createAdmission>;
 
 export function createAdmission(deps: FrontDeskDeps) {
@@ -104,7 +112,10 @@ export function createAdmission(deps: FrontDeskDeps) {
 
   const capture = async ({ station, answerKey }: Asker): Promise<Captured> => {
     const { fields, answer } = await store.stationAndAnswer(station, answerKey);
-    return { state: readStationState(fields), profile: deps.profileOf(station), answer };
+    const state = readStationState(fields);
+    // Only the leader notices that two stations share a name; it is stored for the others.
+    const profile = state.conflictSince === undefined ? deps.profileOf(station) : undefined;
+    return { state, profile, answer };
   };
 
   const inSlot = async <R extends OperationRecord>(state: StationState, kind: SlotKind): Promise<R | undefined> => {
@@ -141,7 +152,7 @@ export function createAdmission(deps: FrontDeskDeps) {
     const resting = await restingFor(record);
     const replaces = resting.pop();
     const change = store.change();
-    for (const older of resting) supersede(change, older, context);
+    for (const older of resting) supersede(change, older, record.origin, context);
     const confirmed = confirmOffer(change, record, replaces, context);
     return { change, result: confirmed.record };
   };
@@ -208,23 +219,24 @@ export function createAdmission(deps: FrontDeskDeps) {
     const attempt = async (): Promise<Attempt<Answer>> => {
       const captured = await capture(asker);
       if (captured.answer && !asker.isFresh) {
-        const { reply, operationId } = captured.answer;
+        const { reply, operationId, reason } = captured.answer;
         const again = operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) };
-        return { change: undefined, result: { reply, ...again } };
+        return { change: undefined, result: { reply, ...again, ...(reason === undefined ? {} : { reason }) } };
       }
       const verdict = await judge(captured);
       const change = store.change();
       if (verdict.kind === 'answer') {
-        change.answer(asker.station, asker.answerKey, { reply: verdict.reply });
+        const answer = { reply: verdict.reply, ...(verdict.reason === undefined ? {} : { reason: verdict.reason }) };
+        change.answer(asker.station, asker.answerKey, answer, asker.answerTtlMs);
         if (verdict.fields) change.setStation(asker.station, verdict.fields);
         verdict.guard?.(change);
-        const reason = verdict.reason === undefined ? {} : { reason: verdict.reason };
-        return { change, result: { reply: verdict.reply, ...reason } };
+        return { change, result: answer };
       }
       const { record, replaces, reply } = verdict;
       const slot = slotField(record.kind);
       change.expectStation(asker.station, slot, captured.state.fields[slot]);
-      offer(change, record, replaces).answer(asker.station, asker.answerKey, { reply, operationId: record.id });
+      const answer = { reply, operationId: record.id };
+      offer(change, record, replaces).answer(asker.station, asker.answerKey, answer, asker.answerTtlMs);
       offered = record.id;
       return { change, result: { reply, operationId: record.id, afterReply: () => confirm(record.id) } };
     };
@@ -244,9 +256,10 @@ export function createAdmission(deps: FrontDeskDeps) {
       now: now(),
       id,
     }),
+    ...askedBy(asker),
     answerKey: asker.answerKey,
     deadlineAt: now() + deadlines.update.offerMs,
   });
 
-  return { capture, inSlot, admit, offeredBase, takeBack, now };
+  return { capture, inSlot, admit, offeredBase, contextOf, takeBack, now };
 }

@@ -1,4 +1,5 @@
 /** Boot reasons at the front desk. */
+import { stationEvent } from '@khumbu/operations/events/events';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { fallbackReply } from '@khumbu/shared/contract/channels';
 import type { Admission, Answer, Asker } from './admission.js';
@@ -25,8 +26,11 @@ export function createBootReasons({ admit, now }: Admission) {
         kind: 'answer',
         reply: decision.reason,
         fields: bootFields(state, decision.reason, decision.beginsBoot, now()),
-        guard: (change) =>
-          change.expectStation(asker.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]),
+        guard: (change) => {
+          change.expectStation(asker.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
+          const boot = { bootEpoch: state.bootEpoch + 1, bootReason: decision.reason };
+          if (decision.beginsBoot) change.tell(stationEvent(asker.station, 'restarted', now(), boot));
+        },
       };
     });
     return { ...answer, begun };

@@ -2,7 +2,7 @@
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { slotField } from '@khumbu/operations/stations/station-state';
 import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
-import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import { type Admission, type Answer, type Asker, askedBy, type FrontDeskDeps } from './admission.js';
 import { decideSystemTime } from './decide-system-time.js';
 
 export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, takeBack, now }: Admission) {
@@ -23,16 +23,20 @@ export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, take
       async () => {
         const { state, answer: stored } = await capture(asker);
         told = undefined;
-        if (stored) return { change: undefined, result: { reply: stored.reply } };
+        if (stored) {
+          const { reply, operationId } = stored;
+          return { change: undefined, result: { reply, ...(operationId === undefined ? {} : { operationId }) } };
+        }
         const previous = await inSlot<SystemTimeRecord>(state, 'set_system_time');
         const toldAtRedisMs = await redisTimeMs(deps.redis);
         const time = { value, toldAtRedisMs, origin: asker.origin };
-        told = { ...tellSystemTime(previous, asker.station, time, now()), answerKey: asker.answerKey };
+        const record = tellSystemTime(previous, asker.station, time, now());
+        told = { ...record, ...askedBy(asker), answerKey: asker.answerKey };
         const change = store
           .change()
           .put(told)
           .setStation(asker.station, { [slotField('set_system_time')]: told.id })
-          .answer(asker.station, asker.answerKey, { reply: true });
+          .answer(asker.station, asker.answerKey, { reply: true, operationId: told.id }, asker.answerTtlMs);
         return { change, result: { reply: true, operationId: told.id } };
       },
       () => takeBack(asker, 'set_system_time', told?.id),

@@ -7,9 +7,11 @@
 import { randomUUID } from 'node:crypto';
 import { createAdmission, type FrontDeskDeps } from './admission.js';
 import { createBootReasons } from './boot-reasons.js';
+import { createCancellations } from './cancellations.js';
 import { createClocks } from './clocks.js';
 import { createLogUploads } from './log-uploads.js';
 import { createNetworks } from './networks.js';
+import { createQuestions } from './questions.js';
 import { createResets } from './resets.js';
 import { createUpdates } from './updates.js';
 
@@ -24,6 +26,8 @@ export function createFrontDesk(deps: FrontDeskDeps) {
     ...createResets(deps, admission),
     ...createClocks(deps, admission),
     ...createBootReasons(admission),
+    ...createCancellations(deps, admission),
+    ...createQuestions(admission),
     /** The default was sent although a decision was stored after all. Rejects until it is taken back. */
     takeBack: admission.takeBack,
   };

@@ -5,6 +5,7 @@ import type { UploadLogsRequest } from '@khumbu/shared/contract/schemas';
 import { uploadFileName } from '@khumbu/shared/locations/upload-location';
 import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
 import { decideLogUpload } from './decide-log-upload.js';
+import { objectionToReplacing } from './decide-replacement.js';
 
 export function createLogUploads(deps: FrontDeskDeps, { admit, inSlot, offeredBase, now }: Admission) {
   const uploadLogs = async (request: UploadLogsRequest, asker: Asker): Promise<Answer> => {
@@ -17,6 +18,8 @@ export function createLogUploads(deps: FrontDeskDeps, { admit, inSlot, offeredBa
       if (decision.reply === 'Rejected') {
         return { kind: 'answer', reply: { upload_logs_status: 'Rejected' }, reason: decision.reason };
       }
+      const objection = objectionToReplacing(asker, current);
+      if (objection) return { kind: 'answer', reply: { upload_logs_status: 'Rejected' }, reason: objection };
       const { replaces } = decision;
       const record: LogUploadRecord = {
         ...offeredBase('log_upload', asker, request.request_id ?? -1, id),

@@ -5,6 +5,7 @@ import { newOperationId } from '@khumbu/operations/records/record';
 import type { ConfigureNetworkRequest } from '@khumbu/shared/contract/schemas';
 import type { Admission, Answer, Asker } from './admission.js';
 import { decideNetwork } from './decide-network.js';
+import { objectionToReplacing } from './decide-replacement.js';
 
 export function createNetworks({ admit, inSlot, offeredBase, now }: Admission) {
   const configureNetwork = async (request: ConfigureNetworkRequest, asker: Asker): Promise<Answer> => {
@@ -13,6 +14,8 @@ export function createNetworks({ admit, inSlot, offeredBase, now }: Admission) {
       const decision = decideNetwork(request, profile);
       if (!('interfaceName' in decision)) return { kind: 'answer', reply: decision.reply, reason: decision.reason };
       const current = await inSlot<ConfigureNetworkRecord>(state, 'configure_network');
+      const objection = objectionToReplacing(asker, current);
+      if (objection) return { kind: 'answer', reply: { status: 'Rejected' }, reason: objection };
       const replaces = current && !isEnded(current) ? current : undefined;
       const record: ConfigureNetworkRecord = {
         ...offeredBase('configure_network', asker, request.request_id, id),

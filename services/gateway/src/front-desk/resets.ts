@@ -1,11 +1,14 @@
 /** Resets at the front desk: whether one may follow, and the reset itself. */
 import { isInstalling } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { isEnded } from '@khumbu/operations/records/kinds';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
+import type { Change } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
 import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
 import type { BootReason, ResetRequest } from '@khumbu/shared/contract/schemas';
-import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import { type Admission, type Answer, type Asker, askedBy, type FrontDeskDeps } from './admission.js';
+import { objectionToReplacing } from './decide-replacement.js';
 import { decideReset, decideResetAllowed } from './decide-reset.js';
 
 export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now }: Admission) {
@@ -32,17 +35,36 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
     const { station, origin } = asker;
     const scheduled = request.scheduled ?? false;
     const id = newOperationId('reset', now());
+    /** EVerest is not answered. */
+    const keepAnswer = (operationId: string): Change | undefined =>
+      origin === 'rest'
+        ? store.change().answer(station, asker.answerKey, { reply: null, operationId }, asker.answerTtlMs)
+        : undefined;
     const stored = await desk.decide<Answer & { record?: ResetRecord }>(
       async () => {
-        const { state, profile } = await capture(asker);
+        const { state, profile, answer } = await capture(asker);
+        if (answer && origin === 'rest') {
+          const { operationId, reason } = answer;
+          const found =
+            operationId === undefined ? undefined : ((await store.load(operationId)) as ResetRecord | undefined);
+          const record = found && !isEnded(found) ? { record: found } : {};
+          const what = {
+            ...(operationId === undefined ? {} : { operationId }),
+            ...(reason === undefined ? {} : { reason }),
+          };
+          return { change: undefined, result: { reply: undefined, ...what, ...record } };
+        }
         const current = await inSlot<ResetRecord>(state, 'reset');
         const decision = decideReset(request, { profile, update: undefined, current });
         if (decision.kind === 'refuse')
           return { change: undefined, result: { reply: undefined, reason: decision.reason } };
+        const objection = objectionToReplacing(asker, current);
+        if (objection) return { change: undefined, result: { reply: undefined, reason: objection } };
         if (decision.kind === 'repeat') {
           // The one who stored it may not have got as far as its job.
           const record = current ? { record: current } : {};
-          return { change: undefined, result: { reply: undefined, operationId: decision.operationId, ...record } };
+          const { operationId } = decision;
+          return { change: keepAnswer(operationId), result: { reply: undefined, operationId, ...record } };
         }
         const record: ResetRecord = {
           ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', {
@@ -52,6 +74,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
             now: now(),
             id,
           }),
+          ...askedBy(asker),
           type: request.type,
           scheduled,
           bootEpochBefore: state.bootEpoch,
@@ -59,8 +82,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
         };
         const reason: BootReason = scheduled ? 'ScheduledReset' : 'RemoteReset';
         const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
-        const change = store
-          .change()
+        const change = (keepAnswer(id) ?? store.change())
           .expectStation(station, slotField('reset'), state.slot('reset'))
           .put(record)
           .setStation(station, { [slotField('reset')]: id });

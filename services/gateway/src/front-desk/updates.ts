@@ -5,6 +5,7 @@ import { newOperationId } from '@khumbu/operations/records/record';
 import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import { objectionToReplacing } from './decide-replacement.js';
 import { decideUpdate } from './decide-update.js';
 
 export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase, now }: Admission) {
@@ -20,6 +21,8 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
       if ('reason' in decision || !profile) {
         return { kind: 'answer', reply: decision.reply, ...('reason' in decision ? { reason: decision.reason } : {}) };
       }
+      const objection = objectionToReplacing(asker, current);
+      if (objection) return { kind: 'answer', reply: 'Rejected', reason: objection };
       const announced = asker.origin === 'everest' || profile.announce;
       const replaces = decision.reply === 'AcceptedCanceled' ? decision.replaces : undefined;
       const record: FirmwareUpdateRecord = {
@@ -35,14 +38,15 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
     });
   };
 
-  /** Resolves with whether an update was waiting for it. */
-  const allowInstallation = async (station: string, by: 'everest' | 'rest'): Promise<boolean> => {
+  /** Resolves with whether an update was waiting for it; `operationId` means that very update. */
+  const allowInstallation = async (station: string, by: 'everest' | 'rest', operationId?: string): Promise<boolean> => {
     const allowed = await desk.decide<FirmwareUpdateRecord | undefined>(
       async () => {
         const state = readStationState(await store.station(station));
         const record = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
         const waits =
           record &&
+          (operationId === undefined || record.id === operationId) &&
           isBeforeInstall(record.state) &&
           record.permission?.bootEpoch !== state.bootEpoch &&
           (by === 'rest' || record.announced);

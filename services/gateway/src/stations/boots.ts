@@ -4,6 +4,7 @@
  * twice; the reconciler finds what was left out.
  */
 
+import { stationEvent } from '@khumbu/operations/events/events';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
@@ -61,7 +62,8 @@ export function createBoots({ store, jobs, directory, deadlines, log, now = Date
         const change = store
           .change()
           .expectStation(station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch])
-          .setStation(station, bootFields(state, reason, true, now()));
+          .setStation(station, bootFields(state, reason, true, now()))
+          .tell(stationEvent(station, 'restarted', now(), { bootEpoch: state.bootEpoch + 1, bootReason: reason }));
         if (await store.commit(change)) {
           log.info({ station, bootEpoch: state.bootEpoch + 1, reason }, 'EVerest has started');
           return;
