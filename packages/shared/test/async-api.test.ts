@@ -5,7 +5,7 @@ import { decode, encode, encodeReply } from '@khumbu/shared/contract/codec';
 import { channelTopic, DISCOVERY, topicPrefix } from '@khumbu/shared/contract/topics';
 import { Ajv } from 'ajv';
 import addFormats from 'ajv-formats';
-import t from 'tap';
+import t, { type Test } from 'tap';
 
 type Json = { readonly [key: string]: unknown };
 
@@ -262,7 +262,7 @@ function membersInWords(schema: Json): Record<string, string> {
   return Object.fromEntries(members.map(([n, member]) => [required.includes(n) ? `${n}!` : n, inWords(member)]));
 }
 
-function payloadInWords(payload: Json | undefined): string | undefined {
+function payloadInWords(t: Test, payload: Json | undefined): string | undefined {
   const frame = payload?.properties as Record<string, Json> | undefined;
   if (!payload || !frame) return payload && inWords(payload);
   t.same(membersInWords(frame.headers ?? {}), { replyTo: 'string' });
@@ -296,7 +296,7 @@ void t.test('channels, operations and messages are those of the specification', 
     t.match(operations[name], { action, channel: { $ref: `#/channels/${name}` } }, name);
     t.equal(operations[name]?.reply?.channel.$ref, reply && `#/channels/${reply}`, `${name}: reply`);
     t.equal(components.messages[name]?.name, name);
-    t.equal(payloadInWords(components.messages[name]?.payload), PAYLOADS[name], `${name}: payload`);
+    t.equal(payloadInWords(t, components.messages[name]?.payload), PAYLOADS[name], `${name}: payload`);
   }
 });
 
