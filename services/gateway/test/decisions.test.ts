@@ -378,6 +378,7 @@ const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
   learnedDialect: 'unknown',
   dirty: false,
   conflictReported: false,
+  stored: { heard: true, conflict: false, away: false },
   ...more,
 });
 

@@ -3,6 +3,7 @@
  * the next leader needs (which module, the newest heartbeat, the dialect, when first and last heard).
  */
 import { performance } from 'node:perf_hooks';
+import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
 import type { Store } from '@khumbu/operations/records/store';
 import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { StationAddress } from '@khumbu/shared/contract/topics';
@@ -10,7 +11,7 @@ import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
-import { inConflict, NOBODY, type Presence } from './presence.js';
+import { inConflict, isAway, NOBODY, type Presence } from './presence.js';
 
 const FLUSH_MS = 2000;
 
@@ -30,6 +31,17 @@ export interface Station {
   /** Changed since the last flush. */
   dirty: boolean;
   conflictReported: boolean;
+  /** What of it is stored, and so was told to subscribers. */
+  readonly stored: { heard: boolean; conflict: boolean; away: boolean };
+}
+
+/** What has happened to a station and is not stored yet. Pure. */
+export function changesToStore(entry: Pick<Station, 'stored' | 'presence'>, mono: number): StationChange[] {
+  const { stored, presence } = entry;
+  const changes: StationChange[] = stored.heard ? [] : ['heard'];
+  if (inConflict(presence, mono) !== stored.conflict) changes.push(stored.conflict ? 'conflict_over' : 'conflict');
+  if (isAway(presence, mono) !== stored.away) changes.push(stored.away ? 'back' : 'away');
+  return changes;
 }
 
 export type Registry = ReturnType<typeof createRegistry>;
@@ -38,7 +50,32 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
   const stations = new Map<string, Station>();
   let timer: NodeJS.Timeout | undefined;
 
+  /** Subscribers are told of it in the commit that stores it. */
+  const storeChange = async (entry: Station, what: StationChange): Promise<void> => {
+    const wall = Date.now();
+    const { firstSeenAt, conflictSince, awaySince } = STATION_FIELDS;
+    const fields: Record<StationChange, Record<string, string | undefined>> = {
+      heard: { [firstSeenAt]: String(wall) },
+      restarted: {},
+      conflict: { [conflictSince]: String(wall) },
+      conflict_over: { [conflictSince]: undefined },
+      away: { [awaySince]: String(wall) },
+      back: { [awaySince]: undefined },
+    };
+    const change = store.change();
+    if (what === 'heard') change.expectStation(entry.station, firstSeenAt, undefined);
+    change.setStation(entry.station, fields[what]).tell(stationEvent(entry.station, what, wall));
+    // Not committed: it was heard long ago.
+    await store.commit(change);
+    if (what === 'heard') entry.stored.heard = true;
+    else if (what === 'conflict' || what === 'conflict_over') entry.stored.conflict = what === 'conflict';
+    else if (what === 'away' || what === 'back') entry.stored.away = what === 'away';
+  };
+
   const flush = async (): Promise<void> => {
+    for (const entry of stations.values()) {
+      for (const what of changesToStore(entry, performance.now())) await storeChange(entry, what);
+    }
     const dirty = [...stations.values()].filter((station) => station.dirty);
     if (dirty.length === 0) return;
     const pipeline = redis.pipeline();
@@ -48,7 +85,6 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       const key = store.keys.station(entry.station);
       const { heartbeatId, heartbeatAt, heardAt, communication } = entry.presence;
       pipeline.sadd(store.keys.stations, entry.station);
-      pipeline.hsetnx(key, STATION_FIELDS.firstSeenAt, String(wall));
       const fields: Record<string, string> = {
         [STATION_FIELDS.moduleId]: entry.moduleId,
         [STATION_FIELDS.lastSeenAt]: String(
@@ -63,19 +99,18 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       if (entry.ocppConsumer !== undefined) fields[STATION_FIELDS.ocppConsumer] = entry.ocppConsumer;
       if (entry.learnedDialect !== 'unknown') fields[STATION_FIELDS.learnedDialect] = entry.learnedDialect;
       pipeline.hset(key, fields);
-      if (inConflict(entry.presence, mono)) pipeline.hsetnx(key, STATION_FIELDS.conflictSince, String(wall));
-      else pipeline.hdel(key, STATION_FIELDS.conflictSince);
       entry.dirty = false;
     }
     const failed = (await pipeline.exec())?.find(([error]) => error);
     if (failed?.[0]) throw failed[0];
   };
-  const tick = async (): Promise<void> => {
-    try {
-      await flush();
-    } catch (error) {
+  // One after the other, so that no change is told twice.
+  let last: Promise<void> = Promise.resolve();
+  const tick = (): Promise<void> => {
+    last = last.then(flush).catch((error: unknown) => {
       log.debug({ reason: describeError(error) }, 'stations not stored yet');
-    }
+    });
+    return last;
   };
 
   const add = (address: StationAddress): Station => {
@@ -87,6 +122,7 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       learnedDialect: 'unknown',
       dirty: true,
       conflictReported: false,
+      stored: { heard: false, conflict: false, away: false },
     };
     stations.set(address.station, entry);
     return entry;
@@ -117,6 +153,9 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
         if (state.moduleId === undefined) continue;
         const entry = add({ station: name, moduleId: state.moduleId });
         entry.dirty = false;
+        entry.stored.heard = state.firstSeenAt !== undefined;
+        entry.stored.conflict = state.conflictSince !== undefined;
+        entry.stored.away = state.awaySince !== undefined;
         if (state.ocppConsumer !== undefined) entry.ocppConsumer = state.ocppConsumer;
         entry.learnedDialect = state.learnedDialect ?? 'unknown';
         const { heartbeat, communication } = state;
