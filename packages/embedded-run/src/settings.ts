@@ -7,7 +7,8 @@ const port = (standard: number, what: string) =>
 const count = (standard: number, minimum: number, what: string) =>
   Type.Integer({ default: standard, minimum, maximum: 50, description: `how many ${what}` });
 
-const Settings = Type.Object({
+/** The schema; the table in README.md is made from it. */
+export const UP_SETTINGS = Type.Object({
   HTTP_PORT: port(8080, 'the REST API; more gateways take the ports after it'),
   MQTT_PORT: port(18_830, 'the MQTT broker'),
   REDIS_PORT: port(16_379, 'Redis'),
@@ -21,7 +22,7 @@ const Settings = Type.Object({
   UP_JSON: Type.Boolean({ default: false, description: '1: one line of JSON on stdout when all is ready' }),
   LOG_LEVEL: COMMON_SETTINGS.LOG_LEVEL,
 });
-export type UpSettings = Readonly<Static<typeof Settings>>;
+export type UpSettings = Readonly<Static<typeof UP_SETTINGS>>;
 
 /** Throws `CONFIG_INVALID` that names every bad variable and repeats no value. */
-export const readSettings = (env: Record<string, string | undefined>): UpSettings => loadConfig(Settings, env);
+export const readSettings = (env: Record<string, string | undefined>): UpSettings => loadConfig(UP_SETTINGS, env);

@@ -43,43 +43,49 @@ const saidBy = (text: string): string[] => text.split('\n').filter(isSaid);
 const othersOf = (text: string): string[] => text.split('\n').filter((line) => !isSaid(line));
 const portOf = (url: string | undefined): string => new URL(url ?? '').port;
 
+/** Run the commands in a shell of their own until nothing of them runs any more, servers and listeners included. */
+async function paste(commands: readonly string[], env: Record<string, string>): Promise<Child> {
+  const script = `set -e\n${commands.join('\n')}`;
+  const shell = await startChild('bash', ['-c', script], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    detached: true,
+  });
+  try {
+    await within(once(shell.process, 'close'), COMMANDS_MS, 'the commands to end');
+  } catch (error) {
+    process.kill(-shell.pid, 'SIGKILL');
+    throw new Error(`what the commands wrote: ${shell.output()}`, { cause: error });
+  }
+  return shell;
+}
+
 await t.test('pasted commands end as the README says', { timeout: START_MS + COMMANDS_MS + 15_000 }, async (t) => {
   const section = 'A first update by hand';
   const commands = blocks(section, 'bash');
   const [shown = ''] = blocks(section, 'text');
   t.ok(commands.length > 0 && shown !== '', 'the README has commands and what they show');
 
-  const dataDir = join(t.testdir(), 'var');
-  const { run, line } = await startRun(dataDir);
-  t.teardown(() => run.end('SIGTERM'));
-  const env = {
-    ...process.env,
-    HTTP_PORT: portOf(line.httpUrl),
-    MQTT_PORT: portOf(line.mqttUrl),
-    S3_PORT: portOf(line.s3Endpoint),
-    FILE_PORT: String(await freePort()),
-    DATA_DIR: dataDir,
-    TMPDIR: t.testdirName,
-  };
-  const shell = await startChild('bash', ['-c', `set -e\n${commands.join('\n')}`], { cwd: ROOT, env, detached: true });
-  t.teardown(() => {
-    try {
-      process.kill(-shell.pid, 'SIGKILL');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  });
-
-  // Its output closes when nothing of it runs any more, servers and listeners included.
-  const closed = once(shell.process, 'close');
-  await within(closed, COMMANDS_MS, 'the commands to end').catch((error: Error) => {
-    throw new Error(`${error.message}; so far: ${shell.output()}`);
-  });
-  t.same(shell.exit(), { code: 0, signal: null }, shell.output());
-  const seen = shell
-    .stdout()
-    .replace(UUID, '<uuid>')
-    .replace(/"file_name":"my_charger-DiagnosticsLog-[^"]+\.tar\.gz"/, '"file_name":"<archive>"');
-  t.same(saidBy(seen), saidBy(shown), 'replies and statuses in their order');
-  t.same(othersOf(seen), othersOf(shown), 'the archive and the records');
+  const dir = t.testdir();
+  const { run, line } = await startRun(join(dir, 'var'));
+  try {
+    const shell = await paste(commands, {
+      HTTP_PORT: portOf(line.httpUrl),
+      MQTT_PORT: portOf(line.mqttUrl),
+      S3_PORT: portOf(line.s3Endpoint),
+      FILE_PORT: String(await freePort()),
+      DATA_DIR: join(dir, 'var'),
+      TMPDIR: dir,
+    });
+    t.equal(shell.exit()?.code, 0, 'every command succeeds');
+    const seen = shell
+      .stdout()
+      .replace(UUID, '<uuid>')
+      .replace(/"file_name":"my_charger-DiagnosticsLog-[^"]+\.tar\.gz"/, '"file_name":"<archive>"');
+    t.same(saidBy(seen), saidBy(shown), 'replies and statuses in their order');
+    t.same(othersOf(seen), othersOf(shown), 'the archive and the records');
+  } finally {
+    // Before its folder is removed.
+    await run.end('SIGTERM');
+  }
 });
