@@ -15,7 +15,7 @@ const SLOW: Behaviour = { bytesPerSecond: 700_000 };
 const IN_FLIGHT = 256 * 1024;
 const STATIONS = ['one', 'two', 'three'];
 const VICTIMS: readonly ProcessName[] = ['gateway-1', 'ota-worker-1', 'redis'];
-const MOMENTS = ['Accepted', ...SIGNED.slice(0, -1)] as const;
+const MOMENTS = ['Accepted', ...SIGNED] as const;
 
 t.setTimeout(300_000);
 const dir = t.testdir({ keys: {} });
@@ -63,7 +63,8 @@ await t.test('a process is killed', async (t) => {
         for (const station of stations) {
           const told = firmwareStatuses(station, requestId);
           t.same(withoutRepeats(told), SIGNED, `${station.station} heard ${told.join(' ')}`);
-          t.equal(told.filter((status) => status === 'Installed').length, 1, 'one final status');
+          const finals = told.filter((status) => status === 'Installed').length;
+          t.ok(finals === 1 || moment === 'Installed', 'told again only if it was killed while telling it');
           const charger = await cluster.charger(station.station);
           t.equal(charger.installCount, requestId, 'one install');
           t.equal(runningImage(charger), image.sha256);
@@ -76,7 +77,7 @@ await t.test('a process is killed', async (t) => {
   await t.test('and nothing comes later', async (t) => {
     for (const station of stations) {
       for (let each = 1; each <= id; each += 1) {
-        t.equal(firmwareStatuses(station, each).filter((status) => status === 'Installed').length, 1);
+        t.same(withoutRepeats(firmwareStatuses(station, each)), SIGNED);
       }
       t.same(station.violations, [], station.station);
     }
@@ -121,7 +122,7 @@ await t.test('a process is killed', async (t) => {
 await t.test('everything is killed in the middle of two updates, and started again', async (t) => {
   const options = {
     dataDir: `${dir}/crash`,
-    simulated: { install_ms: 2000 },
+    simulated: { install_ms: 1000 },
     // EVerest comes back to the broker it knows.
     env: { MQTT_PORT: String(await freePort()) },
   };
@@ -129,7 +130,7 @@ await t.test('everything is killed in the middle of two updates, and started aga
   const { stations } = await startFleet(t, cluster, ['installing', 'fetching'], { communicationCheckS: 0 });
   const [installing, fetching] = stations;
   if (!installing || !fetching) throw new Error('a fleet of two has two stations');
-  const image = makeImage(3 * MB, 'crash');
+  const image = makeImage(1.5 * MB, 'crash');
   const ask = async (station: EverestModule, location: string): Promise<unknown> =>
     (await station.request('update_firmware', { request_id: 1, location, ...signer.signed(image.bytes) })).reply;
   t.equal(await ask(fetching, origin.serve('/crash-slow.bin', image.bytes, SLOW)), 'Accepted');
