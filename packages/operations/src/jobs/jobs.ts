@@ -8,6 +8,9 @@ import { type ExpectedJob, expectedJob, type JobData, QUEUE_NAMES, type QueueNam
 /** Due times may differ by this much before a job is moved; less is not worth a round trip. */
 const DUE_TOLERANCE_MS = 1000;
 
+/** BullMQ orders delayed jobs of one millisecond by the low 12 bits of their score. */
+const DELAYED_SCORE_PER_MS = 0x1000;
+
 export interface Jobs {
   /** Add the job the record wants, if it wants one. A job that is there already stays as it is. */
   ensure(record: OperationRecord): Promise<void>;
@@ -54,8 +57,10 @@ export function createJobs(redis: Redis, keys: Keys, now: () => number = Date.no
         await add(record, wanted);
         return 'added';
       }
-      if (!(await job.isDelayed())) return undefined;
-      const dueAt = job.timestamp + job.delay;
+      // The job itself tells its delay, but not since when: it may have been moved before.
+      const score = await redis.zscore(queueOf(wanted.queue).toKey('delayed'), wanted.jobId);
+      if (score === null) return undefined;
+      const dueAt = Number(score) / DELAYED_SCORE_PER_MS;
       const target = Math.max(wanted.dueAt, now());
       if (Math.abs(dueAt - target) <= DUE_TOLERANCE_MS || (dueAt <= now() && target <= now())) return undefined;
       await job.changeDelay(Math.max(0, wanted.dueAt - now()));

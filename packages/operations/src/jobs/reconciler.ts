@@ -50,6 +50,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now =
   const endOffer = async (record: OfferedRecord): Promise<void> => {
     const state = readStationState(await store.station(record.station));
     const replaces = record.supersedes === undefined ? undefined : await store.load(record.supersedes);
+    const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
     const dialect = dialectOf(directory.profileOf(record.station), state);
     const { change, resumed } = withdrawOffer(
       store.change(),
@@ -57,6 +58,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now =
       replaces && !isEnded(replaces) ? (replaces as OfferedRecord) : undefined,
       state.slot(record.kind),
       { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines },
+      inPlace && isOffer(inPlace) ? inPlace : undefined,
     );
     log.warn({ operationId: record.id, station: record.station }, 'offer withdrawn: its answer was never confirmed');
     if ((await store.commit(change)) && resumed) await jobs.ensure(resumed);

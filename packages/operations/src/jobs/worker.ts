@@ -5,7 +5,7 @@
  * A job may run twice at the same time (a frozen process, a lost lock). Commits are fenced by the record's version;
  * steps that touch a station are idempotent and exclusive on the station itself.
  */
-import { CodedError, describeError, hasCode, isAbort } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -61,11 +61,12 @@ export function putOff<R extends OperationRecord>(record: R, until: number, wait
 export function startWorker(options: WorkerOptions): RunningWorker {
   const { store, jobs, log, steps, queue } = options;
   const now = options.now ?? Date.now;
-  const active = new Map<string, { operationId: string; controller: AbortController }>();
+  // A job whose lock was lost may run twice in this very process.
+  const active = new Set<{ jobId: string; operationId: string; controller: AbortController }>();
   const stopping = new AbortController();
 
   options.hints.on('cancel', (operationId) => {
-    for (const run of active.values()) {
+    for (const run of active) {
       if (run.operationId === operationId) run.controller.abort(new CodedError('ABORTED', 'canceled'));
     }
   });
@@ -88,7 +89,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     try {
       await step(record, { signal, log: stepLog, commit });
     } catch (error) {
-      if (hasCode(error, 'CONFLICT') || signal.aborted || isAbort(error)) return;
+      // An abort that our signal did not ask for is a surprise like any other.
+      if (hasCode(error, 'CONFLICT') || signal.aborted) return;
       stepLog.error({ err: error, state: record.state }, 'step failed');
       await fault(record, error);
     }
@@ -100,7 +102,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     const jobId = job.id ?? '';
     const signals = [controller.signal, stopping.signal, ...(lockSignal ? [lockSignal] : [])];
     const signal = AbortSignal.any(signals);
-    active.set(jobId, { operationId, controller });
+    const run = { jobId, operationId, controller };
+    active.add(run);
     try {
       for (let count = 0; count < MAX_STEPS; count++) {
         const record = await store.load(operationId);
@@ -118,7 +121,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
       }
       log.error({ operationId, job: job.name }, 'a step does not move its record');
     } finally {
-      active.delete(jobId);
+      active.delete(run);
     }
   };
 
@@ -136,7 +139,9 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   worker.on('error', (error) => log.warn({ err: error, queue }, 'queue connection'));
   worker.on('failed', (job, error) => log.warn({ err: error, operationId: job?.data.operationId }, 'job failed'));
   worker.on('lockRenewalFailed', (jobIds: string[]) => {
-    for (const id of jobIds) active.get(id)?.controller.abort(new CodedError('ABORTED', 'lock lost'));
+    for (const run of active) {
+      if (jobIds.includes(run.jobId)) run.controller.abort(new CodedError('ABORTED', 'lock lost'));
+    }
   });
 
   return {

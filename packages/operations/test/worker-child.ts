@@ -1,0 +1,26 @@
+/** A worker that takes an upload and never ends it: to be killed while it works. REDIS_URL and KEY_PREFIX from the environment. */
+
+import { createJobs } from '@khumbu/operations/jobs/jobs';
+import { startWorker } from '@khumbu/operations/jobs/worker';
+import { createStore } from '@khumbu/operations/records/store';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { Redis } from 'ioredis';
+
+const redis = new Redis(process.env.REDIS_URL ?? '', { maxRetriesPerRequest: null });
+const store = createStore(redis, process.env.KEY_PREFIX ?? '');
+startWorker({
+  queue: 'log-uploads',
+  steps: {
+    upload: async (record) => {
+      process.stdout.write(`begun ${record.id}\n`);
+      await new Promise<void>(() => undefined);
+    },
+  },
+  redis,
+  store,
+  jobs: createJobs(redis, store.keys),
+  hints: { on: () => () => undefined, close: () => undefined },
+  log: createLogger('child', 'silent'),
+  concurrency: 1,
+  lockMs: 1000,
+});
