@@ -184,7 +184,8 @@ void t.test('the next session with the same client id ends this one', async (t) 
 void t.test('who may not publish does not', async (t) => {
   let may = true;
   const work = slowWork();
-  const session = await open(t, { onMessage: work.onMessage, mayPublish: () => may });
+  const clientId = newClientId();
+  const session = await open(t, { clientId, onMessage: work.onMessage, mayPublish: () => may });
   await session.subscribe({ 'may/+': 1 });
   await session.publish('may/x', 'yes', 1);
   may = false;
@@ -193,7 +194,14 @@ void t.test('who may not publish does not', async (t) => {
   await session.publish('may/x', 'again', 1);
   await work.come(2);
   t.same(work.texts(), ['yes', 'again']);
-  work.finishAll();
+  may = false;
+  work.finish('yes');
+  await within(session.closed, 2000, 'nor acknowledges: the session ends');
+  const second = slowWork();
+  await open(t, { clientId, onMessage: second.onMessage });
+  await second.come(2);
+  t.same(second.texts(), ['yes', 'again']);
+  second.finishAll();
 });
 
 void t.test('many open messages: the broker waits, and our own publishes still go through', async (t) => {

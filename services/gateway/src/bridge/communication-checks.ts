@@ -50,8 +50,10 @@ export function createCommunicationChecks({ registry, prefix, publish, canServe,
     if (!canServe()) return;
     const now = performance.now();
     for (const station of registry.all()) {
-      if (station.checkDueAt === undefined || station.checkDueAt > now || isAway(station.presence, now)) continue;
-      check(station, now);
+      if (station.checkDueAt === undefined || isAway(station.presence, now)) continue;
+      // A module that tells its period after the first check may want them sooner.
+      station.checkDueAt = Math.min(station.checkDueAt, now + (checkIntervalMs(station) ?? 0));
+      if (station.checkDueAt <= now) check(station, now);
     }
   }, TICK_MS);
 

@@ -33,7 +33,7 @@ export interface MqttSessionOptions {
   readonly connectTimeoutMs: number;
   /** Does the work. The message is acknowledged when it is done; a rejection ends the session, and it comes again. */
   readonly onMessage: (message: Incoming) => Promise<void> | void;
-  /** Asked before every publish; `false` means we may not speak any more. */
+  /** Asked before every publish and acknowledgement; `false` means we may not speak any more. */
   readonly mayPublish: () => boolean;
 }
 
@@ -101,7 +101,7 @@ function limited(limit: number) {
 
 const DEFERRED = new Error('acknowledged later');
 
-function install(client: MqttClient, onMessage: MqttSessionOptions['onMessage']): void {
+function install(client: MqttClient, { onMessage, mayPublish }: MqttSessionOptions): void {
   const raw = client as unknown as PrivateClient;
   const acks = orderedAcks(raw);
   const inTurn = limited(MAX_OPEN);
@@ -118,7 +118,9 @@ function install(client: MqttClient, onMessage: MqttSessionOptions['onMessage'])
       return;
     }
     const finished = acks.take(packet.messageId);
-    inTurn(() => onMessage(message)).then(finished, () => client.end(true));
+    const end = (): void => void client.end(true);
+    // Who may not speak has not answered: the message is for the next session.
+    inTurn(() => onMessage(message)).then(() => (mayPublish() ? finished() : end()), end);
     // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
     done(DEFERRED);
   };
@@ -140,7 +142,7 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     ...(options.ca === undefined ? {} : { ca: options.ca }),
   };
   const client = connect(options.url, clientOptions);
-  install(client, options.onMessage);
+  install(client, options);
   let reason = 'connection closed';
   client.on('error', (error) => {
     reason = error.message;

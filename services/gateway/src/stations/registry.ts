@@ -3,6 +3,7 @@
  * the next leader needs (which module, the newest heartbeat, the dialect, when first and last heard).
  */
 import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
 import type { Store } from '@khumbu/operations/records/store';
 import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
@@ -14,6 +15,8 @@ import type { Redis } from 'ioredis';
 import { inConflict, isAway, NOBODY, type Presence } from './presence.js';
 
 const FLUSH_MS = 2000;
+/** Nobody waits longer than this for a flush: an answer must not hang on Redis. */
+const PATIENCE_MS = 200;
 
 export interface Station {
   readonly station: string;
@@ -102,7 +105,9 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       entry.dirty = false;
     }
     const failed = (await pipeline.exec())?.find(([error]) => error);
-    if (failed?.[0]) throw failed[0];
+    if (!failed?.[0]) return;
+    for (const entry of dirty) entry.dirty = true;
+    throw failed[0];
   };
   // One after the other, so that no change is told twice.
   let last: Promise<void> = Promise.resolve();
@@ -111,6 +116,13 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       log.debug({ reason: describeError(error) }, 'stations not stored yet');
     });
     return last;
+  };
+  /** Stored, or left to the next flush if Redis takes its time. */
+  const flushSoon = async (): Promise<void> => {
+    const enough = new AbortController();
+    const patience = pause(PATIENCE_MS, undefined, { signal: enough.signal }).catch(() => undefined);
+    await Promise.race([tick(), patience]);
+    enough.abort();
   };
 
   const add = (address: StationAddress): Station => {
@@ -172,8 +184,8 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
     },
     async stop(): Promise<void> {
       clearInterval(timer);
-      await tick();
+      await flushSoon();
     },
-    flushSoon: tick,
+    flushSoon,
   };
 }

@@ -1,0 +1,347 @@
+import { randomUUID } from 'node:crypto';
+import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
+import { createStore } from '@khumbu/operations/records/store';
+import { patientRedis } from '@khumbu/shared/runtime/redis';
+import { awaitUntil, collector } from '@khumbu/test-support/events';
+import { type EverestClient, type EverestClientOptions, startEverestClient } from '@khumbu/test-support/everest-client';
+import { requestFrame } from '@khumbu/test-support/everest-frames';
+import { startMosquitto } from '@khumbu/test-support/mosquitto';
+import { startRedis } from '@khumbu/test-support/redis';
+import { connectAsync } from 'mqtt';
+import t, { type Test } from 'tap';
+import { API_KEY, type Depot, depot, type Gateway, leads, startGateway } from './gateway-process.js';
+
+t.setTimeout(150_000);
+const dir = t.testdir();
+const redis = await startRedis({ dir: `${dir}/redis` });
+t.teardown(() => redis.stop());
+const broker = await startMosquitto({ dir: `${dir}/mosquitto` });
+t.teardown(() => broker.stop());
+const servers = { redisUrl: redis.url, mqttUrl: broker.url };
+const observer = patientRedis(redis.url, () => undefined);
+t.teardown(() => observer.disconnect());
+
+const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
+const LOGS = { request_id: 8, location: 'https://files.example/logs/' };
+const PERIODS = { heartbeat_period_ms: 200, communication_check_period_s: 1, request_reply_timeout_s: 60 };
+
+async function station(test: Test, place: Depot, options: Partial<EverestClientOptions> = {}): Promise<EverestClient> {
+  const client = await startEverestClient({
+    mqttUrl: broker.url,
+    moduleId: 'cs-1',
+    prefix: place.topicPrefix,
+    ...options,
+  });
+  test.teardown(() => client.close(true));
+  return client;
+}
+const storeOf = (place: Depot) => createStore(observer, place.name);
+const openRecords = async (place: Depot) => {
+  const store = storeOf(place);
+  return store.loadMany(await store.openIds());
+};
+const said = (gateway: Gateway, text: string, ms = 5000) =>
+  awaitUntil(() => gateway.child.stdout().includes(text), ms, `the log line "${text}"`);
+const announce = async (place: Depot, statuses: readonly [number, string][]): Promise<void> => {
+  const store = storeOf(place);
+  const entries = statuses.map(([id, status]) =>
+    outboxEntry('firmware_update_status', 'o', { firmware_update_status: status, request_id: id }, Date.now()),
+  );
+  await store.commit(store.change().announce('cs-1', entries));
+};
+
+void t.test('every request is answered, validly and soon', async (t) => {
+  const place = await depot(t, servers, {
+    stations: { 'cs-1': { driver: 'simulated', interfaces: { Wired0: 'eth0' } } },
+  });
+  await leads(await startGateway(t, place));
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  const rows: [string, unknown, unknown][] = [
+    ['get_boot_reason', undefined, 'PowerUp'],
+    ['set_system_time', new Date().toISOString(), true],
+    ['set_system_time', '1970-01-01T00:00:00Z', false],
+    ['is_reset_allowed', 'NotSpecified', true],
+    ['update_firmware', UPDATE, 'Accepted'],
+    ['update_firmware', { ...UPDATE, request_id: 9 }, 'AcceptedCanceled'],
+    ['update_firmware', { ...UPDATE, location: 'http://localhost/x' }, 'Rejected'],
+    ['upload_logs', LOGS, { upload_logs_status: 'Accepted', file_name: /\.tar\.gz$/ }],
+    ['configure_network', { request_id: 1, interface: 'Wired0' }, { status: 'Processing' }],
+    ['configure_network', { request_id: 2, interface: 'Wired1' }, { status: 'Rejected' }],
+  ];
+  for (const [leaf, payload, expected] of rows) {
+    const { reply, ms } = await everest.request(leaf, payload);
+    t.match(reply, expected, leaf);
+    t.ok(ms < 1000, `${leaf} in ${ms} ms`);
+  }
+  const many = await Promise.all(Array.from({ length: 15 }, () => everest.request('get_boot_reason')));
+  t.ok(many.every(({ reply }) => reply === 'PowerUp'));
+  t.notOk(everest.messages.items.some(({ retain }) => retain));
+});
+
+void t.test('bad messages change nothing; who can be answered gets the default', async (t) => {
+  const place = await depot(t, servers);
+  const gateway = await startGateway(t, place);
+  await leads(gateway);
+  const everest = await station(t, place);
+  const ask = async (leaf: string, payload: unknown) => (await everest.request(leaf, payload)).reply;
+  t.equal(await ask('update_firmware', { request_id: 1 }), 'Rejected');
+  t.equal(await ask('update_firmware', { ...UPDATE, request_id: 2 ** 31 }), 'Rejected');
+  t.same(await ask('upload_logs', { location: '' }), { upload_logs_status: 'Rejected' });
+  t.equal(await ask('is_reset_allowed', 'soft'), false);
+  t.equal(await ask('set_system_time', 'now'), false);
+  t.same(await ask('configure_network', { request_id: 1, interface: 'Tin can' }), { status: 'NotSupported' });
+
+  const home = 'everest_api/1/system/cs-1/m2e/reply/';
+  await everest.publishRaw('update_firmware', 'not JSON');
+  await everest.publishRaw('update_firmware', Buffer.from([0xff, 0xfe]));
+  await everest.publishRaw('reset', '{"type":"Gentle"}');
+  await everest.publishRaw('reset', 'true');
+  await everest.publishRaw('heartbeat', '-1');
+  await everest.publishRaw('no_such_leaf', '{}');
+  const elsewhere = collector<string>();
+  const spy = await connectAsync(broker.url, { protocolVersion: 5 });
+  t.teardown(() => spy.endAsync(true));
+  spy.on('message', (topic) => elsewhere.push(topic));
+  await spy.subscribeAsync([
+    'stolen/#',
+    `${place.topicPrefix}stolen/#`,
+    `${place.topicPrefix}everest_api/1/system/cs-2/#`,
+  ]);
+  for (const to of [
+    `${place.topicPrefix}stolen/1`,
+    'stolen/1',
+    `${home}a/b`,
+    `${home}+`,
+    `${home}../x`,
+    'everest_api/1/system/cs-2/m2e/reply/1',
+  ])
+    await everest.publishRaw('update_firmware', requestFrame(to, UPDATE));
+  t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp', 'it serves on');
+  await said(gateway, 'the reply topic is not the station’s own');
+  await spy.publishAsync(`${place.topicPrefix}stolen/last`, '', { qos: 1 });
+  await elsewhere.awaitItem((topic) => topic.endsWith('last'), 2000, 'the last one');
+  t.same(elsewhere.items, [`${place.topicPrefix}stolen/last`], 'nobody else heard anything');
+  t.same(await openRecords(place), []);
+  t.match(await fetch(`${gateway.url}/metrics`).then((r) => r.text()), /khumbu_bad_messages_total [1-9]/);
+});
+
+void t.test('two stations behind prefixes are two, whatever their modules are called', async (t) => {
+  const place = await depot(t, servers, { stations: { one: { driver: 'simulated' } } }, '{station}/');
+  const gateway = await startGateway(t, place);
+  await leads(gateway);
+  const below = (name: string) => ({ ...place, topicPrefix: place.topicPrefix.replace('{station}', name) });
+  const one = await station(t, below('one'), { moduleId: 'system', heartbeatMs: 200, discovery: PERIODS });
+  const two = await station(t, below('two'), { moduleId: 'system', heartbeatMs: 200, discovery: PERIODS });
+  const [first, second] = await Promise.all([
+    one.request('update_firmware', UPDATE),
+    two.request('update_firmware', UPDATE),
+  ]);
+  t.equal(first.reply, 'Accepted');
+  t.equal(second.reply, 'Rejected', 'nobody configured it');
+  t.same(
+    (await openRecords(place)).map((record) => record.station),
+    ['one'],
+  );
+  for (const everest of [one, two])
+    await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+  const { body } = await gateway.get('/v1/stations', API_KEY);
+  t.match(body.items, [
+    { stationId: 'one', configured: true, conflict: false },
+    { stationId: 'two', configured: false, conflict: false },
+  ]);
+});
+
+void t.test('communication checks: from the first heartbeat on, in time, true', async (t) => {
+  const place = await depot(t, servers);
+  await leads(await startGateway(t, place));
+  const everest = await station(t, place, { discovery: PERIODS });
+  const from = performance.now();
+  everest.startHeartbeats(200);
+  const isCheck = ({ leaf }: { leaf: string }) => leaf === 'communication_check';
+  const all = await everest.messages.awaitAll((items) => items.filter(isCheck).length >= 6, 5000, 'six checks');
+  const checks = all.filter(isCheck);
+  t.ok((checks[0]?.atMs ?? Infinity) - from < 500, 'soon after the first heartbeat');
+  t.ok(checks.every(({ text }) => text === 'true'));
+  const gaps = checks.slice(1).map(({ atMs }, index) => atMs - (checks[index]?.atMs ?? 0));
+  t.ok((gaps[0] ?? Infinity) < 1000, 'nor silent until the module has told its period');
+  t.ok(Math.max(...gaps.slice(1)) < 600, `twice at least in each second: ${gaps.map(Math.round).join()}`);
+  redis.freeze();
+  t.teardown(() => redis.thaw());
+  await awaitUntil(
+    () => performance.now() - (everest.messages.items.findLast(isCheck)?.atMs ?? 0) > 1000,
+    10_000,
+    'silence',
+  );
+  redis.thaw();
+  const before = everest.messages.items.length;
+  await everest.messages.awaitAll((items) => items.slice(before).some(isCheck), 8000, 'a check again');
+  t.ok(
+    everest.messages.items.filter(isCheck).every(({ text }) => text === 'true'),
+    'never false',
+  );
+});
+
+void t.test('discovery is asked at connect, at each beacon, and for who is unknown', async (t) => {
+  const place = await depot(t, servers);
+  const questions = collector<string>();
+  const spy = await connectAsync(broker.url, { protocolVersion: 5 });
+  t.teardown(() => spy.endAsync(true));
+  spy.on('message', (_topic, payload) => questions.push(payload.toString()));
+  await spy.subscribeAsync(`${place.topicPrefix}everest_api/query-modules/system`);
+  const asked = (count: number) => questions.awaitAll((all) => all.length >= count, 4000, `question ${count}`);
+  await leads(await startGateway(t, place));
+  t.match(JSON.parse((await asked(1))[0] ?? ''), { headers: { replyTo: /^everest_api\/khumbu\/discovered\// } });
+  await spy.publishAsync(`${place.topicPrefix}everest_api/ready_beacon`, '{}', { qos: 2 });
+  await asked(2);
+  const everest = await station(t, place);
+  await everest.publishRaw('heartbeat', '5');
+  await asked(3);
+  t.equal(new Set(questions.items).size, questions.items.length, 'each with its own answer topic');
+});
+
+void t.test('statuses: in order, held while the station is away, told after its first heartbeat', async (t) => {
+  const place = await depot(t, servers);
+  await leads(await startGateway(t, place));
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+  const names = ['Downloading', 'Downloaded', 'Installing', 'Installed'];
+  await announce(
+    place,
+    names.map((name) => [1, name]),
+  );
+  await everest.awaitStatus(1, 'Installed', 3000);
+  t.same(everest.statusNames(1), names);
+
+  everest.stopHeartbeats();
+  const quietFrom = performance.now();
+  await awaitUntil(() => performance.now() - quietFrom > 4 * 200 + 300, 3000, 'four periods');
+  await announce(place, [[2, 'Downloading']]);
+  await announce(place, [[2, 'Downloaded']]);
+  const heldFrom = performance.now();
+  await awaitUntil(() => performance.now() - heldFrom > 1500, 3000, 'longer than a sweep');
+  t.same(everest.statusNames(2), [], 'nobody would hear them');
+  everest.startHeartbeats(200);
+  await everest.awaitStatus(2, 'Downloaded', 1000);
+  t.same(everest.statusNames(2), ['Downloading', 'Downloaded']);
+  const isEmpty = async () => (await storeOf(place).outboxEntries('cs-1')).length === 0;
+  await awaitUntil(isEmpty, 1000, 'what was told leaves the outbox');
+});
+
+void t.test('a leader is killed: the standby goes on within four seconds', async (t) => {
+  const place = await depot(t, servers);
+  const first = await startGateway(t, place);
+  await leads(first);
+  const second = await startGateway(t, place);
+  t.match((await second.ready()).body, { leader: false });
+  await awaitUntil(async () => (await second.ready()).status === 200, 5000, 'a standby is ready: the depot is served');
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  t.equal((await everest.request('update_firmware', UPDATE)).reply, 'Accepted');
+  await first.child.end('SIGKILL');
+  await announce(place, [[3, 'Downloading']]);
+  const { reply, ms } = await everest.request('update_firmware', { ...UPDATE, request_id: 8 });
+  t.equal(reply, 'AcceptedCanceled');
+  t.ok(ms < 4000, `answered after ${ms} ms`);
+  await everest.awaitStatus(3, 'Downloading', 4000);
+  t.match((await second.ready()).body, { leader: true });
+});
+
+void t.test('what was asked while nobody was connected', async (t) => {
+  const place = await depot(t, servers);
+  const first = await startGateway(t, place);
+  await leads(first);
+  const everest = await station(t, place);
+  t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
+  await first.child.end('SIGKILL');
+  const answer = everest.request('update_firmware', UPDATE, { timeoutMs: 9000 });
+  await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
+  const second = await startGateway(t, place);
+  t.equal((await answer).reply, 'Accepted', 'is answered by the next one');
+  await said(second, 'an old reset nobody waits for');
+  t.same(
+    (await openRecords(place)).map(({ kind }) => kind),
+    ['firmware_update'],
+  );
+  await leads(second);
+  await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
+  await awaitUntil(async () => (await openRecords(place)).some(({ kind }) => kind === 'reset'), 3000, 'a fresh reset');
+});
+
+void t.test('a station nobody configured is listed, and answered fail-closed', async (t) => {
+  const place = await depot(t, servers, { stations: { 'cs-9': { driver: 'simulated' } } });
+  const gateway = await startGateway(t, place);
+  await leads(gateway);
+  const everest = await station(t, place, { heartbeatMs: 200 });
+  t.equal((await everest.request('update_firmware', UPDATE)).reply, 'Rejected');
+  t.equal((await everest.request('get_boot_reason')).reply, 'Unknown');
+  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, false);
+  await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
+  await said(gateway, 'reset asked for');
+  t.same(await openRecords(place), []);
+  const { status, body } = await gateway.get('/v1/stations', API_KEY);
+  t.equal(status, 200);
+  t.match(body.items, [
+    { stationId: 'cs-1', configured: false },
+    { stationId: 'cs-9', configured: true },
+  ]);
+  t.match(await gateway.get('/v1/stations/cs-1', API_KEY), {
+    status: 200,
+    body: { stationId: 'cs-1', moduleId: 'cs-1' },
+  });
+  const problem = (status: number) => ({
+    status,
+    type: /^application\/problem\+json/,
+    body: { status, code: /./, title: /./ },
+  });
+  t.match(await gateway.get('/v1/stations'), problem(401));
+  t.match(await gateway.get('/v1/stations', 'wrong'), problem(401));
+  t.match(await gateway.get('/v1/stations/nobody', API_KEY), problem(404));
+  t.match(await gateway.get('/nowhere', API_KEY), problem(404));
+  t.match(await gateway.ready(), { status: 200, body: { redis: 'ok', leader: true } });
+});
+
+void t.test('Redis stops answering', async (t) => {
+  const place = await depot(t, servers);
+  const gateway = await startGateway(t, place);
+  await leads(gateway);
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
+  redis.freeze();
+  t.teardown(() => redis.thaw());
+  const { reply, ms } = await everest.request('update_firmware', UPDATE);
+  t.equal(reply, 'Rejected');
+  t.ok(ms < 1500, `the default after ${ms} ms`);
+  await awaitUntil(async () => (await gateway.ready()).status === 503, 5000, 'not ready');
+  await said(gateway, 'not the leader any more');
+  const uuid = randomUUID();
+  const replied = everest.messages.awaitItem(({ leaf }) => leaf === `reply/${uuid}`, 15_000, 'an answer after all');
+  await everest.publishRaw(
+    'update_firmware',
+    requestFrame(`everest_api/1/system/cs-1/m2e/reply/${uuid}`, { ...UPDATE, request_id: 8 }),
+  );
+  await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
+  const from = performance.now();
+  await awaitUntil(() => performance.now() - from > 1500, 3000, 'longer than the deadline of an answer');
+  redis.thaw();
+  t.match((await replied).json, /Accepted|Rejected/, 'asked without a leader, answered by the next');
+  await leads(gateway);
+  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true, 'it serves again');
+  const states = (await openRecords(place)).filter(({ requestId }) => requestId === 7);
+  t.same(states, [], 'what was answered by default is not executed');
+});
+
+void t.test('nothing that is stored beside a decision delays its answer', async (t) => {
+  const place = await depot(t, servers);
+  await leads(await startGateway(t, place));
+  const everest = await station(t, place);
+  await everest.request('get_boot_reason');
+  const stranger = await station(t, place, { moduleId: 'cs-2' });
+  redis.freeze();
+  t.teardown(() => redis.thaw());
+  const [shown, unheard] = await Promise.all([
+    everest.request('update_firmware', { ...UPDATE, request_id: -1 }),
+    stranger.request('get_boot_reason'),
+  ]);
+  t.equal(shown.reply, 'Rejected', 'a request that shows the OCPP version');
+  t.equal(unheard.reply, 'Unknown', 'the first message of a station');
+  t.ok(shown.ms < 1600 && unheard.ms < 1600, `after ${shown.ms} and ${unheard.ms} ms`);
+});

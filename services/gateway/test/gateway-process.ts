@@ -1,0 +1,99 @@
+/** The gateway as a process, on a Redis and a broker of the test. */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '@khumbu/shared/runtime/free-port';
+import { type Child, startChild } from '@khumbu/test-support/children';
+import { awaitUntil } from '@khumbu/test-support/events';
+import type { Test } from 'tap';
+
+const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
+export const API_KEY = 'a-key-for-tests';
+
+export interface Depot {
+  readonly redisUrl: string;
+  readonly mqttUrl: string;
+  /** First part of its Redis keys and of its topics: nobody else hears this depot. */
+  readonly name: string;
+  readonly dir: string;
+  readonly topicPrefix: string;
+}
+
+export async function depot(
+  test: Test,
+  servers: { redisUrl: string; mqttUrl: string },
+  stations: object = { unknown_stations: 'simulated' },
+  below = '',
+): Promise<Depot> {
+  const dir = await mkdtemp(join(tmpdir(), 'khumbu-gateway-'));
+  test.teardown(() => rm(dir, { recursive: true, force: true }));
+  const name = `d${randomBytes(4).toString('hex')}`;
+  await writeFile(join(dir, 'stations.yaml'), JSON.stringify(stations));
+  const sha256 = createHash('sha256').update(API_KEY).digest('hex');
+  await writeFile(join(dir, 'keys.json'), JSON.stringify([{ name: 'test', sha256, scopes: ['read', 'operate'] }]));
+  return { ...servers, name, dir, topicPrefix: `${name}/${below}` };
+}
+
+export interface Gateway {
+  readonly child: Child;
+  readonly url: string;
+  ready(): Promise<{ status: number; body: Record<string, unknown> }>;
+  get(path: string, key?: string): Promise<{ status: number; type: string | null; body: Record<string, unknown> }>;
+}
+
+/** Start one; resolves when its HTTP side answers, not when it leads. */
+export async function startGateway(test: Test, place: Depot, env: Record<string, string> = {}): Promise<Gateway> {
+  const port = await freePort();
+  const child = await startChild(process.execPath, [MAIN], {
+    env: {
+      PATH: process.env.PATH,
+      REDIS_URL: place.redisUrl,
+      MQTT_URL: place.mqttUrl,
+      MQTT_TOPIC_PREFIX: place.topicPrefix,
+      KEY_PREFIX: place.name,
+      STATIONS_FILE: join(place.dir, 'stations.yaml'),
+      API_KEYS_FILE: join(place.dir, 'keys.json'),
+      HTTP_PORT: String(port),
+      LOG_LEVEL: 'debug',
+      ...env,
+    },
+  });
+  test.teardown(async () => {
+    if (!test.passing()) test.comment(child.output().slice(-4000));
+    await child.end('SIGKILL');
+  });
+  const url = `http://127.0.0.1:${port}`;
+  const get: Gateway['get'] = async (path, key) => {
+    const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    const response = await fetch(`${url}${path}`, { headers });
+    const text = await response.text();
+    const type = response.headers.get('content-type');
+    const body = type?.includes('json') ? (JSON.parse(text) as Record<string, unknown>) : {};
+    return { status: response.status, type, body };
+  };
+  await awaitUntil(
+    () => {
+      if (child.exit()) throw new Error(`the gateway ended: ${child.output()}`);
+      return get('/livez').then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    },
+    15_000,
+    'the gateway to answer over HTTP',
+  );
+  return { child, url, get, ready: () => get('/readyz') };
+}
+
+/** Wait until this one speaks with EVerest. */
+export const leads = (gateway: Gateway): Promise<true> =>
+  awaitUntil(
+    async () => {
+      const { status, body } = await gateway.ready();
+      return status === 200 && body.leader === true;
+    },
+    10_000,
+    'the gateway to lead',
+  ) as Promise<true>;
