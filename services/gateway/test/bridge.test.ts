@@ -305,6 +305,7 @@ void t.test('Redis stops answering', async (t) => {
   await leads(gateway);
   const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
   t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
+  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true);
   redis.freeze();
   t.teardown(() => redis.thaw());
   const { reply, ms } = await everest.request('update_firmware', UPDATE);
@@ -325,6 +326,8 @@ void t.test('Redis stops answering', async (t) => {
   t.match((await replied).json, /Accepted|Rejected/, 'asked without a leader, answered by the next');
   await leads(gateway);
   t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true, 'it serves again');
+  const isReset = async () => (await openRecords(place)).some(({ kind }) => kind === 'reset');
+  await awaitUntil(isReset, 3000, 'the reset that was announced is kept');
   const states = (await openRecords(place)).filter(({ requestId }) => requestId === 7);
   t.same(states, [], 'what was answered by default is not executed');
 });
