@@ -9,8 +9,15 @@ import { main, Refusal, ROOT } from './prepare.mjs';
 
 const load = (path) => import(pathToFileURL(join(ROOT, path)).href);
 const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ');
-const table = (head, rows) =>
-  [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n');
+
+/** A table with its columns aligned, as the formatter wants it. */
+function table(head, rows) {
+  const cells = [head, ...rows].map((row) => row.map(cell));
+  const widths = head.map((_, column) => Math.max(3, ...cells.map((row) => row[column].length)));
+  const line = (row) => `| ${row.map((text, column) => text.padEnd(widths[column])).join(' | ')} |`;
+  const [first, ...others] = cells;
+  return [line(first), line(widths.map((width) => '-'.repeat(width))), ...others.map(line)].join('\n');
+}
 
 const UNITS = { MS: 'milliseconds', S: 'seconds', BYTES: 'bytes' };
 
