@@ -154,8 +154,7 @@ export function layOutCluster(parts: ClusterParts): Cluster {
     apiKey: key,
     dataDir: dataDir.path,
   };
-  const common = {
-    ...parts.env,
+  const own = {
     MQTT_URL: endpoints.mqttUrl,
     REDIS_URL: endpoints.redisUrl,
     S3_ENDPOINT: endpoints.s3Endpoint,
@@ -169,5 +168,8 @@ export function layOutCluster(parts: ClusterParts): Cluster {
     API_KEYS_FILE: hashesFile,
     ALLOW_LOOPBACK_LOCATIONS: 'true',
   };
+  // A setting may also be given as a file; for what is set here that would be a second answer to the same question.
+  const files = Object.keys(own).map((name) => [`${name}_FILE`, undefined] as const);
+  const common = { ...parts.env, ...Object.fromEntries(files), ...own };
   return { endpoints, phases: [servers(parts), services(parts, common), ...simulator(parts, common)] };
 }

@@ -1,18 +1,18 @@
 /** The part of a Koa context that is used here. */
 export interface S3Context {
-    readonly method: string;
-    readonly path: string;
-    readonly headers: Readonly<Record<string, string | undefined>>;
-    readonly query: Readonly<Record<string, string | undefined>>;
-    status: number;
-    body: unknown;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly query: Readonly<Record<string, string | undefined>>;
+  status: number;
+  body: unknown;
 }
 export type S3Middleware = (context: S3Context, next: () => Promise<void>) => Promise<void>;
 export interface UnfinishedUpload {
-    readonly id: string;
-    readonly key: string;
-    /** Numbers of the parts that are there. */
-    readonly parts: readonly string[];
+  readonly id: string;
+  readonly key: string;
+  /** Numbers of the parts that are there. */
+  readonly parts: readonly string[];
 }
 /** What was begun in a bucket and neither completed nor aborted. */
 export declare function unfinishedUploads(directory: string, bucket: string): Promise<UnfinishedUpload[]>;

@@ -184,6 +184,11 @@ void t.test('the stations file', async (t) => {
   t.equal(profileOf('stations: {cp1: {}}', 'cp1'), undefined, 'without a driver a station is not touched');
   t.equal(profileOf('', 'cp1'), undefined);
   t.equal(profileOf('stations: {cp1: {driver: simulated}}', 'toString'), undefined);
+  t.equal(
+    profileOf('{unknown_stations: simulated, stations: {cp1: {dialect: ocpp1.6}}}', 'cp1')?.driver,
+    'simulated',
+    'where everybody is simulated, one listed for something else is too',
+  );
   t.match(profileOf('unknown_stations: simulated', 'anything'), DEFAULTS);
   const file = `
 unknown_stations: simulated

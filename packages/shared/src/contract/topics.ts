@@ -37,10 +37,13 @@ export function topicPrefix(template: string): TopicPrefix {
   const [before = '', after = ''] = parts;
   const wholeLevel = (before === '' || before.endsWith('/')) && after.startsWith('/');
   if (parts.length > 2 || (parts.length === 2 && !wholeLevel)) {
-    throw new CodedError('CONFIG_INVALID', `{station} must be one whole topic level, as in depot/{station}/`);
+    throw new CodedError(
+      'CONFIG_INVALID',
+      'MQTT_TOPIC_PREFIX: {station} must be one whole topic level, as in depot/{station}/',
+    );
   }
   if (/[+#\p{Cc}]/u.test(template) || template.startsWith('$')) {
-    throw new CodedError('CONFIG_INVALID', 'a topic prefix has no wildcards and does not begin with $');
+    throw new CodedError('CONFIG_INVALID', 'MQTT_TOPIC_PREFIX has no wildcards and does not begin with $');
   }
   if (parts.length === 1) {
     return {

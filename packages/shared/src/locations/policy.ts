@@ -15,7 +15,7 @@ export const LOCATION_SETTINGS = {
    * `http` is in the default: many CSMS and most depot file servers offer nothing else, and what makes an image
    * trustworthy is its signature, not its transport. Production sites that can, set `https,s3`.
    */
-  ALLOWED_LOCATION_SCHEMES: Type.Array(Type.Enum(['https', 'http', 's3', 'ftps', 'ftp', 'sftp']), {
+  ALLOWED_LOCATION_SCHEMES: Type.Array(Type.Enum(['https', 'http', 's3']), {
     default: ['https', 'http', 's3'],
     minItems: 1,
     description: 'Comma-separated schemes a firmware or log location may have.',

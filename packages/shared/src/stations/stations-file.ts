@@ -111,7 +111,9 @@ export function profileFrom(file: StationsFile, station: string): StationProfile
   if (!listed && file.unknown_stations !== 'simulated') return undefined;
   const entry: StationEntry = { ...file.defaults, ...listed };
   const simulated = { ...file.defaults?.simulated, ...listed?.simulated };
-  const driver = entry.driver ?? (listed ? undefined : 'simulated');
+  // Where everybody is simulated, so is one that is listed for something else; a real driver is only for those listed.
+  const everybody = file.unknown_stations === 'simulated' ? 'simulated' : undefined;
+  const driver = listed ? (entry.driver ?? everybody) : everybody;
   if (!driver) return undefined;
   return {
     station,

@@ -108,7 +108,8 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     terms = [before.then(() => keepBridge(over)), keepReconciled(over), keepTrimmed(over)];
   };
   const end = (): void => {
-    log.warn('this gateway is not the leader any more');
+    // At a stop that is as it should be.
+    log[signal.aborted ? 'info' : 'warn']('this gateway is not the leader any more');
     deps.onLeader(false);
     term?.abort();
     term = undefined;
