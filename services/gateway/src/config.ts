@@ -1,12 +1,13 @@
 /** The settings of the gateway. */
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/policy';
-import { COMMON_SETTINGS } from '@khumbu/shared/runtime/config';
+import { COMMON_SETTINGS, S3_SETTINGS } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
 
 export const GatewaySettings = Type.Object({
   ...COMMON_SETTINGS,
   ...LOCATION_SETTINGS,
+  ...S3_SETTINGS,
   MANUFACTURER_ROOTS_FILE: TRUST_SETTINGS.MANUFACTURER_ROOTS_FILE,
   FIRMWARE_CRL_FILE: TRUST_SETTINGS.FIRMWARE_CRL_FILE,
   MQTT_URL: Type.String({ default: 'mqtt://127.0.0.1:1883', description: 'MQTT broker; mqtts:// for TLS.' }),
@@ -30,6 +31,47 @@ export const GatewaySettings = Type.Object({
   API_KEYS_FILE: Type.Optional(
     Type.String({
       description: 'JSON file of API keys: name, sha256 of the key in hex, scopes. Without it REST is closed.',
+    }),
+  ),
+  JWT_JWKS_URL: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      description: 'Where the keys of the issuer of JSON Web Tokens are; set to take tokens beside API keys.',
+    }),
+  ),
+  JWT_ISSUER: Type.Optional(Type.String({ description: 'The iss a token must have.' })),
+  JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The aud a token must have.' })),
+  HTTPS_CERT_FILE: Type.Optional(
+    Type.String({
+      description: 'PEM file with the certificate chain of the REST API; with HTTPS_KEY_FILE: HTTPS only.',
+    }),
+  ),
+  HTTPS_KEY_FILE: Type.Optional(Type.String({ description: 'PEM file with the key of that certificate.' })),
+  HTTP_BODY_LIMIT_BYTES: Type.Integer({
+    default: 65_536,
+    minimum: 16_384,
+    description: 'Longest body of a request, in bytes.',
+  }),
+  RATE_LIMIT_PER_MINUTE: Type.Integer({
+    default: 600,
+    minimum: 1,
+    description: 'Requests that each caller may send to each gateway in a minute.',
+  }),
+  MAX_EVENT_SUBSCRIBERS: Type.Integer({
+    default: 500,
+    minimum: 1,
+    description: 'Event streams this gateway serves at once.',
+  }),
+  ARCHIVE_URL_S: Type.Integer({
+    default: 300,
+    minimum: 10,
+    maximum: 604_800,
+    description: 'Seconds for which the URL of a log archive works.',
+  }),
+  S3_PUBLIC_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      description: 'URL of the object store as callers of the REST API reach it, where that is not S3_ENDPOINT.',
     }),
   ),
   RESET_RESERVATION_S: Type.Integer({

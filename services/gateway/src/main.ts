@@ -24,9 +24,8 @@ import { judgeCertificate } from './front-desk/judge-certificate.js';
 import { runLeader } from './leader/leader.js';
 import { createLease } from './leader/lease.js';
 import { createGatewayMetrics } from './metrics.js';
-import { openApiKeys } from './rest/api-keys.js';
-import { buildApp } from './rest/app.js';
-import { createInventory } from './rest/inventory.js';
+import { openAuthentication } from './rest/authentication.js';
+import { openHttp } from './rest/open-http.js';
 import { createBoots } from './stations/boots.js';
 import { createRegistry } from './stations/registry.js';
 
@@ -38,7 +37,7 @@ runService(
   async (life, log) => {
     const config = loadConfig(GatewaySettings, process.env);
     const prefix = topicPrefix(config.MQTT_TOPIC_PREFIX);
-    const authenticate = openApiKeys(config.API_KEYS_FILE);
+    const authenticate = openAuthentication(config);
     const onRedisError = (error: Error): void => log.debug({ err: error }, 'Redis connection');
 
     const prompt = promptRedis(config.REDIS_URL, COMMAND_TIMEOUT_MS, onRedisError);
@@ -98,16 +97,20 @@ runService(
     });
     life.onStop('health', () => health.stop());
 
-    const app = buildApp({
-      inventory: createInventory(promptStore, directory),
+    const http = await openHttp({
+      config,
+      store: promptStore,
+      redis: prompt,
+      waiting: patientRedis(config.REDIS_URL, onRedisError),
+      directory,
+      frontDesk,
       authenticate,
       health,
       metrics: metrics.registry,
       isLeader: lease.isHeld,
       log,
     });
-    await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT });
-    life.onStop('HTTP server', () => app.close());
+    life.onStop('HTTP server', () => http.close());
 
     const stopping = new AbortController();
     const ca = config.MQTT_CA_FILE === undefined ? undefined : readFileSync(config.MQTT_CA_FILE);

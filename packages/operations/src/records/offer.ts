@@ -118,7 +118,10 @@ export function withdrawOffer(
   if (slotOfStation === record.id) {
     change.expectStation(record.station, slot, record.id).setStation(record.station, { [slot]: record.supersedes });
   }
-  if (record.answerKey !== undefined) {
+  if (record.answerKey !== undefined && record.origin === 'rest') {
+    // There is no default over REST: it was told that nothing is known, and may ask again.
+    change.forgetAnswer(record.station, record.answerKey);
+  } else if (record.answerKey !== undefined) {
     const answer: StoredAnswer = { reply: fallbackReply(CHANNEL_OF_OFFER[record.kind]) };
     change.answer(record.station, record.answerKey, answer);
   }

@@ -139,6 +139,12 @@ export class Change {
     return this;
   }
 
+  /** The request was not answered after all; asked again, it is decided anew. */
+  forgetAnswer(station: string, key: string): this {
+    this.ops.push(['DEL', this.keys.answer(station, key)]);
+    return this;
+  }
+
   /** Wake whoever works on the operation; only for speed. */
   hintCancel(operationId: string): this {
     this.ops.push(['PUBLISH', this.keys.hints, `cancel ${operationId}`]);

@@ -15,6 +15,8 @@ export const STATION_FIELDS = {
   restartExpected: 'restartExpected',
   /** No install starts before this time: EVerest was told that it may reset. */
   resetReservedUntil: 'resetReservedUntil',
+  /** The boot epoch in which EVerest was last told that it may reset; gone when the reset has been asked for. */
+  resetAllowedEpoch: 'resetAllowedEpoch',
   learnedDialect: 'learnedDialect',
   heartbeat: 'heartbeat',
   communication: 'communication',
@@ -42,6 +44,7 @@ export interface StationState {
   readonly bootReason?: { readonly bootEpoch: number; readonly reason: BootReason };
   readonly restartExpected?: RestartExpected;
   readonly resetReservedUntil?: number;
+  readonly resetAllowedEpoch?: number;
   readonly learnedDialect?: Dialect;
   readonly heartbeat?: { readonly id: number; readonly at: number };
   readonly communication?: CommunicationParameters;
@@ -68,6 +71,7 @@ export function readStationState(fields: StationFields): StationState {
       bootReason: json<{ bootEpoch: number; reason: BootReason }>(fields[STATION_FIELDS.bootReason]),
       restartExpected: json<RestartExpected>(fields[STATION_FIELDS.restartExpected]),
       resetReservedUntil: number(fields[STATION_FIELDS.resetReservedUntil]),
+      resetAllowedEpoch: number(fields[STATION_FIELDS.resetAllowedEpoch]),
       learnedDialect: fields[STATION_FIELDS.learnedDialect] as Dialect | undefined,
       heartbeat: json<{ id: number; at: number }>(fields[STATION_FIELDS.heartbeat]),
       communication: json<CommunicationParameters>(fields[STATION_FIELDS.communication]),

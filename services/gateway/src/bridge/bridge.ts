@@ -15,7 +15,7 @@ import {
   parseApiTopic,
   type TopicPrefix,
 } from '@khumbu/shared/contract/topics';
-import { CodedError } from '@khumbu/shared/runtime/errors';
+import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import type { GatewayMetrics } from '../metrics.js';
@@ -134,6 +134,9 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
       ...(found.twin ? { twinSeenAt: performance.now() } : {}),
     };
     entry.dirty = true;
+    // Without heartbeats this is the first that is heard of it, and it waits for a check all the same.
+    const beats = (found.communication?.heartbeat_period_ms ?? 1) > 0;
+    if (!beats && entry.checkDueAt === undefined) checks.begin(entry);
     pump.kick(found.station);
   };
 
@@ -166,7 +169,9 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
       if (!isNew) return onSystemApi(api.leaf, entry, message);
       log.info({ station: entry.station, moduleId: entry.moduleId }, 'a station is heard for the first time');
       discovery.ask(entry.station);
-      return registry.flushSoon().then(() => onSystemApi(api.leaf, entry, message));
+      // Listed at once, but nothing waits for it: messages keep their order.
+      void registry.flushSoon();
+      return onSystemApi(api.leaf, entry, message);
     }
     if (api?.type === OCPP_CONSUMER.type) return ocppSide.hearPublished(api.station, api.leaf, payload);
     const stripped = prefix.strip(topic);
@@ -181,8 +186,9 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
       try {
         await onMessage(message);
       } catch (error) {
-        const topic = message.topic.slice(0, LOGGED_TOPIC_LENGTH);
-        if (!over.signal.aborted) log.error({ topic, err: error }, 'message not handled');
+        if (over.signal.aborted || hasCode(error, 'MQTT_CLOSED')) throw error;
+        // A surprise would be one again the next time: it is told, and the message is done with.
+        log.error({ topic: message.topic.slice(0, LOGGED_TOPIC_LENGTH), err: error }, 'message not handled');
       }
     },
   });
@@ -215,8 +221,8 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     closed: opened.closed,
     async end() {
       stop();
-      await registry.stop();
       await opened.end();
+      await registry.stop();
     },
   };
 }

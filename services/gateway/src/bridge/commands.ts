@@ -1,6 +1,7 @@
 /** What stations ask of us: requests that are answered, resets, and the permission to install. */
 import { performance } from 'node:perf_hooks';
 import type { Store } from '@khumbu/operations/records/store';
+import { readStationState } from '@khumbu/operations/stations/station-state';
 import { CHANNELS, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { decode, encodeReply } from '@khumbu/shared/contract/codec';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
@@ -60,7 +61,10 @@ export function createCommands(deps: CommandsDeps) {
       if (decoded.replyTo !== undefined && to === undefined)
         return bad(topic, 'the reply topic is not the station’s own');
       if (!fence.isPassed() && !stillWaits(entry.presence.communication, deps.sessionExpiryS)) {
-        return bad(topic, 'too old: the station has given up waiting');
+        bad(topic, 'too old: the station may have given up waiting');
+        // If it has not, it need not wait any longer; nothing follows from the request either way.
+        if (to !== undefined) await deps.publish(to, encodeReply(name, CHANNELS[name].reply.fallback), 1);
+        return;
       }
       await learnDialect(entry, name, decoded.payload);
       const heardAt = entry.presence.heartbeatAt;
@@ -88,8 +92,9 @@ export function createCommands(deps: CommandsDeps) {
       const decoded = decode('reset', message.payload);
       if (!decoded.ok) return bad(message.topic, decoded.reason);
       if (!fence.isPassed()) {
-        const { resetReservedUntil, restartExpected } = await store.station(station);
-        const awaited = Number(resetReservedUntil ?? 0) > Date.now() || restartExpected !== undefined;
+        // Allowed in this boot, perhaps hours ago (it waited for transactions), and not asked for since: we wait for it.
+        const state = readStationState(await store.station(station));
+        const awaited = state.resetAllowedEpoch === state.bootEpoch || state.restartExpected !== undefined;
         if (!awaited) return bad(message.topic, 'an old reset nobody waits for');
       }
       const request = decoded.payload as ResetRequest;

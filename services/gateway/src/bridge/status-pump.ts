@@ -16,7 +16,7 @@ import type { Registry, Station } from '../stations/registry.js';
 
 /** How often stations with held entries are looked at, and all outboxes in case a hint was lost. */
 const LOOK_MS = 250;
-const SWEEP_MS = 1000;
+const SWEEP_MS = 2000;
 
 export interface StatusPumpDeps {
   readonly store: Store;
@@ -27,12 +27,24 @@ export interface StatusPumpDeps {
   readonly onSent?: (station: string, entry: OutboxEntry) => void;
 }
 
+type Held = 'unknown_station' | 'away' | 'booting' | 'not_registered' | 'settling' | undefined;
+
+/** What passes with time is looked at often; what waits for the station to be heard is kicked then. */
+const PASSES: Record<Exclude<Held, undefined> | 'not_told', boolean> = {
+  unknown_station: false,
+  away: false,
+  booting: true,
+  not_registered: false,
+  settling: true,
+  not_told: true,
+};
+
 /** Why an entry is not told yet; `undefined`: tell it. Pure. Wall time for what was stored, monotonic for what is heard. */
 export function heldBecause(
   entry: OutboxEntry,
   station: Station | undefined,
   clock: { readonly wall: number; readonly mono: number },
-): 'unknown_station' | 'away' | 'booting' | 'not_registered' | 'settling' | undefined {
+): Held {
   if (!station) return 'unknown_station';
   if (isAway(station.presence, clock.mono)) return 'away';
   const boot = entry.afterBoot;
@@ -51,40 +63,57 @@ export type StatusPump = ReturnType<typeof createStatusPump>;
 export function createStatusPump({ store, registry, prefix, publish, log, onSent }: StatusPumpDeps) {
   const running = new Set<string>();
   const again = new Set<string>();
-  const held = new Set<string>();
+  const held = new Map<string, Exclude<Held, undefined> | 'not_told'>();
   let stopped = false;
-  let lastProgressAt = performance.now();
   let blockedSince: number | undefined;
 
+  /** The bytes, or `undefined` for an entry EVerest would drop: it must not stand in the way of all that follow. */
+  const encoded = (station: string, entry: OutboxEntry): string | undefined => {
+    try {
+      return encode(entry.channel, entry.payload);
+    } catch (error) {
+      log.error(
+        { station, operationId: entry.operationId, err: error },
+        'a status that breaks the contract is left out',
+      );
+      return undefined;
+    }
+  };
+
   const send = async (station: Station, entry: OutboxEntry): Promise<void> => {
-    const topic = channelTopic(prefix, station, entry.channel);
-    await publish(topic, encode(entry.channel, entry.payload), CHANNELS[entry.channel].qos);
+    const payload = encoded(station.station, entry);
+    if (payload === undefined) return;
+    await publish(channelTopic(prefix, station, entry.channel), payload, CHANNELS[entry.channel].qos);
     log.info({ station: station.station, operationId: entry.operationId, status: entry.payload }, 'status told');
     onSent?.(station.station, entry);
   };
 
+  /** `undefined`: told, or not worth telling any more. */
+  const tell = async (name: string, entry: OutboxEntry): Promise<Held> => {
+    const station = registry.get(name);
+    const clock = { wall: Date.now(), mono: performance.now() };
+    if (entry.expiresAt <= clock.wall) {
+      log.warn({ station: name, operationId: entry.operationId }, 'status expired untold');
+      return undefined;
+    }
+    const because = heldBecause(entry, station, clock);
+    if (because || !station) return because;
+    blockedSince ??= performance.now();
+    await send(station, entry);
+    blockedSince = undefined;
+    return undefined;
+  };
+
   const drain = async (name: string): Promise<void> => {
     held.delete(name);
-    for (;;) {
-      if (stopped) return;
+    while (!stopped) {
       const entry = await store.headOfOutbox(name);
-      if (!entry) {
-        await store.popOutbox(name, '');
+      const because = entry && (await tell(name, entry));
+      if (because) {
+        held.set(name, because);
         return;
       }
-      const station = registry.get(name);
-      const clock = { wall: Date.now(), mono: performance.now() };
-      if (entry.expiresAt > clock.wall) {
-        if (!station || heldBecause(entry, station, clock)) {
-          held.add(name);
-          return;
-        }
-        blockedSince ??= performance.now();
-        await send(station, entry);
-      } else log.warn({ station: name, operationId: entry.operationId }, 'status expired untold');
-      blockedSince = undefined;
-      lastProgressAt = performance.now();
-      if (!(await store.popOutbox(name, entry.id))) return;
+      if (!(await store.popOutbox(name, entry?.id ?? ''))) return;
     }
   };
 
@@ -102,7 +131,8 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
     } catch (error) {
       // The entry is still in the outbox; the next look tries again, or the next leader does.
       if (!hasCode(error, 'MQTT_CLOSED')) log.warn({ station: name, reason: describeError(error) }, 'status not told');
-      held.add(name);
+      blockedSince = undefined;
+      held.set(name, 'not_told');
     } finally {
       running.delete(name);
     }
@@ -110,14 +140,14 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
 
   const sweep = async (): Promise<void> => {
     try {
-      for (const name of await store.stationsWithOutbox()) if (!held.has(name)) void kick(name);
+      for (const name of await store.stationsWithOutbox()) if (!running.has(name)) void kick(name);
     } catch (error) {
       log.debug({ reason: describeError(error) }, 'outboxes not read');
     }
   };
 
   const look = setInterval(() => {
-    for (const name of Array.from(held)) void kick(name);
+    for (const [name, because] of Array.from(held)) if (PASSES[because]) void kick(name);
   }, LOOK_MS);
   const sweeper = setInterval(() => void sweep(), SWEEP_MS);
 
@@ -128,7 +158,6 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
     sweep,
     /** Nothing that could be told has been waiting for long. */
     moves: (): boolean => blockedSince === undefined || performance.now() - blockedSince < 3000,
-    lastProgressAt: () => lastProgressAt,
     stop(): void {
       stopped = true;
       clearInterval(look);

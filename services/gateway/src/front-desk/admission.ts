@@ -185,10 +185,16 @@ export function createAdmission(deps: FrontDeskDeps) {
 
   /** The default was answered after all: take back what was stored, wherever it stands. */
   const takeBack = async (asker: Asker, name: RequestChannelName, operationId: string | undefined): Promise<void> => {
-    const fallback = store.change().answer(asker.station, asker.answerKey, { reply: fallbackReply(name) });
+    const fallback = store.change();
+    // REST was told that nothing is known, and may ask again.
+    if (asker.origin === 'rest') fallback.forgetAnswer(asker.station, asker.answerKey);
+    else fallback.answer(asker.station, asker.answerKey, { reply: fallbackReply(name) });
     // REST asks without reserving.
     if (name === 'is_reset_allowed' && asker.origin === 'everest')
-      fallback.setStation(asker.station, { [STATION_FIELDS.resetReservedUntil]: undefined });
+      fallback.setStation(asker.station, {
+        [STATION_FIELDS.resetReservedUntil]: undefined,
+        [STATION_FIELDS.resetAllowedEpoch]: undefined,
+      });
     await insist(fallback);
     const record = operationId === undefined ? undefined : await store.load(operationId);
     if (record?.kind === 'set_system_time') return forgetTime(record, asker);

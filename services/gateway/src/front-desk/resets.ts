@@ -20,11 +20,14 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
       const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
       const permission = decideResetAllowed({ profile, update });
       if (!permission.allowed) return { kind: 'answer', reply: false, reason: permission.reason };
-      const until = String(now() + deps.resetReservationMs);
+      const reservation = {
+        [STATION_FIELDS.resetReservedUntil]: String(now() + deps.resetReservationMs),
+        [STATION_FIELDS.resetAllowedEpoch]: String(state.bootEpoch),
+      };
       return {
         kind: 'answer',
         reply: true,
-        ...(reserve ? { fields: { [STATION_FIELDS.resetReservedUntil]: until } } : {}),
+        ...(reserve ? { fields: reservation } : {}),
         // An install that begins in this very moment changes the record.
         guard: (change) => update && change.expectRecord(update.id, update.version),
       };
@@ -85,7 +88,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
         const change = (keepAnswer(id) ?? store.change())
           .expectStation(station, slotField('reset'), state.slot('reset'))
           .put(record)
-          .setStation(station, { [slotField('reset')]: id });
+          .setStation(station, { [slotField('reset')]: id, [STATION_FIELDS.resetAllowedEpoch]: undefined });
         if (update) change.expectRecord(update.id, update.version);
         if (!update?.slotHeld && !(update && isInstalling(update.state))) {
           // Ready before anything happens, so that it is right however soon the station comes back. The boot that ends

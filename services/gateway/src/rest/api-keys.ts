@@ -23,13 +23,19 @@ type ApiKeysFile = Static<typeof ApiKeysFile>;
 export interface Caller {
   readonly name: string;
   readonly scopes: readonly Scope[];
+  /** When what was presented is not valid any more; milliseconds since 1970. */
+  readonly expiresAt?: number;
 }
 
-/** Who presents this `Authorization` header; `undefined`: nobody we know. */
-export type Authenticate = (authorization: string | undefined) => Caller | undefined;
+/** Each scope holds those before it. */
+export const hasScope = ({ scopes }: Pick<Caller, 'scopes'>, wanted: Scope): boolean =>
+  scopes.some((scope) => SCOPES.indexOf(scope) >= SCOPES.indexOf(wanted));
+
+/** Whose key this is; `undefined`: nobody's. */
+export type ReadApiKey = (key: string) => Caller | undefined;
 
 /** Read the file. Throws `CONFIG_INVALID`. Without a file nobody is known. */
-export function openApiKeys(path: string | undefined): Authenticate {
+export function openApiKeys(path: string | undefined): ReadApiKey {
   let keys: ApiKeysFile = [];
   if (path !== undefined) {
     let value: unknown;
@@ -42,9 +48,7 @@ export function openApiKeys(path: string | undefined): Authenticate {
     if (reason) throw new CodedError('CONFIG_INVALID', `API_KEYS_FILE: ${reason}`);
     keys = value as ApiKeysFile;
   }
-  return (authorization) => {
-    const key = /^Bearer ([^\s]+)$/i.exec(authorization ?? '')?.[1];
-    if (key === undefined) return undefined;
+  return (key) => {
     const hash = createHash('sha256').update(key).digest();
     const found = keys.find((known) => timingSafeEqual(Buffer.from(known.sha256, 'hex'), hash));
     return found && { name: found.name, scopes: found.scopes };

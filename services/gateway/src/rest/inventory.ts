@@ -1,96 +1,94 @@
 /** What REST shows of stations and operations: read from the store, without secrets. */
-import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
+import { readProgress } from '@khumbu/operations/events/progress';
+import { isEnded } from '@khumbu/operations/records/kinds';
 import type { Store } from '@khumbu/operations/records/store';
-import {
-  dialectOf,
-  readStationState,
-  type SlotKind,
-  type StationState,
-} from '@khumbu/operations/stations/station-state';
-import { withoutCredentials } from '@khumbu/shared/runtime/errors';
+import { readStationState, type SlotKind, type StationState } from '@khumbu/operations/stations/station-state';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { Redis } from 'ioredis';
+import { Problem } from './problems.js';
+import type { OperationView, StationView } from './schemas.js';
+import { createSearch, type Search } from './search.js';
+import { isVisible, operationView, progressSubject, stationView, type VisibleRecord } from './views.js';
 
-const SLOTS: readonly SlotKind[] = ['firmware_update', 'log_upload', 'reset', 'configure_network'];
-
-const time = (at: number | undefined): string | undefined =>
-  at === undefined ? undefined : new Date(at).toISOString();
-
-/** An operation as fleet tools see it. Certificates, signatures, network secrets and URL credentials stay inside. */
-export function operationView(record: OperationRecord) {
-  const request = 'request' in record ? record.request : undefined;
-  const location = request && 'location' in request ? withoutCredentials(request.location) : undefined;
-  return {
-    operationId: record.id,
-    kind: record.kind,
-    stationId: record.station,
-    origin: record.origin,
-    requestId: record.requestId,
-    status: record.state,
-    ended: isEnded(record),
-    createdAt: time(record.createdAt),
-    updatedAt: time(record.updatedAt),
-    endedAt: time(record.endedAt),
-    deadlineAt: time(record.deadlineAt),
-    waitingFor: record.waitingFor && withoutCredentials(record.waitingFor),
-    location,
-    fileName: 'fileName' in record ? record.fileName : undefined,
-    sizeBytes: 'sizeBytes' in record ? record.sizeBytes : undefined,
-    image: 'image' in record ? record.image : undefined,
-    outcome: record.outcome && {
-      ...record.outcome,
-      ...(record.outcome.message === undefined ? {} : { message: withoutCredentials(record.outcome.message) }),
-    },
-    history: record.history.map((entry) => ({ at: time(entry.at), status: entry.state, reason: entry.reason })),
-  };
-}
-export type OperationView = ReturnType<typeof operationView>;
+const SLOTS: readonly SlotKind[] = ['firmware_update', 'log_upload', 'reset', 'configure_network', 'set_system_time'];
 
 export type Inventory = ReturnType<typeof createInventory>;
 
-export function createInventory(store: Store, directory: StationDirectory) {
-  const currentOperations = async (state: StationState): Promise<OperationView[]> => {
-    const ids = SLOTS.map((slot) => state.slot(slot)).filter((id) => id !== undefined);
-    return (await store.loadMany(ids)).filter((record) => !isEnded(record)).map(operationView);
+/** Redis is not there, or slow: `NOT_STORED`. Problems and surprises of our own stay what they are. */
+const reading =
+  <A extends unknown[], R>(read: (...args: A) => Promise<R>) =>
+  async (...args: A): Promise<R> => {
+    try {
+      return await read(...args);
+    } catch (error) {
+      if (error instanceof CodedError || error instanceof TypeError) throw error;
+      throw new Problem('NOT_STORED', `the store does not answer: ${describeError(error)}`, {}, { cause: error });
+    }
   };
 
-  const stationView = async (station: string, state: StationState) => {
-    const profile = directory.profileOf(station);
-    return {
-      stationId: station,
-      moduleId: state.moduleId,
-      configured: profile !== undefined,
-      driver: profile?.driver,
-      dialect: dialectOf(profile, state),
-      conflict: state.conflictSince !== undefined,
-      bootEpoch: state.bootEpoch,
-      bootReason: state.bootReason?.reason,
-      firstSeenAt: time(state.firstSeenAt),
-      lastSeenAt: time(state.lastSeenAt),
-      operations: await currentOperations(state),
-    };
+export function createInventory(redis: Redis, store: Store, directory: StationDirectory) {
+  const search = createSearch(redis, store);
+
+  const views = async (records: readonly VisibleRecord[]): Promise<OperationView[]> => {
+    const running = records.flatMap((record) => progressSubject(record) ?? []);
+    const said = await readProgress(redis, store.keys, running);
+    const progress = new Map(running.map((subject, index) => [subject, said[index]]));
+    return records.map((record) => operationView(record, progress.get(progressSubject(record) ?? '')));
+  };
+
+  const stationNow = async (station: string, state: StationState): Promise<StationView> => {
+    const ids = SLOTS.map((slot) => state.slot(slot)).filter((id) => id !== undefined);
+    const open = (await store.loadMany(ids)).filter(isVisible).filter((record) => !isEnded(record));
+    return stationView(station, state, directory.profileOf(station), await views(open));
+  };
+
+  /** Heard or configured. `unknown_stations: simulated` makes no station known. */
+  const known = async (station: string): Promise<StationState | undefined> => {
+    const state = readStationState(await store.station(station));
+    return state.firstSeenAt !== undefined || directory.configured().includes(station) ? state : undefined;
   };
 
   return {
+    /** The stored state of a station. Rejects with `STATION_UNKNOWN`. */
+    requireStation: reading(async (station: string): Promise<StationState> => {
+      const state = await known(station);
+      if (!state) throw new Problem('STATION_UNKNOWN');
+      return state;
+    }),
     /** Every station that was heard or is configured, by name. */
-    async stations() {
-      const names = new Set([...(await store.stations()), ...directory.configured()]);
-      const views = [...names]
-        .sort()
-        .map(async (name) => stationView(name, readStationState(await store.station(name))));
-      return Promise.all(views);
-    },
-    async station(station: string) {
-      const state = readStationState(await store.station(station));
-      if (state.firstSeenAt === undefined && !directory.configured().includes(station)) return undefined;
-      return stationView(station, state);
-    },
-    async operation(id: string): Promise<OperationView | undefined> {
-      const record = await store.load(id);
-      return record && record.kind !== 'firmware_fetch' ? operationView(record) : undefined;
-    },
-    /** Open and ended ones of a station, newest first. */
-    async operationsOf(station: string): Promise<OperationView[]> {
-      return (await store.operationsOf(station)).map(operationView);
-    },
+    stations: reading(async ({ limit = 100, cursor }: { limit?: number; cursor?: string }) => {
+      const names = [...new Set([...(await store.stations()), ...directory.configured()])].sort();
+      const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
+      const rest = names.filter((name) => name > after);
+      const page = rest.slice(0, limit);
+      const items = await Promise.all(
+        page.map(async (name) => stationNow(name, readStationState(await store.station(name)))),
+      );
+      const last = rest.length > limit ? page.at(-1) : undefined;
+      return { items, ...(last === undefined ? {} : { nextCursor: Buffer.from(last).toString('base64url') }) };
+    }),
+    station: reading(async (station: string): Promise<StationView> => {
+      const state = await known(station);
+      if (!state) throw new Problem('STATION_UNKNOWN');
+      return stationNow(station, state);
+    }),
+    /** The record of an operation; of this station and kind, if named. Rejects with `OPERATION_UNKNOWN`. */
+    record: reading(
+      async (id: string, of?: { station: string; kind: VisibleRecord['kind'] }): Promise<VisibleRecord> => {
+        const record = await store.load(id);
+        const isIt = record && isVisible(record) && (!of || (record.station === of.station && record.kind === of.kind));
+        if (!isIt) throw new Problem('OPERATION_UNKNOWN');
+        return record;
+      },
+    ),
+    view: reading(async (record: VisibleRecord): Promise<OperationView> => {
+      const [view] = await views([record]);
+      return view ?? operationView(record);
+    }),
+    operations: reading(async (wanted: Search) => {
+      const { records, nextCursor } = await search(wanted);
+      return { items: await views(records), ...(nextCursor === undefined ? {} : { nextCursor }) };
+    }),
   };
 }

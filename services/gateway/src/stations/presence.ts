@@ -19,6 +19,8 @@ export interface Presence {
   readonly heartbeatId?: number;
   readonly heartbeatAt?: number;
   readonly previousHeartbeatAt?: number;
+  /** The newest heartbeat was heard by an earlier leader; how many may have come since, nobody has counted. */
+  readonly handedOver?: true;
   /** Anything that proves that EVerest is up and listens. */
   readonly heardAt?: number;
   /** When heartbeat ids began anew, newest last. */
@@ -60,6 +62,22 @@ export function isAway(presence: Presence, now: number): boolean {
   return now - presence.heardAt > PERIODS_UNTIL_AWAY * period;
 }
 
+/**
+ * After a gap in which nobody listened, a restart shows in an id that is far behind the count that would have gone on.
+ * Half of it is left for periods that are not what they were told to be.
+ */
+function restartedUnheard(
+  { handedOver, heartbeatId, heartbeatAt, communication }: Presence,
+  id: number,
+  now: number,
+): boolean {
+  const period = communication?.heartbeat_period_ms ?? 0;
+  if (!handedOver || heartbeatId === undefined || heartbeatId < 0 || heartbeatAt === undefined || period <= 0)
+    return false;
+  const expected = (now - heartbeatAt) / period;
+  return expected > PERIODS_UNTIL_AWAY && id - heartbeatId < expected / 2;
+}
+
 export interface HeardHeartbeat {
   readonly presence: Presence;
   /** The id did not rise: EVerest has started anew. */
@@ -69,8 +87,15 @@ export interface HeardHeartbeat {
 }
 
 export function hearHeartbeat(presence: Presence, id: number, now: number): HeardHeartbeat {
-  const { heartbeatId, heartbeatAt, abandonedId, previousHeartbeatAt: _previous, ...rest } = presence;
-  const restarted = heartbeatId !== undefined && id <= heartbeatId;
+  const {
+    heartbeatId,
+    heartbeatAt,
+    abandonedId,
+    previousHeartbeatAt: _previous,
+    handedOver: _handedOver,
+    ...rest
+  } = presence;
+  const restarted = heartbeatId !== undefined && (id <= heartbeatId || restartedUnheard(presence, id, now));
   const resumed = abandonedId !== undefined && id === abandonedId + 1 && heartbeatId !== abandonedId;
   const leaves = restarted || resumed ? heartbeatId : abandonedId;
   return {

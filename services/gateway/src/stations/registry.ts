@@ -88,12 +88,9 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       const key = store.keys.station(entry.station);
       const { heartbeatId, heartbeatAt, heardAt, communication } = entry.presence;
       pipeline.sadd(store.keys.stations, entry.station);
-      const fields: Record<string, string> = {
-        [STATION_FIELDS.moduleId]: entry.moduleId,
-        [STATION_FIELDS.lastSeenAt]: String(
-          Math.round(wall - (mono - Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0))),
-        ),
-      };
+      const fields: Record<string, string> = { [STATION_FIELDS.moduleId]: entry.moduleId };
+      const lastHeardAt = Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0);
+      if (lastHeardAt > 0) fields[STATION_FIELDS.lastSeenAt] = String(Math.round(wall - (mono - lastHeardAt)));
       if (heartbeatId !== undefined && heartbeatAt !== undefined) {
         const at = Math.round(wall - (mono - heartbeatAt));
         fields[STATION_FIELDS.heartbeat] = JSON.stringify({ id: heartbeatId, at });
@@ -175,7 +172,9 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
         entry.presence = {
           ...NOBODY,
           ...(communication ? { communication } : {}),
-          ...(heartbeat && heardAt !== undefined ? { heartbeatId: heartbeat.id, heartbeatAt: heardAt, heardAt } : {}),
+          ...(heartbeat && heardAt !== undefined
+            ? { heartbeatId: heartbeat.id, heartbeatAt: heardAt, heardAt, handedOver: true as const }
+            : {}),
         };
       }
     },

@@ -1,0 +1,82 @@
+/**
+ * The schemas of the wire contract as components of the OpenAPI document, and how routes refer to them. What a body has
+ * to be is checked by the contract's own validator, so that REST and MQTT cannot differ.
+ */
+import { CHANNELS, type ChannelName, channel } from '@khumbu/shared/contract/channels';
+import { mismatch } from '@khumbu/shared/contract/codec';
+import { Ajv, type ValidateFunction } from 'ajv';
+import addFormats from 'ajv-formats';
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
+import { type Static, type TSchema, type TUnsafe, Type } from 'typebox';
+import { Problem } from './problems.js';
+
+type Node = Record<string, unknown>;
+const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Every schema with an $id inside becomes a reference to it. */
+function withRefs(value: unknown, isRoot = true): unknown {
+  if (Array.isArray(value)) return value.map((item) => withRefs(item, false));
+  if (!isNode(value)) return value;
+  if (!isRoot && typeof value.$id === 'string') return { $ref: `${value.$id}#` };
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withRefs(member, false)]));
+}
+
+const collect = (value: unknown, found: Map<string, Node>): void => {
+  if (Array.isArray(value)) for (const item of value) collect(item, found);
+  if (!isNode(value)) return;
+  if (typeof value.$id === 'string') found.set(value.$id, value);
+  for (const member of Object.values(value)) collect(member, found);
+};
+
+/** What the bus carries that REST does not. */
+const BUS_ONLY: ReadonlySet<ChannelName> = new Set(['heartbeat', 'communication_check', 'allow_firmware_installation']);
+
+/** Every schema of the channel table that REST has a use for, by $id. */
+export function contractSchemas(): Map<string, Node> {
+  const found = new Map<string, Node>();
+  for (const name of Object.keys(CHANNELS) as ChannelName[]) {
+    if (BUS_ONLY.has(name)) continue;
+    const { payload, payloadOptional, reply } = channel(name);
+    if (!payloadOptional) collect(payload, found);
+    collect(reply?.schema, found);
+  }
+  return found;
+}
+
+/** A schema by its $id, with its type. */
+export const ref = <S extends TSchema>(schema: S): TUnsafe<Static<S>> =>
+  Type.Unsafe<Static<S>>({ $ref: `${String((schema as { $id?: string }).$id)}#` });
+
+/** Give the app these schemas as components. Bodies are checked against them as they stand here. */
+export function addSchemas(app: FastifyInstance, schemas: Iterable<object>): void {
+  const found = new Map<string, Node>();
+  for (const schema of schemas) collect(schema, found);
+  for (const schema of found.values()) app.addSchema(withRefs(schema));
+  app.setValidatorCompiler(validatorCompiler(found));
+  // Views are made for the schemas; a serializer that drops or bends members would only hide a mistake.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+}
+
+/** Text becomes numbers and lists in queries and headers; bodies are taken as they are. */
+function validatorCompiler(known: ReadonlyMap<string, Node>): FastifySchemaCompiler<Node> {
+  const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true, strict: false });
+  addFormats.default(ajv);
+  return ({ schema, httpPart }) => {
+    if (httpPart === 'body') {
+      const id = String(schema.$ref ?? schema.$id).replace(/#$/, '');
+      const body = known.get(id);
+      if (!body) throw new TypeError(`no schema ${id} for a body`);
+      return (value: unknown) => {
+        const reason = mismatch(body as TSchema, value);
+        return reason === undefined ? { value } : { error: new Problem('BODY_INVALID', reason.replace(/^\/ /, '')) };
+      };
+    }
+    const validate: ValidateFunction = ajv.compile(schema);
+    return (value: unknown) => {
+      if (validate(value)) return { value };
+      const first = validate.errors?.[0];
+      const detail = `${first?.instancePath.slice(1) || httpPart || ''} ${first?.message ?? 'does not fit'}`;
+      return { error: new Problem('PARAMETER_INVALID', detail) };
+    };
+  };
+}

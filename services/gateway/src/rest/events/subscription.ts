@@ -1,0 +1,74 @@
+/** One subscriber of events: reads the log at his own pace and writes Server-Sent Events (WHATWG HTML, 9.2). */
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import type { Entry, EventLog } from './event-log.js';
+
+export interface Filter {
+  readonly stations?: ReadonlySet<string>;
+  readonly kinds?: ReadonlySet<string>;
+  readonly types?: ReadonlySet<string>;
+}
+
+export interface SubscriptionOptions {
+  readonly log: EventLog;
+  readonly filter: Filter;
+  /** Events after this one. */
+  readonly cursor: string;
+  readonly keepAliveMs: number;
+  /** A subscriber that takes nothing for this long is let go; he can go on where he was. */
+  readonly stallMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Whether an event is one that was asked for. Pure. Events of stations have no kind. */
+export function passes(
+  { stations, kinds, types }: Filter,
+  { station, kind, type }: Pick<Entry, 'station' | 'kind' | 'type'>,
+): boolean {
+  if (stations && !stations.has(station)) return false;
+  if (types && !types.has(type)) return false;
+  return !kinds || kinds.has(kind);
+}
+
+export const formatEntry = ({ id, type, data }: Entry): string => `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`;
+/** Without an id: progress is not replayed, and a reconnect goes on after the last event that has one. */
+const formatProgress = ({ data }: Entry): string => `event: progress\ndata: ${data}\n\n`;
+/** An empty event moves the client's Last-Event-ID on and is not told to it. */
+const formatPlace = (cursor: string): string => `id: ${cursor}\n\n`;
+
+/** Serve the subscriber until the signal fires or he is gone. Rejects when the log cannot be read: he comes again. */
+export async function serveSubscriber(output: Writable, options: SubscriptionOptions): Promise<void> {
+  const { log, filter, signal } = options;
+  let cursor = options.cursor;
+
+  const write = async (text: string): Promise<void> => {
+    if (output.destroyed || output.write(text)) return;
+    await once(output, 'drain', { signal: AbortSignal.any([signal, AbortSignal.timeout(options.stallMs)]) });
+  };
+
+  await write(`retry: 1000\n${formatPlace(cursor)}`);
+  const keepAlive = setInterval(() => {
+    if (!output.writableNeedDrain) output.write(`: keep-alive\n${formatPlace(cursor)}`);
+  }, options.keepAliveMs);
+  const endProgress = log.onProgress((entry) => {
+    if (!output.writableNeedDrain && passes(filter, entry)) output.write(formatProgress(entry));
+  });
+  try {
+    while (!signal.aborted) {
+      const { gap, entries } = await log.after(cursor);
+      if (gap) {
+        cursor = gap.until;
+        await write(`id: ${cursor}\nevent: gap\ndata: ${JSON.stringify({ type: 'gap', ...gap })}\n\n`);
+      }
+      for (const entry of entries) {
+        if (signal.aborted) return;
+        if (passes(filter, entry)) await write(formatEntry(entry));
+        cursor = entry.id;
+      }
+      if (entries.length === 0) await log.beyond(cursor, signal);
+    }
+  } finally {
+    clearInterval(keepAlive);
+    endProgress();
+  }
+}

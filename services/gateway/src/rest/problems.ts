@@ -1,0 +1,100 @@
+/**
+ * What can go wrong, as one table: the code a client may rely on, the status, and what it means. Errors are told as
+ * RFC 9457 problems. The documents walk this table.
+ */
+import { CodedError, withoutCredentials } from '@khumbu/shared/runtime/errors';
+import type { FastifyReply } from 'fastify';
+
+interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+}
+const kind = (status: number, title: string): ProblemKind => ({ status, title });
+
+export const PROBLEMS = {
+  BODY_MALFORMED: kind(400, 'The body is not JSON, or is empty where one is needed.'),
+  PARAMETER_INVALID: kind(400, 'A parameter of the path, the query or a header does not fit.'),
+  CURSOR_INVALID: kind(400, 'The cursor was not made by this API.'),
+  LAST_EVENT_ID_INVALID: kind(400, 'Last-Event-ID was not made by this API.'),
+  NOT_AUTHENTICATED: kind(401, 'No valid API key or token was sent.'),
+  SCOPE_MISSING: kind(403, 'The caller does not have the scope this needs.'),
+  NOT_FOUND: kind(404, 'There is nothing at this address.'),
+  STATION_UNKNOWN: kind(404, 'No station with this id has been heard or configured.'),
+  OPERATION_UNKNOWN: kind(404, 'There is no such operation, or it was removed after its retention.'),
+  ARCHIVE_UNKNOWN: kind(404, 'The upload ended without an archive, or the archive was removed.'),
+  STATION_NOT_CONFIGURED: kind(409, 'The station is not in the stations file: nothing is done with it.'),
+  STATION_IN_CONFLICT: kind(409, 'Two stations use this identity: nothing is done with either.'),
+  INSTALLING: kind(409, 'The station is being changed by an update.'),
+  SIGNATURE_REQUIRED: kind(409, 'The station takes only signed images.'),
+  SIGNATURE_INCOMPLETE: kind(409, 'A certificate without a signature, or the other way round.'),
+  LOCATION_MALFORMED: kind(409, 'The location cannot be read.'),
+  LOCATION_SCHEME_UNKNOWN: kind(409, 'The scheme of the location is not supported.'),
+  LOCATION_SCHEME_NOT_ALLOWED: kind(409, 'The settings do not allow this scheme.'),
+  LOCATION_HOST_NOT_ALLOWED: kind(409, 'The settings do not allow this host.'),
+  LOCATION_ADDRESS_FORBIDDEN: kind(409, 'Loopback, link-local and metadata addresses are not allowed.'),
+  LOCATION_NOT_USABLE: kind(409, 'Logs cannot be brought to this location.'),
+  LOG_TYPE_UNKNOWN: kind(409, 'There are no logs of this type.'),
+  WINDOW_EMPTY: kind(409, 'The oldest time stamp is after the latest.'),
+  NETWORK_NOT_SUPPORTED: kind(409, 'Networks are not configured at this station.'),
+  INTERFACE_UNKNOWN: kind(409, 'The stations file does not name this interface.'),
+  SLOT_TAKEN_BY_EVEREST: kind(409, 'An operation that EVerest asked for is under way; replace: true ends it.'),
+  SLOT_BUSY: kind(409, 'An operation is just being answered; ask again in a moment.'),
+  NOT_CANCELABLE: kind(409, 'The station is being changed; the update cannot be stopped any more.'),
+  NOT_WAITING: kind(409, 'The update does not wait for a permission now.'),
+  ARCHIVE_NOT_READY: kind(409, 'The upload is still under way.'),
+  ARCHIVE_ELSEWHERE: kind(409, 'The archive was sent to a server that is not the depot’s object store.'),
+  REFUSED: kind(409, 'Refused; reason says why.'),
+  BODY_TOO_LARGE: kind(413, 'The body is too large.'),
+  CONTENT_TYPE_UNSUPPORTED: kind(415, 'The body must be application/json.'),
+  BODY_INVALID: kind(422, 'The body is JSON but not what is needed.'),
+  CERTIFICATE_INVALID: kind(422, 'The signing certificate is not trusted.'),
+  CERTIFICATE_REVOKED: kind(422, 'The signing certificate is revoked.'),
+  TIME_ABSURD: kind(422, 'No clock should be set to this time.'),
+  NO_OBJECT_STORE: kind(422, 'The depot has no object store: name a location.'),
+  IDEMPOTENCY_KEY_REUSED: kind(422, 'This Idempotency-Key was sent with another request.'),
+  TOO_MANY_REQUESTS: kind(429, 'More requests than this caller may send; Retry-After says when to go on.'),
+  INTERNAL: kind(500, 'Something went wrong; the log says what.'),
+  NOT_STORED: kind(503, 'The decision could not be stored: nothing was accepted. Ask again.'),
+  OBJECT_STORE_UNREACHABLE: kind(503, 'The object store does not answer.'),
+  AUTHORITY_UNREACHABLE: kind(503, 'The token cannot be checked: its issuer’s keys are out of reach.'),
+  TOO_MANY_SUBSCRIBERS: kind(503, 'This gateway serves as many event streams as it may.'),
+} as const satisfies Record<string, ProblemKind>;
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export interface ProblemMembers {
+  /** The stable word of the decision behind it. */
+  readonly reason?: string;
+  readonly operationId?: string;
+}
+
+/** Thrown by a route; the error handler tells it. */
+export class Problem extends CodedError {
+  declare readonly code: ProblemCode;
+  readonly members: ProblemMembers;
+  constructor(code: ProblemCode, detail?: string, members: ProblemMembers = {}, options?: { cause?: unknown }) {
+    super(code, detail ?? PROBLEMS[code].title, options);
+    this.members = members;
+  }
+}
+
+/** The body of a problem, RFC 9457. */
+export function problemBody(problem: Problem, path: string) {
+  const { status, title } = PROBLEMS[problem.code];
+  return {
+    type: `urn:khumbu:problem:${problem.code}`,
+    title,
+    status,
+    detail: withoutCredentials(problem.message),
+    instance: path,
+    code: problem.code,
+    ...problem.members,
+  };
+}
+
+export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  const { status } = PROBLEMS[problem.code];
+  if (status === 503) reply.header('retry-after', '1');
+  if (status === 401) reply.header('www-authenticate', 'Bearer');
+  const path = reply.request.url.split('?', 1)[0] ?? '';
+  return reply.status(status).type('application/problem+json').send(problemBody(problem, path));
+}

@@ -1,0 +1,128 @@
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Gauge } from 'prom-client';
+import type { EventLog } from '../events/event-log.js';
+import { isStreamId } from '../events/stream-ids.js';
+import { type Filter, serveSubscriber } from '../events/subscription.js';
+import { Problem } from '../problems.js';
+import { type RestApp, texts } from '../routing.js';
+import { EventsHeaders, EventsQuery } from '../schemas.js';
+
+export interface EventRouteDeps {
+  readonly events: EventLog;
+  readonly stopping: AbortSignal;
+  readonly mostSubscribers: number;
+  readonly keepAliveMs: number;
+  readonly stallMs: number;
+  readonly subscribers: Gauge;
+  readonly log: Logger;
+}
+
+const setOf = (values: readonly string[] | undefined): ReadonlySet<string> | undefined =>
+  values === undefined || values.length === 0 ? undefined : new Set(values);
+
+const EXAMPLE = [
+  'id: 1795339800123-0',
+  'event: operation',
+  'data: {"type":"operation","at":"2026-11-22T09:30:00.123Z","stationId":"cs-1","operationId":"firmware-update-mia0x1c2-5f0c9a7be1","kind":"firmware_update","origin":"rest","status":"Downloading","version":3,"ended":false}',
+  '',
+  '',
+].join('\n');
+
+const DESCRIPTION = `Server-Sent Events of everything that changes.
+
+| event | what |
+|---|---|
+| \`operation\` | an operation has changed: \`stationId\`, \`operationId\`, \`kind\`, \`origin\`, \`status\`, \`version\`, \`ended\`, \`waitingFor\`, \`outcome\` |
+| \`station\` | \`change\` is \`heard\` (first time), \`restarted\` (with \`bootEpoch\`, \`bootReason\`), \`away\`, \`back\`, \`conflict\`, \`conflict_over\` |
+| \`progress\` | bytes of a download or an upload, about once a second: \`bytes\`, \`totalBytes\`. Without id, never replayed |
+| \`gap\` | events between \`after\` and \`until\` are not kept any more: read \`/v1/stations\` and \`/v1/operations\` anew |
+
+After a break send the id of the last event as \`Last-Event-ID\`: what came since is sent first, by any gateway and over
+restarts. An id stays valid as long as its successors are kept (about 20000 events). Every event may come twice. The
+stream ends when a token runs out, when the subscriber does not read, or when the gateway stops: connect again.`;
+
+/** `/v1/events`. */
+export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
+  const { events, log, subscribers } = deps;
+  let open = 0;
+
+  const serve = async (request: FastifyRequest, reply: FastifyReply, cursor: string, filter: Filter): Promise<void> => {
+    const { raw } = reply;
+    const gone = new AbortController();
+    raw.on('close', () => gone.abort());
+    raw.on('error', () => gone.abort());
+    const { expiresAt } = request.caller ?? {};
+    // Longer than a timer can be is as good as for ever.
+    const lastsMs = expiresAt === undefined ? 2 ** 31 - 1 : Math.min(2 ** 31 - 1, Math.max(0, expiresAt - Date.now()));
+    const expiry = setTimeout(() => gone.abort(), lastsMs);
+    reply.hijack();
+    raw.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+      'x-request-id': request.id,
+    });
+    open += 1;
+    subscribers.set(open);
+    try {
+      const signal = AbortSignal.any([gone.signal, deps.stopping]);
+      await serveSubscriber(raw, { ...deps, log: events, filter, cursor, signal });
+    } catch (error) {
+      log.debug({ requestId: request.id, reason: describeError(error) }, 'subscriber let go');
+    } finally {
+      clearTimeout(expiry);
+      open -= 1;
+      subscribers.set(open);
+      // Whoever does not read would not read the end either.
+      if (raw.writableNeedDrain) raw.destroy();
+      else raw.end();
+    }
+  };
+
+  app.get(
+    '/events',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...texts(
+          {
+            id: 'followEvents',
+            tag: 'events',
+            scope: 'read',
+            summary: 'Follow what changes',
+            description: DESCRIPTION,
+            problems: ['LAST_EVENT_ID_INVALID', 'TOO_MANY_SUBSCRIBERS'],
+          },
+          {
+            200: {
+              description: 'The stream; it does not end.',
+              content: { 'text/event-stream': { schema: { type: 'string', examples: [EXAMPLE] } } },
+            },
+          },
+        ),
+        querystring: EventsQuery,
+        headers: EventsHeaders,
+      },
+    },
+    async (request, reply) => {
+      const last = request.headers['last-event-id'];
+      if (last !== undefined && last !== '' && !isStreamId(last)) throw new Problem('LAST_EVENT_ID_INVALID');
+      if (open >= deps.mostSubscribers) throw new Problem('TOO_MANY_SUBSCRIBERS');
+      let cursor: string;
+      try {
+        cursor = last === undefined || last === '' ? await events.newestId() : last;
+      } catch (error) {
+        throw new Problem('NOT_STORED', `the store does not answer: ${describeError(error)}`, {}, { cause: error });
+      }
+      const { station, kind, type } = request.query;
+      const stations = setOf(station);
+      const kinds = setOf(kind);
+      const types = setOf(type);
+      const filter = { ...(stations ? { stations } : {}), ...(kinds ? { kinds } : {}), ...(types ? { types } : {}) };
+      void serve(request, reply, cursor, filter);
+      return reply;
+    },
+  );
+}

@@ -1,0 +1,134 @@
+import type { ObjectStore } from '@khumbu/object-store/object-store';
+import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import { ref } from '../contract-schemas.js';
+import { Problem } from '../problems.js';
+import { accepted, LOCATION_PROBLEMS, REFUSALS, type RestApp, texts, WITH_BODY } from '../routing.js';
+import { IdempotencyHeaders, LogUploadOrderSchema, StationOperationParams, StationParams } from '../schemas.js';
+import { type CancelDeps, cancelRoute } from './cancel.js';
+import { stationOperationRoutes } from './operations.js';
+
+/** The depot's object store, as REST needs it. */
+export interface Archives {
+  readonly bucket: string;
+  readonly objects: Pick<ObjectStore, 'stat'>;
+  /** The same store under the address that callers reach. */
+  readonly publicObjects: Pick<ObjectStore, 'presignGet'>;
+  readonly urlSeconds: number;
+}
+
+/** Where logs go when nobody says where. A name of dots alone would be taken for a relative path. */
+export const depotLogLocation = (bucket: string, station: string): string =>
+  `s3://${bucket}/logs/${encodeURIComponent(station.replace(/^\.+$/, (dots) => '_'.repeat(dots.length)))}/`;
+
+/** A URL to fetch the archive from. Rejects with a problem where there is none. */
+async function archiveUrl(archives: Archives | undefined, record: LogUploadRecord): Promise<string> {
+  const { id: operationId } = record;
+  if (record.endedAt === undefined) throw new Problem('ARCHIVE_NOT_READY', undefined, { operationId });
+  if (record.state !== 'Uploaded') throw new Problem('ARCHIVE_UNKNOWN', undefined, { operationId });
+  const target = resolveUploadTarget(record.request.location, record.fileName);
+  if (target.kind !== 's3' || !archives) throw new Problem('ARCHIVE_ELSEWHERE', undefined, { operationId });
+  const { bucket, key, fileName } = target;
+  let isThere: boolean;
+  try {
+    isThere = (await archives.objects.stat(bucket, key)) !== undefined;
+  } catch (error) {
+    throw new Problem('OBJECT_STORE_UNREACHABLE', describeError(error), { operationId }, { cause: error });
+  }
+  if (!isThere) throw new Problem('ARCHIVE_UNKNOWN', undefined, { operationId });
+  return archives.publicObjects.presignGet({ bucket, key }, archives.urlSeconds, fileName);
+}
+
+export function logRoutes(app: RestApp, deps: CancelDeps & { readonly archives: Archives | undefined }): void {
+  const { asking, frontDesk, inventory, archives } = deps;
+
+  app.post(
+    '/stations/:stationId/log-uploads',
+    {
+      config: { scope: 'operate' },
+      schema: {
+        ...texts(
+          {
+            id: 'startLogUpload',
+            tag: 'logs',
+            scope: 'operate',
+            summary: 'Fetch the logs of a station',
+            description:
+              'Collects the logs, packs them into one `.tar.gz` and brings it to `location`, or to the depot’s object store, from where `archive` fetches it. EVerest is not told.',
+            problems: [
+              ...WITH_BODY,
+              ...REFUSALS,
+              ...LOCATION_PROBLEMS,
+              'LOG_TYPE_UNKNOWN',
+              'WINDOW_EMPTY',
+              'NO_OBJECT_STORE',
+            ],
+          },
+          accepted,
+        ),
+        params: StationParams,
+        headers: IdempotencyHeaders,
+        body: ref(LogUploadOrderSchema),
+      },
+    },
+    async (request, reply) => {
+      const { replace, location: wanted, ...order } = request.body;
+      const { stationId: station } = request.params;
+      const location = wanted ?? (archives && depotLogLocation(archives.bucket, station));
+      if (location === undefined) throw new Problem('NO_OBJECT_STORE');
+      return asking.ask(request, reply, {
+        what: 'upload_logs',
+        station,
+        replace,
+        ask: (asker) => frontDesk.uploadLogs({ ...order, location }, asker),
+      });
+    },
+  );
+
+  app.get(
+    '/stations/:stationId/log-uploads/:operationId/archive',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...texts(
+          {
+            id: 'getLogArchive',
+            tag: 'logs',
+            scope: 'read',
+            summary: 'Fetch the archive',
+            description:
+              'Redirects to the object store, to a URL that works for a few minutes without credentials (with curl: `-L`). Only for archives in the depot’s object store.',
+            problems: [
+              'STATION_UNKNOWN',
+              'OPERATION_UNKNOWN',
+              'ARCHIVE_UNKNOWN',
+              'ARCHIVE_NOT_READY',
+              'ARCHIVE_ELSEWHERE',
+              'OBJECT_STORE_UNREACHABLE',
+            ],
+          },
+          {
+            302: {
+              description: 'Where the archive is.',
+              headers: { location: { type: 'string', description: 'A presigned URL.' } },
+              type: 'null',
+            },
+          },
+        ),
+        params: StationOperationParams,
+      },
+    },
+    async (request, reply) => {
+      const { stationId: station, operationId } = request.params;
+      await inventory.requireStation(station);
+      const record = (await inventory.record(operationId, { station, kind: 'log_upload' })) as LogUploadRecord;
+      const url = await archiveUrl(archives, record);
+      asking.audit(request, 'log archive', station, { outcome: 'handed out', operationId });
+      return reply.header('cache-control', 'no-store').redirect(url, 302);
+    },
+  );
+
+  stationOperationRoutes(app, inventory, 'log_upload');
+  cancelRoute(app, deps, 'log_upload', { path: 'log-uploads', id: 'cancelLogUpload', tag: 'logs', what: 'log upload' });
+}

@@ -1,0 +1,120 @@
+import { ref } from '../contract-schemas.js';
+import type { Inventory } from '../inventory.js';
+import { answers, type RestApp, texts } from '../routing.js';
+import {
+  OperationPageSchema,
+  OperationParams,
+  OperationSchema,
+  OperationsQuery,
+  StationOperationParams,
+  StationOperationsQuery,
+  StationParams,
+} from '../schemas.js';
+
+/** `/v1/operations`: what was asked of stations, and what became of it. */
+export function operationRoutes(app: RestApp, inventory: Inventory): void {
+  app.get(
+    '/operations',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...texts(
+          {
+            id: 'searchOperations',
+            tag: 'operations',
+            scope: 'read',
+            summary: 'Search operations',
+            description:
+              'Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`.',
+            problems: ['CURSOR_INVALID'],
+          },
+          answers(200, 'A page of operations.', ref(OperationPageSchema)),
+        ),
+        querystring: OperationsQuery,
+      },
+    },
+    ({ query }) => inventory.operations(query),
+  );
+
+  app.get(
+    '/operations/:operationId',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...texts(
+          {
+            id: 'getOperation',
+            tag: 'operations',
+            scope: 'read',
+            summary: 'One operation',
+            description: 'Any operation by its id.',
+            problems: ['OPERATION_UNKNOWN'],
+          },
+          answers(200, 'The operation.', ref(OperationSchema)),
+        ),
+        params: OperationParams,
+      },
+    },
+    async ({ params }) => inventory.view(await inventory.record(params.operationId)),
+  );
+}
+
+const KINDS = {
+  firmware_update: { path: 'firmware-updates', tag: 'firmware', one: 'FirmwareUpdate', what: 'firmware update' },
+  log_upload: { path: 'log-uploads', tag: 'logs', one: 'LogUpload', what: 'log upload' },
+} as const;
+
+/** The list and the single operations of one kind at one station. */
+export function stationOperationRoutes(app: RestApp, inventory: Inventory, kind: keyof typeof KINDS): void {
+  const { path, tag, one, what } = KINDS[kind];
+  app.get(
+    `/stations/:stationId/${path}`,
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...texts(
+          {
+            id: `list${one}s`,
+            tag,
+            scope: 'read',
+            summary: `The ${what}s of a station`,
+            description: 'Open ones first, then ended ones, newest first.',
+            problems: ['STATION_UNKNOWN', 'CURSOR_INVALID'],
+          },
+          answers(200, 'A page of operations.', ref(OperationPageSchema)),
+        ),
+        params: StationParams,
+        querystring: StationOperationsQuery,
+      },
+    },
+    async ({ params, query }) => {
+      await inventory.requireStation(params.stationId);
+      return inventory.operations({ ...query, station: params.stationId, kind });
+    },
+  );
+
+  app.get(
+    `/stations/:stationId/${path}/:operationId`,
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...texts(
+          {
+            id: `get${one}`,
+            tag,
+            scope: 'read',
+            summary: `One ${what}`,
+            description: 'Where it stands, with its whole history.',
+            problems: ['STATION_UNKNOWN', 'OPERATION_UNKNOWN'],
+          },
+          answers(200, 'The operation.', ref(OperationSchema)),
+        ),
+        params: StationOperationParams,
+      },
+    },
+    async ({ params: { stationId: station, operationId } }) => {
+      await inventory.requireStation(station);
+      return inventory.view(await inventory.record(operationId, { station, kind }));
+    },
+  );
+}

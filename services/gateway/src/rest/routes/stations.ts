@@ -1,0 +1,51 @@
+import { ref } from '../contract-schemas.js';
+import type { Inventory } from '../inventory.js';
+import { answers, type RestApp, texts } from '../routing.js';
+import { PageQuery, StationPageSchema, StationParams, StationSchema } from '../schemas.js';
+
+/** `/v1/stations`: who is there, and what is being done with them. */
+export function stationRoutes(app: RestApp, inventory: Inventory): void {
+  app.get(
+    '/stations',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...texts(
+          {
+            id: 'listStations',
+            tag: 'stations',
+            scope: 'read',
+            summary: 'All stations',
+            description: 'Every station that was heard or is configured, by name, with what is under way at each.',
+            problems: ['CURSOR_INVALID'],
+          },
+          answers(200, 'A page of stations.', ref(StationPageSchema)),
+        ),
+        querystring: PageQuery,
+      },
+    },
+    ({ query }) => inventory.stations(query),
+  );
+
+  app.get(
+    '/stations/:stationId',
+    {
+      config: { scope: 'read' },
+      schema: {
+        ...texts(
+          {
+            id: 'getStation',
+            tag: 'stations',
+            scope: 'read',
+            summary: 'One station',
+            description: 'What is known of a station, whether it is there, and what is under way.',
+            problems: ['STATION_UNKNOWN'],
+          },
+          answers(200, 'The station.', ref(StationSchema)),
+        ),
+        params: StationParams,
+      },
+    },
+    ({ params }) => inventory.station(params.stationId),
+  );
+}

@@ -1,0 +1,289 @@
+/** What REST says and hears: views, bodies and parameters. Wire objects of EVerest keep their spelling. */
+import {
+  BootReason,
+  ConfigureNetworkRequest,
+  FirmwareUpdateRequest,
+  ResetRequest,
+  ResetType,
+  SystemTime,
+  UploadLogsRequest,
+} from '@khumbu/shared/contract/schemas';
+import { type Static, Type } from 'typebox';
+import { PROBLEMS, type ProblemCode } from './problems.js';
+
+const text = (description: string, more: object = {}) => Type.String({ description, ...more });
+const optionalText = (description: string, more: object = {}) => Type.Optional(text(description, more));
+const time = (description: string) =>
+  text(description, { format: 'date-time', examples: ['2026-11-22T09:30:00.000Z'] });
+const optionalTime = (description: string) => Type.Optional(time(description));
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+
+export const OPERATION_KINDS = [
+  'firmware_update',
+  'log_upload',
+  'reset',
+  'set_system_time',
+  'configure_network',
+] as const;
+export const OperationKindSchema = Type.Enum([...OPERATION_KINDS], {
+  $id: 'OperationKind',
+  description: 'What is asked of a station. A station does one operation of each kind at a time.',
+});
+export const OriginSchema = Type.Enum(['everest', 'rest'], {
+  $id: 'Origin',
+  description: '`everest`: asked over MQTT, usually by the CSMS through OCPP. `rest`: asked over this API.',
+});
+
+export const OutcomeSchema = Type.Object(
+  {
+    ok: Type.Boolean({ description: 'Whether it did what was asked.' }),
+    reason: optionalText('Why not, as a stable word; also what is worth telling of a success.', {
+      examples: ['http_404'],
+    }),
+    message: optionalText('More, for people.'),
+  },
+  { $id: 'Outcome', description: 'How an operation ended.' },
+);
+
+export const ProgressSchema = Type.Object(
+  {
+    bytes: count('Bytes so far.'),
+    totalBytes: Type.Optional(count('Bytes in all, where that is known.')),
+    at: time('When this was true.'),
+  },
+  { $id: 'Progress', description: 'How far a download or an upload is.' },
+);
+
+export const HistoryEntrySchema = Type.Object(
+  { at: time('When.'), status: text('The status it entered.'), reason: optionalText('Why, as a stable word.') },
+  { $id: 'HistoryEntry', description: 'One step in the life of an operation.' },
+);
+
+export const OperationSchema = Type.Object(
+  {
+    operationId: text('Our own id; it never repeats.', { examples: ['firmware-update-mia0x1c2-5f0c9a7be1'] }),
+    kind: OperationKindSchema,
+    stationId: text('The station.', { examples: ['cs-1'] }),
+    origin: OriginSchema,
+    askedBy: optionalText('Who asked over REST.'),
+    requestId: Type.Integer({ description: 'request_id on the wire; -1 where EVerest gave none. May repeat.' }),
+    status: text(
+      'Where it stands. Words of FirmwareUpdateStatusEnum and LogStatusEnum where there is one; besides: Offered (being answered), Accepted, Superseded (another one took its place), Canceled, Withdrawn (never answered); for resets Accepted, Resetting, Restarting, Restarted, Failed; for networks Ready, Failed; for clocks Pending, Done.',
+      { examples: ['Downloading'] },
+    ),
+    ended: Type.Boolean({ description: 'Nothing more will happen; `outcome` says how it went.' }),
+    createdAt: time('When it was asked for.'),
+    updatedAt: time('When it changed last.'),
+    endedAt: optionalTime('When it ended.'),
+    deadlineAt: optionalTime('When the status it is in becomes a failure.'),
+    waitingFor: optionalText('What it waits for, as a stable word.', { examples: ['permission'] }),
+    location: optionalText('Where the image is or the archive goes; without credentials and query.'),
+    fileName: optionalText('Name of the log archive.'),
+    sizeBytes: Type.Optional(count('Size of the log archive, once uploaded.')),
+    image: Type.Optional(
+      Type.Object(
+        { sha256: text('SHA-256 in hex.'), sizeBytes: count('Size in bytes.') },
+        { description: 'The image in the depot’s store.' },
+      ),
+    ),
+    permissionBy: Type.Optional(Type.Enum(['everest', 'rest'], { description: 'Who allowed the installation.' })),
+    resetType: optionalText('Soft, Hard or NotSpecified.'),
+    interfaceName: optionalText('The network interface.'),
+    supersedes: optionalText('The operation whose place it took.'),
+    progress: Type.Optional(ProgressSchema),
+    outcome: Type.Optional(OutcomeSchema),
+    history: Type.Array(HistoryEntrySchema, { description: 'Every status it has had, oldest first.' }),
+  },
+  { $id: 'Operation', description: 'What was asked of a station, and what became of it.' },
+);
+export type OperationView = Static<typeof OperationSchema>;
+
+export const StationSchema = Type.Object(
+  {
+    stationId: text('The station.', { examples: ['cs-1'] }),
+    moduleId: optionalText('Id of the `system_API` module of its EVerest.'),
+    configured: Type.Boolean({ description: 'false: not in the stations file; listed, never touched.' }),
+    driver: optionalText('How it is reached.', { examples: ['simulated'] }),
+    dialect: Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'], { description: 'What its OCPP module speaks.' }),
+    conflict: Type.Boolean({ description: 'Two stations use this identity: nothing is done with either.' }),
+    away: Type.Boolean({ description: 'Its heartbeats have stopped.' }),
+    bootEpoch: count('Boots of EVerest that were noticed.'),
+    bootReason: Type.Optional(BootReason),
+    firstSeenAt: optionalTime('When it was first heard; absent: never.'),
+    lastSeenAt: optionalTime('When it was last heard.'),
+    operations: Type.Array(OperationSchema, { description: 'What is under way.' }),
+  },
+  { $id: 'Station', description: 'One EVerest instance with `system_API`.' },
+);
+export type StationView = Static<typeof StationSchema>;
+
+const nextCursor = optionalText('For the next page; absent on the last one.');
+export const StationPageSchema = Type.Object(
+  { items: Type.Array(StationSchema, { description: 'By name.' }), nextCursor },
+  { $id: 'StationPage', description: 'A page of stations.' },
+);
+export const OperationPageSchema = Type.Object(
+  { items: Type.Array(OperationSchema, { description: 'Open ones first, newest first in each part.' }), nextCursor },
+  { $id: 'OperationPage', description: 'A page of operations.' },
+);
+export const ResetPermissionSchema = Type.Object(
+  {
+    type: ResetType,
+    allowed: Type.Boolean({ description: 'Whether EVerest would be allowed this reset now.' }),
+    reason: optionalText('Why not.', { examples: ['installing'] }),
+  },
+  { $id: 'ResetPermission', description: 'Whether a reset would be allowed.' },
+);
+export const BootReasonViewSchema = Type.Object(
+  {
+    bootEpoch: count('Which boot.'),
+    bootReason: BootReason,
+    told: Type.Boolean({ description: 'false: EVerest has not asked in this boot, so nothing is known (Unknown).' }),
+  },
+  { $id: 'BootReasonView', description: 'What EVerest is told about its start.' },
+);
+
+export const ProblemSchema = Type.Object(
+  {
+    type: text('urn:khumbu:problem: and the code.'),
+    title: text('What the code means.'),
+    status: Type.Integer({ description: 'HTTP status.' }),
+    detail: text('What it was this time.'),
+    instance: text('The path that was asked for.'),
+    code: Type.Enum(Object.keys(PROBLEMS) as ProblemCode[], { description: 'Stable: decide by this.' }),
+    reason: optionalText('The word of the decision behind it.'),
+    operationId: optionalText('The operation it is about.'),
+  },
+  {
+    $id: 'Problem',
+    description: 'An error, RFC 9457.',
+    examples: [
+      {
+        type: 'urn:khumbu:problem:INSTALLING',
+        title: PROBLEMS.INSTALLING.title,
+        status: 409,
+        detail: PROBLEMS.INSTALLING.title,
+        instance: '/v1/stations/cs-1/firmware-updates',
+        code: 'INSTALLING',
+        reason: 'installing',
+      },
+    ],
+  },
+);
+
+// Bodies: EVerest's requests without the id, which is ours to choose; members nobody knows are mistakes here.
+const closed = { additionalProperties: false } as const;
+const replace = Type.Optional(
+  Type.Boolean({ description: 'true: end what EVerest asked for and is under way, instead of being refused.' }),
+);
+export const FirmwareUpdateOrderSchema = Type.Object(
+  { ...Type.Omit(FirmwareUpdateRequest, ['request_id']).properties, replace },
+  {
+    ...closed,
+    $id: 'FirmwareUpdateOrder',
+    description: 'FirmwareUpdateRequest without request_id.',
+    examples: [{ location: 'https://files.example/charger-2.1.raucb', retries: 3, retry_interval_s: 60 }],
+  },
+);
+const { location: logLocation, ...logOptions } = Type.Omit(UploadLogsRequest, ['request_id']).properties;
+export const LogUploadOrderSchema = Type.Object(
+  { location: Type.Optional(logLocation), ...logOptions, replace },
+  {
+    ...closed,
+    $id: 'LogUploadOrder',
+    description: 'UploadLogsRequest without request_id; without location the archive goes to the depot’s object store.',
+    examples: [{ type: 'DiagnosticsLog', oldest_timestamp: '2026-11-21T00:00:00Z' }],
+  },
+);
+export const ResetOrderSchema = Type.Object(
+  { ...ResetRequest.properties, replace },
+  { ...closed, $id: 'ResetOrder', description: 'ResetRequest.', examples: [{ type: 'Soft' }] },
+);
+export const SystemTimeOrderSchema = Type.Object(
+  { time: SystemTime },
+  {
+    ...closed,
+    $id: 'SystemTimeOrder',
+    description: 'The time the station’s clock is set to, unless it differs only a little.',
+    examples: [{ time: '2026-11-22T09:30:00Z' }],
+  },
+);
+export const NetworkOrderSchema = Type.Object(
+  { ...Type.Omit(ConfigureNetworkRequest, ['request_id']).properties, replace },
+  {
+    ...closed,
+    $id: 'NetworkOrder',
+    description: 'ConfigureNetworkRequest without request_id.',
+    examples: [{ interface: 'Wired0' }],
+  },
+);
+
+const Page = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'Items on a page.' })),
+  cursor: optionalText('nextCursor of the page before.'),
+};
+export const StationParams = Type.Object({ stationId: text('Id of the station.', { examples: ['cs-1'] }) });
+export const OperationParams = Type.Object({ operationId: text('Id of the operation.') });
+export const StationOperationParams = Type.Object({ ...StationParams.properties, ...OperationParams.properties });
+export const PageQuery = Type.Object(Page, closed);
+const status = optionalText('`open`, `ended`, or a status such as `Downloading`.', { examples: ['open'] });
+const origin = Type.Optional(Type.Enum(['everest', 'rest'], { description: 'Who asked.' }));
+export const StationOperationsQuery = Type.Object({ status, origin, ...Page }, closed);
+export const OperationsQuery = Type.Object(
+  {
+    station: optionalText('Only of this station.'),
+    kind: Type.Optional(Type.Enum([...OPERATION_KINDS], { description: 'Only of this kind.' })),
+    status,
+    origin,
+    ...Page,
+  },
+  closed,
+);
+export const ResetPermissionQuery = Type.Object(
+  {
+    type: Type.Optional(
+      Type.Enum(['Soft', 'Hard', 'NotSpecified'], { description: 'Which reset.', default: 'NotSpecified' }),
+    ),
+  },
+  closed,
+);
+export const EventsQuery = Type.Object(
+  {
+    station: Type.Optional(
+      Type.Array(Type.String(), { maxItems: 1000, description: 'Only of these stations; may be repeated.' }),
+    ),
+    kind: Type.Optional(
+      Type.Array(Type.Enum([...OPERATION_KINDS]), { description: 'Only operations of these kinds; may be repeated.' }),
+    ),
+    type: Type.Optional(
+      Type.Array(Type.Enum(['operation', 'station', 'progress']), {
+        description: 'Only events of these types; may be repeated.',
+      }),
+    ),
+  },
+  closed,
+);
+export const EventsHeaders = Type.Object({
+  'last-event-id': optionalText('Id of the last event that was received: those after it are sent first.'),
+});
+export const IdempotencyHeaders = Type.Object({
+  'idempotency-key': optionalText(
+    'Names the request: sent again with the same key it gets the same answer and does nothing new, for 24 hours.',
+    { minLength: 1, maxLength: 255, examples: ['5e9d1c1e-7f0b-4d0e-9c55-0a8c3f6f1a10'] },
+  ),
+});
+
+/** Everything that is to be a component of the document. */
+export const REST_SCHEMAS = [
+  OperationSchema,
+  StationPageSchema,
+  OperationPageSchema,
+  ResetPermissionSchema,
+  BootReasonViewSchema,
+  ProblemSchema,
+  FirmwareUpdateOrderSchema,
+  LogUploadOrderSchema,
+  ResetOrderSchema,
+  SystemTimeOrderSchema,
+  NetworkOrderSchema,
+] as const;

@@ -1,0 +1,106 @@
+/** Operations and stations as fleet tools see them. Certificates, signatures, network secrets and URL credentials stay inside. Pure. */
+import { publicOutcome } from '@khumbu/operations/events/events';
+import type { Progress } from '@khumbu/operations/events/progress';
+import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
+import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
+import { withoutCredentials } from '@khumbu/shared/runtime/errors';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { OperationView, StationView } from './schemas.js';
+
+export type VisibleRecord = Exclude<OperationRecord, FirmwareFetchRecord>;
+export const isVisible = (record: OperationRecord): record is VisibleRecord => record.kind !== 'firmware_fetch';
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+/** Absent instead of undefined. */
+const given = <T extends object>(members: T): Given<T> =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Given<T>;
+
+const iso = (at: number): string => new Date(at).toISOString();
+const isoOf = (at: number | undefined): string | undefined => (at === undefined ? undefined : iso(at));
+const publicText = (text: string | undefined): string | undefined =>
+  text === undefined ? undefined : withoutCredentials(text);
+
+/** What each kind adds. */
+function own(record: VisibleRecord) {
+  switch (record.kind) {
+    case 'firmware_update':
+      return {
+        location: withoutCredentials(record.request.location),
+        image: record.image && { sha256: record.image.sha256, sizeBytes: record.image.sizeBytes },
+        permissionBy: record.permission?.by,
+        supersedes: record.supersedes,
+      };
+    case 'log_upload':
+      return {
+        location: withoutCredentials(record.request.location),
+        fileName: record.fileName,
+        sizeBytes: record.sizeBytes,
+        supersedes: record.supersedes,
+      };
+    case 'reset':
+      return { resetType: record.type };
+    case 'configure_network':
+      return { interfaceName: record.interfaceName, supersedes: record.supersedes };
+    case 'set_system_time':
+      return {};
+  }
+}
+
+/** Under which name the bytes of a running download or upload are told; `undefined`: nothing runs. */
+export function progressSubject(record: VisibleRecord): string | undefined {
+  if (record.kind === 'firmware_update' && record.state === 'Downloading') return record.fetch?.id;
+  return record.kind === 'log_upload' && record.state === 'Uploading' ? record.id : undefined;
+}
+
+export function operationView(record: VisibleRecord, progress?: Progress): OperationView {
+  return {
+    operationId: record.id,
+    kind: record.kind,
+    stationId: record.station,
+    origin: record.origin,
+    requestId: record.requestId,
+    status: record.state,
+    ended: record.endedAt !== undefined,
+    createdAt: iso(record.createdAt),
+    updatedAt: iso(record.updatedAt),
+    ...given({
+      askedBy: record.askedBy,
+      endedAt: isoOf(record.endedAt),
+      deadlineAt: isoOf(record.deadlineAt),
+      waitingFor: publicText(record.waitingFor),
+      ...own(record),
+      progress: progress && { ...progress, at: iso(progress.at) },
+      outcome: record.outcome && publicOutcome(record.outcome),
+    }),
+    history: record.history.map(({ at, state, reason }) => ({
+      at: iso(at),
+      status: state,
+      ...given({ reason: publicText(reason) }),
+    })),
+  };
+}
+
+export function stationView(
+  stationId: string,
+  state: StationState,
+  profile: StationProfile | undefined,
+  operations: OperationView[],
+): StationView {
+  return {
+    stationId,
+    configured: profile !== undefined,
+    dialect: dialectOf(profile, state),
+    conflict: state.conflictSince !== undefined,
+    away: state.awaySince !== undefined,
+    bootEpoch: state.bootEpoch,
+    ...given({
+      moduleId: state.moduleId,
+      driver: profile?.driver,
+      bootReason: state.bootReason?.reason,
+      firstSeenAt: isoOf(state.firstSeenAt),
+      lastSeenAt: isoOf(state.lastSeenAt),
+    }),
+    operations,
+  };
+}
