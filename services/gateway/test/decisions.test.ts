@@ -336,6 +336,22 @@ void t.test('presence: restarts, absence, period', async (t) => {
   t.notOk(isAway(NOBODY, 1e9), 'a station that was only asked about');
 });
 
+void t.test('presence: a restart while nobody listened', async (t) => {
+  const left = { ...hearAll([[0, 10]]), handedOver: true as const, communication: { heartbeat_period_ms: 1000 } };
+  const cases: [label: string, id: number, at: number, restarted: boolean][] = [
+    ['the count has gone on', 30, 20_000, false],
+    ['a few were late', 27, 20_000, false],
+    ['it began anew and has overtaken', 14, 20_000, true],
+    ['a short gap tells nothing', 11, 2900, false],
+    ['it began anew and has not', 3, 20_000, true],
+  ];
+  for (const [label, id, at, restarted] of cases) t.match(hearHeartbeat(left, id, at), { restarted }, label);
+  t.match(hearHeartbeat({ ...left, heartbeatId: -1 }, 0, 20_000), { restarted: false }, 'counted by its question');
+  const { handedOver: _handedOver, ...own } = left;
+  t.match(hearHeartbeat(own, 14, 20_000), { restarted: false }, 'heartbeats that were merely lost');
+  t.notOk(hearHeartbeat(left, 30, 20_000).presence.handedOver, 'told once');
+});
+
 void t.test('presence: two stations with one identity', async (t) => {
   const restartsEvery = (ms: number, count: number) =>
     Array.from({ length: count }, (_, index) => [index * ms, 0] as const);
