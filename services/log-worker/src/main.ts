@@ -1,6 +1,7 @@
 /** The log-worker: collects a station's logs, streams them into one archive, brings it where it was asked to. */
 import { readFileSync } from 'node:fs';
 import { createObjectStore } from '@khumbu/object-store/object-store';
+import { createProgress } from '@khumbu/operations/events/progress';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
 import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { isEnded } from '@khumbu/operations/records/kinds';
@@ -27,12 +28,17 @@ runService(
     });
     const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
 
-    await runWorkers(life, log, config, async ({ store, directory }) => {
+    await runWorkers(life, log, config, async ({ redis, store, directory }) => {
       const upload = createUpload({
         store,
         directory,
         objects,
         locations,
+        progress: createProgress({
+          redis,
+          keys: store.keys,
+          onError: (error) => log.debug({ err: error }, 'progress not told'),
+        }),
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         settings: {
           spoolDir: config.SPOOL_DIR,

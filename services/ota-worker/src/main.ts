@@ -1,6 +1,7 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { readFileSync } from 'node:fs';
 import { createObjectStore } from '@khumbu/object-store/object-store';
+import { createProgress } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { Step } from '@khumbu/operations/jobs/worker';
@@ -39,7 +40,7 @@ runService(
         ? objectStoreImages(config.SPOOL_DIR, objects, config.S3_BUCKET)
         : sharedSpool(config.SPOOL_DIR);
 
-    await runWorkers(life, log, config, ({ store, jobs, directory, hints }) => {
+    await runWorkers(life, log, config, ({ redis, store, jobs, directory, hints }) => {
       const deps: StepDeps = {
         store,
         jobs,
@@ -70,7 +71,9 @@ runService(
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);
       const install = createInstall(deps);
       const confirm = createConfirm(deps);
-      const fetch = createFetch({ ...deps, hints, download, defaults });
+      const onError = (error: unknown): void => log.debug({ err: error }, 'progress not told');
+      const progress = createProgress({ redis, keys: store.keys, onError });
+      const fetch = createFetch({ ...deps, hints, download, defaults, progress });
 
       // The queues say which kind of record a job has.
       const forUpdate =

@@ -1,6 +1,7 @@
 /** Collect a station's logs and bring them where they were asked to. One final status, after the last try. */
 import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
+import type { ProgressPort } from '@khumbu/operations/events/progress';
 import { triesAllowed } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/worker';
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
@@ -26,6 +27,7 @@ export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory'> {
   readonly driverOf: (profile: StationProfile) => StationDriver;
   readonly objects: ObjectStore | undefined;
   readonly locations: LocationPolicy;
+  readonly progress: ProgressPort;
   readonly settings: {
     readonly spoolDir: string;
     readonly tries: number;
@@ -85,6 +87,9 @@ export function createUpload(deps: UploadDeps) {
       signal,
       stallMs: settings.stallMs,
       openArchive: () => openArchive(record, profile, signal),
+      onProgress: deps.progress(record.id, () => [
+        { operationId: record.id, station: record.station, kind: record.kind },
+      ]),
       ...(settings.ca === undefined ? {} : { ca: settings.ca }),
     });
   };

@@ -36,7 +36,7 @@ export function createDownload({ config, policy, objects, ca }: DownloadDeps): F
     return { location: await objects.presignGet({ bucket, key }, PRESIGNED_S), policy: storePolicy };
   };
 
-  return async (location, key, known, signal) => {
+  return async (location, key, known, signal, onProgress) => {
     const where = await reach(location);
     return fetchImage({
       ...where,
@@ -45,6 +45,7 @@ export function createDownload({ config, policy, objects, ca }: DownloadDeps): F
       maxBytes: config.MAX_FIRMWARE_BYTES,
       stallMs: config.DOWNLOAD_STALL_MS,
       signal,
+      onProgress,
       ...(known ? { known } : {}),
       ...(ca === undefined ? {} : { ca }),
     });

@@ -2,6 +2,7 @@
  * The depot's fetch of one location: run it while somebody waits for it, then tell everybody who did. Both halves can
  * be done again: the download goes on where it stopped, and a waiter that has been told is not waiting any more.
  */
+import type { OnProgress, ProgressPort } from '@khumbu/operations/events/progress';
 import {
   type FetchedVersion,
   type FetchResult,
@@ -42,7 +43,9 @@ export interface FetchDeps extends StepDeps {
     key: string,
     known: Validators | undefined,
     signal: AbortSignal,
+    onProgress: OnProgress,
   ) => Promise<Fetched>;
+  readonly progress: ProgressPort;
   readonly defaults: { readonly tries: number; readonly retryIntervalS: number; readonly reuseUnaskedMs: number };
 }
 
@@ -63,7 +66,7 @@ const validatorsOf = ({ etag, lastModified }: Validators): Validators => ({
 });
 
 export function createFetch(deps: FetchDeps) {
-  const { store, jobs, images, hints, now, defaults } = deps;
+  const { store, jobs, images, hints, now, defaults, progress } = deps;
 
   const waitersOf = async (fetch: FirmwareFetchRecord): Promise<FirmwareUpdateRecord[]> => {
     const records = (await store.loadMany(fetch.waiters)) as FirmwareUpdateRecord[];
@@ -73,9 +76,11 @@ export function createFetch(deps: FetchDeps) {
   /** A signal that also fires when nobody waits any more. */
   const whileWanted = (fetch: FirmwareFetchRecord, signal: AbortSignal) => {
     const unwanted = new AbortController();
+    let waiting: readonly FirmwareUpdateRecord[] = [];
     const look = (): void => {
       waitersOf(fetch).then(
         (waiters) => {
+          waiting = waiters;
           if (waiters.length === 0) unwanted.abort(new CodedError('ABORTED', 'nobody waits for it any more'));
         },
         () => undefined,
@@ -83,8 +88,12 @@ export function createFetch(deps: FetchDeps) {
     };
     const timer = setInterval(look, INTEREST_MS);
     const unsubscribe = hints.on('cancel', (id) => fetch.waiters.includes(id) && look());
+    look();
     return {
       signal: AbortSignal.any([signal, unwanted.signal]),
+      onProgress: progress(fetch.id, () =>
+        waiting.map(({ id, station, kind }) => ({ operationId: id, station, kind })),
+      ),
       isUnwanted: () => unwanted.signal.aborted,
       done: () => {
         clearInterval(timer);
@@ -96,13 +105,14 @@ export function createFetch(deps: FetchDeps) {
   const obtain = async (
     fetch: FirmwareFetchRecord,
     signal: AbortSignal,
+    onProgress: OnProgress,
   ): Promise<{ result: FetchResult; held?: FetchedVersion }> => {
     const { held } = fetch;
     const isHere = held !== undefined && (await images.has(held.image, signal));
     if (held && isHere && isFresh(held, now(), defaults.reuseUnaskedMs))
       return { result: { ok: true, image: held.image } };
     const known = held && isHere ? validatorsOf(held) : undefined;
-    const fetched = await deps.download(fetch.location, fetch.id, known, signal);
+    const fetched = await deps.download(fetch.location, fetch.id, known, signal, onProgress);
     if (fetched.kind === 'unchanged') {
       if (!held) throw new TypeError('nothing is held that could be unchanged');
       return { result: { ok: true, image: held.image } };
@@ -124,7 +134,7 @@ export function createFetch(deps: FetchDeps) {
     let end: { result: FetchResult; held?: FetchedVersion };
     try {
       if ((await waitersOf(fetch)).length === 0) throw new CodedError('NOBODY_WAITS', 'nobody waits for it');
-      end = await obtain(fetch, wanted.signal);
+      end = await obtain(fetch, wanted.signal, wanted.onProgress);
     } catch (error) {
       if (signal.aborted) throw error;
       const nobody = wanted.isUnwanted() || (error instanceof CodedError && error.code === 'NOBODY_WAITS');
