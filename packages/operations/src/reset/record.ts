@@ -9,6 +9,8 @@ export type ResetState = 'Accepted' | 'Resetting' | 'Restarting' | 'Restarted' |
 export type ResetEvent = 'begun' | 'performed' | 'restartSeen' | 'failed' | 'superseded' | 'outOfTime';
 
 export interface ResetRecord extends RecordBase<'reset', ResetState> {
+  /** The boot reason was stored together with the request, so that the boot to come finds it. */
+  readonly reasonStored?: boolean;
   readonly type: ResetType;
   readonly scheduled: boolean;
   /** The station's boot epoch when the reset was asked for, and from its begin on the one it is to end. */

@@ -69,6 +69,8 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
           const { operationId } = decision;
           return { change: keepAnswer(operationId), result: { reply: undefined, operationId, ...record } };
         }
+        const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
+        const changing = update !== undefined && (update.slotHeld === true || isInstalling(update.state));
         const record: ResetRecord = {
           ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', {
             station,
@@ -80,17 +82,17 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
           ...askedBy(asker),
           type: request.type,
           scheduled,
+          reasonStored: !changing,
           bootEpochBefore: state.bootEpoch,
           deadlineAt: now() + deadlines.reset.performMs,
         };
         const reason: BootReason = scheduled ? 'ScheduledReset' : 'RemoteReset';
-        const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
         const change = (keepAnswer(id) ?? store.change())
           .expectStation(station, slotField('reset'), state.slot('reset'))
           .put(record)
           .setStation(station, { [slotField('reset')]: id, [STATION_FIELDS.resetAllowedEpoch]: undefined });
         if (update) change.expectRecord(update.id, update.version);
-        if (!update?.slotHeld && !(update && isInstalling(update.state))) {
+        if (!changing) {
           // Ready before anything happens, so that it is right however soon the station comes back. The boot that ends
           // an install is the update's; the reset then says so when its turn comes.
           const expected = { reason, operationId: id, at: now() };

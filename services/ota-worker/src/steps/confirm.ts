@@ -2,13 +2,14 @@
  * The reboot into the new image and the verdict after it: Installed only from what the station itself testifies. Also
  * keeps the slot of an update that ran out of time until the station is seen idle.
  */
+
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationEvidence } from '@khumbu/station-drivers/station-driver';
-import { awaitEffect } from './await-effect.js';
 import { applyAll, requireProfile, type StepDeps, viewStation } from './step-deps.js';
 
 /** EVerest should hear InstallRebooting before it goes down; a station that is away cannot be waited for. */

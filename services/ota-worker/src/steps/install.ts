@@ -2,13 +2,14 @@
  * From permission to the new image being in place. "About to" is committed before the station is touched, and the
  * effect on the station is idempotent, so that whoever takes over after a crash finds it there and goes on.
  */
+
 import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
-import { awaitEffect } from './await-effect.js';
+import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import { applyAll, requireProfile, type StationView, type StepDeps, viewStation } from './step-deps.js';
 
 /** How soon a reset that has precedence is looked for again. */

@@ -2,7 +2,6 @@
  * A reset: wait until nothing is being installed and the boot that ends an install was noticed, restart, and be done
  * when EVerest is heard in a new boot.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { isInstalling } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
@@ -16,15 +15,13 @@ import {
   slotField,
 } from '@khumbu/operations/stations/station-state';
 import type { BootReason, ResetType } from '@khumbu/shared/contract/schemas';
-import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
-import type { EffectStep, StationDriver } from '@khumbu/station-drivers/station-driver';
+import { awaitEffect } from '@khumbu/station-drivers/await-effect';
+import type { EffectStep } from '@khumbu/station-drivers/station-driver';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
 const INSTALL_PAUSE_MS = 500;
 /** How long the first sign of the new firmware's EVerest is waited for, once the update has ended. */
 const BOOT_GRACE_MS = 30_000;
-const FIRST_LOOK_MS = 20;
-const LONGEST_PAUSE_MS = 500;
 
 /** Soft restarts EVerest; the others, which OCPP 2.x sends without a type, restart the host. */
 const EFFECT_OF_TYPE: Record<ResetType, Exclude<EffectStep, 'install'>> = {
@@ -45,6 +42,11 @@ export function createReset(deps: StepDeps) {
   const isBooting = (update: FirmwareUpdateRecord, { restartExpected }: StationState): boolean =>
     restartExpected?.operationId === update.id && now() - (update.endedAt ?? now()) < BOOT_GRACE_MS;
 
+  const isSeen = (record: ResetRecord, state: StationState): boolean =>
+    record.reasonStored === true &&
+    state.bootEpoch !== record.bootEpochBefore &&
+    state.restartExpected?.operationId !== record.id;
+
   const begin = async (record: ResetRecord, { commit }: StepContext): Promise<void> => {
     const state = readStationState(await store.station(record.station));
     const id = state.slot('firmware_update');
@@ -56,32 +58,14 @@ export function createReset(deps: StepDeps) {
     // An install that begins in this very moment changes the record or the slot, and this commit fails.
     if (update) change.expectRecord(update.id, update.version);
     change.expectStation(record.station, slotField('firmware_update'), id);
+    change.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
+    // A station that was quicker than we are has asked and been told already: that was the boot this reset is to end in.
+    if (isSeen(record, state)) return commit(change.put(apply(record, 'begun')));
     // Stored with the request unless that came during an install; what restarts the station now is this reset.
     const reason: BootReason = record.scheduled ? 'ScheduledReset' : 'RemoteReset';
     const expected = { reason, operationId: record.id, at: now() };
     change.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
-    change.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
     await commit(change.put({ ...apply(record, 'begun'), bootEpochBefore: state.bootEpoch }));
-  };
-
-  const awaitEnd = async (
-    driver: StationDriver,
-    record: ResetRecord,
-    step: EffectStep,
-    signal: AbortSignal,
-  ): Promise<string | undefined> => {
-    for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 1.5, LONGEST_PAUSE_MS)) {
-      signal.throwIfAborted();
-      try {
-        const effect = await driver.observeEffect(record.id, step, signal);
-        if (effect.state === 'succeeded') return undefined;
-        if (effect.state === 'failed') return effect.message;
-        if (effect.state === 'absent') throw new CodedError('EFFECT_LOST', 'the station knows nothing of the reset');
-      } catch (error) {
-        if (!hasCode(error, 'STATION_UNREACHABLE')) throw error;
-      }
-      await pause(wait, undefined, { signal });
-    }
   };
 
   /** The station has been reset. EVerest may have been heard already; then there is nothing to wait for. */
@@ -93,10 +77,10 @@ export function createReset(deps: StepDeps) {
     const step = EFFECT_OF_TYPE[record.type];
     await driver.start({ step, operationId: record.id }, signal);
     log.info({ type: record.type }, 'reset started');
-    const failure = await awaitEnd(driver, record, step, signal);
+    const effect = await awaitEffect(driver, record.id, step, signal);
     const state = readStationState(await store.station(record.station));
     const change = store.change().setStation(record.station, { [STATION_FIELDS.resetReservedUntil]: undefined });
-    if (failure === undefined) {
+    if (effect.state === 'succeeded') {
       change.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
       return commit(finish(change, record, state.bootEpoch));
     }
@@ -104,7 +88,7 @@ export function createReset(deps: StepDeps) {
     if (state.restartExpected?.operationId === record.id) {
       change.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
     }
-    await commit(change.put(apply(record, 'failed', { reason: 'reset_failed', message: failure })));
+    await commit(change.put(apply(record, 'failed', { reason: 'reset_failed', message: effect.message })));
   };
 
   return (record: ResetRecord, context: StepContext): Promise<void> =>
