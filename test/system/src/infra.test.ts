@@ -1,0 +1,274 @@
+/** What `infra/` says to brokers and operators, run for real: secrets, the depot's broker, a charger's bridge to it. */
+import { execFile } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { freePort } from '@khumbu/shared/runtime/free-port';
+import { startChild } from '@khumbu/test-support/children';
+import { awaitUntil, collector } from '@khumbu/test-support/events';
+import { startEverestClient } from '@khumbu/test-support/everest-client';
+import { startMosquitto } from '@khumbu/test-support/mosquitto';
+import { startRedis } from '@khumbu/test-support/redis';
+import { answersOn, startServer } from '@khumbu/test-support/server';
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import t, { type Test } from 'tap';
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+const PATIENCE_MS = 20_000;
+const MODULE = 'everest_api/1/system/main';
+
+t.setTimeout(90_000);
+const dir = t.testdir({});
+const secrets = `${dir}/secrets`;
+const secret = (name: string): string => readFileSync(`${secrets}/${name}`, 'utf8').trim();
+const infra = (script: string, ...args: string[]) =>
+  run(`${ROOT}/infra/${script}`, args, {
+    env: { ...process.env, KHUMBU_SECRETS: secrets, KHUMBU_CONFIG: `${dir}/config` },
+  });
+
+await infra('make-secrets.sh', 'depot.example');
+
+t.test('secrets are made once, belong to their readers, and name the broker', async (t) => {
+  const before = ['redis-url', 'api-key', 'mosquitto/broker.crt', 'mosquitto/passwords', 'ca.crt'].map(secret);
+  await infra('make-secrets.sh', 'depot.example');
+  t.same(['redis-url', 'api-key', 'mosquitto/broker.crt', 'mosquitto/passwords', 'ca.crt'].map(secret), before);
+  t.equal(statSync(secrets).mode & 0o077, 0, 'nobody else enters the folder');
+  t.match(secret('redis-url'), /^redis:\/\/:[0-9a-f]{48}@redis:6379$/);
+  t.equal(secret('redis-auth.conf'), `requirepass ${secret('redis-password')}`);
+  const verified = await run('openssl', [
+    'verify',
+    '-CAfile',
+    `${secrets}/ca.crt`,
+    '-verify_hostname',
+    'depot.example',
+    `${secrets}/mosquitto/broker.crt`,
+  ]);
+  t.match(verified.stdout, 'OK');
+  t.notMatch(secret('mosquitto/passwords'), secret('mqtt-password'));
+
+  const users = (): string[] =>
+    secret('mosquitto/passwords')
+      .split('\n')
+      .map((line) => line.split(':')[0] ?? '');
+  await infra('station.sh', 'add', 'gone');
+  await infra('station.sh', 'add', 'g.ne');
+  await infra('station.sh', 'remove', 'g.ne');
+  t.same(users(), ['khumbu-gateway', 'gone']);
+  await infra('station.sh', 'remove', 'gone');
+  t.same(users(), ['khumbu-gateway']);
+  for (const bad of ['khumbu-gateway', 'a/b', '+', '']) {
+    await t.rejects(infra('station.sh', 'add', bad), `not a name for a station: "${bad}"`);
+  }
+});
+
+/** The depot's broker with its own configuration file; only places and the port are another's. */
+const depotBroker = async (test: Test) => {
+  await mkdir(`${dir}/depot`, { recursive: true });
+  const text = await readFile(`${ROOT}/infra/mosquitto/mosquitto.conf`, 'utf8');
+  const config = (port: number): string =>
+    text
+      .replaceAll('/mosquitto/config/', `${ROOT}/infra/mosquitto/`)
+      .replaceAll('/mosquitto/secrets/', `${secrets}/mosquitto/`)
+      .replace('/mosquitto/data/', `${dir}/depot/`)
+      .replace('listener 8883', `${process.getuid?.() === 0 ? 'user root\n' : ''}listener ${port} 127.0.0.1`);
+  const server = await startServer({
+    command: 'mosquitto',
+    args: () => ['-c', `${dir}/depot.conf`],
+    prepare: (port) => writeFile(`${dir}/depot.conf`, config(port)),
+    answers: (port) => answersOn(port),
+  });
+  test.teardown(() => server.stop());
+  return server;
+};
+
+/** A line between charger and depot that can be cut. */
+async function startLine(test: Test, port: number) {
+  let up = true;
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    if (!up) return near.destroy();
+    const far = connectTcp(port, '127.0.0.1');
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => {
+        near.destroy();
+        far.destroy();
+      });
+    }
+    near.pipe(far).pipe(near);
+    return undefined;
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const cut = (): void => {
+    up = false;
+    for (const socket of sockets) socket.destroy();
+  };
+  test.teardown(() => {
+    cut();
+    server.close();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut,
+    mend: (): void => {
+      up = true;
+    },
+  };
+}
+
+t.test('a charger behind its own broker, bridged to the depot', async (t) => {
+  for (const station of ['cp1', 'cp2']) await infra('station.sh', 'add', station);
+  const broker = await depotBroker(t);
+  const line = await startLine(t, broker.port);
+  await infra('station.sh', 'add', 'cp1', `127.0.0.1:${line.port}`);
+  const redis = await startRedis({ dir: `${dir}/redis` });
+  t.teardown(() => redis.stop());
+
+  const mqttUrl = `mqtts://127.0.0.1:${broker.port}`;
+  const ca = readFileSync(`${secrets}/ca.crt`);
+  const enter = (username: string, password: string, options: IClientOptions = {}): Promise<MqttClient> =>
+    connectAsync(
+      mqttUrl,
+      { protocolVersion: 5, username, password, ca, reconnectPeriod: 0, connectTimeout: 5000, ...options },
+      false,
+    );
+  /** Everything a user hears, as `topic text`. */
+  const ears = async (client: MqttClient, filter: string) => {
+    const heard = collector<string>();
+    client.on('message', (topic, payload) => heard.push(`${topic} ${payload.toString()}`));
+    await client.subscribeAsync(filter, { qos: 1 });
+    t.teardown(() => client.endAsync(true));
+    return heard;
+  };
+
+  await writeFile(`${dir}/stations.yml`, 'stations: { cp1: { driver: simulated }, cp2: { driver: simulated } }');
+  const gateway = await startChild(process.execPath, [`${ROOT}/services/gateway/dist/src/main.js`], {
+    env: {
+      PATH: process.env.PATH,
+      REDIS_URL: redis.url,
+      MQTT_URL: mqttUrl,
+      MQTT_USERNAME: 'khumbu-gateway',
+      MQTT_PASSWORD_FILE: `${secrets}/mqtt-password`,
+      MQTT_CA_FILE: `${secrets}/ca.crt`,
+      MQTT_TOPIC_PREFIX: 'depot/{station}/',
+      STATIONS_FILE: `${dir}/stations.yml`,
+      HTTP_PORT: String(await freePort()),
+    },
+  });
+  t.teardown(() => gateway.end('SIGKILL'));
+
+  const bridge = secret('stations/cp1/khumbu-bridge.conf').replaceAll(
+    '/etc/mosquitto/khumbu/depot-ca.crt',
+    `${secrets}/stations/cp1/depot-ca.crt`,
+  );
+  const charger = await startMosquitto({ dir: `${dir}/charger`, config: bridge.split('\n') });
+  t.teardown(() => charger.stop());
+  const everest = await startEverestClient({
+    mqttUrl: charger.url,
+    moduleId: 'main',
+    heartbeatMs: 200,
+    discovery: { heartbeat_period_ms: 200, communication_check_period_s: 1, request_reply_timeout_s: 60 },
+  });
+  t.teardown(() => everest.close());
+  let answered = 0;
+  /** Ask until the chain stands; what is asked before that is lost on the way. */
+  const bootReason = async (): Promise<unknown> => {
+    const reply = await awaitUntil(
+      () => everest.request('get_boot_reason', undefined, { timeoutMs: 500 }).catch(() => undefined),
+      PATIENCE_MS,
+      `an answer through the bridge; ${gateway.output().slice(-1500)} ${charger.output().slice(-1500)}`,
+    );
+    answered += 1;
+    return reply.reply;
+  };
+
+  await t.test('request and reply, checks and discovery', async (t) => {
+    t.equal(await bootReason(), 'PowerUp');
+    await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
+    const { reply, ms } = await everest.request('get_boot_reason');
+    answered += 1;
+    t.equal(reply, 'PowerUp');
+    t.ok(ms < 1000, `answered in ${Math.round(ms)} ms`);
+  });
+
+  const watcher = await enter('khumbu-gateway', secret('mqtt-password'));
+  const depotHears = await ears(watcher, 'depot/+/everest_api/#');
+
+  await t.test('a station is confined to its own prefix', async (t) => {
+    const cp2 = await enter('cp2', secret('stations/cp2/password'));
+    const cp2Hears = await ears(cp2, '#');
+    const forged = `depot/cp1/${MODULE}/m2e/firmware_update_status`;
+    await cp2.publishAsync(forged, '"forged"', { qos: 1 }).catch((error: unknown) => {
+      t.match(error, /Not authorized/);
+    });
+    await cp2.publishAsync('khumbu/fence/khumbu-khumbu', '"forged"', { qos: 1 }).catch(() => undefined);
+    await watcher.publishAsync(`depot/cp2/${MODULE}/m2e/reply/barrier`, '"to cp2"', { qos: 1 });
+    await cp2Hears.awaitItem((text) => text.endsWith('"to cp2"'), PATIENCE_MS, 'what is meant for it');
+    await cp2.publishAsync(`depot/cp2/${MODULE}/e2m/heartbeat`, '42', { qos: 1 });
+    await depotHears.awaitItem(
+      (text) => text === `depot/cp2/${MODULE}/e2m/heartbeat 42`,
+      PATIENCE_MS,
+      'what it may say',
+    );
+    t.ok(depotHears.items.every((text) => !text.includes('forged')));
+    await depotHears.awaitItem((text) => text.startsWith('depot/cp1/'), PATIENCE_MS, 'the other station');
+    t.ok(
+      cp2Hears.items.every((text) => text.startsWith('depot/cp2/')),
+      'though it subscribed to everything',
+    );
+    t.ok(everest.messages.items.every(({ text }) => !text.includes('forged')));
+  });
+
+  await t.test('nobody enters without a password, or by another’s', async (t) => {
+    await t.rejects(enter('cp1', 'guessed'), /Not authorized/);
+    await t.rejects(enter('cp1', secret('stations/cp2/password')), /Not authorized/);
+    await t.rejects(connectAsync(mqttUrl, { protocolVersion: 5, ca, reconnectPeriod: 0 }, false), /Not authorized/);
+    await t.rejects(enter('cp2', secret('stations/cp2/password'), { ca: [] }), /certificate|issuer/);
+    await infra('station.sh', 'remove', 'cp2');
+    process.kill(broker.pid, 'SIGHUP');
+    await awaitUntil(
+      () =>
+        enter('cp2', 'removed').then(
+          async (client) => client.endAsync(true).then(() => false),
+          () => true,
+        ),
+      PATIENCE_MS,
+      'the broker to read its passwords again',
+    );
+  });
+
+  await t.test('other topics of EVerest stay in the charger', async (t) => {
+    const local = await connectAsync(charger.url, { protocolVersion: 5 });
+    t.teardown(() => local.endAsync(true));
+    await local.publishAsync('everest_api/1/evse_manager/connector_1/e2m/powermeter', '"metered"', { qos: 1 });
+    await local.publishAsync(`${MODULE}/m2e/firmware_update_status`, '"said here"', { qos: 1 });
+    await local.publishAsync(`${MODULE}/e2m/heartbeat`, '4242', { qos: 1 });
+    await depotHears.awaitItem((text) => text === `depot/cp1/${MODULE}/e2m/heartbeat 4242`, PATIENCE_MS, 'a heartbeat');
+    t.ok(depotHears.items.every((text) => !/metered|said here/.test(text)));
+  });
+
+  await t.test('a cut line: what the depot says waits, what EVerest asked is not done later', async (t) => {
+    const linkState = `$SYS/broker/connection/cp1/state`;
+    const local = await connectAsync(charger.url, { protocolVersion: 5 });
+    const states = await ears(local, linkState);
+    await states.awaitItem((text) => text === `${linkState} 1`, PATIENCE_MS, 'the link is up');
+    line.cut();
+    await states.awaitItem((text) => text === `${linkState} 0`, PATIENCE_MS, 'the link is down');
+
+    const replies = (): number => everest.messages.items.filter(({ leaf }) => leaf.startsWith('reply/')).length;
+    await t.rejects(everest.request('get_boot_reason', undefined, { timeoutMs: 300 }), /in vain/);
+    await everest.publishRaw('connection_lost_marker', '"asked while the line was cut"');
+    const status = { request_id: 9, firmware_update_status: 'Installed' };
+    const topic = `depot/cp1/${MODULE}/m2e/firmware_update_status`;
+    await watcher.publishAsync(topic, JSON.stringify(status), { qos: 1 });
+    line.mend();
+    await everest.awaitStatus(9, 'Installed', PATIENCE_MS);
+    await bootReason();
+    t.equal(replies(), answered, 'nothing else was answered');
+    t.ok(depotHears.items.every((text) => !text.includes('while the line was cut')));
+  });
+});
