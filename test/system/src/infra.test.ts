@@ -31,7 +31,7 @@ const infra = (script: string, ...args: string[]) =>
 
 await infra('make-secrets.sh', 'depot.example');
 
-t.test('secrets are made once, belong to their readers, and name the broker', async (t) => {
+void t.test('secrets are made once, belong to their readers, and name the broker', async (t) => {
   const before = ['redis-url', 'api-key', 'mosquitto/broker.crt', 'mosquitto/passwords', 'ca.crt'].map(secret);
   await infra('make-secrets.sh', 'depot.example');
   t.same(['redis-url', 'api-key', 'mosquitto/broker.crt', 'mosquitto/passwords', 'ca.crt'].map(secret), before);
@@ -120,7 +120,7 @@ async function startLine(test: Test, port: number) {
   };
 }
 
-t.test('a charger behind its own broker, bridged to the depot', async (t) => {
+void t.test('a charger behind its own broker, bridged to the depot', async (t) => {
   for (const station of ['cp1', 'cp2']) await infra('station.sh', 'add', station);
   const broker = await depotBroker(t);
   const line = await startLine(t, broker.port);
