@@ -11,7 +11,7 @@ const Schema = Type.Object({
 });
 const SECRET = 'tower-of-babel';
 
-t.test('a setting by its file, without the line end', async (t) => {
+void t.test('a setting by its file, without the line end', async (t) => {
   const dir = t.testdir({ url: `redis://:${SECRET}@redis:6379\n`, secret: ` ${SECRET}\n\r\n`, tries: '7' });
   const config = loadConfig(Schema, {
     REDIS_URL_FILE: `${dir}/url`,
@@ -22,13 +22,13 @@ t.test('a setting by its file, without the line end', async (t) => {
   t.same(config, { REDIS_URL: `redis://:${SECRET}@redis:6379`, API_SECRET: ` ${SECRET}\n`, TRIES: 7 });
 });
 
-t.test('an empty _FILE counts as unset, and a setting that ends in _FILE is a path', async (t) => {
+void t.test('an empty _FILE counts as unset, and a setting that ends in _FILE is a path', async (t) => {
   const dir = t.testdir({ ca: 'PEM' });
   const config = loadConfig(Schema, { API_SECRET: SECRET, REDIS_URL_FILE: '', MQTT_CA_FILE: `${dir}/ca` });
   t.same(config, { REDIS_URL: 'redis://127.0.0.1:6379', TRIES: 3, API_SECRET: SECRET, MQTT_CA_FILE: `${dir}/ca` });
 });
 
-t.test('what is wrong is said by name, all at once, and no content is repeated', async (t) => {
+void t.test('what is wrong is said by name, all at once, and no content is repeated', async (t) => {
   const dir = t.testdir({ empty: '\n', tries: SECRET, folder: {} });
   const attempt = (env: Record<string, string>): string => {
     try {
