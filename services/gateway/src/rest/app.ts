@@ -13,7 +13,7 @@ import { hasScope } from './api-keys.js';
 import { createAsking } from './asking.js';
 import { asyncApiRoute } from './async-api-route.js';
 import type { Authenticate } from './authentication.js';
-import { addSchemas, contractSchemas } from './contract-schemas.js';
+import { addSchemas } from './contract-schemas.js';
 import type { EventLog } from './events/event-log.js';
 import type { Idempotency } from './idempotency.js';
 import type { Inventory } from './inventory.js';
@@ -185,7 +185,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   app.addHook('preClose', async () => stopping.abort());
   handleErrors(app, deps.log);
   countRequests(app, deps);
-  addSchemas(app, [...contractSchemas().values(), ...REST_SCHEMAS]);
+  addSchemas(app, REST_SCHEMAS);
   await documentRoutes(app);
   probes(app, deps);
   asyncApiRoute(app, options.asyncApi);

@@ -2,7 +2,6 @@
  * The schemas of the wire contract as components of the OpenAPI document, and how routes refer to them. What a body has
  * to be is checked by the contract's own validator, so that REST and MQTT cannot differ.
  */
-import { CHANNELS, type ChannelName, channel } from '@khumbu/shared/contract/channels';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
@@ -28,26 +27,11 @@ const collect = (value: unknown, found: Map<string, Node>): void => {
   for (const member of Object.values(value)) collect(member, found);
 };
 
-/** What the bus carries that REST does not. */
-const BUS_ONLY: ReadonlySet<ChannelName> = new Set(['heartbeat', 'communication_check', 'allow_firmware_installation']);
-
-/** Every schema of the channel table that REST has a use for, by $id. */
-export function contractSchemas(): Map<string, Node> {
-  const found = new Map<string, Node>();
-  for (const name of Object.keys(CHANNELS) as ChannelName[]) {
-    if (BUS_ONLY.has(name)) continue;
-    const { payload, payloadOptional, reply } = channel(name);
-    if (!payloadOptional) collect(payload, found);
-    collect(reply?.schema, found);
-  }
-  return found;
-}
-
 /** A schema by its $id, with its type. */
 export const ref = <S extends TSchema>(schema: S): TUnsafe<Static<S>> =>
   Type.Unsafe<Static<S>>({ $ref: `${String((schema as { $id?: string }).$id)}#` });
 
-/** Give the app these schemas as components. Bodies are checked against them as they stand here. */
+/** Give the app these schemas, and all they are made of, as components. Bodies are checked against them as they stand here. */
 export function addSchemas(app: FastifyInstance, schemas: Iterable<object>): void {
   const found = new Map<string, Node>();
   for (const schema of schemas) collect(schema, found);

@@ -44,6 +44,7 @@ auth $API/stations/cs-1/reset -H 'Content-Type: application/json' -d '{"type":"S
 - Send an \`Idempotency-Key\` with a POST or PUT to be able to repeat it safely: the same key gets the same answer for
   24 hours and does nothing new.
 - Scopes: \`read\` sees, \`operate\` acts on stations, \`admin\` also sets clocks and networks. Each includes the one before.
+- The contract with EVerest itself, over MQTT, is at [/asyncapi.json](/asyncapi.json).
 - Lists have \`limit\` and \`cursor\`; \`nextCursor\` leads on.
 - Send \`X-Request-Id\` to find a request again in the logs; every answer carries one.`;
 

@@ -3,6 +3,8 @@ import {
   BootReason,
   ConfigureNetworkRequest,
   FirmwareUpdateRequest,
+  FirmwareUpdateStatusEnum,
+  LogStatusEnum,
   ResetRequest,
   ResetType,
   SystemTime,
@@ -33,6 +35,36 @@ export const OriginSchema = Type.Enum(['everest', 'rest'], {
   $id: 'Origin',
   description: '`everest`: asked over MQTT, usually by the CSMS through OCPP. `rest`: asked over this API.',
 });
+
+export const OperationStatusSchema = Type.Union(
+  [
+    FirmwareUpdateStatusEnum,
+    LogStatusEnum,
+    Type.Enum(
+      [
+        'Offered',
+        'Accepted',
+        'Superseded',
+        'Canceled',
+        'Withdrawn',
+        'Resetting',
+        'Restarting',
+        'Restarted',
+        'Ready',
+        'Failed',
+        'Pending',
+        'Done',
+      ],
+      { description: 'What EVerest has no word for.' },
+    ),
+  ],
+  {
+    $id: 'OperationStatus',
+    description:
+      'Where it stands, in EVerest’s words where there are some. Offered: being answered. Superseded: another one took its place. Withdrawn: it was never answered. Of resets: Resetting, Restarting, Restarted, Failed; of networks: Ready, Failed; of clocks: Pending, Done.',
+    examples: ['Downloading'],
+  },
+);
 
 export const OutcomeSchema = Type.Object(
   {
@@ -67,10 +99,7 @@ export const OperationSchema = Type.Object(
     origin: OriginSchema,
     askedBy: optionalText('Who asked over REST.'),
     requestId: Type.Integer({ description: 'request_id on the wire; -1 where EVerest gave none. May repeat.' }),
-    status: text(
-      'Where it stands. Words of FirmwareUpdateStatusEnum and LogStatusEnum where there is one; besides: Offered (being answered), Accepted, Superseded (another one took its place), Canceled, Withdrawn (never answered); for resets Accepted, Resetting, Restarting, Restarted, Failed; for networks Ready, Failed; for clocks Pending, Done.',
-      { examples: ['Downloading'] },
-    ),
+    status: OperationStatusSchema,
     ended: Type.Boolean({ description: 'Nothing more will happen; `outcome` says how it went.' }),
     createdAt: time('When it was asked for.'),
     updatedAt: time('When it changed last.'),

@@ -1,0 +1,224 @@
+/** The REST API over a real Redis, without a process of its own. Every answer is compared with the published document. */
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { createJobs } from '@khumbu/operations/jobs/jobs';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { createStore } from '@khumbu/operations/records/store';
+import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
+import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
+import { awaitUntil } from '@khumbu/test-support/events';
+import type { RedisServer } from '@khumbu/test-support/redis';
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
+import type { FastifyInstance } from 'fastify';
+import { Registry } from 'prom-client';
+import type { Test } from 'tap';
+import type { CertificateVerdict } from '../src/front-desk/decide-update.js';
+import { createDeskStore } from '../src/front-desk/desk-store.js';
+import { createFrontDesk } from '../src/front-desk/front-desk.js';
+import { type AppOptions, buildApp, DEFAULT_APP_OPTIONS } from '../src/rest/app.js';
+import { openAuthentication } from '../src/rest/authentication.js';
+import { openEventLog } from '../src/rest/events/event-log.js';
+import { createIdempotency } from '../src/rest/idempotency.js';
+import { createInventory } from '../src/rest/inventory.js';
+import type { TokenSettings } from '../src/rest/json-web-tokens.js';
+import type { Archives } from '../src/rest/routes/log-uploads.js';
+import { locations } from './fixtures.js';
+
+export const KEYS = { admin: 'key-admin', operate: 'key-operate', read: 'key-read', other: 'key-other' } as const;
+const SCOPES: Record<keyof typeof KEYS, string[]> = {
+  admin: ['admin'],
+  operate: ['operate'],
+  read: ['read'],
+  other: ['operate'],
+};
+
+export interface RestOptions {
+  readonly redis: RedisServer;
+  /** Entries of the stations file; each one was heard. */
+  readonly stations?: Record<string, object>;
+  /** Heard, and in no file. */
+  readonly strangers?: readonly string[];
+  readonly app?: Partial<AppOptions>;
+  readonly tokens?: TokenSettings;
+  readonly archives?: Archives;
+  readonly certificate?: CertificateVerdict;
+  /** Share the keys of another one: a second replica. */
+  readonly prefix?: string;
+}
+
+export interface Called {
+  readonly status: number;
+  readonly headers: Record<string, unknown>;
+  readonly body: Json;
+}
+// biome-ignore lint/suspicious/noExplicitAny: what comes from the wire is looked at member by member
+export type Json = any;
+
+/** `METHOD /template` of every route that was answered with success. */
+export const succeeded = new Set<string>();
+
+interface Documented {
+  readonly openapi: string;
+  readonly paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, object> }> }>>;
+  readonly components: { schemas: Record<string, object> };
+}
+
+/** Complains about any answer that the document does not have. */
+function createChecker(app: FastifyInstance) {
+  const document = app.swagger() as unknown as Documented;
+  const ajv = new Ajv({ strict: false });
+  addFormats.default(ajv);
+  ajv.addSchema({ $id: 'doc', components: document.components });
+  const templates = Object.keys(document.paths).map((template) => ({
+    template,
+    pattern: new RegExp(`^${template.replace(/\{[^}]+\}/g, '[^/]+')}$`),
+  }));
+  const absolute = (schema: object): object =>
+    JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"doc#/components/')) as object;
+
+  return (method: string, path: string, status: number, type: string, body: unknown): void => {
+    const template = templates.find(({ pattern }) => pattern.test(path))?.template;
+    const operation = template === undefined ? undefined : document.paths[template]?.[method.toLowerCase()];
+    if (!operation) return;
+    if (status < 400) succeeded.add(`${method} ${template}`);
+    const response = operation.responses[String(status)];
+    if (!response) throw new Error(`${method} ${template}: ${status} is not documented: ${JSON.stringify(body)}`);
+    if (!response.content) return;
+    const content = response.content[type.split(';')[0] ?? ''] as { schema?: object } | undefined;
+    if (!content?.schema) throw new Error(`${method} ${template}: ${status} as ${type} is not documented`);
+    const validate = ajv.compile(absolute(content.schema));
+    if (!validate(body)) throw new Error(`${method} ${template} ${status}: ${ajv.errorsText(validate.errors)}`);
+  };
+}
+
+export async function openRest(t: Test, options: RestOptions) {
+  const { redis: server, stations = {}, strangers = [] } = options;
+  const prefix = options.prefix ?? `t${randomUUID().replaceAll('-', '')}`;
+  const lines: Record<string, unknown>[] = [];
+  const log = createLogger(
+    'test',
+    'debug',
+    new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(JSON.parse(String(chunk)) as Record<string, unknown>);
+        done();
+      },
+    }),
+  );
+  // t.testdir() would empty the folder that the test may have for itself.
+  const dir = mkdtempSync(join(tmpdir(), 'khumbu-rest-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const stationsFile = join(dir, 'stations.yaml');
+  const entries = Object.fromEntries(
+    Object.entries(stations).map(([name, entry]) => [
+      name,
+      { driver: 'simulated', interfaces: { Wired0: 'eth0' }, ...entry },
+    ]),
+  );
+  writeFileSync(stationsFile, JSON.stringify({ stations: entries }));
+  const keysFile = join(dir, 'keys.json');
+  const keys = Object.entries(KEYS).map(([name, key]) => ({
+    name,
+    sha256: createHash('sha256').update(key).digest('hex'),
+    scopes: SCOPES[name as keyof typeof KEYS],
+  }));
+  writeFileSync(keysFile, JSON.stringify(keys));
+
+  const prompt = promptRedis(server.url, 400, () => undefined);
+  const patient = patientRedis(server.url, () => undefined);
+  await patient.ping();
+  await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
+  const store = createStore(patient, prefix);
+  const promptStore = createStore(prompt, prefix);
+  const jobs = createJobs(patient, store.keys);
+  const desk = createDeskStore(prompt, promptStore, log);
+  const directory = openStationDirectory(stationsFile, (error) => {
+    throw error;
+  });
+  const frontDesk = createFrontDesk({
+    desk,
+    redis: prompt,
+    jobs,
+    profileOf: (station) => directory.profileOf(station),
+    locations,
+    judgeCertificate: async () => options.certificate,
+    deadlines: DEFAULT_DEADLINES,
+    resetReservationMs: 60_000,
+    log,
+  });
+  const waiting = patientRedis(server.url, () => undefined);
+  const events = await openEventLog({ waiting, redis: prompt, keys: store.keys, log });
+  const app = await buildApp(
+    {
+      inventory: createInventory(prompt, promptStore, directory),
+      frontDesk,
+      idempotency: createIdempotency(prompt, store.keys),
+      events,
+      archives: options.archives,
+      authenticate: openAuthentication({ API_KEYS_FILE: keysFile, ...options.tokens }),
+      health: { ready: () => true, report: () => ({ redis: 'ok' }), stop: () => undefined },
+      metrics: new Registry(),
+      isLeader: () => true,
+      log,
+    },
+    { ...DEFAULT_APP_OPTIONS, rateLimitPerMinute: 100_000, ...options.app },
+  );
+  await app.ready();
+  const close = async (): Promise<void> => {
+    await app.close();
+    events.stop();
+  };
+  t.teardown(async () => {
+    server.thaw();
+    await close();
+    desk.close();
+    directory.close();
+    await jobs.close();
+    prompt.disconnect();
+    patient.disconnect();
+  });
+
+  for (const station of [...Object.keys(stations), ...strangers]) {
+    await patient.sadd(store.keys.stations, station);
+    await patient.hset(store.keys.station(station), STATION_FIELDS.firstSeenAt, String(Date.now()));
+  }
+
+  const check = createChecker(app);
+  return {
+    app,
+    prefix,
+    store,
+    redis: patient,
+    frontDesk,
+    events,
+    desk,
+    lines,
+    close,
+    /** As EVerest asks, answered and begun. */
+    everest: (station: string) => ({ station, origin: 'everest' as const, answerKey: `none-${randomUUID()}` }),
+    async call(
+      method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+      path: string,
+      more: { body?: unknown; key?: string | null; headers?: Record<string, string> } = {},
+    ): Promise<Called> {
+      const { body, key = KEYS.admin, headers = {} } = more;
+      const response = await app.inject({
+        method,
+        url: path,
+        headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...headers },
+        ...(body === undefined ? {} : { payload: body as object }),
+      });
+      const type = String(response.headers['content-type'] ?? '');
+      const value: unknown = type.includes('json') ? response.json() : response.payload;
+      check(method, path.split('?', 1)[0] ?? '', response.statusCode, type, value);
+      return { status: response.statusCode, headers: response.headers, body: value };
+    },
+  };
+}
+export type Rest = Awaited<ReturnType<typeof openRest>>;
