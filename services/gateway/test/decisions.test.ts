@@ -25,7 +25,15 @@ import { decideSystemTime } from '../src/front-desk/decide-system-time.js';
 import { type CertificateVerdict, decideUpdate } from '../src/front-desk/decide-update.js';
 import { judgeCertificate } from '../src/front-desk/judge-certificate.js';
 import type { Presence } from '../src/stations/presence.js';
-import { bootBegun, hearHeartbeat, heartbeatPeriodMs, inConflict, isAway, NOBODY } from '../src/stations/presence.js';
+import {
+  bootBegun,
+  hearHeartbeat,
+  heartbeatPeriodMs,
+  inConflict,
+  isAway,
+  NOBODY,
+  restartExplained,
+} from '../src/stations/presence.js';
 import type { Station } from '../src/stations/registry.js';
 import { LOGS, locations, logUpload, profile, resetRecord, STATION, stationState, UPDATE, update } from './fixtures.js';
 
@@ -334,6 +342,16 @@ void t.test('presence: restarts, absence, period', async (t) => {
     'no heartbeats wanted',
   );
   t.notOk(isAway(NOBODY, 1e9), 'a station that was only asked about');
+});
+
+void t.test('presence: our own restarts are nobody else’s', (t) => {
+  let presence = NOBODY;
+  for (let boot = 0; boot < 12; boot++) {
+    presence = hearHeartbeat(presence, 0, boot * 900).presence;
+    if (boot > 0) presence = restartExplained(presence);
+  }
+  t.notOk(inConflict(presence, 12 * 900));
+  t.end();
 });
 
 void t.test('presence: a restart while nobody listened', async (t) => {

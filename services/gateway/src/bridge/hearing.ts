@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Boots } from '../stations/boots.js';
-import { bootBegun, hearHeartbeat, inConflict } from '../stations/presence.js';
+import { bootBegun, hearHeartbeat, inConflict, restartExplained } from '../stations/presence.js';
 import type { Station } from '../stations/registry.js';
 import type { CommunicationChecks } from './communication-checks.js';
 import type { Discovery } from './discovery.js';
@@ -43,8 +43,14 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
   const countBoot = (entry: Station, silentMs: number | undefined): void => {
     entry.registered = false;
     const work = async (): Promise<void> => {
-      if (begunByQuestion.delete(entry.station)) return;
-      await insist('a boot', () => boots.notice(entry.station, silentMs));
+      if (begunByQuestion.delete(entry.station)) {
+        // Counted by its question, which had a reason to tell.
+        entry.presence = restartExplained(entry.presence);
+        return;
+      }
+      await insist('a boot', async () => {
+        if (await boots.notice(entry.station, silentMs)) entry.presence = restartExplained(entry.presence);
+      });
       await insist('what follows a boot', () => boots.settle(entry.station));
       pump.kick(entry.station);
     };

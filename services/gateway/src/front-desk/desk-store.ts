@@ -7,6 +7,8 @@
  * own epoch; before anything is taken back the epoch is changed, after which a late one fails its guard.
  */
 import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Change, Store } from '@khumbu/operations/records/store';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -15,12 +17,22 @@ import type { Redis } from 'ioredis';
 const MAX_RACES = 20;
 const EPOCH_TTL_MS = 24 * 3600_000;
 const SETTLE_RETRY_MS = 300;
+/** How long a decision that has not begun to be stored is tried; the caller's own deadline is a second. */
+const PATIENCE_MS = 450;
+const RETRY_MS = 50;
 
 /** One try: what to write, made from what was just read. `undefined`: nothing to write. */
 export interface Attempt<T> {
   readonly change: Change | undefined;
   readonly result: T;
 }
+
+interface Tried<T> {
+  readonly result?: T;
+  readonly error?: unknown;
+  readonly sent: boolean;
+}
+const NOT_SETTLED: Tried<never> = { error: new Error('an earlier commit is not settled yet'), sent: false };
 
 export interface DeskStore {
   readonly store: Store;
@@ -79,31 +91,43 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
     }, SETTLE_RETRY_MS);
   };
 
+  /** Races are run again here; `sent` tells whether the fate of a commit is not known. */
+  const tryOnce = async <T>(attempt: () => Promise<Attempt<T>>): Promise<Tried<T>> => {
+    let sent = false;
+    try {
+      for (let race = 0; race < MAX_RACES; race++) {
+        const { change, result } = await attempt();
+        if (!change) return { result, sent: false };
+        change.guards.push([key, 'epoch', epoch]);
+        sent = true;
+        if (await store.commit(change)) return { result, sent };
+        sent = false;
+        await keepEpoch();
+      }
+      return { error: new Error('too many at once'), sent: false };
+    } catch (error) {
+      return { error: error ?? new Error('unknown'), sent };
+    }
+  };
+
   return {
     store,
     async decide(attempt, undo) {
-      if (unsettled.length > 0) throw new CodedError('NOT_STORED', 'an earlier commit is not settled yet');
-      let sent = false;
-      try {
-        for (let race = 0; race < MAX_RACES; race++) {
-          const { change, result } = await attempt();
-          if (!change) return result;
-          change.guards.push([key, 'epoch', epoch]);
-          sent = true;
-          if (await store.commit(change)) return result;
-          sent = false;
-          await keepEpoch();
-        }
-      } catch (error) {
+      const began = performance.now();
+      for (;;) {
+        const { result, error, sent } = unsettled.length > 0 ? NOT_SETTLED : await tryOnce(attempt);
+        if (error === undefined) return result as Awaited<ReturnType<typeof attempt>>['result'];
         if (sent) {
           unsettled.push(undo);
           schedule();
         }
-        throw new CodedError('NOT_STORED', `the decision could not be stored: ${describeError(error)}`, {
-          cause: error,
-        });
+        // Nothing was sent: a Redis that is only being restarted costs the station a moment, not its answer.
+        if (sent || closed || performance.now() - began > PATIENCE_MS) {
+          const why = `the decision could not be stored: ${describeError(error)}`;
+          throw new CodedError('NOT_STORED', why, { cause: error });
+        }
+        await pause(RETRY_MS);
       }
-      throw new CodedError('NOT_STORED', 'the decision could not be stored: too many at once');
     },
     isSettled: () => unsettled.length === 0,
     close() {

@@ -52,10 +52,10 @@ export function createBoots({ store, jobs, directory, deadlines, log, now = Date
 
   return {
     /**
-     * EVerest's heartbeats began anew. `silentMs` is how long it had not been heard. Rejects when it is not stored:
-     * repeat.
+     * EVerest's heartbeats began anew. `silentMs` is how long it had not been heard. Resolves with whether we caused it.
+     * Rejects when it is not stored: repeat.
      */
-    async notice(station: string, silentMs: number | undefined): Promise<void> {
+    async notice(station: string, silentMs: number | undefined): Promise<boolean> {
       for (;;) {
         const state = readStationState(await store.station(station));
         const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs: undefined, now: now() });
@@ -66,7 +66,7 @@ export function createBoots({ store, jobs, directory, deadlines, log, now = Date
           .tell(stationEvent(station, 'restarted', now(), { bootEpoch: state.bootEpoch + 1, bootReason: reason }));
         if (await store.commit(change)) {
           log.info({ station, bootEpoch: state.bootEpoch + 1, reason }, 'EVerest has started');
-          return;
+          return state.restartExpected?.reason === reason;
         }
       }
     },

@@ -115,6 +115,12 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
   };
 }
 
+/** The newest restart was ours: it says nothing about a twin. */
+export const restartExplained = (presence: Presence): Presence => ({
+  ...presence,
+  restarts: presence.restarts.slice(0, -1),
+});
+
 /** A boot was noticed before its first heartbeat; the next one is not another boot, whatever its id. */
 export const bootBegun = (presence: Presence): Presence => ({ ...presence, heartbeatId: -1 });
 
