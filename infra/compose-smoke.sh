@@ -78,6 +78,8 @@ done
 "$docker" images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep '^khumbu-[a-z-]*:smoke'
 
 step 'secrets, stations, up'
+# What an earlier run left has other passwords.
+compose down -v --remove-orphans >/dev/null 2>&1
 rm -rf "$work/secrets" "$work/config"
 "$here/infra/make-secrets.sh"
 for name in smoke-1 smoke-2; do "$here/infra/station.sh" add "$name" localhost; done

@@ -6,8 +6,8 @@
 #   infra/make-secrets.sh [name-or-address of the broker ...]
 #
 # KHUMBU_SECRETS (infra/secrets) and KHUMBU_CONFIG (infra/config) say where; REDIS_HOST (redis) goes into redis-url.
-# Run as root, each file belongs to the user of the container that reads it; otherwise the files are readable inside a
-# folder that only you can enter.
+# Run as root, each file belongs to the one user that reads it; otherwise the files are readable inside a folder that only
+# you can enter.
 set -eu
 umask 077
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -24,7 +24,7 @@ for tool in openssl od; do
 done
 
 mkdir -p "$secrets/mosquitto" "$config"
-chmod 0700 "$secrets"
+if [ "$(id -u)" = 0 ]; then chmod 0711 "$secrets"; else chmod 0700 "$secrets"; fi
 chmod 0755 "$config" "$secrets/mosquitto"
 
 random() { openssl rand -hex 24; }
@@ -40,7 +40,7 @@ once() {
 # belongs <uid> <file>: for this reader alone, as far as we may.
 belongs() {
   if [ "$(id -u)" = 0 ]; then
-    chown "$1:$1" "$secrets/$2"
+    chown "$1:$(id -g "$1" 2>/dev/null || echo "$1")" "$secrets/$2"
     chmod 0400 "$secrets/$2"
   else
     chmod 0444 "$secrets/$2"

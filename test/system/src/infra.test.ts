@@ -1,6 +1,6 @@
 /** What `infra/` says to brokers and operators, run for real: secrets, the depot's broker, a charger's bridge to it. */
 import { execFile } from 'node:child_process';
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -35,7 +35,12 @@ void t.test('secrets are made once, belong to their readers, and name the broker
   const before = ['redis-url', 'api-key', 'mosquitto/broker.crt', 'mosquitto/passwords', 'ca.crt'].map(secret);
   await infra('make-secrets.sh', 'depot.example');
   t.same(['redis-url', 'api-key', 'mosquitto/broker.crt', 'mosquitto/passwords', 'ca.crt'].map(secret), before);
-  t.equal(statSync(secrets).mode & 0o077, 0, 'nobody else enters the folder');
+  // Root gives each file to its one reader; anyone else keeps the folder shut.
+  const shut = (statSync(secrets).mode & 0o077) === 0;
+  for (const name of ['redis-url', 'api-key', 'ca.key', 'mqtt-password', 'mosquitto/broker.key', 'stations']) {
+    const file = `${secrets}/${name}`;
+    t.ok(shut || !existsSync(file) || (statSync(file).mode & 0o077) === 0, `nobody else reads ${name}`);
+  }
   t.match(secret('redis-url'), /^redis:\/\/:[0-9a-f]{48}@redis:6379$/);
   t.equal(secret('redis-auth.conf'), `requirepass ${secret('redis-password')}`);
   const verified = await run('openssl', [
