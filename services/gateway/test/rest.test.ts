@@ -107,7 +107,8 @@ void t.test('a station that is not told stays so', async (t) => {
 
 void t.test('what EVerest asked for is not pushed aside, unless told to', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
-  const { call, frontDesk, everest } = rest;
+  const { frontDesk, everest } = rest;
+  const call: Rest['call'] = (...args) => rest.call(...args);
   const begin = async (answer: { operationId?: string; afterReply?: () => Promise<void> }): Promise<string> => {
     await answer.afterReply?.();
     return answer.operationId ?? '';
@@ -293,7 +294,8 @@ void t.test('log archives are fetched from the object store', async (t) => {
 
 void t.test('resets, clocks, boot reasons and networks', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
-  const { call, store, redis: connection } = rest;
+  const { store, redis: connection } = rest;
+  const call: Rest['call'] = (...args) => rest.call(...args);
   const snapshot = async (): Promise<string[]> => {
     const keys = (await connection.keys(`${rest.prefix}:*`)).filter((key) => !key.includes('-jobs:')).sort();
     return Promise.all(keys.map(async (key) => `${key} ${JSON.stringify(await connection.dump(key))}`));

@@ -1,6 +1,7 @@
 /** One subscriber of events: reads the log at his own pace and writes Server-Sent Events (WHATWG HTML, 9.2). */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Entry, EventLog } from './event-log.js';
 
 export interface Filter {
@@ -36,6 +37,26 @@ const formatProgress = ({ data }: Entry): string => `event: progress\ndata: ${da
 /** An empty event moves the client's Last-Event-ID on and is not told to it. */
 const formatPlace = (cursor: string): string => `id: ${cursor}\n\n`;
 
+/**
+ * Rejects with `STALLED` when nothing was taken in time. With a timer of its own: Node 20 may collect a timeout signal
+ * that is part of another one before it fires.
+ */
+async function drained(output: Writable, signal: AbortSignal, stallMs: number): Promise<void> {
+  const given = new AbortController();
+  const end = (): void => given.abort();
+  const timer = setTimeout(end, stallMs);
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    await once(output, 'drain', { signal: given.signal });
+  } catch (error) {
+    if (!signal.aborted && given.signal.aborted) throw new CodedError('STALLED', 'the subscriber does not read');
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+  }
+}
+
 /** Serve the subscriber until the signal fires or he is gone. Rejects when the log cannot be read: he comes again. */
 export async function serveSubscriber(output: Writable, options: SubscriptionOptions): Promise<void> {
   const { log, filter, signal } = options;
@@ -43,7 +64,7 @@ export async function serveSubscriber(output: Writable, options: SubscriptionOpt
 
   const write = async (text: string): Promise<void> => {
     if (output.destroyed || output.write(text)) return;
-    await once(output, 'drain', { signal: AbortSignal.any([signal, AbortSignal.timeout(options.stallMs)]) });
+    await drained(output, signal, options.stallMs);
   };
 
   await write(`retry: 1000\n${formatPlace(cursor)}`);

@@ -51,12 +51,14 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
   const serve = async (request: FastifyRequest, reply: FastifyReply, cursor: string, filter: Filter): Promise<void> => {
     const { raw } = reply;
     const gone = new AbortController();
-    raw.on('close', () => gone.abort());
-    raw.on('error', () => gone.abort());
+    const end = (): void => gone.abort();
+    raw.on('close', end);
+    raw.on('error', end);
+    deps.stopping.addEventListener('abort', end, { once: true });
     const { expiresAt } = request.caller ?? {};
     // Longer than a timer can be is as good as for ever.
     const lastsMs = expiresAt === undefined ? 2 ** 31 - 1 : Math.min(2 ** 31 - 1, Math.max(0, expiresAt - Date.now()));
-    const expiry = setTimeout(() => gone.abort(), lastsMs);
+    const expiry = setTimeout(end, lastsMs);
     reply.hijack();
     raw.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -67,12 +69,12 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     open += 1;
     subscribers.set(open);
     try {
-      const signal = AbortSignal.any([gone.signal, deps.stopping]);
-      await serveSubscriber(raw, { ...deps, log: events, filter, cursor, signal });
+      await serveSubscriber(raw, { ...deps, log: events, filter, cursor, signal: gone.signal });
     } catch (error) {
       log.debug({ requestId: request.id, reason: describeError(error) }, 'subscriber let go');
     } finally {
       clearTimeout(expiry);
+      deps.stopping.removeEventListener('abort', end);
       open -= 1;
       subscribers.set(open);
       // Whoever does not read would not read the end either.
