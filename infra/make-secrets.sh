@@ -101,4 +101,9 @@ if [ ! -s "$config/stations.yml" ]; then
   chmod 0644 "$config/stations.yml"
   say "made $config/stations.yml: list your stations there"
 fi
+if [ ! -e "$config/khumbu.env" ]; then
+  printf '%s\n' '# Further settings of the services, NAME=value: docs/configuration.md.' '#LOG_LEVEL=debug' \
+    >"$config/khumbu.env"
+  chmod 0644 "$config/khumbu.env"
+fi
 say "ready; the first API key is in $secrets/api-key"

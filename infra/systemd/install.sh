@@ -19,14 +19,14 @@ if [ -z "$root" ]; then
 fi
 install -d -m 0755 "$etc" "$etc/mosquitto/conf.d" "$units/redis-server.service.d" "$units/mosquitto.service.d"
 
+# once <from> <to>: what stands there already may have been edited.
+once() { [ -e "$2" ] || install -m 0644 "$1" "$2"; }
+once "$here/khumbu.env.example" "$etc/khumbu.env"
 uid() { id -u "$1" 2>/dev/null || echo 0; }
 KHUMBU_SECRETS=$etc/secrets KHUMBU_CONFIG=$etc REDIS_HOST=127.0.0.1 \
   KHUMBU_UID=$(uid khumbu) MOSQUITTO_UID=$(uid mosquitto) REDIS_UID=$(uid redis) S3_UID=$(uid khumbu) \
   "$here/../make-secrets.sh" "$@"
 
-# once <from> <to>: what stands there already may have been edited.
-once() { [ -e "$2" ] || install -m 0644 "$1" "$2"; }
-once "$here/khumbu.env.example" "$etc/khumbu.env"
 once "$here/redis.conf" "$etc/redis.conf"
 once "$here/../mosquitto/acl" "$etc/mosquitto/acl"
 if [ ! -e "$etc/mosquitto/mosquitto.conf" ]; then

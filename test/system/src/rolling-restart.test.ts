@@ -1,17 +1,25 @@
-/** An upgrade: every service is stopped and started again, one after the other, while an update is under way. */
-import { readFileSync } from 'node:fs';
+/**
+ * What an operator does to a depot at work: an upgrade, where every service is stopped and started again one after the
+ * other, and a restore on another machine.
+ */
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
 import t, { type Test } from 'tap';
-import { startCluster } from './cluster.js';
+import { type Endpoints, startCluster } from './cluster.js';
 import { connect, PATIENCE_MS, runningImage, SIGNED, update } from './everest.js';
 
 const OTA_WORKERS = ['ota-worker-1', 'ota-worker-2'] as const;
 const OTHERS = ['log-worker-1', 'system-control-1', 'gateway-1', 'gateway-2'] as const;
 type Service = (typeof OTA_WORKERS | typeof OTHERS)[number];
 
+const run = promisify(execFile);
+const INFRA = fileURLToPath(new URL('../../../../infra/', import.meta.url));
 t.setTimeout(180_000);
 const dir = t.testdir({ keys: {} });
 const dataDir = `${dir}/data`;
@@ -113,4 +121,32 @@ void t.test('the same statuses and one install, whatever the update was doing', 
   }
   const { bodyBytes } = origin.stats('/downloading.bin');
   t.ok(bodyBytes < 4_000_000 + 2 * 600_000, `the download went on where it was: ${bodyBytes} bytes in all`);
+});
+
+void t.test('a backup made at work, restored elsewhere, goes on where it was', async (t) => {
+  const { client, image } = await begin(t, 'moving', 7);
+  await client.awaitStatus(7, 'SignatureVerified', PATIENCE_MS);
+  const { redisUrl } = cluster.endpoints as Endpoints & { redisUrl: string };
+  await run(`${INFRA}/backup-redis.sh`, [`${dataDir}/redis`, `${dir}/redis.tar`], {
+    env: { ...process.env, REDIS_URL: redisUrl },
+  });
+  const moved = `${dir}/moved`;
+  mkdirSync(`${moved}/redis`, { recursive: true });
+  await run('tar', ['-C', `${moved}/redis`, '-xf', `${dir}/redis.tar`]);
+  for (const part of ['spool', 's3']) cpSync(`${dataDir}/${part}`, `${moved}/${part}`, { recursive: true });
+  await client.close();
+  t.equal(await cluster.stop(), 0);
+  // The charger is no part of the backup: it is as it stands.
+  cpSync(`${dataDir}/chargers`, `${moved}/chargers`, { recursive: true });
+
+  const other = await startCluster(t, { dataDir: moved });
+  const again = await connect(t, other, 'moving');
+  await again.allowInstallation();
+  await again.awaitStatus(7, 'Installed', PATIENCE_MS);
+  t.same(again.statusNames(7), ['Installing', 'InstallRebooting', 'Installed']);
+  const charger = await other.charger('moving');
+  t.equal(charger.installCount, 1);
+  t.equal(runningImage(charger), image.sha256);
+  t.equal(origin.stats('/moving.bin').gets, 1, 'the image came with the spool');
+  t.equal((await other.charger('installing')).installCount, 1, 'and what had ended was not done again');
 });
