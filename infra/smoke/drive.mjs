@@ -130,8 +130,8 @@ const charger = await station('smoke-1');
 const other = await station('smoke-2');
 let id = 0;
 
-/** One signed update; `meanwhile` runs while it downloads, `later` while it waits for permission. */
-async function update(what, meanwhile = async () => {}, later = async () => {}) {
+/** One signed update; each act runs when the update is there and is waited for. */
+async function update(what, acts = {}) {
   id += 1;
   const mine = id;
   const path = `/image-${mine}.bin`;
@@ -141,11 +141,13 @@ async function update(what, meanwhile = async () => {}, later = async () => {}) 
   const answer = await charger.request('update_firmware', { ...request, ...signer.signed(image.bytes) });
   check(answer === 'Accepted', `${what}: update ${mine} is ${answer} after ${Date.now() - began} ms`);
   await until(() => charger.firmware(mine).includes('Downloading'), 'Downloading');
-  await meanwhile();
+  await acts.Downloading?.();
   await until(() => charger.firmware(mine).includes('SignatureVerified'), 'SignatureVerified');
-  await later();
+  await acts.SignatureVerified?.();
   // Permission is one message: who is away when it comes hears it when he is back, within the session's life.
   await charger.allow();
+  await until(() => charger.firmware(mine).includes('Installing'), 'Installing');
+  await acts.Installing?.();
   await until(() => charger.firmware(mine).includes('Installed'), `Installed of ${mine}`);
   const seen = charger.firmware(mine);
   check(seen.join() === SIGNED.join(), `${what}: ${seen.join(' > ')} in ${((Date.now() - began) / 1000).toFixed(1)} s`);
@@ -177,24 +179,28 @@ try {
     'nor hear what is meant for it',
   );
 
+  const killAndStart = async (name) => {
+    await docker('kill', name);
+    await delay(500);
+    await docker('start', name);
+    await until(() => isHealthy(name), `${name} healthy again`);
+    say(`${name} was killed and is healthy again`);
+  };
   for (const name of await containers()) {
-    await update(`docker kill ${name} while downloading`, async () => {
-      await docker('kill', name);
-      await delay(500);
-      await docker('start', name);
-      await until(() => isHealthy(name), `${name} healthy again`);
-      say(`${name} was killed and is healthy again`);
-    });
+    await update(`docker kill ${name} while downloading`, { Downloading: () => killAndStart(name) });
   }
   for (const name of (await containers()).filter((one) => /gateway|ota-worker|redis/.test(one))) {
-    await update(`${name} crashes while permission is awaited`, undefined, async () => {
-      // By its process: "docker kill" counts as a wish, and then no restart policy acts.
-      const pid = Number(await docker('inspect', '-f', '{{.State.Pid}}', name));
-      process.kill(pid, 'SIGKILL');
-      await until(async () => (await docker('inspect', '-f', '{{.RestartCount}}', name)) !== '0', `${name} restarted`);
-      await until(() => isHealthy(name), `${name} healthy again`);
-      say(`${name} crashed and was started again by its restart policy`);
-    });
+    await update(`docker kill ${name} while installing`, { Installing: () => killAndStart(name) });
+  }
+  // By its process: "docker kill" counts as a wish, and then no restart policy acts.
+  const crash = async (name) => {
+    process.kill(Number(await docker('inspect', '-f', '{{.State.Pid}}', name)), 'SIGKILL');
+    await until(async () => (await docker('inspect', '-f', '{{.RestartCount}}', name)) !== '0', `${name} restarted`);
+    await until(() => isHealthy(name), `${name} healthy again`);
+    say(`${name} crashed and was started again by its restart policy`);
+  };
+  for (const name of (await containers()).filter((one) => /gateway-1|ota-worker|redis/.test(one))) {
+    await update(`${name} crashes while permission is awaited`, { SignatureVerified: () => crash(name) });
   }
   const worker = (await containers()).find((one) => one.includes('ota-worker'));
   const newest = 'cd /var/lib/khumbu/chargers/smoke-1 && cat "$(ls state.*.json | sort -t. -k2 -n | tail -n 1)"';
