@@ -8,13 +8,16 @@ const { HTTP_PORT = '8080', HEALTH_PORT = HTTP_PORT, HTTPS_CERT_FILE = '' } = pr
 const [client, scheme] = HTTPS_CERT_FILE === '' ? [http, 'http'] : [https, 'https'];
 const url = `${scheme}://127.0.0.1:${HEALTH_PORT}/readyz`;
 
-const request = client.get(url, { rejectUnauthorized: false, timeout: 4000 }, async (response) => {
-  // Shown by `docker inspect`: which probe fails, and why.
-  console.log(await text(response));
-  process.exit(response.statusCode === 200 ? 0 : 1);
-});
-request.on('timeout', () => request.destroy(new Error('no answer in time')));
-request.on('error', (error) => {
+const fail = (error) => {
   console.log(error.message);
   process.exit(1);
+};
+const request = client.get(url, { rejectUnauthorized: false, timeout: 4000 }, (response) => {
+  text(response).then((body) => {
+    // Shown by `docker inspect`: which probe fails, and why.
+    console.log(body);
+    process.exit(response.statusCode === 200 ? 0 : 1);
+  }, fail);
 });
+request.on('timeout', () => request.destroy(new Error('no answer in time')));
+request.on('error', fail);
