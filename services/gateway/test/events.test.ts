@@ -196,7 +196,7 @@ void t.test('no event is lost, whoever drops whom', async (t) => {
   const one = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const two = await openRest(t, { redis, stations: { 'cs-1': {} }, prefix: one.prefix });
   const urls = [await listen(t, one), await listen(t, two)];
-  const EVENTS = 1500;
+  const EVENTS = 1200;
   const SUBSCRIBERS = 8;
   const got = Array.from({ length: SUBSCRIBERS }, () => [] as number[]);
   const current = await Promise.all(

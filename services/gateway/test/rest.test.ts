@@ -99,7 +99,8 @@ void t.test('a station that is not told stays so', async (t) => {
   await advance(rest, operationId, ['fetchJoined', 'fetched']);
   const allowed = await rest.call('POST', `${UPDATES}/${operationId}/allow-installation`);
   t.strictSame([allowed.status, allowed.body.permissionBy], [200, 'rest']);
-  const again = await rest.call('POST', `${UPDATES}/${operationId}/allow-installation`);
+  const headers = { 'content-type': 'application/json' };
+  const again = await rest.call('POST', `${UPDATES}/${operationId}/allow-installation`, { headers });
   t.equal(again.status, 200, 'safe to repeat');
   t.equal((await rest.call('POST', `${UPDATES}/nothing/allow-installation`)).body.code, 'OPERATION_UNKNOWN');
   t.strictSame(await told(rest), []);
@@ -213,6 +214,8 @@ void t.test('every refusal has a code of its own', async (t) => {
   }
   const text = await rest.call('POST', UPDATES, { body: '{', headers: { 'content-type': 'application/json' } });
   t.equal(text.body.code, 'BODY_MALFORMED');
+  const empty = await rest.call('POST', UPDATES, { body: '', headers: { 'content-type': 'application/json' } });
+  t.equal(empty.body.code, 'BODY_MALFORMED');
   const plain = await rest.call('POST', UPDATES, { body: 'x', headers: { 'content-type': 'text/plain' } });
   t.equal(plain.body.code, 'CONTENT_TYPE_UNSUPPORTED');
   const long = await rest.call('POST', UPDATES, { body: { location: 'x'.repeat(70_000) } });

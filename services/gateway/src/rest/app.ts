@@ -85,6 +85,18 @@ export function problemOf(error: FastifyError): Problem | undefined {
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
+/** An empty body is none where none is needed, whatever its type says: curl users set it for all requests. */
+function acceptJsonOnly(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body !== '') return parse(request, body, done);
+    if (request.routeOptions.schema?.body) done(new Problem('BODY_MALFORMED', 'The body is empty.'));
+    else done(null, undefined);
+    return undefined;
+  });
+}
+
 function handleErrors(app: FastifyInstance, log: Logger): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error) ?? new Problem('INTERNAL', undefined, {}, { cause: error });
@@ -180,7 +192,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
     // Nothing else can be read.
     ...(options.https ? { https: options.https } : {}),
   });
-  app.removeContentTypeParser('text/plain');
+  acceptJsonOnly(app);
   const stopping = new AbortController();
   app.addHook('preClose', async () => stopping.abort());
   handleErrors(app, deps.log);
