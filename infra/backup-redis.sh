@@ -1,7 +1,7 @@
 #!/bin/sh
 # Copy what Redis keeps while it runs: its append-only files, as they are on disk at one moment.
 #
-#   infra/backup-redis.sh <data folder of Redis> <archive.tar>
+#   infra/backup-redis.sh <data folder of Redis> <archive.tar, or - for standard output>
 #
 # REDIS_URL says where Redis is (default redis://127.0.0.1:6379); REDIS_PASSWORD_FILE holds its password, if it has one.
 # The files must not be rewritten while they are copied, so rewriting is switched off meanwhile, and on again whatever
@@ -30,5 +30,10 @@ while redis info persistence | tr -d '\r' | grep -Eqx 'aof_rewrite_(in_progress|
 done
 
 # Only the end of the newest file grows meanwhile. tar notices that (1) and copies what was there when it began.
-tar -C "$data" -cf "$archive.new" appendonlydir || [ $? = 1 ]
-mv "$archive.new" "$archive"
+copy() { tar -C "$data" -cf "$1" appendonlydir || [ $? = 1 ]; }
+if [ "$archive" = - ]; then
+  copy -
+else
+  copy "$archive.new"
+  mv "$archive.new" "$archive"
+fi

@@ -78,10 +78,10 @@ done
 "$docker" images --format '{{.Repository}}:{{.Tag}} {{.Size}}' | grep '^khumbu-[a-z-]*:smoke'
 
 step 'secrets, stations, up'
-# What an earlier run left has other passwords.
-compose down -v --remove-orphans >/dev/null 2>&1
 rm -rf "$work/secrets" "$work/config"
 "$here/infra/make-secrets.sh"
+# What an earlier run left has other passwords.
+compose down -v --remove-orphans >/dev/null 2>&1
 for name in smoke-1 smoke-2; do "$here/infra/station.sh" add "$name" localhost; done
 cat >"$work/config/stations.yml" <<'YAML'
 stations:
@@ -111,6 +111,12 @@ step 'drive'
 export MQTT_URL=mqtts://localhost:8883 CA_FILE=$work/secrets/ca.crt SECRETS=$work/secrets WORK=$work
 export HTTP_URLS=http://127.0.0.1:8080,http://127.0.0.1:8081
 node "$here/infra/smoke/drive.mjs"
+
+step 'a backup of Redis while it runs, and what that holds'
+compose exec -T redis sh -c 'REDIS_PASSWORD_FILE=/run/secrets/redis_password sh -s /data -' \
+  <"$here/infra/backup-redis.sh" | tar -tv
+compose exec -T redis sh -c 'REDISCLI_AUTH=$(cat /run/secrets/redis_password) redis-cli --memkeys' 2>/dev/null |
+  tail -n 30
 
 step 'three ota-workers'
 compose up -d --no-build --scale ota-worker=3 2>/dev/null
