@@ -1,0 +1,185 @@
+/** Two real gateways on one Redis and one broker: what stations do is told by both, over HTTP and HTTPS. */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { copyFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { get as getHttp } from 'node:http';
+import { get as getHttps } from 'node:https';
+import { join } from 'node:path';
+import { TLSSocket } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { selfSigned } from '@khumbu/test-support/certificates';
+import { startChild } from '@khumbu/test-support/children';
+import { awaitUntil, collector } from '@khumbu/test-support/events';
+import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
+import { freePort } from '@khumbu/test-support/free-port';
+import { startMosquitto } from '@khumbu/test-support/mosquitto';
+import { startRedis } from '@khumbu/test-support/redis';
+import t, { type Test } from 'tap';
+
+const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
+const KEY = 'process-key';
+const START_MS = 20_000;
+
+const dir = t.testdir();
+const redis = await startRedis({ dir: join(dir, 'redis') });
+const broker = await startMosquitto({ dir: join(dir, 'mosquitto') });
+t.teardown(async () => {
+  await redis.stop();
+  await broker.stop();
+});
+const keysFile = join(dir, 'keys.json');
+const sha256 = createHash('sha256').update(KEY).digest('hex');
+writeFileSync(keysFile, JSON.stringify([{ name: 'tool', sha256, scopes: ['admin'] }]));
+const stationsFile = join(dir, 'stations.yaml');
+writeFileSync(stationsFile, 'unknown_stations: simulated\n');
+const first = await selfSigned(dir, 'first.example');
+const second = await selfSigned(dir, 'second.example');
+const tls = { cert: join(dir, 'tls.pem'), key: join(dir, 'tls.key') };
+copyFileSync(first.certificateFile, tls.cert);
+copyFileSync(first.keyFile, tls.key);
+
+async function startGateway(env: Record<string, string> = {}) {
+  const port = await freePort();
+  const { NODE_OPTIONS: _options, ...inherited } = process.env;
+  const child = await startChild(process.execPath, [MAIN], {
+    env: {
+      ...inherited,
+      REDIS_URL: redis.url,
+      MQTT_URL: broker.url,
+      HTTP_PORT: String(port),
+      API_KEYS_FILE: keysFile,
+      STATIONS_FILE: stationsFile,
+      LOG_LEVEL: 'info',
+      ...env,
+    },
+  });
+  t.teardown(() => child.end('SIGTERM'));
+  return { child, port };
+}
+const plain = await startGateway();
+const secure = await startGateway({ HTTPS_CERT_FILE: tls.cert, HTTPS_KEY_FILE: tls.key });
+const base = `http://127.0.0.1:${plain.port}`;
+await awaitUntil(
+  async () => {
+    if (plain.child.exit()) throw new Error(plain.child.output());
+    const answer = await fetch(`${base}/readyz`).catch(() => undefined);
+    return answer?.status === 200;
+  },
+  START_MS,
+  'the gateways to be ready',
+);
+
+const call = async (path: string, init: RequestInit = {}) => {
+  const headers = { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' };
+  const response = await fetch(`${base}/v1${path}`, { ...init, headers });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+};
+
+/** The events of one gateway as they come. */
+async function follow(t: Test, url: string, get: typeof getHttp | typeof getHttps) {
+  const events = collector<Record<string, unknown>>();
+  const headers = { authorization: `Bearer ${KEY}` };
+  const outgoing = get(url, { headers, rejectUnauthorized: false } as object);
+  outgoing.on('error', () => undefined);
+  const [response] = (await once(outgoing, 'response')) as [NodeJS.ReadableStream];
+  response.on('error', () => undefined);
+  let text = '';
+  response.setEncoding('utf8').on('data', (chunk: string) => {
+    const lines = (text + chunk).split('\n');
+    text = lines.pop() ?? '';
+    for (const line of lines) {
+      if (line.startsWith('data: ')) events.push(JSON.parse(line.slice(6)) as Record<string, unknown>);
+    }
+  });
+  t.teardown(() => outgoing.destroy());
+  return events;
+}
+
+const everest = (t: Test, moduleId: string, heartbeatMs: number): Promise<EverestClient> =>
+  startEverestClient({ mqttUrl: broker.url, moduleId, heartbeatMs }).then((client) => {
+    t.teardown(() => client.close());
+    return client;
+  });
+
+void t.test('what happens to stations is told by every gateway', async (t) => {
+  const seen = await Promise.all([
+    follow(t, `${base}/v1/events?type=station`, getHttp),
+    follow(t, `https://127.0.0.1:${secure.port}/v1/events?type=station`, getHttps),
+  ]);
+  const everywhere = async (change: string): Promise<void> => {
+    for (const events of seen) {
+      await events.awaitItem((event) => event.stationId === 'cs-1' && event.change === change, 15_000, change);
+    }
+  };
+  const client = await everest(t, 'cs-1', 300);
+  await everywhere('heard');
+  // From the second heartbeat on it can be missed.
+  const isBeating = async (): Promise<boolean> => {
+    const { firstSeenAt, lastSeenAt, away } = (await call('/stations/cs-1')).body;
+    return away === false && Date.parse(String(lastSeenAt)) - Date.parse(String(firstSeenAt)) > 600;
+  };
+  await awaitUntil(isBeating, 8000, 'the station to be there');
+  client.stopHeartbeats();
+  await everywhere('away');
+  t.equal((await call('/stations/cs-1')).body.away, true);
+  client.startHeartbeats(300);
+  await everywhere('restarted');
+  await everywhere('back');
+  const twin = await everest(t, 'cs-1', 250);
+  await everywhere('conflict');
+  const refused = await call('/stations/cs-1/reset', { method: 'POST', body: '{"type":"Soft"}' });
+  t.strictSame([refused.status, refused.body.code], [409, 'STATION_IN_CONFLICT']);
+  await twin.close();
+});
+
+void t.test('EVerest and REST meet in one slot', async (t) => {
+  const client = await everest(t, 'cs-2', 1000);
+  await awaitUntil(async () => (await call('/stations/cs-2')).status === 200, 5000, 'the station to be known');
+  const { reply } = await client.request('update_firmware', { request_id: 5, location: 'http://files.example/x' });
+  t.equal(reply, 'Accepted');
+  const body = '{"location":"http://files.example/y"}';
+  const path = '/stations/cs-2/firmware-updates';
+  await awaitUntil(
+    async () => (await call(path, { method: 'POST', body })).body.code === 'SLOT_TAKEN_BY_EVEREST',
+    3000,
+    'the slot to be EVerest’s',
+  );
+  const replaced = await call(path, { method: 'POST', body: '{"location":"http://files.example/y","replace":true}' });
+  t.equal(replaced.status, 202);
+  await client.awaitStatus(5, 'DownloadFailed');
+  const canceled = await call(`${path}/${String(replaced.body.operationId)}`, { method: 'DELETE' });
+  t.equal(canceled.body.status, 'Canceled');
+  await client.awaitStatus(-1, 'DownloadFailed');
+});
+
+void t.test('HTTPS alone where it is set up, with the certificate that is there now', async (t) => {
+  const nameOf = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const outgoing = getHttps(`https://127.0.0.1:${secure.port}/livez`, { rejectUnauthorized: false, agent: false });
+      outgoing.on('error', reject);
+      outgoing.on('response', (response) => {
+        const { socket } = response;
+        response.resume();
+        resolve(socket instanceof TLSSocket ? String(socket.getPeerCertificate().subject.CN) : '');
+      });
+    });
+  t.equal(await nameOf(), 'first.example');
+  await t.rejects(fetch(`http://127.0.0.1:${secure.port}/livez`));
+  copyFileSync(second.certificateFile, tls.cert);
+  copyFileSync(second.keyFile, tls.key);
+  utimesSync(tls.key, new Date(), new Date(Date.now() + 5000));
+  await awaitUntil(async () => (await nameOf()) === 'second.example', 25_000, 'the renewed certificate');
+});
+
+void t.test('half a configuration does not start, and says which half', async (t) => {
+  for (const [env, named] of [
+    [{ HTTPS_CERT_FILE: tls.cert }, 'HTTPS_KEY_FILE'],
+    [{ JWT_JWKS_URL: 'http://127.0.0.1:1/jwks' }, 'JWT_ISSUER'],
+    [{ API_KEYS_FILE: join(dir, 'nothing.json') }, 'API_KEYS_FILE'],
+  ] as const) {
+    const { child } = await startGateway(env);
+    const { code } = await child.exited;
+    t.equal(code, 1);
+    t.match(child.output(), named);
+  }
+});
