@@ -58,6 +58,9 @@ void t.test('stations are listed by name, in pages', async (t) => {
   );
   t.notOk(second.body.nextCursor);
   t.equal((await rest.call('GET', '/v1/stations/a')).body.driver, 'simulated');
+  const odd = `${'long/'.repeat(50)} ünd #?`;
+  const other = await openRest(t, { redis, strangers: [odd, '..'] });
+  t.equal((await other.call('GET', `/v1/stations/${encodeURIComponent(odd)}`)).body.stationId, odd);
   const unknown = await rest.call('GET', '/v1/stations/nobody');
   t.strictSame([unknown.status, unknown.body.code], [404, 'STATION_UNKNOWN']);
   t.match(unknown.headers['content-type'], 'application/problem+json');

@@ -184,6 +184,8 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
     logger: false,
     bodyLimit: options.bodyLimitBytes,
     trustProxy: false,
+    // Ids of stations come from topics, which are long.
+    routerOptions: { maxParamLength: 1024 },
     forceCloseConnections: true,
     genReqId: (request) => {
       const given = request.headers['x-request-id'];

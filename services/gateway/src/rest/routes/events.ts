@@ -86,6 +86,8 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
   app.get(
     '/events',
     {
+      // The headers of what does not end.
+      exposeHeadRoute: false,
       config: { scope: 'read' },
       schema: {
         ...texts(
