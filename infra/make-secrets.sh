@@ -37,6 +37,14 @@ once() {
   mv "$file.new" "$file"
   say "made $file"
 }
+# put <file> <format> <word ...>: written anew each time; a file that is there may be read-only.
+put() {
+  file=$secrets/$1
+  shift
+  # shellcheck disable=SC2059
+  printf "$@" >"$file.new"
+  mv -f "$file.new" "$file"
+}
 # belongs <uid> <file>: for this reader alone, as far as we may.
 belongs() {
   if [ "$(id -u)" = 0 ]; then
@@ -49,8 +57,8 @@ belongs() {
 
 once redis-password random
 redis_password=$(cat "$secrets/redis-password")
-printf 'requirepass %s\n' "$redis_password" >"$secrets/redis-auth.conf"
-printf 'redis://:%s@%s:6379\n' "$redis_password" "${REDIS_HOST:-redis}" >"$secrets/redis-url"
+put redis-auth.conf 'requirepass %s\n' "$redis_password"
+put redis-url 'redis://:%s@%s:6379\n' "$redis_password" "${REDIS_HOST:-redis}"
 once s3-access-key sh -c 'printf "khumbu%s\n" "$(openssl rand -hex 7)"'
 once s3-secret-key random
 once mqtt-password random
@@ -80,13 +88,13 @@ if [ ! -s "$broker.crt" ] || [ "$names" != "$(cat "$broker.names")" ] ||
     -keyout "$broker.key.new" -out "$broker.csr" 2>/dev/null
   openssl x509 -req -in "$broker.csr" -CA "$secrets/ca.crt" -CAkey "$secrets/ca.key" -sha256 -days 800 \
     -set_serial "0x$(openssl rand -hex 16)" -extfile "$broker.ext" -out "$broker.crt.new" 2>/dev/null
-  mv "$broker.key.new" "$broker.key"
-  mv "$broker.crt.new" "$broker.crt"
+  mv -f "$broker.key.new" "$broker.key"
+  mv -f "$broker.crt.new" "$broker.crt"
   printf '%s\n' "$names" >"$broker.names"
   rm -f "$broker.csr" "$broker.ext"
   say "made $broker.crt for: $(printf '%s\n' "$names" | paste -sd' ' -)"
 fi
-cp "$secrets/ca.crt" "$secrets/mosquitto/ca.crt"
+put mosquitto/ca.crt '%s\n' "$(cat "$secrets/ca.crt")"
 if ! grep -q '^khumbu-gateway:' "$secrets/mosquitto/passwords" 2>/dev/null; then
   "$here/station.sh" gateway
 fi

@@ -39,7 +39,7 @@ write() {
     chmod --reference="$passwords" "$work/all"
     [ "$(id -u)" != 0 ] || chown --reference="$passwords" "$work/all"
   fi
-  mv "$work/all" "$passwords"
+  mv -f "$work/all" "$passwords"
 }
 
 action=${1:-}
@@ -56,7 +56,7 @@ case $action in
     mkdir -p "$folder"
     [ -s "$folder/password" ] || openssl rand -hex 24 >"$folder/password"
     write "$station" "$folder/password"
-    cp "$secrets/ca.crt" "$folder/depot-ca.crt"
+    cp -f "$secrets/ca.crt" "$folder/depot-ca.crt"
     printf 's|@STATION@|%s|g\ns|@BROKER@|%s|g\ns|@PASSWORD@|%s|g\n' \
       "$station" "$broker" "$(cat "$folder/password")" >"$work/fill"
     sed -f "$work/fill" "$here/mosquitto/charger-bridge.conf" >"$folder/khumbu-bridge.conf"
