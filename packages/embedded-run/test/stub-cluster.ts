@@ -1,7 +1,9 @@
 /** The embedded run with stub services, as a process of its own. */
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 
@@ -101,10 +103,15 @@ export async function startStubCluster({ dir, env = {}, group = false }: StubOpt
 export function pidsIn(dataDir: string): Record<string, number> {
   const files = readdirSync(join(dataDir, 'run')).filter((file) => file.endsWith('.pid') && file !== 'supervisor.pid');
   return Object.fromEntries(
-    files.map((file) => [
-      file.slice(0, -4),
-      JSON.parse(readFileSync(join(dataDir, 'run', file), 'utf8')).pid as number,
-    ]),
+    files.flatMap((file) => {
+      try {
+        return [[file.slice(0, -4), JSON.parse(readFileSync(join(dataDir, 'run', file), 'utf8')).pid as number]];
+      } catch (error) {
+        // A child that ends takes its file along, also between the two looks.
+        if (hasCode(error, 'ENOENT')) return [];
+        throw error;
+      }
+    }),
   );
 }
 

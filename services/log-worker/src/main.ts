@@ -17,7 +17,7 @@ import { sweepSpool } from './upload/spool-file.js';
 const SWEEP_MS = 60_000;
 
 runService(
-  () => createLogger('log-worker', process.env['LOG_LEVEL'] ?? 'info'),
+  () => createLogger('log-worker', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(LogWorkerSettings, process.env);
     const objects = config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config);

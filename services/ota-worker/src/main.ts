@@ -25,7 +25,7 @@ import { createVerify } from './steps/verify.js';
 const SWEEP_MS = 3600_000;
 
 runService(
-  () => createLogger('ota-worker', process.env['LOG_LEVEL'] ?? 'info'),
+  () => createLogger('ota-worker', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(OtaWorkerSettings, process.env);
     const objects = config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config);

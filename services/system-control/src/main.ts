@@ -15,7 +15,7 @@ import { createSetSystemTime } from './steps/set-system-time.js';
 import type { StepDeps } from './steps/step-deps.js';
 
 runService(
-  () => createLogger('system-control', process.env['LOG_LEVEL'] ?? 'info'),
+  () => createLogger('system-control', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(SystemControlSettings, process.env);
     await runWorkers(life, log, config, ({ store, directory, redis }) => {
