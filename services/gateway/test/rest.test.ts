@@ -15,7 +15,7 @@ import { startS3 } from '@khumbu/test-support/s3';
 import { exportJWK, SignJWT } from 'jose';
 import t from 'tap';
 import { PROBLEMS } from '../src/rest/problems.js';
-import { type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
+import { type Called, type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
@@ -520,6 +520,10 @@ void t.test('callers are limited, named and written down', async (t) => {
   t.strictSame([limited.status, limited.body.code], [429, 'TOO_MANY_REQUESTS']);
   t.ok(Number(limited.headers['retry-after']) > 0);
   t.equal((await rest.call('GET', '/v1/stations', { key: KEYS.other })).status, 200, 'each for himself');
+  const tries: Called[] = [];
+  for (let n = 0; n < 130; n++) tries.push(await rest.call('GET', '/v1/stations', { key: 'guess' }));
+  t.strictSame([tries[0]?.status, tries.at(-1)?.status], [401, 429], 'who tries keys is slowed down');
+  t.ok(tries.filter(({ status }) => status === 429).every(({ headers }) => Number(headers['retry-after']) > 0));
   const audit = rest.lines.filter((line) => line.audit === true);
   t.match(audit, [
     { caller: 'admin', station: 'cs-1', request: 'update_firmware', outcome: 'accepted', requestId: 'mine-1' },

@@ -83,6 +83,9 @@ export function problemOf(error: FastifyError): Problem | undefined {
   return undefined;
 }
 
+/** Requests without a valid key from one address, before they are refused without a look at what they want. */
+const FAILURES_PER_MINUTE = 120;
+
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /** An empty body is none where none is needed, whatever its type says: curl users set it for all requests. */
@@ -108,12 +111,23 @@ function handleErrors(app: FastifyInstance, log: Logger): void {
 
 /** Who is it, and may he? */
 function guard(v1: FastifyInstance, authenticate: Authenticate): void {
+  // Whoever tries keys is slowed down by where he comes from; who has one is not.
+  const countFailure = v1.createRateLimit({
+    max: FAILURES_PER_MINUTE,
+    timeWindow: 60_000,
+    keyGenerator: (request: FastifyRequest) => `failed ${request.ip}`,
+  });
   v1.addHook('onRoute', ({ config, url }) => {
     if (config?.scope === undefined) throw new TypeError(`${url} asks for no scope`);
   });
-  v1.addHook('onRequest', async (request) => {
+  v1.addHook('onRequest', async (request, reply) => {
     const caller = await authenticate(request.headers.authorization);
-    if (!caller) throw new Problem('NOT_AUTHENTICATED');
+    if (!caller) {
+      const count = await countFailure(request);
+      if (count.isAllowed || !count.isExceeded) throw new Problem('NOT_AUTHENTICATED');
+      reply.header('retry-after', String(count.ttlInSeconds));
+      throw new Problem('TOO_MANY_REQUESTS');
+    }
     const { scope } = request.routeOptions.config;
     if (scope !== undefined && !hasScope(caller, scope))
       throw new Problem('SCOPE_MISSING', `This needs the scope ${scope}.`);
@@ -155,7 +169,6 @@ function countRequests(app: FastifyInstance, { metrics, log }: AppDeps): void {
 
 async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping: AbortSignal): Promise<void> {
   const { inventory, frontDesk, idempotency, events, archives, log } = deps;
-  guard(app as unknown as FastifyInstance, deps.authenticate);
   await app.register(fastifyRateLimit, {
     max: options.rateLimitPerMinute,
     timeWindow: 60_000,
@@ -163,6 +176,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
     hook: 'preValidation',
     keyGenerator: (request: FastifyRequest) => request.caller?.name ?? request.ip,
   });
+  guard(app as unknown as FastifyInstance, deps.authenticate);
   const asking = createAsking({ inventory, idempotency, stopping, log });
   stationRoutes(app, inventory);
   firmwareRoutes(app, { inventory, frontDesk, asking });

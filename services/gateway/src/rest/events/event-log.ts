@@ -158,8 +158,10 @@ export async function openEventLog({
     newestId: () => newestId(),
     async after(cursor) {
       if (compareIds(cursor, ringStart) < 0 || compareIds(cursor, newest) > 0) return fromRedis(cursor);
-      const begin = ring.findIndex(({ id }) => compareIds(id, cursor) > 0);
-      return { entries: begin < 0 ? [] : ring.slice(begin, begin + PAGE) };
+      // From the end: that is where nearly everybody is.
+      let begin = ring.length;
+      while (begin > 0 && compareIds(ring[begin - 1]?.id ?? '', cursor) > 0) begin -= 1;
+      return { entries: ring.slice(begin, begin + PAGE) };
     },
     async beyond(cursor, signal) {
       if (signal.aborted || compareIds(newest, cursor) > 0) return;
