@@ -28,7 +28,9 @@ function testsFor(argument) {
     if (tests.length === 0) throw new Refusal(`no tests in ${argument}`);
     return tests;
   }
-  return [path.replace(/\/(test|src)\/(.*)\.ts$/, '/dist/$1/$2.js')];
+  const compiled = path.replace(/^(.*)\/(test|src)\/(.*)\.ts$/, '$1/dist/$2/$3.js');
+  if (!existsSync(compiled)) throw new Refusal(`${argument} is no test: ${compiled} does not exist`);
+  return [compiled];
 }
 
 /**
