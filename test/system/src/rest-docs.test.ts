@@ -11,6 +11,8 @@ import { startCluster } from './cluster.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const COMMANDS_MS = 60_000;
+// Removed after the cluster has been stopped.
+const dir = t.testdir();
 
 await t.test('a station is updated, followed, its logs fetched, reset', { timeout: 150_000 }, async (t) => {
   const page = readFileSync(join(ROOT, 'docs/rest-api.md'), 'utf8');
@@ -18,9 +20,8 @@ await t.test('a station is updated, followed, its logs fetched, reset', { timeou
   const commands = Array.from(section.matchAll(/^```bash\n([\s\S]*?)^```$/gm)).map(([, content]) => content);
   t.ok(commands.length > 3, 'the page has commands');
 
-  const dir = t.testdir();
   const dataDir = join(dir, 'var');
-  const { endpoints } = await startCluster(t, { dataDir, env: { SIMULATED_STATIONS: '1' } });
+  const { endpoints, stop } = await startCluster(t, { dataDir, env: { SIMULATED_STATIONS: '1' } });
   const env = {
     ...process.env,
     HTTP_PORT: new URL(endpoints.httpUrl).port,
@@ -58,4 +59,5 @@ await t.test('a station is updated, followed, its logs fetched, reset', { timeou
   t.strictSame(statuses('reset'), ['Accepted', 'Resetting', 'Restarted']);
   const restarts = events.filter(({ change }) => change === 'restarted').map(({ bootReason }) => bootReason);
   t.strictSame(restarts, ['FirmwareUpdate', 'RemoteReset']);
+  t.equal(await stop(), 0);
 });

@@ -68,14 +68,14 @@ export async function openEventLog({
   const listeners = new Set<(entry: Entry) => void>();
   let ring: Entry[] = [];
 
-  const newestId = async (connection: Redis = redis): Promise<string> => {
-    const [newest] = await connection.xrevrange(keys.events, '+', '-', 'COUNT', 1);
+  const newestId = async (connection: Redis = redis, stream = keys.events): Promise<string> => {
+    const [newest] = await connection.xrevrange(stream, '+', '-', 'COUNT', 1);
     return newest?.[0] ?? '0-0';
   };
   /** All entries after this one are in the ring. */
   let ringStart = await newestId(waiting);
   let newest = ringStart;
-  let newestProgress = '$';
+  let newestProgress = await newestId(waiting, keys.progressEvents);
 
   const wake = (): void => {
     const all = [...waiters];
