@@ -21,7 +21,8 @@ await t.test('a station is updated, followed, its logs fetched, reset', { timeou
   t.ok(commands.length > 3, 'the page has commands');
 
   const dataDir = join(dir, 'var');
-  const { endpoints, stop } = await startCluster(t, { dataDir, env: { SIMULATED_STATIONS: '1' } });
+  const cluster = await startCluster(t, { dataDir, env: { SIMULATED_STATIONS: '1' } });
+  const { endpoints } = cluster;
   const env = {
     ...process.env,
     HTTP_PORT: new URL(endpoints.httpUrl).port,
@@ -59,5 +60,5 @@ await t.test('a station is updated, followed, its logs fetched, reset', { timeou
   t.strictSame(statuses('reset'), ['Accepted', 'Resetting', 'Restarted']);
   const restarts = events.filter(({ change }) => change === 'restarted').map(({ bootReason }) => bootReason);
   t.strictSame(restarts, ['FirmwareUpdate', 'RemoteReset']);
-  t.equal(await stop(), 0);
+  t.equal(await cluster.stop(), 0);
 });
