@@ -38,13 +38,19 @@ export async function unfinishedUploads(directory: string, bucket: string): Prom
     if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
-  return Promise.all(
-    ids.map(async (id) => ({
-      id,
-      key: await readFile(join(folder, id, 'key'), 'utf8'),
-      parts: (await readdir(join(folder, id))).filter((name) => /^\d+$/.test(name)),
-    })),
-  );
+  const uploads = await Promise.all(ids.map((id) => readUpload(join(folder, id), id)));
+  return uploads.filter((upload) => upload !== undefined);
+}
+
+/** `undefined`: it is just being removed. */
+async function readUpload(path: string, id: string): Promise<UnfinishedUpload | undefined> {
+  try {
+    const key = await readFile(join(path, 'key'), 'utf8');
+    return { id, key, parts: (await readdir(path)).filter((name) => /^\d+$/.test(name)) };
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }
 
 const escapeXml = (text: string): string =>
@@ -60,16 +66,34 @@ function listing(bucket: string, uploads: readonly UnfinishedUpload[]): string {
 }
 
 /** Serve the two calls, pass everything else on. */
-export const multipartUploads =
-  (directory: string): S3Middleware =>
-  async (context, next) => {
+export function multipartUploads(directory: string): S3Middleware {
+  /** Parts on their way, by upload: one that is written after the upload was ended would stay for ever. */
+  const onTheirWay = new Map<string, Set<Promise<void>>>();
+
+  const pass = async (uploadId: string, next: () => Promise<void>): Promise<void> => {
+    const parts = onTheirWay.get(uploadId) ?? new Set<Promise<void>>();
+    onTheirWay.set(uploadId, parts);
+    const part = next();
+    parts.add(part);
+    try {
+      await part;
+    } finally {
+      parts.delete(part);
+      if (parts.size === 0) onTheirWay.delete(uploadId);
+    }
+  };
+
+  return async (context, next) => {
     const bucket = bucketOf(context);
     const { uploadId } = context.query;
     if (context.method === 'DELETE' && uploadId !== undefined && isName(bucket) && isName(uploadId)) {
+      await Promise.allSettled(Array.from(onTheirWay.get(uploadId) ?? new Set<Promise<void>>()));
       await rm(join(uploadsDir(directory, bucket), uploadId), { recursive: true, force: true });
       context.status = 204;
     } else if (context.method === 'GET' && 'uploads' in context.query && isName(bucket)) {
       context.status = 200;
       context.body = listing(bucket, await unfinishedUploads(directory, bucket));
-    } else await next();
+    } else if (context.method === 'PUT' && uploadId !== undefined) await pass(uploadId, next);
+    else await next();
   };
+}
