@@ -16,6 +16,14 @@ export interface Lifecycle {
   stop(reason: unknown): void;
 }
 
+/** One line that says which setting is wrong, or `undefined` for a failure that is nobody's setting. */
+function problemOfSettings(error: unknown): string | undefined {
+  if (hasCode(error, 'CONFIG_INVALID', 'STATIONS_FILE_INVALID', 'TRUST_FILE_INVALID')) return describeError(error);
+  // Redis' own words: WRONGPASS for a wrong password, NOAUTH for none.
+  const refused = error instanceof Error && /^(WRONGPASS|NOAUTH)\b/.test(error.message);
+  return refused ? 'REDIS_URL: Redis refuses the user name or password' : undefined;
+}
+
 /** Run a service's `main`. It resolves when everything is started; the process ends by `stop` or a signal. */
 export function runService(createLog: () => Logger, main: (life: Lifecycle, log: Logger) => Promise<void>): void {
   const stops: { what: string; stop: () => Promise<void> | void }[] = [];
@@ -75,8 +83,9 @@ export function runService(createLog: () => Logger, main: (life: Lifecycle, log:
     await main(life, log);
   };
   start().catch((error: unknown) => {
-    if (hasCode(error, 'CONFIG_INVALID', 'STATIONS_FILE_INVALID')) {
-      process.stderr.write(`${describeError(error)}\n`);
+    const problem = problemOfSettings(error);
+    if (problem !== undefined) {
+      process.stderr.write(`${problem}\n`);
       process.exit(1);
     }
     stop(error instanceof Error ? error : new CodedError('START_FAILED', String(error)));
