@@ -2,6 +2,7 @@ import { fetchDelivered, fetchEnded, joinFetch, newFetch } from '@khumbu/operati
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
 import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
+import { auditEnded } from '@khumbu/operations/records/audit';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { subscribeHints } from '@khumbu/operations/records/hints';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
@@ -11,6 +12,7 @@ import { trimEnded } from '@khumbu/operations/records/retention';
 import { type Change, createStore, type Store } from '@khumbu/operations/records/store';
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
 import { tellSystemTime } from '@khumbu/operations/system-time/record';
+import { createLogger } from '@khumbu/shared/runtime/logger';
 import { collector, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';
@@ -36,6 +38,33 @@ const stored = async <R extends OperationRecord>(store: Store, record: R): Promi
   if (!(await store.commit(store.change().put(record)))) throw new Error('not stored');
   return (await store.load(record.id)) as R;
 };
+
+void t.test('an ended operation has one audit line, by whoever ended it', async (t) => {
+  const lines: unknown[] = [];
+  const log = createLogger('test', 'info', { write: (line: string) => lines.push(JSON.parse(line)) });
+  const store = createStore(redis, `t${++count}`, auditEnded(log));
+  const open = await stored(store, logRecord({ requestId: 7 }));
+  const end = ended({ ...open, state: 'UploadFailure' as const }, NOW, {
+    ok: false,
+    reason: 'refused',
+    message: 'https://user:secret@files.example/x said no',
+  });
+  t.equal(await store.commit(store.change().put({ ...end, version: 9 })), false);
+  t.same(lines, [], 'not for what was not stored, and not for what goes on');
+  t.equal(await store.commit(store.change().put(end)), true);
+  t.equal(lines.length, 1);
+  t.match(lines[0], {
+    audit: true,
+    operationId: open.id,
+    kind: 'log_upload',
+    station: 'cp1',
+    origin: 'everest',
+    request_id: 7,
+    status: 'UploadFailure',
+    outcome: { ok: false, reason: 'refused' },
+  });
+  t.notMatch(JSON.stringify(lines), /secret/);
+});
 
 void t.test('a commit holds when everything is as it was decided from', async (t) => {
   const { store } = fresh();

@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { openTrustStore } from '@khumbu/firmware-trust/roots';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createReconciler } from '@khumbu/operations/jobs/reconciler';
+import { auditEnded } from '@khumbu/operations/records/audit';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { subscribeHints } from '@khumbu/operations/records/hints';
 import { trimEnded } from '@khumbu/operations/records/retention';
@@ -48,8 +49,8 @@ runService(
       patient.disconnect();
     });
     // What the front desk builds on fails fast; everything behind it waits for Redis.
-    const promptStore = createStore(prompt, config.KEY_PREFIX);
-    const store = createStore(patient, config.KEY_PREFIX);
+    const promptStore = createStore(prompt, config.KEY_PREFIX, auditEnded(log));
+    const store = createStore(patient, config.KEY_PREFIX, auditEnded(log));
     const jobs = createJobs(patient, store.keys);
     life.onStop('queues', () => jobs.close());
     const hints = await subscribeHints(forHints, store.keys);

@@ -7,6 +7,7 @@ import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory, type StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
 import type { Static, TObject } from 'typebox';
+import { auditEnded } from '../records/audit.js';
 import { type Hints, subscribeHints } from '../records/hints.js';
 import { createStore, type Store } from '../records/store.js';
 import type { JobName, QueueName } from './expected-job.js';
@@ -40,7 +41,7 @@ export async function runWorkers(
     patientRedis(config.REDIS_URL, (error) => log.debug({ err: error, what }, 'Redis connection'));
   const redis = connect('store');
   life.onStop('Redis', () => redis.disconnect());
-  const store = createStore(redis, config.KEY_PREFIX);
+  const store = createStore(redis, config.KEY_PREFIX, auditEnded(log));
   const jobs = createJobs(redis, store.keys);
   life.onStop('queues', () => jobs.close());
   const hints = await subscribeHints(connect('hints'), store.keys);

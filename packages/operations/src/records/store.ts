@@ -62,6 +62,8 @@ export class Change {
   /** The hash that keeps this commit's mark: that of a record, else that of a station. */
   mark?: string;
   stationMark?: string;
+  /** Records that this commit stores as ended. */
+  readonly ended: OperationRecord[] = [];
   constructor(readonly keys: Keys) {}
 
   /** Store the record as it is given, provided that the stored one still has `record.version`. */
@@ -72,6 +74,7 @@ export class Change {
     this.mark ??= key;
     const data = JSON.stringify({ ...record, version });
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
+    if (record.endedAt !== undefined) this.ended.push(record);
     if (record.endedAt === undefined) {
       this.ops.push(['ZADD', this.keys.open, String(record.createdAt), record.id]);
       // Fetches are used again; what runs must not look as if it could be removed.
@@ -187,8 +190,15 @@ function parseRecord(data: string | null | undefined, schema: string | null | un
   return JSON.parse(data) as OperationRecord;
 }
 
-/** Records over one Redis connection. The connection's recipe decides whether calls wait or fail fast. */
-export function createStore(redis: Redis, prefix: string): Store {
+/**
+ * Records over one Redis connection. The connection's recipe decides whether calls wait or fail fast. `onEnded` hears of
+ * every record that a commit of this store has ended.
+ */
+export function createStore(
+  redis: Redis,
+  prefix: string,
+  onEnded: (record: OperationRecord) => void = () => undefined,
+): Store {
   const keys = keysFor(prefix);
   redis.defineCommand('khumbuCommit', { lua: COMMIT_SCRIPT, numberOfKeys: 0 });
   redis.defineCommand('khumbuPop', { lua: POP_SCRIPT, numberOfKeys: 2 });
@@ -220,7 +230,9 @@ export function createStore(redis: Redis, prefix: string): Store {
       const key = change.mark ?? change.stationMark;
       const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
       const commit = { id, mark: key, guards: change.guards, ops: [...change.ops, ...mark] };
-      return (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
+      const done = (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
+      if (done) for (const record of change.ended) onEnded(record);
+      return done;
     },
     load,
     loadMany,

@@ -104,7 +104,9 @@ export function createAnswering({ frontDesk, publish, insist, log, onAnswered }:
     const { station, name } = request;
     const { operationId, reason } = answer;
     const what = { station, request: name, answer: answer.reply, operationId, reason };
-    if (name === 'update_firmware' || name === 'upload_logs' || reason !== undefined) log.info(what, 'answered');
+    if (operationId !== undefined && name !== 'set_system_time')
+      log.info({ audit: true, origin: 'everest', ...what }, 'answered');
+    else if (reason !== undefined) log.info(what, 'answered');
     else log.debug(what, 'answered');
     if (answer.afterReply) await insist('confirming', answer.afterReply);
     return answer;

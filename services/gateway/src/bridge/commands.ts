@@ -102,10 +102,8 @@ export function createCommands(deps: CommandsDeps) {
         insist('a reset', async () => {
           const asker = { station, answerKey: anonymousAnswerKey(), origin: 'everest' as const };
           const { operationId, reason } = await frontDesk.reset(request, asker);
-          log.info(
-            { station, type: request.type, scheduled: request.scheduled, operationId, reason },
-            'reset asked for',
-          );
+          const what = { station, type: request.type, scheduled: request.scheduled, operationId, reason };
+          log.info({ audit: true, origin: 'everest', ...what }, 'reset asked for');
         }),
       );
     },
