@@ -7,13 +7,12 @@ import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
-import { needsReaffirming, reaffirm } from '../firmware-update/reaffirm.js';
 import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
 import { type Deadlines, expire, isOverdue } from '../records/expire.js';
 import { isEnded, type OperationRecord } from '../records/kinds.js';
 import { isOffer, type OfferedRecord, withdrawOffer } from '../records/offer.js';
 import type { Store } from '../records/store.js';
-import { applyResetEvent, type ResetRecord } from '../reset/record.js';
+import { afterBoot } from '../stations/after-boot.js';
 import { dialectOf, readStationState } from '../stations/station-state.js';
 import type { Jobs } from './jobs.js';
 
@@ -82,31 +81,25 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now =
     return true;
   };
 
-  const mendUpdate = async (record: FirmwareUpdateRecord): Promise<boolean> => {
-    if (record.state === 'Downloading' && record.fetch) {
-      const fetch = (await store.load(record.fetch.id)) as FirmwareFetchRecord | undefined;
-      if (!waitsForNothing(record, fetch)) return false;
-      const { fetch: _fetch, ...rest } = record;
-      await put(store.change(), { ...rest, run: record.run + 1, updatedAt: now() });
-      return true;
-    }
-    if (record.triggerEpoch === undefined) return false;
-    const state = readStationState(await store.station(record.station));
-    if (!needsReaffirming(record, state.bootEpoch)) return false;
-    const dialect = dialectOf(directory.profileOf(record.station), state);
-    const context = { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines: deadlines.update };
-    const again = reaffirm(record, context);
-    await put(store.change().announce(record.station, again.statuses), again.record);
+  /** The fetch an update waits for is over: it joins again. */
+  const rejoin = async (record: FirmwareUpdateRecord): Promise<boolean> => {
+    if (record.state !== 'Downloading' || !record.fetch) return false;
+    const fetch = (await store.load(record.fetch.id)) as FirmwareFetchRecord | undefined;
+    if (!waitsForNothing(record, fetch)) return false;
+    const { fetch: _fetch, ...rest } = record;
+    await put(store.change(), { ...rest, run: record.run + 1, updatedAt: now() });
     return true;
   };
 
   /** EVerest has been heard in a new boot, and whoever noticed it did not get as far as this. */
-  const mendReset = async (record: ResetRecord): Promise<boolean> => {
-    if (record.state !== 'Restarting') return false;
+  const mendAfterBoot = async (record: OperationRecord): Promise<boolean> => {
+    const waits = record.kind === 'reset' || (record.kind === 'firmware_update' && record.triggerEpoch !== undefined);
+    if (!waits || isEnded(record)) return false;
     const state = readStationState(await store.station(record.station));
-    if (state.bootEpoch === record.bootEpochBefore) return false;
-    const seen = applyResetEvent(record, 'restartSeen', { now: now(), deadlines: deadlines.reset });
-    await put(store.change(), seen);
+    const dialect = dialectOf(directory.profileOf(record.station), state);
+    const next = afterBoot(record, { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines });
+    if (!next) return false;
+    await put(store.change().announce(record.station, next.statuses), next.record);
     return true;
   };
 
@@ -114,8 +107,8 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now =
     if (isOverdue(record, now())) return isOffer(record) ? endOffer(record) : endOverdue(record);
     if (now() - record.updatedAt < SETTLED_MS && record.updatedAt <= now()) return;
     if (record.heldFor !== undefined && (await releaseHeld(record, record.heldFor))) return;
-    if (record.kind === 'firmware_update' && !isEnded(record) && (await mendUpdate(record))) return;
-    if (record.kind === 'reset' && (await mendReset(record))) return;
+    if (record.kind === 'firmware_update' && !isEnded(record) && (await rejoin(record))) return;
+    if (await mendAfterBoot(record)) return;
     const mended = await jobs.reconcile(record);
     if (mended) log.info({ operationId: record.id, state: record.state, mended }, 'job mended');
   };

@@ -5,12 +5,10 @@
  */
 
 import { stationEvent } from '@khumbu/operations/events/events';
-import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import type { Deadlines } from '@khumbu/operations/records/expire';
 import type { Store } from '@khumbu/operations/records/store';
-import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
+import { afterBoot } from '@khumbu/operations/stations/after-boot';
 import { dialectOf, readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
@@ -29,25 +27,16 @@ export interface BootsDeps {
 export type Boots = ReturnType<typeof createBoots>;
 
 export function createBoots({ store, jobs, directory, deadlines, log, now = Date.now }: BootsDeps) {
-  const endReset = async (station: string): Promise<void> => {
+  const settleSlot = async (station: string, kind: 'reset' | 'firmware_update'): Promise<void> => {
     const state = readStationState(await store.station(station));
-    const id = state.slot('reset');
-    const reset = id === undefined ? undefined : ((await store.load(id)) as ResetRecord | undefined);
-    if (reset?.state !== 'Restarting' || state.bootEpoch === reset.bootEpochBefore) return;
-    const seen = applyResetEvent(reset, 'restartSeen', { now: now(), deadlines: deadlines.reset });
-    await store.commit(store.change().put(seen));
-  };
-
-  const askPermissionAgain = async (station: string): Promise<void> => {
-    const state = readStationState(await store.station(station));
-    const id = state.slot('firmware_update');
-    const update = id === undefined ? undefined : ((await store.load(id)) as FirmwareUpdateRecord | undefined);
-    if (!update || !needsReaffirming(update, state.bootEpoch)) return;
+    const id = state.slot(kind);
+    const record = id === undefined ? undefined : await store.load(id);
+    if (!record) return;
     const dialect = dialectOf(directory.profileOf(station), state);
-    const context = { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines: deadlines.update };
-    const again = reaffirm(update, context);
-    await store.commit(store.change().put(again.record).announce(station, again.statuses));
-    await jobs.ensure(again.record);
+    const next = afterBoot(record, { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines });
+    if (!next) return;
+    await store.commit(store.change().put(next.record).announce(station, next.statuses));
+    await jobs.ensure(next.record);
   };
 
   return {
@@ -73,8 +62,8 @@ export function createBoots({ store, jobs, directory, deadlines, log, now = Date
 
     /** Whatever waited for the boot goes on. Rejects when something is not stored: the reconciler repeats it. */
     async settle(station: string): Promise<void> {
-      await endReset(station);
-      await askPermissionAgain(station);
+      await settleSlot(station, 'reset');
+      await settleSlot(station, 'firmware_update');
     },
   };
 }
