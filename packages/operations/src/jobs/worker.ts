@@ -11,7 +11,6 @@ import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Hints } from '../records/hints.js';
 import type { OperationRecord } from '../records/kinds.js';
-import { isEnded } from '../records/kinds.js';
 import type { Change, Store } from '../records/store.js';
 import { expectedJob, type JobData, type JobName, type QueueName } from './expected-job.js';
 import type { Jobs } from './jobs.js';
@@ -153,7 +152,3 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     isRunning: () => worker.isRunning(),
   };
 }
-
-/** Ended records are left alone; for steps that load other records than their own. */
-export const stillOpen = <R extends OperationRecord>(record: R | undefined): record is R =>
-  record !== undefined && !isEnded(record);

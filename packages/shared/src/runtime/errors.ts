@@ -14,15 +14,6 @@ export class CodedError extends Error {
 export const hasCode = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && codes.includes((error as Error & { code?: string }).code ?? '');
 
-/** An abort by signal, ours or Node's. */
-export const isAbort = (error: unknown): boolean =>
-  error instanceof Error && (error.name === 'AbortError' || hasCode(error, 'ABORT_ERR', 'ABORTED'));
-
-/** For a `switch` that must know every case. */
-export function unreachable(value: never): never {
-  throw new TypeError(`unexpected value: ${String(value)}`);
-}
-
 /** Node's own errors may have no message: of several addresses that were tried, or from a socket. */
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
