@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -126,7 +127,12 @@ export function openDataDir(wanted: string): DataDir {
       }
       return stopped;
     },
-    rememberChild: (name, pid) => writeFileSync(pidFile(name), identityText(pid)),
+    rememberChild(name, pid) {
+      // Whole or not at all: the next start, or somebody who looks, may read it at any instant.
+      const file = pidFile(name);
+      writeFileSync(`${file}.new`, identityText(pid));
+      renameSync(`${file}.new`, file);
+    },
     forgetChild: (name) => rmSync(pidFile(name), { force: true }),
     release: () => rmSync(lock, { force: true }),
   };
