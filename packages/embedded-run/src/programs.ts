@@ -25,6 +25,8 @@ export const PROGRAMS = {
   },
   mosquitto: { commands: ['mosquitto'], debianPackage: 'mosquitto', brewPackage: 'mosquitto', units: ['mosquitto'] },
   openssl: { commands: ['openssl'], debianPackage: 'openssl', brewPackage: 'openssl', units: [] },
+  curl: { commands: ['curl'], debianPackage: 'curl', brewPackage: 'curl', units: [] },
+  faketime: { commands: ['faketime'], debianPackage: 'faketime', brewPackage: 'libfaketime', units: [] },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;
 

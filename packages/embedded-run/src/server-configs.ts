@@ -2,8 +2,11 @@
 import { writeFileSync } from 'node:fs';
 import type { DataDir } from './data-dir.js';
 
-/** Redis keeps accepted work through a power cut: every write is synced before it is answered. Path of the file. */
-export function writeRedisConfig(dataDir: DataDir, port: number): string {
+/**
+ * Redis keeps accepted work through a power cut: every write is synced before it is answered. `extra`: more lines. Path of
+ * the file.
+ */
+export function writeRedisConfig(dataDir: DataDir, port: number, extra: readonly string[] = []): string {
   const path = dataDir.at('redis', 'redis.conf');
   const lines = [
     'bind 127.0.0.1',
@@ -15,6 +18,7 @@ export function writeRedisConfig(dataDir: DataDir, port: number): string {
     'save ""',
     'daemonize no',
     'logfile ""',
+    ...extra,
   ];
   writeFileSync(path, `${lines.join('\n')}\n`);
   return path;
@@ -24,7 +28,7 @@ export function writeRedisConfig(dataDir: DataDir, port: number): string {
  * Without `set_tcp_nodelay` replies take 20 times longer. Sessions are saved on time, every 5 s, not on every change,
  * which would cost most of the throughput. Path of the file.
  */
-export function writeMosquittoConfig(dataDir: DataDir, port: number): string {
+export function writeMosquittoConfig(dataDir: DataDir, port: number, extra: readonly string[] = []): string {
   const path = dataDir.at('mosquitto', 'mosquitto.conf');
   const lines = [
     `listener ${port} 127.0.0.1`,
@@ -42,6 +46,7 @@ export function writeMosquittoConfig(dataDir: DataDir, port: number): string {
     'log_type warning',
     'log_type notice',
     'connection_messages false',
+    ...extra,
   ];
   writeFileSync(path, `${lines.join('\n')}\n`);
   return path;

@@ -1,0 +1,97 @@
+/** A TCP line between one client and one server that can be cut, refused, slowed and mended. */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface Cable {
+  /** Where the client connects; the same for as long as the cable lives. */
+  readonly port: number;
+  /** Break every connection and refuse new ones (ECONNREFUSED), until `mend`. Safe to repeat. */
+  refuse(): Promise<void>;
+  /** Listen again, at full speed. Safe to repeat. */
+  mend(): Promise<void>;
+  /** Break the connections of now; new ones are taken. */
+  cut(): void;
+  /** Let no more than so many bytes a second pass each way on each connection; `undefined` ends it. */
+  slow(bytesPerSecond: number | undefined): void;
+  /** Bytes that passed from the client to the server and back. */
+  readonly bytes: { readonly up: number; readonly down: number };
+  close(): Promise<void>;
+}
+
+/** Lay a cable to a server on loopback. */
+export async function layCable(serverPort: number): Promise<Cable> {
+  const sockets = new Set<Socket>();
+  const bytes = { up: 0, down: 0 };
+  let limit: number | undefined;
+  let server: Server | undefined;
+
+  const keep = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    // Either end may break at any time; that is what a cable is for here.
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => sockets.delete(socket));
+  };
+
+  async function pump(from: Socket, to: Socket, direction: 'up' | 'down'): Promise<void> {
+    try {
+      for await (const chunk of from) {
+        const piece = chunk as Buffer;
+        bytes[direction] += piece.length;
+        if (limit) await delay((piece.length / limit) * 1000);
+        if (!to.write(piece)) await new Promise((resolve) => to.once('drain', resolve).once('close', resolve));
+      }
+      to.end();
+    } catch {
+      to.destroy();
+    }
+  }
+
+  const take = (client: Socket): void => {
+    keep(client);
+    const upstream = connect({ port: serverPort, host: '127.0.0.1' });
+    keep(upstream);
+    client.once('close', () => upstream.destroy());
+    upstream.once('close', () => client.destroy());
+    void pump(client, upstream, 'up');
+    void pump(upstream, client, 'down');
+  };
+
+  const listen = (port: number): Promise<Server> =>
+    new Promise((resolve, reject) => {
+      const listening = createServer(take);
+      listening.once('error', reject);
+      listening.listen(port, '127.0.0.1', () => {
+        listening.off('error', reject);
+        resolve(listening);
+      });
+    });
+
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  async function refuse(): Promise<void> {
+    const closing = server;
+    server = undefined;
+    const closed = closing && new Promise<void>((resolve) => closing.close(() => resolve()));
+    cut();
+    await closed;
+  }
+
+  server = await listen(0);
+  const { port } = server.address() as { port: number };
+  return {
+    port,
+    bytes,
+    refuse,
+    async mend() {
+      limit = undefined;
+      server ??= await listen(port);
+    },
+    cut,
+    slow(bytesPerSecond) {
+      limit = bytesPerSecond;
+    },
+    close: refuse,
+  };
+}

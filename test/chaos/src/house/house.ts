@@ -1,0 +1,248 @@
+/**
+ * A whole depot in one folder, made to be broken: two gateways, the workers, Redis, mosquitto and the object store as
+ * processes of their own, and a cable of its own between every process of ours and every server. Stations speak with
+ * mosquitto directly.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SERVICE_SCRIPTS } from '@khumbu/embedded-run/cluster';
+import { openDataDir } from '@khumbu/embedded-run/data-dir';
+import { apiKey } from '@khumbu/embedded-run/keys-and-stations';
+import { httpReady, type ReadyCheck, redisReady, tcpReady } from '@khumbu/embedded-run/readiness';
+import { writeMosquittoConfig, writeRedisConfig } from '@khumbu/embedded-run/server-configs';
+import { freePort } from '@khumbu/shared/runtime/free-port';
+import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
+import type { Charger } from '@khumbu/station-drivers/simulated/charger';
+import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
+import { Redis } from 'ioredis';
+import { type Cable, layCable } from './cable.js';
+import type { Ending } from './ending.js';
+import { createResident, type Resident } from './resident.js';
+
+export type ServerName = 'redis' | 'mosquitto' | 's3';
+export type ServiceName =
+  | 'gateway-1'
+  | 'gateway-2'
+  | 'ota-worker-1'
+  | 'ota-worker-2'
+  | 'log-worker-1'
+  | 'system-control-1';
+export type ResidentName = ServerName | ServiceName;
+
+const S3 = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1', bucket: 'khumbu' } as const;
+const S3_SCRIPT = fileURLToPath(import.meta.resolve('@khumbu/embedded-run/s3-server'));
+const SERVICES: readonly ServiceName[] = ['gateway-1', 'gateway-2', 'ota-worker-1', 'log-worker-1', 'system-control-1'];
+
+export interface StationSettings {
+  readonly dialect?: 'ocpp1.6' | 'ocpp2.x' | 'unknown';
+  readonly simulated?: SimulatedSettings;
+  readonly [setting: string]: unknown;
+}
+
+export interface HouseOptions {
+  /** Empty, or of an earlier house with the same `ports`. */
+  readonly dir: string;
+  /** Default: two gateways and one of each worker. */
+  readonly services?: readonly ServiceName[];
+  /** For every process of ours. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** For one process, servers too; on top of `env`. */
+  readonly envOf?: Partial<Readonly<Record<ResidentName, Readonly<Record<string, string>>>>>;
+  /** Default: installs and reboots of 300 ms. */
+  readonly simulated?: SimulatedSettings;
+  readonly stations?: Readonly<Record<string, StationSettings>>;
+  /** Lines to add to the config file of Redis or mosquitto. */
+  readonly redisConfig?: readonly string[];
+  readonly mosquittoConfig?: readonly string[];
+}
+
+export interface House {
+  readonly dir: string;
+  /** Where stations connect. */
+  readonly mqttUrl: string;
+  /** To look into Redis from outside; not through a cable. */
+  readonly redis: Redis;
+  readonly s3: typeof S3 & { readonly endpoint: string };
+  readonly httpUrls: readonly string[];
+  readonly apiKey: string;
+  /** Folders on disk. */
+  readonly folders: { readonly spool: string; readonly chargers: string; readonly s3: string; readonly redis: string };
+  readonly services: readonly ServiceName[];
+  resident(name: ResidentName): Resident;
+  cable(service: ServiceName, server: ServerName): Cable;
+  /** The gateway that has the lease now, and the other one. Waits until somebody has it. */
+  leader(deadlineMs?: number): Promise<ServiceName>;
+  standby(deadlineMs?: number): Promise<ServiceName>;
+  /** GET below `/v1` at any gateway that answers, as JSON. Throws for anything but 200. */
+  get(path: string): Promise<unknown>;
+  /** Any REST request; the first gateway by default. */
+  fetch(path: string, init?: RequestInit, gateway?: number): Promise<Response>;
+  /** A charger as it stands in its folder; `undefined` before its first use. */
+  charger(station: string): Promise<Charger | undefined>;
+  /** Everything thawed, mended and ready. */
+  heal(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function writeStationsFile(path: string, { simulated, stations = {} }: HouseOptions): void {
+  const defaults = {
+    driver: 'simulated',
+    interfaces: { Wired0: 'eth0', Wireless0: 'wwan0' },
+    simulated: { install_ms: 300, reboot_ms: 300, ...simulated },
+  };
+  // JSON is YAML.
+  writeFileSync(path, JSON.stringify({ unknown_stations: 'simulated', defaults, stations }, undefined, 2));
+}
+
+const kindOf = (name: ServiceName): keyof typeof SERVICE_SCRIPTS =>
+  name.replace(/-\d+$/, '') as keyof typeof SERVICE_SCRIPTS;
+
+/** Build it and wait until everybody serves; it ends with `ending`. */
+export async function startHouse(ending: Ending, options: HouseOptions): Promise<House> {
+  const dir = options.dir;
+  mkdirSync(dir, { recursive: true });
+  const data = openDataDir(dir);
+  const at = (...parts: string[]): string => join(dir, ...parts);
+  for (const folder of ['redis', 'mosquitto', 's3', 'spool', 'chargers']) mkdirSync(at(folder), { recursive: true });
+  const names = options.services ?? SERVICES;
+  const { key, hashesFile } = apiKey(data);
+  const stationsFile = at('stations.yaml');
+  writeStationsFile(stationsFile, options);
+
+  const ports = { redis: await freePort(), mosquitto: await freePort(), s3: await freePort() };
+  // The test runner gives every child options of its own.
+  const base = { ...process.env, NODE_OPTIONS: '' };
+  const residents = new Map<ResidentName, Resident>();
+  const add = (name: ResidentName, command: string, args: string[], env: object, ready: ReadyCheck): void => {
+    const whole = { ...base, ...env, ...options.envOf?.[name] };
+    residents.set(name, createResident({ name, command, args, env: whole, ready }));
+  };
+  const redisConfig = writeRedisConfig(data, ports.redis, options.redisConfig);
+  const mosquittoConfig = writeMosquittoConfig(data, ports.mosquitto, options.mosquittoConfig);
+  add('redis', 'redis-server', [redisConfig], {}, redisReady(ports.redis));
+  add('mosquitto', 'mosquitto', ['-c', mosquittoConfig], {}, tcpReady(ports.mosquitto));
+  const s3Env = { S3_DIR: at('s3'), S3_BUCKET: S3.bucket, S3_PORT: String(ports.s3) };
+  add('s3', process.execPath, ['--openssl-legacy-provider', S3_SCRIPT], s3Env, tcpReady(ports.s3));
+
+  const cables = new Map<string, Cable>();
+  const httpUrls: string[] = [];
+  for (const name of names) {
+    for (const server of ['redis', 'mosquitto', 's3'] as const) {
+      cables.set(`${name} ${server}`, await layCable(ports[server]));
+    }
+    const line = (server: ServerName): number => (cables.get(`${name} ${server}`) as Cable).port;
+    const port = await freePort();
+    const isGateway = name.startsWith('gateway');
+    if (isGateway) httpUrls.push(`http://127.0.0.1:${port}`);
+    const env = {
+      REDIS_URL: `redis://127.0.0.1:${line('redis')}`,
+      MQTT_URL: `mqtt://127.0.0.1:${line('mosquitto')}`,
+      S3_ENDPOINT: `http://127.0.0.1:${line('s3')}`,
+      S3_REGION: S3.region,
+      S3_ACCESS_KEY: S3.accessKey,
+      S3_SECRET_KEY: S3.secretKey,
+      S3_BUCKET: S3.bucket,
+      STATIONS_FILE: stationsFile,
+      SPOOL_DIR: at('spool'),
+      SIMULATED_STATIONS_DIR: at('chargers'),
+      API_KEYS_FILE: hashesFile,
+      ALLOW_LOOPBACK_LOCATIONS: 'true',
+      ...(isGateway
+        ? { HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) }
+        : { HEALTH_HOST: '127.0.0.1', HEALTH_PORT: String(port) }),
+      ...options.env,
+    };
+    const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
+    add(name, process.execPath, [SERVICE_SCRIPTS[kindOf(name)]], env, ready);
+  }
+
+  const resident = (name: ResidentName): Resident => {
+    const found = residents.get(name);
+    if (!found) throw new Error(`${name} does not live here`);
+    return found;
+  };
+  let redis: Redis | undefined;
+  async function stop(): Promise<void> {
+    redis?.disconnect();
+    await Promise.all(names.map((name) => resident(name).stop('SIGKILL')));
+    await Promise.all((['redis', 'mosquitto', 's3'] as const).map((name) => resident(name).stop('SIGKILL')));
+    await Promise.all([...cables.values()].map((cable) => cable.close()));
+  }
+  ending.teardown(stop);
+  await Promise.all((['redis', 'mosquitto', 's3'] as const).map((name) => resident(name).start()));
+  await Promise.all(names.map((name) => resident(name).start()));
+  redis = new Redis({ host: '127.0.0.1', port: ports.redis });
+  // A Redis that is being broken is not news here.
+  redis.on('error', () => {});
+  const looking = redis;
+
+  const gateways = names.filter((name) => name.startsWith('gateway'));
+  const isLeader = async (index: number): Promise<boolean> => {
+    try {
+      const signal = AbortSignal.timeout(500);
+      const text = await (await fetch(`${httpUrls[index]}/metrics`, { signal })).text();
+      return /^khumbu_leader(?:\{.*\})? 1$/m.test(text);
+    } catch {
+      return false;
+    }
+  };
+  async function leader(deadlineMs = 15_000): Promise<ServiceName> {
+    const end = performance.now() + deadlineMs;
+    while (performance.now() < end) {
+      for (const [index, name] of gateways.entries()) if (await isLeader(index)) return name;
+    }
+    throw new Error(`no gateway led within ${deadlineMs} ms`);
+  }
+  const ask = (path: string, init: RequestInit = {}, gateway = 0): Promise<Response> => {
+    const headers = new Headers(init.headers);
+    headers.set('authorization', `Bearer ${key}`);
+    return fetch(`${httpUrls[gateway]}${path}`, { ...init, headers });
+  };
+
+  return {
+    dir,
+    mqttUrl: `mqtt://127.0.0.1:${ports.mosquitto}`,
+    redis: looking,
+    s3: { ...S3, endpoint: `http://127.0.0.1:${ports.s3}` },
+    httpUrls,
+    apiKey: key,
+    folders: { spool: at('spool'), chargers: at('chargers'), s3: at('s3'), redis: at('redis') },
+    services: names,
+    resident,
+    cable(service, server) {
+      const cable = cables.get(`${service} ${server}`);
+      if (!cable) throw new Error(`${service} does not live here`);
+      return cable;
+    },
+    leader,
+    async standby(deadlineMs) {
+      const leads = await leader(deadlineMs);
+      const other = gateways.find((name) => name !== leads);
+      if (!other) throw new Error('there is one gateway only');
+      return other;
+    },
+    async get(path) {
+      const reasons: string[] = [];
+      for (const index of gateways.keys()) {
+        try {
+          const response = await ask(`/v1${path}`, { signal: AbortSignal.timeout(5000) }, index);
+          const text = await response.text();
+          if (response.status === 200) return JSON.parse(text);
+          reasons.push(`${response.status} ${text}`);
+        } catch (error) {
+          reasons.push(String(error));
+        }
+      }
+      throw new Error(`GET ${path}: ${reasons.join('; ')}`);
+    },
+    fetch: ask,
+    charger: async (station) => (await readCharger(chargerFolder(at('chargers'), station)))?.charger,
+    async heal() {
+      for (const one of residents.values()) one.thaw();
+      await Promise.all([...cables.values()].map((cable) => cable.mend()));
+      for (const one of residents.values()) await one.awaitReady();
+    },
+    stop,
+  };
+}
