@@ -55,6 +55,8 @@ export interface HouseOptions {
   /** Lines to add to the config file of Redis or mosquitto. */
   readonly redisConfig?: readonly string[];
   readonly mosquittoConfig?: readonly string[];
+  /** `false`: no cables; processes speak with the servers directly, as they do when they are measured. */
+  readonly cables?: boolean;
 }
 
 export interface House {
@@ -129,9 +131,9 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
   const httpUrls: string[] = [];
   for (const name of names) {
     for (const server of ['redis', 'mosquitto', 's3'] as const) {
-      cables.set(`${name} ${server}`, await layCable(ports[server]));
+      if (options.cables !== false) cables.set(`${name} ${server}`, await layCable(ports[server]));
     }
-    const line = (server: ServerName): number => (cables.get(`${name} ${server}`) as Cable).port;
+    const line = (server: ServerName): number => cables.get(`${name} ${server}`)?.port ?? ports[server];
     const port = await freePort();
     const isGateway = name.startsWith('gateway');
     if (isGateway) httpUrls.push(`http://127.0.0.1:${port}`);
@@ -212,7 +214,7 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
     resident,
     cable(service, server) {
       const cable = cables.get(`${service} ${server}`);
-      if (!cable) throw new Error(`${service} does not live here`);
+      if (!cable) throw new Error(`${service} does not live here, or has no cables`);
       return cable;
     },
     leader,
