@@ -466,6 +466,18 @@ void t.test('a permission counts only where an update waits, in the boot it came
   t.notOk(isEnded(must(await d.store.load(id))));
 });
 
+void t.test('where two stations share a name, nobody knows whose permission it is', async (t) => {
+  const d = await desk(t);
+  const id = await accepted(d.front);
+  await d.advance(id, ['fetchJoined', 'fetched']);
+  await d.store.commit(d.store.change().setStation(STATION, { conflictSince: String(Date.now()) }));
+  t.equal(await d.front.allowInstallation(STATION, 'everest'), false);
+  t.equal(await d.front.allowInstallation(STATION, 'rest', id), false);
+  t.equal(((await d.store.load(id)) as FirmwareUpdateRecord).permission, undefined);
+  await d.store.commit(d.store.change().setStation(STATION, { conflictSince: undefined }));
+  t.equal(await d.front.allowInstallation(STATION, 'everest'), true);
+});
+
 void t.test('a station that nobody configured is answered fail-closed and nothing is stored for it', async (t) => {
   const d = await desk(t, { profile: undefined });
   t.equal((await d.front.updateFirmware(UPDATE, asker())).reply, 'Rejected');

@@ -245,7 +245,13 @@ export const ConfigureNetworkStatus = Type.Object(
 export type ConfigureNetworkStatus = Static<typeof ConfigureNetworkStatus>;
 
 /** A 64 bit counter in EVerest; beyond 2^53 the last digits are lost, which a comparison of neighbours survives. */
-export const HeartBeatId = Type.Integer({ minimum: 0, $id: 'HeartBeatId', description: 'Starts at 0 in each boot.' });
+export const HeartBeatId = Type.Integer({
+  minimum: 0,
+  // EVerest counts in 64 bits without a sign.
+  maximum: 2 ** 64,
+  $id: 'HeartBeatId',
+  description: 'Starts at 0 in each boot.',
+});
 export const CommunicationCheck = Type.Boolean({
   $id: 'CommunicationCheck',
   description: 'true: we are here. false ends the supervision for the rest of the boot and is never sent by us.',

@@ -38,12 +38,16 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
     });
   };
 
-  /** Resolves with whether an update was waiting for it; `operationId` means that very update. */
+  /**
+   * Resolves with whether an update was waiting for it; `operationId` means that very update. Where two stations share
+   * the name nobody knows whose permission it is: it does not count.
+   */
   const allowInstallation = async (station: string, by: 'everest' | 'rest', operationId?: string): Promise<boolean> => {
     const allowed = await desk.decide<FirmwareUpdateRecord | undefined>(
       async () => {
         const state = readStationState(await store.station(station));
-        const record = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
+        const isOneStation = state.conflictSince === undefined && deps.profileOf(station) !== undefined;
+        const record = isOneStation ? await inSlot<FirmwareUpdateRecord>(state, 'firmware_update') : undefined;
         const waits =
           record &&
           (operationId === undefined || record.id === operationId) &&
@@ -60,6 +64,7 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
         const change = store
           .change()
           .expectStation(station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch])
+          .expectStation(station, STATION_FIELDS.conflictSince, undefined)
           .put(next);
         return { change, result: next };
       },

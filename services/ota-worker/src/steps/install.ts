@@ -14,12 +14,15 @@ import { applyAll, requireProfile, type StationView, type StepDeps, viewStation 
 
 /** How soon a reset that has precedence is looked for again. */
 const RESET_PAUSE_MS = 500;
+/** How soon a station that shares its name with another one is looked at again. */
+const CONFLICT_PAUSE_MS = 5000;
 
 export function createInstall(deps: StepDeps) {
   const { store, images, driverOf, now } = deps;
 
   /** Why the install may not begin yet, and when to look again; `undefined`: it may. */
   const obstacle = async ({ state }: StationView): Promise<{ until: number; waitingFor: string } | undefined> => {
+    if (state.conflictSince !== undefined) return { until: now() + CONFLICT_PAUSE_MS, waitingFor: 'station_conflict' };
     const reserved = state.resetReservedUntil ?? 0;
     if (reserved > now()) return { until: Math.min(reserved, now() + RESET_PAUSE_MS), waitingFor: 'reset_reservation' };
     const id = state.slot('reset');
@@ -39,7 +42,8 @@ export function createInstall(deps: StepDeps) {
     const wait = await obstacle(view);
     if (wait) return commit(change.put(putOff(record, wait.until, wait.waitingFor, now())));
     const { bootId } = await driverOf(profile).observe(signal);
-    for (const field of [STATION_FIELDS.resetReservedUntil, STATION_FIELDS.bootEpoch, slotField('reset')]) {
+    const { resetReservedUntil, bootEpoch, conflictSince } = STATION_FIELDS;
+    for (const field of [resetReservedUntil, bootEpoch, conflictSince, slotField('reset')]) {
       change.expectStation(record.station, field, state.fields[field]);
     }
     applyAll(change, record, [{ event: 'installBegun', detail: { set: { bootIdBefore: bootId } } }], context);

@@ -20,6 +20,8 @@ import type { EffectStep } from '@khumbu/station-drivers/station-driver';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
 const INSTALL_PAUSE_MS = 500;
+/** How soon a station that shares its name with another one is looked at again. */
+const CONFLICT_PAUSE_MS = 5000;
 /** How long the first sign of the new firmware's EVerest is waited for, once the update has ended. */
 const BOOT_GRACE_MS = 30_000;
 
@@ -49,16 +51,21 @@ export function createReset(deps: StepDeps) {
 
   const begin = async (record: ResetRecord, { commit }: StepContext): Promise<void> => {
     const state = readStationState(await store.station(record.station));
+    const change = store.change();
+    if (state.conflictSince !== undefined) {
+      return commit(change.put(putOff(record, now() + CONFLICT_PAUSE_MS, 'station_conflict', now())));
+    }
     const id = state.slot('firmware_update');
     const update = id === undefined ? undefined : ((await store.load(id)) as FirmwareUpdateRecord | undefined);
-    const change = store.change();
     if (update && (isInstalling(update.state) || update.slotHeld || isBooting(update, state))) {
       return commit(change.put(putOff(record, now() + INSTALL_PAUSE_MS, 'install', now())));
     }
     // An install that begins in this very moment changes the record or the slot, and this commit fails.
     if (update) change.expectRecord(update.id, update.version);
     change.expectStation(record.station, slotField('firmware_update'), id);
-    change.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
+    for (const field of [STATION_FIELDS.bootEpoch, STATION_FIELDS.conflictSince]) {
+      change.expectStation(record.station, field, state.fields[field]);
+    }
     // A station that was quicker than we are has asked and been told already: that was the boot this reset is to end in.
     if (isSeen(record, state)) return commit(change.put(apply(record, 'begun')));
     // Stored with the request unless that came during an install; what restarts the station now is this reset.

@@ -1,4 +1,5 @@
 /** Every experiment, in the order of docs/guarantees.md. */
 import type { Experiment } from '../experiment.js';
+import { stationMisbehaviour } from './station-misbehaviour.js';
 
-export const EXPERIMENTS: readonly Experiment[] = [];
+export const EXPERIMENTS: readonly Experiment[] = [stationMisbehaviour];

@@ -150,6 +150,8 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
       SIMULATED_STATIONS_DIR: at('chargers'),
       API_KEYS_FILE: hashesFile,
       ALLOW_LOOPBACK_LOCATIONS: 'true',
+      // Experiments look often.
+      RATE_LIMIT_PER_MINUTE: '1000000',
       ...(isGateway
         ? { HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) }
         : { HEALTH_HOST: '127.0.0.1', HEALTH_PORT: String(port) }),

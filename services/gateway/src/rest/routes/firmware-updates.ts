@@ -78,7 +78,7 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps): void {
             summary: 'Allow the installation',
             description:
               'For an update that waits for a permission. EVerest gives it when no connector is in use; an operator may give it in its place, and has to where EVerest is not told of the update. Safe to repeat.',
-            problems: ['STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'NOT_WAITING'],
+            problems: ['STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'NOT_WAITING', 'STATION_IN_CONFLICT'],
           },
           answers(200, 'The operation; the permission is stored.', ref(OperationSchema)),
         ),
@@ -87,7 +87,7 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps): void {
     },
     async (request) => {
       const { stationId: station, operationId } = request.params;
-      await inventory.requireStation(station);
+      const { conflictSince } = await inventory.requireStation(station);
       await inventory.record(operationId, { station, kind: 'firmware_update' });
       const isUsed = await storing(frontDesk.allowInstallation(station, 'rest', operationId));
       const record = (await inventory.record(operationId)) as FirmwareUpdateRecord;
@@ -95,7 +95,11 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps): void {
       const isGiven = record.permission !== undefined && record.endedAt === undefined;
       const outcome = isUsed ? 'accepted' : isGiven || isInstalling(record.state) ? 'repeated' : 'refused';
       asking.audit(request, 'allow_firmware_installation', station, { outcome, operationId });
-      if (outcome === 'refused') throw new Problem('NOT_WAITING', undefined, { operationId });
+      if (outcome === 'refused') {
+        throw new Problem(conflictSince === undefined ? 'NOT_WAITING' : 'STATION_IN_CONFLICT', undefined, {
+          operationId,
+        });
+      }
       return inventory.view(record);
     },
   );
