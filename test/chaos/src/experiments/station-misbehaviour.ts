@@ -15,9 +15,9 @@ interface Scene {
   readonly origin: Origin;
   readonly signer: FirmwareSigner;
   /** A station of this name, there and with one heartbeat behind it. */
-  station(name: string): Promise<HandStation>;
+  readonly station: (name: string) => Promise<HandStation>;
   /** A signed request for an image of its own. */
-  request(name: string): Record<string, unknown>;
+  readonly request: (name: string) => Record<string, unknown>;
 }
 
 type StationView = { bootEpoch: number; conflict: boolean; operations: unknown[] };
