@@ -227,6 +227,37 @@ void t.test('statuses: in order, held while the station is away, told after its 
   await awaitUntil(isEmpty, 1000, 'what was told leaves the outbox');
 });
 
+void t.test('a status told when the station had just left is told again when it is back', async (t) => {
+  const place = await depot(t, servers);
+  await leads(await startGateway(t, place));
+  const isTold = async () => (await storeOf(place).outboxEntries('cs-1')).length === 0;
+  let id = 0;
+  const leaveAndReturn = async (status: string, backWith: number): Promise<string[]> => {
+    id += 1;
+    const before = await station(t, place, { discovery: PERIODS });
+    before.startHeartbeats(200);
+    const isCheck = ({ leaf }: { leaf: string }): boolean => leaf === 'communication_check';
+    await before.messages.awaitAll((all) => all.filter(isCheck).length > 1, 3000, 'checks in its own period');
+    await before.close(true);
+    await announce(place, [[id, status]]);
+    await awaitUntil(isTold, 3000, 'the status to be told to nobody');
+    const leftAt = performance.now();
+    await awaitUntil(() => performance.now() - leftAt > 4 * 200, 3000, 'four periods');
+    const after = await station(t, place, { discovery: PERIODS });
+    await after.publishRaw('heartbeat', String(backWith));
+    await after.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+    await announce(place, [[1000 + id, 'Downloading']]);
+    await after.awaitStatus(1000 + id, 'Downloading', 3000);
+    await after.publishRaw('heartbeat', String(backWith + 1));
+    const told = after.statusNames(id);
+    await after.close(true);
+    return told;
+  };
+  t.same(await leaveAndReturn('Downloaded', 1000), ['Downloaded'], 'it was away: nothing but the line has changed');
+  t.same(await leaveAndReturn('Downloaded', 0), [], 'EVerest has restarted: the trigger is seen to elsewhere');
+  t.same(await leaveAndReturn('Installed', 0), ['Installed'], 'an end is never lost');
+});
+
 void t.test('a leader is killed: the standby goes on within four seconds', async (t) => {
   const place = await depot(t, servers);
   const first = await startGateway(t, place);

@@ -3,6 +3,7 @@
  * started anew, or that two stations use one name.
  */
 import { performance } from 'node:perf_hooks';
+import { isFinalStatus } from '@khumbu/operations/outbox/final-status';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Boots } from '../stations/boots.js';
 import { bootBegun, hearHeartbeat, inConflict, restartExplained } from '../stations/presence.js';
@@ -15,7 +16,7 @@ import type { StatusPump } from './status-pump.js';
 
 export interface HearingDeps {
   readonly boots: Boots;
-  readonly pump: Pick<StatusPump, 'kick'>;
+  readonly pump: Pick<StatusPump, 'kick' | 'tellOnceMore'>;
   readonly checks: Pick<CommunicationChecks, 'begin'>;
   readonly discovery: Pick<Discovery, 'ask'>;
   readonly lines: Lines;
@@ -58,6 +59,19 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
     lines.inLine(bootLine(entry.station), work).catch(() => undefined);
   };
 
+  /**
+   * A station is known to be away only some time after it left, and EVerest hears at QoS 0: what was told in between is
+   * lost. After a restart only an end is told again: the trigger is by itself, and the rest is not true any more.
+   */
+  const repeatUnheard = (entry: Station, returned: boolean, rebooted: boolean): void => {
+    const told = entry.toldUnconfirmed;
+    if (!told) return;
+    entry.toldUnconfirmed = undefined;
+    if (!returned || (rebooted && !isFinalStatus(told))) return;
+    log.info({ station: entry.station, operationId: told.operationId }, 'a status was probably not heard: told again');
+    pump.tellOnceMore(entry.station, told);
+  };
+
   return {
     heartbeat(entry: Station, id: number): void {
       const now = performance.now();
@@ -68,6 +82,7 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
       noticeConflict(entry);
       if (heard.restarted) countBoot(entry, before.heardAt === undefined ? undefined : now - before.heardAt);
       else begunByQuestion.delete(entry.station);
+      repeatUnheard(entry, heard.returned, heard.restarted || before.heartbeatId === -1);
       if (heard.returned || entry.checkDueAt === undefined) {
         checks.begin(entry);
         pump.kick(entry.station);

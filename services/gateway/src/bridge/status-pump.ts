@@ -63,6 +63,8 @@ export type StatusPump = ReturnType<typeof createStatusPump>;
 export function createStatusPump({ store, registry, prefix, publish, log, onSent }: StatusPumpDeps) {
   const running = new Set<string>();
   const again = new Set<string>();
+  /** What is told once more before anything else of that station. */
+  const onceMore = new Map<string, OutboxEntry>();
   const held = new Map<string, Exclude<Held, undefined> | 'not_told'>();
   let stopped = false;
   let blockedSince: number | undefined;
@@ -84,6 +86,7 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
     const payload = encoded(station.station, entry);
     if (payload === undefined) return;
     await publish(channelTopic(prefix, station, entry.channel), payload, CHANNELS[entry.channel].qos);
+    station.toldUnconfirmed = entry;
     log.info({ station: station.station, operationId: entry.operationId, status: entry.payload }, 'status told');
     onSent?.(station.station, entry);
   };
@@ -106,6 +109,15 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
 
   const drain = async (name: string): Promise<void> => {
     held.delete(name);
+    const repeated = onceMore.get(name);
+    if (repeated) {
+      const because = await tell(name, repeated);
+      if (because) {
+        held.set(name, because);
+        return;
+      }
+      if (onceMore.get(name) === repeated) onceMore.delete(name);
+    }
     while (!stopped) {
       const entry = await store.headOfOutbox(name);
       const because = entry && (await tell(name, entry));
@@ -154,6 +166,11 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
   return {
     /** Something may be in this station's outbox, or the station may have come back. */
     kick: (station: string): void => void kick(station),
+    /** The entry told last was probably not heard: tell it again, before any other. */
+    tellOnceMore(station: string, entry: OutboxEntry): void {
+      onceMore.set(station, entry);
+      void kick(station);
+    },
     /** All outboxes, for instance at the start. */
     sweep,
     /** Nothing that could be told has been waiting for long. */

@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
+import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Store } from '@khumbu/operations/records/store';
 import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { StationAddress } from '@khumbu/shared/contract/topics';
@@ -31,6 +32,8 @@ export interface Station {
   checkDueAt?: number;
   /** When anything at all was heard that is not a heartbeat, monotonic. */
   lastMessageAt?: number;
+  /** The status it was told last, until a heartbeat shows that it was there to hear it. */
+  toldUnconfirmed?: OutboxEntry | undefined;
   /** Changed since the last flush. */
   dirty: boolean;
   conflictReported: boolean;

@@ -85,6 +85,7 @@ export function createHandStation(ending: Ending, house: House, name: string): H
     name,
     async arrive() {
       if (present) throw new Error(`${name} is there already`);
+      starts = undefined;
       const discovery = {
         heartbeat_period_ms: BEAT_MS,
         communication_check_period_s: 5,
