@@ -55,12 +55,16 @@ function watchedRequest(secure: boolean, stallMs: number, signal: AbortSignal | 
         // The client would leave the body of such an answer unread and the connection stuck.
         if (isUnavailableStatus(exchange.status) && exchange.status !== 501) {
           response.resume();
-          request.emit('error', new StoreError('S3_UNAVAILABLE', `the object store answered HTTP ${exchange.status}`));
+          const said = `the object store answered HTTP ${exchange.status}; see its log and its disk`;
+          request.emit('error', new StoreError('S3_UNAVAILABLE', said));
         } else onResponse(response);
       },
     );
     request.once('timeout', () => {
-      exchange.failure = new StoreError('S3_UNAVAILABLE', `the object store made no progress for ${stallMs} ms`);
+      exchange.failure = new StoreError(
+        'S3_UNAVAILABLE',
+        `the object store made no progress for ${stallMs} ms; see its log and its disk`,
+      );
       request.destroy(exchange.failure);
     });
     return request;

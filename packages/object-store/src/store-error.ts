@@ -88,5 +88,5 @@ const MEANINGS: Readonly<Record<StoreErrorCode, string>> = {
   S3_NO_SUCH_UPLOAD: 'the upload was ended by someone else',
   S3_BAD_REQUEST: 'the object store does not accept the request',
   S3_NOT_SUPPORTED: 'the object store does not support it',
-  S3_UNAVAILABLE: 'the object store cannot be used now',
+  S3_UNAVAILABLE: 'the object store cannot be used now; see whether it runs at S3_ENDPOINT',
 };

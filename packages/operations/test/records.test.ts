@@ -1,4 +1,4 @@
-import { fetchDelivered, fetchEnded, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
+import { fetchDelivered, fetchEnded, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
 import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
@@ -262,7 +262,7 @@ void t.test('what is open, what has ended, what keeps its slot', async (t) => {
   fetch = await stored(store, fetchEnded(fetch, { ok: true, image: { sha256: 'a', sizeBytes: 1 } }, undefined, NOW));
   t.equal(await index(fetch.id), 'open');
   fetch = await stored(store, fetchDelivered(fetch, NOW));
-  t.equal(await index(fetch.id), 'ended');
+  t.equal(await index(fetch.id), '', 'not an operation of anybody');
   fetch = await stored(store, joinFetch(fetch, 'op2', 'l', NOW).fetch);
   t.equal(await index(fetch.id), 'open', 'what runs again is not up for removal');
 
@@ -275,7 +275,6 @@ void t.test('what is open, what has ended, what keeps its slot', async (t) => {
 
 void t.test('nothing is left of operations that were removed', async (t) => {
   const { store, prefix } = fresh();
-  await redis.sadd(store.keys.stations, 'cp1');
   for (let i = 0; i < 6; i++) {
     const record = await stored(store, logRecord({ answerKey: `k${i}` }));
     const end = ended({ ...record, state: 'UploadFailure' as const }, NOW + i, { ok: false });
@@ -304,7 +303,43 @@ void t.test('nothing is left of operations that were removed', async (t) => {
   for (const key of await redis.keys(`${prefix}:*`)) {
     if ((await redis.pttl(key)) < 0) left.push(key.slice(prefix.length + 1).replace(kept.id, 'KEPT'));
   }
-  t.same(left.sort(), ['ended', 'ended:cp1', 'events', 'open', 'record:KEPT', 'stations']);
+  t.same(left.sort(), ['ended', 'ended-stations', 'ended:cp1', 'events', 'open', 'record:KEPT']);
+});
+
+void t.test('operations of a station that was never heard are removed, too', async (t) => {
+  const { store, prefix } = fresh();
+  for (let i = 0; i < 4; i++) {
+    await stored(
+      store,
+      ended({ ...logRecord({ station: 'silent' }), state: 'Canceled' as const }, NOW + i, { ok: false }),
+    );
+  }
+  t.equal(await trimEnded(redis, store.keys, { perStation: 3, days: 30 }, NOW + 10), 1);
+  t.equal(await trimEnded(redis, store.keys, { perStation: 3, days: 1 }, NOW + 3 * 24 * 3600_000), 3);
+  t.same(await redis.keys(`${prefix}:*`), [`${prefix}:events`]);
+});
+
+void t.test('a fetch is kept while it runs or holds an image; one that got nothing expires', async (t) => {
+  const { store } = fresh();
+  const ttl = (id: string): Promise<number> => redis.pttl(store.keys.record(id));
+  const held = { image: { sha256: 'a'.repeat(64), sizeBytes: 1 }, fetchedAt: NOW };
+  const { id, location } = fetchKey('http://h/f', []);
+  const begun = await stored(store, joinFetch(newFetch(id, location, NOW), 'update-1', location, NOW).fetch);
+  t.equal(await ttl(id), -1);
+  const failed = fetchEnded(begun, { ok: false, permanent: true, reason: 'http_404', message: 'no' }, undefined, NOW);
+  const fruitless = await stored(store, fetchDelivered(await stored(store, failed), NOW));
+  t.ok((await ttl(id)) > 0, 'nobody misses it');
+  t.same(await store.openIds(), []);
+
+  const again = await stored(store, joinFetch(fruitless, 'update-2', location, NOW).fetch);
+  t.equal(await ttl(id), -1, 'wanted again');
+  const good = fetchEnded(again, { ok: true, image: held.image }, held, NOW);
+  await stored(store, fetchDelivered(await stored(store, good), NOW));
+  t.equal(await ttl(id), -1);
+  t.same([...(await store.namedImages())], [held.image.sha256]);
+  t.same([...(await store.neededImages())], [], 'no update needs it');
+  t.equal(await trimEnded(redis, store.keys, { perStation: 3, days: 1 }, NOW + 3 * 24 * 3600_000), 1);
+  t.same([...(await store.namedImages())], []);
 });
 
 void t.test('hints reach those who listen', async (t) => {

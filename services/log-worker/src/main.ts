@@ -20,7 +20,8 @@ runService(
   () => createLogger('log-worker', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(LogWorkerSettings, process.env);
-    const objects = config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config);
+    const objects =
+      config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, { stallMs: config.UPLOAD_STALL_MS });
     const locations = createLocationPolicy({
       allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
       allowedHosts: config.ALLOWED_LOCATION_HOSTS,

@@ -14,7 +14,7 @@ import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { OtaWorkerSettings } from './config.js';
 import { createDownload } from './images/download.js';
 import { objectStoreImages, sharedSpool } from './images/image-store.js';
-import { sweepImages } from './images/sweep.js';
+import { makeRoom, sweepImages } from './images/sweep.js';
 import { createConfirm } from './steps/confirm.js';
 import { createFetch } from './steps/fetch.js';
 import { createInstall } from './steps/install.js';
@@ -28,7 +28,8 @@ runService(
   () => createLogger('ota-worker', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(OtaWorkerSettings, process.env);
-    const objects = config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config);
+    const objects =
+      config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, { stallMs: config.DOWNLOAD_STALL_MS });
     const policy = createLocationPolicy({
       allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
       allowedHosts: config.ALLOWED_LOCATION_HOSTS,
@@ -61,7 +62,17 @@ runService(
       const sweeper = setInterval(() => void sweep(), SWEEP_MS);
       life.onStop('spool sweeper', () => clearInterval(sweeper));
 
-      const download = createDownload({ config, policy, objects, ...(ca === undefined ? {} : { ca }) });
+      const download = createDownload({
+        config,
+        policy,
+        objects,
+        makeRoom: async (bytes) => {
+          const freed = await makeRoom(config.SPOOL_DIR, bytes, () => store.neededImages(), Date.now());
+          if (freed > 0) log.info({ freed }, 'images nobody needs now made room in the spool');
+          return freed;
+        },
+        ...(ca === undefined ? {} : { ca }),
+      });
       const defaults = {
         tries: config.DOWNLOAD_TRIES,
         retryIntervalS: config.DOWNLOAD_RETRY_INTERVAL_S,

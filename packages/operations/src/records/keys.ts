@@ -8,6 +8,8 @@ export interface Keys {
   readonly stations: string;
   readonly open: string;
   readonly ended: string;
+  readonly endedStations: string;
+  readonly fetches: string;
   readonly outboxes: string;
   readonly events: string;
   readonly progressEvents: string;
@@ -32,8 +34,12 @@ export const keysFor = (prefix: string): Keys => ({
   stations: `${prefix}:stations`,
   /** Sorted set of records that are not ended, by creation time. */
   open: `${prefix}:open`,
-  /** Sorted set of all ended records by end time. */
+  /** Sorted set of all ended records of stations by end time. */
   ended: `${prefix}:ended`,
+  /** Set of stations that have ended records, heard or not. */
+  endedStations: `${prefix}:ended-stations`,
+  /** Sorted set of fetches that rest and hold an image, by end time. */
+  fetches: `${prefix}:fetches`,
   /** Set of stations whose outbox may hold something. */
   outboxes: `${prefix}:outboxes`,
   /** Stream of everything that changed. */

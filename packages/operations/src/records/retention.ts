@@ -1,7 +1,7 @@
 /**
  * How long ended operations are kept: the CSMS keeps none of this, so we are the record; but Redis keeps it in memory.
  */
-import type { Redis } from 'ioredis';
+import type { Redis, Result } from 'ioredis';
 import type { Keys } from './keys.js';
 
 export interface RetentionRules {
@@ -11,36 +11,67 @@ export interface RetentionRules {
 
 const DAY_MS = 24 * 3600_000;
 const BATCH = 500;
+/** Locations whose image is remembered; a location with a token of its own is another one each time. */
+const FETCHES_KEPT = 1000;
+
+/**
+ * Remove records and every mention of them, unless they are open (again): a fetch may be wanted anew at any moment, an
+ * ended update may keep its station's slot. A station without ended records is not listed any more.
+ */
+const REMOVE_SCRIPT = `
+local removed = 0
+for i = 3, #ARGV do
+  if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then
+    redis.call('DEL', ARGV[1] .. ARGV[i])
+    redis.call('ZREM', KEYS[2], ARGV[i])
+    redis.call('ZREM', KEYS[3], ARGV[i])
+    removed = removed + 1
+  end
+end
+if redis.call('EXISTS', KEYS[3]) == 0 then redis.call('SREM', KEYS[4], ARGV[2]) end
+return removed`;
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    khumbuRemove(
+      open: string,
+      ended: string,
+      index: string,
+      stations: string,
+      recordPrefix: string,
+      station: string,
+      ...ids: string[]
+    ): Result<number, Context>;
+  }
+}
 
 /**
  * Remove what is kept too long or is too many, everywhere it is named. A record that still keeps its station's slot
  * stays. Resolves with the number of records removed. Safe to repeat and to run twice at once.
  */
 export async function trimEnded(redis: Redis, keys: Keys, rules: RetentionRules, now: number): Promise<number> {
-  const remove = async (station: string, ids: readonly string[]): Promise<number> => {
-    const kept = await redis.zmscore(keys.open, ...ids);
-    const gone = ids.filter((_id, index) => (kept[index] ?? null) === null);
-    if (gone.length === 0) return 0;
-    const transaction = redis
-      .multi()
-      .del(gone.map((id) => keys.record(id)))
-      .zrem(keys.ended, ...gone);
-    if (station !== '') transaction.zrem(keys.endedOf(station), ...gone);
-    await transaction.exec();
-    return gone.length;
+  redis.defineCommand('khumbuRemove', { lua: REMOVE_SCRIPT, numberOfKeys: 4 });
+  const oldest = now - rules.days * DAY_MS;
+
+  /** What an index names beyond its newest `keep`, and what is too old. */
+  const trim = async (index: string, keep: number, station: string): Promise<number> => {
+    const [tooMany, tooOld] = await Promise.all([
+      redis.zrange(index, '0', String(-keep - 1)),
+      redis.zrangebyscore(index, '-inf', String(oldest)),
+    ]);
+    const ids = [...new Set([...tooMany, ...tooOld])];
+    let removed = 0;
+    for (let at = 0; at < ids.length; at += BATCH) {
+      const some = ids.slice(at, at + BATCH);
+      const prefix = keys.record('');
+      removed += await redis.khumbuRemove(keys.open, keys.ended, index, keys.endedStations, prefix, station, ...some);
+    }
+    return removed;
   };
 
-  const oldest = now - rules.days * DAY_MS;
-  let removed = 0;
-  for (const station of await redis.smembers(keys.stations)) {
-    const key = keys.endedOf(station);
-    const tooMany = await redis.zrange(key, '0', String(-rules.perStation - 1));
-    const tooOld = await redis.zrangebyscore(key, '-inf', String(oldest), 'LIMIT', 0, BATCH);
-    const ids = [...new Set([...tooMany, ...tooOld])];
-    if (ids.length > 0) removed += await remove(station, ids);
+  let removed = await trim(keys.fetches, FETCHES_KEPT, '');
+  for (const station of await redis.smembers(keys.endedStations)) {
+    removed += await trim(keys.endedOf(station), rules.perStation, station);
   }
-  // What belongs to no station: fetches nobody has wanted for as long.
-  const rest = await redis.zrangebyscore(keys.ended, '-inf', String(oldest), 'LIMIT', 0, BATCH);
-  if (rest.length > 0) removed += await remove('', rest);
   return removed;
 }

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Redis, Result } from 'ioredis';
 import { operationEvent, type StoredEvent } from '../events/events.js';
+import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import { type Keys, keysFor } from './keys.js';
 import type { OperationRecord } from './kinds.js';
@@ -16,6 +17,8 @@ import { RECORD_SCHEMA } from './record.js';
 const EVENTS_KEPT = '20000';
 /** Longer than any station waits for a reply (EVerest: 550 s at most). */
 const ANSWER_TTL_MS = 900_000;
+/** How long a fetch that got nothing is remembered; longer than its last job lives. */
+const FRUITLESS_TTL_MS = 600_000;
 
 /**
  * A commit that was sent twice (a connection that broke after Redis had run it) finds its own mark and is done;
@@ -75,25 +78,35 @@ export class Change {
     const data = JSON.stringify({ ...record, version });
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
     if (record.endedAt !== undefined) this.ended.push(record);
-    if (record.endedAt === undefined) {
-      this.ops.push(['ZADD', this.keys.open, String(record.createdAt), record.id]);
-      // Fetches are used again; what runs must not look as if it could be removed.
-      if (record.kind === 'firmware_fetch') this.ops.push(['ZREM', this.keys.ended, record.id]);
-    } else if (record.kind === 'set_system_time') {
-      // One record a station, used again and again: nothing to retain, nothing to list.
-      this.ops.push(['ZREM', this.keys.open, record.id]);
-    } else {
-      this.ops.push(['ZADD', this.keys.ended, String(record.endedAt), record.id]);
-      if (record.station !== '') {
-        this.ops.push(['ZADD', this.keys.endedOf(record.station), String(record.endedAt), record.id]);
-      }
-      // An ended record that still keeps its station's slot has work left: it stays in view of the reconciler.
-      if ('slotHeld' in record && record.slotHeld) {
-        this.ops.push(['ZADD', this.keys.open, String(record.createdAt), record.id]);
-      } else this.ops.push(['ZREM', this.keys.open, record.id]);
-    }
+    if (record.kind === 'firmware_fetch') this.indexFetch(record);
+    else this.index(record);
     const event = operationEvent(record, version);
     return event ? this.tell(event) : this;
+  }
+
+  private index(record: OperationRecord): void {
+    const { id, station, createdAt, endedAt } = record;
+    // An ended record that still keeps its station's slot has work left: it stays in view of the reconciler.
+    const isOpen = endedAt === undefined || ('slotHeld' in record && record.slotHeld === true);
+    this.ops.push(isOpen ? ['ZADD', this.keys.open, String(createdAt), id] : ['ZREM', this.keys.open, id]);
+    // The clock of a station has one record that is used again and again: nothing to retain, nothing to list.
+    if (endedAt === undefined || record.kind === 'set_system_time') return;
+    this.ops.push(
+      ['ZADD', this.keys.ended, String(endedAt), id],
+      ['ZADD', this.keys.endedOf(station), String(endedAt), id],
+      ['SADD', this.keys.endedStations, station],
+    );
+  }
+
+  /** Fetches are used again: what runs is kept, what rests with an image is retained, what rests without expires. */
+  private indexFetch({ id, createdAt, endedAt, held }: FirmwareFetchRecord): void {
+    const { open, fetches } = this.keys;
+    const key = this.keys.record(id);
+    if (endedAt === undefined) this.ops.push(['ZADD', open, String(createdAt), id], ['ZREM', fetches, id]);
+    else this.ops.push(['ZREM', open, id]);
+    if (endedAt !== undefined && held) this.ops.push(['ZADD', fetches, String(endedAt), id]);
+    const isKept = endedAt === undefined || held !== undefined;
+    this.ops.push(isKept ? ['PERSIST', key] : ['PEXPIRE', key, String(FRUITLESS_TTL_MS)]);
   }
 
   /** Subscribers hear of it, if the commit takes place. */
@@ -175,6 +188,8 @@ export interface Store {
   operationsOf(station: string): Promise<OperationRecord[]>;
   /** SHA-256 of every image that a fetch or an open update names. */
   namedImages(): Promise<Set<string>>;
+  /** SHA-256 of every image that an open update or a fetch under way needs. */
+  neededImages(): Promise<Set<string>>;
   headOfOutbox(station: string): Promise<OutboxEntry | undefined>;
   outboxEntries(station: string): Promise<OutboxEntry[]>;
   stationsWithOutbox(): Promise<string[]>;
@@ -188,6 +203,15 @@ function parseRecord(data: string | null | undefined, schema: string | null | un
     throw new CodedError('RECORD_TOO_NEW', 'this record was written by a newer version; upgrade this process');
   }
   return JSON.parse(data) as OperationRecord;
+}
+
+function imagesOf(records: readonly OperationRecord[]): Set<string> {
+  const images = new Set<string>();
+  for (const record of records) {
+    if (record.kind === 'firmware_update' && record.image) images.add(record.image.sha256);
+    if (record.kind === 'firmware_fetch' && record.held) images.add(record.held.image.sha256);
+  }
+  return images;
 }
 
 /**
@@ -255,18 +279,13 @@ export function createStore(
       return records.filter((record) => record.station === station).sort((a, b) => b.createdAt - a.createdAt);
     },
     async namedImages() {
-      const [open, ended] = await Promise.all([
+      const [open, fetches] = await Promise.all([
         redis.zrange(keys.open, '0', '-1'),
-        redis.zrange(keys.ended, '0', '-1'),
+        redis.zrange(keys.fetches, '0', '-1'),
       ]);
-      const fetches = ended.filter((id) => id.startsWith('firmware-fetch-'));
-      const named = new Set<string>();
-      for (const record of await loadMany([...open, ...fetches])) {
-        if (record.kind === 'firmware_update' && record.image) named.add(record.image.sha256);
-        if (record.kind === 'firmware_fetch' && record.held) named.add(record.held.image.sha256);
-      }
-      return named;
+      return imagesOf(await loadMany([...open, ...fetches]));
     },
+    neededImages: async () => imagesOf(await loadMany(await redis.zrange(keys.open, '0', '-1'))),
     async headOfOutbox(station) {
       const head = await redis.lindex(keys.outbox(station), 0);
       return head === null ? undefined : (JSON.parse(head) as OutboxEntry);

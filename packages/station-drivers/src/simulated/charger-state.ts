@@ -105,7 +105,7 @@ function isCharger(value: unknown): value is Charger {
  * Change a charger atomically and durably. `change` gets the stored charger, or `undefined` before the first change,
  * and returns the new one; the same object changes nothing. It may be called again with a newer charger, also one
  * that holds its own change already, so it must be idempotent. What it throws ends the attempt. Throws
- * `CHARGER_STATE_CORRUPT`; safe to repeat and to kill.
+ * `CHARGER_STATE_CORRUPT` and `CHARGER_DISK_FULL` (nothing was changed); safe to repeat and to kill.
  */
 export async function changeCharger(
   folder: string,
@@ -117,10 +117,21 @@ export async function changeCharger(
     const stored = await readCharger(folder);
     const changed = change(stored?.charger);
     if (changed === stored?.charger) return changed;
-    if (!stored) await makeFolder(folder);
-    if (await commit(folder, (stored?.version ?? 0) + 1, changed)) return changed;
+    try {
+      if (!stored) await makeFolder(folder);
+      if (await commit(folder, (stored?.version ?? 0) + 1, changed)) return changed;
+    } catch (error) {
+      throw hasCode(error, 'ENOSPC', 'EDQUOT') ? diskFull(error) : error;
+    }
   }
 }
+
+const diskFull = (cause: unknown): CodedError =>
+  new CodedError(
+    'CHARGER_DISK_FULL',
+    'the disk with the states of simulated stations is full; free space in SIMULATED_STATIONS_DIR',
+    { cause },
+  );
 
 async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true });
@@ -131,14 +142,8 @@ async function makeFolder(folder: string): Promise<void> {
 /** `false`: another process was first, or nobody can tell. Then the newest state shows what became of this one. */
 async function commit(folder: string, version: number, charger: Charger): Promise<boolean> {
   const tmp = join(folder, `tmp.${process.pid}.${randomUUID()}`);
-  const file = await open(tmp, 'wx');
   try {
-    await file.writeFile(JSON.stringify(charger));
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  try {
+    await writeDurably(tmp, JSON.stringify(charger));
     await link(tmp, stateFile(folder, version));
   } catch (error) {
     // ENOENT: the clock jumped and another process swept the file as a stale one.
@@ -149,6 +154,16 @@ async function commit(folder: string, version: number, charger: Charger): Promis
   }
   await syncFolder(folder);
   return sweep(folder, version);
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Remove what nobody needs. Tells whether `version` is still the highest. */

@@ -47,7 +47,7 @@ const lastTime = Date.UTC(10_000, 0) - 1;
 /**
  * A driver for one simulated station. `settings.fail` counts when an effect starts; `hang` lasts until it is taken out
  * of the settings again and the station is looked at. A restart of EVerest takes as long as a reboot. Besides the
- * codes of the port every call may reject with `CHARGER_STATE_CORRUPT`.
+ * codes of the port every call may reject with `CHARGER_STATE_CORRUPT` and `CHARGER_DISK_FULL`.
  */
 export function createSimulatedDriver(options: SimulatedStation): StationDriver {
   const { station, dataDir, interfaces, now = Date.now } = options;

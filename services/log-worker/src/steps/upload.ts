@@ -16,11 +16,11 @@ import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { dialectOf, readStationState } from '@khumbu/operations/stations/station-state';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
-import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { createArchive } from '../archive/archive.js';
-import { UploadError } from '../upload/failure-status.js';
+import { toUploadError, UploadError } from '../upload/failure-status.js';
 import { uploadArchive } from '../upload/upload-archive.js';
 
 export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory'> {
@@ -74,10 +74,10 @@ export function createUpload(deps: UploadDeps) {
     signal: AbortSignal,
   ): Promise<{ bytes: number }> => {
     const target = resolveUploadTarget(record.request.location, record.fileName);
-    if (target.kind === 'refused') throw new UploadError('BadMessage', target.reason);
+    if (target.kind === 'refused') throw new UploadError('BadMessage', target.reason, { reason: 'location_unusable' });
     // Again, because settings may have changed since the request; a literal address is never looked up.
     const allowed = locations.check(record.request.location);
-    if (!allowed.ok) throw new UploadError('PermissionDenied', allowed.reason);
+    if (!allowed.ok) throw new UploadError('PermissionDenied', allowed.reason, { reason: 'location_refused' });
     return uploadArchive({
       target,
       operationId: record.id,
@@ -101,13 +101,12 @@ export function createUpload(deps: UploadDeps) {
   };
 
   const fail = async (record: LogUploadRecord, error: unknown, { commit, log }: StepContext): Promise<void> => {
-    const failure =
-      error instanceof UploadError ? error : new UploadError('UploadFailure', describeError(error), { cause: error });
+    const failure = toUploadError(error);
     const tries = record.tries + 1;
     const { profile, context } = await view(record);
     const again = failure.retryable && tries < triesAllowed(record.request, settings.tries);
-    log.info({ tries, status: failure.status, reason: failure.reason, again }, 'upload failed');
-    const detail = { reason: failure.reason, set: { tries } };
+    log.info({ tries, status: failure.status, reason: failure.reason, text: failure.text, again }, 'upload failed');
+    const detail = { reason: failure.reason, message: failure.text, set: { tries } };
     if (!again) {
       const end = applyLogEvent(record, EVENT_OF_FAILURE[failure.status], context, detail);
       await commit(store.change().put(end.record).announce(record.station, end.statuses));

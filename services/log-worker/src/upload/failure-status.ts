@@ -12,18 +12,28 @@ export type UploadFailureStatus = Extract<
 /** Why an upload failed. Code `UPLOAD_FAILED`; nothing in it repeats credentials. */
 export class UploadError extends CodedError {
   readonly status: UploadFailureStatus;
-  /** For people. */
+  /** A stable word, as `http_503`, `s3_denied` or `spool_full`; by default what the status says. */
   readonly reason: string;
+  /** For people. */
+  readonly text: string;
   /** Whether another try can end better. */
   readonly retryable: boolean;
-  constructor(status: UploadFailureStatus, reason: string, options?: { cause?: unknown }) {
-    super('UPLOAD_FAILED', `the upload failed: ${reason}`, options);
+  constructor(status: UploadFailureStatus, text: string, options: { cause?: unknown; reason?: string } = {}) {
+    super('UPLOAD_FAILED', `the upload failed: ${text}`, { cause: options.cause });
     this.name = 'UploadError';
     this.status = status;
-    this.reason = reason;
+    this.reason = options.reason ?? REASON_OF_STATUS[status];
+    this.text = text;
     this.retryable = RETRYABLE[status];
   }
 }
+
+const REASON_OF_STATUS: Readonly<Record<UploadFailureStatus, string>> = {
+  BadMessage: 'bad_message',
+  NotSupportedOperation: 'not_supported',
+  PermissionDenied: 'denied',
+  UploadFailure: 'failed',
+};
 
 /** Who is refused today is refused in a minute; everything else may pass. */
 const RETRYABLE: Readonly<Record<UploadFailureStatus, boolean>> = {
@@ -68,5 +78,7 @@ export const STATUS_OF_STORE_ERROR: Readonly<Record<StoreErrorCode, UploadFailur
 export function toUploadError(error: unknown): UploadError {
   if (error instanceof UploadError) return error;
   const status = error instanceof StoreError ? STATUS_OF_STORE_ERROR[error.code] : 'UploadFailure';
-  return new UploadError(status, describeError(error), { cause: error });
+  // Codes of the store, the spool and the station are stable words; those of the system are of no help there.
+  const reason = error instanceof CodedError ? { reason: error.code.toLowerCase() } : {};
+  return new UploadError(status, describeError(error), { cause: error, ...reason });
 }

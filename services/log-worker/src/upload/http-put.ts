@@ -114,12 +114,12 @@ export async function httpPut(input: HttpPutInput): Promise<{ bytes: number }> {
     let code = await exchange(input, size, size > EXPECT_BYTES);
     if (code === 417) code = await exchange(input, size, false);
     const status = statusOfHttp(code);
-    if (status !== undefined) throw new UploadError(status, `the server answered ${code}`);
+    if (status !== undefined) throw new UploadError(status, `the server answered ${code}`, { reason: `http_${code}` });
     return { bytes: size };
   } catch (error) {
     if (input.signal?.aborted)
       throw new CodedError('ABORTED', 'the upload was aborted', { cause: input.signal.reason });
     if (error instanceof UploadError) throw error;
-    throw new UploadError('UploadFailure', explain(error), { cause: error });
+    throw new UploadError('UploadFailure', explain(error), { cause: error, reason: 'connection' });
   }
 }

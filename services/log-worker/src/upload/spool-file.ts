@@ -32,8 +32,21 @@ export async function spooledBytes(spoolDir: string, operationId: string): Promi
 async function assertSpace(directory: string, minFreeBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   if (bavail * bsize < minFreeBytes) {
-    throw new CodedError('SPOOL_FULL', `less than ${Math.ceil(minFreeBytes / 2 ** 20)} MiB are free in the spool`);
+    const least = `${Math.ceil(minFreeBytes / 2 ** 20)} MiB`;
+    throw new CodedError('SPOOL_FULL', `less than ${least} are free in the spool; free space in SPOOL_DIR`);
   }
+}
+
+/** What the disk fails with, in our words. */
+function spoolError(error: unknown): unknown {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  if (error instanceof CodedError || typeof code !== 'string' || !/^E[A-Z]+$/.test(code)) return error;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new CodedError('SPOOL_FULL', 'no space is left in the spool; free space in SPOOL_DIR', { cause: error });
+  }
+  return new CodedError('SPOOL_UNUSABLE', `the spool folder cannot be used (${code}); check SPOOL_DIR`, {
+    cause: error,
+  });
 }
 
 export interface SpoolInput {
@@ -47,13 +60,18 @@ export interface SpoolInput {
 
 /**
  * Write an archive to `<spoolDir>/logs/<operationId>.tar.gz`, whole or not at all. Rejects with the archive's error,
- * `SPOOL_FULL`, or an abort; then no file is left. Safe to repeat, also by two workers at once.
+ * `SPOOL_FULL`, `SPOOL_UNUSABLE`, or an abort; then no file is left. Safe to repeat, also by two workers at once.
  */
 export async function spoolArchive(input: SpoolInput): Promise<{ path: string; bytes: number }> {
   const path = spoolPath(input.spoolDir, input.operationId);
   const { minFreeBytes = DEFAULT_MIN_FREE_BYTES } = input;
   const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
   let bytes = 0;
+  // The one that fails first ends the other one with its error.
+  let first: 'archive' | 'disk' | undefined;
+  input.archive.once('error', () => {
+    first ??= 'archive';
+  });
   async function* watched(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let checkAt = 0;
     for await (const chunk of source) {
@@ -68,13 +86,16 @@ export async function spoolArchive(input: SpoolInput): Promise<{ path: string; b
   try {
     await mkdir(logsDir(input.spoolDir), { recursive: true });
     const file = createWriteStream(temporary, { flags: 'wx', highWaterMark: 1024 * 1024, flush: true });
+    file.once('error', () => {
+      first ??= 'disk';
+    });
     await pipeline(input.archive, watched, file, input.signal === undefined ? {} : { signal: input.signal });
     await rename(temporary, path);
     return { path, bytes };
   } catch (error) {
     input.archive.destroy();
     await rm(temporary, { force: true });
-    throw error;
+    throw first === 'archive' ? error : spoolError(error);
   }
 }
 

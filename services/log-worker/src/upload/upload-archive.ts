@@ -48,7 +48,8 @@ async function toObjectStore(
   { bucket, key }: Extract<UploadTarget, { kind: 's3' }>,
 ): Promise<{ bytes: number }> {
   const { objectStore, operationId, signal, onProgress } = input;
-  if (objectStore === undefined) throw new UploadError('NotSupportedOperation', 'no object store is configured');
+  if (objectStore === undefined)
+    throw new UploadError('NotSupportedOperation', 'no object store is configured; set S3_ENDPOINT');
   const found = await ifAllowed(objectStore.stat(bucket, key, signal), undefined);
   if (found?.metadata[OPERATION_METADATA] === operationId) return { bytes: found.bytes };
   await ifAllowed(objectStore.abortStaleUploads(bucket, key, signal), 0);

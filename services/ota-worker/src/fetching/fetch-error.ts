@@ -59,11 +59,19 @@ export function networkError(error: unknown): FetchError {
   return new FetchError(true, reason, `the connection failed (${code || 'no code'})`, { cause: error });
 }
 
+/** The spool has room again only when somebody makes some. */
+export const noSpace = (what: string, cause?: unknown): FetchError =>
+  new FetchError(true, 'no_space', `${what}; free space in SPOOL_DIR`, { cause });
+
 /** What the file system fails with. Errors that carry no code are bugs and pass unchanged. */
 export function spoolError(error: unknown): unknown {
   const code = codeOf(error);
   if (error instanceof CodedError || code === '') return error;
-  const isFull = code === 'ENOSPC' || code === 'EDQUOT';
-  const message = isFull ? 'no space left in the spool folder' : `the spool folder cannot be used (${code})`;
-  return new FetchError(true, isFull ? 'no_space' : 'spool_unusable', message, { cause: error });
+  if (code === 'ENOSPC' || code === 'EDQUOT') return noSpace('no space is left in the spool folder', error);
+  return new FetchError(true, 'spool_unusable', `the spool folder cannot be used (${code}); check SPOOL_DIR`, {
+    cause: error,
+  });
 }
+
+export const isNoSpace = (error: unknown): error is FetchError =>
+  error instanceof FetchError && error.reason === 'no_space';

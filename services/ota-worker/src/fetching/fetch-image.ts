@@ -3,9 +3,10 @@ import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { conditionalHeaders, decideResponse, type Held, type Validators } from './content-range.js';
-import { FetchError, spoolError } from './fetch-error.js';
+import { FetchError, isNoSpace, noSpace, spoolError } from './fetch-error.js';
 import { ask, type HttpAnswer } from './http-ask.js';
 import { newPaths, PartFile } from './part-file.js';
+import { bytesPromised } from './promised.js';
 import { assertKey, takeOver } from './take-over.js';
 
 export interface FetchOptions {
@@ -27,6 +28,8 @@ export interface FetchOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** PEM authorities for `https`, in place of the built-in ones. */
   readonly ca?: string | readonly string[];
+  /** The spool lacks so many bytes (`Infinity`: it is not known how many). Resolves with how many were freed. */
+  readonly makeRoom?: (bytes: number) => Promise<number>;
 }
 
 export type FetchResult =
@@ -47,6 +50,8 @@ class Fetch {
   readonly #folder: string;
   readonly #images: string;
   #part: PartFile | undefined;
+  /** Bytes the spool lacks, as far as that is known. */
+  #missing: number | undefined;
 
   constructor(options: FetchOptions) {
     this.#options = options;
@@ -60,15 +65,36 @@ class Fetch {
     await mkdir(this.#images, { recursive: true });
     this.#part = await takeOver(this.#folder, key, signal);
     for (;;) {
-      const result = await this.#askOnce();
+      const result = await this.#askOnce().catch((error: unknown) => this.#makeRoomFor(error));
       if (result) return result;
     }
   }
 
-  /** What is held stays for the next try, unless no try will follow or nothing can be built upon it. */
+  /**
+   * What is held stays for the next try, unless no try will follow or nothing can be built upon it. Without room for
+   * the rest it would only keep the spool full.
+   */
   async end(error: unknown): Promise<void> {
     const isLost = error instanceof FetchError && (error.code === 'FETCH_PERMANENT' || error.reason === 'wrong_length');
-    await (isLost ? this.#part?.discard() : this.#part?.close());
+    if (isLost || isNoSpace(spoolError(error))) return this.#part?.discard();
+    try {
+      await this.#part?.close();
+    } catch (closing) {
+      await this.#part?.discard();
+      throw closing;
+    }
+  }
+
+  /** Ask again if there is room now: each further request follows bytes that were freed. */
+  async #makeRoomFor(error: unknown): Promise<undefined> {
+    const full = spoolError(error);
+    if (!isNoSpace(full)) throw error;
+    const freed = (await this.#options.makeRoom?.(this.#missing ?? Number.POSITIVE_INFINITY)) ?? 0;
+    this.#missing = undefined;
+    if (freed === 0) throw full;
+    // What cannot be kept is fetched again.
+    await this.#part?.close().catch(() => this.#part?.discard());
+    this.#part = await takeOver(this.#folder, this.#options.key, this.#options.signal);
   }
 
   /** `undefined`: ask again. Each further request either drops what is held or follows bytes that were gained. */
@@ -105,7 +131,6 @@ class Fetch {
       case 'complete':
         return this.#publish();
       case 'resume':
-        await this.#assertFits(decision.total, decision.offset);
         break;
       case 'start_anew':
         await this.#part?.discard();
@@ -121,6 +146,7 @@ class Fetch {
     const part = this.#part;
     if (!part) throw new FetchError(true, 'bad_response', 'a partial answer to nothing');
     part.total = decision.total;
+    await this.#assertFits(decision.total, part.held.offset, await bytesPromised(this.#folder, part.place, Date.now()));
     return this.#receive(answer, part);
   }
 
@@ -151,19 +177,25 @@ class Fetch {
     return { kind: 'fetched', ...(await part.publish(this.#images)), ...validators };
   }
 
-  async #assertFits(total: number | undefined, offset: number): Promise<void> {
+  async #assertFits(total: number | undefined, offset: number, promised = 0): Promise<void> {
     const { maxBytes } = this.#options;
     if (total === undefined) return;
     if (total > maxBytes) throw tooLarge(maxBytes);
     const disk = await statfs(this.#folder);
-    if (disk.bavail * disk.bsize < total - offset)
-      throw new FetchError(true, 'no_space', `the spool folder has no room for ${total - offset} more bytes`);
+    const missing = total - offset + promised - disk.bavail * disk.bsize;
+    if (missing <= 0) return;
+    this.#missing = missing;
+    const others = promised > 0 ? ` while other downloads still need ${promised}` : '';
+    throw noSpace(`the spool folder has no room for ${total - offset} more bytes${others}, it lacks ${missing}`);
   }
 }
 
 const tooLarge = (maxBytes: number) => new FetchError(false, 'too_large', `the image is larger than ${maxBytes} bytes`);
 const wrongLength = (size: number, total: number) =>
   new FetchError(true, 'wrong_length', `the image has ${size} bytes, not ${total} as announced`);
+
+const isSpoolTrouble = (error: unknown): boolean =>
+  error instanceof FetchError && (error.reason === 'no_space' || error.reason === 'spool_unusable');
 
 /**
  * One try to fetch an image. Safe to repeat, to abort and to kill at any time; of several runs with one key the last
@@ -181,13 +213,14 @@ export async function fetchImage(options: FetchOptions): Promise<FetchResult> {
     await fetch.end(undefined);
     return result;
   } catch (error) {
-    try {
-      await fetch.end(error);
-    } catch (closing) {
-      const cause = new AggregateError([error, closing]);
-      throw new FetchError(true, 'spool_unusable', 'what was fetched cannot be kept', { cause });
-    }
+    const closing = await fetch.end(error).then(
+      () => undefined,
+      (second: unknown) => ({ second }),
+    );
     options.signal.throwIfAborted();
-    throw spoolError(error);
+    const first = spoolError(error);
+    // The spool's own trouble explains what came of it; any other error does not.
+    if (!closing || isSpoolTrouble(first)) throw first;
+    throw spoolError(closing.second);
   }
 }

@@ -10,10 +10,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { Held, Validators } from './content-range.js';
 import { FetchError } from './fetch-error.js';
+import type { Place } from './promised.js';
 
 /** Most that one write, and so a killed process, can hold back. */
 export const CHUNK_BYTES = 256 * 1024;
@@ -27,6 +28,8 @@ export interface Sidecar {
   readonly syncedBytes: number;
   /** The writer has closed the file and will never write to it again. */
   readonly closed: boolean;
+  /** When this file was begun or taken over; milliseconds since 1970. */
+  readonly startedAt?: number;
 }
 
 export interface PartPaths {
@@ -52,10 +55,15 @@ export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void
   const temporary = `${path}.tmp`;
   const file = await open(temporary, 'w');
   try {
-    await file.writeFile(JSON.stringify(sidecar));
-    await file.datasync();
-  } finally {
-    await file.close();
+    try {
+      await file.writeFile(JSON.stringify(sidecar));
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
   try {
     await rename(temporary, path);
@@ -79,6 +87,7 @@ export class PartFile {
   readonly #file: FileHandle;
   readonly #bootId: string;
   readonly #validators: Validators;
+  readonly #startedAt: number;
   readonly #hash = createHash('sha256');
   #total: number | undefined;
   #size = 0;
@@ -92,16 +101,22 @@ export class PartFile {
     this.#file = file;
     this.#bootId = sidecar.bootId;
     this.#validators = sidecar.validators;
+    this.#startedAt = sidecar.startedAt ?? 0;
     this.#total = sidecar.total;
     this.#synced = sidecar.syncedBytes;
   }
 
   /** A new, empty file. Its sidecar is there before its first byte. */
   static async create(paths: PartPaths, validators: Validators, total: number | undefined): Promise<PartFile> {
-    const sidecar = { validators, bootId: hostBootId(), syncedBytes: 0, closed: false };
+    const sidecar = { validators, bootId: hostBootId(), syncedBytes: 0, closed: false, startedAt: Date.now() };
     const whole: Sidecar = total === undefined ? sidecar : { ...sidecar, total };
     await writeSidecar(paths.sidecar, whole);
-    return new PartFile(paths, await open(paths.part, 'wx'), whole);
+    try {
+      return new PartFile(paths, await open(paths.part, 'wx'), whole);
+    } catch (error) {
+      await rm(paths.sidecar, { force: true });
+      throw error;
+    }
   }
 
   /** The first `size` bytes of an existing file that nobody else writes to. Reads them once, for the digest. */
@@ -121,6 +136,10 @@ export class PartFile {
   get held(): Held {
     const held = { offset: this.#size, validators: this.#validators };
     return this.#total === undefined ? held : { ...held, total: this.#total };
+  }
+
+  get place(): Place {
+    return { startedAt: this.#startedAt, name: basename(this.#paths.part, '.part') };
   }
 
   /** Learned later than the file was made, e.g. from Content-Range. */
@@ -209,7 +228,13 @@ export class PartFile {
     // Closed before the sidecar says so: from then on another run may write to this very file.
     if (closed) await this.#end();
     await this.#assertOwned();
-    const sidecar = { validators: this.#validators, bootId: this.#bootId, syncedBytes: size, closed };
+    const sidecar = {
+      validators: this.#validators,
+      bootId: this.#bootId,
+      syncedBytes: size,
+      closed,
+      startedAt: this.#startedAt,
+    };
     await writeSidecar(this.#paths.sidecar, this.#total === undefined ? sidecar : { ...sidecar, total: this.#total });
     this.#synced = size;
   }

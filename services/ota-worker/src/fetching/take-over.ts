@@ -83,6 +83,7 @@ const withNewBoot = ({ validators, total, syncedBytes }: Sidecar, usable: number
   bootId: hostBootId(),
   syncedBytes: Math.min(syncedBytes, usable),
   closed: false,
+  startedAt: Date.now(),
 });
 
 /** Its writer has closed it: the file itself becomes ours. The sidecar is there first, so a kill between loses nothing. */

@@ -15,9 +15,10 @@ export interface DownloadDeps {
   readonly policy: LocationPolicy;
   readonly objects: ObjectStore | undefined;
   readonly ca?: string;
+  readonly makeRoom: (bytes: number) => Promise<number>;
 }
 
-export function createDownload({ config, policy, objects, ca }: DownloadDeps): FetchDeps['download'] {
+export function createDownload({ config, policy, objects, ca, makeRoom }: DownloadDeps): FetchDeps['download'] {
   /** Our own object store may be anywhere, also on this machine: the operator has named it. */
   const ownStore = config.S3_ENDPOINT === undefined ? undefined : new URL(config.S3_ENDPOINT);
   const storePolicy =
@@ -46,6 +47,7 @@ export function createDownload({ config, policy, objects, ca }: DownloadDeps): F
       stallMs: config.DOWNLOAD_STALL_MS,
       signal,
       onProgress,
+      makeRoom,
       ...(known ? { known } : {}),
       ...(ca === undefined ? {} : { ca }),
     });

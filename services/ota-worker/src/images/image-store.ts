@@ -2,11 +2,12 @@
  * Where images are kept for every ota-worker, by their SHA-256. An image counts as downloaded only when any worker can
  * read it: with a shared spool that is so at once, else after the copy to the object store.
  */
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { StoredImage } from '@khumbu/operations/firmware-update/record';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { spoolError } from '../fetching/fetch-error.js';
 
 export interface ImageStore {
   /** Make an image that was fetched into the spool readable for all. Safe to repeat. */
@@ -27,11 +28,25 @@ async function isInSpool(spoolDir: string, image: StoredImage): Promise<boolean>
   }
 }
 
+/** What was asked for just now is young again: it does not make room for others (`sweep.ts`). */
+async function renew(path: string): Promise<void> {
+  const now = new Date();
+  try {
+    await utimes(path, now, now);
+  } catch (error) {
+    // Where nothing can be written, nothing is removed either.
+    if (!hasCode(error, 'ENOENT', 'EROFS', 'EACCES', 'EPERM')) throw error;
+  }
+}
+
 /** All workers share the spool folder. */
 export function sharedSpool(spoolDir: string): ImageStore {
   return {
     keep: async () => undefined,
-    has: (image) => isInSpool(spoolDir, image),
+    async has(image) {
+      await renew(pathIn(spoolDir, image));
+      return isInSpool(spoolDir, image);
+    },
     async open(image) {
       if (await isInSpool(spoolDir, image)) return pathIn(spoolDir, image);
       throw new CodedError('IMAGE_MISSING', 'the image is not in the spool any more');
@@ -57,9 +72,13 @@ export function objectStoreImages(spoolDir: string, objects: ObjectStore, bucket
       if (!(await isKept(image, signal))) {
         throw new CodedError('IMAGE_MISSING', 'the image is not in the object store any more');
       }
-      await mkdir(join(spoolDir, 'images'), { recursive: true });
-      await objects.getToFile({ bucket, key: key(image), path, signal });
-      return path;
+      try {
+        await mkdir(join(spoolDir, 'images'), { recursive: true });
+        await objects.getToFile({ bucket, key: key(image), path, signal });
+        return path;
+      } catch (error) {
+        throw spoolError(error);
+      }
     },
   };
 }

@@ -6,6 +6,8 @@ import { sweepParts } from '../fetching/take-over.js';
 
 /** Younger files may belong to a fetch that has not stored its record yet. */
 const YOUNG_MS = 3600_000;
+/** Images younger than this never make room: somebody may be about to store that they are needed. */
+const SETTLED_MS = 10 * 60_000;
 const PARTS_KEPT_MS = 7 * 24 * 3600_000;
 
 /** `named`: the SHA-256 of every image a record still names. Resolves with the number of files removed. */
@@ -31,4 +33,59 @@ export async function sweepImages(
     removed += 1;
   }
   return removed + (await sweepParts(join(spoolDir, 'fetching'), PARTS_KEPT_MS, now));
+}
+
+interface Image {
+  readonly name: string;
+  readonly bytes: number;
+  readonly at: number;
+}
+
+async function imagesIn(folder: string): Promise<Image[]> {
+  const images: Image[] = [];
+  for (const name of await readdir(folder)) {
+    const { size, mtimeMs } = await stat(join(folder, name));
+    images.push({ name, bytes: size, at: mtimeMs });
+  }
+  return images.sort((a, b) => a.at - b.at);
+}
+
+/** Which images go, oldest first, so that `bytes` come free; none if that cannot be reached. Pure. */
+export function whatMakesRoom(
+  images: readonly Image[],
+  needed: ReadonlySet<string>,
+  bytes: number,
+  now: number,
+): readonly Image[] {
+  const going: Image[] = [];
+  let freed = 0;
+  for (const image of images) {
+    if (freed >= bytes) break;
+    if (needed.has(image.name) || now - image.at < SETTLED_MS) continue;
+    going.push(image);
+    freed += image.bytes;
+  }
+  return freed >= bytes || bytes === Number.POSITIVE_INFINITY ? going : [];
+}
+
+/**
+ * The spool is a cache: remove images that no update under way needs, so that at least `bytes` come free (`Infinity`:
+ * as many as there are). Resolves with the bytes freed; 0: there is nothing that would do.
+ */
+export async function makeRoom(
+  spoolDir: string,
+  bytes: number,
+  needed: () => Promise<ReadonlySet<string>>,
+  now: number,
+): Promise<number> {
+  const folder = join(spoolDir, 'images');
+  let freed = 0;
+  for (const { name, bytes: size } of whatMakesRoom(await imagesIn(folder), await needed(), bytes, now)) {
+    const path = join(folder, name);
+    // It may have been taken into use since it was listed.
+    if (now - (await stat(path)).mtimeMs < SETTLED_MS) continue;
+    await rm(path, { force: true });
+    freed += size;
+  }
+  return freed;
 }

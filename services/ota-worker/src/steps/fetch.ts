@@ -141,13 +141,16 @@ export function createFetch(deps: FetchDeps) {
       const failure = error instanceof FetchError ? error : undefined;
       // Another process runs this very fetch: that is not the origin's fault and no try of anybody.
       if (failure?.reason === 'superseded') throw error;
-      if (!failure && !nobody) log.error({ err: error }, 'fetch failed unexpectedly');
-      else log.info({ reason: failure?.reason ?? NOBODY_WAITS }, 'fetch ended without an image');
+      // A coded error is one of the object store: it says what is wrong as well as ours.
+      const word = failure?.reason ?? (error instanceof CodedError ? error.code.toLowerCase() : 'error');
+      const reason = nobody ? NOBODY_WAITS : word;
+      if (reason === 'error') log.error({ err: error }, 'fetch failed unexpectedly');
+      else log.info({ reason }, 'fetch ended without an image');
       end = {
         result: {
           ok: false,
           permanent: failure?.code === 'FETCH_PERMANENT',
-          reason: failure?.reason ?? (nobody ? NOBODY_WAITS : 'error'),
+          reason,
           message: describeError(error),
           ...(failure?.retryAfterS === undefined ? {} : { retryAfterS: failure.retryAfterS }),
         },

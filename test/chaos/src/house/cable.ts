@@ -13,6 +13,8 @@ export interface Cable {
   cut(): void;
   /** Let no more than so many bytes a second pass each way on each connection; `undefined` ends it. */
   slow(bytesPerSecond: number | undefined): void;
+  /** Hold every piece back for so many milliseconds each way, one after the other, as a slow disk would; 0 ends it. */
+  lag(milliseconds: number): void;
   /** Bytes that passed from the client to the server and back. */
   readonly bytes: { readonly up: number; readonly down: number };
   close(): Promise<void>;
@@ -23,6 +25,7 @@ export async function layCable(serverPort: number): Promise<Cable> {
   const sockets = new Set<Socket>();
   const bytes = { up: 0, down: 0 };
   let limit: number | undefined;
+  let lagMs = 0;
   let server: Server | undefined;
 
   const keep = (socket: Socket): void => {
@@ -39,6 +42,7 @@ export async function layCable(serverPort: number): Promise<Cable> {
         const piece = chunk as Buffer;
         bytes[direction] += piece.length;
         if (limit) await delay((piece.length / limit) * 1000);
+        if (lagMs > 0) await delay(lagMs);
         if (!to.write(piece)) await new Promise((resolve) => to.once('drain', resolve).once('close', resolve));
       }
       to.end();
@@ -86,11 +90,15 @@ export async function layCable(serverPort: number): Promise<Cable> {
     refuse,
     async mend() {
       limit = undefined;
+      lagMs = 0;
       server ??= await listen(port);
     },
     cut,
     slow(bytesPerSecond) {
       limit = bytesPerSecond;
+    },
+    lag(milliseconds) {
+      lagMs = milliseconds;
     },
     close: refuse,
   };

@@ -1,0 +1,5 @@
+import t from 'tap';
+import { disk } from './experiments/disk.js';
+import { holds } from './short.js';
+
+await t.test(disk.promise, (t) => holds(t, disk));

@@ -1,0 +1,157 @@
+/** A depot on small disks, and how its cases ask and judge. */
+import { join } from 'node:path';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
+import { type Origin, startOrigin } from '@khumbu/test-support/origin';
+import type { ExperimentContext } from '../experiment.js';
+import { type Cable, layCable } from '../house/cable.js';
+import { type House, startHouse } from '../house/house.js';
+import { openS3Door, type S3Door } from '../house/s3-door.js';
+import { mountSmallDisk, type SmallDisk } from '../house/small-disk.js';
+
+export const MB = 1_000_000;
+export const MIB = 1024 * 1024;
+/** Long enough for a busy machine. */
+export const PATIENCE_MS = 60_000;
+/** An image whose location says so needs no permission. */
+export const NO_PERMISSION = '#disable_connectors_during_install=false';
+
+const SIZES = { spool: 400 * MIB, redis: 24 * MIB, s3: 96 * MIB, chargers: 8 * MIB } as const;
+export type DiskName = keyof typeof SIZES;
+
+export interface DiskWorld {
+  readonly context: ExperimentContext;
+  readonly house: House;
+  readonly origin: Origin;
+  readonly disks: Readonly<Record<DiskName, SmallDisk>>;
+  /** Between the log-worker and the object store. */
+  readonly door: S3Door;
+  readonly s3Cable: Cable;
+  /** A new station, with a client that lasts as long as the world. */
+  station(name: string): Promise<EverestClient>;
+}
+
+/** What REST says of an operation, as far as it is judged. */
+export interface Seen {
+  readonly operationId: string;
+  readonly status: string;
+  readonly ended: boolean;
+  readonly requestId: number;
+  readonly waitingFor?: string;
+  readonly outcome?: { readonly ok: boolean; readonly reason?: string; readonly message?: string };
+  readonly history: readonly { readonly status: string; readonly reason?: string }[];
+}
+
+export interface DiskCase {
+  readonly name: string;
+  /** Part of the short form. */
+  readonly short?: true;
+  /** What was seen instead; empty: it held. */
+  run(world: DiskWorld): Promise<string[]>;
+}
+
+/** `undefined` where this machine lets nobody mount. */
+export async function buildWorld(context: ExperimentContext): Promise<DiskWorld | undefined> {
+  const dir = join(context.dir, 'house');
+  const disks: Partial<Record<DiskName, SmallDisk>> = {};
+  for (const [name, bytes] of Object.entries(SIZES) as [DiskName, number][]) {
+    const disk = await mountSmallDisk(context, join(dir, name), bytes);
+    if (!disk) return undefined;
+    disks[name] = disk;
+  }
+  const origin = await startOrigin();
+  context.teardown(() => origin.close());
+  const door = await openS3Door(context);
+  const s3Cable = await layCable(Number(new URL(door.endpoint).port));
+  context.teardown(() => s3Cable.close());
+  const house = await startHouse(context, {
+    dir,
+    env: { RECONCILE_INTERVAL_MS: '500', RATE_LIMIT_PER_MINUTE: '1000000' },
+    envOf: { 'log-worker-1': { S3_ENDPOINT: `http://127.0.0.1:${s3Cable.port}`, UPLOAD_STALL_MS: '3000' } },
+    stations: { big: { simulated: { log_interval_ms: 200, log_history_s: 36_000 } } },
+  });
+  door.leadTo(house.s3.endpoint);
+  return {
+    context,
+    house,
+    origin,
+    disks: disks as Record<DiskName, SmallDisk>,
+    door,
+    s3Cable,
+    async station(name) {
+      const client = await startEverestClient({ mqttUrl: house.mqttUrl, moduleId: name });
+      context.teardown(() => client.close());
+      return client;
+    },
+  };
+}
+
+export const withoutRepeats = (names: readonly string[]): string[] =>
+  names.filter((name, index) => name !== names[index - 1]);
+
+/** Nothing but the words in `expected`, in their order. */
+export function differs(what: string, seen: readonly string[], expected: readonly string[]): string[] {
+  const told = withoutRepeats(seen);
+  return told.join(' ') === expected.join(' ')
+    ? []
+    : [`${what} heard ${told.join(' ')} in place of ${expected.join(' ')}`];
+}
+
+const PATHS = { firmware: 'firmware-updates', logs: 'log-uploads' } as const;
+
+/** The operation as REST shows it, once `when` takes it. */
+export async function seen(
+  { house }: DiskWorld,
+  what: keyof typeof PATHS,
+  station: string,
+  requestId: number,
+  when: (operation: Seen) => boolean = ({ ended }) => ended,
+  deadlineMs = PATIENCE_MS,
+): Promise<Seen> {
+  let last = 'nothing';
+  return awaitUntil(
+    async () => {
+      const { items } = (await house.get(`/stations/${station}/${PATHS[what]}`)) as { items: Seen[] };
+      const found = items.find((one) => one.requestId === requestId);
+      last = JSON.stringify(found);
+      return found && when(found) ? found : undefined;
+    },
+    deadlineMs,
+    `${what} ${requestId} of ${station}`,
+  ).catch((error: unknown) => {
+    throw new Error(`${String(error)}; last seen: ${last}`);
+  });
+}
+
+export const isWaitingForRetry = ({ waitingFor }: Seen): boolean => waitingFor === 'retry';
+
+/** The end REST tells of: this reason, and a message with these words in it. */
+export function wrongEnd({ status, outcome }: Seen, wanted: string, reason: string, message: RegExp): string[] {
+  const faults: string[] = [];
+  if (status !== wanted) faults.push(`it ended as ${status}, not ${wanted}`);
+  if (outcome?.reason !== reason) faults.push(`its reason is ${outcome?.reason}, not ${reason}`);
+  if (!message.test(outcome?.message ?? '')) faults.push(`its message does not help: ${outcome?.message}`);
+  return faults;
+}
+
+export async function askUpdate(
+  client: EverestClient,
+  requestId: number,
+  location: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<unknown> {
+  const request = { request_id: requestId, location, retries: 1, retry_interval_s: 1, ...more };
+  return (await client.request('update_firmware', request)).reply;
+}
+
+export async function askLogs(
+  client: EverestClient,
+  requestId: number,
+  location: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<unknown> {
+  const request = { request_id: requestId, type: 'DiagnosticsLog', location, retries: 1, retry_interval_s: 1, ...more };
+  return (await client.request('upload_logs', request)).reply;
+}
+
+export const INSTALLED = ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed'];
