@@ -445,6 +445,27 @@ void t.test('a lost lock: both run, one commits', async (t) => {
   t.match(await load(record.id), { sizeBytes: 2, version: 2 });
 });
 
+void t.test('a step that fails after its lock was lost leaves the record to the other worker', async (t) => {
+  const { put, load, work, jobs, store } = await depot(t);
+  const events = collector<string>();
+  const step: Step = async (record, { isOurs }) => {
+    events.push(`ours: ${await isOurs()}`);
+    // The lock runs out while this process stands still, and BullMQ has not noticed yet.
+    await redis.del(`${store.keys.jobs}:log-uploads:${record.id}.upload.1:lock`);
+    events.push(`ours: ${await isOurs()}`);
+    throw new Error('the connection broke meanwhile');
+  };
+  const worker = work('log-uploads', { upload: step }, 30_000);
+  const record = await put(logRecord({ state: 'Uploading' }));
+  await jobs.ensure(record);
+  await events.awaitAll((all) => all.length === 2, WAIT_MS, 'the run');
+  t.same(events.items, ['ours: true', 'ours: false']);
+  await worker.stop();
+  const left = await load(record.id);
+  t.equal(left.version, 1, 'no fault is stored');
+  t.equal(left.faults, undefined);
+});
+
 void t.test('the reconciler', async (t) => {
   const directory = { profileOf: () => undefined, configured: () => [], close: () => undefined };
   const ago = { createdAt: Date.now() - HOUR, updatedAt: Date.now() - HOUR };

@@ -85,6 +85,11 @@ export const GatewaySettings = Type.Object({
     description: 'Ended operations that are kept for each station.',
   }),
   KEEP_OPERATIONS_DAYS: Type.Integer({ default: 30, minimum: 1, description: 'Days an ended operation is kept.' }),
+  WORKERS_GONE_AFTER_S: Type.Integer({
+    default: 15,
+    minimum: 3,
+    description: 'Seconds without a worker of a kind after which requests that need one are refused.',
+  }),
   RECONCILE_INTERVAL_MS: Type.Integer({
     default: 2000,
     minimum: 100,

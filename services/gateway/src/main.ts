@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { openTrustStore } from '@khumbu/firmware-trust/roots';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createReconciler } from '@khumbu/operations/jobs/reconciler';
+import { watchWorkers } from '@khumbu/operations/jobs/worker-beats';
 import { auditEnded } from '@khumbu/operations/records/audit';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { subscribeHints } from '@khumbu/operations/records/hints';
@@ -18,6 +19,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
 import { openBridge } from './bridge/bridge.js';
+import { createToldAnswers } from './bridge/told-answers.js';
 import { GatewaySettings } from './config.js';
 import { createDeskStore } from './front-desk/desk-store.js';
 import { createFrontDesk } from './front-desk/front-desk.js';
@@ -67,6 +69,18 @@ runService(
     const registry = createRegistry(patient, store, log);
     const desk = createDeskStore(prompt, promptStore, log);
     life.onStop('desk', () => desk.close());
+    const metrics = createGatewayMetrics();
+    const workers = watchWorkers({
+      redis: prompt,
+      keys: store.keys,
+      graceS: config.WORKERS_GONE_AFTER_S,
+      onChange: (queue, abandoned) => {
+        metrics.abandoned.labels(queue).set(abandoned ? 1 : 0);
+        if (abandoned) log.error({ queue }, 'nobody works on this queue: what needs it is refused');
+        else log.info({ queue }, 'this queue is worked on again');
+      },
+    });
+    life.onStop('worker watch', () => workers.stop());
     const frontDesk = createFrontDesk({
       desk,
       redis: prompt,
@@ -79,13 +93,13 @@ runService(
       }),
       judgeCertificate: (request, profile) => judgeCertificate(request, profile, trust, new Date()),
       deadlines: DEFAULT_DEADLINES,
+      isAbandoned: workers.isAbandoned,
       resetReservationMs: config.RESET_RESERVATION_S * 1000,
       log,
     });
 
     const lease = createLease(prompt, store.keys.lease, log);
     const servingKey = `${store.keys.lease}:serving`;
-    const metrics = createGatewayMetrics();
     let redisOkAt = 0;
     const health = startHealth({
       redis: async () => {
@@ -114,6 +128,7 @@ runService(
     life.onStop('HTTP server', () => http.close());
 
     const stopping = new AbortController();
+    const told = createToldAnswers(frontDesk.keepDefaults, stopping.signal, log);
     const ca = config.MQTT_CA_FILE === undefined ? undefined : readFileSync(config.MQTT_CA_FILE);
     const leader = runLeader(
       {
@@ -127,6 +142,7 @@ runService(
               keepAliveS: 5,
               connectTimeoutMs: 2000,
               mayPublish: lease.isHeld,
+              mayRefuse: lease.isOurs,
               ...(config.MQTT_USERNAME === undefined ? {} : { username: config.MQTT_USERNAME }),
               ...(config.MQTT_PASSWORD === undefined ? {} : { password: config.MQTT_PASSWORD }),
               ...(ca === undefined ? {} : { ca }),
@@ -137,6 +153,7 @@ runService(
             boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
             store,
             hints,
+            told,
             canStore: () => desk.isSettled() && performance.now() - redisOkAt < 3000,
             metrics,
             log,

@@ -9,6 +9,7 @@ export interface GatewayMetrics {
   readonly answers: Histogram<'request' | 'by'>;
   readonly statusesTold: Counter;
   readonly leader: Gauge;
+  readonly abandoned: Gauge<'queue'>;
 }
 
 export function createGatewayMetrics(): GatewayMetrics {
@@ -37,6 +38,12 @@ export function createGatewayMetrics(): GatewayMetrics {
     statusesTold: new Counter({
       name: 'khumbu_statuses_told_total',
       help: 'Statuses the broker has taken.',
+      registers,
+    }),
+    abandoned: new Gauge({
+      name: 'khumbu_queue_abandoned',
+      help: '1 while nobody works on the queue, and what needs it is refused.',
+      labelNames: ['queue'],
       registers,
     }),
     leader: new Gauge({ name: 'khumbu_leader', help: '1 while this gateway speaks with EVerest.', registers }),

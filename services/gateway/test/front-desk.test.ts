@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
+import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
@@ -26,8 +27,14 @@ const log = createLogger('test', 'silent');
 const NETWORK = { request_id: 9, interface: 'Wired0' } as const;
 const SILENT = { silentMs: undefined, heartbeatPeriodMs: undefined };
 
+interface DeskOptions {
+  readonly profile?: StationProfile | undefined;
+  readonly timeoutMs?: number;
+  readonly abandoned?: readonly QueueName[];
+}
+
 /** A front desk of its own, on keys of its own. */
-async function desk(test: Test, options: { profile?: StationProfile | undefined; timeoutMs?: number } = {}) {
+async function desk(test: Test, options: DeskOptions = {}) {
   const prefix = `t${randomUUID().replaceAll('-', '')}`;
   const prompt = promptRedis(server.url, options.timeoutMs ?? 200, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
@@ -69,6 +76,7 @@ async function desk(test: Test, options: { profile?: StationProfile | undefined;
     locations,
     judgeCertificate: async () => undefined,
     deadlines: DEFAULT_DEADLINES,
+    isAbandoned: (queue) => options.abandoned?.includes(queue) ?? false,
     resetReservationMs: 60_000,
     log,
   });
@@ -127,8 +135,12 @@ const must = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('must be there');
   return value;
 };
-const accepted = async (front: Desk['front'], request: typeof UPDATE | (typeof UPDATE & object) = UPDATE) => {
-  const answer = await front.updateFirmware(request, asker());
+const accepted = async (
+  front: Desk['front'],
+  request: typeof UPDATE | (typeof UPDATE & object) = UPDATE,
+  key?: string,
+) => {
+  const answer = await front.updateFirmware(request, asker(key));
   await answer.afterReply?.();
   return must(answer.operationId);
 };
@@ -489,4 +501,51 @@ void t.test('a station that nobody configured is answered fail-closed and nothin
   t.match(await d.front.reset({ type: 'Soft' }, asker()), { reason: 'station_not_configured' });
   t.same(await d.openRecords(), []);
   t.same(await d.store.station(STATION), {});
+});
+
+void t.test('what nobody is there to do is answered by default, and so is its repetition', async (t) => {
+  const abandoned: QueueName[] = ['firmware-fetches', 'log-uploads', 'system-control'];
+  const d = await desk(t, { abandoned });
+  const key = randomUUID();
+  t.match(await d.front.updateFirmware(UPDATE, asker(key)), { reply: 'Rejected', reason: 'workers_gone' });
+  t.same((await d.front.uploadLogs(LOGS, asker())).reply, { upload_logs_status: 'Rejected' });
+  t.equal((await d.front.isResetAllowed(asker(), true)).reply, false);
+  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', asker())).reply, false);
+  t.same((await d.front.configureNetwork(NETWORK, asker())).reply, { status: 'NotSupported' });
+  t.same(await d.front.resetPermission(STATION), { allowed: false, reason: 'workers_gone' });
+  t.same(await d.openRecords(), []);
+  t.equal((await d.state()).resetReservedUntil, undefined);
+  t.equal((await d.front.getBootReason(asker(), SILENT)).reply, 'PowerUp', 'from records alone');
+  await t.rejects(d.front.updateFirmware(UPDATE, asker(randomUUID(), 'rest')), { code: 'WORKERS_GONE' });
+  await t.rejects(d.front.reset({ type: 'Soft' }, asker(randomUUID(), 'rest')), { code: 'WORKERS_GONE' });
+  t.type(
+    (await d.front.reset({ type: 'Soft' }, asker())).operationId,
+    'string',
+    'EVerest has stopped itself and waits',
+  );
+  abandoned.length = 0;
+  t.equal((await d.front.updateFirmware(UPDATE, asker(key))).reply, 'Rejected', 'the same request, the same answer');
+  t.equal((await d.front.updateFirmware(UPDATE, asker())).reply, 'Accepted');
+});
+
+void t.test('a default that could not be stored is stored later, and nothing else is overwritten', async (t) => {
+  const d = await desk(t);
+  const id = await accepted(d.front, UPDATE, 'decided');
+  await d.front.keepDefaults([
+    { station: STATION, answerKey: 'refused', reply: 'Rejected' },
+    { station: STATION, answerKey: 'decided', reply: 'Rejected' },
+  ]);
+  t.match(await d.answerOf('refused'), { reply: 'Rejected' });
+  t.match(await d.answerOf('decided'), { reply: 'Accepted', operationId: id });
+  t.equal((await d.front.updateFirmware(UPDATE, asker('refused'))).reply, 'Rejected');
+});
+
+void t.test('an offer that another leader has confirmed is not taken back', async (t) => {
+  const d = await desk(t);
+  const ours = asker();
+  const answer = await d.front.updateFirmware(UPDATE, ours);
+  await answer.afterReply?.();
+  await d.front.takeBack(ours, 'update_firmware', answer.operationId);
+  t.match(await d.store.load(answer.operationId ?? ''), { state: 'Accepted' });
+  t.match(await d.answerOf(ours.answerKey), { reply: 'Accepted' });
 });

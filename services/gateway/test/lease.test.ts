@@ -85,10 +85,20 @@ void t.test('not held any more when Redis has been silent for the lease', async 
   const from = performance.now();
   await awaitUntil(() => !only.lease.isHeld(), LEASE_MS, 'it lets go by its own clock');
   t.ok(performance.now() - from < LEASE_MS, 'before Redis would give it to another');
-  await awaitUntil(() => only.changes.at(-1) === false, 1000, 'and says so');
+  t.ok(only.lease.isOurs(), 'nobody else was seen to have it');
   server.thaw();
   await held(only);
-  t.same(only.changes, [true, false, true]);
+  t.same(only.changes, [true], 'it goes on as before');
+});
+
+void t.test('lost when another is seen to have it', async (t) => {
+  const key = randomUUID();
+  const first = await contender(t, key);
+  await held(first);
+  await observer.set(key, 'another', 'PX', LEASE_MS);
+  await awaitUntil(() => first.changes.at(-1) === false, 2000, 'it says so');
+  t.notOk(first.lease.isHeld());
+  t.notOk(first.lease.isOurs());
 });
 
 void t.test('a lease that lives longer than it may is cut short', async (t) => {
@@ -126,6 +136,7 @@ function leader(test: Test) {
   const lease: Lease = {
     holder: 'me',
     isHeld: () => isHeld,
+    isOurs: () => isHeld,
     run: (signal, onChange) => {
       change = onChange;
       return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));

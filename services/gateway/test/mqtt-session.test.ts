@@ -204,6 +204,39 @@ void t.test('who may not publish does not', async (t) => {
   second.finishAll();
 });
 
+void t.test('who may only refuse says nothing else, and acknowledges what is done', async (t) => {
+  let leads = true;
+  const clientId = newClientId();
+  const refused: string[] = [];
+  const work = slowWork();
+  const session = await open(t, {
+    clientId,
+    mayPublish: () => leads,
+    mayRefuse: () => true,
+    onMessage: async (message) => {
+      if (message.payload.toString() !== 'refused') return work.onMessage(message);
+      message.acknowledge?.();
+      refused.push(message.topic);
+    },
+  });
+  await session.subscribe({ 'refuse/+': 1 });
+  await publisher.publishAsync('refuse/x', 'waits', { qos: 1 });
+  await work.come(1);
+  leads = false;
+  await t.rejects(session.publish('other/x', 'a status', 1), { code: 'NOT_LEADING' });
+  await session.publish('other/x', 'a default', 1, 'refuse');
+  await publisher.publishAsync('refuse/x', 'refused', { qos: 1 });
+  await awaitUntil(() => refused.length === 1, 2000, 'the refusal');
+  // An acknowledgement of ours is behind that of the refused message.
+  await session.publish('other/x', 'another default', 1, 'refuse');
+  const second = slowWork();
+  await open(t, { clientId, onMessage: second.onMessage });
+  await second.come(1);
+  t.same(second.texts(), ['waits'], 'what was refused does not come again, although an older one is open');
+  second.finishAll();
+  work.finishAll();
+});
+
 void t.test('many open messages: the broker waits, and our own publishes still go through', async (t) => {
   const work = slowWork();
   const session = await open(t, { onMessage: work.onMessage });

@@ -48,6 +48,8 @@ export interface RestOptions {
   readonly tokens?: TokenSettings;
   readonly archives?: Archives;
   readonly certificate?: CertificateVerdict;
+  /** Nobody works on any queue. */
+  readonly abandoned?: boolean;
   /** Share the keys of another one: a second replica. */
   readonly prefix?: string;
 }
@@ -149,6 +151,7 @@ export async function openRest(t: Test, options: RestOptions) {
     locations,
     judgeCertificate: async () => options.certificate,
     deadlines: DEFAULT_DEADLINES,
+    isAbandoned: () => options.abandoned === true,
     resetReservationMs: 60_000,
     log,
   });

@@ -484,6 +484,22 @@ void t.test('the same key gets the same answer and does nothing new', async (t) 
   t.equal((await rest.call('GET', path)).body.items.length, 1, 'one operation');
 });
 
+void t.test('what nobody is there to do is not accepted, and is said so', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, abandoned: true });
+  for (const [method, path, body] of [
+    ['POST', UPDATES, { location: IMAGE }],
+    ['POST', '/v1/stations/cs-1/log-uploads', { type: 'DiagnosticsLog', location: 'http://example.com/logs' }],
+    ['POST', '/v1/stations/cs-1/reset', { type: 'Soft' }],
+  ] as const) {
+    const answer = await rest.call(method, path, { body });
+    t.strictSame([answer.status, answer.body.code, answer.body.reason], [503, 'WORKERS_GONE', 'workers_gone'], path);
+    t.equal(answer.headers['retry-after'], '1');
+  }
+  const permission = await rest.call('GET', '/v1/stations/cs-1/reset-permission?type=Soft');
+  t.match(permission.body, { allowed: false, reason: 'workers_gone' });
+  t.same((await rest.call('GET', '/v1/operations')).body.items, []);
+});
+
 void t.test('what cannot be stored is not accepted, and may be asked again', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const request = { body: { location: IMAGE }, headers: { 'idempotency-key': 'again' } };

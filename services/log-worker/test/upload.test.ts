@@ -8,13 +8,15 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createObjectStore } from '@khumbu/object-store/object-store';
+import { LOCK_LOST } from '@khumbu/operations/jobs/worker';
 import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { resolveUploadTarget, type UploadTarget } from '@khumbu/shared/locations/upload-location';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
 import { STATUS_OF_STORE_ERROR, statusOfHttp, type UploadError } from '../src/upload/failure-status.js';
-import { spoolArchive, sweepSpool } from '../src/upload/spool-file.js';
+import { removeSpooled, spoolArchive, sweepSpool } from '../src/upload/spool-file.js';
 import { type UploadArchiveInput, uploadArchive } from '../src/upload/upload-archive.js';
 
 const MIB = 1024 * 1024;
@@ -83,7 +85,7 @@ async function rawServer(test: Test, onSocket: (socket: Socket) => void): Promis
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-void t.test('http: the file arrives whole, named, typed, with basic auth, and the spool is empty', async (t) => {
+void t.test('http: the file arrives whole, named, typed, with basic auth, once', async (t) => {
   const server = await origin(t);
   server.receive('/logs', { auth: { user: 'us er', password: 'p@ss' } });
   const bytes = randomBytes(5 * MIB);
@@ -100,7 +102,19 @@ void t.test('http: the file arrives whole, named, typed, with basic auth, and th
   });
   t.ok(upload?.body.equals(bytes));
   t.equal(progress.at(-1), bytes.length);
+  t.same(await run(), { bytes: bytes.length }, 'a run that knows nothing of the first');
+  t.equal(server.uploads.items.length, 1);
+  await removeSpooled(spoolDir, 'log-1');
   t.same(await spooled(spoolDir), []);
+});
+
+void t.test('http: who has lost the job leaves the archive to the one who has it', async (t) => {
+  const abort = new AbortController();
+  const taken = new CodedError(LOCK_LOST, 'lock lost');
+  const silent = await rawServer(t, (socket) => socket.once('data', () => abort.abort(taken)));
+  const { run, spoolDir } = await uploading(t, `${silent}/x`, SMALL, { signal: abort.signal });
+  await t.rejects(run(), { code: 'ABORTED' });
+  t.same(await spooled(spoolDir), ['log-1.tar.gz']);
 });
 
 void t.test('http: what each answer means', async (t) => {

@@ -13,6 +13,7 @@ import { createStore, type Store } from '../records/store.js';
 import type { JobName, QueueName } from './expected-job.js';
 import { createJobs, type Jobs } from './jobs.js';
 import { type Step, startWorker } from './worker.js';
+import { startBeating } from './worker-beats.js';
 
 type CommonConfig = Static<TObject<typeof COMMON_SETTINGS & typeof WORKER_SETTINGS>>;
 
@@ -56,16 +57,20 @@ export async function runWorkers(
     const worker = startWorker({ ...queue, redis, store, jobs, hints, log, lockMs: config.JOB_LOCK_MS });
     return worker;
   });
+  const works = (): boolean => workers.every((worker) => worker.isRunning());
   const health = startHealth({
     redis: () => redis.ping(),
     workers: async () => {
-      if (!workers.every((worker) => worker.isRunning())) throw new Error('a queue is not worked on');
+      if (!works()) throw new Error('a queue is not worked on');
     },
   });
   life.onStop('health', () => health.stop());
   const server = await serveHealth(health, createMetrics(), { host: config.HEALTH_HOST, port: config.HEALTH_PORT });
   life.onStop('health server', () => server.close());
+  const queueNames = queues.map(({ queue }) => queue);
+  const beating = startBeating(redis, store.keys, queueNames, works, (error) => log.debug({ err: error }, 'no beat'));
   life.onStop('workers', async () => {
+    beating.stop();
     await Promise.all(workers.map((worker) => worker.stop()));
   });
   life.ready();

@@ -15,12 +15,20 @@ import type { Change, Store } from '../records/store.js';
 import { expectedJob, type JobData, type JobName, type QueueName } from './expected-job.js';
 import type { Jobs } from './jobs.js';
 
+/** The code of the reason of a step's signal when another worker does the same step now. */
+export const LOCK_LOST = 'LOCK_LOST';
+
 export interface StepContext {
   /** Fires when the work is not wanted any more: canceled, superseded, lock lost, shutdown. */
   readonly signal: AbortSignal;
   readonly log: Logger;
   /** Commit, or reject with `CONFLICT`: the record has moved on and the loop reads it again. */
   readonly commit: (change: Change) => Promise<void>;
+  /**
+   * The job is still this run's. `false`: another worker has taken it over, and what failed here may be going well
+   * there. Asked before a failure is stored.
+   */
+  readonly isOurs: () => Promise<boolean>;
 }
 
 /**
@@ -81,27 +89,41 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     await store.commit(store.change().put(again));
   };
 
-  const runStep = async (job: Job<JobData>, record: OperationRecord, signal: AbortSignal): Promise<void> => {
+  const runStep = async (
+    job: Job<JobData>,
+    record: OperationRecord,
+    signal: AbortSignal,
+    isOurs: () => Promise<boolean>,
+  ): Promise<void> => {
     const step = steps[job.name as JobName];
     if (!step) throw new CodedError('NO_STEP', `no step for the job ${job.name}`);
     const stepLog = log.child({ operationId: record.id, station: record.station, request_id: record.requestId });
     try {
-      await step(record, { signal, log: stepLog, commit });
+      await step(record, { signal, log: stepLog, commit, isOurs });
     } catch (error) {
       // An abort that our signal did not ask for is a surprise like any other.
       if (hasCode(error, 'CONFLICT') || signal.aborted) return;
+      if (!(await isOurs())) {
+        stepLog.warn({ err: error, state: record.state }, 'step failed after another worker took it over');
+        return;
+      }
       stepLog.error({ err: error, state: record.state }, 'step failed');
       await fault(record, error);
     }
   };
 
-  const process = async (job: Job<JobData>, _token?: string, lockSignal?: AbortSignal): Promise<void> => {
+  const process = async (job: Job<JobData>, token = '', lockSignal?: AbortSignal): Promise<void> => {
     const controller = new AbortController();
     const { operationId } = job.data;
     const jobId = job.id ?? '';
     const signals = [controller.signal, stopping.signal, ...(lockSignal ? [lockSignal] : [])];
     const signal = AbortSignal.any(signals);
     const run = { jobId, operationId, controller };
+    const isOurs = async (): Promise<boolean> => {
+      const held = !signal.aborted && (await job.extendLock(token, options.lockMs)) === 1;
+      if (!held) controller.abort(new CodedError(LOCK_LOST, 'lock lost: another worker may have the job'));
+      return held;
+    };
     active.add(run);
     try {
       for (let count = 0; count < MAX_STEPS; count++) {
@@ -116,7 +138,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
           continue;
         }
         if (signal.aborted) return;
-        await runStep(job, record, signal);
+        await runStep(job, record, signal, isOurs);
       }
       log.error({ operationId, job: job.name }, 'a step does not move its record');
     } finally {
@@ -139,7 +161,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   worker.on('failed', (job, error) => log.warn({ err: error, operationId: job?.data.operationId }, 'job failed'));
   worker.on('lockRenewalFailed', (jobIds: string[]) => {
     for (const run of active) {
-      if (jobIds.includes(run.jobId)) run.controller.abort(new CodedError('ABORTED', 'lock lost'));
+      if (jobIds.includes(run.jobId))
+        run.controller.abort(new CodedError(LOCK_LOST, 'lock lost: another worker may have the job'));
     }
   });
 

@@ -16,6 +16,7 @@ export interface Keys {
   readonly progress: (subject: string) => string;
   readonly restAnswer: (hash: string) => string;
   readonly lease: string;
+  readonly beats: string;
   readonly hints: string;
   readonly jobs: string;
 }
@@ -51,6 +52,8 @@ export const keysFor = (prefix: string): Keys => ({
   /** What REST answered to an idempotency key; expires. */
   restAnswer: (hash) => `${prefix}:rest-answer:${hash}`,
   lease: `${prefix}:lease`,
+  /** Hash: counts that move while a queue is worked on. */
+  beats: `${prefix}:beats`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
   hints: `${prefix}:hints`,
   jobs: `${prefix}-jobs`,

@@ -155,6 +155,12 @@ export class Change {
     return this;
   }
 
+  /** As `answer`, unless one is kept already. */
+  answerIfNone(station: string, key: string, answer: StoredAnswer, ttlMs = ANSWER_TTL_MS): this {
+    this.ops.push(['SET', this.keys.answer(station, key), JSON.stringify(answer), 'PX', String(ttlMs), 'NX']);
+    return this;
+  }
+
   /** The request was not answered after all; asked again, it is decided anew. */
   forgetAnswer(station: string, key: string): this {
     this.ops.push(['DEL', this.keys.answer(station, key)]);

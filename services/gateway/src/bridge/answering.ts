@@ -1,10 +1,12 @@
 /**
- * One request from its bytes to its answer: decode, ask the front desk, reply in time whatever happens, then let the
- * work begin. Never throws; rejects only when the answer could not be sent, so that the message is not acknowledged
- * and comes again to the next session.
+ * One request from its bytes to its answer: ask the front desk, reply in time whatever happens, then let the work begin.
+ * The time runs from the request's arrival, whatever it waits for. Rejects only when the answer could not be sent, so
+ * that the message is not acknowledged and comes again to the next session.
+ *
+ * A default that may not be stored is final all the same: the message is acknowledged before the default is sent, so that
+ * no later leader decides anew what the station has heard refused.
  */
 import { createHash } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { describeError } from '@khumbu/shared/runtime/errors';
@@ -13,10 +15,13 @@ import type { Answer, Asker } from '../front-desk/admission.js';
 import type { Liveness } from '../front-desk/boot-reasons.js';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import type { Insist } from './insist.js';
+import type { Lines } from './lines.js';
+import type { Speech } from './mqtt-session.js';
 import { REQUESTS } from './request-table.js';
+import type { ToldAnswers } from './told-answers.js';
 
 /** EVerest's caller blocks its OCPP stack while it waits. */
-const ANSWER_DEADLINE_MS = 1000;
+const ANSWER_DEADLINE_MS = 800;
 
 export interface Request {
   readonly name: RequestChannelName;
@@ -28,11 +33,22 @@ export interface Request {
   readonly dup: boolean;
   readonly bytes: Uint8Array;
   readonly liveness: Liveness;
+  readonly acknowledge?: (() => void) | undefined;
+  /** Requests of one line are decided one after the other. */
+  readonly line: string;
+  /** To be done before the decision. */
+  readonly prepare: () => Promise<void>;
+  /** To be done once the decision is out, before the next one in the line. */
+  readonly decided: (answer: Answer) => Promise<void>;
 }
 
 export interface AnsweringDeps {
   readonly frontDesk: FrontDesk;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1, speech: Speech) => Promise<void>;
+  /** We hold the lease: what is decided now may be said. */
+  readonly leads: () => boolean;
+  readonly told: ToldAnswers;
+  readonly lines: Lines;
   readonly insist: Insist;
   readonly log: Logger;
   readonly onAnswered?: (name: RequestChannelName, by: 'decision' | 'default', ms: number) => void;
@@ -51,64 +67,113 @@ function askerOf({ name, station, replyTopic, dup, bytes }: Request): Asker {
   return dup ? { station, origin, answerKey } : { station, origin, answerKey, isFresh: true };
 }
 
+/** The one answer to one request: whoever is first, the decision or the default, is the answer. */
+interface Reply {
+  /** Resolves with whether it is the answer: `false` if another one is, or if we may not speak. */
+  decide(value: unknown): Promise<boolean>;
+  /** Resolves when the default, or what was answered instead of it, is out. */
+  refuse(reason: string): Promise<void>;
+  /** What the same request was answered before goes out again; `undefined`: nothing. */
+  repeat(): Promise<void> | undefined;
+  /** The decision is not all done here: a redelivery must find what is stored. */
+  leaveToNext(): void;
+  readonly isOut: boolean;
+}
+
 export type Answering = ReturnType<typeof createAnswering>;
 
-export function createAnswering({ frontDesk, publish, insist, log, onAnswered }: AnsweringDeps) {
-  const decideInTime = async (request: Request, asker: Asker): Promise<Answer | undefined> => {
-    const deciding = REQUESTS[request.name](frontDesk, request.payload, asker, request.liveness);
-    const late = new AbortController();
-    const deadline = pause(ANSWER_DEADLINE_MS, 'late' as const, { signal: late.signal }).catch(() => 'late' as const);
-    const first = await Promise.race([deciding.catch((error: unknown) => ({ error })), deadline]);
-    late.abort();
-    if (first === 'late') {
-      log.warn({ station: request.station, request: request.name }, 'answered by default: no decision in time');
-      // Should the decision be stored in the end, it is taken back.
-      await deciding.then(
-        (answer) => insist('taking back', () => frontDesk.takeBack(asker, request.name, answer.operationId)),
-        () => undefined,
-      );
-      return undefined;
-    }
-    if ('error' in first) {
-      log.warn(
-        { station: request.station, request: request.name, reason: describeError(first.error) },
-        'answered by default',
-      );
-      return undefined;
-    }
-    return first;
+export function createAnswering(deps: AnsweringDeps) {
+  const { frontDesk, publish, leads, told, lines, insist, log, onAnswered } = deps;
+
+  const replyTo = (request: Request, { answerKey }: Asker): Reply => {
+    const { name, station, replyTopic } = request;
+    const began = performance.now();
+    let out: Promise<void> | undefined;
+    const send = async (value: unknown, by: 'decision' | 'default'): Promise<void> => {
+      onAnswered?.(name, by, performance.now() - began);
+      if (replyTopic === undefined) return;
+      told.remember({ station, answerKey, reply: value }, by === 'default');
+      await publish(replyTopic, encodeReply(name, value), 1, by === 'default' ? 'refuse' : 'speak');
+    };
+    const repeat = (): Promise<void> | undefined => {
+      const before = replyTopic === undefined ? undefined : told.find(station, answerKey);
+      if (!before || replyTopic === undefined) return undefined;
+      out ??= publish(replyTopic, encodeReply(name, before.reply), 1, 'refuse');
+      return out;
+    };
+    return {
+      async decide(value) {
+        if (out || !leads()) return false;
+        out = send(value, 'decision');
+        await out;
+        return true;
+      },
+      async refuse(reason) {
+        const before = out ?? repeat();
+        if (before) return before;
+        log.warn({ station, request: name, reason }, 'answered by default');
+        request.acknowledge?.();
+        out = send(fallbackReply(name), 'default');
+        await out;
+      },
+      repeat,
+      leaveToNext: () => told.forget(station, answerKey),
+      get isOut() {
+        return out !== undefined;
+      },
+    };
   };
 
-  return async (request: Request): Promise<Answer | undefined> => {
-    const began = performance.now();
-    const asker = askerOf(request);
-    let replied = false;
-    const reply = async (value: unknown, by: 'decision' | 'default'): Promise<void> => {
-      if (replied) return;
-      replied = true;
-      onAnswered?.(request.name, by, performance.now() - began);
-      if (request.replyTopic !== undefined) await publish(request.replyTopic, encodeReply(request.name, value), 1);
-    };
-    // The default goes out at the deadline, not when the late decision has been taken back.
-    const timer = setTimeout(() => {
-      reply(fallbackReply(request.name), 'default').catch((error: unknown) =>
-        log.debug({ reason: describeError(error) }, 'default answer not sent'),
-      );
-    }, ANSWER_DEADLINE_MS + 10);
-    const answer = await decideInTime(request, asker).finally(() => clearTimeout(timer));
-    if (!answer) {
-      await reply(fallbackReply(request.name), 'default');
-      return undefined;
-    }
-    await reply(answer.reply, 'decision');
-    const { station, name } = request;
-    const { operationId, reason } = answer;
-    const what = { station, request: name, answer: answer.reply, operationId, reason };
+  const noteAnswer = ({ station, name }: Request, { reply: answer, operationId, reason }: Answer): void => {
+    const what = { station, request: name, answer, operationId, reason };
     if (operationId !== undefined && name !== 'set_system_time')
       log.info({ audit: true, origin: 'everest', ...what }, 'answered');
     else if (reason !== undefined) log.info(what, 'answered');
     else log.debug(what, 'answered');
-    if (answer.afterReply) await insist('confirming', answer.afterReply);
-    return answer;
+  };
+
+  /** The request's turn has come. */
+  const serve = async (request: Request, asker: Asker, reply: Reply): Promise<void> => {
+    const before = reply.repeat();
+    if (before || reply.isOut) return before;
+    const { name, payload, liveness } = request;
+    let answer: Answer;
+    try {
+      answer = await REQUESTS[name](frontDesk, payload, asker, liveness);
+    } catch (error) {
+      return reply.refuse(describeError(error));
+    }
+    try {
+      if (await reply.decide(answer.reply)) {
+        noteAnswer(request, answer);
+        if (answer.afterReply) await insist('confirming', answer.afterReply);
+        return await request.decided(answer);
+      }
+    } catch (error) {
+      reply.leaveToNext();
+      throw error;
+    }
+    // Only a default that is out is made true; one that is not leaves the request to the next session.
+    await reply.refuse('decided too late');
+    await insist('taking back', () => frontDesk.takeBack(asker, name, answer.operationId));
+  };
+
+  return async (request: Request): Promise<void> => {
+    const asker = askerOf(request);
+    const reply = replyTo(request, asker);
+    const before = reply.repeat();
+    if (before) return before;
+    if (!leads()) return reply.refuse('Redis does not say who leads');
+    const deadline = setTimeout(() => {
+      reply
+        .refuse('no decision in time')
+        .catch((error: unknown) => log.debug({ reason: describeError(error) }, 'default answer not sent'));
+    }, ANSWER_DEADLINE_MS);
+    try {
+      await request.prepare();
+      await lines.inLine(request.line, () => serve(request, asker, reply));
+    } finally {
+      clearTimeout(deadline);
+    }
   };
 }

@@ -31,9 +31,16 @@ import { createHearing } from './hearing.js';
 import { createInsist } from './insist.js';
 import { createLines } from './lines.js';
 import { createLogLimiter } from './log-limiter.js';
-import { type Incoming, type MqttSession, type MqttSessionOptions, openMqttSession } from './mqtt-session.js';
+import {
+  type Incoming,
+  type MqttSession,
+  type MqttSessionOptions,
+  openMqttSession,
+  type Speech,
+} from './mqtt-session.js';
 import { createOcppSide } from './ocpp-side.js';
 import { createStatusPump } from './status-pump.js';
+import type { ToldAnswers } from './told-answers.js';
 
 /** A topic may be 64 KiB long; a line in the log need not be. */
 const LOGGED_TOPIC_LENGTH = 300;
@@ -46,6 +53,8 @@ export interface BridgeDeps {
   readonly boots: Boots;
   readonly store: Store;
   readonly hints: Hints;
+  /** Outlives the bridge: the next one may be asked again what this one has answered. */
+  readonly told: ToldAnswers;
   /** Redis answers, and no commit is of unknown fate. */
   readonly canStore: () => boolean;
   readonly metrics: GatewayMetrics;
@@ -81,9 +90,9 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const mayLog = createLogLimiter(() => performance.now());
   let session: MqttSession | undefined;
 
-  const publish = async (topic: string, payload: string, qos: 0 | 1): Promise<void> => {
+  const publish = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<void> => {
     if (!session) throw new CodedError('MQTT_CLOSED', 'the MQTT session is not open yet');
-    await session.publish(topic, payload, qos);
+    await session.publish(topic, payload, qos, speech);
   };
   const bad = (topic: string, reason: string): void => {
     metrics.badMessages.inc();
@@ -101,6 +110,9 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const answer = createAnswering({
     frontDesk,
     publish,
+    leads: deps.mqtt.mayPublish,
+    told: deps.told,
+    lines,
     insist,
     log,
     onAnswered: (name, by, ms) => metrics.answers.labels(name, by).observe(ms / 1000),
@@ -180,6 +192,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   };
 
   await registry.load();
+  if (!deps.mqtt.mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
   session = await openMqttSession({
     ...deps.mqtt,
     onMessage: async (message) => {

@@ -15,7 +15,7 @@ import { type Fence, stillWaits } from './fence.js';
 import { bootLine, type Hearing } from './hearing.js';
 import type { Insist } from './insist.js';
 import type { Lines } from './lines.js';
-import type { Incoming } from './mqtt-session.js';
+import type { Incoming, Speech } from './mqtt-session.js';
 import { dialectShownBy } from './request-table.js';
 
 export interface CommandsDeps {
@@ -27,7 +27,7 @@ export interface CommandsDeps {
   readonly hearing: Pick<Hearing, 'bootBegunByQuestion'>;
   readonly fence: Fence;
   readonly sessionExpiryS: number;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1, speech: Speech) => Promise<void>;
   readonly lines: Lines;
   readonly insist: Insist;
   /** A message that nothing is done with, and why. */
@@ -53,37 +53,39 @@ export function createCommands(deps: CommandsDeps) {
       const { payload: bytes, topic, dup } = message;
       const decoded = decode(name, bytes);
       const to = decoded.replyTo === undefined ? undefined : replyTopic(prefix, entry, decoded.replyTo);
+      const refuse = async (): Promise<void> => {
+        if (to !== undefined) await deps.publish(to, encodeReply(name, CHANNELS[name].reply.fallback), 1, 'refuse');
+      };
       if (!decoded.ok) {
         bad(topic, decoded.reason);
-        if (to !== undefined) await deps.publish(to, encodeReply(name, CHANNELS[name].reply.fallback), 1);
-        return;
+        return refuse();
       }
       if (decoded.replyTo !== undefined && to === undefined)
         return bad(topic, 'the reply topic is not the station’s own');
       if (!fence.isPassed() && !stillWaits(entry.presence.communication, deps.sessionExpiryS)) {
         bad(topic, 'too old: the station may have given up waiting');
         // If it has not, it need not wait any longer; nothing follows from the request either way.
-        if (to !== undefined) await deps.publish(to, encodeReply(name, CHANNELS[name].reply.fallback), 1);
-        return;
+        return refuse();
       }
-      await learnDialect(entry, name, decoded.payload);
       const heardAt = entry.presence.heartbeatAt;
       const liveness = {
         silentMs: heardAt === undefined ? undefined : performance.now() - heardAt,
         heartbeatPeriodMs: heartbeatPeriodMs(entry.presence),
       };
-      const line = name === 'get_boot_reason' ? bootLine(station) : `${station} ${name}`;
-      await lines.inLine(line, async () => {
-        const answered = await answer({
-          name,
-          station,
-          payload: decoded.payload,
-          replyTopic: to,
-          dup,
-          bytes,
-          liveness,
-        });
-        if (answered && 'begun' in answered && answered.begun) await hearing.bootBegunByQuestion(entry);
+      await answer({
+        name,
+        station,
+        payload: decoded.payload,
+        replyTopic: to,
+        dup,
+        bytes,
+        liveness,
+        acknowledge: message.acknowledge,
+        line: name === 'get_boot_reason' ? bootLine(station) : `${station} ${name}`,
+        prepare: () => learnDialect(entry, name, decoded.payload),
+        decided: async (answered) => {
+          if ('begun' in answered && answered.begun) await hearing.bootBegunByQuestion(entry);
+        },
       });
     },
 

@@ -19,7 +19,15 @@ export interface Incoming {
   readonly qos: 0 | 1 | 2;
   /** The broker delivers it again: the previous holder of the session did not acknowledge it. */
   readonly dup: boolean;
+  /**
+   * Acknowledge it now, ahead of older ones and of the end of its work: it will not come again, whatever becomes of us.
+   * Safe to repeat; `undefined` where there is nothing to acknowledge.
+   */
+  readonly acknowledge?: () => void;
 }
+
+/** `speak`: for the leader alone. `refuse`: also while nobody knows who leads. */
+export type Speech = 'speak' | 'refuse';
 
 export interface MqttSessionOptions {
   readonly url: string;
@@ -33,16 +41,23 @@ export interface MqttSessionOptions {
   readonly connectTimeoutMs: number;
   /** Does the work. The message is acknowledged when it is done; a rejection ends the session, and it comes again. */
   readonly onMessage: (message: Incoming) => Promise<void> | void;
-  /** Asked before every publish and acknowledgement; `false` means we may not speak any more. */
+  /** Asked before every publish; `false`: not now. */
   readonly mayPublish: () => boolean;
+  /**
+   * Asked before every refusal and acknowledgement; `false` means that the session is another's. Default: `mayPublish`.
+   */
+  readonly mayRefuse?: () => boolean;
 }
 
 export interface MqttSession {
   /** The broker had kept our session, so messages may be older than the connection. */
   readonly sessionPresent: boolean;
   subscribe(filters: Readonly<Record<string, 0 | 1>>): Promise<void>;
-  /** Resolves when the broker has it (QoS 1: acknowledged). Rejects with `MQTT_CLOSED` once the session is over. */
-  publish(topic: string, payload: string, qos: 0 | 1): Promise<void>;
+  /**
+   * Resolves when the broker has it (QoS 1: acknowledged). Rejects with `MQTT_CLOSED` once the session is over, with
+   * `NOT_LEADING` while we may only refuse.
+   */
+  publish(topic: string, payload: string, qos: 0 | 1, speech?: Speech): Promise<void>;
   /** Resolves when the connection has ended, whoever ended it. */
   readonly closed: Promise<string>;
   /** End it. `keepSession: false` also drops the broker's memory of it. */
@@ -62,19 +77,30 @@ interface PrivateClient {
   _sendPacket(packet: { cmd: 'puback'; messageId: number; reasonCode: number }, sent: () => void): void;
 }
 
-/** Acknowledges in the order of arrival, whatever the order of finishing (MQTT 5, 4.6). */
+/**
+ * Acknowledges in the order of arrival, whatever the order of finishing (MQTT 5, 4.6). `ahead` breaks it for one message:
+ * while Redis is out, an old one whose work waits must not keep what was refused from being acknowledged.
+ */
 function orderedAcks(client: PrivateClient) {
-  const waiting: { messageId: number; done: boolean }[] = [];
+  const waiting: { messageId: number; done: boolean; sent: boolean }[] = [];
+  const send = (entry: { messageId: number; sent: boolean }): void => {
+    if (!entry.sent) client._sendPacket({ cmd: 'puback', messageId: entry.messageId, reasonCode: 0 }, () => undefined);
+    entry.sent = true;
+  };
+  const finish = (entry: { done: boolean }): void => {
+    entry.done = true;
+    while (waiting[0]?.done) send(waiting.shift() as (typeof waiting)[number]);
+  };
   return {
-    take(messageId: number): () => void {
-      const entry = { messageId, done: false };
+    take(messageId: number): { finished: () => void; ahead: () => void } {
+      const entry = { messageId, done: false, sent: false };
       waiting.push(entry);
-      return () => {
-        entry.done = true;
-        while (waiting[0]?.done) {
-          const { messageId: id } = waiting.shift() as { messageId: number };
-          client._sendPacket({ cmd: 'puback', messageId: id, reasonCode: 0 }, () => undefined);
-        }
+      return {
+        finished: () => finish(entry),
+        ahead: () => {
+          send(entry);
+          finish(entry);
+        },
       };
     },
   };
@@ -101,11 +127,11 @@ function limited(limit: number) {
 
 const DEFERRED = new Error('acknowledged later');
 
-function install(client: MqttClient, { onMessage, mayPublish }: MqttSessionOptions): void {
+function install(client: MqttClient, { onMessage, mayPublish, mayRefuse = mayPublish }: MqttSessionOptions): void {
   const raw = client as unknown as PrivateClient;
   const acks = orderedAcks(raw);
   const inTurn = limited(MAX_OPEN);
-  raw.handleMessage = (packet, done) => {
+  raw.handleMessage = (packet, next) => {
     const message: Incoming = {
       topic: String(packet.topic),
       payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : (packet.payload ?? Buffer.alloc(0)),
@@ -114,15 +140,19 @@ function install(client: MqttClient, { onMessage, mayPublish }: MqttSessionOptio
     };
     if (message.qos !== 1 || packet.messageId === undefined) {
       void onMessage(message);
-      done();
+      next();
       return;
     }
-    const finished = acks.take(packet.messageId);
+    const { finished, ahead } = acks.take(packet.messageId);
+    const acknowledge = (): void => {
+      if (mayRefuse()) ahead();
+    };
     const end = (): void => void client.end(true);
-    // Who may not speak has not answered: the message is for the next session.
-    inTurn(() => onMessage(message)).then(() => (mayPublish() ? finished() : end()), end);
+    // The session is another's: the message comes to it, too.
+    const done = (): void => (mayPublish() ? finished() : mayRefuse() ? ahead() : end());
+    inTurn(() => onMessage({ ...message, acknowledge })).then(done, end);
     // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
-    done(DEFERRED);
+    next(DEFERRED);
   };
 }
 
@@ -169,6 +199,7 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     over = true;
     client.end(true);
   });
+  const { mayPublish, mayRefuse = mayPublish } = options;
   const refuse = (): CodedError => new CodedError('MQTT_CLOSED', 'the MQTT session is over');
   const orClosed = async <T>(work: Promise<T>): Promise<T> =>
     Promise.race([
@@ -188,8 +219,9 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
       const refused = granted.find((grant) => grant.qos > 2);
       if (refused) throw new CodedError('MQTT_REFUSED', `the broker refuses the subscription ${refused.topic}`);
     },
-    async publish(topic, payload, qos) {
-      if (over || !options.mayPublish()) throw refuse();
+    async publish(topic, payload, qos, speech = 'speak') {
+      if (over || !mayRefuse()) throw refuse();
+      if (speech === 'speak' && !mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
       await orClosed(client.publishAsync(topic, payload, { qos }));
     },
     async end() {

@@ -142,7 +142,8 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
       } while (again.has(name) && !stopped);
     } catch (error) {
       // The entry is still in the outbox; the next look tries again, or the next leader does.
-      if (!hasCode(error, 'MQTT_CLOSED')) log.warn({ station: name, reason: describeError(error) }, 'status not told');
+      if (!hasCode(error, 'MQTT_CLOSED', 'NOT_LEADING'))
+        log.warn({ station: name, reason: describeError(error) }, 'status not told');
       blockedSince = undefined;
       held.set(name, 'not_told');
     } finally {

@@ -34,6 +34,7 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
 import type { CertificateVerdict } from './decide-update.js';
 import type { Attempt, DeskStore } from './desk-store.js';
+import { abandonedQueue, type IsAbandoned, requireWorkers, WORKERS_GONE } from './needed-workers.js';
 
 export interface FrontDeskDeps {
   readonly desk: DeskStore;
@@ -50,6 +51,8 @@ export interface FrontDeskDeps {
   readonly deadlines: Deadlines;
   /** How long an allowed reset keeps installs away. */
   readonly resetReservationMs: number;
+  /** Nobody works on this queue. */
+  readonly isAbandoned: IsAbandoned;
   readonly log: Logger;
   readonly now?: () => number;
 }
@@ -183,8 +186,8 @@ export function createAdmission(deps: FrontDeskDeps) {
     await insist(store.change().put(ended(done, now(), { ok: false, reason: 'withdrawn' })));
   };
 
-  /** The default was answered after all: take back what was stored, wherever it stands. */
-  const takeBack = async (asker: Asker, name: RequestChannelName, operationId: string | undefined): Promise<void> => {
+  /** No record was made, or none that an offer stands for: the answer alone is set right. */
+  const takeBackAnswer = async (asker: Asker, name: RequestChannelName): Promise<void> => {
     const fallback = store.change();
     // REST was told that nothing is known, and may ask again.
     if (asker.origin === 'rest') fallback.forgetAnswer(asker.station, asker.answerKey);
@@ -196,9 +199,17 @@ export function createAdmission(deps: FrontDeskDeps) {
         [STATION_FIELDS.resetAllowedEpoch]: undefined,
       });
     await insist(fallback);
+  };
+
+  /** The default was answered after all: take back what was stored, wherever it stands. */
+  const takeBack = async (asker: Asker, name: RequestChannelName, operationId: string | undefined): Promise<void> => {
     const record = operationId === undefined ? undefined : await store.load(operationId);
-    if (record?.kind === 'set_system_time') return forgetTime(record, asker);
-    if (!record || !isOffer(record)) return;
+    if (!record || record.kind === 'set_system_time') {
+      await takeBackAnswer(asker, name);
+      return record && forgetTime(record, asker);
+    }
+    // Withdrawn, or confirmed by a leader that got the request again and answered it: that answer stands.
+    if (!isOffer(record)) return;
     const state = readStationState(await store.station(asker.station));
     const replaces = await replacedBy(record);
     const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
@@ -215,12 +226,22 @@ export function createAdmission(deps: FrontDeskDeps) {
     if (resumed) await jobs.ensure(resumed);
   };
 
+  /** Defaults that could not be stored when they were told; what is stored under their names already stays. */
+  const keepDefaults = async (
+    told: readonly (Pick<Asker, 'station' | 'answerKey'> & Pick<Answer, 'reply'>)[],
+  ): Promise<void> => {
+    const change = store.change();
+    for (const { station, answerKey, reply } of told) change.answerIfNone(station, answerKey, { reply });
+    await insist(change);
+  };
+
   /** One request, whatever its name: stored answer, or decide and store. */
   const admit = async (
     name: RequestChannelName,
     asker: Asker,
     judge: (captured: Captured) => Promise<Verdict>,
   ): Promise<Answer> => {
+    if (asker.origin === 'rest') requireWorkers(name, deps.isAbandoned);
     let offered: string | undefined;
     const attempt = async (): Promise<Attempt<Answer>> => {
       const captured = await capture(asker);
@@ -229,7 +250,9 @@ export function createAdmission(deps: FrontDeskDeps) {
         const again = operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) };
         return { change: undefined, result: { reply, ...again, ...(reason === undefined ? {} : { reason }) } };
       }
-      const verdict = await judge(captured);
+      const verdict: Verdict = abandonedQueue(name, deps.isAbandoned)
+        ? { kind: 'answer', reply: fallbackReply(name), reason: WORKERS_GONE }
+        : await judge(captured);
       const change = store.change();
       if (verdict.kind === 'answer') {
         const answer = { reply: verdict.reply, ...(verdict.reason === undefined ? {} : { reason: verdict.reason }) };
@@ -267,5 +290,5 @@ export function createAdmission(deps: FrontDeskDeps) {
     deadlineAt: now() + deadlines.update.offerMs,
   });
 
-  return { capture, inSlot, admit, offeredBase, contextOf, takeBack, now };
+  return { capture, inSlot, admit, offeredBase, contextOf, takeBack, keepDefaults, now };
 }

@@ -4,6 +4,7 @@ import { slotField } from '@khumbu/operations/stations/station-state';
 import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
 import { type Admission, type Answer, type Asker, askedBy, type FrontDeskDeps } from './admission.js';
 import { decideSystemTime } from './decide-system-time.js';
+import { abandonedQueue } from './needed-workers.js';
 
 export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, takeBack, now }: Admission) {
   const { desk, jobs } = deps;
@@ -11,7 +12,8 @@ export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, take
 
   const setSystemTime = async (text: string, asker: Asker): Promise<Answer> => {
     const value = decideSystemTime(text);
-    if (value === undefined || !deps.profileOf(asker.station)) {
+    const isRefused = abandonedQueue('set_system_time', deps.isAbandoned) !== undefined;
+    if (value === undefined || isRefused || !deps.profileOf(asker.station)) {
       return admit('set_system_time', asker, async ({ profile }) => ({
         kind: 'answer',
         reply: false,

@@ -17,8 +17,11 @@ import type { Redis } from 'ioredis';
 const MAX_RACES = 20;
 const EPOCH_TTL_MS = 24 * 3600_000;
 const SETTLE_RETRY_MS = 300;
-/** How long a decision that has not begun to be stored is tried; the caller's own deadline is a second. */
-const PATIENCE_MS = 450;
+/**
+ * How long a decision that has not begun to be stored is tried. Less than the time limit of one command: a Redis that is
+ * being restarted is waited for, one that stands still is not asked twice.
+ */
+const PATIENCE_MS = 390;
 const RETRY_MS = 50;
 
 /** One try: what to write, made from what was just read. `undefined`: nothing to write. */
@@ -33,6 +36,7 @@ interface Tried<T> {
   readonly sent: boolean;
 }
 const NOT_SETTLED: Tried<never> = { error: new Error('an earlier commit is not settled yet'), sent: false };
+const NOT_CONNECTED: Tried<never> = { error: new Error('Redis cannot be reached'), sent: false };
 
 export interface DeskStore {
   readonly store: Store;
@@ -115,7 +119,8 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
     async decide(attempt, undo) {
       const began = performance.now();
       for (;;) {
-        const { result, error, sent } = unsettled.length > 0 ? NOT_SETTLED : await tryOnce(attempt);
+        const obstacle = unsettled.length > 0 ? NOT_SETTLED : redis.status === 'ready' ? undefined : NOT_CONNECTED;
+        const { result, error, sent } = obstacle ?? (await tryOnce(attempt));
         if (error === undefined) return result as Awaited<ReturnType<typeof attempt>>['result'];
         if (sent) {
           unsettled.push(undo);

@@ -27,9 +27,11 @@ export function createFrontDesk(deps: FrontDeskDeps) {
     ...createClocks(deps, admission),
     ...createBootReasons(admission),
     ...createCancellations(deps, admission),
-    ...createQuestions(admission),
+    ...createQuestions(deps, admission),
     /** The default was sent although a decision was stored after all. Rejects until it is taken back. */
     takeBack: admission.takeBack,
+    /** Defaults that were told but could not be stored. Rejects until they are. */
+    keepDefaults: admission.keepDefaults,
   };
 }
 

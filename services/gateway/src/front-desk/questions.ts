@@ -1,10 +1,11 @@
 /** What may be asked of the front desk without anything following from it. */
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
-import type { Admission, Asker } from './admission.js';
+import type { Admission, Asker, FrontDeskDeps } from './admission.js';
 import { decideResetAllowed, type ResetPermission } from './decide-reset.js';
+import { abandonedQueue, WORKERS_GONE } from './needed-workers.js';
 
-export function createQuestions({ capture, inSlot }: Admission) {
+export function createQuestions({ isAbandoned }: Pick<FrontDeskDeps, 'isAbandoned'>, { capture, inSlot }: Admission) {
   const captureOf = (station: string) => {
     const asker: Asker = { station, answerKey: '', origin: 'rest' };
     return capture(asker);
@@ -14,6 +15,7 @@ export function createQuestions({ capture, inSlot }: Admission) {
     /** Whether EVerest would be allowed a reset now; nothing is reserved. */
     async resetPermission(station: string): Promise<ResetPermission> {
       const { state, profile } = await captureOf(station);
+      if (profile && abandonedQueue('is_reset_allowed', isAbandoned)) return { allowed: false, reason: WORKERS_GONE };
       return decideResetAllowed({ profile, update: await inSlot<FirmwareUpdateRecord>(state, 'firmware_update') });
     },
 

@@ -10,6 +10,7 @@ import type { BootReason, ResetRequest } from '@khumbu/shared/contract/schemas';
 import { type Admission, type Answer, type Asker, askedBy, type FrontDeskDeps } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
 import { decideReset, decideResetAllowed } from './decide-reset.js';
+import { requireWorkers } from './needed-workers.js';
 
 export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now }: Admission) {
   const { desk, jobs, deadlines } = deps;
@@ -36,6 +37,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
   /** There is no answer; resolves when the reset is stored (or was already), with its job added. */
   const reset = async (request: ResetRequest, asker: Asker): Promise<Answer> => {
     const { station, origin } = asker;
+    if (origin === 'rest') requireWorkers('is_reset_allowed', deps.isAbandoned);
     const scheduled = request.scheduled ?? false;
     const id = newOperationId('reset', now());
     /** EVerest is not answered. */

@@ -1,6 +1,7 @@
 /**
  * The one gateway that speaks with EVerest. While it holds the lease it keeps a bridge open and reconciles records with
- * jobs; without the lease it does neither and never reconnects.
+ * jobs. A leader whose lease ran out because Redis does not answer keeps the bridge that it has, which then answers by
+ * default and says nothing else, until Redis tells who leads; it never connects without the lease.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Reconciler } from '@khumbu/operations/jobs/reconciler';
@@ -13,6 +14,8 @@ import type { Lease } from './lease.js';
 const TRIM_EVERY_MS = 60_000;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LONGEST_MS = 1000;
+/** How often a leader that lost its connection looks whether it has its lease again. */
+const LOOK_MS = 50;
 /** How long the other gateways believe that the leader serves. */
 const SERVING_MS = 3000;
 
@@ -53,6 +56,10 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   const keepBridge = async (over: AbortSignal): Promise<void> => {
     let wait = RECONNECT_FIRST_MS;
     while (!over.aborted) {
+      if (!lease.isHeld()) {
+        await sleep(LOOK_MS, over);
+        continue;
+      }
       try {
         const bridge = await deps.openBridge();
         log.info('connected to the broker');
@@ -117,7 +124,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
 
   const run = async (): Promise<void> => {
     const ended = new AbortController();
-    const renewing = lease.run(ended.signal, (held) => (held ? begin() : end()));
+    const renewing = lease.run(ended.signal, (ours) => (ours ? begin() : end()));
     await whenAborted(signal);
     // The lease is kept until nothing is sent any more; then the next one need not wait for it to run out.
     term?.abort();

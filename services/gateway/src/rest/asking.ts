@@ -87,8 +87,10 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
     try {
       answer = await ask(asker);
     } catch (error) {
-      audit(request, what, station, { outcome: 'not_stored' });
+      audit(request, what, station, { outcome: hasCode(error, 'WORKERS_GONE') ? 'workers_gone' : 'not_stored' });
       if (hasCode(error, 'NOT_STORED')) throw new Problem('NOT_STORED', describeError(error), {}, { cause: error });
+      if (hasCode(error, 'WORKERS_GONE'))
+        throw new Problem('WORKERS_GONE', describeError(error), { reason: 'workers_gone' }, { cause: error });
       throw error;
     }
     const { operationId, reason, reply, afterReply } = answer;

@@ -60,6 +60,7 @@ export const REFUSALS: readonly ProblemCode[] = [
   'STATION_IN_CONFLICT',
   'SLOT_TAKEN_BY_EVEREST',
   'SLOT_BUSY',
+  'WORKERS_GONE',
 ];
 export const LOCATION_PROBLEMS = (Object.keys(PROBLEMS) as ProblemCode[]).filter((code) =>
   code.startsWith('LOCATION_'),

@@ -21,6 +21,7 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { createArchive } from '../archive/archive.js';
 import { toUploadError, UploadError } from '../upload/failure-status.js';
+import { removeSpooled } from '../upload/spool-file.js';
 import { uploadArchive } from '../upload/upload-archive.js';
 
 export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory'> {
@@ -132,13 +133,15 @@ export function createUpload(deps: UploadDeps) {
     let sent: { bytes: number };
     try {
       if (!profile) throw new CodedError('STATION_NOT_CONFIGURED', 'the station is not in the stations file any more');
+      step.log.info('upload started');
       sent = await send(record, profile, step.signal);
     } catch (error) {
-      if (step.signal.aborted) throw error;
+      if (step.signal.aborted || !(await step.isOurs())) throw error;
       return fail(record, error, step);
     }
     const { context } = await view(record);
     const end = applyLogEvent(record, 'uploaded', context, { set: { sizeBytes: sent.bytes } });
     await step.commit(store.change().put(end.record).announce(record.station, end.statuses));
+    await removeSpooled(settings.spoolDir, record.id);
   };
 }

@@ -19,15 +19,18 @@ export function spoolPath(spoolDir: string, operationId: string): string {
   return join(logsDir(spoolDir), `${operationId}${SUFFIX}`);
 }
 
-/** The size of a spooled archive that is complete. */
-export async function spooledBytes(spoolDir: string, operationId: string): Promise<number | undefined> {
+async function sizeOf(path: string): Promise<number | undefined> {
   try {
-    return (await stat(spoolPath(spoolDir, operationId))).size;
+    return (await stat(path)).size;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
 }
+
+/** The size of a spooled archive that is complete. */
+export const spooledBytes = (spoolDir: string, operationId: string): Promise<number | undefined> =>
+  sizeOf(spoolPath(spoolDir, operationId));
 
 async function assertSpace(directory: string, minFreeBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
@@ -99,9 +102,29 @@ export async function spoolArchive(input: SpoolInput): Promise<{ path: string; b
   }
 }
 
-/** Safe to repeat. */
-export const removeSpooled = (spoolDir: string, operationId: string): Promise<void> =>
-  rm(spoolPath(spoolDir, operationId), { force: true });
+const sentPath = (spoolDir: string, operationId: string): string => `${spoolPath(spoolDir, operationId)}.sent`;
+
+/**
+ * The server has taken the archive: a run of the same job that knows nothing of it must not send it again. Safe to
+ * repeat, also by two workers at once.
+ */
+export async function markSent(spoolDir: string, operationId: string): Promise<void> {
+  try {
+    await rename(spoolPath(spoolDir, operationId), sentPath(spoolDir, operationId));
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  }
+}
+
+/** The size of an archive that the server has taken. */
+export const sentBytes = (spoolDir: string, operationId: string): Promise<number | undefined> =>
+  sizeOf(sentPath(spoolDir, operationId));
+
+/** The archive, sent or not. Safe to repeat. */
+export async function removeSpooled(spoolDir: string, operationId: string): Promise<void> {
+  await rm(spoolPath(spoolDir, operationId), { force: true });
+  await rm(sentPath(spoolDir, operationId), { force: true });
+}
 
 /**
  * Remove what ended operations left, parts of killed workers too; resolves with the number of files removed. Files of
@@ -117,7 +140,7 @@ export async function sweepSpool(spoolDir: string, isOpen: (operationId: string)
   }
   let removed = 0;
   for (const name of names) {
-    const operationId = /^([A-Za-z0-9_-]+)\.tar\.gz(\.[0-9a-f]+\.part)?$/.exec(name)?.[1];
+    const operationId = /^([A-Za-z0-9_-]+)\.tar\.gz(\.[0-9a-f]+\.part|\.sent)?$/.exec(name)?.[1];
     if (operationId === undefined || (await isOpen(operationId))) continue;
     await rm(join(logsDir(spoolDir), name), { force: true });
     removed += 1;

@@ -3,11 +3,12 @@ import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
+import { LOCK_LOST } from '@khumbu/operations/jobs/worker';
 import type { UploadTarget } from '@khumbu/shared/locations/upload-location';
-import { CodedError } from '@khumbu/shared/runtime/errors';
+import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { toUploadError, UploadError } from './failure-status.js';
 import { httpPut } from './http-put.js';
-import { removeSpooled, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
+import { markSent, removeSpooled, sentBytes, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
 
 const CONTENT_TYPE = 'application/gzip';
 /** Object metadata that tells whose archive an object is. */
@@ -65,12 +66,17 @@ async function toObjectStore(
   return { bytes };
 }
 
-/** A spooled archive outlives a try that may be repeated: the station is not asked twice. */
+/**
+ * A spooled archive outlives a try that may be repeated: the station is not asked twice. One that was sent leaves its
+ * mark until the caller has stored so and removes it: the server is not sent it twice.
+ */
 async function toServer(
   input: UploadArchiveInput,
   target: Extract<UploadTarget, { kind: 'http' }>,
 ): Promise<{ bytes: number }> {
   const { spoolDir, operationId, lookup, ca, signal, stallMs, onProgress } = input;
+  const sent = await sentBytes(spoolDir, operationId);
+  if (sent !== undefined) return { bytes: sent };
   if ((await spooledBytes(spoolDir, operationId)) === undefined) {
     const archive = await input.openArchive();
     await spoolArchive({ archive, spoolDir, operationId, ...(signal === undefined ? {} : { signal }) });
@@ -80,10 +86,11 @@ async function toServer(
     const { url, authorization } = target;
     const options = { authorization, lookup, ca, signal, stallMs, onProgress };
     const { bytes } = await httpPut({ url, path, contentType: CONTENT_TYPE, ...options });
-    await removeSpooled(spoolDir, operationId);
+    await markSent(spoolDir, operationId);
     return { bytes };
   } catch (error) {
-    if (!(error instanceof UploadError && error.retryable)) await removeSpooled(spoolDir, operationId);
+    const isUsed = (error instanceof UploadError && error.retryable) || hasCode(signal?.reason, LOCK_LOST);
+    if (!isUsed) await removeSpooled(spoolDir, operationId);
     throw error;
   }
 }
@@ -91,7 +98,7 @@ async function toServer(
 /**
  * Resolves with the archive's size once the target has all of it. Rejects with `UPLOAD_FAILED` (an `UploadError`: its
  * `status`, `reason`, `retryable`) or `ABORTED`. Safe to repeat: an object of the same operation is not sent again;
- * a PUT is. An upload that a killed worker left in the object store under this key is ended first.
+ * a PUT is where its mark is missing: the worker died in between, or has another spool. An upload that a killed worker left in the object store under this key is ended first.
  */
 export async function uploadArchive(input: UploadArchiveInput): Promise<{ bytes: number }> {
   const { target, signal } = input;

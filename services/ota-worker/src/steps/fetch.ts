@@ -129,14 +129,14 @@ export function createFetch(deps: FetchDeps) {
     };
   };
 
-  const run = async (fetch: FirmwareFetchRecord, { signal, log }: StepContext): Promise<void> => {
+  const run = async (fetch: FirmwareFetchRecord, { signal, log, isOurs }: StepContext): Promise<void> => {
     const wanted = whileWanted(fetch, signal);
     let end: { result: FetchResult; held?: FetchedVersion };
     try {
       if ((await waitersOf(fetch)).length === 0) throw new CodedError('NOBODY_WAITS', 'nobody waits for it');
       end = await obtain(fetch, wanted.signal, wanted.onProgress);
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (signal.aborted || !(await isOurs())) throw error;
       const nobody = wanted.isUnwanted() || (error instanceof CodedError && error.code === 'NOBODY_WAITS');
       const failure = error instanceof FetchError ? error : undefined;
       // Another process runs this very fetch: that is not the origin's fault and no try of anybody.

@@ -1,0 +1,99 @@
+/**
+ * Whether anybody works on a queue. Every worker counts up a field of one hash while it works; whoever wants to know looks
+ * once a second whether the count has moved. A count has no clock: nothing here depends on whose time is right, and
+ * time in which the looker or Redis stood still does not count as silence.
+ */
+import type { Redis } from 'ioredis';
+import type { Keys } from '../records/keys.js';
+import { QUEUE_NAMES, type QueueName } from './expected-job.js';
+
+const BEAT_MS = 2000;
+const LOOK_MS = 1000;
+/** A look is stored itself, so that a Redis that takes no writes is not taken for workers that are silent. */
+const LOOKS_FIELD = 'looks';
+
+export interface Beating {
+  stop(): void;
+}
+
+/** Say that these queues are worked on, for as long as `works` says so. */
+export function startBeating(
+  redis: Redis,
+  keys: Keys,
+  queues: readonly QueueName[],
+  works: () => boolean,
+  onError: (error: unknown) => void,
+  everyMs = BEAT_MS,
+): Beating {
+  let open = false;
+  const beat = async (): Promise<void> => {
+    // A beat that waits for Redis will do for the ones after it.
+    if (open || !works()) return;
+    open = true;
+    try {
+      const pipeline = redis.pipeline();
+      for (const queue of queues) pipeline.hincrby(keys.beats, queue, 1);
+      await pipeline.exec();
+    } catch (error) {
+      onError(error);
+    } finally {
+      open = false;
+    }
+  };
+  void beat();
+  const timer = setInterval(() => void beat(), everyMs);
+  return { stop: () => clearInterval(timer) };
+}
+
+export interface WorkerWatch {
+  /** Nobody has worked on this queue for the grace time. Costs nothing. */
+  readonly isAbandoned: (queue: QueueName) => boolean;
+  stop(): void;
+}
+
+export interface WorkerWatchOptions {
+  /** A connection that fails rather than waits. */
+  readonly redis: Redis;
+  readonly keys: Keys;
+  /** Seconds of silence after which a queue counts as abandoned. */
+  readonly graceS: number;
+  readonly onChange: (queue: QueueName, abandoned: boolean) => void;
+  /** Default: a second. */
+  readonly lookMs?: number;
+}
+
+/** Pure: the silence of a queue after one more look, in looks. */
+export const silenceAfter = (silence: number, before: string | undefined, seen: string | undefined): number =>
+  seen === before ? silence + 1 : 0;
+
+export function watchWorkers({ redis, keys, graceS, onChange, lookMs = LOOK_MS }: WorkerWatchOptions): WorkerWatch {
+  let counts: Readonly<Record<string, string>> = {};
+  const silences = new Map<QueueName, number>();
+  const isAbandoned = (queue: QueueName): boolean => (silences.get(queue) ?? 0) * lookMs >= graceS * 1000;
+  let open = false;
+
+  const look = async (): Promise<void> => {
+    if (open) return;
+    open = true;
+    try {
+      const replies = await redis.multi().hincrby(keys.beats, LOOKS_FIELD, 1).hgetall(keys.beats).exec();
+      const failed = replies?.find(([error]) => error);
+      if (!replies || failed) throw failed?.[0] ?? new Error('nothing was looked at');
+      const seen = replies[1]?.[1] as Record<string, string>;
+      for (const queue of QUEUE_NAMES) {
+        const before = isAbandoned(queue);
+        silences.set(queue, silenceAfter(silences.get(queue) ?? 0, counts[queue], seen[queue]));
+        if (isAbandoned(queue) !== before) onChange(queue, !before);
+      }
+      counts = seen;
+    } catch {
+      // Redis is out: workers cannot be heard. Who was there gets the whole grace again; nobody appears by it.
+      for (const [queue, silence] of silences) if (!isAbandoned(queue) && silence > 0) silences.set(queue, 0);
+    } finally {
+      open = false;
+    }
+  };
+  void look();
+  const timer = setInterval(() => void look(), lookMs);
+  return { isAbandoned, stop: () => clearInterval(timer) };
+}
