@@ -1,6 +1,8 @@
 /** Every experiment, in the order of docs/guarantees.md. */
 import type { Experiment } from '../experiment.js';
 import { disk } from './disk.js';
+import { failClosed } from './fail-closed.js';
 import { stationMisbehaviour } from './station-misbehaviour.js';
+import { twoEffects } from './two-effects.js';
 
-export const EXPERIMENTS: readonly Experiment[] = [stationMisbehaviour, disk];
+export const EXPERIMENTS: readonly Experiment[] = [failClosed, twoEffects, stationMisbehaviour, disk];

@@ -27,7 +27,9 @@ export type ServiceName =
   | 'ota-worker-1'
   | 'ota-worker-2'
   | 'log-worker-1'
-  | 'system-control-1';
+  | 'log-worker-2'
+  | 'system-control-1'
+  | 'system-control-2';
 export type ResidentName = ServerName | ServiceName;
 
 const S3 = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1', bucket: 'khumbu' } as const;

@@ -1,0 +1,161 @@
+/**
+ * Every request EVerest can make, in its exact frame at QoS 2, from a plain client; and what has come of it: on the bus,
+ * at the origin and at the charger.
+ */
+import { randomUUID } from 'node:crypto';
+import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { type EverestClient, readStatus } from '@khumbu/test-support/everest-client';
+import { requestFrame } from '@khumbu/test-support/everest-frames';
+import { makeImage } from '@khumbu/test-support/firmware';
+import type { Origin } from '@khumbu/test-support/origin';
+import type { House } from '../house/house.js';
+
+const IMAGE_BYTES = 20_000;
+/** Hours apart, so that a clock tells which time it was set to. */
+const TIME_STEP_MS = 3600_000;
+
+export interface World {
+  readonly house: House;
+  readonly origin: Origin;
+  /** Counts requests: every one has its own id, location and time. */
+  readonly next: () => number;
+}
+
+export interface Asked {
+  readonly station: EverestClient;
+  readonly name: RequestChannelName;
+  readonly requestId: number;
+  readonly sentAt: number;
+  /** The same frame once more, as a redelivery has it. */
+  again(): Promise<void>;
+  answers(): { readonly text: string; readonly ms: number }[];
+  isDefault(): boolean;
+  /** Something has begun for it: each item names what was seen. */
+  deeds(): Promise<string[]>;
+  /** What a request that was not answered by default must have come to, after `settled`; what is wrong with it. */
+  faults(): Promise<string[]>;
+  /** Resolves when an accepted request has come to its end; rejects when it does not. */
+  settled(deadlineMs: number): Promise<void>;
+}
+
+interface Doing {
+  readonly payload: unknown;
+  readonly deeds: () => Promise<string[]>;
+  /** The last status of one that went well, and what must then have been done. */
+  readonly end?: { readonly status: string; readonly deeds: readonly string[] };
+}
+
+const withoutRepeats = (names: readonly string[]): string[] => names.filter((name, index) => name !== names[index - 1]);
+
+const heard = (station: EverestClient, requestId: number): string[] => withoutRepeats(station.statusNames(requestId));
+
+const networkStatuses = (station: EverestClient, requestId: number): string[] =>
+  station.messages.items.flatMap(({ leaf, json }) => {
+    const body = json as { request_id?: number; status?: string } | undefined;
+    return leaf === 'configure_network_status' && body?.request_id === requestId ? [String(body.status)] : [];
+  });
+
+type Row = (world: World, station: EverestClient, requestId: number) => Doing;
+
+/** A channel without a row does not compile. */
+const ROWS: Readonly<Record<RequestChannelName, Row>> = {
+  update_firmware({ house, origin }, station, requestId) {
+    const path = `/image-${requestId}`;
+    const image = makeImage(IMAGE_BYTES, path);
+    return {
+      payload: { request_id: requestId, location: origin.serve(path, image.bytes) },
+      async deeds() {
+        const charger = await house.charger(station.moduleId);
+        const installs = charger?.installs.filter(({ sha256 }) => sha256 === image.sha256).length ?? 0;
+        const fetched = origin.stats(path).gets > 0 ? ['fetched'] : [];
+        return [...heard(station, requestId), ...fetched, ...Array<string>(installs).fill('installed')];
+      },
+      end: {
+        status: 'Installed',
+        deeds: ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed', 'fetched', 'installed'],
+      },
+    };
+  },
+  upload_logs({ origin }, station, requestId) {
+    const path = `/logs-${requestId}`;
+    return {
+      payload: { request_id: requestId, type: 'DiagnosticsLog', location: origin.receive(path) },
+      async deeds() {
+        const stored = origin.uploads.items.filter((upload) => upload.path.startsWith(path) && upload.status < 300);
+        return [...heard(station, requestId), ...stored.map(() => 'stored')];
+      },
+      end: { status: 'Uploaded', deeds: ['Uploading', 'Uploaded', 'stored'] },
+    };
+  },
+  configure_network(_world, station, requestId) {
+    return {
+      payload: { request_id: requestId, interface: 'Any' },
+      deeds: async () => withoutRepeats(networkStatuses(station, requestId)),
+      end: { status: 'Ready', deeds: ['Ready'] },
+    };
+  },
+  set_system_time({ house }, station, requestId) {
+    const aheadMs = requestId * TIME_STEP_MS;
+    return {
+      payload: new Date(Date.now() + aheadMs).toISOString(),
+      async deeds() {
+        const offset = (await house.charger(station.moduleId))?.clockOffsetMs ?? 0;
+        return Math.abs(offset - aheadMs) < TIME_STEP_MS / 2 ? ['clock set'] : [];
+      },
+    };
+  },
+  is_reset_allowed: () => ({ payload: 'Hard', deeds: async () => [] }),
+  get_boot_reason: () => ({ payload: undefined, deeds: async () => [] }),
+};
+
+export const REQUEST_NAMES = Object.keys(ROWS) as RequestChannelName[];
+
+export function ask(world: World, station: EverestClient, name: RequestChannelName): Asked {
+  const requestId = world.next();
+  const uuid = randomUUID();
+  const { payload, deeds, end } = ROWS[name](world, station, requestId);
+  const frame = requestFrame(`everest_api/1/system/${station.moduleId}/m2e/reply/${uuid}`, payload);
+  const sentAt = performance.now();
+  const again = (): Promise<void> => station.publishRaw(name, frame);
+  const fallback = JSON.stringify(fallbackReply(name));
+  const answers = (): { text: string; ms: number }[] =>
+    station.messages.items
+      .filter(({ leaf }) => leaf === `reply/${uuid}`)
+      .map(({ json, atMs }) => ({ text: JSON.stringify(json), ms: atMs - sentAt }));
+  void again();
+  return {
+    station,
+    name,
+    requestId,
+    sentAt,
+    again,
+    answers,
+    isDefault: () => answers()[0]?.text === fallback,
+    deeds,
+    async faults() {
+      const seen = await deeds();
+      if (!end || seen.join() === end.deeds.join()) return [];
+      return [`${name} ${requestId} was answered ${answers()[0]?.text}, and ${seen.join(' ') || 'nothing'} came of it`];
+    },
+    async settled(deadlineMs) {
+      if (!end) return;
+      const ofThis = (leaf: string, json: unknown): string | undefined =>
+        (json as { request_id?: number } | undefined)?.request_id === requestId
+          ? leaf === 'configure_network_status'
+            ? String((json as { status?: string }).status)
+            : readStatus({ leaf, json, text: '', retain: false, atMs: 0 })?.status
+          : undefined;
+      const hear = (status: string): Promise<unknown> =>
+        station.messages.awaitItem(
+          ({ leaf, json }) => ofThis(leaf, json) === status,
+          deadlineMs,
+          `${status} of ${name} ${requestId} at ${station.moduleId}`,
+        );
+      if (name === 'update_firmware') {
+        await hear('Downloaded');
+        await station.allowInstallation();
+      }
+      await hear(end.status);
+    },
+  };
+}
