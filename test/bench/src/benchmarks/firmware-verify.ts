@@ -1,0 +1,80 @@
+/** One large signed image: from the request to `SignatureVerified`, beside curl and openssl. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Depot, startDepot } from '../depot.js';
+import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js';
+import { cpuSeconds } from '../process-figures.js';
+import type { BenchContext, Benchmark } from '../row.js';
+import { startStation } from '../station-client.js';
+import { type CommandTime, timedCommand } from '../timed-command.js';
+
+const PATIENCE_MS = 120_000;
+const SIZE = { full: 500_000_000, short: 20_000_000 } as const;
+/** Beside one pair that is not counted. */
+const PAIRS = { full: 9, short: 1 } as const;
+
+const BASELINE =
+  'curl --fail --silent --output "$OUT" "$URL"; openssl dgst -sha256 -verify "$KEY" -signature "$SIG" "$OUT"';
+
+/** CPU seconds of every process of ours and of the servers it uses. */
+const depotCpu = (depot: Depot): number => [...depot.pids().values()].reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+
+async function ours(context: BenchContext, depot: Depot, origin: FirmwareOrigin, n: number): Promise<CommandTime> {
+  const station = await startStation(context, depot, `verify_${n}`);
+  const before = depotCpu(depot);
+  const startedAt = performance.now();
+  await station.request('update_firmware', { request_id: n, location: origin.location(), ...origin.signed });
+  const { atMs } = await station.awaitStatus(n, 'SignatureVerified', PATIENCE_MS);
+  const time = { seconds: (atMs - startedAt) / 1000, cpuSeconds: depotCpu(depot) - before };
+  await station.close();
+  rmSync(join(depot.spool, 'images'), { recursive: true });
+  return time;
+}
+
+async function theirs({ dir }: BenchContext, origin: FirmwareOrigin): Promise<CommandTime> {
+  const out = join(dir, 'fetched.bin');
+  const files = { OUT: out, KEY: origin.publicKeyFile, SIG: origin.signatureFile };
+  const time = await timedCommand(BASELINE, { ...files, URL: origin.location() });
+  rmSync(out);
+  return time;
+}
+
+export const firmwareVerify: Benchmark<'firmware-verify' | 'firmware-verify-cpu'> = {
+  rows: [
+    {
+      name: 'firmware-verify',
+      unit: 's',
+      baselineName: 'curl, then openssl dgst -verify',
+      wanted: 'ratio <= 1.1',
+      meets: ({ ratio }) => ratio !== null && ratio <= 1.1,
+    },
+    {
+      name: 'firmware-verify-cpu',
+      unit: 's',
+      baselineName: 'curl, then openssl dgst -verify',
+      wanted: 'ratio <= 1.5',
+      meets: ({ ratio }) => ratio !== null && ratio <= 1.5,
+    },
+  ],
+  async measure(context) {
+    const { effort, dir } = context;
+    const origin = await startFirmwareOrigin(context, dir, SIZE[effort]);
+    const depot = await startDepot(context, { dataDir: join(dir, 'depot') });
+    const mine: CommandTime[] = [];
+    const other: CommandTime[] = [];
+    for (let pair = 0; pair <= PAIRS[effort]; pair += 1) {
+      const one = await ours(context, depot, origin, pair + 1);
+      const two = await theirs(context, origin);
+      if (pair === 0 && effort === 'full') continue;
+      mine.push(one);
+      other.push(two);
+    }
+    const wall = { ours: mine.map((one) => one.seconds), baseline: other.map((one) => one.seconds) };
+    const cpu = { ours: mine.map((one) => one.cpuSeconds), baseline: other.map((one) => one.cpuSeconds) };
+    const notes = [
+      `${SIZE[effort] / 1e6} MB; ours is on disk (fsync) before Downloaded, what curl wrote is in the page cache`,
+      'CPU: every process of the depot, beside the user and system time of curl and openssl; the origin is in neither',
+    ];
+    return { 'firmware-verify': { ...wall, notes }, 'firmware-verify-cpu': cpu };
+  },
+};

@@ -1,0 +1,29 @@
+/** From `npm run up` with everything installed to the line that says it is ready. */
+import { join } from 'node:path';
+import { startDepot } from '../depot.js';
+import type { Benchmark } from '../row.js';
+
+const REPEATS = { full: 5, short: 1 } as const;
+
+export const readyTime: Benchmark<'ready-time'> = {
+  rows: [
+    {
+      name: 'ready-time',
+      unit: 's',
+      baselineName: '-',
+      wanted: 'ours < 5',
+      meets: ({ ours }) => ours !== null && ours < 5,
+    },
+  ],
+  async measure(context) {
+    const ours: number[] = [];
+    for (let n = 0; n < REPEATS[context.effort]; n += 1) {
+      // The stations a person gets who sets nothing.
+      const env = { SIMULATED_STATIONS: '3' };
+      const depot = await startDepot(context, { dataDir: join(context.dir, `depot-${n}`), env, byNpm: true });
+      ours.push(depot.readySeconds);
+      await depot.stop();
+    }
+    return { 'ready-time': { ours } };
+  },
+};

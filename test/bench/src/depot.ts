@@ -1,0 +1,109 @@
+/** The cluster that `npm run up` starts, with a stations file of ours, as what is measured. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Ending } from '@khumbu/chaos/house/ending';
+import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
+import { startChild } from '@khumbu/test-support/children';
+import { awaitUntil } from '@khumbu/test-support/events';
+
+export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+/** What `npm run up` runs when everything is installed and compiled. */
+const UP = join(ROOT, 'packages', 'embedded-run', 'dist', 'src', 'main.js');
+const START_MS = 120_000;
+const STOP_MS = 20_000;
+const ENV = { UP_JSON: '1', HTTP_PORT: '0', MQTT_PORT: '0', REDIS_PORT: '0', S3_PORT: '0', NODE_OPTIONS: '' };
+
+/** The members of the JSON line that are needed here. */
+export interface Endpoints {
+  readonly httpUrl: string;
+  readonly mqttUrl: string;
+  readonly redisUrl: string;
+  readonly s3Endpoint: string;
+  readonly s3Region: string;
+  readonly s3AccessKey: string;
+  readonly s3SecretKey: string;
+  readonly s3Bucket: string;
+  readonly apiKey: string;
+}
+
+export interface DepotOptions {
+  readonly dataDir: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Of every station. */
+  readonly simulated?: SimulatedSettings;
+  /** By `npm run up` itself. */
+  readonly byNpm?: boolean;
+}
+
+export interface Depot {
+  readonly endpoints: Endpoints;
+  /** Folder of the images and the parts of downloads. */
+  readonly spool: string;
+  /** From the command to its JSON line. */
+  readonly readySeconds: number;
+  /** Every process of the run, the one that keeps the others included, by name. */
+  pids(): ReadonlyMap<string, number>;
+  pidOf(name: string): number;
+  /** A JSON body to the REST API. Throws for anything but a success. */
+  post(path: string, body: object): Promise<unknown>;
+  /** Safe to repeat. */
+  stop(): Promise<void>;
+}
+
+/** Everything quiet by default: no simulated stations of its own, one process of each kind. */
+export async function startDepot(ending: Ending, options: DepotOptions): Promise<Depot> {
+  const { dataDir, simulated = {} } = options;
+  mkdirSync(dataDir, { recursive: true });
+  const stations = { unknown_stations: 'simulated', defaults: { driver: 'simulated', simulated } };
+  // JSON is YAML.
+  writeFileSync(join(dataDir, 'stations.yaml'), JSON.stringify(stations));
+  const env = { ...process.env, SIMULATED_STATIONS: '0', ...ENV, ...options.env, DATA_DIR: dataDir };
+  const startedAt = performance.now();
+  // `--silent`: nothing but the line of JSON on stdout.
+  const [command, args] = options.byNpm ? ['npm', ['run', 'up', '--silent']] : [process.execPath, [UP]];
+  const run = await startChild(command, args, { env, cwd: ROOT });
+  const stop = async (): Promise<void> => void (await run.end('SIGTERM', STOP_MS));
+  ending.teardown(stop);
+  const line = await awaitUntil(
+    () => (run.exit() ? 'ended' : run.stdout().includes('\n') && run.stdout()),
+    START_MS,
+    'the cluster to be ready',
+  );
+  const readySeconds = (performance.now() - startedAt) / 1000;
+  if (line === 'ended') throw new Error(`the cluster did not start: ${run.output()}`);
+  const endpoints = JSON.parse(line) as Endpoints;
+
+  const pids = (): ReadonlyMap<string, number> => {
+    const folder = join(dataDir, 'run');
+    const files = readdirSync(folder).filter((name) => name.endsWith('.pid'));
+    return new Map(
+      files.map((name) => {
+        const { pid } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { pid: number };
+        return [name.slice(0, -'.pid'.length), pid] as const;
+      }),
+    );
+  };
+  return {
+    endpoints,
+    spool: join(dataDir, 'spool'),
+    readySeconds,
+    pids,
+    pidOf(name) {
+      const pid = pids().get(name);
+      if (pid === undefined) throw new Error(`there is no ${name}`);
+      return pid;
+    },
+    async post(path, body) {
+      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${endpoints.apiKey}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      const text = await response.text();
+      if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${text}`);
+      return JSON.parse(text) as unknown;
+    },
+    stop,
+  };
+}

@@ -1,0 +1,23 @@
+/** As a process: GET of any path answers with one file, whose bytes are counted. `GET /sent` tells how many. */
+import { createReadStream, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+const file = process.argv[2] ?? '';
+const { size, mtimeMs } = statSync(file);
+const etag = `"${size}-${mtimeMs}"`;
+let sent = 0;
+
+const server = createServer((request, response) => {
+  if (request.url === '/sent') {
+    response.end(String(sent));
+    return;
+  }
+  response.writeHead(200, { 'content-length': size, etag });
+  const body = createReadStream(file, { highWaterMark: 1024 * 1024 });
+  body.on('data', (piece) => {
+    sent += piece.length;
+  });
+  body.pipe(response);
+});
+server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));

@@ -1,0 +1,26 @@
+/** One station that asks, as EVerest asks: heard from first, so that it is configured and awake. */
+import type { Ending } from '@khumbu/chaos/house/ending';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
+import type { Depot } from './depot.js';
+
+const PATIENCE_MS = 30_000;
+
+/** Resolves when the depot has heard of it: its first status is then not held back. */
+export async function startStation(ending: Ending, depot: Depot, station: string): Promise<EverestClient> {
+  const { httpUrl, mqttUrl, apiKey } = depot.endpoints;
+  const client = await startEverestClient({
+    mqttUrl,
+    moduleId: station,
+    heartbeatMs: 1000,
+    discovery: { heartbeat_period_ms: 1000, communication_check_period_s: 30, request_reply_timeout_s: 30 },
+  });
+  ending.teardown(() => client.close());
+  const headers = { authorization: `Bearer ${apiKey}` };
+  await awaitUntil(
+    async () => (await fetch(`${httpUrl}/v1/stations/${station}`, { headers })).ok,
+    PATIENCE_MS,
+    `${station} to be known`,
+  );
+  return client;
+}
