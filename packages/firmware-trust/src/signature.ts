@@ -1,9 +1,9 @@
 /**
  * The signature of a firmware image: over the SHA-256 digest of the whole file as it was downloaded. OCPP wants
- * RSA-PSS or ECDSA, EVerest's own tools make RSA PKCS#1 v1.5, and nothing in a request says which it is: so every
- * scheme the key can do is tried, all in one pass over the file.
+ * RSA-PSS or ECDSA, EVerest's own tools make RSA PKCS#1 v1.5, and nothing in a request says which it is. An RSA
+ * signature shows it when its padding is looked at; of the encodings of ECDSA both are tried, in one pass over the file.
  */
-import { constants, createVerify, type KeyObject, type Verify } from 'node:crypto';
+import { constants, createVerify, type KeyObject, publicDecrypt, type Verify } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { readCertificates } from './certificate.js';
@@ -21,6 +21,8 @@ export type SignatureVerdict =
 
 export interface SignatureOptions {
   readonly imagePath: string;
+  /** Digest of the file, lower-case hex, from who has read it and knows that it has not changed since. */
+  readonly sha256?: string;
   /** Its first certificate's key is used; whether to trust it is `checkChain`'s question. */
   readonly certificatePem: string;
   /** Base64, line breaks allowed, also as literal `\n`. */
@@ -37,8 +39,38 @@ interface Candidate {
   isGood(signature: Buffer): boolean;
 }
 
-function candidatesOf(key: KeyObject): Candidate[] {
-  const candidate = (scheme: SignatureScheme, options: object): Candidate => {
+interface Padding {
+  readonly scheme: SignatureScheme;
+  readonly options: object;
+}
+
+const PKCS1: Padding = { scheme: 'rsa-pkcs1', options: { padding: constants.RSA_PKCS1_PADDING } };
+const PSS: Padding = {
+  scheme: 'rsa-pss',
+  options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO },
+};
+
+/** RFC 8017, 9.2, note 1: DigestInfo of SHA-256, without the digest. */
+const SHA256_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex');
+
+/**
+ * What an RSA signature holds under PKCS#1 v1.5 padding; `undefined`: it is not padded so. OpenSSL checks the padding;
+ * the same bytes whole are what its own verification compares (RFC 8017, 8.2.2).
+ */
+function pkcs1Content(key: KeyObject, signature: Buffer): Buffer | undefined {
+  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+  if (signature.length !== Math.ceil(bits / 8)) return undefined;
+  try {
+    return publicDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, signature);
+  } catch (error) {
+    // OpenSSL says no to the padding, or to a number that is none of this key.
+    if ((error as { code?: string }).code?.startsWith('ERR_OSSL_')) return undefined;
+    throw error;
+  }
+}
+
+function candidatesOf(key: KeyObject, pkcs1: Buffer | undefined): Candidate[] {
+  const candidate = ({ scheme, options }: Padding): Candidate => {
     const digest = createVerify('sha256');
     const isGood = (signature: Buffer): boolean => {
       try {
@@ -51,15 +83,15 @@ function candidatesOf(key: KeyObject): Candidate[] {
     };
     return { scheme, digest, isGood };
   };
-  const pss = () =>
-    candidate('rsa-pss', { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO });
   switch (key.asymmetricKeyType) {
     case 'rsa':
-      return [candidate('rsa-pkcs1', { padding: constants.RSA_PKCS1_PADDING }), pss()];
+      return [candidate(pkcs1 ? PKCS1 : PSS)];
     case 'rsa-pss':
-      return [pss()];
+      return [candidate(PSS)];
     case 'ec':
-      return [candidate('ecdsa', { dsaEncoding: 'der' }), candidate('ecdsa', { dsaEncoding: 'ieee-p1363' })];
+      return (['der', 'ieee-p1363'] as const).map((dsaEncoding) =>
+        candidate({ scheme: 'ecdsa', options: { dsaEncoding } }),
+      );
     default:
       return [];
   }
@@ -72,17 +104,25 @@ export function readSignature(base64: string): Buffer | undefined {
 }
 
 /**
- * Verify the file. Reads it once, in chunks of 1 MiB, memory bounded; safe to repeat. Rejects with the signal's
- * reason when aborted, and with the file system's error when the file cannot be read.
+ * Verify the file. Reads it once, in chunks of 1 MiB, memory bounded, and not at all for PKCS#1 v1.5 with `sha256`; safe
+ * to repeat. Rejects with the signal's reason when aborted, and with the file system's error when the file cannot be
+ * read.
  */
 export async function verifySignature(options: SignatureOptions): Promise<SignatureVerdict> {
-  const { imagePath, certificatePem, signatureBase64, allowPkcs1, signal } = options;
+  const { imagePath, sha256, certificatePem, signatureBase64, allowPkcs1, signal } = options;
   signal.throwIfAborted();
   const text = readCertificates(certificatePem);
   if (!text.ok) return { ok: false, reason: 'certificate_unreadable' };
   const signature = readSignature(signatureBase64);
   if (!signature) return { ok: false, reason: 'signature_unreadable' };
-  const candidates = candidatesOf(text.leaf.x509.publicKey);
+  const key = text.leaf.x509.publicKey;
+  const pkcs1 = key.asymmetricKeyType === 'rsa' ? pkcs1Content(key, signature) : undefined;
+  if (pkcs1 && sha256 !== undefined) {
+    if (!pkcs1.equals(Buffer.concat([SHA256_INFO, Buffer.from(sha256, 'hex')])))
+      return { ok: false, reason: 'signature_mismatch' };
+    return allowPkcs1 ? { ok: true, scheme: 'rsa-pkcs1' } : { ok: false, reason: 'pkcs1_not_allowed' };
+  }
+  const candidates = candidatesOf(key, pkcs1);
   if (candidates.length === 0) return { ok: false, reason: 'key_type_unsupported' };
   for await (const chunk of createReadStream(imagePath, { highWaterMark: CHUNK_BYTES })) {
     signal.throwIfAborted();

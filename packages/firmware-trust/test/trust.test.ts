@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { constants, createHash, privateEncrypt, randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -240,13 +240,12 @@ void t.test('signatures', async (t) => {
   const never = new AbortController().signal;
   const judge = async (certificate: string, signatureBase64: string, image = 'image', allowPkcs1 = true) => {
     const certificatePem = text(`${certificate}.pem`);
-    const verdict = await verifySignature({
-      imagePath: at(image),
-      certificatePem,
-      signatureBase64,
-      allowPkcs1,
-      signal: never,
-    });
+    const request = { imagePath: at(image), certificatePem, signatureBase64, allowPkcs1, signal: never };
+    const verdict = await verifySignature(request);
+    const sha256 = createHash('sha256')
+      .update(readFileSync(at(image)))
+      .digest('hex');
+    t.same(await verifySignature({ ...request, sha256 }), verdict, 'the same with the digest at hand');
     return verdict.ok ? verdict.scheme : verdict.reason;
   };
   const raw = (der: Buffer): string => {
@@ -285,6 +284,30 @@ void t.test('signatures', async (t) => {
         'signature_mismatch',
         `${length} bytes`,
       );
+  const digest = createHash('sha256')
+    .update(readFileSync(at('image')))
+    .digest();
+  const info = (head: string, ...rest: Buffer[]) => Buffer.concat([Buffer.from(head, 'hex'), digest, ...rest]);
+  const good = info('3031300d060960864801650304020105000420');
+  const rsa = (content: Buffer, padding = constants.RSA_PKCS1_PADDING) =>
+    privateEncrypt({ key: text('leaf.key'), padding }, content).toString('base64');
+  /** A block with `length` bytes of padding and something behind the content. */
+  const block = (length: number, first = '0001') => {
+    const head = Buffer.concat([Buffer.from(first, 'hex'), Buffer.alloc(length, 0xff), Buffer.from([0]), good]);
+    return rsa(Buffer.concat([head, randomBytes(256 - head.length)]), constants.RSA_NO_PADDING);
+  };
+  t.equal(await judge('leaf', rsa(good)), 'rsa-pkcs1', 'made by hand');
+  for (const [what, signature] of Object.entries({
+    'no parameters': rsa(info('302f300b0609608648016503040201' + '0420')),
+    'something behind it': rsa(info('3031300d060960864801650304020105000420', randomBytes(9))),
+    'the bare digest': rsa(digest),
+    'SHA-512 named': rsa(info('3031300d060960864801650304020305000420')),
+    'too little padding': block(8),
+    'far too little padding': block(2),
+    'another block type': block(202, '0002'),
+    'a zero in front is left out': rsa(good).slice(4),
+  }))
+    t.equal(await judge('leaf', signature), 'signature_mismatch', what);
   for (const signature of ['', 'not base64!', '====']) t.equal(await judge('leaf', signature), 'signature_unreadable');
   openssl('genpkey', '-algorithm', 'ed25519', '-out', 'ed.key');
   openssl('req', '-x509', '-key', 'ed.key', '-subj', '/CN=ed', '-out', 'ed.pem');

@@ -13,6 +13,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { OtaWorkerSettings } from './config.js';
 import { createDownload } from './images/download.js';
+import { createImageChecks } from './images/image-checks.js';
 import { objectStoreImages, sharedSpool } from './images/image-store.js';
 import { makeRoom, sweepImages } from './images/sweep.js';
 import { createConfirm } from './steps/confirm.js';
@@ -47,6 +48,7 @@ runService(
         jobs,
         directory,
         images,
+        checks: createImageChecks(),
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         now: Date.now,
       };

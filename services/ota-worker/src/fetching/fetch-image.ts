@@ -39,6 +39,8 @@ export type FetchResult =
       readonly path: string;
       readonly sha256: string;
       readonly sizeBytes: number;
+      /** Where its metadata block begins, if it has one. */
+      readonly metadataAt?: number;
       readonly etag?: string;
       readonly lastModified?: string;
     }

@@ -7,17 +7,24 @@
  * writes to a file without a name, notices, and fails with `superseded`; it can touch neither the newer run's file nor
  * a published image. The last run to start wins.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasCode } from '@khumbu/shared/runtime/errors';
+import { type ImageFacts, ImageWriter } from '../writing/image-writer.js';
 import type { Held, Validators } from './content-range.js';
 import { FetchError } from './fetch-error.js';
 import type { Place } from './promised.js';
 
-/** Most that one write, and so a killed process, can hold back. */
-export const CHUNK_BYTES = 256 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * How much a power cut may cost: a sync begins after so many bytes or so many milliseconds, whichever comes first. A
+ * kill costs no more than the ring of the writer holds.
+ */
+const SYNC_BYTES = 16 * 1024 * 1024;
+const SYNC_MS = 1000;
 
 export interface Sidecar {
   readonly validators: Validators;
@@ -81,6 +88,11 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
+export interface PublishedImage extends ImageFacts {
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
 /** One generation, open for writing at its end. Not for concurrent use. */
 export class PartFile {
   readonly #paths: PartPaths;
@@ -88,17 +100,20 @@ export class PartFile {
   readonly #bootId: string;
   readonly #validators: Validators;
   readonly #startedAt: number;
-  readonly #hash = createHash('sha256');
+  readonly #writer: ImageWriter;
   #total: number | undefined;
-  #size = 0;
+  #size: number;
   #synced: number;
+  #syncedAt = performance.now();
   #syncing: Promise<void> | undefined;
   #failure: unknown;
   #ended = false;
 
-  private constructor(paths: PartPaths, file: FileHandle, sidecar: Sidecar) {
+  private constructor(paths: PartPaths, file: FileHandle, sidecar: Sidecar, size: number) {
     this.#paths = paths;
     this.#file = file;
+    this.#size = size;
+    this.#writer = new ImageWriter(file, size);
     this.#bootId = sidecar.bootId;
     this.#validators = sidecar.validators;
     this.#startedAt = sidecar.startedAt ?? 0;
@@ -112,23 +127,21 @@ export class PartFile {
     const whole: Sidecar = total === undefined ? sidecar : { ...sidecar, total };
     await writeSidecar(paths.sidecar, whole);
     try {
-      return new PartFile(paths, await open(paths.part, 'wx'), whole);
+      return new PartFile(paths, await open(paths.part, 'wx'), whole, 0);
     } catch (error) {
       await rm(paths.sidecar, { force: true });
       throw error;
     }
   }
 
-  /** The first `size` bytes of an existing file that nobody else writes to. Reads them once, for the digest. */
-  static async reopen(paths: PartPaths, sidecar: Sidecar, size: number, signal: AbortSignal): Promise<PartFile> {
-    const part = new PartFile(paths, await open(paths.part, 'r+'), sidecar);
+  /** The first `size` bytes of an existing file that nobody else writes to. */
+  static async reopen(paths: PartPaths, sidecar: Sidecar, size: number): Promise<PartFile> {
+    const file = await open(paths.part, 'r+');
     try {
-      await part.#file.truncate(size);
-      for await (const chunk of readPieces(part.#file, size, signal)) part.#hash.update(chunk);
-      part.#size = size;
-      return part;
+      await file.truncate(size);
+      return new PartFile(paths, file, sidecar, size);
     } catch (error) {
-      await part.#file.close();
+      await file.close();
       throw error;
     }
   }
@@ -147,33 +160,30 @@ export class PartFile {
     this.#total = total ?? this.#total;
   }
 
-  /** Resolves once the bytes are with the kernel: a kill of this process loses none of them. */
+  /** Resolves when all but the last few bytes are with the kernel: a kill of this process loses those alone. */
   async append(bytes: Buffer): Promise<void> {
-    for (let at = 0; at < bytes.length; ) {
-      if (this.#failure !== undefined) throw this.#failure;
-      const piece = bytes.subarray(at, at + CHUNK_BYTES);
-      const { bytesWritten } = await this.#file.write(piece, 0, piece.length, this.#size);
-      this.#hash.update(piece.subarray(0, bytesWritten));
-      this.#size += bytesWritten;
-      at += bytesWritten;
-      this.#syncInBackground();
-    }
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#writer.append(bytes);
+    this.#size += bytes.length;
+    this.#syncInBackground();
   }
 
   /** Everything written so far survives a power cut after this. */
   async sync(closed = false): Promise<void> {
     await this.#syncing;
     if (this.#failure !== undefined) throw this.#failure;
+    await this.#writer.drain();
     await this.#syncNow(closed);
   }
 
   /** Make it `<imagesFolder>/<sha256>`. The same content may be there already: it is replaced by itself. */
-  async publish(imagesFolder: string): Promise<{ path: string; sha256: string; sizeBytes: number }> {
-    await this.sync();
+  async publish(imagesFolder: string): Promise<PublishedImage> {
+    const facts = await this.#writer.finish();
+    await this.#syncing;
+    if (this.#failure !== undefined) throw this.#failure;
     await this.#file.sync();
     await this.#end();
-    const sha256 = this.#hash.digest('hex');
-    const path = join(imagesFolder, sha256);
+    const path = join(imagesFolder, facts.sha256);
     try {
       await rename(this.#paths.part, path);
     } catch (error) {
@@ -182,7 +192,7 @@ export class PartFile {
     await syncFolder(imagesFolder);
     await rm(this.#paths.sidecar, { force: true });
     await syncFolder(dirname(this.#paths.part));
-    return { path, sha256, sizeBytes: this.#size };
+    return { path, sizeBytes: this.#size, ...facts };
   }
 
   /** Keep it for a later run. Safe to repeat, and after `publish` or `discard`. */
@@ -208,22 +218,26 @@ export class PartFile {
   async #end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    await this.#writer.end();
     await this.#file.close();
   }
 
   #syncInBackground(): void {
-    if (this.#syncing || this.#size - this.#synced < CHUNK_BYTES) return;
+    const unsynced = this.#writer.written - this.#synced;
+    const isLate = unsynced > 0 && performance.now() - this.#syncedAt > SYNC_MS;
+    if (this.#syncing || !(isLate || unsynced >= SYNC_BYTES)) return;
     this.#syncing = this.#syncNow(false)
       .catch((error: unknown) => {
         this.#failure = error; // the next append fails with it
       })
       .finally(() => {
         this.#syncing = undefined;
+        this.#syncedAt = performance.now();
       });
   }
 
   async #syncNow(closed: boolean): Promise<void> {
-    const size = this.#size;
+    const size = this.#writer.written;
     await this.#file.datasync();
     // Closed before the sidecar says so: from then on another run may write to this very file.
     if (closed) await this.#end();

@@ -87,7 +87,7 @@ const withNewBoot = ({ validators, total, syncedBytes }: Sidecar, usable: number
 });
 
 /** Its writer has closed it: the file itself becomes ours. The sidecar is there first, so a kill between loses nothing. */
-async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths, signal: AbortSignal): Promise<PartFile> {
+async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths): Promise<PartFile> {
   await writeSidecar(to.sidecar, sidecar);
   try {
     await rename(from.part, to.part);
@@ -95,7 +95,7 @@ async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths, signal: 
     await rm(to.sidecar, { force: true });
     throw error;
   }
-  return PartFile.reopen(to, sidecar, from.usable, signal);
+  return PartFile.reopen(to, sidecar, from.usable);
 }
 
 /** Its writer may still be there: only a copy is ours alone. The old file stays until the copy survives a power cut. */

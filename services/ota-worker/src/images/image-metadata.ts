@@ -4,9 +4,7 @@
  */
 import { open } from 'node:fs/promises';
 
-const BEGIN = Buffer.from('===== BEGIN METADATA =====');
 const END = '===== END METADATA =====';
-const CHUNK_BYTES = 1024 * 1024;
 /** Longest block that is read. */
 const BLOCK_BYTES = 16 * 1024;
 const KEY = 'disable_connectors_during_install';
@@ -31,22 +29,12 @@ export function connectorsFlagOfBlock(text: string): boolean | undefined {
   return undefined;
 }
 
-/** Look for the block in a whole image. Reads in pieces; abortable. */
-export async function connectorsFlagOfImage(path: string, signal: AbortSignal): Promise<boolean | undefined> {
+/** From the block that begins at `metadataAt` in an image. */
+export async function connectorsFlagOfImage(path: string, metadataAt: number): Promise<boolean | undefined> {
   const file = await open(path, 'r');
   try {
-    const buffer = Buffer.alloc(CHUNK_BYTES);
-    for (let at = 0; ; at += CHUNK_BYTES - BEGIN.length) {
-      signal.throwIfAborted();
-      const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, at);
-      const found = buffer.subarray(0, bytesRead).indexOf(BEGIN);
-      if (found >= 0) {
-        const block = Buffer.alloc(BLOCK_BYTES);
-        const read = await file.read(block, 0, BLOCK_BYTES, at + found + BEGIN.length);
-        return connectorsFlagOfBlock(block.toString('utf8', 0, read.bytesRead));
-      }
-      if (bytesRead < CHUNK_BYTES) return undefined;
-    }
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, metadataAt);
+    return connectorsFlagOfBlock(buffer.toString('utf8', 0, bytesRead));
   } finally {
     await file.close();
   }

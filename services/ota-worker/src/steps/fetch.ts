@@ -117,6 +117,7 @@ export function createFetch(deps: FetchDeps) {
       if (!held) throw new TypeError('nothing is held that could be unchanged');
       return { result: { ok: true, image: held.image } };
     }
+    await deps.checks.remember(fetched.path, fetched);
     const image = { sha256: fetched.sha256, sizeBytes: fetched.sizeBytes };
     await images.keep(image, signal);
     return {

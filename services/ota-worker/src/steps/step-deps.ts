@@ -13,10 +13,12 @@ import { dialectOf, readStationState, type StationState } from '@khumbu/operatio
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { ImageChecks } from '../images/image-checks.js';
 import type { ImageStore } from '../images/image-store.js';
 
 export interface StepDeps extends Pick<WorkerParts, 'store' | 'jobs' | 'directory'> {
   readonly images: ImageStore;
+  readonly checks: ImageChecks;
   readonly driverOf: (profile: StationProfile) => StationDriver;
   readonly now: () => number;
 }

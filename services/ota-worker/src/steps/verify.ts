@@ -1,9 +1,6 @@
 /** The image is here and was signed: is it what was signed? OCPP 2.0.1 L01.FR.04. */
-
-import { verifySignature } from '@khumbu/firmware-trust/signature';
 import { type FirmwareUpdateRecord, installAt } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/worker';
-import { connectorsFlagOfImage } from '../images/image-metadata.js';
 import { connectorsDetail } from './connectors.js';
 import { applyAll, requireProfile, type StepDeps, viewStation } from './step-deps.js';
 
@@ -12,15 +9,14 @@ export function createVerify(deps: StepDeps, allowPkcs1: boolean) {
     const { image, request } = record;
     if (!image) throw new TypeError('a downloaded update has an image');
     const imagePath = await deps.images.open(image, signal);
-    const verdict = await verifySignature({
-      imagePath,
+    const question = {
       certificatePem: request.signing_certificate ?? '',
       signatureBase64: request.signature ?? '',
       allowPkcs1,
-      signal,
-    });
+    };
+    const verdict = await deps.checks.verdict(imagePath, question, signal);
     // Only what is signed may say that connectors stay in use.
-    const stated = verdict.ok ? await connectorsFlagOfImage(imagePath, signal) : undefined;
+    const stated = verdict.ok ? await deps.checks.connectorsFlag(imagePath, signal) : undefined;
     const view = await viewStation(deps, record.station);
     const change = deps.store.change();
     if (!verdict.ok) {

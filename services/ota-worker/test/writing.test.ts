@@ -1,0 +1,161 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { appendFileSync, closeSync, openSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
+import { MarkFinder } from '@khumbu/ota-worker/images/mark-finder';
+import { ImageWriter, readImageFacts } from '@khumbu/ota-worker/writing/image-writer';
+import { RING_BYTES } from '@khumbu/ota-worker/writing/ring';
+import { makeImage, makeSigner, type SignatureScheme } from '@khumbu/test-support/firmware';
+import t, { type Test } from 'tap';
+
+const BEGIN = '===== BEGIN METADATA =====';
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+const never = new AbortController().signal;
+
+async function writerOf(t: Test, path: string, size = 0, flags = 'r+') {
+  closeSync(openSync(path, 'a'));
+  const file = await open(path, flags);
+  const writer = new ImageWriter(file, size);
+  t.teardown(async () => {
+    await writer.end();
+    await file.close();
+  });
+  return writer;
+}
+
+void t.test('what goes in is in the file, in order, and its digest is known at the end', async (t) => {
+  const path = join(t.testdir(), 'image');
+  const image = randomBytes(5 * RING_BYTES + 4711);
+  const writer = await writerOf(t, path);
+  const piece = Buffer.alloc(3 * RING_BYTES);
+  for (let at = 0, length = 1; at < image.length; at += length, length = Math.min(length * 3, piece.length)) {
+    const used = image.copy(piece, 0, at, at + length);
+    await writer.append(piece.subarray(0, used));
+    // A buffer that was appended may be used again.
+    piece.fill(0);
+    t.ok(Math.min(at + length, image.length) - writer.written <= RING_BYTES, 'a kill costs no more than the ring');
+  }
+  await writer.drain();
+  t.equal(writer.written, image.length);
+  t.ok(readFileSync(path).equals(image));
+  t.same(await writer.finish(), { sha256: sha256(image) });
+});
+
+void t.test('it goes on behind what is there and reads that first', async (t) => {
+  const path = join(t.testdir(), 'image');
+  const image = makeImage(700_000, 'half', false).bytes;
+  writeFileSync(path, image.subarray(0, 400_000));
+  const writer = await writerOf(t, path, 400_000);
+  await writer.append(image.subarray(400_000));
+  t.same(await writer.finish(), { sha256: sha256(image), metadataAt: BEGIN.length });
+  t.ok(readFileSync(path).equals(image));
+});
+
+void t.test('a file that cannot be written fails with the code of the system, for all who wait', async (t) => {
+  const path = join(t.testdir(), 'image');
+  const writer = await writerOf(t, path, 0, 'r');
+  await t.rejects(writer.append(randomBytes(3 * RING_BYTES)), { code: 'EBADF' });
+  await t.rejects(writer.drain(), { code: 'EBADF' });
+  await t.rejects(writer.finish(), { code: 'EBADF' });
+});
+
+void t.test('a file that is shorter than it was fails', async (t) => {
+  const writer = await writerOf(t, join(t.testdir({ image: 'short' }), 'image'), 6);
+  await t.rejects(writer.finish(), { code: 'EIO' });
+});
+
+void t.test('ending it wakes who waits', async (t) => {
+  const writer = await writerOf(t, join(t.testdir(), 'image'));
+  const finished = t.rejects(writer.append(randomBytes(64 * RING_BYTES)), { code: 'IMAGE_THREAD_ENDED' });
+  await writer.end();
+  await finished;
+});
+
+void t.test('the mark is found wherever pieces are cut, and only the whole one', async (t) => {
+  const text = Buffer.from(`METADATA ===== BEGIN METADAT====== BEGIN METADATA =====x METADATA ${BEGIN}`);
+  const at = text.indexOf(BEGIN) + BEGIN.length;
+  for (let first = 0; first <= text.length; first += 1) {
+    for (const length of [1, 2, 7, 30, 100]) {
+      const finder = new MarkFinder();
+      finder.feed(text.subarray(0, first));
+      for (let from = first; from < text.length; from += length) finder.feed(text.subarray(from, from + length));
+      if (finder.found !== at) t.fail(`cut at ${first}, then every ${length}: ${finder.found}, not ${at}`);
+    }
+  }
+  const without = new MarkFinder();
+  without.feed(Buffer.from('===== BEGIN METADATA ====-'));
+  t.equal(without.found, undefined);
+});
+
+for (const scheme of ['rsa-pkcs1', 'rsa-pss', 'ecdsa'] satisfies SignatureScheme[]) {
+  void t.test(`${scheme}: an image is read again after any change, and not before`, async (t) => {
+    const dir = t.testdir();
+    const path = join(dir, 'image');
+    const image = makeImage(300_000, scheme, false);
+    const signer = await makeSigner(dir, scheme);
+    const { signing_certificate: certificatePem, signature: signatureBase64 } = signer.signed(image.bytes);
+    const question = { certificatePem, signatureBase64, allowPkcs1: true };
+    writeFileSync(path, image.bytes);
+    const checks = createImageChecks();
+    t.same(await checks.verdict(path, question, never), { ok: true, scheme });
+    t.equal(await checks.connectorsFlag(path, never), false);
+    const other = { ...question, signatureBase64: signer.sign(Buffer.from('other')) };
+    t.same(await checks.verdict(path, other, never), { ok: false, reason: 'signature_mismatch' });
+
+    appendFileSync(path, 'x');
+    t.same(await checks.verdict(path, question, never), { ok: false, reason: 'signature_mismatch' });
+    writeFileSync(path, image.bytes);
+    t.same(await checks.verdict(path, question, never), { ok: true, scheme });
+
+    // The same size and the same time: the inode still tells.
+    const bad = Buffer.from(image.bytes);
+    bad[299_999] = (bad[299_999] ?? 0) ^ 1;
+    writeFileSync(path, bad);
+    utimesSync(path, 1, 1);
+    t.same(await checks.verdict(path, question, never), { ok: false, reason: 'signature_mismatch' });
+  });
+}
+
+void t.test('what a fetch found counts for the file it wrote, and for no other', async (t) => {
+  const path = join(t.testdir(), 'image');
+  const signer = await makeSigner(t.testdirName, 'rsa-pkcs1');
+  const image = makeImage(1000);
+  writeFileSync(path, 'something else');
+  const checks = createImageChecks();
+  // Only to see that it is not read again: nobody tells such lies.
+  await checks.remember(path, { sha256: image.sha256 });
+  const { signing_certificate: certificatePem, signature: signatureBase64 } = signer.signed(image.bytes);
+  const question = { certificatePem, signatureBase64, allowPkcs1: true };
+  t.same(await checks.verdict(path, question, never), { ok: true, scheme: 'rsa-pkcs1' });
+  appendFileSync(path, '!');
+  t.same(await checks.verdict(path, question, never), { ok: false, reason: 'signature_mismatch' });
+});
+
+void t.test('many ask at once: one reads; the one who reads may give up', async (t) => {
+  const dir = t.testdir();
+  const path = join(dir, 'image');
+  const image = makeImage(20_000_000, 'many');
+  writeFileSync(path, image.bytes);
+  const signer = await makeSigner(dir, 'ecdsa');
+  const { signing_certificate: certificatePem, signature: signatureBase64 } = signer.signed(image.bytes);
+  const question = { certificatePem, signatureBase64, allowPkcs1: true };
+  const checks = createImageChecks();
+  const first = new AbortController();
+  const given = t.rejects(checks.verdict(path, question, first.signal), { message: 'given up' });
+  const others = Array.from({ length: 20 }, () => checks.verdict(path, question, never));
+  first.abort(new Error('given up'));
+  await given;
+  t.same(await Promise.all(others), Array(20).fill({ ok: true, scheme: 'ecdsa' }));
+});
+
+void t.test('reading a file can be given up', async (t) => {
+  const path = join(t.testdir(), 'image');
+  writeFileSync(path, Buffer.alloc(50_000_000));
+  const signal = AbortSignal.abort(new Error('enough'));
+  await t.rejects(readImageFacts(path, signal), { message: 'enough' });
+  const later = new AbortController();
+  const reading = t.rejects(readImageFacts(path, later.signal), { message: 'enough' });
+  setImmediate(() => later.abort(new Error('enough')));
+  await reading;
+});
