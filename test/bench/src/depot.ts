@@ -55,7 +55,9 @@ export interface Depot {
 export async function startDepot(ending: Ending, options: DepotOptions): Promise<Depot> {
   const { dataDir, simulated = {} } = options;
   mkdirSync(dataDir, { recursive: true });
-  const stations = { unknown_stations: 'simulated', defaults: { driver: 'simulated', simulated } };
+  // The dialect of the simulator.
+  const defaults = { driver: 'simulated', dialect: 'ocpp2.x', simulated };
+  const stations = { unknown_stations: 'simulated', defaults };
   // JSON is YAML.
   writeFileSync(join(dataDir, 'stations.yaml'), JSON.stringify(stations));
   const env = { ...process.env, SIMULATED_STATIONS: '0', ...ENV, ...options.env, DATA_DIR: dataDir };

@@ -5,12 +5,13 @@ import { type Depot, startDepot } from '../depot.js';
 import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js';
 import { cpuSeconds } from '../process-figures.js';
 import type { BenchContext, Benchmark } from '../row.js';
+import { interleaved } from '../stage.js';
 import { startStation } from '../station-client.js';
 import { type CommandTime, timedCommand } from '../timed-command.js';
 
 const PATIENCE_MS = 120_000;
 const SIZE = { full: 500_000_000, short: 20_000_000 } as const;
-/** Beside one pair that is not counted. */
+/** Beside a first one of ours that is not counted. */
 const PAIRS = { full: 9, short: 1 } as const;
 
 const BASELINE =
@@ -60,21 +61,20 @@ export const firmwareVerify: Benchmark<'firmware-verify' | 'firmware-verify-cpu'
     const { effort, dir } = context;
     const origin = await startFirmwareOrigin(context, dir, SIZE[effort]);
     const depot = await startDepot(context, { dataDir: join(dir, 'depot') });
-    const mine: CommandTime[] = [];
-    const other: CommandTime[] = [];
-    for (let pair = 0; pair <= PAIRS[effort]; pair += 1) {
-      const one = await ours(context, depot, origin, pair + 1);
-      const two = await theirs(context, origin);
-      if (pair === 0 && effort === 'full') continue;
-      mine.push(one);
-      other.push(two);
-    }
-    const wall = { ours: mine.map((one) => one.seconds), baseline: other.map((one) => one.seconds) };
-    const cpu = { ours: mine.map((one) => one.cpuSeconds), baseline: other.map((one) => one.cpuSeconds) };
+    await ours(context, depot, origin, 0);
+    const pairs = await interleaved(
+      PAIRS[effort],
+      (n) => ours(context, depot, origin, n + 1),
+      () => theirs(context, origin),
+    );
+    const of = (member: keyof CommandTime) => ({
+      ours: pairs.ours.map((time) => time[member]),
+      baseline: pairs.baseline.map((time) => time[member]),
+    });
     const notes = [
       `${SIZE[effort] / 1e6} MB; ours is on disk (fsync) before Downloaded, what curl wrote is in the page cache`,
       'CPU: every process of the depot, beside the user and system time of curl and openssl; the origin is in neither',
     ];
-    return { 'firmware-verify': { ...wall, notes }, 'firmware-verify-cpu': cpu };
+    return { 'firmware-verify': { ...of('seconds'), notes }, 'firmware-verify-cpu': of('cpuSeconds') };
   },
 };
