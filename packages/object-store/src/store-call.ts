@@ -7,7 +7,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { Client, type ClientOptions } from 'minio';
+import type { Client, ClientOptions } from 'minio';
 import { isUnavailableStatus, StoreError, toStoreError } from './store-error.js';
 
 export const TRIES = 3;
@@ -79,7 +79,9 @@ export function createStoreCaller(options: ClientOptions, stallMs: number): Stor
   const once: StoreCaller['once'] = async (what, signal, run) => {
     if (signal?.aborted) throw abortedError(what, signal);
     const exchange: Exchange = {};
-    const client = new Client({
+    // Loaded by the first call: it costs 35 MB and a quarter of a second, and many processes never make one.
+    const minio = await import('minio');
+    const client = new minio.Client({
       ...options,
       transport: { request: watchedRequest(secure, stallMs, signal, exchange) },
       transportAgent: agent,

@@ -30,24 +30,29 @@ export interface HttpAnswer {
 const MAX_REDIRECTS = 5;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
-/** Aborts a connection that is silent for too long while someone waits for it. */
+/** Aborts a connection that is silent for too long while someone waits for it. One timer: pieces come by the thousand. */
 class Silence {
   readonly #aborter = new AbortController();
-  readonly #stallMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timer: NodeJS.Timeout;
+  #isAwaited = false;
   constructor(stallMs: number) {
-    this.#stallMs = stallMs;
+    this.#timer = setTimeout(() => {
+      if (this.#isAwaited) this.#aborter.abort(new FetchError(true, 'stalled', `nothing came for ${stallMs} ms`));
+    }, stallMs);
   }
   get signal(): AbortSignal {
     return this.#aborter.signal;
   }
   await(): void {
-    this.heard();
-    this.#timer = setTimeout(() => {
-      this.#aborter.abort(new FetchError(true, 'stalled', `nothing came for ${this.#stallMs} ms`));
-    }, this.#stallMs);
+    this.#isAwaited = true;
+    this.#timer.refresh();
   }
   heard(): void {
+    this.#isAwaited = false;
+  }
+  /** It will not be awaited again. */
+  end(): void {
+    this.heard();
     clearTimeout(this.#timer);
   }
 }
@@ -79,7 +84,7 @@ async function* bodyOf(
   } catch (error) {
     throw translate(error);
   } finally {
-    silence.heard();
+    silence.end();
     response.destroy();
   }
 }
@@ -110,9 +115,13 @@ async function send(url: URL, headers: Record<string, string>, options: AskOptio
       status: response.statusCode ?? 0,
       headers: response.headers,
       body: () => bodyOf(response, silence, translate),
-      drop: () => response.destroy(),
+      drop() {
+        silence.end();
+        response.destroy();
+      },
     };
   } catch (error) {
+    silence.end();
     throw translate(error);
   } finally {
     silence.heard();
