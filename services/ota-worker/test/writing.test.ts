@@ -57,6 +57,8 @@ void t.test('a file that cannot be written fails with the code of the system, fo
   const writer = await writerOf(t, path, 0, 'r');
   await t.rejects(writer.append(randomBytes(3 * RING_BYTES)), { code: 'EBADF' });
   await t.rejects(writer.drain(), { code: 'EBADF' });
+  await writer.rest();
+  t.equal(writer.written, 0);
   await t.rejects(writer.finish(), { code: 'EBADF' });
 });
 

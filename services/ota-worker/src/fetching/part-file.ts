@@ -172,7 +172,8 @@ export class PartFile {
   async sync(closed = false): Promise<void> {
     await this.#syncing;
     if (this.#failure !== undefined) throw this.#failure;
-    await this.#writer.drain();
+    // To be closed it need not be whole: what could not be written is simply not there.
+    await (closed ? this.#writer.rest() : this.#writer.drain());
     await this.#syncNow(closed);
   }
 

@@ -84,6 +84,11 @@ export class ImageWriter {
     return this.#untilWaiting(0);
   }
 
+  /** Like `drain`, but a writer that has failed is also at rest: `written` says how far it came. */
+  async rest(): Promise<void> {
+    await this.#untilWaiting(0, false);
+  }
+
   /** No more will come; resolves when all is written. */
   finish(): Promise<ImageFacts> {
     this.#ring.end();
@@ -95,15 +100,14 @@ export class ImageWriter {
     await this.#worker.terminate();
   }
 
-  async #untilWaiting(most: number): Promise<void> {
-    while (this.#ring.waiting > most) {
-      if (this.#failure) throw this.#failure;
+  async #untilWaiting(most: number, isFailureThrown = true): Promise<void> {
+    while (this.#ring.waiting > most && !this.#failure) {
       const woken = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
       if (this.#ring.askForMessage(most)) await woken;
     }
-    if (this.#failure) throw this.#failure;
+    if (this.#failure && isFailureThrown) throw this.#failure;
   }
 }
 
