@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createObjectStore } from '@khumbu/object-store/object-store';
-import { LOCK_LOST } from '@khumbu/operations/jobs/worker';
+import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
 import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { resolveUploadTarget, type UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError } from '@khumbu/shared/runtime/errors';

@@ -4,7 +4,7 @@ import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createProgress } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import type { Step } from '@khumbu/operations/jobs/worker';
+import type { Step } from '@khumbu/operations/jobs/job-loop';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';

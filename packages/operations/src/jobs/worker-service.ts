@@ -11,8 +11,9 @@ import { auditEnded } from '../records/audit.js';
 import { type Hints, subscribeHints } from '../records/hints.js';
 import { createStore, type Store } from '../records/store.js';
 import type { JobName, QueueName } from './expected-job.js';
+import type { Step } from './job-loop.js';
 import { createJobs, type Jobs } from './jobs.js';
-import { type Step, startWorker } from './worker.js';
+import { startWorker } from './worker.js';
 import { startBeating } from './worker-beats.js';
 
 type CommonConfig = Static<TObject<typeof COMMON_SETTINGS & typeof WORKER_SETTINGS>>;

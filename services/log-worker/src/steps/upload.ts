@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { ProgressPort } from '@khumbu/operations/events/progress';
 import { triesAllowed } from '@khumbu/operations/firmware-update/record';
-import type { StepContext } from '@khumbu/operations/jobs/worker';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
 import {
   applyLogEvent,

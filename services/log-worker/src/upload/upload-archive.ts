@@ -3,7 +3,7 @@ import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
-import { LOCK_LOST } from '@khumbu/operations/jobs/worker';
+import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
 import type { UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { toUploadError, UploadError } from './failure-status.js';

@@ -5,7 +5,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
+import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';

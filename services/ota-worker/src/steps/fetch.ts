@@ -11,7 +11,7 @@ import {
   fetchEnded,
 } from '@khumbu/operations/firmware-fetch/record';
 import { type FirmwareUpdateRecord, installAt, triesAllowed } from '@khumbu/operations/firmware-update/record';
-import type { StepContext } from '@khumbu/operations/jobs/worker';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { Hints } from '@khumbu/operations/records/hints';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Validators } from '../fetching/content-range.js';

@@ -6,7 +6,7 @@
 import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
+import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type FirmwareFetchRecord, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import type { StepContext } from '@khumbu/operations/jobs/worker';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 

@@ -1,6 +1,6 @@
 /** The image is here and was signed: is it what was signed? OCPP 2.0.1 L01.FR.04. */
 import { type FirmwareUpdateRecord, installAt } from '@khumbu/operations/firmware-update/record';
-import type { StepContext } from '@khumbu/operations/jobs/worker';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { connectorsDetail } from './connectors.js';
 import { applyAll, requireProfile, type StepDeps, viewStation } from './step-deps.js';
 

@@ -1,5 +1,5 @@
 /** Prepare a network interface. One try: the station asks again at its next connection. */
-import type { StepContext } from '@khumbu/operations/jobs/worker';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/network/record';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';

@@ -4,7 +4,7 @@
  */
 import { isInstalling } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { putOff, type StepContext } from '@khumbu/operations/jobs/worker';
+import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import type { Change } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';

@@ -1,5 +1,5 @@
 /** Set a station's clock to the newest time that was told, if it is off by more than a little and the time is fresh. */
-import type { StepContext } from '@khumbu/operations/jobs/worker';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { ended, inState } from '@khumbu/operations/records/record';
 import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from '@khumbu/operations/system-time/record';
 import { hasCode } from '@khumbu/shared/runtime/errors';
