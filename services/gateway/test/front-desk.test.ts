@@ -41,7 +41,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
   await patient.ping();
   await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
   const commits: Change[] = [];
-  let beforeCommit: ((change: Change) => void) | undefined;
+  let beforeCommit: ((change: Change) => void | Promise<void>) | undefined;
   const promptStore = createStore(prompt, prefix);
   let loaded: ((id: string) => Promise<void>) | undefined;
   const watched: Store = {
@@ -51,9 +51,9 @@ async function desk(test: Test, options: DeskOptions = {}) {
       await loaded?.(id);
       return record;
     },
-    commit(change) {
+    async commit(change) {
       commits.push(change);
-      beforeCommit?.(change);
+      await beforeCommit?.(change);
       return promptStore.commit(change);
     },
   };
@@ -93,6 +93,13 @@ async function desk(test: Test, options: DeskOptions = {}) {
       beforeCommit = () => {
         beforeCommit = undefined;
         server.freeze();
+      };
+    },
+    /** What was read for the next commit is old when it is sent. */
+    beforeNextCommit(then: () => Promise<void>): void {
+      beforeCommit = () => {
+        beforeCommit = undefined;
+        return then();
       };
     },
     afterLoad(then: (id: string) => Promise<void>): void {
@@ -397,6 +404,30 @@ void t.test('is_reset_allowed and an install that begins in the same moment', as
   t.equal((await d.front.isResetAllowed(asker(), true)).reply, false, 'the newer state decides');
   t.equal((await d.state()).resetReservedUntil, undefined);
 });
+
+void t.test(
+  'is_reset_allowed, a reset, and an update that comes and begins to install in the same moment',
+  async (t) => {
+    const TO_INSTALLING = ['fetchJoined', 'fetched', 'installBegun'] as const;
+    for (const before of ['no update before', 'one that has ended']) {
+      for (const asks of ['is_reset_allowed', 'reset']) {
+        await t.test(`${asks}, ${before}`, async (t) => {
+          const d = await desk(t);
+          if (before !== 'no update before') await d.advance(await accepted(d.front), ['canceled']);
+          d.beforeNextCommit(async () => d.advance(await accepted(d.front), TO_INSTALLING));
+          if (asks === 'is_reset_allowed') {
+            t.match(await d.front.isResetAllowed(asker(), true), { reply: false, reason: 'installing' });
+            t.equal((await d.state()).resetReservedUntil, undefined);
+            return;
+          }
+          const { operationId } = await d.front.reset({ type: 'Soft', scheduled: false }, asker());
+          t.match(await d.store.load(must(operationId)), { reasonStored: false });
+          t.equal((await d.state()).restartExpected, undefined, 'the boot to come is that of the update');
+        });
+      }
+    }
+  },
+);
 
 void t.test('a reset is one until its restart is seen', async (t) => {
   const d = await desk(t);

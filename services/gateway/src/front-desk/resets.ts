@@ -5,12 +5,21 @@ import { isEnded } from '@khumbu/operations/records/kinds';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 import type { Change } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
-import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
+import { STATION_FIELDS, type StationState, slotField } from '@khumbu/operations/stations/station-state';
 import type { BootReason, ResetRequest } from '@khumbu/shared/contract/schemas';
 import { type Admission, type Answer, type Asker, askedBy, type FrontDeskDeps } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
 import { decideReset, decideResetAllowed } from './decide-reset.js';
 import { requireWorkers } from './needed-workers.js';
+
+/**
+ * The decision was made from this update, or from there being none: an install that begins in this very moment changes
+ * the record, an update that takes its place changes the slot.
+ */
+function expectUpdate(change: Change, station: string, state: StationState, update: FirmwareUpdateRecord | undefined) {
+  change.expectStation(station, slotField('firmware_update'), state.slot('firmware_update'));
+  if (update) change.expectRecord(update.id, update.version);
+}
 
 export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now }: Admission) {
   const { desk, jobs, deadlines } = deps;
@@ -29,8 +38,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
         kind: 'answer',
         reply: true,
         ...(reserve ? { fields: reservation } : {}),
-        // An install that begins in this very moment changes the record.
-        guard: (change) => update && change.expectRecord(update.id, update.version),
+        guard: (change) => expectUpdate(change, asker.station, state, update),
       };
     });
 
@@ -93,7 +101,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
           .expectStation(station, slotField('reset'), state.slot('reset'))
           .put(record)
           .setStation(station, { [slotField('reset')]: id, [STATION_FIELDS.resetAllowedEpoch]: undefined });
-        if (update) change.expectRecord(update.id, update.version);
+        expectUpdate(change, station, state, update);
         if (!changing) {
           // Ready before anything happens, so that it is right however soon the station comes back. The boot that ends
           // an install is the update's; the reset then says so when its turn comes.
