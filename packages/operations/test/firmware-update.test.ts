@@ -628,17 +628,17 @@ void t.test('log uploads', async (t) => {
 });
 
 void t.test('resets and networks', async (t) => {
-  const resets: [readonly ResetEvent[], string, object][] = [
+  const resets: [readonly ResetEvent[], string, object, true?][] = [
     [['begun', 'performed', 'restartSeen'], 'Restarted', { ok: true }],
     [['begun', 'restartSeen'], 'Restarted', { ok: true }],
     [['begun', 'performed', 'outOfTime'], 'Restarted', { ok: true, reason: 'everest_not_heard' }],
     [['begun', 'performed', 'superseded'], 'Restarted', { ok: true }],
     [['superseded'], 'Superseded', { ok: false, reason: 'superseded' }],
     [['outOfTime'], 'Failed', { ok: false, reason: 'deadline' }],
-    [['begun', 'outOfTime'], 'Failed', { ok: false, reason: 'deadline' }],
+    [['begun', 'outOfTime'], 'Failed', { ok: false, reason: 'deadline' }, true],
     [['begun', 'failed'], 'Failed', { ok: false, reason: 'failed' }],
   ];
-  for (const [events, state, outcome] of resets) {
+  for (const [events, state, outcome, slotHeld] of resets) {
     let record = resetRecord({});
     for (const event of events) {
       record = applyResetEvent(record, event, { now: NOW, deadlines: DEFAULT_DEADLINES.reset });
@@ -649,6 +649,7 @@ void t.test('resets and networks', async (t) => {
       );
     }
     t.match(record, { state, outcome, endedAt: NOW }, events.join(' '));
+    t.equal(record.slotHeld, slotHeld, `${events.join(' ')}: the station may still be reset`);
   }
   for (const [state, row] of Object.entries(RESET_TRANSITIONS))
     if (Object.keys(row).length > 0) t.ok('outOfTime' in row, `${state} may not last for ever`);

@@ -167,6 +167,8 @@ void t.test('the job a record wants', async (t) => {
     ['log ended', logRecord({ state: 'Uploaded', endedAt: now }), undefined],
     ['reset accepted', resetRecord(), 'system-control reset'],
     ['resetting', resetRecord({ state: 'Resetting' }), 'system-control reset'],
+    ['reset out of time', resetRecord({ state: 'Failed', endedAt: now, slotHeld: true }), 'system-control reset'],
+    ['reset failed', resetRecord({ state: 'Failed', endedAt: now }), undefined],
     ['restarting', resetRecord({ state: 'Restarting' }), undefined],
     ['restarted', resetRecord({ state: 'Restarted', endedAt: now }), undefined],
     ['network offered', networkRecord(), undefined],

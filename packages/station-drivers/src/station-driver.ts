@@ -85,9 +85,16 @@ export interface StationDriver {
    * effect has ended, starts nothing. Exclusive on the station: rejects with `STATION_BUSY` while another effect runs.
    * Resolves once the station has taken the effect on durably; it need not have ended. Rejects with
    * `STATION_UNREACHABLE` when it is not known whether it began (also a repeated `reboot` while the host boots):
-   * repeat, or `observe`.
+   * repeat, or `observe`. Rejects with `EFFECT_RETIRED` after `retire`.
    */
   start(effect: Effect, signal: AbortSignal): Promise<void>;
+
+  /**
+   * No effect of this operation begins any more, whoever starts it and however late: a worker that stood still may wake
+   * up long after the operation was given up. An effect that has begun goes on. Resolves once the station has taken it
+   * on durably. Safe to repeat. Rejects with `STATION_UNREACHABLE`.
+   */
+  retire(operationId: string, signal: AbortSignal): Promise<void>;
 
   /**
    * What became of an effect that was (or was not) started. Changes nothing. Rejects with `STATION_UNREACHABLE`, also

@@ -99,6 +99,33 @@ export async function driverContract(t: Test, makeStation: MakeStation): Promise
     await station.driver().start(reboot, signal);
   });
 
+  await t.test('what is retired never begins; what had begun goes on', async (t) => {
+    const station = await makeStation(t);
+    const late = await install(station, 'op-1');
+    await Promise.all([1, 2].map(() => station.driver().retire('op-1', signal)));
+    await t.rejects(station.driver().start(late, signal), { code: 'EFFECT_RETIRED' });
+    await t.rejects(station.driver().start({ step: 'reboot', operationId: 'op-1' }, signal), {
+      code: 'EFFECT_RETIRED',
+    });
+    t.match(await station.driver().observe(signal), { busy: false });
+
+    const begun = await install(station, 'op-2');
+    await station.driver().start(begun, signal);
+    await station.driver().retire('op-2', signal);
+    t.match(
+      await station.driver().observe(signal),
+      { busy: true },
+      'another operation may begin, one that runs goes on',
+    );
+    await station.driver().start(begun, signal);
+    await station.finish();
+    t.match(await station.driver().observeEffect('op-2', 'install', signal), { state: 'succeeded' });
+    await t.rejects(station.driver().start({ step: 'reboot', operationId: 'op-2' }, signal), {
+      code: 'EFFECT_RETIRED',
+    });
+    t.same(await station.driver().observeEffect('op-1', 'install', signal), { state: 'absent' });
+  });
+
   await t.test('EVerest restarts without a boot', async (t) => {
     const station = await makeStation(t);
     const before = await station.driver().observe(signal);

@@ -79,7 +79,7 @@ function workOf(record: OperationRecord): Work {
         ? { queue: 'log-uploads', name: 'upload', dueAt: 0 }
         : undefined;
     case 'reset':
-      return record.state === 'Accepted' || record.state === 'Resetting'
+      return record.state === 'Accepted' || record.state === 'Resetting' || record.slotHeld
         ? { queue: 'system-control', name: 'reset', dueAt: 0 }
         : undefined;
     case 'set_system_time':

@@ -15,6 +15,8 @@ export interface ResetRecord extends RecordBase<'reset', ResetState> {
   readonly scheduled: boolean;
   /** The station's boot epoch when the reset was asked for, and from its begin on the one it is to end. */
   readonly bootEpochBefore: number;
+  /** Ended while the station was being reset: nothing is installed until the station knows that this is over. */
+  readonly slotHeld?: boolean;
 }
 
 type Row = Partial<Record<ResetEvent, ResetState>>;
@@ -57,5 +59,6 @@ export function applyResetEvent(
   }
   const message = detail.message === undefined ? {} : { message: detail.message };
   const reason = detail.reason ?? (event === 'outOfTime' ? 'deadline' : event);
-  return ended(record, now, { ok: false, reason, ...message });
+  const held = event === 'outOfTime' && before.state === 'Resetting' ? { slotHeld: true } : {};
+  return ended({ ...record, ...held }, now, { ok: false, reason, ...message });
 }

@@ -71,12 +71,14 @@ export interface Charger {
   /** The last 1000 installs that were started, oldest first; `installCount` counts them all. */
   readonly installs: readonly { readonly operationId: string; readonly sha256: string; readonly at: number }[];
   readonly installCount: number;
+  /** Operations of which nothing begins any more, the last 200; absent in what older versions stored. */
+  readonly retired?: readonly string[];
   /** The last 200. */
   readonly events: readonly ChargerEvent[];
 }
 
 /** How many of each the charger remembers. */
-export const kept = { ended: 200, installs: 1000, events: 200 } as const;
+export const kept = { ended: 200, installs: 1000, retired: 200, events: 200 } as const;
 
 /** A charger as it comes from the factory, switched on at `now`. */
 export function factoryCharger(now: number): Charger {
@@ -125,13 +127,15 @@ const wasStarted = (charger: Charger, { operationId, step }: Effect): boolean =>
 /**
  * Start an effect on a settled charger. Returns the same object if it was started before. Throws
  * `STATION_UNREACHABLE` while the host reboots (also for that reboot's own repeat: nobody there can tell) and
- * `STATION_BUSY` while another effect runs.
+ * `STATION_BUSY` while another effect runs, `EFFECT_RETIRED` for an operation that is over.
  */
 export function begin(charger: Charger, effect: Effect, plan: EffectPlan, now: number): Charger {
   assertReachable(charger);
   const { operationId, step } = effect;
   const { effect: current } = charger;
   if ((current?.operationId === operationId && current.step === step) || wasStarted(charger, effect)) return charger;
+  if (charger.retired?.includes(operationId))
+    throw new CodedError('EFFECT_RETIRED', 'the operation is over; nothing of it begins any more');
   if (current) throw new CodedError('STATION_BUSY', `the station is busy with ${current.step}; try again later`);
   const { byReboot = true, ...how } = plan;
   const running: RunningEffect = { operationId, step, startedAt: now, ...how };
@@ -150,6 +154,12 @@ export function begin(charger: Charger, effect: Effect, plan: EffectPlan, now: n
     installs: append(begun.installs, { operationId, sha256, at: now }, kept.installs),
     installCount: begun.installCount + 1,
   };
+}
+
+/** Nothing of this operation begins any more. The same object if that was so already. */
+export function retire(charger: Charger, operationId: string): Charger {
+  const { retired = [] } = charger;
+  return retired.includes(operationId) ? charger : { ...charger, retired: append(retired, operationId, kept.retired) };
 }
 
 /** A hung effect goes on: its time begins at `now`. */

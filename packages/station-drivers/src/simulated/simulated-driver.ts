@@ -11,6 +11,7 @@ import {
   effectState,
   evidence,
   factoryCharger,
+  retire,
   unhang,
   withClockOffset,
   withNetwork,
@@ -89,6 +90,13 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
     async start(effect, signal) {
       const plan = await planOf(effect, settings);
       await visit(signal, (charger, time) => begin(charger, effect, plan, time));
+    },
+
+    async retire(operationId, signal) {
+      await visit(signal, (charger) => {
+        assertReachable(charger);
+        return retire(charger, operationId);
+      });
     },
 
     async observeEffect(operationId, step, signal) {

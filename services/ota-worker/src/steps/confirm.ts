@@ -42,6 +42,8 @@ export function createConfirm(deps: StepDeps) {
 
   const releaseWhenIdle = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
     const { profile } = await viewStation(deps, record.station);
+    // A worker that stood still since before it touched the station must not begin now.
+    if (profile) await driverOf(profile).retire(record.id, signal);
     const idle = profile ? !(await driverOf(profile).observe(signal)).busy : true;
     const { slotHeld: _slotHeld, ...released } = record;
     const next = idle ? released : putOff(record, now() + IDLE_LOOK_MS, 'station_busy', now());

@@ -8,6 +8,7 @@ import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/r
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isEnded } from '@khumbu/operations/records/kinds';
+import type { ResetRecord } from '@khumbu/operations/reset/record';
 import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import { applyAll, requireProfile, type StationView, type StepDeps, viewStation } from './step-deps.js';
@@ -26,8 +27,10 @@ export function createInstall(deps: StepDeps) {
     const reserved = state.resetReservedUntil ?? 0;
     if (reserved > now()) return { until: Math.min(reserved, now() + RESET_PAUSE_MS), waitingFor: 'reset_reservation' };
     const id = state.slot('reset');
-    const reset = id === undefined ? undefined : await store.load(id);
-    return reset && !isEnded(reset) ? { until: now() + RESET_PAUSE_MS, waitingFor: 'reset' } : undefined;
+    const reset = id === undefined ? undefined : ((await store.load(id)) as ResetRecord | undefined);
+    return reset && (!isEnded(reset) || reset.slotHeld)
+      ? { until: now() + RESET_PAUSE_MS, waitingFor: 'reset' }
+      : undefined;
   };
 
   const begin = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {

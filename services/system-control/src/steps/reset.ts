@@ -6,6 +6,7 @@ import { isInstalling } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { isEnded } from '@khumbu/operations/records/kinds';
 import type { Change } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
 import {
@@ -98,6 +99,16 @@ export function createReset(deps: StepDeps) {
     await commit(change.put(apply(record, 'failed', { reason: 'reset_failed', message: effect.message })));
   };
 
-  return (record: ResetRecord, context: StepContext): Promise<void> =>
-    record.state === 'Accepted' ? begin(record, context) : perform(record, context);
+  /** It ran out of time: a worker that stood still since before it touched the station must not begin now. */
+  const release = async (record: ResetRecord, { signal, commit }: StepContext): Promise<void> => {
+    const profile = deps.directory.profileOf(record.station);
+    if (profile) await deps.driverOf(profile).retire(record.id, signal);
+    const { slotHeld: _slotHeld, ...released } = record;
+    await commit(store.change().put(released));
+  };
+
+  return (record: ResetRecord, context: StepContext): Promise<void> => {
+    if (isEnded(record)) return release(record, context);
+    return record.state === 'Accepted' ? begin(record, context) : perform(record, context);
+  };
 }
