@@ -1,0 +1,119 @@
+/** The workers and the reconciler as actors: the product's own loop and steps, one process each. */
+import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { QueueName } from '@khumbu/operations/jobs/expected-job';
+import { createJobLoop, type JobLoopOptions, type Step } from '@khumbu/operations/jobs/job-loop';
+import type { ResetRecord } from '@khumbu/operations/reset/record';
+import type { ImageStore } from '@khumbu/ota-worker/images/image-store';
+import { createConfirm } from '@khumbu/ota-worker/steps/confirm';
+import { createFetch } from '@khumbu/ota-worker/steps/fetch';
+import { createInstall } from '@khumbu/ota-worker/steps/install';
+import { createJoinFetch } from '@khumbu/ota-worker/steps/join-fetch';
+import { createVerify } from '@khumbu/ota-worker/steps/verify';
+import { createReset } from '@khumbu/system-control/steps/reset';
+import type { Actor } from './scheduler.js';
+import type { Hands, World } from './world.js';
+
+const OTA_QUEUES: readonly QueueName[] = ['firmware-fetches', 'firmware-updates'];
+
+type StepContext = Parameters<Step>[1];
+
+function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
+  const { image, now, directory } = world;
+  const { store, jobs, hints, driverOf } = hands;
+  // The image is in the depot already: what is fetched is asked for, and there.
+  const images: ImageStore = { keep: async () => undefined, has: async () => true, open: async () => image.path };
+  const deps = { store, jobs, directory, images, driverOf, now };
+  const join = createJoinFetch(deps, []);
+  const verify = createVerify(deps, true);
+  const install = createInstall(deps);
+  const confirm = createConfirm(deps);
+  const fetch = createFetch({
+    ...deps,
+    hints,
+    download: (_location, _key, _known, signal) =>
+      hands.pass('download', () => {
+        signal.throwIfAborted();
+        return { kind: 'fetched' as const, ...image };
+      }),
+    progress: () => () => undefined,
+    defaults: { tries: 3, retryIntervalS: 1, reuseUnaskedMs: 0 },
+  });
+  const forUpdate =
+    (step: (record: FirmwareUpdateRecord, context: StepContext) => Promise<void>): Step =>
+    (record, context) =>
+      step(record as FirmwareUpdateRecord, context);
+  return {
+    download: forUpdate((record, context) =>
+      record.state === 'Downloaded' ? verify(record, context) : join(record, context),
+    ),
+    install: forUpdate(install),
+    confirm: forUpdate(confirm),
+    fetch: (record, context) => fetch(record as FirmwareFetchRecord, context),
+  };
+}
+
+/** Takes jobs as long as it lives, one at a time. */
+function spawnWorker(
+  world: World,
+  name: string,
+  queues: readonly QueueName[],
+  stepsOf: (hands: Hands) => JobLoopOptions['steps'],
+): Actor {
+  const { board, now, log } = world;
+  return world.scheduler.spawn(name, async (actor) => {
+    const hands = world.handsOf(actor);
+    const { store, jobs, pass, hints } = hands;
+    const work = createJobLoop({ steps: stepsOf(hands), store, jobs, log, now });
+    for (;;) {
+      const taken = await pass('take job', () => board.take(queues, name), {
+        opens: () => board.hasDue(queues),
+        opensAt: () => board.nextDueAt(queues),
+      });
+      if (!taken) continue;
+      const controller = new AbortController();
+      const unsubscribe = hints.on('cancel', (id) => {
+        if (id === taken.job.operationId) controller.abort(new Error('canceled'));
+      });
+      await work(taken.job, controller.signal);
+      unsubscribe();
+      await pass('end job', () => taken.end());
+    }
+  });
+}
+
+export const spawnOtaWorker = (world: World, name: string): Actor =>
+  spawnWorker(world, name, OTA_QUEUES, (hands) => otaSteps(world, hands));
+
+export const spawnSystemControl = (world: World, name: string): Actor =>
+  spawnWorker(world, name, ['system-control'], ({ store, driverOf }) => {
+    const reset = createReset({ store, directory: world.directory, driverOf, now: world.now });
+    return { reset: (record, context) => reset(record as ResetRecord, context) };
+  });
+
+/**
+ * Makes a round after each of these times. A round looks only at what has been left alone for a while, so the time jumps;
+ * with `isOver` it is waited for instead, until that holds.
+ */
+export const spawnReconciler = (
+  world: World,
+  name: string,
+  afterMs: readonly number[],
+  how: 'late' | { readonly isOver: () => Promise<boolean> },
+): Actor =>
+  world.scheduler.spawn(
+    name,
+    async (actor) => {
+      const { reconciler, pass } = world.handsOf(actor);
+      const { scheduler, now } = world;
+      for (const ms of afterMs) {
+        if (how === 'late') await pass(`${ms} ms later`, () => scheduler.advance(ms));
+        else {
+          const at = now() + ms;
+          if (await pass(`${ms} ms later`, how.isOver, { opens: () => now() >= at, opensAt: () => at })) return;
+        }
+        await reconciler.round(new AbortController().signal);
+      }
+    },
+    how === 'late' ? how : undefined,
+  );
