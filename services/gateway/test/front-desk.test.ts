@@ -377,6 +377,29 @@ void t.test('a question from REST that could not be stored leaves EVerest’s re
   t.equal((await d.state()).resetReservedUntil, resetReservedUntil);
 });
 
+void t.test('a reservation belongs to the question that made it, until EVerest resets', async (t) => {
+  const d = await desk(t);
+  const first = asker();
+  t.equal((await d.front.isResetAllowed(first, true)).reply, true);
+  t.equal((await d.front.isResetAllowed(asker(), true)).reply, true);
+  const reserved = must((await d.state()).resetReservedUntil);
+  await d.front.takeBack(first, 'is_reset_allowed', undefined);
+  t.equal((await d.state()).resetReservedUntil, reserved, 'taking back the first question leaves the second one alone');
+  await d.front.reset({ type: 'Soft' }, asker('tool', 'rest'));
+  t.equal((await d.state()).resetReservedUntil, reserved, 'an operator’s reset leaves it alone');
+  await d.front.reset({ type: 'Hard' }, asker());
+  t.equal((await d.state()).resetReservedUntil, undefined, 'EVerest’s own uses it up');
+
+  t.equal((await d.front.isResetAllowed(asker(), true)).reply, true);
+  await d.front.reset({ type: 'Hard' }, asker());
+  t.equal((await d.state()).resetReservedUntil, undefined, 'also one that is open already');
+
+  const last = asker();
+  await d.front.isResetAllowed(last, true);
+  await d.front.takeBack(last, 'is_reset_allowed', undefined);
+  t.match(await d.state(), { resetReservedUntil: undefined, resetAllowedEpoch: undefined });
+});
+
 void t.test('the desk goes on when Redis has forgotten its epoch', async (t) => {
   const d = await desk(t);
   d.freezeAtCommit();

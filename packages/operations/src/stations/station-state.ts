@@ -15,6 +15,8 @@ export const STATION_FIELDS = {
   restartExpected: 'restartExpected',
   /** No install starts before this time: EVerest was told that it may reset. */
   resetReservedUntil: 'resetReservedUntil',
+  /** The answer key of the question that reserved it. */
+  resetReservedBy: 'resetReservedBy',
   /** The boot epoch in which EVerest was last told that it may reset; gone when the reset has been asked for. */
   resetAllowedEpoch: 'resetAllowedEpoch',
   learnedDialect: 'learnedDialect',
@@ -32,6 +34,13 @@ export type SlotKind = Exclude<OperationKind, 'firmware_fetch'>;
 /** The field that names the operation which has the station's slot for a kind; it may have ended. */
 export const slotField = (kind: SlotKind): string => `slot:${kind}`;
 
+/** What is stored while EVerest may reset, gone. */
+export const NO_RESET_ALLOWED = {
+  [STATION_FIELDS.resetReservedUntil]: undefined,
+  [STATION_FIELDS.resetReservedBy]: undefined,
+  [STATION_FIELDS.resetAllowedEpoch]: undefined,
+} as const;
+
 export interface RestartExpected {
   readonly reason: BootReason;
   readonly operationId: string;
@@ -44,6 +53,7 @@ export interface StationState {
   readonly bootReason?: { readonly bootEpoch: number; readonly reason: BootReason };
   readonly restartExpected?: RestartExpected;
   readonly resetReservedUntil?: number;
+  readonly resetReservedBy?: string;
   readonly resetAllowedEpoch?: number;
   readonly learnedDialect?: Dialect;
   readonly heartbeat?: { readonly id: number; readonly at: number };
@@ -71,6 +81,7 @@ export function readStationState(fields: StationFields): StationState {
       bootReason: json<{ bootEpoch: number; reason: BootReason }>(fields[STATION_FIELDS.bootReason]),
       restartExpected: json<RestartExpected>(fields[STATION_FIELDS.restartExpected]),
       resetReservedUntil: number(fields[STATION_FIELDS.resetReservedUntil]),
+      resetReservedBy: fields[STATION_FIELDS.resetReservedBy],
       resetAllowedEpoch: number(fields[STATION_FIELDS.resetAllowedEpoch]),
       learnedDialect: fields[STATION_FIELDS.learnedDialect] as Dialect | undefined,
       heartbeat: json<{ id: number; at: number }>(fields[STATION_FIELDS.heartbeat]),

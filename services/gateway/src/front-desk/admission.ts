@@ -18,6 +18,7 @@ import { ended, inState, newRecordBase, type Origin } from '@khumbu/operations/r
 import type { Change, StoredAnswer } from '@khumbu/operations/records/store';
 import {
   dialectOf,
+  NO_RESET_ALLOWED,
   readStationState,
   type SlotKind,
   STATION_FIELDS,
@@ -192,12 +193,15 @@ export function createAdmission(deps: FrontDeskDeps) {
     // REST was told that nothing is known, and may ask again.
     if (asker.origin === 'rest') fallback.forgetAnswer(asker.station, asker.answerKey);
     else fallback.answer(asker.station, asker.answerKey, { reply: fallbackReply(name) });
-    // REST asks without reserving.
-    if (name === 'is_reset_allowed' && asker.origin === 'everest')
-      fallback.setStation(asker.station, {
-        [STATION_FIELDS.resetReservedUntil]: undefined,
-        [STATION_FIELDS.resetAllowedEpoch]: undefined,
-      });
+    if (name === 'is_reset_allowed') {
+      const { station } = asker;
+      const { fields, resetReservedBy } = readStationState(await store.station(station));
+      // REST asks without reserving, and a later question may have reserved anew.
+      if (resetReservedBy === asker.answerKey) {
+        const { resetReservedBy: by } = STATION_FIELDS;
+        fallback.expectStation(station, by, fields[by]).setStation(station, NO_RESET_ALLOWED);
+      }
+    }
     await insist(fallback);
   };
 

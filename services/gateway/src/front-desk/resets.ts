@@ -5,7 +5,12 @@ import { isEnded } from '@khumbu/operations/records/kinds';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 import type { Change } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
-import { STATION_FIELDS, type StationState, slotField } from '@khumbu/operations/stations/station-state';
+import {
+  NO_RESET_ALLOWED,
+  STATION_FIELDS,
+  type StationState,
+  slotField,
+} from '@khumbu/operations/stations/station-state';
 import type { BootReason, ResetRequest } from '@khumbu/shared/contract/schemas';
 import { type Admission, type Answer, type Asker, askedBy, type FrontDeskDeps } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
@@ -32,6 +37,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
       if (!permission.allowed) return { kind: 'answer', reply: false, reason: permission.reason };
       const reservation = {
         [STATION_FIELDS.resetReservedUntil]: String(now() + deps.resetReservationMs),
+        [STATION_FIELDS.resetReservedBy]: asker.answerKey,
         [STATION_FIELDS.resetAllowedEpoch]: String(state.bootEpoch),
       };
       return {
@@ -48,11 +54,11 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
     if (origin === 'rest') requireWorkers('is_reset_allowed', deps.isAbandoned);
     const scheduled = request.scheduled ?? false;
     const id = newOperationId('reset', now());
-    /** EVerest is not answered. */
-    const keepAnswer = (operationId: string): Change | undefined =>
+    /** EVerest is not answered; what was reserved for its reset is used up, for an open reset keeps installs away itself. */
+    const asked = (operationId: string): Change =>
       origin === 'rest'
         ? store.change().answer(station, asker.answerKey, { reply: null, operationId }, asker.answerTtlMs)
-        : undefined;
+        : store.change().setStation(station, NO_RESET_ALLOWED);
     const stored = await desk.decide<Answer & { record?: ResetRecord }>(
       async () => {
         const { state, profile, answer } = await capture(asker);
@@ -77,7 +83,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
           // The one who stored it may not have got as far as its job.
           const record = current ? { record: current } : {};
           const { operationId } = decision;
-          return { change: keepAnswer(operationId), result: { reply: undefined, operationId, ...record } };
+          return { change: asked(operationId), result: { reply: undefined, operationId, ...record } };
         }
         const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
         const changing = update !== undefined && (update.slotHeld === true || isInstalling(update.state));
@@ -97,10 +103,10 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
           deadlineAt: now() + deadlines.reset.performMs,
         };
         const reason: BootReason = scheduled ? 'ScheduledReset' : 'RemoteReset';
-        const change = (keepAnswer(id) ?? store.change())
+        const change = asked(id)
           .expectStation(station, slotField('reset'), state.slot('reset'))
           .put(record)
-          .setStation(station, { [slotField('reset')]: id, [STATION_FIELDS.resetAllowedEpoch]: undefined });
+          .setStation(station, { [slotField('reset')]: id });
         expectUpdate(change, station, state, update);
         if (!changing) {
           // Ready before anything happens, so that it is right however soon the station comes back. The boot that ends

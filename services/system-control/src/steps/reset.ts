@@ -87,7 +87,7 @@ export function createReset(deps: StepDeps) {
     log.info({ type: record.type }, 'reset started');
     const effect = await awaitEffect(driver, record.id, step, signal);
     const state = readStationState(await store.station(record.station));
-    const change = store.change().setStation(record.station, { [STATION_FIELDS.resetReservedUntil]: undefined });
+    const change = store.change();
     if (effect.state === 'succeeded') {
       change.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
       return commit(finish(change, record, state.bootEpoch));

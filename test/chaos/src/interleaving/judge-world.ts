@@ -145,7 +145,7 @@ function judgeStatuses(world: World): string[] {
 
 const pairs = <T>(list: readonly T[]): [T, T][] => list.slice(1).map((item, index) => [list[index] as T, item]);
 
-/** From `true` to the reset's end, or the reservation's, no install begins. */
+/** From `true` to the end of EVerest's reset, or the reservation's, no install begins. */
 function judgeReservations(world: World): string[] {
   const faults: string[] = [];
   for (const allowed of told(world, 'is_reset_allowed').filter(({ reply }) => reply === true)) {
@@ -159,7 +159,10 @@ function judgeReservations(world: World): string[] {
       (entry, index) =>
         index > from &&
         entry.kind === 'commit' &&
-        entry.records.some((record) => record.kind === 'reset' && !['Accepted', 'Resetting'].includes(record.state)),
+        entry.records.some(
+          ({ kind, origin, state }) =>
+            kind === 'reset' && origin === 'everest' && !['Accepted', 'Resetting'].includes(state),
+        ),
     );
     for (const [index, entry] of world.journal.entries()) {
       const within = index > from && (over < 0 || index < over) && entry.now < until;

@@ -176,6 +176,21 @@ export const spawnReset = (world: World, name: string, type: ResetType, resets: 
     rank,
   );
 
+/** An operator resets without asking. */
+export const spawnToolReset = (world: World, name: string, type: ResetType, rank: Rank = 'late'): Actor =>
+  world.scheduler.spawn(
+    name,
+    async (actor) => {
+      const { frontDesk, tell } = world.handsOf(actor);
+      const asker = { station: STATION, origin: 'rest' as const, answerKey: `reset:${name}` };
+      await insist(async () => {
+        const { operationId } = await frontDesk.reset({ type }, asker);
+        tell({ request: 'reset', reply: null, ...(operationId === undefined ? {} : { operationId }) });
+      });
+    },
+    rank,
+  );
+
 /** Something befalls a worker: its job is given to another one although it goes on, or it dies. */
 export const spawnFault = (
   world: World,

@@ -8,6 +8,7 @@ import {
   spawnFault,
   spawnReset,
   spawnRestart,
+  spawnToolReset,
   spawnUpdate,
 } from './outside.js';
 import type { Scenario } from './schedule.js';
@@ -139,6 +140,17 @@ export const SMALL: readonly Scenario[] = [
     cast(world) {
       life(world);
       spawnReset(world, 'reset', 'Hard', false);
+    },
+    judge: mustInstall,
+  },
+  {
+    name: 'an operator resets while EVerest is allowed to',
+    options: { reservationMs: 60_000 },
+    cast(world) {
+      spawnReset(world, 'reset', 'Hard', false, 'first');
+      spawnToolReset(world, 'operator', 'Soft', 'first');
+      life(world);
+      spawnSystemControl(world, 'control');
     },
     judge: mustInstall,
   },
