@@ -7,7 +7,8 @@ import type { TakenJob } from '@khumbu/operations/jobs/job-loop';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import type { Pass } from './gated.js';
 
-interface BoardJob extends ExpectedJob, TakenJob {
+interface BoardJob extends ExpectedJob {
+  readonly operationId: string;
   dueAt: number;
   /** Who works on it; a new one with every taking. */
   taken?: symbol;
@@ -15,7 +16,9 @@ interface BoardJob extends ExpectedJob, TakenJob {
 }
 
 export interface Taken {
-  readonly job: TakenJob;
+  readonly job: Omit<TakenJob, 'isOurs'>;
+  /** It was not handed on meanwhile. */
+  isHeld(): boolean;
   /** Of no effect when the job was handed on meanwhile. */
   end(): void;
 }
@@ -58,10 +61,12 @@ export function createJobBoard(now: () => number) {
       const taken = Symbol(by);
       job.taken = taken;
       job.by = by;
+      const isHeld = (): boolean => jobs.get(job.jobId)?.taken === taken;
       return {
         job,
+        isHeld,
         end: () => {
-          if (jobs.get(job.jobId)?.taken === taken) jobs.delete(job.jobId);
+          if (isHeld()) jobs.delete(job.jobId);
         },
       };
     },

@@ -145,9 +145,15 @@ function judgeStatuses(world: World): string[] {
 
 const pairs = <T>(list: readonly T[]): [T, T][] => list.slice(1).map((item, index) => [list[index] as T, item]);
 
-/** From `true` to the end of EVerest's reset, or the reservation's, no install begins. */
+/** From `true` to the end of a reset that EVerest asked for, or the reservation's, no install begins. */
 function judgeReservations(world: World): string[] {
   const faults: string[] = [];
+  const askers = new Set(told(world, 'is_reset_allowed').map(({ by }) => by));
+  const resets = new Set(
+    told(world, 'reset')
+      .filter(({ by }) => askers.has(by))
+      .map(({ operationId }) => operationId),
+  );
   for (const allowed of told(world, 'is_reset_allowed').filter(({ reply }) => reply === true)) {
     const from = world.journal.indexOf(allowed);
     const stored = commits(world).findLast(
@@ -155,15 +161,9 @@ function judgeReservations(world: World): string[] {
     );
     const until = stored?.reservedUntil ?? 0;
     if (until === 0) faults.push('a reset was allowed and nothing reserved');
-    const over = world.journal.findIndex(
-      (entry, index) =>
-        index > from &&
-        entry.kind === 'commit' &&
-        entry.records.some(
-          ({ kind, origin, state }) =>
-            kind === 'reset' && origin === 'everest' && !['Accepted', 'Resetting'].includes(state),
-        ),
-    );
+    const isOver = ({ id, state }: OperationRecord): boolean =>
+      resets.has(id) && !['Accepted', 'Resetting'].includes(state);
+    const over = world.journal.findIndex((entry) => entry.kind === 'commit' && entry.records.some(isOver));
     for (const [index, entry] of world.journal.entries()) {
       const within = index > from && (over < 0 || index < over) && entry.now < until;
       if (within && entry.kind === 'effect' && entry.step === 'install')

@@ -139,15 +139,22 @@ async function hearBoot({ boots, frontDesk, tell }: Hands, question: string | un
 export const spawnRestart = (world: World, name: string, rank: Rank = 'late'): Actor =>
   world.scheduler.spawn(name, (actor) => hearBoot(world.handsOf(actor), undefined), rank);
 
-/** The newest operation is canceled over REST. */
-export const spawnCancel = (world: World, name: string, rank: Rank = 'late'): Actor =>
+/** The first or the newest update is canceled over REST. */
+export const spawnCancel = (
+  world: World,
+  name: string,
+  which: 'first' | 'newest' = 'newest',
+  rank: Rank = 'late',
+): Actor =>
   world.scheduler.spawn(
     name,
     async (actor) => {
       const { frontDesk, pass, tell } = world.handsOf(actor);
-      const newest = (): string | undefined =>
-        [...world.records.values()].findLast(({ kind }) => kind === 'firmware_update')?.id;
-      const id = await pass('finds the update', newest, { opens: () => newest() !== undefined });
+      const wanted = (): string | undefined => {
+        const ids = [...world.records.values()].filter(({ kind }) => kind === 'firmware_update').map(({ id }) => id);
+        return which === 'first' ? ids[0] : ids.at(-1);
+      };
+      const id = await pass('finds the update', wanted, { opens: () => wanted() !== undefined });
       if (id === undefined) return;
       const { kind } = await frontDesk.cancel(STATION, 'firmware_update', id);
       tell({ request: 'cancel', reply: kind, operationId: id });

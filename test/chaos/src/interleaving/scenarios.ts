@@ -193,12 +193,18 @@ export function draw(random: Random): Scenario {
   const signed = random.chance(0.3);
   const later = random.chance(0.15) ? random.between(50, 5000) : undefined;
   const dialect = random.pick(['ocpp1.6', 'ocpp2.x', 'unknown'] as const);
+  const fail = random.chance(0.15)
+    ? { fail: { install: random.pick(['failed', 'verification_failed', 'fallback'] as const) } }
+    : {};
   const options = {
     dialect,
     hints: random.pick(['prompt', 'lost'] as const),
     installMs: random.pick([0, 20, 60]),
     rebootMs: random.pick([0, 20, 60]),
     reservationMs: random.pick([200, 3000]),
+    failedDownloads: random.chance(0.15) ? random.between(1, 6) : 0,
+    ...(random.chance(0.2) ? { resendEvery: random.between(1, 4) } : {}),
+    ...fail,
   };
   const type = random.pick(['Soft', 'Hard', 'NotSpecified'] as const);
   const times = random.between(1, 2);
@@ -211,10 +217,11 @@ export function draw(random: Random): Scenario {
     spawnUpdate(world, 'tool', { requestId: -1, origin: 'rest', replace: random.chance(0.7) }, 'late'),
   );
   add('redelivery', 0.2, (world) => spawnUpdate(world, 'redelivery', { requestId: 1, signed }, 'late'));
-  add('cancel', 0.4, (world) => spawnCancel(world, 'cancel'));
+  add('cancel', 0.4, (world) => spawnCancel(world, 'cancel', random.pick(['first', 'newest'] as const)));
   add('early permission', 0.3, (world) => spawnAllow(world, 'early'));
   add('operator', 0.2, (world) => spawnAllow(world, 'operator', 'rest'));
   add('reset', 0.35, (world) => spawnReset(world, 'reset', type, true));
+  add('operator resets', 0.1, (world) => spawnToolReset(world, 'operator-reset', type));
   add('reset given up', 0.2, (world) => spawnReset(world, 'no-reset', type, false));
   add('restart', 0.25, (world) => spawnRestart(world, 'restart'));
   add('reconciler', 0.4, (world) => spawnReconciler(world, 'reconciler', [2000, 3000], 'late'));

@@ -8,7 +8,7 @@ import { createWorld, type World, type WorldOptions } from './world.js';
 
 export interface Scenario {
   readonly name: string;
-  readonly options?: Partial<Pick<WorldOptions, 'dialect' | 'hints' | 'installMs' | 'rebootMs' | 'reservationMs'>>;
+  readonly options?: Partial<Omit<WorldOptions, 'redis' | 'dir' | 'name' | 'image'>>;
   cast(world: World): void;
   /** What only this scenario promises. */
   judge?(world: World): string[];

@@ -4,6 +4,8 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/re
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop, type JobLoopOptions, type Step } from '@khumbu/operations/jobs/job-loop';
 import type { ResetRecord } from '@khumbu/operations/reset/record';
+import { FetchError } from '@khumbu/ota-worker/fetching/fetch-error';
+import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import type { ImageStore } from '@khumbu/ota-worker/images/image-store';
 import { createConfirm } from '@khumbu/ota-worker/steps/confirm';
 import { createFetch } from '@khumbu/ota-worker/steps/fetch';
@@ -23,7 +25,9 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const { store, jobs, hints, driverOf } = hands;
   // The image is in the depot already: what is fetched is asked for, and there.
   const images: ImageStore = { keep: async () => undefined, has: async () => true, open: async () => image.path };
-  const deps = { store, jobs, directory, images, driverOf, now };
+  const checks = createImageChecks();
+  const deps = { store, jobs, directory, images, checks, driverOf, now };
+  let downloads = 0;
   const join = createJoinFetch(deps, []);
   const verify = createVerify(deps, true);
   const install = createInstall(deps);
@@ -34,6 +38,9 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
     download: (_location, _key, _known, signal) =>
       hands.pass('download', () => {
         signal.throwIfAborted();
+        downloads += 1;
+        if (downloads <= (world.options.failedDownloads ?? 0))
+          throw new FetchError(true, 'cut', 'the connection was cut');
         return { kind: 'fetched' as const, ...image };
       }),
     progress: () => () => undefined,
@@ -75,7 +82,12 @@ function spawnWorker(
       const unsubscribe = hints.on('cancel', (id) => {
         if (id === taken.job.operationId) controller.abort(new Error('canceled'));
       });
-      await work(taken.job, controller.signal);
+      const isOurs = async (): Promise<boolean> => {
+        const held = (await pass('keep job', () => taken.isHeld())) && !controller.signal.aborted;
+        if (!held) controller.abort(new Error('lock lost'));
+        return held;
+      };
+      await work({ ...taken.job, isOurs }, controller.signal);
       unsubscribe();
       await pass('end job', () => taken.end());
     }

@@ -14,7 +14,7 @@ import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { createStore } from '@khumbu/operations/records/store';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { createLogger } from '@khumbu/shared/runtime/logger';
-import { profileFrom, type StationProfile } from '@khumbu/shared/stations/stations-file';
+import { profileFrom, type SimulatedSettings, type StationProfile } from '@khumbu/shared/stations/stations-file';
 import { type Charger, factoryCharger } from '@khumbu/station-drivers/simulated/charger';
 import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
 import { endOf, settle } from '@khumbu/station-drivers/simulated/settle';
@@ -51,6 +51,12 @@ export interface WorldOptions {
   readonly installMs: number;
   readonly rebootMs: number;
   readonly reservationMs: number;
+  /** What goes wrong at the charger. */
+  readonly fail?: SimulatedSettings['fail'];
+  /** How many downloads fail before one succeeds. */
+  readonly failedDownloads?: number;
+  /** Every so many commits of a process that waits for Redis, the reply is lost and the commit is sent again. */
+  readonly resendEvery?: number;
 }
 
 const log = createLogger('interleavings', 'silent');
@@ -71,7 +77,8 @@ export function createWorld(options: WorldOptions) {
   const records = new Map<string, OperationRecord>();
   const desks: DeskStore[] = [];
   const listeners = new Set<(operationId: string) => void>();
-  const settings = { install_ms: options.installMs, reboot_ms: options.rebootMs };
+  const { fail } = options;
+  const settings = { install_ms: options.installMs, reboot_ms: options.rebootMs, ...(fail ? { fail } : {}) };
   const file = {
     stations: { [STATION]: { driver: 'simulated', dialect: options.dialect, simulated: settings } },
   } as const;
@@ -89,6 +96,7 @@ export function createWorld(options: WorldOptions) {
   };
 
   let begunCount = 0;
+  let sent = 0;
   const noteEffects = async (by: string): Promise<void> => {
     await look();
     const { events } = charger();
@@ -143,12 +151,18 @@ export function createWorld(options: WorldOptions) {
     return new Proxy(gated, {
       get(target, member) {
         if (member !== 'khumbuCommit') return Reflect.get(target, member) as unknown;
-        return async (json: string): Promise<number> =>
-          pass(describeCommit(json), async () => {
-            const done = await redis.khumbuCommit(json);
-            if (done === 1) noteCommit(actor.name, json);
-            return done;
+        return async (json: string): Promise<number> => {
+          const send = () => redis.khumbuCommit(json);
+          const done = await pass(describeCommit(json), async () => {
+            const first = await send();
+            if (first === 1) noteCommit(actor.name, json);
+            return first;
           });
+          const isPatient = /^(?:ota|control|reconciler|boots)/.test(actor.name);
+          const { resendEvery } = options;
+          if (!isPatient || done !== 1 || resendEvery === undefined || ++sent % resendEvery !== 0) return done;
+          return pass('sent again', send);
+        };
       },
     });
   };
@@ -179,6 +193,7 @@ export function createWorld(options: WorldOptions) {
       judgeCertificate: async () => ({ ok: true }),
       deadlines: DEFAULT_DEADLINES,
       resetReservationMs: options.reservationMs,
+      isAbandoned: () => false,
       log,
       now,
     });
