@@ -114,7 +114,7 @@ const SPOOL_READ_ONLY: Trouble = {
   begin: ({ disks }) => disks.spool.readOnly(true),
   end: ({ disks }) => disks.spool.readOnly(false),
   reason: 'spool_unusable',
-  message: /EROFS.*SPOOL_DIR/,
+  message: /cannot be used.*SPOOL_DIR/,
 };
 const S3_DOWN: Trouble = {
   name: 's3 refuses connections',
@@ -191,7 +191,7 @@ export const LOG_CASES: readonly DiskCase[] = [
   { name: 'the object store falls silent in an upload', run: lasting(S3_SILENT) },
   { name: 'the object store falls silent, until it answers', run: passing(S3_SILENT) },
   { name: 'the object store crawls', run: crawling },
-  { name: 'the disk of the object store is full', short: true, run: lasting(S3_FULL) },
+  { name: 'the disk of the object store is full', run: lasting(S3_FULL) },
   { name: 'the disk of the object store is full, until it is not', run: passing(S3_FULL) },
   { name: 'the disk of the object store fills between two parts', run: lasting(S3_FULL_MIDWAY) },
 ];

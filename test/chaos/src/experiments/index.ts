@@ -3,7 +3,15 @@ import type { Experiment } from '../experiment.js';
 import { disk } from './disk.js';
 import { failClosed } from './fail-closed.js';
 import { interleavings } from './interleavings.js';
+import { memoryAndKeys } from './memory-and-keys.js';
 import { stationMisbehaviour } from './station-misbehaviour.js';
 import { twoEffects } from './two-effects.js';
 
-export const EXPERIMENTS: readonly Experiment[] = [interleavings, failClosed, twoEffects, stationMisbehaviour, disk];
+export const EXPERIMENTS: readonly Experiment[] = [
+  interleavings,
+  failClosed,
+  twoEffects,
+  stationMisbehaviour,
+  disk,
+  memoryAndKeys,
+];

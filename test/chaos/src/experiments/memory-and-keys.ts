@@ -1,0 +1,243 @@
+/** Many operations: Redis holds what the retention says and nothing else, and no process grows. */
+import { readdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { keysFor } from '@khumbu/operations/records/keys';
+import { trimEnded } from '@khumbu/operations/records/retention';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { makeImage } from '@khumbu/test-support/firmware';
+import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
+import { type House, startHouse } from '../house/house.js';
+import { median, type Reading, read, redisBytes } from '../memory/gauge.js';
+import { auditKeys } from '../memory/key-audit.js';
+import { connectManyStations } from '../memory/many-stations.js';
+import { pickDeed, type Scene } from '../memory/mix.js';
+
+const KEPT = { short: 5, long: 50 } as const;
+const OPERATIONS = { short: 1200, long: 100_000 } as const;
+const STATIONS = { short: 20, long: 100 } as const;
+const READ_EVERY_MS = 2000;
+const SETTLE_MS = 180_000;
+/** The last states of each station that stay on disk. */
+const CHARGER_STATES = 8;
+/** How much more the last fifth may take than the fifth in the middle: V8 frees when it likes. */
+const GROWTH = { ratio: 1.1, bytes: 12 * 1024 * 1024 } as const;
+const MORE_FILES = 12;
+/** Redis at rest after all of it, compared with Redis at rest after half of it. */
+const REDIS_GROWTH = 1.05;
+
+/** Serves a few images, answers 404 below `/nowhere`, swallows what is put. It keeps nothing. */
+async function startDepotOutside(context: ExperimentContext): Promise<Pick<Scene, 'images' | 'nowhere' | 'sink'>> {
+  const bodies = Array.from({ length: 5 }, (_, index) => makeImage(20_000 + index, `image ${index}`).bytes);
+  const server = createServer((request, response) => {
+    request.resume();
+    request.on('end', () => {
+      const body = bodies[Number(/^\/image-(\d)/.exec(request.url ?? '')?.[1] ?? Number.NaN)];
+      if (request.method !== 'GET') response.writeHead(201).end();
+      else if (!body) response.writeHead(404).end();
+      else if (request.headers['if-none-match'] === '"1"') response.writeHead(304, { etag: '"1"' }).end();
+      else response.writeHead(200, { etag: '"1"', 'content-length': body.length }).end(body);
+    });
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  context.teardown(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const images = bodies.map((_, index) => `${base}/image-${index}.bin#disable_connectors_during_install=false`);
+  return { images, nowhere: `${base}/nowhere`, sink: `${base}/logs/` };
+}
+
+/** Nothing is under way any more. */
+async function rest({ redis }: House): Promise<void> {
+  const keys = keysFor('khumbu');
+  const busy = async (): Promise<number> => {
+    const open = await redis.zcard(keys.open);
+    const told = await redis.scard(keys.outboxes);
+    const { length: jobs } = await redis.keys(`${keys.jobs}:*:active`);
+    return open + told + jobs;
+  };
+  await awaitUntil(async () => (await busy()) === 0, SETTLE_MS, 'everything to come to its end');
+}
+
+/** As if a quarter of an hour without requests had passed. */
+async function forgetAnswers({ redis }: House): Promise<number> {
+  let cursor = '0';
+  let count = 0;
+  do {
+    const [next, page] = await redis.scan(cursor, 'MATCH', 'khumbu:answer:*', 'COUNT', 1000);
+    if (page.length > 0) count += await redis.del(...page);
+    cursor = next;
+  } while (cursor !== '0');
+  return count;
+}
+
+const MIB = 1024 * 1024;
+const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
+
+class Run {
+  readonly readings: Reading[] = [];
+  readonly counts: Record<string, number> = {};
+  readonly wrong: string[] = [];
+  done = 0;
+  #id = 0;
+  constructor(
+    readonly context: ExperimentContext,
+    readonly house: House,
+    readonly kept: number,
+    readonly names: readonly string[],
+    readonly scene: Scene,
+  ) {}
+
+  static async begin(context: ExperimentContext, house: House, kept: number, count: number): Promise<Run> {
+    const names = Array.from({ length: count }, (_, index) => `many-${index}`);
+    const outside = await startDepotOutside(context);
+    const stations = await connectManyStations(context, house.mqttUrl);
+    const scene: Scene = { ...outside, stations, random: context.random.fork('images'), nextId: () => ++run.#id };
+    const run: Run = new Run(context, house, kept, names, scene);
+    return run;
+  }
+
+  /** Every station goes on by itself until so many operations are done. */
+  async drive(until: number): Promise<void> {
+    let begun = this.done;
+    const look = setInterval(() => {
+      read(this.house, this.done).then(
+        (reading) => this.readings.push(reading),
+        (error: unknown) => this.wrong.push(String(error)),
+      );
+    }, READ_EVERY_MS);
+    const one = async (station: string): Promise<void> => {
+      const random = this.context.random.fork(`${station} ${begun}`);
+      while (begun < until) {
+        const deed = pickDeed(random);
+        begun += deed.operations;
+        const wrong = await deed.run(this.scene, station).catch((error: unknown) => String(error));
+        if (wrong !== undefined) this.wrong.push(`${deed.name} of ${station}: ${wrong}`);
+        this.done += deed.operations;
+        this.counts[deed.name] = (this.counts[deed.name] ?? 0) + deed.operations;
+      }
+    };
+    await Promise.all(this.names.map(one)).finally(() => clearInterval(look));
+  }
+
+  /** At rest and trimmed: the memory of Redis without what expires by itself. */
+  async redisAtRest(trim: boolean): Promise<number> {
+    const { house, kept } = this;
+    await rest(house);
+    const keys = keysFor('khumbu');
+    if (trim) await trimEnded(house.redis, keys, { perStation: kept, days: 30 }, Date.now());
+    await awaitUntil(
+      async () => {
+        const counts = await Promise.all(this.names.map((name) => house.redis.zcard(keys.endedOf(name))));
+        return counts.every((count) => count <= kept);
+      },
+      SETTLE_MS,
+      'old operations to be removed',
+    );
+    const audit = await auditKeys(house.redis, { perStation: kept });
+    judge(this.context, `every key has an owner after ${this.done} operations`, audit.faults.slice(0, 20));
+    const kinds = Object.entries(audit.counts).map(([kind, count]) => `${kind} ${count}`);
+    this.context.figure(`keys after ${this.done} operations`, kinds.sort().join(', '));
+    await forgetAnswers(house);
+    return redisBytes(house);
+  }
+}
+
+function judgeProcesses(run: Run): void {
+  const { context, readings } = run;
+  const part = (from: number, to: number): Reading[] =>
+    readings.filter(({ done }) => done >= from * run.done && done < to * run.done);
+  const [middle, last] = [part(0.4, 0.6), part(0.8, 1.01)];
+  if (middle.length < 3 || last.length < 3) {
+    context.skipped('the growth of each process', 'too few readings');
+    return;
+  }
+  for (const name of Object.keys(last[0]?.rss ?? {})) {
+    const of = (list: readonly Reading[], what: 'rss' | 'files'): number =>
+      median(list.map((one) => one[what][name] ?? 0));
+    const [before, after] = [of(middle, 'rss'), of(last, 'rss')];
+    const grown = after > before * GROWTH.ratio && after > before + GROWTH.bytes;
+    judge(context, `${name} does not grow`, grown ? [`${mib(before)}, then ${mib(after)}`] : []);
+    const [few, many] = [of(middle, 'files'), of(last, 'files')];
+    judge(context, `${name} leaves no files open`, many > few + MORE_FILES ? [`${few}, then ${many}`] : []);
+    context.figure(
+      `${name}, medians of the fifth in the middle and of the last`,
+      `${mib(before)} and ${mib(after)}, ${few} and ${many} files`,
+    );
+  }
+}
+
+async function judgeFolders(run: Run): Promise<void> {
+  const { house, context, names } = run;
+  const faults: string[] = [];
+  for (const name of names) {
+    const files = await readdir(join(house.folders.chargers, name)).catch(() => []);
+    if (files.length > CHARGER_STATES) faults.push(`${name} has ${files.length} files`);
+  }
+  const spool = await readdir(house.folders.spool, { recursive: true, withFileTypes: true });
+  const left = spool.filter((entry) => entry.isFile() && !entry.parentPath.endsWith('images'));
+  faults.push(...left.map(({ name }) => `${name} was left in the spool`));
+  const images = spool.filter((entry) => entry.isFile()).length - left.length;
+  if (images > run.scene.images.length) faults.push(`${images} images in the spool of ${run.scene.images.length}`);
+  judge(context, 'the folders of stations and the spool are bounded', faults);
+}
+
+/** The audit is worth nothing if it sees nothing. */
+async function judgeAudit({ context, house, kept }: Run): Promise<void> {
+  const { redis } = house;
+  const planted = [
+    'khumbu:record:log-upload-orphan',
+    'khumbu:whatever',
+    'khumbu-jobs:log-uploads:orphan',
+    'khumbu:station:orphan',
+  ];
+  for (const key of planted) await redis.hset(key, 'data', '{}');
+  await redis.zadd('khumbu:ended', '1', 'log-upload-gone');
+  const { faults } = await auditKeys(redis, { perStation: kept });
+  const unseen = [...planted, 'log-upload-gone'].filter((key) => !faults.some((fault) => fault.includes(key)));
+  judge(context, 'the audit sees what was planted', unseen);
+  await redis.del(...planted);
+  await redis.zrem('khumbu:ended', 'log-upload-gone');
+}
+
+export const memoryAndKeys: Experiment = {
+  name: 'memory-and-keys',
+  promise:
+    'After any number of operations Redis holds what the retention says, no key without an owner, and no process has grown.',
+  async run(context) {
+    const { effort, cases } = context;
+    const kept = KEPT[effort];
+    const house = await startHouse(context, {
+      dir: join(context.dir, 'house'),
+      cables: false,
+      env: {
+        RESET_RESERVATION_S: '1',
+        DOWNLOAD_RETRY_INTERVAL_S: '0',
+        LOG_LEVEL: 'warn',
+        KEEP_OPERATIONS_PER_STATION: String(kept),
+      },
+      simulated: { install_ms: 0, reboot_ms: 0, reboot: false, log_history_s: 0 },
+    });
+    const operations = cases ?? OPERATIONS[effort];
+    const run = await Run.begin(context, house, kept, Math.min(STATIONS[effort], operations));
+    const began = performance.now();
+    await run.drive(operations / 2);
+    const half = await run.redisAtRest(effort === 'short');
+    await run.drive(operations);
+    const seconds = (performance.now() - began) / 1000;
+    const whole = await run.redisAtRest(effort === 'short');
+    const counts = Object.entries(run.counts).map(([name, count]) => `${name} ${count}`);
+    context.figure('operations', `${run.done} in ${seconds.toFixed(0)} s: ${counts.join(', ')}`);
+    judge(context, `${run.done} operations end as they should`, run.wrong.slice(0, 20));
+    context.figure('Redis at rest after half of it and after all of it', `${mib(half)} and ${mib(whole)}`);
+    judge(context, 'Redis does not grow', whole > half * REDIS_GROWTH ? [`${mib(half)}, then ${mib(whole)}`] : []);
+    judgeProcesses(run);
+    await judgeFolders(run);
+    await judgeAudit(run);
+  },
+};

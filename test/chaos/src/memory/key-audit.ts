@@ -1,0 +1,182 @@
+/**
+ * Every key in Redis has an owner: a record in an index, a station, an answer that expires, a queue. Whatever has none, or
+ * lacks the end it should have, is told. Judged at rest: nothing is under way.
+ */
+import { keysFor } from '@khumbu/operations/records/keys';
+import type { Redis } from 'ioredis';
+
+const PREFIX = 'khumbu';
+const BATCH = 1000;
+/** XADD with `~` keeps whole nodes: up to a hundred entries more. */
+const ROUGHLY = 1.05;
+const DAY_MS = 24 * 3600_000;
+
+export interface Audit {
+  readonly faults: readonly string[];
+  /** Keys by kind. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+export interface AuditRules {
+  /** KEEP_OPERATIONS_PER_STATION. */
+  readonly perStation: number;
+}
+
+type Fields = Readonly<Record<string, string>>;
+
+/** What the rules look at, read once. */
+interface Indexes {
+  readonly redis: Redis;
+  readonly open: ReadonlySet<string>;
+  readonly ended: ReadonlySet<string>;
+  readonly fetches: ReadonlySet<string>;
+  readonly stations: ReadonlySet<string>;
+  readonly endedStations: ReadonlySet<string>;
+  readonly outboxes: ReadonlySet<string>;
+  readonly perStation: number;
+}
+
+/** `undefined`: it has an owner and the end it should have; else what is wrong. */
+type Rule = (key: string, name: string, indexes: Indexes) => Promise<string | undefined>;
+
+const expiresWithin =
+  (ms: number): Rule =>
+  async (key, _name, { redis }) => {
+    const ttl = await redis.pttl(key);
+    // -2: it has just expired.
+    return ttl === -2 || (ttl > 0 && ttl <= ms) ? undefined : `must expire within ${ms} ms and has ${ttl}`;
+  };
+const always: Rule = async () => undefined;
+const never =
+  (why: string): Rule =>
+  async () =>
+    why;
+const shorterThan =
+  (length: number): Rule =>
+  async (key, _name, { redis }) => {
+    const found = await redis.xlen(key);
+    return found <= length ? undefined : `has ${found} entries, more than ${length}`;
+  };
+
+const recordRule: Rule = async (key, id, indexes) => {
+  const { redis, open, ended, fetches } = indexes;
+  if (open.has(id) || ended.has(id) || fetches.has(id)) return undefined;
+  if (id.startsWith('firmware-fetch-')) return expiresWithin(600_000)(key, id, indexes);
+  const station = Buffer.from(/^set-system-time-([0-9a-f]*)$/.exec(id)?.[1] ?? '', 'hex').toString('utf8');
+  const owner = station === '' ? null : await redis.hget(keysFor(PREFIX).station(station), 'slot:set_system_time');
+  return owner === id ? undefined : 'no index and no station knows this record';
+};
+
+const stationRule: Rule = async (_key, station, { stations, endedStations }) =>
+  stations.has(station) || endedStations.has(station) ? undefined : 'nobody lists this station';
+
+const endedRule: Rule = async (key, station, { redis, endedStations, perStation }) => {
+  if (!endedStations.has(station)) return 'its station is not listed as one with ended operations';
+  const kept = await redis.zcard(key);
+  return kept <= perStation ? undefined : `keeps ${kept} operations, more than ${perStation}`;
+};
+
+const outboxRule: Rule = async (_key, station, { outboxes }) =>
+  outboxes.has(station) ? undefined : 'nobody would look into this outbox';
+
+/** First match wins; the group is the name of what it belongs to. */
+const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] = [
+  ['record', /^khumbu:record:(.+)$/, recordRule],
+  ['station', /^khumbu:station:(.+)$/, stationRule],
+  ['outbox', /^khumbu:outbox:(.+)$/, outboxRule],
+  ['answer', /^khumbu:answer:(?:.*):rest:/, expiresWithin(DAY_MS)],
+  ['answer', /^khumbu:answer:/, expiresWithin(900_000)],
+  ['ended of a station', /^khumbu:ended:(.+)$/, endedRule],
+  ['index', /^khumbu:(?:stations|outboxes|open|ended|ended-stations|fetches)$/, always],
+  ['events', /^khumbu:events$/, shorterThan(20_000 * ROUGHLY)],
+  ['events', /^khumbu:progress-events$/, shorterThan(300 * ROUGHLY)],
+  ['progress', /^khumbu:progress:/, expiresWithin(3_600_000)],
+  ['REST answer', /^khumbu:rest-answer:/, expiresWithin(DAY_MS)],
+  ['lease', /^khumbu:lease:desk:/, expiresWithin(DAY_MS)],
+  ['lease', /^khumbu:lease(?::serving)?$/, expiresWithin(3000)],
+  ['queue', /^khumbu-jobs:[a-z-]+:events$/, shorterThan(10_000 * ROUGHLY)],
+  ['queue', /^khumbu-jobs:[a-z-]+:(?:meta|id|marker)$/, always],
+  ['queue', /^khumbu-jobs:[a-z-]+:stalled-check$/, expiresWithin(60_000)],
+  ['job', /^khumbu-jobs:/, never('a job or a list of jobs is kept though nothing is under way')],
+];
+
+async function allKeys(redis: Redis): Promise<string[]> {
+  const keys = new Set<string>();
+  let cursor = '0';
+  do {
+    const [next, page] = await redis.scan(cursor, 'COUNT', BATCH);
+    for (const key of page) keys.add(key);
+    cursor = next;
+  } while (cursor !== '0');
+  return [...keys];
+}
+
+async function readIndexes(redis: Redis, perStation: number): Promise<Indexes> {
+  const keys = keysFor(PREFIX);
+  const [open, ended, fetches] = await Promise.all(
+    [keys.open, keys.ended, keys.fetches].map(async (key) => new Set(await redis.zrange(key, '0', '-1'))),
+  );
+  const [stations, endedStations, outboxes] = await Promise.all(
+    [keys.stations, keys.endedStations, keys.outboxes].map(async (key) => new Set(await redis.smembers(key))),
+  );
+  const none: ReadonlySet<string> = new Set();
+  return {
+    redis,
+    perStation,
+    open: open ?? none,
+    ended: ended ?? none,
+    fetches: fetches ?? none,
+    stations: stations ?? none,
+    endedStations: endedStations ?? none,
+    outboxes: outboxes ?? none,
+  };
+}
+
+/** Names in the indexes that stand for nothing. */
+async function danglingMembers(indexes: Indexes): Promise<string[]> {
+  const { redis, open, ended, fetches, endedStations, stations, outboxes } = indexes;
+  const keys = keysFor(PREFIX);
+  const missing = async (what: string, names: Iterable<string>, keyOf: (name: string) => string): Promise<string[]> => {
+    const list = [...names];
+    const there = await Promise.all(list.map((name) => redis.exists(keyOf(name))));
+    return list.filter((_name, index) => there[index] === 0).map((name) => `${what} names ${name}, which is not there`);
+  };
+  const perStation: string[] = [];
+  for (const station of endedStations) perStation.push(...(await redis.zrange(keys.endedOf(station), '0', '-1')));
+  const unlisted = perStation.filter((id) => !ended.has(id));
+  const orphans = [...ended].filter((id) => !new Set(perStation).has(id));
+  return [
+    ...(await missing('open', open, keys.record)),
+    ...(await missing('ended', ended, keys.record)),
+    ...(await missing('fetches', fetches, keys.record)),
+    ...(await missing('ended-stations', endedStations, keys.endedOf)),
+    ...(await missing('stations', stations, keys.station)),
+    ...(await missing('outboxes', outboxes, keys.outbox)),
+    ...unlisted.map((id) => `${id} is in its station's list and not in ended`),
+    ...orphans.map((id) => `${id} is in ended and in no station's list`),
+  ];
+}
+
+/** What is open must be so by its own record. */
+async function notOpen({ redis, open }: Indexes): Promise<string[]> {
+  const faults: string[] = [];
+  for (const id of open) {
+    const data = JSON.parse((await redis.hget(keysFor(PREFIX).record(id), 'data')) ?? '{}') as Fields;
+    if (data.endedAt !== undefined && data.slotHeld === undefined) faults.push(`${id} has ended and is listed as open`);
+  }
+  return faults;
+}
+
+export async function auditKeys(redis: Redis, { perStation }: AuditRules): Promise<Audit> {
+  const indexes = await readIndexes(redis, perStation);
+  const counts: Record<string, number> = {};
+  const faults: string[] = [];
+  for (const key of await allKeys(redis)) {
+    const found = RULES.find(([, pattern]) => pattern.test(key));
+    const [kind, pattern, rule] = found ?? ['unknown', /^(.*)$/, never('no rule knows this key')];
+    counts[kind] = (counts[kind] ?? 0) + 1;
+    const fault = await rule(key, pattern.exec(key)?.[1] ?? '', indexes);
+    if (fault !== undefined) faults.push(`${key}: ${fault}`);
+  }
+  return { counts, faults: [...faults, ...(await danglingMembers(indexes)), ...(await notOpen(indexes))] };
+}
