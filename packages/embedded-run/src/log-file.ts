@@ -1,5 +1,6 @@
 /** The log of one child: a file that is set aside when it grows large, and at each start. */
 import { closeSync, existsSync, openSync, renameSync, writeSync } from 'node:fs';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 
 const MAX_BYTES = 20 * 1024 * 1024;
 
@@ -11,28 +12,43 @@ export interface LogFile {
   close(): void;
 }
 
-/** Open a fresh log; an earlier one is kept as `<path>.1`. */
-export function openLogFile(path: string, maxBytes = MAX_BYTES): LogFile {
+/** What a disk without room, or one that takes no writes, says. */
+const DISK_TROUBLE = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'] as const;
+
+/**
+ * Open a fresh log; an earlier one is kept as `<path>.1`. A disk that is full costs the words of that time and nothing
+ * else: whoever writes here keeps a cluster alive. `writeTo` is for tests.
+ */
+export function openLogFile(path: string, maxBytes = MAX_BYTES, writeTo: typeof writeSync = writeSync): LogFile {
   let size = 0;
   let tail = '';
   const open = (): number => {
     if (existsSync(path)) renameSync(path, `${path}.1`);
+    const opened = openSync(path, 'a', 0o640);
     size = 0;
-    return openSync(path, 'a', 0o640);
+    return opened;
   };
   let fd: number | undefined = open();
+  const store = (chunk: Uint8Array, file: number): void => {
+    let to = file;
+    if (size + chunk.length > maxBytes) {
+      to = open();
+      fd = to;
+      closeSync(file);
+    }
+    // Written at once: what explains a death must not die in a buffer.
+    size += writeTo(to, chunk);
+  };
   return {
     path,
     write(chunk) {
       if (fd === undefined) return;
-      if (size + chunk.length > maxBytes) {
-        closeSync(fd);
-        fd = open();
-      }
-      // Written at once: what explains a death must not die in a buffer.
-      writeSync(fd, chunk);
-      size += chunk.length;
       tail = (tail + Buffer.from(chunk).toString('utf8')).slice(-4000);
+      try {
+        store(chunk, fd);
+      } catch (error) {
+        if (!hasCode(error, ...DISK_TROUBLE)) throw error;
+      }
     },
     lastLines: () =>
       tail

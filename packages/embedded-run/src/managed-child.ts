@@ -1,7 +1,7 @@
 /** One child process that is kept alive: started, watched, started again when it dies, stopped when asked. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CodedError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { openLogFile } from './log-file.js';
 import { notableLines, whyItEnded } from './notable-lines.js';
 import { signalProcess } from './process-identity.js';
@@ -59,6 +59,15 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
   let deaths = 0;
   let pauseMs = FIRST_PAUSE_MS;
 
+  /** A full disk must not end what keeps everything alive: then the next run alone may miss this child. */
+  function remember(pid: number): void {
+    try {
+      ports.started(spec.name, pid);
+    } catch (error) {
+      ports.say(`${spec.name}: its process id could not be written down: ${describeError(error)}`);
+    }
+  }
+
   function launch(): void {
     const guarded = !spec.ipc && ports.setpriv !== undefined;
     const file = guarded ? ports.setpriv : spec.command;
@@ -71,7 +80,7 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
       stdio: ['ignore', 'pipe', 'pipe', ...(spec.ipc ? (['ipc'] as const) : [])],
     });
     child = running;
-    if (running.pid !== undefined) ports.started(spec.name, running.pid);
+    if (running.pid !== undefined) remember(running.pid);
     running.stdout?.on('data', (chunk: Buffer) => {
       log.write(chunk);
       notable(chunk.toString('utf8'));

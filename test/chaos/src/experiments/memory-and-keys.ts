@@ -52,6 +52,12 @@ async function startDepotOutside(context: ExperimentContext): Promise<Pick<Scene
   return { images, nowhere: `${base}/nowhere`, sink: `${base}/logs/` };
 }
 
+async function isResetting({ redis }: House, station: string): Promise<boolean> {
+  const keys = keysFor('khumbu');
+  const id = await redis.hget(keys.station(station), 'slot:reset');
+  return id !== null && (await redis.zscore(keys.open, id)) !== null;
+}
+
 /** Nothing is under way any more. */
 async function rest({ redis }: House): Promise<void> {
   const keys = keysFor('khumbu');
@@ -97,7 +103,13 @@ class Run {
     const names = Array.from({ length: count }, (_, index) => `many-${index}`);
     const outside = await startDepotOutside(context);
     const stations = await connectManyStations(context, house.mqttUrl);
-    const scene: Scene = { ...outside, stations, random: context.random.fork('images'), nextId: () => ++run.#id };
+    const scene: Scene = {
+      ...outside,
+      stations,
+      random: context.random.fork('images'),
+      nextId: () => ++run.#id,
+      isResetting: (station) => isResetting(house, station),
+    };
     const run: Run = new Run(context, house, kept, names, scene);
     return run;
   }
@@ -227,6 +239,7 @@ export const memoryAndKeys: Experiment = {
     const run = await Run.begin(context, house, kept, Math.min(STATIONS[effort], operations));
     const began = performance.now();
     await run.drive(operations / 2);
+    context.say(`half of it done after ${((performance.now() - began) / 1000).toFixed(0)} s`);
     const half = await run.redisAtRest(effort === 'short');
     await run.drive(operations);
     const seconds = (performance.now() - began) / 1000;

@@ -2,6 +2,7 @@
  * Every key in Redis has an owner: a record in an index, a station, an answer that expires, a queue. Whatever has none, or
  * lacks the end it should have, is told. Judged at rest: nothing is under way.
  */
+import { QUEUE_NAMES } from '@khumbu/operations/jobs/expected-job';
 import { keysFor } from '@khumbu/operations/records/keys';
 import type { Redis } from 'ioredis';
 
@@ -58,6 +59,13 @@ const shorterThan =
     return found <= length ? undefined : `has ${found} entries, more than ${length}`;
   };
 
+const fewerFieldsThan =
+  (count: number): Rule =>
+  async (key, _name, { redis }) => {
+    const found = await redis.hlen(key);
+    return found < count ? undefined : `has ${found} fields`;
+  };
+
 const recordRule: Rule = async (key, id, indexes) => {
   const { redis, open, ended, fetches } = indexes;
   if (open.has(id) || ended.has(id) || fetches.has(id)) return undefined;
@@ -92,6 +100,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['events', /^khumbu:progress-events$/, shorterThan(300 * ROUGHLY)],
   ['progress', /^khumbu:progress:/, expiresWithin(3_600_000)],
   ['REST answer', /^khumbu:rest-answer:/, expiresWithin(DAY_MS)],
+  ['beats', /^khumbu:beats$/, fewerFieldsThan(QUEUE_NAMES.length + 2)],
   ['lease', /^khumbu:lease:desk:/, expiresWithin(DAY_MS)],
   ['lease', /^khumbu:lease(?::serving)?$/, expiresWithin(3000)],
   ['queue', /^khumbu-jobs:[a-z-]+:events$/, shorterThan(10_000 * ROUGHLY)],

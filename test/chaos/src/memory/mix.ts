@@ -1,6 +1,10 @@
 /** What the stations are asked for, and how often each: a table. Each entry does one thing to its end. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Random } from '../random.js';
 import type { ManyStations } from './many-stations.js';
+
+const QUESTIONS = 200;
+const QUESTION_PAUSE_MS = 50;
 
 export interface Scene {
   readonly stations: ManyStations;
@@ -11,7 +15,9 @@ export interface Scene {
   readonly nowhere: string;
   /** Takes archives over HTTP. */
   readonly sink: string;
-  nextId(): number;
+  readonly nextId: () => number;
+  /** A reset of the station is not over. */
+  readonly isResetting: (station: string) => Promise<boolean>;
 }
 
 interface Deed {
@@ -133,10 +139,15 @@ export const DEEDS: readonly Deed[] = [
     name: 'reset',
     operations: 1,
     weight: 4,
-    run: async ({ stations }, station) => {
+    run: async ({ stations, isResetting }, station) => {
       await stations.tell(station, 'reset', { type: 'Soft', scheduled: false });
-      const reason = await stations.request(station, 'get_boot_reason');
-      return typeof reason === 'string' ? undefined : `answered ${JSON.stringify(reason)}`;
+      // A station asks once it is there again; the first question may come before the reset was stored.
+      for (let question = 1; question <= QUESTIONS; question++) {
+        const reason = await stations.request(station, 'get_boot_reason');
+        if (reason === 'RemoteReset' && !(await isResetting(station))) return undefined;
+        await pause(QUESTION_PAUSE_MS);
+      }
+      return 'the reset does not end';
     },
   },
 ];
