@@ -100,7 +100,7 @@ function servers({ ports, dataDir, programs, env }: ClusterParts): Phase {
       ...STOPPING.s3,
     },
   ];
-  return { what: 'Redis, mosquitto and the object store', children };
+  return { what: 'Redis, mosquitto, the object store', children };
 }
 
 function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
@@ -171,5 +171,8 @@ export function layOutCluster(parts: ClusterParts): Cluster {
   // A setting may also be given as a file; for what is set here that would be a second answer to the same question.
   const files = Object.keys(own).map((name) => [`${name}_FILE`, undefined] as const);
   const common = { ...parts.env, ...Object.fromEntries(files), ...own };
-  return { endpoints, phases: [servers(parts), services(parts, common), ...simulator(parts, common)] };
+  // At once: whoever is there before Redis or the broker waits for it, and loading takes longer than they do.
+  const together = [servers(parts), services(parts, common), ...simulator(parts, common)];
+  const what = together.map((group) => group.what).join(', ');
+  return { endpoints, phases: [{ what, children: together.flatMap((group) => group.children) }] };
 }

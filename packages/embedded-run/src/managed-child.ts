@@ -43,7 +43,7 @@ const LONGEST_PAUSE_MS = 5000;
 /** One that lived this long starts again after the first pause. */
 const SETTLED_MS = 5000;
 const DEATHS_BEFORE_READY = 3;
-const READY_POLL_MS = 25;
+const READY_POLL_MS = 50;
 
 const howItEnded = (code: number | null, signal: NodeJS.Signals | null): string => signal ?? `exit code ${code}`;
 
