@@ -16,7 +16,7 @@ import { startHouse } from '../house/house.js';
 const ANSWER_MS = 1500;
 /** An answer that has not come by then is counted as none. */
 const PATIENCE_MS = 4000;
-const SETTLE_MS = 30_000;
+const SETTLE_MS = 90_000;
 /** What must not happen gets this long to happen. */
 const QUIET_MS = { short: 1000, long: 3000 } as const;
 const STRADDLE_MS = 400;
@@ -211,7 +211,12 @@ async function tryLeaderGone(scene: Scene, how: 'killed' | 'frozen'): Promise<vo
 async function openScene(context: ExperimentContext, stations: number): Promise<Scene> {
   const house = await startHouse(context, {
     dir: context.dir,
-    env: { RESET_RESERVATION_S: '1', WORKERS_GONE_AFTER_S: String(WORKERS_GONE_S) },
+    env: {
+      RESET_RESERVATION_S: '1',
+      WORKERS_GONE_AFTER_S: String(WORKERS_GONE_S),
+      LOG_UPLOAD_RETRY_INTERVAL_S: '1',
+    },
+    simulated: { log_interval_ms: 10_000, log_history_s: 3600 },
     redisConfig: REDIS_CONFIG,
     // As in production: EVerest asks one thing at a time, these stations everything at once.
     mosquittoConfig: ['max_inflight_messages 100'],

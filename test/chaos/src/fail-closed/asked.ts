@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
-import { type EverestClient, readStatus } from '@khumbu/test-support/everest-client';
+import { type EverestClient, type M2eMessage, readStatus } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { makeImage } from '@khumbu/test-support/firmware';
 import type { Origin } from '@khumbu/test-support/origin';
@@ -54,6 +54,22 @@ const networkStatuses = (station: EverestClient, requestId: number): string[] =>
     const body = json as { request_id?: number; status?: string } | undefined;
     return leaf === 'configure_network_status' && body?.request_id === requestId ? [String(body.status)] : [];
   });
+
+type Replies = Map<string, M2eMessage[]>;
+const read = new WeakMap<EverestClient, { count: number; readonly replies: Replies }>();
+
+/** By their topic. Every message is looked at once: thousands of requests are asked for again and again. */
+function repliesTo(station: EverestClient): Replies {
+  const known = read.get(station) ?? { count: 0, replies: new Map<string, M2eMessage[]>() };
+  read.set(station, known);
+  const { items } = station.messages;
+  for (; known.count < items.length; known.count += 1) {
+    const message = items[known.count] as M2eMessage;
+    if (!message.leaf.startsWith('reply/')) continue;
+    known.replies.set(message.leaf, [...(known.replies.get(message.leaf) ?? []), message]);
+  }
+  return known.replies;
+}
 
 type Row = (world: World, station: EverestClient, requestId: number) => Doing;
 
@@ -119,9 +135,10 @@ export function ask(world: World, station: EverestClient, name: RequestChannelNa
   const again = (): Promise<void> => station.publishRaw(name, frame);
   const fallback = JSON.stringify(fallbackReply(name));
   const answers = (): { text: string; ms: number }[] =>
-    station.messages.items
-      .filter(({ leaf }) => leaf === `reply/${uuid}`)
-      .map(({ json, atMs }) => ({ text: JSON.stringify(json), ms: atMs - sentAt }));
+    (repliesTo(station).get(`reply/${uuid}`) ?? []).map(({ json, atMs }) => ({
+      text: JSON.stringify(json),
+      ms: atMs - sentAt,
+    }));
   void again();
   return {
     station,
