@@ -171,8 +171,12 @@ export function layOutCluster(parts: ClusterParts): Cluster {
   // A setting may also be given as a file; for what is set here that would be a second answer to the same question.
   const files = Object.keys(own).map((name) => [`${name}_FILE`, undefined] as const);
   const common = { ...parts.env, ...Object.fromEntries(files), ...own };
-  // At once: whoever is there before Redis or the broker waits for it, and loading takes longer than they do.
-  const together = [servers(parts), services(parts, common), ...simulator(parts, common)];
-  const what = together.map((group) => group.what).join(', ');
-  return { endpoints, phases: [{ what, children: together.flatMap((group) => group.children) }] };
+  // At once: services wait for Redis and the broker, and to load them takes longer than those need. Stations come when
+  // somebody hears them, so that they are known when all is ready.
+  const together = [servers(parts), services(parts, common)];
+  const first = {
+    what: together.map(({ what }) => what).join(', '),
+    children: together.flatMap(({ children }) => children),
+  };
+  return { endpoints, phases: [first, ...simulator(parts, common)] };
 }
