@@ -7,7 +7,7 @@ import type { ResponderOptions } from './load/responder.js';
 import type { BenchContext } from './row.js';
 
 /** Between the stations and the responder. */
-const BARE = 'bare/';
+export const BARE = 'bare/';
 
 export interface Stage {
   readonly house: House;

@@ -1,17 +1,29 @@
 /** Every benchmark, in the order of the table. */
 import type { Benchmark } from '../row.js';
+import { admission } from './admission.js';
 import { firmwareVerify } from './firmware-verify.js';
 import { fleet } from './fleet.js';
 import { idleFootprint } from './footprint.js';
+import { heartbeats } from './heartbeats.js';
+import { jobThroughput } from './job-throughput.js';
 import { logUpload } from './log-upload.js';
 import { readyTime } from './ready-time.js';
 import { replyLatency } from './reply-latency.js';
 import { replyThroughput } from './reply-throughput.js';
+import { statusPath } from './status-path.js';
+import { takeover } from './takeover.js';
 import { updateWall } from './update-wall.js';
+import { workerRecovery } from './worker-recovery.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
   replyLatency,
+  admission,
   replyThroughput,
+  statusPath,
+  jobThroughput,
+  heartbeats,
+  takeover,
+  workerRecovery,
   firmwareVerify,
   updateWall,
   fleet,

@@ -45,8 +45,10 @@ let prefix = '';
 let stations: Station[] = [];
 const waiting = new Map<string, (text: string) => void>();
 
+/** In place of the stations of an earlier call. */
 async function connect(options: ConnectOptions): Promise<void> {
   prefix = options.prefix;
+  await Promise.all(stations.map(({ client }) => client.endAsync(true)));
   stations = await Promise.all(
     options.stations.map(async (name) => {
       const client = await connectMqtt(options.url);

@@ -67,6 +67,7 @@ export interface House {
   readonly mqttUrl: string;
   /** To look into Redis from outside; not through a cable. */
   readonly redis: Redis;
+  readonly redisUrl: string;
   readonly s3: typeof S3 & { readonly endpoint: string };
   readonly httpUrls: readonly string[];
   readonly apiKey: string;
@@ -210,6 +211,7 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
     dir,
     mqttUrl: `mqtt://127.0.0.1:${ports.mosquitto}`,
     redis: looking,
+    redisUrl: `redis://127.0.0.1:${ports.redis}`,
     s3: { ...S3, endpoint: `http://127.0.0.1:${ports.s3}` },
     httpUrls,
     apiKey: key,

@@ -1,0 +1,47 @@
+/** How many operations a second one system-control does, from the committed record to the status the station hears. */
+import { join } from 'node:path';
+import { startHouse } from '@khumbu/chaos/house/house';
+import type { FeederOptions } from '../load/job-feeder.js';
+import { startRemote } from '../load/remote.js';
+import type { Benchmark } from '../row.js';
+import { interleaved, stationNames } from '../stage.js';
+
+/** As many as one system-control acts on at once. */
+const AT_ONCE = 50;
+const STATIONS = 100;
+
+export const jobThroughput: Benchmark<'job-throughput'> = {
+  rows: [
+    {
+      name: 'job-throughput',
+      unit: '1/s',
+      baselineName: 'BullMQ add to complete, same Redis settings',
+      wanted: 'ratio >= 0.4',
+      meets: ({ ratio }) => ratio !== null && ratio >= 0.4,
+    },
+  ],
+  async measure(context) {
+    const isShort = context.effort === 'short';
+    const services = ['gateway-1', 'system-control-1'] as const;
+    const house = await startHouse(context, { dir: join(context.dir, 'house'), services, cables: false });
+    await house.leader();
+    const worker = await startRemote(context, 'bare-worker');
+    await worker.call('start', { redisUrl: house.redisUrl, concurrency: AT_ONCE });
+    const feeder = await startRemote(context, 'job-feeder');
+    const options: FeederOptions = {
+      url: house.mqttUrl,
+      redisUrl: house.redisUrl,
+      stations: stationNames(STATIONS),
+    };
+    await feeder.call('start', options);
+    const seconds = isShort ? 1 : 8;
+    await feeder.call('operations', isShort ? 1 : 4);
+    await feeder.call('bareJobs', isShort ? 1 : 4);
+    const measured = await interleaved(
+      isShort ? 1 : 7,
+      () => feeder.call<number>('operations', seconds),
+      () => feeder.call<number>('bareJobs', seconds),
+    );
+    return { 'job-throughput': measured };
+  },
+};

@@ -1,0 +1,23 @@
+/** Operations as the front desk leaves them: confirmed, for system-control to do. */
+import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/network/record';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
+
+export const INTERFACE = 'eth0';
+const context = () => ({ now: Date.now(), deadlines: DEFAULT_DEADLINES.network });
+
+export function acceptedOperation(station: string, requestId: number): ConfigureNetworkRecord {
+  const now = Date.now();
+  const id = newOperationId('configure_network', now);
+  const options = { station, origin: 'everest', requestId, now, id } as const;
+  const offer: ConfigureNetworkRecord = {
+    ...newRecordBase<'configure_network', 'Offered'>('configure_network', 'Offered', options),
+    request: { request_id: requestId, interface: 'Wired0' } as ConfigureNetworkRecord['request'],
+    interfaceName: INTERFACE,
+  };
+  return applyNetworkEvent(offer, 'confirmed', context()).record;
+}
+
+/** Its end, with the status for EVerest. */
+export const doneOperation = (record: ConfigureNetworkRecord): ReturnType<typeof applyNetworkEvent> =>
+  applyNetworkEvent(record, 'ready', context(), { interfaceAddress: INTERFACE });
