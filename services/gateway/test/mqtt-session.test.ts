@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { createServer, Socket, connect as tcpConnect } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { awaitUntil, collector, within } from '@khumbu/test-support/events';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { connectAsync } from 'mqtt';
@@ -267,6 +269,23 @@ void t.test('small packets are sent at once', async (t) => {
     calls().map(({ args }) => args),
     [[true]],
   );
+});
+
+void t.test('a publish leaves nothing behind, however long the session lives', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const session = await open(t);
+  const publishMany = async (): Promise<void> => {
+    for (let n = 0; n < 200; n++)
+      await Promise.all(Array.from({ length: 100 }, () => session.publish('told/to/nobody', 'true', 0)));
+  };
+  await publishMany();
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  await publishMany();
+  collect();
+  const bytesEach = (process.memoryUsage().heapUsed - before) / 20_000;
+  t.ok(bytesEach < 50, `${bytesEach.toFixed(0)} bytes are kept of each publish`);
 });
 
 void t.test('nobody there, or somebody who refuses', async (t) => {

@@ -8,7 +8,7 @@
  */
 import type { Socket } from 'node:net';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { connect, type IClientOptions, type MqttClient } from 'mqtt';
+import { connect, type IClientOptions, type ISubscriptionGrant, type MqttClient } from 'mqtt';
 
 /** Messages worked on at once. */
 const MAX_OPEN = 512;
@@ -139,7 +139,12 @@ function install(client: MqttClient, { onMessage, mayPublish, mayRefuse = mayPub
       dup: packet.dup ?? false,
     };
     if (message.qos !== 1 || packet.messageId === undefined) {
-      void onMessage(message);
+      const end = (): void => void client.end(true);
+      try {
+        onMessage(message)?.catch(end);
+      } catch {
+        end();
+      }
       next();
       return;
     }
@@ -195,19 +200,26 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
   });
 
   let over = false;
+  const refuse = (): CodedError => new CodedError('MQTT_CLOSED', 'the MQTT session is over');
+  /** What waits for the broker. Kept here and not at `closed`, which would keep every publish of a session's life. */
+  const open = new Set<(error: Error) => void>();
   void closed.then(() => {
     over = true;
     client.end(true);
+    for (const reject of open) reject(refuse());
+    open.clear();
   });
+  /** Settles with what the broker says, or rejects when the session ends before. */
+  const orClosed = <T>(begin: (done: (error?: Error | null, result?: T) => void) => void): Promise<T> =>
+    new Promise((resolve, reject) => {
+      open.add(reject);
+      begin((error, result) => {
+        open.delete(reject);
+        if (error) reject(error);
+        else resolve(result as T);
+      });
+    });
   const { mayPublish, mayRefuse = mayPublish } = options;
-  const refuse = (): CodedError => new CodedError('MQTT_CLOSED', 'the MQTT session is over');
-  const orClosed = async <T>(work: Promise<T>): Promise<T> =>
-    Promise.race([
-      work,
-      closed.then((): never => {
-        throw refuse();
-      }),
-    ]);
 
   return {
     sessionPresent,
@@ -215,14 +227,14 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     async subscribe(filters) {
       if (over) throw refuse();
       const map = Object.fromEntries(Object.entries(filters).map(([filter, qos]) => [filter, { qos }]));
-      const granted = await orClosed(client.subscribeAsync(map));
+      const granted = await orClosed<ISubscriptionGrant[]>((done) => client.subscribe(map, done));
       const refused = granted.find((grant) => grant.qos > 2);
       if (refused) throw new CodedError('MQTT_REFUSED', `the broker refuses the subscription ${refused.topic}`);
     },
     async publish(topic, payload, qos, speech = 'speak') {
       if (over || !mayRefuse()) throw refuse();
       if (speech === 'speak' && !mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
-      await orClosed(client.publishAsync(topic, payload, { qos }));
+      await orClosed((done) => client.publish(topic, payload, { qos }, done));
     },
     async end() {
       if (!over) client.end(false);
