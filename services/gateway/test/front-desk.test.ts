@@ -44,8 +44,13 @@ async function desk(test: Test, options: DeskOptions = {}) {
   let beforeCommit: ((change: Change) => void | Promise<void>) | undefined;
   const promptStore = createStore(prompt, prefix);
   let loaded: ((id: string) => Promise<void>) | undefined;
+  let reads = 0;
   const watched: Store = {
     ...promptStore,
+    stationAndAnswer(station, answerKey) {
+      reads += 1;
+      return promptStore.stationAndAnswer(station, answerKey);
+    },
     async load(id) {
       const record = await promptStore.load(id);
       await loaded?.(id);
@@ -87,6 +92,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
     store,
     patient,
     commits,
+    reads: () => reads,
     boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
     /** Redis stops in the moment in which the next commit is sent. */
     freezeAtCommit(): void {
@@ -602,4 +608,32 @@ void t.test('an offer that another leader has confirmed is not taken back', asyn
   await d.front.takeBack(ours, 'update_firmware', answer.operationId);
   t.match(await d.store.load(answer.operationId ?? ''), { state: 'Accepted' });
   t.match(await d.answerOf(ours.answerKey), { reply: 'Accepted' });
+});
+
+void t.test('a first try made from memory is stored only if nothing it looked at has changed', async (t) => {
+  const d = await desk(t);
+  const written = async (fields: Record<string, string | undefined>): Promise<void> => {
+    t.ok(await d.store.commit(d.store.change().setStation(STATION, fields)), 'written by somebody else');
+  };
+  const allowed = () => d.front.isResetAllowed(asker(), true);
+  t.equal((await allowed()).reply, true);
+  t.equal(d.reads(), 1);
+  t.equal((await d.front.isResetAllowed(asker('twice'), true)).reply, true);
+  t.same(await d.answerOf('twice'), { reply: true }, 'stored like any other');
+  t.equal(d.reads(), 1, 'nothing was read for it');
+
+  await written({ conflictSince: '1' });
+  t.match(await allowed(), { reply: false, reason: 'station_not_configured' });
+  t.equal(d.reads(), 2);
+  t.equal((await d.front.isResetAllowed(asker('twice'), true)).reply, true, 'an answer that is stored stands');
+  await written({ conflictSince: undefined });
+  t.equal((await allowed()).reply, true);
+
+  await accepted(d.front);
+  t.equal((await d.front.updateFirmware(UPDATE, asker('second'))).reply, 'AcceptedCanceled');
+  await written({ 'slot:firmware_update': undefined });
+  t.equal((await d.front.updateFirmware(UPDATE, asker())).reply, 'Accepted', 'the slot is free by now');
+  t.equal((await d.front.getBootReason(asker(), SILENT)).reply, 'PowerUp');
+  await d.boots.notice(STATION, 3000);
+  t.equal((await d.front.getBootReason(asker(), SILENT)).reply, 'ApplicationReset');
 });

@@ -30,6 +30,9 @@ if c.mark and redis.call('HGET', c.mark, 'commit') == c.id then return 1 end
 for _, g in ipairs(c.guards) do
   if (redis.call('HGET', g[1], g[2]) or '') ~= g[3] then return 0 end
 end
+for _, k in ipairs(c.absent) do
+  if redis.call('EXISTS', k) == 1 then return 0 end
+end
 for _, o in ipairs(c.ops) do redis.call(unpack(o)) end
 return 1`;
 
@@ -61,12 +64,14 @@ type Op = string[];
 /** A commit under construction. Order of calls is the order of effects; statuses keep the order they are given in. */
 export class Change {
   readonly guards: [string, string, string][] = [];
+  /** Keys that must not exist. */
+  readonly absent: string[] = [];
   readonly ops: Op[] = [];
   /** The hash that keeps this commit's mark: that of a record, else that of a station. */
   mark?: string;
   stationMark?: string;
-  /** Records that this commit stores as ended. */
-  readonly ended: OperationRecord[] = [];
+  /** Records as this commit stores them. */
+  readonly records: OperationRecord[] = [];
   constructor(readonly keys: Keys) {}
 
   /** Store the record as it is given, provided that the stored one still has `record.version`. */
@@ -75,9 +80,10 @@ export class Change {
     const version = record.version + 1;
     this.guards.push([key, 'version', record.version === 0 ? '' : String(record.version)]);
     this.mark ??= key;
-    const data = JSON.stringify({ ...record, version });
+    const stored = { ...record, version };
+    this.records.push(stored);
+    const data = JSON.stringify(stored);
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
-    if (record.endedAt !== undefined) this.ended.push(record);
     if (record.kind === 'firmware_fetch') this.indexFetch(record);
     else this.index(record);
     const event = operationEvent(record, version);
@@ -127,6 +133,12 @@ export class Change {
   /** The decision was made from this value; `undefined` means the field was absent. */
   expectStation(station: string, field: string, value: string | undefined): this {
     this.guards.push([this.keys.station(station), field, value ?? '']);
+    return this;
+  }
+
+  /** The decision was made without looking for a stored answer. */
+  expectUnanswered(station: string, key: string): this {
+    this.absent.push(this.keys.answer(station, key));
     return this;
   }
 
@@ -259,9 +271,9 @@ export function createStore(
       const id = randomUUID();
       const key = change.mark ?? change.stationMark;
       const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
-      const commit = { id, mark: key, guards: change.guards, ops: [...change.ops, ...mark] };
+      const commit = { id, mark: key, guards: change.guards, absent: change.absent, ops: [...change.ops, ...mark] };
       const done = (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
-      if (done) for (const record of change.ended) onEnded(record);
+      if (done) for (const record of change.records) if (record.endedAt !== undefined) onEnded(record);
       return done;
     },
     load,

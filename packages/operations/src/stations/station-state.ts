@@ -48,54 +48,100 @@ export interface RestartExpected {
 }
 
 export interface StationState {
-  readonly moduleId?: string;
+  readonly moduleId: string | undefined;
   readonly bootEpoch: number;
-  readonly bootReason?: { readonly bootEpoch: number; readonly reason: BootReason };
-  readonly restartExpected?: RestartExpected;
-  readonly resetReservedUntil?: number;
-  readonly resetReservedBy?: string;
-  readonly resetAllowedEpoch?: number;
-  readonly learnedDialect?: Dialect;
-  readonly heartbeat?: { readonly id: number; readonly at: number };
-  readonly communication?: CommunicationParameters;
-  readonly firstSeenAt?: number;
-  readonly lastSeenAt?: number;
-  readonly conflictSince?: number;
-  readonly awaySince?: number;
-  readonly ocppConsumer?: string;
+  readonly bootReason: { readonly bootEpoch: number; readonly reason: BootReason } | undefined;
+  readonly restartExpected: RestartExpected | undefined;
+  readonly resetReservedUntil: number | undefined;
+  readonly resetReservedBy: string | undefined;
+  readonly resetAllowedEpoch: number | undefined;
+  readonly learnedDialect: Dialect | undefined;
+  readonly heartbeat: { readonly id: number; readonly at: number } | undefined;
+  readonly communication: CommunicationParameters | undefined;
+  readonly firstSeenAt: number | undefined;
+  readonly lastSeenAt: number | undefined;
+  readonly conflictSince: number | undefined;
+  readonly awaySince: number | undefined;
+  readonly ocppConsumer: string | undefined;
   slot(kind: SlotKind): string | undefined;
   /** As stored, for the guards of a commit. */
   readonly fields: StationFields;
 }
 
-const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
-const json = <T>(text: string | undefined): T | undefined => (text === undefined ? undefined : (JSON.parse(text) as T));
-const given = <T extends object>(members: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never;
+type Field = (typeof STATION_FIELDS)[keyof typeof STATION_FIELDS];
 
-export function readStationState(fields: StationFields): StationState {
-  return {
-    bootEpoch: Number(fields[STATION_FIELDS.bootEpoch] ?? 0),
-    ...given({
-      moduleId: fields[STATION_FIELDS.moduleId],
-      bootReason: json<{ bootEpoch: number; reason: BootReason }>(fields[STATION_FIELDS.bootReason]),
-      restartExpected: json<RestartExpected>(fields[STATION_FIELDS.restartExpected]),
-      resetReservedUntil: number(fields[STATION_FIELDS.resetReservedUntil]),
-      resetReservedBy: fields[STATION_FIELDS.resetReservedBy],
-      resetAllowedEpoch: number(fields[STATION_FIELDS.resetAllowedEpoch]),
-      learnedDialect: fields[STATION_FIELDS.learnedDialect] as Dialect | undefined,
-      heartbeat: json<{ id: number; at: number }>(fields[STATION_FIELDS.heartbeat]),
-      communication: json<CommunicationParameters>(fields[STATION_FIELDS.communication]),
-      firstSeenAt: number(fields[STATION_FIELDS.firstSeenAt]),
-      lastSeenAt: number(fields[STATION_FIELDS.lastSeenAt]),
-      conflictSince: number(fields[STATION_FIELDS.conflictSince]),
-      awaySince: number(fields[STATION_FIELDS.awaySince]),
-      ocppConsumer: fields[STATION_FIELDS.ocppConsumer],
-    }),
-    slot: (kind) => fields[slotField(kind)],
-    fields,
-  };
+/** Read when it is looked at. `onLook` hears of each field a decision is made from. */
+class StationView implements StationState {
+  constructor(
+    readonly fields: StationFields,
+    private readonly onLook: ((field: string) => void) | undefined,
+  ) {}
+
+  private text(field: string): string | undefined {
+    this.onLook?.(field);
+    return this.fields[field];
+  }
+  private number(field: Field): number | undefined {
+    const text = this.text(field);
+    return text === undefined ? undefined : Number(text);
+  }
+  private json<T>(field: Field): T | undefined {
+    const text = this.text(field);
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  }
+
+  get moduleId() {
+    return this.text(STATION_FIELDS.moduleId);
+  }
+  get bootEpoch() {
+    return this.number(STATION_FIELDS.bootEpoch) ?? 0;
+  }
+  get bootReason() {
+    return this.json<{ bootEpoch: number; reason: BootReason }>(STATION_FIELDS.bootReason);
+  }
+  get restartExpected() {
+    return this.json<RestartExpected>(STATION_FIELDS.restartExpected);
+  }
+  get resetReservedUntil() {
+    return this.number(STATION_FIELDS.resetReservedUntil);
+  }
+  get resetReservedBy() {
+    return this.text(STATION_FIELDS.resetReservedBy);
+  }
+  get resetAllowedEpoch() {
+    return this.number(STATION_FIELDS.resetAllowedEpoch);
+  }
+  get learnedDialect() {
+    return this.text(STATION_FIELDS.learnedDialect) as Dialect | undefined;
+  }
+  get heartbeat() {
+    return this.json<{ id: number; at: number }>(STATION_FIELDS.heartbeat);
+  }
+  get communication() {
+    return this.json<CommunicationParameters>(STATION_FIELDS.communication);
+  }
+  get firstSeenAt() {
+    return this.number(STATION_FIELDS.firstSeenAt);
+  }
+  get lastSeenAt() {
+    return this.number(STATION_FIELDS.lastSeenAt);
+  }
+  get conflictSince() {
+    return this.number(STATION_FIELDS.conflictSince);
+  }
+  get awaySince() {
+    return this.number(STATION_FIELDS.awaySince);
+  }
+  get ocppConsumer() {
+    return this.text(STATION_FIELDS.ocppConsumer);
+  }
+  slot(kind: SlotKind): string | undefined {
+    return this.text(slotField(kind));
+  }
 }
+
+export const readStationState = (fields: StationFields, onLook?: (field: string) => void): StationState =>
+  new StationView(fields, onLook);
 
 /** The stations file wins; what was learned from the station comes next. */
 export const dialectOf = (profile: StationProfile | undefined, state: StationState): Dialect =>

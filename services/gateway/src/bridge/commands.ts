@@ -44,7 +44,7 @@ export function createCommands(deps: CommandsDeps) {
     if (!shown || entry.learnedDialect === shown) return;
     entry.learnedDialect = shown;
     entry.dirty = true;
-    await registry.flushSoon();
+    await registry.storeSoon(entry);
   };
 
   return {
@@ -84,7 +84,7 @@ export function createCommands(deps: CommandsDeps) {
         line: name === 'get_boot_reason' ? bootLine(station) : `${station} ${name}`,
         prepare: () => learnDialect(entry, name, decoded.payload),
         decided: async (answered) => {
-          if ('begun' in answered && answered.begun) await hearing.bootBegunByQuestion(entry);
+          if (answered.begun) await hearing.bootBegunByQuestion(entry);
         },
       });
     },

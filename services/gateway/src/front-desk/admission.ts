@@ -15,7 +15,7 @@ import {
   withdrawOffer,
 } from '@khumbu/operations/records/offer';
 import { ended, inState, newRecordBase, type Origin } from '@khumbu/operations/records/record';
-import type { Change, StoredAnswer } from '@khumbu/operations/records/store';
+import type { Change, StationFields, StoredAnswer } from '@khumbu/operations/records/store';
 import {
   dialectOf,
   NO_RESET_ALLOWED,
@@ -78,6 +78,8 @@ export interface Answer {
   readonly operationId?: string;
   /** Why it was refused, for logs and fleet tools. */
   readonly reason?: string;
+  /** This question was the first sign of a new boot. */
+  readonly begun?: boolean;
   /** To be called once the answer is out; starts the work. Safe to repeat. */
   readonly afterReply?: () => Promise<void>;
 }
@@ -95,6 +97,8 @@ export type Verdict =
       readonly reply: unknown;
       readonly reason?: string;
       readonly fields?: Record<string, string | undefined>;
+      /** This question is the first sign of a new boot. */
+      readonly begun?: true;
       /** What the decision was made from and must still be so. */
       readonly guard?: (change: Change) => void;
     }
@@ -107,6 +111,8 @@ export type Verdict =
 
 export const askedBy = ({ caller }: Asker): { askedBy?: string } => (caller === undefined ? {} : { askedBy: caller });
 
+const isGiven = (entry: [string, string | undefined]): entry is [string, string] => entry[1] !== undefined;
+
 export type Admission = ReturnType<typeof createAdmission>;
 
 export function createAdmission(deps: FrontDeskDeps) {
@@ -114,12 +120,22 @@ export function createAdmission(deps: FrontDeskDeps) {
   const { store } = desk;
   const now = deps.now ?? Date.now;
 
-  const capture = async ({ station, answerKey }: Asker): Promise<Captured> => {
-    const { fields, answer } = await store.stationAndAnswer(station, answerKey);
-    const state = readStationState(fields);
+  /** What was last read of each station or written, for a first try that reads nothing. */
+  const remembered = new Map<string, StationFields>();
+
+  const captured = (station: string, state: StationState, answer: StoredAnswer | undefined): Captured => {
     // Only the leader notices that two stations share a name; it is stored for the others.
     const profile = state.conflictSince === undefined ? deps.profileOf(station) : undefined;
     return { state, profile, answer };
+  };
+  const capture = async ({ station, answerKey }: Asker): Promise<Captured> => {
+    const { fields, answer } = await store.stationAndAnswer(station, answerKey);
+    remembered.set(station, fields);
+    return captured(station, readStationState(fields), answer);
+  };
+  const remember = (station: string, written: Readonly<Record<string, string | undefined>>): void => {
+    const fields = { ...remembered.get(station), ...written };
+    remembered.set(station, Object.fromEntries(Object.entries(fields).filter(isGiven)));
   };
 
   const inSlot = async <R extends OperationRecord>(state: StationState, kind: SlotKind): Promise<R | undefined> => {
@@ -147,12 +163,19 @@ export function createAdmission(deps: FrontDeskDeps) {
     return isOffer(replaced) ? [...(await restingFor(replaced)), replaced] : [replaced];
   };
 
-  /** The result is the record that wants its job; one that was confirmed before may not have got it. */
-  const confirmation = async (operationId: string): Promise<Attempt<OperationRecord | undefined>> => {
-    const record = await store.load(operationId);
+  /**
+   * The result is the record that wants its job; one that was confirmed before may not have got it. `fresh`: the offer as
+   * it was just committed; should it have changed since, the commit fails and the next try reads.
+   */
+  const confirmation = async (
+    operationId: string,
+    fresh?: OfferedRecord,
+  ): Promise<Attempt<OperationRecord | undefined>> => {
+    const record = fresh ?? (await store.load(operationId));
     if (!record || isEnded(record)) return { change: undefined, result: undefined };
     if (!isOffer(record)) return { change: undefined, result: record };
-    const context = contextOf(record.station, readStationState(await store.station(record.station)));
+    const fields = (fresh && remembered.get(record.station)) ?? (await store.station(record.station));
+    const context = contextOf(record.station, readStationState(fields));
     const resting = await restingFor(record);
     const replaces = resting.pop();
     const change = store.change();
@@ -167,9 +190,14 @@ export function createAdmission(deps: FrontDeskDeps) {
   };
 
   /** The answer is out: let the work begin. An offer that was withdrawn stays so. Safe to repeat. */
-  const confirm = async (operationId: string): Promise<void> => {
+  const confirm = async (operationId: string, offered?: OfferedRecord): Promise<void> => {
+    let fresh = offered;
     const accepted = await desk.decide<OperationRecord | undefined>(
-      () => confirmation(operationId),
+      () => {
+        const known = fresh;
+        fresh = undefined;
+        return confirmation(operationId, known);
+      },
       // The answer is out, so a confirmation of unknown fate is made again, not taken back.
       async () => {
         const { change, result } = await confirmation(operationId);
@@ -239,41 +267,67 @@ export function createAdmission(deps: FrontDeskDeps) {
     await insist(change);
   };
 
-  /** One request, whatever its name: stored answer, or decide and store. */
+  /**
+   * One request, whatever its name: stored answer, or decide and store. The first try is made from what is remembered of
+   * the station, without reading: its commit takes place only if the request has no answer yet and every field that
+   * the decision looked at is still the same. If not, the next try reads.
+   */
   const admit = async (
     name: RequestChannelName,
     asker: Asker,
     judge: (captured: Captured) => Promise<Verdict>,
   ): Promise<Answer> => {
     if (asker.origin === 'rest') requireWorkers(name, deps.isAbandoned);
+    const { station, answerKey } = asker;
     let offered: string | undefined;
-    const attempt = async (): Promise<Attempt<Answer>> => {
-      const captured = await capture(asker);
-      if (captured.answer && !asker.isFresh) {
-        const { reply, operationId, reason } = captured.answer;
-        const again = operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) };
-        return { change: undefined, result: { reply, ...again, ...(reason === undefined ? {} : { reason }) } };
-      }
+    let written: Readonly<Record<string, string | undefined>> | undefined;
+    let memory = remembered.get(station);
+
+    const decide = async (from: Captured): Promise<Attempt<Answer> & { change: Change }> => {
       const verdict: Verdict = abandonedQueue(name, deps.isAbandoned)
         ? { kind: 'answer', reply: fallbackReply(name), reason: WORKERS_GONE }
-        : await judge(captured);
+        : await judge(from);
       const change = store.change();
       if (verdict.kind === 'answer') {
         const answer = { reply: verdict.reply, ...(verdict.reason === undefined ? {} : { reason: verdict.reason }) };
-        change.answer(asker.station, asker.answerKey, answer, asker.answerTtlMs);
-        if (verdict.fields) change.setStation(asker.station, verdict.fields);
+        change.answer(station, answerKey, answer, asker.answerTtlMs);
+        written = verdict.fields;
+        if (verdict.fields) change.setStation(station, verdict.fields);
         verdict.guard?.(change);
-        return { change, result: answer };
+        return { change, result: { ...answer, ...(verdict.begun ? { begun: true } : {}) } };
       }
       const { record, replaces, reply } = verdict;
       const slot = slotField(record.kind);
-      change.expectStation(asker.station, slot, captured.state.fields[slot]);
-      const answer = { reply, operationId: record.id };
-      offer(change, record, replaces).answer(asker.station, asker.answerKey, answer, asker.answerTtlMs);
+      change.expectStation(station, slot, from.state.fields[slot]);
+      offer(change, record, replaces).answer(station, answerKey, { reply, operationId: record.id }, asker.answerTtlMs);
       offered = record.id;
-      return { change, result: { reply, operationId: record.id, afterReply: () => confirm(record.id) } };
+      written = { [slot]: record.id };
+      const afterReply = (): Promise<void> => confirm(record.id, { ...record, version: record.version + 1 });
+      return { change, result: { reply, operationId: record.id, afterReply } };
     };
-    return desk.decide(attempt, () => takeBack(asker, name, offered));
+
+    const attempt = async (): Promise<Attempt<Answer>> => {
+      written = undefined;
+      const known = memory;
+      memory = undefined;
+      if (known) {
+        const looked = new Set<string>();
+        const state = readStationState(known, (field) => looked.add(field));
+        const decided = await decide(captured(station, state, undefined));
+        if (!asker.isFresh) decided.change.expectUnanswered(station, answerKey);
+        for (const field of looked) decided.change.expectStation(station, field, known[field]);
+        return decided;
+      }
+      const read = await capture(asker);
+      if (!read.answer || asker.isFresh) return decide(read);
+      const { reply, operationId, reason } = read.answer;
+      const again = operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) };
+      return { change: undefined, result: { reply, ...again, ...(reason === undefined ? {} : { reason }) } };
+    };
+
+    const answer = await desk.decide(attempt, () => takeBack(asker, name, offered));
+    if (written) remember(station, written);
+    return answer;
   };
 
   const offeredBase = <K extends 'firmware_update' | 'log_upload' | 'configure_network'>(

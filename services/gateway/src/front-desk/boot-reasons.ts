@@ -15,17 +15,16 @@ export interface Liveness {
 export function createBootReasons({ admit, now }: Admission) {
   /** `begun` in the result: this question opened a new boot. */
   const getBootReason = async (asker: Asker, liveness: Liveness): Promise<Answer & { begun: boolean }> => {
-    let begun = false;
     const answer = await admit('get_boot_reason', asker, async ({ state, profile }) => {
       if (!profile)
         return { kind: 'answer', reply: fallbackReply('get_boot_reason'), reason: 'station_not_configured' };
       const decision: BootAnswer = decideBootReason({ state, ...liveness, now: now() });
-      begun = decision.beginsBoot;
       if (!decision.store) return { kind: 'answer', reply: decision.reason };
       return {
         kind: 'answer',
         reply: decision.reason,
         fields: bootFields(state, decision.reason, decision.beginsBoot, now()),
+        ...(decision.beginsBoot ? { begun: true } : {}),
         guard: (change) => {
           change.expectStation(asker.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
           const boot = { bootEpoch: state.bootEpoch + 1, bootReason: decision.reason };
@@ -33,7 +32,7 @@ export function createBootReasons({ admit, now }: Admission) {
         },
       };
     });
-    return { ...answer, begun };
+    return { ...answer, begun: answer.begun === true };
   };
 
   return { getBootReason };

@@ -39,13 +39,14 @@ export interface BootAnswer {
 
 export function decideBootReason(evidence: BootEvidence): BootAnswer {
   const { state, silentMs, heartbeatPeriodMs } = evidence;
-  const expected = state.restartExpected && evidence.now - state.restartExpected.at < RESTART_EXPECTED_FOR_MS;
+  const { restartExpected, bootReason } = state;
+  const expected = restartExpected && evidence.now - restartExpected.at < RESTART_EXPECTED_FOR_MS;
   // A boot that has begun is silent until its first heartbeat: asked again, it is still the same one.
-  const awaitsHeartbeat = state.heartbeat?.id === -1;
+  const awaitsHeartbeat = (): boolean => state.heartbeat?.id === -1;
   const wasSilent =
     silentMs !== undefined && heartbeatPeriodMs !== undefined && silentMs > SILENT_PERIODS * heartbeatPeriodMs;
-  const known = state.bootReason?.bootEpoch === state.bootEpoch ? state.bootReason.reason : undefined;
-  if (expected || (wasSilent && !awaitsHeartbeat)) {
+  const known = bootReason?.bootEpoch === state.bootEpoch ? bootReason.reason : undefined;
+  if (expected || (wasSilent && !awaitsHeartbeat())) {
     return { reason: reasonOfBoot(evidence), beginsBoot: true, store: true };
   }
   if (known !== undefined) return { reason: known, beginsBoot: false, store: false };
