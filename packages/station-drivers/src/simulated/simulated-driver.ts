@@ -113,22 +113,20 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
     },
 
     async setClock(time, signal) {
-      await reach(signal);
-      if (fail.clock === 'refused' || !(time.getTime() >= 0 && time.getTime() <= lastTime))
-        throw new CodedError('CLOCK_REFUSED', 'the station refused to set its clock');
       const offsetMs = time.getTime() - now();
       await visit(signal, (charger, at) => {
         assertReachable(charger);
+        if (fail.clock === 'refused' || !(time.getTime() >= 0 && time.getTime() <= lastTime))
+          throw new CodedError('CLOCK_REFUSED', 'the station refused to set its clock');
         return withClockOffset(charger, offsetMs, at);
       });
     },
 
     async configureNetwork({ interfaceName }, signal) {
-      await reach(signal);
-      if (fail.network === 'failed' || !Object.values(interfaces ?? {}).includes(interfaceName))
-        throw new CodedError('NETWORK_FAILED', 'the station could not prepare the interface');
       await visit(signal, (charger, at) => {
         assertReachable(charger);
+        if (fail.network === 'failed' || !Object.values(interfaces ?? {}).includes(interfaceName))
+          throw new CodedError('NETWORK_FAILED', 'the station could not prepare the interface');
         return withNetwork(charger, interfaceName, at);
       });
       return { interfaceAddress: interfaceName };
