@@ -1,10 +1,12 @@
 /** What the gateway counts. */
+import type { E2mChannelName } from '@khumbu/shared/contract/channels';
 import { createMetrics } from '@khumbu/shared/runtime/health';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 export interface GatewayMetrics {
   readonly registry: Registry;
-  readonly messages: Counter<'channel'>;
+  /** A message from a station. Counted here and added up when somebody looks: there are many. */
+  readonly heard: (channel: E2mChannelName) => void;
   readonly badMessages: Counter;
   readonly answers: Histogram<'request' | 'by'>;
   readonly statusesTold: Counter;
@@ -15,14 +17,20 @@ export interface GatewayMetrics {
 export function createGatewayMetrics(): GatewayMetrics {
   const registry = createMetrics();
   const registers = [registry];
+  const messages = new Map<E2mChannelName, number>();
+  new Counter({
+    name: 'khumbu_messages_total',
+    help: 'Messages from stations.',
+    labelNames: ['channel'],
+    registers,
+    collect() {
+      for (const [channel, count] of messages) if (count > 0) this.inc({ channel }, count);
+      messages.clear();
+    },
+  });
   return {
     registry,
-    messages: new Counter({
-      name: 'khumbu_messages_total',
-      help: 'Messages from stations.',
-      labelNames: ['channel'],
-      registers,
-    }),
+    heard: (channel) => void messages.set(channel, (messages.get(channel) ?? 0) + 1),
     badMessages: new Counter({
       name: 'khumbu_bad_messages_total',
       help: 'Messages that were not acted on.',

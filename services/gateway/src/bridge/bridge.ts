@@ -152,15 +152,24 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     pump.kick(found.station);
   };
 
+  /** Most of what comes are heartbeats; their topics are not taken apart each time. */
+  const heartbeatTopics = new Map<string, { readonly entry: Station; readonly moduleId: string }>();
+  const onHeartbeat = (entry: Station, { topic, payload }: Incoming): void => {
+    metrics.heard('heartbeat');
+    const decoded = decode('heartbeat', payload);
+    if (decoded.ok) hearing.heartbeat(entry, decoded.payload as number);
+    else bad(topic, decoded.reason);
+  };
+
   const onSystemApi = (leaf: string, entry: Station, message: Incoming): Promise<void> | void => {
     const name = BY_LEAF.get(leaf);
     if (!name) return bad(message.topic, 'no such channel');
-    metrics.messages.labels(name).inc();
     entry.dirty = true;
     if (name === 'heartbeat') {
-      const decoded = decode(name, message.payload);
-      return decoded.ok ? hearing.heartbeat(entry, decoded.payload as number) : bad(message.topic, decoded.reason);
+      heartbeatTopics.set(message.topic, { entry, moduleId: entry.moduleId });
+      return onHeartbeat(entry, message);
     }
+    metrics.heard(name);
     entry.lastMessageAt = performance.now();
     if (PROVES_LISTENING.has(name)) {
       entry.presence = { ...entry.presence, heardAt: performance.now() };
@@ -174,6 +183,9 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   /** A rejection means that the session is over before the work was done: the message comes again to the next one. */
   const onMessage = (message: Incoming): Promise<void> | void => {
     const { topic, payload } = message;
+    const known = heartbeatTopics.get(topic);
+    // A module that was renamed is followed, back again too.
+    if (known && known.moduleId === known.entry.moduleId) return onHeartbeat(known.entry, message);
     if (topic === fence.topic) return fence.hear(payload);
     const api = parseApiTopic(prefix, topic);
     if (api?.type === 'system') {
@@ -195,13 +207,16 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   if (!deps.mqtt.mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
   session = await openMqttSession({
     ...deps.mqtt,
-    onMessage: async (message) => {
-      try {
-        await onMessage(message);
-      } catch (error) {
+    onMessage: (message) => {
+      const surprise = (error: unknown): void => {
         if (over.signal.aborted || hasCode(error, 'MQTT_CLOSED')) throw error;
         // A surprise would be one again the next time: it is told, and the message is done with.
         log.error({ topic: message.topic.slice(0, LOGGED_TOPIC_LENGTH), err: error }, 'message not handled');
+      };
+      try {
+        return onMessage(message)?.catch(surprise);
+      } catch (error) {
+        return surprise(error);
       }
     },
   });

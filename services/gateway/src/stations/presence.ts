@@ -87,6 +87,14 @@ export interface HeardHeartbeat {
 }
 
 export function hearHeartbeat(presence: Presence, id: number, now: number): HeardHeartbeat {
+  const isNext =
+    presence.heartbeatAt !== undefined && presence.heartbeatId === id - 1 && id > 0 && presence.abandonedId !== id - 1;
+  if (isNext && !presence.handedOver) {
+    // By far the most: the count goes on.
+    const returned = isAway(presence, now);
+    const next = { heartbeatId: id, heartbeatAt: now, heardAt: now, previousHeartbeatAt: presence.heartbeatAt };
+    return { restarted: false, returned, presence: { ...presence, ...next } };
+  }
   const {
     heartbeatId,
     heartbeatAt,

@@ -16,6 +16,10 @@ import type { Redis } from 'ioredis';
 import { inConflict, isAway, NOBODY, type Presence } from './presence.js';
 
 const FLUSH_MS = 2000;
+/** Stations that are stored at once, so that a large depot neither waits for one after the other nor holds up everything. */
+const BATCH = 250;
+/** Everything is written anew this often, for a Redis that has forgotten its last words. */
+const WRITE_ALL_MS = 60_000;
 /** Nobody waits longer than this for a flush: an answer must not hang on Redis. */
 const PATIENCE_MS = 200;
 
@@ -39,6 +43,8 @@ export interface Station {
   conflictReported: boolean;
   /** What of it is stored, and so was told to subscribers. */
   readonly stored: { heard: boolean; conflict: boolean; away: boolean };
+  /** The fields as they were last written, and since when only what differs is. */
+  written?: { readonly since: number; readonly fields: Map<string, string> };
 }
 
 /** What has happened to a station and is not stored yet. Pure. */
@@ -78,52 +84,84 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
     else if (what === 'away' || what === 'back') entry.stored.away = what === 'away';
   };
 
-  const flush = async (): Promise<void> => {
-    for (const entry of stations.values()) {
-      for (const what of changesToStore(entry, performance.now())) await storeChange(entry, what);
+  /** The stored fields of a station as they are now. */
+  const fieldsOf = (entry: Station, wall: number, mono: number): [string, string][] => {
+    const { heartbeatId, heartbeatAt, heardAt, communication } = entry.presence;
+    const fields: [string, string][] = [[STATION_FIELDS.moduleId, entry.moduleId]];
+    const lastHeardAt = Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0);
+    if (lastHeardAt > 0) fields.push([STATION_FIELDS.lastSeenAt, String(Math.round(wall - (mono - lastHeardAt)))]);
+    if (heartbeatId !== undefined && heartbeatAt !== undefined) {
+      const at = Math.round(wall - (mono - heartbeatAt));
+      fields.push([STATION_FIELDS.heartbeat, JSON.stringify({ id: heartbeatId, at })]);
     }
-    const dirty = [...stations.values()].filter((station) => station.dirty);
-    if (dirty.length === 0) return;
+    if (communication) fields.push([STATION_FIELDS.communication, JSON.stringify(communication)]);
+    if (entry.ocppConsumer !== undefined) fields.push([STATION_FIELDS.ocppConsumer, entry.ocppConsumer]);
+    if (entry.learnedDialect !== 'unknown') fields.push([STATION_FIELDS.learnedDialect, entry.learnedDialect]);
+    return fields;
+  };
+
+  /** Write what has changed, in one round trip. */
+  const storeFields = async (entries: readonly Station[]): Promise<void> => {
+    if (entries.length === 0) return;
     const pipeline = redis.pipeline();
     const wall = Date.now();
     const mono = performance.now();
-    for (const entry of dirty) {
-      const key = store.keys.station(entry.station);
-      const { heartbeatId, heartbeatAt, heardAt, communication } = entry.presence;
-      pipeline.sadd(store.keys.stations, entry.station);
-      const fields: Record<string, string> = { [STATION_FIELDS.moduleId]: entry.moduleId };
-      const lastHeardAt = Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0);
-      if (lastHeardAt > 0) fields[STATION_FIELDS.lastSeenAt] = String(Math.round(wall - (mono - lastHeardAt)));
-      if (heartbeatId !== undefined && heartbeatAt !== undefined) {
-        const at = Math.round(wall - (mono - heartbeatAt));
-        fields[STATION_FIELDS.heartbeat] = JSON.stringify({ id: heartbeatId, at });
-      }
-      if (communication) fields[STATION_FIELDS.communication] = JSON.stringify(communication);
-      if (entry.ocppConsumer !== undefined) fields[STATION_FIELDS.ocppConsumer] = entry.ocppConsumer;
-      if (entry.learnedDialect !== 'unknown') fields[STATION_FIELDS.learnedDialect] = entry.learnedDialect;
-      pipeline.hset(key, fields);
+    const writing: (readonly [Station, [string, string][]])[] = [];
+    for (const entry of entries) {
       entry.dirty = false;
+      const { written } = entry;
+      const known = written && mono - written.since < WRITE_ALL_MS ? written.fields : undefined;
+      if (!known) pipeline.sadd(store.keys.stations, entry.station);
+      const fields = fieldsOf(entry, wall, mono).filter(([name, value]) => known?.get(name) !== value);
+      if (!known) entry.written = { since: mono, fields: new Map() };
+      if (fields.length > 0) pipeline.hset(store.keys.station(entry.station), ...fields.flat());
+      writing.push([entry, fields]);
     }
-    const failed = (await pipeline.exec())?.find(([error]) => error);
-    if (!failed?.[0]) return;
-    for (const entry of dirty) entry.dirty = true;
-    throw failed[0];
+    const replies = await pipeline.exec().catch((error: Error): [Error, undefined][] => [[error, undefined]]);
+    const failed = replies?.find(([error]) => error)?.[0];
+    for (const [entry, fields] of writing) {
+      if (failed) {
+        entry.dirty = true;
+        delete entry.written;
+      } else for (const [name, value] of fields) entry.written?.fields.set(name, value);
+    }
+    if (failed) throw failed;
   };
-  // One after the other, so that no change is told twice.
+
+  const flush = async (): Promise<void> => {
+    const entries = Array.from(stations.values());
+    for (let at = 0; at < entries.length; at += BATCH) {
+      const batch = entries.slice(at, at + BATCH);
+      await Promise.all(
+        batch.map(async (entry) => {
+          for (const what of changesToStore(entry, performance.now())) await storeChange(entry, what);
+        }),
+      );
+      await storeFields(batch.filter(({ dirty }) => dirty));
+    }
+  };
+  // One after the other, so that no change is told twice. Who asks while one waits to begin is served by that one.
   let last: Promise<void> = Promise.resolve();
+  let waiting: Promise<void> | undefined;
   const tick = (): Promise<void> => {
-    last = last.then(flush).catch((error: unknown) => {
-      log.debug({ reason: describeError(error) }, 'stations not stored yet');
-    });
-    return last;
+    waiting ??= last = last
+      .then(() => {
+        waiting = undefined;
+        return flush();
+      })
+      .catch((error: unknown) => {
+        log.debug({ reason: describeError(error) }, 'stations not stored yet');
+      });
+    return waiting;
   };
-  /** Stored, or left to the next flush if Redis takes its time. */
-  const flushSoon = async (): Promise<void> => {
+  /** Done, or left to the next flush if Redis takes its time. */
+  const patiently = async (work: Promise<void>): Promise<void> => {
     const enough = new AbortController();
     const patience = pause(PATIENCE_MS, undefined, { signal: enough.signal }).catch(() => undefined);
-    await Promise.race([tick(), patience]);
+    await Promise.race([work, patience]);
     enough.abort();
   };
+  const flushSoon = (): Promise<void> => patiently(tick());
 
   const add = (address: StationAddress): Station => {
     const entry: Station = {
@@ -188,6 +226,12 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       clearInterval(timer);
       await flushSoon();
     },
+    /** Everything, told to subscribers too. */
     flushSoon,
+    /** What is known of one station, and nothing else. */
+    storeSoon: (entry: Station): Promise<void> =>
+      patiently(
+        storeFields([entry]).catch((error: unknown) => log.debug({ reason: describeError(error) }, 'not stored yet')),
+      ),
   };
 }
