@@ -146,9 +146,12 @@ export class Change {
   setStation(station: string, fields: Readonly<Record<string, string | undefined>>): this {
     const key = this.keys.station(station);
     this.stationMark ??= key;
+    const set: string[] = [];
     for (const [field, value] of Object.entries(fields)) {
-      this.ops.push(value === undefined ? ['HDEL', key, field] : ['HSET', key, field, value]);
+      if (value === undefined) this.ops.push(['HDEL', key, field]);
+      else set.push(field, value);
     }
+    if (set.length > 0) this.ops.push(['HSET', key, ...set]);
     return this;
   }
 

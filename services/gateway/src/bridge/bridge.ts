@@ -173,7 +173,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     entry.lastMessageAt = performance.now();
     if (PROVES_LISTENING.has(name)) {
       entry.presence = { ...entry.presence, heardAt: performance.now() };
-      pump.kick(entry.station);
+      pump.heard(entry.station);
     }
     if (name === 'reset') return commands.reset(entry, message);
     if (name === 'allow_firmware_installation') return commands.allow(entry);

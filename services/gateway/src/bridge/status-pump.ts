@@ -167,6 +167,10 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
   return {
     /** Something may be in this station's outbox, or the station may have come back. */
     kick: (station: string): void => void kick(station),
+    /** The station was heard: what is held for it may be told. What is not held is told already, or on its way. */
+    heard(station: string): void {
+      if (held.has(station)) void kick(station);
+    },
     /** The entry told last was probably not heard: tell it again, before any other. */
     tellOnceMore(station: string, entry: OutboxEntry): void {
       onceMore.set(station, entry);
