@@ -28,7 +28,8 @@ export async function setStage(
 ): Promise<Stage> {
   const started = await startHouse(context, {
     dir: join(context.dir, 'house'),
-    services: ['gateway-1'],
+    // Without system-control no reset is allowed.
+    services: ['gateway-1', 'system-control-1'],
     cables: false,
     ...house,
   });
