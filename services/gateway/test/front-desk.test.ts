@@ -550,6 +550,35 @@ void t.test('where two stations share a name, nobody knows whose permission it i
   t.equal(await d.front.allowInstallation(STATION, 'everest'), true);
 });
 
+void t.test(
+  'a permission that comes while the update rests for an offer counts once the offer is withdrawn',
+  async (t) => {
+    for (const offers of [1, 2]) {
+      for (const by of ['everest', 'rest'] as const) {
+        await t.test(`${offers} offers, by ${by}`, async (t) => {
+          const d = await desk(t);
+          const id = await accepted(d.front);
+          await d.advance(id, ['fetchJoined', 'fetched']);
+          const asked: [Asker, string][] = [];
+          for (let count = 0; count < offers; count++) {
+            const who = asker();
+            asked.push([
+              who,
+              must((await d.front.updateFirmware({ ...UPDATE, request_id: 8 + count }, who)).operationId),
+            ]);
+          }
+          t.equal(await d.front.allowInstallation(STATION, by, by === 'rest' ? id : undefined), true, 'it is not lost');
+          t.equal(await d.front.allowInstallation(STATION, by), false, 'a repeat means nothing');
+          t.same(await d.jobIds(), [`${id}.download.1`], 'at rest it begins nothing');
+          for (const [who, offered] of asked.reverse()) await d.front.takeBack(who, 'update_firmware', offered);
+          t.match(await d.store.load(id), { state: 'Downloaded', permission: { by }, heldFor: undefined });
+          t.ok((await d.jobIds()).includes(`${id}.install.1`), 'the update goes on');
+        });
+      }
+    }
+  },
+);
+
 void t.test('a station that nobody configured is answered fail-closed and nothing is stored for it', async (t) => {
   const d = await desk(t, { profile: undefined });
   t.equal((await d.front.updateFirmware(UPDATE, asker())).reply, 'Rejected');

@@ -2,7 +2,7 @@
 import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { newOperationId } from '@khumbu/operations/records/record';
-import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { readStationState, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
@@ -38,6 +38,17 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
     });
   };
 
+  /** The update in the slot; or, while an offer is there that may still be withdrawn, the one that rests for it. */
+  const underWay = async (state: StationState): Promise<FirmwareUpdateRecord | undefined> => {
+    let record = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
+    while (record?.state === 'Offered') {
+      const { supersedes } = record;
+      record =
+        supersedes === undefined ? undefined : ((await store.load(supersedes)) as FirmwareUpdateRecord | undefined);
+    }
+    return record;
+  };
+
   /**
    * Resolves with whether an update was waiting for it; `operationId` means that very update. Where two stations share
    * the name nobody knows whose permission it is: it does not count.
@@ -47,7 +58,7 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
       async () => {
         const state = readStationState(await store.station(station));
         const isOneStation = state.conflictSince === undefined && deps.profileOf(station) !== undefined;
-        const record = isOneStation ? await inSlot<FirmwareUpdateRecord>(state, 'firmware_update') : undefined;
+        const record = isOneStation ? await underWay(state) : undefined;
         const waits =
           record &&
           (operationId === undefined || record.id === operationId) &&
