@@ -155,12 +155,15 @@ function judgeReservations(world: World): string[] {
       .map(({ operationId }) => operationId),
   );
   for (const allowed of told(world, 'is_reset_allowed').filter(({ reply }) => reply === true)) {
-    const from = world.journal.indexOf(allowed);
     const stored = commits(world).findLast(
       ({ gate, by, reservedUntil }) => gate <= allowed.gate && by === allowed.by && reservedUntil !== undefined,
     );
-    const until = stored?.reservedUntil ?? 0;
-    if (until === 0) faults.push('a reset was allowed and nothing reserved');
+    if (!stored) {
+      faults.push('a reset was allowed and nothing reserved');
+      continue;
+    }
+    const from = world.journal.indexOf(stored);
+    const until = stored.reservedUntil ?? 0;
     const isOver = ({ id, state }: OperationRecord): boolean =>
       resets.has(id) && !['Accepted', 'Resetting'].includes(state);
     const over = world.journal.findIndex((entry) => entry.kind === 'commit' && entry.records.some(isOver));
