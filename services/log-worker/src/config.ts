@@ -1,5 +1,5 @@
 /** The settings of the log-worker. */
-import { LOCATION_SETTINGS } from '@khumbu/shared/locations/policy';
+import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
 

@@ -1,6 +1,6 @@
 /** The settings of the ota-worker. */
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
-import { LOCATION_SETTINGS } from '@khumbu/shared/locations/policy';
+import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
 

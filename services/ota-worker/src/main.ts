@@ -6,7 +6,7 @@ import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/reco
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { Step } from '@khumbu/operations/jobs/job-loop';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
-import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import type { LocationRules } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -31,11 +31,11 @@ runService(
     const config = loadConfig(OtaWorkerSettings, process.env);
     const objects =
       config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, { stallMs: config.DOWNLOAD_STALL_MS });
-    const policy = createLocationPolicy({
+    const rules: LocationRules = {
       allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
       allowedHosts: config.ALLOWED_LOCATION_HOSTS,
       allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
-    });
+    };
     const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
     const images =
       config.FIRMWARE_STORE === 's3' && objects
@@ -66,7 +66,7 @@ runService(
 
       const download = createDownload({
         config,
-        policy,
+        rules,
         objects,
         makeRoom: async (bytes) => {
           const freed = await makeRoom(config.SPOOL_DIR, bytes, () => store.neededImages(), Date.now());

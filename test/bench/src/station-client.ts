@@ -6,21 +6,23 @@ import type { Depot } from './depot.js';
 
 const PATIENCE_MS = 30_000;
 
+/** Resolves when the depot has heard of it. */
+export async function awaitKnown({ endpoints }: Depot, station: string): Promise<void> {
+  const headers = { authorization: `Bearer ${endpoints.apiKey}` };
+  const isKnown = async (): Promise<boolean> =>
+    (await fetch(`${endpoints.httpUrl}/v1/stations/${station}`, { headers })).ok;
+  await awaitUntil(isKnown, PATIENCE_MS, `${station} to be known`);
+}
+
 /** Resolves when the depot has heard of it: its first status is then not held back. */
 export async function startStation(ending: Ending, depot: Depot, station: string): Promise<EverestClient> {
-  const { httpUrl, mqttUrl, apiKey } = depot.endpoints;
   const client = await startEverestClient({
-    mqttUrl,
+    mqttUrl: depot.endpoints.mqttUrl,
     moduleId: station,
     heartbeatMs: 1000,
     discovery: { heartbeat_period_ms: 1000, communication_check_period_s: 30, request_reply_timeout_s: 30 },
   });
   ending.teardown(() => client.close());
-  const headers = { authorization: `Bearer ${apiKey}` };
-  await awaitUntil(
-    async () => (await fetch(`${httpUrl}/v1/stations/${station}`, { headers })).ok,
-    PATIENCE_MS,
-    `${station} to be known`,
-  );
+  await awaitKnown(depot, station);
   return client;
 }

@@ -1,10 +1,10 @@
 /** Bring the content of a location into the spool. `s3://` is read from the depot's own object store. */
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { parseLocation } from '@khumbu/shared/locations/location';
-import { createLocationPolicy, type LocationPolicy } from '@khumbu/shared/locations/policy';
+import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locations/policy';
 import type { OtaWorkerConfig } from '../config.js';
 import { FetchError } from '../fetching/fetch-error.js';
-import { fetchImage } from '../fetching/fetch-image.js';
+import { fetchInThread } from '../fetching/fetch-in-thread.js';
 import type { FetchDeps } from '../steps/fetch.js';
 
 /** Long enough for any download; the URL is used by this process alone. */
@@ -12,34 +12,37 @@ const PRESIGNED_S = 24 * 3600;
 
 export interface DownloadDeps {
   readonly config: OtaWorkerConfig;
-  readonly policy: LocationPolicy;
+  readonly rules: LocationRules;
   readonly objects: ObjectStore | undefined;
   readonly ca?: string;
   readonly makeRoom: (bytes: number) => Promise<number>;
 }
 
-export function createDownload({ config, policy, objects, ca, makeRoom }: DownloadDeps): FetchDeps['download'] {
+export function createDownload({ config, rules, objects, ca, makeRoom }: DownloadDeps): FetchDeps['download'] {
+  const policy = createLocationPolicy(rules);
   /** Our own object store may be anywhere, also on this machine: the operator has named it. */
   const ownStore = config.S3_ENDPOINT === undefined ? undefined : new URL(config.S3_ENDPOINT);
-  const storePolicy =
-    ownStore &&
-    createLocationPolicy({ allowedSchemes: ['http', 'https'], allowedHosts: [ownStore.host], allowLoopback: true });
+  const storeRules: LocationRules | undefined = ownStore && {
+    allowedSchemes: ['http', 'https'],
+    allowedHosts: [ownStore.host],
+    allowLoopback: true,
+  };
 
-  const reach = async (location: string): Promise<{ location: string; policy: LocationPolicy }> => {
-    if (!location.toLowerCase().startsWith('s3:')) return { location, policy };
+  const reach = async (location: string): Promise<{ location: string; rules: LocationRules }> => {
+    if (!location.toLowerCase().startsWith('s3:')) return { location, rules };
     const checked = policy.check(location);
     if (!checked.ok) throw new FetchError(false, 'location_refused', checked.reason);
     const parsed = parseLocation(location);
     if (!parsed.ok || parsed.location.scheme !== 's3')
       throw new FetchError(false, 'location_refused', 'not an s3 location');
-    if (!objects || !storePolicy) throw new FetchError(false, 'scheme_unsupported', 'no object store is configured');
+    if (!objects || !storeRules) throw new FetchError(false, 'scheme_unsupported', 'no object store is configured');
     const { bucket, key } = parsed.location;
-    return { location: await objects.presignGet({ bucket, key }, PRESIGNED_S), policy: storePolicy };
+    return { location: await objects.presignGet({ bucket, key }, PRESIGNED_S), rules: storeRules };
   };
 
   return async (location, key, known, signal, onProgress) => {
     const where = await reach(location);
-    return fetchImage({
+    return fetchInThread({
       ...where,
       key,
       spoolDir: config.SPOOL_DIR,

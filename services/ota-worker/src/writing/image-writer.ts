@@ -37,7 +37,6 @@ export class ImageWriter {
   #put: number;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
-  #isTelling = false;
 
   /** Go on behind the first `size` bytes, which are read first. */
   constructor(file: FileHandle, size: number) {
@@ -78,17 +77,6 @@ export class ImageWriter {
       at += length;
       if (length === 0) await this.#untilWaiting(RING_BYTES / 2);
     }
-    this.#tellSoon();
-  }
-
-  /** To wake a thread for every piece costs more than the piece: once for all that this turn of the loop brings. */
-  #tellSoon(): void {
-    if (this.#isTelling) return;
-    this.#isTelling = true;
-    setImmediate(() => {
-      this.#isTelling = false;
-      this.#ring.tell();
-    });
   }
 
   /** Resolves when everything is with the kernel. */

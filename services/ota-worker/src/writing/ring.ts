@@ -39,7 +39,7 @@ export class Ring {
     return (Atomics.load(this.#control, PUT) - Atomics.load(this.#control, TAKEN) + COUNT) % COUNT;
   }
 
-  /** Put as many as there is room for in one piece; how many that was. The taker is woken for much; for less, `tell`. */
+  /** Put as many as there is room for in one piece; how many that was. */
   put(bytes: Uint8Array): number {
     const at = Atomics.load(this.#control, PUT);
     const offset = at % RING_BYTES;
@@ -47,20 +47,19 @@ export class Ring {
     if (length === 0) return 0;
     this.#bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), offset);
     Atomics.store(this.#control, PUT, (at + length) % COUNT);
-    if (this.waiting >= RING_BYTES / 2) this.tell();
+    this.#tell();
     return length;
   }
 
   /** Nothing will be put any more. */
   end(): void {
     Atomics.store(this.#control, ENDED, 1);
-    this.tell();
+    this.#tell();
   }
 
   /** Whether a message will come once no more than `most` bytes wait; `false`: that is so already. */
   askForMessage(most: number): boolean {
     Atomics.store(this.#control, WANTED, most + 1);
-    this.tell();
     if (this.waiting > most) return true;
     return Atomics.compareExchange(this.#control, WANTED, most + 1, 0) !== most + 1;
   }
@@ -87,8 +86,7 @@ export class Ring {
     return Atomics.compareExchange(this.#control, WANTED, wanted, 0) === wanted;
   }
 
-  /** Wake the taker. */
-  tell(): void {
+  #tell(): void {
     Atomics.add(this.#control, CHANGED, 1);
     Atomics.notify(this.#control, CHANGED);
   }

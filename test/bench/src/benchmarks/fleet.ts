@@ -5,6 +5,7 @@ import { connectAsync } from 'mqtt';
 import { type Depot, startDepot } from '../depot.js';
 import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js';
 import type { BenchContext, Benchmark, Measured } from '../row.js';
+import { awaitKnown } from '../station-client.js';
 
 const SIZE = { full: 50_000_000, short: 2_000_000 } as const;
 const STATIONS = { full: 200, short: 5 } as const;
@@ -60,6 +61,7 @@ async function startFleet(ending: Ending, dataDir: string, origin: FirmwareOrigi
     simulated: { install_ms: 0, reboot: false },
     env: { SIMULATED_STATIONS: String(size), RATE_LIMIT_PER_MINUTE: '1000000' },
   });
+  for (const station of names(size)) await awaitKnown(depot, station);
   return {
     async update(count) {
       const stations = names(count);
