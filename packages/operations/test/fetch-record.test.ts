@@ -1,3 +1,4 @@
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import {
   type FetchResult,
   type FirmwareFetchRecord,
@@ -13,6 +14,7 @@ import t from 'tap';
 import { updateRecord } from './make-records.js';
 
 const NOW = 1_800_000_000_000;
+const AT = momentOf(NOW);
 const GOOD: FetchResult = { ok: true, image: { sha256: 'a', sizeBytes: 1 } };
 const BAD: FetchResult = { ok: false, permanent: false, reason: 'http_503', message: 'no' };
 const HELD = { image: { sha256: 'a', sizeBytes: 1 }, etag: '"1"', fetchedAt: NOW };
@@ -21,15 +23,15 @@ type Wanted = { readonly [M in keyof FirmwareFetchRecord]?: FirmwareFetchRecord[
 type Act = readonly ['join', string, string?] | readonly ['end', FetchResult] | readonly ['deliver'];
 /** The fetch after all acts, and the generation each joiner was given. */
 function play(acts: readonly Act[]): { fetch: FirmwareFetchRecord; generations: Record<string, number> } {
-  let fetch = newFetch('firmware-fetch-x', 'http://h/f', NOW);
+  let fetch = newFetch('firmware-fetch-x', 'http://h/f', AT);
   const generations: Record<string, number> = {};
   for (const [act, subject, location = 'http://h/f'] of acts) {
     if (act === 'join') {
-      const joined = joinFetch(fetch, subject, location, NOW);
+      const joined = joinFetch(fetch, subject, location, AT);
       generations[subject] = joined.generation;
       fetch = joined.fetch;
-    } else if (act === 'end') fetch = fetchEnded(fetch, subject, subject.ok ? HELD : undefined, NOW);
-    else fetch = fetchDelivered(fetch, NOW);
+    } else if (act === 'end') fetch = fetchEnded(fetch, subject, subject.ok ? HELD : undefined, AT);
+    else fetch = fetchDelivered(fetch, AT);
   }
   return { fetch, generations };
 }
@@ -160,10 +162,10 @@ void t.test('waiting for nothing', async (t) => {
   t.equal(waitsForNothing(waits(1), running), false);
   t.equal(waitsForNothing(waits(1), ending), false);
   t.equal(waitsForNothing(waits(2), next), false);
-  t.equal(waitsForNothing(waits(2), fetchDelivered(next, NOW)), false);
+  t.equal(waitsForNothing(waits(2), fetchDelivered(next, AT)), false);
   t.equal(waitsForNothing(waits(1), rest), true, 'over');
   t.equal(waitsForNothing(waits(1), undefined), true, 'gone');
-  t.equal(waitsForNothing(waits(1), fetchDelivered(next, NOW)), true, 'an earlier run');
+  t.equal(waitsForNothing(waits(1), fetchDelivered(next, AT)), true, 'an earlier run');
   t.equal(waitsForNothing({ ...waits(1), id: 'c' }, running), true, 'not listed');
   t.equal(waitsForNothing(waits(), rest), false, 'waits for no fetch');
   t.equal(waitsForNothing({ ...waits(1), state: 'Downloaded' }, rest), false);

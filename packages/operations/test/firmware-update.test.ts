@@ -1,3 +1,4 @@
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import {
   FIRMWARE_UPDATE_EVENTS,
   FIRMWARE_UPDATE_STATES,
@@ -47,7 +48,7 @@ function walk(
   let current = record;
   let bootEpoch = 1;
   events.forEach((step, index) => {
-    const context = { now: NOW + index, dialect, bootEpoch, deadlines: UPDATE };
+    const context = { now: momentOf(NOW + index), dialect, bootEpoch, deadlines: UPDATE };
     if (step === RESTART) {
       bootEpoch += 1;
       if (!needsReaffirming(current, bootEpoch)) return;
@@ -527,7 +528,7 @@ void t.test('how long a state may last', async (t) => {
 
   const waiting = walk(updateRecord(SIGNED), 'unknown', TO_VERIFIED).record;
   const restarted = reaffirm(waiting, {
-    now: NOW + 100 * HOUR,
+    now: momentOf(NOW + 100 * HOUR),
     dialect: 'unknown',
     bootEpoch: 2,
     deadlines: UPDATE,
@@ -549,10 +550,10 @@ void t.test('what becomes of a record that is out of time', async (t) => {
   ] as const;
   for (const [record, reason] of cases) {
     const due = { ...record, deadlineAt: NOW };
-    t.notOk(isOverdue(due, NOW - 1), record.kind);
-    t.ok(isOverdue(due, NOW), record.kind);
-    t.notOk(isOverdue({ ...due, endedAt: 1 }, NOW), record.kind);
-    const end = expire(due, station, directory, DEFAULT_DEADLINES, NOW);
+    t.notOk(isOverdue(due, momentOf(NOW - 1)), record.kind);
+    t.ok(isOverdue(due, momentOf(NOW)), record.kind);
+    t.notOk(isOverdue({ ...due, endedAt: 1 }, momentOf(NOW)), record.kind);
+    const end = expire(due, station, directory, DEFAULT_DEADLINES, momentOf(NOW));
     t.match(end?.record, { outcome: { ok: false, reason }, endedAt: NOW, deadlineAt: undefined }, record.kind);
     t.equal(end?.statuses.length, record.kind === 'reset' ? 0 : 1, record.kind);
   }
@@ -567,7 +568,7 @@ void t.test('log uploads', async (t) => {
       t.throws(
         () =>
           applyLogEvent(logRecord({ state }), 'confirmed', {
-            now: NOW,
+            now: momentOf(NOW),
             dialect: 'unknown',
             deadlines: DEFAULT_DEADLINES.log,
           }),
@@ -611,7 +612,11 @@ void t.test('log uploads', async (t) => {
         let record = logRecord({ requestId, announced });
         const statuses: string[] = [];
         for (const event of events) {
-          const applied = applyLogEvent(record, event, { now: NOW, dialect, deadlines: DEFAULT_DEADLINES.log });
+          const applied = applyLogEvent(record, event, {
+            now: momentOf(NOW),
+            dialect,
+            deadlines: DEFAULT_DEADLINES.log,
+          });
           record = applied.record;
           for (const { channel, payload } of applied.statuses) {
             t.equal(channel, 'log_status');
@@ -641,7 +646,7 @@ void t.test('resets and networks', async (t) => {
   for (const [events, state, outcome, slotHeld] of resets) {
     let record = resetRecord({});
     for (const event of events) {
-      record = applyResetEvent(record, event, { now: NOW, deadlines: DEFAULT_DEADLINES.reset });
+      record = applyResetEvent(record, event, { now: momentOf(NOW), deadlines: DEFAULT_DEADLINES.reset });
       t.equal(
         record.deadlineAt !== undefined,
         record.endedAt === undefined,
@@ -656,7 +661,7 @@ void t.test('resets and networks', async (t) => {
   t.throws(
     () =>
       applyResetEvent(resetRecord({ state: 'Resetting' }), 'superseded', {
-        now: NOW,
+        now: momentOf(NOW),
         deadlines: DEFAULT_DEADLINES.reset,
       }),
     TypeError,
@@ -683,7 +688,7 @@ void t.test('resets and networks', async (t) => {
         const applied = applyNetworkEvent(
           record,
           event,
-          { now: NOW, deadlines: DEFAULT_DEADLINES.network },
+          { now: momentOf(NOW), deadlines: DEFAULT_DEADLINES.network },
           { interfaceAddress: 'wwan0' },
         );
         record = applied.record;

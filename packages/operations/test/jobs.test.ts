@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
-import { expectedJob, type QueueName } from '@khumbu/operations/jobs/expected-job';
+import { expectedJob, type QueueName, waitOf } from '@khumbu/operations/jobs/expected-job';
 import type { Step } from '@khumbu/operations/jobs/job-loop';
 import { createJobs, type Jobs } from '@khumbu/operations/jobs/jobs';
 import { createReconciler } from '@khumbu/operations/jobs/reconciler';
@@ -28,6 +29,7 @@ import { logRecord, networkRecord, resetRecord, updateRecord } from './make-reco
 
 const WAIT_MS = 15_000;
 const HOUR = 3600_000;
+const moment = () => momentOf(Date.now());
 const iso = (at: number): string => new Date(at).toISOString();
 const server = await startRedis({ dir: t.testdir({}) });
 const log = createLogger('test', 'silent');
@@ -53,7 +55,7 @@ let count = 0;
 async function depot(t: Test): Promise<Depot> {
   const prefix = `t${++count}`;
   const store = createStore(redis, prefix);
-  const jobs = createJobs(redis, store.keys);
+  const jobs = createJobs(redis, store.keys, moment);
   const hints = await subscribeHints(connect(), store.keys);
   const queues: Queue[] = [];
   const workers: RunningWorker[] = [];
@@ -79,7 +81,7 @@ async function depot(t: Test): Promise<Depot> {
       return load(record.id);
     },
     work(queue, steps, lockMs = 10_000) {
-      const worker = startWorker({ queue, steps, redis, store, jobs, hints, log, concurrency: 4, lockMs });
+      const worker = startWorker({ queue, steps, redis, store, jobs, hints, log, now: moment, concurrency: 4, lockMs });
       workers.push(worker);
       return worker;
     },
@@ -88,11 +90,12 @@ async function depot(t: Test): Promise<Depot> {
 
 const DEADLINES = DEFAULT_DEADLINES.log;
 const uploaded = (record: OperationRecord): LogUploadRecord =>
-  applyLogEvent(record as LogUploadRecord, 'uploaded', { now: Date.now(), dialect: 'unknown', deadlines: DEADLINES })
+  applyLogEvent(record as LogUploadRecord, 'uploaded', { now: moment(), dialect: 'unknown', deadlines: DEADLINES })
     .record;
 
 void t.test('the job a record wants', async (t) => {
   const now = Date.now();
+  const at = momentOf(now);
   const later = {
     location: 'x',
     request_id: 7,
@@ -102,8 +105,8 @@ void t.test('the job a record wants', async (t) => {
   const fetch = { id: 'f', generation: 1 };
   const permission = { bootEpoch: 1, at: now, by: 'everest' } as const;
   const free = { permissionNeeded: false } as const;
-  const fetching = joinFetch(newFetch('f', 'x', now), 'op', 'x', now).fetch;
-  const clock = tellSystemTime(undefined, 'cp1', { value: 1, toldAtRedisMs: 1, origin: 'rest' }, now);
+  const fetching = joinFetch(newFetch('f', 'x', at), 'op', 'x', at).fetch;
+  const clock = tellSystemTime(undefined, 'cp1', { value: 1, toldAtRedisMs: 1, origin: 'rest' }, at);
   const cases: [string, OperationRecord, string | undefined][] = [
     ['offered', updateRecord(), undefined],
     ['accepted', updateRecord({ state: 'Accepted' }), 'firmware-updates download'],
@@ -141,7 +144,7 @@ void t.test('the job a record wants', async (t) => {
     ['rebooting', updateRecord({ state: 'InstallRebooting' }), 'firmware-updates confirm'],
     [
       'ended, slot kept',
-      ended(updateRecord({ state: 'InstallationFailed', slotHeld: true }), now, { ok: false }),
+      ended(updateRecord({ state: 'InstallationFailed', slotHeld: true }), at, { ok: false }),
       'firmware-updates confirm',
     ],
     ...(
@@ -157,7 +160,7 @@ void t.test('the job a record wants', async (t) => {
       ] as const
     ).map((state): [string, OperationRecord, undefined] => [
       state,
-      ended(updateRecord({ state, permission }), now, { ok: false }),
+      ended(updateRecord({ state, permission }), at, { ok: false }),
       undefined,
     ]),
     ['at rest', updateRecord({ state: 'Accepted', heldFor: 'other' }), undefined],
@@ -175,14 +178,14 @@ void t.test('the job a record wants', async (t) => {
     ['network accepted', networkRecord({ state: 'Accepted' }), 'system-control configure-network'],
     ['network ready', networkRecord({ state: 'Ready', endedAt: now }), undefined],
     ['clock', clock, 'system-control set-system-time'],
-    ['clock done', ended({ ...clock, state: 'Done' }, now, { ok: true }), undefined],
-    ['fetch at rest', newFetch('f', 'x', now), undefined],
+    ['clock done', ended({ ...clock, state: 'Done' }, at, { ok: true }), undefined],
+    ['fetch at rest', newFetch('f', 'x', at), undefined],
     ['fetching', fetching, 'firmware-fetches fetch'],
     ['delivering', { ...fetching, state: 'Delivering' }, 'firmware-fetches fetch'],
   ];
   for (const [what, record, wanted] of cases) {
     const job = expectedJob(record);
-    const hours = job ? Math.round((job.dueAt - now) / HOUR) : 0;
+    const hours = job ? Math.round(waitOf(job, at) / HOUR) : 0;
     t.equal(job && `${job.queue} ${job.name}${hours > 0 ? ` +${hours}h` : ''}`, wanted, `${what} (${record.state})`);
     if (job) {
       t.equal(job.jobId, `${record.id}.${job.name}.${record.run}`);
@@ -213,7 +216,7 @@ void t.test('the worker loop', async (t) => {
     const steps = collector<string>();
     const context = { dialect: 'unknown', bootEpoch: 1, deadlines: DEFAULT_DEADLINES.update } as const;
     const apply = (record: OperationRecord, event: Parameters<typeof applyUpdateEvent>[1]) =>
-      applyUpdateEvent(record as FirmwareUpdateRecord, event, { ...context, now: Date.now() }).record;
+      applyUpdateEvent(record as FirmwareUpdateRecord, event, { ...context, now: moment() }).record;
     const does =
       (
         event:
@@ -342,7 +345,7 @@ void t.test('the worker loop', async (t) => {
       await jobs.ensure(await put(logRecord({ id, state: 'Uploading' })));
     await events.awaitAll((all) => all.length === 2, WAIT_MS, 'both to begin');
     const record = await load<LogUploadRecord>('log-upload-a');
-    const canceled = ended(inState(record, 'Canceled', Date.now()), Date.now(), { ok: false });
+    const canceled = ended(inState(record, 'Canceled', moment()), moment(), { ok: false });
     await store.commit(store.change().put(canceled).hintCancel(record.id));
     t.equal(
       await events.awaitItem((event) => event.startsWith('aborted'), WAIT_MS, 'the abort'),
@@ -400,6 +403,41 @@ void t.test('a killed worker: another one takes its job', async (t) => {
   work('log-uploads', { upload: (upload, { commit }) => commit(store.change().put(uploaded(upload))) }, 1000);
   await awaitUntil(async () => (await load(record.id)).endedAt, WAIT_MS, 'the other worker');
   t.match(await load(record.id), { state: 'Uploaded', version: 2 });
+});
+
+void t.test('a killed worker whose lock would live for an hour: the clock of Redis was set back', async (t) => {
+  const { put, load, work, jobs, store } = await depot(t);
+  const key = `${store.keys.jobs}:log-uploads`;
+  const record = await put(logRecord({ state: 'Uploading' }));
+  await jobs.ensure(record);
+  // As the worker left it: the job is active and nobody works on it.
+  await redis.rpoplpush(`${key}:wait`, `${key}:active`);
+  await redis.set(`${key}:${record.id}.upload.1:lock`, 'dead', 'PX', HOUR);
+  await redis.set(`${key}:stalled-check`, 'x', 'PX', HOUR);
+  work('log-uploads', { upload: (upload, { commit }) => commit(store.change().put(uploaded(upload))) }, 1000);
+  await awaitUntil(async () => (await load(record.id)).endedAt, WAIT_MS, 'the other worker');
+  t.match(await load(record.id), { state: 'Uploaded', version: 2 });
+});
+
+void t.test('a jump of the clock: what runs is aborted and begins anew under another lock', async (t) => {
+  const { put, load, work, jobs, store } = await depot(t);
+  const begun = collector<string>();
+  const worker = work('log-uploads', {
+    upload: async (record, { signal, commit }) => {
+      begun.push(`run ${record.run}`);
+      if (record.run > 1) return commit(store.change().put(uploaded(record)));
+      await new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+      });
+    },
+  });
+  const record = await put(logRecord({ state: 'Uploading' }));
+  await jobs.ensure(record);
+  await begun.awaitItem((run) => run === 'run 1', WAIT_MS, 'the first run');
+  worker.beginAnew();
+  await awaitUntil(async () => (await load(record.id)).endedAt, WAIT_MS, 'the second run');
+  t.same(begun.items, ['run 1', 'run 2']);
+  t.equal((await load(record.id)).faults, undefined, 'no fault of anybody');
 });
 
 void t.test('a lost lock: both run, one commits', async (t) => {
@@ -474,7 +512,7 @@ void t.test('the reconciler', async (t) => {
   const ago = { createdAt: Date.now() - HOUR, updatedAt: Date.now() - HOUR };
   const setup = async (t: Test) => {
     const parts = await depot(t);
-    const reconciler = createReconciler({ ...parts, directory, deadlines: DEFAULT_DEADLINES, log });
+    const reconciler = createReconciler({ ...parts, directory, deadlines: DEFAULT_DEADLINES, now: moment, log });
     const jobIds = async (queue: QueueName) =>
       (await parts.queue(queue).getJobs()).map(({ id = '' }) => id).toSorted((a, b) => a.localeCompare(b));
     const said = async () =>
@@ -500,32 +538,26 @@ void t.test('the reconciler', async (t) => {
   await t.test('stops between two records when told to', async (t) => {
     const parts = await depot(t);
     await parts.put(logRecord({ state: 'Accepted', ...ago }));
-    await createReconciler({ ...parts, directory, deadlines: DEFAULT_DEADLINES, log }).round(AbortSignal.abort());
+    await createReconciler({ ...parts, directory, deadlines: DEFAULT_DEADLINES, now: moment, log }).round(
+      AbortSignal.abort(),
+    );
     t.equal((await parts.queue('log-uploads').getJobs()).length, 0);
   });
 
-  await t.test('moves a job that waits for the wrong time, and then leaves it alone', async (t) => {
-    const { put, store, jobs, queue } = await setup(t);
-    const now = Date.now();
+  await t.test('begins a job that is due and that BullMQ would keep waiting', async (t) => {
+    const { put, jobs, queue } = await setup(t);
     const at = (time: number) => ({ location: 'x', request_id: 7, retrieve_timestamp: iso(time) });
-    const record = await put(updateRecord({ state: 'DownloadScheduled', request: at(now + HOUR), ...ago }));
+    const record = await put(updateRecord({ state: 'DownloadScheduled', request: at(Date.now() + HOUR), ...ago }));
     await jobs.ensure(record);
-    t.equal(await jobs.reconcile(record), undefined);
     const updates = queue('firmware-updates');
-    const key = `${store.keys.jobs}:firmware-updates`;
-    const [job] = await updates.getDelayed();
-    const id = job?.id ?? '';
-    // As if it had been made half an hour ago.
-    await redis.hset(`${key}:${id}`, { timestamp: now - HOUR / 2, delay: 1.5 * HOUR });
-    const due = async () => Number(await redis.zscore(`${key}:delayed`, id)) / 0x1000;
-    t.equal(await jobs.reconcile(record), undefined);
-    const later = { ...record, request: at(now + 2 * HOUR) };
-    t.equal(await jobs.reconcile(later), 'moved');
-    t.ok(Math.abs((await due()) - now - 2 * HOUR) < 1000);
-    t.equal(await jobs.reconcile(later), undefined, 'once is enough');
-    const sooner = { ...record, request: at(now - HOUR) };
-    t.equal(await jobs.reconcile(sooner), 'moved');
-    t.ok((await due()) <= Date.now() + 1000 || (await updates.getDelayed()).length === 0);
+    t.equal(await jobs.reconcile(record), undefined, 'not due');
+    t.equal(await jobs.reconcile({ ...record, request: at(Date.now() - 500) }), undefined, 'BullMQ is about to do it');
+    t.equal((await updates.getDelayed()).length, 1);
+    const due = { ...record, request: at(Date.now() - HOUR) };
+    t.equal(await jobs.reconcile(due), 'promoted');
+    t.equal((await updates.getDelayed()).length, 0);
+    t.equal((await updates.getWaiting()).length, 1);
+    t.equal(await jobs.reconcile(due), undefined, 'once is enough');
   });
 
   await t.test('ends offers that nobody confirmed, and lets what rested for them go on', async (t) => {
@@ -566,7 +598,7 @@ void t.test('the reconciler', async (t) => {
   await t.test('releases what rests for something that is gone', async (t) => {
     const { put, load, look, jobIds } = await setup(t);
     await put(logRecord({ id: 'gone', state: 'Uploading', heldFor: 'never-was', ...ago }));
-    await put(ended(logRecord({ id: 'over', state: 'Withdrawn' }), Date.now(), { ok: false }));
+    await put(ended(logRecord({ id: 'over', state: 'Withdrawn' }), moment(), { ok: false }));
     await put(logRecord({ id: 'ended', state: 'Uploading', heldFor: 'over', ...ago }));
     await put(logRecord({ id: 'offer', deadlineAt: Date.now() + HOUR, ...ago }));
     await put(logRecord({ id: 'held', state: 'Uploading', heldFor: 'offer', ...ago }));
@@ -597,7 +629,7 @@ void t.test('the reconciler', async (t) => {
 
   await t.test('sends back to the fetch who waits for one that is over', async (t) => {
     const { put, load, look, jobIds } = await setup(t);
-    const running = joinFetch(newFetch('f', 'x', Date.now()), 'waits', 'x', Date.now()).fetch;
+    const running = joinFetch(newFetch('f', 'x', moment()), 'waits', 'x', moment()).fetch;
     await put(running);
     const update = (id: string, fetch: FirmwareUpdateRecord['fetch']) =>
       put(updateRecord({ id, state: 'Downloading', ...(fetch ? { fetch } : {}), ...ago }));

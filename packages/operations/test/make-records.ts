@@ -1,11 +1,12 @@
 /** Records for tests: offered by default, changed as told. */
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import type { ConfigureNetworkRecord } from '@khumbu/operations/network/record';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import type { ResetRecord } from '@khumbu/operations/reset/record';
 
-const base = { station: 'cp1', origin: 'everest', requestId: 7, now: 1_700_000_000_000 } as const;
+const base = { station: 'cp1', origin: 'everest', requestId: 7, now: momentOf(1_700_000_000_000) } as const;
 
 export const updateRecord = (changes: Partial<FirmwareUpdateRecord> = {}): FirmwareUpdateRecord => ({
   ...newRecordBase('firmware_update', 'Offered', base),

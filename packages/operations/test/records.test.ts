@@ -1,3 +1,4 @@
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { fetchDelivered, fetchEnded, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
@@ -20,6 +21,7 @@ import t, { type Test } from 'tap';
 import { logRecord, networkRecord, updateRecord } from './make-records.js';
 
 const NOW = 1_800_000_000_000;
+const AT = momentOf(NOW);
 const server = await startRedis({ dir: t.testdir({}) });
 const redis = new Redis(server.url);
 t.teardown(async () => {
@@ -31,7 +33,7 @@ const fresh = (): { store: Store; prefix: string } => {
   const prefix = `t${++count}`;
   return { store: createStore(redis, prefix), prefix };
 };
-const entry = (text: string) => outboxEntry('log_status', 'op', text, NOW);
+const entry = (text: string) => outboxEntry('log_status', 'op', text, AT);
 const texts = async (store: Store, station = 'cp1'): Promise<unknown[]> =>
   (await store.outboxEntries(station)).map(({ payload }) => payload);
 const stored = async <R extends OperationRecord>(store: Store, record: R): Promise<R> => {
@@ -44,7 +46,7 @@ void t.test('an ended operation has one audit line, by whoever ended it', async 
   const log = createLogger('test', 'info', { write: (line: string) => lines.push(JSON.parse(line)) });
   const store = createStore(redis, `t${++count}`, auditEnded(log));
   const open = await stored(store, logRecord({ requestId: 7 }));
-  const end = ended({ ...open, state: 'UploadFailure' as const }, NOW, {
+  const end = ended({ ...open, state: 'UploadFailure' as const }, AT, {
     ok: false,
     reason: 'refused',
     message: 'https://user:secret@files.example/x said no',
@@ -234,12 +236,12 @@ void t.test('what is open, what has ended, what keeps its slot', async (t) => {
   };
   let log = await stored(store, logRecord());
   t.equal(await index(log.id), 'open');
-  log = await stored(store, ended({ ...log, state: 'Uploaded' }, NOW, { ok: true }));
+  log = await stored(store, ended({ ...log, state: 'Uploaded' }, AT, { ok: true }));
   t.equal(await index(log.id), 'ended of cp1');
 
   let update = await stored(
     store,
-    ended(updateRecord({ state: 'InstallationFailed', slotHeld: true }), NOW, { ok: false }),
+    ended(updateRecord({ state: 'InstallationFailed', slotHeld: true }), AT, { ok: false }),
   );
   t.equal(await index(update.id), 'open ended of cp1');
   const { slotHeld: _slotHeld, ...released } = update;
@@ -248,22 +250,22 @@ void t.test('what is open, what has ended, what keeps its slot', async (t) => {
 
   let clock = await stored(
     store,
-    tellSystemTime(undefined, 'cp1', { value: 1, toldAtRedisMs: 1, origin: 'everest' }, NOW),
+    tellSystemTime(undefined, 'cp1', { value: 1, toldAtRedisMs: 1, origin: 'everest' }, AT),
   );
   t.equal(await index(clock.id), 'open');
-  clock = await stored(store, ended({ ...clock, state: 'Done' }, NOW, { ok: true }));
+  clock = await stored(store, ended({ ...clock, state: 'Done' }, AT, { ok: true }));
   t.equal(await index(clock.id), '');
-  clock = await stored(store, tellSystemTime(clock, 'cp1', { value: 2, toldAtRedisMs: 2, origin: 'everest' }, NOW));
+  clock = await stored(store, tellSystemTime(clock, 'cp1', { value: 2, toldAtRedisMs: 2, origin: 'everest' }, AT));
   t.equal(await index(clock.id), 'open');
   t.match(clock, { value: 2, endedAt: undefined, outcome: undefined });
 
-  let fetch = await stored(store, joinFetch(newFetch('firmware-fetch-x', 'l', NOW), 'op', 'l', NOW).fetch);
+  let fetch = await stored(store, joinFetch(newFetch('firmware-fetch-x', 'l', AT), 'op', 'l', AT).fetch);
   t.equal(await index(fetch.id), 'open');
-  fetch = await stored(store, fetchEnded(fetch, { ok: true, image: { sha256: 'a', sizeBytes: 1 } }, undefined, NOW));
+  fetch = await stored(store, fetchEnded(fetch, { ok: true, image: { sha256: 'a', sizeBytes: 1 } }, undefined, AT));
   t.equal(await index(fetch.id), 'open');
-  fetch = await stored(store, fetchDelivered(fetch, NOW));
+  fetch = await stored(store, fetchDelivered(fetch, AT));
   t.equal(await index(fetch.id), '', 'not an operation of anybody');
-  fetch = await stored(store, joinFetch(fetch, 'op2', 'l', NOW).fetch);
+  fetch = await stored(store, joinFetch(fetch, 'op2', 'l', AT).fetch);
   t.equal(await index(fetch.id), 'open', 'what runs again is not up for removal');
 
   t.same((await store.operationsOf('cp1')).map(({ kind }) => kind).sort(), [
@@ -277,7 +279,7 @@ void t.test('nothing is left of operations that were removed', async (t) => {
   const { store, prefix } = fresh();
   for (let i = 0; i < 6; i++) {
     const record = await stored(store, logRecord({ answerKey: `k${i}` }));
-    const end = ended({ ...record, state: 'UploadFailure' as const }, NOW + i, { ok: false });
+    const end = ended({ ...record, state: 'UploadFailure' as const }, momentOf(NOW + i), { ok: false });
     await store.commit(
       store
         .change()
@@ -288,7 +290,7 @@ void t.test('nothing is left of operations that were removed', async (t) => {
   }
   const kept = await stored(
     store,
-    ended(updateRecord({ state: 'InstallationFailed', slotHeld: true }), NOW - 1, { ok: false }),
+    ended(updateRecord({ state: 'InstallationFailed', slotHeld: true }), momentOf(NOW - 1), { ok: false }),
   );
   t.equal(await trimEnded(redis, store.keys, { perStation: 3, days: 30 }, NOW + 10), 3);
   t.equal((await store.operationsOf('cp1')).length, 4, 'three, and the one that keeps its slot');
@@ -372,7 +374,7 @@ void t.test('hints reach those who listen', async (t) => {
 });
 
 void t.test('offers', async (t) => {
-  const context = { now: NOW, dialect: 'ocpp1.6', bootEpoch: 1, deadlines: DEFAULT_DEADLINES } as const;
+  const context = { now: AT, dialect: 'ocpp1.6', bootEpoch: 1, deadlines: DEFAULT_DEADLINES } as const;
   const step = { ...context, deadlines: DEFAULT_DEADLINES.update };
   const slotOf = async (store: Store) => readStationState(await store.station('cp1')).slot('firmware_update');
   const said = async (store: Store) =>

@@ -1,7 +1,9 @@
 /** The gateway: MQTT bridge and REST API in front of the depot. */
+
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { openTrustStore } from '@khumbu/firmware-trust/roots';
+import { openDepotClock } from '@khumbu/operations/clock/depot-clock';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createReconciler } from '@khumbu/operations/jobs/reconciler';
 import { watchWorkers } from '@khumbu/operations/jobs/worker-beats';
@@ -12,6 +14,7 @@ import { trimEnded } from '@khumbu/operations/records/retention';
 import { createStore } from '@khumbu/operations/records/store';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { watchClock } from '@khumbu/shared/runtime/clock-watch';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { startHealth } from '@khumbu/shared/runtime/health';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
@@ -53,7 +56,14 @@ runService(
     // What the front desk builds on fails fast; everything behind it waits for Redis.
     const promptStore = createStore(prompt, config.KEY_PREFIX, auditEnded(log));
     const store = createStore(patient, config.KEY_PREFIX, auditEnded(log));
-    const jobs = createJobs(patient, store.keys);
+    const clock = await openDepotClock(patient, store.keys.clock, log);
+    life.onStop('clock', () => clock.stop());
+    const { now } = clock;
+    life.onStop(
+      'clock watch',
+      watchClock((byMs) => log.warn({ byMs }, 'the clock of this host has jumped')),
+    );
+    const jobs = createJobs(patient, store.keys, now);
     life.onStop('queues', () => jobs.close());
     const hints = await subscribeHints(forHints, store.keys);
     life.onStop('hints', () => hints.close());
@@ -66,7 +76,7 @@ runService(
     const trust = openTrustStore(files, (error) => log.error({ err: error }, 'trust files cannot be read'));
     life.onStop('trust files', () => trust.close());
 
-    const registry = createRegistry(patient, store, log);
+    const registry = createRegistry(patient, store, now, log);
     const desk = createDeskStore(prompt, promptStore, log);
     life.onStop('desk', () => desk.close());
     const metrics = createGatewayMetrics();
@@ -91,10 +101,11 @@ runService(
         allowedHosts: config.ALLOWED_LOCATION_HOSTS,
         allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
       }),
-      judgeCertificate: (request, profile) => judgeCertificate(request, profile, trust, new Date()),
+      judgeCertificate: (request, profile) => judgeCertificate(request, profile, trust, new Date(now().wall)),
       deadlines: DEFAULT_DEADLINES,
       isAbandoned: workers.isAbandoned,
       resetReservationMs: config.RESET_RESERVATION_S * 1000,
+      now,
       log,
     });
 
@@ -150,22 +161,23 @@ runService(
             prefix,
             frontDesk,
             registry,
-            boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
+            boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log }),
             store,
             hints,
             told,
+            now,
             canStore: () => desk.isSettled() && performance.now() - redisOkAt < 3000,
             metrics,
             log,
           }),
-        reconciler: createReconciler({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
+        reconciler: createReconciler({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log }),
         reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
         trim: () =>
           trimEnded(
             patient,
             store.keys,
             { perStation: config.KEEP_OPERATIONS_PER_STATION, days: config.KEEP_OPERATIONS_DAYS },
-            Date.now(),
+            now().wall,
           ),
         redis: prompt,
         servingKey,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
 import { createStore } from '@khumbu/operations/records/store';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
@@ -46,7 +47,12 @@ const said = (gateway: Gateway, text: string, ms = 5000) =>
 const announce = async (place: Depot, statuses: readonly [number, string][]): Promise<void> => {
   const store = storeOf(place);
   const entries = statuses.map(([id, status]) =>
-    outboxEntry('firmware_update_status', 'o', { firmware_update_status: status, request_id: id }, Date.now()),
+    outboxEntry(
+      'firmware_update_status',
+      'o',
+      { firmware_update_status: status, request_id: id },
+      momentOf(Date.now()),
+    ),
   );
   await store.commit(store.change().announce('cs-1', entries));
 };

@@ -228,7 +228,7 @@ void t.test('get_boot_reason', async (t) => {
       state: stationState({ ...fields }),
       silentMs,
       heartbeatPeriodMs: periodMs > 0 ? periodMs : undefined,
-      now,
+      steadyNow: now,
     });
   const first = { reason: 'PowerUp', beginsBoot: false, store: true };
 
@@ -417,16 +417,16 @@ const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
 });
 
 void t.test('statuses are held while nobody would hear them', async (t) => {
-  const wall = 1_000_000;
+  const steady = 1_000_000;
   const there = hearAll([
     [9000, 1],
     [10_000, 2],
   ]);
-  const at = (mono: number) => ({ wall, mono });
+  const at = (mono: number) => ({ steady, mono });
   t.equal(heldBecause(entryFor(), undefined, at(0)), 'unknown_station');
   t.equal(heldBecause(entryFor(), station(there), at(10_500)), undefined);
   t.equal(heldBecause(entryFor(), station(there), at(13_001)), 'away');
-  const bootAgo = (ms: number, settleMs = 0) => entryFor({ at: wall - ms, settleMs });
+  const bootAgo = (ms: number, settleMs = 0) => entryFor({ at: steady - ms, settleMs });
   t.equal(
     heldBecause(bootAgo(200), station(there), at(10_500)),
     'booting',

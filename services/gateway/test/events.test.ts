@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import { createProgress } from '@khumbu/operations/events/progress';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
@@ -158,7 +159,12 @@ void t.test('bytes are told while they move, shown with the operation, and never
     await rest.call('POST', '/v1/stations/cs-1/firmware-updates', { body: { location: 'https://a.example/x' } })
   ).body;
   const record = (await rest.store.load(operationId)) as FirmwareUpdateRecord;
-  const context = { now: Date.now(), dialect: 'unknown', bootEpoch: 0, deadlines: DEFAULT_DEADLINES.update } as const;
+  const context = {
+    now: momentOf(Date.now()),
+    dialect: 'unknown',
+    bootEpoch: 0,
+    deadlines: DEFAULT_DEADLINES.update,
+  } as const;
   const detail = { set: { fetch: { id: 'firmware-fetch-1', generation: 1 } } };
   await rest.store.commit(rest.store.change().put(applyUpdateEvent(record, 'fetchJoined', context, detail).record));
 

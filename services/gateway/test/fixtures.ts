@@ -1,4 +1,5 @@
 /** Stations, requests and records as the tests of the gateway need them. */
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateState } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
@@ -27,7 +28,7 @@ export const locations = createLocationPolicy({
 export const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' } as const;
 export const LOGS = { request_id: 8, location: 'https://files.example/logs/' } as const;
 
-const base = { station: STATION, origin: 'everest' as const, requestId: 7, now: 1000 };
+const base = { station: STATION, origin: 'everest' as const, requestId: 7, now: momentOf(1000) };
 
 export const update = (state: FirmwareUpdateState, more: Partial<FirmwareUpdateRecord> = {}): FirmwareUpdateRecord => ({
   ...newRecordBase<'firmware_update', FirmwareUpdateState>('firmware_update', state, base),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
@@ -21,6 +22,7 @@ import { createFrontDesk } from '../src/front-desk/front-desk.js';
 import { createBoots } from '../src/stations/boots.js';
 import { LOGS, locations, profile, STATION, UPDATE } from './fixtures.js';
 
+const moment = () => momentOf(Date.now());
 const server = await startRedis({ dir: t.testdir() });
 t.teardown(() => server.stop());
 const log = createLogger('test', 'silent');
@@ -63,7 +65,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
     },
   };
   const store = createStore(patient, prefix);
-  const jobs = createJobs(patient, store.keys);
+  const jobs = createJobs(patient, store.keys, moment);
   const deskStore = createDeskStore(prompt, watched, log);
   test.teardown(async () => {
     server.thaw();
@@ -83,6 +85,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
     deadlines: DEFAULT_DEADLINES,
     isAbandoned: (queue) => options.abandoned?.includes(queue) ?? false,
     resetReservationMs: 60_000,
+    now: moment,
     log,
   });
   const directory = { profileOf: () => station, configured: () => [STATION], close: () => undefined };
@@ -93,7 +96,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
     patient,
     commits,
     reads: () => reads,
-    boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, log }),
+    boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now: moment, log }),
     /** Redis stops in the moment in which the next commit is sent. */
     freezeAtCommit(): void {
       beforeCommit = () => {
@@ -125,7 +128,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
       for (const event of events) {
         const { bootEpoch } = readStationState(await store.station(STATION));
         const context = {
-          now: Date.now(),
+          now: moment(),
           dialect: 'unknown',
           bootEpoch,
           deadlines: DEFAULT_DEADLINES.update,

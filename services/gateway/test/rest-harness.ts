@@ -1,9 +1,11 @@
 /** The REST API over a real Redis, without a process of its own. Every answer is compared with the published document. */
+
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { createStore } from '@khumbu/operations/records/store';
@@ -138,7 +140,8 @@ export async function openRest(t: Test, options: RestOptions) {
   await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
   const store = createStore(patient, prefix);
   const promptStore = createStore(prompt, prefix);
-  const jobs = createJobs(patient, store.keys);
+  const moment = () => momentOf(Date.now());
+  const jobs = createJobs(patient, store.keys, moment);
   const desk = createDeskStore(prompt, promptStore, log);
   const directory = openStationDirectory(stationsFile, (error) => {
     throw error;
@@ -153,6 +156,7 @@ export async function openRest(t: Test, options: RestOptions) {
     deadlines: DEFAULT_DEADLINES,
     isAbandoned: () => options.abandoned === true,
     resetReservationMs: 60_000,
+    now: moment,
     log,
   });
   const waiting = patientRedis(server.url, () => undefined);

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { createObjectStore } from '@khumbu/object-store/object-store';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
@@ -29,14 +30,22 @@ const context = { dialect: 'unknown' as const, bootEpoch: 0 };
 async function advance({ store }: Rest, id: string, events: readonly FirmwareUpdateEvent[]): Promise<void> {
   for (const event of events) {
     const record = (await store.load(id)) as FirmwareUpdateRecord;
-    const next = applyUpdateEvent(record, event, { ...context, now: Date.now(), deadlines: DEFAULT_DEADLINES.update });
+    const next = applyUpdateEvent(record, event, {
+      ...context,
+      now: momentOf(Date.now()),
+      deadlines: DEFAULT_DEADLINES.update,
+    });
     await store.commit(store.change().put(next.record).announce(record.station, next.statuses));
   }
 }
 async function advanceLogs({ store }: Rest, id: string, events: readonly LogUploadEvent[]): Promise<void> {
   for (const event of events) {
     const record = (await store.load(id)) as LogUploadRecord;
-    const next = applyLogEvent(record, event, { ...context, now: Date.now(), deadlines: DEFAULT_DEADLINES.log });
+    const next = applyLogEvent(record, event, {
+      ...context,
+      now: momentOf(Date.now()),
+      deadlines: DEFAULT_DEADLINES.log,
+    });
     await store.commit(store.change().put(next.record).announce(record.station, next.statuses));
   }
 }

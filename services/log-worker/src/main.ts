@@ -29,7 +29,7 @@ runService(
     });
     const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
 
-    await runWorkers(life, log, config, async ({ redis, store, directory }) => {
+    await runWorkers(life, log, config, async ({ redis, store, directory, now }) => {
       const upload = createUpload({
         store,
         directory,
@@ -49,7 +49,7 @@ runService(
           gzipLevel: config.LOG_GZIP_LEVEL,
           ...(ca === undefined ? {} : { ca }),
         },
-        now: Date.now,
+        now,
       });
 
       /** What operations left behind that ended while nobody could clean up after them. */

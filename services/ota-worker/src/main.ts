@@ -42,7 +42,7 @@ runService(
         ? objectStoreImages(config.SPOOL_DIR, objects, config.S3_BUCKET)
         : sharedSpool(config.SPOOL_DIR);
 
-    await runWorkers(life, log, config, ({ redis, store, jobs, directory, hints }) => {
+    await runWorkers(life, log, config, ({ redis, store, jobs, directory, hints, now }) => {
       const deps: StepDeps = {
         store,
         jobs,
@@ -50,7 +50,7 @@ runService(
         images,
         checks: createImageChecks(),
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
-        now: Date.now,
+        now,
       };
       const sweep = async (): Promise<void> => {
         try {

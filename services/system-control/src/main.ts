@@ -18,12 +18,12 @@ runService(
   () => createLogger('system-control', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(SystemControlSettings, process.env);
-    await runWorkers(life, log, config, ({ store, directory, redis }) => {
+    await runWorkers(life, log, config, ({ store, directory, redis, now }) => {
       const deps: StepDeps = {
         store,
         directory,
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
-        now: Date.now,
+        now,
       };
       const reset = createReset(deps);
       const toleranceMs = config.CLOCK_TOLERANCE_MS;

@@ -3,7 +3,9 @@
  * each run is a generation, and when it ends every waiter is told. Whether a waiter is still interested is read from
  * the waiter's own record, so nobody has to leave.
  */
+
 import { createHash } from 'node:crypto';
+import type { Moment } from '../clock/depot-clock.js';
 import type { StoredImage } from '../firmware-update/record.js';
 import { inState, newRecordBase, type RecordBase } from '../records/record.js';
 
@@ -55,7 +57,7 @@ export function fetchKey(location: string, ignored: readonly string[]): { id: st
   return { id: `firmware-fetch-${hash}`, location: withoutFragment };
 }
 
-export const newFetch = (id: string, location: string, now: number): FirmwareFetchRecord => ({
+export const newFetch = (id: string, location: string, now: Moment): FirmwareFetchRecord => ({
   ...newRecordBase('firmware_fetch', 'Resting', { station: '', origin: 'everest', requestId: -1, now, id }),
   location,
   generation: 0,
@@ -71,7 +73,7 @@ export function joinFetch(
   fetch: FirmwareFetchRecord,
   operationId: string,
   location: string,
-  now: number,
+  now: Moment,
 ): { fetch: FirmwareFetchRecord; generation: number } {
   const add = (list: readonly string[]): string[] => [...list.filter((id) => id !== operationId), operationId];
   switch (fetch.state) {
@@ -99,7 +101,7 @@ export const fetchEnded = (
   fetch: FirmwareFetchRecord,
   result: FetchResult,
   held: FetchedVersion | undefined,
-  now: number,
+  now: Moment,
 ): FirmwareFetchRecord => ({
   ...inState(fetch, 'Delivering', now, result.ok ? undefined : result.reason),
   result,
@@ -107,7 +109,7 @@ export const fetchEnded = (
 });
 
 /** All waiters have been told: rest, or run for those who came meanwhile. */
-export function fetchDelivered(fetch: FirmwareFetchRecord, now: number): FirmwareFetchRecord {
+export function fetchDelivered(fetch: FirmwareFetchRecord, now: Moment): FirmwareFetchRecord {
   const { result: _result, ...rest } = fetch;
   if (fetch.nextWaiters.length > 0) {
     const generation = fetch.generation + 1;
@@ -119,5 +121,5 @@ export function fetchDelivered(fetch: FirmwareFetchRecord, now: number): Firmwar
       run: fetch.run + 1,
     };
   }
-  return { ...inState(rest, 'Resting', now), waiters: [], endedAt: now };
+  return { ...inState(rest, 'Resting', now), waiters: [], endedAt: now.wall };
 }

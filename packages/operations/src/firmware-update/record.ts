@@ -1,6 +1,6 @@
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import type { RecordBase } from '../records/record.js';
-import type { FirmwareUpdateState } from './machine.js';
+import { type FirmwareUpdateState, isBeforeInstall } from './machine.js';
 
 /** An image in the depot's store. */
 export interface StoredImage {
@@ -49,6 +49,12 @@ export const retrieveAt = (record: FirmwareUpdateRecord): number | undefined =>
 /** When it is to be installed, if that was asked for. Milliseconds. */
 export const installAt = (record: FirmwareUpdateRecord): number | undefined =>
   record.request.install_timestamp === undefined ? undefined : Date.parse(record.request.install_timestamp);
+
+/** The asked-for date that the state it is in waits for. Milliseconds; passed or absent: none. */
+export function awaitedDate(record: FirmwareUpdateRecord): number | undefined {
+  if (record.state === 'Accepted' || record.state === 'DownloadScheduled') return retrieveAt(record);
+  return isBeforeInstall(record.state) ? installAt(record) : undefined;
+}
 
 /**
  * Tries in all. EVerest has already added the first one to OCPP's count of repeats; 0, which only other callers send,

@@ -2,8 +2,10 @@
  * One event on one update: the record after it and the statuses EVerest is told, in order. Pure: the caller commits
  * both together (`records/store.ts`).
  */
+
 import type { FirmwareUpdateMetadata, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
+import type { Moment } from '../clock/depot-clock.js';
 import { speakFirmwareStatus } from '../outbox/dialect.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import { outboxEntry } from '../outbox/new-entry.js';
@@ -20,7 +22,7 @@ import {
 import type { FirmwareUpdateRecord } from './record.js';
 
 export interface TransitionContext {
-  readonly now: number;
+  readonly now: Moment;
   readonly dialect: Dialect;
   /** The station's current boot epoch. */
   readonly bootEpoch: number;
@@ -96,23 +98,24 @@ function closingStatus(
 /** When the state it enters has lasted too long. Waiting for an asked-for time does not count. */
 function deadlineOf(record: FirmwareUpdateRecord, context: TransitionContext): number | undefined {
   const { now, deadlines } = context;
-  const due = (text: string | undefined): number => Math.max(now, text === undefined ? 0 : Date.parse(text));
+  const due = (text: string | undefined): number =>
+    now.steady + (text === undefined ? 0 : Math.max(0, Date.parse(text) - now.wall));
   switch (record.state) {
     case 'Offered':
-      return now + deadlines.offerMs;
+      return now.steady + deadlines.offerMs;
     case 'Accepted':
     case 'DownloadScheduled':
       return due(record.request.retrieve_timestamp) + deadlines.downloadMs;
     case 'Downloading':
-      return record.deadlineAt ?? now + deadlines.downloadMs;
+      return record.deadlineAt ?? now.steady + deadlines.downloadMs;
     case 'Downloaded':
     case 'SignatureVerified':
     case 'InstallScheduled':
       return due(record.request.install_timestamp) + deadlines.permissionMs;
     case 'Installing':
-      return now + deadlines.installMs;
+      return now.steady + deadlines.installMs;
     case 'InstallRebooting':
-      return now + deadlines.rebootMs;
+      return now.steady + deadlines.rebootMs;
     default:
       return undefined;
   }
@@ -124,7 +127,7 @@ function close(
   before: FirmwareUpdateState,
   event: FirmwareUpdateEvent,
   detail: EventDetail,
-  now: number,
+  now: Moment,
 ): FirmwareUpdateRecord {
   const { signing_certificate: _certificate, signature: _signature, ...request } = record.request;
   const { fetch: _fetch, ...rest } = record;

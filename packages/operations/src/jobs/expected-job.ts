@@ -2,8 +2,9 @@
  * Which job should exist for a record now. Pure: jobs are a consequence of records and never the other way round, so a
  * job that was lost can be made again and one too many does nothing.
  */
+import type { Moment } from '../clock/depot-clock.js';
 import { isBeforeInstall } from '../firmware-update/machine.js';
-import { type FirmwareUpdateRecord, installAt, retrieveAt } from '../firmware-update/record.js';
+import { awaitedDate, type FirmwareUpdateRecord } from '../firmware-update/record.js';
 import type { OperationRecord } from '../records/kinds.js';
 import { isEnded } from '../records/kinds.js';
 
@@ -27,11 +28,17 @@ export interface ExpectedJob {
   readonly queue: QueueName;
   readonly name: JobName;
   readonly jobId: string;
-  /** Milliseconds since 1970; in the past means at once. */
-  readonly dueAt: number;
+  /** A date that was asked for, milliseconds since 1970; passed or absent: at once. */
+  readonly date?: number;
+  /** The end of a pause, on the depot's steady clock; passed or absent: at once. */
+  readonly notBefore?: number;
 }
 
-type Work = { readonly queue: QueueName; readonly name: JobName; readonly dueAt: number } | undefined;
+type Work = { readonly queue: QueueName; readonly name: JobName; readonly date?: number } | undefined;
+
+/** Milliseconds until the job may begin; 0: now. Pure. */
+export const waitOf = ({ date, notBefore }: Pick<ExpectedJob, 'date' | 'notBefore'>, now: Moment): number =>
+  Math.max(0, (date ?? 0) - now.wall, (notBefore ?? 0) - now.steady);
 
 /** Permission is there or not needed, and nothing else but time keeps the image from the station. */
 export const mayInstall = (record: FirmwareUpdateRecord): boolean =>
@@ -40,25 +47,26 @@ export const mayInstall = (record: FirmwareUpdateRecord): boolean =>
   (!record.permissionNeeded || record.permission !== undefined);
 
 function updateWork(record: FirmwareUpdateRecord): Work {
-  const job = (name: 'download' | 'install' | 'confirm', dueAt = 0): Work => ({
+  const date = awaitedDate(record);
+  const job = (name: 'download' | 'install' | 'confirm', waits = false): Work => ({
     queue: 'firmware-updates',
     name,
-    dueAt,
+    ...(waits && date !== undefined ? { date } : {}),
   });
   if (record.slotHeld && isEnded(record)) return job('confirm');
   switch (record.state) {
     case 'Accepted':
     case 'DownloadScheduled':
-      return job('download', retrieveAt(record));
+      return job('download', true);
     case 'Downloading':
       // While the depot fetches, the fetch has the job; between two tries this one waits for its time.
       return record.fetch ? undefined : job('download');
     case 'Downloaded':
       if (record.signed) return job('download');
-      return mayInstall(record) ? job('install', installAt(record)) : undefined;
+      return mayInstall(record) ? job('install', true) : undefined;
     case 'SignatureVerified':
     case 'InstallScheduled':
-      return mayInstall(record) ? job('install', installAt(record)) : undefined;
+      return mayInstall(record) ? job('install', true) : undefined;
     case 'Installing':
       return job('install');
     case 'InstallRebooting':
@@ -73,19 +81,19 @@ function workOf(record: OperationRecord): Work {
     case 'firmware_update':
       return updateWork(record);
     case 'firmware_fetch':
-      return record.state === 'Resting' ? undefined : { queue: 'firmware-fetches', name: 'fetch', dueAt: 0 };
+      return record.state === 'Resting' ? undefined : { queue: 'firmware-fetches', name: 'fetch' };
     case 'log_upload':
       return record.state === 'Accepted' || record.state === 'Uploading'
-        ? { queue: 'log-uploads', name: 'upload', dueAt: 0 }
+        ? { queue: 'log-uploads', name: 'upload' }
         : undefined;
     case 'reset':
       return record.state === 'Accepted' || record.state === 'Resetting' || record.slotHeld
-        ? { queue: 'system-control', name: 'reset', dueAt: 0 }
+        ? { queue: 'system-control', name: 'reset' }
         : undefined;
     case 'set_system_time':
-      return record.state === 'Pending' ? { queue: 'system-control', name: 'set-system-time', dueAt: 0 } : undefined;
+      return record.state === 'Pending' ? { queue: 'system-control', name: 'set-system-time' } : undefined;
     case 'configure_network':
-      return record.state === 'Accepted' ? { queue: 'system-control', name: 'configure-network', dueAt: 0 } : undefined;
+      return record.state === 'Accepted' ? { queue: 'system-control', name: 'configure-network' } : undefined;
   }
 }
 
@@ -97,7 +105,7 @@ export function expectedJob(record: OperationRecord): ExpectedJob | undefined {
     work && {
       ...work,
       jobId: `${record.id}.${work.name}.${record.run}`,
-      dueAt: Math.max(work.dueAt, record.notBefore ?? 0),
+      ...(record.notBefore === undefined ? {} : { notBefore: record.notBefore }),
     }
   );
 }

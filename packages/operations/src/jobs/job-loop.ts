@@ -5,15 +5,19 @@
  * A job may run twice at the same time (a frozen process, a lost lock). Commits are fenced by the record's version;
  * steps that touch a station are idempotent and exclusive on the station itself.
  */
+import type { Moment, Now } from '../clock/depot-clock.js';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { OperationRecord } from '../records/kinds.js';
 import type { Change, Store } from '../records/store.js';
-import { expectedJob, type JobName } from './expected-job.js';
+import { expectedJob, type JobName, waitOf } from './expected-job.js';
 import type { Jobs } from './jobs.js';
 
 /** The code of the reason of a step's signal when another worker does the same step now. */
 export const LOCK_LOST = 'LOCK_LOST';
+
+/** The code of the reason that makes the loop do its job anew, under a new lock. */
+export const CLOCK_JUMPED = 'CLOCK_JUMPED';
 
 export interface StepContext {
   /** Fires when the work is not wanted any more: canceled, superseded, lock lost, shutdown. */
@@ -39,7 +43,7 @@ export interface JobLoopOptions {
   readonly store: Store;
   readonly jobs: Pick<Jobs, 'ensure'>;
   readonly log: Logger;
-  readonly now?: () => number;
+  readonly now: Now;
 }
 
 /** A job as it was taken from its queue. */
@@ -53,15 +57,23 @@ export interface TakenJob {
 
 /** Steps in a row for one job; more means that a step does not move its record. */
 const MAX_STEPS = 60;
+/** A job may begin this much before its time. */
+const EARLY_MS = 1000;
 const backoffMs = (faults: number): number => Math.min(30_000, 500 * 2 ** Math.min(faults - 1, 6));
 
 /** The record put off: it wants the same job again, later. */
-export function putOff<R extends OperationRecord>(record: R, until: number, waitingFor: string, now: number): R {
-  return { ...record, notBefore: until, waitingFor, run: record.run + 1, updatedAt: now };
+export function putOff<R extends OperationRecord>(record: R, waitMs: number, waitingFor: string, now: Moment): R {
+  return {
+    ...record,
+    notBefore: now.steady + waitMs,
+    waitingFor,
+    run: record.run + 1,
+    updatedAt: now.wall,
+  };
 }
 
 /** Resolves when the record wants nothing of this job any more, or the signal has fired. */
-export function createJobLoop({ steps, store, jobs, log, now = Date.now }: JobLoopOptions) {
+export function createJobLoop({ steps, store, jobs, log, now }: JobLoopOptions) {
   const commit = async (change: Change): Promise<void> => {
     if (!(await store.commit(change))) throw new CodedError('CONFLICT', 'the record has moved on');
   };
@@ -69,7 +81,7 @@ export function createJobLoop({ steps, store, jobs, log, now = Date.now }: JobLo
   /** A surprise: keep the record, say why, try again later. Never lets an operation hang without a job. */
   const fault = async (record: OperationRecord, error: unknown): Promise<void> => {
     const faults = (record.faults ?? 0) + 1;
-    const again = putOff({ ...record, faults }, now() + backoffMs(faults), `error: ${describeError(error)}`, now());
+    const again = putOff({ ...record, faults }, backoffMs(faults), `error: ${describeError(error)}`, now());
     await store.commit(store.change().put(again));
   };
 
@@ -98,10 +110,12 @@ export function createJobLoop({ steps, store, jobs, log, now = Date.now }: JobLo
       if (!record) return;
       const wanted = expectedJob(record);
       if (!wanted) return;
-      if (wanted.jobId !== jobId || wanted.dueAt > now() + 1000) {
-        if (wanted.jobId === jobId) await store.commit(store.change().put({ ...record, run: record.run + 1 }));
-        else await jobs.ensure(record);
-        if (wanted.jobId !== jobId) return;
+      if (wanted.jobId !== jobId) {
+        await jobs.ensure(record);
+        return;
+      }
+      if (waitOf(wanted, now()) > EARLY_MS || hasCode(signal.reason, CLOCK_JUMPED)) {
+        await store.commit(store.change().put({ ...record, run: record.run + 1 }));
         continue;
       }
       if (signal.aborted) return;

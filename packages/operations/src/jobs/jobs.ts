@@ -1,25 +1,31 @@
 /** BullMQ as the means by which expected jobs get done: added after every commit, compared by the reconciler. */
+
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Moment, Now } from '../clock/depot-clock.js';
 import type { Keys } from '../records/keys.js';
 import type { OperationRecord } from '../records/kinds.js';
-import { type ExpectedJob, expectedJob, type JobData, QUEUE_NAMES, type QueueName } from './expected-job.js';
+import { type ExpectedJob, expectedJob, type JobData, QUEUE_NAMES, type QueueName, waitOf } from './expected-job.js';
 
-/** Due times may differ by this much before a job is moved; less is not worth a round trip. */
-const DUE_TOLERANCE_MS = 1000;
+/** How long BullMQ may take to notice by itself that a delayed job is due. */
+const NOTICE_MS = 1000;
 
-/** BullMQ orders delayed jobs of one millisecond by the low 12 bits of their score. */
-const DELAYED_SCORE_PER_MS = 0x1000;
+const hasLongBeenDue = (job: ExpectedJob, { wall, steady }: Moment): boolean =>
+  waitOf(job, { wall: wall - NOTICE_MS, steady: steady - NOTICE_MS }) === 0;
 
 export interface Jobs {
   /** Add the job the record wants, if it wants one. A job that is there already stays as it is. */
   ensure(record: OperationRecord): Promise<void>;
-  /** As `ensure`, and a job that waits for the wrong time is moved. Returns what was mended, if anything. */
-  reconcile(record: OperationRecord): Promise<'added' | 'moved' | undefined>;
+  /**
+   * As `ensure`, and a job that is due and still waits for its time begins. BullMQ counts delays by the clocks of the
+   * hosts of those who add jobs and take them; one of them has been set. (A job that begins too early is put back by
+   * whoever takes it.) Returns what was mended, if anything.
+   */
+  reconcile(record: OperationRecord): Promise<'added' | 'promoted' | undefined>;
   close(): Promise<void>;
 }
 
-export function createJobs(redis: Redis, keys: Keys, now: () => number = Date.now): Jobs {
+export function createJobs(redis: Redis, keys: Keys, now: Now): Jobs {
   const queues = new Map<QueueName, Queue<JobData>>();
   for (const name of QUEUE_NAMES) {
     const queue = new Queue<JobData>(name, { connection: redis, prefix: keys.jobs });
@@ -35,7 +41,7 @@ export function createJobs(redis: Redis, keys: Keys, now: () => number = Date.no
       { operationId: record.id },
       {
         jobId: job.jobId,
-        delay: Math.max(0, job.dueAt - now()),
+        delay: waitOf(job, now()),
         attempts: 1,
         // A kept job with the same id would swallow the next one.
         removeOnComplete: true,
@@ -57,14 +63,17 @@ export function createJobs(redis: Redis, keys: Keys, now: () => number = Date.no
         await add(record, wanted);
         return 'added';
       }
-      // The job itself tells its delay, but not since when: it may have been moved before.
-      const score = await redis.zscore(queueOf(wanted.queue).toKey('delayed'), wanted.jobId);
-      if (score === null) return undefined;
-      const dueAt = Number(score) / DELAYED_SCORE_PER_MS;
-      const target = Math.max(wanted.dueAt, now());
-      if (Math.abs(dueAt - target) <= DUE_TOLERANCE_MS || (dueAt <= now() && target <= now())) return undefined;
-      await job.changeDelay(Math.max(0, wanted.dueAt - now()));
-      return 'moved';
+      const delayed = queueOf(wanted.queue).toKey('delayed');
+      const isDelayed = async (): Promise<boolean> => (await redis.zscore(delayed, wanted.jobId)) !== null;
+      if (!(await isDelayed()) || !hasLongBeenDue(wanted, now())) return undefined;
+      try {
+        await job.promote();
+      } catch (error) {
+        // Somebody took it in this very moment.
+        if (await isDelayed()) throw error;
+        return undefined;
+      }
+      return 'promoted';
     },
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.close()));

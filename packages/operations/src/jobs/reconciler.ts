@@ -3,9 +3,11 @@
  * will end, jobs that are not there. Run by one process at a time; running twice does no harm, because every change is
  * a commit like any other.
  */
+
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { Now } from '../clock/depot-clock.js';
 import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
 import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
 import { type Deadlines, expire, isOverdue } from '../records/expire.js';
@@ -26,7 +28,7 @@ export interface ReconcilerDeps {
   readonly directory: StationDirectory;
   readonly deadlines: Deadlines;
   readonly log: Logger;
-  readonly now?: () => number;
+  readonly now: Now;
 }
 
 export type Reconciler = ReturnType<typeof createReconciler>;
@@ -39,7 +41,7 @@ export const waitsForNothing = (update: FirmwareUpdateRecord, fetch: FirmwareFet
   return fetch.state === 'Resting' || !listed;
 };
 
-export function createReconciler({ store, jobs, directory, deadlines, log, now = Date.now }: ReconcilerDeps) {
+export function createReconciler({ store, jobs, directory, deadlines, log, now }: ReconcilerDeps) {
   /** Commit, then see to the job of the new state. A lost race is fine: the next round looks again. */
   const put = async (change: ReturnType<Store['change']>, record: OperationRecord): Promise<void> => {
     if (await store.commit(change.put(record))) await jobs.ensure({ ...record, version: record.version + 1 });
@@ -87,7 +89,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now =
     const fetch = (await store.load(record.fetch.id)) as FirmwareFetchRecord | undefined;
     if (!waitsForNothing(record, fetch)) return false;
     const { fetch: _fetch, ...rest } = record;
-    await put(store.change(), { ...rest, run: record.run + 1, updatedAt: now() });
+    await put(store.change(), { ...rest, run: record.run + 1, updatedAt: now().wall });
     return true;
   };
 
@@ -104,8 +106,9 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now =
   };
 
   const reconcileRecord = async (record: OperationRecord): Promise<void> => {
-    if (isOverdue(record, now())) return isOffer(record) ? endOffer(record) : endOverdue(record);
-    if (now() - record.updatedAt < SETTLED_MS && record.updatedAt <= now()) return;
+    const at = now();
+    if (isOverdue(record, at)) return isOffer(record) ? endOffer(record) : endOverdue(record);
+    if (at.wall - record.updatedAt < SETTLED_MS && record.updatedAt <= at.wall) return;
     if (record.heldFor !== undefined && (await releaseHeld(record, record.heldFor))) return;
     if (record.kind === 'firmware_update' && !isEnded(record) && (await rejoin(record))) return;
     if (await mendAfterBoot(record)) return;

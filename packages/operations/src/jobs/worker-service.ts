@@ -1,4 +1,6 @@
 /** What every worker service is made of; its `main` adds its own steps. */
+
+import { watchClock } from '@khumbu/shared/runtime/clock-watch';
 import type { COMMON_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
 import { createMetrics, serveHealth, startHealth } from '@khumbu/shared/runtime/health';
 import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
@@ -7,6 +9,7 @@ import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory, type StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
 import type { Static, TObject } from 'typebox';
+import { type Now, openDepotClock } from '../clock/depot-clock.js';
 import { auditEnded } from '../records/audit.js';
 import { type Hints, subscribeHints } from '../records/hints.js';
 import { createStore, type Store } from '../records/store.js';
@@ -24,6 +27,7 @@ export interface WorkerParts {
   readonly jobs: Jobs;
   readonly hints: Hints;
   readonly directory: StationDirectory;
+  readonly now: Now;
 }
 
 export interface WorkerQueue {
@@ -44,7 +48,10 @@ export async function runWorkers(
   const redis = connect('store');
   life.onStop('Redis', () => redis.disconnect());
   const store = createStore(redis, config.KEY_PREFIX, auditEnded(log));
-  const jobs = createJobs(redis, store.keys);
+  const clock = await openDepotClock(redis, store.keys.clock, log);
+  life.onStop('clock', () => clock.stop());
+  const { now } = clock;
+  const jobs = createJobs(redis, store.keys, now);
   life.onStop('queues', () => jobs.close());
   const hints = await subscribeHints(connect('hints'), store.keys);
   life.onStop('hints', () => hints.close());
@@ -53,12 +60,19 @@ export async function runWorkers(
   );
   life.onStop('stations file', () => directory.close());
 
-  const queues = await build({ redis, store, jobs, hints, directory });
+  const queues = await build({ redis, store, jobs, hints, directory, now });
   const workers = queues.map((queue) => {
-    const worker = startWorker({ ...queue, redis, store, jobs, hints, log, lockMs: config.JOB_LOCK_MS });
+    const worker = startWorker({ ...queue, redis, store, jobs, hints, log, now, lockMs: config.JOB_LOCK_MS });
     return worker;
   });
   const works = (): boolean => workers.every((worker) => worker.isRunning());
+  life.onStop(
+    'clock watch',
+    watchClock((byMs) => {
+      log.warn({ byMs }, 'the clock of this host has jumped: what runs begins anew');
+      for (const worker of workers) worker.beginAnew();
+    }),
+  );
   const health = startHealth({
     redis: () => redis.ping(),
     workers: async () => {

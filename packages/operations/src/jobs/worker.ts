@@ -1,12 +1,13 @@
 /** BullMQ's side of a worker: take jobs from a queue, hand them to the loop, abort what is not wanted any more. */
-import { CodedError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Hints } from '../records/hints.js';
 import type { Store } from '../records/store.js';
 import type { JobData, JobName, QueueName } from './expected-job.js';
-import { createJobLoop, type JobLoopOptions, LOCK_LOST } from './job-loop.js';
+import { CLOCK_JUMPED, createJobLoop, type JobLoopOptions, LOCK_LOST } from './job-loop.js';
 import type { Jobs } from './jobs.js';
+import { shortenLocks } from './lock-limits.js';
 
 export interface WorkerOptions extends JobLoopOptions {
   readonly queue: QueueName;
@@ -21,6 +22,8 @@ export interface WorkerOptions extends JobLoopOptions {
 export interface RunningWorker {
   /** Take no new jobs, abort those that run, wait for them. What was aborted is taken up again by whoever is next. */
   stop(): Promise<void>;
+  /** Abort what runs and do it again under a new lock: the clock that BullMQ renews locks by has been set. */
+  beginAnew(): void;
   isRunning(): boolean;
 }
 
@@ -60,12 +63,13 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   };
 
+  const lookMs = Math.max(500, Math.round(options.lockMs / 2));
   const worker = new Worker<JobData>(queue, process, {
     connection: options.redis,
     prefix: store.keys.jobs,
     concurrency: options.concurrency,
     lockDuration: options.lockMs,
-    stalledInterval: Math.max(500, Math.round(options.lockMs / 2)),
+    stalledInterval: lookMs,
     // Jobs carry no tries; whether to go on is for the record to say.
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     removeOnComplete: { count: 0 },
@@ -79,11 +83,22 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     }
   });
 
+  const limiter = setInterval(() => {
+    shortenLocks(options.redis, (part) => worker.toKey(part), { lockMs: options.lockMs, lookMs }).then(
+      (cut) => cut > 0 && log.warn({ queue, cut }, 'locks that would have lasted too long were cut short'),
+      (error: unknown) => log.debug({ reason: describeError(error) }, 'locks not looked at'),
+    );
+  }, lookMs).unref();
+
   return {
     async stop() {
+      clearInterval(limiter);
       const closing = worker.close();
       stopping.abort(new CodedError('ABORTED', 'shutdown'));
       await closing;
+    },
+    beginAnew() {
+      for (const run of active) run.controller.abort(new CodedError(CLOCK_JUMPED, 'the clock has jumped'));
     },
     isRunning: () => worker.isRunning(),
   };

@@ -1,5 +1,6 @@
 import type { LogStatusEnum, UploadLogsRequest } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
+import type { Moment } from '../clock/depot-clock.js';
 import { speakLogStatus } from '../outbox/dialect.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import { outboxEntry } from '../outbox/new-entry.js';
@@ -98,7 +99,7 @@ export const isFinalLogState = (state: LogUploadState): boolean =>
   Object.keys(LOG_UPLOAD_TRANSITIONS[state]).length === 0;
 
 export interface LogTransitionContext {
-  readonly now: number;
+  readonly now: Moment;
   readonly dialect: Dialect;
   readonly deadlines: { readonly offerMs: number; readonly uploadMs: number };
 }
@@ -110,7 +111,7 @@ export const logStatusEntry = (
   record: LogUploadRecord,
   status: LogStatusEnum,
   dialect: Dialect,
-  now: number,
+  now: Moment,
 ): OutboxEntry =>
   outboxEntry(
     'log_status',
@@ -136,7 +137,7 @@ export function applyLogEvent(
     const message = detail.message === undefined ? {} : { message: detail.message };
     record = ended(record, now, ok ? { ok } : { ok, reason, ...message });
   } else if (state !== before.state) {
-    record = { ...record, deadlineAt: now + (state === 'Offered' ? deadlines.offerMs : deadlines.uploadMs) };
+    record = { ...record, deadlineAt: now.steady + (state === 'Offered' ? deadlines.offerMs : deadlines.uploadMs) };
   }
   const status = state === before.state ? undefined : STATUS_OF_STATE[state];
   const heard = status !== undefined && record.announced;

@@ -1,4 +1,5 @@
 import type { ConfigureNetworkRequest, ConfigureNetworkStatus } from '@khumbu/shared/contract/schemas';
+import type { Moment } from '../clock/depot-clock.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import { outboxEntry } from '../outbox/new-entry.js';
 import { ended, inState, type RecordBase } from '../records/record.js';
@@ -32,14 +33,15 @@ export const DEFAULT_NETWORK_DEADLINES = { offerMs: 30_000, configureMs: 55_000 
 export function applyNetworkEvent(
   before: ConfigureNetworkRecord,
   event: ConfigureNetworkEvent,
-  context: { readonly now: number; readonly deadlines: { readonly offerMs: number; readonly configureMs: number } },
+  context: { readonly now: Moment; readonly deadlines: { readonly offerMs: number; readonly configureMs: number } },
   detail: { reason?: string; message?: string; interfaceAddress?: string } = {},
 ): { record: ConfigureNetworkRecord; statuses: OutboxEntry[] } {
   const state = (CONFIGURE_NETWORK_TRANSITIONS[before.state] as Row)[event];
   if (!state) throw new TypeError(`a network request in ${before.state} knows no ${event}`);
   const { now, deadlines } = context;
   const record = inState(before, state, now, detail.reason);
-  if (state === 'Accepted') return { record: { ...record, deadlineAt: now + deadlines.configureMs }, statuses: [] };
+  if (state === 'Accepted')
+    return { record: { ...record, deadlineAt: now.steady + deadlines.configureMs }, statuses: [] };
   const { apn: _apn, vpn: _vpn, ...request } = record.request;
   const ok = state === 'Ready';
   const address = detail.interfaceAddress === undefined ? {} : { interfaceAddress: detail.interfaceAddress };

@@ -7,11 +7,11 @@ export interface OutboxEntry {
   readonly channel: Exclude<M2eChannelName, 'communication_check'>;
   readonly payload: unknown;
   readonly at: number;
-  /** After this nobody is interested any more (the record's retention). */
+  /** After this nobody is interested any more (the record's retention); steady. */
   readonly expiresAt: number;
   /**
    * Set on the first status after a reboot that we caused, when the station was seen booted: EVerest must be heard
-   * after that moment, and its OCPP side be registered, or the status would be lost.
+   * after that moment (steady), and its OCPP side be registered, or the status would be lost.
    */
   readonly afterBoot?: { readonly at: number; readonly settleMs: number };
 }

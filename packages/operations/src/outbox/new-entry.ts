@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Moment } from '../clock/depot-clock.js';
 import type { OutboxEntry } from './entry.js';
 
 /** How long an ended operation is kept, and with it the statuses nobody could be told. */
@@ -9,14 +10,14 @@ export const outboxEntry = (
   channel: OutboxEntry['channel'],
   operationId: string,
   payload: unknown,
-  now: number,
+  now: Moment,
   afterBoot?: OutboxEntry['afterBoot'],
 ): OutboxEntry => ({
   id: randomUUID(),
   operationId,
   channel,
   payload,
-  at: now,
-  expiresAt: now + RETENTION_MS,
+  at: now.wall,
+  expiresAt: now.steady + RETENTION_MS,
   ...(afterBoot ? { afterBoot } : {}),
 });

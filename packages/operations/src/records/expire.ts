@@ -2,7 +2,10 @@
  * What becomes of a record whose state has lasted too long. Every state that is not final has a deadline, and every
  * deadline has an end that is true. Pure.
  */
+
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { Moment } from '../clock/depot-clock.js';
+import { awaitedDate } from '../firmware-update/record.js';
 import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '../firmware-update/transition.js';
 import { applyLogEvent, DEFAULT_LOG_DEADLINES } from '../log-upload/record.js';
 import { applyNetworkEvent, DEFAULT_NETWORK_DEADLINES } from '../network/record.js';
@@ -20,8 +23,12 @@ export const DEFAULT_DEADLINES = {
 } as const;
 export type Deadlines = typeof DEFAULT_DEADLINES;
 
-export const isOverdue = (record: OperationRecord, now: number): boolean =>
-  record.endedAt === undefined && record.deadlineAt !== undefined && record.deadlineAt <= now;
+/** Not while it waits for a date that was asked for, however far the clock has been set back since. */
+export const isOverdue = (record: OperationRecord, now: Moment): boolean =>
+  record.endedAt === undefined &&
+  record.deadlineAt !== undefined &&
+  record.deadlineAt <= now.steady &&
+  !(record.kind === 'firmware_update' && (awaitedDate(record) ?? 0) > now.wall);
 
 /** The record ended by its deadline and what EVerest hears of it. */
 export function expire(
@@ -29,7 +36,7 @@ export function expire(
   state: StationState,
   directory: Pick<StationDirectory, 'profileOf'>,
   deadlines: Deadlines,
-  now: number,
+  now: Moment,
 ): { record: OperationRecord; statuses: readonly OutboxEntry[] } | undefined {
   const dialect = dialectOf(directory.profileOf(record.station), state);
   switch (record.kind) {

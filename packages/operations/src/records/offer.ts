@@ -92,7 +92,7 @@ export function confirmOffer(
   const begun = applyToOffer(record, 'confirmed', context);
   let accepted = begun.record as OfferedRecord;
   const statuses = [...begun.statuses];
-  if (accepted.kind === 'firmware_update' && (retrieveAt(accepted) ?? 0) > context.now) {
+  if (accepted.kind === 'firmware_update' && (retrieveAt(accepted) ?? 0) > context.now.wall) {
     const later = applyUpdateEvent(accepted, 'retrieveLater', { ...context, deadlines: context.deadlines.update });
     accepted = later.record;
     statuses.push(...later.statuses);
@@ -131,7 +131,7 @@ export function withdrawOffer(
     return { change, resumed: undefined };
   }
   const { heldFor: _heldFor, ...rest } = replaces;
-  const resumed = { ...rest, updatedAt: context.now } as OfferedRecord;
+  const resumed = { ...rest, updatedAt: context.now.wall } as OfferedRecord;
   change.put(resumed);
   return { change, resumed };
 }

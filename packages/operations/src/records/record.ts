@@ -2,7 +2,9 @@
  * A record is the stored truth about one operation. It is changed only by compare-and-set on its version
  * (`records/store.ts`); jobs, statuses and slots are derived from it or committed with it.
  */
+
 import { randomBytes } from 'node:crypto';
+import type { Moment } from '../clock/depot-clock.js';
 
 /** The shape this code writes. A process leaves records with a higher number alone. */
 export const RECORD_SCHEMA = 1;
@@ -32,7 +34,7 @@ export interface HistoryEntry {
   readonly reason?: string;
 }
 
-/** What all records have in common. Times are milliseconds since 1970. Unknown members are kept as they are. */
+/** What all records have in common. Times are dates (milliseconds since 1970) unless they say otherwise. Unknown members are kept as they are. */
 export interface RecordBase<K extends OperationKind, S extends string> {
   readonly schema: number;
   readonly id: string;
@@ -56,14 +58,14 @@ export interface RecordBase<K extends OperationKind, S extends string> {
   readonly run: number;
   /** Unexpected errors in a row; sets the pause before the next run. */
   readonly faults?: number;
-  /** The next run is not to start before. */
+  /** The next run is not to start before; steady, see `clock/depot-clock.ts`. */
   readonly notBefore?: number;
   /** Where the answer to the request is stored. */
   readonly answerKey?: string;
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly endedAt?: number;
-  /** When the state it is in becomes a failure. */
+  /** When the state it is in becomes a failure; steady. */
   readonly deadlineAt?: number;
   /** Why it waits, as a stable word. */
   readonly waitingFor?: string;
@@ -71,13 +73,13 @@ export interface RecordBase<K extends OperationKind, S extends string> {
   readonly history: readonly HistoryEntry[];
 }
 
-export const newOperationId = (kind: OperationKind, now: number): string =>
-  `${kind.replaceAll('_', '-')}-${now.toString(36)}-${randomBytes(5).toString('hex')}`;
+export const newOperationId = (kind: OperationKind, now: Moment): string =>
+  `${kind.replaceAll('_', '-')}-${now.wall.toString(36)}-${randomBytes(5).toString('hex')}`;
 
 export const newRecordBase = <K extends OperationKind, S extends string>(
   kind: K,
   state: S,
-  options: { station: string; origin: Origin; requestId: number; now: number; id?: string },
+  options: { station: string; origin: Origin; requestId: number; now: Moment; id?: string },
 ): RecordBase<K, S> => ({
   schema: RECORD_SCHEMA,
   id: options.id ?? newOperationId(kind, options.now),
@@ -88,25 +90,25 @@ export const newRecordBase = <K extends OperationKind, S extends string>(
   requestId: options.requestId,
   state,
   run: 1,
-  createdAt: options.now,
-  updatedAt: options.now,
-  history: [{ at: options.now, state }],
+  createdAt: options.now.wall,
+  updatedAt: options.now.wall,
+  history: [{ at: options.now.wall, state }],
 });
 
 /** The record in another state, with its history; the caller adds what else the event changes. */
 export function inState<R extends RecordBase<OperationKind, string>, S extends R['state']>(
   record: R,
   state: S,
-  now: number,
+  now: Moment,
   reason?: string,
 ): R {
   const { notBefore: _notBefore, waitingFor: _waitingFor, faults: _faults, ...rest } = record;
-  const entry: HistoryEntry = { at: now, state, ...(reason === undefined ? {} : { reason }) };
-  return { ...(rest as R), state, updatedAt: now, history: [...record.history, entry].slice(-100) };
+  const entry: HistoryEntry = { at: now.wall, state, ...(reason === undefined ? {} : { reason }) };
+  return { ...(rest as R), state, updatedAt: now.wall, history: [...record.history, entry].slice(-100) };
 }
 
 /** An ended record keeps no hold, no deadline and no pending work. */
-export function ended<R extends RecordBase<OperationKind, string>>(record: R, now: number, outcome: Outcome): R {
+export function ended<R extends RecordBase<OperationKind, string>>(record: R, now: Moment, outcome: Outcome): R {
   const {
     heldFor: _heldFor,
     deadlineAt: _deadlineAt,
@@ -114,5 +116,5 @@ export function ended<R extends RecordBase<OperationKind, string>>(record: R, no
     waitingFor: _waitingFor,
     ...rest
   } = record;
-  return { ...(rest as R), endedAt: now, updatedAt: now, outcome };
+  return { ...(rest as R), endedAt: now.wall, updatedAt: now.wall, outcome };
 }

@@ -1,4 +1,5 @@
 import type { ResetType } from '@khumbu/shared/contract/schemas';
+import type { Moment } from '../clock/depot-clock.js';
 import { ended, inState, type RecordBase } from '../records/record.js';
 
 /**
@@ -42,7 +43,7 @@ export const DEFAULT_RESET_DEADLINES: ResetDeadlines = { performMs: 3 * 3600_000
 export function applyResetEvent(
   before: ResetRecord,
   event: ResetEvent,
-  context: { readonly now: number; readonly deadlines: ResetDeadlines },
+  context: { readonly now: Moment; readonly deadlines: ResetDeadlines },
   detail: { reason?: string; message?: string; set?: Partial<ResetRecord> } = {},
 ): ResetRecord {
   const state = (RESET_TRANSITIONS[before.state] as Row)[event];
@@ -50,7 +51,7 @@ export function applyResetEvent(
   const { now, deadlines } = context;
   const record: ResetRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
   if (Object.keys(RESET_TRANSITIONS[state]).length > 0) {
-    return { ...record, deadlineAt: now + (state === 'Restarting' ? deadlines.restartMs : deadlines.performMs) };
+    return { ...record, deadlineAt: now.steady + (state === 'Restarting' ? deadlines.restartMs : deadlines.performMs) };
   }
   if (state === 'Restarted') {
     // Seen by the driver alone: true, but worth telling.

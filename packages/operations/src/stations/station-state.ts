@@ -13,7 +13,7 @@ export const STATION_FIELDS = {
   bootReason: 'bootReason',
   /** A restart that we cause, stored before it happens. */
   restartExpected: 'restartExpected',
-  /** No install starts before this time: EVerest was told that it may reset. */
+  /** No install starts before this time on the depot's steady clock: EVerest was told that it may reset. */
   resetReservedUntil: 'resetReservedUntil',
   /** The answer key of the question that reserved it. */
   resetReservedBy: 'resetReservedBy',
@@ -44,7 +44,15 @@ export const NO_RESET_ALLOWED = {
 export interface RestartExpected {
   readonly reason: BootReason;
   readonly operationId: string;
+  /** On the depot's steady clock. */
   readonly at: number;
+}
+
+/** The newest heartbeat: its id, its date, and when that was on the depot's steady clock. */
+export interface Heartbeat {
+  readonly id: number;
+  readonly at: number;
+  readonly steadyAt?: number;
 }
 
 export interface StationState {
@@ -56,7 +64,7 @@ export interface StationState {
   readonly resetReservedBy: string | undefined;
   readonly resetAllowedEpoch: number | undefined;
   readonly learnedDialect: Dialect | undefined;
-  readonly heartbeat: { readonly id: number; readonly at: number } | undefined;
+  readonly heartbeat: Heartbeat | undefined;
   readonly communication: CommunicationParameters | undefined;
   readonly firstSeenAt: number | undefined;
   readonly lastSeenAt: number | undefined;
@@ -115,7 +123,7 @@ class StationView implements StationState {
     return this.text(STATION_FIELDS.learnedDialect) as Dialect | undefined;
   }
   get heartbeat() {
-    return this.json<{ id: number; at: number }>(STATION_FIELDS.heartbeat);
+    return this.json<Heartbeat>(STATION_FIELDS.heartbeat);
   }
   get communication() {
     return this.json<CommunicationParameters>(STATION_FIELDS.communication);

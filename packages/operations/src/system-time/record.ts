@@ -1,3 +1,4 @@
+import type { Moment } from '../clock/depot-clock.js';
 import { inState, newRecordBase, type RecordBase } from '../records/record.js';
 
 /**
@@ -19,7 +20,7 @@ export function tellSystemTime(
   previous: SystemTimeRecord | undefined,
   station: string,
   told: { readonly value: number; readonly toldAtRedisMs: number; readonly origin: 'everest' | 'rest' },
-  now: number,
+  now: Moment,
 ): SystemTimeRecord {
   const id = `set-system-time-${Buffer.from(station).toString('hex')}`;
   const options = { station, origin: told.origin, requestId: -1, now, id };

@@ -3,7 +3,9 @@
  * together that speak to them: answers, statuses, communication checks, discovery. One bridge lives as long as one
  * connection; what it knows beyond that is stored.
  */
+
 import { performance } from 'node:perf_hooks';
+import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { Hints } from '@khumbu/operations/records/hints';
 import type { Store } from '@khumbu/operations/records/store';
 import { CHANNELS, channelNames, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
@@ -57,6 +59,7 @@ export interface BridgeDeps {
   readonly told: ToldAnswers;
   /** Redis answers, and no commit is of unknown fate. */
   readonly canStore: () => boolean;
+  readonly now: Now;
   readonly metrics: GatewayMetrics;
   readonly log: Logger;
 }
@@ -101,7 +104,15 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
       log.warn({ topic: topic.slice(0, LOGGED_TOPIC_LENGTH), reason, alsoLeftOut: left }, 'bad message');
   };
 
-  const pump = createStatusPump({ store, registry, prefix, publish, log, onSent: () => metrics.statusesTold.inc() });
+  const pump = createStatusPump({
+    store,
+    registry,
+    prefix,
+    publish,
+    now: deps.now,
+    log,
+    onSent: () => metrics.statusesTold.inc(),
+  });
   const canServe = (): boolean => session !== undefined && deps.mqtt.mayPublish() && deps.canStore() && pump.moves();
   const checks = createCommunicationChecks({ registry, prefix, publish, canServe, log });
   const ocppSide = createOcppSide({ registry, prefix, publish, onRegistered: pump.kick, log });

@@ -3,7 +3,9 @@
  * outbox after the broker has acknowledged it; after a crash it is told again, directly after itself. Entries for a
  * station that is not there are held.
  */
+
 import { performance } from 'node:perf_hooks';
+import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Store } from '@khumbu/operations/records/store';
 import { CHANNELS } from '@khumbu/shared/contract/channels';
@@ -23,6 +25,7 @@ export interface StatusPumpDeps {
   readonly registry: Registry;
   readonly prefix: TopicPrefix;
   readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  readonly now: Now;
   readonly log: Logger;
   readonly onSent?: (station: string, entry: OutboxEntry) => void;
 }
@@ -39,18 +42,18 @@ const PASSES: Record<Exclude<Held, undefined> | 'not_told', boolean> = {
   not_told: true,
 };
 
-/** Why an entry is not told yet; `undefined`: tell it. Pure. Wall time for what was stored, monotonic for what is heard. */
+/** Why an entry is not told yet; `undefined`: tell it. Pure. The depot's steady clock for what was stored, our monotonic one for what is heard. */
 export function heldBecause(
   entry: OutboxEntry,
   station: Station | undefined,
-  clock: { readonly wall: number; readonly mono: number },
+  clock: { readonly steady: number; readonly mono: number },
 ): Held {
   if (!station) return 'unknown_station';
   if (isAway(station.presence, clock.mono)) return 'away';
   const boot = entry.afterBoot;
   if (!boot) return undefined;
   const { heartbeatAt } = station.presence;
-  const sinceBootMs = clock.wall - boot.at;
+  const sinceBootMs = clock.steady - boot.at;
   const beats = heartbeatAt !== undefined && (heartbeatPeriodMs(station.presence) ?? 0) > 0;
   // A station with heartbeats is back when one is heard that is younger than the boot we saw.
   if (beats && clock.mono - heartbeatAt > sinceBootMs) return 'booting';
@@ -60,7 +63,7 @@ export function heldBecause(
 
 export type StatusPump = ReturnType<typeof createStatusPump>;
 
-export function createStatusPump({ store, registry, prefix, publish, log, onSent }: StatusPumpDeps) {
+export function createStatusPump({ store, registry, prefix, publish, now, log, onSent }: StatusPumpDeps) {
   const running = new Set<string>();
   const again = new Set<string>();
   /** What is told once more before anything else of that station. */
@@ -94,8 +97,8 @@ export function createStatusPump({ store, registry, prefix, publish, log, onSent
   /** `undefined`: told, or not worth telling any more. */
   const tell = async (name: string, entry: OutboxEntry): Promise<Held> => {
     const station = registry.get(name);
-    const clock = { wall: Date.now(), mono: performance.now() };
-    if (entry.expiresAt <= clock.wall) {
+    const clock = { steady: now().steady, mono: performance.now() };
+    if (entry.expiresAt <= clock.steady) {
       log.warn({ station: name, operationId: entry.operationId }, 'status expired untold');
       return undefined;
     }

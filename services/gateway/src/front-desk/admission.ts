@@ -2,6 +2,7 @@
  * What all requests have in common at the front desk: the stored answer comes first; else read, decide, and commit the
  * decision together with its answer. What has to be done once the answer is out comes back as `afterReply`.
  */
+import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import type { Deadlines } from '@khumbu/operations/records/expire';
 import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
@@ -55,7 +56,7 @@ export interface FrontDeskDeps {
   /** Nobody works on this queue. */
   readonly isAbandoned: IsAbandoned;
   readonly log: Logger;
-  readonly now?: () => number;
+  readonly now: Now;
 }
 
 /** Who asks. `answerKey` names the request: the same key gets the same answer. */
@@ -118,7 +119,7 @@ export type Admission = ReturnType<typeof createAdmission>;
 export function createAdmission(deps: FrontDeskDeps) {
   const { desk, jobs, deadlines } = deps;
   const { store } = desk;
-  const now = deps.now ?? Date.now;
+  const { now } = deps;
 
   /** What was last read of each station or written, for a first try that reads nothing. */
   const remembered = new Map<string, StationFields>();
@@ -345,7 +346,7 @@ export function createAdmission(deps: FrontDeskDeps) {
     }),
     ...askedBy(asker),
     answerKey: asker.answerKey,
-    deadlineAt: now() + deadlines.update.offerMs,
+    deadlineAt: now().steady + deadlines.update.offerMs,
   });
 
   return { capture, inSlot, admit, offeredBase, contextOf, takeBack, keepDefaults, now };

@@ -1,3 +1,4 @@
+import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
 
@@ -6,7 +7,7 @@ export const bootFields = (
   state: StationState,
   reason: BootReason,
   begins: boolean,
-  now: number,
+  now: Moment,
 ): Record<string, string | undefined> => {
   const bootEpoch = state.bootEpoch + (begins ? 1 : 0);
   return {
@@ -15,7 +16,7 @@ export const bootFields = (
     ...(begins
       ? {
           [STATION_FIELDS.restartExpected]: undefined,
-          [STATION_FIELDS.heartbeat]: JSON.stringify({ id: -1, at: now }),
+          [STATION_FIELDS.heartbeat]: JSON.stringify({ id: -1, at: now.wall, steadyAt: now.steady }),
         }
       : {}),
   };

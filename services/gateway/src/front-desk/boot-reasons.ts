@@ -18,7 +18,7 @@ export function createBootReasons({ admit, now }: Admission) {
     const answer = await admit('get_boot_reason', asker, async ({ state, profile }) => {
       if (!profile)
         return { kind: 'answer', reply: fallbackReply('get_boot_reason'), reason: 'station_not_configured' };
-      const decision: BootAnswer = decideBootReason({ state, ...liveness, now: now() });
+      const decision: BootAnswer = decideBootReason({ state, ...liveness, steadyNow: now().steady });
       if (!decision.store) return { kind: 'answer', reply: decision.reason };
       return {
         kind: 'answer',
@@ -28,7 +28,7 @@ export function createBootReasons({ admit, now }: Admission) {
         guard: (change) => {
           change.expectStation(asker.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
           const boot = { bootEpoch: state.bootEpoch + 1, bootReason: decision.reason };
-          if (decision.beginsBoot) change.tell(stationEvent(asker.station, 'restarted', now(), boot));
+          if (decision.beginsBoot) change.tell(stationEvent(asker.station, 'restarted', now().wall, boot));
         },
       };
     });

@@ -18,13 +18,14 @@ export interface BootEvidence {
   /** Milliseconds since EVerest was last heard; `undefined`: never heard. */
   readonly silentMs: number | undefined;
   readonly heartbeatPeriodMs: number | undefined;
-  readonly now: number;
+  /** On the depot's steady clock, as the restart that is expected. */
+  readonly steadyNow: number;
 }
 
 /** The reason for a boot that has just been noticed. */
-export function reasonOfBoot({ state, silentMs, now }: BootEvidence): BootReason {
+export function reasonOfBoot({ state, silentMs, steadyNow }: BootEvidence): BootReason {
   const expected = state.restartExpected;
-  if (expected && now - expected.at < RESTART_EXPECTED_FOR_MS) return expected.reason;
+  if (expected && steadyNow - expected.at < RESTART_EXPECTED_FOR_MS) return expected.reason;
   if (silentMs === undefined) return 'PowerUp';
   return silentMs < HOST_BOOT_MS ? 'ApplicationReset' : 'PowerUp';
 }
@@ -40,7 +41,7 @@ export interface BootAnswer {
 export function decideBootReason(evidence: BootEvidence): BootAnswer {
   const { state, silentMs, heartbeatPeriodMs } = evidence;
   const { restartExpected, bootReason } = state;
-  const expected = restartExpected && evidence.now - restartExpected.at < RESTART_EXPECTED_FOR_MS;
+  const expected = restartExpected && evidence.steadyNow - restartExpected.at < RESTART_EXPECTED_FOR_MS;
   // A boot that has begun is silent until its first heartbeat: asked again, it is still the same one.
   const awaitsHeartbeat = (): boolean => state.heartbeat?.id === -1;
   const wasSilent =

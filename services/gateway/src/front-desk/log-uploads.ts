@@ -13,7 +13,7 @@ export function createLogUploads(deps: FrontDeskDeps, { admit, inSlot, offeredBa
     return admit('upload_logs', asker, async ({ state, profile }) => {
       const current = await inSlot<LogUploadRecord>(state, 'log_upload');
       const type = request.type || 'DiagnosticsLog';
-      const fileName = uploadFileName(asker.station, type, new Date(now()), id);
+      const fileName = uploadFileName(asker.station, type, new Date(now().wall), id);
       const decision = decideLogUpload(request, { profile, current, locations: deps.locations, fileName });
       if (decision.reply === 'Rejected') {
         return { kind: 'answer', reply: { upload_logs_status: 'Rejected' }, reason: decision.reason };

@@ -36,7 +36,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
       const permission = decideResetAllowed({ profile, update });
       if (!permission.allowed) return { kind: 'answer', reply: false, reason: permission.reason };
       const reservation = {
-        [STATION_FIELDS.resetReservedUntil]: String(now() + deps.resetReservationMs),
+        [STATION_FIELDS.resetReservedUntil]: String(now().steady + deps.resetReservationMs),
         [STATION_FIELDS.resetReservedBy]: asker.answerKey,
         [STATION_FIELDS.resetAllowedEpoch]: String(state.bootEpoch),
       };
@@ -100,7 +100,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
           scheduled,
           reasonStored: !changing,
           bootEpochBefore: state.bootEpoch,
-          deadlineAt: now() + deadlines.reset.performMs,
+          deadlineAt: now().steady + deadlines.reset.performMs,
         };
         const reason: BootReason = scheduled ? 'ScheduledReset' : 'RemoteReset';
         const change = asked(id)
@@ -111,7 +111,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
         if (!changing) {
           // Ready before anything happens, so that it is right however soon the station comes back. The boot that ends
           // an install is the update's; the reset then says so when its turn comes.
-          const expected = { reason, operationId: id, at: now() };
+          const expected = { reason, operationId: id, at: now().steady };
           change.setStation(station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
         }
         if (decision.replaces) {

@@ -69,8 +69,8 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
         const { waitingFor: _waitingFor, ...rest } = record;
         const next: FirmwareUpdateRecord = {
           ...rest,
-          permission: { bootEpoch: state.bootEpoch, at: now(), by },
-          updatedAt: now(),
+          permission: { bootEpoch: state.bootEpoch, at: now().wall, by },
+          updatedAt: now().wall,
         };
         const change = store
           .change()

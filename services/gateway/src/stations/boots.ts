@@ -4,6 +4,7 @@
  * twice; the reconciler finds what was left out.
  */
 
+import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import type { Deadlines } from '@khumbu/operations/records/expire';
@@ -21,12 +22,12 @@ export interface BootsDeps {
   readonly directory: StationDirectory;
   readonly deadlines: Deadlines;
   readonly log: Logger;
-  readonly now?: () => number;
+  readonly now: Now;
 }
 
 export type Boots = ReturnType<typeof createBoots>;
 
-export function createBoots({ store, jobs, directory, deadlines, log, now = Date.now }: BootsDeps) {
+export function createBoots({ store, jobs, directory, deadlines, log, now }: BootsDeps) {
   const settleSlot = async (station: string, kind: 'reset' | 'firmware_update'): Promise<void> => {
     const state = readStationState(await store.station(station));
     const id = state.slot(kind);
@@ -47,12 +48,12 @@ export function createBoots({ store, jobs, directory, deadlines, log, now = Date
     async notice(station: string, silentMs: number | undefined): Promise<boolean> {
       for (;;) {
         const state = readStationState(await store.station(station));
-        const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs: undefined, now: now() });
+        const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs: undefined, steadyNow: now().steady });
         const change = store
           .change()
           .expectStation(station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch])
           .setStation(station, bootFields(state, reason, true, now()))
-          .tell(stationEvent(station, 'restarted', now(), { bootEpoch: state.bootEpoch + 1, bootReason: reason }));
+          .tell(stationEvent(station, 'restarted', now().wall, { bootEpoch: state.bootEpoch + 1, bootReason: reason }));
         if (await store.commit(change)) {
           log.info({ station, bootEpoch: state.bootEpoch + 1, reason }, 'EVerest has started');
           return state.restartExpected?.reason === reason;

@@ -2,8 +2,10 @@
  * The stations as the leader sees them: their addresses and their presence in memory, and the few stored fields that
  * the next leader needs (which module, the newest heartbeat, the dialect, when first and last heard).
  */
+
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Moment, Now } from '@khumbu/operations/clock/depot-clock';
 import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Store } from '@khumbu/operations/records/store';
@@ -58,13 +60,13 @@ export function changesToStore(entry: Pick<Station, 'stored' | 'presence'>, mono
 
 export type Registry = ReturnType<typeof createRegistry>;
 
-export function createRegistry(redis: Redis, store: Store, log: Logger) {
+export function createRegistry(redis: Redis, store: Store, now: Now, log: Logger) {
   const stations = new Map<string, Station>();
   let timer: NodeJS.Timeout | undefined;
 
   /** Subscribers are told of it in the commit that stores it. */
   const storeChange = async (entry: Station, what: StationChange): Promise<void> => {
-    const wall = Date.now();
+    const { wall } = now();
     const { firstSeenAt, conflictSince, awaySince } = STATION_FIELDS;
     const fields: Record<StationChange, Record<string, string | undefined>> = {
       heard: { [firstSeenAt]: String(wall) },
@@ -85,14 +87,14 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
   };
 
   /** The stored fields of a station as they are now. */
-  const fieldsOf = (entry: Station, wall: number, mono: number): [string, string][] => {
+  const fieldsOf = (entry: Station, { wall, steady }: Moment, mono: number): [string, string][] => {
     const { heartbeatId, heartbeatAt, heardAt, communication } = entry.presence;
     const fields: [string, string][] = [[STATION_FIELDS.moduleId, entry.moduleId]];
     const lastHeardAt = Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0);
     if (lastHeardAt > 0) fields.push([STATION_FIELDS.lastSeenAt, String(Math.round(wall - (mono - lastHeardAt)))]);
     if (heartbeatId !== undefined && heartbeatAt !== undefined) {
       const at = Math.round(wall - (mono - heartbeatAt));
-      fields.push([STATION_FIELDS.heartbeat, JSON.stringify({ id: heartbeatId, at })]);
+      fields.push([STATION_FIELDS.heartbeat, JSON.stringify({ id: heartbeatId, at, steadyAt: at - wall + steady })]);
     }
     if (communication) fields.push([STATION_FIELDS.communication, JSON.stringify(communication)]);
     if (entry.ocppConsumer !== undefined) fields.push([STATION_FIELDS.ocppConsumer, entry.ocppConsumer]);
@@ -104,7 +106,7 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
   const storeFields = async (entries: readonly Station[]): Promise<void> => {
     if (entries.length === 0) return;
     const pipeline = redis.pipeline();
-    const wall = Date.now();
+    const at = now();
     const mono = performance.now();
     const writing: (readonly [Station, [string, string][]])[] = [];
     for (const entry of entries) {
@@ -112,7 +114,7 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       const { written } = entry;
       const known = written && mono - written.since < WRITE_ALL_MS ? written.fields : undefined;
       if (!known) pipeline.sadd(store.keys.stations, entry.station);
-      const fields = fieldsOf(entry, wall, mono).filter(([name, value]) => known?.get(name) !== value);
+      const fields = fieldsOf(entry, at, mono).filter(([name, value]) => known?.get(name) !== value);
       if (!known) entry.written = { since: mono, fields: new Map() };
       if (fields.length > 0) pipeline.hset(store.keys.station(entry.station), ...fields.flat());
       writing.push([entry, fields]);
@@ -194,7 +196,10 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
       const entry = stations.get(station);
       return entry !== undefined && inConflict(entry.presence, performance.now());
     },
-    /** Begin with what the previous leader has stored. Old heartbeats keep their age on our clock. */
+    /**
+     * Begin with what the previous leader has stored. Old heartbeats keep their age, the longer one: the steady clock
+     * stands still while the whole depot is off, the date may have been set back.
+     */
     async load(): Promise<void> {
       stations.clear();
       const mono = performance.now();
@@ -209,7 +214,8 @@ export function createRegistry(redis: Redis, store: Store, log: Logger) {
         if (state.ocppConsumer !== undefined) entry.ocppConsumer = state.ocppConsumer;
         entry.learnedDialect = state.learnedDialect ?? 'unknown';
         const { heartbeat, communication } = state;
-        const heardAt = heartbeat && mono - Math.max(0, Date.now() - heartbeat.at);
+        const { wall, steady } = now();
+        const heardAt = heartbeat && mono - Math.max(0, wall - heartbeat.at, steady - (heartbeat.steadyAt ?? steady));
         entry.presence = {
           ...NOBODY,
           ...(communication ? { communication } : {}),

@@ -24,7 +24,7 @@ import { toUploadError, UploadError } from '../upload/failure-status.js';
 import { removeSpooled } from '../upload/spool-file.js';
 import { uploadArchive } from '../upload/upload-archive.js';
 
-export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory'> {
+export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'now'> {
   readonly driverOf: (profile: StationProfile) => StationDriver;
   readonly objects: ObjectStore | undefined;
   readonly locations: LocationPolicy;
@@ -37,7 +37,6 @@ export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory'> {
     readonly gzipLevel: number;
     readonly ca?: string;
   };
-  readonly now: () => number;
 }
 
 const dateOf = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
@@ -114,7 +113,7 @@ export function createUpload(deps: UploadDeps) {
       return;
     }
     const intervalS = record.request.retry_interval_s ?? settings.retryIntervalS;
-    const set = { tries, notBefore: now() + intervalS * 1000, waitingFor: 'retry', run: record.run + 1 };
+    const set = { tries, notBefore: now().steady + intervalS * 1000, waitingFor: 'retry', run: record.run + 1 };
     const next = applyLogEvent(record, 'tryFailed', context, { ...detail, set }).record;
     const change = store.change().put(next);
     // The certification tool wants to hear of every attempt; everybody else only of the last one.

@@ -3,6 +3,7 @@
  * keeps the slot of an update that ran out of time until the station is seen idle.
  */
 
+import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
@@ -32,8 +33,8 @@ export function createConfirm(deps: StepDeps) {
   const { store, driverOf, now } = deps;
 
   const awaitTold = async (record: FirmwareUpdateRecord, signal: AbortSignal): Promise<void> => {
-    const until = now() + STATUS_LEAD_MS;
-    while (now() < until) {
+    const until = performance.now() + STATUS_LEAD_MS;
+    while (performance.now() < until) {
       const waiting = await store.outboxEntries(record.station);
       if (!waiting.some((entry) => entry.operationId === record.id)) return;
       await pause(LOOK_MS, undefined, { signal });
@@ -46,7 +47,7 @@ export function createConfirm(deps: StepDeps) {
     if (profile) await driverOf(profile).retire(record.id, signal);
     const idle = profile ? !(await driverOf(profile).observe(signal)).busy : true;
     const { slotHeld: _slotHeld, ...released } = record;
-    const next = idle ? released : putOff(record, now() + IDLE_LOOK_MS, 'station_busy', now());
+    const next = idle ? released : putOff(record, IDLE_LOOK_MS, 'station_busy', now());
     await commit(store.change().put(next));
   };
 
@@ -66,7 +67,7 @@ export function createConfirm(deps: StepDeps) {
         ? { event: 'installFailed' as const, reason: 'reboot_failed' }
         : judgeEvidence(record, await driver.observe(signal));
     const reason = 'reason' in verdict && verdict.reason !== undefined ? { reason: verdict.reason } : {};
-    const afterBoot = { at: now(), settleMs: profile.settleMs };
+    const afterBoot = { at: now().steady, settleMs: profile.settleMs };
     applyAll(change, record, [{ event: verdict.event, detail: { ...reason, afterBoot } }], transition);
     // A restart that did not come to pass explains no later boot.
     if (effect.state === 'failed' && state.restartExpected?.operationId === record.id) {

@@ -109,7 +109,7 @@ export function createFetch(deps: FetchDeps) {
   ): Promise<{ result: FetchResult; held?: FetchedVersion }> => {
     const { held } = fetch;
     const isHere = held !== undefined && (await images.has(held.image, signal));
-    if (held && isHere && isFresh(held, now(), defaults.reuseUnaskedMs))
+    if (held && isHere && isFresh(held, now().wall, defaults.reuseUnaskedMs))
       return { result: { ok: true, image: held.image } };
     const known = held && isHere ? validatorsOf(held) : undefined;
     const fetched = await deps.download(fetch.location, fetch.id, known, signal, onProgress);
@@ -124,7 +124,7 @@ export function createFetch(deps: FetchDeps) {
       result: { ok: true, image },
       held: {
         image,
-        fetchedAt: now(),
+        fetchedAt: now().wall,
         ...validatorsOf(fetched),
       },
     };
@@ -196,7 +196,7 @@ export function createFetch(deps: FetchDeps) {
   ): FirmwareUpdateRecord => {
     const flag = update.signed ? undefined : connectorsFlagOfLocation(update.request.location);
     const set = { image, ...(update.signed ? {} : connectorsDetail(update, requireProfile(view), flag)) };
-    const later = !update.signed && (installAt(update) ?? 0) > view.context.now;
+    const later = !update.signed && (installAt(update) ?? 0) > view.context.now.wall;
     const events = [
       { event: 'fetched' as const, detail: { set } },
       ...(later ? [{ event: 'installLater' as const }] : []),
@@ -216,7 +216,7 @@ export function createFetch(deps: FetchDeps) {
       return applyAll(change, update, [{ event: 'gaveUp', detail: { reason, message } }], view.context);
     }
     const intervalS = Math.max(update.request.retry_interval_s ?? defaults.retryIntervalS, retryAfterS ?? 0);
-    const set = { notBefore: now() + intervalS * 1000, waitingFor: 'retry', run: update.run + 1 };
+    const set = { notBefore: now().steady + intervalS * 1000, waitingFor: 'retry', run: update.run + 1 };
     return applyAll(change, update, [{ event: 'tryFailed', detail: { reason, set } }], view.context);
   };
 

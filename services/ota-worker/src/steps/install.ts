@@ -22,14 +22,14 @@ export function createInstall(deps: StepDeps) {
   const { store, images, driverOf, now } = deps;
 
   /** Why the install may not begin yet, and when to look again; `undefined`: it may. */
-  const obstacle = async ({ state }: StationView): Promise<{ until: number; waitingFor: string } | undefined> => {
-    if (state.conflictSince !== undefined) return { until: now() + CONFLICT_PAUSE_MS, waitingFor: 'station_conflict' };
-    const reserved = state.resetReservedUntil ?? 0;
-    if (reserved > now()) return { until: Math.min(reserved, now() + RESET_PAUSE_MS), waitingFor: 'reset_reservation' };
+  const obstacle = async ({ state }: StationView): Promise<{ waitMs: number; waitingFor: string } | undefined> => {
+    if (state.conflictSince !== undefined) return { waitMs: CONFLICT_PAUSE_MS, waitingFor: 'station_conflict' };
+    const reservedMs = (state.resetReservedUntil ?? 0) - now().steady;
+    if (reservedMs > 0) return { waitMs: Math.min(reservedMs, RESET_PAUSE_MS), waitingFor: 'reset_reservation' };
     const id = state.slot('reset');
     const reset = id === undefined ? undefined : ((await store.load(id)) as ResetRecord | undefined);
     return reset && (!isEnded(reset) || reset.slotHeld)
-      ? { until: now() + RESET_PAUSE_MS, waitingFor: 'reset' }
+      ? { waitMs: RESET_PAUSE_MS, waitingFor: 'reset' }
       : undefined;
   };
 
@@ -43,7 +43,7 @@ export function createInstall(deps: StepDeps) {
       return commit(change.put(again.record).announce(record.station, again.statuses));
     }
     const wait = await obstacle(view);
-    if (wait) return commit(change.put(putOff(record, wait.until, wait.waitingFor, now())));
+    if (wait) return commit(change.put(putOff(record, wait.waitMs, wait.waitingFor, now())));
     const { bootId } = await driverOf(profile).observe(signal);
     const { resetReservedUntil, bootEpoch, conflictSince } = STATION_FIELDS;
     for (const field of [resetReservedUntil, bootEpoch, conflictSince, slotField('reset')]) {
@@ -68,7 +68,7 @@ export function createInstall(deps: StepDeps) {
     } else if (effect.rebootNeeded) {
       applyAll(change, record, [{ event: 'rebootNeeded' }], context);
       // Ready before the reboot, so that it is right however soon the station asks.
-      const expected = { reason: 'FirmwareUpdate', operationId: record.id, at: now() };
+      const expected = { reason: 'FirmwareUpdate', operationId: record.id, at: now().steady };
       change.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
     } else {
       const running = (await driver.observe(signal)).runningImageSha256;

@@ -16,11 +16,10 @@ import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import type { ImageChecks } from '../images/image-checks.js';
 import type { ImageStore } from '../images/image-store.js';
 
-export interface StepDeps extends Pick<WorkerParts, 'store' | 'jobs' | 'directory'> {
+export interface StepDeps extends Pick<WorkerParts, 'store' | 'jobs' | 'directory' | 'now'> {
   readonly images: ImageStore;
   readonly checks: ImageChecks;
   readonly driverOf: (profile: StationProfile) => StationDriver;
-  readonly now: () => number;
 }
 
 export interface StationView {

@@ -23,7 +23,7 @@ export function createVerify(deps: StepDeps, allowPkcs1: boolean) {
       applyAll(change, record, [{ event: 'signatureBad', detail: { reason: verdict.reason } }], view.context);
     } else {
       const set = connectorsDetail(record, requireProfile(view), stated);
-      const later = (installAt(record) ?? 0) > view.context.now;
+      const later = (installAt(record) ?? 0) > view.context.now.wall;
       applyAll(
         change,
         record,

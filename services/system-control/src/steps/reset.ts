@@ -42,8 +42,10 @@ export function createReset(deps: StepDeps) {
   ): ResetRecord => applyResetEvent(record, event, { now: now(), deadlines: DEFAULT_DEADLINES.reset }, detail);
 
   /** The boot into the new firmware is still to be noticed: its reason is the update, not this reset. */
-  const isBooting = (update: FirmwareUpdateRecord, { restartExpected }: StationState): boolean =>
-    restartExpected?.operationId === update.id && now() - (update.endedAt ?? now()) < BOOT_GRACE_MS;
+  const isBooting = (update: FirmwareUpdateRecord, { restartExpected }: StationState): boolean => {
+    const sinceEndMs = now().wall - (update.endedAt ?? now().wall);
+    return restartExpected?.operationId === update.id && Math.abs(sinceEndMs) < BOOT_GRACE_MS;
+  };
 
   const isSeen = (record: ResetRecord, state: StationState): boolean =>
     record.reasonStored === true &&
@@ -59,7 +61,7 @@ export function createReset(deps: StepDeps) {
     const id = state.slot('firmware_update');
     const update = id === undefined ? undefined : ((await store.load(id)) as FirmwareUpdateRecord | undefined);
     if (update && (isInstalling(update.state) || update.slotHeld || isBooting(update, state))) {
-      return commit(change.put(putOff(record, now() + INSTALL_PAUSE_MS, 'install', now())));
+      return commit(change.put(putOff(record, INSTALL_PAUSE_MS, 'install', now())));
     }
     // An install that begins in this very moment changes the record or the slot, and this commit fails.
     if (update) change.expectRecord(update.id, update.version);
@@ -71,7 +73,7 @@ export function createReset(deps: StepDeps) {
     if (isSeen(record, state)) return commit(change.put(apply(record, 'begun')));
     // Stored with the request unless that came during an install; what restarts the station now is this reset.
     const reason: BootReason = record.scheduled ? 'ScheduledReset' : 'RemoteReset';
-    const expected = { reason, operationId: record.id, at: now() };
+    const expected = { reason, operationId: record.id, at: now().steady };
     change.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
     await commit(change.put({ ...apply(record, 'begun'), bootEpochBefore: state.bootEpoch }));
   };

@@ -3,9 +3,8 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 
-export interface StepDeps extends Pick<WorkerParts, 'store' | 'directory'> {
+export interface StepDeps extends Pick<WorkerParts, 'store' | 'directory' | 'now'> {
   readonly driverOf: (profile: StationProfile) => StationDriver;
-  readonly now: () => number;
 }
 
 /** The driver of a station, or `STATION_NOT_CONFIGURED`: it was taken out of the stations file meanwhile. */
