@@ -56,7 +56,7 @@ export function createReset(deps: StepDeps) {
     const state = readStationState(await store.station(record.station));
     const change = store.change();
     if (state.conflictSince !== undefined) {
-      return commit(change.put(putOff(record, now() + CONFLICT_PAUSE_MS, 'station_conflict', now())));
+      return commit(change.put(putOff(record, CONFLICT_PAUSE_MS, 'station_conflict', now())));
     }
     const id = state.slot('firmware_update');
     const update = id === undefined ? undefined : ((await store.load(id)) as FirmwareUpdateRecord | undefined);
