@@ -313,7 +313,7 @@ void t.test('operations of a station that was never heard are removed, too', asy
   for (let i = 0; i < 4; i++) {
     await stored(
       store,
-      ended({ ...logRecord({ station: 'silent' }), state: 'Canceled' as const }, NOW + i, { ok: false }),
+      ended({ ...logRecord({ station: 'silent' }), state: 'Canceled' as const }, momentOf(NOW + i), { ok: false }),
     );
   }
   t.equal(await trimEnded(redis, store.keys, { perStation: 3, days: 30 }, NOW + 10), 1);
@@ -326,17 +326,17 @@ void t.test('a fetch is kept while it runs or holds an image; one that got nothi
   const ttl = (id: string): Promise<number> => redis.pttl(store.keys.record(id));
   const held = { image: { sha256: 'a'.repeat(64), sizeBytes: 1 }, fetchedAt: NOW };
   const { id, location } = fetchKey('http://h/f', []);
-  const begun = await stored(store, joinFetch(newFetch(id, location, NOW), 'update-1', location, NOW).fetch);
+  const begun = await stored(store, joinFetch(newFetch(id, location, AT), 'update-1', location, AT).fetch);
   t.equal(await ttl(id), -1);
-  const failed = fetchEnded(begun, { ok: false, permanent: true, reason: 'http_404', message: 'no' }, undefined, NOW);
-  const fruitless = await stored(store, fetchDelivered(await stored(store, failed), NOW));
+  const failed = fetchEnded(begun, { ok: false, permanent: true, reason: 'http_404', message: 'no' }, undefined, AT);
+  const fruitless = await stored(store, fetchDelivered(await stored(store, failed), AT));
   t.ok((await ttl(id)) > 0, 'nobody misses it');
   t.same(await store.openIds(), []);
 
-  const again = await stored(store, joinFetch(fruitless, 'update-2', location, NOW).fetch);
+  const again = await stored(store, joinFetch(fruitless, 'update-2', location, AT).fetch);
   t.equal(await ttl(id), -1, 'wanted again');
-  const good = fetchEnded(again, { ok: true, image: held.image }, held, NOW);
-  await stored(store, fetchDelivered(await stored(store, good), NOW));
+  const good = fetchEnded(again, { ok: true, image: held.image }, held, AT);
+  await stored(store, fetchDelivered(await stored(store, good), AT));
   t.equal(await ttl(id), -1);
   t.same([...(await store.namedImages())], [held.image.sha256]);
   t.same([...(await store.neededImages())], [], 'no update needs it');

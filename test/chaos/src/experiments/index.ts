@@ -1,5 +1,6 @@
 /** Every experiment, in the order of docs/guarantees.md. */
 import type { Experiment } from '../experiment.js';
+import { clockJumps } from './clock-jumps.js';
 import { disk } from './disk.js';
 import { failClosed } from './fail-closed.js';
 import { interleavings } from './interleavings.js';
@@ -7,11 +8,4 @@ import { memoryAndKeys } from './memory-and-keys.js';
 import { stationMisbehaviour } from './station-misbehaviour.js';
 import { twoEffects } from './two-effects.js';
 
-export const EXPERIMENTS: readonly Experiment[] = [
-  interleavings,
-  failClosed,
-  twoEffects,
-  stationMisbehaviour,
-  disk,
-  memoryAndKeys,
-];
+export const EXPERIMENTS: readonly Experiment[] = [interleavings, failClosed, twoEffects, stationMisbehaviour, disk, memoryAndKeys, clockJumps];

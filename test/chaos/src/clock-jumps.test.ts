@@ -1,0 +1,8 @@
+import t from 'tap';
+import { clockJumps } from './experiments/clock-jumps.js';
+import { findFaketime } from './house/host-clocks.js';
+import { holds } from './short.js';
+
+if (findFaketime() === undefined) {
+  t.plan(0, 'libfaketime is not installed: no clock can be set');
+} else await holds(t, clockJumps);

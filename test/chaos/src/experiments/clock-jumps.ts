@@ -1,0 +1,155 @@
+/** The clocks of hosts jump an hour while locks, leases, pauses, dates and effects are pending. */
+import { join } from 'node:path';
+import { makeSigner } from '@khumbu/test-support/firmware';
+import { startOrigin } from '@khumbu/test-support/origin';
+import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
+import { createHandStation } from '../house/hand-station.js';
+import { findFaketime, type HostClocks, hostClocks } from '../house/host-clocks.js';
+import { type House, type ResidentName, type ServiceName, startHouse } from '../house/house.js';
+import { MOMENTS, operationsOf, type Parked, type Scene, SIMULATED, stationName } from './clock-jumps/moments.js';
+
+const HOUR_MS = 3600_000;
+const LEASE_MS = 5000;
+const SERVICES: readonly ServiceName[] = [
+  'gateway-1',
+  'gateway-2',
+  'ota-worker-1',
+  'ota-worker-2',
+  'log-worker-1',
+  'system-control-1',
+];
+const HOSTS: readonly ResidentName[] = [...SERVICES, 'redis'];
+
+/** Whose clocks jump, found when they do. */
+const VICTIMS = {
+  'the leader': async (house) => [await house.leader()],
+  'the standby': async (house) => [await house.standby()],
+  'an ota-worker': async () => ['ota-worker-1'],
+  'the log-worker': async () => ['log-worker-1'],
+  'system-control': async () => ['system-control-1'],
+  Redis: async () => ['redis'],
+  'every host': async () => HOSTS,
+} as const satisfies Record<string, (house: House) => Promise<readonly ResidentName[]>>;
+type Victim = keyof typeof VICTIMS;
+
+interface Round {
+  readonly victim: Victim;
+  readonly byMs: number;
+  /** With the jump the leader and an ota-worker die, with the lease and locks in their hands. */
+  readonly kills: boolean;
+}
+
+const LONG: readonly Round[] = (Object.keys(VICTIMS) as Victim[]).flatMap((victim) =>
+  [HOUR_MS, -HOUR_MS].flatMap((byMs) => [false, true].map((kills) => ({ victim, byMs, kills }))),
+);
+/** What hangs for an hour without care: expiry in Redis, and locks that their own worker does not renew. */
+const SHORT: readonly Round[] = [
+  { victim: 'Redis', byMs: -HOUR_MS, kills: true },
+  { victim: 'an ota-worker', byMs: -HOUR_MS, kills: false },
+];
+
+type Attempt = readonly [moment: string, parked: Parked];
+
+async function judgeAll(context: ExperimentContext, what: string, attempts: readonly Attempt[]): Promise<void> {
+  await Promise.all(
+    attempts.map(async ([moment, parked]) => {
+      try {
+        judge(context, `${what} at ${moment}`, await parked.after());
+      } catch (error) {
+        context.broke(`${what} at ${moment}`, error instanceof Error ? error.message : String(error));
+      }
+      await parked.station.vanish();
+    }),
+  );
+}
+
+async function play(
+  context: ExperimentContext,
+  base: Omit<Scene, 'jump' | 'station'>,
+  clocks: HostClocks,
+  round: Round,
+  number: number,
+): Promise<void> {
+  const { house } = base;
+  const { byMs, kills, victim } = round;
+  const hosts: readonly ResidentName[] = await VICTIMS[victim](house);
+  const jump = { byMs, movesDates: hosts.includes('redis') };
+  const what = `${victim} ${byMs > 0 ? 'an hour ahead' : 'an hour back'}${kills ? ', leader and worker killed' : ''}`;
+  const scene: Scene = {
+    ...base,
+    jump,
+    async station(moment) {
+      const one = createHandStation(context, house, stationName(moment, number));
+      await one.arrive();
+      one.beatOn(1);
+      return one;
+    },
+  };
+  const park = async ([moment, bring]: (typeof entries)[number]): Promise<Attempt> => [
+    moment,
+    await bring(scene, await scene.station(moment)),
+  ];
+  const entries = Object.entries(MOMENTS);
+  const parked = await Promise.all(entries.map(park));
+  const attempts: Attempt[] = [];
+  for (const attempt of parked) {
+    if (await attempt[1].isThere()) attempts.push(attempt);
+    else context.skipped(`${what} at ${attempt[0]}`, 'this machine was so slow that the moment had passed');
+  }
+  clocks.set(hosts, byMs);
+  if (kills) {
+    house.resident(await house.leader()).kill();
+    house.resident('ota-worker-1').kill();
+  }
+  const began = performance.now();
+  await house.leader(LEASE_MS);
+  await judgeAll(
+    context,
+    what,
+    attempts.filter(([, parked]) => !parked.waitsOn),
+  );
+  context.figure(`until all was done, ${what}`, `${((performance.now() - began) / 1000).toFixed(1)} s`);
+  const late = attempts.filter(([, parked]) => parked.waitsOn);
+  for (const [moment, { station }] of late) {
+    const open = await operationsOf(house, station.name);
+    const seen = open[0]?.status ?? 'nothing open';
+    judge(context, `${what} at ${moment}: waits on`, seen === moment ? [] : [`it is ${seen}`]);
+  }
+  clocks.set(hosts, 0);
+  await judgeAll(context, `${what}, and on again`, late);
+  await house.heal();
+}
+
+export const clockJumps: Experiment = {
+  name: 'clock-jumps',
+  promise:
+    'The wall clock of any host, Redis’ among them, may jump an hour either way: nothing is installed twice, nothing ' +
+    'ends as failed, no pause, lock, lease or deadline lasts an hour longer or ends early, and every status comes in order.',
+  async run(context) {
+    const library = findFaketime();
+    if (library === undefined) {
+      context.skipped('every jump', 'libfaketime is not installed (Debian, Ubuntu: apt-get install faketime)');
+      return;
+    }
+    const short = context.effort === 'short';
+    const clocks = hostClocks(join(context.dir, 'clocks'), library, HOSTS);
+    const reservationMs = 8000;
+    const rounds = short ? SHORT : context.random.shuffled(LONG).slice(0, context.cases ?? LONG.length);
+    const house = await startHouse(context, {
+      dir: join(context.dir, 'house'),
+      services: SERVICES,
+      env: { JOB_LOCK_MS: '1000', RESET_RESERVATION_S: String(reservationMs / 1000) },
+      envOf: clocks.envOf,
+      stations: Object.fromEntries(
+        rounds.flatMap((_round, index) =>
+          Object.entries(SIMULATED).map(([moment, simulated]) => [stationName(moment, index + 1), { simulated }]),
+        ),
+      ),
+    });
+    const origin = await startOrigin();
+    context.teardown(() => origin.close());
+    const signer = await makeSigner(context.dir);
+    const base = { house, origin, signer, pauseS: 6, reservationMs };
+    for (const [index, round] of rounds.entries()) await play(context, base, clocks, round, index + 1);
+  },
+};

@@ -1,0 +1,262 @@
+/**
+ * The moments at which a clock jumps: each brings a station of its own there and says afterwards what should have
+ * become of it.
+ */
+import { performance } from 'node:perf_hooks';
+import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { type FirmwareSigner, makeImage } from '@khumbu/test-support/firmware';
+import type { Behaviour, Origin } from '@khumbu/test-support/origin';
+import { type HandStation, withoutRepeats } from '../../house/hand-station.js';
+import type { House } from '../../house/house.js';
+
+/** Far less than an hour, and more than a busy machine needs. */
+export const PATIENCE_MS = 30_000;
+const TRIGGER = 'SignatureVerified';
+const SIGNED = ['Downloading', 'Downloaded', TRIGGER, 'Installing', 'InstallRebooting', 'Installed'];
+const SLACK_MS = 1000;
+const DATE_MS = 7000;
+/** How long an effect lasts that a clock is to jump in. */
+const EFFECT_MS = 7000;
+/** Until the jump comes, and then some. */
+const LEFT_MS = 3 * PATIENCE_MS;
+
+export interface Jump {
+  readonly byMs: number;
+  /** The clock of Redis' host, by which dates are judged, is among those that jump. */
+  readonly movesDates: boolean;
+}
+
+export interface Scene {
+  readonly house: House;
+  readonly origin: Origin;
+  readonly signer: FirmwareSigner;
+  readonly pauseS: number;
+  readonly reservationMs: number;
+  readonly jump: Jump;
+  /** A station of this name, there, with heartbeats going on. */
+  readonly station: (moment: string) => Promise<HandStation>;
+}
+
+/** Brought there; `after` says what is wrong when the jump has been survived. */
+export interface Parked {
+  readonly station: HandStation;
+  readonly after: () => Promise<readonly string[]>;
+  /** Whether it is there still; asked when the clock is about to jump. */
+  readonly isThere: () => Promise<boolean>;
+  /** It waits for a date that has gone an hour ahead; `after` is for when the clock has come back. */
+  readonly waitsOn?: true;
+}
+
+interface OperationView {
+  readonly waitingFor?: string;
+  readonly status: string;
+}
+export const operationsOf = async (house: House, name: string): Promise<readonly OperationView[]> =>
+  ((await house.get(`/stations/${name}`)) as { operations: OperationView[] }).operations;
+
+const awaitWaiting = async ({ house }: Scene, station: HandStation, reason: string): Promise<void> => {
+  await awaitUntil(
+    async () => (await operationsOf(house, station.name)).some(({ waitingFor }) => waitingFor === reason),
+    PATIENCE_MS,
+    `${station.name} to wait for ${reason}`,
+  );
+};
+
+/** The charger is in the middle of this step. */
+const isAt = (scene: Scene, station: HandStation, step: string) => async (): Promise<boolean> =>
+  (await scene.house.charger(station.name))?.effect?.step === step;
+const unheard = (station: HandStation, status: string) => async (): Promise<boolean> =>
+  !station.heard(1).includes(status);
+
+const unless = (holds: boolean, fault: string): readonly string[] => (holds ? [] : [fault]);
+
+async function ask(
+  { origin, signer }: Scene,
+  station: HandStation,
+  request: Readonly<Record<string, unknown>> = {},
+  behaviours: Behaviour | readonly Behaviour[] = {},
+): Promise<string> {
+  const image = makeImage(300_000, station.name);
+  const path = `/${station.name}.bin`;
+  const location = origin.serve(path, image.bytes, behaviours);
+  const answer = await station.update(1, { location, ...request, ...signer.signed(image.bytes) });
+  if (answer !== 'Accepted') throw new Error(`${station.name}: the update was answered ${JSON.stringify(answer)}`);
+  return path;
+}
+
+/** One install, one final status, every status in its order, nothing left open. */
+async function installedOnce(
+  { house }: Scene,
+  station: HandStation,
+  expected: readonly string[] = SIGNED,
+): Promise<readonly string[]> {
+  await station.awaitHeard(1, 'Installed', PATIENCE_MS);
+  await awaitUntil(
+    async () => (await operationsOf(house, station.name)).length === 0,
+    PATIENCE_MS,
+    `${station.name} to have nothing open`,
+  );
+  const heard = withoutRepeats(station.heard(1));
+  const charger = await house.charger(station.name);
+  return [
+    ...unless(heard.join(' ') === expected.join(' '), `heard ${heard.join(' ')}`),
+    ...unless(charger?.installCount === 1, `${charger?.installCount} installs`),
+  ];
+}
+
+/** Resolves with how long it took, from `since` (performance). */
+async function awaitSince(since: number, check: () => boolean, patienceMs: number, what: string): Promise<number> {
+  await awaitUntil(check, patienceMs, what);
+  return performance.now() - since;
+}
+
+const keepsPause = (tookMs: number, pauseMs: number, what: string): readonly string[] =>
+  unless(tookMs >= pauseMs - SLACK_MS && tookMs < pauseMs + PATIENCE_MS / 2, `${what} took ${Math.round(tookMs)} ms`);
+
+/** A date soon, or one that only the jump brings near. */
+const dateFor = ({ byMs, movesDates }: Jump): number => Date.now() + (movesDates && byMs > 0 ? byMs / 2 : DATE_MS);
+
+const scheduled =
+  (member: 'retrieve_timestamp' | 'install_timestamp', status: string, before: string) =>
+  async (scene: Scene, station: HandStation): Promise<Parked> => {
+    station.allowAlways(TRIGGER);
+    const date = dateFor(scene.jump);
+    await ask(scene, station, { [member]: new Date(date).toISOString() });
+    await station.awaitHeard(1, status, PATIENCE_MS);
+    const expected = SIGNED.flatMap((one) => (one === before ? [status, one] : [one]));
+    const { movesDates, byMs } = scene.jump;
+    const dueInMs = movesDates ? 0 : date - Date.now();
+    const begun = awaitSince(performance.now(), () => station.heard(1).includes(before), LEFT_MS, before);
+    // Looked at in `after`; until then it may fail without anybody's notice.
+    begun.catch(() => undefined);
+    return {
+      station,
+      isThere: unheard(station, before),
+      after: async () => [
+        ...unless((await begun) >= dueInMs - SLACK_MS, `${before} before its date`),
+        ...(await installedOnce(scene, station, expected)),
+      ],
+      ...(movesDates && byMs < 0 ? { waitsOn: true as const } : {}),
+    };
+  };
+
+/** For stations that are to be caught in an effect; all others are quick. */
+export const SIMULATED: Readonly<Record<string, SimulatedSettings>> = {
+  Installing: { install_ms: EFFECT_MS },
+  InstallRebooting: { reboot_ms: EFFECT_MS },
+  'a reset in progress': { reboot_ms: EFFECT_MS },
+};
+export const stationName = (moment: string, round: number): string => `${moment.replaceAll(/\W+/g, '-')}-${round}`;
+
+/** Where the station is when the clock jumps. */
+export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStation) => Promise<Parked>>> = {
+  async Downloading(scene, station) {
+    station.allowAlways(TRIGGER);
+    const path = await ask(scene, station, {}, { bytesPerSecond: 45_000 });
+    await scene.origin.awaitBytes(path, 30_000, PATIENCE_MS);
+    return { station, isThere: unheard(station, 'Downloaded'), after: () => installedOnce(scene, station) };
+  },
+  async 'the pause between two downloads'(scene, station) {
+    station.allowAlways(TRIGGER);
+    const { origin, pauseS } = scene;
+    const path = await ask(scene, station, { retries: 3, retry_interval_s: pauseS }, [{ status: 503 }, {}]);
+    await awaitWaiting(scene, station, 'retry');
+    const pause = awaitSince(performance.now(), () => origin.stats(path).requests > 1, LEFT_MS, 'the second try');
+    return {
+      station,
+      isThere: async () => origin.stats(path).requests === 1,
+      after: async () => [
+        ...keepsPause(await pause, pauseS * 1000, 'the pause between two downloads'),
+        ...(await installedOnce(scene, station)),
+      ],
+    };
+  },
+  DownloadScheduled: scheduled('retrieve_timestamp', 'DownloadScheduled', 'Downloading'),
+  InstallScheduled: scheduled('install_timestamp', 'InstallScheduled', 'Installing'),
+  async 'waiting for permission'(scene, station) {
+    await ask(scene, station);
+    await station.awaitHeard(1, TRIGGER, PATIENCE_MS);
+    return {
+      station,
+      isThere: unheard(station, 'Installing'),
+      async after() {
+        const early = station.heard(1).includes('Installing') ? ['installed without permission'] : [];
+        await station.client.allowInstallation();
+        return [...early, ...(await installedOnce(scene, station))];
+      },
+    };
+  },
+  async Installing(scene, station) {
+    station.allowAlways(TRIGGER);
+    await ask(scene, station);
+    const isThere = isAt(scene, station, 'install');
+    await awaitUntil(isThere, PATIENCE_MS, `${station.name} to install`);
+    return { station, isThere, after: () => installedOnce(scene, station) };
+  },
+  async InstallRebooting(scene, station) {
+    station.allowAlways(TRIGGER);
+    await ask(scene, station);
+    const isThere = isAt(scene, station, 'reboot');
+    await awaitUntil(isThere, PATIENCE_MS, `${station.name} to reboot`);
+    return { station, isThere, after: () => installedOnce(scene, station) };
+  },
+  async 'the pause between two uploads'(scene, station) {
+    const { house, origin, pauseS } = scene;
+    const path = `/${station.name}`;
+    const location = origin.receive(path, [{ status: 503 }, {}]);
+    const request = { request_id: 1, type: 'DiagnosticsLog', location, retries: 3, retry_interval_s: pauseS };
+    await station.client.request('upload_logs', request);
+    await awaitWaiting(scene, station, 'retry');
+    const tries = (): number => origin.requests.items.filter((one) => one.path.startsWith(path)).length;
+    const before = tries();
+    const pause = awaitSince(performance.now(), () => tries() > before, LEFT_MS, 'the second upload');
+    return {
+      station,
+      isThere: async () => tries() === before,
+      async after() {
+        const tookMs = await pause;
+        await station.awaitHeard(1, 'Uploaded', PATIENCE_MS);
+        const heard = withoutRepeats(station.heard(1)).join(' ');
+        const open = await operationsOf(house, station.name);
+        return [
+          ...keepsPause(tookMs, pauseS * 1000, 'the pause between two uploads'),
+          ...unless(heard === 'Uploading Uploaded', `heard ${heard}`),
+          ...unless(open.length === 0, 'the upload is open still'),
+        ];
+      },
+    };
+  },
+  async 'reserved for a reset'(scene, station) {
+    station.allowAlways(TRIGGER);
+    const reserved = performance.now();
+    await station.client.request('is_reset_allowed', 'Soft');
+    await ask(scene, station);
+    await awaitWaiting(scene, station, 'reset_reservation');
+    const free = awaitSince(reserved, () => station.heard(1).includes('Installing'), LEFT_MS, 'the reservation to end');
+    return {
+      station,
+      isThere: unheard(station, 'Installing'),
+      after: async () => [
+        ...keepsPause(await free, scene.reservationMs, 'the reservation'),
+        ...(await installedOnce(scene, station)),
+      ],
+    };
+  },
+  async 'a reset in progress'(scene, station) {
+    const { house } = scene;
+    await station.client.publishRaw('reset', JSON.stringify({ type: 'Hard', scheduled: false }));
+    const isThere = isAt(scene, station, 'reboot');
+    await awaitUntil(isThere, PATIENCE_MS, `${station.name} to be reset`);
+    return {
+      station,
+      isThere,
+      async after() {
+        const isOver = async (): Promise<boolean> => (await operationsOf(house, station.name)).length === 0;
+        await awaitUntil(isOver, PATIENCE_MS, 'the reset to be over');
+        const starts = (await house.charger(station.name))?.everestStarts;
+        return unless(starts === 2, `EVerest has started ${starts} times`);
+      },
+    };
+  },
+};
