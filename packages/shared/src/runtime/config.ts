@@ -113,6 +113,6 @@ export const WORKER_SETTINGS = {
   JOB_LOCK_MS: Type.Integer({
     default: 10_000,
     minimum: 1000,
-    description: 'Milliseconds after which the job of a dead worker is taken over.',
+    description: 'Milliseconds after which the job of a dead worker is taken over; the same for all workers.',
   }),
 } as const;
