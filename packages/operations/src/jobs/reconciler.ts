@@ -108,7 +108,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
   const reconcileRecord = async (record: OperationRecord): Promise<void> => {
     const at = now();
     if (isOverdue(record, at)) return isOffer(record) ? endOffer(record) : endOverdue(record);
-    if (at.wall - record.updatedAt < SETTLED_MS && record.updatedAt <= at.wall) return;
+    if (Math.abs(at.wall - record.updatedAt) < SETTLED_MS) return;
     if (record.heldFor !== undefined && (await releaseHeld(record, record.heldFor))) return;
     if (record.kind === 'firmware_update' && !isEnded(record) && (await rejoin(record))) return;
     if (await mendAfterBoot(record)) return;

@@ -6,7 +6,15 @@ import { type Experiment, type ExperimentContext, judge } from '../experiment.js
 import { createHandStation } from '../house/hand-station.js';
 import { findFaketime, type HostClocks, hostClocks } from '../house/host-clocks.js';
 import { type House, type ResidentName, type ServiceName, startHouse } from '../house/house.js';
-import { MOMENTS, operationsOf, type Parked, type Scene, SIMULATED, stationName } from './clock-jumps/moments.js';
+import {
+  awaitListed,
+  MOMENTS,
+  operationsOf,
+  type Parked,
+  type Scene,
+  SIMULATED,
+  stationName,
+} from './clock-jumps/moments.js';
 
 const HOUR_MS = 3600_000;
 const LEASE_MS = 5000;
@@ -82,6 +90,7 @@ async function play(
       const one = createHandStation(context, house, stationName(moment, number));
       await one.arrive();
       one.beatOn(1);
+      await awaitListed(house, one.name);
       return one;
     },
   };

@@ -55,6 +55,11 @@ interface OperationView {
 export const operationsOf = async (house: House, name: string): Promise<readonly OperationView[]> =>
   ((await house.get(`/stations/${name}`)) as { operations: OperationView[] }).operations;
 
+export const awaitListed = async (house: House, name: string): Promise<void> => {
+  const isListed = async (): Promise<boolean> => (await house.fetch(`/v1/stations/${name}`)).status === 200;
+  await awaitUntil(isListed, PATIENCE_MS, `${name} to be listed`);
+};
+
 const awaitWaiting = async ({ house }: Scene, station: HandStation, reason: string): Promise<void> => {
   await awaitUntil(
     async () => (await operationsOf(house, station.name)).some(({ waitingFor }) => waitingFor === reason),
