@@ -34,6 +34,7 @@ export interface Scene {
   readonly pauseS: number;
   readonly reservationMs: number;
   readonly jump: Jump;
+  readonly say: (line: string) => void;
   /** A station of this name, there, with heartbeats going on. */
   readonly station: (moment: string) => Promise<HandStation>;
 }
@@ -77,7 +78,7 @@ const unheard = (station: HandStation, status: string) => async (): Promise<bool
 const unless = (holds: boolean, fault: string): readonly string[] => (holds ? [] : [fault]);
 
 async function ask(
-  { origin, signer }: Scene,
+  { origin, signer, say }: Scene,
   station: HandStation,
   request: Readonly<Record<string, unknown>> = {},
   behaviours: Behaviour | readonly Behaviour[] = {},
@@ -85,8 +86,14 @@ async function ask(
   const image = makeImage(300_000, station.name);
   const path = `/${station.name}.bin`;
   const location = origin.serve(path, image.bytes, behaviours);
-  const answer = await station.update(1, { location, ...request, ...signer.signed(image.bytes) });
-  if (answer !== 'Accepted') throw new Error(`${station.name}: the update was answered ${JSON.stringify(answer)}`);
+  const whole = { location, ...request, ...signer.signed(image.bytes) };
+  // What was rejected because a machine was too slow for the reply may be asked again, as a CSMS does.
+  const isAccepted = async (): Promise<boolean> => {
+    const answer = await station.update(1, whole);
+    if (answer !== 'Accepted') say(`${station.name}: the update was answered ${JSON.stringify(answer)}`);
+    return answer === 'Accepted';
+  };
+  await awaitUntil(isAccepted, PATIENCE_MS, `${station.name}: the update to be accepted`);
   return path;
 }
 
