@@ -28,9 +28,7 @@ export function createInstall(deps: StepDeps) {
     if (reservedMs > 0) return { waitMs: Math.min(reservedMs, RESET_PAUSE_MS), waitingFor: 'reset_reservation' };
     const id = state.slot('reset');
     const reset = id === undefined ? undefined : ((await store.load(id)) as ResetRecord | undefined);
-    return reset && (!isEnded(reset) || reset.slotHeld)
-      ? { waitMs: RESET_PAUSE_MS, waitingFor: 'reset' }
-      : undefined;
+    return reset && (!isEnded(reset) || reset.slotHeld) ? { waitMs: RESET_PAUSE_MS, waitingFor: 'reset' } : undefined;
   };
 
   const begin = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {

@@ -3,6 +3,7 @@
  * when the station hears its status, and the next one of that station begins. The bare side adds a job to BullMQ and
  * is told of its end by BullMQ's own events.
  */
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createJobs, type Jobs } from '@khumbu/operations/jobs/jobs';
 import { createStore, type Store } from '@khumbu/operations/records/store';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
@@ -54,7 +55,7 @@ serveCalls({
     stations = options.stations;
     const connect = () => patientRedis(options.redisUrl, () => undefined);
     store = createStore(connect(), 'khumbu');
-    jobs = createJobs(connect(), store.keys);
+    jobs = createJobs(connect(), store.keys, () => momentOf(Date.now()));
     const mqtt = await connectMqtt(options.url);
     mqtt.on('message', (topic) => end(topic.split('/')[3] as string));
     await mqtt.subscribeAsync('everest_api/1/system/+/m2e/configure_network_status', { qos: 0 });

@@ -1,13 +1,14 @@
 /** Operations as the front desk leaves them: confirmed, for system-control to do. */
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/network/record';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 
 export const INTERFACE = 'eth0';
-const context = () => ({ now: Date.now(), deadlines: DEFAULT_DEADLINES.network });
+const context = () => ({ now: momentOf(Date.now()), deadlines: DEFAULT_DEADLINES.network });
 
 export function acceptedOperation(station: string, requestId: number): ConfigureNetworkRecord {
-  const now = Date.now();
+  const now = momentOf(Date.now());
   const id = newOperationId('configure_network', now);
   const options = { station, origin: 'everest', requestId, now, id } as const;
   const offer: ConfigureNetworkRecord = {

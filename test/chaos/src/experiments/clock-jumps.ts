@@ -158,7 +158,7 @@ export const clockJumps: Experiment = {
     const origin = await startOrigin();
     context.teardown(() => origin.close());
     const signer = await makeSigner(context.dir);
-    const { say } = context;
+    const say = (line: string): void => context.say(line);
     const base = { house, origin, signer, pauseS: 6, reservationMs, say };
     for (const [index, round] of rounds.entries()) await play(context, base, clocks, round, index + 1);
   },

@@ -8,4 +8,12 @@ import { memoryAndKeys } from './memory-and-keys.js';
 import { stationMisbehaviour } from './station-misbehaviour.js';
 import { twoEffects } from './two-effects.js';
 
-export const EXPERIMENTS: readonly Experiment[] = [interleavings, failClosed, twoEffects, stationMisbehaviour, disk, memoryAndKeys, clockJumps];
+export const EXPERIMENTS: readonly Experiment[] = [
+  interleavings,
+  failClosed,
+  twoEffects,
+  stationMisbehaviour,
+  disk,
+  memoryAndKeys,
+  clockJumps,
+];

@@ -9,6 +9,7 @@ import type { Pass } from './gated.js';
 
 interface BoardJob extends ExpectedJob {
   readonly operationId: string;
+  /** On the one clock of the schedule, which is the date as well. */
   dueAt: number;
   /** Who works on it; a new one with every taking. */
   taken?: symbol;
@@ -23,6 +24,9 @@ export interface Taken {
   end(): void;
 }
 
+const onBoard = (job: ExpectedJob, operationId: string): BoardJob => ({ ...job, operationId, dueAt: dueAtOf(job) });
+const dueAtOf = ({ date = 0, notBefore = 0 }: ExpectedJob): number => Math.max(date, notBefore);
+
 export function createJobBoard(now: () => number) {
   const jobs = new Map<string, BoardJob>();
   const waiting = (queues: readonly QueueName[]): BoardJob[] =>
@@ -33,7 +37,7 @@ export function createJobBoard(now: () => number) {
       ensure: (record) =>
         pass('add job', () => {
           const job = expectedJob(record);
-          if (job && !jobs.has(job.jobId)) jobs.set(job.jobId, { ...job, operationId: record.id });
+          if (job && !jobs.has(job.jobId)) jobs.set(job.jobId, onBoard(job, record.id));
         }),
       reconcile: (record) =>
         pass('compare job', () => {
@@ -41,12 +45,12 @@ export function createJobBoard(now: () => number) {
           if (!wanted) return undefined;
           const job = jobs.get(wanted.jobId);
           if (!job) {
-            jobs.set(wanted.jobId, { ...wanted, operationId: record.id });
+            jobs.set(wanted.jobId, onBoard(wanted, record.id));
             return 'added';
           }
-          if (job.taken !== undefined || Math.abs(job.dueAt - wanted.dueAt) < 1000) return undefined;
-          job.dueAt = wanted.dueAt;
-          return 'moved';
+          if (job.taken !== undefined || job.dueAt <= now() || dueAtOf(wanted) > now()) return undefined;
+          job.dueAt = now();
+          return 'promoted';
         }),
       close: async () => undefined,
     }),

@@ -21,12 +21,12 @@ const OTA_QUEUES: readonly QueueName[] = ['firmware-fetches', 'firmware-updates'
 type StepContext = Parameters<Step>[1];
 
 function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
-  const { image, now, directory } = world;
+  const { image, directory } = world;
   const { store, jobs, hints, driverOf } = hands;
   // The image is in the depot already: what is fetched is asked for, and there.
   const images: ImageStore = { keep: async () => undefined, has: async () => true, open: async () => image.path };
   const checks = createImageChecks();
-  const deps = { store, jobs, directory, images, checks, driverOf, now };
+  const deps = { store, jobs, directory, images, checks, driverOf, now: world.moment };
   let downloads = 0;
   const join = createJoinFetch(deps, []);
   const verify = createVerify(deps, true);
@@ -67,11 +67,11 @@ function spawnWorker(
   queues: readonly QueueName[],
   stepsOf: (hands: Hands) => JobLoopOptions['steps'],
 ): Actor {
-  const { board, now, log } = world;
+  const { board, log } = world;
   return world.scheduler.spawn(name, async (actor) => {
     const hands = world.handsOf(actor);
     const { store, jobs, pass, hints } = hands;
-    const work = createJobLoop({ steps: stepsOf(hands), store, jobs, log, now });
+    const work = createJobLoop({ steps: stepsOf(hands), store, jobs, log, now: world.moment });
     for (;;) {
       const taken = await pass('take job', () => board.take(queues, name), {
         opens: () => board.hasDue(queues),
@@ -99,7 +99,7 @@ export const spawnOtaWorker = (world: World, name: string): Actor =>
 
 export const spawnSystemControl = (world: World, name: string): Actor =>
   spawnWorker(world, name, ['system-control'], ({ store, driverOf }) => {
-    const reset = createReset({ store, directory: world.directory, driverOf, now: world.now });
+    const reset = createReset({ store, directory: world.directory, driverOf, now: world.moment });
     return { reset: (record, context) => reset(record as ResetRecord, context) };
   });
 

@@ -6,6 +6,7 @@
 import { createDeskStore, type DeskStore } from '@khumbu/gateway/front-desk/desk-store';
 import { createFrontDesk } from '@khumbu/gateway/front-desk/front-desk';
 import { createBoots } from '@khumbu/gateway/stations/boots';
+import { type Moment, momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createReconciler } from '@khumbu/operations/jobs/reconciler';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import type { Hints } from '@khumbu/operations/records/hints';
@@ -70,6 +71,7 @@ export function createWorld(options: WorldOptions) {
   const { redis, dir, name, image } = options;
   const scheduler = createScheduler(START);
   const { now } = scheduler;
+  const moment = (): Moment => momentOf(now());
   const board = createJobBoard(now);
   const keys = keysFor(name);
   const aliasOf = createAliases();
@@ -195,9 +197,9 @@ export function createWorld(options: WorldOptions) {
       resetReservationMs: options.reservationMs,
       isAbandoned: () => false,
       log,
-      now,
+      now: moment,
     });
-    const rounds = { store, jobs, directory, deadlines: DEFAULT_DEADLINES, log, now };
+    const rounds = { store, jobs, directory, deadlines: DEFAULT_DEADLINES, log, now: moment };
     return {
       pass,
       redis: connection,
@@ -226,6 +228,8 @@ export function createWorld(options: WorldOptions) {
     directory,
     image,
     now,
+    /** The same as the product has it: one clock that never jumps. */
+    moment,
     log,
     aliasOf,
     handsOf,
