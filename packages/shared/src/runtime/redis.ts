@@ -21,8 +21,7 @@ export function patientRedis(url: string, onError: (error: Error) => void): Redi
 export function promptRedis(url: string, commandTimeoutMs: number, onError: (error: Error) => void): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
-    // What is asked in one turn of the event loop goes out in one write and is synced to disk together.
-    enableAutoPipelining: true,
+    // No automatic pipelining: it sends nothing before all of the last batch is answered, a synced write each time.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: commandTimeoutMs,

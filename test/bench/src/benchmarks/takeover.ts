@@ -71,7 +71,7 @@ export const takeover: Benchmark<'takeover'> = {
     const ours: number[] = [];
     for (let round = 0; round < (isShort ? 1 : 7); round++) {
       // Another moment in the life of the lease each time.
-      await pause(SETTLE_MS + round * 130);
+      await pause(isShort ? 1000 : SETTLE_MS + round * 130);
       const before = statuses().length;
       if (before === 0) throw new Error('no status reaches the station');
       const leader = house.resident(await house.leader());
