@@ -129,7 +129,10 @@ class Run {
         const deed = pickDeed(random);
         begun += deed.operations;
         const wrong = await deed.run(this.scene, station).catch((error: unknown) => String(error));
-        if (wrong !== undefined) this.wrong.push(`${deed.name} of ${station}: ${wrong}`);
+        if (wrong !== undefined) {
+          this.wrong.push(`${deed.name} of ${station}: ${wrong}`);
+          this.context.say(`${deed.name} of ${station}: ${wrong}`);
+        }
         this.done += deed.operations;
         this.counts[deed.name] = (this.counts[deed.name] ?? 0) + deed.operations;
       }

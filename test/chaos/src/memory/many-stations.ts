@@ -11,7 +11,7 @@ import type { Ending } from '../house/ending.js';
 
 const HOME = 'everest_api/1/system';
 const REPLY_MS = 20_000;
-const FINAL_MS = 120_000;
+const FINAL_MS = 60_000;
 const FINAL = new Set([
   'DownloadFailed',
   'InvalidSignature',
@@ -53,7 +53,8 @@ export async function connectManyStations(ending: Ending, mqttUrl: string): Prom
     const status = readStatus({ leaf: rest, text, json, retain: false, atMs: 0 });
     if (status && FINAL.has(status.status)) settle(`${station} ${status.requestId}`, status.status);
   });
-  await mqtt.subscribeAsync(`${HOME}/+/m2e/#`, { qos: 0 });
+  // One connection carries what a hundred would; none of it may be dropped because it is slow.
+  await mqtt.subscribeAsync(`${HOME}/+/m2e/#`, { qos: 1 });
 
   const when = (name: string): Promise<unknown> =>
     new Promise((resolve) => {
