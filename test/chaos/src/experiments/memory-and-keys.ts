@@ -52,10 +52,10 @@ async function startDepotOutside(context: ExperimentContext): Promise<Pick<Scene
   return { images, nowhere: `${base}/nowhere`, sink: `${base}/logs/` };
 }
 
-async function isResetting({ redis }: House, station: string): Promise<boolean> {
+async function lastReset({ redis }: House, station: string): Promise<{ id: string | null; over: boolean }> {
   const keys = keysFor('khumbu');
   const id = await redis.hget(keys.station(station), 'slot:reset');
-  return id !== null && (await redis.zscore(keys.open, id)) !== null;
+  return { id, over: id === null || (await redis.zscore(keys.open, id)) === null };
 }
 
 /** Nothing is under way any more. */
@@ -108,7 +108,7 @@ class Run {
       stations,
       random: context.random.fork('images'),
       nextId: () => ++run.#id,
-      isResetting: (station) => isResetting(house, station),
+      lastReset: (station) => lastReset(house, station),
     };
     const run: Run = new Run(context, house, kept, names, scene);
     return run;

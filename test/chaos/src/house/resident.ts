@@ -5,7 +5,7 @@ import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 
 const RESTART_PAUSE_MS = 100;
-const READY_MS = 30_000;
+const READY_MS = 90_000;
 
 export interface ResidentSpec {
   readonly name: string;

@@ -16,8 +16,8 @@ export interface Scene {
   /** Takes archives over HTTP. */
   readonly sink: string;
   readonly nextId: () => number;
-  /** A reset of the station is not over. */
-  readonly isResetting: (station: string) => Promise<boolean>;
+  /** The station's last reset, and whether it is over. */
+  readonly lastReset: (station: string) => Promise<{ readonly id: string | null; readonly over: boolean }>;
 }
 
 interface Deed {
@@ -139,12 +139,14 @@ export const DEEDS: readonly Deed[] = [
     name: 'reset',
     operations: 1,
     weight: 4,
-    run: async ({ stations, isResetting }, station) => {
+    run: async ({ stations, lastReset }, station) => {
+      const before = await lastReset(station);
       await stations.tell(station, 'reset', { type: 'Soft', scheduled: false });
-      // A station asks once it is there again; the first question may come before the reset was stored.
+      // A station asks once it is there again, which is after the reset was stored.
       for (let question = 1; question <= QUESTIONS; question++) {
-        const reason = await stations.request(station, 'get_boot_reason');
-        if (reason === 'RemoteReset' && !(await isResetting(station))) return undefined;
+        const reset = await lastReset(station);
+        if (reset.id !== before.id && reset.over) return undefined;
+        if (reset.id !== before.id) await stations.request(station, 'get_boot_reason');
         await pause(QUESTION_PAUSE_MS);
       }
       return 'the reset does not end';
