@@ -100,6 +100,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['events', /^khumbu:progress-events$/, shorterThan(300 * ROUGHLY)],
   ['progress', /^khumbu:progress:/, expiresWithin(3_600_000)],
   ['REST answer', /^khumbu:rest-answer:/, expiresWithin(DAY_MS)],
+  ['clock', /^khumbu:clock$/, always],
   ['beats', /^khumbu:beats$/, fewerFieldsThan(QUEUE_NAMES.length + 2)],
   ['lease', /^khumbu:lease:desk:/, expiresWithin(DAY_MS)],
   ['lease', /^khumbu:lease(?::serving)?$/, expiresWithin(3000)],
