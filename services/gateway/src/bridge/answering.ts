@@ -4,12 +4,13 @@
  * that the message is not acknowledged and comes again to the next session.
  *
  * A default that may not be stored is final all the same: the message is acknowledged before the default is sent, so that
- * no later leader decides anew what the station has heard refused.
+ * no later leader decides anew what the station has heard refused. So what is delivered again was not refused before, but it
+ * may have been answered: that answer is looked for first, however long it takes.
  */
 import { createHash } from 'node:crypto';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
-import { describeError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Answer, Asker } from '../front-desk/admission.js';
 import type { Liveness } from '../front-desk/boot-reasons.js';
@@ -21,7 +22,7 @@ import { REQUESTS } from './request-table.js';
 import type { ToldAnswers } from './told-answers.js';
 
 /** EVerest's caller blocks its OCPP stack while it waits. */
-const ANSWER_DEADLINE_MS = 800;
+const ANSWER_DEADLINE_MS = 700;
 
 export interface Request {
   readonly name: RequestChannelName;
@@ -132,6 +133,32 @@ export function createAnswering(deps: AnsweringDeps) {
     else log.debug(what, 'answered');
   };
 
+  /** Resolves with whether the decision is the answer, once its work has begun. */
+  const tell = async (request: Request, answer: Answer, reply: Reply): Promise<boolean> => {
+    try {
+      if (!(await reply.decide(answer.reply))) return false;
+      noteAnswer(request, answer);
+      if (answer.afterReply) await insist('confirming', answer.afterReply);
+      await request.decided(answer);
+      return true;
+    } catch (error) {
+      reply.leaveToNext();
+      throw error;
+    }
+  };
+
+  /** What a leader before us has answered; it is told again. Resolves with whether there was an answer. */
+  const tellAgain = async (request: Request, asker: Asker, reply: Reply): Promise<boolean> => {
+    let isTold = false;
+    await insist('looking for an answer', async () => {
+      const answer = await frontDesk.storedAnswer(asker);
+      if (!answer) return;
+      isTold = await tell(request, answer, reply);
+      if (!isTold) throw new CodedError('NOT_LEADING', 'the lease has run out');
+    });
+    return isTold;
+  };
+
   /** The request's turn has come. */
   const serve = async (request: Request, asker: Asker, reply: Reply): Promise<void> => {
     const before = reply.repeat();
@@ -143,16 +170,7 @@ export function createAnswering(deps: AnsweringDeps) {
     } catch (error) {
       return reply.refuse(describeError(error));
     }
-    try {
-      if (await reply.decide(answer.reply)) {
-        noteAnswer(request, answer);
-        if (answer.afterReply) await insist('confirming', answer.afterReply);
-        return await request.decided(answer);
-      }
-    } catch (error) {
-      reply.leaveToNext();
-      throw error;
-    }
+    if (await tell(request, answer, reply)) return;
     // Only a default that is out is made true; one that is not leaves the request to the next session.
     await reply.refuse('decided too late');
     await insist('taking back', () => frontDesk.takeBack(asker, name, answer.operationId));
@@ -163,6 +181,7 @@ export function createAnswering(deps: AnsweringDeps) {
     const reply = replyTo(request, asker);
     const before = reply.repeat();
     if (before) return before;
+    if (request.dup && (await tellAgain(request, asker, reply))) return;
     if (!leads()) return reply.refuse('Redis does not say who leads');
     const deadline = setTimeout(() => {
       reply

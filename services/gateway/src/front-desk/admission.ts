@@ -268,6 +268,18 @@ export function createAdmission(deps: FrontDeskDeps) {
     await insist(change);
   };
 
+  const answerAgain = ({ reply, operationId, reason }: StoredAnswer): Answer => ({
+    reply,
+    ...(operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) }),
+    ...(reason === undefined ? {} : { reason }),
+  });
+
+  /** What the same request was answered before. Rejects when that cannot be read now. */
+  const storedAnswer = async (asker: Asker): Promise<Answer | undefined> => {
+    const { answer } = await capture(asker);
+    return answer && answerAgain(answer);
+  };
+
   /**
    * One request, whatever its name: stored answer, or decide and store. The first try is made from what is remembered of
    * the station, without reading: its commit takes place only if the request has no answer yet and every field that
@@ -321,9 +333,7 @@ export function createAdmission(deps: FrontDeskDeps) {
       }
       const read = await capture(asker);
       if (!read.answer || asker.isFresh) return decide(read);
-      const { reply, operationId, reason } = read.answer;
-      const again = operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) };
-      return { change: undefined, result: { reply, ...again, ...(reason === undefined ? {} : { reason }) } };
+      return { change: undefined, result: answerAgain(read.answer) };
     };
 
     const answer = await desk.decide(attempt, () => takeBack(asker, name, offered));
@@ -349,5 +359,5 @@ export function createAdmission(deps: FrontDeskDeps) {
     deadlineAt: now().steady + deadlines.update.offerMs,
   });
 
-  return { capture, inSlot, admit, offeredBase, contextOf, takeBack, keepDefaults, now };
+  return { capture, inSlot, admit, offeredBase, contextOf, takeBack, keepDefaults, storedAnswer, now };
 }

@@ -1,0 +1,148 @@
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t from 'tap';
+import { createAnswering, type Request } from '../src/bridge/answering.js';
+import { createInsist } from '../src/bridge/insist.js';
+import { createLines } from '../src/bridge/lines.js';
+import { createToldAnswers, type Told } from '../src/bridge/told-answers.js';
+import type { Answer } from '../src/front-desk/admission.js';
+import type { FrontDesk } from '../src/front-desk/front-desk.js';
+import { UPDATE } from './fixtures.js';
+
+const log = createLogger('test', 'silent');
+const DEADLINE_MS = 700;
+
+/** One answering gateway, with a front desk that is told what to say; everything it does is written down in order. */
+function place(desk: Partial<FrontDesk>) {
+  const done: string[] = [];
+  const over = new AbortController();
+  const kept: Told[] = [];
+  let leads = true;
+  const frontDesk = {
+    storedAnswer: async () => undefined,
+    takeBack: async () => void done.push('taken back'),
+    ...desk,
+  } as unknown as FrontDesk;
+  const told = createToldAnswers(async (answers) => void kept.push(...answers), over.signal, log);
+  const answer = createAnswering({
+    frontDesk,
+    publish: async (topic, payload, _qos, speech) =>
+      void done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`),
+    leads: () => leads,
+    told,
+    lines: createLines(),
+    insist: createInsist(over.signal, log),
+    log,
+  });
+  t.teardown(() => over.abort());
+  const request = (uuid: string, more: Partial<Request> = {}): Request => ({
+    name: 'update_firmware',
+    station: 'cs-1',
+    payload: UPDATE,
+    replyTopic: `everest_api/1/system/cs-1/m2e/reply/${uuid}`,
+    dup: false,
+    bytes: Buffer.from(uuid),
+    liveness: { silentMs: undefined, heartbeatPeriodMs: undefined },
+    acknowledge: () => void done.push(`acknowledged ${uuid}`),
+    line: 'cs-1 update_firmware',
+    prepare: async () => undefined,
+    decided: async () => undefined,
+    ...more,
+  });
+  return {
+    done,
+    kept,
+    answer,
+    request,
+    lead: (now: boolean): void => {
+      leads = now;
+    },
+  };
+}
+const accepted: Answer = { reply: 'Accepted', operationId: 'one' };
+
+void t.test('a decision is told, and the same frame gets it again, also without a leader', async (t) => {
+  const p = place({ updateFirmware: async () => accepted });
+  await p.answer(p.request('a'));
+  p.lead(false);
+  await p.answer(p.request('a'));
+  t.same(p.done, ['speak a "Accepted"', 'refuse a "Accepted"']);
+  t.same(p.kept, []);
+});
+
+void t.test('without the lease: acknowledged, then refused, and kept for the next leader', async (t) => {
+  const p = place({ updateFirmware: async () => accepted });
+  p.lead(false);
+  await p.answer(p.request('a'));
+  t.same(p.done, ['acknowledged a', 'refuse a "Rejected"']);
+  p.lead(true);
+  await p.answer(p.request('a'));
+  t.equal(p.done.at(-1), 'refuse a "Rejected"', 'for ever');
+  await awaitUntil(() => p.kept.length === 1, 1000, 'it to be stored');
+  t.match(p.kept, [{ station: 'cs-1', answerKey: 'update_firmware:a', reply: 'Rejected' }]);
+});
+
+void t.test('time runs from the arrival, also while an earlier request holds the line', async (t) => {
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const decided: string[] = [];
+  const p = place({
+    updateFirmware: async (_request, { answerKey }) => {
+      decided.push(answerKey);
+      return { ...accepted, afterReply: () => held };
+    },
+  });
+  const first = p.answer(p.request('a'));
+  const from = performance.now();
+  const second = p.answer(p.request('b'));
+  await awaitUntil(() => p.done.includes('refuse b "Rejected"'), 2000, 'the default');
+  t.ok(performance.now() - from < DEADLINE_MS + 500);
+  release();
+  await Promise.all([first, second]);
+  t.same(decided, ['update_firmware:a'], 'and nothing is decided for it any more');
+});
+
+void t.test('a decision that comes too late is taken back, once the default is out', async (t) => {
+  let decide = (_answer: Answer): void => undefined;
+  const deciding = new Promise<Answer>((resolve) => {
+    decide = resolve;
+  });
+  const p = place({ updateFirmware: () => deciding });
+  const answering = p.answer(p.request('a'));
+  await awaitUntil(() => p.done.length === 2, 2000, 'the default');
+  decide(accepted);
+  await answering;
+  t.same(p.done, ['acknowledged a', 'refuse a "Rejected"', 'taken back']);
+});
+
+void t.test('a redelivery is not refused before its stored answer was looked for', async (t) => {
+  let out = true;
+  let confirmed = 0;
+  const p = place({
+    updateFirmware: async () => {
+      throw new Error('decided anew');
+    },
+    storedAnswer: async () => {
+      if (out) throw new Error('Redis is out');
+      const afterReply = async (): Promise<void> => {
+        confirmed += 1;
+      };
+      return { ...accepted, afterReply };
+    },
+  });
+  p.lead(false);
+  const answering = p.answer(p.request('a', { dup: true }));
+  const until = performance.now() + 2 * DEADLINE_MS;
+  await awaitUntil(() => performance.now() > until, 5000, 'longer than the deadline');
+  t.same(p.done, []);
+  out = false;
+  p.lead(true);
+  await answering;
+  t.same(p.done, ['speak a "Accepted"']);
+  t.equal(confirmed, 1);
+  const fresh = place({ updateFirmware: async () => accepted });
+  await fresh.answer(fresh.request('b', { dup: true }));
+  t.same(fresh.done, ['speak b "Accepted"'], 'one that nobody has answered is decided');
+});
