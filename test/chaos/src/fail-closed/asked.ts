@@ -98,7 +98,9 @@ const ROWS: Readonly<Record<RequestChannelName, Row>> = {
       payload: { request_id: requestId, type: 'DiagnosticsLog', location: origin.receive(path) },
       async deeds() {
         const stored = origin.uploads.items.filter((upload) => upload.path.startsWith(path) && upload.status < 300);
-        return [...heard(station, requestId), ...stored.map(() => 'stored')];
+        // A PUT whose answer was lost is made again: the same name, the same archive.
+        const names = new Set(stored.map(({ url }) => url));
+        return [...heard(station, requestId), ...Array.from(names, () => 'stored')];
       },
       end: { status: 'Uploaded', deeds: ['Uploading', 'Uploaded', 'stored'] },
     };
