@@ -21,6 +21,7 @@ export interface Behaviour {
   readonly cutAfterBytes?: number;
   /** Send nothing more after this many body bytes, until `release`. */
   readonly stallAfterBytes?: number;
+  /** Of what is sent, or of what is taken from an upload. */
   readonly bytesPerSecond?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -171,13 +171,14 @@ export async function startOrigin(options: { readonly tlsDir?: string; readonly 
     const script = at === undefined ? undefined : receivers.get(at);
     if (!script) return finish(response, log, 404, {});
     const behaviour = nextOf(script);
-    const { cutAfterBytes = Infinity } = behaviour;
+    const { cutAfterBytes = Infinity, bytesPerSecond } = behaviour;
     const parts: Buffer[] = [];
     let size = 0;
     for await (const part of request) {
       parts.push(part as Buffer);
       size += (part as Buffer).length;
       if (size >= cutAfterBytes) return void request.destroy();
+      if (bytesPerSecond) await delay(((part as Buffer).length / bytesPerSecond) * 1000);
     }
     if (behaviour.stallAfterBytes !== undefined) await stall(response);
     const refused = refusal(request, behaviour) ?? { status: 201, headers: {} };

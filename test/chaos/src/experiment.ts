@@ -7,6 +7,8 @@ export type Effort = 'short' | 'long';
 
 export interface ExperimentContext extends Ending {
   readonly random: Random;
+  /** As the person who runs it gave it: where cases are numbered from it, one can be repeated alone. */
+  readonly seed: number;
   readonly effort: Effort;
   /** An empty folder of its own, removed afterwards. */
   readonly dir: string;

@@ -41,6 +41,7 @@ export async function runExperiment(experiment: Experiment, options: RunOptions)
   try {
     await experiment.run({
       random: createRandom(seed).fork(experiment.name),
+      seed,
       effort,
       dir,
       ...(options.cases === undefined ? {} : { cases: options.cases }),

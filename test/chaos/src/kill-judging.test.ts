@@ -1,0 +1,29 @@
+import t from 'tap';
+import { judgeStatuses } from './kill/judging.js';
+
+const EXPECTED = ['Downloading', 'Downloaded', 'SignatureVerified', 'InstallScheduled', 'Installing', 'Installed'];
+const heard = (...told: string[]) =>
+  told.map((one) => {
+    const [status = '', boot = '1'] = one.split('@');
+    return { status, boot: Number(boot) };
+  });
+const judged = (...told: string[]) => judgeStatuses(heard(...told), EXPECTED, 'SignatureVerified');
+
+t.test('good runs', async (t) => {
+  t.same(judged(...EXPECTED), { faults: [], finalRepeats: 0 });
+  t.same(judged('Downloading', ...EXPECTED).faults, [], 'a repeat directly after itself');
+  t.same(judged(...EXPECTED, 'Installed'), { faults: [], finalRepeats: 1 });
+  const again = [...EXPECTED.slice(0, 4), 'SignatureVerified@2', 'Installing@2', 'Installed@3'];
+  t.same(judged(...again).faults, [], 'permission is asked for again in a new boot');
+});
+
+t.test('bad runs', async (t) => {
+  const faults = (...told: string[]): number => judged(...told).faults.length;
+  t.equal(faults(...EXPECTED.slice(0, 5)), 1, 'no end');
+  t.equal(faults('Downloading', ...EXPECTED.slice(2)), 1, 'one is missing');
+  t.equal(faults(...EXPECTED, 'Downloading'), 1, 'something after the end');
+  t.equal(faults(...EXPECTED.slice(0, 4), 'SignatureVerified', 'Installing', 'Installed'), 1, 'again in the same boot');
+  t.equal(faults(...EXPECTED.slice(0, 5), 'SignatureVerified@2', 'Installed'), 1, 'again after the install began');
+  t.equal(faults(...EXPECTED.slice(0, 5), 'InstallationFailed'), 2, 'another end');
+  t.equal(faults(), 1, 'nothing at all');
+});

@@ -1,0 +1,39 @@
+/** What a station may have heard, judged. Pure. */
+
+export interface Heard {
+  readonly status: string;
+  /** The boot of EVerest it was heard in. */
+  readonly boot: number;
+}
+
+export interface StatusVerdict {
+  readonly faults: readonly string[];
+  /** The final status came more than once, directly after itself. */
+  readonly finalRepeats: number;
+}
+
+/**
+ * The statuses in order, each at least once, repeats only directly after themselves. After a restart of EVerest the
+ * status that asks for permission may come again before the install begins.
+ */
+export function judgeStatuses(heard: readonly Heard[], expected: readonly string[], trigger: string): StatusVerdict {
+  const faults: string[] = [];
+  let next = 0;
+  let finalRepeats = 0;
+  let bootOfTrigger = 0;
+  const begins = expected.indexOf('Installing');
+  for (const { status, boot } of heard) {
+    const again = status === trigger && boot > bootOfTrigger && next > expected.indexOf(trigger) && next <= begins;
+    if (status === trigger) bootOfTrigger = boot;
+    if (status === expected[next]) next += 1;
+    else if (status === expected[next - 1]) finalRepeats += next === expected.length ? 1 : 0;
+    else if (!again) {
+      faults.push(`${status} after ${expected[next - 1] ?? 'nothing'}`);
+      const at = expected.indexOf(status, next);
+      if (at >= 0) next = at + 1;
+    }
+  }
+  if (next < expected.length) faults.push(`never heard ${expected.slice(next).join(' ')}`);
+  const names = heard.map(({ status }) => status).join(' ');
+  return { faults: faults.map((fault) => `${fault} (heard: ${names})`), finalRepeats };
+}
