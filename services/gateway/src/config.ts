@@ -21,10 +21,11 @@ export const GatewaySettings = Type.Object({
     description: 'Put in front of every topic; {station} stands for the station id, as in depot/{station}/.',
   }),
   MQTT_SESSION_EXPIRY_S: Type.Integer({
-    default: 10,
+    default: 120,
     minimum: 2,
     maximum: 300,
-    description: 'Seconds the broker keeps requests while no gateway is connected.',
+    description:
+      'Seconds the broker keeps requests, resets and permissions while no gateway is connected, or Redis cannot be reached.',
   }),
   HTTP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the REST API.' }),
   HTTP_PORT: Type.Integer({ default: 8080, minimum: 0, maximum: 65535, description: 'TCP port of the REST API.' }),

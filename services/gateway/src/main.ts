@@ -106,6 +106,7 @@ runService(
       isAbandoned: workers.isAbandoned,
       resetReservationMs: config.RESET_RESERVATION_S * 1000,
       now,
+      redeliveryMs: config.MQTT_SESSION_EXPIRY_S * 1000,
       log,
     });
 
@@ -144,8 +145,9 @@ runService(
     const leader = runLeader(
       {
         lease,
-        openBridge: () =>
+        openBridge: (backlogMs) =>
           openBridge({
+            backlogMs,
             mqtt: {
               url: config.MQTT_URL,
               clientId: `khumbu-${config.KEY_PREFIX}`,
@@ -181,6 +183,8 @@ runService(
           ),
         redis: prompt,
         servingKey,
+        servedKey: `${store.keys.lease}:served`,
+        sessionExpiryMs: config.MQTT_SESSION_EXPIRY_S * 1000,
         log,
         onLeader: (leads) => metrics.leader.set(leads ? 1 : 0),
       },

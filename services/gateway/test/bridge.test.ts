@@ -237,6 +237,10 @@ void t.test('statuses: in order, held while the station is away, told after its 
 void t.test('a status told when the station had just left is told again when it is back', async (t) => {
   const place = await depot(t, servers);
   await leads(await startGateway(t, place));
+  // A bridge to the station's own broker listens all the time, so the broker cannot tell that nobody does.
+  const bridge = await connectAsync(broker.url, { protocolVersion: 5 });
+  t.teardown(() => bridge.endAsync(true));
+  await bridge.subscribeAsync(`${place.topicPrefix}everest_api/#`);
   const isTold = async () => (await storeOf(place).outboxEntries('cs-1')).length === 0;
   let id = 0;
   const leaveAndReturn = async (status: string, backWith: number): Promise<string[]> => {
@@ -263,6 +267,51 @@ void t.test('a status told when the station had just left is told again when it 
   t.same(await leaveAndReturn('Downloaded', 1000), ['Downloaded'], 'it was away: nothing but the line has changed');
   t.same(await leaveAndReturn('Downloaded', 0), [], 'EVerest has restarted: the trigger is seen to elsewhere');
   t.same(await leaveAndReturn('Installed', 0), ['Installed'], 'an end is never lost');
+});
+
+void t.test('a status that nobody listens for is held, though heartbeats are not missed yet', async (t) => {
+  const place = await depot(t, servers);
+  await leads(await startGateway(t, place));
+  const slow = { ...PERIODS, heartbeat_period_ms: 60_000 };
+  const everest = await station(t, place, { heartbeatMs: 60_000, discovery: slow });
+  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+  await announce(place, [[1, 'Downloading']]);
+  await everest.awaitStatus(1, 'Downloading', 3000);
+  const outbox = () => storeOf(place).outboxEntries('cs-1');
+  await awaitUntil(async () => (await outbox()).length === 0, 1000, 'what was told leaves the outbox');
+
+  await everest.close(true);
+  await announce(place, [[1, 'Downloaded']]);
+  const heldFrom = performance.now();
+  await awaitUntil(() => performance.now() - heldFrom > 1500, 3000, 'several tries');
+  t.equal((await outbox()).length, 1, 'it is not told to nobody');
+  const again = await station(t, place, { heartbeatMs: 60_000, discovery: slow });
+  await again.awaitStatus(1, 'Downloaded', 1000);
+  await awaitUntil(async () => (await outbox()).length === 0, 1000, 'what was told leaves the outbox');
+  t.same(again.statusNames(1), ['Downloaded']);
+});
+
+void t.test('nothing follows from an answer that nobody waits for', async (t) => {
+  const place = await depot(t, servers);
+  const gateway = await startGateway(t, place);
+  await leads(gateway);
+  const gone = await station(t, place);
+  t.equal((await gone.request('get_boot_reason')).reply, 'PowerUp');
+  await gone.close(true);
+  const publisher = await connectAsync(broker.url, { protocolVersion: 5 });
+  t.teardown(() => publisher.endAsync(true));
+  const home = `everest_api/1/system/cs-1`;
+  const ask = async (uuid: string): Promise<void> => {
+    const frame = requestFrame(`${home}/m2e/reply/${uuid}`, UPDATE);
+    await publisher.publishAsync(`${place.topicPrefix}${home}/e2m/update_firmware`, frame, { qos: 2 });
+  };
+  await ask('unheard');
+  await said(gateway, 'nobody waits for the answer');
+  t.same(await openRecords(place), [], 'the offer was withdrawn');
+  const [withdrawn] = await storeOf(place).operationsOf('cs-1');
+  t.equal(withdrawn?.state, 'Withdrawn');
+  const back = await station(t, place);
+  t.equal((await back.request('update_firmware', UPDATE)).reply, 'Accepted', 'it is free for another');
 });
 
 void t.test('a leader is killed: the standby goes on within four seconds', async (t) => {

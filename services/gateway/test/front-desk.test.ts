@@ -86,6 +86,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
     isAbandoned: (queue) => options.abandoned?.includes(queue) ?? false,
     resetReservationMs: 60_000,
     now: moment,
+    redeliveryMs: REDELIVERY_MS,
     log,
   });
   const directory = { profileOf: () => station, configured: () => [STATION], close: () => undefined };
@@ -142,6 +143,9 @@ async function desk(test: Test, options: DeskOptions = {}) {
 }
 type Desk = Awaited<ReturnType<typeof desk>>;
 
+/** How long the broker keeps a request. */
+const REDELIVERY_MS = 120_000;
+
 const asker = (answerKey: string = randomUUID(), origin: Asker['origin'] = 'everest'): Asker => ({
   station: STATION,
   answerKey,
@@ -183,6 +187,16 @@ void t.test('an offer makes no job; the confirmation does, and is safe to repeat
   await network.afterReply?.();
   t.match(await d.store.load(must(network.operationId)), { state: 'Accepted', interfaceName: 'eth0' });
   t.equal((await d.jobIds()).length, 3);
+});
+
+void t.test('an offer to EVerest waits for as long as its request may come again; one to REST does not', async (t) => {
+  const d = await desk(t);
+  const waitsMs = async (answer: Answer): Promise<number> => {
+    const record = must(await d.store.load(must(answer.operationId)));
+    return must(record.deadlineAt) - record.createdAt;
+  };
+  t.ok((await waitsMs(await d.front.updateFirmware(UPDATE, asker()))) > REDELIVERY_MS);
+  t.ok((await waitsMs(await d.front.uploadLogs(LOGS, asker(undefined, 'rest')))) < REDELIVERY_MS);
 });
 
 void t.test('the same request gets its stored answer again, whatever has changed since', async (t) => {

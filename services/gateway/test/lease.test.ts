@@ -153,6 +153,8 @@ function leader(test: Test) {
       trim: async () => undefined,
       redis: observer,
       servingKey: randomUUID(),
+      servedKey: randomUUID(),
+      sessionExpiryMs: 10_000,
       log,
       onLeader: () => undefined,
     },

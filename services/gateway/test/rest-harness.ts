@@ -157,6 +157,7 @@ export async function openRest(t: Test, options: RestOptions) {
     isAbandoned: () => options.abandoned === true,
     resetReservationMs: 60_000,
     now: moment,
+    redeliveryMs: 120_000,
     log,
   });
   const waiting = patientRedis(server.url, () => undefined);

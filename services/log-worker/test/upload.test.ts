@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcp, type LookupFunction, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -254,6 +254,17 @@ void t.test('an archive that fails is a failed upload', async (t) => {
   t.match(await failureOf(run()), { status: 'UploadFailure', retryable: true, cause: { code: 'STATION_UNREACHABLE' } });
   t.same(await spooled(spoolDir), []);
   t.equal(server.requests.items.length, 0);
+});
+
+void t.test('what a killed worker left of an archive goes with the archive', async (t) => {
+  const server = await origin(t);
+  server.receive('/x');
+  const { run, spoolDir } = await uploading(t, `${server.url}/x`, SMALL);
+  await mkdir(join(spoolDir, 'logs'), { recursive: true });
+  await writeFile(join(spoolDir, 'logs', 'log-1.tar.gz.0a1b.part'), 'x');
+  await writeFile(join(spoolDir, 'logs', 'log-10.tar.gz.0a1b.part'), 'x');
+  await run();
+  t.same(await spooled(spoolDir), ['log-10.tar.gz.0a1b.part'], 'and nothing of another one');
 });
 
 void t.test('s3: stored with our mark; a repeat does nothing; refusals are told apart', async (t) => {

@@ -45,7 +45,8 @@ export interface Request {
 
 export interface AnsweringDeps {
   readonly frontDesk: FrontDesk;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1, speech: Speech) => Promise<void>;
+  /** Resolves with whether somebody may have heard it. */
+  readonly publish: (topic: string, payload: string, qos: 0 | 1, speech: Speech) => Promise<boolean>;
   /** We hold the lease: what is decided now may be said. */
   readonly leads: () => boolean;
   readonly told: ToldAnswers;
@@ -70,12 +71,12 @@ function askerOf({ name, station, replyTopic, dup, bytes }: Request): Asker {
 
 /** The one answer to one request: whoever is first, the decision or the default, is the answer. */
 interface Reply {
-  /** Resolves with whether it is the answer: `false` if another one is, or if we may not speak. */
-  decide(value: unknown): Promise<boolean>;
+  /** Resolves with whether it was heard; `undefined`: another one is the answer, or we may not speak. */
+  decide(value: unknown): Promise<'heard' | 'unheard' | undefined>;
   /** Resolves when the default, or what was answered instead of it, is out. */
   refuse(reason: string): Promise<void>;
   /** What the same request was answered before goes out again; `undefined`: nothing. */
-  repeat(): Promise<void> | undefined;
+  repeat(): Promise<unknown> | undefined;
   /** The decision is not all done here: a redelivery must find what is stored. */
   leaveToNext(): void;
   readonly isOut: boolean;
@@ -89,14 +90,14 @@ export function createAnswering(deps: AnsweringDeps) {
   const replyTo = (request: Request, { answerKey }: Asker): Reply => {
     const { name, station, replyTopic } = request;
     const began = performance.now();
-    let out: Promise<void> | undefined;
-    const send = async (value: unknown, by: 'decision' | 'default'): Promise<void> => {
+    let out: Promise<unknown> | undefined;
+    const send = async (value: unknown, by: 'decision' | 'default'): Promise<boolean> => {
       onAnswered?.(name, by, performance.now() - began);
-      if (replyTopic === undefined) return;
+      if (replyTopic === undefined) return true;
       told.remember({ station, answerKey, reply: value }, by === 'default');
-      await publish(replyTopic, encodeReply(name, value), 1, by === 'default' ? 'refuse' : 'speak');
+      return publish(replyTopic, encodeReply(name, value), 1, by === 'default' ? 'refuse' : 'speak');
     };
-    const repeat = (): Promise<void> | undefined => {
+    const repeat = (): Promise<unknown> | undefined => {
       const before = replyTopic === undefined ? undefined : told.find(station, answerKey);
       if (!before || replyTopic === undefined) return undefined;
       out ??= publish(replyTopic, encodeReply(name, before.reply), 1, 'refuse');
@@ -104,14 +105,14 @@ export function createAnswering(deps: AnsweringDeps) {
     };
     return {
       async decide(value) {
-        if (out || !leads()) return false;
-        out = send(value, 'decision');
-        await out;
-        return true;
+        if (out || !leads()) return undefined;
+        const sending = send(value, 'decision');
+        out = sending;
+        return (await sending) ? 'heard' : 'unheard';
       },
       async refuse(reason) {
         const before = out ?? repeat();
-        if (before) return before;
+        if (before) return void (await before);
         log.warn({ station, request: name, reason }, 'answered by default');
         request.acknowledge?.();
         out = send(fallbackReply(name), 'default');
@@ -133,10 +134,23 @@ export function createAnswering(deps: AnsweringDeps) {
     else log.debug(what, 'answered');
   };
 
+  /** EVerest has ended or gone on by default: its CSMS does not count on what was offered. */
+  const forget = async ({ name, station }: Request, asker: Asker, answer: Answer, reply: Reply): Promise<void> => {
+    const { operationId } = answer;
+    log.info({ station, request: name, operationId }, 'taken back: nobody waits for the answer any more');
+    reply.leaveToNext();
+    await insist('taking back', () => frontDesk.takeBack(asker, name, operationId));
+  };
+
   /** Resolves with whether the decision is the answer, once its work has begun. */
-  const tell = async (request: Request, answer: Answer, reply: Reply): Promise<boolean> => {
+  const tell = async (request: Request, asker: Asker, answer: Answer, reply: Reply): Promise<boolean> => {
     try {
-      if (!(await reply.decide(answer.reply))) return false;
+      const told = await reply.decide(answer.reply);
+      if (!told) return false;
+      if (told === 'unheard' && answer.afterReply && !answer.repeated) {
+        await forget(request, asker, answer, reply);
+        return true;
+      }
       noteAnswer(request, answer);
       if (answer.afterReply) await insist('confirming', answer.afterReply);
       await request.decided(answer);
@@ -153,7 +167,7 @@ export function createAnswering(deps: AnsweringDeps) {
     await insist('looking for an answer', async () => {
       const answer = await frontDesk.storedAnswer(asker);
       if (!answer) return;
-      isTold = await tell(request, answer, reply);
+      isTold = await tell(request, asker, answer, reply);
       if (!isTold) throw new CodedError('NOT_LEADING', 'the lease has run out');
     });
     return isTold;
@@ -162,7 +176,7 @@ export function createAnswering(deps: AnsweringDeps) {
   /** The request's turn has come. */
   const serve = async (request: Request, asker: Asker, reply: Reply): Promise<void> => {
     const before = reply.repeat();
-    if (before || reply.isOut) return before;
+    if (before || reply.isOut) return void (await before);
     const { name, payload, liveness } = request;
     let answer: Answer;
     try {
@@ -170,7 +184,7 @@ export function createAnswering(deps: AnsweringDeps) {
     } catch (error) {
       return reply.refuse(describeError(error));
     }
-    if (await tell(request, answer, reply)) return;
+    if (await tell(request, asker, answer, reply)) return;
     // Only a default that is out is made true; one that is not leaves the request to the next session.
     await reply.refuse('decided too late');
     await insist('taking back', () => frontDesk.takeBack(asker, name, answer.operationId));
@@ -180,7 +194,7 @@ export function createAnswering(deps: AnsweringDeps) {
     const asker = askerOf(request);
     const reply = replyTo(request, asker);
     const before = reply.repeat();
-    if (before) return before;
+    if (before) return void (await before);
     if (request.dup && (await tellAgain(request, asker, reply))) return;
     if (!leads()) return reply.refuse('Redis does not say who leads');
     const deadline = setTimeout(() => {

@@ -49,6 +49,8 @@ const LOGGED_TOPIC_LENGTH = 300;
 
 export interface BridgeDeps {
   readonly mqtt: Omit<MqttSessionOptions, 'onMessage'>;
+  /** How old a message may be that the broker has kept for us. */
+  readonly backlogMs: number;
   readonly prefix: TopicPrefix;
   readonly frontDesk: FrontDesk;
   readonly registry: Registry;
@@ -93,9 +95,12 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const mayLog = createLogLimiter(() => performance.now());
   let session: MqttSession | undefined;
 
-  const publish = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<void> => {
+  const tell = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<boolean> => {
     if (!session) throw new CodedError('MQTT_CLOSED', 'the MQTT session is not open yet');
-    await session.publish(topic, payload, qos, speech);
+    return session.publish(topic, payload, qos, speech);
+  };
+  const publish = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<void> => {
+    await tell(topic, payload, qos, speech);
   };
   const bad = (topic: string, reason: string): void => {
     metrics.badMessages.inc();
@@ -108,7 +113,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     store,
     registry,
     prefix,
-    publish,
+    publish: tell,
     now: deps.now,
     log,
     onSent: () => metrics.statusesTold.inc(),
@@ -120,7 +125,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const hearing = createHearing({ boots, pump, checks, discovery, lines, insist, log });
   const answer = createAnswering({
     frontDesk,
-    publish,
+    publish: tell,
     leads: deps.mqtt.mayPublish,
     told: deps.told,
     lines,
@@ -128,7 +133,6 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     log,
     onAnswered: (name, by, ms) => metrics.answers.labels(name, by).observe(ms / 1000),
   });
-  const { sessionExpiryS } = deps.mqtt;
   const commands = createCommands({
     prefix,
     store,
@@ -137,7 +141,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     answer,
     hearing,
     fence,
-    sessionExpiryS,
+    backlogMs: deps.backlogMs,
     publish,
     lines,
     insist,

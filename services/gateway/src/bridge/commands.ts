@@ -26,7 +26,8 @@ export interface CommandsDeps {
   readonly answer: Answering;
   readonly hearing: Pick<Hearing, 'bootBegunByQuestion'>;
   readonly fence: Fence;
-  readonly sessionExpiryS: number;
+  /** How old a message of the backlog may be. */
+  readonly backlogMs: number;
   readonly publish: (topic: string, payload: string, qos: 0 | 1, speech: Speech) => Promise<void>;
   readonly lines: Lines;
   readonly insist: Insist;
@@ -62,7 +63,7 @@ export function createCommands(deps: CommandsDeps) {
       }
       if (decoded.replyTo !== undefined && to === undefined)
         return bad(topic, 'the reply topic is not the station’s own');
-      if (!fence.isPassed() && !stillWaits(entry.presence.communication, deps.sessionExpiryS)) {
+      if (!fence.isPassed() && !stillWaits(entry.presence.communication, deps.backlogMs / 1000)) {
         bad(topic, 'too old: the station may have given up waiting');
         // If it has not, it need not wait any longer; nothing follows from the request either way.
         return refuse();

@@ -7,8 +7,8 @@ import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
 
 /** EVerest's own default. */
 const DEFAULT_REPLY_TIMEOUT_S = 550;
-/** A request may be this many session expiries old, at worst, plus the take-over. */
-const EXPIRIES = 3;
+/** What was on its way when nobody served any more, and the way of the answer. */
+const MARGIN_S = 5;
 
 export interface Fence {
   readonly topic: string;
@@ -31,6 +31,6 @@ export function createFence(clientId: string): Fence {
   };
 }
 
-/** Pure: whether the station still waits for the answer to a request from the backlog. */
-export const stillWaits = (communication: CommunicationParameters | undefined, sessionExpiryS: number): boolean =>
-  (communication?.request_reply_timeout_s ?? DEFAULT_REPLY_TIMEOUT_S) >= EXPIRIES * sessionExpiryS;
+/** Pure: whether the station still waits for the answer to a request that may be this old. */
+export const stillWaits = (communication: CommunicationParameters | undefined, ageS: number): boolean =>
+  (communication?.request_reply_timeout_s ?? DEFAULT_REPLY_TIMEOUT_S) >= ageS + MARGIN_S;

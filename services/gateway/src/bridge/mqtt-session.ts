@@ -54,10 +54,11 @@ export interface MqttSession {
   readonly sessionPresent: boolean;
   subscribe(filters: Readonly<Record<string, 0 | 1>>): Promise<void>;
   /**
-   * Resolves when the broker has it (QoS 1: acknowledged). Rejects with `MQTT_CLOSED` once the session is over, with
-   * `NOT_LEADING` while we may only refuse.
+   * Resolves when the broker has it (QoS 1: acknowledged). `false`: the broker says that nobody listens; `true` may still
+   * be nobody where a broker does not say so. Rejects with `MQTT_CLOSED` once the session is over, with `NOT_LEADING`
+   * while we may only refuse.
    */
-  publish(topic: string, payload: string, qos: 0 | 1, speech?: Speech): Promise<void>;
+  publish(topic: string, payload: string, qos: 0 | 1, speech?: Speech): Promise<boolean>;
   /** Resolves when the connection has ended, whoever ended it. */
   readonly closed: Promise<string>;
   /** End it. `keepSession: false` also drops the broker's memory of it. */
@@ -66,6 +67,7 @@ export interface MqttSession {
 
 interface RawPacket {
   readonly cmd: string;
+  readonly reasonCode?: number;
   readonly topic?: string | Buffer;
   readonly payload?: string | Buffer;
   readonly qos?: number;
@@ -125,6 +127,19 @@ function limited(limit: number) {
   };
 }
 
+/** MQTT 5, 3.4.2.1: the message was taken, and nobody has subscribed to it. */
+const NO_MATCHING_SUBSCRIBERS = 16;
+
+/** Ids of what was published to nobody. mqtt.js counts it as success and does not pass the acknowledgement on. */
+function unheardMessages(client: MqttClient): Set<number> {
+  const unheard = new Set<number>();
+  client.on('packetreceive', (packet) => {
+    const { cmd, reasonCode, messageId } = packet as RawPacket;
+    if (cmd === 'puback' && reasonCode === NO_MATCHING_SUBSCRIBERS && messageId !== undefined) unheard.add(messageId);
+  });
+  return unheard;
+}
+
 const DEFERRED = new Error('acknowledged later');
 
 function install(client: MqttClient, { onMessage, mayPublish, mayRefuse = mayPublish }: MqttSessionOptions): void {
@@ -178,6 +193,7 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
   };
   const client = connect(options.url, clientOptions);
   install(client, options);
+  const unheard = unheardMessages(client);
   let reason = 'connection closed';
   client.on('error', (error) => {
     reason = error.message;
@@ -234,7 +250,12 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     async publish(topic, payload, qos, speech = 'speak') {
       if (over || !mayRefuse()) throw refuse();
       if (speech === 'speak' && !mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
-      await orClosed((done) => client.publish(topic, payload, { qos }, done));
+      let messageId = 0;
+      await orClosed((done) => {
+        client.publish(topic, payload, { qos }, done);
+        messageId = client.getLastMessageId();
+      });
+      return qos === 0 || !unheard.delete(messageId);
     },
     async end() {
       if (!over) client.end(false);

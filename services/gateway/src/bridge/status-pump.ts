@@ -24,18 +24,20 @@ export interface StatusPumpDeps {
   readonly store: Store;
   readonly registry: Registry;
   readonly prefix: TopicPrefix;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  /** Resolves with whether somebody may have heard it. */
+  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<boolean>;
   readonly now: Now;
   readonly log: Logger;
   readonly onSent?: (station: string, entry: OutboxEntry) => void;
 }
 
-type Held = 'unknown_station' | 'away' | 'booting' | 'not_registered' | 'settling' | undefined;
+type Held = 'unknown_station' | 'away' | 'not_listening' | 'booting' | 'not_registered' | 'settling' | undefined;
 
 /** What passes with time is looked at often; what waits for the station to be heard is kicked then. */
 const PASSES: Record<Exclude<Held, undefined> | 'not_told', boolean> = {
   unknown_station: false,
   away: false,
+  not_listening: true,
   booting: true,
   not_registered: false,
   settling: true,
@@ -85,13 +87,16 @@ export function createStatusPump({ store, registry, prefix, publish, now, log, o
     }
   };
 
-  const send = async (station: Station, entry: OutboxEntry): Promise<void> => {
+  /** EVerest that lost its connection has lost its subscriptions too, long before its heartbeats are missed. */
+  const send = async (station: Station, entry: OutboxEntry): Promise<Held> => {
     const payload = encoded(station.station, entry);
-    if (payload === undefined) return;
-    await publish(channelTopic(prefix, station, entry.channel), payload, CHANNELS[entry.channel].qos);
+    if (payload === undefined) return undefined;
+    const topic = channelTopic(prefix, station, entry.channel);
+    if (!(await publish(topic, payload, CHANNELS[entry.channel].qos))) return 'not_listening';
     station.toldUnconfirmed = entry;
     log.info({ station: station.station, operationId: entry.operationId, status: entry.payload }, 'status told');
     onSent?.(station.station, entry);
+    return undefined;
   };
 
   /** `undefined`: told, or not worth telling any more. */
@@ -105,9 +110,9 @@ export function createStatusPump({ store, registry, prefix, publish, now, log, o
     const because = heldBecause(entry, station, clock);
     if (because || !station) return because;
     blockedSince ??= performance.now();
-    await send(station, entry);
+    const unheard = await send(station, entry);
     blockedSince = undefined;
-    return undefined;
+    return unheard;
   };
 
   const drain = async (name: string): Promise<void> => {

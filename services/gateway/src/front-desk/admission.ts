@@ -55,6 +55,8 @@ export interface FrontDeskDeps {
   readonly resetReservationMs: number;
   /** Nobody works on this queue. */
   readonly isAbandoned: IsAbandoned;
+  /** How long the broker may keep a request whose answer is out, but not confirmed: its offer waits for that. */
+  readonly redeliveryMs: number;
   readonly log: Logger;
   readonly now: Now;
 }
@@ -81,6 +83,8 @@ export interface Answer {
   readonly reason?: string;
   /** This question was the first sign of a new boot. */
   readonly begun?: boolean;
+  /** It was decided before, and may have been heard then. */
+  readonly repeated?: true;
   /** To be called once the answer is out; starts the work. Safe to repeat. */
   readonly afterReply?: () => Promise<void>;
 }
@@ -270,6 +274,7 @@ export function createAdmission(deps: FrontDeskDeps) {
 
   const answerAgain = ({ reply, operationId, reason }: StoredAnswer): Answer => ({
     reply,
+    repeated: true,
     ...(operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) }),
     ...(reason === undefined ? {} : { reason }),
   });
@@ -356,7 +361,7 @@ export function createAdmission(deps: FrontDeskDeps) {
     }),
     ...askedBy(asker),
     answerKey: asker.answerKey,
-    deadlineAt: now().steady + deadlines.update.offerMs,
+    deadlineAt: now().steady + deadlines.update.offerMs + (asker.origin === 'everest' ? deps.redeliveryMs : 0),
   });
 
   return { capture, inSlot, admit, offeredBase, contextOf, takeBack, keepDefaults, storedAnswer, now };

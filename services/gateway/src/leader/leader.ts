@@ -21,7 +21,8 @@ const SERVING_MS = 3000;
 
 export interface LeaderDeps {
   readonly lease: Lease;
-  readonly openBridge: () => Promise<Bridge>;
+  /** `backlogMs`: how old a message may be that the broker has kept. */
+  readonly openBridge: (backlogMs: number) => Promise<Bridge>;
   readonly reconciler: Reconciler;
   readonly reconcileEveryMs: number;
   /** Remove ended operations that are kept too long. */
@@ -29,6 +30,10 @@ export interface LeaderDeps {
   /** For the mark that the depot is served. */
   readonly redis: Redis;
   readonly servingKey: string;
+  /** For the memory of when it was served last. */
+  readonly servedKey: string;
+  /** How long the broker keeps messages while nobody serves. */
+  readonly sessionExpiryMs: number;
   readonly log: Logger;
   readonly onLeader: (leads: boolean) => void;
 }
@@ -53,6 +58,12 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   let term: AbortController | undefined;
   let terms: Promise<unknown>[] = [];
 
+  /** Since somebody was through with the backlog and served; what the broker has kept cannot be older. */
+  const sinceServed = async (): Promise<number> => {
+    const left = await deps.redis.pttl(deps.servedKey);
+    return left < 0 ? deps.sessionExpiryMs : Math.max(0, deps.sessionExpiryMs - left);
+  };
+
   const keepBridge = async (over: AbortSignal): Promise<void> => {
     let wait = RECONNECT_FIRST_MS;
     while (!over.aborted) {
@@ -61,14 +72,19 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
         continue;
       }
       try {
-        const bridge = await deps.openBridge();
+        const bridge = await deps.openBridge(await sinceServed());
         log.info('connected to the broker');
         wait = RECONNECT_FIRST_MS;
         // The lease may have been lost while the bridge was being opened.
         const ends = whenAborted(over);
         const mark = setInterval(() => {
           if (!bridge.isServing()) return;
-          deps.redis.set(deps.servingKey, lease.holder, 'PX', SERVING_MS).catch(() => undefined);
+          deps.redis
+            .pipeline()
+            .set(deps.servingKey, lease.holder, 'PX', SERVING_MS)
+            .set(deps.servedKey, lease.holder, 'PX', deps.sessionExpiryMs)
+            .exec()
+            .catch(() => undefined);
         }, 250);
         const why = await Promise.race([bridge.closed, ends]);
         clearInterval(mark);

@@ -11,6 +11,9 @@ const SUFFIX = '.tar.gz';
 const CHECK_EVERY_BYTES = 32 * 1024 * 1024;
 const DEFAULT_MIN_FREE_BYTES = 256 * 1024 * 1024;
 
+/** Whose archive a file is, or a part of it. */
+const operationOf = (name: string): string | undefined =>
+  /^([A-Za-z0-9_-]+)\.tar\.gz(\.[0-9a-f]+\.part|\.sent)?$/.exec(name)?.[1];
 const logsDir = (spoolDir: string): string => join(spoolDir, 'logs');
 
 /** Where the archive of an operation is spooled. Throws for an id that is no plain name. */
@@ -120,10 +123,19 @@ export async function markSent(spoolDir: string, operationId: string): Promise<v
 export const sentBytes = (spoolDir: string, operationId: string): Promise<number | undefined> =>
   sizeOf(sentPath(spoolDir, operationId));
 
-/** The archive, sent or not. Safe to repeat. */
+async function spooledNames(spoolDir: string): Promise<string[]> {
+  try {
+    return await readdir(logsDir(spoolDir));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+/** Remove an archive, sent or not, with the parts of it that killed workers left. Safe to repeat. */
 export async function removeSpooled(spoolDir: string, operationId: string): Promise<void> {
-  await rm(spoolPath(spoolDir, operationId), { force: true });
-  await rm(sentPath(spoolDir, operationId), { force: true });
+  const names = (await spooledNames(spoolDir)).filter((name) => operationOf(name) === operationId);
+  await Promise.all(names.map((name) => rm(join(logsDir(spoolDir), name), { force: true })));
 }
 
 /**
@@ -131,16 +143,9 @@ export async function removeSpooled(spoolDir: string, operationId: string): Prom
  * open operations stay: another try may use them.
  */
 export async function sweepSpool(spoolDir: string, isOpen: (operationId: string) => Promise<boolean>): Promise<number> {
-  let names: string[];
-  try {
-    names = await readdir(logsDir(spoolDir));
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return 0;
-    throw error;
-  }
   let removed = 0;
-  for (const name of names) {
-    const operationId = /^([A-Za-z0-9_-]+)\.tar\.gz(\.[0-9a-f]+\.part|\.sent)?$/.exec(name)?.[1];
+  for (const name of await spooledNames(spoolDir)) {
+    const operationId = operationOf(name);
     if (operationId === undefined || (await isOpen(operationId))) continue;
     await rm(join(logsDir(spoolDir), name), { force: true });
     removed += 1;

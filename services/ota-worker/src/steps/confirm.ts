@@ -15,6 +15,8 @@ import { applyAll, requireProfile, type StepDeps, viewStation } from './step-dep
 
 /** EVerest should hear InstallRebooting before it goes down; a station that is away cannot be waited for. */
 const STATUS_LEAD_MS = 5000;
+/** The broker has it before EVerest has: there may be a bridge between them, and EVerest may be busy. */
+const HEARING_MS = 500;
 const LOOK_MS = 25;
 const IDLE_LOOK_MS = 10_000;
 
@@ -36,9 +38,10 @@ export function createConfirm(deps: StepDeps) {
     const until = performance.now() + STATUS_LEAD_MS;
     while (performance.now() < until) {
       const waiting = await store.outboxEntries(record.station);
-      if (!waiting.some((entry) => entry.operationId === record.id)) return;
+      if (!waiting.some((entry) => entry.operationId === record.id)) break;
       await pause(LOOK_MS, undefined, { signal });
     }
+    if (record.announced) await pause(HEARING_MS, undefined, { signal });
   };
 
   const releaseWhenIdle = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {

@@ -67,13 +67,20 @@ export const randomFaults: Experiment = {
     const queue = Array.from({ length: cases }, (_, index) => context.seed + index);
     const failed: number[] = [];
     const states = new Set<string>();
+    // A house is much to start; together they would not be ready in time.
+    let started: Promise<unknown> = Promise.resolve();
+    const oneByOne = (start: () => Promise<Stage>): Promise<Stage> => {
+      const next = started.then(start);
+      started = next.catch(() => undefined);
+      return next;
+    };
     const houses = Array.from({ length: Math.min(HOUSES[context.effort], cases) }, async (_, index) => {
       let stage: Stage | undefined;
       for (let built = 0, seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
         if (!stage) {
           built += 1;
           const dir = join(context.dir, `house-${index}-${built}`);
-          stage = await startStage(context, { dir, services: SERVICES, env: { JOB_LOCK_MS: '3000' } });
+          stage = await oneByOne(() => startStage(context, { dir, services: SERVICES, env: { JOB_LOCK_MS: '3000' } }));
         }
         if (await play(context, stage, seed, states)) continue;
         failed.push(seed);

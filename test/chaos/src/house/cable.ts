@@ -20,6 +20,16 @@ export interface Cable {
   close(): Promise<void>;
 }
 
+/** Until it takes more, or never will. */
+const writable = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    const go = (): void => {
+      socket.off('drain', go).off('close', go);
+      resolve();
+    };
+    socket.on('drain', go).on('close', go);
+  });
+
 /** Lay a cable to a server on loopback. */
 export async function layCable(serverPort: number): Promise<Cable> {
   const sockets = new Set<Socket>();
@@ -43,7 +53,7 @@ export async function layCable(serverPort: number): Promise<Cable> {
         bytes[direction] += piece.length;
         if (limit) await delay((piece.length / limit) * 1000);
         if (lagMs > 0) await delay(lagMs);
-        if (!to.write(piece)) await new Promise((resolve) => to.once('drain', resolve).once('close', resolve));
+        if (!to.write(piece)) await writable(to);
       }
       to.end();
     } catch {

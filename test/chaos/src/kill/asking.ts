@@ -135,8 +135,9 @@ async function asker(stage: Stage, act: Act, asked: Asked, strikeAt: number): Pr
       };
     }
     case 'reset': {
-      const { reply } = await station.request('is_reset_allowed', act.type);
-      if (reply !== true) throw new Error(`${act.name} may not reset: ${JSON.stringify(reply)}`);
+      const mayReset = async (): Promise<boolean> =>
+        (await station.request('is_reset_allowed', act.type)).reply === true;
+      await awaitUntil(mayReset, UP_MS, `${act.name} to be allowed to reset`);
       return {
         // There is no answer to wait for.
         ask: async () => station.reset(act.type),

@@ -38,7 +38,7 @@ export interface Played {
 
 const PREPARE_MS = 500;
 const AHEAD_MS = 200;
-const ANSWER_MS = 300;
+const ANSWER_MS = 3000;
 const BACK_MS = 5000;
 const QUIET_MS = 120_000;
 const LOOK_MS = 250;
@@ -65,10 +65,12 @@ export async function playRound(stage: Stage, round: Round): Promise<Played> {
     await sleepUntil(strikeAt + act.askAt);
     answers.push(send());
   });
+  const begun = Promise.all(before);
+  begun.catch(() => undefined); // it is awaited below
   await sleepUntil(strikeAt - PREPARE_MS);
   const last = await Promise.all(round.acts.filter(({ askAt }) => askAt === 'strike').map(ready));
   const victims = await Promise.all(round.faults.map(({ fault }) => residentOf(house, fault.target, round.pick)));
-  await Promise.all([...before, sleepUntil(strikeAt)]);
+  await Promise.all([begun, sleepUntil(strikeAt)]);
   await Promise.all(asked.map(awaitBack));
   const sent = last.map((one) => ({ ...one, answer: one.send() }));
   answers.push(...sent.map(({ answer }) => answer));
@@ -84,6 +86,7 @@ export async function playRound(stage: Stage, round: Round): Promise<Played> {
       const victim = victims[index] as ResidentName;
       if (at > 0) await delay(at);
       const over = strike(house, victim, fault, stage.stationLine);
+      over.catch(() => undefined); // it is awaited below
       if (fault.target === 'gateway leader' && fault.kind === 'SIGSTOP' && round.faults.length === 1) {
         takenOverAfterMs = await takeover(stage, victim);
       }
@@ -110,17 +113,16 @@ export async function playRound(stage: Stage, round: Round): Promise<Played> {
 async function taken(stage: Stage, asked: Asked, answer: Promise<void>): Promise<void> {
   await answer;
   if (asked.act.kind !== 'reset') return;
-  await awaitUntil(
-    async () => (await recordsOf(stage, asked)).length > 0,
-    ANSWER_MS * 2,
-    'the record of a reset',
-  ).catch(() => undefined);
+  await awaitUntil(async () => (await recordsOf(stage, asked)).length > 0, ANSWER_MS, 'the record of a reset').catch(
+    () => undefined,
+  );
 }
 
 /** For an act whose strike waits until its station is back. */
 async function awaitBack({ act, station, bootsBefore }: Asked): Promise<void> {
   if (act.kind !== 'reset' || !act.strikeWhenBack) return;
-  await awaitUntil(() => bootsOf(station) > bootsBefore, BACK_MS, `${act.name} to be back`);
+  // Where it is late, the strike comes too soon for it, and that is told.
+  await awaitUntil(() => bootsOf(station) > bootsBefore, BACK_MS, `${act.name} to be back`).catch(() => undefined);
 }
 
 async function takeover(stage: Stage, frozen: ResidentName): Promise<number> {
