@@ -13,7 +13,7 @@ import t, { type Test } from 'tap';
 import { LEASE_MS } from '../src/leader/lease.js';
 import { API_KEY, type Depot, depot, type Gateway, leads, startGateway } from './gateway-process.js';
 
-t.setTimeout(150_000);
+t.setTimeout(240_000);
 const dir = t.testdir();
 const redis = await startRedis({ dir: `${dir}/redis` });
 t.teardown(() => redis.stop());
