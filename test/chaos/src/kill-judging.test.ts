@@ -9,7 +9,7 @@ const heard = (...told: string[]) =>
   });
 const judged = (...told: string[]) => judgeStatuses(heard(...told), EXPECTED, 'SignatureVerified');
 
-t.test('good runs', async (t) => {
+void t.test('good runs', async (t) => {
   t.same(judged(...EXPECTED), { faults: [], finalRepeats: 0 });
   t.same(judged('Downloading', ...EXPECTED).faults, [], 'a repeat directly after itself');
   t.same(judged(...EXPECTED, 'Installed'), { faults: [], finalRepeats: 1 });
@@ -17,7 +17,7 @@ t.test('good runs', async (t) => {
   t.same(judged(...again).faults, [], 'permission is asked for again in a new boot');
 });
 
-t.test('bad runs', async (t) => {
+void t.test('bad runs', async (t) => {
   const faults = (...told: string[]): number => judged(...told).faults.length;
   t.equal(faults(...EXPECTED.slice(0, 5)), 1, 'no end');
   t.equal(faults('Downloading', ...EXPECTED.slice(2)), 1, 'one is missing');
