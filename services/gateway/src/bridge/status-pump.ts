@@ -117,22 +117,18 @@ export function createStatusPump({ store, registry, prefix, publish, now, log, o
 
   const drain = async (name: string): Promise<void> => {
     held.delete(name);
-    const repeated = onceMore.get(name);
-    if (repeated) {
-      const because = await tell(name, repeated);
-      if (because) {
-        held.set(name, because);
-        return;
-      }
-      if (onceMore.get(name) === repeated) onceMore.delete(name);
-    }
     while (!stopped) {
       const entry = await store.headOfOutbox(name);
-      const because = entry && (await tell(name, entry));
+      const repeated = onceMore.get(name);
+      const next = repeated ?? entry;
+      const because = next && (await tell(name, next));
       if (because) {
         held.set(name, because);
         return;
       }
+      // One that was to be repeated meanwhile is older than what has just been told: it would come out of order.
+      onceMore.delete(name);
+      if (repeated) continue;
       if (!(await store.popOutbox(name, entry?.id ?? ''))) return;
     }
   };

@@ -32,6 +32,8 @@ export interface Played {
   readonly unrest: readonly string[];
   /** Processes that ended without anybody killing them. */
   readonly deaths: readonly string[];
+  /** How long this machine, and the stations on it, did nothing at a time. */
+  readonly stoodStillMs: number;
   /** Until another gateway led, when the leader stood still. */
   readonly takenOverAfterMs?: number;
 }
@@ -49,6 +51,7 @@ const sleepUntil = (at: number): Promise<void> => delay(Math.max(0, at - Date.no
 
 export async function playRound(stage: Stage, round: Round): Promise<Played> {
   const { house } = stage;
+  const stillness = watchStillness();
   const deathsBefore = deaths(stage);
   const strikeAt = Date.now() + LONGEST_LEAD_MS + PREPARE_MS;
   const asked: Asked[] = [];
@@ -102,6 +105,7 @@ export async function playRound(stage: Stage, round: Round): Promise<Played> {
     asked,
     struckAt: zero + first,
     struck: victims,
+    stoodStillMs: stillness.end(),
     quietAfterMs: Date.now() - healedAt - SETTLED_MS,
     unrest: left,
     deaths: unexplained(deathsBefore, deaths(stage), killed),
@@ -123,6 +127,24 @@ async function awaitBack({ act, station, bootsBefore }: Asked): Promise<void> {
   if (act.kind !== 'reset' || !act.strikeWhenBack) return;
   // Where it is late, the strike comes too soon for it, and that is told.
   await awaitUntil(() => bootsOf(station) > bootsBefore, BACK_MS, `${act.name} to be back`).catch(() => undefined);
+}
+
+const TICK_MS = 50;
+
+/** A process that gets no processor sends no heartbeats either. */
+function watchStillness() {
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last - TICK_MS);
+    last = performance.now();
+  }, TICK_MS);
+  return {
+    end(): number {
+      clearInterval(timer);
+      return longest;
+    },
+  };
 }
 
 async function takeover(stage: Stage, frozen: ResidentName): Promise<number> {

@@ -11,7 +11,7 @@ import type { Ending } from '../house/ending.js';
 import { type House, type HouseOptions, startHouse } from '../house/house.js';
 import { ACTS, type Act } from './acts.js';
 
-const QUICK = { heartbeatMs: 250, communicationCheckS: 3, restartMs: 50, registrationMs: 20 } as const;
+const QUICK = { heartbeatMs: 1000, communicationCheckS: 3, restartMs: 50, registrationMs: 20 } as const;
 const RESTART_PAUSE_MS = 300;
 
 export interface Stage {

@@ -30,6 +30,8 @@ export interface ActVerdict {
 
 /** These lie between the outbox and the station: what they were sending when they were struck is sent again. */
 const BETWEEN: ReadonlySet<string> = new Set(['gateway leader', 'Redis', 'mosquitto']);
+/** A station whose heartbeats were missed is told once more what it was told last. */
+const STILL_MS = 500;
 const GOOD_END = { update: 'Installed', upload: 'Uploaded', reset: 'Restarted' } as const;
 const ACCEPTED: ReadonlySet<unknown> = new Set(['Accepted', 'AcceptedCanceled']);
 
@@ -44,7 +46,12 @@ export async function judgeRound(stage: Stage, round: Round, played: Played) {
   return { acts, left };
 }
 
-async function judgeAct(stage: Stage, round: Round, { struckAt }: Played, asked: Asked): Promise<ActVerdict> {
+async function judgeAct(
+  stage: Stage,
+  round: Round,
+  { struckAt, stoodStillMs }: Played,
+  asked: Asked,
+): Promise<ActVerdict> {
   const { act, station } = asked;
   const records = await recordsOf(stage, asked);
   const living = records.filter(({ state }) => state !== 'Withdrawn');
@@ -77,7 +84,8 @@ async function judgeAct(stage: Stage, round: Round, { struckAt }: Played, asked:
       const verdict = judgeStatuses(heard, expectedOf(act.statuses, record), trigger);
       faults.push(...verdict.faults);
       finalRepeats = verdict.finalRepeats;
-      if (finalRepeats > 0 && !round.faults.some(({ fault }) => BETWEEN.has(fault.target))) {
+      const between = round.faults.some(({ fault }) => BETWEEN.has(fault.target));
+      if (finalRepeats > 0 && !between && stoodStillMs < STILL_MS) {
         faults.push('the final status came again, and nothing explains it');
       }
     }

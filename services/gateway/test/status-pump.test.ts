@@ -1,0 +1,74 @@
+import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
+import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
+import type { Store } from '@khumbu/operations/records/store';
+import type { FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
+import { topicPrefix } from '@khumbu/shared/contract/topics';
+import { collector } from '@khumbu/test-support/events';
+import { pino } from 'pino';
+import t, { type Test } from 'tap';
+import { createStatusPump } from '../src/bridge/status-pump.js';
+import { NOBODY } from '../src/stations/presence.js';
+import type { Registry } from '../src/stations/registry.js';
+
+const status = (name: FirmwareUpdateStatusEnum): OutboxEntry =>
+  outboxEntry('firmware_update_status', 'o', { firmware_update_status: name, request_id: 1 }, Date.now());
+
+/** A pump whose broker answers when the test says so. */
+function pumping(test: Test, outbox: OutboxEntry[]) {
+  const published = collector<string>();
+  const acks: ((heard: boolean) => void)[] = [];
+  const station = { station: 'cs-1', moduleId: 'cs-1', presence: NOBODY };
+  const pump = createStatusPump({
+    store: {
+      headOfOutbox: async () => outbox[0],
+      stationsWithOutbox: async () => [],
+      popOutbox: async (_station: string, id: string) => {
+        if (outbox[0]?.id === id) outbox.shift();
+        return outbox.length > 0;
+      },
+    } as unknown as Store,
+    registry: { get: () => station } as unknown as Registry,
+    prefix: topicPrefix(''),
+    publish: (_topic, payload) => {
+      published.push((JSON.parse(payload) as { firmware_update_status: string }).firmware_update_status);
+      return new Promise((resolve) => acks.push(resolve));
+    },
+    log: pino({ level: 'silent' }),
+  });
+  test.teardown(() => pump.stop());
+  return {
+    pump,
+    published,
+    came: (count: number) => published.awaitAll((all) => all.length >= count, 2000, `${count} statuses`),
+    answer: (heard: boolean) => acks.shift()?.(heard),
+  };
+}
+
+void t.test('what is told once more comes before anything newer, or not at all', async (t) => {
+  const [first, second, third] = [status('Installing'), status('InstallRebooting'), status('Installed')];
+  const { pump, published, came, answer } = pumping(t, [second, third]);
+  pump.kick('cs-1');
+  await came(1);
+  pump.tellOnceMore('cs-1', first);
+  answer(true);
+  await came(2);
+  t.same(published.items, ['InstallRebooting', 'Installed'], 'the newer one was on its way');
+
+  const other = pumping(t, [second]);
+  other.pump.tellOnceMore('cs-1', first);
+  await other.came(1);
+  other.answer(true);
+  await other.came(2);
+  t.same(other.published.items, ['Installing', 'InstallRebooting']);
+});
+
+void t.test('what the broker had nobody for is told again', async (t) => {
+  const { pump, published, came, answer } = pumping(t, [status('Downloading'), status('Downloaded')]);
+  pump.kick('cs-1');
+  await came(1);
+  answer(false);
+  await came(2);
+  answer(true);
+  await came(3);
+  t.same(published.items, ['Downloading', 'Downloading', 'Downloaded']);
+});
