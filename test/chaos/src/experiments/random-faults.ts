@@ -11,7 +11,7 @@ import { type Stage, startStage } from '../kill/stage.js';
 import { judgeRound } from '../kill/verdict.js';
 import { createRandom, type Random } from '../random.js';
 
-const HOUSES = { short: 1, long: 4 } as const;
+const HOUSES = { short: 1, long: 6 } as const;
 const CASES = { short: 1, long: 200 } as const;
 /** Two workers of the kinds that work for long, so that one takes over what another stands still with. */
 const SERVICES = [
