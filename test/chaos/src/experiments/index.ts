@@ -3,10 +3,10 @@ import type { Experiment } from '../experiment.js';
 import { clockJumps } from './clock-jumps.js';
 import { disk } from './disk.js';
 import { failClosed } from './fail-closed.js';
-import { killMatrix } from './kill-matrix.js';
-import { randomFaults } from './random-faults.js';
 import { interleavings } from './interleavings.js';
+import { killMatrix } from './kill-matrix.js';
 import { memoryAndKeys } from './memory-and-keys.js';
+import { randomFaults } from './random-faults.js';
 import { stationMisbehaviour } from './station-misbehaviour.js';
 import { twoEffects } from './two-effects.js';
 

@@ -195,6 +195,7 @@ export function createWorld(options: WorldOptions) {
       judgeCertificate: async () => ({ ok: true }),
       deadlines: DEFAULT_DEADLINES,
       resetReservationMs: options.reservationMs,
+      redeliveryMs: 120_000,
       isAbandoned: () => false,
       log,
       now: moment,
