@@ -307,7 +307,7 @@ void t.test('nothing follows from an answer that nobody waits for', async (t) =>
   };
   await ask('unheard');
   await said(gateway, 'nobody waits for the answer');
-  t.same(await openRecords(place), [], 'the offer was withdrawn');
+  await awaitUntil(async () => (await openRecords(place)).length === 0, 2000, 'the offer to be withdrawn');
   const [withdrawn] = await storeOf(place).operationsOf('cs-1');
   t.equal(withdrawn?.state, 'Withdrawn');
   const back = await station(t, place);

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcp, type LookupFunction, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -257,13 +257,13 @@ void t.test('an archive that fails is a failed upload', async (t) => {
 });
 
 void t.test('what a killed worker left of an archive goes with the archive', async (t) => {
-  const server = await origin(t);
-  server.receive('/x');
-  const { run, spoolDir } = await uploading(t, `${server.url}/x`, SMALL);
-  await mkdir(join(spoolDir, 'logs'), { recursive: true });
+  const spoolDir = await directory(t);
+  await removeSpooled(spoolDir, 'log-1');
+  const archive = Readable.from([SMALL], { objectMode: false });
+  await spoolArchive({ archive, spoolDir, operationId: 'log-1' });
   await writeFile(join(spoolDir, 'logs', 'log-1.tar.gz.0a1b.part'), 'x');
   await writeFile(join(spoolDir, 'logs', 'log-10.tar.gz.0a1b.part'), 'x');
-  await run();
+  await removeSpooled(spoolDir, 'log-1');
   t.same(await spooled(spoolDir), ['log-10.tar.gz.0a1b.part'], 'and nothing of another one');
 });
 
