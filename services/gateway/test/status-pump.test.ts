@@ -1,3 +1,4 @@
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
 import type { Store } from '@khumbu/operations/records/store';
@@ -10,8 +11,9 @@ import { createStatusPump } from '../src/bridge/status-pump.js';
 import { NOBODY } from '../src/stations/presence.js';
 import type { Registry } from '../src/stations/registry.js';
 
+const moment = () => momentOf(Date.now());
 const status = (name: FirmwareUpdateStatusEnum): OutboxEntry =>
-  outboxEntry('firmware_update_status', 'o', { firmware_update_status: name, request_id: 1 }, Date.now());
+  outboxEntry('firmware_update_status', 'o', { firmware_update_status: name, request_id: 1 }, moment());
 
 /** A pump whose broker answers when the test says so. */
 function pumping(test: Test, outbox: OutboxEntry[]) {
@@ -33,6 +35,7 @@ function pumping(test: Test, outbox: OutboxEntry[]) {
       published.push((JSON.parse(payload) as { firmware_update_status: string }).firmware_update_status);
       return new Promise((resolve) => acks.push(resolve));
     },
+    now: moment,
     log: pino({ level: 'silent' }),
   });
   test.teardown(() => pump.stop());

@@ -12,12 +12,17 @@ import type { Stage } from './stage.js';
 
 export const bootsOf = (station: EverestModule): number => station.boots.at(-1)?.number ?? 0;
 
+/** The depot's time and ours may differ by this much. */
+const CLOCKS_MS = 200;
+
 const KIND_OF = { update: 'firmware_update', upload: 'log_upload', reset: 'reset' } as const;
 
 /** The records that came of what was asked, oldest first. */
 export async function recordsOf(stage: Stage, asked: Asked): Promise<OperationRecord[]> {
   const all = await stage.store.operationsOf(asked.act.name);
-  return all.filter(({ kind, createdAt }) => kind === KIND_OF[asked.act.kind] && createdAt >= asked.askedAt).reverse();
+  return all
+    .filter(({ kind, createdAt }) => kind === KIND_OF[asked.act.kind] && createdAt >= asked.askedAt - CLOCKS_MS)
+    .reverse();
 }
 
 /** The state a record was in at that time; `undefined`: it did not exist. */
