@@ -82,7 +82,9 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
       noticeConflict(entry);
       if (heard.restarted) countBoot(entry, before.heardAt === undefined ? undefined : now - before.heardAt);
       else begunByQuestion.delete(entry.station);
-      repeatUnheard(entry, heard.returned, heard.restarted || before.heartbeatId === -1);
+      // Its question has told of the boot; what was told since then was told to the new one.
+      const known = before.heartbeatId === -1;
+      repeatUnheard(entry, heard.returned && !known, heard.restarted);
       if (heard.returned || entry.checkDueAt === undefined) {
         checks.begin(entry);
         pump.kick(entry.station);
@@ -93,6 +95,7 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
     /** A question was the first sign of a new boot; what waited for the boot goes on. */
     async bootBegunByQuestion(entry: Station): Promise<void> {
       begunByQuestion.add(entry.station);
+      repeatUnheard(entry, true, true);
       entry.presence = bootBegun(entry.presence);
       entry.registered = false;
       await insist('what follows a boot', () => boots.settle(entry.station));

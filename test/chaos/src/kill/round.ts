@@ -155,7 +155,7 @@ async function takeover(stage: Stage, frozen: ResidentName): Promise<number> {
 
 async function becomeQuiet(stage: Stage): Promise<string[]> {
   const end = Date.now() + QUIET_MS;
-  await stage.house.leader();
+  await backlogDone(stage);
   for (;;) {
     const left = await look(stage);
     if (left.length === 0) {
@@ -165,6 +165,13 @@ async function becomeQuiet(stage: Stage): Promise<string[]> {
     } else if (Date.now() > end) return left;
     await delay(LOOK_MS);
   }
+}
+
+/** Some gateway serves, and is through with what the broker kept: it marks that again and again. */
+async function backlogDone({ house, store }: Stage): Promise<void> {
+  const mark = `${store.keys.lease}:serving`;
+  await house.redis.del(mark);
+  await awaitUntil(async () => (await house.redis.exists(mark)) === 1, QUIET_MS, 'a gateway to serve');
 }
 
 async function look(stage: Stage): Promise<string[]> {
