@@ -27,7 +27,7 @@ function place(desk: Partial<FrontDesk>) {
   const answer = createAnswering({
     frontDesk,
     publish: async (topic, payload, _qos, speech) =>
-      void done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`),
+      done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`) > 0,
     leads: () => leads,
     told,
     lines: createLines(),
