@@ -3,6 +3,7 @@
  * started anew, or that two stations use one name.
  */
 import { performance } from 'node:perf_hooks';
+import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { isFinalStatus } from '@khumbu/operations/outbox/final-status';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Boots } from '../stations/boots.js';
@@ -41,7 +42,16 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
     else log.info({ station: entry.station }, 'the station has its identity for itself again');
   };
 
-  const countBoot = (entry: Station, silentMs: number | undefined): void => {
+  const tellOnceMore = (entry: Station, told: OutboxEntry): void => {
+    log.info({ station: entry.station, operationId: told.operationId }, 'a status was probably not heard: told again');
+    pump.tellOnceMore(entry.station, told);
+  };
+
+  /**
+   * `unheard` was told in the last moments of the boot before. A restart of our own came after it. After any other only
+   * an end is told again: the trigger is by itself, and the rest is not true any more.
+   */
+  const countBoot = (entry: Station, silentMs: number | undefined, unheard: OutboxEntry | undefined): void => {
     entry.registered = false;
     const work = async (): Promise<void> => {
       if (begunByQuestion.delete(entry.station)) {
@@ -51,25 +61,13 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
       }
       await insist('a boot', async () => {
         if (await boots.notice(entry.station, silentMs)) entry.presence = restartExplained(entry.presence);
+        else if (unheard && isFinalStatus(unheard)) tellOnceMore(entry, unheard);
       });
       await insist('what follows a boot', () => boots.settle(entry.station));
       pump.kick(entry.station);
     };
     // A rejection means that the session is over: the next one hears of the boot by the stored heartbeat.
     lines.inLine(bootLine(entry.station), work).catch(() => undefined);
-  };
-
-  /**
-   * A station is known to be away only some time after it left, and EVerest hears at QoS 0: what was told in between is
-   * lost. After a restart only an end is told again: the trigger is by itself, and the rest is not true any more.
-   */
-  const repeatUnheard = (entry: Station, returned: boolean, rebooted: boolean): void => {
-    const told = entry.toldUnconfirmed;
-    if (!told) return;
-    entry.toldUnconfirmed = undefined;
-    if (!returned || (rebooted && !isFinalStatus(told))) return;
-    log.info({ station: entry.station, operationId: told.operationId }, 'a status was probably not heard: told again');
-    pump.tellOnceMore(entry.station, told);
   };
 
   return {
@@ -80,11 +78,13 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
       entry.presence = heard.presence;
       entry.dirty = true;
       noticeConflict(entry);
-      if (heard.restarted) countBoot(entry, before.heardAt === undefined ? undefined : now - before.heardAt);
+      // That a station is away shows some time after it left, and EVerest hears at QoS 0: what was told in between is lost.
+      const told = entry.toldUnconfirmed;
+      entry.toldUnconfirmed = undefined;
+      if (heard.restarted) countBoot(entry, before.heardAt === undefined ? undefined : now - before.heardAt, told);
       else begunByQuestion.delete(entry.station);
-      // Its question has told of the boot; what was told since then was told to the new one.
-      const known = before.heartbeatId === -1;
-      repeatUnheard(entry, heard.returned && !known, heard.restarted);
+      // A boot its question has told of: what was told since then was told to the new one.
+      if (told && heard.returned && !heard.restarted && before.heartbeatId !== -1) tellOnceMore(entry, told);
       if (heard.returned || entry.checkDueAt === undefined) {
         checks.begin(entry);
         pump.kick(entry.station);
