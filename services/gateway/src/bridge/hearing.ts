@@ -95,7 +95,9 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
     /** A question was the first sign of a new boot; what waited for the boot goes on. */
     async bootBegunByQuestion(entry: Station): Promise<void> {
       begunByQuestion.add(entry.station);
-      repeatUnheard(entry, true, true);
+      const told = entry.toldUnconfirmed;
+      entry.toldUnconfirmed = undefined;
+      if (told && isFinalStatus(told)) tellOnceMore(entry, told);
       entry.presence = bootBegun(entry.presence);
       entry.registered = false;
       await insist('what follows a boot', () => boots.settle(entry.station));

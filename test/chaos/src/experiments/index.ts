@@ -7,6 +7,7 @@ import { interleavings } from './interleavings.js';
 import { killMatrix } from './kill-matrix.js';
 import { memoryAndKeys } from './memory-and-keys.js';
 import { randomFaults } from './random-faults.js';
+import { stationAbsence } from './station-absence.js';
 import { stationMisbehaviour } from './station-misbehaviour.js';
 import { twoEffects } from './two-effects.js';
 
@@ -17,6 +18,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   failClosed,
   twoEffects,
   stationMisbehaviour,
+  stationAbsence,
   disk,
   memoryAndKeys,
   clockJumps,

@@ -42,7 +42,7 @@ interface Moment {
   /** Begin, and leave in the moment. */
   leave(scene: Scene, station: HandStation): Promise<void>;
   /** What is wrong once it is back, or once the depot has given up waiting. */
-  judgeBack(scene: Scene, station: HandStation): Promise<string[]>;
+  judgeBack(scene: Scene, station: HandStation, comeback: Comeback): Promise<string[]>;
   judgeGone(scene: Scene, station: HandStation): Promise<string[]>;
 }
 
@@ -151,12 +151,15 @@ const reset: Moment = {
     await awaitUntil(async () => (await openOf(house, station.name)).length > 0, PATIENCE_MS, 'the reset to be kept');
     await station.vanish();
   },
-  async judgeBack({ house }, station) {
+  async judgeBack({ house }, station, comeback) {
     const { reply } = await station.client.request('get_boot_reason');
     await awaitUntil(async () => (await openOf(house, station.name)).length === 0, PATIENCE_MS, 'the reset to be over');
     const starts = (await house.charger(station.name))?.everestStarts;
     return [
-      ...(reply === 'RemoteReset' ? [] : [`the boot reason is ${JSON.stringify(reply)}`]),
+      // A day later it is anybody's guess what switched it on, and the reset is long over.
+      ...(reply === (comeback === 'day' ? 'PowerUp' : 'RemoteReset')
+        ? []
+        : [`the boot reason is ${JSON.stringify(reply)}`]),
       ...(starts === 2 ? [] : [`EVerest started ${starts} times`]),
     ];
   },
@@ -168,11 +171,11 @@ const reset: Moment = {
 
 const MOMENTS: readonly Moment[] = [
   updateAt('Accepted'),
-  updateAt('DownloadScheduled', () => ({ retrieve_timestamp: inSeconds(4) })),
+  updateAt('DownloadScheduled', () => ({ retrieve_timestamp: inSeconds(8) })),
   updateAt('Downloading'),
   updateAt('Downloaded'),
   updateAt('SignatureVerified'),
-  updateAt('InstallScheduled', () => ({ install_timestamp: inSeconds(6) })),
+  updateAt('InstallScheduled', () => ({ install_timestamp: inSeconds(20) })),
   updateAt('Installing'),
   updateAt('InstallRebooting'),
   uploadAt('Accepted'),
@@ -236,7 +239,7 @@ export const stationAbsence: Experiment = {
     const back = async (one: Case, what: string): Promise<void> =>
       attempt(one, what, async () => {
         await come(one.station);
-        return one.moment.judgeBack(scene, one.station);
+        return one.moment.judgeBack(scene, one.station, one.comeback);
       });
 
     await Promise.all(

@@ -1,10 +1,21 @@
 /** Let time pass for the whole depot without waiting for it. */
+import { keysFor } from '@khumbu/operations/records/keys';
+import { awaitUntil } from '@khumbu/test-support/events';
 import type { House } from './house.js';
+
+/** Every process reads the clock once a second; nobody tells when it has. */
+const READ_BY_ALL_MS = 2500;
 
 /**
  * So many milliseconds more on the clock that everything lasting a while is counted in: deadlines, pauses, reservations.
- * Dates are not moved.
+ * Resolves when every process has read it. Dates are not moved.
  */
 export async function passTime(house: House, ms: number): Promise<void> {
-  await house.redis.incrby('khumbu:clock', ms);
+  await house.redis.incrby(keysFor('khumbu').clock, ms);
+  const passed = performance.now();
+  await awaitUntil(
+    () => performance.now() - passed > READ_BY_ALL_MS,
+    2 * READ_BY_ALL_MS,
+    'the clock to be read by all',
+  );
 }
