@@ -54,8 +54,8 @@ interface OperationView {
 }
 const operationsOf = async (house: House, kind: string, name: string): Promise<OperationView[]> =>
   ((await house.get(`/stations/${name}/${kind}`)) as { items: OperationView[] }).items;
-const openOf = async (house: House, name: string): Promise<unknown[]> =>
-  ((await house.get(`/stations/${name}`)) as { operations: unknown[] }).operations;
+const openOf = async (house: House, name: string): Promise<OperationView[]> =>
+  ((await house.get(`/stations/${name}`)) as { operations: OperationView[] }).operations;
 const isListed = async (house: House, name: string): Promise<boolean> =>
   (await house.fetch(`/v1/stations/${name}`)).status === 200;
 
@@ -105,7 +105,7 @@ function updateAt(status: string, extra: () => Record<string, unknown> = () => (
     async judgeGone({ house }, station) {
       const [update] = await operationsOf(house, 'firmware-updates', station.name);
       const installs = (await house.charger(station.name))?.installCount ?? 0;
-      const expected = allowsFirst && status !== 'InstallScheduled' ? 'Installed' : undefined;
+      const expected = allowsFirst ? 'Installed' : undefined;
       const truth = installs === 1 ? 'Installed' : 'InstallationFailed';
       return [
         ...(update?.ended ? [] : [`the update is still ${update?.status}`]),
@@ -257,6 +257,13 @@ export const stationAbsence: Experiment = {
     const moment = MOMENT_MS[context.effort];
     await awaitUntil(() => performance.now() - left >= moment, moment + 1000, 'a moment to pass');
     await Promise.all(of('moment').map((one) => back(one, `back after ${moment / 1000} s`)));
+    // A day that passes in the middle of an install of a second would be a day of installing.
+    const awaits = new Set([TRIGGER, 'Restarting']);
+    const isQuiet = async ({ station }: Case): Promise<boolean> =>
+      (await openOf(house, station.name)).every(({ status }) => awaits.has(status));
+    for (const one of of('day', 'never')) {
+      await awaitUntil(() => isQuiet(one), PATIENCE_MS, `${one.moment.name} to come to rest`);
+    }
     await passTime(house, DAY_MS - HOUR_MS);
     await Promise.all(of('day').map((one) => back(one, 'back after a day')));
     await passTime(house, 8 * DAY_MS);
