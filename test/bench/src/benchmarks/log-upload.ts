@@ -14,6 +14,8 @@ const PATIENCE_MS = 180_000;
 const LOG_BYTES = { full: 1_000_000_000, short: 20_000_000 } as const;
 /** Beside the first one of ours, from which the baseline gets its files. */
 const PAIRS = { full: 3, short: 1 } as const;
+/** More points of the curve, ours alone. */
+const CURVE = { full: [10_000_000, 100_000_000], short: [] } as const;
 const RECORD_BYTES = 160;
 const INTERVAL_MS = 10;
 const GZIP_LEVEL = 6;
@@ -26,6 +28,15 @@ interface Uploaded {
   readonly seconds: number;
   readonly rssGrowth: number;
   readonly fileName: string;
+}
+
+function startLogDepot(context: BenchContext, name: string, bytes: number): Promise<Depot> {
+  const historyS = (bytes / RECORD_BYTES) * (INTERVAL_MS / 1000);
+  return startDepot(context, {
+    dataDir: join(context.dir, name),
+    env: { LOG_GZIP_LEVEL: String(GZIP_LEVEL) },
+    simulated: { log_record_bytes: RECORD_BYTES, log_interval_ms: INTERVAL_MS, log_history_s: historyS },
+  });
 }
 
 async function ours(context: BenchContext, depot: Depot, n: number): Promise<Uploaded> {
@@ -41,6 +52,18 @@ async function ours(context: BenchContext, depot: Depot, n: number): Promise<Upl
   await station.close();
   const fileName = (reply as { file_name: string }).file_name;
   return { seconds: (atMs - startedAt) / 1000, rssGrowth, fileName };
+}
+
+/** How time and memory grow with the logs. */
+async function curve(context: BenchContext): Promise<string[]> {
+  const notes: string[] = [];
+  for (const bytes of CURVE[context.effort]) {
+    const depot = await startLogDepot(context, `depot-${bytes}`, bytes);
+    const { seconds, rssGrowth } = await ours(context, depot, 1);
+    notes.push(`${bytes / MB} MB of logs: ${seconds.toFixed(2)} s, log-worker ${rssGrowth.toFixed(0)} MB more at most`);
+    await depot.stop();
+  }
+  return notes;
 }
 
 export const logUpload: Benchmark<'log-upload' | 'log-upload-rss'> = {
@@ -62,12 +85,7 @@ export const logUpload: Benchmark<'log-upload' | 'log-upload-rss'> = {
   ],
   async measure(context) {
     const { dir, effort } = context;
-    const historyS = (LOG_BYTES[effort] / RECORD_BYTES) * (INTERVAL_MS / 1000);
-    const depot = await startDepot(context, {
-      dataDir: join(dir, 'depot'),
-      env: { LOG_GZIP_LEVEL: String(GZIP_LEVEL) },
-      simulated: { log_record_bytes: RECORD_BYTES, log_interval_ms: INTERVAL_MS, log_history_s: historyS },
-    });
+    const depot = await startLogDepot(context, 'depot', LOG_BYTES[effort]);
     const { s3Endpoint, s3Region, s3AccessKey, s3SecretKey, s3Bucket: bucket } = depot.endpoints;
     const keys = { S3_ACCESS_KEY: s3AccessKey, S3_SECRET_KEY: s3SecretKey };
     const objects = createObjectStore({ S3_ENDPOINT: s3Endpoint, S3_REGION: s3Region, S3_BUCKET: bucket, ...keys });
@@ -104,7 +122,10 @@ export const logUpload: Benchmark<'log-upload' | 'log-upload-rss'> = {
       ]);
     }
     await rm(files, { recursive: true });
-    const notes = [`${(sizeOfLogs / MB).toFixed(0)} MB of logs, gzip level ${GZIP_LEVEL} on both sides; ${sizes}`];
+    const notes = [
+      `${(sizeOfLogs / MB).toFixed(0)} MB of logs, gzip level ${GZIP_LEVEL} on both sides; ${sizes}`,
+      ...(await curve(context)),
+    ];
     return {
       'log-upload': { ours: mine.map((one) => one.seconds), baseline: other, notes },
       'log-upload-rss': { ours: mine.map((one) => one.rssGrowth) },
