@@ -1,5 +1,5 @@
 /** The cluster that `npm run up` starts, with a stations file of ours, as what is measured. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Ending } from '@khumbu/chaos/house/ending';
@@ -61,11 +61,27 @@ export async function startDepot(ending: Ending, options: DepotOptions): Promise
   // JSON is YAML.
   writeFileSync(join(dataDir, 'stations.yaml'), JSON.stringify(stations));
   const env = { ...process.env, SIMULATED_STATIONS: '0', ...ENV, ...options.env, DATA_DIR: dataDir };
+  const pids = (): ReadonlyMap<string, number> => {
+    const folder = join(dataDir, 'run');
+    const files = (existsSync(folder) ? readdirSync(folder) : []).filter((name) => name.endsWith('.pid'));
+    return new Map(
+      files.map((name) => {
+        const { pid } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { pid: number };
+        return [name.slice(0, -'.pid'.length), pid] as const;
+      }),
+    );
+  };
   const startedAt = performance.now();
   // `--silent`: nothing but the line of JSON on stdout.
   const [command, args] = options.byNpm ? ['npm', ['run', 'up', '--silent']] : [process.execPath, [UP]];
   const run = await startChild(command, args, { env, cwd: ROOT });
-  const stop = async (): Promise<void> => void (await run.end('SIGTERM', STOP_MS));
+  const stop = async (): Promise<void> => {
+    const running = [...pids().values()];
+    await run.end('SIGTERM', STOP_MS);
+    // npm does not wait for what it has started.
+    const isGone = (): boolean => running.every((pid) => !existsSync(`/proc/${pid}`));
+    await awaitUntil(isGone, STOP_MS, 'the processes of the cluster to end');
+  };
   ending.teardown(stop);
   const line = await awaitUntil(
     () => (run.exit() ? 'ended' : run.stdout().includes('\n') && run.stdout()),
@@ -76,16 +92,6 @@ export async function startDepot(ending: Ending, options: DepotOptions): Promise
   if (line === 'ended') throw new Error(`the cluster did not start: ${run.output()}`);
   const endpoints = JSON.parse(line) as Endpoints;
 
-  const pids = (): ReadonlyMap<string, number> => {
-    const folder = join(dataDir, 'run');
-    const files = readdirSync(folder).filter((name) => name.endsWith('.pid'));
-    return new Map(
-      files.map((name) => {
-        const { pid } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { pid: number };
-        return [name.slice(0, -'.pid'.length), pid] as const;
-      }),
-    );
-  };
   return {
     endpoints,
     spool: join(dataDir, 'spool'),
