@@ -6,6 +6,6 @@ const page = readFileSync(new URL('../../../../docs/guarantees.md', import.meta.
 
 void t.test('docs/guarantees.md states each promise as its experiment does, with its command', async (t) => {
   for (const { name, promise } of EXPERIMENTS) {
-    t.ok(page.includes(`| ${promise} | \`npm run chaos -- --only ${name}\` |`), `${name}: ${promise}`);
+    t.ok(page.includes(`- **${name}**. ${promise}\n  \`npm run chaos -- --only ${name}\`\n`), `${name}: ${promise}`);
   }
 });
