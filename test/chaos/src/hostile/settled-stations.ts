@@ -25,8 +25,12 @@ export async function settleStations(
   ending.teardown(() => Promise.all(clients.map((client) => client.close(true))));
   const [waits, scheduled, , reserved, away] = clients as EverestClient[];
   const accepted = async (client: EverestClient | undefined, leaf: string, payload: unknown): Promise<void> => {
-    const { reply } = (await client?.request(leaf, payload)) ?? {};
-    if (reply !== 'Accepted' && reply !== true) throw new Error(`${leaf} was answered ${JSON.stringify(reply)}`);
+    // Right after the start workers may not be known yet, and a busy machine answers by default.
+    const isAccepted = async (): Promise<boolean> => {
+      const { reply } = (await client?.request(leaf, payload)) ?? {};
+      return reply === 'Accepted' || reply === true;
+    };
+    await awaitUntil(isAccepted, PATIENCE_MS, `${leaf} to be accepted`);
   };
   for (const client of clients) await client.request('get_boot_reason');
   await accepted(waits, 'update_firmware', { request_id: 1, location });
