@@ -369,7 +369,7 @@ void t.test('who a topic speaks of', async (t) => {
     const found = parsed(template, topic);
     t.equal(found && `${found.station}/${found.moduleId}/${found.type}/${found.leaf}`, wanted, topic);
   }
-  for (const level of ['', 'a/b', '+', '#', 'a\u0000', 'x'.repeat(129)])
+  for (const level of ['', 'a/b', '+', '#', 'a\u0000', 'a\u0085', 'a\ud800', 'a\ufffe', 'a\u{1ffff}', 'x'.repeat(129)])
     t.notOk(isTopicLevel(level), JSON.stringify(level));
   for (const level of ['a', 'Säule 7', '$x', 'x'.repeat(128)]) t.ok(isTopicLevel(level), level);
 });

@@ -20,6 +20,18 @@ export const GatewaySettings = Type.Object({
     default: '',
     description: 'Put in front of every topic; {station} stands for the station id, as in depot/{station}/.',
   }),
+  STATION_MESSAGES_PER_S: Type.Integer({
+    default: 200,
+    minimum: 10,
+    description:
+      'Messages of one station that are worked on in a second, twice as many at once; as many again get the default reply, the rest is dropped.',
+  }),
+  MAX_UNKNOWN_STATIONS: Type.Integer({
+    default: 1000,
+    minimum: 1,
+    description:
+      'Stations missing from the stations file that are listed; beyond them a new one is listed when another was silent for a minute.',
+  }),
   MQTT_SESSION_EXPIRY_S: Type.Integer({
     default: 120,
     minimum: 2,

@@ -22,6 +22,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
 import { openBridge } from './bridge/bridge.js';
+import { createCalmLog } from './bridge/calm-log.js';
 import { createToldAnswers } from './bridge/told-answers.js';
 import { GatewaySettings } from './config.js';
 import { createDeskStore } from './front-desk/desk-store.js';
@@ -76,7 +77,17 @@ runService(
     const trust = openTrustStore(files, (error) => log.error({ err: error }, 'trust files cannot be read'));
     life.onStop('trust files', () => trust.close());
 
-    const registry = createRegistry(patient, store, now, log);
+    const registry = createRegistry(
+      patient,
+      store,
+      {
+        isConfigured: (station) => directory.isConfigured(station),
+        maxStrangers: config.MAX_UNKNOWN_STATIONS,
+        messagesPerS: config.STATION_MESSAGES_PER_S,
+      },
+      now,
+      log,
+    );
     const desk = createDeskStore(prompt, promptStore, log);
     life.onStop('desk', () => desk.close());
     const metrics = createGatewayMetrics();
@@ -95,6 +106,7 @@ runService(
       desk,
       redis: prompt,
       jobs,
+      isRefused: (station) => directory.profileOf(station) === undefined,
       profileOf: (station) => (registry.isInConflict(station) ? undefined : directory.profileOf(station)),
       locations: createLocationPolicy({
         allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
@@ -163,13 +175,14 @@ runService(
             prefix,
             frontDesk,
             registry,
-            boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log }),
+            boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log: createCalmLog(log) }),
             store,
             hints,
             told,
             now,
             canStore: () => desk.isSettled() && performance.now() - redisOkAt < 3000,
             metrics,
+            messagesPerS: config.STATION_MESSAGES_PER_S,
             log,
           }),
         reconciler: createReconciler({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log }),

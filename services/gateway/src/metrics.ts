@@ -8,6 +8,8 @@ export interface GatewayMetrics {
   /** A message from a station. Counted here and added up when somebody looks: there are many. */
   readonly heard: (channel: E2mChannelName) => void;
   readonly badMessages: Counter;
+  readonly tooMany: Counter<'how'>;
+  readonly strangers: Gauge;
   readonly answers: Histogram<'request' | 'by'>;
   readonly statusesTold: Counter;
   readonly leader: Gauge;
@@ -34,6 +36,17 @@ export function createGatewayMetrics(): GatewayMetrics {
     badMessages: new Counter({
       name: 'khumbu_bad_messages_total',
       help: 'Messages that were not acted on.',
+      registers,
+    }),
+    tooMany: new Counter({
+      name: 'khumbu_messages_over_limit_total',
+      help: 'Messages beyond what one station may send, or all strangers together: answered by default, or dropped.',
+      labelNames: ['how'],
+      registers,
+    }),
+    strangers: new Gauge({
+      name: 'khumbu_unknown_stations',
+      help: 'Stations that are listed and missing from the stations file.',
       registers,
     }),
     answers: new Histogram({

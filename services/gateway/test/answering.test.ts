@@ -2,6 +2,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import { createAnswering, type Request } from '../src/bridge/answering.js';
+import { createCalmLog } from '../src/bridge/calm-log.js';
 import { createInsist } from '../src/bridge/insist.js';
 import { createLines } from '../src/bridge/lines.js';
 import { createToldAnswers, type Told } from '../src/bridge/told-answers.js';
@@ -33,6 +34,7 @@ function place(desk: Partial<FrontDesk>) {
     lines: createLines(),
     insist: createInsist(over.signal, log),
     log,
+    calm: createCalmLog(log),
   });
   t.teardown(() => over.abort());
   const request = (uuid: string, more: Partial<Request> = {}): Request => ({

@@ -262,6 +262,42 @@ void t.test('many open messages: the broker waits, and our own publishes still g
   work.finishAll();
 });
 
+void t.test('what is retained is not for us, and a packet too long stays at the broker', async (t) => {
+  await publisher.publishAsync('kept/x', 'retained', { qos: 1, retain: true });
+  const work = slowWork();
+  const session = await open(t, { onMessage: work.onMessage });
+  await session.subscribe({ 'kept/+': 1 });
+  await publisher.publishAsync('kept/x', Buffer.alloc(500_000), { qos: 1 });
+  await publisher.publishAsync('kept/x', 'fresh', { qos: 1 });
+  await work.come(1);
+  t.same(work.texts(), ['fresh']);
+  work.finishAll();
+  await t.rejects(session.publish('kept/#', '', 1), { code: 'MQTT_BAD_TOPIC' });
+  await t.rejects(session.publish('kept/\ufffe', '', 1), { code: 'MQTT_BAD_TOPIC' });
+  await session.publish('kept/on', 'and goes on', 1);
+});
+
+void t.test('messages nobody has to acknowledge take turns too, and cannot end the process', async (t) => {
+  const session = await open(t, { onMessage: () => Promise.reject(new Error('over')) });
+  await session.subscribe({ 'loose/+': 1 });
+  await publisher.publishAsync('loose/x', 'a', { qos: 0 });
+  await within(session.closed, 5000, 'the session to end');
+});
+
+void t.test('what is dropped is acknowledged and not worked on', async (t) => {
+  const work = slowWork();
+  const session = await open(t, {
+    onMessage: work.onMessage,
+    sort: ({ topic }) => ({ sender: topic, how: topic.endsWith('flood') ? 'drop' : 'serve' }),
+  });
+  await session.subscribe({ 'sorted/+': 1 });
+  await Promise.all(Array.from({ length: 1500 }, () => publisher.publishAsync('sorted/flood', 'x', { qos: 1 })));
+  await publisher.publishAsync('sorted/other', 'served', { qos: 1 });
+  await work.come(1);
+  t.same(work.texts(), ['served']);
+  work.finishAll();
+});
+
 void t.test('small packets are sent at once', async (t) => {
   const calls = t.capture(Socket.prototype, 'setNoDelay', () => undefined);
   await open(t);

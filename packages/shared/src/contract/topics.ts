@@ -27,9 +27,16 @@ export interface TopicPrefix {
   strip(topic: string): { readonly station?: string; readonly rest: string } | undefined;
 }
 
-/** A topic level that can stand for a station or a module: no separator, no wildcard, no control characters. */
+/**
+ * A topic level that can stand for a station, a module or a reply: no separator, no wildcard, and nothing for which a
+ * broker ends the connection of whoever publishes it (control characters, lone surrogates, non-characters; MQTT 5, 1.5.4).
+ */
 export const isTopicLevel = (text: string): boolean =>
-  text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}]/u.test(text);
+  text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u.test(text);
+
+/** A whole topic that a broker lets us publish on. */
+export const isPublishable = (topic: string): boolean =>
+  topic.length > 0 && !/[+#\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u.test(topic) && Buffer.byteLength(topic) <= 65_535;
 
 /** Read the template. Throws `CONFIG_INVALID` for one that cannot be subscribed to. */
 export function topicPrefix(template: string): TopicPrefix {

@@ -93,6 +93,12 @@ export interface StationDirectory {
   close(): void;
 }
 
+/** The directory as a file has it. */
+export interface OpenStationDirectory extends StationDirectory {
+  /** It is named in the file; `unknown_stations: simulated` makes no station so. */
+  isConfigured(station: string): boolean;
+}
+
 /** Read the text of a stations file. Throws `STATIONS_FILE_INVALID` that says where. */
 export function parseStationsFile(text: string): StationsFile {
   let value: unknown;
@@ -141,7 +147,7 @@ export function openStationDirectory(
   path: string | undefined,
   onProblem: (error: unknown) => void,
   onChange: () => void = () => {},
-): StationDirectory {
+): OpenStationDirectory {
   const read = (): StationsFile => {
     if (path === undefined) return {};
     try {
@@ -175,6 +181,7 @@ export function openStationDirectory(
   return {
     profileOf: (station) => profileFrom(file, station),
     configured: () => Object.keys(file.stations ?? {}),
+    isConfigured: (station) => file.stations !== undefined && Object.hasOwn(file.stations, station),
     close() {
       clearTimeout(timer);
       watcher?.close();

@@ -15,6 +15,7 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Answer, Asker } from '../front-desk/admission.js';
 import type { Liveness } from '../front-desk/boot-reasons.js';
 import type { FrontDesk } from '../front-desk/front-desk.js';
+import type { CalmLog } from './calm-log.js';
 import type { Insist } from './insist.js';
 import type { Lines } from './lines.js';
 import type { Speech } from './mqtt-session.js';
@@ -52,6 +53,7 @@ export interface AnsweringDeps {
   readonly told: ToldAnswers;
   readonly lines: Lines;
   readonly insist: Insist;
+  readonly calm: CalmLog;
   readonly log: Logger;
   readonly onAnswered?: (name: RequestChannelName, by: 'decision' | 'default', ms: number) => void;
 }
@@ -85,7 +87,7 @@ interface Reply {
 export type Answering = ReturnType<typeof createAnswering>;
 
 export function createAnswering(deps: AnsweringDeps) {
-  const { frontDesk, publish, leads, told, lines, insist, log, onAnswered } = deps;
+  const { frontDesk, publish, leads, told, lines, insist, calm, log, onAnswered } = deps;
 
   const replyTo = (request: Request, { answerKey }: Asker): Reply => {
     const { name, station, replyTopic } = request;
@@ -113,7 +115,7 @@ export function createAnswering(deps: AnsweringDeps) {
       async refuse(reason) {
         const before = out ?? repeat();
         if (before) return void (await before);
-        log.warn({ station, request: name, reason }, 'answered by default');
+        calm.warn({ station, request: name, reason }, 'answered by default');
         request.acknowledge?.();
         out = send(fallbackReply(name), 'default');
         await out;
@@ -130,7 +132,7 @@ export function createAnswering(deps: AnsweringDeps) {
     const what = { station, request: name, answer, operationId, reason };
     if (operationId !== undefined && name !== 'set_system_time')
       log.info({ audit: true, origin: 'everest', ...what }, 'answered');
-    else if (reason !== undefined) log.info(what, 'answered');
+    else if (reason !== undefined) calm.info(what, 'answered without an operation');
     else log.debug(what, 'answered');
   };
 

@@ -10,11 +10,13 @@ import type { Hints } from '@khumbu/operations/records/hints';
 import type { Store } from '@khumbu/operations/records/store';
 import { CHANNELS, channelNames, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { decode } from '@khumbu/shared/contract/codec';
+import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import {
   channelFilter,
   DISCOVERY,
   OCPP_CONSUMER,
   parseApiTopic,
+  type StationAddress,
   type TopicPrefix,
 } from '@khumbu/shared/contract/topics';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
@@ -22,9 +24,10 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import type { GatewayMetrics } from '../metrics.js';
 import type { Boots } from '../stations/boots.js';
-import { PROVES_LISTENING } from '../stations/presence.js';
+import { PROVES_LISTENING, provenListening } from '../stations/presence.js';
 import type { Registry, Station } from '../stations/registry.js';
 import { createAnswering } from './answering.js';
+import { createCalmLog } from './calm-log.js';
 import { createCommands } from './commands.js';
 import { createCommunicationChecks } from './communication-checks.js';
 import { createDiscovery, type Discovered } from './discovery.js';
@@ -32,23 +35,27 @@ import { createFence } from './fence.js';
 import { createHearing } from './hearing.js';
 import { createInsist } from './insist.js';
 import { createLines } from './lines.js';
-import { createLogLimiter } from './log-limiter.js';
 import {
   type Incoming,
   type MqttSession,
   type MqttSessionOptions,
   openMqttSession,
+  type Sorted,
   type Speech,
 } from './mqtt-session.js';
 import { createOcppSide } from './ocpp-side.js';
+import { createSorting } from './sorting.js';
 import { createStatusPump } from './status-pump.js';
 import type { ToldAnswers } from './told-answers.js';
 
-/** A topic may be 64 KiB long; a line in the log need not be. */
-const LOGGED_TOPIC_LENGTH = 300;
+/** A topic may be 64 KiB long, and so may a reason that names a member; a line in the log need not be. */
+const LOGGED_LENGTH = 300;
+/** More than any depot has stations; modules may be renamed without end. */
+const MAX_HEARTBEAT_TOPICS = 10_000;
+const TOO_MANY = 'more than one station may send';
 
 export interface BridgeDeps {
-  readonly mqtt: Omit<MqttSessionOptions, 'onMessage'>;
+  readonly mqtt: Omit<MqttSessionOptions, 'onMessage' | 'sort'>;
   /** How old a message may be that the broker has kept for us. */
   readonly backlogMs: number;
   readonly prefix: TopicPrefix;
@@ -63,6 +70,8 @@ export interface BridgeDeps {
   readonly canStore: () => boolean;
   readonly now: Now;
   readonly metrics: GatewayMetrics;
+  /** What one station may send; strangers that are not listed share a few times as much. */
+  readonly messagesPerS: number;
   readonly log: Logger;
 }
 
@@ -92,21 +101,22 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const fence = createFence(deps.mqtt.clientId);
   const lines = createLines();
   const insist = createInsist(over.signal, log);
-  const mayLog = createLogLimiter(() => performance.now());
+  const calm = createCalmLog(log);
   let session: MqttSession | undefined;
+  let opened: (session: MqttSession) => void = () => undefined;
+  const opening = new Promise<MqttSession>((resolve) => {
+    opened = resolve;
+  });
 
-  const tell = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<boolean> => {
-    if (!session) throw new CodedError('MQTT_CLOSED', 'the MQTT session is not open yet');
-    return session.publish(topic, payload, qos, speech);
-  };
+  const tell = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<boolean> =>
+    // The first messages come with the broker's word that it takes the connection.
+    (session ?? (await opening)).publish(topic, payload, qos, speech);
   const publish = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<void> => {
     await tell(topic, payload, qos, speech);
   };
   const bad = (topic: string, reason: string): void => {
     metrics.badMessages.inc();
-    const left = mayLog(`${topic} ${reason}`);
-    if (left !== undefined)
-      log.warn({ topic: topic.slice(0, LOGGED_TOPIC_LENGTH), reason, alsoLeftOut: left }, 'bad message');
+    calm.warn({ topic: topic.slice(0, LOGGED_LENGTH), reason: reason.slice(0, LOGGED_LENGTH) }, 'bad message');
   };
 
   const pump = createStatusPump({
@@ -121,8 +131,8 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const canServe = (): boolean => session !== undefined && deps.mqtt.mayPublish() && deps.canStore() && pump.moves();
   const checks = createCommunicationChecks({ registry, prefix, publish, canServe, log });
   const ocppSide = createOcppSide({ registry, prefix, publish, onRegistered: pump.kick, log });
-  const discovery = createDiscovery({ prefix, publish, onDiscovered: (found) => onDiscovered(found), log });
-  const hearing = createHearing({ boots, pump, checks, discovery, lines, insist, log });
+  const discovery = createDiscovery({ prefix, publish, onDiscovered: (found) => onDiscovered(found), bad, log });
+  const hearing = createHearing({ boots, pump, checks, discovery, lines, insist, calm, log });
   const answer = createAnswering({
     frontDesk,
     publish: tell,
@@ -130,6 +140,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     told: deps.told,
     lines,
     insist,
+    calm,
     log,
     onAnswered: (name, by, ms) => metrics.answers.labels(name, by).observe(ms / 1000),
   });
@@ -146,6 +157,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     lines,
     insist,
     bad,
+    calm,
     log,
   });
 
@@ -154,7 +166,8 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
       ocppSide.discovered(found.station, found.moduleId);
       return;
     }
-    const { entry } = registry.meet(found);
+    const entry = registry.meet(found)?.entry;
+    if (!entry) return;
     entry.presence = {
       ...entry.presence,
       ...(found.communication ? { communication: found.communication } : {}),
@@ -169,49 +182,73 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
 
   /** Most of what comes are heartbeats; their topics are not taken apart each time. */
   const heartbeatTopics = new Map<string, { readonly entry: Station; readonly moduleId: string }>();
-  const onHeartbeat = (entry: Station, { topic, payload }: Incoming): void => {
+  /** A module that was renamed is followed, back again too; a station that was forgotten is met anew. */
+  const knownByHeartbeat = (topic: string): Station | undefined => {
+    const known = heartbeatTopics.get(topic);
+    if (!known) return undefined;
+    const { entry, moduleId } = known;
+    return moduleId === entry.moduleId && registry.get(entry.station) === entry ? entry : undefined;
+  };
+  const onHeartbeat = (entry: Station, { topic, payload }: Incoming, how: Sorted['how']): void => {
     metrics.heard('heartbeat');
     const decoded = decode('heartbeat', payload);
-    if (decoded.ok) hearing.heartbeat(entry, decoded.payload as number);
+    if (how !== 'serve') bad(topic, TOO_MANY);
+    else if (decoded.ok) hearing.heartbeat(entry, decoded.payload as number);
     else bad(topic, decoded.reason);
   };
 
-  const onSystemApi = (leaf: string, entry: Station, message: Incoming): Promise<void> | void => {
+  const onSystemApi = (leaf: string, entry: Station, message: Incoming, how: Sorted['how']): Promise<void> | void => {
     const name = BY_LEAF.get(leaf);
     if (!name) return bad(message.topic, 'no such channel');
     entry.dirty = true;
     if (name === 'heartbeat') {
+      if (heartbeatTopics.size >= MAX_HEARTBEAT_TOPICS) heartbeatTopics.clear();
       heartbeatTopics.set(message.topic, { entry, moduleId: entry.moduleId });
-      return onHeartbeat(entry, message);
+      return onHeartbeat(entry, message, how);
     }
     metrics.heard(name);
+    const decoded = decode(name, message.payload);
     entry.lastMessageAt = performance.now();
+    if (how === 'refuse' || !decoded.ok) {
+      const reason = decoded.ok ? TOO_MANY : decoded.reason;
+      return commands.refuse(name, entry, message.topic, decoded.replyTo, reason);
+    }
     if (PROVES_LISTENING.has(name)) {
-      entry.presence = { ...entry.presence, heardAt: performance.now() };
+      entry.presence = provenListening(entry.presence, performance.now());
       pump.heard(entry.station);
     }
-    if (name === 'reset') return commands.reset(entry, message);
+    if (name === 'reset') return commands.reset(entry, message.topic, decoded.payload as ResetRequest);
     if (name === 'allow_firmware_installation') return commands.allow(entry);
-    return commands.request(name satisfies RequestChannelName, entry, message);
+    return commands.request(name satisfies RequestChannelName, entry, message, decoded);
+  };
+
+  /** There is no room for it: it is answered as a station nobody configured is, and not remembered. */
+  const onUnlisted = (address: StationAddress & { leaf: string }, { topic, payload }: Incoming): Promise<void> => {
+    const name = BY_LEAF.get(address.leaf);
+    const decoded = name && decode(name, payload);
+    return commands.refuse(name, address, topic, decoded?.replyTo, 'too many unknown stations');
   };
 
   /** A rejection means that the session is over before the work was done: the message comes again to the next one. */
-  const onMessage = (message: Incoming): Promise<void> | void => {
+  const onMessage = (message: Incoming, how: Sorted['how']): Promise<void> | void => {
     const { topic, payload } = message;
-    const known = heartbeatTopics.get(topic);
-    // A module that was renamed is followed, back again too.
-    if (known && known.moduleId === known.entry.moduleId) return onHeartbeat(known.entry, message);
+    const known = knownByHeartbeat(topic);
+    if (known) return onHeartbeat(known, message, how);
     if (topic === fence.topic) return fence.hear(payload);
     const api = parseApiTopic(prefix, topic);
     if (api?.type === 'system') {
-      const { entry, isNew } = registry.meet(api);
-      if (!isNew) return onSystemApi(api.leaf, entry, message);
-      log.info({ station: entry.station, moduleId: entry.moduleId }, 'a station is heard for the first time');
+      const met = registry.meet(api);
+      if (!met) return onUnlisted(api, message);
+      const { entry, isNew } = met;
+      if (!isNew) return onSystemApi(api.leaf, entry, message, how);
+      metrics.strangers.set(registry.strangers());
+      calm.info({ station: entry.station, moduleId: entry.moduleId }, 'a station is heard for the first time');
       discovery.ask(entry.station);
       // Listed at once, but nothing waits for it: messages keep their order.
       void registry.flushSoon();
-      return onSystemApi(api.leaf, entry, message);
+      return onSystemApi(api.leaf, entry, message, how);
     }
+    if (how === 'refuse') return bad(topic, TOO_MANY);
     if (api?.type === OCPP_CONSUMER.type) return ocppSide.hearPublished(api.station, api.leaf, payload);
     const stripped = prefix.strip(topic);
     if (stripped?.rest === DISCOVERY.readyBeacon) return discovery.ask(stripped.station ?? '');
@@ -222,23 +259,33 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   if (!deps.mqtt.mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
   session = await openMqttSession({
     ...deps.mqtt,
-    onMessage: (message) => {
+    sort: createSorting({
+      prefix,
+      registry,
+      known: knownByHeartbeat,
+      fenceTopic: fence.topic,
+      messagesPerS: deps.messagesPerS,
+      metrics,
+    }),
+    onMessage: (message, how) => {
       const surprise = (error: unknown): void => {
         if (over.signal.aborted || hasCode(error, 'MQTT_CLOSED')) throw error;
         // A surprise would be one again the next time: it is told, and the message is done with.
-        log.error({ topic: message.topic.slice(0, LOGGED_TOPIC_LENGTH), err: error }, 'message not handled');
+        calm.error({ topic: message.topic.slice(0, LOGGED_LENGTH), err: error }, 'message not handled');
       };
       try {
-        return onMessage(message)?.catch(surprise);
+        return onMessage(message, how)?.catch(surprise);
       } catch (error) {
         return surprise(error);
       }
     },
   });
+  opened(session);
   const stop = (): void => {
     over.abort();
     pump.stop();
     checks.stop();
+    hearing.stop();
     discovery.stop();
   };
   void session.closed.then(stop);
@@ -258,13 +305,13 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     entry.checkDueAt = performance.now();
   }
   void pump.sweep();
-  const opened = session;
+  const served = session;
   return {
     isServing: () => !over.signal.aborted && fence.isPassed(),
-    closed: opened.closed,
+    closed: served.closed,
     async end() {
       stop();
-      await opened.end();
+      await served.end();
       await registry.stop();
     },
   };

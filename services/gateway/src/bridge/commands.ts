@@ -2,15 +2,16 @@
 import { performance } from 'node:perf_hooks';
 import type { Store } from '@khumbu/operations/records/store';
 import { readStationState } from '@khumbu/operations/stations/station-state';
-import { CHANNELS, type RequestChannelName } from '@khumbu/shared/contract/channels';
-import { decode, encodeReply } from '@khumbu/shared/contract/codec';
+import { channel, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { type Decoded, encodeReply } from '@khumbu/shared/contract/codec';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
-import { replyTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { replyTopic, type StationAddress, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { anonymousAnswerKey, type FrontDesk } from '../front-desk/front-desk.js';
 import { heartbeatPeriodMs } from '../stations/presence.js';
 import type { Registry, Station } from '../stations/registry.js';
 import type { Answering } from './answering.js';
+import type { CalmLog } from './calm-log.js';
 import { type Fence, stillWaits } from './fence.js';
 import { bootLine, type Hearing } from './hearing.js';
 import type { Insist } from './insist.js';
@@ -33,11 +34,14 @@ export interface CommandsDeps {
   readonly insist: Insist;
   /** A message that nothing is done with, and why. */
   readonly bad: (topic: string, reason: string) => void;
+  readonly calm: CalmLog;
   readonly log: Logger;
 }
 
 export function createCommands(deps: CommandsDeps) {
-  const { prefix, store, frontDesk, registry, answer, hearing, fence, lines, insist, bad, log } = deps;
+  const { prefix, store, frontDesk, registry, answer, hearing, fence, lines, insist, bad, calm, log } = deps;
+  /** The last reset of each station that was written down: a repeat is the same one. */
+  const auditedResets = new Map<string, string>();
 
   /** Stored before the request is served, so that its statuses are already spoken in the station's dialect. */
   const learnDialect = async (entry: Station, name: RequestChannelName, payload: unknown): Promise<void> => {
@@ -49,24 +53,35 @@ export function createCommands(deps: CommandsDeps) {
   };
 
   return {
-    async request(name: RequestChannelName, entry: Station, message: Incoming): Promise<void> {
+    /** Nothing is done with it, but who can be answered gets the default. */
+    async refuse(
+      name: E2mChannelName | undefined,
+      address: StationAddress,
+      topic: string,
+      replyTo: string | undefined,
+      reason: string,
+    ): Promise<void> {
+      bad(topic, reason);
+      if (name === undefined || replyTo === undefined) return;
+      const { reply } = channel(name);
+      const to = replyTopic(prefix, address, replyTo);
+      if (reply && to !== undefined) await deps.publish(to, encodeReply(name, reply.fallback), 1, 'refuse');
+    },
+
+    async request(
+      name: RequestChannelName,
+      entry: Station,
+      message: Incoming,
+      decoded: Pick<Decoded & { ok: true }, 'payload' | 'replyTo'>,
+    ): Promise<void> {
       const { station } = entry;
       const { payload: bytes, topic, dup } = message;
-      const decoded = decode(name, bytes);
       const to = decoded.replyTo === undefined ? undefined : replyTopic(prefix, entry, decoded.replyTo);
-      const refuse = async (): Promise<void> => {
-        if (to !== undefined) await deps.publish(to, encodeReply(name, CHANNELS[name].reply.fallback), 1, 'refuse');
-      };
-      if (!decoded.ok) {
-        bad(topic, decoded.reason);
-        return refuse();
-      }
       if (decoded.replyTo !== undefined && to === undefined)
         return bad(topic, 'the reply topic is not the station’s own');
       if (!fence.isPassed() && !stillWaits(entry.presence.communication, deps.backlogMs / 1000)) {
-        bad(topic, 'too old: the station may have given up waiting');
-        // If it has not, it need not wait any longer; nothing follows from the request either way.
-        return refuse();
+        // If it has not given up, it need not wait any longer; nothing follows from the request either way.
+        return this.refuse(name, entry, topic, decoded.replyTo, 'too old: the station may have given up waiting');
       }
       const heardAt = entry.presence.heartbeatAt;
       const liveness = {
@@ -91,22 +106,24 @@ export function createCommands(deps: CommandsDeps) {
     },
 
     /** EVerest has stopped itself and waits: a reset is stored, however long that takes. */
-    async reset({ station }: Station, message: Incoming): Promise<void> {
-      const decoded = decode('reset', message.payload);
-      if (!decoded.ok) return bad(message.topic, decoded.reason);
+    async reset({ station }: Station, topic: string, request: ResetRequest): Promise<void> {
       if (!fence.isPassed()) {
         // Allowed in this boot, perhaps hours ago (it waited for transactions), and not asked for since: we wait for it.
         const state = readStationState(await store.station(station));
         const awaited = state.resetAllowedEpoch === state.bootEpoch || state.restartExpected !== undefined;
-        if (!awaited) return bad(message.topic, 'an old reset nobody waits for');
+        if (!awaited) return bad(topic, 'an old reset nobody waits for');
       }
-      const request = decoded.payload as ResetRequest;
       await lines.inLine(`${station} reset`, () =>
         insist('a reset', async () => {
           const asker = { station, answerKey: anonymousAnswerKey(), origin: 'everest' as const };
           const { operationId, reason } = await frontDesk.reset(request, asker);
           const what = { station, type: request.type, scheduled: request.scheduled, operationId, reason };
-          log.info({ audit: true, origin: 'everest', ...what }, 'reset asked for');
+          if (operationId === undefined || auditedResets.get(station) === operationId)
+            calm.info(what, 'reset asked for, and nothing new follows');
+          else {
+            auditedResets.set(station, operationId);
+            log.info({ audit: true, origin: 'everest', ...what }, 'reset asked for');
+          }
         }),
       );
     },

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { ApiDiscoverResponse } from '@khumbu/shared/contract/schemas';
-import { DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { DISCOVERY, isTopicLevel, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 
@@ -13,6 +13,9 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 const QUESTION_MS = 10_000;
 /** Nobody is asked again sooner, however often beacons shine; who came in between is asked after it. */
 const ASK_AGAIN_MS = 1000;
+
+/** A module has a few. */
+const MAX_APIS = 64;
 
 export interface Discovered {
   readonly station: string;
@@ -27,12 +30,14 @@ export interface DiscoveryDeps {
   readonly prefix: TopicPrefix;
   readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
   readonly onDiscovered: (found: Discovered) => void;
+  /** A message that nothing is done with, and why. */
+  readonly bad: (topic: string, reason: string) => void;
   readonly log: Logger;
 }
 
 export type Discovery = ReturnType<typeof createDiscovery>;
 
-export function createDiscovery({ prefix, publish, onDiscovered, log }: DiscoveryDeps) {
+export function createDiscovery({ prefix, publish, onDiscovered, bad, log }: DiscoveryDeps) {
   const questions = new Map<string, { answered: Set<string>; timer: NodeJS.Timeout }>();
   const pauses = new Map<string, { again: boolean }>();
 
@@ -88,11 +93,16 @@ export function createDiscovery({ prefix, publish, onDiscovered, log }: Discover
       }
       const reason = mismatch(ApiDiscoverResponse, answer);
       if (reason) {
-        log.warn({ topic, reason }, 'bad discovery answer');
+        bad(topic, reason);
         return;
       }
-      for (const api of (answer as ApiDiscoverResponse).apis) {
+      for (const api of (answer as ApiDiscoverResponse).apis.slice(0, MAX_APIS)) {
         if (api.type !== 'system' && api.type !== OCPP_CONSUMER.type) continue;
+        if (!isTopicLevel(api.module_id)) {
+          // It would become part of the topics we publish on.
+          bad(topic, 'a module id that is no topic level');
+          continue;
+        }
         const who = `${stripped?.station ?? ''} ${api.type} ${api.module_id}`;
         const twin = question.answered.has(who);
         question.answered.add(who);

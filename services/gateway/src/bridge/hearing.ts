@@ -9,6 +9,7 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Boots } from '../stations/boots.js';
 import { bootBegun, hearHeartbeat, inConflict, restartExplained } from '../stations/presence.js';
 import type { Station } from '../stations/registry.js';
+import type { CalmLog } from './calm-log.js';
 import type { CommunicationChecks } from './communication-checks.js';
 import type { Discovery } from './discovery.js';
 import type { Insist } from './insist.js';
@@ -22,24 +23,30 @@ export interface HearingDeps {
   readonly discovery: Pick<Discovery, 'ask'>;
   readonly lines: Lines;
   readonly insist: Insist;
+  readonly calm: CalmLog;
   readonly log: Logger;
 }
+
+/** In a conflict a boot is counted no sooner than this after the last. */
+const CONFLICT_BOOTS_MS = 5000;
 
 export type Hearing = ReturnType<typeof createHearing>;
 
 /** Questions for the boot reason and boots are counted in one line, so that none is counted twice. */
 export const bootLine = (station: string): string => `${station} get_boot_reason`;
 
-export function createHearing({ boots, pump, checks, discovery, lines, insist, log }: HearingDeps) {
+export function createHearing({ boots, pump, checks, discovery, lines, insist, calm, log }: HearingDeps) {
   /** Boots noticed by a question whose first heartbeat is still to come. */
   const begunByQuestion = new Set<string>();
+  /** Stations in conflict with a boot that is still to be counted. */
+  const calmed = new Map<string, NodeJS.Timeout>();
 
   const noticeConflict = (entry: Station): void => {
     const now = inConflict(entry.presence, performance.now());
     if (now === entry.conflictReported) return;
     entry.conflictReported = now;
-    if (now) log.error({ station: entry.station }, 'two stations use one identity: nothing is done with either');
-    else log.info({ station: entry.station }, 'the station has its identity for itself again');
+    if (now) calm.error({ station: entry.station }, 'two stations use one identity: nothing is done with either');
+    else calm.info({ station: entry.station }, 'the station has its identity for itself again');
   };
 
   const tellOnceMore = (entry: Station, told: OutboxEntry): void => {
@@ -70,6 +77,20 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
     lines.inLine(bootLine(entry.station), work).catch(() => undefined);
   };
 
+  /** Two stations that count beside each other start anew with every heartbeat: of those boots few are stored. */
+  const countBootCalmly = (entry: Station, silentMs: number | undefined, unheard: OutboxEntry | undefined): void => {
+    if (!inConflict(entry.presence, performance.now())) {
+      countBoot(entry, silentMs, unheard);
+      return;
+    }
+    if (calmed.has(entry.station)) return;
+    const timer = setTimeout(() => {
+      calmed.delete(entry.station);
+      countBoot(entry, silentMs, unheard);
+    }, CONFLICT_BOOTS_MS);
+    calmed.set(entry.station, timer.unref());
+  };
+
   return {
     heartbeat(entry: Station, id: number): void {
       const now = performance.now();
@@ -81,7 +102,8 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
       // That a station is away shows some time after it left, and EVerest hears at QoS 0: what was told in between is lost.
       const told = entry.toldUnconfirmed;
       entry.toldUnconfirmed = undefined;
-      if (heard.restarted) countBoot(entry, before.heardAt === undefined ? undefined : now - before.heardAt, told);
+      if (heard.restarted)
+        countBootCalmly(entry, before.heardAt === undefined ? undefined : now - before.heardAt, told);
       else begunByQuestion.delete(entry.station);
       // A boot its question has told of: what was told since then was told to the new one.
       if (told && heard.returned && !heard.restarted && before.heartbeatId !== -1) tellOnceMore(entry, told);
@@ -90,6 +112,12 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, l
         pump.kick(entry.station);
       }
       if (heard.restarted) discovery.ask(entry.station);
+    },
+
+    /** The next session hears of what was not counted yet by the stored heartbeat. */
+    stop(): void {
+      for (const timer of calmed.values()) clearTimeout(timer);
+      calmed.clear();
     },
 
     /** A question was the first sign of a new boot; what waited for the boot goes on. */

@@ -7,11 +7,21 @@
  * at a time, which costs most of the throughput. Kept in this file, shown by a test.
  */
 import type { Socket } from 'node:net';
+import { MAX_MESSAGE_BYTES } from '@khumbu/shared/contract/codec';
+import { isPublishable } from '@khumbu/shared/contract/topics';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { connect, type IClientOptions, type ISubscriptionGrant, type MqttClient } from 'mqtt';
+import { createTurns } from './turns.js';
 
-/** Messages worked on at once. */
+/** Messages worked on at once, and of one sender. */
 const MAX_OPEN = 512;
+const MAX_OPEN_OF_ONE = 32;
+/** More of one sender do not wait: what comes without acknowledgement is held back by nobody. */
+const MAX_WAITING_OF_ONE = 512;
+/** The broker keeps longer packets from us: a payload we would look at, its topic, and some properties. */
+const MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 128 * 1024;
+/** Retained messages are from another time, and would come again with every connection. EVerest retains nothing. */
+const RETAINED_NOT_WANTED = 2;
 
 export interface Incoming {
   readonly topic: string;
@@ -26,6 +36,13 @@ export interface Incoming {
   readonly acknowledge?: () => void;
 }
 
+/** From whom a message is, for taking turns, and whether anything is done with it. */
+export interface Sorted {
+  readonly sender: string;
+  readonly how: 'serve' | 'refuse' | 'drop';
+}
+const FROM_ONE: Sorted = { sender: '', how: 'serve' };
+
 /** `speak`: for the leader alone. `refuse`: also while nobody knows who leads. */
 export type Speech = 'speak' | 'refuse';
 
@@ -39,8 +56,10 @@ export interface MqttSessionOptions {
   readonly sessionExpiryS: number;
   readonly keepAliveS: number;
   readonly connectTimeoutMs: number;
+  /** Asked for each message as it arrives; must be quick. Default: all are served and from one sender. */
+  readonly sort?: (message: Incoming) => Sorted;
   /** Does the work. The message is acknowledged when it is done; a rejection ends the session, and it comes again. */
-  readonly onMessage: (message: Incoming) => Promise<void> | void;
+  readonly onMessage: (message: Incoming, how: 'serve' | 'refuse') => Promise<void> | void;
   /** Asked before every publish; `false`: not now. */
   readonly mayPublish: () => boolean;
   /**
@@ -56,7 +75,7 @@ export interface MqttSession {
   /**
    * Resolves when the broker has it (QoS 1: acknowledged). `false`: the broker says that nobody listens; `true` may still
    * be nobody where a broker does not say so. Rejects with `MQTT_CLOSED` once the session is over, with `NOT_LEADING`
-   * while we may only refuse.
+   * while we may only refuse, with `MQTT_BAD_TOPIC` for a topic the broker would not forgive.
    */
   publish(topic: string, payload: string, qos: 0 | 1, speech?: Speech): Promise<boolean>;
   /** Resolves when the connection has ended, whoever ended it. */
@@ -108,25 +127,6 @@ function orderedAcks(client: PrivateClient) {
   };
 }
 
-/**
- * Works on so many messages at once; the others wait their turn here. The connection itself is read on all the time:
- * work waits for acknowledgements of what it publishes, and they come the same way.
- */
-function limited(limit: number) {
-  const waiting: (() => void)[] = [];
-  let open = 0;
-  return async (work: () => Promise<void> | void): Promise<void> => {
-    if (open >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
-    open++;
-    try {
-      await work();
-    } finally {
-      open--;
-      waiting.shift()?.();
-    }
-  };
-}
-
 /** MQTT 5, 3.4.2.1: the message was taken, and nobody has subscribed to it. */
 const NO_MATCHING_SUBSCRIBERS = 16;
 
@@ -142,10 +142,15 @@ function unheardMessages(client: MqttClient): Set<number> {
 
 const DEFERRED = new Error('acknowledged later');
 
-function install(client: MqttClient, { onMessage, mayPublish, mayRefuse = mayPublish }: MqttSessionOptions): void {
+/** The connection is read on all the time: work waits for acknowledgements of what it publishes, and they come the same way. */
+function install(
+  client: MqttClient,
+  { sort, onMessage, mayPublish, mayRefuse = mayPublish }: MqttSessionOptions,
+): void {
   const raw = client as unknown as PrivateClient;
   const acks = orderedAcks(raw);
-  const inTurn = limited(MAX_OPEN);
+  const turns = createTurns({ atOnce: MAX_OPEN, perSender: sort ? MAX_OPEN_OF_ONE : MAX_OPEN });
+  const end = (): void => void client.end(true);
   raw.handleMessage = (packet, next) => {
     const message: Incoming = {
       topic: String(packet.topic),
@@ -153,13 +158,10 @@ function install(client: MqttClient, { onMessage, mayPublish, mayRefuse = mayPub
       qos: (packet.qos ?? 0) as 0 | 1 | 2,
       dup: packet.dup ?? false,
     };
+    const { sender, how } = sort?.(message) ?? FROM_ONE;
+    const isDropped = how === 'drop' || turns.waitingOf(sender) >= MAX_WAITING_OF_ONE;
     if (message.qos !== 1 || packet.messageId === undefined) {
-      const end = (): void => void client.end(true);
-      try {
-        onMessage(message)?.catch(end);
-      } catch {
-        end();
-      }
+      if (!isDropped) turns.take(sender, () => onMessage(message, how)).catch(end);
       next();
       return;
     }
@@ -167,10 +169,10 @@ function install(client: MqttClient, { onMessage, mayPublish, mayRefuse = mayPub
     const acknowledge = (): void => {
       if (mayRefuse()) ahead();
     };
-    const end = (): void => void client.end(true);
     // The session is another's: the message comes to it, too.
     const done = (): void => (mayPublish() ? finished() : mayRefuse() ? ahead() : end());
-    inTurn(() => onMessage({ ...message, acknowledge })).then(done, end);
+    if (isDropped) done();
+    else turns.take(sender, () => onMessage({ ...message, acknowledge }, how)).then(done, end);
     // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
     next(DEFERRED);
   };
@@ -186,7 +188,11 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     resubscribe: false,
     keepalive: options.keepAliveS,
     connectTimeout: options.connectTimeoutMs,
-    properties: { sessionExpiryInterval: options.sessionExpiryS, receiveMaximum: MAX_OPEN },
+    properties: {
+      sessionExpiryInterval: options.sessionExpiryS,
+      receiveMaximum: MAX_OPEN,
+      maximumPacketSize: MAX_PACKET_BYTES,
+    },
     ...(options.username === undefined ? {} : { username: options.username }),
     ...(options.password === undefined ? {} : { password: options.password }),
     ...(options.ca === undefined ? {} : { ca: options.ca }),
@@ -242,7 +248,9 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     closed,
     async subscribe(filters) {
       if (over) throw refuse();
-      const map = Object.fromEntries(Object.entries(filters).map(([filter, qos]) => [filter, { qos }]));
+      const map = Object.fromEntries(
+        Object.entries(filters).map(([filter, qos]) => [filter, { qos, rh: RETAINED_NOT_WANTED }]),
+      );
       const granted = await orClosed<ISubscriptionGrant[]>((done) => client.subscribe(map, done));
       const refused = granted.find((grant) => grant.qos > 2);
       if (refused) throw new CodedError('MQTT_REFUSED', `the broker refuses the subscription ${refused.topic}`);
@@ -250,6 +258,7 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     async publish(topic, payload, qos, speech = 'speak') {
       if (over || !mayRefuse()) throw refuse();
       if (speech === 'speak' && !mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
+      if (!isPublishable(topic)) throw new CodedError('MQTT_BAD_TOPIC', 'not a topic to publish on');
       let messageId = 0;
       await orClosed((done) => {
         client.publish(topic, payload, { qos }, done);

@@ -2,6 +2,7 @@
  * Whether a station's OCPP side is up, for stations that expose `ocpp_consumer_API`: a status sent before the CSMS has
  * accepted the station is lost.
  */
+import { randomUUID } from 'node:crypto';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { BootNotificationResponse, ConnectionStatus } from '@khumbu/shared/contract/schemas';
 import { DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
@@ -17,9 +18,8 @@ export interface OcppSideDeps {
   readonly log: Logger;
 }
 
-/** Answers to our questions for latched values come to topics of this form, below our answer topic. */
-const latchedId = (leaf: string, station: string): string => `latched-${leaf}-${station}`;
-const LATCHED = /\/latched-([a-z_]+)-(.+)$/;
+/** A question nobody has answered by now will not be answered. */
+const QUESTION_MS = 10_000;
 
 export function createOcppSide({ registry, prefix, publish, onRegistered, log }: OcppSideDeps) {
   /** Without a prefix per station a module cannot be told to belong to one of several stations. */
@@ -54,6 +54,15 @@ export function createOcppSide({ registry, prefix, publish, onRegistered, log }:
     learn(entry, leaf, value);
   };
 
+  /** Questions for latched values by the last level of their answer topic, which nobody else can guess. */
+  const questions = new Map<string, { readonly station: string; readonly leaf: string }>();
+  const newQuestion = (station: string, leaf: string): string => {
+    const id = `latched-${randomUUID()}`;
+    questions.set(id, { station, leaf });
+    setTimeout(() => questions.delete(id), QUESTION_MS).unref();
+    return id;
+  };
+
   return {
     /** A station exposes the API: ask for what it has already said in this boot. */
     discovered(station: string, moduleId: string): void {
@@ -64,7 +73,7 @@ export function createOcppSide({ registry, prefix, publish, onRegistered, log }:
         entry.dirty = true;
       }
       for (const leaf of OCPP_CONSUMER.leaves) {
-        const replyTo = DISCOVERY.answerTopic(latchedId(leaf, entry.station));
+        const replyTo = DISCOVERY.answerTopic(newQuestion(entry.station, leaf));
         const topic = OCPP_CONSUMER.getTopic(prefix, entry.station, moduleId, leaf);
         publish(topic, JSON.stringify({ headers: { replyTo } }), 1).catch((error: unknown) => {
           if (!hasCode(error, 'MQTT_CLOSED'))
@@ -79,9 +88,12 @@ export function createOcppSide({ registry, prefix, publish, onRegistered, log }:
 
     /** A latched value we asked for. `false`: this topic is something else. */
     hearLatched(topic: string, payload: Uint8Array): boolean {
-      const match = LATCHED.exec(topic);
-      if (!match) return false;
-      hear(registry.get(match[2] ?? ''), match[1] ?? '', payload);
+      const stripped = prefix.strip(topic);
+      const question = questions.get(stripped?.rest.split('/').at(-1) ?? '');
+      if (!question) return false;
+      // What a station says of another one counts for nothing.
+      if ((stripped?.station ?? question.station) === question.station)
+        hear(registry.get(question.station), question.leaf, payload);
       return true;
     },
   };

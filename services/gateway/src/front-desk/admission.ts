@@ -43,6 +43,8 @@ export interface FrontDeskDeps {
   /** The same connection recipe as the desk's; for its clock. */
   readonly redis: Redis;
   readonly jobs: Jobs;
+  /** Not configured: always answered by default, and nothing is kept of it, the answer least of all. */
+  readonly isRefused?: (station: string) => boolean;
   /** `undefined`: not configured, or two stations share the name. */
   readonly profileOf: (station: string) => StationProfile | undefined;
   readonly locations: Pick<LocationPolicy, 'check'>;
@@ -118,6 +120,9 @@ export const askedBy = ({ caller }: Asker): { askedBy?: string } => (caller === 
 
 const isGiven = (entry: [string, string | undefined]): entry is [string, string] => entry[1] !== undefined;
 
+/** More than a depot has stations. */
+const MAX_REMEMBERED = 10_000;
+
 export type Admission = ReturnType<typeof createAdmission>;
 
 export function createAdmission(deps: FrontDeskDeps) {
@@ -127,6 +132,12 @@ export function createAdmission(deps: FrontDeskDeps) {
 
   /** What was last read of each station or written, for a first try that reads nothing. */
   const remembered = new Map<string, StationFields>();
+  /** Names come and go; what is not remembered is read. */
+  const keepInMind = (station: string, fields: StationFields): void => {
+    if (deps.isRefused?.(station)) return;
+    if (remembered.size >= MAX_REMEMBERED && !remembered.has(station)) remembered.clear();
+    remembered.set(station, fields);
+  };
 
   const captured = (station: string, state: StationState, answer: StoredAnswer | undefined): Captured => {
     // Only the leader notices that two stations share a name; it is stored for the others.
@@ -135,12 +146,12 @@ export function createAdmission(deps: FrontDeskDeps) {
   };
   const capture = async ({ station, answerKey }: Asker): Promise<Captured> => {
     const { fields, answer } = await store.stationAndAnswer(station, answerKey);
-    remembered.set(station, fields);
+    keepInMind(station, fields);
     return captured(station, readStationState(fields), answer);
   };
   const remember = (station: string, written: Readonly<Record<string, string | undefined>>): void => {
     const fields = { ...remembered.get(station), ...written };
-    remembered.set(station, Object.fromEntries(Object.entries(fields).filter(isGiven)));
+    keepInMind(station, Object.fromEntries(Object.entries(fields).filter(isGiven)));
   };
 
   const inSlot = async <R extends OperationRecord>(state: StationState, kind: SlotKind): Promise<R | undefined> => {
@@ -299,7 +310,8 @@ export function createAdmission(deps: FrontDeskDeps) {
     const { station, answerKey } = asker;
     let offered: string | undefined;
     let written: Readonly<Record<string, string | undefined>> | undefined;
-    let memory = remembered.get(station);
+    const isRefused = deps.isRefused?.(station) ?? false;
+    let memory = isRefused ? undefined : remembered.get(station);
 
     const decide = async (from: Captured): Promise<Attempt<Answer> & { change: Change }> => {
       const verdict: Verdict = abandonedQueue(name, deps.isAbandoned)
@@ -337,7 +349,11 @@ export function createAdmission(deps: FrontDeskDeps) {
         return decided;
       }
       const read = await capture(asker);
-      if (!read.answer || asker.isFresh) return decide(read);
+      if (!read.answer || asker.isFresh) {
+        const decided = await decide(read);
+        // Whoever may invent names must not fill the store with answers to them.
+        return isRefused ? { change: undefined, result: decided.result } : decided;
+      }
       return { change: undefined, result: answerAgain(read.answer) };
     };
 

@@ -11,7 +11,6 @@ import type { Deadlines } from '@khumbu/operations/records/expire';
 import type { Store } from '@khumbu/operations/records/store';
 import { afterBoot } from '@khumbu/operations/stations/after-boot';
 import { dialectOf, readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
-import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import { bootFields } from '../front-desk/boot-fields.js';
 import { reasonOfBoot } from '../front-desk/decide-boot-reason.js';
@@ -21,7 +20,7 @@ export interface BootsDeps {
   readonly jobs: Jobs;
   readonly directory: StationDirectory;
   readonly deadlines: Deadlines;
-  readonly log: Logger;
+  readonly log: { info(what: object, text: string): void };
   readonly now: Now;
 }
 

@@ -23,6 +23,8 @@ export interface Presence {
   readonly handedOver?: true;
   /** Anything that proves that EVerest is up and listens. */
   readonly heardAt?: number;
+  /** An earlier leader has found it gone, and it has not been heard since. */
+  readonly foundAway?: true;
   /** When heartbeat ids began anew, newest last. */
   readonly restarts: readonly number[];
   /** Where the count stood when it began anew. One station never goes on from there; two stations do. */
@@ -57,6 +59,7 @@ export function heartbeatPeriodMs(presence: Presence): number | undefined {
 
 /** Whether EVerest would not hear us: it has had heartbeats and they stopped. A station without heartbeats is there. */
 export function isAway(presence: Presence, now: number): boolean {
+  if (presence.foundAway) return true;
   const period = heartbeatPeriodMs(presence);
   if (period === undefined || presence.heardAt === undefined) return false;
   return now - presence.heardAt > PERIODS_UNTIL_AWAY * period;
@@ -101,6 +104,7 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
     abandonedId,
     previousHeartbeatAt: _previous,
     handedOver: _handedOver,
+    foundAway: _foundAway,
     ...rest
   } = presence;
   const restarted = heartbeatId !== undefined && (id <= heartbeatId || restartedUnheard(presence, id, now));
@@ -121,6 +125,11 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
       ...(heartbeatAt === undefined || restarted ? {} : { previousHeartbeatAt: heartbeatAt }),
     },
   };
+}
+
+/** Something that proves that EVerest is up and listens was heard, and it was no heartbeat. */
+export function provenListening({ foundAway: _foundAway, ...presence }: Presence, now: number): Presence {
+  return { ...presence, heardAt: now };
 }
 
 /** The newest restart was ours: it says nothing about a twin. */

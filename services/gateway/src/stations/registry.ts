@@ -5,17 +5,20 @@
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Moment, Now } from '@khumbu/operations/clock/depot-clock';
+import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Store } from '@khumbu/operations/records/store';
-import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { forgetStation } from '@khumbu/operations/stations/forget-station';
+import { readStationState, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationAddress } from '@khumbu/shared/contract/topics';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
+import { type Allowance, fullAllowance } from '../bridge/allowance.js';
 import { inConflict, isAway, NOBODY, type Presence } from './presence.js';
+import { storedFields, storedPresence } from './stored-fields.js';
 
 const FLUSH_MS = 2000;
 /** Stations that are stored at once, so that a large depot neither waits for one after the other nor holds up everything. */
@@ -24,6 +27,10 @@ const BATCH = 250;
 const WRITE_ALL_MS = 60_000;
 /** Nobody waits longer than this for a flush: an answer must not hang on Redis. */
 const PATIENCE_MS = 200;
+/** A stranger that was silent for this long makes room for another one. */
+const STRANGER_SILENT_MS = 60_000;
+/** Room is made when so much of it is taken. */
+const CROWDED = 0.9;
 
 export interface Station {
   readonly station: string;
@@ -40,6 +47,10 @@ export interface Station {
   lastMessageAt?: number;
   /** The status it was told last, until a heartbeat shows that it was there to hear it. */
   toldUnconfirmed?: OutboxEntry | undefined;
+  /** When it came to our notice in this process, monotonic. */
+  readonly metAt: number;
+  /** What of its messages is still worked on. */
+  readonly allowance: Allowance;
   /** Changed since the last flush. */
   dirty: boolean;
   conflictReported: boolean;
@@ -58,10 +69,20 @@ export function changesToStore(entry: Pick<Station, 'stored' | 'presence'>, mono
   return changes;
 }
 
+export interface RegistryRules {
+  /** Named in the stations file. Whoever is not is a stranger. */
+  readonly isConfigured: (station: string) => boolean;
+  /** So many strangers are listed; the others wait until one of them has been silent for a while. */
+  readonly maxStrangers: number;
+  readonly messagesPerS: number;
+}
+
 export type Registry = ReturnType<typeof createRegistry>;
 
-export function createRegistry(redis: Redis, store: Store, now: Now, log: Logger) {
+export function createRegistry(redis: Redis, store: Store, rules: RegistryRules, now: Now, log: Logger) {
   const stations = new Map<string, Station>();
+  /** Listed and, when they were met, not configured. */
+  const strangers = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
 
   /** Subscribers are told of it in the commit that stores it. */
@@ -86,20 +107,32 @@ export function createRegistry(redis: Redis, store: Store, now: Now, log: Logger
     else if (what === 'away' || what === 'back') entry.stored.away = what === 'away';
   };
 
-  /** The stored fields of a station as they are now. */
-  const fieldsOf = (entry: Station, { wall, steady }: Moment, mono: number): [string, string][] => {
-    const { heartbeatId, heartbeatAt, heardAt, communication } = entry.presence;
-    const fields: [string, string][] = [[STATION_FIELDS.moduleId, entry.moduleId]];
-    const lastHeardAt = Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0);
-    if (lastHeardAt > 0) fields.push([STATION_FIELDS.lastSeenAt, String(Math.round(wall - (mono - lastHeardAt)))]);
-    if (heartbeatId !== undefined && heartbeatAt !== undefined) {
-      const at = Math.round(wall - (mono - heartbeatAt));
-      fields.push([STATION_FIELDS.heartbeat, JSON.stringify({ id: heartbeatId, at, steadyAt: at - wall + steady })]);
+  const lastHeardOf = ({ presence, lastMessageAt, metAt }: Station): number =>
+    Math.max(presence.heardAt ?? 0, lastMessageAt ?? 0, metAt);
+
+  /** The strangers that were silent longest are forgotten, unless an operation names them. */
+  const makeRoom = async (): Promise<void> => {
+    if (strangers.size < rules.maxStrangers * CROWDED) return;
+    const before = performance.now() - STRANGER_SILENT_MS;
+    const silent = [...strangers]
+      .map((name) => stations.get(name))
+      .filter((entry) => entry !== undefined && lastHeardOf(entry) < before)
+      .sort((a, b) => lastHeardOf(a as Station) - lastHeardOf(b as Station))
+      .slice(0, BATCH) as Station[];
+    for (const entry of silent) {
+      if (rules.isConfigured(entry.station) || !(await forgetStation(redis, store.keys, entry.station))) {
+        // Known by more than its voice: it takes nobody's place any more.
+        strangers.delete(entry.station);
+      } else if (lastHeardOf(entry) < before) {
+        strangers.delete(entry.station);
+        stations.delete(entry.station);
+      } else {
+        // It was heard in this very moment: all of it is written anew.
+        entry.dirty = true;
+        entry.stored.heard = false;
+        delete entry.written;
+      }
     }
-    if (communication) fields.push([STATION_FIELDS.communication, JSON.stringify(communication)]);
-    if (entry.ocppConsumer !== undefined) fields.push([STATION_FIELDS.ocppConsumer, entry.ocppConsumer]);
-    if (entry.learnedDialect !== 'unknown') fields.push([STATION_FIELDS.learnedDialect, entry.learnedDialect]);
-    return fields;
   };
 
   /** Write what has changed, in one round trip. */
@@ -114,7 +147,7 @@ export function createRegistry(redis: Redis, store: Store, now: Now, log: Logger
       const { written } = entry;
       const known = written && mono - written.since < WRITE_ALL_MS ? written.fields : undefined;
       if (!known) pipeline.sadd(store.keys.stations, entry.station);
-      const fields = fieldsOf(entry, at, mono).filter(([name, value]) => known?.get(name) !== value);
+      const fields = storedFields(entry, at, mono).filter(([name, value]) => known?.get(name) !== value);
       if (!known) entry.written = { since: mono, fields: new Map() };
       if (fields.length > 0) pipeline.hset(store.keys.station(entry.station), ...fields.flat());
       writing.push([entry, fields]);
@@ -141,6 +174,7 @@ export function createRegistry(redis: Redis, store: Store, now: Now, log: Logger
       );
       await storeFields(batch.filter(({ dirty }) => dirty));
     }
+    await makeRoom();
   };
   // One after the other, so that no change is told twice. Who asks while one waits to begin is served by that one.
   let last: Promise<void> = Promise.resolve();
@@ -175,18 +209,40 @@ export function createRegistry(redis: Redis, store: Store, now: Now, log: Logger
       dirty: true,
       conflictReported: false,
       stored: { heard: false, conflict: false, away: false },
+      metAt: performance.now(),
+      allowance: fullAllowance(rules.messagesPerS, performance.now()),
     };
     stations.set(address.station, entry);
+    if (!rules.isConfigured(address.station)) strangers.add(address.station);
     return entry;
+  };
+
+  const recall = (name: string, state: StationState): void => {
+    if (state.moduleId === undefined) return;
+    const entry = add({ station: name, moduleId: state.moduleId });
+    entry.dirty = false;
+    entry.stored.heard = state.firstSeenAt !== undefined;
+    entry.stored.conflict = state.conflictSince !== undefined;
+    entry.stored.away = state.awaySince !== undefined;
+    if (state.ocppConsumer !== undefined) entry.ocppConsumer = state.ocppConsumer;
+    entry.learnedDialect = state.learnedDialect ?? 'unknown';
+    entry.presence = storedPresence(state, now(), performance.now());
   };
 
   return {
     get: (station: string): Station | undefined => stations.get(station),
     all: (): IterableIterator<Station> => stations.values(),
-    /** The station of a message, made known by its first one. A module that was renamed is followed. */
-    meet(address: StationAddress): { entry: Station; isNew: boolean } {
+    strangers: (): number => strangers.size,
+    /**
+     * The station of a message, made known by its first one. A module that was renamed is followed. `undefined`: a
+     * stranger for whom there is no room.
+     */
+    meet(address: StationAddress): { entry: Station; isNew: boolean } | undefined {
       const known = stations.get(address.station);
-      if (!known) return { entry: add(address), isNew: true };
+      if (!known) {
+        const hasRoom = strangers.size < rules.maxStrangers || rules.isConfigured(address.station);
+        return hasRoom ? { entry: add(address), isNew: true } : undefined;
+      }
       if (known.moduleId === address.moduleId) return { entry: known, isNew: false };
       known.moduleId = address.moduleId;
       known.dirty = true;
@@ -196,33 +252,15 @@ export function createRegistry(redis: Redis, store: Store, now: Now, log: Logger
       const entry = stations.get(station);
       return entry !== undefined && inConflict(entry.presence, performance.now());
     },
-    /**
-     * Begin with what the previous leader has stored. Old heartbeats keep their age, the longer one: the steady clock
-     * stands still while the whole depot is off, the date may have been set back.
-     */
+    /** Begin with what the previous leader has stored. */
     async load(): Promise<void> {
       stations.clear();
-      const mono = performance.now();
-      for (const name of await store.stations()) {
-        const state = readStationState(await store.station(name));
-        if (state.moduleId === undefined) continue;
-        const entry = add({ station: name, moduleId: state.moduleId });
-        entry.dirty = false;
-        entry.stored.heard = state.firstSeenAt !== undefined;
-        entry.stored.conflict = state.conflictSince !== undefined;
-        entry.stored.away = state.awaySince !== undefined;
-        if (state.ocppConsumer !== undefined) entry.ocppConsumer = state.ocppConsumer;
-        entry.learnedDialect = state.learnedDialect ?? 'unknown';
-        const { heartbeat, communication } = state;
-        const { wall, steady } = now();
-        const heardAt = heartbeat && mono - Math.max(0, wall - heartbeat.at, steady - (heartbeat.steadyAt ?? steady));
-        entry.presence = {
-          ...NOBODY,
-          ...(communication ? { communication } : {}),
-          ...(heartbeat && heardAt !== undefined
-            ? { heartbeatId: heartbeat.id, heartbeatAt: heardAt, heardAt, handedOver: true as const }
-            : {}),
-        };
+      strangers.clear();
+      const names = await store.stations();
+      for (let at = 0; at < names.length; at += BATCH) {
+        const batch = names.slice(at, at + BATCH);
+        const fields = await Promise.all(batch.map((name) => store.station(name)));
+        for (const [index, name] of batch.entries()) recall(name, readStationState(fields[index] ?? {}));
       }
     },
     start(): void {

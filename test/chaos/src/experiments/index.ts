@@ -1,5 +1,6 @@
 /** Every experiment, in the order of docs/guarantees.md. */
 import type { Experiment } from '../experiment.js';
+import { badInput } from './bad-input.js';
 import { clockJumps } from './clock-jumps.js';
 import { disk } from './disk.js';
 import { failClosed } from './fail-closed.js';
@@ -22,4 +23,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   disk,
   memoryAndKeys,
   clockJumps,
+  badInput,
 ];

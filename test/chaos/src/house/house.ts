@@ -54,6 +54,8 @@ export interface HouseOptions {
   /** Default: installs and reboots of 300 ms. */
   readonly simulated?: SimulatedSettings;
   readonly stations?: Readonly<Record<string, StationSettings>>;
+  /** What becomes of stations that are not among them; default: `simulated`. */
+  readonly unknownStations?: 'refuse' | 'simulated';
   /** Lines to add to the config file of Redis or mosquitto. */
   readonly redisConfig?: readonly string[];
   readonly mosquittoConfig?: readonly string[];
@@ -90,14 +92,17 @@ export interface House {
   stop(): Promise<void>;
 }
 
-function writeStationsFile(path: string, { simulated, stations = {} }: HouseOptions): void {
+function writeStationsFile(
+  path: string,
+  { simulated, stations = {}, unknownStations = 'simulated' }: HouseOptions,
+): void {
   const defaults = {
     driver: 'simulated',
     interfaces: { Wired0: 'eth0', Wireless0: 'wwan0' },
     simulated: { install_ms: 300, reboot_ms: 300, ...simulated },
   };
   // JSON is YAML.
-  writeFileSync(path, JSON.stringify({ unknown_stations: 'simulated', defaults, stations }, undefined, 2));
+  writeFileSync(path, JSON.stringify({ unknown_stations: unknownStations, defaults, stations }, undefined, 2));
 }
 
 const kindOf = (name: ServiceName): keyof typeof SERVICE_SCRIPTS =>

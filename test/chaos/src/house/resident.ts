@@ -35,6 +35,8 @@ export interface Resident {
   awaitReady(deadlineMs?: number): Promise<void>;
   /** What it logged last, for a person who wants to know why. */
   output(): string;
+  /** How much the process that runs now has logged. */
+  logBytes(): number;
   /** Resident set of the process that runs now, in bytes. */
   rssBytes(): Promise<number>;
 }
@@ -91,6 +93,7 @@ export function createResident(spec: ResidentSpec): Resident {
     },
     awaitReady,
     output: () => child?.output() ?? lastWords,
+    logBytes: () => child?.stdout().length ?? 0,
     async rssBytes() {
       if (!child) return 0;
       const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
