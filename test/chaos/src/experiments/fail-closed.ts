@@ -200,10 +200,15 @@ async function tryLeaderGone(scene: Scene, how: 'killed' | 'frozen'): Promise<vo
   else leader.freeze();
   const asked = await straddling;
   await answered(asked, 10_000);
-  await repeatSome(scene, asked);
   leader.thaw();
   await leader.awaitReady();
   await awaitServing(scene, `the leader was ${how}`);
+  // The next leader has to read what it did not say itself: one at a time, so that a slow machine is not what is tried.
+  for (const one of asked.filter(() => context.random.chance(0.1))) {
+    const before = one.answers().length;
+    await one.again();
+    await awaitUntil(() => one.answers().length > before, PATIENCE_MS, 'the same answer').catch(() => undefined);
+  }
   const faults = asked.flatMap((one) => answerFaults(scene, one, {}));
   conclude(scene, `leader ${how} among requests`, asked, [...faults, ...(await outcomeFaults(scene, asked))]);
 }

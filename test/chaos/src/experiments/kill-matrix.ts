@@ -13,7 +13,7 @@ import { judgeRound } from '../kill/verdict.js';
 const FREEZE_MS = 12_000;
 const REFUSE_MS = 5000;
 /** Rounds in which one status is aimed at; what was missed until then was not tried. */
-const ATTEMPTS = 4;
+const ATTEMPTS = { short: 1, long: 4 } as const;
 
 interface Cell {
   readonly target: Target;
@@ -49,7 +49,7 @@ export const killMatrix: Experiment = {
     for (const { target, kind, acts } of cells) {
       const fault: Fault = { target, kind, forMs: durationOf(kind) };
       let missing = acts;
-      for (let attempt = 1; attempt <= ATTEMPTS && missing.length > 0; attempt += 1) {
+      for (let attempt = 1; attempt <= ATTEMPTS[context.effort] && missing.length > 0; attempt += 1) {
         house += stage ? 0 : 1;
         stage ??= await startStage(context, { dir: join(context.dir, `house-${house}`) });
         const missed = await attack(context, stage, { acts: missing, faults: [{ fault, at: 0 }] }, tally);
