@@ -9,8 +9,8 @@ const FLEETING = ['lastSeenAt', 'commit'];
 const sorted = (fields: Readonly<Record<string, string>>): string =>
   JSON.stringify(
     Object.entries(fields)
-      // The next leader tells when it was on a clock of its own.
-      .map(([name, value]) => [name, name === 'heartbeat' ? value.replace(/"at":\d+/, '') : value] as const)
+      // The next leader tells when it was on clocks of its own.
+      .map(([name, value]) => [name, name === 'heartbeat' ? value.replace(/,.*/, '') : value] as const)
       .filter(([name]) => !FLEETING.includes(name))
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   );
