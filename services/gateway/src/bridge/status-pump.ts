@@ -127,7 +127,7 @@ export function createStatusPump({ store, registry, prefix, publish, now, log, o
         return;
       }
       // One that was to be repeated meanwhile is older than what has just been told: it would come out of order.
-      onceMore.delete(name);
+      if (repeated || onceMore.get(name)?.operationId === next?.operationId) onceMore.delete(name);
       if (repeated) continue;
       if (!(await store.popOutbox(name, entry?.id ?? ''))) return;
     }
