@@ -49,7 +49,7 @@ const announce = async (place: Depot, statuses: readonly [number, string][]): Pr
   const entries = statuses.map(([id, status]) =>
     outboxEntry(
       'firmware_update_status',
-      'o',
+      `o-${id}`,
       { firmware_update_status: status, request_id: id },
       momentOf(Date.now()),
     ),
