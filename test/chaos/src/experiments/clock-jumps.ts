@@ -1,5 +1,7 @@
 /** The clocks of hosts jump an hour while locks, leases, pauses, dates and effects are pending. */
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describeError } from '@khumbu/shared/runtime/errors';
 import { makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
@@ -18,6 +20,7 @@ import {
 
 const HOUR_MS = 3600_000;
 const LEASE_MS = 5000;
+const LOOK_MS = 2500;
 const SERVICES: readonly ServiceName[] = [
   'gateway-1',
   'gateway-2',
@@ -64,7 +67,7 @@ async function judgeAll(context: ExperimentContext, what: string, attempts: read
       try {
         judge(context, `${what} at ${moment}`, await parked.after());
       } catch (error) {
-        context.broke(`${what} at ${moment}`, error instanceof Error ? error.message : String(error));
+        context.broke(`${what} at ${moment}`, describeError(error));
       }
       await parked.station.vanish();
     }),
@@ -94,12 +97,16 @@ async function play(
       return one;
     },
   };
-  const park = async ([moment, bring]: (typeof entries)[number]): Promise<Attempt> => [
-    moment,
-    await bring(scene, await scene.station(moment)),
-  ];
+  const parked: Attempt[] = [];
+  const park = async ([moment, bring]: (typeof entries)[number]): Promise<void> => {
+    try {
+      parked.push([moment, await bring(scene, await scene.station(moment))]);
+    } catch (error) {
+      context.broke(`${what}: before it, at ${moment}`, describeError(error));
+    }
+  };
   const entries = Object.entries(MOMENTS);
-  const parked = await Promise.all(entries.map(park));
+  await Promise.all(entries.map(park));
   const attempts: Attempt[] = [];
   for (const attempt of parked) {
     if (await attempt[1].isThere()) attempts.push(attempt);
@@ -127,6 +134,8 @@ async function play(
   clocks.set(hosts, 0);
   await judgeAll(context, `${what}, and on again`, late);
   await house.heal();
+  // Every process looks at the date once a second.
+  await delay(LOOK_MS);
 }
 
 export const clockJumps: Experiment = {

@@ -53,21 +53,38 @@ interface OperationView {
   readonly waitingFor?: string;
   readonly status: string;
 }
+interface StationView {
+  readonly operations: readonly OperationView[];
+}
 export const operationsOf = async (house: House, name: string): Promise<readonly OperationView[]> =>
-  ((await house.get(`/stations/${name}`)) as { operations: OperationView[] }).operations;
+  ((await house.get(`/stations/${name}`)) as StationView).operations;
 
 export const awaitListed = async (house: House, name: string): Promise<void> => {
   const isListed = async (): Promise<boolean> => (await house.fetch(`/v1/stations/${name}`)).status === 200;
   await awaitUntil(isListed, PATIENCE_MS, `${name} to be listed`);
 };
 
+/** Asked until somebody answers: a gateway that was killed, or a slow machine, says 503. */
+async function awaitOperations(
+  house: House,
+  name: string,
+  accept: (operations: readonly OperationView[]) => boolean,
+  what: string,
+): Promise<void> {
+  const isSo = async (): Promise<boolean> => {
+    const response = await Promise.any([0, 1].map((gateway) => house.fetch(`/v1/stations/${name}`, {}, gateway)));
+    return response.status === 200 && accept(((await response.json()) as StationView).operations);
+  };
+  await awaitUntil(() => isSo().catch(() => false), PATIENCE_MS, `${name} ${what}`);
+}
+
 const awaitWaiting = async ({ house }: Scene, station: HandStation, reason: string): Promise<void> => {
-  await awaitUntil(
-    async () => (await operationsOf(house, station.name)).some(({ waitingFor }) => waitingFor === reason),
-    PATIENCE_MS,
-    `${station.name} to wait for ${reason}`,
-  );
+  const waits = ({ waitingFor }: OperationView): boolean => waitingFor === reason;
+  await awaitOperations(house, station.name, (all) => all.some(waits), `to wait for ${reason}`);
 };
+
+const awaitNothingOpen = ({ house }: Scene, station: HandStation): Promise<void> =>
+  awaitOperations(house, station.name, (all) => all.length === 0, 'to have nothing open');
 
 /** The charger is in the middle of this step. */
 const isAt = (scene: Scene, station: HandStation, step: string) => async (): Promise<boolean> =>
@@ -99,16 +116,13 @@ async function ask(
 
 /** One install, one final status, every status in its order, nothing left open. */
 async function installedOnce(
-  { house }: Scene,
+  scene: Scene,
   station: HandStation,
   expected: readonly string[] = SIGNED,
 ): Promise<readonly string[]> {
+  const { house } = scene;
   await station.awaitHeard(1, 'Installed', PATIENCE_MS);
-  await awaitUntil(
-    async () => (await operationsOf(house, station.name)).length === 0,
-    PATIENCE_MS,
-    `${station.name} to have nothing open`,
-  );
+  await awaitNothingOpen(scene, station);
   const heard = withoutRepeats(station.heard(1));
   const charger = await house.charger(station.name);
   return [
@@ -214,7 +228,7 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     return { station, isThere, after: () => installedOnce(scene, station) };
   },
   async 'the pause between two uploads'(scene, station) {
-    const { house, origin, pauseS } = scene;
+    const { origin, pauseS } = scene;
     const path = `/${station.name}`;
     const location = origin.receive(path, [{ status: 503 }, {}]);
     const request = { request_id: 1, type: 'DiagnosticsLog', location, retries: 3, retry_interval_s: pauseS };
@@ -230,20 +244,20 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
         const tookMs = await pause;
         await station.awaitHeard(1, 'Uploaded', PATIENCE_MS);
         const heard = withoutRepeats(station.heard(1)).join(' ');
-        const open = await operationsOf(house, station.name);
+        await awaitNothingOpen(scene, station);
         return [
           ...keepsPause(tookMs, pauseS * 1000, 'the pause between two uploads'),
           ...unless(heard === 'Uploading Uploaded', `heard ${heard}`),
-          ...unless(open.length === 0, 'the upload is open still'),
         ];
       },
     };
   },
   async 'reserved for a reset'(scene, station) {
-    station.allowAlways(TRIGGER);
+    await ask(scene, station);
+    await station.awaitHeard(1, TRIGGER, PATIENCE_MS);
     const reserved = performance.now();
     await station.client.request('is_reset_allowed', 'Soft');
-    await ask(scene, station);
+    await station.client.allowInstallation();
     await awaitWaiting(scene, station, 'reset_reservation');
     const free = awaitSince(reserved, () => station.heard(1).includes('Installing'), LEFT_MS, 'the reservation to end');
     return {
@@ -264,8 +278,7 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
       station,
       isThere,
       async after() {
-        const isOver = async (): Promise<boolean> => (await operationsOf(house, station.name)).length === 0;
-        await awaitUntil(isOver, PATIENCE_MS, 'the reset to be over');
+        await awaitNothingOpen(scene, station);
         const starts = (await house.charger(station.name))?.everestStarts;
         return unless(starts === 2, `EVerest has started ${starts} times`);
       },
