@@ -219,6 +219,16 @@ await t.test('the clock of the host jumps', async (t) => {
     bench.now += 1;
     t.match(await bench.driver().observe(signal), { busy: false });
   });
+  await t.test('back before the start, and nobody but who starts it again looks', async (t) => {
+    const bench = benchFor(t);
+    const again = () => bench.driver({ reboot_ms: 5000 }).start({ step: 'reboot', operationId: 'op-1' }, signal);
+    await again();
+    bench.now -= 3_600_000;
+    await t.rejects(again(), { code: 'STATION_UNREACHABLE' });
+    bench.now += 5000;
+    await again();
+    t.match(await bench.driver().observe(signal), { busy: false }, 'it has not lasted an hour');
+  });
   await t.test('back after the end: what was seen stays', async (t) => {
     const bench = benchFor(t);
     await bench.driver().start({ step: 'reboot', operationId: 'op-1' }, signal);

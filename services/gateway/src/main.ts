@@ -85,7 +85,7 @@ runService(
         maxStrangers: config.MAX_UNKNOWN_STATIONS,
         messagesPerS: config.STATION_MESSAGES_PER_S,
       },
-      now,
+      clock,
       log,
     );
     const desk = createDeskStore(prompt, promptStore, log);

@@ -36,6 +36,7 @@ import {
   restartExplained,
 } from '../src/stations/presence.js';
 import type { Station } from '../src/stations/registry.js';
+import { ageOfHeartbeat } from '../src/stations/stored-fields.js';
 import { LOGS, locations, logUpload, profile, resetRecord, STATION, stationState, UPDATE, update } from './fixtures.js';
 
 const signedRequest = { ...UPDATE, signing_certificate: 'PEM', signature: 'c2ln' };
@@ -442,6 +443,23 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
   t.equal(heldBecause(bootAgo(9000), station(there, withOcpp), at(10_500)), 'not_registered');
   t.equal(heldBecause(bootAgo(900, 5000), station(there, { ...withOcpp, registered: true }), at(10_500)), undefined);
   t.equal(heldBecause(bootAgo(100), station(NOBODY), at(10_500)), undefined, 'a station without heartbeats');
+});
+
+void t.test('the age of a stored heartbeat', async (t) => {
+  const hour = 3600_000;
+  const heartbeat = { id: 7, at: 10 * hour, steadyAt: 5 * hour };
+  const after = (wallMs: number, steadyMs: number) => ({ wall: 10 * hour + wallMs, steady: 5 * hour + steadyMs });
+  const here = 4 * hour;
+  const since = 6 * hour;
+  const cases: [string, ReturnType<typeof after>, number, number][] = [
+    ['time passes', after(2000, 2000), here, 2000],
+    ['the date jumped forward, and so the leader changed', after(hour, 2000), here, 2000],
+    ['the date jumped back', after(-hour, 2000), here, 2000],
+    ['the depot was off for an hour', after(hour, 2000), since, hour],
+    ['this process is new, and the date was set back', after(-hour, 2000), since, 2000],
+  ];
+  for (const [what, now, openedAt, wanted] of cases) t.equal(ageOfHeartbeat(heartbeat, now, openedAt), wanted, what);
+  t.equal(ageOfHeartbeat({ id: 7, at: 10 * hour }, after(3000, 0), here), 3000, 'stored by an earlier version');
 });
 
 void t.test('small decisions of the bridge', async (t) => {

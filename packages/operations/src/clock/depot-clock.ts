@@ -25,6 +25,8 @@ export type Now = () => Moment;
 
 export interface DepotClock {
   readonly now: Now;
+  /** The steady reading when this process began to follow the clock; before it the depot may have been off. */
+  readonly openedAt: number;
   stop(): void;
 }
 
@@ -91,7 +93,9 @@ export async function openDepotClock(redis: Redis, key: string, log: Logger): Pr
   bearings = await look();
   const current = (): Bearings => bearings as Bearings;
   timer = setTimeout(() => void lookAgain(), LOOK_EVERY_MS).unref();
+  const openedAt = Math.round(current().steady + performance.now());
   return {
+    openedAt,
     now() {
       const mono = performance.now();
       const { wall, steady } = current();

@@ -88,6 +88,8 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
     station,
 
     async start(effect, signal) {
+      // What has become of an earlier effect is stored first: a refusal must not keep its time from beginning.
+      await reach(signal);
       const plan = await planOf(effect, settings);
       await visit(signal, (charger, time) => begin(charger, effect, plan, time));
     },

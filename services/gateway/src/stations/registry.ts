@@ -5,7 +5,7 @@
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Now } from '@khumbu/operations/clock/depot-clock';
+import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
 import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Store } from '@khumbu/operations/records/store';
@@ -79,7 +79,14 @@ export interface RegistryRules {
 
 export type Registry = ReturnType<typeof createRegistry>;
 
-export function createRegistry(redis: Redis, store: Store, rules: RegistryRules, now: Now, log: Logger) {
+export function createRegistry(
+  redis: Redis,
+  store: Store,
+  rules: RegistryRules,
+  clock: Pick<DepotClock, 'now' | 'openedAt'>,
+  log: Logger,
+) {
+  const { now, openedAt } = clock;
   const stations = new Map<string, Station>();
   /** Listed and, when they were met, not configured. */
   const strangers = new Set<string>();
@@ -226,7 +233,7 @@ export function createRegistry(redis: Redis, store: Store, rules: RegistryRules,
     entry.stored.away = state.awaySince !== undefined;
     if (state.ocppConsumer !== undefined) entry.ocppConsumer = state.ocppConsumer;
     entry.learnedDialect = state.learnedDialect ?? 'unknown';
-    entry.presence = storedPresence(state, now(), performance.now());
+    entry.presence = storedPresence(state, now(), openedAt, performance.now());
   };
 
   return {

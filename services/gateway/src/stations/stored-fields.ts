@@ -1,6 +1,6 @@
 /** What is stored of a station that is heard, and what the next leader makes of it. Pure. */
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
-import { STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
+import { type Heartbeat, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import { NOBODY, type Presence } from './presence.js';
 import type { Station } from './registry.js';
 
@@ -21,15 +21,23 @@ export function storedFields(entry: Station, { wall, steady }: Moment, mono: num
 }
 
 /**
- * Old heartbeats keep their age, the longer one: the steady clock stands still while the whole depot is off, the date may
- * have been set back.
+ * How old a stored heartbeat is. Pure. The steady clock tells while this process has followed it. Before that the whole
+ * depot may have been off, and the clock with it: then the date counts, where it says more. A boot too many asks for a
+ * permission once more; a boot unnoticed would take an old one for good.
  */
+export const ageOfHeartbeat = ({ at, steadyAt }: Heartbeat, { wall, steady }: Moment, openedAt: number): number => {
+  const bySteady = Math.max(0, steady - (steadyAt ?? steady));
+  return steadyAt !== undefined && steadyAt >= openedAt ? bySteady : Math.max(bySteady, wall - at);
+};
+
+/** Old heartbeats keep their age. */
 export function storedPresence(
   { heartbeat, communication, awaySince }: StationState,
-  { wall, steady }: Moment,
+  now: Moment,
+  openedAt: number,
   mono: number,
 ): Presence {
-  const heardAt = heartbeat && mono - Math.max(0, wall - heartbeat.at, steady - (heartbeat.steadyAt ?? steady));
+  const heardAt = heartbeat && mono - ageOfHeartbeat(heartbeat, now, openedAt);
   return {
     ...NOBODY,
     ...(communication ? { communication } : {}),

@@ -187,8 +187,10 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     station.allowAlways(TRIGGER);
     const { origin, pauseS } = scene;
     const path = await ask(scene, station, { retries: 3, retry_interval_s: pauseS }, [{ status: 503 }, {}]);
-    await awaitWaiting(scene, station, 'retry');
+    await awaitUntil(() => origin.stats(path).requests > 0, PATIENCE_MS, 'the first try');
     const pause = awaitSince(performance.now(), () => origin.stats(path).requests > 1, LEFT_MS, 'the second try');
+    pause.catch(() => undefined);
+    await awaitWaiting(scene, station, 'retry');
     return {
       station,
       isThere: async () => origin.stats(path).requests === 1,
@@ -233,13 +235,14 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     const location = origin.receive(path, [{ status: 503 }, {}]);
     const request = { request_id: 1, type: 'DiagnosticsLog', location, retries: 3, retry_interval_s: pauseS };
     await station.client.request('upload_logs', request);
-    await awaitWaiting(scene, station, 'retry');
     const tries = (): number => origin.requests.items.filter((one) => one.path.startsWith(path)).length;
-    const before = tries();
-    const pause = awaitSince(performance.now(), () => tries() > before, LEFT_MS, 'the second upload');
+    await awaitUntil(() => tries() > 0, PATIENCE_MS, 'the first upload');
+    const pause = awaitSince(performance.now(), () => tries() > 1, LEFT_MS, 'the second upload');
+    pause.catch(() => undefined);
+    await awaitWaiting(scene, station, 'retry');
     return {
       station,
-      isThere: async () => tries() === before,
+      isThere: async () => tries() === 1,
       async after() {
         const tookMs = await pause;
         await station.awaitHeard(1, 'Uploaded', PATIENCE_MS);
