@@ -73,8 +73,9 @@ export async function startDepot(ending: Ending, options: DepotOptions): Promise
   };
   const startedAt = performance.now();
   // `--silent`: nothing but the line of JSON on stdout.
-  const [command, args] = options.byNpm ? ['npm', ['run', 'up', '--silent']] : [process.execPath, [UP]];
-  const run = await startChild(command, args, { env, cwd: ROOT });
+  const command = options.byNpm ? ['npm', 'run', 'up', '--silent'] : [process.execPath, UP];
+  // The test runner gives every child options of its own, which the compiler does not bear.
+  const run = await startChild('env', ['-u', 'NODE_OPTIONS', ...command], { env, cwd: ROOT });
   const stop = async (): Promise<void> => {
     const running = [...pids().values()];
     await run.end('SIGTERM', STOP_MS);

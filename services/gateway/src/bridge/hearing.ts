@@ -123,9 +123,8 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
     /** A question was the first sign of a new boot; what waited for the boot goes on. */
     async bootBegunByQuestion(entry: Station): Promise<void> {
       begunByQuestion.add(entry.station);
-      const told = entry.toldUnconfirmed;
+      // What was told last may have been told to this very boot already.
       entry.toldUnconfirmed = undefined;
-      if (told && isFinalStatus(told)) tellOnceMore(entry, told);
       entry.presence = bootBegun(entry.presence);
       entry.registered = false;
       await insist('what follows a boot', () => boots.settle(entry.station));

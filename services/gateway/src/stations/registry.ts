@@ -86,7 +86,7 @@ export function createRegistry(
   clock: Pick<DepotClock, 'now' | 'openedAt'>,
   log: Logger,
 ) {
-  const { now, openedAt } = clock;
+  const { now } = clock;
   const stations = new Map<string, Station>();
   /** Listed and, when they were met, not configured. */
   const strangers = new Set<string>();
@@ -233,7 +233,7 @@ export function createRegistry(
     entry.stored.away = state.awaySince !== undefined;
     if (state.ocppConsumer !== undefined) entry.ocppConsumer = state.ocppConsumer;
     entry.learnedDialect = state.learnedDialect ?? 'unknown';
-    entry.presence = storedPresence(state, now(), openedAt, performance.now());
+    entry.presence = storedPresence(state, now(), performance.now(), clock.openedAt);
   };
 
   return {
@@ -259,7 +259,7 @@ export function createRegistry(
       const entry = stations.get(station);
       return entry !== undefined && inConflict(entry.presence, performance.now());
     },
-    /** Begin with what the previous leader has stored. */
+    /** Begin with what the previous leader has stored. Old heartbeats keep their age. */
     async load(): Promise<void> {
       stations.clear();
       strangers.clear();

@@ -30,12 +30,12 @@ export const ageOfHeartbeat = ({ at, steadyAt }: Heartbeat, { wall, steady }: Mo
   return steadyAt !== undefined && steadyAt >= openedAt ? bySteady : Math.max(bySteady, wall - at);
 };
 
-/** Old heartbeats keep their age. */
+/** Old heartbeats keep their age. `openedAt`: the steady time at which this process began to follow the depot's clock. */
 export function storedPresence(
   { heartbeat, communication, awaySince }: StationState,
   now: Moment,
-  openedAt: number,
   mono: number,
+  openedAt: number,
 ): Presence {
   const heardAt = heartbeat && mono - ageOfHeartbeat(heartbeat, now, openedAt);
   return {

@@ -124,6 +124,8 @@ async function fullOfOldImages(world: DiskWorld): Promise<string[]> {
   // The other cases find no image that could make room.
   await age(0);
   if (end.status !== 'Installed') return [`${end.status}: ${JSON.stringify(end.outcome)}`];
+  // What is stored is told a moment later.
+  await station.awaitStatus(2, 'Installed', PATIENCE_MS);
   return differs(name, station.statusNames(2), INSTALLED);
 }
 

@@ -99,7 +99,7 @@ export function differs(what: string, seen: readonly string[], expected: readonl
 
 const PATHS = { firmware: 'firmware-updates', logs: 'log-uploads' } as const;
 
-/** The operation as REST shows it, once `when` takes it. */
+/** The operation as REST shows it, once `when` takes it and the station was told of its end. */
 export async function seen(
   { house }: DiskWorld,
   what: keyof typeof PATHS,
@@ -114,7 +114,9 @@ export async function seen(
       const { items } = (await house.get(`/stations/${station}/${PATHS[what]}`)) as { items: Seen[] };
       const found = items.find((one) => one.requestId === requestId);
       last = JSON.stringify(found);
-      return found && when(found) ? found : undefined;
+      if (!found || !when(found)) return undefined;
+      const isTold = !found.ended || (await house.redis.llen(`khumbu:outbox:${station}`)) === 0;
+      return isTold ? found : undefined;
     },
     deadlineMs,
     `${what} ${requestId} of ${station}`,

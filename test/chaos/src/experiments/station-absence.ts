@@ -50,6 +50,7 @@ interface OperationView {
   readonly operationId: string;
   readonly ended: boolean;
   readonly status: string;
+  readonly permissionBy?: string;
   readonly outcome?: { readonly ok: boolean; readonly reason?: string };
 }
 const operationsOf = async (house: House, kind: string, name: string): Promise<OperationView[]> =>
@@ -92,6 +93,10 @@ function updateAt(status: string, extra: () => Record<string, unknown> = () => (
       const answer = await station.update(ID, { ...requestFor(scene, station.name), ...extra() });
       if (answer !== 'Accepted') throw new Error(`the update was answered ${JSON.stringify(answer)}`);
       if (status !== 'Accepted') await station.awaitHeard(ID, status, PATIENCE_MS);
+      if (status === 'InstallScheduled') {
+        const isAllowed = async () => (await openOf(scene.house, station.name))[0]?.permissionBy !== undefined;
+        await awaitUntil(isAllowed, PATIENCE_MS, 'the permission to be kept');
+      }
       await station.vanish();
     },
     async judgeBack({ house }, station) {

@@ -269,6 +269,8 @@ const LONG: readonly Trial[] = [
   ...both(update, 'any instant'),
 ];
 
+const ROUNDS = 4;
+
 export const twoEffects: Experiment = {
   name: 'two-effects',
   promise:
@@ -277,7 +279,10 @@ export const twoEffects: Experiment = {
     const scene = await openScene(context);
     const trials = context.cases === undefined && context.effort === 'short' ? SHORT : LONG;
     let twice = 0;
-    for (const trial of trials.slice(0, context.cases)) twice += await tryTrial(scene, trial);
+    // Whether the other worker is quick enough to take the job is not in our hands: a round without that is no try.
+    for (let round = 0; round < ROUNDS && twice === 0; round += 1) {
+      for (const trial of trials.slice(0, context.cases)) twice += await tryTrial(scene, trial);
+    }
     context.figure('jobs that two workers ran', String(twice));
     if (twice === 0) context.broke('the experiment', 'no job was run by two workers: nothing was tried');
   },
