@@ -284,7 +284,13 @@ export const stationAbsence: Experiment = {
     await Promise.all(
       of('never').map((one) => attempt(one, 'back after a month', () => judgeMuchLater(scene, one.station))),
     );
-    const untold = await house.redis.keys('khumbu:outbox:*');
+    // An entry leaves its outbox a moment after it was heard.
+    let untold: string[] = [];
+    const isEmpty = async (): Promise<boolean> => {
+      untold = await house.redis.keys('khumbu:outbox:*');
+      return untold.length === 0;
+    };
+    await awaitUntil(isEmpty, 5000, 'the outboxes to be empty').catch(() => undefined);
     judge(context, 'no status is left over', untold.length === 0 ? [] : [untold.join(' ')]);
     for (const name of house.services) {
       if (house.resident(name).deaths > 0) context.broke(`${name} lives on`, house.resident(name).output());
