@@ -1,53 +1,12 @@
-import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
-import { createStore } from '@khumbu/operations/records/store';
-import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { awaitUntil, collector } from '@khumbu/test-support/events';
-import { type EverestClient, type EverestClientOptions, startEverestClient } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
-import { startMosquitto } from '@khumbu/test-support/mosquitto';
-import { startRedis } from '@khumbu/test-support/redis';
 import { connectAsync } from 'mqtt';
-import t, { type Test } from 'tap';
-import { type Depot, depot, type Gateway, leads, startGateway } from './gateway-process.js';
+import t from 'tap';
+import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
+import { depot, leads, startGateway } from './gateway-process.js';
 
 t.setTimeout(150_000);
-const dir = t.testdir();
-const redis = await startRedis({ dir: `${dir}/redis` });
-t.teardown(() => redis.stop());
-const broker = await startMosquitto({ dir: `${dir}/mosquitto` });
-t.teardown(() => broker.stop());
-const servers = { redisUrl: redis.url, mqttUrl: broker.url };
-const observer = patientRedis(redis.url, () => undefined);
-t.teardown(() => observer.disconnect());
-
-const PERIODS = { heartbeat_period_ms: 200, communication_check_period_s: 1, request_reply_timeout_s: 60 };
-
-async function station(test: Test, place: Depot, options: Partial<EverestClientOptions> = {}): Promise<EverestClient> {
-  const client = await startEverestClient({
-    mqttUrl: broker.url,
-    moduleId: 'cs-1',
-    prefix: place.topicPrefix,
-    ...options,
-  });
-  test.teardown(() => client.close(true));
-  return client;
-}
-const storeOf = (place: Depot) => createStore(observer, place.name);
-const said = (gateway: Gateway, text: string, ms = 5000) =>
-  awaitUntil(() => gateway.child.stdout().includes(text), ms, `the log line "${text}"`);
-const announce = async (place: Depot, statuses: readonly [number, string][]): Promise<void> => {
-  const store = storeOf(place);
-  const entries = statuses.map(([id, status]) =>
-    outboxEntry(
-      'firmware_update_status',
-      'o',
-      { firmware_update_status: status, request_id: id },
-      momentOf(Date.now()),
-    ),
-  );
-  await store.commit(store.change().announce('cs-1', entries));
-};
+const { announce, broker, observer, servers, station, storeOf } = await setBridgeStage(t);
 
 void t.test('bad messages in the backlog do not keep the next leader out', async (t) => {
   const place = await depot(t, servers);

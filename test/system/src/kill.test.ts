@@ -4,10 +4,11 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { freePort } from '@khumbu/test-support/free-port';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
 import t from 'tap';
 import { type ProcessName, startCluster } from './cluster.js';
 import { connect, PATIENCE_MS, runningImage, SIGNED } from './everest.js';
-import { firmwareStatuses, startFleet, startStation, withoutRepeats } from './simulators.js';
+import { firmwareStatuses, startFleet, startStation } from './simulators.js';
 
 const MB = 1_000_000;
 const SLOW: Behaviour = { bytesPerSecond: 700_000 };

@@ -62,7 +62,3 @@ export async function startFleet(
 /** The names of the firmware statuses this station has received for an id, in order. */
 export const firmwareStatuses = (station: EverestModule, requestId: number): string[] =>
   station.statuses.filter((one) => one.kind === 'firmware' && one.requestId === requestId).map(({ status }) => status);
-
-/** The list without repeats that come directly after themselves. */
-export const withoutRepeats = (names: readonly string[]): string[] =>
-  names.filter((name, index) => name !== names[index - 1]);

@@ -1,8 +1,10 @@
 /** A depot on small disks, and how its cases ask and judge. */
+
 import { join } from 'node:path';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
 import type { ExperimentContext } from '../experiment.js';
 import { type Cable, layCable } from '../house/cable.js';
 import { type House, startHouse } from '../house/house.js';
@@ -85,9 +87,6 @@ export async function buildWorld(context: ExperimentContext): Promise<DiskWorld 
     },
   };
 }
-
-export const withoutRepeats = (names: readonly string[]): string[] =>
-  names.filter((name, index) => name !== names[index - 1]);
 
 /** Nothing but the words in `expected`, in their order. */
 export function differs(what: string, seen: readonly string[], expected: readonly string[]): string[] {

@@ -1,9 +1,11 @@
 /** Stations that disappear at every status, and come back after a minute, after a day, or never. */
+
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
 import { type Effort, type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { createHandStation, type HandStation, withoutRepeats } from '../house/hand-station.js';
+import { createHandStation, type HandStation } from '../house/hand-station.js';
 import { type House, startHouse } from '../house/house.js';
 import { passTime } from '../house/pass-time.js';
 

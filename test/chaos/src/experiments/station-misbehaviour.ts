@@ -1,9 +1,11 @@
 /** Stations that count wrongly, allow what nobody asked for, or share one name. */
+
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { createHandStation, type HandStation, withoutRepeats } from '../house/hand-station.js';
+import { createHandStation, type HandStation } from '../house/hand-station.js';
 import { type House, startHouse } from '../house/house.js';
 
 const PATIENCE_MS = 30_000;

@@ -2,6 +2,7 @@
  * Two workers are made to run one job: while it runs, the worker or Redis stands still for longer than the job's lock, so
  * that the other worker takes the job; then both go on. The charger's own records tell what was done to it.
  */
+
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,8 +10,9 @@ import { gunzipSync } from 'node:zlib';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { createHandStation, type HandStation, withoutRepeats } from '../house/hand-station.js';
+import { createHandStation, type HandStation } from '../house/hand-station.js';
 import { type House, type ServiceName, startHouse } from '../house/house.js';
 
 const UPDATED = ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed'];

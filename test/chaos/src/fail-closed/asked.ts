@@ -2,12 +2,14 @@
  * Every request EVerest can make, in its exact frame at QoS 2, from a plain client; and what has come of it: on the bus,
  * at the origin and at the charger.
  */
+
 import { randomUUID } from 'node:crypto';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { type EverestClient, type M2eMessage, readStatus } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { makeImage } from '@khumbu/test-support/firmware';
 import type { Origin } from '@khumbu/test-support/origin';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
 import type { House } from '../house/house.js';
 
 const IMAGE_BYTES = 20_000;
@@ -44,8 +46,6 @@ interface Doing {
   /** The last status of one that went well, and what must then have been done. */
   readonly end?: { readonly status: string; readonly deeds: readonly string[] };
 }
-
-const withoutRepeats = (names: readonly string[]): string[] => names.filter((name, index) => name !== names[index - 1]);
 
 const heard = (station: EverestClient, requestId: number): string[] => withoutRepeats(station.statusNames(requestId));
 

@@ -133,7 +133,3 @@ export function createHandStation(ending: Ending, house: House, name: string, to
   };
   return station;
 }
-
-/** The list without repeats that come directly after themselves. */
-export const withoutRepeats = (names: readonly string[]): string[] =>
-  names.filter((name, index) => name !== names[index - 1]);

@@ -2,12 +2,14 @@
  * The moments at which a clock jumps: each brings a station of its own there and says afterwards what should have
  * become of it.
  */
+
 import { performance } from 'node:perf_hooks';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage } from '@khumbu/test-support/firmware';
 import type { Behaviour, Origin } from '@khumbu/test-support/origin';
-import { type HandStation, withoutRepeats } from '../../house/hand-station.js';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
+import type { HandStation } from '../../house/hand-station.js';
 import type { House } from '../../house/house.js';
 
 /** Far less than an hour, and more than a busy machine needs. */
