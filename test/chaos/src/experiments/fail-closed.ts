@@ -12,11 +12,14 @@ import { type Experiment, type ExperimentContext, judge } from '../experiment.js
 import { type Asked, ask, REQUEST_NAMES, type World } from '../fail-closed/asked.js';
 import { OUTAGES, type Outage, REDIS_CONFIG } from '../fail-closed/outages.js';
 import { startHouse } from '../house/house.js';
+import { startWitness, type Witness } from '../house/witness.js';
 
 const ANSWER_MS = 1500;
 /** An answer that has not come by then is counted as none. */
 const PATIENCE_MS = 4000;
 const SETTLE_MS = 90_000;
+/** Processes an answer goes through, each of which a busy machine may keep waiting. */
+const HOPS = 4;
 /** What must not happen gets this long to happen. */
 const QUIET_MS = { short: 1000, long: 3000 } as const;
 const STRADDLE_MS = 400;
@@ -30,7 +33,9 @@ interface Scene extends World {
   readonly stations: readonly EverestClient[];
   readonly resets: EverestClient;
   readonly probe: EverestClient;
-  readonly slowest: { ms: number; what: string };
+  readonly witness: Witness;
+  /** How late the machine was by itself while the slowest answer was waited for. */
+  readonly slowest: { ms: number; what: string; machineMs: number };
 }
 
 const answered = (asked: readonly Asked[], patienceMs = PATIENCE_MS): Promise<unknown> =>
@@ -71,6 +76,8 @@ async function awaitServing(scene: Scene, what: string): Promise<number> {
   return performance.now() - from;
 }
 
+const ms = (value: number): string => `${Math.round(value)} ms`;
+
 interface Expectation {
   /** Answers later than this are faults. */
   readonly withinMs?: number;
@@ -83,10 +90,15 @@ function answerFaults(scene: Scene, one: Asked, { withinMs, mustDefault }: Expec
   const answers = one.answers();
   const first = answers[0];
   if (!first) return [`${name} was never answered`];
-  if (withinMs !== undefined && first.ms > scene.slowest.ms) Object.assign(scene.slowest, { ms: first.ms, what: name });
   const faults: string[] = [];
-  if (withinMs !== undefined && first.ms > withinMs)
-    faults.push(`${name} was answered after ${Math.round(first.ms)} ms`);
+  if (withinMs !== undefined) {
+    const machineMs = scene.witness.worst(one.sentAt, one.sentAt + first.ms);
+    if (first.ms > scene.slowest.ms) Object.assign(scene.slowest, { ms: first.ms, what: name, machineMs });
+    // The short form runs beside other tests: it must not fail on a busy machine.
+    const allowed = withinMs + (scene.context.effort === 'short' ? HOPS * machineMs : 0);
+    if (first.ms > allowed)
+      faults.push(`${name} was answered after ${ms(first.ms)}; the machine itself was ${ms(machineMs)} late`);
+  }
   if (new Set(answers.map(({ text }) => text)).size > 1) {
     faults.push(`${name} got different answers: ${answers.map(({ text }) => text).join(' ')}`);
   }
@@ -242,7 +254,8 @@ async function openScene(context: ExperimentContext, stations: number): Promise<
     stations: await Promise.all(Array.from({ length: stations }, (_, index) => connect(`station-${index}`))),
     resets: await connect('resets'),
     probe: await connect('probe'),
-    slowest: { ms: 0, what: '' },
+    witness: await startWitness(context, house.mqttUrl),
+    slowest: { ms: 0, what: '', machineMs: 0 },
   };
 }
 
@@ -267,6 +280,7 @@ export const failClosed: Experiment = {
       await tryWorkersGone(scene, 'frozen');
       for (const how of ['killed', 'frozen', 'killed', 'frozen', 'killed'] as const) await tryLeaderGone(scene, how);
     }
-    context.figure('slowest answer', `${Math.round(scene.slowest.ms)} ms (${scene.slowest.what})`);
+    const { ms: slowestMs, what, machineMs } = scene.slowest;
+    context.figure('slowest answer', `${ms(slowestMs)} (${what}; the machine itself was ${ms(machineMs)} late)`);
   },
 };
