@@ -1,4 +1,7 @@
-/** As a process: GET of any path answers with one file, whose bytes are counted. `GET /sent` tells how many. */
+/**
+ * As a process: GET of any path answers with one file, whose bytes are counted; with 304 whoever has it, as file servers
+ * do. `GET /sent` tells how many.
+ */
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,6 +14,10 @@ let sent = 0;
 const server = createServer((request, response) => {
   if (request.url === '/sent') {
     response.end(String(sent));
+    return;
+  }
+  if (request.headers['if-none-match'] === etag) {
+    response.writeHead(304, { etag }).end();
     return;
   }
   response.writeHead(200, { 'content-length': size, etag });

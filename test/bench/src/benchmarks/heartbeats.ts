@@ -8,7 +8,7 @@ import { type House, startHouse } from '@khumbu/chaos/house/house';
 import type { BeaterOptions, Window } from '../load/heartbeater.js';
 import { cpuSeconds, type Remote, startRemote } from '../load/remote.js';
 import type { BenchContext, Benchmark } from '../row.js';
-import { BARE } from '../stage.js';
+import { BARE, stationNames } from '../stage.js';
 import { quantile } from '../statistics.js';
 
 const HEARD = 0.99;
@@ -16,6 +16,10 @@ const CORES = 1;
 const LATE_MS = 500;
 const STEP = 2000;
 const MOST = 30_000;
+/** A step that fails is read again: a machine that stood still for a second is not what is measured. */
+const READS = 2;
+/** First part of the stations' names. */
+const GROUP = 'beat';
 
 interface Carrier {
   readonly pid: number;
@@ -72,10 +76,14 @@ async function climb(
   for (let stations = step; stations <= (isShort ? step : MOST); stations += step) {
     await beater.call('grow', stations);
     // New stations are stored and told for the first time; that passes.
-    await pause(isShort ? 2000 : 5000);
-    const reading = await read(beater, carrier, isShort ? 2 : 5);
-    const why = failure(stations, reading, isChecked);
-    context.say(`${who}, ${stations} stations: ${describe(reading)}${why === undefined ? '' : `: ${why}`}`);
+    await pause(isShort ? 2000 : 4000);
+    let why: string | undefined;
+    for (let reads = 0; reads < READS; reads++) {
+      const reading = await read(beater, carrier, isShort ? 2 : 5);
+      why = failure(stations, reading, isChecked);
+      context.say(`${who}, ${stations} stations: ${describe(reading)}${why === undefined ? '' : `: ${why}`}`);
+      if (why === undefined) break;
+    }
     if (why !== undefined) break;
     carried = stations;
   }
@@ -99,16 +107,18 @@ export const heartbeats: Benchmark<'heartbeats'> = {
     },
   ],
   async measure(context) {
-    const rounds = context.effort === 'short' ? 1 : 2;
+    const rounds = context.effort === 'short' ? 1 : 3;
     const ours: number[] = [];
     const baseline: number[] = [];
     for (let round = 0; round < rounds; round++) {
       const dir = join(context.dir, `house-${round}`);
-      const house = await startHouse(context, { dir, services: ['gateway-1'], cables: false });
+      // Named in the stations file, as in a depot of that size: strangers share one allowance.
+      const stations = Object.fromEntries(stationNames(MOST, GROUP).map((name) => [name, {}]));
+      const house = await startHouse(context, { dir, services: ['gateway-1'], cables: false, stations });
       await house.leader();
       const beaterFor = async (prefix: string): Promise<Remote> => {
         const beater = await startRemote(context, 'heartbeater');
-        await beater.call('start', { url: house.mqttUrl, prefix } satisfies BeaterOptions);
+        await beater.call('start', { url: house.mqttUrl, prefix, group: GROUP } satisfies BeaterOptions);
         return beater;
       };
       const gateway = { pid: house.resident('gateway-1').pid as number, heard: () => heardBy(house) };

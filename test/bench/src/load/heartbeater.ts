@@ -14,6 +14,8 @@ const CHECK_MS = 5000 / 3;
 export interface BeaterOptions {
   readonly url: string;
   readonly prefix: string;
+  /** Stations are called by it and a number. */
+  readonly group: string;
 }
 
 export interface Window {
@@ -36,6 +38,7 @@ interface Station {
 }
 
 let prefix = '';
+let group = '';
 const connections: RawMqtt[] = [];
 const stations: Station[] = [];
 let lateness: number[] = [];
@@ -71,7 +74,7 @@ const completed = (): number => connections.reduce((sum, connection) => sum + co
 
 serveCalls({
   async start(options: BeaterOptions) {
-    prefix = options.prefix;
+    ({ prefix, group } = options);
     for (let index = 0; index < CONNECTIONS; index++)
       connections.push(await connectRaw(options.url, `${prefix}beater-${index}`, heard));
     await connections[0]?.subscribe(`${prefix}everest_api/1/system/+/m2e/communication_check`);
@@ -84,7 +87,7 @@ serveCalls({
     while (stations.length < count) {
       const index = stations.length;
       stations.push({
-        topic: topicBytes(`${prefix}everest_api/1/system/beat-${index}/e2m/heartbeat`),
+        topic: topicBytes(`${prefix}everest_api/1/system/${group}-${index}/e2m/heartbeat`),
         connection: connections[index % CONNECTIONS] as RawMqtt,
         beats: 0,
         checkedAt: undefined,
