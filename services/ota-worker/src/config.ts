@@ -43,7 +43,7 @@ export const OtaWorkerSettings = Type.Object({
     default: 10_000,
     minimum: 0,
     description:
-      'Milliseconds in which an image is used again without asking its origin, when the origin gave no way to ask whether it has changed.',
+      'Milliseconds in which an image is used again without asking its origin, when the origin gave no way to ask whether it has changed, or ignores the question.',
   }),
   IGNORED_LOCATION_PARAMETERS: Type.Array(Type.String(), {
     default: [],

@@ -142,6 +142,16 @@ void t.test('a whole image, with progress, basic auth and no fragment', async (t
   t.same(fetching(spool), []);
 });
 
+void t.test('an origin that sends what has not changed is found out by its ETag, and not read', async (t) => {
+  const spool = t.testdir({});
+  const server = await origin(t, (_request, response) => {
+    response.writeHead(200, { etag: '"v1"', 'content-length': IMAGE.length }).end(IMAGE);
+  });
+  isImage(t, spool, await fetchImage(optionsFor(spool, server.url)));
+  const again = await fetchImage(optionsFor(spool, server.url, { known: { etag: '"v1"' } }));
+  t.same(again, { kind: 'unchanged', sentAnyway: true });
+});
+
 void t.test('goes on after SIGKILL', async (t) => {
   const spool = t.testdir({});
   const server = await origin(t, serve(IMAGE, { holdAt: 3 * MIB }), serve(IMAGE));

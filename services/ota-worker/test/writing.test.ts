@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { appendFileSync, closeSync, openSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, closeSync, openSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import { MarkFinder } from '@khumbu/ota-worker/images/mark-finder';
-import { ImageWriter, readImageFacts } from '@khumbu/ota-worker/writing/image-writer';
-import { RING_BYTES } from '@khumbu/ota-worker/writing/ring';
+import { ImageWriter } from '@khumbu/ota-worker/writing/image-writer';
+import { readImageFacts } from '@khumbu/ota-worker/writing/read-image';
 import { makeImage, makeSigner, type SignatureScheme } from '@khumbu/test-support/firmware';
 import t, { type Test } from 'tap';
 
@@ -13,65 +13,56 @@ const BEGIN = '===== BEGIN METADATA =====';
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 const never = new AbortController().signal;
 
-async function writerOf(t: Test, path: string, size = 0, flags = 'r+') {
+async function fileOf(t: Test, path: string, flags = 'r+') {
   closeSync(openSync(path, 'a'));
   const file = await open(path, flags);
-  const writer = new ImageWriter(file, size);
-  t.teardown(async () => {
-    await writer.end();
-    await file.close();
-  });
-  return writer;
+  t.teardown(() => file.close());
+  return file;
 }
 
 void t.test('what goes in is in the file, in order, and its digest is known at the end', async (t) => {
   const path = join(t.testdir(), 'image');
-  const image = randomBytes(5 * RING_BYTES + 4711);
-  const writer = await writerOf(t, path);
-  const piece = Buffer.alloc(3 * RING_BYTES);
+  const image = randomBytes(1_300_000);
+  const writer = new ImageWriter(await fileOf(t, path));
+  const piece = Buffer.alloc(700_000);
   for (let at = 0, length = 1; at < image.length; at += length, length = Math.min(length * 3, piece.length)) {
     const used = image.copy(piece, 0, at, at + length);
-    await writer.append(piece.subarray(0, used));
+    writer.append(piece.subarray(0, used));
     // A buffer that was appended may be used again.
     piece.fill(0);
-    t.ok(Math.min(at + length, image.length) - writer.written <= RING_BYTES, 'a kill costs no more than the ring');
+    t.equal(writer.written, Math.min(at + length, image.length));
+    t.equal(statSync(path).size, writer.written, 'a kill costs nothing');
   }
-  await writer.drain();
-  t.equal(writer.written, image.length);
   t.ok(readFileSync(path).equals(image));
-  t.same(await writer.finish(), { sha256: sha256(image) });
+  t.same(writer.facts(), { sha256: sha256(image) });
 });
 
 void t.test('it goes on behind what is there and reads that first', async (t) => {
   const path = join(t.testdir(), 'image');
   const image = makeImage(700_000, 'half', false).bytes;
   writeFileSync(path, image.subarray(0, 400_000));
-  const writer = await writerOf(t, path, 400_000);
-  await writer.append(image.subarray(400_000));
-  t.same(await writer.finish(), { sha256: sha256(image), metadataAt: BEGIN.length });
+  const file = await fileOf(t, path);
+  const writer = await ImageWriter.behind(file, 400_000, never);
+  writer.append(image.subarray(400_000));
+  t.same(writer.facts(), { sha256: sha256(image), metadataAt: BEGIN.length });
   t.ok(readFileSync(path).equals(image));
+  await t.rejects(ImageWriter.behind(file, 700_001, never), { code: 'EIO' }, 'it is shorter than it was');
+  const enough = AbortSignal.abort(new Error('enough'));
+  await t.rejects(ImageWriter.behind(file, 700_000, enough), { message: 'enough' });
 });
 
-void t.test('a file that cannot be written fails with the code of the system, for all who wait', async (t) => {
-  const path = join(t.testdir(), 'image');
-  const writer = await writerOf(t, path, 0, 'r');
-  await t.rejects(writer.append(randomBytes(3 * RING_BYTES)), { code: 'EBADF' });
-  await t.rejects(writer.drain(), { code: 'EBADF' });
-  await writer.rest();
+void t.test('a file that cannot be written fails with the code of the system', async (t) => {
+  const writer = new ImageWriter(await fileOf(t, join(t.testdir(), 'image'), 'r'));
+  t.throws(() => writer.append(randomBytes(1000)), { code: 'EBADF' });
   t.equal(writer.written, 0);
-  await t.rejects(writer.finish(), { code: 'EBADF' });
 });
 
-void t.test('a file that is shorter than it was fails', async (t) => {
-  const writer = await writerOf(t, join(t.testdir({ image: 'short' }), 'image'), 6);
-  await t.rejects(writer.finish(), { code: 'EIO' });
-});
-
-void t.test('ending it wakes who waits', async (t) => {
-  const writer = await writerOf(t, join(t.testdir(), 'image'));
-  const finished = t.rejects(writer.append(randomBytes(64 * RING_BYTES)), { code: 'IMAGE_THREAD_ENDED' });
-  await writer.end();
-  await finished;
+void t.test('a whole file is read in a thread', async (t) => {
+  const path = join(t.testdir(), 'image');
+  const image = makeImage(700_000, 'whole', false).bytes;
+  writeFileSync(path, image);
+  t.same(await readImageFacts(path, never), { sha256: sha256(image), metadataAt: BEGIN.length });
+  await t.rejects(readImageFacts(`${path}-that-is-not`, never), { code: 'ENOENT' });
 });
 
 void t.test('the mark is found wherever pieces are cut, and only the whole one', async (t) => {

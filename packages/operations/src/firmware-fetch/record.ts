@@ -17,7 +17,10 @@ export interface FetchedVersion {
   readonly image: StoredImage;
   readonly etag?: string;
   readonly lastModified?: string;
+  /** When it came, or was last found unchanged by an origin that sends it anyway; milliseconds since 1970. */
   readonly fetchedAt: number;
+  /** The origin ignores the question whether it has changed and sends all of it. */
+  readonly sentAnyway?: true;
 }
 
 export type FetchResult =

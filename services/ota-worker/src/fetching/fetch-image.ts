@@ -44,7 +44,11 @@ export type FetchResult =
       readonly etag?: string;
       readonly lastModified?: string;
     }
-  | { readonly kind: 'unchanged' };
+  | {
+      readonly kind: 'unchanged';
+      /** The origin began to send it all the same. */
+      readonly sentAnyway?: true;
+    };
 
 /** One fetch: what is held may change from response to response. */
 class Fetch {
@@ -125,7 +129,7 @@ class Fetch {
         throw new FetchError(decision.retryable, decision.reason, `the server answered ${answer.status}`, decision);
       case 'unchanged':
         await this.#part?.discard();
-        return { kind: 'unchanged' };
+        return answer.status === 200 ? { kind: 'unchanged', sentAnyway: true } : { kind: 'unchanged' };
       case 'changed':
         await this.#part?.discard();
         this.#part = undefined;
@@ -156,13 +160,14 @@ class Fetch {
     const { maxBytes, onProgress } = this.#options;
     const before = part.held.offset;
     const { total } = part.held;
-    for await (const chunk of answer.body()) {
-      const size = part.held.offset + chunk.length;
+    let size = before;
+    await answer.readBody((piece) => {
+      size += piece.length;
       if (size > maxBytes) throw tooLarge(maxBytes);
       if (total !== undefined && size > total) throw wrongLength(size, total);
-      await part.append(chunk);
+      part.append(piece);
       onProgress?.(size, total);
-    }
+    });
     const { offset, validators } = part.held;
     if (total === undefined || offset === total) return this.#publish();
     // A server may send ranges in portions of its own: go on while something comes.

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage 
 import { request as httpsRequest } from 'node:https';
 import type { Credentials, HostLocation } from '@khumbu/shared/locations/location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { DirectBody } from './direct-body.js';
 import { FetchError, networkError } from './fetch-error.js';
 
 export interface AskOptions {
@@ -21,8 +22,11 @@ export interface AskOptions {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** At most once. Throws `FetchError`, or the signal's reason. Time the reader takes is not silence. */
-  body(): AsyncGenerator<Buffer>;
+  /**
+   * At most once: hand the body to `use`, piece by piece, each valid only during the call. Throws what `use` throws, else
+   * `FetchError` or the signal's reason. Time that `use` takes is not silence.
+   */
+  readBody(use: (piece: Buffer) => void): Promise<void>;
   /** The rest of the body is not wanted: ends the connection. */
   drop(): void;
 }
@@ -69,20 +73,19 @@ function checked(locationText: string, policy: LocationPolicy): HostLocation {
   return location;
 }
 
-async function* bodyOf(
+async function readBody(
+  body: DirectBody,
   response: IncomingMessage,
   silence: Silence,
-  translate: (error: unknown) => unknown,
-): AsyncGenerator<Buffer> {
+  use: (piece: Buffer) => void,
+): Promise<void> {
   try {
     silence.await();
-    for await (const chunk of response) {
+    await body.read((piece) => {
       silence.heard();
-      yield chunk as Buffer;
+      use(piece);
       silence.await();
-    }
-  } catch (error) {
-    throw translate(error);
+    });
   } finally {
     silence.end();
     response.destroy();
@@ -96,6 +99,7 @@ async function send(url: URL, headers: Record<string, string>, options: AskOptio
   const either = AbortSignal.any([signal, silence.signal]);
   const translate = (error: unknown): unknown => (either.aborted ? either.reason : networkError(error));
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
+  const body = new DirectBody(url.protocol);
   try {
     signal.throwIfAborted();
     silence.await();
@@ -103,18 +107,35 @@ async function send(url: URL, headers: Record<string, string>, options: AskOptio
       const outgoing = request(url, {
         headers,
         lookup: policy.lookup,
-        agent: false,
+        createConnection: body.createConnection,
         signal: either,
         ...(ca === undefined ? {} : { ca: [ca].flat() }),
       });
-      outgoing.on('response', resolve).on('error', reject).end();
+      outgoing.on('response', (answer) => {
+        body.begin(answer);
+        resolve(answer);
+      });
+      outgoing.on('error', reject).end();
     });
     // Errors reach whoever reads the body; without a reader they must not end the process.
     response.on('error', () => {});
     return {
       status: response.statusCode ?? 0,
       headers: response.headers,
-      body: () => bodyOf(response, silence, translate),
+      async readBody(use) {
+        let failure: { readonly error: unknown } | undefined;
+        const guarded = (piece: Buffer): void => {
+          try {
+            use(piece);
+          } catch (error) {
+            failure = { error };
+            throw error;
+          }
+        };
+        await readBody(body, response, silence, guarded).catch((error: unknown) => {
+          throw failure ? failure.error : translate(error);
+        });
+      },
       drop() {
         silence.end();
         response.destroy();

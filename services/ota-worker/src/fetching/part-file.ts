@@ -12,16 +12,15 @@ import { readFileSync } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasCode } from '@khumbu/shared/runtime/errors';
-import { type ImageFacts, ImageWriter } from '../writing/image-writer.js';
+import type { ImageFacts } from '../writing/image-facts.js';
+import { ImageWriter } from '../writing/image-writer.js';
 import type { Held, Validators } from './content-range.js';
 import { FetchError } from './fetch-error.js';
 import type { Place } from './promised.js';
 
-const CHUNK_BYTES = 256 * 1024;
-
 /**
  * How much a power cut may cost: a sync begins after so many bytes or so many milliseconds, whichever comes first. A
- * kill costs no more than the ring of the writer holds.
+ * kill costs nothing of what was appended.
  */
 const SYNC_BYTES = 16 * 1024 * 1024;
 const SYNC_MS = 1000;
@@ -102,18 +101,16 @@ export class PartFile {
   readonly #startedAt: number;
   readonly #writer: ImageWriter;
   #total: number | undefined;
-  #size: number;
   #synced: number;
   #syncedAt = performance.now();
   #syncing: Promise<void> | undefined;
   #failure: unknown;
   #ended = false;
 
-  private constructor(paths: PartPaths, file: FileHandle, sidecar: Sidecar, size: number) {
+  private constructor(paths: PartPaths, file: FileHandle, sidecar: Sidecar, writer: ImageWriter) {
     this.#paths = paths;
     this.#file = file;
-    this.#size = size;
-    this.#writer = new ImageWriter(file, size);
+    this.#writer = writer;
     this.#bootId = sidecar.bootId;
     this.#validators = sidecar.validators;
     this.#startedAt = sidecar.startedAt ?? 0;
@@ -127,7 +124,8 @@ export class PartFile {
     const whole: Sidecar = total === undefined ? sidecar : { ...sidecar, total };
     await writeSidecar(paths.sidecar, whole);
     try {
-      return new PartFile(paths, await open(paths.part, 'wx'), whole, 0);
+      const file = await open(paths.part, 'wx');
+      return new PartFile(paths, file, whole, new ImageWriter(file));
     } catch (error) {
       await rm(paths.sidecar, { force: true });
       throw error;
@@ -135,11 +133,11 @@ export class PartFile {
   }
 
   /** The first `size` bytes of an existing file that nobody else writes to. */
-  static async reopen(paths: PartPaths, sidecar: Sidecar, size: number): Promise<PartFile> {
+  static async reopen(paths: PartPaths, sidecar: Sidecar, size: number, signal: AbortSignal): Promise<PartFile> {
     const file = await open(paths.part, 'r+');
     try {
       await file.truncate(size);
-      return new PartFile(paths, file, sidecar, size);
+      return new PartFile(paths, file, sidecar, await ImageWriter.behind(file, size, signal));
     } catch (error) {
       await file.close();
       throw error;
@@ -147,7 +145,7 @@ export class PartFile {
   }
 
   get held(): Held {
-    const held = { offset: this.#size, validators: this.#validators };
+    const held = { offset: this.#writer.written, validators: this.#validators };
     return this.#total === undefined ? held : { ...held, total: this.#total };
   }
 
@@ -160,11 +158,10 @@ export class PartFile {
     this.#total = total ?? this.#total;
   }
 
-  /** Resolves when all but the last few bytes are with the kernel: a kill of this process loses those alone. */
-  async append(bytes: Buffer): Promise<void> {
+  /** All are with the kernel then: a kill of this process does not lose them. */
+  append(bytes: Buffer): void {
     if (this.#failure !== undefined) throw this.#failure;
-    await this.#writer.append(bytes);
-    this.#size += bytes.length;
+    this.#writer.append(bytes);
     this.#syncInBackground();
   }
 
@@ -172,16 +169,14 @@ export class PartFile {
   async sync(closed = false): Promise<void> {
     await this.#syncing;
     if (this.#failure !== undefined) throw this.#failure;
-    // To be closed it need not be whole: what could not be written is simply not there.
-    await (closed ? this.#writer.rest() : this.#writer.drain());
     await this.#syncNow(closed);
   }
 
   /** Make it `<imagesFolder>/<sha256>`. The same content may be there already: it is replaced by itself. */
   async publish(imagesFolder: string): Promise<PublishedImage> {
-    const facts = await this.#writer.finish();
     await this.#syncing;
     if (this.#failure !== undefined) throw this.#failure;
+    const facts = this.#writer.facts();
     await this.#file.sync();
     await this.#end();
     const path = join(imagesFolder, facts.sha256);
@@ -193,7 +188,7 @@ export class PartFile {
     await syncFolder(imagesFolder);
     await rm(this.#paths.sidecar, { force: true });
     await syncFolder(dirname(this.#paths.part));
-    return { path, sizeBytes: this.#size, ...facts };
+    return { path, sizeBytes: this.#writer.written, ...facts };
   }
 
   /** Keep it for a later run. Safe to repeat, and after `publish` or `discard`. */
@@ -219,7 +214,6 @@ export class PartFile {
   async #end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
-    await this.#writer.end();
     await this.#file.close();
   }
 
@@ -260,17 +254,5 @@ export class PartFile {
     } catch (error) {
       throw goneMeansSuperseded(error);
     }
-  }
-}
-
-/** The first `size` bytes of a file, piece by piece. The buffer is used again: copy what must stay. */
-export async function* readPieces(file: FileHandle, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-  for (let at = 0; at < size; ) {
-    signal.throwIfAborted();
-    const { bytesRead } = await file.read(buffer, 0, Math.min(CHUNK_BYTES, size - at), at);
-    if (bytesRead === 0) throw new FetchError(true, 'spool_unusable', 'a spool file is shorter than it was');
-    yield buffer.subarray(0, bytesRead);
-    at += bytesRead;
   }
 }

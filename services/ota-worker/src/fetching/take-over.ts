@@ -2,13 +2,13 @@
 import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { readPieces } from '../writing/image-writer.js';
 import {
   goneMeansSuperseded,
   hostBootId,
   newPaths,
   PartFile,
   type PartPaths,
-  readPieces,
   type Sidecar,
   writeSidecar,
 } from './part-file.js';
@@ -87,7 +87,7 @@ const withNewBoot = ({ validators, total, syncedBytes }: Sidecar, usable: number
 });
 
 /** Its writer has closed it: the file itself becomes ours. The sidecar is there first, so a kill between loses nothing. */
-async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths): Promise<PartFile> {
+async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths, signal: AbortSignal): Promise<PartFile> {
   await writeSidecar(to.sidecar, sidecar);
   try {
     await rename(from.part, to.part);
@@ -95,7 +95,7 @@ async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths): Promise
     await rm(to.sidecar, { force: true });
     throw error;
   }
-  return PartFile.reopen(to, sidecar, from.usable);
+  return PartFile.reopen(to, sidecar, from.usable, signal);
 }
 
 /** Its writer may still be there: only a copy is ours alone. The old file stays until the copy survives a power cut. */
@@ -104,7 +104,7 @@ async function copy(from: Generation, sidecar: Sidecar, to: PartPaths, signal: A
   try {
     const part = await PartFile.create(to, sidecar.validators, sidecar.total);
     try {
-      for await (const chunk of readPieces(source, from.usable, signal)) await part.append(chunk);
+      for await (const chunk of readPieces(source, from.usable, signal)) part.append(chunk);
       await part.sync();
       return part;
     } catch (error) {

@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { type SignatureOptions, type SignatureVerdict, verifySignature } from '@khumbu/firmware-trust/signature';
-import { type ImageFacts, readImageFacts } from '../writing/image-writer.js';
+import type { ImageFacts } from '../writing/image-facts.js';
+import { readImageFacts } from '../writing/read-image.js';
 import { connectorsFlagOfImage } from './image-metadata.js';
 
 export type SignatureQuestion = Pick<SignatureOptions, 'certificatePem' | 'signatureBase64' | 'allowPkcs1'>;

@@ -53,10 +53,12 @@ export interface FetchDeps extends StepDeps {
 export const waitsFor = (update: FirmwareUpdateRecord | undefined, fetch: FirmwareFetchRecord): boolean =>
   update?.state === 'Downloading' && update.fetch?.id === fetch.id && update.fetch.generation === fetch.generation;
 
-/** Pure: what is held may be used without asking the origin, because there is no way to ask and it was just fetched. */
+/**
+ * Pure: what is held may be used without asking the origin, because there is no way to ask that does not cost the whole
+ * image, and it was just fetched.
+ */
 export const isFresh = (held: FetchedVersion, now: number, reuseUnaskedMs: number): boolean =>
-  held.etag === undefined &&
-  held.lastModified === undefined &&
+  ((held.etag === undefined && held.lastModified === undefined) || held.sentAnyway === true) &&
   now >= held.fetchedAt &&
   now - held.fetchedAt < reuseUnaskedMs;
 
@@ -115,7 +117,8 @@ export function createFetch(deps: FetchDeps) {
     const fetched = await deps.download(fetch.location, fetch.id, known, signal, onProgress);
     if (fetched.kind === 'unchanged') {
       if (!held) throw new TypeError('nothing is held that could be unchanged');
-      return { result: { ok: true, image: held.image } };
+      const asked = { ...held, sentAnyway: true as const, fetchedAt: now().wall };
+      return { result: { ok: true, image: held.image }, ...(fetched.sentAnyway ? { held: asked } : {}) };
     }
     await deps.checks.remember(fetched.path, fetched);
     const image = { sha256: fetched.sha256, sizeBytes: fetched.sizeBytes };

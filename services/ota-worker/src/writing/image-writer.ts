@@ -1,135 +1,62 @@
 /**
- * Write an image into its file and know its digest at the end, without reading it again: a thread of its own writes
- * and hashes while the caller's thread goes on with the network.
+ * Write an image into its file and know its digest at the end, without reading it again. All of it is done in the thread
+ * that calls, piece by piece as the pieces come, while they are in the processor's cache: a fetch has a thread of its own,
+ * and to hand the bytes to another one costs more than to hash them.
  */
-import { type FileHandle, open } from 'node:fs/promises';
-import { Worker } from 'node:worker_threads';
-import { CodedError } from '@khumbu/shared/runtime/errors';
-import { RING_BYTES, Ring, type SharedRing, shareRing } from './ring.js';
+import { writeSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { FactFinder, type ImageFacts } from './image-facts.js';
 
-/** What reading an image tells. */
-export interface ImageFacts {
-  /** Lower-case hex. */
-  readonly sha256: string;
-  /** Where its metadata block begins, if it has one. */
-  readonly metadataAt?: number;
+const PIECE_BYTES = 256 * 1024;
+
+/** The first `size` bytes of a file, piece by piece. The buffer is used again: copy what must stay. */
+export async function* readPieces(file: FileHandle, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(PIECE_BYTES, size));
+  for (let at = 0; at < size; ) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at);
+    if (bytesRead === 0) throw Object.assign(new Error('the file is shorter than it was'), { code: 'EIO' });
+    yield buffer.subarray(0, bytesRead);
+    at += bytesRead;
+  }
 }
 
-export interface ThreadData {
-  readonly fd: number;
-  /** Bytes that are in the file already. */
-  readonly size: number;
-  readonly ring: SharedRing;
-}
-
-export type FromThread =
-  | { readonly kind: 'room' }
-  | { readonly kind: 'done'; readonly facts: ImageFacts }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string };
-
-const SCRIPT = new URL('./image-thread.js', import.meta.url);
-
-/** Not for concurrent use. The file must stay open until `end` has resolved. */
+/** The file must stay open as long as it is used. */
 export class ImageWriter {
-  readonly #ring: Ring;
-  readonly #worker: Worker;
-  readonly #done: Promise<ImageFacts>;
-  #put: number;
-  #failure: Error | undefined;
-  #wake: (() => void) | undefined;
+  readonly #fd: number;
+  readonly #facts = new FactFinder();
+  #written = 0;
+
+  /** For an empty file. */
+  constructor(file: FileHandle) {
+    this.#fd = file.fd;
+  }
 
   /** Go on behind the first `size` bytes, which are read first. */
-  constructor(file: FileHandle, size: number) {
-    const ring = shareRing();
-    const workerData: ThreadData = { fd: file.fd, size, ring };
-    this.#ring = new Ring(ring);
-    this.#put = size;
-    this.#worker = new Worker(SCRIPT, { workerData, execArgv: [], env: {} });
-    this.#done = new Promise((resolve, reject) => {
-      const fail = (error: Error): void => {
-        this.#failure ??= error;
-        this.#wake?.();
-        reject(error);
-      };
-      this.#worker.on('message', (message: FromThread) => {
-        if (message.kind === 'done') resolve(message.facts);
-        else if (message.kind === 'room') this.#wake?.();
-        else fail(Object.assign(new Error(message.message), { code: message.code }));
-      });
-      this.#worker.on('error', (error) => fail(error as Error));
-      this.#worker.on('exit', () => fail(new CodedError('IMAGE_THREAD_ENDED', 'the writing thread has ended')));
-    });
-    // Whoever waits meets the failure; without a waiter it must not end the process.
-    this.#done.catch(() => undefined);
+  static async behind(file: FileHandle, size: number, signal: AbortSignal): Promise<ImageWriter> {
+    const writer = new ImageWriter(file);
+    for await (const piece of readPieces(file, size, signal)) writer.#facts.feed(piece);
+    writer.#written = size;
+    return writer;
   }
 
   /** Bytes that are with the kernel: a kill of this process does not lose them. */
   get written(): number {
-    return this.#put - this.#ring.waiting;
+    return this.#written;
   }
 
-  /** Resolves when all are on their way; at most `RING_BYTES` are not written then. The buffer may be used again. */
-  async append(bytes: Uint8Array): Promise<void> {
+  /** Throws with the system's code; then `written` says how far it came, and there are no facts. */
+  append(bytes: Buffer): void {
     for (let at = 0; at < bytes.length; ) {
-      if (this.#failure) throw this.#failure;
-      const length = this.#ring.put(bytes.subarray(at));
-      this.#put += length;
+      const length = writeSync(this.#fd, bytes, at, bytes.length - at, this.#written);
+      this.#written += length;
       at += length;
-      if (length === 0) await this.#untilWaiting(RING_BYTES / 2);
     }
+    this.#facts.feed(bytes);
   }
 
-  /** Resolves when everything is with the kernel. */
-  drain(): Promise<void> {
-    return this.#untilWaiting(0);
-  }
-
-  /** Like `drain`, but a writer that has failed is also at rest: `written` says how far it came. */
-  async rest(): Promise<void> {
-    await this.#untilWaiting(0, false);
-  }
-
-  /** No more will come; resolves when all is written. */
-  finish(): Promise<ImageFacts> {
-    this.#ring.end();
-    return this.#done;
-  }
-
-  /** Ends the thread, wherever it is. Safe to repeat. */
-  async end(): Promise<void> {
-    await this.#worker.terminate();
-  }
-
-  async #untilWaiting(most: number, isFailureThrown = true): Promise<void> {
-    while (this.#ring.waiting > most && !this.#failure) {
-      const woken = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      if (this.#ring.askForMessage(most)) await woken;
-    }
-    if (this.#failure && isFailureThrown) throw this.#failure;
-  }
-}
-
-/** Read a whole file. Rejects with the signal's reason when aborted. */
-export async function readImageFacts(path: string, signal: AbortSignal): Promise<ImageFacts> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    signal.throwIfAborted();
-    const writer = new ImageWriter(file, size);
-    const stop = (): void => void writer.end();
-    signal.addEventListener('abort', stop, { once: true });
-    try {
-      return await writer.finish();
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    } finally {
-      signal.removeEventListener('abort', stop);
-      await writer.end();
-    }
-  } finally {
-    await file.close();
+  /** Once, at the end. */
+  facts(): ImageFacts {
+    return this.#facts.facts();
   }
 }

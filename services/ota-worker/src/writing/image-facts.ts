@@ -1,0 +1,27 @@
+/** What reading an image tells, found out while its bytes come by. */
+import { createHash } from 'node:crypto';
+import { MarkFinder } from '../images/mark-finder.js';
+
+export interface ImageFacts {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  /** Where its metadata block begins, if it has one. */
+  readonly metadataAt?: number;
+}
+
+export class FactFinder {
+  readonly #hash = createHash('sha256');
+  readonly #marks = new MarkFinder();
+
+  /** The next bytes. The buffer may be used again. */
+  feed(bytes: Buffer): void {
+    this.#hash.update(bytes);
+    this.#marks.feed(bytes);
+  }
+
+  /** Once, at the end. */
+  facts(): ImageFacts {
+    const metadataAt = this.#marks.found;
+    return { sha256: this.#hash.digest('hex'), ...(metadataAt === undefined ? {} : { metadataAt }) };
+  }
+}
