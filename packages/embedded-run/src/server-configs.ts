@@ -38,6 +38,8 @@ export function writeMosquittoConfig(dataDir: DataDir, port: number, extra: read
     `persistence_location ${dataDir.at('mosquitto')}/`,
     'autosave_interval 5',
     'max_queued_messages 100000',
+    // As many as the gateway takes at once; with fewer, requests wait here, where no deadline is seen to.
+    'max_inflight_messages 512',
     'message_size_limit 262144',
     // Otherwise it becomes user mosquitto, which cannot enter the folders of root.
     ...(process.getuid?.() === 0 ? ['user root'] : []),

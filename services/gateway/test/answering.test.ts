@@ -6,8 +6,8 @@ import { createCalmLog } from '../src/bridge/calm-log.js';
 import { createInsist } from '../src/bridge/insist.js';
 import { createLines } from '../src/bridge/lines.js';
 import { createToldAnswers, type Told } from '../src/bridge/told-answers.js';
-import type { Answer } from '../src/front-desk/admission.js';
 import type { FrontDesk } from '../src/front-desk/front-desk.js';
+import type { Answer } from '../src/front-desk/request.js';
 import { UPDATE } from './fixtures.js';
 
 const log = createLogger('test', 'silent');

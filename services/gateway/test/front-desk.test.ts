@@ -16,9 +16,9 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import type { Answer, Asker } from '../src/front-desk/admission.js';
 import { createDeskStore } from '../src/front-desk/desk-store.js';
 import { createFrontDesk } from '../src/front-desk/front-desk.js';
+import type { Answer, Asker } from '../src/front-desk/request.js';
 import { createBoots } from '../src/stations/boots.js';
 import { LOGS, locations, profile, STATION, UPDATE } from './fixtures.js';
 
@@ -374,6 +374,19 @@ void t.test('a running update goes on when the one that would replace it was ans
     [{ id: first, state: 'Accepted', heldFor: undefined }],
   );
   t.equal(await d.slot('firmware_update'), first);
+});
+
+void t.test('an outage costs those who come one after the other no more than those who came first', async (t) => {
+  const d = await desk(t);
+  d.freezeAtCommit();
+  const began = performance.now();
+  // A broker that passes on one request at a time, each once the one before was answered.
+  for (let n = 0; n < 20; n++)
+    await t.rejects(d.front.isResetAllowed(asker(`in a row ${n}`), true), { code: 'NOT_STORED' });
+  t.ok(performance.now() - began < 1500, `refused after ${performance.now() - began} ms`);
+  server.thaw();
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  t.equal((await d.front.isResetAllowed(asker(), true)).reply, true, 'and it serves again');
 });
 
 void t.test('a confirmation of unknown fate is made again: its answer is out', async (t) => {

@@ -12,9 +12,9 @@ import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { Answer, Asker } from '../front-desk/admission.js';
 import type { Liveness } from '../front-desk/boot-reasons.js';
 import type { FrontDesk } from '../front-desk/front-desk.js';
+import type { Answer, Asker } from '../front-desk/request.js';
 import type { CalmLog } from './calm-log.js';
 import type { Insist } from './insist.js';
 import type { Lines } from './lines.js';

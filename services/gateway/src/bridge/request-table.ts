@@ -7,9 +7,9 @@ import type {
   UploadLogsRequest,
 } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
-import type { Answer, Asker } from '../front-desk/admission.js';
 import type { Liveness } from '../front-desk/boot-reasons.js';
 import type { FrontDesk } from '../front-desk/front-desk.js';
+import type { Answer, Asker } from '../front-desk/request.js';
 
 type Serve = (desk: FrontDesk, payload: unknown, asker: Asker, liveness: Liveness) => Promise<Answer>;
 

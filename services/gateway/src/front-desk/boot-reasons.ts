@@ -2,9 +2,10 @@
 import { stationEvent } from '@khumbu/operations/events/events';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { fallbackReply } from '@khumbu/shared/contract/channels';
-import type { Admission, Answer, Asker } from './admission.js';
+import type { Admission } from './admission.js';
 import { bootFields } from './boot-fields.js';
 import { type BootAnswer, decideBootReason } from './decide-boot-reason.js';
+import type { Answer, Asker } from './request.js';
 
 /** What the bridge knows of the station's liveness when it asks for the boot reason. */
 export interface Liveness {

@@ -5,7 +5,8 @@ import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition'
 import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import { readStationState } from '@khumbu/operations/stations/station-state';
-import type { Admission, FrontDeskDeps } from './admission.js';
+import type { Admission } from './admission.js';
+import type { FrontDeskDeps } from './request.js';
 
 export type Cancelable = FirmwareUpdateRecord | LogUploadRecord;
 

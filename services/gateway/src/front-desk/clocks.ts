@@ -2,9 +2,10 @@
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { slotField } from '@khumbu/operations/stations/station-state';
 import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
-import { type Admission, type Answer, type Asker, askedBy, type FrontDeskDeps } from './admission.js';
+import type { Admission } from './admission.js';
 import { decideSystemTime } from './decide-system-time.js';
 import { abandonedQueue } from './needed-workers.js';
+import { type Answer, type Asker, askedBy, type FrontDeskDeps } from './request.js';
 
 export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, takeBack, now }: Admission) {
   const { desk, jobs } = deps;

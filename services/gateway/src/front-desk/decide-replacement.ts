@@ -1,6 +1,6 @@
 /** Whether a request from REST may take the place of what is under way. Pure. EVerest's own requests always may. */
 import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
-import type { Asker } from './admission.js';
+import type { Asker } from './request.js';
 
 /** `slot_busy`: the other one is just being answered; ask again in a moment. */
 export function objectionToReplacing(

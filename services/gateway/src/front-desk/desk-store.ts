@@ -22,6 +22,11 @@ const SETTLE_RETRY_MS = 300;
  * being restarted is waited for, one that stands still is not asked twice.
  */
 const PATIENCE_MS = 390;
+/**
+ * Nobody waits for an outage that is older. A broker passes on only so many messages before it waits for their
+ * acknowledgements: if each of them had patience of its own, those behind them would be answered too late.
+ */
+const OUTAGE_PATIENCE_MS = 600;
 const RETRY_MS = 50;
 
 /** One try: what to write, made from what was just read. `undefined`: nothing to write. */
@@ -57,6 +62,8 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
   let timer: NodeJS.Timeout | undefined;
   let settling = false;
   let closed = false;
+  /** Redis cannot be used since then; when a decision last found it so. */
+  let outage: { readonly since: number; readonly seenAt: number } | undefined;
 
   const renewEpoch = async (): Promise<void> => {
     const next = randomUUID();
@@ -114,12 +121,23 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
     }
   };
 
+  const noteOutage = (isOut: boolean): void => {
+    const now = performance.now();
+    const goesOn = outage !== undefined && now - outage.seenAt <= OUTAGE_PATIENCE_MS;
+    outage = isOut ? { since: goesOn && outage ? outage.since : now, seenAt: now } : undefined;
+  };
+  const isOverdue = (began: number): boolean => {
+    const now = performance.now();
+    return now - began > PATIENCE_MS || (outage !== undefined && now - outage.since > OUTAGE_PATIENCE_MS);
+  };
+
   return {
     store,
     async decide(attempt, undo) {
       const began = performance.now();
       for (;;) {
         const obstacle = unsettled.length > 0 ? NOT_SETTLED : redis.status === 'ready' ? undefined : NOT_CONNECTED;
+        noteOutage(obstacle !== undefined);
         const { result, error, sent } = obstacle ?? (await tryOnce(attempt));
         if (error === undefined) return result as Awaited<ReturnType<typeof attempt>>['result'];
         if (sent) {
@@ -127,7 +145,7 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
           schedule();
         }
         // Nothing was sent: a Redis that is only being restarted costs the station a moment, not its answer.
-        if (sent || closed || performance.now() - began > PATIENCE_MS) {
+        if (sent || closed || isOverdue(began)) {
           const why = `the decision could not be stored: ${describeError(error)}`;
           throw new CodedError('NOT_STORED', why, { cause: error });
         }

@@ -5,13 +5,14 @@
  * decision; the station is then answered by default.
  */
 import { randomUUID } from 'node:crypto';
-import { createAdmission, type FrontDeskDeps } from './admission.js';
+import { createAdmission } from './admission.js';
 import { createBootReasons } from './boot-reasons.js';
 import { createCancellations } from './cancellations.js';
 import { createClocks } from './clocks.js';
 import { createLogUploads } from './log-uploads.js';
 import { createNetworks } from './networks.js';
 import { createQuestions } from './questions.js';
+import type { FrontDeskDeps } from './request.js';
 import { createResets } from './resets.js';
 import { createUpdates } from './updates.js';
 

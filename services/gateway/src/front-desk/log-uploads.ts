@@ -3,9 +3,10 @@ import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { newOperationId } from '@khumbu/operations/records/record';
 import type { UploadLogsRequest } from '@khumbu/shared/contract/schemas';
 import { uploadFileName } from '@khumbu/shared/locations/upload-location';
-import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import type { Admission } from './admission.js';
 import { decideLogUpload } from './decide-log-upload.js';
 import { objectionToReplacing } from './decide-replacement.js';
+import type { Answer, Asker, FrontDeskDeps } from './request.js';
 
 export function createLogUploads(deps: FrontDeskDeps, { admit, inSlot, offeredBase, now }: Admission) {
   const uploadLogs = async (request: UploadLogsRequest, asker: Asker): Promise<Answer> => {

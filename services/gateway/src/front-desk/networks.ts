@@ -3,9 +3,10 @@ import type { ConfigureNetworkRecord } from '@khumbu/operations/network/record';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import { newOperationId } from '@khumbu/operations/records/record';
 import type { ConfigureNetworkRequest } from '@khumbu/shared/contract/schemas';
-import type { Admission, Answer, Asker } from './admission.js';
+import type { Admission } from './admission.js';
 import { decideNetwork } from './decide-network.js';
 import { objectionToReplacing } from './decide-replacement.js';
+import type { Answer, Asker } from './request.js';
 
 export function createNetworks({ admit, inSlot, offeredBase, now }: Admission) {
   const configureNetwork = async (request: ConfigureNetworkRequest, asker: Asker): Promise<Answer> => {

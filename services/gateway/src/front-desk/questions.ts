@@ -1,9 +1,10 @@
 /** What may be asked of the front desk without anything following from it. */
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
-import type { Admission, Asker, FrontDeskDeps } from './admission.js';
+import type { Admission } from './admission.js';
 import { decideResetAllowed, type ResetPermission } from './decide-reset.js';
 import { abandonedQueue, WORKERS_GONE } from './needed-workers.js';
+import type { Asker, FrontDeskDeps } from './request.js';
 
 export function createQuestions({ isAbandoned }: Pick<FrontDeskDeps, 'isAbandoned'>, { capture, inSlot }: Admission) {
   const captureOf = (station: string) => {

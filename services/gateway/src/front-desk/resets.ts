@@ -12,10 +12,11 @@ import {
   slotField,
 } from '@khumbu/operations/stations/station-state';
 import type { BootReason, ResetRequest } from '@khumbu/shared/contract/schemas';
-import { type Admission, type Answer, type Asker, askedBy, type FrontDeskDeps } from './admission.js';
+import type { Admission } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
 import { decideReset, decideResetAllowed } from './decide-reset.js';
 import { requireWorkers } from './needed-workers.js';
+import { type Answer, type Asker, askedBy, type FrontDeskDeps } from './request.js';
 
 /**
  * The decision was made from this update, or from there being none: an install that begins in this very moment changes

@@ -4,9 +4,10 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/re
 import { newOperationId } from '@khumbu/operations/records/record';
 import { readStationState, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
-import type { Admission, Answer, Asker, FrontDeskDeps } from './admission.js';
+import type { Admission } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
 import { decideUpdate } from './decide-update.js';
+import type { Answer, Asker, FrontDeskDeps } from './request.js';
 
 export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase, now }: Admission) {
   const { desk, jobs, log } = deps;

@@ -144,7 +144,7 @@ async function tryOutage(scene: Scene, outage: Outage, lastsMs: number): Promise
   const starts = (await house.charger(scene.resets.moduleId))?.everestStarts ?? 1;
   const straddling = askScattered(scene, STRADDLE_MS);
   await delay(context.random.between(0, STRADDLE_MS));
-  await outage.begin(house);
+  await outage.begin(house, lastsMs);
   const begun = performance.now();
   const during: Asked[] = [];
   const unanswered = speakUnanswered(scene);
@@ -235,8 +235,8 @@ async function openScene(context: ExperimentContext, stations: number): Promise<
     },
     simulated: { log_interval_ms: 10_000, log_history_s: 3600 },
     redisConfig: REDIS_CONFIG,
-    // As in production: EVerest asks one thing at a time, these stations everything at once.
-    mosquittoConfig: ['max_inflight_messages 100'],
+    // Far fewer than ask at once: what waits for a place in the broker waits out of the gateway's sight.
+    mosquittoConfig: ['max_inflight_messages 60'],
   });
   const origin = await startOrigin();
   context.teardown(() => origin.close());

@@ -4,6 +4,7 @@ import { badInput } from './bad-input.js';
 import { clockJumps } from './clock-jumps.js';
 import { disk } from './disk.js';
 import { failClosed } from './fail-closed.js';
+import { flood } from './flood.js';
 import { interleavings } from './interleavings.js';
 import { killMatrix } from './kill-matrix.js';
 import { memoryAndKeys } from './memory-and-keys.js';
@@ -24,4 +25,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   memoryAndKeys,
   clockJumps,
   badInput,
+  flood,
 ];

@@ -97,7 +97,10 @@ const ROWS: Readonly<Record<RequestChannelName, Row>> = {
     return {
       payload: { request_id: requestId, type: 'DiagnosticsLog', location: origin.receive(path) },
       async deeds() {
-        const stored = origin.uploads.items.filter((upload) => upload.path.startsWith(path) && upload.status < 300);
+        // Not those of request 60 for request 6.
+        const isOurs = (upload: { path: string }): boolean =>
+          upload.path.startsWith(path) && !/^\d/.test(upload.path.slice(path.length));
+        const stored = origin.uploads.items.filter((upload) => isOurs(upload) && upload.status < 300);
         // A PUT whose answer was lost is made again: the same name, the same archive.
         const names = new Set(stored.map(({ url }) => url));
         return [...heard(station, requestId), ...Array.from(names, () => 'stored')];

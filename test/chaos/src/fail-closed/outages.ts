@@ -4,8 +4,8 @@ import type { House } from '../house/house.js';
 
 export interface Outage {
   readonly name: string;
-  /** From when this resolves until `end` Redis takes no commit. */
-  begin(house: House): Promise<void>;
+  /** From when this resolves until `end` Redis takes no commit; `end` is called `lastsMs` later or somewhat more. */
+  begin(house: House, lastsMs: number): Promise<void>;
   end(house: House): Promise<void>;
 }
 
@@ -17,6 +17,9 @@ export const REDIS_CONFIG = ['enable-protected-configs yes', 'enable-debug-comma
 
 /** Redis loads its file so many microseconds a command: long enough for any outage here, ended by setting it to 0. */
 const LOAD_DELAY_US = '5000';
+
+/** What was asked last must be answered before Redis wakes. */
+const SLEEP_MORE_MS = 3000;
 
 /** Speaks with a Redis that is still loading, too. */
 async function endLoading(house: House): Promise<void> {
@@ -77,9 +80,9 @@ export const OUTAGES: readonly Outage[] = [
   },
   {
     name: 'Redis asleep in a command (DEBUG SLEEP)',
-    async begin(house) {
+    async begin(house, lastsMs) {
       // Its end is the end of the sleep; `end` waits for it.
-      void house.redis.call('DEBUG', 'SLEEP', '4').catch(() => undefined);
+      void house.redis.call('DEBUG', 'SLEEP', String((lastsMs + SLEEP_MORE_MS) / 1000)).catch(() => undefined);
     },
     end: async (house) => void (await house.redis.ping()),
   },
