@@ -35,7 +35,7 @@ import {
   NOBODY,
   restartExplained,
 } from '../src/stations/presence.js';
-import type { Station } from '../src/stations/registry.js';
+import type { Station } from '../src/stations/station.js';
 import { ageOfHeartbeat } from '../src/stations/stored-fields.js';
 import { LOGS, locations, logUpload, profile, resetRecord, STATION, stationState, UPDATE, update } from './fixtures.js';
 

@@ -9,7 +9,8 @@ import { replyTopic, type StationAddress, type TopicPrefix } from '@khumbu/share
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { anonymousAnswerKey, type FrontDesk } from '../front-desk/front-desk.js';
 import { heartbeatPeriodMs } from '../stations/presence.js';
-import type { Registry, Station } from '../stations/registry.js';
+import type { Registry } from '../stations/registry.js';
+import type { Station } from '../stations/station.js';
 import type { Answering } from './answering.js';
 import type { CalmLog } from './calm-log.js';
 import { type Fence, stillWaits } from './fence.js';

@@ -10,7 +10,8 @@ import { channelTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { isAway } from '../stations/presence.js';
-import type { Registry, Station } from '../stations/registry.js';
+import type { Registry } from '../stations/registry.js';
+import type { Station } from '../stations/station.js';
 
 const TICK_MS = 100;
 /** EVerest's own default, for a module that has not told. */

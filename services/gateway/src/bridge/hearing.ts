@@ -8,7 +8,7 @@ import { isFinalStatus } from '@khumbu/operations/outbox/final-status';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Boots } from '../stations/boots.js';
 import { bootBegun, hearHeartbeat, inConflict, restartExplained } from '../stations/presence.js';
-import type { Station } from '../stations/registry.js';
+import type { Station } from '../stations/station.js';
 import type { CalmLog } from './calm-log.js';
 import type { CommunicationChecks } from './communication-checks.js';
 import type { Discovery } from './discovery.js';

@@ -8,7 +8,8 @@ import { BootNotificationResponse, ConnectionStatus } from '@khumbu/shared/contr
 import { DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { Registry, Station } from '../stations/registry.js';
+import type { Registry } from '../stations/registry.js';
+import type { Station } from '../stations/station.js';
 
 export interface OcppSideDeps {
   readonly registry: Registry;

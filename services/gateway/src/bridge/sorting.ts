@@ -2,7 +2,8 @@
 import { performance } from 'node:perf_hooks';
 import { parseApiTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { GatewayMetrics } from '../metrics.js';
-import type { Registry, Station } from '../stations/registry.js';
+import type { Registry } from '../stations/registry.js';
+import type { Station } from '../stations/station.js';
 import { fullAllowance, treat } from './allowance.js';
 import type { Incoming, Sorted } from './mqtt-session.js';
 

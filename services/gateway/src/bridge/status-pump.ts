@@ -14,7 +14,8 @@ import { channelTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { heartbeatPeriodMs, isAway } from '../stations/presence.js';
-import type { Registry, Station } from '../stations/registry.js';
+import type { Registry } from '../stations/registry.js';
+import type { Station } from '../stations/station.js';
 
 /** How often stations with held entries are looked at, and all outboxes in case a hint was lost. */
 const LOOK_MS = 250;

@@ -2,7 +2,7 @@
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { type Heartbeat, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import { NOBODY, type Presence } from './presence.js';
-import type { Station } from './registry.js';
+import type { Station } from './station.js';
 
 /** The fields as they are now; `mono` is the clock of `presence`. */
 export function storedFields(entry: Station, { wall, steady }: Moment, mono: number): [string, string][] {

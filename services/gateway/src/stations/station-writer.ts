@@ -1,0 +1,128 @@
+/** Stores what has changed of the stations: many at once, and nobody waits for it longer than he can afford. */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
+import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
+import type { Store } from '@khumbu/operations/records/store';
+import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Redis } from 'ioredis';
+import { changesToStore, type Station } from './station.js';
+import { storedFields } from './stored-fields.js';
+
+/** Stations that are stored or read at once, so that a large depot neither waits for one after the other nor holds up everything. */
+export const BATCH = 250;
+/** Everything is written anew this often, for a Redis that has forgotten its last words. */
+const WRITE_ALL_MS = 60_000;
+/** Nobody waits longer than this for a flush: an answer must not hang on Redis. */
+const PATIENCE_MS = 200;
+
+export interface StationWriterDeps {
+  readonly redis: Redis;
+  readonly store: Store;
+  readonly now: DepotClock['now'];
+  /** All there are. */
+  readonly stations: () => Iterable<Station>;
+  /** To be done after each flush. */
+  readonly afterwards: () => Promise<void>;
+  readonly log: Logger;
+}
+
+export function createStationWriter({ redis, store, now, stations, afterwards, log }: StationWriterDeps) {
+  /** Subscribers are told of it in the commit that stores it. */
+  const storeChange = async (entry: Station, what: StationChange): Promise<void> => {
+    const { wall } = now();
+    const { firstSeenAt, conflictSince, awaySince } = STATION_FIELDS;
+    const fields: Record<StationChange, Record<string, string | undefined>> = {
+      heard: { [firstSeenAt]: String(wall) },
+      restarted: {},
+      conflict: { [conflictSince]: String(wall) },
+      conflict_over: { [conflictSince]: undefined },
+      away: { [awaySince]: String(wall) },
+      back: { [awaySince]: undefined },
+    };
+    const change = store.change();
+    if (what === 'heard') change.expectStation(entry.station, firstSeenAt, undefined);
+    change.setStation(entry.station, fields[what]).tell(stationEvent(entry.station, what, wall));
+    // Not committed: it was heard long ago.
+    await store.commit(change);
+    if (what === 'heard') entry.stored.heard = true;
+    else if (what === 'conflict' || what === 'conflict_over') entry.stored.conflict = what === 'conflict';
+    else if (what === 'away' || what === 'back') entry.stored.away = what === 'away';
+  };
+
+  /** Write what has changed, in one round trip. */
+  const storeFields = async (entries: readonly Station[]): Promise<void> => {
+    if (entries.length === 0) return;
+    const pipeline = redis.pipeline();
+    const at = now();
+    const mono = performance.now();
+    const writing: (readonly [Station, [string, string][]])[] = [];
+    for (const entry of entries) {
+      entry.dirty = false;
+      const { written } = entry;
+      const known = written && mono - written.since < WRITE_ALL_MS ? written.fields : undefined;
+      if (!known) pipeline.sadd(store.keys.stations, entry.station);
+      const fields = storedFields(entry, at, mono).filter(([name, value]) => known?.get(name) !== value);
+      if (!known) entry.written = { since: mono, fields: new Map() };
+      if (fields.length > 0) pipeline.hset(store.keys.station(entry.station), ...fields.flat());
+      writing.push([entry, fields]);
+    }
+    const replies = await pipeline.exec().catch((error: Error): [Error, undefined][] => [[error, undefined]]);
+    const failed = replies?.find(([error]) => error)?.[0];
+    for (const [entry, fields] of writing) {
+      if (failed) {
+        entry.dirty = true;
+        delete entry.written;
+      } else for (const [name, value] of fields) entry.written?.fields.set(name, value);
+    }
+    if (failed) throw failed;
+  };
+
+  const flush = async (): Promise<void> => {
+    const entries = Array.from(stations());
+    for (let at = 0; at < entries.length; at += BATCH) {
+      const batch = entries.slice(at, at + BATCH);
+      await Promise.all(
+        batch.map(async (entry) => {
+          for (const what of changesToStore(entry, performance.now())) await storeChange(entry, what);
+        }),
+      );
+      await storeFields(batch.filter(({ dirty }) => dirty));
+    }
+    await afterwards();
+  };
+  // One after the other, so that no change is told twice. Who asks while one waits to begin is served by that one.
+  let last: Promise<void> = Promise.resolve();
+  let waiting: Promise<void> | undefined;
+  const tick = (): Promise<void> => {
+    waiting ??= last = last
+      .then(() => {
+        waiting = undefined;
+        return flush();
+      })
+      .catch((error: unknown) => {
+        log.debug({ reason: describeError(error) }, 'stations not stored yet');
+      });
+    return waiting;
+  };
+  /** Done, or left to the next flush if Redis takes its time. */
+  const patiently = async (work: Promise<void>): Promise<void> => {
+    const enough = new AbortController();
+    const patience = pause(PATIENCE_MS, undefined, { signal: enough.signal }).catch(() => undefined);
+    await Promise.race([work, patience]);
+    enough.abort();
+  };
+
+  return {
+    /** All that has changed, told to subscribers too. Never rejects: what could not be stored is left to the next flush. */
+    flush: tick,
+    flushSoon: (): Promise<void> => patiently(tick()),
+    /** What is known of one station, and nothing else. */
+    storeSoon: (entry: Station): Promise<void> =>
+      patiently(
+        storeFields([entry]).catch((error: unknown) => log.debug({ reason: describeError(error) }, 'not stored yet')),
+      ),
+  };
+}

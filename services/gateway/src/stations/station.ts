@@ -1,0 +1,43 @@
+/** One station as the leader sees it, in memory. */
+import type { StationChange } from '@khumbu/operations/events/events';
+import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
+import type { Dialect } from '@khumbu/shared/stations/stations-file';
+import type { Allowance } from '../bridge/allowance.js';
+import { inConflict, isAway, type Presence } from './presence.js';
+
+export interface Station {
+  readonly station: string;
+  moduleId: string;
+  presence: Presence;
+  /** The module id of its `ocpp_consumer_API`, if it exposes one. */
+  ocppConsumer?: string;
+  /** Its OCPP side is registered at the CSMS, in this boot. */
+  registered: boolean;
+  learnedDialect: Dialect;
+  /** When it may be told the next communication check, monotonic. */
+  checkDueAt?: number;
+  /** When anything at all was heard that is not a heartbeat, monotonic. */
+  lastMessageAt?: number;
+  /** The status it was told last, until a heartbeat shows that it was there to hear it. */
+  toldUnconfirmed?: OutboxEntry | undefined;
+  /** When it came to our notice in this process, monotonic. */
+  readonly metAt: number;
+  /** What of its messages is still worked on. */
+  readonly allowance: Allowance;
+  /** Changed since the last flush. */
+  dirty: boolean;
+  conflictReported: boolean;
+  /** What of it is stored, and so was told to subscribers. */
+  readonly stored: { heard: boolean; conflict: boolean; away: boolean };
+  /** The fields as they were last written, and since when only what differs is. */
+  written?: { readonly since: number; readonly fields: Map<string, string> };
+}
+
+/** What has happened to a station and is not stored yet. Pure. */
+export function changesToStore(entry: Pick<Station, 'stored' | 'presence'>, mono: number): StationChange[] {
+  const { stored, presence } = entry;
+  const changes: StationChange[] = stored.heard ? [] : ['heard'];
+  if (inConflict(presence, mono) !== stored.conflict) changes.push(stored.conflict ? 'conflict_over' : 'conflict');
+  if (isAway(presence, mono) !== stored.away) changes.push(stored.away ? 'back' : 'away');
+  return changes;
+}
