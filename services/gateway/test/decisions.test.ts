@@ -445,6 +445,25 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
   t.equal(heldBecause(bootAgo(100), station(NOBODY), at(10_500)), undefined, 'a station without heartbeats');
 });
 
+void t.test('what asks for a permission waits for the first heartbeat after a takeover', async (t) => {
+  const at = { steady: 1_000_000, mono: 10_500 };
+  const asking = (status: string) => ({ ...entryFor(), payload: { firmware_update_status: status, request_id: 1 } });
+  const communication = { heartbeat_period_ms: 1000 };
+  const known: Presence = { ...NOBODY, communication, heartbeatId: 7, heartbeatAt: 9000, heardAt: 9000 };
+  const taken: Presence = { ...known, handedOver: true };
+  const rows: [string, Presence, string | undefined][] = [
+    ['SignatureVerified', taken, 'boot_unsure'],
+    ['Downloaded', taken, 'boot_unsure'],
+    ['Downloading', taken, undefined],
+    ['Installed', taken, undefined],
+    ['SignatureVerified', known, undefined],
+    ['SignatureVerified', hearHeartbeat(taken, 8, 10_400).presence, undefined],
+    ['SignatureVerified', { ...taken, communication: { heartbeat_period_ms: 0 } }, undefined],
+  ];
+  for (const [status, presence, expected] of rows)
+    t.equal(heldBecause(asking(status), station(presence), at), expected, status);
+});
+
 void t.test('the age of a stored heartbeat', async (t) => {
   const hour = 3600_000;
   const heartbeat = { id: 7, at: 10 * hour, steadyAt: 5 * hour };

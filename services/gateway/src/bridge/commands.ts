@@ -129,9 +129,12 @@ export function createCommands(deps: CommandsDeps) {
       );
     },
 
-    /** Counts only if an update waits for it; may be repeated, early, or mean nothing. */
+    /**
+     * Counts only if an update waits for it; may be repeated, early, or mean nothing. It is of the boot that was noticed
+     * last, so that boot is counted first.
+     */
     allow: ({ station }: Station): Promise<void> =>
-      lines.inLine(`${station} allow`, () =>
+      lines.inLine(bootLine(station), () =>
         insist('a permission', () => frontDesk.allowInstallation(station, 'everest')),
       ),
   };

@@ -32,18 +32,34 @@ export interface StatusPumpDeps {
   readonly onSent?: (station: string, entry: OutboxEntry) => void;
 }
 
-type Held = 'unknown_station' | 'away' | 'not_listening' | 'booting' | 'not_registered' | 'settling' | undefined;
+type Held =
+  | 'unknown_station'
+  | 'away'
+  | 'not_listening'
+  | 'boot_unsure'
+  | 'booting'
+  | 'not_registered'
+  | 'settling'
+  | undefined;
 
 /** What passes with time is looked at often; what waits for the station to be heard is kicked then. */
 const PASSES: Record<Exclude<Held, undefined> | 'not_told', boolean> = {
   unknown_station: false,
   away: false,
   not_listening: true,
+  boot_unsure: true,
   booting: true,
   not_registered: false,
   settling: true,
   not_told: true,
 };
+
+/** EVerest gives its permission in answer to these; OCPP 2.x only the first time it hears them in a boot. */
+const ASKS_PERMISSION: ReadonlySet<unknown> = new Set(['Downloaded', 'SignatureVerified']);
+
+const asksPermission = ({ channel, payload }: OutboxEntry): boolean =>
+  channel === 'firmware_update_status' &&
+  ASKS_PERMISSION.has((payload as { readonly firmware_update_status?: unknown }).firmware_update_status);
 
 /** Why an entry is not told yet; `undefined`: tell it. Pure. The depot's steady clock for what was stored, our monotonic one for what is heard. */
 export function heldBecause(
@@ -53,11 +69,13 @@ export function heldBecause(
 ): Held {
   if (!station) return 'unknown_station';
   if (isAway(station.presence, clock.mono)) return 'away';
+  const { heartbeatAt, handedOver } = station.presence;
+  const beats = heartbeatAt !== undefined && (heartbeatPeriodMs(station.presence) ?? 0) > 0;
+  // Before a heartbeat was heard it may be another boot than we know of: what that one permits would count for the last.
+  if (handedOver && beats && asksPermission(entry)) return 'boot_unsure';
   const boot = entry.afterBoot;
   if (!boot) return undefined;
-  const { heartbeatAt } = station.presence;
   const sinceBootMs = clock.steady - boot.at;
-  const beats = heartbeatAt !== undefined && (heartbeatPeriodMs(station.presence) ?? 0) > 0;
   // A station with heartbeats is back when one is heard that is younger than the boot we saw.
   if (beats && clock.mono - heartbeatAt > sinceBootMs) return 'booting';
   if (station.ocppConsumer !== undefined) return station.registered ? undefined : 'not_registered';

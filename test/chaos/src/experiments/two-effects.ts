@@ -18,6 +18,8 @@ import { type House, type ServiceName, startHouse } from '../house/house.js';
 const UPDATED = ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed'];
 const SENT = ['Uploading', 'Uploaded'];
 const IMAGE_BYTES = 50_000;
+/** How often a request is made that is answered by default. */
+const TRIES = 10;
 
 interface Scale {
   readonly stations: number;
@@ -65,13 +67,37 @@ const judgeStatuses = (station: HandStation, id: number, wanted: readonly string
   return told.join() === wanted.join() ? [] : [`${station.name} heard ${told.join(' ') || 'nothing'}`];
 };
 
+const isAccepted = (reply: unknown): boolean =>
+  (reply as { upload_logs_status?: string } | undefined)?.upload_logs_status === 'Accepted' || reply === 'Accepted';
+
+/** A busy machine answers by default now and then: it is asked again, for another request. Resolves with its id. */
+async function askUntilAccepted(next: () => number, ask: (id: number) => Promise<unknown>): Promise<number> {
+  const replies: unknown[] = [];
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const id = next();
+    const reply = await ask(id);
+    if (isAccepted(reply)) return id;
+    replies.push(reply);
+  }
+  throw new Error(`never accepted, but answered ${JSON.stringify(replies)}`);
+}
+
+/** No path begins with another one. */
+const pathOf = (kind: string, id: number): string => `/${kind}-${String(id).padStart(6, '0')}`;
+
+const uploadLogs = (station: HandStation, id: number, location: string): Promise<unknown> =>
+  station.client
+    .request('upload_logs', { request_id: id, type: 'DiagnosticsLog', location })
+    .then(({ reply }) => reply);
+
 const update: Work = {
   name: 'an update',
   workers: ['ota-worker-1', 'ota-worker-2'],
   async ask({ house, origin, next }, station) {
-    const id = next();
-    const image = makeImage(IMAGE_BYTES, `two-effects ${id}`);
-    await station.update(id, { location: origin.serve(`/image-${id}`, image.bytes) });
+    const id = await askUntilAccepted(next, (wanted) => {
+      const { bytes } = makeImage(IMAGE_BYTES, `two-effects ${wanted}`);
+      return station.update(wanted, { location: origin.serve(pathOf('image', wanted), bytes) });
+    });
     return {
       station,
       underWay: (ms) => station.awaitHeard(id, 'Installing', ms),
@@ -120,9 +146,9 @@ const toBucket: Work = {
   name: 'an upload to the object store',
   workers: ['log-worker-1', 'log-worker-2'],
   async ask({ house, next }, station) {
-    const id = next();
-    const location = `s3://${house.s3.bucket}/two-effects/${id}/`;
-    await station.client.request('upload_logs', { request_id: id, type: 'DiagnosticsLog', location });
+    const id = await askUntilAccepted(next, (wanted) =>
+      uploadLogs(station, wanted, `s3://${house.s3.bucket}/two-effects/${wanted}/`),
+    );
     return {
       station,
       underWay: (ms) => station.awaitHeard(id, 'Uploading', ms),
@@ -141,10 +167,10 @@ const toServer: Work = {
   name: 'an upload to a server',
   workers: ['log-worker-1', 'log-worker-2'],
   async ask({ origin, next }, station) {
-    const id = next();
-    const path = `/logs-${id}`;
-    const location = origin.receive(path);
-    await station.client.request('upload_logs', { request_id: id, type: 'DiagnosticsLog', location });
+    const id = await askUntilAccepted(next, (wanted) =>
+      uploadLogs(station, wanted, origin.receive(pathOf('logs', wanted))),
+    );
+    const path = pathOf('logs', id);
     return {
       station,
       underWay: (ms) => station.awaitHeard(id, 'Uploading', ms),

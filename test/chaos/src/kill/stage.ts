@@ -13,6 +13,11 @@ import { ACTS, type Act } from './acts.js';
 
 const QUICK = { heartbeatMs: 1000, communicationCheckS: 3, restartMs: 50, registrationMs: 20 } as const;
 const RESTART_PAUSE_MS = 300;
+/**
+ * How long the broker may keep a request for us. An offer whose answer nobody confirms stands for as long, and a round
+ * waits for its end. Longer than anything stands still here.
+ */
+const SESSION_EXPIRY_S = 45;
 
 export interface Stage {
   readonly house: House;
@@ -47,7 +52,8 @@ export type StageOptions = Pick<HouseOptions, 'env' | 'envOf' | 'services'> & { 
 
 export async function startStage(ending: Ending, options: StageOptions): Promise<Stage> {
   const stations = Object.fromEntries(ACTS.map((act) => [act.name, act.settings]));
-  const house = await startHouse(ending, { ...options, stations, env: { LOG_GZIP_LEVEL: '1', ...options.env } });
+  const env = { LOG_GZIP_LEVEL: '1', MQTT_SESSION_EXPIRY_S: String(SESSION_EXPIRY_S), ...options.env };
+  const house = await startHouse(ending, { ...options, stations, env });
   const keys = join(options.dir, 'keys');
   mkdirSync(keys, { recursive: true });
   const signer = await makeSigner(keys);
