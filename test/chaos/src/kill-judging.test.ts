@@ -15,6 +15,8 @@ void t.test('good runs', async (t) => {
   t.same(judged(...EXPECTED, 'Installed'), { faults: [], finalRepeats: 1 });
   const again = [...EXPECTED.slice(0, 4), 'SignatureVerified@2', 'Installing@2', 'Installed@3'];
   t.same(judged(...again).faults, [], 'permission is asked for again in a new boot');
+  const late = ['Downloading', 'Downloaded@2', 'SignatureVerified@2', 'InstallScheduled@2', 'SignatureVerified@2'];
+  t.same(judged(...late, 'Installing@2', 'Installed@3').faults, [], 'what was not told yet when it restarted');
 });
 
 void t.test('bad runs', async (t) => {
@@ -23,6 +25,8 @@ void t.test('bad runs', async (t) => {
   t.equal(faults('Downloading', ...EXPECTED.slice(2)), 1, 'one is missing');
   t.equal(faults(...EXPECTED, 'Downloading'), 1, 'something after the end');
   t.equal(faults(...EXPECTED.slice(0, 4), 'SignatureVerified', 'Installing', 'Installed'), 1, 'again in the same boot');
+  const twice = ['SignatureVerified@2', 'InstallScheduled@2', 'SignatureVerified@2'];
+  t.equal(faults(...EXPECTED.slice(0, 4), ...twice, 'Installing@2', 'Installed@2'), 1, 'twice after one restart');
   t.equal(faults(...EXPECTED.slice(0, 5), 'SignatureVerified@2', 'Installed'), 1, 'again after the install began');
   t.equal(faults(...EXPECTED.slice(0, 5), 'InstallationFailed'), 2, 'another end');
   t.equal(faults(), 1, 'nothing at all');

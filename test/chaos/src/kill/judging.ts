@@ -13,21 +13,24 @@ export interface StatusVerdict {
 }
 
 /**
- * The statuses in order, each at least once, repeats only directly after themselves. After a restart of EVerest the
- * status that asks for permission may come again before the install begins.
+ * The statuses in order, each at least once, repeats only directly after themselves. The status that asks for permission
+ * may come again before the install begins, once for each restart of EVerest: what was not told yet when it restarted is
+ * told to the new one, and so is that the permission is asked for anew.
  */
 export function judgeStatuses(heard: readonly Heard[], expected: readonly string[], trigger: string): StatusVerdict {
   const faults: string[] = [];
   let next = 0;
   let finalRepeats = 0;
-  let bootOfTrigger = 0;
+  let again = 0;
+  const firstBoot = heard[0]?.boot ?? 0;
   const begins = expected.indexOf('Installing');
   for (const { status, boot } of heard) {
-    const again = status === trigger && boot > bootOfTrigger && next > expected.indexOf(trigger) && next <= begins;
-    if (status === trigger) bootOfTrigger = boot;
+    const isAskedAgain =
+      status === trigger && again < boot - firstBoot && next > expected.indexOf(trigger) && next <= begins;
     if (status === expected[next]) next += 1;
     else if (status === expected[next - 1]) finalRepeats += next === expected.length ? 1 : 0;
-    else if (!again) {
+    else if (isAskedAgain) again += 1;
+    else {
       faults.push(`${status} after ${expected[next - 1] ?? 'nothing'}`);
       const at = expected.indexOf(status, next);
       if (at >= 0) next = at + 1;
