@@ -123,8 +123,8 @@ export function createDeskStore(redis: Redis, store: Store, log: Logger): DeskSt
 
   const noteOutage = (isOut: boolean): void => {
     const now = performance.now();
-    const goesOn = outage !== undefined && now - outage.seenAt <= OUTAGE_PATIENCE_MS;
-    outage = isOut ? { since: goesOn && outage ? outage.since : now, seenAt: now } : undefined;
+    const since = outage && now - outage.seenAt <= OUTAGE_PATIENCE_MS ? outage.since : now;
+    outage = isOut ? { since, seenAt: now } : undefined;
   };
   const isOverdue = (began: number): boolean => {
     const now = performance.now();

@@ -73,25 +73,6 @@ function checked(locationText: string, policy: LocationPolicy): HostLocation {
   return location;
 }
 
-async function readBody(
-  body: DirectBody,
-  response: IncomingMessage,
-  silence: Silence,
-  use: (piece: Buffer) => void,
-): Promise<void> {
-  try {
-    silence.await();
-    await body.read((piece) => {
-      silence.heard();
-      use(piece);
-      silence.await();
-    });
-  } finally {
-    silence.end();
-    response.destroy();
-  }
-}
-
 /** One hop. The response is not read yet. */
 async function send(url: URL, headers: Record<string, string>, options: AskOptions): Promise<HttpAnswer> {
   const { policy, ca, stallMs, signal } = options;
@@ -123,18 +104,23 @@ async function send(url: URL, headers: Record<string, string>, options: AskOptio
       status: response.statusCode ?? 0,
       headers: response.headers,
       async readBody(use) {
-        let failure: { readonly error: unknown } | undefined;
-        const guarded = (piece: Buffer): void => {
-          try {
+        let isWithReader = false;
+        try {
+          silence.await();
+          await body.read((piece) => {
+            silence.heard();
+            isWithReader = true;
             use(piece);
-          } catch (error) {
-            failure = { error };
-            throw error;
-          }
-        };
-        await readBody(body, response, silence, guarded).catch((error: unknown) => {
-          throw failure ? failure.error : translate(error);
-        });
+            isWithReader = false;
+            silence.await();
+          });
+        } catch (error) {
+          // What the reader threw is its own; the rest is the network's.
+          throw isWithReader ? error : translate(error);
+        } finally {
+          silence.end();
+          response.destroy();
+        }
       },
       drop() {
         silence.end();
