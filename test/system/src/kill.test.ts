@@ -87,7 +87,15 @@ await t.test('a process is killed', async (t) => {
   await t.test('log-worker-1 in an upload', async (t) => {
     const client = await connect(t, cluster, 'logs');
     const location = origin.receive('/logs/killed', [{ stallAfterBytes: 0 }, {}]);
-    await client.request('upload_logs', { request_id: 1, type: 'DiagnosticsLog', location });
+    const ask = { request_id: 1, type: 'DiagnosticsLog', location };
+    // Redis has just been started again: until it is there, requests are refused.
+    await awaitUntil(
+      async () =>
+        ((await client.request('upload_logs', ask)).reply as { upload_logs_status: string }).upload_logs_status ===
+        'Accepted',
+      PATIENCE_MS,
+      'the request to be accepted',
+    );
     await origin.requests.awaitItem(({ path }) => path === '/logs/killed', PATIENCE_MS, 'the upload');
     await cluster.kill('log-worker-1');
     await client.awaitStatus(1, 'Uploaded', PATIENCE_MS);

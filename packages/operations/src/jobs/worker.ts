@@ -27,6 +27,9 @@ export interface RunningWorker {
   isRunning(): boolean;
 }
 
+/** How soon the queue is asked again that answered with an error. */
+const RETRY_MS = 1000;
+
 export function startWorker(options: WorkerOptions): RunningWorker {
   const { store, log, queue } = options;
   // A job whose lock was lost may run twice in this very process.
@@ -70,6 +73,8 @@ export function startWorker(options: WorkerOptions): RunningWorker {
     concurrency: options.concurrency,
     lockDuration: options.lockMs,
     stalledInterval: lookMs,
+    // After an error reply, as of a Redis that is full; the default is 15 s.
+    runRetryDelay: RETRY_MS,
     // Jobs carry no tries; whether to go on is for the record to say.
     maxStalledCount: Number.MAX_SAFE_INTEGER,
     removeOnComplete: { count: 0 },
