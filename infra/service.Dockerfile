@@ -55,4 +55,4 @@ COPY infra/healthcheck.mjs ./
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "healthcheck.mjs"]
-CMD ["node", "service/dist/src/main.js"]
+CMD ["node", "--v8-pool-size=1", "service/dist/src/main.js"]

@@ -24,6 +24,12 @@ export const SERVICE_SCRIPTS: ServiceScripts = {
   'station-simulator': fromRoot('packages/station-simulator/dist/src/main.js'),
 };
 
+/**
+ * For Node.js, before the script of a service. One helping thread instead of four for the garbage collector: on two
+ * cores the helpers of all processes keep each other, Redis and the broker from their turn, 30 ms at a time.
+ */
+export const SERVICE_FLAGS: readonly string[] = ['--v8-pool-size=1'];
+
 /** Lowest rank first, together below 10 s even if every one of them has to be killed. */
 const STOPPING = {
   simulator: { stopRank: 0, stopMs: 1200 },
@@ -71,7 +77,13 @@ export interface ClusterParts {
 
 type Entry = Phase['children'][number];
 
-function node(name: string, script: string, env: ChildSpec['env'], ready: ChildSpec['ready'], flags: string[] = []) {
+function node(
+  name: string,
+  script: string,
+  env: ChildSpec['env'],
+  ready: ChildSpec['ready'],
+  flags: readonly string[] = [],
+) {
   const args = [...flags, '--import', new URL('./with-parent.js', import.meta.url).href, script];
   return { name, command: process.execPath, args, env, ready, ipc: true };
 }
@@ -108,7 +120,7 @@ function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
   const gateways = ports.http.map((port, index): Entry => {
     const env = { ...common, HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
-    return { ...node(`gateway-${index + 1}`, scripts.gateway, env, ready), ...STOPPING.gateway };
+    return { ...node(`gateway-${index + 1}`, scripts.gateway, env, ready, SERVICE_FLAGS), ...STOPPING.gateway };
   });
   const counts = {
     'ota-worker': settings.OTA_WORKERS,
@@ -122,7 +134,7 @@ function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
     const port = ports.health[index];
     const env = { ...common, HEALTH_HOST: '127.0.0.1', HEALTH_PORT: String(port) };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
-    return { ...node(name, scripts[service], env, ready), ...STOPPING.worker };
+    return { ...node(name, scripts[service], env, ready, SERVICE_FLAGS), ...STOPPING.worker };
   });
   return { what: `${gateways.length} gateway and ${workers.length} workers`, children: [...gateways, ...workers] };
 }

@@ -1,5 +1,5 @@
 import { CHANNELS, type ChannelName, channelNames, fallbackReply } from '@khumbu/shared/contract/channels';
-import { decode, encode, encodeReply, MAX_MESSAGE_BYTES } from '@khumbu/shared/contract/codec';
+import { decode, encode, encodeReply, MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES } from '@khumbu/shared/contract/codec';
 import {
   channelFilter,
   channelTopic,
@@ -139,6 +139,7 @@ void t.test('a bad message is named, and answered where it says whom', async (t)
     ['reset', '{"type":"Warm"}', /type/, false],
     ['reset', '"Soft"', /object/, false],
     ['reset', '{"type":"Soft","scheduled":1}', /scheduled/, false],
+    ['upload_logs', framed(`{"location":"${'x'.repeat(MAX_REQUEST_BYTES)}","request_id":1}`), /longer than/, true],
     ['heartbeat', '-1', />= 0/, false],
     ['heartbeat', '1.5', /integer/, false],
     ['heartbeat', '"1"', /integer/, false],

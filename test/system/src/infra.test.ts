@@ -5,6 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { SERVICE_FLAGS } from '@khumbu/embedded-run/cluster';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil, collector, nextEvent } from '@khumbu/test-support/events';
@@ -30,6 +31,16 @@ const infra = (script: string, ...args: string[]) =>
   });
 
 await infra('make-secrets.sh', 'depot.example');
+
+void t.test('services are started with the same flags everywhere', async (t) => {
+  const units = ['gateway', 'ota-worker', 'log-worker', 'system-control'].map(
+    (name) => `systemd/khumbu-${name}@.service`,
+  );
+  const flags = SERVICE_FLAGS.join(' ');
+  for (const unit of units) t.match(readFileSync(`${ROOT}/infra/${unit}`, 'utf8'), `/usr/bin/node ${flags} /`, unit);
+  const quoted = ['node', ...SERVICE_FLAGS].map((word) => `"${word}", `).join('');
+  t.match(readFileSync(`${ROOT}/infra/service.Dockerfile`, 'utf8'), `CMD [${quoted}"service/`);
+});
 
 void t.test('secrets are made once, belong to their readers, and name the broker', async (t) => {
   const before = ['redis-url', 'api-key', 'mosquitto/broker.crt', 'mosquitto/passwords', 'ca.crt'].map(secret);

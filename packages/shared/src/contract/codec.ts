@@ -7,8 +7,11 @@ import addFormats from 'ajv-formats';
 import type { TSchema } from 'typebox';
 import { type ChannelName, channel } from './channels.js';
 
-/** Longest message we look at. A 2.x request with certificate, signature and location is below 10 kB. */
+/** Longest message we look at: whoever sends a longer one gets no answer. */
 export const MAX_MESSAGE_BYTES = 256 * 1024;
+
+/** Longest request that is served. A 2.x request with certificate, signature and location is below 10 kB. */
+export const MAX_REQUEST_BYTES = 32 * 1024;
 
 export type Decoded =
   | { readonly ok: true; readonly payload: unknown; readonly replyTo?: string }
@@ -85,6 +88,8 @@ export function decode(name: ChannelName, bytes: Uint8Array): Decoded {
   if (!isObject(parsed.value)) return { ok: false, reason: 'not an object with headers and payload' };
   const replyTo = readReplyTo(parsed.value);
   const address = replyTo === undefined ? {} : { replyTo };
+  if (bytes.length > MAX_REQUEST_BYTES)
+    return { ok: false, reason: `longer than ${MAX_REQUEST_BYTES} bytes`, ...address };
   const payload = parsed.value.payload;
   if (payload === undefined && !payloadOptional) return { ok: false, reason: 'payload is missing', ...address };
   const reason = payload === undefined ? undefined : mismatch(schema, payload);

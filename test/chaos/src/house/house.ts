@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SERVICE_SCRIPTS } from '@khumbu/embedded-run/cluster';
+import { SERVICE_FLAGS, SERVICE_SCRIPTS } from '@khumbu/embedded-run/cluster';
 import { openDataDir } from '@khumbu/embedded-run/data-dir';
 import { apiKey } from '@khumbu/embedded-run/keys-and-stations';
 import { httpReady, type ReadyCheck, redisReady, tcpReady } from '@khumbu/embedded-run/readiness';
@@ -166,7 +166,7 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
       ...options.env,
     };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
-    add(name, process.execPath, [SERVICE_SCRIPTS[kindOf(name)]], env, ready);
+    add(name, process.execPath, [...SERVICE_FLAGS, SERVICE_SCRIPTS[kindOf(name)]], env, ready);
   }
 
   const resident = (name: ResidentName): Resident => {
