@@ -15,7 +15,7 @@ import { createTurns } from './turns.js';
 
 /** Messages worked on at once, and of one sender. */
 const MAX_OPEN = 512;
-const MAX_OPEN_OF_ONE = 32;
+const MAX_OPEN_OF_ONE = 8;
 /** More of one sender do not wait: what comes without acknowledgement is held back by nobody. */
 const MAX_WAITING_OF_ONE = 512;
 /** The broker keeps longer packets from us: a payload we would look at, its topic, and some properties. */
@@ -98,29 +98,43 @@ interface PrivateClient {
   _sendPacket(packet: { cmd: 'puback'; messageId: number; reasonCode: number }, sent: () => void): void;
 }
 
+/** A message that is not acknowledged yet, or was ahead of its turn. */
+interface OpenMessage {
+  readonly messageId: number;
+  done: boolean;
+  sent: boolean;
+  next: OpenMessage | undefined;
+}
+
 /**
  * Acknowledges in the order of arrival, whatever the order of finishing (MQTT 5, 4.6). `ahead` breaks it for one message:
  * while Redis is out, an old one whose work waits must not keep what was refused from being acknowledged.
  */
 function orderedAcks(client: PrivateClient) {
-  const waiting: { messageId: number; done: boolean; sent: boolean }[] = [];
-  const send = (entry: { messageId: number; sent: boolean }): void => {
-    if (!entry.sent) client._sendPacket({ cmd: 'puback', messageId: entry.messageId, reasonCode: 0 }, () => undefined);
-    entry.sent = true;
+  // A list and no array: thousands may wait, and taking the first of an array moves all others.
+  let first: OpenMessage | undefined;
+  let last: OpenMessage | undefined;
+  const send = (message: OpenMessage): void => {
+    const { messageId } = message;
+    if (!message.sent) client._sendPacket({ cmd: 'puback', messageId, reasonCode: 0 }, () => undefined);
+    message.sent = true;
   };
-  const finish = (entry: { done: boolean }): void => {
-    entry.done = true;
-    while (waiting[0]?.done) send(waiting.shift() as (typeof waiting)[number]);
+  const finish = (message: OpenMessage): void => {
+    message.done = true;
+    for (; first?.done; first = first.next) send(first);
+    if (!first) last = undefined;
   };
   return {
     take(messageId: number): { finished: () => void; ahead: () => void } {
-      const entry = { messageId, done: false, sent: false };
-      waiting.push(entry);
+      const message: OpenMessage = { messageId, done: false, sent: false, next: undefined };
+      if (last) last.next = message;
+      else first = message;
+      last = message;
       return {
-        finished: () => finish(entry),
+        finished: () => finish(message),
         ahead: () => {
-          send(entry);
-          finish(entry);
+          send(message);
+          finish(message);
         },
       };
     },
