@@ -1,29 +1,17 @@
-/** The thread behind `fetchInThread`. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The thread behind `fetchInThread`: one fetch after the other. */
+import { parentPort } from 'node:worker_threads';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { FetchError } from './fetch-error.js';
 import { fetchImage } from './fetch-image.js';
-import type { FetchThreadData, FromFetchThread, ToFetchThread } from './fetch-in-thread.js';
+import type { FromFetchThread, ToFetchThread } from './fetch-in-thread.js';
 
 const PROGRESS_MS = 100;
 
-const { options, rules } = workerData as FetchThreadData;
-const aborter = new AbortController();
+type Order = Extract<ToFetchThread, { kind: 'fetch' }>;
+
+let aborter = new AbortController();
 let freed: ((bytes: number) => void) | undefined;
-let toldAt = 0;
 const tell = (message: FromFetchThread): void => parentPort?.postMessage(message);
-
-parentPort?.on('message', (message: ToFetchThread) => {
-  if (message.kind === 'abort') aborter.abort();
-  else freed?.(message.bytes);
-});
-
-const onProgress = (bytes: number, total: number | undefined): void => {
-  const now = performance.now();
-  if (now - toldAt < PROGRESS_MS && bytes !== total) return;
-  toldAt = now;
-  tell({ kind: 'progress', bytes, total });
-};
 
 const makeRoom = (bytes: number): Promise<number> =>
   new Promise((resolve) => {
@@ -31,13 +19,31 @@ const makeRoom = (bytes: number): Promise<number> =>
     tell({ kind: 'makeRoom', bytes });
   });
 
-try {
-  const policy = createLocationPolicy(rules);
-  const result = await fetchImage({ ...options, policy, signal: aborter.signal, onProgress, makeRoom });
-  tell({ kind: 'done', result });
-} catch (error) {
-  const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
-  const { reason, retryAfterS } = error instanceof FetchError ? error : {};
-  const more = { ...(reason === undefined ? {} : { reason }), ...(retryAfterS === undefined ? {} : { retryAfterS }) };
-  tell({ kind: 'failed', code: String(code), message, ...more });
+async function fetch({ options, rules }: Order, signal: AbortSignal): Promise<void> {
+  let toldAt = 0;
+  const onProgress = (bytes: number, total: number | undefined): void => {
+    const now = performance.now();
+    if (now - toldAt < PROGRESS_MS && bytes !== total) return;
+    toldAt = now;
+    tell({ kind: 'progress', bytes, total });
+  };
+  try {
+    const policy = createLocationPolicy(rules);
+    const result = await fetchImage({ ...options, policy, signal, onProgress, makeRoom });
+    tell({ kind: 'done', result });
+  } catch (error) {
+    const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
+    const { reason, retryAfterS } = error instanceof FetchError ? error : {};
+    const more = { ...(reason === undefined ? {} : { reason }), ...(retryAfterS === undefined ? {} : { retryAfterS }) };
+    tell({ kind: 'failed', code: String(code), message, ...more });
+  }
 }
+
+parentPort?.on('message', (message: ToFetchThread) => {
+  if (message.kind === 'abort') aborter.abort();
+  else if (message.kind === 'freed') freed?.(message.bytes);
+  else {
+    aborter = new AbortController();
+    void fetch(message, aborter.signal);
+  }
+});

@@ -1,22 +1,29 @@
-/** The thread behind `readImageFacts`. */
-import { openSync, readSync } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
-import { FactFinder } from './image-facts.js';
+/** The thread behind `readImageFacts`: one file after the other. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { FactFinder, type ImageFacts } from './image-facts.js';
 import type { FromReadingThread } from './read-image.js';
 
-const PIECE_BYTES = 256 * 1024;
-
+const piece = Buffer.allocUnsafe(256 * 1024);
 const tell = (message: FromReadingThread): void => parentPort?.postMessage(message);
 
-try {
+function readFacts(path: string): ImageFacts {
   const finder = new FactFinder();
-  // Closed when the thread ends.
-  const fd = openSync(workerData as string, 'r');
-  const piece = Buffer.allocUnsafe(PIECE_BYTES);
-  for (let length = readSync(fd, piece); length > 0; length = readSync(fd, piece))
-    finder.feed(piece.subarray(0, length));
-  tell({ kind: 'done', facts: finder.facts() });
-} catch (error) {
-  const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
-  tell({ kind: 'failed', code, message });
+  const fd = openSync(path, 'r');
+  try {
+    for (let length = readSync(fd, piece); length > 0; length = readSync(fd, piece))
+      finder.feed(piece.subarray(0, length));
+  } finally {
+    closeSync(fd);
+  }
+  return finder.facts();
 }
+
+parentPort?.on('message', (path: string) => {
+  try {
+    tell({ kind: 'done', facts: readFacts(path) });
+  } catch (error) {
+    const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
+    tell({ kind: 'failed', code, message });
+  }
+});
