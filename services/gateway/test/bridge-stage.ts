@@ -1,5 +1,6 @@
 /** What the tests of the bridge stand on: a Redis and a broker of their own, stations, and a look into the store. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
 import { createStore, type Store } from '@khumbu/operations/records/store';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
@@ -43,7 +44,11 @@ export async function setBridgeStage(t: Test) {
   };
 
   /** Firmware statuses for `cs-1`, by request id, as a worker would commit them. */
-  const announce = async (place: Depot, statuses: readonly [number, string][]): Promise<void> => {
+  const announce = async (
+    place: Depot,
+    statuses: readonly [number, string][],
+    afterBoot?: OutboxEntry['afterBoot'],
+  ): Promise<void> => {
     const store = storeOf(place);
     const entries = statuses.map(([id, status]) =>
       outboxEntry(
@@ -51,6 +56,7 @@ export async function setBridgeStage(t: Test) {
         `o-${id}`,
         { firmware_update_status: status, request_id: id },
         momentOf(Date.now()),
+        afterBoot,
       ),
     );
     await store.commit(store.change().announce('cs-1', entries));

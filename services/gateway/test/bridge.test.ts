@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { awaitUntil, collector } from '@khumbu/test-support/events';
+import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import t from 'tap';
@@ -232,6 +234,49 @@ void t.test('a status told when the station had just left is told again when it 
   );
   t.same(await leaveAndReturn('Downloaded', 0, false), [], 'EVerest has restarted: the trigger is seen to elsewhere');
   t.same(await leaveAndReturn('Installed', 0, true), ['Installed'], 'an end is never lost');
+});
+
+void t.test('an end that a late heartbeat of the boot before let go is told to the new boot too', async (t) => {
+  const place = await depot(t, servers);
+  await leads(await startGateway(t, place));
+  const bridge = await connectAsync(broker.url, { protocolVersion: 5 });
+  t.teardown(() => bridge.endAsync(true));
+  await bridge.subscribeAsync(`${place.topicPrefix}everest_api/#`);
+  const outbox = () => storeOf(place).outboxEntries('cs-1');
+  /** More than the clocks of two processes may differ. */
+  const passed = (ms: number): Promise<unknown> => {
+    const from = performance.now();
+    return awaitUntil(() => performance.now() - from > ms, 1000, 'some time to pass');
+  };
+  let id = 0;
+  const endAcrossBoot = async (begin: (everest: EverestClient) => Promise<unknown>): Promise<string[]> => {
+    id += 1;
+    const before = await station(t, place, { discovery: PERIODS });
+    await before.request('get_boot_reason');
+    for (const beat of [100, 101, 102]) await before.publishRaw('heartbeat', String(beat));
+    await before.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+    await before.close(true);
+    await passed(200);
+    const at = momentOf(Date.now()).steady;
+    const restartExpected = JSON.stringify({ reason: 'FirmwareUpdate', at, operationId: `o-${id}` });
+    await storeOf(place).commit(storeOf(place).change().setStation('cs-1', { restartExpected }));
+    await announce(place, [[id, 'Installed']], { at, settleMs: 0 });
+    await passed(200);
+    t.equal((await outbox()).length, 1, 'it waits for the boot');
+    await bridge.publishAsync(`${place.topicPrefix}everest_api/1/system/cs-1/e2m/heartbeat`, '103', { qos: 2 });
+    await awaitUntil(async () => (await outbox()).length === 0, 3000, 'it is told on the word of the boot before');
+    const after = await station(t, place, { discovery: PERIODS });
+    await begin(after);
+    await after.awaitStatus(id, 'Installed', 3000);
+    await after.publishRaw('heartbeat', '1');
+    await after.publishRaw('heartbeat', '2');
+    await announce(place, [[1000 + id, 'Downloading']]);
+    await after.awaitStatus(1000 + id, 'Downloading', 3000);
+    await after.close(true);
+    return after.statusNames(id);
+  };
+  t.same(await endAcrossBoot((everest) => everest.request('get_boot_reason')), ['Installed'], 'begun by a question');
+  t.same(await endAcrossBoot((everest) => everest.publishRaw('heartbeat', '0')), ['Installed'], 'begun by a heartbeat');
 });
 
 void t.test('a status that nobody listens for is held, though heartbeats are not missed yet', async (t) => {

@@ -29,6 +29,8 @@ export interface HearingDeps {
 
 /** In a conflict a boot is counted no sooner than this after the last. */
 const CONFLICT_BOOTS_MS = 5000;
+/** A boot that begins this long after what waited for it was told is another one. */
+const EARLY_MS = 60_000;
 
 export type Hearing = ReturnType<typeof createHearing>;
 
@@ -54,12 +56,20 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
     pump.tellOnceMore(entry.station, told);
   };
 
+  /** What waited for a boot and was told before it showed: that EVerest was not there any more to hear it. */
+  const takeEarly = (entry: Station): OutboxEntry | undefined => {
+    const { toldEarly } = entry;
+    entry.toldEarly = undefined;
+    return toldEarly && performance.now() - toldEarly.at < EARLY_MS ? toldEarly.entry : undefined;
+  };
+
   /**
    * `unheard` was told in the last moments of the boot before. A restart of our own came after it. After any other only
    * an end is told again: the trigger is by itself, and the rest is not true any more.
    */
   const countBoot = (entry: Station, silentMs: number | undefined, unheard: OutboxEntry | undefined): void => {
     entry.registered = false;
+    const early = takeEarly(entry);
     const work = async (): Promise<void> => {
       if (begunByQuestion.delete(entry.station)) {
         // Counted by its question, which had a reason to tell.
@@ -67,8 +77,10 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
         return;
       }
       await insist('a boot', async () => {
-        if (await boots.notice(entry.station, silentMs)) entry.presence = restartExplained(entry.presence);
-        else if (unheard && isFinalStatus(unheard)) tellOnceMore(entry, unheard);
+        const isOurs = await boots.notice(entry.station, silentMs);
+        if (isOurs) entry.presence = restartExplained(entry.presence);
+        if (early) tellOnceMore(entry, early);
+        else if (!isOurs && unheard && isFinalStatus(unheard)) tellOnceMore(entry, unheard);
       });
       await insist('what follows a boot', () => boots.settle(entry.station));
       pump.kick(entry.station);
@@ -125,9 +137,11 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
       begunByQuestion.add(entry.station);
       // What was told last may have been told to this very boot already.
       entry.toldUnconfirmed = undefined;
+      const early = takeEarly(entry);
       entry.presence = bootBegun(entry.presence);
       entry.registered = false;
       await insist('what follows a boot', () => boots.settle(entry.station));
+      if (early) tellOnceMore(entry, early);
     },
   };
 }

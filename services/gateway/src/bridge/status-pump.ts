@@ -61,12 +61,14 @@ const asksPermission = ({ channel, payload }: OutboxEntry): boolean =>
   channel === 'firmware_update_status' &&
   ASKS_PERMISSION.has((payload as { readonly firmware_update_status?: unknown }).firmware_update_status);
 
-/** Why an entry is not told yet; `undefined`: tell it. Pure. The depot's steady clock for what was stored, our monotonic one for what is heard. */
-export function heldBecause(
-  entry: OutboxEntry,
-  station: Station | undefined,
-  clock: { readonly steady: number; readonly mono: number },
-): Held {
+/** The depot's steady clock for what was stored, our monotonic one for what is heard. */
+interface Clock {
+  readonly steady: number;
+  readonly mono: number;
+}
+
+/** Why an entry is not told yet; `undefined`: tell it. Pure. */
+export function heldBecause(entry: OutboxEntry, station: Station | undefined, clock: Clock): Held {
   if (!station) return 'unknown_station';
   if (isAway(station.presence, clock.mono)) return 'away';
   const { heartbeatAt, handedOver } = station.presence;
@@ -80,6 +82,16 @@ export function heldBecause(
   if (beats && clock.mono - heartbeatAt > sinceBootMs) return 'booting';
   if (station.ocppConsumer !== undefined) return station.registered ? undefined : 'not_registered';
   return sinceBootMs < boot.settleMs ? 'settling' : undefined;
+}
+
+/**
+ * A heartbeat of the boot before may come late, by the broker or by ourselves, and look like a sign of the one that was
+ * waited for. Only a count that began anew shows which boot it is. Pure.
+ */
+function isEarly({ afterBoot }: OutboxEntry, { presence }: Station, clock: Clock): boolean {
+  if (!afterBoot || heartbeatPeriodMs(presence) === undefined) return false;
+  const { countBeganAt } = presence;
+  return countBeganAt === undefined || clock.mono - countBeganAt > clock.steady - afterBoot.at;
 }
 
 export type StatusPump = ReturnType<typeof createStatusPump>;
@@ -107,12 +119,13 @@ export function createStatusPump({ store, registry, prefix, publish, now, log, o
   };
 
   /** EVerest that lost its connection has lost its subscriptions too, long before its heartbeats are missed. */
-  const send = async (station: Station, entry: OutboxEntry): Promise<Held> => {
+  const send = async (station: Station, entry: OutboxEntry, clock: Clock): Promise<Held> => {
     const payload = encoded(station.station, entry);
     if (payload === undefined) return undefined;
     const topic = channelTopic(prefix, station, entry.channel);
     if (!(await publish(topic, payload, CHANNELS[entry.channel].qos))) return 'not_listening';
     station.toldUnconfirmed = entry;
+    station.toldEarly = isEarly(entry, station, clock) ? { entry, at: clock.mono } : undefined;
     log.info({ station: station.station, operationId: entry.operationId, status: entry.payload }, 'status told');
     onSent?.(station.station, entry);
     return undefined;
@@ -129,7 +142,7 @@ export function createStatusPump({ store, registry, prefix, publish, now, log, o
     const because = heldBecause(entry, station, clock);
     if (because || !station) return because;
     blockedSince ??= performance.now();
-    const unheard = await send(station, entry);
+    const unheard = await send(station, entry, clock);
     blockedSince = undefined;
     return unheard;
   };

@@ -19,6 +19,8 @@ export interface Presence {
   readonly heartbeatId?: number;
   readonly heartbeatAt?: number;
   readonly previousHeartbeatAt?: number;
+  /** When the count that goes on now was first heard; unknown after a takeover. */
+  readonly countBeganAt?: number;
   /** The newest heartbeat was heard by an earlier leader; how many may have come since, nobody has counted. */
   readonly handedOver?: true;
   /** Anything that proves that EVerest is up and listens. */
@@ -103,6 +105,7 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
     heartbeatAt,
     abandonedId,
     previousHeartbeatAt: _previous,
+    countBeganAt,
     handedOver: _handedOver,
     foundAway: _foundAway,
     ...rest
@@ -110,6 +113,7 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
   const restarted = heartbeatId !== undefined && (id <= heartbeatId || restartedUnheard(presence, id, now));
   const resumed = abandonedId !== undefined && id === abandonedId + 1 && heartbeatId !== abandonedId;
   const leaves = restarted || resumed ? heartbeatId : abandonedId;
+  const beganAt = restarted || heartbeatId === -1 ? now : countBeganAt;
   return {
     restarted,
     returned: heartbeatAt === undefined || restarted || heartbeatId === -1 || isAway(presence, now),
@@ -120,6 +124,7 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
       heartbeatId: id,
       heartbeatAt: now,
       heardAt: now,
+      ...(beganAt === undefined ? {} : { countBeganAt: beganAt }),
       ...(leaves === undefined ? {} : { abandonedId: leaves }),
       // The gap of a restart says nothing about the period.
       ...(heartbeatAt === undefined || restarted ? {} : { previousHeartbeatAt: heartbeatAt }),

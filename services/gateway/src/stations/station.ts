@@ -20,6 +20,8 @@ export interface Station {
   lastMessageAt?: number;
   /** The status it was told last, until a heartbeat shows that it was there to hear it. */
   toldUnconfirmed?: OutboxEntry | undefined;
+  /** What waited for a reboot, was told last, and may have been told to EVerest as it was before; monotonic time. */
+  toldEarly?: { readonly entry: OutboxEntry; readonly at: number } | undefined;
   /** When it came to our notice in this process, monotonic. */
   readonly metAt: number;
   /** What of its messages is still worked on. */
