@@ -13,6 +13,8 @@ void t.test('good runs', async (t) => {
   t.same(judged(...EXPECTED), { faults: [], finalRepeats: 0 });
   t.same(judged('Downloading', ...EXPECTED).faults, [], 'a repeat directly after itself');
   t.same(judged(...EXPECTED, 'Installed'), { faults: [], finalRepeats: 1 });
+  t.same(judged(...EXPECTED, 'Installed@2'), { faults: [], finalRepeats: 0 }, 'an end is told to the next boot, too');
+  t.same(judged(...EXPECTED, 'Installed@2', 'Installed@2').finalRepeats, 1, 'and to that one once');
   const again = [...EXPECTED.slice(0, 4), 'SignatureVerified@2', 'Installing@2', 'Installed@3'];
   t.same(judged(...again).faults, [], 'permission is asked for again in a new boot');
   const late = ['Downloading', 'Downloaded@2', 'SignatureVerified@2', 'InstallScheduled@2', 'SignatureVerified@2'];
