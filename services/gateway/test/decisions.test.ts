@@ -411,6 +411,7 @@ const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
   moduleId: STATION,
   presence,
   registered: false,
+  bootsNoticed: 0,
   learnedDialect: 'unknown',
   dirty: false,
   conflictReported: false,

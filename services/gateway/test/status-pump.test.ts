@@ -19,7 +19,7 @@ const status = (name: FirmwareUpdateStatusEnum): OutboxEntry =>
 function pumping(test: Test, outbox: OutboxEntry[]) {
   const published = collector<string>();
   const acks: ((heard: boolean) => void)[] = [];
-  const station = { station: 'cs-1', moduleId: 'cs-1', presence: NOBODY };
+  const station = { station: 'cs-1', moduleId: 'cs-1', presence: NOBODY, bootsNoticed: 0 };
   const pump = createStatusPump({
     store: {
       headOfOutbox: async () => outbox[0],
@@ -42,6 +42,9 @@ function pumping(test: Test, outbox: OutboxEntry[]) {
   return {
     pump,
     published,
+    bootBegins: () => {
+      station.bootsNoticed += 1;
+    },
     came: (count: number) => published.awaitAll((all) => all.length >= count, 2000, `${count} statuses`),
     answer: (heard: boolean) => acks.shift()?.(heard),
   };
@@ -74,4 +77,18 @@ void t.test('what the broker had nobody for is told again', async (t) => {
   answer(true);
   await came(3);
   t.same(published.items, ['Downloading', 'Downloading', 'Downloaded']);
+});
+
+void t.test('an end that was on its way when a boot began is told to that boot', async (t) => {
+  const { pump, published, came, answer, bootBegins } = pumping(t, [status('Installed'), status('Downloading')]);
+  pump.kick('cs-1');
+  await came(1);
+  bootBegins();
+  answer(true);
+  await came(2);
+  answer(true);
+  await came(3);
+  bootBegins();
+  answer(true);
+  t.same(published.items, ['Installed', 'Installed', 'Downloading']);
 });

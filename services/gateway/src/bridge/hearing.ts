@@ -69,6 +69,7 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
    */
   const countBoot = (entry: Station, silentMs: number | undefined, unheard: OutboxEntry | undefined): void => {
     entry.registered = false;
+    entry.bootsNoticed += 1;
     const early = takeEarly(entry);
     const work = async (): Promise<void> => {
       if (begunByQuestion.delete(entry.station)) {
@@ -140,6 +141,7 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
       const early = takeEarly(entry);
       entry.presence = bootBegun(entry.presence);
       entry.registered = false;
+      entry.bootsNoticed += 1;
       await insist('what follows a boot', () => boots.settle(entry.station));
       if (early) tellOnceMore(entry, early);
     },

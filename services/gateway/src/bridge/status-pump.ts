@@ -7,6 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
+import { isFinalStatus } from '@khumbu/operations/outbox/final-status';
 import type { Store } from '@khumbu/operations/records/store';
 import { CHANNELS } from '@khumbu/shared/contract/channels';
 import { encode } from '@khumbu/shared/contract/codec';
@@ -123,7 +124,10 @@ export function createStatusPump({ store, registry, prefix, publish, now, log, o
     const payload = encoded(station.station, entry);
     if (payload === undefined) return undefined;
     const topic = channelTopic(prefix, station, entry.channel);
+    const { bootsNoticed } = station;
     if (!(await publish(topic, payload, CHANNELS[entry.channel].qos))) return 'not_listening';
+    // It may have been told to EVerest as it was before. An end stays for the one that has come.
+    if (station.bootsNoticed !== bootsNoticed && isFinalStatus(entry)) return 'booting';
     station.toldUnconfirmed = entry;
     station.toldEarly = isEarly(entry, station, clock) ? { entry, at: clock.mono } : undefined;
     log.info({ station: station.station, operationId: entry.operationId, status: entry.payload }, 'status told');

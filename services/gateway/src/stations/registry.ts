@@ -89,6 +89,7 @@ export function createRegistry(
       moduleId: address.moduleId,
       presence: NOBODY,
       registered: false,
+      bootsNoticed: 0,
       learnedDialect: 'unknown',
       dirty: true,
       conflictReported: false,

@@ -18,6 +18,8 @@ export interface Station {
   checkDueAt?: number;
   /** When anything at all was heard that is not a heartbeat, monotonic. */
   lastMessageAt?: number;
+  /** How often this process noticed that EVerest has started anew. */
+  bootsNoticed: number;
   /** The status it was told last, until a heartbeat shows that it was there to hear it. */
   toldUnconfirmed?: OutboxEntry | undefined;
   /** What waited for a reboot, was told last, and may have been told to EVerest as it was before; monotonic time. */

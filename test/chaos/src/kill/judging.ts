@@ -15,31 +15,32 @@ export interface StatusVerdict {
 /**
  * The statuses in order, each at least once, repeats only directly after themselves. The status that asks for permission
  * may come again before the install begins, once for each restart of EVerest: what was not told yet when it restarted is
- * told to the new one, and so is that the permission is asked for anew. So may an end: EVerest may have heard it and gone
- * before it could pass it on.
+ * told to the new one, and so is that the permission is asked for anew. An end may come once more in the boot directly
+ * after the one that heard it first, and in no other: EVerest may have gone before it could pass it on.
  */
 export function judgeStatuses(heard: readonly Heard[], expected: readonly string[], trigger: string): StatusVerdict {
   const faults: string[] = [];
-  const firstBoot = heard[0]?.boot ?? 0;
+  const asks = expected.indexOf(trigger);
+  const begins = expected.indexOf('Installing');
   let next = 0;
   let finalRepeats = 0;
-  let again = 0;
-  let boot = firstBoot;
-  const begins = expected.indexOf('Installing');
-  for (const { status, boot: heardIn } of heard) {
-    const isInSameBoot = heardIn === boot;
-    boot = heardIn;
-    const isAskedAgain =
-      status === trigger && again < boot - firstBoot && next > expected.indexOf(trigger) && next <= begins;
-    if (status === expected[next]) next += 1;
-    else if (status === expected[next - 1]) finalRepeats += next === expected.length && isInSameBoot ? 1 : 0;
-    else if (isAskedAgain) again += 1;
+  let askedAgain = 0;
+  heard.forEach(({ status, boot }, index) => {
+    const restarts = boot - (heard[0]?.boot ?? boot);
+    const isRepeat = status === expected[next - 1];
+    if (isRepeat && next === expected.length) {
+      const endedIn = heard.find((one) => one.status === status)?.boot ?? boot;
+      if (boot === heard[index - 1]?.boot) finalRepeats += 1;
+      else if (boot !== endedIn + 1) faults.push(`${status} in boot ${boot}, after it was heard in boot ${endedIn}`);
+    } else if (status === expected[next]) next += 1;
+    else if (isRepeat) return;
+    else if (status === trigger && askedAgain < restarts && next > asks && next <= begins) askedAgain += 1;
     else {
       faults.push(`${status} after ${expected[next - 1] ?? 'nothing'}`);
       const at = expected.indexOf(status, next);
       if (at >= 0) next = at + 1;
     }
-  }
+  });
   if (next < expected.length) faults.push(`never heard ${expected.slice(next).join(' ')}`);
   const names = heard.map(({ status }) => status).join(' ');
   return { faults: faults.map((fault) => `${fault} (heard: ${names})`), finalRepeats };
