@@ -7,7 +7,7 @@ import { auditEnded } from '@khumbu/operations/records/audit';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { subscribeHints } from '@khumbu/operations/records/hints';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
-import { confirmOffer, offer, withdrawOffer } from '@khumbu/operations/records/offer';
+import { confirmOffer, failOffer, offer, withdrawOffer } from '@khumbu/operations/records/offer';
 import { ended } from '@khumbu/operations/records/record';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { type Change, createStore, type Store } from '@khumbu/operations/records/store';
@@ -442,6 +442,19 @@ void t.test('offers', async (t) => {
     t.equal(await slotOf(store), 'old');
     t.same((await store.stationAndAnswer('cp1', 'next')).answer, { reply: 'Rejected' }, 'asked again, it is rejected');
     t.same(await said(store), []);
+  });
+
+  await t.test('failed: both end, in order, and the answer stays', async (t) => {
+    const { store, load } = await twoUpdates(t);
+    t.ok(await store.commit(failOffer(store.change(), await load('next'), await load('old'), context)));
+    t.match(await load('old'), { state: 'Superseded', heldFor: undefined });
+    t.match(await load('next'), { state: 'DownloadFailed', outcome: { ok: false, reason: 'answer_unconfirmed' } });
+    t.same(await said(store), [
+      ['old', 'InstallationFailed'],
+      ['next', 'DownloadFailed'],
+    ]);
+    t.match((await store.stationAndAnswer('cp1', 'next')).answer, { reply: 'AcceptedCanceled' });
+    t.same(await store.openIds(), []);
   });
 
   await t.test('withdrawn without anything before it', async (t) => {

@@ -1,3 +1,4 @@
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
@@ -14,7 +15,7 @@ const log = createLogger('test', 'silent');
 const DEADLINE_MS = 700;
 
 /** One answering gateway, with a front desk that is told what to say; everything it does is written down in order. */
-function place(desk: Partial<FrontDesk>) {
+function place(desk: Partial<FrontDesk>, publishes: () => Promise<boolean> = async () => true) {
   const done: string[] = [];
   const over = new AbortController();
   const kept: Told[] = [];
@@ -22,13 +23,16 @@ function place(desk: Partial<FrontDesk>) {
   const frontDesk = {
     storedAnswer: async () => undefined,
     takeBack: async () => void done.push('taken back'),
+    noteSent: async (operationId: string) => void done.push(`sent ${operationId}`),
     ...desk,
   } as unknown as FrontDesk;
   const told = createToldAnswers(async (answers) => void kept.push(...answers), over.signal, log);
   const answer = createAnswering({
     frontDesk,
-    publish: async (topic, payload, _qos, speech) =>
-      done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`) > 0,
+    publish: (topic, payload, _qos, speech) => {
+      done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`);
+      return publishes();
+    },
     leads: () => leads,
     told,
     lines: createLines(),
@@ -147,4 +151,31 @@ void t.test('a redelivery is not refused before its stored answer was looked for
   const fresh = place({ updateFirmware: async () => accepted });
   await fresh.answer(fresh.request('b', { dup: true }));
   t.same(fresh.done, ['speak b "Accepted"'], 'one that nobody has answered is decided');
+});
+
+void t.test('an offer whose answer went out with the connection is noted', async (t) => {
+  const lost = async (): Promise<boolean> => {
+    throw new CodedError('MQTT_CLOSED', 'the MQTT session is over');
+  };
+  const offers = { ...accepted, afterReply: async () => undefined };
+  const p = place({ updateFirmware: async () => offers }, lost);
+  await t.rejects(p.answer(p.request('a')), { code: 'MQTT_CLOSED' });
+  t.same(p.done, ['speak a "Accepted"', 'sent one']);
+  const unsaved = place(
+    {
+      updateFirmware: async () => offers,
+      noteSent: async () => {
+        throw new Error('Redis is out');
+      },
+    },
+    lost,
+  );
+  await t.rejects(
+    unsaved.answer(unsaved.request('a')),
+    { code: 'MQTT_CLOSED' },
+    'that it could not be noted is no answer',
+  );
+  const nothing = place({ updateFirmware: async () => ({ reply: 'Rejected' }) }, lost);
+  await t.rejects(nothing.answer(nothing.request('a')), { code: 'MQTT_CLOSED' });
+  t.same(nothing.done, ['speak a "Rejected"']);
 });

@@ -437,12 +437,24 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
     'booting',
     'the last heartbeat is older than the boot',
   );
-  t.equal(heldBecause(bootAgo(900), station(there), at(10_500)), undefined);
-  t.equal(heldBecause(bootAgo(900, 2000), station(there), at(10_500)), 'settling');
-  t.equal(heldBecause(bootAgo(2000, 2000), station(there), at(10_500)), undefined);
+  t.equal(heldBecause(bootAgo(900), station(there), at(10_500)), 'booting', 'the count goes on: it may not have ended');
+  t.equal(heldBecause(bootAgo(3499), station(there), at(10_500)), 'booting');
+  t.equal(heldBecause(bootAgo(3501), station(there), at(10_500)), undefined, 'it goes on through boots');
+  const anew = hearAll([
+    [8000, 7],
+    [9500, 0],
+    [10_000, 1],
+  ]);
+  t.equal(heldBecause(bootAgo(1100), station(anew), at(10_500)), undefined, 'the count began anew');
+  t.equal(heldBecause(bootAgo(900), station(anew), at(10_500)), 'booting', 'before the boot was seen');
+  const begun = (ms: number) => entryFor({ at: steady - 900, settleMs: 0, begunAt: steady - ms });
+  t.equal(heldBecause(begun(1100), station(anew), at(10_500)), undefined, 'but after it was asked for');
+  t.equal(heldBecause(begun(950), station(anew), at(10_500)), 'booting');
+  t.equal(heldBecause(bootAgo(1100, 2000), station(anew), at(10_500)), 'settling');
+  t.equal(heldBecause(bootAgo(2000, 2000), station(anew), at(10_500)), undefined);
   const withOcpp = { ocppConsumer: 'ocpp' };
   t.equal(heldBecause(bootAgo(9000), station(there, withOcpp), at(10_500)), 'not_registered');
-  t.equal(heldBecause(bootAgo(900, 5000), station(there, { ...withOcpp, registered: true }), at(10_500)), undefined);
+  t.equal(heldBecause(bootAgo(1100, 5000), station(anew, { ...withOcpp, registered: true }), at(10_500)), undefined);
   t.equal(heldBecause(bootAgo(100), station(NOBODY), at(10_500)), undefined, 'a station without heartbeats');
 });
 

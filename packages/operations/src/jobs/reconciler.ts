@@ -12,7 +12,7 @@ import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
 import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
 import { type Deadlines, expire, isOverdue } from '../records/expire.js';
 import { isEnded, type OperationRecord } from '../records/kinds.js';
-import { isOffer, type OfferedRecord, withdrawOffer } from '../records/offer.js';
+import { failOffer, isOffer, type OfferedRecord, withdrawOffer } from '../records/offer.js';
 import type { Store } from '../records/store.js';
 import { afterBoot } from '../stations/after-boot.js';
 import { dialectOf, readStationState } from '../stations/station-state.js';
@@ -47,20 +47,24 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
     if (await store.commit(change.put(record))) await jobs.ensure({ ...record, version: record.version + 1 });
   };
 
-  /** An offer that was never confirmed ends, and what it would have replaced goes on. */
+  /**
+   * An offer that was never confirmed ends, and what it would have replaced goes on. If its answer was sent, the station
+   * may count on it and hears of a failure.
+   */
   const endOffer = async (record: OfferedRecord): Promise<void> => {
     const state = readStationState(await store.station(record.station));
     const replaces = record.supersedes === undefined ? undefined : await store.load(record.supersedes);
     const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
     const dialect = dialectOf(directory.profileOf(record.station), state);
-    const { change, resumed } = withdrawOffer(
-      store.change(),
-      record,
-      replaces && !isEnded(replaces) ? (replaces as OfferedRecord) : undefined,
-      state.slot(record.kind),
-      { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines },
-      inPlace && isOffer(inPlace) ? inPlace : undefined,
-    );
+    const older = replaces && !isEnded(replaces) ? (replaces as OfferedRecord) : undefined;
+    const newer = inPlace && isOffer(inPlace) ? inPlace : undefined;
+    const context = { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines };
+    if (record.answerSent && !newer) {
+      log.warn({ operationId: record.id, station: record.station }, 'offer failed: nobody knows whether it was heard');
+      await store.commit(failOffer(store.change(), record, older, context));
+      return;
+    }
+    const { change, resumed } = withdrawOffer(store.change(), record, older, state.slot(record.kind), context, newer);
     log.warn({ operationId: record.id, station: record.station }, 'offer withdrawn: its answer was never confirmed');
     if ((await store.commit(change)) && resumed) await jobs.ensure(resumed);
   };

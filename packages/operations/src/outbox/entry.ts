@@ -11,7 +11,8 @@ export interface OutboxEntry {
   readonly expiresAt: number;
   /**
    * Set on the first status after a reboot that we caused, when the station was seen booted: EVerest must be heard
-   * after that moment (steady), and its OCPP side be registered, or the status would be lost.
+   * after that moment (steady), and its OCPP side be registered, or the status would be lost. A count of heartbeats that
+   * began since `begunAt`, when the reboot was asked for (steady), is that of the new boot.
    */
-  readonly afterBoot?: { readonly at: number; readonly settleMs: number };
+  readonly afterBoot?: { readonly at: number; readonly settleMs: number; readonly begunAt?: number };
 }

@@ -35,17 +35,18 @@ type Applied = { readonly record: OperationRecord; readonly statuses: readonly O
 
 function applyToOffer(
   record: OfferedRecord,
-  event: 'confirmed' | 'withdrawn' | 'superseded',
+  event: 'confirmed' | 'withdrawn' | 'superseded' | 'outOfTime',
   context: OfferContext,
+  detail: { reason?: string } = {},
 ): Applied {
   const { deadlines } = context;
   switch (record.kind) {
     case 'firmware_update':
-      return applyUpdateEvent(record, event, { ...context, deadlines: deadlines.update });
+      return applyUpdateEvent(record, event, { ...context, deadlines: deadlines.update }, detail);
     case 'log_upload':
-      return applyLogEvent(record, event, { ...context, deadlines: deadlines.log });
+      return applyLogEvent(record, event, { ...context, deadlines: deadlines.log }, detail);
     case 'configure_network':
-      return applyNetworkEvent(record, event, { ...context, deadlines: deadlines.network });
+      return applyNetworkEvent(record, event, { ...context, deadlines: deadlines.network }, detail);
   }
 }
 
@@ -134,4 +135,20 @@ export function withdrawOffer(
   const resumed = { ...rest, updatedAt: context.now.wall } as OfferedRecord;
   change.put(resumed);
   return { change, resumed };
+}
+
+/**
+ * The answer was sent, and nobody will know whether it was heard. It counts as heard: what the operation replaces ends, so
+ * that nothing is installed which was replaced, and it fails itself, so that nobody waits for it.
+ */
+export function failOffer(
+  change: Change,
+  record: OfferedRecord,
+  replaces: OfferedRecord | undefined,
+  context: OfferContext,
+): Change {
+  if (replaces) supersede(change, replaces, record.origin, context);
+  const accepted = applyToOffer(record, 'confirmed', context).record as OfferedRecord;
+  const end = applyToOffer(accepted, 'outOfTime', context, { reason: 'answer_unconfirmed' });
+  return change.put(end.record).announce(record.station, end.statuses);
 }

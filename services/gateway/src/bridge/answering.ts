@@ -144,6 +144,15 @@ export function createAnswering(deps: AnsweringDeps) {
     await insist('taking back', () => frontDesk.takeBack(asker, name, operationId));
   };
 
+  /** The connection ended with the answer: unless the request comes again, nobody will know whether it was heard. */
+  const noteSent = async (station: string, operationId: string): Promise<void> => {
+    try {
+      await frontDesk.noteSent(operationId);
+    } catch (error) {
+      log.warn({ station, operationId, reason: describeError(error) }, 'not noted that the answer may have been heard');
+    }
+  };
+
   /** Resolves with whether the decision is the answer, once its work has begun. */
   const tell = async (request: Request, asker: Asker, answer: Answer, reply: Reply): Promise<boolean> => {
     try {
@@ -159,6 +168,7 @@ export function createAnswering(deps: AnsweringDeps) {
       return true;
     } catch (error) {
       reply.leaveToNext();
+      if (answer.operationId !== undefined && answer.afterReply) await noteSent(request.station, answer.operationId);
       throw error;
     }
   };

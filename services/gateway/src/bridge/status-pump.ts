@@ -14,13 +14,16 @@ import { encode } from '@khumbu/shared/contract/codec';
 import { channelTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import { heartbeatPeriodMs, isAway } from '../stations/presence.js';
+import { heartbeatPeriodMs, isAway, type Presence } from '../stations/presence.js';
 import type { Registry } from '../stations/registry.js';
 import type { Station } from '../stations/station.js';
 
 /** How often stations with held entries are looked at, and all outboxes in case a hint was lost. */
 const LOOK_MS = 250;
 const SWEEP_MS = 2000;
+
+/** EVerest as it was may beat on for a moment after what was waited for has come: a stop takes its time. */
+const LINGERS_MS = 3000;
 
 export interface StatusPumpDeps {
   readonly store: Store;
@@ -62,10 +65,17 @@ const asksPermission = ({ channel, payload }: OutboxEntry): boolean =>
   channel === 'firmware_update_status' &&
   ASKS_PERMISSION.has((payload as { readonly firmware_update_status?: unknown }).firmware_update_status);
 
+type AfterBoot = NonNullable<OutboxEntry['afterBoot']>;
+
 /** The depot's steady clock for what was stored, our monotonic one for what is heard. */
 interface Clock {
   readonly steady: number;
   readonly mono: number;
+}
+
+/** The heartbeats that are heard now are those of the boot that was waited for. */
+function countsAnew({ countBeganAt }: Presence, { at, begunAt = at }: AfterBoot, clock: Clock): boolean {
+  return countBeganAt !== undefined && clock.mono - countBeganAt <= clock.steady - begunAt;
 }
 
 /** Why an entry is not told yet; `undefined`: tell it. Pure. */
@@ -81,6 +91,9 @@ export function heldBecause(entry: OutboxEntry, station: Station | undefined, cl
   const sinceBootMs = clock.steady - boot.at;
   // A station with heartbeats is back when one is heard that is younger than the boot we saw.
   if (beats && clock.mono - heartbeatAt > sinceBootMs) return 'booting';
+  // A count that goes on is EVerest as it was; should it go on for longer, it does so through boots.
+  const lingers = beats && clock.mono - heartbeatAt > sinceBootMs - LINGERS_MS;
+  if (lingers && !countsAnew(station.presence, boot, clock)) return 'booting';
   if (station.ocppConsumer !== undefined) return station.registered ? undefined : 'not_registered';
   return sinceBootMs < boot.settleMs ? 'settling' : undefined;
 }
@@ -91,8 +104,7 @@ export function heldBecause(entry: OutboxEntry, station: Station | undefined, cl
  */
 function isEarly({ afterBoot }: OutboxEntry, { presence }: Station, clock: Clock): boolean {
   if (!afterBoot || heartbeatPeriodMs(presence) === undefined) return false;
-  const { countBeganAt } = presence;
-  return countBeganAt === undefined || clock.mono - countBeganAt > clock.steady - afterBoot.at;
+  return !countsAnew(presence, afterBoot, clock);
 }
 
 export type StatusPump = ReturnType<typeof createStatusPump>;

@@ -51,7 +51,7 @@ export function createAdmission(deps: FrontDeskDeps) {
     deadlines,
   });
 
-  const { confirm, takeBack, keepDefaults } = createAfterAnswer({ desk, jobs, now, memory, contextOf });
+  const { confirm, noteSent, takeBack, keepDefaults } = createAfterAnswer({ desk, jobs, now, memory, contextOf });
 
   const answerAgain = ({ reply, operationId, reason }: StoredAnswer): Answer => ({
     reply,
@@ -149,5 +149,5 @@ export function createAdmission(deps: FrontDeskDeps) {
     deadlineAt: now().steady + deadlines.update.offerMs + (asker.origin === 'everest' ? deps.redeliveryMs : 0),
   });
 
-  return { capture, inSlot, admit, offeredBase, contextOf, takeBack, keepDefaults, storedAnswer, now };
+  return { capture, inSlot, admit, offeredBase, contextOf, noteSent, takeBack, keepDefaults, storedAnswer, now };
 }

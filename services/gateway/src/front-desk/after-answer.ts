@@ -92,6 +92,12 @@ export function createAfterAnswer({ desk, jobs, now, memory, contextOf }: AfterA
     if (accepted) await jobs.ensure(accepted);
   };
 
+  /** The offer's answer was sent, and it is not known whether anybody heard it. */
+  const noteSent = async (operationId: string): Promise<void> => {
+    const record = await store.load(operationId);
+    if (record && isOffer(record)) await insist(store.change().put({ ...record, answerSent: true }));
+  };
+
   /** A time that was not accepted is not set; a newer one stays. */
   const forgetTime = async (record: SystemTimeRecord, asker: Asker): Promise<void> => {
     if (record.state !== 'Pending' || record.answerKey !== asker.answerKey) return;
@@ -151,5 +157,5 @@ export function createAfterAnswer({ desk, jobs, now, memory, contextOf }: AfterA
     await insist(change);
   };
 
-  return { confirm, takeBack, keepDefaults };
+  return { confirm, noteSent, takeBack, keepDefaults };
 }

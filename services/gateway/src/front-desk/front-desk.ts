@@ -31,6 +31,7 @@ export function createFrontDesk(deps: FrontDeskDeps) {
     ...createQuestions(deps, admission),
     /** The default was sent although a decision was stored after all. Rejects until it is taken back. */
     takeBack: admission.takeBack,
+    noteSent: admission.noteSent,
     /** What the same request was answered before. Rejects when that cannot be read now. */
     storedAnswer: admission.storedAnswer,
     /** Defaults that were told but could not be stored. Rejects until they are. */

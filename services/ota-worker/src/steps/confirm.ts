@@ -60,6 +60,7 @@ export function createConfirm(deps: StepDeps) {
     const profile = requireProfile(await viewStation(deps, record.station));
     const driver = driverOf(profile);
     await awaitTold(record, signal);
+    const begunAt = now().steady;
     await driver.start({ step: 'reboot', operationId: record.id }, signal);
     log.info('reboot started');
     const effect = await awaitEffect(driver, record.id, 'reboot', signal);
@@ -70,7 +71,7 @@ export function createConfirm(deps: StepDeps) {
         ? { event: 'installFailed' as const, reason: 'reboot_failed' }
         : judgeEvidence(record, await driver.observe(signal));
     const reason = 'reason' in verdict && verdict.reason !== undefined ? { reason: verdict.reason } : {};
-    const afterBoot = { at: now().steady, settleMs: profile.settleMs };
+    const afterBoot = { at: now().steady, settleMs: profile.settleMs, begunAt };
     applyAll(change, record, [{ event: verdict.event, detail: { ...reason, afterBoot } }], transition);
     // A restart that did not come to pass explains no later boot.
     if (effect.state === 'failed' && state.restartExpected?.operationId === record.id) {

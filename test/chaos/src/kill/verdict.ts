@@ -70,7 +70,10 @@ async function judgeAct(
   let extraUploads = 0;
   const state = stateAt(records.at(-1), struckAt);
   if (!record) faults.push(...nothingHappened(round, asked, heard.length, charger));
-  else {
+  else if (isUnconfirmed(round, record)) {
+    faults.push(...judgeStatuses(heard, [record.state], '').faults, ...nothingDone(asked, charger));
+    if (act.kind === 'upload') faults.push(...(await nothingUploaded(stage, act, asked)));
+  } else {
     if (living.length > 1)
       faults.push(`${living.length} records of one request: ${living.map((one) => one.state).join(' ')}`);
     if (asked.reply !== undefined && !ACCEPTED.has(asked.reply)) {
@@ -107,17 +110,36 @@ function expectedOf(statuses: readonly string[], record: OperationRecord): strin
   );
 }
 
+/** The broker died with the answer: nobody knows whether it was heard, so it fails without having begun. */
+const isUnconfirmed = (round: Round, { outcome }: OperationRecord): boolean =>
+  outcome?.reason === 'answer_unconfirmed' && brokerKilled(round);
+
+const brokerKilled = (round: Round): boolean =>
+  round.faults.some(({ fault }) => fault.target === 'mosquitto' && fault.kind === 'SIGKILL');
+
+function nothingDone(asked: Asked, charger: Charger | undefined): string[] {
+  const faults: string[] = [];
+  if ((charger?.everestStarts ?? 1) !== asked.startsBefore) faults.push('restarted, though nothing was to be done');
+  if ((charger?.installCount ?? 0) !== asked.installsBefore) faults.push('installed, though nothing was to be done');
+  return faults;
+}
+
+async function nothingUploaded(stage: Stage, act: UploadAct, { key }: Asked): Promise<string[]> {
+  const arrived =
+    act.to === 'http'
+      ? stage.origin.uploads.items.filter(({ path }) => path.startsWith(`/${key}/`)).length
+      : (await objectsBelow(stage, key)).length;
+  return arrived > 0 ? [`${arrived} archives of what was not to be done`] : [];
+}
+
 /** It was not accepted, or was lost together with the broker that alone had it. */
 function nothingHappened(round: Round, asked: Asked, statuses: number, charger: Charger | undefined): string[] {
   const faults: string[] = [];
-  const lost = round.faults.some(({ fault }) => fault.target === 'mosquitto' && fault.kind === 'SIGKILL');
-  if (asked.act.kind === 'reset' ? !lost : ACCEPTED.has(asked.reply)) {
+  if (asked.act.kind === 'reset' ? !brokerKilled(round) : ACCEPTED.has(asked.reply)) {
     faults.push(`there is no record of it, though it was ${asked.act.kind === 'reset' ? 'asked' : 'accepted'}`);
   }
   if (statuses > 0) faults.push(`${statuses} statuses of what was not accepted`);
-  if ((charger?.everestStarts ?? 1) !== asked.startsBefore) faults.push('restarted, though nothing was accepted');
-  if ((charger?.installCount ?? 0) !== asked.installsBefore) faults.push('installed, though nothing was accepted');
-  return faults;
+  return [...faults, ...nothingDone(asked, charger)];
 }
 
 function judgeCharger(asked: Asked, records: readonly OperationRecord[], charger: Charger | undefined): string[] {
