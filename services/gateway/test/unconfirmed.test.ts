@@ -1,0 +1,117 @@
+/** The connection ends with an answer on its way: the station may have heard that it was accepted, and nobody knows. */
+import { connect, createServer, type Socket } from 'node:net';
+import { keysFor } from '@khumbu/operations/records/keys';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t, { type Test } from 'tap';
+import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
+import { depot, leads, startGateway } from './gateway-process.js';
+
+t.setTimeout(120_000);
+const { broker, observer, servers, station, storeOf } = await setBridgeStage(t);
+
+/** Longer than an offer waits to be confirmed. */
+const OFFER_OVER_MS = 40_000;
+const EXPIRY_S = 2;
+
+/** Between a gateway and the broker. Once the gateway has sent `cue`, nothing comes back to it any more. */
+async function relay(test: Test, brokerUrl: string) {
+  const sockets = new Set<Socket>();
+  const target = new URL(brokerUrl);
+  let cue: string | undefined;
+  let isMuted = false;
+  let isOpen = true;
+  const server = createServer((near) => {
+    if (!isOpen) {
+      near.destroy();
+      return;
+    }
+    const far = connect(Number(target.port), target.hostname);
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        near.destroy();
+        far.destroy();
+      });
+    }
+    near.on('data', (chunk) => {
+      if (cue !== undefined && chunk.includes(cue)) isMuted = true;
+      far.write(chunk);
+    });
+    far.on('data', (chunk) => {
+      if (!isMuted) near.write(chunk);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  test.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    url: `mqtt://127.0.0.1:${(server.address() as { port: number }).port}`,
+    muteAfter: (text: string): void => {
+      cue = text;
+    },
+    isMuted: (): boolean => isMuted,
+    cut(): void {
+      isOpen = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    mend(): void {
+      isOpen = true;
+      isMuted = false;
+      cue = undefined;
+    },
+  };
+}
+
+void t.test('an accepted request of which nobody knows any more ends with a failure that is told', async (t) => {
+  const place = await depot(t, servers);
+  const line = await relay(t, broker.url);
+  const gateway = await startGateway(t, { ...place, mqttUrl: line.url }, { MQTT_SESSION_EXPIRY_S: String(EXPIRY_S) });
+  await leads(gateway);
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+
+  line.muteAfter('"Accepted"');
+  const update = { request_id: 7, location: 'https://files.example/image.bin' };
+  t.equal((await everest.request('update_firmware', update)).reply, 'Accepted');
+  t.ok(line.isMuted());
+  line.cut();
+  const openOnes = async () => storeOf(place).loadMany(await storeOf(place).openIds());
+  await awaitUntil(async () => (await openOnes())[0]?.answerSent === true, 5000, 'it to be noted');
+  t.match(await openOnes(), [{ state: 'Offered', requestId: 7 }], 'nothing has begun');
+
+  const cutAt = performance.now();
+  await awaitUntil(() => performance.now() - cutAt > (EXPIRY_S + 2) * 1000, 10_000, 'the broker to forget the request');
+  line.mend();
+  await leads(gateway);
+  t.match(await openOnes(), [{ state: 'Offered' }], 'it may still be confirmed');
+  await observer.incrby(keysFor(place.name).clock, OFFER_OVER_MS);
+  await everest.awaitStatus(7, 'DownloadFailed', 10_000);
+  await said(gateway, 'offer failed: nobody knows whether it was heard');
+  t.same(everest.statusNames(7), ['DownloadFailed']);
+  t.same(await openOnes(), []);
+  const again = { ...update, request_id: 8 };
+  t.equal((await everest.request('update_firmware', again)).reply, 'Accepted', 'the station is free for another');
+});
+
+void t.test('one that comes again is confirmed after all', async (t) => {
+  const place = await depot(t, servers);
+  const line = await relay(t, broker.url);
+  const gateway = await startGateway(t, { ...place, mqttUrl: line.url });
+  await leads(gateway);
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+  line.muteAfter('"Accepted"');
+  const update = { request_id: 7, location: 'https://files.example/image.bin' };
+  t.equal((await everest.request('update_firmware', update)).reply, 'Accepted');
+  line.cut();
+  const [offered] = await storeOf(place).operationsOf('cs-1');
+  t.equal(offered?.state, 'Offered');
+  line.mend();
+  const confirmed = async () => (await storeOf(place).operationsOf('cs-1'))[0]?.state === 'Accepted';
+  await awaitUntil(confirmed, 10_000, 'it to be confirmed');
+  t.equal((await storeOf(place).operationsOf('cs-1')).length, 1);
+});
