@@ -27,8 +27,8 @@ const FLOODS = { steady: 2000, boundless: 0 } as const;
 type Flood = keyof typeof FLOODS;
 /** The promise for a steady flood; below this a difference is the machine's. */
 const STEADY = { factor: 2, ms: 5 } as const;
-/** A boundless one starves the machine; it must not be worse for us than for who does nothing but answer. */
-const BOUNDLESS_FACTOR = 1.5;
+/** A boundless one starves the machine, and whoever answers on it; yet nobody's CSMS may be told a default for want of us. */
+const ANSWERED_WITHIN_MS = 1500;
 
 const quantile = (values: readonly number[], share: number): number =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
@@ -121,26 +121,26 @@ const isDefault = (fault: string): boolean => fault.includes('"Unknown"') || fau
 function judgeFlood(context: ExperimentContext, ours: Side, bare: Side, what: Flood): void {
   const p99 = (side: Side, kind: Flood | 'quiet'): number => quantile(side.took[kind], 0.99);
   const [quiet, flooded, theirs] = [p99(ours, 'quiet'), p99(ours, what), p99(bare, what)];
+  const slowest = quantile(ours.took[what], 1);
   // The short form runs beside other tests: how long somebody waits there says nothing.
   const isTimed = context.effort === 'long';
   const isSlow =
-    what === 'steady'
-      ? flooded > quiet * STEADY.factor && flooded - quiet > STEADY.ms
-      : flooded > theirs * BOUNDLESS_FACTOR;
+    what === 'steady' ? flooded > quiet * STEADY.factor && flooded - quiet > STEADY.ms : slowest > ANSWERED_WITHIN_MS;
   const tooSlow = isTimed && isSlow;
-  const isStrict = isTimed && what === 'steady';
-  const wrong = isStrict ? ours.faults[what] : ours.faults[what].filter((fault) => !isDefault(fault));
+  const wrong = isTimed ? ours.faults[what] : ours.faults[what].filter((fault) => !isDefault(fault));
   judge(context, `${ours.took[what].length} answers to others during a ${what} flood`, [
     ...wrong.slice(0, 5),
     ...(wrong.length > 5 ? [`${wrong.length} in all`] : []),
-    ...(tooSlow ? [`p99 ${ms(flooded)}; quiet ${ms(quiet)}; of the bare responder ${ms(theirs)}`] : []),
+    ...(tooSlow
+      ? [`p99 ${ms(flooded)}, slowest ${ms(slowest)}; quiet ${ms(quiet)}; of the bare responder ${ms(theirs)}`]
+      : []),
   ]);
 }
 
 export const flood: Experiment = {
   name: 'flood',
   promise:
-    'A station that sends ten times what it may does not keep the others waiting: the p99 of their answers at most doubles; one that sends all the broker takes hurts them no more than it hurts a bare responder.',
+    'A station that sends ten times what it may does not keep the others waiting: the p99 of their answers at most doubles; while one sends all the broker takes, they are all answered, none by default and each within 1.5 s.',
   async run(context) {
     const { rounds, seconds } = EFFORT[context.effort];
     const stations = [...Array.from({ length: OTHERS }, (_, index) => `other-${index}`), 'flooder'];
@@ -172,11 +172,14 @@ export const flood: Experiment = {
 
     for (const { name, took, flood, faults } of [ours, bare]) {
       for (const what of kinds) {
-        const [p50, p99] = [quantile(took[what], 0.5), quantile(took[what], 0.99)];
+        const [p50, p99, slowest] = [0.5, 0.99, 1].map((share) => ms(quantile(took[what], share)));
         const sent =
           what === 'quiet' ? '' : `, ${(flood[what].frames / flood[what].seconds).toFixed(0)} frames a second`;
         const wrong = faults[what].length === 0 ? '' : `, ${faults[what].length} by default, wrong or none`;
-        context.figure(`${name}, ${what}`, `p50 ${ms(p50)}, p99 ${ms(p99)}, of ${took[what].length}${sent}${wrong}`);
+        context.figure(
+          `${name}, ${what}`,
+          `p50 ${p50}, p99 ${p99}, slowest ${slowest}, of ${took[what].length}${sent}${wrong}`,
+        );
       }
     }
     context.figure('memory of the leader', `${rss.map((bytes) => (bytes / 1e6).toFixed(0)).join(' ')} MB`);
