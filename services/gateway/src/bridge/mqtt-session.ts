@@ -15,7 +15,7 @@ import { createTurns } from './turns.js';
 
 /** Messages worked on at once, and of one sender. */
 const MAX_OPEN = 512;
-const MAX_OPEN_OF_ONE = 8;
+const MAX_OPEN_OF_ONE = 32;
 const MAX_OPEN_OF_ONE_THAT_PRESSES = 2;
 /** More of one sender do not wait: what comes without acknowledgement is held back by nobody. */
 const MAX_WAITING_OF_ONE = 512;
