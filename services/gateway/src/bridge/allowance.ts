@@ -7,8 +7,6 @@ export type Treatment = 'serve' | 'refuse' | 'drop';
 const BYTES_PER_MESSAGE = 8192;
 /** So many seconds' worth may come at once. */
 const BURST_S = 2;
-/** Whoever has less than this share of its burst left presses. */
-const AT_EASE = 0.75;
 
 interface Bucket {
   left: number;
@@ -41,6 +39,3 @@ export function treat(allowance: Allowance, bytes: number, perS: number, now: nu
   if (spend(allowance.served, cost, perS, now)) return 'serve';
   return spend(allowance.refused, cost, perS, now) ? 'refuse' : 'drop';
 }
-
-/** It has sent much at once: little of it is worked on beside each other, so that the others need not wait. */
-export const presses = ({ served }: Allowance, perS: number): boolean => served.left < perS * BURST_S * AT_EASE;

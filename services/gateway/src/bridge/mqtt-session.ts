@@ -16,7 +16,6 @@ import { createTurns } from './turns.js';
 /** Messages worked on at once, and of one sender. */
 const MAX_OPEN = 512;
 const MAX_OPEN_OF_ONE = 32;
-const MAX_OPEN_OF_ONE_THAT_PRESSES = 2;
 /** More of one sender do not wait: what comes without acknowledgement is held back by nobody. */
 const MAX_WAITING_OF_ONE = 512;
 /** The broker keeps longer packets from us: a payload we would look at, its topic, and some properties. */
@@ -41,8 +40,6 @@ export interface Incoming {
 export interface Sorted {
   readonly sender: string;
   readonly how: 'serve' | 'refuse' | 'drop';
-  /** It has sent much at once: fewer of its messages are worked on beside each other. */
-  readonly presses?: boolean;
 }
 const FROM_ONE: Sorted = { sender: '', how: 'serve' };
 
@@ -166,11 +163,7 @@ function install(
 ): void {
   const raw = client as unknown as PrivateClient;
   const acks = orderedAcks(raw);
-  const turns = createTurns({
-    atOnce: MAX_OPEN,
-    perSender: sort ? MAX_OPEN_OF_ONE : MAX_OPEN,
-    perPressing: MAX_OPEN_OF_ONE_THAT_PRESSES,
-  });
+  const turns = createTurns({ atOnce: MAX_OPEN, perSender: sort ? MAX_OPEN_OF_ONE : MAX_OPEN });
   const end = (): void => void client.end(true);
   raw.handleMessage = (packet, next) => {
     const message: Incoming = {
@@ -179,10 +172,10 @@ function install(
       qos: (packet.qos ?? 0) as 0 | 1 | 2,
       dup: packet.dup ?? false,
     };
-    const { sender, how, presses } = sort?.(message) ?? FROM_ONE;
+    const { sender, how } = sort?.(message) ?? FROM_ONE;
     const isDropped = how === 'drop' || turns.waitingOf(sender) >= MAX_WAITING_OF_ONE;
     if (message.qos !== 1 || packet.messageId === undefined) {
-      if (!isDropped) turns.take(sender, () => onMessage(message, how), presses).catch(end);
+      if (!isDropped) turns.take(sender, () => onMessage(message, how)).catch(end);
       next();
       return;
     }
@@ -193,7 +186,7 @@ function install(
     // The session is another's: the message comes to it, too.
     const done = (): void => (mayPublish() ? finished() : mayRefuse() ? ahead() : end());
     if (isDropped) done();
-    else turns.take(sender, () => onMessage({ ...message, acknowledge }, how), presses).then(done, end);
+    else turns.take(sender, () => onMessage({ ...message, acknowledge }, how)).then(done, end);
     // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
     next(DEFERRED);
   };

@@ -4,7 +4,7 @@ import { parseApiTopic, type TopicPrefix } from '@khumbu/shared/contract/topics'
 import type { GatewayMetrics } from '../metrics.js';
 import type { Registry } from '../stations/registry.js';
 import type { Station } from '../stations/station.js';
-import { fullAllowance, presses, treat } from './allowance.js';
+import { fullAllowance, treat } from './allowance.js';
 import type { Incoming, Sorted } from './mqtt-session.js';
 
 /** All whom nobody knows together may send as much as so many stations. */
@@ -36,8 +36,6 @@ export function createSorting({ prefix, registry, known, fenceTopic, messagesPer
       ? treat(entry.allowance, payload.length, messagesPerS, now)
       : treat(strangers, payload.length, strangersPerS, now);
     if (how !== 'serve') metrics.tooMany.labels(how === 'drop' ? 'dropped' : 'answered_by_default').inc();
-    return entry
-      ? { sender: `station ${entry.station}`, how, presses: presses(entry.allowance, messagesPerS) }
-      : { sender: 'strangers', how };
+    return { sender: entry ? `station ${entry.station}` : 'strangers', how };
   };
 }

@@ -5,25 +5,17 @@
 export interface TurnLimits {
   readonly atOnce: number;
   readonly perSender: number;
-  /** The same for messages of one who presses. */
-  readonly perPressing: number;
-}
-
-interface Waiting {
-  readonly presses: boolean;
-  readonly go: () => void;
 }
 
 export type Turns = ReturnType<typeof createTurns>;
 
-export function createTurns({ atOnce, perSender, perPressing }: TurnLimits) {
+export function createTurns({ atOnce, perSender }: TurnLimits) {
   /** In the order in which senders are served. */
-  const waiting = new Map<string, Waiting[]>();
+  const waiting = new Map<string, (() => void)[]>();
   const open = new Map<string, number>();
   let total = 0;
 
-  const mayBegin = (sender: string, presses: boolean): boolean =>
-    total < atOnce && (open.get(sender) ?? 0) < (presses ? perPressing : perSender);
+  const mayBegin = (sender: string): boolean => total < atOnce && (open.get(sender) ?? 0) < perSender;
   const begin = (sender: string): void => {
     total++;
     open.set(sender, (open.get(sender) ?? 0) + 1);
@@ -35,25 +27,24 @@ export function createTurns({ atOnce, perSender, perPressing }: TurnLimits) {
     else open.set(sender, left);
     for (const [next, queue] of waiting) {
       if (total >= atOnce) return;
-      const first = queue[0];
-      if (!first || !mayBegin(next, first.presses)) continue;
+      if (!mayBegin(next)) continue;
       waiting.delete(next);
-      queue.shift();
+      const go = queue.shift();
       if (queue.length > 0) waiting.set(next, queue);
       begin(next);
-      first.go();
+      go?.();
     }
   };
 
   return {
     /** Settles as the work does. */
-    async take(sender: string, work: () => Promise<void> | void, presses = false): Promise<void> {
-      const queue = waiting.get(sender);
-      if (!queue && mayBegin(sender, presses)) begin(sender);
+    async take(sender: string, work: () => Promise<void> | void): Promise<void> {
+      if (mayBegin(sender)) begin(sender);
       else {
-        await new Promise<void>((go) => {
-          if (queue) queue.push({ presses, go });
-          else waiting.set(sender, [{ presses, go }]);
+        await new Promise<void>((resolve) => {
+          const queue = waiting.get(sender);
+          if (queue) queue.push(resolve);
+          else waiting.set(sender, [resolve]);
         });
       }
       try {
