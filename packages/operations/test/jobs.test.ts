@@ -247,7 +247,7 @@ void t.test('the worker loop', async (t) => {
   await t.test('the job of a time does not begin a newer one, which may have been refused', async (t) => {
     const { put, work, jobs, queue } = await depot(t);
     const steps = collector<string>();
-    work('system-control', { 'set-system-time': async (record) => void steps.push(record.id) });
+    work('system-control', { 'set-system-time': async ({ id }) => steps.push(id) });
     const told = { value: 1, toldAtRedisMs: 1, origin: 'everest' } as const;
     const first = await put(tellSystemTime(undefined, 'cp1', told, moment()));
     await put(tellSystemTime(first, 'cp1', { ...told, value: 2 }, moment()));
