@@ -66,19 +66,25 @@ async function relay(test: Test, brokerUrl: string) {
   };
 }
 
-void t.test('an accepted request of which nobody knows any more ends with a failure that is told', async (t) => {
-  const place = await depot(t, servers);
-  const line = await relay(t, broker.url);
-  const gateway = await startGateway(t, { ...place, mqttUrl: line.url }, { MQTT_SESSION_EXPIRY_S: String(EXPIRY_S) });
-  await leads(gateway);
-  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
 
+/** A station has heard that its update is accepted; its gateway has not heard that it did, and is cut off. */
+async function acceptedUnheard(test: Test, env: Record<string, string> = {}) {
+  const place = await depot(test, servers);
+  const line = await relay(test, broker.url);
+  const gateway = await startGateway(test, { ...place, mqttUrl: line.url }, env);
+  await leads(gateway);
+  const everest = await station(test, place, { heartbeatMs: 200, discovery: PERIODS });
+  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
   line.muteAfter('"Accepted"');
-  const update = { request_id: 7, location: 'https://files.example/image.bin' };
-  t.equal((await everest.request('update_firmware', update)).reply, 'Accepted');
-  t.ok(line.isMuted());
+  test.equal((await everest.request('update_firmware', UPDATE)).reply, 'Accepted');
+  test.ok(line.isMuted());
   line.cut();
+  return { place, line, gateway, everest };
+}
+
+void t.test('an accepted request of which nobody knows any more ends with a failure that is told', async (t) => {
+  const { place, line, gateway, everest } = await acceptedUnheard(t, { MQTT_SESSION_EXPIRY_S: String(EXPIRY_S) });
   const openOnes = async () => storeOf(place).loadMany(await storeOf(place).openIds());
   await awaitUntil(async () => (await openOnes())[0]?.answerSent === true, 5000, 'it to be noted');
   t.match(await openOnes(), [{ state: 'Offered', requestId: 7 }], 'nothing has begun');
@@ -93,21 +99,12 @@ void t.test('an accepted request of which nobody knows any more ends with a fail
   await said(gateway, 'offer failed: nobody knows whether it was heard');
   t.same(everest.statusNames(7), ['DownloadFailed']);
   t.same(await openOnes(), []);
-  const again = { ...update, request_id: 8 };
+  const again = { ...UPDATE, request_id: 8 };
   t.equal((await everest.request('update_firmware', again)).reply, 'Accepted', 'the station is free for another');
 });
 
 void t.test('one that comes again is confirmed after all', async (t) => {
-  const place = await depot(t, servers);
-  const line = await relay(t, broker.url);
-  const gateway = await startGateway(t, { ...place, mqttUrl: line.url });
-  await leads(gateway);
-  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
-  line.muteAfter('"Accepted"');
-  const update = { request_id: 7, location: 'https://files.example/image.bin' };
-  t.equal((await everest.request('update_firmware', update)).reply, 'Accepted');
-  line.cut();
+  const { place, line } = await acceptedUnheard(t);
   const [offered] = await storeOf(place).operationsOf('cs-1');
   t.equal(offered?.state, 'Offered');
   line.mend();

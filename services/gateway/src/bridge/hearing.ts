@@ -63,14 +63,19 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
     return toldEarly && performance.now() - toldEarly.at < EARLY_MS ? toldEarly.entry : undefined;
   };
 
+  /** EVerest has started anew. Returns what was told too early for it. */
+  const beginBoot = (entry: Station): OutboxEntry | undefined => {
+    entry.registered = false;
+    entry.bootsNoticed += 1;
+    return takeEarly(entry);
+  };
+
   /**
    * `unheard` was told in the last moments of the boot before. A restart of our own came after it. After any other only
    * an end is told again: the trigger is by itself, and the rest is not true any more.
    */
   const countBoot = (entry: Station, silentMs: number | undefined, unheard: OutboxEntry | undefined): void => {
-    entry.registered = false;
-    entry.bootsNoticed += 1;
-    const early = takeEarly(entry);
+    const early = beginBoot(entry);
     const work = async (): Promise<void> => {
       if (begunByQuestion.delete(entry.station)) {
         // Counted by its question, which had a reason to tell.
@@ -138,10 +143,8 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
       begunByQuestion.add(entry.station);
       // What was told last may have been told to this very boot already.
       entry.toldUnconfirmed = undefined;
-      const early = takeEarly(entry);
+      const early = beginBoot(entry);
       entry.presence = bootBegun(entry.presence);
-      entry.registered = false;
-      entry.bootsNoticed += 1;
       await insist('what follows a boot', () => boots.settle(entry.station));
       if (early) tellOnceMore(entry, early);
     },

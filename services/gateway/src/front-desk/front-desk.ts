@@ -31,6 +31,7 @@ export function createFrontDesk(deps: FrontDeskDeps) {
     ...createQuestions(deps, admission),
     /** The default was sent although a decision was stored after all. Rejects until it is taken back. */
     takeBack: admission.takeBack,
+    /** An offer was answered, and the connection ended before anybody said that it was heard. Rejects when that is not stored. */
     noteSent: admission.noteSent,
     /** What the same request was answered before. Rejects when that cannot be read now. */
     storedAnswer: admission.storedAnswer,

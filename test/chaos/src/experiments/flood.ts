@@ -115,7 +115,7 @@ async function measure(house: House, side: Side, what: Flood | 'quiet', seconds:
   side.faults[what].push(...faults.map((fault) => `after it: ${fault}`));
 }
 
-/** The same request may be refused to a starved machine; it must not be answered wrongly or never. */
+/** Beside other tests a request may be refused to a starved machine; it must not be answered wrongly or never. */
 const isDefault = (fault: string): boolean => fault.includes('"Unknown"') || fault.includes('answered false');
 
 function judgeFlood(context: ExperimentContext, ours: Side, bare: Side, what: Flood): void {
