@@ -244,21 +244,6 @@ void t.test('the worker loop', async (t) => {
     );
   });
 
-  await t.test('the job of a time does not begin a newer one, which may have been refused', async (t) => {
-    const { put, work, jobs, queue } = await depot(t);
-    const steps = collector<string>();
-    work('system-control', { 'set-system-time': async ({ id }) => steps.push(id) });
-    const told = { value: 1, toldAtRedisMs: 1, origin: 'everest' } as const;
-    const first = await put(tellSystemTime(undefined, 'cp1', told, moment()));
-    await put(tellSystemTime(first, 'cp1', { ...told, value: 2 }, moment()));
-    await jobs.ensure(first);
-    const times = queue('system-control');
-    const isDone = async () =>
-      (await times.getJobCountByTypes('active', 'waiting', 'delayed', 'completed', 'failed')) === 0;
-    await awaitUntil(isDone, WAIT_MS, 'no job to be left');
-    t.same(steps.items, []);
-  });
-
   await t.test('waits until what was put off is due', async (t) => {
     const { put, load, work, jobs, store } = await depot(t);
     const times: number[] = [];

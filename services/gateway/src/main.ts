@@ -2,7 +2,6 @@
 
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { setFlagsFromString } from 'node:v8';
 import { openTrustStore } from '@khumbu/firmware-trust/roots';
 import { openDepotClock } from '@khumbu/operations/clock/depot-clock';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
@@ -30,6 +29,7 @@ import { GatewaySettings } from './config.js';
 import { createDeskStore } from './front-desk/desk-store.js';
 import { createFrontDesk } from './front-desk/front-desk.js';
 import { judgeCertificate } from './front-desk/judge-certificate.js';
+import { setHeapGrowth } from './leader/heap-growth.js';
 import { runLeader } from './leader/leader.js';
 import { createLease } from './leader/lease.js';
 import { createGatewayMetrics } from './metrics.js';
@@ -40,12 +40,6 @@ import { createRegistry } from './stations/registry.js';
 
 /** A Redis that takes longer than this for one command counts as not there. */
 const COMMAND_TIMEOUT_MS = 400;
-
-/**
- * Long frames count as memory of V8's. With its default, twice a second of a flood of them is spent on looking through a
- * heap in which hardly anything has changed, 5 ms each time, and everybody's answers wait.
- */
-setFlagsFromString('--heap-growing-percent=200');
 
 runService(
   () => createLogger('gateway', process.env.LOG_LEVEL ?? 'info'),
@@ -208,7 +202,10 @@ runService(
         servedKey: `${store.keys.lease}:served`,
         sessionExpiryMs: config.MQTT_SESSION_EXPIRY_S * 1000,
         log,
-        onLeader: (leads) => metrics.leader.set(leads ? 1 : 0),
+        onLeader: (leads) => {
+          setHeapGrowth(leads);
+          metrics.leader.set(leads ? 1 : 0);
+        },
       },
       stopping.signal,
     );

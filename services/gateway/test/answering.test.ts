@@ -49,6 +49,7 @@ function place(desk: Partial<FrontDesk>, publishes: () => Promise<boolean> = asy
     dup: false,
     bytes: Buffer.from(uuid),
     liveness: { silentMs: undefined, heartbeatPeriodMs: undefined },
+    isLate: false,
     acknowledge: () => void done.push(`acknowledged ${uuid}`),
     line: 'cs-1 update_firmware',
     prepare: async () => undefined,

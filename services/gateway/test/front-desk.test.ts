@@ -10,6 +10,7 @@ import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds'
 import { type Change, createStore, type Store } from '@khumbu/operations/records/store';
 import type { SlotKind } from '@khumbu/operations/stations/station-state';
 import { readStationState } from '@khumbu/operations/stations/station-state';
+import { systemTimeId } from '@khumbu/operations/system-time/record';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
@@ -222,6 +223,38 @@ void t.test('the same request gets its stored answer again, whatever has changed
   t.equal((await d.front.isResetAllowed(asker('d'), true)).reply, false);
   t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', asker('e'))).reply, true);
   t.equal((await d.front.setSystemTime('1970-01-01T00:00:00Z', asker('e'))).reply, true);
+});
+
+void t.test('a told time is stored once its answer is out, and only if it is known how old it is', async (t) => {
+  const TOLD = '2026-12-01T00:00:00Z';
+  const d = await desk(t);
+  const id = systemTimeId(STATION);
+  const first = await d.front.setSystemTime(TOLD, asker('first'));
+  t.same([first.reply, await d.openRecords(), await d.jobIds()], [true, [], []]);
+  await first.afterReply?.();
+  t.match(await d.store.load(id), { state: 'Pending', value: Date.parse(TOLD) });
+  t.same(await d.jobIds(), [`${id}.set-system-time.2`]);
+
+  const refused = await d.front.setSystemTime('2027-01-01T00:00:00Z', asker('refused'));
+  await d.front.takeBack(asker('refused'), 'set_system_time', refused.operationId);
+  t.same(await d.answerOf('refused'), { reply: false });
+  t.match(await d.store.load(id), { state: 'Pending', value: Date.parse(TOLD) }, 'what was accepted stays');
+
+  const late = await d.front.setSystemTime('2027-01-01T00:00:00Z', asker('late'), true);
+  t.match(late, { reply: true, afterReply: undefined }, 'nothing follows from what the broker has kept');
+  const repeated = await d.front.setSystemTime(TOLD, asker('first'));
+  t.match(repeated, { reply: true, afterReply: undefined });
+});
+
+void t.test('a time that was told over REST is found again, also if nobody lived to store it', async (t) => {
+  const d = await desk(t);
+  const id = systemTimeId(STATION);
+  const tell = () => d.front.setSystemTime('2026-12-01T00:00:00Z', asker('key', 'rest'));
+  t.match(await tell(), { reply: true, operationId: id });
+  const again = await tell();
+  t.match(again, { reply: true, operationId: id, repeated: true });
+  await again.afterReply?.();
+  t.match(await d.store.load(id), { state: 'Pending', toldAtRedisMs: 0 }, 'too old to be set');
 });
 
 void t.test('a second update supersedes the first when its answer is out, not before', async (t) => {

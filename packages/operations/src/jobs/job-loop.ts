@@ -112,8 +112,7 @@ export function createJobLoop({ steps, store, jobs, log, now }: JobLoopOptions) 
       const wanted = expectedJob(record);
       if (!wanted) return;
       if (wanted.jobId !== jobId) {
-        // A time that was told after this one may have been refused in the end: its own answer lets it begin.
-        if (record.kind !== 'set_system_time') await jobs.ensure(record);
+        await jobs.ensure(record);
         return;
       }
       if (waitOf(wanted, now()) > EARLY_MS || hasCode(signal.reason, CLOCK_JUMPED)) {

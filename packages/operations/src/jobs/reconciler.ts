@@ -16,13 +16,10 @@ import { failOffer, isOffer, type OfferedRecord, withdrawOffer } from '../record
 import type { Store } from '../records/store.js';
 import { afterBoot } from '../stations/after-boot.js';
 import { dialectOf, readStationState } from '../stations/station-state.js';
-import { SYSTEM_TIME_TTL_MS } from '../system-time/record.js';
 import type { Jobs } from './jobs.js';
 
 /** A record younger than this is being worked on by the one who made it. */
 const SETTLED_MS = 1500;
-/** A time may have been answered by default and not be taken back yet. After this it is stale, and nothing is set by it. */
-const TIME_SETTLED_MS = SYSTEM_TIME_TTL_MS + 1000;
 const BATCH = 200;
 
 export interface ReconcilerDeps {
@@ -115,8 +112,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
   const reconcileRecord = async (record: OperationRecord): Promise<void> => {
     const at = now();
     if (isOverdue(record, at)) return isOffer(record) ? endOffer(record) : endOverdue(record);
-    const settledMs = record.kind === 'set_system_time' ? TIME_SETTLED_MS : SETTLED_MS;
-    if (Math.abs(at.wall - record.updatedAt) < settledMs) return;
+    if (Math.abs(at.wall - record.updatedAt) < SETTLED_MS) return;
     if (record.heldFor !== undefined && (await releaseHeld(record, record.heldFor))) return;
     if (record.kind === 'firmware_update' && !isEnded(record) && (await rejoin(record))) return;
     if (await mendAfterBoot(record)) return;

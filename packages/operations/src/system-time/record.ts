@@ -1,5 +1,5 @@
 import type { Moment } from '../clock/depot-clock.js';
-import { inState, newRecordBase, type RecordBase } from '../records/record.js';
+import { inState, newRecordBase, type Origin, type RecordBase } from '../records/record.js';
 
 /**
  * A station has one record for its clock, used again for each request: EVerest tells the time with every heartbeat of
@@ -15,14 +15,16 @@ export interface SystemTimeRecord extends RecordBase<'set_system_time', 'Pending
 /** A told time is worth nothing after this long. */
 export const SYSTEM_TIME_TTL_MS = 2000;
 
-/** A newer time in place of the older one. */
+export const systemTimeId = (station: string): string => `set-system-time-${Buffer.from(station).toString('hex')}`;
+
+/** A newer time in place of the older one. Its answer is out: what is stored is to be set. */
 export function tellSystemTime(
   previous: SystemTimeRecord | undefined,
   station: string,
-  told: { readonly value: number; readonly toldAtRedisMs: number; readonly origin: 'everest' | 'rest' },
+  told: { readonly value: number; readonly toldAtRedisMs: number; readonly origin: Origin },
   now: Moment,
 ): SystemTimeRecord {
-  const id = `set-system-time-${Buffer.from(station).toString('hex')}`;
+  const id = systemTimeId(station);
   const options = { station, origin: told.origin, requestId: -1, now, id };
   const base = previous ?? { ...newRecordBase('set_system_time', 'Pending', options) };
   const { endedAt: _endedAt, outcome: _outcome, askedBy: _askedBy, ...open } = base as SystemTimeRecord;

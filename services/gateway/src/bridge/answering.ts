@@ -35,6 +35,8 @@ export interface Request {
   readonly dup: boolean;
   readonly bytes: Uint8Array;
   readonly liveness: Liveness;
+  /** The broker has kept it, for nobody knows how long. */
+  readonly isLate: boolean;
   readonly acknowledge?: (() => void) | undefined;
   /** Requests of one line are decided one after the other. */
   readonly line: string;
@@ -130,8 +132,7 @@ export function createAnswering(deps: AnsweringDeps) {
 
   const noteAnswer = ({ station, name }: Request, { reply: answer, operationId, reason }: Answer): void => {
     const what = { station, request: name, answer, operationId, reason };
-    if (operationId !== undefined && name !== 'set_system_time')
-      log.info({ audit: true, origin: 'everest', ...what }, 'answered');
+    if (operationId !== undefined) log.info({ audit: true, origin: 'everest', ...what }, 'answered');
     else if (reason !== undefined) calm.info(what, 'answered without an operation');
     else log.debug(what, 'answered');
   };
@@ -189,10 +190,10 @@ export function createAnswering(deps: AnsweringDeps) {
   const serve = async (request: Request, asker: Asker, reply: Reply): Promise<void> => {
     const before = reply.repeat();
     if (before || reply.isOut) return void (await before);
-    const { name, payload, liveness } = request;
+    const { name, payload } = request;
     let answer: Answer;
     try {
-      answer = await REQUESTS[name](frontDesk, payload, asker, liveness);
+      answer = await REQUESTS[name](frontDesk, payload, asker, request);
     } catch (error) {
       return reply.refuse(describeError(error));
     }

@@ -97,6 +97,7 @@ export function createCommands(deps: CommandsDeps) {
         dup,
         bytes,
         liveness,
+        isLate: dup || !fence.isPassed(),
         acknowledge: message.acknowledge,
         line: name === 'get_boot_reason' ? bootLine(station) : `${station} ${name}`,
         prepare: () => learnDialect(entry, name, decoded.payload),

@@ -11,15 +11,20 @@ import type { Liveness } from '../front-desk/boot-reasons.js';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import type { Answer, Asker } from '../front-desk/request.js';
 
-type Serve = (desk: FrontDesk, payload: unknown, asker: Asker, liveness: Liveness) => Promise<Answer>;
+interface Circumstances {
+  readonly liveness: Liveness;
+  /** The broker has kept it, for nobody knows how long. */
+  readonly isLate: boolean;
+}
+type Serve = (desk: FrontDesk, payload: unknown, asker: Asker, circumstances: Circumstances) => Promise<Answer>;
 
 // The codec has checked each payload against the channel's schema.
 export const REQUESTS = {
   update_firmware: (desk, payload, asker) => desk.updateFirmware(payload as FirmwareUpdateRequest, asker),
   upload_logs: (desk, payload, asker) => desk.uploadLogs(payload as UploadLogsRequest, asker),
   is_reset_allowed: (desk, _payload, asker) => desk.isResetAllowed(asker, true),
-  set_system_time: (desk, payload, asker) => desk.setSystemTime(payload as string, asker),
-  get_boot_reason: (desk, _payload, asker, liveness) => desk.getBootReason(asker, liveness),
+  set_system_time: (desk, payload, asker, { isLate }) => desk.setSystemTime(payload as string, asker, isLate),
+  get_boot_reason: (desk, _payload, asker, { liveness }) => desk.getBootReason(asker, liveness),
   configure_network: (desk, payload, asker) => desk.configureNetwork(payload as ConfigureNetworkRequest, asker),
 } as const satisfies Record<RequestChannelName, Serve>;
 

@@ -51,7 +51,7 @@ export function createAdmission(deps: FrontDeskDeps) {
     deadlines,
   });
 
-  const { confirm, noteSent, takeBack, keepDefaults } = createAfterAnswer({ desk, jobs, now, memory, contextOf });
+  const { confirm, noteSent, takeBack, keepDefaults } = createAfterAnswer({ desk, jobs, memory, contextOf });
 
   const answerAgain = ({ reply, operationId, reason }: StoredAnswer): Answer => ({
     reply,
@@ -88,7 +88,12 @@ export function createAdmission(deps: FrontDeskDeps) {
         : await judge(from);
       const change = store.change();
       if (verdict.kind === 'answer') {
-        const answer = { reply: verdict.reply, ...(verdict.reason === undefined ? {} : { reason: verdict.reason }) };
+        const { reply, reason, operationId } = verdict;
+        const answer = {
+          reply,
+          ...(operationId === undefined ? {} : { operationId }),
+          ...(reason === undefined ? {} : { reason }),
+        };
         change.answer(station, answerKey, answer, asker.answerTtlMs);
         written = verdict.fields;
         if (verdict.fields) change.setStation(station, verdict.fields);

@@ -11,7 +11,6 @@ import {
   supersede,
   withdrawOffer,
 } from '@khumbu/operations/records/offer';
-import { ended, inState } from '@khumbu/operations/records/record';
 import type { Change } from '@khumbu/operations/records/store';
 import {
   NO_RESET_ALLOWED,
@@ -19,19 +18,18 @@ import {
   STATION_FIELDS,
   type StationState,
 } from '@khumbu/operations/stations/station-state';
-import type { SystemTimeRecord } from '@khumbu/operations/system-time/record';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Attempt } from './desk-store.js';
 import type { Answer, Asker, FrontDeskDeps } from './request.js';
 import type { StationMemory } from './station-memory.js';
 
-export interface AfterAnswerDeps extends Pick<FrontDeskDeps, 'desk' | 'jobs' | 'now'> {
+export interface AfterAnswerDeps extends Pick<FrontDeskDeps, 'desk' | 'jobs'> {
   readonly memory: Pick<StationMemory, 'of'>;
   readonly contextOf: (station: string, state: StationState) => OfferContext;
 }
 
-export function createAfterAnswer({ desk, jobs, now, memory, contextOf }: AfterAnswerDeps) {
+export function createAfterAnswer({ desk, jobs, memory, contextOf }: AfterAnswerDeps) {
   const { store } = desk;
 
   const replacedBy = async (record: OfferedRecord): Promise<OfferedRecord | undefined> => {
@@ -98,13 +96,6 @@ export function createAfterAnswer({ desk, jobs, now, memory, contextOf }: AfterA
     if (record && isOffer(record)) await insist(store.change().put({ ...record, answerSent: true }));
   };
 
-  /** A time that was not accepted is not set; a newer one stays. */
-  const forgetTime = async (record: SystemTimeRecord, asker: Asker): Promise<void> => {
-    if (record.state !== 'Pending' || record.answerKey !== asker.answerKey) return;
-    const done = inState(record, 'Done', now(), 'withdrawn');
-    await insist(store.change().put(ended(done, now(), { ok: false, reason: 'withdrawn' })));
-  };
-
   /** No record was made, or none that an offer stands for: the answer alone is set right. */
   const takeBackAnswer = async (asker: Asker, name: RequestChannelName): Promise<void> => {
     const fallback = store.change();
@@ -126,10 +117,7 @@ export function createAfterAnswer({ desk, jobs, now, memory, contextOf }: AfterA
   /** The default was answered after all: take back what was stored, wherever it stands. */
   const takeBack = async (asker: Asker, name: RequestChannelName, operationId: string | undefined): Promise<void> => {
     const record = operationId === undefined ? undefined : await store.load(operationId);
-    if (!record || record.kind === 'set_system_time') {
-      await takeBackAnswer(asker, name);
-      return record && forgetTime(record, asker);
-    }
+    if (!record) return takeBackAnswer(asker, name);
     // Withdrawn, or confirmed by a leader that got the request again and answered it: that answer stands.
     if (!isOffer(record)) return;
     const state = readStationState(await store.station(asker.station));

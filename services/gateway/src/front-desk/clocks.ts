@@ -1,51 +1,62 @@
 /** The time of the CSMS at the front desk. */
+import { performance } from 'node:perf_hooks';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { slotField } from '@khumbu/operations/stations/station-state';
-import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
+import { type SystemTimeRecord, systemTimeId, tellSystemTime } from '@khumbu/operations/system-time/record';
 import type { Admission } from './admission.js';
 import { decideSystemTime } from './decide-system-time.js';
-import { abandonedQueue } from './needed-workers.js';
 import { type Answer, type Asker, askedBy, type FrontDeskDeps } from './request.js';
 
-export function createClocks(deps: FrontDeskDeps, { admit, capture, inSlot, takeBack, now }: Admission) {
+export function createClocks(deps: FrontDeskDeps, { admit, now }: Admission) {
   const { desk, jobs } = deps;
   const { store } = desk;
 
-  const setSystemTime = async (text: string, asker: Asker): Promise<Answer> => {
-    const value = decideSystemTime(text);
-    const isRefused = abandonedQueue('set_system_time', deps.isAbandoned) !== undefined;
-    if (value === undefined || isRefused || !deps.profileOf(asker.station)) {
-      return admit('set_system_time', asker, async ({ profile }) => ({
-        kind: 'answer',
-        reply: false,
-        reason: profile ? 'time_absurd' : 'station_not_configured',
-      }));
-    }
-    let told: SystemTimeRecord | undefined;
-    const answer = await desk.decide<Answer>(
+  /** `toldAt`: on this process' monotonic clock; `undefined`: too long ago to be worth setting. */
+  const toldAtRedis = async (toldAt: number | undefined): Promise<number> =>
+    toldAt === undefined ? 0 : (await redisTimeMs(deps.redis)) - (performance.now() - toldAt);
+
+  /**
+   * Stored only once the answer is out, so that nothing follows from a time that was refused. One whose answer outlived
+   * the process is told again with the next heartbeat of the CSMS.
+   */
+  const note = async (value: number, toldAt: number | undefined, asker: Asker): Promise<void> => {
+    const { station, origin } = asker;
+    const id = systemTimeId(station);
+    const record = await desk.decide<SystemTimeRecord>(
       async () => {
-        const { state, answer: stored } = await capture(asker);
-        told = undefined;
-        if (stored) {
-          const { reply, operationId } = stored;
-          return { change: undefined, result: { reply, ...(operationId === undefined ? {} : { operationId }) } };
-        }
-        const previous = await inSlot<SystemTimeRecord>(state, 'set_system_time');
-        const toldAtRedisMs = await redisTimeMs(deps.redis);
-        const time = { value, toldAtRedisMs, origin: asker.origin };
-        const record = tellSystemTime(previous, asker.station, time, now());
-        told = { ...record, ...askedBy(asker), answerKey: asker.answerKey };
+        const previous = (await store.load(id)) as SystemTimeRecord | undefined;
+        const time = { value, toldAtRedisMs: await toldAtRedis(toldAt), origin };
+        const told = { ...tellSystemTime(previous, station, time, now()), ...askedBy(asker) };
         const change = store
           .change()
           .put(told)
-          .setStation(asker.station, { [slotField('set_system_time')]: told.id })
-          .answer(asker.station, asker.answerKey, { reply: true, operationId: told.id }, asker.answerTtlMs);
-        return { change, result: { reply: true, operationId: told.id } };
+          .setStation(station, { [slotField('set_system_time')]: id });
+        return { change, result: told };
       },
-      () => takeBack(asker, 'set_system_time', told?.id),
+      // The caller notes it again until it is stored; noted twice, it is set once more or stale.
+      async () => undefined,
     );
-    const record = told;
-    return record ? { ...answer, afterReply: () => jobs.ensure(record) } : answer;
+    await jobs.ensure(record);
+  };
+
+  /** A request that is repeated finds its operation, also if there was no time to note it. */
+  const noteLost = async (value: number, asker: Asker): Promise<void> => {
+    if (!(await store.load(systemTimeId(asker.station)))) await note(value, undefined, asker);
+  };
+
+  /** `isLate`: nobody knows how long it was on its way. It is answered as any other, and nothing is set by it. */
+  const setSystemTime = async (text: string, asker: Asker, isLate = false): Promise<Answer> => {
+    const toldAt = performance.now();
+    const value = decideSystemTime(text);
+    const isOverRest = asker.origin === 'rest';
+    const answer = await admit('set_system_time', asker, async ({ profile }) => {
+      if (!profile) return { kind: 'answer', reply: false, reason: 'station_not_configured' };
+      if (value === undefined) return { kind: 'answer', reply: false, reason: 'time_absurd' };
+      return { kind: 'answer', reply: true, ...(isOverRest ? { operationId: systemTimeId(asker.station) } : {}) };
+    });
+    if (value === undefined || answer.reply !== true || isLate) return answer;
+    if (!answer.repeated) return { ...answer, afterReply: () => note(value, toldAt, asker) };
+    return isOverRest ? { ...answer, afterReply: () => noteLost(value, asker) } : answer;
   };
 
   return { setSystemTime };

@@ -80,6 +80,8 @@ export type Verdict =
       readonly kind: 'answer';
       readonly reply: unknown;
       readonly reason?: string;
+      /** The operation that begins once the answer is out. */
+      readonly operationId?: string;
       readonly fields?: Record<string, string | undefined>;
       /** This question is the first sign of a new boot. */
       readonly begun?: true;
