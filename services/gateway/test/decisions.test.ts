@@ -364,8 +364,13 @@ void t.test('presence: a restart while nobody listened', async (t) => {
     ['it began anew and has overtaken', 14, 20_000, true],
     ['a short gap tells nothing', 11, 2900, false],
     ['it began anew and has not', 3, 20_000, true],
+    ['it began anew soon after it left', 32, 40_000, true],
   ];
   for (const [label, id, at, restarted] of cases) t.match(hearHeartbeat(left, id, at), { restarted }, label);
+  const quick = { ...left, heartbeatId: 30, communication: { heartbeat_period_ms: 250 } };
+  t.match(hearHeartbeat(quick, 31, 900), { restarted: false }, 'a leader that is busy with its start hears it late');
+  const old = { ...left, heartbeatId: 100 };
+  t.match(hearHeartbeat(old, 105, 20_000), { restarted: false }, 'beats were lost: no count of the gap is so high');
   t.match(hearHeartbeat({ ...left, heartbeatId: -1 }, 0, 20_000), { restarted: false }, 'counted by its question');
   const { handedOver: _handedOver, ...own } = left;
   t.match(hearHeartbeat(own, 14, 20_000), { restarted: false }, 'heartbeats that were merely lost');

@@ -6,6 +6,8 @@ import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
 
 /** Silent for this many heartbeat periods: not there. */
 const PERIODS_UNTIL_AWAY = 3;
+/** A station's heartbeat period may differ from the one it told by this part of it. */
+const PERIOD_TOLERANCE = 0.25;
 /** Nothing restarts this often: two stations count beside each other. */
 const RESTARTS_OF_TWINS = 6;
 const RESTARTS_WINDOW_MS = 10_000;
@@ -68,8 +70,9 @@ export function isAway(presence: Presence, now: number): boolean {
 }
 
 /**
- * After a gap in which nobody listened, a restart shows in an id that is far behind the count that would have gone on.
- * Half of it is left for periods that are not what they were told to be.
+ * After a gap in which nobody listened, a restart shows in an id that is behind the count that would have gone on, and
+ * that a count which began in the gap can have reached. A quarter is left for periods that are not what they were told
+ * to be: a busy station loses beats, and one that has counted for longer than the gap did not begin in it.
  */
 function restartedUnheard(
   { handedOver, heartbeatId, heartbeatAt, communication }: Presence,
@@ -80,7 +83,11 @@ function restartedUnheard(
   if (!handedOver || heartbeatId === undefined || heartbeatId < 0 || heartbeatAt === undefined || period <= 0)
     return false;
   const expected = (now - heartbeatAt) / period;
-  return expected > PERIODS_UNTIL_AWAY && id - heartbeatId < expected / 2;
+  return (
+    expected > PERIODS_UNTIL_AWAY &&
+    id - heartbeatId < expected * (1 - PERIOD_TOLERANCE) &&
+    id <= expected * (1 + PERIOD_TOLERANCE)
+  );
 }
 
 export interface HeardHeartbeat {
