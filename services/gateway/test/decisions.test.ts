@@ -369,6 +369,12 @@ void t.test('presence: a restart while nobody listened', async (t) => {
   for (const [label, id, at, restarted] of cases) t.match(hearHeartbeat(left, id, at), { restarted }, label);
   const quick = { ...left, heartbeatId: 30, communication: { heartbeat_period_ms: 250 } };
   t.match(hearHeartbeat(quick, 31, 900), { restarted: false }, 'a leader that is busy with its start hears it late');
+  const young = { ...quick, heartbeatId: 1 };
+  t.match(
+    hearHeartbeat(young, 10, 3250),
+    { restarted: false },
+    'who stored its heartbeat read a clock a second behind',
+  );
   const old = { ...left, heartbeatId: 100 };
   t.match(hearHeartbeat(old, 105, 20_000), { restarted: false }, 'beats were lost: no count of the gap is so high');
   t.match(hearHeartbeat({ ...left, heartbeatId: -1 }, 0, 20_000), { restarted: false }, 'counted by its question');

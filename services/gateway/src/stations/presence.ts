@@ -6,6 +6,8 @@ import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
 
 /** Silent for this many heartbeat periods: not there. */
 const PERIODS_UNTIL_AWAY = 3;
+/** Two processes read the depot's clock up to this much apart: each looks at it once a second. */
+const HANDOVER_SLACK_MS = 1000;
 /** A station's heartbeat period may differ from the one it told by this part of it. */
 const PERIOD_TOLERANCE = 0.25;
 /** Nothing restarts this often: two stations count beside each other. */
@@ -82,11 +84,12 @@ function restartedUnheard(
   const period = communication?.heartbeat_period_ms ?? 0;
   if (!handedOver || heartbeatId === undefined || heartbeatId < 0 || heartbeatAt === undefined || period <= 0)
     return false;
-  const expected = (now - heartbeatAt) / period;
+  const gap = now - heartbeatAt;
+  const fewest = (gap - HANDOVER_SLACK_MS) / period;
   return (
-    expected > PERIODS_UNTIL_AWAY &&
-    id - heartbeatId < expected * (1 - PERIOD_TOLERANCE) &&
-    id <= expected * (1 + PERIOD_TOLERANCE)
+    fewest > PERIODS_UNTIL_AWAY &&
+    id - heartbeatId < fewest * (1 - PERIOD_TOLERANCE) &&
+    id <= (gap / period) * (1 + PERIOD_TOLERANCE)
   );
 }
 
