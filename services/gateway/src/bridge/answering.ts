@@ -12,20 +12,19 @@ import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { Liveness } from '../front-desk/boot-reasons.js';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import type { Answer, Asker } from '../front-desk/request.js';
 import type { CalmLog } from './calm-log.js';
 import type { Insist } from './insist.js';
 import type { Lines } from './lines.js';
 import type { Speech } from './mqtt-session.js';
-import { REQUESTS } from './request-table.js';
+import { type Circumstances, REQUESTS } from './request-table.js';
 import type { ToldAnswers } from './told-answers.js';
 
 /** EVerest's caller blocks its OCPP stack while it waits. */
 const ANSWER_DEADLINE_MS = 700;
 
-export interface Request {
+export interface Request extends Circumstances {
   readonly name: RequestChannelName;
   readonly station: string;
   readonly payload: unknown;
@@ -34,9 +33,6 @@ export interface Request {
   /** The broker delivers it again. */
   readonly dup: boolean;
   readonly bytes: Uint8Array;
-  readonly liveness: Liveness;
-  /** The broker has kept it, for nobody knows how long. */
-  readonly isLate: boolean;
   readonly acknowledge?: (() => void) | undefined;
   /** Requests of one line are decided one after the other. */
   readonly line: string;

@@ -11,7 +11,8 @@ import type { Liveness } from '../front-desk/boot-reasons.js';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import type { Answer, Asker } from '../front-desk/request.js';
 
-interface Circumstances {
+/** What is known of a request beside its words. */
+export interface Circumstances {
   readonly liveness: Liveness;
   /** The broker has kept it, for nobody knows how long. */
   readonly isLate: boolean;
