@@ -1,19 +1,8 @@
 /** The folder of the embedded run: one run at a time, its layout, and what is left from a run that was killed. */
-import {
-  accessSync,
-  constants,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { accessSync, constants, linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { identify, isRunning, type ProcessIdentity, parseIdentity, stopProcess } from './process-identity.js';
 
 const FOLDERS = ['run', 'log', 'redis', 'mosquitto', 's3', 'spool', 'chargers'] as const;
@@ -36,25 +25,12 @@ export interface DataDir {
 const unusable = (path: string, why: string): CodedError =>
   new CodedError('DATA_DIR_UNUSABLE', `DATA_DIR ${path} ${why}`);
 
-/** Like `mkdir -p`. Node's own never returns in a file system that refuses new entries as `/proc` does. */
-function makeFolder(path: string): void {
+async function prepareFolders(path: string): Promise<void> {
   try {
-    mkdirSync(path);
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) return;
-    if (!hasCode(error, 'ENOENT') || existsSync(dirname(path))) throw error;
-    makeFolder(dirname(path));
-    mkdirSync(path);
-  }
-}
-
-function prepareFolders(path: string): void {
-  try {
-    makeFolder(path);
-    if (!statSync(path).isDirectory()) throw unusable(path, 'is not a folder');
+    await makeFolder(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     for (const folder of FOLDERS) {
-      makeFolder(join(path, folder));
+      await makeFolder(join(path, folder));
       accessSync(join(path, folder), constants.R_OK | constants.W_OK | constants.X_OK);
     }
   } catch (error) {
@@ -105,10 +81,10 @@ function takeLock(path: string): string {
   }
 }
 
-/** Open the folder, made if absent. Throws `DATA_DIR_UNUSABLE` or `DATA_DIR_IN_USE`. */
-export function openDataDir(wanted: string): DataDir {
+/** Open the folder, made if absent. Rejects with `DATA_DIR_UNUSABLE` or `DATA_DIR_IN_USE`. */
+export async function openDataDir(wanted: string): Promise<DataDir> {
   const path = resolve(wanted);
-  prepareFolders(path);
+  await prepareFolders(path);
   const lock = takeLock(path);
   const pidFile = (name: string): string => join(path, 'run', `${name}.pid`);
   return {

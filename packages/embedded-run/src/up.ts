@@ -70,7 +70,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   let exitCode = 0;
   try {
     const settings = readSettings(options.env);
-    dataDir = openDataDir(settings.DATA_DIR);
+    dataDir = await openDataDir(settings.DATA_DIR);
     run = await prepare(settings, dataDir, options, stop.signal);
     await run.supervisor.start(stop.signal);
     const { endpoints } = run.cluster;

@@ -132,14 +132,14 @@ await t.test('what is left of a killed run is stopped, and nothing else', async 
   await writeFile(join(dir, 'data', 'run', 'ghost.pid'), JSON.stringify(identify(leftover.pid)));
   const reused = { ...identify(stranger.pid), startTicks: '1' };
   await writeFile(join(dir, 'data', 'run', 'other.pid'), JSON.stringify(reused));
-  const dataDir = openDataDir(join(dir, 'data'));
+  const dataDir = await openDataDir(join(dir, 'data'));
   t.same(await dataDir.stopLeftovers(), ['ghost']);
   t.equal((await leftover.exited).signal, 'SIGTERM');
   t.ok(alive(stranger.pid), 'a process that got the number later is not ours');
-  t.throws(() => openDataDir(join(dir, 'data')), { code: 'DATA_DIR_IN_USE' });
+  await t.rejects(openDataDir(join(dir, 'data')), { code: 'DATA_DIR_IN_USE' });
   dataDir.release();
   await writeFile(join(dir, 'data', 'run', 'supervisor.pid'), JSON.stringify(reused));
-  openDataDir(join(dir, 'data')).release();
+  (await openDataDir(join(dir, 'data'))).release();
   await stranger.end();
 });
 

@@ -8,9 +8,10 @@
  * link a number that is already gone; nobody reads it, and it notices by the higher ones and tries again.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { link, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import { makeFolder, syncFolder } from '@khumbu/shared/runtime/folders';
 import type { Charger } from './charger.js';
 
 const keptStates = 8;
@@ -118,7 +119,7 @@ export async function changeCharger(
     const changed = change(stored?.charger);
     if (changed === stored?.charger) return changed;
     try {
-      if (!stored) await makeFolder(folder);
+      if (!stored) await makeDurableFolder(folder);
       if (await commit(folder, (stored?.version ?? 0) + 1, changed)) return changed;
     } catch (error) {
       throw hasCode(error, 'ENOSPC', 'EDQUOT') ? diskFull(error) : error;
@@ -133,8 +134,8 @@ const diskFull = (cause: unknown): CodedError =>
     { cause },
   );
 
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
+async function makeDurableFolder(folder: string): Promise<void> {
+  const first = await makeFolder(folder);
   if (first === undefined) return;
   for (let path = folder; path.length >= first.length; path = dirname(path)) await syncFolder(dirname(path));
 }
@@ -187,14 +188,5 @@ async function ageOf(path: string): Promise<number> {
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return 0;
     throw error;
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

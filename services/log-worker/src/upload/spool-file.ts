@@ -1,11 +1,12 @@
 /** Archives that wait on our own disk for a server that wants to know their size first. */
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { makeFolder } from '@khumbu/shared/runtime/folders';
 
 const SUFFIX = '.tar.gz';
 const CHECK_EVERY_BYTES = 32 * 1024 * 1024;
@@ -90,7 +91,7 @@ export async function spoolArchive(input: SpoolInput): Promise<{ path: string; b
     }
   }
   try {
-    await mkdir(logsDir(input.spoolDir), { recursive: true });
+    await makeFolder(logsDir(input.spoolDir));
     const file = createWriteStream(temporary, { flags: 'wx', highWaterMark: 1024 * 1024, flush: true });
     file.once('error', () => {
       first ??= 'disk';

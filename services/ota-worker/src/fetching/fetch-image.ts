@@ -1,7 +1,8 @@
 /** Fetch a firmware image over HTTP into the spool, going on where an earlier try or a killed process stopped. */
-import { mkdir, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { conditionalHeaders, decideResponse, type Held, type Validators } from './content-range.js';
 import { FetchError, isNoSpace, noSpace, spoolError } from './fetch-error.js';
 import { ask, type HttpAnswer } from './http-ask.js';
@@ -67,8 +68,8 @@ class Fetch {
 
   async run(): Promise<FetchResult> {
     const { key, signal } = this.#options;
-    await mkdir(this.#folder, { recursive: true });
-    await mkdir(this.#images, { recursive: true });
+    await makeFolder(this.#folder);
+    await makeFolder(this.#images);
     this.#part = await takeOver(this.#folder, key, signal);
     for (;;) {
       const result = await this.#askOnce().catch((error: unknown) => this.#makeRoomFor(error));

@@ -12,6 +12,7 @@ import { readFileSync } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasCode } from '@khumbu/shared/runtime/errors';
+import { syncFolder } from '@khumbu/shared/runtime/folders';
 import type { ImageFacts } from '../writing/image-facts.js';
 import { ImageWriter } from '../writing/image-writer.js';
 import type { Held, Validators } from './content-range.js';
@@ -75,15 +76,6 @@ export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void
     await rename(temporary, path);
   } catch (error) {
     throw goneMeansSuperseded(error);
-  }
-}
-
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

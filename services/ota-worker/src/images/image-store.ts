@@ -2,11 +2,12 @@
  * Where images are kept for every ota-worker, by their SHA-256. An image counts as downloaded only when any worker can
  * read it: with a shared spool that is so at once, else after the copy to the object store.
  */
-import { mkdir, stat, utimes } from 'node:fs/promises';
+import { stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { StoredImage } from '@khumbu/operations/firmware-update/record';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { spoolError } from '../fetching/fetch-error.js';
 
 export interface ImageStore {
@@ -73,7 +74,7 @@ export function objectStoreImages(spoolDir: string, objects: ObjectStore, bucket
         throw new CodedError('IMAGE_MISSING', 'the image is not in the object store any more');
       }
       try {
-        await mkdir(join(spoolDir, 'images'), { recursive: true });
+        await makeFolder(join(spoolDir, 'images'));
         await objects.getToFile({ bucket, key: key(image), path, signal });
         return path;
       } catch (error) {

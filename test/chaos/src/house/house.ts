@@ -3,7 +3,7 @@
  * processes of their own, and a cable of its own between every process of ours and every server. Stations speak with
  * mosquitto directly.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SERVICE_FLAGS, SERVICE_SCRIPTS } from '@khumbu/embedded-run/cluster';
@@ -111,10 +111,8 @@ const kindOf = (name: ServiceName): keyof typeof SERVICE_SCRIPTS =>
 /** Build it and wait until everybody serves; it ends with `ending`. */
 export async function startHouse(ending: Ending, options: HouseOptions): Promise<House> {
   const dir = options.dir;
-  mkdirSync(dir, { recursive: true });
-  const data = openDataDir(dir);
+  const data = await openDataDir(dir);
   const at = (...parts: string[]): string => join(dir, ...parts);
-  for (const folder of ['redis', 'mosquitto', 's3', 'spool', 'chargers']) mkdirSync(at(folder), { recursive: true });
   const names = options.services ?? SERVICES;
   const { key, hashesFile } = apiKey(data);
   const stationsFile = at('stations.yaml');
