@@ -7,12 +7,12 @@ const POLL_MS = 10;
 
 /**
  * Ask again and again until the answer is neither `undefined`, `null` nor `false`; resolves with it. A `check` that
- * throws ends the wait at once. For things that send no event of their own; prefer {@link nextEvent} or a collector.
+ * throws ends the wait at once. `what` may look at what there is when the wait ends. For things that send no event of their own; prefer {@link nextEvent} or a collector.
  */
 export async function awaitUntil<T>(
   check: () => T | Promise<T>,
   deadlineMs: number,
-  what: string,
+  what: string | (() => string),
 ): Promise<Exclude<T, undefined | null | false>> {
   const end = performance.now() + deadlineMs;
   for (;;) {
@@ -20,7 +20,9 @@ export async function awaitUntil<T>(
     if (answer !== undefined && answer !== null && answer !== false) {
       return answer as Exclude<T, undefined | null | false>;
     }
-    if (performance.now() >= end) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`);
+    if (performance.now() >= end) {
+      throw new Error(`waited ${deadlineMs} ms in vain: ${typeof what === 'string' ? what : what()}`);
+    }
     await delay(POLL_MS);
   }
 }

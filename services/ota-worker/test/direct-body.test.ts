@@ -66,10 +66,16 @@ async function ask(t: Test, say: Say, tls = false) {
   return { direct, response };
 }
 
-async function bodyOf(direct: DirectBody): Promise<Buffer> {
+async function piecesOf(direct: DirectBody): Promise<Buffer[]> {
   const got: Buffer[] = [];
   await direct.read((piece) => void got.push(Buffer.from(piece)));
-  return Buffer.concat(got);
+  return got;
+}
+const bodyOf = async (direct: DirectBody): Promise<Buffer> => Buffer.concat(await piecesOf(direct));
+
+/** What was sent has certainly come as far as it can. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
 }
 
 const all = Buffer.concat([withLength(), BODY]);
@@ -92,14 +98,19 @@ for (const tls of [false, true]) {
   for (const [name, say, expected] of WHOLE) {
     void t.test(`${tls ? 'TLS' : 'TCP'}: ${name}`, async (t) => {
       const { direct } = await ask(t, say, tls);
-      t.ok((await bodyOf(direct)).equals(expected));
+      const got = await piecesOf(direct);
+      await settle();
+      t.ok(Buffer.concat(got).equals(expected));
+      t.ok(
+        got.every((piece) => piece.length > 0),
+        'no empty piece, also not past the end',
+      );
     });
   }
 
   void t.test(`${tls ? 'TLS' : 'TCP'}: whoever reads late misses nothing`, async (t) => {
     const { direct } = await ask(t, pieces(all.subarray(0, 100), all.subarray(100)), tls);
-    // The rest has certainly come as far as it can.
-    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+    await settle();
     t.ok((await bodyOf(direct)).equals(BODY));
   });
 

@@ -92,11 +92,12 @@ export class DirectBody {
 
   /** The result is whether to read on. */
   #read(bytes: Buffer): boolean {
+    // TLS goes on with what it has deciphered already, also past the end.
+    if (this.#left === 0) return false;
     if (this.#left !== undefined) {
       const piece = bytes.subarray(0, this.#left);
       this.#left -= piece.length;
       if (this.#take) this.#take(piece);
-      // TLS goes on with what it has deciphered already.
       else this.#early.push(Buffer.from(piece));
       return this.#take !== undefined && this.#left > 0;
     }

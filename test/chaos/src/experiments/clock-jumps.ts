@@ -1,4 +1,7 @@
-/** The clocks of hosts jump an hour while locks, leases, pauses, dates and effects are pending. */
+/**
+ * The clocks of hosts jump an hour while locks, leases, pauses, dates and effects are pending. `CHAOS_LOGS=DIR` keeps what
+ * every process logged last when a jump breaks something.
+ */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeError } from '@khumbu/shared/runtime/errors';
@@ -8,6 +11,7 @@ import { type Experiment, type ExperimentContext, judge } from '../experiment.js
 import { createHandStation } from '../house/hand-station.js';
 import { findFaketime, type HostClocks, hostClocks } from '../house/host-clocks.js';
 import { type House, type ResidentName, type ServiceName, startHouse } from '../house/house.js';
+import { keepLogs } from '../house/kept-logs.js';
 import {
   awaitListed,
   MOMENTS,
@@ -61,13 +65,18 @@ const SHORT: readonly Round[] = [
 
 type Attempt = readonly [moment: string, parked: Parked];
 
-async function judgeAll(context: ExperimentContext, what: string, attempts: readonly Attempt[]): Promise<void> {
+async function judgeAll(
+  context: ExperimentContext,
+  house: House,
+  what: string,
+  attempts: readonly Attempt[],
+): Promise<void> {
   await Promise.all(
     attempts.map(async ([moment, parked]) => {
-      try {
-        judge(context, `${what} at ${moment}`, await parked.after());
-      } catch (error) {
-        context.broke(`${what} at ${moment}`, describeError(error));
+      const attempt = `${what} at ${moment}`;
+      const faults = await parked.after().catch((error: unknown) => [describeError(error)]);
+      if (!judge(context, attempt, faults)) {
+        await keepLogs(house, attempt, { [parked.station.name]: parked.station.everything() });
       }
       await parked.station.vanish();
     }),
@@ -121,6 +130,7 @@ async function play(
   await house.leader(LEASE_MS);
   await judgeAll(
     context,
+    house,
     what,
     attempts.filter(([, parked]) => !parked.waitsOn),
   );
@@ -132,7 +142,7 @@ async function play(
     judge(context, `${what} at ${moment}: waits on`, seen === moment ? [] : [`it is ${seen}`]);
   }
   clocks.set(hosts, 0);
-  await judgeAll(context, `${what}, and on again`, late);
+  await judgeAll(context, house, `${what}, and on again`, late);
   await house.heal();
   // Every process looks at the date once a second.
   await delay(LOOK_MS);

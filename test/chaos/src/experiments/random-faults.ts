@@ -1,13 +1,13 @@
 /**
  * Random combinations: a few stations at random places of random operations, one or two faults that may overlap. Each
- * case follows from its seed alone; `--seed N --cases 1` repeats the case with seed N. `KILL_LOGS=DIR` keeps what every
+ * case follows from its seed alone; `--seed N --cases 1` repeats the case with seed N. `CHAOS_LOGS=DIR` keeps what every
  * process logged last when a case fails.
  */
 import { join } from 'node:path';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
+import { keepLogs } from '../house/kept-logs.js';
 import { ACTS, type Act } from '../kill/acts.js';
 import { FAULT_KINDS, nameOf, TARGETS } from '../kill/faults.js';
-import { keepLogs } from '../kill/logs.js';
 import { type PlannedFault, playRound, type Round } from '../kill/round.js';
 import { type Stage, startStage } from '../kill/stage.js';
 import { judgeRound } from '../kill/verdict.js';
@@ -104,7 +104,13 @@ async function play(context: ExperimentContext, stage: Stage, seed: number, stat
   const { acts, left } = await judgeRound(stage, round, played);
   for (const { name, state } of acts) if (state) states.add(`${name.split('-')[0]} ${state}`);
   const faults = acts.flatMap((act) => act.faults.map((fault) => `${act.name} (${act.state}): ${fault}`));
-  if (faults.length + left.length > 0) await keepLogs(stage, `seed-${seed}`);
+  if (faults.length + left.length > 0) {
+    const heard = stage.stations.map(({ station, statuses, allowed, boots }) => [
+      station,
+      { statuses, allowed, boots },
+    ]);
+    await keepLogs(stage.house, `seed-${seed}`, Object.fromEntries(heard));
+  }
   const quiet = `quiet after ${(played.quietAfterMs / 1000).toFixed(1)} s`;
   return judge(context, `seed ${seed}: ${describe(round)}; ${acts.length} acts, ${quiet}`, [...faults, ...left]);
 }

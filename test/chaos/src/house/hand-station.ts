@@ -4,7 +4,12 @@
  */
 
 import { awaitUntil } from '@khumbu/test-support/events';
-import { type EverestClient, readStatus, startEverestClient } from '@khumbu/test-support/everest-client';
+import {
+  type EverestClient,
+  type M2eMessage,
+  readStatus,
+  startEverestClient,
+} from '@khumbu/test-support/everest-client';
 import type { Ending } from './ending.js';
 import type { House } from './house.js';
 
@@ -29,6 +34,8 @@ export interface HandStation {
   update(requestId: number, request: Readonly<Record<string, unknown>>): Promise<unknown>;
   /** Statuses of a request over all lives, in order. */
   heard(requestId: number): readonly string[];
+  /** Every message over all lives, in order. */
+  everything(): readonly M2eMessage[];
   /** Resolves when the status has come so many times (1) over all lives. */
   awaitHeard(requestId: number, status: string, deadlineMs: number, times?: number): Promise<void>;
   /** Give permission each time the trigger is heard, from now on. */
@@ -114,6 +121,7 @@ export function createHandStation(ending: Ending, house: House, name: string, to
     async update(requestId, request) {
       return (await client().request('update_firmware', { request_id: requestId, ...request })).reply;
     },
+    everything: messages,
     heard: (requestId) =>
       messages().flatMap((message) => {
         const status = readStatus(message);
@@ -123,7 +131,7 @@ export function createHandStation(ending: Ending, house: House, name: string, to
       await awaitUntil(
         () => station.heard(requestId).filter((one) => one === status).length >= times,
         deadlineMs,
-        `${name} to hear ${status} ${times} times; it heard ${station.heard(requestId).join(' ')}`,
+        () => `${name} to hear ${status} ${times} times; it heard ${station.heard(requestId).join(' ')}`,
       );
     },
     allowAlways(on) {

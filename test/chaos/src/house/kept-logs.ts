@@ -1,0 +1,27 @@
+/** What the processes of a house logged last and its stations heard, for whoever looks into an attempt that broke. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolder } from '@khumbu/shared/runtime/folders';
+import type { House, ResidentName } from './house.js';
+
+const plain = (name: string): string => name.replaceAll(/[^\w.-]+/g, '-');
+
+/**
+ * Into a folder of that name below `CHAOS_LOGS`; nothing without it. `heard`: by the name of a station, anything that
+ * can be written as JSON.
+ */
+export async function keepLogs(
+  house: House,
+  name: string,
+  heard: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  const folder = process.env.CHAOS_LOGS;
+  if (!folder) return;
+  const dir = join(folder, plain(name));
+  await makeFolder(dir);
+  const residents: ResidentName[] = [...house.services, 'redis', 'mosquitto', 's3'];
+  for (const one of residents) await writeFile(join(dir, `${one}.log`), house.resident(one).output());
+  for (const [station, seen] of Object.entries(heard)) {
+    await writeFile(join(dir, `${plain(station)}.json`), JSON.stringify(seen, undefined, 1));
+  }
+}
