@@ -2,7 +2,7 @@
  * Ending and listing unfinished multipart uploads, which s3rver does not know: without them the parts of every aborted
  * upload would stay in the data folder. Works on s3rver's own files; S3 API: AbortMultipartUpload, ListMultipartUploads.
  */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 
@@ -20,6 +20,7 @@ export type S3Middleware = (context: S3Context, next: () => Promise<void>) => Pr
 export interface UnfinishedUpload {
   readonly id: string;
   readonly key: string;
+  readonly initiated: Date;
   /** Numbers of the parts that are there. */
   readonly parts: readonly string[];
 }
@@ -46,7 +47,9 @@ export async function unfinishedUploads(directory: string, bucket: string): Prom
 async function readUpload(path: string, id: string): Promise<UnfinishedUpload | undefined> {
   try {
     const key = await readFile(join(path, 'key'), 'utf8');
-    return { id, key, parts: (await readdir(path)).filter((name) => /^\d+$/.test(name)) };
+    // It is written once, when the upload begins.
+    const { mtime: initiated } = await stat(join(path, 'key'));
+    return { id, key, initiated, parts: (await readdir(path)).filter((name) => /^\d+$/.test(name)) };
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
@@ -59,8 +62,8 @@ const escapeXml = (text: string): string =>
 function listing(bucket: string, uploads: readonly UnfinishedUpload[]): string {
   const owner = '<Initiator><ID>i</ID></Initiator><Owner><ID>o</ID></Owner><StorageClass>STANDARD</StorageClass>';
   const entries = uploads.map(
-    ({ id, key }) =>
-      `<Upload><Key>${escapeXml(key)}</Key><UploadId>${id}</UploadId>${owner}<Initiated>2025-01-01T00:00:00.000Z</Initiated></Upload>`,
+    ({ id, key, initiated }) =>
+      `<Upload><Key>${escapeXml(key)}</Key><UploadId>${id}</UploadId>${owner}<Initiated>${initiated.toISOString()}</Initiated></Upload>`,
   );
   return `<?xml version="1.0"?><ListMultipartUploadsResult><Bucket>${bucket}</Bucket><IsTruncated>false</IsTruncated>${entries.join('')}</ListMultipartUploadsResult>`;
 }
@@ -91,8 +94,13 @@ export function multipartUploads(directory: string): S3Middleware {
       await rm(join(uploadsDir(directory, bucket), uploadId), { recursive: true, force: true });
       context.status = 204;
     } else if (context.method === 'GET' && 'uploads' in context.query && isName(bucket)) {
+      const { prefix = '' } = context.query;
+      const uploads = await unfinishedUploads(directory, bucket);
       context.status = 200;
-      context.body = listing(bucket, await unfinishedUploads(directory, bucket));
+      context.body = listing(
+        bucket,
+        uploads.filter(({ key }) => key.startsWith(prefix)),
+      );
     } else if (context.method === 'PUT' && uploadId !== undefined) await pass(uploadId, next);
     else await next();
   };

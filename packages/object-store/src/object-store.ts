@@ -45,6 +45,13 @@ export interface ObjectStore {
    * writer of a key. A store that cannot list uploads (`S3_NOT_SUPPORTED`) has to expire them itself.
    */
   abortStaleUploads(bucket: string, key: string, signal?: AbortSignal): Promise<number>;
+  /** End one unfinished upload, as `onBegun` told it; one that is over already counts as ended. */
+  abortUpload(upload: { bucket: string; key: string; uploadId: string }, signal?: AbortSignal): Promise<void>;
+  /**
+   * End the unfinished uploads of keys that begin with `prefix` and that the store began before a moment, in milliseconds
+   * since 1970; resolves with their number. For what no living writer can still be at. `S3_NOT_SUPPORTED` as above.
+   */
+  abortUploadsBefore(bucket: string, prefix: string, before: number, signal?: AbortSignal): Promise<number>;
   /** Create the bucket unless it is there. Safe to repeat and to race. */
   ensureBucket(bucket: string, signal?: AbortSignal): Promise<void>;
   /** A URL that lets anyone fetch the object for `seconds` (at most 7 days), saved as `fileName`. Asks nobody. */
@@ -73,31 +80,52 @@ function clientOptions(config: ObjectStoreConfig): ClientOptions {
 const hasStoreCode = (error: unknown, code: StoreError['code']): boolean =>
   error instanceof StoreError && error.code === code;
 
-async function staleUploads(client: Client, bucket: string, key: string): Promise<string[]> {
-  const ids: string[] = [];
+interface UnfinishedUpload {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly initiated: Date;
+}
+
+async function unfinishedUploads(client: Client, bucket: string, prefix: string): Promise<UnfinishedUpload[]> {
+  const found: UnfinishedUpload[] = [];
   let keyMarker = '';
   let idMarker = '';
   for (;;) {
-    const page = await client.listIncompleteUploadsQuery(bucket, key, keyMarker, idMarker, '');
-    // The key is only a prefix to the store.
-    ids.push(...page.uploads.filter((upload) => upload.key === key).map((upload) => upload.uploadId));
-    if (!page.isTruncated) return ids;
+    const page = await client.listIncompleteUploadsQuery(bucket, prefix, keyMarker, idMarker, '');
+    found.push(...page.uploads);
+    if (!page.isTruncated) return found;
     keyMarker = page.nextKeyMarker;
     idMarker = page.nextUploadIdMarker;
   }
 }
 
-async function abortUploads(store: StoreCaller, bucket: string, key: string, signal?: AbortSignal): Promise<number> {
-  const what = `end uploads of ${bucket}/${key}`;
-  const ids = await store.call(what, signal, (client) => staleUploads(client, bucket, key));
-  for (const id of ids) {
-    try {
-      await store.call(what, signal, (client) => client.abortMultipartUpload(bucket, key, id));
-    } catch (error) {
-      if (!hasStoreCode(error, 'S3_NO_SUCH_UPLOAD')) throw error;
-    }
+async function abortUpload(
+  store: StoreCaller,
+  { bucket, key, uploadId }: { bucket: string; key: string; uploadId: string },
+  signal?: AbortSignal,
+): Promise<void> {
+  try {
+    await store.call(`end an upload of ${bucket}/${key}`, signal, (client) =>
+      client.abortMultipartUpload(bucket, key, uploadId),
+    );
+  } catch (error) {
+    if (!hasStoreCode(error, 'S3_NO_SUCH_UPLOAD')) throw error;
   }
-  return ids.length;
+}
+
+async function abortUploads(
+  store: StoreCaller,
+  bucket: string,
+  prefix: string,
+  isStale: (upload: UnfinishedUpload) => boolean,
+  signal?: AbortSignal,
+): Promise<number> {
+  const found = await store.call(`list uploads of ${bucket}/${prefix}`, signal, (client) =>
+    unfinishedUploads(client, bucket, prefix),
+  );
+  const stale = found.filter(isStale);
+  for (const { key, uploadId } of stale) await abortUpload(store, { bucket, key, uploadId }, signal);
+  return stale.length;
 }
 
 async function statObject(
@@ -144,7 +172,12 @@ export function createObjectStore(config: ObjectStoreConfig, options: ObjectStor
     stat: (bucket, key, signal) => statObject(store, bucket, key, signal),
     remove: (bucket, key, signal) =>
       store.call(`remove ${bucket}/${key}`, signal, (client) => client.removeObject(bucket, key)),
-    abortStaleUploads: (bucket, key, signal) => abortUploads(store, bucket, key, signal),
+    // The key is only a prefix to the store.
+    abortStaleUploads: (bucket, key, signal) =>
+      abortUploads(store, bucket, key, (upload) => upload.key === key, signal),
+    abortUpload: (upload, signal) => abortUpload(store, upload, signal),
+    abortUploadsBefore: (bucket, prefix, before, signal) =>
+      abortUploads(store, bucket, prefix, ({ initiated }) => initiated.getTime() < before, signal),
     ensureBucket: (bucket, signal) => ensureBucket(store, config.S3_REGION, bucket, signal),
     presignGet: ({ bucket, key }, seconds, fileName) =>
       store.once(`presign ${bucket}/${key}`, undefined, (client) =>

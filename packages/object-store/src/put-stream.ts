@@ -19,6 +19,13 @@ export interface PutStreamInput {
   readonly partBytes?: number;
   /** Parts under way at once; 2 by default. */
   readonly inFlight?: number;
+  /**
+   * An upload in parts has begun; the first part waits for it. Whoever remembers the id can end an upload that a killed
+   * process left, with `abortUpload`.
+   */
+  readonly onBegun?: (uploadId: string) => Promise<void>;
+  /** The upload failed and none of its parts is left in the store. */
+  readonly onDiscarded?: () => Promise<void>;
   /** Bytes the store has confirmed so far. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -149,6 +156,7 @@ class Upload {
       if (part.number > MAX_PARTS) throw new StoreError('S3_BAD_REQUEST', `${this.what}: more than ${MAX_PARTS} parts`);
       this.initiating ??= this.initiate();
       const uploadId = await this.initiating;
+      if (part.number === 1) await this.input.onBegun?.(uploadId);
       while (this.underWay.size >= (this.input.inFlight ?? 2)) await Promise.race(this.underWay);
       this.assertGoingOn();
       this.start(part, uploadId);
@@ -217,7 +225,7 @@ class Upload {
     }
   }
 
-  /** Frees the parts in the store. What cannot be freed now is found by `abortStaleUploads`; the first error counts. */
+  /** Frees the parts in the store. What cannot be freed now is left to whoever was told by `onBegun`; the first error counts. */
   private async discard(): Promise<void> {
     const { bucket, key } = this.input;
     if (this.initiating === undefined) return;
@@ -225,8 +233,10 @@ class Upload {
       const uploadId = await this.initiating;
       await this.store.call(this.what, undefined, (client) => client.abortMultipartUpload(bucket, key, uploadId));
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
+      if (error instanceof StoreError) return;
+      throw error;
     }
+    await this.input.onDiscarded?.();
   }
 }
 

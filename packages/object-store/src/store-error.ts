@@ -6,7 +6,7 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
  * - `S3_NO_SUCH_BUCKET`, `S3_NO_SUCH_KEY`, `S3_NO_SUCH_UPLOAD`: what was named is not there.
  * - `S3_BAD_REQUEST`: the store does not accept what was asked.
  * - `S3_NOT_SUPPORTED`: the store does not know this operation.
- * - `S3_UNAVAILABLE`: network, overload, a stall, an error of the store.
+ * - `S3_UNAVAILABLE`: network, overload, a stall, an error of the store, a clock that is far off.
  */
 export type StoreErrorCode =
   | 'S3_DENIED'
@@ -39,7 +39,6 @@ const CODE_BY_S3_CODE: Readonly<Record<string, StoreErrorCode>> = {
   InvalidAccessKeyId: 'S3_DENIED',
   InvalidSecurity: 'S3_DENIED',
   InvalidToken: 'S3_DENIED',
-  RequestTimeTooSkewed: 'S3_DENIED',
   SignatureDoesNotMatch: 'S3_DENIED',
   NoSuchBucket: 'S3_NO_SUCH_BUCKET',
   NoSuchKey: 'S3_NO_SUCH_KEY',
@@ -52,6 +51,7 @@ const CODE_BY_S3_CODE: Readonly<Record<string, StoreErrorCode>> = {
   IncompleteBody: 'S3_UNAVAILABLE',
   InternalError: 'S3_UNAVAILABLE',
   OperationAborted: 'S3_UNAVAILABLE',
+  RequestTimeTooSkewed: 'S3_UNAVAILABLE',
   RequestTimeout: 'S3_UNAVAILABLE',
   ServiceUnavailable: 'S3_UNAVAILABLE',
   SlowDown: 'S3_UNAVAILABLE',
@@ -78,8 +78,12 @@ export function toStoreError(error: unknown, what: string, status: number | unde
   const s3Code = typeof code === 'string' && /^\w+$/.test(code) ? code : undefined;
   const ours = (s3Code === undefined ? undefined : CODE_BY_S3_CODE[s3Code]) ?? codeByStatus(status);
   const detail = [s3Code, status === undefined ? undefined : `HTTP ${status}`].filter((part) => part !== undefined);
-  return new StoreError(ours, `${what}: ${MEANINGS[ours]}${detail.length > 0 ? ` (${detail.join(', ')})` : ''}`);
+  const meaning = s3Code === 'RequestTimeTooSkewed' ? SKEWED : MEANINGS[ours];
+  return new StoreError(ours, `${what}: ${meaning}${detail.length > 0 ? ` (${detail.join(', ')})` : ''}`);
 }
+
+/** As an outage: clocks are set right by others, mostly soon. */
+const SKEWED = 'the clock of this host and that of the object store differ by too much; set them right';
 
 const MEANINGS: Readonly<Record<StoreErrorCode, string>> = {
   S3_DENIED: 'the object store denies it; check its keys and their rights',

@@ -272,16 +272,67 @@ void t.test('statuses become codes', async (t) => {
   }
 });
 
-void t.test('what a killed writer left under a key is ended, and only that', async (t) => {
-  const { server, store } = await setUp(t);
-  const { port } = server;
-  const keys = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1' };
-  const writer = new Client({ endPoint: '127.0.0.1', port, useSSL: false, ...keys });
-  for (const key of ['logs/a', 'logs/a', 'logs/a.b']) {
+void t.test('a clock that is far off is no denial: it may be set right', async (t) => {
+  const { store } = await setUp(t, async (context) => {
+    context.status = 403;
+    context.body = '<Error><Code>RequestTimeTooSkewed</Code></Error>';
+  });
+  await t.rejects(store.putStream({ bucket: BUCKET, key: 'k', body: noise(1).body, ...type }), {
+    code: 'S3_UNAVAILABLE',
+    retryable: true,
+    message: /clock.*RequestTimeTooSkewed/,
+  });
+});
+
+/** Leaves an upload with one part under each key, as a killed writer does; resolves with their ids. */
+async function leaveUploads({ port }: S3Server, ...keys: string[]): Promise<string[]> {
+  const account = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1' };
+  const writer = new Client({ endPoint: '127.0.0.1', port, useSSL: false, ...account });
+  const ids: string[] = [];
+  for (const key of keys) {
     const uploadID = await writer.initiateNewMultipartUpload(BUCKET, key, {});
     const part = { bucketName: BUCKET, objectName: key, uploadID, partNumber: 1, headers: {} };
     await writer.uploadPart(part, Buffer.alloc(1000));
+    ids.push(uploadID);
   }
+  return ids;
+}
+
+void t.test('one upload is ended by its id, which is told before its first part', async (t) => {
+  const { server, store } = await setUp(t);
+  const [uploadId = ''] = await leaveUploads(server, 'logs/a', 'logs/a');
+  await store.abortUpload({ bucket: BUCKET, key: 'logs/a', uploadId });
+  t.equal((await server.unfinished()).length, 1);
+  await store.abortUpload({ bucket: BUCKET, key: 'logs/a', uploadId });
+  await t.rejects(storeAt(t, 'http://127.0.0.1:1').abortUpload({ bucket: BUCKET, key: 'logs/a', uploadId }), {
+    code: 'S3_UNAVAILABLE',
+  });
+
+  const begun: string[] = [];
+  const partsThen: number[] = [];
+  const onBegun = async (id: string): Promise<void> => {
+    begun.push(id);
+    const upload = (await server.unfinished()).find(({ key }) => key === 'big');
+    partsThen.push(upload?.parts.length ?? -1);
+  };
+  await store.putStream({ bucket: BUCKET, key: 'small', body: noise(1).body, ...type, onBegun });
+  t.same(begun, [], 'what is put at once leaves nothing');
+  await store.putStream({ bucket: BUCKET, key: 'big', body: noise(20).body, ...type, onBegun });
+  t.equal(begun.length, 1);
+  t.same(partsThen, [0]);
+});
+
+void t.test('what killed writers left under a prefix long ago is ended', async (t) => {
+  const { server, store } = await setUp(t);
+  await leaveUploads(server, 'firmware/a', 'firmware/b', 'logs/a');
+  t.equal(await store.abortUploadsBefore(BUCKET, 'firmware/', Date.now() - 3600_000), 0, 'they are young');
+  t.equal(await store.abortUploadsBefore(BUCKET, 'firmware/', Date.now() + 3600_000), 2);
+  t.match(await server.unfinished(), [{ key: 'logs/a' }]);
+});
+
+void t.test('what a killed writer left under a key is ended, and only that', async (t) => {
+  const { server, store } = await setUp(t);
+  await leaveUploads(server, 'logs/a', 'logs/a', 'logs/a.b');
   t.equal((await server.unfinished()).length, 3);
   t.equal(await store.abortStaleUploads(BUCKET, 'logs/a'), 2);
   t.match(await server.unfinished(), [{ key: 'logs/a.b', parts: ['1'] }]);

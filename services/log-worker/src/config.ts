@@ -8,7 +8,11 @@ export const LogWorkerSettings = Type.Object({
   ...WORKER_SETTINGS,
   ...S3_SETTINGS,
   ...LOCATION_SETTINGS,
-  SPOOL_DIR: Type.String({ default: './var/spool', description: 'Folder for archives that are sent by HTTP.' }),
+  SPOOL_DIR: Type.String({
+    default: './var/spool',
+    description:
+      'Folder for archives that are sent by HTTP, and for notes of uploads that were begun in the object store.',
+  }),
   SIMULATED_STATIONS_DIR: Type.String({
     default: './var/chargers',
     description: 'Folder with the state of simulated stations.',

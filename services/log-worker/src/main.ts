@@ -12,6 +12,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { LogWorkerSettings } from './config.js';
 import { createUpload } from './steps/upload.js';
+import { sweepBegun } from './upload/begun-uploads.js';
 import { sweepSpool } from './upload/spool-file.js';
 
 const SWEEP_MS = 60_000;
@@ -53,15 +54,23 @@ runService(
       });
 
       /** What operations left behind that ended while nobody could clean up after them. */
+      const isOpen = async (id: string): Promise<boolean> => {
+        const record = await store.load(id);
+        return record !== undefined && !isEnded(record);
+      };
       const sweep = async (): Promise<void> => {
         try {
-          const removed = await sweepSpool(config.SPOOL_DIR, async (id) => {
-            const record = await store.load(id);
-            return record !== undefined && !isEnded(record);
-          });
+          const removed = await sweepSpool(config.SPOOL_DIR, isOpen);
           if (removed > 0) log.info({ removed }, 'leftovers removed from the spool');
         } catch (error) {
           log.warn({ err: error }, 'the spool was not swept');
+        }
+        if (!objects) return;
+        try {
+          const ended = await sweepBegun({ spoolDir: config.SPOOL_DIR, objectStore: objects, isOpen, log });
+          if (ended > 0) log.info({ ended }, 'unfinished uploads ended in the object store');
+        } catch (error) {
+          log.warn({ err: error }, 'not all unfinished uploads were ended in the object store');
         }
       };
       await sweep();

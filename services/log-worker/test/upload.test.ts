@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
@@ -14,6 +15,7 @@ import { resolveUploadTarget, type UploadTarget } from '@khumbu/shared/locations
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { startS3 } from '@khumbu/test-support/s3';
+import { mountSmallDisk } from '@khumbu/test-support/small-disk';
 import t, { type Test } from 'tap';
 import { STATUS_OF_STORE_ERROR, statusOfHttp, type UploadError } from '../src/upload/failure-status.js';
 import { removeSpooled, spoolArchive, sweepSpool } from '../src/upload/spool-file.js';
@@ -254,6 +256,36 @@ void t.test('an archive that fails is a failed upload', async (t) => {
   t.match(await failureOf(run()), { status: 'UploadFailure', retryable: true, cause: { code: 'STATION_UNREACHABLE' } });
   t.same(await spooled(spoolDir), []);
   t.equal(server.requests.items.length, 0);
+});
+
+void t.test('a spool that turns read-only changes nothing about what a server has answered', async (t) => {
+  const spoolDir = join(await directory(t), 'disk');
+  const disk = await mountSmallDisk(t, spoolDir, 512 * MIB);
+  if (!disk) return t.comment('this user may not mount');
+  let asked = 0;
+  for (const [status, expected] of [
+    [201, { bytes: SMALL.length }],
+    [403, { status: 'PermissionDenied', reason: 'http_403', retryable: false }],
+  ] as const) {
+    const url = await rawServer(t, (socket) =>
+      socket.once('data', () => {
+        asked += 1;
+        execFileSync('mount', ['-o', 'remount,ro', spoolDir]);
+        socket.end(`HTTP/1.1 ${status} Said\r\ncontent-length: 0\r\n\r\n`);
+      }),
+    );
+    const troubles: unknown[] = [];
+    const { run } = await uploading(t, `${url}/x`, SMALL, {
+      spoolDir,
+      operationId: `log-${status}`,
+      onSpoolTrouble: (error) => troubles.push(error),
+    });
+    t.match(await run().catch((error: unknown) => error), expected, String(status));
+    t.match(troubles, [{ code: 'EROFS' }], 'somebody hears of what could not be tidied');
+    await disk.readOnly(false);
+  }
+  t.equal(asked, 2, 'each was sent once');
+  t.equal(await sweepSpool(spoolDir, async () => false), 2, 'what stayed is swept');
 });
 
 void t.test('what a killed worker left of an archive goes with the archive', async (t) => {

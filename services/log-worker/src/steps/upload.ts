@@ -16,7 +16,7 @@ import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { dialectOf, readStationState } from '@khumbu/operations/stations/station-state';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
-import { CodedError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { createArchive } from '../archive/archive.js';
@@ -40,6 +40,11 @@ export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'n
 }
 
 const dateOf = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
+
+const notTidied =
+  ({ log }: StepContext) =>
+  (error: unknown): void =>
+    log.warn({ reason: describeError(error) }, 'the spool was not tidied; check SPOOL_DIR');
 
 export function createUpload(deps: UploadDeps) {
   const { store, directory, driverOf, objects, locations, settings, now } = deps;
@@ -71,8 +76,9 @@ export function createUpload(deps: UploadDeps) {
   const send = async (
     record: LogUploadRecord,
     profile: StationProfile,
-    signal: AbortSignal,
+    step: StepContext,
   ): Promise<{ bytes: number }> => {
+    const { signal } = step;
     const target = resolveUploadTarget(record.request.location, record.fileName);
     if (target.kind === 'refused') throw new UploadError('BadMessage', target.reason, { reason: 'location_unusable' });
     // Again, because settings may have changed since the request; a literal address is never looked up.
@@ -87,6 +93,7 @@ export function createUpload(deps: UploadDeps) {
       signal,
       stallMs: settings.stallMs,
       openArchive: () => openArchive(record, profile, signal),
+      onSpoolTrouble: notTidied(step),
       onProgress: deps.progress(record.id, () => [
         { operationId: record.id, station: record.station, kind: record.kind },
       ]),
@@ -133,7 +140,7 @@ export function createUpload(deps: UploadDeps) {
     try {
       if (!profile) throw new CodedError('STATION_NOT_CONFIGURED', 'the station is not in the stations file any more');
       step.log.info('upload started');
-      sent = await send(record, profile, step.signal);
+      sent = await send(record, profile, step);
     } catch (error) {
       if (step.signal.aborted || !(await step.isOurs())) throw error;
       return fail(record, error, step);
@@ -141,6 +148,6 @@ export function createUpload(deps: UploadDeps) {
     const { context } = await view(record);
     const end = applyLogEvent(record, 'uploaded', context, { set: { sizeBytes: sent.bytes } });
     await step.commit(store.change().put(end.record).announce(record.station, end.statuses));
-    await removeSpooled(settings.spoolDir, record.id);
+    await removeSpooled(settings.spoolDir, record.id).catch(notTidied(step));
   };
 }

@@ -15,7 +15,8 @@ const DEFAULT_MIN_FREE_BYTES = 256 * 1024 * 1024;
 /** Whose archive a file is, or a part of it. */
 const operationOf = (name: string): string | undefined =>
   /^([A-Za-z0-9_-]+)\.tar\.gz(\.[0-9a-f]+\.part|\.sent)?$/.exec(name)?.[1];
-const logsDir = (spoolDir: string): string => join(spoolDir, 'logs');
+/** Where the log-workers keep what is theirs. */
+export const logsDir = (spoolDir: string): string => join(spoolDir, 'logs');
 
 /** Where the archive of an operation is spooled. Throws for an id that is no plain name. */
 export function spoolPath(spoolDir: string, operationId: string): string {
@@ -101,7 +102,8 @@ export async function spoolArchive(input: SpoolInput): Promise<{ path: string; b
     return { path, bytes };
   } catch (error) {
     input.archive.destroy();
-    await rm(temporary, { force: true });
+    // What cannot be removed is swept; the first error says why.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw first === 'archive' ? error : spoolError(error);
   }
 }
@@ -124,7 +126,8 @@ export async function markSent(spoolDir: string, operationId: string): Promise<v
 export const sentBytes = (spoolDir: string, operationId: string): Promise<number | undefined> =>
   sizeOf(sentPath(spoolDir, operationId));
 
-async function spooledNames(spoolDir: string): Promise<string[]> {
+/** Names of all that is there. */
+export async function spooledNames(spoolDir: string): Promise<string[]> {
   try {
     return await readdir(logsDir(spoolDir));
   } catch (error) {

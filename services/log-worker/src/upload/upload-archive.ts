@@ -6,6 +6,7 @@ import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-erro
 import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
 import type { UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { type BegunUpload, forgetAllBegun, forgetBegun, rememberBegun } from './begun-uploads.js';
 import { toUploadError, UploadError } from './failure-status.js';
 import { httpPut } from './http-put.js';
 import { markSent, removeSpooled, sentBytes, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
@@ -31,6 +32,8 @@ export interface UploadArchiveInput {
   readonly stallMs?: number;
   /** Archive bytes the target has taken so far. */
   readonly onProgress?: (bytes: number) => void;
+  /** The spool refuses what no longer decides how the upload ends; what stays in it is swept. */
+  readonly onSpoolTrouble?: (error: unknown) => void;
 }
 
 /** What `S3_DENIED` hides from keys that may only write, and some stores cannot do, is not needed to upload. */
@@ -44,25 +47,42 @@ async function ifAllowed<T>(answer: Promise<T>, otherwise: T): Promise<T> {
   }
 }
 
+/** For what no longer decides how the upload ends. */
+async function tidy({ onSpoolTrouble }: UploadArchiveInput, work: Promise<void>): Promise<void> {
+  await work.catch((error: unknown) => onSpoolTrouble?.(error));
+}
+
 async function toObjectStore(
   input: UploadArchiveInput,
   { bucket, key }: Extract<UploadTarget, { kind: 's3' }>,
 ): Promise<{ bytes: number }> {
-  const { objectStore, operationId, signal, onProgress } = input;
+  const { objectStore, operationId, spoolDir, signal, onProgress } = input;
   if (objectStore === undefined)
     throw new UploadError('NotSupportedOperation', 'no object store is configured; set S3_ENDPOINT');
   const found = await ifAllowed(objectStore.stat(bucket, key, signal), undefined);
   if (found?.metadata[OPERATION_METADATA] === operationId) return { bytes: found.bytes };
-  await ifAllowed(objectStore.abortStaleUploads(bucket, key, signal), 0);
+  const stale = await ifAllowed(objectStore.abortStaleUploads(bucket, key, signal), undefined);
+  // Those of earlier tries were among them.
+  if (stale !== undefined) await tidy(input, forgetAllBegun(spoolDir, operationId));
+  let begun: BegunUpload | undefined;
+  const forget = async (): Promise<void> => {
+    if (begun) await tidy(input, forgetBegun(spoolDir, operationId, begun));
+  };
   const { bytes } = await objectStore.putStream({
     bucket,
     key,
     body: await input.openArchive(),
     contentType: CONTENT_TYPE,
     metadata: { [OPERATION_METADATA]: operationId },
+    async onBegun(uploadId) {
+      begun = { bucket, key, uploadId };
+      await tidy(input, rememberBegun(spoolDir, operationId, begun));
+    },
+    onDiscarded: () => forget(),
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
+  await forget();
   return { bytes };
 }
 
@@ -81,18 +101,19 @@ async function toServer(
     const archive = await input.openArchive();
     await spoolArchive({ archive, spoolDir, operationId, ...(signal === undefined ? {} : { signal }) });
   }
+  const path = spoolPath(spoolDir, operationId);
+  const { url, authorization } = target;
+  const options = { authorization, lookup, ca, signal, stallMs, onProgress };
+  let bytes: number;
   try {
-    const path = spoolPath(spoolDir, operationId);
-    const { url, authorization } = target;
-    const options = { authorization, lookup, ca, signal, stallMs, onProgress };
-    const { bytes } = await httpPut({ url, path, contentType: CONTENT_TYPE, ...options });
-    await markSent(spoolDir, operationId);
-    return { bytes };
+    ({ bytes } = await httpPut({ url, path, contentType: CONTENT_TYPE, ...options }));
   } catch (error) {
     const isUsed = (error instanceof UploadError && error.retryable) || hasCode(signal?.reason, LOCK_LOST);
-    if (!isUsed) await removeSpooled(spoolDir, operationId);
+    if (!isUsed) await tidy(input, removeSpooled(spoolDir, operationId));
     throw error;
   }
+  await tidy(input, markSent(spoolDir, operationId));
+  return { bytes };
 }
 
 /**

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
+import { mountSmallDisk, type SmallDisk } from '@khumbu/test-support/small-disk';
 import { withoutRepeats } from '@khumbu/test-support/statuses';
 import type { ExperimentContext } from '../experiment.js';
 import { type Cable, layCable } from '../house/cable.js';
 import { type House, startHouse } from '../house/house.js';
 import { openS3Door, type S3Door } from '../house/s3-door.js';
-import { mountSmallDisk, type SmallDisk } from '../house/small-disk.js';
 
 export const MB = 1_000_000;
 export const MIB = 1024 * 1024;

@@ -4,11 +4,15 @@ import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { hasCode } from '@khumbu/shared/runtime/errors';
-import type { Ending } from './ending.js';
 
 const run = promisify(execFile);
 const BALLAST = 'ballast';
 const PIECE = Buffer.alloc(1024 * 1024, 0x55);
+
+/** Where things are told to be cleaned up at the end: a test of tap is one. */
+interface Ending {
+  teardown(clean: () => unknown): void;
+}
 
 export interface SmallDisk {
   readonly path: string;
