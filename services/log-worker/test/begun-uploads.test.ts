@@ -93,6 +93,9 @@ void t.test('the next try ends what a killed one left, and forgets it', async (t
     yield PIECE;
   });
   t.match(await remembered(), [/^log-10\./], 'and nothing of another operation');
+  await rememberBegun(spoolDir, 'log-1', { bucket: BUCKET, key: 'logs/a', uploadId: 'of-one-killed-at-its-end' });
+  await upload(() => t.fail('it is there already') as never);
+  t.match(await remembered(), [/^log-10\./]);
 });
 
 void t.test('what could not be ended when it failed is ended once its operation is over', async (t) => {

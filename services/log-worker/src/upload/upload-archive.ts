@@ -60,7 +60,10 @@ async function toObjectStore(
   if (objectStore === undefined)
     throw new UploadError('NotSupportedOperation', 'no object store is configured; set S3_ENDPOINT');
   const found = await ifAllowed(objectStore.stat(bucket, key, signal), undefined);
-  if (found?.metadata[OPERATION_METADATA] === operationId) return { bytes: found.bytes };
+  if (found?.metadata[OPERATION_METADATA] === operationId) {
+    await tidy(input, forgetAllBegun(spoolDir, operationId));
+    return { bytes: found.bytes };
+  }
   const stale = await ifAllowed(objectStore.abortStaleUploads(bucket, key, signal), undefined);
   // Those of earlier tries were among them.
   if (stale !== undefined) await tidy(input, forgetAllBegun(spoolDir, operationId));
