@@ -15,7 +15,7 @@ import { OtaWorkerSettings } from './config.js';
 import { createDownload } from './images/download.js';
 import { createImageChecks } from './images/image-checks.js';
 import { objectStoreImages, sharedSpool } from './images/image-store.js';
-import { makeRoom, sweepImages } from './images/sweep.js';
+import { makeRoom, oneAtATime, sweepImages } from './images/sweep.js';
 import { createConfirm } from './steps/confirm.js';
 import { createFetch } from './steps/fetch.js';
 import { createInstall } from './steps/install.js';
@@ -68,11 +68,11 @@ runService(
         config,
         rules,
         objects,
-        makeRoom: async (bytes) => {
+        makeRoom: oneAtATime(async (bytes) => {
           const freed = await makeRoom(config.SPOOL_DIR, bytes, () => store.neededImages(), Date.now());
           if (freed > 0) log.info({ freed }, 'images nobody needs now made room in the spool');
           return freed;
-        },
+        }),
         ...(ca === undefined ? {} : { ca }),
       });
       const defaults = {

@@ -99,3 +99,29 @@ void t.test('it asks for room and goes by the answer', async (t) => {
   t.equal(asked.length, 2);
   t.ok(asked.every((bytes) => bytes > size / 2));
 });
+
+void t.test(
+  'without an answer about room it fails for want of room, and leaves nothing that keeps the spool full',
+  async (t) => {
+    const other = { validators: {}, total: 1e15, bootId: 'b', syncedBytes: 0, closed: false, startedAt: 1 };
+    const name = 'other.00000000-0000-4000-8000-000000000000';
+    // An earlier download that will take all there is: ours has begun its file when it hears that.
+    const spool = t.testdir({ fetching: { [`${name}.json`]: JSON.stringify(other), [`${name}.part`]: '' } });
+    const head = { etag: '"a"', 'content-length': IMAGE.length };
+    const url = await serve(t, (_request, response) => response.writeHead(200, head).end(IMAGE));
+    const cause = new Error('no list of what is needed');
+    const begun: string[] = [];
+    const makeRoom = async (): Promise<number> => {
+      begun.push(...readdirSync(join(spool, 'fetching')).filter((file) => file.startsWith('key.')));
+      throw cause;
+    };
+    const failure: Error = await fetchInThread(optionsFor(spool, url, { makeRoom })).then(
+      () => t.fail('it fits'),
+      (error) => error,
+    );
+    t.match(failure, { code: 'FETCH_RETRYABLE', reason: 'no_space' });
+    t.equal(failure.cause, cause, 'why no room was made');
+    t.not(begun.length, 0);
+    t.same(readdirSync(join(spool, 'fetching')).sort(), [`${name}.json`, `${name}.part`]);
+  },
+);

@@ -38,9 +38,12 @@ export type FromFetchThread =
 
 const runInThread = createThreads<ToFetchThread, FromFetchThread>(new URL('./fetch-thread.js', import.meta.url));
 
-function errorOf({ code, message, reason, retryAfterS }: Extract<FromFetchThread, { kind: 'failed' }>): Error {
+function errorOf(
+  { code, message, reason, retryAfterS }: Extract<FromFetchThread, { kind: 'failed' }>,
+  cause: unknown,
+): Error {
   if (reason === undefined) return new CodedError(code, message);
-  return new FetchError(code === 'FETCH_RETRYABLE', reason, message, { retryAfterS });
+  return new FetchError(code === 'FETCH_RETRYABLE', reason, message, { retryAfterS, cause });
 }
 
 /** Like `fetchImage`, which it is; progress is told a few times a second. */
@@ -51,16 +54,27 @@ export function fetchInThread({
   makeRoom,
   ...options
 }: ThreadFetchOptions): Promise<FetchResult> {
+  /** Why no room could be made. */
+  let cause: unknown;
+  const free = async (bytes: number): Promise<number> => {
+    try {
+      return (await makeRoom?.(bytes)) ?? 0;
+    } catch (error) {
+      // The fetch ends for want of room and tidies up, which a thread that is ended could not.
+      cause = error;
+      return 0;
+    }
+  };
   return runInThread<FetchResult>({
     order: { kind: 'fetch', options, rules },
     signal,
     // It closes what it holds before it says that it has failed.
     stop: { kind: 'abort' },
-    hear(message, { tell, fail }) {
+    hear(message, { tell }) {
       if (message.kind === 'done') return { result: message.result };
-      if (message.kind === 'failed') throw errorOf(message);
+      if (message.kind === 'failed') throw errorOf(message, cause);
       if (message.kind === 'progress') onProgress?.(message.bytes, message.total);
-      else (makeRoom?.(message.bytes) ?? Promise.resolve(0)).then((bytes) => tell({ kind: 'freed', bytes }), fail);
+      else void free(message.bytes).then((bytes) => tell({ kind: 'freed', bytes }));
       return undefined;
     },
   });

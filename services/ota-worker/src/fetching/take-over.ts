@@ -1,8 +1,9 @@
 /** Find what earlier runs of a download left in the spool folder, and go on with the best of it. */
 import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { readPieces } from '../writing/image-writer.js';
+import { ifThere } from './if-there.js';
 import {
   goneMeansSuperseded,
   hostBootId,
@@ -33,16 +34,6 @@ function parseSidecar(text: string): Sidecar | undefined {
     return isWhole ? (value as Sidecar) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined; // cut off by a power cut
-    throw error;
-  }
-}
-
-/** `undefined` for a file that is not, or no longer, there. */
-async function ifThere<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

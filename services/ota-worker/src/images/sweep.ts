@@ -1,7 +1,7 @@
 /** What nobody needs any more leaves the spool: images that no record names, and parts of downloads long given up. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from '@khumbu/shared/runtime/errors';
+import { ifThere } from '../fetching/if-there.js';
 import { sweepParts } from '../fetching/take-over.js';
 
 /** Younger files may belong to a fetch that has not stored its record yet. */
@@ -17,18 +17,15 @@ export async function sweepImages(
   now: number,
 ): Promise<number> {
   const folder = join(spoolDir, 'images');
-  let names: string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return 0;
-    throw error;
-  }
+  const names = await ifThere(readdir(folder));
+  if (!names) return 0;
   const keep = await named();
   let removed = 0;
   for (const name of names) {
     const path = join(folder, name);
-    if (keep.has(name) || now - (await stat(path)).mtimeMs < YOUNG_MS) continue;
+    if (keep.has(name)) continue;
+    const found = await ifThere(stat(path));
+    if (!found || now - found.mtimeMs < YOUNG_MS) continue;
     await rm(path, { force: true });
     removed += 1;
   }
@@ -43,9 +40,9 @@ interface Image {
 
 async function imagesIn(folder: string): Promise<Image[]> {
   const images: Image[] = [];
-  for (const name of await readdir(folder)) {
-    const { size, mtimeMs } = await stat(join(folder, name));
-    images.push({ name, bytes: size, at: mtimeMs });
+  for (const name of (await ifThere(readdir(folder))) ?? []) {
+    const found = await ifThere(stat(join(folder, name)));
+    if (found) images.push({ name, bytes: found.size, at: found.mtimeMs });
   }
   return images.sort((a, b) => a.at - b.at);
 }
@@ -82,10 +79,29 @@ export async function makeRoom(
   let freed = 0;
   for (const { name, bytes: size } of whatMakesRoom(await imagesIn(folder), await needed(), bytes, now)) {
     const path = join(folder, name);
-    // It may have been taken into use since it was listed.
-    if (now - (await stat(path)).mtimeMs < SETTLED_MS) continue;
+    const found = await ifThere(stat(path));
+    // It may have been taken into use since it was listed. One that somebody else removed is room as well.
+    if (found && now - found.mtimeMs < SETTLED_MS) continue;
     await rm(path, { force: true });
     freed += size;
   }
   return freed;
+}
+
+/** Room is made for one after the other. What was freed while one waited for his turn may do for him: he looks again. */
+export function oneAtATime(make: (bytes: number) => Promise<number>): (bytes: number) => Promise<number> {
+  let turn: Promise<unknown> = Promise.resolve();
+  let freedInAll = 0;
+  return (bytes) => {
+    const before = freedInAll;
+    const mine = turn.then(async () => {
+      if (freedInAll === before) {
+        const freed = await make(bytes);
+        freedInAll += freed;
+      }
+      return freedInAll - before;
+    });
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
 }

@@ -149,7 +149,7 @@ export function createFetch(deps: FetchDeps) {
       const word = failure?.reason ?? (error instanceof CodedError ? error.code.toLowerCase() : 'error');
       const reason = nobody ? NOBODY_WAITS : word;
       if (reason === 'error') log.error({ err: error }, 'fetch failed unexpectedly');
-      else log.info({ reason }, 'fetch ended without an image');
+      else log.info({ reason, err: failure?.cause }, 'fetch ended without an image');
       end = {
         result: {
           ok: false,

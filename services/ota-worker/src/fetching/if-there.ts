@@ -1,0 +1,12 @@
+/** The spool is shared: what was listed may be gone when it is looked at. */
+import { hasCode } from '@khumbu/shared/runtime/errors';
+
+/** `undefined` for a file that is not, or no longer, there. */
+export async function ifThere<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
