@@ -247,6 +247,28 @@ void t.test('what EVerest is told', async (t) => {
       [...TO_DOWNLOADED, 'installBegun', 'imageUnfit'],
       'Downloading Downloaded Installing InstallationFailed',
     ],
+    ['image lost', SIGNED, 'any', [...TO_DOWNLOADED, 'imageLost'], 'Downloading Downloaded InstallationFailed'],
+    [
+      'image lost, id -1',
+      PLAIN,
+      'ocpp1.6',
+      [...TO_DOWNLOADED, 'installLater', 'imageLost'],
+      'Downloading Downloaded InstallationFailed',
+    ],
+    [
+      'image lost',
+      SIGNED,
+      'any',
+      [...TO_VERIFIED, 'imageLost'],
+      'Downloading Downloaded SignatureVerified InstallationFailed',
+    ],
+    [
+      'image lost',
+      SIGNED,
+      'any',
+      [...TO_VERIFIED, 'installBegun', 'imageLost'],
+      'Downloading Downloaded SignatureVerified Installing InstallationFailed',
+    ],
     [
       'fell back',
       SIGNED,
@@ -477,6 +499,7 @@ void t.test('what an update remembers', async (t) => {
     [[...TO_VERIFIED, 'installBegun', 'outOfTime'], true],
     [[...TO_VERIFIED, 'installBegun', 'rebootNeeded', 'outOfTime'], true],
     [[...TO_VERIFIED, 'installBegun', 'installFailed'], undefined],
+    [[...TO_VERIFIED, 'installBegun', 'imageLost'], undefined],
     [[...TO_VERIFIED, 'outOfTime'], undefined],
   ] as const)
     t.equal(walk(updateRecord(SIGNED), 'unknown', events).record.slotHeld, held, events.slice(4).join(' '));

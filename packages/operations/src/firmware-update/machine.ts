@@ -49,6 +49,8 @@ export const FIRMWARE_UPDATE_EVENTS = [
   /** The station is about to be touched. */
   'installBegun',
   'imageUnfit',
+  /** Nobody has the image any more, and the station was not told to install it. */
+  'imageLost',
   'installFailed',
   /** The image is in place and takes effect only after a reboot. */
   'rebootNeeded',
@@ -99,6 +101,7 @@ export const FIRMWARE_UPDATE_TRANSITIONS = {
     installLater: 'InstallScheduled',
     stationRestarted: 'Downloaded',
     installBegun: 'Installing',
+    imageLost: 'InstallationFailed',
     outOfTime: 'InstallationFailed',
     ...STOPPABLE,
   },
@@ -106,12 +109,14 @@ export const FIRMWARE_UPDATE_TRANSITIONS = {
     installLater: 'InstallScheduled',
     stationRestarted: 'SignatureVerified',
     installBegun: 'Installing',
+    imageLost: 'InstallationFailed',
     outOfTime: 'InstallationFailed',
     ...STOPPABLE,
   },
   InstallScheduled: {
     stationRestarted: 'InstallScheduled',
     installBegun: 'Installing',
+    imageLost: 'InstallationFailed',
     outOfTime: 'InstallationFailed',
     ...STOPPABLE,
   },
@@ -119,6 +124,7 @@ export const FIRMWARE_UPDATE_TRANSITIONS = {
     rebootNeeded: 'InstallRebooting',
     proved: 'Installed',
     imageUnfit: 'InstallVerificationFailed',
+    imageLost: 'InstallationFailed',
     installFailed: 'InstallationFailed',
     outOfTime: 'InstallationFailed',
   },

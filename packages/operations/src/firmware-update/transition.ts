@@ -147,6 +147,7 @@ const REASON_OF_EVENT: Partial<Record<FirmwareUpdateEvent, string>> = {
   canceled: 'canceled',
   withdrawn: 'withdrawn',
   fellBack: 'fell_back',
+  imageLost: 'image_missing',
 };
 
 /** Apply an event. Throws for an event the state does not know. */

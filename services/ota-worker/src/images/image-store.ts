@@ -18,6 +18,20 @@ export interface ImageStore {
   has(image: StoredImage, signal: AbortSignal): Promise<boolean>;
 }
 
+/** As `open`; `undefined` when nobody has it any more. */
+export async function openUnlessLost(
+  images: ImageStore,
+  image: StoredImage,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    return await images.open(image, signal);
+  } catch (error) {
+    if (hasCode(error, 'IMAGE_MISSING')) return undefined;
+    throw error;
+  }
+}
+
 const pathIn = (spoolDir: string, { sha256 }: StoredImage): string => join(spoolDir, 'images', sha256);
 
 async function isInSpool(spoolDir: string, image: StoredImage): Promise<boolean> {

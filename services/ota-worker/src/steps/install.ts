@@ -11,12 +11,23 @@ import { isEnded } from '@khumbu/operations/records/kinds';
 import type { ResetRecord } from '@khumbu/operations/reset/record';
 import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
-import { applyAll, requireProfile, type StationView, type StepDeps, viewStation } from './step-deps.js';
+import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import { openUnlessLost } from '../images/image-store.js';
+import { applyAll, loseImage, requireProfile, type StationView, type StepDeps, viewStation } from './step-deps.js';
 
 /** How soon a reset that has precedence is looked for again. */
 const RESET_PAUSE_MS = 500;
 /** How soon a station that shares its name with another one is looked at again. */
 const CONFLICT_PAUSE_MS = 5000;
+
+/** Whether the station was told to install it. If it was not it never will be. */
+async function hasBegun(driver: StationDriver, operationId: string, signal: AbortSignal): Promise<boolean> {
+  const isThere = async () => (await driver.observeEffect(operationId, 'install', signal)).state !== 'absent';
+  if (await isThere()) return true;
+  // A worker that stood still since before it touched the station must not begin now.
+  await driver.retire(operationId, signal);
+  return isThere();
+}
 
 export function createInstall(deps: StepDeps) {
   const { store, images, driverOf, now } = deps;
@@ -32,6 +43,7 @@ export function createInstall(deps: StepDeps) {
   };
 
   const begin = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
+    if (!record.image) throw new TypeError('an update to be installed has an image');
     const view = await viewStation(deps, record.station);
     const profile = requireProfile(view);
     const { state, context } = view;
@@ -42,6 +54,9 @@ export function createInstall(deps: StepDeps) {
     }
     const wait = await obstacle(view);
     if (wait) return commit(change.put(putOff(record, wait.waitMs, wait.waitingFor, now())));
+    // Brought here now, while the station may still be left as it is.
+    const path = await openUnlessLost(images, record.image, signal);
+    if (path === undefined) return commit(await loseImage(deps, record));
     const { bootId } = await driverOf(profile).observe(signal);
     const { resetReservedUntil, bootEpoch, conflictSince } = STATION_FIELDS;
     for (const field of [resetReservedUntil, bootEpoch, conflictSince, slotField('reset')]) {
@@ -54,9 +69,11 @@ export function createInstall(deps: StepDeps) {
   const perform = async (record: FirmwareUpdateRecord, { signal, commit, log }: StepContext): Promise<void> => {
     const driver = driverOf(requireProfile(await viewStation(deps, record.station)));
     if (!record.image) throw new TypeError('an update being installed has an image');
-    const path = await images.open(record.image, signal);
-    await driver.start({ step: 'install', operationId: record.id, image: { path, ...record.image } }, signal);
-    log.info('install started');
+    const path = await openUnlessLost(images, record.image, signal);
+    if (path !== undefined) {
+      await driver.start({ step: 'install', operationId: record.id, image: { path, ...record.image } }, signal);
+      log.info('install started');
+    } else if (!(await hasBegun(driver, record.id, signal))) return commit(await loseImage(deps, record));
     const effect = await awaitEffect(driver, record.id, 'install', signal);
     const { context } = await viewStation(deps, record.station);
     const change = store.change();

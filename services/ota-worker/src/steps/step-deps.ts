@@ -64,3 +64,11 @@ export function applyAll(
   change.put(current).announce(record.station, statuses);
   return current;
 }
+
+/** The end of an update whose image nobody has any more. A request that names its location again has it fetched again. */
+export async function loseImage(deps: StepDeps, record: FirmwareUpdateRecord): Promise<Change> {
+  const { context } = await viewStation(deps, record.station);
+  const change = deps.store.change();
+  applyAll(change, record, [{ event: 'imageLost' }], context);
+  return change;
+}

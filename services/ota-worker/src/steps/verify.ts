@@ -1,14 +1,16 @@
 /** The image is here and was signed: is it what was signed? OCPP 2.0.1 L01.FR.04. */
 import { type FirmwareUpdateRecord, installAt } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import { openUnlessLost } from '../images/image-store.js';
 import { connectorsDetail } from './connectors.js';
-import { applyAll, requireProfile, type StepDeps, viewStation } from './step-deps.js';
+import { applyAll, loseImage, requireProfile, type StepDeps, viewStation } from './step-deps.js';
 
 export function createVerify(deps: StepDeps, allowPkcs1: boolean) {
   return async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
     const { image, request } = record;
     if (!image) throw new TypeError('a downloaded update has an image');
-    const imagePath = await deps.images.open(image, signal);
+    const imagePath = await openUnlessLost(deps.images, image, signal);
+    if (imagePath === undefined) return commit(await loseImage(deps, record));
     const question = {
       certificatePem: request.signing_certificate ?? '',
       signatureBase64: request.signature ?? '',
