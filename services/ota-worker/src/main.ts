@@ -37,12 +37,17 @@ runService(
       allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
     };
     const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
-    const images =
-      config.FIRMWARE_STORE === 's3' && objects
-        ? objectStoreImages(config.SPOOL_DIR, objects, config.S3_BUCKET)
-        : sharedSpool(config.SPOOL_DIR);
 
     await runWorkers(life, log, config, ({ redis, store, jobs, directory, hints, now }) => {
+      const free = oneAtATime(async (bytes) => {
+        const freed = await makeRoom(config.SPOOL_DIR, bytes, () => store.neededImages(), Date.now());
+        if (freed > 0) log.info({ freed }, 'images nobody needs now made room in the spool');
+        return freed;
+      });
+      const images =
+        config.FIRMWARE_STORE === 's3' && objects
+          ? objectStoreImages(config.SPOOL_DIR, objects, config.S3_BUCKET, free)
+          : sharedSpool(config.SPOOL_DIR);
       const deps: StepDeps = {
         store,
         jobs,
@@ -68,11 +73,7 @@ runService(
         config,
         rules,
         objects,
-        makeRoom: oneAtATime(async (bytes) => {
-          const freed = await makeRoom(config.SPOOL_DIR, bytes, () => store.neededImages(), Date.now());
-          if (freed > 0) log.info({ freed }, 'images nobody needs now made room in the spool');
-          return freed;
-        }),
+        makeRoom: free,
         ...(ca === undefined ? {} : { ca }),
       });
       const defaults = {

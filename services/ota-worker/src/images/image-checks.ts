@@ -9,6 +9,7 @@ import { type SignatureOptions, type SignatureVerdict, verifySignature } from '@
 import type { ImageFacts } from '../writing/image-facts.js';
 import { readImageFacts } from '../writing/read-image.js';
 import { connectorsFlagOfImage } from './image-metadata.js';
+import { type Begin, SharedWork } from './shared-work.js';
 
 export type SignatureQuestion = Pick<SignatureOptions, 'certificatePem' | 'signatureBase64' | 'allowPkcs1'>;
 
@@ -30,7 +31,7 @@ const identityOf = async (path: string): Promise<string> => {
 /** Answers that are worth keeping. Whoever asks for one that is being found out waits for it. */
 class Answers<T> {
   readonly #known = new Map<string, T>();
-  readonly #underWay = new Map<string, Promise<unknown>>();
+  readonly #finding = new SharedWork<T>();
 
   keep(key: string, answer: T): void {
     this.#known.set(key, answer);
@@ -38,23 +39,9 @@ class Answers<T> {
     if (this.#known.size > MOST_KNOWN && oldest !== undefined) this.#known.delete(oldest);
   }
 
-  /** Who was first may fail, also by a signal of his own: then the next one tries. */
-  async get(key: string, signal: AbortSignal, find: () => Promise<T>): Promise<T> {
-    for (;;) {
-      signal.throwIfAborted();
-      const known = this.#known.get(key);
-      if (known !== undefined) return known;
-      const other = this.#underWay.get(key);
-      if (other === undefined) break;
-      await other.catch(() => undefined);
-    }
-    const finding = find();
-    this.#underWay.set(key, finding);
-    try {
-      return await finding;
-    } finally {
-      this.#underWay.delete(key);
-    }
+  async get(key: string, signal: AbortSignal, find: Begin<T>): Promise<T> {
+    signal.throwIfAborted();
+    return this.#known.get(key) ?? this.#finding.get(key, signal, find);
   }
 }
 
@@ -68,18 +55,18 @@ export function createImageChecks(): ImageChecks {
     path: string,
     detail: string,
     signal: AbortSignal,
-    find: () => Promise<T>,
+    find: Begin<T>,
   ): Promise<T> => {
     const identity = await identityOf(path);
     const key = `${identity} ${detail}`;
-    return answers.get(key, signal, async () => {
-      const answer = await find();
+    return answers.get(key, signal, async (shared) => {
+      const answer = await find(shared);
       if ((await identityOf(path)) === identity) answers.keep(key, answer);
       return answer;
     });
   };
   const factsOf = (path: string, signal: AbortSignal): Promise<ImageFacts> =>
-    about(facts, path, '', signal, () => readImageFacts(path, signal));
+    about(facts, path, '', signal, (shared) => readImageFacts(path, shared));
 
   return {
     async remember(path, found) {
@@ -88,8 +75,8 @@ export function createImageChecks(): ImageChecks {
     async verdict(imagePath, question, signal) {
       const { sha256 } = await factsOf(imagePath, signal);
       const asked = createHash('sha256').update(JSON.stringify(question)).digest('hex');
-      return about(verdicts, imagePath, asked, signal, () =>
-        verifySignature({ ...question, imagePath, sha256, signal }),
+      return about(verdicts, imagePath, asked, signal, (shared) =>
+        verifySignature({ ...question, imagePath, sha256, signal: shared }),
       );
     },
     async connectorsFlag(path, signal) {

@@ -8,7 +8,8 @@ import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { StoredImage } from '@khumbu/operations/firmware-update/record';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { spoolError } from '../fetching/fetch-error.js';
+import { isNoSpace, spoolError } from '../fetching/fetch-error.js';
+import { SharedWork } from './shared-work.js';
 
 export interface ImageStore {
   /** Make an image that was fetched into the spool readable for all. Safe to repeat. */
@@ -69,11 +70,41 @@ export function sharedSpool(spoolDir: string): ImageStore {
   };
 }
 
-/** Each worker has a spool of its own, which is only a cache. */
-export function objectStoreImages(spoolDir: string, objects: ObjectStore, bucket: string): ImageStore {
+/** Each worker has a spool of its own, which is only a cache. `makeRoom`: as in `FetchOptions`. */
+export function objectStoreImages(
+  spoolDir: string,
+  objects: ObjectStore,
+  bucket: string,
+  makeRoom: (bytes: number) => Promise<number>,
+): ImageStore {
   const key = ({ sha256 }: StoredImage): string => `firmware/sha256/${sha256}`;
   const isKept = async (image: StoredImage, signal: AbortSignal): Promise<boolean> =>
     (await objects.stat(bucket, key(image), signal))?.bytes === image.sizeBytes;
+  const opening = new SharedWork<string>();
+
+  const get = async (image: StoredImage, signal: AbortSignal): Promise<void> => {
+    try {
+      await makeFolder(join(spoolDir, 'images'));
+      await objects.getToFile({ bucket, key: key(image), path: pathIn(spoolDir, image), signal });
+    } catch (error) {
+      throw spoolError(error);
+    }
+  };
+  const bring = async (image: StoredImage, signal: AbortSignal): Promise<string> => {
+    const path = pathIn(spoolDir, image);
+    if (await isInSpool(spoolDir, image)) return path;
+    if (!(await isKept(image, signal))) {
+      throw new CodedError('IMAGE_MISSING', 'the image is not in the object store any more');
+    }
+    try {
+      await get(image, signal);
+    } catch (error) {
+      if (!isNoSpace(error) || (await makeRoom(image.sizeBytes)) === 0) throw error;
+      await get(image, signal);
+    }
+    return path;
+  };
+
   return {
     async keep(image, signal) {
       if (await isKept(image, signal)) return;
@@ -81,19 +112,7 @@ export function objectStoreImages(spoolDir: string, objects: ObjectStore, bucket
       await objects.putFile({ bucket, key: key(image), path: pathIn(spoolDir, image), contentType, signal });
     },
     has: isKept,
-    async open(image, signal) {
-      const path = pathIn(spoolDir, image);
-      if (await isInSpool(spoolDir, image)) return path;
-      if (!(await isKept(image, signal))) {
-        throw new CodedError('IMAGE_MISSING', 'the image is not in the object store any more');
-      }
-      try {
-        await makeFolder(join(spoolDir, 'images'));
-        await objects.getToFile({ bucket, key: key(image), path, signal });
-        return path;
-      } catch (error) {
-        throw spoolError(error);
-      }
-    },
+    // Fifty stations may want it at once.
+    open: (image, signal) => opening.get(image.sha256, signal, (shared) => bring(image, shared)),
   };
 }

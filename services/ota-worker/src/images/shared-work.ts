@@ -1,0 +1,65 @@
+/** Work that several want at once is done once, for all of them. */
+
+/** `signal` fires when nobody wants it any more. */
+export type Begin<T> = (signal: AbortSignal) => Promise<T>;
+
+interface Piece<T> {
+  readonly result: Promise<T>;
+  readonly aborter: AbortController;
+  wanted: number;
+}
+
+/** Rejects with the signal's reason as soon as it fires. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+  });
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+export class SharedWork<T> {
+  readonly #underWay = new Map<string, Piece<T>>();
+
+  /**
+   * The result of the work of this name, which is begun unless it is under way. Who gives up (`signal`, by whose reason
+   * this rejects) leaves it to the others; the last one ends it and waits until it has ended.
+   */
+  async get(name: string, signal: AbortSignal, begin: Begin<T>): Promise<T> {
+    signal.throwIfAborted();
+    const piece = this.#underWay.get(name) ?? this.#begin(name, begin);
+    piece.wanted += 1;
+    try {
+      return await unlessAborted(piece.result, signal);
+    } finally {
+      piece.wanted -= 1;
+      if (piece.wanted === 0) await this.#end(name, piece);
+    }
+  }
+
+  #begin(name: string, begin: Begin<T>): Piece<T> {
+    const aborter = new AbortController();
+    const piece = { result: begin(aborter.signal), aborter, wanted: 0 };
+    this.#underWay.set(name, piece);
+    const over = (): void => void this.#forget(name, piece);
+    piece.result.then(over, over);
+    return piece;
+  }
+
+  /** `false`: it was over already. */
+  #forget(name: string, piece: Piece<T>): boolean {
+    return this.#underWay.get(name) === piece && this.#underWay.delete(name);
+  }
+
+  /** Who comes now begins anew. */
+  async #end(name: string, piece: Piece<T>): Promise<void> {
+    if (!this.#forget(name, piece)) return;
+    piece.aborter.abort();
+    await piece.result.catch(() => undefined);
+  }
+}

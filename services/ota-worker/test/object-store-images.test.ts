@@ -1,0 +1,140 @@
+/** Images that each worker brings from the depot's object store into a spool of its own. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
+import { type ImageStore, objectStoreImages } from '@khumbu/ota-worker/images/image-store';
+import { makeImage } from '@khumbu/test-support/firmware';
+import { type S3Server, startS3 } from '@khumbu/test-support/s3';
+import t, { type Test } from 'tap';
+
+/** Of the object store, for one call. */
+const TRIES = 3;
+const never = new AbortController().signal;
+const { bytes, sha256 } = makeImage(3_000_000);
+const image = { sha256, sizeBytes: bytes.length };
+
+interface Stage {
+  readonly s3: S3Server;
+  readonly objects: ObjectStore;
+  readonly images: ImageStore;
+  readonly spool: string;
+  readonly folder: string;
+  /** What was asked of the store for the content of an image. */
+  readonly gets: () => number;
+}
+
+/** A worker whose spool lacks an image that the store has. */
+async function stage(
+  t: Test,
+  makeRoom: (bytes: number) => Promise<number> = async () => 0,
+  around: (objects: ObjectStore) => ObjectStore = (objects) => objects,
+): Promise<Stage> {
+  const dir = t.testdir({ s3: {}, spool: { images: {} } });
+  const s3 = await startS3({ dir: join(dir, 's3') });
+  const objects = createObjectStore({
+    S3_ENDPOINT: s3.endpoint,
+    S3_REGION: s3.region,
+    S3_ACCESS_KEY: s3.accessKey,
+    S3_SECRET_KEY: s3.secretKey,
+    S3_BUCKET: s3.bucket,
+  });
+  t.teardown(async () => {
+    objects.close();
+    await s3.stop();
+  });
+  const spool = join(dir, 'spool');
+  const folder = join(spool, 'images');
+  const images = objectStoreImages(spool, around(objects), s3.bucket, makeRoom);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, sha256), bytes);
+  await images.keep(image, never);
+  rmSync(join(folder, sha256));
+  return {
+    s3,
+    objects,
+    images,
+    spool,
+    folder,
+    gets: () => s3.requests.filter((line) => line.startsWith('GET')).length,
+  };
+}
+
+void t.test('many stations want one image at once: it is brought here once; who came first may give up', async (t) => {
+  const { images, folder, gets } = await stage(t);
+  const first = new AbortController();
+  const given = t.rejects(images.open(image, first.signal), { message: 'given up' });
+  const others = Array.from({ length: 20 }, () => images.open(image, new AbortController().signal));
+  first.abort(new Error('given up'));
+  await given;
+  t.same(await Promise.all(others), Array(20).fill(join(folder, sha256)));
+  t.ok(readFileSync(join(folder, sha256)).equals(bytes));
+  t.equal(gets(), 1);
+  t.equal(await images.open(image, never), join(folder, sha256));
+  t.equal(gets(), 1, 'it is here');
+});
+
+void t.test('when nobody wants it any more it ends and leaves nothing; the next one begins anew', async (t) => {
+  let began: (() => void) | undefined;
+  const begun = new Promise<void>((resolve) => {
+    began = resolve;
+  });
+  const { images, folder, gets } = await stage(t, undefined, (objects) => ({
+    ...objects,
+    getToFile: (input) => objects.getToFile({ ...input, onProgress: () => began?.() }),
+  }));
+  const both = [new AbortController(), new AbortController()];
+  const given = both.map(({ signal }) => t.rejects(images.open(image, signal), { message: 'given up' }));
+  await begun;
+  for (const one of both) one.abort(new Error('given up'));
+  await Promise.all(given);
+  t.same(readdirSync(folder), []);
+  t.equal(await images.open(image, never), join(folder, sha256));
+  t.equal(gets(), 2);
+});
+
+void t.test('what fails, fails for all who wait, and not for who comes later', async (t) => {
+  const { images, s3, gets } = await stage(t);
+  s3.failWith(403, (request) => request.startsWith('GET'));
+  for (const outcome of await Promise.allSettled([1, 2, 3].map(() => images.open(image, never))))
+    t.match(outcome, { status: 'rejected', reason: { code: 'S3_UNAVAILABLE' } });
+  t.equal(gets(), TRIES);
+  s3.failWith(undefined);
+  t.ok(await images.open(image, never));
+});
+
+void t.test('it makes room for an image once', async (t) => {
+  let fails = 1;
+  const full = (objects: ObjectStore): ObjectStore => ({
+    ...objects,
+    async getToFile(input) {
+      fails -= 1;
+      if (fails >= 0) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      return objects.getToFile(input);
+    },
+  });
+  const asked: number[] = [];
+  let freed = 1;
+  const makeRoom = async (missing: number): Promise<number> => {
+    asked.push(missing);
+    return freed;
+  };
+  const { images, folder } = await stage(t, makeRoom, full);
+  const noSpace = { code: 'FETCH_RETRYABLE', reason: 'no_space' };
+  fails = 2;
+  await t.rejects(images.open(image, never), noSpace);
+  t.same(asked, [image.sizeBytes], 'not again and again');
+  fails = 1;
+  freed = 0;
+  await t.rejects(images.open(image, never), noSpace);
+  t.equal(fails, 0, 'not without room');
+  fails = 1;
+  freed = 1;
+  t.equal(await images.open(image, never), join(folder, sha256));
+  t.same(asked, Array(3).fill(image.sizeBytes));
+});
+
+void t.test('an image that neither the spool nor the store has is missing', async (t) => {
+  const { images, objects, s3 } = await stage(t);
+  await objects.remove(s3.bucket, `firmware/sha256/${sha256}`);
+  await t.rejects(images.open(image, never), { code: 'IMAGE_MISSING' });
+});
