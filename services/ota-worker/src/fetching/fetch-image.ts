@@ -27,6 +27,8 @@ export interface FetchOptions {
   readonly onProgress?: (bytes: number, total: number | undefined) => void;
   /** Sent to the location's own origin only. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Statuses after which another try may succeed, besides those that say so. */
+  readonly retryableStatuses?: readonly number[];
   /** PEM authorities for `https`, in place of the built-in ones. */
   readonly ca?: string | readonly string[];
   /** The spool lacks so many bytes (`Infinity`: it is not known how many). Resolves with how many were freed. */
@@ -126,8 +128,10 @@ class Fetch {
   async #use(answer: HttpAnswer, held: Held | undefined): Promise<FetchResult | undefined> {
     const decision = decideResponse(answer, held, this.#options.known, Date.now());
     switch (decision.kind) {
-      case 'fail':
-        throw new FetchError(decision.retryable, decision.reason, `the server answered ${answer.status}`, decision);
+      case 'fail': {
+        const retryable = decision.retryable || (this.#options.retryableStatuses?.includes(answer.status) ?? false);
+        throw new FetchError(retryable, decision.reason, `the server answered ${answer.status}`, decision);
+      }
       case 'unchanged':
         await this.#part?.discard();
         return answer.status === 200 ? { kind: 'unchanged', sentAnyway: true } : { kind: 'unchanged' };

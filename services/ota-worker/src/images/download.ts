@@ -4,11 +4,13 @@ import { parseLocation } from '@khumbu/shared/locations/location';
 import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locations/policy';
 import type { OtaWorkerConfig } from '../config.js';
 import { FetchError } from '../fetching/fetch-error.js';
-import { fetchInThread } from '../fetching/fetch-in-thread.js';
+import { fetchInThread, type ThreadFetchOptions } from '../fetching/fetch-in-thread.js';
 import type { FetchDeps } from '../steps/fetch.js';
 
 /** Long enough for any download; the URL is used by this process alone. */
 const PRESIGNED_S = 24 * 3600;
+/** So our own store answers while a clock is wrong, its own or this host's. Each try has a URL of its own. */
+const REFUSED_BY_CLOCK: readonly number[] = [403];
 
 export interface DownloadDeps {
   readonly config: OtaWorkerConfig;
@@ -28,7 +30,9 @@ export function createDownload({ config, rules, objects, ca, makeRoom }: Downloa
     allowLoopback: true,
   };
 
-  const reach = async (location: string): Promise<{ location: string; rules: LocationRules }> => {
+  const reach = async (
+    location: string,
+  ): Promise<Pick<ThreadFetchOptions, 'location' | 'rules' | 'retryableStatuses'>> => {
     if (!location.toLowerCase().startsWith('s3:')) return { location, rules };
     const checked = policy.check(location);
     if (!checked.ok) throw new FetchError(false, 'location_refused', checked.reason);
@@ -37,7 +41,8 @@ export function createDownload({ config, rules, objects, ca, makeRoom }: Downloa
       throw new FetchError(false, 'location_refused', 'not an s3 location');
     if (!objects || !storeRules) throw new FetchError(false, 'scheme_unsupported', 'no object store is configured');
     const { bucket, key } = parsed.location;
-    return { location: await objects.presignGet({ bucket, key }, PRESIGNED_S), rules: storeRules };
+    const presigned = await objects.presignGet({ bucket, key }, PRESIGNED_S);
+    return { location: presigned, rules: storeRules, retryableStatuses: REFUSED_BY_CLOCK };
   };
 
   return async (location, key, known, signal, onProgress) => {
