@@ -14,7 +14,7 @@ import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { OtaWorkerSettings } from './config.js';
 import { createDownload } from './images/download.js';
 import { createImageChecks } from './images/image-checks.js';
-import { objectStoreImages, sharedSpool } from './images/image-store.js';
+import { endStaleCopies, objectStoreImages, sharedSpool } from './images/image-store.js';
 import { makeRoom, oneAtATime, sweepImages } from './images/sweep.js';
 import { createConfirm } from './steps/confirm.js';
 import { createFetch } from './steps/fetch.js';
@@ -63,6 +63,13 @@ runService(
           if (removed > 0) log.info({ removed }, 'leftovers removed from the spool');
         } catch (error) {
           log.warn({ err: error }, 'the spool was not swept');
+        }
+        if (config.FIRMWARE_STORE !== 's3' || !objects) return;
+        try {
+          const ended = await endStaleCopies(objects, config.S3_BUCKET, Date.now());
+          if (ended > 0) log.info({ ended }, 'unfinished copies of images ended in the object store');
+        } catch (error) {
+          log.warn({ err: error }, 'unfinished copies of images were not looked for in the object store');
         }
       };
       void sweep();

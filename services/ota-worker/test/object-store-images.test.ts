@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
-import { type ImageStore, objectStoreImages } from '@khumbu/ota-worker/images/image-store';
+import { endStaleCopies, type ImageStore, objectStoreImages } from '@khumbu/ota-worker/images/image-store';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { type S3Server, startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
@@ -137,4 +137,17 @@ void t.test('an image that neither the spool nor the store has is missing', asyn
   const { images, objects, s3 } = await stage(t);
   await objects.remove(s3.bucket, `firmware/sha256/${sha256}`);
   await t.rejects(images.open(image, never), { code: 'IMAGE_MISSING' });
+});
+
+void t.test('copies that were begun a day ago are looked for where images are kept', async (t) => {
+  const asked: unknown[] = [];
+  const abortUploadsBefore: ObjectStore['abortUploadsBefore'] = async (...what) => asked.push(what);
+  const { images, s3 } = await stage(t);
+  await images.open(image, never);
+  t.equal(await endStaleCopies({ abortUploadsBefore }, s3.bucket, Date.parse('2026-01-02T00:00:00Z')), 1);
+  t.same(asked, [[s3.bucket, 'firmware/sha256/', Date.parse('2026-01-01T00:00:00Z')]]);
+  t.ok(
+    s3.requests.some((line) => line.startsWith(`PUT /${s3.bucket}/firmware/sha256/`)),
+    'that is where they are',
+  );
 });

@@ -70,11 +70,3 @@ void t.test('what is told late does not reach the next work', async (t) => {
   late?.('late');
   t.equal(await count(threads), 2);
 });
-
-void t.test('what fails from outside ends the thread', async (t) => {
-  const threads = open();
-  await t.rejects(count(threads, { hear: (_said, { fail }) => fail(new Error('outside')) as undefined }), {
-    message: 'outside',
-  });
-  t.equal(await count(threads), 1);
-});

@@ -70,6 +70,20 @@ export function sharedSpool(spoolDir: string): ImageStore {
   };
 }
 
+const KEPT_BELOW = 'firmware/sha256/';
+/** Longer than any copy takes, and than any clock is wrong. */
+const COPY_MS = 24 * 3600_000;
+
+/**
+ * End the copies into the object store that killed workers began: their parts are invisible and cost. `now` in
+ * milliseconds since 1970; resolves with their number. Rejects as `ObjectStore.abortUploadsBefore`. Safe to repeat.
+ */
+export const endStaleCopies = (
+  objects: Pick<ObjectStore, 'abortUploadsBefore'>,
+  bucket: string,
+  now: number,
+): Promise<number> => objects.abortUploadsBefore(bucket, KEPT_BELOW, now - COPY_MS);
+
 /** Each worker has a spool of its own, which is only a cache. `makeRoom`: as in `FetchOptions`. */
 export function objectStoreImages(
   spoolDir: string,
@@ -77,7 +91,7 @@ export function objectStoreImages(
   bucket: string,
   makeRoom: (bytes: number) => Promise<number>,
 ): ImageStore {
-  const key = ({ sha256 }: StoredImage): string => `firmware/sha256/${sha256}`;
+  const key = ({ sha256 }: StoredImage): string => `${KEPT_BELOW}${sha256}`;
   const isKept = async (image: StoredImage, signal: AbortSignal): Promise<boolean> =>
     (await objects.stat(bucket, key(image), signal))?.bytes === image.sizeBytes;
   const opening = new SharedWork<string>();

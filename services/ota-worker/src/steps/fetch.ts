@@ -67,6 +67,10 @@ const validatorsOf = ({ etag, lastModified }: Validators): Validators => ({
   ...(lastModified === undefined ? {} : { lastModified }),
 });
 
+/** What lies behind, for whoever reads the log. */
+const causeOf = (failure: FetchError | undefined): { cause?: string } =>
+  failure?.cause === undefined ? {} : { cause: describeError(failure.cause) };
+
 export function createFetch(deps: FetchDeps) {
   const { store, jobs, images, hints, now, defaults, progress } = deps;
 
@@ -149,7 +153,7 @@ export function createFetch(deps: FetchDeps) {
       const word = failure?.reason ?? (error instanceof CodedError ? error.code.toLowerCase() : 'error');
       const reason = nobody ? NOBODY_WAITS : word;
       if (reason === 'error') log.error({ err: error }, 'fetch failed unexpectedly');
-      else log.info({ reason, err: failure?.cause }, 'fetch ended without an image');
+      else log.info({ reason, ...causeOf(failure) }, 'fetch ended without an image');
       end = {
         result: {
           ok: false,

@@ -12,8 +12,6 @@ const MOST_SPARE = 2;
 /** The thread that does a piece of work. */
 export interface AtWork<In> {
   readonly tell: (message: In) => void;
-  /** The work fails by this, and the thread is ended. */
-  readonly fail: (error: Error) => void;
 }
 
 export interface Work<In, Out, Result> {
@@ -83,7 +81,7 @@ export function createThreads<In, Out>(script: URL): Threads<In, Out> {
         worker.on('message', (message: Out) => {
           if (isOver) return;
           try {
-            const last = hear(message, { tell, fail });
+            const last = hear(message, { tell });
             if (!last) return;
             resolve(last.result);
           } catch (error) {
