@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { addressKind } from '@khumbu/shared/locations/address';
-import { parseLocation } from '@khumbu/shared/locations/location';
+import { parseLocation, publicLocation } from '@khumbu/shared/locations/location';
 import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locations/policy';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { loadConfig } from '@khumbu/shared/runtime/config';
@@ -58,12 +58,38 @@ void t.test('what cannot be a location is named, never repeated', async (t) => {
     ['s3://10.0.0.1/x', 'LOCATION_MALFORMED'],
     ['s3://key:secret@bucket/x', 'LOCATION_MALFORMED'],
     ['s3://bucket/%ff', 'LOCATION_MALFORMED'],
+    ['https:user:secret@host/fw?sig=secret', 'LOCATION_MALFORMED'],
+    ['https:/user:secret@host/fw', 'LOCATION_MALFORMED'],
+    ['https:\\\\user:secret@host\\fw', 'LOCATION_MALFORMED'],
+    ['https:/\\user:secret@host/fw', 'LOCATION_MALFORMED'],
+    ['HTTPS:///user:secret@host/fw', 'LOCATION_MALFORMED'],
+    ['sftp:user:secret@host/fw', 'LOCATION_MALFORMED'],
+    ['s3:/bucket/key', 'LOCATION_MALFORMED'],
+    ['s3:///bucket/key', 'LOCATION_MALFORMED'],
   ];
   for (const [text, code] of cases) {
     const parsed = parseLocation(text);
     t.match(parsed, { ok: false, code }, text.slice(0, 40));
     t.notMatch(JSON.stringify(parsed), /secret/);
   }
+});
+
+void t.test('a location is shown without what may be secret', async (t) => {
+  const cases: [string, string][] = [
+    ['https://host/fw.bin', 'https://host/fw.bin'],
+    [' HTTPS://user:secret@host:8443/fw.bin?sig=secret#secret ', 'HTTPS://host:8443/fw.bin'],
+    [`https://us'er:s"ecret@secret@host/it's?sig='secret'`, `https://host/it's`],
+    [`https://host/fw?a='&sig=secret`, 'https://host/fw'],
+    ['https://host/dir@v2/fw', 'https://host/dir@v2/fw'],
+    ['s3://bucket/a/b', 's3://bucket/a/b'],
+    ['https:user:secret@host/fw?sig=secret', 'https:'],
+    ['https:/user:secret@host/fw', 'https:'],
+    ['https:\\\\user:secret@host\\fw', 'https:'],
+    ['https:///user:secret@host/fw', 'https:'],
+    ['user secret', ''],
+    ['', ''],
+  ];
+  for (const [text, shown] of cases) t.equal(publicLocation(text), shown, text);
 });
 
 void t.test('addresses by kind', async (t) => {

@@ -103,6 +103,22 @@ void t.test('an update is accepted, shown without secrets, and followed', async 
   t.notMatch(JSON.stringify(rest.lines), 'secret');
 });
 
+void t.test('a location that an older version took is shown without secrets, however it is written', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+  const { operationId } = (await rest.call('POST', UPDATES, { body: { location: IMAGE } })).body;
+  for (const location of [
+    'https:user:secret@host/fw?sig=secret',
+    'https:///user:secret@host/fw',
+    "https://h/it's?s=secret",
+  ]) {
+    const record = (await rest.store.load(operationId)) as FirmwareUpdateRecord;
+    await rest.store.commit(rest.store.change().put({ ...record, request: { ...record.request, location } }));
+    const shown = (await rest.call('GET', `${UPDATES}/${operationId}`, { key: KEYS.read })).body;
+    t.match(shown.location, /^https:/);
+    t.notMatch(JSON.stringify(shown), 'secret', location);
+  }
+});
+
 void t.test('a station that is not told stays so', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': { announce: false } } });
   const { operationId } = (await rest.call('POST', UPDATES, { body: { location: IMAGE } })).body;
@@ -196,6 +212,8 @@ void t.test('every refusal has a code of its own', async (t) => {
     ['POST', at('plain'), { location: 'gopher://files.example/x' }, 409, 'LOCATION_SCHEME_UNKNOWN'],
     ['POST', at('plain'), { location: 'http://169.254.169.254/x' }, 409, 'LOCATION_ADDRESS_FORBIDDEN'],
     ['POST', at('plain'), { location: 'no url' }, 409, 'LOCATION_MALFORMED'],
+    ['POST', at('plain'), { location: 'https:user:secret@host/x' }, 409, 'LOCATION_MALFORMED'],
+    ['POST', LOGS, { location: 'https:/user:secret@host/x' }, 409, 'LOCATION_NOT_USABLE'],
     ['POST', LOGS, {}, 422, 'NO_OBJECT_STORE'],
     ['POST', LOGS, { location: 's3://bucket//x' }, 409, 'LOCATION_NOT_USABLE'],
     ['POST', LOGS, { ...good, type: 'Diary' }, 409, 'LOG_TYPE_UNKNOWN'],
@@ -223,7 +241,9 @@ void t.test('every refusal has a code of its own', async (t) => {
   for (const [method, path, body, status, code] of cases) {
     const answer = await rest.call(method as 'POST', path, { body });
     t.strictSame([answer.status, answer.body.code], [status, code], `${method} ${path} ${JSON.stringify(body)}`);
+    t.notMatch(JSON.stringify(answer), 'secret');
   }
+  t.notMatch(JSON.stringify(rest.lines), 'secret');
   const text = await rest.call('POST', UPDATES, { body: '{', headers: { 'content-type': 'application/json' } });
   t.equal(text.body.code, 'BODY_MALFORMED');
   const empty = await rest.call('POST', UPDATES, { body: '', headers: { 'content-type': 'application/json' } });

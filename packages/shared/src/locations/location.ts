@@ -68,6 +68,12 @@ function parseBucketLocation(url: URL, fragment: string): ParsedLocation {
   return { ok: true, location: { scheme: 's3', bucket: url.hostname, key, fragment } };
 }
 
+/**
+ * Scheme, two slashes, authority. Where a location leaves slashes out, writes them the wrong way round or has one too
+ * many, WHATWG guesses an authority: what is secret in it could not be told from a path by looking at the text.
+ */
+const PLAIN_FORM = /^[a-z][a-z0-9+.-]*:\/\/[^/\\]/i;
+
 /** The host as `http` would read it: other schemes leave `0x7f.1` and upper case as they are. */
 function normalHost(host: string): string | undefined {
   const asHttp = `http://${host}/`;
@@ -77,7 +83,8 @@ function normalHost(host: string): string | undefined {
 }
 
 /**
- * Read a location. WHATWG URL rules, minus what they forgive: control characters and spaces inside are refused.
+ * Read a location. WHATWG URL rules, minus what they forgive: control characters and spaces inside are refused,
+ * and so is whatever is not scheme, two slashes, authority.
  * Reasons never repeat the text: it may hold credentials.
  */
 export function parseLocation(text: string): ParsedLocation {
@@ -88,6 +95,7 @@ export function parseLocation(text: string): ParsedLocation {
   const url = new URL(trimmed);
   const scheme = url.protocol.slice(0, -1);
   if (!isScheme(scheme)) return { ok: false, code: 'LOCATION_SCHEME_UNKNOWN', reason: `no support for ${scheme}:` };
+  if (!PLAIN_FORM.test(trimmed)) return malformed('not written as scheme://host');
   const fragment = url.hash.slice(1);
   if (scheme === 's3') return parseBucketLocation(url, fragment);
   const host = normalHost(url.hostname);
@@ -101,4 +109,14 @@ export function parseLocation(text: string): ParsedLocation {
   url.password = '';
   const credentials = username === '' && password === '' ? {} : { credentials: { username, password } };
   return { ok: true, location: { scheme, url, host, port, ...credentials, fragment } };
+}
+
+/**
+ * A location as anybody may see it: no user, password, query and fragment. Of one that is not in plain form, as older
+ * versions took them, nothing but the scheme. Pure.
+ */
+export function publicLocation(text: string): string {
+  const trimmed = text.trim();
+  if (!PLAIN_FORM.test(trimmed)) return /^[a-z][a-z0-9+.-]*:/i.exec(trimmed)?.[0] ?? '';
+  return trimmed.replace(/[?#].*$/s, '').replace(/^([^:]+:\/\/)[^/]*@/, '$1');
 }

@@ -4,6 +4,7 @@ import type { Progress } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
+import { publicLocation } from '@khumbu/shared/locations/location';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { OperationView, StationView } from './schemas.js';
@@ -26,14 +27,14 @@ function own(record: VisibleRecord) {
   switch (record.kind) {
     case 'firmware_update':
       return {
-        location: withoutCredentials(record.request.location),
+        location: publicLocation(record.request.location),
         image: record.image && { sha256: record.image.sha256, sizeBytes: record.image.sizeBytes },
         permissionBy: record.permission?.by,
         supersedes: record.supersedes,
       };
     case 'log_upload':
       return {
-        location: withoutCredentials(record.request.location),
+        location: publicLocation(record.request.location),
         fileName: record.fileName,
         sizeBytes: record.sizeBytes,
         supersedes: record.supersedes,
