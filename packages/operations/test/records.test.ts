@@ -2,6 +2,7 @@ import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { fetchDelivered, fetchEnded, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
+import { putOff } from '@khumbu/operations/jobs/job-loop';
 import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
 import { auditEnded } from '@khumbu/operations/records/audit';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
@@ -12,7 +13,7 @@ import { ended } from '@khumbu/operations/records/record';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { type Change, createStore, type Store } from '@khumbu/operations/records/store';
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
-import { tellSystemTime } from '@khumbu/operations/system-time/record';
+import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { collector, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
@@ -66,6 +67,44 @@ void t.test('an ended operation has one audit line, by whoever ended it', async 
     outcome: { ok: false, reason: 'refused' },
   });
   t.notMatch(JSON.stringify(lines), /secret/);
+});
+
+void t.test('an end is told and audited once, however often what has ended is put', async (t) => {
+  const lines: string[] = [];
+  const log = createLogger('test', 'info', { write: (line: string) => lines.push(line) });
+  const store = createStore(redis, `t${++count}`, auditEnded(log));
+  const told = async (): Promise<unknown[]> => {
+    const all = await redis.xrange(store.keys.events, '-', '+');
+    return all.map(([, fields]) => {
+      const { operationId, ended: isEnd } = JSON.parse(String(fields[fields.indexOf('event') + 1]));
+      return `${operationId} ${isEnd ? 'ended' : 'open'}`;
+    });
+  };
+  const open = await stored(store, updateRecord({ id: 'up', state: 'Installing' }));
+  const held: FirmwareUpdateRecord = { ...open, state: 'InstallationFailed', slotHeld: true };
+  let update = await stored(store, ended(held, AT, { ok: false }));
+  t.same(await told(), ['up open', 'up ended']);
+  for (let tries = 0; tries < 3; tries++) {
+    update = await stored(store, putOff(update, 10_000, 'station_busy', momentOf(NOW + tries)));
+  }
+  t.match(update, { version: 5, run: 4, waitingFor: 'station_busy' }, 'stored all the same');
+  const { slotHeld: _held, ...released } = update;
+  await stored(store, released);
+  t.same(await told(), ['up open', 'up ended']);
+  t.equal(lines.length, 1);
+
+  const time = { value: 1, toldAtRedisMs: 1, origin: 'rest' } as const;
+  let clock: SystemTimeRecord | undefined;
+  for (let times = 0; times < 2; times++) {
+    clock = await stored(store, tellSystemTime(clock, 'cp1', time, AT));
+    clock = await stored(store, ended({ ...clock, state: 'Done' as const }, AT, { ok: true }));
+  }
+  t.same(
+    (await told()).slice(2),
+    ['open', 'ended', 'open', 'ended'].map((word) => `${clock?.id} ${word}`),
+    'what is used again ends again',
+  );
+  t.equal(lines.length, 3);
 });
 
 void t.test('a commit holds when everything is as it was decided from', async (t) => {

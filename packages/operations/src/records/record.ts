@@ -65,6 +65,8 @@ export interface RecordBase<K extends OperationKind, S extends string> {
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly endedAt?: number;
+  /** The `endedAt` that was told and audited; written by the store alone. */
+  readonly endTold?: number;
   /** An offer whose answer was sent, when the connection ended before the broker had said that somebody heard it. */
   readonly answerSent?: true;
   /** When the state it is in becomes a failure; steady. */

@@ -72,21 +72,29 @@ export class Change {
   stationMark?: string;
   /** Records as this commit stores them. */
   readonly records: OperationRecord[] = [];
+  /** Those of them that end with this commit. */
+  readonly ends: OperationRecord[] = [];
   constructor(readonly keys: Keys) {}
 
-  /** Store the record as it is given, provided that the stored one still has `record.version`. */
+  /**
+   * Store the record as it is given, provided that the stored one still has `record.version`. Its end is told and audited
+   * once: one that has ended and keeps its station's slot is stored again and again, and there is no news in that.
+   */
   put(record: OperationRecord): this {
     const key = this.keys.record(record.id);
     const version = record.version + 1;
     this.guards.push([key, 'version', record.version === 0 ? '' : String(record.version)]);
     this.mark ??= key;
-    const stored = { ...record, version };
+    const { endedAt } = record;
+    const isOver = endedAt !== undefined && record.endTold === endedAt;
+    const stored = { ...record, version, ...(endedAt === undefined ? {} : { endTold: endedAt }) };
     this.records.push(stored);
+    if (endedAt !== undefined && !isOver) this.ends.push(stored);
     const data = JSON.stringify(stored);
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
     if (record.kind === 'firmware_fetch') this.indexFetch(record);
     else this.index(record);
-    const event = operationEvent(record, version);
+    const event = isOver ? undefined : operationEvent(record, version);
     return event ? this.tell(event) : this;
   }
 
@@ -276,7 +284,7 @@ export function createStore(
       const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
       const commit = { id, mark: key, guards: change.guards, absent: change.absent, ops: [...change.ops, ...mark] };
       const done = (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
-      if (done) for (const record of change.records) if (record.endedAt !== undefined) onEnded(record);
+      if (done) for (const record of change.ends) onEnded(record);
       return done;
     },
     load,

@@ -27,7 +27,13 @@ export function tellSystemTime(
   const id = systemTimeId(station);
   const options = { station, origin: told.origin, requestId: -1, now, id };
   const base = previous ?? { ...newRecordBase('set_system_time', 'Pending', options) };
-  const { endedAt: _endedAt, outcome: _outcome, askedBy: _askedBy, ...open } = base as SystemTimeRecord;
+  const {
+    endedAt: _endedAt,
+    endTold: _endTold,
+    outcome: _outcome,
+    askedBy: _askedBy,
+    ...open
+  } = base as SystemTimeRecord;
   return {
     ...inState({ ...open, history: open.history.slice(-4) }, 'Pending', now),
     value: told.value,

@@ -6,7 +6,8 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
@@ -18,7 +19,6 @@ const STATUS_LEAD_MS = 5000;
 /** The broker has it before EVerest has: there may be a bridge between them, and EVerest may be busy. */
 const HEARING_MS = 500;
 const LOOK_MS = 25;
-const IDLE_LOOK_MS = 10_000;
 
 /** Pure: what the evidence after the reboot means. */
 export function judgeEvidence(
@@ -46,12 +46,13 @@ export function createConfirm(deps: StepDeps) {
 
   const releaseWhenIdle = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
     const { profile } = await viewStation(deps, record.station);
-    // A worker that stood still since before it touched the station must not begin now.
-    if (profile) await driverOf(profile).retire(record.id, signal);
-    const idle = profile ? !(await driverOf(profile).observe(signal)).busy : true;
-    const { slotHeld: _slotHeld, ...released } = record;
-    const next = idle ? released : putOff(record, IDLE_LOOK_MS, 'station_busy', now());
-    await commit(store.change().put(next));
+    const obstacle = async (): Promise<string | undefined> => {
+      if (!profile) return undefined;
+      // A worker that stood still since before it touched the station must not begin now.
+      await driverOf(profile).retire(record.id, signal);
+      return (await driverOf(profile).observe(signal)).busy ? 'station_busy' : undefined;
+    };
+    await commit(store.change().put(await releaseSlot(record, obstacle, now)));
   };
 
   return async (record: FirmwareUpdateRecord, context: StepContext): Promise<void> => {

@@ -5,6 +5,7 @@
 import { isInstalling } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
+import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import type { Change } from '@khumbu/operations/records/store';
@@ -104,9 +105,10 @@ export function createReset(deps: StepDeps) {
   /** It ran out of time: a worker that stood still since before it touched the station must not begin now. */
   const release = async (record: ResetRecord, { signal, commit }: StepContext): Promise<void> => {
     const profile = deps.directory.profileOf(record.station);
-    if (profile) await deps.driverOf(profile).retire(record.id, signal);
-    const { slotHeld: _slotHeld, ...released } = record;
-    await commit(store.change().put(released));
+    const obstacle = async (): Promise<undefined> => {
+      if (profile) await deps.driverOf(profile).retire(record.id, signal);
+    };
+    await commit(store.change().put(await releaseSlot(record, obstacle, now)));
   };
 
   return (record: ResetRecord, context: StepContext): Promise<void> => {

@@ -1,0 +1,32 @@
+/**
+ * The last work on an operation that ran out of time while its station was being changed: its slot is kept until the
+ * station itself says that this is over, however long it is away.
+ */
+import { hasCode } from '@khumbu/shared/runtime/errors';
+import type { Now } from '../clock/depot-clock.js';
+import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
+import type { ResetRecord } from '../reset/record.js';
+import { putOff } from './job-loop.js';
+
+const LOOK_MS = 10_000;
+
+/**
+ * The record as it is to be stored next. `obstacle` asks the station: why the slot has to be kept, as a stable word;
+ * `undefined`: it is free. A station that is away is no surprise, it is asked again later.
+ */
+export async function releaseSlot(
+  record: FirmwareUpdateRecord | ResetRecord,
+  obstacle: () => Promise<string | undefined>,
+  now: Now,
+): Promise<FirmwareUpdateRecord | ResetRecord> {
+  let waitingFor: string | undefined;
+  try {
+    waitingFor = await obstacle();
+  } catch (error) {
+    if (!hasCode(error, 'STATION_UNREACHABLE')) throw error;
+    waitingFor = 'station_unreachable';
+  }
+  if (waitingFor !== undefined) return putOff(record, LOOK_MS, waitingFor, now());
+  const { slotHeld: _held, notBefore: _pause, waitingFor: _wait, faults: _faults, ...released } = record;
+  return released;
+}

@@ -1,0 +1,47 @@
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { newRecordBase } from '@khumbu/operations/records/record';
+import { applyResetEvent, DEFAULT_RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/reset/record';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { startRedis } from '@khumbu/test-support/redis';
+import { Redis } from 'ioredis';
+import t from 'tap';
+import { createReset } from '../src/steps/reset.js';
+import { openStage, STATION } from './steps-stage.js';
+
+const server = await startRedis({ dir: t.testdir() });
+const redis = new Redis(server.url);
+t.teardown(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+void t.test('a reset that ran out of time keeps its slot while the station is away, without a word', async (t) => {
+  let isAway = true;
+  const { lines, put, work } = openStage({
+    redis,
+    driver: {
+      retire: async () => {
+        if (isAway) throw new CodedError('STATION_UNREACHABLE', 'nobody there');
+      },
+    },
+    steps: (deps) => {
+      const reset = createReset(deps);
+      return { reset: (record, context) => reset(record as ResetRecord, context) };
+    },
+  });
+  const at = momentOf(Date.now());
+  const begun: ResetRecord = {
+    ...newRecordBase('reset', 'Resetting', { station: STATION, origin: 'everest', requestId: -1, now: at }),
+    type: 'Hard',
+    scheduled: false,
+    bootEpochBefore: 1,
+  };
+  let reset = await put(applyResetEvent(begun, 'outOfTime', { now: at, deadlines: DEFAULT_RESET_DEADLINES }));
+  for (let tries = 0; tries < 3; tries++) reset = await work(reset);
+  t.match(reset, { slotHeld: true, waitingFor: 'station_unreachable', run: 4, faults: undefined });
+  t.ok((reset.notBefore ?? 0) > Date.now() + 1000);
+  t.same(lines, [], 'it is no surprise');
+  isAway = false;
+  reset = await work(reset);
+  t.match(reset, { state: 'Failed', slotHeld: undefined, waitingFor: undefined, outcome: { reason: 'deadline' } });
+});
