@@ -34,11 +34,13 @@ interface DeskOptions {
   readonly profile?: StationProfile | undefined;
   readonly timeoutMs?: number;
   readonly abandoned?: readonly QueueName[];
+  /** Share the keys of another one: a second gateway. */
+  readonly prefix?: string;
 }
 
 /** A front desk of its own, on keys of its own. */
 async function desk(test: Test, options: DeskOptions = {}) {
-  const prefix = `t${randomUUID().replaceAll('-', '')}`;
+  const prefix = options.prefix ?? `t${randomUUID().replaceAll('-', '')}`;
   const prompt = promptRedis(server.url, options.timeoutMs ?? 200, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
@@ -92,6 +94,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
   });
   const directory = { profileOf: () => station, configured: () => [STATION], close: () => undefined };
   return {
+    prefix,
     front,
     deskStore,
     store,
@@ -546,6 +549,67 @@ void t.test('a reset whose commit was of unknown fate is stored once, with its j
   const resets = (await d.openRecords()).map(({ id }) => id);
   t.same(resets, [operationId]);
   t.same(await d.jobIds(), [`${operationId}.reset.1`]);
+});
+
+void t.test('a reset of REST that could not be stored is not done', async (t) => {
+  const d = await desk(t);
+  const rest = asker('rest:1', 'rest');
+  d.freezeAtCommit();
+  await t.rejects(d.front.reset({ type: 'Hard' }, rest), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  t.same(await d.openRecords(), [], 'nothing that a job would be made for');
+  const [over] = await d.store.operationsOf(STATION);
+  t.match(over, { state: 'Failed', outcome: { ok: false, reason: 'withdrawn' } }, 'for all to see');
+  t.equal(await d.slot('reset'), undefined);
+  t.equal((await d.state()).restartExpected, undefined);
+  t.equal(await d.answerOf('rest:1'), undefined);
+  const again = await d.front.reset({ type: 'Hard' }, rest);
+  t.not(again.operationId, over?.id, 'asked again, it is decided anew');
+  await again.afterReply?.();
+  t.same(await d.jobIds(), [`${again.operationId}.reset.1`]);
+});
+
+void t.test('a reset of REST that somebody else counts on is not taken back', async (t) => {
+  const others = [
+    ['EVerest', asker('e', 'everest')],
+    ['the same request at another gateway', asker('rest:2', 'rest')],
+    ['another caller', asker('rest:3', 'rest')],
+  ] as const;
+  for (const [name, who] of others) {
+    const d = await desk(t);
+    const other = await desk(t, { prefix: d.prefix });
+    d.freezeAtCommit();
+    await t.rejects(d.front.reset({ type: 'Hard' }, asker('rest:2', 'rest')), { code: 'NOT_STORED' });
+    let counted: Answer | undefined;
+    d.beforeNextCommit(async () => {
+      counted = await other.front.reset({ type: 'Hard' }, who);
+      await counted.afterReply?.();
+    });
+    server.thaw();
+    await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+    const id = must(counted?.operationId);
+    t.match(await d.store.load(id), { state: 'Accepted' }, name);
+    t.equal(await d.slot('reset'), id);
+    t.same(await d.jobIds(), [`${id}.reset.1`]);
+  }
+});
+
+void t.test('a reset that one of REST would have replaced is done when that could not be stored', async (t) => {
+  const d = await desk(t);
+  const { operationId } = await d.front.reset({ type: 'Soft', scheduled: true }, asker());
+  d.freezeAtCommit();
+  const replacing = { ...asker('rest:4', 'rest'), replace: true };
+  await t.rejects(d.front.reset({ type: 'Hard' }, replacing), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
+  t.match(await d.store.load(must(operationId)), { state: 'Superseded' });
+  const [open, ...more] = await d.openRecords();
+  t.match(open, { kind: 'reset', state: 'Accepted', origin: 'everest', type: 'Soft', scheduled: true });
+  t.same(more, []);
+  t.equal(await d.slot('reset'), open?.id);
+  t.match((await d.state()).restartExpected, { reason: 'ScheduledReset', operationId: open?.id });
+  t.ok((await d.jobIds()).includes(`${open?.id}.reset.1`));
 });
 
 void t.test('a reset during an install is kept', async (t) => {

@@ -18,6 +18,11 @@ export interface ResetRecord extends RecordBase<'reset', ResetState> {
   readonly bootEpochBefore: number;
   /** Ended while the station was being reset: nothing is installed until the station knows that this is over. */
   readonly slotHeld?: boolean;
+  /**
+   * The answer key of the one request of REST that is behind it: told that nothing was accepted, the reset is taken back.
+   * Absent where EVerest asked, and as soon as anybody else counts on it.
+   */
+  readonly takeBackFor?: string;
 }
 
 type Row = Partial<Record<ResetEvent, ResetState>>;

@@ -51,7 +51,7 @@ export function createAdmission(deps: FrontDeskDeps) {
     deadlines,
   });
 
-  const { confirm, noteSent, takeBack, keepDefaults } = createAfterAnswer({ desk, jobs, memory, contextOf });
+  const { insist, confirm, noteSent, takeBack, keepDefaults } = createAfterAnswer({ desk, jobs, memory, contextOf });
 
   const answerAgain = ({ reply, operationId, reason }: StoredAnswer): Answer => ({
     reply,
@@ -154,5 +154,17 @@ export function createAdmission(deps: FrontDeskDeps) {
     deadlineAt: now().steady + deadlines.update.offerMs + (asker.origin === 'everest' ? deps.redeliveryMs : 0),
   });
 
-  return { capture, inSlot, admit, offeredBase, contextOf, noteSent, takeBack, keepDefaults, storedAnswer, now };
+  return {
+    capture,
+    inSlot,
+    admit,
+    offeredBase,
+    contextOf,
+    insist,
+    noteSent,
+    takeBack,
+    keepDefaults,
+    storedAnswer,
+    now,
+  };
 }

@@ -145,5 +145,5 @@ export function createAfterAnswer({ desk, jobs, memory, contextOf }: AfterAnswer
     await insist(change);
   };
 
-  return { confirm, noteSent, takeBack, keepDefaults };
+  return { insist, confirm, noteSent, takeBack, keepDefaults };
 }

@@ -7,6 +7,7 @@ import type { Change } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
 import {
   NO_RESET_ALLOWED,
+  readStationState,
   STATION_FIELDS,
   type StationState,
   slotField,
@@ -27,7 +28,19 @@ function expectUpdate(change: Change, station: string, state: StationState, upda
   if (update) change.expectRecord(update.id, update.version);
 }
 
-export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now }: Admission) {
+/** What a reset is stored from. */
+type Order = Pick<ResetRecord, 'id' | 'origin' | 'type' | 'scheduled'> &
+  Partial<Pick<ResetRecord, 'askedBy' | 'takeBackFor' | 'deadlineAt'>>;
+
+const orderOf = ({ origin, type, scheduled, askedBy, deadlineAt }: ResetRecord): Omit<Order, 'id'> => ({
+  origin,
+  type,
+  scheduled,
+  ...(askedBy === undefined ? {} : { askedBy }),
+  ...(deadlineAt === undefined ? {} : { deadlineAt }),
+});
+
+export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, insist, now }: Admission) {
   const { desk, jobs, deadlines } = deps;
   const { store } = desk;
 
@@ -49,30 +62,100 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
       };
     });
 
+  /** Store a reset in its slot, with the boot reason to come. */
+  const place = async (change: Change, station: string, state: StationState, order: Order): Promise<ResetRecord> => {
+    const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
+    const changing = update !== undefined && (update.slotHeld === true || isInstalling(update.state));
+    const { id, origin } = order;
+    const record: ResetRecord = {
+      ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', { station, origin, requestId: -1, now: now(), id }),
+      deadlineAt: now().steady + deadlines.reset.performMs,
+      reasonStored: !changing,
+      bootEpochBefore: state.bootEpoch,
+      ...order,
+    };
+    change
+      .expectStation(station, slotField('reset'), state.slot('reset'))
+      .put(record)
+      .setStation(station, { [slotField('reset')]: id });
+    expectUpdate(change, station, state, update);
+    if (!changing) {
+      // Ready before anything happens, so that it is right however soon the station comes back. The boot that ends
+      // an install is the update's; the reset then says so when its turn comes.
+      const reason: BootReason = order.scheduled ? 'ScheduledReset' : 'RemoteReset';
+      const expected = { reason, operationId: id, at: now().steady };
+      change.setStation(station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
+    }
+    return record;
+  };
+
+  /** More than one request counts on it from now on. */
+  const keep = (change: Change, record: ResetRecord): ResetRecord => {
+    if (record.takeBackFor === undefined || record.state !== 'Accepted') return record;
+    const { takeBackFor: _alone, ...kept } = record;
+    change.put(kept);
+    return { ...kept, version: record.version + 1 };
+  };
+
+  /**
+   * REST was told that nothing was accepted, so nothing is done, unless somebody else counts on it or it has begun by now.
+   * What it would have replaced is asked for anew: whoever asked for that was refused nothing.
+   */
+  const takeBack = async ({ station, answerKey }: Asker, id: string, replaced?: ResetRecord): Promise<void> => {
+    const record = (await store.load(id)) as ResetRecord | undefined;
+    const change = store.change().forgetAnswer(station, answerKey);
+    if (!record) return insist(change);
+    if (record.state !== 'Accepted' || record.takeBackFor === undefined) return;
+    const state = readStationState(await store.station(station));
+    const context = { now: now(), deadlines: deadlines.reset };
+    const { restartExpected } = STATION_FIELDS;
+    change.put(applyResetEvent(record, 'failed', context, { reason: 'withdrawn' })).hintCancel(id);
+    if (state.restartExpected?.operationId === id) {
+      change.expectStation(station, restartExpected, state.fields[restartExpected]);
+      change.setStation(station, { [restartExpected]: undefined });
+    }
+    const isInSlot = state.slot('reset') === id;
+    // Unless its own restart was only still to be seen.
+    const isLost = isInSlot && replaced?.state === 'Accepted';
+    const again = isLost ? { ...orderOf(replaced), id: newOperationId('reset', now()) } : undefined;
+    if (isInSlot && !again) {
+      const slot = slotField('reset');
+      change.expectStation(station, slot, id).setStation(station, { [slot]: undefined });
+    }
+    const resumed = again && (await place(change, station, state, again));
+    await insist(change);
+    if (resumed) await jobs.ensure({ ...resumed, version: resumed.version + 1 });
+  };
+
   /** There is no answer; resolves when the reset is stored (or was already), with its job added. */
   const reset = async (request: ResetRequest, asker: Asker): Promise<Answer> => {
-    const { station, origin } = asker;
-    if (origin === 'rest') requireWorkers('is_reset_allowed', deps.isAbandoned);
+    const { station, origin, answerKey } = asker;
+    const isOverRest = origin === 'rest';
+    if (isOverRest) requireWorkers('is_reset_allowed', deps.isAbandoned);
     const scheduled = request.scheduled ?? false;
     const id = newOperationId('reset', now());
+    let replaced: ResetRecord | undefined;
     /** EVerest is not answered; what was reserved for its reset is used up, for an open reset keeps installs away itself. */
     const asked = (operationId: string): Change =>
-      origin === 'rest'
-        ? store.change().answer(station, asker.answerKey, { reply: null, operationId }, asker.answerTtlMs)
+      isOverRest
+        ? store.change().answer(station, answerKey, { reply: null, operationId }, asker.answerTtlMs)
         : store.change().setStation(station, NO_RESET_ALLOWED);
     const stored = await desk.decide<Answer & { record?: ResetRecord }>(
       async () => {
+        replaced = undefined;
         const { state, profile, answer } = await capture(asker);
-        if (answer && origin === 'rest') {
+        if (answer && isOverRest) {
           const { operationId, reason } = answer;
           const found =
             operationId === undefined ? undefined : ((await store.load(operationId)) as ResetRecord | undefined);
-          const record = found && !isEnded(found) ? { record: found } : {};
           const what = {
             ...(operationId === undefined ? {} : { operationId }),
             ...(reason === undefined ? {} : { reason }),
           };
-          return { change: undefined, result: { reply: undefined, ...what, ...record } };
+          if (!found || isEnded(found)) return { change: undefined, result: { reply: undefined, ...what } };
+          const change = store.change();
+          const record = keep(change, found);
+          return { change: record === found ? undefined : change, result: { reply: undefined, ...what, record } };
         }
         const current = await inSlot<ResetRecord>(state, 'reset');
         const decision = decideReset(request, { profile, update: undefined, current });
@@ -81,48 +164,27 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, now 
         const objection = objectionToReplacing(asker, current);
         if (objection) return { change: undefined, result: { reply: undefined, reason: objection } };
         if (decision.kind === 'repeat') {
-          // The one who stored it may not have got as far as its job.
-          const record = current ? { record: current } : {};
           const { operationId } = decision;
-          return { change: asked(operationId), result: { reply: undefined, operationId, ...record } };
+          const change = asked(operationId);
+          // The one who stored it may not have got as far as its job.
+          const record = current ? { record: keep(change, current) } : {};
+          return { change, result: { reply: undefined, operationId, ...record } };
         }
-        const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
-        const changing = update !== undefined && (update.slotHeld === true || isInstalling(update.state));
-        const record: ResetRecord = {
-          ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', {
-            station,
-            origin,
-            requestId: -1,
-            now: now(),
-            id,
-          }),
-          ...askedBy(asker),
-          type: request.type,
-          scheduled,
-          reasonStored: !changing,
-          bootEpochBefore: state.bootEpoch,
-          deadlineAt: now().steady + deadlines.reset.performMs,
-        };
-        const reason: BootReason = scheduled ? 'ScheduledReset' : 'RemoteReset';
-        const change = asked(id)
-          .expectStation(station, slotField('reset'), state.slot('reset'))
-          .put(record)
-          .setStation(station, { [slotField('reset')]: id });
-        expectUpdate(change, station, state, update);
-        if (!changing) {
-          // Ready before anything happens, so that it is right however soon the station comes back. The boot that ends
-          // an install is the update's; the reset then says so when its turn comes.
-          const expected = { reason, operationId: id, at: now().steady };
-          change.setStation(station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
-        }
+        const change = asked(id);
+        const own = isOverRest ? { takeBackFor: answerKey } : {};
+        const order = { id, origin, type: request.type, scheduled, ...askedBy(asker), ...own };
+        const record = await place(change, station, state, order);
         if (decision.replaces) {
+          replaced = decision.replaces;
           const context = { now: now(), deadlines: deadlines.reset };
-          change.put(applyResetEvent(decision.replaces, 'superseded', context)).hintCancel(decision.replaces.id);
+          change.put(applyResetEvent(replaced, 'superseded', context)).hintCancel(replaced.id);
         }
         return { change, result: { reply: undefined, operationId: id, record } };
       },
-      // The caller asks again until it is stored; one that was stored is found in the slot.
-      async () => undefined,
+      // EVerest's is asked for again until it is stored; one that was stored is found in the slot.
+      async () => {
+        if (isOverRest) await takeBack(asker, id, replaced);
+      },
     );
     if (stored.record) await jobs.ensure(stored.record);
     return stored;
