@@ -554,6 +554,46 @@ void t.test('what cannot be stored is not accepted, and may be asked again', asy
   );
 });
 
+void t.test('what is stored is accepted, also when Redis goes away before it can be shown', async (t) => {
+  const orders = [
+    ['updateFirmware', 'POST', UPDATES, { location: IMAGE }],
+    ['uploadLogs', 'POST', LOGS, { location: 'https://a.example/' }],
+    ['configureNetwork', 'PUT', '/v1/stations/cs-1/network', { interface: 'Wired0' }],
+    ['reset', 'POST', '/v1/stations/cs-1/reset', { type: 'Soft' }],
+    ['setSystemTime', 'PUT', '/v1/stations/cs-1/system-time', { time: new Date().toISOString() }],
+  ] as const;
+  for (const [name, method, path, body] of orders) {
+    const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+    const { frontDesk } = rest;
+    const ask = frontDesk[name] as (...args: unknown[]) => Promise<unknown>;
+    Object.assign(frontDesk, {
+      [name]: async (...args: unknown[]) => {
+        const answer = await ask(...args);
+        redis.freeze();
+        return answer;
+      },
+    });
+    const request = { body, headers: { 'idempotency-key': name } };
+    const { status, headers, body: shown } = await rest.call(method, path, request);
+    t.equal(status, 202, name);
+    t.match(shown, { stationId: 'cs-1', origin: 'rest', askedBy: 'admin', ended: false }, name);
+    t.ok(String(headers.location).endsWith(`/${shown.operationId}`));
+    t.notMatch(JSON.stringify(shown), 'secret');
+    redis.thaw();
+    Object.assign(frontDesk, { [name]: ask });
+    await awaitUntil(
+      async () => {
+        const now = await rest.call('GET', String(headers.location));
+        return now.status === 200 && now.body.status !== 'Offered';
+      },
+      5000,
+      `${name} to begin`,
+    );
+    const again = await rest.call(method, path, request);
+    t.strictSame([again.status, again.body.operationId], [202, shown.operationId], `${name}: asked again, the same`);
+  }
+});
+
 void t.test('callers are limited, named and written down', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, app: { rateLimitPerMinute: 3 } });
   const asked = await rest.call('POST', UPDATES, { body: { location: IMAGE }, headers: { 'x-request-id': 'mine-1' } });

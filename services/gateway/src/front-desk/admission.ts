@@ -88,7 +88,7 @@ export function createAdmission(deps: FrontDeskDeps) {
         : await judge(from);
       const change = store.change();
       if (verdict.kind === 'answer') {
-        const { reply, reason, operationId } = verdict;
+        const { reply, reason, operationId, record } = verdict;
         const answer = {
           reply,
           ...(operationId === undefined ? {} : { operationId }),
@@ -98,7 +98,8 @@ export function createAdmission(deps: FrontDeskDeps) {
         written = verdict.fields;
         if (verdict.fields) change.setStation(station, verdict.fields);
         verdict.guard?.(change);
-        return { change, result: { ...answer, ...(verdict.begun ? { begun: true } : {}) } };
+        const more = { ...(verdict.begun ? { begun: true } : {}), ...(record ? { record } : {}) };
+        return { change, result: { ...answer, ...more } };
       }
       const { record, replaces, reply } = verdict;
       const slot = slotField(record.kind);
@@ -106,8 +107,9 @@ export function createAdmission(deps: FrontDeskDeps) {
       offer(change, record, replaces).answer(station, answerKey, { reply, operationId: record.id }, asker.answerTtlMs);
       offered = record.id;
       written = { [slot]: record.id };
-      const afterReply = (): Promise<void> => confirm(record.id, { ...record, version: record.version + 1 });
-      return { change, result: { reply, operationId: record.id, afterReply } };
+      const stored = { ...record, version: record.version + 1 };
+      const afterReply = (): Promise<void> => confirm(record.id, stored);
+      return { change, result: { reply, operationId: record.id, record: stored, afterReply } };
     };
 
     const attempt = async (): Promise<Attempt<Answer>> => {
@@ -128,7 +130,10 @@ export function createAdmission(deps: FrontDeskDeps) {
         // Whoever may invent names must not fill the store with answers to them.
         return isRefused(station) ? { change: undefined, result: decided.result } : decided;
       }
-      return { change: undefined, result: answerAgain(read.answer) };
+      const again = answerAgain(read.answer);
+      const { operationId } = again;
+      const record = operationId === undefined || asker.origin !== 'rest' ? undefined : await store.load(operationId);
+      return { change: undefined, result: { ...again, ...(record ? { record } : {}) } };
     };
 
     const answer = await desk.decide(attempt, () => takeBack(asker, name, offered));

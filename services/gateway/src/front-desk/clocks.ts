@@ -15,23 +15,26 @@ export function createClocks(deps: FrontDeskDeps, { admit, now }: Admission) {
   const toldAtRedis = async (toldAt: number | undefined): Promise<number> =>
     toldAt === undefined ? 0 : (await redisTimeMs(deps.redis)) - (performance.now() - toldAt);
 
+  const told = async (value: number, toldAtRedisMs: number, asker: Asker): Promise<SystemTimeRecord> => {
+    const { station, origin } = asker;
+    const previous = (await store.load(systemTimeId(station))) as SystemTimeRecord | undefined;
+    return { ...tellSystemTime(previous, station, { value, toldAtRedisMs, origin }, now()), ...askedBy(asker) };
+  };
+
   /**
    * Stored only once the answer is out, so that nothing follows from a time that was refused. One whose answer outlived
    * the process is told again with the next heartbeat of the CSMS.
    */
   const note = async (value: number, toldAt: number | undefined, asker: Asker): Promise<void> => {
-    const { station, origin } = asker;
-    const id = systemTimeId(station);
+    const { station } = asker;
     const record = await desk.decide<SystemTimeRecord>(
       async () => {
-        const previous = (await store.load(id)) as SystemTimeRecord | undefined;
-        const time = { value, toldAtRedisMs: await toldAtRedis(toldAt), origin };
-        const told = { ...tellSystemTime(previous, station, time, now()), ...askedBy(asker) };
+        const noted = await told(value, await toldAtRedis(toldAt), asker);
         const change = store
           .change()
-          .put(told)
-          .setStation(station, { [slotField('set_system_time')]: id });
-        return { change, result: told };
+          .put(noted)
+          .setStation(station, { [slotField('set_system_time')]: noted.id });
+        return { change, result: noted };
       },
       // The caller notes it again until it is stored; noted twice, it is set once more or stale.
       async () => undefined,
@@ -52,7 +55,9 @@ export function createClocks(deps: FrontDeskDeps, { admit, now }: Admission) {
     const answer = await admit('set_system_time', asker, async ({ profile }) => {
       if (!profile) return { kind: 'answer', reply: false, reason: 'station_not_configured' };
       if (value === undefined) return { kind: 'answer', reply: false, reason: 'time_absurd' };
-      return { kind: 'answer', reply: true, ...(isOverRest ? { operationId: systemTimeId(asker.station) } : {}) };
+      if (!isOverRest) return { kind: 'answer', reply: true };
+      const record = await told(value, 0, asker);
+      return { kind: 'answer', reply: true, operationId: record.id, record };
     });
     if (value === undefined || answer.reply !== true || isLate) return answer;
     if (!answer.repeated) return { ...answer, afterReply: () => note(value, toldAt, asker) };

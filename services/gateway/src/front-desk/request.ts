@@ -2,6 +2,7 @@
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import type { Deadlines } from '@khumbu/operations/records/expire';
+import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import type { OfferedRecord } from '@khumbu/operations/records/offer';
 import type { Origin } from '@khumbu/operations/records/record';
 import type { Change, StoredAnswer } from '@khumbu/operations/records/store';
@@ -58,6 +59,8 @@ export interface Asker {
 export interface Answer {
   readonly reply: unknown;
   readonly operationId?: string;
+  /** The operation as far as it is known with this answer. For REST, which shows it. */
+  readonly record?: OperationRecord;
   /** Why it was refused, for logs and fleet tools. */
   readonly reason?: string;
   /** This question was the first sign of a new boot. */
@@ -82,6 +85,8 @@ export type Verdict =
       readonly reason?: string;
       /** The operation that begins once the answer is out. */
       readonly operationId?: string;
+      /** As it will begin. */
+      readonly record?: OperationRecord;
       readonly fields?: Record<string, string | undefined>;
       /** This question is the first sign of a new boot. */
       readonly begun?: true;

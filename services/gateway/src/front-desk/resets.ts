@@ -127,7 +127,10 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, insi
     if (resumed) await jobs.ensure({ ...resumed, version: resumed.version + 1 });
   };
 
-  /** There is no answer; resolves when the reset is stored (or was already), with its job added. */
+  /**
+   * EVerest is not answered; resolves when the reset is stored (or was already), with its job added. For REST that is to be
+   * done once the answer is out.
+   */
   const reset = async (request: ResetRequest, asker: Asker): Promise<Answer> => {
     const { station, origin, answerKey } = asker;
     const isOverRest = origin === 'rest';
@@ -135,12 +138,12 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, insi
     const scheduled = request.scheduled ?? false;
     const id = newOperationId('reset', now());
     let replaced: ResetRecord | undefined;
-    /** EVerest is not answered; what was reserved for its reset is used up, for an open reset keeps installs away itself. */
+    /** What was reserved for EVerest's reset is used up: an open reset keeps installs away itself. */
     const asked = (operationId: string): Change =>
       isOverRest
         ? store.change().answer(station, answerKey, { reply: null, operationId }, asker.answerTtlMs)
         : store.change().setStation(station, NO_RESET_ALLOWED);
-    const stored = await desk.decide<Answer & { record?: ResetRecord }>(
+    const stored = await desk.decide<Answer>(
       async () => {
         replaced = undefined;
         const { state, profile, answer } = await capture(asker);
@@ -152,7 +155,7 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, insi
             ...(operationId === undefined ? {} : { operationId }),
             ...(reason === undefined ? {} : { reason }),
           };
-          if (!found || isEnded(found)) return { change: undefined, result: { reply: undefined, ...what } };
+          if (!found) return { change: undefined, result: { reply: undefined, ...what } };
           const change = store.change();
           const record = keep(change, found);
           return { change: record === found ? undefined : change, result: { reply: undefined, ...what, record } };
@@ -186,7 +189,12 @@ export function createResets(deps: FrontDeskDeps, { admit, capture, inSlot, insi
         if (isOverRest) await takeBack(asker, id, replaced);
       },
     );
-    if (stored.record) await jobs.ensure(stored.record);
+    const { record } = stored;
+    const begin = async (): Promise<void> => {
+      if (record && !isEnded(record)) await jobs.ensure(record);
+    };
+    if (isOverRest) return { ...stored, afterReply: begin };
+    await begin();
     return stored;
   };
 

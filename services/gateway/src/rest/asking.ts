@@ -3,6 +3,7 @@
  * an audit line says who asked what, and the answer is 202 with the operation or a problem that says why not.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -13,6 +14,7 @@ import type { Inventory } from './inventory.js';
 import { Problem, problemBody } from './problems.js';
 import { refusal } from './refusals.js';
 import type { OperationView } from './schemas.js';
+import { isVisible, operationView } from './views.js';
 
 /** How long an answer waits for its work to be begun; it is begun all the same. */
 const CONFIRM_MS = 1000;
@@ -78,8 +80,15 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
     }
   };
 
-  const viewOf = async (operationId: string): Promise<OperationView> =>
-    inventory.view(await inventory.record(operationId));
+  /** The operation as it is now; where the store cannot say, as it was when it was accepted: that stands. */
+  const viewOf = async (operationId: string, known: OperationRecord | undefined): Promise<OperationView> => {
+    try {
+      return await inventory.view(await inventory.record(operationId));
+    } catch (error) {
+      if (!(error instanceof Problem && known && isVisible(known))) throw error;
+      return operationView(known);
+    }
+  };
 
   const askOnce = async (request: FastifyRequest, { what, station, ask }: Ask, asker: Asker): Promise<HttpAnswer> => {
     const state = await inventory.requireStation(station);
@@ -93,7 +102,7 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
         throw new Problem('WORKERS_GONE', describeError(error), { reason: 'workers_gone' }, { cause: error });
       throw error;
     }
-    const { operationId, reason, reply, afterReply } = answer;
+    const { operationId, record, reason, reply, afterReply } = answer;
     if (operationId === undefined) {
       audit(request, what, station, { outcome: 'refused', answer: reply, reason });
       const isTwin = reason === 'station_not_configured' && state.conflictSince !== undefined;
@@ -105,7 +114,7 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
     }
     if (afterReply) await Promise.race([begin(afterReply), pause(CONFIRM_MS, undefined, { ref: false })]);
     audit(request, what, station, { outcome: 'accepted', answer: reply, operationId });
-    const body = await viewOf(operationId);
+    const body = await viewOf(operationId, record);
     const headers = { 'content-type': 'application/json; charset=utf-8', location: locationOf(body) };
     return { status: 202, headers, body };
   };
@@ -115,6 +124,16 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
     if (typeof key !== 'string') return undefined;
     const what = JSON.stringify([request.method, pathOf(request), request.body ?? null]);
     return { caller: request.caller?.name ?? '', key, request: what };
+  };
+
+  /** What was accepted is said, kept or not: asked again, the front desk finds its own answer. */
+  const keep = async (keyed: Keyed, answer: HttpAnswer): Promise<HttpAnswer> => {
+    try {
+      return await idempotency.end(keyed, answer);
+    } catch (error) {
+      if (answer.status !== 202) throw error;
+      return answer;
+    }
   };
 
   const send = (reply: FastifyReply, { status, headers, body }: HttpAnswer): FastifyReply =>
@@ -138,7 +157,7 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
       const before = await idempotency.begin(keyed);
       if (before) return send(reply.header('idempotency-replayed', 'true'), before);
       const answer = await askOnce(request, what, asker);
-      return send(reply, await idempotency.end(keyed, answer));
+      return send(reply, await keep(keyed, answer));
     },
   };
 }

@@ -191,7 +191,8 @@ export const spawnToolReset = (world: World, name: string, type: ResetType, rank
       const { frontDesk, tell } = world.handsOf(actor);
       const asker = { station: STATION, origin: 'rest' as const, answerKey: `reset:${name}` };
       await insist(async () => {
-        const { operationId } = await frontDesk.reset({ type }, asker);
+        const { operationId, afterReply } = await frontDesk.reset({ type }, asker);
+        await afterReply?.();
         tell({ request: 'reset', reply: null, ...(operationId === undefined ? {} : { operationId }) });
       });
     },
