@@ -766,6 +766,19 @@ void t.test('an offer that another leader has confirmed is not taken back', asyn
   t.match(await d.answerOf(ours.answerKey), { reply: 'Accepted' });
 });
 
+void t.test('a confirmation speaks the dialect of now, not the one remembered', async (t) => {
+  const d = await desk(t);
+  const first = await accepted(d.front);
+  await d.advance(first, ['fetchJoined', 'fetched']);
+  const second = await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker());
+  t.ok(await d.store.commit(d.store.change().setStation(STATION, { learnedDialect: 'ocpp2.x' })), 'by the leader');
+  const commits = d.commits.length;
+  await second.afterReply?.();
+  t.equal(d.commits.length - commits, 2, 'the first try is made from memory');
+  t.match(await d.store.load(first), { state: 'Superseded' });
+  t.same(await d.store.outboxEntries(STATION), [], 'OCPP 2.x needs no end of what was replaced');
+});
+
 void t.test('a first try made from memory is stored only if nothing it looked at has changed', async (t) => {
   const d = await desk(t);
   const written = async (fields: Record<string, string | undefined>): Promise<void> => {

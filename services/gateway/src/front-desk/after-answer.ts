@@ -47,7 +47,8 @@ export function createAfterAnswer({ desk, jobs, memory, contextOf }: AfterAnswer
 
   /**
    * The result is the record that wants its job; one that was confirmed before may not have got it. `fresh`: the offer as
-   * it was just committed; should it have changed since, the commit fails and the next try reads.
+   * it was just committed, together with what is remembered of its station; should either have changed since, the commit
+   * fails and the next try reads.
    */
   const confirmation = async (
     operationId: string,
@@ -56,11 +57,17 @@ export function createAfterAnswer({ desk, jobs, memory, contextOf }: AfterAnswer
     const record = fresh ?? (await store.load(operationId));
     if (!record || isEnded(record)) return { change: undefined, result: undefined };
     if (!isOffer(record)) return { change: undefined, result: record };
-    const fields = (fresh && memory.of(record.station)) ?? (await store.station(record.station));
-    const context = contextOf(record.station, readStationState(fields));
+    const known = fresh && memory.of(record.station);
+    const fields = known ?? (await store.station(record.station));
+    const looked = new Set<string>();
+    const context = contextOf(
+      record.station,
+      readStationState(fields, (field) => looked.add(field)),
+    );
     const resting = await restingFor(record);
     const replaces = resting.pop();
     const change = store.change();
+    if (known) for (const field of looked) change.expectStation(record.station, field, known[field]);
     for (const older of resting) supersede(change, older, record.origin, context);
     const confirmed = confirmOffer(change, record, replaces, context);
     return { change, result: confirmed.record };
