@@ -290,8 +290,12 @@ void t.test('what is not kept any more is a gap, said aloud', async (t) => {
   t.equal((await future.events.awaitItem(() => true, 3000, 'the gap of a lost stream')).event, 'gap');
   await change(rest, 'cs-1', 11);
   await future.events.awaitItem(({ data }) => data.bootEpoch === 11, 3000, 'what comes now');
-  const bad = await rest.call('GET', '/v1/events', { headers: { 'last-event-id': 'x' } });
-  t.strictSame([bad.status, bad.body.code], [400, 'LAST_EVENT_ID_INVALID']);
+  for (const id of ['x', '5-18446744073709551616', '5-99999999999999999999']) {
+    const bad = await rest.call('GET', '/v1/events', { headers: { 'last-event-id': id } });
+    t.strictSame([bad.status, bad.body.code], [400, 'LAST_EVENT_ID_INVALID'], id);
+  }
+  const greatest = await following(t, url, { lastEventId: '5-18446744073709551615' });
+  await greatest.events.awaitItem(({ data }) => data.bootEpoch === 11, 3000, 'what Redis takes is taken');
 });
 
 void t.test('who does not read costs little and is let go', async (t) => {

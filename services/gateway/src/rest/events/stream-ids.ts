@@ -2,7 +2,13 @@
 
 const PATTERN = /^(\d{1,15})-(\d{1,20})$/;
 
-export const isStreamId = (text: string): boolean => PATTERN.test(text);
+const MAX_SEQUENCE = 2n ** 64n - 1n;
+
+/** What Redis takes as one. */
+export function isStreamId(text: string): boolean {
+  const sequence = PATTERN.exec(text)?.[2];
+  return sequence !== undefined && BigInt(sequence) <= MAX_SEQUENCE;
+}
 
 export function compareIds(a: string, b: string): number {
   const [ams = '0', aseq = '0'] = a.split('-');
@@ -16,5 +22,5 @@ export function compareIds(a: string, b: string): number {
 export function idBefore(id: string): string {
   const [ms = '0', seq = '0'] = id.split('-');
   if (BigInt(seq) > 0n) return `${ms}-${BigInt(seq) - 1n}`;
-  return ms === '0' ? '0-0' : `${Number(ms) - 1}-18446744073709551615`;
+  return ms === '0' ? '0-0' : `${Number(ms) - 1}-${MAX_SEQUENCE}`;
 }
