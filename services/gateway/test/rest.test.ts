@@ -255,6 +255,17 @@ void t.test('every refusal has a code of its own', async (t) => {
   for (const { body } of [text, plain, long]) t.equal(body.status, PROBLEMS[body.code as 'INTERNAL'].status);
 });
 
+void t.test('an address that cannot be read is a problem like any other, and is not repeated', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+  for (const path of ['/v1/stations/secret%zz', '/%ff/secret', `/v1/stations/${'secret'.repeat(300)}`]) {
+    const answer = await rest.call('GET', path, { headers: { 'x-request-id': 'mine-1' } });
+    t.strictSame([answer.status, answer.body.code, answer.body.status], [400, 'PARAMETER_INVALID', 400], path);
+    t.match(answer.headers['content-type'], 'application/problem+json');
+    t.equal(answer.headers['x-request-id'], 'mine-1');
+    t.notMatch(JSON.stringify(answer.body), 'secret');
+  }
+});
+
 void t.test('what is canceled ends, and EVerest hears of it', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const { operationId } = (await rest.call('POST', UPDATES, { body: { location: IMAGE } })).body;

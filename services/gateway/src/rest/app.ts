@@ -6,7 +6,7 @@ import type { AsyncApiOptions } from '@khumbu/shared/contract/async-api';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import { hasScope } from './api-keys.js';
@@ -109,6 +109,13 @@ function handleErrors(app: FastifyInstance, log: Logger): void {
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new Problem('NOT_FOUND')));
 }
 
+/** Before there is a route, and so without hooks: the address cannot be read. It is not repeated. */
+function refuseAddress({ code }: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const isLong = code === 'FST_ERR_MAX_PARAM_LENGTH';
+  const detail = isLong ? 'A parameter of the path is too long.' : 'The path is not percent-encoded UTF-8.';
+  sendProblem(reply.header('x-request-id', request.id), new Problem('PARAMETER_INVALID', detail), '');
+}
+
 /** Who is it, and may he? */
 function guard(v1: FastifyInstance, authenticate: Authenticate): void {
   // Whoever tries keys is slowed down by where he comes from; who has one is not.
@@ -200,6 +207,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
     trustProxy: false,
     // Ids of stations come from topics, which are long.
     routerOptions: { maxParamLength: 1024 },
+    frameworkErrors: refuseAddress,
     forceCloseConnections: true,
     genReqId: (request) => {
       const given = request.headers['x-request-id'];

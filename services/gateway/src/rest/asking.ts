@@ -11,7 +11,7 @@ import { anonymousAnswerKey } from '../front-desk/front-desk.js';
 import type { Answer, Asker } from '../front-desk/request.js';
 import { answerKeyOf, type HttpAnswer, IDEMPOTENCY_TTL_MS, type Idempotency, type Keyed } from './idempotency.js';
 import type { Inventory } from './inventory.js';
-import { Problem, problemBody } from './problems.js';
+import { Problem, pathOf, problemBody } from './problems.js';
 import { refusal } from './refusals.js';
 import type { OperationView } from './schemas.js';
 import { isVisible, operationView } from './views.js';
@@ -50,8 +50,6 @@ export function locationOf({
     ? `/v1/operations/${encodeURIComponent(operationId)}`
     : `/v1/stations/${encodeURIComponent(stationId)}/${path}/${encodeURIComponent(operationId)}`;
 }
-
-const pathOf = (request: FastifyRequest): string => request.url.split('?', 1)[0] ?? '';
 
 export type Asking = ReturnType<typeof createAsking>;
 

@@ -3,7 +3,7 @@
  * RFC 9457 problems. The documents walk this table.
  */
 import { CodedError, withoutCredentials } from '@khumbu/shared/runtime/errors';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 
 interface ProblemKind {
   readonly status: number;
@@ -92,10 +92,12 @@ export function problemBody(problem: Problem, path: string) {
   };
 }
 
-export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+export const pathOf = ({ url }: Pick<FastifyRequest, 'url'>): string => url.split('?', 1)[0] ?? '';
+
+/** `path` is shown in the body; empty: this very address. */
+export function sendProblem(reply: FastifyReply, problem: Problem, path: string = pathOf(reply.request)): FastifyReply {
   const { status } = PROBLEMS[problem.code];
   if (status === 503) reply.header('retry-after', '1');
   if (status === 401) reply.header('www-authenticate', 'Bearer');
-  const path = reply.request.url.split('?', 1)[0] ?? '';
   return reply.status(status).type('application/problem+json').send(problemBody(problem, path));
 }
