@@ -2,7 +2,7 @@
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { ended, inState } from '@khumbu/operations/records/record';
 import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from '@khumbu/operations/system-time/record';
-import { hasCode } from '@khumbu/shared/runtime/errors';
+import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
 export interface SetSystemTimeDeps extends StepDeps {
@@ -11,37 +11,52 @@ export interface SetSystemTimeDeps extends StepDeps {
   readonly toleranceMs: number;
 }
 
+type ToldTime = { readonly value: number; readonly ageMs: number };
+
+const isStale = ({ ageMs }: ToldTime): boolean => ageMs < 0 || ageMs > SYSTEM_TIME_TTL_MS;
+
 /** Pure: what to do with a told time that is `ageMs` old, at a station whose clock shows `clockMs`. */
 export function judgeTime(
-  told: { readonly value: number; readonly ageMs: number },
+  told: ToldTime,
   clockMs: number,
   toleranceMs: number,
 ): { readonly kind: 'set'; readonly to: number } | { readonly kind: 'stale' } | { readonly kind: 'close_enough' } {
-  if (told.ageMs < 0 || told.ageMs > SYSTEM_TIME_TTL_MS) return { kind: 'stale' };
+  if (isStale(told)) return { kind: 'stale' };
   const to = told.value + told.ageMs;
   return Math.abs(clockMs - to) <= toleranceMs ? { kind: 'close_enough' } : { kind: 'set', to };
 }
 
 export function createSetSystemTime(deps: SetSystemTimeDeps) {
   const { store, redisNow, toleranceMs, now } = deps;
-  return async (record: SystemTimeRecord, { signal, commit, log }: StepContext): Promise<void> => {
-    const driver = requireDriver(deps, record.station);
-    let reason: string | undefined;
+
+  /** Resolves with why the clock was not set; `undefined`: it is right. */
+  const setClock = async (record: SystemTimeRecord, { signal, log }: StepContext): Promise<string | undefined> => {
+    const told = async (): Promise<ToldTime> => ({
+      value: record.value,
+      ageMs: (await redisNow()) - record.toldAtRedisMs,
+    });
+    // Before anything that can fail: what is tried again has an end.
+    if (isStale(await told())) return 'stale';
     try {
+      const driver = requireDriver(deps, record.station);
       const clock = await driver.readClock(signal);
-      const ageMs = (await redisNow()) - record.toldAtRedisMs;
-      const verdict = judgeTime({ value: record.value, ageMs }, clock.getTime(), toleranceMs);
-      if (verdict.kind === 'set') {
-        await driver.setClock(new Date(verdict.to), signal);
-        log.info({ offByMs: clock.getTime() - verdict.to }, 'clock set');
-      } else if (verdict.kind === 'stale') reason = 'stale';
+      const verdict = judgeTime(await told(), clock.getTime(), toleranceMs);
+      if (verdict.kind === 'stale') return 'stale';
+      if (verdict.kind === 'close_enough') return undefined;
+      await driver.setClock(new Date(verdict.to), signal);
+      log.info({ offByMs: clock.getTime() - verdict.to }, 'clock set');
+      return undefined;
     } catch (error) {
       // The next heartbeat of the CSMS tells the time again; there is nothing to retry.
-      if (!hasCode(error, 'STATION_UNREACHABLE', 'CLOCK_REFUSED')) throw error;
-      reason = (error as { code?: string }).code?.toLowerCase() ?? 'failed';
+      if (!hasCode(error, 'STATION_UNREACHABLE', 'CLOCK_REFUSED', 'STATION_NOT_CONFIGURED')) throw error;
+      return (error as CodedError).code.toLowerCase();
     }
+  };
+
+  return async (record: SystemTimeRecord, context: StepContext): Promise<void> => {
+    const reason = await setClock(record, context);
     const done = inState(record, 'Done', now(), reason);
     const outcome = reason === undefined ? { ok: true } : { ok: false, reason };
-    await commit(store.change().put(ended(done, now(), outcome)));
+    await context.commit(store.change().put(ended(done, now(), outcome)));
   };
 }

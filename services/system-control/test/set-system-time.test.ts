@@ -1,0 +1,71 @@
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
+import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import { startRedis } from '@khumbu/test-support/redis';
+import { Redis } from 'ioredis';
+import t from 'tap';
+import { createSetSystemTime } from '../src/steps/set-system-time.js';
+import { openStage, STATION } from './steps-stage.js';
+
+const server = await startRedis({ dir: t.testdir() });
+const redis = new Redis(server.url);
+t.teardown(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+const TOLD_AT = 1_000_000;
+const VALUE = 1_800_000_000_000;
+
+/** `redisNow`: the clock that tells how old the told time is. */
+const clocks = (driver: Partial<StationDriver>, redisNow: () => number, isGone = false) =>
+  openStage({
+    redis,
+    driver,
+    isGone,
+    steps: (deps) => {
+      const set = createSetSystemTime({ ...deps, redisNow: async () => redisNow(), toleranceMs: 500 });
+      return { 'set-system-time': (record, context) => set(record as SystemTimeRecord, context) };
+    },
+  });
+const told = (): SystemTimeRecord =>
+  tellSystemTime(undefined, STATION, { value: VALUE, toldAtRedisMs: TOLD_AT, origin: 'everest' }, momentOf(Date.now()));
+
+void t.test('a clock is set to what was told and the time since', async (t) => {
+  const set: number[] = [];
+  const driver = {
+    readClock: async () => new Date(VALUE - 3_600_000),
+    setClock: async (time: Date) => void set.push(time.getTime()),
+  };
+  const { put, work } = clocks(driver, () => TOLD_AT + 700);
+  t.match(await work(await put(told())), { state: 'Done', outcome: { ok: true } });
+  t.same(set, [VALUE + 700]);
+});
+
+void t.test('the clock of a station that is not configured any more is left, once and for all', async (t) => {
+  const { put, work, lines } = clocks({}, () => TOLD_AT, true);
+  const record = await work(await put(told()));
+  t.match(record, { state: 'Done', outcome: { ok: false, reason: 'station_not_configured' } });
+  t.same(
+    lines.filter(({ level }) => level >= 50),
+    [],
+    'it is no surprise',
+  );
+});
+
+void t.test('a time that is old by now is dropped, whatever befell the driver', async (t) => {
+  let asked = 0;
+  let now = TOLD_AT;
+  const driver = {
+    readClock: async (): Promise<Date> => {
+      asked += 1;
+      throw new TypeError('a mistake of the driver');
+    },
+  };
+  const { put, work } = clocks(driver, () => now);
+  const failed = await work(await put(told()));
+  t.match(failed, { state: 'Pending', faults: 1 }, 'tried again');
+  now += 2001;
+  t.match(await work(failed), { state: 'Done', outcome: { ok: false, reason: 'stale' } });
+  t.equal(asked, 1, 'the station is not asked any more');
+});
