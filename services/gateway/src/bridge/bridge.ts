@@ -256,32 +256,6 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     if (!ocppSide.hearLatched(topic, payload)) discovery.hear(topic, payload);
   };
 
-  await registry.load();
-  if (!deps.mqtt.mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
-  session = await openMqttSession({
-    ...deps.mqtt,
-    sort: createSorting({
-      prefix,
-      registry,
-      known: knownByHeartbeat,
-      fenceTopic: fence.topic,
-      messagesPerS: deps.messagesPerS,
-      metrics,
-    }),
-    onMessage: (message, how) => {
-      const surprise = (error: unknown): void => {
-        if (over.signal.aborted || hasCode(error, 'MQTT_CLOSED')) throw error;
-        // A surprise would be one again the next time: it is told, and the message is done with.
-        calm.error({ topic: message.topic.slice(0, LOGGED_LENGTH), err: error }, 'message not handled');
-      };
-      try {
-        return onMessage(message, how)?.catch(surprise);
-      } catch (error) {
-        return surprise(error);
-      }
-    },
-  });
-  opened(session);
   const stop = (): void => {
     over.abort();
     pump.stop();
@@ -289,6 +263,41 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     hearing.stop();
     discovery.stop();
   };
+  const open = async (): Promise<MqttSession> => {
+    await registry.load();
+    if (!deps.mqtt.mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
+    return openMqttSession({
+      ...deps.mqtt,
+      sort: createSorting({
+        prefix,
+        registry,
+        known: knownByHeartbeat,
+        fenceTopic: fence.topic,
+        messagesPerS: deps.messagesPerS,
+        metrics,
+      }),
+      onMessage: (message, how) => {
+        const surprise = (error: unknown): void => {
+          if (over.signal.aborted || hasCode(error, 'MQTT_CLOSED')) throw error;
+          // A surprise would be one again the next time: it is told, and the message is done with.
+          calm.error({ topic: message.topic.slice(0, LOGGED_LENGTH), err: error }, 'message not handled');
+        };
+        try {
+          return onMessage(message, how)?.catch(surprise);
+        } catch (error) {
+          return surprise(error);
+        }
+      },
+    });
+  };
+  try {
+    session = await open();
+  } catch (error) {
+    // The next try has timers of its own.
+    stop();
+    throw error;
+  }
+  opened(session);
   void session.closed.then(stop);
   try {
     await session.subscribe(subscriptions(prefix, fence.topic));

@@ -1,0 +1,55 @@
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import type { Hints } from '@khumbu/operations/records/hints';
+import { topicPrefix } from '@khumbu/shared/contract/topics';
+import { freePort } from '@khumbu/shared/runtime/free-port';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t from 'tap';
+import { type BridgeDeps, openBridge } from '../src/bridge/bridge.js';
+import type { FrontDesk } from '../src/front-desk/front-desk.js';
+import { createGatewayMetrics } from '../src/metrics.js';
+import type { Boots } from '../src/stations/boots.js';
+import type { Registry } from '../src/stations/registry.js';
+
+const timers = (): number => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length;
+
+void t.test('a bridge that cannot be opened leaves nothing running', async (t) => {
+  const nobody = `mqtt://127.0.0.1:${await freePort()}`;
+  const log = createLogger('test', 'silent');
+  const deps = (load: () => Promise<void>, leads: boolean): BridgeDeps => ({
+    mqtt: {
+      url: nobody,
+      clientId: 'gateway',
+      sessionExpiryS: 10,
+      keepAliveS: 5,
+      connectTimeoutMs: 2000,
+      mayPublish: () => leads,
+    },
+    backlogMs: 0,
+    prefix: topicPrefix(''),
+    frontDesk: {} as FrontDesk,
+    registry: { load } as Registry,
+    boots: {} as Boots,
+    store: { stationsWithOutbox: async () => [] } as unknown as BridgeDeps['store'],
+    hints: {} as Hints,
+    told: { find: () => undefined, remember: () => undefined, forget: () => undefined },
+    canStore: () => true,
+    now: () => momentOf(Date.now()),
+    metrics: createGatewayMetrics(),
+    messagesPerS: 200,
+    log,
+  });
+  const loaded = async (): Promise<void> => undefined;
+  const notLoaded = async (): Promise<void> => {
+    throw new Error('Redis is out');
+  };
+  const before = timers();
+  await t.rejects(openBridge(deps(notLoaded, true)), { message: 'Redis is out' });
+  await t.rejects(openBridge(deps(loaded, false)), { code: 'NOT_LEADING' });
+  await t.rejects(openBridge(deps(loaded, true)), { code: 'MQTT_UNREACHABLE' });
+  await awaitUntil(
+    () => timers() <= before,
+    3000,
+    () => `no timer more than ${before}: ${timers()}`,
+  );
+});
