@@ -212,7 +212,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     entry.lastMessageAt = performance.now();
     if (how === 'refuse' || !decoded.ok) {
       const reason = decoded.ok ? TOO_MANY : decoded.reason;
-      return commands.refuse(name, entry, message.topic, decoded.replyTo, reason);
+      return commands.refuse(name, entry, message, decoded.replyTo, reason);
     }
     if (PROVES_LISTENING.has(name)) {
       entry.presence = provenListening(entry.presence, performance.now());
@@ -224,10 +224,10 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   };
 
   /** There is no room for it: it is answered as a station nobody configured is, and not remembered. */
-  const onUnlisted = (address: StationAddress & { leaf: string }, { topic, payload }: Incoming): Promise<void> => {
+  const onUnlisted = (address: StationAddress & { leaf: string }, message: Incoming): Promise<void> => {
     const name = BY_LEAF.get(address.leaf);
-    const decoded = name && decode(name, payload);
-    return commands.refuse(name, address, topic, decoded?.replyTo, 'too many unknown stations');
+    const decoded = name && decode(name, message.payload);
+    return commands.refuse(name, address, message, decoded?.replyTo, 'too many unknown stations');
   };
 
   /** A rejection means that the session is over before the work was done: the message comes again to the next one. */

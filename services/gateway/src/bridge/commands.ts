@@ -54,11 +54,11 @@ export function createCommands(deps: CommandsDeps) {
   };
 
   return {
-    /** Nothing is done with it, but who can be answered gets the default. */
+    /** Nothing is done with it, but who can be answered gets the default, which no later leader decides anew. */
     async refuse(
       name: E2mChannelName | undefined,
       address: StationAddress,
-      topic: string,
+      { topic, acknowledge }: Pick<Incoming, 'topic' | 'acknowledge'>,
       replyTo: string | undefined,
       reason: string,
     ): Promise<void> {
@@ -66,7 +66,9 @@ export function createCommands(deps: CommandsDeps) {
       if (name === undefined || replyTo === undefined) return;
       const { reply } = channel(name);
       const to = replyTopic(prefix, address, replyTo);
-      if (reply && to !== undefined) await deps.publish(to, encodeReply(name, reply.fallback), 1, 'refuse');
+      if (!reply || to === undefined) return;
+      acknowledge?.();
+      await deps.publish(to, encodeReply(name, reply.fallback), 1, 'refuse');
     },
 
     async request(
@@ -82,7 +84,7 @@ export function createCommands(deps: CommandsDeps) {
         return bad(topic, 'the reply topic is not the station’s own');
       if (!fence.isPassed() && !stillWaits(entry.presence.communication, deps.backlogMs / 1000)) {
         // If it has not given up, it need not wait any longer; nothing follows from the request either way.
-        return this.refuse(name, entry, topic, decoded.replyTo, 'too old: the station may have given up waiting');
+        return this.refuse(name, entry, message, decoded.replyTo, 'too old: the station may have given up waiting');
       }
       const heardAt = entry.presence.heartbeatAt;
       const liveness = {

@@ -1,0 +1,49 @@
+import type { Store } from '@khumbu/operations/records/store';
+import { topicPrefix } from '@khumbu/shared/contract/topics';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import t, { type Test } from 'tap';
+import { createCalmLog } from '../src/bridge/calm-log.js';
+import { type CommandsDeps, createCommands } from '../src/bridge/commands.js';
+import { createFence } from '../src/bridge/fence.js';
+import { createInsist } from '../src/bridge/insist.js';
+import { createLines } from '../src/bridge/lines.js';
+import type { FrontDesk } from '../src/front-desk/front-desk.js';
+import type { Registry } from '../src/stations/registry.js';
+
+const log = createLogger('test', 'silent');
+
+/** Commands over a front desk that is told what to say; everything that goes out is written down in order. */
+function place(test: Test, desk: Partial<FrontDesk> = {}) {
+  const done: string[] = [];
+  const over = new AbortController();
+  test.teardown(() => over.abort());
+  const fence = createFence('gateway');
+  fence.hear(Buffer.from(fence.nonce));
+  const deps: CommandsDeps = {
+    prefix: topicPrefix(''),
+    store: {} as Store,
+    frontDesk: desk as FrontDesk,
+    registry: {} as Registry,
+    answer: async () => undefined,
+    hearing: { bootBegunByQuestion: async () => undefined },
+    fence,
+    backlogMs: 0,
+    publish: async (topic, payload, _qos, speech) =>
+      void done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`),
+    lines: createLines(),
+    insist: createInsist(over.signal, log),
+    bad: () => undefined,
+    calm: createCalmLog(log),
+    log,
+  };
+  return { done, commands: createCommands(deps) };
+}
+
+void t.test('what is refused unread is acknowledged before its default is sent', async (t) => {
+  const { commands, done } = place(t);
+  const address = { station: 'cs-1', moduleId: 'cs-1' };
+  const message = { topic: 'update_firmware', acknowledge: () => void done.push('acknowledged') };
+  const to = 'everest_api/1/system/cs-1/m2e/reply/a';
+  await commands.refuse('update_firmware', address, message, to, 'more than one station may send');
+  t.same(done, ['acknowledged', 'refuse a "Rejected"']);
+});
