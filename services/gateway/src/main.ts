@@ -80,6 +80,7 @@ runService(
     const trust = openTrustStore(files, (error) => log.error({ err: error }, 'trust files cannot be read'));
     life.onStop('trust files', () => trust.close());
 
+    const lease = createLease(prompt, store.keys.lease, log);
     const registry = createRegistry(
       patient,
       store,
@@ -87,6 +88,7 @@ runService(
         isConfigured: (station) => directory.isConfigured(station),
         maxStrangers: config.MAX_UNKNOWN_STATIONS,
         messagesPerS: config.STATION_MESSAGES_PER_S,
+        leads: lease.isHeld,
       },
       clock,
       log,
@@ -125,7 +127,6 @@ runService(
       log,
     });
 
-    const lease = createLease(prompt, store.keys.lease, log);
     const servingKey = `${store.keys.lease}:serving`;
     let redisOkAt = 0;
     const health = startHealth({

@@ -10,10 +10,11 @@
 import { createHash } from 'node:crypto';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
-import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import type { Answer, Asker } from '../front-desk/request.js';
+import { notLeading } from '../leader/lease.js';
 import type { CalmLog } from './calm-log.js';
 import type { Insist } from './insist.js';
 import type { Lines } from './lines.js';
@@ -177,7 +178,7 @@ export function createAnswering(deps: AnsweringDeps) {
       const answer = await frontDesk.storedAnswer(asker);
       if (!answer) return;
       isTold = await tell(request, asker, answer, reply);
-      if (!isTold) throw new CodedError('NOT_LEADING', 'the lease has run out');
+      if (!isTold) throw notLeading();
     });
     return isTold;
   };

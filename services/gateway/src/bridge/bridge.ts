@@ -19,9 +19,10 @@ import {
   type StationAddress,
   type TopicPrefix,
 } from '@khumbu/shared/contract/topics';
-import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FrontDesk } from '../front-desk/front-desk.js';
+import { notLeading } from '../leader/lease.js';
 import type { GatewayMetrics } from '../metrics.js';
 import type { Boots } from '../stations/boots.js';
 import { PROVES_LISTENING, provenListening } from '../stations/presence.js';
@@ -34,7 +35,7 @@ import { createCommunicationChecks } from './communication-checks.js';
 import { createDiscovery, type Discovered } from './discovery.js';
 import { createFence } from './fence.js';
 import { createHearing } from './hearing.js';
-import { createInsist } from './insist.js';
+import { asLeader, createInsist } from './insist.js';
 import { createLines } from './lines.js';
 import {
   type Incoming,
@@ -102,6 +103,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const fence = createFence(deps.mqtt.clientId);
   const lines = createLines();
   const insist = createInsist(over.signal, log);
+  const insistLeading = asLeader(insist, deps.mqtt.mayPublish);
   const calm = createCalmLog(log);
   let session: MqttSession | undefined;
   let opened: (session: MqttSession) => void = () => undefined;
@@ -133,7 +135,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const checks = createCommunicationChecks({ registry, prefix, publish, canServe, log });
   const ocppSide = createOcppSide({ registry, prefix, publish, onRegistered: pump.kick, log });
   const discovery = createDiscovery({ prefix, publish, onDiscovered: (found) => onDiscovered(found), bad, log });
-  const hearing = createHearing({ boots, pump, checks, discovery, lines, insist, calm, log });
+  const hearing = createHearing({ boots, pump, checks, discovery, lines, insist: insistLeading, calm, log });
   const answer = createAnswering({
     frontDesk,
     publish: tell,
@@ -156,7 +158,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     backlogMs: deps.backlogMs,
     publish,
     lines,
-    insist,
+    insist: insistLeading,
     bad,
     calm,
     log,
@@ -265,7 +267,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   };
   const open = async (): Promise<MqttSession> => {
     await registry.load();
-    if (!deps.mqtt.mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
+    if (!deps.mqtt.mayPublish()) throw notLeading();
     return openMqttSession({
       ...deps.mqtt,
       sort: createSorting({

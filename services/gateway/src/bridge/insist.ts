@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import { notLeading } from '../leader/lease.js';
 
 const RETRY_MS = 200;
 
@@ -21,3 +22,15 @@ export const createInsist =
       }
     }
   };
+
+/**
+ * Insists for the leader alone. One that was frozen finds in its socket what the next one was given again and has done:
+ * it waits for its lease, until its session is over.
+ */
+export const asLeader =
+  (insist: Insist, leads: () => boolean): Insist =>
+  (what, work) =>
+    insist(what, async () => {
+      if (!leads()) throw notLeading();
+      await work();
+    });

@@ -11,6 +11,7 @@ import { MAX_MESSAGE_BYTES } from '@khumbu/shared/contract/codec';
 import { isPublishable } from '@khumbu/shared/contract/topics';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { connect, type IClientOptions, type ISubscriptionGrant, type MqttClient } from 'mqtt';
+import { notLeading } from '../leader/lease.js';
 import { createTurns } from './turns.js';
 
 /** Messages worked on at once, and of one sender. */
@@ -271,7 +272,7 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     },
     async publish(topic, payload, qos, speech = 'speak') {
       if (over || !mayRefuse()) throw refuse();
-      if (speech === 'speak' && !mayPublish()) throw new CodedError('NOT_LEADING', 'the lease has run out');
+      if (speech === 'speak' && !mayPublish()) throw notLeading();
       if (!isPublishable(topic)) throw new CodedError('MQTT_BAD_TOPIC', 'not a topic to publish on');
       let messageId = 0;
       await orClosed((done) => {

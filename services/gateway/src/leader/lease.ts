@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import { describeError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
 
@@ -31,6 +31,9 @@ local left = redis.call('PTTL', KEYS[1])
 if left < 0 or left > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0`;
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
+
+/** What is for the leader alone is not done now. */
+export const notLeading = (): CodedError => new CodedError('NOT_LEADING', 'the lease has run out');
 
 export interface Lease {
   readonly holder: string;

@@ -29,6 +29,8 @@ export interface RegistryRules {
   /** So many strangers are listed; the others wait until one of them has been silent for a while. */
   readonly maxStrangers: number;
   readonly messagesPerS: number;
+  /** We hold the lease: without it nothing is stored. */
+  readonly leads: () => boolean;
 }
 
 export type Registry = ReturnType<typeof createRegistry>;
@@ -78,6 +80,7 @@ export function createRegistry(
     redis,
     store,
     now,
+    leads: rules.leads,
     stations: () => stations.values(),
     afterwards: makeRoom,
     log,

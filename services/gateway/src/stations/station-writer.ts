@@ -2,26 +2,37 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
-import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
+import { stationEvent } from '@khumbu/operations/events/events';
 import type { Store } from '@khumbu/operations/records/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
-import { changesToStore, type Station } from './station.js';
+import { changesToStore, type NoticedChange, type Station } from './station.js';
 import { storedFields } from './stored-fields.js';
 
 /** Stations that are stored or read at once, so that a large depot neither waits for one after the other nor holds up everything. */
 export const BATCH = 250;
-/** Everything is written anew this often, for a Redis that has forgotten its last words. */
+/** Everything is written anew and looked at this often: Redis may have forgotten its last words, or heard late ones. */
 const WRITE_ALL_MS = 60_000;
 /** Nobody waits longer than this for a flush: an answer must not hang on Redis. */
 const PATIENCE_MS = 200;
+
+/** What each change is stored as, and whether that is there then. */
+const CHANGED_FIELD: Record<NoticedChange, readonly [field: string, isSet: boolean]> = {
+  heard: [STATION_FIELDS.firstSeenAt, true],
+  conflict: [STATION_FIELDS.conflictSince, true],
+  conflict_over: [STATION_FIELDS.conflictSince, false],
+  away: [STATION_FIELDS.awaySince, true],
+  back: [STATION_FIELDS.awaySince, false],
+};
 
 export interface StationWriterDeps {
   readonly redis: Redis;
   readonly store: Store;
   readonly now: DepotClock['now'];
+  /** We hold the lease: what an earlier leader still knows is not stored. */
+  readonly leads: () => boolean;
   /** All there are. */
   readonly stations: () => Iterable<Station>;
   /** To be done after each flush. */
@@ -29,32 +40,37 @@ export interface StationWriterDeps {
   readonly log: Logger;
 }
 
-export function createStationWriter({ redis, store, now, stations, afterwards, log }: StationWriterDeps) {
-  /** Subscribers are told of it in the commit that stores it. */
-  const storeChange = async (entry: Station, what: StationChange): Promise<void> => {
-    const { wall } = now();
-    const { firstSeenAt, conflictSince, awaySince } = STATION_FIELDS;
-    const fields: Record<StationChange, Record<string, string | undefined>> = {
-      heard: { [firstSeenAt]: String(wall) },
-      restarted: {},
-      conflict: { [conflictSince]: String(wall) },
-      conflict_over: { [conflictSince]: undefined },
-      away: { [awaySince]: String(wall) },
-      back: { [awaySince]: undefined },
-    };
-    const change = store.change();
-    if (what === 'heard') change.expectStation(entry.station, firstSeenAt, undefined);
-    change.setStation(entry.station, fields[what]).tell(stationEvent(entry.station, what, wall));
-    // Not committed: it was heard long ago.
-    await store.commit(change);
-    if (what === 'heard') entry.stored.heard = true;
-    else if (what === 'conflict' || what === 'conflict_over') entry.stored.conflict = what === 'conflict';
-    else if (what === 'away' || what === 'back') entry.stored.away = what === 'away';
+export function createStationWriter({ redis, store, now, leads, stations, afterwards, log }: StationWriterDeps) {
+  /**
+   * Subscribers are told of it in the commit that stores it. One that comes late (a connection that was cut, a process
+   * that was frozen) fails: by then the next leader has stored a heartbeat that is newer.
+   */
+  const storeChange = async (entry: Station, what: NoticedChange): Promise<void> => {
+    const { station, stored } = entry;
+    const [field, isSet] = CHANGED_FIELD[what];
+    const before = await store.station(station);
+    if ((before[field] !== undefined) !== isSet) {
+      if (!leads()) return;
+      const { heartbeat } = STATION_FIELDS;
+      const { wall } = now();
+      const change = store
+        .change()
+        .expectStation(station, field, before[field])
+        .expectStation(station, heartbeat, before[heartbeat])
+        .setStation(station, { [field]: isSet ? String(wall) : undefined })
+        .tell(stationEvent(station, what, wall));
+      // The next flush looks again.
+      if (!(await store.commit(change))) return;
+    }
+    if (field === STATION_FIELDS.firstSeenAt) stored.heard = isSet;
+    else if (field === STATION_FIELDS.conflictSince) stored.conflict = isSet;
+    else stored.away = isSet;
   };
 
   /** Write what has changed, in one round trip. */
+  const { conflictSince, awaySince } = STATION_FIELDS;
   const storeFields = async (entries: readonly Station[]): Promise<void> => {
-    if (entries.length === 0) return;
+    if (entries.length === 0 || !leads()) return;
     const pipeline = redis.pipeline();
     const at = now();
     const mono = performance.now();
@@ -63,7 +79,14 @@ export function createStationWriter({ redis, store, now, stations, afterwards, l
       entry.dirty = false;
       const { written } = entry;
       const known = written && mono - written.since < WRITE_ALL_MS ? written.fields : undefined;
-      if (!known) pipeline.sadd(store.keys.stations, entry.station);
+      if (!known) {
+        pipeline.sadd(store.keys.stations, entry.station);
+        pipeline.hmget(store.keys.station(entry.station), conflictSince, awaySince, (_error, found) => {
+          if (!found) return;
+          entry.stored.conflict = found[0] !== null;
+          entry.stored.away = found[1] !== null;
+        });
+      }
       const fields = storedFields(entry, at, mono).filter(([name, value]) => known?.get(name) !== value);
       if (!known) entry.written = { since: mono, fields: new Map() };
       if (fields.length > 0) pipeline.hset(store.keys.station(entry.station), ...fields.flat());
@@ -81,6 +104,7 @@ export function createStationWriter({ redis, store, now, stations, afterwards, l
   };
 
   const flush = async (): Promise<void> => {
+    if (!leads()) return;
     const entries = Array.from(stations());
     for (let at = 0; at < entries.length; at += BATCH) {
       const batch = entries.slice(at, at + BATCH);

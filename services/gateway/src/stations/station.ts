@@ -37,10 +37,13 @@ export interface Station {
   written?: { readonly since: number; readonly fields: Map<string, string> };
 }
 
+/** What is noticed by listening for a while; a restart is stored as a boot. */
+export type NoticedChange = Exclude<StationChange, 'restarted'>;
+
 /** What has happened to a station and is not stored yet. Pure. */
-export function changesToStore(entry: Pick<Station, 'stored' | 'presence'>, mono: number): StationChange[] {
+export function changesToStore(entry: Pick<Station, 'stored' | 'presence'>, mono: number): NoticedChange[] {
   const { stored, presence } = entry;
-  const changes: StationChange[] = stored.heard ? [] : ['heard'];
+  const changes: NoticedChange[] = stored.heard ? [] : ['heard'];
   if (inConflict(presence, mono) !== stored.conflict) changes.push(stored.conflict ? 'conflict_over' : 'conflict');
   if (isAway(presence, mono) !== stored.away) changes.push(stored.away ? 'back' : 'away');
   return changes;
