@@ -1,6 +1,6 @@
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
-import { awaitUntil } from '@khumbu/test-support/events';
+import { awaitUntil, within } from '@khumbu/test-support/events';
 import t from 'tap';
 import { createAnswering, type Request } from '../src/bridge/answering.js';
 import { createCalmLog } from '../src/bridge/calm-log.js';
@@ -109,6 +109,13 @@ void t.test('time runs from the arrival, also while an earlier request holds the
   release();
   await Promise.all([first, second]);
   t.same(decided, ['update_firmware:a'], 'and nothing is decided for it any more');
+});
+
+void t.test('one that is refused while it waits for its turn is over', async (t) => {
+  const p = place({ updateFirmware: async () => ({ ...accepted, afterReply: () => new Promise(() => undefined) }) });
+  void p.answer(p.request('a'));
+  await within(p.answer(p.request('b')), DEADLINE_MS + 500, 'the end of the second');
+  t.same(p.done, ['speak a "Accepted"', 'acknowledged b', 'refuse b "Rejected"']);
 });
 
 void t.test('a decision that comes too late is taken back, once the default is out', async (t) => {

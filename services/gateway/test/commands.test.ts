@@ -7,6 +7,7 @@ import { type CommandsDeps, createCommands } from '../src/bridge/commands.js';
 import { createFence } from '../src/bridge/fence.js';
 import { createInsist } from '../src/bridge/insist.js';
 import { createLines } from '../src/bridge/lines.js';
+import { createUnanswered } from '../src/bridge/unanswered.js';
 import type { FrontDesk } from '../src/front-desk/front-desk.js';
 import type { Registry } from '../src/stations/registry.js';
 
@@ -15,6 +16,7 @@ const log = createLogger('test', 'silent');
 /** Commands over a front desk that is told what to say; everything that goes out is written down in order. */
 function place(test: Test, desk: Partial<FrontDesk> = {}) {
   const done: string[] = [];
+  const calm = createCalmLog(log);
   const over = new AbortController();
   test.teardown(() => over.abort());
   const fence = createFence('gateway');
@@ -30,10 +32,14 @@ function place(test: Test, desk: Partial<FrontDesk> = {}) {
     backlogMs: 0,
     publish: async (topic, payload, _qos, speech) =>
       void done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`),
-    lines: createLines(),
-    insist: createInsist(over.signal, log),
+    unanswered: createUnanswered({
+      lines: createLines(),
+      insist: createInsist(over.signal, log),
+      leads: () => true,
+      calm,
+    }),
     bad: () => undefined,
-    calm: createCalmLog(log),
+    calm,
     log,
   };
   return { done, commands: createCommands(deps) };

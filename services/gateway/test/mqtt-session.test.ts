@@ -125,6 +125,31 @@ void t.test('acknowledged when the work is done, in the order of arrival', async
   work.finishAll();
 });
 
+void t.test('what steps aside keeps nobody behind it from being acknowledged, and is not lost', async (t) => {
+  const wire = await tap(t);
+  const work = slowWork();
+  const clientId = newClientId();
+  const session = await open(t, { url: wire.url, clientId, onMessage: work.onMessage });
+  await session.subscribe({ 'aside/#': 1 });
+  for (const text of ['one', 'two', 'three', 'four']) await publisher.publishAsync('aside/a', text, { qos: 1 });
+  await work.come(4);
+  work.finish('two');
+  for (const index of [0, 2]) work.arrived.items[index]?.stepAside?.();
+  await awaitUntil(() => wire.acknowledged().length === 1, 2000, 'the second');
+  work.finish('four');
+  work.finish('three');
+  await awaitUntil(() => wire.acknowledged().length === 3, 2000, 'the others');
+  t.same(wire.acknowledged(), [2, 4, 3], 'not the first');
+  wire.cut();
+  await session.closed;
+  const next = slowWork();
+  await open(t, { clientId, onMessage: next.onMessage });
+  await next.come(1);
+  t.match(next.arrived.items, [{ dup: true }]);
+  t.same(next.texts(), ['one']);
+  next.finishAll();
+});
+
 void t.test('what was not acknowledged comes again to the next session, marked', async (t) => {
   const wire = await tap(t);
   const clientId = newClientId();

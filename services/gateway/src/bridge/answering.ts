@@ -207,14 +207,21 @@ export function createAnswering(deps: AnsweringDeps) {
     if (before) return void (await before);
     if (request.dup && (await tellAgain(request, asker, reply))) return;
     if (!leads()) return reply.refuse('Redis does not say who leads');
-    const deadline = setTimeout(() => {
-      reply
-        .refuse('no decision in time')
-        .catch((error: unknown) => log.debug({ reason: describeError(error) }, 'default answer not sent'));
-    }, ANSWER_DEADLINE_MS);
+    let deadline: NodeJS.Timeout | undefined;
+    const isLate = new Promise<void>((resolve) => {
+      const notSent = (error: unknown): void => log.debug({ reason: describeError(error) }, 'default answer not sent');
+      const refuse = (): void => void reply.refuse('no decision in time').then(resolve, notSent);
+      deadline = setTimeout(refuse, ANSWER_DEADLINE_MS);
+    });
     try {
       await request.prepare();
-      await lines.inLine(request.line, () => serve(request, asker, reply));
+      let hasBegun = false;
+      const turn = lines.inLine(request.line, () => {
+        hasBegun = true;
+        return serve(request, asker, reply);
+      });
+      // Refused before its turn has come, it is over: it must not stay one of the few its station may have open.
+      await Promise.race([turn, isLate.then(() => (hasBegun ? turn : undefined))]);
     } finally {
       clearTimeout(deadline);
     }

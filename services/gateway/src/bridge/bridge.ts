@@ -49,6 +49,7 @@ import { createOcppSide } from './ocpp-side.js';
 import { createSorting } from './sorting.js';
 import { createStatusPump } from './status-pump.js';
 import type { ToldAnswers } from './told-answers.js';
+import { createUnanswered } from './unanswered.js';
 
 /** A topic may be 64 KiB long, and so may a reason that names a member; a line in the log need not be. */
 const LOGGED_LENGTH = 300;
@@ -103,7 +104,6 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const fence = createFence(deps.mqtt.clientId);
   const lines = createLines();
   const insist = createInsist(over.signal, log);
-  const insistLeading = asLeader(insist, deps.mqtt.mayPublish);
   const calm = createCalmLog(log);
   let session: MqttSession | undefined;
   let opened: (session: MqttSession) => void = () => undefined;
@@ -135,7 +135,16 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const checks = createCommunicationChecks({ registry, prefix, publish, canServe, log });
   const ocppSide = createOcppSide({ registry, prefix, publish, onRegistered: pump.kick, log });
   const discovery = createDiscovery({ prefix, publish, onDiscovered: (found) => onDiscovered(found), bad, log });
-  const hearing = createHearing({ boots, pump, checks, discovery, lines, insist: insistLeading, calm, log });
+  const hearing = createHearing({
+    boots,
+    pump,
+    checks,
+    discovery,
+    lines,
+    insist: asLeader(insist, deps.mqtt.mayPublish),
+    calm,
+    log,
+  });
   const answer = createAnswering({
     frontDesk,
     publish: tell,
@@ -157,8 +166,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     fence,
     backlogMs: deps.backlogMs,
     publish,
-    lines,
-    insist: insistLeading,
+    unanswered: createUnanswered({ lines, insist, leads: deps.mqtt.mayPublish, calm }),
     bad,
     calm,
     log,
@@ -220,8 +228,8 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
       entry.presence = provenListening(entry.presence, performance.now());
       pump.heard(entry.station);
     }
-    if (name === 'reset') return commands.reset(entry, message.topic, decoded.payload as ResetRequest);
-    if (name === 'allow_firmware_installation') return commands.allow(entry);
+    if (name === 'reset') return commands.reset(entry, message, decoded.payload as ResetRequest);
+    if (name === 'allow_firmware_installation') return commands.allow(entry, message);
     return commands.request(name satisfies RequestChannelName, entry, message, decoded);
   };
 

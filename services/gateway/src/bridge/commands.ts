@@ -15,10 +15,9 @@ import type { Answering } from './answering.js';
 import type { CalmLog } from './calm-log.js';
 import { type Fence, stillWaits } from './fence.js';
 import { bootLine, type Hearing } from './hearing.js';
-import type { Insist } from './insist.js';
-import type { Lines } from './lines.js';
 import type { Incoming, Speech } from './mqtt-session.js';
 import { dialectShownBy } from './request-table.js';
+import type { DoUnanswered } from './unanswered.js';
 
 export interface CommandsDeps {
   readonly prefix: TopicPrefix;
@@ -31,8 +30,7 @@ export interface CommandsDeps {
   /** How old a message of the backlog may be. */
   readonly backlogMs: number;
   readonly publish: (topic: string, payload: string, qos: 0 | 1, speech: Speech) => Promise<void>;
-  readonly lines: Lines;
-  readonly insist: Insist;
+  readonly unanswered: DoUnanswered;
   /** A message that nothing is done with, and why. */
   readonly bad: (topic: string, reason: string) => void;
   readonly calm: CalmLog;
@@ -40,7 +38,7 @@ export interface CommandsDeps {
 }
 
 export function createCommands(deps: CommandsDeps) {
-  const { prefix, store, frontDesk, registry, answer, hearing, fence, lines, insist, bad, calm, log } = deps;
+  const { prefix, store, frontDesk, registry, answer, hearing, fence, unanswered, bad, calm, log } = deps;
   /** The last reset of each station that was written down: a repeat is the same one. */
   const auditedResets = new Map<string, string>();
 
@@ -51,6 +49,12 @@ export function createCommands(deps: CommandsDeps) {
     entry.learnedDialect = shown;
     entry.dirty = true;
     await registry.storeSoon(entry);
+  };
+
+  /** Allowed in this boot, perhaps hours ago (it waited for transactions), and not asked for since: we wait for it. */
+  const isAwaited = async (station: string): Promise<boolean> => {
+    const state = readStationState(await store.station(station));
+    return state.resetAllowedEpoch === state.bootEpoch || state.restartExpected !== undefined;
   };
 
   return {
@@ -110,35 +114,32 @@ export function createCommands(deps: CommandsDeps) {
     },
 
     /** EVerest has stopped itself and waits: a reset is stored, however long that takes. */
-    async reset({ station }: Station, topic: string, request: ResetRequest): Promise<void> {
-      if (!fence.isPassed()) {
-        // Allowed in this boot, perhaps hours ago (it waited for transactions), and not asked for since: we wait for it.
-        const state = readStationState(await store.station(station));
-        const awaited = state.resetAllowedEpoch === state.bootEpoch || state.restartExpected !== undefined;
-        if (!awaited) return bad(topic, 'an old reset nobody waits for');
-      }
-      await lines.inLine(`${station} reset`, () =>
-        insist('a reset', async () => {
-          const asker = { station, answerKey: anonymousAnswerKey(), origin: 'everest' as const };
-          const { operationId, reason } = await frontDesk.reset(request, asker);
-          const what = { station, type: request.type, scheduled: request.scheduled, operationId, reason };
-          if (operationId === undefined || auditedResets.get(station) === operationId)
-            calm.info(what, 'reset asked for, and nothing new follows');
-          else {
-            auditedResets.set(station, operationId);
-            log.info({ audit: true, origin: 'everest', ...what }, 'reset asked for');
-          }
-        }),
-      );
+    reset({ station }: Station, message: Incoming, request: ResetRequest): Promise<void> {
+      const { type, scheduled } = request;
+      const isLate = !fence.isPassed();
+      const work = async (): Promise<void> => {
+        if (isLate && !(await isAwaited(station))) return bad(message.topic, 'an old reset nobody waits for');
+        const asker = { station, answerKey: anonymousAnswerKey(), origin: 'everest' as const };
+        const { operationId, reason } = await frontDesk.reset(request, asker);
+        const what = { station, type, scheduled, operationId, reason };
+        if (operationId === undefined || auditedResets.get(station) === operationId)
+          calm.info(what, 'reset asked for, and nothing new follows');
+        else {
+          auditedResets.set(station, operationId);
+          log.info({ audit: true, origin: 'everest', ...what }, 'reset asked for');
+        }
+      };
+      const meaning = `${type} ${scheduled ?? false}`;
+      return unanswered({ line: `${station} reset`, meaning, message, what: 'a reset', work });
     },
 
     /**
      * Counts only if an update waits for it; may be repeated, early, or mean nothing. It is of the boot that was noticed
      * last, so that boot is counted first.
      */
-    allow: ({ station }: Station): Promise<void> =>
-      lines.inLine(bootLine(station), () =>
-        insist('a permission', () => frontDesk.allowInstallation(station, 'everest')),
-      ),
+    allow({ station }: Station, message: Incoming): Promise<void> {
+      const work = (): Promise<unknown> => frontDesk.allowInstallation(station, 'everest');
+      return unanswered({ line: bootLine(station), meaning: 'permission', message, what: 'a permission', work });
+    },
   };
 }

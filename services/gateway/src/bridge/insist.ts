@@ -24,13 +24,16 @@ export const createInsist =
   };
 
 /**
- * Insists for the leader alone. One that was frozen finds in its socket what the next one was given again and has done:
- * it waits for its lease, until its session is over.
+ * Work of the leader alone. One that was frozen finds in its socket what the next one was given again and has done: it
+ * waits for its lease, until its session is over.
  */
+export const forLeader = (leads: () => boolean, work: () => Promise<unknown>) => async (): Promise<void> => {
+  if (!leads()) throw notLeading();
+  await work();
+};
+
+/** Insists on work of the leader alone. */
 export const asLeader =
   (insist: Insist, leads: () => boolean): Insist =>
   (what, work) =>
-    insist(what, async () => {
-      if (!leads()) throw notLeading();
-      await work();
-    });
+    insist(what, forLeader(leads, work));

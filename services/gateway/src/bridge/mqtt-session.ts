@@ -35,6 +35,8 @@ export interface Incoming {
    * Safe to repeat; `undefined` where there is nothing to acknowledge.
    */
   readonly acknowledge?: () => void;
+  /** Its work may take long: those behind it are acknowledged before it. */
+  readonly stepAside?: () => void;
 }
 
 /** From whom a message is, for taking turns, and whether anything is done with it. */
@@ -104,12 +106,15 @@ interface OpenMessage {
   readonly messageId: number;
   done: boolean;
   sent: boolean;
+  /** Nobody waits for it. */
+  isAside: boolean;
   next: OpenMessage | undefined;
 }
 
 /**
  * Acknowledges in the order of arrival, whatever the order of finishing (MQTT 5, 4.6). `ahead` breaks it for one message:
- * while Redis is out, an old one whose work waits must not keep what was refused from being acknowledged.
+ * while Redis is out, an old one whose work waits must not keep what was refused from being acknowledged. `aside` breaks
+ * it for all behind one message.
  */
 function orderedAcks(client: PrivateClient) {
   // A list and no array: thousands may wait, and taking the first of an array moves all others.
@@ -120,14 +125,18 @@ function orderedAcks(client: PrivateClient) {
     if (!message.sent) client._sendPacket({ cmd: 'puback', messageId, reasonCode: 0 }, () => undefined);
     message.sent = true;
   };
-  const finish = (message: OpenMessage): void => {
-    message.done = true;
-    for (; first?.done; first = first.next) send(first);
+  const passOn = (): void => {
+    for (; first && (first.done || first.isAside); first = first.next) if (first.done) send(first);
     if (!first) last = undefined;
   };
+  const finish = (message: OpenMessage): void => {
+    message.done = true;
+    if (message.isAside) send(message);
+    passOn();
+  };
   return {
-    take(messageId: number): { finished: () => void; ahead: () => void } {
-      const message: OpenMessage = { messageId, done: false, sent: false, next: undefined };
+    take(messageId: number): { finished: () => void; ahead: () => void; aside: () => void } {
+      const message: OpenMessage = { messageId, done: false, sent: false, isAside: false, next: undefined };
       if (last) last.next = message;
       else first = message;
       last = message;
@@ -136,6 +145,10 @@ function orderedAcks(client: PrivateClient) {
         ahead: () => {
           send(message);
           finish(message);
+        },
+        aside: () => {
+          message.isAside = true;
+          passOn();
         },
       };
     },
@@ -180,14 +193,14 @@ function install(
       next();
       return;
     }
-    const { finished, ahead } = acks.take(packet.messageId);
+    const { finished, ahead, aside } = acks.take(packet.messageId);
     const acknowledge = (): void => {
       if (mayRefuse()) ahead();
     };
     // The session is another's: the message comes to it, too.
     const done = (): void => (mayPublish() ? finished() : mayRefuse() ? ahead() : end());
     if (isDropped) done();
-    else turns.take(sender, () => onMessage({ ...message, acknowledge }, how)).then(done, end);
+    else turns.take(sender, () => onMessage({ ...message, acknowledge, stepAside: aside }, how)).then(done, end);
     // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
     next(DEFERRED);
   };

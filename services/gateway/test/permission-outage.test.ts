@@ -1,0 +1,43 @@
+import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t from 'tap';
+import { setBridgeStage } from './bridge-stage.js';
+import { update } from './fixtures.js';
+import { depot, leads, startGateway } from './gateway-process.js';
+
+t.setTimeout(60_000);
+const { redis, servers, station, storeOf } = await setBridgeStage(t);
+
+const PERMISSIONS = 600;
+/** As many as a broker takes at once of a client. */
+const AT_ONCE = 15;
+
+void t.test('permissions that wait for Redis keep nobody else from being answered', async (t) => {
+  const place = await depot(t, servers);
+  await leads(await startGateway(t, place));
+  const eager = await station(t, place);
+  const other = await station(t, place, { moduleId: 'cs-2' });
+  for (const everest of [eager, other]) await everest.request('get_boot_reason');
+  const store = storeOf(place);
+  const waiting = update('SignatureVerified');
+  const slot = { [slotField('firmware_update')]: waiting.id };
+  t.ok(await store.commit(store.change().put(waiting).setStation('cs-1', slot)));
+
+  redis.freeze();
+  t.teardown(() => redis.thaw());
+  for (let sent = 0; sent < PERMISSIONS; sent += AT_ONCE)
+    await Promise.all(Array.from({ length: AT_ONCE }, () => eager.allowInstallation()));
+  const { reply, ms } = await other.request('is_reset_allowed', 'Soft');
+  t.equal(reply, false);
+  t.ok(ms < 1500, `the default after ${ms} ms`);
+  redis.thaw();
+  const stored = await awaitUntil(
+    async () => (await store.loadMany([waiting.id])).find((record) => record.version > 1),
+    5000,
+    'the permission to take effect',
+  );
+  t.match(stored, { version: 2, permission: { bootEpoch: 0, by: 'everest' } });
+  t.equal((await other.request('is_reset_allowed', 'Soft')).reply, true, 'everything goes on');
+  t.match(await store.loadMany([waiting.id]), [{ version: 2 }], 'it took effect once');
+  t.equal(readStationState(await store.station('cs-1')).bootEpoch, 0);
+});
