@@ -8,7 +8,7 @@ import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import { replyTopic, type StationAddress, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { anonymousAnswerKey, type FrontDesk } from '../front-desk/front-desk.js';
-import { heartbeatPeriodMs } from '../stations/presence.js';
+import { heartbeatPeriodMs, isBootUnsure } from '../stations/presence.js';
 import type { Registry } from '../stations/registry.js';
 import type { Station } from '../stations/station.js';
 import type { Answering } from './answering.js';
@@ -55,6 +55,15 @@ export function createCommands(deps: CommandsDeps) {
   const isAwaited = async (station: string): Promise<boolean> => {
     const state = readStationState(await store.station(station));
     return state.resetAllowedEpoch === state.bootEpoch || state.restartExpected !== undefined;
+  };
+
+  /**
+   * Counts only if an update waits for it; may be repeated, early, or mean nothing. It is of the boot that was noticed
+   * last, so that boot is counted first.
+   */
+  const allowNow = ({ station }: Station, message: Incoming): Promise<void> => {
+    const work = (): Promise<unknown> => frontDesk.allowInstallation(station, 'everest');
+    return unanswered({ line: bootLine(station), meaning: 'permission', message, what: 'a permission', work });
   };
 
   return {
@@ -134,12 +143,20 @@ export function createCommands(deps: CommandsDeps) {
     },
 
     /**
-     * Counts only if an update waits for it; may be repeated, early, or mean nothing. It is of the boot that was noticed
-     * last, so that boot is counted first.
+     * After a takeover the broker may have kept it from a boot that is over: it waits for the station's next heartbeat,
+     * and does not count where that one, or a question before it, began another boot.
      */
-    allow({ station }: Station, message: Incoming): Promise<void> {
-      const work = (): Promise<unknown> => frontDesk.allowInstallation(station, 'everest');
-      return unanswered({ line: bootLine(station), meaning: 'permission', message, what: 'a permission', work });
+    allow(entry: Station, message: Incoming): Promise<void> {
+      if (!isBootUnsure(entry.presence)) return allowNow(entry, message);
+      message.stepAside?.();
+      const { station, bootsNoticed } = entry;
+      const work = async (): Promise<void> => {
+        if (isBootUnsure(entry.presence)) throw new Error('no heartbeat was heard yet');
+        if (entry.bootsNoticed === bootsNoticed) await allowNow(entry, message);
+        else calm.info({ station }, 'a permission of a boot that is over');
+      };
+      const line = `${station} boot unsure`;
+      return unanswered({ line, meaning: 'permission', message, what: 'a permission from the time before', work });
     },
   };
 }

@@ -14,7 +14,7 @@ import { encode } from '@khumbu/shared/contract/codec';
 import { channelTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import { heartbeatPeriodMs, isAway, type Presence } from '../stations/presence.js';
+import { heartbeatPeriodMs, isAway, isBootUnsure, type Presence } from '../stations/presence.js';
 import type { Registry } from '../stations/registry.js';
 import type { Station } from '../stations/station.js';
 
@@ -82,10 +82,9 @@ function countsAnew({ countBeganAt }: Presence, { at, begunAt = at }: AfterBoot,
 export function heldBecause(entry: OutboxEntry, station: Station | undefined, clock: Clock): Held {
   if (!station) return 'unknown_station';
   if (isAway(station.presence, clock.mono)) return 'away';
-  const { heartbeatAt, handedOver } = station.presence;
+  const { heartbeatAt } = station.presence;
   const beats = heartbeatAt !== undefined && (heartbeatPeriodMs(station.presence) ?? 0) > 0;
-  // Before a heartbeat was heard it may be another boot than we know of: what that one permits would count for the last.
-  if (handedOver && beats && asksPermission(entry)) return 'boot_unsure';
+  if (isBootUnsure(station.presence) && asksPermission(entry)) return 'boot_unsure';
   const boot = entry.afterBoot;
   if (!boot) return undefined;
   const sinceBootMs = clock.steady - boot.at;

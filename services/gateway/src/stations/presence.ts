@@ -63,6 +63,13 @@ export function heartbeatPeriodMs(presence: Presence): number | undefined {
   return Math.max(1000, heartbeatAt - previousHeartbeatAt);
 }
 
+/**
+ * It beats, and no beat was heard since a takeover: it may be another boot than we know of, and what EVerest permits in
+ * one boot must not count for the other.
+ */
+export const isBootUnsure = (presence: Presence): boolean =>
+  presence.handedOver === true && presence.heartbeatAt !== undefined && (heartbeatPeriodMs(presence) ?? 0) > 0;
+
 /** Whether EVerest would not hear us: it has had heartbeats and they stopped. A station without heartbeats is there. */
 export function isAway(presence: Presence, now: number): boolean {
   if (presence.foundAway) return true;

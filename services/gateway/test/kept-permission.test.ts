@@ -1,0 +1,56 @@
+/** A permission that the broker has kept while nobody was connected. */
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t, { type Test } from 'tap';
+import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
+import { update } from './fixtures.js';
+import { depot, leads, startGateway } from './gateway-process.js';
+
+t.setTimeout(120_000);
+const { servers, station, storeOf } = await setBridgeStage(t);
+
+/** More than a station that started meanwhile could have counted to. */
+const COUNT = 1000;
+
+async function keptPermission(t: Test) {
+  const place = await depot(t, servers);
+  const store = storeOf(place);
+  const state = async () => readStationState(await store.station('cs-1'));
+  const first = await startGateway(t, place);
+  await leads(first);
+  const everest = await station(t, place, { discovery: PERIODS });
+  for (const id of [COUNT - 1, COUNT]) await everest.publishRaw('heartbeat', String(id));
+  const isStored = async (): Promise<boolean> => {
+    const { heartbeat, communication } = await state();
+    return heartbeat?.id === COUNT && communication !== undefined;
+  };
+  await awaitUntil(isStored, 5000, 'the heartbeats to be stored');
+  const waiting = update('SignatureVerified');
+  const slot = { [slotField('firmware_update')]: waiting.id };
+  t.ok(await store.commit(store.change().put(waiting).setStation('cs-1', slot)));
+  await first.child.end('SIGKILL');
+  await everest.allowInstallation();
+  const second = await startGateway(t, place);
+  await leads(second);
+  const permission = async () => ((await store.load(waiting.id)) as FirmwareUpdateRecord).permission;
+  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true);
+  t.equal(await permission(), undefined, 'nobody knows yet of which boot it is');
+  return { everest, second, state, permission };
+}
+
+void t.test('does not count for a boot that began after it', async (t) => {
+  const { everest, second, state, permission } = await keptPermission(t);
+  await everest.publishRaw('heartbeat', '0');
+  await awaitUntil(async () => (await state()).bootEpoch === 1, 3000, 'the boot to be counted');
+  t.equal(await permission(), undefined);
+  await said(second, 'a permission of a boot that is over');
+  await everest.allowInstallation();
+  await awaitUntil(async () => (await permission())?.bootEpoch === 1, 3000, 'the permission of the new boot');
+});
+
+void t.test('counts for a boot that goes on', async (t) => {
+  const { everest, permission } = await keptPermission(t);
+  await everest.publishRaw('heartbeat', String(COUNT + 1));
+  await awaitUntil(async () => (await permission())?.bootEpoch === 0, 3000, 'the permission');
+});
