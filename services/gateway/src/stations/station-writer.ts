@@ -18,9 +18,9 @@ const WRITE_ALL_MS = 60_000;
 /** Nobody waits longer than this for a flush: an answer must not hang on Redis. */
 const PATIENCE_MS = 200;
 
+type LastingChange = Exclude<NoticedChange, 'heard'>;
 /** What each change is stored as, and whether that is there then. */
-const CHANGED_FIELD: Record<NoticedChange, readonly [field: string, isSet: boolean]> = {
-  heard: [STATION_FIELDS.firstSeenAt, true],
+const CHANGED_FIELD: Record<LastingChange, readonly [field: string, isSet: boolean]> = {
   conflict: [STATION_FIELDS.conflictSince, true],
   conflict_over: [STATION_FIELDS.conflictSince, false],
   away: [STATION_FIELDS.awaySince, true],
@@ -41,17 +41,30 @@ export interface StationWriterDeps {
 }
 
 export function createStationWriter({ redis, store, now, leads, stations, afterwards, log }: StationWriterDeps) {
+  const { firstSeenAt, conflictSince, awaySince, heartbeat } = STATION_FIELDS;
+
+  /** As all changes, told to subscribers in the commit that stores it. Nothing is read first: it is listed right after. */
+  const storeHeard = async ({ station, stored }: Station): Promise<void> => {
+    const { wall } = now();
+    const change = store
+      .change()
+      .expectStation(station, firstSeenAt, undefined)
+      .setStation(station, { [firstSeenAt]: String(wall) })
+      .tell(stationEvent(station, 'heard', wall));
+    // Not committed: it was heard long ago.
+    await store.commit(change);
+    stored.heard = true;
+  };
+
   /**
-   * Subscribers are told of it in the commit that stores it. One that comes late (a connection that was cut, a process
-   * that was frozen) fails: by then the next leader has stored a heartbeat that is newer.
+   * A commit that comes late (a connection that was cut, a process that was frozen) fails: by then the next leader has
+   * stored a heartbeat that is newer.
    */
-  const storeChange = async (entry: Station, what: NoticedChange): Promise<void> => {
-    const { station, stored } = entry;
+  const storeChange = async ({ station, stored }: Station, what: LastingChange): Promise<void> => {
     const [field, isSet] = CHANGED_FIELD[what];
     const before = await store.station(station);
     if ((before[field] !== undefined) !== isSet) {
       if (!leads()) return;
-      const { heartbeat } = STATION_FIELDS;
       const { wall } = now();
       const change = store
         .change()
@@ -62,13 +75,11 @@ export function createStationWriter({ redis, store, now, leads, stations, afterw
       // The next flush looks again.
       if (!(await store.commit(change))) return;
     }
-    if (field === STATION_FIELDS.firstSeenAt) stored.heard = isSet;
-    else if (field === STATION_FIELDS.conflictSince) stored.conflict = isSet;
+    if (field === conflictSince) stored.conflict = isSet;
     else stored.away = isSet;
   };
 
   /** Write what has changed, in one round trip. */
-  const { conflictSince, awaySince } = STATION_FIELDS;
   const storeFields = async (entries: readonly Station[]): Promise<void> => {
     if (entries.length === 0 || !leads()) return;
     const pipeline = redis.pipeline();
@@ -110,7 +121,8 @@ export function createStationWriter({ redis, store, now, leads, stations, afterw
       const batch = entries.slice(at, at + BATCH);
       await Promise.all(
         batch.map(async (entry) => {
-          for (const what of changesToStore(entry, performance.now())) await storeChange(entry, what);
+          for (const what of changesToStore(entry, performance.now()))
+            await (what === 'heard' ? storeHeard(entry) : storeChange(entry, what));
         }),
       );
       await storeFields(batch.filter(({ dirty }) => dirty));
