@@ -225,7 +225,7 @@ class Upload {
     }
   }
 
-  /** Frees the parts in the store. What cannot be freed now is left to whoever was told by `onBegun`; the first error counts. */
+  /** Frees the parts in the store. What cannot be freed is left to whoever heard `onBegun`; the first error counts. */
   private async discard(): Promise<void> {
     const { bucket, key } = this.input;
     if (this.initiating === undefined) return;

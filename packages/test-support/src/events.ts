@@ -7,7 +7,8 @@ const POLL_MS = 10;
 
 /**
  * Ask again and again until the answer is neither `undefined`, `null` nor `false`; resolves with it. A `check` that
- * throws ends the wait at once. `what` may look at what there is when the wait ends. For things that send no event of their own; prefer {@link nextEvent} or a collector.
+ * throws ends the wait at once. `what` may look at what there is when the wait ends. For things that send no event of
+ * their own; prefer {@link nextEvent} or a collector.
  */
 export async function awaitUntil<T>(
   check: () => T | Promise<T>,

@@ -53,11 +53,11 @@ runService(
         now,
       });
 
-      /** What operations left behind that ended while nobody could clean up after them. */
       const isOpen = async (id: string): Promise<boolean> => {
         const record = await store.load(id);
         return record !== undefined && !isEnded(record);
       };
+      /** What operations left behind that ended while nobody could clean up after them. */
       const sweep = async (): Promise<void> => {
         try {
           const removed = await sweepSpool(config.SPOOL_DIR, isOpen);

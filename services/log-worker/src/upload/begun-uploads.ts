@@ -7,8 +7,9 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError } from '@khumbu/object-store/store-error';
-import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import { describeError } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
+import { ifThere } from '@khumbu/shared/runtime/if-there';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { logsDir, spooledNames } from './spool-file.js';
 
@@ -43,10 +44,11 @@ export async function forgetAllBegun(spoolDir: string, operationId: string): Pro
 
 /** `undefined`: it was not written to its end, so that no part was sent; or another worker was faster. */
 async function readBegun(path: string): Promise<BegunUpload | undefined> {
+  const text = await ifThere(readFile(path, 'utf8'));
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as BegunUpload;
+    return text === undefined ? undefined : (JSON.parse(text) as BegunUpload);
   } catch (error) {
-    if (error instanceof SyntaxError || hasCode(error, 'ENOENT')) return undefined;
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -5,8 +5,9 @@ import { readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
+import { ifThere } from '@khumbu/shared/runtime/if-there';
 
 const SUFFIX = '.tar.gz';
 const CHECK_EVERY_BYTES = 32 * 1024 * 1024;
@@ -24,14 +25,7 @@ export function spoolPath(spoolDir: string, operationId: string): string {
   return join(logsDir(spoolDir), `${operationId}${SUFFIX}`);
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
+const sizeOf = async (path: string): Promise<number | undefined> => (await ifThere(stat(path)))?.size;
 
 /** The size of a spooled archive that is complete. */
 export const spooledBytes = (spoolDir: string, operationId: string): Promise<number | undefined> =>
@@ -115,11 +109,7 @@ const sentPath = (spoolDir: string, operationId: string): string => `${spoolPath
  * repeat, also by two workers at once.
  */
 export async function markSent(spoolDir: string, operationId: string): Promise<void> {
-  try {
-    await rename(spoolPath(spoolDir, operationId), sentPath(spoolDir, operationId));
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error;
-  }
+  await ifThere(rename(spoolPath(spoolDir, operationId), sentPath(spoolDir, operationId)));
 }
 
 /** The size of an archive that the server has taken. */
@@ -127,14 +117,8 @@ export const sentBytes = (spoolDir: string, operationId: string): Promise<number
   sizeOf(sentPath(spoolDir, operationId));
 
 /** Names of all that is there. */
-export async function spooledNames(spoolDir: string): Promise<string[]> {
-  try {
-    return await readdir(logsDir(spoolDir));
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  }
-}
+export const spooledNames = async (spoolDir: string): Promise<string[]> =>
+  (await ifThere(readdir(logsDir(spoolDir)))) ?? [];
 
 /** Remove an archive, sent or not, with the parts of it that killed workers left. Safe to repeat. */
 export async function removeSpooled(spoolDir: string, operationId: string): Promise<void> {

@@ -2,8 +2,8 @@
 import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { ifThere } from '@khumbu/shared/runtime/if-there';
 import { readPieces } from '../writing/image-writer.js';
-import { ifThere } from './if-there.js';
 import {
   goneMeansSuperseded,
   hostBootId,

@@ -1,7 +1,7 @@
 /** What nobody needs any more leaves the spool: images that no record names, and parts of downloads long given up. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifThere } from '../fetching/if-there.js';
+import { ifThere } from '@khumbu/shared/runtime/if-there';
 import { sweepParts } from '../fetching/take-over.js';
 
 /** Younger files may belong to a fetch that has not stored its record yet. */

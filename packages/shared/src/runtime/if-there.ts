@@ -1,5 +1,5 @@
-/** The spool is shared: what was listed may be gone when it is looked at. */
-import { hasCode } from '@khumbu/shared/runtime/errors';
+/** Folders are shared: what was listed may be gone when it is looked at. */
+import { hasCode } from './errors.js';
 
 /** `undefined` for a file that is not, or no longer, there. */
 export async function ifThere<T>(reading: Promise<T>): Promise<T | undefined> {
