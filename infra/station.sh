@@ -17,6 +17,12 @@ image=${MOSQUITTO_IMAGE:-eclipse-mosquitto:2.0.22}
 [ -s "$secrets/ca.crt" ] || { printf 'station.sh: run make-secrets.sh first\n' >&2; exit 1; }
 fail() { printf 'station.sh: %s\n' "$*" >&2; exit 1; }
 
+# Several at once would each write the list of passwords they began with, and the last one would win.
+if command -v flock >/dev/null; then
+  exec 9>"$secrets/.lock"
+  flock 9
+fi
+
 # Hash "user:password" in a file. The password never stands in a command line.
 hash_file() {
   if command -v mosquitto_passwd >/dev/null; then

@@ -1,12 +1,14 @@
 /** The folder of the embedded run: one run at a time, its layout, and what is left from a run that was killed. */
-import { accessSync, constants, linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { identify, isRunning, type ProcessIdentity, parseIdentity, stopProcess } from './process-identity.js';
+import { identityText, isRunning, stopProcess } from './process-identity.js';
+import { readIdentity, takeRunLock } from './run-lock.js';
 
 const FOLDERS = ['run', 'log', 'redis', 'mosquitto', 's3', 'spool', 'chargers'] as const;
-const LOCK = 'supervisor.pid';
+/** Us. */
+const SUPERVISOR = 'supervisor.pid';
 const LEFTOVER_GRACE_MS = 3000;
 
 export interface DataDir {
@@ -41,51 +43,11 @@ async function prepareFolders(path: string): Promise<void> {
   }
 }
 
-function readIdentity(file: string): ProcessIdentity | undefined {
-  try {
-    return parseIdentity(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
-/** The text by which this process, or a child, is found again. */
-const identityText = (pid: number): string => JSON.stringify(identify(pid) ?? { pid, startTicks: '', bootId: '' });
-
-/** Take the lock, or throw `DATA_DIR_IN_USE`. The lock of a dead process does not count. */
-function takeLock(path: string): string {
-  const lock = join(path, 'run', LOCK);
-  const own = join(path, 'run', `${LOCK}.${process.pid}`);
-  writeFileSync(own, identityText(process.pid));
-  try {
-    for (;;) {
-      try {
-        // A link appears with its content or not at all.
-        linkSync(own, lock);
-        return lock;
-      } catch (error) {
-        if (!hasCode(error, 'EEXIST')) throw error;
-      }
-      const holder = readIdentity(lock);
-      if (holder && isRunning(holder)) {
-        throw new CodedError(
-          'DATA_DIR_IN_USE',
-          `DATA_DIR ${path} belongs to a run that is still going (process ${holder.pid}): stop it or choose another DATA_DIR`,
-        );
-      }
-      rmSync(lock, { force: true });
-    }
-  } finally {
-    rmSync(own, { force: true });
-  }
-}
-
 /** Open the folder, made if absent. Rejects with `DATA_DIR_UNUSABLE` or `DATA_DIR_IN_USE`. */
 export async function openDataDir(wanted: string): Promise<DataDir> {
   const path = resolve(wanted);
   await prepareFolders(path);
-  const lock = takeLock(path);
+  const lock = takeRunLock(join(path, 'run'), `DATA_DIR ${path}`);
   const pidFile = (name: string): string => join(path, 'run', `${name}.pid`);
   return {
     path,
@@ -93,7 +55,7 @@ export async function openDataDir(wanted: string): Promise<DataDir> {
     async stopLeftovers() {
       const stopped: string[] = [];
       for (const file of readdirSync(join(path, 'run'))) {
-        if (!file.endsWith('.pid') || file === LOCK) continue;
+        if (!file.endsWith('.pid') || file === SUPERVISOR) continue;
         const identity = readIdentity(join(path, 'run', file));
         if (identity && isRunning(identity)) {
           await stopProcess(identity, LEFTOVER_GRACE_MS);
@@ -110,6 +72,6 @@ export async function openDataDir(wanted: string): Promise<DataDir> {
       renameSync(`${file}.new`, file);
     },
     forgetChild: (name) => rmSync(pidFile(name), { force: true }),
-    release: () => rmSync(lock, { force: true }),
+    release: () => lock.release(),
   };
 }

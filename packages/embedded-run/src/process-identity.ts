@@ -53,6 +53,10 @@ export function parseIdentity(text: string): ProcessIdentity | undefined {
   }
 }
 
+/** The text by which this process, or a child, is found again. */
+export const identityText = (pid: number): string =>
+  JSON.stringify(identify(pid) ?? { pid, startTicks: '', bootId: '' });
+
 /** Signal a process, or with a negative number a process group. False: there is none any more. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   try {

@@ -1,14 +1,46 @@
 /** Folders that are made, and made durable. */
-import { mkdir, open, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode } from './errors.js';
+import { ifThere } from './if-there.js';
 
-async function isFolder(path: string): Promise<boolean> {
+/**
+ * Others make and remove folders of the same tree meanwhile, so that what was missing is there a moment later, or the
+ * other way round. Each such surprise means that somebody else has got on; a file system that refuses a new folder with
+ * `ENOENT`, as `/proc` does, looks the same and has to end somewhere.
+ */
+const SURPRISES = 100;
+
+/** `else`: something that is no folder, or what cannot be looked at. A link to nowhere is something. */
+async function look(path: string): Promise<'folder' | 'else' | 'nothing'> {
   try {
-    return (await stat(path)).isDirectory();
+    const found = await ifThere(lstat(path));
+    if (!found) return 'nothing';
+    return (found.isSymbolicLink() ? await stat(path) : found).isDirectory() ? 'folder' : 'else';
   } catch {
     // The caller has an error of its own to tell.
-    return false;
+    return 'else';
+  }
+}
+
+async function make(path: string, surprises: { left: number }): Promise<string | undefined> {
+  let first: string | undefined;
+  for (;;) {
+    try {
+      await mkdir(path);
+      return first ?? path;
+    } catch (error) {
+      const there = await look(path);
+      if (there === 'folder') return first;
+      // A folder that was in the way may have gone since; then there is room for this one.
+      const mayPass = hasCode(error, 'ENOENT') || (hasCode(error, 'EEXIST') && there === 'nothing');
+      if (!mayPass || surprises.left === 0) throw error;
+      surprises.left -= 1;
+      const parent = dirname(path);
+      if (parent === path || (await look(parent)) === 'folder') continue;
+      const made = await make(parent, surprises);
+      first ??= made;
+    }
   }
 }
 
@@ -16,21 +48,9 @@ async function isFolder(path: string): Promise<boolean> {
  * Make a folder and what is missing above it, like `mkdir -p`. Resolves with the first one made, `undefined` if it was
  * there. Rejects with what the file system refused it for (`EROFS`, `EACCES`, `ENOSPC`, `EEXIST` and `ENOTDIR` for a
  * file in the way): Node's own `recursive` tells `ENOENT` for a read-only file system, and never ends in one such as
- * `/proc`. Safe to repeat, also by several at once.
+ * `/proc`. Safe to repeat, also by any number of processes at once, and while others remove what is empty.
  */
-export async function makeFolder(path: string): Promise<string | undefined> {
-  try {
-    await mkdir(path);
-    return path;
-  } catch (error) {
-    if (await isFolder(path)) return undefined;
-    const parent = dirname(path);
-    if (!hasCode(error, 'ENOENT') || (await isFolder(parent))) throw error;
-    const first = await makeFolder(parent);
-    const made = await makeFolder(path);
-    return first ?? made;
-  }
-}
+export const makeFolder = (path: string): Promise<string | undefined> => make(path, { left: SURPRISES });
 
 /** What was made, renamed or removed in it outlasts a power cut. */
 export async function syncFolder(path: string): Promise<void> {

@@ -135,8 +135,8 @@ const diskFull = (cause: unknown): CodedError =>
   );
 
 async function makeDurableFolder(folder: string): Promise<void> {
-  const first = await makeFolder(folder);
-  if (first === undefined) return;
+  // Another process may just have made it, and not be as far as this yet.
+  const first = (await makeFolder(folder)) ?? folder;
   for (let path = folder; path.length >= first.length; path = dirname(path)) await syncFolder(dirname(path));
 }
 
