@@ -1,4 +1,5 @@
 /** The settings of the log-worker. */
+import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
@@ -8,6 +9,7 @@ export const LogWorkerSettings = Type.Object({
   ...WORKER_SETTINGS,
   ...S3_SETTINGS,
   ...LOCATION_SETTINGS,
+  ...USER_AGENT_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:

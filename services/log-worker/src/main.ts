@@ -5,6 +5,7 @@ import { createProgress } from '@khumbu/operations/events/progress';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
 import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { isEnded } from '@khumbu/operations/records/kinds';
+import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
@@ -47,6 +48,7 @@ runService(
           tries: config.LOG_UPLOAD_TRIES,
           retryIntervalS: config.LOG_UPLOAD_RETRY_INTERVAL_S,
           stallMs: config.UPLOAD_STALL_MS,
+          userAgent: userAgentOf(config),
           gzipLevel: config.LOG_GZIP_LEVEL,
           ...(ca === undefined ? {} : { ca }),
         },

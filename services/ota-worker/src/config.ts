@@ -1,5 +1,6 @@
 /** The settings of the ota-worker. */
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
+import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
@@ -9,6 +10,7 @@ export const OtaWorkerSettings = Type.Object({
   ...WORKER_SETTINGS,
   ...S3_SETTINGS,
   ...LOCATION_SETTINGS,
+  ...USER_AGENT_SETTINGS,
   ALLOW_PKCS1_SIGNATURES: TRUST_SETTINGS.ALLOW_PKCS1_SIGNATURES,
   SPOOL_DIR: Type.String({
     default: './var/spool',
@@ -27,6 +29,11 @@ export const OtaWorkerSettings = Type.Object({
     default: 4 * 1024 ** 3,
     minimum: 1,
     description: 'Largest image that is fetched, in bytes.',
+  }),
+  MIN_FIRMWARE_BYTES: Type.Integer({
+    default: 1,
+    minimum: 1,
+    description: 'Least size of an image, in bytes: what is smaller is a failed download.',
   }),
   DOWNLOAD_STALL_MS: Type.Integer({
     default: 60_000,

@@ -87,6 +87,7 @@ runService(
         tries: config.DOWNLOAD_TRIES,
         retryIntervalS: config.DOWNLOAD_RETRY_INTERVAL_S,
         reuseUnaskedMs: config.REUSE_UNASKED_MS,
+        minBytes: config.MIN_FIRMWARE_BYTES,
       };
       const join = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS);
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);

@@ -278,7 +278,7 @@ void t.test('refusals and failures by reason', async (t) => {
     ['401', answer(401), {}, { code: 'FETCH_PERMANENT', reason: 'http_401' }],
     ['503', answer(503, { 'retry-after': '7' }), {}, { code: 'FETCH_RETRYABLE', reason: 'http_503', retryAfterS: 7 }],
     ['429', answer(429, { 'retry-after': '60' }), {}, { code: 'FETCH_RETRYABLE', retryAfterS: 60 }],
-    ['encoded', answer(200, { 'content-encoding': 'gzip' }), {}, { reason: 'content_encoding' }],
+    ['labelled, but not encoded', answer(200, { 'content-encoding': 'gzip' }), {}, { reason: 'fetched' }],
     ['too large by length', serve(IMAGE), { maxBytes: MIB }, { code: 'FETCH_PERMANENT', reason: 'too_large' }],
     [
       'too large without length',

@@ -13,6 +13,7 @@ const EARLIER = 'Sun, 22 Nov 2026 09:59:59 GMT';
 const A = '"a"';
 const half: Held = { offset: 50, total: 100, validators: { etag: A } };
 const whole: Held = { ...half, offset: 100 };
+const coded: Held = { ...half, coding: 'gzip' };
 const dated: Held = { offset: 50, total: 100, validators: { lastModified: EARLIER } };
 type Headers = Record<string, string>;
 const decide = (status: number, headers: Headers, held?: Held, known?: Validators) =>
@@ -65,8 +66,13 @@ void t.test('what the answer means', async (t) => {
     ['multipart', 'changed', [206, { 'content-type': 'multipart/byteranges; boundary=x' }, half]],
     ['other unit', 'changed', [206, part('lines 50-99/100'), half]],
     ['nobody asked', 'bad_response again', [206, part('bytes 50-99/100')]],
-    ['encoded part', 'content_encoding', [206, part('bytes 50-99/100', { 'content-encoding': 'gzip' }), half]],
-    ['encoded', 'content_encoding', [200, { 'content-encoding': 'gzip' }]],
+    ['a part of another coding', 'changed', [206, part('bytes 50-99/100', { 'content-encoding': 'gzip' }), half]],
+    ['a part of the same coding', 'resume', [206, part('bytes 50-99/100', { 'content-encoding': 'gzip' }), coded]],
+    ['a part that leaves its coding out', 'resume', [206, part('bytes 50-99/100'), coded]],
+    ['a part with a remark', 'resume', [206, part('bytes 50-99/100', { 'content-encoding': 'aws-chunked' }), half]],
+    ['labelled', 'start_anew', [200, { 'content-encoding': 'gzip' }]],
+    ['compressed for the transfer', 'transfer_encoding', [200, { 'transfer-encoding': 'gzip, chunked' }]],
+    ['chunked', 'start_anew', [200, { 'transfer-encoding': 'chunked' }]],
     ['identity', 'start_anew', [200, { 'content-encoding': 'identity' }]],
     ['whole instead of range', 'start_anew', [200, { etag: A }, half]],
     ['whole, changed', 'start_anew', [200, { etag: '"b"' }, half, { etag: A }]],

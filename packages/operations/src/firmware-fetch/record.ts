@@ -21,10 +21,17 @@ export interface FetchedVersion {
   readonly fetchedAt: number;
   /** The origin ignores the question whether it has changed and sends all of it. */
   readonly sentAnyway?: true;
+  /** It is plainly a web page: an image only if a signature says so. */
+  readonly webPage?: true;
 }
 
 export type FetchResult =
-  | { readonly ok: true; readonly image: StoredImage }
+  | {
+      readonly ok: true;
+      readonly image: StoredImage;
+      /** As in `FetchedVersion`. */
+      readonly webPage?: true;
+    }
   | {
       readonly ok: false;
       readonly permanent: boolean;

@@ -36,6 +36,7 @@ export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'n
     readonly stallMs: number;
     readonly gzipLevel: number;
     readonly ca?: string;
+    readonly userAgent: string;
   };
 }
 
@@ -92,6 +93,7 @@ export function createUpload(deps: UploadDeps) {
       lookup: locations.lookup,
       signal,
       stallMs: settings.stallMs,
+      userAgent: settings.userAgent,
       openArchive: () => openArchive(record, profile, signal),
       onSpoolTrouble: notTidied(step),
       onProgress: deps.progress(record.id, () => [

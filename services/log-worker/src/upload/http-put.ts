@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
+import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { statusOfHttp, UploadError } from './failure-status.js';
 
@@ -16,6 +17,8 @@ export interface HttpPutInput {
   readonly contentType: string;
   /** Resolves the host; may refuse an address. Not asked for a host that is an address already. */
   readonly lookup?: LookupFunction | undefined;
+  /** What the request calls itself; `khumbu/<version>` by default. */
+  readonly userAgent?: string | undefined;
   /** PEM certificates to trust instead of the system's. */
   readonly ca?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -37,6 +40,7 @@ function openRequest(input: HttpPutInput, size: number, stallMs: number, expect:
     agent: false,
     timeout: stallMs,
     headers: {
+      'user-agent': input.userAgent ?? DEFAULT_USER_AGENT,
       'content-type': input.contentType,
       'content-length': size,
       connection: 'close',

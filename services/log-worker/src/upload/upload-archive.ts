@@ -27,6 +27,8 @@ export interface UploadArchiveInput {
   readonly lookup?: LookupFunction;
   /** PEM certificates to trust instead of the system's; for https targets. */
   readonly ca?: string;
+  /** For http targets. */
+  readonly userAgent?: string;
   readonly signal?: AbortSignal;
   /** Milliseconds an http connection may make no progress. */
   readonly stallMs?: number;
@@ -97,7 +99,7 @@ async function toServer(
   input: UploadArchiveInput,
   target: Extract<UploadTarget, { kind: 'http' }>,
 ): Promise<{ bytes: number }> {
-  const { spoolDir, operationId, lookup, ca, signal, stallMs, onProgress } = input;
+  const { spoolDir, operationId, lookup, ca, userAgent, signal, stallMs, onProgress } = input;
   const sent = await sentBytes(spoolDir, operationId);
   if (sent !== undefined) return { bytes: sent };
   if ((await spooledBytes(spoolDir, operationId)) === undefined) {
@@ -106,7 +108,7 @@ async function toServer(
   }
   const path = spoolPath(spoolDir, operationId);
   const { url, authorization } = target;
-  const options = { authorization, lookup, ca, signal, stallMs, onProgress };
+  const options = { authorization, lookup, ca, userAgent, signal, stallMs, onProgress };
   let bytes: number;
   try {
     ({ bytes } = await httpPut({ url, path, contentType: CONTENT_TYPE, ...options }));

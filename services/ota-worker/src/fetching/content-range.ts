@@ -4,6 +4,7 @@
  * wrong byte.
  */
 import type { FetchReason } from './fetch-error.js';
+import { type Coding, type Labels, readLabels, transferCoding } from './labels.js';
 
 /** Strong validators only; empty when the server gave none. */
 export interface Validators {
@@ -16,6 +17,8 @@ export interface Held {
   readonly offset: number;
   readonly total?: number;
   readonly validators: Validators;
+  /** The coding they may be of, by their label. */
+  readonly coding?: Coding;
 }
 
 export interface ResponseHead {
@@ -27,7 +30,7 @@ export type FetchDecision =
   /** The body goes on where what we hold ends. */
   | { readonly kind: 'resume'; readonly offset: number; readonly total?: number }
   /** The body is the whole representation. */
-  | { readonly kind: 'start_anew'; readonly total?: number; readonly validators: Validators }
+  | { readonly kind: 'start_anew'; readonly total?: number; readonly validators: Validators; readonly labels?: Labels }
   /** What is known from an earlier fetch is still current. */
   | { readonly kind: 'unchanged' }
   /** What we hold is all of it. */
@@ -73,20 +76,31 @@ export function strongValidators(head: ResponseHead): Validators {
 
 const isComplete = (held: Held): boolean => held.offset === held.total;
 
-/** Whether the response speaks of another representation than `validators`: an ETag decides, else Last-Modified. */
-function contradicts(head: ResponseHead, validators: Validators): boolean {
+/**
+ * Whether the response speaks of another representation than what is held: an ETag decides, else Last-Modified. A part
+ * may leave its coding unsaid (15.3.7), but not say another one.
+ */
+function contradicts(head: ResponseHead, { validators, coding }: Held): boolean {
+  const said = readLabels(head, []).coding;
+  if (said !== undefined && said !== coding) return true;
   const etag = headerOf(head, 'etag');
   if (validators.etag !== undefined) return etag !== undefined && etag !== validators.etag;
   const lastModified = headerOf(head, 'last-modified');
   return lastModified !== undefined && lastModified !== validators.lastModified;
 }
 
+const UNCONDITIONAL = { 'accept-encoding': 'identity' } as const;
+
+/** Whether these are the headers of a plain request for all there is. */
+export const isUnconditional = (headers: Readonly<Record<string, string>>): boolean =>
+  Object.keys(headers).every((name) => name in UNCONDITIONAL);
+
 /**
  * The headers that ask for what is missing. What we hold completely is asked about like something known: a range
  * behind its end is answered in too many ways.
  */
 export function conditionalHeaders(held: Held | undefined, known: Validators | undefined): Record<string, string> {
-  const headers: Record<string, string> = { 'accept-encoding': 'identity' };
+  const headers: Record<string, string> = { ...UNCONDITIONAL };
   const compare = held && isComplete(held) ? held.validators : known;
   if (isStrongEtag(compare?.etag)) headers['if-none-match'] = compare.etag;
   else if (compare?.lastModified !== undefined) headers['if-modified-since'] = compare.lastModified;
@@ -96,6 +110,16 @@ export function conditionalHeaders(held: Held | undefined, known: Validators | u
   }
   return headers;
 }
+
+/** Statuses that say nothing about the range that was asked for: who you are, or not now. */
+const NOT_ABOUT_RANGES: readonly number[] = [401, 407, 408, 425, 429];
+
+/**
+ * Whether an answer to a request with a range or a condition may be about these: servers and firewalls refuse them in
+ * many words (IIS 412, darkhttpd 404, others 400, 403, 501). Then the file is asked for once more, whole and plainly.
+ */
+export const mayRefuseTheRange = (head: ResponseHead): boolean =>
+  head.status >= 400 && !NOT_ABOUT_RANGES.includes(head.status) && headerOf(head, 'retry-after') === undefined;
 
 function retryAfter(head: ResponseHead, nowMs: number): { retryAfterS?: number } {
   const text = headerOf(head, 'retry-after');
@@ -108,19 +132,30 @@ function retryAfter(head: ResponseHead, nowMs: number): { retryAfterS?: number }
   return Number.isNaN(waitMs) ? {} : { retryAfterS: Math.max(0, Math.ceil(waitMs / 1000)) };
 }
 
-function decideWhole(head: ResponseHead, held: Held | undefined, known: Validators | undefined): FetchDecision {
+function decideWhole(
+  head: ResponseHead,
+  held: Held | undefined,
+  known: Validators | undefined,
+  paths: readonly string[],
+): FetchDecision {
   const validators = strongValidators(head);
   if (held && isComplete(held) && validators.etag !== undefined && validators.etag === held.validators.etag)
     return { kind: 'complete' };
   if (validators.etag !== undefined && validators.etag === known?.etag) return { kind: 'unchanged' };
   const total = byteCount(headerOf(head, 'content-length'));
-  return { kind: 'start_anew', validators, ...(total === undefined ? {} : { total }) };
+  const labels = readLabels(head, paths);
+  return {
+    kind: 'start_anew',
+    validators,
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...(total === undefined ? {} : { total }),
+  };
 }
 
 function decidePart(head: ResponseHead, held: Held | undefined): FetchDecision {
   if (!held) return { kind: 'fail', reason: 'bad_response', retryable: true };
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headerOf(head, 'content-range') ?? '');
-  if (!range || contradicts(head, held.validators)) return { kind: 'changed' };
+  if (!range || contradicts(head, held)) return { kind: 'changed' };
   const [start, end, total] = [byteCount(range[1]), byteCount(range[2]), byteCount(range[3])];
   const isInOrder = start === held.offset && end !== undefined && end >= start && end < (total ?? Infinity);
   const isSameTotal = total === undefined || held.total === undefined || total === held.total;
@@ -133,24 +168,24 @@ function decideUnsatisfiable(head: ResponseHead, held: Held | undefined): FetchD
   if (!held) return { kind: 'fail', reason: 'http_416', retryable: false };
   const total = byteCount(/^bytes \*\/(\d+)$/.exec(headerOf(head, 'content-range') ?? '')?.[1]);
   const isAll = total === held.offset && (held.total === undefined || held.total === total);
-  return { kind: isAll && !contradicts(head, held.validators) ? 'complete' : 'changed' };
+  return { kind: isAll && !contradicts(head, held) ? 'complete' : 'changed' };
 }
 
 /**
  * Decide by status and headers (lower-case names, as Node gives them). `held` and `known` as they were given to
- * `conditionalHeaders`. `nowMs` is only for a Retry-After date from a server without Date.
+ * `conditionalHeaders`. `nowMs` is only for a Retry-After date from a server without Date. `paths`: as in `readLabels`.
  */
 export function decideResponse(
   head: ResponseHead,
   held: Held | undefined,
   known: Validators | undefined,
   nowMs: number,
+  paths: readonly string[] = [],
 ): FetchDecision {
   const { status } = head;
-  const encoding = headerOf(head, 'content-encoding') ?? 'identity';
-  if ((status === 200 || status === 206) && encoding.trim().toLowerCase() !== 'identity')
-    return { kind: 'fail', reason: 'content_encoding', retryable: false };
-  if (status === 200) return decideWhole(head, held, known);
+  if ((status === 200 || status === 206) && transferCoding(head) !== undefined)
+    return { kind: 'fail', reason: 'transfer_encoding', retryable: false };
+  if (status === 200) return decideWhole(head, held, known, paths);
   if (status === 206) return decidePart(head, held);
   if (status === 304 && held && isComplete(held)) return { kind: 'complete' };
   if (status === 304 && known && isUsable(known)) return { kind: 'unchanged' };

@@ -10,7 +10,14 @@ export type FetchReason =
   | 'stalled'
   | 'cut'
   | 'bad_response'
+  /** Compressed on the way, and not to be decoded. */
   | 'content_encoding'
+  /** As `content_encoding`, by a coding of the transfer. */
+  | 'transfer_encoding'
+  /** No bytes at all. */
+  | 'empty'
+  /** Fewer bytes than the least image. */
+  | 'too_small'
   | 'too_many_redirects'
   | 'too_large'
   | 'wrong_length'

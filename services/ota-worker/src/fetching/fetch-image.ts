@@ -1,57 +1,25 @@
 /** Fetch a firmware image over HTTP into the spool, going on where an earlier try or a killed process stopped. */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { conditionalHeaders, decideResponse, type Held, type Validators } from './content-range.js';
+import {
+  conditionalHeaders,
+  decideResponse,
+  type Held,
+  isUnconditional,
+  mayRefuseTheRange,
+  type Validators,
+} from './content-range.js';
 import { FetchError, isNoSpace, noSpace, spoolError } from './fetch-error.js';
+import type { FetchOptions, FetchResult } from './fetch-options.js';
+import { finishImage, tooLarge } from './finish-image.js';
 import { ask, type HttpAnswer } from './http-ask.js';
 import { newPaths, PartFile } from './part-file.js';
 import { bytesPromised } from './promised.js';
 import { assertKey, takeOver } from './take-over.js';
 
-export interface FetchOptions {
-  readonly location: string;
-  /** Names the download in the spool: `[A-Za-z0-9_-]`. Same key, same content wanted. */
-  readonly key: string;
-  /** Gets the folders `fetching` and `images`; one file system. */
-  readonly spoolDir: string;
-  readonly policy: LocationPolicy;
-  /** Strong validators of the image we already have from this location, as an earlier fetch gave them. */
-  readonly known?: Validators;
-  readonly maxBytes: number;
-  /** Longest silence of the server, in milliseconds. */
-  readonly stallMs: number;
-  readonly signal: AbortSignal;
-  /** After every piece: bytes held and, if known, bytes in all. Must not throw. */
-  readonly onProgress?: (bytes: number, total: number | undefined) => void;
-  /** Sent to the location's own origin only. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Statuses after which another try may succeed, besides those that say so. */
-  readonly retryableStatuses?: readonly number[];
-  /** PEM authorities for `https`, in place of the built-in ones. */
-  readonly ca?: string | readonly string[];
-  /** The spool lacks so many bytes (`Infinity`: it is not known how many). Resolves with how many were freed. */
-  readonly makeRoom?: (bytes: number) => Promise<number>;
-}
-
-export type FetchResult =
-  | {
-      readonly kind: 'fetched';
-      /** `<spoolDir>/images/<sha256>`, durable. */
-      readonly path: string;
-      readonly sha256: string;
-      readonly sizeBytes: number;
-      /** Where its metadata block begins, if it has one. */
-      readonly metadataAt?: number;
-      readonly etag?: string;
-      readonly lastModified?: string;
-    }
-  | {
-      readonly kind: 'unchanged';
-      /** The origin began to send it all the same. */
-      readonly sentAnyway?: true;
-    };
+export type { FetchOptions, FetchResult } from './fetch-options.js';
 
 /** One fetch: what is held may change from response to response. */
 class Fetch {
@@ -59,6 +27,8 @@ class Fetch {
   readonly #folder: string;
   readonly #images: string;
   #part: PartFile | undefined;
+  /** Something refused to answer about a part, or with a condition: it is asked plainly, once. */
+  #isPlain = false;
   /** Bytes the spool lacks, as far as that is known. */
   #missing: number | undefined;
 
@@ -84,7 +54,8 @@ class Fetch {
    * the rest it would only keep the spool full.
    */
   async end(error: unknown): Promise<void> {
-    const isLost = error instanceof FetchError && (error.code === 'FETCH_PERMANENT' || error.reason === 'wrong_length');
+    const isLost =
+      error instanceof FetchError && (error.code === 'FETCH_PERMANENT' || OF_NO_USE.includes(error.reason));
     if (isLost || isNoSpace(spoolError(error))) return this.#part?.discard();
     try {
       await this.#part?.close();
@@ -106,27 +77,55 @@ class Fetch {
     this.#part = await takeOver(this.#folder, this.#options.key, this.#options.signal);
   }
 
-  /** `undefined`: ask again. Each further request either drops what is held or follows bytes that were gained. */
+  /**
+   * `undefined`: ask again. Each further request drops what is held, follows bytes that were gained, or is the one that
+   * asks plainly where a range or a condition may have been refused.
+   */
   async #askOnce(): Promise<FetchResult | undefined> {
-    const { location, known, policy, stallMs, signal, headers, ca } = this.#options;
-    const held = this.#part?.held;
-    const answer = await ask(location, {
-      policy,
-      headers: conditionalHeaders(held, known),
-      originHeaders: headers,
-      ca,
-      stallMs,
-      signal,
+    const held = this.#isPlain ? undefined : this.#part?.held;
+    const known = this.#isPlain ? undefined : this.#options.known;
+    const conditions = conditionalHeaders(held, known);
+    const mayBePlainer = !isUnconditional(conditions);
+    const answer = await this.#send(conditions).catch((error: unknown) => {
+      // Some end the connection where they do not know a range.
+      if (mayBePlainer && error instanceof FetchError && ENDED_UNANSWERED.includes(error.reason)) return undefined;
+      throw error;
     });
+    if (!answer) {
+      this.#isPlain = true;
+      return undefined;
+    }
     try {
-      return await this.#use(answer, held);
+      const isAnswered = answer.status === 416 && held !== undefined;
+      if (mayBePlainer && !isAnswered && mayRefuseTheRange(answer)) {
+        this.#isPlain = true;
+        return undefined;
+      }
+      return await this.#use(answer, held, known);
     } finally {
       answer.drop();
     }
   }
 
-  async #use(answer: HttpAnswer, held: Held | undefined): Promise<FetchResult | undefined> {
-    const decision = decideResponse(answer, held, this.#options.known, Date.now());
+  #send(conditions: Readonly<Record<string, string>>): Promise<HttpAnswer> {
+    const { location, policy, stallMs, signal, headers, ca, userAgent = DEFAULT_USER_AGENT } = this.#options;
+    return ask(location, {
+      policy,
+      headers: { 'user-agent': userAgent, ...conditions },
+      originHeaders: headers,
+      ca,
+      stallMs,
+      signal,
+    });
+  }
+
+  async #use(
+    answer: HttpAnswer,
+    held: Held | undefined,
+    known: Validators | undefined,
+  ): Promise<FetchResult | undefined> {
+    const paths = [new URL(this.#options.location).pathname, answer.url.pathname];
+    const decision = decideResponse(answer, held, known, Date.now(), paths);
     switch (decision.kind) {
       case 'fail': {
         const retryable = decision.retryable || (this.#options.retryableStatuses?.includes(answer.status) ?? false);
@@ -151,6 +150,7 @@ class Fetch {
           newPaths(this.#folder, this.#options.key),
           decision.validators,
           decision.total,
+          decision.labels,
         );
         break;
     }
@@ -186,7 +186,9 @@ class Fetch {
     if (!part) throw new FetchError(true, 'bad_response', 'nothing is held');
     const { validators, offset, total } = part.held;
     if (total !== undefined && offset !== total) throw wrongLength(offset, total);
-    return { kind: 'fetched', ...(await part.publish(this.#images)), ...validators };
+    const { maxBytes, minBytes = 1, key, signal } = this.#options;
+    const places = { paths: newPaths(this.#folder, key), imagesFolder: this.#images };
+    return { kind: 'fetched', ...(await finishImage(part, { ...places, minBytes, maxBytes, signal })), ...validators };
   }
 
   async #assertFits(total: number | undefined, offset: number, promised = 0): Promise<void> {
@@ -202,7 +204,11 @@ class Fetch {
   }
 }
 
-const tooLarge = (maxBytes: number) => new FetchError(false, 'too_large', `the image is larger than ${maxBytes} bytes`);
+/** How a connection may end that was not answered. */
+const ENDED_UNANSWERED: readonly FetchError['reason'][] = ['cut', 'bad_response'];
+/** Whatever was held when these came up: the next try begins anew. */
+const OF_NO_USE: readonly FetchError['reason'][] = ['wrong_length', 'content_encoding', 'empty', 'too_small'];
+
 const wrongLength = (size: number, total: number) =>
   new FetchError(true, 'wrong_length', `the image has ${size} bytes, not ${total} as announced`);
 

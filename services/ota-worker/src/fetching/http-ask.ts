@@ -22,6 +22,8 @@ export interface AskOptions {
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
+  /** Where redirects led to in the end. */
+  readonly url: URL;
   /**
    * At most once: hand the body to `use`, piece by piece, each valid only during the call. Throws what `use` throws, else
    * `FetchError` or the signal's reason. Time that `use` takes is not silence.
@@ -103,6 +105,7 @@ async function send(url: URL, headers: Record<string, string>, options: AskOptio
     return {
       status: response.statusCode ?? 0,
       headers: response.headers,
+      url,
       async readBody(use) {
         let isWithReader = false;
         try {

@@ -17,6 +17,7 @@ import type { ImageFacts } from '../writing/image-facts.js';
 import { ImageWriter } from '../writing/image-writer.js';
 import type { Held, Validators } from './content-range.js';
 import { FetchError } from './fetch-error.js';
+import type { Labels } from './labels.js';
 import type { Place } from './promised.js';
 
 /**
@@ -29,6 +30,8 @@ const SYNC_MS = 1000;
 export interface Sidecar {
   readonly validators: Validators;
   readonly total?: number;
+  /** What its response said of it. */
+  readonly labels?: Labels;
   /** Of the host: in the same boot all of the file counts, after another only `syncedBytes`. */
   readonly bootId: string;
   /** Bytes that survive a power cut. */
@@ -91,6 +94,7 @@ export class PartFile {
   readonly #bootId: string;
   readonly #validators: Validators;
   readonly #startedAt: number;
+  readonly labels: Labels;
   readonly #writer: ImageWriter;
   #total: number | undefined;
   #synced: number;
@@ -106,13 +110,19 @@ export class PartFile {
     this.#bootId = sidecar.bootId;
     this.#validators = sidecar.validators;
     this.#startedAt = sidecar.startedAt ?? 0;
+    this.labels = sidecar.labels ?? {};
     this.#total = sidecar.total;
     this.#synced = sidecar.syncedBytes;
   }
 
   /** A new, empty file. Its sidecar is there before its first byte. */
-  static async create(paths: PartPaths, validators: Validators, total: number | undefined): Promise<PartFile> {
-    const sidecar = { validators, bootId: hostBootId(), syncedBytes: 0, closed: false, startedAt: Date.now() };
+  static async create(
+    paths: PartPaths,
+    validators: Validators,
+    total: number | undefined,
+    labels: Labels = {},
+  ): Promise<PartFile> {
+    const sidecar = { validators, labels, bootId: hostBootId(), syncedBytes: 0, closed: false, startedAt: Date.now() };
     const whole: Sidecar = total === undefined ? sidecar : { ...sidecar, total };
     await writeSidecar(paths.sidecar, whole);
     try {
@@ -137,12 +147,26 @@ export class PartFile {
   }
 
   get held(): Held {
-    const held = { offset: this.#writer.written, validators: this.#validators };
+    const { coding } = this.labels;
+    const held = {
+      offset: this.#writer.written,
+      validators: this.#validators,
+      ...(coding === undefined ? {} : { coding }),
+    };
     return this.#total === undefined ? held : { ...held, total: this.#total };
   }
 
   get place(): Place {
     return { startedAt: this.#startedAt, name: basename(this.#paths.part, '.part') };
+  }
+
+  /** All that was appended, open for reading; the caller closes it. */
+  async readBack(): Promise<FileHandle> {
+    try {
+      return await open(this.#paths.part, 'r');
+    } catch (error) {
+      throw goneMeansSuperseded(error);
+    }
   }
 
   /** Learned later than the file was made, e.g. from Content-Range. */
@@ -231,6 +255,7 @@ export class PartFile {
     await this.#assertOwned();
     const sidecar = {
       validators: this.#validators,
+      labels: this.labels,
       bootId: this.#bootId,
       syncedBytes: size,
       closed,

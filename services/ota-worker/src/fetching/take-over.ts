@@ -68,8 +68,9 @@ async function remove(generations: readonly PartPaths[]): Promise<void> {
     for (const path of [part, `${sidecar}.tmp`, sidecar]) await rm(path, { force: true });
 }
 
-const withNewBoot = ({ validators, total, syncedBytes }: Sidecar, usable: number): Sidecar => ({
+const withNewBoot = ({ validators, total, labels, syncedBytes }: Sidecar, usable: number): Sidecar => ({
   validators,
+  ...(labels === undefined ? {} : { labels }),
   ...(total === undefined ? {} : { total }),
   bootId: hostBootId(),
   syncedBytes: Math.min(syncedBytes, usable),
@@ -93,7 +94,7 @@ async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths, signal: 
 async function copy(from: Generation, sidecar: Sidecar, to: PartPaths, signal: AbortSignal): Promise<PartFile> {
   const source = await open(from.part, 'r');
   try {
-    const part = await PartFile.create(to, sidecar.validators, sidecar.total);
+    const part = await PartFile.create(to, sidecar.validators, sidecar.total, sidecar.labels);
     try {
       for await (const chunk of readPieces(source, from.usable, signal)) part.append(chunk);
       await part.sync();

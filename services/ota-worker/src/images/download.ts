@@ -1,5 +1,6 @@
 /** Bring the content of a location into the spool. `s3://` is read from the depot's own object store. */
 import type { ObjectStore } from '@khumbu/object-store/object-store';
+import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { parseLocation } from '@khumbu/shared/locations/location';
 import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locations/policy';
 import type { OtaWorkerConfig } from '../config.js';
@@ -52,6 +53,8 @@ export function createDownload({ config, rules, objects, ca, makeRoom }: Downloa
       key,
       spoolDir: config.SPOOL_DIR,
       maxBytes: config.MAX_FIRMWARE_BYTES,
+      minBytes: config.MIN_FIRMWARE_BYTES,
+      userAgent: userAgentOf(config),
       stallMs: config.DOWNLOAD_STALL_MS,
       signal,
       onProgress,

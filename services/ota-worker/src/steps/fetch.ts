@@ -46,7 +46,13 @@ export interface FetchDeps extends StepDeps {
     onProgress: OnProgress,
   ) => Promise<Fetched>;
   readonly progress: ProgressPort;
-  readonly defaults: { readonly tries: number; readonly retryIntervalS: number; readonly reuseUnaskedMs: number };
+  readonly defaults: {
+    readonly tries: number;
+    readonly retryIntervalS: number;
+    readonly reuseUnaskedMs: number;
+    /** Least size of an image. */
+    readonly minBytes: number;
+  };
 }
 
 /** Pure: whether this update waits for this run of the fetch. */
@@ -67,9 +73,27 @@ const validatorsOf = ({ etag, lastModified }: Validators): Validators => ({
   ...(lastModified === undefined ? {} : { lastModified }),
 });
 
+/** A login page, a portal of the network, an error told with 200. Another try may find the image. */
+const WEB_PAGE: Extract<FetchResult, { ok: false }> = {
+  ok: false,
+  permanent: false,
+  reason: 'web_page',
+  message: 'the server sent a web page (text/html) and no image; a signed one would be judged by its signature',
+};
+
+/** Pure: what the end of a fetch means to one of those who waited for it. */
+export const resultFor = (result: FetchResult, { signed }: Pick<FirmwareUpdateRecord, 'signed'>): FetchResult =>
+  result.ok && result.webPage && !signed ? WEB_PAGE : result;
+
 /** What lies behind, for whoever reads the log. */
 const causeOf = (failure: FetchError | undefined): { cause?: string } =>
   failure?.cause === undefined ? {} : { cause: describeError(failure.cause) };
+
+const arrivedAs = ({ image, webPage }: FetchedVersion): FetchResult => ({
+  ok: true,
+  image,
+  ...(webPage ? { webPage } : {}),
+});
 
 export function createFetch(deps: FetchDeps) {
   const { store, jobs, images, hints, now, defaults, progress } = deps;
@@ -114,27 +138,23 @@ export function createFetch(deps: FetchDeps) {
     onProgress: OnProgress,
   ): Promise<{ result: FetchResult; held?: FetchedVersion }> => {
     const { held } = fetch;
-    const isHere = held !== undefined && (await images.has(held.image, signal));
-    if (held && isHere && isFresh(held, now().wall, defaults.reuseUnaskedMs))
-      return { result: { ok: true, image: held.image } };
+    // One that an older version took, or that was taken under other settings.
+    const isBigEnough = held !== undefined && held.image.sizeBytes >= defaults.minBytes;
+    const isHere = isBigEnough && (await images.has(held.image, signal));
+    if (held && isHere && isFresh(held, now().wall, defaults.reuseUnaskedMs)) return { result: arrivedAs(held) };
     const known = held && isHere ? validatorsOf(held) : undefined;
     const fetched = await deps.download(fetch.location, fetch.id, known, signal, onProgress);
     if (fetched.kind === 'unchanged') {
       if (!held) throw new TypeError('nothing is held that could be unchanged');
       const asked = { ...held, sentAnyway: true as const, fetchedAt: now().wall };
-      return { result: { ok: true, image: held.image }, ...(fetched.sentAnyway ? { held: asked } : {}) };
+      return { result: arrivedAs(held), ...(fetched.sentAnyway ? { held: asked } : {}) };
     }
     await deps.checks.remember(fetched.path, fetched);
     const image = { sha256: fetched.sha256, sizeBytes: fetched.sizeBytes };
     await images.keep(image, signal);
-    return {
-      result: { ok: true, image },
-      held: {
-        image,
-        fetchedAt: now().wall,
-        ...validatorsOf(fetched),
-      },
-    };
+    const webPage = fetched.webPage ? { webPage: true as const } : {};
+    const version = { image, fetchedAt: now().wall, ...validatorsOf(fetched), ...webPage };
+    return { result: arrivedAs(version), held: version };
   };
 
   const run = async (fetch: FirmwareFetchRecord, { signal, log, isOurs }: StepContext): Promise<void> => {
@@ -186,7 +206,7 @@ export function createFetch(deps: FetchDeps) {
       const view = await viewStation(deps, update.station);
       const { fetch: _fetch, ...without } = update;
       const change = store.change();
-      const outcome = view.profile ? result : NOT_CONFIGURED;
+      const outcome = view.profile ? resultFor(result, update) : NOT_CONFIGURED;
       const next = outcome.ok ? arrived(change, without, outcome, view) : failed(change, without, outcome, view);
       if (await store.commit(change)) {
         await jobs.ensure({ ...next, version: next.version + 1 });

@@ -1,0 +1,52 @@
+/** What a fetch is given, and how it ends. */
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { Validators } from './content-range.js';
+
+export interface FetchOptions {
+  readonly location: string;
+  /** Names the download in the spool: `[A-Za-z0-9_-]`. Same key, same content wanted. */
+  readonly key: string;
+  /** Gets the folders `fetching` and `images`; one file system. */
+  readonly spoolDir: string;
+  readonly policy: LocationPolicy;
+  /** Strong validators of the image we already have from this location, as an earlier fetch gave them. */
+  readonly known?: Validators;
+  readonly maxBytes: number;
+  /** Fewer are no image; 1 by default. */
+  readonly minBytes?: number;
+  /** What the requests call themselves; `khumbu/<version>` by default. */
+  readonly userAgent?: string;
+  /** Longest silence of the server, in milliseconds. */
+  readonly stallMs: number;
+  readonly signal: AbortSignal;
+  /** After every piece: bytes held and, if known, bytes in all. Must not throw. */
+  readonly onProgress?: (bytes: number, total: number | undefined) => void;
+  /** Sent to the location's own origin only. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Statuses after which another try may succeed, besides those that say so. */
+  readonly retryableStatuses?: readonly number[];
+  /** PEM authorities for `https`, in place of the built-in ones. */
+  readonly ca?: string | readonly string[];
+  /** The spool lacks so many bytes (`Infinity`: it is not known how many). Resolves with how many were freed. */
+  readonly makeRoom?: (bytes: number) => Promise<number>;
+}
+
+export type FetchResult =
+  | {
+      readonly kind: 'fetched';
+      /** `<spoolDir>/images/<sha256>`, durable. */
+      readonly path: string;
+      readonly sha256: string;
+      readonly sizeBytes: number;
+      /** Where its metadata block begins, if it has one. */
+      readonly metadataAt?: number;
+      /** It is plainly a web page: an image only if a signature says so. */
+      readonly webPage?: true;
+      readonly etag?: string;
+      readonly lastModified?: string;
+    }
+  | {
+      readonly kind: 'unchanged';
+      /** The origin began to send it all the same. */
+      readonly sentAnyway?: true;
+    };

@@ -1,0 +1,91 @@
+/**
+ * What the head of a response says of the file behind it. A Content-Encoding is often no more than a remark on the stored
+ * file (Apache AddEncoding, metadata of object stores), and `identity` was asked for: so it is only a suspicion, which the
+ * bytes confirm or not (`transport-coding.ts`). Pure. RFC 9110: 8.4 (content codings), 12.5.3.
+ */
+import type { ResponseHead } from './content-range.js';
+
+/** Codings that bytes can be recognized by or decoded from. RFC 9110, 8.4.1; RFC 7932; RFC 8878. */
+export type Coding = 'gzip' | 'deflate' | 'br' | 'zstd' | 'compress';
+
+export interface Labels {
+  /** The coding that may have been put on the file on its way; absent: nothing says so. */
+  readonly coding?: Coding;
+  /** More than one coding is named. */
+  readonly moreCodings?: true;
+  /** The file's own name or type says that it is of this coding at rest. */
+  readonly codedAtRest?: true;
+  /** The media type is that of a web page. */
+  readonly html?: true;
+}
+
+const CODINGS: Readonly<Record<string, Coding>> = {
+  gzip: 'gzip',
+  'x-gzip': 'gzip',
+  deflate: 'deflate',
+  br: 'br',
+  zstd: 'zstd',
+  compress: 'compress',
+  'x-compress': 'compress',
+};
+
+/** How files are named, and typed, that are of a coding at rest. */
+const AT_REST: Readonly<Record<Coding, { readonly names: RegExp; readonly types: RegExp }>> = {
+  gzip: { names: /\.(gz|gzip|tgz|taz|svgz|emz|ipk|apk)$/i, types: /gzip|gunzip|x-gtar|x-compressed-tar/ },
+  deflate: { names: /\.(zz|zlib|deflate)$/i, types: /zlib|deflate/ },
+  br: { names: /\.(br|tbr)$/i, types: /brotli/ },
+  zstd: { names: /\.(zst|zstd|tzst)$/i, types: /zstd/ },
+  compress: { names: /\.(z|taz)$/i, types: /x-compress$/ },
+};
+
+const headerOf = ({ headers }: ResponseHead, name: string): string => {
+  const value = headers[name];
+  return (typeof value === 'string' ? value : value?.join(', ')) ?? '';
+};
+
+/** A server that compresses while it sends says so in its ETag: Apache, Jetty, Tomcat, Caddy. */
+const codingOfEtag = (etag: string): Coding | undefined =>
+  CODINGS[/(?:-|;|:|_)(gzip|br|deflate|zstd)"$/.exec(etag)?.[1] ?? ''];
+
+function fileNameOf(disposition: string): string {
+  const match = /filename\*?\s*=\s*(?:[\w-]+'[\w-]*')?("(?:[^"\\]|\\.)*"|[^;\s]+)/i.exec(disposition);
+  return (match?.[1] ?? '').replace(/^"|"$/g, '').trim();
+}
+
+/** `paths`: of the location and of where redirects led to, without query. */
+export function readLabels(head: ResponseHead, paths: readonly string[]): Labels {
+  const type = headerOf(head, 'content-type').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const html = type === 'text/html' || type === 'application/xhtml+xml' ? { html: true as const } : {};
+  const listed = headerOf(head, 'content-encoding')
+    .split(',')
+    .flatMap((name) => CODINGS[name.trim().toLowerCase()] ?? []);
+  const coding = listed.at(-1) ?? codingOfEtag(headerOf(head, 'etag'));
+  if (coding === undefined) return html;
+  const names = [...paths, fileNameOf(headerOf(head, 'content-disposition'))];
+  const isAtRest = names.some((name) => AT_REST[coding].names.test(name)) || AT_REST[coding].types.test(type);
+  return {
+    coding,
+    ...(listed.length > 1 ? { moreCodings: true as const } : {}),
+    ...(isAtRest ? { codedAtRest: true as const } : {}),
+    ...html,
+  };
+}
+
+/** A coding put on for the way alone, which was not asked for. RFC 9112, 6.1. `undefined`: none. */
+export function transferCoding(head: ResponseHead): string | undefined {
+  const codings = headerOf(head, 'transfer-encoding')
+    .split(',')
+    .map((name) => name.trim().toLowerCase());
+  return codings.find((name) => name !== '' && name !== 'chunked' && name !== 'identity');
+}
+
+/** First bytes of a web page: the table of WHATWG MIME sniffing, 7.1, behind an optional byte order mark and comments. */
+const PAGE =
+  /^\uFEFF?\s*(?:<!--[\s\S]*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body|title|script|iframe|h1|div|font|table|style|meta|center|p|a|b|br)\b/i;
+
+/** How many bytes are looked at. */
+export const BEGIN_BYTES = 4096;
+
+/** Plainly a web page and no image: it says so itself and begins like one. */
+export const isWebPage = (labels: Labels, begin: Buffer): boolean =>
+  labels.html === true && PAGE.test(begin.toString('utf8'));
