@@ -283,7 +283,7 @@ void t.test('the worker loop', async (t) => {
     work('log-uploads', {
       upload: async (record, { commit }) => {
         versions.push(record.version);
-        if (versions.length === 1) await store.commit(store.change().put({ ...record, waitingFor: 'another' }));
+        if (versions.length === 1) await store.commit(store.change().put({ ...record, waitingFor: 'reset' }));
         await commit(store.change().put(uploaded(record)));
       },
     });

@@ -10,6 +10,7 @@ import { watchWorkers } from '@khumbu/operations/jobs/worker-beats';
 import { auditEnded } from '@khumbu/operations/records/audit';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { subscribeHints } from '@khumbu/operations/records/hints';
+import { keysFor } from '@khumbu/operations/records/keys';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { createStore } from '@khumbu/operations/records/store';
 import { compileContract } from '@khumbu/shared/contract/codec';
@@ -57,12 +58,12 @@ runService(
       prompt.disconnect();
       patient.disconnect();
     });
-    // What the front desk builds on fails fast; everything behind it waits for Redis.
-    const promptStore = createStore(prompt, config.KEY_PREFIX, auditEnded(log));
-    const store = createStore(patient, config.KEY_PREFIX, auditEnded(log));
-    const clock = await openDepotClock(patient, store.keys.clock, log);
+    const clock = await openDepotClock(patient, keysFor(config.KEY_PREFIX).clock, log);
     life.onStop('clock', () => clock.stop());
     const { now } = clock;
+    // What the front desk builds on fails fast; everything behind it waits for Redis.
+    const promptStore = createStore(prompt, config.KEY_PREFIX, auditEnded(log), now);
+    const store = createStore(patient, config.KEY_PREFIX, auditEnded(log), now);
     life.onStop(
       'clock watch',
       watchClock((byMs) => log.warn({ byMs }, 'the clock of this host has jumped')),
@@ -146,6 +147,7 @@ runService(
       redis: prompt,
       waiting: patientRedis(config.REDIS_URL, onRedisError),
       directory,
+      now,
       frontDesk,
       authenticate,
       health,

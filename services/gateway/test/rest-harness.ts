@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { momentOf, type Now } from '@khumbu/operations/clock/depot-clock';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { createStore } from '@khumbu/operations/records/store';
@@ -41,6 +41,8 @@ const SCOPES: Record<keyof typeof KEYS, string[]> = {
 };
 
 export interface RestOptions {
+  /** The depot's time; the host's by default. */
+  readonly now?: Now;
   readonly redis: RedisServer;
   /** Entries of the stations file; each one was heard. */
   readonly stations?: Record<string, object>;
@@ -138,9 +140,9 @@ export async function openRest(t: Test, options: RestOptions) {
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
   await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
-  const store = createStore(patient, prefix);
-  const promptStore = createStore(prompt, prefix);
-  const moment = () => momentOf(Date.now());
+  const moment = options.now ?? (() => momentOf(Date.now()));
+  const store = createStore(patient, prefix, undefined, moment);
+  const promptStore = createStore(prompt, prefix, undefined, moment);
   const jobs = createJobs(patient, store.keys, moment);
   const desk = createDeskStore(prompt, promptStore, log);
   const directory = openStationDirectory(stationsFile, (error) => {
@@ -164,7 +166,7 @@ export async function openRest(t: Test, options: RestOptions) {
   const events = await openEventLog({ waiting, redis: prompt, keys: store.keys, log });
   const app = await buildApp(
     {
-      inventory: createInventory(prompt, promptStore, directory),
+      inventory: createInventory(prompt, promptStore, directory, moment),
       frontDesk,
       idempotency: createIdempotency(prompt, store.keys),
       events,

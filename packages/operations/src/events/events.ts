@@ -3,8 +3,11 @@
  * the commit they tell of, so none is lost and none tells of what is not stored. Pure. They hold no secrets.
  */
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
+import type { Moment } from '../clock/depot-clock.js';
 import type { OperationRecord } from '../records/kinds.js';
 import type { OperationKind, Origin, Outcome } from '../records/record.js';
+import { type Waiting, type WaitingRecord, waitingForOf, waitingOf } from '../records/waiting.js';
+import type { Lifter } from '../records/waits.js';
 
 export const STATION_CHANGES = ['heard', 'restarted', 'conflict', 'conflict_over', 'away', 'back'] as const;
 /**
@@ -26,6 +29,7 @@ export interface OperationEvent {
   readonly version: number;
   readonly ended: boolean;
   readonly waitingFor?: string;
+  readonly waiting?: PublicWaiting;
   readonly outcome?: Outcome;
 }
 
@@ -52,6 +56,41 @@ export interface ProgressEvent {
 export type StoredEvent = OperationEvent | StationEvent;
 export type EventType = StoredEvent['type'] | 'progress';
 
+/** What an operation waits for, as it is told: dates in RFC 3339. */
+export interface PublicWaiting extends Omit<Waiting, 'since' | 'until' | 'liftedBy'> {
+  readonly liftedBy: Lifter[];
+  readonly since: string;
+  readonly until?: string;
+}
+
+const isoOf = (at: number): string => new Date(at).toISOString();
+
+/** An error may quote a URL. */
+export function publicWaiting(waiting: Waiting): PublicWaiting {
+  const { since, until, detail, liftedBy, ...rest } = waiting;
+  return {
+    ...rest,
+    liftedBy: [...liftedBy],
+    since: isoOf(since),
+    ...(until === undefined ? {} : { until: isoOf(until) }),
+    ...(detail === undefined ? {} : { detail: withoutCredentials(detail) }),
+  };
+}
+
+/** Both spellings of what it waits for: the word alone, as it always was, and the whole of it. */
+export function waitingMembers(
+  record: WaitingRecord,
+  now: Moment,
+): { readonly waitingFor?: string; readonly waiting?: PublicWaiting } {
+  const waiting = waitingOf(record, now);
+  if (!waiting) return {};
+  const word = waitingForOf(waiting);
+  return {
+    ...(word === undefined ? {} : { waitingFor: withoutCredentials(word) }),
+    waiting: publicWaiting(waiting),
+  };
+}
+
 /** A message may quote a URL. */
 export const publicOutcome = (outcome: Outcome): Outcome =>
   outcome.message === undefined ? outcome : { ...outcome, message: withoutCredentials(outcome.message) };
@@ -60,7 +99,7 @@ export const publicOutcome = (outcome: Outcome): Outcome =>
  * The event of a record that is about to be stored as `version`. `undefined`: nobody outside is concerned. Clocks that
  * EVerest sets with every heartbeat of its CSMS would drown everything else; of these only a failure is told.
  */
-export function operationEvent(record: OperationRecord, version: number): OperationEvent | undefined {
+export function operationEvent(record: OperationRecord, version: number, now: Moment): OperationEvent | undefined {
   if (record.kind === 'firmware_fetch') return undefined;
   if (record.kind === 'set_system_time' && record.origin === 'everest' && record.outcome?.ok !== false)
     return undefined;
@@ -74,7 +113,7 @@ export function operationEvent(record: OperationRecord, version: number): Operat
     status: record.state,
     version,
     ended: record.endedAt !== undefined,
-    ...(record.waitingFor === undefined ? {} : { waitingFor: withoutCredentials(record.waitingFor) }),
+    ...waitingMembers(record, now),
     ...(record.outcome ? { outcome: publicOutcome(record.outcome) } : {}),
   };
 }

@@ -1,4 +1,4 @@
-import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
+import type { FirmwareUpdateRequest, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import type { RecordBase } from '../records/record.js';
 import { type FirmwareUpdateState, isBeforeInstall } from './machine.js';
 
@@ -35,6 +35,10 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly image?: StoredImage;
   /** The boot epoch the trigger status was announced in; absent: the trigger has not been announced. */
   readonly triggerEpoch?: number;
+  /** The trigger status, and what comes after it, is not told before this date; milliseconds since 1970. */
+  readonly triggerHeldUntil?: number;
+  /** What is told then, in this order. */
+  readonly heldStatuses?: readonly FirmwareUpdateStatusEnum[];
   readonly permission?: Permission;
   /** The boot of the host before the reboot into the new image. */
   readonly bootIdBefore?: string;

@@ -141,6 +141,16 @@ function close(
   return ended({ ...rest, request, ...held }, now, outcome);
 }
 
+/** A permission that is waited for is waited for in every state before the install, since the same time. */
+function permissionWait(
+  before: FirmwareUpdateRecord,
+  state: FirmwareUpdateState,
+): Pick<FirmwareUpdateRecord, 'waitingFor' | 'waitingSince'> {
+  const { waitingFor, updatedAt, waitingSince = updatedAt } = before;
+  const waits = waitingFor === 'permission' || waitingFor === 'permission_unobtainable';
+  return waits && isBeforeInstall(state) ? { waitingFor, waitingSince } : {};
+}
+
 const REASON_OF_EVENT: Partial<Record<FirmwareUpdateEvent, string>> = {
   outOfTime: 'deadline',
   superseded: 'superseded',
@@ -161,7 +171,11 @@ export function applyUpdateEvent(
   const { now, dialect } = context;
   // A repeated trigger is told again after a restart; every other event that keeps the state is silent.
   const silent = state === before.state && event !== 'stationRestarted';
-  let record: FirmwareUpdateRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
+  let record: FirmwareUpdateRecord = {
+    ...inState(before, state, now, detail.reason),
+    ...permissionWait(before, state),
+    ...detail.set,
+  };
   const status =
     event === 'stationRestarted'
       ? triggerStatus(record, dialect)

@@ -11,6 +11,7 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Moment, Now } from '../clock/depot-clock.js';
 import type { OperationRecord } from '../records/kinds.js';
 import type { Change, Store } from '../records/store.js';
+import { type StoredWait, waitingSince } from '../records/waits.js';
 import { expectedJob, type JobName, waitOf } from './expected-job.js';
 import type { Jobs } from './jobs.js';
 
@@ -62,12 +63,24 @@ const MAX_STEPS = 60;
 const EARLY_MS = 1000;
 const backoffMs = (faults: number): number => Math.min(30_000, 500 * 2 ** Math.min(faults - 1, 6));
 
-/** The record put off: it wants the same job again, later. */
-export function putOff<R extends OperationRecord>(record: R, waitMs: number, waitingFor: string, now: Moment): R {
+/**
+ * The record put off: it wants the same job again, later. `until`: when the wait is over by itself, where that is not the
+ * next look; steady.
+ */
+export function putOff<R extends OperationRecord>(
+  record: R,
+  waitMs: number,
+  waitingFor: StoredWait,
+  now: Moment,
+  until?: number,
+): R {
+  const { waitingUntil: _before, ...rest } = record;
   return {
-    ...record,
+    ...(rest as R),
     notBefore: now.steady + waitMs,
     waitingFor,
+    waitingSince: waitingSince(record, waitingFor, now),
+    ...(until === undefined ? {} : { waitingUntil: until }),
     run: record.run + 1,
     updatedAt: now.wall,
   };

@@ -5,6 +5,8 @@
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { Now } from '../clock/depot-clock.js';
 import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
+import { withoutWait } from '../records/record.js';
+import type { StoredWait } from '../records/waits.js';
 import type { ResetRecord } from '../reset/record.js';
 import { putOff } from './job-loop.js';
 
@@ -16,10 +18,10 @@ const LOOK_MS = 10_000;
  */
 export async function releaseSlot(
   record: FirmwareUpdateRecord | ResetRecord,
-  obstacle: () => Promise<string | undefined>,
+  obstacle: () => Promise<StoredWait | undefined>,
   now: Now,
 ): Promise<FirmwareUpdateRecord | ResetRecord> {
-  let waitingFor: string | undefined;
+  let waitingFor: StoredWait | undefined;
   try {
     waitingFor = await obstacle();
   } catch (error) {
@@ -27,6 +29,11 @@ export async function releaseSlot(
     waitingFor = 'station_unreachable';
   }
   if (waitingFor !== undefined) return putOff(record, LOOK_MS, waitingFor, now());
-  const { slotHeld: _held, notBefore: _pause, waitingFor: _wait, faults: _faults, ...released } = record;
-  return released;
+  const {
+    slotHeld: _held,
+    notBefore: _pause,
+    faults: _faults,
+    ...released
+  } = withoutWait<FirmwareUpdateRecord | ResetRecord>(record);
+  return released as FirmwareUpdateRecord | ResetRecord;
 }

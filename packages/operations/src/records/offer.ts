@@ -54,7 +54,11 @@ function applyToOffer(
 export function offer(change: Change, record: OfferedRecord, replaces: OfferedRecord | undefined): Change {
   const slot = slotField(record.kind);
   change.put(record).setStation(record.station, { [slot]: record.id });
-  if (replaces) change.put({ ...replaces, heldFor: record.id }).hintCancel(replaces.id);
+  if (replaces) {
+    const until = record.deadlineAt === undefined ? {} : { until: record.deadlineAt };
+    const hold = { since: record.createdAt, ...until };
+    change.put({ ...replaces, heldFor: record.id, hold }).hintCancel(replaces.id);
+  }
   return change;
 }
 

@@ -5,6 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Moment } from '../clock/depot-clock.js';
+import type { StoredWait } from './waits.js';
 
 /** The shape this code writes. A process leaves records with a higher number alone. */
 export const RECORD_SCHEMA = 1;
@@ -54,6 +55,8 @@ export interface RecordBase<K extends OperationKind, S extends string> {
    * looks here before it acts. If the offer is withdrawn the hold goes away and work goes on as if nothing had been.
    */
   readonly heldFor?: string;
+  /** Counts only with `heldFor`: since when (a date), and when the other one's offer ends at the latest (steady). */
+  readonly hold?: { readonly since: number; readonly until?: number };
   /** Part of the job id; rises when the same job is wanted once more. */
   readonly run: number;
   /** Unexpected errors in a row; sets the pause before the next run. */
@@ -71,8 +74,12 @@ export interface RecordBase<K extends OperationKind, S extends string> {
   readonly answerSent?: true;
   /** When the state it is in becomes a failure; steady. */
   readonly deadlineAt?: number;
-  /** Why it waits, as a stable word. */
-  readonly waitingFor?: string;
+  /** Why it waits, where its state does not say so already: see `waiting.ts`. */
+  readonly waitingFor?: StoredWait;
+  /** Since when it waits for that. */
+  readonly waitingSince?: number;
+  /** When that is over by itself, where it is not the next look (`notBefore`); steady. */
+  readonly waitingUntil?: number;
   readonly outcome?: Outcome;
   readonly history: readonly HistoryEntry[];
 }
@@ -99,6 +106,14 @@ export const newRecordBase = <K extends OperationKind, S extends string>(
   history: [{ at: options.now.wall, state }],
 });
 
+/** Nothing stored keeps it waiting any more. */
+export function withoutWait<R extends RecordBase<OperationKind, string>>(
+  record: R,
+): Omit<R, 'waitingFor' | 'waitingSince' | 'waitingUntil'> {
+  const { waitingFor: _for, waitingSince: _since, waitingUntil: _until, ...rest } = record;
+  return rest;
+}
+
 /** The record in another state, with its history; the caller adds what else the event changes. */
 export function inState<R extends RecordBase<OperationKind, string>, S extends R['state']>(
   record: R,
@@ -106,9 +121,9 @@ export function inState<R extends RecordBase<OperationKind, string>, S extends R
   now: Moment,
   reason?: string,
 ): R {
-  const { notBefore: _notBefore, waitingFor: _waitingFor, faults: _faults, ...rest } = record;
+  const { notBefore: _notBefore, faults: _faults, ...rest } = withoutWait(record);
   const entry: HistoryEntry = { at: now.wall, state, ...(reason === undefined ? {} : { reason }) };
-  return { ...(rest as R), state, updatedAt: now.wall, history: [...record.history, entry].slice(-100) };
+  return { ...(rest as unknown as R), state, updatedAt: now.wall, history: [...record.history, entry].slice(-100) };
 }
 
 /** An ended record keeps no hold, no deadline and no pending work. */
@@ -116,9 +131,9 @@ export function ended<R extends RecordBase<OperationKind, string>>(record: R, no
   const {
     heldFor: _heldFor,
     deadlineAt: _deadlineAt,
+    hold: _hold,
     notBefore: _notBefore,
-    waitingFor: _waitingFor,
     ...rest
-  } = record;
-  return { ...(rest as R), endedAt: now.wall, updatedAt: now.wall, outcome };
+  } = withoutWait(record);
+  return { ...(rest as unknown as R), endedAt: now.wall, updatedAt: now.wall, outcome };
 }

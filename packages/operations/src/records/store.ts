@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Redis, Result } from 'ioredis';
+import { momentOf, type Now } from '../clock/depot-clock.js';
 import { operationEvent, type StoredEvent } from '../events/events.js';
 import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
@@ -74,7 +75,11 @@ export class Change {
   readonly records: OperationRecord[] = [];
   /** Those of them that end with this commit. */
   readonly ends: OperationRecord[] = [];
-  constructor(readonly keys: Keys) {}
+  constructor(
+    readonly keys: Keys,
+    /** For the dates in events. */
+    private readonly now: Now,
+  ) {}
 
   /**
    * Store the record as it is given, provided that the stored one still has `record.version`. Its end is told and audited
@@ -94,7 +99,7 @@ export class Change {
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
     if (record.kind === 'firmware_fetch') this.indexFetch(record);
     else this.index(record);
-    const event = isOver ? undefined : operationEvent(record, version);
+    const event = isOver ? undefined : operationEvent(record, version, this.now());
     return event ? this.tell(event) : this;
   }
 
@@ -245,12 +250,13 @@ function imagesOf(records: readonly OperationRecord[]): Set<string> {
 
 /**
  * Records over one Redis connection. The connection's recipe decides whether calls wait or fail fast. `onEnded` hears of
- * every record that a commit of this store has ended.
+ * every record that a commit of this store has ended. `now` is the depot's time; without a depot, as in tests, the host's.
  */
 export function createStore(
   redis: Redis,
   prefix: string,
   onEnded: (record: OperationRecord) => void = () => undefined,
+  now: Now = () => momentOf(Date.now()),
 ): Store {
   const keys = keysFor(prefix);
   redis.defineCommand('khumbuCommit', { lua: COMMIT_SCRIPT, numberOfKeys: 0 });
@@ -277,7 +283,7 @@ export function createStore(
 
   return {
     keys,
-    change: () => new Change(keys),
+    change: () => new Change(keys, now),
     async commit(change) {
       const id = randomUUID();
       const key = change.mark ?? change.stationMark;

@@ -1,7 +1,7 @@
 /** Firmware updates at the front desk: asked for, and allowed to be installed. */
 import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { newOperationId } from '@khumbu/operations/records/record';
+import { newOperationId, withoutWait } from '@khumbu/operations/records/record';
 import { readStationState, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import type { Admission } from './admission.js';
@@ -67,9 +67,8 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
           record.permission?.bootEpoch !== state.bootEpoch &&
           (by === 'rest' || record.announced);
         if (!waits) return { change: undefined, result: undefined };
-        const { waitingFor: _waitingFor, ...rest } = record;
         const next: FirmwareUpdateRecord = {
-          ...rest,
+          ...(withoutWait(record) as FirmwareUpdateRecord),
           permission: { bootEpoch: state.bootEpoch, at: now().wall, by },
           updatedAt: now().wall,
         };

@@ -14,7 +14,7 @@ import type { Inventory } from './inventory.js';
 import { Problem, pathOf, problemBody } from './problems.js';
 import { refusal } from './refusals.js';
 import type { OperationView } from './schemas.js';
-import { isVisible, operationView } from './views.js';
+import { isVisible } from './views.js';
 
 /** How long an answer waits for its work to be begun; it is begun all the same. */
 const CONFIRM_MS = 1000;
@@ -84,7 +84,7 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
       return await inventory.view(await inventory.record(operationId));
     } catch (error) {
       if (!(error instanceof Problem && known && isVisible(known))) throw error;
-      return operationView(known);
+      return inventory.viewAsKnown(known);
     }
   };
 

@@ -1,4 +1,5 @@
 /** What REST shows of stations and operations: read from the store, without secrets. */
+import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { readProgress } from '@khumbu/operations/events/progress';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import type { Store } from '@khumbu/operations/records/store';
@@ -27,14 +28,14 @@ const reading =
     }
   };
 
-export function createInventory(redis: Redis, store: Store, directory: StationDirectory) {
+export function createInventory(redis: Redis, store: Store, directory: StationDirectory, now: Now) {
   const search = createSearch(redis, store);
 
   const views = async (records: readonly VisibleRecord[]): Promise<OperationView[]> => {
     const running = records.flatMap((record) => progressSubject(record) ?? []);
     const said = await readProgress(redis, store.keys, running);
     const progress = new Map(running.map((subject, index) => [subject, said[index]]));
-    return records.map((record) => operationView(record, progress.get(progressSubject(record) ?? '')));
+    return records.map((record) => operationView(record, now(), progress.get(progressSubject(record) ?? '')));
   };
 
   const stationNow = async (station: string, state: StationState): Promise<StationView> => {
@@ -84,8 +85,10 @@ export function createInventory(redis: Redis, store: Store, directory: StationDi
     ),
     view: reading(async (record: VisibleRecord): Promise<OperationView> => {
       const [view] = await views([record]);
-      return view ?? operationView(record);
+      return view ?? operationView(record, now());
     }),
+    /** From what is known of it, without asking the store. */
+    viewAsKnown: (record: VisibleRecord): OperationView => operationView(record, now()),
     operations: reading(async (wanted: Search) => {
       const { records, nextCursor } = await search(wanted);
       return { items: await views(records), ...(nextCursor === undefined ? {} : { nextCursor }) };

@@ -2,6 +2,7 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import type { Server } from 'node:https';
 import { createObjectStore } from '@khumbu/object-store/object-store';
+import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { Store } from '@khumbu/operations/records/store';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Health } from '@khumbu/shared/runtime/health';
@@ -26,6 +27,7 @@ export interface HttpParts {
   /** A connection of its own that waits for events; closed with the rest. */
   readonly waiting: Redis;
   readonly directory: StationDirectory;
+  readonly now: Now;
   readonly frontDesk: FrontDesk;
   readonly authenticate: Authenticate;
   readonly health: Health;
@@ -93,7 +95,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const app = await buildApp(
     {
       ...parts,
-      inventory: createInventory(redis, store, directory),
+      inventory: createInventory(redis, store, directory, parts.now),
       idempotency: createIdempotency(redis, store.keys),
       events,
       archives: openArchives(config),

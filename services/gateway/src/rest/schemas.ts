@@ -1,4 +1,5 @@
 /** What REST says and hears: views, bodies and parameters. Wire objects of EVerest keep their spelling. */
+import { LIFTERS, type Lifter, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/waits';
 import {
   BootReason,
   ConfigureNetworkRequest,
@@ -86,6 +87,44 @@ export const ProgressSchema = Type.Object(
   { $id: 'Progress', description: 'How far a download or an upload is.' },
 );
 
+const listed = (table: Readonly<Record<string, string>>): string =>
+  Object.entries(table)
+    .map(([word, meaning]) => `- \`${word}\`: ${meaning}`)
+    .join('\n');
+const meanings = Object.fromEntries(WAIT_WORDS.map((word) => [word, waitOfWord(word).meaning]));
+
+export const WaitingSchema = Type.Object(
+  {
+    for: Type.Enum(WAIT_WORDS, { description: `What must come to pass.\n\n${listed(meanings)}` }),
+    since: time('Since when it waits for that.'),
+    until: optionalTime(
+      'When the wait is over at the latest; absent: nothing but what it waits for ends it. Where it is counted on the depot’s own clock it is an estimate: while the depot is stopped no time passes for it.',
+    ),
+    afterwards: Type.Optional(
+      Type.Enum(['goes_on', 'fails', 'ends'], {
+        description: 'What comes at `until`: it goes on by itself, it fails, or it ends well.',
+      }),
+    ),
+    liftedBy: Type.Array(Type.Enum(Object.keys(LIFTERS) as Lifter[]), {
+      description: `Who can end the wait, likeliest first.\n\n${listed(LIFTERS)}`,
+    }),
+    detail: optionalText('More, for people.'),
+  },
+  {
+    $id: 'Waiting',
+    description: 'What an open operation waits for, or who is at work on it. Every open operation has it.',
+    examples: [
+      {
+        for: 'permission',
+        since: '2026-11-22T09:30:00.000Z',
+        until: '2026-11-29T09:30:00.000Z',
+        afterwards: 'fails',
+        liftedBy: ['everest', 'operator'],
+      },
+    ],
+  },
+);
+
 export const HistoryEntrySchema = Type.Object(
   { at: time('When.'), status: text('The status it entered.'), reason: optionalText('Why, as a stable word.') },
   { $id: 'HistoryEntry', description: 'One step in the life of an operation.' },
@@ -104,8 +143,14 @@ export const OperationSchema = Type.Object(
     createdAt: time('When it was asked for.'),
     updatedAt: time('When it changed last.'),
     endedAt: optionalTime('When it ended.'),
-    deadlineAt: optionalTime('When the status it is in becomes a failure.'),
-    waitingFor: optionalText('What it waits for, as a stable word.', { examples: ['permission'] }),
+    deadlineAt: optionalTime(
+      'When the status it is in becomes a failure. An estimate: while the depot is stopped no time passes for it.',
+    ),
+    waitingFor: optionalText(
+      'What it waits for, as a stable word; an error with its text. Absent while somebody is at work on it. `waiting` says more.',
+      { examples: ['permission'] },
+    ),
+    waiting: Type.Optional(WaitingSchema),
     location: optionalText('Where the image is or the archive goes; without credentials and query.'),
     fileName: optionalText('Name of the log archive.'),
     sizeBytes: Type.Optional(count('Size of the log archive, once uploaded.')),

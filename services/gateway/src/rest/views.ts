@@ -1,8 +1,10 @@
 /** Operations and stations as fleet tools see them. Certificates, signatures, network secrets and URL credentials stay inside. Pure. */
-import { publicOutcome } from '@khumbu/operations/events/events';
+import type { Moment } from '@khumbu/operations/clock/depot-clock';
+import { publicOutcome, waitingMembers } from '@khumbu/operations/events/events';
 import type { Progress } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import { deadlineDate } from '@khumbu/operations/records/waiting';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
 import { publicLocation } from '@khumbu/shared/locations/location';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
@@ -54,7 +56,7 @@ export function progressSubject(record: VisibleRecord): string | undefined {
   return record.kind === 'log_upload' && record.state === 'Uploading' ? record.id : undefined;
 }
 
-export function operationView(record: VisibleRecord, progress?: Progress): OperationView {
+export function operationView(record: VisibleRecord, now: Moment, progress?: Progress): OperationView {
   return {
     operationId: record.id,
     kind: record.kind,
@@ -68,8 +70,8 @@ export function operationView(record: VisibleRecord, progress?: Progress): Opera
     ...given({
       askedBy: record.askedBy,
       endedAt: isoOf(record.endedAt),
-      deadlineAt: isoOf(record.deadlineAt),
-      waitingFor: publicText(record.waitingFor),
+      deadlineAt: isoOf(deadlineDate(record, now)),
+      ...waitingMembers(record, now),
       ...own(record),
       progress: progress && { ...progress, at: iso(progress.at) },
       outcome: record.outcome && publicOutcome(record.outcome),

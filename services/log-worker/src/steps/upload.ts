@@ -122,7 +122,12 @@ export function createUpload(deps: UploadDeps) {
       return;
     }
     const intervalS = record.request.retry_interval_s ?? settings.retryIntervalS;
-    const set = { tries, notBefore: now().steady + intervalS * 1000, waitingFor: 'retry', run: record.run + 1 };
+    const pause = {
+      notBefore: now().steady + intervalS * 1000,
+      waitingFor: 'retry',
+      waitingSince: now().wall,
+    } as const;
+    const set = { ...pause, tries, run: record.run + 1 };
     const next = applyLogEvent(record, 'tryFailed', context, { ...detail, set }).record;
     const change = store.change().put(next);
     // The certification tool wants to hear of every attempt; everybody else only of the last one.

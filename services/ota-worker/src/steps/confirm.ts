@@ -9,6 +9,7 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/re
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
 import { isEnded } from '@khumbu/operations/records/kinds';
+import type { StoredWait } from '@khumbu/operations/records/waits';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationEvidence } from '@khumbu/station-drivers/station-driver';
@@ -46,7 +47,7 @@ export function createConfirm(deps: StepDeps) {
 
   const releaseWhenIdle = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
     const { profile } = await viewStation(deps, record.station);
-    const obstacle = async (): Promise<string | undefined> => {
+    const obstacle = async (): Promise<StoredWait | undefined> => {
       if (!profile) return undefined;
       // A worker that stood still since before it touched the station must not begin now.
       await driverOf(profile).retire(record.id, signal);

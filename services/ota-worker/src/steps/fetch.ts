@@ -243,7 +243,12 @@ export function createFetch(deps: FetchDeps) {
       return applyAll(change, update, [{ event: 'gaveUp', detail: { reason, message } }], view.context);
     }
     const intervalS = Math.max(update.request.retry_interval_s ?? defaults.retryIntervalS, retryAfterS ?? 0);
-    const set = { notBefore: now().steady + intervalS * 1000, waitingFor: 'retry', run: update.run + 1 };
+    const pause = {
+      notBefore: now().steady + intervalS * 1000,
+      waitingFor: 'retry',
+      waitingSince: now().wall,
+    } as const;
+    const set = { ...pause, run: update.run + 1 };
     return applyAll(change, update, [{ event: 'tryFailed', detail: { reason, set } }], view.context);
   };
 

@@ -8,6 +8,7 @@ import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/r
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isEnded } from '@khumbu/operations/records/kinds';
+import type { StoredWait } from '@khumbu/operations/records/waits';
 import type { ResetRecord } from '@khumbu/operations/reset/record';
 import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
@@ -19,6 +20,12 @@ import { applyAll, loseImage, requireProfile, type StationView, type StepDeps, v
 const RESET_PAUSE_MS = 500;
 /** How soon a station that shares its name with another one is looked at again. */
 const CONFLICT_PAUSE_MS = 5000;
+
+interface Obstacle {
+  readonly waitMs: number;
+  readonly waitingFor: StoredWait;
+  readonly until?: number;
+}
 
 /** Whether the station was told to install it. If it was not it never will be. */
 async function hasBegun(driver: StationDriver, operationId: string, signal: AbortSignal): Promise<boolean> {
@@ -32,11 +39,14 @@ async function hasBegun(driver: StationDriver, operationId: string, signal: Abor
 export function createInstall(deps: StepDeps) {
   const { store, images, driverOf, now } = deps;
 
-  /** Why the install may not begin yet, and when to look again; `undefined`: it may. */
-  const obstacle = async ({ state }: StationView): Promise<{ waitMs: number; waitingFor: string } | undefined> => {
+  /** Why the install may not begin yet, when to look again, and until when (steady); `undefined`: it may. */
+  const obstacle = async ({ state }: StationView): Promise<Obstacle | undefined> => {
     if (state.conflictSince !== undefined) return { waitMs: CONFLICT_PAUSE_MS, waitingFor: 'station_conflict' };
     const reservedMs = (state.resetReservedUntil ?? 0) - now().steady;
-    if (reservedMs > 0) return { waitMs: Math.min(reservedMs, RESET_PAUSE_MS), waitingFor: 'reset_reservation' };
+    if (reservedMs > 0) {
+      const waitMs = Math.min(reservedMs, RESET_PAUSE_MS);
+      return { waitMs, waitingFor: 'reset_reservation', until: now().steady + reservedMs };
+    }
     const id = state.slot('reset');
     const reset = id === undefined ? undefined : ((await store.load(id)) as ResetRecord | undefined);
     return reset && (!isEnded(reset) || reset.slotHeld) ? { waitMs: RESET_PAUSE_MS, waitingFor: 'reset' } : undefined;
@@ -53,7 +63,7 @@ export function createInstall(deps: StepDeps) {
       return commit(change.put(again.record).announce(record.station, again.statuses));
     }
     const wait = await obstacle(view);
-    if (wait) return commit(change.put(putOff(record, wait.waitMs, wait.waitingFor, now())));
+    if (wait) return commit(change.put(putOff(record, wait.waitMs, wait.waitingFor, now(), wait.until)));
     // Brought here now, while the station may still be left as it is.
     const path = await openUnlessLost(images, record.image, signal);
     if (path === undefined) return commit(await loseImage(deps, record));

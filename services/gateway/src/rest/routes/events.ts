@@ -34,7 +34,7 @@ const DESCRIPTION = `Server-Sent Events of everything that changes.
 
 | event | what |
 |---|---|
-| \`operation\` | an operation has changed: \`stationId\`, \`operationId\`, \`kind\`, \`origin\`, \`status\`, \`version\`, \`ended\`, \`waitingFor\`, \`outcome\` |
+| \`operation\` | an operation has changed: \`stationId\`, \`operationId\`, \`kind\`, \`origin\`, \`status\`, \`version\`, \`ended\`, \`waitingFor\`, \`waiting\`, \`outcome\` |
 | \`station\` | \`change\` is \`heard\` (first time), \`restarted\` (with \`bootEpoch\`, \`bootReason\`), \`away\`, \`back\`, \`conflict\`, \`conflict_over\` |
 | \`progress\` | bytes of a download or an upload, about once a second: \`bytes\`, \`totalBytes\`. Without id, never replayed |
 | \`gap\` | events between \`after\` and \`until\` are not kept any more: read \`/v1/stations\` and \`/v1/operations\` anew |
