@@ -1,7 +1,6 @@
 /** What firmware is trusted against: manufacturer roots and CRLs from PEM files, read anew when the files change. */
-import { type FSWatcher, readFileSync, watch } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
 import { CertificateRevocationList } from 'pkijs';
 import { Type } from 'typebox';
 import { certificateFromDer, pemBlocks, type ReadCertificate } from './certificate.js';
@@ -31,29 +30,16 @@ export interface TrustStore {
 }
 
 /** Throws `TRUST_FILE_INVALID`: a bundle with nothing in it is as wrong as an unreadable one. */
-function readBundle<T>(name: string, label: string, path: string, fromDer: (der: Buffer) => T): T[] {
-  try {
-    const entries = pemBlocks(readFileSync(path, 'utf8'), label).map(fromDer);
-    if (entries.length > 0) return entries;
-  } catch (error) {
-    throw new CodedError('TRUST_FILE_INVALID', `${name} cannot be read: ${describeError(error)}`);
-  }
-  throw new CodedError('TRUST_FILE_INVALID', `${name} holds no PEM block "${label}"`);
+function readBundle<T>(label: string, bytes: Buffer, fromDer: (der: Buffer) => T): T[] {
+  const entries = pemBlocks(textOf(bytes), label).map(fromDer);
+  if (entries.length === 0) throw new CodedError('TRUST_FILE_INVALID', `holds no PEM block "${label}"`);
+  return entries;
 }
 
-const readRoots = (path: string): ReadCertificate[] =>
-  readBundle('MANUFACTURER_ROOTS_FILE', 'CERTIFICATE', path, certificateFromDer);
+const readRoots = (bytes: Buffer): ReadCertificate[] => readBundle('CERTIFICATE', bytes, certificateFromDer);
 
-const readCrls = (path: string): CertificateRevocationList[] =>
-  readBundle('FIRMWARE_CRL_FILE', 'X509 CRL', path, (der) => CertificateRevocationList.fromBER(der));
-
-/** The folder is watched, not the file: editors and config maps replace the file by renaming another over it. */
-function watchFile(path: string, onTouched: () => void, onProblem: (error: unknown) => void): FSWatcher {
-  const watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
-    if (name === null || name === basename(path) || name.startsWith('..')) onTouched();
-  });
-  return watcher.on('error', onProblem);
-}
+const readCrls = (bytes: Buffer): CertificateRevocationList[] =>
+  readBundle('X509 CRL', bytes, (der) => CertificateRevocationList.fromBER(der));
 
 /**
  * Open both files and follow their changes. A change that cannot be read keeps the last good content and is reported.
@@ -61,35 +47,18 @@ function watchFile(path: string, onTouched: () => void, onProblem: (error: unkno
  */
 export function openTrustStore(
   files: { readonly rootsFile?: string | undefined; readonly crlFile?: string | undefined },
-  onProblem: (error: unknown) => void,
-  onChange: () => void = () => {},
+  reports: FileReports,
+  onChange?: () => void,
 ): TrustStore {
-  const { rootsFile, crlFile } = files;
-  let material: TrustMaterial = {
-    roots: rootsFile === undefined ? [] : readRoots(rootsFile),
-    crls: crlFile === undefined ? [] : readCrls(crlFile),
-  };
-  const follow = (path: string, read: () => Partial<TrustMaterial>): FSWatcher =>
-    watchFile(
-      path,
-      () => {
-        try {
-          material = { ...material, ...read() };
-          onChange();
-        } catch (error) {
-          onProblem(error);
-        }
-      },
-      onProblem,
-    );
-  const watchers = [
-    ...(rootsFile === undefined ? [] : [follow(rootsFile, () => ({ roots: readRoots(rootsFile) }))]),
-    ...(crlFile === undefined ? [] : [follow(crlFile, () => ({ crls: readCrls(crlFile) }))]),
-  ];
+  const follow = <T>(setting: string, path: string | undefined, read: (bytes: Buffer) => T[]) =>
+    path === undefined ? undefined : followFile({ setting, path, read, code: 'TRUST_FILE_INVALID', reports, onChange });
+  const roots = follow('MANUFACTURER_ROOTS_FILE', files.rootsFile, readRoots);
+  const crls = follow('FIRMWARE_CRL_FILE', files.crlFile, readCrls);
   return {
-    current: () => material,
-    close: () => {
-      for (const watcher of watchers) watcher.close();
+    current: () => ({ roots: roots?.current() ?? [], crls: crls?.current() ?? [] }),
+    close() {
+      roots?.close();
+      crls?.close();
     },
   };
 }

@@ -124,7 +124,7 @@ function options(rootNames: string[], changes: Partial<ChainOptions> & { crlName
   writeFileSync(at('bundle.pem'), rootNames.map((name) => text(`${name}.pem`)).join(''));
   if (crlNames) writeFileSync(at('bundle.crl'), crlNames.map((name) => text(`${name}.crl`)).join(''));
   const files = { rootsFile: at('bundle.pem'), crlFile: crlNames && at('bundle.crl') };
-  const store = openTrustStore(files, (error) => t.fail(String(error)));
+  const store = openTrustStore(files, { usable: () => {}, unusable: (_setting, error) => t.fail(String(error)) });
   store.close();
   return { ...store.current(), now: NOW, clockSane: true, ...rest };
 }
@@ -326,13 +326,14 @@ void t.test('signatures', async (t) => {
 
 void t.test('trust files are followed', async (t) => {
   const events = new EventEmitter();
-  t.throws(() => openTrustStore({ rootsFile: at('absent.pem') }, () => {}), { code: 'TRUST_FILE_INVALID' });
+  const ignored = { usable: () => {}, unusable: () => {} };
+  t.throws(() => openTrustStore({ rootsFile: at('absent.pem') }, ignored), { code: 'TRUST_FILE_INVALID' });
   writeFileSync(at('roots-live.pem'), 'nothing');
-  t.throws(() => openTrustStore({ rootsFile: at('roots-live.pem') }, () => {}), { code: 'TRUST_FILE_INVALID' });
+  t.throws(() => openTrustStore({ rootsFile: at('roots-live.pem') }, ignored), { code: 'TRUST_FILE_INVALID' });
   writeFileSync(at('roots-live.pem'), text('root.pem'));
   const store: TrustStore = openTrustStore(
     { rootsFile: at('roots-live.pem') },
-    (error) => events.emit('problem', error),
+    { ...ignored, unusable: (_setting, error) => events.emit('problem', error) },
     () => events.emit('change'),
   );
   t.teardown(() => store.close());
@@ -352,5 +353,5 @@ void t.test('trust files are followed', async (t) => {
   replace('garbage');
   t.match((await problem)[0], { code: 'TRUST_FILE_INVALID' });
   t.same(names(), ['CN=root', 'CN=other'], 'the last good content stays');
-  t.same(openTrustStore({}, () => {}).current(), { roots: [], crls: [] });
+  t.same(openTrustStore({}, ignored).current(), { roots: [], crls: [] });
 });

@@ -223,6 +223,7 @@ stations:
 });
 
 void t.test('the stations file is followed', async (t) => {
+  const ignored = { usable: () => undefined, unusable: () => undefined };
   const open = (t: T, path: string) => {
     const problems: unknown[] = [];
     const waiting: (() => void)[] = [];
@@ -231,9 +232,12 @@ void t.test('the stations file is followed', async (t) => {
     };
     const directory = openStationDirectory(
       path,
-      (error) => {
-        problems.push(error);
-        wake();
+      {
+        usable: () => undefined,
+        unusable: (_setting, error) => {
+          problems.push(error);
+          wake();
+        },
       },
       wake,
     );
@@ -274,14 +278,10 @@ void t.test('the stations file is followed', async (t) => {
     const path = join(t.testdir({ 'stations.yaml': A }), 'stations.yaml');
     const seen: string[] = [];
     let changed = (): void => undefined;
-    const directory = openStationDirectory(
-      path,
-      () => undefined,
-      () => {
-        seen.push(directory.configured().join());
-        changed();
-      },
-    );
+    const directory = openStationDirectory(path, ignored, () => {
+      seen.push(directory.configured().join());
+      changed();
+    });
     t.teardown(() => directory.close());
     const change = new Promise<void>((resolve) => {
       changed = resolve;
@@ -312,10 +312,10 @@ void t.test('the stations file is followed', async (t) => {
   });
 
   t.match(
-    problemsOf(() => openStationDirectory(join(t.testdir({}), 'none.yaml'), () => undefined)),
-    /cannot be read/,
+    problemsOf(() => openStationDirectory(join(t.testdir({}), 'none.yaml'), ignored)),
+    /^STATIONS_FILE cannot be read \(ENOENT\)/,
   );
-  const none = openStationDirectory(undefined, () => undefined);
+  const none = openStationDirectory(undefined, ignored);
   t.same([none.configured(), none.profileOf('a')], [[], undefined]);
 });
 

@@ -18,6 +18,7 @@ import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { watchClock } from '@khumbu/shared/runtime/clock-watch';
 import { loadConfig } from '@khumbu/shared/runtime/config';
+import { countFiles, createFileHealth } from '@khumbu/shared/runtime/file-health';
 import { startHealth } from '@khumbu/shared/runtime/health';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -48,7 +49,9 @@ runService(
     const config = loadConfig(GatewaySettings, process.env);
     const prefix = topicPrefix(config.MQTT_TOPIC_PREFIX);
     compileContract();
-    const authenticate = openAuthentication(config);
+    const fileHealth = createFileHealth(log);
+    const authentication = openAuthentication(config, fileHealth);
+    life.onStop('API keys', () => authentication.close());
     const onRedisError = (error: Error): void => log.debug({ err: error }, 'Redis connection');
 
     const prompt = promptRedis(config.REDIS_URL, COMMAND_TIMEOUT_MS, onRedisError);
@@ -73,12 +76,10 @@ runService(
     const hints = await subscribeHints(forHints, store.keys);
     life.onStop('hints', () => hints.close());
 
-    const directory = openStationDirectory(config.STATIONS_FILE, (error) =>
-      log.error({ err: error }, 'the stations file is not used: it cannot be read'),
-    );
+    const directory = openStationDirectory(config.STATIONS_FILE, fileHealth);
     life.onStop('stations file', () => directory.close());
     const files = { rootsFile: config.MANUFACTURER_ROOTS_FILE, crlFile: config.FIRMWARE_CRL_FILE };
-    const trust = openTrustStore(files, (error) => log.error({ err: error }, 'trust files cannot be read'));
+    const trust = openTrustStore(files, fileHealth);
     life.onStop('trust files', () => trust.close());
 
     const lease = createLease(prompt, store.keys.lease, log);
@@ -97,6 +98,7 @@ runService(
     const desk = createDeskStore(prompt, promptStore, log);
     life.onStop('desk', () => desk.close());
     const metrics = createGatewayMetrics();
+    countFiles(fileHealth, metrics.registry);
     const workers = watchWorkers({
       redis: prompt,
       keys: store.keys,
@@ -130,15 +132,19 @@ runService(
 
     const servingKey = `${store.keys.lease}:serving`;
     let redisOkAt = 0;
-    const health = startHealth({
-      redis: async () => {
-        await prompt.ping();
-        redisOkAt = performance.now();
+    const health = startHealth(
+      {
+        redis: async () => {
+          await prompt.ping();
+          redisOkAt = performance.now();
+        },
+        leader: async () => {
+          if ((await prompt.get(servingKey)) === null)
+            throw new Error('no gateway is connected to the broker as leader');
+        },
       },
-      leader: async () => {
-        if ((await prompt.get(servingKey)) === null) throw new Error('no gateway is connected to the broker as leader');
-      },
-    });
+      { files: fileHealth.summary },
+    );
     life.onStop('health', () => health.stop());
 
     const http = await openHttp({
@@ -149,7 +155,7 @@ runService(
       directory,
       now,
       frontDesk,
-      authenticate,
+      authenticate: authentication.authenticate,
       health,
       metrics: metrics.registry,
       isLeader: lease.isHeld,

@@ -556,9 +556,10 @@ void t.test('the certificate of a request is judged by the station’s rule', as
   await root.revoke(withdrawn);
   const crlFile = join(dir, 'crl.pem');
   await writeFile(crlFile, await root.crl());
-  const trust = openTrustStore({ rootsFile: root.certificateFile, crlFile }, () => undefined);
+  const reports = { usable: () => undefined, unusable: () => undefined };
+  const trust = openTrustStore({ rootsFile: root.certificateFile, crlFile }, reports);
   t.teardown(() => trust.close());
-  const nothing = openTrustStore({}, () => undefined);
+  const nothing = openTrustStore({}, reports);
   t.teardown(() => nothing.close());
   const now = new Date();
   const judge = (pem: string | undefined, rule: 'chain' | 'any', store = trust, at = now) => {

@@ -10,6 +10,7 @@ import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { createStore } from '@khumbu/operations/records/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
@@ -136,6 +137,14 @@ export async function openRest(t: Test, options: RestOptions) {
   }));
   writeFileSync(keysFile, JSON.stringify(keys));
 
+  const reports: FileReports = {
+    usable: () => undefined,
+    unusable: (_setting, error) => {
+      throw error;
+    },
+  };
+  const authentication = openAuthentication({ API_KEYS_FILE: keysFile, ...options.tokens }, reports);
+  t.teardown(authentication.close);
   const prompt = promptRedis(server.url, 400, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
@@ -145,9 +154,7 @@ export async function openRest(t: Test, options: RestOptions) {
   const promptStore = createStore(prompt, prefix, undefined, moment);
   const jobs = createJobs(patient, store.keys, moment);
   const desk = createDeskStore(prompt, promptStore, log);
-  const directory = openStationDirectory(stationsFile, (error) => {
-    throw error;
-  });
+  const directory = openStationDirectory(stationsFile, reports);
   const frontDesk = createFrontDesk({
     desk,
     redis: prompt,
@@ -171,7 +178,7 @@ export async function openRest(t: Test, options: RestOptions) {
       idempotency: createIdempotency(prompt, store.keys),
       events,
       archives: options.archives,
-      authenticate: openAuthentication({ API_KEYS_FILE: keysFile, ...options.tokens }),
+      authenticate: authentication.authenticate,
       health: { ready: () => true, report: () => ({ redis: 'ok' }), stop: () => undefined },
       metrics: new Registry(),
       isLeader: () => true,

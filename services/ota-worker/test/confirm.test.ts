@@ -24,7 +24,10 @@ void t.test('an update that ran out of time keeps its slot while the station is 
     await server.stop();
   });
   const store = createStore(redis, 't');
-  const directory = openStationDirectory(`${t.testdirName}/stations.yaml`, (error) => t.fail(String(error)));
+  const directory = openStationDirectory(`${t.testdirName}/stations.yaml`, {
+    usable: () => undefined,
+    unusable: (_setting, error) => t.fail(String(error)),
+  });
   t.teardown(() => directory.close());
   const lines: string[] = [];
   const log = createLogger('test', 'info', { write: (line: string) => void lines.push(line) });

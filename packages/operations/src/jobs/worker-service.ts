@@ -2,6 +2,7 @@
 
 import { watchClock } from '@khumbu/shared/runtime/clock-watch';
 import type { COMMON_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
+import { countFiles, createFileHealth, type FileHealth } from '@khumbu/shared/runtime/file-health';
 import { createMetrics, serveHealth, startHealth } from '@khumbu/shared/runtime/health';
 import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -29,6 +30,8 @@ export interface WorkerParts {
   readonly hints: Hints;
   readonly directory: StationDirectory;
   readonly now: Now;
+  /** Files that a worker follows are reported to it. */
+  readonly files: FileHealth;
 }
 
 export interface WorkerQueue {
@@ -56,12 +59,11 @@ export async function runWorkers(
   life.onStop('queues', () => jobs.close());
   const hints = await subscribeHints(connect('hints'), store.keys);
   life.onStop('hints', () => hints.close());
-  const directory = openStationDirectory(config.STATIONS_FILE, (error) =>
-    log.error({ err: error }, 'the stations file is not used: it cannot be read'),
-  );
+  const files = createFileHealth(log);
+  const directory = openStationDirectory(config.STATIONS_FILE, files);
   life.onStop('stations file', () => directory.close());
 
-  const queues = await build({ redis, store, jobs, hints, directory, now });
+  const queues = await build({ redis, store, jobs, hints, directory, now, files });
   const workers = queues.map((queue) => {
     const worker = startWorker({ ...queue, redis, store, jobs, hints, log, now, lockMs: config.JOB_LOCK_MS });
     return worker;
@@ -74,14 +76,19 @@ export async function runWorkers(
       for (const worker of workers) worker.beginAnew();
     }),
   );
-  const health = startHealth({
-    redis: () => redis.ping(),
-    workers: async () => {
-      if (!works()) throw new Error('a queue is not worked on');
+  const health = startHealth(
+    {
+      redis: () => redis.ping(),
+      workers: async () => {
+        if (!works()) throw new Error('a queue is not worked on');
+      },
     },
-  });
+    { files: files.summary },
+  );
   life.onStop('health', () => health.stop());
-  const server = await serveHealth(health, createMetrics(), { host: config.HEALTH_HOST, port: config.HEALTH_PORT });
+  const metrics = createMetrics();
+  countFiles(files, metrics);
+  const server = await serveHealth(health, metrics, { host: config.HEALTH_HOST, port: config.HEALTH_PORT });
   life.onStop('health server', () => server.close());
   const queueNames = queues.map(({ queue }) => queue);
   const beating = startBeating(redis, store.keys, queueNames, works, (error) => log.debug({ err: error }, 'no beat'));

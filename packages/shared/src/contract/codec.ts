@@ -54,13 +54,39 @@ export function compileContract(): void {
   }
 }
 
-/** Why `value` does not fit `schema`, or `undefined` if it does. Never repeats the value: it may hold secrets. */
-export function mismatch(schema: TSchema, value: unknown): string | undefined {
+/** Members of a JSON pointer, RFC 6901. */
+const membersOf = (pointer: string): string[] =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map((member) => member.replaceAll('~1', '/').replaceAll('~0', '~'));
+
+export interface Mismatch {
+  /** Where: member names and indexes from the outermost. */
+  readonly path: readonly string[];
+  /** The member in it that is not known, if that is what is wrong. */
+  readonly unknown?: string;
+  /** The place as a JSON pointer, and why. Never repeats the value: it may hold secrets. */
+  readonly text: string;
+}
+
+/** The first thing by which `value` does not fit `schema`, or `undefined` if it does. */
+export function firstMismatch(schema: TSchema, value: unknown): Mismatch | undefined {
   const validate = validatorOf(schema);
   if (validate(value)) return undefined;
   const error = validate.errors?.[0];
-  return error ? `${error.instancePath || '/'} ${error.message ?? 'does not fit'}${added(error)}` : 'does not fit';
+  if (!error) return { path: [], text: 'does not fit' };
+  const { instancePath, message, params } = error;
+  const unknown: unknown = params.additionalProperty;
+  return {
+    path: membersOf(instancePath),
+    ...(typeof unknown === 'string' ? { unknown } : {}),
+    text: `${instancePath || '/'} ${message ?? 'does not fit'}${added(error)}`,
+  };
 }
+
+/** Why `value` does not fit `schema`, or `undefined` if it does. Never repeats the value: it may hold secrets. */
+export const mismatch = (schema: TSchema, value: unknown): string | undefined => firstMismatch(schema, value)?.text;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 

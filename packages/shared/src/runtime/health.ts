@@ -13,13 +13,19 @@ const PROBE_TIMEOUT_MS = 1000;
 export interface Health {
   /** Whether every probe succeeded in the last round. */
   readonly ready: () => boolean;
-  /** Name of each probe and what is wrong with it, or `ok`. */
+  /** Name of each probe and remark, and what is wrong with it, or `ok`. */
   readonly report: () => Readonly<Record<string, string>>;
   stop(): void;
 }
 
-/** Start the rounds. A probe rejects when what it looks at does not work. */
-export function startHealth(probes: Readonly<Record<string, () => Promise<unknown>>>): Health {
+/**
+ * Start the rounds. A probe rejects when what it looks at does not work. `remarks` say what is wrong with something that
+ * the service works on without; they are part of the report and make it unready by nothing.
+ */
+export function startHealth(
+  probes: Readonly<Record<string, () => Promise<unknown>>>,
+  remarks: Readonly<Record<string, () => string>> = {},
+): Health {
   let report: Record<string, string> = Object.fromEntries(Object.keys(probes).map((name) => [name, 'not probed yet']));
   const probe = async (name: string, run: () => Promise<unknown>): Promise<[string, string]> => {
     let timer: NodeJS.Timeout | undefined;
@@ -46,7 +52,10 @@ export function startHealth(probes: Readonly<Record<string, () => Promise<unknow
   const timer = setInterval(() => void round(), PROBE_INTERVAL_MS);
   return {
     ready: () => Object.values(report).every((state) => state === 'ok'),
-    report: () => report,
+    report: () => ({
+      ...report,
+      ...Object.fromEntries(Object.entries(remarks).map(([name, say]) => [name, say()])),
+    }),
     stop: () => clearInterval(timer),
   };
 }

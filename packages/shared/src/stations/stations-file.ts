@@ -2,12 +2,10 @@
  * The stations file: which station is reached how, and what is allowed on it. YAML, reloaded on change. A station that
  * is not in it is refused, unless `unknown_stations: simulated` makes every station a simulated one.
  */
-import { type FSWatcher, readFileSync, watch } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { type Static, Type } from 'typebox';
-import { parse } from 'yaml';
-import { mismatch } from '../contract/codec.js';
 import { CodedError, describeError } from '../runtime/errors.js';
+import { type FileReports, followFile, textOf } from '../runtime/followed-file.js';
+import { readYaml } from '../runtime/structured-text.js';
 
 const closed = { additionalProperties: false } as const;
 
@@ -101,15 +99,11 @@ export interface OpenStationDirectory extends StationDirectory {
 
 /** Read the text of a stations file. Throws `STATIONS_FILE_INVALID` that says where. */
 export function parseStationsFile(text: string): StationsFile {
-  let value: unknown;
   try {
-    value = parse(text) ?? {};
+    return readYaml(text, StationsFile);
   } catch (error) {
-    throw new CodedError('STATIONS_FILE_INVALID', `stations file: ${describeError(error)}`);
+    throw new CodedError('STATIONS_FILE_INVALID', `stations file: ${describeError(error)}`, { cause: error });
   }
-  const reason = mismatch(StationsFile, value);
-  if (reason) throw new CodedError('STATIONS_FILE_INVALID', `stations file: ${reason}`);
-  return value as StationsFile;
 }
 
 export function profileFrom(file: StationsFile, station: string): StationProfile | undefined {
@@ -136,55 +130,31 @@ export function profileFrom(file: StationsFile, station: string): StationProfile
   };
 }
 
-/** A file is read when it has been left alone for this long: one that is written in place is empty in between. */
-const QUIET_MS = 50;
-
 /**
  * Open the stations file and follow its changes. A change that cannot be read keeps the last good content and is
  * reported. Without a file no station is configured. Throws `STATIONS_FILE_INVALID` for a bad file at the start.
  */
 export function openStationDirectory(
   path: string | undefined,
-  onProblem: (error: unknown) => void,
-  onChange: () => void = () => {},
+  reports: FileReports,
+  onChange?: () => void,
 ): OpenStationDirectory {
-  const read = (): StationsFile => {
-    if (path === undefined) return {};
-    try {
-      return parseStationsFile(readFileSync(path, 'utf8'));
-    } catch (error) {
-      if (error instanceof CodedError) throw error;
-      throw new CodedError('STATIONS_FILE_INVALID', `STATIONS_FILE cannot be read: ${describeError(error)}`);
-    }
-  };
-  let file = read();
-  let watcher: FSWatcher | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const reload = (): void => {
-    try {
-      file = read();
-    } catch (error) {
-      onProblem(error);
-      return;
-    }
-    onChange();
-  };
-  if (path !== undefined) {
-    // The folder is watched, not the file: editors and config maps replace the file by renaming another over it.
-    watcher = watch(dirname(path), { persistent: false }, (_event, name) => {
-      if (name !== null && name !== basename(path) && !name.startsWith('..')) return;
-      clearTimeout(timer);
-      timer = setTimeout(reload, QUIET_MS).unref();
-    });
-    watcher.on('error', onProblem);
-  }
+  const followed =
+    path === undefined
+      ? undefined
+      : followFile({
+          setting: 'STATIONS_FILE',
+          path,
+          read: (bytes) => readYaml(textOf(bytes), StationsFile),
+          code: 'STATIONS_FILE_INVALID',
+          reports,
+          onChange,
+        });
+  const file = (): StationsFile => followed?.current() ?? {};
   return {
-    profileOf: (station) => profileFrom(file, station),
-    configured: () => Object.keys(file.stations ?? {}),
-    isConfigured: (station) => file.stations !== undefined && Object.hasOwn(file.stations, station),
-    close() {
-      clearTimeout(timer);
-      watcher?.close();
-    },
+    profileOf: (station) => profileFrom(file(), station),
+    configured: () => Object.keys(file().stations ?? {}),
+    isConfigured: (station) => Object.hasOwn(file().stations ?? {}, station),
+    close: () => followed?.close(),
   };
 }

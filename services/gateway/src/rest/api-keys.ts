@@ -1,8 +1,8 @@
 /** API keys: who may do what over REST. Only hashes are kept; keys are compared in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { mismatch } from '@khumbu/shared/contract/codec';
-import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
+import { readJson } from '@khumbu/shared/runtime/structured-text';
 import { type Static, Type } from 'typebox';
 
 export const SCOPES = ['read', 'operate', 'admin'] as const;
@@ -31,26 +31,37 @@ export interface Caller {
 export const hasScope = ({ scopes }: Pick<Caller, 'scopes'>, wanted: Scope): boolean =>
   scopes.some((scope) => SCOPES.indexOf(scope) >= SCOPES.indexOf(wanted));
 
-/** Whose key this is; `undefined`: nobody's. */
-export type ReadApiKey = (key: string) => Caller | undefined;
+export interface ApiKeys {
+  /** Whose key this is; `undefined`: nobody's. */
+  readonly callerOf: (key: string) => Caller | undefined;
+  readonly close: () => void;
+}
 
-/** Read the file. Throws `CONFIG_INVALID`. Without a file nobody is known. */
-export function openApiKeys(path: string | undefined): ReadApiKey {
-  let keys: ApiKeysFile = [];
-  if (path !== undefined) {
-    let value: unknown;
-    try {
-      value = JSON.parse(readFileSync(path, 'utf8'));
-    } catch (error) {
-      throw new CodedError('CONFIG_INVALID', `API_KEYS_FILE cannot be read: ${describeError(error)}`);
+/** Throws `TEXT_INVALID`. A name stands for one caller everywhere: limits, logs, `askedBy`. */
+function readApiKeys(bytes: Buffer): ApiKeysFile {
+  const keys = readJson(textOf(bytes), ApiKeysFile);
+  for (const member of ['name', 'sha256'] as const) {
+    const first = new Map<string, number>();
+    for (const [index, { [member]: value }] of keys.entries()) {
+      const before = first.get(value);
+      if (before !== undefined)
+        throw new CodedError('TEXT_INVALID', `entries ${before + 1} and ${index + 1} have the same ${member}`);
+      first.set(value, index);
     }
-    const reason = mismatch(ApiKeysFile, value);
-    if (reason) throw new CodedError('CONFIG_INVALID', `API_KEYS_FILE: ${reason}`);
-    keys = value as ApiKeysFile;
   }
-  return (key) => {
-    const hash = createHash('sha256').update(key).digest();
-    const found = keys.find((known) => timingSafeEqual(Buffer.from(known.sha256, 'hex'), hash));
-    return found && { name: found.name, scopes: found.scopes };
+  return keys;
+}
+
+/** Read the file and follow it. Throws `CONFIG_INVALID` for a bad one at the start. Without a file nobody is known. */
+export function openApiKeys(path: string | undefined, reports: FileReports): ApiKeys {
+  const options = { setting: 'API_KEYS_FILE', read: readApiKeys, code: 'CONFIG_INVALID', reports };
+  const followed = path === undefined ? undefined : followFile({ ...options, path });
+  return {
+    callerOf(key) {
+      const hash = createHash('sha256').update(key).digest();
+      const found = followed?.current().find((known) => timingSafeEqual(Buffer.from(known.sha256, 'hex'), hash));
+      return found && { name: found.name, scopes: found.scopes };
+    },
+    close: () => followed?.close(),
   };
 }

@@ -1,4 +1,5 @@
 /** Who calls: an API key or a token in `Authorization: Bearer`. */
+import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { type Caller, openApiKeys } from './api-keys.js';
 import { openTokens, type TokenSettings } from './json-web-tokens.js';
 
@@ -8,13 +9,24 @@ export type Authenticate = (authorization: string | undefined) => Promise<Caller
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const looksLikeToken = (text: string): boolean => /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.test(text);
 
+export interface Authentication {
+  readonly authenticate: Authenticate;
+  readonly close: () => void;
+}
+
 /** Throws `CONFIG_INVALID`. Without keys file and without JWKS nobody is known. */
-export function openAuthentication(settings: TokenSettings & { readonly API_KEYS_FILE?: string }): Authenticate {
-  const readKey = openApiKeys(settings.API_KEYS_FILE);
+export function openAuthentication(
+  settings: TokenSettings & { readonly API_KEYS_FILE?: string },
+  reports: FileReports,
+): Authentication {
   const readToken = openTokens(settings);
-  return async (authorization) => {
-    const presented = BEARER.exec(authorization ?? '')?.[1];
-    if (presented === undefined) return undefined;
-    return readKey(presented) ?? (readToken && looksLikeToken(presented) ? readToken(presented) : undefined);
+  const keys = openApiKeys(settings.API_KEYS_FILE, reports);
+  return {
+    async authenticate(authorization) {
+      const presented = BEARER.exec(authorization ?? '')?.[1];
+      if (presented === undefined) return undefined;
+      return keys.callerOf(presented) ?? (readToken && looksLikeToken(presented) ? readToken(presented) : undefined);
+    },
+    close: keys.close,
   };
 }
