@@ -225,7 +225,7 @@ void t.test('every refusal has a code of its own', async (t) => {
       'WINDOW_EMPTY',
     ],
     ['PUT', '/v1/stations/cs-1/network', { interface: 'Wireless0' }, 409, 'INTERFACE_UNKNOWN'],
-    ['PUT', '/v1/stations/plain/network', { interface: 'Any' }, 409, 'INTERFACE_UNKNOWN'],
+    ['PUT', '/v1/stations/plain/network', { interface: 'Any' }, 409, 'NETWORK_NOT_SUPPORTED'],
     ['PUT', '/v1/stations/cs-1/system-time', { time: '1999-01-01T00:00:00Z' }, 422, 'TIME_ABSURD'],
     ['PUT', '/v1/stations/cs-1/system-time', { time: 'noon' }, 422, 'BODY_INVALID'],
     ['POST', UPDATES, { ...good, retrys: 3 }, 422, 'BODY_INVALID'],

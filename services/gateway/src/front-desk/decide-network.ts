@@ -6,20 +6,23 @@ export type NetworkDecision =
   | { readonly reply: ConfigureNetworkResponse & { status: 'Processing' }; readonly interfaceName: string }
   | { readonly reply: ConfigureNetworkResponse & { status: 'NotSupported' | 'Rejected' }; readonly reason: string };
 
-/** A name wins over the class; a name or class the stations file does not know is refused. */
+/**
+ * A name wins over the class. Only a station that has interfaces refuses one it does not have: after `Rejected` EVerest
+ * skips that connection profile, after `NotSupported` it connects as it would without asking.
+ */
 export function decideNetwork(request: ConfigureNetworkRequest, profile: StationProfile | undefined): NetworkDecision {
-  const interfaces = profile?.interfaces;
-  if (!interfaces) return { reply: { status: 'NotSupported' }, reason: 'not_supported' };
-  const names = Object.values(interfaces);
+  const interfaces = profile?.interfaces ?? {};
+  const names = Object.values(interfaces).filter((known) => known !== '');
+  if (names.length === 0) return { reply: { status: 'NotSupported' }, reason: 'not_supported' };
   const { interface: interfaceClass, interface_name: name } = request;
   const found =
-    name !== undefined
+    name !== undefined && name !== ''
       ? names.find((known) => known === name)
       : interfaceClass === 'Any'
         ? names[0]
         : Object.hasOwn(interfaces, interfaceClass)
           ? interfaces[interfaceClass]
           : undefined;
-  if (found === undefined) return { reply: { status: 'Rejected' }, reason: 'interface_unknown' };
+  if (!found) return { reply: { status: 'Rejected' }, reason: 'interface_unknown' };
   return { reply: { status: 'Processing' }, interfaceName: found };
 }
