@@ -65,6 +65,13 @@ export const GatewaySettings = Type.Object({
     minimum: 16_384,
     description: 'Longest body of a request, in bytes.',
   }),
+  HTTP_REQUEST_TIMEOUT_S: Type.Integer({
+    default: 30,
+    minimum: 1,
+    maximum: 3600,
+    description:
+      'Seconds after its first byte in which a request has to be whole, headers and body; then 408. As long a connection may be idle. Event streams are whole requests and stay.',
+  }),
   RATE_LIMIT_PER_MINUTE: Type.Integer({
     default: 600,
     minimum: 1,
@@ -74,6 +81,12 @@ export const GatewaySettings = Type.Object({
     default: 500,
     minimum: 1,
     description: 'Event streams this gateway serves at once.',
+  }),
+  MAX_EVENT_STREAMS_PER_CALLER: Type.Integer({
+    default: 50,
+    minimum: 1,
+    description:
+      'Event streams this gateway serves at once to each caller (the name of a key, the subject of a token).',
   }),
   ARCHIVE_URL_S: Type.Integer({
     default: 300,

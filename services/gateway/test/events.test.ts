@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
@@ -350,4 +350,65 @@ void t.test('the stream outlives a restart of Redis', async (t) => {
     subscriber.events.items.map(({ data }) => data.bootEpoch),
     [1, 2],
   );
+});
+
+void t.test('one caller cannot take the streams of all others', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, app: { mostSubscribersPerCaller: 3 } });
+  const url = await listen(t, rest);
+  // At once: whoever is still being looked up counts too.
+  const many = Array.from({ length: 10 }, () => subscribe(url));
+  t.teardown(() => {
+    for (const one of many) one.drop();
+  });
+  const answers = await within(Promise.all(many.map(({ connected }) => connected)), 20_000, 'ten answers');
+  t.strictSame(
+    answers.map(({ statusCode }) => statusCode).sort((a, b) => a - b),
+    [200, 200, 200, ...Array(7).fill(429)],
+  );
+  const full = await rest.call('GET', '/v1/events', { key: KEYS.read });
+  t.match(full.body, {
+    status: 429,
+    code: 'TOO_MANY_EVENT_STREAMS',
+    title: /caller/,
+    detail: /^read has 3 event streams/,
+  });
+  t.match(full.headers['retry-after'], /^\d+$/);
+  const other = request(url, { headers: { authorization: `Bearer ${KEYS.operate}` }, agent: false });
+  other.on('error', () => undefined).end();
+  const [response] = (await once(other, 'response')) as [{ statusCode: number }];
+  t.equal(response.statusCode, 200, 'another caller is served');
+  other.destroy();
+
+  const open = many.filter((_one, index) => answers[index]?.statusCode === 200);
+  open[0]?.drop();
+  const again = async (): Promise<boolean> => {
+    const next = subscribe(url);
+    t.teardown(() => next.drop());
+    const { statusCode } = await next.connected;
+    if (statusCode !== 200) next.drop();
+    return statusCode === 200;
+  };
+  await awaitUntil(again, 20_000, 'the place that was given back');
+});
+
+void t.test('who leaves while the stream is being opened gives its place back', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, app: { mostSubscribersPerCaller: 1 } });
+  const url = await listen(t, rest);
+  for (let round = 0; round < 5; round++) {
+    redis.freeze();
+    const asked = once(rest.app.server, 'request') as Promise<[unknown, ServerResponse]>;
+    const early = subscribe(url);
+    early.connected.catch(() => undefined);
+    const [, response] = await within(asked, 20_000, 'the request');
+    early.drop();
+    await within(once(response, 'close'), 20_000, 'its end');
+    redis.thaw();
+  }
+  const served = async (): Promise<boolean> => {
+    const next = subscribe(url);
+    const { statusCode } = await next.connected;
+    next.drop();
+    return statusCode === 200;
+  };
+  await awaitUntil(served, 20_000, 'a stream');
 });

@@ -1,24 +1,28 @@
 /** The HTTP side of the gateway: builds an app that has not listened yet. */
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { fastifyRateLimit } from '@fastify/rate-limit';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { AsyncApiOptions } from '@khumbu/shared/contract/async-api';
-import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import { hasScope } from './api-keys.js';
 import { createAsking } from './asking.js';
 import { asyncApiRoute } from './async-api-route.js';
 import type { Authenticate } from './authentication.js';
+import { connectionOptions, fastifyTimeouts, watchConnections } from './connections.js';
 import { addSchemas } from './contract-schemas.js';
 import type { EventLog } from './events/event-log.js';
+import { createPlaces } from './events/places.js';
 import type { Idempotency } from './idempotency.js';
 import type { Inventory } from './inventory.js';
 import { documentRoutes } from './openapi.js';
-import { Problem, type ProblemCode, sendProblem } from './problems.js';
+import { Problem } from './problems.js';
+import { protect } from './protection.js';
+import { acceptJsonOnly, handleErrors, refuseAddress, requireHost } from './request-errors.js';
 import { controlRoutes } from './routes/control.js';
 import { eventRoutes } from './routes/events.js';
 import { firmwareRoutes } from './routes/firmware-updates.js';
@@ -27,6 +31,7 @@ import { operationRoutes } from './routes/operations.js';
 import { stationRoutes } from './routes/stations.js';
 import type { RestApp } from './routing.js';
 import { REST_SCHEMAS } from './schemas.js';
+import { createUnreadable } from './unreadable-requests.js';
 
 export interface AppDeps {
   readonly inventory: Inventory;
@@ -47,6 +52,10 @@ export interface AppOptions {
   /** Requests a minute, for each caller at this gateway. */
   readonly rateLimitPerMinute: number;
   readonly mostSubscribers: number;
+  /** Event streams of one caller. */
+  readonly mostSubscribersPerCaller: number;
+  /** A request has to be whole so soon after its first byte; a connection may be idle for as long. */
+  readonly requestTimeoutMs: number;
   readonly keepAliveMs: number;
   /** Event streams whose reader takes nothing for this long are ended. */
   readonly subscriberStallMs: number;
@@ -59,62 +68,16 @@ export const DEFAULT_APP_OPTIONS: AppOptions = {
   bodyLimitBytes: 64 * 1024,
   rateLimitPerMinute: 600,
   mostSubscribers: 500,
+  mostSubscribersPerCaller: 50,
+  requestTimeoutMs: 30_000,
   keepAliveMs: 15_000,
   subscriberStallMs: 60_000,
 };
-
-/** What Fastify finds wrong, in our words. */
-const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'CONTENT_TYPE_UNSUPPORTED',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'BODY_MALFORMED',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'BODY_MALFORMED',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'BODY_MALFORMED',
-  FST_ERR_VALIDATION: 'BODY_INVALID',
-};
-
-/** Pure. `undefined`: a surprise. */
-export function problemOf(error: FastifyError): Problem | undefined {
-  if (error instanceof Problem) return error;
-  const code = CODE_OF_FASTIFY[error.code];
-  if (code) return new Problem(code, describeError(error));
-  if (error.statusCode === 429) return new Problem('TOO_MANY_REQUESTS');
-  if (error.statusCode === 400) return new Problem('BODY_MALFORMED', describeError(error));
-  return undefined;
-}
 
 /** Requests without a valid key from one address, before they are refused without a look at what they want. */
 const FAILURES_PER_MINUTE = 120;
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
-
-/** An empty body is none where none is needed, whatever its type says: curl users set it for all requests. */
-function acceptJsonOnly(app: FastifyInstance): void {
-  app.removeAllContentTypeParsers();
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body !== '') return parse(request, body, done);
-    if (request.routeOptions.schema?.body) done(new Problem('BODY_MALFORMED', 'The body is empty.'));
-    else done(null, undefined);
-    return undefined;
-  });
-}
-
-function handleErrors(app: FastifyInstance, log: Logger): void {
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const problem = problemOf(error) ?? new Problem('INTERNAL', undefined, {}, { cause: error });
-    if (problem.code === 'INTERNAL') log.error({ err: error, requestId: request.id }, 'request failed');
-    return sendProblem(reply, problem);
-  });
-  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new Problem('NOT_FOUND')));
-}
-
-/** Before there is a route, and so without hooks: the address cannot be read. It is not repeated. */
-function refuseAddress({ code }: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const isLong = code === 'FST_ERR_MAX_PARAM_LENGTH';
-  const detail = isLong ? 'A parameter of the path is too long.' : 'The path is not percent-encoded UTF-8.';
-  sendProblem(reply.header('x-request-id', request.id), new Problem('PARAMETER_INVALID', detail), '');
-}
 
 /** Who is it, and may he? */
 function guard(v1: FastifyInstance, authenticate: Authenticate): void {
@@ -155,7 +118,8 @@ function probes(app: FastifyInstance, { health, metrics, isLeader }: AppDeps): v
   });
 }
 
-function countRequests(app: FastifyInstance, { metrics, log }: AppDeps): void {
+/** Returns what counts an answer to something that could not be routed. */
+function countRequests(app: FastifyInstance, { metrics, log }: AppDeps): (status: number) => void {
   const requests = new Counter({
     name: 'khumbu_http_requests_total',
     help: 'Requests over HTTP.',
@@ -172,6 +136,7 @@ function countRequests(app: FastifyInstance, { metrics, log }: AppDeps): void {
     const what = { requestId, method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) };
     log.debug({ ...what, caller: caller?.name }, 'request answered');
   });
+  return (status) => requests.inc({ method: 'unknown', route: 'unknown', status: String(status) });
 }
 
 async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping: AbortSignal): Promise<void> {
@@ -195,12 +160,15 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
     help: 'Open event streams.',
     registers: [deps.metrics],
   });
-  const { mostSubscribers, keepAliveMs, subscriberStallMs: stallMs } = options;
-  eventRoutes(app, { events, stopping, mostSubscribers, keepAliveMs, stallMs, subscribers, log });
+  const { mostSubscribers: most, mostSubscribersPerCaller: mostPerCaller, keepAliveMs, subscriberStallMs } = options;
+  const places = createPlaces({ most, mostPerCaller, onChange: (open) => subscribers.set(open) });
+  eventRoutes(app, { events, stopping, places, keepAliveMs, stallMs: subscriberStallMs, log });
 }
 
 /** Event streams end when the app closes. */
 export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_OPTIONS): Promise<FastifyInstance> {
+  const { requestTimeoutMs, https } = options;
+  let onParserError: (error: { readonly code?: string }, socket: Socket) => void = (_error, socket) => socket.destroy();
   const app: FastifyInstance = Fastify({
     logger: false,
     bodyLimit: options.bodyLimitBytes,
@@ -213,14 +181,26 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     },
+    ...fastifyTimeouts(requestTimeoutMs),
+    clientErrorHandler: (error, socket) => onParserError(error, socket),
     // Nothing else can be read.
-    ...(options.https ? { https: options.https } : {}),
+    ...(https
+      ? { https: { ...connectionOptions(requestTimeoutMs), ...https } }
+      : { http: connectionOptions(requestTimeoutMs) }),
   });
   acceptJsonOnly(app);
   const stopping = new AbortController();
   app.addHook('preClose', async () => stopping.abort());
   handleErrors(app, deps.log);
-  countRequests(app, deps);
+  const onAnswered = countRequests(app, deps);
+  const unreadable = createUnreadable({ answering: (socket) => connections.answering(socket), onAnswered });
+  const connections = watchConnections(app.server, requestTimeoutMs, unreadable.onLate, https !== undefined);
+  onParserError = unreadable.onParserError;
+  app.server.on('checkExpectation', unreadable.onExpectation);
+  app.server.on('connect', unreadable.onConnect);
+  app.addHook('onClose', async () => connections.stop());
+  await protect(app, https !== undefined);
+  requireHost(app);
   addSchemas(app, REST_SCHEMAS);
   await documentRoutes(app);
   probes(app, deps);

@@ -105,6 +105,8 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       bodyLimitBytes: config.HTTP_BODY_LIMIT_BYTES,
       rateLimitPerMinute: config.RATE_LIMIT_PER_MINUTE,
       mostSubscribers: config.MAX_EVENT_SUBSCRIBERS,
+      mostSubscribersPerCaller: config.MAX_EVENT_STREAMS_PER_CALLER,
+      requestTimeoutMs: config.HTTP_REQUEST_TIMEOUT_S * 1000,
       ...(certificate ? { https: certificate.read() } : {}),
       asyncApi: { topicPrefix: config.MQTT_TOPIC_PREFIX, brokerHost: new URL(config.MQTT_URL).host },
     },

@@ -84,7 +84,16 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
       buildLocalReference: (json, _base, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `schema-${i}`),
     },
   });
-  await app.register(fastifySwaggerUi, { routePrefix: '/docs', staticCSP: true });
+  await app.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    // Over plain HTTP from another host nothing would load: there is no HTTPS to upgrade to. Nor is anything outside needed.
+    transformStaticCSP: (policy) =>
+      policy
+        .replace(/\s*upgrade-insecure-requests;?/, '')
+        .replaceAll(/ (?:https:|validator\.swagger\.io)(?=[ ;])/g, ''),
+    uiConfig: { validatorUrl: 'none' },
+  });
   let document: string | undefined;
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
     document ??= JSON.stringify(app.swagger());

@@ -12,6 +12,7 @@ interface ProblemKind {
 const kind = (status: number, title: string): ProblemKind => ({ status, title });
 
 export const PROBLEMS = {
+  REQUEST_MALFORMED: kind(400, 'The request is not HTTP as RFC 9112 has it.'),
   BODY_MALFORMED: kind(400, 'The body is not JSON, or is empty where one is needed.'),
   PARAMETER_INVALID: kind(400, 'A parameter of the path, the query or a header does not fit.'),
   CURSOR_INVALID: kind(400, 'The cursor was not made by this API.'),
@@ -22,6 +23,7 @@ export const PROBLEMS = {
   STATION_UNKNOWN: kind(404, 'No station with this id has been heard or configured.'),
   OPERATION_UNKNOWN: kind(404, 'There is no such operation, or it was removed after its retention.'),
   ARCHIVE_UNKNOWN: kind(404, 'The upload ended without an archive, or the archive was removed.'),
+  REQUEST_TIMEOUT: kind(408, 'The request did not come to its end in time; the connection is closed.'),
   STATION_NOT_CONFIGURED: kind(409, 'The station is not in the stations file: nothing is done with it.'),
   STATION_IN_CONFLICT: kind(409, 'Two stations use this identity: nothing is done with either.'),
   INSTALLING: kind(409, 'The station is being changed by an update.'),
@@ -44,8 +46,11 @@ export const PROBLEMS = {
   ARCHIVE_NOT_READY: kind(409, 'The upload is still under way.'),
   ARCHIVE_ELSEWHERE: kind(409, 'The archive was sent to a server that is not the depot’s object store.'),
   REFUSED: kind(409, 'Refused; reason says why.'),
+  PRECONDITION_FAILED: kind(412, 'The file is not the one that was named by its ETag or date.'),
   BODY_TOO_LARGE: kind(413, 'The body is too large.'),
   CONTENT_TYPE_UNSUPPORTED: kind(415, 'The body must be application/json.'),
+  RANGE_NOT_SATISFIABLE: kind(416, 'The file does not have these bytes.'),
+  EXPECTATION_UNKNOWN: kind(417, 'Nothing but 100-continue may be expected.'),
   BODY_INVALID: kind(422, 'The body is JSON but not what is needed.'),
   CERTIFICATE_INVALID: kind(422, 'The signing certificate is not trusted.'),
   CERTIFICATE_REVOKED: kind(422, 'The signing certificate is revoked.'),
@@ -53,6 +58,8 @@ export const PROBLEMS = {
   NO_OBJECT_STORE: kind(422, 'The depot has no object store: name a location.'),
   IDEMPOTENCY_KEY_REUSED: kind(422, 'This Idempotency-Key was sent with another request.'),
   TOO_MANY_REQUESTS: kind(429, 'More requests than this caller may send; Retry-After says when to go on.'),
+  TOO_MANY_EVENT_STREAMS: kind(429, 'This caller has as many event streams open at this gateway as it may.'),
+  HEADERS_TOO_LARGE: kind(431, 'The headers of the request are larger than 16 KiB.'),
   INTERNAL: kind(500, 'Something went wrong; the log says what.'),
   NOT_STORED: kind(503, 'The decision could not be stored: nothing was accepted. Ask again.'),
   WORKERS_GONE: kind(503, 'No worker is there to do it: nothing was accepted. Ask again.'),
@@ -97,7 +104,9 @@ export const pathOf = ({ url }: Pick<FastifyRequest, 'url'>): string => url.spli
 /** `path` is shown in the body; empty: this very address. */
 export function sendProblem(reply: FastifyReply, problem: Problem, path: string = pathOf(reply.request)): FastifyReply {
   const { status } = PROBLEMS[problem.code];
+  if (problem.code === 'TOO_MANY_EVENT_STREAMS') reply.header('retry-after', '10');
   if (status === 503) reply.header('retry-after', '1');
   if (status === 401) reply.header('www-authenticate', 'Bearer');
+  reply.header('cache-control', 'no-store');
   return reply.status(status).type('application/problem+json').send(problemBody(problem, path));
 }

@@ -1,8 +1,8 @@
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Gauge } from 'prom-client';
 import type { EventLog } from '../events/event-log.js';
+import type { Places } from '../events/places.js';
 import { isStreamId } from '../events/stream-ids.js';
 import { type Filter, serveSubscriber } from '../events/subscription.js';
 import { Problem } from '../problems.js';
@@ -12,10 +12,9 @@ import { EventsHeaders, EventsQuery } from '../schemas.js';
 export interface EventRouteDeps {
   readonly events: EventLog;
   readonly stopping: AbortSignal;
-  readonly mostSubscribers: number;
+  readonly places: Places;
   readonly keepAliveMs: number;
   readonly stallMs: number;
-  readonly subscribers: Gauge;
   readonly log: Logger;
 }
 
@@ -45,15 +44,22 @@ stream ends when a token runs out, when the subscriber does not read, or when th
 
 /** `/v1/events`. */
 export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
-  const { events, log, subscribers } = deps;
-  let open = 0;
+  const { events, log, places } = deps;
 
-  const serve = async (request: FastifyRequest, reply: FastifyReply, cursor: string, filter: Filter): Promise<void> => {
+  const serve = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    cursor: string,
+    filter: Filter,
+    leave: () => void,
+  ): Promise<void> => {
     const { raw } = reply;
     const gone = new AbortController();
     const end = (): void => gone.abort();
     raw.on('close', end);
     raw.on('error', end);
+    // Gone while its place was looked for: that was told before anybody listened.
+    if (raw.destroyed) end();
     deps.stopping.addEventListener('abort', end, { once: true });
     const { expiresAt } = request.caller ?? {};
     // Longer than a timer can be is as good as for ever.
@@ -66,8 +72,6 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
       'x-accel-buffering': 'no',
       'x-request-id': request.id,
     });
-    open += 1;
-    subscribers.set(open);
     try {
       await serveSubscriber(raw, { ...deps, log: events, filter, cursor, signal: gone.signal });
     } catch (error) {
@@ -75,8 +79,7 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     } finally {
       clearTimeout(expiry);
       deps.stopping.removeEventListener('abort', end);
-      open -= 1;
-      subscribers.set(open);
+      leave();
       // Whoever does not read would not read the end either.
       if (raw.writableNeedDrain) raw.destroy();
       else raw.end();
@@ -97,7 +100,7 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
             scope: 'read',
             summary: 'Follow what changes',
             description: DESCRIPTION,
-            problems: ['LAST_EVENT_ID_INVALID', 'TOO_MANY_SUBSCRIBERS'],
+            problems: ['LAST_EVENT_ID_INVALID', 'TOO_MANY_EVENT_STREAMS', 'TOO_MANY_SUBSCRIBERS'],
           },
           {
             200: {
@@ -113,11 +116,12 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     async (request, reply) => {
       const last = request.headers['last-event-id'];
       if (last !== undefined && last !== '' && !isStreamId(last)) throw new Problem('LAST_EVENT_ID_INVALID');
-      if (open >= deps.mostSubscribers) throw new Problem('TOO_MANY_SUBSCRIBERS');
+      const leave = places.take(request.caller?.name ?? '');
       let cursor: string;
       try {
         cursor = last === undefined || last === '' ? await events.newestId() : last;
       } catch (error) {
+        leave();
         throw new Problem('NOT_STORED', `the store does not answer: ${describeError(error)}`, {}, { cause: error });
       }
       const { station, kind, type } = request.query;
@@ -125,7 +129,7 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
       const kinds = setOf(kind);
       const types = setOf(type);
       const filter = { ...(stations ? { stations } : {}), ...(kinds ? { kinds } : {}), ...(types ? { types } : {}) };
-      void serve(request, reply, cursor, filter);
+      void serve(request, reply, cursor, filter, leave);
       return reply;
     },
   );

@@ -1,0 +1,94 @@
+/**
+ * How long a connection may keep a request unfinished. Node.js ends what is late from the first byte of a request on
+ * (its headers, then its body) and what is idle between two. One thing it does not count: the empty lines that RFC 9112,
+ * 2.2 allows ahead of a request. Sent one by one after an answer they would keep a connection for ever.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
+
+/** A reader that takes nothing of its answer for this long is let go. */
+const READER_STALL_MS = 60_000;
+/** How often connections are looked at: a late one is found within a tenth of its time, and within a second. */
+const checkEveryMs = (timeoutMs: number): number => Math.min(1000, Math.max(20, Math.round(timeoutMs / 10)));
+
+/** What the server of Node.js is made with. */
+export const connectionOptions = (timeoutMs: number) => ({
+  requestTimeout: timeoutMs,
+  headersTimeout: timeoutMs,
+  connectionsCheckingInterval: checkEveryMs(timeoutMs),
+  // TLS only: until it is over there is no request.
+  handshakeTimeout: timeoutMs,
+  // Refused by us, as a problem.
+  requireHostHeader: false,
+});
+
+/** What Fastify sets on the server afterwards. */
+export const fastifyTimeouts = (timeoutMs: number) => ({
+  requestTimeout: timeoutMs,
+  keepAliveTimeout: timeoutMs,
+  connectionTimeout: Math.max(READER_STALL_MS, 2 * timeoutMs),
+});
+
+interface Watched {
+  /** Requests that came and are not answered. */
+  readonly answering: Set<ServerResponse>;
+  /** `bytesRead` when there was nothing left to answer. */
+  bytesThen: number;
+  /** When something came after that. */
+  since?: number;
+}
+
+/** The server as far as it is watched: that of `node:http` or `node:https`. */
+export interface WatchedServer {
+  on(event: 'connection' | 'secureConnection', listener: (socket: Socket) => void): unknown;
+  on(event: 'request', listener: (request: IncomingMessage, response: ServerResponse) => void): unknown;
+}
+
+export interface Connections {
+  /** The answers that a connection waits for, in order. */
+  answering(socket: Socket): readonly ServerResponse[];
+  stop(): void;
+}
+
+/** `late` ends a connection that sent something, and no request, for as long as a request may take. */
+export function watchConnections(
+  server: WatchedServer,
+  timeoutMs: number,
+  late: (socket: Socket) => void,
+  isTls: boolean,
+): Connections {
+  const sockets = new Map<Socket, Watched>();
+  server.on(isTls ? 'secureConnection' : 'connection', (socket) => {
+    sockets.set(socket, { answering: new Set(), bytesThen: 0 });
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.on('request', ({ socket }, response) => {
+    const watched = sockets.get(socket);
+    if (!watched) return;
+    watched.answering.add(response);
+    response.once('close', () => {
+      watched.answering.delete(response);
+      if (watched.answering.size > 0) return;
+      watched.bytesThen = socket.bytesRead;
+      delete watched.since;
+    });
+  });
+  const everyMs = checkEveryMs(timeoutMs);
+  const look = (): void => {
+    const now = performance.now();
+    for (const [socket, watched] of sockets) {
+      if (watched.answering.size > 0 || socket.bytesRead === watched.bytesThen) continue;
+      watched.since ??= now;
+      // Later than Node.js, which knows whether it is a request.
+      if (now - watched.since < timeoutMs + everyMs) continue;
+      watched.since = now;
+      late(socket);
+    }
+  };
+  const timer = setInterval(look, everyMs).unref();
+  return {
+    answering: (socket) => [...(sockets.get(socket)?.answering ?? [])],
+    stop: () => clearInterval(timer),
+  };
+}

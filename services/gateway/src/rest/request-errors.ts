@@ -1,0 +1,73 @@
+/** What Fastify and its plugins find wrong with a request, in our words. */
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Problem, type ProblemCode, sendProblem } from './problems.js';
+
+const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'CONTENT_TYPE_UNSUPPORTED',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'BODY_MALFORMED',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'BODY_MALFORMED',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'BODY_MALFORMED',
+  FST_ERR_VALIDATION: 'BODY_INVALID',
+};
+/** Of errors that have only a status: files of the documentation that are not to be had in the way they are asked for. */
+const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
+  400: 'BODY_MALFORMED',
+  403: 'NOT_FOUND',
+  404: 'NOT_FOUND',
+  412: 'PRECONDITION_FAILED',
+  416: 'RANGE_NOT_SATISFIABLE',
+  429: 'TOO_MANY_REQUESTS',
+};
+/** What is known of these is more than what the error says. */
+const WITHOUT_DETAIL: ReadonlySet<ProblemCode> = new Set(['NOT_FOUND', 'TOO_MANY_REQUESTS', 'PRECONDITION_FAILED']);
+
+/** Pure. `undefined`: a surprise. */
+export function problemOf(error: FastifyError): Problem | undefined {
+  if (error instanceof Problem) return error;
+  const code = CODE_OF_FASTIFY[error.code] ?? CODE_OF_STATUS[error.statusCode ?? 0];
+  if (code === undefined) return undefined;
+  return new Problem(code, WITHOUT_DETAIL.has(code) ? undefined : describeError(error));
+}
+
+/** An empty body is none where none is needed, whatever its type says: curl users set it for all requests. */
+export function acceptJsonOnly(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body !== '') return parse(request, body, done);
+    if (request.routeOptions.schema?.body) done(new Problem('BODY_MALFORMED', 'The body is empty.'));
+    else done(null, undefined);
+    return undefined;
+  });
+}
+
+export function handleErrors(app: FastifyInstance, log: Logger): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemOf(error) ?? new Problem('INTERNAL', undefined, {}, { cause: error });
+    // Whoever left in the middle of a body hears nothing, and nothing of ours went wrong.
+    if (problem.code === 'INTERNAL' && !(error.code === 'ECONNRESET' && !request.raw.complete))
+      log.error({ err: error, requestId: request.id }, 'request failed');
+    return sendProblem(reply, problem);
+  });
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new Problem('NOT_FOUND')));
+}
+
+/** RFC 9112, 3.2. Node.js would refuse it with an empty body. */
+export function requireHost(app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ raw: { httpVersionMajor: major, httpVersionMinor: minor, headers } }, reply) => {
+    if (headers.host !== undefined || major < 1 || (major === 1 && minor < 1)) return;
+    reply.header('connection', 'close');
+    throw new Problem('REQUEST_MALFORMED', 'A request of HTTP/1.1 has a Host header.');
+  });
+}
+
+/** Before there is a route, and so without hooks: the address cannot be read. It is not repeated. */
+export function refuseAddress({ code }: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const isLong = code === 'FST_ERR_MAX_PARAM_LENGTH';
+  const detail = isLong ? 'A parameter of the path is too long.' : 'The path is not percent-encoded UTF-8.';
+  const safe = { 'x-request-id': request.id, 'x-content-type-options': 'nosniff' };
+  sendProblem(reply.headers(safe), new Problem('PARAMETER_INVALID', detail), '');
+}
