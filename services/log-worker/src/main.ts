@@ -47,6 +47,7 @@ runService(
           spoolDir: config.SPOOL_DIR,
           tries: config.LOG_UPLOAD_TRIES,
           retryIntervalS: config.LOG_UPLOAD_RETRY_INTERVAL_S,
+          mostRetryAfterS: config.MAX_RETRY_AFTER_S,
           stallMs: config.UPLOAD_STALL_MS,
           userAgent: userAgentOf(config),
           gzipLevel: config.LOG_GZIP_LEVEL,

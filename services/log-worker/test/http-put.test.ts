@@ -30,3 +30,10 @@ void t.test('an upload says who sends it', async (t) => {
     [DEFAULT_USER_AGENT, 'depot 7'],
   );
 });
+
+void t.test('an upload that is put off says by how long the server wants it', async (t) => {
+  const server = await origin(t);
+  const url = server.receive('/up', { status: 503, headers: { 'retry-after': '120' } });
+  const error: unknown = await put(t, url).catch((failure: unknown) => failure);
+  t.match(error, { reason: 'http_503', retryable: true, retryAfterS: 120 });
+});

@@ -88,6 +88,7 @@ runService(
         retryIntervalS: config.DOWNLOAD_RETRY_INTERVAL_S,
         reuseUnaskedMs: config.REUSE_UNASKED_MS,
         minBytes: config.MIN_FIRMWARE_BYTES,
+        mostRetryAfterS: config.MAX_RETRY_AFTER_S,
       };
       const join = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS);
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);

@@ -4,6 +4,7 @@ import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { ProgressPort } from '@khumbu/operations/events/progress';
 import { triesAllowed } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import { retryPause } from '@khumbu/operations/jobs/retry-pause';
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
 import {
   applyLogEvent,
@@ -33,6 +34,8 @@ export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'n
     readonly spoolDir: string;
     readonly tries: number;
     readonly retryIntervalS: number;
+    /** As `RetryWish.mostS`. */
+    readonly mostRetryAfterS: number;
     readonly stallMs: number;
     readonly gzipLevel: number;
     readonly ca?: string;
@@ -121,13 +124,14 @@ export function createUpload(deps: UploadDeps) {
       await commit(store.change().put(end.record).announce(record.station, end.statuses));
       return;
     }
-    const intervalS = record.request.retry_interval_s ?? settings.retryIntervalS;
-    const pause = {
-      notBefore: now().steady + intervalS * 1000,
-      waitingFor: 'retry',
-      waitingSince: now().wall,
-    } as const;
-    const set = { ...pause, tries, run: record.run + 1 };
+    const wish = {
+      intervalS: record.request.retry_interval_s ?? settings.retryIntervalS,
+      retryAfterS: failure.retryAfterS,
+      mostS: settings.mostRetryAfterS,
+      triesLeft: triesAllowed(record.request, settings.tries) - tries,
+      deadlineAt: record.deadlineAt,
+    };
+    const set = { tries, ...retryPause(wish, now()), run: record.run + 1 };
     const next = applyLogEvent(record, 'tryFailed', context, { ...detail, set }).record;
     const change = store.change().put(next);
     // The certification tool wants to hear of every attempt; everybody else only of the last one.

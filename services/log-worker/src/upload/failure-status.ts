@@ -18,13 +18,20 @@ export class UploadError extends CodedError {
   readonly text: string;
   /** Whether another try can end better. */
   readonly retryable: boolean;
-  constructor(status: UploadFailureStatus, text: string, options: { cause?: unknown; reason?: string } = {}) {
+  /** Seconds the server asked us to wait, from `Retry-After`. */
+  readonly retryAfterS?: number;
+  constructor(
+    status: UploadFailureStatus,
+    text: string,
+    options: { cause?: unknown; reason?: string; retryAfterS?: number | undefined } = {},
+  ) {
     super('UPLOAD_FAILED', `the upload failed: ${text}`, { cause: options.cause });
     this.name = 'UploadError';
     this.status = status;
     this.reason = options.reason ?? REASON_OF_STATUS[status];
     this.text = text;
     this.retryable = RETRYABLE[status];
+    if (options.retryAfterS !== undefined) this.retryAfterS = options.retryAfterS;
   }
 }
 

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
+import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { statusOfHttp, UploadError } from './failure-status.js';
@@ -54,8 +55,14 @@ function openRequest(input: HttpPutInput, size: number, stallMs: number, expect:
   return url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
 }
 
-/** Resolves with the final status, or rejects with what broke the connection. */
-function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<number> {
+/** What of a final answer counts. */
+interface Answer {
+  readonly code: number;
+  readonly headers: http.IncomingHttpHeaders;
+}
+
+/** Resolves with the final answer, or rejects with what broke the connection. */
+function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<Answer> {
   const stallMs = input.stallMs ?? 30_000;
   const request = openRequest(input, size, stallMs, expect);
   return new Promise((resolve, reject) => {
@@ -87,7 +94,7 @@ function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<n
       const code = response.statusCode ?? 0;
       response.on('error', fail);
       response.resume();
-      const done = (): void => settle(() => resolve(code));
+      const done = (): void => settle(() => resolve({ code, headers: response.headers }));
       // A success before all is handed over is not one yet.
       if (statusOfHttp(code) !== undefined || sent === size) done();
       else request.once('finish', done);
@@ -115,10 +122,14 @@ const explain = (error: unknown): string =>
 export async function httpPut(input: HttpPutInput): Promise<{ bytes: number }> {
   const { size } = await stat(input.path);
   try {
-    let code = await exchange(input, size, size > EXPECT_BYTES);
-    if (code === 417) code = await exchange(input, size, false);
+    let answer = await exchange(input, size, size > EXPECT_BYTES);
+    if (answer.code === 417) answer = await exchange(input, size, false);
+    const { code, headers } = answer;
     const status = statusOfHttp(code);
-    if (status !== undefined) throw new UploadError(status, `the server answered ${code}`, { reason: `http_${code}` });
+    if (status !== undefined) {
+      const retryAfterS = retryAfterSeconds(headers['retry-after'], headers.date, Date.now());
+      throw new UploadError(status, `the server answered ${code}`, { reason: `http_${code}`, retryAfterS });
+    }
     return { bytes: size };
   } catch (error) {
     if (input.signal?.aborted)

@@ -3,6 +3,7 @@
  * 15.3.7 (206), 15.5.17 (416). A server may lie about ranges in many ways; every doubt costs a new start, never a
  * wrong byte.
  */
+import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import type { FetchReason } from './fetch-error.js';
 import { type Coding, type Labels, readLabels, transferCoding } from './labels.js';
 
@@ -122,14 +123,8 @@ export const mayRefuseTheRange = (head: ResponseHead): boolean =>
   head.status >= 400 && !NOT_ABOUT_RANGES.includes(head.status) && headerOf(head, 'retry-after') === undefined;
 
 function retryAfter(head: ResponseHead, nowMs: number): { retryAfterS?: number } {
-  const text = headerOf(head, 'retry-after');
-  if (text === undefined) return {};
-  const seconds = byteCount(text);
-  if (seconds !== undefined) return { retryAfterS: seconds };
-  // Measured by the server's clock when it shows it: ours may be wrong.
-  const serverNow = Date.parse(headerOf(head, 'date') ?? '');
-  const waitMs = Date.parse(text) - (Number.isNaN(serverNow) ? nowMs : serverNow);
-  return Number.isNaN(waitMs) ? {} : { retryAfterS: Math.max(0, Math.ceil(waitMs / 1000)) };
+  const retryAfterS = retryAfterSeconds(headerOf(head, 'retry-after'), headerOf(head, 'date'), nowMs);
+  return retryAfterS === undefined ? {} : { retryAfterS };
 }
 
 function decideWhole(

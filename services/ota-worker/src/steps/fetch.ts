@@ -12,6 +12,7 @@ import {
 } from '@khumbu/operations/firmware-fetch/record';
 import { type FirmwareUpdateRecord, installAt, triesAllowed } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import { retryPause } from '@khumbu/operations/jobs/retry-pause';
 import type { Hints } from '@khumbu/operations/records/hints';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Validators } from '../fetching/content-range.js';
@@ -50,6 +51,8 @@ export interface FetchDeps extends StepDeps {
     readonly tries: number;
     readonly retryIntervalS: number;
     readonly reuseUnaskedMs: number;
+    /** As `RetryWish.mostS`. */
+    readonly mostRetryAfterS: number;
     /** Least size of an image. */
     readonly minBytes: number;
   };
@@ -242,13 +245,14 @@ export function createFetch(deps: FetchDeps) {
     if (permanent || outOfTries) {
       return applyAll(change, update, [{ event: 'gaveUp', detail: { reason, message } }], view.context);
     }
-    const intervalS = Math.max(update.request.retry_interval_s ?? defaults.retryIntervalS, retryAfterS ?? 0);
-    const pause = {
-      notBefore: now().steady + intervalS * 1000,
-      waitingFor: 'retry',
-      waitingSince: now().wall,
-    } as const;
-    const set = { ...pause, run: update.run + 1 };
+    const wish = {
+      intervalS: update.request.retry_interval_s ?? defaults.retryIntervalS,
+      retryAfterS,
+      mostS: defaults.mostRetryAfterS,
+      triesLeft: triesAllowed(update.request, defaults.tries) - update.tries,
+      deadlineAt: update.deadlineAt,
+    };
+    const set = { ...retryPause(wish, now()), run: update.run + 1 };
     return applyAll(change, update, [{ event: 'tryFailed', detail: { reason, set } }], view.context);
   };
 
