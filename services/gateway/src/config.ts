@@ -1,5 +1,6 @@
 /** The settings of the gateway. */
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
+import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, S3_SETTINGS } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
@@ -54,6 +55,7 @@ export const GatewaySettings = Type.Object({
   ),
   JWT_ISSUER: Type.Optional(Type.String({ description: 'The iss a token must have.' })),
   JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The aud a token must have.' })),
+  ...USER_AGENT_SETTINGS,
   HTTPS_CERT_FILE: Type.Optional(
     Type.String({
       description: 'PEM file with the certificate chain of the REST API; with HTTPS_KEY_FILE: HTTPS only.',

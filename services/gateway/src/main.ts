@@ -52,6 +52,9 @@ runService(
     const fileHealth = createFileHealth(log);
     const authentication = openAuthentication(config, fileHealth);
     life.onStop('API keys', () => authentication.close());
+    const knowsIssuer = authentication.begin();
+    // It is waited for below, before anybody is served.
+    knowsIssuer.catch(() => undefined);
     const onRedisError = (error: Error): void => log.debug({ err: error }, 'Redis connection');
 
     const prompt = promptRedis(config.REDIS_URL, COMMAND_TIMEOUT_MS, onRedisError);
@@ -147,6 +150,7 @@ runService(
     );
     life.onStop('health', () => health.stop());
 
+    await knowsIssuer;
     const http = await openHttp({
       config,
       store: promptStore,

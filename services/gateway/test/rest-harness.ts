@@ -10,7 +10,7 @@ import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { createStore } from '@khumbu/operations/records/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
-import type { FileReports } from '@khumbu/shared/runtime/followed-file';
+import { createFileHealth } from '@khumbu/shared/runtime/file-health';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
@@ -29,6 +29,7 @@ import { openAuthentication } from '../src/rest/authentication.js';
 import { openEventLog } from '../src/rest/events/event-log.js';
 import { createIdempotency } from '../src/rest/idempotency.js';
 import { createInventory } from '../src/rest/inventory.js';
+import type { IssuerKeysTimes } from '../src/rest/issuer-keys.js';
 import type { TokenSettings } from '../src/rest/json-web-tokens.js';
 import type { Archives } from '../src/rest/routes/log-uploads.js';
 import { locations } from './fixtures.js';
@@ -51,6 +52,7 @@ export interface RestOptions {
   readonly strangers?: readonly string[];
   readonly app?: Partial<AppOptions>;
   readonly tokens?: TokenSettings;
+  readonly issuerTimes?: Partial<IssuerKeysTimes>;
   readonly archives?: Archives;
   readonly certificate?: CertificateVerdict;
   /** Nobody works on any queue. */
@@ -137,13 +139,12 @@ export async function openRest(t: Test, options: RestOptions) {
   }));
   writeFileSync(keysFile, JSON.stringify(keys));
 
-  const reports: FileReports = {
-    usable: () => undefined,
-    unusable: (_setting, error) => {
-      throw error;
-    },
-  };
-  const authentication = openAuthentication({ API_KEYS_FILE: keysFile, ...options.tokens }, reports);
+  const reports = createFileHealth(log);
+  const authentication = openAuthentication(
+    { API_KEYS_FILE: keysFile, ...options.tokens },
+    reports,
+    options.issuerTimes,
+  );
   t.teardown(authentication.close);
   const prompt = promptRedis(server.url, 400, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
@@ -216,6 +217,7 @@ export async function openRest(t: Test, options: RestOptions) {
     events,
     desk,
     lines,
+    files: reports,
     close,
     /** As EVerest asks, answered and begun. */
     everest: (station: string) => ({ station, origin: 'everest' as const, answerKey: `none-${randomUUID()}` }),

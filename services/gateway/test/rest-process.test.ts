@@ -1,9 +1,10 @@
 /** Two real gateways on one Redis and one broker: what stations do is told by both, over HTTP and HTTPS. */
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, utimesSync, writeFileSync } from 'node:fs';
-import { get as getHttp } from 'node:http';
+import { createServer, get as getHttp } from 'node:http';
 import { get as getHttps } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
@@ -170,6 +171,38 @@ void t.test('HTTPS alone where it is set up, with the certificate that is there 
   utimesSync(tls.key, new Date(), new Date(Date.now() + 5000));
   await awaitUntil(async () => (await nameOf()) === 'second.example', 25_000, 'the renewed certificate');
 });
+
+void t.test(
+  'an issuer with a weak key stops the start with one line; one that cannot be reached does not',
+  async (t) => {
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'small' }];
+    const issuer = createServer((_request, response) => response.end(JSON.stringify({ keys })));
+    await new Promise<void>((resolve) => void issuer.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => issuer.close());
+    const env = { JWT_ISSUER: 'https://issuer.example', JWT_AUDIENCE: 'khumbu' };
+    const url = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/jwks`;
+    const { child } = await startGateway({ ...env, JWT_JWKS_URL: url });
+    t.equal((await child.exited).code, 1);
+    t.match(child.output(), /^JWT_JWKS_URL: the key "small" is weak: RSA with 1024 bits, at least 2048 are needed$/m);
+
+    const nobody = await startGateway({ ...env, JWT_JWKS_URL: `http://127.0.0.1:${await freePort()}/jwks` });
+    const ask = (path: string): Promise<Response | undefined> =>
+      fetch(`http://127.0.0.1:${nobody.port}${path}`).catch(() => undefined);
+    const ready = await awaitUntil(
+      async () => {
+        if (nobody.child.exit()) throw new Error(nobody.child.output());
+        const answer = await ask('/readyz');
+        return answer?.status === 200 ? ((await answer.json()) as Record<string, unknown>) : undefined;
+      },
+      START_MS,
+      'the gateway to be ready',
+    );
+    t.match(ready, { files: /^not usable: JWT_JWKS_URL cannot be read: .*ECONNREFUSED/ });
+    t.match(await (await ask('/metrics'))?.text(), /^khumbu_file_unusable\{file="JWT_JWKS_URL"\} 1$/m);
+    await nobody.child.end('SIGTERM');
+  },
+);
 
 void t.test('half a configuration does not start, and says which half', async (t) => {
   for (const [env, named] of [

@@ -6,7 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { AsyncApiOptions } from '@khumbu/shared/contract/async-api';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import { hasScope } from './api-keys.js';
@@ -90,14 +90,18 @@ function guard(v1: FastifyInstance, authenticate: Authenticate): void {
   v1.addHook('onRoute', ({ config, url }) => {
     if (config?.scope === undefined) throw new TypeError(`${url} asks for no scope`);
   });
+  const refuse = async (request: FastifyRequest, reply: FastifyReply, problem: unknown): Promise<never> => {
+    const count = await countFailure(request);
+    if (count.isAllowed || !count.isExceeded) throw problem;
+    reply.header('retry-after', String(count.ttlInSeconds));
+    throw new Problem('TOO_MANY_REQUESTS');
+  };
   v1.addHook('onRequest', async (request, reply) => {
-    const caller = await authenticate(request.headers.authorization);
-    if (!caller) {
-      const count = await countFailure(request);
-      if (count.isAllowed || !count.isExceeded) throw new Problem('NOT_AUTHENTICATED');
-      reply.header('retry-after', String(count.ttlInSeconds));
-      throw new Problem('TOO_MANY_REQUESTS');
-    }
+    const caller = await authenticate(request.headers.authorization).catch((error: unknown) =>
+      // Whether it is right cannot be told: nobody may try without end because of that.
+      refuse(request, reply, error),
+    );
+    if (!caller) return refuse(request, reply, new Problem('NOT_AUTHENTICATED'));
     const { scope } = request.routeOptions.config;
     if (scope !== undefined && !hasScope(caller, scope))
       throw new Problem('SCOPE_MISSING', `This needs the scope ${scope}.`);

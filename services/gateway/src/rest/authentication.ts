@@ -1,6 +1,7 @@
 /** Who calls: an API key or a token in `Authorization: Bearer`. */
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { type Caller, openApiKeys } from './api-keys.js';
+import type { IssuerKeysTimes } from './issuer-keys.js';
 import { openTokens, type TokenSettings } from './json-web-tokens.js';
 
 /** `undefined`: nobody we know. Rejects with `AUTHORITY_UNREACHABLE` when a token cannot be checked. */
@@ -11,6 +12,8 @@ const looksLikeToken = (text: string): boolean => /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.
 
 export interface Authentication {
   readonly authenticate: Authenticate;
+  /** Before anybody is served. Rejects with `CONFIG_INVALID` when the issuer's keys must not be used. */
+  readonly begin: () => Promise<void>;
   readonly close: () => void;
 }
 
@@ -18,15 +21,20 @@ export interface Authentication {
 export function openAuthentication(
   settings: TokenSettings & { readonly API_KEYS_FILE?: string },
   reports: FileReports,
+  times?: Partial<IssuerKeysTimes>,
 ): Authentication {
-  const readToken = openTokens(settings);
+  const tokens = openTokens(settings, reports, times);
   const keys = openApiKeys(settings.API_KEYS_FILE, reports);
   return {
     async authenticate(authorization) {
       const presented = BEARER.exec(authorization ?? '')?.[1];
       if (presented === undefined) return undefined;
-      return keys.callerOf(presented) ?? (readToken && looksLikeToken(presented) ? readToken(presented) : undefined);
+      return keys.callerOf(presented) ?? (looksLikeToken(presented) ? tokens?.callerOf(presented) : undefined);
     },
-    close: keys.close,
+    begin: async () => tokens?.begin(),
+    close() {
+      keys.close();
+      tokens?.close();
+    },
   };
 }

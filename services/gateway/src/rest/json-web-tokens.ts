@@ -1,10 +1,12 @@
 /**
- * Who presents a JSON Web Token. Keys come from the issuer's JWKS and are fetched again when an unknown one is named.
- * RFC 7519; scopes as in RFC 9068 (`scope`, words) or as a list (`scp`).
+ * Who presents a JSON Web Token. What cannot be ours by its own words is refused without a look at any key. RFC 7519; scopes as in RFC 9068 (`scope`, words) or as a list (`scp`).
  */
+import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
-import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { FileReports } from '@khumbu/shared/runtime/followed-file';
+import { type CryptoKey, decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 import { type Caller, SCOPES, type Scope } from './api-keys.js';
+import { type IssuerKeysTimes, openIssuerKeys } from './issuer-keys.js';
 import { Problem } from './problems.js';
 
 /** Signatures only: a shared secret or `none` proves nothing about an issuer. */
@@ -27,6 +29,7 @@ export interface TokenSettings {
   readonly JWT_JWKS_URL?: string;
   readonly JWT_ISSUER?: string;
   readonly JWT_AUDIENCE?: string;
+  readonly HTTP_USER_AGENT?: string;
 }
 
 const words = (claim: unknown): string[] => {
@@ -42,30 +45,95 @@ export function scopesOf(payload: JWTPayload): Scope[] {
   return SCOPES.filter((scope) => given.has(scope));
 }
 
-export type ReadToken = (token: string) => Promise<Caller | undefined>;
+interface Checks {
+  readonly issuer: string;
+  readonly audience: string;
+}
 
-/**
- * `undefined`: no tokens are taken. The function resolves with `undefined` for a token that is not valid, and rejects
- * with `AUTHORITY_UNREACHABLE` when it cannot tell. Throws `CONFIG_INVALID` for half a configuration.
- */
-export function openTokens(settings: TokenSettings): ReadToken | undefined {
+/** A name that stands for a caller, in limits and in `askedBy`. */
+const isName = (sub: unknown): sub is string => typeof sub === 'string' && sub.trim() !== '';
+
+/** Pure: whether a token is for us by what it says itself. The signature is not looked at. */
+export function isMeantForUs(token: string, { issuer, audience }: Checks, nowS: number): boolean {
+  try {
+    const { alg } = decodeProtectedHeader(token);
+    const { iss, aud, exp, sub } = decodeJwt(token);
+    return (
+      alg !== undefined &&
+      ALGORITHMS.includes(alg) &&
+      iss === issuer &&
+      [aud].flat().includes(audience) &&
+      typeof exp === 'number' &&
+      exp > nowS - CLOCK_TOLERANCE_S &&
+      isName(sub)
+    );
+  } catch {
+    // It is no token.
+    return false;
+  }
+}
+
+export interface Tokens {
+  /**
+   * Resolves with `undefined` for a token that is not valid, and rejects with `AUTHORITY_UNREACHABLE` when it cannot tell,
+   * because the keys of the issuer were never read.
+   */
+  readonly callerOf: (token: string) => Promise<Caller | undefined>;
+  /** The first look at the issuer's keys. Rejects with `CONFIG_INVALID` for keys that must not be used. */
+  readonly begin: () => Promise<void>;
+  readonly close: () => void;
+}
+
+/** `undefined`: no tokens are taken. Throws `CONFIG_INVALID` for half a configuration. */
+export function openTokens(
+  settings: TokenSettings,
+  reports: FileReports,
+  times?: Partial<IssuerKeysTimes>,
+): Tokens | undefined {
   const { JWT_JWKS_URL: url, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = settings;
   if (url === undefined) return undefined;
   if (issuer === undefined || audience === undefined)
     throw new CodedError('CONFIG_INVALID', 'JWT_JWKS_URL needs JWT_ISSUER and JWT_AUDIENCE beside it');
-  const keys = createRemoteJWKSet(new URL(url), { timeoutDuration: 3000, cooldownDuration: 10_000 });
-  const checks = { issuer, audience, algorithms: ALGORITHMS, clockTolerance: CLOCK_TOLERANCE_S };
-  return async (token) => {
+  const keys = openIssuerKeys({ url, userAgent: userAgentOf(settings), reports, times });
+  const checks = {
+    issuer,
+    audience,
+    algorithms: ALGORITHMS,
+    clockTolerance: CLOCK_TOLERANCE_S,
+    requiredClaims: ['sub', 'exp'],
+  };
+
+  /** A token that names no key is tried with each that fits. */
+  const verify = async (token: string): Promise<JWTPayload> => {
     try {
-      const { payload } = await jwtVerify(token, keys, { ...checks, requiredClaims: ['sub', 'exp'] });
-      const expiresAt = (payload.exp ?? 0) * 1000;
-      return { name: `jwt:${payload.sub}`, scopes: scopesOf(payload), expiresAt };
+      return (await jwtVerify(token, keys.keyOf, checks)).payload;
     } catch (error) {
-      const isUnreachable =
-        !(error instanceof errors.JOSEError) || hasCode(error, errors.JWKSTimeout.code, errors.JWKSInvalid.code);
-      if (isUnreachable || error.code === errors.JOSEError.code)
-        throw new Problem('AUTHORITY_UNREACHABLE', describeError(error), {}, { cause: error });
-      return undefined;
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+      for await (const key of error as AsyncIterable<CryptoKey>) {
+        try {
+          return (await jwtVerify(token, key, checks)).payload;
+        } catch (failure) {
+          if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
+        }
+      }
+      throw new errors.JWSSignatureVerificationFailed();
     }
+  };
+
+  return {
+    async callerOf(token) {
+      if (!isMeantForUs(token, { issuer, audience }, Date.now() / 1000)) return undefined;
+      try {
+        const { sub, exp = 0, ...payload } = await verify(token);
+        return isName(sub) ? { name: `jwt:${sub}`, scopes: scopesOf(payload), expiresAt: exp * 1000 } : undefined;
+      } catch (error) {
+        // What jose says is about the token.
+        if (error instanceof errors.JOSEError) return undefined;
+        if (!hasCode(error, 'JWKS_UNREACHABLE', 'JWKS_REFUSED')) throw error;
+        throw new Problem('AUTHORITY_UNREACHABLE', describeError(error), {}, { cause: error });
+      }
+    },
+    begin: keys.begin,
+    close: keys.close,
   };
 }
