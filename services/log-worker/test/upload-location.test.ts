@@ -2,12 +2,11 @@ import { resolveUploadTarget, uploadFileName } from '@khumbu/shared/locations/up
 import t from 'tap';
 
 const FILE = 'cs-1-DiagnosticsLog-20260102T030405Z-abcd1234.tar.gz';
-const BASIC = `Basic ${Buffer.from('us er:p@ss').toString('base64')}`;
-const http = (url: string, fileName: string, authorization?: string) => ({
+const http = (url: string, fileName: string, credentials?: { username: string; password: string }) => ({
   kind: 'http',
   url,
   fileName,
-  ...(authorization === undefined ? {} : { authorization }),
+  ...(credentials === undefined ? {} : { credentials }),
 });
 const s3 = (bucket: string, key: string, fileName: string) => ({ kind: 's3', bucket, key, fileName });
 
@@ -20,7 +19,10 @@ const TARGETS: readonly (readonly [string, object])[] = [
   ['https://csms.example/put/diag.log?sig=x#frag', http('https://csms.example/put/diag.log?sig=x', 'diag.log')],
   ['https://csms.example/a%20b.gz', http('https://csms.example/a%20b.gz', 'a b.gz')],
   ['https://csms.example/bad%zz', http('https://csms.example/bad%zz', 'bad%zz')],
-  ['https://us%20er:p%40ss@csms.example/x', http('https://csms.example/x', 'x', BASIC)],
+  [
+    'https://us%20er:p%40ss@csms.example/x',
+    http('https://csms.example/x', 'x', { username: 'us er', password: 'p@ss' }),
+  ],
   ['s3://depot', s3('depot', FILE, FILE)],
   ['s3://depot/', s3('depot', FILE, FILE)],
   ['s3://depot/a/b/', s3('depot', `a/b/${FILE}`, FILE)],

@@ -1,11 +1,11 @@
 /** Where a log archive goes: the location of an `upload_logs` request, read as a target. Pure. */
 import type { LogStatusEnum } from '../contract/schemas.js';
-import { type HostLocation, parseLocation } from './location.js';
+import { type Credentials, type HostLocation, parseLocation } from './location.js';
 
 export type UploadTarget =
   | { readonly kind: 's3'; readonly bucket: string; readonly key: string; readonly fileName: string }
-  /** `url` holds no credentials, `authorization` (a whole header value) does. */
-  | { readonly kind: 'http'; readonly url: string; readonly fileName: string; readonly authorization?: string };
+  /** `url` holds no credentials. */
+  | { readonly kind: 'http'; readonly url: string; readonly fileName: string; readonly credentials?: Credentials };
 
 export type RefusedUpload = {
   readonly kind: 'refused';
@@ -51,18 +51,17 @@ function toBucket(bucket: string, path: string, fileName: string): UploadTarget 
 function toServer({ url, credentials }: HostLocation, fileName: string): UploadTarget {
   const target = new URL(url);
   if (target.pathname.endsWith('/')) target.pathname += encodeURIComponent(fileName);
-  const userinfo = credentials && Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64');
   return {
     kind: 'http',
     url: target.href,
     fileName: shownName(lastSegment(target.pathname)),
-    ...(userinfo === undefined ? {} : { authorization: `Basic ${userinfo}` }),
+    ...(credentials === undefined ? {} : { credentials }),
   };
 }
 
 /**
  * OCPP 2.1 N01.FR.21-30: a path that ends with a slash gets our file name, any other URL is used unchanged; userinfo
- * becomes basic authentication. `s3://bucket/prefix/` means the depot's own object store. Says nothing about whether
+ * is what to log in with. `s3://bucket/prefix/` means the depot's own object store. Says nothing about whether
  * the location may be connected to: that is the location policy's.
  */
 export function resolveUploadTarget(location: string, fileName: string): UploadTarget | RefusedUpload {

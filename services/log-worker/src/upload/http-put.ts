@@ -4,16 +4,18 @@ import { stat } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
+import { Login, wantedSchemes } from '@khumbu/shared/http/login';
 import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
+import type { Credentials } from '@khumbu/shared/locations/location';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { statusOfHttp, UploadError } from './failure-status.js';
 
 export interface HttpPutInput {
   /** Without credentials. */
   readonly url: string;
-  /** Value of the Authorization header. */
-  readonly authorization?: string | undefined;
+  /** To log in with, Basic at first, then as the server wants. */
+  readonly credentials?: Credentials | undefined;
   readonly path: string;
   readonly contentType: string;
   /** Resolves the host; may refuse an address. Not asked for a host that is an address already. */
@@ -33,20 +35,25 @@ export interface HttpPutInput {
 const EXPECT_BYTES = 1024 * 1024;
 /** Servers that know nothing of it stay silent. RFC 9110, 10.1.1: a client must not wait for ever. */
 const CONTINUE_WAIT_MS = 1000;
+/** One without `Expect`, a challenge, and a nonce that was stale. */
+const MAX_EXCHANGES = 4;
 
-function openRequest(input: HttpPutInput, size: number, stallMs: number, expect: boolean): http.ClientRequest {
+const stallMsOf = ({ stallMs = 30_000 }: HttpPutInput): number => stallMs;
+
+function openRequest(input: HttpPutInput, login: Login, size: number, expect: boolean): http.ClientRequest {
   const url = new URL(input.url);
+  const authorization = login.authorization('PUT', `${url.pathname}${url.search}`);
   const options: https.RequestOptions = {
     method: 'PUT',
     agent: false,
-    timeout: stallMs,
+    timeout: stallMsOf(input),
     headers: {
       'user-agent': input.userAgent ?? DEFAULT_USER_AGENT,
       'content-type': input.contentType,
       'content-length': size,
       connection: 'close',
       ...(expect ? { expect: '100-continue' } : {}),
-      ...(input.authorization === undefined ? {} : { authorization: input.authorization }),
+      ...(authorization === undefined ? {} : { authorization }),
     },
     ...(input.signal === undefined ? {} : { signal: input.signal }),
     ...(input.lookup === undefined ? {} : { lookup: input.lookup }),
@@ -62,9 +69,9 @@ interface Answer {
 }
 
 /** Resolves with the final answer, or rejects with what broke the connection. */
-function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<Answer> {
-  const stallMs = input.stallMs ?? 30_000;
-  const request = openRequest(input, size, stallMs, expect);
+function exchange(input: HttpPutInput, login: Login, size: number, expect: boolean): Promise<Answer> {
+  const stallMs = stallMsOf(input);
+  const request = openRequest(input, login, size, expect);
   return new Promise((resolve, reject) => {
     let body: ReadStream | undefined;
     let sent = 0;
@@ -111,6 +118,18 @@ function exchange(input: HttpPutInput, size: number, expect: boolean): Promise<A
   });
 }
 
+/** The file, sent again where the server wants another login, or knows nothing of `Expect`. */
+async function deliver(input: HttpPutInput, size: number): Promise<Answer> {
+  const login = new Login(input.credentials);
+  let expect = size > EXPECT_BYTES;
+  for (let sent = 1; ; sent++) {
+    const answer = await exchange(input, login, size, expect);
+    if (sent >= MAX_EXCHANGES) return answer;
+    if (answer.code === 417 && expect) expect = false;
+    else if (answer.code !== 401 || !login.refused(answer.headers['www-authenticate'])) return answer;
+  }
+}
+
 /** A host with several addresses fails with an error that has a code and no words. */
 const explain = (error: unknown): string =>
   describeError(error) || ((error as { code?: string }).code ?? 'the connection failed');
@@ -122,13 +141,12 @@ const explain = (error: unknown): string =>
 export async function httpPut(input: HttpPutInput): Promise<{ bytes: number }> {
   const { size } = await stat(input.path);
   try {
-    let answer = await exchange(input, size, size > EXPECT_BYTES);
-    if (answer.code === 417) answer = await exchange(input, size, false);
-    const { code, headers } = answer;
+    const { code, headers } = await deliver(input, size);
     const status = statusOfHttp(code);
     if (status !== undefined) {
       const retryAfterS = retryAfterSeconds(headers['retry-after'], headers.date, Date.now());
-      throw new UploadError(status, `the server answered ${code}`, { reason: `http_${code}`, retryAfterS });
+      const wanted = code === 401 ? `; it wants ${wantedSchemes(headers['www-authenticate'])}` : '';
+      throw new UploadError(status, `the server answered ${code}${wanted}`, { reason: `http_${code}`, retryAfterS });
     }
     return { bytes: size };
   } catch (error) {

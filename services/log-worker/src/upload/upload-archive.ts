@@ -107,8 +107,8 @@ async function toServer(
     await spoolArchive({ archive, spoolDir, operationId, ...(signal === undefined ? {} : { signal }) });
   }
   const path = spoolPath(spoolDir, operationId);
-  const { url, authorization } = target;
-  const options = { authorization, lookup, ca, userAgent, signal, stallMs, onProgress };
+  const { url, credentials } = target;
+  const options = { credentials, lookup, ca, userAgent, signal, stallMs, onProgress };
   let bytes: number;
   try {
     ({ bytes } = await httpPut({ url, path, contentType: CONTENT_TYPE, ...options }));

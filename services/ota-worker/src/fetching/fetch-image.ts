@@ -14,9 +14,10 @@ import {
 import { FetchError, isNoSpace, noSpace, spoolError } from './fetch-error.js';
 import type { FetchOptions, FetchResult } from './fetch-options.js';
 import { finishImage, tooLarge } from './finish-image.js';
-import { ask, type HttpAnswer } from './http-ask.js';
+import { ask, explain, type HttpAnswer } from './http-ask.js';
 import { newPaths, PartFile } from './part-file.js';
 import { bytesPromised } from './promised.js';
+import { Session } from './session.js';
 import { assertKey, takeOver } from './take-over.js';
 
 export type { FetchOptions, FetchResult } from './fetch-options.js';
@@ -26,6 +27,7 @@ class Fetch {
   readonly #options: FetchOptions;
   readonly #folder: string;
   readonly #images: string;
+  readonly #session = new Session();
   #part: PartFile | undefined;
   /** Something refused to answer about a part, or with a condition: it is asked plainly, once. */
   #isPlain = false;
@@ -111,6 +113,7 @@ class Fetch {
     const { location, policy, stallMs, signal, headers, ca, userAgent = DEFAULT_USER_AGENT } = this.#options;
     return ask(location, {
       policy,
+      session: this.#session,
       headers: { 'user-agent': userAgent, ...conditions },
       originHeaders: headers,
       ca,
@@ -129,7 +132,7 @@ class Fetch {
     switch (decision.kind) {
       case 'fail': {
         const retryable = decision.retryable || (this.#options.retryableStatuses?.includes(answer.status) ?? false);
-        throw new FetchError(retryable, decision.reason, `the server answered ${answer.status}`, decision);
+        throw new FetchError(retryable, decision.reason, explain(answer), decision);
       }
       case 'unchanged':
         await this.#part?.discard();

@@ -1,13 +1,17 @@
 /** One GET over `node:http` or `node:https`: policy before and inside the connection, redirects by hand, no silence. */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Credentials, HostLocation } from '@khumbu/shared/locations/location';
+import { wantedSchemes } from '@khumbu/shared/http/login';
+import type { HostLocation } from '@khumbu/shared/locations/location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { DirectBody } from './direct-body.js';
 import { FetchError, networkError } from './fetch-error.js';
+import type { Session } from './session.js';
 
 export interface AskOptions {
   readonly policy: LocationPolicy;
+  /** Of the download this request belongs to. */
+  readonly session: Session;
   /** Sent to every hop. */
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the origin of the location only, never to where a redirect leads. */
@@ -34,6 +38,8 @@ export interface HttpAnswer {
 }
 
 const MAX_REDIRECTS = 5;
+/** A challenge, and a nonce that was stale. */
+const MAX_LOGINS = 3;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
 /** Aborts a connection that is silent for too long while someone waits for it. One timer: pieces come by the thousand. */
@@ -62,9 +68,6 @@ class Silence {
     clearTimeout(this.#timer);
   }
 }
-
-const basicAuth = ({ username, password }: Credentials): string =>
-  `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 
 function checked(locationText: string, policy: LocationPolicy): HostLocation {
   const check = policy.check(locationText);
@@ -138,25 +141,42 @@ async function send(url: URL, headers: Record<string, string>, options: AskOptio
   }
 }
 
+/** Ask one origin, and log in as it wants. */
+async function askHop(hop: HostLocation, first: HostLocation, options: AskOptions): Promise<HttpAnswer> {
+  const { session } = options;
+  const isHome = hop.url.origin === first.url.origin;
+  const login = session.login(hop, hop.credentials ?? (isHome ? first.credentials : undefined));
+  for (let asked = 1; ; asked++) {
+    const authorization = login.authorization('GET', `${hop.url.pathname}${hop.url.search}`);
+    const headers = {
+      ...options.headers,
+      ...(isHome ? options.originHeaders : {}),
+      ...session.cookies(hop),
+      ...(authorization === undefined ? {} : { authorization }),
+    };
+    const answer = await send(hop.url, headers, options);
+    await session.learn(hop.url, answer.headers);
+    const isAgain = answer.status === 401 && asked < MAX_LOGINS && login.refused(answer.headers['www-authenticate']);
+    if (!isAgain) return answer;
+    answer.drop();
+  }
+}
+
+/** An answer that gives nothing, for people: a 401 says what the server wants. */
+export function explain({ status, headers }: Pick<HttpAnswer, 'status' | 'headers'>): string {
+  const plain = `the server answered ${status}`;
+  return status === 401 ? `${plain}; it wants ${wantedSchemes(headers['www-authenticate'])}` : plain;
+}
+
 /**
  * Ask for a location and follow its redirects, each checked like the location itself. Credentials of the location go
- * to its own origin only. Throws `FetchError`, or the signal's reason when aborted.
+ * to its own origin only, cookies to the one that set them. Throws `FetchError`, or the signal's reason when aborted.
  */
 export async function ask(locationText: string, options: AskOptions): Promise<HttpAnswer> {
   const first = checked(locationText, options.policy);
   let hop = first;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const isHome = hop.url.origin === first.url.origin;
-    const credentials = hop.credentials ?? (isHome ? first.credentials : undefined);
-    const answer = await send(
-      hop.url,
-      {
-        ...options.headers,
-        ...(isHome ? options.originHeaders : {}),
-        ...(credentials ? { authorization: basicAuth(credentials) } : {}),
-      },
-      options,
-    );
+    const answer = await askHop(hop, first, options);
     const target = answer.headers.location;
     if (!REDIRECTS.includes(answer.status) || target === undefined) return answer;
     answer.drop();
