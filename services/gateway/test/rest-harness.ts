@@ -74,9 +74,19 @@ export const succeeded = new Set<string>();
 
 interface Documented {
   readonly openapi: string;
-  readonly paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, object> }> }>>;
+  readonly paths: Record<
+    string,
+    Record<
+      string,
+      { responses: Record<string, { content?: Record<string, object>; headers?: Record<string, object> }> }
+    >
+  >;
   readonly components: { schemas: Record<string, object> };
 }
+
+/** Headers that say something about the API, and so have to be in the document wherever they are sent. */
+const TELLING =
+  /^(location|retry-after|www-authenticate|idempotency-replayed|x-request-id|x-ratelimit-.*|etag|cache-control)$/;
 
 /** Complains about any answer that the document does not have. */
 function createChecker(app: FastifyInstance) {
@@ -91,13 +101,23 @@ function createChecker(app: FastifyInstance) {
   const absolute = (schema: object): object =>
     JSON.parse(JSON.stringify(schema).replaceAll('"#/components/', '"doc#/components/')) as object;
 
-  return (method: string, path: string, status: number, type: string, body: unknown): void => {
+  return (method: string, path: string, status: number, headers: Record<string, unknown>, body: unknown): void => {
+    const { 'content-type': given } = headers;
+    const type = typeof given === 'string' ? given : '';
     const template = templates.find(({ pattern }) => pattern.test(path))?.template;
     const operation = template === undefined ? undefined : document.paths[template]?.[method.toLowerCase()];
     if (!operation) return;
     if (status < 400) succeeded.add(`${method} ${template}`);
     const response = operation.responses[String(status)];
     if (!response) throw new Error(`${method} ${template}: ${status} is not documented: ${JSON.stringify(body)}`);
+    const described = new Set(Object.keys(response.headers ?? {}).map((name) => name.toLowerCase()));
+    for (const name of Object.keys(headers)) {
+      if (TELLING.test(name) && !described.has(name))
+        throw new Error(`${method} ${template} ${status}: the header ${name} is not documented`);
+    }
+    const problem = body as { title?: string; detail?: string };
+    if (status >= 400 && problem.detail === problem.title)
+      throw new Error(`${method} ${template}: detail repeats title`);
     if (!response.content) return;
     const content = response.content[type.split(';')[0] ?? ''] as { schema?: object } | undefined;
     if (!content?.schema) throw new Error(`${method} ${template}: ${status} as ${type} is not documented`);
@@ -235,7 +255,7 @@ export async function openRest(t: Test, options: RestOptions) {
       });
       const type = String(response.headers['content-type'] ?? '');
       const value: unknown = type.includes('json') ? response.json() : response.payload;
-      check(method, path.split('?', 1)[0] ?? '', response.statusCode, type, value);
+      check(method, path.split('?', 1)[0] ?? '', response.statusCode, response.headers, value);
       return { status: response.statusCode, headers: response.headers, body: value };
     },
   };

@@ -22,11 +22,12 @@ const ajv = new Ajv({ strict: false, strictNumbers: true, allErrors: false });
 addFormats.default(ajv);
 // RFC 3339 knows times no clock of ours can show (leap seconds); taken as a time, NaN would end up in due times.
 const rfc3339 = ajv.compile({ type: 'string', format: 'date-time' });
-ajv.addFormat('time-stamp', (text) => rfc3339(text) && Number.isFinite(Date.parse(text)));
+export const isTimeStamp = (text: string): boolean => rfc3339(text) && Number.isFinite(Date.parse(text));
+ajv.addFormat('time-stamp', isTimeStamp);
 const validators = new Map<TSchema, ValidateFunction>();
 
 /** The schemas carry $id for the published documents; ajv must not take them for shared definitions. */
-const forAjv = (key: string, value: unknown): unknown => {
+export const forAjv = (key: string, value: unknown): unknown => {
   if (key === '$id') return undefined;
   return key === 'format' && value === 'date-time' ? 'time-stamp' : value;
 };

@@ -2,12 +2,12 @@
  * The schemas of the wire contract as components of the OpenAPI document, and how routes refer to them. What a body has
  * to be is checked by the contract's own validator, so that REST and MQTT cannot differ.
  */
-import { mismatch } from '@khumbu/shared/contract/codec';
+import { type Misfit, MOST_MISFITS, misfits, readMisfit } from '@khumbu/shared/contract/misfits';
 import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
 import { type Static, type TSchema, type TUnsafe, Type } from 'typebox';
-import { Problem } from './problems.js';
+import { Problem, type ProblemError } from './problems.js';
 
 type Node = Record<string, unknown>;
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -41,9 +41,31 @@ export function addSchemas(app: FastifyInstance, schemas: Iterable<object>): voi
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
 }
 
-/** Text becomes numbers and lists in queries and headers; bodies are taken as they are. */
+const told = (errors: readonly ProblemError[]): string => errors.map(({ detail }) => detail).join('; ');
+
+/** Where in a body, as RFC 9457 points: a fragment of a URI. */
+function bodyError({ pointer, message, allowed }: Misfit): ProblemError {
+  const detail = `${pointer === '' ? 'the body' : pointer.slice(1)} ${message}`;
+  return { detail, pointer: `#${encodeURI(pointer)}`, ...(allowed ? { allowed } : {}) };
+}
+
+const PLACES: Readonly<Record<string, 'query' | 'path' | 'header'>> = {
+  querystring: 'query',
+  params: 'path',
+  headers: 'header',
+};
+
+function parameterError({ pointer, message, allowed }: Misfit, httpPart = ''): ProblemError {
+  const parameter = (pointer.split('/')[1] ?? '').replaceAll('~1', '/').replaceAll('~0', '~');
+  const place = PLACES[httpPart];
+  const detail = `${parameter || httpPart} ${message}`;
+  return { detail, parameter, ...(place ? { in: place } : {}), ...(allowed ? { allowed } : {}) };
+}
+
+/** Text becomes numbers and lists in queries and headers; bodies are taken as they are. All that is wrong is told at once. */
 function validatorCompiler(known: ReadonlyMap<string, Node>): FastifySchemaCompiler<Node> {
-  const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true, strict: false });
+  // Bounded by the 16 KiB that addresses and headers have together.
+  const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true, strict: false, allErrors: true });
   addFormats.default(ajv);
   return ({ schema, httpPart }) => {
     if (httpPart === 'body') {
@@ -51,16 +73,16 @@ function validatorCompiler(known: ReadonlyMap<string, Node>): FastifySchemaCompi
       const body = known.get(id);
       if (!body) throw new TypeError(`no schema ${id} for a body`);
       return (value: unknown) => {
-        const reason = mismatch(body as TSchema, value);
-        return reason === undefined ? { value } : { error: new Problem('BODY_INVALID', reason.replace(/^\/ /, '')) };
+        const errors = misfits(body as TSchema, value).map(bodyError);
+        return errors.length === 0 ? { value } : { error: new Problem('BODY_INVALID', told(errors), { errors }) };
       };
     }
     const validate: ValidateFunction = ajv.compile(schema);
     return (value: unknown) => {
       if (validate(value)) return { value };
-      const first = validate.errors?.[0];
-      const detail = `${first?.instancePath.slice(1) || httpPart || ''} ${first?.message ?? 'does not fit'}`;
-      return { error: new Problem('PARAMETER_INVALID', detail) };
+      const found = (validate.errors ?? []).slice(0, MOST_MISFITS);
+      const errors = found.map((error) => parameterError(readMisfit(error), httpPart));
+      return { error: new Problem('PARAMETER_INVALID', told(errors), { errors }) };
     };
   };
 }

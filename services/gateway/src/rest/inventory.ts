@@ -28,6 +28,13 @@ const reading =
     }
   };
 
+/** Throws `CURSOR_INVALID` for what is no text in base64url. */
+function readStationCursor(cursor: string): string {
+  const name = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (name === '' || Buffer.from(name).toString('base64url') !== cursor) throw new Problem('CURSOR_INVALID');
+  return name;
+}
+
 export function createInventory(redis: Redis, store: Store, directory: StationDirectory, now: Now) {
   const search = createSearch(redis, store);
 
@@ -54,13 +61,13 @@ export function createInventory(redis: Redis, store: Store, directory: StationDi
     /** The stored state of a station. Rejects with `STATION_UNKNOWN`. */
     requireStation: reading(async (station: string): Promise<StationState> => {
       const state = await known(station);
-      if (!state) throw new Problem('STATION_UNKNOWN');
+      if (!state) throw new Problem('STATION_UNKNOWN', `Its id would be ${station}.`);
       return state;
     }),
     /** Every station that was heard or is configured, by name. */
     stations: reading(async ({ limit = 100, cursor }: { limit?: number; cursor?: string }) => {
       const names = [...new Set([...(await store.stations()), ...directory.configured()])].sort();
-      const after = cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
+      const after = cursor === undefined ? '' : readStationCursor(cursor);
       const rest = names.filter((name) => name > after);
       const page = rest.slice(0, limit);
       const items = await Promise.all(
@@ -71,7 +78,7 @@ export function createInventory(redis: Redis, store: Store, directory: StationDi
     }),
     station: reading(async (station: string): Promise<StationView> => {
       const state = await known(station);
-      if (!state) throw new Problem('STATION_UNKNOWN');
+      if (!state) throw new Problem('STATION_UNKNOWN', `Its id would be ${station}.`);
       return stationNow(station, state);
     }),
     /** The record of an operation; of this station and kind, if named. Rejects with `OPERATION_UNKNOWN`. */

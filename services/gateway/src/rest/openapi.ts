@@ -2,6 +2,7 @@
 import { fastifySwagger } from '@fastify/swagger';
 import { fastifySwaggerUi } from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import { type DocumentedPaths, describeHeaders } from './documented-headers.js';
 
 const INTRODUCTION = `Khumbu updates the firmware of charging stations that run EVerest, fetches their logs, resets them and sets their
 clocks: one station or a thousand. This is the REST API for fleet tools. It calls the very functions that serve EVerest
@@ -79,6 +80,10 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
           },
         },
       },
+    },
+    transformObject: (made) => {
+      if ('openapiObject' in made) describeHeaders(made.openapiObject as DocumentedPaths);
+      return 'openapiObject' in made ? made.openapiObject : made.swaggerObject;
     },
     refResolver: {
       buildLocalReference: (json, _base, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `schema-${i}`),

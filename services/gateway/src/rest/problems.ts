@@ -69,19 +69,36 @@ export const PROBLEMS = {
 } as const satisfies Record<string, ProblemKind>;
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** One of the things that are wrong with a request. */
+export interface ProblemError {
+  readonly detail: string;
+  /** Where in the body: a JSON pointer as the fragment of a URI, as in RFC 9457, 3. */
+  readonly pointer?: string;
+  /** Which parameter, and where it stands. */
+  readonly parameter?: string;
+  readonly in?: 'query' | 'path' | 'header';
+  /** What would have been taken. */
+  readonly allowed?: readonly unknown[];
+}
+
 export interface ProblemMembers {
   /** The stable word of the decision behind it. */
   readonly reason?: string;
   readonly operationId?: string;
+  /** All that is wrong, up to a limit. */
+  readonly errors?: readonly ProblemError[];
 }
 
 /** Thrown by a route; the error handler tells it. */
 export class Problem extends CodedError {
   declare readonly code: ProblemCode;
   readonly members: ProblemMembers;
+  /** What it was this time. Absent where the title says it all. */
+  readonly detail?: string;
   constructor(code: ProblemCode, detail?: string, members: ProblemMembers = {}, options?: { cause?: unknown }) {
     super(code, detail ?? PROBLEMS[code].title, options);
     this.members = members;
+    if (detail !== undefined && detail !== PROBLEMS[code].title) this.detail = withoutCredentials(detail);
   }
 }
 
@@ -92,7 +109,7 @@ export function problemBody(problem: Problem, path: string) {
     type: `urn:khumbu:problem:${problem.code}`,
     title,
     status,
-    detail: withoutCredentials(problem.message),
+    ...(problem.detail === undefined ? {} : { detail: problem.detail }),
     instance: path,
     code: problem.code,
     ...problem.members,

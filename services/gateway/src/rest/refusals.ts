@@ -20,5 +20,5 @@ export function refusal(reply: unknown, reason: string | undefined): Problem {
   const isSentence = reason.includes(' ');
   return isSentence
     ? new Problem('LOCATION_NOT_USABLE', reason, { reason: 'location_not_usable' })
-    : new Problem('REFUSED', `${PROBLEMS.REFUSED.title} (${reason})`, members);
+    : new Problem('REFUSED', undefined, members);
 }

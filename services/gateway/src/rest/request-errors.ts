@@ -52,7 +52,9 @@ export function handleErrors(app: FastifyInstance, log: Logger): void {
       log.error({ err: error, requestId: request.id }, 'request failed');
     return sendProblem(reply, problem);
   });
-  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new Problem('NOT_FOUND')));
+  app.setNotFoundHandler(({ method }, reply) =>
+    sendProblem(reply, new Problem('NOT_FOUND', `Nothing is served to ${method} there.`)),
+  );
 }
 
 /** RFC 9112, 3.2. Node.js would refuse it with an empty body. */

@@ -38,6 +38,10 @@ export interface RouteText {
 }
 
 const EVERYWHERE: readonly ProblemCode[] = [
+  'REQUEST_MALFORMED',
+  'REQUEST_TIMEOUT',
+  'EXPECTATION_UNKNOWN',
+  'HEADERS_TOO_LARGE',
   'PARAMETER_INVALID',
   'NOT_AUTHENTICATED',
   'SCOPE_MISSING',
@@ -45,14 +49,10 @@ const EVERYWHERE: readonly ProblemCode[] = [
   'INTERNAL',
   'NOT_STORED',
 ];
-/** Of every route with a body. */
-export const WITH_BODY: readonly ProblemCode[] = [
-  'BODY_MALFORMED',
-  'BODY_TOO_LARGE',
-  'CONTENT_TYPE_UNSUPPORTED',
-  'BODY_INVALID',
-  'IDEMPOTENCY_KEY_REUSED',
-];
+/** Of every route whose method may have a body, needed or not. */
+export const WITH_ANY_BODY: readonly ProblemCode[] = ['BODY_MALFORMED', 'BODY_TOO_LARGE', 'CONTENT_TYPE_UNSUPPORTED'];
+/** Of every route that needs a body. */
+export const WITH_BODY: readonly ProblemCode[] = [...WITH_ANY_BODY, 'BODY_INVALID', 'IDEMPOTENCY_KEY_REUSED'];
 /** Of every route that asks the front desk for something. */
 export const REFUSALS: readonly ProblemCode[] = [
   'STATION_UNKNOWN',
@@ -99,11 +99,10 @@ export function texts(route: RouteText, success: Record<string, unknown>) {
   };
 }
 
-export const answers = (status: number, description: string, schema: TSchema, headers?: object) => ({
-  [status]: { description, ...(headers ? { headers } : {}), content: { 'application/json': { schema } } },
+/** Headers are described for all routes at once, in `documented-headers.ts`. */
+export const answers = (status: number, description: string, schema: TSchema) => ({
+  [status]: { description, content: { 'application/json': { schema } } },
 });
 
 /** 202 with the operation and where to follow it. */
-export const accepted = answers(202, 'Accepted: the operation, to be followed at Location.', ref(OperationSchema), {
-  location: { type: 'string', description: 'Path of the operation.' },
-});
+export const accepted = answers(202, 'Accepted: the operation, to be followed at Location.', ref(OperationSchema));

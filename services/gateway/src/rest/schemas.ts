@@ -37,27 +37,30 @@ export const OriginSchema = Type.Enum(['everest', 'rest'], {
   description: '`everest`: asked over MQTT, usually by the CSMS through OCPP. `rest`: asked over this API.',
 });
 
+const OWN_STATUSES = [
+  'Offered',
+  'Accepted',
+  'Superseded',
+  'Canceled',
+  'Withdrawn',
+  'Resetting',
+  'Restarting',
+  'Restarted',
+  'Ready',
+  'Failed',
+  'Pending',
+  'Done',
+] as const;
+/** Every status an operation can be asked for by. */
+const STATUS_FILTERS = [
+  ...new Set(['open', 'ended', ...OWN_STATUSES, ...FirmwareUpdateStatusEnum.enum, ...LogStatusEnum.enum]),
+];
+
 export const OperationStatusSchema = Type.Union(
   [
     FirmwareUpdateStatusEnum,
     LogStatusEnum,
-    Type.Enum(
-      [
-        'Offered',
-        'Accepted',
-        'Superseded',
-        'Canceled',
-        'Withdrawn',
-        'Resetting',
-        'Restarting',
-        'Restarted',
-        'Ready',
-        'Failed',
-        'Pending',
-        'Done',
-      ],
-      { description: 'What EVerest has no word for.' },
-    ),
+    Type.Enum([...OWN_STATUSES], { description: 'What EVerest has no word for.' }),
   ],
   {
     $id: 'OperationStatus',
@@ -222,11 +225,25 @@ export const ProblemSchema = Type.Object(
     type: text('urn:khumbu:problem: and the code.'),
     title: text('What the code means.'),
     status: Type.Integer({ description: 'HTTP status.' }),
-    detail: text('What it was this time.'),
+    detail: optionalText('What it was this time; absent where the title says it all.'),
     instance: text('The path that was asked for.'),
     code: Type.Enum(Object.keys(PROBLEMS) as ProblemCode[], { description: 'Stable: decide by this.' }),
     reason: optionalText('The word of the decision behind it.'),
     operationId: optionalText('The operation it is about.'),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          detail: text('What is wrong there.'),
+          pointer: optionalText('Where in the body: a JSON pointer as the fragment of a URI.', {
+            examples: ['#/retries'],
+          }),
+          parameter: optionalText('Name of the parameter.', { examples: ['status'] }),
+          in: Type.Optional(Type.Enum(['query', 'path', 'header'], { description: 'Where the parameter stands.' })),
+          allowed: Type.Optional(Type.Array(Type.Unknown(), { description: 'What would have been taken.' })),
+        }),
+        { description: 'All that is wrong with a body or with parameters, twenty at most.' },
+      ),
+    ),
   },
   {
     $id: 'Problem',
@@ -236,7 +253,6 @@ export const ProblemSchema = Type.Object(
         type: 'urn:khumbu:problem:INSTALLING',
         title: PROBLEMS.INSTALLING.title,
         status: 409,
-        detail: PROBLEMS.INSTALLING.title,
         instance: '/v1/stations/cs-1/firmware-updates',
         code: 'INSTALLING',
         reason: 'installing',
@@ -300,7 +316,9 @@ export const StationParams = Type.Object({ stationId: text('Id of the station.',
 export const OperationParams = Type.Object({ operationId: text('Id of the operation.') });
 export const StationOperationParams = Type.Object({ ...StationParams.properties, ...OperationParams.properties });
 export const PageQuery = Type.Object(Page, closed);
-const status = optionalText('`open`, `ended`, or a status such as `Downloading`.', { examples: ['open'] });
+const status = Type.Optional(
+  Type.Enum(STATUS_FILTERS, { description: '`open`, `ended`, or a status such as `Downloading`.', examples: ['open'] }),
+);
 const origin = Type.Optional(Type.Enum(['everest', 'rest'], { description: 'Who asked.' }));
 export const StationOperationsQuery = Type.Object({ status, origin, ...Page }, closed);
 export const OperationsQuery = Type.Object(

@@ -6,7 +6,7 @@ import type { Asking } from '../asking.js';
 import { ref } from '../contract-schemas.js';
 import type { Inventory } from '../inventory.js';
 import { Problem } from '../problems.js';
-import { answers, type RestApp, texts } from '../routing.js';
+import { answers, type RestApp, texts, WITH_ANY_BODY } from '../routing.js';
 import { OperationSchema, type OperationView, StationOperationParams } from '../schemas.js';
 
 export interface CancelDeps {
@@ -59,6 +59,7 @@ export function cancelRoute(
             summary: `Cancel a ${words.what}`,
             description: 'Ends it, and tells EVerest if it knows of it. One that has ended stays as it is.',
             problems: [
+              ...WITH_ANY_BODY,
               'STATION_UNKNOWN',
               'OPERATION_UNKNOWN',
               'SLOT_BUSY',

@@ -2,7 +2,16 @@ import { isInstalling } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { ref } from '../contract-schemas.js';
 import { Problem } from '../problems.js';
-import { accepted, answers, LOCATION_PROBLEMS, REFUSALS, type RestApp, texts, WITH_BODY } from '../routing.js';
+import {
+  accepted,
+  answers,
+  LOCATION_PROBLEMS,
+  REFUSALS,
+  type RestApp,
+  texts,
+  WITH_ANY_BODY,
+  WITH_BODY,
+} from '../routing.js';
 import {
   FirmwareUpdateOrderSchema,
   IdempotencyHeaders,
@@ -78,7 +87,7 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps): void {
             summary: 'Allow the installation',
             description:
               'For an update that waits for a permission. EVerest gives it when no connector is in use; an operator may give it in its place, and has to where EVerest is not told of the update. Safe to repeat.',
-            problems: ['STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'NOT_WAITING', 'STATION_IN_CONFLICT'],
+            problems: [...WITH_ANY_BODY, 'STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'NOT_WAITING', 'STATION_IN_CONFLICT'],
           },
           answers(200, 'The operation; the permission is stored.', ref(OperationSchema)),
         ),

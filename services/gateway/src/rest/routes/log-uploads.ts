@@ -111,7 +111,6 @@ export function logRoutes(app: RestApp, deps: CancelDeps & { readonly archives: 
           {
             302: {
               description: 'Where the archive is.',
-              headers: { location: { type: 'string', description: 'A presigned URL.' } },
               type: 'null',
             },
           },

@@ -1,0 +1,71 @@
+/** Every place where a value does not fit its schema, for people who write requests. The verdict is the codec's. */
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import addFormats from 'ajv-formats';
+import type { TSchema } from 'typebox';
+import { firstMismatch, forAjv, isTimeStamp } from './codec.js';
+
+/** One place where a value does not fit. */
+export interface Misfit {
+  /** JSON pointer, RFC 6901; empty: the value itself. A member that is missing or not known is named by it too. */
+  readonly pointer: string;
+  /** Names and choices, never what was given: it may hold secrets. */
+  readonly message: string;
+  /** What may stand there, where the choice is a list. */
+  readonly allowed?: readonly unknown[];
+}
+
+export const MOST_MISFITS = 20;
+/** A value with more members than this is told its first misfit alone: each takes time and memory. */
+const MOST_MEMBERS = 200;
+
+const ajv = new Ajv({ strict: false, strictNumbers: true, allErrors: true });
+addFormats.default(ajv);
+ajv.addFormat('time-stamp', isTimeStamp);
+const validators = new Map<TSchema, ValidateFunction>();
+
+function validatorOf(schema: TSchema): ValidateFunction {
+  const known = validators.get(schema);
+  if (known) return known;
+  const validate = ajv.compile(JSON.parse(JSON.stringify(schema, forAjv)));
+  validators.set(schema, validate);
+  return validate;
+}
+
+function hasManyMembers(value: unknown): boolean {
+  let members = 0;
+  const isMore = (part: unknown): boolean => {
+    if (typeof part !== 'object' || part === null) return false;
+    const parts: unknown[] = Object.values(part);
+    members += parts.length;
+    return members > MOST_MEMBERS || parts.some(isMore);
+  };
+  return isMore(value);
+}
+
+const escaped = (name: string): string => name.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1');
+
+/** What ajv found, in words that need no schema beside them. Pure. */
+export function readMisfit({ instancePath, params, message = 'does not fit' }: ErrorObject): Misfit {
+  const { additionalProperty: unknown, missingProperty: missing, allowedValues } = params as Record<string, unknown>;
+  if (typeof unknown === 'string')
+    return { pointer: `${instancePath}/${escaped(unknown)}`, message: 'is not known here' };
+  if (typeof missing === 'string') return { pointer: `${instancePath}/${escaped(missing)}`, message: 'is missing' };
+  if (!Array.isArray(allowedValues)) return { pointer: instancePath, message };
+  return { pointer: instancePath, message: `must be one of ${allowedValues.join(', ')}`, allowed: allowedValues };
+}
+
+/** Empty: it fits. `MOST_MISFITS` at most. */
+export function misfits(schema: TSchema, value: unknown): readonly Misfit[] {
+  const first = firstMismatch(schema, value);
+  if (!first) return [];
+  const alone: Misfit = {
+    pointer: [...first.path, ...(first.unknown === undefined ? [] : [first.unknown])]
+      .map((member) => `/${escaped(member)}`)
+      .join(''),
+    message: first.text.slice(first.text.indexOf(' ') + 1),
+  };
+  if (hasManyMembers(value)) return [alone];
+  const validate = validatorOf(schema);
+  if (validate(value)) return [alone];
+  return (validate.errors ?? []).slice(0, MOST_MISFITS).map(readMisfit);
+}

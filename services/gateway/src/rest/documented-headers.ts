@@ -1,0 +1,103 @@
+/** The headers of answers, as one table that the OpenAPI document is completed from. */
+
+interface Documented {
+  readonly description: string;
+  readonly schema: object;
+  /** Whether an answer of this kind has it, always or at times. */
+  readonly isThere: (answer: Answer) => boolean;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly isStream: boolean;
+  /** The route takes an Idempotency-Key. */
+  readonly isKeyed: boolean;
+}
+
+const text = (examples: string[]): object => ({ type: 'string', examples });
+const count = { type: 'integer', minimum: 0 };
+
+/** Before the caller's requests are counted: who is it, may he, can it be read at all. */
+const UNCOUNTED: ReadonlySet<number> = new Set([401, 403, 408, 413, 415, 417, 431]);
+const isCounted = ({ status, isStream }: Answer): boolean => !UNCOUNTED.has(status) && !(isStream && status === 200);
+
+export const HEADERS: Readonly<Record<string, Documented>> = {
+  'X-Request-Id': {
+    description: 'Finds the request in the logs: the one that was sent, or a new one.',
+    schema: text(['5e9d1c1e-7f0b-4d0e-9c55-0a8c3f6f1a10']),
+    isThere: () => true,
+  },
+  'Cache-Control': {
+    description: 'Answers are for now and for this caller.',
+    schema: text(['no-store']),
+    isThere: () => true,
+  },
+  'X-RateLimit-Limit': {
+    description: 'Requests that the caller may send to this gateway in a minute.',
+    schema: count,
+    isThere: isCounted,
+  },
+  'X-RateLimit-Remaining': {
+    description: 'How many of them are left.',
+    schema: count,
+    isThere: isCounted,
+  },
+  'X-RateLimit-Reset': {
+    description: 'Seconds until all of them are there again.',
+    schema: count,
+    isThere: isCounted,
+  },
+  'Retry-After': {
+    description: 'Seconds after which to ask again.',
+    schema: count,
+    isThere: ({ status }) => status === 429 || status === 503,
+  },
+  'WWW-Authenticate': {
+    description: 'What is asked for, RFC 6750.',
+    schema: text(['Bearer']),
+    isThere: ({ status }) => status === 401,
+  },
+  Location: {
+    description: 'Where to go on: the path of the operation, or the presigned URL of the archive.',
+    schema: { type: 'string', format: 'uri-reference' },
+    isThere: ({ status }) => status === 202 || status === 302,
+  },
+  'Idempotency-Replayed': {
+    description: '`true`: this Idempotency-Key was sent before, and this is the answer it got.',
+    schema: { type: 'string', enum: ['true'] },
+    isThere: ({ status, isKeyed }) => isKeyed && (status === 202 || status === 409 || status === 422),
+  },
+};
+
+interface DocumentedResponse {
+  headers?: Record<string, object>;
+  readonly content?: Readonly<Record<string, unknown>>;
+}
+interface DocumentedOperation {
+  readonly parameters?: readonly { readonly name?: string }[];
+  readonly responses?: Readonly<Record<string, DocumentedResponse>>;
+}
+/** As much of the document as is looked at. */
+export interface DocumentedPaths {
+  readonly paths?: Readonly<Record<string, Readonly<Record<string, DocumentedOperation>>>>;
+  components?: { headers?: Record<string, object> };
+}
+
+/** Completes the document in place. */
+export function describeHeaders(document: DocumentedPaths): void {
+  document.components ??= {};
+  document.components.headers = Object.fromEntries(
+    Object.entries(HEADERS).map(([name, { description, schema }]) => [name, { description, schema }]),
+  );
+  for (const methods of Object.values(document.paths ?? {})) {
+    for (const { parameters = [], responses = {} } of Object.values(methods)) {
+      const isKeyed = parameters.some(({ name }) => name === 'idempotency-key');
+      for (const [status, response] of Object.entries(responses)) {
+        const isStream = response.content !== undefined && 'text/event-stream' in response.content;
+        const answer: Answer = { status: Number(status), isStream, isKeyed };
+        const names = Object.keys(HEADERS).filter((name) => HEADERS[name]?.isThere(answer));
+        response.headers = Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+      }
+    }
+  }
+}
