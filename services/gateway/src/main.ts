@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { openTrustStore } from '@khumbu/firmware-trust/roots';
 import { openDepotClock } from '@khumbu/operations/clock/depot-clock';
+import { tellFiles } from '@khumbu/operations/files/told-files';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createReconciler } from '@khumbu/operations/jobs/reconciler';
 import { watchWorkers } from '@khumbu/operations/jobs/worker-beats';
@@ -166,6 +167,15 @@ runService(
       log,
     });
     life.onStop('HTTP server', () => http.close());
+
+    const telling = tellFiles({
+      redis: patient,
+      keys: store.keys,
+      service: 'gateway',
+      files: fileHealth,
+      onError: (error) => log.debug({ err: error }, 'the state of files was not told'),
+    });
+    life.onStop('state of files', () => telling.stop());
 
     const stopping = new AbortController();
     const told = createToldAnswers(frontDesk.keepDefaults, stopping.signal, log);

@@ -197,6 +197,8 @@ export async function openRest(t: Test, options: RestOptions) {
       inventory: createInventory(prompt, promptStore, directory, moment),
       frontDesk,
       idempotency: createIdempotency(prompt, store.keys),
+      redis: prompt,
+      keys: store.keys,
       events,
       archives: options.archives,
       authenticate: authentication.authenticate,

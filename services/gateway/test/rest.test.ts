@@ -4,12 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { tellFiles } from '@khumbu/operations/files/told-files';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
 import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
@@ -627,6 +629,38 @@ void t.test('callers are limited, named and written down', async (t) => {
     { caller: 'admin', station: 'cs-1', outcome: 'refused', reason: 'LOCATION_SCHEME_NOT_ALLOWED' },
   ]);
   t.equal(audit[0]?.operationId, asked.body.operationId);
+});
+
+void t.test('the depot says which file is not usable, and that nothing stands still for it', async (t) => {
+  const rest = await openRest(t, { redis });
+  const telling = tellFiles({
+    redis: rest.redis,
+    keys: rest.store.keys,
+    service: 'gateway',
+    files: rest.files,
+    onError: (error) => t.error(error),
+  });
+  t.teardown(() => telling.stop());
+  const depot = (): Promise<Called> => rest.call('GET', '/v1/depot', { key: KEYS.read });
+  await awaitUntil(async () => (await depot()).body.files.length === 2, 10_000, 'the files');
+  const good = await depot();
+  t.match(good.body, {
+    ok: true,
+    checks: { redis: 'ok' },
+    files: [{ setting: 'API_KEYS_FILE' }, { setting: 'STATIONS_FILE' }],
+  });
+  rest.files.unusable('STATIONS_FILE', new CodedError('STATIONS_FILE_INVALID', 'STATIONS_FILE: line 2, column 1: no'));
+  await awaitUntil(async () => (await depot()).body.ok === false, 10_000, 'the broken file');
+  t.match((await depot()).body.files[0], {
+    setting: 'STATIONS_FILE',
+    service: 'gateway',
+    usable: false,
+    reason: 'STATIONS_FILE: line 2, column 1: no',
+    unusableSince: /^\d{4}-.*Z$/,
+    loadedAt: /^\d{4}-.*Z$/,
+  });
+  rest.files.usable('STATIONS_FILE');
+  await awaitUntil(async () => (await depot()).body.ok === true, 10_000, 'the mended file');
 });
 
 void t.test('every documented route was answered with success', async (t) => {

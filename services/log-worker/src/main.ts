@@ -31,7 +31,7 @@ runService(
     });
     const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
 
-    await runWorkers(life, log, config, async ({ redis, store, directory, now }) => {
+    await runWorkers('log-worker', life, log, config, async ({ redis, store, directory, now }) => {
       const upload = createUpload({
         store,
         directory,

@@ -38,7 +38,7 @@ runService(
     };
     const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
 
-    await runWorkers(life, log, config, ({ redis, store, jobs, directory, hints, now }) => {
+    await runWorkers('ota-worker', life, log, config, ({ redis, store, jobs, directory, hints, now }) => {
       const free = oneAtATime(async (bytes) => {
         const freed = await makeRoom(config.SPOOL_DIR, bytes, () => store.neededImages(), Date.now());
         if (freed > 0) log.info({ freed }, 'images nobody needs now made room in the spool');

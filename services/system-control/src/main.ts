@@ -18,7 +18,7 @@ runService(
   () => createLogger('system-control', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(SystemControlSettings, process.env);
-    await runWorkers(life, log, config, ({ store, directory, redis, now }) => {
+    await runWorkers('system-control', life, log, config, ({ store, directory, redis, now }) => {
       const deps: StepDeps = {
         store,
         directory,

@@ -62,6 +62,8 @@ export interface Cluster {
   stop(): Promise<number | null>;
   /** The charger of a station as it stands in its folder, once it was used. */
   charger(station: string): Promise<Charger>;
+  /** What the run has said so far. */
+  said(): string;
   /** GET below `/v1`, as JSON. Throws for anything but 200. */
   get(path: string): Promise<unknown>;
 }
@@ -101,13 +103,18 @@ async function readLine(run: Child): Promise<Endpoints> {
   return JSON.parse(line) as Endpoints;
 }
 
+/** The run alone, on the data folder as it is. */
+export function startUp({ dataDir, env: more }: Pick<ClusterOptions, 'dataDir' | 'env'>): Promise<Child> {
+  const env = { ...process.env, ...ENV, ...more, DATA_DIR: dataDir };
+  // The test runner gives every child options of its own, which the compiler does not bear.
+  return startChild('env', ['-u', 'NODE_OPTIONS', process.execPath, UP], { env });
+}
+
 /** Start a cluster; it is stopped with the test. */
 export async function startCluster(t: Test, options: ClusterOptions): Promise<Cluster> {
   const { dataDir } = options;
   writeStationsFile(options);
-  const env = { ...process.env, ...ENV, ...options.env, DATA_DIR: dataDir };
-  // The test runner gives every child options of its own, which the compiler does not bear.
-  const run = await startChild('env', ['-u', 'NODE_OPTIONS', process.execPath, UP], { env });
+  const run = await startUp(options);
   const stop = async (): Promise<number | null> => (await run.end('SIGTERM', 15_000)).code;
   t.teardown(stop);
   const endpoints = await readLine(run);
@@ -139,6 +146,7 @@ export async function startCluster(t: Test, options: ClusterOptions): Promise<Cl
       await run.end('SIGKILL');
     },
     stop,
+    said: () => run.output(),
     async charger(station) {
       const folder = chargerFolder(chargers, station);
       return (await awaitUntil(() => readCharger(folder), RESTART_MS, `${station} to be used`)).charger;

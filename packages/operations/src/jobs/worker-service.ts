@@ -11,6 +11,7 @@ import { openStationDirectory, type StationDirectory } from '@khumbu/shared/stat
 import type { Redis } from 'ioredis';
 import type { Static, TObject } from 'typebox';
 import { type Now, openDepotClock } from '../clock/depot-clock.js';
+import { tellFiles } from '../files/told-files.js';
 import { auditEnded } from '../records/audit.js';
 import { type Hints, subscribeHints } from '../records/hints.js';
 import { keysFor } from '../records/keys.js';
@@ -42,6 +43,7 @@ export interface WorkerQueue {
 
 /** Connect, build the steps from the parts, work until stopped. */
 export async function runWorkers(
+  service: string,
   life: Lifecycle,
   log: Logger,
   config: CommonConfig,
@@ -90,6 +92,14 @@ export async function runWorkers(
   countFiles(files, metrics);
   const server = await serveHealth(health, metrics, { host: config.HEALTH_HOST, port: config.HEALTH_PORT });
   life.onStop('health server', () => server.close());
+  const telling = tellFiles({
+    redis,
+    keys: store.keys,
+    service,
+    files,
+    onError: (error) => log.debug({ err: error }, 'the state of files was not told'),
+  });
+  life.onStop('state of files', () => telling.stop());
   const queueNames = queues.map(({ queue }) => queue);
   const beating = startBeating(redis, store.keys, queueNames, works, (error) => log.debug({ err: error }, 'no beat'));
   life.onStop('workers', async () => {

@@ -17,6 +17,7 @@ export interface Keys {
   readonly restAnswer: (hash: string) => string;
   readonly lease: string;
   readonly beats: string;
+  readonly files: string;
   readonly clock: string;
   readonly hints: string;
   readonly jobs: string;
@@ -55,6 +56,8 @@ export const keysFor = (prefix: string): Keys => ({
   lease: `${prefix}:lease`,
   /** Hash: counts that move while a queue is worked on. */
   beats: `${prefix}:beats`,
+  /** Hash: how the files of each process do; expires when none is left. */
+  files: `${prefix}:files`,
   /** The steady reading of the depot's clock, see `clock/depot-clock.ts`. */
   clock: `${prefix}:clock`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */

@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { fastifyRateLimit } from '@fastify/rate-limit';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Keys } from '@khumbu/operations/records/keys';
 import type { AsyncApiOptions } from '@khumbu/shared/contract/async-api';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Redis } from 'ioredis';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FrontDesk } from '../front-desk/front-desk.js';
 import { hasScope } from './api-keys.js';
@@ -24,6 +26,7 @@ import { Problem } from './problems.js';
 import { protect } from './protection.js';
 import { acceptJsonOnly, handleErrors, refuseAddress, requireHost } from './request-errors.js';
 import { controlRoutes } from './routes/control.js';
+import { depotRoutes } from './routes/depot.js';
 import { eventRoutes } from './routes/events.js';
 import { firmwareRoutes } from './routes/firmware-updates.js';
 import { type Archives, logRoutes } from './routes/log-uploads.js';
@@ -37,6 +40,8 @@ export interface AppDeps {
   readonly inventory: Inventory;
   readonly frontDesk: FrontDesk;
   readonly idempotency: Idempotency;
+  readonly redis: Redis;
+  readonly keys: Keys;
   readonly events: EventLog;
   /** `undefined`: the depot has no object store. */
   readonly archives: Archives | undefined;
@@ -159,6 +164,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   logRoutes(app, { inventory, frontDesk, asking, archives });
   controlRoutes(app, { inventory, frontDesk, asking });
   operationRoutes(app, inventory);
+  depotRoutes(app, deps);
   const subscribers = new Gauge({
     name: 'khumbu_event_subscribers',
     help: 'Open event streams.',

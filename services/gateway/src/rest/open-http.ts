@@ -95,6 +95,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const app = await buildApp(
     {
       ...parts,
+      keys: store.keys,
       inventory: createInventory(redis, store, directory, parts.now),
       idempotency: createIdempotency(redis, store.keys),
       events,

@@ -56,6 +56,7 @@ const TAGS = {
   control: 'Resets, clocks, boot reasons, networks.',
   operations: 'What was asked, and what became of it.',
   events: 'What changes, as it changes.',
+  depot: 'How the depot itself does.',
 };
 
 /** Before any route. */

@@ -29,7 +29,7 @@ declare module 'fastify' {
 
 export interface RouteText {
   readonly id: string;
-  readonly tag: 'stations' | 'firmware' | 'logs' | 'control' | 'operations' | 'events';
+  readonly tag: 'stations' | 'firmware' | 'logs' | 'control' | 'operations' | 'events' | 'depot';
   readonly summary: string;
   readonly description: string;
   readonly scope: Scope;

@@ -12,6 +12,7 @@ import {
   UploadLogsRequest,
 } from '@khumbu/shared/contract/schemas';
 import { type Static, Type } from 'typebox';
+import { DepotSchema } from './depot-schemas.js';
 import { PROBLEMS, type ProblemCode } from './problems.js';
 
 const text = (description: string, more: object = {}) => Type.String({ description, ...more });
@@ -367,6 +368,7 @@ export const IdempotencyHeaders = Type.Object({
 
 /** Everything that is to be a component of the document. */
 export const REST_SCHEMAS = [
+  DepotSchema,
   OperationSchema,
   StationPageSchema,
   OperationPageSchema,

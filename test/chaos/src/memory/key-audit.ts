@@ -102,6 +102,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['REST answer', /^khumbu:rest-answer:/, expiresWithin(DAY_MS)],
   ['clock', /^khumbu:clock$/, always],
   ['beats', /^khumbu:beats$/, fewerFieldsThan(QUEUE_NAMES.length + 2)],
+  ['files', /^khumbu:files$/, expiresWithin(60_000)],
   ['lease', /^khumbu:lease:desk:/, expiresWithin(DAY_MS)],
   ['lease', /^khumbu:lease(?::serving)?$/, expiresWithin(3000)],
   ['lease', /^khumbu:lease:served$/, expiresWithin(300_000)],

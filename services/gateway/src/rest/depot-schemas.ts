@@ -1,0 +1,40 @@
+/** What REST says of the depot itself. */
+import { Type } from 'typebox';
+
+const time = (description: string) =>
+  Type.Optional(Type.String({ format: 'date-time', description, examples: ['2026-11-22T09:30:00.000Z'] }));
+
+export const DepotFileSchema = Type.Object(
+  {
+    setting: Type.String({ description: 'The setting that names it.', examples: ['STATIONS_FILE'] }),
+    service: Type.String({ description: 'The service that follows it.', examples: ['gateway'] }),
+    instance: Type.String({ description: 'Host and process id of that service.', examples: ['depot-1:4711'] }),
+    usable: Type.Boolean({ description: 'false: what is there now is not used, but what was good last.' }),
+    reason: Type.Optional(
+      Type.String({
+        description: 'Why it is not usable, with line and column where there is one.',
+        examples: [
+          'STATIONS_FILE: line 7, column 5: /stations/gate-1 must NOT have additional properties: drivr is not known',
+        ],
+      }),
+    ),
+    unusableSince: time('Since when it has not been usable.'),
+    loadedAt: time('When the content in use was taken; absent: never.'),
+  },
+  { $id: 'DepotFile', description: 'A file, or a set of keys, as one service follows it.' },
+);
+
+export const DepotSchema = Type.Object(
+  {
+    ok: Type.Boolean({ description: 'Nothing below needs somebody.' }),
+    checks: Type.Record(Type.String(), Type.String(), {
+      description: 'What this gateway needs or follows, as in `/readyz`: `ok`, or what is wrong with it.',
+      examples: [{ redis: 'ok', leader: 'ok', files: 'ok' }],
+    }),
+    files: Type.Array(DepotFileSchema, {
+      description:
+        'Of every service, those that are not usable first. A service that is gone is left out after half a minute.',
+    }),
+  },
+  { $id: 'Depot', description: 'How the depot itself does.' },
+);

@@ -1,0 +1,56 @@
+import { readToldFiles, type ToldFile } from '@khumbu/operations/files/told-files';
+import type { Keys } from '@khumbu/operations/records/keys';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { Health } from '@khumbu/shared/runtime/health';
+import type { Redis } from 'ioredis';
+import type { Static } from 'typebox';
+import { ref } from '../contract-schemas.js';
+import { type DepotFileSchema, DepotSchema } from '../depot-schemas.js';
+import { Problem } from '../problems.js';
+import { answers, type RestApp, texts } from '../routing.js';
+
+export interface DepotRouteDeps {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly health: Health;
+}
+
+const dateOf = (ms: number): string => new Date(ms).toISOString();
+
+const fileView = ({ loadedAt, unusableSince, ...file }: ToldFile): Static<typeof DepotFileSchema> => ({
+  ...file,
+  ...(loadedAt === undefined ? {} : { loadedAt: dateOf(loadedAt) }),
+  ...(unusableSince === undefined ? {} : { unusableSince: dateOf(unusableSince) }),
+});
+
+/** `/v1/depot`: what an operator has to look after. */
+export function depotRoutes(app: RestApp, { redis, keys, health }: DepotRouteDeps): void {
+  app.get(
+    '/depot',
+    {
+      config: { scope: 'read' },
+      schema: texts(
+        {
+          id: 'getDepot',
+          tag: 'depot',
+          scope: 'read',
+          summary: 'How the depot itself does',
+          description:
+            'Whether what it needs is there, and how the files do that its services follow. A file that cannot be used stops nothing: its last good content stays in use, until somebody mends it.',
+        },
+        answers(200, 'The depot.', ref(DepotSchema)),
+      ),
+    },
+    async () => {
+      const files = await readToldFiles(redis, keys).catch((error: unknown) => {
+        const detail = `the store does not answer: ${describeError(error)}`;
+        throw new Problem('NOT_STORED', detail, {}, { cause: error });
+      });
+      return {
+        ok: health.ready() && files.every(({ usable }) => usable),
+        checks: health.report(),
+        files: files.map(fileView),
+      };
+    },
+  );
+}
