@@ -62,6 +62,7 @@ put redis-url 'redis://:%s@%s:6379\n' "$redis_password" "${REDIS_HOST:-redis}"
 once s3-access-key sh -c 'printf "khumbu%s\n" "$(openssl rand -hex 7)"'
 once s3-secret-key random
 once mqtt-password random
+once mqtt-client-id sh -c 'printf "khumbu-%s\n" "$(openssl rand -hex 24)"'
 once api-key sh -c 'printf "khumbu_%s\n" "$(openssl rand -hex 24)"'
 if [ ! -s "$secrets/api-keys.json" ]; then
   hash=$(tr -d '\n' <"$secrets/api-key" | openssl dgst -sha256 -r | cut -d' ' -f1)
@@ -99,7 +100,7 @@ if ! grep -q '^khumbu-gateway:' "$secrets/mosquitto/passwords" 2>/dev/null; then
   "$here/station.sh" gateway
 fi
 
-for file in redis-url mqtt-password ca.crt api-keys.json; do belongs "$node_uid" "$file"; done
+for file in redis-url mqtt-password mqtt-client-id ca.crt api-keys.json; do belongs "$node_uid" "$file"; done
 for file in redis-password redis-auth.conf; do belongs "$redis_uid" "$file"; done
 for file in ca.crt broker.crt broker.key passwords; do belongs "$mosquitto_uid" "mosquitto/$file"; done
 for file in s3-access-key s3-secret-key; do belongs "$s3_uid" "$file"; done

@@ -3,7 +3,9 @@
 #
 #   infra/station.sh add <station> [broker name[:port]]   password, and a folder to be copied to the charger
 #   infra/station.sh remove <station>
+#   infra/station.sh observer                             a user that hears all stations and says nothing
 #
+# A station's name is its client id at the broker, so there is one connection of it at a time.
 # An added station keeps its password when it is added again. The broker reads the change at its next
 #   docker compose kill -s HUP mosquitto      or      systemctl reload mosquitto
 # The station must stand in stations.yml as well, or it is answered with refusals.
@@ -50,12 +52,18 @@ write() {
 
 action=${1:-}
 station=${2:-}
-[ "$action" = gateway ] || printf '%s' "$station" | grep -Eq '^[A-Za-z0-9_.-]{1,64}$' || fail 'a station id is 1 to 64 letters, digits and _ . -'
-case $station in khumbu-*) fail 'names that begin with khumbu- are ours' ;; esac
+case $action in gateway | observer) ;; *) printf '%s' "$station" | grep -Eq '^[A-Za-z0-9_.-]{1,64}$' || fail 'a station id is 1 to 64 letters, digits and _ . -' ;; esac
+case $station in . | ..) fail 'not a name for a station' ;; esac
+case $station in [Kk][Hh][Uu][Mm][Bb][Uu]-*) fail 'names that begin with khumbu- are ours' ;; esac
 folder=$secrets/stations/$station
 
 case $action in
   gateway) write khumbu-gateway "$secrets/mqtt-password" ;;
+  observer)
+    [ -s "$secrets/observer-password" ] || openssl rand -hex 24 >"$secrets/observer-password"
+    write khumbu-observer "$secrets/observer-password"
+    printf 'user khumbu-observer, password in %s\n' "$secrets/observer-password"
+    ;;
   add)
     broker=${3:-mosquitto}
     case $broker in *:*) ;; *) broker=$broker:8883 ;; esac
@@ -72,5 +80,5 @@ case $action in
     write "$station"
     rm -rf "$folder"
     ;;
-  *) fail 'say add or remove' ;;
+  *) fail 'say add, remove or observer' ;;
 esac

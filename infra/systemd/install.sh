@@ -31,7 +31,8 @@ once "$here/redis.conf" "$etc/redis.conf"
 once "$here/../mosquitto/acl" "$etc/mosquitto/acl"
 if [ ! -e "$etc/mosquitto/mosquitto.conf" ]; then
   sed -e 's|/mosquitto/secrets/|/etc/khumbu/secrets/mosquitto/|' -e 's|/mosquitto/config/|/etc/khumbu/mosquitto/|' \
-    -e 's|/mosquitto/data/|/var/lib/mosquitto/|' "$here/../mosquitto/mosquitto.conf" >"$etc/mosquitto/mosquitto.conf"
+    -e 's|/mosquitto/data/|/var/lib/mosquitto/|' \
+    -e 's|^listener 8884$|listener 8884 127.0.0.1|' "$here/../mosquitto/mosquitto.conf" >"$etc/mosquitto/mosquitto.conf"
   chmod 0644 "$etc/mosquitto/mosquitto.conf"
 fi
 install -m 0644 "$here"/khumbu*.service "$here/khumbu.target" "$units/"

@@ -1,7 +1,7 @@
 /** The processes of the embedded run as a table: what each one is, what it is told, when it is ready, when it stops. */
 import { fileURLToPath } from 'node:url';
 import type { DataDir } from './data-dir.js';
-import { apiKey, stationsFile } from './keys-and-stations.js';
+import { apiKey, gatewayClientId, stationsFile } from './keys-and-stations.js';
 import type { ChildSpec } from './managed-child.js';
 import type { Ports } from './ports.js';
 import { httpReady, redisReady, tcpReady } from './readiness.js';
@@ -88,9 +88,10 @@ function node(
   return { name, command: process.execPath, args, env, ready, ipc: true };
 }
 
-function servers({ ports, dataDir, programs, env }: ClusterParts): Phase {
+function servers({ settings, ports, dataDir, programs, env }: ClusterParts): Phase {
   const redisConfig = writeRedisConfig(dataDir, ports.redis);
-  const mosquittoConfig = writeMosquittoConfig(dataDir, ports.mqtt);
+  const broker = { port: ports.mqtt, gatewayPort: ports.gatewayMqtt, retain: settings.MQTT_RETAIN };
+  const mosquittoConfig = writeMosquittoConfig(dataDir, broker);
   const s3Env = { ...env, S3_DIR: dataDir.at('s3'), S3_BUCKET: BUCKET, S3_PORT: String(ports.s3) };
   const program = (name: string, command: string, args: string[], ready: ChildSpec['ready']) => ({
     name,
@@ -117,8 +118,9 @@ function servers({ ports, dataDir, programs, env }: ClusterParts): Phase {
 
 function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
   const { settings, ports, scripts } = parts;
+  const mqtt = { MQTT_URL: `mqtt://127.0.0.1:${ports.gatewayMqtt}`, MQTT_CLIENT_ID: gatewayClientId(parts.dataDir) };
   const gateways = ports.http.map((port, index): Entry => {
-    const env = { ...common, HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) };
+    const env = { ...common, ...mqtt, HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
     return { ...node(`gateway-${index + 1}`, scripts.gateway, env, ready, SERVICE_FLAGS), ...STOPPING.gateway };
   });
@@ -181,7 +183,7 @@ export function layOutCluster(parts: ClusterParts): Cluster {
     ALLOW_LOOPBACK_LOCATIONS: 'true',
   };
   // A setting may also be given as a file; for what is set here that would be a second answer to the same question.
-  const files = Object.keys(own).map((name) => [`${name}_FILE`, undefined] as const);
+  const files = [...Object.keys(own), 'MQTT_CLIENT_ID'].map((name) => [`${name}_FILE`, undefined] as const);
   const common = { ...parts.env, ...Object.fromEntries(files), ...own };
   // At once: services wait for Redis and the broker, and to load them takes longer than those need. Stations come when
   // somebody hears them, so that they are known when all is ready.

@@ -1,4 +1,4 @@
-/** What a person finds in the data folder and may use or edit: the API key and the stations file. */
+/** What is in the data folder beside what is kept: the stations file, the API key and other secrets. */
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { DataDir } from './data-dir.js';
@@ -19,16 +19,26 @@ export function stationsFile(dataDir: DataDir): string {
   return path;
 }
 
+/** Read a secret of this data folder, or make it: readable by its owner alone. */
+function secret(dataDir: DataDir, name: string, make: () => string): string {
+  const file = dataDir.at(name);
+  const stored = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+  const text = stored === '' ? make() : stored;
+  if (stored === '') writeFileSync(file, `${text}\n`, { mode: 0o600 });
+  chmodSync(file, 0o600);
+  return text;
+}
+
+/** The client id of the gateways, which is the only key to their session: the broker asks for no password. */
+export const gatewayClientId = (dataDir: DataDir): string =>
+  secret(dataDir, 'mqtt-client-id', () => `khumbu-${randomBytes(24).toString('hex')}`);
+
 /**
  * The API key of this data folder, made once (`api-key`, readable by its owner alone), and the file with its hash that
  * services read (`api-keys.json`).
  */
 export function apiKey(dataDir: DataDir): { readonly key: string; readonly hashesFile: string } {
-  const keyFile = dataDir.at('api-key');
-  const stored = existsSync(keyFile) ? readFileSync(keyFile, 'utf8').trim() : '';
-  const key = stored === '' ? `khumbu_${randomBytes(24).toString('base64url')}` : stored;
-  if (stored === '') writeFileSync(keyFile, `${key}\n`, { mode: 0o600 });
-  chmodSync(keyFile, 0o600);
+  const key = secret(dataDir, 'api-key', () => `khumbu_${randomBytes(24).toString('base64url')}`);
   const hashesFile = dataDir.at('api-keys.json');
   const sha256 = createHash('sha256').update(key).digest('hex');
   const entry = { name: 'local', sha256, scopes: ['read', 'operate', 'admin'] };

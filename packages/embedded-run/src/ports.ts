@@ -8,6 +8,8 @@ type PortVariable = 'HTTP_PORT' | 'MQTT_PORT' | 'REDIS_PORT' | 'S3_PORT';
 export interface Ports {
   readonly redis: number;
   readonly mqtt: number;
+  /** Of the broker, for gateways alone. */
+  readonly gatewayMqtt: number;
   readonly s3: number;
   /** One for each gateway. */
   readonly http: readonly number[];
@@ -50,5 +52,6 @@ export async function claimPorts(settings: UpSettings): Promise<Ports> {
   const health: number[] = [];
   const workers = settings.OTA_WORKERS + settings.LOG_WORKERS + settings.SYSTEM_CONTROLS;
   while (health.length < workers) health.push(await claim('HTTP_PORT', 0));
-  return { redis, mqtt, s3, http, health };
+  const gatewayMqtt = await claim('MQTT_PORT', 0);
+  return { redis, mqtt, gatewayMqtt, s3, http, health };
 }

@@ -19,6 +19,10 @@ export const UP_SETTINGS = Type.Object({
   OTA_WORKERS: count(1, 1, 'ota-workers'),
   LOG_WORKERS: count(1, 1, 'log-workers'),
   SYSTEM_CONTROLS: count(1, 1, 'system-controls'),
+  MQTT_RETAIN: Type.Boolean({
+    default: false,
+    description: 'the MQTT broker keeps retained messages: for an EVerest whose modules speak with each other over it',
+  }),
   UP_JSON: Type.Boolean({ default: false, description: '1: one line of JSON on stdout when all is ready' }),
   LOG_LEVEL: COMMON_SETTINGS.LOG_LEVEL,
 });

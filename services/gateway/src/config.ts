@@ -17,6 +17,13 @@ export const GatewaySettings = Type.Object({
   MQTT_CA_FILE: Type.Optional(
     Type.String({ description: 'PEM file of the authority that signed the broker’s certificate.' }),
   ),
+  MQTT_CLIENT_ID: Type.Optional(
+    Type.String({
+      pattern: '^[\\x21-\\x7e]{1,128}$',
+      description:
+        'Client id at the broker, the same for all gateways of a depot; khumbu-<KEY_PREFIX> if not set. Keep it secret where the broker binds no client ids to users: who knows it can take the session.',
+    }),
+  ),
   MQTT_TOPIC_PREFIX: Type.String({
     default: '',
     description: 'Put in front of every topic; {station} stands for the station id, as in depot/{station}/.',

@@ -188,7 +188,7 @@ runService(
             backlogMs,
             mqtt: {
               url: config.MQTT_URL,
-              clientId: `khumbu-${config.KEY_PREFIX}`,
+              clientId: config.MQTT_CLIENT_ID ?? `khumbu-${config.KEY_PREFIX}`,
               sessionExpiryS: config.MQTT_SESSION_EXPIRY_S,
               keepAliveS: 5,
               connectTimeoutMs: 2000,
@@ -198,6 +198,7 @@ runService(
               ...(config.MQTT_PASSWORD === undefined ? {} : { password: config.MQTT_PASSWORD }),
               ...(ca === undefined ? {} : { ca }),
             },
+            depot: config.KEY_PREFIX,
             prefix,
             frontDesk,
             registry,

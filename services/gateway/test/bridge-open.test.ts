@@ -25,6 +25,7 @@ void t.test('a bridge that cannot be opened leaves nothing running', async (t) =
       connectTimeoutMs: 2000,
       mayPublish: () => leads,
     },
+    depot: 'khumbu',
     backlogMs: 0,
     prefix: topicPrefix(''),
     frontDesk: {} as FrontDesk,

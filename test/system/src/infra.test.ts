@@ -1,36 +1,28 @@
 /** What `infra/` says to brokers and operators, run for real: secrets, the depot's broker, a charger's bridge to it. */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { SERVICE_FLAGS } from '@khumbu/embedded-run/cluster';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { startChild } from '@khumbu/test-support/children';
-import { awaitUntil, collector, nextEvent } from '@khumbu/test-support/events';
+import { awaitUntil, nextEvent } from '@khumbu/test-support/events';
 import { startEverestClient } from '@khumbu/test-support/everest-client';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { startRedis } from '@khumbu/test-support/redis';
-import { answersOn, startServer } from '@khumbu/test-support/server';
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
+import { ears, makeSecrets, ROOT, startDepotBroker } from './depot-broker.js';
 
 const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const PATIENCE_MS = 20_000;
 const MODULE = 'everest_api/1/system/main';
 
 t.setTimeout(90_000);
 const dir = t.testdir({});
-const secrets = `${dir}/secrets`;
-const secret = (name: string): string => readFileSync(`${secrets}/${name}`, 'utf8').trim();
-const infra = (script: string, ...args: string[]) =>
-  run(`${ROOT}/infra/${script}`, args, {
-    env: { ...process.env, KHUMBU_SECRETS: secrets, KHUMBU_CONFIG: `${dir}/config` },
-  });
-
-await infra('make-secrets.sh', 'depot.example');
+const depot = await makeSecrets(dir);
+const { folder: secrets, read: secret, script: infra } = depot;
 
 void t.test('services are started with the same flags everywhere', async (t) => {
   const units = ['gateway', 'ota-worker', 'log-worker', 'system-control'].map(
@@ -80,27 +72,6 @@ void t.test('secrets are made once, belong to their readers, and name the broker
   }
 });
 
-/** The depot's broker with its own configuration file; only places and the port are another's. */
-const depotBroker = async (test: Test, replaced: Readonly<Record<string, string>> = {}) => {
-  await mkdir(`${dir}/depot`, { recursive: true });
-  const text = await readFile(`${ROOT}/infra/mosquitto/mosquitto.conf`, 'utf8');
-  const config = (port: number): string =>
-    Object.entries(replaced)
-      .reduce((said, [from, to]) => said.replaceAll(from, to), text)
-      .replaceAll('/mosquitto/config/', `${ROOT}/infra/mosquitto/`)
-      .replaceAll('/mosquitto/secrets/', `${secrets}/mosquitto/`)
-      .replace('/mosquitto/data/', `${dir}/depot/`)
-      .replace('listener 8883', `${process.getuid?.() === 0 ? 'user root\n' : ''}listener ${port} 127.0.0.1`);
-  const server = await startServer({
-    command: 'mosquitto',
-    args: () => ['-c', `${dir}/depot.conf`],
-    prepare: (port) => writeFile(`${dir}/depot.conf`, config(port)),
-    answers: (port) => answersOn(port),
-  });
-  test.teardown(() => server.stop());
-  return server;
-};
-
 /** A line between charger and depot that can be cut. */
 async function startLine(test: Test, port: number) {
   let up = true;
@@ -139,38 +110,18 @@ async function startLine(test: Test, port: number) {
 
 void t.test('a charger behind its own broker, bridged to the depot', async (t) => {
   for (const station of ['cp1', 'cp2']) await infra('station.sh', 'add', station);
-  const broker = await depotBroker(t);
+  const broker = await startDepotBroker(t, { dir, secrets: depot });
   const line = await startLine(t, broker.port);
   await infra('station.sh', 'add', 'cp1', `127.0.0.1:${line.port}`);
   const redis = await startRedis({ dir: `${dir}/redis` });
   t.teardown(() => redis.stop());
-
-  const mqttUrl = `mqtts://127.0.0.1:${broker.port}`;
-  const ca = readFileSync(`${secrets}/ca.crt`);
-  const enter = (username: string, password: string, options: IClientOptions = {}): Promise<MqttClient> =>
-    connectAsync(
-      mqttUrl,
-      { protocolVersion: 5, username, password, ca, reconnectPeriod: 0, connectTimeout: 5000, ...options },
-      false,
-    );
-  /** Everything a user hears, as `topic text`. */
-  const ears = async (client: MqttClient, filter: string) => {
-    const heard = collector<string>();
-    client.on('message', (topic, payload) => heard.push(`${topic} ${payload.toString()}`));
-    await client.subscribeAsync(filter, { qos: 1 });
-    t.teardown(() => client.endAsync(true));
-    return heard;
-  };
 
   await writeFile(`${dir}/stations.yml`, 'stations: { cp1: { driver: simulated }, cp2: { driver: simulated } }');
   const gateway = await startChild(process.execPath, [`${ROOT}/services/gateway/dist/src/main.js`], {
     env: {
       PATH: process.env.PATH,
       REDIS_URL: redis.url,
-      MQTT_URL: mqttUrl,
-      MQTT_USERNAME: 'khumbu-gateway',
-      MQTT_PASSWORD_FILE: `${secrets}/mqtt-password`,
-      MQTT_CA_FILE: `${secrets}/ca.crt`,
+      ...broker.gatewayEnv,
       MQTT_TOPIC_PREFIX: 'depot/{station}/',
       STATIONS_FILE: `${dir}/stations.yml`,
       HTTP_PORT: String(await freePort()),
@@ -212,11 +163,11 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
     t.ok(ms < 1000, `answered in ${Math.round(ms)} ms`);
   });
 
-  const watcher = await enter('khumbu-gateway', secret('mqtt-password'));
+  const watcher = await broker.spokesman();
   const depotHears = await ears(watcher, 'depot/+/everest_api/#');
 
   await t.test('a station is confined to its own prefix', async (t) => {
-    const cp2 = await enter('cp2', secret('stations/cp2/password'));
+    const cp2 = await broker.enter('cp2');
     const cp2Hears = await ears(cp2, '#');
     const forged = `depot/cp1/${MODULE}/m2e/firmware_update_status`;
     await cp2.publishAsync(forged, '"forged"', { qos: 1 }).catch((error: unknown) => {
@@ -241,17 +192,20 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
   });
 
   await t.test('nobody enters without a password, or by another’s', async (t) => {
-    await t.rejects(enter('cp1', 'guessed'), /Not authorized/);
-    await t.rejects(enter('cp1', secret('stations/cp2/password')), /Not authorized/);
-    await t.rejects(connectAsync(mqttUrl, { protocolVersion: 5, ca, reconnectPeriod: 0 }, false), /Not authorized/);
-    await t.rejects(enter('cp2', secret('stations/cp2/password'), { ca: [] }), /certificate|issuer/);
-    const inside = await enter('cp2', secret('stations/cp2/password'));
+    const ca = readFileSync(`${secrets}/ca.crt`);
+    for (const url of [broker.url, broker.gatewayUrl]) {
+      await t.rejects(broker.enter('cp1', { password: 'guessed' }, url), /Not authorized/);
+      await t.rejects(broker.enter('cp1', { password: secret('stations/cp2/password') }, url), /Not authorized/);
+      await t.rejects(connectAsync(url, { protocolVersion: 5, ca, reconnectPeriod: 0 }, false), /Not authorized/);
+      await t.rejects(broker.enter('cp2', { ca: [] }, url), /certificate|issuer/);
+    }
+    const inside = await broker.enter('cp2');
     const password = secret('stations/cp2/password');
     const shutOut = nextEvent(inside, 'close', PATIENCE_MS);
     await infra('station.sh', 'remove', 'cp2');
     process.kill(broker.pid, 'SIGHUP');
     await shutOut;
-    await t.rejects(enter('cp2', password), /Not authorized/);
+    await t.rejects(broker.enter('cp2', { password }), /Not authorized/);
   });
 
   await t.test('other topics of EVerest stay in the charger', async (t) => {
@@ -267,6 +221,7 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
   await t.test('a cut line: what the depot says waits, what EVerest asked is not done later', async (t) => {
     const linkState = `$SYS/broker/connection/cp1/state`;
     const local = await connectAsync(charger.url, { protocolVersion: 5 });
+    t.teardown(() => local.endAsync(true));
     const states = await ears(local, linkState);
     await states.awaitItem((text) => text === `${linkState} 1`, PATIENCE_MS, 'the link is up');
     line.cut();
@@ -284,51 +239,4 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
     t.equal(replies(), answered, 'nothing else was answered');
     t.ok(depotHears.items.every((text) => !text.includes('while the line was cut')));
   });
-});
-
-void t.test('the listener for stations on a trusted wire lets nothing but everest_api/# pass', async (t) => {
-  const from = `${ROOT}/infra/mosquitto/station-listener`;
-  const port = await freePort();
-  const conf = await readFile(`${from}/station-listener.conf`, 'utf8');
-  await mkdir(`${dir}/conf.d`, { recursive: true });
-  await writeFile(
-    `${dir}/conf.d/station-listener.conf`,
-    conf.replace('/mosquitto/config/conf.d/', `${from}/`).replace('listener 1883', `listener ${port} 127.0.0.1`),
-  );
-  const broker = await depotBroker(t, {
-    '/mosquitto/config/conf.d': `${dir}/conf.d`,
-    '/mosquitto/config/acl': `${from}/gateway.acl`,
-  });
-  const gateway = await connectAsync(`mqtts://127.0.0.1:${broker.port}`, {
-    protocolVersion: 5,
-    username: 'khumbu-gateway',
-    password: secret('mqtt-password'),
-    ca: readFileSync(`${secrets}/ca.crt`),
-  });
-  t.teardown(() => gateway.endAsync(true));
-  const station = await connectAsync(`mqtt://127.0.0.1:${port}`, { protocolVersion: 5 });
-  t.teardown(() => station.endAsync(true));
-  const hears = (client: MqttClient) => {
-    const heard = collector<string>();
-    client.on('message', (topic) => heard.push(topic));
-    return heard;
-  };
-  const [gatewayHears, stationHears] = [hears(gateway), hears(station)];
-  await gateway.subscribeAsync(['everest_api/#', 'khumbu/#'], { qos: 1 });
-  await station.subscribeAsync('#', { qos: 1 });
-
-  await t.rejects(station.publishAsync('khumbu/fence/khumbu-khumbu', 'forged', { qos: 1 }), /Not authorized/);
-  await t.rejects(station.publishAsync('depot/cp1/anything', 'forged', { qos: 1 }), /Not authorized/);
-  await gateway.publishAsync('khumbu/fence/khumbu-khumbu', 'ours', { qos: 1 });
-  await gateway.publishAsync(`${MODULE}/m2e/communication_check`, 'true', { qos: 1 });
-  await station.publishAsync(`${MODULE}/e2m/heartbeat`, '0', { qos: 1 });
-  await stationHears.awaitItem((topic) => topic.endsWith('communication_check'), PATIENCE_MS, 'what is for stations');
-  await gatewayHears.awaitItem((topic) => topic.endsWith('heartbeat'), PATIENCE_MS, 'what stations say');
-  t.notOk(stationHears.items.some((topic) => !topic.startsWith('everest_api/')));
-  t.equal(gatewayHears.items.filter((topic) => topic.startsWith('khumbu/')).length, 1, 'its own alone');
-  await t.rejects(
-    connectAsync(`mqtts://127.0.0.1:${broker.port}`, { reconnectPeriod: 0, rejectUnauthorized: false }, false),
-    /Not authorized/,
-    'the other listener still wants a password',
-  );
 });

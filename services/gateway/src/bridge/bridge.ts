@@ -59,6 +59,8 @@ const TOO_MANY = 'more than one station may send';
 
 export interface BridgeDeps {
   readonly mqtt: Omit<MqttSessionOptions, 'onMessage' | 'sort'>;
+  /** Whose gateways we belong to: theirs share a session. */
+  readonly depot: string;
   /** How old a message may be that the broker has kept for us. */
   readonly backlogMs: number;
   readonly prefix: TopicPrefix;
@@ -101,7 +103,7 @@ function subscriptions(prefix: TopicPrefix, fenceTopic: string): Record<string, 
 export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const { prefix, frontDesk, registry, boots, store, metrics, log } = deps;
   const over = new AbortController();
-  const fence = createFence(deps.mqtt.clientId);
+  const fence = createFence(deps.depot);
   const lines = createLines();
   const insist = createInsist(over.signal, log);
   const calm = createCalmLog(log);

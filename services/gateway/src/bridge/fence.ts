@@ -18,11 +18,12 @@ export interface Fence {
   isPassed(): boolean;
 }
 
-export function createFence(clientId: string): Fence {
+/** `depot` names the topic, which others may see; the client id may be a secret. */
+export function createFence(depot: string): Fence {
   const nonce = randomUUID();
   let passed = false;
   return {
-    topic: `khumbu/fence/${clientId}`,
+    topic: `khumbu/fence/khumbu-${depot}`,
     nonce,
     hear: (payload) => {
       if (Buffer.from(payload).toString('utf8') === nonce) passed = true;

@@ -168,6 +168,9 @@ function unheardMessages(client: MqttClient): Set<number> {
   return unheard;
 }
 
+/** MQTT 5, 4.13: a client with our client id has connected. */
+const SESSION_TAKEN_OVER = 142;
+
 const DEFERRED = new Error('acknowledged later');
 
 /** The connection is read on all the time: work waits for acknowledgements of what it publishes, and they come the same way. */
@@ -233,7 +236,10 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
     reason = error.message;
   });
   client.on('disconnect', (packet) => {
-    reason = `the broker ended the session (${packet.reasonCode ?? 0})`;
+    reason =
+      packet.reasonCode === SESSION_TAKEN_OVER
+        ? 'another client has our session: the next leader, or somebody else who uses our user name or client id'
+        : `the broker ended the session (${packet.reasonCode ?? 0})`;
   });
   const closed = new Promise<string>((resolve) => client.once('close', () => resolve(reason)));
 

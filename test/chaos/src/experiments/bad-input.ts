@@ -51,6 +51,8 @@ async function tryDepot(context: ExperimentContext, depot: Depot, frames: number
   const house = await startHouse(context, {
     dir: join(context.dir, depot.share.toString()),
     env: { MQTT_TOPIC_PREFIX: depot.prefix },
+    // Other brokers let retained messages through.
+    mosquittoConfig: ['retain_available true'],
     unknownStations: 'refuse',
     stations: Object.fromEntries([...SETTLED, PROBE].map((name) => [name, {}])),
   });

@@ -119,6 +119,7 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
   writeStationsFile(stationsFile, options);
 
   const ports = { redis: await freePort(), mosquitto: await freePort(), s3: await freePort() };
+  const broker = { port: ports.mosquitto, gatewayPort: await freePort() };
   // The test runner gives every child options of its own.
   const base = { ...process.env, NODE_OPTIONS: '' };
   const residents = new Map<ResidentName, Resident>();
@@ -127,7 +128,7 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
     residents.set(name, createResident({ name, command, args, env: whole, ready }));
   };
   const redisConfig = writeRedisConfig(data, ports.redis, options.redisConfig);
-  const mosquittoConfig = writeMosquittoConfig(data, ports.mosquitto, options.mosquittoConfig);
+  const mosquittoConfig = writeMosquittoConfig(data, broker, options.mosquittoConfig);
   add('redis', 'redis-server', [redisConfig], {}, redisReady(ports.redis));
   add('mosquitto', 'mosquitto', ['-c', mosquittoConfig], {}, tcpReady(ports.mosquitto));
   const s3Env = { S3_DIR: at('s3'), S3_BUCKET: S3.bucket, S3_PORT: String(ports.s3) };
