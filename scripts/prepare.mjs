@@ -18,19 +18,50 @@ export const say = (line) => process.stderr.write(`${line}\n`);
 /** An expected failure: its message is all a person needs. */
 export class Refusal extends Error {}
 
+const STILL_MS = 10_000;
+
 /**
- * Run a command in the project's folder, its output on stderr, or its stdout line by line to `onLine`. It ends with us.
+ * Do what takes long: say what it is, every few seconds that it goes on, and how long it took; with `afterMs` only if it
+ * takes longer than that. Settles as `work` does.
+ */
+async function telling(doing, { quiet = false, afterMs = 0 }, work) {
+  const started = performance.now();
+  const seconds = () => `${((performance.now() - started) / 1000).toFixed(0)} s`;
+  let isTold = false;
+  const begin = () => {
+    isTold = !quiet;
+    if (isTold) say(`${doing} ...`);
+  };
+  if (afterMs === 0) begin();
+  const first = setTimeout(() => isTold || begin(), afterMs);
+  const still = setInterval(() => isTold && say(`${doing}: ${seconds()} ...`), STILL_MS);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(first);
+    clearInterval(still);
+    if (isTold) say(`${doing}: ${seconds()}.`);
+  }
+}
+
+/**
+ * Run a command in the project's folder, its output on stderr, or its stdout line by line to `onLine`; with `quiet` only if it
+ * fails. It ends with us.
  * Resolves with its exit code.
  */
-export function run(command, args, { onLine, ...options } = {}) {
+export function run(command, args, { onLine, quiet = false, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 2, 2], ...options });
+    const stdio = quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2];
+    const child = spawn(command, args, { cwd: ROOT, stdio, ...options });
+    const output = [];
+    if (quiet) for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => output.push(bytes));
     const pass = (signal) => child.kill(signal);
     process.on('SIGINT', pass).on('SIGTERM', pass);
     if (onLine) createInterface({ input: child.stdout }).on('line', onLine);
     child.once('error', reject);
     child.once('close', (code, signal) => {
       process.off('SIGINT', pass).off('SIGTERM', pass);
+      if (code !== 0) process.stderr.write(Buffer.concat(output));
       resolve(signal ? 1 : (code ?? 1));
     });
   });
@@ -63,14 +94,11 @@ const npm = (args) => {
   return cli?.endsWith('.js') ? [process.execPath, [cli, ...args]] : ['npm', args];
 };
 
-async function installPackages() {
+async function installPackages({ quiet }) {
   if (packagesAreCurrent()) return;
-  say('Installing npm packages (once) ...');
-  const started = Date.now();
   const [command, args] = npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
-  const code = await run(command, args);
+  const code = await telling('Installing npm packages (once)', { quiet }, () => run(command, args, { quiet }));
   if (code !== 0) throw new Refusal(`npm ci failed (exit code ${code}); its words stand above`);
-  say(`Installed in ${((Date.now() - started) / 1000).toFixed(0)} s.`);
 }
 
 /** Compiled files whose source is gone: a deleted test must not run on. */
@@ -88,12 +116,17 @@ function removeStrays(folder, source) {
 
 export const packageFolders = () => readJson(at('tsconfig.json')).references.map((reference) => at(reference.path));
 
-async function build() {
-  for (const folder of packageFolders()) {
-    if (existsSync(join(folder, 'dist'))) removeStrays(join(folder, 'dist'), folder);
-  }
+/** One that takes longer has something to do. */
+const QUICK_BUILD_MS = 3000;
+
+async function build({ quiet }) {
+  const folders = packageFolders();
+  const compiled = folders.filter((folder) => existsSync(join(folder, 'dist')));
+  for (const folder of compiled) removeStrays(join(folder, 'dist'), folder);
   // Incremental: half a second when nothing has changed.
-  const code = await run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+  const afterMs = compiled.length === folders.length ? QUICK_BUILD_MS : 0;
+  const compile = () => run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+  const code = await telling('Compiling', { quiet, afterMs }, compile);
   if (code !== 0) throw new Refusal('the code does not compile; the compiler says why above');
 }
 
@@ -111,11 +144,14 @@ export async function buildTap() {
 
 export const tapCli = () => at('node_modules', 'tap', readJson(at('node_modules', 'tap', 'package.json')).bin.tap);
 
-/** Everything that both running and testing need. Rejects with a {@link Refusal}. */
-export async function prepare() {
+/**
+ * Everything that both running and testing need. With `quiet` no progress is told, only what is wrong. Rejects with a
+ * {@link Refusal}.
+ */
+export async function prepare({ quiet = false } = {}) {
   checkNode();
-  await installPackages();
-  await build();
+  await installPackages({ quiet });
+  await build({ quiet });
 }
 
 /** Run a script's main part: an expected failure is one line. */
@@ -128,4 +164,4 @@ export async function main(body) {
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(prepare);
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(() => prepare());

@@ -2,7 +2,9 @@
 import { main, prepare } from './prepare.mjs';
 
 await main(async () => {
-  await prepare();
+  // Whoever reads the line of JSON wants that alone.
+  const isQuiet = ['1', 'true'].includes(process.env.UP_JSON ?? '');
+  await prepare({ quiet: isQuiet });
   // In this very process, so that a signal has one place to go.
   await import('../packages/embedded-run/dist/src/main.js');
 });

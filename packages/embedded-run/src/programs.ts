@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:f
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { tellWhile } from './progress.js';
 
 const run = promisify(execFile);
 
@@ -38,6 +39,8 @@ const POLICY = '/usr/sbin/policy-rc.d';
 export interface ProgramsOptions {
   readonly path?: string | undefined;
   readonly say: (line: string) => void;
+  /** For lines of progress; default: `say`. */
+  readonly progress?: ((line: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -79,9 +82,14 @@ async function aptInstall(missing: readonly Program[], options: ProgramsOptions)
   const ownPolicy = !existsSync(POLICY);
   if (ownPolicy) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   try {
-    options.say(`Installing ${packages.join(', ')} with apt-get (once) ...`);
-    await run('apt-get', [...wait, 'update'], settings);
-    await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', ...packages], settings);
+    const progress = options.progress ?? options.say;
+    const what = `Installing ${packages.join(', ')} with apt-get`;
+    progress(`${what} (once) ...`);
+    const install = async (): Promise<void> => {
+      await run('apt-get', [...wait, 'update'], settings);
+      await run('apt-get', [...wait, 'install', '-y', '--no-install-recommends', ...packages], settings);
+    };
+    await tellWhile(progress, () => what, install());
   } finally {
     if (ownPolicy) rmSync(POLICY, { force: true });
   }

@@ -23,7 +23,10 @@ export const UP_SETTINGS = Type.Object({
     default: false,
     description: 'the MQTT broker keeps retained messages: for an EVerest whose modules speak with each other over it',
   }),
-  UP_JSON: Type.Boolean({ default: false, description: '1: one line of JSON on stdout when all is ready' }),
+  UP_JSON: Type.Boolean({
+    default: false,
+    description: '1: one line of JSON on stdout when all is ready, and no lines of progress',
+  }),
   LOG_LEVEL: COMMON_SETTINGS.LOG_LEVEL,
 });
 export type UpSettings = Readonly<Static<typeof UP_SETTINGS>>;

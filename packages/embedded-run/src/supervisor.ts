@@ -1,6 +1,7 @@
 /** All children together: started phase by phase, stopped phase by phase, each phase at once. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { type ChildSpec, type ManagedChild, type ManagedChildPorts, manageChild } from './managed-child.js';
+import { type Say, tellWhile } from './progress.js';
 
 /** Children that start together once those of earlier phases are ready, and the order in which they stop. */
 export interface Phase {
@@ -10,6 +11,8 @@ export interface Phase {
 
 export interface SupervisorOptions extends ManagedChildPorts {
   readonly phases: readonly Phase[];
+  /** A line of progress; `say` is for what somebody should know in any case. */
+  readonly progress: Say;
   /** Until all children are ready. */
   readonly startMs: number;
 }
@@ -23,6 +26,8 @@ export interface Supervisor {
   kill(): Promise<void>;
 }
 
+const STILL_STARTING_MS = 5000;
+
 export function createSupervisor(options: SupervisorOptions): Supervisor {
   const running: { child: ManagedChild; rank: number }[] = [];
   const stopRank = (rank: number): Promise<unknown> =>
@@ -30,13 +35,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   async function startPhase(phase: Phase, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    options.say(`Starting ${phase.what} ...`);
+    options.progress(`Starting ${phase.what} ...`);
     const waiting = new Set(phase.children.map((spec) => spec.name));
     const deadline = AbortSignal.timeout(options.startMs);
     const failed = new AbortController();
     const end = AbortSignal.any([signal, deadline, failed.signal]);
     try {
-      await Promise.all(
+      const all = Promise.all(
         phase.children.map(async ({ stopRank: rank, ...spec }) => {
           const child = manageChild(spec, options);
           running.push({ child, rank });
@@ -44,6 +49,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
           waiting.delete(spec.name);
         }),
       );
+      await tellWhile(options.progress, () => `Waiting for ${[...waiting].join(', ')}`, all, STILL_STARTING_MS);
     } catch (error) {
       failed.abort();
       if (signal.aborted || !deadline.aborted) throw error;

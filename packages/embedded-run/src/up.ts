@@ -14,7 +14,7 @@ const START_MS = 60_000;
 export interface UpOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly scripts: ServiceScripts;
-  /** A line of progress. */
+  /** A line of progress, or of what is wrong. Of progress there is none with `UP_JSON`. */
   readonly say: (line: string) => void;
   /** The banner or the line of JSON. */
   readonly announce: (text: string) => void;
@@ -31,13 +31,15 @@ async function prepare(settings: UpSettings, dataDir: DataDir, options: UpOption
   const leftovers = await dataDir.stopLeftovers();
   if (leftovers.length > 0) options.say(`Stopped what an earlier run left behind: ${leftovers.join(', ')}`);
   const { env, scripts, say } = options;
-  const programs = await findPrograms(['redis', 'mosquitto'], { path: env.PATH, say, signal });
+  const progress = settings.UP_JSON ? () => {} : say;
+  const programs = await findPrograms(['redis', 'mosquitto'], { path: env.PATH, say, progress, signal });
   const ports = await claimPorts(settings);
   const cluster = layOutCluster({ settings, env, ports, dataDir, programs, scripts });
   const supervisor = createSupervisor({
     phases: cluster.phases,
     startMs: START_MS,
     say,
+    progress,
     logPath: (name) => dataDir.at('log', `${name}.log`),
     started: (name, pid) => dataDir.rememberChild(name, pid),
     ended: (name) => dataDir.forgetChild(name),

@@ -161,7 +161,7 @@ await t.test('what hinders the start is said in one line, and nothing is left ru
     cases.map(async ({ env, line }, index) => {
       const run = await startStubCluster({ dir: join(dir, String(index)), env });
       t.same(
-        await within(run.child.exited, 20_000, `the end of ${JSON.stringify(env)}`),
+        await within(run.child.exited, 60_000, `the end of ${JSON.stringify(env)}`),
         { code: 1, signal: null },
         JSON.stringify(env),
       );
