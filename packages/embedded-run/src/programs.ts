@@ -27,6 +27,7 @@ export const PROGRAMS = {
   mosquitto: { commands: ['mosquitto'], debianPackage: 'mosquitto', brewPackage: 'mosquitto', units: ['mosquitto'] },
   openssl: { commands: ['openssl'], debianPackage: 'openssl', brewPackage: 'openssl', units: [] },
   curl: { commands: ['curl'], debianPackage: 'curl', brewPackage: 'curl', units: [] },
+  tinyproxy: { commands: ['tinyproxy'], debianPackage: 'tinyproxy', brewPackage: 'tinyproxy', units: ['tinyproxy'] },
   faketime: { commands: ['faketime'], debianPackage: 'faketime', brewPackage: 'libfaketime', units: [] },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;

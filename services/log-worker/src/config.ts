@@ -1,4 +1,5 @@
 /** The settings of the log-worker. */
+import { PROXY_SETTINGS } from '@khumbu/shared/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/shared/http/retry-after';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
@@ -11,6 +12,7 @@ export const LogWorkerSettings = Type.Object({
   ...S3_SETTINGS,
   ...LOCATION_SETTINGS,
   ...USER_AGENT_SETTINGS,
+  ...PROXY_SETTINGS,
   ...RETRY_AFTER_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',

@@ -5,6 +5,7 @@ import { createProgress } from '@khumbu/operations/events/progress';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
 import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { isEnded } from '@khumbu/operations/records/kinds';
+import { proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
@@ -50,6 +51,7 @@ runService(
           mostRetryAfterS: config.MAX_RETRY_AFTER_S,
           stallMs: config.UPLOAD_STALL_MS,
           userAgent: userAgentOf(config),
+          proxy: proxyRules(config),
           gzipLevel: config.LOG_GZIP_LEVEL,
           ...(ca === undefined ? {} : { ca }),
         },

@@ -1,5 +1,6 @@
 /** The settings of the ota-worker. */
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
+import { PROXY_SETTINGS } from '@khumbu/shared/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/shared/http/retry-after';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
@@ -12,6 +13,7 @@ export const OtaWorkerSettings = Type.Object({
   ...S3_SETTINGS,
   ...LOCATION_SETTINGS,
   ...USER_AGENT_SETTINGS,
+  ...PROXY_SETTINGS,
   ...RETRY_AFTER_SETTINGS,
   ALLOW_PKCS1_SIGNATURES: TRUST_SETTINGS.ALLOW_PKCS1_SIGNATURES,
   SPOOL_DIR: Type.String({

@@ -15,6 +15,7 @@ import {
 } from '@khumbu/operations/log-upload/record';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { dialectOf, readStationState } from '@khumbu/operations/stations/station-state';
+import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
@@ -40,6 +41,7 @@ export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'n
     readonly gzipLevel: number;
     readonly ca?: string;
     readonly userAgent: string;
+    readonly proxy: ProxyRules;
   };
 }
 
@@ -97,6 +99,7 @@ export function createUpload(deps: UploadDeps) {
       signal,
       stallMs: settings.stallMs,
       userAgent: settings.userAgent,
+      proxy: settings.proxy,
       openArchive: () => openArchive(record, profile, signal),
       onSpoolTrouble: notTidied(step),
       onProgress: deps.progress(record.id, () => [

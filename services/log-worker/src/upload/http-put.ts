@@ -3,8 +3,18 @@ import { createReadStream, type ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
-import type { LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { chooseProxy, type ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import { Login, wantedSchemes } from '@khumbu/shared/http/login';
+import {
+  connectToProxy,
+  judgeProxiedName,
+  openTunnel,
+  ProxyError,
+  proxyLogin,
+  proxyRefusal,
+} from '@khumbu/shared/http/proxy-tunnel';
 import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { Credentials } from '@khumbu/shared/locations/location';
@@ -22,6 +32,8 @@ export interface HttpPutInput {
   readonly lookup?: LookupFunction | undefined;
   /** What the request calls itself; `khumbu/<version>` by default. */
   readonly userAgent?: string | undefined;
+  /** Which servers are reached through a forward proxy; none by default. */
+  readonly proxy?: ProxyRules | undefined;
   /** PEM certificates to trust instead of the system's. */
   readonly ca?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -35,17 +47,59 @@ export interface HttpPutInput {
 const EXPECT_BYTES = 1024 * 1024;
 /** Servers that know nothing of it stay silent. RFC 9110, 10.1.1: a client must not wait for ever. */
 const CONTINUE_WAIT_MS = 1000;
-/** One without `Expect`, a challenge, and a nonce that was stale. */
-const MAX_EXCHANGES = 4;
+/** One without `Expect`, a challenge of the proxy and of the server, and a nonce that was stale. */
+const MAX_EXCHANGES = 5;
 
 const stallMsOf = ({ stallMs = 30_000 }: HttpPutInput): number => stallMs;
 
-function openRequest(input: HttpPutInput, login: Login, size: number, expect: boolean): http.ClientRequest {
+/** Who the requests of one delivery log in as, at the server and at its proxy. */
+interface Logins {
+  readonly server: Login;
+  readonly proxy: Login | undefined;
+}
+
+interface Detour extends Pick<https.RequestOptions, 'path' | 'createConnection'> {
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What a proxy changes in a request: the connection, and where it only reads the head, that too. */
+async function detour(input: HttpPutInput, url: URL, logins: Logins): Promise<Detour> {
+  const proxy = chooseProxy(input.proxy, url);
+  if (!proxy) return {};
+  await judgeProxiedName(input.lookup, url.hostname, input.proxy?.allowsUnresolved ?? false);
+  const { signal, userAgent = DEFAULT_USER_AGENT } = input;
+  const stalled = AbortSignal.timeout(stallMsOf(input));
+  const either = signal ? AbortSignal.any([signal, stalled]) : stalled;
+  if (url.protocol === 'https:') {
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const port = url.port === '' ? 443 : Number(url.port);
+    const socket = await openTunnel(proxy, { host, port }, { userAgent, signal: either });
+    const servername = isIP(host) === 0 ? host : '';
+    const ca = input.ca === undefined ? {} : { ca: input.ca };
+    return { createConnection: () => connectTls({ ...ca, socket, servername, ALPNProtocols: ['http/1.1'] }) };
+  }
+  const authorization = logins.proxy?.authorization('PUT', url.href);
+  const socket = await connectToProxy(proxy, either);
+  return {
+    path: url.href,
+    headers: authorization === undefined ? {} : { 'proxy-authorization': authorization },
+    createConnection: () => socket,
+  };
+}
+
+async function openRequest(
+  input: HttpPutInput,
+  logins: Logins,
+  size: number,
+  expect: boolean,
+): Promise<http.ClientRequest> {
   const url = new URL(input.url);
-  const authorization = login.authorization('PUT', `${url.pathname}${url.search}`);
+  const { headers, ...way } = await detour(input, url, logins);
+  const authorization = logins.server.authorization('PUT', `${url.pathname}${url.search}`);
   const options: https.RequestOptions = {
     method: 'PUT',
-    agent: false,
+    // With an agent a connection of our own would not be asked for.
+    ...(way.createConnection ? {} : { agent: false }),
     timeout: stallMsOf(input),
     headers: {
       'user-agent': input.userAgent ?? DEFAULT_USER_AGENT,
@@ -54,10 +108,12 @@ function openRequest(input: HttpPutInput, login: Login, size: number, expect: bo
       connection: 'close',
       ...(expect ? { expect: '100-continue' } : {}),
       ...(authorization === undefined ? {} : { authorization }),
+      ...headers,
     },
     ...(input.signal === undefined ? {} : { signal: input.signal }),
     ...(input.lookup === undefined ? {} : { lookup: input.lookup }),
     ...(input.ca === undefined ? {} : { ca: input.ca }),
+    ...way,
   };
   return url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
 }
@@ -69,9 +125,9 @@ interface Answer {
 }
 
 /** Resolves with the final answer, or rejects with what broke the connection. */
-function exchange(input: HttpPutInput, login: Login, size: number, expect: boolean): Promise<Answer> {
+async function exchange(input: HttpPutInput, logins: Logins, size: number, expect: boolean): Promise<Answer> {
   const stallMs = stallMsOf(input);
-  const request = openRequest(input, login, size, expect);
+  const request = await openRequest(input, logins, size, expect);
   return new Promise((resolve, reject) => {
     let body: ReadStream | undefined;
     let sent = 0;
@@ -109,10 +165,12 @@ function exchange(input: HttpPutInput, login: Login, size: number, expect: boole
     if (!expect) return sendBody();
     request.once('continue', sendBody);
     request.once('socket', (socket) => {
-      const connected = input.url.startsWith('https:') ? 'secureConnect' : 'connect';
-      socket.once(connected, () => {
+      const isTls = input.url.startsWith('https:');
+      const wait = (): void => {
         waiting = setTimeout(sendBody, Math.min(CONTINUE_WAIT_MS, stallMs / 2));
-      });
+      };
+      if (isTls || socket.connecting) socket.once(isTls ? 'secureConnect' : 'connect', wait);
+      else wait();
     });
     request.flushHeaders();
   });
@@ -120,13 +178,17 @@ function exchange(input: HttpPutInput, login: Login, size: number, expect: boole
 
 /** The file, sent again where the server wants another login, or knows nothing of `Expect`. */
 async function deliver(input: HttpPutInput, size: number): Promise<Answer> {
-  const login = new Login(input.credentials);
+  const proxy = chooseProxy(input.proxy, new URL(input.url));
+  const logins = { server: new Login(input.credentials), proxy: proxy && proxyLogin(proxy) };
   let expect = size > EXPECT_BYTES;
   for (let sent = 1; ; sent++) {
-    const answer = await exchange(input, login, size, expect);
-    if (sent >= MAX_EXCHANGES) return answer;
-    if (answer.code === 417 && expect) expect = false;
-    else if (answer.code !== 401 || !login.refused(answer.headers['www-authenticate'])) return answer;
+    const answer = await exchange(input, logins, size, expect);
+    const { code, headers } = answer;
+    const mayRepeat = sent < MAX_EXCHANGES;
+    if (code === 407 && proxy) {
+      if (!mayRepeat || !logins.proxy?.refused(headers['proxy-authenticate'])) throw proxyRefusal(code, headers);
+    } else if (code === 417 && expect && mayRepeat) expect = false;
+    else if (code !== 401 || !mayRepeat || !logins.server.refused(headers['www-authenticate'])) return answer;
   }
 }
 
@@ -153,6 +215,10 @@ export async function httpPut(input: HttpPutInput): Promise<{ bytes: number }> {
     if (input.signal?.aborted)
       throw new CodedError('ABORTED', 'the upload was aborted', { cause: input.signal.reason });
     if (error instanceof UploadError) throw error;
+    if (error instanceof ProxyError) {
+      const status = (error.status === undefined ? undefined : statusOfHttp(error.status)) ?? 'UploadFailure';
+      throw new UploadError(status, error.message, { cause: error, reason: error.reason });
+    }
     throw new UploadError('UploadFailure', explain(error), { cause: error, reason: 'connection' });
   }
 }

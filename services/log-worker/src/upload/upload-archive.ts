@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
 import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
+import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { type BegunUpload, forgetAllBegun, forgetBegun, rememberBegun } from './begun-uploads.js';
@@ -29,6 +30,8 @@ export interface UploadArchiveInput {
   readonly ca?: string;
   /** For http targets. */
   readonly userAgent?: string;
+  /** For http targets. */
+  readonly proxy?: ProxyRules;
   readonly signal?: AbortSignal;
   /** Milliseconds an http connection may make no progress. */
   readonly stallMs?: number;
@@ -99,7 +102,7 @@ async function toServer(
   input: UploadArchiveInput,
   target: Extract<UploadTarget, { kind: 'http' }>,
 ): Promise<{ bytes: number }> {
-  const { spoolDir, operationId, lookup, ca, userAgent, signal, stallMs, onProgress } = input;
+  const { spoolDir, operationId, lookup, ca, userAgent, proxy, signal, stallMs, onProgress } = input;
   const sent = await sentBytes(spoolDir, operationId);
   if (sent !== undefined) return { bytes: sent };
   if ((await spooledBytes(spoolDir, operationId)) === undefined) {
@@ -108,7 +111,7 @@ async function toServer(
   }
   const path = spoolPath(spoolDir, operationId);
   const { url, credentials } = target;
-  const options = { credentials, lookup, ca, userAgent, signal, stallMs, onProgress };
+  const options = { credentials, lookup, ca, userAgent, proxy, signal, stallMs, onProgress };
   let bytes: number;
   try {
     ({ bytes } = await httpPut({ url, path, contentType: CONTENT_TYPE, ...options }));

@@ -4,7 +4,7 @@
  * wrong byte.
  */
 import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
-import type { FetchReason } from './fetch-error.js';
+import { type FetchReason, RETRYABLE_4XX } from './fetch-error.js';
 import { type Coding, type Labels, readLabels, transferCoding } from './labels.js';
 
 /** Strong validators only; empty when the server gave none. */
@@ -44,8 +44,6 @@ export type FetchDecision =
       readonly retryable: boolean;
       readonly retryAfterS?: number;
     };
-
-const RETRYABLE_4XX: readonly number[] = [408, 425, 429];
 
 function headerOf({ headers }: ResponseHead, name: string): string | undefined {
   const value = headers[name];

@@ -11,6 +11,12 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 /** How much the kernel may hand over at once. */
 const BUFFER_BYTES = 1024 * 1024;
 
+/** The members of a connection's options that a detour changes. The operator has named the proxy: no policy is asked. */
+function placeOf(detour: Detour | undefined): object {
+  if (detour?.kind === 'tunnel') return { socket: detour.socket };
+  return detour ? { host: detour.host, port: detour.port, lookup: undefined } : {};
+}
+
 /** Bytes of the body by its head; `undefined`: its end must be found by the parser. */
 function bodyLength({ headers, statusCode }: IncomingMessage): number | undefined {
   const length = headers['content-length'];
@@ -19,9 +25,18 @@ function bodyLength({ headers, statusCode }: IncomingMessage): number | undefine
   return /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
+/**
+ * Where the connection goes, if not to the host of the request: to a proxy that the request is for, by TLS or not, or on
+ * through a tunnel that is open.
+ */
+export type Detour =
+  | { readonly kind: 'proxy'; readonly host: string; readonly port: number; readonly isTls: boolean }
+  | { readonly kind: 'tunnel'; readonly socket: Socket };
+
 /** One connection for one request and its answer. */
 export class DirectBody {
   readonly #isTls: boolean;
+  readonly #detour: Detour | undefined;
   #socket: Socket | undefined;
   #response: IncomingMessage | undefined;
   /** Of the body, past the parser; `undefined`: what comes is the parser's. */
@@ -30,13 +45,15 @@ export class DirectBody {
   /** What came before there was a reader. */
   readonly #early: Buffer[] = [];
 
-  constructor(protocol: string) {
-    this.#isTls = protocol === 'https:';
+  constructor(protocol: string, detour?: Detour) {
+    this.#isTls = detour?.kind === 'proxy' ? detour.isTls : protocol === 'https:';
+    this.#detour = detour;
   }
 
   /** For the option of this name of `http.request`. */
   readonly createConnection = (options: RequestOptions): Socket => {
-    const { host } = options;
+    const detour = this.#detour;
+    const host = detour?.kind === 'proxy' ? detour.host : options.host;
     const onread: OnReadOpts = {
       buffer: Buffer.allocUnsafeSlow(BUFFER_BYTES),
       callback: (length, buffer) => this.#read(buffer.subarray(0, length) as Buffer),
@@ -44,7 +61,7 @@ export class DirectBody {
     // Names as `node:https` sets them: an address is no server name (RFC 6066, 3).
     const servername = host === undefined || host === null || isIP(host) !== 0 ? '' : host;
     // Whoever makes a request gives the members that a connection needs.
-    const place = { ...options, onread } as TcpNetConnectOpts;
+    const place = { ...options, ...placeOf(detour), onread } as TcpNetConnectOpts;
     const socket = this.#isTls
       ? connectTls({ ...(place as ConnectionOptions), servername, ALPNProtocols: ['http/1.1'] })
       : connectTcp(place);

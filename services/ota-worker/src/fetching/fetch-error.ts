@@ -1,4 +1,5 @@
 /** Why a fetch failed, in words that fit a record; whether trying again can help. */
+import { ProxyError } from '@khumbu/shared/http/proxy-tunnel';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 
 export type FetchReason =
@@ -24,7 +25,11 @@ export type FetchReason =
   | 'no_space'
   | 'spool_unusable'
   | 'superseded'
+  | ProxyError['reason']
   | `http_${number}`;
+
+/** Statuses below 500 after which another try may succeed. */
+export const RETRYABLE_4XX: readonly number[] = [408, 425, 429];
 
 /** `FETCH_RETRYABLE`: another try may succeed. `FETCH_PERMANENT`: it will not. Messages hold no location. */
 export class FetchError extends CodedError {
@@ -57,6 +62,10 @@ const NETWORK_REASONS: readonly (readonly [RegExp, FetchReason])[] = [
 /** What `node:http`, `node:tls` and DNS fail with. */
 export function networkError(error: unknown): FetchError {
   if (error instanceof FetchError) return error;
+  if (error instanceof ProxyError) {
+    const { status = 502, reason, message, cause } = error;
+    return new FetchError(status >= 500 || RETRYABLE_4XX.includes(status), reason, message, { cause });
+  }
   const code = codeOf(error);
   if (code === 'LOCATION_ADDRESS_FORBIDDEN')
     return new FetchError(false, 'location_refused', 'the address behind the location is not allowed', {

@@ -110,10 +110,11 @@ class Fetch {
   }
 
   #send(conditions: Readonly<Record<string, string>>): Promise<HttpAnswer> {
-    const { location, policy, stallMs, signal, headers, ca, userAgent = DEFAULT_USER_AGENT } = this.#options;
+    const { location, policy, proxy, stallMs, signal, headers, ca, userAgent = DEFAULT_USER_AGENT } = this.#options;
     return ask(location, {
       policy,
       session: this.#session,
+      proxy,
       headers: { 'user-agent': userAgent, ...conditions },
       originHeaders: headers,
       ca,

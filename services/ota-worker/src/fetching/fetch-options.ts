@@ -1,4 +1,5 @@
 /** What a fetch is given, and how it ends. */
+import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { Validators } from './content-range.js';
 
@@ -16,6 +17,8 @@ export interface FetchOptions {
   readonly minBytes?: number;
   /** What the requests call themselves; `khumbu/<version>` by default. */
   readonly userAgent?: string;
+  /** Which origins are asked through a forward proxy; none by default. */
+  readonly proxy?: ProxyRules;
   /** Longest silence of the server, in milliseconds. */
   readonly stallMs: number;
   readonly signal: AbortSignal;

@@ -1,10 +1,19 @@
 /** One GET over `node:http` or `node:https`: policy before and inside the connection, redirects by hand, no silence. */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { wantedSchemes } from '@khumbu/shared/http/login';
+import { chooseProxy, type ForwardProxy, type ProxyRules } from '@khumbu/shared/http/forward-proxy';
+import { type Login, wantedSchemes } from '@khumbu/shared/http/login';
+import {
+  judgeProxiedName,
+  MAX_PROXY_LOGINS,
+  openTunnel,
+  proxyRefusal,
+  unreachable,
+} from '@khumbu/shared/http/proxy-tunnel';
+import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { HostLocation } from '@khumbu/shared/locations/location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
-import { DirectBody } from './direct-body.js';
+import { type Detour, DirectBody } from './direct-body.js';
 import { FetchError, networkError } from './fetch-error.js';
 import type { Session } from './session.js';
 
@@ -16,6 +25,8 @@ export interface AskOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the origin of the location only, never to where a redirect leads. */
   readonly originHeaders?: Readonly<Record<string, string>> | undefined;
+  /** Which origins are asked through a forward proxy; none without it. */
+  readonly proxy?: ProxyRules | undefined;
   /** Trusted authorities in PEM, in place of the built-in ones. */
   readonly ca?: string | readonly string[] | undefined;
   /** Longest silence in milliseconds: while connecting, before the response, between two pieces of the body. */
@@ -78,20 +89,66 @@ function checked(locationText: string, policy: LocationPolicy): HostLocation {
   return location;
 }
 
+/** The proxy of a hop, with the login it is used with. */
+interface Via {
+  readonly proxy: ForwardProxy;
+  readonly login: Login;
+}
+
+interface Path {
+  readonly detour?: Detour;
+  /** What the request line and the headers have of it. */
+  readonly path?: string;
+  readonly headers?: Record<string, string>;
+}
+
+/** The way to the origin: the policy has judged its name before a proxy hears it. */
+async function pathTo(url: URL, via: Via | undefined, options: AskOptions, signal: AbortSignal): Promise<Path> {
+  if (!via) return {};
+  const { proxy, login } = via;
+  await judgeProxiedName(options.policy.lookup, url.hostname, options.proxy?.allowsUnresolved ?? false).catch(
+    (error: unknown) => {
+      throw networkError(error);
+    },
+  );
+  signal.throwIfAborted();
+  if (url.protocol === 'https:') {
+    const target = { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
+    const userAgent = options.headers['user-agent'] ?? DEFAULT_USER_AGENT;
+    return { detour: { kind: 'tunnel', socket: await openTunnel(proxy, target, { userAgent, signal }) } };
+  }
+  const authorization = login.authorization('GET', url.href);
+  return {
+    detour: { kind: 'proxy', host: proxy.host, port: proxy.port, isTls: proxy.isTls },
+    path: url.href,
+    headers: authorization === undefined ? {} : { 'proxy-authorization': authorization },
+  };
+}
+
+const isUnconnected = (failure: unknown): boolean =>
+  failure instanceof FetchError && ['dns', 'connect', 'tls'].includes(failure.reason);
+
 /** One hop. The response is not read yet. */
-async function send(url: URL, headers: Record<string, string>, options: AskOptions): Promise<HttpAnswer> {
+async function send(
+  url: URL,
+  via: Via | undefined,
+  headers: Record<string, string>,
+  options: AskOptions,
+): Promise<HttpAnswer> {
   const { policy, ca, stallMs, signal } = options;
   const silence = new Silence(stallMs);
   const either = AbortSignal.any([signal, silence.signal]);
   const translate = (error: unknown): unknown => (either.aborted ? either.reason : networkError(error));
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
-  const body = new DirectBody(url.protocol);
   try {
     signal.throwIfAborted();
     silence.await();
+    const way = await pathTo(url, via, options, either);
+    const body = new DirectBody(url.protocol, way.detour);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = request(url, {
-        headers,
+        headers: { ...headers, ...way.headers },
+        ...(way.path === undefined ? {} : { path: way.path }),
         lookup: policy.lookup,
         createConnection: body.createConnection,
         signal: either,
@@ -135,7 +192,10 @@ async function send(url: URL, headers: Record<string, string>, options: AskOptio
     };
   } catch (error) {
     silence.end();
-    throw translate(error);
+    const failure = translate(error);
+    // A way through a tunnel has said itself what went wrong.
+    const isOfProxy = via && url.protocol === 'http:' && isUnconnected(failure) && failure !== error;
+    throw isOfProxy ? networkError(unreachable(error)) : failure;
   } finally {
     silence.heard();
   }
@@ -146,6 +206,9 @@ async function askHop(hop: HostLocation, first: HostLocation, options: AskOption
   const { session } = options;
   const isHome = hop.url.origin === first.url.origin;
   const login = session.login(hop, hop.credentials ?? (isHome ? first.credentials : undefined));
+  const proxy = chooseProxy(options.proxy, hop.url);
+  const via = proxy && { proxy, login: session.login({ url: new URL(proxy.origin) }, proxy.credentials) };
+  let refusals = 0;
   for (let asked = 1; ; asked++) {
     const authorization = login.authorization('GET', `${hop.url.pathname}${hop.url.search}`);
     const headers = {
@@ -154,7 +217,13 @@ async function askHop(hop: HostLocation, first: HostLocation, options: AskOption
       ...session.cookies(hop),
       ...(authorization === undefined ? {} : { authorization }),
     };
-    const answer = await send(hop.url, headers, options);
+    const answer = await send(hop.url, via, headers, options);
+    if (via && answer.status === 407) {
+      answer.drop();
+      refusals += 1;
+      if (refusals < MAX_PROXY_LOGINS && via.login.refused(answer.headers['proxy-authenticate'])) continue;
+      throw networkError(proxyRefusal(answer.status, answer.headers));
+    }
     await session.learn(hop.url, answer.headers);
     const isAgain = answer.status === 401 && asked < MAX_LOGINS && login.refused(answer.headers['www-authenticate']);
     if (!isAgain) return answer;

@@ -1,5 +1,6 @@
 /** Bring the content of a location into the spool. `s3://` is read from the depot's own object store. */
 import type { ObjectStore } from '@khumbu/object-store/object-store';
+import { proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { parseLocation } from '@khumbu/shared/locations/location';
 import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locations/policy';
@@ -23,6 +24,8 @@ export interface DownloadDeps {
 
 export function createDownload({ config, rules, objects, ca, makeRoom }: DownloadDeps): FetchDeps['download'] {
   const policy = createLocationPolicy(rules);
+  // The object store is the depot's own: it is never behind the proxy to the world.
+  const proxy = proxyRules(config);
   /** Our own object store may be anywhere, also on this machine: the operator has named it. */
   const ownStore = config.S3_ENDPOINT === undefined ? undefined : new URL(config.S3_ENDPOINT);
   const storeRules: LocationRules | undefined = ownStore && {
@@ -33,8 +36,8 @@ export function createDownload({ config, rules, objects, ca, makeRoom }: Downloa
 
   const reach = async (
     location: string,
-  ): Promise<Pick<ThreadFetchOptions, 'location' | 'rules' | 'retryableStatuses'>> => {
-    if (!location.toLowerCase().startsWith('s3:')) return { location, rules };
+  ): Promise<Pick<ThreadFetchOptions, 'location' | 'rules' | 'proxy' | 'retryableStatuses'>> => {
+    if (!location.toLowerCase().startsWith('s3:')) return { location, rules, proxy };
     const checked = policy.check(location);
     if (!checked.ok) throw new FetchError(false, 'location_refused', checked.reason);
     const parsed = parseLocation(location);
