@@ -69,13 +69,15 @@ async function relay(test: Test, brokerUrl: string) {
 const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
 
 /** A station has heard that its update is accepted; its gateway has not heard that it did, and is cut off. */
-async function acceptedUnheard(test: Test, env: Record<string, string> = {}) {
+async function acceptedUnheard(test: Test, env: Record<string, string> = {}, periods = PERIODS) {
   const place = await depot(test, servers);
   const line = await relay(test, broker.url);
   const gateway = await startGateway(test, { ...place, mqttUrl: line.url }, env);
   await leads(gateway);
-  const everest = await station(test, place, { heartbeatMs: 200, discovery: PERIODS });
+  const everest = await station(test, place, { heartbeatMs: 200, discovery: periods });
   await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', 3000, 'a check');
+  const known = () => observer.hexists(keysFor(place.name).station('cs-1'), 'communication');
+  await awaitUntil(async () => (await known()) === 1, 5000, 'its periods to be stored');
   line.muteAfter('"Accepted"');
   test.equal((await everest.request('update_firmware', UPDATE)).reply, 'Accepted');
   test.ok(line.isMuted());
@@ -112,3 +114,25 @@ void t.test('one that comes again is confirmed after all', async (t) => {
   await awaitUntil(confirmed, 10_000, 'it to be confirmed');
   t.equal((await storeOf(place).operationsOf('cs-1')).length, 1);
 });
+
+void t.test(
+  'what a killed leader has answered stands, however little time its station gives for an answer',
+  async (t) => {
+    const soonGivenUp = { ...PERIODS, request_reply_timeout_s: 2 };
+    const { place, gateway, everest } = await acceptedUnheard(t, {}, soonGivenUp);
+    const stationKey = keysFor(place.name).station('cs-1');
+    t.match(await observer.hget(stationKey, 'communication'), '"request_reply_timeout_s":2', 'the next one will know');
+    const replies = () =>
+      everest.messages.items.filter(({ leaf }) => leaf.startsWith('reply/')).map(({ text }) => text);
+    await gateway.child.end('SIGKILL');
+    const next = await startGateway(t, place);
+    await leads(next);
+    const updates = async () => (await storeOf(place).operationsOf('cs-1')).map(({ state }) => state);
+    await awaitUntil(async () => (await updates())[0] === 'Accepted', 10_000, 'it to be confirmed');
+    t.equal((await everest.request('update_firmware', { ...UPDATE, request_id: 8 })).reply, 'AcceptedCanceled');
+    const [told, ...again] = replies().slice(0, -1);
+    t.equal(told, '"Accepted"');
+    for (const text of again) t.equal(text, told, 'the same request is never answered otherwise');
+    t.strictSame((await updates()).length, 2, 'each request is one operation');
+  },
+);

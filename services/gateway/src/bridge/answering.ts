@@ -34,6 +34,8 @@ export interface Request extends Circumstances {
   /** The broker delivers it again. */
   readonly dup: boolean;
   readonly bytes: Uint8Array;
+  /** Why it is not to be decided any more; unless it was answered before, it is refused. */
+  readonly refusal?: string | undefined;
   readonly acknowledge?: (() => void) | undefined;
   /** Requests of one line are decided one after the other. */
   readonly line: string;
@@ -206,6 +208,7 @@ export function createAnswering(deps: AnsweringDeps) {
     const before = reply.repeat();
     if (before) return void (await before);
     if (request.dup && (await tellAgain(request, asker, reply))) return;
+    if (request.refusal !== undefined) return reply.refuse(request.refusal);
     if (!leads()) return reply.refuse('Redis does not say who leads');
     let deadline: NodeJS.Timeout | undefined;
     const isLate = new Promise<void>((resolve) => {

@@ -95,10 +95,11 @@ export function createCommands(deps: CommandsDeps) {
       const to = decoded.replyTo === undefined ? undefined : replyTopic(prefix, entry, decoded.replyTo);
       if (decoded.replyTo !== undefined && to === undefined)
         return bad(topic, 'the reply topic is not the station’s own');
-      if (!fence.isPassed() && !stillWaits(entry.presence.communication, deps.backlogMs / 1000)) {
-        // If it has not given up, it need not wait any longer; nothing follows from the request either way.
-        return this.refuse(name, entry, message, decoded.replyTo, 'too old: the station may have given up waiting');
-      }
+      const isOld = !fence.isPassed() && !stillWaits(entry.presence.communication, deps.backlogMs / 1000);
+      // If it has not given up, it need not wait any longer; nothing follows from the request either way.
+      const refusal = isOld ? 'too old: the station may have given up waiting' : undefined;
+      // What the leader before us had in hand it may have answered: that answer stands, however old it is.
+      if (refusal !== undefined && !dup) return this.refuse(name, entry, message, decoded.replyTo, refusal);
       const heardAt = entry.presence.heartbeatAt;
       const liveness = {
         silentMs: heardAt === undefined ? undefined : performance.now() - heardAt,
@@ -111,6 +112,7 @@ export function createCommands(deps: CommandsDeps) {
         replyTopic: to,
         dup,
         bytes,
+        refusal,
         liveness,
         isLate: dup || !fence.isPassed(),
         acknowledge: message.acknowledge,

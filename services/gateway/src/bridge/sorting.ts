@@ -28,9 +28,11 @@ export function createSorting({ prefix, registry, known, fenceTopic, messagesPer
     const name = parseApiTopic(prefix, topic)?.station ?? prefix.strip(topic)?.station;
     return name === undefined ? undefined : registry.get(name);
   };
-  return ({ topic, payload }: Incoming): Sorted => {
+  return ({ topic, payload, dup }: Incoming): Sorted => {
     if (topic === fenceTopic) return { sender: 'fence', how: 'serve' };
     const entry = known(topic) ?? stationOf(topic);
+    // It counted when it came first, and may have been answered then; the broker has only so many that it sends again.
+    if (dup) return { sender: entry ? `station ${entry.station}` : 'strangers', how: 'serve' };
     const now = performance.now();
     const how = entry
       ? treat(entry.allowance, payload.length, messagesPerS, now)
