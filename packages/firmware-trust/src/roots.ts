@@ -1,9 +1,10 @@
 /** What firmware is trusted against: manufacturer roots and CRLs from PEM files, read anew when the files change. */
-import { CodedError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
-import { CertificateRevocationList } from 'pkijs';
 import { Type } from 'typebox';
-import { certificateFromDer, pemBlocks, type ReadCertificate } from './certificate.js';
+import { CERTIFICATE_LABELS, certificateFromDer, type ReadCertificate } from './certificate.js';
+import { type Crl, crlFromDer } from './crl.js';
+import { readPem } from './pem.js';
 
 export const TRUST_SETTINGS = {
   MANUFACTURER_ROOTS_FILE: Type.Optional(
@@ -12,6 +13,16 @@ export const TRUST_SETTINGS = {
   FIRMWARE_CRL_FILE: Type.Optional(
     Type.String({ description: 'PEM file with the CRLs of the authorities that sign firmware certificates.' }),
   ),
+  REVOCATION_UNKNOWN: Type.Enum(['accept', 'refuse'], {
+    default: 'accept',
+    description:
+      'What becomes of a signing certificate of which no usable CRL says whether it is revoked, because it has expired, is of the future, damaged or not there: accept it with a warning, or refuse it.',
+  }),
+  CERTIFICATE_STRENGTH: Type.Enum(['ocpp', 'legacy'], {
+    default: 'ocpp',
+    description:
+      'Weakest cryptography of a signing certificate and its chain. ocpp: RSA 2048, curves of 224 bits, SHA-256. legacy, for old fleets only: RSA 1024, curves of 192 bits, SHA-1.',
+  }),
   ALLOW_PKCS1_SIGNATURES: Type.Boolean({
     default: true,
     description: 'Accept RSA PKCS#1 v1.5 signatures, as the tools of EVerest make them.',
@@ -20,7 +31,7 @@ export const TRUST_SETTINGS = {
 
 export interface TrustMaterial {
   readonly roots: readonly ReadCertificate[];
-  readonly crls: readonly CertificateRevocationList[];
+  readonly crls: readonly Crl[];
 }
 
 export interface TrustStore {
@@ -29,17 +40,25 @@ export interface TrustStore {
   close(): void;
 }
 
-/** Throws `TRUST_FILE_INVALID`: a bundle with nothing in it is as wrong as an unreadable one. */
-function readBundle<T>(label: string, bytes: Buffer, fromDer: (der: Buffer) => T): T[] {
-  const entries = pemBlocks(textOf(bytes), label).map(fromDer);
-  if (entries.length === 0) throw new CodedError('TRUST_FILE_INVALID', `holds no PEM block "${label}"`);
-  return entries;
+/** Throws `TRUST_FILE_INVALID`, which names the entry that is not whole: nothing of such a file is used. */
+function readBundle<T>(labels: readonly string[], bytes: Buffer, fromDer: (der: Buffer) => T): T[] {
+  let entry = '';
+  try {
+    return readPem(textOf(bytes), labels).map((pem) => {
+      entry = `${pem.name}: `;
+      return fromDer(pem.der);
+    });
+  } catch (error) {
+    throw new CodedError('TRUST_FILE_INVALID', `${entry}${describeError(error)}`, { cause: error });
+  }
 }
 
-const readRoots = (bytes: Buffer): ReadCertificate[] => readBundle('CERTIFICATE', bytes, certificateFromDer);
+/** Root certificates of PEM text. Throws `TRUST_FILE_INVALID`. */
+export const readRoots = (bytes: Buffer): ReadCertificate[] =>
+  readBundle(CERTIFICATE_LABELS, bytes, certificateFromDer);
 
-const readCrls = (bytes: Buffer): CertificateRevocationList[] =>
-  readBundle('X509 CRL', bytes, (der) => CertificateRevocationList.fromBER(der));
+/** Revocation lists of PEM text. Throws `TRUST_FILE_INVALID`. */
+export const readCrls = (bytes: Buffer): Crl[] => readBundle(['X509 CRL'], bytes, crlFromDer);
 
 /**
  * Open both files and follow their changes. A change that cannot be read keeps the last good content and is reported.

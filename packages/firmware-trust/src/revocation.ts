@@ -1,0 +1,82 @@
+/** What the revocation lists at hand say about the certificates of a path. */
+import type { ReadCertificate } from './certificate.js';
+import { type Crl, crlState, isAbout, isSignedBy } from './crl.js';
+import { type Budget, type Path, spend } from './paths.js';
+import type { Strength } from './strength.js';
+
+export interface RevocationOptions {
+  readonly crls: readonly Crl[];
+  readonly now: Date;
+  readonly strength: Strength;
+}
+
+export type Revocation =
+  | { readonly is: 'good' | 'revoked' }
+  /** `why`: of the list that should have said it. `undefined`: the authority has none. */
+  | { readonly is: 'unknown'; readonly why: string | undefined };
+
+/** Signatures that were good. The lists are the depot's own, and authorities are few. */
+const signedBy = new WeakMap<Crl, Set<string>>();
+
+function isSigned(crl: Crl, issuer: ReadCertificate, budget: Budget): boolean {
+  const known = signedBy.get(crl) ?? new Set<string>();
+  signedBy.set(crl, known);
+  if (known.has(issuer.keyId)) return true;
+  spend(budget, 'signatureChecks');
+  const signed = isSignedBy(crl, issuer);
+  if (signed) known.add(issuer.keyId);
+  return signed;
+}
+
+function revocationOf(
+  certificate: ReadCertificate,
+  issuer: ReadCertificate,
+  { crls, now, strength }: RevocationOptions,
+  budget: Budget,
+): Revocation {
+  let isGood = false;
+  let why: string | undefined;
+  for (const crl of crls) {
+    if (crl.issuer.key !== issuer.subject.key) continue;
+    if (!isSigned(crl, issuer, budget)) {
+      why ??= 'it is not signed by the authority';
+      continue;
+    }
+    if (crl.revoked.has(certificate.serial)) return { is: 'revoked' };
+    const state = crlState(crl, now, strength);
+    if (state !== 'current') why ??= state;
+    else if (isAbout(crl, certificate)) isGood = true;
+    else why ??= 'it is about other certificates';
+  }
+  return isGood ? { is: 'good' } : { is: 'unknown', why };
+}
+
+const nameOf = ({ x509 }: ReadCertificate): string => x509.subject.replaceAll('\n', ', ');
+
+/**
+ * All certificates below the root: whoever configured that can take it out. `unknown`: sentences, one for each certificate
+ * of which no list says whether it is revoked. `stale`: those of an authority whose list cannot be used.
+ * Throws `TOO_COMPLEX`.
+ */
+export function revocationOfPath(
+  path: Path,
+  options: RevocationOptions,
+  budget: Budget,
+): { readonly revoked: boolean; readonly unknown: readonly string[]; readonly stale: readonly string[] } {
+  const unknown: string[] = [];
+  const stale: string[] = [];
+  for (const [index, certificate] of path.entries()) {
+    const issuer = path[index + 1];
+    if (!issuer) break;
+    const revocation = revocationOf(certificate, issuer, options, budget);
+    if (revocation.is === 'revoked') return { revoked: true, unknown: [], stale: [] };
+    if (revocation.is !== 'unknown') continue;
+    const { why } = revocation;
+    if (why === undefined) unknown.push(`there is no CRL of ${nameOf(issuer)}`);
+    else {
+      unknown.push(`the CRL of ${nameOf(issuer)} cannot be used: ${why}`);
+      stale.push(unknown.at(-1) ?? '');
+    }
+  }
+  return { revoked: false, unknown, stale };
+}
