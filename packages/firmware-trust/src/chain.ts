@@ -93,10 +93,13 @@ const EXTENSION_NAMES: Readonly<Record<string, string>> = {
   '2.5.29.54': 'inhibitAnyPolicy',
 };
 
+/** A name may be as long as a request. */
+const MAX_DETAIL = 300;
+
 const invalid = (reason: ChainReason, detail?: string): ChainVerdict => ({
   verdict: 'InvalidCertificate',
   reason,
-  ...(detail === undefined ? {} : { detail }),
+  ...(detail === undefined ? {} : { detail: detail.slice(0, MAX_DETAIL) }),
 });
 
 /** RFC 5280 4.2.1.3, `digitalSignature`; a certificate without it may do anything. */

@@ -163,16 +163,16 @@ export function crlFromDer(der: Buffer): Crl {
   };
 }
 
-/** `current`, or why that it does not name a certificate says nothing. Pure. */
-export function crlState(
+/** Why that it does not name a certificate says nothing now; `undefined`: it is current. Pure. */
+export function crlObstacle(
   { thisUpdate, nextUpdate, limits, signature }: Crl,
   now: Date,
   strength: Strength,
-): 'current' | string {
+): string | undefined {
   if (thisUpdate > now) return `it is of the future: ${thisUpdate.toISOString()}`;
   if (nextUpdate && nextUpdate < now) return `it has expired at ${nextUpdate.toISOString()}`;
   const weakness = signatureWeakness(signature, strength);
-  return limits ?? (weakness === undefined ? 'current' : `it is signed with ${weakness}`);
+  return limits ?? (weakness === undefined ? undefined : `it is signed with ${weakness}`);
 }
 
 /** Whether a current list speaks about this certificate. Pure. Throws `DER_INVALID`. */

@@ -1,6 +1,6 @@
 /** What the revocation lists at hand say about the certificates of a path. */
 import type { ReadCertificate } from './certificate.js';
-import { type Crl, crlState, isAbout, isSignedBy } from './crl.js';
+import { type Crl, crlObstacle, isAbout, isSignedBy } from './crl.js';
 import { type Budget, type Path, spend } from './paths.js';
 import type { Strength } from './strength.js';
 
@@ -43,15 +43,15 @@ function revocationOf(
       continue;
     }
     if (crl.revoked.has(certificate.serial)) return { is: 'revoked' };
-    const state = crlState(crl, now, strength);
-    if (state !== 'current') why ??= state;
+    const obstacle = crlObstacle(crl, now, strength);
+    if (obstacle !== undefined) why ??= obstacle;
     else if (isAbout(crl, certificate)) isGood = true;
     else why ??= 'it is about other certificates';
   }
   return isGood ? { is: 'good' } : { is: 'unknown', why };
 }
 
-const nameOf = ({ x509 }: ReadCertificate): string => x509.subject.replaceAll('\n', ', ');
+const nameOf = ({ x509 }: ReadCertificate): string => x509.subject.replaceAll('\n', ', ').slice(0, 100);
 
 /**
  * All certificates below the root: whoever configured that can take it out. `unknown`: sentences, one for each certificate

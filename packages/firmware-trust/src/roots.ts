@@ -1,10 +1,13 @@
 /** What firmware is trusted against: manufacturer roots and CRLs from PEM files, read anew when the files change. */
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
+import type { Logger } from '@khumbu/shared/runtime/logger';
 import { Type } from 'typebox';
 import { CERTIFICATE_LABELS, certificateFromDer, type ReadCertificate } from './certificate.js';
+import type { ChainPolicy } from './chain.js';
 import { type Crl, crlFromDer } from './crl.js';
 import { readPem } from './pem.js';
+import type { Strength } from './strength.js';
 
 export const TRUST_SETTINGS = {
   MANUFACTURER_ROOTS_FILE: Type.Optional(
@@ -16,12 +19,12 @@ export const TRUST_SETTINGS = {
   REVOCATION_UNKNOWN: Type.Enum(['accept', 'refuse'], {
     default: 'accept',
     description:
-      'What becomes of a signing certificate of which no usable CRL says whether it is revoked, because it has expired, is of the future, damaged or not there: accept it with a warning, or refuse it.',
+      'Whether a signing certificate passes, with a warning, of which no usable CRL says if it is revoked (none, expired, of the future, damaged).',
   }),
   CERTIFICATE_STRENGTH: Type.Enum(['ocpp', 'legacy'], {
     default: 'ocpp',
     description:
-      'Weakest cryptography of a signing certificate and its chain. ocpp: RSA 2048, curves of 224 bits, SHA-256. legacy, for old fleets only: RSA 1024, curves of 192 bits, SHA-1.',
+      'Weakest cryptography of signing certificates. ocpp: RSA 2048, curves of 224 bits, SHA-256; legacy, for old fleets: RSA 1024, 192 bits, SHA-1.',
   }),
   ALLOW_PKCS1_SIGNATURES: Type.Boolean({
     default: true,
@@ -29,13 +32,36 @@ export const TRUST_SETTINGS = {
   }),
 } as const;
 
+/**
+ * How strict the settings are. What lets weaker certificates pass than OCPP wants is logged as an error at every start: it
+ * should not stay so.
+ */
+export function policyOf(
+  config: {
+    readonly CERTIFICATE_STRENGTH: Strength;
+    readonly REVOCATION_UNKNOWN: 'accept' | 'refuse';
+    readonly FIRMWARE_CRL_FILE?: string;
+  },
+  log: Pick<Logger, 'error'>,
+): Required<ChainPolicy> {
+  const { CERTIFICATE_STRENGTH: strength, REVOCATION_UNKNOWN: revocationUnknown, FIRMWARE_CRL_FILE } = config;
+  if (strength === 'legacy')
+    log.error(
+      { setting: 'CERTIFICATE_STRENGTH', value: strength },
+      'weak cryptography is accepted: signing certificates with RSA of 1024 bits or SHA-1 can be forged',
+    );
+  if (revocationUnknown === 'refuse' && FIRMWARE_CRL_FILE === undefined)
+    log.error({ setting: 'REVOCATION_UNKNOWN' }, 'every certificate chain is refused: FIRMWARE_CRL_FILE is not set');
+  return { strength, revocationUnknown };
+}
+
 export interface TrustMaterial {
   readonly roots: readonly ReadCertificate[];
   readonly crls: readonly Crl[];
 }
 
 export interface TrustStore {
-  /** The last good content of both files. */
+  /** The last good content of both files. The same lists as long as nothing changes. */
   current(): TrustMaterial;
   close(): void;
 }
@@ -71,10 +97,11 @@ export function openTrustStore(
 ): TrustStore {
   const follow = <T>(setting: string, path: string | undefined, read: (bytes: Buffer) => T[]) =>
     path === undefined ? undefined : followFile({ setting, path, read, code: 'TRUST_FILE_INVALID', reports, onChange });
+  const none: TrustMaterial = { roots: [], crls: [] };
   const roots = follow('MANUFACTURER_ROOTS_FILE', files.rootsFile, readRoots);
   const crls = follow('FIRMWARE_CRL_FILE', files.crlFile, readCrls);
   return {
-    current: () => ({ roots: roots?.current() ?? [], crls: crls?.current() ?? [] }),
+    current: () => ({ roots: roots?.current() ?? none.roots, crls: crls?.current() ?? none.crls }),
     close() {
       roots?.close();
       crls?.close();

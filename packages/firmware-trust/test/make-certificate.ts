@@ -171,8 +171,14 @@ export function certificateDer(parts: Parts): Buffer {
   return signed(
     (by_) =>
       seq(
-        ...[der(0xa0, int(2)), int(parts.serial ?? serials++), by_, name(issuer), seq(time(notBefore), time(notAfter))],
-        ...[name(subject), spki, ...list],
+        der(0xa0, int(2)),
+        int(parts.serial ?? serials++),
+        by_,
+        name(issuer),
+        seq(time(notBefore), time(notAfter)),
+        name(subject),
+        spki,
+        ...list,
       ),
     by,
     signing,
@@ -202,7 +208,11 @@ export function revocationList(parts: CrlParts): string {
   const bytes = signed(
     (by_) =>
       seq(
-        ...[int(1), by_, name(issuer), time(thisUpdate), ...(next ? [time(next)] : [])],
+        int(1),
+        by_,
+        name(issuer),
+        time(thisUpdate),
+        ...(next ? [time(next)] : []),
         ...(entries.length > 0 ? [seq(...entries)] : []),
         ...list,
       ),

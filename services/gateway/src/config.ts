@@ -11,6 +11,8 @@ export const GatewaySettings = Type.Object({
   ...S3_SETTINGS,
   MANUFACTURER_ROOTS_FILE: TRUST_SETTINGS.MANUFACTURER_ROOTS_FILE,
   FIRMWARE_CRL_FILE: TRUST_SETTINGS.FIRMWARE_CRL_FILE,
+  REVOCATION_UNKNOWN: TRUST_SETTINGS.REVOCATION_UNKNOWN,
+  CERTIFICATE_STRENGTH: TRUST_SETTINGS.CERTIFICATE_STRENGTH,
   MQTT_URL: Type.String({ default: 'mqtt://127.0.0.1:1883', description: 'MQTT broker; mqtts:// for TLS.' }),
   MQTT_USERNAME: Type.Optional(Type.String({ description: 'User name at the broker.' })),
   MQTT_PASSWORD: Type.Optional(Type.String({ description: 'Password at the broker.' })),

@@ -2,7 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { openTrustStore } from '@khumbu/firmware-trust/roots';
+import { watchCrls } from '@khumbu/firmware-trust/crl-watch';
+import { createJudges } from '@khumbu/firmware-trust/judges';
+import { openTrustStore, policyOf } from '@khumbu/firmware-trust/roots';
 import { openDepotClock } from '@khumbu/operations/clock/depot-clock';
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
@@ -31,11 +33,11 @@ import { createToldAnswers } from './bridge/told-answers.js';
 import { GatewaySettings } from './config.js';
 import { createDeskStore } from './front-desk/desk-store.js';
 import { createFrontDesk } from './front-desk/front-desk.js';
-import { judgeCertificate } from './front-desk/judge-certificate.js';
+import { createJudgeCertificate } from './front-desk/judge-certificate.js';
 import { setHeapGrowth } from './leader/heap-growth.js';
 import { runLeader } from './leader/leader.js';
 import { createLease } from './leader/lease.js';
-import { createGatewayMetrics } from './metrics.js';
+import { countCrls, createGatewayMetrics } from './metrics.js';
 import { openAuthentication } from './rest/authentication.js';
 import { openHttp } from './rest/open-http.js';
 import { createBoots } from './stations/boots.js';
@@ -83,8 +85,14 @@ runService(
     const directory = openStationDirectory(config.STATIONS_FILE, fileHealth);
     life.onStop('stations file', () => directory.close());
     const files = { rootsFile: config.MANUFACTURER_ROOTS_FILE, crlFile: config.FIRMWARE_CRL_FILE };
-    const trust = openTrustStore(files, fileHealth);
+    const trust = openTrustStore(files, fileHealth, () => crls?.look());
     life.onStop('trust files', () => trust.close());
+    const wallNow = (): Date => new Date(now().wall);
+    const policy = policyOf(config, log);
+    const crls = watchCrls({ crls: () => trust.current().crls, strength: policy.strength, now: wallNow, log });
+    life.onStop('CRLs', () => crls.stop());
+    const judges = createJudges({ material: () => trust.current(), policy, log });
+    life.onStop('judges of certificates', () => judges.close());
 
     const lease = createLease(prompt, store.keys.lease, log);
     const registry = createRegistry(
@@ -103,6 +111,7 @@ runService(
     life.onStop('desk', () => desk.close());
     const metrics = createGatewayMetrics();
     countFiles(fileHealth, metrics.registry);
+    countCrls(crls, metrics.registry);
     const workers = watchWorkers({
       redis: prompt,
       keys: store.keys,
@@ -125,7 +134,12 @@ runService(
         allowedHosts: config.ALLOWED_LOCATION_HOSTS,
         allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
       }),
-      judgeCertificate: (request, profile) => judgeCertificate(request, profile, trust, new Date(now().wall)),
+      judgeCertificate: createJudgeCertificate({
+        judges,
+        now: wallNow,
+        log: createCalmLog(log),
+        onJudged: (outcome) => metrics.certificates.labels(outcome).inc(),
+      }),
       deadlines: DEFAULT_DEADLINES,
       isAbandoned: workers.isAbandoned,
       resetReservationMs: config.RESET_RESERVATION_S * 1000,
@@ -237,6 +251,7 @@ runService(
       stopping.abort();
       await leader.done;
     });
+    await judges.ready;
     life.ready();
   },
 );

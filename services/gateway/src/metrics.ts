@@ -1,4 +1,5 @@
 /** What the gateway counts. */
+import type { CrlWatch } from '@khumbu/firmware-trust/crl-watch';
 import type { E2mChannelName } from '@khumbu/shared/contract/channels';
 import { createMetrics } from '@khumbu/shared/runtime/health';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
@@ -12,6 +13,7 @@ export interface GatewayMetrics {
   readonly strangers: Gauge;
   readonly answers: Histogram<'request' | 'by'>;
   readonly statusesTold: Counter;
+  readonly certificates: Counter<'outcome'>;
   readonly leader: Gauge;
   readonly abandoned: Gauge<'queue'>;
 }
@@ -61,6 +63,12 @@ export function createGatewayMetrics(): GatewayMetrics {
       help: 'Statuses the broker has taken.',
       registers,
     }),
+    certificates: new Counter({
+      name: 'khumbu_certificates_judged_total',
+      help: 'Signing certificates of requests, by verdict; undecided: not judged in time.',
+      labelNames: ['outcome'],
+      registers,
+    }),
     abandoned: new Gauge({
       name: 'khumbu_queue_abandoned',
       help: '1 while nobody works on the queue, and what needs it is refused.',
@@ -69,4 +77,17 @@ export function createGatewayMetrics(): GatewayMetrics {
     }),
     leader: new Gauge({ name: 'khumbu_leader', help: '1 while this gateway speaks with EVerest.', registers }),
   };
+}
+
+/** `khumbu_crls`: how many say what is revoked, and how many cannot be used. */
+export function countCrls(crls: Pick<CrlWatch, 'count'>, registry: Registry): void {
+  new Gauge({
+    name: 'khumbu_crls',
+    help: 'CRLs in use, by state; unusable: expired, of the future, or such as say nothing about what they do not name.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      for (const [state, count] of Object.entries(crls.count())) this.set({ state }, count);
+    },
+  });
 }

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createJudges } from '@khumbu/firmware-trust/judges';
 import { openTrustStore } from '@khumbu/firmware-trust/roots';
 import {
   FIRMWARE_UPDATE_STATES,
@@ -24,7 +25,7 @@ import { decideNetwork } from '../src/front-desk/decide-network.js';
 import { decideReset, decideResetAllowed } from '../src/front-desk/decide-reset.js';
 import { decideSystemTime } from '../src/front-desk/decide-system-time.js';
 import { type CertificateVerdict, decideUpdate } from '../src/front-desk/decide-update.js';
-import { judgeCertificate } from '../src/front-desk/judge-certificate.js';
+import { createJudgeCertificate } from '../src/front-desk/judge-certificate.js';
 import type { Presence } from '../src/stations/presence.js';
 import {
   bootBegun,
@@ -575,9 +576,22 @@ void t.test('the certificate of a request is judged by the station’s rule', as
   const nothing = openTrustStore({}, reports);
   t.teardown(() => nothing.close());
   const now = new Date();
+  const policy = { strength: 'ocpp', revocationUnknown: 'accept' } as const;
+  const patient = { answerMs: 20_000, runMs: 20_000 };
+  const log = { error: () => undefined, debug: () => undefined, warn: () => undefined };
+  const judgesOf = new Map(
+    [trust, nothing].map((store) => {
+      const judges = createJudges({ material: () => store.current(), policy, log, limits: patient });
+      t.teardown(() => judges.close());
+      return [store, judges];
+    }),
+  );
   const judge = (pem: string | undefined, rule: 'chain' | 'any', store = trust, at = now) => {
     const request = { ...UPDATE, ...(pem === undefined ? {} : { signing_certificate: pem, signature: 'x' }) };
-    return judgeCertificate(request, profile({ certificate: rule }), store, at);
+    const judges = judgesOf.get(store);
+    if (!judges) throw new TypeError('no judges of this store');
+    const asker = { station: 'a', origin: 'everest' } as const;
+    return createJudgeCertificate({ judges, now: () => at, log })(request, profile({ certificate: rule }), asker);
   };
   t.equal(await judge(undefined, 'chain'), undefined);
   t.equal(await judge('', 'chain'), undefined);

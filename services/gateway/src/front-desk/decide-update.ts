@@ -16,7 +16,11 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 /** The verdict on the signing certificate; `undefined` where there is none to judge. */
 export type CertificateVerdict =
   | { readonly ok: true }
-  | { readonly ok: false; readonly response: 'InvalidCertificate' | 'RevokedCertificate'; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly response: 'InvalidCertificate' | 'RevokedCertificate' | 'Rejected';
+      readonly reason: string;
+    };
 
 export interface UpdateSituation {
   /** `undefined`: nobody configured the station, or two stations share its name. */
@@ -34,21 +38,31 @@ export type UpdateDecision =
 
 const rejected = (reason: string): UpdateDecision => ({ reply: 'Rejected', reason });
 
-/** The image may not be fetched, or may not be trusted: why, or `undefined`. */
-function objection(request: FirmwareUpdateRequest, situation: UpdateSituation): UpdateDecision | undefined {
-  const { profile, certificate, locations } = situation;
+/** The image may not be fetched, whoever signed it: why, or `undefined`. */
+function objectionToImage(
+  request: FirmwareUpdateRequest,
+  { profile, locations }: Pick<UpdateSituation, 'profile' | 'locations'>,
+): UpdateDecision | undefined {
   if (!profile) return rejected('station_not_configured');
   const location = locations.check(request.location);
   if (!location.ok) return rejected(location.code);
   const parts = [request.signing_certificate, request.signature].filter((part) => part !== undefined && part !== '');
   if (parts.length === 1) return rejected('signature_incomplete');
-  if (parts.length === 0) return profile.requireSignature ? rejected('signature_required') : undefined;
-  return certificate && !certificate.ok ? { reply: certificate.response, reason: certificate.reason } : undefined;
+  return parts.length === 0 && profile.requireSignature ? rejected('signature_required') : undefined;
 }
 
+/** The decision depends on who signed it. Pure. */
+export const wantsVerdict = (
+  request: FirmwareUpdateRequest,
+  situation: Pick<UpdateSituation, 'profile' | 'locations'>,
+): boolean => Boolean(request.signing_certificate) && objectionToImage(request, situation) === undefined;
+
 export function decideUpdate(request: FirmwareUpdateRequest, situation: UpdateSituation): UpdateDecision {
-  const objected = objection(request, situation);
+  const objected = objectionToImage(request, situation);
   if (objected) return objected;
+  const { certificate } = situation;
+  if (request.signing_certificate && certificate && !certificate.ok)
+    return { reply: certificate.response, reason: certificate.reason };
   const signed = Boolean(request.signing_certificate && request.signature);
   const { current } = situation;
   if (current?.slotHeld) return rejected('installing');

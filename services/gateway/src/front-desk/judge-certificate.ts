@@ -1,25 +1,59 @@
 /** The verdict on the signing certificate of a request, before it is accepted. OCPP 2.0.1 L01.FR.02, .21, .22. */
-import { readCertificates } from '@khumbu/firmware-trust/certificate';
-import { checkChain, isClockSane } from '@khumbu/firmware-trust/chain';
-import type { TrustStore } from '@khumbu/firmware-trust/roots';
+import type { Judgement, Judges } from '@khumbu/firmware-trust/judges';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { CertificateVerdict } from './decide-update.js';
+import type { Asker } from './request.js';
 
-/** `certificate: any` in the stations file asks only for a readable one; the signature is checked all the same. */
-export async function judgeCertificate(
+export type JudgeCertificate = (
   request: FirmwareUpdateRequest,
   profile: StationProfile,
-  trust: TrustStore,
-  now: Date,
-): Promise<CertificateVerdict | undefined> {
-  const { signing_certificate: certificate } = request;
-  if (certificate === undefined || certificate === '') return undefined;
-  if (profile.certificate === 'any') {
-    const read = readCertificates(certificate);
-    return read.ok ? { ok: true } : { ok: false, response: 'InvalidCertificate', reason: 'certificate_unreadable' };
-  }
-  const verdict = await checkChain(certificate, { ...trust.current(), now, clockSane: isClockSane(now) });
+  asker: Pick<Asker, 'station' | 'origin' | 'caller'>,
+) => Promise<CertificateVerdict | undefined>;
+
+export interface JudgeCertificateDeps {
+  readonly judges: Pick<Judges, 'judge'>;
+  /** Of the depot: certificates are dated. */
+  readonly now: () => Date;
+  /** May leave lines out: what a station sends can cause them. */
+  readonly log: { readonly warn: (what: object, text: string) => void };
+  readonly onJudged?: (outcome: 'valid' | 'invalid' | 'revoked' | 'undecided') => void;
+}
+
+/** There is no verdict now: nothing is known against the certificate. */
+export const NOT_JUDGED = 'certificate_not_judged';
+
+const OUTCOMES = { valid: 'valid', InvalidCertificate: 'invalid', RevokedCertificate: 'revoked' } as const;
+
+function verdictOf(judgement: Judgement): CertificateVerdict {
+  if ('undecided' in judgement)
+    return { ok: false, response: 'Rejected', reason: `${NOT_JUDGED}: ${judgement.undecided}` };
+  const { verdict } = judgement;
   if (verdict.verdict === 'valid') return { ok: true };
-  return { ok: false, response: verdict.verdict, reason: verdict.reason };
+  const detail = verdict.verdict === 'InvalidCertificate' ? verdict.detail : undefined;
+  const reason = detail === undefined ? verdict.reason : `${verdict.reason}: ${detail}`;
+  return { ok: false, response: verdict.verdict, reason };
+}
+
+/**
+ * `certificate: any` in the stations file asks only for a readable one that is not weak; the signature is checked all the
+ * same. Never rejects.
+ */
+export function createJudgeCertificate({ judges, now, log, onJudged }: JudgeCertificateDeps): JudgeCertificate {
+  return async ({ signing_certificate: text }, { certificate: rule }, { station, origin, caller }) => {
+    if (text === undefined || text === '') return undefined;
+    // Who asks over REST may name every station there is.
+    const sender = origin === 'rest' ? `caller ${caller ?? ''}` : `station ${station}`;
+    const judgement = await judges.judge({ text, rule, sender, now: now() });
+    if ('undecided' in judgement) {
+      onJudged?.('undecided');
+      log.warn({ station, reason: judgement.undecided }, 'a certificate was not judged');
+    } else {
+      const { verdict } = judgement;
+      onJudged?.(OUTCOMES[verdict.verdict]);
+      for (const remark of (verdict.verdict === 'valid' && verdict.remarks) || [])
+        log.warn({ station, reason: remark }, 'it is not known whether a certificate is revoked: accepted');
+    }
+    return verdictOf(judgement);
+  };
 }

@@ -7,13 +7,12 @@ import type { OfferedRecord } from '@khumbu/operations/records/offer';
 import type { Origin } from '@khumbu/operations/records/record';
 import type { Change, StoredAnswer } from '@khumbu/operations/records/store';
 import type { StationState } from '@khumbu/operations/stations/station-state';
-import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
-import type { CertificateVerdict } from './decide-update.js';
 import type { DeskStore } from './desk-store.js';
+import type { JudgeCertificate } from './judge-certificate.js';
 import type { IsAbandoned } from './needed-workers.js';
 
 export interface FrontDeskDeps {
@@ -26,10 +25,7 @@ export interface FrontDeskDeps {
   /** `undefined`: not configured, or two stations share the name. */
   readonly profileOf: (station: string) => StationProfile | undefined;
   readonly locations: Pick<LocationPolicy, 'check'>;
-  readonly judgeCertificate: (
-    request: FirmwareUpdateRequest,
-    profile: StationProfile,
-  ) => Promise<CertificateVerdict | undefined>;
+  readonly judgeCertificate: JudgeCertificate;
   readonly deadlines: Deadlines;
   /** How long an allowed reset keeps installs away. */
   readonly resetReservationMs: number;

@@ -4,20 +4,42 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/re
 import { newOperationId, withoutWait } from '@khumbu/operations/records/record';
 import { readStationState, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { Admission } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
-import { decideUpdate } from './decide-update.js';
+import { type CertificateVerdict, decideUpdate, wantsVerdict } from './decide-update.js';
 import type { Answer, Asker, FrontDeskDeps } from './request.js';
+
+interface Judged {
+  readonly rule: StationProfile['certificate'];
+  readonly verdict: CertificateVerdict | undefined;
+}
 
 export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase, now }: Admission) {
   const { desk, jobs, log } = deps;
   const { store } = desk;
 
+  /**
+   * Once for each request: what is decided from may have to be read again. Over REST it may be asked again, so nothing is
+   * kept of a certificate that was not judged: it rejects with `CERTIFICATE_NOT_JUDGED` then.
+   */
+  const judge = async (request: FirmwareUpdateRequest, asker: Asker): Promise<Judged | undefined> => {
+    const profile = deps.profileOf(asker.station);
+    if (!profile || !wantsVerdict(request, { profile, locations: deps.locations })) return undefined;
+    const verdict = await deps.judgeCertificate(request, profile, asker);
+    const isUndecided = verdict?.ok === false && verdict.response === 'Rejected';
+    if (isUndecided && asker.origin === 'rest') throw new CodedError('CERTIFICATE_NOT_JUDGED', verdict.reason);
+    return { rule: profile.certificate, verdict };
+  };
+
   const updateFirmware = async (request: FirmwareUpdateRequest, asker: Asker): Promise<Answer> => {
     const id = newOperationId('firmware_update', now());
+    const judged = await judge(request, asker);
     return admit('update_firmware', asker, async ({ state, profile }) => {
       const current = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
-      const certificate = profile && (await deps.judgeCertificate(request, profile));
+      const isJudged = judged && judged.rule === profile?.certificate;
+      const certificate = isJudged ? judged.verdict : profile && (await deps.judgeCertificate(request, profile, asker));
       const decision = decideUpdate(request, { profile, current, certificate, locations: deps.locations });
       if ('reason' in decision || !profile) {
         return { kind: 'answer', reply: decision.reply, ...('reason' in decision ? { reason: decision.reason } : {}) };

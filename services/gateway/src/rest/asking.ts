@@ -20,6 +20,9 @@ import { isVisible } from './views.js';
 const CONFIRM_MS = 1000;
 const CONFIRM_RETRY_MS = 200;
 
+/** Why nothing was decided: the same request may be sent again. */
+const NOTHING_KEPT = ['NOT_STORED', 'WORKERS_GONE', 'CERTIFICATE_NOT_JUDGED'] as const;
+
 export interface AskingDeps {
   readonly inventory: Inventory;
   readonly idempotency: Idempotency;
@@ -94,10 +97,11 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
     try {
       answer = await ask(asker);
     } catch (error) {
-      audit(request, what, station, { outcome: hasCode(error, 'WORKERS_GONE') ? 'workers_gone' : 'not_stored' });
-      if (hasCode(error, 'NOT_STORED')) throw new Problem('NOT_STORED', describeError(error), {}, { cause: error });
-      if (hasCode(error, 'WORKERS_GONE'))
-        throw new Problem('WORKERS_GONE', describeError(error), { reason: 'workers_gone' }, { cause: error });
+      const code = NOTHING_KEPT.find((one) => hasCode(error, one));
+      const reason = (code ?? 'NOT_STORED').toLowerCase();
+      audit(request, what, station, { outcome: reason });
+      if (code !== undefined)
+        throw new Problem(code, describeError(error), code === 'NOT_STORED' ? {} : { reason }, { cause: error });
       throw error;
     }
     const { operationId, record, reason, reply, afterReply } = answer;

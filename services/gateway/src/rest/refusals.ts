@@ -8,11 +8,18 @@ const CODE_OF_REASON: Readonly<Record<string, ProblemCode>> = {
 
 const isCode = (text: string): text is ProblemCode => Object.hasOwn(PROBLEMS, text);
 
+/** The reason of a certificate may have more words behind a colon: which extension, which key. */
+function certificateRefusal(code: ProblemCode, reason: string | undefined): Problem {
+  if (reason === undefined) return new Problem(code);
+  const [word = reason] = reason.split(':', 1);
+  return new Problem(code, word === reason ? undefined : `${PROBLEMS[code].title} (${reason})`, { reason: word });
+}
+
 /** `reply` is what EVerest would have been answered. Pure. */
 export function refusal(reply: unknown, reason: string | undefined): Problem {
+  if (reply === 'InvalidCertificate') return certificateRefusal('CERTIFICATE_INVALID', reason);
+  if (reply === 'RevokedCertificate') return certificateRefusal('CERTIFICATE_REVOKED', reason);
   const members = reason === undefined ? {} : { reason };
-  if (reply === 'InvalidCertificate') return new Problem('CERTIFICATE_INVALID', undefined, members);
-  if (reply === 'RevokedCertificate') return new Problem('CERTIFICATE_REVOKED', undefined, members);
   if (reason === undefined) return new Problem('REFUSED');
   const code = CODE_OF_REASON[reason] ?? reason.toUpperCase();
   if (isCode(code)) return new Problem(code, undefined, members);

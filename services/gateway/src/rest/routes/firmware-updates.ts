@@ -53,6 +53,7 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps): void {
               'SIGNATURE_INCOMPLETE',
               'CERTIFICATE_INVALID',
               'CERTIFICATE_REVOKED',
+              'CERTIFICATE_NOT_JUDGED',
             ],
           },
           accepted,

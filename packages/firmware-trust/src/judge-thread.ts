@@ -1,0 +1,36 @@
+/** The thread behind `createJudges`: one certificate text after the other. */
+import { parentPort } from 'node:worker_threads';
+import { certificateFromDer, type ReadCertificate } from './certificate.js';
+import { type ChainPolicy, type ChainVerdict, checkChain, checkLeaf, isClockSane } from './chain.js';
+import { type Crl, crlFromDer } from './crl.js';
+import type { FromJudge, ToJudge } from './judge-messages.js';
+
+interface Material {
+  readonly roots: readonly ReadCertificate[];
+  readonly crls: readonly Crl[];
+  readonly policy: Required<ChainPolicy>;
+}
+let material: Material | undefined;
+const tell = (message: FromJudge): void => parentPort?.postMessage(message);
+const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+function judge({ text, rule, now }: ToJudge & { kind: 'judge' }): ChainVerdict {
+  if (!material) throw new TypeError('there is nothing to judge by yet');
+  const { roots, crls, policy } = material;
+  if (rule === 'any') return checkLeaf(text, policy.strength);
+  const at = new Date(now);
+  return checkChain(text, { roots, crls, ...policy, now: at, clockSane: isClockSane(at) });
+}
+
+parentPort?.on('message', (message: ToJudge) => {
+  if (message.kind === 'judge') {
+    tell({ kind: 'verdict', verdict: judge(message) });
+    return;
+  }
+  material = {
+    roots: message.roots.map((der) => certificateFromDer(bufferOf(der))),
+    crls: message.crls.map((der) => crlFromDer(bufferOf(der))),
+    policy: message.policy,
+  };
+  tell({ kind: 'ready' });
+});
