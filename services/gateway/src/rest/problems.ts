@@ -63,7 +63,7 @@ export const PROBLEMS = {
   INTERNAL: kind(500, 'Something went wrong; the log says what.'),
   NOT_STORED: kind(503, 'The decision could not be stored: nothing was accepted. Ask again.'),
   WORKERS_GONE: kind(503, 'No worker is there to do it: nothing was accepted. Ask again.'),
-  CERTIFICATE_NOT_JUDGED: kind(503, 'The certificate could not be judged in time: nothing was accepted. Ask again.'),
+  CERTIFICATE_NOT_JUDGED: kind(503, 'The certificate was not judged in time: nothing was accepted. Ask again.'),
   OBJECT_STORE_UNREACHABLE: kind(503, 'The object store does not answer.'),
   AUTHORITY_UNREACHABLE: kind(503, 'The token cannot be checked: its issuer’s keys are out of reach.'),
   TOO_MANY_SUBSCRIBERS: kind(503, 'This gateway serves as many event streams as it may.'),
