@@ -190,12 +190,14 @@ const unreadable = (code: string, reason: string): ChainVerdict =>
 function judge(pemText: string, options: ChainOptions): ChainVerdict {
   const text = readCertificates(pemText);
   if (!text.ok) return unreadable(text.code, text.reason);
+  const objection = objectionToLeaf(text.leaf, options.strength ?? 'ocpp');
+  if (objection) return objection;
   if (options.roots.length === 0) return invalid('no_roots');
   const budget = fullBudget();
   let first: ChainVerdict | undefined;
   for (const path of pathsOf(text.leaf, text.intermediates, options.roots, budget)) {
     const verdict = judgePath(path, options, budget);
-    if (verdict.verdict === 'valid') return objectionToLeaf(text.leaf, options.strength ?? 'ocpp') ?? verdict;
+    if (verdict.verdict === 'valid') return verdict;
     first ??= verdict;
   }
   return first ?? invalid('untrusted');

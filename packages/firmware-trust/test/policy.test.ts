@@ -85,6 +85,14 @@ void t.test('weak cryptography is refused, and a setting lets the less weak of i
   t.end();
 });
 
+void t.test('a weak key is named whatever the certificate leads to', (t) => {
+  const own = rsaKeys(1024);
+  const text = certificate({ subject: 'CN=x', issuer: 'CN=x', keys: own, by: own });
+  t.equal(word(judge(text)), 'weak_key');
+  t.equal(word(checkChain(text, { roots: [], now: NOW, clockSane: true })), 'weak_key');
+  t.end();
+});
+
 void t.test('the key and the signature count also where any certificate will do', (t) => {
   const self = (keys: Keys, signing?: string): string => rootOf(keys, signing);
   t.match(checkLeaf(self(root), 'ocpp'), { verdict: 'valid' });
