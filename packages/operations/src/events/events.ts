@@ -2,6 +2,7 @@
  * What subscribers hear of: every committed state of every operation, and what happens to stations. Events are made in
  * the commit they tell of, so none is lost and none tells of what is not stored. Pure. They hold no secrets.
  */
+import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
 import type { Moment } from '../clock/depot-clock.js';
 import type { OperationRecord } from '../records/kinds.js';
@@ -63,16 +64,14 @@ export interface PublicWaiting extends Omit<Waiting, 'since' | 'until' | 'lifted
   readonly until?: string;
 }
 
-const isoOf = (at: number): string => new Date(at).toISOString();
-
 /** An error may quote a URL. */
 export function publicWaiting(waiting: Waiting): PublicWaiting {
   const { since, until, detail, liftedBy, ...rest } = waiting;
   return {
     ...rest,
     liftedBy: [...liftedBy],
-    since: isoOf(since),
-    ...(until === undefined ? {} : { until: isoOf(until) }),
+    since: rfc3339(since),
+    ...(until === undefined ? {} : { until: rfc3339(until) }),
     ...(detail === undefined ? {} : { detail: withoutCredentials(detail) }),
   };
 }
@@ -105,7 +104,7 @@ export function operationEvent(record: OperationRecord, version: number, now: Mo
     return undefined;
   return {
     type: 'operation',
-    at: new Date(record.updatedAt).toISOString(),
+    at: rfc3339(record.updatedAt),
     stationId: record.station,
     operationId: record.id,
     kind: record.kind,
@@ -123,4 +122,4 @@ export const stationEvent = (
   change: StationChange,
   now: number,
   boot?: { readonly bootEpoch: number; readonly bootReason: string },
-): StationEvent => ({ type: 'station', at: new Date(now).toISOString(), stationId, change, ...boot });
+): StationEvent => ({ type: 'station', at: rfc3339(now), stationId, change, ...boot });

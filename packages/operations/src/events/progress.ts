@@ -2,6 +2,7 @@
  * How far a download or an upload is, for people who watch it. Told beside the records, not in them: losing it costs
  * nothing. The last word of each is kept for an hour; listeners hear about one word a second.
  */
+import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
 import type { OperationEvent, ProgressEvent } from './events.js';
@@ -51,10 +52,9 @@ export function createProgress({ redis, keys, onError, now = Date.now }: Progres
       const progress: Progress = { bytes, ...total, at };
       const pipeline = redis.pipeline().set(keys.progress(subject), JSON.stringify(progress), 'EX', KEPT_S);
       for (const { operationId, station, kind } of served()) {
-        const iso = new Date(at).toISOString();
         const event: ProgressEvent = {
           type: 'progress',
-          at: iso,
+          at: rfc3339(at),
           stationId: station,
           operationId,
           kind,

@@ -1,4 +1,5 @@
 import type { FirmwareUpdateRequest, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
+import { plannedDate } from '@khumbu/shared/runtime/dates';
 import type { RecordBase } from '../records/record.js';
 import { type FirmwareUpdateState, isBeforeInstall } from './machine.js';
 
@@ -46,13 +47,13 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly slotHeld?: boolean;
 }
 
-/** When it is to be fetched, if that was asked for. Milliseconds. */
+/** When it is to be fetched, if that was asked for. Milliseconds; between 2000 and 2100 (`plannedDate`). */
 export const retrieveAt = (record: FirmwareUpdateRecord): number | undefined =>
-  record.request.retrieve_timestamp === undefined ? undefined : Date.parse(record.request.retrieve_timestamp);
+  record.request.retrieve_timestamp === undefined ? undefined : plannedDate(record.request.retrieve_timestamp);
 
-/** When it is to be installed, if that was asked for. Milliseconds. */
+/** When it is to be installed, if that was asked for. Milliseconds; between 2000 and 2100 (`plannedDate`). */
 export const installAt = (record: FirmwareUpdateRecord): number | undefined =>
-  record.request.install_timestamp === undefined ? undefined : Date.parse(record.request.install_timestamp);
+  record.request.install_timestamp === undefined ? undefined : plannedDate(record.request.install_timestamp);
 
 /** The asked-for date that the state it is in waits for. Milliseconds; passed or absent: none. */
 export function awaitedDate(record: FirmwareUpdateRecord): number | undefined {

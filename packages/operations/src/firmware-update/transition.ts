@@ -19,7 +19,7 @@ import {
   nextFirmwareUpdateState,
   STATUS_OF_STATE,
 } from './machine.js';
-import type { FirmwareUpdateRecord } from './record.js';
+import { type FirmwareUpdateRecord, installAt, retrieveAt } from './record.js';
 
 export interface TransitionContext {
   readonly now: Moment;
@@ -98,20 +98,19 @@ function closingStatus(
 /** When the state it enters has lasted too long. Waiting for an asked-for time does not count. */
 function deadlineOf(record: FirmwareUpdateRecord, context: TransitionContext): number | undefined {
   const { now, deadlines } = context;
-  const due = (text: string | undefined): number =>
-    now.steady + (text === undefined ? 0 : Math.max(0, Date.parse(text) - now.wall));
+  const due = (date: number | undefined): number => now.steady + Math.max(0, (date ?? 0) - now.wall);
   switch (record.state) {
     case 'Offered':
       return now.steady + deadlines.offerMs;
     case 'Accepted':
     case 'DownloadScheduled':
-      return due(record.request.retrieve_timestamp) + deadlines.downloadMs;
+      return due(retrieveAt(record)) + deadlines.downloadMs;
     case 'Downloading':
       return record.deadlineAt ?? now.steady + deadlines.downloadMs;
     case 'Downloaded':
     case 'SignatureVerified':
     case 'InstallScheduled':
-      return due(record.request.install_timestamp) + deadlines.permissionMs;
+      return due(installAt(record)) + deadlines.permissionMs;
     case 'Installing':
       return now.steady + deadlines.installMs;
     case 'InstallRebooting':

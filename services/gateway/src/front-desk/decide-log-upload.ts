@@ -1,5 +1,6 @@
 /** What to answer to `upload_logs`, from the state the front desk has read. Pure. OCPP 2.0.1 N01. */
 import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import { logWindow } from '@khumbu/operations/log-upload/window';
 import type { UploadLogsRequest, UploadLogsStatus } from '@khumbu/shared/contract/schemas';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
@@ -33,10 +34,7 @@ export function decideLogUpload(request: UploadLogsRequest, situation: LogUpload
   if (!profile) return { reply: 'Rejected', reason: 'station_not_configured' };
   const logType = logTypeOf(request.type);
   if (!logType) return { reply: 'Rejected', reason: 'log_type_unknown' };
-  const { oldest_timestamp: oldest, latest_timestamp: latest } = request;
-  if (oldest !== undefined && latest !== undefined && Date.parse(oldest) > Date.parse(latest)) {
-    return { reply: 'Rejected', reason: 'window_empty' };
-  }
+  if (!logWindow(request)) return { reply: 'Rejected', reason: 'window_empty' };
   const target = resolveUploadTarget(request.location, fileName);
   if (target.kind === 'refused') return { reply: 'Rejected', reason: target.reason };
   const location = locations.check(request.location);

@@ -7,6 +7,7 @@ import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { deadlineDate } from '@khumbu/operations/records/waiting';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
 import { publicLocation } from '@khumbu/shared/locations/location';
+import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { OperationView, StationView } from './schemas.js';
@@ -19,8 +20,7 @@ type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 const given = <T extends object>(members: T): Given<T> =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Given<T>;
 
-const iso = (at: number): string => new Date(at).toISOString();
-const isoOf = (at: number | undefined): string | undefined => (at === undefined ? undefined : iso(at));
+const isoOf = (at: number | undefined): string | undefined => (at === undefined ? undefined : rfc3339(at));
 const publicText = (text: string | undefined): string | undefined =>
   text === undefined ? undefined : withoutCredentials(text);
 
@@ -65,19 +65,19 @@ export function operationView(record: VisibleRecord, now: Moment, progress?: Pro
     requestId: record.requestId,
     status: record.state,
     ended: record.endedAt !== undefined,
-    createdAt: iso(record.createdAt),
-    updatedAt: iso(record.updatedAt),
+    createdAt: rfc3339(record.createdAt),
+    updatedAt: rfc3339(record.updatedAt),
     ...given({
       askedBy: record.askedBy,
       endedAt: isoOf(record.endedAt),
       deadlineAt: isoOf(deadlineDate(record, now)),
       ...waitingMembers(record, now),
       ...own(record),
-      progress: progress && { ...progress, at: iso(progress.at) },
+      progress: progress && { ...progress, at: rfc3339(progress.at) },
       outcome: record.outcome && publicOutcome(record.outcome),
     }),
     history: record.history.map(({ at, state, reason }) => ({
-      at: iso(at),
+      at: rfc3339(at),
       status: state,
       ...given({ reason: publicText(reason) }),
     })),

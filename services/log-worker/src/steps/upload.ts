@@ -13,6 +13,7 @@ import {
   type LogUploadRecord,
   logStatusEntry,
 } from '@khumbu/operations/log-upload/record';
+import { logWindow } from '@khumbu/operations/log-upload/window';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { dialectOf, readStationState } from '@khumbu/operations/stations/station-state';
 import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
@@ -45,8 +46,6 @@ export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'n
   };
 }
 
-const dateOf = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text));
-
 const notTidied =
   ({ log }: StepContext) =>
   (error: unknown): void =>
@@ -71,9 +70,9 @@ export function createUpload(deps: UploadDeps) {
     profile: StationProfile,
     signal: AbortSignal,
   ): Promise<Readable> => {
-    const oldest = dateOf(record.request.oldest_timestamp);
-    const latest = dateOf(record.request.latest_timestamp);
-    const window = { ...(oldest ? { oldest } : {}), ...(latest ? { latest } : {}) };
+    // Older versions took requests that this one refuses.
+    const window = logWindow(record.request);
+    if (!window) throw new UploadError('BadMessage', 'the window of times is empty', { reason: 'window_empty' });
     const sources = await driverOf(profile).openLogs({ type: record.logType, ...window }, signal);
     const manifest = { station: record.station, type: record.logType, window, created: new Date(record.createdAt) };
     return createArchive({ sources, manifest, gzipLevel: settings.gzipLevel, signal });

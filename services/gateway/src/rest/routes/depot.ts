@@ -1,5 +1,6 @@
 import { readToldFiles, type ToldFile } from '@khumbu/operations/files/told-files';
 import type { Keys } from '@khumbu/operations/records/keys';
+import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Redis } from 'ioredis';
@@ -15,12 +16,10 @@ export interface DepotRouteDeps {
   readonly health: Health;
 }
 
-const dateOf = (ms: number): string => new Date(ms).toISOString();
-
 const fileView = ({ loadedAt, unusableSince, ...file }: ToldFile): Static<typeof DepotFileSchema> => ({
   ...file,
-  ...(loadedAt === undefined ? {} : { loadedAt: dateOf(loadedAt) }),
-  ...(unusableSince === undefined ? {} : { unusableSince: dateOf(unusableSince) }),
+  ...(loadedAt === undefined ? {} : { loadedAt: rfc3339(loadedAt) }),
+  ...(unusableSince === undefined ? {} : { unusableSince: rfc3339(unusableSince) }),
 });
 
 /** `/v1/depot`: what an operator has to look after. */
