@@ -1,5 +1,5 @@
 /** An object into a file, resumed after a cut. */
-import { randomBytes } from 'node:crypto';
+import { createHash, type Hash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { pauseAfter, type StoreCaller, TRIES } from './store-call.js';
@@ -10,6 +10,8 @@ export interface GetToFileInput {
   readonly key: string;
   /** Written under a temporary name beside it, then renamed. */
   readonly path: string;
+  /** What its content must be: lower-case hex. Found out while it comes. */
+  readonly sha256?: string;
   readonly signal?: AbortSignal;
   /** Bytes on disk so far; falls back to 0 when the object changed. */
   readonly onProgress?: (bytes: number) => void;
@@ -18,6 +20,7 @@ export interface GetToFileInput {
 interface Received {
   etag: string;
   bytes: number;
+  hash: Hash;
 }
 
 /** Whether an answer continues what we have. RFC 9110, 14.4; strong entity tags only. */
@@ -33,7 +36,7 @@ function continues(response: IncomingMessage, received: Received): boolean {
 
 /**
  * Resolves once the whole object is on disk, synced and named `path`. Rejects with `S3_NO_SUCH_KEY` and the other store
- * errors, `ABORTED`, or an error of the disk; then `path` is untouched and no temporary file is left. Safe to repeat.
+ * errors, `S3_CORRUPT` for content that is not `sha256`, `ABORTED`, or an error of the disk; then `path` is untouched and no temporary file is left. Safe to repeat.
  */
 export async function getToFile(store: StoreCaller, input: GetToFileInput): Promise<{ bytes: number; etag: string }> {
   const temporary = `${input.path}.${randomBytes(6).toString('hex')}.part`;
@@ -41,6 +44,8 @@ export async function getToFile(store: StoreCaller, input: GetToFileInput): Prom
     const file = await open(temporary, 'wx');
     try {
       const received = await receive(store, input, file);
+      if (input.sha256 !== undefined && received.hash.digest('hex') !== input.sha256)
+        throw new StoreError('S3_CORRUPT', `get ${input.bucket}/${input.key}: the object is not what was put there`);
       await file.sync();
       await file.close();
       await rename(temporary, input.path);
@@ -56,7 +61,7 @@ export async function getToFile(store: StoreCaller, input: GetToFileInput): Prom
 
 async function receive(store: StoreCaller, input: GetToFileInput, file: FileHandle): Promise<Received> {
   const what = `get ${input.bucket}/${input.key}`;
-  const received: Received = { etag: '', bytes: 0 };
+  const received: Received = { etag: '', bytes: 0, hash: createHash('sha256') };
   const disk: { failure?: unknown } = {};
   for (let fruitless = 1; ; fruitless += 1) {
     const before = received.bytes;
@@ -75,11 +80,16 @@ async function receive(store: StoreCaller, input: GetToFileInput, file: FileHand
       if (disk.failure !== undefined) throw disk.failure;
       if (received.bytes > before) fruitless = 1;
       // A range that no longer fits: the object changed.
-      if (before > 0 && error instanceof StoreError && error.code === 'S3_BAD_REQUEST') received.bytes = 0;
+      if (before > 0 && error instanceof StoreError && error.code === 'S3_BAD_REQUEST') startAnew(received);
       else if (fruitless >= TRIES || !(error instanceof StoreError && error.retryable)) throw error;
       await pauseAfter(fruitless, what, input.signal);
     }
   }
+}
+
+function startAnew(received: Received): void {
+  received.bytes = 0;
+  received.hash = createHash('sha256');
 }
 
 async function append(
@@ -90,7 +100,7 @@ async function append(
   onProgress: GetToFileInput['onProgress'],
 ): Promise<void> {
   if (received.bytes > 0 && !continues(response, received)) {
-    received.bytes = 0;
+    startAnew(received);
     if (response.statusCode === 206) {
       response.destroy();
       throw new StoreError('S3_UNAVAILABLE', 'the object changed while it was read');
@@ -106,6 +116,7 @@ async function append(
   for await (const chunk of response as AsyncIterable<Buffer>) {
     await file.write(chunk, 0, chunk.length, received.bytes).catch(onDisk);
     received.bytes += chunk.length;
+    received.hash.update(chunk);
     onProgress?.(received.bytes);
   }
   if (!Number.isNaN(expected) && expected !== received.bytes) {

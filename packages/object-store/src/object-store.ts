@@ -56,6 +56,11 @@ export interface ObjectStore {
   ensureBucket(bucket: string, signal?: AbortSignal): Promise<void>;
   /** A URL that lets anyone fetch the object for `seconds` (at most 7 days), saved as `fileName`. Asks nobody. */
   presignGet(key: { bucket: string; key: string }, seconds: number, fileName?: string): Promise<string>;
+  /**
+   * As `presignGet`, at the host that really has the object: the store is asked for its first byte and followed where it
+   * says "ask there". Rejects with what the store has against it.
+   */
+  presignFoundGet(key: { bucket: string; key: string }, seconds: number, signal?: AbortSignal): Promise<string>;
   /** Close idle connections. */
   close(): void;
 }
@@ -128,6 +133,30 @@ async function abortUploads(
   return stale.length;
 }
 
+/** Rejects with what the store has against a GET of the object, in its own words; any content will do, none too. */
+async function askFirstByte(client: Client, bucketName: string, objectName: string): Promise<void> {
+  const headers = { range: 'bytes=0-0' };
+  const accepted = [200, 206, 416];
+  (await client.makeRequestAsync({ method: 'GET', bucketName, objectName, headers }, '', accepted)).destroy();
+}
+
+/** An answer to HEAD has no words: the same question by GET says why. */
+async function explained(
+  store: StoreCaller,
+  bucket: string,
+  key: string,
+  error: unknown,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  if (!hasStoreCode(error, 'S3_BAD_REQUEST') && !hasStoreCode(error, 'S3_DENIED')) return error;
+  try {
+    await store.once(`look at ${bucket}/${key}`, signal, (client) => askFirstByte(client, bucket, key));
+    return error;
+  } catch (second) {
+    return second;
+  }
+}
+
 async function statObject(
   store: StoreCaller,
   bucket: string,
@@ -142,7 +171,7 @@ async function statObject(
     return { bytes: found.size, etag: found.etag, lastModified: found.lastModified, metadata };
   } catch (error) {
     if (hasStoreCode(error, 'S3_NO_SUCH_KEY') || hasStoreCode(error, 'S3_NO_SUCH_BUCKET')) return undefined;
-    throw error;
+    throw await explained(store, bucket, key, error, signal);
   }
 }
 
@@ -192,6 +221,11 @@ export function createObjectStore(config: ObjectStoreConfig, options: ObjectStor
               },
         ),
       ),
+    presignFoundGet: ({ bucket, key }, seconds, signal) =>
+      store.call(`find ${bucket}/${key}`, signal, async (client) => {
+        await askFirstByte(client, bucket, key);
+        return client.presignedGetObject(bucket, key, seconds);
+      }),
     close: () => store.close(),
   };
 }

@@ -14,6 +14,8 @@ export interface PutStreamInput {
   readonly contentType: string;
   /** User metadata: lower-case names, printable ASCII values. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** More of it, known once the body was read: for an object that is one part or less; asked at most once. */
+  readonly metadataOfWhole?: () => Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Bytes of a part, at least 5 MiB (S3's minimum); 8 MiB by default. */
   readonly partBytes?: number;
@@ -26,6 +28,8 @@ export interface PutStreamInput {
   readonly onBegun?: (uploadId: string) => Promise<void>;
   /** The upload failed and none of its parts is left in the store. */
   readonly onDiscarded?: () => Promise<void>;
+  /** The next bytes of the body, once each, as they are read. Must not throw. */
+  readonly onRead?: (bytes: Buffer) => void;
   /** Bytes the store has confirmed so far. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -56,12 +60,16 @@ const asBuffer = (chunk: Buffer | Uint8Array | string): Buffer =>
       : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 
 /** Cut a stream into parts. A part is told to be the last one, so a full one waits for the byte after it. */
-async function* partsOf(body: Readable, takeBuffer: () => Buffer): AsyncGenerator<Part> {
+async function* partsOf(
+  { body, onRead }: Pick<PutStreamInput, 'body' | 'onRead'>,
+  takeBuffer: () => Buffer,
+): AsyncGenerator<Part> {
   let number = 1;
   let buffer = takeBuffer();
   let used = 0;
   for await (const chunk of body as AsyncIterable<Buffer | Uint8Array | string>) {
     let rest = asBuffer(chunk);
+    onRead?.(rest);
     while (rest.length > 0) {
       if (used === buffer.length) {
         yield { number, bytes: buffer, buffer, last: false };
@@ -150,7 +158,7 @@ class Upload {
     this.assertGoingOn();
     const partBytes = Math.max(this.input.partBytes ?? DEFAULT_PART_BYTES, MIN_PART_BYTES);
     const takeBuffer = (): Buffer => this.spare.pop() ?? Buffer.allocUnsafeSlow(partBytes);
-    for await (const part of partsOf(this.input.body, takeBuffer)) {
+    for await (const part of partsOf(this.input, takeBuffer)) {
       this.assertGoingOn();
       if (part.number === 1 && part.last) return await this.putWhole(part.bytes);
       if (part.number > MAX_PARTS) throw new StoreError('S3_BAD_REQUEST', `${this.what}: more than ${MAX_PARTS} parts`);
@@ -168,9 +176,10 @@ class Upload {
   }
 
   private async putWhole(bytes: Buffer): Promise<PutResult> {
-    const { bucket: bucketName, key: objectName, onProgress } = this.input;
+    const { bucket: bucketName, key: objectName, onProgress, contentType, metadata, metadataOfWhole } = this.input;
+    const headers = objectHeaders({ contentType, metadata: { ...metadata, ...metadataOfWhole?.() } });
     const response = await this.store.call(this.what, this.stop.signal, (client) =>
-      client.makeRequestAsyncOmit({ method: 'PUT', bucketName, objectName, headers: this.headers }, bytes),
+      client.makeRequestAsyncOmit({ method: 'PUT', bucketName, objectName, headers }, bytes),
     );
     onProgress?.(bytes.length);
     return { bytes: bytes.length, etag: String(response.headers.etag ?? '').replaceAll('"', '') };

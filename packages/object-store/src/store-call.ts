@@ -8,14 +8,14 @@ import https from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Client, ClientOptions } from 'minio';
-import { isUnavailableStatus, StoreError, toStoreError } from './store-error.js';
+import { type Answered, isUnavailableStatus, StoreError, toStoreError } from './store-error.js';
 
 export const TRIES = 3;
 const FIRST_PAUSE_MS = 200;
 
 /** Runs calls against one object store. `what` names a call in errors. */
 export interface StoreCaller {
-  /** One try. Rejects with `StoreError` or `ABORTED`. */
+  /** One try, at another host of the store where a 307 says so. Rejects with `StoreError` or `ABORTED`. */
   once<T>(what: string, signal: AbortSignal | undefined, run: (client: Client) => Promise<T>): Promise<T>;
   /** Up to three tries with short pauses: `run` must be safe to repeat. */
   call<T>(what: string, signal: AbortSignal | undefined, run: (client: Client) => Promise<T>): Promise<T>;
@@ -38,28 +38,47 @@ export async function pauseAfter(tries: number, what: string, signal: AbortSigna
   }
 }
 
+/** Where calls go, and with which region they are signed. */
+type Target = Pick<ClientOptions, 'endPoint' | 'port' | 'useSSL' | 'region'>;
+
 interface Exchange {
-  status?: number;
+  answered: Answered;
   failure?: StoreError;
+  /** Where a 307 said to ask instead. */
+  movedTo?: { readonly location: string; readonly path: string; readonly host: string };
 }
 
-/** `http.request` that ends by signal, on a stall, and on a status that means "not now". */
+/** The client would leave the body of such an answer unread and the connection stuck. */
+const isOursToEnd = (status: number): boolean => status === 307 || (isUnavailableStatus(status) && status !== 501);
+
+const answeredBy = ({ statusCode = 0, headers }: http.IncomingMessage): Answered => {
+  const storeTime = Date.parse(headers.date ?? '');
+  const region = headers['x-amz-bucket-region'];
+  return {
+    status: statusCode,
+    ourTime: Date.now(),
+    ...(Number.isNaN(storeTime) ? {} : { storeTime }),
+    ...(typeof region === 'string' ? { region } : {}),
+  };
+};
+
+/** `http.request` that ends by signal, on a stall, and on a status that means "not now" or "not here". */
 function watchedRequest(secure: boolean, stallMs: number, signal: AbortSignal | undefined, exchange: Exchange) {
   return (options: string | URL | http.RequestOptions, ...rest: unknown[]): http.ClientRequest => {
     const onResponse = rest.at(-1) as (response: http.IncomingMessage) => void;
     const send = secure ? https.request : http.request;
-    const request = send(
-      { ...(options as http.RequestOptions), timeout: stallMs, ...(signal === undefined ? {} : { signal }) },
-      (response) => {
-        exchange.status = response.statusCode ?? 0;
-        // The client would leave the body of such an answer unread and the connection stuck.
-        if (isUnavailableStatus(exchange.status) && exchange.status !== 501) {
-          response.resume();
-          const said = `the object store answered HTTP ${exchange.status}; see its log and its disk`;
-          request.emit('error', new StoreError('S3_UNAVAILABLE', said));
-        } else onResponse(response);
-      },
-    );
+    const asked = options as http.RequestOptions;
+    const request = send({ ...asked, timeout: stallMs, ...(signal === undefined ? {} : { signal }) }, (response) => {
+      exchange.answered = answeredBy(response);
+      const status = response.statusCode ?? 0;
+      if (!isOursToEnd(status)) return onResponse(response);
+      const { location } = response.headers;
+      if (status === 307 && location !== undefined)
+        exchange.movedTo = { location, path: asked.path ?? '/', host: asked.host ?? '' };
+      response.resume();
+      const said = `the object store answered HTTP ${status}; see its log and its disk`;
+      request.emit('error', new StoreError('S3_UNAVAILABLE', said));
+    });
     request.once('timeout', () => {
       exchange.failure = new StoreError(
         'S3_UNAVAILABLE',
@@ -71,27 +90,60 @@ function watchedRequest(secure: boolean, stallMs: number, signal: AbortSignal | 
   };
 }
 
+/**
+ * Where to ask next. S3 API Reference, "Request redirection and the REST API": the same request to another host, signed
+ * for that. `undefined`: nowhere we could ask, or without the TLS we began with. Pure.
+ */
+function redirected(
+  target: Target,
+  { location, path, host }: NonNullable<Exchange['movedTo']>,
+  region?: string,
+): Target | undefined {
+  const from = `${target.useSSL ? 'https' : 'http'}://${target.endPoint}`;
+  if (!URL.canParse(location, from)) return undefined;
+  const url = new URL(location, from);
+  const secure = url.protocol === 'https:';
+  if (!secure && (target.useSSL || url.protocol !== 'http:')) return undefined;
+  // The bucket is in the path, or in front of the host: the client asks AWS so.
+  const bucket = /^(.+)\.s3[.-][a-z0-9.-]*amazonaws\./.exec(host)?.[1] ?? path.split(/[/?]/)[1] ?? '';
+  const isInPath = url.pathname === `/${bucket}` || url.pathname.startsWith(`/${bucket}/`);
+  const name = url.hostname.replace(/^\[|\]$/g, '');
+  const endPoint = !isInPath && name.startsWith(`${bucket}.`) ? name.slice(bucket.length + 1) : name;
+  const signedFor = region ?? /^s3[.-]([a-z0-9-]+)\.amazonaws\./.exec(endPoint)?.[1] ?? target.region;
+  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
+  return { endPoint, port, useSSL: secure, ...(signedFor === undefined ? {} : { region: signedFor }) };
+}
+
+const MAX_REDIRECTS = 3;
+
 /** `stallMs`: how long a connection may stay silent. */
 export function createStoreCaller(options: ClientOptions, stallMs: number): StoreCaller {
-  const secure = options.useSSL === true;
-  const agent = secure ? new https.Agent({ keepAlive: true }) : new http.Agent({ keepAlive: true });
+  const agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) };
 
   const once: StoreCaller['once'] = async (what, signal, run) => {
     if (signal?.aborted) throw abortedError(what, signal);
-    const exchange: Exchange = {};
     // Loaded by the first call: it costs 35 MB and a quarter of a second, and many processes never make one.
     const minio = await import('minio');
-    const client = new minio.Client({
-      ...options,
-      transport: { request: watchedRequest(secure, stallMs, signal, exchange) },
-      transportAgent: agent,
-      retryOptions: { disableRetry: true },
-    });
-    try {
-      return await run(client);
-    } catch (error) {
-      if (signal?.aborted) throw abortedError(what, signal);
-      throw exchange.failure ?? toStoreError(error, what, exchange.status);
+    let target: Target = options;
+    for (let redirects = 0; ; redirects += 1) {
+      const exchange: Exchange = { answered: {} };
+      const secure = target.useSSL === true;
+      const client = new minio.Client({
+        ...options,
+        ...target,
+        transport: { request: watchedRequest(secure, stallMs, signal, exchange) },
+        transportAgent: secure ? agents.https : agents.http,
+        retryOptions: { disableRetry: true },
+      });
+      try {
+        return await run(client);
+      } catch (error) {
+        if (signal?.aborted) throw abortedError(what, signal);
+        const { movedTo, answered, failure } = exchange;
+        const next = movedTo && redirects < MAX_REDIRECTS ? redirected(target, movedTo, answered.region) : undefined;
+        if (next === undefined) throw failure ?? toStoreError(error, what, answered);
+        target = next;
+      }
     }
   };
 
@@ -106,5 +158,12 @@ export function createStoreCaller(options: ClientOptions, stallMs: number): Stor
     }
   };
 
-  return { once, call, close: () => agent.destroy() };
+  return {
+    once,
+    call,
+    close() {
+      agents.http.destroy();
+      agents.https.destroy();
+    },
+  };
 }

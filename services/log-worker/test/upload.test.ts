@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
+import { isArchiveOf, type StoredArchive } from '@khumbu/operations/log-upload/archive-object';
 import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { resolveUploadTarget, type UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError } from '@khumbu/shared/runtime/errors';
@@ -333,7 +334,59 @@ void t.test('s3: stored with our mark; a repeat does nothing; refusals are told 
   const nowhere = await uploading(t, 's3://absent/x', bytes, { objectStore });
   t.match(await failureOf(nowhere.run()), { status: 'UploadFailure', retryable: true });
   t.match(await failureOf((await uploading(t, 's3://depot/x', SMALL)).run()), { status: 'NotSupportedOperation' });
-  t.equal(STATUS_OF_STORE_ERROR.S3_BAD_REQUEST, 'BadMessage');
+  for (const code of ['S3_BAD_REQUEST', 'S3_WRONG_REGION', 'S3_WRONG_ENDPOINT', 'S3_QUOTA'] as const)
+    t.equal(STATUS_OF_STORE_ERROR[code], 'UploadFailure', 'the message is not to blame for our own store');
+});
+
+void t.test('s3: what is wrong with the store or its settings is no fault of the message', async (t) => {
+  const says: Record<string, [number, string, object]> = {
+    'another region': [400, 'AuthorizationHeaderMalformed', { reason: 's3_wrong_region', text: /S3_REGION/ }],
+    moved: [301, 'PermanentRedirect', { reason: 's3_wrong_endpoint', text: /S3_ENDPOINT/ }],
+    quota: [403, 'QuotaExceeded', { reason: 's3_quota', retryable: true }],
+    clock: [403, 'RequestTimeTooSkewed', { reason: 's3_unavailable', retryable: true, text: /clock/ }],
+    unknown: [400, 'Teapot', { reason: 's3_bad_request', retryable: false }],
+  };
+  for (const [name, [status, code, expected]] of Object.entries(says)) {
+    const body = `<Error><Code>${code}</Code></Error>`;
+    const endpoint = await rawServer(t, (socket) => {
+      socket.once('data', () => {
+        socket.end(`HTTP/1.1 ${status} X\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`);
+      });
+    });
+    const account = { S3_REGION: 'us-east-1', S3_ACCESS_KEY: 'a', S3_SECRET_KEY: 'b', S3_BUCKET: 'depot' };
+    const objectStore = createObjectStore({ S3_ENDPOINT: endpoint, ...account });
+    t.teardown(() => objectStore.close());
+    const { run } = await uploading(t, 's3://depot/cs-1/', SMALL, { objectStore });
+    t.match(await failureOf(run()), { status: 'UploadFailure', ...expected }, name);
+  }
+});
+
+void t.test('s3: the archive is noted with its hash, whole or in parts, found again or not', async (t) => {
+  const server = await startS3({ dir: await directory(t), bucket: 'depot' });
+  t.teardown(() => server.stop());
+  const account = { S3_REGION: server.region, S3_ACCESS_KEY: server.accessKey, S3_SECRET_KEY: server.secretKey };
+  const objectStore = createObjectStore({ S3_ENDPOINT: server.endpoint, S3_BUCKET: 'depot', ...account });
+  t.teardown(() => objectStore.close());
+  for (const [name, bytes] of [
+    ['whole', SMALL],
+    ['parts', randomBytes(9 * MIB)],
+  ] as const) {
+    const noted: StoredArchive[] = [];
+    const onStored = (archive: StoredArchive): void => void noted.push(archive);
+    const operationId = `log-${name}`;
+    const { run } = await uploading(t, `s3://depot/logs/${name}`, bytes, { objectStore, onStored, operationId });
+    await run();
+    await run();
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const [first, again] = noted;
+    t.match(first, { bucket: 'depot', key: `logs/${name}`, etag: /^\w/, sha256 }, name);
+    t.equal(again?.etag, first?.etag);
+    const seen = await objectStore.stat('depot', `logs/${name}`);
+    if (!seen) throw new Error('it is not there');
+    const record = { id: operationId, sizeBytes: bytes.length, ...(first ? { archive: first } : {}) };
+    t.ok(isArchiveOf(record, seen));
+    t.equal(seen.metadata['khumbu-sha256'], name === 'whole' ? sha256 : undefined);
+  }
 });
 
 void t.test('the spool: whole files alone, room on the disk, swept', async (t) => {

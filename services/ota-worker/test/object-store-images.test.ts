@@ -1,6 +1,7 @@
 /** Images that each worker brings from the depot's object store into a spool of its own. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
 import { endStaleCopies, type ImageStore, objectStoreImages } from '@khumbu/ota-worker/images/image-store';
 import { makeImage } from '@khumbu/test-support/firmware';
@@ -21,6 +22,8 @@ interface Stage {
   readonly folder: string;
   /** What was asked of the store for the content of an image. */
   readonly gets: () => number;
+  /** SHA-256 of images the store had something else of. */
+  readonly corrupt: readonly string[];
 }
 
 /** A worker whose spool lacks an image that the store has. */
@@ -44,7 +47,10 @@ async function stage(
   });
   const spool = join(dir, 'spool');
   const folder = join(spool, 'images');
-  const images = objectStoreImages(spool, around(objects), s3.bucket, makeRoom);
+  const corrupt: string[] = [];
+  const images = objectStoreImages(spool, around(objects), s3.bucket, makeRoom, {
+    onCorrupt: (found) => corrupt.push(found.sha256),
+  });
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, sha256), bytes);
   await images.keep(image, never);
@@ -55,6 +61,7 @@ async function stage(
     images,
     spool,
     folder,
+    corrupt,
     gets: () => s3.requests.filter((line) => line.startsWith('GET')).length,
   };
 }
@@ -137,6 +144,71 @@ void t.test('an image that neither the spool nor the store has is missing', asyn
   const { images, objects, s3 } = await stage(t);
   await objects.remove(s3.bucket, `firmware/sha256/${sha256}`);
   await t.rejects(images.open(image, never), { code: 'IMAGE_MISSING' });
+});
+
+const KEY = `firmware/sha256/${sha256}`;
+const otherBytes = Buffer.from(bytes);
+otherBytes[1_000_000] = (otherBytes[1_000_000] ?? 0) ^ 1;
+
+/** Something else of the same size under the name of the image, with or without our mark. */
+const swap = (objects: ObjectStore, bucket: string, metadata: Record<string, string> = {}): Promise<unknown> =>
+  objects.putStream({
+    bucket,
+    key: KEY,
+    body: Readable.from([otherBytes], { objectMode: false }),
+    contentType: 'application/octet-stream',
+    metadata,
+  });
+
+void t.test('what the store has under the name of an image is no image by its size alone', async (t) => {
+  for (const metadata of [{}, { 'khumbu-sha256': sha256 }]) {
+    const { images, objects, s3, folder, gets, corrupt } = await stage(t);
+    await swap(objects, s3.bucket, metadata);
+    await t.rejects(images.open(image, never), { code: 'IMAGE_MISSING' });
+    t.equal(gets(), 2, 'it might have been damaged on the way');
+    t.same(readdirSync(folder), [], 'nothing of it is left here');
+    t.same(corrupt, [sha256], 'somebody is told');
+    t.notOk(await images.has(image, never), 'the next fetch brings it again');
+    writeFileSync(join(folder, sha256), bytes);
+    await images.keep(image, never);
+    rmSync(join(folder, sha256));
+    t.ok(readFileSync(await images.open(image, never)).equals(bytes));
+  }
+});
+
+void t.test('an image that was damaged on the way is brought once more', async (t) => {
+  let damaged = 1;
+  const { images, corrupt } = await stage(t, undefined, (objects) => ({
+    ...objects,
+    async getToFile(input) {
+      damaged -= 1;
+      return objects.getToFile(damaged < 0 ? input : { ...input, sha256: '0'.repeat(64) });
+    },
+  }));
+  t.ok(readFileSync(await images.open(image, never)).equals(bytes));
+  t.same(corrupt, []);
+});
+
+void t.test('a file that was changed here since is brought again: what is handed out is the image', async (t) => {
+  const { images, folder, gets } = await stage(t);
+  const path = join(folder, sha256);
+  t.equal(await images.open(image, never), path);
+  writeFileSync(path, otherBytes);
+  t.ok(readFileSync(await images.open(image, never)).equals(bytes));
+  t.equal(gets(), 2);
+  utimesSync(path, new Date(), new Date());
+  t.equal(await images.open(image, never), path);
+  t.equal(gets(), 2, 'touched, and still the image');
+});
+
+void t.test('another worker’s image of the last release is taken, once it was read', async (t) => {
+  const { images, objects, s3 } = await stage(t);
+  const body = Readable.from([bytes], { objectMode: false });
+  await objects.putStream({ bucket: s3.bucket, key: KEY, body, contentType: 'application/octet-stream' });
+  t.ok(await images.has(image, never));
+  t.ok(readFileSync(await images.open(image, never)).equals(bytes));
+  await swap(objects, s3.bucket, { 'khumbu-sha256': 'another' });
+  t.notOk(await images.has(image, never), 'its mark says that it is another one');
 });
 
 void t.test('copies that were begun a day ago are looked for where images are kept', async (t) => {

@@ -5,6 +5,7 @@ import { speakLogStatus } from '../outbox/dialect.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import { outboxEntry } from '../outbox/new-entry.js';
 import { ended, inState, type RecordBase } from '../records/record.js';
+import type { StoredArchive } from './archive-object.js';
 
 /** The states of a log upload. Final ones are named after the status EVerest hears, as far as there is one. */
 export type LogUploadState =
@@ -45,6 +46,8 @@ export interface LogUploadRecord extends RecordBase<'log_upload', LogUploadState
   readonly tries: number;
   /** Size of the archive when it arrived. */
   readonly sizeBytes?: number;
+  /** Where it is, if in the object store. */
+  readonly archive?: StoredArchive;
 }
 
 type Row = Partial<Record<LogUploadEvent, LogUploadState>>;

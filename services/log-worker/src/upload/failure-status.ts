@@ -23,14 +23,14 @@ export class UploadError extends CodedError {
   constructor(
     status: UploadFailureStatus,
     text: string,
-    options: { cause?: unknown; reason?: string; retryAfterS?: number | undefined } = {},
+    options: { cause?: unknown; reason?: string; retryAfterS?: number | undefined; isFinal?: boolean } = {},
   ) {
     super('UPLOAD_FAILED', `the upload failed: ${text}`, { cause: options.cause });
     this.name = 'UploadError';
     this.status = status;
     this.reason = options.reason ?? REASON_OF_STATUS[status];
     this.text = text;
-    this.retryable = RETRYABLE[status];
+    this.retryable = RETRYABLE[status] && options.isFinal !== true;
     if (options.retryAfterS !== undefined) this.retryAfterS = options.retryAfterS;
   }
 }
@@ -70,16 +70,24 @@ export function statusOfHttp(code: number): UploadFailureStatus | undefined {
   return STATUS_BY_HTTP[code] ?? (code >= 400 && code < 500 ? 'BadMessage' : 'UploadFailure');
 }
 
+/** What is wrong with the depot's own store or with its settings is not the message's fault. */
 export const STATUS_OF_STORE_ERROR: Readonly<Record<StoreErrorCode, UploadFailureStatus>> = {
-  S3_BAD_REQUEST: 'BadMessage',
+  S3_BAD_REQUEST: 'UploadFailure',
+  S3_CORRUPT: 'UploadFailure',
   S3_DENIED: 'PermissionDenied',
   // As a 404: the bucket may yet be made.
   S3_NO_SUCH_BUCKET: 'UploadFailure',
   S3_NO_SUCH_KEY: 'UploadFailure',
   S3_NO_SUCH_UPLOAD: 'UploadFailure',
   S3_NOT_SUPPORTED: 'NotSupportedOperation',
+  S3_QUOTA: 'UploadFailure',
   S3_UNAVAILABLE: 'UploadFailure',
+  S3_WRONG_ENDPOINT: 'UploadFailure',
+  S3_WRONG_REGION: 'UploadFailure',
 };
+
+/** Another try gets the same answer until somebody changes a setting, which a new start reads. */
+const FINAL_AT_THE_STORE: readonly StoreErrorCode[] = ['S3_BAD_REQUEST', 'S3_WRONG_ENDPOINT', 'S3_WRONG_REGION'];
 
 /** Any error of an upload as `UploadError`; whatever is not known may pass. */
 export function toUploadError(error: unknown): UploadError {
@@ -87,5 +95,6 @@ export function toUploadError(error: unknown): UploadError {
   const status = error instanceof StoreError ? STATUS_OF_STORE_ERROR[error.code] : 'UploadFailure';
   // Codes of the store, the spool and the station are stable words; those of the system are of no help there.
   const reason = error instanceof CodedError ? { reason: error.code.toLowerCase() } : {};
-  return new UploadError(status, describeError(error), { cause: error, ...reason });
+  const isFinal = error instanceof StoreError && FINAL_AT_THE_STORE.includes(error.code);
+  return new UploadError(status, describeError(error), { cause: error, ...reason, isFinal });
 }

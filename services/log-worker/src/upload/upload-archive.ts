@@ -1,9 +1,11 @@
 /** One try to bring a log archive to its target. */
+import { createHash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
 import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
+import { OPERATION_METADATA, SHA256_METADATA, type StoredArchive } from '@khumbu/operations/log-upload/archive-object';
 import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
@@ -13,8 +15,6 @@ import { httpPut } from './http-put.js';
 import { markSent, removeSpooled, sentBytes, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
 
 const CONTENT_TYPE = 'application/gzip';
-/** Object metadata that tells whose archive an object is. */
-export const OPERATION_METADATA = 'khumbu-operation';
 
 export interface UploadArchiveInput {
   readonly target: UploadTarget;
@@ -37,6 +37,8 @@ export interface UploadArchiveInput {
   readonly stallMs?: number;
   /** Archive bytes the target has taken so far. */
   readonly onProgress?: (bytes: number) => void;
+  /** The object store has it. */
+  readonly onStored?: (archive: StoredArchive) => void;
   /** The spool refuses what no longer decides how the upload ends; what stays in it is swept. */
   readonly onSpoolTrouble?: (error: unknown) => void;
 }
@@ -67,6 +69,8 @@ async function toObjectStore(
   const found = await ifAllowed(objectStore.stat(bucket, key, signal), undefined);
   if (found?.metadata[OPERATION_METADATA] === operationId) {
     await tidy(input, forgetAllBegun(spoolDir, operationId));
+    const sha256 = found.metadata[SHA256_METADATA];
+    input.onStored?.({ bucket, key, etag: found.etag, ...(sha256 === undefined ? {} : { sha256 }) });
     return { bytes: found.bytes };
   }
   const stale = await ifAllowed(objectStore.abortStaleUploads(bucket, key, signal), undefined);
@@ -76,12 +80,20 @@ async function toObjectStore(
   const forget = async (): Promise<void> => {
     if (begun) await tidy(input, forgetBegun(spoolDir, operationId, begun));
   };
-  const { bytes } = await objectStore.putStream({
+  const hash = createHash('sha256');
+  let digest: string | undefined;
+  const sha256 = (): string => {
+    digest ??= hash.digest('hex');
+    return digest;
+  };
+  const { bytes, etag } = await objectStore.putStream({
     bucket,
     key,
     body: await input.openArchive(),
+    onRead: (piece) => void hash.update(piece),
     contentType: CONTENT_TYPE,
     metadata: { [OPERATION_METADATA]: operationId },
+    metadataOfWhole: () => ({ [SHA256_METADATA]: sha256() }),
     async onBegun(uploadId) {
       begun = { bucket, key, uploadId };
       await tidy(input, rememberBegun(spoolDir, operationId, begun));
@@ -91,6 +103,7 @@ async function toObjectStore(
     ...(onProgress === undefined ? {} : { onProgress }),
   });
   await forget();
+  input.onStored?.({ bucket, key, etag, sha256: sha256() });
   return { bytes };
 }
 

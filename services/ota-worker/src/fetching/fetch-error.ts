@@ -26,7 +26,10 @@ export type FetchReason =
   | 'spool_unusable'
   | 'superseded'
   | ProxyError['reason']
-  | `http_${number}`;
+  | `http_${number}`
+  /** Of our own object store, whose settings are wrong. */
+  | 's3_wrong_region'
+  | 's3_wrong_endpoint';
 
 /** Statuses below 500 after which another try may succeed. */
 export const RETRYABLE_4XX: readonly number[] = [408, 425, 429];
@@ -48,6 +51,11 @@ export class FetchError extends CodedError {
     if (options.retryAfterS !== undefined) this.retryAfterS = options.retryAfterS;
   }
 }
+
+const CONNECTION_REASONS: readonly string[] = ['dns', 'connect', 'tls', 'stalled', 'cut', 'bad_response'];
+
+/** Whether a reason tells how a connection failed, and with that something about the network. */
+export const isConnectionReason = (reason: string): boolean => CONNECTION_REASONS.includes(reason);
 
 const codeOf = (error: unknown): string => (error as { code?: unknown } | undefined)?.code?.toString() ?? '';
 

@@ -17,13 +17,16 @@ export interface ImageChecks {
   /** A fetch has just written this file and found this. */
   remember(path: string, facts: ImageFacts): Promise<void>;
   verdict(path: string, question: SignatureQuestion, signal: AbortSignal): Promise<SignatureVerdict>;
+  /** Whether the whole file, as it is now, has this SHA-256. */
+  matches(path: string, sha256: string, signal: AbortSignal): Promise<boolean>;
   /** What its metadata block says. */
   connectorsFlag(path: string, signal: AbortSignal): Promise<boolean | undefined>;
 }
 
 const MOST_KNOWN = 256;
 
-const identityOf = async (path: string): Promise<string> => {
+/** Of a file as it is now: any change of it gives another one. Rejects with the system's code. */
+export const identityOf = async (path: string): Promise<string> => {
   const { dev, ino, size, mtimeNs, ctimeNs }: BigIntStats = await stat(path, { bigint: true });
   return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 };
@@ -78,6 +81,9 @@ export function createImageChecks(): ImageChecks {
       return about(verdicts, imagePath, asked, signal, (shared) =>
         verifySignature({ ...question, imagePath, sha256, signal: shared }),
       );
+    },
+    async matches(path, sha256, signal) {
+      return (await factsOf(path, signal)).sha256 === sha256;
     },
     async connectorsFlag(path, signal) {
       const { metadataAt } = await factsOf(path, signal);

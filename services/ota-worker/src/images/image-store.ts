@@ -9,6 +9,7 @@ import type { StoredImage } from '@khumbu/operations/firmware-update/record';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { isNoSpace, spoolError } from '../fetching/fetch-error.js';
+import { createImageChecks, type ImageChecks, identityOf } from './image-checks.js';
 import { SharedWork } from './shared-work.js';
 
 export interface ImageStore {
@@ -84,48 +85,109 @@ export const endStaleCopies = (
   now: number,
 ): Promise<number> => objects.abortUploadsBefore(bucket, KEPT_BELOW, now - COPY_MS);
 
-/** Each worker has a spool of its own, which is only a cache. `makeRoom`: as in `FetchOptions`. */
+const MOST_VERIFIED = 256;
+/** Object metadata with the SHA-256 the object was put for. */
+const SHA256_METADATA = 'khumbu-sha256';
+
+export interface ObjectStoreImagesOptions {
+  readonly checks?: Pick<ImageChecks, 'matches'>;
+  /** The object store had something else under the name of an image; it was removed. */
+  readonly onCorrupt?: (image: StoredImage) => void;
+}
+
+/**
+ * Each worker has a spool of its own, which is only a cache. `makeRoom`: as in `FetchOptions`. What `open` resolves with
+ * has the SHA-256 of the image: found out while it is brought, and again when the file was touched since.
+ */
 export function objectStoreImages(
   spoolDir: string,
   objects: ObjectStore,
   bucket: string,
   makeRoom: (bytes: number) => Promise<number>,
+  { checks = createImageChecks(), onCorrupt }: ObjectStoreImagesOptions = {},
 ): ImageStore {
   const key = ({ sha256 }: StoredImage): string => `${KEPT_BELOW}${sha256}`;
-  const isKept = async (image: StoredImage, signal: AbortSignal): Promise<boolean> =>
-    (await objects.stat(bucket, key(image), signal))?.bytes === image.sizeBytes;
   const opening = new SharedWork<string>();
+  /** Of files as they were brought. */
+  const verified = new Map<string, string>();
+  const note = (path: string, identity: string): void => {
+    if (verified.size >= MOST_VERIFIED) verified.clear();
+    verified.set(path, identity);
+  };
+
+  /** By what its object says; `isMarked`: also that it was put for this image, which those of version 0.1.0 do not say. */
+  const find = async (image: StoredImage, signal: AbortSignal): Promise<{ isKept: boolean; isMarked: boolean }> => {
+    const found = await objects.stat(bucket, key(image), signal);
+    const mark = found?.metadata[SHA256_METADATA];
+    const isKept = found?.bytes === image.sizeBytes && (mark === undefined || mark === image.sha256);
+    return { isKept, isMarked: isKept && mark === image.sha256 };
+  };
 
   const get = async (image: StoredImage, signal: AbortSignal): Promise<void> => {
+    const { sha256 } = image;
     try {
       await makeFolder(join(spoolDir, 'images'));
-      await objects.getToFile({ bucket, key: key(image), path: pathIn(spoolDir, image), signal });
+      await objects.getToFile({ bucket, key: key(image), path: pathIn(spoolDir, image), sha256, signal });
     } catch (error) {
       throw spoolError(error);
     }
   };
-  const bring = async (image: StoredImage, signal: AbortSignal): Promise<string> => {
-    const path = pathIn(spoolDir, image);
-    if (await isInSpool(spoolDir, image)) return path;
-    if (!(await isKept(image, signal))) {
-      throw new CodedError('IMAGE_MISSING', 'the image is not in the object store any more');
-    }
+  const getWithRoom = async (image: StoredImage, signal: AbortSignal): Promise<void> => {
     try {
       await get(image, signal);
     } catch (error) {
       if (!isNoSpace(error) || (await makeRoom(image.sizeBytes)) === 0) throw error;
       await get(image, signal);
     }
+  };
+  /** What came damaged is asked for once more; what is damaged in the store makes way for the next fetch. */
+  const getWhole = async (image: StoredImage, signal: AbortSignal): Promise<void> => {
+    try {
+      await getWithRoom(image, signal).catch((error: unknown) => {
+        if (!hasCode(error, 'S3_CORRUPT')) throw error;
+        return getWithRoom(image, signal);
+      });
+    } catch (error) {
+      if (!hasCode(error, 'S3_CORRUPT')) throw error;
+      await objects.remove(bucket, key(image), signal);
+      onCorrupt?.(image);
+      throw new CodedError('IMAGE_MISSING', 'the object store had other content under the name of the image', {
+        cause: error,
+      });
+    }
+  };
+
+  /** The file of an earlier time, if it is still the image. */
+  const isHereWhole = async (image: StoredImage, signal: AbortSignal): Promise<boolean> => {
+    if (!(await isInSpool(spoolDir, image))) return false;
+    const path = pathIn(spoolDir, image);
+    const identity = await identityOf(path);
+    if (verified.get(path) === identity) return true;
+    if (!(await checks.matches(path, image.sha256, signal))) return false;
+    note(path, identity);
+    return true;
+  };
+
+  const bring = async (image: StoredImage, signal: AbortSignal): Promise<string> => {
+    const path = pathIn(spoolDir, image);
+    if (await isHereWhole(image, signal)) return path;
+    verified.delete(path);
+    if (!(await find(image, signal)).isKept) {
+      throw new CodedError('IMAGE_MISSING', 'the image is not in the object store any more');
+    }
+    await getWhole(image, signal);
+    note(path, await identityOf(path));
     return path;
   };
 
   return {
     async keep(image, signal) {
-      if (await isKept(image, signal)) return;
+      if ((await find(image, signal)).isMarked) return;
       const contentType = 'application/octet-stream';
-      await objects.putFile({ bucket, key: key(image), path: pathIn(spoolDir, image), contentType, signal });
+      const metadata = { [SHA256_METADATA]: image.sha256 };
+      await objects.putFile({ bucket, key: key(image), path: pathIn(spoolDir, image), contentType, metadata, signal });
     },
-    has: isKept,
+    has: async (image, signal) => (await find(image, signal)).isKept,
     // Fifty stations may want it at once.
     open: (image, signal) => opening.get(image.sha256, signal, (shared) => bring(image, shared)),
   };

@@ -1,0 +1,22 @@
+/**
+ * What a record and its events say of a connection that failed. Who chooses a location could learn from them what the
+ * network looks like from inside the depot: which names exist, which addresses answer, on which ports what is spoken. So
+ * for locations that stations chose all such faults share one word; the log of the worker has the details. Who asks over
+ * REST holds a key of the depot and is told. Pure.
+ */
+import type { Origin } from './record.js';
+
+export interface Fault {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export const CONNECTION = 'connection';
+const TOLD: Fault = {
+  reason: CONNECTION,
+  message: 'the location could not be reached, or its server broke off; the log says more',
+};
+
+/** `isConnection`: it failed below HTTP, before or while an answer came. */
+export const toldFault = (fault: Fault, origin: Origin, isConnection: boolean): Fault =>
+  isConnection && origin === 'everest' ? TOLD : fault;
