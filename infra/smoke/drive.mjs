@@ -160,7 +160,7 @@ try {
 
   const reply = await charger.request('upload_logs', {
     request_id: 900,
-    location: 's3://khumbu/logs/smoke-1.tar.gz',
+    location: 's3://khumbu/logs/smoke-1/archive.tar.gz',
     type: 'DiagnosticsLog',
   });
   check(reply?.upload_logs_status === 'Accepted', `log upload is answered ${JSON.stringify(reply)}`);

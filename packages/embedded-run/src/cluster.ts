@@ -150,6 +150,13 @@ function simulator({ settings, scripts }: ClusterParts, common: ChildSpec['env']
   ];
 }
 
+/** Locations on this machine are allowed; the servers of the run itself are none. */
+function ownServers({ ports, env }: ClusterParts): string {
+  const own = [ports.redis, ports.mqtt, ports.s3, ...ports.http, ...ports.health].map((port) => `127.0.0.1:${port}`);
+  const more = env.FORBIDDEN_LOCATION_HOSTS ?? '';
+  return [...own, ...(more === '' ? [] : [more])].join(',');
+}
+
 /** Lay out the cluster: writes config files, the key and the stations file; starts nothing. */
 export function layOutCluster(parts: ClusterParts): Cluster {
   const { ports, dataDir } = parts;
@@ -181,6 +188,7 @@ export function layOutCluster(parts: ClusterParts): Cluster {
     SIMULATED_STATIONS_DIR: dataDir.at('chargers'),
     API_KEYS_FILE: hashesFile,
     ALLOW_LOOPBACK_LOCATIONS: 'true',
+    FORBIDDEN_LOCATION_HOSTS: ownServers(parts),
   };
   // A setting may also be given as a file; for what is set here that would be a second answer to the same question.
   const files = [...Object.keys(own), 'MQTT_CLIENT_ID'].map((name) => [`${name}_FILE`, undefined] as const);

@@ -32,14 +32,14 @@ void t.test('records that note no hash: the mark and the size count', async (t) 
 });
 
 void t.test('how a connection failed is told to those with a key of the depot alone', async (t) => {
-  const faults = ['dns', 'connect', 'tls', 'cut'].map((reason) => ({ reason, message: `10.0.0.1: ${reason}` }));
-  const told = faults.map((fault) => toldFault(fault, 'everest', true));
+  const reasons = ['dns', 'connect', 'tls', 'cut', 'stalled', 'bad_response', 'connection', 'proxy_502', 'proxy_403'];
+  const faults = reasons.map((reason) => ({ reason, message: `10.0.0.1: ${reason}` }));
+  const told = faults.map((fault) => toldFault(fault, 'everest'));
   t.equal(new Set(told.map((fault) => JSON.stringify(fault))).size, 1, 'one word and one sentence for all');
   t.match(told[0], { reason: 'connection' });
-  t.same(
-    faults.map((fault) => toldFault(fault, 'rest', true)),
-    faults,
-  );
-  const answer = { reason: 'http_404', message: 'the server answered 404' };
-  t.same(toldFault(answer, 'everest', false), answer, 'an answer is one');
+  for (const fault of faults) t.same(toldFault(fault, 'rest'), fault);
+  for (const reason of ['http_404', 'too_large', 'proxy_407', 'proxy_unreachable', 'location_refused']) {
+    const answer = { reason, message: 'in its own words' };
+    t.same(toldFault(answer, 'everest'), answer, reason);
+  }
 });

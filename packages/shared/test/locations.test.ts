@@ -198,7 +198,7 @@ void t.test('after DNS', async (t) => {
     });
   const ask = (hostname: string, all: boolean, changes: Partial<LocationRules> = {}) =>
     new Promise<unknown>((resolve) => {
-      policyWith(changes).lookup(hostname, { all }, (error, address, family) =>
+      policyWith(changes).lookupFor(80)(hostname, { all }, (error, address, family) =>
         resolve(error ? error.code : all ? address : [address, family]),
       );
     });
@@ -231,7 +231,7 @@ void t.test('inside a real connection', async (t) => {
   const url = `http://localhost:${(server.address() as AddressInfo).port}/`;
   const reach = (allowLoopback: boolean) =>
     new Promise<string>((resolve) => {
-      const { lookup } = createLocationPolicy(rules({ allowLoopback }));
+      const lookup = createLocationPolicy(rules({ allowLoopback })).lookupFor(Number(new URL(url).port));
       get(url, { lookup, agent: false }, (response) => response.resume().on('end', () => resolve('reached'))).on(
         'error',
         (error: NodeJS.ErrnoException) => resolve(error.code ?? ''),
@@ -247,6 +247,9 @@ void t.test('settings', async (t) => {
     ALLOWED_LOCATION_SCHEMES: ['https', 'http', 's3'],
     ALLOWED_LOCATION_HOSTS: [],
     ALLOW_LOOPBACK_LOCATIONS: false,
+    FORBIDDEN_LOCATION_HOSTS: [],
+    STATION_LOG_PREFIXES: ['logs/{station}/'],
+    STATION_FIRMWARE_PREFIXES: ['images/'],
   });
   t.match(
     loadConfig(schema, { ALLOWED_LOCATION_SCHEMES: 'https, s3', ALLOWED_LOCATION_HOSTS: '*.a.example,b:81,[::1]:9' }),

@@ -19,6 +19,7 @@ import { createStore } from '@khumbu/operations/records/store';
 import { compileContract } from '@khumbu/shared/contract/codec';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { locationRules } from '@khumbu/shared/locations/settings';
 import { watchClock } from '@khumbu/shared/runtime/clock-watch';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { countFiles, createFileHealth } from '@khumbu/shared/runtime/file-health';
@@ -129,11 +130,7 @@ runService(
       jobs,
       isRefused: (station) => directory.profileOf(station) === undefined,
       profileOf: (station) => (registry.isInConflict(station) ? undefined : directory.profileOf(station)),
-      locations: createLocationPolicy({
-        allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
-        allowedHosts: config.ALLOWED_LOCATION_HOSTS,
-        allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
-      }),
+      locations: createLocationPolicy(locationRules(config)),
       judgeCertificate: createJudgeCertificate({
         judges,
         now: wallNow,

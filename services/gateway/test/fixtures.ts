@@ -23,6 +23,7 @@ export const locations = createLocationPolicy({
   allowedSchemes: ['https', 'http', 's3'],
   allowedHosts: [],
   allowLoopback: false,
+  store: { bucket: 'khumbu', logPrefixes: ['logs/{station}/'], firmwarePrefixes: ['images/'] },
 });
 
 export const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' } as const;

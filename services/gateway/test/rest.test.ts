@@ -211,13 +211,13 @@ void t.test('every refusal has a code of its own', async (t) => {
     ['POST', at('strict'), { ...good, signature: 'y' }, 409, 'SIGNATURE_INCOMPLETE'],
     ['POST', at('strict'), { ...good, ...signed }, 422, 'CERTIFICATE_INVALID'],
     ['POST', at('plain'), { location: 'ftp://files.example/x' }, 409, 'LOCATION_SCHEME_NOT_ALLOWED'],
-    ['POST', at('plain'), { location: 'gopher://files.example/x' }, 409, 'LOCATION_SCHEME_UNKNOWN'],
+    ['POST', at('plain'), { location: 'gopher://files.example/x' }, 422, 'LOCATION_SCHEME_UNKNOWN'],
     ['POST', at('plain'), { location: 'http://169.254.169.254/x' }, 409, 'LOCATION_ADDRESS_FORBIDDEN'],
-    ['POST', at('plain'), { location: 'no url' }, 409, 'LOCATION_MALFORMED'],
-    ['POST', at('plain'), { location: 'https:user:secret@host/x' }, 409, 'LOCATION_MALFORMED'],
-    ['POST', LOGS, { location: 'https:/user:secret@host/x' }, 409, 'LOCATION_NOT_USABLE'],
+    ['POST', at('plain'), { location: 'no url' }, 422, 'LOCATION_MALFORMED'],
+    ['POST', at('plain'), { location: 'https:user:secret@host/x' }, 422, 'LOCATION_MALFORMED'],
+    ['POST', LOGS, { location: 'https:/user:secret@host/x' }, 422, 'LOCATION_NOT_USABLE'],
     ['POST', LOGS, {}, 422, 'NO_OBJECT_STORE'],
-    ['POST', LOGS, { location: 's3://bucket//x' }, 409, 'LOCATION_NOT_USABLE'],
+    ['POST', LOGS, { location: 's3://bucket//x' }, 422, 'LOCATION_NOT_USABLE'],
     ['POST', LOGS, { ...good, type: 'Diary' }, 409, 'LOG_TYPE_UNKNOWN'],
     [
       'POST',
@@ -322,6 +322,7 @@ void t.test('log archives are fetched from the object store', async (t) => {
     key: `logs/cs-1/${asked.fileName}`,
     body: Readable.from(['archive']),
     contentType: 'application/gzip',
+    metadata: { 'khumbu-operation': asked.operationId },
   });
   const found = await rest.call('GET', path);
   t.equal(found.status, 302);

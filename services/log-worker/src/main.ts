@@ -8,6 +8,7 @@ import { isEnded } from '@khumbu/operations/records/kinds';
 import { proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { locationRules } from '@khumbu/shared/locations/settings';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -25,11 +26,7 @@ runService(
     const config = loadConfig(LogWorkerSettings, process.env);
     const objects =
       config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, { stallMs: config.UPLOAD_STALL_MS });
-    const locations = createLocationPolicy({
-      allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
-      allowedHosts: config.ALLOWED_LOCATION_HOSTS,
-      allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
-    });
+    const locations = createLocationPolicy(locationRules(config));
     const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
 
     await runWorkers('log-worker', life, log, config, async ({ redis, store, directory, now }) => {

@@ -51,10 +51,10 @@ void t.test(
       for (const error of [without, gone])
         t.notMatch(JSON.stringify([error, 'message' in error && error.message]), /hush|ZGVwb3Q6/);
     }
-    const { lookup } = createLocationPolicy(
+    const lookup = createLocationPolicy(
       { allowedSchemes: ['http', 'https'], allowedHosts: [], allowLoopback: false },
       (_name, _options, done) => done(null, [{ address: '169.254.169.254', family: 4 }]),
-    );
+    ).lookupFor(443);
     const before = proxy.asked().length;
     for (const url of ['http://inside.example/x', 'https://inside.example/x'])
       t.match(await put(url, SMALL, { LOCATION_PROXY: proxy.url }, { lookup }), { status: 'UploadFailure' });

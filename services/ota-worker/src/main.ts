@@ -6,7 +6,8 @@ import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/reco
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { Step } from '@khumbu/operations/jobs/job-loop';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
-import type { LocationRules } from '@khumbu/shared/locations/policy';
+import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { locationRules } from '@khumbu/shared/locations/settings';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -31,11 +32,7 @@ runService(
     const config = loadConfig(OtaWorkerSettings, process.env);
     const objects =
       config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, { stallMs: config.DOWNLOAD_STALL_MS });
-    const rules: LocationRules = {
-      allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
-      allowedHosts: config.ALLOWED_LOCATION_HOSTS,
-      allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
-    };
+    const rules = locationRules(config);
     const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
 
     await runWorkers('ota-worker', life, log, config, ({ redis, store, jobs, directory, hints, now }) => {
@@ -44,16 +41,21 @@ runService(
         if (freed > 0) log.info({ freed }, 'images nobody needs now made room in the spool');
         return freed;
       });
+      const checks = createImageChecks();
       const images =
         config.FIRMWARE_STORE === 's3' && objects
-          ? objectStoreImages(config.SPOOL_DIR, objects, config.S3_BUCKET, free)
+          ? objectStoreImages(config.SPOOL_DIR, objects, config.S3_BUCKET, free, {
+              checks,
+              onCorrupt: ({ sha256 }) =>
+                log.error({ sha256 }, 'the object store had other content under the name of an image: removed'),
+            })
           : sharedSpool(config.SPOOL_DIR);
       const deps: StepDeps = {
         store,
         jobs,
         directory,
         images,
-        checks: createImageChecks(),
+        checks,
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         now,
       };
@@ -90,7 +92,7 @@ runService(
         minBytes: config.MIN_FIRMWARE_BYTES,
         mostRetryAfterS: config.MAX_RETRY_AFTER_S,
       };
-      const join = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS);
+      const join = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS, createLocationPolicy(rules));
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);
       const install = createInstall(deps);
       const confirm = createConfirm(deps);

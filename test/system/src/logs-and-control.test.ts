@@ -80,7 +80,7 @@ test('logs of a time window go to the object store', async (t) => {
   const client = await connect(t, cluster, 'logs_s3');
   const oldest = inSeconds(-3600);
   const latest = inSeconds(-600);
-  const location = `s3://${endpoints.s3Bucket}/depot/logs/`;
+  const location = `s3://${endpoints.s3Bucket}/logs/logs_s3/today/`;
   const request = {
     request_id: 5,
     type: 'DiagnosticsLog',
@@ -92,7 +92,7 @@ test('logs of a time window go to the object store', async (t) => {
   t.match(reply, { upload_logs_status: 'Accepted', file_name: /^logs_s3-DiagnosticsLog-\d{8}T\d{6}Z-\w+\.tar\.gz$/ });
   await client.awaitStatus(5, 'Uploaded', PATIENCE_MS);
   t.same(client.statusNames(5), ['Uploading', 'Uploaded']);
-  const { times, manifest } = await unpack(await readObject(`depot/logs/${reply.file_name}`));
+  const { times, manifest } = await unpack(await readObject(`logs/logs_s3/today/${reply.file_name}`));
   t.equal(times.length, 300, 'a record every ten seconds');
   t.ok(times.every((time) => time >= Date.parse(oldest) && time <= Date.parse(latest)));
   t.match(manifest, { station: 'logs_s3', type: 'DiagnosticsLog' });

@@ -56,8 +56,9 @@ export interface StoredAnswer {
   readonly reply: unknown;
   /** The operation the answer offers, if it offers one. */
   readonly operationId?: string;
-  /** Why it was refused. */
+  /** Why it was refused: a stable word, and a sentence where there is more to say. */
   readonly reason?: string;
+  readonly detail?: string;
 }
 
 type Op = string[];

@@ -11,12 +11,13 @@ export interface Fault {
   readonly message: string;
 }
 
-export const CONNECTION = 'connection';
 const TOLD: Fault = {
-  reason: CONNECTION,
+  reason: 'connection',
   message: 'the location could not be reached, or its server broke off; the log says more',
 };
 
-/** `isConnection`: it failed below HTTP, before or while an answer came. */
-export const toldFault = (fault: Fault, origin: Origin, isConnection: boolean): Fault =>
-  isConnection && origin === 'everest' ? TOLD : fault;
+/** Below HTTP, before or while an answer came; and what a proxy says of the way on, unless it is about itself. */
+const CONNECTION_REASONS = /^(connection|dns|connect|tls|stalled|cut|bad_response|proxy_(?!407)\d{3})$/;
+
+export const toldFault = (fault: Fault, origin: Origin): Fault =>
+  origin === 'everest' && CONNECTION_REASONS.test(fault.reason) ? TOLD : fault;

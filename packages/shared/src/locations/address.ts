@@ -1,88 +1,132 @@
-/** What an IP address is for, as far as it decides whether an address from outside may be connected to. */
-import { isIPv4, isIPv6 } from 'node:net';
+/**
+ * What an IP address is for, as far as it decides whether an address from outside may be connected to. Ranges are read
+ * and compared by ipaddr.js.
+ */
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
-/** `public` includes private ranges (10/8, 172.16/12, 192.168/16, fc00::/7): depots live in them. */
+/**
+ * `public` includes private ranges (10/8, 172.16/12, 192.168/16, fc00::/7) and the shared one of RFC 6598 (100.64/10):
+ * depots live in them.
+ */
 export type AddressKind = 'public' | 'loopback' | 'link_local' | 'metadata' | 'unspecified' | 'multicast' | 'reserved';
 
-type Rule = readonly [base: readonly number[], prefixBits: number, kind: AddressKind];
+type Rule = readonly [range: string, kind: AddressKind];
 
 // First match wins. RFC 6890, RFC 5771, RFC 3927; the metadata services of the large clouds by their own manuals.
 const IPV4_RULES: readonly Rule[] = [
-  [[169, 254, 169, 254], 32, 'metadata'],
-  [[100, 100, 100, 200], 32, 'metadata'],
-  [[0, 0, 0, 0], 8, 'unspecified'],
-  [[127, 0, 0, 0], 8, 'loopback'],
-  [[169, 254, 0, 0], 16, 'link_local'],
-  [[224, 0, 0, 0], 4, 'multicast'],
-  [[240, 0, 0, 0], 4, 'reserved'],
+  ['169.254.169.254/32', 'metadata'],
+  ['100.100.100.200/32', 'metadata'],
+  // Azure: the host of a virtual machine, reachable from any network.
+  ['168.63.129.16/32', 'metadata'],
+  // Oracle Cloud, inside the block of IETF protocol assignments.
+  ['192.0.0.192/32', 'metadata'],
+  ['0.0.0.0/8', 'unspecified'],
+  ['127.0.0.0/8', 'loopback'],
+  ['169.254.0.0/16', 'link_local'],
+  ['192.0.0.0/24', 'reserved'],
+  ['224.0.0.0/4', 'multicast'],
+  ['240.0.0.0/4', 'reserved'],
 ];
 
-const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
-
-/** Sixteen bytes: `head`, zeros, `last`. */
-const padded = (head: number[], last: number[] = []): number[] => [
-  ...head,
-  ...zeros(16 - head.length - last.length),
-  ...last,
-];
-
-// RFC 4291.
+// RFC 4291, RFC 6666.
 const IPV6_RULES: readonly Rule[] = [
-  [padded([0xfd, 0x00, 0x0e, 0xc2], [0x02, 0x54]), 128, 'metadata'],
-  [padded([]), 128, 'unspecified'],
-  [padded([], [1]), 128, 'loopback'],
-  [padded([0xfe, 0x80]), 10, 'link_local'],
-  [padded([0xff]), 8, 'multicast'],
+  ['fd00:ec2::254/128', 'metadata'],
+  ['fd20:ce::254/128', 'metadata'],
+  ['::/128', 'unspecified'],
+  ['::1/128', 'loopback'],
+  ['fe80::/10', 'link_local'],
+  ['ff00::/8', 'multicast'],
+  ['100::/64', 'reserved'],
 ];
 
-/** Prefixes whose addresses carry an IPv4 address: where they begin, how long the prefix is, where the four bytes are. */
-const IPV4_CARRIERS: readonly (readonly [base: readonly number[], prefixBits: number, at: number])[] = [
-  [padded([], [0xff, 0xff, 0, 0, 0, 0]), 96, 12], // IPv4-mapped, RFC 4291 2.5.5.2
-  [padded([]), 96, 12], // IPv4-compatible, RFC 4291 2.5.5.1
-  [padded([0x00, 0x64, 0xff, 0x9b]), 96, 12], // NAT64, RFC 6052
-  [padded([0x20, 0x02]), 16, 2], // 6to4, RFC 3056
+type Bytes = readonly number[];
+type Carrier = readonly [range: string, carried: (bytes: Bytes) => readonly Bytes[]];
+
+const at =
+  (...places: readonly number[]) =>
+  (bytes: Bytes): readonly Bytes[] => [places.map((place) => bytes[place] ?? 0)];
+
+/** RFC 6052 2.2: where the IPv4 address is depends on the length of the prefix, which the address does not tell. */
+const NAT64_PLACES: readonly (readonly number[])[] = [
+  [6, 7, 9, 10],
+  [7, 9, 10, 11],
+  [9, 10, 11, 12],
+  [12, 13, 14, 15],
 ];
 
-function isWithin(bytes: readonly number[], base: readonly number[], prefixBits: number): boolean {
-  for (let bit = 0; bit < prefixBits; bit += 8) {
-    const mask = prefixBits - bit >= 8 ? 0xff : (0xff << (8 - (prefixBits - bit))) & 0xff;
-    if (((bytes[bit / 8] ?? 0) & mask) !== ((base[bit / 8] ?? 0) & mask)) return false;
+/** Reads that begin with zero are taken for the padding of another length, unless all of them do. */
+function ofLocalNat64(bytes: Bytes): readonly Bytes[] {
+  const read = NAT64_PLACES.map((places) => places.map((place) => bytes[place] ?? 0));
+  const likely = read.filter(([first]) => first !== 0);
+  return likely.length > 0 ? likely : read;
+}
+
+/** RFC 4380 4: the server, and the client with every bit turned. */
+const ofTeredo = (bytes: Bytes): readonly Bytes[] => [bytes.slice(4, 8), bytes.slice(12).map((byte) => byte ^ 0xff)];
+
+/** Ranges whose addresses carry IPv4 addresses: a gateway would connect to those. */
+const IPV4_CARRIERS: readonly Carrier[] = [
+  ['::ffff:0:0/96', at(12, 13, 14, 15)], // IPv4-mapped, RFC 4291 2.5.5.2
+  ['::ffff:0:0:0/96', at(12, 13, 14, 15)], // IPv4-translated, RFC 2765 2.1
+  ['::/96', at(12, 13, 14, 15)], // IPv4-compatible, RFC 4291 2.5.5.1
+  ['64:ff9b::/96', at(12, 13, 14, 15)], // NAT64, RFC 6052
+  ['64:ff9b:1::/48', ofLocalNat64], // NAT64 of a site, RFC 8215
+  ['2002::/16', at(2, 3, 4, 5)], // 6to4, RFC 3056
+  ['2001::/32', ofTeredo],
+];
+
+type Address = ReturnType<typeof ipaddr.parse>;
+const ranges = new Map<string, ReturnType<typeof ipaddr.parseCIDR>>();
+
+function isWithin(address: Address, range: string): boolean {
+  let parsed = ranges.get(range);
+  if (parsed === undefined) {
+    parsed = ipaddr.parseCIDR(range);
+    ranges.set(range, parsed);
   }
-  return true;
+  return address.match(parsed);
 }
 
-const kindBy = (rules: readonly Rule[], bytes: readonly number[]): AddressKind =>
-  rules.find(([base, prefixBits]) => isWithin(bytes, base, prefixBits))?.[2] ?? 'public';
+const kindBy = (rules: readonly Rule[], address: Address): AddressKind =>
+  rules.find(([range]) => isWithin(address, range))?.[1] ?? 'public';
 
-function ipv6Bytes(address: string): number[] {
-  // The URL parser normalises every spelling, dotted tails included, to lower-case groups with at most one `::`.
-  const normal = new URL(`http://[${address}]`).hostname.slice(1, -1);
-  const [head = '', rest] = normal.split('::');
-  const groups = (text: string) => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
-  const front = groups(head);
-  const back = groups(rest ?? '');
-  const all = [...front, ...zeros(8 - front.length - back.length), ...back];
-  return all.flatMap((group) => [group >> 8, group & 0xff]);
+/** `undefined`: no address in the strict spelling of `node:net`, with or without zone. */
+function parse(address: string): Address | undefined {
+  const bare = address.split('%', 1)[0] ?? '';
+  return isIP(bare) === 0 ? undefined : ipaddr.parse(bare);
 }
+
+const carriedBy = (address: Address): readonly Address[] => {
+  if (address.kind() === 'ipv4') return [];
+  const carrier = IPV4_CARRIERS.find(([range]) => isWithin(address, range));
+  return carrier?.[1](address.toByteArray()).map((bytes) => ipaddr.fromByteArray([...bytes])) ?? [];
+};
 
 /** `address` as a DNS lookup gives it: IPv4, or IPv6 with or without zone. Anything else is `reserved`. Pure. */
 export function addressKind(address: string): AddressKind {
-  const bare = address.split('%', 1)[0] ?? '';
-  if (isIPv4(bare)) return kindBy(IPV4_RULES, bare.split('.').map(Number));
-  if (!isIPv6(bare)) return 'reserved';
-  const bytes = ipv6Bytes(bare);
-  const kind = kindBy(IPV6_RULES, bytes);
+  const parsed = parse(address);
+  if (parsed === undefined) return 'reserved';
+  if (parsed.kind() === 'ipv4') return kindBy(IPV4_RULES, parsed);
+  const kind = kindBy(IPV6_RULES, parsed);
   if (kind !== 'public') return kind;
-  const carrier = IPV4_CARRIERS.find(([base, prefixBits]) => isWithin(bytes, base, prefixBits));
-  return carrier ? kindBy(IPV4_RULES, bytes.slice(carrier[2], carrier[2] + 4)) : 'public';
+  const carried = carriedBy(parsed).map((one) => kindBy(IPV4_RULES, one));
+  return carried.find((one) => one !== 'public') ?? 'public';
 }
 
 /** One spelling per address, so that a list can be compared with what DNS says. Zones are dropped. Pure. */
 export function normalAddress(address: string): string {
-  const bare = address.split('%', 1)[0] ?? '';
-  if (!isIPv6(bare)) return bare.toLowerCase();
-  const bytes = ipv6Bytes(bare);
-  const mapped = IPV4_CARRIERS[0];
-  if (mapped && isWithin(bytes, mapped[0], mapped[1])) return bytes.slice(12).join('.');
-  return new URL(`http://[${bare}]`).hostname.slice(1, -1);
+  const parsed = parse(address);
+  if (parsed === undefined) return (address.split('%', 1)[0] ?? '').toLowerCase();
+  const [mapped] = isMapped(parsed) ? carriedBy(parsed) : [];
+  return (mapped ?? parsed).toString();
+}
+
+const isMapped = (address: Address): boolean => address.kind() === 'ipv6' && isWithin(address, '::ffff:0:0/96');
+
+/** Every address that a connection to this one may end at: itself and those it carries, in their normal spelling. Pure. */
+export function endsOf(address: string): readonly string[] {
+  const parsed = parse(address);
+  if (parsed === undefined) return [];
+  return [normalAddress(address), ...carriedBy(parsed).map((one) => one.toString())];
 }

@@ -37,6 +37,7 @@ export type Location = HostLocation | BucketLocation;
 export type LocationProblem = 'LOCATION_MALFORMED' | 'LOCATION_SCHEME_UNKNOWN';
 export type ParsedLocation =
   | { readonly ok: true; readonly location: Location }
+  /** `reason` is for people: which rule, and at which character where one is to blame. */
   | { readonly ok: false; readonly code: LocationProblem; readonly reason: string };
 
 /** Presigned URLs with session tokens reach 2000 characters; nothing honest is longer than this. */
@@ -59,12 +60,38 @@ function decoded(text: string): string | undefined {
 const isBucketName = (text: string): boolean =>
   /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text) && !text.includes('..') && isIP(text) === 0;
 
+/** S3 user guide, "Creating object key names". */
+export const MAX_KEY_BYTES = 1024;
+
+const isPlain = (key: string): boolean =>
+  !/[\p{Cc}\\]/u.test(key) && !key.split('/').some((segment) => segment === '.' || segment === '..');
+
+/**
+ * What keeps a key from being one and the same place for every server and every proxy before it; `undefined`: nothing.
+ * Some decode once too often: what would be another path then is no key either.
+ */
+function keyProblem(key: string): string | undefined {
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES) return `the key is longer than ${MAX_KEY_BYTES} bytes`;
+  if (!isPlain(key) || /^\/|\/\//.test(key)) return 'the key has an empty, relative or unprintable part';
+  for (let before = key, rounds = 0; rounds < 3; rounds += 1) {
+    const after = decoded(before);
+    if (after === undefined || after === before) return undefined;
+    if (!isPlain(after) || after.split('/').length !== key.split('/').length)
+      return 'the key has an encoded slash, or a part that is relative once it is decoded';
+    before = after;
+  }
+  return 'the key is encoded again and again';
+}
+
 function parseBucketLocation(url: URL, fragment: string): ParsedLocation {
   if (url.username !== '' || url.password !== '' || url.port !== '' || url.search !== '')
     return malformed('an s3 location is s3://bucket/key and nothing else');
-  if (!isBucketName(url.hostname)) return malformed('the bucket name is not valid');
+  if (!isBucketName(url.hostname))
+    return malformed('the bucket name is not valid: 3 to 63 of a to z, 0 to 9, dots and hyphens');
   const key = decoded(url.pathname.slice(1));
   if (key === undefined) return malformed('the key is not valid percent-encoded UTF-8');
+  const problem = keyProblem(key);
+  if (problem !== undefined) return malformed(problem);
   return { ok: true, location: { scheme: 's3', bucket: url.hostname, key, fragment } };
 }
 
@@ -82,27 +109,48 @@ function normalHost(host: string): string | undefined {
   return text === '' ? undefined : text;
 }
 
+/** Where something stands, counted as people count: characters, from 1. */
+const place = (text: string, index: number): string => `at character ${Array.from(text.slice(0, index)).length + 1}`;
+
+/** Why `URL` cannot read it. */
+function whyNotAUrl(text: string): string {
+  if (text === '') return 'it is empty';
+  if (!/^[a-z][a-z0-9+.-]*:/i.test(text)) return 'it has no scheme: write scheme://host';
+  return 'the host or the port is not valid';
+}
+
+/** Why user and password cannot be decoded. `text` begins with scheme and slashes. */
+function whyNotCredentials(text: string): string {
+  const [, before = '', userinfo = ''] = /^([^:]+:\/\/)([^/?#\\]*)@/.exec(text) ?? [];
+  const bare = userinfo.search(/%(?![0-9a-f]{2})/i);
+  return bare < 0
+    ? 'the user name or the password is not UTF-8 once its %XX are decoded'
+    : `the user name or the password has a bare % ${place(text, before.length + bare)}: write it as %25`;
+}
+
 /**
  * Read a location. WHATWG URL rules, minus what they forgive: control characters and spaces inside are refused,
- * and so is whatever is not scheme, two slashes, authority.
+ * and so is whatever is not scheme, two slashes, authority. Space around it does not count.
  * Reasons never repeat the text: it may hold credentials.
  */
 export function parseLocation(text: string): ParsedLocation {
   const trimmed = text.trim();
   if (trimmed.length > MAX_LENGTH) return malformed(`longer than ${MAX_LENGTH} characters`);
-  if (/[\s\p{Cc}]/u.test(trimmed)) return malformed('contains white space or control characters');
-  if (!URL.canParse(trimmed)) return malformed('not a URL');
+  const blank = trimmed.search(/[\s\p{Cc}]/u);
+  if (blank >= 0)
+    return malformed(`contains white space or a control character ${place(trimmed, blank)}: write it as %XX`);
+  if (!URL.canParse(trimmed)) return malformed(whyNotAUrl(trimmed));
   const url = new URL(trimmed);
   const scheme = url.protocol.slice(0, -1);
   if (!isScheme(scheme)) return { ok: false, code: 'LOCATION_SCHEME_UNKNOWN', reason: `no support for ${scheme}:` };
-  if (!PLAIN_FORM.test(trimmed)) return malformed('not written as scheme://host');
+  if (!PLAIN_FORM.test(trimmed)) return malformed(`not written as ${scheme}://host`);
   const fragment = url.hash.slice(1);
   if (scheme === 's3') return parseBucketLocation(url, fragment);
   const host = normalHost(url.hostname);
   if (host === undefined) return malformed('the host is missing or not valid');
   const username = decoded(url.username);
   const password = decoded(url.password);
-  if (username === undefined || password === undefined) return malformed('the credentials are not valid UTF-8');
+  if (username === undefined || password === undefined) return malformed(whyNotCredentials(trimmed));
   const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port);
   url.hash = '';
   url.username = '';

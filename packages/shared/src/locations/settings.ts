@@ -1,5 +1,11 @@
 /** The settings behind a location policy; apart from it, because not every thread that has one reads settings. */
-import { Type } from 'typebox';
+import { type Static, type TObject, Type } from 'typebox';
+import { ownListener, ownServer } from './own-servers.js';
+import type { LocationRules } from './policy.js';
+import { assertStoreAreas } from './store-areas.js';
+
+const HOST_ENTRY = '^(\\*\\.)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$';
+const PREFIX = '^(s3://[a-z0-9][a-z0-9.-]+/)?([^/]+/)*$';
 
 export const LOCATION_SETTINGS = {
   /**
@@ -11,16 +17,63 @@ export const LOCATION_SETTINGS = {
     minItems: 1,
     description: 'Comma-separated schemes a firmware or log location may have.',
   }),
-  ALLOWED_LOCATION_HOSTS: Type.Array(
-    Type.String({ pattern: '^(\\*\\.)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?$' }),
-    {
-      default: [],
-      description:
-        'Comma-separated hosts a location may name: host, *.suffix, host:port, [IPv6]. Empty: any host but loopback, link-local, metadata and multicast addresses.',
-    },
-  ),
+  ALLOWED_LOCATION_HOSTS: Type.Array(Type.String({ pattern: HOST_ENTRY }), {
+    default: [],
+    description:
+      'Comma-separated hosts a location may name: host, *.suffix, host:port, [IPv6]. Empty: any host but loopback, link-local, metadata and multicast addresses.',
+  }),
+  FORBIDDEN_LOCATION_HOSTS: Type.Array(Type.String({ pattern: HOST_ENTRY }), {
+    default: [],
+    description:
+      'Comma-separated servers no location may lead to, written in the same way, by whatever name or address, beside those of the other settings of the service: the rest of the depot’s own.',
+  }),
   ALLOW_LOOPBACK_LOCATIONS: Type.Boolean({
     default: false,
     description: 'true: locations on this machine itself are allowed, for development.',
   }),
+  STATION_LOG_PREFIXES: Type.Array(Type.String({ pattern: PREFIX }), {
+    default: ['logs/{station}/'],
+    description:
+      'Comma-separated folders of the object store below which a station may have its logs put: prefix/ in S3_BUCKET, or s3://bucket/prefix/; {station} stands for its folder name.',
+  }),
+  STATION_FIRMWARE_PREFIXES: Type.Array(Type.String({ pattern: PREFIX }), {
+    default: ['images/'],
+    description:
+      'Comma-separated folders of the object store from which a station may have images fetched, written in the same way.',
+  }),
 } as const;
+
+type Known = Static<TObject<typeof LOCATION_SETTINGS>> & { readonly S3_BUCKET: string };
+/** Where the service has its servers from, as far as it has such a setting. */
+interface Servers {
+  readonly REDIS_URL?: string;
+  readonly MQTT_URL?: string;
+  readonly S3_ENDPOINT?: string;
+  readonly S3_PUBLIC_ENDPOINT?: string;
+  readonly HTTP_HOST?: string;
+  readonly HTTP_PORT?: number;
+  readonly HEALTH_HOST?: string;
+  readonly HEALTH_PORT?: number;
+}
+
+/** The rules a service follows. Throws `CONFIG_INVALID` for a prefix that cannot be read. Pure. */
+export function locationRules(config: Readonly<Known & Servers>): LocationRules {
+  const store = {
+    bucket: config.S3_BUCKET,
+    logPrefixes: config.STATION_LOG_PREFIXES,
+    firmwarePrefixes: config.STATION_FIRMWARE_PREFIXES,
+  };
+  assertStoreAreas(store);
+  const own = [
+    ...[config.REDIS_URL, config.MQTT_URL, config.S3_ENDPOINT, config.S3_PUBLIC_ENDPOINT].map(ownServer),
+    ownListener(config.HTTP_HOST, config.HTTP_PORT),
+    ownListener(config.HEALTH_HOST, config.HEALTH_PORT),
+  ].filter((entry) => entry !== undefined);
+  return {
+    allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
+    allowedHosts: config.ALLOWED_LOCATION_HOSTS,
+    allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
+    forbiddenHosts: [...own, ...config.FORBIDDEN_LOCATION_HOSTS],
+    store,
+  };
+}

@@ -1,6 +1,6 @@
 /** Where a log archive goes: the location of an `upload_logs` request, read as a target. Pure. */
 import type { LogStatusEnum } from '../contract/schemas.js';
-import { type Credentials, type HostLocation, parseLocation } from './location.js';
+import { type Credentials, type HostLocation, type Location, MAX_KEY_BYTES, parseLocation } from './location.js';
 
 export type UploadTarget =
   | { readonly kind: 's3'; readonly bucket: string; readonly key: string; readonly fileName: string }
@@ -16,8 +16,6 @@ export type RefusedUpload = {
 
 /** OCPP cuts a longer file name in the answer (OCPP 2.x, GetLogResponse: string[0..255]). */
 const MAX_NAME = 255;
-/** S3 user guide, "Creating object key names". */
-const MAX_KEY_BYTES = 1024;
 
 const refused = (status: RefusedUpload['status'], reason: string): RefusedUpload => ({
   kind: 'refused',
@@ -40,9 +38,6 @@ function shownName(encoded: string): string {
 
 function toBucket(bucket: string, path: string, fileName: string): UploadTarget | RefusedUpload {
   const key = path === '' || path.endsWith('/') ? `${path}${fileName}` : path;
-  const badSegment = key.split('/').some((segment) => segment === '' || segment === '.' || segment === '..');
-  if (badSegment || /\p{Cc}/u.test(key))
-    return refused('BadMessage', 'the key has an empty, relative or unprintable part');
   if (Buffer.byteLength(key) > MAX_KEY_BYTES)
     return refused('BadMessage', `the key is longer than ${MAX_KEY_BYTES} bytes`);
   return { kind: 's3', bucket, key, fileName: shownName(encodeURIComponent(lastSegment(key))) };
@@ -69,7 +64,11 @@ export function resolveUploadTarget(location: string, fileName: string): UploadT
   if (!parsed.ok) {
     return refused(parsed.code === 'LOCATION_SCHEME_UNKNOWN' ? 'NotSupportedOperation' : 'BadMessage', parsed.reason);
   }
-  const { location: found } = parsed;
+  return uploadTarget(parsed.location, fileName);
+}
+
+/** As `resolveUploadTarget`, of a location that was read. */
+export function uploadTarget(found: Location, fileName: string): UploadTarget | RefusedUpload {
   switch (found.scheme) {
     case 's3':
       return toBucket(found.bucket, found.key, fileName);

@@ -129,8 +129,8 @@ export function createAnswering(deps: AnsweringDeps) {
     };
   };
 
-  const noteAnswer = ({ station, name }: Request, { reply: answer, operationId, reason }: Answer): void => {
-    const what = { station, request: name, answer, operationId, reason };
+  const noteAnswer = ({ station, name }: Request, { reply: answer, operationId, reason, detail }: Answer): void => {
+    const what = { station, request: name, answer, operationId, reason, detail };
     if (operationId !== undefined) log.info({ audit: true, origin: 'everest', ...what }, 'answered');
     else if (reason !== undefined) calm.info(what, 'answered without an operation');
     else log.debug(what, 'answered');

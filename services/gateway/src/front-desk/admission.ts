@@ -53,11 +53,12 @@ export function createAdmission(deps: FrontDeskDeps) {
 
   const { insist, confirm, noteSent, takeBack, keepDefaults } = createAfterAnswer({ desk, jobs, memory, contextOf });
 
-  const answerAgain = ({ reply, operationId, reason }: StoredAnswer): Answer => ({
+  const answerAgain = ({ reply, operationId, reason, detail }: StoredAnswer): Answer => ({
     reply,
     repeated: true,
     ...(operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) }),
     ...(reason === undefined ? {} : { reason }),
+    ...(detail === undefined ? {} : { detail }),
   });
 
   /** What the same request was answered before. Rejects when that cannot be read now. */
@@ -88,11 +89,12 @@ export function createAdmission(deps: FrontDeskDeps) {
         : await judge(from);
       const change = store.change();
       if (verdict.kind === 'answer') {
-        const { reply, reason, operationId, record } = verdict;
+        const { reply, reason, detail, operationId, record } = verdict;
         const answer = {
           reply,
           ...(operationId === undefined ? {} : { operationId }),
           ...(reason === undefined ? {} : { reason }),
+          ...(detail === undefined ? {} : { detail }),
         };
         change.answer(station, answerKey, answer, asker.answerTtlMs);
         written = verdict.fields;

@@ -11,6 +11,7 @@ import { isStoppable } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { FirmwareUpdateRequest, UpdateFirmwareResponse } from '@khumbu/shared/contract/schemas';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { LocationUse } from '@khumbu/shared/locations/store-areas';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 
 /** The verdict on the signing certificate; `undefined` where there is none to judge. */
@@ -29,23 +30,34 @@ export interface UpdateSituation {
   readonly current: FirmwareUpdateRecord | undefined;
   readonly certificate: CertificateVerdict | undefined;
   readonly locations: Pick<LocationPolicy, 'check'>;
+  /** Who chose the location; absent: EVerest. */
+  readonly origin?: LocationUse['origin'];
 }
 
 export type UpdateDecision =
   | { readonly reply: 'Accepted'; readonly signed: boolean }
   | { readonly reply: 'AcceptedCanceled'; readonly signed: boolean; readonly replaces: FirmwareUpdateRecord }
-  | { readonly reply: Exclude<UpdateFirmwareResponse, 'Accepted' | 'AcceptedCanceled'>; readonly reason: string };
+  | {
+      readonly reply: Exclude<UpdateFirmwareResponse, 'Accepted' | 'AcceptedCanceled'>;
+      readonly reason: string;
+      /** A sentence for people. */
+      readonly detail?: string;
+    };
 
-const rejected = (reason: string): UpdateDecision => ({ reply: 'Rejected', reason });
+const rejected = (reason: string, detail?: string): UpdateDecision => ({
+  reply: 'Rejected',
+  reason,
+  ...(detail === undefined ? {} : { detail }),
+});
 
 /** The image may not be fetched, whoever signed it: why, or `undefined`. */
 function objectionToImage(
   request: FirmwareUpdateRequest,
-  { profile, locations }: Pick<UpdateSituation, 'profile' | 'locations'>,
+  { profile, locations, origin = 'everest' }: Pick<UpdateSituation, 'profile' | 'locations' | 'origin'>,
 ): UpdateDecision | undefined {
   if (!profile) return rejected('station_not_configured');
-  const location = locations.check(request.location);
-  if (!location.ok) return rejected(location.code);
+  const location = locations.check(request.location, { for: 'firmware', station: profile.station, origin });
+  if (!location.ok) return rejected(location.code, location.reason);
   const parts = [request.signing_certificate, request.signature].filter((part) => part !== undefined && part !== '');
   if (parts.length === 1) return rejected('signature_incomplete');
   return parts.length === 0 && profile.requireSignature ? rejected('signature_required') : undefined;
@@ -54,7 +66,7 @@ function objectionToImage(
 /** The decision depends on who signed it. Pure. */
 export const wantsVerdict = (
   request: FirmwareUpdateRequest,
-  situation: Pick<UpdateSituation, 'profile' | 'locations'>,
+  situation: Pick<UpdateSituation, 'profile' | 'locations' | 'origin'>,
 ): boolean => Boolean(request.signing_certificate) && objectionToImage(request, situation) === undefined;
 
 export function decideUpdate(request: FirmwareUpdateRequest, situation: UpdateSituation): UpdateDecision {

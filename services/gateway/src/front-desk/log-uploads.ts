@@ -15,16 +15,23 @@ export function createLogUploads(deps: FrontDeskDeps, { admit, inSlot, offeredBa
       const current = await inSlot<LogUploadRecord>(state, 'log_upload');
       const type = request.type || 'DiagnosticsLog';
       const fileName = uploadFileName(asker.station, type, new Date(now().wall), id);
-      const decision = decideLogUpload(request, { profile, current, locations: deps.locations, fileName });
+      const decision = decideLogUpload(request, {
+        profile,
+        current,
+        locations: deps.locations,
+        origin: asker.origin,
+        fileName,
+      });
       if (decision.reply === 'Rejected') {
-        return { kind: 'answer', reply: { upload_logs_status: 'Rejected' }, reason: decision.reason };
+        const { reply: upload_logs_status, ...why } = decision;
+        return { kind: 'answer', reply: { upload_logs_status }, ...why };
       }
       const objection = objectionToReplacing(asker, current);
       if (objection) return { kind: 'answer', reply: { upload_logs_status: 'Rejected' }, reason: objection };
-      const { replaces } = decision;
+      const { replaces, location = request.location } = decision;
       const record: LogUploadRecord = {
         ...offeredBase('log_upload', asker, request.request_id ?? -1, id),
-        request,
+        request: { ...request, location },
         logType: decision.logType,
         fileName: decision.fileName,
         announced: asker.origin === 'everest',

@@ -57,8 +57,10 @@ export interface Answer {
   readonly operationId?: string;
   /** The operation as far as it is known with this answer. For REST, which shows it. */
   readonly record?: OperationRecord;
-  /** Why it was refused, for logs and fleet tools. */
+  /** Why it was refused, for logs and fleet tools: a stable word. */
   readonly reason?: string;
+  /** The same as a sentence, where there is more to say than the word does. Holds no credentials. */
+  readonly detail?: string;
   /** This question was the first sign of a new boot. */
   readonly begun?: boolean;
   /** It was decided before, and may have been heard then. */
@@ -79,6 +81,7 @@ export type Verdict =
       readonly kind: 'answer';
       readonly reply: unknown;
       readonly reason?: string;
+      readonly detail?: string;
       /** The operation that begins once the answer is out. */
       readonly operationId?: string;
       /** As it will begin. */

@@ -26,7 +26,8 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
    */
   const judge = async (request: FirmwareUpdateRequest, asker: Asker): Promise<Judged | undefined> => {
     const profile = deps.profileOf(asker.station);
-    if (!profile || !wantsVerdict(request, { profile, locations: deps.locations })) return undefined;
+    if (!profile || !wantsVerdict(request, { profile, locations: deps.locations, origin: asker.origin }))
+      return undefined;
     const verdict = await deps.judgeCertificate(request, profile, asker);
     const isUndecided = verdict?.ok === false && verdict.response === 'Rejected';
     if (isUndecided && asker.origin === 'rest') throw new CodedError('CERTIFICATE_NOT_JUDGED', verdict.reason);
@@ -40,10 +41,10 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
       const current = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
       const isJudged = judged && judged.rule === profile?.certificate;
       const certificate = isJudged ? judged.verdict : profile && (await deps.judgeCertificate(request, profile, asker));
-      const decision = decideUpdate(request, { profile, current, certificate, locations: deps.locations });
-      if ('reason' in decision || !profile) {
-        return { kind: 'answer', reply: decision.reply, ...('reason' in decision ? { reason: decision.reason } : {}) };
-      }
+      const { locations } = deps;
+      const decision = decideUpdate(request, { profile, current, certificate, locations, origin: asker.origin });
+      if ('reason' in decision) return { kind: 'answer', ...decision };
+      if (!profile) return { kind: 'answer', reply: decision.reply };
       const objection = objectionToReplacing(asker, current);
       if (objection) return { kind: 'answer', reply: 'Rejected', reason: objection };
       const announced = asker.origin === 'everest' || profile.announce;

@@ -104,13 +104,13 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
         throw new Problem(code, describeError(error), code === 'NOT_STORED' ? {} : { reason }, { cause: error });
       throw error;
     }
-    const { operationId, record, reason, reply, afterReply } = answer;
+    const { operationId, record, reason, detail, reply, afterReply } = answer;
     if (operationId === undefined) {
-      audit(request, what, station, { outcome: 'refused', answer: reply, reason });
+      audit(request, what, station, { outcome: 'refused', answer: reply, reason, detail });
       const isTwin = reason === 'station_not_configured' && state.conflictSince !== undefined;
       const problem = isTwin
         ? new Problem('STATION_IN_CONFLICT', undefined, { reason: 'station_in_conflict' })
-        : refusal(reply, reason);
+        : refusal(reply, reason, detail);
       const body = problemBody(problem, pathOf(request));
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }

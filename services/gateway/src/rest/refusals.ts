@@ -6,6 +6,8 @@ const CODE_OF_REASON: Readonly<Record<string, ProblemCode>> = {
   not_supported: 'NETWORK_NOT_SUPPORTED',
 };
 
+const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
+
 const isCode = (text: string): text is ProblemCode => Object.hasOwn(PROBLEMS, text);
 
 /** The reason of a certificate may have more words behind a colon: which extension, which key. */
@@ -15,14 +17,15 @@ function certificateRefusal(code: ProblemCode, reason: string | undefined): Prob
   return new Problem(code, word === reason ? undefined : `${PROBLEMS[code].title} (${reason})`, { reason: word });
 }
 
-/** `reply` is what EVerest would have been answered. Pure. */
-export function refusal(reply: unknown, reason: string | undefined): Problem {
+/** `reply` is what EVerest would have been answered, `detail` a sentence for people. Pure. */
+export function refusal(reply: unknown, reason: string | undefined, detail?: string): Problem {
   if (reply === 'InvalidCertificate') return certificateRefusal('CERTIFICATE_INVALID', reason);
   if (reply === 'RevokedCertificate') return certificateRefusal('CERTIFICATE_REVOKED', reason);
   const members = reason === undefined ? {} : { reason };
   if (reason === undefined) return new Problem('REFUSED');
   const code = CODE_OF_REASON[reason] ?? reason.toUpperCase();
-  if (isCode(code)) return new Problem(code, undefined, members);
+  if (isCode(code))
+    return new Problem(code, detail === undefined ? undefined : `${PROBLEMS[code].title} ${sentence(detail)}`, members);
   // The words of what cannot be done with a location.
   const isSentence = reason.includes(' ');
   return isSentence

@@ -6,6 +6,7 @@ import { triesAllowed } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { retryPause } from '@khumbu/operations/jobs/retry-pause';
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
+import type { StoredArchive } from '@khumbu/operations/log-upload/archive-object';
 import {
   applyLogEvent,
   EVENT_OF_FAILURE,
@@ -15,10 +16,11 @@ import {
 } from '@khumbu/operations/log-upload/record';
 import { logWindow } from '@khumbu/operations/log-upload/window';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { toldFault } from '@khumbu/operations/records/told-fault';
 import { dialectOf, readStationState } from '@khumbu/operations/stations/station-state';
 import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
-import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
+import { uploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
@@ -82,19 +84,25 @@ export function createUpload(deps: UploadDeps) {
     record: LogUploadRecord,
     profile: StationProfile,
     step: StepContext,
-  ): Promise<{ bytes: number }> => {
+  ): Promise<{ bytes: number; archive?: StoredArchive }> => {
     const { signal } = step;
-    const target = resolveUploadTarget(record.request.location, record.fileName);
+    let archive: StoredArchive | undefined;
+    const { station, origin, request } = record;
+    // Again, because settings may have changed since the request, and names may lead elsewhere now.
+    const allowed = await locations.checkNow(request.location, { for: 'logs', station, origin });
+    if (!allowed.ok) {
+      const isUnreadable = allowed.code === 'LOCATION_MALFORMED' || allowed.code === 'LOCATION_SCHEME_UNKNOWN';
+      if (isUnreadable) throw new UploadError('BadMessage', allowed.reason, { reason: 'location_unusable' });
+      throw new UploadError('PermissionDenied', allowed.reason, { reason: 'location_refused' });
+    }
+    const target = uploadTarget(allowed.location, record.fileName);
     if (target.kind === 'refused') throw new UploadError('BadMessage', target.reason, { reason: 'location_unusable' });
-    // Again, because settings may have changed since the request; a literal address is never looked up.
-    const allowed = locations.check(record.request.location);
-    if (!allowed.ok) throw new UploadError('PermissionDenied', allowed.reason, { reason: 'location_refused' });
-    return uploadArchive({
+    const { bytes } = await uploadArchive({
       target,
       operationId: record.id,
       objectStore: objects,
       spoolDir: settings.spoolDir,
-      lookup: locations.lookup,
+      ...('port' in allowed.location ? { lookup: locations.lookupFor(allowed.location.port) } : {}),
       signal,
       stallMs: settings.stallMs,
       userAgent: settings.userAgent,
@@ -104,8 +112,12 @@ export function createUpload(deps: UploadDeps) {
       onProgress: deps.progress(record.id, () => [
         { operationId: record.id, station: record.station, kind: record.kind },
       ]),
+      onStored: (stored) => {
+        archive = stored;
+      },
       ...(settings.ca === undefined ? {} : { ca: settings.ca }),
     });
+    return { bytes, ...(archive === undefined ? {} : { archive }) };
   };
 
   const begin = async (record: LogUploadRecord, { commit }: StepContext): Promise<void> => {
@@ -120,7 +132,8 @@ export function createUpload(deps: UploadDeps) {
     const { profile, context } = await view(record);
     const again = failure.retryable && tries < triesAllowed(record.request, settings.tries);
     log.info({ tries, status: failure.status, reason: failure.reason, text: failure.text, again }, 'upload failed');
-    const detail = { reason: failure.reason, message: failure.text, set: { tries } };
+    const fault = { reason: failure.reason, message: failure.text };
+    const detail = { ...toldFault(fault, record.origin), set: { tries } };
     if (!again) {
       const end = applyLogEvent(record, EVENT_OF_FAILURE[failure.status], context, detail);
       await commit(store.change().put(end.record).announce(record.station, end.statuses));
@@ -149,7 +162,7 @@ export function createUpload(deps: UploadDeps) {
   return async (record: LogUploadRecord, step: StepContext): Promise<void> => {
     if (record.state === 'Accepted') return begin(record, step);
     const { profile } = await view(record);
-    let sent: { bytes: number };
+    let sent: { bytes: number; archive?: StoredArchive };
     try {
       if (!profile) throw new CodedError('STATION_NOT_CONFIGURED', 'the station is not in the stations file any more');
       step.log.info('upload started');
@@ -159,7 +172,9 @@ export function createUpload(deps: UploadDeps) {
       return fail(record, error, step);
     }
     const { context } = await view(record);
-    const end = applyLogEvent(record, 'uploaded', context, { set: { sizeBytes: sent.bytes } });
+    const { bytes: sizeBytes, archive } = sent;
+    const set = { sizeBytes, ...(archive === undefined ? {} : { archive }) };
+    const end = applyLogEvent(record, 'uploaded', context, { set });
     await step.commit(store.change().put(end.record).announce(record.station, end.statuses));
     await removeSpooled(settings.spoolDir, record.id).catch(notTidied(step));
   };

@@ -52,11 +52,6 @@ export class FetchError extends CodedError {
   }
 }
 
-const CONNECTION_REASONS: readonly string[] = ['dns', 'connect', 'tls', 'stalled', 'cut', 'bad_response'];
-
-/** Whether a reason tells how a connection failed, and with that something about the network. */
-export const isConnectionReason = (reason: string): boolean => CONNECTION_REASONS.includes(reason);
-
 const codeOf = (error: unknown): string => (error as { code?: unknown } | undefined)?.code?.toString() ?? '';
 
 /** First match wins; anything else that breaks a connection is a `cut`. */

@@ -80,8 +80,8 @@ class Silence {
   }
 }
 
-function checked(locationText: string, policy: LocationPolicy): HostLocation {
-  const check = policy.check(locationText);
+async function checked(locationText: string, policy: LocationPolicy): Promise<HostLocation> {
+  const check = await policy.checkNow(locationText);
   if (!check.ok) throw new FetchError(false, 'location_refused', `${check.code}: ${check.reason}`);
   const { location } = check;
   if (location.scheme !== 'http' && location.scheme !== 'https')
@@ -103,17 +103,22 @@ interface Path {
 }
 
 /** The way to the origin: the policy has judged its name before a proxy hears it. */
-async function pathTo(url: URL, via: Via | undefined, options: AskOptions, signal: AbortSignal): Promise<Path> {
+async function pathTo(
+  { url, port }: HostLocation,
+  via: Via | undefined,
+  options: AskOptions,
+  signal: AbortSignal,
+): Promise<Path> {
   if (!via) return {};
   const { proxy, login } = via;
-  await judgeProxiedName(options.policy.lookup, url.hostname, options.proxy?.allowsUnresolved ?? false).catch(
+  await judgeProxiedName(options.policy.lookupFor(port), url.hostname, options.proxy?.allowsUnresolved ?? false).catch(
     (error: unknown) => {
       throw networkError(error);
     },
   );
   signal.throwIfAborted();
   if (url.protocol === 'https:') {
-    const target = { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? 443 : Number(url.port) };
+    const target = { host: url.hostname.replace(/^\[|\]$/g, ''), port };
     const userAgent = options.headers['user-agent'] ?? DEFAULT_USER_AGENT;
     return { detour: { kind: 'tunnel', socket: await openTunnel(proxy, target, { userAgent, signal }) } };
   }
@@ -130,11 +135,12 @@ const isUnconnected = (failure: unknown): boolean =>
 
 /** One hop. The response is not read yet. */
 async function send(
-  url: URL,
+  hop: HostLocation,
   via: Via | undefined,
   headers: Record<string, string>,
   options: AskOptions,
 ): Promise<HttpAnswer> {
+  const { url, port } = hop;
   const { policy, ca, stallMs, signal } = options;
   const silence = new Silence(stallMs);
   const either = AbortSignal.any([signal, silence.signal]);
@@ -143,13 +149,13 @@ async function send(
   try {
     signal.throwIfAborted();
     silence.await();
-    const way = await pathTo(url, via, options, either);
+    const way = await pathTo(hop, via, options, either);
     const body = new DirectBody(url.protocol, way.detour);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = request(url, {
         headers: { ...headers, ...way.headers },
         ...(way.path === undefined ? {} : { path: way.path }),
-        lookup: policy.lookup,
+        lookup: policy.lookupFor(port),
         createConnection: body.createConnection,
         signal: either,
         ...(ca === undefined ? {} : { ca: [ca].flat() }),
@@ -217,7 +223,7 @@ async function askHop(hop: HostLocation, first: HostLocation, options: AskOption
       ...session.cookies(hop),
       ...(authorization === undefined ? {} : { authorization }),
     };
-    const answer = await send(hop.url, via, headers, options);
+    const answer = await send(hop, via, headers, options);
     if (via && answer.status === 407) {
       answer.drop();
       refusals += 1;
@@ -242,7 +248,7 @@ export function explain({ status, headers }: Pick<HttpAnswer, 'status' | 'header
  * to its own origin only, cookies to the one that set them. Throws `FetchError`, or the signal's reason when aborted.
  */
 export async function ask(locationText: string, options: AskOptions): Promise<HttpAnswer> {
-  const first = checked(locationText, options.policy);
+  const first = await checked(locationText, options.policy);
   let hop = first;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     const answer = await askHop(hop, first, options);
@@ -250,7 +256,7 @@ export async function ask(locationText: string, options: AskOptions): Promise<Ht
     if (!REDIRECTS.includes(answer.status) || target === undefined) return answer;
     answer.drop();
     if (!URL.canParse(target, hop.url.href)) throw new FetchError(true, 'bad_response', 'the redirect leads nowhere');
-    hop = checked(new URL(target, hop.url).href, options.policy);
+    hop = await checked(new URL(target, hop.url).href, options.policy);
   }
   throw new FetchError(false, 'too_many_redirects', `more than ${MAX_REDIRECTS} redirects`);
 }

@@ -14,6 +14,7 @@ import { type FirmwareUpdateRecord, installAt, triesAllowed } from '@khumbu/oper
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { retryPause } from '@khumbu/operations/jobs/retry-pause';
 import type { Hints } from '@khumbu/operations/records/hints';
+import { toldFault } from '@khumbu/operations/records/told-fault';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Validators } from '../fetching/content-range.js';
 import { FetchError } from '../fetching/fetch-error.js';
@@ -88,9 +89,14 @@ const WEB_PAGE: Extract<FetchResult, { ok: false }> = {
 export const resultFor = (result: FetchResult, { signed }: Pick<FirmwareUpdateRecord, 'signed'>): FetchResult =>
   result.ok && result.webPage && !signed ? WEB_PAGE : result;
 
-/** What lies behind, for whoever reads the log. */
-const causeOf = (failure: FetchError | undefined): { cause?: string } =>
-  failure?.cause === undefined ? {} : { cause: describeError(failure.cause) };
+const WAITERS_IN_LOG = 20;
+
+/** What lies behind, for whoever reads the log: records of stations do not say it. */
+const detailOf = (error: unknown, { waiters }: FirmwareFetchRecord): object => ({
+  message: describeError(error),
+  ...(error instanceof FetchError && error.cause !== undefined ? { cause: describeError(error.cause) } : {}),
+  waiters: waiters.slice(0, WAITERS_IN_LOG),
+});
 
 const arrivedAs = ({ image, webPage }: FetchedVersion): FetchResult => ({
   ok: true,
@@ -176,7 +182,7 @@ export function createFetch(deps: FetchDeps) {
       const word = failure?.reason ?? (error instanceof CodedError ? error.code.toLowerCase() : 'error');
       const reason = nobody ? NOBODY_WAITS : word;
       if (reason === 'error') log.error({ err: error }, 'fetch failed unexpectedly');
-      else log.info({ reason, ...causeOf(failure) }, 'fetch ended without an image');
+      else log.info({ reason, ...detailOf(error, fetch) }, 'fetch ended without an image');
       end = {
         result: {
           ok: false,
@@ -240,7 +246,8 @@ export function createFetch(deps: FetchDeps) {
     result: Extract<FetchResult, { ok: false }>,
     view: Awaited<ReturnType<typeof viewStation>>,
   ): FirmwareUpdateRecord => {
-    const { reason, message, permanent, retryAfterS } = result;
+    const { permanent, retryAfterS } = result;
+    const { reason, message } = toldFault(result, update.origin);
     const outOfTries = update.tries >= triesAllowed(update.request, defaults.tries);
     if (permanent || outOfTries) {
       return applyAll(change, update, [{ event: 'gaveUp', detail: { reason, message } }], view.context);

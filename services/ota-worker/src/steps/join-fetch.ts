@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type FirmwareFetchRecord, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 
@@ -10,13 +11,27 @@ import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 const MAX_RACES = 500;
 const RACE_PAUSE_MS = 20;
 
-export function createJoinFetch(deps: StepDeps, ignoredParameters: readonly string[]) {
+export function createJoinFetch(
+  deps: StepDeps,
+  ignoredParameters: readonly string[],
+  locations: Pick<LocationPolicy, 'check'>,
+) {
   const { store, jobs, now } = deps;
-  return async (record: FirmwareUpdateRecord, { signal }: StepContext): Promise<void> => {
-    const { id, location } = fetchKey(record.request.location, ignoredParameters);
+  return async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
+    const { station, origin, request } = record;
+    // Again, because settings may have changed since the request. What one may fetch, another may not: so not in the fetch.
+    const checked = locations.check(request.location, { for: 'firmware', station, origin });
+    if (!checked.ok) {
+      const { context } = await viewStation(deps, station);
+      const detail = { reason: 'location_refused', message: `${checked.code}: ${checked.reason}` };
+      const change = store.change();
+      applyAll(change, record, [{ event: 'gaveUp', detail }], context);
+      return commit(change);
+    }
+    const { id, location } = fetchKey(request.location, ignoredParameters);
     for (let race = 0; race < MAX_RACES; race++) {
       signal.throwIfAborted();
-      const { context } = await viewStation(deps, record.station);
+      const { context } = await viewStation(deps, station);
       const fetch = ((await store.load(id)) as FirmwareFetchRecord | undefined) ?? newFetch(id, location, now());
       const joined = joinFetch(fetch, record.id, location, now());
       const set = { fetch: { id, generation: joined.generation }, tries: record.tries + 1 };

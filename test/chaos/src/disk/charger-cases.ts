@@ -47,14 +47,14 @@ async function logsFail(world: DiskWorld): Promise<string[]> {
   await world.disks.chargers.fill(0);
   const faults: string[] = [];
   try {
-    await askLogs(station, 1, 's3://khumbu/full-charger');
+    await askLogs(station, 1, `s3://khumbu/logs/${name}/archive`);
     await station.awaitStatus(1, 'UploadFailure', PATIENCE_MS);
     const end = await seen(world, 'logs', name, 1);
     faults.push(...wrongEnd(end, 'UploadFailure', 'charger_disk_full', SAYS_WHERE));
   } finally {
     await world.disks.chargers.free();
   }
-  await askLogs(station, 2, 's3://khumbu/full-charger');
+  await askLogs(station, 2, `s3://khumbu/logs/${name}/archive`);
   await station.awaitStatus(2, 'Uploaded', PATIENCE_MS);
   return faults;
 }

@@ -62,7 +62,11 @@ interface Trouble {
   readonly message: RegExp;
 }
 
-const inStore = ({ name }: { name: string }): string => `s3://khumbu/${name.replaceAll(' ', '-')}`;
+const STATION = '{station}';
+/** Below the station's own folder. */
+const inStore = ({ name }: { name: string }): string => `s3://khumbu/logs/${STATION}/${name.replaceAll(' ', '-')}`;
+const locationFor = (trouble: Trouble, world: DiskWorld, name: string): string =>
+  trouble.location(world).replace(STATION, name);
 
 /** It lasts: one final status with a reason, nothing left; when it is over, the next upload succeeds. */
 const lasting =
@@ -73,7 +77,7 @@ const lasting =
     await trouble.begin(world);
     const faults: string[] = [];
     try {
-      await askLogs(station, 1, trouble.location(world), { retries: 2 });
+      await askLogs(station, 1, locationFor(trouble, world, name), { retries: 2 });
       await station.awaitStatus(1, trouble.status, PATIENCE_MS);
       faults.push(...differs(name, station.statusNames(1), ['Uploading', trouble.status]));
       const end = await seen(world, 'logs', name, 1);
@@ -81,7 +85,7 @@ const lasting =
     } finally {
       await trouble.end(world);
     }
-    await askLogs(station, 2, trouble.location(world));
+    await askLogs(station, 2, locationFor(trouble, world, name));
     await station.awaitStatus(2, 'Uploaded', PATIENCE_MS);
     faults.push(...differs(name, station.statusNames(2), UPLOADED), ...(await leftovers(world)));
     return faults;
@@ -96,7 +100,7 @@ const passing =
     await trouble.begin(world);
     try {
       // Another object: one that is written over gives its own room.
-      await askLogs(station, 1, `${trouble.location(world)}-passing`, { retries: 20 });
+      await askLogs(station, 1, `${locationFor(trouble, world, name)}-passing`, { retries: 20 });
       await seen(world, 'logs', name, 1, isWaitingForRetry);
     } finally {
       await trouble.end(world);
@@ -185,7 +189,7 @@ async function crawling(world: DiskWorld): Promise<string[]> {
   const station = await world.station('crawl');
   world.s3Cable.slow(0.25 * MB);
   try {
-    await askLogs(station, 1, 's3://khumbu/crawl');
+    await askLogs(station, 1, 's3://khumbu/logs/crawl/archive');
     await station.awaitStatus(1, 'Uploaded', PATIENCE_MS);
   } finally {
     world.s3Cable.slow(undefined);

@@ -147,7 +147,7 @@ const toBucket: Work = {
   workers: ['log-worker-1', 'log-worker-2'],
   async ask({ house, next }, station) {
     const id = await askUntilAccepted(next, (wanted) =>
-      uploadLogs(station, wanted, `s3://${house.s3.bucket}/two-effects/${wanted}/`),
+      uploadLogs(station, wanted, `s3://${house.s3.bucket}/logs/${station.name}/two-effects/${wanted}/`),
     );
     return {
       station,

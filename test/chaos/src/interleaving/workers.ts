@@ -28,7 +28,7 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const checks = createImageChecks();
   const deps = { store, jobs, directory, images, checks, driverOf, now: world.moment };
   let downloads = 0;
-  const join = createJoinFetch(deps, []);
+  const join = createJoinFetch(deps, [], world.locations);
   const verify = createVerify(deps, true);
   const install = createInstall(deps);
   const confirm = createConfirm(deps);

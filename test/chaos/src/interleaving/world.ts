@@ -228,6 +228,7 @@ export function createWorld(options: WorldOptions) {
     drainOutbox,
     directory,
     image,
+    locations,
     now,
     /** The same as the product has it: one clock that never jumps. */
     moment,

@@ -54,7 +54,7 @@ function uploadRequest(stage: Stage, act: UploadAct, requestId: number, key: str
     return {
       request_id: requestId,
       type: 'DiagnosticsLog',
-      location: `s3://${stage.house.s3.bucket}/${key}/`,
+      location: `s3://${stage.house.s3.bucket}/logs/${act.name}/${key}/`,
       ...TRIES,
     };
   }

@@ -128,7 +128,7 @@ async function nothingUploaded(stage: Stage, act: UploadAct, { key }: Asked): Pr
   const arrived =
     act.to === 'http'
       ? stage.origin.uploads.items.filter(({ path }) => path.startsWith(`/${key}/`)).length
-      : (await objectsBelow(stage, key)).length;
+      : (await objectsBelow(stage, `logs/${act.name}/${key}`)).length;
   return arrived > 0 ? [`${arrived} archives of what was not to be done`] : [];
 }
 
@@ -172,7 +172,7 @@ async function judgeUpload(stage: Stage, act: UploadAct, { key }: Asked): Promis
     const fault = last && (await archiveFault(last.body));
     return { faults: [...faults, ...(fault === undefined ? [] : [fault])], extra: whole.length - 1 };
   }
-  const objects = await objectsBelow(stage, key);
+  const objects = await objectsBelow(stage, `logs/${act.name}/${key}`);
   const path = objects[0];
   if (path === undefined || objects.length > 1) return { faults: [`${objects.length} objects in S3`], extra: 0 };
   const fault = await archiveFault(await readObject(path));

@@ -122,7 +122,13 @@ export const DEEDS: readonly Deed[] = [
     operations: 1,
     weight: 4,
     run: (scene, station) =>
-      toItsEnd(scene, station, 'upload_logs', { type: 'SecurityLog', location: `s3://khumbu/${station}/` }, 'Uploaded'),
+      toItsEnd(
+        scene,
+        station,
+        'upload_logs',
+        { type: 'SecurityLog', location: `s3://khumbu/logs/${station}/` },
+        'Uploaded',
+      ),
   },
   {
     name: 'superseded log upload',

@@ -1,5 +1,7 @@
-import type { ObjectStore } from '@khumbu/object-store/object-store';
+import type { ObjectFacts, ObjectStore } from '@khumbu/object-store/object-store';
+import { isArchiveOf } from '@khumbu/operations/log-upload/archive-object';
 import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import { stationFolder } from '@khumbu/shared/locations/store-areas';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import { ref } from '../contract-schemas.js';
@@ -18,25 +20,38 @@ export interface Archives {
   readonly urlSeconds: number;
 }
 
-/** Where logs go when nobody says where. A name of dots alone would be taken for a relative path. */
+/** Where logs go when nobody says where. */
 export const depotLogLocation = (bucket: string, station: string): string =>
-  `s3://${bucket}/logs/${encodeURIComponent(station.replace(/^\.+$/, (dots) => '_'.repeat(dots.length)))}/`;
+  `s3://${bucket}/logs/${stationFolder(station)}/`;
 
-/** A URL to fetch the archive from. Rejects with a problem where there is none. */
+/** Where the archive was put; records of version 0.1.0 say only where it was to go. */
+function placeOf(record: LogUploadRecord): { bucket: string; key: string; fileName: string } | undefined {
+  const { archive, fileName } = record;
+  if (archive) return { bucket: archive.bucket, key: archive.key, fileName };
+  const target = resolveUploadTarget(record.request.location, fileName);
+  return target.kind === 's3' ? target : undefined;
+}
+
+/**
+ * A URL to fetch the archive from. Rejects with a problem where there is none: what somebody put there since is not handed
+ * out as the logs of this station.
+ */
 async function archiveUrl(archives: Archives | undefined, record: LogUploadRecord): Promise<string> {
   const { id: operationId } = record;
   if (record.endedAt === undefined) throw new Problem('ARCHIVE_NOT_READY', undefined, { operationId });
   if (record.state !== 'Uploaded') throw new Problem('ARCHIVE_UNKNOWN', undefined, { operationId });
-  const target = resolveUploadTarget(record.request.location, record.fileName);
-  if (target.kind !== 's3' || !archives) throw new Problem('ARCHIVE_ELSEWHERE', undefined, { operationId });
-  const { bucket, key, fileName } = target;
-  let isThere: boolean;
+  const place = placeOf(record);
+  if (!place || !archives) throw new Problem('ARCHIVE_ELSEWHERE', undefined, { operationId });
+  const { bucket, key, fileName } = place;
+  let found: ObjectFacts | undefined;
   try {
-    isThere = (await archives.objects.stat(bucket, key)) !== undefined;
+    found = await archives.objects.stat(bucket, key);
   } catch (error) {
     throw new Problem('OBJECT_STORE_UNREACHABLE', describeError(error), { operationId }, { cause: error });
   }
-  if (!isThere) throw new Problem('ARCHIVE_UNKNOWN', undefined, { operationId });
+  if (!found) throw new Problem('ARCHIVE_UNKNOWN', undefined, { operationId });
+  if (!isArchiveOf(record, found))
+    throw new Problem('ARCHIVE_UNKNOWN', 'Another object has taken its place: it is not handed out.', { operationId });
   return archives.publicObjects.presignGet({ bucket, key }, archives.urlSeconds, fileName);
 }
 
