@@ -1,6 +1,5 @@
 /** The gateway: MQTT bridge and REST API in front of the depot. */
 
-import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { watchCrls } from '@khumbu/firmware-trust/crl-watch';
 import { createJudges } from '@khumbu/firmware-trust/judges';
@@ -20,6 +19,7 @@ import { compileContract } from '@khumbu/shared/contract/codec';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
+import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { watchClock } from '@khumbu/shared/runtime/clock-watch';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { countFiles, createFileHealth } from '@khumbu/shared/runtime/file-health';
@@ -83,6 +83,8 @@ runService(
     const hints = await subscribeHints(forHints, store.keys);
     life.onStop('hints', () => hints.close());
 
+    const brokerCa = followAuthorities('MQTT_CA_FILE', config.MQTT_CA_FILE, fileHealth);
+    life.onStop('authorities', () => brokerCa?.close());
     const directory = openStationDirectory(config.STATIONS_FILE, fileHealth);
     life.onStop('stations file', () => directory.close());
     const files = { rootsFile: config.MANUFACTURER_ROOTS_FILE, crlFile: config.FIRMWARE_CRL_FILE };
@@ -173,6 +175,7 @@ runService(
       frontDesk,
       authenticate: authentication.authenticate,
       health,
+      files: fileHealth,
       metrics: metrics.registry,
       isLeader: lease.isHeld,
       log,
@@ -190,7 +193,6 @@ runService(
 
     const stopping = new AbortController();
     const told = createToldAnswers(frontDesk.keepDefaults, stopping.signal, log);
-    const ca = config.MQTT_CA_FILE === undefined ? undefined : readFileSync(config.MQTT_CA_FILE);
     const leader = runLeader(
       {
         lease,
@@ -207,7 +209,7 @@ runService(
               mayRefuse: lease.isOurs,
               ...(config.MQTT_USERNAME === undefined ? {} : { username: config.MQTT_USERNAME }),
               ...(config.MQTT_PASSWORD === undefined ? {} : { password: config.MQTT_PASSWORD }),
-              ...(ca === undefined ? {} : { ca }),
+              ...(brokerCa === undefined ? {} : { ca: brokerCa.current() }),
             },
             depot: config.KEY_PREFIX,
             prefix,

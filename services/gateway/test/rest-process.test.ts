@@ -1,7 +1,7 @@
 /** Two real gateways on one Redis and one broker: what stations do is told by both, over HTTP and HTTPS. */
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer, get as getHttp } from 'node:http';
 import { get as getHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -166,10 +166,30 @@ void t.test('HTTPS alone where it is set up, with the certificate that is there 
     });
   t.equal(await nameOf(), 'first.example');
   await t.rejects(fetch(`http://127.0.0.1:${secure.port}/livez`));
+  const files = async (): Promise<string> => {
+    const outgoing = getHttps(`https://127.0.0.1:${secure.port}/readyz`, { rejectUnauthorized: false, agent: false });
+    const [response] = (await once(outgoing, 'response')) as [NodeJS.ReadableStream];
+    let text = '';
+    for await (const chunk of response) text += String(chunk);
+    return (JSON.parse(text) as { files: string }).files;
+  };
+  const filesAre = (wanted: RegExp): Promise<unknown> =>
+    awaitUntil(
+      async () => wanted.test(await files()),
+      25_000,
+      () => `files to be ${wanted}`,
+    );
   copyFileSync(second.certificateFile, tls.cert);
+  await filesAre(/^not usable: HTTPS_KEY_FILE: it is not the key of the certificate in HTTPS_CERT_FILE$/);
+  t.equal(await nameOf(), 'first.example', 'the last pair that fits together stays');
+  truncateSync(tls.key, 60);
+  await filesAre(/HTTPS_KEY_FILE: it is cut off within a line/);
+  writeFileSync(tls.key, readFileSync(second.keyFile, 'utf8').slice(0, 120));
+  await filesAre(/HTTPS_KEY_FILE: it is no private key that can be used/);
+  t.equal(await nameOf(), 'first.example');
   copyFileSync(second.keyFile, tls.key);
-  utimesSync(tls.key, new Date(), new Date(Date.now() + 5000));
   await awaitUntil(async () => (await nameOf()) === 'second.example', 25_000, 'the renewed certificate');
+  await filesAre(/^ok$/);
 });
 
 void t.test(
@@ -207,6 +227,8 @@ void t.test(
 void t.test('half a configuration does not start, and says which half', async (t) => {
   for (const [env, named] of [
     [{ HTTPS_CERT_FILE: tls.cert }, 'HTTPS_KEY_FILE'],
+    [{ HTTPS_CERT_FILE: first.certificateFile, HTTPS_KEY_FILE: second.keyFile }, /^HTTPS_KEY_FILE: it is not the key/m],
+    [{ MQTT_CA_FILE: first.keyFile }, /^MQTT_CA_FILE: there is no certificate in it$/m],
     [{ JWT_JWKS_URL: 'http://127.0.0.1:1/jwks' }, 'JWT_ISSUER'],
     [{ API_KEYS_FILE: join(dir, 'nothing.json') }, 'API_KEYS_FILE'],
   ] as const) {

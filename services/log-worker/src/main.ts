@@ -1,5 +1,4 @@
 /** The log-worker: collects a station's logs, streams them into one archive, brings it where it was asked to. */
-import { readFileSync } from 'node:fs';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createProgress } from '@khumbu/operations/events/progress';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
@@ -9,6 +8,7 @@ import { proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
+import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -27,9 +27,10 @@ runService(
     const objects =
       config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, { stallMs: config.UPLOAD_STALL_MS });
     const locations = createLocationPolicy(locationRules(config));
-    const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
 
-    await runWorkers('log-worker', life, log, config, async ({ redis, store, directory, now }) => {
+    await runWorkers('log-worker', life, log, config, async ({ redis, store, directory, now, files }) => {
+      const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
+      life.onStop('authorities', () => authorities?.close());
       const upload = createUpload({
         store,
         directory,
@@ -50,7 +51,7 @@ runService(
           userAgent: userAgentOf(config),
           proxy: proxyRules(config),
           gzipLevel: config.LOG_GZIP_LEVEL,
-          ...(ca === undefined ? {} : { ca }),
+          ca: authorities?.current,
         },
         now,
       });

@@ -1,5 +1,4 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
-import { readFileSync } from 'node:fs';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createProgress } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
@@ -8,6 +7,7 @@ import type { Step } from '@khumbu/operations/jobs/job-loop';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
+import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -33,9 +33,10 @@ runService(
     const objects =
       config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, { stallMs: config.DOWNLOAD_STALL_MS });
     const rules = locationRules(config);
-    const ca = config.LOCATION_CA_FILE === undefined ? undefined : readFileSync(config.LOCATION_CA_FILE, 'utf8');
 
-    await runWorkers('ota-worker', life, log, config, ({ redis, store, jobs, directory, hints, now }) => {
+    await runWorkers('ota-worker', life, log, config, ({ redis, store, jobs, directory, hints, now, files }) => {
+      const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
+      life.onStop('authorities', () => authorities?.close());
       const free = oneAtATime(async (bytes) => {
         const freed = await makeRoom(config.SPOOL_DIR, bytes, () => store.neededImages(), Date.now());
         if (freed > 0) log.info({ freed }, 'images nobody needs now made room in the spool');
@@ -83,7 +84,7 @@ runService(
         rules,
         objects,
         makeRoom: free,
-        ...(ca === undefined ? {} : { ca }),
+        ca: authorities?.current,
       });
       const defaults = {
         tries: config.DOWNLOAD_TRIES,

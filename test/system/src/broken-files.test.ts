@@ -68,9 +68,18 @@ void t.test('a broken stations file is told everywhere, and stops nothing', asyn
   t.match((await page('/metrics')).text, /^khumbu_file_unusable\{file="STATIONS_FILE"\} 0$/m);
   await cluster.stop();
 
+  const refusal = async (env: Record<string, string> = {}): Promise<string> => {
+    const run = await startUp({ dataDir, env });
+    t.teardown(() => run.end('SIGKILL'));
+    t.equal((await run.exited).code, 1);
+    return run.output();
+  };
+  const authorities = join(dataDir, 'ca.pem');
+  writeFileSync(authorities, '# ours\n-----BEGIN CERTIFICATE-----\nMIIB');
+  t.match(
+    await refusal({ LOCATION_CA_FILE: authorities }),
+    /^khumbu: (?:ota|log)-worker-1 does not start: LOCATION_CA_FILE: line 2: the entry "CERTIFICATE" has no END line/m,
+  );
   writeFileSync(path, 'stations:\n  gate: [\n');
-  const run = await startUp({ dataDir });
-  t.teardown(() => run.end('SIGKILL'));
-  t.equal((await run.exited).code, 1);
-  t.match(run.output(), /^khumbu: .* does not start: STATIONS_FILE: line 3, column 1: /m);
+  t.match(await refusal(), /^khumbu: .* does not start: STATIONS_FILE: line 3, column 1: /m);
 });

@@ -54,7 +54,8 @@ export interface MqttSessionOptions {
   readonly clientId: string;
   readonly username?: string;
   readonly password?: string;
-  readonly ca?: Buffer;
+  /** PEM of the authorities of the broker's certificate. */
+  readonly ca?: string;
   /** How long the broker keeps what arrives while nobody is connected, in seconds. */
   readonly sessionExpiryS: number;
   readonly keepAliveS: number;

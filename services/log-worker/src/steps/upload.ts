@@ -42,7 +42,8 @@ export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'n
     readonly mostRetryAfterS: number;
     readonly stallMs: number;
     readonly gzipLevel: number;
-    readonly ca?: string;
+    /** PEM of the authorities of https locations, as it is now; default: the built-in ones. */
+    readonly ca?: (() => string) | undefined;
     readonly userAgent: string;
     readonly proxy: ProxyRules;
   };
@@ -115,7 +116,7 @@ export function createUpload(deps: UploadDeps) {
       onStored: (stored) => {
         archive = stored;
       },
-      ...(settings.ca === undefined ? {} : { ca: settings.ca }),
+      ...(settings.ca === undefined ? {} : { ca: settings.ca() }),
     });
     return { bytes, ...(archive === undefined ? {} : { archive }) };
   };

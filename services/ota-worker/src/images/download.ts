@@ -19,7 +19,8 @@ export interface DownloadDeps {
   readonly config: OtaWorkerConfig;
   readonly rules: LocationRules;
   readonly objects: ObjectStore | undefined;
-  readonly ca?: string;
+  /** PEM of the authorities of https locations, as it is now; default: the built-in ones. */
+  readonly ca?: (() => string) | undefined;
   readonly makeRoom: (bytes: number) => Promise<number>;
 }
 
@@ -67,7 +68,7 @@ export function createDownload({ config, rules, objects, ca, makeRoom }: Downloa
         onProgress,
         makeRoom,
         ...(known ? { known } : {}),
-        ...(ca === undefined ? {} : { ca }),
+        ...(ca === undefined ? {} : { ca: ca() }),
       });
     const fromStore = (url: string) =>
       run({ location: url, rules: rulesOfStore(url), retryableStatuses: REFUSED_BY_CLOCK });
