@@ -170,6 +170,8 @@ void t.test('the stations file', async (t) => {
     requireSignature: false,
     certificate: 'any',
     settleMs: 0,
+    readyStatus: 'before-install',
+    readyLeadMs: 60_000,
     logFailureStatus: 'last',
   };
   t.strictSame(profileOf('stations: {cp1: {driver: simulated}}', 'cp1'), {

@@ -665,6 +665,18 @@ void t.test('a permission counts only where an update waits, in the boot it came
   t.notOk(isEnded(must(await d.store.load(id))));
 });
 
+void t.test('a permission counts only once EVerest was told that there is something to permit', async (t) => {
+  const d = await desk(t);
+  const id = await accepted(d.front);
+  await d.advance(id, ['fetchJoined', 'fetched']);
+  const ready = (await d.store.load(id)) as FirmwareUpdateRecord;
+  const held = { ...ready, triggerHeldUntil: Date.now() + 3600_000, heldStatuses: ['Downloaded' as const] };
+  await d.store.commit(d.store.change().put(held));
+  t.equal(await d.front.allowInstallation(STATION, 'everest'), false, 'it speaks of something else');
+  t.equal(await d.front.allowInstallation(STATION, 'rest', id), true, 'an operator knows what he allows');
+  t.match(await d.store.load(id), { permission: { by: 'rest' }, triggerHeldUntil: held.triggerHeldUntil });
+});
+
 void t.test('where two stations share a name, nobody knows whose permission it is', async (t) => {
   const d = await desk(t);
   const id = await accepted(d.front);

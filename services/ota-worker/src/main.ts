@@ -17,6 +17,7 @@ import { createDownload } from './images/download.js';
 import { createImageChecks } from './images/image-checks.js';
 import { endStaleCopies, objectStoreImages, sharedSpool } from './images/image-store.js';
 import { makeRoom, oneAtATime, sweepImages } from './images/sweep.js';
+import { createAnnounce } from './steps/announce.js';
 import { createConfirm } from './steps/confirm.js';
 import { createFetch } from './steps/fetch.js';
 import { createInstall } from './steps/install.js';
@@ -95,6 +96,7 @@ runService(
       };
       const join = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS, createLocationPolicy(rules));
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);
+      const announce = createAnnounce(deps);
       const install = createInstall(deps);
       const confirm = createConfirm(deps);
       const onError = (error: unknown): void => log.debug({ err: error }, 'progress not told');
@@ -114,6 +116,7 @@ runService(
             download: forUpdate((record, context) =>
               record.state === 'Downloaded' ? verify(record, context) : join(record, context),
             ),
+            announce: forUpdate(announce),
             install: forUpdate(install),
             confirm: forUpdate(confirm),
           },

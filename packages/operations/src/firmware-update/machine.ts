@@ -44,6 +44,10 @@ export const FIRMWARE_UPDATE_EVENTS = [
   'signatureBad',
   /** It is to be installed later. */
   'installLater',
+  /** The date has come at which EVerest is told what was held back for it. */
+  'triggerDue',
+  /** The permission is a while in coming: a transaction delays it. */
+  'permissionDelayed',
   /** EVerest restarted while permission was awaited or given: connectors are operative again. */
   'stationRestarted',
   /** The station is about to be touched. */
@@ -99,6 +103,7 @@ export const FIRMWARE_UPDATE_TRANSITIONS = {
     signatureGood: 'SignatureVerified',
     signatureBad: 'InvalidSignature',
     installLater: 'InstallScheduled',
+    triggerDue: 'Downloaded',
     stationRestarted: 'Downloaded',
     installBegun: 'Installing',
     imageLost: 'InstallationFailed',
@@ -107,6 +112,8 @@ export const FIRMWARE_UPDATE_TRANSITIONS = {
   },
   SignatureVerified: {
     installLater: 'InstallScheduled',
+    triggerDue: 'SignatureVerified',
+    permissionDelayed: 'InstallScheduled',
     stationRestarted: 'SignatureVerified',
     installBegun: 'Installing',
     imageLost: 'InstallationFailed',
@@ -114,6 +121,7 @@ export const FIRMWARE_UPDATE_TRANSITIONS = {
     ...STOPPABLE,
   },
   InstallScheduled: {
+    triggerDue: 'InstallScheduled',
     stationRestarted: 'InstallScheduled',
     installBegun: 'Installing',
     imageLost: 'InstallationFailed',

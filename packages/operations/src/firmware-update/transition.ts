@@ -19,6 +19,7 @@ import {
   nextFirmwareUpdateState,
   STATUS_OF_STATE,
 } from './machine.js';
+import { awaitsDelayedPermission, PERMISSION_DELAY_MS, permissionWait } from './permission-wait.js';
 import { type FirmwareUpdateRecord, installAt, retrieveAt } from './record.js';
 
 export interface TransitionContext {
@@ -28,6 +29,8 @@ export interface TransitionContext {
   readonly bootEpoch: number;
   /** How long each state may last, in milliseconds. */
   readonly deadlines: FirmwareUpdateDeadlines;
+  /** The trigger status is told this long before an installation that is to come later; absent: at once. */
+  readonly triggerLeadMs?: number;
 }
 
 export interface FirmwareUpdateDeadlines {
@@ -90,8 +93,11 @@ function closingStatus(
     // OCPP 2.x goes on with the next update and wants nothing more of this one; OCPP 1.6 would stay unavailable.
     return before.triggerEpoch !== undefined && dialect !== 'ocpp2.x' ? 'InstallationFailed' : undefined;
   }
-  // A download that was told to be done has not failed.
-  if (event === 'canceled') return isBeforeInstall(before.state) ? 'InstallationFailed' : 'DownloadFailed';
+  // A download that was told to be done has not failed; of one that was held back EVerest has heard no end yet.
+  if (event === 'canceled') {
+    const isTold = isBeforeInstall(before.state) && !before.heldStatuses?.includes('Downloaded');
+    return isTold ? 'InstallationFailed' : 'DownloadFailed';
+  }
   return undefined;
 }
 
@@ -129,7 +135,7 @@ function close(
   now: Moment,
 ): FirmwareUpdateRecord {
   const { signing_certificate: _certificate, signature: _signature, ...request } = record.request;
-  const { fetch: _fetch, ...rest } = record;
+  const { fetch: _fetch, triggerHeldUntil: _until, heldStatuses: _held, ...rest } = record;
   const ok = record.state === 'Installed';
   const outcome = {
     ok,
@@ -141,7 +147,7 @@ function close(
 }
 
 /** A permission that is waited for is waited for in every state before the install, since the same time. */
-function permissionWait(
+function keptWait(
   before: FirmwareUpdateRecord,
   state: FirmwareUpdateState,
 ): Pick<FirmwareUpdateRecord, 'waitingFor' | 'waitingSince'> {
@@ -159,6 +165,54 @@ const REASON_OF_EVENT: Partial<Record<FirmwareUpdateEvent, string>> = {
   imageLost: 'image_missing',
 };
 
+/** A status as EVerest hears it, with what the image says about connectors if it is the trigger; or nothing. */
+function spoken(
+  record: FirmwareUpdateRecord,
+  status: FirmwareUpdateStatusEnum,
+  { dialect, now }: TransitionContext,
+  afterBoot?: OutboxEntry['afterBoot'],
+): OutboxEntry[] {
+  const word = speakFirmwareStatus(status, record.requestId, dialect);
+  if (word === undefined) return [];
+  const metadata = status === triggerStatus(record, dialect) ? metadataOf(record) : undefined;
+  const payload = {
+    firmware_update_status: word,
+    request_id: record.requestId,
+    ...(metadata ? { firmware_update_metadata: metadata } : {}),
+  };
+  return [outboxEntry('firmware_update_status', record.id, payload, now, afterBoot)];
+}
+
+/** The trigger is out: from now on EVerest takes connectors out of use, and is to send its permission. */
+function triggered(record: FirmwareUpdateRecord, context: TransitionContext): FirmwareUpdateRecord {
+  const next = { ...record, triggerEpoch: context.bootEpoch };
+  const waitingFor = next.waitingFor === 'permission' ? { waitingFor: permissionWait(next, context) } : {};
+  const delay = awaitsDelayedPermission(next) ? { notBefore: context.now.steady + PERMISSION_DELAY_MS } : {};
+  return { ...next, ...waitingFor, ...delay };
+}
+
+/** Until when the trigger is held back, so that connectors stay in use until shortly before the install; a date. */
+function holdUntil(record: FirmwareUpdateRecord, { triggerLeadMs, now }: TransitionContext): number | undefined {
+  const at = installAt(record);
+  if (triggerLeadMs === undefined || at === undefined || !record.permissionNeeded) return undefined;
+  return at - triggerLeadMs > now.wall ? at - triggerLeadMs : undefined;
+}
+
+/**
+ * EVerest is told now what was held back. A permission that an operator gave before is void if EVerest has started anew
+ * since, as any other.
+ */
+function tellHeld(before: FirmwareUpdateRecord, context: TransitionContext, reason: string | undefined): Transition {
+  const { triggerHeldUntil: _until, heldStatuses = [], permission, ...rest } = before;
+  const { now, bootEpoch } = context;
+  const given = permission?.bootEpoch === bootEpoch ? { permission } : {};
+  const open: FirmwareUpdateRecord = { ...inState(rest, before.state, now, reason), ...given };
+  const waits = open.permissionNeeded && open.permission === undefined;
+  const wait = waits ? { waitingFor: 'permission' as const, waitingSince: now.wall } : {};
+  const record = triggered({ ...open, ...wait }, context);
+  return { record, statuses: heldStatuses.flatMap((status) => spoken(record, status, context)) };
+}
+
 /** Apply an event. Throws for an event the state does not know. */
 export function applyUpdateEvent(
   before: FirmwareUpdateRecord,
@@ -167,34 +221,36 @@ export function applyUpdateEvent(
   detail: EventDetail = {},
 ): Transition {
   const state = nextFirmwareUpdateState(before.state, event);
+  if (event === 'triggerDue') return tellHeld(before, context, detail.reason ?? 'announced');
   const { now, dialect } = context;
   // A repeated trigger is told again after a restart; every other event that keeps the state is silent.
   const silent = state === before.state && event !== 'stationRestarted';
   let record: FirmwareUpdateRecord = {
     ...inState(before, state, now, detail.reason),
-    ...permissionWait(before, state),
+    ...keptWait(before, state),
     ...detail.set,
+    ...(event === 'confirmed' ? { acceptedEpoch: context.bootEpoch } : {}),
   };
   const status =
     event === 'stationRestarted'
       ? triggerStatus(record, dialect)
       : (STATUS_OF_STATE[state] ?? closingStatus(before, event, dialect));
-  const triggers = !silent && status === triggerStatus(record, dialect) && record.announced;
-  if (triggers) record = { ...record, triggerEpoch: context.bootEpoch };
-  // What is told again does not begin again: a station that restarts often would be waited for without end.
-  const deadlineAt = event === 'stationRestarted' ? record.deadlineAt : deadlineOf(record, context);
-  if (isFinalUpdateState(state)) record = close(record, before.state, event, detail, now);
+  const heard = status !== undefined && !silent && record.announced && event !== 'withdrawn' && state !== 'Withdrawn';
+  const triggers = heard && status === triggerStatus(record, dialect);
+  const isFinal = isFinalUpdateState(state);
+  const held = isFinal ? undefined : (record.triggerHeldUntil ?? (triggers ? holdUntil(record, context) : undefined));
+  if (triggers && held === undefined) record = triggered(record, context);
+  // What is told again, or late, does not begin again: a station that restarts often would be waited for without end.
+  const goesOn = event === 'stationRestarted' || event === 'permissionDelayed';
+  const deadlineAt = goesOn ? record.deadlineAt : deadlineOf(record, context);
+  if (isFinal) record = close(record, before.state, event, detail, now);
   else if (deadlineAt !== undefined) record = { ...record, deadlineAt };
 
-  const heard = status && !silent && record.announced && event !== 'withdrawn' && state !== 'Withdrawn';
-  if (!heard) return { record, statuses: [] };
-  const spoken = speakFirmwareStatus(status, record.requestId, dialect);
-  if (spoken === undefined) return { record, statuses: [] };
-  const metadata = triggers ? metadataOf(record) : undefined;
-  const payload = {
-    firmware_update_status: spoken,
-    request_id: record.requestId,
-    ...(metadata ? { firmware_update_metadata: metadata } : {}),
-  };
-  return { record, statuses: [outboxEntry('firmware_update_status', record.id, payload, now, detail.afterBoot)] };
+  if (held !== undefined) {
+    const heldStatuses = [...(record.heldStatuses ?? []), ...(heard ? [status] : [])];
+    record = { ...record, triggerHeldUntil: held, heldStatuses };
+    // The image has turned out to keep connectors in use: there is nothing to spare them.
+    return record.permissionNeeded ? { record, statuses: [] } : tellHeld(record, context, undefined);
+  }
+  return { record, statuses: heard ? spoken(record, status, context, detail.afterBoot) : [] };
 }

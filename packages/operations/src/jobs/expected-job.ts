@@ -4,6 +4,7 @@
  */
 import type { Moment } from '../clock/depot-clock.js';
 import { isBeforeInstall } from '../firmware-update/machine.js';
+import { awaitsDelayedPermission } from '../firmware-update/permission-wait.js';
 import { awaitedDate, type FirmwareUpdateRecord } from '../firmware-update/record.js';
 import type { OperationRecord } from '../records/kinds.js';
 import { isEnded } from '../records/kinds.js';
@@ -11,7 +12,7 @@ import { isEnded } from '../records/kinds.js';
 /** One queue for each kind of work. */
 export const QUEUES = {
   'firmware-fetches': ['fetch'],
-  'firmware-updates': ['download', 'install', 'confirm'],
+  'firmware-updates': ['download', 'announce', 'install', 'confirm'],
   'log-uploads': ['upload'],
   'system-control': ['reset', 'set-system-time', 'configure-network'],
 } as const;
@@ -43,8 +44,19 @@ export const waitOf = ({ date, notBefore }: Pick<ExpectedJob, 'date' | 'notBefor
 /** Permission is there or not needed, and nothing else but time keeps the image from the station. */
 export const mayInstall = (record: FirmwareUpdateRecord): boolean =>
   isBeforeInstall(record.state) &&
+  record.triggerHeldUntil === undefined &&
   !(record.signed && record.state === 'Downloaded') &&
   (!record.permissionNeeded || record.permission !== undefined);
+
+/** What an update wants whose image is here and verified. */
+function readyWork(record: FirmwareUpdateRecord): Work {
+  const queue = 'firmware-updates';
+  const { triggerHeldUntil } = record;
+  if (triggerHeldUntil !== undefined) return { queue, name: 'announce', date: triggerHeldUntil };
+  if (awaitsDelayedPermission(record)) return { queue, name: 'announce' };
+  const date = awaitedDate(record);
+  return mayInstall(record) ? { queue, name: 'install', ...(date === undefined ? {} : { date }) } : undefined;
+}
 
 function updateWork(record: FirmwareUpdateRecord): Work {
   const date = awaitedDate(record);
@@ -62,11 +74,10 @@ function updateWork(record: FirmwareUpdateRecord): Work {
       // While the depot fetches, the fetch has the job; between two tries this one waits for its time.
       return record.fetch ? undefined : job('download');
     case 'Downloaded':
-      if (record.signed) return job('download');
-      return mayInstall(record) ? job('install', true) : undefined;
+      return record.signed ? job('download') : readyWork(record);
     case 'SignatureVerified':
     case 'InstallScheduled':
-      return mayInstall(record) ? job('install', true) : undefined;
+      return readyWork(record);
     case 'Installing':
       return job('install');
     case 'InstallRebooting':

@@ -153,8 +153,10 @@ function find(record: WaitingRecord, now: Moment): Found | undefined {
   if (heldFor !== undefined) return { word: 'successor', since: record.hold?.since ?? record.updatedAt };
   // A pause that is over is not what it waits for any more.
   const isOver = stored && waitOfWord(stored.word).limit === 'pause' && (notBefore ?? 0) <= now.steady;
-  if (stored && !isOver) return { ...stored, since: storedSince };
   const byUpdate = record.kind === 'firmware_update' ? ofUpdate(record, now) : undefined;
+  // Nobody has been asked for the permission yet.
+  const isEarly = byUpdate === 'announcement' && stored?.word.startsWith('permission') === true;
+  if (stored && !isOver && !isEarly) return { ...stored, since: storedSince };
   if (byUpdate === 'permission')
     return { word: byUpdate, since: record.waitingSince ?? readySince(record as FirmwareUpdateRecord) };
   const word = byUpdate ?? (isOver ? 'worker' : tableOf(record.kind)[record.state]);

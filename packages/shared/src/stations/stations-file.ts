@@ -48,6 +48,19 @@ const Station = Type.Object(
     settle_ms: Type.Optional(
       Type.Integer({ minimum: 0, description: 'Pause between a boot and the first status, without OCPP evidence.' }),
     ),
+    ready_status: Type.Optional(
+      Type.Enum(['before-install', 'at-once'], {
+        description:
+          'When EVerest hears the status on which it takes connectors out of use, if the update is to be installed at a later date.',
+      }),
+    ),
+    ready_lead_s: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 86_400,
+        description: 'Seconds before that date at which it hears it; default 60.',
+      }),
+    ),
     log_failure_status: Type.Optional(Type.Enum(['last', 'per-attempt'])),
     simulated: Type.Optional(Simulated),
   },
@@ -80,6 +93,9 @@ export interface StationProfile {
   /** Interface class to interface name; `undefined`: networks are not configured there. */
   readonly interfaces?: Readonly<Record<string, string>>;
   readonly settleMs: number;
+  /** When EVerest is told that an image for a later date is ready, which takes its connectors out of use. */
+  readonly readyStatus: 'before-install' | 'at-once';
+  readonly readyLeadMs: number;
   readonly logFailureStatus: 'last' | 'per-attempt';
   readonly simulated: SimulatedSettings;
 }
@@ -125,6 +141,8 @@ export function profileFrom(file: StationsFile, station: string): StationProfile
     certificate: entry.certificate ?? (driver === 'simulated' ? 'any' : 'chain'),
     ...(entry.interfaces ? { interfaces: entry.interfaces } : {}),
     settleMs: entry.settle_ms ?? (driver === 'simulated' ? 0 : 2000),
+    readyStatus: entry.ready_status ?? 'before-install',
+    readyLeadMs: (entry.ready_lead_s ?? 60) * 1000,
     logFailureStatus: entry.log_failure_status ?? 'last',
     simulated,
   };

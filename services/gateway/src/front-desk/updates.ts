@@ -16,6 +16,10 @@ interface Judged {
   readonly verdict: CertificateVerdict | undefined;
 }
 
+/** EVerest was told of it: one that comes before that speaks of something else. */
+const isEverestsTurn = ({ announced, triggerHeldUntil }: FirmwareUpdateRecord): boolean =>
+  announced && triggerHeldUntil === undefined;
+
 export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase, now }: Admission) {
   const { desk, jobs, log } = deps;
   const { store } = desk;
@@ -88,10 +92,11 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
           (operationId === undefined || record.id === operationId) &&
           isBeforeInstall(record.state) &&
           record.permission?.bootEpoch !== state.bootEpoch &&
-          (by === 'rest' || record.announced);
+          (by === 'rest' || isEverestsTurn(record));
         if (!waits) return { change: undefined, result: undefined };
+        const { notBefore: _pause, ...rest } = withoutWait(record);
         const next: FirmwareUpdateRecord = {
-          ...(withoutWait(record) as FirmwareUpdateRecord),
+          ...(rest as FirmwareUpdateRecord),
           permission: { bootEpoch: state.bootEpoch, at: now().wall, by },
           updatedAt: now().wall,
         };

@@ -37,6 +37,7 @@ export async function viewStation({ store, directory, now }: StepDeps, station: 
     dialect: dialectOf(profile, state),
     bootEpoch: state.bootEpoch,
     deadlines: DEFAULT_DEADLINES.update,
+    ...(profile?.readyStatus === 'before-install' ? { triggerLeadMs: profile.readyLeadMs } : {}),
   };
   return { state, profile, context };
 }

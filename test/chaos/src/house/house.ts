@@ -99,6 +99,8 @@ function writeStationsFile(
   const defaults = {
     driver: 'simulated',
     interfaces: { Wired0: 'eth0', Wireless0: 'wwan0' },
+    // What waits for a date is broken into while EVerest knows of it.
+    ready_status: 'at-once',
     simulated: { install_ms: 300, reboot_ms: 300, ...simulated },
   };
   // JSON is YAML.

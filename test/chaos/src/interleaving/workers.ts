@@ -7,6 +7,7 @@ import type { ResetRecord } from '@khumbu/operations/reset/record';
 import { FetchError } from '@khumbu/ota-worker/fetching/fetch-error';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import type { ImageStore } from '@khumbu/ota-worker/images/image-store';
+import { createAnnounce } from '@khumbu/ota-worker/steps/announce';
 import { createConfirm } from '@khumbu/ota-worker/steps/confirm';
 import { createFetch } from '@khumbu/ota-worker/steps/fetch';
 import { createInstall } from '@khumbu/ota-worker/steps/install';
@@ -30,6 +31,7 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   let downloads = 0;
   const join = createJoinFetch(deps, [], world.locations);
   const verify = createVerify(deps, true);
+  const announce = createAnnounce(deps);
   const install = createInstall(deps);
   const confirm = createConfirm(deps);
   const fetch = createFetch({
@@ -54,6 +56,7 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
     download: forUpdate((record, context) =>
       record.state === 'Downloaded' ? verify(record, context) : join(record, context),
     ),
+    announce: forUpdate(announce),
     install: forUpdate(install),
     confirm: forUpdate(confirm),
     fetch: (record, context) => fetch(record as FirmwareFetchRecord, context),

@@ -1,0 +1,142 @@
+/** What EVerest is told while an update waits for its date or its permission: the product's steps and loop, a real Redis. */
+import type { Moment } from '@khumbu/operations/clock/depot-clock';
+import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
+import { PERMISSION_DELAY_MS } from '@khumbu/operations/firmware-update/permission-wait';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
+import { expectedJob, waitOf } from '@khumbu/operations/jobs/expected-job';
+import { createJobLoop, type Step } from '@khumbu/operations/jobs/job-loop';
+import { newRecordBase } from '@khumbu/operations/records/record';
+import { createStore } from '@khumbu/operations/records/store';
+import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
+import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
+import { createAnnounce } from '@khumbu/ota-worker/steps/announce';
+import { viewStation } from '@khumbu/ota-worker/steps/step-deps';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { profileFrom } from '@khumbu/shared/stations/stations-file';
+import { startRedis } from '@khumbu/test-support/redis';
+import { Redis } from 'ioredis';
+import t from 'tap';
+
+const NOW = 1_800_000_000_000;
+const HOUR = 3600_000;
+const signal = AbortSignal.timeout(60_000);
+const server = await startRedis({ dir: t.testdir({}) });
+const redis = new Redis(server.url);
+t.teardown(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+let count = 0;
+
+const READY: readonly FirmwareUpdateEvent[] = ['confirmed', 'fetchJoined', 'fetched', 'signatureGood'];
+
+/** A signed update that is ready, at a station with these settings, by a clock that is set by hand. */
+async function stage(settings: object, installAt?: number) {
+  const clock: { wall: number; steady: number } = { wall: NOW, steady: NOW };
+  const now = (): Moment => ({ ...clock });
+  const store = createStore(redis, `announce${++count}`, undefined, now);
+  const profile = profileFrom({ stations: { cp1: { driver: 'simulated', dialect: 'ocpp1.6', ...settings } } }, 'cp1');
+  const directory = { profileOf: () => profile, configured: () => ['cp1'], close: () => undefined };
+  const jobs = { ensure: async () => undefined, reconcile: async () => undefined, close: async () => undefined };
+  const driverOf = (): never => {
+    throw new Error('no station is touched');
+  };
+  const deps = { store, jobs, directory, images: sharedSpool('/none'), checks: createImageChecks(), driverOf, now };
+  const announce = createAnnounce(deps);
+  const step: Step = (record, context) => announce(record as FirmwareUpdateRecord, context);
+  const work = createJobLoop({ steps: { announce: step }, store, jobs, log: createLogger('test', 'silent'), now });
+  const timestamp = installAt === undefined ? {} : { install_timestamp: new Date(installAt).toISOString() };
+  let record: FirmwareUpdateRecord = {
+    ...newRecordBase('firmware_update', 'Offered', { station: 'cp1', origin: 'everest', requestId: 7, now: now() }),
+    request: { location: 'http://h/f', request_id: 7, ...timestamp },
+    signed: true,
+    announced: true,
+    permissionNeeded: true,
+    tries: 1,
+  };
+  const { context } = await viewStation(deps, 'cp1');
+  const change = store.change();
+  for (const event of [...READY, ...(installAt === undefined ? [] : ['installLater' as const])]) {
+    const detail = event === 'signatureGood' ? { set: { waitingFor: 'permission' as const } } : {};
+    const next = applyUpdateEvent(record, event, context, detail);
+    record = next.record;
+    change.announce('cp1', next.statuses);
+  }
+  await store.commit(change.put(record));
+  const load = async (): Promise<FirmwareUpdateRecord> => (await store.load(record.id)) as FirmwareUpdateRecord;
+  return {
+    clock,
+    store,
+    load,
+    wait: async (): Promise<number> => {
+      const job = expectedJob(await load());
+      return job?.name === 'announce' ? waitOf(job, now()) : Number.NaN;
+    },
+    async work(): Promise<FirmwareUpdateRecord> {
+      const job = expectedJob(await load());
+      if (!job) throw new Error('it wants no job');
+      await work({ jobId: job.jobId, name: job.name, operationId: record.id, isOurs: async () => true }, signal);
+      return load();
+    },
+    /** What the broker has taken since the last look. */
+    async told(): Promise<unknown[]> {
+      const entries = await store.outboxEntries('cp1');
+      for (const { id } of entries) await store.popOutbox('cp1', id);
+      return entries.map(({ payload }) => (payload as Record<string, unknown>).firmware_update_status);
+    },
+  };
+}
+
+void t.test('a status that takes connectors out of use is held until shortly before the date', async (t) => {
+  for (const [settings, leadS] of [
+    [{}, 60],
+    [{ ready_lead_s: 900 }, 900],
+  ] as const) {
+    const s = await stage(settings, NOW + 5 * HOUR);
+    t.same(await s.told(), ['Downloading', 'Downloaded']);
+    t.equal(await s.wait(), 5 * HOUR - leadS * 1000);
+    s.clock.wall += 5 * HOUR - leadS * 1000;
+    await s.store.commit(s.store.change().setStation('cp1', { [STATION_FIELDS.bootEpoch]: '3' }));
+    t.match(await s.work(), { state: 'InstallScheduled', triggerEpoch: 3, waitingFor: 'permission' });
+    t.same(await s.told(), ['SignatureVerified', 'InstallScheduled']);
+    t.equal(expectedJob(await s.load()), undefined, 'told once');
+  }
+});
+
+void t.test('a clock that is set back holds it longer, one that is set ahead tells it', async (t) => {
+  const s = await stage({}, NOW + 5 * HOUR);
+  s.clock.wall -= HOUR;
+  t.equal(await s.wait(), 6 * HOUR - 60_000);
+  s.clock.wall += 9 * HOUR;
+  t.equal(await s.wait(), 0);
+  await s.work();
+  t.same((await s.told()).slice(2), ['SignatureVerified', 'InstallScheduled']);
+});
+
+void t.test('or it is told at once, as certification tools expect', async (t) => {
+  const s = await stage({ ready_status: 'at-once' }, NOW + 5 * HOUR);
+  t.same(await s.told(), ['Downloading', 'Downloaded', 'SignatureVerified', 'InstallScheduled']);
+  t.equal(expectedJob(await s.load()), undefined);
+});
+
+void t.test('a permission that is a while in coming: the installation is told to be scheduled, once', async (t) => {
+  const s = await stage({});
+  t.equal(await s.wait(), PERMISSION_DELAY_MS);
+  s.clock.steady += PERMISSION_DELAY_MS;
+  t.match(
+    await s.work(),
+    { state: 'SignatureVerified', run: 2 },
+    'not before the station has heard what it is to answer',
+  );
+  t.same(await s.told(), ['Downloading', 'Downloaded', 'SignatureVerified']);
+  await s.store.commit(s.store.change().setStation('cp1', { [STATION_FIELDS.awaySince]: '1' }));
+  s.clock.steady += PERMISSION_DELAY_MS;
+  t.match(await s.work(), { state: 'SignatureVerified', run: 3 }, 'nor while it is away');
+  await s.store.commit(s.store.change().setStation('cp1', { [STATION_FIELDS.awaySince]: undefined }));
+  s.clock.steady += PERMISSION_DELAY_MS;
+  t.match(await s.work(), { state: 'InstallScheduled', waitingFor: 'permission' });
+  t.same(await s.told(), ['InstallScheduled']);
+  t.equal(expectedJob(await s.load()), undefined, 'the permission is waited for as before');
+});
