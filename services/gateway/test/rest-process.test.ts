@@ -50,6 +50,8 @@ async function startGateway(env: Record<string, string> = {}) {
       HTTP_PORT: String(port),
       API_KEYS_FILE: keysFile,
       STATIONS_FILE: stationsFile,
+      // There are none here, and on a slow machine the tests take longer than the default.
+      WORKERS_GONE_AFTER_S: '600',
       LOG_LEVEL: 'info',
       ...env,
     },

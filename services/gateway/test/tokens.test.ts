@@ -13,8 +13,7 @@ const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
 
 const ec = () => generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const rsa = (modulusLength: number, publicExponent = 65_537) =>
-  generateKeyPairSync('rsa', { modulusLength, publicExponent });
+const rsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength });
 const jwkOf = async (key: KeyObject, kid?: string) => ({
   ...(await exportJWK(key)),
   ...(kid === undefined ? {} : { kid }),
@@ -211,6 +210,7 @@ void t.test('which keys of a set are used, and which make it refused', async (t)
   );
   t.match(refusal(good, await jwkOf(rsa(2040).publicKey)), /key 2 is weak: RSA with 2040 bits/);
   t.match(refusal({ ...good, e: 'AQ' }), /weak: RSA with the exponent 1$/);
+  t.match(refusal({ ...good, e: 'Aw' }), /weak: RSA with the exponent 3$/);
   t.match(refusal({ ...good, n: 5 }), /the key "good" cannot be read/);
   t.match(refusal(x, encryption), /no key for signatures/);
   for (const value of [undefined, null, 5, [], {}, { keys: {} }, { keys: [null] }, { keys: ['x'] }])

@@ -9,9 +9,9 @@ import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 
 const SETTING = 'JWT_JWKS_URL';
-/** NIST SP 800-131A, RFC 7518 3.3. */
+/** RFC 7518 3.3, FIPS 186-5 5.4. */
 const LEAST_RSA_BITS = 2048;
-const LEAST_RSA_EXPONENT = 3n;
+const LEAST_RSA_EXPONENT = 65_537n;
 const CURVES: readonly unknown[] = ['P-256', 'P-384', 'P-521', 'Ed25519'];
 const MAX_BYTES = 1024 * 1024;
 
