@@ -261,7 +261,10 @@ void t.test('what was compressed on its way although identity was asked for is d
     t.ok(bytes?.equals(wanted), `${name}: the right bytes`);
     const sha256 = createHash('sha256').update(wanted).digest('hex');
     t.match(result, { sha256, sizeBytes: wanted.length });
-    t.same(readdirSync(join(spool, 'images')), [sha256], 'nothing else is published');
+    const asCame = createHash('sha256').update(body).digest('hex');
+    const isDecoded = !wanted.equals(body);
+    t.match(result, isDecoded ? { asCame: { sha256: asCame, sizeBytes: body.length } } : { asCame: undefined });
+    t.same(readdirSync(join(spool, 'images')).sort(), [...new Set([sha256, asCame])].sort(), 'and nothing else');
     t.same(left(spool), []);
   }
 });

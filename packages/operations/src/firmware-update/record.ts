@@ -7,6 +7,8 @@ import { type FirmwareUpdateState, isBeforeInstall } from './machine.js';
 export interface StoredImage {
   readonly sha256: string;
   readonly sizeBytes: number;
+  /** The same before a coding was taken off that it seemed to have been sent with: a signature may be over this. */
+  readonly asCame?: { readonly sha256: string; readonly sizeBytes: number };
 }
 
 /** The leave to install, and the boot of EVerest it was given in: it is void after a restart. */

@@ -9,6 +9,7 @@ import type { Redis, Result } from 'ioredis';
 import { momentOf, type Now } from '../clock/depot-clock.js';
 import { operationEvent, type StoredEvent } from '../events/events.js';
 import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
+import type { StoredImage } from '../firmware-update/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import { type Keys, keysFor } from './keys.js';
 import type { OperationRecord } from './kinds.js';
@@ -242,9 +243,13 @@ function parseRecord(data: string | null | undefined, schema: string | null | un
 
 function imagesOf(records: readonly OperationRecord[]): Set<string> {
   const images = new Set<string>();
+  const add = ({ sha256, asCame }: StoredImage): void => {
+    images.add(sha256);
+    if (asCame) images.add(asCame.sha256);
+  };
   for (const record of records) {
-    if (record.kind === 'firmware_update' && record.image) images.add(record.image.sha256);
-    if (record.kind === 'firmware_fetch' && record.held) images.add(record.held.image.sha256);
+    if (record.kind === 'firmware_update' && record.image) add(record.image);
+    if (record.kind === 'firmware_fetch' && record.held) add(record.held.image);
   }
   return images;
 }

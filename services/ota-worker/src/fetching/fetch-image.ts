@@ -133,7 +133,7 @@ class Fetch {
     switch (decision.kind) {
       case 'fail': {
         const retryable = decision.retryable || (this.#options.retryableStatuses?.includes(answer.status) ?? false);
-        throw new FetchError(retryable, decision.reason, explain(answer), decision);
+        throw new FetchError(retryable, decision.reason, explain(answer, decision.reason), decision);
       }
       case 'unchanged':
         await this.#part?.discard();

@@ -45,6 +45,13 @@ export type FetchResult =
       readonly metadataAt?: number;
       /** It is plainly a web page: an image only if a signature says so. */
       readonly webPage?: true;
+      /** The file before a coding was taken off that it seemed to have been sent with. */
+      readonly asCame?: {
+        readonly path: string;
+        readonly sha256: string;
+        readonly sizeBytes: number;
+        readonly metadataAt?: number;
+      };
       readonly etag?: string;
       readonly lastModified?: string;
     }

@@ -57,7 +57,8 @@ async function decoded(coded: CodedFile, { paths, maxBytes }: FinishOptions): Pr
   }
 }
 
-export type FinishedImage = PublishedImage & { readonly webPage?: true };
+/** `asCame`: published too, what came before a coding was taken off. */
+export type FinishedImage = PublishedImage & { readonly webPage?: true; readonly asCame?: PublishedImage };
 
 /**
  * Publish what `part` holds. Throws `FetchError`: `empty`, `too_small`, `too_large`, `content_encoding`; then `part` is as
@@ -83,8 +84,8 @@ export async function finishImage(part: PartFile, options: FinishOptions): Promi
   try {
     assertNotTooSmall(image.held.offset, minBytes);
     const published = await image.publish(imagesFolder);
-    if (image !== part) await part.discard();
-    return isWebPage(part.labels, begin) ? { ...published, webPage: true } : published;
+    const webPage = isWebPage(part.labels, begin) ? { webPage: true as const } : {};
+    return { ...published, ...webPage, ...(image === part ? {} : { asCame: await part.publish(imagesFolder) }) };
   } catch (error) {
     if (image !== part) await image.discard();
     throw error;

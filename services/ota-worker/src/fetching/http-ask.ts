@@ -14,7 +14,7 @@ import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { HostLocation } from '@khumbu/shared/locations/location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type Detour, DirectBody } from './direct-body.js';
-import { FetchError, networkError } from './fetch-error.js';
+import { FetchError, type FetchReason, networkError } from './fetch-error.js';
 import type { Session } from './session.js';
 
 export interface AskOptions {
@@ -238,8 +238,9 @@ async function askHop(hop: HostLocation, first: HostLocation, options: AskOption
 }
 
 /** An answer that gives nothing, for people: a 401 says what the server wants. */
-export function explain({ status, headers }: Pick<HttpAnswer, 'status' | 'headers'>): string {
+export function explain({ status, headers }: Pick<HttpAnswer, 'status' | 'headers'>, reason: FetchReason): string {
   const plain = `the server answered ${status}`;
+  if (reason === 'transfer_encoding') return `${plain}, with a transfer coding that was not asked for`;
   return status === 401 ? `${plain}; it wants ${wantedSchemes(headers['www-authenticate'])}` : plain;
 }
 

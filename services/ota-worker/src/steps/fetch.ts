@@ -10,7 +10,12 @@ import {
   fetchDelivered,
   fetchEnded,
 } from '@khumbu/operations/firmware-fetch/record';
-import { type FirmwareUpdateRecord, installAt, triesAllowed } from '@khumbu/operations/firmware-update/record';
+import {
+  type FirmwareUpdateRecord,
+  installAt,
+  type StoredImage,
+  triesAllowed,
+} from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { retryPause } from '@khumbu/operations/jobs/retry-pause';
 import type { Hints } from '@khumbu/operations/records/hints';
@@ -20,6 +25,7 @@ import type { Validators } from '../fetching/content-range.js';
 import { FetchError } from '../fetching/fetch-error.js';
 import type { FetchResult as Fetched } from '../fetching/fetch-image.js';
 import { connectorsFlagOfLocation } from '../images/image-metadata.js';
+import type { ImageFacts } from '../writing/image-facts.js';
 import { connectorsDetail } from './connectors.js';
 import { applyAll, requireProfile, type StepDeps, viewStation } from './step-deps.js';
 
@@ -141,6 +147,9 @@ export function createFetch(deps: FetchDeps) {
     };
   };
 
+  const areHere = async ({ asCame, ...image }: StoredImage, signal: AbortSignal): Promise<boolean> =>
+    (await images.has(image, signal)) && (asCame === undefined || (await images.has(asCame, signal)));
+
   const obtain = async (
     fetch: FirmwareFetchRecord,
     signal: AbortSignal,
@@ -149,7 +158,7 @@ export function createFetch(deps: FetchDeps) {
     const { held } = fetch;
     // One that an older version took, or that was taken under other settings.
     const isBigEnough = held !== undefined && held.image.sizeBytes >= defaults.minBytes;
-    const isHere = isBigEnough && (await images.has(held.image, signal));
+    const isHere = isBigEnough && (await areHere(held.image, signal));
     if (held && isHere && isFresh(held, now().wall, defaults.reuseUnaskedMs)) return { result: arrivedAs(held) };
     const known = held && isHere ? validatorsOf(held) : undefined;
     const fetched = await deps.download(fetch.location, fetch.id, known, signal, onProgress);
@@ -158,9 +167,14 @@ export function createFetch(deps: FetchDeps) {
       const asked = { ...held, sentAnyway: true as const, fetchedAt: now().wall };
       return { result: arrivedAs(held), ...(fetched.sentAnyway ? { held: asked } : {}) };
     }
-    await deps.checks.remember(fetched.path, fetched);
-    const image = { sha256: fetched.sha256, sizeBytes: fetched.sizeBytes };
-    await images.keep(image, signal);
+    const keep = async (file: ImageFacts & { path: string; sizeBytes: number }): Promise<StoredImage> => {
+      await deps.checks.remember(file.path, file);
+      const { sha256, sizeBytes } = file;
+      await images.keep({ sha256, sizeBytes }, signal);
+      return { sha256, sizeBytes };
+    };
+    const asCame = fetched.asCame ? { asCame: await keep(fetched.asCame) } : {};
+    const image = { ...(await keep(fetched)), ...asCame };
     const webPage = fetched.webPage ? { webPage: true as const } : {};
     const version = { image, fetchedAt: now().wall, ...validatorsOf(fetched), ...webPage };
     return { result: arrivedAs(version), held: version };
@@ -231,7 +245,11 @@ export function createFetch(deps: FetchDeps) {
     view: Awaited<ReturnType<typeof viewStation>>,
   ): FirmwareUpdateRecord => {
     const flag = update.signed ? undefined : connectorsFlagOfLocation(update.request.location);
-    const set = { image, ...(update.signed ? {} : connectorsDetail(update, requireProfile(view), flag)) };
+    const { asCame: _asCame, ...unsigned } = image;
+    const set = {
+      image: update.signed ? image : unsigned,
+      ...(update.signed ? {} : connectorsDetail(update, requireProfile(view), flag)),
+    };
     const later = !update.signed && (installAt(update) ?? 0) > view.context.now.wall;
     const events = [
       { event: 'fetched' as const, detail: { set } },

@@ -1,0 +1,94 @@
+/** Which bytes a signature is over where a coding was taken off: the verification step, a real Redis, real signatures. */
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { newRecordBase } from '@khumbu/operations/records/record';
+import { createStore } from '@khumbu/operations/records/store';
+import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
+import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
+import { createVerify } from '@khumbu/ota-worker/steps/verify';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { profileFrom } from '@khumbu/shared/stations/stations-file';
+import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
+import { startRedis } from '@khumbu/test-support/redis';
+import { Redis } from 'ioredis';
+import t from 'tap';
+
+const now = () => momentOf(Date.now());
+
+void t.test('a signature may be over the decoded file or over what came; that one is installed', async (t) => {
+  const dir = t.testdir({ redis: {}, keys: {}, spool: { images: {} } });
+  const server = await startRedis({ dir: join(dir, 'redis') });
+  const redis = new Redis(server.url);
+  t.teardown(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+  const signer = await makeSigner(join(dir, 'keys'), 'rsa-pss');
+  const { bytes } = makeImage(10_000);
+  const coded = gzipSync(bytes);
+  const stored = (content: Buffer) => {
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    writeFileSync(join(dir, 'spool', 'images', sha256), content);
+    return { sha256, sizeBytes: content.length };
+  };
+  const [plain, asCame] = [stored(bytes), stored(coded)];
+  const profile = profileFrom({ stations: { cp1: { driver: 'simulated' } } }, 'cp1');
+  if (!profile) throw new Error('no profile');
+  const store = createStore(redis, 'verify');
+  const deps = {
+    store,
+    jobs: { ensure: async () => undefined, reconcile: async () => undefined, close: async () => undefined },
+    directory: { profileOf: () => profile, configured: () => ['cp1'], close: () => undefined },
+    images: sharedSpool(join(dir, 'spool')),
+    checks: createImageChecks(),
+    driverOf: () => createDriver(profile, { dataDir: join(dir, 'chargers') }),
+    now,
+  };
+  const verify = createVerify(deps, false);
+  const base = newRecordBase('firmware_update', 'Downloaded', {
+    station: 'cp1',
+    origin: 'everest',
+    requestId: 7,
+    now: now(),
+  });
+  const judged = async (signed: Buffer, id: string): Promise<FirmwareUpdateRecord> => {
+    const record: FirmwareUpdateRecord = {
+      ...base,
+      id,
+      state: 'Downloaded',
+      request: { location: 'http://h/f', request_id: 7, ...signer.signed(signed) },
+      signed: true,
+      announced: true,
+      permissionNeeded: true,
+      tries: 1,
+      image: { ...plain, asCame },
+    };
+    await store.commit(store.change().put(record));
+    const named = await store.namedImages();
+    t.ok(named.has(plain.sha256) && named.has(asCame.sha256), 'neither is swept while it may be the one');
+    const current = (await store.load(id)) as FirmwareUpdateRecord;
+    const commit = async (change: ReturnType<typeof store.change>) => void (await store.commit(change));
+    const context = {
+      signal: AbortSignal.timeout(60_000),
+      commit,
+      log: createLogger('test', 'silent'),
+      isOurs: async () => true,
+    };
+    await verify(current, context as unknown as Parameters<typeof verify>[1]);
+    return (await store.load(id)) as FirmwareUpdateRecord;
+  };
+  t.match(await judged(bytes, 'firmware-update-a'), {
+    state: 'SignatureVerified',
+    image: { ...plain, asCame: undefined },
+  });
+  t.match(await judged(coded, 'firmware-update-b'), {
+    state: 'SignatureVerified',
+    image: { ...asCame, asCame: undefined },
+  });
+  t.match(await judged(Buffer.from('other'), 'firmware-update-c'), { state: 'InvalidSignature' });
+});
