@@ -30,6 +30,7 @@ import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
 import { openBridge } from './bridge/bridge.js';
 import { createCalmLog } from './bridge/calm-log.js';
+import { createMarks } from './bridge/redelivered.js';
 import { createToldAnswers } from './bridge/told-answers.js';
 import { GatewaySettings } from './config.js';
 import { createDeskStore } from './front-desk/desk-store.js';
@@ -218,6 +219,7 @@ runService(
             boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log: createCalmLog(log) }),
             store,
             hints,
+            marks: createMarks(patient, store.keys),
             told,
             now,
             canStore: () => desk.isSettled() && performance.now() - redisOkAt < 3000,

@@ -9,6 +9,7 @@ export interface GatewayMetrics {
   /** A message from a station. Counted here and added up when somebody looks: there are many. */
   readonly heard: (channel: E2mChannelName) => void;
   readonly badMessages: Counter;
+  readonly unread: Counter;
   readonly tooMany: Counter<'how'>;
   readonly strangers: Gauge;
   readonly answers: Histogram<'request' | 'by'>;
@@ -38,6 +39,11 @@ export function createGatewayMetrics(): GatewayMetrics {
     badMessages: new Counter({
       name: 'khumbu_bad_messages_total',
       help: 'Messages that were not acted on.',
+      registers,
+    }),
+    unread: new Counter({
+      name: 'khumbu_messages_unread_total',
+      help: 'Messages that came again and were answered without being read, because a leader ended with them.',
       registers,
     }),
     tooMany: new Counter({

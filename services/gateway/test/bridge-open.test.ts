@@ -33,6 +33,7 @@ void t.test('a bridge that cannot be opened leaves nothing running', async (t) =
     boots: {} as Boots,
     store: { stationsWithOutbox: async () => [] } as unknown as BridgeDeps['store'],
     hints: {} as Hints,
+    marks: { set: async () => true, remove: async () => undefined },
     told: { find: () => undefined, remember: () => undefined, forget: () => undefined },
     canStore: () => true,
     now: () => momentOf(Date.now()),

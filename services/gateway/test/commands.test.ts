@@ -39,6 +39,7 @@ function place(test: Test, desk: Partial<FrontDesk> = {}) {
       calm,
     }),
     bad: () => undefined,
+    onUnread: () => undefined,
     calm,
     log,
   };

@@ -15,6 +15,7 @@ export interface Keys {
   readonly progressEvents: string;
   readonly progress: (subject: string) => string;
   readonly restAnswer: (hash: string) => string;
+  readonly redelivered: (hash: string) => string;
   readonly lease: string;
   readonly beats: string;
   readonly files: string;
@@ -53,6 +54,8 @@ export const keysFor = (prefix: string): Keys => ({
   progress: (subject) => `${prefix}:progress:${subject}`,
   /** What REST answered to an idempotency key; expires. */
   restAnswer: (hash) => `${prefix}:rest-answer:${hash}`,
+  /** A message that came again is being read by a leader; expires. */
+  redelivered: (hash) => `${prefix}:redelivered:${hash}`,
   lease: `${prefix}:lease`,
   /** Hash: counts that move while a queue is worked on. */
   beats: `${prefix}:beats`,

@@ -8,7 +8,13 @@ import { performance } from 'node:perf_hooks';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { Hints } from '@khumbu/operations/records/hints';
 import type { Store } from '@khumbu/operations/records/store';
-import { CHANNELS, channelNames, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import {
+  CHANNELS,
+  channel,
+  channelNames,
+  type E2mChannelName,
+  type RequestChannelName,
+} from '@khumbu/shared/contract/channels';
 import { decode } from '@khumbu/shared/contract/codec';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import {
@@ -46,6 +52,7 @@ import {
   type Speech,
 } from './mqtt-session.js';
 import { createOcppSide } from './ocpp-side.js';
+import { createRedelivered, type Marks } from './redelivered.js';
 import { createSorting } from './sorting.js';
 import { createStatusPump } from './status-pump.js';
 import type { ToldAnswers } from './told-answers.js';
@@ -55,6 +62,8 @@ import { createUnanswered } from './unanswered.js';
 const LOGGED_LENGTH = 300;
 /** More than any depot has stations; modules may be renamed without end. */
 const MAX_HEARTBEAT_TOPICS = 10_000;
+/** A reset, or a permission. */
+const HARMLESS_BYTES = 1024;
 const TOO_MANY = 'more than one station may send';
 
 export interface BridgeDeps {
@@ -69,6 +78,7 @@ export interface BridgeDeps {
   readonly boots: Boots;
   readonly store: Store;
   readonly hints: Hints;
+  readonly marks: Marks;
   /** Outlives the bridge: the next one may be asked again what this one has answered. */
   readonly told: ToldAnswers;
   /** Redis answers, and no commit is of unknown fate. */
@@ -170,6 +180,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     publish,
     unanswered: createUnanswered({ lines, insist, leads: deps.mqtt.mayPublish, calm }),
     bad,
+    onUnread: () => metrics.unread.inc(),
     calm,
     log,
   });
@@ -268,7 +279,30 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     if (!ocppSide.hearLatched(topic, payload)) discovery.hear(topic, payload);
   };
 
+  let ends: 'by us' | 'lost' | undefined;
+  const redelivered = createRedelivered({
+    marks: deps.marks,
+    insist: asLeader(insist, deps.mqtt.mayPublish),
+    leads: deps.mqtt.mayPublish,
+    isStopping: () => ends === 'by us',
+  });
+  /** What came again is read with care, unless it is too small to hold anything but the word that it is. */
+  const receive = (message: Incoming, how: Sorted['how']): Promise<void> | void => {
+    const api = message.dup ? parseApiTopic(prefix, message.topic) : undefined;
+    const name = api?.type === 'system' ? BY_LEAF.get(api.leaf) : undefined;
+    const isHarmless = message.payload.length <= HARMLESS_BYTES && !(name && channel(name).reply);
+    if (!api || isHarmless) return onMessage(message, how);
+    const refuse = (): Promise<void> => {
+      const entry = api.type === 'system' ? registry.meet(api)?.entry : undefined;
+      return entry
+        ? commands.refuseUnread(name, entry, message)
+        : commands.refuse(name, api, message, undefined, 'it ended a leader before');
+    };
+    return redelivered.take(api.station, message, () => onMessage(message, how), refuse);
+  };
+
   const stop = (): void => {
+    ends ??= 'lost';
     over.abort();
     pump.stop();
     checks.stop();
@@ -295,7 +329,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
           calm.error({ topic: message.topic.slice(0, LOGGED_LENGTH), err: error }, 'message not handled');
         };
         try {
-          return onMessage(message, how)?.catch(surprise);
+          return receive(message, how)?.catch(surprise);
         } catch (error) {
           return surprise(error);
         }
@@ -332,8 +366,10 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     isServing: () => !over.signal.aborted && fence.isPassed(),
     closed: served.closed,
     async end() {
+      ends ??= 'by us';
       stop();
       await served.end();
+      await redelivered.settled();
       await registry.stop();
     },
   };

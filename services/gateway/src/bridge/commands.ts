@@ -16,7 +16,7 @@ import type { CalmLog } from './calm-log.js';
 import { type Fence, stillWaits } from './fence.js';
 import { bootLine, type Hearing } from './hearing.js';
 import type { Incoming, Speech } from './mqtt-session.js';
-import { dialectShownBy } from './request-table.js';
+import { dialectShownBy, REQUESTS } from './request-table.js';
 import type { DoUnanswered } from './unanswered.js';
 
 export interface CommandsDeps {
@@ -33,9 +33,19 @@ export interface CommandsDeps {
   readonly unanswered: DoUnanswered;
   /** A message that nothing is done with, and why. */
   readonly bad: (topic: string, reason: string) => void;
+  /** A message was not read because it ended a leader. */
+  readonly onUnread: () => void;
   readonly calm: CalmLog;
   readonly log: Logger;
 }
+
+/** EVerest's frame, not taken apart: a name that is written inside a text of it has its quotes escaped. */
+export function plainReplyTo(bytes: Uint8Array): string | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return /"replyTo"\s{0,8}:\s{0,8}"([^"\\]{1,300})"/.exec(text)?.[1];
+}
+
+const isRequest = (name: E2mChannelName): name is RequestChannelName => Object.hasOwn(REQUESTS, name);
 
 export function createCommands(deps: CommandsDeps) {
   const { prefix, store, frontDesk, registry, answer, hearing, fence, unanswered, bad, calm, log } = deps;
@@ -82,6 +92,40 @@ export function createCommands(deps: CommandsDeps) {
       if (!reply || to === undefined) return;
       acknowledge?.();
       await deps.publish(to, encodeReply(name, reply.fallback), 1, 'refuse');
+    },
+
+    /**
+     * It came again and ended the leader that read it, so its words are not looked at: what it was answered before is told,
+     * else the default. Whoever sent it can be answered where its frame says so plainly.
+     */
+    async refuseUnread(name: E2mChannelName | undefined, entry: Station, message: Incoming): Promise<void> {
+      const { topic, payload: bytes, acknowledge } = message;
+      const replyTo = plainReplyTo(bytes);
+      const to = replyTo === undefined ? undefined : replyTopic(prefix, entry, replyTo);
+      calm.error(
+        { station: entry.station, topic: topic.slice(0, 300) },
+        'a message that ended a leader is not read again',
+      );
+      deps.onUnread();
+      if (name === undefined || !isRequest(name) || to === undefined) {
+        acknowledge?.();
+        return bad(topic, 'it ended a leader before');
+      }
+      await answer({
+        name,
+        station: entry.station,
+        payload: undefined,
+        replyTopic: to,
+        dup: true,
+        bytes,
+        liveness: { silentMs: undefined, heartbeatPeriodMs: undefined },
+        isLate: true,
+        refusal: 'it came again, and ended the leader that read it',
+        acknowledge,
+        line: `${entry.station} unread`,
+        prepare: async () => undefined,
+        decided: async () => undefined,
+      });
     },
 
     async request(

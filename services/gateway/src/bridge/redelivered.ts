@@ -1,0 +1,104 @@
+/**
+ * A request whose reading ends the process that reads it (a crash, or a loop without end) is delivered to the next
+ * leader, and to the one after it. What the broker delivers again is therefore marked in Redis before it is read, and the
+ * mark goes when its work is done. Who finds a mark knows that a leader got the message again and ended with it: it is
+ * not read any more, only answered. So one message ends two leaders at most.
+ *
+ * A leader may also end for another reason while messages are marked. So few are marked at a time, and what was decided
+ * about one before is still told.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Keys } from '@khumbu/operations/records/keys';
+import type { Redis } from 'ioredis';
+import type { Insist } from './insist.js';
+import type { Incoming } from './mqtt-session.js';
+import { createTurns } from './turns.js';
+
+/** Of all senders, and of one. */
+const MARKED_AT_ONCE = 4;
+const MARKED_OF_ONE = 1;
+/** Who takes longer was not ended by its reading, or stands still for good: the others need not wait. */
+const LANE_MS = 100;
+/** As long as a request may come again. */
+const MARK_MS = 900_000;
+
+/** The marks of all leaders. Both reject when Redis does not answer. */
+export interface Marks {
+  /** `false`: it was marked before. */
+  set(message: string): Promise<boolean>;
+  remove(message: string): Promise<unknown>;
+}
+
+export const createMarks = (redis: Redis, keys: Pick<Keys, 'redelivered'>): Marks => ({
+  set: async (message) => (await redis.set(keys.redelivered(message), '1', 'PX', MARK_MS, 'NX')) === 'OK',
+  remove: (message) => redis.del(keys.redelivered(message)),
+});
+
+export interface RedeliveredDeps {
+  readonly marks: Marks;
+  readonly insist: Insist;
+  /** We hold the lease: what was done was done by the leader. One that stood still for long does not. */
+  readonly leads: () => boolean;
+  /** This gateway ends the session by itself. */
+  readonly isStopping: () => boolean;
+}
+
+export interface Redelivered {
+  /** Settles as `work` does, or as `refuse`, where the message is not to be read. */
+  take(
+    sender: string,
+    message: Pick<Incoming, 'topic' | 'payload'>,
+    work: () => Promise<void> | void,
+    refuse: () => Promise<void> | void,
+  ): Promise<void>;
+  /** Resolves when every mark is removed that has to be. */
+  settled(): Promise<unknown>;
+}
+
+const nameOf = ({ topic, payload }: Pick<Incoming, 'topic' | 'payload'>): string =>
+  createHash('sha256').update(`${topic}\n`).update(payload).digest('hex');
+
+export function createRedelivered({ marks, insist, leads, isStopping }: RedeliveredDeps): Redelivered {
+  const turns = createTurns({ atOnce: MARKED_AT_ONCE, perSender: MARKED_OF_ONE });
+  const removing = new Set<Promise<unknown>>();
+
+  /** One that stays would only keep the message from being read again. */
+  const remove = (name: string): void => {
+    const removal: Promise<unknown> = marks
+      .remove(name)
+      .catch(() => undefined)
+      .finally(() => removing.delete(removal));
+    removing.add(removal);
+  };
+
+  const marked = async (name: string, work: () => Promise<void> | void): Promise<void> => {
+    let isDone = false;
+    try {
+      await work();
+      isDone = true;
+    } finally {
+      if (leads() && (isDone || isStopping())) remove(name);
+    }
+  };
+
+  return {
+    async take(sender, message, work, refuse) {
+      const name = nameOf(message);
+      let working: Promise<void> | undefined;
+      await turns.take(sender, async () => {
+        let isFirst = false;
+        await insist('marking a message that came again', async () => {
+          isFirst = await marks.set(name);
+        });
+        working = isFirst ? marked(name, work) : Promise.resolve(refuse());
+        const overdue = new AbortController();
+        const lane = pause(LANE_MS, undefined, { signal: overdue.signal }).catch(() => undefined);
+        await Promise.race([working.catch(() => undefined), lane]);
+        overdue.abort();
+      });
+      await working;
+    },
+    settled: () => Promise.all(removing),
+  };
+}

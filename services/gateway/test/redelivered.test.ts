@@ -1,0 +1,128 @@
+/** What the broker delivers again because the leader that had it is gone. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t from 'tap';
+import { plainReplyTo } from '../src/bridge/commands.js';
+import { createRedelivered } from '../src/bridge/redelivered.js';
+import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
+import { depot, leads, startGateway } from './gateway-process.js';
+
+t.setTimeout(240_000);
+const { observer, servers, station, storeOf } = await setBridgeStage(t);
+const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
+
+void t.test('a request that ends who reads it ends two leaders, and the third answers it unread', async (t) => {
+  const place = await depot(t, servers);
+  const deadly = { NODE_OPTIONS: `--import=${new URL('./fixture-deadly-frame.js', import.meta.url).href}` };
+  const first = await startGateway(t, place, deadly);
+  await leads(first);
+  const second = await startGateway(t, place, deadly);
+  const third = await startGateway(t, place, deadly);
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  const other = await station(t, place, { moduleId: 'cs-2', heartbeatMs: 200, discovery: PERIODS });
+  t.equal((await other.request('get_boot_reason')).reply, 'PowerUp');
+
+  const request = { ...UPDATE, location: 'https://files.example/deadly-frame' };
+  const { reply } = await everest.request('update_firmware', request, { timeoutMs: 60_000 });
+  t.equal(reply, 'Rejected');
+  await first.child.exited;
+  const ended = [second, third].filter(({ child }) => child.exit() !== undefined);
+  t.equal(ended.length, 1, 'one more leader ended with it');
+  const alive = ended[0] === second ? third : second;
+  await said(alive, 'a message that ended a leader is not read again');
+  t.match(await (await fetch(`${alive.url}/metrics`)).text(), /khumbu_messages_unread_total 1/);
+
+  // It goes on for everybody, the same station included.
+  t.equal((await everest.request('update_firmware', UPDATE, { timeoutMs: 20_000 })).reply, 'Accepted');
+  t.equal((await other.request('update_firmware', { ...UPDATE, request_id: 8 })).reply, 'Accepted');
+  t.equal(alive.child.exit(), undefined);
+});
+
+void t.test('a request that was in the hands of a leader that was killed is decided by the next one', async (t) => {
+  const place = await depot(t, servers);
+  const first = await startGateway(t, place);
+  await leads(first);
+  const second = await startGateway(t, place);
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  await awaitUntil(async () => (await storeOf(place).openIds()) !== undefined, 5000, 'the store');
+  first.child.process.kill('SIGSTOP');
+  const asked = everest.request('update_firmware', UPDATE, { timeoutMs: 30_000 });
+  await leads(second);
+  first.child.process.kill('SIGKILL');
+  t.equal((await asked).reply, 'Accepted');
+  const marks = async (): Promise<string[]> => observer.keys(`${place.name}:redelivered:*`);
+  await awaitUntil(async () => (await marks()).length === 0, 5000, 'the mark to go');
+});
+
+/** Marks in memory, and a leader that may lead or not. */
+function place() {
+  const marked = new Set<string>();
+  const state = { leads: true, stopping: false };
+  const redelivered = createRedelivered({
+    marks: {
+      set: async (name) => !marked.has(name) && Boolean(marked.add(name)),
+      remove: async (name) => marked.delete(name),
+    },
+    insist: async (_what, work) => void (await work()),
+    leads: () => state.leads,
+    isStopping: () => state.stopping,
+  });
+  const done: string[] = [];
+  const take = (id: string, work: () => Promise<void> | void = () => undefined): Promise<void> =>
+    redelivered.take(
+      id,
+      { topic: 'a', payload: Buffer.from(id) },
+      async () => {
+        await work();
+        done.push(`read ${id}`);
+      },
+      () => void done.push(`refused ${id}`),
+    );
+  return { marked, state, redelivered, done, take };
+}
+const never = (): Promise<void> => new Promise(() => undefined);
+
+void t.test('a message is read again as often as its work is done, and not once it was left undone', async (t) => {
+  const { marked, done, take, state, redelivered } = place();
+  await take('a');
+  await redelivered.settled();
+  await take('a');
+  t.same(done, ['read a', 'read a']);
+  await t.rejects(take('b', () => Promise.reject(new Error('the connection is lost'))));
+  await take('b');
+  t.same(done.slice(2), ['refused b'], 'nobody knows what the connection was lost of');
+  state.leads = false;
+  await take('c');
+  state.leads = true;
+  await take('c');
+  t.same(done.slice(3), ['read c', 'refused c'], 'who stood still until another led is as good as dead');
+  state.stopping = true;
+  await t.rejects(take('d', () => Promise.reject(new Error('this gateway stops'))));
+  await redelivered.settled();
+  await take('d');
+  t.same(done.slice(5), ['read d'], 'a stop is no end by a message');
+  t.equal(marked.size, 2);
+});
+
+void t.test('few messages are marked at a time, and one that takes long holds up none for long', async (t) => {
+  const { marked, done, take } = place();
+  for (let i = 0; i < 10; i += 1) void take(`long ${i}`, never);
+  const last = take('short');
+  await awaitUntil(() => marked.size > 0, 5000, 'a mark');
+  t.ok(marked.size <= 4, `${marked.size} at once`);
+  await last;
+  t.match(done, ['read short']);
+  const of = (n: number): Promise<void> => take(`${n}`, () => pause(1));
+  await Promise.all(Array.from({ length: 100 }, (_, n) => of(n)));
+  t.equal(done.length, 101);
+});
+
+void t.test('the reply address of a frame that is not read is the frame’s own', (t) => {
+  const frame = (text: string): string | undefined => plainReplyTo(Buffer.from(text));
+  t.equal(frame('{"headers":{"replyTo":"a/b"},"payload":{}}'), 'a/b');
+  t.equal(frame('{ "headers" : { "replyTo" : "a/b" } }'), 'a/b');
+  const inside = JSON.stringify({ headers: {}, payload: { location: '{"replyTo":"stolen"}' } });
+  t.equal(frame(inside), undefined, 'a text that looks like one');
+  t.equal(frame('not JSON'), undefined);
+  t.end();
+});
