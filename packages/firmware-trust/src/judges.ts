@@ -45,8 +45,8 @@ export interface JudgesOptions {
 export interface Judges {
   /** Never rejects, and resolves within `answerMs`. */
   judge(question: JudgeQuestion): Promise<Judgement>;
-  /** Resolves when the first thread can judge, or when the judges are closed. */
-  readonly ready: Promise<void>;
+  /** Start the threads, which the first question would. Resolves when one can judge, or when the judges are closed. */
+  warmUp(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -196,7 +196,12 @@ export function createJudges({ material, policy, log, limits, script }: JudgesOp
       if (next) begin(seat, next.item);
     }
   }
-  for (const seat of seats) start(seat);
+  let begun = false;
+  const warmUp = (): Promise<void> => {
+    if (!begun) for (const seat of seats) start(seat);
+    begun = true;
+    return ready;
+  };
 
   /** Nobody waits for it any more: it need not be judged, unless it is being judged already. */
   const leave = (task: Task, waiter: (judgement: Judgement) => void): void => {
@@ -207,9 +212,10 @@ export function createJudges({ material, policy, log, limits, script }: JudgesOp
   };
 
   return {
-    ready,
+    warmUp,
     judge(question) {
       if (closed) return Promise.resolve({ undecided: 'stopping' });
+      void warmUp();
       schedule();
       const key = keyOf(question);
       const known = kept.get(key);

@@ -61,7 +61,7 @@ void t.test('a thread judges as it is done in place, and by what the files say n
 
 void t.test('a text that does not end is given up, its thread replaced, and others are judged meanwhile', async (t) => {
   const { judge, judges, errors } = open(t, () => NOTHING, { runMs: 2000 }, STUCK);
-  await judges.ready;
+  await judges.warmUp();
   const stuck = judge('stuck', 'bad');
   const others = await Promise.all(['b', 'c', 'd'].map((sender) => judge(`fine ${sender}`, sender)));
   t.same(
@@ -91,7 +91,7 @@ void t.test('who waits too long hears so', async (t) => {
 void t.test('one that sends many delays another by one of them, and only so many wait', async (t) => {
   const limits = { threads: 1, waitingOfOne: 20, waitingInAll: 25 };
   const { judge, judges } = open(t, () => NOTHING, limits, STUCK);
-  await judges.ready;
+  await judges.warmUp();
   const order: string[] = [];
   const note = async (text: string, sender: string): Promise<string> => {
     const judgement = await judge(text, sender);
@@ -109,7 +109,7 @@ void t.test('one that sends many delays another by one of them, and only so many
 
 void t.test('one that sends much has one thread at a time', async (t) => {
   const { judge, judges } = open(t, () => NOTHING, { runMs: 3000 }, STUCK);
-  await judges.ready;
+  await judges.warmUp();
   const stuck = ['stuck 1', 'stuck 2', 'stuck 3'].map((text) => judge(text, 'bad'));
   t.match(verdictOf(await judge('fine', 'other')), { verdict: 'valid' });
   t.match(verdictOf(await judge('fine too', 'other')), { verdict: 'valid' });
@@ -126,7 +126,7 @@ void t.test('a text that many send at once is judged once', async (t) => {
 
 void t.test('judging keeps the thread that asks free', async (t) => {
   const { judge, judges } = open(t, () => NOTHING, { runMs: 2000 }, STUCK);
-  await judges.ready;
+  await judges.warmUp();
   let turns = 0;
   let over = false;
   const stuck = judge('stuck').finally(() => {

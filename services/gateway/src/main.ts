@@ -252,7 +252,7 @@ runService(
       stopping.abort();
       await leader.done;
     });
-    await judges.ready;
     life.ready();
+    void judges.warmUp();
   },
 );
