@@ -9,19 +9,21 @@ export type EndedEffect = Extract<EffectState, { state: 'succeeded' | 'failed' }
 
 /**
  * Look until an effect that was started has ended. A station that cannot be reached (it may be booting) is looked for
- * again; the record's deadline is what ends the waiting. Rejects with `EFFECT_LOST` when the station knows nothing of it.
+ * again; the record's deadline is what ends the waiting. `onPercent` hears how far it is, where the station says. Rejects with `EFFECT_LOST` when the station knows nothing of it.
  */
 export async function awaitEffect(
   driver: StationDriver,
   operationId: string,
   step: EffectStep,
   signal: AbortSignal,
+  onPercent?: (percent: number) => void,
 ): Promise<EndedEffect> {
   for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 1.5, LONGEST_PAUSE_MS)) {
     signal.throwIfAborted();
     try {
       const effect = await driver.observeEffect(operationId, step, signal);
       if (effect.state === 'succeeded' || effect.state === 'failed') return effect;
+      if (effect.state === 'running' && effect.progressPercent !== undefined) onPercent?.(effect.progressPercent);
       if (effect.state === 'absent') throw new CodedError('EFFECT_LOST', `the station knows nothing of the ${step}`);
     } catch (error) {
       if (!hasCode(error, 'STATION_UNREACHABLE')) throw error;

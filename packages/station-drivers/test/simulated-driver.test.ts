@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { profileFrom } from '@khumbu/shared/stations/stations-file';
+import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import t, { type Test } from 'tap';
 import { createDriver } from '../src/create-driver.js';
 import { type Charger, factoryCharger } from '../src/simulated/charger.js';
@@ -100,6 +101,19 @@ await t.test('an install tells its progress', async (t) => {
     bench.now += ms;
     t.same(await driver.observeEffect('op-1', 'install', signal), { state: 'running', progressPercent });
   }
+});
+
+await t.test('whoever waits for an install hears how far it is', async (t) => {
+  const bench = benchFor(t);
+  const driver = bench.driver({ install_ms: 4000 });
+  await driver.start({ step: 'install', operationId: 'op-1', image: await bench.image('new') }, signal);
+  const heard: number[] = [];
+  const effect = await awaitEffect(driver, 'op-1', 'install', signal, (percent) => {
+    heard.push(percent);
+    bench.now += 1000;
+  });
+  t.same(heard, [0, 25, 50, 75]);
+  t.equal(effect.state, 'succeeded');
 });
 
 await t.test('without reboots an image takes effect at once', async (t) => {

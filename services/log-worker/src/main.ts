@@ -40,6 +40,7 @@ runService(
           redis,
           keys: store.keys,
           onError: (error) => log.debug({ err: error }, 'progress not told'),
+          now: () => now().wall,
         }),
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         settings: {

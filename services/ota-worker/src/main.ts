@@ -1,6 +1,6 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { createObjectStore } from '@khumbu/object-store/object-store';
-import { createProgress } from '@khumbu/operations/events/progress';
+import { createPercent, createProgress } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { Step } from '@khumbu/operations/jobs/job-loop';
@@ -97,10 +97,11 @@ runService(
       const join = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS, createLocationPolicy(rules));
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);
       const announce = createAnnounce(deps);
-      const install = createInstall(deps);
       const confirm = createConfirm(deps);
       const onError = (error: unknown): void => log.debug({ err: error }, 'progress not told');
-      const progress = createProgress({ redis, keys: store.keys, onError });
+      const telling = { redis, keys: store.keys, onError, now: () => now().wall };
+      const progress = createProgress(telling);
+      const install = createInstall(deps, createPercent(telling));
       const fetch = createFetch({ ...deps, hints, download, defaults, progress });
 
       // The queues say which kind of record a job has.

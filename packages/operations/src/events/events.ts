@@ -43,15 +43,17 @@ export interface StationEvent {
   readonly bootReason?: string;
 }
 
-/** Bytes of a download or an upload. Told about once a second while it runs, to those who listen then; never replayed. */
+/** How far a download, an upload or an installation is. Told about once a second while it runs, to those who listen then; never replayed. */
 export interface ProgressEvent {
   readonly type: 'progress';
   readonly at: string;
   readonly stationId: string;
   readonly operationId: string;
   readonly kind: OperationEvent['kind'];
-  readonly bytes: number;
+  readonly bytes?: number;
   readonly totalBytes?: number;
+  /** Of an installation, 0 to 100, as the station says. */
+  readonly percent?: number;
 }
 
 export type StoredEvent = OperationEvent | StationEvent;

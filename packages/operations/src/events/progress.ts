@@ -12,9 +12,15 @@ const KEPT = '200';
 const KEPT_S = 3600;
 const EVERY_MS = 1000;
 
+/** How far something is: bytes of a transfer, or what a station says of an installation, 0 to 100. */
+type Amount = { readonly bytes: number; readonly totalBytes?: number } | { readonly percent: number };
+
 export interface Progress {
-  readonly bytes: number;
+  readonly bytes?: number;
   readonly totalBytes?: number;
+  readonly percent?: number;
+  /** Which run of a fetch, or try of an upload, it is of: the bytes of an earlier one are not this one’s. */
+  readonly run?: number;
   /** Milliseconds since 1970. */
   readonly at: number;
 }
@@ -37,19 +43,23 @@ export interface ProgressDeps {
 export type OnProgress = (bytes: number, totalBytes?: number) => void;
 
 export type ProgressPort = ReturnType<typeof createProgress>;
+/** As `OnProgress`. */
+export type OnPercent = (percent: number) => void;
+export type PercentPort = ReturnType<typeof createPercent>;
 
-export function createProgress({ redis, keys, onError, now = Date.now }: ProgressDeps) {
-  /** `subject` is what the bytes are stored under: the operation, or the fetch that serves it. */
-  return (subject: string, served: () => readonly Served[]): OnProgress => {
+/** What the installation of an update is stored under. */
+export const installSubject = (operationId: string): string => `${operationId}.install`;
+
+function createTeller({ redis, keys, onError, now = Date.now }: ProgressDeps) {
+  return (subject: string, served: () => readonly Served[], run?: number): ((amount: Amount) => void) => {
     let toldAt = Number.NEGATIVE_INFINITY;
     let busy = false;
-    return (bytes, totalBytes) => {
+    return (amount) => {
       const at = now();
       if (busy || Math.abs(at - toldAt) < EVERY_MS) return;
       toldAt = at;
       busy = true;
-      const total = totalBytes === undefined ? {} : { totalBytes };
-      const progress: Progress = { bytes, ...total, at };
+      const progress: Progress = { ...amount, ...(run === undefined ? {} : { run }), at };
       const pipeline = redis.pipeline().set(keys.progress(subject), JSON.stringify(progress), 'EX', KEPT_S);
       for (const { operationId, station, kind } of served()) {
         const event: ProgressEvent = {
@@ -58,8 +68,7 @@ export function createProgress({ redis, keys, onError, now = Date.now }: Progres
           stationId: station,
           operationId,
           kind,
-          bytes,
-          ...total,
+          ...amount,
         };
         const fields = ['type', 'progress', 'station', station, 'kind', kind, 'event', JSON.stringify(event)];
         pipeline.xadd(keys.progressEvents, 'MAXLEN', '~', KEPT, '*', ...fields);
@@ -71,6 +80,24 @@ export function createProgress({ redis, keys, onError, now = Date.now }: Progres
           busy = false;
         });
     };
+  };
+}
+
+/** Bytes of a download or an upload. `subject` is what they are stored under: the operation, or the fetch that serves it. */
+export function createProgress(deps: ProgressDeps) {
+  const teller = createTeller(deps);
+  return (subject: string, served: () => readonly Served[], run?: number): OnProgress => {
+    const tell = teller(subject, served, run);
+    return (bytes, totalBytes) => tell({ bytes, ...(totalBytes === undefined ? {} : { totalBytes }) });
+  };
+}
+
+/** What a station says of an installation. `subject`: see `installSubject`. */
+export function createPercent(deps: ProgressDeps) {
+  const teller = createTeller(deps);
+  return (subject: string, served: () => readonly Served[]): OnPercent => {
+    const tell = teller(subject, served);
+    return (percent) => tell({ percent: Math.round(Math.min(100, Math.max(0, percent))) });
   };
 }
 

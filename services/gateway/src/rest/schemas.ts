@@ -84,11 +84,17 @@ export const OutcomeSchema = Type.Object(
 
 export const ProgressSchema = Type.Object(
   {
-    bytes: count('Bytes so far.'),
+    bytes: Type.Optional(count('Bytes so far, of a download or an upload.')),
     totalBytes: Type.Optional(count('Bytes in all, where that is known.')),
+    percent: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100, description: 'Of an installation, where the station says.' }),
+    ),
     at: time('When this was true.'),
   },
-  { $id: 'Progress', description: 'How far a download or an upload is.' },
+  {
+    $id: 'Progress',
+    description: 'How far this operation’s own download, upload or installation is, while it runs.',
+  },
 );
 
 const listed = (table: Readonly<Record<string, string>>): string =>
@@ -158,6 +164,8 @@ export const OperationSchema = Type.Object(
     location: optionalText('Where the image is or the archive goes; without credentials and query.'),
     fileName: optionalText('Name of the log archive.'),
     sizeBytes: Type.Optional(count('Size of the log archive, once uploaded.')),
+    retrieveTimestamp: optionalTime('When the image is to be fetched, if that was asked for.'),
+    installTimestamp: optionalTime('When the image is to be installed, if that was asked for.'),
     image: Type.Optional(
       Type.Object(
         { sha256: text('SHA-256 in hex.'), sizeBytes: count('Size in bytes.') },

@@ -1,8 +1,9 @@
 /** Operations and stations as fleet tools see them. Certificates, signatures, network secrets and URL credentials stay inside. Pure. */
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { publicOutcome, waitingMembers } from '@khumbu/operations/events/events';
-import type { Progress } from '@khumbu/operations/events/progress';
+import { installSubject, type Progress } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
+import { installAt, retrieveAt } from '@khumbu/operations/firmware-update/record';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { deadlineDate } from '@khumbu/operations/records/waiting';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
@@ -30,6 +31,8 @@ function own(record: VisibleRecord) {
     case 'firmware_update':
       return {
         location: publicLocation(record.request.location),
+        retrieveTimestamp: isoOf(retrieveAt(record)),
+        installTimestamp: isoOf(installAt(record)),
         image: record.image && { sha256: record.image.sha256, sizeBytes: record.image.sizeBytes },
         permissionBy: record.permission?.by,
         supersedes: record.supersedes,
@@ -50,10 +53,20 @@ function own(record: VisibleRecord) {
   }
 }
 
-/** Under which name the bytes of a running download or upload are told; `undefined`: nothing runs. */
+/** Under which name it is told how far a download, an upload or an installation is; `undefined`: nothing runs. */
 export function progressSubject(record: VisibleRecord): string | undefined {
-  if (record.kind === 'firmware_update' && record.state === 'Downloading') return record.fetch?.id;
-  return record.kind === 'log_upload' && record.state === 'Uploading' ? record.id : undefined;
+  if (record.kind === 'log_upload') return record.state === 'Uploading' ? record.id : undefined;
+  if (record.kind !== 'firmware_update') return undefined;
+  if (record.state === 'Installing') return installSubject(record.id);
+  return record.state === 'Downloading' ? record.fetch?.id : undefined;
+}
+
+/** What was told last under that name, if it is of this very run; of a process that told no run yet, as it is. */
+function ownProgress(record: VisibleRecord, told: Progress | undefined): OperationView['progress'] {
+  if (!told) return undefined;
+  const { run, at, ...amount } = told;
+  const wanted = record.kind === 'log_upload' ? record.tries : 'fetch' in record ? record.fetch?.generation : undefined;
+  return run === undefined || run === wanted ? { ...amount, at: rfc3339(at) } : undefined;
 }
 
 export function operationView(record: VisibleRecord, now: Moment, progress?: Progress): OperationView {
@@ -73,7 +86,7 @@ export function operationView(record: VisibleRecord, now: Moment, progress?: Pro
       deadlineAt: isoOf(deadlineDate(record, now)),
       ...waitingMembers(record, now),
       ...own(record),
-      progress: progress && { ...progress, at: rfc3339(progress.at) },
+      progress: ownProgress(record, progress),
       outcome: record.outcome && publicOutcome(record.outcome),
     }),
     history: record.history.map(({ at, state, reason }) => ({

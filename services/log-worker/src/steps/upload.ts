@@ -110,9 +110,11 @@ export function createUpload(deps: UploadDeps) {
       proxy: settings.proxy,
       openArchive: () => openArchive(record, profile, signal),
       onSpoolTrouble: notTidied(step),
-      onProgress: deps.progress(record.id, () => [
-        { operationId: record.id, station: record.station, kind: record.kind },
-      ]),
+      onProgress: deps.progress(
+        record.id,
+        () => [{ operationId: record.id, station: record.station, kind: record.kind }],
+        record.tries,
+      ),
       onStored: (stored) => {
         archive = stored;
       },

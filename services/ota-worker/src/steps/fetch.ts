@@ -136,8 +136,10 @@ export function createFetch(deps: FetchDeps) {
     look();
     return {
       signal: AbortSignal.any([signal, unwanted.signal]),
-      onProgress: progress(fetch.id, () =>
-        waiting.map(({ id, station, kind }) => ({ operationId: id, station, kind })),
+      onProgress: progress(
+        fetch.id,
+        () => waiting.map(({ id, station, kind }) => ({ operationId: id, station, kind })),
+        fetch.generation,
       ),
       isUnwanted: () => unwanted.signal.aborted,
       done: () => {

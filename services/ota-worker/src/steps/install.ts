@@ -3,6 +3,7 @@
  * effect on the station is idempotent, so that whoever takes over after a crash finds it there and goes on.
  */
 
+import { installSubject, type PercentPort } from '@khumbu/operations/events/progress';
 import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
@@ -36,7 +37,8 @@ async function hasBegun(driver: StationDriver, operationId: string, signal: Abor
   return isThere();
 }
 
-export function createInstall(deps: StepDeps) {
+/** `progress` tells people how far the station says that it is. */
+export function createInstall(deps: StepDeps, progress?: PercentPort) {
   const { store, images, driverOf, now } = deps;
 
   /** Why the install may not begin yet, when to look again, and until when (steady); `undefined`: it may. */
@@ -84,7 +86,9 @@ export function createInstall(deps: StepDeps) {
       await driver.start({ step: 'install', operationId: record.id, image: { path, ...record.image } }, signal);
       log.info('install started');
     } else if (!(await hasBegun(driver, record.id, signal))) return commit(await loseImage(deps, record));
-    const effect = await awaitEffect(driver, record.id, 'install', signal);
+    const { id: operationId, station, kind } = record;
+    const onPercent = progress?.(installSubject(operationId), () => [{ operationId, station, kind }]);
+    const effect = await awaitEffect(driver, operationId, 'install', signal, onPercent);
     const { context } = await viewStation(deps, record.station);
     const change = store.change();
     if (effect.state === 'failed') {

@@ -35,7 +35,7 @@ const DESCRIPTION = `Server-Sent Events of everything that changes.
 |---|---|
 | \`operation\` | an operation has changed: \`stationId\`, \`operationId\`, \`kind\`, \`origin\`, \`status\`, \`version\`, \`ended\`, \`waitingFor\`, \`waiting\`, \`outcome\` |
 | \`station\` | \`change\` is \`heard\` (first time), \`restarted\` (with \`bootEpoch\`, \`bootReason\`), \`away\`, \`back\`, \`conflict\`, \`conflict_over\` |
-| \`progress\` | bytes of a download or an upload, about once a second: \`bytes\`, \`totalBytes\`. Without id, never replayed |
+| \`progress\` | how far a transfer or an installation is, about once a second: \`bytes\`, \`totalBytes\`, or \`percent\`. Without id, never replayed |
 | \`gap\` | events between \`after\` and \`until\` are not kept any more: read \`/v1/stations\` and \`/v1/operations\` anew |
 
 After a break send the id of the last event as \`Last-Event-ID\`: what came since is sent first, by any gateway and over
