@@ -276,6 +276,16 @@ void t.test('the stations file is followed', async (t) => {
     await until(() => directory.configured().includes('a'));
   });
 
+  await t.test('what is left of it may be its comments alone; to have no stations is written', async (t) => {
+    const path = join(t.testdir({ 'stations.yaml': `# ours\n${A}` }), 'stations.yaml');
+    const { directory, problems, until } = open(t, path);
+    writeFileSync(path, '# ours\n');
+    await until(() => problems.some((problem) => /STATIONS_FILE: there is nothing but comments/.test(String(problem))));
+    t.same(directory.configured(), ['a'], 'the last good content stays');
+    writeFileSync(path, '# ours\n{}\n');
+    await until(() => directory.configured().length === 0);
+  });
+
   await t.test('written in place, its empty beginning is not taken for its content', async (t) => {
     const path = join(t.testdir({ 'stations.yaml': A }), 'stations.yaml');
     const seen: string[] = [];

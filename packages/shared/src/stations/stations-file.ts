@@ -148,6 +148,23 @@ export function profileFrom(file: StationsFile, station: string): StationProfile
   };
 }
 
+/** Nothing but comments and white space is what is left of a file whose rest was lost. */
+const hasNothing = (text: string): boolean =>
+  text.split(/\r\n|\n|\r/).every((line) => /^\s*(?:#.*|---|\.\.\.)?$/.test(line.trimEnd()));
+
+/** Reads each content in turn. Throws `TEXT_INVALID`, also for one without anything after one with something. */
+function readStations(): (bytes: Buffer) => StationsFile {
+  let hadSomething = false;
+  return (bytes) => {
+    const text = textOf(bytes);
+    const file = readYaml(text, StationsFile);
+    if (hasNothing(text) && hadSomething)
+      throw new CodedError('TEXT_INVALID', 'there is nothing but comments in it: no stations are written {}');
+    hadSomething = !hasNothing(text);
+    return file;
+  };
+}
+
 /**
  * Open the stations file and follow its changes. A change that cannot be read keeps the last good content and is
  * reported. Without a file no station is configured. Throws `STATIONS_FILE_INVALID` for a bad file at the start.
@@ -163,7 +180,7 @@ export function openStationDirectory(
       : followFile({
           setting: 'STATIONS_FILE',
           path,
-          read: (bytes) => readYaml(textOf(bytes), StationsFile),
+          read: readStations(),
           code: 'STATIONS_FILE_INVALID',
           reports,
           onChange,
