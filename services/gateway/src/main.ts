@@ -47,6 +47,8 @@ import { createRegistry } from './stations/registry.js';
 
 /** A Redis that takes longer than this for one command counts as not there. */
 const COMMAND_TIMEOUT_MS = 400;
+/** Whoever only reads over REST may wait for longer than a station. */
+const READ_TIMEOUT_MS = 1000;
 
 runService(
   () => createLogger('gateway', process.env.LOG_LEVEL ?? 'info'),
@@ -63,10 +65,12 @@ runService(
     const onRedisError = (error: Error): void => log.debug({ err: error }, 'Redis connection');
 
     const prompt = promptRedis(config.REDIS_URL, COMMAND_TIMEOUT_MS, onRedisError);
+    const reading = promptRedis(config.REDIS_URL, READ_TIMEOUT_MS, onRedisError);
     const patient = patientRedis(config.REDIS_URL, onRedisError);
     const forHints = patientRedis(config.REDIS_URL, onRedisError);
     life.onStop('Redis', () => {
       prompt.disconnect();
+      reading.disconnect();
       patient.disconnect();
     });
     const clock = await openDepotClock(patient, keysFor(config.KEY_PREFIX).clock, log);
@@ -170,6 +174,7 @@ runService(
       config,
       store: promptStore,
       redis: prompt,
+      reading,
       waiting: patientRedis(config.REDIS_URL, onRedisError),
       directory,
       now,

@@ -31,6 +31,7 @@ import { createIdempotency } from '../src/rest/idempotency.js';
 import { createInventory } from '../src/rest/inventory.js';
 import type { IssuerKeysTimes } from '../src/rest/issuer-keys.js';
 import type { TokenSettings } from '../src/rest/json-web-tokens.js';
+import { createLoad } from '../src/rest/load.js';
 import type { Archives } from '../src/rest/routes/log-uploads.js';
 import { locations } from './fixtures.js';
 
@@ -167,9 +168,11 @@ export async function openRest(t: Test, options: RestOptions) {
   );
   t.teardown(authentication.close);
   const prompt = promptRedis(server.url, 400, () => undefined);
+  const reading = promptRedis(server.url, 1000, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
-  await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
+  const isReady = (): boolean => prompt.status === 'ready' && reading.status === 'ready';
+  await awaitUntil(isReady, 5000, 'the prompt connections');
   const moment = options.now ?? (() => momentOf(Date.now()));
   const store = createStore(patient, prefix, undefined, moment);
   const promptStore = createStore(prompt, prefix, undefined, moment);
@@ -190,14 +193,24 @@ export async function openRest(t: Test, options: RestOptions) {
     redeliveryMs: 120_000,
     log,
   });
+  const readStore = createStore(reading, prefix);
+  const load = createLoad();
   const waiting = patientRedis(server.url, () => undefined);
-  const events = await openEventLog({ waiting, redis: prompt, keys: store.keys, log });
+  const events = await openEventLog({ waiting, redis: reading, keys: store.keys, log });
   const app = await buildApp(
     {
-      inventory: createInventory(prompt, promptStore, directory, moment),
+      inventory: createInventory({
+        redis: reading,
+        store: readStore,
+        directory,
+        now: moment,
+        breathe: load.breathe,
+      }),
+      questions: frontDesk.questionsOver(readStore),
+      load,
       frontDesk,
       idempotency: createIdempotency(prompt, store.keys),
-      redis: prompt,
+      redis: reading,
       keys: store.keys,
       events,
       archives: options.archives,
@@ -221,6 +234,7 @@ export async function openRest(t: Test, options: RestOptions) {
     directory.close();
     await jobs.close();
     prompt.disconnect();
+    reading.disconnect();
     patient.disconnect();
   });
 

@@ -9,6 +9,7 @@ export interface Keys {
   readonly open: string;
   readonly ended: string;
   readonly endedStations: string;
+  readonly index: string;
   readonly fetches: string;
   readonly outboxes: string;
   readonly events: string;
@@ -25,7 +26,7 @@ export interface Keys {
 }
 
 export const keysFor = (prefix: string): Keys => ({
-  /** Hash: version, schema, commit, data. */
+  /** Hash: version, schema, commit, data; index, indexed: see `records/operation-index.ts`. */
   record: (id) => `${prefix}:record:${id}`,
   /** Hash: slots and what is known of the station, see `stations/station-state.ts`. */
   station: (station) => `${prefix}:station:${station}`,
@@ -42,6 +43,8 @@ export const keysFor = (prefix: string): Keys => ({
   ended: `${prefix}:ended`,
   /** Set of stations that have ended records, heard or not. */
   endedStations: `${prefix}:ended-stations`,
+  /** Begins the names of the sorted sets by which operations are found, see `records/operation-index.ts`. */
+  index: `${prefix}:index:`,
   /** Sorted set of fetches that rest and hold an image, by end time. */
   fetches: `${prefix}:fetches`,
   /** Set of stations whose outbox may hold something. */

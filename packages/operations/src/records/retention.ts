@@ -3,6 +3,7 @@
  */
 import type { Redis, Result } from 'ioredis';
 import type { Keys } from './keys.js';
+import { INDEX_FUNCTIONS } from './operation-index.js';
 
 export interface RetentionRules {
   readonly perStation: number;
@@ -18,10 +19,11 @@ const FETCHES_KEPT = 1000;
  * Remove records and every mention of them, unless they are open (again): a fetch may be wanted anew at any moment, an
  * ended update may keep its station's slot. A station without ended records is not listed any more.
  */
-const REMOVE_SCRIPT = `
+const REMOVE_SCRIPT = `${INDEX_FUNCTIONS}
 local removed = 0
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then
+    leave_index(ARGV[3], ARGV[1] .. ARGV[i], ARGV[i], {})
     redis.call('DEL', ARGV[1] .. ARGV[i])
     redis.call('ZREM', KEYS[2], ARGV[i])
     redis.call('ZREM', KEYS[3], ARGV[i])
@@ -40,6 +42,7 @@ declare module 'ioredis' {
       stations: string,
       recordPrefix: string,
       station: string,
+      indexPrefix: string,
       ...ids: string[]
     ): Result<number, Context>;
   }
@@ -64,7 +67,8 @@ export async function trimEnded(redis: Redis, keys: Keys, rules: RetentionRules,
     for (let at = 0; at < ids.length; at += BATCH) {
       const some = ids.slice(at, at + BATCH);
       const prefix = keys.record('');
-      removed += await redis.khumbuRemove(keys.open, keys.ended, index, keys.endedStations, prefix, station, ...some);
+      const sets = [keys.open, keys.ended, index, keys.endedStations] as const;
+      removed += await redis.khumbuRemove(...sets, prefix, station, keys.index, ...some);
     }
     return removed;
   };

@@ -13,6 +13,7 @@ import type { StoredImage } from '../firmware-update/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import { type Keys, keysFor } from './keys.js';
 import type { OperationRecord } from './kinds.js';
+import { INDEX_FUNCTIONS, indexText } from './operation-index.js';
 import { RECORD_SCHEMA } from './record.js';
 
 /** How many changes are kept for subscribers that were away; trimmed roughly. */
@@ -26,7 +27,7 @@ const FRUITLESS_TTL_MS = 600_000;
  * A commit that was sent twice (a connection that broke after Redis had run it) finds its own mark and is done;
  * otherwise all guards must hold. An absent field equals the empty string.
  */
-const COMMIT_SCRIPT = `
+const COMMIT_SCRIPT = `${INDEX_FUNCTIONS}
 local c = cjson.decode(ARGV[1])
 if c.mark and redis.call('HGET', c.mark, 'commit') == c.id then return 1 end
 for _, g in ipairs(c.guards) do
@@ -36,6 +37,7 @@ for _, k in ipairs(c.absent) do
   if redis.call('EXISTS', k) == 1 then return 0 end
 end
 for _, o in ipairs(c.ops) do redis.call(unpack(o)) end
+for _, i in ipairs(c.indexed) do put_into_index(c.index, unpack(i)) end
 return 1`;
 
 const POP_SCRIPT = `
@@ -70,6 +72,8 @@ export class Change {
   /** Keys that must not exist. */
   readonly absent: string[] = [];
   readonly ops: Op[] = [];
+  /** Of each record its key, id and version, and where it stands in the index. */
+  readonly indexed: [string, string, string, string][] = [];
   /** The hash that keeps this commit's mark: that of a record, else that of a station. */
   mark?: string;
   stationMark?: string;
@@ -99,6 +103,7 @@ export class Change {
     if (endedAt !== undefined && !isOver) this.ends.push(stored);
     const data = JSON.stringify(stored);
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
+    this.indexed.push([key, record.id, String(version), indexText(record)]);
     if (record.kind === 'firmware_fetch') this.indexFetch(record);
     else this.index(record);
     const event = isOver ? undefined : operationEvent(record, version, this.now());
@@ -294,7 +299,8 @@ export function createStore(
       const id = randomUUID();
       const key = change.mark ?? change.stationMark;
       const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
-      const commit = { id, mark: key, guards: change.guards, absent: change.absent, ops: [...change.ops, ...mark] };
+      const { guards, absent, indexed } = change;
+      const commit = { id, mark: key, guards, absent, ops: [...change.ops, ...mark], index: keys.index, indexed };
       const done = (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
       if (done) for (const record of change.ends) onEnded(record);
       return done;

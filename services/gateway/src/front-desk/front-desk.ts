@@ -5,13 +5,14 @@
  * decision; the station is then answered by default.
  */
 import { randomUUID } from 'node:crypto';
+import type { Store } from '@khumbu/operations/records/store';
 import { createAdmission } from './admission.js';
 import { createBootReasons } from './boot-reasons.js';
 import { createCancellations } from './cancellations.js';
 import { createClocks } from './clocks.js';
 import { createLogUploads } from './log-uploads.js';
 import { createNetworks } from './networks.js';
-import { createQuestions } from './questions.js';
+import { createQuestions, type Questions } from './questions.js';
 import type { FrontDeskDeps } from './request.js';
 import { createResets } from './resets.js';
 import { createUpdates } from './updates.js';
@@ -29,6 +30,9 @@ export function createFrontDesk(deps: FrontDeskDeps) {
     ...createBootReasons(admission),
     ...createCancellations(deps, admission),
     ...createQuestions(deps, admission),
+    /** The questions again, asked of a store of its own: whoever only looks takes nothing from those who wait for a decision. */
+    questionsOver: (store: Store): Questions =>
+      createQuestions(deps, createAdmission({ ...deps, desk: { ...deps.desk, store } })),
     /** The default was sent although a decision was stored after all. Rejects until it is taken back. */
     takeBack: admission.takeBack,
     /** An offer was answered, and the connection ended before anybody said that it was heard. Rejects when that is not stored. */

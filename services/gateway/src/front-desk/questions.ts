@@ -6,6 +6,8 @@ import { decideResetAllowed, type ResetPermission } from './decide-reset.js';
 import { abandonedQueue, WORKERS_GONE } from './needed-workers.js';
 import type { Asker, FrontDeskDeps } from './request.js';
 
+export type Questions = ReturnType<typeof createQuestions>;
+
 export function createQuestions({ isAbandoned }: Pick<FrontDeskDeps, 'isAbandoned'>, { capture, inSlot }: Admission) {
   const captureOf = (station: string) => {
     const asker: Asker = { station, answerKey: '', origin: 'rest' };

@@ -11,16 +11,19 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Redis } from 'ioredis';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { FrontDesk } from '../front-desk/front-desk.js';
+import type { Questions } from '../front-desk/questions.js';
 import { hasScope } from './api-keys.js';
 import { createAsking } from './asking.js';
 import { asyncApiRoute } from './async-api-route.js';
 import type { Authenticate } from './authentication.js';
-import { connectionOptions, fastifyTimeouts, watchConnections } from './connections.js';
+import { createServer, watchConnections } from './connections.js';
 import { addSchemas } from './contract-schemas.js';
 import type { EventLog } from './events/event-log.js';
 import { createPlaces } from './events/places.js';
 import type { Idempotency } from './idempotency.js';
 import type { Inventory } from './inventory.js';
+import { type Load, pacedRefusal, paceOpen, takeTurns } from './load.js';
+import { createMetricsText } from './metrics-text.js';
 import { documentRoutes } from './openapi.js';
 import { Problem } from './problems.js';
 import { protect } from './protection.js';
@@ -39,7 +42,11 @@ import { createUnreadable } from './unreadable-requests.js';
 export interface AppDeps {
   readonly inventory: Inventory;
   readonly frontDesk: FrontDesk;
+  /** Asked over the connection for reading. */
+  readonly questions: Questions;
+  readonly load: Load;
   readonly idempotency: Idempotency;
+  /** For reading alone, as what the inventory reads over. */
   readonly redis: Redis;
   readonly keys: Keys;
   readonly events: EventLog;
@@ -121,9 +128,10 @@ function probes(app: FastifyInstance, { health, metrics, isLeader }: AppDeps): v
     reply.status(health.ready() ? 200 : 503);
     return { ...health.report(), leader: isLeader() };
   });
+  const metricsText = createMetricsText(metrics);
   app.get('/metrics', hidden, async (_request, reply) => {
     reply.type(metrics.contentType).serializer(String);
-    return metrics.metrics();
+    return metricsText();
   });
 }
 
@@ -149,7 +157,7 @@ function countRequests(app: FastifyInstance, { metrics, log }: AppDeps): (status
 }
 
 async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping: AbortSignal): Promise<void> {
-  const { inventory, frontDesk, idempotency, events, archives, log } = deps;
+  const { inventory, questions, frontDesk, idempotency, events, archives, load, log } = deps;
   await app.register(fastifyRateLimit, {
     max: options.rateLimitPerMinute,
     timeWindow: 60_000,
@@ -158,12 +166,13 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
     keyGenerator: (request: FastifyRequest) => request.caller?.name ?? request.ip,
   });
   guard(app as unknown as FastifyInstance, deps.authenticate);
+  takeTurns(app as unknown as FastifyInstance, load);
   const asking = createAsking({ inventory, idempotency, stopping, log });
-  stationRoutes(app, inventory);
-  firmwareRoutes(app, { inventory, frontDesk, asking });
-  logRoutes(app, { inventory, frontDesk, asking, archives });
-  controlRoutes(app, { inventory, frontDesk, asking });
-  operationRoutes(app, inventory);
+  stationRoutes(app, inventory, load.breathe);
+  firmwareRoutes(app, { inventory, frontDesk, asking, breathe: load.breathe });
+  logRoutes(app, { inventory, frontDesk, asking, archives, breathe: load.breathe });
+  controlRoutes(app, { inventory, frontDesk, asking, questions });
+  operationRoutes(app, inventory, load.breathe);
   depotRoutes(app, deps);
   const subscribers = new Gauge({
     name: 'khumbu_event_subscribers',
@@ -178,6 +187,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
 /** Event streams end when the app closes. */
 export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_OPTIONS): Promise<FastifyInstance> {
   const { requestTimeoutMs, https } = options;
+  const { load } = deps;
   let onParserError: (error: { readonly code?: string }, socket: Socket) => void = (_error, socket) => socket.destroy();
   const app: FastifyInstance = Fastify({
     logger: false,
@@ -185,23 +195,22 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
     trustProxy: false,
     // Ids of stations come from topics, which are long.
     routerOptions: { maxParamLength: 1024 },
-    frameworkErrors: refuseAddress,
+    frameworkErrors: (error, request, reply) =>
+      void pacedRefusal(request, load).then((isHeard) => isHeard && refuseAddress(error, request, reply)),
     forceCloseConnections: true,
     genReqId: (request) => {
       const given = request.headers['x-request-id'];
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
     },
-    ...fastifyTimeouts(requestTimeoutMs),
+    // Of HTTPS, nothing else can be read.
+    serverFactory: (handle) => createServer(handle, { requestTimeoutMs, https }),
     clientErrorHandler: (error, socket) => onParserError(error, socket),
-    // Nothing else can be read.
-    ...(https
-      ? { https: { ...connectionOptions(requestTimeoutMs), ...https } }
-      : { http: connectionOptions(requestTimeoutMs) }),
   });
   acceptJsonOnly(app);
   const stopping = new AbortController();
   app.addHook('preClose', async () => stopping.abort());
-  handleErrors(app, deps.log);
+  handleErrors(app, load, deps.log);
+  paceOpen(app, load);
   const onAnswered = countRequests(app, deps);
   const unreadable = createUnreadable({ answering: (socket) => connections.answering(socket), onAnswered });
   const connections = watchConnections(app.server, requestTimeoutMs, unreadable.onLate, https !== undefined);

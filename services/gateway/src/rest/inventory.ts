@@ -1,23 +1,29 @@
 /** What REST shows of stations and operations: read from the store, without secrets. */
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { readProgress } from '@khumbu/operations/events/progress';
+import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { isEnded } from '@khumbu/operations/records/kinds';
-import type { Store } from '@khumbu/operations/records/store';
+import type { StationFields, Store } from '@khumbu/operations/records/store';
 import { readStationState, type SlotKind, type StationState } from '@khumbu/operations/stations/station-state';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
-import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
+import type { Breathe } from './breathe.js';
 import { Problem } from './problems.js';
 import type { OperationView, StationView } from './schemas.js';
 import { createSearch, type Search } from './search.js';
+import { createStationNames, firstBeyond } from './station-names.js';
 import { isVisible, operationView, progressSubject, stationView, type VisibleRecord } from './views.js';
 
 const SLOTS: readonly SlotKind[] = ['firmware_update', 'log_upload', 'reset', 'configure_network', 'set_system_time'];
 
 export type Inventory = ReturnType<typeof createInventory>;
 
+/** Stations, and operations, that are read and shown in one go. */
+const SOME = 25;
+
 /** Redis is not there, or slow: `NOT_STORED`. Problems and surprises of our own stay what they are. */
-const reading =
+export const reading =
   <A extends unknown[], R>(read: (...args: A) => Promise<R>) =>
   async (...args: A): Promise<R> => {
     try {
@@ -35,26 +41,58 @@ function readStationCursor(cursor: string): string {
   return name;
 }
 
-export function createInventory(redis: Redis, store: Store, directory: StationDirectory, now: Now) {
-  const search = createSearch(redis, store);
+export interface InventoryDeps {
+  /** For reading alone: nothing that a station waits for goes over it. */
+  readonly redis: Redis;
+  readonly store: Store;
+  readonly directory: OpenStationDirectory;
+  readonly now: Now;
+  readonly breathe: Breathe;
+}
+
+export function createInventory({ redis, store, directory, now, breathe }: InventoryDeps) {
+  const search = createSearch(redis, store, createIndexKeeper(redis, store), breathe);
+  const stationNames = createStationNames(redis, store, directory);
 
   const views = async (records: readonly VisibleRecord[]): Promise<OperationView[]> => {
-    const running = records.flatMap((record) => progressSubject(record) ?? []);
-    const said = await readProgress(redis, store.keys, running);
-    const progress = new Map(running.map((subject, index) => [subject, said[index]]));
-    return records.map((record) => operationView(record, now(), progress.get(progressSubject(record) ?? '')));
+    const all: OperationView[] = [];
+    for (let at = 0; at < records.length; at += SOME) {
+      if (at > 0) await breathe();
+      const some = records.slice(at, at + SOME);
+      const running = some.flatMap((record) => progressSubject(record) ?? []);
+      const said = await readProgress(redis, store.keys, running);
+      const progress = new Map(running.map((subject, index) => [subject, said[index]]));
+      all.push(...some.map((record) => operationView(record, now(), progress.get(progressSubject(record) ?? ''))));
+    }
+    return all;
   };
 
-  const stationNow = async (station: string, state: StationState): Promise<StationView> => {
-    const ids = SLOTS.map((slot) => state.slot(slot)).filter((id) => id !== undefined);
+  /** A few stations, in three looks at the store however many they are. */
+  const stationsNow = async (stations: readonly [string, StationState][]): Promise<StationView[]> => {
+    const ids = stations.flatMap(([, state]) => SLOTS.map((slot) => state.slot(slot)).filter((id) => id !== undefined));
     const open = (await store.loadMany(ids)).filter(isVisible).filter((record) => !isEnded(record));
-    return stationView(station, state, directory.profileOf(station), await views(open));
+    const shown = await views(open);
+    return stations.map(([station, state]) => {
+      const own = shown.filter(({ stationId }) => stationId === station);
+      return stationView(station, state, directory.profileOf(station), own);
+    });
+  };
+
+  const statesOf = async (stations: readonly string[]): Promise<[string, StationState][]> => {
+    const pipeline = redis.pipeline();
+    for (const station of stations) pipeline.hgetall(store.keys.station(station));
+    const replies = (await pipeline.exec()) ?? [];
+    return stations.map((station, at) => {
+      const [error, fields] = replies[at] ?? [];
+      if (error) throw error;
+      return [station, readStationState((fields ?? {}) as StationFields)];
+    });
   };
 
   /** Heard or configured. `unknown_stations: simulated` makes no station known. */
   const known = async (station: string): Promise<StationState | undefined> => {
     const state = readStationState(await store.station(station));
-    return state.firstSeenAt !== undefined || directory.configured().includes(station) ? state : undefined;
+    return state.firstSeenAt !== undefined || directory.isConfigured(station) ? state : undefined;
   };
 
   return {
@@ -66,20 +104,23 @@ export function createInventory(redis: Redis, store: Store, directory: StationDi
     }),
     /** Every station that was heard or is configured, by name. */
     stations: reading(async ({ limit = 100, cursor }: { limit?: number; cursor?: string }) => {
-      const names = [...new Set([...(await store.stations()), ...directory.configured()])].sort();
+      const names = await stationNames();
       const after = cursor === undefined ? '' : readStationCursor(cursor);
-      const rest = names.filter((name) => name > after);
+      const rest = names.slice(firstBeyond(names, after));
       const page = rest.slice(0, limit);
-      const items = await Promise.all(
-        page.map(async (name) => stationNow(name, readStationState(await store.station(name)))),
-      );
+      const items: StationView[] = [];
+      for (let at = 0; at < page.length; at += SOME) {
+        if (at > 0) await breathe();
+        items.push(...(await stationsNow(await statesOf(page.slice(at, at + SOME)))));
+      }
       const last = rest.length > limit ? page.at(-1) : undefined;
       return { items, ...(last === undefined ? {} : { nextCursor: Buffer.from(last).toString('base64url') }) };
     }),
     station: reading(async (station: string): Promise<StationView> => {
       const state = await known(station);
       if (!state) throw new Problem('STATION_UNKNOWN', `Its id would be ${station}.`);
-      return stationNow(station, state);
+      const [view] = await stationsNow([[station, state]]);
+      return view as StationView;
     }),
     /** The record of an operation; of this station and kind, if named. Rejects with `OPERATION_UNKNOWN`. */
     record: reading(

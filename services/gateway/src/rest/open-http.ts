@@ -2,11 +2,11 @@
 import type { Server } from 'node:https';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
-import type { Store } from '@khumbu/operations/records/store';
+import { createStore, type Store } from '@khumbu/operations/records/store';
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config.js';
@@ -17,6 +17,7 @@ import { openEventLog } from './events/event-log.js';
 import { openHttpsCertificate } from './https-certificate.js';
 import { createIdempotency } from './idempotency.js';
 import { createInventory } from './inventory.js';
+import { createLoad } from './load.js';
 import type { Archives } from './routes/log-uploads.js';
 
 export interface HttpParts {
@@ -24,9 +25,11 @@ export interface HttpParts {
   /** Fails fast, like the front desk's. */
   readonly store: Store;
   readonly redis: Redis;
+  /** A connection of its own for what is only read: however much that is, no station waits for it. */
+  readonly reading: Redis;
   /** A connection of its own that waits for events; closed with the rest. */
   readonly waiting: Redis;
-  readonly directory: StationDirectory;
+  readonly directory: OpenStationDirectory;
   readonly now: Now;
   readonly frontDesk: FrontDesk;
   readonly authenticate: Authenticate;
@@ -52,12 +55,24 @@ function openArchives(config: GatewayConfig): Archives | undefined {
 export async function openHttp(parts: HttpParts): Promise<{ url: string; close: () => Promise<void> }> {
   const { config, store, redis, directory, log } = parts;
   const certificate = openHttpsCertificate(config, parts.files);
-  const events = await openEventLog({ waiting: parts.waiting, redis, keys: store.keys, log });
+  const { reading } = parts;
+  const readStore = createStore(reading, config.KEY_PREFIX, undefined, parts.now);
+  const load = createLoad();
+  const events = await openEventLog({ waiting: parts.waiting, redis: reading, keys: store.keys, log });
   const app = await buildApp(
     {
       ...parts,
+      redis: reading,
       keys: store.keys,
-      inventory: createInventory(redis, store, directory, parts.now),
+      inventory: createInventory({
+        redis: reading,
+        store: readStore,
+        directory,
+        now: parts.now,
+        breathe: load.breathe,
+      }),
+      questions: parts.frontDesk.questionsOver(readStore),
+      load,
       idempotency: createIdempotency(redis, store.keys),
       events,
       archives: openArchives(config),

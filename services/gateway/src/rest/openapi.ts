@@ -59,6 +59,14 @@ const TAGS = {
   depot: 'How the depot itself does.',
 };
 
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 /** Before any route. */
 export async function documentRoutes(app: FastifyInstance): Promise<void> {
   await app.register(fastifySwagger, {
@@ -90,7 +98,17 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
       buildLocalReference: (json, _base, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `schema-${i}`),
     },
   });
+  // Made once, before anybody is served: they take tens of milliseconds.
+  const json = once(() => Buffer.from(JSON.stringify(app.swagger())));
+  const yaml = once(() => Buffer.from(app.swagger({ yaml: true })));
   await app.register(fastifySwaggerUi, {
+    uiHooks: {
+      onRequest: ({ routeOptions: { url } }, reply, done) => {
+        if (url === '/docs/json') reply.type('application/json; charset=utf-8').send(json());
+        else if (url === '/docs/yaml') reply.type('application/x-yaml').send(yaml());
+        else done();
+      },
+    },
     routePrefix: '/docs',
     staticCSP: true,
     // Over plain HTTP from another host nothing would load: there is no HTTPS to upgrade to. Nor is anything outside needed.
@@ -100,9 +118,11 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
         .replaceAll(/ (?:https:|validator\.swagger\.io)(?=[ ;])/g, ''),
     uiConfig: { validatorUrl: 'none' },
   });
-  let document: string | undefined;
-  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
-    document ??= JSON.stringify(app.swagger());
-    return reply.type('application/json; charset=utf-8').serializer(String).send(document);
+  app.addHook('onReady', async () => {
+    json();
+    yaml();
   });
+  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(json()),
+  );
 }

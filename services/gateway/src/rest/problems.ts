@@ -63,6 +63,7 @@ export const PROBLEMS = {
   HEADERS_TOO_LARGE: kind(431, 'The headers of the request are larger than 16 KiB.'),
   INTERNAL: kind(500, 'Something went wrong; the log says what.'),
   NOT_STORED: kind(503, 'The decision could not be stored: nothing was accepted. Ask again.'),
+  READS_BUSY: kind(503, 'More is being asked for at this gateway than it answers at once. Ask again.'),
   WORKERS_GONE: kind(503, 'No worker is there to do it: nothing was accepted. Ask again.'),
   CERTIFICATE_NOT_JUDGED: kind(503, 'The certificate was not judged in time: nothing was accepted. Ask again.'),
   OBJECT_STORE_UNREACHABLE: kind(503, 'The object store does not answer.'),

@@ -2,6 +2,7 @@
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type Load, pacedRefusal } from './load.js';
 import { Problem, type ProblemCode, sendProblem } from './problems.js';
 
 const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
@@ -44,12 +45,13 @@ export function acceptJsonOnly(app: FastifyInstance): void {
   });
 }
 
-export function handleErrors(app: FastifyInstance, log: Logger): void {
-  app.setErrorHandler((error: FastifyError, request, reply) => {
+export function handleErrors(app: FastifyInstance, load: Load, log: Logger): void {
+  app.setErrorHandler(async (error: FastifyError, request, reply) => {
     const problem = problemOf(error) ?? new Problem('INTERNAL', undefined, {}, { cause: error });
     // Whoever left in the middle of a body hears nothing, and nothing of ours went wrong.
     if (problem.code === 'INTERNAL' && !(error.code === 'ECONNRESET' && !request.raw.complete))
       log.error({ err: error, requestId: request.id }, 'request failed');
+    if (!(await pacedRefusal(request, load))) return reply.hijack();
     return sendProblem(reply, problem);
   });
   app.setNotFoundHandler(({ method }, reply) =>

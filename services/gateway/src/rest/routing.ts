@@ -24,6 +24,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a caller needs. A route below /v1 without one is a mistake. */
     scope?: Scope;
+    /** What it does lasts, and is counted in another way than by turns. */
+    hasOwnTurns?: boolean;
   }
 }
 
@@ -48,6 +50,7 @@ const EVERYWHERE: readonly ProblemCode[] = [
   'TOO_MANY_REQUESTS',
   'INTERNAL',
   'NOT_STORED',
+  'READS_BUSY',
 ];
 /** Of every route whose method may have a body, needed or not. */
 export const WITH_ANY_BODY: readonly ProblemCode[] = ['BODY_MALFORMED', 'BODY_TOO_LARGE', 'CONTENT_TYPE_UNSUPPORTED'];

@@ -2,10 +2,13 @@
  * Pages of operations: open ones first, then ended ones, newest first in each part (by when they were asked for, and by
  * when they ended). One that ends while somebody turns the pages may be seen twice and is never left out.
  */
+import type { IndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
+import { type Facets, keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
 import type { Origin } from '@khumbu/operations/records/record';
 import type { Store } from '@khumbu/operations/records/store';
 import type { Redis } from 'ioredis';
+import type { Breathe } from './breathe.js';
 import { Problem } from './problems.js';
 import type { OPERATION_KINDS } from './schemas.js';
 import { isVisible, type VisibleRecord } from './views.js';
@@ -21,12 +24,14 @@ export interface Search {
 }
 
 interface Place {
-  readonly part: 'open' | 'ended';
+  readonly part: Part;
   readonly score: number;
   readonly id: string;
 }
 
+/** Ids that are looked up at once, and records that are read at once: each is a turn of the event loop. */
 const BATCH = 200;
+const SOME = 25;
 /** A page that would need more looks than this ends early, with a cursor. */
 const MOST_LOOKED_AT = 5000;
 const DEFAULT_LIMIT = 100;
@@ -63,45 +68,97 @@ export function matches(record: OperationRecord, search: Search): record is Visi
   return record.state === status;
 }
 
+/** The replies of a pipeline. Throws the first error among them. */
+function repliesOf<T>(replies: [Error | null, unknown][] | null): T[] {
+  return (replies ?? []).map(([error, reply]) => {
+    if (error) throw error;
+    return reply as T;
+  });
+}
+
 export type SearchOperations = ReturnType<typeof createSearch>;
 
-export function createSearch(redis: Redis, store: Store) {
-  /** The next records of a part, with where each stands. Empty: there are no more. */
-  const after = async (place: Place, station: string | undefined, skip: number): Promise<[string, number][]> => {
-    const { keys } = store;
-    const key = place.part === 'open' ? keys.open : station === undefined ? keys.ended : keys.endedOf(station);
-    const max = place.score === Number.POSITIVE_INFINITY ? '+inf' : String(place.score);
+export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper, breathe: Breathe) {
+  const { keys } = store;
+
+  /** The smallest of the sets whose intersection is wanted, and the others. */
+  const plan = async (part: Part, facets: Facets): Promise<{ smallest: string; others: string[] }> => {
+    const all = keysOfFacets(keys, part, facets);
+    const pipeline = redis.pipeline();
+    for (const key of all) pipeline.zcard(key);
+    const sizes = repliesOf<number>(await pipeline.exec());
+    const smallest = all[sizes.indexOf(Math.min(...sizes))] ?? '';
+    return { smallest, others: all.filter((key) => key !== smallest) };
+  };
+
+  /** The next ids of a set, with where each stands. */
+  const after = async (key: string, { score }: Place, skip: number): Promise<[string, number][]> => {
+    const max = score === Number.POSITIVE_INFINITY ? '+inf' : String(score);
     const flat = await redis.zrevrangebyscore(key, max, '-inf', 'WITHSCORES', 'LIMIT', skip, BATCH);
     const pairs: [string, number][] = [];
     for (let i = 0; i + 1 < flat.length; i += 2) pairs.push([flat[i] ?? '', Number(flat[i + 1])]);
     return pairs;
   };
 
+  /** Those of the ids that are in all of these sets. */
+  const inAll = async (others: readonly string[], ids: readonly string[]): Promise<ReadonlySet<string>> => {
+    if (others.length === 0 || ids.length === 0) return new Set(ids);
+    const pipeline = redis.pipeline();
+    for (const key of others) pipeline.zmscore(key, ...ids);
+    const scores = repliesOf<(string | null)[]>(await pipeline.exec());
+    return new Set(ids.filter((_id, at) => scores.every((list) => list[at] !== null)));
+  };
+
+  /** The records, in the order of their ids; what is gone is taken out of the set that still names it. */
+  const load = async (key: string, ids: readonly string[]): Promise<Map<string, OperationRecord>> => {
+    const found = new Map((await store.loadMany(ids)).map((record) => [record.id, record]));
+    const missing = ids.filter((id) => !found.has(id));
+    if (missing.length > 0 && key.startsWith(keys.index)) {
+      const there = await Promise.all(missing.map((id) => redis.exists(keys.record(id))));
+      const gone = missing.filter((_id, at) => there[at] === 0);
+      if (gone.length > 0) await redis.zrem(key, ...gone);
+    }
+    await breathe();
+    return found;
+  };
+
   return async (search: Search): Promise<{ records: VisibleRecord[]; nextCursor?: string }> => {
     const limit = search.limit ?? DEFAULT_LIMIT;
-    let place =
-      search.cursor === undefined ? (search.status === 'ended' ? ENDED_START : START) : readCursor(search.cursor);
+    const { station, kind, status, origin } = search;
+    const state = status === 'open' || status === 'ended' ? undefined : status;
+    let place = search.cursor === undefined ? (status === 'ended' ? ENDED_START : START) : readCursor(search.cursor);
     const records: VisibleRecord[] = [];
     let looked = 0;
+    await fresh();
     while (true) {
       const { part } = place;
       const from = place;
+      const { smallest, others } = await plan(part, { station, kind, state, origin });
       for (let skip = 0; ; skip += BATCH) {
-        const pairs = await after(from, search.station, skip);
+        const pairs = await after(smallest, from, skip);
         const beyond = pairs.filter(([id, score]) => score < from.score || (score === from.score && id < from.id));
-        const found = new Map((await store.loadMany(beyond.map(([id]) => id))).map((record) => [record.id, record]));
-        for (const [id, score] of beyond) {
-          const record = found.get(id);
-          place = { part, score, id };
-          // An ended one that keeps its slot stands in both lists; it is told of among the ended.
-          if (record && isEnded(record) === (part === 'ended') && matches(record, search)) records.push(record);
-          if (records.length === limit) return { records, nextCursor: writeCursor(place) };
+        const ids = beyond.map(([id]) => id);
+        const wanted = await inAll(others, ids);
+        for (let at = 0; at < beyond.length; at += SOME) {
+          const some = beyond.slice(at, at + SOME);
+          const found = await load(
+            smallest,
+            some.map(([id]) => id).filter((id) => wanted.has(id)),
+          );
+          for (const [id, score] of some) {
+            const record = found.get(id);
+            place = { part, score, id };
+            // It may have moved on since the sets were looked at.
+            if (record && isEnded(record) === (part === 'ended') && matches(record, search)) records.push(record);
+            if (records.length === limit) return { records, nextCursor: writeCursor(place) };
+          }
         }
         looked += pairs.length;
         if (looked >= MOST_LOOKED_AT) return { records, nextCursor: writeCursor(place) };
         if (pairs.length < BATCH) break;
+        await breathe();
       }
-      if (part === 'ended' || search.status === 'open') return { records };
+      if (part === 'ended' || status === 'open') return { records };
       place = ENDED_START;
     }
   };

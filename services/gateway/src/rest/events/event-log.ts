@@ -3,6 +3,7 @@
  * entries are kept in a ring, and whoever is further behind reads from Redis at his own pace. Memory is bounded by the
  * ring and one page a subscriber.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Keys } from '@khumbu/operations/records/keys';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -28,6 +29,15 @@ export interface Page {
   /** Entries between these ids are not kept any more. */
   readonly gap?: { readonly after: string; readonly until: string };
   readonly entries: readonly Entry[];
+}
+
+const GROUP = 8;
+
+async function inGroups<T>(all: readonly T[], act: (one: T) => void): Promise<void> {
+  for (let at = 0; at < all.length; at += GROUP) {
+    if (at > 0) await turn();
+    for (const one of all.slice(at, at + GROUP)) act(one);
+  }
 }
 
 type RawEntry = [id: string, fields: string[]];
@@ -77,10 +87,11 @@ export async function openEventLog({
   let newest = ringStart;
   let newestProgress = await newestId(waiting, keys.progressEvents);
 
+  /** In small groups, a turn of the event loop each: hundreds that format and write at once would keep stations waiting. */
   const wake = (): void => {
     const all = [...waiters];
     waiters.clear();
-    for (const resolve of all) resolve();
+    void inGroups(all, (resolve) => resolve());
   };
 
   const take = (entries: readonly Entry[]): void => {
@@ -115,7 +126,7 @@ export async function openEventLog({
         if (key === keys.events) take(entries);
         else {
           newestProgress = entries.at(-1)?.id ?? newestProgress;
-          for (const entry of entries) for (const listener of listeners) listener(entry);
+          for (const entry of entries) await inGroups([...listeners], (listener) => listener(entry));
         }
       }
     } finally {

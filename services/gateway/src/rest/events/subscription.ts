@@ -1,8 +1,11 @@
 /** One subscriber of events: reads the log at his own pace and writes Server-Sent Events (WHATWG HTML, 9.2). */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Entry, EventLog } from './event-log.js';
+
+const WRITTEN_AT_ONCE = 20;
 
 export interface Filter {
   readonly stations?: ReadonlySet<string>;
@@ -81,10 +84,17 @@ export async function serveSubscriber(output: Writable, options: SubscriptionOpt
         cursor = gap.until;
         await write(`id: ${cursor}\nevent: gap\ndata: ${JSON.stringify({ type: 'gap', ...gap })}\n\n`);
       }
-      for (const entry of entries) {
+      for (let at = 0; at < entries.length; at += WRITTEN_AT_ONCE) {
         if (signal.aborted) return;
-        if (passes(filter, entry)) await write(formatEntry(entry));
-        cursor = entry.id;
+        const some = entries.slice(at, at + WRITTEN_AT_ONCE);
+        const text = some
+          .filter((entry) => passes(filter, entry))
+          .map(formatEntry)
+          .join('');
+        if (text !== '') await write(text);
+        cursor = some.at(-1)?.id ?? cursor;
+        // Who is far behind is no reason for stations to wait.
+        if (entries.length > WRITTEN_AT_ONCE) await turn();
       }
       if (entries.length === 0) await log.beyond(cursor, signal);
     }

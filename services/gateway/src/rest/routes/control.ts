@@ -1,4 +1,6 @@
+import type { Questions } from '../../front-desk/questions.js';
 import { ref } from '../contract-schemas.js';
+import { reading } from '../inventory.js';
 import { accepted, answers, REFUSALS, type RestApp, texts, WITH_BODY } from '../routing.js';
 import {
   BootReasonViewSchema,
@@ -10,11 +12,16 @@ import {
   StationParams,
   SystemTimeOrderSchema,
 } from '../schemas.js';
-import { type CancelDeps, storing } from './cancel.js';
+import type { CancelDeps } from './cancel.js';
 import { REST_REQUEST_ID } from './firmware-updates.js';
 
 /** Resets, clocks, boot reasons and networks. */
-export function controlRoutes(app: RestApp, { asking, frontDesk, inventory }: CancelDeps): void {
+export function controlRoutes(
+  app: RestApp,
+  { asking, frontDesk, inventory, questions }: CancelDeps & { readonly questions: Questions },
+): void {
+  const resetPermission = reading((station: string) => questions.resetPermission(station));
+  const bootReason = reading((station: string) => questions.bootReason(station));
   app.post(
     '/stations/:stationId/reset',
     {
@@ -70,7 +77,7 @@ export function controlRoutes(app: RestApp, { asking, frontDesk, inventory }: Ca
     },
     async ({ params: { stationId }, query }) => {
       await inventory.requireStation(stationId);
-      return { type: query.type ?? 'NotSpecified', ...(await storing(frontDesk.resetPermission(stationId))) };
+      return { type: query.type ?? 'NotSpecified', ...(await resetPermission(stationId)) };
     },
   );
 
@@ -125,7 +132,7 @@ export function controlRoutes(app: RestApp, { asking, frontDesk, inventory }: Ca
     },
     async ({ params: { stationId } }) => {
       await inventory.requireStation(stationId);
-      const { bootEpoch, reason } = await storing(frontDesk.bootReason(stationId));
+      const { bootEpoch, reason } = await bootReason(stationId);
       return { bootEpoch, bootReason: reason ?? ('Unknown' as const), told: reason !== undefined };
     },
   );

@@ -91,7 +91,7 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     {
       // The headers of what does not end.
       exposeHeadRoute: false,
-      config: { scope: 'read' },
+      config: { scope: 'read', hasOwnTurns: true },
       schema: {
         ...texts(
           {

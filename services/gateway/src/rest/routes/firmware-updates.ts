@@ -1,5 +1,6 @@
 import { isInstalling } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
 import { Problem } from '../problems.js';
 import {
@@ -25,7 +26,7 @@ import { stationOperationRoutes } from './operations.js';
 /** Over REST there is no id on the wire; EVerest is told -1, as for any update it did not ask for. */
 export const REST_REQUEST_ID = -1;
 
-export function firmwareRoutes(app: RestApp, deps: CancelDeps): void {
+export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly breathe: Breathe }): void {
   const { asking, frontDesk, inventory } = deps;
   const { LOCATION_NOT_USABLE: _logsOnly, ...locations } = Object.fromEntries(
     LOCATION_PROBLEMS.map((code) => [code, code]),
@@ -114,7 +115,7 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps): void {
     },
   );
 
-  stationOperationRoutes(app, inventory, 'firmware_update');
+  stationOperationRoutes(app, inventory, 'firmware_update', deps.breathe);
   const words = {
     path: 'firmware-updates',
     id: 'cancelFirmwareUpdate',

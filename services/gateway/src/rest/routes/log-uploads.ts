@@ -4,6 +4,7 @@ import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { stationFolder } from '@khumbu/shared/locations/store-areas';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';
+import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
 import { Problem } from '../problems.js';
 import { accepted, LOCATION_PROBLEMS, REFUSALS, type RestApp, texts, WITH_BODY } from '../routing.js';
@@ -55,7 +56,10 @@ async function archiveUrl(archives: Archives | undefined, record: LogUploadRecor
   return archives.publicObjects.presignGet({ bucket, key }, archives.urlSeconds, fileName);
 }
 
-export function logRoutes(app: RestApp, deps: CancelDeps & { readonly archives: Archives | undefined }): void {
+export function logRoutes(
+  app: RestApp,
+  deps: CancelDeps & { readonly archives: Archives | undefined; readonly breathe: Breathe },
+): void {
   const { asking, frontDesk, inventory, archives } = deps;
 
   app.post(
@@ -143,6 +147,6 @@ export function logRoutes(app: RestApp, deps: CancelDeps & { readonly archives: 
     },
   );
 
-  stationOperationRoutes(app, inventory, 'log_upload');
+  stationOperationRoutes(app, inventory, 'log_upload', deps.breathe);
   cancelRoute(app, deps, 'log_upload', { path: 'log-uploads', id: 'cancelLogUpload', tag: 'logs', what: 'log upload' });
 }

@@ -1,5 +1,7 @@
+import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
 import type { Inventory } from '../inventory.js';
+import { sendPage } from '../pages.js';
 import { answers, type RestApp, texts } from '../routing.js';
 import {
   OperationPageSchema,
@@ -12,7 +14,7 @@ import {
 } from '../schemas.js';
 
 /** `/v1/operations`: what was asked of stations, and what became of it. */
-export function operationRoutes(app: RestApp, inventory: Inventory): void {
+export function operationRoutes(app: RestApp, inventory: Inventory, breathe: Breathe): void {
   app.get(
     '/operations',
     {
@@ -33,7 +35,7 @@ export function operationRoutes(app: RestApp, inventory: Inventory): void {
         querystring: OperationsQuery,
       },
     },
-    ({ query }) => inventory.operations(query),
+    async ({ query }, reply) => sendPage(reply, await inventory.operations(query), breathe),
   );
 
   app.get(
@@ -65,7 +67,12 @@ const KINDS = {
 } as const;
 
 /** The list and the single operations of one kind at one station. */
-export function stationOperationRoutes(app: RestApp, inventory: Inventory, kind: keyof typeof KINDS): void {
+export function stationOperationRoutes(
+  app: RestApp,
+  inventory: Inventory,
+  kind: keyof typeof KINDS,
+  breathe: Breathe,
+): void {
   const { path, tag, one, what } = KINDS[kind];
   app.get(
     `/stations/:stationId/${path}`,
@@ -87,9 +94,9 @@ export function stationOperationRoutes(app: RestApp, inventory: Inventory, kind:
         querystring: StationOperationsQuery,
       },
     },
-    async ({ params, query }) => {
+    async ({ params, query }, reply) => {
       await inventory.requireStation(params.stationId);
-      return inventory.operations({ ...query, station: params.stationId, kind });
+      return sendPage(reply, await inventory.operations({ ...query, station: params.stationId, kind }), breathe);
     },
   );
 

@@ -1,10 +1,12 @@
+import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
 import type { Inventory } from '../inventory.js';
+import { sendPage } from '../pages.js';
 import { answers, type RestApp, texts } from '../routing.js';
 import { PageQuery, StationPageSchema, StationParams, StationSchema } from '../schemas.js';
 
 /** `/v1/stations`: who is there, and what is being done with them. */
-export function stationRoutes(app: RestApp, inventory: Inventory): void {
+export function stationRoutes(app: RestApp, inventory: Inventory, breathe: Breathe): void {
   app.get(
     '/stations',
     {
@@ -24,7 +26,7 @@ export function stationRoutes(app: RestApp, inventory: Inventory): void {
         querystring: PageQuery,
       },
     },
-    ({ query }) => inventory.stations(query),
+    async ({ query }, reply) => sendPage(reply, await inventory.stations(query), breathe),
   );
 
   app.get(
