@@ -15,6 +15,7 @@ import { type EverestClient, startEverestClient } from '@khumbu/test-support/eve
 import { freePort } from '@khumbu/test-support/free-port';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { startRedis } from '@khumbu/test-support/redis';
+import { answersOn } from '@khumbu/test-support/server';
 import t, { type Test } from 'tap';
 
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
@@ -66,7 +67,7 @@ await awaitUntil(
   async () => {
     if (plain.child.exit()) throw new Error(plain.child.output());
     const answer = await fetch(`${base}/readyz`).catch(() => undefined);
-    return answer?.status === 200;
+    return answer?.status === 200 && (await answersOn(secure.port));
   },
   START_MS,
   'the gateways to be ready',
