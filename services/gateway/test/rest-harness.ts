@@ -24,6 +24,7 @@ import type { Test } from 'tap';
 import type { CertificateVerdict } from '../src/front-desk/decide-update.js';
 import { createDeskStore } from '../src/front-desk/desk-store.js';
 import { createFrontDesk } from '../src/front-desk/front-desk.js';
+import type { JudgeCertificate } from '../src/front-desk/judge-certificate.js';
 import { type AppOptions, buildApp, DEFAULT_APP_OPTIONS } from '../src/rest/app.js';
 import { openAuthentication } from '../src/rest/authentication.js';
 import { openEventLog } from '../src/rest/events/event-log.js';
@@ -56,6 +57,7 @@ export interface RestOptions {
   readonly issuerTimes?: Partial<IssuerKeysTimes>;
   readonly archives?: Archives;
   readonly certificate?: CertificateVerdict;
+  readonly judgeCertificate?: JudgeCertificate;
   /** Nobody works on any queue. */
   readonly abandoned?: boolean;
   /** Share the keys of another one: a second replica. */
@@ -185,7 +187,7 @@ export async function openRest(t: Test, options: RestOptions) {
     jobs,
     profileOf: (station) => directory.profileOf(station),
     locations,
-    judgeCertificate: async () => options.certificate,
+    judgeCertificate: options.judgeCertificate ?? (async () => options.certificate),
     deadlines: DEFAULT_DEADLINES,
     isAbandoned: () => options.abandoned === true,
     resetReservationMs: 60_000,

@@ -17,6 +17,7 @@ import { startRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import { exportJWK, SignJWT } from 'jose';
 import t from 'tap';
+import type { CertificateVerdict } from '../src/front-desk/decide-update.js';
 import { PROBLEMS } from '../src/rest/problems.js';
 import { type Called, type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
 
@@ -184,6 +185,31 @@ void t.test('what EVerest asked for is not pushed aside, unless told to', async 
     t.match((await call('GET', `/v1/operations/${id}`)).body, { ended: true, outcome: { reason: 'replaced_by_rest' } });
   }
 });
+
+void t.test(
+  'a certificate that could not be judged is asked for again under the same key; a reason is a word and its words',
+  async (t) => {
+    let verdict: CertificateVerdict = {
+      ok: false,
+      response: 'Rejected',
+      reason: 'certificate_not_judged: all are busy',
+    };
+    const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, judgeCertificate: async () => verdict });
+    const body = { location: IMAGE, signing_certificate: 'x', signature: 'y' };
+    const ask = () => rest.call('POST', UPDATES, { body, headers: { 'idempotency-key': 'once' } });
+    const undecided = await ask();
+    t.match(undecided, { status: 503, body: { code: 'CERTIFICATE_NOT_JUDGED', reason: 'certificate_not_judged' } });
+    t.match(undecided.body.detail, /all are busy/);
+    verdict = { ok: true };
+    t.match(await ask(), { status: 202 }, 'nothing was kept of it');
+    verdict = { ok: false, response: 'InvalidCertificate', reason: 'weak_key: RSA of 1024 bits' };
+    const weak = await rest.call('POST', UPDATES, { body });
+    t.match(weak, {
+      status: 422,
+      body: { code: 'CERTIFICATE_INVALID', reason: 'weak_key', detail: /RSA of 1024 bits/ },
+    });
+  },
+);
 
 void t.test('every refusal has a code of its own', async (t) => {
   const certificate = { ok: false, response: 'InvalidCertificate', reason: 'certificate_expired' } as const;

@@ -59,15 +59,16 @@ export interface AnsweringDeps {
   readonly onAnswered?: (name: RequestChannelName, by: 'decision' | 'default', ms: number) => void;
 }
 
+export const answerKeyOf = (name: RequestChannelName, replyTopic: string): string =>
+  `${name}:${replyTopic.slice(replyTopic.lastIndexOf('/') + 1)}`;
+
 /**
  * The name of a request is its reply topic's last part, a fresh uuid. A request that wants no answer has none; its bytes
  * stand for it, but only a redelivery of them is the same request.
  */
 function askerOf({ name, station, replyTopic, dup, bytes }: Request): Asker {
   const origin = 'everest';
-  if (replyTopic !== undefined) {
-    return { station, origin, answerKey: `${name}:${replyTopic.slice(replyTopic.lastIndexOf('/') + 1)}` };
-  }
+  if (replyTopic !== undefined) return { station, origin, answerKey: answerKeyOf(name, replyTopic) };
   const answerKey = `${name}:${createHash('sha256').update(bytes).digest('hex')}`;
   return dup ? { station, origin, answerKey } : { station, origin, answerKey, isFresh: true };
 }

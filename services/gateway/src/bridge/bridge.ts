@@ -34,9 +34,9 @@ import type { Boots } from '../stations/boots.js';
 import { PROVES_LISTENING, provenListening } from '../stations/presence.js';
 import type { Registry } from '../stations/registry.js';
 import type { Station } from '../stations/station.js';
-import { createAnswering } from './answering.js';
+import { answerKeyOf, createAnswering } from './answering.js';
 import { createCalmLog } from './calm-log.js';
-import { createCommands } from './commands.js';
+import { createCommands, isRequest, plainReplyTo } from './commands.js';
 import { createCommunicationChecks } from './communication-checks.js';
 import { createDiscovery, type Discovered } from './discovery.js';
 import { createFence } from './fence.js';
@@ -286,12 +286,19 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     leads: deps.mqtt.mayPublish,
     isStopping: () => ends === 'by us',
   });
+  /** This process has read it and lives; the answer goes out again, also while Redis is out. */
+  const wasToldByUs = (station: string, name: E2mChannelName, { payload }: Incoming): boolean => {
+    const replyTo = isRequest(name) ? plainReplyTo(payload) : undefined;
+    return (
+      replyTo !== undefined && deps.told.find(station, answerKeyOf(name as RequestChannelName, replyTo)) !== undefined
+    );
+  };
   /** What came again is read with care, unless it is too small to hold anything but the word that it is. */
   const receive = (message: Incoming, how: Sorted['how']): Promise<void> | void => {
     const api = message.dup ? parseApiTopic(prefix, message.topic) : undefined;
     const name = api?.type === 'system' ? BY_LEAF.get(api.leaf) : undefined;
     const isHarmless = message.payload.length <= HARMLESS_BYTES && !(name && channel(name).reply);
-    if (!api || isHarmless) return onMessage(message, how);
+    if (!api || isHarmless || (name && wasToldByUs(api.station, name, message))) return onMessage(message, how);
     const refuse = (): Promise<void> => {
       const entry = api.type === 'system' ? registry.meet(api)?.entry : undefined;
       return entry

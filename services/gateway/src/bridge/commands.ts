@@ -45,7 +45,7 @@ export function plainReplyTo(bytes: Uint8Array): string | undefined {
   return /"replyTo"\s{0,8}:\s{0,8}"([^"\\]{1,300})"/.exec(text)?.[1];
 }
 
-const isRequest = (name: E2mChannelName): name is RequestChannelName => Object.hasOwn(REQUESTS, name);
+export const isRequest = (name: E2mChannelName): name is RequestChannelName => Object.hasOwn(REQUESTS, name);
 
 export function createCommands(deps: CommandsDeps) {
   const { prefix, store, frontDesk, registry, answer, hearing, fence, unanswered, bad, calm, log } = deps;

@@ -16,7 +16,7 @@ import type { Incoming } from './mqtt-session.js';
 import { createTurns } from './turns.js';
 
 /** Of all senders, and of one. */
-const MARKED_AT_ONCE = 4;
+const MARKED_AT_ONCE = 8;
 const MARKED_OF_ONE = 1;
 /** Who takes longer was not ended by its reading, or stands still for good: the others need not wait. */
 const LANE_MS = 100;
