@@ -105,12 +105,6 @@ export const GatewaySettings = Type.Object({
     maximum: 604_800,
     description: 'Seconds for which the URL of a log archive works.',
   }),
-  S3_PUBLIC_ENDPOINT: Type.Optional(
-    Type.String({
-      pattern: '^https?://',
-      description: 'URL of the object store as callers of the REST API reach it, where that is not S3_ENDPOINT.',
-    }),
-  ),
   RESET_RESERVATION_S: Type.Integer({
     default: 300,
     minimum: 1,

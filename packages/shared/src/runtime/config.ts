@@ -100,6 +100,12 @@ export const S3_SETTINGS = {
   S3_ACCESS_KEY: Type.Optional(Type.String({ description: 'Access key of the object store.' })),
   S3_SECRET_KEY: Type.Optional(Type.String({ description: 'Secret key of the object store.' })),
   S3_BUCKET: Type.String({ default: 'khumbu', description: 'Bucket for what the depot keeps.' }),
+  S3_PUBLIC_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://',
+      description: 'URL of the object store as callers of the REST API reach it, where that is not S3_ENDPOINT.',
+    }),
+  ),
 } as const;
 
 export const WORKER_SETTINGS = {
