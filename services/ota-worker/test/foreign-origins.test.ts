@@ -271,6 +271,7 @@ void t.test('what was compressed on its way although identity was asked for is d
 
 void t.test('what was compressed on its way and cannot be decoded is refused, never published', async (t) => {
   const zstd = Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), randomBytes(1000)]);
+  const framed = Buffer.concat([Buffer.from(`4e20;chunk-signature=${'a'.repeat(64)}\r\n`), Buffer.alloc(20_000, 'x')]);
   const bomb = zlib.gzipSync(Buffer.alloc(11_000_000));
   const cases: [string, Record<string, string>, Buffer, string][] = [
     ['cut off', { 'content-encoding': 'gzip' }, GZ.subarray(0, -9), 'content_encoding'],
@@ -298,6 +299,7 @@ void t.test('what was compressed on its way and cannot be decoded is refused, ne
     ['compress', { 'content-encoding': 'compress' }, Buffer.from([0x1f, 0x9d, 0x90, 1, 2, 3]), 'content_encoding'],
     ['several codings', { 'content-encoding': 'br, gzip' }, GZ, 'content_encoding'],
     ['larger than an image may be', { 'content-encoding': 'gzip' }, bomb, 'too_large'],
+    ['in frames of an upload to S3', { 'content-encoding': 'aws-chunked' }, framed, 'content_encoding'],
     ['compressed by the transfer', { 'transfer-encoding': 'gzip, chunked' }, GZ, 'transfer_encoding'],
   ];
   for (const [name, headers, body, reason] of cases) {
@@ -347,4 +349,5 @@ void t.test('what a head says of a file', async (t) => {
   t.same(of({ 'content-encoding': 'gzip, gzip' }), { coding: 'gzip', moreCodings: true });
   t.same(of({ etag: 'W/"1-gzip"' }), { coding: 'gzip' });
   t.same(of({ etag: '"gzip"' }), {});
+  t.same(of({ 'content-encoding': 'gzip, aws-chunked' }), { coding: 'gzip', awsChunked: true });
 });

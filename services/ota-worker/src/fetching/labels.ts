@@ -15,6 +15,8 @@ export interface Labels {
   readonly moreCodings?: true;
   /** The file's own name or type says that it is of this coding at rest. */
   readonly codedAtRest?: true;
+  /** The label of uploads to S3, which a store takes off together with its frames. */
+  readonly awsChunked?: true;
   /** The media type is that of a web page. */
   readonly html?: true;
 }
@@ -56,18 +58,20 @@ function fileNameOf(disposition: string): string {
 export function readLabels(head: ResponseHead, paths: readonly string[]): Labels {
   const type = headerOf(head, 'content-type').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   const html = type === 'text/html' || type === 'application/xhtml+xml' ? { html: true as const } : {};
-  const listed = headerOf(head, 'content-encoding')
+  const names = headerOf(head, 'content-encoding')
     .split(',')
-    .flatMap((name) => CODINGS[name.trim().toLowerCase()] ?? []);
+    .map((name) => name.trim().toLowerCase());
+  const other = { ...(names.includes('aws-chunked') ? { awsChunked: true as const } : {}), ...html };
+  const listed = names.flatMap((name) => CODINGS[name] ?? []);
   const coding = listed.at(-1) ?? codingOfEtag(headerOf(head, 'etag'));
-  if (coding === undefined) return html;
-  const names = [...paths, fileNameOf(headerOf(head, 'content-disposition'))];
-  const isAtRest = names.some((name) => AT_REST[coding].names.test(name)) || AT_REST[coding].types.test(type);
+  if (coding === undefined) return other;
+  const files = [...paths, fileNameOf(headerOf(head, 'content-disposition'))];
+  const isAtRest = files.some((name) => AT_REST[coding].names.test(name)) || AT_REST[coding].types.test(type);
   return {
     coding,
     ...(listed.length > 1 ? { moreCodings: true as const } : {}),
     ...(isAtRest ? { codedAtRest: true as const } : {}),
-    ...html,
+    ...other,
   };
 }
 

@@ -60,7 +60,10 @@ const DECODERS: Readonly<Record<Coding, Decoder>> = {
   br: { maybe: (begin) => begin.length > 0, isMarked: false, create: () => zlib.createBrotliDecompress() },
 };
 
-const refused = (coding: Coding, why: string, cause?: unknown): FetchError =>
+/** The first frame of an upload to S3 (Signature Version 4, chunked uploads): a store that kept it has kept no file. */
+const AWS_CHUNK = /^[0-9a-f]{1,16};chunk-signature=[0-9a-f]{64}\r\n/i;
+
+const refused = (coding: Coding | 'aws-chunked', why: string, cause?: unknown): FetchError =>
   new FetchError(true, 'content_encoding', `the server sent the image as ${coding}, unasked, and ${why}`, { cause });
 
 /** What a decoder fails with when the bytes are not what it wants, or end too early. */
@@ -101,7 +104,9 @@ export interface CodedFile {
  * and cannot.
  */
 export async function codingToRemove({ file, sizeBytes, begin, labels }: CodedFile): Promise<Coding | undefined> {
-  const { coding, codedAtRest, moreCodings } = labels;
+  const { coding, codedAtRest, moreCodings, awsChunked } = labels;
+  if (awsChunked && AWS_CHUNK.test(begin.toString('latin1', 0, 128)))
+    throw refused('aws-chunked', 'its frames are not the file: its upload to the store was not taken apart');
   if (coding === undefined) return undefined;
   const decoder = DECODERS[coding];
   if (!decoder.maybe(begin)) return undefined;
