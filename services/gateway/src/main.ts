@@ -15,6 +15,7 @@ import { subscribeHints } from '@khumbu/operations/records/hints';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { createStore } from '@khumbu/operations/records/store';
+import { createSecretSweep } from '@khumbu/operations/records/sweep-secrets';
 import { compileContract } from '@khumbu/shared/contract/codec';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
@@ -102,6 +103,7 @@ runService(
     const judges = createJudges({ material: () => trust.current(), policy, log });
     life.onStop('judges of certificates', () => judges.close());
 
+    const sweepSecrets = createSecretSweep(patient, store, log);
     const lease = createLease(prompt, store.keys.lease, log);
     const registry = createRegistry(
       patient,
@@ -234,13 +236,11 @@ runService(
           }),
         reconciler: createReconciler({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log }),
         reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
-        trim: () =>
-          trimEnded(
-            patient,
-            store.keys,
-            { perStation: config.KEEP_OPERATIONS_PER_STATION, days: config.KEEP_OPERATIONS_DAYS },
-            now().wall,
-          ),
+        trim: async () => {
+          const rules = { perStation: config.KEEP_OPERATIONS_PER_STATION, days: config.KEEP_OPERATIONS_DAYS };
+          await trimEnded(patient, store.keys, rules, now().wall);
+          await sweepSecrets(now().wall);
+        },
         redis: prompt,
         servingKey,
         servedKey: `${store.keys.lease}:served`,

@@ -11,6 +11,7 @@ import { operationEvent, type StoredEvent } from '../events/events.js';
 import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
 import type { StoredImage } from '../firmware-update/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
+import { withoutSecrets } from './forget-secrets.js';
 import { type Keys, keysFor } from './keys.js';
 import type { OperationRecord } from './kinds.js';
 import { INDEX_FUNCTIONS, indexText } from './operation-index.js';
@@ -89,7 +90,8 @@ export class Change {
 
   /**
    * Store the record as it is given, provided that the stored one still has `record.version`. Its end is told and audited
-   * once: one that has ended and keeps its station's slot is stored again and again, and there is no news in that.
+   * once: one that has ended and keeps its station's slot is stored again and again, and there is no news in that. An
+   * ended one is stored without the secrets of its locations.
    */
   put(record: OperationRecord): this {
     const key = this.keys.record(record.id);
@@ -98,7 +100,8 @@ export class Change {
     this.mark ??= key;
     const { endedAt } = record;
     const isOver = endedAt !== undefined && record.endTold === endedAt;
-    const stored = { ...record, version, ...(endedAt === undefined ? {} : { endTold: endedAt }) };
+    const kept = endedAt === undefined ? record : withoutSecrets(record);
+    const stored = { ...kept, version, ...(endedAt === undefined ? {} : { endTold: endedAt }) };
     this.records.push(stored);
     if (endedAt !== undefined && !isOver) this.ends.push(stored);
     const data = JSON.stringify(stored);
