@@ -12,8 +12,11 @@ import { createTurns, type Turns } from './turns.js';
 export interface Load {
   readonly reads: Turns;
   readonly asks: Turns;
-  /** What is open to everybody: probes, metrics, documents, and addresses where nothing is. */
+  /** Whether it lives and is ready: apart, so that no flood of anything else makes it look dead. */
+  readonly probes: Pace;
+  /** What else is open to everybody: metrics, documents, and addresses where nothing is. */
   readonly open: Pace;
+  /** To those who are nobody we know, and those who ask for more than they may. */
   readonly refusals: Pace;
   readonly breathe: Breathe;
 }
@@ -21,16 +24,17 @@ export interface Load {
 export const createLoad = (): Load => ({
   reads: createTurns({ atOnce: 2, mostWaiting: 2000, longestWaitMs: 30_000 }),
   asks: createTurns({ atOnce: 8, mostWaiting: 2000, longestWaitMs: 30_000 }),
+  probes: createPace({ perSecond: 500, burst: 200, mostWaiting: 2000 }),
   open: createPace({ perSecond: 100, burst: 50, mostWaiting: 500 }),
   refusals: createPace({ perSecond: 100, burst: 100, mostWaiting: 500 }),
   breathe: createBreathe(),
 });
 
 /** Before all other hooks. */
-export function paceOpen(app: FastifyInstance, { open }: Load): void {
-  app.addHook('onRequest', async (request) => {
-    if (!request.is404 && request.routeOptions.url?.startsWith('/v1/')) return;
-    const turn = open();
+export function paceOpen(app: FastifyInstance, { probes, open }: Load): void {
+  app.addHook('onRequest', async ({ is404, routeOptions: { url } }) => {
+    if (!is404 && url?.startsWith('/v1/')) return;
+    const turn = url === '/livez' || url === '/readyz' ? probes() : open();
     if (!turn) throw new Problem('READS_BUSY');
     await turn;
   });

@@ -51,7 +51,8 @@ export function handleErrors(app: FastifyInstance, load: Load, log: Logger): voi
     // Whoever left in the middle of a body hears nothing, and nothing of ours went wrong.
     if (problem.code === 'INTERNAL' && !(error.code === 'ECONNRESET' && !request.raw.complete))
       log.error({ err: error, requestId: request.id }, 'request failed');
-    if (!(await pacedRefusal(request, load))) return reply.hijack();
+    const isPaced = request.caller === undefined || problem.code === 'TOO_MANY_REQUESTS';
+    if (isPaced && !(await pacedRefusal(request, load))) return reply.hijack();
     return sendProblem(reply, problem);
   });
   app.setNotFoundHandler(({ method }, reply) =>
