@@ -334,6 +334,30 @@ void t.test('a coding is remembered over a cut, and decoded once all is there', 
   t.match(result, { etag: '"v1"' });
 });
 
+void t.test('an ETag that had another size before tells of a coding that nobody named', async (t) => {
+  const half = IMAGE.length / 2;
+  const cases: [string, string, Buffer, string][] = [
+    ['compressed', '"v1"', zlib.gzipSync(IMAGE), 'decoded'],
+    ['another file, compressed', '"v1"', GZ, 'content_encoding'],
+    ['another file of another ETag, that is gzip', '"v2"', GZ, 'as it came'],
+    ['another file under the same ETag, that is no gzip', '"v1"', TEXT, 'as it came'],
+  ];
+  for (const [name, etag, body, wanted] of cases) {
+    let asked = 0;
+    const server = await origin(t, (_request, response) => {
+      asked += 1;
+      if (asked > 1) return void response.writeHead(200, { etag, 'content-length': body.length }).end(body);
+      response.writeHead(200, { etag: '"v1"', 'content-length': IMAGE.length });
+      response.write(IMAGE.subarray(0, half), () => response.socket?.end());
+    });
+    const options = optionsFor(t.testdir({}), `${server.url}/fw.bin`);
+    t.equal((await tryFetch(options)).reason, 'cut');
+    const { bytes, reason } = await tryFetch(options);
+    const got = bytes?.equals(IMAGE) ? 'decoded' : bytes?.equals(body) ? 'as it came' : reason;
+    t.equal(got, wanted, name);
+  }
+});
+
 void t.test('what a head says of a file', async (t) => {
   const of = (headers: Record<string, string>, ...paths: string[]) => readLabels({ status: 200, headers }, paths);
   t.same(of({}), {});

@@ -89,8 +89,12 @@ export const FirmwareUpdateRequest = Type.Object(
     retry_interval_s: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 2147483647, description: 'Pause between tries, in seconds.' }),
     ),
-    retrieve_timestamp: Type.Optional(Timestamp('Not to be fetched before.')),
-    install_timestamp: Type.Optional(Timestamp('Not to be installed before.')),
+    retrieve_timestamp: Type.Optional(
+      Timestamp('Not to be fetched before. Before 2000: at once; after 2100: counts as 2100-01-01.'),
+    ),
+    install_timestamp: Type.Optional(
+      Timestamp('Not to be installed before. Before 2000: at once; after 2100: counts as 2100-01-01.'),
+    ),
     signing_certificate: Type.Optional(Text('PEM, the leaf first; intermediates may follow.')),
     signature: Type.Optional(Text('Base64 over the whole image.')),
   },
@@ -129,8 +133,10 @@ export const UploadLogsRequest = Type.Object(
     retry_interval_s: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 2147483647, description: 'Pause between tries, in seconds.' }),
     ),
-    oldest_timestamp: Type.Optional(Timestamp('Records before this are left out.')),
-    latest_timestamp: Type.Optional(Timestamp('Records after this are left out.')),
+    oldest_timestamp: Type.Optional(
+      Timestamp('Records before this are left out. Before 2000: no bound; after 2100: refused.'),
+    ),
+    latest_timestamp: Type.Optional(Timestamp('Records after this are left out. Before 2000 or after 2100: no bound.')),
     type: Type.Optional(Text('DiagnosticsLog or SecurityLog; absent means DiagnosticsLog.')),
     request_id: Type.Optional(Int32('Id of the request; absent for the GetDiagnostics of OCPP 1.6.')),
   },

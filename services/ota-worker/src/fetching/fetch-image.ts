@@ -15,6 +15,7 @@ import { FetchError, isNoSpace, noSpace, spoolError } from './fetch-error.js';
 import type { FetchOptions, FetchResult } from './fetch-options.js';
 import { finishImage, tooLarge } from './finish-image.js';
 import { ask, explain, type HttpAnswer } from './http-ask.js';
+import type { Labels } from './labels.js';
 import { newPaths, PartFile } from './part-file.js';
 import { bytesPromised } from './promised.js';
 import { Session } from './session.js';
@@ -146,7 +147,8 @@ class Fetch {
         return this.#publish();
       case 'resume':
         break;
-      case 'start_anew':
+      case 'start_anew': {
+        const before = this.#part?.held;
         await this.#part?.discard();
         this.#part = undefined;
         await this.#assertFits(decision.total, 0);
@@ -154,9 +156,10 @@ class Fetch {
           newPaths(this.#folder, this.#options.key),
           decision.validators,
           decision.total,
-          decision.labels,
+          { ...decision.labels, ...sizeBefore(before, decision) },
         );
         break;
+      }
     }
     const part = this.#part;
     if (!part) throw new FetchError(true, 'bad_response', 'a partial answer to nothing');
@@ -207,6 +210,15 @@ class Fetch {
     throw noSpace(`the spool folder has no room for ${total - offset} more bytes${others}, it lacks ${missing}`);
   }
 }
+
+/** A strong ETag stands for the same bytes: another size is a coding that was put on, or a server that is wrong. */
+const sizeBefore = (before: Held | undefined, { validators, total }: Pick<Held, 'validators' | 'total'>): Labels =>
+  before?.total !== undefined &&
+  before.total !== total &&
+  validators.etag !== undefined &&
+  before.validators.etag === validators.etag
+    ? { sizeBefore: before.total }
+    : {};
 
 /** How a connection may end that was not answered. */
 const ENDED_UNANSWERED: readonly FetchError['reason'][] = ['cut', 'bad_response'];

@@ -17,6 +17,8 @@ export interface Labels {
   readonly codedAtRest?: true;
   /** The label of uploads to S3, which a store takes off together with its frames. */
   readonly awsChunked?: true;
+  /** What an earlier response, with the same strong ETag, gave as the size of the file. */
+  readonly sizeBefore?: number;
   /** The media type is that of a web page. */
   readonly html?: true;
 }

@@ -9,6 +9,7 @@
  * | a coding | are of it | says nothing of it | decoded |
  * | a coding | are of it, once | says that the file is of it | as they come: the label describes the file |
  * | a coding | are of it, twice | says that the file is of it | decoded once |
+ * | none | are gzip or zstd, and of another size than the same ETag had before | any | decoded, if that gives the size |
  *
  * Whatever is of the coding but cannot be decoded (cut off, bytes behind its end, several codings, no decoder) is refused
  * with `content_encoding`.
@@ -99,6 +100,11 @@ export interface CodedFile {
   readonly signal: AbortSignal;
 }
 
+const isOfAnotherSize = ({ sizeBefore }: Labels, sizeBytes: number): boolean =>
+  sizeBefore !== undefined && sizeBefore !== sizeBytes;
+const markedCoding = (begin: Buffer): Coding | undefined =>
+  (['gzip', 'zstd'] as const).find((coding) => DECODERS[coding].maybe(begin));
+
 /**
  * Which coding is to be taken off, `undefined`: none. Throws `FetchError` `content_encoding` for what has to be taken off
  * and cannot.
@@ -107,7 +113,7 @@ export async function codingToRemove({ file, sizeBytes, begin, labels }: CodedFi
   const { coding, codedAtRest, moreCodings, awsChunked } = labels;
   if (awsChunked && AWS_CHUNK.test(begin.toString('latin1', 0, 128)))
     throw refused('aws-chunked', 'its frames are not the file: its upload to the store was not taken apart');
-  if (coding === undefined) return undefined;
+  if (coding === undefined) return isOfAnotherSize(labels, sizeBytes) ? markedCoding(begin) : undefined;
   const decoder = DECODERS[coding];
   if (!decoder.maybe(begin)) return undefined;
   if (codedAtRest && !(await isCodedTwice(file, sizeBytes, begin, decoder))) return undefined;
@@ -147,6 +153,7 @@ export async function removeCoding(coded: CodedFile, coding: Coding, use: (piece
     if (!isMarked && decodedBytes < PROOF_BYTES) return false;
     throw refused(coding, 'it cannot be decoded', error);
   }
+  if (isOfAnotherSize(coded.labels, decodedBytes)) throw refused(coding, 'decoded it is of another size than before');
   if (decoder.bytesWritten === sizeBytes) return true;
   if (!isMarked) return false;
   throw refused(coding, 'something follows behind its end');
