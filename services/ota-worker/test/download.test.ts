@@ -1,5 +1,8 @@
 /** Where an image comes from: the depot's own object store, or anybody's server. */
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { OtaWorkerSettings } from '@khumbu/ota-worker/config';
@@ -72,3 +75,49 @@ void t.test(
     await t.rejects(ask(refused), { code: 'FETCH_PERMANENT', reason: 'http_403' }, 'who else refuses means us');
   },
 );
+
+void t.test('what our own object store has against a download is said in its words, and 307 is followed', async (t) => {
+  const dir = t.testdir({ s3: {}, spool: {} });
+  const s3 = await startS3({ dir: join(dir, 's3') });
+  t.teardown(() => s3.stop());
+  let answer: (url: string) => { status: number; headers?: Record<string, string>; code?: string } = () => ({
+    status: 500,
+  });
+  const front = createServer((request, response) => {
+    const { status, headers, code } = answer(request.url ?? '');
+    response.writeHead(status, { 'content-type': 'application/xml', ...headers });
+    response.end(code === undefined ? '' : `<Error><Code>${code}</Code><Region>garage</Region></Error>`);
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  t.teardown(() => {
+    front.close();
+    front.closeAllConnections();
+  });
+  const setUp = (endpoint: string) => {
+    const account = { S3_ACCESS_KEY: s3.accessKey, S3_SECRET_KEY: s3.secretKey, SPOOL_DIR: join(dir, 'spool') };
+    const config = loadConfig(OtaWorkerSettings, { S3_ENDPOINT: endpoint, ...account });
+    const objects = createObjectStore(config);
+    t.teardown(() => objects.close());
+    const rules = { allowedSchemes: ['s3'] as const, allowedHosts: [], allowLoopback: false };
+    const download = createDownload({ config, rules, objects, makeRoom: async () => 0 });
+    return { objects, ask: () => download(`s3://${s3.bucket}/v2.bin`, 'key', undefined, never, () => undefined) };
+  };
+  const path = join(dir, 'image');
+  writeFileSync(path, bytes);
+  const object = { bucket: s3.bucket, key: 'v2.bin', path, contentType: 'application/octet-stream' };
+  await setUp(s3.endpoint).objects.putFile(object);
+  const { ask } = setUp(`http://127.0.0.1:${(front.address() as AddressInfo).port}`);
+
+  answer = () => ({ status: 400, code: 'AuthorizationHeaderMalformed' });
+  const region = { code: 'FETCH_PERMANENT', reason: 's3_wrong_region', message: /garage: set S3_REGION/ };
+  await t.rejects(ask(), region);
+  answer = () => ({ status: 301, code: 'PermanentRedirect' });
+  await t.rejects(ask(), { code: 'FETCH_PERMANENT', reason: 's3_wrong_endpoint', message: /S3_ENDPOINT/ });
+  answer = () => ({ status: 403, code: 'RequestTimeTooSkewed' });
+  await t.rejects(ask(), { code: 'FETCH_RETRYABLE', reason: 'http_403', message: /clock/ });
+  answer = () => ({ status: 404, code: 'NoSuchBucket' });
+  await t.rejects(ask(), { code: 'FETCH_PERMANENT', reason: 'http_404', message: /S3_BUCKET/ });
+  answer = (url) => ({ status: 307, headers: { location: `${s3.endpoint}${url}` }, code: 'TemporaryRedirect' });
+  t.match(await ask(), { kind: 'fetched', sha256 });
+});
