@@ -457,3 +457,49 @@ void t.test('nothing is accepted that the openssl program refuses, of chains put
   }
   t.ok(both > 20, `${both} of them are good`);
 });
+
+void t.test(
+  'nothing is accepted that the openssl program refuses, where an authority signs damaged extensions',
+  async (t) => {
+    const roll = dice(77);
+    const damaged = (value: Buffer): Buffer => {
+      const place = roll(value.length);
+      const after = value.subarray(place + 1);
+      const changed = Buffer.from([(value[place] ?? 0) ^ (1 << roll(8))]);
+      return Buffer.concat([
+        value.subarray(0, place),
+        ...(roll(3) === 0 ? [] : [changed]),
+        ...(roll(8) === 0 ? [] : [after]),
+      ]);
+    };
+    const withDamage = (list: readonly Extra[]): Extra[] => {
+      const which = roll(list.length);
+      return list.map((one, index) =>
+        index === which && one.value.length > 0 ? { ...one, value: damaged(one.value) } : one,
+      );
+    };
+    const leafExtensions = [
+      ...SIGNER,
+      ...keyIds(signer, middle),
+      EXT.alternatives(false, directory('O=Maker/CN=x'), dns('a.example.com')),
+      extra('2.5.29.31', false, seq(seq(der(0xa0, der(0xa0, uri('http://a.example/crl')))))),
+      extra('2.5.29.32', false, seq(seq(oid('2.5.29.32.0')))),
+      extra('1.3.6.1.5.5.7.1.1', false, seq(seq(oid('1.3.6.1.5.5.7.48.1'), uri('http://a.example/')))),
+    ];
+    const subExtensions = [...CA, ...keyIds(middle, root), constrained([directory('O=Maker')], [directory('O=Other')])];
+    let accepted = 0;
+    for (let round = 0; round < 400; round += 1) {
+      const isLeaf = round % 2 === 0;
+      const example = chain(
+        { extensions: isLeaf ? withDamage(leafExtensions) : leafExtensions },
+        { extensions: isLeaf ? subExtensions : withDamage(subExtensions) },
+        { extensions: [...CA, ...keyIds(root, root)] },
+      );
+      if (ours(example) !== 'valid') continue;
+      accepted += 1;
+      const theirs = await openssl(example);
+      t.ok(theirs.ok, `round ${round}: ${theirs.says}`);
+    }
+    t.ok(accepted > 5, `${accepted} are harmless`);
+  },
+);
