@@ -8,7 +8,7 @@ import { type ReadCertificate, readCertificates } from './certificate.js';
 import type { Crl } from './crl.js';
 import { membersOf, oidOf, onlyDer, smallOf, structureOf, TAG } from './der.js';
 import { isSelfIssued, OID_NAME_CONSTRAINTS, objectionToNames } from './name-constraints.js';
-import { type Budget, fullBudget, type Path, pathsOf } from './paths.js';
+import { type Path, pathsOf } from './paths.js';
 import { revocationOfPath } from './revocation.js';
 import { keyWeakness, type Strength, signatureWeakness } from './strength.js';
 
@@ -162,13 +162,13 @@ function objectionToStrength(path: Path, strength: Strength): ChainVerdict | und
   return undefined;
 }
 
-function judgePath(path: Path, options: ChainOptions, budget: Budget): ChainVerdict {
+function judgePath(path: Path, options: ChainOptions): ChainVerdict {
   const { crls = [], now, clockSane, strength = 'ocpp', revocationUnknown = 'accept' } = options;
   if (!isForSigning(path)) return invalid('wrong_purpose');
   const objection = objectionToExtensions(path) ?? objectionToStrength(path, strength);
   if (objection) return objection;
   if (isTooLong(path)) return invalid('path_too_long');
-  const { revoked, unknown, stale } = revocationOfPath(path, { crls, now, strength }, budget);
+  const { revoked, unknown, stale } = revocationOfPath(path, { crls, now, strength });
   if (revoked) return { verdict: 'RevokedCertificate', reason: 'revoked' };
   if (!clockSane) return invalid('clock_insane');
   if (path.some(({ notBefore }) => notBefore > now)) return invalid('not_yet_valid');
@@ -193,10 +193,9 @@ function judge(pemText: string, options: ChainOptions): ChainVerdict {
   const objection = objectionToLeaf(text.leaf, options.strength ?? 'ocpp');
   if (objection) return objection;
   if (options.roots.length === 0) return invalid('no_roots');
-  const budget = fullBudget();
   let first: ChainVerdict | undefined;
-  for (const path of pathsOf(text.leaf, text.intermediates, options.roots, budget)) {
-    const verdict = judgePath(path, options, budget);
+  for (const path of pathsOf(text.leaf, text.intermediates, options.roots)) {
+    const verdict = judgePath(path, options);
     if (verdict.verdict === 'valid') return verdict;
     first ??= verdict;
   }

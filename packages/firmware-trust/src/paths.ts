@@ -10,17 +10,17 @@ export type Path = readonly [leaf: ReadCertificate, ...issuers: ReadCertificate[
 /** The longest path, leaf and root included. */
 const MAX_PATH = 6;
 /** The costliest one takes two milliseconds. A path has five. */
-const MAX_SIGNATURE_CHECKS = 16;
+const MAX_SIGNATURE_CHECKS = 12;
 const MAX_STEPS = 256;
 
-export interface Budget {
+interface Budget {
   signatureChecks: number;
   steps: number;
 }
-export const fullBudget = (): Budget => ({ signatureChecks: MAX_SIGNATURE_CHECKS, steps: MAX_STEPS });
+const fullBudget = (): Budget => ({ signatureChecks: MAX_SIGNATURE_CHECKS, steps: MAX_STEPS });
 
 /** Throws `TOO_COMPLEX` when it is used up. */
-export function spend(budget: Budget, what: keyof Budget): void {
+function spend(budget: Budget, what: keyof Budget): void {
   if (budget[what] <= 0) throw new CodedError('TOO_COMPLEX', 'the certificates can be put together in too many ways');
   budget[what] -= 1;
 }
@@ -36,15 +36,15 @@ const distinct = (certificates: readonly ReadCertificate[]): ReadCertificate[] =
   certificates.filter((one, index) => certificates.findIndex((other) => isSame(one, other)) === index);
 
 /**
- * Every way from the leaf to a root, shortest first where a root is next. Throws `TOO_COMPLEX` when the budget is used
- * up.
+ * Every way from the leaf to a root, shortest first where a root is next. Throws `TOO_COMPLEX` when the limits are
+ * reached.
  */
 export function* pathsOf(
   leaf: ReadCertificate,
   intermediates: readonly ReadCertificate[],
   roots: readonly ReadCertificate[],
-  budget: Budget,
 ): Generator<Path> {
+  const budget = fullBudget();
   const pool = distinct(intermediates);
   const checked = new Map<ReadCertificate, Map<string, boolean>>();
 

@@ -1,7 +1,7 @@
 /** What the revocation lists at hand say about the certificates of a path. */
 import type { ReadCertificate } from './certificate.js';
 import { type Crl, crlObstacle, isAbout, isSignedBy } from './crl.js';
-import { type Budget, type Path, spend } from './paths.js';
+import type { Path } from './paths.js';
 import type { Strength } from './strength.js';
 
 export interface RevocationOptions {
@@ -15,16 +15,17 @@ export type Revocation =
   /** `why`: of the list that should have said it. `undefined`: the authority has none. */
   | { readonly is: 'unknown'; readonly why: string | undefined };
 
-/** Signatures that were good. The lists are the depot's own, and authorities are few. */
-const signedBy = new WeakMap<Crl, Set<string>>();
+/**
+ * By list and key. The lists are the depot's own, and who is asked about is an authority that leads to a root of the depot:
+ * both are few, and a station cannot add to them.
+ */
+const signatures = new WeakMap<Crl, Map<string, boolean>>();
 
-function isSigned(crl: Crl, issuer: ReadCertificate, budget: Budget): boolean {
-  const known = signedBy.get(crl) ?? new Set<string>();
-  signedBy.set(crl, known);
-  if (known.has(issuer.keyId)) return true;
-  spend(budget, 'signatureChecks');
-  const signed = isSignedBy(crl, issuer);
-  if (signed) known.add(issuer.keyId);
+function isSigned(crl: Crl, issuer: ReadCertificate): boolean {
+  const known = signatures.get(crl) ?? new Map<string, boolean>();
+  signatures.set(crl, known);
+  const signed = known.get(issuer.keyId) ?? isSignedBy(crl, issuer);
+  known.set(issuer.keyId, signed);
   return signed;
 }
 
@@ -32,13 +33,12 @@ function revocationOf(
   certificate: ReadCertificate,
   issuer: ReadCertificate,
   { crls, now, strength }: RevocationOptions,
-  budget: Budget,
 ): Revocation {
   let isGood = false;
   let why: string | undefined;
   for (const crl of crls) {
     if (crl.issuer.key !== issuer.subject.key) continue;
-    if (!isSigned(crl, issuer, budget)) {
+    if (!isSigned(crl, issuer)) {
       why ??= 'it is not signed by the authority';
       continue;
     }
@@ -56,19 +56,17 @@ const nameOf = ({ x509 }: ReadCertificate): string => x509.subject.replaceAll('\
 /**
  * All certificates below the root: whoever configured that can take it out. `unknown`: sentences, one for each certificate
  * of which no list says whether it is revoked. `stale`: those of an authority whose list cannot be used.
- * Throws `TOO_COMPLEX`.
  */
 export function revocationOfPath(
   path: Path,
   options: RevocationOptions,
-  budget: Budget,
 ): { readonly revoked: boolean; readonly unknown: readonly string[]; readonly stale: readonly string[] } {
   const unknown: string[] = [];
   const stale: string[] = [];
   for (const [index, certificate] of path.entries()) {
     const issuer = path[index + 1];
     if (!issuer) break;
-    const revocation = revocationOf(certificate, issuer, options, budget);
+    const revocation = revocationOf(certificate, issuer, options);
     if (revocation.is === 'revoked') return { revoked: true, unknown: [], stale: [] };
     if (revocation.is !== 'unknown') continue;
     const { why } = revocation;

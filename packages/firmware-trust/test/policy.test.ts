@@ -168,6 +168,16 @@ void t.test('a certificate of which no usable list says whether it is revoked fo
   t.end();
 });
 
+void t.test('an authority may publish its revocations in many lists', (t) => {
+  const lists = Array.from({ length: 40 }, (_, n) =>
+    revocationList({ issuer: 'CN=root', by: root, revoked: [{ serial: n + 1 }] }),
+  );
+  const crls = crlsOf(...lists);
+  t.equal(word(judge(leafOf({ serial: 40 }), { revocationUnknown: 'refuse' }, undefined, crls)), 'RevokedCertificate');
+  t.equal(word(judge(leafOf({ serial: 41 }), { revocationUnknown: 'refuse' }, undefined, crls)), 'valid');
+  t.end();
+});
+
 void t.test('a list of a great many revoked certificates is read', (t) => {
   const revoked = Array.from({ length: 30_000 }, (_, serial) => ({ serial: serial + 1000 }));
   const [crl] = crlsOf(revocationList({ issuer: 'CN=root', by: root, revoked }));
