@@ -56,7 +56,7 @@ async function station(name) {
     keepalive: 10,
   });
   const heard = [];
-  client.on('message', (topic, payload) => heard.push({ topic, text: String(payload) }));
+  client.on('message', (topic, payload) => heard.push({ topic, text: String(payload), at: performance.now() }));
   client.on('error', () => {});
   await client.subscribeAsync(`depot/${name}/everest_api/#`, { qos: 1 });
   const statuses = (leaf, member, id) =>
@@ -86,6 +86,12 @@ async function station(name) {
     firmware: (id) => statuses('firmware_update_status', 'firmware_update_status', id),
     logs: (id) => statuses('log_status', 'log_status', id),
     allow: () => client.publishAsync(`${prefix}/e2m/allow_firmware_installation`, 'true', { qos: 1 }),
+    /** The longest silence between two communication checks since a moment, in seconds. */
+    silenceSince: (from) => {
+      const checks = heard.filter(({ topic }) => topic === `${prefix}/m2e/communication_check`).map(({ at }) => at);
+      const since = checks.filter((at, index) => at > from || (checks[index + 1] ?? 0) > from);
+      return Math.max(0, ...since.map((at, index) => at - (since[index - 1] ?? at))) / 1000;
+    },
     raw: (topic, text) => client.publishAsync(topic, text, { qos: 1 }),
     close: async () => {
       clearInterval(heart);
@@ -137,7 +143,7 @@ async function update(what, acts = {}) {
   const path = `/image-${mine}.bin`;
   const image = makeImage(1_500_000, `smoke ${mine}`);
   const request = { request_id: mine, location: location(path, image.bytes, { bytesPerSecond: 500_000 }) };
-  const began = Date.now();
+  const [began, from] = [Date.now(), performance.now()];
   const answer = await charger.request('update_firmware', { ...request, ...signer.signed(image.bytes) });
   check(answer === 'Accepted', `${what}: update ${mine} is ${answer} after ${Date.now() - began} ms`);
   await until(() => charger.firmware(mine).includes('Downloading'), 'Downloading');
@@ -149,6 +155,10 @@ async function update(what, acts = {}) {
   await until(() => charger.firmware(mine).includes('Installing'), 'Installing');
   await acts.Installing?.();
   await until(() => charger.firmware(mine).includes('Installed'), `Installed of ${mine}`);
+  // EVerest reports a fault after 5 s, by its default.
+  const silence = charger.silenceSince(from);
+  const isHandedOver = /gateway/.test(what);
+  check(!isHandedOver || silence < 5, `${what}: ${silence.toFixed(1)} s without a communication check at most`);
   const seen = charger.firmware(mine);
   check(seen.join() === SIGNED.join(), `${what}: ${seen.join(' > ')} in ${((Date.now() - began) / 1000).toFixed(1)} s`);
 }

@@ -63,6 +63,8 @@ export interface Endpoints {
 export interface Cluster {
   readonly endpoints: Endpoints;
   readonly phases: readonly Phase[];
+  /** What nobody waits for: it starts when all else is ready. */
+  readonly later: readonly Phase[];
 }
 
 export interface ClusterParts {
@@ -116,9 +118,25 @@ function servers({ settings, ports, dataDir, programs, env }: ClusterParts): Pha
   return { what: 'Redis, mosquitto, the object store', children };
 }
 
+const gatewayMqtt = ({ ports, dataDir }: ClusterParts) => ({
+  MQTT_URL: `mqtt://127.0.0.1:${ports.gatewayMqtt}`,
+  MQTT_CLIENT_ID: gatewayClientId(dataDir),
+});
+
+/**
+ * To start a gateway takes a second or two, on a busy machine many times that, and stations wait for five at most: one
+ * that is loaded already takes over as soon as it sees that the first has ended.
+ */
+function standby(parts: ClusterParts, common: ChildSpec['env']): Phase[] {
+  if (!parts.settings.STANDBY_GATEWAY || parts.ports.http.length > 1) return [];
+  const env = { ...common, ...gatewayMqtt(parts), HTTP_HOST: '127.0.0.1', HTTP_PORT: '0' };
+  const child = node('gateway-standby', parts.scripts.gateway, env, 'says-so', SERVICE_FLAGS);
+  return [{ what: 'a gateway that stands by', children: [{ ...child, ...STOPPING.gateway }] }];
+}
+
 function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
   const { settings, ports, scripts } = parts;
-  const mqtt = { MQTT_URL: `mqtt://127.0.0.1:${ports.gatewayMqtt}`, MQTT_CLIENT_ID: gatewayClientId(parts.dataDir) };
+  const mqtt = gatewayMqtt(parts);
   const gateways = ports.http.map((port, index): Entry => {
     const env = { ...common, ...mqtt, HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
@@ -200,5 +218,5 @@ export function layOutCluster(parts: ClusterParts): Cluster {
     what: together.map(({ what }) => what).join(', '),
     children: together.flatMap(({ children }) => children),
   };
-  return { endpoints, phases: [first, ...simulator(parts, common)] };
+  return { endpoints, phases: [first, ...simulator(parts, common)], later: standby(parts, common) };
 }

@@ -3,7 +3,7 @@ import { accessSync, constants, readdirSync, renameSync, rmSync, writeFileSync }
 import { join, resolve } from 'node:path';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { identityText, isRunning, stopProcess } from './process-identity.js';
+import { identityText, isRunning, stopProcess } from '@khumbu/shared/runtime/process-identity';
 import { readIdentity, takeRunLock } from './run-lock.js';
 
 const FOLDERS = ['run', 'log', 'redis', 'mosquitto', 's3', 'spool', 'chargers'] as const;

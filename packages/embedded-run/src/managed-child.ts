@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { signalProcess } from '@khumbu/shared/runtime/process-identity';
 import { openLogFile } from './log-file.js';
 import { notableLines, whyItEnded } from './notable-lines.js';
-import { signalProcess } from './process-identity.js';
 import type { ReadyCheck } from './readiness.js';
 
 export interface ChildSpec {

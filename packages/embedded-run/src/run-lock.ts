@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
-import { identityText, isRunning, type ProcessIdentity, parseIdentity } from './process-identity.js';
+import { identityText, isRunning, type ProcessIdentity, parseIdentity } from '@khumbu/shared/runtime/process-identity';
 
 /** Who holds it, for a person who looks; and the whole lock of earlier releases. */
 const HOLDER = 'supervisor.pid';

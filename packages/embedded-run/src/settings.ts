@@ -16,6 +16,10 @@ export const UP_SETTINGS = Type.Object({
   DATA_DIR: Type.String({ default: './var', description: 'folder for everything that is kept' }),
   SIMULATED_STATIONS: Type.Integer({ default: 3, minimum: 0, maximum: 10_000, description: 'how many' }),
   GATEWAYS: count(1, 1, 'gateways'),
+  STANDBY_GATEWAY: Type.Boolean({
+    default: true,
+    description: 'with one gateway: another one, on any free port, that takes over at once when it ends',
+  }),
   OTA_WORKERS: count(1, 1, 'ota-workers'),
   LOG_WORKERS: count(1, 1, 'log-workers'),
   SYSTEM_CONTROLS: count(1, 1, 'system-controls'),

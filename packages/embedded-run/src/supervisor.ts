@@ -1,5 +1,5 @@
 /** All children together: started phase by phase, stopped phase by phase, each phase at once. */
-import { CodedError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type ChildSpec, type ManagedChild, type ManagedChildPorts, manageChild } from './managed-child.js';
 import { type Say, tellWhile } from './progress.js';
 
@@ -13,6 +13,7 @@ export interface SupervisorOptions extends ManagedChildPorts {
   readonly phases: readonly Phase[];
   /** A line of progress; `say` is for what somebody should know in any case. */
   readonly progress: Say;
+  readonly later: readonly Phase[];
   /** Until all children are ready. */
   readonly startMs: number;
 }
@@ -20,6 +21,8 @@ export interface SupervisorOptions extends ManagedChildPorts {
 export interface Supervisor {
   /** Resolves when every child is ready. Rejects with `CHILD_FAILED` or `START_TOO_LATE`; stop it then. */
   start(signal: AbortSignal): Promise<void>;
+  /** Start what nobody waits for; that it does not start is said, and changes nothing else. Never rejects. */
+  startLater(signal: AbortSignal): Promise<void>;
   /** Stop all, lowest rank first. Safe to repeat. */
   stop(): Promise<void>;
   /** Kill all at once. */
@@ -35,7 +38,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
 
   async function startPhase(phase: Phase, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    options.progress(`Starting ${phase.what} ...`);
+    if (!options.later.includes(phase)) options.progress(`Starting ${phase.what} ...`);
     const waiting = new Set(phase.children.map((spec) => spec.name));
     const deadline = AbortSignal.timeout(options.startMs);
     const failed = new AbortController();
@@ -61,6 +64,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   return {
     async start(signal) {
       for (const phase of options.phases) await startPhase(phase, signal);
+    },
+    async startLater(signal) {
+      try {
+        for (const phase of options.later) await startPhase(phase, signal);
+      } catch (error) {
+        if (!signal.aborted) options.say(describeError(error));
+      }
     },
     async stop() {
       const ranks = [...new Set(running.map((entry) => entry.rank))].sort((a, b) => a - b);

@@ -37,6 +37,7 @@ async function prepare(settings: UpSettings, dataDir: DataDir, options: UpOption
   const cluster = layOutCluster({ settings, env, ports, dataDir, programs, scripts });
   const supervisor = createSupervisor({
     phases: cluster.phases,
+    later: cluster.later,
     startMs: START_MS,
     say,
     progress,
@@ -80,6 +81,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     options.announce(
       settings.UP_JSON ? `${JSON.stringify(endpoints)}\n` : banner(endpoints, settings.SIMULATED_STATIONS, seconds),
     );
+    void run.supervisor.startLater(stop.signal);
     await aborted(stop.signal);
   } catch (error) {
     exitCode = 1;

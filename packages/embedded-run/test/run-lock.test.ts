@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { identify } from '@khumbu/shared/runtime/process-identity';
 import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { identify } from '../src/process-identity.js';
 import { readIdentity, takeRunLock } from '../src/run-lock.js';
 
 t.setTimeout(120_000);

@@ -69,6 +69,7 @@ export async function startStubCluster({ dir, env = {}, group = false }: StubOpt
     REDIS_PORT: '0',
     S3_PORT: '0',
     UP_JSON: '1',
+    STANDBY_GATEWAY: 'false',
     DATA_DIR: dataDir,
     JOURNAL: journalFile,
     npm_lifecycle_event: '',

@@ -1,6 +1,7 @@
 /** The gateway: MQTT bridge and REST API in front of the depot. */
 
 import { performance } from 'node:perf_hooks';
+import { setTimeout as pause } from 'node:timers/promises';
 import { watchCrls } from '@khumbu/firmware-trust/crl-watch';
 import { createJudges } from '@khumbu/firmware-trust/judges';
 import { openTrustStore, policyOf } from '@khumbu/firmware-trust/roots';
@@ -23,7 +24,9 @@ import { locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { watchClock } from '@khumbu/shared/runtime/clock-watch';
 import { loadConfig } from '@khumbu/shared/runtime/config';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { countFiles, createFileHealth } from '@khumbu/shared/runtime/file-health';
+import { whyPortIsTaken } from '@khumbu/shared/runtime/free-port';
 import { startHealth } from '@khumbu/shared/runtime/health';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -33,7 +36,7 @@ import { openBridge } from './bridge/bridge.js';
 import { createCalmLog } from './bridge/calm-log.js';
 import { createMarks } from './bridge/redelivered.js';
 import { createToldAnswers } from './bridge/told-answers.js';
-import { GatewaySettings } from './config.js';
+import { type GatewayConfig, GatewaySettings } from './config.js';
 import { createDeskStore } from './front-desk/desk-store.js';
 import { createFrontDesk } from './front-desk/front-desk.js';
 import { createJudgeCertificate } from './front-desk/judge-certificate.js';
@@ -42,7 +45,7 @@ import { runLeader } from './leader/leader.js';
 import { createLease } from './leader/lease.js';
 import { countCrls, createGatewayMetrics } from './metrics.js';
 import { openAuthentication } from './rest/authentication.js';
-import { openHttp } from './rest/open-http.js';
+import { openHttpsCertificate } from './rest/https-certificate.js';
 import { createBoots } from './stations/boots.js';
 import { createRegistry } from './stations/registry.js';
 
@@ -51,17 +54,30 @@ const COMMAND_TIMEOUT_MS = 400;
 /** Whoever only reads over REST may wait for longer than a station. */
 const READ_TIMEOUT_MS = 1000;
 
+/** How long a gateway waits for the keys of the issuer of tokens before it leads without them. */
+const ISSUER_PATIENCE_MS = 1000;
+
+/** Rejects with `PORT_TAKEN`. */
+async function assertPortIsFree({ HTTP_HOST, HTTP_PORT }: GatewayConfig): Promise<void> {
+  const reason = HTTP_PORT === 0 ? undefined : await whyPortIsTaken(HTTP_PORT, HTTP_HOST);
+  if (reason === undefined) return;
+  throw new CodedError('PORT_TAKEN', `HTTP_PORT ${HTTP_PORT} of ${HTTP_HOST} cannot be listened on (${reason})`);
+}
+
 runService(
   () => createLogger('gateway', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(GatewaySettings, process.env);
     const prefix = topicPrefix(config.MQTT_TOPIC_PREFIX);
+    // What is wrong with the settings of REST is told before this gateway leads.
+    await assertPortIsFree(config);
     compileContract();
     const fileHealth = createFileHealth(log);
+    const certificate = openHttpsCertificate(config, fileHealth);
     const authentication = openAuthentication(config, fileHealth);
     life.onStop('API keys', () => authentication.close());
     const knowsIssuer = authentication.begin();
-    // It is waited for below, before anybody is served.
+    // It is waited for below, before anybody is served over HTTP.
     knowsIssuer.catch(() => undefined);
     const onRedisError = (error: Error): void => log.debug({ err: error }, 'Redis connection');
 
@@ -171,24 +187,9 @@ runService(
     );
     life.onStop('health', () => health.stop());
 
-    await knowsIssuer;
-    const http = await openHttp({
-      config,
-      store: promptStore,
-      redis: prompt,
-      reading,
-      waiting: patientRedis(config.REDIS_URL, onRedisError),
-      directory,
-      now,
-      frontDesk,
-      authenticate: authentication.authenticate,
-      health,
-      files: fileHealth,
-      metrics: metrics.registry,
-      isLeader: lease.isHeld,
-      log,
-    });
-    life.onStop('HTTP server', () => http.close());
+    // Registered here: it is closed after the leader has given back what it holds.
+    let http: { readonly close: () => Promise<void> } | undefined;
+    life.onStop('HTTP server', () => http?.close());
 
     const telling = tellFiles({
       redis: patient,
@@ -199,13 +200,17 @@ runService(
     });
     life.onStop('state of files', () => telling.stop());
 
+    // Who must not serve REST does not lead; an issuer that does not answer keeps nobody from leading.
+    await Promise.race([knowsIssuer, pause(ISSUER_PATIENCE_MS)]);
     const stopping = new AbortController();
     const told = createToldAnswers(frontDesk.keepDefaults, stopping.signal, log);
     const leader = runLeader(
       {
         lease,
-        openBridge: (backlogMs) =>
-          openBridge({
+        openBridge: (backlogMs) => {
+          // It has just told how old the backlog is: the first check need not wait for a round of probes.
+          redisOkAt = performance.now();
+          return openBridge({
             backlogMs,
             mqtt: {
               url: config.MQTT_URL,
@@ -233,7 +238,8 @@ runService(
             metrics,
             messagesPerS: config.STATION_MESSAGES_PER_S,
             log,
-          }),
+          });
+        },
         reconciler: createReconciler({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log }),
         reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
         trim: async () => {
@@ -256,6 +262,27 @@ runService(
     life.onStop('leader', async () => {
       stopping.abort();
       await leader.done;
+    });
+
+    // Stations wait for a check, and give up after a few seconds; REST takes longer to load than all the rest.
+    await leader.begun;
+    const { openHttp } = await import('./rest/open-http.js');
+    await knowsIssuer;
+    http = await openHttp({
+      config,
+      store: promptStore,
+      redis: prompt,
+      reading,
+      waiting: patientRedis(config.REDIS_URL, onRedisError),
+      directory,
+      now,
+      frontDesk,
+      authenticate: authentication.authenticate,
+      health,
+      certificate,
+      metrics: metrics.registry,
+      isLeader: lease.isHeld,
+      log,
     });
     life.ready();
     void judges.warmUp();

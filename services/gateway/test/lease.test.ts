@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createLogger } from '@khumbu/shared/runtime/logger';
+import { identify, identifySelf } from '@khumbu/shared/runtime/process-identity';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
+import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
@@ -16,6 +18,8 @@ t.teardown(() => observer.disconnect());
 
 interface Contender {
   readonly lease: Lease;
+  /** How often it has asked Redis. */
+  readonly asked: () => number;
   readonly changes: boolean[];
   /** Stop renewing without giving it back, as a killed process does. */
   vanish(): Promise<void>;
@@ -27,7 +31,14 @@ async function contender(test: Test, key: string): Promise<Contender> {
   const lease = createLease(redis, key, log);
   const changes: boolean[] = [];
   const stop = new AbortController();
-  const running = lease.run(stop.signal, (held) => changes.push(held));
+  let asked = 0;
+  const running = lease.run(
+    stop.signal,
+    (held) => changes.push(held),
+    () => {
+      asked += 1;
+    },
+  );
   const vanish = async (): Promise<void> => {
     stop.abort();
     await running;
@@ -37,8 +48,12 @@ async function contender(test: Test, key: string): Promise<Contender> {
     await vanish();
     redis.disconnect();
   });
-  return { lease, changes, vanish };
+  return { lease, asked: () => asked, changes, vanish };
 }
+const looks = async ({ asked }: Contender, times: number): Promise<void> => {
+  const until = asked() + times;
+  await awaitUntil(() => asked() >= until, 20_000, `${times} looks`);
+};
 const held = ({ lease }: Contender, ms = 5000) => awaitUntil(() => lease.isHeld(), ms, 'the lease');
 
 void t.test('one holds it, the other takes over when it runs out', async (t) => {
@@ -111,6 +126,56 @@ void t.test('a lease that lives longer than it may is cut short', async (t) => {
     await held(next);
     t.ok(performance.now() - from < LEASE_MS + 1000, `with ${ttl}`);
   }
+});
+
+/** A lease that somebody else's process keeps from running out, until the lease is another's. */
+async function keptFor(test: Test, holder: string): Promise<string> {
+  const key = randomUUID();
+  await observer.set(key, holder, 'PX', LEASE_MS);
+  const renewing = setInterval(() => {
+    const script = `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end`;
+    observer.eval(script, 1, key, holder, String(LEASE_MS)).catch(() => undefined);
+  }, LEASE_MS / 20);
+  test.teardown(() => clearInterval(renewing));
+  return key;
+}
+/** A process of this host, and what it would write into the lease. */
+async function neighbour(test: Test) {
+  const child = await startChild('sleep', ['600']);
+  test.teardown(() => child.end('SIGKILL'));
+  const placed = { ...identifySelf(), ...identify(child.pid) };
+  return { child, placed, holder: `${randomUUID()} ${JSON.stringify(placed)}` };
+}
+
+void t.test('that of a process of this host which has ended is taken before it runs out', async (t) => {
+  const { child, holder } = await neighbour(t);
+  const key = await keptFor(t, holder);
+  const next = await contender(t, key);
+  // It looks four times a second.
+  await looks(next, 6);
+  t.notOk(next.lease.isHeld(), 'not while it runs');
+  await child.end('SIGKILL');
+  await held(next, 10_000);
+  t.equal(await observer.get(key), next.lease.holder);
+});
+
+void t.test('that of a process that may be elsewhere, or be another one by now, is not', async (t) => {
+  const { child, placed } = await neighbour(t);
+  await child.end('SIGKILL');
+  const holders = [
+    { ...placed, host: 'another' },
+    { ...placed, namespace: 'pid:[1]' },
+    { ...placed, bootId: 'another' },
+    { ...placed, namespace: undefined },
+  ].map((place) => `${randomUUID()} ${JSON.stringify(place)}`);
+  for (const holder of [...holders, randomUUID(), 'x {', `${randomUUID()} {"pid":1}`]) {
+    const next = await contender(t, await keptFor(t, holder));
+    await looks(next, 4);
+    t.notOk(next.lease.isHeld(), holder);
+  }
+  const reused = `${randomUUID()} ${JSON.stringify({ ...placed, pid: process.pid, startTicks: '1' })}`;
+  await held(await contender(t, await keptFor(t, reused)), 10_000);
+  t.pass('whose number another process has now, it is');
 });
 
 /** A leader over a lease that is switched by hand and bridges that are opened by hand. */

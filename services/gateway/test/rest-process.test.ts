@@ -67,6 +67,7 @@ await awaitUntil(
   async () => {
     if (plain.child.exit()) throw new Error(plain.child.output());
     const answer = await fetch(`${base}/readyz`).catch(() => undefined);
+    // A gateway leads before it serves REST, so that one is ready tells nothing of the other.
     return answer?.status === 200 && (await answersOn(secure.port));
   },
   START_MS,

@@ -12,7 +12,15 @@ export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const UP = join(ROOT, 'packages', 'embedded-run', 'dist', 'src', 'main.js');
 const START_MS = 120_000;
 const STOP_MS = 20_000;
-const ENV = { UP_JSON: '1', HTTP_PORT: '0', MQTT_PORT: '0', REDIS_PORT: '0', S3_PORT: '0', NODE_OPTIONS: '' };
+const ENV = {
+  UP_JSON: '1',
+  HTTP_PORT: '0',
+  MQTT_PORT: '0',
+  REDIS_PORT: '0',
+  S3_PORT: '0',
+  STANDBY_GATEWAY: 'false',
+  NODE_OPTIONS: '',
+};
 
 /** The members of the JSON line that are needed here. */
 export interface Endpoints {

@@ -18,6 +18,7 @@ export type ProcessName =
   | 'mosquitto'
   | 's3'
   | 'gateway-1'
+  | 'gateway-standby'
   | 'ota-worker-1'
   | 'log-worker-1'
   | 'system-control-1';
@@ -54,10 +55,14 @@ export interface Cluster {
   readonly dataDir: string;
   /** Folder of the simulated chargers. */
   readonly chargers: string;
+  /** The process of that name that runs now. Throws if there is none. */
+  pidOf(name: ProcessName): number;
   /** SIGKILL to one process; resolves when another one has taken its place. */
   kill(name: ProcessName): Promise<void>;
   /** SIGKILL to the supervisor of it all. */
   crash(): Promise<void>;
+  /** How often a process of that name has become ready. */
+  readyCount(name: ProcessName): number;
   /** SIGTERM; resolves with the exit code. Safe to repeat. */
   stop(): Promise<number | null>;
   /** The charger of a station as it stands in its folder, once it was used. */
@@ -75,6 +80,8 @@ const ENV = {
   REDIS_PORT: '0',
   S3_PORT: '0',
   SIMULATED_STATIONS: '0',
+  // What is tested here is what becomes of the one that was killed.
+  STANDBY_GATEWAY: 'false',
   JOB_LOCK_MS: '2000',
 };
 
@@ -137,6 +144,8 @@ export async function startCluster(t: Test, options: ClusterOptions): Promise<Cl
     endpoints,
     dataDir,
     chargers,
+    pidOf,
+    readyCount: (name) => readFileSync(join(dataDir, 'log', `${name}.log`), 'utf8').split('"msg":"ready"').length - 1,
     async kill(name) {
       const pid = pidOf(name);
       process.kill(pid, 'SIGKILL');

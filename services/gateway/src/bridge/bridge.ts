@@ -352,6 +352,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   }
   opened(session);
   void session.closed.then(stop);
+  checks.beginAll();
   try {
     await session.subscribe(subscriptions(prefix, fence.topic));
     await session.publish(fence.topic, fence.nonce, 1);
@@ -363,10 +364,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   void session.closed.then(unsubscribe);
   registry.start();
   if (!prefix.perStation) discovery.ask('');
-  for (const entry of registry.all()) {
-    if (prefix.perStation) discovery.ask(entry.station);
-    entry.checkDueAt = performance.now();
-  }
+  if (prefix.perStation) for (const entry of registry.all()) discovery.ask(entry.station);
   void pump.sweep();
   const served = session;
   return {

@@ -64,6 +64,18 @@ export function createCommunicationChecks({ registry, prefix, publish, canServe,
       if (canServe()) check(station, performance.now());
       else station.checkDueAt = performance.now();
     },
+    /**
+     * We are here again: every station that was there hears of it before anything else is done. Nobody listened for a
+     * while, so that nothing was heard of it means nothing.
+     */
+    beginAll(): void {
+      const now = performance.now();
+      const serves = canServe();
+      for (const station of registry.all()) {
+        if (serves && !station.presence.foundAway) check(station, now);
+        else station.checkDueAt = now;
+      }
+    },
     stop: (): void => clearInterval(timer),
   };
 }

@@ -42,6 +42,11 @@ export interface Leader {
   /** Ends when the signal fires, with the bridge closed and the lease given back. */
   readonly done: Promise<void>;
   readonly isLeader: () => boolean;
+  /**
+   * Resolves when what hurries is done: the first bridge is open, or could not be opened, or another gateway leads, or
+   * nobody can tell.
+   */
+  readonly begun: Promise<void>;
 }
 
 const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
@@ -57,6 +62,10 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   const { lease, log } = deps;
   let term: AbortController | undefined;
   let terms: Promise<unknown>[] = [];
+  let markBegun: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => {
+    markBegun = resolve;
+  });
 
   /** Since somebody was through with the backlog and served; what the broker has kept cannot be older. */
   const sinceServed = async (): Promise<number> => {
@@ -74,6 +83,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
       try {
         const bridge = await deps.openBridge(await sinceServed());
         log.info('connected to the broker');
+        markBegun();
         wait = RECONNECT_FIRST_MS;
         // The lease may have been lost while the bridge was being opened.
         const ends = whenAborted(over);
@@ -92,6 +102,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
         await bridge.end();
       } catch (error) {
         log.warn({ reason: describeError(error) }, 'no connection to the broker');
+        markBegun();
       }
       if (over.aborted) return;
       await sleep(wait, over);
@@ -140,8 +151,15 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
 
   const run = async (): Promise<void> => {
     const ended = new AbortController();
-    const renewing = lease.run(ended.signal, (ours) => (ours ? begin() : end()));
+    const renewing = lease.run(
+      ended.signal,
+      (ours) => (ours ? begin() : end()),
+      () => {
+        if (!term) markBegun();
+      },
+    );
     await whenAborted(signal);
+    markBegun();
     // The lease is kept until nothing is sent any more; then the next one need not wait for it to run out.
     term?.abort();
     await Promise.all(terms);
@@ -149,5 +167,5 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     await renewing;
     await lease.release().catch((error: unknown) => log.debug({ reason: describeError(error) }, 'lease not returned'));
   };
-  return { done: run(), isLeader: () => lease.isHeld() };
+  return { done: run(), isLeader: () => lease.isHeld(), begun };
 }

@@ -1,6 +1,7 @@
 /**
  * The lease: one gateway at a time may speak with EVerest. Held in Redis for at most two seconds, renewed four times in
- * that time; whoever cannot renew it stops speaking before it runs out, by its own monotonic clock. A lease that ran out
+ * that time; whoever cannot renew it stops speaking before it runs out, by its own monotonic clock. One whose holder was a
+ * process of this very host that has certainly ended is taken at once: nobody speaks with it any more. A lease that ran out
  * because Redis does not answer is not lost yet: nobody else has been seen to have it. Its last holder may still refuse.
  */
 import { randomUUID } from 'node:crypto';
@@ -8,6 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import { hasEnded, identifySelf, type PlacedIdentity, parsePlaced } from '@khumbu/shared/runtime/process-identity';
 import type { Redis } from 'ioredis';
 
 export const LEASE_MS = 2000;
@@ -18,18 +20,18 @@ const MARGIN_MS = 300;
 const COME_BACK_MS = 1500;
 
 /**
- * 1: ours, renewed, or taken where `take` says so. 0: another's; one that lives longer than it may (a clock jumped) is
- * cut short. -1: free.
+ * 1: ours, renewed, or taken where `take` says so, or from the holder that is named. -1: free. Else who holds it; one that
+ * lives longer than it may (a clock jumped) is cut short.
  */
 const ACQUIRE = `
 local holder = redis.call('GET', KEYS[1])
-if holder == ARGV[1] or (holder == false and ARGV[3] == 'take') then
+if holder == ARGV[1] or (holder == false and ARGV[3] == 'take') or (holder and holder == ARGV[4]) then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1
 end
 if holder == false then return -1 end
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 or left > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0`;
+return holder`;
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
 
 /** What is for the leader alone is not done now. */
@@ -41,22 +43,36 @@ export interface Lease {
   readonly isHeld: () => boolean;
   /** We had it last, as far as we know: nobody else was seen to have it since. True while it is held. */
   readonly isOurs: () => boolean;
-  /** Go on renewing until the signal fires; calls back when it becomes ours and when it is lost. Never rejects. */
-  run(signal: AbortSignal, onChange: (ours: boolean) => void): Promise<void>;
+  /**
+   * Go on renewing until the signal fires; calls back when it becomes ours and when it is lost, and whenever Redis was
+   * asked, in vain or not. Never rejects.
+   */
+  run(signal: AbortSignal, onChange: (ours: boolean) => void, onAsked?: () => void): Promise<void>;
   /** Give it back, so that another can start at once. */
   release(): Promise<void>;
 }
 
+/** Its own name, and where its end can be seen. */
+const nameOf = (self: PlacedIdentity | undefined): string =>
+  `${randomUUID()} ${self ? JSON.stringify(self) : ''}`.trim();
+
+/** Pure but for the look at the process. Holders of earlier releases say nothing of where they are. */
+function isDead(holder: string, self: PlacedIdentity | undefined): boolean {
+  const identity = parsePlaced(holder.slice(holder.indexOf(' ') + 1));
+  return identity !== undefined && hasEnded(identity, self);
+}
+
 export function createLease(redis: Redis, key: string, log: Logger): Lease {
-  const holder = randomUUID();
+  const self = identifySelf();
+  const holder = nameOf(self);
   let heldUntil = 0;
   let ours = false;
   let failedAt = Number.NEGATIVE_INFINITY;
   const isHeld = (): boolean => performance.now() < heldUntil;
 
-  const ask = async (how: 'look' | 'take'): Promise<unknown> => {
+  const ask = async (how: 'look' | 'take', from = ''): Promise<unknown> => {
     const asked = performance.now();
-    const got = await redis.eval(ACQUIRE, 1, key, holder, String(LEASE_MS), how);
+    const got = await redis.eval(ACQUIRE, 1, key, holder, String(LEASE_MS), how, from);
     if (got === -1) return got;
     ours = got === 1;
     heldUntil = ours ? asked + LEASE_MS - MARGIN_MS : 0;
@@ -69,8 +85,13 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
    */
   const attempt = async (): Promise<void> => {
     try {
-      if (ours) await ask('take');
-      else if ((await ask('look')) === -1 && performance.now() - failedAt > COME_BACK_MS) await ask('take');
+      if (ours) {
+        await ask('take');
+        return;
+      }
+      const seen = await ask('look');
+      if (seen === -1 && performance.now() - failedAt > COME_BACK_MS) await ask('take');
+      else if (typeof seen === 'string' && isDead(seen, self)) await ask('look', seen);
     } catch (error) {
       failedAt = performance.now();
       // Not known: what was promised before still counts until it runs out.
@@ -82,7 +103,7 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
     holder,
     isHeld,
     isOurs: () => ours,
-    async run(signal, onChange) {
+    async run(signal, onChange, onAsked) {
       let reported = false;
       const report = (): void => {
         if (ours === reported) return;
@@ -92,6 +113,7 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
       while (!signal.aborted) {
         await attempt();
         report();
+        onAsked?.();
         const wait = isHeld() ? Math.min(RENEW_MS, heldUntil - performance.now()) : RENEW_MS / 2;
         await pause(Math.max(20, wait), undefined, { signal }).catch(() => undefined);
       }

@@ -3,7 +3,6 @@ import type { Server } from 'node:https';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { createStore, type Store } from '@khumbu/operations/records/store';
-import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
@@ -14,7 +13,7 @@ import type { FrontDesk } from '../front-desk/front-desk.js';
 import { buildApp, DEFAULT_APP_OPTIONS } from './app.js';
 import type { Authenticate } from './authentication.js';
 import { openEventLog } from './events/event-log.js';
-import { openHttpsCertificate } from './https-certificate.js';
+import type { HttpsCertificate } from './https-certificate.js';
 import { createIdempotency } from './idempotency.js';
 import { createInventory } from './inventory.js';
 import { createLoad } from './load.js';
@@ -34,8 +33,8 @@ export interface HttpParts {
   readonly frontDesk: FrontDesk;
   readonly authenticate: Authenticate;
   readonly health: Health;
-  /** Files that are followed are reported to it. */
-  readonly files: FileReports;
+  /** `undefined`: plain HTTP. Closed with the rest. */
+  readonly certificate: HttpsCertificate | undefined;
   readonly metrics: Registry;
   readonly isLeader: () => boolean;
   readonly log: Logger;
@@ -53,8 +52,7 @@ function openArchives(config: GatewayConfig): Archives | undefined {
 
 /** Resolves when it listens; `url` says where. */
 export async function openHttp(parts: HttpParts): Promise<{ url: string; close: () => Promise<void> }> {
-  const { config, store, redis, directory, log } = parts;
-  const certificate = openHttpsCertificate(config, parts.files);
+  const { config, store, redis, directory, certificate, log } = parts;
   const { reading } = parts;
   const readStore = createStore(reading, config.KEY_PREFIX, undefined, parts.now);
   const load = createLoad();

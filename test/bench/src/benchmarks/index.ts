@@ -4,6 +4,7 @@ import { admission } from './admission.js';
 import { firmwareVerify } from './firmware-verify.js';
 import { fleet } from './fleet.js';
 import { idleFootprint } from './footprint.js';
+import { gatewayCrash } from './gateway-crash.js';
 import { heartbeats } from './heartbeats.js';
 import { jobThroughput } from './job-throughput.js';
 import { logUpload } from './log-upload.js';
@@ -23,6 +24,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   jobThroughput,
   heartbeats,
   takeover,
+  gatewayCrash,
   workerRecovery,
   firmwareVerify,
   updateWall,
