@@ -38,6 +38,7 @@ export interface Endpoints {
 /** What a test says of a station: an entry of the stations file. */
 export interface StationSettings {
   readonly dialect?: 'ocpp1.6' | 'ocpp2.x' | 'unknown';
+  readonly ready_lead_s?: number;
   readonly simulated?: SimulatedSettings;
 }
 

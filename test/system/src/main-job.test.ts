@@ -1,3 +1,4 @@
+import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner, type SignatureScheme } from '@khumbu/test-support/firmware';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
 import t, { type Test } from 'tap';
@@ -31,6 +32,8 @@ const cluster = await startCluster(t, {
     waiting_2x: { dialect: 'ocpp2.x' },
     waiting_16: { dialect: 'ocpp1.6' },
     plain_16: { dialect: 'ocpp1.6' },
+    in_transaction: { dialect: 'ocpp1.6' },
+    by_night: { dialect: 'ocpp1.6', ready_lead_s: 2 },
     falls_back: { simulated: { fail: { install: 'fallback' } } },
     unfit: { simulated: { fail: { install: 'verification_failed' } } },
     unfit_16: { dialect: 'ocpp1.6', simulated: { fail: { install: 'verification_failed' } } },
@@ -219,6 +222,42 @@ test('fetched later, installed later: neither before its time nor without permis
   const waited = SIGNED.flatMap((status) => (status === 'SignatureVerified' ? [status, 'InstallScheduled'] : [status]));
   t.same(early.statusNames(2), waited);
   t.same(late.statusNames(3), waited);
+});
+
+test('connectors stay in use until shortly before a later installation, and REST says at once that it is ready', async (t) => {
+  const client = await connect(t, cluster, 'by_night');
+  const installAt = Date.now() + 12_000;
+  const location = origin.serve('/by-night.bin', image.bytes);
+  const request = { location, install_timestamp: new Date(installAt).toISOString(), ...signed(image.bytes) };
+  t.equal(await update(client, 1, request), 'Accepted');
+  type Seen = { status: string; installTimestamp?: string; waiting?: { for: string; until?: string } };
+  const seen = async () => ((await cluster.get('/stations/by_night')) as { operations: Seen[] }).operations[0];
+  await awaitUntil(async () => (await seen())?.status === 'InstallScheduled', PATIENCE_MS, 'the verdict over REST');
+  t.match(await seen(), {
+    installTimestamp: new Date(installAt).toISOString(),
+    waiting: { for: 'announcement', until: new Date(installAt - 2000).toISOString() },
+  });
+  t.same(client.statusNames(1), ['Downloading', 'Downloaded'], 'EVerest does not hear of it');
+  await client.allowInstallation();
+  await client.awaitStatus(1, 'SignatureVerified', PATIENCE_MS);
+  t.ok(Date.now() >= installAt - 2000, 'shortly before the date');
+  await awaitUntil(() => Date.now() > installAt + 500, PATIENCE_MS, 'the date to pass');
+  t.same(client.statusNames(1).at(-1), 'InstallScheduled', 'a permission of before counts for nothing');
+  await client.allowInstallation();
+  await client.awaitStatus(1, 'Installed', PATIENCE_MS);
+  const waited = SIGNED.flatMap((status) => (status === 'SignatureVerified' ? [status, 'InstallScheduled'] : [status]));
+  t.same(client.statusNames(1), waited);
+});
+
+test('a signed update whose permission a transaction delays tells that it is scheduled', async (t) => {
+  const client = await connect(t, cluster, 'in_transaction');
+  const location = origin.serve('/in-transaction.bin', image.bytes);
+  t.equal(await update(client, 1, { location, ...signed(image.bytes) }), 'Accepted');
+  await client.awaitStatus(1, 'InstallScheduled', PATIENCE_MS);
+  await client.allowInstallation();
+  await client.awaitStatus(1, 'Installed', PATIENCE_MS);
+  const waited = SIGNED.flatMap((status) => (status === 'SignatureVerified' ? [status, 'InstallScheduled'] : [status]));
+  t.same(client.statusNames(1), waited);
 });
 
 test('a second request while the first downloads takes its place', async (t) => {
