@@ -210,7 +210,6 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   const stopping = new AbortController();
   app.addHook('preClose', async () => stopping.abort());
   handleErrors(app, load, deps.log);
-  paceOpen(app, load);
   const onAnswered = countRequests(app, deps);
   const unreadable = createUnreadable({ answering: (socket) => connections.answering(socket), onAnswered });
   const connections = watchConnections(app.server, requestTimeoutMs, unreadable.onLate, https !== undefined);
@@ -219,6 +218,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   app.server.on('connect', unreadable.onConnect);
   app.addHook('onClose', async () => connections.stop());
   await protect(app, https !== undefined);
+  paceOpen(app, load);
   requireHost(app);
   addSchemas(app, REST_SCHEMAS);
   await documentRoutes(app);

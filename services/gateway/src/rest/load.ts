@@ -30,7 +30,7 @@ export const createLoad = (): Load => ({
   breathe: createBreathe(),
 });
 
-/** Before all other hooks. */
+/** Before any hook that costs something. */
 export function paceOpen(app: FastifyInstance, { probes, open }: Load): void {
   app.addHook('onRequest', async ({ is404, routeOptions: { url } }) => {
     if (!is404 && url?.startsWith('/v1/')) return;

@@ -11,6 +11,7 @@ import { logUpload } from './log-upload.js';
 import { readyTime } from './ready-time.js';
 import { replyLatency } from './reply-latency.js';
 import { replyThroughput } from './reply-throughput.js';
+import { replyWhileRead } from './reply-while-read.js';
 import { statusPath } from './status-path.js';
 import { takeover } from './takeover.js';
 import { updateWall } from './update-wall.js';
@@ -18,6 +19,7 @@ import { workerRecovery } from './worker-recovery.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
   replyLatency,
+  replyWhileRead,
   admission,
   replyThroughput,
   statusPath,
