@@ -1,6 +1,6 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
-import { awaitsDelayedPermission, PERMISSION_DELAY_MS } from '@khumbu/operations/firmware-update/permission-wait';
+import { awaitsDelayedPermission, TOLD_LOOK_MS } from '@khumbu/operations/firmware-update/permission-wait';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/firmware-update/transition';
@@ -241,7 +241,7 @@ void t.test(
     const steps = upToReady(now()).slice(0, 4);
     for (const dialect of ['ocpp1.6', 'ocpp2.x', 'unknown'] as const) {
       const ready = play(now(), dialect, LEAD_MS, steps).record;
-      t.match(expectedJob(ready), { name: 'announce', notBefore: NOW + HOUR + PERMISSION_DELAY_MS }, dialect);
+      t.match(expectedJob(ready), { name: 'announce', notBefore: NOW + HOUR + TOLD_LOOK_MS }, dialect);
       const { told, record } = play(now(), dialect, LEAD_MS, [...steps, { at: 2, event: 'permissionDelayed' }]);
       t.equal(names(told), '0:Downloading 1:Downloaded 1:SignatureVerified 2:InstallScheduled', dialect);
       t.match(record, { state: 'InstallScheduled', waitingFor: 'permission', deadlineAt: ready.deadlineAt });

@@ -1,7 +1,12 @@
 /** What EVerest is told while an update waits for its date or its permission: the product's steps and loop, a real Redis. */
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
-import { PERMISSION_DELAY_MS } from '@khumbu/operations/firmware-update/permission-wait';
+import {
+  ANSWERS_WITHIN_MS,
+  PERMISSION_DELAY_MS,
+  SILENT_DELAY_MS,
+  TOLD_LOOK_MS,
+} from '@khumbu/operations/firmware-update/permission-wait';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
 import { expectedJob, waitOf } from '@khumbu/operations/jobs/expected-job';
@@ -123,20 +128,35 @@ void t.test('or it is told at once, as certification tools expect', async (t) =>
 
 void t.test('a permission that is a while in coming: the installation is told to be scheduled, once', async (t) => {
   const s = await stage({});
-  t.equal(await s.wait(), PERMISSION_DELAY_MS);
-  s.clock.steady += PERMISSION_DELAY_MS;
-  t.match(
-    await s.work(),
-    { state: 'SignatureVerified', run: 2 },
-    'not before the station has heard what it is to answer',
-  );
+  const fields = (set: Record<string, string | undefined>) => s.store.commit(s.store.change().setStation('cp1', set));
+  t.equal(await s.wait(), TOLD_LOOK_MS);
+  s.clock.steady += TOLD_LOOK_MS;
+  t.match(await s.work(), { state: 'SignatureVerified', askedAt: undefined }, 'it may not have been told yet');
   t.same(await s.told(), ['Downloading', 'Downloaded', 'SignatureVerified']);
-  await s.store.commit(s.store.change().setStation('cp1', { [STATION_FIELDS.awaySince]: '1' }));
+  await fields({ [STATION_FIELDS.awaySince]: '1' });
+  s.clock.steady += TOLD_LOOK_MS;
+  t.match(await s.work(), { state: 'SignatureVerified', askedAt: undefined }, 'nor does one answer that is away');
+  await fields({ [STATION_FIELDS.awaySince]: undefined });
+  s.clock.steady += TOLD_LOOK_MS;
+  const askedAt = s.clock.steady;
+  t.match(await s.work(), { state: 'SignatureVerified', askedAt }, 'it has heard what it is to answer');
+  t.equal(await s.wait(), PERMISSION_DELAY_MS);
+  const beat = (steadyAt: number) => ({ [STATION_FIELDS.heartbeat]: JSON.stringify({ id: 9, at: NOW, steadyAt }) });
+  await fields(beat(askedAt + 1));
   s.clock.steady += PERMISSION_DELAY_MS;
-  t.match(await s.work(), { state: 'SignatureVerified', run: 3 }, 'nor while it is away');
-  await s.store.commit(s.store.change().setStation('cp1', { [STATION_FIELDS.awaySince]: undefined }));
-  s.clock.steady += PERMISSION_DELAY_MS;
+  t.match(await s.work(), { state: 'SignatureVerified', askedAt }, 'what it sent since may still be on its way to us');
+  await fields(beat(askedAt + ANSWERS_WITHIN_MS));
+  s.clock.steady += TOLD_LOOK_MS;
   t.match(await s.work(), { state: 'InstallScheduled', waitingFor: 'permission' });
   t.same(await s.told(), ['InstallScheduled']);
   t.equal(expectedJob(await s.load()), undefined, 'the permission is waited for as before');
+
+  const silent = await stage({});
+  await silent.told();
+  for (const ms of [TOLD_LOOK_MS, PERMISSION_DELAY_MS, SILENT_DELAY_MS - PERMISSION_DELAY_MS]) {
+    t.same(await silent.told(), []);
+    silent.clock.steady += ms;
+    await silent.work();
+  }
+  t.same(await silent.told(), ['InstallScheduled'], 'without heartbeats the time alone tells');
 });

@@ -226,7 +226,7 @@ test('fetched later, installed later: neither before its time nor without permis
 
 test('connectors stay in use until shortly before a later installation, and REST says at once that it is ready', async (t) => {
   const client = await connect(t, cluster, 'by_night');
-  const installAt = Date.now() + 12_000;
+  const installAt = Date.now() + 25_000;
   const location = origin.serve('/by-night.bin', image.bytes);
   const request = { location, install_timestamp: new Date(installAt).toISOString(), ...signed(image.bytes) };
   t.equal(await update(client, 1, request), 'Accepted');

@@ -22,8 +22,13 @@ export const permissionWait = (
 ): 'permission' | 'permission_unobtainable' =>
   hearer.dialect === 'ocpp2.x' && !record.signed && restarted ? 'permission_unobtainable' : 'permission';
 
-/** How long a permission may take that no transaction delays: EVerest sends it in answer to the trigger status. */
-export const PERMISSION_DELAY_MS = 10_000;
+/** How soon it is looked whether EVerest has heard the trigger, and how long its permission may take from then on. */
+export const TOLD_LOOK_MS = 2000;
+export const PERMISSION_DELAY_MS = 4000;
+/** A heartbeat that was sent this long after EVerest had heard the trigger would have come behind its permission. */
+export const ANSWERS_WITHIN_MS = 2000;
+/** How long one is waited for that no heartbeat would come behind. */
+export const SILENT_DELAY_MS = 10_000;
 
 /**
  * The trigger was told, and OCPP 1.6 tells its CSMS nothing until the permission comes: it is to hear InstallScheduled

@@ -38,6 +38,8 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly image?: StoredImage;
   /** The boot epoch the trigger status was announced in; absent: the trigger has not been announced. */
   readonly triggerEpoch?: number;
+  /** Since then EVerest is known to have heard the trigger, and its permission is waited for; steady. */
+  readonly askedAt?: number;
   /** The boot epoch in which it was accepted. */
   readonly acceptedEpoch?: number;
   /** The trigger status, and what comes after it, is not told before this date; milliseconds since 1970. */

@@ -19,7 +19,7 @@ import {
   nextFirmwareUpdateState,
   STATUS_OF_STATE,
 } from './machine.js';
-import { awaitsDelayedPermission, PERMISSION_DELAY_MS, permissionWait } from './permission-wait.js';
+import { awaitsDelayedPermission, permissionWait, TOLD_LOOK_MS } from './permission-wait.js';
 import { type FirmwareUpdateRecord, installAt, retrieveAt } from './record.js';
 
 export interface TransitionContext {
@@ -185,9 +185,10 @@ function spoken(
 
 /** The trigger is out: from now on EVerest takes connectors out of use, and is to send its permission. */
 function triggered(record: FirmwareUpdateRecord, context: TransitionContext): FirmwareUpdateRecord {
-  const next = { ...record, triggerEpoch: context.bootEpoch };
+  const { askedAt: _before, ...rest } = record;
+  const next = { ...rest, triggerEpoch: context.bootEpoch };
   const waitingFor = next.waitingFor === 'permission' ? { waitingFor: permissionWait(next, context) } : {};
-  const delay = awaitsDelayedPermission(next) ? { notBefore: context.now.steady + PERMISSION_DELAY_MS } : {};
+  const delay = awaitsDelayedPermission(next) ? { notBefore: context.now.steady + TOLD_LOOK_MS } : {};
   return { ...next, ...waitingFor, ...delay };
 }
 

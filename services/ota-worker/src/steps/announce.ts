@@ -2,7 +2,12 @@
  * What EVerest is told while an update waits: that the image is ready, shortly before a date to install at; and that the
  * installation is scheduled, where a transaction delays the permission.
  */
-import { PERMISSION_DELAY_MS } from '@khumbu/operations/firmware-update/permission-wait';
+import {
+  ANSWERS_WITHIN_MS,
+  PERMISSION_DELAY_MS,
+  SILENT_DELAY_MS,
+  TOLD_LOOK_MS,
+} from '@khumbu/operations/firmware-update/permission-wait';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
@@ -17,17 +22,38 @@ export function createAnnounce(deps: StepDeps) {
     return !(await store.outboxEntries(record.station)).some(({ operationId }) => operationId === record.id);
   };
 
+  /**
+   * What EVerest has sent since is heard, so its permission would be: whoever stood still or was cut off on the way is no
+   * transaction. Without heartbeats the time alone tells.
+   */
+  const isHeard = ({ heartbeat, communication }: StationView['state'], askedAt: number): boolean => {
+    const beats = (communication?.heartbeat_period_ms ?? (heartbeat ? 1 : 0)) > 0;
+    return beats
+      ? (heartbeat?.steadyAt ?? 0) >= askedAt + ANSWERS_WITHIN_MS
+      : now().steady >= askedAt + SILENT_DELAY_MS;
+  };
+
   return async (record: FirmwareUpdateRecord, { commit }: StepContext): Promise<void> => {
     const view = await viewStation(deps, record.station);
     const { bootEpoch } = STATION_FIELDS;
     const change = store.change().expectStation(record.station, bootEpoch, view.state.fields[bootEpoch]);
+    const { askedAt: before, ...rest } = record;
+    const lookAgain = (waitMs: number, more: Partial<FirmwareUpdateRecord>): FirmwareUpdateRecord => ({
+      ...rest,
+      notBefore: now().steady + waitMs,
+      run: record.run + 1,
+      ...more,
+    });
     if (record.triggerHeldUntil !== undefined) {
       applyAll(change, record, [{ event: 'triggerDue' }], view.context);
-    } else if (await isAsked(record, view)) {
+    } else if (!(await isAsked(record, view))) {
+      change.put(lookAgain(TOLD_LOOK_MS, {}));
+    } else if (before === undefined) {
+      change.put(lookAgain(PERMISSION_DELAY_MS, { askedAt: now().steady }));
+    } else if (isHeard(view.state, before)) {
       applyAll(change, record, [{ event: 'permissionDelayed' }], view.context);
     } else {
-      // It has not had the time yet; what keeps it is told of otherwise.
-      change.put({ ...record, notBefore: now().steady + PERMISSION_DELAY_MS, run: record.run + 1 });
+      change.put(lookAgain(TOLD_LOOK_MS, { askedAt: before }));
     }
     await commit(change);
   };
