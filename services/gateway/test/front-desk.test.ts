@@ -472,6 +472,22 @@ void t.test('a reservation belongs to the question that made it, until EVerest r
   t.match(await d.state(), { resetReservedUntil: undefined, resetAllowedEpoch: undefined });
 });
 
+void t.test('a reservation ends with the boot of EVerest that was told it may reset', async (t) => {
+  const signs = {
+    'by its heartbeat': async (d: Awaited<ReturnType<typeof desk>>) => d.boots.notice(STATION, 3000),
+    'by its question': async (d: Awaited<ReturnType<typeof desk>>) =>
+      d.front.getBootReason(asker(), { silentMs: 5000, heartbeatPeriodMs: 1000 } as never),
+  };
+  for (const [how, begin] of Object.entries(signs)) {
+    const d = await desk(t);
+    t.equal((await d.front.isResetAllowed(asker(), true)).reply, true);
+    await begin(d);
+    t.match(await d.state(), { bootEpoch: 1, resetReservedUntil: undefined, resetAllowedEpoch: undefined }, how);
+    t.equal((await d.front.isResetAllowed(asker(), true)).reply, true, 'and it may be reserved anew');
+    t.match(await d.state(), { resetAllowedEpoch: 1 });
+  }
+});
+
 void t.test('the desk goes on when Redis has forgotten its epoch', async (t) => {
   const d = await desk(t);
   d.freezeAtCommit();

@@ -45,3 +45,30 @@ void t.test('a reset that ran out of time keeps its slot while the station is aw
   reset = await work(reset);
   t.match(reset, { state: 'Failed', slotHeld: undefined, waitingFor: undefined, outcome: { reason: 'deadline' } });
 });
+
+void t.test('a reset that begins ends what was reserved for another one', async (t) => {
+  const { store, put, work } = openStage({
+    redis,
+    driver: {
+      start: async () => undefined,
+      observeEffect: async () => ({ state: 'succeeded', rebootNeeded: false }),
+    },
+    steps: (deps) => {
+      const reset = createReset(deps);
+      return { reset: (record, context) => reset(record as ResetRecord, context) };
+    },
+  });
+  const reserved = { resetReservedUntil: String(Date.now() + 300_000), resetReservedBy: 'k', resetAllowedEpoch: '0' };
+  await store.commit(store.change().setStation(STATION, reserved));
+  const asked = { station: STATION, origin: 'rest', requestId: -1, now: momentOf(Date.now()) } as const;
+  const reset: ResetRecord = {
+    ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', asked),
+    type: 'Soft',
+    scheduled: false,
+    bootEpochBefore: 0,
+    reasonStored: true,
+  };
+  t.match(await work(await put(reset)), { state: 'Restarting' });
+  const { resetReservedUntil, resetReservedBy, resetAllowedEpoch } = await store.station(STATION);
+  t.same([resetReservedUntil, resetReservedBy, resetAllowedEpoch], [undefined, undefined, undefined]);
+});

@@ -49,5 +49,5 @@ export function openStage({ redis, driver, isGone = false, steps }: StageOptions
     await loop(taken, new AbortController().signal);
     return load(record);
   };
-  return { lines, put, work };
+  return { store, lines, put, work };
 }

@@ -13,7 +13,10 @@ export const STATION_FIELDS = {
   bootReason: 'bootReason',
   /** A restart that we cause, stored before it happens. */
   restartExpected: 'restartExpected',
-  /** No install starts before this time on the depot's steady clock: EVerest was told that it may reset. */
+  /**
+   * No install starts before this time on the depot's steady clock: EVerest was told that it may reset. Only while the
+   * boot goes on in which it was told (`resetAllowedEpoch`).
+   */
   resetReservedUntil: 'resetReservedUntil',
   /** The answer key of the question that reserved it. */
   resetReservedBy: 'resetReservedBy',
@@ -40,6 +43,15 @@ export const NO_RESET_ALLOWED = {
   [STATION_FIELDS.resetReservedBy]: undefined,
   [STATION_FIELDS.resetAllowedEpoch]: undefined,
 } as const;
+
+/**
+ * How long installs still keep away because EVerest was told that it may reset, in milliseconds; 0: they need not. The
+ * reservation ends with the boot of EVerest it was made for, whoever restarted that. Pure.
+ */
+export const resetReservedMs = (
+  { resetReservedUntil, resetAllowedEpoch, bootEpoch }: StationState,
+  steadyNow: number,
+): number => (resetAllowedEpoch === bootEpoch ? Math.max(0, (resetReservedUntil ?? 0) - steadyNow) : 0);
 
 export interface RestartExpected {
   readonly reason: BootReason;

@@ -1,5 +1,5 @@
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
-import { STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
+import { NO_RESET_ALLOWED, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
 
 /** What is stored about a boot that has begun. */
@@ -15,6 +15,7 @@ export const bootFields = (
     [STATION_FIELDS.bootReason]: JSON.stringify({ bootEpoch, reason }),
     ...(begins
       ? {
+          ...NO_RESET_ALLOWED,
           [STATION_FIELDS.restartExpected]: undefined,
           [STATION_FIELDS.heartbeat]: JSON.stringify({ id: -1, at: now.wall, steadyAt: now.steady }),
         }

@@ -11,7 +11,7 @@ import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import type { StoredWait } from '@khumbu/operations/records/waits';
 import type { ResetRecord } from '@khumbu/operations/reset/record';
-import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
+import { resetReservedMs, STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { openUnlessLost } from '../images/image-store.js';
@@ -44,7 +44,7 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
   /** Why the install may not begin yet, when to look again, and until when (steady); `undefined`: it may. */
   const obstacle = async ({ state }: StationView): Promise<Obstacle | undefined> => {
     if (state.conflictSince !== undefined) return { waitMs: CONFLICT_PAUSE_MS, waitingFor: 'station_conflict' };
-    const reservedMs = (state.resetReservedUntil ?? 0) - now().steady;
+    const reservedMs = resetReservedMs(state, now().steady);
     if (reservedMs > 0) {
       const waitMs = Math.min(reservedMs, RESET_PAUSE_MS);
       return { waitMs, waitingFor: 'reset_reservation', until: now().steady + reservedMs };

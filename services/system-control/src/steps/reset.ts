@@ -11,6 +11,7 @@ import { isEnded } from '@khumbu/operations/records/kinds';
 import type { Change } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
 import {
+  NO_RESET_ALLOWED,
   readStationState,
   STATION_FIELDS,
   type StationState,
@@ -70,6 +71,8 @@ export function createReset(deps: StepDeps) {
     for (const field of [STATION_FIELDS.bootEpoch, STATION_FIELDS.conflictSince]) {
       change.expectStation(record.station, field, state.fields[field]);
     }
+    // Whatever EVerest was allowed before, the station is reset now.
+    change.setStation(record.station, NO_RESET_ALLOWED);
     // A station that was quicker than we are has asked and been told already: that was the boot this reset is to end in.
     if (isSeen(record, state)) return commit(change.put(apply(record, 'begun')));
     // Stored with the request unless that came during an install; what restarts the station now is this reset.

@@ -18,6 +18,8 @@ export interface Committed extends At {
   readonly statuses: readonly OutboxEntry[];
   /** The station was reserved for a reset until then. */
   readonly reservedUntil?: number;
+  /** A boot of EVerest was counted. */
+  readonly beginsBoot?: true;
 }
 
 export interface Begun extends At {
@@ -46,22 +48,32 @@ interface CommitJson {
 /** What a commit of the product writes. */
 export function readCommit(
   json: string,
-): Pick<Committed, 'records' | 'statuses' | 'reservedUntil'> & { readonly canceled: readonly string[] } {
+): Pick<Committed, 'records' | 'statuses' | 'reservedUntil' | 'beginsBoot'> & { readonly canceled: readonly string[] } {
   const { ops } = JSON.parse(json) as CommitJson;
   const records: OperationRecord[] = [];
   const statuses: OutboxEntry[] = [];
   const canceled: string[] = [];
   let reservedUntil: number | undefined;
+  let beginsBoot = false;
   for (const [command, key = '', ...rest] of ops) {
     const data = command === 'HSET' ? rest[rest.indexOf('data') + 1] : undefined;
     if (data?.startsWith('{') && rest.includes('data')) records.push(JSON.parse(data) as OperationRecord);
     if (command === 'RPUSH' && key.includes(':outbox:'))
       statuses.push(...rest.map((one) => JSON.parse(one) as OutboxEntry));
     if (command === 'HSET' && rest[0] === STATION_FIELDS.resetReservedUntil) reservedUntil = Number(rest[1]);
+    // Whoever begins one takes the expectation of a restart off.
+    if (command === 'HDEL' && rest[0] === STATION_FIELDS.restartExpected)
+      beginsBoot ||= ops.some(([other, , field]) => other === 'HSET' && field === STATION_FIELDS.bootEpoch);
     const hint = command === 'PUBLISH' ? rest[0] : undefined;
     if (hint?.startsWith('cancel ')) canceled.push(hint.slice('cancel '.length));
   }
-  return { records, statuses, canceled, ...(reservedUntil === undefined ? {} : { reservedUntil }) };
+  return {
+    records,
+    statuses,
+    canceled,
+    ...(reservedUntil === undefined ? {} : { reservedUntil }),
+    ...(beginsBoot ? { beginsBoot } : {}),
+  };
 }
 
 /** Short names in the order in which things are met: `update1` is the first update. */

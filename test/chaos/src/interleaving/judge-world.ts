@@ -10,7 +10,7 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/re
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
 import { slotField } from '@khumbu/operations/stations/station-state';
-import type { Begun, Committed, Told } from './journal.js';
+import type { Begun, Committed, Entry, Told } from './journal.js';
 import { STATION, type World } from './world.js';
 
 const FINAL_STATUSES = new Set([
@@ -145,7 +145,7 @@ function judgeStatuses(world: World): string[] {
 
 const pairs = <T>(list: readonly T[]): [T, T][] => list.slice(1).map((item, index) => [list[index] as T, item]);
 
-/** From `true` to the end of a reset that EVerest asked for, or the reservation's, no install begins. */
+/** From `true` to the end of a reset that EVerest asked for, the next boot, or the reservation's end, no install begins. */
 function judgeReservations(world: World): string[] {
   const faults: string[] = [];
   const askers = new Set(told(world, 'is_reset_allowed').map(({ by }) => by));
@@ -166,7 +166,9 @@ function judgeReservations(world: World): string[] {
     const until = stored.reservedUntil ?? 0;
     const isOver = ({ id, state }: OperationRecord): boolean =>
       resets.has(id) && !['Accepted', 'Resetting'].includes(state);
-    const over = world.journal.findIndex((entry) => entry.kind === 'commit' && entry.records.some(isOver));
+    const ends = (entry: Entry, index: number): boolean =>
+      entry.kind === 'commit' && (entry.records.some(isOver) || (index > from && entry.beginsBoot === true));
+    const over = world.journal.findIndex(ends);
     for (const [index, entry] of world.journal.entries()) {
       const within = index > from && (over < 0 || index < over) && entry.now < until;
       if (within && entry.kind === 'effect' && entry.step === 'install')

@@ -1,0 +1,113 @@
+/** When an install may begin at a station: the product's step, a real Redis, a simulated charger. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '@khumbu/operations/firmware-update/transition';
+import { expectedJob } from '@khumbu/operations/jobs/expected-job';
+import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
+import { newRecordBase } from '@khumbu/operations/records/record';
+import { createStore } from '@khumbu/operations/records/store';
+import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
+import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
+import { createInstall } from '@khumbu/ota-worker/steps/install';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { profileFrom } from '@khumbu/shared/stations/stations-file';
+import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { makeImage } from '@khumbu/test-support/firmware';
+import { startRedis } from '@khumbu/test-support/redis';
+import { Redis } from 'ioredis';
+import t, { type Test } from 'tap';
+
+const now = () => momentOf(Date.now());
+const signal = AbortSignal.timeout(60_000);
+const server = await startRedis({ dir: t.testdir({}) });
+const redis = new Redis(server.url);
+t.teardown(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+let count = 0;
+
+const HERE = { firstSeenAt: '1' };
+
+/** An update that is ready to be installed at a station with these stored fields; objects are stored as JSON. */
+async function ready(t: Test, fields: Record<string, unknown>, more: Partial<FirmwareUpdateRecord> = {}) {
+  const dir = t.testdir({ spool: { images: {} }, chargers: {} });
+  const { bytes, sha256 } = makeImage(10_000);
+  writeFileSync(join(dir, 'spool', 'images', sha256), bytes);
+  const store = createStore(redis, `start${++count}`);
+  const profile = profileFrom({ stations: { cp1: { driver: 'simulated', simulated: { install_ms: 0 } } } }, 'cp1');
+  if (!profile) throw new Error('no profile');
+  const driver = createDriver(profile, { dataDir: join(dir, 'chargers') });
+  const deps = {
+    store,
+    jobs: { ensure: async () => undefined, reconcile: async () => undefined, close: async () => undefined },
+    directory: { profileOf: () => profile, configured: () => ['cp1'], close: () => undefined },
+    images: sharedSpool(join(dir, 'spool')),
+    checks: createImageChecks(),
+    driverOf: () => driver,
+    now,
+  };
+  const install = createInstall(deps);
+  const steps = {
+    install: (record: unknown, context: Parameters<typeof install>[1]) =>
+      install(record as FirmwareUpdateRecord, context),
+  };
+  const loop = createJobLoop({ steps, store, jobs: deps.jobs, log: createLogger('test', 'silent'), now });
+  const setFields = async (changed: Record<string, unknown>): Promise<void> => {
+    const stored = Object.entries(changed).map(([name, value]) => [
+      name,
+      typeof value === 'string' || value === undefined ? value : JSON.stringify(value),
+    ]);
+    await store.commit(store.change().setStation('cp1', Object.fromEntries(stored) as Record<string, string>));
+  };
+  const epoch = Number(fields.bootEpoch ?? 0);
+  const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: epoch, deadlines: DEFAULT_UPDATE_DEADLINES } as const;
+  let record: FirmwareUpdateRecord = {
+    ...newRecordBase('firmware_update', 'Offered', { station: 'cp1', origin: 'everest', requestId: 7, now: now() }),
+    request: { location: 'http://h/f', request_id: 7 },
+    signed: false,
+    announced: true,
+    permissionNeeded: true,
+    permission: { bootEpoch: epoch, at: Date.now(), by: 'everest' },
+    tries: 1,
+    image: { sha256, sizeBytes: bytes.length },
+    ...more,
+  };
+  for (const event of ['confirmed', 'fetchJoined', 'fetched'] as const)
+    record = applyUpdateEvent(record, event, context).record;
+  await store.commit(store.change().put(record));
+  await setFields(fields);
+  return {
+    setFields,
+    /** A worker takes the job that the update wants, once its pause is over; resolves with the update then. */
+    async work(): Promise<FirmwareUpdateRecord> {
+      const due = { ...((await store.load(record.id)) as FirmwareUpdateRecord), notBefore: 0 };
+      await store.commit(store.change().put(due));
+      const job = expectedJob(due);
+      if (!job) throw new Error('it wants no job');
+      const taken = { jobId: job.jobId, name: job.name, operationId: record.id, isOurs: async () => true };
+      await loop(taken, signal);
+      return (await store.load(record.id)) as FirmwareUpdateRecord;
+    },
+    told: async () =>
+      (await store.outboxEntries('cp1')).map(
+        ({ payload }) => (payload as { firmware_update_status: string }).firmware_update_status,
+      ),
+  };
+}
+
+const BEGUN = { state: 'InstallRebooting' };
+
+void t.test('a reset that EVerest was allowed keeps installs away until EVerest has started anew', async (t) => {
+  const soon = String(Date.now() + 300_000);
+  const reserved = { ...HERE, bootEpoch: '4', resetReservedUntil: soon, resetAllowedEpoch: '4' };
+  const station = await ready(t, reserved);
+  t.match(await station.work(), { state: 'Downloaded', waitingFor: 'reset_reservation' });
+  await station.setFields({ resetReservedUntil: '1' });
+  t.match(await station.work(), BEGUN, 'or until it is over');
+
+  const started = await ready(t, { ...reserved, bootEpoch: '5' });
+  t.match(await started.work(), BEGUN, 'the boot that was allowed is over');
+});
