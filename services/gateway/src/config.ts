@@ -108,7 +108,8 @@ export const GatewaySettings = Type.Object({
   RESET_RESERVATION_S: Type.Integer({
     default: 300,
     minimum: 1,
-    description: 'Seconds in which no install starts after EVerest was told that it may reset; its next start ends them.',
+    description:
+      'Seconds in which no install starts after EVerest was told that it may reset; its next start ends them.',
   }),
   KEEP_OPERATIONS_PER_STATION: Type.Integer({
     default: 50,

@@ -48,6 +48,7 @@ import { openAuthentication } from './rest/authentication.js';
 import { openHttpsCertificate } from './rest/https-certificate.js';
 import { createBoots } from './stations/boots.js';
 import { createRegistry } from './stations/registry.js';
+import { describeNotServed, nameSome, withoutDriver } from './stations/served-stations.js';
 
 /** A Redis that takes longer than this for one command counts as not there. */
 const COMMAND_TIMEOUT_MS = 400;
@@ -107,8 +108,15 @@ runService(
 
     const brokerCa = followAuthorities('MQTT_CA_FILE', config.MQTT_CA_FILE, fileHealth);
     life.onStop('authorities', () => brokerCa?.close());
-    const directory = openStationDirectory(config.STATIONS_FILE, fileHealth);
+    let driverless: readonly string[] = [];
+    const lookForDrivers = (): void => {
+      driverless = withoutDriver(directory);
+      if (driverless.length > 0)
+        log.warn({ stations: nameSome(driverless) }, 'listed without a driver: nothing is done with these stations');
+    };
+    const directory = openStationDirectory(config.STATIONS_FILE, fileHealth, lookForDrivers);
     life.onStop('stations file', () => directory.close());
+    lookForDrivers();
     const files = { rootsFile: config.MANUFACTURER_ROOTS_FILE, crlFile: config.FIRMWARE_CRL_FILE };
     const trust = openTrustStore(files, fileHealth, () => crls?.look());
     life.onStop('trust files', () => trust.close());
@@ -183,7 +191,14 @@ runService(
             throw new Error('no gateway is connected to the broker as leader');
         },
       },
-      { files: fileHealth.summary },
+      {
+        files: fileHealth.summary,
+        stations: () =>
+          describeNotServed({
+            inConflict: lease.isHeld() ? registry.conflicts() : [],
+            withoutDriver: driverless,
+          }),
+      },
     );
     life.onStop('health', () => health.stop());
 
@@ -255,6 +270,7 @@ runService(
         onLeader: (leads) => {
           setHeapGrowth(leads);
           metrics.leader.set(leads ? 1 : 0);
+          if (!leads) metrics.conflicts.set(0);
         },
       },
       stopping.signal,

@@ -12,6 +12,7 @@ export interface GatewayMetrics {
   readonly unread: Counter;
   readonly tooMany: Counter<'how'>;
   readonly strangers: Gauge;
+  readonly conflicts: Gauge;
   readonly answers: Histogram<'request' | 'by'>;
   readonly statusesTold: Counter;
   readonly certificates: Counter<'outcome'>;
@@ -55,6 +56,11 @@ export function createGatewayMetrics(): GatewayMetrics {
     strangers: new Gauge({
       name: 'khumbu_unknown_stations',
       help: 'Stations that are listed and missing from the stations file.',
+      registers,
+    }),
+    conflicts: new Gauge({
+      name: 'khumbu_stations_in_conflict',
+      help: 'Identities that two stations use, as the leader hears it: nothing is done with either.',
       registers,
     }),
     answers: new Histogram({

@@ -53,6 +53,7 @@ function place(desk: Partial<FrontDesk>, publishes: () => Promise<boolean> = asy
     acknowledge: () => void done.push(`acknowledged ${uuid}`),
     line: 'cs-1 update_firmware',
     prepare: async () => undefined,
+    awaitSign: async () => undefined,
     decided: async () => undefined,
     ...more,
   });

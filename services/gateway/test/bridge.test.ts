@@ -9,7 +9,7 @@ import { LEASE_MS } from '../src/leader/lease.js';
 import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
 import { API_KEY, type Depot, depot, leads, startGateway } from './gateway-process.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 const { announce, broker, redis, servers, station, storeOf } = await setBridgeStage(t);
 
 const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };

@@ -2,6 +2,7 @@ import type { Store } from '@khumbu/operations/records/store';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import t, { type Test } from 'tap';
+import { createBootSigns } from '../src/bridge/boot-signs.js';
 import { createCalmLog } from '../src/bridge/calm-log.js';
 import { type CommandsDeps, createCommands } from '../src/bridge/commands.js';
 import { createFence } from '../src/bridge/fence.js';
@@ -28,6 +29,7 @@ function place(test: Test, desk: Partial<FrontDesk> = {}) {
     registry: {} as Registry,
     answer: async () => undefined,
     hearing: { bootBegunByQuestion: async () => undefined },
+    signs: createBootSigns(over.signal),
     fence,
     backlogMs: 0,
     publish: async (topic, payload, _qos, speech) =>

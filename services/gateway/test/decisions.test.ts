@@ -19,7 +19,16 @@ import { checkIntervalMs } from '../src/bridge/communication-checks.js';
 import { createFence, stillWaits } from '../src/bridge/fence.js';
 import { dialectShownBy } from '../src/bridge/request-table.js';
 import { heldBecause } from '../src/bridge/status-pump.js';
-import { decideBootReason, HOST_BOOT_MS, RESTART_EXPECTED_FOR_MS } from '../src/front-desk/decide-boot-reason.js';
+import {
+  type BootEvidence,
+  type BootSign,
+  decideBootReason,
+  HOST_BOOT_MS,
+  OPEN,
+  RESTART_EXPECTED_FOR_MS,
+  reasonOfBoot,
+  signWaitMs,
+} from '../src/front-desk/decide-boot-reason.js';
 import { decideLogUpload } from '../src/front-desk/decide-log-upload.js';
 import { decideNetwork } from '../src/front-desk/decide-network.js';
 import { decideReset, decideResetAllowed } from '../src/front-desk/decide-reset.js';
@@ -31,13 +40,13 @@ import {
   bootBegun,
   hearHeartbeat,
   heartbeatPeriodMs,
-  inConflict,
   isAway,
   NOBODY,
   restartExplained,
 } from '../src/stations/presence.js';
 import type { Station } from '../src/stations/station.js';
 import { ageOfHeartbeat } from '../src/stations/stored-fields.js';
+import { aloneAnswered, inConflict, restartCounted, twinAnswered } from '../src/stations/twins.js';
 import { LOGS, locations, logUpload, profile, resetRecord, STATION, stationState, UPDATE, update } from './fixtures.js';
 
 const signedRequest = { ...UPDATE, signing_certificate: 'PEM', signature: 'c2ln' };
@@ -238,51 +247,102 @@ void t.test('resets', async (t) => {
 void t.test('get_boot_reason', async (t) => {
   const now = 10 * RESTART_EXPECTED_FOR_MS;
   const expected = (at: number) => ({ reason: 'RemoteReset', operationId: 'reset-1', at });
-  const known = { bootEpoch: '3', bootReason: { bootEpoch: 3, reason: 'PowerUp' }, heartbeat: { id: 50, at: now } };
-  const ask = (fields: object, silentMs?: number, periodMs = 1000) =>
+  const told = (reason: string, more: object = {}) => ({
+    bootEpoch: '3',
+    bootReason: { bootEpoch: 3, reason, asked: true, ...more },
+    heartbeat: { id: 50, at: now, steadyAt: now },
+  });
+  const known = told('PowerUp');
+  const ask = (fields: object, silentMs?: number, more: number | Partial<BootEvidence> = {}) =>
     decideBootReason({
       state: stationState({ ...fields }),
       silentMs,
-      heartbeatPeriodMs: periodMs > 0 ? periodMs : undefined,
+      heartbeatPeriodMs: more === 0 ? undefined : 1000,
       steadyNow: now,
+      ...(typeof more === 'object' ? more : {}),
     });
   const first = { reason: 'PowerUp', beginsBoot: false, store: true };
+  const same = (reason: string, store = false) => ({ reason, beginsBoot: false, store });
+  const anew = (reason: string) => ({ reason, beginsBoot: true, store: true });
 
   t.same(ask({}), first, 'a station we have never heard');
-  t.same(ask({ restartExpected: expected(now - 5000) }, 3000), {
-    reason: 'RemoteReset',
-    beginsBoot: true,
-    store: true,
-  });
+  t.same(ask({ restartExpected: expected(now - 5000) }, 3000), anew('RemoteReset'));
   t.same(
     ask({ ...known, restartExpected: expected(now - 5000) }, 100),
-    { reason: 'RemoteReset', beginsBoot: true, store: true },
+    anew('RemoteReset'),
     'the question overtakes the first heartbeat',
   );
-  t.same(ask(known, 900), { reason: 'PowerUp', beginsBoot: false, store: false }, 'the same answer in one boot');
-  t.same(ask(known, 2400), { reason: 'PowerUp', beginsBoot: false, store: false });
-  t.same(ask(known, 2600), { reason: 'ApplicationReset', beginsBoot: true, store: true }, 'too quick for a host');
-  t.same(ask(known, HOST_BOOT_MS + 1), { reason: 'PowerUp', beginsBoot: true, store: true });
-  t.same(ask(known, 60_000, 0), { reason: 'PowerUp', beginsBoot: false, store: false }, 'no heartbeats to miss');
+  t.same(ask(known, 2600), anew('ApplicationReset'), 'too quick for a host');
+  t.same(ask(known, HOST_BOOT_MS + 1), anew('PowerUp'));
+  t.same(ask(known, 60_000, 0), same('PowerUp'), 'no heartbeats to miss');
   const stale = { ...known, restartExpected: expected(now - RESTART_EXPECTED_FOR_MS - 1) };
-  t.same(ask(stale, 500), { reason: 'PowerUp', beginsBoot: false, store: false }, 'an expectation that went stale');
-  t.same(ask(stale, HOST_BOOT_MS + 1), { reason: 'PowerUp', beginsBoot: true, store: true });
+  t.same(ask(stale, HOST_BOOT_MS + 1), anew('PowerUp'), 'an expectation that went stale');
+
+  for (const reason of ['PowerUp', 'RemoteReset', 'ScheduledReset', 'FirmwareUpdate']) {
+    for (const silentMs of [0, 400, 900, 2400]) {
+      const open = [told(reason), told(reason, { asked: undefined }), told(reason, { asked: false })];
+      for (const fields of open) t.equal(ask(fields, silentMs), OPEN, `${reason}, silent for ${silentMs} ms`);
+    }
+    const sign = (what: BootSign, bootEpoch = 3) => ({ sign: { what, bootEpoch } });
+    t.same(ask(told(reason), 900, sign('goes_on')), same(reason), 'the same answer in one boot');
+    t.same(ask(told(reason, { asked: false }), 900, sign('goes_on')), same(reason, true), 'asked for the first time');
+    t.same(ask(told(reason), 900, sign('silence')), anew('ApplicationReset'), 'never twice on suspicion');
+    t.same(ask(told(reason), 900, sign('beacon')), anew('ApplicationReset'));
+    t.same(ask(told(reason), 900, sign('silence', 2)), same(reason), 'another question has waited for the same');
+    t.same(ask(told(reason, { asked: false }), 900, sign('begins', 2)), same(reason, true), 'counted by its heartbeat');
+    t.same(ask(told(reason), 900, { beaconHeard: true }), anew('ApplicationReset'), 'its modules have started');
+    t.same(ask(told(reason, { asked: false }), 30, { countAgeMs: 30 }), same(reason, true), 'as it starts');
+    t.equal(ask(told(reason), 30, { countAgeMs: 30 }), OPEN, 'it had asked already');
+    t.equal(ask(told(reason, { asked: false }), 30, { countAgeMs: 3000 }), OPEN, 'long after it started');
+    const expects = { ...told(reason), restartExpected: expected(now - 5) };
+    t.same(ask(expects, 900, sign('goes_on')), same(reason), 'the restart that is expected is still to come');
+    t.same(ask(expects, 900, sign('silence')), anew('RemoteReset'), 'it has come while the question waited');
+  }
+  const counted = { ...told('RemoteReset', { asked: false }), heartbeat: { id: -1, at: now, steadyAt: now } };
+  t.same(
+    ask(counted, 9000, { awaitsHeartbeat: false, isCounted: true }),
+    same('RemoteReset', true),
+    'its heartbeat was counted while the question waited for its turn',
+  );
+  t.same(ask(told('ApplicationReset'), 900), same('ApplicationReset'), 'the same, whichever boot it is');
+  const heard = { bootEpoch: '0', heartbeat: { id: 9, at: now, steadyAt: now } };
+  t.equal(ask(heard, 900), OPEN, 'it was heard, and nobody had asked');
+  t.same(ask(heard, 900, { sign: { what: 'goes_on', bootEpoch: 0 } }), first);
+  t.same(ask(heard, 900, { sign: { what: 'silence', bootEpoch: 0 } }), anew('ApplicationReset'));
+  t.same(ask(heard, 4000), anew('ApplicationReset'), 'and it came back');
 
   const begun = {
     bootEpoch: '4',
-    bootReason: { bootEpoch: 4, reason: 'RemoteReset' },
-    heartbeat: { id: -1, at: now - 9000 },
+    bootReason: { bootEpoch: 4, reason: 'RemoteReset', asked: true },
+    heartbeat: { id: -1, at: now - 9000, steadyAt: now - 9000 },
   };
-  t.same(
-    ask(begun, 9000),
-    { reason: 'RemoteReset', beginsBoot: false, store: false },
-    'asked again before the first heartbeat: still the same boot',
-  );
-  t.same(
-    ask({ bootEpoch: '0', heartbeat: { id: 9, at: now } }, 4000),
-    { reason: 'ApplicationReset', beginsBoot: true, store: true },
-    'it was heard, nobody had asked, and it came back',
-  );
+  t.same(ask(begun, 9000, { begunMs: 100 }), same('RemoteReset'), 'asked by two as it starts');
+  t.same(ask(begun, 9000), anew('ApplicationReset'), 'that start came to nothing: its first heartbeat never came');
+  t.same(ask(begun, 60_000, { begunMs: 60_000 }), anew('PowerUp'));
+  t.same(ask(begun, undefined, 0), anew('ApplicationReset'), 'EVerest without heartbeats asks once in each start');
+  t.equal(ask(begun, 900, { awaitsHeartbeat: false }), OPEN, 'it has come, and is not stored yet');
+
+  const seldom = { heartbeatPeriodMs: 10_000 };
+  t.same(ask(known, 25_001, seldom), anew('PowerUp'));
+  t.same(reasonOfBoot({ state: stationState(known), silentMs: 22_000, steadyNow: now, ...seldom }), 'ApplicationReset');
+});
+
+void t.test('get_boot_reason: how long an answer may wait', (t) => {
+  const rows: [silentMs: number, periodMs: number, timeoutS: number | undefined, waitMs: number][] = [
+    [0, 1000, 30, 1200],
+    [1000, 1000, 30, 1200],
+    [2000, 1000, 30, 500],
+    [0, 10_000, 60, 12_000],
+    [0, 10_000, 30, 10_000],
+    [0, 60_000, undefined, 72_000],
+    [0, 600_000, undefined, 100_000],
+    [9000, 1000, 30, 0],
+  ];
+  for (const [silentMs, periodMs, timeoutS, waitMs] of rows) {
+    const told = timeoutS === undefined ? {} : { request_reply_timeout_s: timeoutS };
+    t.equal(Math.round(signWaitMs(silentMs, periodMs, told)), waitMs, `${silentMs} of ${periodMs}`);
+  }
+  t.end();
 });
 
 /** Hear a list of [monotonic time, heartbeat id]. */
@@ -305,6 +365,7 @@ void t.test('presence: restarts, absence, period', async (t) => {
       [0, 7],
       [1000, 8],
     ]),
+    2500,
   );
   t.match(hearHeartbeat(begun, 0, 3000), { restarted: false, returned: true }, 'the boot was counted by its question');
 
@@ -360,14 +421,27 @@ void t.test('presence: restarts, absence, period', async (t) => {
   t.notOk(isAway(NOBODY, 1e9), 'a station that was only asked about');
 });
 
-void t.test('presence: our own restarts are nobody else’s', (t) => {
-  let presence = NOBODY;
-  for (let boot = 0; boot < 12; boot++) {
-    presence = hearHeartbeat(presence, 0, boot * 900).presence;
-    if (boot > 0) presence = restartExplained(presence);
+void t.test('presence: our own restarts are nobody else’s, however many beats they live for', async (t) => {
+  for (const beats of [1, 2, 3, 5]) {
+    for (const byQuestion of [false, true]) {
+      for (const lost of [0, 1]) {
+        let presence = hearAll([[0, 0]]);
+        let now = 0;
+        for (let boot = 0; boot < 12; boot++) {
+          now += 900;
+          // Its question may come first, or while its first heartbeat is being looked at.
+          if (byQuestion && boot % 2 === 0) presence = bootBegun(presence, now);
+          for (let id = 0; id < beats; id++) {
+            if (lost > 0 && id === beats - 1 && beats > 2) continue;
+            const heard = hearHeartbeat(presence, id, now);
+            presence = heard.restarted ? restartExplained(heard.unjudged) : heard.presence;
+            t.notOk(inConflict(presence, now), `${beats} beats, ${byQuestion ? 'asked' : 'heard'}, boot ${boot}`);
+            now += 200;
+          }
+        }
+      }
+    }
   }
-  t.notOk(inConflict(presence, 12 * 900));
-  t.end();
 });
 
 void t.test('presence: a restart while nobody listened', async (t) => {
@@ -418,8 +492,87 @@ void t.test('presence: two stations with one identity', async (t) => {
     'a restarted count passes where it was before',
   );
 
+  const unheard = { ...hearAll([[0, 9]]), handedOver: true as const };
+  t.notOk(hearHeartbeat(unheard, 4, 1000).presence.resumptions.length, 'what began while nobody listened did not');
   t.ok(inConflict({ ...NOBODY, twinSeenAt: 1000 }, 60_000));
   t.notOk(inConflict({ ...NOBODY, twinSeenAt: 1000 }, 61_001));
+});
+
+/** Two stations of one identity, each with its own period and its first id, until one has left at `untilMs`. */
+function twinBeats(
+  stays: { periodMs: number; from: number; id: number },
+  leaves: { periodMs: number; from: number; id: number },
+  untilMs: number,
+  toMs: number,
+): { at: number; id: number; stays: boolean }[] {
+  const beats: { at: number; id: number; stays: boolean }[] = [];
+  for (let n = 0; stays.from + n * stays.periodMs < toMs; n++)
+    beats.push({ at: stays.from + n * stays.periodMs, id: stays.id + n, stays: true });
+  for (let n = 0; leaves.from + n * leaves.periodMs < untilMs; n++)
+    beats.push({ at: leaves.from + n * leaves.periodMs, id: leaves.id + n, stays: false });
+  return beats.sort((a, b) => a.at - b.at);
+}
+
+void t.test('presence: a station has its identity back within three heartbeats after its twin is gone', async (t) => {
+  const rows: [string, Parameters<typeof twinBeats>[0], Parameters<typeof twinBeats>[1], number][] = [
+    ['counts far apart', { periodMs: 1000, from: 0, id: 100 }, { periodMs: 1000, from: 300, id: 0 }, 3],
+    ['it started as the other left off', { periodMs: 1000, from: 0, id: 0 }, { periodMs: 1000, from: 700, id: 40 }, 3],
+    ['started together', { periodMs: 1000, from: 0, id: 0 }, { periodMs: 1000, from: 10, id: 0 }, 3],
+    ['quick', { periodMs: 200, from: 0, id: 9 }, { periodMs: 200, from: 120, id: 70 }, 3],
+    ['slow', { periodMs: 10_000, from: 0, id: 9 }, { periodMs: 10_000, from: 4000, id: 70 }, 3],
+    // Of the seldom one's periods, as nobody knows sooner that it is gone.
+    ['the twin beats seldom', { periodMs: 1000, from: 0, id: 9 }, { periodMs: 5000, from: 400, id: 70 }, 15],
+  ];
+  for (const [label, stays, leaves, within] of rows) {
+    const goneAt = 8 * leaves.periodMs + leaves.from + 1;
+    const beats = twinBeats(stays, leaves, goneAt, goneAt + 20 * stays.periodMs);
+    let presence = NOBODY;
+    let noticedAt: number | undefined;
+    let beatsSince = 0;
+    let backAfter: number | undefined;
+    for (const { at, id, stays: isIt } of beats) {
+      presence = hearHeartbeat(presence, id, at).presence;
+      const conflict = inConflict(presence, at);
+      if (at < goneAt) {
+        if (conflict) noticedAt ??= at;
+        if (noticedAt !== undefined) t.ok(conflict, `${label}: it lasts while both are there, at ${at}`);
+        continue;
+      }
+      if (isIt) beatsSince++;
+      if (!conflict) backAfter ??= beatsSince;
+      if (backAfter !== undefined) t.notOk(conflict, `${label}: and it is over for good`);
+    }
+    t.ok((noticedAt ?? Infinity) <= 4 * Math.max(stays.periodMs, leaves.periodMs), `${label}: noticed at ${noticedAt}`);
+    t.ok((backAfter ?? Infinity) <= within, `${label}: back after ${backAfter} heartbeats`);
+  }
+});
+
+void t.test('presence: what modules answered is judged by what they answer next', async (t) => {
+  const twins = twinAnswered(
+    hearAll([
+      [0, 4],
+      [1000, 5],
+    ]),
+    1500,
+  );
+  t.ok(
+    inConflict(
+      hearAll(
+        [
+          [2000, 6],
+          [3000, 7],
+          [4000, 8],
+        ],
+        twins,
+      ),
+      4000,
+    ),
+    'heartbeats of one say nothing of the other',
+  );
+  t.ok(inConflict(aloneAnswered(twins, 1400), 2000), 'an answer to an earlier question says nothing');
+  t.notOk(inConflict(aloneAnswered(twins, 1600), 2000), 'one alone has answered since');
+  const counted = restartCounted(restartCounted(twins, 3, 1600), 4, 1900);
+  t.ok(inConflict(aloneAnswered(counted, 1600), 2000), 'but two were heard to count');
 });
 
 const entryFor = (afterBoot?: OutboxEntry['afterBoot']): OutboxEntry => ({
@@ -437,6 +590,8 @@ const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
   presence,
   registered: false,
   bootsNoticed: 0,
+  bootsCounted: 0,
+  bootsByQuestion: 0,
   learnedDialect: 'unknown',
   dirty: false,
   conflictReported: false,
@@ -476,7 +631,33 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
   t.equal(heldBecause(begun(1100), station(anew), at(10_500)), undefined, 'but after it was asked for');
   t.equal(heldBecause(begun(950), station(anew), at(10_500)), 'booting');
   t.equal(heldBecause(bootAgo(1100, 2000), station(anew), at(10_500)), 'settling');
-  t.equal(heldBecause(bootAgo(2000, 2000), station(anew), at(10_500)), undefined);
+  t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(10_500)), 'settling', 'the host was back long before');
+  t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(11_499)), 'settling');
+  t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(11_500)), undefined, 'counted from its first heartbeat');
+  const seenLate = entryFor({ at: steady - 600, settleMs: 900, begunAt: steady - 5000 });
+  t.equal(
+    heldBecause(seenLate, station(anew), at(10_500)),
+    undefined,
+    'EVerest was back before its host was seen to be',
+  );
+  const handedOver = {
+    ...hearAll([[9000, 7]]),
+    handedOver: true as const,
+    communication: { heartbeat_period_ms: 500 },
+  };
+  const afterTakeover = hearAll([[10_400, 9]], handedOver);
+  t.equal(
+    heldBecause(bootAgo(60_000, 2000), station(afterTakeover), at(10_500)),
+    'settling',
+    'of what another leader heard nothing is known',
+  );
+  const asked = bootBegun(NOBODY, 10_000);
+  t.equal(
+    heldBecause(bootAgo(60_000, 2000), station(asked), at(10_500)),
+    'settling',
+    'without heartbeats: its question',
+  );
+  t.equal(heldBecause(bootAgo(60_000, 2000), station(asked), at(12_000)), undefined);
   const withOcpp = { ocppConsumer: 'ocpp' };
   t.equal(heldBecause(bootAgo(9000), station(there, withOcpp), at(10_500)), 'not_registered');
   t.equal(heldBecause(bootAgo(1100, 5000), station(anew, { ...withOcpp, registered: true }), at(10_500)), undefined);

@@ -81,7 +81,7 @@ export async function startGateway(test: Test, place: Depot, env: Record<string,
         () => false,
       );
     },
-    15_000,
+    60_000,
     'the gateway to answer over HTTP',
   );
   return { child, url, get, ready: () => get('/readyz') };
@@ -94,6 +94,6 @@ export const leads = (gateway: Gateway): Promise<true> =>
       const { status, body } = await gateway.ready();
       return status === 200 && body.leader === true;
     },
-    10_000,
+    60_000,
     'the gateway to lead',
   ) as Promise<true>;

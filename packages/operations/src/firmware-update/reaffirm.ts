@@ -16,12 +16,17 @@ export const needsReaffirming = (record: FirmwareUpdateRecord, bootEpoch: number
   record.triggerEpoch !== undefined &&
   record.triggerEpoch !== bootEpoch;
 
-export function reaffirm(record: FirmwareUpdateRecord, context: TransitionContext): Transition {
+/** `reason`: why what was permitted does not count any more. */
+export function reaffirm(
+  record: FirmwareUpdateRecord,
+  context: TransitionContext,
+  reason: 'station_restarted' | 'permission_expired' = 'station_restarted',
+): Transition {
   const { permission: _permission, ...without } = record;
   // A permission that is void now has to be waited for from now on; one that never came, since it was wanted.
   const since = record.permission ? context.now.wall : waitingOf(record, context.now)?.since;
   return applyUpdateEvent(without, 'stationRestarted', context, {
-    reason: 'station_restarted',
+    reason,
     set: {
       waitingFor: permissionWait(record, context, true),
       ...(since === undefined ? {} : { waitingSince: since }),

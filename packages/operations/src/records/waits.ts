@@ -72,7 +72,13 @@ export const WAITS = {
     liftedBy: ['operator', 'everest'],
   },
   station_away: {
-    meaning: 'EVerest at the station is not heard.',
+    meaning:
+      'EVerest at the station is not heard: its permission counts again when the same boot is heard, a new boot is asked for it again.',
+    limit: 'deadline',
+    liftedBy: ['everest', 'operator'],
+  },
+  station_never_heard: {
+    meaning: 'EVerest at the station was never heard: nothing is installed there before.',
     limit: 'deadline',
     liftedBy: ['everest'],
   },

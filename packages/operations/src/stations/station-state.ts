@@ -60,17 +60,27 @@ export interface RestartExpected {
   readonly at: number;
 }
 
-/** The newest heartbeat: its id, its date, and when that was on the depot's steady clock. */
+/** The newest heartbeat: its id, its date, and when that was on the depot's steady clock, in milliseconds. */
 export interface Heartbeat {
   readonly id: number;
   readonly at: number;
   readonly steadyAt?: number;
+  /** How often it beats, as far as that is known. */
+  readonly periodMs?: number;
+}
+
+/** Why EVerest has started, in one boot epoch. */
+export interface KnownBootReason {
+  readonly bootEpoch: number;
+  readonly reason: BootReason;
+  /** EVerest has asked for it in this boot; absent where an earlier version has not said. */
+  readonly asked?: boolean;
 }
 
 export interface StationState {
   readonly moduleId: string | undefined;
   readonly bootEpoch: number;
-  readonly bootReason: { readonly bootEpoch: number; readonly reason: BootReason } | undefined;
+  readonly bootReason: KnownBootReason | undefined;
   readonly restartExpected: RestartExpected | undefined;
   readonly resetReservedUntil: number | undefined;
   readonly resetReservedBy: string | undefined;
@@ -117,7 +127,7 @@ class StationView implements StationState {
     return this.number(STATION_FIELDS.bootEpoch) ?? 0;
   }
   get bootReason() {
-    return this.json<{ bootEpoch: number; reason: BootReason }>(STATION_FIELDS.bootReason);
+    return this.json<KnownBootReason>(STATION_FIELDS.bootReason);
   }
   get restartExpected() {
     return this.json<RestartExpected>(STATION_FIELDS.restartExpected);

@@ -9,6 +9,12 @@ import { readYaml } from '../runtime/structured-text.js';
 
 const closed = { additionalProperties: false } as const;
 
+/**
+ * From EVerest's first heartbeat to an accepted BootNotification, with some to spare: until then OCPP 2.x drops statuses.
+ * OCPP 2.0.1 B01.FR.08.
+ */
+const SETTLE_MS = 30_000;
+
 const Simulated = Type.Object(
   {
     install_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'How long an install takes; default 1000.' })),
@@ -46,7 +52,10 @@ const Station = Type.Object(
       Type.Record(Type.String(), Type.String(), { description: 'Interface of each interface class.' }),
     ),
     settle_ms: Type.Optional(
-      Type.Integer({ minimum: 0, description: 'Pause between a boot and the first status, without OCPP evidence.' }),
+      Type.Integer({
+        minimum: 0,
+        description: 'Pause between the first heartbeat of a boot and the first status, without OCPP evidence.',
+      }),
     ),
     ready_status: Type.Optional(
       Type.Enum(['before-install', 'at-once'], {
@@ -92,6 +101,7 @@ export interface StationProfile {
   readonly certificate: 'chain' | 'any';
   /** Interface class to interface name; `undefined`: networks are not configured there. */
   readonly interfaces?: Readonly<Record<string, string>>;
+  /** From the first heartbeat of a boot that we caused to the status after it, where nothing tells that OCPP is up. */
   readonly settleMs: number;
   /** When EVerest is told that an image for a later date is ready, which takes its connectors out of use. */
   readonly readyStatus: 'before-install' | 'at-once';
@@ -140,7 +150,7 @@ export function profileFrom(file: StationsFile, station: string): StationProfile
     requireSignature: entry.require_signature ?? driver !== 'simulated',
     certificate: entry.certificate ?? (driver === 'simulated' ? 'any' : 'chain'),
     ...(entry.interfaces ? { interfaces: entry.interfaces } : {}),
-    settleMs: entry.settle_ms ?? (driver === 'simulated' ? 0 : 2000),
+    settleMs: entry.settle_ms ?? (driver === 'simulated' ? 0 : SETTLE_MS),
     readyStatus: entry.ready_status ?? 'before-install',
     readyLeadMs: (entry.ready_lead_s ?? 60) * 1000,
     logFailureStatus: entry.log_failure_status ?? 'last',

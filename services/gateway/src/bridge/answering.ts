@@ -6,6 +6,8 @@
  * A default that may not be stored is final all the same: the message is acknowledged before the default is sent, so that
  * no later leader decides anew what the station has heard refused. So what is delivered again was not refused before, but it
  * may have been answered: that answer is looked for first, however long it takes.
+ *
+ * A question that nobody can answer yet waits for a sign, outside of its line, and then begins anew.
  */
 import { createHash } from 'node:crypto';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
@@ -41,6 +43,11 @@ export interface Request extends Circumstances {
   readonly line: string;
   /** To be done before the decision. */
   readonly prepare: () => Promise<void>;
+  /**
+   * The sign that the decision needs, which was found open in this boot epoch; `undefined`: it may not wait for one. Rejects
+   * when the session is over.
+   */
+  readonly awaitSign: (openIn: number) => Promise<Circumstances['liveness']['sign']>;
   /** To be done once the decision is out, before the next one in the line. */
   readonly decided: (answer: Answer) => Promise<void>;
 }
@@ -186,8 +193,8 @@ export function createAnswering(deps: AnsweringDeps) {
     return isTold;
   };
 
-  /** The request's turn has come. */
-  const serve = async (request: Request, asker: Asker, reply: Reply): Promise<void> => {
+  /** The request's turn has come. Resolves with the boot epoch in which it was found open; `undefined`: it is answered. */
+  const serve = async (request: Request, asker: Asker, reply: Reply): Promise<number | undefined> => {
     const before = reply.repeat();
     if (before || reply.isOut) return void (await before);
     const { name, payload } = request;
@@ -195,22 +202,19 @@ export function createAnswering(deps: AnsweringDeps) {
     try {
       answer = await REQUESTS[name](frontDesk, payload, asker, request);
     } catch (error) {
-      return reply.refuse(describeError(error));
+      await reply.refuse(describeError(error));
+      return undefined;
     }
-    if (await tell(request, asker, answer, reply)) return;
+    if (answer.openIn !== undefined) return answer.openIn;
+    if (await tell(request, asker, answer, reply)) return undefined;
     // Only a default that is out is made true; one that is not leaves the request to the next session.
     await reply.refuse('decided too late');
     await insist('taking back', () => frontDesk.takeBack(asker, name, answer.operationId));
+    return undefined;
   };
 
-  return async (request: Request): Promise<void> => {
-    const asker = askerOf(request);
-    const reply = replyTo(request, asker);
-    const before = reply.repeat();
-    if (before) return void (await before);
-    if (request.dup && (await tellAgain(request, asker, reply))) return;
-    if (request.refusal !== undefined) return reply.refuse(request.refusal);
-    if (!leads()) return reply.refuse('Redis does not say who leads');
+  /** One try in time, whatever happens. Resolves as `serve` does. */
+  const serveInTime = async (request: Request, asker: Asker, reply: Reply): Promise<number | undefined> => {
     let deadline: NodeJS.Timeout | undefined;
     const isLate = new Promise<void>((resolve) => {
       const notSent = (error: unknown): void => log.debug({ reason: describeError(error) }, 'default answer not sent');
@@ -225,9 +229,26 @@ export function createAnswering(deps: AnsweringDeps) {
         return serve(request, asker, reply);
       });
       // Refused before its turn has come, it is over: it must not stay one of the few its station may have open.
-      await Promise.race([turn, isLate.then(() => (hasBegun ? turn : undefined))]);
+      return await Promise.race([turn, isLate.then(() => (hasBegun ? turn : undefined))]);
     } finally {
       clearTimeout(deadline);
     }
+  };
+
+  return async (request: Request): Promise<void> => {
+    const asker = askerOf(request);
+    const reply = replyTo(request, asker);
+    const before = reply.repeat();
+    if (before) return void (await before);
+    if (request.dup && (await tellAgain(request, asker, reply))) return;
+    if (request.refusal !== undefined) return reply.refuse(request.refusal);
+    if (!leads()) return reply.refuse('Redis does not say who leads');
+    const openIn = await serveInTime(request, asker, reply);
+    if (openIn === undefined || reply.isOut) return;
+    const sign = await request.awaitSign(openIn);
+    if (!sign) return reply.refuse('too many questions wait');
+    if (!leads()) return reply.refuse('Redis does not say who leads');
+    const { liveness } = request;
+    await serveInTime({ ...request, liveness: { ...liveness, sign } }, asker, reply);
   };
 }

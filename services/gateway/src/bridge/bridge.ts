@@ -34,7 +34,9 @@ import type { Boots } from '../stations/boots.js';
 import { PROVES_LISTENING, provenListening } from '../stations/presence.js';
 import type { Registry } from '../stations/registry.js';
 import type { Station } from '../stations/station.js';
+import { aloneAnswered, twinAnswered } from '../stations/twins.js';
 import { answerKeyOf, createAnswering } from './answering.js';
+import { createBootSigns } from './boot-signs.js';
 import { createCalmLog } from './calm-log.js';
 import { createCommands, isRequest, plainReplyTo } from './commands.js';
 import { createCommunicationChecks } from './communication-checks.js';
@@ -146,14 +148,32 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
   const canServe = (): boolean => session !== undefined && deps.mqtt.mayPublish() && deps.canStore() && pump.moves();
   const checks = createCommunicationChecks({ registry, prefix, publish, canServe, log });
   const ocppSide = createOcppSide({ registry, prefix, publish, onRegistered: pump.kick, log });
-  const discovery = createDiscovery({ prefix, publish, onDiscovered: (found) => onDiscovered(found), bad, log });
+  const discovery = createDiscovery({
+    prefix,
+    publish,
+    onDiscovered: (found) => onDiscovered(found),
+    onAlone: (station, askedAt) => {
+      const entry = registry.get(station);
+      if (!entry) return;
+      entry.presence = aloneAnswered(entry.presence, askedAt);
+      hearing.judge(entry);
+    },
+    bad,
+    log,
+  });
+  const signs = createBootSigns(over.signal);
   const hearing = createHearing({
     boots,
     pump,
     checks,
     discovery,
+    signs,
     lines,
     insist: asLeader(insist, deps.mqtt.mayPublish),
+    onConflict: () => {
+      metrics.conflicts.set(registry.conflicts().length);
+      void registry.flushSoon();
+    },
     calm,
     log,
   });
@@ -175,6 +195,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     registry,
     answer,
     hearing,
+    signs,
     fence,
     backlogMs: deps.backlogMs,
     publish,
@@ -192,11 +213,9 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     }
     const entry = registry.meet(found)?.entry;
     if (!entry) return;
-    entry.presence = {
-      ...entry.presence,
-      ...(found.communication ? { communication: found.communication } : {}),
-      ...(found.twin ? { twinSeenAt: performance.now() } : {}),
-    };
+    if (found.communication) entry.presence = { ...entry.presence, communication: found.communication };
+    if (found.twin) entry.presence = twinAnswered(entry.presence, performance.now());
+    hearing.judge(entry);
     entry.dirty = true;
     // Without heartbeats this is the first that is heard of it, and it waits for a check all the same.
     const beats = (found.communication?.heartbeat_period_ms ?? 1) > 0;
@@ -253,6 +272,14 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     return commands.refuse(name, address, message, decoded?.replyTo, 'too many unknown stations');
   };
 
+  /** Without a prefix per station nobody can tell whose modules have started, unless there is only one. */
+  const onBeacon = (station: string | undefined): void => {
+    const [only, another] = registry.all();
+    const entry = station === undefined ? (another ? undefined : only) : registry.get(station);
+    if (entry) hearing.beacon(entry);
+    discovery.ask(station ?? '');
+  };
+
   /** A rejection means that the session is over before the work was done: the message comes again to the next one. */
   const onMessage = (message: Incoming, how: Sorted['how']): Promise<void> | void => {
     const { topic, payload } = message;
@@ -275,7 +302,7 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
     if (how === 'refuse') return bad(topic, TOO_MANY);
     if (api?.type === OCPP_CONSUMER.type) return ocppSide.hearPublished(api.station, api.leaf, payload);
     const stripped = prefix.strip(topic);
-    if (stripped?.rest === DISCOVERY.readyBeacon) return discovery.ask(stripped.station ?? '');
+    if (stripped?.rest === DISCOVERY.readyBeacon) return onBeacon(stripped.station);
     if (!ocppSide.hearLatched(topic, payload)) discovery.hear(topic, payload);
   };
 

@@ -7,11 +7,14 @@ import { type Decoded, encodeReply } from '@khumbu/shared/contract/codec';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import { replyTopic, type StationAddress, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Liveness } from '../front-desk/boot-reasons.js';
+import { type BootSign, signWaitMs } from '../front-desk/decide-boot-reason.js';
 import { anonymousAnswerKey, type FrontDesk } from '../front-desk/front-desk.js';
-import { heartbeatPeriodMs, isBootUnsure } from '../stations/presence.js';
+import { heartbeatPeriodMs, isBootUnsure, type Presence } from '../stations/presence.js';
 import type { Registry } from '../stations/registry.js';
 import type { Station } from '../stations/station.js';
 import type { Answering } from './answering.js';
+import type { BootSigns } from './boot-signs.js';
 import type { CalmLog } from './calm-log.js';
 import { type Fence, stillWaits } from './fence.js';
 import { bootLine, type Hearing } from './hearing.js';
@@ -26,6 +29,7 @@ export interface CommandsDeps {
   readonly registry: Registry;
   readonly answer: Answering;
   readonly hearing: Pick<Hearing, 'bootBegunByQuestion'>;
+  readonly signs: BootSigns;
   readonly fence: Fence;
   /** How old a message of the backlog may be. */
   readonly backlogMs: number;
@@ -47,8 +51,22 @@ export function plainReplyTo(bytes: Uint8Array): string | undefined {
 
 export const isRequest = (name: E2mChannelName): name is RequestChannelName => Object.hasOwn(REQUESTS, name);
 
+/** What is known of a station's liveness at this moment. Pure. */
+function livenessOf(presence: Presence, now: number): Liveness {
+  const { heartbeatId, heartbeatAt, countBeganAt, begunAt = heartbeatAt, beaconAt } = presence;
+  const since = (at: number | undefined): number | undefined => (at === undefined ? undefined : now - at);
+  return {
+    silentMs: since(heartbeatAt),
+    heartbeatPeriodMs: heartbeatPeriodMs(presence),
+    awaitsHeartbeat: heartbeatId === -1,
+    begunMs: since(begunAt),
+    countAgeMs: since(countBeganAt),
+    beaconHeard: beaconAt !== undefined && beaconAt > (heartbeatAt ?? 0),
+  };
+}
+
 export function createCommands(deps: CommandsDeps) {
-  const { prefix, store, frontDesk, registry, answer, hearing, fence, unanswered, bad, calm, log } = deps;
+  const { prefix, store, frontDesk, registry, answer, hearing, fence, signs, unanswered, bad, calm, log } = deps;
   /** The last reset of each station that was written down: a repeat is the same one. */
   const auditedResets = new Map<string, string>();
 
@@ -124,6 +142,7 @@ export function createCommands(deps: CommandsDeps) {
         acknowledge,
         line: `${entry.station} unread`,
         prepare: async () => undefined,
+        awaitSign: async () => undefined,
         decided: async () => undefined,
       });
     },
@@ -144,10 +163,14 @@ export function createCommands(deps: CommandsDeps) {
       const refusal = isOld ? 'too old: the station may have given up waiting' : undefined;
       // What the leader before us had in hand it may have answered: that answer stands, however old it is.
       if (refusal !== undefined && !dup) return this.refuse(name, entry, message, decoded.replyTo, refusal);
-      const heardAt = entry.presence.heartbeatAt;
-      const liveness = {
-        silentMs: heardAt === undefined ? undefined : performance.now() - heardAt,
-        heartbeatPeriodMs: heartbeatPeriodMs(entry.presence),
+      const arrived = performance.now();
+      const { bootsNoticed, bootsCounted, presence } = entry;
+      const liveness = livenessOf(presence, arrived);
+      /** What has come since it arrived, or what comes next. */
+      const signSince = (): BootSign | undefined => {
+        if (entry.bootsNoticed !== bootsNoticed) return 'begins';
+        if (entry.presence.heartbeatAt !== presence.heartbeatAt) return 'goes_on';
+        return entry.presence.beaconAt === presence.beaconAt ? undefined : 'beacon';
       };
       await answer({
         name,
@@ -157,13 +180,21 @@ export function createCommands(deps: CommandsDeps) {
         dup,
         bytes,
         refusal,
-        liveness,
+        get liveness() {
+          return { ...liveness, isCounted: entry.bootsCounted !== bootsCounted };
+        },
         isLate: dup || !fence.isPassed(),
         acknowledge: message.acknowledge,
         line: name === 'get_boot_reason' ? bootLine(station) : `${station} ${name}`,
         prepare: () => learnDialect(entry, name, decoded.payload),
+        awaitSign: async (bootEpoch) => {
+          const { silentMs = 0, heartbeatPeriodMs: periodMs = 0 } = liveness;
+          const waitMs = signWaitMs(silentMs, periodMs, presence.communication) - (performance.now() - arrived);
+          const what = signSince() ?? (await signs.next(station, Math.max(0, waitMs), message));
+          return what && { what, bootEpoch };
+        },
         decided: async (answered) => {
-          if (answered.begun) await hearing.bootBegunByQuestion(entry);
+          if (answered.begun) await hearing.bootBegunByQuestion(entry, bootsNoticed);
         },
       });
     },

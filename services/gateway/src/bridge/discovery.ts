@@ -3,6 +3,7 @@
  * for itself; two answers from one module id to one question mean two stations with one identity.
  */
 import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { ApiDiscoverResponse } from '@khumbu/shared/contract/schemas';
 import { DISCOVERY, isTopicLevel, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
@@ -11,6 +12,8 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 
 /** Answers come within about a second; a question is forgotten after this. */
 const QUESTION_MS = 10_000;
+/** Who has answered a question alone by now is alone. */
+const ALONE_MS = 900;
 /** Nobody is asked again sooner, however often beacons shine; who came in between is asked after it. */
 const ASK_AGAIN_MS = 1000;
 
@@ -30,22 +33,36 @@ export interface DiscoveryDeps {
   readonly prefix: TopicPrefix;
   readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
   readonly onDiscovered: (found: Discovered) => void;
+  /** One `system_API` alone has answered a question that was asked then, monotonic. */
+  readonly onAlone: (station: string, askedAt: number) => void;
   /** A message that nothing is done with, and why. */
   readonly bad: (topic: string, reason: string) => void;
   readonly log: Logger;
 }
 
+interface Question {
+  /** Modules that have answered, with their station and how often. */
+  readonly answered: Map<string, { readonly station: string; readonly type: string; times: number }>;
+  readonly timers: readonly NodeJS.Timeout[];
+}
+
 export type Discovery = ReturnType<typeof createDiscovery>;
 
-export function createDiscovery({ prefix, publish, onDiscovered, bad, log }: DiscoveryDeps) {
-  const questions = new Map<string, { answered: Set<string>; timer: NodeJS.Timeout }>();
+export function createDiscovery({ prefix, publish, onDiscovered, onAlone, bad, log }: DiscoveryDeps) {
+  const questions = new Map<string, Question>();
   const pauses = new Map<string, { again: boolean }>();
 
   const ask = (station: string, type: string): void => {
     const id = randomUUID();
-    const timer = setTimeout(() => questions.delete(id), QUESTION_MS);
-    timer.unref();
-    questions.set(id, { answered: new Set(), timer });
+    const askedAt = performance.now();
+    const answered: Question['answered'] = new Map();
+    const tellAlone = (): void => {
+      for (const { station: name, type: api, times } of answered.values())
+        if (api === 'system' && times === 1) onAlone(name, askedAt);
+    };
+    const timers = [setTimeout(() => questions.delete(id), QUESTION_MS), setTimeout(tellAlone, ALONE_MS)];
+    for (const timer of timers) timer.unref();
+    questions.set(id, { answered, timers });
     const question = JSON.stringify({ headers: { replyTo: DISCOVERY.answerTopic(id) } });
     publish(`${prefix.of(station)}${DISCOVERY.queryTopic(type)}`, question, 1).catch((error: unknown) => {
       if (!hasCode(error, 'MQTT_CLOSED')) log.debug({ reason: describeError(error) }, 'discovery question not sent');
@@ -103,11 +120,13 @@ export function createDiscovery({ prefix, publish, onDiscovered, bad, log }: Dis
           bad(topic, 'a module id that is no topic level');
           continue;
         }
+        const station = stripped?.station ?? api.module_id;
         const who = `${stripped?.station ?? ''} ${api.type} ${api.module_id}`;
-        const twin = question.answered.has(who);
-        question.answered.add(who);
+        const before = question.answered.get(who)?.times ?? 0;
+        question.answered.set(who, { station, type: api.type, times: before + 1 });
+        const twin = before > 0;
         onDiscovered({
-          station: stripped?.station ?? api.module_id,
+          station,
           type: api.type,
           moduleId: api.module_id,
           twin,
@@ -117,7 +136,7 @@ export function createDiscovery({ prefix, publish, onDiscovered, bad, log }: Dis
     },
 
     stop(): void {
-      for (const { timer } of questions.values()) clearTimeout(timer);
+      for (const { timers } of questions.values()) for (const timer of timers) clearTimeout(timer);
       questions.clear();
     },
   };

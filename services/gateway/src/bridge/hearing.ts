@@ -7,8 +7,10 @@ import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { isFinalStatus } from '@khumbu/operations/outbox/final-status';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Boots } from '../stations/boots.js';
-import { bootBegun, hearHeartbeat, inConflict, restartExplained } from '../stations/presence.js';
+import { beaconHeard, bootBegun, hearHeartbeat, heartbeatPeriodMs, restartExplained } from '../stations/presence.js';
 import type { Station } from '../stations/station.js';
+import { inConflict, restartCounted } from '../stations/twins.js';
+import type { BootSigns } from './boot-signs.js';
 import type { CalmLog } from './calm-log.js';
 import type { CommunicationChecks } from './communication-checks.js';
 import type { Discovery } from './discovery.js';
@@ -21,34 +23,68 @@ export interface HearingDeps {
   readonly pump: Pick<StatusPump, 'kick' | 'tellOnceMore'>;
   readonly checks: Pick<CommunicationChecks, 'begin'>;
   readonly discovery: Pick<Discovery, 'ask'>;
+  readonly signs: Pick<BootSigns, 'came'>;
   readonly lines: Lines;
   readonly insist: Insist;
+  /** Whether two stations share an identity has changed: to be stored and shown at once. */
+  readonly onConflict: () => void;
   readonly calm: CalmLog;
   readonly log: Logger;
 }
 
 /** In a conflict a boot is counted no sooner than this after the last. */
 const CONFLICT_BOOTS_MS = 5000;
+/** In a conflict modules are asked who they are this often. */
+const DOUBT_LOOK_MS = 1000;
 /** A boot that begins this long after what waited for it was told is another one. */
 const EARLY_MS = 60_000;
+
+/** Heartbeat ids began anew. */
+interface NewCount {
+  /** With this one; 0 where the restart itself was not heard. */
+  readonly id: number;
+  /** Monotonic. */
+  readonly at: number;
+  /** How long EVerest had not been heard before. */
+  readonly silentMs: number | undefined;
+  /** What was told last, and nobody knows whether it was heard. */
+  readonly unheard: OutboxEntry | undefined;
+  /** It counts as a sign of a second station already. */
+  readonly isCounted: boolean;
+}
 
 export type Hearing = ReturnType<typeof createHearing>;
 
 /** Questions for the boot reason and boots are counted in one line, so that none is counted twice. */
 export const bootLine = (station: string): string => `${station} get_boot_reason`;
 
-export function createHearing({ boots, pump, checks, discovery, lines, insist, calm, log }: HearingDeps) {
-  /** Boots noticed by a question whose first heartbeat is still to come. */
-  const begunByQuestion = new Set<string>();
+export function createHearing(deps: HearingDeps) {
+  const { boots, pump, checks, discovery, signs, lines, insist, calm, log } = deps;
   /** Stations in conflict with a boot that is still to be counted. */
   const calmed = new Map<string, NodeJS.Timeout>();
+  /** Stations in conflict, which are looked at until it is over. */
+  const doubted = new Map<string, NodeJS.Timeout>();
 
-  const noticeConflict = (entry: Station): void => {
+  /** Two stations share an identity, or do so no more: told at once. While they do, modules are asked again and again. */
+  const judge = (entry: Station): void => {
+    const { station } = entry;
     const now = inConflict(entry.presence, performance.now());
     if (now === entry.conflictReported) return;
     entry.conflictReported = now;
-    if (now) calm.error({ station: entry.station }, 'two stations use one identity: nothing is done with either');
-    else calm.info({ station: entry.station }, 'the station has its identity for itself again');
+    entry.dirty = true;
+    deps.onConflict();
+    clearInterval(doubted.get(station));
+    doubted.delete(station);
+    if (!now) {
+      calm.info({ station }, 'the station has its identity for itself again');
+      return;
+    }
+    calm.error({ station }, 'two stations use one identity: nothing is done with either');
+    const look = (): void => {
+      discovery.ask(station);
+      judge(entry);
+    };
+    doubted.set(station, setInterval(look, DOUBT_LOOK_MS).unref());
   };
 
   const tellOnceMore = (entry: Station, told: OutboxEntry): void => {
@@ -74,17 +110,22 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
    * `unheard` was told in the last moments of the boot before. A restart of our own came after it. After any other only
    * an end is told again: the trigger is by itself, and the rest is not true any more.
    */
-  const countBoot = (entry: Station, silentMs: number | undefined, unheard: OutboxEntry | undefined): void => {
+  const countBoot = (entry: Station, { id, at, silentMs, unheard, isCounted }: NewCount): void => {
     const early = beginBoot(entry);
+    const { bootsByQuestion } = entry;
     const work = async (): Promise<void> => {
-      if (begunByQuestion.delete(entry.station)) {
+      if (entry.bootsByQuestion !== bootsByQuestion) {
         // Counted by its question, which had a reason to tell.
-        entry.presence = restartExplained(entry.presence);
+        if (early) tellOnceMore(entry, early);
         return;
       }
       await insist('a boot', async () => {
-        const isOurs = await boots.notice(entry.station, silentMs);
+        const period = heartbeatPeriodMs(entry.presence);
+        const isOurs = await boots.notice(entry.station, silentMs, period);
+        entry.bootsCounted += 1;
         if (isOurs) entry.presence = restartExplained(entry.presence);
+        else if (!isCounted) entry.presence = restartCounted(entry.presence, id, at);
+        judge(entry);
         if (early) tellOnceMore(entry, early);
         else if (!isOurs && unheard && isFinalStatus(unheard)) tellOnceMore(entry, unheard);
       });
@@ -96,15 +137,15 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
   };
 
   /** Two stations that count beside each other start anew with every heartbeat: of those boots few are stored. */
-  const countBootCalmly = (entry: Station, silentMs: number | undefined, unheard: OutboxEntry | undefined): void => {
-    if (!inConflict(entry.presence, performance.now())) {
-      countBoot(entry, silentMs, unheard);
+  const countBootCalmly = (entry: Station, count: NewCount): void => {
+    if (!inConflict(entry.presence, count.at)) {
+      countBoot(entry, count);
       return;
     }
     if (calmed.has(entry.station)) return;
     const timer = setTimeout(() => {
       calmed.delete(entry.station);
-      countBoot(entry, silentMs, unheard);
+      countBoot(entry, count);
     }, CONFLICT_BOOTS_MS);
     calmed.set(entry.station, timer.unref());
   };
@@ -114,15 +155,22 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
       const now = performance.now();
       const before = entry.presence;
       const heard = hearHeartbeat(before, id, now);
-      entry.presence = heard.presence;
+      // Whether a restart was ours is known when its boot is counted; of two stations hardly any is.
+      const isCounted = inConflict(before, now);
+      entry.presence = isCounted ? heard.presence : heard.unjudged;
       entry.dirty = true;
-      noticeConflict(entry);
+      judge(entry);
       // That a station is away shows some time after it left, and EVerest hears at QoS 0: what was told in between is lost.
       const told = entry.toldUnconfirmed;
       entry.toldUnconfirmed = undefined;
       if (heard.restarted)
-        countBootCalmly(entry, before.heardAt === undefined ? undefined : now - before.heardAt, told);
-      else begunByQuestion.delete(entry.station);
+        countBootCalmly(entry, {
+          id: before.handedOver ? 0 : id,
+          at: now,
+          silentMs: before.heardAt === undefined ? undefined : now - before.heardAt,
+          unheard: told,
+          isCounted,
+        });
       // A boot its question has told of: what was told since then was told to the new one.
       if (told && heard.returned && !heard.restarted && before.heartbeatId !== -1) tellOnceMore(entry, told);
       if (heard.returned || entry.checkDueAt === undefined) {
@@ -130,21 +178,41 @@ export function createHearing({ boots, pump, checks, discovery, lines, insist, c
         pump.kick(entry.station);
       }
       if (heard.restarted) discovery.ask(entry.station);
+      // In the line of its questions it comes after the boot that was just counted.
+      signs.came(entry.station, heard.restarted ? 'begins' : 'goes_on');
+    },
+
+    /** Modules at the station have started. */
+    beacon(entry: Station): void {
+      const before = entry.presence;
+      entry.presence = beaconHeard(before, performance.now());
+      if (entry.presence !== before) signs.came(entry.station, 'beacon');
     },
 
     /** The next session hears of what was not counted yet by the stored heartbeat. */
     stop(): void {
       for (const timer of calmed.values()) clearTimeout(timer);
       calmed.clear();
+      for (const timer of doubted.values()) clearInterval(timer);
+      doubted.clear();
     },
 
-    /** A question was the first sign of a new boot; what waited for the boot goes on. */
-    async bootBegunByQuestion(entry: Station): Promise<void> {
-      begunByQuestion.add(entry.station);
+    /** Whether two stations share its identity may have changed. */
+    judge,
+
+    /**
+     * A question was the first sign of a new boot; what waited for the boot goes on. `bootsBefore`: what `bootsNoticed` was
+     * when the question came.
+     */
+    async bootBegunByQuestion(entry: Station, bootsBefore: number): Promise<void> {
+      entry.bootsByQuestion += 1;
+      entry.bootsCounted += 1;
       // What was told last may have been told to this very boot already.
       entry.toldUnconfirmed = undefined;
-      const early = beginBoot(entry);
-      entry.presence = bootBegun(entry.presence);
+      // Its first heartbeat may have been heard while the question was decided.
+      const isHeard = entry.bootsNoticed !== bootsBefore;
+      const early = isHeard ? undefined : beginBoot(entry);
+      if (!isHeard) entry.presence = bootBegun(entry.presence, performance.now());
       await insist('what follows a boot', () => boots.settle(entry.station));
       if (early) tellOnceMore(entry, early);
     },

@@ -1,10 +1,10 @@
 /** Work with the same key is done one after the other, everything else beside each other. A failed turn does not stop the next. */
 export interface Lines {
-  inLine(key: string, work: () => Promise<void>): Promise<void>;
+  inLine<T>(key: string, work: () => Promise<T>): Promise<T>;
 }
 
 export function createLines(): Lines {
-  const last = new Map<string, Promise<void>>();
+  const last = new Map<string, Promise<unknown>>();
   return {
     inLine(key, work) {
       const turn = (last.get(key) ?? Promise.resolve()).then(work, work);

@@ -37,6 +37,8 @@ export interface Incoming {
   readonly acknowledge?: () => void;
   /** Its work may take long: those behind it are acknowledged before it. */
   readonly stepAside?: () => void;
+  /** It only waits from now on: another message is worked on in its place. Safe to repeat. */
+  readonly leaveTurn?: () => void;
 }
 
 /** From whom a message is, for taking turns, and whether anything is done with it. */
@@ -204,7 +206,11 @@ function install(
     // The session is another's: the message comes to it, too.
     const done = (): void => (mayPublish() ? finished() : mayRefuse() ? ahead() : end());
     if (isDropped) done();
-    else turns.take(sender, () => onMessage({ ...message, acknowledge, stepAside: aside }, how)).then(done, end);
+    else {
+      const work = (leaveTurn: () => void): Promise<void> | void =>
+        onMessage({ ...message, acknowledge, stepAside: aside, leaveTurn }, how);
+      turns.take(sender, work).then(done, end);
+    }
     // "Not now" keeps mqtt.js from acknowledging; the packet loop goes on.
     next(DEFERRED);
   };

@@ -13,6 +13,7 @@ import type { Answer, Asker } from '../front-desk/request.js';
 
 /** What is known of a request beside its words. */
 export interface Circumstances {
+  /** Of the moment in which it came; with the sign that came since, once it has waited for one. */
   readonly liveness: Liveness;
   /** The broker has kept it, for nobody knows how long. */
   readonly isLate: boolean;

@@ -94,7 +94,20 @@ export function heldBecause(entry: OutboxEntry, station: Station | undefined, cl
   const lingers = beats && clock.mono - heartbeatAt > sinceBootMs - LINGERS_MS;
   if (lingers && !countsAnew(station.presence, boot, clock)) return 'booting';
   if (station.ocppConsumer !== undefined) return station.registered ? undefined : 'not_registered';
-  return sinceBootMs < boot.settleMs ? 'settling' : undefined;
+  return settlingForMs(station.presence, boot, clock) < boot.settleMs ? 'settling' : undefined;
+}
+
+/**
+ * How long EVerest has been back: since the first heartbeat of its new boot, or, without heartbeats, since its question
+ * for the boot reason. The host may have been back for long before that. What began while another leader listened is
+ * counted from what this one heard first.
+ */
+function settlingForMs(presence: Presence, boot: AfterBoot, clock: Clock): number {
+  const returnedAt = presence.countHeardAt ?? presence.begunAt;
+  const sinceBootMs = clock.steady - boot.at;
+  if (returnedAt === undefined) return sinceBootMs;
+  const sinceReturnMs = clock.mono - returnedAt;
+  return countsAnew(presence, boot, clock) ? sinceReturnMs : Math.min(sinceBootMs, sinceReturnMs);
 }
 
 /**

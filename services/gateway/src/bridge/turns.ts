@@ -37,8 +37,8 @@ export function createTurns({ atOnce, perSender }: TurnLimits) {
   };
 
   return {
-    /** Settles as the work does. */
-    async take(sender: string, work: () => Promise<void> | void): Promise<void> {
+    /** Settles as the work does. Work that only waits from now on may `leave` its place to others. */
+    async take(sender: string, work: (leave: () => void) => Promise<void> | void): Promise<void> {
       if (mayBegin(sender)) begin(sender);
       else {
         await new Promise<void>((resolve) => {
@@ -47,10 +47,15 @@ export function createTurns({ atOnce, perSender }: TurnLimits) {
           else waiting.set(sender, [resolve]);
         });
       }
+      let isOver = false;
+      const leave = (): void => {
+        if (!isOver) end(sender);
+        isOver = true;
+      };
       try {
-        await work();
+        await work(leave);
       } finally {
-        end(sender);
+        leave();
       }
     },
     /** How many messages of the sender wait. */

@@ -5,7 +5,7 @@
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { type OfferContext, offer } from '@khumbu/operations/records/offer';
 import { newRecordBase } from '@khumbu/operations/records/record';
-import type { Change, StoredAnswer } from '@khumbu/operations/records/store';
+import type { StoredAnswer } from '@khumbu/operations/records/store';
 import {
   dialectOf,
   readStationState,
@@ -83,10 +83,12 @@ export function createAdmission(deps: FrontDeskDeps) {
     let written: Readonly<Record<string, string | undefined>> | undefined;
     let remembered = memory.of(station);
 
-    const decide = async (from: Captured): Promise<Attempt<Answer> & { change: Change }> => {
+    const decide = async (from: Captured): Promise<Attempt<Answer>> => {
       const verdict: Verdict = abandonedQueue(name, deps.isAbandoned)
         ? { kind: 'answer', reply: fallbackReply(name), reason: WORKERS_GONE }
         : await judge(from);
+      if (verdict.kind === 'open')
+        return { change: undefined, result: { reply: undefined, openIn: verdict.bootEpoch } };
       const change = store.change();
       if (verdict.kind === 'answer') {
         const { reply, reason, detail, operationId, record } = verdict;
@@ -122,9 +124,12 @@ export function createAdmission(deps: FrontDeskDeps) {
         const looked = new Set<string>();
         const state = readStationState(known, (field) => looked.add(field));
         const decided = await decide(captured(station, state, undefined));
-        if (!asker.isFresh) decided.change.expectUnanswered(station, answerKey);
-        for (const field of looked) decided.change.expectStation(station, field, known[field]);
-        return decided;
+        if (decided.change) {
+          if (!asker.isFresh) decided.change.expectUnanswered(station, answerKey);
+          for (const field of looked) decided.change.expectStation(station, field, known[field]);
+          return decided;
+        }
+        // Nothing is committed that would show whether what is remembered is still so.
       }
       const read = await capture(asker);
       if (!read.answer || asker.isFresh) {

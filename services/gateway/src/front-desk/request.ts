@@ -63,6 +63,8 @@ export interface Answer {
   readonly detail?: string;
   /** This question was the first sign of a new boot. */
   readonly begun?: boolean;
+  /** It is not answered: nobody can tell yet whether it belongs to the boot with this epoch. */
+  readonly openIn?: number;
   /** It was decided before, and may have been heard then. */
   readonly repeated?: true;
   /** To be called once the answer is out; starts the work. Safe to repeat. */
@@ -92,6 +94,8 @@ export type Verdict =
       /** What the decision was made from and must still be so. */
       readonly guard?: (change: Change) => void;
     }
+  /** Nothing is stored: what the answer depends on is still to come. */
+  | { readonly kind: 'open'; readonly bootEpoch: number }
   | {
       readonly kind: 'offer';
       readonly reply: unknown;

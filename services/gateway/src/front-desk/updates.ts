@@ -2,6 +2,7 @@
 import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { newOperationId, withoutWait } from '@khumbu/operations/records/record';
+import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { readStationState, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import { CodedError } from '@khumbu/shared/runtime/errors';
@@ -77,6 +78,10 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
     return record;
   };
 
+  /** EVerest has allowed it and is gone; an operator may take that on himself. */
+  const overrules = ({ permission }: FirmwareUpdateRecord, state: StationState, by: 'everest' | 'rest'): boolean =>
+    by === 'rest' && permission?.by === 'everest' && presenceOf(state) !== 'here';
+
   /**
    * Resolves with whether an update was waiting for it; `operationId` means that very update. Where two stations share
    * the name nobody knows whose permission it is: it does not count.
@@ -91,7 +96,7 @@ export function createUpdates(deps: FrontDeskDeps, { admit, inSlot, offeredBase,
           record &&
           (operationId === undefined || record.id === operationId) &&
           isBeforeInstall(record.state) &&
-          record.permission?.bootEpoch !== state.bootEpoch &&
+          (record.permission?.bootEpoch !== state.bootEpoch || overrules(record, state, by)) &&
           (by === 'rest' || isEverestsTurn(record));
         if (!waits) return { change: undefined, result: undefined };
         const { notBefore: _pause, ...rest } = withoutWait(record);

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import type { StationState } from '@khumbu/operations/stations/station-state';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -22,6 +23,7 @@ const CONFIRM_RETRY_MS = 200;
 
 /** Why nothing was decided: the same request may be sent again. */
 const NOTHING_KEPT = ['NOT_STORED', 'WORKERS_GONE', 'CERTIFICATE_NOT_JUDGED'] as const;
+const WITHOUT_DRIVER = 'The station is in the stations file without a driver: nothing is done with it.';
 
 export interface AskingDeps {
   readonly inventory: Inventory;
@@ -91,6 +93,15 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
     }
   };
 
+  /** Why nothing is done with the station at all. */
+  const notServed = (station: string, { conflictSince }: StationState, reason: string): Problem => {
+    if (conflictSince !== undefined)
+      return new Problem('STATION_IN_CONFLICT', undefined, { reason: 'station_in_conflict' });
+    return inventory.isWithoutDriver(station)
+      ? new Problem('STATION_NOT_CONFIGURED', WITHOUT_DRIVER, { reason })
+      : new Problem('STATION_NOT_CONFIGURED', undefined, { reason });
+  };
+
   const askOnce = async (request: FastifyRequest, { what, station, ask }: Ask, asker: Asker): Promise<HttpAnswer> => {
     const state = await inventory.requireStation(station);
     let answer: Answer;
@@ -107,10 +118,8 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
     const { operationId, record, reason, detail, reply, afterReply } = answer;
     if (operationId === undefined) {
       audit(request, what, station, { outcome: 'refused', answer: reply, reason, detail });
-      const isTwin = reason === 'station_not_configured' && state.conflictSince !== undefined;
-      const problem = isTwin
-        ? new Problem('STATION_IN_CONFLICT', undefined, { reason: 'station_in_conflict' })
-        : refusal(reply, reason, detail);
+      const isRefused = reason === 'station_not_configured';
+      const problem = isRefused ? notServed(station, state, reason) : refusal(reply, reason, detail);
       const body = problemBody(problem, pathOf(request));
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }

@@ -67,6 +67,8 @@ export function createInventory({ redis, store, directory, now, breathe }: Inven
     return all;
   };
 
+  const isListed = (station: string): boolean => directory.isConfigured(station);
+
   /** A few stations, in three looks at the store however many they are. */
   const stationsNow = async (stations: readonly [string, StationState][]): Promise<StationView[]> => {
     const ids = stations.flatMap(([, state]) => SLOTS.map((slot) => state.slot(slot)).filter((id) => id !== undefined));
@@ -74,7 +76,7 @@ export function createInventory({ redis, store, directory, now, breathe }: Inven
     const shown = await views(open);
     return stations.map(([station, state]) => {
       const own = shown.filter(({ stationId }) => stationId === station);
-      return stationView(station, state, directory.profileOf(station), own);
+      return stationView(station, state, { profile: directory.profileOf(station), isListed: isListed(station) }, own);
     });
   };
 
@@ -92,10 +94,12 @@ export function createInventory({ redis, store, directory, now, breathe }: Inven
   /** Heard or configured. `unknown_stations: simulated` makes no station known. */
   const known = async (station: string): Promise<StationState | undefined> => {
     const state = readStationState(await store.station(station));
-    return state.firstSeenAt !== undefined || directory.isConfigured(station) ? state : undefined;
+    return state.firstSeenAt !== undefined || isListed(station) ? state : undefined;
   };
 
   return {
+    /** It is in the stations file, without a driver: as good as not listed. */
+    isWithoutDriver: (station: string): boolean => isListed(station) && directory.profileOf(station) === undefined,
     /** The stored state of a station. Rejects with `STATION_UNKNOWN`. */
     requireStation: reading(async (station: string): Promise<StationState> => {
       const state = await known(station);

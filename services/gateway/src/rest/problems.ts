@@ -24,7 +24,10 @@ export const PROBLEMS = {
   OPERATION_UNKNOWN: kind(404, 'There is no such operation, or it was removed after its retention.'),
   ARCHIVE_UNKNOWN: kind(404, 'The upload ended without an archive, or it was removed or replaced.'),
   REQUEST_TIMEOUT: kind(408, 'The request did not come to its end in time; the connection is closed.'),
-  STATION_NOT_CONFIGURED: kind(409, 'The station is not in the stations file: nothing is done with it.'),
+  STATION_NOT_CONFIGURED: kind(
+    409,
+    'The station is not in the stations file, or has no driver there: nothing is done with it.',
+  ),
   STATION_IN_CONFLICT: kind(409, 'Two stations use this identity: nothing is done with either.'),
   INSTALLING: kind(409, 'The station is being changed by an update.'),
   SIGNATURE_REQUIRED: kind(409, 'The station takes only signed images.'),

@@ -192,7 +192,17 @@ export const StationSchema = Type.Object(
     driver: optionalText('How it is reached.', { examples: ['simulated'] }),
     dialect: Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'], { description: 'What its OCPP module speaks.' }),
     conflict: Type.Boolean({ description: 'Two stations use this identity: nothing is done with either.' }),
-    away: Type.Boolean({ description: 'Its heartbeats have stopped.' }),
+    refusedBecause: Type.Optional(
+      Type.Enum(['not_listed', 'no_driver', 'conflict'], {
+        description:
+          'Why nothing is done with it: it is not in the stations file, it is listed there without a driver, or two stations use its identity. Absent: it is served.',
+      }),
+    ),
+    presence: Type.Enum(['here', 'away', 'never_heard'], {
+      description:
+        'Whether its EVerest is heard. `away`: its heartbeats have stopped. One without heartbeats that was heard once counts as `here`.',
+    }),
+    away: Type.Boolean({ description: 'Its EVerest is not there: `presence` is `away` or `never_heard`.' }),
     bootEpoch: count('Boots of EVerest that were noticed.'),
     bootReason: Type.Optional(BootReason),
     firstSeenAt: optionalTime('When it was first heard; absent: never.'),

@@ -6,6 +6,7 @@ import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/reco
 import { installAt, retrieveAt } from '@khumbu/operations/firmware-update/record';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { deadlineDate } from '@khumbu/operations/records/waiting';
+import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
 import { publicLocation } from '@khumbu/shared/locations/location';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
@@ -97,22 +98,28 @@ export function operationView(record: VisibleRecord, now: Moment, progress?: Pro
   };
 }
 
+/** `isListed`: in the stations file, with a driver or without. */
 export function stationView(
   stationId: string,
   state: StationState,
-  profile: StationProfile | undefined,
+  { profile, isListed }: { readonly profile: StationProfile | undefined; readonly isListed: boolean },
   operations: OperationView[],
 ): StationView {
+  const isInConflict = state.conflictSince !== undefined;
+  const presence = presenceOf(state);
+  const refused = isInConflict ? 'conflict' : profile ? undefined : isListed ? 'no_driver' : 'not_listed';
   return {
     stationId,
     configured: profile !== undefined,
     dialect: dialectOf(profile, state),
-    conflict: state.conflictSince !== undefined,
-    away: state.awaySince !== undefined,
+    conflict: isInConflict,
+    presence,
+    away: presence !== 'here',
     bootEpoch: state.bootEpoch,
     ...given({
       moduleId: state.moduleId,
       driver: profile?.driver,
+      refusedBecause: refused,
       bootReason: state.bootReason?.reason,
       firstSeenAt: isoOf(state.firstSeenAt),
       lastSeenAt: isoOf(state.lastSeenAt),

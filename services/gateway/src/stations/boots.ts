@@ -44,14 +44,14 @@ export function createBoots({ store, jobs, directory, deadlines, log, now }: Boo
      * EVerest's heartbeats began anew. `silentMs` is how long it had not been heard. Resolves with whether we caused it.
      * Rejects when it is not stored: repeat.
      */
-    async notice(station: string, silentMs: number | undefined): Promise<boolean> {
+    async notice(station: string, silentMs: number | undefined, heartbeatPeriodMs?: number): Promise<boolean> {
       for (;;) {
         const state = readStationState(await store.station(station));
-        const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs: undefined, steadyNow: now().steady });
+        const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs, steadyNow: now().steady });
         const change = store
           .change()
           .expectStation(station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch])
-          .setStation(station, bootFields(state, reason, true, now()))
+          .setStation(station, bootFields(state, reason, { begins: true, asked: false }, now()))
           .tell(stationEvent(station, 'restarted', now().wall, { bootEpoch: state.bootEpoch + 1, bootReason: reason }));
         if (await store.commit(change)) {
           log.info({ station, bootEpoch: state.bootEpoch + 1, reason }, 'EVerest has started');

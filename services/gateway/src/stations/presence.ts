@@ -1,8 +1,9 @@
 /**
- * What the leader knows of a station right now, from what it hears: is EVerest there, did it start anew, do two
- * stations use one identity. Pure; times are monotonic milliseconds of the leader's process.
+ * What the leader knows of a station right now, from what it hears: is EVerest there, did it start anew. Whether two
+ * stations use one identity: `twins.ts`. Pure; times are monotonic milliseconds of the leader's process.
  */
 import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
+import { beatInLine, oneMore, restartCounted } from './twins.js';
 
 /** Silent for this many heartbeat periods: not there. */
 const PERIODS_UNTIL_AWAY = 3;
@@ -10,13 +11,8 @@ const PERIODS_UNTIL_AWAY = 3;
 const HANDOVER_SLACK_MS = 1000;
 /** A station's heartbeat period may differ from the one it told by this part of it. */
 const PERIOD_TOLERANCE = 0.25;
-/** Nothing restarts this often: two stations count beside each other. */
-const RESTARTS_OF_TWINS = 6;
-const RESTARTS_WINDOW_MS = 10_000;
-/** A count that was given up and goes on, this often, is another station's. */
-const RESUMPTIONS_OF_TWINS = 2;
-const TWINS_WINDOW_MS = 30_000;
-const CONFLICT_OVER_MS = 60_000;
+/** How long after the first one the last module of a start may be ready. */
+const BEACONS_SPREAD_MS = 5000;
 
 export interface Presence {
   /** The newest heartbeat id; -1 when a boot has begun whose first heartbeat is still to come. */
@@ -25,13 +21,21 @@ export interface Presence {
   readonly previousHeartbeatAt?: number;
   /** When the count that goes on now was first heard; unknown after a takeover. */
   readonly countBeganAt?: number;
+  /** When a heartbeat of this count was first heard by this process. */
+  readonly countHeardAt?: number;
+  /** When a question was the first sign of a boot whose first heartbeat is still to come. */
+  readonly begunAt?: number;
+  /** When modules behind its prefix said that they have started, long after the count that goes on had begun. */
+  readonly beaconAt?: number;
   /** The newest heartbeat was heard by an earlier leader; how many may have come since, nobody has counted. */
   readonly handedOver?: true;
   /** Anything that proves that EVerest is up and listens. */
   readonly heardAt?: number;
   /** An earlier leader has found it gone, and it has not been heard since. */
   readonly foundAway?: true;
-  /** When heartbeat ids began anew, newest last. */
+  /** Heartbeats in line since the newest evidence of a second station. */
+  readonly beatsInLine?: number;
+  /** When heartbeat ids began anew that were not restarted by us, newest last. */
   readonly restarts: readonly number[];
   /** Where the count stood when it began anew. One station never goes on from there; two stations do. */
   readonly abandonedId?: number;
@@ -102,6 +106,8 @@ function restartedUnheard(
 
 export interface HeardHeartbeat {
   readonly presence: Presence;
+  /** The same, before it is known whether a restart was ours. */
+  readonly unjudged: Presence;
   /** The id did not rise: EVerest has started anew. */
   readonly restarted: boolean;
   /** It was not there before this heartbeat, or this is the first one we hear. */
@@ -115,7 +121,8 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
     // By far the most: the count goes on.
     const returned = isAway(presence, now);
     const next = { heartbeatId: id, heartbeatAt: now, heardAt: now, previousHeartbeatAt: presence.heartbeatAt };
-    return { restarted: false, returned, presence: { ...presence, ...next } };
+    const heard = beatInLine({ ...presence, ...next }, now);
+    return { restarted: false, returned, presence: heard, unjudged: heard };
   }
   const {
     heartbeatId,
@@ -123,6 +130,9 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
     abandonedId,
     previousHeartbeatAt: _previous,
     countBeganAt,
+    countHeardAt,
+    begunAt: _begunAt,
+    beaconAt,
     handedOver: _handedOver,
     foundAway: _foundAway,
     ...rest
@@ -130,23 +140,38 @@ export function hearHeartbeat(presence: Presence, id: number, now: number): Hear
   const restarted = heartbeatId !== undefined && (id <= heartbeatId || restartedUnheard(presence, id, now));
   const resumed = abandonedId !== undefined && id === abandonedId + 1 && heartbeatId !== abandonedId;
   const leaves = restarted || resumed ? heartbeatId : abandonedId;
-  const beganAt = restarted || heartbeatId === -1 ? now : countBeganAt;
+  const begins = restarted || heartbeatId === -1;
+  const beganAt = begins ? now : countBeganAt;
+  const next: Presence = {
+    ...rest,
+    ...(resumed ? { resumptions: oneMore(presence, now), beatsInLine: 0 } : {}),
+    heartbeatId: id,
+    heartbeatAt: now,
+    heardAt: now,
+    countHeardAt: begins ? now : (countHeardAt ?? now),
+    ...(beganAt === undefined ? {} : { countBeganAt: beganAt }),
+    ...(begins || beaconAt === undefined ? {} : { beaconAt }),
+    ...(leaves === undefined ? {} : { abandonedId: leaves }),
+    // The gap of a restart says nothing about the period.
+    ...(heartbeatAt === undefined || restarted ? {} : { previousHeartbeatAt: heartbeatAt }),
+  };
   return {
     restarted,
-    returned: heartbeatAt === undefined || restarted || heartbeatId === -1 || isAway(presence, now),
-    presence: {
-      ...rest,
-      restarts: restarted ? [...presence.restarts, now].slice(-RESTARTS_OF_TWINS) : presence.restarts,
-      resumptions: resumed ? [...presence.resumptions, now].slice(-RESUMPTIONS_OF_TWINS) : presence.resumptions,
-      heartbeatId: id,
-      heartbeatAt: now,
-      heardAt: now,
-      ...(beganAt === undefined ? {} : { countBeganAt: beganAt }),
-      ...(leaves === undefined ? {} : { abandonedId: leaves }),
-      // The gap of a restart says nothing about the period.
-      ...(heartbeatAt === undefined || restarted ? {} : { previousHeartbeatAt: heartbeatAt }),
-    },
+    returned: heartbeatAt === undefined || begins || isAway(presence, now),
+    // A restart that was not heard by this process says nothing of what is heard now.
+    presence: restarted ? restartCounted(next, presence.handedOver ? 0 : id, now) : next,
+    unjudged: next,
   };
+}
+
+/**
+ * Modules at the station say that they have started. Each of them says so once in each start, and not all at once: it is
+ * a sign of another boot only when this one's count has gone on for longer than that.
+ */
+export function beaconHeard(presence: Presence, now: number): Presence {
+  const { countBeganAt, heartbeatId = -1 } = presence;
+  const ageMs = countBeganAt === undefined ? heartbeatId * (heartbeatPeriodMs(presence) ?? 0) : now - countBeganAt;
+  return heartbeatId >= 0 && ageMs > BEACONS_SPREAD_MS ? { ...presence, beaconAt: now } : presence;
 }
 
 /** Something that proves that EVerest is up and listens was heard, and it was no heartbeat. */
@@ -154,25 +179,13 @@ export function provenListening({ foundAway: _foundAway, ...presence }: Presence
   return { ...presence, heardAt: now };
 }
 
-/** The newest restart was ours: it says nothing about a twin. */
-export const restartExplained = (presence: Presence): Presence => ({
-  ...presence,
-  restarts: presence.restarts.slice(0, -1),
-});
-
-/** A boot was noticed before its first heartbeat; the next one is not another boot, whatever its id. */
-export const bootBegun = (presence: Presence): Presence => ({ ...presence, heartbeatId: -1 });
-
-/** All of the last `count` happened within the window, and not long ago. */
-function piledUp(times: readonly number[], count: number, windowMs: number, now: number): boolean {
-  const oldest = times.at(-count);
-  const newest = times.at(-1);
-  if (oldest === undefined || newest === undefined) return false;
-  return newest - oldest < windowMs && now - newest < CONFLICT_OVER_MS;
+/** The newest restart was ours: the count before it has come to its end. */
+export function restartExplained({ abandonedId: _abandoned, ...presence }: Presence): Presence {
+  return presence;
 }
 
-/** Two stations answer to one name: nothing may be done with either. */
-export const inConflict = ({ restarts, resumptions, twinSeenAt }: Presence, now: number): boolean =>
-  piledUp(restarts, RESTARTS_OF_TWINS, RESTARTS_WINDOW_MS, now) ||
-  piledUp(resumptions, RESUMPTIONS_OF_TWINS, TWINS_WINDOW_MS, now) ||
-  (twinSeenAt !== undefined && now - twinSeenAt < CONFLICT_OVER_MS);
+/** A boot was noticed before its first heartbeat; the next one is not another boot, whatever its id. */
+export function bootBegun(presence: Presence, now: number): Presence {
+  const { abandonedId: _abandoned, beaconAt: _beacon, ...rest } = presence;
+  return { ...rest, heartbeatId: -1, begunAt: now };
+}

@@ -12,10 +12,11 @@ import type { StationAddress } from '@khumbu/shared/contract/topics';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
 import { fullAllowance } from '../bridge/allowance.js';
-import { inConflict, NOBODY } from './presence.js';
+import { NOBODY } from './presence.js';
 import type { Station } from './station.js';
 import { BATCH, createStationWriter } from './station-writer.js';
 import { storedPresence } from './stored-fields.js';
+import { inConflict } from './twins.js';
 
 const FLUSH_MS = 2000;
 /** A stranger that was silent for this long makes room for another one. */
@@ -93,6 +94,8 @@ export function createRegistry(
       presence: NOBODY,
       registered: false,
       bootsNoticed: 0,
+      bootsCounted: 0,
+      bootsByQuestion: 0,
       learnedDialect: 'unknown',
       dirty: true,
       conflictReported: false,
@@ -135,6 +138,13 @@ export function createRegistry(
       known.moduleId = address.moduleId;
       known.dirty = true;
       return { entry: known, isNew: true };
+    },
+    /** Every station that shares its identity with another one. */
+    conflicts(): string[] {
+      const mono = performance.now();
+      return Array.from(stations.values())
+        .filter(({ presence }) => inConflict(presence, mono))
+        .map(({ station }) => station);
     },
     isInConflict: (station: string): boolean => {
       const entry = stations.get(station);

@@ -3,7 +3,8 @@ import type { StationChange } from '@khumbu/operations/events/events';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Allowance } from '../bridge/allowance.js';
-import { inConflict, isAway, type Presence } from './presence.js';
+import { isAway, type Presence } from './presence.js';
+import { inConflict } from './twins.js';
 
 export interface Station {
   readonly station: string;
@@ -20,6 +21,9 @@ export interface Station {
   lastMessageAt?: number;
   /** How often this process noticed that EVerest has started anew. */
   bootsNoticed: number;
+  /** How many are stored, and how many of those because of their question. */
+  bootsCounted: number;
+  bootsByQuestion: number;
   /** The status it was told last, until a heartbeat shows that it was there to hear it. */
   toldUnconfirmed?: OutboxEntry | undefined;
   /** What waited for a reboot, was told last, and may have been told to EVerest as it was before; monotonic time. */

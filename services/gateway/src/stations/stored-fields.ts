@@ -1,8 +1,13 @@
 /** What is stored of a station that is heard, and what the next leader makes of it. Pure. */
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { type Heartbeat, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
-import { NOBODY, type Presence } from './presence.js';
+import { heartbeatPeriodMs, NOBODY, type Presence } from './presence.js';
 import type { Station } from './station.js';
+
+function periodOf(presence: Presence): { periodMs?: number } {
+  const periodMs = heartbeatPeriodMs(presence);
+  return periodMs === undefined ? {} : { periodMs: Math.round(periodMs) };
+}
 
 /** The fields as they are now; `mono` is the clock of `presence`. */
 export function storedFields(entry: Station, { wall, steady }: Moment, mono: number): [string, string][] {
@@ -12,7 +17,8 @@ export function storedFields(entry: Station, { wall, steady }: Moment, mono: num
   if (lastHeardAt > 0) fields.push([STATION_FIELDS.lastSeenAt, String(Math.round(wall - (mono - lastHeardAt)))]);
   if (heartbeatId !== undefined && heartbeatAt !== undefined) {
     const at = Math.round(wall - (mono - heartbeatAt));
-    fields.push([STATION_FIELDS.heartbeat, JSON.stringify({ id: heartbeatId, at, steadyAt: at - wall + steady })]);
+    const heartbeat: Heartbeat = { id: heartbeatId, at, steadyAt: at - wall + steady, ...periodOf(entry.presence) };
+    fields.push([STATION_FIELDS.heartbeat, JSON.stringify(heartbeat)]);
   }
   if (communication) fields.push([STATION_FIELDS.communication, JSON.stringify(communication)]);
   if (entry.ocppConsumer !== undefined) fields.push([STATION_FIELDS.ocppConsumer, entry.ocppConsumer]);

@@ -11,7 +11,13 @@ import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isEnded } from '@khumbu/operations/records/kinds';
 import type { StoredWait } from '@khumbu/operations/records/waits';
 import type { ResetRecord } from '@khumbu/operations/reset/record';
-import { resetReservedMs, STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
+import { decideInstallStart, type InstallStart } from '@khumbu/operations/stations/everest-presence';
+import {
+  resetReservedMs,
+  STATION_FIELDS,
+  type StationState,
+  slotField,
+} from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { openUnlessLost } from '../images/image-store.js';
@@ -19,13 +25,23 @@ import { applyAll, loseImage, requireProfile, type StationView, type StepDeps, v
 
 /** How soon a reset that has precedence is looked for again. */
 const RESET_PAUSE_MS = 500;
-/** How soon a station that shares its name with another one is looked at again. */
+/** How soon a station that shares its name with another one is looked at again, and one that was found away. */
 const CONFLICT_PAUSE_MS = 5000;
+const AWAY_PAUSE_MS = 5000;
+/** ...and one of which nobody has found that yet: perhaps nobody listens. */
+const SILENT_PAUSE_MS = 1000;
 
 interface Obstacle {
   readonly waitMs: number;
   readonly waitingFor: StoredWait;
   readonly until?: number;
+}
+
+/** EVerest is not there: its permission is kept, for it may be the same boot that comes back. */
+function absence(start: InstallStart, { awaySince }: StationState): Obstacle | undefined {
+  if (start === 'begin' || start === 'ask_again') return undefined;
+  const isFound = awaySince !== undefined || start.waitFor === 'station_never_heard';
+  return { waitMs: isFound ? AWAY_PAUSE_MS : SILENT_PAUSE_MS, waitingFor: start.waitFor };
 }
 
 /** Whether the station was told to install it. If it was not it never will be. */
@@ -64,14 +80,19 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
       const again = reaffirm(record, context);
       return commit(change.put(again.record).announce(record.station, again.statuses));
     }
-    const wait = await obstacle(view);
+    const start = decideInstallStart(record, state, now());
+    if (start === 'ask_again') {
+      const again = reaffirm(record, context, 'permission_expired');
+      return commit(change.put(again.record).announce(record.station, again.statuses));
+    }
+    const wait = (await obstacle(view)) ?? absence(start, state);
     if (wait) return commit(change.put(putOff(record, wait.waitMs, wait.waitingFor, now(), wait.until)));
     // Brought here now, while the station may still be left as it is.
     const path = await openUnlessLost(images, record.image, signal);
     if (path === undefined) return commit(await loseImage(deps, record));
     const { bootId } = await driverOf(profile).observe(signal);
-    const { resetReservedUntil, bootEpoch, conflictSince } = STATION_FIELDS;
-    for (const field of [resetReservedUntil, bootEpoch, conflictSince, slotField('reset')]) {
+    const { resetReservedUntil, bootEpoch, conflictSince, awaySince } = STATION_FIELDS;
+    for (const field of [resetReservedUntil, bootEpoch, conflictSince, awaySince, slotField('reset')]) {
       change.expectStation(record.station, field, state.fields[field]);
     }
     applyAll(change, record, [{ event: 'installBegun', detail: { set: { bootIdBefore: bootId } } }], context);

@@ -1,10 +1,11 @@
 /** Runs one schedule of a scenario from a clean start to its rest, and tells what it showed. */
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { judgeWorld } from './judge-world.js';
 import { type Choose, StuckError } from './scheduler.js';
 import { spawnOtaWorker, spawnReconciler, spawnSystemControl } from './workers.js';
-import { createWorld, type World, type WorldOptions } from './world.js';
+import { createWorld, STATION, type World, type WorldOptions } from './world.js';
 
 export interface Scenario {
   readonly name: string;
@@ -68,6 +69,8 @@ function orderOf(world: World): string {
 export async function runSchedule(scenario: Scenario, base: WorldOptions, choose: Choose): Promise<Seen> {
   const world = createWorld({ ...base, ...scenario.options });
   const faults: string[] = [];
+  // Nothing is installed where EVerest was never heard.
+  await base.redis.hset(world.keys.station(STATION), STATION_FIELDS.firstSeenAt, String(world.now()));
   try {
     scenario.cast(world);
     await world.scheduler.run(choose, MOST_JUMPS);

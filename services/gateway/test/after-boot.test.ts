@@ -1,0 +1,42 @@
+/** Statuses that wait for a boot, told to an EVerest that comes back long after its host. */
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t from 'tap';
+import { PERIODS, setBridgeStage } from './bridge-stage.js';
+import { depot, leads, startGateway } from './gateway-process.js';
+
+t.setTimeout(240_000);
+const { announce, servers, station, storeOf } = await setBridgeStage(t);
+
+const PATIENCE_MS = 60_000;
+const SETTLE_MS = 2500;
+
+for (const first of ['its question', 'its heartbeat'] as const)
+  void t.test(
+    `the pause before the status after a boot is counted from EVerest’s return: ${first} comes first`,
+    async (t) => {
+      const place = await depot(t, servers);
+      await leads(await startGateway(t, place));
+      const before = await station(t, place, { discovery: PERIODS });
+      await before.request('get_boot_reason');
+      for (const id of [100, 101, 102]) await before.publishRaw('heartbeat', String(id));
+      await before.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
+      await before.close(true);
+      const { steady } = momentOf(Date.now());
+      const restartExpected = JSON.stringify({ reason: 'FirmwareUpdate', at: steady, operationId: 'o-1' });
+      await storeOf(place).commit(storeOf(place).change().setStation('cs-1', { restartExpected }));
+      // The host was seen booted at once; its EVerest takes longer than the pause.
+      await announce(place, [[1, 'Installed']], { at: steady, settleMs: SETTLE_MS, begunAt: steady });
+      const left = performance.now();
+      await awaitUntil(() => performance.now() - left > 1.5 * SETTLE_MS, PATIENCE_MS, 'longer than the pause');
+
+      const after = await station(t, place, { discovery: PERIODS });
+      const asking = first === 'its question' ? after.request('get_boot_reason') : undefined;
+      if (asking) t.equal((await asking).reply, 'FirmwareUpdate');
+      const backAt = performance.now();
+      after.startHeartbeats(PERIODS.heartbeat_period_ms);
+      const { atMs } = await after.awaitStatus(1, 'Installed', PATIENCE_MS);
+      t.ok(atMs - backAt >= SETTLE_MS - 50, `${Math.round(atMs - backAt)} ms after its first heartbeat`);
+      t.same(after.statusNames(1), ['Installed']);
+    },
+  );

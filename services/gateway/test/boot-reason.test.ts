@@ -1,0 +1,213 @@
+/** What EVerest is told of its start when it was killed and is back before anybody can have missed it. */
+import { randomUUID } from 'node:crypto';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { readStationState } from '@khumbu/operations/stations/station-state';
+import type { BootReason } from '@khumbu/shared/contract/schemas';
+import { awaitUntil } from '@khumbu/test-support/events';
+import type { EverestClient } from '@khumbu/test-support/everest-client';
+import { requestFrame } from '@khumbu/test-support/everest-frames';
+import { connectAsync } from 'mqtt';
+import t, { type Test } from 'tap';
+import { MAX_WAITING_OF_ONE } from '../src/bridge/boot-signs.js';
+import { setBridgeStage } from './bridge-stage.js';
+import { type Depot, depot, leads, startGateway } from './gateway-process.js';
+
+t.setTimeout(300_000);
+const { broker, servers, station, storeOf } = await setBridgeStage(t);
+
+/** Much longer than anything takes that is not waited for. */
+const PATIENCE_MS = 60_000;
+
+const passed = (ms: number): Promise<unknown> => {
+  const from = performance.now();
+  return awaitUntil(() => performance.now() - from >= ms, ms + PATIENCE_MS, 'some time to pass');
+};
+
+interface Case {
+  readonly pauseMs: number;
+  readonly periodMs: number;
+  /** Why the boot before had begun. */
+  readonly reason: BootReason;
+  /** It had asked for that. */
+  readonly asked: boolean;
+  /** What comes of the new boot after its question. */
+  readonly comes: 'heartbeat' | 'beacon' | 'nothing';
+}
+
+async function restartExpected(place: Depot, name: string, reason: BootReason): Promise<void> {
+  const store = storeOf(place);
+  const expected = JSON.stringify({ reason, operationId: 'o-1', at: momentOf(Date.now()).steady });
+  await store.commit(store.change().setStation(name, { restartExpected: expected }));
+}
+
+/** One EVerest that lives, is killed, is back, and asks; resolves with what it was answered and how its boots counted. */
+async function killed(test: Test, place: Depot, name: string, one: Case) {
+  const { pauseMs, periodMs, reason, asked, comes } = one;
+  const below = { ...place, topicPrefix: place.topicPrefix.replace('{station}', name) };
+  const discovery = { heartbeat_period_ms: periodMs, communication_check_period_s: 1, request_reply_timeout_s: 60 };
+  const life = (): Promise<EverestClient> => station(test, below, { moduleId: name, discovery });
+  const state = async () => readStationState(await storeOf(place).station(name));
+  const ask = async (everest: EverestClient) =>
+    everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS });
+
+  const before = await life();
+  if (reason !== 'PowerUp') await restartExpected(place, name, reason);
+  if (reason !== 'PowerUp' && !asked) {
+    // A boot that shows in its heartbeats alone.
+    await before.publishRaw('heartbeat', '7');
+    await awaitUntil(async () => (await state()).heartbeat !== undefined, PATIENCE_MS, 'the first heartbeat');
+  }
+  if (asked) test.equal((await ask(before)).reply, reason, `${name}: as it should be`);
+  before.startHeartbeats(periodMs);
+  const epochOf = async (): Promise<number> => (await state()).bootEpoch;
+  if (reason !== 'PowerUp') await awaitUntil(async () => (await epochOf()) === 1, PATIENCE_MS, `${name}: the boot`);
+  await before.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
+  await passed(Math.min(2 * periodMs, 5500));
+  await before.close(true);
+  await passed(pauseMs);
+
+  const after = await life();
+  const asking = ask(after);
+  await passed(Math.min(200, periodMs / 4));
+  if (comes === 'beacon') {
+    const spy = await connectAsync(broker.url, { protocolVersion: 5 });
+    await spy.publishAsync(`${below.topicPrefix}everest_api/ready_beacon`, '{}', { qos: 2 });
+    await spy.endAsync();
+  }
+  if (comes === 'heartbeat') after.startHeartbeats(periodMs);
+  const { reply, ms } = await asking;
+  if (comes !== 'heartbeat') after.startHeartbeats(periodMs);
+  const again = await ask(after);
+  const epoch = await epochOf();
+  await after.close(true);
+  return { reply, ms, again: again.reply, boots: epoch - (reason === 'PowerUp' ? 0 : 1) };
+}
+
+const REASONS: readonly BootReason[] = ['PowerUp', 'RemoteReset', 'ScheduledReset', 'FirmwareUpdate'];
+
+/** Every pause with every period: shorter than a restart takes, and nearly long enough to be missed. */
+const CASES: readonly Case[] = [
+  ...[200, 1000].flatMap((periodMs) =>
+    [0.2, 1, 1.5].flatMap((periods) =>
+      REASONS.flatMap((reason) =>
+        [true, false].map(
+          (asked) => ({ pauseMs: periods * periodMs, periodMs, reason, asked, comes: 'heartbeat' }) as const,
+        ),
+      ),
+    ),
+  ),
+  ...REASONS.map((reason) => ({ pauseMs: 500, periodMs: 1000, reason, asked: true, comes: 'nothing' }) as const),
+  ...[2000, 12_000].flatMap((pauseMs) =>
+    (['PowerUp', 'FirmwareUpdate'] as const).map(
+      (reason) => ({ pauseMs, periodMs: 10_000, reason, asked: true, comes: 'heartbeat' }) as const,
+    ),
+  ),
+  { pauseMs: 1000, periodMs: 10_000, reason: 'RemoteReset', asked: true, comes: 'beacon' },
+];
+
+void t.test('EVerest that was killed and is back at once is never told again why it started before', async (t) => {
+  const place = await depot(t, servers, { unknown_stations: 'simulated' }, '{station}/');
+  await leads(await startGateway(t, place));
+  await Promise.all(
+    CASES.map(async (one, index) => {
+      const { pauseMs, periodMs, reason, asked, comes } = one;
+      const what = `${reason}${asked ? '' : ', not asked'}, away for ${pauseMs} ms of ${periodMs} ms, then ${comes}`;
+      const { reply, ms, again, boots } = await killed(t, place, `cs-${index}`, one);
+      t.equal(reply, 'ApplicationReset', what);
+      t.equal(again, 'ApplicationReset', `${what}: asked again`);
+      t.equal(boots, 1, `${what}: one boot`);
+      t.ok(ms < 1.2 * periodMs + PATIENCE_MS / 4, `${what}: after ${ms} ms`);
+      if (comes === 'beacon') t.ok(ms < periodMs / 2, `${what}: the beacon tells at once (${ms} ms)`);
+    }),
+  );
+});
+
+void t.test('an answer that is clear waits for nothing', async (t) => {
+  const place = await depot(t, servers);
+  await leads(await startGateway(t, place));
+  // Whoever waits for the next heartbeat waits for a minute.
+  const discovery = { heartbeat_period_ms: 60_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
+  const quick = async (everest: EverestClient): Promise<unknown> =>
+    (await everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS / 2 })).reply;
+  const life = async (name: string) => station(t, place, { moduleId: name, discovery });
+
+  const first = await life('cs-1');
+  t.equal(await quick(first), 'PowerUp', 'never heard before');
+  await first.publishRaw('heartbeat', '0');
+  await first.close(true);
+  await restartExpected(place, 'cs-1', 'FirmwareUpdate');
+  t.equal(await quick(await life('cs-1')), 'FirmwareUpdate', 'a restart of our own');
+
+  const other = await life('cs-2');
+  await other.publishRaw('heartbeat', '5');
+  const isKnown = async () => readStationState(await storeOf(place).station('cs-2')).communication !== undefined;
+  await awaitUntil(isKnown, PATIENCE_MS, 'it to have told its period');
+  let reply: unknown;
+  // A boot that is noticed by a heartbeat, with its question close behind; so close, unless the machine is busy.
+  for (let tries = 0; tries < 5 && reply === undefined; tries++) {
+    const asking = other.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS / 6 });
+    const [answer] = await Promise.allSettled([asking, other.publishRaw('heartbeat', '0')]);
+    if (answer.status === 'fulfilled') reply = answer.value.reply;
+  }
+  t.equal(reply, 'ApplicationReset', 'its question comes with its first heartbeat');
+});
+
+void t.test(
+  'a question that waits keeps nothing else of its station, or of another one, from being answered',
+  async (t) => {
+    const place = await depot(t, servers);
+    await leads(await startGateway(t, place));
+    const discovery = { heartbeat_period_ms: 20_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
+    const everest = await station(t, place, { discovery });
+    const other = await station(t, place, { moduleId: 'cs-2' });
+    t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
+    await everest.publishRaw('heartbeat', '0');
+    await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
+
+    const home = 'everest_api/1/system/cs-1/m2e/reply/';
+    const questions: string[] = Array.from({ length: 3 * MAX_WAITING_OF_ONE }, () => randomUUID());
+    const answersOf = (): string[] =>
+      everest.messages.items
+        .filter(({ leaf }) => questions.includes(leaf.slice('reply/'.length)))
+        .map(({ text }) => text);
+    for (const uuid of questions)
+      await everest.publishRaw('get_boot_reason', requestFrame(`${home}${uuid}`, undefined));
+    for (const asker of [everest, other]) {
+      for (const leaf of ['is_reset_allowed', 'set_system_time']) {
+        const payload = leaf === 'is_reset_allowed' ? 'Soft' : new Date().toISOString();
+        const { reply } = await asker.request(leaf, payload, { timeoutMs: 10_000 });
+        t.equal(reply, true, `${leaf} of ${asker.moduleId}`);
+      }
+    }
+    t.ok(answersOf().length <= questions.length - MAX_WAITING_OF_ONE, 'and they wait');
+    await everest.publishRaw('heartbeat', '1');
+    await awaitUntil(() => answersOf().length === questions.length, PATIENCE_MS, 'all to be answered');
+    const told = answersOf().filter((text) => text === '"PowerUp"').length;
+    t.ok(told >= MAX_WAITING_OF_ONE, 'those that waited, by the heartbeat');
+    t.equal(
+      answersOf().filter((text) => text === '"Unknown"').length,
+      questions.length - told,
+      'the others by default',
+    );
+  },
+);
+
+void t.test('a question that waits is answered by the next leader', async (t) => {
+  const place = await depot(t, servers);
+  const first = await startGateway(t, place);
+  await leads(first);
+  const discovery = { heartbeat_period_ms: 10_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
+  const everest = await station(t, place, { discovery });
+  await restartExpected(place, 'cs-1', 'RemoteReset');
+  t.equal((await everest.request('get_boot_reason')).reply, 'RemoteReset');
+  await everest.publishRaw('heartbeat', '0');
+  const isStored = async () => readStationState(await storeOf(place).station('cs-1')).heartbeat?.id === 0;
+  await awaitUntil(isStored, PATIENCE_MS, 'the heartbeat to be stored');
+  const asking = everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS });
+  await passed(500);
+  await first.child.end('SIGKILL');
+  const second = await startGateway(t, place);
+  await leads(second);
+  await everest.publishRaw('heartbeat', '1');
+  t.equal((await asking).reply, 'RemoteReset', 'it is the same boot');
+});

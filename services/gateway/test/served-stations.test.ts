@@ -1,0 +1,63 @@
+/** What REST, health and the log say of stations that are not there, or that nothing is done with. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t from 'tap';
+import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
+import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
+
+t.setTimeout(240_000);
+const { servers, station } = await setBridgeStage(t);
+const PATIENCE_MS = 60_000;
+
+void t.test('a station that was never heard is not there, nor is one that has left', async (t) => {
+  const place = await depot(t, servers, { stations: { 'cs-1': { driver: 'simulated' } } });
+  const gateway = await startGateway(t, place);
+  await leads(gateway);
+  const view = async () => (await gateway.get('/v1/stations/cs-1', API_KEY)).body;
+  t.match(await view(), { presence: 'never_heard', away: true, configured: true, firstSeenAt: undefined });
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
+  await awaitUntil(async () => (await view()).presence === 'here', PATIENCE_MS, 'it to be there');
+  t.match(await view(), { away: false, refusedBecause: undefined });
+  await everest.close(true);
+  await awaitUntil(async () => (await view()).presence === 'away', PATIENCE_MS, 'it to be away');
+  t.equal((await view()).away, true);
+});
+
+void t.test('a station that is listed without a driver is shown as refused, until it has one', async (t) => {
+  const listed = { 'cs-1': { driver: 'simulated' }, 'cs-2': {}, 'cs-3': { dialect: 'ocpp1.6' } };
+  const place = await depot(t, servers, { stations: listed });
+  const gateway = await startGateway(t, place, { WORKERS_GONE_AFTER_S: '3600' });
+  await leads(gateway);
+  await said(gateway, 'listed without a driver', PATIENCE_MS);
+  const line = gateway.child
+    .stdout()
+    .split('\n')
+    .find((text) => text.includes('listed without a driver'));
+  t.match(JSON.parse(line ?? '{}'), { level: 40, stations: 'cs-2, cs-3' }, 'at warn');
+  t.match(await gateway.ready(), { status: 200, body: { stations: 'listed without a driver: cs-2, cs-3' } });
+  t.match((await gateway.get('/v1/stations', API_KEY)).body.items, [
+    { stationId: 'cs-1', configured: true, refusedBecause: undefined },
+    { stationId: 'cs-2', configured: false, refusedBecause: 'no_driver' },
+    { stationId: 'cs-3', configured: false, refusedBecause: 'no_driver' },
+  ]);
+  const everest = await station(t, place, { moduleId: 'cs-2' });
+  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, false);
+  const refused = await fetch(`${gateway.url}/v1/stations/cs-2/reset`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+    body: '{"type":"Soft"}',
+  });
+  t.equal(refused.status, 409);
+  t.match(await refused.json(), { code: 'STATION_NOT_CONFIGURED', detail: /without a driver/ });
+  const stranger = await station(t, place, { moduleId: 'cs-9', heartbeatMs: 200 });
+  const shown = async () => (await gateway.get('/v1/stations/cs-9', API_KEY)).body.refusedBecause;
+  await awaitUntil(async () => (await shown()) === 'not_listed', PATIENCE_MS, 'a stranger to be shown as one');
+  await stranger.close(true);
+
+  const mended = { ...listed, 'cs-2': { driver: 'simulated' }, 'cs-3': { driver: 'simulated' } };
+  await writeFile(join(place.dir, 'stations.yaml'), JSON.stringify({ stations: mended }));
+  const isMended = async () => (await gateway.ready()).body.stations === 'ok';
+  await awaitUntil(isMended, PATIENCE_MS, 'health to be content');
+  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true);
+});
