@@ -1,10 +1,12 @@
 /** Operations are found by any of their facets, whatever version of the software has stored them. */
 
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { ended } from '@khumbu/operations/records/record';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
+import { createSearch, type Search } from '../src/rest/search.js';
 import { logUpload, resetRecord, update } from './fixtures.js';
 import { type Json, openRest, type Rest } from './rest-harness.js';
 
@@ -105,4 +107,40 @@ void t.test('what an older process removed is not found, and is forgotten by the
   await connection.zrem(store.keys.ended, 'gone');
   t.strictSame(await idsOf(rest, '&status=Installed'), []);
   t.equal(await connection.exists(`${store.keys.index}ended:state:Installed`), 0);
+});
+
+void t.test('what ends while a page is made lets no other operation be passed over', async (t) => {
+  const { store, redis: connection } = await openRest(t, { redis, stations: { s0: {} } });
+  const all = Array.from({ length: 450 }, (_, n) =>
+    update('Downloading', { id: `page-${String(n).padStart(3, '0')}`, station: 's0', createdAt: NOW + n }),
+  );
+  for (const record of all) await store.commit(store.change().put(record));
+  const newest = all.toReversed();
+  const ending = newest.slice(20, 150);
+  let looks = 0;
+  /** Once a good part of the first batch has been read, what stands in it ends. */
+  const breathe = async (): Promise<void> => {
+    looks += 1;
+    if (looks !== 7) return;
+    for (const { id } of ending) {
+      const record = await store.load(id);
+      if (record)
+        await store.commit(
+          store.change().put(ended({ ...record, state: 'Installed' } as never, momentOf(NOW + 1000), { ok: true })),
+        );
+    }
+  };
+  const search = createSearch(connection, store, createIndexKeeper(connection, store), breathe);
+  const found = new Set<string>();
+  for (let wanted: Search | undefined = { limit: 500 }; wanted !== undefined; ) {
+    const { records, nextCursor }: Awaited<ReturnType<typeof search>> = await search(wanted);
+    for (const { id } of records) found.add(id);
+    wanted = nextCursor === undefined ? undefined : { limit: 500, cursor: nextCursor };
+  }
+  t.ok(looks > 7);
+  t.strictSame(
+    all.filter(({ id }) => !found.has(id)).map(({ id }) => id),
+    [],
+    'all are found',
+  );
 });

@@ -132,9 +132,9 @@ export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper,
     await fresh();
     while (true) {
       const { part } = place;
-      const from = place;
+      let from = place;
       const { smallest, others } = await plan(part, { station, kind, state, origin });
-      for (let skip = 0; ; skip += BATCH) {
+      for (let skip = 0; ; ) {
         const pairs = await after(smallest, from, skip);
         const beyond = pairs.filter(([id, score]) => score < from.score || (score === from.score && id < from.id));
         const ids = beyond.map(([id]) => id);
@@ -155,7 +155,11 @@ export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper,
         }
         looked += pairs.length;
         if (looked >= MOST_LOOKED_AT) return { records, nextCursor: writeCursor(place) };
+        const [lastId, lastScore] = pairs.at(-1) ?? ['', 0];
         if (pairs.length < BATCH) break;
+        // Behind the last one seen and not by number: what has left the set since would let others be passed over.
+        if (lastScore === from.score) skip += BATCH;
+        else [from, skip] = [{ part, score: lastScore, id: lastId }, 0];
         await breathe();
       }
       if (part === 'ended' || status === 'open') return { records };
