@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 import { type FetchOptions, type FetchResult, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
-import { readLabels } from '@khumbu/ota-worker/fetching/labels';
+import { BEGIN_BYTES, isWebPage, readLabels } from '@khumbu/ota-worker/fetching/labels';
 import { resultFor } from '@khumbu/ota-worker/steps/fetch';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
@@ -78,13 +78,21 @@ void t.test('an image of no bytes, or of fewer than the least size, is no image'
 
 void t.test('a web page is told from an image by its type and its first bytes', async (t) => {
   const page = '\uFEFF\n<!-- portal --> <!DOCTYPE HTML><html><body>Log in</body></html>';
-  const cases: [string, string, string, boolean][] = [
+  const cases: [string, string, string | Buffer, boolean][] = [
     ['a page', 'text/html; charset=utf-8', page, true],
     ['a page in capitals', 'TEXT/HTML', '<HTML><BODY>', true],
     ['XHTML', 'application/xhtml+xml', '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml">', true],
     ['an image of a server that calls everything a page', 'text/html', '\u0000\u0001binary', false],
     ['a page that is the image, by its type', 'application/octet-stream', page, false],
     ['text that only looks a little like it', 'text/html', '<htmlish', false],
+    ['an element of another language', 'text/html', '<a:firmware xmlns:a="urn:x">', false],
+    ['XML', 'text/html', '<?xml version="1.0"?><!-- v2 --><firmware/>', false],
+    ['comments one by one', 'text/html', `${'<!-- -->\n'.repeat(200)}<p>Log in`, true],
+    ['a long comment', 'text/html', `<!-- ${'licence '.repeat(1000)}-->\r\n<html>`, true],
+    ['a comment without an end', 'text/html', '<!-- <html>', false],
+    ['a processing instruction with a >', 'text/html', '<?xml-stylesheet title="a>b"?><html>', true],
+    ['UTF-16', 'text/html; charset=utf-16', Buffer.from('\uFEFF<html><body>Log in', 'utf16le'), true],
+    ['UTF-16, the other way round', 'text/html', Buffer.from('\uFEFF <html><body>Log in', 'utf16le').swap16(), true],
   ];
   for (const [name, type, body, webPage] of cases) {
     const server = await origin(
@@ -93,6 +101,15 @@ void t.test('a web page is told from an image by its type and its first bytes', 
     );
     const { result } = await tryFetch(optionsFor(t.testdir({}), `${server.url}/fw.bin`));
     t.equal(result?.kind === 'fetched' && result.webPage === true, webPage, name);
+  }
+});
+
+void t.test('looking for a web page takes no longer for what nearly is one', async (t) => {
+  for (const again of ['<!---->', '<!-- -->', '<?xml?>', '<!--', ' ', '<', '<!DOCTYPE ', '-->', '\uFEFF']) {
+    const begin = Buffer.from(again.repeat(20_000).slice(0, BEGIN_BYTES));
+    const before = process.cpuUsage().user;
+    t.equal(isWebPage({ html: true }, begin), false, again);
+    t.ok(process.cpuUsage(undefined).user - before < 2_000_000, `${again}: by far less than two seconds`);
   }
 });
 

@@ -85,13 +85,36 @@ export function transferCoding(head: ResponseHead): string | undefined {
   return codings.find((name) => name !== '' && name !== 'chunked' && name !== 'identity');
 }
 
-/** First bytes of a web page: the table of WHATWG MIME sniffing, 7.1, behind an optional byte order mark and comments. */
-const PAGE =
-  /^\uFEFF?\s*(?:<!--[\s\S]*?-->\s*|<\?xml[^>]*>\s*)*<(?:!doctype\s+html|html|head|body|title|script|iframe|h1|div|font|table|style|meta|center|p|a|b|br)\b/i;
+/** What a web page begins with: the table of WHATWG MIME sniffing, 7.1. */
+const FIRST_TAG =
+  /^<(?:!doctype\s+html|html|head|body|title|script|iframe|h1|div|font|table|style|meta|center|p|a|b|br)(?![\w.:-])/i;
+/** What may stand before it, and where that ends. */
+const SKIPPED = [
+  ['<!--', '-->'],
+  ['<?xml', '?>'],
+] as const;
 
-/** How many bytes are looked at. */
-export const BEGIN_BYTES = 4096;
+/** How many bytes are looked at: pages begin with long comments. */
+export const BEGIN_BYTES = 16 * 1024;
 
-/** Plainly a web page and no image: it says so itself and begins like one. */
-export const isWebPage = (labels: Labels, begin: Buffer): boolean =>
-  labels.html === true && PAGE.test(begin.toString('utf8'));
+function textOf(begin: Buffer): string {
+  const mark = begin.toString('latin1', 0, 2);
+  if (mark === '\xff\xfe') return begin.toString('utf16le', 2);
+  if (mark === '\xfe\xff') return new TextDecoder('utf-16be').decode(begin);
+  return begin.toString('utf8').replace(/^\uFEFF/, '');
+}
+
+/** Plainly a web page and no image: it says so itself and begins like one. In time that grows with the length alone. */
+export function isWebPage(labels: Labels, begin: Buffer): boolean {
+  if (labels.html !== true) return false;
+  const text = textOf(begin);
+  let at = 0;
+  for (;;) {
+    while (/\s/.test(text.charAt(at))) at += 1;
+    const skipped = SKIPPED.find(([start]) => text.startsWith(start, at));
+    if (!skipped) return FIRST_TAG.test(text.slice(at, at + 64));
+    const end = text.indexOf(skipped[1], at + skipped[0].length);
+    if (end === -1) return false;
+    at = end + skipped[1].length;
+  }
+}
