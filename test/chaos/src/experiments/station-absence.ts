@@ -267,7 +267,7 @@ export const stationAbsence: Experiment = {
     await awaitUntil(() => performance.now() - left >= moment, moment + 1000, 'a moment to pass');
     await Promise.all(of('moment').map((one) => back(one, `back after ${moment / 1000} s`)));
     // A day that passes in the middle of an install of a second would be a day of installing.
-    const awaits = new Set([TRIGGER, 'Restarting']);
+    const awaits = new Set([TRIGGER, 'InstallScheduled', 'Restarting']);
     const isQuiet = async ({ station }: Case): Promise<boolean> =>
       (await openOf(house, station.name)).every(({ status }) => awaits.has(status));
     for (const one of of('day', 'never')) {
