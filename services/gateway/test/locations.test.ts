@@ -5,6 +5,7 @@ import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { StoredArchive } from '@khumbu/operations/log-upload/archive-object';
 import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import { type S3Server, startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
@@ -157,4 +158,23 @@ void t.test('an archive is handed out only as it was uploaded, and only as that 
   t.match(await old.get(), gone);
   await put(old.key, 'archive');
   t.match(await old.get(), gone);
+});
+
+void t.test('a silent object store keeps nobody from reading anything else', async (t) => {
+  const asked = new Set<() => void>();
+  const stat = () => new Promise<undefined>((resolve) => asked.add(() => resolve(undefined)));
+  const presignGet = async (): Promise<string> => 'http://127.0.0.1/';
+  const archives = { bucket: 'khumbu', objects: { stat }, publicObjects: { presignGet }, urlSeconds: 60 };
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, archives });
+  const { operationId, fileName } = (await rest.call('POST', LOGS, { body: {} })).body;
+  await uploaded(rest, operationId, { archive: { bucket: 'khumbu', key: `logs/cs-1/${fileName}`, etag: 'x' } });
+  const waiting = Array.from({ length: 20 }, () => rest.call('GET', `${LOGS}/${operationId}/archive`));
+  await awaitUntil(() => asked.size > 2, 20_000, 'the store is asked');
+  t.equal((await rest.call('GET', '/v1/stations')).status, 200);
+  t.equal((await rest.call('GET', '/v1/operations')).status, 200);
+  const release = setInterval(() => {
+    for (const answer of asked) answer();
+  }, 10);
+  t.teardown(() => clearInterval(release));
+  for (const { status } of await Promise.all(waiting)) t.equal(status, 404);
 });

@@ -119,7 +119,7 @@ function createChecker(app: FastifyInstance) {
         throw new Error(`${method} ${template} ${status}: the header ${name} is not documented`);
     }
     const problem = body as { title?: string; detail?: string };
-    if (status >= 400 && problem.detail === problem.title)
+    if (status >= 400 && problem.detail?.includes(problem.title ?? ''))
       throw new Error(`${method} ${template}: detail repeats title`);
     if (!response.content) return;
     const content = response.content[type.split(';')[0] ?? ''] as { schema?: object } | undefined;

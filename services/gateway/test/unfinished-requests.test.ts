@@ -204,6 +204,8 @@ void t.test('what is no HTTP is told so, as a problem', async (t) => {
     'two lengths': [`${POST}${AUTHORIZED}Content-Length: 1\r\nContent-Length: 2\r\n\r\n`, 400, 'REQUEST_MALFORMED'],
     'a length that is none': [`${POST}${AUTHORIZED}Content-Length: x\r\n\r\n`, 400, 'REQUEST_MALFORMED'],
     'no host': ['GET /v1/stations HTTP/1.1\r\n\r\n', 400, 'REQUEST_MALFORMED'],
+    'two hosts': ['GET /livez HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n', 400, 'REQUEST_MALFORMED'],
+    'the same host twice': ['GET /livez HTTP/1.0\r\nHost: x\r\nhost: x\r\n\r\n', 400, 'REQUEST_MALFORMED'],
     'a tunnel': ['CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n', 400, 'REQUEST_MALFORMED'],
     'headers without measure': [`GET / HTTP/1.1\r\nX-Long: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
     'an address without measure': [`GET /${'a'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],

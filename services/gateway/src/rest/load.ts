@@ -11,6 +11,8 @@ import { createTurns, type Turns } from './turns.js';
 
 export interface Load {
   readonly reads: Turns;
+  /** Reads that ask the object store: apart, so that a silent one keeps nobody from reading anything else. */
+  readonly archives: Turns;
   readonly asks: Turns;
   /** Whether it lives and is ready: apart, so that no flood of anything else makes it look dead. */
   readonly probes: Pace;
@@ -23,6 +25,7 @@ export interface Load {
 
 export const createLoad = (): Load => ({
   reads: createTurns({ atOnce: 2, mostWaiting: 2000, longestWaitMs: 30_000 }),
+  archives: createTurns({ atOnce: 8, mostWaiting: 500, longestWaitMs: 30_000 }),
   asks: createTurns({ atOnce: 8, mostWaiting: 2000, longestWaitMs: 30_000 }),
   probes: createPace({ perSecond: 500, burst: 200, mostWaiting: 2000 }),
   open: createPace({ perSecond: 100, burst: 50, mostWaiting: 500 }),
@@ -49,13 +52,14 @@ export async function pacedRefusal(request: FastifyRequest, { refusals }: Load):
 }
 
 /** Every route that is added from now on waits for its turn, but for the streams, which are counted in another way. */
-export function takeTurns(v1: FastifyInstance, { reads, asks }: Load): void {
+export function takeTurns(v1: FastifyInstance, { reads, archives, asks }: Load): void {
   const wrapped = new WeakSet<RouteHandlerMethod>();
   v1.addHook('onRoute', (route) => {
     const { handler, method } = route;
     // The route for HEAD has the handler of its GET.
     if (wrapped.has(handler) || route.config?.hasOwnTurns === true) return;
-    const turns = method === 'GET' || method === 'HEAD' ? reads : asks;
+    const ofReads = route.config?.asksObjectStore === true ? archives : reads;
+    const turns = method === 'GET' || method === 'HEAD' ? ofReads : asks;
     const inTurn: RouteHandlerMethod = function inTurn(request: FastifyRequest, reply: FastifyReply) {
       const isGone = (): boolean => reply.raw.destroyed;
       return turns.run(request.caller?.name ?? '', isGone, async () => handler.call(this, request, reply));

@@ -14,7 +14,8 @@ const isCode = (text: string): text is ProblemCode => Object.hasOwn(PROBLEMS, te
 function certificateRefusal(code: ProblemCode, reason: string | undefined): Problem {
   if (reason === undefined) return new Problem(code);
   const [word = reason] = reason.split(':', 1);
-  return new Problem(code, word === reason ? undefined : `${PROBLEMS[code].title} (${reason})`, { reason: word });
+  const more = reason.slice(word.length + 1).trim();
+  return new Problem(code, more === '' ? undefined : sentence(more), { reason: word });
 }
 
 /** `reply` is what EVerest would have been answered, `detail` a sentence for people. Pure. */
@@ -24,11 +25,10 @@ export function refusal(reply: unknown, reason: string | undefined, detail?: str
   const members = reason === undefined ? {} : { reason };
   if (reason === undefined) return new Problem('REFUSED');
   const code = CODE_OF_REASON[reason] ?? reason.toUpperCase();
-  if (isCode(code))
-    return new Problem(code, detail === undefined ? undefined : `${PROBLEMS[code].title} ${sentence(detail)}`, members);
+  if (isCode(code)) return new Problem(code, detail === undefined ? undefined : sentence(detail), members);
   // The words of what cannot be done with a location.
   const isSentence = reason.includes(' ');
   return isSentence
-    ? new Problem('LOCATION_NOT_USABLE', reason, { reason: 'location_not_usable' })
+    ? new Problem('LOCATION_NOT_USABLE', sentence(reason), { reason: 'location_not_usable' })
     : new Problem('REFUSED', undefined, members);
 }

@@ -23,7 +23,13 @@ const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
   429: 'TOO_MANY_REQUESTS',
 };
 /** What is known of these is more than what the error says. */
-const WITHOUT_DETAIL: ReadonlySet<ProblemCode> = new Set(['NOT_FOUND', 'TOO_MANY_REQUESTS', 'PRECONDITION_FAILED']);
+const WITHOUT_DETAIL: ReadonlySet<ProblemCode> = new Set([
+  'NOT_FOUND',
+  'TOO_MANY_REQUESTS',
+  'PRECONDITION_FAILED',
+  'BODY_TOO_LARGE',
+  'CONTENT_TYPE_UNSUPPORTED',
+]);
 
 /** Pure. `undefined`: a surprise. */
 export function problemOf(error: FastifyError): Problem | undefined {
@@ -60,12 +66,14 @@ export function handleErrors(app: FastifyInstance, load: Load, log: Logger): voi
   );
 }
 
-/** RFC 9112, 3.2. Node.js would refuse it with an empty body. */
+/** RFC 9112, 3.2: one host, from HTTP/1.1 on. Node.js would refuse none with an empty body, and take the first of several. */
 export function requireHost(app: FastifyInstance): void {
-  app.addHook('onRequest', async ({ raw: { httpVersionMajor: major, httpVersionMinor: minor, headers } }, reply) => {
-    if (headers.host !== undefined || major < 1 || (major === 1 && minor < 1)) return;
+  app.addHook('onRequest', async ({ raw }, reply) => {
+    const { httpVersionMajor: major, httpVersionMinor: minor, rawHeaders } = raw;
+    const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
+    if (hosts === 1 || (hosts === 0 && (major < 1 || (major === 1 && minor < 1)))) return;
     reply.header('connection', 'close');
-    throw new Problem('REQUEST_MALFORMED', 'A request of HTTP/1.1 has a Host header.');
+    throw new Problem('REQUEST_MALFORMED', `A request of HTTP/1.1 has one Host header; this has ${hosts}.`);
   });
 }
 

@@ -26,6 +26,8 @@ declare module 'fastify' {
     scope?: Scope;
     /** What it does lasts, and is counted in another way than by turns. */
     hasOwnTurns?: boolean;
+    /** It reads, and waits for the object store too. */
+    asksObjectStore?: boolean;
   }
 }
 

@@ -108,7 +108,7 @@ export function logRoutes(
   app.get(
     '/stations/:stationId/log-uploads/:operationId/archive',
     {
-      config: { scope: 'read' },
+      config: { scope: 'read', asksObjectStore: true },
       schema: {
         ...texts(
           {
