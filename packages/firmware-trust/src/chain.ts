@@ -168,13 +168,13 @@ function judgePath(path: Path, options: ChainOptions): ChainVerdict {
   const objection = objectionToExtensions(path) ?? objectionToStrength(path, strength);
   if (objection) return objection;
   if (isTooLong(path)) return invalid('path_too_long');
-  const { revoked, unknown, stale } = revocationOfPath(path, { crls, now, strength });
+  const { revoked, unknown, open } = revocationOfPath(path, { crls, now, strength });
   if (revoked) return { verdict: 'RevokedCertificate', reason: 'revoked' };
   if (!clockSane) return invalid('clock_insane');
   if (path.some(({ notBefore }) => notBefore > now)) return invalid('not_yet_valid');
   if (path.some(({ notAfter }) => notAfter <= now)) return invalid('expired');
   if (revocationUnknown === 'refuse' && unknown.length > 0) return invalid('revocation_unknown', unknown.join('; '));
-  return stale.length === 0 ? { verdict: 'valid' } : { verdict: 'valid', remarks: stale };
+  return open.length === 0 ? { verdict: 'valid' } : { verdict: 'valid', remarks: open };
 }
 
 /** What is judged of a certificate whatever it leads to: its key must be one that firmware can be signed with. */

@@ -55,26 +55,25 @@ const nameOf = ({ x509 }: ReadCertificate): string => x509.subject.replaceAll('\
 
 /**
  * All certificates below the root: whoever configured that can take it out. `unknown`: sentences, one for each certificate
- * of which no list says whether it is revoked. `stale`: those of an authority whose list cannot be used.
+ * of which no list says whether it is revoked. `open`: those that somebody should know of, because there are lists at hand.
  */
 export function revocationOfPath(
   path: Path,
   options: RevocationOptions,
-): { readonly revoked: boolean; readonly unknown: readonly string[]; readonly stale: readonly string[] } {
+): { readonly revoked: boolean; readonly unknown: readonly string[]; readonly open: readonly string[] } {
   const unknown: string[] = [];
-  const stale: string[] = [];
   for (const [index, certificate] of path.entries()) {
     const issuer = path[index + 1];
     if (!issuer) break;
     const revocation = revocationOf(certificate, issuer, options);
-    if (revocation.is === 'revoked') return { revoked: true, unknown: [], stale: [] };
+    if (revocation.is === 'revoked') return { revoked: true, unknown: [], open: [] };
     if (revocation.is !== 'unknown') continue;
     const { why } = revocation;
-    if (why === undefined) unknown.push(`there is no CRL of ${nameOf(issuer)}`);
-    else {
-      unknown.push(`the CRL of ${nameOf(issuer)} cannot be used: ${why}`);
-      stale.push(unknown.at(-1) ?? '');
-    }
+    unknown.push(
+      why === undefined
+        ? `there is no CRL of ${nameOf(issuer)}`
+        : `the CRL of ${nameOf(issuer)} cannot be used: ${why}`,
+    );
   }
-  return { revoked: false, unknown, stale };
+  return { revoked: false, unknown, open: options.crls.length === 0 ? [] : unknown };
 }

@@ -19,7 +19,7 @@ export const TRUST_SETTINGS = {
   REVOCATION_UNKNOWN: Type.Enum(['accept', 'refuse'], {
     default: 'accept',
     description:
-      'Whether a signing certificate passes, with a warning, of which no usable CRL says if it is revoked (none, expired, of the future, damaged).',
+      'Whether a signing certificate passes of which no usable CRL says if it is revoked (none, expired, of the future, forged); with a warning each time where FIRMWARE_CRL_FILE is set.',
   }),
   CERTIFICATE_STRENGTH: Type.Enum(['ocpp', 'legacy'], {
     default: 'ocpp',

@@ -145,6 +145,13 @@ void t.test('a certificate of which no usable list says whether it is revoked fo
   const rows: [what: string, crls: Crl[], accept: string, refuse: string, remarks: number][] = [
     ['current', list(), 'valid', 'valid', 0],
     ['none', [], 'valid', 'revocation_unknown', 0],
+    [
+      'one of another authority only',
+      crlsOf(revocationList({ issuer: 'CN=other', by: root })),
+      'valid',
+      'revocation_unknown',
+      1,
+    ],
     ['expired', list(expired), 'valid', 'revocation_unknown', 1],
     ['of the future', list({ thisUpdate: at(1) }), 'valid', 'revocation_unknown', 1],
     ['forged', list({ forged: true }), 'valid', 'revocation_unknown', 1],
