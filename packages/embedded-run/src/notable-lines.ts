@@ -4,15 +4,25 @@ const WARN = 40;
 const LEVELS: Record<number, string> = { 40: 'warning', 50: 'error', 60: 'fatal' };
 const WINDOW_MS = 10_000;
 const LINES_PER_WINDOW = 5;
+const MOST_CHARACTERS = 500;
 
 interface LogRecord {
   readonly level?: unknown;
   readonly msg?: unknown;
   readonly err?: { readonly message?: unknown };
+  readonly reason?: unknown;
 }
 
-/** A line for a person from a JSON log line; `undefined`: not worth it. */
-export function notableLine(line: string): string | undefined {
+/** What a station or a server sent may be in it: it must not steer the terminal, nor fill it. */
+const printable = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD').slice(0, MOST_CHARACTERS);
+
+interface Notable {
+  readonly isError: boolean;
+  readonly text: string;
+}
+
+function notable(line: string): Notable | undefined {
   if (!line.startsWith('{')) return undefined;
   let record: LogRecord;
   try {
@@ -23,9 +33,13 @@ export function notableLine(line: string): string | undefined {
     throw error;
   }
   if (typeof record.level !== 'number' || record.level < WARN) return undefined;
-  const reason = typeof record.err?.message === 'string' ? `: ${record.err.message}` : '';
-  return `${LEVELS[record.level] ?? 'error'}: ${String(record.msg)}${reason}`;
+  const why = [record.err?.message, record.reason].find((part) => typeof part === 'string');
+  const words = [LEVELS[record.level] ?? 'error', String(record.msg), ...(why === undefined ? [] : [why])];
+  return { isError: record.level > WARN, text: printable(words.join(': ')) };
 }
+
+/** A line for a person from a JSON log line; `undefined`: not worth it. */
+export const notableLine = (line: string): string | undefined => notable(line)?.text;
 
 /** Of the last lines of a process that ended, newest first, the one that says why. */
 export const whyItEnded = (lines: readonly string[]): string =>
@@ -34,27 +48,31 @@ export const whyItEnded = (lines: readonly string[]): string =>
   lines[0] ??
   'it says nothing';
 
-/** Feed it output as it comes; it says what is notable, and counts what it left out. */
+/**
+ * Feed it output as it comes; it says what is notable, and counts what it left out. Warnings, which anybody who sends
+ * something can cause, take no places of errors.
+ */
 export function notableLines(say: (line: string) => void, now: () => number = () => performance.now()) {
   let rest = '';
   let windowStart = Number.NEGATIVE_INFINITY;
-  let said = 0;
+  let said = { errors: 0, warnings: 0 };
   let leftOut = 0;
   return (chunk: string): void => {
     const lines = (rest + chunk).split('\n');
     rest = (lines.pop() ?? '').slice(-100_000);
     for (const text of lines) {
-      const line = notableLine(text);
+      const line = notable(text);
       if (line === undefined) continue;
       if (now() - windowStart > WINDOW_MS) {
         if (leftOut > 0) say(`... and ${leftOut} more like that`);
         windowStart = now();
-        said = 0;
+        said = { errors: 0, warnings: 0 };
         leftOut = 0;
       }
-      if (said < LINES_PER_WINDOW) say(line);
+      const kind = line.isError ? 'errors' : 'warnings';
+      if (said[kind] < LINES_PER_WINDOW) say(line.text);
       else leftOut += 1;
-      said += 1;
+      said[kind] += 1;
     }
   };
 }

@@ -206,5 +206,16 @@ await t.test('settings, programs, logs', async (t) => {
   now = 20_000;
   feed('{"level":40,"msg":"later"}\n');
   t.equal(said[0], 'error: broken: why');
-  t.same(said.slice(5), ['... and 5 more like that', 'warning: later']);
+  t.same(said.slice(6), ['... and 4 more like that', 'warning: later']);
+
+  said.length = 0;
+  now = 40_000;
+  for (let i = 0; i < 9; i += 1) feed('{"level":40,"msg":"bad message","reason":"longer than 9 bytes"}\n');
+  feed('{"level":50,"msg":"a file is broken","err":{"message":"A_FILE: it is empty"}}\n');
+  t.equal(said[0], 'warning: bad message: longer than 9 bytes');
+  t.equal(said.at(-1), 'error: a file is broken: A_FILE: it is empty', 'warnings do not keep an error from being seen');
+  now = 60_000;
+  feed(`${JSON.stringify({ level: 40, msg: 'odd', reason: `\u001b[2J\r\n\u202e${'x'.repeat(9000)}` })}\n`);
+  t.match(said.at(-1), /^warning: odd: \uFFFD\[2J\uFFFD\uFFFD\uFFFDx+$/, 'what was sent does not steer the terminal');
+  t.ok((said.at(-1) ?? '').length <= 500);
 });
