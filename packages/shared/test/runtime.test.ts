@@ -282,6 +282,11 @@ void t.test('the stations file is followed', async (t) => {
     writeFileSync(path, '# ours\n');
     await until(() => problems.some((problem) => /STATIONS_FILE: there is nothing but comments/.test(String(problem))));
     t.same(directory.configured(), ['a'], 'the last good content stays');
+    writeFileSync(path, '');
+    await until(() =>
+      problems.some((problem) => /STATIONS_FILE: it is empty: write {} for none/.test(String(problem))),
+    );
+    t.same(directory.configured(), ['a'], 'the last good content stays');
     writeFileSync(path, '# ours\n{}\n');
     await until(() => directory.configured().length === 0);
   });
@@ -327,6 +332,21 @@ void t.test('the stations file is followed', async (t) => {
     problemsOf(() => openStationDirectory(join(t.testdir({}), 'none.yaml'), ignored)),
     /^STATIONS_FILE cannot be read \(ENOENT\)/,
   );
+  for (const [text, configured] of [
+    ['# ours\n', []],
+    ['{}', []],
+    ['null', []],
+    [A, ['a']],
+  ] as const) {
+    const directory = openStationDirectory(join(t.testdir({ 'stations.yaml': text }), 'stations.yaml'), ignored);
+    t.same(directory.configured(), configured, JSON.stringify(text));
+    directory.close();
+  }
+  for (const text of ['', '\n', ' \r\n'])
+    t.match(
+      problemsOf(() => openStationDirectory(join(t.testdir({ 'stations.yaml': text }), 'stations.yaml'), ignored)),
+      'STATIONS_FILE: it is empty: write {} for none',
+    );
   const none = openStationDirectory(undefined, ignored);
   t.same([none.configured(), none.profileOf('a')], [[], undefined]);
 });

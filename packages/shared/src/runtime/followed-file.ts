@@ -28,6 +28,8 @@ export interface FollowedFileOptions<T> {
   readonly read: (bytes: Buffer) => T;
   /** Code of the errors, for what a bad file is at the start. */
   readonly code: string;
+  /** How it is written that there is nothing, where that can be: an empty file says so in its message. */
+  readonly nothing?: string;
   readonly reports: FileReports;
   /** Another content is in use. */
   readonly onChange?: (() => void) | undefined;
@@ -78,10 +80,14 @@ function readOnce(path: string): Buffer | undefined {
   }
 }
 
-function readWhole(path: string): Buffer {
+function readWhole(path: string, nothing?: string): Buffer {
   for (let i = 0; i < READS_AT_ONCE; i += 1) {
     const bytes = readOnce(path);
-    if (bytes?.every((byte) => BLANK.has(byte))) throw new CodedError('TEXT_INVALID', 'it is empty');
+    if (bytes?.every((byte) => BLANK.has(byte)))
+      throw new CodedError(
+        'TEXT_INVALID',
+        nothing === undefined ? 'it is empty' : `it is empty: write ${nothing} for none`,
+      );
     if (bytes) return bytes;
   }
   throw new CodedError('TEXT_INVALID', 'it is being written');
@@ -125,7 +131,7 @@ function watchFolder(path: string, onTouched: () => void): FSWatcher | undefined
  * setting, and the line and column where the reader knows them.
  */
 export function followFile<T>(options: FollowedFileOptions<T>): FollowedFile<T> {
-  const { setting, path, read, code, reports, onChange } = options;
+  const { setting, path, read, code, nothing, reports, onChange } = options;
 
   const coded = (error: unknown): CodedError => {
     const system = error instanceof CodedError ? undefined : (error as NodeJS.ErrnoException).syscall;
@@ -138,7 +144,7 @@ export function followFile<T>(options: FollowedFileOptions<T>): FollowedFile<T> 
   let bytes: Buffer;
   let content: T;
   try {
-    bytes = readWhole(path);
+    bytes = readWhole(path, nothing);
     content = read(bytes);
   } catch (error) {
     throw coded(error);
@@ -149,7 +155,7 @@ export function followFile<T>(options: FollowedFileOptions<T>): FollowedFile<T> 
   const take = (): void => {
     let changed = false;
     try {
-      const next = readWhole(path);
+      const next = readWhole(path, nothing);
       changed = !next.equals(bytes);
       if (changed) {
         if (isCutOff(next, bytes)) throw new CodedError('TEXT_INVALID', 'it is cut off within a line');

@@ -169,7 +169,7 @@ function readStations(): (bytes: Buffer) => StationsFile {
     const text = textOf(bytes);
     const file = readYaml(text, StationsFile);
     if (hasNothing(text) && hadSomething)
-      throw new CodedError('TEXT_INVALID', 'there is nothing but comments in it: no stations are written {}');
+      throw new CodedError('TEXT_INVALID', 'there is nothing but comments in it: write {} for none');
     hadSomething = !hasNothing(text);
     return file;
   };
@@ -192,6 +192,7 @@ export function openStationDirectory(
           path,
           read: readStations(),
           code: 'STATIONS_FILE_INVALID',
+          nothing: '{}',
           reports,
           onChange,
         });
