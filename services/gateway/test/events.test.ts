@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { request, type ServerResponse } from 'node:http';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
@@ -389,6 +390,54 @@ void t.test('one caller cannot take the streams of all others', async (t) => {
     return statusCode === 200;
   };
   await awaitUntil(again, 20_000, 'the place that was given back');
+});
+
+void t.test('a stream ends when the key that opened it is withdrawn, and others go on', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+  const url = await listen(t, rest);
+  const open = async (key: string) => {
+    const asked = request(url, { headers: { authorization: `Bearer ${key}` }, agent: false });
+    asked.on('error', () => undefined).end();
+    t.teardown(() => asked.destroy());
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    t.equal(response.statusCode, 200);
+    const state = { ended: false };
+    response.resume().on('close', () => {
+      state.ended = true;
+    });
+    return { state, response };
+  };
+  const [read, operate, other] = [await open(KEYS.read), await open(KEYS.operate), await open(KEYS.other)];
+  const keys = JSON.parse(readFileSync(rest.keysFile, 'utf8')) as { name: string; scopes: string[] }[];
+  const without = keys.filter(({ name }) => name !== 'read');
+  const withLess = without.map((key) => (key.name === 'operate' ? { ...key, scopes: [] } : key));
+  writeFileSync(rest.keysFile, JSON.stringify(withLess, undefined, 1));
+  await awaitUntil(() => read.state.ended, 30_000, 'the end of the stream of the key that is gone');
+  await awaitUntil(() => operate.state.ended, 30_000, 'the end of the stream of the key that may not read any more');
+  t.ok(read.response.complete, 'it ends as a whole');
+  t.equal((await rest.call('GET', '/v1/stations', { key: KEYS.read })).status, 401);
+  t.equal((await rest.call('GET', '/v1/stations', { key: KEYS.operate })).status, 403);
+  t.notOk(other.state.ended);
+});
+
+void t.test('names of API keys cannot be mistaken for others', async (t) => {
+  const rest = await openRest(t, { redis });
+  const keys = JSON.parse(readFileSync(rest.keysFile, 'utf8')) as object[];
+  for (const name of ['jwt:tool-1', ' ', '\t']) {
+    writeFileSync(rest.keysFile, JSON.stringify([...keys, { name, sha256: '0'.repeat(64), scopes: [] }]));
+    await awaitUntil(
+      () => /API_KEYS_FILE: .*\/name/.test(rest.files.summary()),
+      30_000,
+      () => `${JSON.stringify(name)}: ${rest.files.summary()}`,
+    );
+    t.equal((await rest.call('GET', '/v1/stations', { key: KEYS.read })).status, 200);
+    writeFileSync(rest.keysFile, `${JSON.stringify(keys)}\n`);
+    await awaitUntil(
+      () => rest.files.summary() === 'ok',
+      30_000,
+      () => rest.files.summary(),
+    );
+  }
 });
 
 void t.test('who leaves while the stream is being opened gives its place back', async (t) => {

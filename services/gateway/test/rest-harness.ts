@@ -256,6 +256,7 @@ export async function openRest(t: Test, options: RestOptions) {
     desk,
     lines,
     files: reports,
+    keysFile,
     close,
     /** As EVerest asks, answered and begun. */
     everest: (station: string) => ({ station, origin: 'everest' as const, answerKey: `none-${randomUUID()}` }),

@@ -213,6 +213,16 @@ void t.test('which keys of a set are used, and which make it refused', async (t)
   t.match(refusal({ ...good, e: 'Aw' }), /weak: RSA with the exponent 3$/);
   t.match(refusal({ ...good, n: 5 }), /the key "good" cannot be read/);
   t.match(refusal(x, encryption), /no key for signatures/);
+  const { publicKey, privateKey } = rsa(2048);
+  t.match(refusal(good, await jwkOf(privateKey, 'private')), /the key "private" is private/);
+  t.match(refusal({ ...(await jwkOf(ec().privateKey)), key_ops: ['sign'] }), /key 1 is private/);
+  t.match(refusal({ ...good, kid: 5 }), /kid that is no text/);
+  const other = await jwkOf(publicKey, 'other');
+  for (const use of [{ alg: 'RSA-OAEP' }, { alg: 'HS256' }, { alg: 5 }, { key_ops: ['encrypt'] }, { key_ops: [] }]) {
+    t.same(kidsOf(good, { ...other, ...use }), ['good'], JSON.stringify(use));
+    t.match(refusal({ ...other, ...use }), /no key for signatures/, JSON.stringify(use));
+  }
+  t.same(kidsOf({ ...other, alg: 'PS256', key_ops: ['verify'], use: 'sig' }), ['other']);
   for (const value of [undefined, null, 5, [], {}, { keys: {} }, { keys: [null] }, { keys: ['x'] }])
     t.throws(() => usableKeys(value), { code: 'JWKS_REFUSED' }, JSON.stringify(value));
 });

@@ -11,7 +11,8 @@ export type Scope = (typeof SCOPES)[number];
 const ApiKeysFile = Type.Array(
   Type.Object(
     {
-      name: Type.String({ minLength: 1 }),
+      // Not blank, and not what names who presents a token.
+      name: Type.String({ pattern: '^(?!jwt:).*\\S' }),
       sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
       scopes: Type.Array(Type.Enum([...SCOPES])),
     },
@@ -25,6 +26,8 @@ export interface Caller {
   readonly scopes: readonly Scope[];
   /** When what was presented is not valid any more; milliseconds since 1970. */
   readonly expiresAt?: number;
+  /** Aborts when it is withdrawn. */
+  readonly withdrawn?: AbortSignal;
 }
 
 /** Each scope holds those before it. */
@@ -52,15 +55,36 @@ function readApiKeys(bytes: Buffer): ApiKeysFile {
   return keys;
 }
 
+type Entry = ApiKeysFile[number];
+
+/** Another name or other scopes make another key of it: who presents it again gets what it is good for now. */
+const identityOf = ({ name, sha256, scopes }: Entry): string => JSON.stringify([sha256, name, [...scopes].sort()]);
+
 /** Read the file and follow it. Throws `CONFIG_INVALID` for a bad one at the start. Without a file nobody is known. */
 export function openApiKeys(path: string | undefined, reports: FileReports): ApiKeys {
-  const options = { setting: 'API_KEYS_FILE', read: readApiKeys, code: 'CONFIG_INVALID', reports };
-  const followed = path === undefined ? undefined : followFile({ ...options, path });
+  /** Of the keys that were presented, by their identity. */
+  const presented = new Map<string, AbortController>();
+  const withdrawalOf = (entry: Entry): AbortSignal => {
+    const identity = identityOf(entry);
+    const withdrawal = presented.get(identity) ?? new AbortController();
+    presented.set(identity, withdrawal);
+    return withdrawal.signal;
+  };
+  const onChange = (): void => {
+    const known = new Set(followed?.current().map(identityOf));
+    for (const [identity, withdrawal] of presented) {
+      if (known.has(identity)) continue;
+      presented.delete(identity);
+      withdrawal.abort();
+    }
+  };
+  const options = { setting: 'API_KEYS_FILE', read: readApiKeys, code: 'CONFIG_INVALID', nothing: '[]' };
+  const followed = path === undefined ? undefined : followFile({ ...options, path, reports, onChange });
   return {
     callerOf(key) {
       const hash = createHash('sha256').update(key).digest();
       const found = followed?.current().find((known) => timingSafeEqual(Buffer.from(known.sha256, 'hex'), hash));
-      return found && { name: found.name, scopes: found.scopes };
+      return found && { name: found.name, scopes: found.scopes, withdrawn: withdrawalOf(found) };
     },
     close: () => followed?.close(),
   };

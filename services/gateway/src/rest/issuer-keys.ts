@@ -9,6 +9,20 @@ import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 
 const SETTING = 'JWT_JWKS_URL';
+/** Signatures only: a shared secret or `none` proves nothing about an issuer. */
+export const SIGNATURE_ALGORITHMS: readonly string[] = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
 /** RFC 7518 3.3, FIPS 186-5 5.4. */
 const LEAST_RSA_BITS = 2048;
 const LEAST_RSA_EXPONENT = 65_537n;
@@ -27,13 +41,21 @@ const TIMES: IssuerKeysTimes = { intervalMs: 5000, refreshMs: 600_000, timeoutMs
 /** What a set holds is not acceptable, however often it is fetched. */
 const refused = (what: string): CodedError => new CodedError('JWKS_REFUSED', `${SETTING}: ${what}`);
 
-/** Whether it is a public key for signatures of a kind we know; others in the same set are for somebody else, RFC 7517 5. */
-const isForSignatures = ({ kty, crv, use }: JsonWebKey): boolean =>
-  (use === undefined || use === 'sig') && (kty === 'RSA' || ((kty === 'EC' || kty === 'OKP') && CURVES.includes(crv)));
+/** Whether it is a key for signatures of a kind we know; others in the same set are for somebody else, RFC 7517 5. */
+const isForSignatures = ({ kty, crv, use, alg, key_ops: operations, d }: JsonWebKey): boolean =>
+  (use === undefined || use === 'sig') &&
+  (alg === undefined || SIGNATURE_ALGORITHMS.includes(alg as string)) &&
+  (!Array.isArray(operations) || operations.includes('verify') || d !== undefined) &&
+  (kty === 'RSA' || ((kty === 'EC' || kty === 'OKP') && CURVES.includes(crv)));
+
+/** The name of a key in a token is text, RFC 7517 4.5: another one is never found. */
+const hasNoName = ({ kid }: JsonWebKey): boolean => kid !== undefined && typeof kid !== 'string';
 
 /** Throws `JWKS_REFUSED` for a key that proves nothing. */
 function checkKey(jwk: JsonWebKey, index: number): void {
   const name = typeof jwk.kid === 'string' ? `the key "${jwk.kid.slice(0, 64)}"` : `key ${index + 1}`;
+  if (hasNoName(jwk)) throw refused(`${name} has a kid that is no text`);
+  if (jwk.d !== undefined) throw refused(`${name} is private: who reads it can make tokens`);
   let details: { modulusLength?: number; publicExponent?: bigint } | undefined;
   try {
     details = createPublicKey({ key: jwk, format: 'jwk' }).asymmetricKeyDetails;

@@ -6,23 +6,9 @@ import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/error
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { type CryptoKey, decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 import { type Caller, SCOPES, type Scope } from './api-keys.js';
-import { type IssuerKeysTimes, openIssuerKeys } from './issuer-keys.js';
+import { type IssuerKeysTimes, openIssuerKeys, SIGNATURE_ALGORITHMS } from './issuer-keys.js';
 import { Problem } from './problems.js';
 
-/** Signatures only: a shared secret or `none` proves nothing about an issuer. */
-const ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-];
 const CLOCK_TOLERANCE_S = 30;
 
 export interface TokenSettings {
@@ -60,7 +46,7 @@ export function isMeantForUs(token: string, { issuer, audience }: Checks, nowS: 
     const { iss, aud, exp, sub } = decodeJwt(token);
     return (
       alg !== undefined &&
-      ALGORITHMS.includes(alg) &&
+      SIGNATURE_ALGORITHMS.includes(alg) &&
       iss === issuer &&
       [aud].flat().includes(audience) &&
       typeof exp === 'number' &&
@@ -98,7 +84,7 @@ export function openTokens(
   const checks = {
     issuer,
     audience,
-    algorithms: ALGORITHMS,
+    algorithms: [...SIGNATURE_ALGORITHMS],
     clockTolerance: CLOCK_TOLERANCE_S,
     requiredClaims: ['sub', 'exp'],
   };

@@ -40,7 +40,7 @@ const DESCRIPTION = `Server-Sent Events of everything that changes.
 
 After a break send the id of the last event as \`Last-Event-ID\`: what came since is sent first, by any gateway and over
 restarts. An id stays valid as long as its successors are kept (about 20000 events). Every event may come twice. The
-stream ends when a token runs out, when the subscriber does not read, or when the gateway stops: connect again.`;
+stream ends when a token runs out or a key is withdrawn, when the subscriber does not read, or when the gateway stops: connect again.`;
 
 /** `/v1/events`. */
 export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
@@ -61,7 +61,10 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     // Gone while its place was looked for: that was told before anybody listened.
     if (raw.destroyed) end();
     deps.stopping.addEventListener('abort', end, { once: true });
-    const { expiresAt } = request.caller ?? {};
+    const { expiresAt, withdrawn } = request.caller ?? {};
+    // Withdrawn while its place was looked for, too.
+    if (withdrawn?.aborted) end();
+    withdrawn?.addEventListener('abort', end, { once: true });
     // Longer than a timer can be is as good as for ever.
     const lastsMs = expiresAt === undefined ? 2 ** 31 - 1 : Math.min(2 ** 31 - 1, Math.max(0, expiresAt - Date.now()));
     const expiry = setTimeout(end, lastsMs);
@@ -79,6 +82,7 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     } finally {
       clearTimeout(expiry);
       deps.stopping.removeEventListener('abort', end);
+      withdrawn?.removeEventListener('abort', end);
       leave();
       // Whoever does not read would not read the end either.
       if (raw.writableNeedDrain) raw.destroy();
