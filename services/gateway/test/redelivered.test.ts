@@ -1,5 +1,5 @@
 /** What the broker delivers again because the leader that had it is gone. */
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import { plainReplyTo } from '../src/bridge/commands.js';
@@ -68,12 +68,12 @@ function place() {
     isStopping: () => state.stopping,
   });
   const done: string[] = [];
-  const take = (id: string, work: () => Promise<void> | void = () => undefined): Promise<void> =>
+  const take = (id: string, work: (isRead: () => void) => Promise<void> | void = () => undefined): Promise<void> =>
     redelivered.take(
       id,
       { topic: 'a', payload: Buffer.from(id) },
-      async () => {
-        await work();
+      async (isRead) => {
+        await work(isRead);
         done.push(`read ${id}`);
       },
       () => void done.push(`refused ${id}`),
@@ -116,6 +116,29 @@ void t.test('few messages are marked at a time, and one that takes long holds up
   await Promise.all(Array.from({ length: 100 }, (_, n) => of(n)));
   t.equal(done.length, 101);
 });
+
+void t.test(
+  'a message that was read and only waits holds no mark, and no place of those that are to be read',
+  async (t) => {
+    const { marked, done, take, state } = place();
+    const waits = (isRead: () => void): Promise<void> => {
+      isRead();
+      return never();
+    };
+    for (let i = 0; i < 20; i += 1) void take(`waits ${i}`, waits);
+    void take('short');
+    for (let turn = 0; turn < 50 && done.length === 0; turn += 1) await immediate();
+    t.same(done, ['read short'], 'without waiting for any time to pass');
+    t.equal(marked.size, 0);
+    void take('waits 0');
+    await awaitUntil(() => done.length > 1, 60_000, 'the next leader to read it');
+    t.same(done.slice(1), ['read waits 0']);
+    state.leads = false;
+    void take('late', waits);
+    await immediate();
+    t.equal(marked.size, 1, 'who leads no more leaves the marks to who does');
+  },
+);
 
 void t.test('the reply address of a frame that is not read is the frame’s own', (t) => {
   const frame = (text: string): string | undefined => plainReplyTo(Buffer.from(text));

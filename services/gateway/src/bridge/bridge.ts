@@ -332,7 +332,14 @@ export async function openBridge(deps: BridgeDeps): Promise<Bridge> {
         ? commands.refuseUnread(name, entry, message)
         : commands.refuse(name, api, message, undefined, 'it ended a leader before');
     };
-    return redelivered.take(api.station, message, () => onMessage(message, how), refuse);
+    const read = (isRead: () => void): Promise<void> | void => {
+      const leaveTurn = (): void => {
+        message.leaveTurn?.();
+        isRead();
+      };
+      return onMessage({ ...message, leaveTurn }, how);
+    };
+    return redelivered.take(api.station, message, read, refuse);
   };
 
   const stop = (): void => {

@@ -18,7 +18,7 @@ import { createTurns } from './turns.js';
 /** Of all senders, and of one. */
 const MARKED_AT_ONCE = 8;
 const MARKED_OF_ONE = 1;
-/** Who takes longer was not ended by its reading, or stands still for good: the others need not wait. */
+/** Who takes longer was not ended by its reading, or stands still for good: the others need not wait for its end. */
 const LANE_MS = 100;
 /** As long as a request may come again. */
 const MARK_MS = 900_000;
@@ -44,19 +44,22 @@ export interface RedeliveredDeps {
   readonly isStopping: () => boolean;
 }
 
+type Message = Pick<Incoming, 'topic' | 'payload'>;
+
+/**
+ * `isRead`: the message has been read, and only waits from now on. It ends nobody any more, so its mark goes, and its place
+ * is another's. Safe to repeat.
+ */
+type Work = (isRead: () => void) => Promise<void> | void;
+
 export interface Redelivered {
   /** Settles as `work` does, or as `refuse`, where the message is not to be read. */
-  take(
-    sender: string,
-    message: Pick<Incoming, 'topic' | 'payload'>,
-    work: () => Promise<void> | void,
-    refuse: () => Promise<void> | void,
-  ): Promise<void>;
+  take(sender: string, message: Message, work: Work, refuse: () => Promise<void> | void): Promise<void>;
   /** Resolves when every mark is removed that has to be. */
   settled(): Promise<unknown>;
 }
 
-const nameOf = ({ topic, payload }: Pick<Incoming, 'topic' | 'payload'>): string =>
+const nameOf = ({ topic, payload }: Message): string =>
   createHash('sha256').update(`${topic}\n`).update(payload).digest('hex');
 
 export function createRedelivered({ marks, insist, leads, isStopping }: RedeliveredDeps): Redelivered {
@@ -72,13 +75,20 @@ export function createRedelivered({ marks, insist, leads, isStopping }: Redelive
     removing.add(removal);
   };
 
-  const marked = async (name: string, work: () => Promise<void> | void): Promise<void> => {
+  const marked = async (name: string, work: Work, leavePlace: () => void): Promise<void> => {
     let isDone = false;
+    let isMarked = true;
+    const isRead = (): void => {
+      leavePlace();
+      if (!isMarked || !leads()) return;
+      isMarked = false;
+      remove(name);
+    };
     try {
-      await work();
+      await work(isRead);
       isDone = true;
     } finally {
-      if (leads() && (isDone || isStopping())) remove(name);
+      if (isMarked && leads() && (isDone || isStopping())) remove(name);
     }
   };
 
@@ -91,8 +101,8 @@ export function createRedelivered({ marks, insist, leads, isStopping }: Redelive
         await insist('marking a message that came again', async () => {
           isFirst = await marks.set(name);
         });
-        working = isFirst ? marked(name, work) : Promise.resolve(refuse());
         const overdue = new AbortController();
+        working = isFirst ? marked(name, work, () => overdue.abort()) : Promise.resolve(refuse());
         const lane = pause(LANE_MS, undefined, { signal: overdue.signal }).catch(() => undefined);
         await Promise.race([working.catch(() => undefined), lane]);
         overdue.abort();
