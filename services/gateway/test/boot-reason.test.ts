@@ -13,7 +13,7 @@ import { setBridgeStage } from './bridge-stage.js';
 import { type Depot, depot, leads, startGateway } from './gateway-process.js';
 
 t.setTimeout(300_000);
-const { broker, servers, station, storeOf } = await setBridgeStage(t);
+const { broker, observer, servers, station, storeOf } = await setBridgeStage(t);
 
 /** Much longer than anything takes that is not waited for. */
 const PATIENCE_MS = 60_000;
@@ -210,4 +210,46 @@ void t.test('a question that waits is answered by the next leader', async (t) =>
   await leads(second);
   await everest.publishRaw('heartbeat', '1');
   t.equal((await asking).reply, 'RemoteReset', 'it is the same boot');
+});
+
+void t.test('many questions that wait are carried from leader to leader, and hold up nobody', async (t) => {
+  const place = await depot(t, servers);
+  const first = await startGateway(t, place);
+  await leads(first);
+  const discovery = { heartbeat_period_ms: 20_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
+  const stations = await Promise.all(
+    Array.from({ length: 20 }, async (_, index) => {
+      const name = `cs-${index}`;
+      const everest = await station(t, place, { moduleId: name, discovery });
+      await restartExpected(place, name, 'RemoteReset');
+      t.equal((await everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS })).reply, 'RemoteReset');
+      await everest.publishRaw('heartbeat', '0');
+      const isStored = async () => readStationState(await storeOf(place).station(name)).heartbeat?.id === 0;
+      await awaitUntil(isStored, PATIENCE_MS, 'the heartbeat to be stored');
+      return everest;
+    }),
+  );
+  const asking = stations.map(async (everest) =>
+    everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS }),
+  );
+  const other = await station(t, place, { moduleId: 'cs-other' });
+  t.equal((await other.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS })).reply, 'PowerUp');
+  // Questions and updates keep their order: the leader has all questions before it answers this one.
+  const update = { request_id: 1, location: 'https://files.example/image.bin' };
+  const asked = async (id: number): Promise<unknown> =>
+    (await other.request('update_firmware', { ...update, request_id: id }, { timeoutMs: PATIENCE_MS })).reply;
+  t.equal(await asked(1), 'Accepted');
+  const marks = async (): Promise<number> => (await observer.keys(`${place.name}:redelivered:*`)).length;
+
+  await first.child.end('SIGKILL');
+  const carried = asked(2);
+  const second = await startGateway(t, place);
+  await leads(second);
+  t.equal(await carried, 'AcceptedCanceled', 'what came with them is decided');
+  await awaitUntil(async () => (await marks()) === 0, PATIENCE_MS, 'no mark of a question that waits');
+  await second.child.end('SIGKILL');
+  await leads(await startGateway(t, place));
+  for (const everest of stations) await everest.publishRaw('heartbeat', '1');
+  const replies = (await Promise.all(asking)).map(({ reply }) => reply);
+  t.same(replies, Array(20).fill('RemoteReset'), 'each of the same boot, and none unread');
 });

@@ -360,14 +360,19 @@ void t.test('presence: restarts, absence, period', async (t) => {
   t.match(hearHeartbeat(hearAll([[0, big]]), big + 1, 1000), { restarted: false });
   t.match(hearHeartbeat(hearAll([[0, big + 1]]), 0, 1000), { restarted: true }, 'an overflow looks like a start');
 
-  const begun = bootBegun(
-    hearAll([
-      [0, 7],
-      [1000, 8],
-    ]),
-    2500,
-  );
+  const former = hearAll([
+    [0, 7],
+    [1000, 8],
+  ]);
+  const begun = bootBegun(former, former, 2500);
   t.match(hearHeartbeat(begun, 0, 3000), { restarted: false, returned: true }, 'the boot was counted by its question');
+  t.equal(bootBegun(hearAll([[2000, 9]], former), former, 2500).heartbeatId, -1, 'perhaps one of the former boot');
+  for (const before of [NOBODY, begun]) {
+    const heard = bootBegun(hearAll([[2600, 0]], before), before, 2700);
+    t.match(heard, { heartbeatId: 0, countBeganAt: 2600 }, 'its first heartbeat came before its question was decided');
+    t.match(hearHeartbeat(heard, 1, 3600), { restarted: false, returned: false });
+    t.match(hearHeartbeat(heard, 0, 3600), { restarted: true });
+  }
 
   t.equal(heartbeatPeriodMs(NOBODY), undefined);
   t.equal(heartbeatPeriodMs(hearAll([[0, 1]])), undefined);
@@ -430,7 +435,7 @@ void t.test('presence: our own restarts are nobody else’s, however many beats 
         for (let boot = 0; boot < 12; boot++) {
           now += 900;
           // Its question may come first, or while its first heartbeat is being looked at.
-          if (byQuestion && boot % 2 === 0) presence = bootBegun(presence, now);
+          if (byQuestion && boot % 2 === 0) presence = bootBegun(presence, presence, now);
           for (let id = 0; id < beats; id++) {
             if (lost > 0 && id === beats - 1 && beats > 2) continue;
             const heard = hearHeartbeat(presence, id, now);
@@ -651,7 +656,7 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
     'settling',
     'of what another leader heard nothing is known',
   );
-  const asked = bootBegun(NOBODY, 10_000);
+  const asked = bootBegun(NOBODY, NOBODY, 10_000);
   t.equal(
     heldBecause(bootAgo(60_000, 2000), station(asked), at(10_500)),
     'settling',

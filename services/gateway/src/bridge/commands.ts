@@ -194,7 +194,7 @@ export function createCommands(deps: CommandsDeps) {
           return what && { what, bootEpoch };
         },
         decided: async (answered) => {
-          if (answered.begun) await hearing.bootBegunByQuestion(entry, bootsNoticed);
+          if (answered.begun) await hearing.bootBegunByQuestion(entry, { bootsNoticed, presence });
         },
       });
     },

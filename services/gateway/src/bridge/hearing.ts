@@ -201,18 +201,21 @@ export function createHearing(deps: HearingDeps) {
     judge,
 
     /**
-     * A question was the first sign of a new boot; what waited for the boot goes on. `bootsBefore`: what `bootsNoticed` was
-     * when the question came.
+     * A question was the first sign of a new boot; what waited for the boot goes on. `before`: as it was when the question
+     * came.
      */
-    async bootBegunByQuestion(entry: Station, bootsBefore: number): Promise<void> {
+    async bootBegunByQuestion(entry: Station, before: Pick<Station, 'bootsNoticed' | 'presence'>): Promise<void> {
       entry.bootsByQuestion += 1;
       entry.bootsCounted += 1;
       // What was told last may have been told to this very boot already.
       entry.toldUnconfirmed = undefined;
       // Its first heartbeat may have been heard while the question was decided.
-      const isHeard = entry.bootsNoticed !== bootsBefore;
+      const isHeard = entry.bootsNoticed !== before.bootsNoticed;
       const early = isHeard ? undefined : beginBoot(entry);
-      if (!isHeard) entry.presence = bootBegun(entry.presence, performance.now());
+      if (!isHeard) entry.presence = bootBegun(entry.presence, before.presence, performance.now());
+      // With the boot it was stored that its first heartbeat is to come, perhaps over the one that was heard.
+      delete entry.written;
+      entry.dirty = true;
       await insist('what follows a boot', () => boots.settle(entry.station));
       if (early) tellOnceMore(entry, early);
     },

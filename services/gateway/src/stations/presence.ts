@@ -184,8 +184,13 @@ export function restartExplained({ abandonedId: _abandoned, ...presence }: Prese
   return presence;
 }
 
-/** A boot was noticed before its first heartbeat; the next one is not another boot, whatever its id. */
-export function bootBegun(presence: Presence, now: number): Presence {
+/**
+ * A question was the first sign of a boot; the next heartbeat is not another boot, whatever its id. Where no count went on
+ * when the question came (`before`), a heartbeat that was heard since then is the first of this boot.
+ */
+export function bootBegun(presence: Presence, before: Pick<Presence, 'heartbeatId'>, now: number): Presence {
   const { abandonedId: _abandoned, beaconAt: _beacon, ...rest } = presence;
+  const { heartbeatId = -1, countHeardAt = now } = presence;
+  if ((before.heartbeatId ?? -1) < 0 && heartbeatId >= 0) return { ...rest, countBeganAt: countHeardAt };
   return { ...rest, heartbeatId: -1, begunAt: now };
 }
