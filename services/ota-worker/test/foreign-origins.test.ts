@@ -213,6 +213,8 @@ const GZ = zlib.gzipSync(TEXT);
 
 void t.test('bytes are taken as they come where the label is a remark on the file', async (t) => {
   const xs = Buffer.alloc(20_000, 'x');
+  // Of random bytes every thirtieth file begins like a block that brotli has only copied: these do not.
+  const noCoding = Buffer.concat([Buffer.from('KHMB'), IMAGE]);
   const cases: [string, string, Buffer][] = [
     ...[
       'x-gzip',
@@ -230,8 +232,8 @@ void t.test('bytes are taken as they come where the label is a remark on the fil
       'compress',
       'gzip, aws-chunked',
     ].map((label): [string, string, Buffer] => [label, '/firmware-1.2.bin', xs]),
-    ['br', '/fw.bin', IMAGE],
-    ['deflate', '/fw.bin', IMAGE],
+    ['br', '/fw.bin', noCoding],
+    ['deflate', '/fw.bin', noCoding],
     ['gzip', '/firmware.tar.gz', GZ],
     ['x-gzip', '/firmware.TGZ', GZ],
     ['x-gzip', '/download?file=7', GZ],

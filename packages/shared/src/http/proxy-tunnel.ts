@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import { CodedError, describeError } from '../runtime/errors.js';
 import type { ForwardProxy } from './forward-proxy.js';
 import { Login, wantedSchemes } from './login.js';
+import { MAX_HEAD_BYTES } from './response-head.js';
 
 /**
  * `PROXY_UNREACHABLE`: no connection to the proxy, or it broke off. `PROXY_REFUSED`: it answered with `status` and made no
@@ -55,12 +56,17 @@ function connectOnce(
   const { host, port, isTls } = proxy;
   const options = { host, port, method: 'CONNECT', path: target, agent: false, headers: { ...headers, host: target } };
   return new Promise((resolve, reject) => {
-    const request = (isTls ? https : http).request({ ...options, ...(signal ? { signal } : {}) });
+    const request = (isTls ? https : http).request({
+      ...options,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      ...(signal ? { signal } : {}),
+    });
     request.once('connect', ({ statusCode = 0, headers: answered }, socket, head) => {
       if (head.length > 0) socket.unshift(head);
       resolve({ status: statusCode, headers: answered, socket: socket as Socket });
     });
     request.once('error', reject);
+    request.once('close', () => reject(new Error('no answer to CONNECT')));
     request.end();
   });
 }

@@ -15,6 +15,7 @@ import {
   proxyLogin,
   proxyRefusal,
 } from '@khumbu/shared/http/proxy-tunnel';
+import { MAX_HEAD_BYTES } from '@khumbu/shared/http/response-head';
 import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { Credentials } from '@khumbu/shared/locations/location';
@@ -101,6 +102,7 @@ async function openRequest(
     // With an agent a connection of our own would not be asked for.
     ...(way.createConnection ? {} : { agent: false }),
     timeout: stallMsOf(input),
+    maxHeaderSize: MAX_HEAD_BYTES,
     headers: {
       'user-agent': input.userAgent ?? DEFAULT_USER_AGENT,
       'content-type': input.contentType,

@@ -110,15 +110,23 @@ export function conditionalHeaders(held: Held | undefined, known: Validators | u
   return headers;
 }
 
+const COMPARISONS = ['if-none-match', 'if-modified-since'] as const;
 /** Statuses that say nothing about the range that was asked for: who you are, or not now. */
 const NOT_ABOUT_RANGES: readonly number[] = [401, 407, 408, 425, 429];
 
 /**
  * Whether an answer to a request with a range or a condition may be about these: servers and firewalls refuse them in
- * many words (IIS 412, darkhttpd 404, others 400, 403, 501). Then the file is asked for once more, whole and plainly.
+ * many words (IIS 412, darkhttpd 404, others 400, 403, 501, or a redirect to a page that says so). Then the file is asked
+ * for once more, whole and plainly. `conditions`: as they were sent.
  */
-export const mayRefuseTheRange = (head: ResponseHead): boolean =>
-  head.status >= 400 && !NOT_ABOUT_RANGES.includes(head.status) && headerOf(head, 'retry-after') === undefined;
+export function mayRefuseTheRange(head: ResponseHead, conditions: Readonly<Record<string, string>>): boolean {
+  const { status } = head;
+  const isHeeded =
+    ((status === 200 || status === 203) && !(conditions.range !== undefined && readLabels(head, []).html)) ||
+    status === 206 ||
+    (status === 304 && COMPARISONS.some((name) => name in conditions));
+  return !isHeeded && !NOT_ABOUT_RANGES.includes(status) && headerOf(head, 'retry-after') === undefined;
+}
 
 function retryAfter(head: ResponseHead, nowMs: number): { retryAfterS?: number } {
   const retryAfterS = retryAfterSeconds(headerOf(head, 'retry-after'), headerOf(head, 'date'), nowMs);
@@ -129,14 +137,14 @@ function decideWhole(
   head: ResponseHead,
   held: Held | undefined,
   known: Validators | undefined,
-  paths: readonly string[],
+  names: readonly string[],
 ): FetchDecision {
   const validators = strongValidators(head);
   if (held && isComplete(held) && validators.etag !== undefined && validators.etag === held.validators.etag)
     return { kind: 'complete' };
   if (validators.etag !== undefined && validators.etag === known?.etag) return { kind: 'unchanged' };
   const total = byteCount(headerOf(head, 'content-length'));
-  const labels = readLabels(head, paths);
+  const labels = readLabels(head, names);
   return {
     kind: 'start_anew',
     validators,
@@ -166,19 +174,21 @@ function decideUnsatisfiable(head: ResponseHead, held: Held | undefined): FetchD
 
 /**
  * Decide by status and headers (lower-case names, as Node gives them). `held` and `known` as they were given to
- * `conditionalHeaders`. `nowMs` is only for a Retry-After date from a server without Date. `paths`: as in `readLabels`.
+ * `conditionalHeaders`. `nowMs` is only for a Retry-After date from a server without Date. `names`: as in `readLabels`.
  */
 export function decideResponse(
   head: ResponseHead,
   held: Held | undefined,
   known: Validators | undefined,
   nowMs: number,
-  paths: readonly string[] = [],
+  names: readonly string[] = [],
 ): FetchDecision {
   const { status } = head;
-  if ((status === 200 || status === 206) && transferCoding(head) !== undefined)
+  // 203: a proxy on the way has changed what the server sent (15.3.4); a signature judges that as well.
+  const isWhole = status === 200 || status === 203;
+  if ((isWhole || status === 206) && transferCoding(head) !== undefined)
     return { kind: 'fail', reason: 'transfer_encoding', retryable: false };
-  if (status === 200) return decideWhole(head, held, known, paths);
+  if (isWhole) return decideWhole(head, held, known, names);
   if (status === 206) return decidePart(head, held);
   if (status === 304 && held && isComplete(held)) return { kind: 'complete' };
   if (status === 304 && known && isUsable(known)) return { kind: 'unchanged' };

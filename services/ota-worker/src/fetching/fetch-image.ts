@@ -15,7 +15,7 @@ import { FetchError, isNoSpace, noSpace, spoolError } from './fetch-error.js';
 import type { FetchOptions, FetchResult } from './fetch-options.js';
 import { finishImage, tooLarge } from './finish-image.js';
 import { ask, explain, type HttpAnswer } from './http-ask.js';
-import type { Labels } from './labels.js';
+import { fileNamesOf, type Labels } from './labels.js';
 import { newPaths, PartFile } from './part-file.js';
 import { bytesPromised } from './promised.js';
 import { Session } from './session.js';
@@ -90,8 +90,8 @@ class Fetch {
     const conditions = conditionalHeaders(held, known);
     const mayBePlainer = !isUnconditional(conditions);
     const answer = await this.#send(conditions).catch((error: unknown) => {
-      // Some end the connection where they do not know a range.
-      if (mayBePlainer && error instanceof FetchError && ENDED_UNANSWERED.includes(error.reason)) return undefined;
+      // Some end the connection where they do not know a range, or lead away from the file.
+      if (mayBePlainer && error instanceof FetchError && WITHOUT_ANSWER.includes(error.reason)) return undefined;
       throw error;
     });
     if (!answer) {
@@ -100,7 +100,7 @@ class Fetch {
     }
     try {
       const isAnswered = answer.status === 416 && held !== undefined;
-      if (mayBePlainer && !isAnswered && mayRefuseTheRange(answer)) {
+      if (mayBePlainer && !isAnswered && mayRefuseTheRange(answer, conditions)) {
         this.#isPlain = true;
         return undefined;
       }
@@ -129,8 +129,8 @@ class Fetch {
     held: Held | undefined,
     known: Validators | undefined,
   ): Promise<FetchResult | undefined> {
-    const paths = [new URL(this.#options.location).pathname, answer.url.pathname];
-    const decision = decideResponse(answer, held, known, Date.now(), paths);
+    const names = [...fileNamesOf(new URL(this.#options.location)), ...fileNamesOf(answer.url)];
+    const decision = decideResponse(answer, held, known, Date.now(), names);
     switch (decision.kind) {
       case 'fail': {
         const retryable = decision.retryable || (this.#options.retryableStatuses?.includes(answer.status) ?? false);
@@ -220,8 +220,14 @@ const sizeBefore = (before: Held | undefined, { validators, total }: Pick<Held, 
     ? { sizeBefore: before.total }
     : {};
 
-/** How a connection may end that was not answered. */
-const ENDED_UNANSWERED: readonly FetchError['reason'][] = ['cut', 'bad_response'];
+/** How a request may end that was not answered. */
+const WITHOUT_ANSWER: readonly FetchError['reason'][] = [
+  'cut',
+  'bad_response',
+  'too_many_redirects',
+  'location_refused',
+  'scheme_unsupported',
+];
 /** Whatever was held when these came up: the next try begins anew. */
 const OF_NO_USE: readonly FetchError['reason'][] = ['wrong_length', 'content_encoding', 'empty', 'too_small'];
 

@@ -10,11 +10,13 @@ import {
   proxyRefusal,
   unreachable,
 } from '@khumbu/shared/http/proxy-tunnel';
+import { MAX_HEAD_BYTES } from '@khumbu/shared/http/response-head';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { HostLocation } from '@khumbu/shared/locations/location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type Detour, DirectBody } from './direct-body.js';
 import { FetchError, type FetchReason, networkError } from './fetch-error.js';
+import { redirectTarget } from './redirect-target.js';
 import type { Session } from './session.js';
 
 export interface AskOptions {
@@ -158,13 +160,19 @@ async function send(
         lookup: policy.lookupFor(port),
         createConnection: body.createConnection,
         signal: either,
+        maxHeaderSize: MAX_HEAD_BYTES,
         ...(ca === undefined ? {} : { ca: [ca].flat() }),
       });
       outgoing.on('response', (answer) => {
         body.begin(answer);
         resolve(answer);
       });
-      outgoing.on('error', reject).end();
+      outgoing.on('error', reject);
+      // An answer that switches protocols (101), which nobody asked for, ends it without an error.
+      outgoing.on('close', () =>
+        reject(new FetchError(true, 'bad_response', 'the server gave no answer to the request')),
+      );
+      outgoing.end();
     });
     // Errors reach whoever reads the body; without a reader they must not end the process.
     response.on('error', () => {});
@@ -256,8 +264,9 @@ export async function ask(locationText: string, options: AskOptions): Promise<Ht
     const target = answer.headers.location;
     if (!REDIRECTS.includes(answer.status) || target === undefined) return answer;
     answer.drop();
-    if (!URL.canParse(target, hop.url.href)) throw new FetchError(true, 'bad_response', 'the redirect leads nowhere');
-    hop = await checked(new URL(target, hop.url).href, options.policy);
+    const next = redirectTarget(target, hop.url);
+    if (!next) throw new FetchError(true, 'bad_response', 'the redirect leads nowhere');
+    hop = await checked(next.href, options.policy);
   }
   throw new FetchError(false, 'too_many_redirects', `more than ${MAX_REDIRECTS} redirects`);
 }

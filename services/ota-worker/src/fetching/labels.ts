@@ -56,18 +56,33 @@ function fileNameOf(disposition: string): string {
   return (match?.[1] ?? '').replace(/^"|"$/g, '').trim();
 }
 
-/** `paths`: of the location and of where redirects led to, without query. */
-export function readLabels(head: ResponseHead, paths: readonly string[]): Labels {
+/** The names that an address gives a file: in its path, or as a parameter (`download?file=fw.tar.gz`). */
+export function fileNamesOf({ pathname, searchParams }: URL): readonly string[] {
+  // Not of UTF-8: the ends that count are ASCII.
+  const path = pathname.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return [path.replace(/;[^/]*$/, ''), ...[...searchParams.values()].filter((value) => /[^/]\.\w+$/.test(value))];
+}
+
+/** `names`: of the location and of where redirects led to (`fileNamesOf`). */
+export function readLabels(head: ResponseHead, names: readonly string[]): Labels {
   const type = headerOf(head, 'content-type').split(';', 1)[0]?.trim().toLowerCase() ?? '';
   const html = type === 'text/html' || type === 'application/xhtml+xml' ? { html: true as const } : {};
-  const names = headerOf(head, 'content-encoding')
+  const said = headerOf(head, 'content-encoding')
     .split(',')
-    .map((name) => name.trim().toLowerCase());
-  const other = { ...(names.includes('aws-chunked') ? { awsChunked: true as const } : {}), ...html };
-  const listed = names.flatMap((name) => CODINGS[name] ?? []);
+    // Some quote it, or give it a weight as in a request.
+    .map((name) =>
+      name
+        .replace(/;.*$|"/g, '')
+        .trim()
+        .toLowerCase(),
+    );
+  const other = { ...(said.includes('aws-chunked') ? { awsChunked: true as const } : {}), ...html };
+  const listed = said.flatMap((name) => CODINGS[name] ?? []);
   const coding = listed.at(-1) ?? codingOfEtag(headerOf(head, 'etag'));
   if (coding === undefined) return other;
-  const files = [...paths, fileNameOf(headerOf(head, 'content-disposition'))];
+  const files = [...names, fileNameOf(headerOf(head, 'content-disposition'))];
   const isAtRest = files.some((name) => AT_REST[coding].names.test(name)) || AT_REST[coding].types.test(type);
   return {
     coding,

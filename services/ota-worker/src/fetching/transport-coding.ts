@@ -61,8 +61,20 @@ const DECODERS: Readonly<Record<Coding, Decoder>> = {
   br: { maybe: (begin) => begin.length > 0, isMarked: false, create: () => zlib.createBrotliDecompress() },
 };
 
-/** The first frame of an upload to S3 (Signature Version 4, chunked uploads): a store that kept it has kept no file. */
-const AWS_CHUNK = /^[0-9a-f]{1,16};chunk-signature=[0-9a-f]{64}\r\n/i;
+/**
+ * The first frame of an upload to S3 (Signature Version 4: chunked uploads, signed or only with a checksum behind them): a
+ * store that kept it has kept no file.
+ */
+const AWS_CHUNK = /^([0-9a-f]{1,12})(;chunk-signature=[0-9a-f]{64})?\r\n/i;
+
+/** Whether it begins with a frame: the head of one without a signature may be the first line of a text. */
+async function isFramed(file: FileHandle, begin: Buffer): Promise<boolean> {
+  const [head, length, signature] = AWS_CHUNK.exec(begin.toString('latin1', 0, 128)) ?? [];
+  if (head === undefined || length === undefined) return false;
+  if (signature !== undefined) return true;
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, head.length + Number.parseInt(length, 16));
+  return bytesRead === 2 && buffer.toString('latin1') === '\r\n';
+}
 
 const refused = (coding: Coding | 'aws-chunked', why: string, cause?: unknown): FetchError =>
   new FetchError(true, 'content_encoding', `the server sent the image as ${coding}, unasked, and ${why}`, { cause });
@@ -111,7 +123,7 @@ const markedCoding = (begin: Buffer): Coding | undefined =>
  */
 export async function codingToRemove({ file, sizeBytes, begin, labels }: CodedFile): Promise<Coding | undefined> {
   const { coding, codedAtRest, moreCodings, awsChunked } = labels;
-  if (awsChunked && AWS_CHUNK.test(begin.toString('latin1', 0, 128)))
+  if (awsChunked && (await isFramed(file, begin)))
     throw refused('aws-chunked', 'its frames are not the file: its upload to the store was not taken apart');
   if (coding === undefined) return isOfAnotherSize(labels, sizeBytes) ? markedCoding(begin) : undefined;
   const decoder = DECODERS[coding];
