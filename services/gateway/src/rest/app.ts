@@ -1,5 +1,6 @@
 /** The HTTP side of the gateway: builds an app that has not listened yet. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { fastifyRateLimit } from '@fastify/rate-limit';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
@@ -181,7 +182,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   });
   const { mostSubscribers: most, mostSubscribersPerCaller: mostPerCaller, keepAliveMs, subscriberStallMs } = options;
   const places = createPlaces({ most, mostPerCaller, onChange: (open) => subscribers.set(open) });
-  eventRoutes(app, { events, stopping, places, keepAliveMs, stallMs: subscriberStallMs, log });
+  eventRoutes(app, { events, breathe: load.breathe, stopping, places, keepAliveMs, stallMs: subscriberStallMs, log });
 }
 
 /** Event streams end when the app closes. */
@@ -208,6 +209,8 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   });
   acceptJsonOnly(app);
   const stopping = new AbortController();
+  // Every event stream listens.
+  setMaxListeners(0, stopping.signal);
   app.addHook('preClose', async () => stopping.abort());
   handleErrors(app, load, deps.log);
   const onAnswered = countRequests(app, deps);

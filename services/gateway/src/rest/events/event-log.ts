@@ -8,10 +8,14 @@ import type { Keys } from '@khumbu/operations/records/keys';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
+import { createTurns } from '../turns.js';
 import { compareIds, idBefore } from './stream-ids.js';
 
 const RING = 1000;
 const PAGE = 200;
+/** Whoever is far behind reads in smaller pieces, and a few do at once: reading takes the thread that answers stations. */
+const REPLAY_PAGE = 50;
+const REPLAYS_AT_ONCE = 2;
 const BLOCK_MS = 5000;
 /** A connection that keeps silent for this much longer is dead. */
 const SILENCE_MS = 5000;
@@ -52,8 +56,8 @@ function readEntry([id, fields]: RawEntry): Entry {
 export interface EventLog {
   /** Where a subscriber begins who wants only what comes from now on. Asks Redis: right at any replica. */
   newestId(): Promise<string>;
-  /** What follows `cursor`; no entries: nothing yet. */
-  after(cursor: string): Promise<Page>;
+  /** What follows `cursor`; no entries: nothing yet. Of those who are far behind each caller has his turn. */
+  after(cursor: string, caller?: string): Promise<Page>;
   /** Resolves when there may be something after `cursor`, or when the signal fires. */
   beyond(cursor: string, signal: AbortSignal): Promise<void>;
   /** Progress is not kept: whoever listens hears it. Returns what ends it. */
@@ -147,10 +151,15 @@ export async function openEventLog({
   };
   void run();
 
+  const replays = createTurns({
+    atOnce: REPLAYS_AT_ONCE,
+    mostWaiting: Number.POSITIVE_INFINITY,
+    longestWaitMs: Number.POSITIVE_INFINITY,
+  });
   const fromRedis = async (cursor: string): Promise<Page> => {
     const replies = await redis
       .multi()
-      .xrange(keys.events, `(${cursor}`, '+', 'COUNT', PAGE)
+      .xrange(keys.events, `(${cursor}`, '+', 'COUNT', REPLAY_PAGE)
       .xrange(keys.events, '-', '+', 'COUNT', 1)
       .xrevrange(keys.events, '+', '-', 'COUNT', 1)
       .exec();
@@ -167,8 +176,13 @@ export async function openEventLog({
 
   return {
     newestId: () => newestId(),
-    async after(cursor) {
-      if (compareIds(cursor, ringStart) < 0 || compareIds(cursor, newest) > 0) return fromRedis(cursor);
+    async after(cursor, caller = '') {
+      if (compareIds(cursor, ringStart) < 0 || compareIds(cursor, newest) > 0)
+        return replays.run(
+          caller,
+          () => false,
+          () => fromRedis(cursor),
+        );
       // From the end: that is where nearly everybody is.
       let begin = ring.length;
       while (begin > 0 && compareIds(ring[begin - 1]?.id ?? '', cursor) > 0) begin -= 1;

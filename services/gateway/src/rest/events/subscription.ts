@@ -1,8 +1,8 @@
 /** One subscriber of events: reads the log at his own pace and writes Server-Sent Events (WHATWG HTML, 9.2). */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { Breathe } from '../breathe.js';
 import type { Entry, EventLog } from './event-log.js';
 
 const WRITTEN_AT_ONCE = 20;
@@ -15,6 +15,8 @@ export interface Filter {
 
 export interface SubscriptionOptions {
   readonly log: EventLog;
+  readonly breathe: Breathe;
+  readonly caller: string;
   readonly filter: Filter;
   /** Events after this one. */
   readonly cursor: string;
@@ -62,7 +64,7 @@ async function drained(output: Writable, signal: AbortSignal, stallMs: number): 
 
 /** Serve the subscriber until the signal fires or he is gone. Rejects when the log cannot be read: he comes again. */
 export async function serveSubscriber(output: Writable, options: SubscriptionOptions): Promise<void> {
-  const { log, filter, signal } = options;
+  const { log, breathe, caller, filter, signal } = options;
   let cursor = options.cursor;
 
   const write = async (text: string): Promise<void> => {
@@ -79,12 +81,14 @@ export async function serveSubscriber(output: Writable, options: SubscriptionOpt
   });
   try {
     while (!signal.aborted) {
-      const { gap, entries } = await log.after(cursor);
+      const { gap, entries } = await log.after(cursor, caller);
       if (gap) {
         cursor = gap.until;
         await write(`id: ${cursor}\nevent: gap\ndata: ${JSON.stringify({ type: 'gap', ...gap })}\n\n`);
       }
       for (let at = 0; at < entries.length; at += WRITTEN_AT_ONCE) {
+        // Who is far behind is no reason for stations to wait.
+        if (entries.length > WRITTEN_AT_ONCE) await breathe();
         if (signal.aborted) return;
         const some = entries.slice(at, at + WRITTEN_AT_ONCE);
         const text = some
@@ -93,8 +97,6 @@ export async function serveSubscriber(output: Writable, options: SubscriptionOpt
           .join('');
         if (text !== '') await write(text);
         cursor = some.at(-1)?.id ?? cursor;
-        // Who is far behind is no reason for stations to wait.
-        if (entries.length > WRITTEN_AT_ONCE) await turn();
       }
       if (entries.length === 0) await log.beyond(cursor, signal);
     }

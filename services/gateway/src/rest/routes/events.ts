@@ -1,6 +1,7 @@
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Breathe } from '../breathe.js';
 import type { EventLog } from '../events/event-log.js';
 import type { Places } from '../events/places.js';
 import { isStreamId } from '../events/stream-ids.js';
@@ -11,6 +12,7 @@ import { EventsHeaders, EventsQuery } from '../schemas.js';
 
 export interface EventRouteDeps {
   readonly events: EventLog;
+  readonly breathe: Breathe;
   readonly stopping: AbortSignal;
   readonly places: Places;
   readonly keepAliveMs: number;
@@ -76,7 +78,8 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
       'x-request-id': request.id,
     });
     try {
-      await serveSubscriber(raw, { ...deps, log: events, filter, cursor, signal: gone.signal });
+      const caller = request.caller?.name ?? '';
+      await serveSubscriber(raw, { ...deps, log: events, caller, filter, cursor, signal: gone.signal });
     } catch (error) {
       log.debug({ requestId: request.id, reason: describeError(error) }, 'subscriber let go');
     } finally {
