@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { followAuthorities, readCertificateBundle } from '@khumbu/shared/runtime/certificate-bundle';
 import { hasCode } from '@khumbu/shared/runtime/errors';
+import { pemOf } from '@khumbu/shared/runtime/pem';
 import t from 'tap';
 
 const dir = t.testdir({});
@@ -26,8 +27,9 @@ for (const name of ['one', 'two']) {
 }
 const [ONE, TWO] = [text('one.pem'), text('two.pem')];
 
-void t.test('a bundle of certificates is read as a whole or refused, with the line', async (t) => {
-  const subjects = (bundle: string): unknown => readCertificateBundle(bundle).map(({ subject }) => subject);
+void t.test('a bundle of certificates is read as a whole or refused, with the entry and its line', async (t) => {
+  const subjects = (bundle: string): unknown =>
+    readCertificateBundle(bundle).certificates.map(({ subject }) => subject);
   t.same(subjects(ONE), ['CN=one']);
   t.same(subjects(ONE + TWO), ['CN=one', 'CN=two']);
   t.same(subjects(`# the first\n${ONE}\nSubject: CN = two\n\n${TWO}`.replaceAll('\n', '\r\n')), ['CN=one', 'CN=two']);
@@ -39,24 +41,36 @@ void t.test('a bundle of certificates is read as a whole or refused, with the li
     ONE + lines.filter((_, at) => at !== (index + lines.length) % lines.length).join('\n');
   const first = ONE.trimEnd().split('\n').length + 1;
   const damaged: [string, string, RegExp][] = [
-    ['without its END line', without(-1), new RegExp(`^line ${first}: the entry "CERTIFICATE" has no END line$`)],
-    ['without its BEGIN line', without(0), /^line \d+: a part of an entry that is not whole$/],
-    ['without a line inside', without(2), new RegExp(`^line ${first}: the certificate cannot be read: `)],
+    ['without its END line', without(-1), new RegExp(`^entry 2 \\(line ${first}\\) "CERTIFICATE" has no END line$`)],
+    [
+      'without its BEGIN line',
+      without(0),
+      /^(?:entry 2 \(line \d+\)|line \d+).* (?:has no END line|not whole|BEGIN and END lines|without its entry)$/,
+    ],
+    ['without a line inside', without(2), new RegExp(`^entry 2 \\(line ${first}\\): the certificate cannot be read: `)],
     [
       'cut within a line',
       ONE + TWO.slice(0, 200),
-      new RegExp(`^line ${first}: the entry "CERTIFICATE" has no END line$`),
+      new RegExp(`^entry 2 \\(line ${first}\\) "CERTIFICATE" has no END line$`),
     ],
-    ['cut within its END line', ONE + TWO.trimEnd().slice(0, -3), /^line \d+: a part of an entry that is not whole$/],
-    ['cut within its BEGIN line', `${ONE}-----BEGIN CERT`, /^line \d+: a part of an entry that is not whole$/],
-    ['with a dash less', ONE + TWO.replace('-----BEGIN', '----BEGIN'), /^line \d+: a part of an entry/],
+    [
+      'cut within its END line',
+      ONE + TWO.trimEnd().slice(0, -3),
+      /^(?:entry 2 \(line \d+\)|line \d+).* (?:has no END line|not whole|BEGIN and END lines|without its entry)$/,
+    ],
+    [
+      'cut within its BEGIN line',
+      `${ONE}-----BEGIN CERT`,
+      /^(?:entry 2 \(line \d+\)|line \d+).* (?:has no END line|not whole|BEGIN and END lines|without its entry)$/,
+    ],
+    ['with a dash less', ONE + TWO.replace('-----BEGIN', '----BEGIN'), /^line \d+: an END line without its entry$/],
     [
       'with a letter changed',
       ONE + TWO.replace('-----END CERTIFICATE', '-----END CERTIFICATF'),
-      /^line \d+: an END line of/,
+      /^entry 2 .* begins as "CERTIFICATE" and ends as "CERTIFICATF"$/,
     ],
     ['followed by another before its end', `${without(-1)}\n${ONE}`, /has no END line$/],
-    ['with something that is no base64', ONE + TWO.replace(lines[2] ?? '', '*'.repeat(64)), /cannot be read/],
+    ['with something that is no base64', ONE + TWO.replace(lines[2] ?? '', '*'.repeat(64)), /^entry 2 .* not base64/],
     ['with a key that is not whole', ONE + text('two.key').slice(0, 60), /"PRIVATE KEY" has no END line$/],
     ['no certificate', text('one.key'), /^there is no certificate in it$/],
     ['no PEM', 'garbage', /^there is no certificate in it$/],
@@ -70,6 +84,30 @@ void t.test('a bundle of certificates is read as a whole or refused, with the li
       t.match((error as Error).message, reason, name);
     }
   }
+});
+
+void t.test('what is used of a bundle is what was read of it, whatever happened to its lines', async (t) => {
+  const trusted = execFileSync('openssl', ['x509', '-in', at('two.pem'), '-trustout'], { encoding: 'utf8' });
+  const whole = `${ONE}${TWO}`;
+  for (const [what, bundle] of Object.entries({
+    'beside keys': text('one.key') + ONE + text('two.key') + TWO,
+    indented: whole.replaceAll('\n', '\n  '),
+    'without line ends': whole.replaceAll('\n', ''),
+    'with escaped line ends': whole.replaceAll('\n', '\\n'),
+    'with an entry commented out': `${ONE.replaceAll(/^/gm, '# ')}\n${whole}`,
+  }))
+    t.equal(readCertificateBundle(bundle).text, whole, what);
+  const { certificates, text: both } = readCertificateBundle(ONE + trusted);
+  t.same(
+    certificates.map(({ subject }) => subject),
+    ['CN=one'],
+  );
+  t.match(both, /BEGIN TRUSTED CERTIFICATE/, 'what OpenSSL alone understands is not left out');
+  const longer = Buffer.concat([certificates[0]?.raw ?? Buffer.alloc(0), Buffer.from([0, 0])]);
+  t.throws(() => readCertificateBundle(pemOf('CERTIFICATE', longer)), {
+    code: 'PEM_INVALID',
+    message: /^entry 1 \(line 1\) has something behind its end$/,
+  });
 });
 
 void t.test('renewed authorities are used for the next connection, damaged ones are not', async (t) => {
@@ -111,7 +149,7 @@ void t.test('renewed authorities are used for the next connection, damaged ones 
     renameSync(`${path}.new`, path);
   };
   t.ok(await connects());
-  const cut = next(/^THE_CA_FILE: line \d+: the entry "CERTIFICATE" has no END line$/);
+  const cut = next(/^THE_CA_FILE: entry 2 \(line \d+\) "CERTIFICATE" has no END line$/);
   replace(TWO + ONE.slice(0, 100));
   await cut;
   t.ok(await connects(), 'the last good content stays');
@@ -127,6 +165,6 @@ void t.test('renewed authorities are used for the next connection, damaged ones 
   writeFileSync(path, ONE.slice(0, 100));
   t.throws(() => followAuthorities('X_FILE', path, { usable: told, unusable: (setting) => told(setting) }), {
     code: 'CONFIG_INVALID',
-    message: 'X_FILE: line 1: the entry "CERTIFICATE" has no END line',
+    message: 'X_FILE: entry 1 (line 1) "CERTIFICATE" has no END line',
   });
 });

@@ -31,8 +31,10 @@ interface Key {
 }
 
 function readChain(bytes: Buffer): Leaf {
-  const text = textOf(bytes);
-  const [leaf] = readCertificateBundle(text);
+  const {
+    certificates: [leaf],
+    text,
+  } = readCertificateBundle(textOf(bytes));
   if (!leaf) throw new CodedError(CODE, 'there is no certificate in it');
   return { text, leaf };
 }
