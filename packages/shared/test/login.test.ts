@@ -25,6 +25,13 @@ void t.test('challenges are read however they are written', async (t) => {
   ]);
   t.same(read('Digest nonce="1", nonce="2"'), [['digest', { nonce: '1' }]], 'the first of two');
   t.same(read('realm="of nobody"'), []);
+  t.same(read(', Basic realm="x",, ,Digest nonce="a", , qop=auth,'), [
+    ['basic', { realm: 'x' }],
+    ['digest', { nonce: 'a', qop: 'auth' }],
+  ]);
+  t.same(read('Digest realm=a/b, nonce=YWJj+/==,qop=auth'), [
+    ['digest', { realm: 'a/b', nonce: 'YWJj+/==', qop: 'auth' }],
+  ]);
   t.equal(read('Digest nonce="never ends')[0]?.[0], 'digest', 'what cannot be read is left out');
 });
 
@@ -68,6 +75,23 @@ void t.test('a session algorithm, a name that is not ASCII, a nonce with quotes'
   const a1 = md5(`${md5('Jürgen:r:p')}:n"1\\:c`);
   t.equal(responseOf(text), md5(`${a1}:n"1\\:0000000a:c:auth:${md5('PUT:/a?b="c"')}`));
   t.match(text, /^Digest [\x20-\x7e]+$/);
+});
+
+void t.test('a realm that is not ASCII is hashed, and sent back, by its bytes', async (t) => {
+  const onWire = Buffer.from('Zürich').toString('latin1');
+  const state = { challenge: { scheme: 'digest', parameters: { realm: onWire, nonce: 'n' } }, count: 1 };
+  const text = digestAuthorization(state, question);
+  const md5 = (what: string) => createHash('md5').update(what).digest('hex');
+  t.equal(responseOf(text), md5(`${md5('Mufasa:Zürich:Circle of Life')}:n:${md5('GET:/dir/index.html')}`));
+  t.match(Buffer.from(text, 'latin1').toString(), 'realm="Zürich"');
+});
+
+void t.test('an empty list of qop is none', async (t) => {
+  for (const qop of ['', ' ', ',']) {
+    const challenge = { scheme: 'digest', parameters: { realm: 'r', nonce: 'n', qop } };
+    t.equal(digestChallenge([challenge]), challenge);
+    t.notMatch(digestAuthorization({ challenge, count: 1 }, question), /qop|nc=/);
+  }
 });
 
 void t.test('of several challenges the strongest that can be answered is taken', async (t) => {

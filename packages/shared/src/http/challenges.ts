@@ -8,9 +8,12 @@ export interface Challenge {
 }
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
-/** `name=value` or `name="value"`, else the beginning of a challenge, else a token68 or what cannot be read. */
+/**
+ * `name=value` or `name="value"`, else the beginning of a challenge, else a token68 or what cannot be read. Elements of a
+ * list may be empty (5.6.1), and some servers quote no value at all, whatever is in it.
+ */
 const PART = new RegExp(
-  `\\s*(?:(${TOKEN})\\s*=\\s*("(?:[^"\\\\]|\\\\.)*"|${TOKEN})|(${TOKEN})(?=[\\s,]|$)|([^\\s,]+))\\s*,?`,
+  `[\\s,]*(?:(${TOKEN})\\s*=\\s*("(?:[^"\\\\]|\\\\.)*"|[^\\s,"]+)|(${TOKEN})(?=[\\s,]|$)|([^\\s,]+))`,
   'gy',
 );
 

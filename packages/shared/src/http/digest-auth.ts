@@ -29,8 +29,11 @@ export interface DigestState {
 }
 
 const algorithmOf = ({ parameters }: Challenge): string => (parameters.algorithm ?? 'MD5').toLowerCase();
-const qops = ({ parameters }: Challenge): readonly string[] | undefined =>
-  parameters.qop?.split(',').map((one) => one.trim().toLowerCase());
+/** `undefined`: as before RFC 7616; an empty list says no more than none. */
+function qops({ parameters }: Challenge): readonly string[] | undefined {
+  const listed = parameters.qop?.split(',').map((one) => one.trim().toLowerCase());
+  return listed?.some((one) => one !== '') ? listed : undefined;
+}
 
 const isAnswerable = (challenge: Challenge): boolean =>
   challenge.scheme === 'digest' &&
@@ -62,13 +65,16 @@ export function digestAuthorization(
 ): string {
   const { realm = '', nonce = '', opaque, algorithm } = challenge.parameters;
   const name = algorithmOf(challenge);
-  const hash = (...parts: readonly string[]): string =>
-    createHash(ALGORITHMS[name] ?? 'md5')
-      .update(parts.join(':'), 'utf8')
-      .digest('hex');
+  const hash = (...parts: readonly (string | Buffer)[]): string => {
+    const digest = createHash(ALGORITHMS[name] ?? 'md5');
+    parts.forEach((part, at) => void digest.update(at === 0 ? '' : ':').update(part));
+    return digest.digest('hex');
+  };
+  // Headers come as Latin-1, whatever their bytes are, and go back as such: the server hashes the bytes.
+  const realmBytes = Buffer.from(realm, 'latin1');
   const qop = qops(challenge) === undefined ? undefined : 'auth';
   const nc = count.toString(16).padStart(8, '0');
-  const plain = hash(username, realm, password);
+  const plain = hash(username, realmBytes, password);
   const a1 = name.endsWith('-sess') ? hash(plain, nonce, cnonce) : plain;
   const a2 = hash(method, uri);
   const response = qop ? hash(a1, nonce, nc, cnonce, qop, a2) : hash(a1, nonce, a2);
