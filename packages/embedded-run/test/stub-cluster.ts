@@ -9,7 +9,6 @@ import { awaitUntil } from '@khumbu/test-support/events';
 
 const UP = new URL('../src/up.js', import.meta.url).href;
 const SERVICES = ['gateway', 'ota-worker', 'log-worker', 'system-control', 'station-simulator'] as const;
-export type ServiceName = (typeof SERVICES)[number];
 
 /** Serves /readyz, says it is ready, writes to a journal when it stops. */
 const STUB = `

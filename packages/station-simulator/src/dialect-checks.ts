@@ -156,4 +156,3 @@ export function createDialectChecks(options: DialectCheckOptions) {
     abortsOcpp,
   };
 }
-export type DialectChecks = ReturnType<typeof createDialectChecks>;

@@ -55,4 +55,3 @@ export function createChangeBell() {
     },
   };
 }
-export type ChangeBell = ReturnType<typeof createChangeBell>;

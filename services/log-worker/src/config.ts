@@ -4,7 +4,7 @@ import { RETRY_AFTER_SETTINGS } from '@khumbu/shared/http/retry-after';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 
 export const LogWorkerSettings = Type.Object({
   ...COMMON_SETTINGS,
@@ -45,4 +45,3 @@ export const LogWorkerSettings = Type.Object({
     Type.String({ description: 'PEM file of authorities for https locations, in place of the built-in ones.' }),
   ),
 });
-export type LogWorkerConfig = Readonly<Static<typeof LogWorkerSettings>>;

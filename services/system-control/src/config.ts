@@ -1,6 +1,6 @@
 /** The settings of system-control. */
 import { COMMON_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 
 export const SystemControlSettings = Type.Object({
   ...COMMON_SETTINGS,
@@ -16,4 +16,3 @@ export const SystemControlSettings = Type.Object({
   }),
   ACTIONS_AT_ONCE: Type.Integer({ default: 50, minimum: 1, description: 'Stations one worker acts on at once.' }),
 });
-export type SystemControlConfig = Readonly<Static<typeof SystemControlSettings>>;

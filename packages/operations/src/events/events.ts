@@ -57,7 +57,6 @@ export interface ProgressEvent {
 }
 
 export type StoredEvent = OperationEvent | StationEvent;
-export type EventType = StoredEvent['type'] | 'progress';
 
 /** What an operation waits for, as it is told: dates in RFC 3339. */
 export interface PublicWaiting extends Omit<Waiting, 'since' | 'until' | 'liftedBy'> {

@@ -7,8 +7,6 @@ export interface TurnLimits {
   readonly perSender: number;
 }
 
-export type Turns = ReturnType<typeof createTurns>;
-
 export function createTurns({ atOnce, perSender }: TurnLimits) {
   /** In the order in which senders are served. */
   const waiting = new Map<string, (() => void)[]>();

@@ -76,8 +76,6 @@ function repliesOf<T>(replies: [Error | null, unknown][] | null): T[] {
   });
 }
 
-export type SearchOperations = ReturnType<typeof createSearch>;
-
 export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper, breathe: Breathe) {
   const { keys } = store;
 

@@ -82,4 +82,3 @@ export function createJobBoard(now: () => number) {
     left: (): string[] => [...jobs.keys()],
   };
 }
-export type JobBoard = ReturnType<typeof createJobBoard>;
