@@ -19,6 +19,7 @@ void t.test('which proxy a location goes through', async (t) => {
     ['lower case goes first', { ...both, http_proxy: OWN, https_proxy: OWN }, OWN, OWN],
     ['the setting goes before all', { ...both, http_proxy: HTTP, LOCATION_PROXY: OWN }, OWN, OWN],
     ['the setting says none', { ...both, LOCATION_PROXY: 'none' }, undefined, undefined],
+    ['the setting says it in capitals', { ...both, LOCATION_PROXY: 'NONE' }, undefined, undefined],
     ['no scheme', { HTTP_PROXY: 'h.example:3128' }, HTTP, undefined],
   ];
   for (const [name, env, http, https] of cases) {
@@ -70,12 +71,22 @@ void t.test('what NO_PROXY leaves out', async (t) => {
     ['localhost', 'http://localhost:8/', true],
     ['0.0.0', 'http://10.0.0.0/', false],
     ['', 'http://fw.example/', false],
+    ['10.*', 'http://10.200.3.4/', true],
+    ['10.*.*.*', 'http://11.0.0.1/', false],
+    ['192.168.*', 'http://192.168.3.4/', true],
+    ['192.168.*', 'http://192.169.3.4/', false],
+    ['*.local, 169.254/16', 'http://169.254.7.7/', true],
+    ['*.local, 169.254/16', 'http://fw.local/', true],
+    ['172.16/12', 'http://172.31.0.1/', true],
+    ['münchen.example', 'http://fw.xn--mnchen-3ya.example/', true],
+    ['xn--mnchen-3ya.example', 'http://MÜNCHEN.example/', true],
   ];
   for (const [list, url, direct] of cases) {
     t.equal(chosen({ LOCATION_PROXY: OWN, NO_PROXY: list }, url), direct ? undefined : OWN, `${list} ${url}`);
   }
   const lower = { LOCATION_PROXY: OWN, NO_PROXY: 'fw.example', no_proxy: 'other.example' };
   t.equal(chosen(lower, 'http://fw.example/'), OWN, 'lower case goes first');
+  t.equal(chosen({ ...lower, no_proxy: '' }, 'http://fw.example/'), undefined, 'what is empty is not given');
 });
 
 void t.test('what cannot be read stops the start, and is not repeated', async (t) => {
@@ -84,9 +95,11 @@ void t.test('what cannot be read stops the start, and is not repeated', async (t
     { https_proxy: 'http://hush:%zz@proxy' },
     { LOCATION_PROXY: 'http://hush hush' },
     { LOCATION_PROXY: 'http://' },
-    { NO_PROXY: 'good.example,10.0.0.0/33' },
-    { NO_PROXY: '10.*' },
-    { no_proxy: 'hush.example/8' },
+    { NO_PROXY: 'good.example,10.0.0.0/33', HTTP_PROXY: HTTP },
+    { NO_PROXY: '10.*.3', HTTP_PROXY: HTTP },
+    { NO_PROXY: '10.1/99', LOCATION_PROXY: OWN },
+    { NO_PROXY: 'http://hush.example', LOCATION_PROXY: OWN },
+    { no_proxy: 'hush.example/8', https_proxy: HTTPS },
   ];
   for (const env of bad) {
     const [name = ''] = Object.keys(env);
@@ -97,4 +110,6 @@ void t.test('what cannot be read stops the start, and is not repeated', async (t
     () => rulesOf({ LOCATION_PROXY: 'none', HTTP_PROXY: 'socks5://x' }),
     'what does not count is not read',
   );
+  for (const env of [{}, { LOCATION_PROXY: 'none', HTTP_PROXY: HTTP }])
+    t.doesNotThrow(() => rulesOf({ ...env, NO_PROXY: '<local>;http://a' }), 'exceptions without a proxy do not count');
 });

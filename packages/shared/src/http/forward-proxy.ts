@@ -3,6 +3,7 @@
  * and most programs follow. Pure. A location is judged by the location policy all the same, before it is looked for here.
  */
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { domainToASCII } from 'node:url';
 import { Type } from 'typebox';
 import { normalAddress } from '../locations/address.js';
 import type { Credentials } from '../locations/location.js';
@@ -29,8 +30,9 @@ export const PROXY_SETTINGS = {
   }),
 } as const;
 
+type ProxyName = Exclude<keyof typeof PROXY_SETTINGS, 'ALLOW_NAMES_ONLY_PROXY_RESOLVES'>;
 type ProxySettings = {
-  readonly [N in Exclude<keyof typeof PROXY_SETTINGS, 'ALLOW_NAMES_ONLY_PROXY_RESOLVES'>]?: string;
+  readonly [N in ProxyName]?: string;
 } & { readonly ALLOW_NAMES_ONLY_PROXY_RESOLVES: boolean };
 
 /** Plain values: they go from thread to thread as they are. */
@@ -81,9 +83,18 @@ function readProxy(name: string, text: string): ForwardProxy {
   };
 }
 
+/** `10.*` and `169.254/16`, as desktops write them, as a CIDR block; any other text as it is. */
+function wholeBlock(text: string): string {
+  const [, begin, bits] = /^((?:\d{1,3}\.){0,2}\d{1,3})(?:(?:\.\*)+|\/(\d{1,2}))$/.exec(text) ?? [];
+  if (begin === undefined) return text;
+  const given = begin.split('.');
+  return `${[...given, '0', '0', '0'].slice(0, 4).join('.')}/${bits ?? given.length * 8}`;
+}
+
 /** One entry of NO_PROXY; `undefined`: it cannot be read. */
-function readException(text: string): Exception | undefined {
-  if (text === '*') return { kind: 'all' };
+function readException(entry: string): Exception | undefined {
+  if (entry === '*') return { kind: 'all' };
+  const text = wholeBlock(entry);
   const isBareIPv6 = isIPv6(text.split('/', 1)[0] ?? '');
   const match = isBareIPv6 ? undefined : /^(.*?)(?::(\d{1,5}))?$/.exec(text);
   const port = match?.[2] === undefined ? {} : { port: Number(match[2]) };
@@ -94,35 +105,37 @@ function readException(text: string): Exception | undefined {
     const prefixBits = bits === undefined ? most : /^\d{1,3}$/.test(bits) ? Number(bits) : Number.NaN;
     return prefixBits <= most ? { kind: 'addresses', address: host, prefixBits, ...port } : undefined;
   }
-  const name = host
-    .toLowerCase()
-    .replace(/^\*?\./, '')
-    .replace(/\.$/, '');
-  return bits === undefined && /^[\p{L}\p{N}._-]+$/u.test(name) ? { kind: 'name', name, ...port } : undefined;
+  const written = host.replace(/^\*?\./, '').replace(/\.$/, '');
+  if (bits !== undefined || !/^[\p{L}\p{N}._-]+$/u.test(written)) return undefined;
+  // As hosts stand in a location: in lower case, and as ASCII.
+  const name = domainToASCII(written);
+  return name === '' ? undefined : { kind: 'name', name, ...port };
 }
 
 const entriesOf = (text: string): string[] => text.split(/[\s,]+/).filter((entry) => entry !== '');
 
+/** Compose files and units give what is not set as an empty text. */
+const isGiven = (text: string | undefined): boolean => text !== undefined && text !== '';
+
 /** Throws `CONFIG_INVALID` for a proxy or an exception that cannot be read; messages repeat no value. */
 export function proxyRules(settings: ProxySettings): ProxyRules {
-  const first = (...names: (keyof ProxySettings)[]): ForwardProxy | undefined => {
-    for (const name of names) {
-      const text = settings[name];
-      if (typeof text === 'string' && text !== '') return readProxy(name, text);
-    }
-    return undefined;
+  const isNone = settings.LOCATION_PROXY?.toLowerCase() === 'none';
+  const first = (...names: ProxyName[]): ForwardProxy | undefined => {
+    const name = isNone ? undefined : names.find((one) => isGiven(settings[one]));
+    return name && readProxy(name, settings[name] ?? '');
   };
-  const name = settings.no_proxy === undefined ? 'NO_PROXY' : 'no_proxy';
+  const rest = { allowsUnresolved: settings.ALLOW_NAMES_ONLY_PROXY_RESOLVES };
+  const http = first('LOCATION_PROXY', 'http_proxy', 'HTTP_PROXY');
+  const https = first('LOCATION_PROXY', 'https_proxy', 'HTTPS_PROXY');
+  // Whoever has no proxy may have anything there.
+  if (!http && !https) return { ...rest, except: [] };
+  const name = isGiven(settings.no_proxy) ? 'no_proxy' : 'NO_PROXY';
   const except = entriesOf(settings[name] ?? '').map((text, at) => {
     const read = readException(text);
     if (!read) throw new CodedError('CONFIG_INVALID', `${name}: entry ${at + 1} is no host, .suffix, address or CIDR`);
     return read;
   });
-  const rest = { except, allowsUnresolved: settings.ALLOW_NAMES_ONLY_PROXY_RESOLVES };
-  if (settings.LOCATION_PROXY === 'none') return rest;
-  const http = first('LOCATION_PROXY', 'http_proxy', 'HTTP_PROXY');
-  const https = first('LOCATION_PROXY', 'https_proxy', 'HTTPS_PROXY');
-  return { ...rest, ...(http ? { http } : {}), ...(https ? { https } : {}) };
+  return { ...rest, except, ...(http ? { http } : {}), ...(https ? { https } : {}) };
 }
 
 function excepts(exception: Exception, host: string, port: number): boolean {
