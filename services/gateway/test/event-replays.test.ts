@@ -27,6 +27,10 @@ async function catchUp(t: Test, url: string): Promise<{ long: number; all: numbe
 }
 
 void t.test('fifty who missed everything get all of it, and no station waits for that', async (t) => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): unknown => warnings.push(name);
+  process.on('warning', onWarning);
+  t.teardown(() => process.off('warning', onWarning));
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const event = JSON.stringify({ type: 'operation', stationId: 'cs-1', text: 'x'.repeat(500) });
   const fields = ['type', 'operation', 'station', 'cs-1', 'kind', 'firmware_update', 'event', event];
@@ -46,4 +50,5 @@ void t.test('fifty who missed everything get all of it, and no station waits for
     await awaitUntil(areGone, 20_000, 'all places are given back');
   }
   t.ok(best <= 0.1);
+  t.strictSame(warnings, [], 'nothing looks like a leak of listeners');
 });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -66,6 +67,7 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     const { expiresAt, withdrawn } = request.caller ?? {};
     // Withdrawn while its place was looked for, too.
     if (withdrawn?.aborted) end();
+    if (withdrawn) setMaxListeners(0, withdrawn);
     withdrawn?.addEventListener('abort', end, { once: true });
     // Longer than a timer can be is as good as for ever.
     const lastsMs = expiresAt === undefined ? 2 ** 31 - 1 : Math.min(2 ** 31 - 1, Math.max(0, expiresAt - Date.now()));
