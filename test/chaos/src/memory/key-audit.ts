@@ -4,6 +4,8 @@
  */
 import { QUEUE_NAMES } from '@khumbu/operations/jobs/expected-job';
 import { keysFor } from '@khumbu/operations/records/keys';
+import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import { indexText } from '@khumbu/operations/records/operation-index';
 import type { Redis } from 'ioredis';
 
 const PREFIX = 'khumbu';
@@ -84,6 +86,13 @@ const endedRule: Rule = async (key, station, { redis, endedStations, perStation 
   return kept <= perStation ? undefined : `keeps ${kept} operations, more than ${perStation}`;
 };
 
+/** What it names has a record, which is open or has ended as the index says. */
+const indexRule: Rule = async (key, part, { redis, open, ended }) => {
+  const owners = part === 'open' ? open : ended;
+  const stale = (await redis.zrange(key, '0', '-1')).filter((id) => !owners.has(id));
+  return stale.length === 0 ? undefined : `names ${stale.length} operations that are not ${part}, such as ${stale[0]}`;
+};
+
 const outboxRule: Rule = async (_key, station, { outboxes }) =>
   outboxes.has(station) ? undefined : 'nobody would look into this outbox';
 
@@ -96,6 +105,8 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['answer', /^khumbu:answer:/, expiresWithin(900_000)],
   ['ended of a station', /^khumbu:ended:(.+)$/, endedRule],
   ['index', /^khumbu:(?:stations|outboxes|open|ended|ended-stations|fetches)$/, always],
+  ['index', /^khumbu:index:(open|ended):(?:all|(?:station|kind|state|origin):.+)$/, indexRule],
+  ['came again', /^khumbu:redelivered:/, expiresWithin(900_000)],
   ['events', /^khumbu:events$/, shorterThan(20_000 * ROUGHLY)],
   ['events', /^khumbu:progress-events$/, shorterThan(300 * ROUGHLY)],
   ['progress', /^khumbu:progress:/, expiresWithin(3_600_000)],
@@ -179,6 +190,24 @@ async function notOpen({ redis, open }: Indexes): Promise<string[]> {
   return faults;
 }
 
+/** Every record stands in the indexes by which it is found, as the version that is stored. */
+async function notIndexed({ redis, open, ended }: Indexes): Promise<string[]> {
+  const faults: string[] = [];
+  for (const id of new Set([...open, ...ended])) {
+    const [data, version, index, indexed] = await redis.hmget(
+      keysFor(PREFIX).record(id),
+      'data',
+      'version',
+      'index',
+      'indexed',
+    );
+    if (!data) continue;
+    const isRight = index === indexText(JSON.parse(data) as OperationRecord) && indexed === version;
+    if (!isRight) faults.push(`${id} does not stand in the indexes where it belongs`);
+  }
+  return faults;
+}
+
 export async function auditKeys(redis: Redis, { perStation }: AuditRules): Promise<Audit> {
   const indexes = await readIndexes(redis, perStation);
   const counts: Record<string, number> = {};
@@ -190,5 +219,6 @@ export async function auditKeys(redis: Redis, { perStation }: AuditRules): Promi
     const fault = await rule(key, pattern.exec(key)?.[1] ?? '', indexes);
     if (fault !== undefined) faults.push(`${key}: ${fault}`);
   }
-  return { counts, faults: [...faults, ...(await danglingMembers(indexes)), ...(await notOpen(indexes))] };
+  const more = [await danglingMembers(indexes), await notOpen(indexes), await notIndexed(indexes)];
+  return { counts, faults: [...faults, ...more.flat()] };
 }
