@@ -142,7 +142,6 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
     discovery: { heartbeat_period_ms: 200, communication_check_period_s: 1, request_reply_timeout_s: 60 },
   });
   t.teardown(() => everest.close());
-  let answered = 0;
   /** Ask until the chain stands; what is asked before that is lost on the way. */
   const bootReason = async (): Promise<unknown> => {
     const reply = await awaitUntil(
@@ -150,7 +149,6 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
       PATIENCE_MS,
       `an answer through the bridge; ${gateway.output().slice(-1500)} ${charger.output().slice(-1500)}`,
     );
-    answered += 1;
     return reply.reply;
   };
 
@@ -158,7 +156,6 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
     t.equal(await bootReason(), 'PowerUp');
     await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
     const { reply, ms } = await everest.request('get_boot_reason');
-    answered += 1;
     t.equal(reply, 'PowerUp');
     t.ok(ms < 1000, `answered in ${Math.round(ms)} ms`);
   });
@@ -227,8 +224,10 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
     line.cut();
     await states.awaitItem((text) => text === `${linkState} 0`, PATIENCE_MS, 'the link is down');
 
-    const replies = (): number => everest.messages.items.filter(({ leaf }) => leaf.startsWith('reply/')).length;
+    const asked = await ears(local, `${MODULE}/e2m/get_boot_reason`);
     await t.rejects(everest.request('get_boot_reason', undefined, { timeoutMs: 300 }), /in vain/);
+    const frame = (await asked.awaitItem(() => true, PATIENCE_MS, 'what was asked')).replace(/^\S+ /, '');
+    const { replyTo } = (JSON.parse(frame) as { headers: { replyTo: string } }).headers;
     await everest.publishRaw('connection_lost_marker', '"asked while the line was cut"');
     const status = { request_id: 9, firmware_update_status: 'Installed' };
     const topic = `depot/cp1/${MODULE}/m2e/firmware_update_status`;
@@ -236,7 +235,10 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
     line.mend();
     await everest.awaitStatus(9, 'Installed', PATIENCE_MS);
     await bootReason();
-    t.equal(replies(), answered, 'nothing else was answered');
+    t.notOk(
+      everest.messages.items.some(({ leaf }) => replyTo.endsWith(`/m2e/${leaf}`)),
+      'what was asked meanwhile is not answered',
+    );
     t.ok(depotHears.items.every((text) => !text.includes('while the line was cut')));
   });
 });

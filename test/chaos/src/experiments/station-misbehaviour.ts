@@ -151,7 +151,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
     const waits = await staysFor(500, async () => !one.heard(1).includes('Installing'));
     await one.beat(0);
     await one.awaitHeard(1, 'SignatureVerified', PATIENCE_MS, 2);
-    // Longer than the reservation.
+    // The reservation has ended with the boot it was made in.
     const waitsOn = await staysFor(3000, async () => !one.heard(1).includes('Installing'));
     await one.client.allowInstallation();
     one.beatOn(1);
@@ -202,7 +202,7 @@ export const stationMisbehaviour: Experiment = {
     'A station that counts wrongly, allows what nobody asked for or shares its name changes nothing but its own boot ' +
     'epoch: no install without a permission of this very boot, none twice, none on twins.',
   async run(context) {
-    const house = await startHouse(context, { dir: context.dir, env: { RESET_RESERVATION_S: '2' } });
+    const house = await startHouse(context, { dir: context.dir, env: { RESET_RESERVATION_S: '60' } });
     const origin = await startOrigin();
     context.teardown(() => origin.close());
     const signer = await makeSigner(context.dir);
