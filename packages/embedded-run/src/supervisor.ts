@@ -1,4 +1,5 @@
 /** All children together: started phase by phase, stopped phase by phase, each phase at once. */
+import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type ChildSpec, type ManagedChild, type ManagedChildPorts, manageChild } from './managed-child.js';
 import { type Say, tellWhile } from './progress.js';
@@ -40,9 +41,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     signal.throwIfAborted();
     if (!options.later.includes(phase)) options.progress(`Starting ${phase.what} ...`);
     const waiting = new Set(phase.children.map((spec) => spec.name));
-    const deadline = AbortSignal.timeout(options.startMs);
     const failed = new AbortController();
-    const end = AbortSignal.any([signal, deadline, failed.signal]);
+    const deadline = deadlineAfter(options.startMs);
+    const end = AbortSignal.any([signal, deadline.signal, failed.signal]);
     try {
       const all = Promise.all(
         phase.children.map(async ({ stopRank: rank, ...spec }) => {
@@ -55,9 +56,11 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       await tellWhile(options.progress, () => `Waiting for ${[...waiting].join(', ')}`, all, STILL_STARTING_MS);
     } catch (error) {
       failed.abort();
-      if (signal.aborted || !deadline.aborted) throw error;
+      if (signal.aborted || !deadline.signal.aborted) throw error;
       const late = [...waiting].map((name) => `${name} (${options.logPath(name)})`).join(', ');
       throw new CodedError('START_TOO_LATE', `not ready after ${options.startMs / 1000} s: ${late}`);
+    } finally {
+      deadline.clear();
     }
   }
 

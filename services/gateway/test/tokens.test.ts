@@ -2,11 +2,12 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { awaitUntil } from '@khumbu/test-support/events';
+import { awaitUntil, within } from '@khumbu/test-support/events';
+import { keepCollecting } from '@khumbu/test-support/garbage';
 import { startRedis } from '@khumbu/test-support/redis';
 import { exportJWK, SignJWT } from 'jose';
 import t, { type Test as T } from 'tap';
-import { usableKeys } from '../src/rest/issuer-keys.js';
+import { openIssuerKeys, usableKeys } from '../src/rest/issuer-keys.js';
 import { openRest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });
@@ -119,6 +120,26 @@ void t.test('keys that were read once go on when the issuer is gone, and unknown
   t.same(count(statuses), { 401: 120, 429: 30 });
   t.equal(issuer.state.asked, 1);
   t.equal(await ask(good), 200, 'who has a valid one is not slowed down');
+});
+
+void t.test('an issuer that takes a question and never answers keeps no gateway from its start', async (t) => {
+  t.teardown(keepCollecting());
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
+  const unusable: string[] = [];
+  const keys = openIssuerKeys({
+    url: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/jwks`,
+    userAgent: 'test',
+    reports: { usable: () => undefined, unusable: (_setting, { message }) => unusable.push(message) },
+    times: { timeoutMs: 300 },
+  });
+  t.teardown(keys.close);
+  await within(keys.begin(), 30_000, 'the end of the first look');
+  t.match(unusable, [/^JWT_JWKS_URL cannot be read: nothing came of it in 300 ms$/]);
 });
 
 void t.test('the issuer’s keys change', async (t) => {

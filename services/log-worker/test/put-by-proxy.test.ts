@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { PROXY_SETTINGS, proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
+import { within } from '@khumbu/test-support/events';
+import { keepCollecting } from '@khumbu/test-support/garbage';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { hasTinyproxy, startTinyproxy } from '@khumbu/test-support/tinyproxy';
 import t from 'tap';
@@ -61,3 +65,19 @@ void t.test(
     t.equal(proxy.asked().length, before, 'the policy is asked first');
   },
 );
+
+void t.test('a proxy that says nothing is waited for no longer than any other server', async (t) => {
+  t.teardown(keepCollecting());
+  const silent = createServer((socket) => void socket.on('error', () => undefined).resume());
+  await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => void silent.close());
+  const path = join(t.testdir({ archive: 'an archive' }), 'archive');
+  const { port } = silent.address() as AddressInfo;
+  const proxy = rulesOf({ LOCATION_PROXY: `http://127.0.0.1:${port}` });
+  for (const url of ['https://198.51.100.7/x', 'http://198.51.100.7/x']) {
+    const outcome = httpPut({ url, path, contentType: 'application/gzip', proxy, stallMs: 300 }).catch(
+      (error: unknown) => error,
+    );
+    t.match(await within(outcome, 30_000, url), { status: 'UploadFailure', retryable: true }, url);
+  }
+});

@@ -4,6 +4,7 @@
  * be reached or used changes nothing: the last good one stays, and it is reported like a file.
  */
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
@@ -133,10 +134,9 @@ export function openIssuerKeys({ url, userAgent, reports, times }: IssuerKeysOpt
 
   const look = async (): Promise<void> => {
     lookedAt = performance.now();
+    const deadline = deadlineAfter(timeoutMs, closing.signal);
     try {
-      const keys = usableKeys(
-        await fetchSet(url, userAgent, AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)])),
-      );
+      const keys = usableKeys(await fetchSet(url, userAgent, deadline.signal));
       find = createLocalJWKSet(keys);
       problem = undefined;
       reports.usable(SETTING);
@@ -150,6 +150,8 @@ export function openIssuerKeys({ url, userAgent, reports, times }: IssuerKeysOpt
           });
       if (next.message !== problem?.message) reports.unusable(SETTING, next);
       problem = next;
+    } finally {
+      deadline.clear();
     }
     clearTimeout(timer);
     timer = setTimeout(() => void lookOnce(), problem ? intervalMs : refreshMs).unref();

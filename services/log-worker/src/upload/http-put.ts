@@ -19,6 +19,7 @@ import { MAX_HEAD_BYTES } from '@khumbu/shared/http/response-head';
 import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { Credentials } from '@khumbu/shared/locations/location';
+import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { statusOfHttp, UploadError } from './failure-status.js';
 
@@ -69,23 +70,26 @@ async function detour(input: HttpPutInput, url: URL, logins: Logins): Promise<De
   if (!proxy) return {};
   await judgeProxiedName(input.lookup, url.hostname, input.proxy?.allowsUnresolved ?? false);
   const { signal, userAgent = DEFAULT_USER_AGENT } = input;
-  const stalled = AbortSignal.timeout(stallMsOf(input));
-  const either = signal ? AbortSignal.any([signal, stalled]) : stalled;
-  if (url.protocol === 'https:') {
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    const port = url.port === '' ? 443 : Number(url.port);
-    const socket = await openTunnel(proxy, { host, port }, { userAgent, signal: either });
-    const servername = isIP(host) === 0 ? host : '';
-    const ca = input.ca === undefined ? {} : { ca: input.ca };
-    return { createConnection: () => connectTls({ ...ca, socket, servername, ALPNProtocols: ['http/1.1'] }) };
+  const deadline = deadlineAfter(stallMsOf(input), signal);
+  try {
+    if (url.protocol === 'https:') {
+      const host = url.hostname.replace(/^\[|\]$/g, '');
+      const port = url.port === '' ? 443 : Number(url.port);
+      const socket = await openTunnel(proxy, { host, port }, { userAgent, signal: deadline.signal });
+      const servername = isIP(host) === 0 ? host : '';
+      const ca = input.ca === undefined ? {} : { ca: input.ca };
+      return { createConnection: () => connectTls({ ...ca, socket, servername, ALPNProtocols: ['http/1.1'] }) };
+    }
+    const authorization = logins.proxy?.authorization('PUT', url.href);
+    const socket = await connectToProxy(proxy, deadline.signal);
+    return {
+      path: url.href,
+      headers: authorization === undefined ? {} : { 'proxy-authorization': authorization },
+      createConnection: () => socket,
+    };
+  } finally {
+    deadline.clear();
   }
-  const authorization = logins.proxy?.authorization('PUT', url.href);
-  const socket = await connectToProxy(proxy, either);
-  return {
-    path: url.href,
-    headers: authorization === undefined ? {} : { 'proxy-authorization': authorization },
-    createConnection: () => socket,
-  };
 }
 
 async function openRequest(
@@ -130,6 +134,8 @@ interface Answer {
 async function exchange(input: HttpPutInput, logins: Logins, size: number, expect: boolean): Promise<Answer> {
   const stallMs = stallMsOf(input);
   const request = await openRequest(input, logins, size, expect);
+  // The option of the request is not applied to a connection of our own.
+  request.setTimeout(stallMs);
   return new Promise((resolve, reject) => {
     let body: ReadStream | undefined;
     let sent = 0;
