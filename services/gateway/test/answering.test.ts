@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil, within } from '@khumbu/test-support/events';
@@ -110,6 +111,34 @@ void t.test('time runs from the arrival, also while an earlier request holds the
   release();
   await Promise.all([first, second]);
   t.same(decided, ['update_firmware:a'], 'and nothing is decided for it any more');
+});
+
+void t.test('the time in which the process stands still is nobody’s', async (t) => {
+  const standStill = (ms: number): void => {
+    const until = performance.now() + ms;
+    while (performance.now() < until);
+  };
+  const p = place({
+    updateFirmware: async () => {
+      await pause(20);
+      await pause(20);
+      return accepted;
+    },
+  });
+  const answering = p.answer(p.request('a'));
+  await pause(1);
+  standStill(1.5 * DEADLINE_MS);
+  await answering;
+  t.same(p.done, ['speak a "Accepted"']);
+
+  const q = place({ updateFirmware: async () => new Promise(() => undefined) });
+  const began = performance.now();
+  void q.answer(q.request('b'));
+  await pause(1);
+  standStill(4 * DEADLINE_MS);
+  await awaitUntil(() => q.done.length === 2, 60_000, 'the default');
+  t.same(q.done, ['acknowledged b', 'refuse b "Rejected"'], 'for long it does not wait');
+  t.ok(performance.now() - began >= 4 * DEADLINE_MS);
 });
 
 void t.test('one that is refused while it waits for its turn is over', async (t) => {

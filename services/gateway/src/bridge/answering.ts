@@ -1,6 +1,6 @@
 /**
  * One request from its bytes to its answer: ask the front desk, reply in time whatever happens, then let the work begin.
- * The time runs from the request's arrival, whatever it waits for. Rejects only when the answer could not be sent, so
+ * The time runs from the request's arrival, whatever it waits for, as long as this process works. Rejects only when the answer could not be sent, so
  * that the message is not acknowledged and comes again to the next session.
  *
  * A default that may not be stored is final all the same: the message is acknowledged before the default is sent, so that
@@ -23,9 +23,12 @@ import type { Lines } from './lines.js';
 import type { Speech } from './mqtt-session.js';
 import { type Circumstances, REQUESTS } from './request-table.js';
 import type { ToldAnswers } from './told-answers.js';
+import { afterWorking } from './working-time.js';
 
 /** EVerest's caller blocks its OCPP stack while it waits. */
 const ANSWER_DEADLINE_MS = 700;
+/** However long this process stood still meanwhile. */
+const ANSWER_LATEST_MS = 2500;
 
 export interface Request extends Circumstances {
   readonly name: RequestChannelName;
@@ -215,11 +218,11 @@ export function createAnswering(deps: AnsweringDeps) {
 
   /** One try in time, whatever happens. Resolves as `serve` does. */
   const serveInTime = async (request: Request, asker: Asker, reply: Reply): Promise<number | undefined> => {
-    let deadline: NodeJS.Timeout | undefined;
+    let callOff = (): void => undefined;
     const isLate = new Promise<void>((resolve) => {
       const notSent = (error: unknown): void => log.debug({ reason: describeError(error) }, 'default answer not sent');
       const refuse = (): void => void reply.refuse('no decision in time').then(resolve, notSent);
-      deadline = setTimeout(refuse, ANSWER_DEADLINE_MS);
+      callOff = afterWorking(ANSWER_DEADLINE_MS, ANSWER_LATEST_MS, refuse);
     });
     try {
       await request.prepare();
@@ -231,7 +234,7 @@ export function createAnswering(deps: AnsweringDeps) {
       // Refused before its turn has come, it is over: it must not stay one of the few its station may have open.
       return await Promise.race([turn, isLate.then(() => (hasBegun ? turn : undefined))]);
     } finally {
-      clearTimeout(deadline);
+      callOff();
     }
   };
 
