@@ -38,7 +38,7 @@ export interface EverestClientOptions {
 export interface EverestClient {
   readonly moduleId: string;
   readonly messages: Collector<M2eMessage>;
-  /** Send a request; resolves with the parsed reply and how long it took. Rejects after `timeoutMs` (5000). */
+  /** Send a request; resolves with the parsed reply and how long it took. Rejects after `timeoutMs` (30 000). */
   request(leaf: string, payload?: unknown, options?: { timeoutMs?: number }): Promise<{ reply: unknown; ms: number }>;
   /** Send bytes on an e2m leaf at QoS 2; resolves when the broker has them for good. */
   publishRaw(leaf: string, bytes: string | Uint8Array): Promise<void>;
@@ -128,7 +128,7 @@ export async function startEverestClient(options: EverestClientOptions): Promise
   return {
     moduleId,
     messages,
-    async request(leaf, payload, { timeoutMs = 5000 } = {}) {
+    async request(leaf, payload, { timeoutMs = 30_000 } = {}) {
       const uuid = randomUUID();
       const sentAt = performance.now();
       const answer = messages.awaitItem((m) => m.leaf === `reply/${uuid}`, timeoutMs, `a reply to ${leaf}`);
