@@ -54,14 +54,15 @@ export function writeMosquittoConfig(dataDir: DataDir, broker: BrokerOptions, ex
     'autosave_interval 5',
     'persistent_client_expiration 7d',
     'max_queued_messages 100000',
-    'max_queued_bytes 33554432',
+    // The gateway's queue is that of all stations: what one of them floods it with must not push out what others ask.
+    'max_queued_bytes 268435456',
     // As many as the gateway takes at once; with fewer, requests wait here, where no deadline is seen to.
     'max_inflight_messages 512',
     'max_inflight_bytes 33554432',
     'message_size_limit 262144',
     // The payload, its topic and some properties.
     'max_packet_size 393216',
-    'memory_limit 536870912',
+    'memory_limit 1073741824',
     `retain_available ${broker.retain ?? false}`,
     'max_keepalive 60',
     // Otherwise it becomes user mosquitto, which cannot enter the folders of root.
