@@ -271,7 +271,7 @@ void t.test('an end that a late heartbeat of the boot before let go is told to t
     return awaitUntil(() => performance.now() - from > ms, ms + PATIENCE_MS, 'some time to pass');
   };
   let id = 0;
-  const endAcrossBoot = async (begin: (everest: EverestClient) => Promise<unknown>): Promise<string[]> => {
+  const endAcrossBoot = async (begin: (everest: EverestClient) => Promise<unknown> | undefined): Promise<string[]> => {
     id += 1;
     const before = await station(t, place, { discovery: PERIODS });
     await before.request('get_boot_reason');
@@ -293,16 +293,16 @@ void t.test('an end that a late heartbeat of the boot before let go is told to t
     );
     const after = await station(t, place, { discovery: PERIODS });
     await begin(after);
+    // It goes on to beat: one that falls silent is away before a busy gateway has come to telling it.
+    after.startHeartbeats(200);
     await after.awaitStatus(id, 'Installed', PATIENCE_MS);
-    await after.publishRaw('heartbeat', '1');
-    await after.publishRaw('heartbeat', '2');
     await announce(place, [[1000 + id, 'Downloading']]);
     await after.awaitStatus(1000 + id, 'Downloading', PATIENCE_MS);
     await after.close(true);
     return after.statusNames(id);
   };
   t.same(await endAcrossBoot((everest) => everest.request('get_boot_reason')), ['Installed'], 'begun by a question');
-  t.same(await endAcrossBoot((everest) => everest.publishRaw('heartbeat', '0')), ['Installed'], 'begun by a heartbeat');
+  t.same(await endAcrossBoot(() => undefined), ['Installed'], 'begun by a heartbeat');
 });
 
 void t.test('a status that nobody listens for is held, though heartbeats are not missed yet', async (t) => {

@@ -20,6 +20,9 @@ const RECORD_BYTES = 160;
 const INTERVAL_MS = 10;
 const GZIP_LEVEL = 6;
 const URL_S = 3600;
+const STATION = 'logs';
+/** Where a station's archives lie in the depot's bucket. */
+const FOLDER = `logs/${STATION}`;
 
 const BASELINE =
   'tar -c -C "$FILES" . | gzip -"$LEVEL" | curl --fail --silent --show-error --request PUT --header "Content-Type: application/gzip" --upload-file - "$URL"';
@@ -48,11 +51,11 @@ async function startLogDepot(context: BenchContext, name: string, bytes: number)
 }
 
 async function ours(context: BenchContext, { depot, idleRssBytes }: LogDepot, n: number): Promise<Uploaded> {
-  const station = await startStation(context, depot, 'logs');
+  const station = await startStation(context, depot, STATION);
   const worker = depot.pidOf('log-worker-1');
   forgetPeak(worker);
   const startedAt = performance.now();
-  const request = { request_id: n, type: 'DiagnosticsLog', location: `s3://${depot.endpoints.s3Bucket}/logs/` };
+  const request = { request_id: n, type: 'DiagnosticsLog', location: `s3://${depot.endpoints.s3Bucket}/${FOLDER}/` };
   const { reply } = await station.request('upload_logs', request);
   const { atMs } = await station.awaitStatus(n, 'Uploaded', PATIENCE_MS);
   const rssGrowth = (peakRssBytes(worker) - idleRssBytes) / MB;
@@ -104,7 +107,7 @@ export const logUpload: Benchmark<'log-upload' | 'log-upload-rss'> = {
     const files = join(dir, 'files');
     mkdirSync(files);
     const first = await ours(context, logDepot, 1);
-    const FIRST = await objects.presignGet({ bucket, key: `logs/${first.fileName}` }, URL_S);
+    const FIRST = await objects.presignGet({ bucket, key: `${FOLDER}/${first.fileName}` }, URL_S);
     await timedCommand('curl --fail --silent "$FIRST" | tar -xz -C "$FILES"', { FIRST, FILES: files });
     const sizeOfLogs = readdirSync(join(files, 'journal')).reduce(
       (sum, name) => sum + statSync(join(files, 'journal', name)).size,
@@ -118,15 +121,18 @@ export const logUpload: Benchmark<'log-upload' | 'log-upload-rss'> = {
     for (let pair = 1; pair <= PAIRS[effort]; pair += 1) {
       const uploaded = await ours(context, logDepot, pair + 1);
       mine.push(uploaded);
-      const URL = await client.presignedPutObject(bucket, `logs/baseline-${pair}.tar.gz`, URL_S);
+      const URL = await client.presignedPutObject(bucket, `${FOLDER}/baseline-${pair}.tar.gz`, URL_S);
       other.push((await timedCommand(BASELINE, { URL, FILES: files, LEVEL: String(GZIP_LEVEL) })).seconds);
       const keyOf = async (key: string): Promise<number> => (await objects.stat(bucket, key))?.bytes ?? 0;
-      const [size, theirs] = [await keyOf(`logs/${uploaded.fileName}`), await keyOf(`logs/baseline-${pair}.tar.gz`)];
+      const [size, theirs] = [
+        await keyOf(`${FOLDER}/${uploaded.fileName}`),
+        await keyOf(`${FOLDER}/baseline-${pair}.tar.gz`),
+      ];
       if (size === 0 || theirs === 0) throw new Error('an archive did not arrive');
       sizes = `archives: ours ${(size / MB).toFixed(1)} MB, theirs ${(theirs / MB).toFixed(1)} MB`;
       await Promise.all([
-        objects.remove(bucket, `logs/${uploaded.fileName}`),
-        objects.remove(bucket, `logs/baseline-${pair}.tar.gz`),
+        objects.remove(bucket, `${FOLDER}/${uploaded.fileName}`),
+        objects.remove(bucket, `${FOLDER}/baseline-${pair}.tar.gz`),
       ]);
     }
     await rm(files, { recursive: true });
