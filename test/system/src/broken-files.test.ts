@@ -85,7 +85,7 @@ void t.test('a broken stations file is told everywhere, and stops nothing', asyn
   writeFileSync(authorities, '# ours\n-----BEGIN CERTIFICATE-----\nMIIB');
   t.match(
     await refusal({ LOCATION_CA_FILE: authorities }),
-    /^khumbu: (?:ota|log)-worker-1 does not start: LOCATION_CA_FILE: line 2: the entry "CERTIFICATE" has no END line/m,
+    /^khumbu: (?:ota|log)-worker-1 does not start: LOCATION_CA_FILE: entry 1 \(line 2\) "CERTIFICATE" has no END line/m,
   );
   writeFileSync(path, 'stations:\n  gate: [\n');
   t.match(await refusal(), /^khumbu: .* does not start: STATIONS_FILE: line 3, column 1: /m);

@@ -202,7 +202,7 @@ export const stationMisbehaviour: Experiment = {
     'A station that counts wrongly, allows what nobody asked for or shares its name changes nothing but its own boot ' +
     'epoch: no install without a permission of this very boot, none twice, none on twins.',
   async run(context) {
-    const house = await startHouse(context, { dir: context.dir, env: { RESET_RESERVATION_S: '60' } });
+    const house = await startHouse(context, { dir: context.dir, env: { RESET_RESERVATION_S: '10' } });
     const origin = await startOrigin();
     context.teardown(() => origin.close());
     const signer = await makeSigner(context.dir);
