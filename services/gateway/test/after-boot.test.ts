@@ -40,32 +40,3 @@ for (const first of ['its question', 'its heartbeat'] as const)
       t.same(after.statusNames(1), ['Installed']);
     },
   );
-
-void t.test(
-  'an end that EVerest without heartbeats heard before it died is told to the one that comes back',
-  async (t) => {
-    const place = await depot(t, servers);
-    await leads(await startGateway(t, place));
-    const discovery = { ...PERIODS, heartbeat_period_ms: 0 };
-    const before = await station(t, place, { discovery });
-    t.equal((await before.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS })).reply, 'PowerUp');
-    const { steady } = momentOf(Date.now());
-    const restartExpected = JSON.stringify({ reason: 'FirmwareUpdate', at: steady, operationId: 'o-1' });
-    await storeOf(place).commit(storeOf(place).change().setStation('cs-1', { restartExpected }));
-    // The host is said to have booted while its EVerest still listens, or a bridge to its broker does.
-    await announce(place, [[1, 'Installed']], { at: steady, settleMs: 0, begunAt: steady });
-    await before.awaitStatus(1, 'Installed', PATIENCE_MS);
-    await before.close(true);
-
-    const after = await station(t, place, { discovery });
-    t.equal((await after.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS })).reply, 'FirmwareUpdate');
-    await after.awaitStatus(1, 'Installed', PATIENCE_MS);
-    await announce(place, [[2, 'Installed']], { at: steady, settleMs: 0, begunAt: steady });
-    await after.awaitStatus(2, 'Installed', PATIENCE_MS);
-    await after.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS });
-    await announce(place, [[3, 'Downloading']]);
-    await after.awaitStatus(3, 'Downloading', PATIENCE_MS);
-    t.same(after.statusNames(1), ['Installed']);
-    t.same(after.statusNames(2), ['Installed'], 'what was told to the boot that was waited for is told once');
-  },
-);

@@ -112,13 +112,11 @@ function settlingForMs(presence: Presence, boot: AfterBoot, clock: Clock): numbe
 
 /**
  * A heartbeat of the boot before may come late, by the broker or by ourselves, and look like a sign of the one that was
- * waited for. Only a count that began anew shows which boot it is; without heartbeats, its question. Pure.
+ * waited for. Only a count that began anew shows which boot it is. Pure.
  */
 function isEarly({ afterBoot }: OutboxEntry, { presence }: Station, clock: Clock): boolean {
-  if (!afterBoot || countsAnew(presence, afterBoot, clock)) return false;
-  if (heartbeatPeriodMs(presence) !== undefined) return true;
-  const { at, begunAt = at } = afterBoot;
-  return presence.begunAt === undefined || clock.mono - presence.begunAt > clock.steady - begunAt;
+  if (!afterBoot || heartbeatPeriodMs(presence) === undefined) return false;
+  return !countsAnew(presence, afterBoot, clock);
 }
 
 export type StatusPump = ReturnType<typeof createStatusPump>;
