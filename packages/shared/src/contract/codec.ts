@@ -2,10 +2,10 @@
  * Bytes to values and back, by the channel table. Decoding never throws: a bad message is a value that names the
  * reason, with the reply topic if one could be read, so that the caller can still be answered.
  */
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import addFormats from 'ajv-formats';
+import type { ErrorObject } from 'ajv';
 import type { TSchema } from 'typebox';
 import { type ChannelName, channel, channelNames } from './channels.js';
+import { createValidators } from './schema-validators.js';
 
 /** Longest message we look at: whoever sends a longer one gets no answer. */
 export const MAX_MESSAGE_BYTES = 256 * 1024;
@@ -17,34 +17,13 @@ export type Decoded =
   | { readonly ok: true; readonly payload: unknown; readonly replyTo?: string }
   | { readonly ok: false; readonly reason: string; readonly replyTo?: string };
 
-// No coercion, no defaults: a "1" is not an id. Formats are needed for RFC 3339 time stamps.
-const ajv = new Ajv({ strict: false, strictNumbers: true, allErrors: false });
-addFormats.default(ajv);
-// RFC 3339 knows times no clock of ours can show (leap seconds); taken as a time, NaN would end up in due times.
-const rfc3339 = ajv.compile({ type: 'string', format: 'date-time' });
-export const isTimeStamp = (text: string): boolean => rfc3339(text) && Number.isFinite(Date.parse(text));
-ajv.addFormat('time-stamp', isTimeStamp);
-const validators = new Map<TSchema, ValidateFunction>();
-
-/** The schemas carry $id for the published documents; ajv must not take them for shared definitions. */
-export const forAjv = (key: string, value: unknown): unknown => {
-  if (key === '$id') return undefined;
-  return key === 'format' && value === 'date-time' ? 'time-stamp' : value;
-};
+const validatorOf = createValidators(false);
 
 /** What the message of ajv leaves out. Names and choices only, never what was given. */
 const added = ({ params }: ErrorObject): string => {
   if (typeof params.additionalProperty === 'string') return `: ${params.additionalProperty} is not known`;
   return Array.isArray(params.allowedValues) ? `: ${params.allowedValues.join(', ')}` : '';
 };
-
-function validatorOf(schema: TSchema): ValidateFunction {
-  const known = validators.get(schema);
-  if (known) return known;
-  const validate = ajv.compile(JSON.parse(JSON.stringify(schema, forAjv)));
-  validators.set(schema, validate);
-  return validate;
-}
 
 /** Makes ready what the first message of each channel would wait for: some 20 ms in all. */
 export function compileContract(): void {

@@ -1,8 +1,8 @@
 /** Every place where a value does not fit its schema, for people who write requests. The verdict is the codec's. */
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import addFormats from 'ajv-formats';
+import type { ErrorObject } from 'ajv';
 import type { TSchema } from 'typebox';
-import { firstMismatch, forAjv, isTimeStamp } from './codec.js';
+import { firstMismatch } from './codec.js';
+import { createValidators } from './schema-validators.js';
 
 /** One place where a value does not fit. */
 export interface Misfit {
@@ -18,18 +18,7 @@ export const MOST_MISFITS = 20;
 /** A value with more members than this is told its first misfit alone: each takes time and memory. */
 const MOST_MEMBERS = 200;
 
-const ajv = new Ajv({ strict: false, strictNumbers: true, allErrors: true });
-addFormats.default(ajv);
-ajv.addFormat('time-stamp', isTimeStamp);
-const validators = new Map<TSchema, ValidateFunction>();
-
-function validatorOf(schema: TSchema): ValidateFunction {
-  const known = validators.get(schema);
-  if (known) return known;
-  const validate = ajv.compile(JSON.parse(JSON.stringify(schema, forAjv)));
-  validators.set(schema, validate);
-  return validate;
-}
+const validatorOf = createValidators(true);
 
 function hasManyMembers(value: unknown): boolean {
   let members = 0;

@@ -1,0 +1,32 @@
+/** Schemas compiled by ajv, each once, in the one way in which the contract is read. */
+import { Ajv, type ValidateFunction } from 'ajv';
+import addFormats from 'ajv-formats';
+import type { TSchema } from 'typebox';
+
+// RFC 3339 knows times no clock of ours can show (leap seconds); taken as a time, NaN would end up in due times.
+const rfc3339Ajv = new Ajv();
+addFormats.default(rfc3339Ajv, ['date-time']);
+const rfc3339 = rfc3339Ajv.compile({ type: 'string', format: 'date-time' });
+const isTimeStamp = (text: string): boolean => rfc3339(text) && Number.isFinite(Date.parse(text));
+
+/** The schemas carry $id for the published documents; ajv must not take them for shared definitions. */
+const forAjv = (key: string, value: unknown): unknown => {
+  if (key === '$id') return undefined;
+  return key === 'format' && value === 'date-time' ? 'time-stamp' : value;
+};
+
+/** The validator of a schema, compiled when it is first asked for. No coercion, no defaults: a "1" is not an id. */
+export function createValidators(allErrors: boolean): (schema: TSchema) => ValidateFunction {
+  const ajv = new Ajv({ strict: false, strictNumbers: true, allErrors });
+  // Formats are needed for RFC 3339 time stamps.
+  addFormats.default(ajv);
+  ajv.addFormat('time-stamp', isTimeStamp);
+  const validators = new Map<TSchema, ValidateFunction>();
+  return (schema) => {
+    const known = validators.get(schema);
+    if (known) return known;
+    const validate = ajv.compile(JSON.parse(JSON.stringify(schema, forAjv)));
+    validators.set(schema, validate);
+    return validate;
+  };
+}
