@@ -82,6 +82,7 @@ export async function startDepotBroker(test: Test, options: DepotBrokerOptions):
   await mkdir(`${home}/data`, { recursive: true });
   await cp(`${ROOT}/infra/mosquitto/${options.confD ?? 'conf.d'}`, `${home}/conf.d`, { recursive: true });
   const [gatewayPort, extraPort, extraGatewayPort] = [await freePort(), await freePort(), await freePort()];
+  const ports = options.confD === undefined ? [gatewayPort] : [gatewayPort, extraPort, extraGatewayPort];
   const places = (text: string, port: number): string =>
     Object.entries({
       ...options.replaced,
@@ -115,7 +116,8 @@ export async function startDepotBroker(test: Test, options: DepotBrokerOptions):
       const conf = await readFile(`${from}/${options.confD}/${options.confD}.conf`, 'utf8');
       await writeFile(`${home}/conf.d/${options.confD}.conf`, places(conf, port));
     },
-    answers: (port) => answersOn(port),
+    // Its listeners open one after the other, and gateways come by one of their own.
+    answers: async (port) => (await Promise.all([port, ...ports].map((each) => answersOn(each)))).every(Boolean),
   });
   test.teardown(() => server.stop());
 
