@@ -14,19 +14,19 @@ const iso = (at: number): string => new Date(at).toISOString();
 const log = createLogger('test', 'silent');
 
 void t.test('bearings', async (t) => {
-  const before = { wall: 10_000, steady: 5000 };
-  const seen = (wall: number, steady: number, roundTripMs = 10): Sighting => ({
+  const before = { wall: 10_000, monotonic: 5000 };
+  const seen = (wall: number, monotonic: number, roundTripMs = 10): Sighting => ({
     askedAt: 1000 - roundTripMs,
     heardAt: 1000,
-    told: { wall, steady },
+    told: { wall, monotonic },
   });
   const cases: [string, Bearings | undefined, Sighting, Bearings][] = [
-    ['at the start', undefined, seen(11_000, 9000), { wall: 10_005, steady: 8000 }],
+    ['at the start', undefined, seen(11_000, 9000), { wall: 10_005, monotonic: 8000 }],
     ['as expected', before, seen(10_997, 5990), before],
-    ['another process is ahead', before, seen(10_997, 6100), { wall: 10_000, steady: 5100 }],
+    ['another process is ahead', before, seen(10_997, 6100), { wall: 10_000, monotonic: 5100 }],
     ['Redis has forgotten its last second', before, seen(10_997, 4000), before],
-    ['the date jumped forward', before, seen(10_997 + HOUR, 5990), { wall: 10_002 + HOUR, steady: 5000 }],
-    ['the date jumped back', before, seen(10_997 - HOUR, 5990), { wall: 10_002 - HOUR, steady: 5000 }],
+    ['the date jumped forward', before, seen(10_997 + HOUR, 5990), { wall: 10_002 + HOUR, monotonic: 5000 }],
+    ['the date jumped back', before, seen(10_997 - HOUR, 5990), { wall: 10_002 - HOUR, monotonic: 5000 }],
     ['a slow answer explains a little', before, seen(10_700, 5500, 800), before],
   ];
   for (const [what, from, sighting, wanted] of cases) t.same(takeBearings(from, sighting), wanted, what);
@@ -45,27 +45,27 @@ void t.test('clocks of several processes', async (t) => {
     return clock;
   };
   const one = await open();
-  const { wall, steady } = one.now();
+  const { wall, monotonic } = one.now();
   t.ok(Math.abs(wall - Date.now()) < 1000, 'the date is that of Redis');
-  t.ok(Math.abs(steady - wall) < 1000, 'the steady clock begins as the date');
+  t.ok(Math.abs(monotonic - wall) < 1000, 'the monotonic clock begins as the date');
 
-  await redis.set('clock', String(steady + HOUR));
-  await awaitUntil(() => one.now().steady >= steady + HOUR, 5000, 'the first to follow who is ahead');
+  await redis.set('clock', String(monotonic + HOUR));
+  await awaitUntil(() => one.now().monotonic >= monotonic + HOUR, 5000, 'the first to follow who is ahead');
   t.ok(Math.abs(one.now().wall - Date.now()) < 1000, 'dates stay what they are');
   const two = await open();
-  t.ok(Math.abs(two.now().steady - one.now().steady) < 1000, 'who comes later goes on from there');
+  t.ok(Math.abs(two.now().monotonic - one.now().monotonic) < 1000, 'who comes later goes on from there');
 
   await redis.set('clock', '5');
   await awaitUntil(
-    async () => Number(await redis.get('clock')) > steady + HOUR,
+    async () => Number(await redis.get('clock')) > monotonic + HOUR,
     5000,
     'the register to be raised again',
   );
-  t.ok(two.now().steady >= steady + HOUR, 'nobody goes back');
+  t.ok(two.now().monotonic >= monotonic + HOUR, 'nobody goes back');
 });
 
 void t.test('what becomes of waiting when the date jumps', async (t) => {
-  const jump = (byMs: number) => ({ wall: NOW + byMs, steady: NOW });
+  const jump = (byMs: number) => ({ wall: NOW + byMs, monotonic: NOW });
   const pause = { notBefore: NOW + 5000 };
   const date = { date: NOW + HOUR / 2 };
   for (const byMs of [-HOUR, 0, HOUR]) t.equal(waitOf(pause, jump(byMs)), 5000, 'a pause is as long as it is');
@@ -75,7 +75,7 @@ void t.test('what becomes of waiting when the date jumps', async (t) => {
 
   const record = updateRecord({ state: 'Downloading', deadlineAt: NOW + 1 });
   t.notOk(isOverdue(record, jump(HOUR)), 'no deadline passes by a jump');
-  t.ok(isOverdue(record, { wall: NOW - HOUR, steady: NOW + 1 }), 'and none is put off');
+  t.ok(isOverdue(record, { wall: NOW - HOUR, monotonic: NOW + 1 }), 'and none is put off');
 
   const request = { location: 'x', request_id: 1, retrieve_timestamp: iso(NOW), install_timestamp: iso(NOW + HOUR) };
   const late = { deadlineAt: NOW - 1, request };

@@ -52,7 +52,7 @@ void t.test('an operation that has ended leaves no secret of its location in Red
       state: 'Downloading',
       request: { location: LOCATION, request_id: 7 },
     });
-    await store.commit(store.change().put(open));
+    await store.commit(store.transaction().put(open));
     t.match(await store.load(open.id), { request: { location: LOCATION } }, 'every try needs it until the end');
     const detail = { reason: 'http_404', message: REASON };
     const next = applyUpdateEvent(
@@ -61,11 +61,11 @@ void t.test('an operation that has ended leaves no secret of its location in Red
       { ...context(1), deadlines: deadlines.update },
       detail,
     );
-    await store.commit(store.change().put(next.record).announce('cp1', next.statuses));
+    await store.commit(store.transaction().put(next.record).enqueueStatus('cp1', next.statuses));
     t.match(await store.load(open.id), { request: { location: SHOWN }, endedAt: NOW + 1 });
   }
   const upload = logRecord({ id: 'l', state: 'Uploading', request: { location: LOCATION } });
-  await store.commit(store.change().put(upload));
+  await store.commit(store.transaction().put(upload));
   const failed = applyLogEvent(
     { ...upload, version: 1 },
     'failed',
@@ -74,16 +74,16 @@ void t.test('an operation that has ended leaves no secret of its location in Red
       message: REASON,
     },
   );
-  await store.commit(store.change().put(failed.record));
+  await store.commit(store.transaction().put(failed.record));
 
   const { id, location } = fetchKey(LOCATION, []);
   const running = joinFetch(newFetch(id, location, momentOf(NOW)), 'u', location, momentOf(NOW)).fetch;
-  await store.commit(store.change().put(running));
+  await store.commit(store.transaction().put(running));
   t.match(await store.load(id), { location }, 'as long as it is fetched');
   const held = { image: { sha256: 'x', sizeBytes: 1 }, fetchedAt: NOW };
   const over = fetchEnded({ ...running, version: 1 }, { ok: true, image: held.image }, held, momentOf(NOW));
-  await store.commit(store.change().put(over));
-  await store.commit(store.change().put(fetchDelivered({ ...over, version: 2 }, momentOf(NOW))));
+  await store.commit(store.transaction().put(over));
+  await store.commit(store.transaction().put(fetchDelivered({ ...over, version: 2 }, momentOf(NOW))));
   t.match(await store.load(id), { state: 'Resting', location: SHOWN });
 
   t.notMatch(await everything(), /secret/);

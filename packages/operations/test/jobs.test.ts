@@ -10,8 +10,8 @@ import { createReconciler } from '@khumbu/operations/jobs/reconciler';
 import { type RunningWorker, startWorker } from '@khumbu/operations/jobs/worker';
 import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/log-upload/record';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import { type Hints, subscribeHints } from '@khumbu/operations/records/hints';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import { type Notifications, subscribeNotifications } from '@khumbu/operations/records/notifications';
 import { type OfferedRecord, offer } from '@khumbu/operations/records/offer';
 import { ended, inState } from '@khumbu/operations/records/record';
 import { createStore, type Store } from '@khumbu/operations/records/store';
@@ -44,7 +44,7 @@ interface Depot {
   readonly prefix: string;
   readonly store: Store;
   readonly jobs: Jobs;
-  readonly hints: Hints;
+  readonly notifications: Notifications;
   readonly queue: (name: QueueName) => Queue;
   readonly put: <R extends OperationRecord>(record: R) => Promise<R>;
   readonly load: <R extends OperationRecord>(id: string) => Promise<R>;
@@ -56,12 +56,12 @@ async function depot(t: Test): Promise<Depot> {
   const prefix = `t${++count}`;
   const store = createStore(redis, prefix);
   const jobs = createJobs(redis, store.keys, moment);
-  const hints = await subscribeHints(connect(), store.keys);
+  const notifications = await subscribeNotifications(connect(), store.keys);
   const queues: Queue[] = [];
   const workers: RunningWorker[] = [];
   t.teardown(async () => {
     await Promise.all(workers.map((worker) => worker.stop()));
-    hints.close();
+    notifications.close();
     await Promise.all([jobs.close(), ...queues.map((queue) => queue.close())]);
   });
   const load = async <R extends OperationRecord>(id: string): Promise<R> => (await store.load(id)) as R;
@@ -69,7 +69,7 @@ async function depot(t: Test): Promise<Depot> {
     prefix,
     store,
     jobs,
-    hints,
+    notifications,
     load,
     queue(name) {
       const queue = new Queue(name, { connection: redis, prefix: store.keys.jobs });
@@ -77,11 +77,22 @@ async function depot(t: Test): Promise<Depot> {
       return queue;
     },
     async put(record) {
-      if (!(await store.commit(store.change().put(record)))) throw new Error('not stored');
+      if (!(await store.commit(store.transaction().put(record)))) throw new Error('not stored');
       return load(record.id);
     },
     work(queue, steps, lockMs = 10_000) {
-      const worker = startWorker({ queue, steps, redis, store, jobs, hints, log, now: moment, concurrency: 4, lockMs });
+      const worker = startWorker({
+        queue,
+        steps,
+        redis,
+        store,
+        jobs,
+        notifications,
+        log,
+        now: moment,
+        concurrency: 4,
+        lockMs,
+      });
       workers.push(worker);
       return worker;
     },
@@ -225,7 +236,7 @@ void t.test('the worker loop', async (t) => {
       ): Step =>
       async (record, { commit }) => {
         steps.push(record.state);
-        await commit(store.change().put(apply(record, typeof event === 'string' ? event : event(record))));
+        await commit(store.transaction().put(apply(record, typeof event === 'string' ? event : event(record))));
       };
     work('firmware-updates', {
       download: does('signatureGood'),
@@ -251,8 +262,8 @@ void t.test('the worker loop', async (t) => {
       upload: async (record, { commit }) => {
         times.push(Date.now());
         if (times.length === 1) {
-          await commit(store.change().put({ ...record, run: record.run + 1, notBefore: Date.now() + 1500 }));
-        } else await commit(store.change().put(uploaded(record)));
+          await commit(store.transaction().put({ ...record, run: record.run + 1, notBefore: Date.now() + 1500 }));
+        } else await commit(store.transaction().put(uploaded(record)));
       },
     });
     const record = await put(logRecord({ state: 'Uploading' }));
@@ -283,8 +294,8 @@ void t.test('the worker loop', async (t) => {
     work('log-uploads', {
       upload: async (record, { commit }) => {
         versions.push(record.version);
-        if (versions.length === 1) await store.commit(store.change().put({ ...record, waitingFor: 'reset' }));
-        await commit(store.change().put(uploaded(record)));
+        if (versions.length === 1) await store.commit(store.transaction().put({ ...record, waitingFor: 'reset' }));
+        await commit(store.transaction().put(uploaded(record)));
       },
     });
     const record = await put(logRecord({ state: 'Uploading' }));
@@ -305,7 +316,7 @@ void t.test('the worker loop', async (t) => {
         upload: async (record, { commit }) => {
           times += 1;
           if (times < 3) throw surprise;
-          await commit(store.change().put(uploaded(record)));
+          await commit(store.transaction().put(uploaded(record)));
         },
       });
       const record = await put(logRecord({ state: 'Uploading' }));
@@ -346,7 +357,7 @@ void t.test('the worker loop', async (t) => {
     await events.awaitAll((all) => all.length === 2, WAIT_MS, 'both to begin');
     const record = await load<LogUploadRecord>('log-upload-a');
     const canceled = ended(inState(record, 'Canceled', moment()), moment(), { ok: false });
-    await store.commit(store.change().put(canceled).hintCancel(record.id));
+    await store.commit(store.transaction().put(canceled).notifyCancel(record.id));
     t.equal(
       await events.awaitItem((event) => event.startsWith('aborted'), WAIT_MS, 'the abort'),
       'aborted log-upload-a canceled',
@@ -371,7 +382,7 @@ void t.test('the worker loop', async (t) => {
     await within(first.stop(), WAIT_MS, 'the first worker to stop');
     t.match(await load(record.id), { version: 1, faults: undefined });
     t.equal(await jobs.reconcile(record), 'added');
-    work('log-uploads', { upload: (upload, { commit }) => commit(store.change().put(uploaded(upload))) });
+    work('log-uploads', { upload: (upload, { commit }) => commit(store.transaction().put(uploaded(upload))) });
     await awaitUntil(async () => (await load(record.id)).endedAt, WAIT_MS, 'the next worker');
   });
 
@@ -400,7 +411,7 @@ void t.test('a killed worker: another one takes its job', async (t) => {
   await jobs.ensure(record);
   await awaitUntil(() => child.stdout().includes(`begun ${record.id}`), WAIT_MS, 'the child to begin');
   await child.end('SIGKILL');
-  work('log-uploads', { upload: (upload, { commit }) => commit(store.change().put(uploaded(upload))) }, 1000);
+  work('log-uploads', { upload: (upload, { commit }) => commit(store.transaction().put(uploaded(upload))) }, 1000);
   await awaitUntil(async () => (await load(record.id)).endedAt, WAIT_MS, 'the other worker');
   t.match(await load(record.id), { state: 'Uploaded', version: 2 });
 });
@@ -414,7 +425,7 @@ void t.test('a killed worker whose lock would live for an hour: the clock of Red
   await redis.rpoplpush(`${key}:wait`, `${key}:active`);
   await redis.set(`${key}:${record.id}.upload.1:lock`, 'dead', 'PX', HOUR);
   await redis.set(`${key}:stalled-check`, 'x', 'PX', HOUR);
-  work('log-uploads', { upload: (upload, { commit }) => commit(store.change().put(uploaded(upload))) }, 1000);
+  work('log-uploads', { upload: (upload, { commit }) => commit(store.transaction().put(uploaded(upload))) }, 1000);
   await awaitUntil(async () => (await load(record.id)).endedAt, WAIT_MS, 'the other worker');
   t.match(await load(record.id), { state: 'Uploaded', version: 2 });
 });
@@ -425,7 +436,7 @@ void t.test('a jump of the clock: what runs is aborted and begins anew under ano
   const worker = work('log-uploads', {
     upload: async (record, { signal, commit }) => {
       begun.push(`run ${record.run}`);
-      if (record.run > 1) return commit(store.change().put(uploaded(record)));
+      if (record.run > 1) return commit(store.transaction().put(uploaded(record)));
       await new Promise((_resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason as Error));
       });
@@ -456,14 +467,14 @@ void t.test('a lost lock: both run, one commits', async (t) => {
       events.push('first begun');
       await gate;
       try {
-        await commit(store.change().put({ ...uploaded(record), sizeBytes: 1 }));
+        await commit(store.transaction().put({ ...uploaded(record), sizeBytes: 1 }));
       } catch (error) {
         events.push(`first: ${(error as CodedError).code}`);
         throw error;
       }
       return;
     }
-    await commit(store.change().put({ ...uploaded(record), sizeBytes: 2 }));
+    await commit(store.transaction().put({ ...uploaded(record), sizeBytes: 2 }));
     events.push('second done');
   };
   work('log-uploads', { upload: step }, 1000);
@@ -564,7 +575,7 @@ void t.test('the reconciler', async (t) => {
     const { put, load, store, look, jobIds, said } = await setup(t);
     await put(updateRecord({ id: 'old', state: 'Accepted', ...ago }));
     const next = updateRecord({ id: 'next', supersedes: 'old', answerKey: 'k', deadlineAt: Date.now() - 1 });
-    t.ok(await store.commit(offer(store.change(), next, await load('old'))));
+    t.ok(await store.commit(offer(store.transaction(), next, await load('old'))));
     await look();
     t.match(await load('next'), { state: 'Withdrawn' });
     t.match(await load('old'), { state: 'Accepted', heldFor: undefined });
@@ -580,11 +591,11 @@ void t.test('the reconciler', async (t) => {
     const late = { deadlineAt: Date.now() - 1, ...ago };
     t.ok(
       await store.commit(
-        offer(store.change(), updateRecord({ id: 'a', supersedes: 'old', ...late }), await load('old')),
+        offer(store.transaction(), updateRecord({ id: 'a', supersedes: 'old', ...late }), await load('old')),
       ),
     );
     const b = updateRecord({ id: 'b', supersedes: 'a', deadlineAt: Date.now() + HOUR, ...ago });
-    t.ok(await store.commit(offer(store.change(), b, (await load<FirmwareUpdateRecord>('a')) as OfferedRecord)));
+    t.ok(await store.commit(offer(store.transaction(), b, (await load<FirmwareUpdateRecord>('a')) as OfferedRecord)));
     await look();
     t.match(await load('a'), { state: 'Withdrawn' });
     t.match(await load('b'), { state: 'Offered', supersedes: 'old' });
@@ -681,7 +692,7 @@ void t.test('the reconciler', async (t) => {
   await t.test('leaves records of a newer version alone', async (t) => {
     const { put, store, look, jobIds } = await setup(t);
     await store.commit(
-      store.change().put({ ...logRecord({ id: 'newer', state: 'Accepted', deadlineAt: 1, ...ago }), schema: 2 }),
+      store.transaction().put({ ...logRecord({ id: 'newer', state: 'Accepted', deadlineAt: 1, ...ago }), schema: 2 }),
     );
     await put(logRecord({ id: 'ours', state: 'Accepted', ...ago }));
     await look();

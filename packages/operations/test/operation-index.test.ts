@@ -21,7 +21,7 @@ t.teardown(async () => {
 let count = 0;
 const fresh = (): Store => createStore(redis, `i${++count}`);
 const put = async <R extends OperationRecord>(store: Store, record: R): Promise<R> => {
-  t.equal(await store.commit(store.change().put(record)), true);
+  t.equal(await store.commit(store.transaction().put(record)), true);
   return (await store.load(record.id)) as R;
 };
 const members = async ({ keys }: Store, part: Part, facets: Parameters<typeof keysOfFacets>[2]): Promise<string[]> => {
@@ -136,7 +136,7 @@ void t.test('keepers and commits that meet leave every record in one place', asy
   const advance = async (id: string): Promise<void> => {
     for (const state of ['Downloaded', 'SignatureVerified', 'InstallScheduled'] as const) {
       const record = (await store.load(id)) as OperationRecord;
-      await store.commit(store.change().put({ ...record, state } as OperationRecord));
+      await store.commit(store.transaction().put({ ...record, state } as OperationRecord));
     }
   };
   await Promise.all([...ids.map(advance), ...Array.from({ length: 5 }, () => createIndexKeeper(redis, store).fresh())]);

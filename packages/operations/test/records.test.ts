@@ -6,12 +6,12 @@ import { putOff } from '@khumbu/operations/jobs/job-loop';
 import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
 import { auditEnded } from '@khumbu/operations/records/audit';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import { subscribeHints } from '@khumbu/operations/records/hints';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import { subscribeNotifications } from '@khumbu/operations/records/notifications';
 import { confirmOffer, failOffer, offer, withdrawOffer } from '@khumbu/operations/records/offer';
 import { ended } from '@khumbu/operations/records/record';
 import { trimEnded } from '@khumbu/operations/records/retention';
-import { type Change, createStore, type Store } from '@khumbu/operations/records/store';
+import { createStore, type Store, type Transaction } from '@khumbu/operations/records/store';
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
 import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -38,7 +38,7 @@ const entry = (text: string) => outboxEntry('log_status', 'op', text, AT);
 const texts = async (store: Store, station = 'cp1'): Promise<unknown[]> =>
   (await store.outboxEntries(station)).map(({ payload }) => payload);
 const stored = async <R extends OperationRecord>(store: Store, record: R): Promise<R> => {
-  if (!(await store.commit(store.change().put(record)))) throw new Error('not stored');
+  if (!(await store.commit(store.transaction().put(record)))) throw new Error('not stored');
   return (await store.load(record.id)) as R;
 };
 
@@ -52,9 +52,9 @@ void t.test('an ended operation has one audit line, by whoever ended it', async 
     reason: 'refused',
     message: 'https://user:secret@files.example/x said no',
   });
-  t.equal(await store.commit(store.change().put({ ...end, version: 9 })), false);
+  t.equal(await store.commit(store.transaction().put({ ...end, version: 9 })), false);
   t.same(lines, [], 'not for what was not stored, and not for what goes on');
-  t.equal(await store.commit(store.change().put(end)), true);
+  t.equal(await store.commit(store.transaction().put(end)), true);
   t.equal(lines.length, 1);
   t.match(lines[0], {
     audit: true,
@@ -111,37 +111,37 @@ void t.test('a commit holds when everything is as it was decided from', async (t
   const { store } = fresh();
   const record = logRecord();
   t.equal(await store.load(record.id), undefined);
-  t.equal(await store.commit(store.change().put(record)), true);
+  t.equal(await store.commit(store.transaction().put(record)), true);
   t.same(await store.load(record.id), { ...record, version: 1 });
-  t.equal(await store.commit(store.change().put(record)), false, 'it is not new any more');
+  t.equal(await store.commit(store.transaction().put(record)), false, 'it is not new any more');
   const one = (await store.load(record.id)) as typeof record;
-  t.equal(await store.commit(store.change().put({ ...one, tries: 1 })), true);
-  t.equal(await store.commit(store.change().put({ ...one, tries: 2 })), false, 'someone was faster');
+  t.equal(await store.commit(store.transaction().put({ ...one, tries: 1 })), true);
+  t.equal(await store.commit(store.transaction().put({ ...one, tries: 2 })), false, 'someone was faster');
   t.match(await store.load(record.id), { version: 2, tries: 1 });
-  t.equal(await store.commit(store.change().put({ ...logRecord(), version: 4 })), false, 'it never was');
+  t.equal(await store.commit(store.transaction().put({ ...logRecord(), version: 4 })), false, 'it never was');
 
-  type Guard = [string, (change: Change) => Change, boolean];
+  type Guard = [string, (transaction: Transaction) => Transaction, boolean];
   await redis.hset(store.keys.station('cp1'), { bootEpoch: '3' });
   const guards: Guard[] = [
-    ['station field as it was', (change) => change.expectStation('cp1', 'bootEpoch', '3'), true],
-    ['station field changed', (change) => change.expectStation('cp1', 'bootEpoch', '2'), false],
-    ['station field not absent', (change) => change.expectStation('cp1', 'bootEpoch', undefined), false],
-    ['station field absent', (change) => change.expectStation('cp1', 'slot:reset', undefined), true],
-    ['station field gone', (change) => change.expectStation('cp1', 'slot:reset', 'x'), false],
-    ['station unknown', (change) => change.expectStation('nobody', 'bootEpoch', undefined), true],
-    ['other record as it was', (change) => change.expectRecord(record.id, 2), true],
-    ['other record moved on', (change) => change.expectRecord(record.id, 1), false],
-    ['other record absent', (change) => change.expectRecord('log-upload-x', 0), true],
-    ['other record not absent', (change) => change.expectRecord(record.id, 0), false],
+    ['station field as it was', (transaction) => transaction.expectStation('cp1', 'bootEpoch', '3'), true],
+    ['station field changed', (transaction) => transaction.expectStation('cp1', 'bootEpoch', '2'), false],
+    ['station field not absent', (transaction) => transaction.expectStation('cp1', 'bootEpoch', undefined), false],
+    ['station field absent', (transaction) => transaction.expectStation('cp1', 'slot:reset', undefined), true],
+    ['station field gone', (transaction) => transaction.expectStation('cp1', 'slot:reset', 'x'), false],
+    ['station unknown', (transaction) => transaction.expectStation('nobody', 'bootEpoch', undefined), true],
+    ['other record as it was', (transaction) => transaction.expectRecord(record.id, 2), true],
+    ['other record moved on', (transaction) => transaction.expectRecord(record.id, 1), false],
+    ['other record absent', (transaction) => transaction.expectRecord('log-upload-x', 0), true],
+    ['other record not absent', (transaction) => transaction.expectRecord(record.id, 0), false],
   ];
   for (const [what, guard, holds] of guards) {
     const other = logRecord({ station: 'cp2' });
-    const change = store
-      .change()
+    const transaction = store
+      .transaction()
       .put(other)
       .setStation('cp2', { mark: what })
-      .announce('cp2', [entry(what)]);
-    t.equal(await store.commit(guard(change).answer('cp2', what, { reply: what })), holds, what);
+      .enqueueStatus('cp2', [entry(what)]);
+    t.equal(await store.commit(guard(transaction).answer('cp2', what, { reply: what })), holds, what);
     t.equal((await store.load(other.id)) !== undefined, holds, `${what}: all or nothing`);
     t.equal((await store.station('cp2')).mark === what, holds);
     t.equal((await store.stationAndAnswer('cp2', what)).answer !== undefined, holds);
@@ -162,19 +162,19 @@ void t.test('a commit that Redis has run already is not run again', async (t) =>
     return answers.at(-1) as number;
   };
   const record = logRecord();
-  const change = store
-    .change()
+  const transaction = store
+    .transaction()
     .setStation('cp1', { [slotField('log_upload')]: record.id })
     .put(record);
-  t.equal(await store.commit(change.announce('cp1', [entry('a'), entry('b')])), true);
+  t.equal(await store.commit(transaction.enqueueStatus('cp1', [entry('a'), entry('b')])), true);
   t.same(answers, [1, 1]);
   t.match(await store.load(record.id), { version: 1 });
   t.same(await texts(store), ['a', 'b'], 'told once');
 
   // The boot of a station is counted without a record.
-  const epoch = store.change().expectStation('cp1', 'bootEpoch', undefined).setStation('cp1', { bootEpoch: '1' });
+  const epoch = store.transaction().expectStation('cp1', 'bootEpoch', undefined).setStation('cp1', { bootEpoch: '1' });
   t.equal(await store.commit(epoch), true, 'also without a record: a boot is not counted twice');
-  const guard = store.change().expectStation('cp1', 'bootEpoch', '0').setStation('cp1', { bootEpoch: '9' });
+  const guard = store.transaction().expectStation('cp1', 'bootEpoch', '0').setStation('cp1', { bootEpoch: '9' });
   t.equal(await store.commit(guard), false, 'a conflict stays one');
   t.same((await store.station('cp1')).bootEpoch, '1');
 });
@@ -188,9 +188,9 @@ void t.test('the connection breaks between a commit and its answer', async (t) =
   server.freeze();
   const committed = store.commit(
     store
-      .change()
+      .transaction()
       .put({ ...record, tries: 1 })
-      .announce('cp1', [entry('once')]),
+      .enqueueStatus('cp1', [entry('once')]),
   );
   // Written to the socket of a server that holds it; the client gives the connection up and sends it again on another.
   await new Promise((resolve) => setImmediate(resolve));
@@ -206,17 +206,17 @@ void t.test('what is told keeps its order and leaves when it was told', async (t
   const record = logRecord();
   await store.commit(
     store
-      .change()
-      .announce('cp1', [entry('1'), entry('2')])
+      .transaction()
+      .enqueueStatus('cp1', [entry('1'), entry('2')])
       .put(record)
-      .announce('cp1', [entry('3')]),
+      .enqueueStatus('cp1', [entry('3')]),
   );
   await store.commit(
     store
-      .change()
+      .transaction()
       .put({ ...record, version: 1 })
-      .announce('cp1', [])
-      .announce('cp1', [entry('4')]),
+      .enqueueStatus('cp1', [])
+      .enqueueStatus('cp1', [entry('4')]),
   );
   t.same(await texts(store), ['1', '2', '3', '4']);
   t.same(await store.stationsWithOutbox(), ['cp1']);
@@ -235,7 +235,7 @@ void t.test('what is told keeps its order and leaves when it was told', async (t
 void t.test('answers expire, station fields come and go', async (t) => {
   const { store } = fresh();
   await store.commit(
-    store.change().answer('cp1', 'k', { reply: false, operationId: 'x' }).setStation('cp1', { a: '1', b: '2' }),
+    store.transaction().answer('cp1', 'k', { reply: false, operationId: 'x' }).setStation('cp1', { a: '1', b: '2' }),
   );
   t.match(await store.stationAndAnswer('cp1', 'k'), {
     fields: { a: '1', b: '2' },
@@ -244,7 +244,7 @@ void t.test('answers expire, station fields come and go', async (t) => {
   t.equal((await store.stationAndAnswer('cp1', 'other')).answer, undefined);
   const ttl = await redis.pttl(store.keys.answer('cp1', 'k'));
   t.ok(ttl > 550_000 && ttl <= 900_000, 'longer than EVerest can wait');
-  await store.commit(store.change().setStation('cp1', { a: undefined, b: '' }));
+  await store.commit(store.transaction().setStation('cp1', { a: undefined, b: '' }));
   t.match(await store.station('cp1'), { a: undefined, b: '' });
 });
 
@@ -255,7 +255,7 @@ void t.test('records of another version of this software', async (t) => {
   await stored(store, { ...one, tries: 1 });
   t.match(await store.load(record.id), { later: { deep: [1] }, tries: 1 }, 'unknown members are kept');
   const newer = { ...logRecord(), schema: 2 };
-  await store.commit(store.change().put(newer));
+  await store.commit(store.transaction().put(newer));
   await t.rejects(store.load(newer.id), { code: 'RECORD_TOO_NEW' });
   t.same(
     (await store.loadMany([newer.id, 'none', record.id])).map(({ id }) => id),
@@ -321,9 +321,9 @@ void t.test('nothing is left of operations that were removed', async (t) => {
     const end = ended({ ...record, state: 'UploadFailure' as const }, momentOf(NOW + i), { ok: false });
     await store.commit(
       store
-        .change()
+        .transaction()
         .put(end)
-        .announce('cp1', [entry(String(i))])
+        .enqueueStatus('cp1', [entry(String(i))])
         .answer('cp1', `k${i}`, { reply: 1 }),
     );
   }
@@ -390,25 +390,25 @@ void t.test('a fetch is kept while it runs or holds an image; one that got nothi
 
 void t.test('hints reach those who listen', async (t) => {
   const { store, prefix } = fresh();
-  const hints = await subscribeHints(new Redis(server.url), store.keys);
-  t.teardown(() => hints.close());
+  const notifications = await subscribeNotifications(new Redis(server.url), store.keys);
+  t.teardown(() => notifications.close());
   const heard = collector<string>();
-  const off = hints.on('cancel', (id) => heard.push(`cancel ${id}`));
-  hints.on('outbox', (station) => heard.push(`outbox ${station}`));
+  const off = notifications.on('cancel', (id) => heard.push(`cancel ${id}`));
+  notifications.on('outbox', (station) => heard.push(`outbox ${station}`));
   await store.commit(
     store
-      .change()
-      .hintCancel('op')
-      .announce('cp 1', [entry('x')]),
+      .transaction()
+      .notifyCancel('op')
+      .enqueueStatus('cp 1', [entry('x')]),
   );
   await heard.awaitAll((all) => all.length === 2, 5000, 'both hints');
   off();
   await redis.publish(`${prefix}:hints`, 'nonsense');
   await store.commit(
     store
-      .change()
-      .hintCancel('op')
-      .announce('cp2', [entry('x')]),
+      .transaction()
+      .notifyCancel('op')
+      .enqueueStatus('cp2', [entry('x')]),
   );
   t.same(await heard.awaitAll((all) => all.length === 3, 5000, 'the last hint'), [
     'cancel op',
@@ -434,7 +434,7 @@ void t.test('offers', async (t) => {
       old = applyUpdateEvent(old, event, step).record;
     await store.commit(
       store
-        .change()
+        .transaction()
         .put(old)
         .setStation('cp1', { [slotField('firmware_update')]: 'old' }),
     );
@@ -442,7 +442,10 @@ void t.test('offers', async (t) => {
     const held = (await store.load('old')) as FirmwareUpdateRecord;
     t.ok(
       await store.commit(
-        offer(store.change(), next, held).answer('cp1', 'next', { reply: 'AcceptedCanceled', operationId: 'next' }),
+        offer(store.transaction(), next, held).answer('cp1', 'next', {
+          reply: 'AcceptedCanceled',
+          operationId: 'next',
+        }),
       ),
     );
     const load = async (id: string) => (await store.load(id)) as FirmwareUpdateRecord;
@@ -455,8 +458,8 @@ void t.test('offers', async (t) => {
   await t.test('confirmed: the old one is closed before the new one is heard of', async (t) => {
     const later = { request: { location: 'x', request_id: 7, retrieve_timestamp: new Date(NOW + 1000).toISOString() } };
     const { store, load } = await twoUpdates(t, later);
-    const confirmed = confirmOffer(store.change(), await load('next'), await load('old'), context);
-    t.ok(await store.commit(confirmed.change));
+    const confirmed = confirmOffer(store.transaction(), await load('next'), await load('old'), context);
+    t.ok(await store.commit(confirmed.transaction));
     t.match(await load('old'), { state: 'Superseded', outcome: { reason: 'superseded' }, heldFor: undefined });
     t.match(await load('next'), { state: 'DownloadScheduled', version: 2 });
     t.same(await said(store), [
@@ -469,8 +472,10 @@ void t.test('offers', async (t) => {
   await t.test('confirmed when the old one has ended by itself meanwhile', async (t) => {
     const { store, load } = await twoUpdates(t);
     const over = applyUpdateEvent(await load('old'), 'outOfTime', step);
-    t.ok(await store.commit(store.change().put(over.record)));
-    t.ok(await store.commit(confirmOffer(store.change(), await load('next'), await load('old'), context).change));
+    t.ok(await store.commit(store.transaction().put(over.record)));
+    t.ok(
+      await store.commit(confirmOffer(store.transaction(), await load('next'), await load('old'), context).transaction),
+    );
     t.match(await load('old'), { state: 'InstallationFailed' });
     t.match(await load('next'), { state: 'Accepted' });
     t.same(await said(store), []);
@@ -478,8 +483,14 @@ void t.test('offers', async (t) => {
 
   await t.test('withdrawn: as if nothing had been', async (t) => {
     const { store, load } = await twoUpdates(t);
-    const { change, resumed } = withdrawOffer(store.change(), await load('next'), await load('old'), 'next', context);
-    t.ok(await store.commit(change));
+    const { transaction, resumed } = withdrawOffer(
+      store.transaction(),
+      await load('next'),
+      await load('old'),
+      'next',
+      context,
+    );
+    t.ok(await store.commit(transaction));
     t.match(await load('next'), { state: 'Withdrawn', outcome: { ok: false, reason: 'withdrawn' } });
     t.match(await load('old'), { state: 'Downloaded', heldFor: undefined });
     t.equal(resumed?.id, 'old');
@@ -490,7 +501,7 @@ void t.test('offers', async (t) => {
 
   await t.test('failed: both end, in order, and the answer stays', async (t) => {
     const { store, load } = await twoUpdates(t);
-    t.ok(await store.commit(failOffer(store.change(), await load('next'), await load('old'), context)));
+    t.ok(await store.commit(failOffer(store.transaction(), await load('next'), await load('old'), context)));
     t.match(await load('old'), { state: 'Superseded', heldFor: undefined });
     t.match(await load('next'), { state: 'DownloadFailed', outcome: { ok: false, reason: 'answer_unconfirmed' } });
     t.same(await said(store), [
@@ -507,11 +518,11 @@ void t.test('offers', async (t) => {
       [networkRecord({ answerKey: 'k' }), { status: 'NotSupported' }],
     ] as const) {
       const { store } = fresh();
-      t.ok(await store.commit(offer(store.change(), record, undefined)));
+      t.ok(await store.commit(offer(store.transaction(), record, undefined)));
       const state = readStationState(await store.station('cp1'));
       t.equal(state.slot(record.kind), record.id);
-      const back = withdrawOffer(store.change(), { ...record, version: 1 }, undefined, record.id, context);
-      t.ok(await store.commit(back.change));
+      const back = withdrawOffer(store.transaction(), { ...record, version: 1 }, undefined, record.id, context);
+      t.ok(await store.commit(back.transaction));
       t.same(await store.station('cp1'), {});
       t.same((await store.stationAndAnswer('cp1', 'k')).answer, { reply });
       t.same(await store.openIds(), []);
@@ -521,9 +532,9 @@ void t.test('offers', async (t) => {
   await t.test('only one of confirm and withdraw takes place', async (t) => {
     const { store, load } = await twoUpdates(t);
     const both = [
-      confirmOffer(store.change(), await load('next'), await load('old'), context).change,
-      withdrawOffer(store.change(), await load('next'), await load('old'), 'next', context).change,
+      confirmOffer(store.transaction(), await load('next'), await load('old'), context).transaction,
+      withdrawOffer(store.transaction(), await load('next'), await load('old'), 'next', context).transaction,
     ];
-    t.same(await Promise.all(both.map((change) => store.commit(change))), [true, false]);
+    t.same(await Promise.all(both.map((transaction) => store.commit(transaction))), [true, false]);
   });
 });

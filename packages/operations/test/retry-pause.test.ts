@@ -1,12 +1,12 @@
 import { retryPause } from '@khumbu/operations/jobs/retry-pause';
 import t from 'tap';
 
-const now = { wall: 0, steady: 1000 };
+const now = { wall: 0, monotonic: 1000 };
 const DAY_S = 86_400;
 const base = { intervalS: 30, mostS: 900, triesLeft: 2, deadlineAt: 1000 + DAY_S * 1000 };
 const seconds = (wish: Partial<Parameters<typeof retryPause>[0]>) => {
   const { notBefore, waitingFor } = retryPause({ ...base, ...wish }, now);
-  return `${(notBefore - now.steady) / 1000} ${waitingFor}`;
+  return `${(notBefore - now.monotonic) / 1000} ${waitingFor}`;
 };
 
 void t.test('how long the next try waits', async (t) => {
@@ -29,9 +29,9 @@ void t.test('whatever anybody asks for, the tries that are left come before the 
   t.equal(seconds({ deadlineAt: undefined, intervalS: 100_000 }), '100000 retry', 'no deadline');
   for (const triesLeft of [1, 2, 5, 100]) {
     for (const wish of [{ intervalS: 2e9 }, { retryAfterS: 80_000, mostS: 1e9 }, { retryAfterS: 1e12, mostS: 1e12 }]) {
-      let at = now.steady;
+      let at = now.monotonic;
       for (let left = triesLeft; left > 0; left--)
-        at = retryPause({ ...base, ...wish, triesLeft: left }, { wall: 0, steady: at }).notBefore;
+        at = retryPause({ ...base, ...wish, triesLeft: left }, { wall: 0, monotonic: at }).notBefore;
       t.ok(at < base.deadlineAt, `${triesLeft} tries, ${JSON.stringify(wish)}`);
     }
   }

@@ -17,9 +17,9 @@ import { logRecord, networkRecord, resetRecord, updateRecord } from './make-reco
 
 const NOW = 1_800_000_000_000;
 const HOUR = 3600_000;
-/** The steady clock is far behind the date: the depot was stopped for a year. */
+/** The monotonic clock is far behind the date: the depot was stopped for a year. */
 const BEHIND = 365 * 24 * HOUR;
-const now = { wall: NOW, steady: NOW - BEHIND };
+const now = { wall: NOW, monotonic: NOW - BEHIND };
 const iso = (at: number): string => new Date(at).toISOString();
 
 const clockRecord = (state: 'Pending' | 'Done'): WaitingRecord => ({
@@ -36,7 +36,7 @@ const MAKE: { readonly [K in WaitingRecord['kind']]: (state: never) => WaitingRe
   set_system_time: clockRecord,
 };
 const since = { history: [], updatedAt: NOW - HOUR };
-const open = { ...since, deadlineAt: now.steady + HOUR };
+const open = { ...since, deadlineAt: now.monotonic + HOUR };
 
 void t.test('every state of every kind that is not final says what it waits for', async (t) => {
   const finals: { readonly [K in WaitingRecord['kind']]: (state: string) => boolean } = {
@@ -93,7 +93,7 @@ void t.test('whatever a state of an update is in the way of, it is named', async
     ],
     [
       'the pause between two tries',
-      { state: 'Downloading', waitingFor: 'retry', notBefore: now.steady + 60_000 },
+      { state: 'Downloading', waitingFor: 'retry', notBefore: now.monotonic + 60_000 },
       {
         for: 'retry',
         until: NOW + 60_000,
@@ -103,7 +103,7 @@ void t.test('whatever a state of an update is in the way of, it is named', async
     ],
     [
       'a pause that is over',
-      { state: 'Downloading', waitingFor: 'retry', notBefore: now.steady - 1 },
+      { state: 'Downloading', waitingFor: 'retry', notBefore: now.monotonic - 1 },
       { for: 'worker' },
     ],
     ['a running fetch', { state: 'Downloading', fetch: { id: 'f', generation: 1 } }, { for: 'download' }],
@@ -128,18 +128,22 @@ void t.test('whatever a state of an update is in the way of, it is named', async
     ['a worker, with permission', { state: 'SignatureVerified', signed: true, permission }, { for: 'worker' }],
     [
       'a reservation',
-      { state: 'Downloaded', permission, ...waitsUntil('reset_reservation', now.steady + 500, now.steady + 90_000) },
+      {
+        state: 'Downloaded',
+        permission,
+        ...waitsUntil('reset_reservation', now.monotonic + 500, now.monotonic + 90_000),
+      },
       { for: 'reset_reservation', until: NOW + 90_000, afterwards: 'goes_on', liftedBy: ['time', 'everest'] },
     ],
     ['a reset', { state: 'Downloaded', permission, waitingFor: 'reset' }, { for: 'reset', afterwards: 'fails' }],
     [
       'an answer to another request',
-      { state: 'Downloading', heldFor: 'x', hold: { since: NOW - 5, until: now.steady + 30_000 } },
+      { state: 'Downloading', heldFor: 'x', hold: { since: NOW - 5, until: now.monotonic + 30_000 } },
       { for: 'successor', since: NOW - 5, until: NOW + 30_000, afterwards: 'goes_on', liftedBy: ['gateway'] },
     ],
     [
       'an error',
-      { state: 'Downloaded', permission, waitingFor: 'error: cannot: reach', notBefore: now.steady + 1000 },
+      { state: 'Downloaded', permission, waitingFor: 'error: cannot: reach', notBefore: now.monotonic + 1000 },
       { for: 'error', detail: 'cannot: reach', until: NOW + 1000 },
     ],
     [
@@ -188,7 +192,11 @@ void t.test('what is put off again for the same waits since the first time', asy
 void t.test('a deadline is a date that moves on by every stop of the depot', async (t) => {
   const record = updateRecord({ state: 'Installing', deadlineAt: NOW + 2 * HOUR });
   t.equal(deadlineDate(record, momentOf(NOW)), NOW + 2 * HOUR);
-  t.equal(deadlineDate(record, { wall: NOW + 24 * HOUR, steady: NOW + HOUR }), NOW + 25 * HOUR, 'stopped for 23 hours');
+  t.equal(
+    deadlineDate(record, { wall: NOW + 24 * HOUR, monotonic: NOW + HOUR }),
+    NOW + 25 * HOUR,
+    'stopped for 23 hours',
+  );
   const later = updateRecord({
     state: 'InstallScheduled',
     deadlineAt: NOW + HOUR,

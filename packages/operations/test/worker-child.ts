@@ -21,7 +21,7 @@ startWorker({
   redis,
   store,
   jobs: createJobs(redis, store.keys, moment),
-  hints: { on: () => () => undefined, close: () => undefined },
+  notifications: { on: () => () => undefined, close: () => undefined },
   log: createLogger('child', 'silent'),
   now: moment,
   concurrency: 1,

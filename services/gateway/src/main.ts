@@ -5,6 +5,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { watchCrls } from '@khumbu/firmware-trust/crl-watch';
 import { createJudges } from '@khumbu/firmware-trust/judges';
 import { openTrustStore, policyOf } from '@khumbu/firmware-trust/roots';
+import { createDecisionStore } from '@khumbu/intake/decision-store';
+import { createIntake } from '@khumbu/intake/intake';
+import { createJudgeCertificate } from '@khumbu/intake/judge-certificate';
 import { openDepotClock } from '@khumbu/operations/clock/depot-clock';
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
@@ -12,8 +15,8 @@ import { createReconciler } from '@khumbu/operations/jobs/reconciler';
 import { watchWorkers } from '@khumbu/operations/jobs/worker-beats';
 import { auditEnded } from '@khumbu/operations/records/audit';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import { subscribeHints } from '@khumbu/operations/records/hints';
 import { keysFor } from '@khumbu/operations/records/keys';
+import { subscribeNotifications } from '@khumbu/operations/records/notifications';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { createStore } from '@khumbu/operations/records/store';
 import { createSecretSweep } from '@khumbu/operations/records/sweep-secrets';
@@ -32,20 +35,17 @@ import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
-import { openBridge } from './bridge/bridge.js';
-import { createCalmLog } from './bridge/calm-log.js';
-import { createMarks } from './bridge/redelivered.js';
-import { createToldAnswers } from './bridge/told-answers.js';
 import { type GatewayConfig, GatewaySettings } from './config.js';
-import { createDeskStore } from './front-desk/desk-store.js';
-import { createFrontDesk } from './front-desk/front-desk.js';
-import { createJudgeCertificate } from './front-desk/judge-certificate.js';
+import { openAuthentication } from './http/authentication.js';
+import { openHttpsCertificate } from './http/https-certificate.js';
 import { setHeapGrowth } from './leader/heap-growth.js';
 import { runLeader } from './leader/leader.js';
 import { createLease } from './leader/lease.js';
 import { countCrls, createGatewayMetrics } from './metrics.js';
-import { openAuthentication } from './rest/authentication.js';
-import { openHttpsCertificate } from './rest/https-certificate.js';
+import { openBridge } from './mqtt/bridge.js';
+import { createCalmLog } from './mqtt/calm-log.js';
+import { createMarks } from './mqtt/redelivered.js';
+import { createToldAnswers } from './mqtt/told-answers.js';
 import { createBoots } from './stations/boots.js';
 import { createRegistry } from './stations/registry.js';
 import { describeNotServed, nameSome, withoutDriver } from './stations/served-stations.js';
@@ -85,7 +85,7 @@ runService(
     const prompt = promptRedis(config.REDIS_URL, COMMAND_TIMEOUT_MS, onRedisError);
     const reading = promptRedis(config.REDIS_URL, READ_TIMEOUT_MS, onRedisError);
     const patient = patientRedis(config.REDIS_URL, onRedisError);
-    const forHints = patientRedis(config.REDIS_URL, onRedisError);
+    const forNotifications = patientRedis(config.REDIS_URL, onRedisError);
     life.onStop('Redis', () => {
       prompt.disconnect();
       reading.disconnect();
@@ -94,7 +94,7 @@ runService(
     const clock = await openDepotClock(patient, keysFor(config.KEY_PREFIX).clock, log);
     life.onStop('clock', () => clock.stop());
     const { now } = clock;
-    // What the front desk builds on fails fast; everything behind it waits for Redis.
+    // What the intake builds on fails fast; everything behind it waits for Redis.
     const promptStore = createStore(prompt, config.KEY_PREFIX, auditEnded(log), now);
     const store = createStore(patient, config.KEY_PREFIX, auditEnded(log), now);
     life.onStop(
@@ -103,8 +103,8 @@ runService(
     );
     const jobs = createJobs(patient, store.keys, now);
     life.onStop('queues', () => jobs.close());
-    const hints = await subscribeHints(forHints, store.keys);
-    life.onStop('hints', () => hints.close());
+    const notifications = await subscribeNotifications(forNotifications, store.keys);
+    life.onStop('hints', () => notifications.close());
 
     const brokerCa = followAuthorities('MQTT_CA_FILE', config.MQTT_CA_FILE, fileHealth);
     life.onStop('authorities', () => brokerCa?.close());
@@ -141,7 +141,7 @@ runService(
       clock,
       log,
     );
-    const desk = createDeskStore(prompt, promptStore, log);
+    const desk = createDecisionStore(prompt, promptStore, log);
     life.onStop('desk', () => desk.close());
     const metrics = createGatewayMetrics();
     countFiles(fileHealth, metrics.registry);
@@ -157,7 +157,7 @@ runService(
       },
     });
     life.onStop('worker watch', () => workers.stop());
-    const frontDesk = createFrontDesk({
+    const intake = createIntake({
       desk,
       redis: prompt,
       jobs,
@@ -218,7 +218,7 @@ runService(
     // Who must not serve REST does not lead; an issuer that does not answer keeps nobody from leading.
     await Promise.race([knowsIssuer, pause(ISSUER_PATIENCE_MS)]);
     const stopping = new AbortController();
-    const told = createToldAnswers(frontDesk.keepDefaults, stopping.signal, log);
+    const told = createToldAnswers(intake.keepDefaults, stopping.signal, log);
     const leader = runLeader(
       {
         lease,
@@ -241,11 +241,11 @@ runService(
             },
             depot: config.KEY_PREFIX,
             prefix,
-            frontDesk,
+            intake,
             registry,
             boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log: createCalmLog(log) }),
             store,
-            hints,
+            notifications,
             marks: createMarks(patient, store.keys),
             told,
             now,
@@ -282,7 +282,7 @@ runService(
 
     // Stations wait for a check, and give up after a few seconds; REST takes longer to load than all the rest.
     await leader.begun;
-    const { openHttp } = await import('./rest/open-http.js');
+    const { openHttp } = await import('./http/open-http.js');
     await knowsIssuer;
     http = await openHttp({
       config,
@@ -292,7 +292,7 @@ runService(
       waiting: patientRedis(config.REDIS_URL, onRedisError),
       directory,
       now,
-      frontDesk,
+      intake,
       authenticate: authentication.authenticate,
       health,
       certificate,

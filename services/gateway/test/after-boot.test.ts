@@ -22,11 +22,11 @@ for (const first of ['its question', 'its heartbeat'] as const)
       for (const id of [100, 101, 102]) await before.publishRaw('heartbeat', String(id));
       await before.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
       await before.close(true);
-      const { steady } = momentOf(Date.now());
-      const restartExpected = JSON.stringify({ reason: 'FirmwareUpdate', at: steady, operationId: 'o-1' });
-      await storeOf(place).commit(storeOf(place).change().setStation('cs-1', { restartExpected }));
+      const { monotonic } = momentOf(Date.now());
+      const restartExpected = JSON.stringify({ reason: 'FirmwareUpdate', at: monotonic, operationId: 'o-1' });
+      await storeOf(place).commit(storeOf(place).transaction().setStation('cs-1', { restartExpected }));
       // The host was seen booted at once; its EVerest takes longer than the pause.
-      await announce(place, [[1, 'Installed']], { at: steady, settleMs: SETTLE_MS, begunAt: steady });
+      await announce(place, [[1, 'Installed']], { at: monotonic, settleMs: SETTLE_MS, begunAt: monotonic });
       const left = performance.now();
       await awaitUntil(() => performance.now() - left > 1.5 * SETTLE_MS, PATIENCE_MS, 'longer than the pause');
 

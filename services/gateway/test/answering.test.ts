@@ -1,35 +1,35 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Intake } from '@khumbu/intake/intake';
+import type { Answer } from '@khumbu/intake/request';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import t from 'tap';
-import { createAnswering, type Request } from '../src/bridge/answering.js';
-import { createCalmLog } from '../src/bridge/calm-log.js';
-import { createInsist } from '../src/bridge/insist.js';
-import { createLines } from '../src/bridge/lines.js';
-import { createToldAnswers, type Told } from '../src/bridge/told-answers.js';
-import type { FrontDesk } from '../src/front-desk/front-desk.js';
-import type { Answer } from '../src/front-desk/request.js';
+import { createAnswering, type Request } from '../src/mqtt/answering.js';
+import { createCalmLog } from '../src/mqtt/calm-log.js';
+import { createInsist } from '../src/mqtt/insist.js';
+import { createLines } from '../src/mqtt/lines.js';
+import { createToldAnswers, type Told } from '../src/mqtt/told-answers.js';
 import { UPDATE } from './fixtures.js';
 
 const log = createLogger('test', 'silent');
 const DEADLINE_MS = 700;
 
-/** One answering gateway, with a front desk that is told what to say; everything it does is written down in order. */
-function place(desk: Partial<FrontDesk>, publishes: () => Promise<boolean> = async () => true) {
+/** One answering gateway, with a intake that is told what to say; everything it does is written down in order. */
+function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async () => true) {
   const done: string[] = [];
   const over = new AbortController();
   const kept: Told[] = [];
   let leads = true;
-  const frontDesk = {
+  const intake = {
     storedAnswer: async () => undefined,
     takeBack: async () => void done.push('taken back'),
     noteSent: async (operationId: string) => void done.push(`sent ${operationId}`),
     ...desk,
-  } as unknown as FrontDesk;
+  } as unknown as Intake;
   const told = createToldAnswers(async (answers) => void kept.push(...answers), over.signal, log);
   const answer = createAnswering({
-    frontDesk,
+    intake,
     publish: (topic, payload, _qos, speech) => {
       done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`);
       return publishes();

@@ -1,7 +1,7 @@
 /** What is wrong with a request is told: all of it, with its place and with what would have been taken. */
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { PROBLEMS, Problem, type ProblemCode, problemBody } from '../src/rest/problems.js';
+import { PROBLEMS, Problem, type ProblemCode, problemBody } from '../src/http/problems.js';
 import { type Json, openRest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });

@@ -8,7 +8,7 @@ import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
-import { MAX_WAITING_OF_ONE } from '../src/bridge/boot-signs.js';
+import { MAX_WAITING_OF_ONE } from '../src/mqtt/boot-signs.js';
 import { setBridgeStage } from './bridge-stage.js';
 import { type Depot, depot, leads, startGateway } from './gateway-process.js';
 
@@ -36,8 +36,8 @@ interface Case {
 
 async function restartExpected(place: Depot, name: string, reason: BootReason): Promise<void> {
   const store = storeOf(place);
-  const expected = JSON.stringify({ reason, operationId: 'o-1', at: momentOf(Date.now()).steady });
-  await store.commit(store.change().setStation(name, { restartExpected: expected }));
+  const expected = JSON.stringify({ reason, operationId: 'o-1', at: momentOf(Date.now()).monotonic });
+  await store.commit(store.transaction().setStation(name, { restartExpected: expected }));
 }
 
 /** One EVerest that lives, is killed, is back, and asks; resolves with what it was answered and how its boots counted. */

@@ -1,13 +1,13 @@
+import type { Intake } from '@khumbu/intake/intake';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { Hints } from '@khumbu/operations/records/hints';
+import type { Notifications } from '@khumbu/operations/records/notifications';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { type BridgeDeps, openBridge } from '../src/bridge/bridge.js';
-import type { FrontDesk } from '../src/front-desk/front-desk.js';
 import { createGatewayMetrics } from '../src/metrics.js';
+import { type BridgeDeps, openBridge } from '../src/mqtt/bridge.js';
 import type { Boots } from '../src/stations/boots.js';
 import type { Registry } from '../src/stations/registry.js';
 
@@ -28,11 +28,11 @@ void t.test('a bridge that cannot be opened leaves nothing running', async (t) =
     depot: 'khumbu',
     backlogMs: 0,
     prefix: topicPrefix(''),
-    frontDesk: {} as FrontDesk,
+    intake: {} as Intake,
     registry: { load } as Registry,
     boots: {} as Boots,
     store: { stationsWithOutbox: async () => [] } as unknown as BridgeDeps['store'],
-    hints: {} as Hints,
+    notifications: {} as Notifications,
     marks: { set: async () => true, remove: async () => undefined },
     told: { find: () => undefined, remember: () => undefined, forget: () => undefined },
     canStore: () => true,

@@ -59,7 +59,7 @@ export async function setBridgeStage(t: Test) {
         afterBoot,
       ),
     );
-    await store.commit(store.change().announce('cs-1', entries));
+    await store.commit(store.transaction().enqueueStatus('cs-1', entries));
   };
 
   const servers = { redisUrl: redis.url, mqttUrl: broker.url };

@@ -279,9 +279,9 @@ void t.test('an end that a late heartbeat of the boot before let go is told to t
     await before.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
     await before.close(true);
     await passed(200);
-    const at = momentOf(Date.now()).steady;
+    const at = momentOf(Date.now()).monotonic;
     const restartExpected = JSON.stringify({ reason: 'FirmwareUpdate', at, operationId: `o-${id}` });
-    await storeOf(place).commit(storeOf(place).change().setStation('cs-1', { restartExpected }));
+    await storeOf(place).commit(storeOf(place).transaction().setStation('cs-1', { restartExpected }));
     await announce(place, [[id, 'Installed']], { at, settleMs: 0 });
     await passed(3200);
     t.equal((await outbox()).length, 1, 'it waits for the boot');

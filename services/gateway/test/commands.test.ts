@@ -1,21 +1,21 @@
+import type { Intake } from '@khumbu/intake/intake';
 import type { Store } from '@khumbu/operations/records/store';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import t, { type Test } from 'tap';
-import { createBootSigns } from '../src/bridge/boot-signs.js';
-import { createCalmLog } from '../src/bridge/calm-log.js';
-import { type CommandsDeps, createCommands } from '../src/bridge/commands.js';
-import { createFence } from '../src/bridge/fence.js';
-import { createInsist } from '../src/bridge/insist.js';
-import { createLines } from '../src/bridge/lines.js';
-import { createUnanswered } from '../src/bridge/unanswered.js';
-import type { FrontDesk } from '../src/front-desk/front-desk.js';
+import { createBootSigns } from '../src/mqtt/boot-signs.js';
+import { createCalmLog } from '../src/mqtt/calm-log.js';
+import { type CommandsDeps, createCommands } from '../src/mqtt/commands.js';
+import { createFence } from '../src/mqtt/fence.js';
+import { createInsist } from '../src/mqtt/insist.js';
+import { createLines } from '../src/mqtt/lines.js';
+import { createUnanswered } from '../src/mqtt/unanswered.js';
 import type { Registry } from '../src/stations/registry.js';
 
 const log = createLogger('test', 'silent');
 
-/** Commands over a front desk that is told what to say; everything that goes out is written down in order. */
-function place(test: Test, desk: Partial<FrontDesk> = {}) {
+/** Commands over a intake that is told what to say; everything that goes out is written down in order. */
+function place(test: Test, desk: Partial<Intake> = {}) {
   const done: string[] = [];
   const calm = createCalmLog(log);
   const over = new AbortController();
@@ -25,7 +25,7 @@ function place(test: Test, desk: Partial<FrontDesk> = {}) {
   const deps: CommandsDeps = {
     prefix: topicPrefix(''),
     store: {} as Store,
-    frontDesk: desk as FrontDesk,
+    intake: desk as Intake,
     registry: {} as Registry,
     answer: async () => undefined,
     hearing: { bootBegunByQuestion: async () => undefined },

@@ -3,6 +3,22 @@ import { join } from 'node:path';
 import { createJudges } from '@khumbu/firmware-trust/judges';
 import { openTrustStore } from '@khumbu/firmware-trust/roots';
 import {
+  type BootEvidence,
+  type BootSign,
+  decideBootReason,
+  HOST_BOOT_MS,
+  OPEN,
+  RESTART_EXPECTED_FOR_MS,
+  reasonOfBoot,
+  signWaitMs,
+} from '@khumbu/intake/decide-boot-reason';
+import { decideLogUpload } from '@khumbu/intake/decide-log-upload';
+import { decideNetwork } from '@khumbu/intake/decide-network';
+import { decideReset, decideResetAllowed } from '@khumbu/intake/decide-reset';
+import { decideSystemTime } from '@khumbu/intake/decide-system-time';
+import { type CertificateVerdict, decideUpdate } from '@khumbu/intake/decide-update';
+import { createJudgeCertificate } from '@khumbu/intake/judge-certificate';
+import {
   FIRMWARE_UPDATE_STATES,
   type FirmwareUpdateState,
   isFinalUpdateState,
@@ -13,28 +29,12 @@ import type { ResetState } from '@khumbu/operations/reset/record';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import { makeAuthority } from '@khumbu/test-support/certificates';
 import t from 'tap';
-import { fullAllowance } from '../src/bridge/allowance.js';
-import { createLogLimiter } from '../src/bridge/calm-log.js';
-import { checkIntervalMs } from '../src/bridge/communication-checks.js';
-import { createFence, stillWaits } from '../src/bridge/fence.js';
-import { dialectShownBy } from '../src/bridge/request-table.js';
-import { heldBecause } from '../src/bridge/status-pump.js';
-import {
-  type BootEvidence,
-  type BootSign,
-  decideBootReason,
-  HOST_BOOT_MS,
-  OPEN,
-  RESTART_EXPECTED_FOR_MS,
-  reasonOfBoot,
-  signWaitMs,
-} from '../src/front-desk/decide-boot-reason.js';
-import { decideLogUpload } from '../src/front-desk/decide-log-upload.js';
-import { decideNetwork } from '../src/front-desk/decide-network.js';
-import { decideReset, decideResetAllowed } from '../src/front-desk/decide-reset.js';
-import { decideSystemTime } from '../src/front-desk/decide-system-time.js';
-import { type CertificateVerdict, decideUpdate } from '../src/front-desk/decide-update.js';
-import { createJudgeCertificate } from '../src/front-desk/judge-certificate.js';
+import { fullAllowance } from '../src/mqtt/allowance.js';
+import { createLogLimiter } from '../src/mqtt/calm-log.js';
+import { checkIntervalMs } from '../src/mqtt/communication-checks.js';
+import { createFence, stillWaits } from '../src/mqtt/fence.js';
+import { dialectShownBy } from '../src/mqtt/request-table.js';
+import { heldBecause } from '../src/mqtt/status-pump.js';
 import type { Presence } from '../src/stations/presence.js';
 import {
   bootBegun,
@@ -258,7 +258,7 @@ void t.test('get_boot_reason', async (t) => {
       state: stationState({ ...fields }),
       silentMs,
       heartbeatPeriodMs: more === 0 ? undefined : 1000,
-      steadyNow: now,
+      monotonicNow: now,
       ...(typeof more === 'object' ? more : {}),
     });
   const first = { reason: 'PowerUp', beginsBoot: false, store: true };
@@ -324,7 +324,10 @@ void t.test('get_boot_reason', async (t) => {
 
   const seldom = { heartbeatPeriodMs: 10_000 };
   t.same(ask(known, 25_001, seldom), anew('PowerUp'));
-  t.same(reasonOfBoot({ state: stationState(known), silentMs: 22_000, steadyNow: now, ...seldom }), 'ApplicationReset');
+  t.same(
+    reasonOfBoot({ state: stationState(known), silentMs: 22_000, monotonicNow: now, ...seldom }),
+    'ApplicationReset',
+  );
 });
 
 void t.test('get_boot_reason: how long an answer may wait', (t) => {
@@ -607,16 +610,16 @@ const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
 });
 
 void t.test('statuses are held while nobody would hear them', async (t) => {
-  const steady = 1_000_000;
+  const monotonic = 1_000_000;
   const there = hearAll([
     [9000, 1],
     [10_000, 2],
   ]);
-  const at = (mono: number) => ({ steady, mono });
+  const at = (mono: number) => ({ monotonic, mono });
   t.equal(heldBecause(entryFor(), undefined, at(0)), 'unknown_station');
   t.equal(heldBecause(entryFor(), station(there), at(10_500)), undefined);
   t.equal(heldBecause(entryFor(), station(there), at(13_001)), 'away');
-  const bootAgo = (ms: number, settleMs = 0) => entryFor({ at: steady - ms, settleMs });
+  const bootAgo = (ms: number, settleMs = 0) => entryFor({ at: monotonic - ms, settleMs });
   t.equal(
     heldBecause(bootAgo(200), station(there), at(10_500)),
     'booting',
@@ -632,14 +635,14 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
   ]);
   t.equal(heldBecause(bootAgo(1100), station(anew), at(10_500)), undefined, 'the count began anew');
   t.equal(heldBecause(bootAgo(900), station(anew), at(10_500)), 'booting', 'before the boot was seen');
-  const begun = (ms: number) => entryFor({ at: steady - 900, settleMs: 0, begunAt: steady - ms });
+  const begun = (ms: number) => entryFor({ at: monotonic - 900, settleMs: 0, begunAt: monotonic - ms });
   t.equal(heldBecause(begun(1100), station(anew), at(10_500)), undefined, 'but after it was asked for');
   t.equal(heldBecause(begun(950), station(anew), at(10_500)), 'booting');
   t.equal(heldBecause(bootAgo(1100, 2000), station(anew), at(10_500)), 'settling');
   t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(10_500)), 'settling', 'the host was back long before');
   t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(11_499)), 'settling');
   t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(11_500)), undefined, 'counted from its first heartbeat');
-  const seenLate = entryFor({ at: steady - 600, settleMs: 900, begunAt: steady - 5000 });
+  const seenLate = entryFor({ at: monotonic - 600, settleMs: 900, begunAt: monotonic - 5000 });
   t.equal(
     heldBecause(seenLate, station(anew), at(10_500)),
     undefined,
@@ -670,7 +673,7 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
 });
 
 void t.test('what asks for a permission waits for the first heartbeat after a takeover', async (t) => {
-  const at = { steady: 1_000_000, mono: 10_500 };
+  const at = { monotonic: 1_000_000, mono: 10_500 };
   const asking = (status: string) => ({ ...entryFor(), payload: { firmware_update_status: status, request_id: 1 } });
   const communication = { heartbeat_period_ms: 1000 };
   const known: Presence = { ...NOBODY, communication, heartbeatId: 7, heartbeatAt: 9000, heardAt: 9000 };
@@ -691,7 +694,7 @@ void t.test('what asks for a permission waits for the first heartbeat after a ta
 void t.test('the age of a stored heartbeat', async (t) => {
   const hour = 3600_000;
   const heartbeat = { id: 7, at: 10 * hour, steadyAt: 5 * hour };
-  const after = (wallMs: number, steadyMs: number) => ({ wall: 10 * hour + wallMs, steady: 5 * hour + steadyMs });
+  const after = (wallMs: number, steadyMs: number) => ({ wall: 10 * hour + wallMs, monotonic: 5 * hour + steadyMs });
   const here = 4 * hour;
   const since = 6 * hour;
   const cases: [string, ReturnType<typeof after>, number, number][] = [

@@ -11,7 +11,7 @@ import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { awaitUntil, collector, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import { compareIds, idBefore } from '../src/rest/events/stream-ids.js';
+import { compareIds, idBefore } from '../src/http/events/stream-ids.js';
 import { type Json, KEYS, openRest, type Rest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });
@@ -79,13 +79,13 @@ async function following(t: Test, url: string, options: Parameters<typeof subscr
 }
 
 /** One change of a station, committed as any other; `n` makes it recognizable. */
-async function change({ store }: Rest, station: string, n: number): Promise<void> {
+async function transaction({ store }: Rest, station: string, n: number): Promise<void> {
   const event = stationEvent(station, 'restarted', Date.now(), { bootEpoch: n, bootReason: 'PowerUp' });
   await store.commit(
     store
-      .change()
+      .transaction()
       .setStation(station, { bootEpoch: String(n) })
-      .tell(event),
+      .emitEvent(event),
   );
 }
 
@@ -112,11 +112,11 @@ void t.test('every committed state is told, once each, filtered', async (t) => {
     await rest.call('POST', '/v1/stations/cs-1/log-uploads', { body: { location: 'https://a.example/' } })
   ).body;
   await rest.call('DELETE', `/v1/stations/cs-1/log-uploads/${operationId}`);
-  await change(rest, 'cs-1', 1);
+  await transaction(rest, 'cs-1', 1);
 
   const seen = await all.events.awaitAll((events) => events.length === 8, 3000, 'all events');
   t.strictSame(
-    seen.map(({ data }) => [data.stationId, data.kind ?? data.change, data.status ?? data.bootEpoch]),
+    seen.map(({ data }) => [data.stationId, data.kind ?? data.transaction, data.status ?? data.bootEpoch]),
     [
       ['cs-1', 'firmware_update', 'Offered'],
       ['cs-1', 'firmware_update', 'Accepted'],
@@ -167,7 +167,9 @@ void t.test('bytes are told while they move, shown with the operation, and never
     deadlines: DEFAULT_DEADLINES.update,
   } as const;
   const detail = { set: { fetch: { id: 'firmware-fetch-1', generation: 1 } } };
-  await rest.store.commit(rest.store.change().put(applyUpdateEvent(record, 'fetchJoined', context, detail).record));
+  await rest.store.commit(
+    rest.store.transaction().put(applyUpdateEvent(record, 'fetchJoined', context, detail).record),
+  );
 
   let now = 1_000_000;
   const progress = createProgress({
@@ -228,7 +230,7 @@ void t.test('no event is lost, whoever drops whom', async (t) => {
   let written = 0;
   const writing = (async () => {
     for (let n = 1; n <= EVENTS; n++) {
-      await change(one, 'cs-1', n);
+      await transaction(one, 'cs-1', n);
       written = n;
     }
   })();
@@ -249,15 +251,15 @@ void t.test('no event is lost, whoever drops whom', async (t) => {
 void t.test('a restarted gateway goes on where the old one ended', async (t) => {
   const old = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const before = await following(t, await listen(t, old));
-  await change(old, 'cs-1', 1);
+  await transaction(old, 'cs-1', 1);
   await before.events.awaitAll((events) => events.length === 1, 3000, 'the first event');
   const closing = old.close();
   await within(before.closed, 3000, 'the stream to end with the gateway');
   await closing;
 
   const next = await openRest(t, { redis, stations: { 'cs-1': {} }, prefix: old.prefix });
-  await change(next, 'cs-1', 2);
-  await change(next, 'cs-1', 3);
+  await transaction(next, 'cs-1', 2);
+  await transaction(next, 'cs-1', 3);
   const after = await following(t, await listen(t, next), { lastEventId: before.lastEventId() ?? '' });
   const events = await after.events.awaitAll((list) => list.length === 2, 3000, 'what came in between');
   t.strictSame(
@@ -269,10 +271,10 @@ void t.test('a restarted gateway goes on where the old one ended', async (t) => 
 void t.test('what is not kept any more is a gap, said aloud', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const url = await listen(t, rest);
-  await change(rest, 'cs-1', 1);
+  await transaction(rest, 'cs-1', 1);
   const { keys } = rest.store;
   const [[oldest] = ['']] = await rest.redis.xrange(keys.events, '-', '+', 'COUNT', 1);
-  for (let n = 2; n <= 10; n++) await change(rest, 'cs-1', n);
+  for (let n = 2; n <= 10; n++) await transaction(rest, 'cs-1', n);
   await rest.redis.xtrim(keys.events, 'MAXLEN', 3);
   const late = await openRest(t, { redis, prefix: rest.prefix });
   const subscriber = await following(t, await listen(t, late), { lastEventId: oldest });
@@ -289,7 +291,7 @@ void t.test('what is not kept any more is a gap, said aloud', async (t) => {
 
   const future = await following(t, url, { lastEventId: '9999999999999-0' });
   t.equal((await future.events.awaitItem(() => true, 3000, 'the gap of a lost stream')).event, 'gap');
-  await change(rest, 'cs-1', 11);
+  await transaction(rest, 'cs-1', 11);
   await future.events.awaitItem(({ data }) => data.bootEpoch === 11, 3000, 'what comes now');
   for (const id of ['x', '5-18446744073709551616', '5-99999999999999999999']) {
     const bad = await rest.call('GET', '/v1/events', { headers: { 'last-event-id': id } });
@@ -328,7 +330,7 @@ void t.test('who does not read costs little and is let go', async (t) => {
   const openStreams = async (): Promise<string> => (await rest.call('GET', '/metrics', { key: null })).body;
   await awaitUntil(
     async () => {
-      for (let n = 0; n < 100; n++) await rest.store.commit(rest.store.change().tell(event));
+      for (let n = 0; n < 100; n++) await rest.store.commit(rest.store.transaction().emitEvent(event));
       return /khumbu_event_subscribers 0/.test(await openStreams());
     },
     20_000,
@@ -342,10 +344,10 @@ void t.test('the stream outlives a restart of Redis', async (t) => {
   t.teardown(() => own.stop());
   const rest = await openRest(t, { redis: own, stations: { 'cs-1': {} } });
   const subscriber = await following(t, await listen(t, rest));
-  await change(rest, 'cs-1', 1);
+  await transaction(rest, 'cs-1', 1);
   await subscriber.events.awaitAll((list) => list.length === 1, 3000, 'the first event');
   await own.restart();
-  await change(rest, 'cs-1', 2);
+  await transaction(rest, 'cs-1', 2);
   await subscriber.events.awaitItem(({ data }) => data.bootEpoch === 2, 10_000, 'the event after the restart');
   t.strictSame(
     subscriber.events.items.map(({ data }) => data.bootEpoch),

@@ -65,7 +65,7 @@ void t.test('a reset that another has done is not done again', async (t) => {
     async () => {
       const reset = await awaitUntil(async () => (await resets())[0], 5000, 'the reset of the one that leads now');
       const context = { now: momentOf(Date.now()), deadlines: DEFAULT_DEADLINES.reset };
-      t.ok(await store.commit(store.change().put(applyResetEvent(reset, 'failed', context))));
+      t.ok(await store.commit(store.transaction().put(applyResetEvent(reset, 'failed', context))));
     },
   );
   t.match(await resets(), [{ state: 'Failed' }]);

@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
+import { createDecisionStore } from '@khumbu/intake/decision-store';
+import { createIntake } from '@khumbu/intake/intake';
+import type { Answer, Asker } from '@khumbu/intake/request';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
@@ -7,7 +10,7 @@ import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
-import { type Change, createStore, type Store } from '@khumbu/operations/records/store';
+import { createStore, type Store, type Transaction } from '@khumbu/operations/records/store';
 import type { SlotKind } from '@khumbu/operations/stations/station-state';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import { systemTimeId } from '@khumbu/operations/system-time/record';
@@ -17,9 +20,6 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import { createDeskStore } from '../src/front-desk/desk-store.js';
-import { createFrontDesk } from '../src/front-desk/front-desk.js';
-import type { Answer, Asker } from '../src/front-desk/request.js';
 import { createBoots } from '../src/stations/boots.js';
 import { LOGS, locations, profile, STATION, UPDATE } from './fixtures.js';
 
@@ -38,15 +38,15 @@ interface DeskOptions {
   readonly prefix?: string;
 }
 
-/** A front desk of its own, on keys of its own. */
+/** A intake of its own, on keys of its own. */
 async function desk(test: Test, options: DeskOptions = {}) {
   const prefix = options.prefix ?? `t${randomUUID().replaceAll('-', '')}`;
   const prompt = promptRedis(server.url, options.timeoutMs ?? 200, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
   await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
-  const commits: Change[] = [];
-  let beforeCommit: ((change: Change) => void | Promise<void>) | undefined;
+  const commits: Transaction[] = [];
+  let beforeCommit: ((transaction: Transaction) => void | Promise<void>) | undefined;
   const promptStore = createStore(prompt, prefix);
   let loaded: ((id: string) => Promise<void>) | undefined;
   let reads = 0;
@@ -61,15 +61,15 @@ async function desk(test: Test, options: DeskOptions = {}) {
       await loaded?.(id);
       return record;
     },
-    async commit(change) {
-      commits.push(change);
-      await beforeCommit?.(change);
-      return promptStore.commit(change);
+    async commit(transaction) {
+      commits.push(transaction);
+      await beforeCommit?.(transaction);
+      return promptStore.commit(transaction);
     },
   };
   const store = createStore(patient, prefix);
   const jobs = createJobs(patient, store.keys, moment);
-  const deskStore = createDeskStore(prompt, watched, log);
+  const deskStore = createDecisionStore(prompt, watched, log);
   test.teardown(async () => {
     server.thaw();
     deskStore.close();
@@ -78,7 +78,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
     patient.disconnect();
   });
   const station = 'profile' in options ? options.profile : profile({ interfaces: { Wired0: 'eth0' } });
-  const front = createFrontDesk({
+  const front = createIntake({
     desk: deskStore,
     redis: prompt,
     jobs,
@@ -139,7 +139,7 @@ async function desk(test: Test, options: DeskOptions = {}) {
           deadlines: DEFAULT_DEADLINES.update,
         } as const;
         const next = applyUpdateEvent(record, event, context);
-        if (!(await store.commit(store.change().put(next.record)))) throw new Error('lost a race in a test');
+        if (!(await store.commit(store.transaction().put(next.record)))) throw new Error('lost a race in a test');
         record = (await store.load(record.id)) as FirmwareUpdateRecord;
       }
     },
@@ -388,7 +388,7 @@ void t.test('what was answered by default is never executed later', async (t) =>
     t.same(await d.jobIds(), [], `${name}: no job`);
     if (slot) t.equal(await d.slot(slot), undefined, 'the slot is as it was');
     t.equal((await d.state()).resetReservedUntil, undefined, 'nothing is reserved');
-    const late = d.commits.find((change) => change.ops.some(([, where]) => where?.endsWith(key)));
+    const late = d.commits.find((transaction) => transaction.ops.some(([, where]) => where?.endsWith(key)));
     t.equal(await d.store.commit(must(late)), false, 'executed later still, the commit fails its guard');
     t.same((await ask(d.front, asker(key))).reply, fallback, 'redelivered: the same answer');
     const next = await ask(d.front, asker());
@@ -494,7 +494,7 @@ void t.test('the desk goes on when Redis has forgotten its epoch', async (t) => 
   await t.rejects(d.front.isResetAllowed(asker(), true), { code: 'NOT_STORED' });
   server.thaw();
   await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
-  const guards = d.commits.flatMap((change) => change.guards);
+  const guards = d.commits.flatMap((transaction) => transaction.guards);
   const [key] = must(guards.find(([, field]) => field === 'epoch'));
   await awaitUntil(async () => (await d.patient.exists(key)) === 1, 5000, 'the epoch is stored');
   t.ok((await d.patient.pttl(key)) > 0, 'it goes away when its process does');
@@ -687,7 +687,7 @@ void t.test('a permission counts only once EVerest was told that there is someth
   await d.advance(id, ['fetchJoined', 'fetched']);
   const ready = (await d.store.load(id)) as FirmwareUpdateRecord;
   const held = { ...ready, triggerHeldUntil: Date.now() + 3600_000, heldStatuses: ['Downloaded' as const] };
-  await d.store.commit(d.store.change().put(held));
+  await d.store.commit(d.store.transaction().put(held));
   t.equal(await d.front.allowInstallation(STATION, 'everest'), false, 'it speaks of something else');
   t.equal(await d.front.allowInstallation(STATION, 'rest', id), true, 'an operator knows what he allows');
   t.match(await d.store.load(id), { permission: { by: 'rest' }, triggerHeldUntil: held.triggerHeldUntil });
@@ -697,11 +697,11 @@ void t.test('where two stations share a name, nobody knows whose permission it i
   const d = await desk(t);
   const id = await accepted(d.front);
   await d.advance(id, ['fetchJoined', 'fetched']);
-  await d.store.commit(d.store.change().setStation(STATION, { conflictSince: String(Date.now()) }));
+  await d.store.commit(d.store.transaction().setStation(STATION, { conflictSince: String(Date.now()) }));
   t.equal(await d.front.allowInstallation(STATION, 'everest'), false);
   t.equal(await d.front.allowInstallation(STATION, 'rest', id), false);
   t.equal(((await d.store.load(id)) as FirmwareUpdateRecord).permission, undefined);
-  await d.store.commit(d.store.change().setStation(STATION, { conflictSince: undefined }));
+  await d.store.commit(d.store.transaction().setStation(STATION, { conflictSince: undefined }));
   t.equal(await d.front.allowInstallation(STATION, 'everest'), true);
 });
 
@@ -799,7 +799,7 @@ void t.test('a confirmation speaks the dialect of now, not the one remembered', 
   const first = await accepted(d.front);
   await d.advance(first, ['fetchJoined', 'fetched']);
   const second = await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker());
-  t.ok(await d.store.commit(d.store.change().setStation(STATION, { learnedDialect: 'ocpp2.x' })), 'by the leader');
+  t.ok(await d.store.commit(d.store.transaction().setStation(STATION, { learnedDialect: 'ocpp2.x' })), 'by the leader');
   const commits = d.commits.length;
   await second.afterReply?.();
   t.equal(d.commits.length - commits, 2, 'the first try is made from memory');
@@ -810,7 +810,7 @@ void t.test('a confirmation speaks the dialect of now, not the one remembered', 
 void t.test('a first try made from memory is stored only if nothing it looked at has changed', async (t) => {
   const d = await desk(t);
   const written = async (fields: Record<string, string | undefined>): Promise<void> => {
-    t.ok(await d.store.commit(d.store.change().setStation(STATION, fields)), 'written by somebody else');
+    t.ok(await d.store.commit(d.store.transaction().setStation(STATION, fields)), 'written by somebody else');
   };
   const allowed = () => d.front.isResetAllowed(asker(), true);
   t.equal((await allowed()).reply, true);

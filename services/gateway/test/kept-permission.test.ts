@@ -28,7 +28,7 @@ async function keptPermission(t: Test) {
   await awaitUntil(isStored, 5000, 'the heartbeats to be stored');
   const waiting = update('SignatureVerified');
   const slot = { [slotField('firmware_update')]: waiting.id };
-  t.ok(await store.commit(store.change().put(waiting).setStation('cs-1', slot)));
+  t.ok(await store.commit(store.transaction().put(waiting).setStation('cs-1', slot)));
   await first.child.end('SIGKILL');
   await everest.allowInstallation();
   const second = await startGateway(t, place);

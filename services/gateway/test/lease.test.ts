@@ -6,9 +6,9 @@ import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import type { Bridge } from '../src/bridge/bridge.js';
 import { runLeader } from '../src/leader/leader.js';
 import { createLease, LEASE_MS, type Lease } from '../src/leader/lease.js';
+import type { Bridge } from '../src/mqtt/bridge.js';
 
 const server = await startRedis({ dir: t.testdir() });
 t.teardown(() => server.stop());

@@ -1,4 +1,4 @@
-/** Locations at the front desk: who may name what, what is said of one that is refused, whose archive is handed out. */
+/** Locations at the intake: who may name what, what is said of one that is refused, whose archive is handed out. */
 import { Readable } from 'node:stream';
 import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
@@ -62,32 +62,32 @@ void t.test('what is wrong with a location is said over REST, in the log and to 
 void t.test('what a station is refused is said in its answer at the desk, for the log', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const asker = rest.everest('cs-1');
-  const update = await rest.frontDesk.updateFirmware({ request_id: 1, location: 'http://host/a b' }, asker);
+  const update = await rest.intake.updateFirmware({ request_id: 1, location: 'http://host/a b' }, asker);
   t.match(update, { reply: 'Rejected', reason: 'LOCATION_MALFORMED', detail: /white space .* at character 14/ });
-  const again = await rest.frontDesk.updateFirmware({ request_id: 1, location: 'http://host/a b' }, asker);
+  const again = await rest.intake.updateFirmware({ request_id: 1, location: 'http://host/a b' }, asker);
   t.match(again, { repeated: true, reason: 'LOCATION_MALFORMED', detail: update.detail }, 'kept with the answer');
 });
 
 void t.test('a station reaches its own folder of the object store, whatever it writes', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {}, 'cs-2': {} } });
-  const { frontDesk } = rest;
+  const { intake } = rest;
   const refused = { reply: { upload_logs_status: 'Rejected' }, reason: 'LOCATION_KEY_NOT_ALLOWED' };
   for (const key of ['logs/cs-2/x.tgz', 'logs/cs-10/', 'firmware/sha256/00', 'x.tgz', 'logs/cs-1/../cs-2/x.tgz']) {
     const location = `s3://khumbu/${key}`;
-    t.match(await frontDesk.uploadLogs({ request_id: 1, location }, rest.everest('cs-1')), refused, key);
+    t.match(await intake.uploadLogs({ request_id: 1, location }, rest.everest('cs-1')), refused, key);
   }
   for (const key of ['logs/cs-1/x.tar.gz', 'firmware/sha256/00', 'x.bin']) {
     const location = `s3://khumbu/${key}`;
-    const answer = await frontDesk.updateFirmware({ request_id: 1, location }, rest.everest('cs-2'));
+    const answer = await intake.updateFirmware({ request_id: 1, location }, rest.everest('cs-2'));
     t.match(answer, { reply: 'Rejected', reason: 'LOCATION_KEY_NOT_ALLOWED', detail: /images\/|depot's own/ }, key);
   }
   const image = { request_id: 2, location: 's3://khumbu/images/x.bin' };
-  t.equal((await frontDesk.updateFirmware(image, rest.everest('cs-1'))).reply, 'Accepted');
+  t.equal((await intake.updateFirmware(image, rest.everest('cs-1'))).reply, 'Accepted');
   const shared = { request_id: 2, location: 's3://khumbu/logs/', type: 'DiagnosticsLog' };
-  const accepted = await frontDesk.uploadLogs(shared, rest.everest('cs-1'));
+  const accepted = await intake.uploadLogs(shared, rest.everest('cs-1'));
   t.match(accepted.record, { request: { location: 's3://khumbu/logs/cs-1/' } }, 'where it really goes');
   const http = { request_id: 3, location: 'https://u:p@files.example/a?b#c' };
-  const kept = await frontDesk.uploadLogs(http, rest.everest('cs-2'));
+  const kept = await intake.uploadLogs(http, rest.everest('cs-2'));
   t.match(kept.record, { request: { location: http.location } }, 'as it was written');
 });
 
@@ -108,7 +108,7 @@ async function uploaded({ store }: Rest, id: string, set: Partial<LogUploadRecor
     const record = (await store.load(id)) as LogUploadRecord;
     const context = { now: momentOf(Date.now()), dialect: 'unknown', deadlines: DEFAULT_DEADLINES.log } as const;
     const next = applyLogEvent(record, event, context, event === 'uploaded' ? { set } : {});
-    await store.commit(store.change().put(next.record).announce(record.station, next.statuses));
+    await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
   }
 }
 

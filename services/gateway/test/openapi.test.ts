@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { startRedis } from '@khumbu/test-support/redis';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import t from 'tap';
-import { PROBLEMS } from '../src/rest/problems.js';
+import { PROBLEMS } from '../src/http/problems.js';
 import { type Json, openRest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });

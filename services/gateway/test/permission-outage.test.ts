@@ -21,7 +21,7 @@ void t.test('permissions that wait for Redis keep nobody else from being answere
   const store = storeOf(place);
   const waiting = update('SignatureVerified');
   const slot = { [slotField('firmware_update')]: waiting.id };
-  t.ok(await store.commit(store.change().put(waiting).setStation('cs-1', slot)));
+  t.ok(await store.commit(store.transaction().put(waiting).setStation('cs-1', slot)));
 
   redis.freeze();
   t.teardown(() => redis.thaw());

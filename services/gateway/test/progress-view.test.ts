@@ -24,7 +24,7 @@ async function advance(
 ): Promise<void> {
   const record = (await store.load(id)) as FirmwareUpdateRecord;
   const next = applyUpdateEvent(record, event, { ...context(), deadlines: DEFAULT_DEADLINES.update }, { set });
-  await store.commit(store.change().put(next.record));
+  await store.commit(store.transaction().put(next.record));
 }
 
 const telling = (t: Test, rest: Rest) => ({
@@ -71,7 +71,7 @@ void t.test('the bytes of a failed try of an upload are not those of the next on
   const step = async (event: LogUploadEvent, set: Partial<LogUploadRecord> = {}): Promise<void> => {
     const record = (await rest.store.load(operationId)) as LogUploadRecord;
     const next = applyLogEvent(record, event, { ...context(), deadlines: DEFAULT_DEADLINES.log }, { set });
-    await rest.store.commit(rest.store.change().put(next.record));
+    await rest.store.commit(rest.store.transaction().put(next.record));
   };
   await step('uploadBegun');
   createProgress(telling(t, rest))(operationId, () => [], 0)(9);

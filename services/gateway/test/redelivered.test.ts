@@ -2,8 +2,8 @@
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { plainReplyTo } from '../src/bridge/commands.js';
-import { createRedelivered } from '../src/bridge/redelivered.js';
+import { plainReplyTo } from '../src/mqtt/commands.js';
+import { createRedelivered } from '../src/mqtt/redelivered.js';
 import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
 import { depot, leads, startGateway } from './gateway-process.js';
 

@@ -5,6 +5,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import type { CertificateVerdict } from '@khumbu/intake/decide-update';
+import { createDecisionStore } from '@khumbu/intake/decision-store';
+import { createIntake } from '@khumbu/intake/intake';
+import type { JudgeCertificate } from '@khumbu/intake/judge-certificate';
 import { momentOf, type Now } from '@khumbu/operations/clock/depot-clock';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
@@ -21,19 +25,15 @@ import addFormats from 'ajv-formats';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import type { Test } from 'tap';
-import type { CertificateVerdict } from '../src/front-desk/decide-update.js';
-import { createDeskStore } from '../src/front-desk/desk-store.js';
-import { createFrontDesk } from '../src/front-desk/front-desk.js';
-import type { JudgeCertificate } from '../src/front-desk/judge-certificate.js';
-import { type AppOptions, buildApp, DEFAULT_APP_OPTIONS } from '../src/rest/app.js';
-import { openAuthentication } from '../src/rest/authentication.js';
-import { openEventLog } from '../src/rest/events/event-log.js';
-import { createIdempotency } from '../src/rest/idempotency.js';
-import { createInventory } from '../src/rest/inventory.js';
-import type { IssuerKeysTimes } from '../src/rest/issuer-keys.js';
-import type { TokenSettings } from '../src/rest/json-web-tokens.js';
-import { createLoad } from '../src/rest/load.js';
-import type { Archives } from '../src/rest/routes/log-uploads.js';
+import { type AppOptions, buildApp, DEFAULT_APP_OPTIONS } from '../src/http/app.js';
+import { openAuthentication } from '../src/http/authentication.js';
+import { openEventLog } from '../src/http/events/event-log.js';
+import { createIdempotency } from '../src/http/idempotency.js';
+import { createInventory } from '../src/http/inventory.js';
+import type { IssuerKeysTimes } from '../src/http/issuer-keys.js';
+import type { TokenSettings } from '../src/http/json-web-tokens.js';
+import { createLoad } from '../src/http/load.js';
+import type { Archives } from '../src/http/routes/log-uploads.js';
 import { locations } from './fixtures.js';
 
 export const KEYS = { admin: 'key-admin', operate: 'key-operate', read: 'key-read', other: 'key-other' } as const;
@@ -179,9 +179,9 @@ export async function openRest(t: Test, options: RestOptions) {
   const store = createStore(patient, prefix, undefined, moment);
   const promptStore = createStore(prompt, prefix, undefined, moment);
   const jobs = createJobs(patient, store.keys, moment);
-  const desk = createDeskStore(prompt, promptStore, log);
+  const desk = createDecisionStore(prompt, promptStore, log);
   const directory = openStationDirectory(stationsFile, reports);
-  const frontDesk = createFrontDesk({
+  const intake = createIntake({
     desk,
     redis: prompt,
     jobs,
@@ -208,9 +208,9 @@ export async function openRest(t: Test, options: RestOptions) {
         now: moment,
         breathe: load.breathe,
       }),
-      questions: frontDesk.questionsOver(readStore),
+      questions: intake.questionsOver(readStore),
       load,
-      frontDesk,
+      intake,
       idempotency: createIdempotency(prompt, store.keys),
       redis: reading,
       keys: store.keys,
@@ -251,7 +251,7 @@ export async function openRest(t: Test, options: RestOptions) {
     prefix,
     store,
     redis: patient,
-    frontDesk,
+    intake,
     events,
     desk,
     lines,

@@ -37,7 +37,7 @@ async function fill(prefix: string): Promise<void> {
   const states = ['Downloading', 'Downloaded', 'SignatureVerified', 'Installing', 'InstallRebooting', 'Installed'];
   const history = Array.from({ length: 18 }, (_, n) => ({ at: at + n, state: states[n % 6] ?? '' }));
   for (let n = 0; n < RECORDS; n += 50) {
-    const change = store.change();
+    const transaction = store.transaction();
     for (let m = n; m < n + 50; m++) {
       const record = update(m % 10 === 0 ? 'Downloading' : 'Installed', {
         id: `filled-${m}`,
@@ -45,9 +45,9 @@ async function fill(prefix: string): Promise<void> {
         createdAt: at + m,
       });
       const over = { endedAt: at + m, outcome: { ok: true } };
-      change.put({ ...record, station: `filled-${m % 300}`, ...(m % 10 === 0 ? {} : over) });
+      transaction.put({ ...record, station: `filled-${m % 300}`, ...(m % 10 === 0 ? {} : over) });
     }
-    await store.commit(change);
+    await store.commit(transaction);
   }
   for (let n = 0; n < 300; n++) {
     await connection.sadd(store.keys.stations, `filled-${n}`);

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
+import type { CertificateVerdict } from '@khumbu/intake/decide-update';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { tellFiles } from '@khumbu/operations/files/told-files';
@@ -17,8 +18,7 @@ import { startRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import { exportJWK, SignJWT } from 'jose';
 import t from 'tap';
-import type { CertificateVerdict } from '../src/front-desk/decide-update.js';
-import { PROBLEMS } from '../src/rest/problems.js';
+import { PROBLEMS } from '../src/http/problems.js';
 import { type Called, type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });
@@ -38,7 +38,7 @@ async function advance({ store }: Rest, id: string, events: readonly FirmwareUpd
       now: momentOf(Date.now()),
       deadlines: DEFAULT_DEADLINES.update,
     });
-    await store.commit(store.change().put(next.record).announce(record.station, next.statuses));
+    await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
   }
 }
 async function advanceLogs({ store }: Rest, id: string, events: readonly LogUploadEvent[]): Promise<void> {
@@ -49,7 +49,7 @@ async function advanceLogs({ store }: Rest, id: string, events: readonly LogUplo
       now: momentOf(Date.now()),
       deadlines: DEFAULT_DEADLINES.log,
     });
-    await store.commit(store.change().put(next.record).announce(record.station, next.statuses));
+    await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
   }
 }
 /** What EVerest is told, in order. */
@@ -115,7 +115,7 @@ void t.test('a location that an older version took is shown without secrets, how
     "https://h/it's?s=secret",
   ]) {
     const record = (await rest.store.load(operationId)) as FirmwareUpdateRecord;
-    await rest.store.commit(rest.store.change().put({ ...record, request: { ...record.request, location } }));
+    await rest.store.commit(rest.store.transaction().put({ ...record, request: { ...record.request, location } }));
     const shown = (await rest.call('GET', `${UPDATES}/${operationId}`, { key: KEYS.read })).body;
     t.match(shown.location, /^https:/);
     t.notMatch(JSON.stringify(shown), 'secret', location);
@@ -139,22 +139,18 @@ void t.test('a station that is not told stays so', async (t) => {
 
 void t.test('what EVerest asked for is not pushed aside, unless told to', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
-  const { frontDesk, everest } = rest;
+  const { intake, everest } = rest;
   const call: Rest['call'] = (...args) => rest.call(...args);
   const begin = async (answer: { operationId?: string; afterReply?: () => Promise<void> }): Promise<string> => {
     await answer.afterReply?.();
     return answer.operationId ?? '';
   };
   const update = await begin(
-    await frontDesk.updateFirmware({ request_id: 7, location: 'https://a.example/x' }, everest('cs-1')),
+    await intake.updateFirmware({ request_id: 7, location: 'https://a.example/x' }, everest('cs-1')),
   );
-  const logs = await begin(
-    await frontDesk.uploadLogs({ request_id: 8, location: 'https://a.example/' }, everest('cs-1')),
-  );
-  const network = await begin(
-    await frontDesk.configureNetwork({ request_id: 9, interface: 'Wired0' }, everest('cs-1')),
-  );
-  await frontDesk.reset({ type: 'Soft' }, everest('cs-1'));
+  const logs = await begin(await intake.uploadLogs({ request_id: 8, location: 'https://a.example/' }, everest('cs-1')));
+  const network = await begin(await intake.configureNetwork({ request_id: 9, interface: 'Wired0' }, everest('cs-1')));
+  await intake.reset({ type: 'Soft' }, everest('cs-1'));
   await advance(rest, update, ['fetchJoined', 'fetched']);
   await advanceLogs(rest, logs, ['uploadBegun']);
 
@@ -299,18 +295,18 @@ void t.test('what is canceled ends, and EVerest hears of it', async (t) => {
   const { operationId } = (await rest.call('POST', UPDATES, { body: { location: IMAGE } })).body;
   await advance(rest, operationId, ['fetchJoined', 'fetched']);
   const path = `${UPDATES}/${operationId}`;
-  const hints = rest.redis.duplicate();
-  t.teardown(() => hints.disconnect());
-  await hints.subscribe(rest.store.keys.hints);
+  const notifications = rest.redis.duplicate();
+  t.teardown(() => notifications.disconnect());
+  await notifications.subscribe(rest.store.keys.notifications);
   const heard: string[] = [];
-  hints.on('message', (_channel, message) => heard.push(message));
+  notifications.on('message', (_channel, message) => heard.push(message));
   const canceled = await rest.call('DELETE', path);
   t.match(canceled.body, { status: 'Canceled', ended: true, outcome: { ok: false, reason: 'canceled' } });
   t.match((await told(rest)).at(-1), { firmware_update_status: 'InstallationFailed', request_id: -1 });
   const count = (await told(rest)).length;
   t.strictSame((await rest.call('DELETE', path)).body, canceled.body, 'again changes nothing');
   t.equal((await told(rest)).length, count);
-  await hints.ping();
+  await notifications.ping();
   t.ok(heard.includes(`cancel ${operationId}`), 'whoever works on it is told');
   t.equal((await rest.call('DELETE', `${UPDATES}/nothing`)).status, 404);
 
@@ -387,7 +383,7 @@ void t.test('resets, clocks, boot reasons and networks', async (t) => {
   });
   t.strictSame(await snapshot(), before, 'questions change nothing');
 
-  await rest.frontDesk.getBootReason(rest.everest('cs-1'), { silentMs: undefined, heartbeatPeriodMs: undefined });
+  await rest.intake.getBootReason(rest.everest('cs-1'), { silentMs: undefined, heartbeatPeriodMs: undefined });
   t.match((await call('GET', '/v1/stations/cs-1/boot-reason')).body, { bootReason: 'PowerUp', told: true });
 
   const reset = await call('POST', '/v1/stations/cs-1/reset', { body: { type: 'Soft' } });
@@ -610,9 +606,9 @@ void t.test('what is stored is accepted, also when Redis goes away before it can
   ] as const;
   for (const [name, method, path, body] of orders) {
     const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
-    const { frontDesk } = rest;
-    const ask = frontDesk[name] as (...args: unknown[]) => Promise<unknown>;
-    Object.assign(frontDesk, {
+    const { intake } = rest;
+    const ask = intake[name] as (...args: unknown[]) => Promise<unknown>;
+    Object.assign(intake, {
       [name]: async (...args: unknown[]) => {
         const answer = await ask(...args);
         redis.freeze();
@@ -626,7 +622,7 @@ void t.test('what is stored is accepted, also when Redis goes away before it can
     t.ok(String(headers.location).endsWith(`/${shown.operationId}`));
     t.notMatch(JSON.stringify(shown), 'secret');
     redis.thaw();
-    Object.assign(frontDesk, { [name]: ask });
+    Object.assign(intake, { [name]: ask });
     await awaitUntil(
       async () => {
         const now = await rest.call('GET', String(headers.location));

@@ -6,7 +6,7 @@ import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { ended } from '@khumbu/operations/records/record';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { createSearch, type Search } from '../src/rest/search.js';
+import { createSearch, type Search } from '../src/http/search.js';
 import { logUpload, resetRecord, update } from './fixtures.js';
 import { type Json, openRest, type Rest } from './rest-harness.js';
 
@@ -62,7 +62,7 @@ async function idsOf(rest: Rest, query: string): Promise<string[]> {
 for (const [how, store] of [
   [
     'of this version',
-    async (rest: Rest, record: OperationRecord) => void (await rest.store.commit(rest.store.change().put(record))),
+    async (rest: Rest, record: OperationRecord) => void (await rest.store.commit(rest.store.transaction().put(record))),
   ],
   ['of the version before', storeAsBefore],
 ] as const) {
@@ -102,7 +102,7 @@ void t.test('what an older process removed is not found, and is forgotten by the
   const rest = await openRest(t, { redis, stations: { s0: {} } });
   const { store, redis: connection } = rest;
   const record = ended(update('Installed', { id: 'gone', station: 's0' }), momentOf(NOW), { ok: true });
-  await store.commit(store.change().put(record));
+  await store.commit(store.transaction().put(record));
   await connection.del(store.keys.record('gone'));
   await connection.zrem(store.keys.ended, 'gone');
   t.strictSame(await idsOf(rest, '&status=Installed'), []);
@@ -114,7 +114,7 @@ void t.test('what ends while a page is made lets no other operation be passed ov
   const all = Array.from({ length: 450 }, (_, n) =>
     update('Downloading', { id: `page-${String(n).padStart(3, '0')}`, station: 's0', createdAt: NOW + n }),
   );
-  for (const record of all) await store.commit(store.change().put(record));
+  for (const record of all) await store.commit(store.transaction().put(record));
   const newest = all.toReversed();
   const ending = newest.slice(20, 150);
   let looks = 0;
@@ -126,7 +126,9 @@ void t.test('what ends while a page is made lets no other operation be passed ov
       const record = await store.load(id);
       if (record)
         await store.commit(
-          store.change().put(ended({ ...record, state: 'Installed' } as never, momentOf(NOW + 1000), { ok: true })),
+          store
+            .transaction()
+            .put(ended({ ...record, state: 'Installed' } as never, momentOf(NOW + 1000), { ok: true })),
         );
     }
   };

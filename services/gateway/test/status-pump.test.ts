@@ -7,7 +7,7 @@ import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { collector } from '@khumbu/test-support/events';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { createStatusPump } from '../src/bridge/status-pump.js';
+import { createStatusPump } from '../src/mqtt/status-pump.js';
 import { NOBODY } from '../src/stations/presence.js';
 import type { Registry } from '../src/stations/registry.js';
 

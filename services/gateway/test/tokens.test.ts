@@ -7,7 +7,7 @@ import { keepCollecting } from '@khumbu/test-support/garbage';
 import { startRedis } from '@khumbu/test-support/redis';
 import { exportJWK, SignJWT } from 'jose';
 import t, { type Test as T } from 'tap';
-import { openIssuerKeys, usableKeys } from '../src/rest/issuer-keys.js';
+import { openIssuerKeys, usableKeys } from '../src/http/issuer-keys.js';
 import { openRest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });

@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { within } from '@khumbu/test-support/events';
 import t from 'tap';
-import { createBreathe } from '../src/rest/breathe.js';
-import { createPace } from '../src/rest/pace.js';
-import { createTurns } from '../src/rest/turns.js';
+import { createBreathe } from '../src/http/breathe.js';
+import { createPace } from '../src/http/pace.js';
+import { createTurns } from '../src/http/turns.js';
 
 const here = (): boolean => false;
 /** Work that ends when it is told to. */

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { fullAllowance, treat } from '../src/bridge/allowance.js';
-import { createCalmLog } from '../src/bridge/calm-log.js';
-import { createTurns } from '../src/bridge/turns.js';
+import { fullAllowance, treat } from '../src/mqtt/allowance.js';
+import { createCalmLog } from '../src/mqtt/calm-log.js';
+import { createTurns } from '../src/mqtt/turns.js';
 
 void t.test('one that sends a thousand delays another by one', async (t) => {
   const turns = createTurns({ atOnce: 2, perSender: 1 });

@@ -80,8 +80,8 @@ void t.test('restarts of our own never look like a second station, however many 
     await everest.publishRaw('heartbeat', String(id++));
     await everest.request('is_reset_allowed', 'Soft', { timeoutMs: PATIENCE_MS });
     await everest.close(true);
-    const expected = { reason: 'RemoteReset', operationId: `o-${boot}`, at: momentOf(Date.now()).steady };
-    await store.commit(store.change().setStation('cs-1', { restartExpected: JSON.stringify(expected) }));
+    const expected = { reason: 'RemoteReset', operationId: `o-${boot}`, at: momentOf(Date.now()).monotonic };
+    await store.commit(store.transaction().setStation('cs-1', { restartExpected: JSON.stringify(expected) }));
   }
   t.equal((await viewOf(gateway)).conflict, false);
   t.notOk(gateway.child.output().includes(TWINS), 'nor was it thought so in between');

@@ -1,10 +1,10 @@
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
-import { createCalmLog } from '../src/bridge/calm-log.js';
-import { createInsist } from '../src/bridge/insist.js';
-import { createLines } from '../src/bridge/lines.js';
-import { createUnanswered, MAX_UNACKNOWLEDGED } from '../src/bridge/unanswered.js';
+import { createCalmLog } from '../src/mqtt/calm-log.js';
+import { createInsist } from '../src/mqtt/insist.js';
+import { createLines } from '../src/mqtt/lines.js';
+import { createUnanswered, MAX_UNACKNOWLEDGED } from '../src/mqtt/unanswered.js';
 
 const log = createLogger('test', 'silent');
 

@@ -149,24 +149,24 @@ void t.test('a reader of events, and whoever asks again and again, is left alone
   void events.ended.then(() => {
     isOver = true;
   });
-  const steady = talk(t, '');
+  const monotonic = talk(t, '');
   const began = performance.now();
   let asked = 0;
   await awaitUntil(
     () => {
-      if (steady.answers().length === asked) {
+      if (monotonic.answers().length === asked) {
         asked += 1;
-        steady.socket.write(`GET /v1/stations HTTP/1.1\r\n${AUTHORIZED}\r\n`);
+        monotonic.socket.write(`GET /v1/stations HTTP/1.1\r\n${AUTHORIZED}\r\n`);
       }
-      return performance.now() - began > 3 * LIMIT_MS && steady.answers().length > 3;
+      return performance.now() - began > 3 * LIMIT_MS && monotonic.answers().length > 3;
     },
     DEADLINE_MS,
     'some answers in three times the limit',
   );
   t.equal(isOver, false);
-  t.ok(steady.answers().every(({ status }) => status === 200));
+  t.ok(monotonic.answers().every(({ status }) => status === 200));
   events.socket.destroy();
-  steady.socket.destroy();
+  monotonic.socket.destroy();
 });
 
 void t.test('a TLS handshake that does not come to its end ends too, and so does what follows one', async (t) => {

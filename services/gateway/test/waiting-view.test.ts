@@ -14,14 +14,14 @@ const UPDATES = '/v1/stations/cs-1/firmware-updates';
 const iso = (at: number): string => new Date(at).toISOString();
 
 /** A depot whose clocks are set by hand: it was stopped for a year, so its own clock is behind the date. */
-const clock = { wall: Date.now(), steady: Date.now() - 365 * 24 * HOUR };
+const clock = { wall: Date.now(), monotonic: Date.now() - 365 * 24 * HOUR };
 const now = () => ({ ...clock });
 
 async function advance({ store }: Rest, id: string, event: FirmwareUpdateEvent, detail: EventDetail = {}) {
   const record = (await store.load(id)) as FirmwareUpdateRecord;
   const context = { now: now(), dialect: 'ocpp1.6' as const, bootEpoch: 0, deadlines: DEFAULT_DEADLINES.update };
   const next = applyUpdateEvent(record, event, context, detail);
-  await store.commit(store.change().put(next.record).announce(record.station, next.statuses));
+  await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
 }
 
 void t.test('an update says what it waits for in every state before its installation', async (t) => {
@@ -69,7 +69,7 @@ void t.test('deadlines are dates of the depot as it runs, and move on by its sto
   const expected = clock.wall + DEFAULT_DEADLINES.update.downloadMs;
   t.ok(Math.abs((await deadline()) - expected) <= 1000, 'a day from now, by the date');
   clock.wall += 1000;
-  clock.steady += 1000;
+  clock.monotonic += 1000;
   t.ok(Math.abs((await deadline()) - expected) <= 1000, 'a second later it is the same');
   clock.wall += 12 * HOUR;
   t.ok(Math.abs((await deadline()) - expected - 12 * HOUR) <= 1000, 'a stop of twelve hours does not count');

@@ -39,7 +39,7 @@ const READY: readonly FirmwareUpdateEvent[] = ['confirmed', 'fetchJoined', 'fetc
 
 /** A signed update that is ready, at a station with these settings, by a clock that is set by hand. */
 async function stage(settings: object, installAt?: number) {
-  const clock: { wall: number; steady: number } = { wall: NOW, steady: NOW };
+  const clock: { wall: number; monotonic: number } = { wall: NOW, monotonic: NOW };
   const now = (): Moment => ({ ...clock });
   const store = createStore(redis, `announce${++count}`, undefined, now);
   const profile = profileFrom({ stations: { cp1: { driver: 'simulated', dialect: 'ocpp1.6', ...settings } } }, 'cp1');
@@ -62,14 +62,14 @@ async function stage(settings: object, installAt?: number) {
     tries: 1,
   };
   const { context } = await viewStation(deps, 'cp1');
-  const change = store.change();
+  const transaction = store.transaction();
   for (const event of [...READY, ...(installAt === undefined ? [] : ['installLater' as const])]) {
     const detail = event === 'signatureGood' ? { set: { waitingFor: 'permission' as const } } : {};
     const next = applyUpdateEvent(record, event, context, detail);
     record = next.record;
-    change.announce('cp1', next.statuses);
+    transaction.enqueueStatus('cp1', next.statuses);
   }
-  await store.commit(change.put(record));
+  await store.commit(transaction.put(record));
   const load = async (): Promise<FirmwareUpdateRecord> => (await store.load(record.id)) as FirmwareUpdateRecord;
   return {
     clock,
@@ -103,7 +103,7 @@ void t.test('a status that takes connectors out of use is held until shortly bef
     t.same(await s.told(), ['Downloading', 'Downloaded']);
     t.equal(await s.wait(), 5 * HOUR - leadS * 1000);
     s.clock.wall += 5 * HOUR - leadS * 1000;
-    await s.store.commit(s.store.change().setStation('cp1', { [STATION_FIELDS.bootEpoch]: '3' }));
+    await s.store.commit(s.store.transaction().setStation('cp1', { [STATION_FIELDS.bootEpoch]: '3' }));
     t.match(await s.work(), { state: 'InstallScheduled', triggerEpoch: 3, waitingFor: 'permission' });
     t.same(await s.told(), ['SignatureVerified', 'InstallScheduled']);
     t.equal(expectedJob(await s.load()), undefined, 'told once');
@@ -128,25 +128,26 @@ void t.test('or it is told at once, as certification tools expect', async (t) =>
 
 void t.test('a permission that is a while in coming: the installation is told to be scheduled, once', async (t) => {
   const s = await stage({});
-  const fields = (set: Record<string, string | undefined>) => s.store.commit(s.store.change().setStation('cp1', set));
+  const fields = (set: Record<string, string | undefined>) =>
+    s.store.commit(s.store.transaction().setStation('cp1', set));
   t.equal(await s.wait(), TOLD_LOOK_MS);
-  s.clock.steady += TOLD_LOOK_MS;
+  s.clock.monotonic += TOLD_LOOK_MS;
   t.match(await s.work(), { state: 'SignatureVerified', askedAt: undefined }, 'it may not have been told yet');
   t.same(await s.told(), ['Downloading', 'Downloaded', 'SignatureVerified']);
   await fields({ [STATION_FIELDS.awaySince]: '1' });
-  s.clock.steady += TOLD_LOOK_MS;
+  s.clock.monotonic += TOLD_LOOK_MS;
   t.match(await s.work(), { state: 'SignatureVerified', askedAt: undefined }, 'nor does one answer that is away');
   await fields({ [STATION_FIELDS.awaySince]: undefined });
-  s.clock.steady += TOLD_LOOK_MS;
-  const askedAt = s.clock.steady;
+  s.clock.monotonic += TOLD_LOOK_MS;
+  const askedAt = s.clock.monotonic;
   t.match(await s.work(), { state: 'SignatureVerified', askedAt }, 'it has heard what it is to answer');
   t.equal(await s.wait(), PERMISSION_DELAY_MS);
   const beat = (steadyAt: number) => ({ [STATION_FIELDS.heartbeat]: JSON.stringify({ id: 9, at: NOW, steadyAt }) });
   await fields(beat(askedAt + 1));
-  s.clock.steady += PERMISSION_DELAY_MS;
+  s.clock.monotonic += PERMISSION_DELAY_MS;
   t.match(await s.work(), { state: 'SignatureVerified', askedAt }, 'what it sent since may still be on its way to us');
   await fields(beat(askedAt + ANSWERS_WITHIN_MS));
-  s.clock.steady += TOLD_LOOK_MS;
+  s.clock.monotonic += TOLD_LOOK_MS;
   t.match(await s.work(), { state: 'InstallScheduled', waitingFor: 'permission' });
   t.same(await s.told(), ['InstallScheduled']);
   t.equal(expectedJob(await s.load()), undefined, 'the permission is waited for as before');
@@ -155,7 +156,7 @@ void t.test('a permission that is a while in coming: the installation is told to
   await silent.told();
   for (const ms of [TOLD_LOOK_MS, PERMISSION_DELAY_MS, SILENT_DELAY_MS - PERMISSION_DELAY_MS]) {
     t.same(await silent.told(), []);
-    silent.clock.steady += ms;
+    silent.clock.monotonic += ms;
     await silent.work();
   }
   t.same(await silent.told(), ['InstallScheduled'], 'without heartbeats the time alone tells');

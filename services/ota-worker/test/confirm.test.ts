@@ -68,11 +68,11 @@ void t.test('an update that ran out of time keeps its slot while the station is 
     tries: 0,
     slotHeld: true,
   };
-  await store.commit(store.change().put(ended(update, now(), { ok: false, reason: 'deadline' })));
+  await store.commit(store.transaction().put(ended(update, now(), { ok: false, reason: 'deadline' })));
   const load = async () => (await store.load(update.id)) as FirmwareUpdateRecord;
   const work = async () => {
     const due = { ...(await load()), notBefore: 0 };
-    await store.commit(store.change().put(due));
+    await store.commit(store.transaction().put(due));
     const jobId = expectedJob(due)?.jobId ?? '';
     const job = { jobId, name: 'confirm', operationId: update.id, isOurs: async () => true } as const;
     await loop(job, new AbortController().signal);

@@ -33,8 +33,8 @@ const HERE = { firstSeenAt: '1', lastSeenAt: String(Date.now()) };
 const PERIODS = { heartbeat_period_ms: 1000, communication_check_period_s: 5, request_reply_timeout_s: 30 };
 /** A heartbeat that was stored so many milliseconds ago. */
 const beat = (agoMs: number, more: object = {}) => {
-  const { wall, steady } = now();
-  return { id: 50, at: wall - agoMs, steadyAt: steady - agoMs, ...more };
+  const { wall, monotonic } = now();
+  return { id: 50, at: wall - agoMs, steadyAt: monotonic - agoMs, ...more };
 };
 
 /** An update that is ready to be installed at a station with these stored fields; objects are stored as JSON. */
@@ -66,7 +66,7 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
       name,
       typeof value === 'string' || value === undefined ? value : JSON.stringify(value),
     ]);
-    await store.commit(store.change().setStation('cp1', Object.fromEntries(stored) as Record<string, string>));
+    await store.commit(store.transaction().setStation('cp1', Object.fromEntries(stored) as Record<string, string>));
   };
   const epoch = Number(fields.bootEpoch ?? 0);
   const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: epoch, deadlines: DEFAULT_UPDATE_DEADLINES } as const;
@@ -83,14 +83,14 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
   };
   for (const event of ['confirmed', 'fetchJoined', 'fetched'] as const)
     record = applyUpdateEvent(record, event, context).record;
-  await store.commit(store.change().put(record));
+  await store.commit(store.transaction().put(record));
   await setFields(fields);
   return {
     setFields,
     /** A worker takes the job that the update wants, once its pause is over; resolves with the update then. */
     async work(): Promise<FirmwareUpdateRecord> {
       const due = { ...((await store.load(record.id)) as FirmwareUpdateRecord), notBefore: 0 };
-      await store.commit(store.change().put(due));
+      await store.commit(store.transaction().put(due));
       const job = expectedJob(due);
       if (!job) throw new Error('it wants no job');
       const taken = { jobId: job.jobId, name: job.name, operationId: record.id, isOurs: async () => true };

@@ -58,7 +58,7 @@ void t.test('what was accepted and may not be fetched any more ends before anyth
       permissionNeeded: true,
       tries: 0,
     } as FirmwareUpdateRecord;
-    if (!(await store.commit(store.change().put(record)))) throw new Error('not stored');
+    if (!(await store.commit(store.transaction().put(record)))) throw new Error('not stored');
     const stored = (await store.load(record.id)) as FirmwareUpdateRecord;
     const job = expectedJob(stored);
     if (!job) throw new Error('it wants no job');

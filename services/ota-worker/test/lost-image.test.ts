@@ -80,7 +80,7 @@ async function lost(t: Test, events: readonly FirmwareUpdateEvent[], signed = fa
     image,
   };
   for (const event of events) record = applyUpdateEvent(record, event, context).record;
-  await store.commit(store.change().put(record).setStation('cp1', { firstSeenAt: '1' }));
+  await store.commit(store.transaction().put(record).setStation('cp1', { firstSeenAt: '1' }));
 
   return {
     driver,

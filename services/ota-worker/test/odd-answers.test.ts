@@ -53,7 +53,7 @@ async function get(spoolDir: string, location: string, changes: Partial<FetchOpt
 void t.test('an answer that is none ends the try at once', async (t) => {
   const answers: [string, string][] = [
     ['other protocols', head('101 Switching Protocols', 'Connection: upgrade', 'Upgrade: h2c')],
-    ['an interim answer and no other', head('103 Early Hints')],
+    ['an interim answer and no other', head('103 Early Notifications')],
     ['nothing', ''],
     ['no HTTP', 'hello\r\n\r\n'],
   ];

@@ -68,11 +68,11 @@ void t.test('a signature may be over the decoded file or over what came; that on
       tries: 1,
       image: { ...plain, asCame },
     };
-    await store.commit(store.change().put(record));
+    await store.commit(store.transaction().put(record));
     const named = await store.namedImages();
     t.ok(named.has(plain.sha256) && named.has(asCame.sha256), 'neither is swept while it may be the one');
     const current = (await store.load(id)) as FirmwareUpdateRecord;
-    const commit = async (change: ReturnType<typeof store.change>) => void (await store.commit(change));
+    const commit = async (transaction: ReturnType<typeof store.transaction>) => void (await store.commit(transaction));
     const context = {
       signal: AbortSignal.timeout(60_000),
       commit,

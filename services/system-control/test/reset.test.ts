@@ -59,7 +59,7 @@ void t.test('a reset that begins ends what was reserved for another one', async 
     },
   });
   const reserved = { resetReservedUntil: String(Date.now() + 300_000), resetReservedBy: 'k', resetAllowedEpoch: '0' };
-  await store.commit(store.change().setStation(STATION, reserved));
+  await store.commit(store.transaction().setStation(STATION, reserved));
   const asked = { station: STATION, origin: 'rest', requestId: -1, now: momentOf(Date.now()) } as const;
   const reset: ResetRecord = {
     ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', asked),

@@ -38,7 +38,7 @@ export function openStage({ redis, driver, isGone = false, steps }: StageOptions
   const loop = createJobLoop({ steps: steps(deps), store, jobs, log, now });
   const load = async <R extends OperationRecord>({ id }: R): Promise<R> => (await store.load(id)) as R;
   const put = async <R extends OperationRecord>(record: R): Promise<R> => {
-    if (!(await store.commit(store.change().put(record)))) throw new Error('not stored');
+    if (!(await store.commit(store.transaction().put(record)))) throw new Error('not stored');
     return load(record);
   };
   /** Do the job that the record wants now, once its pause is over; resolves with what it is then. */

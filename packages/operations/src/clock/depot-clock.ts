@@ -1,10 +1,10 @@
 /**
  * The time of the depot, the same for every process and indifferent to the clock of its own host. Two readings: `wall`
- * is the date, from the clock of the Redis server; `steady` only ever goes forward, at the pace of the monotonic clocks
+ * is the date, from the clock of the Redis server; `monotonic` only ever goes forward, at the pace of the monotonic clocks
  * of whoever runs. Dates that somebody asked for are compared with `wall`; everything that lasts a while (deadlines,
- * pauses, reservations) is counted in `steady`, so that no jump of any clock makes it longer or shorter.
+ * pauses, reservations) is counted in `monotonic`, so that no jump of any clock makes it longer or shorter.
  *
- * The steady reading is a register in Redis that every process raises and none lowers. It stands still while the whole
+ * The monotonic reading is a register in Redis that every process raises and none lowers. It stands still while the whole
  * depot is off, and begins as the date of the first start.
  */
 import { performance } from 'node:perf_hooks';
@@ -18,14 +18,14 @@ export interface Moment {
   /** Since 1970. */
   readonly wall: number;
   /** On the clock nobody sets. */
-  readonly steady: number;
+  readonly monotonic: number;
 }
 
 export type Now = () => Moment;
 
 export interface DepotClock {
   readonly now: Now;
-  /** The steady reading when this process began to follow the clock; before it the depot may have been off. */
+  /** The monotonic reading when this process began to follow the clock; before it the depot may have been off. */
   readonly openedAt: number;
   stop(): void;
 }
@@ -33,7 +33,7 @@ export interface DepotClock {
 /** What a process has found out about the depot's time, as differences to its own monotonic clock. */
 export interface Bearings {
   readonly wall: number;
-  readonly steady: number;
+  readonly monotonic: number;
 }
 
 export interface Sighting {
@@ -48,20 +48,20 @@ export interface Sighting {
  * readings of all processes do not drive each other. The date is moved only by what the way to Redis does not explain.
  */
 export function takeBearings(before: Bearings | undefined, { askedAt, heardAt, told }: Sighting): Bearings {
-  const steady = Math.max(told.steady - heardAt, before?.steady ?? Number.NEGATIVE_INFINITY);
+  const monotonic = Math.max(told.monotonic - heardAt, before?.monotonic ?? Number.NEGATIVE_INFINITY);
   const wall = told.wall - (askedAt + heardAt) / 2;
   const explained = before !== undefined && Math.abs(wall - before.wall) <= (heardAt - askedAt) / 2 + 1;
-  return { steady, wall: explained ? before.wall : wall };
+  return { monotonic, wall: explained ? before.wall : wall };
 }
 
-/** ARGV[1]: what the asking process takes the steady reading for, or nothing at its start. */
+/** ARGV[1]: what the asking process takes the monotonic reading for, or nothing at its start. */
 const LOOK = `
 local time = redis.call('TIME')
 local wall = time[1] * 1000 + math.floor(time[2] / 1000)
 local stored = tonumber(redis.call('GET', KEYS[1]))
-local steady = math.max(stored or wall, tonumber(ARGV[1]) or 0)
-if steady ~= stored then redis.call('SET', KEYS[1], string.format('%.0f', steady)) end
-return { wall, steady }`;
+local monotonic = math.max(stored or wall, tonumber(ARGV[1]) or 0)
+if monotonic ~= stored then redis.call('SET', KEYS[1], string.format('%.0f', monotonic)) end
+return { wall, monotonic }`;
 
 const LOOK_EVERY_MS = 1000;
 
@@ -73,9 +73,9 @@ export async function openDepotClock(redis: Redis, key: string, log: Logger): Pr
 
   const look = async (): Promise<Bearings> => {
     const askedAt = performance.now();
-    const mine = bearings ? String(Math.floor(bearings.steady + askedAt)) : '';
-    const [wall, steady] = (await redis.eval(LOOK, 1, key, mine)) as [number, number];
-    const found = takeBearings(bearings, { askedAt, heardAt: performance.now(), told: { wall, steady } });
+    const mine = bearings ? String(Math.floor(bearings.monotonic + askedAt)) : '';
+    const [wall, monotonic] = (await redis.eval(LOOK, 1, key, mine)) as [number, number];
+    const found = takeBearings(bearings, { askedAt, heardAt: performance.now(), told: { wall, monotonic } });
     const byMs = bearings ? Math.round(found.wall - bearings.wall) : 0;
     if (Math.abs(byMs) > JUMP_MS) log.warn({ byMs }, "the clock of Redis' host has jumped");
     bearings = found;
@@ -93,13 +93,13 @@ export async function openDepotClock(redis: Redis, key: string, log: Logger): Pr
   bearings = await look();
   const current = (): Bearings => bearings as Bearings;
   timer = setTimeout(() => void lookAgain(), LOOK_EVERY_MS).unref();
-  const openedAt = Math.round(current().steady + performance.now());
+  const openedAt = Math.round(current().monotonic + performance.now());
   return {
     openedAt,
     now() {
       const mono = performance.now();
-      const { wall, steady } = current();
-      return { wall: Math.round(wall + mono), steady: Math.round(steady + mono) };
+      const { wall, monotonic } = current();
+      return { wall: Math.round(wall + mono), monotonic: Math.round(monotonic + mono) };
     },
     stop() {
       stopped = true;
@@ -109,4 +109,4 @@ export async function openDepotClock(redis: Redis, key: string, log: Logger): Pr
 }
 
 /** Both readings the same: for tests, and for tools without a depot. */
-export const momentOf = (ms: number): Moment => ({ wall: ms, steady: ms });
+export const momentOf = (ms: number): Moment => ({ wall: ms, monotonic: ms });

@@ -38,7 +38,7 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly image?: StoredImage;
   /** The boot epoch the trigger status was announced in; absent: the trigger has not been announced. */
   readonly triggerEpoch?: number;
-  /** Since then EVerest is known to have heard the trigger, and its permission is waited for; steady. */
+  /** Since then EVerest is known to have heard the trigger, and its permission is waited for; monotonic. */
   readonly askedAt?: number;
   /** The boot epoch in which it was accepted. */
   readonly acceptedEpoch?: number;

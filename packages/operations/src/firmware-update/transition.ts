@@ -104,23 +104,23 @@ function closingStatus(
 /** When the state it enters has lasted too long. Waiting for an asked-for time does not count. */
 function deadlineOf(record: FirmwareUpdateRecord, context: TransitionContext): number | undefined {
   const { now, deadlines } = context;
-  const due = (date: number | undefined): number => now.steady + Math.max(0, (date ?? 0) - now.wall);
+  const due = (date: number | undefined): number => now.monotonic + Math.max(0, (date ?? 0) - now.wall);
   switch (record.state) {
     case 'Offered':
-      return now.steady + deadlines.offerMs;
+      return now.monotonic + deadlines.offerMs;
     case 'Accepted':
     case 'DownloadScheduled':
       return due(retrieveAt(record)) + deadlines.downloadMs;
     case 'Downloading':
-      return record.deadlineAt ?? now.steady + deadlines.downloadMs;
+      return record.deadlineAt ?? now.monotonic + deadlines.downloadMs;
     case 'Downloaded':
     case 'SignatureVerified':
     case 'InstallScheduled':
       return due(installAt(record)) + deadlines.permissionMs;
     case 'Installing':
-      return now.steady + deadlines.installMs;
+      return now.monotonic + deadlines.installMs;
     case 'InstallRebooting':
-      return now.steady + deadlines.rebootMs;
+      return now.monotonic + deadlines.rebootMs;
     default:
       return undefined;
   }
@@ -188,7 +188,7 @@ function triggered(record: FirmwareUpdateRecord, context: TransitionContext): Fi
   const { askedAt: _before, ...rest } = record;
   const next = { ...rest, triggerEpoch: context.bootEpoch };
   const waitingFor = next.waitingFor === 'permission' ? { waitingFor: permissionWait(next, context) } : {};
-  const delay = awaitsDelayedPermission(next) ? { notBefore: context.now.steady + TOLD_LOOK_MS } : {};
+  const delay = awaitsDelayedPermission(next) ? { notBefore: context.now.monotonic + TOLD_LOOK_MS } : {};
   return { ...next, ...waitingFor, ...delay };
 }
 

@@ -31,7 +31,7 @@ export interface ExpectedJob {
   readonly jobId: string;
   /** A date that was asked for, milliseconds since 1970; passed or absent: at once. */
   readonly date?: number;
-  /** The end of a pause, on the depot's steady clock; passed or absent: at once. */
+  /** The end of a pause, on the depot's monotonic clock; passed or absent: at once. */
   readonly notBefore?: number;
 }
 
@@ -39,7 +39,7 @@ type Work = { readonly queue: QueueName; readonly name: JobName; readonly date?:
 
 /** Milliseconds until the job may begin; 0: now. Pure. */
 export const waitOf = ({ date, notBefore }: Pick<ExpectedJob, 'date' | 'notBefore'>, now: Moment): number =>
-  Math.max(0, (date ?? 0) - now.wall, (notBefore ?? 0) - now.steady);
+  Math.max(0, (date ?? 0) - now.wall, (notBefore ?? 0) - now.monotonic);
 
 /** Permission is there or not needed, and nothing else but time keeps the image from the station. */
 export const mayInstall = (record: FirmwareUpdateRecord): boolean =>

@@ -10,7 +10,7 @@ import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/error
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Moment, Now } from '../clock/depot-clock.js';
 import type { OperationRecord } from '../records/kinds.js';
-import type { Change, Store } from '../records/store.js';
+import type { Store, Transaction } from '../records/store.js';
 import { type StoredWait, waitingSince } from '../records/waits.js';
 import { expectedJob, type JobName, waitOf } from './expected-job.js';
 import type { Jobs } from './jobs.js';
@@ -26,7 +26,7 @@ export interface StepContext {
   readonly signal: AbortSignal;
   readonly log: Logger;
   /** Commit, or reject with `CONFLICT`: the record has moved on and the loop reads it again. */
-  readonly commit: (change: Change) => Promise<void>;
+  readonly commit: (transaction: Transaction) => Promise<void>;
   /**
    * The job is still this run's. `false`: another worker has taken it over, and what failed here may be going well
    * there. Asked before a failure is stored.
@@ -65,7 +65,7 @@ const backoffMs = (faults: number): number => Math.min(30_000, 500 * 2 ** Math.m
 
 /**
  * The record put off: it wants the same job again, later. `until`: when the wait is over by itself, where that is not the
- * next look; steady.
+ * next look; monotonic.
  */
 export function putOff<R extends OperationRecord>(
   record: R,
@@ -77,7 +77,7 @@ export function putOff<R extends OperationRecord>(
   const { waitingUntil: _before, ...rest } = record;
   return {
     ...(rest as R),
-    notBefore: now.steady + waitMs,
+    notBefore: now.monotonic + waitMs,
     waitingFor,
     waitingSince: waitingSince(record, waitingFor, now),
     ...(until === undefined ? {} : { waitingUntil: until }),
@@ -88,15 +88,15 @@ export function putOff<R extends OperationRecord>(
 
 /** Resolves when the record wants nothing of this job any more, or the signal has fired. */
 export function createJobLoop({ steps, store, jobs, log, now }: JobLoopOptions) {
-  const commit = async (change: Change): Promise<void> => {
-    if (!(await store.commit(change))) throw new CodedError('CONFLICT', 'the record has moved on');
+  const commit = async (transaction: Transaction): Promise<void> => {
+    if (!(await store.commit(transaction))) throw new CodedError('CONFLICT', 'the record has moved on');
   };
 
   /** A surprise: keep the record, say why, try again later. Never lets an operation hang without a job. */
   const fault = async (record: OperationRecord, error: unknown): Promise<void> => {
     const faults = (record.faults ?? 0) + 1;
     const again = putOff({ ...record, faults }, backoffMs(faults), `error: ${describeError(error)}`, now());
-    await store.commit(store.change().put(again));
+    await store.commit(store.transaction().put(again));
   };
 
   const runStep = async ({ name, isOurs }: TakenJob, record: OperationRecord, signal: AbortSignal): Promise<void> => {
@@ -129,7 +129,7 @@ export function createJobLoop({ steps, store, jobs, log, now }: JobLoopOptions) 
         return;
       }
       if (waitOf(wanted, now()) > EARLY_MS || hasCode(signal.reason, CLOCK_JUMPED)) {
-        await store.commit(store.change().put({ ...record, run: record.run + 1 }));
+        await store.commit(store.transaction().put({ ...record, run: record.run + 1 }));
         continue;
       }
       if (signal.aborted) return;

@@ -10,8 +10,8 @@ import { type ExpectedJob, expectedJob, type JobData, QUEUE_NAMES, type QueueNam
 /** How long BullMQ may take to notice by itself that a delayed job is due. */
 const NOTICE_MS = 1000;
 
-const hasLongBeenDue = (job: ExpectedJob, { wall, steady }: Moment): boolean =>
-  waitOf(job, { wall: wall - NOTICE_MS, steady: steady - NOTICE_MS }) === 0;
+const hasLongBeenDue = (job: ExpectedJob, { wall, monotonic }: Moment): boolean =>
+  waitOf(job, { wall: wall - NOTICE_MS, monotonic: monotonic - NOTICE_MS }) === 0;
 
 export interface Jobs {
   /** Add the job the record wants, if it wants one. A job that is there already stays as it is. */

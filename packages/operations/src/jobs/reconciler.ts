@@ -43,8 +43,8 @@ export const waitsForNothing = (update: FirmwareUpdateRecord, fetch: FirmwareFet
 
 export function createReconciler({ store, jobs, directory, deadlines, log, now }: ReconcilerDeps) {
   /** Commit, then see to the job of the new state. A lost race is fine: the next round looks again. */
-  const put = async (change: ReturnType<Store['change']>, record: OperationRecord): Promise<void> => {
-    if (await store.commit(change.put(record))) await jobs.ensure({ ...record, version: record.version + 1 });
+  const put = async (transaction: ReturnType<Store['transaction']>, record: OperationRecord): Promise<void> => {
+    if (await store.commit(transaction.put(record))) await jobs.ensure({ ...record, version: record.version + 1 });
   };
 
   /**
@@ -61,12 +61,19 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
     const context = { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines };
     if (record.answerSent && !newer) {
       log.warn({ operationId: record.id, station: record.station }, 'offer failed: nobody knows whether it was heard');
-      await store.commit(failOffer(store.change(), record, older, context));
+      await store.commit(failOffer(store.transaction(), record, older, context));
       return;
     }
-    const { change, resumed } = withdrawOffer(store.change(), record, older, state.slot(record.kind), context, newer);
+    const { transaction, resumed } = withdrawOffer(
+      store.transaction(),
+      record,
+      older,
+      state.slot(record.kind),
+      context,
+      newer,
+    );
     log.warn({ operationId: record.id, station: record.station }, 'offer withdrawn: its answer was never confirmed');
-    if ((await store.commit(change)) && resumed) await jobs.ensure(resumed);
+    if ((await store.commit(transaction)) && resumed) await jobs.ensure(resumed);
   };
 
   const endOverdue = async (record: OperationRecord): Promise<void> => {
@@ -74,8 +81,8 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
     const end = expire(record, state, directory, deadlines, now());
     if (!end) return;
     log.warn({ operationId: record.id, station: record.station, state: record.state }, 'out of time');
-    const change = store.change().hintCancel(record.id).announce(record.station, end.statuses);
-    await put(change, end.record);
+    const transaction = store.transaction().notifyCancel(record.id).enqueueStatus(record.station, end.statuses);
+    await put(transaction, end.record);
   };
 
   /** The offer a record is held for is gone: it goes on. */
@@ -83,7 +90,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
     const other = await store.load(heldFor);
     if (other && !isEnded(other)) return false;
     const { heldFor: _heldFor, ...rest } = record;
-    await put(store.change(), rest as OperationRecord);
+    await put(store.transaction(), rest as OperationRecord);
     return true;
   };
 
@@ -93,7 +100,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
     const fetch = (await store.load(record.fetch.id)) as FirmwareFetchRecord | undefined;
     if (!waitsForNothing(record, fetch)) return false;
     const { fetch: _fetch, ...rest } = record;
-    await put(store.change(), { ...rest, run: record.run + 1, updatedAt: now().wall });
+    await put(store.transaction(), { ...rest, run: record.run + 1, updatedAt: now().wall });
     return true;
   };
 
@@ -105,7 +112,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
     const dialect = dialectOf(directory.profileOf(record.station), state);
     const next = afterBoot(record, { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines });
     if (!next) return false;
-    await put(store.change().announce(record.station, next.statuses), next.record);
+    await put(store.transaction().enqueueStatus(record.station, next.statuses), next.record);
     return true;
   };
 

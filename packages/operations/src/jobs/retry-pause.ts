@@ -10,7 +10,7 @@ export interface RetryWish {
   readonly mostS: number;
   /** Tries that are left, 1 or more. */
   readonly triesLeft: number;
-  /** When the operation has failed, steady. */
+  /** When the operation has failed, monotonic. */
   readonly deadlineAt?: number | undefined;
 }
 
@@ -29,14 +29,14 @@ export interface RetryPause {
  */
 export function retryPause(
   { intervalS, retryAfterS = 0, mostS, triesLeft, deadlineAt }: RetryWish,
-  { steady, wall }: Moment,
+  { monotonic, wall }: Moment,
 ): RetryPause {
-  const leftMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - steady);
+  const leftMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - monotonic);
   const followedS = retryAfterS * 1000 < leftMs ? Math.min(retryAfterS, mostS) : 0;
   const shareMs = leftMs / (Math.max(1, triesLeft) + 1);
   const pauseMs = Math.min(Math.max(intervalS, followedS) * 1000, shareMs);
   return {
-    notBefore: steady + Math.floor(pauseMs),
+    notBefore: monotonic + Math.floor(pauseMs),
     waitingFor: followedS > intervalS ? 'retry_after' : 'retry',
     waitingSince: wall,
   };

@@ -13,8 +13,8 @@ import type { Static, TObject } from 'typebox';
 import { type Now, openDepotClock } from '../clock/depot-clock.js';
 import { tellFiles } from '../files/told-files.js';
 import { auditEnded } from '../records/audit.js';
-import { type Hints, subscribeHints } from '../records/hints.js';
 import { keysFor } from '../records/keys.js';
+import { type Notifications, subscribeNotifications } from '../records/notifications.js';
 import { createStore, type Store } from '../records/store.js';
 import type { JobName, QueueName } from './expected-job.js';
 import type { Step } from './job-loop.js';
@@ -28,7 +28,7 @@ export interface WorkerParts {
   readonly redis: Redis;
   readonly store: Store;
   readonly jobs: Jobs;
-  readonly hints: Hints;
+  readonly notifications: Notifications;
   readonly directory: StationDirectory;
   readonly now: Now;
   /** Files that a worker follows are reported to it. */
@@ -59,15 +59,15 @@ export async function runWorkers(
   const store = createStore(redis, config.KEY_PREFIX, auditEnded(log), now);
   const jobs = createJobs(redis, store.keys, now);
   life.onStop('queues', () => jobs.close());
-  const hints = await subscribeHints(connect('hints'), store.keys);
-  life.onStop('hints', () => hints.close());
+  const notifications = await subscribeNotifications(connect('hints'), store.keys);
+  life.onStop('hints', () => notifications.close());
   const files = createFileHealth(log);
   const directory = openStationDirectory(config.STATIONS_FILE, files);
   life.onStop('stations file', () => directory.close());
 
-  const queues = await build({ redis, store, jobs, hints, directory, now, files });
+  const queues = await build({ redis, store, jobs, notifications, directory, now, files });
   const workers = queues.map((queue) => {
-    const worker = startWorker({ ...queue, redis, store, jobs, hints, log, now, lockMs: config.JOB_LOCK_MS });
+    const worker = startWorker({ ...queue, redis, store, jobs, notifications, log, now, lockMs: config.JOB_LOCK_MS });
     return worker;
   });
   const works = (): boolean => workers.every((worker) => worker.isRunning());

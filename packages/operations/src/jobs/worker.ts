@@ -2,7 +2,7 @@
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Hints } from '../records/hints.js';
+import type { Notifications } from '../records/notifications.js';
 import type { Store } from '../records/store.js';
 import type { JobData, JobName, QueueName } from './expected-job.js';
 import { CLOCK_JUMPED, createJobLoop, type JobLoopOptions, LOCK_LOST } from './job-loop.js';
@@ -14,7 +14,7 @@ export interface WorkerOptions extends JobLoopOptions {
   readonly redis: Redis;
   readonly store: Store;
   readonly jobs: Jobs;
-  readonly hints: Hints;
+  readonly notifications: Notifications;
   readonly concurrency: number;
   readonly lockMs: number;
 }
@@ -37,7 +37,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   const stopping = new AbortController();
   const work = createJobLoop(options);
 
-  options.hints.on('cancel', (operationId) => {
+  options.notifications.on('cancel', (operationId) => {
     for (const run of active) {
       if (run.operationId === operationId) run.controller.abort(new CodedError('ABORTED', 'canceled'));
     }

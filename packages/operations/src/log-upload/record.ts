@@ -140,7 +140,7 @@ export function applyLogEvent(
     const message = detail.message === undefined ? {} : { message: detail.message };
     record = ended(record, now, ok ? { ok } : { ok, reason, ...message });
   } else if (state !== before.state) {
-    record = { ...record, deadlineAt: now.steady + (state === 'Offered' ? deadlines.offerMs : deadlines.uploadMs) };
+    record = { ...record, deadlineAt: now.monotonic + (state === 'Offered' ? deadlines.offerMs : deadlines.uploadMs) };
   }
   const status = state === before.state ? undefined : STATUS_OF_STATE[state];
   const heard = status !== undefined && record.announced;

@@ -41,7 +41,7 @@ export function applyNetworkEvent(
   const { now, deadlines } = context;
   const record = inState(before, state, now, detail.reason);
   if (state === 'Accepted')
-    return { record: { ...record, deadlineAt: now.steady + deadlines.configureMs }, statuses: [] };
+    return { record: { ...record, deadlineAt: now.monotonic + deadlines.configureMs }, statuses: [] };
   const { apn: _apn, vpn: _vpn, ...request } = record.request;
   const ok = state === 'Ready';
   const address = detail.interfaceAddress === undefined ? {} : { interfaceAddress: detail.interfaceAddress };

@@ -7,12 +7,12 @@ export interface OutboxEntry {
   readonly channel: Exclude<M2eChannelName, 'communication_check'>;
   readonly payload: unknown;
   readonly at: number;
-  /** After this nobody is interested any more (the record's retention); steady. */
+  /** After this nobody is interested any more (the record's retention); monotonic. */
   readonly expiresAt: number;
   /**
    * Set on the first status after a reboot that we caused, when the station was seen booted: EVerest must be heard
-   * after that moment (steady), and its OCPP side be registered, or the status would be lost. A count of heartbeats that
-   * began since `begunAt`, when the reboot was asked for (steady), is that of the new boot.
+   * after that moment (monotonic), and its OCPP side be registered, or the status would be lost. A count of heartbeats that
+   * began since `begunAt`, when the reboot was asked for (monotonic), is that of the new boot.
    */
   readonly afterBoot?: { readonly at: number; readonly settleMs: number; readonly begunAt?: number };
 }

@@ -18,6 +18,6 @@ export const outboxEntry = (
   channel,
   payload,
   at: now.wall,
-  expiresAt: now.steady + RETENTION_MS,
+  expiresAt: now.monotonic + RETENTION_MS,
   ...(afterBoot ? { afterBoot } : {}),
 });

@@ -27,7 +27,7 @@ export type Deadlines = typeof DEFAULT_DEADLINES;
 export const isOverdue = (record: OperationRecord, now: Moment): boolean =>
   record.endedAt === undefined &&
   record.deadlineAt !== undefined &&
-  record.deadlineAt <= now.steady &&
+  record.deadlineAt <= now.monotonic &&
   !(record.kind === 'firmware_update' && (awaitedDate(record) ?? 0) > now.wall);
 
 /** The record ended by its deadline and what EVerest hears of it. */

@@ -21,7 +21,7 @@ export interface Keys {
   readonly beats: string;
   readonly files: string;
   readonly clock: string;
-  readonly hints: string;
+  readonly notifications: string;
   readonly jobs: string;
 }
 
@@ -64,9 +64,9 @@ export const keysFor = (prefix: string): Keys => ({
   beats: `${prefix}:beats`,
   /** Hash: how the files of each process do; expires when none is left. */
   files: `${prefix}:files`,
-  /** The steady reading of the depot's clock, see `clock/depot-clock.ts`. */
+  /** The monotonic reading of the depot's clock, see `clock/depot-clock.ts`. */
   clock: `${prefix}:clock`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
-  hints: `${prefix}:hints`,
+  notifications: `${prefix}:hints`,
   jobs: `${prefix}-jobs`,
 });

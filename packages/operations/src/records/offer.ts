@@ -14,7 +14,7 @@ import { slotField } from '../stations/station-state.js';
 import type { Deadlines } from './expire.js';
 import type { OperationRecord } from './kinds.js';
 import type { Origin } from './record.js';
-import type { Change, StoredAnswer } from './store.js';
+import type { StoredAnswer, Transaction } from './store.js';
 
 export type OfferedRecord = FirmwareUpdateRecord | LogUploadRecord | ConfigureNetworkRecord;
 
@@ -51,15 +51,19 @@ function applyToOffer(
 }
 
 /** First commit: the new record in its slot, what it replaces at rest, and the answer to come. */
-export function offer(change: Change, record: OfferedRecord, replaces: OfferedRecord | undefined): Change {
+export function offer(
+  transaction: Transaction,
+  record: OfferedRecord,
+  replaces: OfferedRecord | undefined,
+): Transaction {
   const slot = slotField(record.kind);
-  change.put(record).setStation(record.station, { [slot]: record.id });
+  transaction.put(record).setStation(record.station, { [slot]: record.id });
   if (replaces) {
     const until = record.deadlineAt === undefined ? {} : { until: record.deadlineAt };
     const hold = { since: record.createdAt, ...until };
-    change.put({ ...replaces, heldFor: record.id, hold }).hintCancel(replaces.id);
+    transaction.put({ ...replaces, heldFor: record.id, hold }).notifyCancel(replaces.id);
   }
-  return change;
+  return transaction;
 }
 
 /**
@@ -80,20 +84,25 @@ function endForRest(record: OfferedRecord, context: OfferContext): Applied {
 }
 
 /** An operation of origin `by` takes this one's place. */
-export function supersede(change: Change, replaced: OfferedRecord, by: Origin, context: OfferContext): Change {
+export function supersede(
+  transaction: Transaction,
+  replaced: OfferedRecord,
+  by: Origin,
+  context: OfferContext,
+): Transaction {
   const isForeign = by === 'rest' && replaced.origin === 'everest' && !isOffer(replaced);
   const end = isForeign ? endForRest(replaced, context) : applyToOffer(replaced, 'superseded', context);
-  return change.put(end.record).announce(replaced.station, end.statuses).hintCancel(replaced.id);
+  return transaction.put(end.record).enqueueStatus(replaced.station, end.statuses).notifyCancel(replaced.id);
 }
 
 /** Second commit: the answer is out. What is replaced ends first, so that its last status comes before the new ones. */
 export function confirmOffer(
-  change: Change,
+  transaction: Transaction,
   record: OfferedRecord,
   replaces: OfferedRecord | undefined,
   context: OfferContext,
-): { change: Change; record: OfferedRecord } {
-  if (replaces && replaces.endedAt === undefined) supersede(change, replaces, record.origin, context);
+): { transaction: Transaction; record: OfferedRecord } {
+  if (replaces && replaces.endedAt === undefined) supersede(transaction, replaces, record.origin, context);
   const begun = applyToOffer(record, 'confirmed', context);
   let accepted = begun.record as OfferedRecord;
   const statuses = [...begun.statuses];
@@ -102,7 +111,7 @@ export function confirmOffer(
     accepted = later.record;
     statuses.push(...later.statuses);
   }
-  return { change: change.put(accepted).announce(record.station, statuses), record: accepted };
+  return { transaction: transaction.put(accepted).enqueueStatus(record.station, statuses), record: accepted };
 }
 
 /**
@@ -110,35 +119,37 @@ export function confirmOffer(
  * rests on for `successor`, the offer that was made in place of this one.
  */
 export function withdrawOffer(
-  change: Change,
+  transaction: Transaction,
   record: OfferedRecord,
   replaces: OfferedRecord | undefined,
   slotOfStation: string | undefined,
   context: OfferContext,
   successor?: OfferedRecord,
-): { change: Change; resumed: OfferedRecord | undefined } {
+): { transaction: Transaction; resumed: OfferedRecord | undefined } {
   const end = applyToOffer(record, 'withdrawn', context);
-  change.put(end.record);
+  transaction.put(end.record);
   const slot = slotField(record.kind);
   if (slotOfStation === record.id) {
-    change.expectStation(record.station, slot, record.id).setStation(record.station, { [slot]: record.supersedes });
+    transaction
+      .expectStation(record.station, slot, record.id)
+      .setStation(record.station, { [slot]: record.supersedes });
   }
   if (record.answerKey !== undefined && record.origin === 'rest') {
     // There is no default over REST: it was told that nothing is known, and may ask again.
-    change.forgetAnswer(record.station, record.answerKey);
+    transaction.forgetAnswer(record.station, record.answerKey);
   } else if (record.answerKey !== undefined) {
     const answer: StoredAnswer = { reply: fallbackReply(CHANNEL_OF_OFFER[record.kind]) };
-    change.answer(record.station, record.answerKey, answer);
+    transaction.answer(record.station, record.answerKey, answer);
   }
-  if (replaces?.heldFor !== record.id) return { change, resumed: undefined };
+  if (replaces?.heldFor !== record.id) return { transaction, resumed: undefined };
   if (successor) {
-    change.put({ ...successor, supersedes: replaces.id }).put({ ...replaces, heldFor: successor.id });
-    return { change, resumed: undefined };
+    transaction.put({ ...successor, supersedes: replaces.id }).put({ ...replaces, heldFor: successor.id });
+    return { transaction, resumed: undefined };
   }
   const { heldFor: _heldFor, ...rest } = replaces;
   const resumed = { ...rest, updatedAt: context.now.wall } as OfferedRecord;
-  change.put(resumed);
-  return { change, resumed };
+  transaction.put(resumed);
+  return { transaction, resumed };
 }
 
 /**
@@ -146,13 +157,13 @@ export function withdrawOffer(
  * that nothing is installed which was replaced, and it fails itself, so that nobody waits for it.
  */
 export function failOffer(
-  change: Change,
+  transaction: Transaction,
   record: OfferedRecord,
   replaces: OfferedRecord | undefined,
   context: OfferContext,
-): Change {
-  if (replaces) supersede(change, replaces, record.origin, context);
+): Transaction {
+  if (replaces) supersede(transaction, replaces, record.origin, context);
   const accepted = applyToOffer(record, 'confirmed', context).record as OfferedRecord;
   const end = applyToOffer(accepted, 'outOfTime', context, { reason: 'answer_unconfirmed' });
-  return change.put(end.record).announce(record.station, end.statuses);
+  return transaction.put(end.record).enqueueStatus(record.station, end.statuses);
 }

@@ -55,13 +55,13 @@ export interface RecordBase<K extends OperationKind, S extends string> {
    * looks here before it acts. If the offer is withdrawn the hold goes away and work goes on as if nothing had been.
    */
   readonly heldFor?: string;
-  /** Counts only with `heldFor`: since when (a date), and when the other one's offer ends at the latest (steady). */
+  /** Counts only with `heldFor`: since when (a date), and when the other one's offer ends at the latest (monotonic). */
   readonly hold?: { readonly since: number; readonly until?: number };
   /** Part of the job id; rises when the same job is wanted once more. */
   readonly run: number;
   /** Unexpected errors in a row; sets the pause before the next run. */
   readonly faults?: number;
-  /** The next run is not to start before; steady, see `clock/depot-clock.ts`. */
+  /** The next run is not to start before; monotonic, see `clock/depot-clock.ts`. */
   readonly notBefore?: number;
   /** Where the answer to the request is stored. */
   readonly answerKey?: string;
@@ -72,13 +72,13 @@ export interface RecordBase<K extends OperationKind, S extends string> {
   readonly endTold?: number;
   /** An offer whose answer was sent, when the connection ended before the broker had said that somebody heard it. */
   readonly answerSent?: true;
-  /** When the state it is in becomes a failure; steady. */
+  /** When the state it is in becomes a failure; monotonic. */
   readonly deadlineAt?: number;
   /** Why it waits, where its state does not say so already: see `waiting.ts`. */
   readonly waitingFor?: StoredWait;
   /** Since when it waits for that. */
   readonly waitingSince?: number;
-  /** When that is over by itself, where it is not the next look (`notBefore`); steady. */
+  /** When that is over by itself, where it is not the next look (`notBefore`); monotonic. */
   readonly waitingUntil?: number;
   readonly outcome?: Outcome;
   readonly history: readonly HistoryEntry[];

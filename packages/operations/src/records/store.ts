@@ -68,7 +68,7 @@ export interface StoredAnswer {
 type Op = string[];
 
 /** A commit under construction. Order of calls is the order of effects; statuses keep the order they are given in. */
-export class Change {
+export class Transaction {
   readonly guards: [string, string, string][] = [];
   /** Keys that must not exist. */
   readonly absent: string[] = [];
@@ -110,7 +110,7 @@ export class Change {
     if (record.kind === 'firmware_fetch') this.indexFetch(record);
     else this.index(record);
     const event = isOver ? undefined : operationEvent(record, version, this.now());
-    return event ? this.tell(event) : this;
+    return event ? this.emitEvent(event) : this;
   }
 
   private index(record: OperationRecord): void {
@@ -139,7 +139,7 @@ export class Change {
   }
 
   /** Subscribers hear of it, if the commit takes place. */
-  tell(event: StoredEvent): this {
+  emitEvent(event: StoredEvent): this {
     const { type, stationId: station } = event;
     const kind = event.type === 'operation' ? event.kind : '';
     const fields = ['type', type, 'station', station, 'kind', kind, 'event', JSON.stringify(event)];
@@ -179,11 +179,11 @@ export class Change {
   }
 
   /** Statuses for EVerest, in order. */
-  announce(station: string, entries: readonly OutboxEntry[]): this {
+  enqueueStatus(station: string, entries: readonly OutboxEntry[]): this {
     if (entries.length === 0) return this;
     this.ops.push(['RPUSH', this.keys.outbox(station), ...entries.map((entry) => JSON.stringify(entry))]);
     this.ops.push(['SADD', this.keys.outboxes, station]);
-    this.ops.push(['PUBLISH', this.keys.hints, `outbox ${station}`]);
+    this.ops.push(['PUBLISH', this.keys.notifications, `outbox ${station}`]);
     return this;
   }
 
@@ -206,20 +206,20 @@ export class Change {
   }
 
   /** Wake whoever works on the operation; only for speed. */
-  hintCancel(operationId: string): this {
-    this.ops.push(['PUBLISH', this.keys.hints, `cancel ${operationId}`]);
+  notifyCancel(operationId: string): this {
+    this.ops.push(['PUBLISH', this.keys.notifications, `cancel ${operationId}`]);
     return this;
   }
 }
 
 export interface Store {
   readonly keys: Keys;
-  change(): Change;
+  transaction(): Transaction;
   /**
    * `true`: committed. `false`: someone else was faster, read again and decide again. Rejects when it is not known
    * whether the commit took place.
    */
-  commit(change: Change): Promise<boolean>;
+  commit(transaction: Transaction): Promise<boolean>;
   /** `undefined`: no such record. Rejects with `RECORD_TOO_NEW` for one that a newer version wrote. */
   load(id: string): Promise<OperationRecord | undefined>;
   loadMany(ids: readonly string[]): Promise<OperationRecord[]>;
@@ -297,15 +297,15 @@ export function createStore(
 
   return {
     keys,
-    change: () => new Change(keys, now),
-    async commit(change) {
+    transaction: () => new Transaction(keys, now),
+    async commit(transaction) {
       const id = randomUUID();
-      const key = change.mark ?? change.stationMark;
+      const key = transaction.mark ?? transaction.stationMark;
       const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
-      const { guards, absent, indexed } = change;
-      const commit = { id, mark: key, guards, absent, ops: [...change.ops, ...mark], index: keys.index, indexed };
+      const { guards, absent, indexed } = transaction;
+      const commit = { id, mark: key, guards, absent, ops: [...transaction.ops, ...mark], index: keys.index, indexed };
       const done = (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
-      if (done) for (const record of change.ends) onEnded(record);
+      if (done) for (const record of transaction.ends) onEnded(record);
       return done;
     },
     load,

@@ -30,7 +30,7 @@ export async function sweepSecrets(
       const { endedAt } = record;
       if (endedAt === undefined || JSON.stringify(withoutSecrets(record)) === JSON.stringify(record)) continue;
       // Its end was told when it ended, by whatever version.
-      if (await store.commit(store.change().put({ ...record, endTold: endedAt }))) cleaned += 1;
+      if (await store.commit(store.transaction().put({ ...record, endTold: endedAt }))) cleaned += 1;
       else isWhole = false;
     }
   }

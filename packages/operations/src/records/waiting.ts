@@ -124,14 +124,14 @@ function readySince(record: FirmwareUpdateRecord): number {
 /** The last one that RFC 3339 has digits for. */
 const LAST_DATE = Date.UTC(9999, 11, 31, 23, 59, 59);
 
-/** A time on the steady clock as a date, to the second: an estimate, right as long as the depot runs. */
-export const dateOfSteady = (steady: number, now: Moment): number =>
-  Math.min(LAST_DATE, Math.round((now.wall + steady - now.steady) / 1000) * 1000);
+/** A time on the monotonic clock as a date, to the second: an estimate, right as long as the depot runs. */
+export const dateOfMonotonic = (monotonic: number, now: Moment): number =>
+  Math.min(LAST_DATE, Math.round((now.wall + monotonic - now.monotonic) / 1000) * 1000);
 
 /** When the state it is in becomes a failure, as a date; not before a date that was asked for. */
 export function deadlineDate(record: OperationRecord, now: Moment): number | undefined {
   if (record.deadlineAt === undefined) return undefined;
-  const date = dateOfSteady(record.deadlineAt, now);
+  const date = dateOfMonotonic(record.deadlineAt, now);
   const asked = record.kind === 'firmware_update' ? (awaitedDate(record) ?? 0) : 0;
   return Math.min(LAST_DATE, Math.max(date, asked));
 }
@@ -152,7 +152,7 @@ function find(record: WaitingRecord, now: Moment): Found | undefined {
   }
   if (heldFor !== undefined) return { word: 'successor', since: record.hold?.since ?? record.updatedAt };
   // A pause that is over is not what it waits for any more.
-  const isOver = stored && waitOfWord(stored.word).limit === 'pause' && (notBefore ?? 0) <= now.steady;
+  const isOver = stored && waitOfWord(stored.word).limit === 'pause' && (notBefore ?? 0) <= now.monotonic;
   const byUpdate = record.kind === 'firmware_update' ? ofUpdate(record, now) : undefined;
   // Nobody has been asked for the permission yet.
   const isEarly = byUpdate === 'announcement' && stored?.word.startsWith('permission') === true;
@@ -174,15 +174,15 @@ function endOf(record: WaitingRecord, word: WaitWord, now: Moment): End {
       : { until: deadline, afterwards: record.kind === 'reset' && record.state === 'Restarting' ? 'ends' : 'fails' };
   const on = (until: number | undefined): End =>
     until === undefined || (deadline !== undefined && deadline < until) ? byDeadline : { until, afterwards: 'goes_on' };
-  const onSteady = (steady: number | undefined): End =>
-    on(steady === undefined ? undefined : dateOfSteady(steady, now));
+  const onMonotonic = (monotonic: number | undefined): End =>
+    on(monotonic === undefined ? undefined : dateOfMonotonic(monotonic, now));
   switch (waitOfWord(word).limit) {
     case 'deadline':
       return byDeadline;
     case 'pause':
-      return onSteady(record.waitingUntil ?? record.notBefore);
+      return onMonotonic(record.waitingUntil ?? record.notBefore);
     case 'successor':
-      return onSteady(record.hold?.until);
+      return onMonotonic(record.hold?.until);
     case 'retrieve':
       return on(record.kind === 'firmware_update' ? retrieveAt(record) : undefined);
     case 'install':

@@ -56,7 +56,10 @@ export function applyResetEvent(
   const { now, deadlines } = context;
   const record: ResetRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
   if (Object.keys(RESET_TRANSITIONS[state]).length > 0) {
-    return { ...record, deadlineAt: now.steady + (state === 'Restarting' ? deadlines.restartMs : deadlines.performMs) };
+    return {
+      ...record,
+      deadlineAt: now.monotonic + (state === 'Restarting' ? deadlines.restartMs : deadlines.performMs),
+    };
   }
   if (state === 'Restarted') {
     // Seen by the driver alone: true, but worth telling.

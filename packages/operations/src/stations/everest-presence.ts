@@ -31,7 +31,7 @@ function periodOf({ heartbeat, communication }: StationState): number | undefine
 
 /** Milliseconds since the newest heartbeat that is stored. */
 const ageOf = ({ at, steadyAt }: NonNullable<StationState['heartbeat']>, now: Moment): number =>
-  steadyAt === undefined ? now.wall - at : now.steady - steadyAt;
+  steadyAt === undefined ? now.wall - at : now.monotonic - steadyAt;
 
 export type InstallStart =
   /** Nothing speaks against it. */

@@ -14,7 +14,7 @@ export const STATION_FIELDS = {
   /** A restart that we cause, stored before it happens. */
   restartExpected: 'restartExpected',
   /**
-   * No install starts before this time on the depot's steady clock: EVerest was told that it may reset. Only while the
+   * No install starts before this time on the depot's monotonic clock: EVerest was told that it may reset. Only while the
    * boot goes on in which it was told (`resetAllowedEpoch`).
    */
   resetReservedUntil: 'resetReservedUntil',
@@ -50,17 +50,17 @@ export const NO_RESET_ALLOWED = {
  */
 export const resetReservedMs = (
   { resetReservedUntil, resetAllowedEpoch, bootEpoch }: StationState,
-  steadyNow: number,
-): number => (resetAllowedEpoch === bootEpoch ? Math.max(0, (resetReservedUntil ?? 0) - steadyNow) : 0);
+  monotonicNow: number,
+): number => (resetAllowedEpoch === bootEpoch ? Math.max(0, (resetReservedUntil ?? 0) - monotonicNow) : 0);
 
 export interface RestartExpected {
   readonly reason: BootReason;
   readonly operationId: string;
-  /** On the depot's steady clock. */
+  /** On the depot's monotonic clock. */
   readonly at: number;
 }
 
-/** The newest heartbeat: its id, its date, and when that was on the depot's steady clock, in milliseconds. */
+/** The newest heartbeat: its id, its date, and when that was on the depot's monotonic clock, in milliseconds. */
 export interface Heartbeat {
   readonly id: number;
   readonly at: number;

@@ -14,7 +14,7 @@ export function patientRedis(url: string, onError: (error: Error) => void): Redi
 }
 
 /**
- * For the front desk: a call that cannot be done now fails now. Nothing waits in a queue and nothing is sent again,
+ * For the intake: a call that cannot be done now fails now. Nothing waits in a queue and nothing is sent again,
  * because what has been answered by default must not be executed later. A call that times out may still have been
  * executed.
  */

@@ -8,7 +8,7 @@ import type { Reconciler } from '@khumbu/operations/jobs/reconciler';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
-import type { Bridge } from '../bridge/bridge.js';
+import type { Bridge } from '../mqtt/bridge.js';
 import type { Lease } from './lease.js';
 
 const TRIM_EVERY_MS = 60_000;

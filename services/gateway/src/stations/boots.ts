@@ -4,6 +4,8 @@
  * twice; the reconciler finds what was left out.
  */
 
+import { bootFields } from '@khumbu/intake/boot-fields';
+import { reasonOfBoot } from '@khumbu/intake/decide-boot-reason';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
@@ -12,8 +14,6 @@ import type { Store } from '@khumbu/operations/records/store';
 import { afterBoot } from '@khumbu/operations/stations/after-boot';
 import { dialectOf, readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
-import { bootFields } from '../front-desk/boot-fields.js';
-import { reasonOfBoot } from '../front-desk/decide-boot-reason.js';
 
 export interface BootsDeps {
   readonly store: Store;
@@ -35,7 +35,7 @@ export function createBoots({ store, jobs, directory, deadlines, log, now }: Boo
     const dialect = dialectOf(directory.profileOf(station), state);
     const next = afterBoot(record, { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines });
     if (!next) return;
-    await store.commit(store.change().put(next.record).announce(station, next.statuses));
+    await store.commit(store.transaction().put(next.record).enqueueStatus(station, next.statuses));
     await jobs.ensure(next.record);
   };
 
@@ -47,13 +47,15 @@ export function createBoots({ store, jobs, directory, deadlines, log, now }: Boo
     async notice(station: string, silentMs: number | undefined, heartbeatPeriodMs?: number): Promise<boolean> {
       for (;;) {
         const state = readStationState(await store.station(station));
-        const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs, steadyNow: now().steady });
-        const change = store
-          .change()
+        const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs, monotonicNow: now().monotonic });
+        const transaction = store
+          .transaction()
           .expectStation(station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch])
           .setStation(station, bootFields(state, reason, { begins: true, asked: false }, now()))
-          .tell(stationEvent(station, 'restarted', now().wall, { bootEpoch: state.bootEpoch + 1, bootReason: reason }));
-        if (await store.commit(change)) {
+          .emitEvent(
+            stationEvent(station, 'restarted', now().wall, { bootEpoch: state.bootEpoch + 1, bootReason: reason }),
+          );
+        if (await store.commit(transaction)) {
           log.info({ station, bootEpoch: state.bootEpoch + 1, reason }, 'EVerest has started');
           return state.restartExpected?.reason === reason;
         }

@@ -11,7 +11,7 @@ import { readStationState, type StationState } from '@khumbu/operations/stations
 import type { StationAddress } from '@khumbu/shared/contract/topics';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
-import { fullAllowance } from '../bridge/allowance.js';
+import { fullAllowance } from '../mqtt/allowance.js';
 import { NOBODY } from './presence.js';
 import type { Station } from './station.js';
 import { BATCH, createStationWriter } from './station-writer.js';

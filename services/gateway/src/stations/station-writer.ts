@@ -46,13 +46,13 @@ export function createStationWriter({ redis, store, now, leads, stations, afterw
   /** As all changes, told to subscribers in the commit that stores it. Nothing is read first: it is listed right after. */
   const storeHeard = async ({ station, stored }: Station): Promise<void> => {
     const { wall } = now();
-    const change = store
-      .change()
+    const transaction = store
+      .transaction()
       .expectStation(station, firstSeenAt, undefined)
       .setStation(station, { [firstSeenAt]: String(wall) })
-      .tell(stationEvent(station, 'heard', wall));
+      .emitEvent(stationEvent(station, 'heard', wall));
     // Not committed: it was heard long ago.
-    await store.commit(change);
+    await store.commit(transaction);
     stored.heard = true;
   };
 
@@ -66,14 +66,14 @@ export function createStationWriter({ redis, store, now, leads, stations, afterw
     if ((before[field] !== undefined) !== isSet) {
       if (!leads()) return;
       const { wall } = now();
-      const change = store
-        .change()
+      const transaction = store
+        .transaction()
         .expectStation(station, field, before[field])
         .expectStation(station, heartbeat, before[heartbeat])
         .setStation(station, { [field]: isSet ? String(wall) : undefined })
-        .tell(stationEvent(station, what, wall));
+        .emitEvent(stationEvent(station, what, wall));
       // The next flush looks again.
-      if (!(await store.commit(change))) return;
+      if (!(await store.commit(transaction))) return;
     }
     if (field === conflictSince) stored.conflict = isSet;
     else stored.away = isSet;

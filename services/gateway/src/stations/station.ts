@@ -2,7 +2,7 @@
 import type { StationChange } from '@khumbu/operations/events/events';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
-import type { Allowance } from '../bridge/allowance.js';
+import type { Allowance } from '../mqtt/allowance.js';
 import { isAway, type Presence } from './presence.js';
 import { inConflict } from './twins.js';
 

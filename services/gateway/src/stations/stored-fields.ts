@@ -10,14 +10,14 @@ function periodOf(presence: Presence): { periodMs?: number } {
 }
 
 /** The fields as they are now; `mono` is the clock of `presence`. */
-export function storedFields(entry: Station, { wall, steady }: Moment, mono: number): [string, string][] {
+export function storedFields(entry: Station, { wall, monotonic }: Moment, mono: number): [string, string][] {
   const { heartbeatId, heartbeatAt, heardAt, communication } = entry.presence;
   const fields: [string, string][] = [[STATION_FIELDS.moduleId, entry.moduleId]];
   const lastHeardAt = Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0);
   if (lastHeardAt > 0) fields.push([STATION_FIELDS.lastSeenAt, String(Math.round(wall - (mono - lastHeardAt)))]);
   if (heartbeatId !== undefined && heartbeatAt !== undefined) {
     const at = Math.round(wall - (mono - heartbeatAt));
-    const heartbeat: Heartbeat = { id: heartbeatId, at, steadyAt: at - wall + steady, ...periodOf(entry.presence) };
+    const heartbeat: Heartbeat = { id: heartbeatId, at, steadyAt: at - wall + monotonic, ...periodOf(entry.presence) };
     fields.push([STATION_FIELDS.heartbeat, JSON.stringify(heartbeat)]);
   }
   if (communication) fields.push([STATION_FIELDS.communication, JSON.stringify(communication)]);
@@ -27,16 +27,16 @@ export function storedFields(entry: Station, { wall, steady }: Moment, mono: num
 }
 
 /**
- * How old a stored heartbeat is. Pure. The steady clock tells while this process has followed it. Before that the whole
+ * How old a stored heartbeat is. Pure. The monotonic clock tells while this process has followed it. Before that the whole
  * depot may have been off, and the clock with it: then the date counts, where it says more. A boot too many asks for a
  * permission once more; a boot unnoticed would take an old one for good.
  */
-export const ageOfHeartbeat = ({ at, steadyAt }: Heartbeat, { wall, steady }: Moment, openedAt: number): number => {
-  const bySteady = Math.max(0, steady - (steadyAt ?? steady));
-  return steadyAt !== undefined && steadyAt >= openedAt ? bySteady : Math.max(bySteady, wall - at);
+export const ageOfHeartbeat = ({ at, steadyAt }: Heartbeat, { wall, monotonic }: Moment, openedAt: number): number => {
+  const byDepotClock = Math.max(0, monotonic - (steadyAt ?? monotonic));
+  return steadyAt !== undefined && steadyAt >= openedAt ? byDepotClock : Math.max(byDepotClock, wall - at);
 };
 
-/** Old heartbeats keep their age. `openedAt`: the steady time at which this process began to follow the depot's clock. */
+/** Old heartbeats keep their age. `openedAt`: the monotonic time at which this process began to follow the depot's clock. */
 export function storedPresence(
   { heartbeat, communication, awaySince }: StationState,
   now: Moment,

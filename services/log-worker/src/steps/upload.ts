@@ -126,7 +126,7 @@ export function createUpload(deps: UploadDeps) {
   const begin = async (record: LogUploadRecord, { commit }: StepContext): Promise<void> => {
     const { context } = await view(record);
     const begun = applyLogEvent(record, 'uploadBegun', context);
-    await commit(store.change().put(begun.record).announce(record.station, begun.statuses));
+    await commit(store.transaction().put(begun.record).enqueueStatus(record.station, begun.statuses));
   };
 
   const fail = async (record: LogUploadRecord, error: unknown, { commit, log }: StepContext): Promise<void> => {
@@ -139,7 +139,7 @@ export function createUpload(deps: UploadDeps) {
     const detail = { ...toldFault(fault, record.origin), set: { tries } };
     if (!again) {
       const end = applyLogEvent(record, EVENT_OF_FAILURE[failure.status], context, detail);
-      await commit(store.change().put(end.record).announce(record.station, end.statuses));
+      await commit(store.transaction().put(end.record).enqueueStatus(record.station, end.statuses));
       return;
     }
     const wish = {
@@ -151,15 +151,15 @@ export function createUpload(deps: UploadDeps) {
     };
     const set = { tries, ...retryPause(wish, now()), run: record.run + 1 };
     const next = applyLogEvent(record, 'tryFailed', context, { ...detail, set }).record;
-    const change = store.change().put(next);
+    const transaction = store.transaction().put(next);
     // The certification tool wants to hear of every attempt; everybody else only of the last one.
     if (profile?.logFailureStatus === 'per-attempt' && record.announced) {
       const entries = [failure.status, 'Uploading' as const].map((status) =>
         logStatusEntry(record, status, context.dialect, context.now),
       );
-      change.announce(record.station, entries);
+      transaction.enqueueStatus(record.station, entries);
     }
-    await commit(change);
+    await commit(transaction);
   };
 
   return async (record: LogUploadRecord, step: StepContext): Promise<void> => {
@@ -178,7 +178,7 @@ export function createUpload(deps: UploadDeps) {
     const { bytes: sizeBytes, archive } = sent;
     const set = { sizeBytes, ...(archive === undefined ? {} : { archive }) };
     const end = applyLogEvent(record, 'uploaded', context, { set });
-    await step.commit(store.change().put(end.record).announce(record.station, end.statuses));
+    await step.commit(store.transaction().put(end.record).enqueueStatus(record.station, end.statuses));
     await removeSpooled(settings.spoolDir, record.id).catch(notTidied(step));
   };
 }

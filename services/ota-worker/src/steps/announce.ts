@@ -30,31 +30,31 @@ export function createAnnounce(deps: StepDeps) {
     const beats = (communication?.heartbeat_period_ms ?? (heartbeat ? 1 : 0)) > 0;
     return beats
       ? (heartbeat?.steadyAt ?? 0) >= askedAt + ANSWERS_WITHIN_MS
-      : now().steady >= askedAt + SILENT_DELAY_MS;
+      : now().monotonic >= askedAt + SILENT_DELAY_MS;
   };
 
   return async (record: FirmwareUpdateRecord, { commit }: StepContext): Promise<void> => {
     const view = await viewStation(deps, record.station);
     const { bootEpoch } = STATION_FIELDS;
-    const change = store.change().expectStation(record.station, bootEpoch, view.state.fields[bootEpoch]);
+    const transaction = store.transaction().expectStation(record.station, bootEpoch, view.state.fields[bootEpoch]);
     const { askedAt: before, ...rest } = record;
     const lookAgain = (waitMs: number, more: Partial<FirmwareUpdateRecord>): FirmwareUpdateRecord => ({
       ...rest,
-      notBefore: now().steady + waitMs,
+      notBefore: now().monotonic + waitMs,
       run: record.run + 1,
       ...more,
     });
     if (record.triggerHeldUntil !== undefined) {
-      applyAll(change, record, [{ event: 'triggerDue' }], view.context);
+      applyAll(transaction, record, [{ event: 'triggerDue' }], view.context);
     } else if (!(await isAsked(record, view))) {
-      change.put(lookAgain(TOLD_LOOK_MS, {}));
+      transaction.put(lookAgain(TOLD_LOOK_MS, {}));
     } else if (before === undefined) {
-      change.put(lookAgain(PERMISSION_DELAY_MS, { askedAt: now().steady }));
+      transaction.put(lookAgain(PERMISSION_DELAY_MS, { askedAt: now().monotonic }));
     } else if (isHeard(view.state, before)) {
-      applyAll(change, record, [{ event: 'permissionDelayed' }], view.context);
+      applyAll(transaction, record, [{ event: 'permissionDelayed' }], view.context);
     } else {
-      change.put(lookAgain(TOLD_LOOK_MS, { askedAt: before }));
+      transaction.put(lookAgain(TOLD_LOOK_MS, { askedAt: before }));
     }
-    await commit(change);
+    await commit(transaction);
   };
 }

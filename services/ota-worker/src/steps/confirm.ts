@@ -53,7 +53,7 @@ export function createConfirm(deps: StepDeps) {
       await driverOf(profile).retire(record.id, signal);
       return (await driverOf(profile).observe(signal)).busy ? 'station_busy' : undefined;
     };
-    await commit(store.change().put(await releaseSlot(record, obstacle, now)));
+    await commit(store.transaction().put(await releaseSlot(record, obstacle, now)));
   };
 
   return async (record: FirmwareUpdateRecord, context: StepContext): Promise<void> => {
@@ -62,23 +62,23 @@ export function createConfirm(deps: StepDeps) {
     const profile = requireProfile(await viewStation(deps, record.station));
     const driver = driverOf(profile);
     await awaitTold(record, signal);
-    const begunAt = now().steady;
+    const begunAt = now().monotonic;
     await driver.start({ step: 'reboot', operationId: record.id }, signal);
     log.info('reboot started');
     const effect = await awaitEffect(driver, record.id, 'reboot', signal);
     const { context: transition, state } = await viewStation(deps, record.station);
-    const change = store.change();
+    const transaction = store.transaction();
     const verdict =
       effect.state === 'failed'
         ? { event: 'installFailed' as const, reason: 'reboot_failed' }
         : judgeEvidence(record, await driver.observe(signal));
     const reason = 'reason' in verdict && verdict.reason !== undefined ? { reason: verdict.reason } : {};
-    const afterBoot = { at: now().steady, settleMs: profile.settleMs, begunAt };
-    applyAll(change, record, [{ event: verdict.event, detail: { ...reason, afterBoot } }], transition);
+    const afterBoot = { at: now().monotonic, settleMs: profile.settleMs, begunAt };
+    applyAll(transaction, record, [{ event: verdict.event, detail: { ...reason, afterBoot } }], transition);
     // A restart that did not come to pass explains no later boot.
     if (effect.state === 'failed' && state.restartExpected?.operationId === record.id) {
-      change.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
+      transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
     }
-    await commit(change);
+    await commit(transaction);
   };
 }

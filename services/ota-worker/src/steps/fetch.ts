@@ -18,7 +18,7 @@ import {
 } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { retryPause } from '@khumbu/operations/jobs/retry-pause';
-import type { Hints } from '@khumbu/operations/records/hints';
+import type { Notifications } from '@khumbu/operations/records/notifications';
 import { toldFault } from '@khumbu/operations/records/told-fault';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Validators } from '../fetching/content-range.js';
@@ -45,7 +45,7 @@ const NOT_CONFIGURED: Extract<FetchResult, { ok: false }> = {
 };
 
 export interface FetchDeps extends StepDeps {
-  readonly hints: Hints;
+  readonly notifications: Notifications;
   readonly download: (
     location: string,
     key: string,
@@ -111,7 +111,7 @@ const arrivedAs = ({ image, webPage }: FetchedVersion): FetchResult => ({
 });
 
 export function createFetch(deps: FetchDeps) {
-  const { store, jobs, images, hints, now, defaults, progress } = deps;
+  const { store, jobs, images, notifications, now, defaults, progress } = deps;
 
   const waitersOf = async (fetch: FirmwareFetchRecord): Promise<FirmwareUpdateRecord[]> => {
     const records = (await store.loadMany(fetch.waiters)) as FirmwareUpdateRecord[];
@@ -132,7 +132,7 @@ export function createFetch(deps: FetchDeps) {
       );
     };
     const timer = setInterval(look, INTEREST_MS);
-    const unsubscribe = hints.on('cancel', (id) => fetch.waiters.includes(id) && look());
+    const unsubscribe = notifications.on('cancel', (id) => fetch.waiters.includes(id) && look());
     look();
     return {
       signal: AbortSignal.any([signal, unwanted.signal]),
@@ -217,7 +217,7 @@ export function createFetch(deps: FetchDeps) {
       if (current?.state !== 'Fetching' || current.generation !== fetch.generation) return;
       // Somebody came while it was being given up: for him it runs again.
       if (isUnwanted(end.result) && (await waitersOf(current)).length > 0) return;
-      if (await store.commit(store.change().put(fetchEnded(current, end.result, end.held, now())))) return;
+      if (await store.commit(store.transaction().put(fetchEnded(current, end.result, end.held, now())))) return;
       signal.throwIfAborted();
     }
   };
@@ -230,10 +230,12 @@ export function createFetch(deps: FetchDeps) {
       if (!update || !waitsFor(update, fetch) || update.heldFor !== undefined) return;
       const view = await viewStation(deps, update.station);
       const { fetch: _fetch, ...without } = update;
-      const change = store.change();
+      const transaction = store.transaction();
       const outcome = view.profile ? resultFor(result, update) : NOT_CONFIGURED;
-      const next = outcome.ok ? arrived(change, without, outcome, view) : failed(change, without, outcome, view);
-      if (await store.commit(change)) {
+      const next = outcome.ok
+        ? arrived(transaction, without, outcome, view)
+        : failed(transaction, without, outcome, view);
+      if (await store.commit(transaction)) {
         await jobs.ensure({ ...next, version: next.version + 1 });
         return;
       }
@@ -241,7 +243,7 @@ export function createFetch(deps: FetchDeps) {
   };
 
   const arrived = (
-    change: ReturnType<typeof store.change>,
+    transaction: ReturnType<typeof store.transaction>,
     update: FirmwareUpdateRecord,
     { image }: Extract<FetchResult, { ok: true }>,
     view: Awaited<ReturnType<typeof viewStation>>,
@@ -257,11 +259,11 @@ export function createFetch(deps: FetchDeps) {
       { event: 'fetched' as const, detail: { set } },
       ...(later ? [{ event: 'installLater' as const }] : []),
     ];
-    return applyAll(change, update, events, view.context);
+    return applyAll(transaction, update, events, view.context);
   };
 
   const failed = (
-    change: ReturnType<typeof store.change>,
+    transaction: ReturnType<typeof store.transaction>,
     update: FirmwareUpdateRecord,
     result: Extract<FetchResult, { ok: false }>,
     view: Awaited<ReturnType<typeof viewStation>>,
@@ -270,7 +272,7 @@ export function createFetch(deps: FetchDeps) {
     const { reason, message } = toldFault(result, update.origin);
     const outOfTries = update.tries >= triesAllowed(update.request, defaults.tries);
     if (permanent || outOfTries) {
-      return applyAll(change, update, [{ event: 'gaveUp', detail: { reason, message } }], view.context);
+      return applyAll(transaction, update, [{ event: 'gaveUp', detail: { reason, message } }], view.context);
     }
     const wish = {
       intervalS: update.request.retry_interval_s ?? defaults.retryIntervalS,
@@ -280,7 +282,7 @@ export function createFetch(deps: FetchDeps) {
       deadlineAt: update.deadlineAt,
     };
     const set = { ...retryPause(wish, now()), run: update.run + 1 };
-    return applyAll(change, update, [{ event: 'tryFailed', detail: { reason, set } }], view.context);
+    return applyAll(transaction, update, [{ event: 'tryFailed', detail: { reason, set } }], view.context);
   };
 
   const deliver = async (fetch: FirmwareFetchRecord, { commit }: StepContext): Promise<void> => {
@@ -290,7 +292,7 @@ export function createFetch(deps: FetchDeps) {
       const problem = told.find((one) => one.status === 'rejected');
       if (problem) throw problem.reason;
     }
-    await commit(store.change().put(fetchDelivered(fetch, now())));
+    await commit(store.transaction().put(fetchDelivered(fetch, now())));
   };
 
   return (fetch: FirmwareFetchRecord, context: StepContext): Promise<void> =>

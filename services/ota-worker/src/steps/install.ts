@@ -57,13 +57,13 @@ async function hasBegun(driver: StationDriver, operationId: string, signal: Abor
 export function createInstall(deps: StepDeps, progress?: PercentPort) {
   const { store, images, driverOf, now } = deps;
 
-  /** Why the install may not begin yet, when to look again, and until when (steady); `undefined`: it may. */
+  /** Why the install may not begin yet, when to look again, and until when (monotonic); `undefined`: it may. */
   const obstacle = async ({ state }: StationView): Promise<Obstacle | undefined> => {
     if (state.conflictSince !== undefined) return { waitMs: CONFLICT_PAUSE_MS, waitingFor: 'station_conflict' };
-    const reservedMs = resetReservedMs(state, now().steady);
+    const reservedMs = resetReservedMs(state, now().monotonic);
     if (reservedMs > 0) {
       const waitMs = Math.min(reservedMs, RESET_PAUSE_MS);
-      return { waitMs, waitingFor: 'reset_reservation', until: now().steady + reservedMs };
+      return { waitMs, waitingFor: 'reset_reservation', until: now().monotonic + reservedMs };
     }
     const id = state.slot('reset');
     const reset = id === undefined ? undefined : ((await store.load(id)) as ResetRecord | undefined);
@@ -75,28 +75,28 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
     const view = await viewStation(deps, record.station);
     const profile = requireProfile(view);
     const { state, context } = view;
-    const change = store.change();
+    const transaction = store.transaction();
     if (needsReaffirming(record, state.bootEpoch)) {
       const again = reaffirm(record, context);
-      return commit(change.put(again.record).announce(record.station, again.statuses));
+      return commit(transaction.put(again.record).enqueueStatus(record.station, again.statuses));
     }
     const start = decideInstallStart(record, state, now());
     if (start === 'ask_again') {
       const again = reaffirm(record, context, 'permission_expired');
-      return commit(change.put(again.record).announce(record.station, again.statuses));
+      return commit(transaction.put(again.record).enqueueStatus(record.station, again.statuses));
     }
     const wait = (await obstacle(view)) ?? absence(start, state);
-    if (wait) return commit(change.put(putOff(record, wait.waitMs, wait.waitingFor, now(), wait.until)));
+    if (wait) return commit(transaction.put(putOff(record, wait.waitMs, wait.waitingFor, now(), wait.until)));
     // Brought here now, while the station may still be left as it is.
     const path = await openUnlessLost(images, record.image, signal);
     if (path === undefined) return commit(await loseImage(deps, record));
     const { bootId } = await driverOf(profile).observe(signal);
     const { resetReservedUntil, bootEpoch, conflictSince, awaySince } = STATION_FIELDS;
     for (const field of [resetReservedUntil, bootEpoch, conflictSince, awaySince, slotField('reset')]) {
-      change.expectStation(record.station, field, state.fields[field]);
+      transaction.expectStation(record.station, field, state.fields[field]);
     }
-    applyAll(change, record, [{ event: 'installBegun', detail: { set: { bootIdBefore: bootId } } }], context);
-    await commit(change);
+    applyAll(transaction, record, [{ event: 'installBegun', detail: { set: { bootIdBefore: bootId } } }], context);
+    await commit(transaction);
   };
 
   const perform = async (record: FirmwareUpdateRecord, { signal, commit, log }: StepContext): Promise<void> => {
@@ -111,26 +111,26 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
     const onPercent = progress?.(installSubject(operationId), () => [{ operationId, station, kind }]);
     const effect = await awaitEffect(driver, operationId, 'install', signal, onPercent);
     const { context } = await viewStation(deps, record.station);
-    const change = store.change();
+    const transaction = store.transaction();
     if (effect.state === 'failed') {
       const event = effect.code === 'verification_failed' ? 'imageUnfit' : 'installFailed';
-      applyAll(change, record, [{ event, detail: { reason: effect.code, message: effect.message } }], context);
+      applyAll(transaction, record, [{ event, detail: { reason: effect.code, message: effect.message } }], context);
     } else if (effect.rebootNeeded) {
-      applyAll(change, record, [{ event: 'rebootNeeded' }], context);
+      applyAll(transaction, record, [{ event: 'rebootNeeded' }], context);
       // Ready before the reboot, so that it is right however soon the station asks.
-      const expected = { reason: 'FirmwareUpdate', operationId: record.id, at: now().steady };
-      change.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
+      const expected = { reason: 'FirmwareUpdate', operationId: record.id, at: now().monotonic };
+      transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
     } else {
       const running = (await driver.observe(signal)).runningImageSha256;
       const proved = running === record.image.sha256;
       applyAll(
-        change,
+        transaction,
         record,
         [proved ? { event: 'proved' } : { event: 'installFailed', detail: { reason: 'not_running' } }],
         context,
       );
     }
-    await commit(change);
+    await commit(transaction);
   };
 
   return (record: FirmwareUpdateRecord, context: StepContext): Promise<void> =>

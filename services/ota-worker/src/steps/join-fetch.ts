@@ -24,9 +24,9 @@ export function createJoinFetch(
     if (!checked.ok) {
       const { context } = await viewStation(deps, station);
       const detail = { reason: 'location_refused', message: `${checked.code}: ${checked.reason}` };
-      const change = store.change();
-      applyAll(change, record, [{ event: 'gaveUp', detail }], context);
-      return commit(change);
+      const transaction = store.transaction();
+      applyAll(transaction, record, [{ event: 'gaveUp', detail }], context);
+      return commit(transaction);
     }
     const { id, location } = fetchKey(request.location, ignoredParameters);
     for (let race = 0; race < MAX_RACES; race++) {
@@ -35,9 +35,9 @@ export function createJoinFetch(
       const fetch = ((await store.load(id)) as FirmwareFetchRecord | undefined) ?? newFetch(id, location, now());
       const joined = joinFetch(fetch, record.id, location, now());
       const set = { fetch: { id, generation: joined.generation }, tries: record.tries + 1 };
-      const change = store.change();
-      applyAll(change, record, [{ event: 'fetchJoined', detail: { set } }], context);
-      if (await store.commit(change.put(joined.fetch))) {
+      const transaction = store.transaction();
+      applyAll(transaction, record, [{ event: 'fetchJoined', detail: { set } }], context);
+      if (await store.commit(transaction.put(joined.fetch))) {
         await jobs.ensure(joined.fetch);
         return;
       }

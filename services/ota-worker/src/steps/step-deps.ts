@@ -8,7 +8,7 @@ import {
 } from '@khumbu/operations/firmware-update/transition';
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import type { Change } from '@khumbu/operations/records/store';
+import type { Transaction } from '@khumbu/operations/records/store';
 import { dialectOf, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
@@ -50,7 +50,7 @@ export function requireProfile({ profile }: StationView): StationProfile {
 
 /** Several events in one commit, each with its statuses. */
 export function applyAll(
-  change: Change,
+  transaction: Transaction,
   record: FirmwareUpdateRecord,
   events: readonly { readonly event: FirmwareUpdateEvent; readonly detail?: EventDetail }[],
   context: TransitionContext,
@@ -62,14 +62,14 @@ export function applyAll(
     current = applied.record;
     statuses.push(...applied.statuses);
   }
-  change.put(current).announce(record.station, statuses);
+  transaction.put(current).enqueueStatus(record.station, statuses);
   return current;
 }
 
 /** The end of an update whose image nobody has any more. A request that names its location again has it fetched again. */
-export async function loseImage(deps: StepDeps, record: FirmwareUpdateRecord): Promise<Change> {
+export async function loseImage(deps: StepDeps, record: FirmwareUpdateRecord): Promise<Transaction> {
   const { context } = await viewStation(deps, record.station);
-  const change = deps.store.change();
-  applyAll(change, record, [{ event: 'imageLost' }], context);
-  return change;
+  const transaction = deps.store.transaction();
+  applyAll(transaction, record, [{ event: 'imageLost' }], context);
+  return transaction;
 }

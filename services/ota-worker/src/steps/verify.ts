@@ -34,19 +34,19 @@ export function createVerify(deps: StepDeps, allowPkcs1: boolean) {
     const stated =
       judged.imagePath === undefined ? undefined : await deps.checks.connectorsFlag(judged.imagePath, signal);
     const view = await viewStation(deps, record.station);
-    const change = deps.store.change();
+    const transaction = deps.store.transaction();
     if (!verdict.ok) {
-      applyAll(change, record, [{ event: 'signatureBad', detail: { reason: verdict.reason } }], view.context);
+      applyAll(transaction, record, [{ event: 'signatureBad', detail: { reason: verdict.reason } }], view.context);
     } else {
       const set = { ...connectorsDetail(record, requireProfile(view), stated), image: judged.image ?? record.image };
       const later = (installAt(record) ?? 0) > view.context.now.wall;
       applyAll(
-        change,
+        transaction,
         record,
         [{ event: 'signatureGood', detail: { set } }, ...(later ? [{ event: 'installLater' as const }] : [])],
         view.context,
       );
     }
-    await commit(change);
+    await commit(transaction);
   };
 }

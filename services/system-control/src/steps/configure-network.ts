@@ -25,6 +25,6 @@ export function createConfigureNetwork(deps: StepDeps) {
       log.warn({ reason: code }, 'the network was not configured');
       end = applyNetworkEvent(record, 'failed', context(), { reason: code.toLowerCase(), message });
     }
-    await commit(store.change().put(end.record).announce(record.station, end.statuses));
+    await commit(store.transaction().put(end.record).enqueueStatus(record.station, end.statuses));
   };
 }

@@ -8,7 +8,7 @@ import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
 import { isEnded } from '@khumbu/operations/records/kinds';
-import type { Change } from '@khumbu/operations/records/store';
+import type { Transaction } from '@khumbu/operations/records/store';
 import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
 import {
   NO_RESET_ALLOWED,
@@ -56,35 +56,35 @@ export function createReset(deps: StepDeps) {
 
   const begin = async (record: ResetRecord, { commit }: StepContext): Promise<void> => {
     const state = readStationState(await store.station(record.station));
-    const change = store.change();
+    const transaction = store.transaction();
     if (state.conflictSince !== undefined) {
-      return commit(change.put(putOff(record, CONFLICT_PAUSE_MS, 'station_conflict', now())));
+      return commit(transaction.put(putOff(record, CONFLICT_PAUSE_MS, 'station_conflict', now())));
     }
     const id = state.slot('firmware_update');
     const update = id === undefined ? undefined : ((await store.load(id)) as FirmwareUpdateRecord | undefined);
     if (update && (isInstalling(update.state) || update.slotHeld || isBooting(update, state))) {
-      return commit(change.put(putOff(record, INSTALL_PAUSE_MS, 'install', now())));
+      return commit(transaction.put(putOff(record, INSTALL_PAUSE_MS, 'install', now())));
     }
     // An install that begins in this very moment changes the record or the slot, and this commit fails.
-    if (update) change.expectRecord(update.id, update.version);
-    change.expectStation(record.station, slotField('firmware_update'), id);
+    if (update) transaction.expectRecord(update.id, update.version);
+    transaction.expectStation(record.station, slotField('firmware_update'), id);
     for (const field of [STATION_FIELDS.bootEpoch, STATION_FIELDS.conflictSince]) {
-      change.expectStation(record.station, field, state.fields[field]);
+      transaction.expectStation(record.station, field, state.fields[field]);
     }
     // Whatever EVerest was allowed before, the station is reset now.
-    change.setStation(record.station, NO_RESET_ALLOWED);
+    transaction.setStation(record.station, NO_RESET_ALLOWED);
     // A station that was quicker than we are has asked and been told already: that was the boot this reset is to end in.
-    if (isSeen(record, state)) return commit(change.put(apply(record, 'begun')));
+    if (isSeen(record, state)) return commit(transaction.put(apply(record, 'begun')));
     // Stored with the request unless that came during an install; what restarts the station now is this reset.
     const reason: BootReason = record.scheduled ? 'ScheduledReset' : 'RemoteReset';
-    const expected = { reason, operationId: record.id, at: now().steady };
-    change.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
-    await commit(change.put({ ...apply(record, 'begun'), bootEpochBefore: state.bootEpoch }));
+    const expected = { reason, operationId: record.id, at: now().monotonic };
+    transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
+    await commit(transaction.put({ ...apply(record, 'begun'), bootEpochBefore: state.bootEpoch }));
   };
 
   /** The station has been reset. EVerest may have been heard already; then there is nothing to wait for. */
-  const finish = (change: Change, record: ResetRecord, bootEpoch: number): Change =>
-    change.put(apply(record, bootEpoch === record.bootEpochBefore ? 'performed' : 'restartSeen'));
+  const finish = (transaction: Transaction, record: ResetRecord, bootEpoch: number): Transaction =>
+    transaction.put(apply(record, bootEpoch === record.bootEpochBefore ? 'performed' : 'restartSeen'));
 
   const perform = async (record: ResetRecord, { signal, commit, log }: StepContext): Promise<void> => {
     const driver = requireDriver(deps, record.station);
@@ -93,16 +93,16 @@ export function createReset(deps: StepDeps) {
     log.info({ type: record.type }, 'reset started');
     const effect = await awaitEffect(driver, record.id, step, signal);
     const state = readStationState(await store.station(record.station));
-    const change = store.change();
+    const transaction = store.transaction();
     if (effect.state === 'succeeded') {
-      change.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
-      return commit(finish(change, record, state.bootEpoch));
+      transaction.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
+      return commit(finish(transaction, record, state.bootEpoch));
     }
     // A restart that did not come to pass explains no later boot.
     if (state.restartExpected?.operationId === record.id) {
-      change.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
+      transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
     }
-    await commit(change.put(apply(record, 'failed', { reason: 'reset_failed', message: effect.message })));
+    await commit(transaction.put(apply(record, 'failed', { reason: 'reset_failed', message: effect.message })));
   };
 
   /** It ran out of time: a worker that stood still since before it touched the station must not begin now. */
@@ -111,7 +111,7 @@ export function createReset(deps: StepDeps) {
     const obstacle = async (): Promise<undefined> => {
       if (profile) await deps.driverOf(profile).retire(record.id, signal);
     };
-    await commit(store.change().put(await releaseSlot(record, obstacle, now)));
+    await commit(store.transaction().put(await releaseSlot(record, obstacle, now)));
   };
 
   return (record: ResetRecord, context: StepContext): Promise<void> => {

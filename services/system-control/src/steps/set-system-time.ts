@@ -57,6 +57,6 @@ export function createSetSystemTime(deps: SetSystemTimeDeps) {
     const reason = await setClock(record, context);
     const done = inState(record, 'Done', now(), reason);
     const outcome = reason === undefined ? { ok: true } : { ok: false, reason };
-    await context.commit(store.change().put(ended(done, now(), outcome)));
+    await context.commit(store.transaction().put(ended(done, now(), outcome)));
   };
 }

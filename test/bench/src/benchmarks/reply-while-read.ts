@@ -33,9 +33,9 @@ export const replyWhileRead: Benchmark<'reply-p99-while-read'> = {
     const store = createStore(house.redis, 'khumbu');
     const records = isShort ? 100 : 5000;
     for (let n = 0; n < records; n += 50) {
-      const change = store.change();
-      for (let m = n; m < n + 50; m++) change.put(doneOperation(acceptedOperation(`read-${m % 500}`, m)).record);
-      await store.commit(change);
+      const transaction = store.transaction();
+      for (let m = n; m < n + 50; m++) transaction.put(doneOperation(acceptedOperation(`read-${m % 500}`, m)).record);
+      await store.commit(transaction);
     }
     const load: RateOptions = { perS: PER_S, seconds: isShort ? 1 : 10, questions: QUESTIONS };
     await ours.call('atRate', load);

@@ -24,7 +24,7 @@ function keepTelling(house: House, station: string): () => Promise<void> {
     for (let id = 1; !stopped; id++) {
       const record = acceptedOperation(station, id);
       const end = doneOperation(record);
-      await store.commit(store.change().put(end.record).announce(station, end.statuses));
+      await store.commit(store.transaction().put(end.record).enqueueStatus(station, end.statuses));
       await pause(STATUS_EVERY_MS);
     }
   })();

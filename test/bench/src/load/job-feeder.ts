@@ -1,5 +1,5 @@
 /**
- * Operations that begin where the front desk's confirmation does: the record is committed and its job added. Each is over
+ * Operations that begin where the intake's confirmation does: the record is committed and its job added. Each is over
  * when the station hears its status, and the next one of that station begins. The bare side adds a job to BullMQ and
  * is told of its end by BullMQ's own events.
  */
@@ -72,7 +72,7 @@ serveCalls({
     endsPerS(seconds, async (station) => {
       const record = acceptedOperation(station, ++ids);
       const over = ended(station);
-      await store.commit(store.change().put(record));
+      await store.commit(store.transaction().put(record));
       await jobs.ensure(record);
       await over;
     }),

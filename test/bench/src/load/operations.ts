@@ -1,4 +1,4 @@
-/** Operations as the front desk leaves them: confirmed, for system-control to do. */
+/** Operations as the intake leaves them: confirmed, for system-control to do. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/network/record';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';

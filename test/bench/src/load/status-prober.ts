@@ -49,11 +49,11 @@ serveCalls({
     const all: number[] = [];
     for (let n = 0; n < count; n++) {
       const record = acceptedOperation(station, ++requestId);
-      await store.commit(store.change().put(record));
+      await store.commit(store.transaction().put(record));
       const end = doneOperation({ ...record, version: 1 });
       const arrives = heard(requestId);
       const began = performance.now();
-      await store.commit(store.change().put(end.record).announce(station, end.statuses));
+      await store.commit(store.transaction().put(end.record).enqueueStatus(station, end.statuses));
       all.push((await arrives) - began);
     }
     return all;

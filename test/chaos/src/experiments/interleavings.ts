@@ -38,7 +38,7 @@ async function openLanes(context: ExperimentContext): Promise<Lane[]> {
       dir: join(dir, `lane-${db}`),
       image: { path, sha256, sizeBytes: bytes.length, signed },
       dialect: 'ocpp1.6',
-      hints: 'lost',
+      notifications: 'lost',
       installMs: 30,
       rebootMs: 30,
       reservationMs: 3000,

@@ -43,11 +43,11 @@ const requestOf = (world: World, order: UpdateOrder): FirmwareUpdateRequest => (
 });
 
 async function askForUpdate(world: World, hands: Hands, order: UpdateOrder): Promise<void> {
-  const { frontDesk, pass, tell } = hands;
+  const { intake, pass, tell } = hands;
   const origin = order.origin ?? 'everest';
   const answerKey = `update_firmware:${order.uuid ?? `uuid-${order.requestId}`}`;
   const asker = { station: STATION, origin, answerKey, ...(order.replace ? { replace: true } : {}) };
-  const answer = await frontDesk.updateFirmware(requestOf(world, order), asker);
+  const answer = await intake.updateFirmware(requestOf(world, order), asker);
   const { reply, operationId, afterReply } = answer;
   const named = operationId === undefined ? {} : { operationId };
   if (order.late) {
@@ -55,7 +55,7 @@ async function askForUpdate(world: World, hands: Hands, order: UpdateOrder): Pro
     await pass('reply by default', () =>
       tell({ request: 'update_firmware', reply: byDefault, byDefault: true, ...named }),
     );
-    return insist(() => frontDesk.takeBack(asker, 'update_firmware', operationId));
+    return insist(() => intake.takeBack(asker, 'update_firmware', operationId));
   }
   await pass('reply', () => tell({ request: 'update_firmware', reply, ...named }));
   if (afterReply) await insist(afterReply);
@@ -80,13 +80,13 @@ const triggersIn = (world: World): number =>
 export function spawnEverest(world: World, name: string, times: number): Actor {
   let answered = 0;
   return world.scheduler.spawn(name, async (actor) => {
-    const { frontDesk, pass, tell } = world.handsOf(actor);
+    const { intake, pass, tell } = world.handsOf(actor);
     for (;;) {
       await pass('sees connectors free', () => undefined, { opens: () => triggersIn(world) > answered });
       answered += 1;
       for (let count = 0; count < times; count++) {
         await insist(async () => {
-          const used = await frontDesk.allowInstallation(STATION, 'everest');
+          const used = await intake.allowInstallation(STATION, 'everest');
           tell({ request: 'allow', reply: used });
         });
       }
@@ -104,8 +104,8 @@ export const spawnAllow = (
   world.scheduler.spawn(
     name,
     async (actor) => {
-      const { frontDesk, tell } = world.handsOf(actor);
-      await insist(async () => tell({ request: 'allow', reply: await frontDesk.allowInstallation(STATION, by) }));
+      const { intake, tell } = world.handsOf(actor);
+      await insist(async () => tell({ request: 'allow', reply: await intake.allowInstallation(STATION, by) }));
     },
     rank,
   );
@@ -125,10 +125,10 @@ export function spawnBoots(world: World, name: string, asksFirst: boolean): Acto
 }
 
 /** The first sign of a boot is a heartbeat, or the question for its reason. */
-async function hearBoot({ boots, frontDesk, tell }: Hands, question: string | undefined): Promise<void> {
+async function hearBoot({ boots, intake, tell }: Hands, question: string | undefined): Promise<void> {
   if (question !== undefined) {
     const asker = { station: STATION, origin: 'everest' as const, answerKey: `get_boot_reason:${question}` };
-    const { reply, begun } = await frontDesk.getBootReason(asker, { silentMs: 5000, heartbeatPeriodMs: 1000 });
+    const { reply, begun } = await intake.getBootReason(asker, { silentMs: 5000, heartbeatPeriodMs: 1000 });
     tell({ request: 'boot', reply });
     if (!begun) await boots.notice(STATION, 5000);
   } else await boots.notice(STATION, 5000);
@@ -149,14 +149,14 @@ export const spawnCancel = (
   world.scheduler.spawn(
     name,
     async (actor) => {
-      const { frontDesk, pass, tell } = world.handsOf(actor);
+      const { intake, pass, tell } = world.handsOf(actor);
       const wanted = (): string | undefined => {
         const ids = [...world.records.values()].filter(({ kind }) => kind === 'firmware_update').map(({ id }) => id);
         return which === 'first' ? ids[0] : ids.at(-1);
       };
       const id = await pass('finds the update', wanted, { opens: () => wanted() !== undefined });
       if (id === undefined) return;
-      const { kind } = await frontDesk.cancel(STATION, 'firmware_update', id);
+      const { kind } = await intake.cancel(STATION, 'firmware_update', id);
       tell({ request: 'cancel', reply: kind, operationId: id });
     },
     rank,
@@ -167,13 +167,13 @@ export const spawnReset = (world: World, name: string, type: ResetType, resets: 
   world.scheduler.spawn(
     name,
     async (actor) => {
-      const { frontDesk, pass, tell } = world.handsOf(actor);
+      const { intake, pass, tell } = world.handsOf(actor);
       const asker = { station: STATION, origin: 'everest' as const, answerKey: `is_reset_allowed:${name}` };
-      const { reply } = await frontDesk.isResetAllowed(asker, true);
+      const { reply } = await intake.isResetAllowed(asker, true);
       await pass('reply', () => tell({ request: 'is_reset_allowed', reply }));
       if (reply !== true || !resets) return;
       await insist(async () => {
-        const { operationId } = await frontDesk.reset(
+        const { operationId } = await intake.reset(
           { type, scheduled: false },
           { ...asker, answerKey: `reset:${name}` },
         );
@@ -188,10 +188,10 @@ export const spawnToolReset = (world: World, name: string, type: ResetType, rank
   world.scheduler.spawn(
     name,
     async (actor) => {
-      const { frontDesk, tell } = world.handsOf(actor);
+      const { intake, tell } = world.handsOf(actor);
       const asker = { station: STATION, origin: 'rest' as const, answerKey: `reset:${name}` };
       await insist(async () => {
-        const { operationId, afterReply } = await frontDesk.reset({ type }, asker);
+        const { operationId, afterReply } = await intake.reset({ type }, asker);
         await afterReply?.();
         tell({ request: 'reset', reply: null, ...(operationId === undefined ? {} : { operationId }) });
       });

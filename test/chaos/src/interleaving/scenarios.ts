@@ -163,7 +163,7 @@ export const SMALL: readonly Scenario[] = [
     judge: mustInstall,
   },
   {
-    name: 'the front desk killed, the request delivered again',
+    name: 'the intake killed, the request delivered again',
     cast(world) {
       const { ask } = life(world);
       spawnFault(world, 'killer', ask, 'kill');
@@ -198,7 +198,7 @@ export function draw(random: Random): Scenario {
     : {};
   const options = {
     dialect,
-    hints: random.pick(['prompt', 'lost'] as const),
+    notifications: random.pick(['prompt', 'lost'] as const),
     installMs: random.pick([0, 20, 60]),
     rebootMs: random.pick([0, 20, 60]),
     reservationMs: random.pick([200, 3000]),

@@ -23,7 +23,7 @@ type StepContext = Parameters<Step>[1];
 
 function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const { image, directory } = world;
-  const { store, jobs, hints, driverOf } = hands;
+  const { store, jobs, notifications, driverOf } = hands;
   // The image is in the depot already: what is fetched is asked for, and there.
   const images: ImageStore = { keep: async () => undefined, has: async () => true, open: async () => image.path };
   const checks = createImageChecks();
@@ -36,7 +36,7 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const confirm = createConfirm(deps);
   const fetch = createFetch({
     ...deps,
-    hints,
+    notifications,
     download: (_location, _key, _known, signal) =>
       hands.pass('download', () => {
         signal.throwIfAborted();
@@ -73,7 +73,7 @@ function spawnWorker(
   const { board, log } = world;
   return world.scheduler.spawn(name, async (actor) => {
     const hands = world.handsOf(actor);
-    const { store, jobs, pass, hints } = hands;
+    const { store, jobs, pass, notifications } = hands;
     const work = createJobLoop({ steps: stepsOf(hands), store, jobs, log, now: world.moment });
     for (;;) {
       const taken = await pass('take job', () => board.take(queues, name), {
@@ -82,7 +82,7 @@ function spawnWorker(
       });
       if (!taken) continue;
       const controller = new AbortController();
-      const unsubscribe = hints.on('cancel', (id) => {
+      const unsubscribe = notifications.on('cancel', (id) => {
         if (id === taken.job.operationId) controller.abort(new Error('canceled'));
       });
       const isOurs = async (): Promise<boolean> => {

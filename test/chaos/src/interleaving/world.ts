@@ -3,15 +3,15 @@
  * every actor has hands of its own, as every process has.
  */
 
-import { createDeskStore, type DeskStore } from '@khumbu/gateway/front-desk/desk-store';
-import { createFrontDesk } from '@khumbu/gateway/front-desk/front-desk';
 import { createBoots } from '@khumbu/gateway/stations/boots';
+import { createDecisionStore, type DecisionStore } from '@khumbu/intake/decision-store';
+import { createIntake } from '@khumbu/intake/intake';
 import { type Moment, momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createReconciler } from '@khumbu/operations/jobs/reconciler';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import type { Hints } from '@khumbu/operations/records/hints';
 import { keysFor } from '@khumbu/operations/records/keys';
 import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import type { Notifications } from '@khumbu/operations/records/notifications';
 import { createStore } from '@khumbu/operations/records/store';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -48,7 +48,7 @@ export interface WorldOptions {
   readonly image: Image;
   readonly dialect: StationProfile['dialect'];
   /** Whether workers hear of cancellations at once, or never: nothing may depend on it. */
-  readonly hints: 'prompt' | 'lost';
+  readonly notifications: 'prompt' | 'lost';
   readonly installMs: number;
   readonly rebootMs: number;
   readonly reservationMs: number;
@@ -77,7 +77,7 @@ export function createWorld(options: WorldOptions) {
   const aliasOf = createAliases();
   const journal: Entry[] = [];
   const records = new Map<string, OperationRecord>();
-  const desks: DeskStore[] = [];
+  const desks: DecisionStore[] = [];
   const listeners = new Set<(operationId: string) => void>();
   const { fail } = options;
   const settings = { install_ms: options.installMs, reboot_ms: options.rebootMs, ...(fail ? { fail } : {}) };
@@ -125,7 +125,7 @@ export function createWorld(options: WorldOptions) {
     const { canceled, ...written } = readCommit(json);
     for (const record of written.records) records.set(record.id, record);
     journal.push({ ...at(by), kind: 'commit', ...written });
-    if (options.hints === 'prompt') for (const id of canceled) for (const hear of listeners) hear(id);
+    if (options.notifications === 'prompt') for (const id of canceled) for (const hear of listeners) hear(id);
   };
 
   /** Statuses leave the outbox as soon as anybody looks: EVerest is always there to be told. */
@@ -175,7 +175,7 @@ export function createWorld(options: WorldOptions) {
     const connection = watched(actor);
     const store = createStore(connection, name);
     const jobs = board.port(pass);
-    const hints: Hints = {
+    const notifications: Notifications = {
       on(kind, listener) {
         if (kind === 'cancel') listeners.add(listener);
         return () => listeners.delete(listener);
@@ -184,9 +184,9 @@ export function createWorld(options: WorldOptions) {
     };
     const simulated = createSimulatedDriver({ station: STATION, settings, dataDir: `${dir}/${name}`, now });
     const driver = gateDriver(simulated, pass, now, () => noteEffects(actor.name));
-    const desk = createDeskStore(connection, store, log);
+    const desk = createDecisionStore(connection, store, log);
     desks.push(desk);
-    const frontDesk = createFrontDesk({
+    const intake = createIntake({
       desk,
       redis: connection,
       jobs,
@@ -206,9 +206,9 @@ export function createWorld(options: WorldOptions) {
       redis: connection,
       store,
       jobs,
-      hints,
+      notifications,
       driverOf: () => driver,
-      frontDesk,
+      intake,
       boots: createBoots(rounds),
       reconciler: createReconciler(rounds),
       tell: (told: Omit<Told, 'kind' | 'gate' | 'now' | 'by'>) =>

@@ -1,0 +1,84 @@
+/**
+ * What to answer to `update_firmware`, from the state the intake has read. Pure.
+ *
+ * | the station's current update | answer |
+ * |---|---|
+ * | none, or ended | Accepted |
+ * | not yet installing | AcceptedCanceled, and it is superseded (OCPP 2.0.1 L01.FR.24) |
+ * | installing, or ended while installing and the station not seen idle yet | Rejected (L01.FR.27) |
+ */
+import { isStoppable } from '@khumbu/operations/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { FirmwareUpdateRequest, UpdateFirmwareResponse } from '@khumbu/shared/contract/schemas';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { LocationUse } from '@khumbu/shared/locations/store-areas';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+
+/** The verdict on the signing certificate; `undefined` where there is none to judge. */
+export type CertificateVerdict =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly response: 'InvalidCertificate' | 'RevokedCertificate' | 'Rejected';
+      readonly reason: string;
+    };
+
+export interface UpdateSituation {
+  /** `undefined`: nobody configured the station, or two stations share its name. */
+  readonly profile: StationProfile | undefined;
+  /** The update that has the station's slot. */
+  readonly current: FirmwareUpdateRecord | undefined;
+  readonly certificate: CertificateVerdict | undefined;
+  readonly locations: Pick<LocationPolicy, 'check'>;
+  /** Who chose the location; absent: EVerest. */
+  readonly origin?: LocationUse['origin'];
+}
+
+export type UpdateDecision =
+  | { readonly reply: 'Accepted'; readonly signed: boolean }
+  | { readonly reply: 'AcceptedCanceled'; readonly signed: boolean; readonly replaces: FirmwareUpdateRecord }
+  | {
+      readonly reply: Exclude<UpdateFirmwareResponse, 'Accepted' | 'AcceptedCanceled'>;
+      readonly reason: string;
+      /** A sentence for people. */
+      readonly detail?: string;
+    };
+
+const rejected = (reason: string, detail?: string): UpdateDecision => ({
+  reply: 'Rejected',
+  reason,
+  ...(detail === undefined ? {} : { detail }),
+});
+
+/** The image may not be fetched, whoever signed it: why, or `undefined`. */
+function objectionToImage(
+  request: FirmwareUpdateRequest,
+  { profile, locations, origin = 'everest' }: Pick<UpdateSituation, 'profile' | 'locations' | 'origin'>,
+): UpdateDecision | undefined {
+  if (!profile) return rejected('station_not_configured');
+  const location = locations.check(request.location, { for: 'firmware', station: profile.station, origin });
+  if (!location.ok) return rejected(location.code, location.reason);
+  const parts = [request.signing_certificate, request.signature].filter((part) => part !== undefined && part !== '');
+  if (parts.length === 1) return rejected('signature_incomplete');
+  return parts.length === 0 && profile.requireSignature ? rejected('signature_required') : undefined;
+}
+
+/** The decision depends on who signed it. Pure. */
+export const wantsVerdict = (
+  request: FirmwareUpdateRequest,
+  situation: Pick<UpdateSituation, 'profile' | 'locations' | 'origin'>,
+): boolean => Boolean(request.signing_certificate) && objectionToImage(request, situation) === undefined;
+
+export function decideUpdate(request: FirmwareUpdateRequest, situation: UpdateSituation): UpdateDecision {
+  const objected = objectionToImage(request, situation);
+  if (objected) return objected;
+  const { certificate } = situation;
+  if (request.signing_certificate && certificate && !certificate.ok)
+    return { reply: certificate.response, reason: certificate.reason };
+  const signed = Boolean(request.signing_certificate && request.signature);
+  const { current } = situation;
+  if (current?.slotHeld) return rejected('installing');
+  if (!current || current.endedAt !== undefined) return { reply: 'Accepted', signed };
+  if (current.state !== 'Offered' && !isStoppable(current.state)) return rejected('installing');
+  return { reply: 'AcceptedCanceled', signed, replaces: current };
+}

@@ -1,0 +1,234 @@
+/** The HTTP side of the gateway: builds an app that has not listened yet. */
+import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import type { Socket } from 'node:net';
+import { fastifyRateLimit } from '@fastify/rate-limit';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Intake } from '@khumbu/intake/intake';
+import type { Questions } from '@khumbu/intake/questions';
+import type { Keys } from '@khumbu/operations/records/keys';
+import type { AsyncApiOptions } from '@khumbu/shared/contract/async-api';
+import type { Health } from '@khumbu/shared/runtime/health';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Redis } from 'ioredis';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { hasScope } from './api-keys.js';
+import { createAsking } from './asking.js';
+import { asyncApiRoute } from './async-api-route.js';
+import type { Authenticate } from './authentication.js';
+import { createServer, watchConnections } from './connections.js';
+import { addSchemas } from './contract-schemas.js';
+import type { EventLog } from './events/event-log.js';
+import { createPlaces } from './events/places.js';
+import type { Idempotency } from './idempotency.js';
+import type { Inventory } from './inventory.js';
+import { type Load, pacedRefusal, paceOpen, takeTurns } from './load.js';
+import { createMetricsText } from './metrics-text.js';
+import { documentRoutes } from './openapi.js';
+import { Problem } from './problems.js';
+import { protect } from './protection.js';
+import { acceptJsonOnly, handleErrors, refuseAddress, requireHost } from './request-errors.js';
+import { controlRoutes } from './routes/control.js';
+import { depotRoutes } from './routes/depot.js';
+import { eventRoutes } from './routes/events.js';
+import { firmwareRoutes } from './routes/firmware-updates.js';
+import { type Archives, logRoutes } from './routes/log-uploads.js';
+import { operationRoutes } from './routes/operations.js';
+import { stationRoutes } from './routes/stations.js';
+import type { RestApp } from './routing.js';
+import { REST_SCHEMAS } from './schemas.js';
+import { createUnreadable } from './unreadable-requests.js';
+
+export interface AppDeps {
+  readonly inventory: Inventory;
+  readonly intake: Intake;
+  /** Asked over the connection for reading. */
+  readonly questions: Questions;
+  readonly load: Load;
+  readonly idempotency: Idempotency;
+  /** For reading alone, as what the inventory reads over. */
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly events: EventLog;
+  /** `undefined`: the depot has no object store. */
+  readonly archives: Archives | undefined;
+  readonly authenticate: Authenticate;
+  readonly health: Health;
+  readonly metrics: Registry;
+  readonly isLeader: () => boolean;
+  readonly log: Logger;
+}
+
+export interface AppOptions {
+  readonly bodyLimitBytes: number;
+  /** Requests a minute, for each caller at this gateway. */
+  readonly rateLimitPerMinute: number;
+  readonly mostSubscribers: number;
+  /** Event streams of one caller. */
+  readonly mostSubscribersPerCaller: number;
+  /** A request has to be whole so soon after its first byte; a connection may be idle for as long. */
+  readonly requestTimeoutMs: number;
+  readonly keepAliveMs: number;
+  /** Event streams whose reader takes nothing for this long are ended. */
+  readonly subscriberStallMs: number;
+  /** PEM: serve HTTPS. */
+  readonly https?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  readonly asyncApi?: AsyncApiOptions;
+}
+
+export const DEFAULT_APP_OPTIONS: AppOptions = {
+  bodyLimitBytes: 64 * 1024,
+  rateLimitPerMinute: 600,
+  mostSubscribers: 500,
+  mostSubscribersPerCaller: 50,
+  requestTimeoutMs: 30_000,
+  keepAliveMs: 15_000,
+  subscriberStallMs: 60_000,
+};
+
+/** Requests without a valid key from one address, before they are refused without a look at what they want. */
+const FAILURES_PER_MINUTE = 120;
+
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+/** Who is it, and may he? */
+function guard(v1: FastifyInstance, authenticate: Authenticate): void {
+  // Whoever tries keys is slowed down by where he comes from; who has one is not.
+  const countFailure = v1.createRateLimit({
+    max: FAILURES_PER_MINUTE,
+    timeWindow: 60_000,
+    keyGenerator: (request: FastifyRequest) => `failed ${request.ip}`,
+  });
+  v1.addHook('onRoute', ({ config, url }) => {
+    if (config?.scope === undefined) throw new TypeError(`${url} asks for no scope`);
+  });
+  const refuse = async (request: FastifyRequest, reply: FastifyReply, problem: unknown): Promise<never> => {
+    const count = await countFailure(request);
+    if (count.isAllowed || !count.isExceeded) throw problem;
+    reply.header('retry-after', String(count.ttlInSeconds));
+    throw new Problem('TOO_MANY_REQUESTS');
+  };
+  v1.addHook('onRequest', async (request, reply) => {
+    const caller = await authenticate(request.headers.authorization).catch((error: unknown) =>
+      // Whether it is right cannot be told: nobody may try without end because of that.
+      refuse(request, reply, error),
+    );
+    if (!caller) return refuse(request, reply, new Problem('NOT_AUTHENTICATED'));
+    const { scope } = request.routeOptions.config;
+    if (scope !== undefined && !hasScope(caller, scope))
+      throw new Problem('SCOPE_MISSING', `This needs the scope ${scope}.`);
+    request.caller = caller;
+  });
+}
+
+function probes(app: FastifyInstance, { health, metrics, isLeader }: AppDeps): void {
+  const hidden = { schema: { hide: true } };
+  app.get('/livez', hidden, async () => ({ live: true }));
+  app.get('/readyz', hidden, async (_request, reply) => {
+    reply.status(health.ready() ? 200 : 503);
+    return { ...health.report(), leader: isLeader() };
+  });
+  const metricsText = createMetricsText(metrics);
+  app.get('/metrics', hidden, async (_request, reply) => {
+    reply.type(metrics.contentType).serializer(String);
+    return metricsText();
+  });
+}
+
+/** Returns what counts an answer to something that could not be routed. */
+function countRequests(app: FastifyInstance, { metrics, log }: AppDeps): (status: number) => void {
+  const requests = new Counter({
+    name: 'khumbu_http_requests_total',
+    help: 'Requests over HTTP.',
+    labelNames: ['method', 'route', 'status'],
+    registers: [metrics],
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, id: requestId, caller } = request;
+    const route = request.routeOptions.url ?? 'unknown';
+    requests.inc({ method, route, status: String(reply.statusCode) });
+    const what = { requestId, method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) };
+    log.debug({ ...what, caller: caller?.name }, 'request answered');
+  });
+  return (status) => requests.inc({ method: 'unknown', route: 'unknown', status: String(status) });
+}
+
+async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping: AbortSignal): Promise<void> {
+  const { inventory, questions, intake, idempotency, events, archives, load, log } = deps;
+  await app.register(fastifyRateLimit, {
+    max: options.rateLimitPerMinute,
+    timeWindow: 60_000,
+    // Once it is known who asks.
+    hook: 'preValidation',
+    keyGenerator: (request: FastifyRequest) => request.caller?.name ?? request.ip,
+  });
+  guard(app as unknown as FastifyInstance, deps.authenticate);
+  takeTurns(app as unknown as FastifyInstance, load);
+  const asking = createAsking({ inventory, idempotency, stopping, log });
+  stationRoutes(app, inventory, load.breathe);
+  firmwareRoutes(app, { inventory, intake, asking, breathe: load.breathe });
+  logRoutes(app, { inventory, intake, asking, archives, breathe: load.breathe });
+  controlRoutes(app, { inventory, intake, asking, questions });
+  operationRoutes(app, inventory, load.breathe);
+  depotRoutes(app, deps);
+  const subscribers = new Gauge({
+    name: 'khumbu_event_subscribers',
+    help: 'Open event streams.',
+    registers: [deps.metrics],
+  });
+  const { mostSubscribers: most, mostSubscribersPerCaller: mostPerCaller, keepAliveMs, subscriberStallMs } = options;
+  const places = createPlaces({ most, mostPerCaller, onChange: (open) => subscribers.set(open) });
+  eventRoutes(app, { events, breathe: load.breathe, stopping, places, keepAliveMs, stallMs: subscriberStallMs, log });
+}
+
+/** Event streams end when the app closes. */
+export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_OPTIONS): Promise<FastifyInstance> {
+  const { requestTimeoutMs, https } = options;
+  const { load } = deps;
+  let onParserError: (error: { readonly code?: string }, socket: Socket) => void = (_error, socket) => socket.destroy();
+  const app: FastifyInstance = Fastify({
+    logger: false,
+    bodyLimit: options.bodyLimitBytes,
+    trustProxy: false,
+    // Ids of stations come from topics, which are long.
+    routerOptions: { maxParamLength: 1024 },
+    frameworkErrors: (error, request, reply) =>
+      void pacedRefusal(request, load).then((isHeard) => isHeard && refuseAddress(error, request, reply)),
+    forceCloseConnections: true,
+    genReqId: (request) => {
+      const given = request.headers['x-request-id'];
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+    },
+    // Of HTTPS, nothing else can be read.
+    serverFactory: (handle) => createServer(handle, { requestTimeoutMs, https }),
+    clientErrorHandler: (error, socket) => onParserError(error, socket),
+  });
+  acceptJsonOnly(app);
+  const stopping = new AbortController();
+  // Every event stream listens.
+  setMaxListeners(0, stopping.signal);
+  app.addHook('preClose', async () => stopping.abort());
+  handleErrors(app, load, deps.log);
+  const onAnswered = countRequests(app, deps);
+  const unreadable = createUnreadable({ answering: (socket) => connections.answering(socket), onAnswered });
+  const connections = watchConnections(app.server, requestTimeoutMs, unreadable.onLate, https !== undefined);
+  onParserError = unreadable.onParserError;
+  app.server.on('checkExpectation', unreadable.onExpectation);
+  app.server.on('connect', unreadable.onConnect);
+  app.addHook('onClose', async () => connections.stop());
+  await protect(app, https !== undefined);
+  paceOpen(app, load);
+  requireHost(app);
+  addSchemas(app, REST_SCHEMAS);
+  await documentRoutes(app);
+  probes(app, deps);
+  asyncApiRoute(app, options.asyncApi);
+  await app.register((v1) => addV1(v1.withTypeProvider<TypeBoxTypeProvider>(), deps, options, stopping.signal), {
+    prefix: '/v1',
+  });
+  return app;
+}

@@ -1,0 +1,70 @@
+/**
+ * How much of the gateway's one thread REST may take from the stations, whatever is asked for and by whom. A few reads
+ * and a few requests to the intake are under way at once, the others wait in line, each caller in turn; what
+ * needs no key, and what is refused, goes out at a steady pace.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
+import { type Breathe, createBreathe } from './breathe.js';
+import { createPace, type Pace } from './pace.js';
+import { Problem } from './problems.js';
+import { createTurns, type Turns } from './turns.js';
+
+export interface Load {
+  readonly reads: Turns;
+  /** Reads that ask the object store: apart, so that a silent one keeps nobody from reading anything else. */
+  readonly archives: Turns;
+  readonly asks: Turns;
+  /** Whether it lives and is ready: apart, so that no flood of anything else makes it look dead. */
+  readonly probes: Pace;
+  /** What else is open to everybody: metrics, documents, and addresses where nothing is. */
+  readonly open: Pace;
+  /** To those who are nobody we know, and those who ask for more than they may. */
+  readonly refusals: Pace;
+  readonly breathe: Breathe;
+}
+
+export const createLoad = (): Load => ({
+  reads: createTurns({ atOnce: 2, mostWaiting: 2000, longestWaitMs: 30_000 }),
+  archives: createTurns({ atOnce: 8, mostWaiting: 500, longestWaitMs: 30_000 }),
+  asks: createTurns({ atOnce: 8, mostWaiting: 2000, longestWaitMs: 30_000 }),
+  probes: createPace({ perSecond: 500, burst: 200, mostWaiting: 2000 }),
+  open: createPace({ perSecond: 100, burst: 50, mostWaiting: 500 }),
+  refusals: createPace({ perSecond: 100, burst: 100, mostWaiting: 500 }),
+  breathe: createBreathe(),
+});
+
+/** Before any hook that costs something. */
+export function paceOpen(app: FastifyInstance, { probes, open }: Load): void {
+  app.addHook('onRequest', async ({ is404, routeOptions: { url } }) => {
+    if (!is404 && url?.startsWith('/v1/')) return;
+    const turn = url === '/livez' || url === '/readyz' ? probes() : open();
+    if (!turn) throw new Problem('READS_BUSY');
+    await turn;
+  });
+}
+
+/** Refuse when it is time to. `false`: too many are being refused, and this one heard nothing. */
+export async function pacedRefusal(request: FastifyRequest, { refusals }: Load): Promise<boolean> {
+  const turn = refusals();
+  if (turn) await turn;
+  else request.raw.socket.destroy();
+  return turn !== undefined;
+}
+
+/** Every route that is added from now on waits for its turn, but for the streams, which are counted in another way. */
+export function takeTurns(v1: FastifyInstance, { reads, archives, asks }: Load): void {
+  const wrapped = new WeakSet<RouteHandlerMethod>();
+  v1.addHook('onRoute', (route) => {
+    const { handler, method } = route;
+    // The route for HEAD has the handler of its GET.
+    if (wrapped.has(handler) || route.config?.hasOwnTurns === true) return;
+    const ofReads = route.config?.asksObjectStore === true ? archives : reads;
+    const turns = method === 'GET' || method === 'HEAD' ? ofReads : asks;
+    const inTurn: RouteHandlerMethod = function inTurn(request: FastifyRequest, reply: FastifyReply) {
+      const isGone = (): boolean => reply.raw.destroyed;
+      return turns.run(request.caller?.name ?? '', isGone, async () => handler.call(this, request, reply));
+    };
+    wrapped.add(inTurn);
+    route.handler = inTurn;
+  });
+}

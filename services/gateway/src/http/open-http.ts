@@ -1,0 +1,103 @@
+/** The REST API of a gateway from its settings: what it is made of, and the server that listens. */
+import type { Server } from 'node:https';
+import type { Intake } from '@khumbu/intake/intake';
+import { createObjectStore } from '@khumbu/object-store/object-store';
+import type { Now } from '@khumbu/operations/clock/depot-clock';
+import { createStore, type Store } from '@khumbu/operations/records/store';
+import type { Health } from '@khumbu/shared/runtime/health';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { Redis } from 'ioredis';
+import type { Registry } from 'prom-client';
+import type { GatewayConfig } from '../config.js';
+import { buildApp, DEFAULT_APP_OPTIONS } from './app.js';
+import type { Authenticate } from './authentication.js';
+import { openEventLog } from './events/event-log.js';
+import type { HttpsCertificate } from './https-certificate.js';
+import { createIdempotency } from './idempotency.js';
+import { createInventory } from './inventory.js';
+import { createLoad } from './load.js';
+import type { Archives } from './routes/log-uploads.js';
+
+export interface HttpParts {
+  readonly config: GatewayConfig;
+  /** Fails fast, like the intake's. */
+  readonly store: Store;
+  readonly redis: Redis;
+  /** A connection of its own for what is only read: however much that is, no station waits for it. */
+  readonly reading: Redis;
+  /** A connection of its own that waits for events; closed with the rest. */
+  readonly waiting: Redis;
+  readonly directory: OpenStationDirectory;
+  readonly now: Now;
+  readonly intake: Intake;
+  readonly authenticate: Authenticate;
+  readonly health: Health;
+  /** `undefined`: plain HTTP. Closed with the rest. */
+  readonly certificate: HttpsCertificate | undefined;
+  readonly metrics: Registry;
+  readonly isLeader: () => boolean;
+  readonly log: Logger;
+}
+
+function openArchives(config: GatewayConfig): Archives | undefined {
+  if (config.S3_ENDPOINT === undefined) return undefined;
+  const objects = createObjectStore(config, { stallMs: 3000 });
+  const publicObjects =
+    config.S3_PUBLIC_ENDPOINT === undefined
+      ? objects
+      : createObjectStore({ ...config, S3_ENDPOINT: config.S3_PUBLIC_ENDPOINT });
+  return { bucket: config.S3_BUCKET, objects, publicObjects, urlSeconds: config.ARCHIVE_URL_S };
+}
+
+/** Resolves when it listens; `url` says where. */
+export async function openHttp(parts: HttpParts): Promise<{ url: string; close: () => Promise<void> }> {
+  const { config, store, redis, directory, certificate, log } = parts;
+  const { reading } = parts;
+  const readStore = createStore(reading, config.KEY_PREFIX, undefined, parts.now);
+  const load = createLoad();
+  const events = await openEventLog({ waiting: parts.waiting, redis: reading, keys: store.keys, log });
+  const app = await buildApp(
+    {
+      ...parts,
+      redis: reading,
+      keys: store.keys,
+      inventory: createInventory({
+        redis: reading,
+        store: readStore,
+        directory,
+        now: parts.now,
+        breathe: load.breathe,
+      }),
+      questions: parts.intake.questionsOver(readStore),
+      load,
+      idempotency: createIdempotency(redis, store.keys),
+      events,
+      archives: openArchives(config),
+    },
+    {
+      ...DEFAULT_APP_OPTIONS,
+      bodyLimitBytes: config.HTTP_BODY_LIMIT_BYTES,
+      rateLimitPerMinute: config.RATE_LIMIT_PER_MINUTE,
+      mostSubscribers: config.MAX_EVENT_SUBSCRIBERS,
+      mostSubscribersPerCaller: config.MAX_EVENT_STREAMS_PER_CALLER,
+      requestTimeoutMs: config.HTTP_REQUEST_TIMEOUT_S * 1000,
+      ...(certificate ? { https: certificate.current() } : {}),
+      asyncApi: { topicPrefix: config.MQTT_TOPIC_PREFIX, brokerHost: new URL(config.MQTT_URL).host },
+    },
+  );
+  const url = await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT });
+  const server = app.server as unknown as Server;
+  certificate?.onRenewal((pair) => {
+    server.setSecureContext(pair);
+    log.info('a renewed certificate is used for new connections');
+  });
+  return {
+    url,
+    async close() {
+      certificate?.close();
+      await app.close();
+      events.stop();
+    },
+  };
+}

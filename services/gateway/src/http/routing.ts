@@ -1,0 +1,113 @@
+/** What every route of the API says about itself, and the type of the app they are added to. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { TSchema } from 'typebox';
+import type { Caller, Scope } from './api-keys.js';
+import { ref } from './contract-schemas.js';
+import { PROBLEMS, type ProblemCode } from './problems.js';
+import { OperationSchema, ProblemSchema } from './schemas.js';
+
+export type RestApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller?: Caller;
+  }
+  interface FastifyContextConfig {
+    /** What a caller needs. A route below /v1 without one is a mistake. */
+    scope?: Scope;
+    /** What it does lasts, and is counted in another way than by turns. */
+    hasOwnTurns?: boolean;
+    /** It reads, and waits for the object store too. */
+    asksObjectStore?: boolean;
+  }
+}
+
+export interface RouteText {
+  readonly id: string;
+  readonly tag: 'stations' | 'firmware' | 'logs' | 'control' | 'operations' | 'events' | 'depot';
+  readonly summary: string;
+  readonly description: string;
+  readonly scope: Scope;
+  /** Beside those that every route may answer with. */
+  readonly problems?: readonly ProblemCode[];
+}
+
+const EVERYWHERE: readonly ProblemCode[] = [
+  'REQUEST_MALFORMED',
+  'REQUEST_TIMEOUT',
+  'EXPECTATION_UNKNOWN',
+  'HEADERS_TOO_LARGE',
+  'PARAMETER_INVALID',
+  'NOT_AUTHENTICATED',
+  'SCOPE_MISSING',
+  'TOO_MANY_REQUESTS',
+  'INTERNAL',
+  'NOT_STORED',
+  'READS_BUSY',
+];
+/** Of every route whose method may have a body, needed or not. */
+export const WITH_ANY_BODY: readonly ProblemCode[] = ['BODY_MALFORMED', 'BODY_TOO_LARGE', 'CONTENT_TYPE_UNSUPPORTED'];
+/** Of every route that needs a body. */
+export const WITH_BODY: readonly ProblemCode[] = [...WITH_ANY_BODY, 'BODY_INVALID', 'IDEMPOTENCY_KEY_REUSED'];
+/** Of every route that asks the intake for something. */
+export const REFUSALS: readonly ProblemCode[] = [
+  'STATION_UNKNOWN',
+  'STATION_NOT_CONFIGURED',
+  'STATION_IN_CONFLICT',
+  'SLOT_TAKEN_BY_EVEREST',
+  'SLOT_BUSY',
+  'WORKERS_GONE',
+];
+export const LOCATION_PROBLEMS = (Object.keys(PROBLEMS) as ProblemCode[]).filter((code) =>
+  code.startsWith('LOCATION_'),
+);
+
+function problemResponses(codes: readonly ProblemCode[]): Record<string, unknown> {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of codes) {
+    const { status } = PROBLEMS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\`: ${PROBLEMS[code].title}`).join('\n\n'),
+        content: { 'application/problem+json': { schema: ref(ProblemSchema) } },
+      },
+    ]),
+  );
+}
+
+/** The parts of a route's schema that are texts and answers. */
+export function texts(route: RouteText, success: Record<string, unknown>) {
+  const scopes = `Needs the scope \`${route.scope}\`.`;
+  return {
+    operationId: route.id,
+    tags: [route.tag],
+    summary: route.summary,
+    description: `${route.description}\n\n${scopes}`,
+    security: [{ bearer: [] }],
+    response: { ...success, ...problemResponses([...new Set([...EVERYWHERE, ...(route.problems ?? [])])]) } as Record<
+      number,
+      TSchema
+    >,
+  };
+}
+
+/** Headers are described for all routes at once, in `documented-headers.ts`. */
+export const answers = (status: number, description: string, schema: TSchema) => ({
+  [status]: { description, content: { 'application/json': { schema } } },
+});
+
+/** 202 with the operation and where to follow it. */
+export const accepted = answers(202, 'Accepted: the operation, to be followed at Location.', ref(OperationSchema));

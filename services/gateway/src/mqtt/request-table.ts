@@ -1,0 +1,47 @@
+/** Which function of the intake serves which channel. A channel without a row does not compile. */
+
+import type { Liveness } from '@khumbu/intake/boot-reasons';
+import type { Intake } from '@khumbu/intake/intake';
+import type { Answer, Asker } from '@khumbu/intake/request';
+import type { RequestChannelName } from '@khumbu/shared/contract/channels';
+import type {
+  ConfigureNetworkRequest,
+  FirmwareUpdateRequest,
+  ResetType,
+  UploadLogsRequest,
+} from '@khumbu/shared/contract/schemas';
+import type { Dialect } from '@khumbu/shared/stations/stations-file';
+
+/** What is known of a request beside its words. */
+export interface Circumstances {
+  /** Of the moment in which it came; with the sign that came since, once it has waited for one. */
+  readonly liveness: Liveness;
+  /** The broker has kept it, for nobody knows how long. */
+  readonly isLate: boolean;
+}
+type Serve = (desk: Intake, payload: unknown, asker: Asker, circumstances: Circumstances) => Promise<Answer>;
+
+// The codec has checked each payload against the channel's schema.
+export const REQUESTS = {
+  update_firmware: (desk, payload, asker) => desk.updateFirmware(payload as FirmwareUpdateRequest, asker),
+  upload_logs: (desk, payload, asker) => desk.uploadLogs(payload as UploadLogsRequest, asker),
+  is_reset_allowed: (desk, _payload, asker) => desk.isResetAllowed(asker, true),
+  set_system_time: (desk, payload, asker, { isLate }) => desk.setSystemTime(payload as string, asker, isLate),
+  get_boot_reason: (desk, _payload, asker, { liveness }) => desk.getBootReason(asker, liveness),
+  configure_network: (desk, payload, asker) => desk.configureNetwork(payload as ConfigureNetworkRequest, asker),
+} as const satisfies Record<RequestChannelName, Serve>;
+
+/** What a request betrays about the station's OCPP version; `undefined`: nothing. Pure. */
+export function dialectShownBy(name: RequestChannelName, payload: unknown): Exclude<Dialect, 'unknown'> | undefined {
+  switch (name) {
+    case 'update_firmware':
+      return (payload as FirmwareUpdateRequest).request_id === -1 ? 'ocpp1.6' : undefined;
+    case 'upload_logs':
+      return (payload as UploadLogsRequest).request_id === undefined ? 'ocpp1.6' : undefined;
+    case 'is_reset_allowed':
+      // OCPP 2.x resets reach us without a type, 1.6 resets with one.
+      return (payload as ResetType) === 'NotSpecified' ? 'ocpp2.x' : 'ocpp1.6';
+    default:
+      return undefined;
+  }
+}
