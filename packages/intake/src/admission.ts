@@ -2,10 +2,10 @@
  * What all requests have in common at the intake: the stored answer comes first; else read, decide, and commit the
  * decision together with its answer. What has to be done once the answer is out comes back as `afterReply`.
  */
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
-import { type OfferContext, offer } from '@khumbu/operations/records/offer';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { type OfferContext, offer } from '@khumbu/operations/kinds/offer';
+import type { StoredAnswer } from '@khumbu/operations/kinds/store';
 import { newRecordBase } from '@khumbu/operations/records/record';
-import type { StoredAnswer } from '@khumbu/operations/records/store';
 import {
   dialectOf,
   readStationState,

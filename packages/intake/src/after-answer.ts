@@ -2,7 +2,7 @@
  * What becomes of a decision once its answer is out: an offer is confirmed and its work begins, or, where the default was
  * answered after all, everything that was stored is taken back.
  */
-import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
+import { isEnded, type OperationRecord } from '@khumbu/operations/kinds/kinds';
 import {
   confirmOffer,
   isOffer,
@@ -10,8 +10,8 @@ import {
   type OfferedRecord,
   supersede,
   withdrawOffer,
-} from '@khumbu/operations/records/offer';
-import type { Transaction } from '@khumbu/operations/records/store';
+} from '@khumbu/operations/kinds/offer';
+import type { Transaction } from '@khumbu/operations/kinds/store';
 import {
   NO_RESET_ALLOWED,
   readStationState,

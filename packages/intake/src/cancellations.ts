@@ -1,9 +1,9 @@
 /** Operations that somebody does not want any more. */
-import { isStoppable } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
-import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/log-upload/record';
-import { isEnded } from '@khumbu/operations/records/kinds';
+import { isStoppable } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import { isEnded } from '@khumbu/operations/kinds/kinds';
+import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import type { Admission } from './admission.js';
 import type { IntakeDeps } from './request.js';

@@ -1,8 +1,8 @@
 /** The time of the CSMS at the intake. */
 import { performance } from 'node:perf_hooks';
+import { type SystemTimeRecord, systemTimeId, tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { slotField } from '@khumbu/operations/stations/station-state';
-import { type SystemTimeRecord, systemTimeId, tellSystemTime } from '@khumbu/operations/system-time/record';
 import type { Admission } from './admission.js';
 import { decideSystemTime } from './decide-system-time.js';
 import { type Answer, type Asker, askedBy, type IntakeDeps } from './request.js';

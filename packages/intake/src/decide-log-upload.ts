@@ -1,6 +1,6 @@
 /** What to answer to `upload_logs`, from the state the intake has read. Pure. OCPP 2.0.1 N01. */
-import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
-import { logWindow } from '@khumbu/operations/log-upload/window';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
 import type { UploadLogsRequest, UploadLogsStatus } from '@khumbu/shared/contract/schemas';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type LocationUse, locationText } from '@khumbu/shared/locations/store-areas';

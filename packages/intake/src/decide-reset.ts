@@ -1,7 +1,7 @@
 /** Resets: whether one may follow, and what a request for one means. Pure. OCPP 2.0.1 B11, B12. */
-import { isInstalling } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import type { ResetRecord } from '@khumbu/operations/reset/record';
+import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 

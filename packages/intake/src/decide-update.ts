@@ -7,8 +7,8 @@
  * | not yet installing | AcceptedCanceled, and it is superseded (OCPP 2.0.1 L01.FR.24) |
  * | installing, or ended while installing and the station not seen idle yet | Rejected (L01.FR.27) |
  */
-import { isStoppable } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { isStoppable } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { FirmwareUpdateRequest, UpdateFirmwareResponse } from '@khumbu/shared/contract/schemas';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { LocationUse } from '@khumbu/shared/locations/store-areas';

@@ -5,7 +5,7 @@
  * decision; the station is then answered by default.
  */
 import { randomUUID } from 'node:crypto';
-import type { Store } from '@khumbu/operations/records/store';
+import type { Store } from '@khumbu/operations/kinds/store';
 import { createAdmission } from './admission.js';
 import { createBootReasons } from './boot-reasons.js';
 import { createCancellations } from './cancellations.js';

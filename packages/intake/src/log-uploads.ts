@@ -1,5 +1,5 @@
 /** Log uploads at the intake. */
-import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { newOperationId } from '@khumbu/operations/records/record';
 import type { UploadLogsRequest } from '@khumbu/shared/contract/schemas';
 import { uploadFileName } from '@khumbu/shared/locations/upload-location';

@@ -1,6 +1,6 @@
 /** Network requests at the intake. */
-import type { ConfigureNetworkRecord } from '@khumbu/operations/network/record';
-import { isEnded } from '@khumbu/operations/records/kinds';
+import type { ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
+import { isEnded } from '@khumbu/operations/kinds/kinds';
 import { newOperationId } from '@khumbu/operations/records/record';
 import type { ConfigureNetworkRequest } from '@khumbu/shared/contract/schemas';
 import type { Admission } from './admission.js';

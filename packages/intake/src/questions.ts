@@ -1,5 +1,5 @@
 /** What may be asked of the intake without anything following from it. */
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
 import type { Admission } from './admission.js';
 import { decideResetAllowed, type ResetPermission } from './decide-reset.js';

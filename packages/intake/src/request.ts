@@ -1,11 +1,11 @@
 /** A request at the intake: who asks, what is decided, what is answered, and what the desk needs for it. */
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
-import type { Deadlines } from '@khumbu/operations/records/expire';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
-import type { OfferedRecord } from '@khumbu/operations/records/offer';
+import type { Deadlines } from '@khumbu/operations/kinds/deadlines';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import type { OfferedRecord } from '@khumbu/operations/kinds/offer';
+import type { StoredAnswer, Transaction } from '@khumbu/operations/kinds/store';
 import type { Origin } from '@khumbu/operations/records/record';
-import type { StoredAnswer, Transaction } from '@khumbu/operations/records/store';
 import type { StationState } from '@khumbu/operations/stations/station-state';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { Logger } from '@khumbu/shared/runtime/logger';

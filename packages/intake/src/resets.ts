@@ -1,10 +1,10 @@
 /** Resets at the intake: whether one may follow, and the reset itself. */
-import { isInstalling } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { isEnded } from '@khumbu/operations/records/kinds';
+import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { isEnded } from '@khumbu/operations/kinds/kinds';
+import { applyResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
+import type { Transaction } from '@khumbu/operations/kinds/store';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
-import type { Transaction } from '@khumbu/operations/records/store';
-import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
 import {
   NO_RESET_ALLOWED,
   readStationState,

@@ -2,7 +2,7 @@
  * What was last read of each station or written, for a first try that reads nothing. Never believed: whoever decides from
  * it commits only if every field he looked at is still the same.
  */
-import type { StationFields } from '@khumbu/operations/records/store';
+import type { StationFields } from '@khumbu/operations/kinds/store';
 
 /** More than a depot has stations. */
 const MAX_REMEMBERED = 10_000;

@@ -1,6 +1,6 @@
 /** Firmware updates at the intake: asked for, and allowed to be installed. */
-import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { newOperationId, withoutWait } from '@khumbu/operations/records/record';
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { readStationState, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';

@@ -1,5 +1,5 @@
 /** Which object in the store is still the archive of an upload. */
-import { isArchiveOf } from '@khumbu/operations/log-upload/archive-object';
+import { isArchiveOf } from '@khumbu/operations/kinds/log-upload/archive-object';
 import { toldFault } from '@khumbu/operations/records/told-fault';
 import t from 'tap';
 

@@ -1,9 +1,9 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { installAt, retrieveAt } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '@khumbu/operations/firmware-update/transition';
-import { logWindow } from '@khumbu/operations/log-upload/window';
-import { isOverdue } from '@khumbu/operations/records/expire';
-import { deadlineDate, waitingOf } from '@khumbu/operations/records/waiting';
+import { isOverdue } from '@khumbu/operations/kinds/deadlines';
+import { installAt, retrieveAt } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '@khumbu/operations/kinds/firmware-update/transition';
+import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
+import { deadlineDate, waitingOf } from '@khumbu/operations/kinds/waiting';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import t from 'tap';
 import { updateRecord } from './make-records.js';

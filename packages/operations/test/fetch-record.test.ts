@@ -7,9 +7,9 @@ import {
   fetchKey,
   joinFetch,
   newFetch,
-} from '@khumbu/operations/firmware-fetch/record';
-import { triesAllowed } from '@khumbu/operations/firmware-update/record';
-import { waitsForNothing } from '@khumbu/operations/jobs/reconciler';
+} from '@khumbu/operations/kinds/firmware-fetch/record';
+import { triesAllowed } from '@khumbu/operations/kinds/firmware-update/record';
+import { waitsForNothing } from '@khumbu/operations/reconciler/reconciler';
 import t from 'tap';
 import { updateRecord } from './make-records.js';
 

@@ -1,4 +1,6 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { applyNetworkEvent, CONFIGURE_NETWORK_TRANSITIONS } from '@khumbu/operations/kinds/configure-network/record';
+import { DEFAULT_DEADLINES, expire, isOverdue } from '@khumbu/operations/kinds/deadlines';
 import {
   FIRMWARE_UPDATE_EVENTS,
   FIRMWARE_UPDATE_STATES,
@@ -10,21 +12,19 @@ import {
   isInstalling,
   isStoppable,
   nextFirmwareUpdateState,
-} from '@khumbu/operations/firmware-update/machine';
-import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/firmware-update/transition';
+} from '@khumbu/operations/kinds/firmware-update/machine';
+import { needsReaffirming, reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/kinds/firmware-update/transition';
 import {
   applyLogEvent,
   isFinalLogState,
   LOG_UPLOAD_TRANSITIONS,
   type LogUploadEvent,
   type LogUploadState,
-} from '@khumbu/operations/log-upload/record';
-import { applyNetworkEvent, CONFIGURE_NETWORK_TRANSITIONS } from '@khumbu/operations/network/record';
+} from '@khumbu/operations/kinds/log-upload/record';
+import { applyResetEvent, RESET_TRANSITIONS, type ResetEvent } from '@khumbu/operations/kinds/reset/record';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import { DEFAULT_DEADLINES, expire, isOverdue } from '@khumbu/operations/records/expire';
-import { applyResetEvent, RESET_TRANSITIONS, type ResetEvent } from '@khumbu/operations/reset/record';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import t from 'tap';

@@ -1,11 +1,17 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { fetchDelivered, fetchEnded, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
-import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
-import { applyLogEvent } from '@khumbu/operations/log-upload/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import { withoutSecrets } from '@khumbu/operations/records/forget-secrets';
-import { createStore } from '@khumbu/operations/records/store';
-import { sweepSecrets } from '@khumbu/operations/records/sweep-secrets';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import {
+  fetchDelivered,
+  fetchEnded,
+  fetchKey,
+  joinFetch,
+  newFetch,
+} from '@khumbu/operations/kinds/firmware-fetch/record';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import { withoutSecrets } from '@khumbu/operations/kinds/forget-secrets';
+import { applyLogEvent } from '@khumbu/operations/kinds/log-upload/record';
+import { createStore } from '@khumbu/operations/kinds/store';
+import { sweepSecrets } from '@khumbu/operations/kinds/sweep-secrets';
 import { publicLocation } from '@khumbu/shared/locations/location';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';

@@ -1,10 +1,10 @@
 /** Records for tests: offered by default, changed as told. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
-import type { ConfigureNetworkRecord } from '@khumbu/operations/network/record';
+import type { ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { newRecordBase } from '@khumbu/operations/records/record';
-import type { ResetRecord } from '@khumbu/operations/reset/record';
 
 const base = { station: 'cp1', origin: 'everest', requestId: 7, now: momentOf(1_700_000_000_000) } as const;
 

@@ -1,11 +1,11 @@
 /** What operations are found by, kept by the script that stores them, and mended where an older process has stored. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import { createIndexKeeper } from '@khumbu/operations/kinds/index-keeper';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
 import { ended } from '@khumbu/operations/records/record';
 import { trimEnded } from '@khumbu/operations/records/retention';
-import { createStore, type Store } from '@khumbu/operations/records/store';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';
 import t from 'tap';

@@ -1,19 +1,25 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { fetchDelivered, fetchEnded, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
 import { putOff } from '@khumbu/operations/jobs/job-loop';
+import { auditEnded } from '@khumbu/operations/kinds/audit';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import {
+  fetchDelivered,
+  fetchEnded,
+  fetchKey,
+  joinFetch,
+  newFetch,
+} from '@khumbu/operations/kinds/firmware-fetch/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { confirmOffer, failOffer, offer, withdrawOffer } from '@khumbu/operations/kinds/offer';
+import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
+import { createStore, type Store, type Transaction } from '@khumbu/operations/kinds/store';
 import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
-import { auditEnded } from '@khumbu/operations/records/audit';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { subscribeNotifications } from '@khumbu/operations/records/notifications';
-import { confirmOffer, failOffer, offer, withdrawOffer } from '@khumbu/operations/records/offer';
 import { ended } from '@khumbu/operations/records/record';
 import { trimEnded } from '@khumbu/operations/records/retention';
-import { createStore, type Store, type Transaction } from '@khumbu/operations/records/store';
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
-import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { collector, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';

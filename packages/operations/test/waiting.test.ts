@@ -1,17 +1,17 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { operationEvent } from '@khumbu/operations/events/events';
-import { FIRMWARE_UPDATE_STATES, isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
-import { reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
 import { putOff } from '@khumbu/operations/jobs/job-loop';
-import { LOG_UPLOAD_TRANSITIONS } from '@khumbu/operations/log-upload/record';
-import { CONFIGURE_NETWORK_TRANSITIONS } from '@khumbu/operations/network/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import { deadlineDate, WAIT_OF_STATE, type WaitingRecord, waitingOf } from '@khumbu/operations/records/waiting';
-import { LIFTERS, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/waits';
-import { RESET_TRANSITIONS } from '@khumbu/operations/reset/record';
-import { tellSystemTime } from '@khumbu/operations/system-time/record';
+import { CONFIGURE_NETWORK_TRANSITIONS } from '@khumbu/operations/kinds/configure-network/record';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import { FIRMWARE_UPDATE_STATES, isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
+import { reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import { LOG_UPLOAD_TRANSITIONS } from '@khumbu/operations/kinds/log-upload/record';
+import { RESET_TRANSITIONS } from '@khumbu/operations/kinds/reset/record';
+import { tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
+import { deadlineDate, WAIT_OF_STATE, type WaitingRecord, waitingOf } from '@khumbu/operations/kinds/waiting';
+import { LIFTERS, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/wait-words';
 import t from 'tap';
 import { logRecord, networkRecord, resetRecord, updateRecord } from './make-records.js';
 

@@ -3,7 +3,7 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { startWorker } from '@khumbu/operations/jobs/worker';
-import { createStore } from '@khumbu/operations/records/store';
+import { createStore } from '@khumbu/operations/kinds/store';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { Redis } from 'ioredis';
 

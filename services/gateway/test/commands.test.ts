@@ -1,5 +1,5 @@
 import type { Intake } from '@khumbu/intake/intake';
-import type { Store } from '@khumbu/operations/records/store';
+import type { Store } from '@khumbu/operations/kinds/store';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import t, { type Test } from 'tap';

@@ -22,10 +22,10 @@ import {
   FIRMWARE_UPDATE_STATES,
   type FirmwareUpdateState,
   isFinalUpdateState,
-} from '@khumbu/operations/firmware-update/machine';
-import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+} from '@khumbu/operations/kinds/firmware-update/machine';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import type { ResetState } from '@khumbu/operations/kinds/reset/record';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import type { ResetState } from '@khumbu/operations/reset/record';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import { makeAuthority } from '@khumbu/test-support/certificates';
 import t from 'tap';

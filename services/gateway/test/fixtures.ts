@@ -1,10 +1,10 @@
 /** Stations, requests and records as the tests of the gateway need them. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { FirmwareUpdateState } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import type { FirmwareUpdateState } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import type { ResetRecord, ResetState } from '@khumbu/operations/kinds/reset/record';
 import { newRecordBase } from '@khumbu/operations/records/record';
-import type { ResetRecord, ResetState } from '@khumbu/operations/reset/record';
 import { readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { parseStationsFile, profileFrom, type StationProfile } from '@khumbu/shared/stations/stations-file';

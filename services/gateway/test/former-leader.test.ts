@@ -1,8 +1,8 @@
 /** What a leader finds in its socket when it wakes up long after another one has taken its place. */
 
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import { applyResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import { applyResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';

@@ -1,5 +1,5 @@
 /** A permission that the broker has kept while nobody was connected. */
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';

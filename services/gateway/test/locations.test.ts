@@ -2,9 +2,9 @@
 import { Readable } from 'node:stream';
 import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { StoredArchive } from '@khumbu/operations/log-upload/archive-object';
-import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/log-upload/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import type { StoredArchive } from '@khumbu/operations/kinds/log-upload/archive-object';
+import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import { type S3Server, startS3 } from '@khumbu/test-support/s3';

@@ -1,10 +1,10 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createPercent, createProgress, installSubject } from '@khumbu/operations/events/progress';
-import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
-import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/log-upload/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createStore } from '@khumbu/operations/records/store';
+import { createStore } from '@khumbu/operations/kinds/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { type Child, startChild } from '@khumbu/test-support/children';

@@ -1,8 +1,8 @@
 /** Operations are found by any of their facets, whatever version of the software has stored them. */
 
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import { createIndexKeeper } from '@khumbu/operations/kinds/index-keeper';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { ended } from '@khumbu/operations/records/record';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';

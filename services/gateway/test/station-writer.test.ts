@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { createStore, type Store } from '@khumbu/operations/records/store';
+import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis } from '@khumbu/shared/runtime/redis';

@@ -1,7 +1,7 @@
-import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/firmware-update/transition';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/kinds/firmware-update/transition';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { type Json, openRest, type Rest } from './rest-harness.js';

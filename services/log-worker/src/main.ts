@@ -2,8 +2,8 @@
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createProgress } from '@khumbu/operations/events/progress';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
-import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
-import { isEnded } from '@khumbu/operations/records/kinds';
+import { isEnded } from '@khumbu/operations/kinds/kinds';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';

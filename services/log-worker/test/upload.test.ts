@@ -10,7 +10,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
-import { isArchiveOf, type StoredArchive } from '@khumbu/operations/log-upload/archive-object';
+import { isArchiveOf, type StoredArchive } from '@khumbu/operations/kinds/log-upload/archive-object';
 import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { resolveUploadTarget, type UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError } from '@khumbu/shared/runtime/errors';

@@ -1,10 +1,10 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createPercent, createProgress } from '@khumbu/operations/events/progress';
-import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { Step } from '@khumbu/operations/jobs/job-loop';
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
+import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';

@@ -1,18 +1,18 @@
 /** What EVerest is told while an update waits for its date or its permission: the product's steps and loop, a real Redis. */
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
-import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
+import { expectedJob, waitOf } from '@khumbu/operations/jobs/expected-job';
+import { createJobLoop, type Step } from '@khumbu/operations/jobs/job-loop';
+import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import {
   ANSWERS_WITHIN_MS,
   PERMISSION_DELAY_MS,
   SILENT_DELAY_MS,
   TOLD_LOOK_MS,
-} from '@khumbu/operations/firmware-update/permission-wait';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent } from '@khumbu/operations/firmware-update/transition';
-import { expectedJob, waitOf } from '@khumbu/operations/jobs/expected-job';
-import { createJobLoop, type Step } from '@khumbu/operations/jobs/job-loop';
+} from '@khumbu/operations/kinds/firmware-update/permission-wait';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import { createStore } from '@khumbu/operations/kinds/store';
 import { newRecordBase } from '@khumbu/operations/records/record';
-import { createStore } from '@khumbu/operations/records/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import { sharedSpool } from '@khumbu/ota-worker/images/image-store';

@@ -1,10 +1,10 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { createStore } from '@khumbu/operations/kinds/store';
 import { ended, newRecordBase } from '@khumbu/operations/records/record';
-import { createStore } from '@khumbu/operations/records/store';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { createConfirm } from '@khumbu/ota-worker/steps/confirm';

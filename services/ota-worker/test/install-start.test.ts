@@ -2,12 +2,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '@khumbu/operations/firmware-update/transition';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '@khumbu/operations/kinds/firmware-update/transition';
+import { createStore } from '@khumbu/operations/kinds/store';
 import { newRecordBase } from '@khumbu/operations/records/record';
-import { createStore } from '@khumbu/operations/records/store';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { createInstall } from '@khumbu/ota-worker/steps/install';

@@ -1,10 +1,10 @@
 /** The first step of an update, where what may be fetched is looked at once more: settings may have changed. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop, type Step } from '@khumbu/operations/jobs/job-loop';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { createStore } from '@khumbu/operations/kinds/store';
 import { newRecordBase, type Origin } from '@khumbu/operations/records/record';
-import { createStore } from '@khumbu/operations/records/store';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { createJoinFetch } from '@khumbu/ota-worker/steps/join-fetch';

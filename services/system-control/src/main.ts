@@ -1,9 +1,9 @@
 /** system-control: whatever acts on a station at once: reset, system time, network. */
 import { runWorkers } from '@khumbu/operations/jobs/worker-service';
-import type { ConfigureNetworkRecord } from '@khumbu/operations/network/record';
+import type { ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
+import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
+import type { SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
-import type { ResetRecord } from '@khumbu/operations/reset/record';
-import type { SystemTimeRecord } from '@khumbu/operations/system-time/record';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { runService } from '@khumbu/shared/runtime/lifecycle';
 import { createLogger } from '@khumbu/shared/runtime/logger';

@@ -1,6 +1,6 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { applyResetEvent, DEFAULT_RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { newRecordBase } from '@khumbu/operations/records/record';
-import { applyResetEvent, DEFAULT_RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/reset/record';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';

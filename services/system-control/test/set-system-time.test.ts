@@ -1,5 +1,5 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/system-time/record';
+import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';

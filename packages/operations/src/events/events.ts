@@ -5,10 +5,10 @@
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
 import type { Moment } from '../clock/depot-clock.js';
-import type { OperationRecord } from '../records/kinds.js';
+import type { OperationRecord } from '../kinds/kinds.js';
+import { type Waiting, type WaitingRecord, waitingForOf, waitingOf } from '../kinds/waiting.js';
 import type { OperationKind, Origin, Outcome } from '../records/record.js';
-import { type Waiting, type WaitingRecord, waitingForOf, waitingOf } from '../records/waiting.js';
-import type { Lifter } from '../records/waits.js';
+import type { Lifter } from '../records/wait-words.js';
 
 export const STATION_CHANGES = ['heard', 'restarted', 'conflict', 'conflict_over', 'away', 'back'] as const;
 /**

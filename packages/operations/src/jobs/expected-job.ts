@@ -3,11 +3,11 @@
  * job that was lost can be made again and one too many does nothing.
  */
 import type { Moment } from '../clock/depot-clock.js';
-import { isBeforeInstall } from '../firmware-update/machine.js';
-import { awaitsDelayedPermission } from '../firmware-update/permission-wait.js';
-import { awaitedDate, type FirmwareUpdateRecord } from '../firmware-update/record.js';
-import type { OperationRecord } from '../records/kinds.js';
-import { isEnded } from '../records/kinds.js';
+import { isBeforeInstall } from '../kinds/firmware-update/machine.js';
+import { awaitsDelayedPermission } from '../kinds/firmware-update/permission-wait.js';
+import { awaitedDate, type FirmwareUpdateRecord } from '../kinds/firmware-update/record.js';
+import type { OperationRecord } from '../kinds/kinds.js';
+import { isEnded } from '../kinds/kinds.js';
 
 /** One queue for each kind of work. */
 export const QUEUES = {

@@ -9,9 +9,9 @@
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Moment, Now } from '../clock/depot-clock.js';
-import type { OperationRecord } from '../records/kinds.js';
-import type { Store, Transaction } from '../records/store.js';
-import { type StoredWait, waitingSince } from '../records/waits.js';
+import type { OperationRecord } from '../kinds/kinds.js';
+import type { Store, Transaction } from '../kinds/store.js';
+import { type StoredWait, waitingSince } from '../records/wait-words.js';
 import { expectedJob, type JobName, waitOf } from './expected-job.js';
 import type { Jobs } from './jobs.js';
 

@@ -3,8 +3,8 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Moment, Now } from '../clock/depot-clock.js';
+import type { OperationRecord } from '../kinds/kinds.js';
 import type { Keys } from '../records/keys.js';
-import type { OperationRecord } from '../records/kinds.js';
 import { type ExpectedJob, expectedJob, type JobData, QUEUE_NAMES, type QueueName, waitOf } from './expected-job.js';
 
 /** How long BullMQ may take to notice by itself that a delayed job is due. */

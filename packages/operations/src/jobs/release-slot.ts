@@ -4,10 +4,10 @@
  */
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { Now } from '../clock/depot-clock.js';
-import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
+import type { FirmwareUpdateRecord } from '../kinds/firmware-update/record.js';
+import type { ResetRecord } from '../kinds/reset/record.js';
 import { withoutWait } from '../records/record.js';
-import type { StoredWait } from '../records/waits.js';
-import type { ResetRecord } from '../reset/record.js';
+import type { StoredWait } from '../records/wait-words.js';
 import { putOff } from './job-loop.js';
 
 const LOOK_MS = 10_000;

@@ -2,8 +2,8 @@
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Store } from '../kinds/store.js';
 import type { Notifications } from '../records/notifications.js';
-import type { Store } from '../records/store.js';
 import type { JobData, JobName, QueueName } from './expected-job.js';
 import { CLOCK_JUMPED, createJobLoop, type JobLoopOptions, LOCK_LOST } from './job-loop.js';
 import type { Jobs } from './jobs.js';

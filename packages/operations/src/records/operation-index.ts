@@ -4,8 +4,9 @@
  * The script that stores a record keeps them; a record remembers where it stands (`index`) and as which version it was
  * put there (`indexed`), so that what another process stored without them is seen and mended, see `index-keeper.ts`.
  */
+
+import { isEnded, type OperationRecord } from '../kinds/kinds.js';
 import type { Keys } from './keys.js';
-import { isEnded, type OperationRecord } from './kinds.js';
 
 export type Part = 'open' | 'ended';
 

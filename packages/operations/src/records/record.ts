@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Moment } from '../clock/depot-clock.js';
-import type { StoredWait } from './waits.js';
+import type { StoredWait } from './wait-words.js';
 
 /** The shape this code writes. A process leaves records with a higher number alone. */
 export const RECORD_SCHEMA = 1;

@@ -3,11 +3,11 @@
  * whose permission is void asks for it again. Pure; used when the boot is noticed, and by the reconciler for whatever
  * was left out then.
  */
-import { needsReaffirming, reaffirm } from '../firmware-update/reaffirm.js';
+import { needsReaffirming, reaffirm } from '../kinds/firmware-update/reaffirm.js';
+import type { OperationRecord } from '../kinds/kinds.js';
+import type { OfferContext } from '../kinds/offer.js';
+import { applyResetEvent } from '../kinds/reset/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
-import type { OperationRecord } from '../records/kinds.js';
-import type { OfferContext } from '../records/offer.js';
-import { applyResetEvent } from '../reset/record.js';
 
 /** The record after the boot and what EVerest hears; `undefined`: the boot means nothing to it, or was seen to already. */
 export function afterBoot(

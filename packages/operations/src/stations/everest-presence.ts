@@ -3,7 +3,7 @@
  * stop. Pure.
  */
 import type { Moment } from '../clock/depot-clock.js';
-import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
+import type { FirmwareUpdateRecord } from '../kinds/firmware-update/record.js';
 import type { StationState } from './station-state.js';
 
 export type EverestPresence = 'here' | 'away' | 'never_heard';

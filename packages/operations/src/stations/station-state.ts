@@ -1,8 +1,8 @@
 /** What is stored about a station beside its operations: a Redis hash, read as a whole, written field by field. */
 import type { BootReason, CommunicationParameters } from '@khumbu/shared/contract/schemas';
 import type { Dialect, StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { StationFields } from '../kinds/store.js';
 import type { OperationKind } from '../records/record.js';
-import type { StationFields } from '../records/store.js';
 
 /** The fields of the hash. */
 export const STATION_FIELDS = {

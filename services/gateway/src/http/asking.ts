@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { anonymousAnswerKey } from '@khumbu/intake/intake';
 import type { Answer, Asker } from '@khumbu/intake/request';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { StationState } from '@khumbu/operations/stations/station-state';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';

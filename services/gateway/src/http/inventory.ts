@@ -1,9 +1,9 @@
 /** What REST shows of stations and operations: read from the store, without secrets. */
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { readProgress } from '@khumbu/operations/events/progress';
-import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
-import { isEnded } from '@khumbu/operations/records/kinds';
-import type { StationFields, Store } from '@khumbu/operations/records/store';
+import { createIndexKeeper } from '@khumbu/operations/kinds/index-keeper';
+import { isEnded } from '@khumbu/operations/kinds/kinds';
+import type { StationFields, Store } from '@khumbu/operations/kinds/store';
 import { readStationState, type SlotKind, type StationState } from '@khumbu/operations/stations/station-state';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';

@@ -3,7 +3,7 @@ import type { Server } from 'node:https';
 import type { Intake } from '@khumbu/intake/intake';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
-import { createStore, type Store } from '@khumbu/operations/records/store';
+import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';

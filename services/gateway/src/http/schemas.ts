@@ -1,5 +1,5 @@
 /** What REST says and hears: views, bodies and parameters. Wire objects of EVerest keep their spelling. */
-import { LIFTERS, type Lifter, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/waits';
+import { LIFTERS, type Lifter, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/wait-words';
 import {
   BootReason,
   ConfigureNetworkRequest,

@@ -2,11 +2,11 @@
  * Pages of operations: open ones first, then ended ones, newest first in each part (by when they were asked for, and by
  * when they ended). One that ends while somebody turns the pages may be seen twice and is never left out.
  */
-import type { IndexKeeper } from '@khumbu/operations/records/index-keeper';
-import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
+import type { IndexKeeper } from '@khumbu/operations/kinds/index-keeper';
+import { isEnded, type OperationRecord } from '@khumbu/operations/kinds/kinds';
+import type { Store } from '@khumbu/operations/kinds/store';
 import { type Facets, keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
 import type { Origin } from '@khumbu/operations/records/record';
-import type { Store } from '@khumbu/operations/records/store';
 import type { Redis } from 'ioredis';
 import type { Breathe } from './breathe.js';
 import { Problem } from './problems.js';

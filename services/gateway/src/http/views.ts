@@ -2,10 +2,10 @@
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { publicOutcome, waitingMembers } from '@khumbu/operations/events/events';
 import { installSubject, type Progress } from '@khumbu/operations/events/progress';
-import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
-import { installAt, retrieveAt } from '@khumbu/operations/firmware-update/record';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
-import { deadlineDate } from '@khumbu/operations/records/waiting';
+import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
+import { installAt, retrieveAt } from '@khumbu/operations/kinds/firmware-update/record';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { deadlineDate } from '@khumbu/operations/kinds/waiting';
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
 import { publicLocation } from '@khumbu/shared/locations/location';

@@ -4,7 +4,7 @@
  * default and says nothing else, until Redis tells who leads; it never connects without the lease.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Reconciler } from '@khumbu/operations/jobs/reconciler';
+import type { Reconciler } from '@khumbu/operations/reconciler/reconciler';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';

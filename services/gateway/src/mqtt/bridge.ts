@@ -7,8 +7,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Intake } from '@khumbu/intake/intake';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
+import type { Store } from '@khumbu/operations/kinds/store';
 import type { Notifications } from '@khumbu/operations/records/notifications';
-import type { Store } from '@khumbu/operations/records/store';
 import {
   CHANNELS,
   channel,

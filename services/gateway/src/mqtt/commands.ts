@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Liveness } from '@khumbu/intake/boot-reasons';
 import { type BootSign, signWaitMs } from '@khumbu/intake/decide-boot-reason';
 import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
-import type { Store } from '@khumbu/operations/records/store';
+import type { Store } from '@khumbu/operations/kinds/store';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import { channel, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { type Decoded, encodeReply } from '@khumbu/shared/contract/codec';

@@ -3,8 +3,8 @@
  * started anew, or that two stations use one name.
  */
 import { performance } from 'node:perf_hooks';
+import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import { isFinalStatus } from '@khumbu/operations/outbox/final-status';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Boots } from '../stations/boots.js';
 import { beaconHeard, bootBegun, hearHeartbeat, heartbeatPeriodMs, restartExplained } from '../stations/presence.js';

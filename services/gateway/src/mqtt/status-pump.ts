@@ -6,9 +6,9 @@
 
 import { performance } from 'node:perf_hooks';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
+import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
+import type { Store } from '@khumbu/operations/kinds/store';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import { isFinalStatus } from '@khumbu/operations/outbox/final-status';
-import type { Store } from '@khumbu/operations/records/store';
 import { CHANNELS } from '@khumbu/shared/contract/channels';
 import { encode } from '@khumbu/shared/contract/codec';
 import { channelTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';

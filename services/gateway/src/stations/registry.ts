@@ -5,7 +5,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
-import type { Store } from '@khumbu/operations/records/store';
+import type { Store } from '@khumbu/operations/kinds/store';
 import { forgetStation } from '@khumbu/operations/stations/forget-station';
 import { readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationAddress } from '@khumbu/shared/contract/topics';

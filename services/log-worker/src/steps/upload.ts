@@ -2,20 +2,20 @@
 import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { ProgressPort } from '@khumbu/operations/events/progress';
-import { triesAllowed } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { retryPause } from '@khumbu/operations/jobs/retry-pause';
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
-import type { StoredArchive } from '@khumbu/operations/log-upload/archive-object';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import { triesAllowed } from '@khumbu/operations/kinds/firmware-update/record';
+import type { StoredArchive } from '@khumbu/operations/kinds/log-upload/archive-object';
 import {
   applyLogEvent,
   EVENT_OF_FAILURE,
   type LogTransitionContext,
   type LogUploadRecord,
   logStatusEntry,
-} from '@khumbu/operations/log-upload/record';
-import { logWindow } from '@khumbu/operations/log-upload/window';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+} from '@khumbu/operations/kinds/log-upload/record';
+import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
 import { toldFault } from '@khumbu/operations/records/told-fault';
 import { dialectOf, readStationState } from '@khumbu/operations/stations/station-state';
 import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';

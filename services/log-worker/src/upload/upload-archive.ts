@@ -5,7 +5,11 @@ import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
 import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
-import { OPERATION_METADATA, SHA256_METADATA, type StoredArchive } from '@khumbu/operations/log-upload/archive-object';
+import {
+  OPERATION_METADATA,
+  SHA256_METADATA,
+  type StoredArchive,
+} from '@khumbu/operations/kinds/log-upload/archive-object';
 import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';

@@ -5,7 +5,7 @@
 import { stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
-import type { StoredImage } from '@khumbu/operations/firmware-update/record';
+import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { isNoSpace, spoolError } from '../fetching/fetch-error.js';

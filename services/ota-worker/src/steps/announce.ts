@@ -2,14 +2,15 @@
  * What EVerest is told while an update waits: that the image is ready, shortly before a date to install at; and that the
  * installation is scheduled, where a transaction delays the permission.
  */
+
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import {
   ANSWERS_WITHIN_MS,
   PERMISSION_DELAY_MS,
   SILENT_DELAY_MS,
   TOLD_LOOK_MS,
-} from '@khumbu/operations/firmware-update/permission-wait';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+} from '@khumbu/operations/kinds/firmware-update/permission-wait';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { applyAll, type StationView, type StepDeps, viewStation } from './step-deps.js';
 

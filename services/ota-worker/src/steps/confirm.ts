@@ -5,11 +5,11 @@
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
-import { isEnded } from '@khumbu/operations/records/kinds';
-import type { StoredWait } from '@khumbu/operations/records/waits';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { isEnded } from '@khumbu/operations/kinds/kinds';
+import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationEvidence } from '@khumbu/station-drivers/station-driver';

@@ -1,4 +1,4 @@
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 
 /**

@@ -3,21 +3,21 @@
  * be done again: the download goes on where it stopped, and a waiter that has been told is not waiting any more.
  */
 import type { OnProgress, ProgressPort } from '@khumbu/operations/events/progress';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import { retryPause } from '@khumbu/operations/jobs/retry-pause';
 import {
   type FetchedVersion,
   type FetchResult,
   type FirmwareFetchRecord,
   fetchDelivered,
   fetchEnded,
-} from '@khumbu/operations/firmware-fetch/record';
+} from '@khumbu/operations/kinds/firmware-fetch/record';
 import {
   type FirmwareUpdateRecord,
   installAt,
   type StoredImage,
   triesAllowed,
-} from '@khumbu/operations/firmware-update/record';
-import type { StepContext } from '@khumbu/operations/jobs/job-loop';
-import { retryPause } from '@khumbu/operations/jobs/retry-pause';
+} from '@khumbu/operations/kinds/firmware-update/record';
 import type { Notifications } from '@khumbu/operations/records/notifications';
 import { toldFault } from '@khumbu/operations/records/told-fault';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';

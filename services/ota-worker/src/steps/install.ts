@@ -4,13 +4,13 @@
  */
 
 import { installSubject, type PercentPort } from '@khumbu/operations/events/progress';
-import { isBeforeInstall } from '@khumbu/operations/firmware-update/machine';
-import { needsReaffirming, reaffirm } from '@khumbu/operations/firmware-update/reaffirm';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
-import { isEnded } from '@khumbu/operations/records/kinds';
-import type { StoredWait } from '@khumbu/operations/records/waits';
-import type { ResetRecord } from '@khumbu/operations/reset/record';
+import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
+import { needsReaffirming, reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { isEnded } from '@khumbu/operations/kinds/kinds';
+import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
+import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { decideInstallStart, type InstallStart } from '@khumbu/operations/stations/everest-presence';
 import {
   resetReservedMs,

@@ -1,8 +1,13 @@
 /** The first step of an update: wait for the depot's fetch of its location, together with whoever else wants it. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type FirmwareFetchRecord, fetchKey, joinFetch, newFetch } from '@khumbu/operations/firmware-fetch/record';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import {
+  type FirmwareFetchRecord,
+  fetchKey,
+  joinFetch,
+  newFetch,
+} from '@khumbu/operations/kinds/firmware-fetch/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';

@@ -1,14 +1,15 @@
 /** What the steps of an update need, and the few things they all do with it. */
-import type { FirmwareUpdateEvent } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+
+import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import {
   applyUpdateEvent,
   type EventDetail,
   type TransitionContext,
-} from '@khumbu/operations/firmware-update/transition';
-import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import type { Transaction } from '@khumbu/operations/records/store';
+} from '@khumbu/operations/kinds/firmware-update/transition';
+import type { Transaction } from '@khumbu/operations/kinds/store';
 import { dialectOf, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';

@@ -1,7 +1,11 @@
 /** The image is here and was signed: is it what was signed? OCPP 2.0.1 L01.FR.04. */
 import type { SignatureVerdict } from '@khumbu/firmware-trust/signature';
-import { type FirmwareUpdateRecord, installAt, type StoredImage } from '@khumbu/operations/firmware-update/record';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import {
+  type FirmwareUpdateRecord,
+  installAt,
+  type StoredImage,
+} from '@khumbu/operations/kinds/firmware-update/record';
 import { openUnlessLost } from '../images/image-store.js';
 import { connectorsDetail } from './connectors.js';
 import { applyAll, loseImage, requireProfile, type StepDeps, viewStation } from './step-deps.js';

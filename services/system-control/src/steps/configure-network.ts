@@ -1,7 +1,7 @@
 /** Prepare a network interface. One try: the station asks again at its next connection. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
-import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/network/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { requireDriver, type StepDeps } from './step-deps.js';
 

@@ -2,14 +2,15 @@
  * A reset: wait until nothing is being installed and the boot that ends an install was noticed, restart, and be done
  * when EVerest is heard in a new boot.
  */
-import { isInstalling } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
-import { isEnded } from '@khumbu/operations/records/kinds';
-import type { Transaction } from '@khumbu/operations/records/store';
-import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/reset/record';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
+import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { isEnded } from '@khumbu/operations/kinds/kinds';
+import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
+import type { Transaction } from '@khumbu/operations/kinds/store';
 import {
   NO_RESET_ALLOWED,
   readStationState,

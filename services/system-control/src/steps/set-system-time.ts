@@ -1,7 +1,7 @@
 /** Set a station's clock to the newest time that was told, if it is off by more than a little and the time is fresh. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
 import { ended, inState } from '@khumbu/operations/records/record';
-import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from '@khumbu/operations/system-time/record';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { requireDriver, type StepDeps } from './step-deps.js';
 

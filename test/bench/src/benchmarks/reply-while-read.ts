@@ -1,5 +1,5 @@
 /** How long a station waits for its answer while one key reads as much over REST as it may. */
-import { createStore } from '@khumbu/operations/records/store';
+import { createStore } from '@khumbu/operations/kinds/store';
 import { acceptedOperation, doneOperation } from '../load/operations.js';
 import type { ReaderOptions } from '../load/reader.js';
 import { startRemote } from '../load/remote.js';

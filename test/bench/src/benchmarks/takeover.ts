@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type House, startHouse } from '@khumbu/chaos/house/house';
-import { createStore } from '@khumbu/operations/records/store';
+import { createStore } from '@khumbu/operations/kinds/store';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { acceptedOperation, doneOperation } from '../load/operations.js';

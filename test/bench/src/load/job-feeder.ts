@@ -5,7 +5,7 @@
  */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createJobs, type Jobs } from '@khumbu/operations/jobs/jobs';
-import { createStore, type Store } from '@khumbu/operations/records/store';
+import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { Queue, QueueEvents } from 'bullmq';
 import { BARE_QUEUE } from './bare-queue.js';

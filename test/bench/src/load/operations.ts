@@ -1,7 +1,7 @@
 /** Operations as the intake leaves them: confirmed, for system-control to do. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/network/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/records/expire';
+import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
+import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 
 export const INTERFACE = 'eth0';

@@ -1,5 +1,5 @@
 /** A worker and its station in one process, so that one clock tells how long a status takes between them. */
-import { createStore, type Store } from '@khumbu/operations/records/store';
+import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { within } from '@khumbu/test-support/events';
 import type { MqttClient } from 'mqtt';

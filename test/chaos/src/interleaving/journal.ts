@@ -1,7 +1,7 @@
 /** What happened in one schedule, in the order in which it took effect: commits, effects on the charger, answers. */
 
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { EffectStep } from '@khumbu/station-drivers/station-driver';
 

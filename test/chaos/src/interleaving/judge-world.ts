@@ -1,14 +1,14 @@
 /** What must be true of a world when everything has come to rest, whatever the order in which it happened. */
 
+import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import {
   FIRMWARE_UPDATE_TRANSITIONS,
   type FirmwareUpdateState,
   isFinalUpdateState,
   isInstalling,
-} from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { expectedJob } from '@khumbu/operations/jobs/expected-job';
-import { isEnded, type OperationRecord } from '@khumbu/operations/records/kinds';
+} from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { isEnded, type OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { slotField } from '@khumbu/operations/stations/station-state';
 import type { Begun, Committed, Entry, Told } from './journal.js';
 import { STATION, type World } from './world.js';

@@ -1,6 +1,6 @@
 /** Who asks something of the product, as actors: EVerest, a fleet tool, an operator, and what goes wrong. */
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
-import { triggerStatus } from '@khumbu/operations/firmware-update/transition';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { triggerStatus } from '@khumbu/operations/kinds/firmware-update/transition';
 import { fallbackReply } from '@khumbu/shared/contract/channels';
 import type { FirmwareUpdateRequest, ResetType } from '@khumbu/shared/contract/schemas';
 import { hasCode } from '@khumbu/shared/runtime/errors';

@@ -1,9 +1,10 @@
 /** The workers and the reconciler as actors: the product's own loop and steps, one process each. */
-import type { FirmwareFetchRecord } from '@khumbu/operations/firmware-fetch/record';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop, type JobLoopOptions, type Step } from '@khumbu/operations/jobs/job-loop';
-import type { ResetRecord } from '@khumbu/operations/reset/record';
+import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { FetchError } from '@khumbu/ota-worker/fetching/fetch-error';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import type { ImageStore } from '@khumbu/ota-worker/images/image-store';

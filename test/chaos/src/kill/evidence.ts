@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { unfinishedUploads } from '@khumbu/embedded-run/multipart-uploads';
 import { QUEUE_NAMES } from '@khumbu/operations/jobs/expected-job';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { EverestModule } from '@khumbu/station-simulator/everest-module';
 import type { Asked } from './asking.js';
 import type { Stage } from './stage.js';

@@ -1,7 +1,7 @@
 /** A house with a station for each act, their EVerests under a supervisor, an origin that also takes uploads. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { createStore, type Store } from '@khumbu/operations/records/store';
+import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { chargersIn } from '@khumbu/station-simulator/charger-folder';
 import { createEverestModule, type EverestModule } from '@khumbu/station-simulator/everest-module';
 import { type FirmwareSigner, makeSigner } from '@khumbu/test-support/firmware';

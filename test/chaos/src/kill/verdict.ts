@@ -1,5 +1,5 @@
 /** What a round came to: whether each act ended as it must, and whether anything is left of it. */
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { Charger } from '@khumbu/station-drivers/simulated/charger';
 import type { UploadAct } from './acts.js';
 import type { Asked } from './asking.js';

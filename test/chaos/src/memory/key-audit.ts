@@ -3,8 +3,8 @@
  * lacks the end it should have, is told. Judged at rest: nothing is under way.
  */
 import { QUEUE_NAMES } from '@khumbu/operations/jobs/expected-job';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { keysFor } from '@khumbu/operations/records/keys';
-import type { OperationRecord } from '@khumbu/operations/records/kinds';
 import { indexText } from '@khumbu/operations/records/operation-index';
 import type { Redis } from 'ioredis';
 

@@ -1,5 +1,5 @@
-import { isInstalling } from '@khumbu/operations/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/firmware-update/record';
+import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
 import { Problem } from '../problems.js';

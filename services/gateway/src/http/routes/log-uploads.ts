@@ -1,6 +1,6 @@
 import type { ObjectFacts, ObjectStore } from '@khumbu/object-store/object-store';
-import { isArchiveOf } from '@khumbu/operations/log-upload/archive-object';
-import type { LogUploadRecord } from '@khumbu/operations/log-upload/record';
+import { isArchiveOf } from '@khumbu/operations/kinds/log-upload/archive-object';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { stationFolder } from '@khumbu/shared/locations/store-areas';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';

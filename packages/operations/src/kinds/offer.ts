@@ -5,15 +5,15 @@
  * the second commit.
  */
 import { fallbackReply } from '@khumbu/shared/contract/channels';
-import { type FirmwareUpdateRecord, retrieveAt } from '../firmware-update/record.js';
-import { applyUpdateEvent, type TransitionContext } from '../firmware-update/transition.js';
-import { applyLogEvent, type LogUploadRecord } from '../log-upload/record.js';
-import { applyNetworkEvent, type ConfigureNetworkRecord } from '../network/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
+import type { Origin } from '../records/record.js';
 import { slotField } from '../stations/station-state.js';
-import type { Deadlines } from './expire.js';
+import { applyNetworkEvent, type ConfigureNetworkRecord } from './configure-network/record.js';
+import type { Deadlines } from './deadlines.js';
+import { type FirmwareUpdateRecord, retrieveAt } from './firmware-update/record.js';
+import { applyUpdateEvent, type TransitionContext } from './firmware-update/transition.js';
 import type { OperationRecord } from './kinds.js';
-import type { Origin } from './record.js';
+import { applyLogEvent, type LogUploadRecord } from './log-upload/record.js';
 import type { StoredAnswer, Transaction } from './store.js';
 
 export type OfferedRecord = FirmwareUpdateRecord | LogUploadRecord | ConfigureNetworkRecord;

@@ -1,10 +1,10 @@
 import type { LogStatusEnum, UploadLogsRequest } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
-import type { Moment } from '../clock/depot-clock.js';
-import { speakLogStatus } from '../outbox/dialect.js';
-import type { OutboxEntry } from '../outbox/entry.js';
-import { outboxEntry } from '../outbox/new-entry.js';
-import { ended, inState, type RecordBase } from '../records/record.js';
+import type { Moment } from '../../clock/depot-clock.js';
+import { speakLogStatus } from '../../outbox/dialect.js';
+import type { OutboxEntry } from '../../outbox/entry.js';
+import { outboxEntry } from '../../outbox/new-entry.js';
+import { ended, inState, type RecordBase } from '../../records/record.js';
 import type { StoredArchive } from './archive-object.js';
 
 /** The states of a log upload. Final ones are named after the status EVerest hears, as far as there is one. */

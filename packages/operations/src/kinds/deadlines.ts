@@ -5,14 +5,14 @@
 
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Moment } from '../clock/depot-clock.js';
-import { awaitedDate } from '../firmware-update/record.js';
-import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '../firmware-update/transition.js';
-import { applyLogEvent, DEFAULT_LOG_DEADLINES } from '../log-upload/record.js';
-import { applyNetworkEvent, DEFAULT_NETWORK_DEADLINES } from '../network/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
-import { applyResetEvent, DEFAULT_RESET_DEADLINES } from '../reset/record.js';
 import { dialectOf, type StationState } from '../stations/station-state.js';
+import { applyNetworkEvent, DEFAULT_NETWORK_DEADLINES } from './configure-network/record.js';
+import { awaitedDate } from './firmware-update/record.js';
+import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from './firmware-update/transition.js';
 import type { OperationRecord } from './kinds.js';
+import { applyLogEvent, DEFAULT_LOG_DEADLINES } from './log-upload/record.js';
+import { applyResetEvent, DEFAULT_RESET_DEADLINES } from './reset/record.js';
 
 /** The limits a process works with; tests and small depots may shorten them. */
 export const DEFAULT_DEADLINES = {

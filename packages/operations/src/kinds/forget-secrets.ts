@@ -4,8 +4,8 @@
  */
 import { parseLocation, publicLocation } from '@khumbu/shared/locations/location';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
+import type { HistoryEntry, Outcome } from '../records/record.js';
 import type { OperationRecord } from './kinds.js';
-import type { HistoryEntry, Outcome } from './record.js';
 
 /** A bucket and a key hold no secret, and an archive is found by them again. */
 function keptLocation(text: string): string {

@@ -1,6 +1,6 @@
 import type { FirmwareUpdateRequest, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import { plannedDate } from '@khumbu/shared/runtime/dates';
-import type { RecordBase } from '../records/record.js';
+import type { RecordBase } from '../../records/record.js';
 import { type FirmwareUpdateState, isBeforeInstall } from './machine.js';
 
 /** An image in the depot's store. */

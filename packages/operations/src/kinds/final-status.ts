@@ -1,6 +1,7 @@
 /** Which statuses end what they speak of, whatever dialect they were translated to. */
-import { FIRMWARE_UPDATE_STATES, isFinalUpdateState } from '../firmware-update/machine.js';
-import type { OutboxEntry } from './entry.js';
+
+import type { OutboxEntry } from '../outbox/entry.js';
+import { FIRMWARE_UPDATE_STATES, isFinalUpdateState } from './firmware-update/machine.js';
 
 const FINAL_UPDATE: ReadonlySet<string> = new Set(FIRMWARE_UPDATE_STATES.filter(isFinalUpdateState));
 

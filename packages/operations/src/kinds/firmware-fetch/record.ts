@@ -5,9 +5,9 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { Moment } from '../clock/depot-clock.js';
+import type { Moment } from '../../clock/depot-clock.js';
+import { inState, newRecordBase, type RecordBase } from '../../records/record.js';
 import type { StoredImage } from '../firmware-update/record.js';
-import { inState, newRecordBase, type RecordBase } from '../records/record.js';
 
 /** `Resting`: nobody waits. `Fetching`: this generation runs. `Delivering`: it has ended, its waiters are being told. */
 export type FirmwareFetchState = 'Resting' | 'Fetching' | 'Delivering';

@@ -8,15 +8,15 @@ import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Now } from '../clock/depot-clock.js';
-import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
-import type { FirmwareUpdateRecord } from '../firmware-update/record.js';
-import { type Deadlines, expire, isOverdue } from '../records/expire.js';
-import { isEnded, type OperationRecord } from '../records/kinds.js';
-import { failOffer, isOffer, type OfferedRecord, withdrawOffer } from '../records/offer.js';
-import type { Store } from '../records/store.js';
+import type { Jobs } from '../jobs/jobs.js';
+import { type Deadlines, expire, isOverdue } from '../kinds/deadlines.js';
+import type { FirmwareFetchRecord } from '../kinds/firmware-fetch/record.js';
+import type { FirmwareUpdateRecord } from '../kinds/firmware-update/record.js';
+import { isEnded, type OperationRecord } from '../kinds/kinds.js';
+import { failOffer, isOffer, type OfferedRecord, withdrawOffer } from '../kinds/offer.js';
+import type { Store } from '../kinds/store.js';
 import { afterBoot } from '../stations/after-boot.js';
 import { dialectOf, readStationState } from '../stations/station-state.js';
-import type { Jobs } from './jobs.js';
 
 /** A record younger than this is being worked on by the one who made it. */
 const SETTLED_MS = 1500;

@@ -1,5 +1,5 @@
-import type { Moment } from '../clock/depot-clock.js';
-import { inState, newRecordBase, type Origin, type RecordBase } from '../records/record.js';
+import type { Moment } from '../../clock/depot-clock.js';
+import { inState, newRecordBase, type Origin, type RecordBase } from '../../records/record.js';
 
 /**
  * A station has one record for its clock, used again for each request: EVerest tells the time with every heartbeat of

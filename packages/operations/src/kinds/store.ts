@@ -8,14 +8,14 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Redis, Result } from 'ioredis';
 import { momentOf, type Now } from '../clock/depot-clock.js';
 import { operationEvent, type StoredEvent } from '../events/events.js';
-import type { FirmwareFetchRecord } from '../firmware-fetch/record.js';
-import type { StoredImage } from '../firmware-update/record.js';
 import type { OutboxEntry } from '../outbox/entry.js';
+import { type Keys, keysFor } from '../records/keys.js';
+import { INDEX_FUNCTIONS, indexText } from '../records/operation-index.js';
+import { RECORD_SCHEMA } from '../records/record.js';
+import type { FirmwareFetchRecord } from './firmware-fetch/record.js';
+import type { StoredImage } from './firmware-update/record.js';
 import { withoutSecrets } from './forget-secrets.js';
-import { type Keys, keysFor } from './keys.js';
 import type { OperationRecord } from './kinds.js';
-import { INDEX_FUNCTIONS, indexText } from './operation-index.js';
-import { RECORD_SCHEMA } from './record.js';
 
 /** How many changes are kept for subscribers that were away; trimmed roughly. */
 const EVENTS_KEPT = '20000';

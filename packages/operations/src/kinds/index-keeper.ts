@@ -6,7 +6,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Redis, Result } from 'ioredis';
-import { INDEX_FUNCTIONS, indexText } from './operation-index.js';
+import { INDEX_FUNCTIONS, indexText } from '../records/operation-index.js';
 import type { Store } from './store.js';
 
 const BATCH = 250;

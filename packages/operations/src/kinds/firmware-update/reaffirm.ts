@@ -2,7 +2,7 @@
  * EVerest has restarted while an update waited for permission, or had it and was not begun: its connectors are
  * operative again. The trigger status is told once more and permission is awaited again.
  */
-import { waitingOf } from '../records/waiting.js';
+import { waitingOf } from '../waiting.js';
 import { isBeforeInstall } from './machine.js';
 import { permissionWait } from './permission-wait.js';
 import type { FirmwareUpdateRecord } from './record.js';

@@ -5,11 +5,11 @@
 
 import type { FirmwareUpdateMetadata, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
-import type { Moment } from '../clock/depot-clock.js';
-import { speakFirmwareStatus } from '../outbox/dialect.js';
-import type { OutboxEntry } from '../outbox/entry.js';
-import { outboxEntry } from '../outbox/new-entry.js';
-import { ended, inState } from '../records/record.js';
+import type { Moment } from '../../clock/depot-clock.js';
+import { speakFirmwareStatus } from '../../outbox/dialect.js';
+import type { OutboxEntry } from '../../outbox/entry.js';
+import { outboxEntry } from '../../outbox/new-entry.js';
+import { ended, inState } from '../../records/record.js';
 import {
   type FirmwareUpdateEvent,
   type FirmwareUpdateState,

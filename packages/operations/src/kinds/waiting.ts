@@ -3,14 +3,14 @@
  * alone, so it is right for every record, whoever wrote it. Pure.
  */
 import type { Moment } from '../clock/depot-clock.js';
-import { type FirmwareUpdateState, isBeforeInstall } from '../firmware-update/machine.js';
-import { awaitedDate, type FirmwareUpdateRecord, installAt, retrieveAt } from '../firmware-update/record.js';
-import type { LogUploadState } from '../log-upload/record.js';
-import type { ConfigureNetworkState } from '../network/record.js';
-import type { ResetState } from '../reset/record.js';
-import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from '../system-time/record.js';
+import { type Lifter, readStoredWait, type WaitWord, waitOfWord } from '../records/wait-words.js';
+import type { ConfigureNetworkState } from './configure-network/record.js';
+import { type FirmwareUpdateState, isBeforeInstall } from './firmware-update/machine.js';
+import { awaitedDate, type FirmwareUpdateRecord, installAt, retrieveAt } from './firmware-update/record.js';
 import type { OperationRecord } from './kinds.js';
-import { type Lifter, readStoredWait, type WaitWord, waitOfWord } from './waits.js';
+import type { LogUploadState } from './log-upload/record.js';
+import type { ResetState } from './reset/record.js';
+import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from './set-system-time/record.js';
 
 export interface Waiting {
   /** The criterion, as a stable word. */

@@ -1,8 +1,8 @@
 import type { ConfigureNetworkRequest, ConfigureNetworkStatus } from '@khumbu/shared/contract/schemas';
-import type { Moment } from '../clock/depot-clock.js';
-import type { OutboxEntry } from '../outbox/entry.js';
-import { outboxEntry } from '../outbox/new-entry.js';
-import { ended, inState, type RecordBase } from '../records/record.js';
+import type { Moment } from '../../clock/depot-clock.js';
+import type { OutboxEntry } from '../../outbox/entry.js';
+import { outboxEntry } from '../../outbox/new-entry.js';
+import { ended, inState, type RecordBase } from '../../records/record.js';
 
 /** EVerest asks before every connection to its CSMS and waits for the final status. */
 export type ConfigureNetworkState = 'Offered' | 'Accepted' | 'Ready' | 'Failed' | 'Superseded' | 'Withdrawn';

@@ -1,6 +1,6 @@
 import type { ResetType } from '@khumbu/shared/contract/schemas';
-import type { Moment } from '../clock/depot-clock.js';
-import { ended, inState, type RecordBase } from '../records/record.js';
+import type { Moment } from '../../clock/depot-clock.js';
+import { ended, inState, type RecordBase } from '../../records/record.js';
 
 /**
  * `Accepted`: to be done, as soon as nothing is being installed. `Resetting`: the station is about to be or is being
