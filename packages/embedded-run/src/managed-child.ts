@@ -1,6 +1,7 @@
 /** One child process that is kept alive: started, watched, started again when it dies, stopped when asked. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { signalProcess } from '@khumbu/shared/runtime/process-identity';
 import { openLogFile } from './log-file.js';
@@ -120,7 +121,7 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
   const isReady = async (): Promise<boolean> => (spec.ready === 'says-so' ? saidReady : spec.ready());
 
   async function relaunch(afterMs: number): Promise<void> {
-    await delay(afterMs, undefined, { signal: restart.signal }).catch(() => {});
+    await sleep(afterMs, restart.signal);
     if (!stopping) launch();
   }
 

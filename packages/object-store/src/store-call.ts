@@ -5,7 +5,7 @@
  */
 import http from 'node:http';
 import https from 'node:https';
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Client, ClientOptions } from 'minio';
 import { type Answered, isUnavailableStatus, StoreError, toStoreError } from './store-error.js';
@@ -29,13 +29,8 @@ export const abortedError = (what: string, signal: AbortSignal): CodedError =>
 
 /** Wait before try number `tries` + 1. Rejects with `ABORTED`. */
 export async function pauseAfter(tries: number, what: string, signal: AbortSignal | undefined): Promise<void> {
-  const pauseMs = FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random() / 2);
-  try {
-    await delay(pauseMs, undefined, signal === undefined ? {} : { signal });
-  } catch (error) {
-    if (signal?.aborted) throw abortedError(what, signal);
-    throw error;
-  }
+  await sleep(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random() / 2), signal);
+  if (signal?.aborted) throw abortedError(what, signal);
 }
 
 /** Where calls go, and with which region they are signed. */

@@ -16,7 +16,7 @@ import { isEnded, type OperationRecord } from '../kinds/kinds.js';
 import { failOffer, isOffer, type OfferedRecord, withdrawOffer } from '../kinds/offer.js';
 import type { Store } from '../kinds/store.js';
 import { afterBoot } from '../stations/after-boot.js';
-import { dialectOf, readStationState } from '../stations/station-state.js';
+import { dialectOf, readStation } from '../stations/station-state.js';
 
 /** A record younger than this is being worked on by the one who made it. */
 const SETTLED_MS = 1500;
@@ -52,7 +52,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
    * may count on it and hears of a failure.
    */
   const endOffer = async (record: OfferedRecord): Promise<void> => {
-    const state = readStationState(await store.station(record.station));
+    const state = await readStation(store, record.station);
     const replaces = record.supersedes === undefined ? undefined : await store.load(record.supersedes);
     const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
     const dialect = dialectOf(directory.profileOf(record.station), state);
@@ -77,7 +77,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
   };
 
   const endOverdue = async (record: OperationRecord): Promise<void> => {
-    const state = readStationState(await store.station(record.station));
+    const state = await readStation(store, record.station);
     const end = expire(record, state, directory, deadlines, now());
     if (!end) return;
     log.warn({ operationId: record.id, station: record.station, state: record.state }, 'out of time');
@@ -108,7 +108,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
   const mendAfterBoot = async (record: OperationRecord): Promise<boolean> => {
     const waits = record.kind === 'reset' || (record.kind === 'firmware_update' && record.triggerEpoch !== undefined);
     if (!waits || isEnded(record)) return false;
-    const state = readStationState(await store.station(record.station));
+    const state = await readStation(store, record.station);
     const dialect = dialectOf(directory.profileOf(record.station), state);
     const next = afterBoot(record, { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines });
     if (!next) return false;

@@ -1,7 +1,7 @@
 /** What is stored about a station beside its operations: a Redis hash, read as a whole, written field by field. */
 import type { BootReason, CommunicationParameters } from '@khumbu/shared/contract/schemas';
 import type { Dialect, StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { StationFields } from '../kinds/store.js';
+import type { StationFields, Store } from '../kinds/store.js';
 import type { OperationKind } from '../records/record.js';
 
 /** The fields of the hash. */
@@ -172,6 +172,10 @@ class StationView implements StationState {
 
 export const readStationState = (fields: StationFields, onLook?: (field: string) => void): StationState =>
   new StationView(fields, onLook);
+
+/** The station as it is stored now. */
+export const readStation = async (store: Pick<Store, 'station'>, station: string): Promise<StationState> =>
+  readStationState(await store.station(station));
 
 /** The stations file wins; what was learned from the station comes next. */
 export const dialectOf = (profile: StationProfile | undefined, state: StationState): Dialect =>

@@ -4,6 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { connect as connectTcp, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { resolveWithin } from '../runtime/abort.js';
 import { CodedError, describeError } from '../runtime/errors.js';
 import type { ForwardProxy } from './forward-proxy.js';
 import { Login, wantedSchemes } from './login.js';
@@ -146,12 +147,10 @@ export async function judgeProxiedName(
 ): Promise<void> {
   const host = hostname.replace(/^\[|\]$/g, '');
   if (!lookup || isIP(host) !== 0) return;
-  let timer: NodeJS.Timeout | undefined;
-  const failure = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
-    const late = Object.assign(new Error('no name server has answered'), { code: 'EAI_AGAIN' });
-    timer = setTimeout(() => resolve(late), RESOLVE_MS);
+  const late = Object.assign(new Error('no name server has answered'), { code: 'EAI_AGAIN' });
+  const answer = new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
     lookup(host, { all: true }, (error) => resolve(error ?? undefined));
   });
-  clearTimeout(timer);
+  const failure = await resolveWithin(answer, RESOLVE_MS, late);
   if (failure && (!allowsUnresolved || failure instanceof CodedError)) throw failure;
 }

@@ -3,6 +3,7 @@
  * them, by whatever name or address, and no other rule allows it.
  */
 import { networkInterfaces } from 'node:os';
+import { resolveWithin } from '../runtime/abort.js';
 import { addressKind, endsOf } from './address.js';
 import { type HostEntry, isLocalhost, isNamedBy, readHostEntry } from './host-entry.js';
 
@@ -66,18 +67,13 @@ function createNames(addressesOf: AddressesOf, steadyMs: () => number): (host: s
   const names = new Map<string, Known>();
 
   const ask = async (host: string, known: Known): Promise<void> => {
-    let timer: NodeJS.Timeout | undefined;
-    const enough = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, PATIENCE_MS, undefined);
-    });
     const found = addressesOf(host).then(
       (addresses) => {
         known.addresses = addresses.flatMap(endsOf);
       },
       () => undefined,
     );
-    await Promise.race([found, enough]);
-    clearTimeout(timer);
+    await resolveWithin(found, PATIENCE_MS, undefined);
   };
 
   return async (host) => {

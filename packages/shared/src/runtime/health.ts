@@ -5,6 +5,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { resolveWithin } from './abort.js';
 import { describeError } from './errors.js';
 
 const PROBE_INTERVAL_MS = 1000;
@@ -28,18 +29,8 @@ export function startHealth(
 ): Health {
   let report: Record<string, string> = Object.fromEntries(Object.keys(probes).map((name) => [name, 'not probed yet']));
   const probe = async (name: string, run: () => Promise<unknown>): Promise<[string, string]> => {
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('no answer in time')), PROBE_TIMEOUT_MS);
-    });
-    try {
-      await Promise.race([run(), timeout]);
-      return [name, 'ok'];
-    } catch (error) {
-      return [name, describeError(error)];
-    } finally {
-      clearTimeout(timer);
-    }
+    const answer = run().then(() => 'ok', describeError);
+    return [name, await resolveWithin(answer, PROBE_TIMEOUT_MS, 'no answer in time')];
   };
   let running = false;
   const round = async (): Promise<void> => {

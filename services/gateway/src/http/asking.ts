@@ -2,13 +2,14 @@
  * What all requests to the intake have in common over REST: the station must be known, the key names the request,
  * an audit line says who asked what, and the answer is 202 with the operation or a problem that says why not.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { anonymousAnswerKey } from '@khumbu/intake/intake';
 import type { Answer, Asker } from '@khumbu/intake/request';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { StationState } from '@khumbu/operations/stations/station-state';
+import { resolveWithin } from '@khumbu/shared/runtime/abort';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import { retryUntil } from '@khumbu/shared/runtime/retry-until';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { answerKeyOf, type HttpAnswer, IDEMPOTENCY_TTL_MS, type Idempotency, type Keyed } from './idempotency.js';
 import type { Inventory } from './inventory.js';
@@ -71,17 +72,12 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
    * The decision is stored, so it stands: its work is begun, however often that has to be tried. Should this process
    * die in between, the operation ends as withdrawn, for all to see.
    */
-  const begin = async (afterReply: () => Promise<void>): Promise<void> => {
-    for (;;) {
-      try {
-        return await afterReply();
-      } catch (error) {
-        if (stopping.aborted) return;
-        log.debug({ reason: describeError(error) }, 'not begun yet');
-        await pause(CONFIRM_RETRY_MS);
-      }
-    }
-  };
+  const begin = (afterReply: () => Promise<void>): Promise<void> =>
+    retryUntil(afterReply, {
+      pausesMs: [CONFIRM_RETRY_MS],
+      signal: stopping,
+      onFailure: (error) => log.debug({ reason: describeError(error) }, 'not begun yet'),
+    }).catch(() => undefined);
 
   /** The operation as it is now; where the store cannot say, as it was when it was accepted: that stands. */
   const viewOf = async (operationId: string, known: OperationRecord | undefined): Promise<OperationView> => {
@@ -123,7 +119,7 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
       const body = problemBody(problem, pathOf(request));
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }
-    if (afterReply) await Promise.race([begin(afterReply), pause(CONFIRM_MS, undefined, { ref: false })]);
+    if (afterReply) await resolveWithin(begin(afterReply), CONFIRM_MS, undefined);
     audit(request, what, station, { outcome: 'accepted', answer: reply, operationId });
     const body = await viewOf(operationId, record);
     const headers = { 'content-type': 'application/json; charset=utf-8', location: locationOf(body) };

@@ -17,7 +17,7 @@ import {
 } from '@khumbu/operations/kinds/log-upload/record';
 import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
 import { toldFault } from '@khumbu/operations/records/told-fault';
-import { dialectOf, readStationState } from '@khumbu/operations/stations/station-state';
+import { dialectOf, readStation } from '@khumbu/operations/stations/station-state';
 import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { uploadTarget } from '@khumbu/shared/locations/upload-location';
@@ -59,7 +59,7 @@ export function createUpload(deps: UploadDeps) {
 
   const view = async (record: LogUploadRecord) => {
     const profile = directory.profileOf(record.station);
-    const state = readStationState(await store.station(record.station));
+    const state = await readStation(store, record.station);
     const context: LogTransitionContext = {
       now: now(),
       dialect: dialectOf(profile, state),

@@ -1,4 +1,5 @@
 /** Work that several want at once is done once, for all of them. */
+import { unlessAborted } from '@khumbu/shared/runtime/abort';
 
 /** `signal` fires when nobody wants it any more. */
 export type Begin<T> = (signal: AbortSignal) => Promise<T>;
@@ -7,20 +8,6 @@ interface Piece<T> {
   readonly result: Promise<T>;
   readonly aborter: AbortController;
   wanted: number;
-}
-
-/** Rejects with the signal's reason as soon as it fires. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-  });
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 export class SharedWork<T> {

@@ -10,7 +10,7 @@ import {
   type TransitionContext,
 } from '@khumbu/operations/kinds/firmware-update/transition';
 import type { Transaction } from '@khumbu/operations/kinds/store';
-import { dialectOf, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
+import { dialectOf, readStation, type StationState } from '@khumbu/operations/stations/station-state';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
@@ -31,7 +31,7 @@ export interface StationView {
 
 /** The station as it is stored and configured now. */
 export async function viewStation({ store, directory, now }: StepDeps, station: string): Promise<StationView> {
-  const state = readStationState(await store.station(station));
+  const state = await readStation(store, station);
   const profile = directory.profileOf(station);
   const context = {
     now: now(),

@@ -13,7 +13,7 @@ import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/oper
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import {
   NO_RESET_ALLOWED,
-  readStationState,
+  readStation,
   STATION_FIELDS,
   type StationState,
   slotField,
@@ -56,7 +56,7 @@ export function createReset(deps: StepDeps) {
     state.restartExpected?.operationId !== record.id;
 
   const begin = async (record: ResetRecord, { commit }: StepContext): Promise<void> => {
-    const state = readStationState(await store.station(record.station));
+    const state = await readStation(store, record.station);
     const transaction = store.transaction();
     if (state.conflictSince !== undefined) {
       return commit(transaction.put(putOff(record, CONFLICT_PAUSE_MS, 'station_conflict', now())));
@@ -93,7 +93,7 @@ export function createReset(deps: StepDeps) {
     await driver.start({ step, operationId: record.id }, signal);
     log.info({ type: record.type }, 'reset started');
     const effect = await awaitEffect(driver, record.id, step, signal);
-    const state = readStationState(await store.station(record.station));
+    const state = await readStation(store, record.station);
     const transaction = store.transaction();
     if (effect.state === 'succeeded') {
       transaction.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
