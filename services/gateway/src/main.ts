@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { watchCrls } from '@khumbu/firmware-trust/crl-watch';
 import { createJudges } from '@khumbu/firmware-trust/judges';
 import { openTrustStore, policyOf } from '@khumbu/firmware-trust/roots';
+import { createBoots } from '@khumbu/intake/boots';
 import { createDecisionStore } from '@khumbu/intake/decision-store';
 import { createIntake } from '@khumbu/intake/intake';
 import { createJudgeCertificate } from '@khumbu/intake/judge-certificate';
@@ -42,13 +43,12 @@ import { setHeapGrowth } from './leader/heap-growth.js';
 import { runLeader } from './leader/leader.js';
 import { createLease } from './leader/lease.js';
 import { countCrls, createGatewayMetrics } from './metrics.js';
-import { openBridge } from './mqtt/bridge.js';
-import { createCalmLog } from './mqtt/calm-log.js';
-import { createMarks } from './mqtt/redelivered.js';
-import { createToldAnswers } from './mqtt/told-answers.js';
-import { createBoots } from './stations/boots.js';
-import { createRegistry } from './stations/registry.js';
-import { describeNotServed, nameSome, withoutDriver } from './stations/served-stations.js';
+import { createMarks } from './mqtt/inbound/redelivered.js';
+import { createRegistry } from './mqtt/liveness/registry.js';
+import { openMqttService } from './mqtt/mqtt-service.js';
+import { createReplyCache } from './mqtt/outbound/reply-cache.js';
+import { createRateLimitedLog } from './rate-limited-log.js';
+import { describeNotServed, nameSome, withoutDriver } from './served-stations.js';
 
 /** A Redis that takes longer than this for one command counts as not there. */
 const COMMAND_TIMEOUT_MS = 400;
@@ -134,7 +134,7 @@ runService(
       store,
       {
         isConfigured: (station) => directory.isConfigured(station),
-        maxStrangers: config.MAX_UNKNOWN_STATIONS,
+        maxUnconfigured: config.MAX_UNKNOWN_STATIONS,
         messagesPerS: config.STATION_MESSAGES_PER_S,
         leads: lease.isHeld,
       },
@@ -162,12 +162,12 @@ runService(
       redis: prompt,
       jobs,
       isRefused: (station) => directory.profileOf(station) === undefined,
-      profileOf: (station) => (registry.isInConflict(station) ? undefined : directory.profileOf(station)),
+      profileOf: (station) => (registry.isDuplicated(station) ? undefined : directory.profileOf(station)),
       locations: createLocationPolicy(locationRules(config)),
       judgeCertificate: createJudgeCertificate({
         judges,
         now: wallNow,
-        log: createCalmLog(log),
+        log: createRateLimitedLog(log),
         onJudged: (outcome) => metrics.certificates.labels(outcome).inc(),
       }),
       deadlines: DEFAULT_DEADLINES,
@@ -195,7 +195,7 @@ runService(
         files: fileHealth.summary,
         stations: () =>
           describeNotServed({
-            inConflict: lease.isHeld() ? registry.conflicts() : [],
+            duplicates: lease.isHeld() ? registry.duplicates() : [],
             withoutDriver: driverless,
           }),
       },
@@ -218,14 +218,14 @@ runService(
     // Who must not serve REST does not lead; an issuer that does not answer keeps nobody from leading.
     await Promise.race([knowsIssuer, pause(ISSUER_PATIENCE_MS)]);
     const stopping = new AbortController();
-    const told = createToldAnswers(intake.keepDefaults, stopping.signal, log);
+    const replyCache = createReplyCache(intake.keepDefaults, stopping.signal, log);
     const leader = runLeader(
       {
         lease,
-        openBridge: (backlogMs) => {
+        openMqttService: (backlogMs) => {
           // It has just told how old the backlog is: the first check need not wait for a round of probes.
           redisOkAt = performance.now();
-          return openBridge({
+          return openMqttService({
             backlogMs,
             mqtt: {
               url: config.MQTT_URL,
@@ -243,11 +243,18 @@ runService(
             prefix,
             intake,
             registry,
-            boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log: createCalmLog(log) }),
+            boots: createBoots({
+              store,
+              jobs,
+              directory,
+              deadlines: DEFAULT_DEADLINES,
+              now,
+              log: createRateLimitedLog(log),
+            }),
             store,
             notifications,
             marks: createMarks(patient, store.keys),
-            told,
+            replyCache,
             now,
             canStore: () => desk.isSettled() && performance.now() - redisOkAt < 3000,
             metrics,
@@ -270,7 +277,7 @@ runService(
         onLeader: (leads) => {
           setHeapGrowth(leads);
           metrics.leader.set(leads ? 1 : 0);
-          if (!leads) metrics.conflicts.set(0);
+          if (!leads) metrics.duplicates.set(0);
         },
       },
       stopping.signal,

@@ -11,8 +11,8 @@ export interface GatewayMetrics {
   readonly badMessages: Counter;
   readonly unread: Counter;
   readonly tooMany: Counter<'how'>;
-  readonly strangers: Gauge;
-  readonly conflicts: Gauge;
+  readonly unconfigured: Gauge;
+  readonly duplicates: Gauge;
   readonly answers: Histogram<'request' | 'by'>;
   readonly statusesTold: Counter;
   readonly certificates: Counter<'outcome'>;
@@ -49,16 +49,16 @@ export function createGatewayMetrics(): GatewayMetrics {
     }),
     tooMany: new Counter({
       name: 'khumbu_messages_over_limit_total',
-      help: 'Messages beyond what one station may send, or all strangers together: answered by default, or dropped.',
+      help: 'Messages beyond what one station may send, or all unconfigured stations together: answered by default, or dropped.',
       labelNames: ['how'],
       registers,
     }),
-    strangers: new Gauge({
+    unconfigured: new Gauge({
       name: 'khumbu_unknown_stations',
       help: 'Stations that are listed and missing from the stations file.',
       registers,
     }),
-    conflicts: new Gauge({
+    duplicates: new Gauge({
       name: 'khumbu_stations_in_conflict',
       help: 'Identities that two stations use, as the leader hears it: nothing is done with either.',
       registers,

@@ -2,11 +2,11 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { PERIODS, setBridgeStage } from './bridge-stage.js';
 import { depot, leads, startGateway } from './gateway-process.js';
+import { PERIODS, setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(240_000);
-const { announce, servers, station, storeOf } = await setBridgeStage(t);
+const { announce, servers, station, storeOf } = await setMqttStage(t);
 
 const PATIENCE_MS = 60_000;
 const SETTLE_MS = 2500;

@@ -5,11 +5,11 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import t from 'tap';
-import { createAnswering, type Request } from '../src/mqtt/answering.js';
-import { createCalmLog } from '../src/mqtt/calm-log.js';
-import { createInsist } from '../src/mqtt/insist.js';
-import { createLines } from '../src/mqtt/lines.js';
-import { createToldAnswers, type Told } from '../src/mqtt/told-answers.js';
+import { createAnswering, type Request } from '../src/mqtt/inbound/answering.js';
+import { type CachedReply, createReplyCache } from '../src/mqtt/outbound/reply-cache.js';
+import { createKeyedQueue } from '../src/mqtt/session/keyed-queue.js';
+import { createRetryUntilClosed } from '../src/mqtt/session/retry-until-closed.js';
+import { createRateLimitedLog } from '../src/rate-limited-log.js';
 import { UPDATE } from './fixtures.js';
 
 const log = createLogger('test', 'silent');
@@ -19,7 +19,7 @@ const DEADLINE_MS = 700;
 function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async () => true) {
   const done: string[] = [];
   const over = new AbortController();
-  const kept: Told[] = [];
+  const kept: CachedReply[] = [];
   let leads = true;
   const intake = {
     storedAnswer: async () => undefined,
@@ -27,7 +27,7 @@ function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async 
     noteSent: async (operationId: string) => void done.push(`sent ${operationId}`),
     ...desk,
   } as unknown as Intake;
-  const told = createToldAnswers(async (answers) => void kept.push(...answers), over.signal, log);
+  const replyCache = createReplyCache(async (answers) => void kept.push(...answers), over.signal, log);
   const answer = createAnswering({
     intake,
     publish: (topic, payload, _qos, speech) => {
@@ -35,11 +35,11 @@ function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async 
       return publishes();
     },
     leads: () => leads,
-    told,
-    lines: createLines(),
-    insist: createInsist(over.signal, log),
+    replyCache,
+    queue: createKeyedQueue(),
+    retryUntilClosed: createRetryUntilClosed(over.signal, log),
     log,
-    calm: createCalmLog(log),
+    limitedLog: createRateLimitedLog(log),
   });
   t.teardown(() => over.abort());
   const request = (uuid: string, more: Partial<Request> = {}): Request => ({
@@ -52,7 +52,7 @@ function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async 
     liveness: { silentMs: undefined, heartbeatPeriodMs: undefined },
     isLate: false,
     acknowledge: () => void done.push(`acknowledged ${uuid}`),
-    line: 'cs-1 update_firmware',
+    queueKey: 'cs-1 update_firmware',
     prepare: async () => undefined,
     awaitSign: async () => undefined,
     decided: async () => undefined,

@@ -2,11 +2,11 @@ import { awaitUntil, collector } from '@khumbu/test-support/events';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import t from 'tap';
-import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
 import { depot, leads, startGateway } from './gateway-process.js';
+import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(150_000);
-const { announce, broker, observer, servers, station, storeOf } = await setBridgeStage(t);
+const { announce, broker, observer, servers, station, storeOf } = await setMqttStage(t);
 
 void t.test('bad messages in the backlog do not keep the next leader out', async (t) => {
   const place = await depot(t, servers);

@@ -8,12 +8,12 @@ import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
-import { MAX_WAITING_OF_ONE } from '../src/mqtt/boot-signs.js';
-import { setBridgeStage } from './bridge-stage.js';
+import { MAX_WAITING_OF_ONE } from '../src/mqtt/liveness/boot-signs.js';
 import { type Depot, depot, leads, startGateway } from './gateway-process.js';
+import { setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(300_000);
-const { broker, observer, servers, station, storeOf } = await setBridgeStage(t);
+const { broker, observer, servers, station, storeOf } = await setMqttStage(t);
 
 /** Much longer than anything takes that is not waited for. */
 const PATIENCE_MS = 60_000;

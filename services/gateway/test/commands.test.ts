@@ -3,46 +3,46 @@ import type { Store } from '@khumbu/operations/kinds/store';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import t, { type Test } from 'tap';
-import { createBootSigns } from '../src/mqtt/boot-signs.js';
-import { createCalmLog } from '../src/mqtt/calm-log.js';
-import { type CommandsDeps, createCommands } from '../src/mqtt/commands.js';
-import { createFence } from '../src/mqtt/fence.js';
-import { createInsist } from '../src/mqtt/insist.js';
-import { createLines } from '../src/mqtt/lines.js';
-import { createUnanswered } from '../src/mqtt/unanswered.js';
-import type { Registry } from '../src/stations/registry.js';
+import { type CommandsDeps, createCommands } from '../src/mqtt/inbound/commands.js';
+import { createUnanswered } from '../src/mqtt/inbound/unanswered.js';
+import { createBootSigns } from '../src/mqtt/liveness/boot-signs.js';
+import type { Registry } from '../src/mqtt/liveness/registry.js';
+import { createBacklogMarker } from '../src/mqtt/session/backlog-marker.js';
+import { createKeyedQueue } from '../src/mqtt/session/keyed-queue.js';
+import { createRetryUntilClosed } from '../src/mqtt/session/retry-until-closed.js';
+import { createRateLimitedLog } from '../src/rate-limited-log.js';
 
 const log = createLogger('test', 'silent');
 
 /** Commands over a intake that is told what to say; everything that goes out is written down in order. */
 function place(test: Test, desk: Partial<Intake> = {}) {
   const done: string[] = [];
-  const calm = createCalmLog(log);
+  const limitedLog = createRateLimitedLog(log);
   const over = new AbortController();
   test.teardown(() => over.abort());
-  const fence = createFence('gateway');
-  fence.hear(Buffer.from(fence.nonce));
+  const backlogMarker = createBacklogMarker('gateway');
+  backlogMarker.hear(Buffer.from(backlogMarker.nonce));
   const deps: CommandsDeps = {
     prefix: topicPrefix(''),
     store: {} as Store,
     intake: desk as Intake,
     registry: {} as Registry,
     answer: async () => undefined,
-    hearing: { bootBegunByQuestion: async () => undefined },
+    heartbeatHandler: { bootBegunByQuestion: async () => undefined },
     signs: createBootSigns(over.signal),
-    fence,
+    backlogMarker,
     backlogMs: 0,
     publish: async (topic, payload, _qos, speech) =>
       void done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`),
     unanswered: createUnanswered({
-      lines: createLines(),
-      insist: createInsist(over.signal, log),
+      queue: createKeyedQueue(),
+      retryUntilClosed: createRetryUntilClosed(over.signal, log),
       leads: () => true,
-      calm,
+      limitedLog,
     }),
     bad: () => undefined,
     onUnread: () => undefined,
-    calm,
+    limitedLog,
     log,
   };
   return { done, commands: createCommands(deps) };

@@ -29,24 +29,29 @@ import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import { makeAuthority } from '@khumbu/test-support/certificates';
 import t from 'tap';
-import { fullAllowance } from '../src/mqtt/allowance.js';
-import { createLogLimiter } from '../src/mqtt/calm-log.js';
-import { checkIntervalMs } from '../src/mqtt/communication-checks.js';
-import { createFence, stillWaits } from '../src/mqtt/fence.js';
-import { dialectShownBy } from '../src/mqtt/request-table.js';
-import { heldBecause } from '../src/mqtt/status-pump.js';
-import type { Presence } from '../src/stations/presence.js';
+import { dialectShownBy } from '../src/mqtt/inbound/request-table.js';
+import {
+  hasDuplicateIdentity,
+  oneModuleAnswered,
+  restartCounted,
+  twoModulesAnswered,
+} from '../src/mqtt/liveness/duplicate-identity.js';
+import type { Presence } from '../src/mqtt/liveness/presence.js';
 import {
   bootBegun,
   hearHeartbeat,
   heartbeatPeriodMs,
   isAway,
-  NOBODY,
+  NEVER_HEARD,
   restartExplained,
-} from '../src/stations/presence.js';
-import type { Station } from '../src/stations/station.js';
-import { ageOfHeartbeat } from '../src/stations/stored-fields.js';
-import { aloneAnswered, inConflict, restartCounted, twinAnswered } from '../src/stations/twins.js';
+} from '../src/mqtt/liveness/presence.js';
+import type { Station } from '../src/mqtt/liveness/station.js';
+import { ageOfHeartbeat } from '../src/mqtt/liveness/stored-fields.js';
+import { checkIntervalMs } from '../src/mqtt/outbound/communication-checks.js';
+import { heldBecause } from '../src/mqtt/outbound/status-publisher.js';
+import { createBacklogMarker, stillWaits } from '../src/mqtt/session/backlog-marker.js';
+import { fullBuckets } from '../src/mqtt/session/token-bucket.js';
+import { createLogLimiter } from '../src/rate-limited-log.js';
 import { LOGS, locations, logUpload, profile, resetRecord, STATION, stationState, UPDATE, update } from './fixtures.js';
 
 const signedRequest = { ...UPDATE, signing_certificate: 'PEM', signature: 'c2ln' };
@@ -349,11 +354,11 @@ void t.test('get_boot_reason: how long an answer may wait', (t) => {
 });
 
 /** Hear a list of [monotonic time, heartbeat id]. */
-const hearAll = (beats: readonly (readonly [number, number])[], from: Presence = NOBODY) =>
+const hearAll = (beats: readonly (readonly [number, number])[], from: Presence = NEVER_HEARD) =>
   beats.reduce((presence, [at, id]) => hearHeartbeat(presence, id, at).presence, from);
 
 void t.test('presence: restarts, absence, period', async (t) => {
-  const first = hearHeartbeat(NOBODY, 41, 1000);
+  const first = hearHeartbeat(NEVER_HEARD, 41, 1000);
   t.match(first, { restarted: false, returned: true });
   t.match(hearHeartbeat(first.presence, 42, 2000), { restarted: false, returned: false });
   t.match(hearHeartbeat(first.presence, 41, 2000), { restarted: true, returned: true }, 'the same id once more');
@@ -370,14 +375,14 @@ void t.test('presence: restarts, absence, period', async (t) => {
   const begun = bootBegun(former, former, 2500);
   t.match(hearHeartbeat(begun, 0, 3000), { restarted: false, returned: true }, 'the boot was counted by its question');
   t.equal(bootBegun(hearAll([[2000, 9]], former), former, 2500).heartbeatId, -1, 'perhaps one of the former boot');
-  for (const before of [NOBODY, begun]) {
+  for (const before of [NEVER_HEARD, begun]) {
     const heard = bootBegun(hearAll([[2600, 0]], before), before, 2700);
     t.match(heard, { heartbeatId: 0, countBeganAt: 2600 }, 'its first heartbeat came before its question was decided');
     t.match(hearHeartbeat(heard, 1, 3600), { restarted: false, returned: false });
     t.match(hearHeartbeat(heard, 0, 3600), { restarted: true });
   }
 
-  t.equal(heartbeatPeriodMs(NOBODY), undefined);
+  t.equal(heartbeatPeriodMs(NEVER_HEARD), undefined);
   t.equal(heartbeatPeriodMs(hearAll([[0, 1]])), undefined);
   t.equal(
     heartbeatPeriodMs(
@@ -399,7 +404,7 @@ void t.test('presence: restarts, absence, period', async (t) => {
     1000,
     'never shorter than EVerest’s default',
   );
-  const told = { ...NOBODY, communication: { heartbeat_period_ms: 250 } };
+  const told = { ...NEVER_HEARD, communication: { heartbeat_period_ms: 250 } };
   t.equal(
     heartbeatPeriodMs(
       hearAll(
@@ -423,10 +428,10 @@ void t.test('presence: restarts, absence, period', async (t) => {
   t.ok(isAway(there, 4001));
   t.match(hearHeartbeat(there, 3, 4001), { restarted: false, returned: true });
   t.notOk(
-    isAway(hearAll([[0, 1]], { ...NOBODY, communication: { heartbeat_period_ms: -1 } }), 1e9),
+    isAway(hearAll([[0, 1]], { ...NEVER_HEARD, communication: { heartbeat_period_ms: -1 } }), 1e9),
     'no heartbeats wanted',
   );
-  t.notOk(isAway(NOBODY, 1e9), 'a station that was only asked about');
+  t.notOk(isAway(NEVER_HEARD, 1e9), 'a station that was only asked about');
 });
 
 void t.test('presence: our own restarts are nobody else’s, however many beats they live for', async (t) => {
@@ -443,7 +448,10 @@ void t.test('presence: our own restarts are nobody else’s, however many beats 
             if (lost > 0 && id === beats - 1 && beats > 2) continue;
             const heard = hearHeartbeat(presence, id, now);
             presence = heard.restarted ? restartExplained(heard.unjudged) : heard.presence;
-            t.notOk(inConflict(presence, now), `${beats} beats, ${byQuestion ? 'asked' : 'heard'}, boot ${boot}`);
+            t.notOk(
+              hasDuplicateIdentity(presence, now),
+              `${beats} beats, ${byQuestion ? 'asked' : 'heard'}, boot ${boot}`,
+            );
             now += 200;
           }
         }
@@ -482,9 +490,12 @@ void t.test('presence: a restart while nobody listened', async (t) => {
 void t.test('presence: two stations with one identity', async (t) => {
   const restartsEvery = (ms: number, count: number) =>
     Array.from({ length: count }, (_, index) => [index * ms, 0] as const);
-  t.notOk(inConflict(hearAll(restartsEvery(4000, 7)), 24_000), 'six restarts in 24 s are a bad day, not two stations');
-  t.ok(inConflict(hearAll(restartsEvery(1000, 7)), 6000), 'six in ten seconds are');
-  t.notOk(inConflict(hearAll(restartsEvery(1000, 6)), 5000), 'five are not');
+  t.notOk(
+    hasDuplicateIdentity(hearAll(restartsEvery(4000, 7)), 24_000),
+    'six restarts in 24 s are a bad day, not two stations',
+  );
+  t.ok(hasDuplicateIdentity(hearAll(restartsEvery(1000, 7)), 6000), 'six in ten seconds are');
+  t.notOk(hasDuplicateIdentity(hearAll(restartsEvery(1000, 6)), 5000), 'five are not');
 
   const twins = hearAll([
     [0, 100],
@@ -492,18 +503,18 @@ void t.test('presence: two stations with one identity', async (t) => {
     [1000, 101],
     [1300, 6],
   ]);
-  t.ok(inConflict(twins, 1300), 'both counts go on');
-  t.notOk(inConflict(twins, 61_301), 'long over');
+  t.ok(hasDuplicateIdentity(twins, 1300), 'both counts go on');
+  t.notOk(hasDuplicateIdentity(twins, 61_301), 'long over');
   const long = Array.from({ length: 400 }, (_, id) => [100_000 + id * 1000, id] as const);
   t.notOk(
-    inConflict(hearAll([[0, 99], [1000, 100], ...long]), 500_000),
+    hasDuplicateIdentity(hearAll([[0, 99], [1000, 100], ...long]), 500_000),
     'a restarted count passes where it was before',
   );
 
   const unheard = { ...hearAll([[0, 9]]), handedOver: true as const };
   t.notOk(hearHeartbeat(unheard, 4, 1000).presence.resumptions.length, 'what began while nobody listened did not');
-  t.ok(inConflict({ ...NOBODY, twinSeenAt: 1000 }, 60_000));
-  t.notOk(inConflict({ ...NOBODY, twinSeenAt: 1000 }, 61_001));
+  t.ok(hasDuplicateIdentity({ ...NEVER_HEARD, twoModulesAt: 1000 }, 60_000));
+  t.notOk(hasDuplicateIdentity({ ...NEVER_HEARD, twoModulesAt: 1000 }, 61_001));
 });
 
 /** Two stations of one identity, each with its own period and its first id, until one has left at `untilMs`. */
@@ -534,13 +545,13 @@ void t.test('presence: a station has its identity back within three heartbeats a
   for (const [label, stays, leaves, within] of rows) {
     const goneAt = 8 * leaves.periodMs + leaves.from + 1;
     const beats = twinBeats(stays, leaves, goneAt, goneAt + 20 * stays.periodMs);
-    let presence = NOBODY;
+    let presence = NEVER_HEARD;
     let noticedAt: number | undefined;
     let beatsSince = 0;
     let backAfter: number | undefined;
     for (const { at, id, stays: isIt } of beats) {
       presence = hearHeartbeat(presence, id, at).presence;
-      const conflict = inConflict(presence, at);
+      const conflict = hasDuplicateIdentity(presence, at);
       if (at < goneAt) {
         if (conflict) noticedAt ??= at;
         if (noticedAt !== undefined) t.ok(conflict, `${label}: it lasts while both are there, at ${at}`);
@@ -556,7 +567,7 @@ void t.test('presence: a station has its identity back within three heartbeats a
 });
 
 void t.test('presence: what modules answered is judged by what they answer next', async (t) => {
-  const twins = twinAnswered(
+  const twins = twoModulesAnswered(
     hearAll([
       [0, 4],
       [1000, 5],
@@ -564,7 +575,7 @@ void t.test('presence: what modules answered is judged by what they answer next'
     1500,
   );
   t.ok(
-    inConflict(
+    hasDuplicateIdentity(
       hearAll(
         [
           [2000, 6],
@@ -577,10 +588,10 @@ void t.test('presence: what modules answered is judged by what they answer next'
     ),
     'heartbeats of one say nothing of the other',
   );
-  t.ok(inConflict(aloneAnswered(twins, 1400), 2000), 'an answer to an earlier question says nothing');
-  t.notOk(inConflict(aloneAnswered(twins, 1600), 2000), 'one alone has answered since');
+  t.ok(hasDuplicateIdentity(oneModuleAnswered(twins, 1400), 2000), 'an answer to an earlier question says nothing');
+  t.notOk(hasDuplicateIdentity(oneModuleAnswered(twins, 1600), 2000), 'one alone has answered since');
   const counted = restartCounted(restartCounted(twins, 3, 1600), 4, 1900);
-  t.ok(inConflict(aloneAnswered(counted, 1600), 2000), 'but two were heard to count');
+  t.ok(hasDuplicateIdentity(oneModuleAnswered(counted, 1600), 2000), 'but two were heard to count');
 });
 
 const entryFor = (afterBoot?: OutboxEntry['afterBoot']): OutboxEntry => ({
@@ -602,10 +613,10 @@ const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
   bootsByQuestion: 0,
   learnedDialect: 'unknown',
   dirty: false,
-  conflictReported: false,
+  duplicateReported: false,
   metAt: 0,
-  allowance: fullAllowance(200, 0),
-  stored: { heard: true, conflict: false, away: false },
+  buckets: fullBuckets(200, 0),
+  stored: { heard: true, duplicate: false, away: false },
   ...more,
 });
 
@@ -659,7 +670,7 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
     'settling',
     'of what another leader heard nothing is known',
   );
-  const asked = bootBegun(NOBODY, NOBODY, 10_000);
+  const asked = bootBegun(NEVER_HEARD, NEVER_HEARD, 10_000);
   t.equal(
     heldBecause(bootAgo(60_000, 2000), station(asked), at(10_500)),
     'settling',
@@ -669,14 +680,14 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
   const withOcpp = { ocppConsumer: 'ocpp' };
   t.equal(heldBecause(bootAgo(9000), station(there, withOcpp), at(10_500)), 'not_registered');
   t.equal(heldBecause(bootAgo(1100, 5000), station(anew, { ...withOcpp, registered: true }), at(10_500)), undefined);
-  t.equal(heldBecause(bootAgo(100), station(NOBODY), at(10_500)), undefined, 'a station without heartbeats');
+  t.equal(heldBecause(bootAgo(100), station(NEVER_HEARD), at(10_500)), undefined, 'a station without heartbeats');
 });
 
 void t.test('what asks for a permission waits for the first heartbeat after a takeover', async (t) => {
   const at = { monotonic: 1_000_000, mono: 10_500 };
   const asking = (status: string) => ({ ...entryFor(), payload: { firmware_update_status: status, request_id: 1 } });
   const communication = { heartbeat_period_ms: 1000 };
-  const known: Presence = { ...NOBODY, communication, heartbeatId: 7, heartbeatAt: 9000, heardAt: 9000 };
+  const known: Presence = { ...NEVER_HEARD, communication, heartbeatId: 7, heartbeatAt: 9000, heardAt: 9000 };
   const taken: Presence = { ...known, handedOver: true };
   const rows: [string, Presence, string | undefined][] = [
     ['SignatureVerified', taken, 'boot_unsure'],
@@ -713,17 +724,17 @@ void t.test('small decisions of the bridge', async (t) => {
   t.ok(stillWaits({ request_reply_timeout_s: 30 }, 25));
   t.notOk(stillWaits({ request_reply_timeout_s: 29 }, 25));
   t.ok(stillWaits({}, 10));
-  const [fence, other] = [createFence('c'), createFence('c')];
-  t.equal(fence.topic, other.topic);
-  other.hear(Buffer.from(fence.nonce));
+  const [backlogMarker, other] = [createBacklogMarker('c'), createBacklogMarker('c')];
+  t.equal(backlogMarker.topic, other.topic);
+  other.hear(Buffer.from(backlogMarker.nonce));
   t.notOk(other.isPassed(), 'the echo of an earlier session');
-  fence.hear(Buffer.from(fence.nonce));
-  t.ok(fence.isPassed());
+  backlogMarker.hear(Buffer.from(backlogMarker.nonce));
+  t.ok(backlogMarker.isPassed());
 
   const period = (seconds?: number) =>
     checkIntervalMs({
       presence: {
-        ...NOBODY,
+        ...NEVER_HEARD,
         ...(seconds === undefined ? {} : { communication: { communication_check_period_s: seconds } }),
       },
     });

@@ -7,11 +7,11 @@ import { readStationState } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import t, { type Test } from 'tap';
-import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
 import { type Depot, depot, leads, startGateway } from './gateway-process.js';
+import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(120_000);
-const { servers, station, storeOf } = await setBridgeStage(t);
+const { servers, station, storeOf } = await setMqttStage(t);
 
 const RESET = '{"scheduled":false,"type":"Soft"}';
 /** What the one that wakes up does with what it found takes a moment. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
+import { createBoots } from '@khumbu/intake/boots';
 import { createDecisionStore } from '@khumbu/intake/decision-store';
 import { createIntake } from '@khumbu/intake/intake';
 import type { Answer, Asker } from '@khumbu/intake/request';
@@ -20,7 +21,6 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import { createBoots } from '../src/stations/boots.js';
 import { LOGS, locations, profile, STATION, UPDATE } from './fixtures.js';
 
 const moment = () => momentOf(Date.now());

@@ -3,12 +3,12 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
-import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
 import { update } from './fixtures.js';
 import { depot, leads, startGateway } from './gateway-process.js';
+import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(120_000);
-const { servers, station, storeOf } = await setBridgeStage(t);
+const { servers, station, storeOf } = await setMqttStage(t);
 
 /** More than a station that started meanwhile could have counted to. */
 const COUNT = 1000;

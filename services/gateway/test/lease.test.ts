@@ -8,7 +8,7 @@ import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
 import { runLeader } from '../src/leader/leader.js';
 import { createLease, LEASE_MS, type Lease } from '../src/leader/lease.js';
-import type { Bridge } from '../src/mqtt/bridge.js';
+import type { MqttService } from '../src/mqtt/mqtt-service.js';
 
 const server = await startRedis({ dir: t.testdir() });
 t.teardown(() => server.stop());
@@ -185,7 +185,7 @@ function leader(test: Test) {
   const order: string[] = [];
   const opening: (() => void)[] = [];
   let bridges = 0;
-  const openBridge = async (): Promise<Bridge> => {
+  const openMqttService = async (): Promise<MqttService> => {
     const name = `bridge ${++bridges}`;
     order.push(`${name} opening`);
     await new Promise<void>((resolve) => opening.push(resolve));
@@ -212,7 +212,7 @@ function leader(test: Test) {
   const { done } = runLeader(
     {
       lease,
-      openBridge,
+      openMqttService,
       reconciler: { round: async () => undefined },
       reconcileEveryMs: 50,
       trim: async () => undefined,

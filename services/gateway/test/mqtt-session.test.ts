@@ -6,7 +6,12 @@ import { awaitUntil, collector, within } from '@khumbu/test-support/events';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
-import { type Incoming, type MqttSession, type MqttSessionOptions, openMqttSession } from '../src/mqtt/mqtt-session.js';
+import {
+  type Incoming,
+  type MqttSession,
+  type MqttSessionOptions,
+  openMqttSession,
+} from '../src/mqtt/session/mqtt-session.js';
 
 const broker = await startMosquitto({ dir: t.testdir() });
 t.teardown(() => broker.stop());

@@ -1,12 +1,12 @@
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { setBridgeStage } from './bridge-stage.js';
 import { update } from './fixtures.js';
 import { depot, leads, startGateway } from './gateway-process.js';
+import { setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(60_000);
-const { redis, servers, station, storeOf } = await setBridgeStage(t);
+const { redis, servers, station, storeOf } = await setMqttStage(t);
 
 const PERMISSIONS = 600;
 /** As many as a broker takes at once of a client. */

@@ -2,13 +2,13 @@
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { plainReplyTo } from '../src/mqtt/commands.js';
-import { createRedelivered } from '../src/mqtt/redelivered.js';
-import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
+import { plainReplyTo } from '../src/mqtt/inbound/commands.js';
+import { createRedelivered } from '../src/mqtt/inbound/redelivered.js';
 import { depot, leads, startGateway } from './gateway-process.js';
+import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(240_000);
-const { observer, servers, station, storeOf } = await setBridgeStage(t);
+const { observer, servers, station, storeOf } = await setMqttStage(t);
 const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
 
 void t.test('a request that ends who reads it ends two leaders, and the third answers it unread', async (t) => {
@@ -63,7 +63,7 @@ function place() {
       set: async (name) => !marked.has(name) && Boolean(marked.add(name)),
       remove: async (name) => marked.delete(name),
     },
-    insist: async (_what, work) => void (await work()),
+    retryUntilClosed: async (_what, work) => void (await work()),
     leads: () => state.leads,
     isStopping: () => state.stopping,
   });

@@ -3,11 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
 import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
+import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(240_000);
-const { servers, station } = await setBridgeStage(t);
+const { servers, station } = await setMqttStage(t);
 const PATIENCE_MS = 60_000;
 
 void t.test('a station that was never heard is not there, nor is one that has left', async (t) => {

@@ -6,9 +6,9 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { NOBODY } from '../src/stations/presence.js';
-import { createRegistry } from '../src/stations/registry.js';
-import type { Station } from '../src/stations/station.js';
+import { NEVER_HEARD } from '../src/mqtt/liveness/presence.js';
+import { createRegistry } from '../src/mqtt/liveness/registry.js';
+import type { Station } from '../src/mqtt/liveness/station.js';
 
 const server = await startRedis({ dir: t.testdir() });
 t.teardown(() => server.stop());
@@ -32,7 +32,7 @@ async function place(onCommit: (store: Store) => Promise<void> = async () => und
   const registry = createRegistry(
     redis,
     slow,
-    { isConfigured: () => true, maxStrangers: 10, messagesPerS: 200, leads: () => leads },
+    { isConfigured: () => true, maxUnconfigured: 10, messagesPerS: 200, leads: () => leads },
     { now: () => momentOf(Date.now()), openedAt: 0 },
     createLogger('test', 'silent'),
   );
@@ -45,7 +45,7 @@ async function place(onCommit: (store: Store) => Promise<void> = async () => und
   const entry = registry.get('cs-1') as Station;
   const silentFor = (ms: number): void => {
     const at = performance.now() - ms;
-    entry.presence = { ...NOBODY, communication, heartbeatId: 2, heartbeatAt: at, heardAt: at };
+    entry.presence = { ...NEVER_HEARD, communication, heartbeatId: 2, heartbeatAt: at, heardAt: at };
     entry.dirty = true;
   };
   const lead = (now: boolean): void => {

@@ -1,10 +1,10 @@
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
-import { createCalmLog } from '../src/mqtt/calm-log.js';
-import { createInsist } from '../src/mqtt/insist.js';
-import { createLines } from '../src/mqtt/lines.js';
-import { createUnanswered, MAX_UNACKNOWLEDGED } from '../src/mqtt/unanswered.js';
+import { createUnanswered, MAX_UNACKNOWLEDGED } from '../src/mqtt/inbound/unanswered.js';
+import { createKeyedQueue } from '../src/mqtt/session/keyed-queue.js';
+import { createRetryUntilClosed } from '../src/mqtt/session/retry-until-closed.js';
+import { createRateLimitedLog } from '../src/rate-limited-log.js';
 
 const log = createLogger('test', 'silent');
 
@@ -15,10 +15,10 @@ function place(test: Test, work: (name: string) => Promise<void> = async () => u
   const done: string[] = [];
   let leads = true;
   const unanswered = createUnanswered({
-    lines: createLines(),
-    insist: createInsist(over.signal, log),
+    queue: createKeyedQueue(),
+    retryUntilClosed: createRetryUntilClosed(over.signal, log),
     leads: () => leads,
-    calm: createCalmLog(log),
+    limitedLog: createRateLimitedLog(log),
   });
   return {
     done,
@@ -28,7 +28,7 @@ function place(test: Test, work: (name: string) => Promise<void> = async () => u
     },
     ask: async (name: string, line = 'cs-1', meaning = 'permission'): Promise<void> => {
       await unanswered({
-        line,
+        queueKey: line,
         meaning,
         message: {
           acknowledge: () => void done.push(`${name} acknowledged`),

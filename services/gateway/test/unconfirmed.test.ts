@@ -3,11 +3,11 @@ import { connect, createServer, type Socket } from 'node:net';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
-import { PERIODS, said, setBridgeStage } from './bridge-stage.js';
 import { depot, leads, startGateway } from './gateway-process.js';
+import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 t.setTimeout(120_000);
-const { broker, observer, servers, station, storeOf } = await setBridgeStage(t);
+const { broker, observer, servers, station, storeOf } = await setMqttStage(t);
 
 /** Longer than an offer waits to be confirmed. */
 const OFFER_OVER_MS = 40_000;

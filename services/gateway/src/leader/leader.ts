@@ -8,7 +8,7 @@ import type { Reconciler } from '@khumbu/operations/reconciler/reconciler';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
-import type { Bridge } from '../mqtt/bridge.js';
+import type { MqttService } from '../mqtt/mqtt-service.js';
 import type { Lease } from './lease.js';
 
 const TRIM_EVERY_MS = 60_000;
@@ -22,7 +22,7 @@ const SERVING_MS = 3000;
 export interface LeaderDeps {
   readonly lease: Lease;
   /** `backlogMs`: how old a message may be that the broker has kept. */
-  readonly openBridge: (backlogMs: number) => Promise<Bridge>;
+  readonly openMqttService: (backlogMs: number) => Promise<MqttService>;
   readonly reconciler: Reconciler;
   readonly reconcileEveryMs: number;
   /** Remove ended operations that are kept too long. */
@@ -81,7 +81,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
         continue;
       }
       try {
-        const bridge = await deps.openBridge(await sinceServed());
+        const bridge = await deps.openMqttService(await sinceServed());
         log.info('connected to the broker');
         markBegun();
         wait = RECONNECT_FIRST_MS;

@@ -3,7 +3,7 @@
  * every actor has hands of its own, as every process has.
  */
 
-import { createBoots } from '@khumbu/gateway/stations/boots';
+import { createBoots } from '@khumbu/intake/boots';
 import { createDecisionStore, type DecisionStore } from '@khumbu/intake/decision-store';
 import { createIntake } from '@khumbu/intake/intake';
 import { type Moment, momentOf } from '@khumbu/operations/clock/depot-clock';

@@ -1,0 +1,71 @@
+/**
+ * What follows when EVerest has started anew: the boot is counted and its reason kept, a reset that waited for it is
+ * over, and an update whose permission is void asks for it again. Every part is a commit of its own that may be made
+ * twice; the reconciler finds what was left out.
+ */
+
+import type { Now } from '@khumbu/operations/clock/depot-clock';
+import { stationEvent } from '@khumbu/operations/events/events';
+import type { Jobs } from '@khumbu/operations/jobs/jobs';
+import type { Deadlines } from '@khumbu/operations/kinds/deadlines';
+import type { Store } from '@khumbu/operations/kinds/store';
+import { afterBoot } from '@khumbu/operations/stations/after-boot';
+import { dialectOf, readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import { bootFields } from './boot-fields.js';
+import { reasonOfBoot } from './decide-boot-reason.js';
+
+export interface BootsDeps {
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly directory: StationDirectory;
+  readonly deadlines: Deadlines;
+  readonly log: { info(what: object, text: string): void };
+  readonly now: Now;
+}
+
+export type Boots = ReturnType<typeof createBoots>;
+
+export function createBoots({ store, jobs, directory, deadlines, log, now }: BootsDeps) {
+  const settleSlot = async (station: string, kind: 'reset' | 'firmware_update'): Promise<void> => {
+    const state = readStationState(await store.station(station));
+    const id = state.slot(kind);
+    const record = id === undefined ? undefined : await store.load(id);
+    if (!record) return;
+    const dialect = dialectOf(directory.profileOf(station), state);
+    const next = afterBoot(record, { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines });
+    if (!next) return;
+    await store.commit(store.transaction().put(next.record).enqueueStatus(station, next.statuses));
+    await jobs.ensure(next.record);
+  };
+
+  return {
+    /**
+     * EVerest's heartbeats began anew. `silentMs` is how long it had not been heard. Resolves with whether we caused it.
+     * Rejects when it is not stored: repeat.
+     */
+    async notice(station: string, silentMs: number | undefined, heartbeatPeriodMs?: number): Promise<boolean> {
+      for (;;) {
+        const state = readStationState(await store.station(station));
+        const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs, monotonicNow: now().monotonic });
+        const transaction = store
+          .transaction()
+          .expectStation(station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch])
+          .setStation(station, bootFields(state, reason, { begins: true, asked: false }, now()))
+          .emitEvent(
+            stationEvent(station, 'restarted', now().wall, { bootEpoch: state.bootEpoch + 1, bootReason: reason }),
+          );
+        if (await store.commit(transaction)) {
+          log.info({ station, bootEpoch: state.bootEpoch + 1, reason }, 'EVerest has started');
+          return state.restartExpected?.reason === reason;
+        }
+      }
+    },
+
+    /** Whatever waited for the boot goes on. Rejects when something is not stored: the reconciler repeats it. */
+    async settle(station: string): Promise<void> {
+      await settleSlot(station, 'reset');
+      await settleSlot(station, 'firmware_update');
+    },
+  };
+}

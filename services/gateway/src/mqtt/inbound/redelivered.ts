@@ -1,0 +1,114 @@
+/**
+ * A request whose reading ends the process that reads it (a crash, or a loop without end) is delivered to the next
+ * leader, and to the one after it. What the broker delivers again is therefore marked in Redis before it is read, and the
+ * mark goes when its work is done. Who finds a mark knows that a leader got the message again and ended with it: it is
+ * not read any more, only answered. So one message ends two leaders at most.
+ *
+ * A leader may also end for another reason while messages are marked. So few are marked at a time, and what was decided
+ * about one before is still told.
+ */
+import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Keys } from '@khumbu/operations/records/keys';
+import type { Redis } from 'ioredis';
+import { createFairQueue } from '../session/fair-queue.js';
+import type { Incoming } from '../session/mqtt-session.js';
+import type { RetryUntilClosed } from '../session/retry-until-closed.js';
+
+/** Of all senders, and of one. */
+const MARKED_AT_ONCE = 8;
+const MARKED_OF_ONE = 1;
+/** Who takes longer was not ended by its reading, or stands still for good: the others need not wait for its end. */
+const LANE_MS = 100;
+/** As long as a request may come again. */
+const MARK_MS = 900_000;
+
+/** The marks of all leaders. Both reject when Redis does not answer. */
+export interface Marks {
+  /** `false`: it was marked before. */
+  set(message: string): Promise<boolean>;
+  remove(message: string): Promise<unknown>;
+}
+
+export const createMarks = (redis: Redis, keys: Pick<Keys, 'redelivered'>): Marks => ({
+  set: async (message) => (await redis.set(keys.redelivered(message), '1', 'PX', MARK_MS, 'NX')) === 'OK',
+  remove: (message) => redis.del(keys.redelivered(message)),
+});
+
+export interface RedeliveredDeps {
+  readonly marks: Marks;
+  readonly retryUntilClosed: RetryUntilClosed;
+  /** We hold the lease: what was done was done by the leader. One that stood still for long does not. */
+  readonly leads: () => boolean;
+  /** This gateway ends the session by itself. */
+  readonly isStopping: () => boolean;
+}
+
+type Message = Pick<Incoming, 'topic' | 'payload'>;
+
+/**
+ * `isRead`: the message has been read, and only waits from now on. It ends nobody any more, so its mark goes, and its place
+ * is another's. Safe to repeat.
+ */
+type Work = (isRead: () => void) => Promise<void> | void;
+
+export interface Redelivered {
+  /** Settles as `work` does, or as `refuse`, where the message is not to be read. */
+  take(sender: string, message: Message, work: Work, refuse: () => Promise<void> | void): Promise<void>;
+  /** Resolves when every mark is removed that has to be. */
+  settled(): Promise<unknown>;
+}
+
+const nameOf = ({ topic, payload }: Message): string =>
+  createHash('sha256').update(`${topic}\n`).update(payload).digest('hex');
+
+export function createRedelivered({ marks, retryUntilClosed, leads, isStopping }: RedeliveredDeps): Redelivered {
+  const queue = createFairQueue({ atOnce: MARKED_AT_ONCE, perSender: MARKED_OF_ONE });
+  const removing = new Set<Promise<unknown>>();
+
+  /** One that stays would only keep the message from being read again. */
+  const remove = (name: string): void => {
+    const removal: Promise<unknown> = marks
+      .remove(name)
+      .catch(() => undefined)
+      .finally(() => removing.delete(removal));
+    removing.add(removal);
+  };
+
+  const marked = async (name: string, work: Work, leavePlace: () => void): Promise<void> => {
+    let isDone = false;
+    let isMarked = true;
+    const isRead = (): void => {
+      leavePlace();
+      if (!isMarked || !leads()) return;
+      isMarked = false;
+      remove(name);
+    };
+    try {
+      await work(isRead);
+      isDone = true;
+    } finally {
+      if (isMarked && leads() && (isDone || isStopping())) remove(name);
+    }
+  };
+
+  return {
+    async take(sender, message, work, refuse) {
+      const name = nameOf(message);
+      let working: Promise<void> | undefined;
+      await queue.take(sender, async () => {
+        let isFirst = false;
+        await retryUntilClosed('marking a message that came again', async () => {
+          isFirst = await marks.set(name);
+        });
+        const overdue = new AbortController();
+        working = isFirst ? marked(name, work, () => overdue.abort()) : Promise.resolve(refuse());
+        const lane = pause(LANE_MS, undefined, { signal: overdue.signal }).catch(() => undefined);
+        await Promise.race([working.catch(() => undefined), lane]);
+        overdue.abort();
+      });
+      await working;
+    },
+    settled: () => Promise.all(removing),
+  };
+}

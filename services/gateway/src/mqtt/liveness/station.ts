@@ -1,0 +1,55 @@
+/** One station as the leader sees it, in memory. */
+import type { StationChange } from '@khumbu/operations/events/events';
+import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
+import type { Dialect } from '@khumbu/shared/stations/stations-file';
+import type { TokenBuckets } from '../session/token-bucket.js';
+import { hasDuplicateIdentity } from './duplicate-identity.js';
+import { isAway, type Presence } from './presence.js';
+
+export interface Station {
+  readonly station: string;
+  moduleId: string;
+  presence: Presence;
+  /** The module id of its `ocpp_consumer_API`, if it exposes one. */
+  ocppConsumer?: string;
+  /** Its OCPP side is registered at the CSMS, in this boot. */
+  registered: boolean;
+  learnedDialect: Dialect;
+  /** When it may be told the next communication check, monotonic. */
+  checkDueAt?: number;
+  /** When anything at all was heard that is not a heartbeat, monotonic. */
+  lastMessageAt?: number;
+  /** How often this process noticed that EVerest has started anew. */
+  bootsNoticed: number;
+  /** How many are stored, and how many of those because of their question. */
+  bootsCounted: number;
+  bootsByQuestion: number;
+  /** The status it was told last, until a heartbeat shows that it was there to hear it. */
+  toldUnconfirmed?: OutboxEntry | undefined;
+  /** What waited for a reboot, was told last, and may have been told to EVerest as it was before; monotonic time. */
+  toldEarly?: { readonly entry: OutboxEntry; readonly at: number } | undefined;
+  /** When it came to our notice in this process, monotonic. */
+  readonly metAt: number;
+  /** What of its messages is still worked on. */
+  readonly buckets: TokenBuckets;
+  /** Changed since the last flush. */
+  dirty: boolean;
+  duplicateReported: boolean;
+  /** What of it is stored, and so was told to subscribers. */
+  readonly stored: { heard: boolean; duplicate: boolean; away: boolean };
+  /** The fields as they were last written, and since when only what differs is. */
+  written?: { readonly since: number; readonly fields: Map<string, string> };
+}
+
+/** What is noticed by listening for a while; a restart is stored as a boot. */
+export type NoticedChange = Exclude<StationChange, 'restarted'>;
+
+/** What has happened to a station and is not stored yet. Pure. */
+export function changesToStore(entry: Pick<Station, 'stored' | 'presence'>, mono: number): NoticedChange[] {
+  const { stored, presence } = entry;
+  const changes: NoticedChange[] = stored.heard ? [] : ['heard'];
+  if (hasDuplicateIdentity(presence, mono) !== stored.duplicate)
+    changes.push(stored.duplicate ? 'conflict_over' : 'conflict');
+  if (isAway(presence, mono) !== stored.away) changes.push(stored.away ? 'back' : 'away');
+  return changes;
+}

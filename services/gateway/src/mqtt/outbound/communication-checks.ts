@@ -1,0 +1,81 @@
+/**
+ * Tells EVerest that we are here: `true` at a third of the time it tolerates, from a station's first heartbeat on, and
+ * only while requests can be stored and statuses move. Never `false`: it would end the supervision for the rest of the
+ * station's boot.
+ */
+import { performance } from 'node:perf_hooks';
+import { CHANNELS } from '@khumbu/shared/contract/channels';
+import { encode } from '@khumbu/shared/contract/codec';
+import { channelTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import { isAway } from '../liveness/presence.js';
+import type { Registry } from '../liveness/registry.js';
+import type { Station } from '../liveness/station.js';
+
+const TICK_MS = 100;
+/** EVerest's own default, for a module that has not told. */
+const DEFAULT_PERIOD_S = 5;
+const CHECKS_PER_PERIOD = 3;
+
+export interface CommunicationCheckDeps {
+  readonly registry: Registry;
+  readonly prefix: TopicPrefix;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  readonly canServe: () => boolean;
+  readonly log: Logger;
+}
+
+/** Milliseconds between two checks, or `undefined` for a module that wants none. */
+export function checkIntervalMs(station: Pick<Station, 'presence'>): number | undefined {
+  const periodS = station.presence.communication?.communication_check_period_s ?? DEFAULT_PERIOD_S;
+  return periodS > 0 ? (periodS * 1000) / CHECKS_PER_PERIOD : undefined;
+}
+
+export type CommunicationChecks = ReturnType<typeof createCommunicationChecks>;
+
+export function createCommunicationChecks({ registry, prefix, publish, canServe, log }: CommunicationCheckDeps) {
+  const { qos } = CHANNELS.communication_check;
+  const payload = encode('communication_check', true);
+
+  const check = (station: Station, now: number): void => {
+    const interval = checkIntervalMs(station);
+    if (interval === undefined) return;
+    station.checkDueAt = now + interval;
+    publish(channelTopic(prefix, station, 'communication_check'), payload, qos).catch((error: unknown) => {
+      if (!hasCode(error, 'MQTT_CLOSED')) log.debug({ reason: describeError(error) }, 'check not sent');
+    });
+  };
+
+  const timer = setInterval(() => {
+    if (!canServe()) return;
+    const now = performance.now();
+    for (const station of registry.all()) {
+      if (station.checkDueAt === undefined || isAway(station.presence, now)) continue;
+      // A module that tells its period after the first check may want them sooner.
+      station.checkDueAt = Math.min(station.checkDueAt, now + (checkIntervalMs(station) ?? 0));
+      if (station.checkDueAt <= now) check(station, now);
+    }
+  }, TICK_MS);
+
+  return {
+    /** EVerest has just been heard for the first time in a boot: it waits for the first check. */
+    begin(station: Station): void {
+      if (canServe()) check(station, performance.now());
+      else station.checkDueAt = performance.now();
+    },
+    /**
+     * We are here again: every station that was there hears of it before anything else is done. Nobody listened for a
+     * while, so that nothing was heard of it means nothing.
+     */
+    beginAll(): void {
+      const now = performance.now();
+      const serves = canServe();
+      for (const station of registry.all()) {
+        if (serves && !station.presence.foundAway) check(station, now);
+        else station.checkDueAt = now;
+      }
+    },
+    stop: (): void => clearInterval(timer),
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * After a connection the broker first delivers what it kept while nobody was there. Our own message to ourselves,
+ * published after connecting, comes behind all of that: what arrives before its echo is backlog.
+ */
+import { randomUUID } from 'node:crypto';
+import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
+
+/** EVerest's own default. */
+const DEFAULT_REPLY_TIMEOUT_S = 550;
+/** What was on its way when nobody served any more, and the way of the answer. */
+const MARGIN_S = 5;
+
+export interface BacklogMarker {
+  readonly topic: string;
+  readonly nonce: string;
+  /** Hear a message on the topic. */
+  hear(payload: Uint8Array): void;
+  isPassed(): boolean;
+}
+
+/** `depot` names the topic, which others may see; the client id may be a secret. */
+export function createBacklogMarker(depot: string): BacklogMarker {
+  const nonce = randomUUID();
+  let passed = false;
+  return {
+    topic: `khumbu/fence/khumbu-${depot}`,
+    nonce,
+    hear: (payload) => {
+      if (Buffer.from(payload).toString('utf8') === nonce) passed = true;
+    },
+    isPassed: () => passed,
+  };
+}
+
+/** Pure: whether the station still waits for the answer to a request that may be this old. */
+export const stillWaits = (communication: CommunicationParameters | undefined, ageS: number): boolean =>
+  (communication?.request_reply_timeout_s ?? DEFAULT_REPLY_TIMEOUT_S) >= ageS + MARGIN_S;

@@ -1,0 +1,39 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import { notLeading } from '../../leader/lease.js';
+
+const RETRY_MS = 200;
+
+/** Try until it is done. Rejects only once the session is over: then it is for the next one to do. */
+export type RetryUntilClosed = (what: string, work: () => Promise<unknown>) => Promise<void>;
+
+export const createRetryUntilClosed =
+  (over: AbortSignal, log: Logger): RetryUntilClosed =>
+  async (what, work) => {
+    for (;;) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        if (over.aborted) throw error;
+        log.debug({ what, reason: describeError(error) }, 'not done yet');
+        await pause(RETRY_MS);
+      }
+    }
+  };
+
+/**
+ * Work of the leader alone. One that was frozen finds in its socket what the next one was given again and has done: it
+ * waits for its lease, until its session is over.
+ */
+export const forLeader = (leads: () => boolean, work: () => Promise<unknown>) => async (): Promise<void> => {
+  if (!leads()) throw notLeading();
+  await work();
+};
+
+/** Insists on work of the leader alone. */
+export const asLeader =
+  (retryUntilClosed: RetryUntilClosed, leads: () => boolean): RetryUntilClosed =>
+  (what, work) =>
+    retryUntilClosed(what, forLeader(leads, work));

@@ -1,0 +1,88 @@
+/** Two stations that use one identity, and one station that only restarts often. */
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { readStationState } from '@khumbu/operations/stations/station-state';
+import { awaitUntil } from '@khumbu/test-support/events';
+import t from 'tap';
+import { API_KEY, depot, type Gateway, leads, startGateway } from './gateway-process.js';
+import { said, setMqttStage } from './mqtt-stage.js';
+
+t.setTimeout(600_000);
+const { servers, station, storeOf } = await setMqttStage(t);
+
+const PATIENCE_MS = 60_000;
+const DISCOVERY = { heartbeat_period_ms: 1000, communication_check_period_s: 5, request_reply_timeout_s: 60 };
+const TWINS = 'two stations use one identity';
+const CONFLICT_SHOWN = 'two stations use this identity';
+
+const viewOf = async (gateway: Gateway): Promise<Record<string, unknown>> =>
+  (await gateway.get('/v1/stations/cs-1', API_KEY)).body;
+
+for (const answers of ['discovery and heartbeats', 'heartbeats alone'] as const)
+  void t.test(
+    `two stations of one identity are shown at once, and not for long after one is gone: ${answers}`,
+    async (t) => {
+      const place = await depot(t, servers);
+      const gateway = await startGateway(t, place);
+      await leads(gateway);
+      const discovery = answers === 'heartbeats alone' ? {} : { discovery: DISCOVERY };
+      const first = await station(t, place, discovery);
+      t.equal((await first.request('get_boot_reason')).reply, 'PowerUp');
+      first.startHeartbeats(1000);
+      await first.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
+      const second = await station(t, place, discovery);
+      second.startHeartbeats(1000);
+      await awaitUntil(async () => (await viewOf(gateway)).conflict === true, PATIENCE_MS, 'REST to show it');
+      await said(gateway, TWINS, PATIENCE_MS);
+      const ready = await gateway.ready();
+      t.equal(ready.status, 200, 'the gateway goes on with all the others');
+      t.match(String(ready.body.stations), CONFLICT_SHOWN);
+      t.match(String(ready.body.stations), 'cs-1');
+      t.match(await fetch(`${gateway.url}/metrics`).then((r) => r.text()), /khumbu_stations_in_conflict 1\n/);
+      t.equal((await first.request('is_reset_allowed', 'Soft')).reply, false, 'nothing is done with either');
+
+      await second.close(true);
+      const goneAt = performance.now();
+      await awaitUntil(async () => (await viewOf(gateway)).conflict === false, PATIENCE_MS, 'it to be over');
+      const ms = performance.now() - goneAt;
+      t.ok(ms < 30_000, `half a minute is long for three heartbeats on the busiest machine: ${ms} ms`);
+      await said(gateway, 'has its identity for itself again', PATIENCE_MS);
+      t.equal((await gateway.ready()).body.stations, 'ok');
+      t.equal((await first.request('is_reset_allowed', 'Soft')).reply, true);
+    },
+  );
+
+void t.test('restarts of our own never look like a second station, however many there are', async (t) => {
+  const place = await depot(t, servers);
+  const gateway = await startGateway(t, place);
+  await leads(gateway);
+  const store = storeOf(place);
+  const state = async () => readStationState(await store.station('cs-1'));
+  const discovery = { ...DISCOVERY, heartbeat_period_ms: 200 };
+  for (let boot = 0; boot < 12; boot++) {
+    const everest = await station(t, place, { discovery });
+    if (boot === 0) t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
+    // Its question and its first heartbeat come in any order, and it lives for one heartbeat or for some.
+    const asking =
+      boot === 0 || boot % 3 === 2
+        ? undefined
+        : everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS });
+    const beats = 1 + (boot % 3);
+    let id = 0;
+    const beat = (): void => void everest.publishRaw('heartbeat', String(id++)).catch(() => undefined);
+    beat();
+    const beating = setInterval(beat, discovery.heartbeat_period_ms);
+    t.teardown(() => clearInterval(beating));
+    if (asking) t.equal((await asking).reply, 'RemoteReset');
+    await awaitUntil(async () => (await state()).bootEpoch === boot, PATIENCE_MS, `boot ${boot} to be counted`);
+    await awaitUntil(() => id >= beats, PATIENCE_MS, `${beats} heartbeats`);
+    clearInterval(beating);
+    // One that nobody hears beat before it is gone cannot be told from the next one.
+    await everest.publishRaw('heartbeat', String(id++));
+    await everest.request('is_reset_allowed', 'Soft', { timeoutMs: PATIENCE_MS });
+    await everest.close(true);
+    const expected = { reason: 'RemoteReset', operationId: `o-${boot}`, at: momentOf(Date.now()).monotonic };
+    await store.commit(store.transaction().setStation('cs-1', { restartExpected: JSON.stringify(expected) }));
+  }
+  t.equal((await viewOf(gateway)).conflict, false);
+  t.notOk(gateway.child.output().includes(TWINS), 'nor was it thought so in between');
+});

@@ -1,0 +1,67 @@
+/** What the tests of the bridge stand on: a Redis and a broker of their own, stations, and a look into the store. */
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { createStore, type Store } from '@khumbu/operations/kinds/store';
+import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
+import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
+import { patientRedis } from '@khumbu/shared/runtime/redis';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { type EverestClient, type EverestClientOptions, startEverestClient } from '@khumbu/test-support/everest-client';
+import { startMosquitto } from '@khumbu/test-support/mosquitto';
+import { startRedis } from '@khumbu/test-support/redis';
+import type { Test } from 'tap';
+import type { Depot, Gateway } from './gateway-process.js';
+
+/** What a station tells of itself that waits for nothing long. */
+export const PERIODS = { heartbeat_period_ms: 200, communication_check_period_s: 1, request_reply_timeout_s: 60 };
+
+export const said = (gateway: Gateway, text: string, ms = 60_000): Promise<unknown> =>
+  awaitUntil(() => gateway.child.stdout().includes(text), ms, `the log line "${text}"`);
+
+export async function setMqttStage(t: Test) {
+  const dir = t.testdir();
+  const redis = await startRedis({ dir: `${dir}/redis` });
+  t.teardown(() => redis.stop());
+  const broker = await startMosquitto({ dir: `${dir}/mosquitto` });
+  t.teardown(() => broker.stop());
+  const observer = patientRedis(redis.url, () => undefined);
+  t.teardown(() => observer.disconnect());
+  const storeOf = (place: Depot): Store => createStore(observer, place.name);
+
+  /** `cs-1`, unless said otherwise. */
+  const station = async (
+    test: Test,
+    place: Depot,
+    options: Partial<EverestClientOptions> = {},
+  ): Promise<EverestClient> => {
+    const client = await startEverestClient({
+      mqttUrl: broker.url,
+      moduleId: 'cs-1',
+      prefix: place.topicPrefix,
+      ...options,
+    });
+    test.teardown(() => client.close(true));
+    return client;
+  };
+
+  /** Firmware statuses for `cs-1`, by request id, as a worker would commit them. */
+  const announce = async (
+    place: Depot,
+    statuses: readonly [number, string][],
+    afterBoot?: OutboxEntry['afterBoot'],
+  ): Promise<void> => {
+    const store = storeOf(place);
+    const entries = statuses.map(([id, status]) =>
+      outboxEntry(
+        'firmware_update_status',
+        `o-${id}`,
+        { firmware_update_status: status, request_id: id },
+        momentOf(Date.now()),
+        afterBoot,
+      ),
+    );
+    await store.commit(store.transaction().enqueueStatus('cs-1', entries));
+  };
+
+  const servers = { redisUrl: redis.url, mqttUrl: broker.url };
+  return { redis, broker, observer, servers, storeOf, station, announce };
+}
