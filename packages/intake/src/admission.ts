@@ -1,6 +1,6 @@
 /**
  * What all requests have in common at the intake: the stored answer comes first; else read, decide, and commit the
- * decision together with its answer. What has to be done once the answer is out comes back as `afterReply`.
+ * decision together with its answer. What has to be done once the answer is out comes back as `followUp`.
  */
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { type OfferContext, offer } from '@khumbu/operations/kinds/offer';
@@ -17,7 +17,7 @@ import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/
 import { createAfterAnswer } from './after-answer.js';
 import type { Attempt } from './decision-store.js';
 import { abandonedQueue, requireWorkers, WORKERS_GONE } from './needed-workers.js';
-import { type Answer, type Asker, askedBy, type Captured, type IntakeDeps, type Verdict } from './request.js';
+import { type Answer, askedBy, type Captured, type Decision, type IntakeDeps, type Requester } from './requester.js';
 import { createStationMemory } from './station-memory.js';
 
 export type Admission = ReturnType<typeof createAdmission>;
@@ -33,7 +33,7 @@ export function createAdmission(deps: IntakeDeps) {
     const profile = state.conflictSince === undefined ? deps.profileOf(station) : undefined;
     return { state, profile, answer };
   };
-  const capture = async ({ station, answerKey }: Asker): Promise<Captured> => {
+  const capture = async ({ station, answerKey }: Requester): Promise<Captured> => {
     const { fields, answer } = await store.stationAndAnswer(station, answerKey);
     memory.keep(station, fields);
     return captured(station, readStationState(fields), answer);
@@ -51,19 +51,24 @@ export function createAdmission(deps: IntakeDeps) {
     deadlines,
   });
 
-  const { insist, confirm, noteSent, takeBack, keepDefaults } = createAfterAnswer({ desk, jobs, memory, contextOf });
+  const { insist, confirm, noteAnswerSent, revoke, persistDefaultReplies } = createAfterAnswer({
+    desk,
+    jobs,
+    memory,
+    contextOf,
+  });
 
   const answerAgain = ({ reply, operationId, reason, detail }: StoredAnswer): Answer => ({
     reply,
     repeated: true,
-    ...(operationId === undefined ? {} : { operationId, afterReply: () => confirm(operationId) }),
+    ...(operationId === undefined ? {} : { operationId, followUp: { kind: 'confirm', operationId } }),
     ...(reason === undefined ? {} : { reason }),
     ...(detail === undefined ? {} : { detail }),
   });
 
   /** What the same request was answered before. Rejects when that cannot be read now. */
-  const storedAnswer = async (asker: Asker): Promise<Answer | undefined> => {
-    const { answer } = await capture(asker);
+  const storedAnswer = async (requester: Requester): Promise<Answer | undefined> => {
+    const { answer } = await capture(requester);
     return answer && answerAgain(answer);
   };
 
@@ -74,17 +79,17 @@ export function createAdmission(deps: IntakeDeps) {
    */
   const admit = async (
     name: RequestChannelName,
-    asker: Asker,
-    judge: (captured: Captured) => Promise<Verdict>,
+    requester: Requester,
+    judge: (captured: Captured) => Promise<Decision>,
   ): Promise<Answer> => {
-    if (asker.origin === 'rest') requireWorkers(name, deps.isAbandoned);
-    const { station, answerKey } = asker;
+    if (requester.origin === 'rest') requireWorkers(name, deps.isAbandoned);
+    const { station, answerKey } = requester;
     let offered: string | undefined;
     let written: Readonly<Record<string, string | undefined>> | undefined;
     let remembered = memory.of(station);
 
     const decide = async (from: Captured): Promise<Attempt<Answer>> => {
-      const verdict: Verdict = abandonedQueue(name, deps.isAbandoned)
+      const verdict: Decision = abandonedQueue(name, deps.isAbandoned)
         ? { kind: 'answer', reply: fallbackReply(name), reason: WORKERS_GONE }
         : await judge(from);
       if (verdict.kind === 'open')
@@ -98,7 +103,7 @@ export function createAdmission(deps: IntakeDeps) {
           ...(reason === undefined ? {} : { reason }),
           ...(detail === undefined ? {} : { detail }),
         };
-        transaction.answer(station, answerKey, answer, asker.answerTtlMs);
+        transaction.answer(station, answerKey, answer, requester.answerTtlMs);
         written = verdict.fields;
         if (verdict.fields) transaction.setStation(station, verdict.fields);
         verdict.guard?.(transaction);
@@ -112,13 +117,13 @@ export function createAdmission(deps: IntakeDeps) {
         station,
         answerKey,
         { reply, operationId: record.id },
-        asker.answerTtlMs,
+        requester.answerTtlMs,
       );
       offered = record.id;
       written = { [slot]: record.id };
       const stored = { ...record, version: record.version + 1 };
-      const afterReply = (): Promise<void> => confirm(record.id, stored);
-      return { transaction, result: { reply, operationId: record.id, record: stored, afterReply } };
+      const followUp = { kind: 'confirm', operationId: record.id, offered: stored } as const;
+      return { transaction, result: { reply, operationId: record.id, record: stored, followUp } };
     };
 
     const attempt = async (): Promise<Attempt<Answer>> => {
@@ -130,45 +135,46 @@ export function createAdmission(deps: IntakeDeps) {
         const state = readStationState(known, (field) => looked.add(field));
         const decided = await decide(captured(station, state, undefined));
         if (decided.transaction) {
-          if (!asker.isFresh) decided.transaction.expectUnanswered(station, answerKey);
+          if (!requester.isFresh) decided.transaction.expectUnanswered(station, answerKey);
           for (const field of looked) decided.transaction.expectStation(station, field, known[field]);
           return decided;
         }
         // Nothing is committed that would show whether what is remembered is still so.
       }
-      const read = await capture(asker);
-      if (!read.answer || asker.isFresh) {
+      const read = await capture(requester);
+      if (!read.answer || requester.isFresh) {
         const decided = await decide(read);
         // Whoever may invent names must not fill the store with answers to them.
         return isRefused(station) ? { transaction: undefined, result: decided.result } : decided;
       }
       const again = answerAgain(read.answer);
       const { operationId } = again;
-      const record = operationId === undefined || asker.origin !== 'rest' ? undefined : await store.load(operationId);
+      const record =
+        operationId === undefined || requester.origin !== 'rest' ? undefined : await store.load(operationId);
       return { transaction: undefined, result: { ...again, ...(record ? { record } : {}) } };
     };
 
-    const answer = await desk.decide(attempt, () => takeBack(asker, name, offered));
+    const answer = await desk.decide(attempt, () => revoke(requester, name, offered));
     if (written) memory.update(station, written);
     return answer;
   };
 
   const offeredBase = <K extends 'firmware_update' | 'log_upload' | 'configure_network'>(
     kind: K,
-    asker: Asker,
+    requester: Requester,
     requestId: number,
     id: string,
   ) => ({
     ...newRecordBase<K, 'Offered'>(kind, 'Offered', {
-      station: asker.station,
-      origin: asker.origin,
+      station: requester.station,
+      origin: requester.origin,
       requestId,
       now: now(),
       id,
     }),
-    ...askedBy(asker),
-    answerKey: asker.answerKey,
-    deadlineAt: now().monotonic + deadlines.update.offerMs + (asker.origin === 'everest' ? deps.redeliveryMs : 0),
+    ...askedBy(requester),
+    answerKey: requester.answerKey,
+    deadlineAt: now().monotonic + deadlines.update.offerMs + (requester.origin === 'everest' ? deps.redeliveryMs : 0),
   });
 
   return {
@@ -178,9 +184,10 @@ export function createAdmission(deps: IntakeDeps) {
     offeredBase,
     contextOf,
     insist,
-    noteSent,
-    takeBack,
-    keepDefaults,
+    confirm,
+    noteAnswerSent,
+    revoke,
+    persistDefaultReplies,
     storedAnswer,
     now,
   };

@@ -21,7 +21,7 @@ import {
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Attempt } from './decision-store.js';
-import type { Answer, Asker, IntakeDeps } from './request.js';
+import type { Answer, IntakeDeps, Requester } from './requester.js';
 import type { StationMemory } from './station-memory.js';
 
 export interface AfterAnswerDeps extends Pick<IntakeDeps, 'desk' | 'jobs'> {
@@ -98,22 +98,22 @@ export function createAfterAnswer({ desk, jobs, memory, contextOf }: AfterAnswer
   };
 
   /** The offer's answer was sent, and it is not known whether anybody heard it. */
-  const noteSent = async (operationId: string): Promise<void> => {
+  const noteAnswerSent = async (operationId: string): Promise<void> => {
     const record = await store.load(operationId);
     if (record && isOffer(record)) await insist(store.transaction().put({ ...record, answerSent: true }));
   };
 
   /** No record was made, or none that an offer stands for: the answer alone is set right. */
-  const takeBackAnswer = async (asker: Asker, name: RequestChannelName): Promise<void> => {
+  const revokeAnswer = async (requester: Requester, name: RequestChannelName): Promise<void> => {
     const fallback = store.transaction();
     // REST was told that nothing is known, and may ask again.
-    if (asker.origin === 'rest') fallback.forgetAnswer(asker.station, asker.answerKey);
-    else fallback.answer(asker.station, asker.answerKey, { reply: fallbackReply(name) });
+    if (requester.origin === 'rest') fallback.forgetAnswer(requester.station, requester.answerKey);
+    else fallback.answer(requester.station, requester.answerKey, { reply: fallbackReply(name) });
     if (name === 'is_reset_allowed') {
-      const { station } = asker;
+      const { station } = requester;
       const { fields, resetReservedBy } = readStationState(await store.station(station));
       // REST asks without reserving, and a later question may have reserved anew.
-      if (resetReservedBy === asker.answerKey) {
+      if (resetReservedBy === requester.answerKey) {
         const { resetReservedBy: by } = STATION_FIELDS;
         fallback.expectStation(station, by, fields[by]).setStation(station, NO_RESET_ALLOWED);
       }
@@ -122,12 +122,16 @@ export function createAfterAnswer({ desk, jobs, memory, contextOf }: AfterAnswer
   };
 
   /** The default was answered after all: take back what was stored, wherever it stands. */
-  const takeBack = async (asker: Asker, name: RequestChannelName, operationId: string | undefined): Promise<void> => {
+  const revoke = async (
+    requester: Requester,
+    name: RequestChannelName,
+    operationId: string | undefined,
+  ): Promise<void> => {
     const record = operationId === undefined ? undefined : await store.load(operationId);
-    if (!record) return takeBackAnswer(asker, name);
+    if (!record) return revokeAnswer(requester, name);
     // Withdrawn, or confirmed by a leader that got the request again and answered it: that answer stands.
     if (!isOffer(record)) return;
-    const state = readStationState(await store.station(asker.station));
+    const state = readStationState(await store.station(requester.station));
     const replaces = await replacedBy(record);
     const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
     const successor = inPlace && isOffer(inPlace) ? inPlace : undefined;
@@ -136,7 +140,7 @@ export function createAfterAnswer({ desk, jobs, memory, contextOf }: AfterAnswer
       record,
       replaces,
       state.slot(record.kind),
-      contextOf(asker.station, state),
+      contextOf(requester.station, state),
       successor,
     );
     await insist(transaction);
@@ -144,13 +148,13 @@ export function createAfterAnswer({ desk, jobs, memory, contextOf }: AfterAnswer
   };
 
   /** Defaults that could not be stored when they were told; what is stored under their names already stays. */
-  const keepDefaults = async (
-    told: readonly (Pick<Asker, 'station' | 'answerKey'> & Pick<Answer, 'reply'>)[],
+  const persistDefaultReplies = async (
+    told: readonly (Pick<Requester, 'station' | 'answerKey'> & Pick<Answer, 'reply'>)[],
   ): Promise<void> => {
     const transaction = store.transaction();
     for (const { station, answerKey, reply } of told) transaction.answerIfNone(station, answerKey, { reply });
     await insist(transaction);
   };
 
-  return { insist, confirm, noteSent, takeBack, keepDefaults };
+  return { insist, confirm, noteAnswerSent, revoke, persistDefaultReplies };
 }

@@ -6,7 +6,7 @@ import { isEnded } from '@khumbu/operations/kinds/kinds';
 import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import type { Admission } from './admission.js';
-import type { IntakeDeps } from './request.js';
+import type { IntakeDeps } from './requester.js';
 
 export type Cancelable = FirmwareUpdateRecord | LogUploadRecord;
 

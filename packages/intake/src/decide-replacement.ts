@@ -1,10 +1,10 @@
 /** Whether a request from REST may take the place of what is under way. Pure. EVerest's own requests always may. */
 import { isEnded, type OperationRecord } from '@khumbu/operations/kinds/kinds';
-import type { Asker } from './request.js';
+import type { Requester } from './requester.js';
 
 /** `slot_busy`: the other one is just being answered; ask again in a moment. */
 export function objectionToReplacing(
-  { origin, replace }: Pick<Asker, 'origin' | 'replace'>,
+  { origin, replace }: Pick<Requester, 'origin' | 'replace'>,
   current: OperationRecord | undefined,
 ): 'slot_taken_by_everest' | 'slot_busy' | undefined {
   if (origin !== 'rest' || !current || isEnded(current) || current.origin !== 'everest') return undefined;

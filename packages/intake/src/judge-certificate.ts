@@ -3,12 +3,12 @@ import type { Judgement, Judges } from '@khumbu/firmware-trust/judges';
 import type { FirmwareUpdateRequest } from '@khumbu/shared/contract/schemas';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { CertificateVerdict } from './decide-update.js';
-import type { Asker } from './request.js';
+import type { Requester } from './requester.js';
 
 export type JudgeCertificate = (
   request: FirmwareUpdateRequest,
   profile: StationProfile,
-  asker: Pick<Asker, 'station' | 'origin' | 'caller'>,
+  requester: Pick<Requester, 'station' | 'origin' | 'caller'>,
 ) => Promise<CertificateVerdict | undefined>;
 
 export interface JudgeCertificateDeps {

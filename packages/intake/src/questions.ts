@@ -4,14 +4,14 @@ import type { BootReason } from '@khumbu/shared/contract/schemas';
 import type { Admission } from './admission.js';
 import { decideResetAllowed, type ResetPermission } from './decide-reset.js';
 import { abandonedQueue, WORKERS_GONE } from './needed-workers.js';
-import type { Asker, IntakeDeps } from './request.js';
+import type { IntakeDeps, Requester } from './requester.js';
 
 export type Questions = ReturnType<typeof createQuestions>;
 
 export function createQuestions({ isAbandoned }: Pick<IntakeDeps, 'isAbandoned'>, { capture, inSlot }: Admission) {
   const captureOf = (station: string) => {
-    const asker: Asker = { station, answerKey: '', origin: 'rest' };
-    return capture(asker);
+    const requester: Requester = { station, answerKey: '', origin: 'rest' };
+    return capture(requester);
   };
 
   return {

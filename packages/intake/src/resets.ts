@@ -17,7 +17,7 @@ import type { Admission } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
 import { decideReset, decideResetAllowed } from './decide-reset.js';
 import { requireWorkers } from './needed-workers.js';
-import { type Answer, type Asker, askedBy, type IntakeDeps } from './request.js';
+import { type Answer, askedBy, type IntakeDeps, type Requester } from './requester.js';
 
 /**
  * The decision was made from this update, or from there being none: an install that begins in this very moment changes
@@ -49,21 +49,21 @@ export function createResets(deps: IntakeDeps, { admit, capture, inSlot, insist,
   const { desk, jobs, deadlines } = deps;
   const { store } = desk;
 
-  const isResetAllowed = async (asker: Asker, reserve: boolean): Promise<Answer> =>
-    admit('is_reset_allowed', asker, async ({ state, profile }) => {
+  const isResetAllowed = async (requester: Requester, reserve: boolean): Promise<Answer> =>
+    admit('is_reset_allowed', requester, async ({ state, profile }) => {
       const update = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
       const permission = decideResetAllowed({ profile, update });
       if (!permission.allowed) return { kind: 'answer', reply: false, reason: permission.reason };
       const reservation = {
         [STATION_FIELDS.resetReservedUntil]: String(now().monotonic + deps.resetReservationMs),
-        [STATION_FIELDS.resetReservedBy]: asker.answerKey,
+        [STATION_FIELDS.resetReservedBy]: requester.answerKey,
         [STATION_FIELDS.resetAllowedEpoch]: String(state.bootEpoch),
       };
       return {
         kind: 'answer',
         reply: true,
         ...(reserve ? { fields: reservation } : {}),
-        guard: (transaction) => expectUpdate(transaction, asker.station, state, update),
+        guard: (transaction) => expectUpdate(transaction, requester.station, state, update),
       };
     });
 
@@ -111,7 +111,7 @@ export function createResets(deps: IntakeDeps, { admit, capture, inSlot, insist,
    * REST was told that nothing was accepted, so nothing is done, unless somebody else counts on it or it has begun by now.
    * What it would have replaced is asked for anew: whoever asked for that was refused nothing.
    */
-  const takeBack = async ({ station, answerKey }: Asker, id: string, replaced?: ResetRecord): Promise<void> => {
+  const revoke = async ({ station, answerKey }: Requester, id: string, replaced?: ResetRecord): Promise<void> => {
     const record = (await store.load(id)) as ResetRecord | undefined;
     const transaction = store.transaction().forgetAnswer(station, answerKey);
     if (!record) return insist(transaction);
@@ -141,8 +141,8 @@ export function createResets(deps: IntakeDeps, { admit, capture, inSlot, insist,
    * EVerest is not answered; resolves when the reset is stored (or was already), with its job added. For REST that is to be
    * done once the answer is out.
    */
-  const reset = async (request: ResetRequest, asker: Asker): Promise<Answer> => {
-    const { station, origin, answerKey } = asker;
+  const reset = async (request: ResetRequest, requester: Requester): Promise<Answer> => {
+    const { station, origin, answerKey } = requester;
     const isOverRest = origin === 'rest';
     if (isOverRest) requireWorkers('is_reset_allowed', deps.isAbandoned);
     const scheduled = request.scheduled ?? false;
@@ -151,12 +151,12 @@ export function createResets(deps: IntakeDeps, { admit, capture, inSlot, insist,
     /** What was reserved for EVerest's reset is used up: an open reset keeps installs away itself. */
     const asked = (operationId: string): Transaction =>
       isOverRest
-        ? store.transaction().answer(station, answerKey, { reply: null, operationId }, asker.answerTtlMs)
+        ? store.transaction().answer(station, answerKey, { reply: null, operationId }, requester.answerTtlMs)
         : store.transaction().setStation(station, NO_RESET_ALLOWED);
     const stored = await desk.decide<Answer>(
       async () => {
         replaced = undefined;
-        const { state, profile, answer } = await capture(asker);
+        const { state, profile, answer } = await capture(requester);
         if (answer && isOverRest) {
           const { operationId, reason } = answer;
           const found =
@@ -177,7 +177,7 @@ export function createResets(deps: IntakeDeps, { admit, capture, inSlot, insist,
         const decision = decideReset(request, { profile, update: undefined, current });
         if (decision.kind === 'refuse')
           return { transaction: undefined, result: { reply: undefined, reason: decision.reason } };
-        const objection = objectionToReplacing(asker, current);
+        const objection = objectionToReplacing(requester, current);
         if (objection) return { transaction: undefined, result: { reply: undefined, reason: objection } };
         if (decision.kind === 'repeat') {
           const { operationId } = decision;
@@ -188,7 +188,7 @@ export function createResets(deps: IntakeDeps, { admit, capture, inSlot, insist,
         }
         const transaction = asked(id);
         const own = isOverRest ? { takeBackFor: answerKey } : {};
-        const order = { id, origin, type: request.type, scheduled, ...askedBy(asker), ...own };
+        const order = { id, origin, type: request.type, scheduled, ...askedBy(requester), ...own };
         const record = await place(transaction, station, state, order);
         if (decision.replaces) {
           replaced = decision.replaces;
@@ -199,15 +199,12 @@ export function createResets(deps: IntakeDeps, { admit, capture, inSlot, insist,
       },
       // EVerest's is asked for again until it is stored; one that was stored is found in the slot.
       async () => {
-        if (isOverRest) await takeBack(asker, id, replaced);
+        if (isOverRest) await revoke(requester, id, replaced);
       },
     );
     const { record } = stored;
-    const begin = async (): Promise<void> => {
-      if (record && !isEnded(record)) await jobs.ensure(record);
-    };
-    if (isOverRest) return { ...stored, afterReply: begin };
-    await begin();
+    if (isOverRest) return { ...stored, followUp: { kind: 'begin', record } };
+    if (record && !isEnded(record)) await jobs.ensure(record);
     return stored;
   };
 

@@ -10,7 +10,7 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { Admission } from './admission.js';
 import { objectionToReplacing } from './decide-replacement.js';
 import { type CertificateVerdict, decideUpdate, wantsVerdict } from './decide-update.js';
-import type { Answer, Asker, IntakeDeps } from './request.js';
+import type { Answer, IntakeDeps, Requester } from './requester.js';
 
 interface Judged {
   readonly rule: StationProfile['certificate'];
@@ -29,33 +29,35 @@ export function createUpdates(deps: IntakeDeps, { admit, inSlot, offeredBase, no
    * Once for each request: what is decided from may have to be read again. Over REST it may be asked again, so nothing is
    * kept of a certificate that was not judged: it rejects with `CERTIFICATE_NOT_JUDGED` then.
    */
-  const judge = async (request: FirmwareUpdateRequest, asker: Asker): Promise<Judged | undefined> => {
-    const profile = deps.profileOf(asker.station);
-    if (!profile || !wantsVerdict(request, { profile, locations: deps.locations, origin: asker.origin }))
+  const judge = async (request: FirmwareUpdateRequest, requester: Requester): Promise<Judged | undefined> => {
+    const profile = deps.profileOf(requester.station);
+    if (!profile || !wantsVerdict(request, { profile, locations: deps.locations, origin: requester.origin }))
       return undefined;
-    const verdict = await deps.judgeCertificate(request, profile, asker);
+    const verdict = await deps.judgeCertificate(request, profile, requester);
     const isUndecided = verdict?.ok === false && verdict.response === 'Rejected';
-    if (isUndecided && asker.origin === 'rest') throw new CodedError('CERTIFICATE_NOT_JUDGED', verdict.reason);
+    if (isUndecided && requester.origin === 'rest') throw new CodedError('CERTIFICATE_NOT_JUDGED', verdict.reason);
     return { rule: profile.certificate, verdict };
   };
 
-  const updateFirmware = async (request: FirmwareUpdateRequest, asker: Asker): Promise<Answer> => {
+  const updateFirmware = async (request: FirmwareUpdateRequest, requester: Requester): Promise<Answer> => {
     const id = newOperationId('firmware_update', now());
-    const judged = await judge(request, asker);
-    return admit('update_firmware', asker, async ({ state, profile }) => {
+    const judged = await judge(request, requester);
+    return admit('update_firmware', requester, async ({ state, profile }) => {
       const current = await inSlot<FirmwareUpdateRecord>(state, 'firmware_update');
       const isJudged = judged && judged.rule === profile?.certificate;
-      const certificate = isJudged ? judged.verdict : profile && (await deps.judgeCertificate(request, profile, asker));
+      const certificate = isJudged
+        ? judged.verdict
+        : profile && (await deps.judgeCertificate(request, profile, requester));
       const { locations } = deps;
-      const decision = decideUpdate(request, { profile, current, certificate, locations, origin: asker.origin });
+      const decision = decideUpdate(request, { profile, current, certificate, locations, origin: requester.origin });
       if ('reason' in decision) return { kind: 'answer', ...decision };
       if (!profile) return { kind: 'answer', reply: decision.reply };
-      const objection = objectionToReplacing(asker, current);
+      const objection = objectionToReplacing(requester, current);
       if (objection) return { kind: 'answer', reply: 'Rejected', reason: objection };
-      const announced = asker.origin === 'everest' || profile.announce;
+      const announced = requester.origin === 'everest' || profile.announce;
       const replaces = decision.reply === 'AcceptedCanceled' ? decision.replaces : undefined;
       const record: FirmwareUpdateRecord = {
-        ...offeredBase('firmware_update', asker, request.request_id, id),
+        ...offeredBase('firmware_update', requester, request.request_id, id),
         request,
         signed: decision.signed,
         announced,

@@ -218,7 +218,7 @@ runService(
     // Who must not serve REST does not lead; an issuer that does not answer keeps nobody from leading.
     await Promise.race([knowsIssuer, pause(ISSUER_PATIENCE_MS)]);
     const stopping = new AbortController();
-    const replyCache = createReplyCache(intake.keepDefaults, stopping.signal, log);
+    const replyCache = createReplyCache(intake.persistDefaultReplies, stopping.signal, log);
     const leader = runLeader(
       {
         lease,

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Intake } from '@khumbu/intake/intake';
-import type { Answer } from '@khumbu/intake/request';
+import type { Answer } from '@khumbu/intake/requester';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil, within } from '@khumbu/test-support/events';
@@ -23,8 +23,9 @@ function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async 
   let leads = true;
   const intake = {
     storedAnswer: async () => undefined,
-    takeBack: async () => void done.push('taken back'),
-    noteSent: async (operationId: string) => void done.push(`sent ${operationId}`),
+    confirm: async () => undefined,
+    revoke: async () => void done.push('taken back'),
+    noteAnswerSent: async (operationId: string) => void done.push(`sent ${operationId}`),
     ...desk,
   } as unknown as Intake;
   const replyCache = createReplyCache(async (answers) => void kept.push(...answers), over.signal, log);
@@ -69,6 +70,7 @@ function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async 
   };
 }
 const accepted: Answer = { reply: 'Accepted', operationId: 'one' };
+const offered: Answer = { ...accepted, followUp: { kind: 'confirm', operationId: 'one' } };
 
 void t.test('a decision is told, and the same frame gets it again, also without a leader', async (t) => {
   const p = place({ updateFirmware: async () => accepted });
@@ -100,8 +102,9 @@ void t.test('time runs from the arrival, also while an earlier request holds the
   const p = place({
     updateFirmware: async (_request, { answerKey }) => {
       decided.push(answerKey);
-      return { ...accepted, afterReply: () => held };
+      return offered;
     },
+    confirm: () => held,
   });
   const first = p.answer(p.request('a'));
   const from = performance.now();
@@ -142,7 +145,7 @@ void t.test('the time in which the process stands still is nobody’s', async (t
 });
 
 void t.test('one that is refused while it waits for its turn is over', async (t) => {
-  const p = place({ updateFirmware: async () => ({ ...accepted, afterReply: () => new Promise(() => undefined) }) });
+  const p = place({ updateFirmware: async () => offered, confirm: () => new Promise(() => undefined) });
   void p.answer(p.request('a'));
   await within(p.answer(p.request('b')), DEADLINE_MS + 500, 'the end of the second');
   t.same(p.done, ['speak a "Accepted"', 'acknowledged b', 'refuse b "Rejected"']);
@@ -170,10 +173,10 @@ void t.test('a redelivery is not refused before its stored answer was looked for
     },
     storedAnswer: async () => {
       if (out) throw new Error('Redis is out');
-      const afterReply = async (): Promise<void> => {
-        confirmed += 1;
-      };
-      return { ...accepted, afterReply };
+      return offered;
+    },
+    confirm: async () => {
+      confirmed += 1;
     },
   });
   p.lead(false);
@@ -195,14 +198,13 @@ void t.test('an offer whose answer went out with the connection is noted', async
   const lost = async (): Promise<boolean> => {
     throw new CodedError('MQTT_CLOSED', 'the MQTT session is over');
   };
-  const offers = { ...accepted, afterReply: async () => undefined };
-  const p = place({ updateFirmware: async () => offers }, lost);
+  const p = place({ updateFirmware: async () => offered }, lost);
   await t.rejects(p.answer(p.request('a')), { code: 'MQTT_CLOSED' });
   t.same(p.done, ['speak a "Accepted"', 'sent one']);
   const unsaved = place(
     {
-      updateFirmware: async () => offers,
-      noteSent: async () => {
+      updateFirmware: async () => offered,
+      noteAnswerSent: async () => {
         throw new Error('Redis is out');
       },
     },

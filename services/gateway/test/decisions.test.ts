@@ -790,8 +790,8 @@ void t.test('the certificate of a request is judged by the station’s rule', as
     const request = { ...UPDATE, ...(pem === undefined ? {} : { signing_certificate: pem, signature: 'x' }) };
     const judges = judgesOf.get(store);
     if (!judges) throw new TypeError('no judges of this store');
-    const asker = { station: 'a', origin: 'everest' } as const;
-    return createJudgeCertificate({ judges, now: () => at, log })(request, profile({ certificate: rule }), asker);
+    const requester = { station: 'a', origin: 'everest' } as const;
+    return createJudgeCertificate({ judges, now: () => at, log })(request, profile({ certificate: rule }), requester);
   };
   t.equal(await judge(undefined, 'chain'), undefined);
   t.equal(await judge('', 'chain'), undefined);

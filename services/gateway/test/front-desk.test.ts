@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createBoots } from '@khumbu/intake/boots';
 import { createDecisionStore } from '@khumbu/intake/decision-store';
 import { createIntake } from '@khumbu/intake/intake';
-import type { Answer, Asker } from '@khumbu/intake/request';
+import type { Answer, Requester } from '@khumbu/intake/requester';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
@@ -150,7 +150,7 @@ type Desk = Awaited<ReturnType<typeof desk>>;
 /** How long the broker keeps a request. */
 const REDELIVERY_MS = 120_000;
 
-const asker = (answerKey: string = randomUUID(), origin: Asker['origin'] = 'everest'): Asker => ({
+const requester = (answerKey: string = randomUUID(), origin: Requester['origin'] = 'everest'): Requester => ({
   station: STATION,
   answerKey,
   origin,
@@ -159,36 +159,41 @@ const must = <T>(value: T | undefined): T => {
   if (value === undefined) throw new Error('must be there');
   return value;
 };
+/** Something follows from the answer. */
+const confirmOffer = (front: Desk['front'], answer: Answer): Promise<void> => {
+  must(answer.followUp);
+  return front.confirm(answer);
+};
 const accepted = async (
   front: Desk['front'],
   request: typeof UPDATE | (typeof UPDATE & object) = UPDATE,
   key?: string,
 ) => {
-  const answer = await front.updateFirmware(request, asker(key));
-  await answer.afterReply?.();
+  const answer = await front.updateFirmware(request, requester(key));
+  await front.confirm(answer);
   return must(answer.operationId);
 };
 
 void t.test('an offer makes no job; the confirmation does, and is safe to repeat', async (t) => {
   const d = await desk(t);
-  const answer = await d.front.updateFirmware(UPDATE, asker('update:1'));
+  const answer = await d.front.updateFirmware(UPDATE, requester('update:1'));
   t.match(answer, { reply: 'Accepted', operationId: /^firmware-update-/ });
   const id = must(answer.operationId);
   t.match(await d.store.load(id), { state: 'Offered', answerKey: 'update:1', requestId: 7 });
   t.same(await d.jobIds(), []);
   t.same(await d.answerOf('update:1'), { reply: 'Accepted', operationId: id });
-  await must(answer.afterReply)();
-  await must(answer.afterReply)();
+  await confirmOffer(d.front, answer);
+  await confirmOffer(d.front, answer);
   t.match(await d.store.load(id), { state: 'Accepted' });
   t.same(await d.jobIds(), [`${id}.download.1`]);
 
-  const logs = await d.front.uploadLogs(LOGS, asker());
+  const logs = await d.front.uploadLogs(LOGS, requester());
   t.match(logs.reply, { upload_logs_status: 'Accepted', file_name: /\.tar\.gz$/ });
-  await logs.afterReply?.();
+  await d.front.confirm(logs);
   t.equal((await d.store.load(must(logs.operationId)))?.state, 'Accepted');
-  const network = await d.front.configureNetwork(NETWORK, asker());
+  const network = await d.front.configureNetwork(NETWORK, requester());
   t.same(network.reply, { status: 'Processing' });
-  await network.afterReply?.();
+  await d.front.confirm(network);
   t.match(await d.store.load(must(network.operationId)), { state: 'Accepted', interfaceName: 'eth0' });
   t.equal((await d.jobIds()).length, 3);
 });
@@ -199,89 +204,89 @@ void t.test('an offer to EVerest waits for as long as its request may come again
     const record = must(await d.store.load(must(answer.operationId)));
     return must(record.deadlineAt) - record.createdAt;
   };
-  t.ok((await waitsMs(await d.front.updateFirmware(UPDATE, asker()))) > REDELIVERY_MS);
-  t.ok((await waitsMs(await d.front.uploadLogs(LOGS, asker(undefined, 'rest')))) < REDELIVERY_MS);
+  t.ok((await waitsMs(await d.front.updateFirmware(UPDATE, requester()))) > REDELIVERY_MS);
+  t.ok((await waitsMs(await d.front.uploadLogs(LOGS, requester(undefined, 'rest')))) < REDELIVERY_MS);
 });
 
 void t.test('the same request gets its stored answer again, whatever has changed since', async (t) => {
   const d = await desk(t);
-  const first = await d.front.updateFirmware(UPDATE, asker('a'));
-  const again = await d.front.updateFirmware(UPDATE, asker('a'));
+  const first = await d.front.updateFirmware(UPDATE, requester('a'));
+  const again = await d.front.updateFirmware(UPDATE, requester('a'));
   t.equal(again.reply, 'Accepted');
   t.equal(again.operationId, first.operationId);
   t.match(await d.store.load(must(first.operationId)), { state: 'Offered' });
-  await again.afterReply?.();
+  await d.front.confirm(again);
   t.match(await d.store.load(must(first.operationId)), { state: 'Accepted' }, 'a redelivered Accepted is confirmed');
 
   const badLocation = { ...UPDATE, location: 'http://127.0.0.1/' };
-  const rejected = await d.front.updateFirmware(badLocation, asker('b'));
+  const rejected = await d.front.updateFirmware(badLocation, requester('b'));
   t.match(rejected, { reply: 'Rejected', reason: 'LOCATION_ADDRESS_FORBIDDEN' });
-  t.equal((await d.front.updateFirmware(UPDATE, asker('b'))).reply, 'Rejected', 'rejections are kept too');
+  t.equal((await d.front.updateFirmware(UPDATE, requester('b'))).reply, 'Rejected', 'rejections are kept too');
 
-  t.equal((await d.front.isResetAllowed(asker('c'), true)).reply, true);
+  t.equal((await d.front.isResetAllowed(requester('c'), true)).reply, true);
   await d.advance(first.operationId, ['fetchJoined', 'fetched', 'installBegun']);
-  t.equal((await d.front.isResetAllowed(asker('c'), true)).reply, true, 'booleans too');
-  t.equal((await d.front.isResetAllowed(asker('d'), true)).reply, false);
+  t.equal((await d.front.isResetAllowed(requester('c'), true)).reply, true, 'booleans too');
+  t.equal((await d.front.isResetAllowed(requester('d'), true)).reply, false);
   await d.advance(first.operationId, ['installFailed']);
-  t.equal((await d.front.isResetAllowed(asker('d'), true)).reply, false);
-  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', asker('e'))).reply, true);
-  t.equal((await d.front.setSystemTime('1970-01-01T00:00:00Z', asker('e'))).reply, true);
+  t.equal((await d.front.isResetAllowed(requester('d'), true)).reply, false);
+  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', requester('e'))).reply, true);
+  t.equal((await d.front.setSystemTime('1970-01-01T00:00:00Z', requester('e'))).reply, true);
 });
 
 void t.test('a told time is stored once its answer is out, and only if it is known how old it is', async (t) => {
   const TOLD = '2026-12-01T00:00:00Z';
   const d = await desk(t);
   const id = systemTimeId(STATION);
-  const first = await d.front.setSystemTime(TOLD, asker('first'));
+  const first = await d.front.setSystemTime(TOLD, requester('first'));
   t.same([first.reply, await d.openRecords(), await d.jobIds()], [true, [], []]);
-  await first.afterReply?.();
+  await d.front.confirm(first);
   t.match(await d.store.load(id), { state: 'Pending', value: Date.parse(TOLD) });
   t.same(await d.jobIds(), [`${id}.set-system-time.2`]);
 
-  const refused = await d.front.setSystemTime('2027-01-01T00:00:00Z', asker('refused'));
-  await d.front.takeBack(asker('refused'), 'set_system_time', refused.operationId);
+  const refused = await d.front.setSystemTime('2027-01-01T00:00:00Z', requester('refused'));
+  await d.front.revoke(requester('refused'), 'set_system_time', refused.operationId);
   t.same(await d.answerOf('refused'), { reply: false });
   t.match(await d.store.load(id), { state: 'Pending', value: Date.parse(TOLD) }, 'what was accepted stays');
 
-  const late = await d.front.setSystemTime('2027-01-01T00:00:00Z', asker('late'), true);
-  t.match(late, { reply: true, afterReply: undefined }, 'nothing follows from what the broker has kept');
-  const repeated = await d.front.setSystemTime(TOLD, asker('first'));
-  t.match(repeated, { reply: true, afterReply: undefined });
+  const late = await d.front.setSystemTime('2027-01-01T00:00:00Z', requester('late'), true);
+  t.match(late, { reply: true, followUp: undefined }, 'nothing follows from what the broker has kept');
+  const repeated = await d.front.setSystemTime(TOLD, requester('first'));
+  t.match(repeated, { reply: true, followUp: undefined });
 });
 
 void t.test('a time that was told over REST is found again, also if nobody lived to store it', async (t) => {
   const d = await desk(t);
   const id = systemTimeId(STATION);
-  const tell = () => d.front.setSystemTime('2026-12-01T00:00:00Z', asker('key', 'rest'));
+  const tell = () => d.front.setSystemTime('2026-12-01T00:00:00Z', requester('key', 'rest'));
   t.match(await tell(), { reply: true, operationId: id });
   const again = await tell();
   t.match(again, { reply: true, operationId: id, repeated: true });
-  await again.afterReply?.();
+  await d.front.confirm(again);
   t.match(await d.store.load(id), { state: 'Pending', toldAtRedisMs: 0 }, 'too old to be set');
 });
 
 void t.test('a second update supersedes the first when its answer is out, not before', async (t) => {
   const d = await desk(t);
   const first = await accepted(d.front);
-  const second = await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker('second'));
+  const second = await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, requester('second'));
   t.equal(second.reply, 'AcceptedCanceled');
   const secondId = must(second.operationId);
   t.match(await d.store.load(first), { state: 'Accepted', heldFor: secondId });
   t.equal(await d.slot('firmware_update'), secondId);
-  await second.afterReply?.();
+  await d.front.confirm(second);
   t.match(await d.store.load(first), { state: 'Superseded', endedAt: Number });
   t.match(await d.store.load(secondId), { state: 'Accepted' });
 
-  const third = await d.front.updateFirmware({ ...UPDATE, request_id: 9 }, asker('third'));
+  const third = await d.front.updateFirmware({ ...UPDATE, request_id: 9 }, requester('third'));
   t.match(await d.store.load(secondId), { heldFor: third.operationId });
-  await d.front.takeBack(asker('third'), 'update_firmware', third.operationId);
+  await d.front.revoke(requester('third'), 'update_firmware', third.operationId);
   const released = await d.store.load(secondId);
   t.match(released, { state: 'Accepted' });
   t.equal(released?.heldFor, undefined, 'the withdrawn offer lets go of it');
   t.equal(await d.slot('firmware_update'), secondId);
   t.match(await d.store.load(must(third.operationId)), { state: 'Withdrawn' });
   t.same(await d.answerOf('third'), { reply: 'Rejected' });
-  await third.afterReply?.();
+  await d.front.confirm(third);
   t.match(await d.store.load(must(third.operationId)), { state: 'Withdrawn' }, 'and stays withdrawn');
 });
 
@@ -289,12 +294,12 @@ void t.test('three offers in a row, however they end, leave one current update',
   type Step = (front: Desk['front'], offers: readonly [Answer, Answer]) => Promise<void>;
   const confirm =
     (which: 0 | 1): Step =>
-    async (_front, offers) =>
-      must(offers[which].afterReply)();
+    async (front, offers) =>
+      confirmOffer(front, offers[which]);
   const withdraw =
     (which: 0 | 1): Step =>
     (front, offers) =>
-      front.takeBack(asker(['b', 'c'][which] ?? ''), 'update_firmware', offers[which].operationId);
+      front.revoke(requester(['b', 'c'][which] ?? ''), 'update_firmware', offers[which].operationId);
   const [A, B, C] = [0, 1, 2];
   const endings: [string, Step, Step, number][] = [
     ['B, then C', confirm(0), confirm(1), C],
@@ -310,8 +315,8 @@ void t.test('three offers in a row, however they end, leave one current update',
     const d = await desk(t);
     const a = await accepted(d.front);
     const offers = [
-      await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker('b')),
-      await d.front.updateFirmware({ ...UPDATE, request_id: 9 }, asker('c')),
+      await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, requester('b')),
+      await d.front.updateFirmware({ ...UPDATE, request_id: 9 }, requester('c')),
     ] as const;
     await one(d.front, offers);
     await two(d.front, offers);
@@ -329,7 +334,7 @@ void t.test('three offers in a row, however they end, leave one current update',
 void t.test('fifty at once never leave two current operations', async (t) => {
   const d = await desk(t, { timeoutMs: 5000 });
   const ask = async (index: number): Promise<void> => {
-    const who = asker(`k${index}`);
+    const who = requester(`k${index}`);
     const work =
       index % 2 === 0 ? d.front.updateFirmware({ ...UPDATE, request_id: index }, who) : d.front.uploadLogs(LOGS, who);
     const answer = await work.catch((error: { code?: string }) => {
@@ -338,11 +343,11 @@ void t.test('fifty at once never leave two current operations', async (t) => {
     });
     if (!answer?.operationId) return;
     if (index % 3 === 0) await turn();
-    if (index % 5 !== 4) return must(answer.afterReply)();
+    if (index % 5 !== 4) return confirmOffer(d.front, answer);
     const name = index % 2 === 0 ? 'update_firmware' : 'upload_logs';
     for (let tries = 0; ; tries++) {
       try {
-        return await d.front.takeBack(who, name, answer.operationId);
+        return await d.front.revoke(who, name, answer.operationId);
       } catch (error) {
         if (tries > 100) throw error;
       }
@@ -359,7 +364,7 @@ void t.test('fifty at once never leave two current operations', async (t) => {
 });
 
 /** Each request that may meet a frozen Redis: what is answered by default, and what must not be there afterwards. */
-const FROZEN: [string, (front: Desk['front'], who: Asker) => Promise<Answer>, unknown, SlotKind | undefined][] = [
+const FROZEN: [string, (front: Desk['front'], who: Requester) => Promise<Answer>, unknown, SlotKind | undefined][] = [
   ['update_firmware', (front, who) => front.updateFirmware(UPDATE, who), 'Rejected', 'firmware_update'],
   ['upload_logs', (front, who) => front.uploadLogs(LOGS, who), { upload_logs_status: 'Rejected' }, 'log_upload'],
   ['is_reset_allowed', (front, who) => front.isResetAllowed(who, true), false, undefined],
@@ -375,12 +380,12 @@ const FROZEN: [string, (front: Desk['front'], who: Asker) => Promise<Answer>, un
 void t.test('what was answered by default is never executed later', async (t) => {
   for (const [name, ask, fallback, slot] of FROZEN) {
     const d = await desk(t);
-    await d.front.isResetAllowed(asker(), false);
+    await d.front.isResetAllowed(requester(), false);
     d.freezeAtCommit();
     const key = `${name}:frozen`;
-    await t.rejects(ask(d.front, asker(key)), { code: 'NOT_STORED' }, name);
+    await t.rejects(ask(d.front, requester(key)), { code: 'NOT_STORED' }, name);
     t.notOk(d.deskStore.isSettled());
-    await t.rejects(ask(d.front, asker()), { code: 'NOT_STORED' }, 'refused while the fate is unknown');
+    await t.rejects(ask(d.front, requester()), { code: 'NOT_STORED' }, 'refused while the fate is unknown');
     server.thaw();
     await awaitUntil(() => d.deskStore.isSettled(), 5000, `${name} settled`);
     t.same(await d.answerOf(key), { reply: fallback }, 'the stored answer is the one that was given');
@@ -390,10 +395,10 @@ void t.test('what was answered by default is never executed later', async (t) =>
     t.equal((await d.state()).resetReservedUntil, undefined, 'nothing is reserved');
     const late = d.commits.find((transaction) => transaction.ops.some(([, where]) => where?.endsWith(key)));
     t.equal(await d.store.commit(must(late)), false, 'executed later still, the commit fails its guard');
-    t.same((await ask(d.front, asker(key))).reply, fallback, 'redelivered: the same answer');
-    const next = await ask(d.front, asker());
+    t.same((await ask(d.front, requester(key))).reply, fallback, 'redelivered: the same answer');
+    const next = await ask(d.front, requester());
     t.notSame(next.reply, fallback, 'and it serves again');
-    await next.afterReply?.();
+    await d.front.confirm(next);
   }
 });
 
@@ -401,7 +406,7 @@ void t.test('a running update goes on when the one that would replace it was ans
   const d = await desk(t);
   const first = await accepted(d.front);
   d.freezeAtCommit();
-  await t.rejects(d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker('second')), { code: 'NOT_STORED' });
+  await t.rejects(d.front.updateFirmware({ ...UPDATE, request_id: 8 }, requester('second')), { code: 'NOT_STORED' });
   server.thaw();
   await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
   const open = await d.openRecords();
@@ -418,32 +423,32 @@ void t.test('an outage costs those who come one after the other no more than tho
   const began = performance.now();
   // A broker that passes on one request at a time, each once the one before was answered.
   for (let n = 0; n < 20; n++)
-    await t.rejects(d.front.isResetAllowed(asker(`in a row ${n}`), true), { code: 'NOT_STORED' });
+    await t.rejects(d.front.isResetAllowed(requester(`in a row ${n}`), true), { code: 'NOT_STORED' });
   t.ok(performance.now() - began < 1500, `refused after ${performance.now() - began} ms`);
   server.thaw();
   await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
-  t.equal((await d.front.isResetAllowed(asker(), true)).reply, true, 'and it serves again');
+  t.equal((await d.front.isResetAllowed(requester(), true)).reply, true, 'and it serves again');
 });
 
 void t.test('a confirmation of unknown fate is made again: its answer is out', async (t) => {
   const d = await desk(t);
-  const answer = await d.front.updateFirmware(UPDATE, asker());
+  const answer = await d.front.updateFirmware(UPDATE, requester());
   d.freezeAtCommit();
-  await t.rejects(must(answer.afterReply)(), { code: 'NOT_STORED' });
+  await t.rejects(confirmOffer(d.front, answer), { code: 'NOT_STORED' });
   server.thaw();
   await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
   t.match(await d.store.load(must(answer.operationId)), { state: 'Accepted' });
-  await must(answer.afterReply)();
+  await confirmOffer(d.front, answer);
   t.same(await d.jobIds(), [`${answer.operationId}.download.1`]);
 });
 
 void t.test('a question from REST that could not be stored leaves EVerest’s reservation alone', async (t) => {
   const d = await desk(t);
-  await d.front.isResetAllowed(asker('everest'), true);
+  await d.front.isResetAllowed(requester('everest'), true);
   const { resetReservedUntil } = await d.state();
   t.ok(must(resetReservedUntil) > Date.now());
   d.freezeAtCommit();
-  await t.rejects(d.front.isResetAllowed(asker('rest', 'rest'), false), { code: 'NOT_STORED' });
+  await t.rejects(d.front.isResetAllowed(requester('rest', 'rest'), false), { code: 'NOT_STORED' });
   server.thaw();
   await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
   t.equal((await d.state()).resetReservedUntil, resetReservedUntil);
@@ -451,24 +456,24 @@ void t.test('a question from REST that could not be stored leaves EVerest’s re
 
 void t.test('a reservation belongs to the question that made it, until EVerest resets', async (t) => {
   const d = await desk(t);
-  const first = asker();
+  const first = requester();
   t.equal((await d.front.isResetAllowed(first, true)).reply, true);
-  t.equal((await d.front.isResetAllowed(asker(), true)).reply, true);
+  t.equal((await d.front.isResetAllowed(requester(), true)).reply, true);
   const reserved = must((await d.state()).resetReservedUntil);
-  await d.front.takeBack(first, 'is_reset_allowed', undefined);
+  await d.front.revoke(first, 'is_reset_allowed', undefined);
   t.equal((await d.state()).resetReservedUntil, reserved, 'taking back the first question leaves the second one alone');
-  await d.front.reset({ type: 'Soft' }, asker('tool', 'rest'));
+  await d.front.reset({ type: 'Soft' }, requester('tool', 'rest'));
   t.equal((await d.state()).resetReservedUntil, reserved, 'an operator’s reset leaves it alone');
-  await d.front.reset({ type: 'Hard' }, asker());
+  await d.front.reset({ type: 'Hard' }, requester());
   t.equal((await d.state()).resetReservedUntil, undefined, 'EVerest’s own uses it up');
 
-  t.equal((await d.front.isResetAllowed(asker(), true)).reply, true);
-  await d.front.reset({ type: 'Hard' }, asker());
+  t.equal((await d.front.isResetAllowed(requester(), true)).reply, true);
+  await d.front.reset({ type: 'Hard' }, requester());
   t.equal((await d.state()).resetReservedUntil, undefined, 'also one that is open already');
 
-  const last = asker();
+  const last = requester();
   await d.front.isResetAllowed(last, true);
-  await d.front.takeBack(last, 'is_reset_allowed', undefined);
+  await d.front.revoke(last, 'is_reset_allowed', undefined);
   t.match(await d.state(), { resetReservedUntil: undefined, resetAllowedEpoch: undefined });
 });
 
@@ -476,14 +481,14 @@ void t.test('a reservation ends with the boot of EVerest that was told it may re
   const signs = {
     'by its heartbeat': async (d: Awaited<ReturnType<typeof desk>>) => d.boots.notice(STATION, 3000),
     'by its question': async (d: Awaited<ReturnType<typeof desk>>) =>
-      d.front.getBootReason(asker(), { silentMs: 5000, heartbeatPeriodMs: 1000 } as never),
+      d.front.getBootReason(requester(), { silentMs: 5000, heartbeatPeriodMs: 1000 } as never),
   };
   for (const [how, begin] of Object.entries(signs)) {
     const d = await desk(t);
-    t.equal((await d.front.isResetAllowed(asker(), true)).reply, true);
+    t.equal((await d.front.isResetAllowed(requester(), true)).reply, true);
     await begin(d);
     t.match(await d.state(), { bootEpoch: 1, resetReservedUntil: undefined, resetAllowedEpoch: undefined }, how);
-    t.equal((await d.front.isResetAllowed(asker(), true)).reply, true, 'and it may be reserved anew');
+    t.equal((await d.front.isResetAllowed(requester(), true)).reply, true, 'and it may be reserved anew');
     t.match(await d.state(), { resetAllowedEpoch: 1 });
   }
 });
@@ -491,7 +496,7 @@ void t.test('a reservation ends with the boot of EVerest that was told it may re
 void t.test('the desk goes on when Redis has forgotten its epoch', async (t) => {
   const d = await desk(t);
   d.freezeAtCommit();
-  await t.rejects(d.front.isResetAllowed(asker(), true), { code: 'NOT_STORED' });
+  await t.rejects(d.front.isResetAllowed(requester(), true), { code: 'NOT_STORED' });
   server.thaw();
   await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
   const guards = d.commits.flatMap((transaction) => transaction.guards);
@@ -499,7 +504,7 @@ void t.test('the desk goes on when Redis has forgotten its epoch', async (t) => 
   await awaitUntil(async () => (await d.patient.exists(key)) === 1, 5000, 'the epoch is stored');
   t.ok((await d.patient.pttl(key)) > 0, 'it goes away when its process does');
   await d.patient.del(key);
-  t.equal((await d.front.isResetAllowed(asker(), true)).reply, true);
+  t.equal((await d.front.isResetAllowed(requester(), true)).reply, true);
 });
 
 void t.test('is_reset_allowed and an install that begins in the same moment', async (t) => {
@@ -512,7 +517,7 @@ void t.test('is_reset_allowed and an install that begins in the same moment', as
     raced = true;
     await d.advance(id, ['installBegun']);
   });
-  t.equal((await d.front.isResetAllowed(asker(), true)).reply, false, 'the newer state decides');
+  t.equal((await d.front.isResetAllowed(requester(), true)).reply, false, 'the newer state decides');
   t.equal((await d.state()).resetReservedUntil, undefined);
 });
 
@@ -527,11 +532,11 @@ void t.test(
           if (before !== 'no update before') await d.advance(await accepted(d.front), ['canceled']);
           d.beforeNextCommit(async () => d.advance(await accepted(d.front), TO_INSTALLING));
           if (asks === 'is_reset_allowed') {
-            t.match(await d.front.isResetAllowed(asker(), true), { reply: false, reason: 'installing' });
+            t.match(await d.front.isResetAllowed(requester(), true), { reply: false, reason: 'installing' });
             t.equal((await d.state()).resetReservedUntil, undefined);
             return;
           }
-          const { operationId } = await d.front.reset({ type: 'Soft', scheduled: false }, asker());
+          const { operationId } = await d.front.reset({ type: 'Soft', scheduled: false }, requester());
           t.match(await d.store.load(must(operationId)), { reasonStored: false });
           t.equal((await d.state()).restartExpected, undefined, 'the boot to come is that of the update');
         });
@@ -543,13 +548,13 @@ void t.test(
 void t.test('a reset is one until its restart is seen', async (t) => {
   const d = await desk(t);
   const soft = { type: 'Soft', scheduled: false } as const;
-  const [first, second] = await Promise.all([d.front.reset(soft, asker()), d.front.reset(soft, asker())]);
+  const [first, second] = await Promise.all([d.front.reset(soft, requester()), d.front.reset(soft, requester())]);
   const id = must(first.operationId);
   t.equal(second.operationId, id);
-  t.equal((await d.front.reset({ type: 'Soft' }, asker())).operationId, id, 'scheduled false is the default');
+  t.equal((await d.front.reset({ type: 'Soft' }, requester())).operationId, id, 'scheduled false is the default');
   t.same(await d.jobIds(), [`${id}.reset.1`]);
   t.match((await d.state()).restartExpected, { reason: 'RemoteReset', operationId: id });
-  const hard = await d.front.reset({ type: 'Hard', scheduled: true }, asker());
+  const hard = await d.front.reset({ type: 'Hard', scheduled: true }, requester());
   t.not(hard.operationId, id);
   t.match(await d.store.load(id), { state: 'Superseded' });
   t.match((await d.state()).restartExpected, { reason: 'ScheduledReset' });
@@ -558,10 +563,10 @@ void t.test('a reset is one until its restart is seen', async (t) => {
 void t.test('a reset whose commit was of unknown fate is stored once, with its job', async (t) => {
   const d = await desk(t);
   d.freezeAtCommit();
-  await t.rejects(d.front.reset({ type: 'Soft' }, asker()), { code: 'NOT_STORED' });
+  await t.rejects(d.front.reset({ type: 'Soft' }, requester()), { code: 'NOT_STORED' });
   server.thaw();
   await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
-  const { operationId } = await d.front.reset({ type: 'Soft' }, asker());
+  const { operationId } = await d.front.reset({ type: 'Soft' }, requester());
   const resets = (await d.openRecords()).map(({ id }) => id);
   t.same(resets, [operationId]);
   t.same(await d.jobIds(), [`${operationId}.reset.1`]);
@@ -569,7 +574,7 @@ void t.test('a reset whose commit was of unknown fate is stored once, with its j
 
 void t.test('a reset of REST that could not be stored is not done', async (t) => {
   const d = await desk(t);
-  const rest = asker('rest:1', 'rest');
+  const rest = requester('rest:1', 'rest');
   d.freezeAtCommit();
   await t.rejects(d.front.reset({ type: 'Hard' }, rest), { code: 'NOT_STORED' });
   server.thaw();
@@ -582,25 +587,25 @@ void t.test('a reset of REST that could not be stored is not done', async (t) =>
   t.equal(await d.answerOf('rest:1'), undefined);
   const again = await d.front.reset({ type: 'Hard' }, rest);
   t.not(again.operationId, over?.id, 'asked again, it is decided anew');
-  await again.afterReply?.();
+  await d.front.confirm(again);
   t.same(await d.jobIds(), [`${again.operationId}.reset.1`]);
 });
 
 void t.test('a reset of REST that somebody else counts on is not taken back', async (t) => {
   const others = [
-    ['EVerest', asker('e', 'everest')],
-    ['the same request at another gateway', asker('rest:2', 'rest')],
-    ['another caller', asker('rest:3', 'rest')],
+    ['EVerest', requester('e', 'everest')],
+    ['the same request at another gateway', requester('rest:2', 'rest')],
+    ['another caller', requester('rest:3', 'rest')],
   ] as const;
   for (const [name, who] of others) {
     const d = await desk(t);
     const other = await desk(t, { prefix: d.prefix });
     d.freezeAtCommit();
-    await t.rejects(d.front.reset({ type: 'Hard' }, asker('rest:2', 'rest')), { code: 'NOT_STORED' });
+    await t.rejects(d.front.reset({ type: 'Hard' }, requester('rest:2', 'rest')), { code: 'NOT_STORED' });
     let counted: Answer | undefined;
     d.beforeNextCommit(async () => {
       counted = await other.front.reset({ type: 'Hard' }, who);
-      await counted.afterReply?.();
+      await other.front.confirm(counted);
     });
     server.thaw();
     await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
@@ -613,9 +618,9 @@ void t.test('a reset of REST that somebody else counts on is not taken back', as
 
 void t.test('a reset that one of REST would have replaced is done when that could not be stored', async (t) => {
   const d = await desk(t);
-  const { operationId } = await d.front.reset({ type: 'Soft', scheduled: true }, asker());
+  const { operationId } = await d.front.reset({ type: 'Soft', scheduled: true }, requester());
   d.freezeAtCommit();
-  const replacing = { ...asker('rest:4', 'rest'), replace: true };
+  const replacing = { ...requester('rest:4', 'rest'), replace: true };
   await t.rejects(d.front.reset({ type: 'Hard' }, replacing), { code: 'NOT_STORED' });
   server.thaw();
   await awaitUntil(() => d.deskStore.isSettled(), 5000, 'settled');
@@ -632,17 +637,17 @@ void t.test('a reset during an install is kept', async (t) => {
   const d = await desk(t);
   const id = await accepted(d.front);
   await d.advance(id, ['fetchJoined', 'fetched', 'installBegun']);
-  const { operationId } = await d.front.reset({ type: 'NotSpecified' }, asker());
+  const { operationId } = await d.front.reset({ type: 'NotSpecified' }, requester());
   t.match(await d.store.load(must(operationId)), { state: 'Accepted', type: 'NotSpecified' });
   t.match(await d.store.load(id), { state: 'Installing' });
 });
 
 void t.test('boot reasons: one for each boot', async (t) => {
   const d = await desk(t);
-  const ask = async (liveness = SILENT) => d.front.getBootReason(asker(), liveness);
+  const ask = async (liveness = SILENT) => d.front.getBootReason(requester(), liveness);
   t.match(await ask(), { reply: 'PowerUp', begun: false });
   t.match(await ask(), { reply: 'PowerUp', begun: false });
-  await d.front.reset({ type: 'Soft', scheduled: true }, asker());
+  await d.front.reset({ type: 'Soft', scheduled: true }, requester());
   t.match(await ask(), { reply: 'ScheduledReset', begun: true }, 'before the first heartbeat');
   t.equal((await d.state()).bootEpoch, 1);
   t.match(await ask({ silentMs: 60_000, heartbeatPeriodMs: 1000 } as never), { reply: 'ScheduledReset', begun: false });
@@ -654,8 +659,8 @@ void t.test('boot reasons: one for each boot', async (t) => {
 
 void t.test('many boot questions at once count one boot', async (t) => {
   const d = await desk(t, { timeoutMs: 2000 });
-  await d.front.reset({ type: 'Soft' }, asker());
-  const answers = await Promise.all(Array.from({ length: 10 }, () => d.front.getBootReason(asker(), SILENT)));
+  await d.front.reset({ type: 'Soft' }, requester());
+  const answers = await Promise.all(Array.from({ length: 10 }, () => d.front.getBootReason(requester(), SILENT)));
   t.same(new Set(answers.map(({ reply }) => reply)), new Set(['RemoteReset']));
   t.equal((await d.state()).bootEpoch, 1);
 });
@@ -714,9 +719,9 @@ void t.test(
           const d = await desk(t);
           const id = await accepted(d.front);
           await d.advance(id, ['fetchJoined', 'fetched']);
-          const asked: [Asker, string][] = [];
+          const asked: [Requester, string][] = [];
           for (let count = 0; count < offers; count++) {
-            const who = asker();
+            const who = requester();
             asked.push([
               who,
               must((await d.front.updateFirmware({ ...UPDATE, request_id: 8 + count }, who)).operationId),
@@ -725,7 +730,7 @@ void t.test(
           t.equal(await d.front.allowInstallation(STATION, by, by === 'rest' ? id : undefined), true, 'it is not lost');
           t.equal(await d.front.allowInstallation(STATION, by), false, 'a repeat means nothing');
           t.same(await d.jobIds(), [`${id}.download.1`], 'at rest it begins nothing');
-          for (const [who, offered] of asked.reverse()) await d.front.takeBack(who, 'update_firmware', offered);
+          for (const [who, offered] of asked.reverse()) await d.front.revoke(who, 'update_firmware', offered);
           t.match(await d.store.load(id), { state: 'Downloaded', permission: { by }, heldFor: undefined });
           t.ok((await d.jobIds()).includes(`${id}.install.1`), 'the update goes on');
         });
@@ -736,13 +741,13 @@ void t.test(
 
 void t.test('a station that nobody configured is answered fail-closed and nothing is stored for it', async (t) => {
   const d = await desk(t, { profile: undefined });
-  t.equal((await d.front.updateFirmware(UPDATE, asker())).reply, 'Rejected');
-  t.same((await d.front.uploadLogs(LOGS, asker())).reply, { upload_logs_status: 'Rejected' });
-  t.equal((await d.front.isResetAllowed(asker(), true)).reply, false);
-  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', asker())).reply, false);
-  t.equal((await d.front.getBootReason(asker(), SILENT)).reply, 'Unknown');
-  t.same((await d.front.configureNetwork(NETWORK, asker())).reply, { status: 'NotSupported' });
-  t.match(await d.front.reset({ type: 'Soft' }, asker()), { reason: 'station_not_configured' });
+  t.equal((await d.front.updateFirmware(UPDATE, requester())).reply, 'Rejected');
+  t.same((await d.front.uploadLogs(LOGS, requester())).reply, { upload_logs_status: 'Rejected' });
+  t.equal((await d.front.isResetAllowed(requester(), true)).reply, false);
+  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', requester())).reply, false);
+  t.equal((await d.front.getBootReason(requester(), SILENT)).reply, 'Unknown');
+  t.same((await d.front.configureNetwork(NETWORK, requester())).reply, { status: 'NotSupported' });
+  t.match(await d.front.reset({ type: 'Soft' }, requester()), { reason: 'station_not_configured' });
   t.same(await d.openRecords(), []);
   t.same(await d.store.station(STATION), {});
 });
@@ -751,45 +756,49 @@ void t.test('what nobody is there to do is answered by default, and so is its re
   const abandoned: QueueName[] = ['firmware-fetches', 'log-uploads', 'system-control'];
   const d = await desk(t, { abandoned });
   const key = randomUUID();
-  t.match(await d.front.updateFirmware(UPDATE, asker(key)), { reply: 'Rejected', reason: 'workers_gone' });
-  t.same((await d.front.uploadLogs(LOGS, asker())).reply, { upload_logs_status: 'Rejected' });
-  t.equal((await d.front.isResetAllowed(asker(), true)).reply, false);
-  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', asker())).reply, false);
-  t.same((await d.front.configureNetwork(NETWORK, asker())).reply, { status: 'NotSupported' });
+  t.match(await d.front.updateFirmware(UPDATE, requester(key)), { reply: 'Rejected', reason: 'workers_gone' });
+  t.same((await d.front.uploadLogs(LOGS, requester())).reply, { upload_logs_status: 'Rejected' });
+  t.equal((await d.front.isResetAllowed(requester(), true)).reply, false);
+  t.equal((await d.front.setSystemTime('2026-12-01T00:00:00Z', requester())).reply, false);
+  t.same((await d.front.configureNetwork(NETWORK, requester())).reply, { status: 'NotSupported' });
   t.same(await d.front.resetPermission(STATION), { allowed: false, reason: 'workers_gone' });
   t.same(await d.openRecords(), []);
   t.equal((await d.state()).resetReservedUntil, undefined);
-  t.equal((await d.front.getBootReason(asker(), SILENT)).reply, 'PowerUp', 'from records alone');
-  await t.rejects(d.front.updateFirmware(UPDATE, asker(randomUUID(), 'rest')), { code: 'WORKERS_GONE' });
-  await t.rejects(d.front.reset({ type: 'Soft' }, asker(randomUUID(), 'rest')), { code: 'WORKERS_GONE' });
+  t.equal((await d.front.getBootReason(requester(), SILENT)).reply, 'PowerUp', 'from records alone');
+  await t.rejects(d.front.updateFirmware(UPDATE, requester(randomUUID(), 'rest')), { code: 'WORKERS_GONE' });
+  await t.rejects(d.front.reset({ type: 'Soft' }, requester(randomUUID(), 'rest')), { code: 'WORKERS_GONE' });
   t.type(
-    (await d.front.reset({ type: 'Soft' }, asker())).operationId,
+    (await d.front.reset({ type: 'Soft' }, requester())).operationId,
     'string',
     'EVerest has stopped itself and waits',
   );
   abandoned.length = 0;
-  t.equal((await d.front.updateFirmware(UPDATE, asker(key))).reply, 'Rejected', 'the same request, the same answer');
-  t.equal((await d.front.updateFirmware(UPDATE, asker())).reply, 'Accepted');
+  t.equal(
+    (await d.front.updateFirmware(UPDATE, requester(key))).reply,
+    'Rejected',
+    'the same request, the same answer',
+  );
+  t.equal((await d.front.updateFirmware(UPDATE, requester())).reply, 'Accepted');
 });
 
 void t.test('a default that could not be stored is stored later, and nothing else is overwritten', async (t) => {
   const d = await desk(t);
   const id = await accepted(d.front, UPDATE, 'decided');
-  await d.front.keepDefaults([
+  await d.front.persistDefaultReplies([
     { station: STATION, answerKey: 'refused', reply: 'Rejected' },
     { station: STATION, answerKey: 'decided', reply: 'Rejected' },
   ]);
   t.match(await d.answerOf('refused'), { reply: 'Rejected' });
   t.match(await d.answerOf('decided'), { reply: 'Accepted', operationId: id });
-  t.equal((await d.front.updateFirmware(UPDATE, asker('refused'))).reply, 'Rejected');
+  t.equal((await d.front.updateFirmware(UPDATE, requester('refused'))).reply, 'Rejected');
 });
 
 void t.test('an offer that another leader has confirmed is not taken back', async (t) => {
   const d = await desk(t);
-  const ours = asker();
+  const ours = requester();
   const answer = await d.front.updateFirmware(UPDATE, ours);
-  await answer.afterReply?.();
-  await d.front.takeBack(ours, 'update_firmware', answer.operationId);
+  await d.front.confirm(answer);
+  await d.front.revoke(ours, 'update_firmware', answer.operationId);
   t.match(await d.store.load(answer.operationId ?? ''), { state: 'Accepted' });
   t.match(await d.answerOf(ours.answerKey), { reply: 'Accepted' });
 });
@@ -798,10 +807,10 @@ void t.test('a confirmation speaks the dialect of now, not the one remembered', 
   const d = await desk(t);
   const first = await accepted(d.front);
   await d.advance(first, ['fetchJoined', 'fetched']);
-  const second = await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, asker());
+  const second = await d.front.updateFirmware({ ...UPDATE, request_id: 8 }, requester());
   t.ok(await d.store.commit(d.store.transaction().setStation(STATION, { learnedDialect: 'ocpp2.x' })), 'by the leader');
   const commits = d.commits.length;
-  await second.afterReply?.();
+  await d.front.confirm(second);
   t.equal(d.commits.length - commits, 2, 'the first try is made from memory');
   t.match(await d.store.load(first), { state: 'Superseded' });
   t.same(await d.store.outboxEntries(STATION), [], 'OCPP 2.x needs no end of what was replaced');
@@ -812,25 +821,25 @@ void t.test('a first try made from memory is stored only if nothing it looked at
   const written = async (fields: Record<string, string | undefined>): Promise<void> => {
     t.ok(await d.store.commit(d.store.transaction().setStation(STATION, fields)), 'written by somebody else');
   };
-  const allowed = () => d.front.isResetAllowed(asker(), true);
+  const allowed = () => d.front.isResetAllowed(requester(), true);
   t.equal((await allowed()).reply, true);
   t.equal(d.reads(), 1);
-  t.equal((await d.front.isResetAllowed(asker('twice'), true)).reply, true);
+  t.equal((await d.front.isResetAllowed(requester('twice'), true)).reply, true);
   t.same(await d.answerOf('twice'), { reply: true }, 'stored like any other');
   t.equal(d.reads(), 1, 'nothing was read for it');
 
   await written({ conflictSince: '1' });
   t.match(await allowed(), { reply: false, reason: 'station_not_configured' });
   t.equal(d.reads(), 2);
-  t.equal((await d.front.isResetAllowed(asker('twice'), true)).reply, true, 'an answer that is stored stands');
+  t.equal((await d.front.isResetAllowed(requester('twice'), true)).reply, true, 'an answer that is stored stands');
   await written({ conflictSince: undefined });
   t.equal((await allowed()).reply, true);
 
   await accepted(d.front);
-  t.equal((await d.front.updateFirmware(UPDATE, asker('second'))).reply, 'AcceptedCanceled');
+  t.equal((await d.front.updateFirmware(UPDATE, requester('second'))).reply, 'AcceptedCanceled');
   await written({ 'slot:firmware_update': undefined });
-  t.equal((await d.front.updateFirmware(UPDATE, asker())).reply, 'Accepted', 'the slot is free by now');
-  t.equal((await d.front.getBootReason(asker(), SILENT)).reply, 'PowerUp');
+  t.equal((await d.front.updateFirmware(UPDATE, requester())).reply, 'Accepted', 'the slot is free by now');
+  t.equal((await d.front.getBootReason(requester(), SILENT)).reply, 'PowerUp');
   await d.boots.notice(STATION, 3000);
-  t.equal((await d.front.getBootReason(asker(), SILENT)).reply, 'ApplicationReset');
+  t.equal((await d.front.getBootReason(requester(), SILENT)).reply, 'ApplicationReset');
 });

@@ -61,10 +61,10 @@ void t.test('what is wrong with a location is said over REST, in the log and to 
 
 void t.test('what a station is refused is said in its answer at the desk, for the log', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
-  const asker = rest.everest('cs-1');
-  const update = await rest.intake.updateFirmware({ request_id: 1, location: 'http://host/a b' }, asker);
+  const requester = rest.everest('cs-1');
+  const update = await rest.intake.updateFirmware({ request_id: 1, location: 'http://host/a b' }, requester);
   t.match(update, { reply: 'Rejected', reason: 'LOCATION_MALFORMED', detail: /white space .* at character 14/ });
-  const again = await rest.intake.updateFirmware({ request_id: 1, location: 'http://host/a b' }, asker);
+  const again = await rest.intake.updateFirmware({ request_id: 1, location: 'http://host/a b' }, requester);
   t.match(again, { repeated: true, reason: 'LOCATION_MALFORMED', detail: update.detail }, 'kept with the answer');
 });
 

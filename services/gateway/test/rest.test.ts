@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import type { CertificateVerdict } from '@khumbu/intake/decide-update';
+import type { Answer } from '@khumbu/intake/requester';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { tellFiles } from '@khumbu/operations/files/told-files';
@@ -141,8 +142,8 @@ void t.test('what EVerest asked for is not pushed aside, unless told to', async 
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const { intake, everest } = rest;
   const call: Rest['call'] = (...args) => rest.call(...args);
-  const begin = async (answer: { operationId?: string; afterReply?: () => Promise<void> }): Promise<string> => {
-    await answer.afterReply?.();
+  const begin = async (answer: Answer): Promise<string> => {
+    await intake.confirm(answer);
     return answer.operationId ?? '';
   };
   const update = await begin(

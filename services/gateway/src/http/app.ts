@@ -168,7 +168,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   });
   guard(app as unknown as FastifyInstance, deps.authenticate);
   takeTurns(app as unknown as FastifyInstance, load);
-  const asking = createAsking({ inventory, idempotency, stopping, log });
+  const asking = createAsking({ intake, inventory, idempotency, stopping, log });
   stationRoutes(app, inventory, load.breathe);
   firmwareRoutes(app, { inventory, intake, asking, breathe: load.breathe });
   logRoutes(app, { inventory, intake, asking, archives, breathe: load.breathe });

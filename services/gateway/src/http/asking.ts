@@ -2,8 +2,8 @@
  * What all requests to the intake have in common over REST: the station must be known, the key names the request,
  * an audit line says who asked what, and the answer is 202 with the operation or a problem that says why not.
  */
-import { anonymousAnswerKey } from '@khumbu/intake/intake';
-import type { Answer, Asker } from '@khumbu/intake/request';
+import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
+import type { Answer, Requester } from '@khumbu/intake/requester';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { StationState } from '@khumbu/operations/stations/station-state';
 import { resolveWithin } from '@khumbu/shared/runtime/abort';
@@ -27,6 +27,7 @@ const NOTHING_KEPT = ['NOT_STORED', 'WORKERS_GONE', 'CERTIFICATE_NOT_JUDGED'] as
 const WITHOUT_DRIVER = 'The station is in the stations file without a driver: nothing is done with it.';
 
 export interface AskingDeps {
+  readonly intake: Pick<Intake, 'confirm'>;
   readonly inventory: Inventory;
   readonly idempotency: Idempotency;
   readonly stopping: AbortSignal;
@@ -38,7 +39,7 @@ export interface Ask {
   readonly what: string;
   readonly station: string;
   readonly replace?: boolean | undefined;
-  readonly ask: (asker: Asker) => Promise<Answer>;
+  readonly ask: (requester: Requester) => Promise<Answer>;
 }
 
 const PATHS: Partial<Record<OperationView['kind'], string>> = {
@@ -59,7 +60,7 @@ export function locationOf({
 
 export type Asking = ReturnType<typeof createAsking>;
 
-export function createAsking({ inventory, idempotency, stopping, log }: AskingDeps) {
+export function createAsking({ intake, inventory, idempotency, stopping, log }: AskingDeps) {
   /** Who did what to which station, and what came of it. One line for every request that reached the intake. */
   const audit = (request: FastifyRequest, what: string, station: string, outcome: object): void => {
     log.info(
@@ -72,8 +73,8 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
    * The decision is stored, so it stands: its work is begun, however often that has to be tried. Should this process
    * die in between, the operation ends as withdrawn, for all to see.
    */
-  const begin = (afterReply: () => Promise<void>): Promise<void> =>
-    retryUntil(afterReply, {
+  const begin = (answer: Answer): Promise<void> =>
+    retryUntil(() => intake.confirm(answer), {
       pausesMs: [CONFIRM_RETRY_MS],
       signal: stopping,
       onFailure: (error) => log.debug({ reason: describeError(error) }, 'not begun yet'),
@@ -98,11 +99,15 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
       : new Problem('STATION_NOT_CONFIGURED', undefined, { reason });
   };
 
-  const askOnce = async (request: FastifyRequest, { what, station, ask }: Ask, asker: Asker): Promise<HttpAnswer> => {
+  const askOnce = async (
+    request: FastifyRequest,
+    { what, station, ask }: Ask,
+    requester: Requester,
+  ): Promise<HttpAnswer> => {
     const state = await inventory.requireStation(station);
     let answer: Answer;
     try {
-      answer = await ask(asker);
+      answer = await ask(requester);
     } catch (error) {
       const code = NOTHING_KEPT.find((one) => hasCode(error, one));
       const reason = (code ?? 'NOT_STORED').toLowerCase();
@@ -111,7 +116,7 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
         throw new Problem(code, describeError(error), code === 'NOT_STORED' ? {} : { reason }, { cause: error });
       throw error;
     }
-    const { operationId, record, reason, detail, reply, afterReply } = answer;
+    const { operationId, record, reason, detail, reply, followUp } = answer;
     if (operationId === undefined) {
       audit(request, what, station, { outcome: 'refused', answer: reply, reason, detail });
       const isRefused = reason === 'station_not_configured';
@@ -119,7 +124,7 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
       const body = problemBody(problem, pathOf(request));
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }
-    if (afterReply) await resolveWithin(begin(afterReply), CONFIRM_MS, undefined);
+    if (followUp) await resolveWithin(begin(answer), CONFIRM_MS, undefined);
     audit(request, what, station, { outcome: 'accepted', answer: reply, operationId });
     const body = await viewOf(operationId, record);
     const headers = { 'content-type': 'application/json; charset=utf-8', location: locationOf(body) };
@@ -152,7 +157,7 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
     async ask(request: FastifyRequest, reply: FastifyReply, what: Ask): Promise<FastifyReply> {
       const keyed = keyedOf(request);
       const caller = request.caller?.name;
-      const asker: Asker = {
+      const requester: Requester = {
         station: what.station,
         origin: 'rest',
         answerKey: keyed ? answerKeyOf(keyed) : anonymousAnswerKey(),
@@ -160,10 +165,10 @@ export function createAsking({ inventory, idempotency, stopping, log }: AskingDe
         ...(caller === undefined ? {} : { caller }),
         ...(what.replace === undefined ? {} : { replace: what.replace }),
       };
-      if (!keyed) return send(reply, await askOnce(request, what, asker));
+      if (!keyed) return send(reply, await askOnce(request, what, requester));
       const before = await idempotency.begin(keyed);
       if (before) return send(reply.header('idempotency-replayed', 'true'), before);
-      const answer = await askOnce(request, what, asker);
+      const answer = await askOnce(request, what, requester);
       return send(reply, await keep(keyed, answer));
     },
   };

@@ -46,19 +46,19 @@ async function askForUpdate(world: World, hands: Hands, order: UpdateOrder): Pro
   const { intake, pass, tell } = hands;
   const origin = order.origin ?? 'everest';
   const answerKey = `update_firmware:${order.uuid ?? `uuid-${order.requestId}`}`;
-  const asker = { station: STATION, origin, answerKey, ...(order.replace ? { replace: true } : {}) };
-  const answer = await intake.updateFirmware(requestOf(world, order), asker);
-  const { reply, operationId, afterReply } = answer;
+  const requester = { station: STATION, origin, answerKey, ...(order.replace ? { replace: true } : {}) };
+  const answer = await intake.updateFirmware(requestOf(world, order), requester);
+  const { reply, operationId } = answer;
   const named = operationId === undefined ? {} : { operationId };
   if (order.late) {
     const byDefault = fallbackReply('update_firmware');
     await pass('reply by default', () =>
       tell({ request: 'update_firmware', reply: byDefault, byDefault: true, ...named }),
     );
-    return insist(() => intake.takeBack(asker, 'update_firmware', operationId));
+    return insist(() => intake.revoke(requester, 'update_firmware', operationId));
   }
   await pass('reply', () => tell({ request: 'update_firmware', reply, ...named }));
-  if (afterReply) await insist(afterReply);
+  await insist(() => intake.confirm(answer));
 }
 
 export const spawnUpdate = (world: World, name: string, order: UpdateOrder, rank?: Rank): Actor =>
@@ -127,8 +127,8 @@ export function spawnBoots(world: World, name: string, asksFirst: boolean): Acto
 /** The first sign of a boot is a heartbeat, or the question for its reason. */
 async function hearBoot({ boots, intake, tell }: Hands, question: string | undefined): Promise<void> {
   if (question !== undefined) {
-    const asker = { station: STATION, origin: 'everest' as const, answerKey: `get_boot_reason:${question}` };
-    const { reply, begun } = await intake.getBootReason(asker, { silentMs: 5000, heartbeatPeriodMs: 1000 });
+    const requester = { station: STATION, origin: 'everest' as const, answerKey: `get_boot_reason:${question}` };
+    const { reply, begun } = await intake.getBootReason(requester, { silentMs: 5000, heartbeatPeriodMs: 1000 });
     tell({ request: 'boot', reply });
     if (!begun) await boots.notice(STATION, 5000);
   } else await boots.notice(STATION, 5000);
@@ -168,14 +168,14 @@ export const spawnReset = (world: World, name: string, type: ResetType, resets: 
     name,
     async (actor) => {
       const { intake, pass, tell } = world.handsOf(actor);
-      const asker = { station: STATION, origin: 'everest' as const, answerKey: `is_reset_allowed:${name}` };
-      const { reply } = await intake.isResetAllowed(asker, true);
+      const requester = { station: STATION, origin: 'everest' as const, answerKey: `is_reset_allowed:${name}` };
+      const { reply } = await intake.isResetAllowed(requester, true);
       await pass('reply', () => tell({ request: 'is_reset_allowed', reply }));
       if (reply !== true || !resets) return;
       await insist(async () => {
         const { operationId } = await intake.reset(
           { type, scheduled: false },
-          { ...asker, answerKey: `reset:${name}` },
+          { ...requester, answerKey: `reset:${name}` },
         );
         tell({ request: 'reset', reply: null, ...(operationId === undefined ? {} : { operationId }) });
       });
@@ -189,10 +189,11 @@ export const spawnToolReset = (world: World, name: string, type: ResetType, rank
     name,
     async (actor) => {
       const { intake, tell } = world.handsOf(actor);
-      const asker = { station: STATION, origin: 'rest' as const, answerKey: `reset:${name}` };
+      const requester = { station: STATION, origin: 'rest' as const, answerKey: `reset:${name}` };
       await insist(async () => {
-        const { operationId, afterReply } = await intake.reset({ type }, asker);
-        await afterReply?.();
+        const answer = await intake.reset({ type }, requester);
+        await intake.confirm(answer);
+        const { operationId } = answer;
         tell({ request: 'reset', reply: null, ...(operationId === undefined ? {} : { operationId }) });
       });
     },

@@ -50,7 +50,7 @@ export function controlRoutes(
         what: 'reset',
         station: request.params.stationId,
         replace,
-        ask: (asker) => intake.reset(order, asker),
+        ask: (requester) => intake.reset(order, requester),
       });
     },
   );
@@ -107,7 +107,7 @@ export function controlRoutes(
       asking.ask(request, reply, {
         what: 'set_system_time',
         station: request.params.stationId,
-        ask: (asker) => intake.setSystemTime(request.body.time, asker),
+        ask: (requester) => intake.setSystemTime(request.body.time, requester),
       }),
   );
 
@@ -165,7 +165,7 @@ export function controlRoutes(
         what: 'configure_network',
         station: request.params.stationId,
         replace,
-        ask: (asker) => intake.configureNetwork({ ...order, request_id: REST_REQUEST_ID }, asker),
+        ask: (requester) => intake.configureNetwork({ ...order, request_id: REST_REQUEST_ID }, requester),
       });
     },
   );

@@ -71,7 +71,7 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly breat
         what: 'update_firmware',
         station: request.params.stationId,
         replace,
-        ask: (asker) => intake.updateFirmware(update, asker),
+        ask: (requester) => intake.updateFirmware(update, requester),
       });
     },
   );

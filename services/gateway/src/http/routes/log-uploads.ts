@@ -100,7 +100,7 @@ export function logRoutes(
         what: 'upload_logs',
         station,
         replace,
-        ask: (asker) => intake.uploadLogs({ ...order, location }, asker),
+        ask: (requester) => intake.uploadLogs({ ...order, location }, requester),
       });
     },
   );

@@ -11,7 +11,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Intake } from '@khumbu/intake/intake';
-import type { Answer, Asker } from '@khumbu/intake/request';
+import type { Answer, Requester } from '@khumbu/intake/requester';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { describeError } from '@khumbu/shared/runtime/errors';
@@ -76,7 +76,7 @@ export const answerKeyOf = (name: RequestChannelName, replyTopic: string): strin
  * The name of a request is its reply topic's last part, a fresh uuid. A request that wants no answer has none; its bytes
  * stand for it, but only a redelivery of them is the same request.
  */
-function askerOf({ name, station, replyTopic, dup, bytes }: Request): Asker {
+function requesterOf({ name, station, replyTopic, dup, bytes }: Request): Requester {
   const origin = 'everest';
   if (replyTopic !== undefined) return { station, origin, answerKey: answerKeyOf(name, replyTopic) };
   const answerKey = `${name}:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -101,7 +101,7 @@ export type Answering = ReturnType<typeof createAnswering>;
 export function createAnswering(deps: AnsweringDeps) {
   const { intake, publish, leads, replyCache, queue, retryUntilClosed, limitedLog, log, onAnswered } = deps;
 
-  const replyTo = (request: Request, { answerKey }: Asker): Reply => {
+  const replyTo = (request: Request, { answerKey }: Requester): Reply => {
     const { name, station, replyTopic } = request;
     const began = performance.now();
     let out: Promise<unknown> | undefined;
@@ -148,76 +148,82 @@ export function createAnswering(deps: AnsweringDeps) {
   };
 
   /** EVerest has ended or gone on by default: its CSMS does not count on what was offered. */
-  const forget = async ({ name, station }: Request, asker: Asker, answer: Answer, reply: Reply): Promise<void> => {
+  const forget = async (
+    { name, station }: Request,
+    requester: Requester,
+    answer: Answer,
+    reply: Reply,
+  ): Promise<void> => {
     const { operationId } = answer;
     log.info({ station, request: name, operationId }, 'taken back: nobody waits for the answer any more');
     reply.leaveToNext();
-    await retryUntilClosed('taking back', () => intake.takeBack(asker, name, operationId));
+    await retryUntilClosed('taking back', () => intake.revoke(requester, name, operationId));
   };
 
   /** The connection ended with the answer: unless the request comes again, nobody will know whether it was heard. */
-  const noteSent = async (station: string, operationId: string): Promise<void> => {
+  const noteAnswerSent = async (station: string, operationId: string): Promise<void> => {
     try {
-      await intake.noteSent(operationId);
+      await intake.noteAnswerSent(operationId);
     } catch (error) {
       log.warn({ station, operationId, reason: describeError(error) }, 'not noted that the answer may have been heard');
     }
   };
 
   /** Resolves with whether the decision is the answer, once its work has begun. */
-  const tell = async (request: Request, asker: Asker, answer: Answer, reply: Reply): Promise<boolean> => {
+  const tell = async (request: Request, requester: Requester, answer: Answer, reply: Reply): Promise<boolean> => {
     try {
       const told = await reply.decide(answer.reply);
       if (!told) return false;
-      if (told === 'unheard' && answer.afterReply && !answer.repeated) {
-        await forget(request, asker, answer, reply);
+      if (told === 'unheard' && answer.followUp && !answer.repeated) {
+        await forget(request, requester, answer, reply);
         return true;
       }
       noteAnswer(request, answer);
-      if (answer.afterReply) await retryUntilClosed('confirming', answer.afterReply);
+      if (answer.followUp) await retryUntilClosed('confirming', () => intake.confirm(answer));
       await request.decided(answer);
       return true;
     } catch (error) {
       reply.leaveToNext();
-      if (answer.operationId !== undefined && answer.afterReply) await noteSent(request.station, answer.operationId);
+      if (answer.operationId !== undefined && answer.followUp)
+        await noteAnswerSent(request.station, answer.operationId);
       throw error;
     }
   };
 
   /** What a leader before us has answered; it is told again. Resolves with whether there was an answer. */
-  const tellAgain = async (request: Request, asker: Asker, reply: Reply): Promise<boolean> => {
+  const tellAgain = async (request: Request, requester: Requester, reply: Reply): Promise<boolean> => {
     let isTold = false;
     await retryUntilClosed('looking for an answer', async () => {
-      const answer = await intake.storedAnswer(asker);
+      const answer = await intake.storedAnswer(requester);
       if (!answer) return;
-      isTold = await tell(request, asker, answer, reply);
+      isTold = await tell(request, requester, answer, reply);
       if (!isTold) throw notLeading();
     });
     return isTold;
   };
 
   /** The request's turn has come. Resolves with the boot epoch in which it was found open; `undefined`: it is answered. */
-  const serve = async (request: Request, asker: Asker, reply: Reply): Promise<number | undefined> => {
+  const serve = async (request: Request, requester: Requester, reply: Reply): Promise<number | undefined> => {
     const before = reply.repeat();
     if (before || reply.isOut) return void (await before);
     const { name, payload } = request;
     let answer: Answer;
     try {
-      answer = await REQUESTS[name](intake, payload, asker, request);
+      answer = await REQUESTS[name](intake, payload, requester, request);
     } catch (error) {
       await reply.refuse(describeError(error));
       return undefined;
     }
     if (answer.openIn !== undefined) return answer.openIn;
-    if (await tell(request, asker, answer, reply)) return undefined;
+    if (await tell(request, requester, answer, reply)) return undefined;
     // Only a default that is out is made true; one that is not leaves the request to the next session.
     await reply.refuse('decided too late');
-    await retryUntilClosed('taking back', () => intake.takeBack(asker, name, answer.operationId));
+    await retryUntilClosed('taking back', () => intake.revoke(requester, name, answer.operationId));
     return undefined;
   };
 
   /** One try in time, whatever happens. Resolves as `serve` does. */
-  const serveInTime = async (request: Request, asker: Asker, reply: Reply): Promise<number | undefined> => {
+  const serveInTime = async (request: Request, requester: Requester, reply: Reply): Promise<number | undefined> => {
     let callOff = (): void => undefined;
     const isLate = new Promise<void>((resolve) => {
       const notSent = (error: unknown): void => log.debug({ reason: describeError(error) }, 'default answer not sent');
@@ -229,7 +235,7 @@ export function createAnswering(deps: AnsweringDeps) {
       let hasBegun = false;
       const turn = queue.run(request.queueKey, () => {
         hasBegun = true;
-        return serve(request, asker, reply);
+        return serve(request, requester, reply);
       });
       // Refused before its turn has come, it is over: it must not stay one of the few its station may have open.
       return await Promise.race([turn, isLate.then(() => (hasBegun ? turn : undefined))]);
@@ -239,19 +245,19 @@ export function createAnswering(deps: AnsweringDeps) {
   };
 
   return async (request: Request): Promise<void> => {
-    const asker = askerOf(request);
-    const reply = replyTo(request, asker);
+    const requester = requesterOf(request);
+    const reply = replyTo(request, requester);
     const before = reply.repeat();
     if (before) return void (await before);
-    if (request.dup && (await tellAgain(request, asker, reply))) return;
+    if (request.dup && (await tellAgain(request, requester, reply))) return;
     if (request.refusal !== undefined) return reply.refuse(request.refusal);
     if (!leads()) return reply.refuse('Redis does not say who leads');
-    const openIn = await serveInTime(request, asker, reply);
+    const openIn = await serveInTime(request, requester, reply);
     if (openIn === undefined || reply.isOut) return;
     const sign = await request.awaitSign(openIn);
     if (!sign) return reply.refuse('too many questions wait');
     if (!leads()) return reply.refuse('Redis does not say who leads');
     const { liveness } = request;
-    await serveInTime({ ...request, liveness: { ...liveness, sign } }, asker, reply);
+    await serveInTime({ ...request, liveness: { ...liveness, sign } }, requester, reply);
   };
 }

@@ -218,8 +218,8 @@ export function createCommands(deps: CommandsDeps) {
       const isLate = !backlogMarker.isPassed();
       const work = async (): Promise<void> => {
         if (isLate && !(await isAwaited(station))) return bad(message.topic, 'an old reset nobody waits for');
-        const asker = { station, answerKey: anonymousAnswerKey(), origin: 'everest' as const };
-        const { operationId, reason } = await intake.reset(request, asker);
+        const requester = { station, answerKey: anonymousAnswerKey(), origin: 'everest' as const };
+        const { operationId, reason } = await intake.reset(request, requester);
         const what = { station, type, scheduled, operationId, reason };
         if (operationId === undefined || auditedResets.get(station) === operationId)
           limitedLog.info(what, 'reset asked for, and nothing new follows');

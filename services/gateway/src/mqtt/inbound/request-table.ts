@@ -2,7 +2,7 @@
 
 import type { Liveness } from '@khumbu/intake/boot-reasons';
 import type { Intake } from '@khumbu/intake/intake';
-import type { Answer, Asker } from '@khumbu/intake/request';
+import type { Answer, Requester } from '@khumbu/intake/requester';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import type {
   ConfigureNetworkRequest,
@@ -19,16 +19,16 @@ export interface Circumstances {
   /** The broker has kept it, for nobody knows how long. */
   readonly isLate: boolean;
 }
-type Serve = (desk: Intake, payload: unknown, asker: Asker, circumstances: Circumstances) => Promise<Answer>;
+type Serve = (desk: Intake, payload: unknown, requester: Requester, circumstances: Circumstances) => Promise<Answer>;
 
 // The codec has checked each payload against the channel's schema.
 export const REQUESTS = {
-  update_firmware: (desk, payload, asker) => desk.updateFirmware(payload as FirmwareUpdateRequest, asker),
-  upload_logs: (desk, payload, asker) => desk.uploadLogs(payload as UploadLogsRequest, asker),
-  is_reset_allowed: (desk, _payload, asker) => desk.isResetAllowed(asker, true),
-  set_system_time: (desk, payload, asker, { isLate }) => desk.setSystemTime(payload as string, asker, isLate),
-  get_boot_reason: (desk, _payload, asker, { liveness }) => desk.getBootReason(asker, liveness),
-  configure_network: (desk, payload, asker) => desk.configureNetwork(payload as ConfigureNetworkRequest, asker),
+  update_firmware: (desk, payload, requester) => desk.updateFirmware(payload as FirmwareUpdateRequest, requester),
+  upload_logs: (desk, payload, requester) => desk.uploadLogs(payload as UploadLogsRequest, requester),
+  is_reset_allowed: (desk, _payload, requester) => desk.isResetAllowed(requester, true),
+  set_system_time: (desk, payload, requester, { isLate }) => desk.setSystemTime(payload as string, requester, isLate),
+  get_boot_reason: (desk, _payload, requester, { liveness }) => desk.getBootReason(requester, liveness),
+  configure_network: (desk, payload, requester) => desk.configureNetwork(payload as ConfigureNetworkRequest, requester),
 } as const satisfies Record<RequestChannelName, Serve>;
 
 /** What a request betrays about the station's OCPP version; `undefined`: nothing. Pure. */

@@ -38,7 +38,7 @@ export interface IntakeDeps {
 }
 
 /** Who asks. `answerKey` names the request: the same key gets the same answer. */
-export interface Asker {
+export interface Requester {
   readonly station: string;
   readonly answerKey: string;
   readonly origin: Origin;
@@ -51,6 +51,20 @@ export interface Asker {
   /** How long the answer is kept, where it is not for as long as EVerest could ask again. */
   readonly answerTtlMs?: number;
 }
+
+/** What is still to be done once an answer is out. */
+export type FollowUp =
+  /** The offer becomes an operation; `offered`: as it was just committed. */
+  | { readonly kind: 'confirm'; readonly operationId: string; readonly offered?: OfferedRecord }
+  /** The operation is stored, and wants its job. */
+  | { readonly kind: 'begin'; readonly record: OperationRecord | undefined }
+  /** `receivedAt`: on this process' monotonic clock; `undefined`: too long ago to be worth setting. */
+  | {
+      readonly kind: 'set_time';
+      readonly requester: Requester;
+      readonly value: number;
+      readonly receivedAt: number | undefined;
+    };
 
 export interface Answer {
   readonly reply: unknown;
@@ -67,8 +81,8 @@ export interface Answer {
   readonly openIn?: number;
   /** It was decided before, and may have been heard then. */
   readonly repeated?: true;
-  /** To be called once the answer is out; starts the work. Safe to repeat. */
-  readonly afterReply?: () => Promise<void>;
+  /** For `confirm`, once the answer is out. Absent: nothing follows. */
+  readonly followUp?: FollowUp;
 }
 
 export interface Captured {
@@ -77,7 +91,7 @@ export interface Captured {
   readonly answer: StoredAnswer | undefined;
 }
 
-export type Verdict =
+export type Decision =
   /** Keep the answer, change nothing else. */
   | {
       readonly kind: 'answer';
@@ -103,4 +117,5 @@ export type Verdict =
       readonly replaces?: OfferedRecord;
     };
 
-export const askedBy = ({ caller }: Asker): { askedBy?: string } => (caller === undefined ? {} : { askedBy: caller });
+export const askedBy = ({ caller }: Requester): { askedBy?: string } =>
+  caller === undefined ? {} : { askedBy: caller };
