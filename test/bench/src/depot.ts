@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Ending } from '@khumbu/chaos/house/ending';
+import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -60,7 +60,7 @@ export interface Depot {
 }
 
 /** Everything quiet by default: no simulated stations of its own, one process of each kind. */
-export async function startDepot(ending: Ending, options: DepotOptions): Promise<Depot> {
+export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promise<Depot> {
   const { dataDir, simulated = {} } = options;
   mkdirSync(dataDir, { recursive: true });
   // The dialect of the simulator.
@@ -91,7 +91,7 @@ export async function startDepot(ending: Ending, options: DepotOptions): Promise
     const isGone = (): boolean => running.every((pid) => !existsSync(`/proc/${pid}`));
     await awaitUntil(isGone, STOP_MS, 'the processes of the cluster to end');
   };
-  ending.teardown(stop);
+  cleanup.teardown(stop);
   const line = await awaitUntil(
     () => (run.exit() ? 'ended' : run.stdout().includes('\n') && run.stdout()),
     START_MS,

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createWriteStream, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Ending } from '@khumbu/chaos/house/ending';
+import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 import { selfSigned } from '@khumbu/test-support/certificates';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -42,8 +42,8 @@ async function writeImage(path: string, sizeBytes: number, name: string, keyPem:
 
 let origins = 0;
 
-/** RSA with PKCS#1 v1.5, as EVerest's own tools and `openssl dgst -sign` do it. Ends with `ending`. */
-export async function startFirmwareOrigin(ending: Ending, dir: string, sizeBytes: number): Promise<FirmwareOrigin> {
+/** RSA with PKCS#1 v1.5, as EVerest's own tools and `openssl dgst -sign` do it. `cleanup` ends it. */
+export async function startFirmwareOrigin(cleanup: Cleanup, dir: string, sizeBytes: number): Promise<FirmwareOrigin> {
   origins += 1;
   const name = `image-${origins}`;
   const at = (kind: string): string => join(dir, `${name}.${kind}`);
@@ -53,7 +53,7 @@ export async function startFirmwareOrigin(ending: Ending, dir: string, sizeBytes
   const { publicKey } = new X509Certificate(certificate.certificatePem);
   writeFileSync(at('pub'), publicKey.export({ type: 'spki', format: 'pem' }));
   const child = await startChild(process.execPath, [SERVER, at('bin')], { env: { ...process.env, NODE_OPTIONS: '' } });
-  ending.teardown(() => child.end('SIGKILL'));
+  cleanup.teardown(() => child.end('SIGKILL'));
   const port = await awaitUntil(() => child.stdout().trim() || undefined, START_MS, 'the firmware server to listen');
   const url = `http://127.0.0.1:${port}`;
   let asked = 0;

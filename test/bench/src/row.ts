@@ -1,5 +1,5 @@
 /** A row of the table: a figure of ours beside the figure of what a user would use instead, from one run. */
-import type { Ending } from '@khumbu/chaos/house/ending';
+import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 
 export type Unit = 's' | 'ms' | '1/s' | 'MB' | 'bytes' | 'x';
 
@@ -23,7 +23,7 @@ export interface Row {
 /** `full`: for figures. `short`: every measurement once and small, to see that the benchmark itself works. */
 export type Effort = 'full' | 'short';
 
-export interface BenchContext extends Ending {
+export interface BenchContext extends Cleanup {
   readonly effort: Effort;
   /** An empty folder of its own, removed afterwards. */
   readonly dir: string;

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { createEnding } from '@khumbu/chaos/house/ending';
+import { createCleanup } from '@khumbu/chaos/depot/cleanup';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Benchmark, Effort, Row } from './row.js';
 import { toRow } from './statistics.js';
@@ -19,7 +19,7 @@ export interface RunOptions {
 /** Never rejects for what the benchmark does: rows without figures say why. */
 export async function runBenchmark(benchmark: Benchmark, { effort, say }: RunOptions): Promise<Row[]> {
   const dir = await mkdtemp(join(tmpdir(), 'khumbu-bench-'));
-  const ending = createEnding();
+  const cleanup = createCleanup();
   const over = new AbortController();
   let failure: string | undefined;
   let measured: Awaited<ReturnType<Benchmark['measure']>> = {};
@@ -27,7 +27,7 @@ export async function runBenchmark(benchmark: Benchmark, { effort, say }: RunOpt
     const late = pause(LIMIT_MS[effort], undefined, { signal: over.signal }).then(() => {
       throw new Error(`took longer than ${LIMIT_MS[effort] / 1000} s`);
     });
-    const measuring = benchmark.measure({ effort, dir, say, teardown: (clean) => ending.teardown(clean) });
+    const measuring = benchmark.measure({ effort, dir, say, teardown: (clean) => cleanup.teardown(clean) });
     measured = await Promise.race([measuring, late]);
   } catch (error) {
     failure = describeError(error);
@@ -35,7 +35,7 @@ export async function runBenchmark(benchmark: Benchmark, { effort, say }: RunOpt
   } finally {
     over.abort();
   }
-  await ending.end().catch((error: unknown) => say(`cleaning up: ${describeError(error)}`));
+  await cleanup.end().catch((error: unknown) => say(`cleaning up: ${describeError(error)}`));
   await rm(dir, { recursive: true, force: true });
   return benchmark.rows.map((spec) => {
     const figures = measured[spec.name];

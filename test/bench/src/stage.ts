@@ -1,6 +1,6 @@
-/** What the reply figures share: a depot without cables, stations that ask, and the responder that answers at once. */
+/** What the reply figures share: a depot without proxies, stations that ask, and the responder that answers at once. */
 import { join } from 'node:path';
-import { type House, startHouse } from '@khumbu/chaos/house/house';
+import { type Depot, startDepot } from '@khumbu/chaos/depot/depot';
 import { type Remote, startRemote } from './load/remote.js';
 import type { ConnectOptions } from './load/requester.js';
 import type { ResponderOptions } from './load/responder.js';
@@ -10,7 +10,7 @@ import type { BenchContext } from './row.js';
 export const BARE = 'bare/';
 
 export interface Stage {
-  readonly house: House;
+  readonly depot: Depot;
   /** Stations that ask Khumbu, and the same stations that ask the responder. */
   readonly ours: Remote;
   readonly bare: Remote;
@@ -24,14 +24,14 @@ export async function setStage(
   context: BenchContext,
   stations: readonly string[],
   replies: ResponderOptions['replies'],
-  house: Partial<Parameters<typeof startHouse>[1]> = {},
+  options: Partial<Parameters<typeof startDepot>[1]> = {},
 ): Promise<Stage> {
-  const started = await startHouse(context, {
-    dir: join(context.dir, 'house'),
+  const started = await startDepot(context, {
+    dir: join(context.dir, 'depot'),
     // Without system-control no reset is allowed.
     services: ['gateway-1', 'system-control-1'],
-    cables: false,
-    ...house,
+    proxies: false,
+    ...options,
   });
   await started.leader();
   const url = started.mqttUrl;
@@ -45,7 +45,7 @@ export async function setStage(
   const ours = await connect('');
   const bare = await connect(BARE);
   await ours.call('beat');
-  return { house: started, ours, bare };
+  return { depot: started, ours, bare };
 }
 
 /** Measure one after the other, as often as wanted, each time in the other order. */

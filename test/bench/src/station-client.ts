@@ -1,5 +1,5 @@
 /** One station that asks, as EVerest asks: heard from first, so that it is configured and awake. */
-import type { Ending } from '@khumbu/chaos/house/ending';
+import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import type { Depot } from './depot.js';
@@ -15,14 +15,14 @@ export async function awaitKnown({ endpoints }: Depot, station: string): Promise
 }
 
 /** Resolves when the depot has heard of it: its first status is then not held back. */
-export async function startStation(ending: Ending, depot: Depot, station: string): Promise<EverestClient> {
+export async function startStation(cleanup: Cleanup, depot: Depot, station: string): Promise<EverestClient> {
   const client = await startEverestClient({
     mqttUrl: depot.endpoints.mqttUrl,
     moduleId: station,
     heartbeatMs: 1000,
     discovery: { heartbeat_period_ms: 1000, communication_check_period_s: 30, request_reply_timeout_s: 30 },
   });
-  ending.teardown(() => client.close());
+  cleanup.teardown(() => client.close());
   await awaitKnown(depot, station);
   return client;
 }

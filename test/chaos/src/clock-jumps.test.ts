@@ -1,6 +1,6 @@
 import t from 'tap';
+import { findFaketime } from './depot/host-clocks.js';
 import { clockJumps } from './experiments/clock-jumps.js';
-import { findFaketime } from './house/host-clocks.js';
 import { holds } from './short.js';
 
 if (findFaketime() === undefined) {

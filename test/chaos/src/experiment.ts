@@ -1,11 +1,11 @@
 /** What an experiment is: a promise, a way to attack it, and what was seen. */
-import type { Ending } from './house/ending.js';
+import type { Cleanup } from './depot/cleanup.js';
 import type { Random } from './random.js';
 
 /** `short`: within a minute, for every test run. `long`: what the promise deserves. */
 export type Effort = 'short' | 'long';
 
-export interface ExperimentContext extends Ending {
+export interface ExperimentContext extends Cleanup {
   readonly random: Random;
   /** As the person who runs it gave it: where cases are numbered from it, one can be repeated alone. */
   readonly seed: number;

@@ -2,8 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createCleanup } from './depot/cleanup.js';
 import type { Effort, Experiment } from './experiment.js';
-import { createEnding } from './house/ending.js';
 import { createRandom } from './random.js';
 
 export interface Outcome {
@@ -29,7 +29,7 @@ export async function runExperiment(experiment: Experiment, options: RunOptions)
   const { seed, effort, say } = options;
   const started = performance.now();
   const dir = await mkdtemp(join(tmpdir(), 'khumbu-chaos-'));
-  const ending = createEnding();
+  const cleanup = createCleanup();
   const broken: { what: string; seen: string }[] = [];
   const skipped: { what: string; why: string }[] = [];
   const figures: Record<string, string> = {};
@@ -58,13 +58,13 @@ export async function runExperiment(experiment: Experiment, options: RunOptions)
       figure(name, value) {
         figures[name] = value;
       },
-      teardown: (clean) => ending.teardown(clean),
+      teardown: (clean) => cleanup.teardown(clean),
     });
     if (held === 0 && broken.length === 0 && skipped.length === 0) broke('the experiment', 'it tried nothing');
   } catch (error) {
     broke('the experiment', error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
-  await ending.end().catch((error: unknown) => broke('the end of the experiment', String(error)));
+  await cleanup.end().catch((error: unknown) => broke('the end of the experiment', String(error)));
   await rm(dir, { recursive: true, force: true });
   const seconds = (performance.now() - started) / 1000;
   return { name: experiment.name, promise: experiment.promise, seed, held, broken, skipped, figures, seconds };

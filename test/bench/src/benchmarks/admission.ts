@@ -29,8 +29,8 @@ export const admission: Benchmark<'admission-latency-p50' | 'admission-latency-p
     const location = origin.serve('/firmware.bin', makeImage(64 * 1024).bytes);
     const replies = { update_firmware: 'Accepted' };
     // What was accepted is worked on while more comes in.
-    const house = { services: ['gateway-1', 'ota-worker-1'] } as const;
-    const { house: depot, ours, bare } = await setStage(context, stationNames(20, 'warm'), replies, house);
+    const options = { services: ['gateway-1', 'ota-worker-1'] } as const;
+    const { depot, ours, bare } = await setStage(context, stationNames(20, 'warm'), replies, options);
     const load: RateOptions = {
       perS: PER_S,
       seconds,

@@ -1,6 +1,6 @@
 /** Many stations ask for one image: how long until all have it installed, and how often it is fetched. */
 import { join } from 'node:path';
-import type { Ending } from '@khumbu/chaos/house/ending';
+import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 import { connectAsync } from 'mqtt';
 import { type Depot, startDepot } from '../depot.js';
 import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js';
@@ -55,8 +55,8 @@ async function watchInstalls(
   return { all, end: () => void mqtt.end(true) };
 }
 
-async function startFleet(ending: Ending, dataDir: string, origin: FirmwareOrigin, size: number): Promise<Fleet> {
-  const depot = await startDepot(ending, {
+async function startFleet(cleanup: Cleanup, dataDir: string, origin: FirmwareOrigin, size: number): Promise<Fleet> {
+  const depot = await startDepot(cleanup, {
     dataDir,
     simulated: { install_ms: 0, reboot: false },
     env: { SIMULATED_STATIONS: String(size), RATE_LIMIT_PER_MINUTE: '1000000' },
@@ -92,10 +92,10 @@ async function curve(context: BenchContext, origin: FirmwareOrigin): Promise<str
   const notes: string[] = [];
   for (const stations of CURVE) {
     const cleaners: (() => unknown)[] = [];
-    const ending = { teardown: (clean: () => unknown) => void cleaners.push(clean) };
+    const cleanup = { teardown: (clean: () => unknown) => void cleaners.push(clean) };
     context.teardown(() => Promise.all(cleaners.map((clean) => clean())));
     try {
-      const fleet = await startFleet(ending, join(context.dir, `depot-${stations}`), origin, stations);
+      const fleet = await startFleet(cleanup, join(context.dir, `depot-${stations}`), origin, stations);
       const { seconds, fetched } = await fleet.update(stations);
       notes.push(`${stations} stations: ${seconds.toFixed(2)} s, fetched ${fetched.toFixed(2)} times`);
     } catch (error) {

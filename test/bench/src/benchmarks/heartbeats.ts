@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type House, startHouse } from '@khumbu/chaos/house/house';
+import { type Depot, startDepot } from '@khumbu/chaos/depot/depot';
 import type { BeaterOptions, Window } from '../load/heartbeater.js';
 import { cpuSeconds, type Remote, startRemote } from '../load/remote.js';
 import type { BenchContext, Benchmark } from '../row.js';
@@ -91,8 +91,8 @@ async function climb(
   return carried;
 }
 
-const heardBy = async (house: House): Promise<number> => {
-  const metrics = await (await fetch(`${house.httpUrls[0]}/metrics`)).text();
+const heardBy = async (depot: Depot): Promise<number> => {
+  const metrics = await (await fetch(`${depot.httpUrls[0]}/metrics`)).text();
   return Number(/^khumbu_messages_total\{channel="heartbeat"\} (\d+)/m.exec(metrics)?.[1] ?? 0);
 };
 
@@ -111,26 +111,26 @@ export const heartbeats: Benchmark<'heartbeats'> = {
     const ours: number[] = [];
     const baseline: number[] = [];
     for (let round = 0; round < rounds; round++) {
-      const dir = join(context.dir, `house-${round}`);
+      const dir = join(context.dir, `depot-${round}`);
       // Named in the stations file, as in a depot of that size: strangers share one allowance.
       const stations = Object.fromEntries(stationNames(MOST, GROUP).map((name) => [name, {}]));
-      const house = await startHouse(context, { dir, services: ['gateway-1'], cables: false, stations });
-      await house.leader();
+      const depot = await startDepot(context, { dir, services: ['gateway-1'], proxies: false, stations });
+      await depot.leader();
       const beaterFor = async (prefix: string): Promise<Remote> => {
         const beater = await startRemote(context, 'heartbeater');
-        await beater.call('start', { url: house.mqttUrl, prefix, group: GROUP } satisfies BeaterOptions);
+        await beater.call('start', { url: depot.mqttUrl, prefix, group: GROUP } satisfies BeaterOptions);
         return beater;
       };
-      const gateway = { pid: house.resident('gateway-1').pid as number, heard: () => heardBy(house) };
+      const gateway = { pid: depot.process('gateway-1').pid as number, heard: () => heardBy(depot) };
       const beater = await beaterFor('');
       ours.push(await climb(context, 'gateway', beater, gateway, true));
       await beater.end();
-      await house.resident('gateway-1').stop('SIGKILL');
+      await depot.process('gateway-1').stop('SIGKILL');
       const counter = await startRemote(context, 'counter');
-      await counter.call('start', { url: house.mqttUrl, filter: `${BARE}everest_api/1/system/+/e2m/heartbeat` });
+      await counter.call('start', { url: depot.mqttUrl, filter: `${BARE}everest_api/1/system/+/e2m/heartbeat` });
       const counting = { pid: counter.pid, heard: () => counter.call<number>('heard') };
       baseline.push(await climb(context, 'counter', await beaterFor(BARE), counting, false));
-      await house.stop();
+      await depot.stop();
     }
     return { heartbeats: { ours, baseline } };
   },

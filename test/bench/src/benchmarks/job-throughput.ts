@@ -1,6 +1,6 @@
 /** How many operations a second one system-control does, from the committed record to the status the station hears. */
 import { join } from 'node:path';
-import { startHouse } from '@khumbu/chaos/house/house';
+import { startDepot } from '@khumbu/chaos/depot/depot';
 import type { FeederOptions } from '../load/job-feeder.js';
 import { startRemote } from '../load/remote.js';
 import type { Benchmark } from '../row.js';
@@ -23,14 +23,14 @@ export const jobThroughput: Benchmark<'job-throughput'> = {
   async measure(context) {
     const isShort = context.effort === 'short';
     const services = ['gateway-1', 'system-control-1'] as const;
-    const house = await startHouse(context, { dir: join(context.dir, 'house'), services, cables: false });
-    await house.leader();
+    const depot = await startDepot(context, { dir: join(context.dir, 'depot'), services, proxies: false });
+    await depot.leader();
     const worker = await startRemote(context, 'bare-worker');
-    await worker.call('start', { redisUrl: house.redisUrl, concurrency: AT_ONCE });
+    await worker.call('start', { redisUrl: depot.redisUrl, concurrency: AT_ONCE });
     const feeder = await startRemote(context, 'job-feeder');
     const options: FeederOptions = {
-      url: house.mqttUrl,
-      redisUrl: house.redisUrl,
+      url: depot.mqttUrl,
+      redisUrl: depot.redisUrl,
       stations: stationNames(STATIONS),
     };
     await feeder.call('start', options);

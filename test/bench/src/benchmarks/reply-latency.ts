@@ -25,7 +25,7 @@ export const replyLatency: Benchmark<'reply-latency-p50' | 'reply-latency-p99'> 
   async measure(context) {
     const isShort = context.effort === 'short';
     const replies = { is_reset_allowed: true, get_boot_reason: 'PowerUp' };
-    const { house, ours, bare } = await setStage(context, stationNames(STATIONS), replies);
+    const { depot, ours, bare } = await setStage(context, stationNames(STATIONS), replies);
     const load: RateOptions = { perS: PER_S, seconds: isShort ? 1 : 10, questions: QUESTIONS };
     const warmUp = { ...load, seconds: isShort ? 1 : 5 };
     await ours.call('atRate', warmUp);
@@ -40,7 +40,7 @@ export const replyLatency: Benchmark<'reply-latency-p50' | 'reply-latency-p99'> 
       baseline: measured.baseline.map((ms) => quantile(ms, share)),
     });
     // What the promise costs that no answer is given which is not on disk.
-    await house.redis.config('SET', 'appendfsync', 'everysec');
+    await depot.redis.config('SET', 'appendfsync', 'everysec');
     const unsynced: number[] = [];
     for (let n = 0; n < (isShort ? 1 : 3); n++) unsynced.push(quantile(await ours.call<number[]>('atRate', load), 0.5));
     const notes = [`p50 with appendfsync everysec in place of always: ${median(unsynced).toFixed(2)} ms`];

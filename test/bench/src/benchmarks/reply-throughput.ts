@@ -16,7 +16,7 @@ export const replyThroughput: Benchmark<'reply-throughput'> = {
   ],
   async measure(context) {
     const isShort = context.effort === 'short';
-    const { house, ours, bare } = await setStage(context, stationNames(50), { get_boot_reason: 'PowerUp' });
+    const { depot, ours, bare } = await setStage(context, stationNames(50), { get_boot_reason: 'PowerUp' });
     const load: LoadOptions = {
       inFlight: 300,
       seconds: isShort ? 1 : 8,
@@ -25,7 +25,7 @@ export const replyThroughput: Benchmark<'reply-throughput'> = {
     const warmUp = { ...load, seconds: isShort ? 1 : 4 };
     await ours.call('inFlight', warmUp);
     await bare.call('inFlight', warmUp);
-    const gateway = house.resident('gateway-1').pid as number;
+    const gateway = depot.process('gateway-1').pid as number;
     const shares: number[] = [];
     const measured = await interleaved(
       isShort ? 1 : 7,

@@ -29,8 +29,8 @@ export const replyWhileRead: Benchmark<'reply-p99-while-read'> = {
   async measure(context) {
     const isShort = context.effort === 'short';
     const env = { RATE_LIMIT_PER_MINUTE };
-    const { house, ours } = await setStage(context, stationNames(STATIONS), { get_boot_reason: 'PowerUp' }, { env });
-    const store = createStore(house.redis, 'khumbu');
+    const { depot, ours } = await setStage(context, stationNames(STATIONS), { get_boot_reason: 'PowerUp' }, { env });
+    const store = createStore(depot.redis, 'khumbu');
     const records = isShort ? 100 : 5000;
     for (let n = 0; n < records; n += 50) {
       const transaction = store.transaction();
@@ -41,8 +41,8 @@ export const replyWhileRead: Benchmark<'reply-p99-while-read'> = {
     await ours.call('atRate', load);
     const reader = await startRemote(context, 'reader');
     const options: ReaderOptions = {
-      url: house.httpUrls[0] ?? '',
-      key: house.apiKey,
+      url: depot.httpUrls[0] ?? '',
+      key: depot.apiKey,
       connections: isShort ? 10 : READERS,
       paths: PATHS,
     };

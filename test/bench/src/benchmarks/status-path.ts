@@ -1,6 +1,6 @@
 /** How long a status takes from the worker that commits it to the station that hears it. */
 import { join } from 'node:path';
-import { startHouse } from '@khumbu/chaos/house/house';
+import { startDepot } from '@khumbu/chaos/depot/depot';
 import { startRemote } from '../load/remote.js';
 import type { ProberOptions } from '../load/status-prober.js';
 import type { Benchmark } from '../row.js';
@@ -19,14 +19,14 @@ export const statusPath: Benchmark<'status-path-p50'> = {
   ],
   async measure(context) {
     const isShort = context.effort === 'short';
-    const house = await startHouse(context, {
-      dir: join(context.dir, 'house'),
+    const depot = await startDepot(context, {
+      dir: join(context.dir, 'depot'),
       services: ['gateway-1'],
-      cables: false,
+      proxies: false,
     });
-    await house.leader();
+    await depot.leader();
     const prober = await startRemote(context, 'status-prober');
-    const options: ProberOptions = { url: house.mqttUrl, redisUrl: house.redisUrl, station: 'station-0' };
+    const options: ProberOptions = { url: depot.mqttUrl, redisUrl: depot.redisUrl, station: 'station-0' };
     await prober.call('start', options);
     const count = isShort ? 50 : 500;
     await prober.call('commits', count);

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type House, startHouse } from '@khumbu/chaos/house/house';
+import { type Depot, startDepot } from '@khumbu/chaos/depot/depot';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
@@ -17,8 +17,8 @@ const SETTLE_MS = 3000;
 const PATIENCE_MS = 20_000;
 
 /** A worker that has a status to tell all the time, until told to stop. */
-function keepTelling(house: House, station: string): () => Promise<void> {
-  const store = createStore(house.redis, 'khumbu');
+function keepTelling(depot: Depot, station: string): () => Promise<void> {
+  const store = createStore(depot.redis, 'khumbu');
   let stopped = false;
   const telling = (async () => {
     for (let id = 1; !stopped; id++) {
@@ -53,20 +53,20 @@ export const takeover: Benchmark<'takeover'> = {
   ],
   async measure(context) {
     const isShort = context.effort === 'short';
-    const house = await startHouse(context, {
-      dir: join(context.dir, 'house'),
+    const depot = await startDepot(context, {
+      dir: join(context.dir, 'depot'),
       services: ['gateway-1', 'gateway-2'],
-      cables: false,
+      proxies: false,
     });
-    await house.leader();
+    await depot.leader();
     const station = await startEverestClient({
-      mqttUrl: house.mqttUrl,
+      mqttUrl: depot.mqttUrl,
       moduleId: 'station-0',
       heartbeatMs: 1000,
       discovery: { heartbeat_period_ms: 1000, communication_check_period_s: PERIOD_S, request_reply_timeout_s: 60 },
     });
     context.teardown(() => station.close());
-    const stopTelling = keepTelling(house, 'station-0');
+    const stopTelling = keepTelling(depot, 'station-0');
     const statuses = (): number[] => timesOf(station, 'configure_network_status');
     const ours: number[] = [];
     for (let round = 0; round < (isShort ? 1 : 7); round++) {
@@ -74,7 +74,7 @@ export const takeover: Benchmark<'takeover'> = {
       await pause(isShort ? 1000 : SETTLE_MS + round * 130);
       const before = statuses().length;
       if (before === 0) throw new Error('no status reaches the station');
-      const leader = house.resident(await house.leader());
+      const leader = depot.process(await depot.leader());
       const killedAt = performance.now();
       await leader.stop('SIGKILL');
       const deadAt = performance.now();

@@ -1,6 +1,6 @@
 /** How long a download stands still when the ota-worker that does it is killed. */
 import { join } from 'node:path';
-import { startHouse } from '@khumbu/chaos/house/house';
+import { startDepot } from '@khumbu/chaos/depot/depot';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
@@ -27,19 +27,19 @@ export const workerRecovery: Benchmark<'worker-recovery'> = {
     const isShort = context.effort === 'short';
     const origin = await startOrigin();
     context.teardown(() => origin.close());
-    const house = await startHouse(context, {
-      dir: join(context.dir, 'house'),
+    const depot = await startDepot(context, {
+      dir: join(context.dir, 'depot'),
       services: ['gateway-1', 'ota-worker-1', 'ota-worker-2'],
-      cables: false,
+      proxies: false,
       stations: { 'station-0': {}, 'station-1': {}, 'station-2': {}, 'station-3': {}, 'station-4': {} },
       ...(isShort ? { env: { JOB_LOCK_MS: '2000' } } : {}),
     });
-    const [first, second] = [house.resident('ota-worker-1'), house.resident('ota-worker-2')];
+    const [first, second] = [depot.process('ota-worker-1'), depot.process('ota-worker-2')];
     const once = async (round: number): Promise<number> => {
       await second.stop();
       const path = `/firmware-${round}.bin`;
       const location = origin.serve(path, makeImage(IMAGE_BYTES, path).bytes, { bytesPerSecond: BYTES_PER_S });
-      const asked = await house.fetch(`/v1/stations/station-${round}/firmware-updates`, {
+      const asked = await depot.fetch(`/v1/stations/station-${round}/firmware-updates`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ location }),

@@ -3,7 +3,7 @@
  * name over the IPC channel; `serveCalls` is its side.
  */
 import { readFile } from 'node:fs/promises';
-import type { Ending } from '@khumbu/chaos/house/ending';
+import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 import { type Child, startChild } from '@khumbu/test-support/children';
 
 /** Of Linux, for what /proc tells; the same on every platform Node runs on. */
@@ -34,8 +34,8 @@ export interface Remote {
   end(): Promise<void>;
 }
 
-/** Start a script of this folder; it ends with `ending`. */
-export async function startRemote(ending: Ending, script: string, flags: readonly string[] = []): Promise<Remote> {
+/** Start a script of this folder; `cleanup` ends it. */
+export async function startRemote(cleanup: Cleanup, script: string, flags: readonly string[] = []): Promise<Remote> {
   const path = new URL(`./${script}.js`, import.meta.url).pathname;
   // The test runner gives every child options of its own.
   const env = { ...process.env, NODE_OPTIONS: '' };
@@ -52,7 +52,7 @@ export async function startRemote(ending: Ending, script: string, flags: readonl
     for (const { reject } of waiting.values()) reject(new Error(`${script} ended: ${child.output()}`));
   });
   const end = async (): Promise<void> => void (await child.end('SIGKILL'));
-  ending.teardown(end);
+  cleanup.teardown(end);
   return {
     pid: child.pid,
     call: <T>(name: string, argument?: unknown) =>

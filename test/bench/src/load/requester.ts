@@ -1,4 +1,4 @@
-/** Stations that ask, with the manners of EVerest: requests at QoS 2, replies at QoS 0, one connection a station. */
+/** Stations that ask, with the behaviour of EVerest: requests at QoS 2, replies at QoS 0, one connection a station. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { requestFrame } from '@khumbu/test-support/everest-frames';

@@ -19,7 +19,7 @@ const SAYS_WHERE = /SIMULATED_STATIONS_DIR/;
 /** No end is invented: the update waits, says for what, and goes on by itself. */
 async function updateWaits(world: DiskWorld): Promise<string[]> {
   const name = 'full-charger';
-  const { disks, origin, house } = world;
+  const { disks, origin, depot } = world;
   const location = `${origin.serve('/charger.bin', makeImage(100_000, name).bytes)}${NO_PERMISSION}`;
   const station = await world.station(name);
   await disks.chargers.fill(0);
@@ -33,7 +33,7 @@ async function updateWaits(world: DiskWorld): Promise<string[]> {
   }
   await station.awaitStatus(1, 'Installed', PATIENCE_MS);
   faults.push(...differs(name, station.statusNames(1), INSTALLED));
-  const installs = (await house.charger(name))?.installCount;
+  const installs = (await depot.charger(name))?.installCount;
   if (installs !== 1) faults.push(`${installs} installs`);
   const files = await readdir(disks.chargers.path, { recursive: true });
   const torn = files.filter((file) => file.includes('tmp.'));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { unfinishedUploads } from '@khumbu/embedded-run/multipart-uploads';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { awaitUntil } from '@khumbu/test-support/events';
-import type { DoorManners } from '../house/s3-door.js';
+import type { S3Behaviour } from '../depot/s3-fault-proxy.js';
 import {
   askLogs,
   type DiskCase,
@@ -41,8 +41,8 @@ async function leftovers(world: DiskWorld): Promise<string[]> {
   return left;
 }
 
-async function lying({ house, disks }: DiskWorld): Promise<string[]> {
-  const parts = await unfinishedUploads(house.folders.s3, house.s3.bucket);
+async function lying({ depot, disks }: DiskWorld): Promise<string[]> {
+  const parts = await unfinishedUploads(depot.folders.s3, depot.s3.bucket);
   const archives = await filesIn(join(disks.spool.path, 'logs'));
   return [
     ...parts.map(({ key }) => `parts of ${key} were left in the store`),
@@ -109,10 +109,10 @@ const passing =
     return [...differs(name, station.statusNames(1), UPLOADED), ...(await leftovers(world))];
   };
 
-const manners =
-  (how: DoorManners) =>
-  ({ door }: DiskWorld): void => {
-    door.manners = how;
+const behaviour =
+  (how: S3Behaviour) =>
+  ({ s3Faults }: DiskWorld): void => {
+    s3Faults.behaviour = how;
   };
 
 const SPOOL_FULL: Trouble = {
@@ -135,8 +135,8 @@ const SPOOL_READ_ONLY: Trouble = {
 const S3_DOWN: Trouble = {
   name: 's3 refuses connections',
   location: () => inStore({ name: 'down' }),
-  begin: ({ s3Cable }) => s3Cable.refuse(),
-  end: ({ s3Cable }) => s3Cable.mend(),
+  begin: ({ s3Proxy }) => s3Proxy.refuse(),
+  end: ({ s3Proxy }) => s3Proxy.mend(),
   status: 'UploadFailure',
   reason: 's3_unavailable',
   message: /cannot be used now.*S3_ENDPOINT|ECONNREFUSED/,
@@ -145,8 +145,8 @@ const answering = (status: number, code: string): Trouble => ({
   ...S3_DOWN,
   name: `s3 answers ${status}`,
   location: () => inStore({ name: `answers-${status}` }),
-  begin: manners({ status, code }),
-  end: manners('open'),
+  begin: behaviour({ status, code }),
+  end: behaviour('open'),
   message: new RegExp(String(status)),
 });
 const S3_DENIES: Trouble = {
@@ -159,7 +159,7 @@ const S3_SILENT: Trouble = {
   ...answering(0, ''),
   name: 's3 falls silent',
   location: () => inStore({ name: 'silent' }),
-  begin: manners('silent'),
+  begin: behaviour('silent'),
   message: /no progress/,
 };
 const S3_FULL: Trouble = {
@@ -187,12 +187,12 @@ const S3_FULL_MIDWAY: Trouble = {
  */
 async function crawling(world: DiskWorld): Promise<string[]> {
   const station = await world.station('crawl');
-  world.s3Cable.slow(0.25 * MB);
+  world.s3Proxy.slow(0.25 * MB);
   try {
     await askLogs(station, 1, 's3://khumbu/logs/crawl/archive');
     await station.awaitStatus(1, 'Uploaded', PATIENCE_MS);
   } finally {
-    world.s3Cable.slow(undefined);
+    world.s3Proxy.slow(undefined);
   }
   return [...differs('crawl', station.statusNames(1), UPLOADED), ...(await leftovers(world))];
 }

@@ -53,7 +53,7 @@ const isYes = ({ reply }: Answered): boolean => reply === 'Accepted' || reply ==
 async function judgeAnswers(world: DiskWorld, name: string, answers: readonly Answered[]): Promise<string[]> {
   const faults: string[] = [];
   for (const answer of answers) {
-    const { items } = (await world.house.get(`/stations/${name}/firmware-updates?limit=200`)) as { items: Seen[] };
+    const { items } = (await world.depot.get(`/stations/${name}/firmware-updates?limit=200`)) as { items: Seen[] };
     const found = items.find((one) => one.requestId === answer.requestId);
     if (isYes(answer) && !found) faults.push(`request ${answer.requestId} was accepted and is lost`);
     if (!isYes(answer) && found && found.status !== 'Withdrawn')
@@ -79,9 +79,9 @@ async function servesAgain(station: EverestClient, firstId: number, where: strin
 
 async function diskFull(world: DiskWorld): Promise<string[]> {
   const [busy, asking] = ['redis-full-busy', 'redis-full-asking'];
-  const { house, disks, origin, context } = world;
+  const { depot, disks, origin, context } = world;
   const [one, two] = [await world.station(busy), await world.station(asking)];
-  const deathsBefore = house.resident('redis').deaths;
+  const deathsBefore = depot.process('redis').deaths;
   await askUpdate(one, 1, location(world, busy, 200_000));
   await origin.awaitBytes(`/${busy}.bin`, 100_000);
   await disks.redis.fill(0);
@@ -90,9 +90,9 @@ async function diskFull(world: DiskWorld): Promise<string[]> {
   const answers: Answered[] = [];
   try {
     for (let id = 1; id <= QUESTIONS; id++) answers.push(await ask(two, id, where));
-    await awaitUntil(() => house.resident('redis').deaths > deathsBefore, PATIENCE_MS, 'Redis to give up');
+    await awaitUntil(() => depot.process('redis').deaths > deathsBefore, PATIENCE_MS, 'Redis to give up');
     for (let id = 1; id <= QUESTIONS; id++) answers.push(await ask(two, QUESTIONS + id, where));
-    const response = await house.fetch(`/v1/stations/${asking}/log-uploads`, {
+    const response = await depot.fetch(`/v1/stations/${asking}/log-uploads`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ type: 'DiagnosticsLog' }),
@@ -116,31 +116,31 @@ async function diskFull(world: DiskWorld): Promise<string[]> {
     [busy, 1],
     [asking, (await installedOf(world, asking)).length],
   ] as const) {
-    const installs = (await house.charger(name))?.installCount;
+    const installs = (await depot.charger(name))?.installCount;
     if (installs !== count) faults.push(`${name}: ${installs} installs, ${count} told`);
   }
   return faults;
 }
 
-async function installedOf({ house }: DiskWorld, name: string): Promise<Seen[]> {
-  const { items } = (await house.get(`/stations/${name}/firmware-updates?limit=200`)) as { items: Seen[] };
+async function installedOf({ depot }: DiskWorld, name: string): Promise<Seen[]> {
+  const { items } = (await depot.get(`/stations/${name}/firmware-updates?limit=200`)) as { items: Seen[] };
   return items.filter(({ status }) => status === 'Installed');
 }
 
 /** Every round trip takes longer than a healthy commit by far. */
 function slow(lagMs: number): DiskCase['run'] {
   return async (world) => {
-    const { house, context } = world;
+    const { depot, context } = world;
     const name = `redis-slow-${lagMs}`;
     const station = await world.station(name);
     const where = location(world, name);
-    const cables = house.services.map((service) => house.cable(service, 'redis'));
+    const proxies = depot.services.map((service) => depot.proxy(service, 'redis'));
     const answers: Answered[] = [];
-    for (const cable of cables) cable.lag(lagMs);
+    for (const proxy of proxies) proxy.lag(lagMs);
     try {
       for (let id = 1; id <= QUESTIONS; id++) answers.push(await ask(station, id, where));
     } finally {
-      for (const cable of cables) cable.lag(0);
+      for (const proxy of proxies) proxy.lag(0);
     }
     const slowest = Math.max(...answers.map(({ ms }) => ms));
     const yes = answers.filter(isYes).length;

@@ -29,7 +29,7 @@ const serve = ({ origin }: DiskWorld, name: string, bytes: number, behaviour: Be
 /** Told to fetch what does not fit, then once more with the space freed. */
 function tooSmall(name: string, behaviour: Behaviour): DiskCase['run'] {
   return async (world) => {
-    const { disks, house } = world;
+    const { disks, depot } = world;
     const location = serve(world, name, IMAGE, behaviour);
     const station = await world.station(name);
     await disks.spool.fill(ROOM);
@@ -45,7 +45,7 @@ function tooSmall(name: string, behaviour: Behaviour): DiskCase['run'] {
     await askUpdate(station, 2, location);
     await station.awaitStatus(2, 'Installed', PATIENCE_MS);
     faults.push(...differs(name, station.statusNames(2), INSTALLED));
-    if (house.resident('ota-worker-1').deaths > 0) faults.push('the worker died of it');
+    if (depot.process('ota-worker-1').deaths > 0) faults.push('the worker died of it');
     return faults;
   };
 }

@@ -6,10 +6,10 @@ import { type EverestClient, startEverestClient } from '@khumbu/test-support/eve
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
 import { mountSmallDisk, type SmallDisk } from '@khumbu/test-support/small-disk';
 import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { type Depot, startDepot } from '../depot/depot.js';
+import { openProxy, type TcpProxy } from '../depot/proxy.js';
+import { openS3FaultProxy, type S3FaultProxy } from '../depot/s3-fault-proxy.js';
 import type { ExperimentContext } from '../experiment.js';
-import { type Cable, layCable } from '../house/cable.js';
-import { type House, startHouse } from '../house/house.js';
-import { openS3Door, type S3Door } from '../house/s3-door.js';
 
 export const MB = 1_000_000;
 export const MIB = 1024 * 1024;
@@ -23,12 +23,12 @@ export type DiskName = keyof typeof SIZES;
 
 export interface DiskWorld {
   readonly context: ExperimentContext;
-  readonly house: House;
+  readonly depot: Depot;
   readonly origin: Origin;
   readonly disks: Readonly<Record<DiskName, SmallDisk>>;
   /** Between the log-worker and the object store. */
-  readonly door: S3Door;
-  readonly s3Cable: Cable;
+  readonly s3Faults: S3FaultProxy;
+  readonly s3Proxy: TcpProxy;
   /** A new station, with a client that lasts as long as the world. */
   station(name: string): Promise<EverestClient>;
 }
@@ -54,7 +54,7 @@ export interface DiskCase {
 
 /** `undefined` where this machine lets nobody mount. */
 export async function buildWorld(context: ExperimentContext): Promise<DiskWorld | undefined> {
-  const dir = join(context.dir, 'house');
+  const dir = join(context.dir, 'depot');
   const disks: Partial<Record<DiskName, SmallDisk>> = {};
   for (const [name, bytes] of Object.entries(SIZES) as [DiskName, number][]) {
     const disk = await mountSmallDisk(context, join(dir, name), bytes);
@@ -63,25 +63,25 @@ export async function buildWorld(context: ExperimentContext): Promise<DiskWorld 
   }
   const origin = await startOrigin();
   context.teardown(() => origin.close());
-  const door = await openS3Door(context);
-  const s3Cable = await layCable(Number(new URL(door.endpoint).port));
-  context.teardown(() => s3Cable.close());
-  const house = await startHouse(context, {
+  const s3Faults = await openS3FaultProxy(context);
+  const s3Proxy = await openProxy(Number(new URL(s3Faults.endpoint).port));
+  context.teardown(() => s3Proxy.close());
+  const depot = await startDepot(context, {
     dir,
     env: { RECONCILE_INTERVAL_MS: '500', RATE_LIMIT_PER_MINUTE: '1000000' },
-    envOf: { 'log-worker-1': { S3_ENDPOINT: `http://127.0.0.1:${s3Cable.port}`, UPLOAD_STALL_MS: '3000' } },
+    envOf: { 'log-worker-1': { S3_ENDPOINT: `http://127.0.0.1:${s3Proxy.port}`, UPLOAD_STALL_MS: '3000' } },
     stations: { big: { simulated: { log_interval_ms: 200, log_history_s: 36_000 } } },
   });
-  door.leadTo(house.s3.endpoint);
+  s3Faults.forwardTo(depot.s3.endpoint);
   return {
     context,
-    house,
+    depot,
     origin,
     disks: disks as Record<DiskName, SmallDisk>,
-    door,
-    s3Cable,
+    s3Faults,
+    s3Proxy,
     async station(name) {
-      const client = await startEverestClient({ mqttUrl: house.mqttUrl, moduleId: name });
+      const client = await startEverestClient({ mqttUrl: depot.mqttUrl, moduleId: name });
       context.teardown(() => client.close());
       return client;
     },
@@ -100,7 +100,7 @@ const PATHS = { firmware: 'firmware-updates', logs: 'log-uploads' } as const;
 
 /** The operation as REST shows it, once `when` takes it and the station was told of its end. */
 export async function seen(
-  { house }: DiskWorld,
+  { depot }: DiskWorld,
   what: keyof typeof PATHS,
   station: string,
   requestId: number,
@@ -110,11 +110,11 @@ export async function seen(
   let last = 'nothing';
   return awaitUntil(
     async () => {
-      const { items } = (await house.get(`/stations/${station}/${PATHS[what]}`)) as { items: Seen[] };
+      const { items } = (await depot.get(`/stations/${station}/${PATHS[what]}`)) as { items: Seen[] };
       const found = items.find((one) => one.requestId === requestId);
       last = JSON.stringify(found);
       if (!found || !when(found)) return undefined;
-      const isTold = !found.ended || (await house.redis.llen(`khumbu:outbox:${station}`)) === 0;
+      const isTold = !found.ended || (await depot.redis.llen(`khumbu:outbox:${station}`)) === 0;
       return isTold ? found : undefined;
     },
     deadlineMs,

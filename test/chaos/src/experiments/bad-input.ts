@@ -1,17 +1,17 @@
 /** A million frames nobody should send, on every topic and on topics that are none. */
 import { join } from 'node:path';
 import { startEverestClient } from '@khumbu/test-support/everest-client';
+import { type Depot, type ProcessName, startDepot } from '../depot/depot.js';
 import type { Experiment, ExperimentContext } from '../experiment.js';
 import { judge } from '../experiment.js';
 import { type AttackPlan, attack } from '../hostile/attack.js';
 import { differences, fingerprint, keyCounts } from '../hostile/fingerprint.js';
 import { SETTLED, settleStations } from '../hostile/settled-stations.js';
 import { startSpy } from '../hostile/spy.js';
-import { type House, type ResidentName, startHouse } from '../house/house.js';
 
 const FRAMES = { short: 20_000, long: 1_000_000 } as const;
-const GATEWAYS: readonly ResidentName[] = ['gateway-1', 'gateway-2'];
-const EVERYBODY: readonly ResidentName[] = [
+const GATEWAYS: readonly ProcessName[] = ['gateway-1', 'gateway-2'];
+const EVERYBODY: readonly ProcessName[] = [
   'redis',
   'mosquitto',
   ...GATEWAYS,
@@ -30,36 +30,36 @@ const RSS_SLACK = { factor: 1.25, bytes: 32_000_000 } as const;
 /** Redis keys beyond those of the depot itself: listed strangers with their answers, nothing for the rest. */
 const STRANGER_KEYS = 40_000;
 
-interface Depot {
+interface Addressing {
   readonly name: string;
   readonly prefix: string;
   readonly share: number;
 }
-const DEPOTS: readonly Depot[] = [
+const ADDRESSINGS: readonly Addressing[] = [
   { name: 'on a trusted wire', prefix: '', share: 0.6 },
   { name: 'behind prefixes', prefix: 'depot/{station}/', share: 0.4 },
 ];
 
-async function rssOf(house: House): Promise<number> {
-  const sizes = await Promise.all(GATEWAYS.map((name) => house.resident(name).rssBytes()));
+async function rssOf(depot: Depot): Promise<number> {
+  const sizes = await Promise.all(GATEWAYS.map((name) => depot.process(name).rssBytes()));
   return Math.max(...sizes);
 }
 
 const MB = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
-async function tryDepot(context: ExperimentContext, depot: Depot, frames: number): Promise<void> {
-  const house = await startHouse(context, {
-    dir: join(context.dir, depot.share.toString()),
-    env: { MQTT_TOPIC_PREFIX: depot.prefix },
+async function tryAddressing(context: ExperimentContext, addressing: Addressing, frames: number): Promise<void> {
+  const depot = await startDepot(context, {
+    dir: join(context.dir, addressing.share.toString()),
+    env: { MQTT_TOPIC_PREFIX: addressing.prefix },
     // Other brokers let retained messages through.
     mosquittoConfig: ['retain_available true'],
     unknownStations: 'refuse',
     stations: Object.fromEntries([...SETTLED, PROBE].map((name) => [name, {}])),
   });
-  await house.leader();
-  const prefixOf = (station: string): string => depot.prefix.replace('{station}', () => station);
-  await settleStations(context, house, prefixOf);
-  const probe = await startEverestClient({ mqttUrl: house.mqttUrl, moduleId: PROBE, prefix: prefixOf(PROBE) });
+  await depot.leader();
+  const prefixOf = (station: string): string => addressing.prefix.replace('{station}', () => station);
+  await settleStations(context, depot, prefixOf);
+  const probe = await startEverestClient({ mqttUrl: depot.mqttUrl, moduleId: PROBE, prefix: prefixOf(PROBE) });
   context.teardown(() => probe.close(true));
   const probeMs: number[] = [];
   let byDefault = 0;
@@ -73,11 +73,11 @@ async function tryDepot(context: ExperimentContext, depot: Depot, frames: number
     return reply === 'PowerUp' ? undefined : `a good request was answered ${JSON.stringify(reply)}`;
   };
   await ask();
-  context.say(`${depot.name}: stations are settled`);
+  context.say(`${addressing.name}: stations are settled`);
 
   const lies: { topic: string; bytes: Buffer }[] = [];
   const spy = await startSpy({
-    mqttUrl: house.mqttUrl,
+    mqttUrl: depot.mqttUrl,
     // Checks to whoever beats, statuses to nobody new, questions, and the leader's word to itself.
     mayPublish: (topic) =>
       topic.endsWith('/m2e/communication_check') ||
@@ -88,29 +88,29 @@ async function tryDepot(context: ExperimentContext, depot: Depot, frames: number
     onQuestion: (question, replyTo) => {
       const prefix = question.slice(0, question.indexOf('everest_api/'));
       // A module behind the prefix of a station is that station.
-      if (depot.prefix !== '' && [...SETTLED, PROBE].some((name) => prefix === prefixOf(name))) return;
+      if (addressing.prefix !== '' && [...SETTLED, PROBE].some((name) => prefix === prefixOf(name))) return;
       lies.push({ topic: `${prefix}${replyTo}`, bytes: Buffer.alloc(0) });
     },
   });
   context.teardown(() => spy.close());
 
-  const before = await fingerprint(house.redis, SETTLED);
-  const logBefore = GATEWAYS.reduce((sum, name) => sum + house.resident(name).logBytes(), 0);
+  const before = await fingerprint(depot.redis, SETTLED);
+  const logBefore = GATEWAYS.reduce((sum, name) => sum + depot.process(name).logBytes(), 0);
   const rss: number[] = [];
   const troubles: string[] = [];
   const plan: AttackPlan = {
-    mqttUrl: house.mqttUrl,
+    mqttUrl: depot.mqttUrl,
     prefixOf,
-    perStation: depot.prefix !== '',
+    perStation: addressing.prefix !== '',
     settled: SETTLED,
     frames,
-    random: context.random.fork(depot.name),
+    random: context.random.fork(addressing.name),
     spy,
     lies,
     afterWave: async () => {
       const trouble = await ask().catch((error: unknown) => String(error));
       if (trouble !== undefined) troubles.push(trouble);
-      rss.push(await rssOf(house));
+      rss.push(await rssOf(depot));
     },
     say: (line) => context.say(line),
   };
@@ -120,7 +120,7 @@ async function tryDepot(context: ExperimentContext, depot: Depot, frames: number
 
   const slowest = Math.max(...probeMs);
   if (slowest > PROBE_MS) troubles.push(`a good request waited ${slowest.toFixed(0)} ms`);
-  const what = (text: string): string => `${result.sent} frames ${depot.name}: ${text}`;
+  const what = (text: string): string => `${result.sent} frames ${addressing.name}: ${text}`;
   judge(context, what(`${spy.answered} answers due, each came once and was the default`), [
     ...(result.refused > 0 ? [`the broker threw hostile clients out, ${result.refused} frames with them`] : []),
     ...result.unanswered,
@@ -128,13 +128,13 @@ async function tryDepot(context: ExperimentContext, depot: Depot, frames: number
     ...(spy.faultCount > 8 ? [`and ${spy.faultCount - 8} more`] : []),
   ]);
   judge(context, what(`${probeMs.length} good requests in between were answered`), troubles.slice(0, 5));
-  const deaths = EVERYBODY.filter((name) => house.resident(name).deaths > 0);
+  const deaths = EVERYBODY.filter((name) => depot.process(name).deaths > 0);
   judge(
     context,
     what('nobody crashed'),
-    deaths.map((name) => `${name} died: ${house.resident(name).output().slice(-800)}`),
+    deaths.map((name) => `${name} died: ${depot.process(name).output().slice(-800)}`),
   );
-  const after = await fingerprint(house.redis, SETTLED);
+  const after = await fingerprint(depot.redis, SETTLED);
   judge(context, what('nothing stored has changed'), differences(before, after));
 
   const early = rss.slice(Math.floor(rss.length * 0.2), Math.floor(rss.length * 0.3) + 1);
@@ -145,35 +145,35 @@ async function tryDepot(context: ExperimentContext, depot: Depot, frames: number
   if (context.effort === 'long')
     judge(context, what('memory stays'), grown ? [`a gateway grew from ${MB(from)} to ${MB(to)}`] : []);
 
-  const counts = await keyCounts(house.redis);
+  const counts = await keyCounts(depot.redis);
   const keys = Object.values(counts).reduce((sum, count) => sum + count, 0);
   judge(context, what('keys in Redis are bounded'), keys > STRANGER_KEYS ? [JSON.stringify(counts)] : []);
-  const logged = GATEWAYS.reduce((sum, name) => sum + house.resident(name).logBytes(), 0) - logBefore;
+  const logged = GATEWAYS.reduce((sum, name) => sum + depot.process(name).logBytes(), 0) - logBefore;
   const perFrames = (logged / result.sent) * 10_000;
   // Lines are limited in time; few frames bring the same lines.
   const allowed = LOG_BYTES_PER_10_000_FRAMES + (seconds * 5_000 * 10_000) / result.sent;
   judge(
     context,
     what('the log stays readable'),
-    perFrames > allowed ? [`${perFrames.toFixed(0)} bytes of log for 10,000 frames; a line: ${lastLines(house)}`] : [],
+    perFrames > allowed ? [`${perFrames.toFixed(0)} bytes of log for 10,000 frames; a line: ${lastLines(depot)}`] : [],
   );
   context.figure(
-    `${depot.name}: frames`,
+    `${addressing.name}: frames`,
     `${result.sent} in ${seconds.toFixed(0)} s, ${result.refused} refused by the broker`,
   );
-  context.figure(`${depot.name}: distinct strangers`, String(result.strangers));
-  context.figure(`${depot.name}: answers`, String(spy.answered));
-  context.figure(`${depot.name}: slowest good request`, `${slowest.toFixed(0)} ms`);
-  context.figure(`${depot.name}: good requests answered by default`, String(byDefault));
-  context.figure(`${depot.name}: memory`, `${MB(from)} to ${MB(to)}`);
-  context.figure(`${depot.name}: keys in Redis`, String(keys));
-  context.figure(`${depot.name}: log`, `${logged} bytes, ${perFrames.toFixed(0)} for 10,000 frames`);
+  context.figure(`${addressing.name}: distinct strangers`, String(result.strangers));
+  context.figure(`${addressing.name}: answers`, String(spy.answered));
+  context.figure(`${addressing.name}: slowest good request`, `${slowest.toFixed(0)} ms`);
+  context.figure(`${addressing.name}: good requests answered by default`, String(byDefault));
+  context.figure(`${addressing.name}: memory`, `${MB(from)} to ${MB(to)}`);
+  context.figure(`${addressing.name}: keys in Redis`, String(keys));
+  context.figure(`${addressing.name}: log`, `${logged} bytes, ${perFrames.toFixed(0)} for 10,000 frames`);
   await spy.close();
-  await house.stop();
+  await depot.stop();
 }
 
-const lastLines = (house: House): string =>
-  GATEWAYS.map((name) => house.resident(name).output().slice(-500)).join(' | ');
+const lastLines = (depot: Depot): string =>
+  GATEWAYS.map((name) => depot.process(name).output().slice(-500)).join(' | ');
 
 export const badInput: Experiment = {
   name: 'bad-input',
@@ -181,6 +181,8 @@ export const badInput: Experiment = {
     'Whatever arrives on whatever topic, nobody crashes, nothing stored changes, nothing is published outside the asking station’s own topics, memory and log stay bounded, and good requests are answered.',
   async run(context) {
     const frames = context.cases ?? FRAMES[context.effort];
-    for (const depot of DEPOTS) await tryDepot(context, depot, Math.round(frames * depot.share));
+    for (const addressing of ADDRESSINGS) {
+      await tryAddressing(context, addressing, Math.round(frames * addressing.share));
+    }
   },
 };

@@ -7,11 +7,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import { makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
+import { type Depot, type ProcessName, type ServiceName, startDepot } from '../depot/depot.js';
+import { createHandStation } from '../depot/hand-station.js';
+import { findFaketime, type HostClocks, hostClocks } from '../depot/host-clocks.js';
+import { keepLogs } from '../depot/kept-logs.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { createHandStation } from '../house/hand-station.js';
-import { findFaketime, type HostClocks, hostClocks } from '../house/host-clocks.js';
-import { type House, type ResidentName, type ServiceName, startHouse } from '../house/house.js';
-import { keepLogs } from '../house/kept-logs.js';
 import {
   awaitListed,
   MOMENTS,
@@ -33,18 +33,18 @@ const SERVICES: readonly ServiceName[] = [
   'log-worker-1',
   'system-control-1',
 ];
-const HOSTS: readonly ResidentName[] = [...SERVICES, 'redis'];
+const HOSTS: readonly ProcessName[] = [...SERVICES, 'redis'];
 
 /** Whose clocks jump, found when they do. */
 const VICTIMS = {
-  'the leader': async (house) => [await house.leader()],
-  'the standby': async (house) => [await house.standby()],
+  'the leader': async (depot) => [await depot.leader()],
+  'the standby': async (depot) => [await depot.standby()],
   'an ota-worker': async () => ['ota-worker-1'],
   'the log-worker': async () => ['log-worker-1'],
   'system-control': async () => ['system-control-1'],
   Redis: async () => ['redis'],
   'every host': async () => HOSTS,
-} as const satisfies Record<string, (house: House) => Promise<readonly ResidentName[]>>;
+} as const satisfies Record<string, (depot: Depot) => Promise<readonly ProcessName[]>>;
 type Victim = keyof typeof VICTIMS;
 
 interface Round {
@@ -67,7 +67,7 @@ type Attempt = readonly [moment: string, parked: Parked];
 
 async function judgeAll(
   context: ExperimentContext,
-  house: House,
+  depot: Depot,
   what: string,
   attempts: readonly Attempt[],
 ): Promise<void> {
@@ -76,7 +76,7 @@ async function judgeAll(
       const attempt = `${what} at ${moment}`;
       const faults = await parked.after().catch((error: unknown) => [describeError(error)]);
       if (!judge(context, attempt, faults)) {
-        await keepLogs(house, attempt, { [parked.station.name]: parked.station.everything() });
+        await keepLogs(depot, attempt, { [parked.station.name]: parked.station.everything() });
       }
       await parked.station.vanish();
     }),
@@ -90,19 +90,19 @@ async function play(
   round: Round,
   number: number,
 ): Promise<void> {
-  const { house } = base;
+  const { depot } = base;
   const { byMs, kills, victim } = round;
-  const hosts: readonly ResidentName[] = await VICTIMS[victim](house);
+  const hosts: readonly ProcessName[] = await VICTIMS[victim](depot);
   const jump = { byMs, movesDates: hosts.includes('redis') };
   const what = `${victim} ${byMs > 0 ? 'an hour ahead' : 'an hour back'}${kills ? ', leader and worker killed' : ''}`;
   const scene: Scene = {
     ...base,
     jump,
     async station(moment) {
-      const one = createHandStation(context, house, stationName(moment, number));
+      const one = createHandStation(context, depot, stationName(moment, number));
       await one.arrive();
       one.beatOn(1);
-      await awaitListed(house, one.name);
+      await awaitListed(depot, one.name);
       return one;
     },
   };
@@ -123,27 +123,27 @@ async function play(
   }
   clocks.set(hosts, byMs);
   if (kills) {
-    house.resident(await house.leader()).kill();
-    house.resident('ota-worker-1').kill();
+    depot.process(await depot.leader()).kill();
+    depot.process('ota-worker-1').kill();
   }
   const began = performance.now();
-  await house.leader(LEASE_MS);
+  await depot.leader(LEASE_MS);
   await judgeAll(
     context,
-    house,
+    depot,
     what,
     attempts.filter(([, parked]) => !parked.waitsOn),
   );
   context.figure(`until all was done, ${what}`, `${((performance.now() - began) / 1000).toFixed(1)} s`);
   const late = attempts.filter(([, parked]) => parked.waitsOn);
   for (const [moment, { station }] of late) {
-    const open = await operationsOf(house, station.name);
+    const open = await operationsOf(depot, station.name);
     const seen = open[0]?.status ?? 'nothing open';
     judge(context, `${what} at ${moment}: waits on`, seen === moment ? [] : [`it is ${seen}`]);
   }
   clocks.set(hosts, 0);
-  await judgeAll(context, house, `${what}, and on again`, late);
-  await house.heal();
+  await judgeAll(context, depot, `${what}, and on again`, late);
+  await depot.heal();
   // Every process looks at the date once a second.
   await delay(LOOK_MS);
 }
@@ -163,8 +163,8 @@ export const clockJumps: Experiment = {
     const clocks = hostClocks(join(context.dir, 'clocks'), library, HOSTS);
     const reservationMs = 8000;
     const rounds = short ? SHORT : context.random.shuffled(LONG).slice(0, context.cases ?? LONG.length);
-    const house = await startHouse(context, {
-      dir: join(context.dir, 'house'),
+    const depot = await startDepot(context, {
+      dir: join(context.dir, 'depot'),
       services: SERVICES,
       env: { JOB_LOCK_MS: '1000', RESET_RESERVATION_S: String(reservationMs / 1000) },
       envOf: clocks.envOf,
@@ -178,7 +178,7 @@ export const clockJumps: Experiment = {
     context.teardown(() => origin.close());
     const signer = await makeSigner(context.dir);
     const say = (line: string): void => context.say(line);
-    const base = { house, origin, signer, pauseS: 6, reservationMs, say };
+    const base = { depot, origin, signer, pauseS: 6, reservationMs, say };
     for (const [index, round] of rounds.entries()) await play(context, base, clocks, round, index + 1);
   },
 };

@@ -9,11 +9,11 @@ import { type Experiment, judge } from '../experiment.js';
 const CASES: readonly DiskCase[] = [...SPOOL_CASES, ...LOG_CASES, ...CHARGER_CASES, ...REDIS_CASES];
 
 /** Whatever a case left, the next one begins with healthy disks. */
-async function mend({ disks, door, s3Cable, house }: DiskWorld): Promise<void> {
+async function mend({ disks, s3Faults, s3Proxy, depot }: DiskWorld): Promise<void> {
   for (const disk of Object.values(disks)) await disk.free();
-  door.manners = 'open';
-  await s3Cable.mend();
-  await house.heal();
+  s3Faults.behaviour = 'open';
+  await s3Proxy.mend();
+  await depot.heal();
 }
 
 export const disk: Experiment = {

@@ -8,11 +8,11 @@ import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { startOrigin } from '@khumbu/test-support/origin';
+import { startDepot } from '../depot/depot.js';
+import { type LatencyProbe, startLatencyProbe } from '../depot/latency-probe.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
 import { type Asked, ask, REQUEST_NAMES, type World } from '../fail-closed/asked.js';
 import { OUTAGES, type Outage, REDIS_CONFIG } from '../fail-closed/outages.js';
-import { startHouse } from '../house/house.js';
-import { startWitness, type Witness } from '../house/witness.js';
 
 const ANSWER_MS = 1500;
 /** An answer that has not come by then is counted as none. */
@@ -33,7 +33,7 @@ interface Scene extends World {
   readonly stations: readonly EverestClient[];
   readonly resets: EverestClient;
   readonly probe: EverestClient;
-  readonly witness: Witness;
+  readonly latencyProbe: LatencyProbe;
   /** How late the machine was by itself while the slowest answer was waited for. */
   readonly slowest: { ms: number; what: string; machineMs: number };
 }
@@ -92,7 +92,7 @@ function answerFaults(scene: Scene, one: Asked, { withinMs, mustDefault }: Expec
   if (!first) return [`${name} was never answered`];
   const faults: string[] = [];
   if (withinMs !== undefined) {
-    const machineMs = scene.witness.worst(one.sentAt, one.sentAt + first.ms);
+    const machineMs = scene.latencyProbe.worst(one.sentAt, one.sentAt + first.ms);
     if (first.ms > scene.slowest.ms) Object.assign(scene.slowest, { ms: first.ms, what: name, machineMs });
     // The short form runs beside other tests: it must not fail on a busy machine.
     const allowed = withinMs + (scene.context.effort === 'short' ? HOPS * machineMs : 0);
@@ -117,9 +117,9 @@ async function outcomeFaults({ context }: Scene, asked: readonly Asked[]): Promi
       faults.push(...(await one.faults()));
       continue;
     }
-    const deeds = await one.deeds();
-    if (deeds.length === 0) continue;
-    faults.push(`${one.name} ${one.requestId} got ${one.answers()[0]?.text ?? 'no answer'}, but: ${deeds.join(' ')}`);
+    const effects = await one.effects();
+    if (effects.length === 0) continue;
+    faults.push(`${one.name} ${one.requestId} got ${one.answers()[0]?.text ?? 'no answer'}, but: ${effects.join(' ')}`);
   }
   return faults;
 }
@@ -140,11 +140,11 @@ async function speakUnanswered({ resets }: Scene): Promise<void> {
 }
 
 async function tryOutage(scene: Scene, outage: Outage, lastsMs: number): Promise<void> {
-  const { house, context } = scene;
-  const starts = (await house.charger(scene.resets.moduleId))?.everestStarts ?? 1;
+  const { depot, context } = scene;
+  const starts = (await depot.charger(scene.resets.moduleId))?.everestStarts ?? 1;
   const straddling = askScattered(scene, STRADDLE_MS);
   await delay(context.random.between(0, STRADDLE_MS));
-  await outage.begin(house, lastsMs);
+  await outage.begin(depot, lastsMs);
   const begun = performance.now();
   const during: Asked[] = [];
   const unanswered = speakUnanswered(scene);
@@ -156,7 +156,7 @@ async function tryOutage(scene: Scene, outage: Outage, lastsMs: number): Promise
     await delay(context.random.between(100, 600));
   }
   const ended = performance.now();
-  await outage.end(house);
+  await outage.end(depot);
   const asked = [...(await straddling), ...during];
   await unanswered;
   const backMs = await awaitServing(scene, outage.name);
@@ -170,17 +170,17 @@ async function tryOutage(scene: Scene, outage: Outage, lastsMs: number): Promise
   const outcome = await outcomeFaults(scene, asked);
   const faults = [...asked.flatMap((one) => answerFaults(scene, one, expected)), ...outcome];
   scene.resets.stopHeartbeats();
-  const more = ((await house.charger(scene.resets.moduleId))?.everestStarts ?? 1) - starts;
+  const more = ((await depot.charger(scene.resets.moduleId))?.everestStarts ?? 1) - starts;
   if (more > 1) faults.push(`one reset restarted EVerest ${more} times`);
   conclude(scene, outage.name, asked, faults);
 }
 
 async function tryWorkersGone(scene: Scene, how: 'stopped' | 'frozen'): Promise<void> {
-  const { house, context } = scene;
+  const { depot, context } = scene;
   const what = `workers ${how}`;
   for (const worker of WORKERS) {
-    if (how === 'frozen') house.resident(worker).freeze();
-    else await house.resident(worker).stop('SIGKILL');
+    if (how === 'frozen') depot.process(worker).freeze();
+    else await depot.process(worker).stop('SIGKILL');
   }
   const from = performance.now();
   const early = askAll(scene);
@@ -190,7 +190,7 @@ async function tryWorkersGone(scene: Scene, how: 'stopped' | 'frozen'): Promise<
   await answered(late);
   await repeatSome(scene, late);
   await Promise.all(
-    WORKERS.map(async (worker) => (how === 'frozen' ? house.resident(worker).thaw() : house.resident(worker).start())),
+    WORKERS.map(async (worker) => (how === 'frozen' ? depot.process(worker).thaw() : depot.process(worker).start())),
   );
   const backMs = await awaitServing(scene, what);
   context.figure(`serves again after "${what}"`, `${Math.round(backMs)} ms after they serve`);
@@ -204,8 +204,8 @@ async function tryWorkersGone(scene: Scene, how: 'stopped' | 'frozen'): Promise<
 
 /** Answers must be the same whoever gives them; how soon is another promise. */
 async function tryLeaderGone(scene: Scene, how: 'killed' | 'frozen'): Promise<void> {
-  const { house, context } = scene;
-  const leader = house.resident(await house.leader());
+  const { depot, context } = scene;
+  const leader = depot.process(await depot.leader());
   const straddling = askScattered(scene, STRADDLE_MS);
   await delay(context.random.between(0, STRADDLE_MS));
   if (how === 'killed') leader.kill();
@@ -226,7 +226,7 @@ async function tryLeaderGone(scene: Scene, how: 'killed' | 'frozen'): Promise<vo
 }
 
 async function openScene(context: ExperimentContext, stations: number): Promise<Scene> {
-  const house = await startHouse(context, {
+  const depot = await startDepot(context, {
     dir: context.dir,
     env: {
       RESET_RESERVATION_S: '1',
@@ -241,20 +241,20 @@ async function openScene(context: ExperimentContext, stations: number): Promise<
   const origin = await startOrigin();
   context.teardown(() => origin.close());
   const connect = async (moduleId: string): Promise<EverestClient> => {
-    const client = await startEverestClient({ mqttUrl: house.mqttUrl, moduleId });
+    const client = await startEverestClient({ mqttUrl: depot.mqttUrl, moduleId });
     context.teardown(() => client.close(true));
     return client;
   };
   let count = 0;
   return {
-    house,
+    depot,
     origin,
     context,
     next: () => (count += 1),
     stations: await Promise.all(Array.from({ length: stations }, (_, index) => connect(`station-${index}`))),
     resets: await connect('resets'),
     probe: await connect('probe'),
-    witness: await startWitness(context, house.mqttUrl),
+    latencyProbe: await startLatencyProbe(context, depot.mqttUrl),
     slowest: { ms: 0, what: '', machineMs: 0 },
   };
 }

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
+import { type Depot, startDepot } from '../depot/depot.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { type House, startHouse } from '../house/house.js';
 
 const FLOODER = fileURLToPath(new URL('../hostile/flooder.js', import.meta.url));
 const BARE = fileURLToPath(new URL('../hostile/bare-responder.js', import.meta.url));
@@ -72,10 +72,10 @@ interface Side {
   readonly flood: Record<Flood, { frames: number; seconds: number }>;
 }
 
-async function openSide(context: ExperimentContext, house: House, name: Side['name'], prefix: string): Promise<Side> {
+async function openSide(context: ExperimentContext, depot: Depot, name: Side['name'], prefix: string): Promise<Side> {
   const clients = await Promise.all(
     Array.from({ length: OTHERS }, (_, index) =>
-      startEverestClient({ mqttUrl: house.mqttUrl, moduleId: `other-${index}`, prefix }),
+      startEverestClient({ mqttUrl: depot.mqttUrl, moduleId: `other-${index}`, prefix }),
     ),
   );
   context.teardown(() => Promise.all(clients.map((client) => client.close(true))));
@@ -96,13 +96,13 @@ const bareNode = (script: string, ...args: string[]): Promise<Child> =>
 /** Frames so far. */
 const sentBy = (child: Child): number => Number(child.stdout().trim().split('\n').at(-1));
 
-async function measure(house: House, side: Side, what: Flood | 'quiet', seconds: number): Promise<void> {
+async function measure(depot: Depot, side: Side, what: Flood | 'quiet', seconds: number): Promise<void> {
   const note = ({ took, faults }: Awaited<ReturnType<typeof ask>>): void => {
     side.took[what].push(...took);
     side.faults[what].push(...faults);
   };
   if (what === 'quiet') return note(await ask(side.clients, seconds));
-  const flooder = await bareNode(FLOODER, house.mqttUrl, side.prefix, 'flooder', String(FLOODS[what]));
+  const flooder = await bareNode(FLOODER, depot.mqttUrl, side.prefix, 'flooder', String(FLOODS[what]));
   await awaitUntil(() => sentBy(flooder) > 0, 10_000, 'the flood');
   const [before, began] = [sentBy(flooder), performance.now()];
   note(await ask(side.clients, seconds));
@@ -144,28 +144,28 @@ export const flood: Experiment = {
   async run(context) {
     const { rounds, seconds } = EFFORT[context.effort];
     const stations = [...Array.from({ length: OTHERS }, (_, index) => `other-${index}`), 'flooder'];
-    const house = await startHouse(context, {
-      dir: join(context.dir, 'house'),
+    const depot = await startDepot(context, {
+      dir: join(context.dir, 'depot'),
       // Without system-control no reset is allowed.
       services: ['gateway-1', 'gateway-2', 'system-control-1'],
-      cables: false,
+      proxies: false,
       unknownStations: 'refuse',
       stations: Object.fromEntries(stations.map((name) => [name, {}])),
     });
-    await house.leader();
-    const responder = await bareNode(BARE, house.mqttUrl, BARE_PREFIX);
+    await depot.leader();
+    const responder = await bareNode(BARE, depot.mqttUrl, BARE_PREFIX);
     context.teardown(() => responder.end('SIGKILL'));
     await awaitUntil(() => responder.stdout().includes('ready'), 10_000, 'the bare responder');
-    const ours = await openSide(context, house, 'Khumbu', '');
-    const bare = await openSide(context, house, 'bare responder', BARE_PREFIX);
+    const ours = await openSide(context, depot, 'Khumbu', '');
+    const bare = await openSide(context, depot, 'bare responder', BARE_PREFIX);
 
-    const leader = house.resident(await house.leader());
+    const leader = depot.process(await depot.leader());
     const rss = [await leader.rssBytes()];
     const kinds: (Flood | 'quiet')[] = ['quiet', 'steady', 'boundless'];
     for (let round = 0; round < rounds; round++) {
       for (const what of round % 2 === 0 ? kinds : kinds.toReversed()) {
-        await measure(house, ours, what, seconds);
-        await measure(house, bare, what, seconds);
+        await measure(depot, ours, what, seconds);
+        await measure(depot, bare, what, seconds);
       }
       rss.push(await leader.rssBytes());
     }
@@ -185,12 +185,12 @@ export const flood: Experiment = {
     context.figure('memory of the leader', `${rss.map((bytes) => (bytes / 1e6).toFixed(0)).join(' ')} MB`);
     judgeFlood(context, ours, bare, 'steady');
     judgeFlood(context, ours, bare, 'boundless');
-    const deaths = house.services.filter((name) => house.resident(name).deaths > 0);
+    const deaths = depot.services.filter((name) => depot.process(name).deaths > 0);
     judge(context, 'nobody crashed', deaths);
-    const restarts = house.services.flatMap(
+    const restarts = depot.services.flatMap(
       (name) =>
-        house
-          .resident(name)
+        depot
+          .process(name)
           .output()
           .match(/not the leader any more|connection to the broker lost/g) ?? [],
     );

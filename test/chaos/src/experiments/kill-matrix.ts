@@ -43,15 +43,15 @@ export const killMatrix: Experiment = {
     'Whatever process is killed, frozen for 12 s or cut off the network at whatever status: one final status, in order, one install, one upload, one reset, and nothing left behind.',
   async run(context) {
     const cells = context.effort === 'short' ? SHORT : everyCell();
-    let house = 0;
+    let depot = 0;
     let stage: Stage | undefined;
     const tally: Tally = { slowestQuietMs: 0, slowestTakeoverMs: 0, finalRepeats: 0, extraUploads: 0 };
     for (const { target, kind, acts } of cells) {
       const fault: Fault = { target, kind, forMs: durationOf(kind) };
       let missing = acts;
       for (let attempt = 1; attempt <= ATTEMPTS[context.effort] && missing.length > 0; attempt += 1) {
-        house += stage ? 0 : 1;
-        stage ??= await startStage(context, { dir: join(context.dir, `house-${house}`) });
+        depot += stage ? 0 : 1;
+        stage ??= await startStage(context, { dir: join(context.dir, `depot-${depot}`) });
         const missed = await attack(context, stage, { acts: missing, faults: [{ fault, at: 0 }] }, tally);
         if (missed.broken) {
           // What a broken round leaves behind is no evidence against the next one.

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { awaitUntil } from '@khumbu/test-support/events';
+import { type Depot, startDepot } from '../depot/depot.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { type House, startHouse } from '../house/house.js';
 import { median, type Reading, read, redisBytes } from '../memory/gauge.js';
 import { auditKeys } from '../memory/key-audit.js';
 import { connectManyStations } from '../memory/many-stations.js';
-import { pickDeed, type Scene } from '../memory/mix.js';
-import { startDepotOutside } from '../memory/outside.js';
+import { pickTask, type Scene } from '../memory/mix.js';
+import { startServers } from '../memory/servers.js';
 
 const KEPT = { short: 5, long: 50 } as const;
 const OPERATIONS = { short: 600, long: 100_000 } as const;
@@ -26,14 +26,14 @@ const MORE_FILES = 12;
 /** Redis at rest after all of it, compared with Redis at rest after half of it. */
 const REDIS_GROWTH = 1.05;
 
-async function lastReset({ redis }: House, station: string): Promise<{ id: string | null; over: boolean }> {
+async function lastReset({ redis }: Depot, station: string): Promise<{ id: string | null; over: boolean }> {
   const keys = keysFor('khumbu');
   const id = await redis.hget(keys.station(station), 'slot:reset');
   return { id, over: id === null || (await redis.zscore(keys.open, id)) === null };
 }
 
 /** Nothing is under way any more. */
-async function rest({ redis }: House): Promise<void> {
+async function rest({ redis }: Depot): Promise<void> {
   const keys = keysFor('khumbu');
   const busy = async (): Promise<number> => {
     const open = await redis.zcard(keys.open);
@@ -45,7 +45,7 @@ async function rest({ redis }: House): Promise<void> {
 }
 
 /** As if an hour without requests had passed: what expires is gone, and streams with a cap hold as much at each look. */
-async function letTimePass({ redis }: House): Promise<void> {
+async function letTimePass({ redis }: Depot): Promise<void> {
   let cursor = '0';
   do {
     const [next, page] = await redis.scan(cursor, 'COUNT', 1000);
@@ -79,24 +79,24 @@ class Run {
   #id = 0;
   constructor(
     readonly context: ExperimentContext,
-    readonly house: House,
+    readonly depot: Depot,
     readonly kept: number,
     readonly names: readonly string[],
     readonly scene: Scene,
   ) {}
 
-  static async begin(context: ExperimentContext, house: House, kept: number, count: number): Promise<Run> {
+  static async begin(context: ExperimentContext, depot: Depot, kept: number, count: number): Promise<Run> {
     const names = Array.from({ length: count }, (_, index) => `many-${index}`);
-    const outside = await startDepotOutside(context);
-    const stations = await connectManyStations(context, house.mqttUrl);
+    const servers = await startServers(context);
+    const stations = await connectManyStations(context, depot.mqttUrl);
     const scene: Scene = {
-      ...outside,
+      ...servers,
       stations,
       random: context.random.fork('images'),
       nextId: () => ++run.#id,
-      lastReset: (station) => lastReset(house, station),
+      lastReset: (station) => lastReset(depot, station),
     };
-    const run: Run = new Run(context, house, kept, names, scene);
+    const run: Run = new Run(context, depot, kept, names, scene);
     return run;
   }
 
@@ -104,7 +104,7 @@ class Run {
   async drive(until: number): Promise<void> {
     let begun = this.done;
     const look = setInterval(() => {
-      read(this.house, this.done).then(
+      read(this.depot, this.done).then(
         (reading) => this.readings.push(reading),
         (error: unknown) => this.wrong.push(String(error)),
       );
@@ -112,17 +112,17 @@ class Run {
     const one = async (station: string): Promise<void> => {
       const random = this.context.random.fork(`${station} ${begun}`);
       while (begun < until) {
-        const deed = pickDeed(random);
-        begun += deed.operations;
-        const wrong = await deed.run(this.scene, station).catch((error: unknown) => String(error));
+        const task = pickTask(random);
+        begun += task.operations;
+        const wrong = await task.run(this.scene, station).catch((error: unknown) => String(error));
         // A machine that is too slow for an answer in time answers by default; that is for other experiments to judge.
         if (wrong !== undefined && DEFAULTS.includes(wrong)) this.defaults += 1;
         else if (wrong !== undefined) {
-          this.wrong.push(`${deed.name} of ${station}: ${wrong}`);
-          this.context.say(`${deed.name} of ${station}: ${wrong}`);
+          this.wrong.push(`${task.name} of ${station}: ${wrong}`);
+          this.context.say(`${task.name} of ${station}: ${wrong}`);
         }
-        this.done += deed.operations;
-        this.counts[deed.name] = (this.counts[deed.name] ?? 0) + deed.operations;
+        this.done += task.operations;
+        this.counts[task.name] = (this.counts[task.name] ?? 0) + task.operations;
       }
     };
     await Promise.all(this.names.map(one)).finally(() => clearInterval(look));
@@ -130,24 +130,24 @@ class Run {
 
   /** At rest and trimmed: the memory of Redis without what expires by itself. */
   async redisAtRest(trim: boolean): Promise<number> {
-    const { house, kept } = this;
-    await rest(house);
+    const { depot, kept } = this;
+    await rest(depot);
     const keys = keysFor('khumbu');
-    if (trim) await trimEnded(house.redis, keys, { perStation: kept, days: 30 }, Date.now());
+    if (trim) await trimEnded(depot.redis, keys, { perStation: kept, days: 30 }, Date.now());
     await awaitUntil(
       async () => {
-        const counts = await Promise.all(this.names.map((name) => house.redis.zcard(keys.endedOf(name))));
+        const counts = await Promise.all(this.names.map((name) => depot.redis.zcard(keys.endedOf(name))));
         return counts.every((count) => count <= kept);
       },
       SETTLE_MS,
       'old operations to be removed',
     );
-    const audit = await auditKeys(house.redis, { perStation: kept });
+    const audit = await auditKeys(depot.redis, { perStation: kept });
     judge(this.context, `every key has an owner after ${this.done} operations`, audit.faults.slice(0, 20));
     const kinds = Object.entries(audit.counts).map(([kind, count]) => `${kind} ${count}`);
     this.context.figure(`keys after ${this.done} operations`, kinds.sort().join(', '));
-    await letTimePass(house);
-    return redisBytes(house);
+    await letTimePass(depot);
+    return redisBytes(depot);
   }
 }
 
@@ -178,14 +178,14 @@ function judgeProcesses(run: Run): void {
 }
 
 async function judgeFolders(run: Run): Promise<void> {
-  const { house, context, names } = run;
+  const { depot, context, names } = run;
   const faults: string[] = [];
   for (const name of names) {
-    const files = await readdir(join(house.folders.chargers, name)).catch(() => []);
+    const files = await readdir(join(depot.folders.chargers, name)).catch(() => []);
     if (files.length > CHARGER_STATES) faults.push(`${name} has ${files.length} files`);
   }
   const filesOf = async (images: boolean): Promise<string[]> => {
-    const spool = await readdir(house.folders.spool, { recursive: true, withFileTypes: true });
+    const spool = await readdir(depot.folders.spool, { recursive: true, withFileTypes: true });
     return spool
       .filter((entry) => entry.isFile() && entry.parentPath.endsWith('images') === images)
       .map(({ name }) => name);
@@ -201,8 +201,8 @@ async function judgeFolders(run: Run): Promise<void> {
 }
 
 /** The audit is worth nothing if it sees nothing. */
-async function judgeAudit({ context, house, kept }: Run): Promise<void> {
-  const { redis } = house;
+async function judgeAudit({ context, depot, kept }: Run): Promise<void> {
+  const { redis } = depot;
   const planted = [
     'khumbu:record:log-upload-orphan',
     'khumbu:whatever',
@@ -225,9 +225,9 @@ export const memoryAndKeys: Experiment = {
   async run(context) {
     const { effort, cases } = context;
     const kept = KEPT[effort];
-    const house = await startHouse(context, {
-      dir: join(context.dir, 'house'),
-      cables: false,
+    const depot = await startDepot(context, {
+      dir: join(context.dir, 'depot'),
+      proxies: false,
       env: {
         RESET_RESERVATION_S: '1',
         DOWNLOAD_RETRY_INTERVAL_S: '0',
@@ -241,7 +241,7 @@ export const memoryAndKeys: Experiment = {
     const operations = cases ?? OPERATIONS[effort];
     // So few that after half of it every station has more than is kept.
     const stations = Math.max(1, Math.min(STATIONS[effort], Math.floor(operations / 4 / kept)));
-    const run = await Run.begin(context, house, kept, stations);
+    const run = await Run.begin(context, depot, kept, stations);
     const began = performance.now();
     await run.drive(operations / 2);
     context.say(`half of it done after ${((performance.now() - began) / 1000).toFixed(0)} s`);

@@ -4,8 +4,8 @@
  * process logged last when a case fails.
  */
 import { join } from 'node:path';
+import { keepLogs } from '../depot/kept-logs.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { keepLogs } from '../house/kept-logs.js';
 import { ACTS, type Act } from '../kill/acts.js';
 import { FAULT_KINDS, nameOf, TARGETS } from '../kill/faults.js';
 import { type PlannedFault, playRound, type Round } from '../kill/round.js';
@@ -13,7 +13,7 @@ import { type Stage, startStage } from '../kill/stage.js';
 import { judgeRound } from '../kill/verdict.js';
 import { createRandom, type Random } from '../random.js';
 
-const HOUSES = { short: 1, long: 6 } as const;
+const DEPOTS = { short: 1, long: 6 } as const;
 const CASES = { short: 1, long: 200 } as const;
 /** Two workers of the kinds that work for long, so that one takes over what another stands still with. */
 const SERVICES = [
@@ -69,19 +69,19 @@ export const randomFaults: Experiment = {
     const queue = Array.from({ length: cases }, (_, index) => context.seed + index);
     const failed: number[] = [];
     const states = new Set<string>();
-    // A house is much to start; together they would not be ready in time.
+    // A depot is much to start; together they would not be ready in time.
     let started: Promise<unknown> = Promise.resolve();
     const oneByOne = (start: () => Promise<Stage>): Promise<Stage> => {
       const next = started.then(start);
       started = next.catch(() => undefined);
       return next;
     };
-    const houses = Array.from({ length: Math.min(HOUSES[context.effort], cases) }, async (_, index) => {
+    const depots = Array.from({ length: Math.min(DEPOTS[context.effort], cases) }, async (_, index) => {
       let stage: Stage | undefined;
       for (let built = 0, seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
         if (!stage) {
           built += 1;
-          const dir = join(context.dir, `house-${index}-${built}`);
+          const dir = join(context.dir, `depot-${index}-${built}`);
           stage = await oneByOne(() => startStage(context, { dir, services: SERVICES, env: { JOB_LOCK_MS: '3000' } }));
         }
         if (await play(context, stage, seed, states)) continue;
@@ -90,7 +90,7 @@ export const randomFaults: Experiment = {
         stage = undefined;
       }
     });
-    await Promise.all(houses);
+    await Promise.all(depots);
     context.figure('cases', String(cases));
     context.figure('statuses struck', String(states.size));
     if (failed.length > 0) context.figure('seeds that failed', failed.join(' '));
@@ -109,7 +109,7 @@ async function play(context: ExperimentContext, stage: Stage, seed: number, stat
       station,
       { statuses, allowed, boots },
     ]);
-    await keepLogs(stage.house, `seed-${seed}`, Object.fromEntries(heard));
+    await keepLogs(stage.depot, `seed-${seed}`, Object.fromEntries(heard));
   }
   const quiet = `quiet after ${(played.quietAfterMs / 1000).toFixed(1)} s`;
   return judge(context, `seed ${seed}: ${describe(round)}; ${acts.length} acts, ${quiet}`, [...faults, ...left]);

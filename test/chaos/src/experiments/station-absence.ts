@@ -4,10 +4,10 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
 import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { type Depot, startDepot } from '../depot/depot.js';
+import { createHandStation, type HandStation } from '../depot/hand-station.js';
+import { passTime } from '../depot/pass-time.js';
 import { type Effort, type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { createHandStation, type HandStation } from '../house/hand-station.js';
-import { type House, startHouse } from '../house/house.js';
-import { passTime } from '../house/pass-time.js';
 
 const PATIENCE_MS = 60_000;
 const HOUR_MS = 3600_000;
@@ -33,7 +33,7 @@ const MOMENT_MS: Readonly<Record<Effort, number>> = { short: 2000, long: 60_000 
 
 interface Scene {
   readonly context: ExperimentContext;
-  readonly house: House;
+  readonly depot: Depot;
   readonly origin: Origin;
   readonly signer: FirmwareSigner;
 }
@@ -55,12 +55,12 @@ interface OperationView {
   readonly permissionBy?: string;
   readonly outcome?: { readonly ok: boolean; readonly reason?: string };
 }
-const operationsOf = async (house: House, kind: string, name: string): Promise<OperationView[]> =>
-  ((await house.get(`/stations/${name}/${kind}`)) as { items: OperationView[] }).items;
-const openOf = async (house: House, name: string): Promise<OperationView[]> =>
-  ((await house.get(`/stations/${name}`)) as { operations: OperationView[] }).operations;
-const isListed = async (house: House, name: string): Promise<boolean> =>
-  (await house.fetch(`/v1/stations/${name}`)).status === 200;
+const operationsOf = async (depot: Depot, kind: string, name: string): Promise<OperationView[]> =>
+  ((await depot.get(`/stations/${name}/${kind}`)) as { items: OperationView[] }).items;
+const openOf = async (depot: Depot, name: string): Promise<OperationView[]> =>
+  ((await depot.get(`/stations/${name}`)) as { operations: OperationView[] }).operations;
+const isListed = async (depot: Depot, name: string): Promise<boolean> =>
+  (await depot.fetch(`/v1/stations/${name}`)).status === 200;
 
 /** Statuses may only go forward, but for a permission that is asked for again after a restart. */
 function orderFaults(heard: readonly string[]): string[] {
@@ -96,22 +96,22 @@ function updateAt(status: string, extra: () => Record<string, unknown> = () => (
       if (answer !== 'Accepted') throw new Error(`the update was answered ${JSON.stringify(answer)}`);
       if (status !== 'Accepted') await station.awaitHeard(ID, status, PATIENCE_MS);
       if (status === 'InstallScheduled') {
-        const isAllowed = async () => (await openOf(scene.house, station.name))[0]?.permissionBy !== undefined;
+        const isAllowed = async () => (await openOf(scene.depot, station.name))[0]?.permissionBy !== undefined;
         await awaitUntil(isAllowed, PATIENCE_MS, 'the permission to be kept');
       }
       await station.vanish();
     },
-    async judgeBack({ house }, station) {
+    async judgeBack({ depot }, station) {
       if (!station.heard(ID).includes('Installed')) await station.awaitHeard(ID, 'Installed', PATIENCE_MS);
-      const charger = await house.charger(station.name);
+      const charger = await depot.charger(station.name);
       return [
         ...orderFaults(station.heard(ID)),
         ...(charger?.installCount === 1 ? [] : [`${charger?.installCount} installs`]),
       ];
     },
-    async judgeGone({ house }, station) {
-      const [update] = await operationsOf(house, 'firmware-updates', station.name);
-      const installs = (await house.charger(station.name))?.installCount ?? 0;
+    async judgeGone({ depot }, station) {
+      const [update] = await operationsOf(depot, 'firmware-updates', station.name);
+      const installs = (await depot.charger(station.name))?.installCount ?? 0;
       // What was begun at the station goes on; a permission alone counts only while EVerest is there.
       const expected = allowsFirst && status !== 'InstallScheduled' ? 'Installed' : undefined;
       const truth = installs === 1 ? 'Installed' : 'InstallationFailed';
@@ -143,8 +143,8 @@ function uploadAt(status: 'Accepted' | 'Uploading'): Moment {
         ...(archives === 1 ? [] : [`${archives} archives arrived`]),
       ];
     },
-    async judgeGone({ house }, station) {
-      const [upload] = await operationsOf(house, 'log-uploads', station.name);
+    async judgeGone({ depot }, station) {
+      const [upload] = await operationsOf(depot, 'log-uploads', station.name);
       return upload?.ended && upload.status === 'Uploaded' ? [] : [`the upload is ${upload?.status}`];
     },
   };
@@ -152,17 +152,17 @@ function uploadAt(status: 'Accepted' | 'Uploading'): Moment {
 
 const reset: Moment = {
   name: 'reset',
-  async leave({ house }, station) {
+  async leave({ depot }, station) {
     await station.client.request('get_boot_reason');
-    await awaitUntil(() => isListed(house, station.name), PATIENCE_MS, 'the station to be listed');
+    await awaitUntil(() => isListed(depot, station.name), PATIENCE_MS, 'the station to be listed');
     await station.client.publishRaw('reset', JSON.stringify({ scheduled: false, type: 'Hard' }));
-    await awaitUntil(async () => (await openOf(house, station.name)).length > 0, PATIENCE_MS, 'the reset to be kept');
+    await awaitUntil(async () => (await openOf(depot, station.name)).length > 0, PATIENCE_MS, 'the reset to be kept');
     await station.vanish();
   },
-  async judgeBack({ house }, station, comeback) {
+  async judgeBack({ depot }, station, comeback) {
     const { reply } = await station.client.request('get_boot_reason');
-    await awaitUntil(async () => (await openOf(house, station.name)).length === 0, PATIENCE_MS, 'the reset to be over');
-    const starts = (await house.charger(station.name))?.everestStarts;
+    await awaitUntil(async () => (await openOf(depot, station.name)).length === 0, PATIENCE_MS, 'the reset to be over');
+    const starts = (await depot.charger(station.name))?.everestStarts;
     return [
       // A day later it is anybody's guess what switched it on, and the reset is long over.
       ...(reply === (comeback === 'day' ? 'PowerUp' : 'RemoteReset')
@@ -171,8 +171,8 @@ const reset: Moment = {
       ...(starts === 2 ? [] : [`EVerest started ${starts} times`]),
     ];
   },
-  async judgeGone({ house }, station) {
-    const open = await openOf(house, station.name);
+  async judgeGone({ depot }, station) {
+    const open = await openOf(depot, station.name);
     return open.length === 0 ? [] : ['the reset is still open'];
   },
 };
@@ -220,16 +220,16 @@ export const stationAbsence: Experiment = {
     'a day, and is asked anew for a permission of a boot that is over; if it never does, nothing is installed on that ' +
     'permission, everything ends with a true status, and its slot is free.',
   async run(context) {
-    const house = await startHouse(context, { dir: context.dir, simulated: { install_ms: 1000, reboot_ms: 1000 } });
+    const depot = await startDepot(context, { dir: context.dir, simulated: { install_ms: 1000, reboot_ms: 1000 } });
     const origin = await startOrigin();
     context.teardown(() => origin.close());
-    const scene: Scene = { context, house, origin, signer: await makeSigner(context.dir) };
+    const scene: Scene = { context, depot, origin, signer: await makeSigner(context.dir) };
     const moments = context.effort === 'long' ? MOMENTS : MOMENTS.filter(({ name }) => IN_SHORT.has(name));
     const cases = moments.flatMap((moment, index) =>
       COMEBACKS.map((comeback) => ({
         moment,
         comeback,
-        station: createHandStation(context, house, `station-${index}-${comeback}`),
+        station: createHandStation(context, depot, `station-${index}-${comeback}`),
       })),
     );
     type Case = (typeof cases)[number];
@@ -269,35 +269,35 @@ export const stationAbsence: Experiment = {
     // A day that passes in the middle of an install of a second would be a day of installing.
     const awaits = new Set([TRIGGER, 'InstallScheduled', 'Restarting']);
     const isQuiet = async ({ station }: Case): Promise<boolean> =>
-      (await openOf(house, station.name)).every(({ status }) => awaits.has(status));
+      (await openOf(depot, station.name)).every(({ status }) => awaits.has(status));
     for (const one of of('day', 'never')) {
       await awaitUntil(() => isQuiet(one), PATIENCE_MS, `${one.moment.name} to come to rest`);
     }
-    await passTime(house, DAY_MS - HOUR_MS);
+    await passTime(depot, DAY_MS - HOUR_MS);
     await Promise.all(of('day').map((one) => back(one, 'back after a day')));
-    await passTime(house, 8 * DAY_MS);
+    await passTime(depot, 8 * DAY_MS);
     await awaitUntil(
-      async () => (await house.redis.zcard('khumbu:open')) === 0,
+      async () => (await depot.redis.zcard('khumbu:open')) === 0,
       PATIENCE_MS,
       'everything open to end by its deadline',
     );
     await Promise.all(
       of('never').map((one) => attempt(one, 'given up', () => one.moment.judgeGone(scene, one.station))),
     );
-    await passTime(house, 31 * DAY_MS);
+    await passTime(depot, 31 * DAY_MS);
     await Promise.all(
       of('never').map((one) => attempt(one, 'back after a month', () => judgeMuchLater(scene, one.station))),
     );
     // An entry leaves its outbox a moment after it was heard.
     let untold: string[] = [];
     const isEmpty = async (): Promise<boolean> => {
-      untold = await house.redis.keys('khumbu:outbox:*');
+      untold = await depot.redis.keys('khumbu:outbox:*');
       return untold.length === 0;
     };
     await awaitUntil(isEmpty, 5000, 'the outboxes to be empty').catch(() => undefined);
     judge(context, 'no status is left over', untold.length === 0 ? [] : [untold.join(' ')]);
-    for (const name of house.services) {
-      if (house.resident(name).deaths > 0) context.broke(`${name} lives on`, house.resident(name).output());
+    for (const name of depot.services) {
+      if (depot.process(name).deaths > 0) context.broke(`${name} lives on`, depot.process(name).output());
     }
   },
 };

@@ -4,9 +4,9 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
 import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { type Depot, startDepot } from '../depot/depot.js';
+import { createHandStation, type HandStation } from '../depot/hand-station.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { createHandStation, type HandStation } from '../house/hand-station.js';
-import { type House, startHouse } from '../house/house.js';
 
 const PATIENCE_MS = 30_000;
 /** Single heartbeats are enough to count as there. */
@@ -15,7 +15,7 @@ const SIGNED = ['Downloading', 'Downloaded', 'SignatureVerified', 'Installing', 
 
 interface Scene {
   readonly context: ExperimentContext;
-  readonly house: House;
+  readonly depot: Depot;
   readonly origin: Origin;
   readonly signer: FirmwareSigner;
   /** A station of this name, there and with one heartbeat behind it. */
@@ -25,8 +25,8 @@ interface Scene {
 }
 
 type StationView = { bootEpoch: number; conflict: boolean; operations: unknown[] };
-const view = async (house: House, name: string): Promise<StationView> =>
-  (await house.get(`/stations/${name}`)) as StationView;
+const view = async (depot: Depot, name: string): Promise<StationView> =>
+  (await depot.get(`/stations/${name}`)) as StationView;
 
 /** Requests and heartbeats of one station are handled in order, so an answer proves what was sent before it. */
 const handled = async (station: HandStation): Promise<unknown> =>
@@ -35,7 +35,7 @@ const handled = async (station: HandStation): Promise<unknown> =>
 async function installs(scene: Scene, station: HandStation, requestId: number, expected: readonly string[]) {
   await station.awaitHeard(requestId, 'Installed', PATIENCE_MS);
   const heard = withoutRepeats(station.heard(requestId));
-  const charger = await scene.house.charger(station.name);
+  const charger = await scene.depot.charger(station.name);
   return [
     ...(heard.join(' ') === expected.join(' ') ? [] : [`heard ${heard.join(' ')}`]),
     ...(charger?.installCount === 1 ? [] : [`${charger?.installCount} installs`]),
@@ -53,38 +53,38 @@ async function staysFor(ms: number, check: () => Promise<boolean>): Promise<bool
 const NO_IDS = ['-1', '1.5', '"7"', '1e400', '', 'null', '{}', '[3]', 'NaN', '0x10', ' ', '99999999999999999999999'];
 
 const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[]>>> = {
-  async 'heartbeats that jump ahead begin no boot'({ house, station }) {
+  async 'heartbeats that jump ahead begin no boot'({ depot, station }) {
     const one = await station('jumps');
-    const before = await view(house, one.name);
+    const before = await view(depot, one.name);
     for (const id of [2, 3, 500, 501, 100_000, 2_147_483_646, 2_147_483_647]) await one.beat(id);
     await handled(one);
-    const after = await view(house, one.name);
+    const after = await view(depot, one.name);
     return after.bootEpoch === before.bootEpoch ? [] : [`boot epoch ${before.bootEpoch} became ${after.bootEpoch}`];
   },
-  async 'a counter that overflows begins one boot'({ house, station }) {
+  async 'a counter that overflows begins one boot'({ depot, station }) {
     const one = await station('overflows');
     await one.beat(2_147_483_646);
     await one.beat(2_147_483_647);
     await handled(one);
-    const before = await view(house, one.name);
+    const before = await view(depot, one.name);
     for (const id of [0, 1, 2]) await one.beat(id);
     await awaitUntil(
-      async () => (await view(house, one.name)).bootEpoch > before.bootEpoch,
+      async () => (await view(depot, one.name)).bootEpoch > before.bootEpoch,
       PATIENCE_MS,
       'the boot to be counted',
     );
     for (const id of [3, 4]) await one.beat(id);
     await handled(one);
-    const { bootEpoch } = await view(house, one.name);
+    const { bootEpoch } = await view(depot, one.name);
     return bootEpoch === before.bootEpoch + 1 ? [] : [`${bootEpoch - before.bootEpoch} boots were counted`];
   },
-  async 'heartbeats that are no ids change nothing'({ house, station }) {
+  async 'heartbeats that are no ids change nothing'({ depot, station }) {
     const one = await station('wordy');
-    const before = await view(house, one.name);
+    const before = await view(depot, one.name);
     for (const id of NO_IDS) await one.beat(id);
     await one.beat(3);
     await handled(one);
-    const after = await view(house, one.name);
+    const after = await view(depot, one.name);
     return after.bootEpoch === before.bootEpoch ? [] : [`boot epoch ${before.bootEpoch} became ${after.bootEpoch}`];
   },
   async 'a repeated heartbeat while permission is awaited asks for it again'(scene) {
@@ -138,7 +138,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
     await one.client.allowInstallation();
     const faults = await installs(scene, one, 1, SIGNED);
     await one.client.allowInstallation();
-    const quiet = await staysFor(1000, async () => (await scene.house.charger(one.name))?.installCount === 1);
+    const quiet = await staysFor(1000, async () => (await scene.depot.charger(one.name))?.installCount === 1);
     return [...faults, ...(quiet ? [] : ['it was installed again'])];
   },
   async 'permission of an earlier boot is void'(scene) {
@@ -167,19 +167,19 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
 
 /** Two stations, one identity: noticed, nothing done with either, and over when one of them has left. */
 async function twins(scene: Scene, patient: boolean): Promise<readonly string[]> {
-  const { context, house } = scene;
+  const { context, depot } = scene;
   const first = await scene.station('twin');
   await first.update(1, scene.request('twin'));
   await first.awaitHeard(1, 'SignatureVerified', PATIENCE_MS);
-  const second = createHandStation(context, house, 'twin', SELDOM_MS);
+  const second = createHandStation(context, depot, 'twin', SELDOM_MS);
   await second.arrive();
   first.beatOn(40);
   second.beatOn(0);
-  await awaitUntil(async () => (await view(house, 'twin')).conflict, PATIENCE_MS, 'the conflict to be seen');
+  await awaitUntil(async () => (await view(depot, 'twin')).conflict, PATIENCE_MS, 'the conflict to be seen');
   await first.client.allowInstallation();
   const answer = (await second.client.request('update_firmware', { request_id: 2, ...scene.request('twin-2') })).reply;
   const resetAllowed = (await second.client.request('is_reset_allowed', 'Soft')).reply;
-  const untouched = await staysFor(2000, async () => ((await house.charger('twin'))?.installCount ?? 0) === 0);
+  const untouched = await staysFor(2000, async () => ((await depot.charger('twin'))?.installCount ?? 0) === 0);
   const faults = [
     ...(answer === 'Rejected' ? [] : [`a twin’s update_firmware was answered ${JSON.stringify(answer)}`]),
     ...(resetAllowed === false ? [] : ['a twin was told that it may reset']),
@@ -187,12 +187,12 @@ async function twins(scene: Scene, patient: boolean): Promise<readonly string[]>
   ];
   if (!patient) return faults;
   await second.vanish();
-  await awaitUntil(async () => !(await view(house, 'twin')).conflict, 90_000, 'the conflict to be over');
+  await awaitUntil(async () => !(await view(depot, 'twin')).conflict, 90_000, 'the conflict to be over');
   // The survivor starts anew, so that it hears the trigger again.
   first.allowAlways('SignatureVerified');
   first.beatOn(0);
   await first.awaitHeard(1, 'Installed', PATIENCE_MS);
-  const charger = await house.charger('twin');
+  const charger = await depot.charger('twin');
   return [...faults, ...(charger?.installCount === 1 ? [] : [`${charger?.installCount} installs in the end`])];
 }
 
@@ -202,21 +202,21 @@ export const stationMisbehaviour: Experiment = {
     'A station that counts wrongly, allows what nobody asked for or shares its name changes nothing but its own boot ' +
     'epoch: no install without a permission of this very boot, none twice, none on twins.',
   async run(context) {
-    const house = await startHouse(context, { dir: context.dir, env: { RESET_RESERVATION_S: '10' } });
+    const depot = await startDepot(context, { dir: context.dir, env: { RESET_RESERVATION_S: '10' } });
     const origin = await startOrigin();
     context.teardown(() => origin.close());
     const signer = await makeSigner(context.dir);
     const scene: Scene = {
       context,
-      house,
+      depot,
       origin,
       signer,
       async station(name) {
-        const one = createHandStation(context, house, name, SELDOM_MS);
+        const one = createHandStation(context, depot, name, SELDOM_MS);
         await one.arrive();
         await one.beat(1);
         await awaitUntil(
-          async () => (await house.fetch(`/v1/stations/${name}`)).status === 200,
+          async () => (await depot.fetch(`/v1/stations/${name}`)).status === 200,
           PATIENCE_MS,
           `${name} to be listed`,
         );
@@ -236,8 +236,8 @@ export const stationMisbehaviour: Experiment = {
       }
     };
     await Promise.all(Object.entries(scenes).map(attempt));
-    for (const name of house.services) {
-      if (house.resident(name).deaths > 0) context.broke(`${name} lives on`, house.resident(name).output());
+    for (const name of depot.services) {
+      if (depot.process(name).deaths > 0) context.broke(`${name} lives on`, depot.process(name).output());
     }
   },
 };

@@ -11,9 +11,9 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
 import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { type Depot, type ServiceName, startDepot } from '../depot/depot.js';
+import { createHandStation, type HandStation } from '../depot/hand-station.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
-import { createHandStation, type HandStation } from '../house/hand-station.js';
-import { type House, type ServiceName, startHouse } from '../house/house.js';
 
 const UPDATED = ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed'];
 const SENT = ['Uploading', 'Uploaded'];
@@ -40,7 +40,7 @@ type Standing = 'redis' | 'worker';
 interface Scene {
   readonly context: ExperimentContext;
   readonly scale: Scale;
-  readonly house: House;
+  readonly depot: Depot;
   readonly origin: Origin;
   readonly next: () => number;
   /** Stations that nothing was done to. */
@@ -93,7 +93,7 @@ const uploadLogs = (station: HandStation, id: number, location: string): Promise
 const update: Work = {
   name: 'an update',
   workers: ['ota-worker-1', 'ota-worker-2'],
-  async ask({ house, origin, next }, station) {
+  async ask({ depot, origin, next }, station) {
     const id = await askUntilAccepted(next, (wanted) => {
       const { bytes } = makeImage(IMAGE_BYTES, `two-effects ${wanted}`);
       return station.update(wanted, { location: origin.serve(pathOf('image', wanted), bytes) });
@@ -103,7 +103,7 @@ const update: Work = {
       underWay: (ms) => station.awaitHeard(id, 'Installing', ms),
       over: (ms) => station.awaitHeard(id, 'Installed', ms),
       async faults() {
-        const charger = await house.charger(station.name);
+        const charger = await depot.charger(station.name);
         const { installCount = 0, everestStarts = 0 } = charger ?? {};
         return [
           ...judgeStatuses(station, id, UPDATED),
@@ -118,19 +118,19 @@ const update: Work = {
 const reset: Work = {
   name: 'a reset',
   workers: ['system-control-1', 'system-control-2'],
-  async ask({ house }, station) {
+  async ask({ depot }, station) {
     await station.client.publishRaw('reset', '{"scheduled":false,"type":"Hard"}');
     const operations = async (): Promise<unknown[]> =>
-      ((await house.get(`/stations/${station.name}`)) as { operations: unknown[] }).operations;
+      ((await depot.get(`/stations/${station.name}`)) as { operations: unknown[] }).operations;
     return {
       station,
       async underWay(ms) {
-        const isRebooting = async () => (await house.charger(station.name))?.effect?.step === 'reboot';
+        const isRebooting = async () => (await depot.charger(station.name))?.effect?.step === 'reboot';
         await awaitUntil(isRebooting, ms, `${station.name} to reboot`);
       },
       over: async (ms) => void (await awaitUntil(async () => (await operations()).length === 0, ms, 'the end')),
       async faults() {
-        const starts = (await house.charger(station.name))?.everestStarts;
+        const starts = (await depot.charger(station.name))?.everestStarts;
         return starts === 2 ? [] : [`EVerest of ${station.name} was started ${starts} times`];
       },
     };
@@ -145,16 +145,16 @@ async function filesBelow(folder: string): Promise<string[]> {
 const toBucket: Work = {
   name: 'an upload to the object store',
   workers: ['log-worker-1', 'log-worker-2'],
-  async ask({ house, next }, station) {
+  async ask({ depot, next }, station) {
     const id = await askUntilAccepted(next, (wanted) =>
-      uploadLogs(station, wanted, `s3://${house.s3.bucket}/logs/${station.name}/two-effects/${wanted}/`),
+      uploadLogs(station, wanted, `s3://${depot.s3.bucket}/logs/${station.name}/two-effects/${wanted}/`),
     );
     return {
       station,
       underWay: (ms) => station.awaitHeard(id, 'Uploading', ms),
       over: (ms) => station.awaitHeard(id, 'Uploaded', ms),
       async faults() {
-        const objects = (await filesBelow(house.folders.s3)).filter((path) => path.includes(`/two-effects/${id}/`));
+        const objects = (await filesBelow(depot.folders.s3)).filter((path) => path.includes(`/two-effects/${id}/`));
         const names = new Set(objects.map((path) => path.replace(/\._S3rver_\w+(\.\w+)?$/, '')));
         const stored = names.size === 1 ? [] : [`${names.size} archives are stored for ${station.name}`];
         return [...judgeStatuses(station, id, SENT), ...stored];
@@ -192,7 +192,7 @@ const toServer: Work = {
 /** How many jobs of this kind both workers say that they have begun. */
 function begunTwice(scene: Scene, workers: readonly ServiceName[]): number {
   const begun = workers.map((name) => {
-    const output = scene.house.resident(name).output();
+    const output = scene.depot.process(name).output();
     const lines = output.split('\n').filter((line) => /(install|reset|upload) started/.test(line));
     return new Set(lines.map((line) => /"operationId":"([^"]+)"/.exec(line)?.[1]));
   });
@@ -200,12 +200,12 @@ function begunTwice(scene: Scene, workers: readonly ServiceName[]): number {
 }
 
 async function standStill(scene: Scene, work: Work, standing: Standing, stillMs: number): Promise<void> {
-  const { house, context } = scene;
+  const { depot, context } = scene;
   const who = standing === 'redis' ? 'redis' : context.random.pick(work.workers);
-  const resident = house.resident(who);
-  resident.freeze();
+  const victim = depot.process(who);
+  victim.freeze();
   await delay(stillMs);
-  resident.thaw();
+  victim.thaw();
 }
 
 interface Trial {
@@ -238,7 +238,7 @@ async function tryTrial(scene: Scene, { work, standing, when }: Trial): Promise<
 
 async function openScene(context: ExperimentContext): Promise<Scene> {
   const scale = SCALES[context.effort];
-  const house = await startHouse(context, {
+  const depot = await startDepot(context, {
     dir: context.dir,
     services: [
       'gateway-1',
@@ -265,14 +265,14 @@ async function openScene(context: ExperimentContext): Promise<Scene> {
   return {
     context,
     scale,
-    house,
+    depot,
     origin,
     next: () => (requests += 1),
     fresh: (count) =>
       Promise.all(
         Array.from({ length: count }, async () => {
           stations += 1;
-          const station = createHandStation(context, house, `station-${stations}`);
+          const station = createHandStation(context, depot, `station-${stations}`);
           await station.arrive();
           station.beatOn();
           station.allowAlways('Downloaded');

@@ -10,14 +10,14 @@ import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { makeImage } from '@khumbu/test-support/firmware';
 import type { Origin } from '@khumbu/test-support/origin';
 import { withoutRepeats } from '@khumbu/test-support/statuses';
-import type { House } from '../house/house.js';
+import type { Depot } from '../depot/depot.js';
 
 const IMAGE_BYTES = 20_000;
 /** Hours apart, so that a clock tells which time it was set to. */
 const TIME_STEP_MS = 3600_000;
 
 export interface World {
-  readonly house: House;
+  readonly depot: Depot;
   readonly origin: Origin;
   /** Counts requests: every one has its own id, location and time. */
   readonly next: () => number;
@@ -33,7 +33,7 @@ export interface Asked {
   answers(): { readonly text: string; readonly ms: number }[];
   isDefault(): boolean;
   /** Something has begun for it: each item names what was seen. */
-  deeds(): Promise<string[]>;
+  effects(): Promise<string[]>;
   /** What a request that was not answered by default must have come to, after `settled`; what is wrong with it. */
   faults(): Promise<string[]>;
   /** Resolves when an accepted request has come to its end; rejects when it does not. */
@@ -42,9 +42,9 @@ export interface Asked {
 
 interface Doing {
   readonly payload: unknown;
-  readonly deeds: () => Promise<string[]>;
+  readonly effects: () => Promise<string[]>;
   /** The last status of one that went well, and what must then have been done. */
-  readonly end?: { readonly status: string; readonly deeds: readonly string[] };
+  readonly end?: { readonly status: string; readonly effects: readonly string[] };
 }
 
 const heard = (station: EverestClient, requestId: number): string[] => withoutRepeats(station.statusNames(requestId));
@@ -75,20 +75,20 @@ type Row = (world: World, station: EverestClient, requestId: number) => Doing;
 
 /** A channel without a row does not compile. */
 const ROWS: Readonly<Record<RequestChannelName, Row>> = {
-  update_firmware({ house, origin }, station, requestId) {
+  update_firmware({ depot, origin }, station, requestId) {
     const path = `/image-${requestId}`;
     const image = makeImage(IMAGE_BYTES, path);
     return {
       payload: { request_id: requestId, location: origin.serve(path, image.bytes) },
-      async deeds() {
-        const charger = await house.charger(station.moduleId);
+      async effects() {
+        const charger = await depot.charger(station.moduleId);
         const installs = charger?.installs.filter(({ sha256 }) => sha256 === image.sha256).length ?? 0;
         const fetched = origin.stats(path).gets > 0 ? ['fetched'] : [];
         return [...heard(station, requestId), ...fetched, ...Array<string>(installs).fill('installed')];
       },
       end: {
         status: 'Installed',
-        deeds: ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed', 'fetched', 'installed'],
+        effects: ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed', 'fetched', 'installed'],
       },
     };
   },
@@ -96,7 +96,7 @@ const ROWS: Readonly<Record<RequestChannelName, Row>> = {
     const path = `/logs-${requestId}`;
     return {
       payload: { request_id: requestId, type: 'DiagnosticsLog', location: origin.receive(path) },
-      async deeds() {
+      async effects() {
         // Not those of request 60 for request 6.
         const isOurs = (upload: { path: string }): boolean =>
           upload.path.startsWith(path) && !/^\d/.test(upload.path.slice(path.length));
@@ -105,28 +105,28 @@ const ROWS: Readonly<Record<RequestChannelName, Row>> = {
         const names = new Set(stored.map(({ url }) => url));
         return [...heard(station, requestId), ...Array.from(names, () => 'stored')];
       },
-      end: { status: 'Uploaded', deeds: ['Uploading', 'Uploaded', 'stored'] },
+      end: { status: 'Uploaded', effects: ['Uploading', 'Uploaded', 'stored'] },
     };
   },
   configure_network(_world, station, requestId) {
     return {
       payload: { request_id: requestId, interface: 'Any' },
-      deeds: async () => withoutRepeats(networkStatuses(station, requestId)),
-      end: { status: 'Ready', deeds: ['Ready'] },
+      effects: async () => withoutRepeats(networkStatuses(station, requestId)),
+      end: { status: 'Ready', effects: ['Ready'] },
     };
   },
-  set_system_time({ house }, station, requestId) {
+  set_system_time({ depot }, station, requestId) {
     const aheadMs = requestId * TIME_STEP_MS;
     return {
       payload: new Date(Date.now() + aheadMs).toISOString(),
-      async deeds() {
-        const offset = (await house.charger(station.moduleId))?.clockOffsetMs ?? 0;
+      async effects() {
+        const offset = (await depot.charger(station.moduleId))?.clockOffsetMs ?? 0;
         return Math.abs(offset - aheadMs) < TIME_STEP_MS / 2 ? ['clock set'] : [];
       },
     };
   },
-  is_reset_allowed: () => ({ payload: 'Hard', deeds: async () => [] }),
-  get_boot_reason: () => ({ payload: undefined, deeds: async () => [] }),
+  is_reset_allowed: () => ({ payload: 'Hard', effects: async () => [] }),
+  get_boot_reason: () => ({ payload: undefined, effects: async () => [] }),
 };
 
 export const REQUEST_NAMES = Object.keys(ROWS) as RequestChannelName[];
@@ -134,7 +134,7 @@ export const REQUEST_NAMES = Object.keys(ROWS) as RequestChannelName[];
 export function ask(world: World, station: EverestClient, name: RequestChannelName): Asked {
   const requestId = world.next();
   const uuid = randomUUID();
-  const { payload, deeds, end } = ROWS[name](world, station, requestId);
+  const { payload, effects, end } = ROWS[name](world, station, requestId);
   const frame = requestFrame(`everest_api/1/system/${station.moduleId}/m2e/reply/${uuid}`, payload);
   const sentAt = performance.now();
   const again = (): Promise<void> => station.publishRaw(name, frame);
@@ -153,10 +153,10 @@ export function ask(world: World, station: EverestClient, name: RequestChannelNa
     again,
     answers,
     isDefault: () => answers()[0]?.text === fallback,
-    deeds,
+    effects,
     async faults() {
-      const seen = await deeds();
-      if (!end || seen.join() === end.deeds.join()) return [];
+      const seen = await effects();
+      if (!end || seen.join() === end.effects.join()) return [];
       return [`${name} ${requestId} was answered ${answers()[0]?.text}, and ${seen.join(' ') || 'nothing'} came of it`];
     },
     async settled(deadlineMs) {

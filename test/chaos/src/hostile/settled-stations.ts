@@ -3,8 +3,8 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
-import type { Ending } from '../house/ending.js';
-import type { House } from '../house/house.js';
+import type { Cleanup } from '../depot/cleanup.js';
+import type { Depot } from '../depot/depot.js';
 
 export const SETTLED = ['cs-1', 'cs-2', 'cs-3', 'cs-4', 'cs-5'] as const;
 const PATIENCE_MS = 20_000;
@@ -12,17 +12,17 @@ const LATER = '2099-01-01T00:00:00Z';
 
 /** Resolves when all of it is stored and nothing moves any more. `prefixOf` is what stands before a station's topics. */
 export async function settleStations(
-  ending: Ending,
-  house: House,
+  cleanup: Cleanup,
+  depot: Depot,
   prefixOf: (station: string) => string,
 ): Promise<void> {
   const origin = await startOrigin();
-  ending.teardown(() => origin.close());
+  cleanup.teardown(() => origin.close());
   const location = origin.serve('/image.bin', makeImage(100_000).bytes, {});
   const clients = await Promise.all(
-    SETTLED.map((moduleId) => startEverestClient({ mqttUrl: house.mqttUrl, moduleId, prefix: prefixOf(moduleId) })),
+    SETTLED.map((moduleId) => startEverestClient({ mqttUrl: depot.mqttUrl, moduleId, prefix: prefixOf(moduleId) })),
   );
-  ending.teardown(() => Promise.all(clients.map((client) => client.close(true))));
+  cleanup.teardown(() => Promise.all(clients.map((client) => client.close(true))));
   const [waits, scheduled, , reserved, away] = clients as EverestClient[];
   const accepted = async (client: EverestClient | undefined, leaf: string, payload: unknown): Promise<void> => {
     // Right after the start workers may not be known yet, and a busy machine answers by default.
@@ -42,21 +42,21 @@ export async function settleStations(
   away?.startHeartbeats(1000);
   await awaitUntil(
     async () => {
-      const stored = await house.redis.hget('khumbu:station:cs-5', 'heartbeat');
+      const stored = await depot.redis.hget('khumbu:station:cs-5', 'heartbeat');
       return stored !== null && (JSON.parse(stored) as { id: number }).id >= 2;
     },
     PATIENCE_MS,
     'the heartbeats of cs-5',
   );
   away?.stopHeartbeats();
-  const isAway = async (): Promise<boolean> => (await house.redis.hget('khumbu:station:cs-5', 'awaySince')) !== null;
+  const isAway = async (): Promise<boolean> => (await depot.redis.hget('khumbu:station:cs-5', 'awaySince')) !== null;
   await awaitUntil(isAway, PATIENCE_MS, 'cs-5 to be away');
-  const asked = await house.fetch('/v1/stations/cs-5/firmware-updates', {
+  const asked = await depot.fetch('/v1/stations/cs-5/firmware-updates', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ location }),
   });
   if (asked.status !== 202) throw new Error(`the update over REST: ${asked.status} ${await asked.text()}`);
-  const held = async (): Promise<boolean> => (await house.redis.llen('khumbu:outbox:cs-5')) >= 2;
+  const held = async (): Promise<boolean> => (await depot.redis.llen('khumbu:outbox:cs-5')) >= 2;
   await awaitUntil(held, PATIENCE_MS, 'held statuses of cs-5');
 }

@@ -10,7 +10,7 @@ import {
   spawnRestart,
   spawnToolReset,
   spawnUpdate,
-} from './outside.js';
+} from './actors.js';
 import type { Scenario } from './schedule.js';
 import type { Actor } from './scheduler.js';
 import { spawnOtaWorker, spawnReconciler, spawnSystemControl } from './workers.js';

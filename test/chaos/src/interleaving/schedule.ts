@@ -33,7 +33,7 @@ const LAST_ROUNDS_MS = [2000, 12_000, 2000, 12_000, 2000];
 
 const first: Choose = (ready, current) => current ?? (ready[0] as NonNullable<typeof current>);
 
-/** The rest of the house comes back: who was frozen wakes up, who died is replaced, and somebody looks after it all. */
+/** The rest of the depot comes back: who was frozen wakes up, who died is replaced, and somebody looks after it all. */
 async function comeToRest(world: World): Promise<void> {
   const { scheduler, options, keys, board } = world;
   const isOver = async (): Promise<boolean> =>

@@ -2,7 +2,7 @@
  * What stations are asked for, so that at the strike each is in a status of its own: how long before the strike it is
  * asked, what holds it there, and what it shall have heard in the end. All times are milliseconds relative to the strike.
  */
-import type { StationSettings } from '../house/house.js';
+import type { StationSettings } from '../depot/depot.js';
 
 interface ActBase {
   /** Also the name of its station. */

@@ -49,12 +49,12 @@ function updateRequest(stage: Stage, act: UpdateAct, requestId: number, key: str
 
 function uploadRequest(stage: Stage, act: UploadAct, requestId: number, key: string) {
   if (act.to === 's3') {
-    const workers = stage.house.services.filter((name) => name.startsWith('log-worker'));
-    for (const worker of workers) stage.house.cable(worker, 's3').slow(act.bytesPerSecond);
+    const workers = stage.depot.services.filter((name) => name.startsWith('log-worker'));
+    for (const worker of workers) stage.depot.proxy(worker, 's3').slow(act.bytesPerSecond);
     return {
       request_id: requestId,
       type: 'DiagnosticsLog',
-      location: `s3://${stage.house.s3.bucket}/logs/${act.name}/${key}/`,
+      location: `s3://${stage.depot.s3.bucket}/logs/${act.name}/${key}/`,
       ...TRIES,
     };
   }
@@ -74,7 +74,7 @@ export async function prepare(stage: Stage, act: Act, strikeAt: number): Promise
   await awaitUntil(() => station.up && station.registered, UP_MS, `${act.name} to be up`);
   const number = stage.nextRequestId();
   const key = `${act.name}-${number}`;
-  const charger = await stage.house.charger(act.name);
+  const charger = await stage.depot.charger(act.name);
   const before = {
     act,
     station,

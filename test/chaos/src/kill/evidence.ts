@@ -45,22 +45,22 @@ async function filesIn(folder: string): Promise<string[]> {
 /** Files in the spool that are not images which records name. */
 export async function spoolLeftovers(stage: Stage): Promise<string[]> {
   const named = await stage.store.namedImages();
-  const files = await filesIn(stage.house.folders.spool);
+  const files = await filesIn(stage.depot.folders.spool);
   return files.filter((file) => !(file.startsWith('images/') && named.has(file.slice('images/'.length))));
 }
 
 /** Unfinished uploads in the object store. */
-export async function partLeftovers({ house }: Stage): Promise<string[]> {
-  const unfinished = await unfinishedUploads(house.folders.s3, house.s3.bucket);
+export async function partLeftovers({ depot }: Stage): Promise<string[]> {
+  const unfinished = await unfinishedUploads(depot.folders.s3, depot.s3.bucket);
   return unfinished.map(({ key, parts }) => `${key} (${parts.length} parts)`);
 }
 
 /** Objects below a prefix of the depot's bucket, as they lie on its disk. */
-export async function objectsBelow({ house }: Stage, prefix: string): Promise<string[]> {
-  const files = await filesIn(join(house.folders.s3, house.s3.bucket, prefix));
+export async function objectsBelow({ depot }: Stage, prefix: string): Promise<string[]> {
+  const files = await filesIn(join(depot.folders.s3, depot.s3.bucket, prefix));
   return files
     .filter((file) => file.endsWith('._S3rver_object'))
-    .map((file) => join(house.folders.s3, house.s3.bucket, prefix, file));
+    .map((file) => join(depot.folders.s3, depot.s3.bucket, prefix, file));
 }
 
 const unzip = promisify<Buffer, Buffer>(gunzip);
@@ -76,7 +76,7 @@ export async function archiveFault(bytes: Buffer): Promise<string | undefined> {
 export const readObject = (path: string): Promise<Buffer> => readFile(path);
 
 /** Jobs of any kind, by queue and state. */
-export async function jobLeftovers({ house: { redis }, store }: Stage): Promise<string[]> {
+export async function jobLeftovers({ depot: { redis }, store }: Stage): Promise<string[]> {
   const found: string[] = [];
   for (const queue of QUEUE_NAMES) {
     for (const list of ['wait', 'active', 'paused']) {
@@ -93,7 +93,7 @@ export async function jobLeftovers({ house: { redis }, store }: Stage): Promise<
 
 /** Everything that keeps a depot from being quiet. */
 export async function unrest(stage: Stage): Promise<string[]> {
-  const { store, house, stations } = stage;
+  const { store, depot, stations } = stage;
   const open = (await store.loadMany(await store.openIds())).map(
     ({ id, station, state, waitingFor }) =>
       `open: ${station} ${id} ${state}${waitingFor ? ` waiting for ${waitingFor}` : ''}`,
@@ -105,7 +105,7 @@ export async function unrest(stage: Stage): Promise<string[]> {
   }
   const busy: string[] = [];
   for (const { station } of stations) {
-    const effect = (await house.charger(station))?.effect;
+    const effect = (await depot.charger(station))?.effect;
     if (effect) busy.push(`busy: ${station} with ${effect.step}`);
   }
   const jobs = (await jobLeftovers(stage)).map((job) => `job: ${job}`);

@@ -1,7 +1,7 @@
-/** What can be done to a process of the house, and to whom. */
+/** What can be done to a process of the depot, and to whom. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Cable } from '../house/cable.js';
-import type { House, ResidentName, ServerName, ServiceName } from '../house/house.js';
+import type { Depot, ProcessName, ServerName, ServiceName } from '../depot/depot.js';
+import type { TcpProxy } from '../depot/proxy.js';
 
 export const TARGETS = [
   'gateway leader',
@@ -31,48 +31,48 @@ const SERVERS: Partial<Record<Target, ServerName>> = { Redis: 'redis', mosquitto
 const ALL_SERVERS: readonly ServerName[] = ['redis', 'mosquitto', 's3'];
 
 /** Who that is right now; of several workers of a kind `pick` takes one. */
-export async function residentOf(
-  house: House,
+export async function processOf(
+  depot: Depot,
   target: Target,
   pick: (names: readonly ServiceName[]) => ServiceName = ([first]) => first as ServiceName,
-): Promise<ResidentName> {
+): Promise<ProcessName> {
   switch (target) {
     case 'gateway leader':
-      return house.leader();
+      return depot.leader();
     case 'standby':
-      return house.standby();
+      return depot.standby();
     case 'Redis':
     case 'mosquitto':
     case 'S3':
       return SERVERS[target] as ServerName;
     default:
-      return pick(house.services.filter((name) => name.startsWith(target)));
+      return pick(depot.services.filter((name) => name.startsWith(target)));
   }
 }
 
-/** Every cable whose breaking takes this one off the network. */
-function cablesOf(house: House, name: ResidentName, stationLine: Cable): Cable[] {
+/** Every proxy whose breaking takes this one off the network. */
+function proxiesOf(depot: Depot, name: ProcessName, stationProxy: TcpProxy): TcpProxy[] {
   const server = ALL_SERVERS.find((one) => one === name);
-  if (!server) return ALL_SERVERS.map((one) => house.cable(name as ServiceName, one));
-  const cables = house.services.map((service) => house.cable(service, server));
-  return server === 'mosquitto' ? [...cables, stationLine] : cables;
+  if (!server) return ALL_SERVERS.map((one) => depot.proxy(name as ServiceName, one));
+  const proxies = depot.services.map((service) => depot.proxy(service, server));
+  return server === 'mosquitto' ? [...proxies, stationProxy] : proxies;
 }
 
-/** Do it, to whom `residentOf` found; resolves when it is over. The harm is done before the first await. */
-export async function strike(house: House, name: ResidentName, fault: Fault, stationLine: Cable): Promise<void> {
-  const resident = house.resident(name);
+/** Do it, to whom `processOf` found; resolves when it is over. The harm is done before the first await. */
+export async function strike(depot: Depot, name: ProcessName, fault: Fault, stationProxy: TcpProxy): Promise<void> {
+  const victim = depot.process(name);
   switch (fault.kind) {
     case 'SIGKILL':
-      return resident.kill();
+      return victim.kill();
     case 'SIGSTOP':
-      resident.freeze();
+      victim.freeze();
       await delay(fault.forMs);
-      return resident.thaw();
+      return victim.thaw();
     case 'network refused': {
-      const cables = cablesOf(house, name, stationLine);
-      await Promise.all(cables.map((cable) => cable.refuse()));
+      const proxies = proxiesOf(depot, name, stationProxy);
+      await Promise.all(proxies.map((proxy) => proxy.refuse()));
       await delay(fault.forMs);
-      await Promise.all(cables.map((cable) => cable.mend()));
+      await Promise.all(proxies.map((proxy) => proxy.mend()));
     }
   }
 }

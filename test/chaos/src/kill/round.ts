@@ -1,11 +1,11 @@
 /** One round: stations are brought to their statuses, faults strike, everything is mended, and it becomes quiet. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { awaitUntil } from '@khumbu/test-support/events';
-import type { ResidentName, ServiceName } from '../house/house.js';
+import type { ProcessName, ServiceName } from '../depot/depot.js';
 import { type Act, LONGEST_LEAD_MS } from './acts.js';
 import { type Asked, type Prepared, prepare } from './asking.js';
 import { bootsOf, recordsOf, unrest } from './evidence.js';
-import { type Fault, residentOf, strike } from './faults.js';
+import { type Fault, processOf, strike } from './faults.js';
 import type { Stage } from './stage.js';
 
 export interface PlannedFault {
@@ -25,7 +25,7 @@ export interface Played {
   readonly asked: readonly Asked[];
   /** When the first fault struck, Unix milliseconds. */
   readonly struckAt: number;
-  readonly struck: readonly ResidentName[];
+  readonly struck: readonly ProcessName[];
   /** From the end of the last fault until everything was over. */
   readonly quietAfterMs: number;
   /** What was still not over when the wait for it ended. */
@@ -50,7 +50,7 @@ const SETTLED_MS = 1500;
 const sleepUntil = (at: number): Promise<void> => delay(Math.max(0, at - Date.now()));
 
 export async function playRound(stage: Stage, round: Round): Promise<Played> {
-  const { house } = stage;
+  const { depot } = stage;
   const stillness = watchStillness();
   const deathsBefore = deaths(stage);
   const strikeAt = Date.now() + LONGEST_LEAD_MS + PREPARE_MS;
@@ -72,7 +72,7 @@ export async function playRound(stage: Stage, round: Round): Promise<Played> {
   begun.catch(() => undefined); // it is awaited below
   await sleepUntil(strikeAt - PREPARE_MS);
   const last = await Promise.all(round.acts.filter(({ askAt }) => askAt === 'strike').map(ready));
-  const victims = await Promise.all(round.faults.map(({ fault }) => residentOf(house, fault.target, round.pick)));
+  const victims = await Promise.all(round.faults.map(({ fault }) => processOf(depot, fault.target, round.pick)));
   await Promise.all([begun, sleepUntil(strikeAt)]);
   await Promise.all(asked.map(awaitBack));
   const sent = last.map((one) => ({ ...one, answer: one.send() }));
@@ -86,9 +86,9 @@ export async function playRound(stage: Stage, round: Round): Promise<Played> {
   let takenOverAfterMs: number | undefined;
   await Promise.all(
     round.faults.map(async ({ fault, at }, index) => {
-      const victim = victims[index] as ResidentName;
+      const victim = victims[index] as ProcessName;
       if (at > 0) await delay(at);
-      const over = strike(house, victim, fault, stage.stationLine);
+      const over = strike(depot, victim, fault, stage.stationProxy);
       over.catch(() => undefined); // it is awaited below
       if (fault.target === 'gateway leader' && fault.kind === 'SIGSTOP' && round.faults.length === 1) {
         takenOverAfterMs = await takeover(stage, victim);
@@ -96,7 +96,7 @@ export async function playRound(stage: Stage, round: Round): Promise<Played> {
       await over;
     }),
   );
-  await house.heal();
+  await depot.heal();
   const healedAt = Date.now();
   await Promise.race([Promise.all(answers), delay(QUIET_MS)]);
   const left = await becomeQuiet(stage);
@@ -147,9 +147,9 @@ function watchStillness() {
   };
 }
 
-async function takeover(stage: Stage, frozen: ResidentName): Promise<number> {
+async function takeover(stage: Stage, frozen: ProcessName): Promise<number> {
   const from = Date.now();
-  await awaitUntil(async () => (await stage.house.leader()) !== frozen, 20_000, 'another gateway to lead');
+  await awaitUntil(async () => (await stage.depot.leader()) !== frozen, 20_000, 'another gateway to lead');
   return Date.now() - from;
 }
 
@@ -168,10 +168,10 @@ async function becomeQuiet(stage: Stage): Promise<string[]> {
 }
 
 /** Some gateway serves, and is through with what the broker kept: it marks that again and again. */
-async function backlogDone({ house, store }: Stage): Promise<void> {
+async function backlogDone({ depot, store }: Stage): Promise<void> {
   const mark = `${store.keys.lease}:serving`;
-  await house.redis.del(mark);
-  await awaitUntil(async () => (await house.redis.exists(mark)) === 1, QUIET_MS, 'a gateway to serve');
+  await depot.redis.del(mark);
+  await awaitUntil(async () => (await depot.redis.exists(mark)) === 1, QUIET_MS, 'a gateway to serve');
 }
 
 async function look(stage: Stage): Promise<string[]> {
@@ -181,22 +181,22 @@ async function look(stage: Stage): Promise<string[]> {
 }
 
 /** OCPP 2.x may forget an unsigned update with a restart of EVerest; then an operator has to allow it. */
-async function allowWhatEverestCannot({ store, house }: Stage): Promise<void> {
+async function allowWhatEverestCannot({ store, depot }: Stage): Promise<void> {
   for (const { id, station, waitingFor } of await store.loadMany(await store.openIds())) {
     if (waitingFor !== 'permission_unobtainable') continue;
-    await house.fetch(`/v1/stations/${station}/firmware-updates/${id}/allow-installation`, { method: 'POST' });
+    await depot.fetch(`/v1/stations/${station}/firmware-updates/${id}/allow-installation`, { method: 'POST' });
   }
 }
 
-function deaths({ house }: Stage): Map<ResidentName, number> {
-  const names: ResidentName[] = [...house.services, 'redis', 'mosquitto', 's3'];
-  return new Map(names.map((name) => [name, house.resident(name).deaths]));
+function deaths({ depot }: Stage): Map<ProcessName, number> {
+  const names: ProcessName[] = [...depot.services, 'redis', 'mosquitto', 's3'];
+  return new Map(names.map((name) => [name, depot.process(name).deaths]));
 }
 
 function unexplained(
-  before: ReadonlyMap<ResidentName, number>,
-  after: ReadonlyMap<ResidentName, number>,
-  killed: readonly ResidentName[],
+  before: ReadonlyMap<ProcessName, number>,
+  after: ReadonlyMap<ProcessName, number>,
+  killed: readonly ProcessName[],
 ): string[] {
   return [...after].flatMap(([name, count]) => {
     const extra = count - (before.get(name) ?? 0) - killed.filter((one) => one === name).length;

@@ -1,4 +1,4 @@
-/** A house with a station for each act, their EVerests under a supervisor, an origin that also takes uploads. */
+/** A depot with a station for each act, their EVerests under a supervisor, an origin that also takes uploads. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
@@ -6,9 +6,9 @@ import { chargersIn } from '@khumbu/station-simulator/charger-folder';
 import { createEverestModule, type EverestModule } from '@khumbu/station-simulator/everest-module';
 import { type FirmwareSigner, makeSigner } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
-import { type Cable, layCable } from '../house/cable.js';
-import type { Ending } from '../house/ending.js';
-import { type House, type HouseOptions, startHouse } from '../house/house.js';
+import type { Cleanup } from '../depot/cleanup.js';
+import { type Depot, type DepotOptions, startDepot } from '../depot/depot.js';
+import { openProxy, type TcpProxy } from '../depot/proxy.js';
 import { ACTS, type Act } from './acts.js';
 
 const QUICK = { heartbeatMs: 1000, communicationCheckS: 3, restartMs: 50, registrationMs: 20 } as const;
@@ -20,12 +20,12 @@ const RESTART_PAUSE_MS = 300;
 const SESSION_EXPIRY_S = 45;
 
 export interface Stage {
-  readonly house: House;
+  readonly depot: Depot;
   readonly store: Store;
   readonly origin: Origin;
   readonly signer: FirmwareSigner;
   /** Between the stations and mosquitto. */
-  readonly stationLine: Cable;
+  readonly stationProxy: TcpProxy;
   station(name: string): EverestModule;
   readonly stations: readonly EverestModule[];
   /** Ids of requests never repeat on one stage. */
@@ -48,24 +48,24 @@ function keepUp(station: EverestModule, signal: AbortSignal): Promise<void> {
   });
 }
 
-export type StageOptions = Pick<HouseOptions, 'env' | 'envOf' | 'services'> & { readonly dir: string };
+export type StageOptions = Pick<DepotOptions, 'env' | 'envOf' | 'services'> & { readonly dir: string };
 
-export async function startStage(ending: Ending, options: StageOptions): Promise<Stage> {
+export async function startStage(cleanup: Cleanup, options: StageOptions): Promise<Stage> {
   const stations = Object.fromEntries(ACTS.map((act) => [act.name, act.settings]));
   const env = { LOG_GZIP_LEVEL: '1', MQTT_SESSION_EXPIRY_S: String(SESSION_EXPIRY_S), ...options.env };
-  const house = await startHouse(ending, { ...options, stations, env });
+  const depot = await startDepot(cleanup, { ...options, stations, env });
   const keys = join(options.dir, 'keys');
   mkdirSync(keys, { recursive: true });
   const signer = await makeSigner(keys);
   const origin = await startOrigin();
-  const stationLine = await layCable(Number(new URL(house.mqttUrl).port));
+  const stationProxy = await openProxy(Number(new URL(depot.mqttUrl).port));
   const over = new AbortController();
-  const watch = chargersIn(house.folders.chargers, over.signal, (error, station) => {
+  const watch = chargersIn(depot.folders.chargers, over.signal, (error, station) => {
     throw new Error(`the charger of ${station} cannot be watched`, { cause: error });
   });
   const modules = new Map(
     ACTS.map((act) => {
-      const mqttUrl = `mqtt://127.0.0.1:${stationLine.port}`;
+      const mqttUrl = `mqtt://127.0.0.1:${stationProxy.port}`;
       const who = { station: act.name, dialect: dialectOf(act), mqttUrl, watch: watch(act.name) };
       return [act.name, createEverestModule({ ...QUICK, ...who })];
     }),
@@ -74,19 +74,19 @@ export async function startStage(ending: Ending, options: StageOptions): Promise
   async function stop(): Promise<void> {
     over.abort();
     await Promise.all(all.map((station) => station.stop()));
-    await stationLine.close();
+    await stationProxy.close();
     await origin.close();
-    await house.stop();
+    await depot.stop();
   }
-  ending.teardown(stop);
+  cleanup.teardown(stop);
   await Promise.all(all.map((station) => keepUp(station, over.signal)));
   let requestId = 0;
   return {
-    house,
-    store: createStore(house.redis, 'khumbu'),
+    depot,
+    store: createStore(depot.redis, 'khumbu'),
     origin,
     signer,
-    stationLine,
+    stationProxy,
     stations: all,
     station(name) {
       const found = modules.get(name);

@@ -65,7 +65,7 @@ async function judgeAct(
     ({ seq, kind, requestId }) =>
       seq > asked.seqBefore && requestId === asked.requestId && kind === (act.kind === 'upload' ? 'log' : 'firmware'),
   );
-  const charger = await stage.house.charger(act.name);
+  const charger = await stage.depot.charger(act.name);
   let finalRepeats = 0;
   let extraUploads = 0;
   const state = stateAt(records.at(-1), struckAt);

@@ -7,7 +7,7 @@ import { within } from '@khumbu/test-support/events';
 import { readStatus } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
-import type { Ending } from '../house/ending.js';
+import type { Cleanup } from '../depot/cleanup.js';
 
 const HOME = 'everest_api/1/system';
 const REPLY_MS = 20_000;
@@ -35,10 +35,10 @@ export interface ManyStations {
   final(station: string, requestId: number): () => Promise<string>;
 }
 
-export async function connectManyStations(ending: Ending, mqttUrl: string): Promise<ManyStations> {
+export async function connectManyStations(cleanup: Cleanup, mqttUrl: string): Promise<ManyStations> {
   const mqtt = await connectAsync(mqttUrl, { protocolVersion: 5, clean: true, reconnectPeriod: 0, keepalive: 60 });
   (mqtt.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
-  ending.teardown(() => mqtt.endAsync(true));
+  cleanup.teardown(() => mqtt.endAsync(true));
   const waiting = new Map<string, (value: unknown) => void>();
   const settle = (name: string, value: unknown): void => {
     waiting.get(name)?.(value);

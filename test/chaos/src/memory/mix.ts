@@ -20,7 +20,7 @@ export interface Scene {
   readonly lastReset: (station: string) => Promise<{ readonly id: string | null; readonly over: boolean }>;
 }
 
-interface Deed {
+interface Task {
   readonly name: string;
   /** How many operations it stands for. */
   readonly operations: number;
@@ -52,7 +52,7 @@ async function toItsEnd(
 
 const nowhere = ({ nowhere: base, nextId }: Scene): string => `${base}/${nextId()}`;
 
-export const DEEDS: readonly Deed[] = [
+export const TASKS: readonly Task[] = [
   {
     name: 'system time',
     operations: 1,
@@ -161,11 +161,11 @@ export const DEEDS: readonly Deed[] = [
 ];
 
 /** By weight. */
-export function pickDeed(random: Random): Deed {
-  let left = random.next() * DEEDS.reduce((sum, { weight }) => sum + weight, 0);
-  for (const deed of DEEDS) {
-    left -= deed.weight;
-    if (left < 0) return deed;
+export function pickTask(random: Random): Task {
+  let left = random.next() * TASKS.reduce((sum, { weight }) => sum + weight, 0);
+  for (const task of TASKS) {
+    left -= task.weight;
+    if (left < 0) return task;
   }
-  return DEEDS[0] as Deed;
+  return TASKS[0] as Task;
 }

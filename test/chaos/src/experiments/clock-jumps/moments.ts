@@ -9,8 +9,8 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage } from '@khumbu/test-support/firmware';
 import type { Behaviour, Origin } from '@khumbu/test-support/origin';
 import { withoutRepeats } from '@khumbu/test-support/statuses';
-import type { HandStation } from '../../house/hand-station.js';
-import type { House } from '../../house/house.js';
+import type { Depot } from '../../depot/depot.js';
+import type { HandStation } from '../../depot/hand-station.js';
 
 /** Far less than an hour, and more than a busy machine needs. */
 export const PATIENCE_MS = 30_000;
@@ -30,7 +30,7 @@ export interface Jump {
 }
 
 export interface Scene {
-  readonly house: House;
+  readonly depot: Depot;
   readonly origin: Origin;
   readonly signer: FirmwareSigner;
   readonly pauseS: number;
@@ -58,39 +58,39 @@ interface OperationView {
 interface StationView {
   readonly operations: readonly OperationView[];
 }
-export const operationsOf = async (house: House, name: string): Promise<readonly OperationView[]> =>
-  ((await house.get(`/stations/${name}`)) as StationView).operations;
+export const operationsOf = async (depot: Depot, name: string): Promise<readonly OperationView[]> =>
+  ((await depot.get(`/stations/${name}`)) as StationView).operations;
 
-export const awaitListed = async (house: House, name: string): Promise<void> => {
-  const isListed = async (): Promise<boolean> => (await house.fetch(`/v1/stations/${name}`)).status === 200;
+export const awaitListed = async (depot: Depot, name: string): Promise<void> => {
+  const isListed = async (): Promise<boolean> => (await depot.fetch(`/v1/stations/${name}`)).status === 200;
   await awaitUntil(isListed, PATIENCE_MS, `${name} to be listed`);
 };
 
 /** Asked until somebody answers: a gateway that was killed, or a slow machine, says 503. */
 async function awaitOperations(
-  house: House,
+  depot: Depot,
   name: string,
   accept: (operations: readonly OperationView[]) => boolean,
   what: string,
 ): Promise<void> {
   const isSo = async (): Promise<boolean> => {
-    const response = await Promise.any([0, 1].map((gateway) => house.fetch(`/v1/stations/${name}`, {}, gateway)));
+    const response = await Promise.any([0, 1].map((gateway) => depot.fetch(`/v1/stations/${name}`, {}, gateway)));
     return response.status === 200 && accept(((await response.json()) as StationView).operations);
   };
   await awaitUntil(() => isSo().catch(() => false), PATIENCE_MS, `${name} ${what}`);
 }
 
-const awaitWaiting = async ({ house }: Scene, station: HandStation, reason: string): Promise<void> => {
+const awaitWaiting = async ({ depot }: Scene, station: HandStation, reason: string): Promise<void> => {
   const waits = ({ waitingFor }: OperationView): boolean => waitingFor === reason;
-  await awaitOperations(house, station.name, (all) => all.some(waits), `to wait for ${reason}`);
+  await awaitOperations(depot, station.name, (all) => all.some(waits), `to wait for ${reason}`);
 };
 
-const awaitNothingOpen = ({ house }: Scene, station: HandStation): Promise<void> =>
-  awaitOperations(house, station.name, (all) => all.length === 0, 'to have nothing open');
+const awaitNothingOpen = ({ depot }: Scene, station: HandStation): Promise<void> =>
+  awaitOperations(depot, station.name, (all) => all.length === 0, 'to have nothing open');
 
 /** The charger is in the middle of this step. */
 const isAt = (scene: Scene, station: HandStation, step: string) => async (): Promise<boolean> =>
-  (await scene.house.charger(station.name))?.effect?.step === step;
+  (await scene.depot.charger(station.name))?.effect?.step === step;
 const unheard = (station: HandStation, status: string) => async (): Promise<boolean> =>
   !station.heard(1).includes(status);
 
@@ -122,11 +122,11 @@ async function installedOnce(
   station: HandStation,
   expected: readonly string[] = SIGNED,
 ): Promise<readonly string[]> {
-  const { house } = scene;
+  const { depot } = scene;
   await station.awaitHeard(1, 'Installed', PATIENCE_MS);
   await awaitNothingOpen(scene, station);
   const heard = withoutRepeats(station.heard(1));
-  const charger = await house.charger(station.name);
+  const charger = await depot.charger(station.name);
   return [
     ...unless(heard.join(' ') === expected.join(' '), `heard ${heard.join(' ')}`),
     ...unless(charger?.installCount === 1, `${charger?.installCount} installs`),
@@ -275,7 +275,7 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     };
   },
   async 'a reset in progress'(scene, station) {
-    const { house } = scene;
+    const { depot } = scene;
     await station.client.publishRaw('reset', JSON.stringify({ type: 'Hard', scheduled: false }));
     const isThere = isAt(scene, station, 'reboot');
     await awaitUntil(isThere, PATIENCE_MS, `${station.name} to be reset`);
@@ -284,7 +284,7 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
       isThere,
       async after() {
         await awaitNothingOpen(scene, station);
-        const starts = (await house.charger(station.name))?.everestStarts;
+        const starts = (await depot.charger(station.name))?.everestStarts;
         return unless(starts === 2, `EVerest has started ${starts} times`);
       },
     };

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { connectAsync } from 'mqtt';
-import type { Ending } from './ending.js';
+import type { Cleanup } from './cleanup.js';
 
 const EVERY_MS = 20;
 
@@ -13,13 +13,13 @@ interface Round {
   ms: number | undefined;
 }
 
-export interface Witness {
+export interface LatencyProbe {
   /** The longest round that was under way in this time, in milliseconds; times of `performance.now`. */
   worst(from: number, to: number): number;
 }
 
-export async function startWitness(ending: Ending, mqttUrl: string): Promise<Witness> {
-  const topic = `witness/${randomUUID()}`;
+export async function startLatencyProbe(cleanup: Cleanup, mqttUrl: string): Promise<LatencyProbe> {
+  const topic = `latencyProbe/${randomUUID()}`;
   const rounds: Round[] = [];
   const client = await connectAsync(mqttUrl, { protocolVersion: 5, reconnectPeriod: 0 });
   client.on('error', () => undefined);
@@ -32,7 +32,7 @@ export async function startWitness(ending: Ending, mqttUrl: string): Promise<Wit
     client.publish(topic, String(rounds.length));
     rounds.push({ sentAt: performance.now(), ms: undefined });
   }, EVERY_MS);
-  ending.teardown(async () => {
+  cleanup.teardown(async () => {
     clearInterval(timer);
     await client.endAsync(true);
   });

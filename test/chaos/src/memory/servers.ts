@@ -2,11 +2,11 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { makeImage } from '@khumbu/test-support/firmware';
-import type { Ending } from '../house/ending.js';
+import type { Cleanup } from '../depot/cleanup.js';
 import type { Scene } from './mix.js';
 
 /** Serves a few images, answers 404 below `/nowhere`, swallows what is put. It keeps nothing. */
-export async function startDepotOutside(ending: Ending): Promise<Pick<Scene, 'images' | 'nowhere' | 'sink'>> {
+export async function startServers(cleanup: Cleanup): Promise<Pick<Scene, 'images' | 'nowhere' | 'sink'>> {
   const bodies = Array.from({ length: 5 }, (_, index) => makeImage(20_000 + index, `image ${index}`).bytes);
   const server = createServer((request, response) => {
     request.resume();
@@ -21,7 +21,7 @@ export async function startDepotOutside(ending: Ending): Promise<Pick<Scene, 'im
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
-  ending.teardown(() => {
+  cleanup.teardown(() => {
     server.close();
     server.closeAllConnections();
   });

@@ -1,5 +1,5 @@
 /**
- * A station led by hand: a plain MQTT client with EVerest's manners whose heartbeats, absences and restarts are decided
+ * A station led by hand: a plain MQTT client that behaves as EVerest, whose heartbeats, absences and restarts are decided
  * by the experiment. What it heard over all its lives is kept in one list.
  */
 
@@ -10,8 +10,8 @@ import {
   readStatus,
   startEverestClient,
 } from '@khumbu/test-support/everest-client';
-import type { Ending } from './ending.js';
-import type { House } from './house.js';
+import type { Cleanup } from './cleanup.js';
+import type { Depot } from './depot.js';
 
 const BEAT_MS = 250;
 const WATCH_MS = 50;
@@ -43,7 +43,7 @@ export interface HandStation {
 }
 
 /** `toldPeriodMs`: the heartbeat period it tells; three times as long without a heartbeat, and it counts as away. */
-export function createHandStation(ending: Ending, house: House, name: string, toldPeriodMs = BEAT_MS): HandStation {
+export function createHandStation(cleanup: Cleanup, depot: Depot, name: string, toldPeriodMs = BEAT_MS): HandStation {
   const lives: EverestClient[] = [];
   let present: EverestClient | undefined;
   let beating: NodeJS.Timeout | undefined;
@@ -68,7 +68,7 @@ export function createHandStation(ending: Ending, house: House, name: string, to
     present = undefined;
     await leaving?.close(true);
   }
-  ending.teardown(vanish);
+  cleanup.teardown(vanish);
 
   const messages = () => lives.flatMap((life) => life.messages.items);
   const allow = async (): Promise<void> => {
@@ -84,7 +84,7 @@ export function createHandStation(ending: Ending, house: House, name: string, to
 
   /** EVerest ends and starts with its charger. */
   const follow = async (): Promise<void> => {
-    const now = (await house.charger(name))?.everestStarts;
+    const now = (await depot.charger(name))?.everestStarts;
     if (starts !== undefined && now !== undefined && now > starts && beating) nextId = 0;
     starts = now ?? starts;
   };
@@ -99,7 +99,7 @@ export function createHandStation(ending: Ending, house: House, name: string, to
         communication_check_period_s: 5,
         request_reply_timeout_s: 30,
       };
-      present = await startEverestClient({ mqttUrl: house.mqttUrl, moduleId: name, discovery });
+      present = await startEverestClient({ mqttUrl: depot.mqttUrl, moduleId: name, discovery });
       lives.push(present);
       watching = setInterval(() => {
         quietly(follow());

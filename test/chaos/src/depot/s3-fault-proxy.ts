@@ -1,20 +1,20 @@
-/** A door in front of the object store that can refuse, or take a request and say nothing more. */
+/** A proxy in front of the object store that can refuse, or take a request and say nothing more. */
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Ending } from './ending.js';
+import type { Cleanup } from './cleanup.js';
 
-export type DoorManners =
+export type S3Behaviour =
   | 'open'
   /** Answer with this status and S3 code. */
   | { readonly status: number; readonly code: string }
   /** Take the body of a PUT and never answer. */
   | 'silent';
 
-export interface S3Door {
+export interface S3FaultProxy {
   readonly endpoint: string;
   /** Where to pass requests on; before that everything is 503. */
-  leadTo(endpoint: string): void;
-  manners: DoorManners;
+  forwardTo(endpoint: string): void;
+  behaviour: S3Behaviour;
   /** Requests that came to it. */
   readonly asked: number;
 }
@@ -22,7 +22,7 @@ export interface S3Door {
 const refusal = (code: string): string =>
   `<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`;
 
-export async function openS3Door(ending: Ending): Promise<S3Door> {
+export async function openS3FaultProxy(cleanup: Cleanup): Promise<S3FaultProxy> {
   let target: URL | undefined;
   let asked = 0;
 
@@ -39,11 +39,11 @@ export async function openS3Door(ending: Ending): Promise<S3Door> {
 
   const server = createServer((incoming, response) => {
     asked += 1;
-    const { manners } = door;
-    if (manners === 'silent' && incoming.method === 'PUT') return void incoming.resume();
-    if (manners === 'open' && target) return passOn(incoming, response, target);
-    const { status, code } = typeof manners === 'object' ? manners : { status: 503, code: 'ServiceUnavailable' };
-    if (manners === 'silent' && target) return passOn(incoming, response, target);
+    const { behaviour } = s3Faults;
+    if (behaviour === 'silent' && incoming.method === 'PUT') return void incoming.resume();
+    if (behaviour === 'open' && target) return passOn(incoming, response, target);
+    const { status, code } = typeof behaviour === 'object' ? behaviour : { status: 503, code: 'ServiceUnavailable' };
+    if (behaviour === 'silent' && target) return passOn(incoming, response, target);
     incoming.resume();
     response.writeHead(status, { 'content-type': 'application/xml' }).end(refusal(code));
   });
@@ -51,22 +51,22 @@ export async function openS3Door(ending: Ending): Promise<S3Door> {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => resolve());
   });
-  ending.teardown(
+  cleanup.teardown(
     () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   );
-  const door: S3Door = {
+  const s3Faults: S3FaultProxy = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    leadTo: (endpoint) => {
+    forwardTo: (endpoint) => {
       target = new URL(endpoint);
     },
-    manners: 'open',
+    behaviour: 'open',
     get asked() {
       return asked;
     },
   };
-  return door;
+  return s3Faults;
 }

@@ -1,8 +1,8 @@
-/** What the processes of a house logged last and its stations heard, for whoever looks into an attempt that broke. */
+/** What the processes of a depot logged last and its stations heard, for whoever looks into an attempt that broke. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import type { House, ResidentName } from './house.js';
+import type { Depot, ProcessName } from './depot.js';
 
 const plain = (name: string): string => name.replaceAll(/[^\w.-]+/g, '-');
 
@@ -11,7 +11,7 @@ const plain = (name: string): string => name.replaceAll(/[^\w.-]+/g, '-');
  * can be written as JSON.
  */
 export async function keepLogs(
-  house: House,
+  depot: Depot,
   name: string,
   heard: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
@@ -19,8 +19,8 @@ export async function keepLogs(
   if (!folder) return;
   const dir = join(folder, plain(name));
   await makeFolder(dir);
-  const residents: ResidentName[] = [...house.services, 'redis', 'mosquitto', 's3'];
-  for (const one of residents) await writeFile(join(dir, `${one}.log`), house.resident(one).output());
+  const processes: ProcessName[] = [...depot.services, 'redis', 'mosquitto', 's3'];
+  for (const one of processes) await writeFile(join(dir, `${one}.log`), depot.process(one).output());
   for (const [station, seen] of Object.entries(heard)) {
     await writeFile(join(dir, `${plain(station)}.json`), JSON.stringify(seen, undefined, 1));
   }

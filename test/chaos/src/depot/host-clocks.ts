@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HouseOptions, ResidentName } from './house.js';
+import type { DepotOptions, ProcessName } from './depot.js';
 
 const LIBRARY = 'faketime/libfaketime.so.1';
 
@@ -16,16 +16,16 @@ export function findFaketime(): string | undefined {
 }
 
 export interface HostClocks {
-  /** For `startHouse`. */
-  readonly envOf: NonNullable<HouseOptions['envOf']>;
+  /** For `startDepot`. */
+  readonly envOf: NonNullable<DepotOptions['envOf']>;
   /** Set the clocks of these hosts to the true time and so many milliseconds. */
-  set(names: readonly ResidentName[], offsetMs: number): void;
+  set(names: readonly ProcessName[], offsetMs: number): void;
 }
 
-export function hostClocks(dir: string, library: string, names: readonly ResidentName[]): HostClocks {
+export function hostClocks(dir: string, library: string, names: readonly ProcessName[]): HostClocks {
   mkdirSync(dir, { recursive: true });
-  const fileOf = (name: ResidentName): string => join(dir, name);
-  const set = (all: readonly ResidentName[], offsetMs: number): void => {
+  const fileOf = (name: ProcessName): string => join(dir, name);
+  const set = (all: readonly ProcessName[], offsetMs: number): void => {
     for (const name of all) {
       const seconds = Math.round(offsetMs / 1000);
       writeFileSync(`${fileOf(name)}.new`, `${seconds < 0 ? '' : '+'}${seconds}\n`);
@@ -33,7 +33,7 @@ export function hostClocks(dir: string, library: string, names: readonly Residen
     }
   };
   set(names, 0);
-  const envOf = (name: ResidentName): Readonly<Record<string, string>> => ({
+  const envOf = (name: ProcessName): Readonly<Record<string, string>> => ({
     // Redis brings an allocator that asks for the time before the library is ready: the C library's goes before it.
     LD_PRELOAD: `${library} libc.so.6`,
     FAKETIME_TIMESTAMP_FILE: fileOf(name),

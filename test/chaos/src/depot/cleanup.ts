@@ -1,10 +1,10 @@
-/** Where things are told to be cleaned up at the end: a test of tap is one, and so is what `createEnding` makes. */
-export interface Ending {
+/** Collects what has to be cleaned up at the end: a test of tap is one, and so is what `createCleanup` makes. */
+export interface Cleanup {
   teardown(clean: () => unknown): void;
 }
 
 /** Cleans up newest first; one failure does not keep the others from it and is thrown at the end. */
-export function createEnding(): Ending & { end(): Promise<void> } {
+export function createCleanup(): Cleanup & { end(): Promise<void> } {
   const cleaners: (() => unknown)[] = [];
   return {
     teardown(clean) {

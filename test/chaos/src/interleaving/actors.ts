@@ -1,4 +1,4 @@
-/** Who asks something of the product, as actors: EVerest, a fleet tool, an operator, and what goes wrong. */
+/** Those that send requests, as actors: EVerest, a fleet tool, an operator, and what goes wrong. */
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { triggerStatus } from '@khumbu/operations/kinds/firmware-update/transition';
 import { fallbackReply } from '@khumbu/shared/contract/channels';
@@ -7,8 +7,8 @@ import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { Actor, Rank } from './scheduler.js';
 import { type Hands, STATION, type World } from './world.js';
 
-/** As the bridge insists: what failed is done again. */
-async function insist(act: () => Promise<unknown>): Promise<void> {
+/** As the gateway does: what lost a race or could not be stored is done again. */
+async function retryUntilStored(act: () => Promise<unknown>): Promise<void> {
   for (let count = 1; ; count++) {
     try {
       await act();
@@ -55,10 +55,10 @@ async function askForUpdate(world: World, hands: Hands, order: UpdateOrder): Pro
     await pass('reply by default', () =>
       tell({ request: 'update_firmware', reply: byDefault, byDefault: true, ...named }),
     );
-    return insist(() => intake.revoke(requester, 'update_firmware', operationId));
+    return retryUntilStored(() => intake.revoke(requester, 'update_firmware', operationId));
   }
   await pass('reply', () => tell({ request: 'update_firmware', reply, ...named }));
-  await insist(() => intake.confirm(answer));
+  await retryUntilStored(() => intake.confirm(answer));
 }
 
 export const spawnUpdate = (world: World, name: string, order: UpdateOrder, rank?: Rank): Actor =>
@@ -85,7 +85,7 @@ export function spawnEverest(world: World, name: string, times: number): Actor {
       await pass('sees connectors free', () => undefined, { opens: () => triggersIn(world) > answered });
       answered += 1;
       for (let count = 0; count < times; count++) {
-        await insist(async () => {
+        await retryUntilStored(async () => {
           const used = await intake.allowInstallation(STATION, 'everest');
           tell({ request: 'allow', reply: used });
         });
@@ -105,7 +105,9 @@ export const spawnAllow = (
     name,
     async (actor) => {
       const { intake, tell } = world.handsOf(actor);
-      await insist(async () => tell({ request: 'allow', reply: await intake.allowInstallation(STATION, by) }));
+      await retryUntilStored(async () =>
+        tell({ request: 'allow', reply: await intake.allowInstallation(STATION, by) }),
+      );
     },
     rank,
   );
@@ -172,7 +174,7 @@ export const spawnReset = (world: World, name: string, type: ResetType, resets: 
       const { reply } = await intake.isResetAllowed(requester, true);
       await pass('reply', () => tell({ request: 'is_reset_allowed', reply }));
       if (reply !== true || !resets) return;
-      await insist(async () => {
+      await retryUntilStored(async () => {
         const { operationId } = await intake.reset(
           { type, scheduled: false },
           { ...requester, answerKey: `reset:${name}` },
@@ -190,7 +192,7 @@ export const spawnToolReset = (world: World, name: string, type: ResetType, rank
     async (actor) => {
       const { intake, tell } = world.handsOf(actor);
       const requester = { station: STATION, origin: 'rest' as const, answerKey: `reset:${name}` };
-      await insist(async () => {
+      await retryUntilStored(async () => {
         const answer = await intake.reset({ type }, requester);
         await intake.confirm(answer);
         const { operationId } = answer;

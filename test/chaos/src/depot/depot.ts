@@ -1,6 +1,6 @@
 /**
  * A whole depot in one folder, made to be broken: two gateways, the workers, Redis, mosquitto and the object store as
- * processes of their own, and a cable of its own between every process of ours and every server. Stations speak with
+ * processes of their own, and a proxy of its own between every process of ours and every server. Stations speak with
  * mosquitto directly.
  */
 import { writeFileSync } from 'node:fs';
@@ -16,9 +16,9 @@ import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import type { Charger } from '@khumbu/station-drivers/simulated/charger';
 import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
 import { Redis } from 'ioredis';
-import { type Cable, layCable } from './cable.js';
-import type { Ending } from './ending.js';
-import { createResident, type Resident } from './resident.js';
+import type { Cleanup } from './cleanup.js';
+import { createProcess, type DepotProcess } from './process.js';
+import { openProxy, type TcpProxy } from './proxy.js';
 
 export type ServerName = 'redis' | 'mosquitto' | 's3';
 export type ServiceName =
@@ -30,7 +30,7 @@ export type ServiceName =
   | 'log-worker-2'
   | 'system-control-1'
   | 'system-control-2';
-export type ResidentName = ServerName | ServiceName;
+export type ProcessName = ServerName | ServiceName;
 
 const S3 = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1', bucket: 'khumbu' } as const;
 const S3_SCRIPT = fileURLToPath(import.meta.resolve('@khumbu/embedded-run/s3-server'));
@@ -42,15 +42,15 @@ export interface StationSettings {
   readonly [setting: string]: unknown;
 }
 
-export interface HouseOptions {
-  /** Empty, or of an earlier house with the same `ports`. */
+export interface DepotOptions {
+  /** Empty, or of an earlier depot with the same `ports`. */
   readonly dir: string;
   /** Default: two gateways and one of each worker. */
   readonly services?: readonly ServiceName[];
   /** For every process of ours. */
   readonly env?: Readonly<Record<string, string>>;
   /** For one process, servers too; on top of `env`. */
-  readonly envOf?: Partial<Readonly<Record<ResidentName, Readonly<Record<string, string>>>>>;
+  readonly envOf?: Partial<Readonly<Record<ProcessName, Readonly<Record<string, string>>>>>;
   /** Default: installs and reboots of 300 ms. */
   readonly simulated?: SimulatedSettings;
   readonly stations?: Readonly<Record<string, StationSettings>>;
@@ -59,15 +59,15 @@ export interface HouseOptions {
   /** Lines to add to the config file of Redis or mosquitto. */
   readonly redisConfig?: readonly string[];
   readonly mosquittoConfig?: readonly string[];
-  /** `false`: no cables; processes speak with the servers directly, as they do when they are measured. */
-  readonly cables?: boolean;
+  /** `false`: no proxies; processes speak with the servers directly, as they do when they are measured. */
+  readonly proxies?: boolean;
 }
 
-export interface House {
+export interface Depot {
   readonly dir: string;
   /** Where stations connect. */
   readonly mqttUrl: string;
-  /** To look into Redis from outside; not through a cable. */
+  /** To look into Redis from outside; not through a proxy. */
   readonly redis: Redis;
   readonly redisUrl: string;
   readonly s3: typeof S3 & { readonly endpoint: string };
@@ -76,8 +76,8 @@ export interface House {
   /** Folders on disk. */
   readonly folders: { readonly spool: string; readonly chargers: string; readonly s3: string; readonly redis: string };
   readonly services: readonly ServiceName[];
-  resident(name: ResidentName): Resident;
-  cable(service: ServiceName, server: ServerName): Cable;
+  process(name: ProcessName): DepotProcess;
+  proxy(service: ServiceName, server: ServerName): TcpProxy;
   /** The gateway that has the lease now, and the other one. Waits until somebody has it. */
   leader(deadlineMs?: number): Promise<ServiceName>;
   standby(deadlineMs?: number): Promise<ServiceName>;
@@ -94,7 +94,7 @@ export interface House {
 
 function writeStationsFile(
   path: string,
-  { simulated, stations = {}, unknownStations = 'simulated' }: HouseOptions,
+  { simulated, stations = {}, unknownStations = 'simulated' }: DepotOptions,
 ): void {
   const defaults = {
     driver: 'simulated',
@@ -110,8 +110,8 @@ function writeStationsFile(
 const kindOf = (name: ServiceName): keyof typeof SERVICE_SCRIPTS =>
   name.replace(/-\d+$/, '') as keyof typeof SERVICE_SCRIPTS;
 
-/** Build it and wait until everybody serves; it ends with `ending`. */
-export async function startHouse(ending: Ending, options: HouseOptions): Promise<House> {
+/** Build it and wait until every process serves; `cleanup` stops it. */
+export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promise<Depot> {
   const dir = options.dir;
   const data = await openDataDir(dir);
   const at = (...parts: string[]): string => join(dir, ...parts);
@@ -124,10 +124,10 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
   const broker = { port: ports.mosquitto, gatewayPort: await freePort() };
   // The test runner gives every child options of its own.
   const base = { ...process.env, NODE_OPTIONS: '' };
-  const residents = new Map<ResidentName, Resident>();
-  const add = (name: ResidentName, command: string, args: string[], env: object, ready: ReadyCheck): void => {
+  const processes = new Map<ProcessName, DepotProcess>();
+  const add = (name: ProcessName, command: string, args: string[], env: object, ready: ReadyCheck): void => {
     const whole = { ...base, ...env, ...options.envOf?.[name] };
-    residents.set(name, createResident({ name, command, args, env: whole, ready }));
+    processes.set(name, createProcess({ name, command, args, env: whole, ready }));
   };
   const redisConfig = writeRedisConfig(data, ports.redis, options.redisConfig);
   const mosquittoConfig = writeMosquittoConfig(data, broker, options.mosquittoConfig);
@@ -136,13 +136,13 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
   const s3Env = { S3_DIR: at('s3'), S3_BUCKET: S3.bucket, S3_PORT: String(ports.s3) };
   add('s3', process.execPath, ['--openssl-legacy-provider', S3_SCRIPT], s3Env, tcpReady(ports.s3));
 
-  const cables = new Map<string, Cable>();
+  const proxies = new Map<string, TcpProxy>();
   const httpUrls: string[] = [];
   for (const name of names) {
     for (const server of ['redis', 'mosquitto', 's3'] as const) {
-      if (options.cables !== false) cables.set(`${name} ${server}`, await layCable(ports[server]));
+      if (options.proxies !== false) proxies.set(`${name} ${server}`, await openProxy(ports[server]));
     }
-    const line = (server: ServerName): number => cables.get(`${name} ${server}`)?.port ?? ports[server];
+    const line = (server: ServerName): number => proxies.get(`${name} ${server}`)?.port ?? ports[server];
     const port = await freePort();
     const isGateway = name.startsWith('gateway');
     if (isGateway) httpUrls.push(`http://127.0.0.1:${port}`);
@@ -170,21 +170,21 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
     add(name, process.execPath, [...SERVICE_FLAGS, SERVICE_SCRIPTS[kindOf(name)]], env, ready);
   }
 
-  const resident = (name: ResidentName): Resident => {
-    const found = residents.get(name);
-    if (!found) throw new Error(`${name} does not live here`);
+  const processOf = (name: ProcessName): DepotProcess => {
+    const found = processes.get(name);
+    if (!found) throw new Error(`${name} does not run here`);
     return found;
   };
   let redis: Redis | undefined;
   async function stop(): Promise<void> {
     redis?.disconnect();
-    await Promise.all(names.map((name) => resident(name).stop('SIGKILL')));
-    await Promise.all((['redis', 'mosquitto', 's3'] as const).map((name) => resident(name).stop('SIGKILL')));
-    await Promise.all([...cables.values()].map((cable) => cable.close()));
+    await Promise.all(names.map((name) => processOf(name).stop('SIGKILL')));
+    await Promise.all((['redis', 'mosquitto', 's3'] as const).map((name) => processOf(name).stop('SIGKILL')));
+    await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
   }
-  ending.teardown(stop);
-  await Promise.all((['redis', 'mosquitto', 's3'] as const).map((name) => resident(name).start()));
-  await Promise.all(names.map((name) => resident(name).start()));
+  cleanup.teardown(stop);
+  await Promise.all((['redis', 'mosquitto', 's3'] as const).map((name) => processOf(name).start()));
+  await Promise.all(names.map((name) => processOf(name).start()));
   redis = new Redis({ host: '127.0.0.1', port: ports.redis });
   // A Redis that is being broken is not news here.
   redis.on('error', () => {});
@@ -223,11 +223,11 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
     apiKey: key,
     folders: { spool: at('spool'), chargers: at('chargers'), s3: at('s3'), redis: at('redis') },
     services: names,
-    resident,
-    cable(service, server) {
-      const cable = cables.get(`${service} ${server}`);
-      if (!cable) throw new Error(`${service} does not live here, or has no cables`);
-      return cable;
+    process: processOf,
+    proxy(service, server) {
+      const proxy = proxies.get(`${service} ${server}`);
+      if (!proxy) throw new Error(`${service} does not run here, or has no proxies`);
+      return proxy;
     },
     leader,
     async standby(deadlineMs) {
@@ -253,9 +253,9 @@ export async function startHouse(ending: Ending, options: HouseOptions): Promise
     fetch: ask,
     charger: async (station) => (await readCharger(chargerFolder(at('chargers'), station)))?.charger,
     async heal() {
-      for (const one of residents.values()) one.thaw();
-      await Promise.all([...cables.values()].map((cable) => cable.mend()));
-      for (const one of residents.values()) await one.awaitReady();
+      for (const one of processes.values()) one.thaw();
+      await Promise.all([...proxies.values()].map((proxy) => proxy.mend()));
+      for (const one of processes.values()) await one.awaitReady();
     },
     stop,
   };

@@ -1,7 +1,7 @@
 /** Let time pass for the whole depot without waiting for it. */
 import { keysFor } from '@khumbu/operations/records/keys';
 import { awaitUntil } from '@khumbu/test-support/events';
-import type { House } from './house.js';
+import type { Depot } from './depot.js';
 
 /** Every process reads the clock once a second; nobody tells when it has. */
 const READ_BY_ALL_MS = 2500;
@@ -10,8 +10,8 @@ const READ_BY_ALL_MS = 2500;
  * So many milliseconds more on the clock that everything lasting a while is counted in: deadlines, pauses, reservations.
  * Resolves when every process has read it. Dates are not moved.
  */
-export async function passTime(house: House, ms: number): Promise<void> {
-  await house.redis.incrby(keysFor('khumbu').clock, ms);
+export async function passTime(depot: Depot, ms: number): Promise<void> {
+  await depot.redis.incrby(keysFor('khumbu').clock, ms);
   const passed = performance.now();
   await awaitUntil(
     () => performance.now() - passed > READ_BY_ALL_MS,

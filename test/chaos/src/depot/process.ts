@@ -1,4 +1,4 @@
-/** One process of the house: started again when it ends, as a supervisor would; killed, frozen and thawed by name. */
+/** One process of the depot: started again when it ends, as a supervisor would; killed, frozen and thawed by name. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Child, startChild } from '@khumbu/test-support/children';
@@ -7,7 +7,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 const RESTART_PAUSE_MS = 100;
 const READY_MS = 90_000;
 
-export interface ResidentSpec {
+export interface ProcessSpec {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
@@ -16,7 +16,7 @@ export interface ResidentSpec {
   readonly ready: () => Promise<boolean>;
 }
 
-export interface Resident {
+export interface DepotProcess {
   readonly name: string;
   /** Of the process that runs now; `undefined` between two. */
   readonly pid: number | undefined;
@@ -41,7 +41,7 @@ export interface Resident {
   rssBytes(): Promise<number>;
 }
 
-export function createResident(spec: ResidentSpec): Resident {
+export function createProcess(spec: ProcessSpec): DepotProcess {
   let child: Child | undefined;
   let wanted = false;
   let deaths = 0;

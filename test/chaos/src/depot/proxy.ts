@@ -2,8 +2,8 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export interface Cable {
-  /** Where the client connects; the same for as long as the cable lives. */
+export interface TcpProxy {
+  /** Where the client connects; the same for as long as the proxy lives. */
   readonly port: number;
   /** Break every connection and refuse new ones (ECONNREFUSED), until `mend`. Safe to repeat. */
   refuse(): Promise<void>;
@@ -30,8 +30,8 @@ const writable = (socket: Socket): Promise<void> =>
     socket.on('drain', go).on('close', go);
   });
 
-/** Lay a cable to a server on loopback. */
-export async function layCable(serverPort: number): Promise<Cable> {
+/** Open a proxy to a server on loopback. */
+export async function openProxy(serverPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const bytes = { up: 0, down: 0 };
   let limit: number | undefined;
@@ -41,7 +41,7 @@ export async function layCable(serverPort: number): Promise<Cable> {
   const keep = (socket: Socket): void => {
     sockets.add(socket);
     socket.setNoDelay(true);
-    // Either end may break at any time; that is what a cable is for here.
+    // Either end may break at any time; that is what a proxy is for here.
     socket.on('error', () => socket.destroy());
     socket.once('close', () => sockets.delete(socket));
   };
