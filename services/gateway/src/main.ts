@@ -136,7 +136,7 @@ runService(
         isConfigured: (station) => directory.isConfigured(station),
         maxUnconfigured: config.MAX_UNKNOWN_STATIONS,
         messagesPerS: config.STATION_MESSAGES_PER_S,
-        leads: lease.isHeld,
+        standing: lease.standing,
       },
       clock,
       log,
@@ -195,7 +195,7 @@ runService(
         files: fileHealth.summary,
         stations: () =>
           describeNotServed({
-            duplicates: lease.isHeld() ? registry.duplicates() : [],
+            duplicates: lease.standing() === 'leading' ? registry.duplicates() : [],
             withoutDriver: driverless,
           }),
       },
@@ -233,8 +233,7 @@ runService(
               sessionExpiryS: config.MQTT_SESSION_EXPIRY_S,
               keepAliveS: 5,
               connectTimeoutMs: 2000,
-              mayPublish: lease.isHeld,
-              mayRefuse: lease.isOurs,
+              standing: lease.standing,
               ...(config.MQTT_USERNAME === undefined ? {} : { username: config.MQTT_USERNAME }),
               ...(config.MQTT_PASSWORD === undefined ? {} : { password: config.MQTT_PASSWORD }),
               ...(brokerCa === undefined ? {} : { ca: brokerCa.current() }),
@@ -304,7 +303,7 @@ runService(
       health,
       certificate,
       metrics: metrics.registry,
-      isLeader: lease.isHeld,
+      standing: lease.standing,
       log,
     });
     life.ready();

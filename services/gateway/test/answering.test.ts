@@ -35,7 +35,7 @@ function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async 
       done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`);
       return publishes();
     },
-    leads: () => leads,
+    standing: () => (leads ? 'leading' : 'refusing'),
     replyCache,
     queue: createKeyedQueue(),
     retryUntilClosed: createRetryUntilClosed(over.signal, log),
@@ -77,7 +77,7 @@ void t.test('a decision is told, and the same frame gets it again, also without 
   await p.answer(p.request('a'));
   p.lead(false);
   await p.answer(p.request('a'));
-  t.same(p.done, ['speak a "Accepted"', 'refuse a "Accepted"']);
+  t.same(p.done, ['publish a "Accepted"', 'refuse a "Accepted"']);
   t.same(p.kept, []);
 });
 
@@ -132,7 +132,7 @@ void t.test('the time in which the process stands still is nobody’s', async (t
   await pause(1);
   standStill(1.5 * DEADLINE_MS);
   await answering;
-  t.same(p.done, ['speak a "Accepted"']);
+  t.same(p.done, ['publish a "Accepted"']);
 
   const q = place({ updateFirmware: async () => new Promise(() => undefined) });
   const began = performance.now();
@@ -148,7 +148,7 @@ void t.test('one that is refused while it waits for its turn is over', async (t)
   const p = place({ updateFirmware: async () => offered, confirm: () => new Promise(() => undefined) });
   void p.answer(p.request('a'));
   await within(p.answer(p.request('b')), DEADLINE_MS + 500, 'the end of the second');
-  t.same(p.done, ['speak a "Accepted"', 'acknowledged b', 'refuse b "Rejected"']);
+  t.same(p.done, ['publish a "Accepted"', 'acknowledged b', 'refuse b "Rejected"']);
 });
 
 void t.test('a decision that comes too late is taken back, once the default is out', async (t) => {
@@ -187,11 +187,11 @@ void t.test('a redelivery is not refused before its stored answer was looked for
   out = false;
   p.lead(true);
   await answering;
-  t.same(p.done, ['speak a "Accepted"']);
+  t.same(p.done, ['publish a "Accepted"']);
   t.equal(confirmed, 1);
   const fresh = place({ updateFirmware: async () => accepted });
   await fresh.answer(fresh.request('b', { dup: true }));
-  t.same(fresh.done, ['speak b "Accepted"'], 'one that nobody has answered is decided');
+  t.same(fresh.done, ['publish b "Accepted"'], 'one that nobody has answered is decided');
 });
 
 void t.test('an offer whose answer went out with the connection is noted', async (t) => {
@@ -200,7 +200,7 @@ void t.test('an offer whose answer went out with the connection is noted', async
   };
   const p = place({ updateFirmware: async () => offered }, lost);
   await t.rejects(p.answer(p.request('a')), { code: 'MQTT_CLOSED' });
-  t.same(p.done, ['speak a "Accepted"', 'sent one']);
+  t.same(p.done, ['publish a "Accepted"', 'sent one']);
   const unsaved = place(
     {
       updateFirmware: async () => offered,
@@ -217,5 +217,5 @@ void t.test('an offer whose answer went out with the connection is noted', async
   );
   const nothing = place({ updateFirmware: async () => ({ reply: 'Rejected' }) }, lost);
   await t.rejects(nothing.answer(nothing.request('a')), { code: 'MQTT_CLOSED' });
-  t.same(nothing.done, ['speak a "Rejected"']);
+  t.same(nothing.done, ['publish a "Rejected"']);
 });

@@ -37,7 +37,7 @@ function place(test: Test, desk: Partial<Intake> = {}) {
     unanswered: createUnanswered({
       queue: createKeyedQueue(),
       retryUntilClosed: createRetryUntilClosed(over.signal, log),
-      leads: () => true,
+      standing: () => 'leading',
       limitedLog,
     }),
     bad: () => undefined,

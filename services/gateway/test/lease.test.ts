@@ -54,7 +54,8 @@ const looks = async ({ asked }: Contender, times: number): Promise<void> => {
   const until = asked() + times;
   await awaitUntil(() => asked() >= until, 20_000, `${times} looks`);
 };
-const held = ({ lease }: Contender, ms = 5000) => awaitUntil(() => lease.isHeld(), ms, 'the lease');
+const isLeading = ({ lease }: Contender): boolean => lease.standing() === 'leading';
+const held = (one: Contender, ms = 5000) => awaitUntil(() => isLeading(one), ms, 'the lease');
 
 void t.test('one holds it, the other takes over when it runs out', async (t) => {
   const key = randomUUID();
@@ -64,7 +65,7 @@ void t.test('one holds it, the other takes over when it runs out', async (t) => 
   const until = performance.now() + 1.5 * LEASE_MS;
   await awaitUntil(
     () => {
-      if (first.lease.isHeld() === second.lease.isHeld()) throw new Error('not exactly one holder');
+      if (isLeading(first) === isLeading(second)) throw new Error('not exactly one holder');
       return performance.now() > until;
     },
     3 * LEASE_MS,
@@ -86,7 +87,7 @@ void t.test('given back, the other has it at once', async (t) => {
   const second = await contender(t, key);
   await first.vanish();
   await first.lease.release();
-  t.notOk(first.lease.isHeld());
+  t.equal(first.lease.standing(), 'standby');
   await held(second, 800);
   await first.lease.release();
   t.equal(await observer.get(key), second.lease.holder, 'nobody gives back what another holds');
@@ -98,9 +99,9 @@ void t.test('not held any more when Redis has been silent for the lease', async 
   await held(only);
   server.freeze();
   const from = performance.now();
-  await awaitUntil(() => !only.lease.isHeld(), LEASE_MS, 'it lets go by its own clock');
+  await awaitUntil(() => only.lease.standing() !== 'leading', LEASE_MS, 'it lets go by its own clock');
   t.ok(performance.now() - from < LEASE_MS, 'before Redis would give it to another');
-  t.ok(only.lease.isOurs(), 'nobody else was seen to have it');
+  t.equal(only.lease.standing(), 'refusing', 'nobody else was seen to have it');
   server.thaw();
   await held(only);
   t.same(only.changes, [true], 'it goes on as before');
@@ -112,8 +113,7 @@ void t.test('lost when another is seen to have it', async (t) => {
   await held(first);
   await observer.set(key, 'another', 'PX', LEASE_MS);
   await awaitUntil(() => first.changes.at(-1) === false, 2000, 'it says so');
-  t.notOk(first.lease.isHeld());
-  t.notOk(first.lease.isOurs());
+  t.equal(first.lease.standing(), 'standby');
 });
 
 void t.test('a lease that lives longer than it may is cut short', async (t) => {
@@ -153,7 +153,7 @@ void t.test('that of a process of this host which has ended is taken before it r
   const next = await contender(t, key);
   // It looks four times a second.
   await looks(next, 6);
-  t.notOk(next.lease.isHeld(), 'not while it runs');
+  t.equal(next.lease.standing(), 'standby', 'not while it runs');
   await child.end('SIGKILL');
   await held(next, 10_000);
   t.equal(await observer.get(key), next.lease.holder);
@@ -171,7 +171,7 @@ void t.test('that of a process that may be elsewhere, or be another one by now, 
   for (const holder of [...holders, randomUUID(), 'x {', `${randomUUID()} {"pid":1}`]) {
     const next = await contender(t, await keptFor(t, holder));
     await looks(next, 4);
-    t.notOk(next.lease.isHeld(), holder);
+    t.equal(next.lease.standing(), 'standby', holder);
   }
   const reused = `${randomUUID()} ${JSON.stringify({ ...placed, pid: process.pid, startTicks: '1' })}`;
   await held(await contender(t, await keptFor(t, reused)), 10_000);
@@ -200,8 +200,7 @@ function leader(test: Test) {
   };
   const lease: Lease = {
     holder: 'me',
-    isHeld: () => isHeld,
-    isOurs: () => isHeld,
+    standing: () => (isHeld ? 'leading' : 'standby'),
     run: (signal, onChange) => {
       change = onChange;
       return new Promise((resolve) => signal.addEventListener('abort', () => resolve()));

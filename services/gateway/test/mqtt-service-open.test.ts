@@ -23,7 +23,7 @@ void t.test('a bridge that cannot be opened leaves nothing running', async (t) =
       sessionExpiryS: 10,
       keepAliveS: 5,
       connectTimeoutMs: 2000,
-      mayPublish: () => leads,
+      standing: () => (leads ? 'leading' : 'refusing'),
     },
     depot: 'khumbu',
     backlogMs: 0,

@@ -28,7 +28,7 @@ async function open(test: Test, options: Partial<MqttSessionOptions> = {}): Prom
     keepAliveS: 5,
     connectTimeoutMs: 2000,
     onMessage: () => undefined,
-    mayPublish: () => true,
+    standing: () => 'leading',
     ...options,
   });
   test.teardown(() => session.end());
@@ -212,7 +212,7 @@ void t.test('who may not publish does not', async (t) => {
   let may = true;
   const work = slowWork();
   const clientId = newClientId();
-  const session = await open(t, { clientId, onMessage: work.onMessage, mayPublish: () => may });
+  const session = await open(t, { clientId, onMessage: work.onMessage, standing: () => (may ? 'leading' : 'standby') });
   await session.subscribe({ 'may/+': 1 });
   await session.publish('may/x', 'yes', 1);
   may = false;
@@ -238,8 +238,7 @@ void t.test('who may only refuse says nothing else, and acknowledges what is don
   const work = slowWork();
   const session = await open(t, {
     clientId,
-    mayPublish: () => leads,
-    mayRefuse: () => true,
+    standing: () => (leads ? 'leading' : 'refusing'),
     onMessage: async (message) => {
       if (message.payload.toString() !== 'refused') return work.onMessage(message);
       message.acknowledge?.();

@@ -64,7 +64,7 @@ function place() {
       remove: async (name) => marked.delete(name),
     },
     retryUntilClosed: async (_what, work) => void (await work()),
-    leads: () => state.leads,
+    standing: () => (state.leads ? 'leading' : 'standby'),
     isStopping: () => state.stopping,
   });
   const done: string[] = [];

@@ -219,7 +219,7 @@ export async function openRest(t: Test, options: RestOptions) {
       authenticate: authentication.authenticate,
       health: { ready: () => true, report: () => ({ redis: 'ok' }), stop: () => undefined },
       metrics: new Registry(),
-      isLeader: () => true,
+      standing: () => 'leading',
       log,
     },
     { ...DEFAULT_APP_OPTIONS, rateLimitPerMinute: 100_000, ...options.app },

@@ -32,7 +32,12 @@ async function place(onCommit: (store: Store) => Promise<void> = async () => und
   const registry = createRegistry(
     redis,
     slow,
-    { isConfigured: () => true, maxUnconfigured: 10, messagesPerS: 200, leads: () => leads },
+    {
+      isConfigured: () => true,
+      maxUnconfigured: 10,
+      messagesPerS: 200,
+      standing: () => (leads ? 'leading' : 'standby'),
+    },
     { now: () => momentOf(Date.now()), openedAt: 0 },
     createLogger('test', 'silent'),
   );

@@ -17,7 +17,7 @@ function place(test: Test, work: (name: string) => Promise<void> = async () => u
   const unanswered = createUnanswered({
     queue: createKeyedQueue(),
     retryUntilClosed: createRetryUntilClosed(over.signal, log),
-    leads: () => leads,
+    standing: () => (leads ? 'leading' : 'refusing'),
     limitedLog: createRateLimitedLog(log),
   });
   return {

@@ -13,6 +13,7 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Redis } from 'ioredis';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Standing } from '../leader/standing.js';
 import { hasScope } from './api-keys.js';
 import { createAsking } from './asking.js';
 import { asyncApiRoute } from './async-api-route.js';
@@ -56,7 +57,7 @@ export interface AppDeps {
   readonly authenticate: Authenticate;
   readonly health: Health;
   readonly metrics: Registry;
-  readonly isLeader: () => boolean;
+  readonly standing: () => Standing;
   readonly log: Logger;
 }
 
@@ -122,12 +123,12 @@ function guard(v1: FastifyInstance, authenticate: Authenticate): void {
   });
 }
 
-function probes(app: FastifyInstance, { health, metrics, isLeader }: AppDeps): void {
+function probes(app: FastifyInstance, { health, metrics, standing }: AppDeps): void {
   const hidden = { schema: { hide: true } };
   app.get('/livez', hidden, async () => ({ live: true }));
   app.get('/readyz', hidden, async (_request, reply) => {
     reply.status(health.ready() ? 200 : 503);
-    return { ...health.report(), leader: isLeader() };
+    return { ...health.report(), leader: standing() === 'leading' };
   });
   const metricsText = createMetricsText(metrics);
   app.get('/metrics', hidden, async (_request, reply) => {

@@ -10,6 +10,7 @@ import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config.js';
+import type { Standing } from '../leader/standing.js';
 import { buildApp, DEFAULT_APP_OPTIONS } from './app.js';
 import type { Authenticate } from './authentication.js';
 import { openEventLog } from './events/event-log.js';
@@ -36,7 +37,7 @@ export interface HttpParts {
   /** `undefined`: plain HTTP. Closed with the rest. */
   readonly certificate: HttpsCertificate | undefined;
   readonly metrics: Registry;
-  readonly isLeader: () => boolean;
+  readonly standing: () => Standing;
   readonly log: Logger;
 }
 

@@ -41,7 +41,6 @@ export interface LeaderDeps {
 export interface Leader {
   /** Ends when the signal fires, with the bridge closed and the lease given back. */
   readonly done: Promise<void>;
-  readonly isLeader: () => boolean;
   /**
    * Resolves when what hurries is done: the first bridge is open, or could not be opened, or another gateway leads, or
    * nobody can tell.
@@ -76,7 +75,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   const keepBridge = async (over: AbortSignal): Promise<void> => {
     let wait = RECONNECT_FIRST_MS;
     while (!over.aborted) {
-      if (!lease.isHeld()) {
+      if (lease.standing() !== 'leading') {
         await sleep(LOOK_MS, over);
         continue;
       }
@@ -167,5 +166,5 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     await renewing;
     await lease.release().catch((error: unknown) => log.debug({ reason: describeError(error) }, 'lease not returned'));
   };
-  return { done: run(), isLeader: () => lease.isHeld(), begun };
+  return { done: run(), begun };
 }

@@ -7,10 +7,11 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
-import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { hasEnded, identifySelf, type PlacedIdentity, parsePlaced } from '@khumbu/shared/runtime/process-identity';
 import type { Redis } from 'ioredis';
+import { type Standing, standingOf } from './standing.js';
 
 export const LEASE_MS = 2000;
 const RENEW_MS = 500;
@@ -34,15 +35,9 @@ if left < 0 or left > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV
 return holder`;
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
 
-/** What is for the leader alone is not done now. */
-export const notLeading = (): CodedError => new CodedError('NOT_LEADING', 'the lease has run out');
-
 export interface Lease {
   readonly holder: string;
-  /** By our own monotonic clock: Redis has promised us that much. */
-  readonly isHeld: () => boolean;
-  /** We had it last, as far as we know: nobody else was seen to have it since. True while it is held. */
-  readonly isOurs: () => boolean;
+  readonly standing: () => Standing;
   /**
    * Go on renewing until the signal fires; calls back when it becomes ours and when it is lost, and whenever Redis was
    * asked, in vain or not. Never rejects.
@@ -68,7 +63,7 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
   let heldUntil = 0;
   let ours = false;
   let failedAt = Number.NEGATIVE_INFINITY;
-  const isHeld = (): boolean => performance.now() < heldUntil;
+  const standing = (): Standing => standingOf({ isOurs: ours, leftMs: heldUntil - performance.now() });
 
   const ask = async (how: 'look' | 'take', from = ''): Promise<unknown> => {
     const asked = performance.now();
@@ -101,8 +96,7 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
 
   return {
     holder,
-    isHeld,
-    isOurs: () => ours,
+    standing,
     async run(signal, onChange, onAsked) {
       let reported = false;
       const report = (): void => {
@@ -114,7 +108,7 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
         await attempt();
         report();
         onAsked?.();
-        const wait = isHeld() ? Math.min(RENEW_MS, heldUntil - performance.now()) : RENEW_MS / 2;
+        const wait = standing() === 'leading' ? Math.min(RENEW_MS, heldUntil - performance.now()) : RENEW_MS / 2;
         await pause(Math.max(20, wait), undefined, { signal }).catch(() => undefined);
       }
       heldUntil = 0;

@@ -29,7 +29,7 @@ import {
 } from '@khumbu/shared/contract/topics';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import { notLeading } from '../leader/lease.js';
+import { assertMay } from '../leader/standing.js';
 import type { GatewayMetrics } from '../metrics.js';
 import { createRateLimitedLog } from '../rate-limited-log.js';
 import { answerKeyOf, createAnswering } from './inbound/answering.js';
@@ -114,6 +114,7 @@ function subscriptions(prefix: TopicPrefix, markerTopic: string): Record<string,
 /** Open a session and serve. Rejects when the broker cannot be reached or refuses. */
 export async function openMqttService(deps: MqttServiceDeps): Promise<MqttService> {
   const { prefix, intake, registry, boots, store, metrics, log } = deps;
+  const { standing } = deps.mqtt;
   const over = new AbortController();
   const backlogMarker = createBacklogMarker(deps.depot);
   const queue = createKeyedQueue();
@@ -125,10 +126,10 @@ export async function openMqttService(deps: MqttServiceDeps): Promise<MqttServic
     opened = resolve;
   });
 
-  const tell = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<boolean> =>
+  const tell = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'publish'): Promise<boolean> =>
     // The first messages come with the broker's word that it takes the connection.
     (session ?? (await opening)).publish(topic, payload, qos, speech);
-  const publish = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'speak'): Promise<void> => {
+  const publish = async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'publish'): Promise<void> => {
     await tell(topic, payload, qos, speech);
   };
   const bad = (topic: string, reason: string): void => {
@@ -146,7 +147,7 @@ export async function openMqttService(deps: MqttServiceDeps): Promise<MqttServic
     onSent: () => metrics.statusesTold.inc(),
   });
   const canServe = (): boolean =>
-    session !== undefined && deps.mqtt.mayPublish() && deps.canStore() && publisher.moves();
+    session !== undefined && standing() === 'leading' && deps.canStore() && publisher.moves();
   const checks = createCommunicationChecks({ registry, prefix, publish, canServe, log });
   const ocppSide = createOcppSide({ registry, prefix, publish, onRegistered: publisher.kick, log });
   const discovery = createDiscovery({
@@ -170,7 +171,7 @@ export async function openMqttService(deps: MqttServiceDeps): Promise<MqttServic
     discovery,
     signs,
     queue,
-    retryUntilClosed: asLeader(retryUntilClosed, deps.mqtt.mayPublish),
+    retryUntilClosed: asLeader(retryUntilClosed, standing),
     onDuplicateChange: () => {
       metrics.duplicates.set(registry.duplicates().length);
       void registry.flushSoon();
@@ -181,7 +182,7 @@ export async function openMqttService(deps: MqttServiceDeps): Promise<MqttServic
   const answer = createAnswering({
     intake,
     publish: tell,
-    leads: deps.mqtt.mayPublish,
+    standing,
     replyCache: deps.replyCache,
     queue,
     retryUntilClosed,
@@ -200,7 +201,7 @@ export async function openMqttService(deps: MqttServiceDeps): Promise<MqttServic
     backlogMarker,
     backlogMs: deps.backlogMs,
     publish,
-    unanswered: createUnanswered({ queue, retryUntilClosed, leads: deps.mqtt.mayPublish, limitedLog }),
+    unanswered: createUnanswered({ queue, retryUntilClosed, standing, limitedLog }),
     bad,
     onUnread: () => metrics.unread.inc(),
     limitedLog,
@@ -315,8 +316,8 @@ export async function openMqttService(deps: MqttServiceDeps): Promise<MqttServic
   let ends: 'by us' | 'lost' | undefined;
   const redelivered = createRedelivered({
     marks: deps.marks,
-    retryUntilClosed: asLeader(retryUntilClosed, deps.mqtt.mayPublish),
-    leads: deps.mqtt.mayPublish,
+    retryUntilClosed: asLeader(retryUntilClosed, standing),
+    standing,
     isStopping: () => ends === 'by us',
   });
   /** This process has read it and lives; the answer goes out again, also while Redis is out. */
@@ -359,7 +360,7 @@ export async function openMqttService(deps: MqttServiceDeps): Promise<MqttServic
   };
   const open = async (): Promise<MqttSession> => {
     await registry.load();
-    if (!deps.mqtt.mayPublish()) throw notLeading();
+    assertMay(standing(), 'publish');
     return openMqttSession({
       ...deps.mqtt,
       sort: createClassify({

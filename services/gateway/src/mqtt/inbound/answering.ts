@@ -16,7 +16,7 @@ import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import { notLeading } from '../../leader/lease.js';
+import { mayNot, type Standing } from '../../leader/standing.js';
 import type { RateLimitedLog } from '../../rate-limited-log.js';
 import type { ReplyCache } from '../outbound/reply-cache.js';
 import type { KeyedQueue } from '../session/keyed-queue.js';
@@ -59,8 +59,8 @@ export interface AnsweringDeps {
   readonly intake: Intake;
   /** Resolves with whether somebody may have heard it. */
   readonly publish: (topic: string, payload: string, qos: 0 | 1, speech: Speech) => Promise<boolean>;
-  /** We hold the lease: what is decided now may be said. */
-  readonly leads: () => boolean;
+  /** Only who leads may publish what is decided. */
+  readonly standing: () => Standing;
   readonly replyCache: ReplyCache;
   readonly queue: KeyedQueue;
   readonly retryUntilClosed: RetryUntilClosed;
@@ -99,7 +99,7 @@ interface Reply {
 export type Answering = ReturnType<typeof createAnswering>;
 
 export function createAnswering(deps: AnsweringDeps) {
-  const { intake, publish, leads, replyCache, queue, retryUntilClosed, limitedLog, log, onAnswered } = deps;
+  const { intake, publish, standing, replyCache, queue, retryUntilClosed, limitedLog, log, onAnswered } = deps;
 
   const replyTo = (request: Request, { answerKey }: Requester): Reply => {
     const { name, station, replyTopic } = request;
@@ -109,7 +109,7 @@ export function createAnswering(deps: AnsweringDeps) {
       onAnswered?.(name, by, performance.now() - began);
       if (replyTopic === undefined) return true;
       replyCache.remember({ station, answerKey, reply: value }, by === 'default');
-      return publish(replyTopic, encodeReply(name, value), 1, by === 'default' ? 'refuse' : 'speak');
+      return publish(replyTopic, encodeReply(name, value), 1, by === 'default' ? 'refuse' : 'publish');
     };
     const repeat = (): Promise<unknown> | undefined => {
       const before = replyTopic === undefined ? undefined : replyCache.find(station, answerKey);
@@ -119,7 +119,7 @@ export function createAnswering(deps: AnsweringDeps) {
     };
     return {
       async decide(value) {
-        if (out || !leads()) return undefined;
+        if (out || standing() !== 'leading') return undefined;
         const sending = send(value, 'decision');
         out = sending;
         return (await sending) ? 'heard' : 'unheard';
@@ -197,7 +197,7 @@ export function createAnswering(deps: AnsweringDeps) {
       const answer = await intake.storedAnswer(requester);
       if (!answer) return;
       isTold = await tell(request, requester, answer, reply);
-      if (!isTold) throw notLeading();
+      if (!isTold) throw mayNot(standing(), 'publish');
     });
     return isTold;
   };
@@ -251,12 +251,12 @@ export function createAnswering(deps: AnsweringDeps) {
     if (before) return void (await before);
     if (request.dup && (await tellAgain(request, requester, reply))) return;
     if (request.refusal !== undefined) return reply.refuse(request.refusal);
-    if (!leads()) return reply.refuse('Redis does not say who leads');
+    if (standing() !== 'leading') return reply.refuse('Redis does not say who leads');
     const openIn = await serveInTime(request, requester, reply);
     if (openIn === undefined || reply.isOut) return;
     const sign = await request.awaitSign(openIn);
     if (!sign) return reply.refuse('too many questions wait');
-    if (!leads()) return reply.refuse('Redis does not say who leads');
+    if (standing() !== 'leading') return reply.refuse('Redis does not say who leads');
     const { liveness } = request;
     await serveInTime({ ...request, liveness: { ...liveness, sign } }, requester, reply);
   };

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Keys } from '@khumbu/operations/records/keys';
 import type { Redis } from 'ioredis';
+import { MAY, type Standing } from '../../leader/standing.js';
 import { createFairQueue } from '../session/fair-queue.js';
 import type { Incoming } from '../session/mqtt-session.js';
 import type { RetryUntilClosed } from '../session/retry-until-closed.js';
@@ -38,8 +39,8 @@ export const createMarks = (redis: Redis, keys: Pick<Keys, 'redelivered'>): Mark
 export interface RedeliveredDeps {
   readonly marks: Marks;
   readonly retryUntilClosed: RetryUntilClosed;
-  /** We hold the lease: what was done was done by the leader. One that stood still for long does not. */
-  readonly leads: () => boolean;
+  /** What was done was done by the leader; one that stood still for long does not lead any more. */
+  readonly standing: () => Standing;
   /** This gateway ends the session by itself. */
   readonly isStopping: () => boolean;
 }
@@ -62,7 +63,7 @@ export interface Redelivered {
 const nameOf = ({ topic, payload }: Message): string =>
   createHash('sha256').update(`${topic}\n`).update(payload).digest('hex');
 
-export function createRedelivered({ marks, retryUntilClosed, leads, isStopping }: RedeliveredDeps): Redelivered {
+export function createRedelivered({ marks, retryUntilClosed, standing, isStopping }: RedeliveredDeps): Redelivered {
   const queue = createFairQueue({ atOnce: MARKED_AT_ONCE, perSender: MARKED_OF_ONE });
   const removing = new Set<Promise<unknown>>();
 
@@ -80,7 +81,7 @@ export function createRedelivered({ marks, retryUntilClosed, leads, isStopping }
     let isMarked = true;
     const isRead = (): void => {
       leavePlace();
-      if (!isMarked || !leads()) return;
+      if (!isMarked || !MAY[standing()].store) return;
       isMarked = false;
       remove(name);
     };
@@ -88,7 +89,7 @@ export function createRedelivered({ marks, retryUntilClosed, leads, isStopping }
       await work(isRead);
       isDone = true;
     } finally {
-      if (isMarked && leads() && (isDone || isStopping())) remove(name);
+      if (isMarked && MAY[standing()].store && (isDone || isStopping())) remove(name);
     }
   };
 

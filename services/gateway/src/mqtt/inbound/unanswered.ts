@@ -4,10 +4,11 @@
  * the same only the newest waits, what waits for long stands in no other's way, and only so much of all stations waits
  * unacknowledged: what is more is acknowledged and kept by this process alone.
  */
+import type { Standing } from '../../leader/standing.js';
 import type { RateLimitedLog } from '../../rate-limited-log.js';
 import type { KeyedQueue } from '../session/keyed-queue.js';
 import type { Incoming } from '../session/mqtt-session.js';
-import { forLeader, type RetryUntilClosed } from '../session/retry-until-closed.js';
+import { type RetryUntilClosed, whileLeading } from '../session/retry-until-closed.js';
 
 /** A quarter of what the broker sends us before it waits for acknowledgements. */
 export const MAX_UNACKNOWLEDGED = 128;
@@ -28,8 +29,7 @@ export interface Unanswered {
 export interface UnansweredDeps {
   readonly queue: KeyedQueue;
   readonly retryUntilClosed: RetryUntilClosed;
-  /** We hold the lease. */
-  readonly leads: () => boolean;
+  readonly standing: () => Standing;
   readonly limitedLog: RateLimitedLog;
 }
 
@@ -43,7 +43,7 @@ interface Waiter {
 /** Settles when the message may be acknowledged; rejects when the session was over before. */
 export type DoUnanswered = (asked: Unanswered) => Promise<void>;
 
-export function createUnanswered({ queue, retryUntilClosed, leads, limitedLog }: UnansweredDeps): DoUnanswered {
+export function createUnanswered({ queue, retryUntilClosed, standing, limitedLog }: UnansweredDeps): DoUnanswered {
   const newest = new Map<string, Waiter>();
   const waitsLong = new Set<Waiter>();
 
@@ -86,7 +86,7 @@ export function createUnanswered({ queue, retryUntilClosed, leads, limitedLog }:
       newest.set(key, waiter);
       if (before && !before.isBusy) replace(before);
 
-      const asLeader = forLeader(leads, work);
+      const asLeader = whileLeading(standing, work);
       const attempt = async (): Promise<void> => {
         if (waiter.isReplaced) return;
         waiter.isBusy = true;

@@ -11,6 +11,7 @@ import { readStationState, type StationState } from '@khumbu/operations/stations
 import type { StationAddress } from '@khumbu/shared/contract/topics';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
+import type { Standing } from '../../leader/standing.js';
 import { fullBuckets } from '../session/token-bucket.js';
 import { hasDuplicateIdentity } from './duplicate-identity.js';
 import { NEVER_HEARD } from './presence.js';
@@ -30,8 +31,8 @@ export interface RegistryRules {
   /** So many unconfigured stations are listed; the others wait until one of them has been silent for a while. */
   readonly maxUnconfigured: number;
   readonly messagesPerS: number;
-  /** We hold the lease: without it nothing is stored. */
-  readonly leads: () => boolean;
+  /** Only who leads stores anything. */
+  readonly standing: () => Standing;
 }
 
 export type Registry = ReturnType<typeof createRegistry>;
@@ -81,7 +82,7 @@ export function createRegistry(
     redis,
     store,
     now,
-    leads: rules.leads,
+    standing: rules.standing,
     stations: () => stations.values(),
     afterwards: makeRoom,
     log,

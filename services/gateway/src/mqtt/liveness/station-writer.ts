@@ -8,6 +8,7 @@ import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
+import { assertMay, MAY, type Standing } from '../../leader/standing.js';
 import { changesToStore, type NoticedChange, type Station } from './station.js';
 import { storedFields } from './stored-fields.js';
 
@@ -31,8 +32,8 @@ export interface StationWriterDeps {
   readonly redis: Redis;
   readonly store: Store;
   readonly now: DepotClock['now'];
-  /** We hold the lease: what an earlier leader still knows is not stored. */
-  readonly leads: () => boolean;
+  /** What an earlier leader still knows is not stored. */
+  readonly standing: () => Standing;
   /** All there are. */
   readonly stations: () => Iterable<Station>;
   /** To be done after each flush. */
@@ -40,7 +41,7 @@ export interface StationWriterDeps {
   readonly log: Logger;
 }
 
-export function createStationWriter({ redis, store, now, leads, stations, afterwards, log }: StationWriterDeps) {
+export function createStationWriter({ redis, store, now, standing, stations, afterwards, log }: StationWriterDeps) {
   const { firstSeenAt, conflictSince, awaySince, heartbeat } = STATION_FIELDS;
 
   /** As all changes, told to subscribers in the commit that stores it. Nothing is read first: it is listed right after. */
@@ -64,7 +65,7 @@ export function createStationWriter({ redis, store, now, leads, stations, afterw
     const [field, isSet] = CHANGED_FIELD[what];
     const before = await store.station(station);
     if ((before[field] !== undefined) !== isSet) {
-      if (!leads()) return;
+      assertMay(standing(), 'store');
       const { wall } = now();
       const transaction = store
         .transaction()
@@ -81,7 +82,8 @@ export function createStationWriter({ redis, store, now, leads, stations, afterw
 
   /** Write what has changed, in one round trip. */
   const storeFields = async (entries: readonly Station[]): Promise<void> => {
-    if (entries.length === 0 || !leads()) return;
+    if (entries.length === 0) return;
+    assertMay(standing(), 'store');
     const pipeline = redis.pipeline();
     const at = now();
     const mono = performance.now();
@@ -115,7 +117,7 @@ export function createStationWriter({ redis, store, now, leads, stations, afterw
   };
 
   const flush = async (): Promise<void> => {
-    if (!leads()) return;
+    if (!MAY[standing()].store) return;
     const entries = Array.from(stations());
     for (let at = 0; at < entries.length; at += BATCH) {
       const batch = entries.slice(at, at + BATCH);

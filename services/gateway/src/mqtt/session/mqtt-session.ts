@@ -11,7 +11,7 @@ import { MAX_MESSAGE_BYTES } from '@khumbu/shared/contract/codec';
 import { isPublishable } from '@khumbu/shared/contract/topics';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { connect, type IClientOptions, type ISubscriptionGrant, type MqttClient } from 'mqtt';
-import { notLeading } from '../../leader/lease.js';
+import { assertMay, MAY, type Standing } from '../../leader/standing.js';
 import { createFairQueue } from './fair-queue.js';
 
 /** Messages worked on at once, and of one sender. */
@@ -48,8 +48,8 @@ export interface Classified {
 }
 const FROM_ONE: Classified = { sender: '', how: 'serve' };
 
-/** `speak`: for the leader alone. `refuse`: also while nobody knows who leads. */
-export type Speech = 'speak' | 'refuse';
+/** `publish`: for the leader alone. `refuse`: also while nobody knows who leads. */
+export type Speech = 'publish' | 'refuse';
 
 export interface MqttSessionOptions {
   readonly url: string;
@@ -66,12 +66,8 @@ export interface MqttSessionOptions {
   readonly sort?: (message: Incoming) => Classified;
   /** Does the work. The message is acknowledged when it is done; a rejection ends the session, and it comes again. */
   readonly onMessage: (message: Incoming, how: 'serve' | 'refuse') => Promise<void> | void;
-  /** Asked before every publish; `false`: not now. */
-  readonly mayPublish: () => boolean;
-  /**
-   * Asked before every refusal and acknowledgement; `false` means that the session is another's. Default: `mayPublish`.
-   */
-  readonly mayRefuse?: () => boolean;
+  /** Asked before every publish and acknowledgement. `standby`: the session is another's. */
+  readonly standing: () => Standing;
 }
 
 export interface MqttSession {
@@ -177,10 +173,7 @@ const SESSION_TAKEN_OVER = 142;
 const DEFERRED = new Error('acknowledged later');
 
 /** The connection is read on all the time: work waits for acknowledgements of what it publishes, and they come the same way. */
-function install(
-  client: MqttClient,
-  { sort, onMessage, mayPublish, mayRefuse = mayPublish }: MqttSessionOptions,
-): void {
+function install(client: MqttClient, { sort, onMessage, standing }: MqttSessionOptions): void {
   const raw = client as unknown as PrivateClient;
   const acks = orderedAcks(raw);
   const queue = createFairQueue({ atOnce: MAX_OPEN, perSender: sort ? MAX_OPEN_OF_ONE : MAX_OPEN });
@@ -201,10 +194,15 @@ function install(
     }
     const { finished, ahead, aside } = acks.take(packet.messageId);
     const acknowledge = (): void => {
-      if (mayRefuse()) ahead();
+      if (MAY[standing()].refuse) ahead();
     };
     // The session is another's: the message comes to it, too.
-    const done = (): void => (mayPublish() ? finished() : mayRefuse() ? ahead() : end());
+    const done = (): void => {
+      const may = MAY[standing()];
+      if (may.publish) finished();
+      else if (may.refuse) ahead();
+      else end();
+    };
     if (isDropped) done();
     else {
       const work = (releasePlace: () => void): Promise<void> | void =>
@@ -263,13 +261,13 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
   });
 
   let over = false;
-  const refuse = (): CodedError => new CodedError('MQTT_CLOSED', 'the MQTT session is over');
+  const closedError = (): CodedError => new CodedError('MQTT_CLOSED', 'the MQTT session is over');
   /** What waits for the broker. Kept here and not at `closed`, which would keep every publish of a session's life. */
   const open = new Set<(error: Error) => void>();
   void closed.then(() => {
     over = true;
     client.end(true);
-    for (const reject of open) reject(refuse());
+    for (const reject of open) reject(closedError());
     open.clear();
   });
   /** Settles with what the broker says, or rejects when the session ends before. */
@@ -282,13 +280,12 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
         else resolve(result as T);
       });
     });
-  const { mayPublish, mayRefuse = mayPublish } = options;
 
   return {
     sessionPresent,
     closed,
     async subscribe(filters) {
-      if (over) throw refuse();
+      if (over) throw closedError();
       const map = Object.fromEntries(
         Object.entries(filters).map(([filter, qos]) => [filter, { qos, rh: RETAINED_NOT_WANTED }]),
       );
@@ -296,9 +293,10 @@ export async function openMqttSession(options: MqttSessionOptions): Promise<Mqtt
       const refused = granted.find((grant) => grant.qos > 2);
       if (refused) throw new CodedError('MQTT_REFUSED', `the broker refuses the subscription ${refused.topic}`);
     },
-    async publish(topic, payload, qos, speech = 'speak') {
-      if (over || !mayRefuse()) throw refuse();
-      if (speech === 'speak' && !mayPublish()) throw notLeading();
+    async publish(topic, payload, qos, speech = 'publish') {
+      const standing = options.standing();
+      if (over || standing === 'standby') throw closedError();
+      assertMay(standing, speech);
       if (!isPublishable(topic)) throw new CodedError('MQTT_BAD_TOPIC', 'not a topic to publish on');
       let messageId = 0;
       await orClosed((done) => {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import { notLeading } from '../../leader/lease.js';
+import { assertMay, type Standing } from '../../leader/standing.js';
 
 const RETRY_MS = 200;
 
@@ -27,13 +27,13 @@ export const createRetryUntilClosed =
  * Work of the leader alone. One that was frozen finds in its socket what the next one was given again and has done: it
  * waits for its lease, until its session is over.
  */
-export const forLeader = (leads: () => boolean, work: () => Promise<unknown>) => async (): Promise<void> => {
-  if (!leads()) throw notLeading();
+export const whileLeading = (standing: () => Standing, work: () => Promise<unknown>) => async (): Promise<void> => {
+  assertMay(standing(), 'store');
   await work();
 };
 
-/** Insists on work of the leader alone. */
+/** Retries work of the leader alone. */
 export const asLeader =
-  (retryUntilClosed: RetryUntilClosed, leads: () => boolean): RetryUntilClosed =>
+  (retryUntilClosed: RetryUntilClosed, standing: () => Standing): RetryUntilClosed =>
   (what, work) =>
-    retryUntilClosed(what, forLeader(leads, work));
+    retryUntilClosed(what, whileLeading(standing, work));

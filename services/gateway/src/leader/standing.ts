@@ -1,0 +1,44 @@
+/**
+ * What this gateway may do, by what it knows of the lease. Exactly one gateway of a depot is `leading`; at most one other
+ * may be `refusing`, because Redis has given its lease to nobody it knows of.
+ *
+ * | standing | means | entered | left |
+ * |---|---|---|---|
+ * | `leading` | holds the lease, by its own monotonic clock | Redis grants or renews the lease | to `refusing` when the time that Redis granted has passed; to `standby` when Redis names another holder, or at a stop |
+ * | `refusing` | held the lease last, and Redis does not say who holds it now; keeps its MQTT session, opens none | the lease ran out and Redis did not answer | to `leading` when Redis renews it, to `standby` when Redis names another holder |
+ * | `standby` | another gateway holds the lease, or nobody has been seen to | at the start, and when Redis names another holder | to `leading` when Redis grants it the lease |
+ */
+import { CodedError } from '@khumbu/shared/runtime/errors';
+
+export type Standing = 'leading' | 'refusing' | 'standby';
+
+/**
+ * `publish`: answers that were decided, statuses, checks, questions. `refuse`: default answers, and what was answered before;
+ * the acknowledgement of what is done. `store`: what is known of stations, and whatever follows from their messages.
+ */
+export type Deed = 'publish' | 'refuse' | 'store';
+
+export const MAY: Readonly<Record<Standing, Readonly<Record<Deed, boolean>>>> = {
+  leading: { publish: true, refuse: true, store: true },
+  refusing: { publish: false, refuse: true, store: false },
+  standby: { publish: false, refuse: false, store: false },
+};
+
+export interface LeaseView {
+  /** Nobody else was seen to have the lease since it was granted to us. */
+  readonly isOurs: boolean;
+  /** Milliseconds for which Redis has still promised it. */
+  readonly leftMs: number;
+}
+
+/** Pure. */
+export const standingOf = ({ isOurs, leftMs }: LeaseView): Standing =>
+  isOurs ? (leftMs > 0 ? 'leading' : 'refusing') : 'standby';
+
+export const mayNot = (standing: Standing, deed: Deed): CodedError =>
+  new CodedError('NOT_LEADING', `a gateway that is ${standing} does not ${deed}`);
+
+/** Called right before something is published or stored. Throws `NOT_LEADING`. */
+export function assertMay(standing: Standing, deed: Deed): void {
+  if (!MAY[standing][deed]) throw mayNot(standing, deed);
+}
