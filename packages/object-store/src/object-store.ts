@@ -45,7 +45,7 @@ export interface ObjectStore {
    * writer of a key. A store that cannot list uploads (`S3_NOT_SUPPORTED`) has to expire them itself.
    */
   abortStaleUploads(bucket: string, key: string, signal?: AbortSignal): Promise<number>;
-  /** End one unfinished upload, as `onBegun` told it; one that is over already counts as ended. */
+  /** End one unfinished upload, as `onInitiated` told it; one that is over already counts as ended. */
   abortUpload(upload: { bucket: string; key: string; uploadId: string }, signal?: AbortSignal): Promise<void>;
   /**
    * End the unfinished uploads of keys that begin with `prefix` and that the store began before a moment, in milliseconds
@@ -229,3 +229,7 @@ export function createObjectStore(config: ObjectStoreConfig, options: ObjectStor
     close: () => store.close(),
   };
 }
+
+/** As `createObjectStore`; `undefined` where the depot has no object store. */
+export const openObjectStore = (config: ObjectStoreConfig, options: ObjectStoreOptions): ObjectStore | undefined =>
+  config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, options);

@@ -25,9 +25,9 @@ export interface PutStreamInput {
    * An upload in parts has begun; the first part waits for it. Whoever remembers the id can end an upload that a killed
    * process left, with `abortUpload`.
    */
-  readonly onBegun?: (uploadId: string) => Promise<void>;
+  readonly onInitiated?: (uploadId: string) => Promise<void>;
   /** The upload failed and none of its parts is left in the store. */
-  readonly onDiscarded?: () => Promise<void>;
+  readonly onAborted?: () => Promise<void>;
   /** The next bytes of the body, once each, as they are read. Must not throw. */
   readonly onRead?: (bytes: Buffer) => void;
   /** Bytes the store has confirmed so far. */
@@ -164,7 +164,7 @@ class Upload {
       if (part.number > MAX_PARTS) throw new StoreError('S3_BAD_REQUEST', `${this.what}: more than ${MAX_PARTS} parts`);
       this.initiating ??= this.initiate();
       const uploadId = await this.initiating;
-      if (part.number === 1) await this.input.onBegun?.(uploadId);
+      if (part.number === 1) await this.input.onInitiated?.(uploadId);
       while (this.underWay.size >= (this.input.inFlight ?? 2)) await Promise.race(this.underWay);
       this.assertGoingOn();
       this.start(part, uploadId);
@@ -234,7 +234,7 @@ class Upload {
     }
   }
 
-  /** Frees the parts in the store. What cannot be freed is left to whoever heard `onBegun`; the first error counts. */
+  /** Frees the parts in the store. What cannot be freed is left to whoever heard `onInitiated`; the first error counts. */
   private async discard(): Promise<void> {
     const { bucket, key } = this.input;
     if (this.initiating === undefined) return;
@@ -245,7 +245,7 @@ class Upload {
       if (error instanceof StoreError) return;
       throw error;
     }
-    await this.input.onDiscarded?.();
+    await this.input.onAborted?.();
   }
 }
 

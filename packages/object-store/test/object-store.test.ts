@@ -310,14 +310,14 @@ void t.test('one upload is ended by its id, which is told before its first part'
 
   const begun: string[] = [];
   const partsThen: number[] = [];
-  const onBegun = async (id: string): Promise<void> => {
+  const onInitiated = async (id: string): Promise<void> => {
     begun.push(id);
     const upload = (await server.unfinished()).find(({ key }) => key === 'big');
     partsThen.push(upload?.parts.length ?? -1);
   };
-  await store.putStream({ bucket: BUCKET, key: 'small', body: noise(1).body, ...type, onBegun });
+  await store.putStream({ bucket: BUCKET, key: 'small', body: noise(1).body, ...type, onInitiated });
   t.same(begun, [], 'what is put at once leaves nothing');
-  await store.putStream({ bucket: BUCKET, key: 'big', body: noise(20).body, ...type, onBegun });
+  await store.putStream({ bucket: BUCKET, key: 'big', body: noise(20).body, ...type, onInitiated });
   t.equal(begun.length, 1);
   t.same(partsThen, [0]);
 });

@@ -1,4 +1,5 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { triesAllowed } from '@khumbu/operations/jobs/retry-pause';
 import {
   type FetchResult,
   type FirmwareFetchRecord,
@@ -8,7 +9,6 @@ import {
   joinFetch,
   newFetch,
 } from '@khumbu/operations/kinds/firmware-fetch/record';
-import { triesAllowed } from '@khumbu/operations/kinds/firmware-update/record';
 import { waitsForNothing } from '@khumbu/operations/reconciler/reconciler';
 import t from 'tap';
 import { updateRecord } from './make-records.js';

@@ -3,7 +3,7 @@ import t from 'tap';
 
 const now = { wall: 0, monotonic: 1000 };
 const DAY_S = 86_400;
-const base = { intervalS: 30, mostS: 900, triesLeft: 2, deadlineAt: 1000 + DAY_S * 1000 };
+const base = { intervalS: 30, maxRetryAfterS: 900, triesLeft: 2, deadlineAt: 1000 + DAY_S * 1000 };
 const seconds = (wish: Partial<Parameters<typeof retryPause>[0]>) => {
   const { notBefore, waitingFor } = retryPause({ ...base, ...wish }, now);
   return `${(notBefore - now.monotonic) / 1000} ${waitingFor}`;
@@ -15,7 +15,7 @@ void t.test('how long the next try waits', async (t) => {
   t.equal(seconds({ retryAfterS: 10 }), '30 retry', 'never sooner than the request asks');
   t.equal(seconds({ retryAfterS: 0 }), '30 retry');
   t.equal(seconds({ retryAfterS: 50_000 }), '900 retry_after', 'no longer than the setting');
-  t.equal(seconds({ retryAfterS: 50_000, mostS: 0 }), '30 retry', 'the setting may say never');
+  t.equal(seconds({ retryAfterS: 50_000, maxRetryAfterS: 0 }), '30 retry', 'the setting may say never');
   t.equal(seconds({ retryAfterS: 99_999_999_999 }), '30 retry', 'beyond the deadline it is not followed');
   t.equal(seconds({ retryAfterS: 99_999_999_999, intervalS: 0 }), '0 retry');
   t.equal(seconds({ retryAfterS: 1e12 }), '30 retry');
@@ -24,11 +24,15 @@ void t.test('how long the next try waits', async (t) => {
 void t.test('whatever anybody asks for, the tries that are left come before the deadline', async (t) => {
   t.equal(seconds({ intervalS: 2_147_483_647 }), `${DAY_S / 3} retry`, 'an interval of 68 years');
   t.equal(seconds({ intervalS: 2_147_483_647, triesLeft: 1 }), `${DAY_S / 2} retry`);
-  t.equal(seconds({ retryAfterS: 50_000, mostS: 80_000, triesLeft: 9 }), `${DAY_S / 10} retry_after`);
+  t.equal(seconds({ retryAfterS: 50_000, maxRetryAfterS: 80_000, triesLeft: 9 }), `${DAY_S / 10} retry_after`);
   t.equal(seconds({ deadlineAt: 500 }), '0 retry', 'past it');
   t.equal(seconds({ deadlineAt: undefined, intervalS: 100_000 }), '100000 retry', 'no deadline');
   for (const triesLeft of [1, 2, 5, 100]) {
-    for (const wish of [{ intervalS: 2e9 }, { retryAfterS: 80_000, mostS: 1e9 }, { retryAfterS: 1e12, mostS: 1e12 }]) {
+    for (const wish of [
+      { intervalS: 2e9 },
+      { retryAfterS: 80_000, maxRetryAfterS: 1e9 },
+      { retryAfterS: 1e12, maxRetryAfterS: 1e12 },
+    ]) {
       let at = now.monotonic;
       for (let left = triesLeft; left > 0; left--)
         at = retryPause({ ...base, ...wish, triesLeft: left }, { wall: 0, monotonic: at }).notBefore;

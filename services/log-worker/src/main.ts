@@ -1,7 +1,8 @@
-/** The log-worker: collects a station's logs, streams them into one archive, brings it where it was asked to. */
-import { createObjectStore } from '@khumbu/object-store/object-store';
+/** The log-worker: collects a station's logs, streams them into one archive and sends it to its location. */
+import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createProgress } from '@khumbu/operations/events/progress';
-import { runWorkers } from '@khumbu/operations/jobs/worker-service';
+import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
+import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { isEnded } from '@khumbu/operations/kinds/kinds';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { proxyRules } from '@khumbu/shared/http/forward-proxy';
@@ -10,30 +11,29 @@ import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
-import { runService } from '@khumbu/shared/runtime/lifecycle';
-import { createLogger } from '@khumbu/shared/runtime/logger';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { LogWorkerSettings } from './config.js';
 import { createUpload } from './steps/upload.js';
-import { sweepBegun } from './upload/begun-uploads.js';
+import { sweepJournal } from './upload/multipart-journal.js';
 import { sweepSpool } from './upload/spool-file.js';
 
 const SWEEP_MS = 60_000;
 
-runService(
-  () => createLogger('log-worker', process.env.LOG_LEVEL ?? 'info'),
-  async (life, log) => {
-    const config = loadConfig(LogWorkerSettings, process.env);
-    const objects =
-      config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, { stallMs: config.UPLOAD_STALL_MS });
+runWorkerService(
+  'log-worker',
+  () => loadConfig(LogWorkerSettings, process.env),
+  ({ config, life, log }) => {
+    const objects = openObjectStore(config, { stallMs: config.UPLOAD_STALL_MS });
     const locations = createLocationPolicy(locationRules(config));
+    const spoolDir = config.SPOOL_DIR;
 
-    await runWorkers('log-worker', life, log, config, async ({ redis, store, directory, now, files }) => {
+    return async ({ redis, store, directory, now, files }) => {
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
       life.onStop('authorities', () => authorities?.close());
       const upload = createUpload({
         store,
         directory,
+        now,
         objects,
         locations,
         progress: createProgress({
@@ -43,43 +43,35 @@ runService(
           now: () => now().wall,
         }),
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
-        settings: {
-          spoolDir: config.SPOOL_DIR,
+        spoolDir,
+        gzipLevel: config.LOG_GZIP_LEVEL,
+        http: { stallMs: config.UPLOAD_STALL_MS, userAgent: userAgentOf(config), proxy: proxyRules(config) },
+        ca: authorities?.current,
+        retries: {
           tries: config.LOG_UPLOAD_TRIES,
           retryIntervalS: config.LOG_UPLOAD_RETRY_INTERVAL_S,
-          mostRetryAfterS: config.MAX_RETRY_AFTER_S,
-          stallMs: config.UPLOAD_STALL_MS,
-          userAgent: userAgentOf(config),
-          proxy: proxyRules(config),
-          gzipLevel: config.LOG_GZIP_LEVEL,
-          ca: authorities?.current,
+          maxRetryAfterS: config.MAX_RETRY_AFTER_S,
         },
-        now,
       });
 
       const isOpen = async (id: string): Promise<boolean> => {
         const record = await store.load(id);
         return record !== undefined && !isEnded(record);
       };
-      /** What operations left behind that ended while nobody could clean up after them. */
-      const sweep = async (): Promise<void> => {
-        try {
-          const removed = await sweepSpool(config.SPOOL_DIR, isOpen);
-          if (removed > 0) log.info({ removed }, 'leftovers removed from the spool');
-        } catch (error) {
-          log.warn({ err: error }, 'the spool was not swept');
-        }
-        if (!objects) return;
-        try {
-          const ended = await sweepBegun({ spoolDir: config.SPOOL_DIR, objectStore: objects, isOpen, log });
-          if (ended > 0) log.info({ ended }, 'unfinished uploads ended in the object store');
-        } catch (error) {
-          log.warn({ err: error }, 'not all unfinished uploads were ended in the object store');
-        }
-      };
-      await sweep();
-      const timer = setInterval(() => void sweep(), SWEEP_MS);
-      life.onStop('spool sweeper', () => clearInterval(timer));
+      await sweepRegularly(life, log, SWEEP_MS, [
+        {
+          run: () => sweepSpool(spoolDir, isOpen),
+          counts: 'removed',
+          done: 'leftovers removed from the spool',
+          failed: 'the spool was not swept',
+        },
+        {
+          run: async () => (objects ? sweepJournal({ spoolDir, objectStore: objects, isOpen, log }) : 0),
+          counts: 'ended',
+          done: 'unfinished uploads ended in the object store',
+          failed: 'not all unfinished uploads were ended in the object store',
+        },
+      ]);
 
       return [
         {
@@ -88,6 +80,6 @@ runService(
           steps: { upload: (record, context) => upload(record as LogUploadRecord, context) },
         },
       ];
-    });
+    };
   },
 );

@@ -219,10 +219,10 @@ void t.test('http: cut, stalled, absent, untrusted and forbidden servers are fai
     done(Object.assign(new Error('the address is forbidden'), { code: 'LOCATION_ADDRESS_FORBIDDEN' }), '', 4);
   const cases: readonly (readonly [string, RegExp, Partial<UploadArchiveInput>])[] = [
     [cutting, /ECONNRESET|EPIPE|hang up/, {}],
-    [silent, /no progress for 200 ms/, { stallMs: 200 }],
+    [silent, /no progress for 200 ms/, { http: { stallMs: 200 } }],
     [absent, /ECONNREFUSED/, {}],
     [secure.url, /self-signed/, {}],
-    ['http://logs.example', /forbidden/, { lookup: forbidding }],
+    ['http://logs.example', /forbidden/, { http: { lookup: forbidding } }],
   ];
   for (const [url, text, more] of cases) {
     const { run, opened } = await uploading(t, `${url}/x`, bytes, more);
@@ -230,7 +230,7 @@ void t.test('http: cut, stalled, absent, untrusted and forbidden servers are fai
     t.match(await failureOf(run()), { status: 'UploadFailure' });
     t.equal(opened(), 1, 'the next try sends the spooled file');
   }
-  const { run } = await uploading(t, `${secure.url}/x`, bytes, { ca: secure.caPem as string });
+  const { run } = await uploading(t, `${secure.url}/x`, bytes, { http: { ca: secure.caPem as string } });
   t.same(await run(), { bytes: bytes.length });
 });
 
@@ -279,7 +279,7 @@ void t.test('a spool that turns read-only changes nothing about what a server ha
     const { run } = await uploading(t, `${url}/x`, SMALL, {
       spoolDir,
       operationId: `log-${status}`,
-      onSpoolTrouble: (error) => troubles.push(error),
+      onSpoolError: (error) => troubles.push(error),
     });
     t.match(await run().catch((error: unknown) => error), expected, String(status));
     t.match(troubles, [{ code: 'EROFS' }], 'somebody hears of what could not be tidied');

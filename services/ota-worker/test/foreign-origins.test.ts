@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 import { type FetchOptions, type FetchResult, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import { BEGIN_BYTES, isWebPage, readLabels } from '@khumbu/ota-worker/fetching/labels';
-import { resultFor } from '@khumbu/ota-worker/steps/fetch';
+import { resultFor } from '@khumbu/ota-worker/steps/fetch-results';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import t, { type Test } from 'tap';

@@ -1,12 +1,10 @@
-/** system-control: whatever acts on a station at once: reset, system time, network. */
-import { runWorkers } from '@khumbu/operations/jobs/worker-service';
+/** system-control: acts on a station at once: reset, system time, network. */
+import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import type { ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
 import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import type { SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { loadConfig } from '@khumbu/shared/runtime/config';
-import { runService } from '@khumbu/shared/runtime/lifecycle';
-import { createLogger } from '@khumbu/shared/runtime/logger';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { SystemControlSettings } from './config.js';
 import { createConfigureNetwork } from './steps/configure-network.js';
@@ -14,11 +12,11 @@ import { createReset } from './steps/reset.js';
 import { createSetSystemTime } from './steps/set-system-time.js';
 import type { StepDeps } from './steps/step-deps.js';
 
-runService(
-  () => createLogger('system-control', process.env.LOG_LEVEL ?? 'info'),
-  async (life, log) => {
-    const config = loadConfig(SystemControlSettings, process.env);
-    await runWorkers('system-control', life, log, config, ({ store, directory, redis, now }) => {
+runWorkerService(
+  'system-control',
+  () => loadConfig(SystemControlSettings, process.env),
+  ({ config }) =>
+    ({ store, directory, redis, now }) => {
       const deps: StepDeps = {
         store,
         directory,
@@ -40,6 +38,5 @@ runService(
           },
         },
       ];
-    });
-  },
+    },
 );

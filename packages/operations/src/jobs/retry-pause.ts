@@ -1,16 +1,16 @@
-/** How long to wait before the next try of a transfer. Pure. */
+/** Whether a transfer is tried again, and how long to wait before that. Pure. */
 import type { Moment } from '../clock/depot-clock.js';
 
-export interface RetryWish {
+export interface RetryTiming {
   /** Between tries, as the request or a setting has it; seconds. */
   readonly intervalS: number;
-  /** What the server asked for (`Retry-After`), seconds. */
+  /** The server's `Retry-After`, seconds. */
   readonly retryAfterS?: number | undefined;
-  /** Longest wait that is followed a server for, seconds. */
-  readonly mostS: number;
+  /** The longest `Retry-After` that is honoured, seconds. */
+  readonly maxRetryAfterS: number;
   /** Tries that are left, 1 or more. */
   readonly triesLeft: number;
-  /** When the operation has failed, monotonic. */
+  /** When the operation fails, monotonic. */
   readonly deadlineAt?: number | undefined;
 }
 
@@ -23,16 +23,16 @@ export interface RetryPause {
 }
 
 /**
- * The longer of the interval and what the server asked for, that one up to `mostS`. A server that wants to be asked only
- * after the deadline, as no honest one does, is not followed at all. Whatever is asked for, the tries that are left all
- * come before the deadline: none is longer than its share of the time.
+ * The longer of the interval and the server's `Retry-After`, that one up to `maxRetryAfterS`; a `Retry-After` beyond the
+ * deadline is ignored. Whatever is asked for, the tries that are left all come before the deadline: no pause is longer than
+ * its share of the time.
  */
 export function retryPause(
-  { intervalS, retryAfterS = 0, mostS, triesLeft, deadlineAt }: RetryWish,
+  { intervalS, retryAfterS = 0, maxRetryAfterS, triesLeft, deadlineAt }: RetryTiming,
   { monotonic, wall }: Moment,
 ): RetryPause {
   const leftMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - monotonic);
-  const followedS = retryAfterS * 1000 < leftMs ? Math.min(retryAfterS, mostS) : 0;
+  const followedS = retryAfterS * 1000 < leftMs ? Math.min(retryAfterS, maxRetryAfterS) : 0;
   const shareMs = leftMs / (Math.max(1, triesLeft) + 1);
   const pauseMs = Math.min(Math.max(intervalS, followedS) * 1000, shareMs);
   return {
@@ -40,4 +40,40 @@ export function retryPause(
     waitingFor: followedS > intervalS ? 'retry_after' : 'retry',
     waitingSince: wall,
   };
+}
+
+/** The settings for transfers whose request says nothing about tries. */
+export interface RetrySettings {
+  readonly tries: number;
+  readonly retryIntervalS: number;
+  readonly maxRetryAfterS: number;
+}
+
+/** A transfer that has failed `tries` times. */
+export interface FailedTransfer {
+  readonly request: { readonly retries?: number; readonly retry_interval_s?: number };
+  readonly tries: number;
+  readonly deadlineAt?: number;
+  readonly run: number;
+}
+
+/**
+ * Tries in all. EVerest has already added the first one to OCPP's count of repeats; 0, which only other callers send,
+ * means one.
+ */
+export const triesAllowed = (request: FailedTransfer['request'], fallback: number): number =>
+  Math.max(1, request.retries ?? fallback);
+
+/** The members of its record for the next try; `undefined`: no tries are left. */
+export function nextTry(
+  { request, tries, deadlineAt, run }: FailedTransfer,
+  settings: RetrySettings,
+  retryAfterS: number | undefined,
+  now: Moment,
+): (RetryPause & { readonly run: number }) | undefined {
+  const triesLeft = triesAllowed(request, settings.tries) - tries;
+  if (triesLeft <= 0) return undefined;
+  const { retryIntervalS, maxRetryAfterS } = settings;
+  const intervalS = request.retry_interval_s ?? retryIntervalS;
+  return { ...retryPause({ intervalS, retryAfterS, maxRetryAfterS, triesLeft, deadlineAt }, now), run: run + 1 };
 }

@@ -1,11 +1,10 @@
 /** What every worker service is made of; its `main` adds its own steps. */
-
 import { watchClock } from '@khumbu/shared/runtime/clock-watch';
 import type { COMMON_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
 import { countFiles, createFileHealth, type FileHealth } from '@khumbu/shared/runtime/file-health';
 import { createMetrics, serveHealth, startHealth } from '@khumbu/shared/runtime/health';
-import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
-import type { Logger } from '@khumbu/shared/runtime/logger';
+import { type Lifecycle, runService } from '@khumbu/shared/runtime/lifecycle';
+import { createLogger, type Logger } from '@khumbu/shared/runtime/logger';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { openStationDirectory, type StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
@@ -41,13 +40,36 @@ export interface WorkerQueue {
   readonly steps: Partial<Record<JobName, Step>>;
 }
 
-/** Connect, build the steps from the parts, work until stopped. */
-export async function runWorkers(
+/** The settings as they were read, and the process they are for. */
+export interface WorkerProcess<Config> {
+  readonly config: Config;
+  readonly life: Lifecycle;
+  readonly log: Logger;
+}
+
+/** Makes the queues of the service from what all workers are made of. */
+export type BuildQueues = (parts: WorkerParts) => Promise<readonly WorkerQueue[]> | readonly WorkerQueue[];
+
+/** The `main` of a worker service. `readConfig` and `prepare` run before it connects: wrong settings end it there. */
+export function runWorkerService<Config extends CommonConfig>(
   service: string,
-  life: Lifecycle,
-  log: Logger,
-  config: CommonConfig,
-  build: (parts: WorkerParts) => Promise<readonly WorkerQueue[]> | readonly WorkerQueue[],
+  readConfig: () => Config,
+  prepare: (process: WorkerProcess<Config>) => BuildQueues,
+): void {
+  runService(
+    () => createLogger(service, process.env.LOG_LEVEL ?? 'info'),
+    async (life, log) => {
+      const worker = { config: readConfig(), life, log };
+      await runWorkers(service, worker, prepare(worker));
+    },
+  );
+}
+
+/** Connect, build the steps from the parts, work until stopped. */
+async function runWorkers(
+  service: string,
+  { config, life, log }: WorkerProcess<CommonConfig>,
+  build: BuildQueues,
 ): Promise<void> {
   const connect = (what: string): Redis =>
     patientRedis(config.REDIS_URL, (error) => log.debug({ err: error, what }, 'Redis connection'));
@@ -66,10 +88,9 @@ export async function runWorkers(
   life.onStop('stations file', () => directory.close());
 
   const queues = await build({ redis, store, jobs, notifications, directory, now, files });
-  const workers = queues.map((queue) => {
-    const worker = startWorker({ ...queue, redis, store, jobs, notifications, log, now, lockMs: config.JOB_LOCK_MS });
-    return worker;
-  });
+  const workers = queues.map((queue) =>
+    startWorker({ ...queue, redis, store, jobs, notifications, log, now, lockMs: config.JOB_LOCK_MS }),
+  );
   const works = (): boolean => workers.every((worker) => worker.isRunning());
   life.onStop(
     'clock watch',

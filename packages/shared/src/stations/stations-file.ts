@@ -204,3 +204,13 @@ export function openStationDirectory(
     close: () => followed?.close(),
   };
 }
+
+/** The code and the words for a station that was removed from the stations file while an operation was under way. */
+export const notConfigured = (): CodedError =>
+  new CodedError('STATION_NOT_CONFIGURED', 'the station is not in the stations file any more');
+
+/** Rejects what `profileOf` does not know with `notConfigured`. */
+export function requireProfile(profile: StationProfile | undefined): StationProfile {
+  if (!profile) throw notConfigured();
+  return profile;
+}

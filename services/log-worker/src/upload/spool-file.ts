@@ -1,4 +1,4 @@
-/** Archives that wait on our own disk for a server that wants to know their size first. */
+/** Archives that are spooled on disk first, for servers that need their size ahead (Content-Length). */
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { readdir, rename, rm, stat, statfs } from 'node:fs/promises';
@@ -13,10 +13,10 @@ const SUFFIX = '.tar.gz';
 const CHECK_EVERY_BYTES = 32 * 1024 * 1024;
 const DEFAULT_MIN_FREE_BYTES = 256 * 1024 * 1024;
 
-/** Whose archive a file is, or a part of it. */
+/** The operation of an archive, or of a part of one. */
 const operationOf = (name: string): string | undefined =>
   /^([A-Za-z0-9_-]+)\.tar\.gz(\.[0-9a-f]+\.part|\.sent)?$/.exec(name)?.[1];
-/** Where the log-workers keep what is theirs. */
+/** The folder of the log-workers. */
 export const logsDir = (spoolDir: string): string => join(spoolDir, 'logs');
 
 /** Where the archive of an operation is spooled. Throws for an id that is no plain name. */
@@ -39,7 +39,7 @@ async function assertSpace(directory: string, minFreeBytes: number): Promise<voi
   }
 }
 
-/** What the disk fails with, in our words. */
+/** An error of the file system as a coded one. */
 function spoolError(error: unknown): unknown {
   const code = (error as { code?: unknown } | undefined)?.code;
   if (error instanceof CodedError || typeof code !== 'string' || !/^E[A-Z]+$/.test(code)) return error;
@@ -69,7 +69,7 @@ export async function spoolArchive(input: SpoolInput): Promise<{ path: string; b
   const { minFreeBytes = DEFAULT_MIN_FREE_BYTES } = input;
   const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
   let bytes = 0;
-  // The one that fails first ends the other one with its error.
+  // Whichever of the two fails first destroys the other with its error.
   let first: 'archive' | 'disk' | undefined;
   input.archive.once('error', () => {
     first ??= 'archive';
@@ -96,7 +96,7 @@ export async function spoolArchive(input: SpoolInput): Promise<{ path: string; b
     return { path, bytes };
   } catch (error) {
     input.archive.destroy();
-    // What cannot be removed is swept; the first error says why.
+    // A file that cannot be removed now is removed by the sweep; the first error is the cause.
     await rm(temporary, { force: true }).catch(() => undefined);
     throw first === 'archive' ? error : spoolError(error);
   }
@@ -105,38 +105,45 @@ export async function spoolArchive(input: SpoolInput): Promise<{ path: string; b
 const sentPath = (spoolDir: string, operationId: string): string => `${spoolPath(spoolDir, operationId)}.sent`;
 
 /**
- * The server has taken the archive: a run of the same job that knows nothing of it must not send it again. Safe to
+ * The server has accepted the archive: a second run of the job, after a lost lock, must not send it again. Safe to
  * repeat, also by two workers at once.
  */
 export async function markSent(spoolDir: string, operationId: string): Promise<void> {
   await ifThere(rename(spoolPath(spoolDir, operationId), sentPath(spoolDir, operationId)));
 }
 
-/** The size of an archive that the server has taken. */
+/** The size of an archive that the server has accepted. */
 export const sentBytes = (spoolDir: string, operationId: string): Promise<number | undefined> =>
   sizeOf(sentPath(spoolDir, operationId));
 
-/** Names of all that is there. */
+/** Names of all files of the log-workers. */
 export const spooledNames = async (spoolDir: string): Promise<string[]> =>
   (await ifThere(readdir(logsDir(spoolDir)))) ?? [];
 
-/** Remove an archive, sent or not, with the parts of it that killed workers left. Safe to repeat. */
-export async function removeSpooled(spoolDir: string, operationId: string): Promise<void> {
-  const names = (await spooledNames(spoolDir)).filter((name) => operationOf(name) === operationId);
-  await Promise.all(names.map((name) => rm(join(logsDir(spoolDir), name), { force: true })));
-}
-
-/**
- * Remove what ended operations left, parts of killed workers too; resolves with the number of files removed. Files of
- * open operations stay: another try may use them.
- */
-export async function sweepSpool(spoolDir: string, isOpen: (operationId: string) => Promise<boolean>): Promise<number> {
+/** Remove the files whose names are to go; resolves with their number. Safe to repeat. */
+export async function removeSpoolFiles(
+  spoolDir: string,
+  isToGo: (name: string) => boolean | Promise<boolean>,
+): Promise<number> {
   let removed = 0;
   for (const name of await spooledNames(spoolDir)) {
-    const operationId = operationOf(name);
-    if (operationId === undefined || (await isOpen(operationId))) continue;
+    if (!(await isToGo(name))) continue;
     await rm(join(logsDir(spoolDir), name), { force: true });
     removed += 1;
   }
   return removed;
 }
+
+/** Remove an archive, sent or not, with the parts of it that killed workers left. Safe to repeat. */
+export const removeSpooled = (spoolDir: string, operationId: string): Promise<number> =>
+  removeSpoolFiles(spoolDir, (name) => operationOf(name) === operationId);
+
+/**
+ * Remove what ended operations left, parts of killed workers too; resolves with the number of files removed. Files of
+ * open operations stay: another try may use them.
+ */
+export const sweepSpool = (spoolDir: string, isOpen: (operationId: string) => Promise<boolean>): Promise<number> =>
+  removeSpoolFiles(spoolDir, async (name) => {
+    const operationId = operationOf(name);
+    return operationId !== undefined && !(await isOpen(operationId));
+  });

@@ -1,6 +1,5 @@
 /** One try to bring a log archive to its target. */
 import { createHash } from 'node:crypto';
-import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
@@ -10,44 +9,35 @@ import {
   SHA256_METADATA,
   type StoredArchive,
 } from '@khumbu/operations/kinds/log-upload/archive-object';
-import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
-import { type BegunUpload, forgetAllBegun, forgetBegun, rememberBegun } from './begun-uploads.js';
 import { toUploadError, UploadError } from './failure-status.js';
-import { httpPut } from './http-put.js';
+import { type HttpPutInput, httpPut } from './http-put.js';
+import { addToJournal, clearJournal, type MultipartUpload, removeFromJournal } from './multipart-journal.js';
 import { markSent, removeSpooled, sentBytes, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
 
 const CONTENT_TYPE = 'application/gzip';
 
 export interface UploadArchiveInput {
   readonly target: UploadTarget;
-  /** Asked at most once, and only when the archive is not there already. */
+  /** Called at most once, and only when no archive of the operation is spooled or stored yet. */
   readonly openArchive: () => Promise<Readable>;
   readonly operationId: string;
   /** Undefined where the depot has none: then an s3 target is `NotSupportedOperation`. */
   readonly objectStore: ObjectStore | undefined;
   readonly spoolDir: string;
-  /** Of the location policy; for http targets. */
-  readonly lookup?: LookupFunction;
-  /** PEM certificates to trust instead of the system's; for https targets. */
-  readonly ca?: string;
   /** For http targets. */
-  readonly userAgent?: string;
-  /** For http targets. */
-  readonly proxy?: ProxyRules;
+  readonly http?: Pick<HttpPutInput, 'lookup' | 'ca' | 'userAgent' | 'proxy' | 'stallMs'>;
   readonly signal?: AbortSignal;
-  /** Milliseconds an http connection may make no progress. */
-  readonly stallMs?: number;
   /** Archive bytes the target has taken so far. */
   readonly onProgress?: (bytes: number) => void;
   /** The object store has it. */
   readonly onStored?: (archive: StoredArchive) => void;
-  /** The spool refuses what no longer decides how the upload ends; what stays in it is swept. */
-  readonly onSpoolTrouble?: (error: unknown) => void;
+  /** An error of the spool that does not change how the upload ends; what stays there is removed by the sweep. */
+  readonly onSpoolError?: (error: unknown) => void;
 }
 
-/** What `S3_DENIED` hides from keys that may only write, and some stores cannot do, is not needed to upload. */
+/** Keys that may only write get `S3_DENIED`, and some stores lack the call: neither is needed to upload. */
 async function ifAllowed<T>(answer: Promise<T>, otherwise: T): Promise<T> {
   const harmless: readonly StoreErrorCode[] = ['S3_DENIED', 'S3_NOT_SUPPORTED'];
   try {
@@ -58,9 +48,9 @@ async function ifAllowed<T>(answer: Promise<T>, otherwise: T): Promise<T> {
   }
 }
 
-/** For what no longer decides how the upload ends. */
-async function tidy({ onSpoolTrouble }: UploadArchiveInput, work: Promise<void>): Promise<void> {
-  await work.catch((error: unknown) => onSpoolTrouble?.(error));
+/** Work on the spool whose failure does not change how the upload ends. */
+async function tidy({ onSpoolError }: UploadArchiveInput, work: Promise<unknown>): Promise<void> {
+  await work.catch((error: unknown) => onSpoolError?.(error));
 }
 
 async function toObjectStore(
@@ -72,17 +62,17 @@ async function toObjectStore(
     throw new UploadError('NotSupportedOperation', 'no object store is configured; set S3_ENDPOINT');
   const found = await ifAllowed(objectStore.stat(bucket, key, signal), undefined);
   if (found?.metadata[OPERATION_METADATA] === operationId) {
-    await tidy(input, forgetAllBegun(spoolDir, operationId));
+    await tidy(input, clearJournal(spoolDir, operationId));
     const sha256 = found.metadata[SHA256_METADATA];
     input.onStored?.({ bucket, key, etag: found.etag, ...(sha256 === undefined ? {} : { sha256 }) });
     return { bytes: found.bytes };
   }
   const stale = await ifAllowed(objectStore.abortStaleUploads(bucket, key, signal), undefined);
-  // Those of earlier tries were among them.
-  if (stale !== undefined) await tidy(input, forgetAllBegun(spoolDir, operationId));
-  let begun: BegunUpload | undefined;
-  const forget = async (): Promise<void> => {
-    if (begun) await tidy(input, forgetBegun(spoolDir, operationId, begun));
+  // The uploads of earlier tries were among them.
+  if (stale !== undefined) await tidy(input, clearJournal(spoolDir, operationId));
+  let upload: MultipartUpload | undefined;
+  const endEntry = async (): Promise<void> => {
+    if (upload) await tidy(input, removeFromJournal(spoolDir, operationId, upload));
   };
   const hash = createHash('sha256');
   let digest: string | undefined;
@@ -98,28 +88,28 @@ async function toObjectStore(
     contentType: CONTENT_TYPE,
     metadata: { [OPERATION_METADATA]: operationId },
     metadataOfWhole: () => ({ [SHA256_METADATA]: sha256() }),
-    async onBegun(uploadId) {
-      begun = { bucket, key, uploadId };
-      await tidy(input, rememberBegun(spoolDir, operationId, begun));
+    async onInitiated(uploadId) {
+      upload = { bucket, key, uploadId };
+      await tidy(input, addToJournal(spoolDir, operationId, upload));
     },
-    onDiscarded: () => forget(),
+    onAborted: endEntry,
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  await forget();
+  await endEntry();
   input.onStored?.({ bucket, key, etag, sha256: sha256() });
   return { bytes };
 }
 
 /**
- * A spooled archive outlives a try that may be repeated: the station is not asked twice. One that was sent leaves its
- * mark until the caller has stored so and removes it: the server is not sent it twice.
+ * A spooled archive is kept while another try may follow: the station collects its logs once. One that was sent is kept as
+ * a mark until the caller has committed the end of the upload and removes it: the server gets the archive once.
  */
 async function toServer(
   input: UploadArchiveInput,
   target: Extract<UploadTarget, { kind: 'http' }>,
 ): Promise<{ bytes: number }> {
-  const { spoolDir, operationId, lookup, ca, userAgent, proxy, signal, stallMs, onProgress } = input;
+  const { spoolDir, operationId, http, signal, onProgress } = input;
   const sent = await sentBytes(spoolDir, operationId);
   if (sent !== undefined) return { bytes: sent };
   if ((await spooledBytes(spoolDir, operationId)) === undefined) {
@@ -128,10 +118,9 @@ async function toServer(
   }
   const path = spoolPath(spoolDir, operationId);
   const { url, credentials } = target;
-  const options = { credentials, lookup, ca, userAgent, proxy, signal, stallMs, onProgress };
   let bytes: number;
   try {
-    ({ bytes } = await httpPut({ url, path, contentType: CONTENT_TYPE, ...options }));
+    ({ bytes } = await httpPut({ ...http, url, credentials, path, contentType: CONTENT_TYPE, signal, onProgress }));
   } catch (error) {
     const isUsed = (error instanceof UploadError && error.retryable) || hasCode(signal?.reason, LOCK_LOST);
     if (!isUsed) await tidy(input, removeSpooled(spoolDir, operationId));
@@ -144,7 +133,8 @@ async function toServer(
 /**
  * Resolves with the archive's size once the target has all of it. Rejects with `UPLOAD_FAILED` (an `UploadError`: its
  * `status`, `reason`, `retryable`) or `ABORTED`. Safe to repeat: an object of the same operation is not sent again;
- * a PUT is where its mark is missing: the worker died in between, or has another spool. An upload that a killed worker left in the object store under this key is ended first.
+ * a PUT is repeated where its mark is missing, because the worker died in between or has another spool. A multipart upload
+ * that a killed worker left in the object store under this key is aborted first.
  */
 export async function uploadArchive(input: UploadArchiveInput): Promise<{ bytes: number }> {
   const { target, signal } = input;

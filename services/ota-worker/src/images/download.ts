@@ -8,7 +8,7 @@ import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locatio
 import type { OtaWorkerConfig } from '../config.js';
 import { FetchError } from '../fetching/fetch-error.js';
 import { fetchInThread, type ThreadFetchOptions } from '../fetching/fetch-in-thread.js';
-import type { FetchDeps } from '../steps/fetch.js';
+import type { ObtainImageDeps } from '../steps/obtain-image.js';
 
 /** Long enough for any download; the URL is used by this process alone. */
 const PRESIGNED_S = 24 * 3600;
@@ -49,7 +49,7 @@ function explained(first: FetchError, said: unknown): unknown {
   }
 }
 
-export function createDownload({ config, rules, objects, ca, makeRoom }: DownloadDeps): FetchDeps['download'] {
+export function createDownload({ config, rules, objects, ca, makeRoom }: DownloadDeps): ObtainImageDeps['download'] {
   const policy = createLocationPolicy(rules);
   // The object store is the depot's own: it is never behind the proxy to the world.
   const proxy = proxyRules(config);

@@ -11,9 +11,10 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { isEnded } from '@khumbu/operations/kinds/kinds';
 import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationEvidence } from '@khumbu/station-drivers/station-driver';
-import { applyAll, requireProfile, type StepDeps, viewStation } from './step-deps.js';
+import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 
 /** EVerest should hear InstallRebooting before it goes down; a station that is away cannot be waited for. */
 const STATUS_LEAD_MS = 5000;
@@ -59,7 +60,7 @@ export function createConfirm(deps: StepDeps) {
   return async (record: FirmwareUpdateRecord, context: StepContext): Promise<void> => {
     if (isEnded(record)) return releaseWhenIdle(record, context);
     const { signal, commit, log } = context;
-    const profile = requireProfile(await viewStation(deps, record.station));
+    const profile = requireProfile((await viewStation(deps, record.station)).profile);
     const driver = driverOf(profile);
     await awaitTold(record, signal);
     const begunAt = now().monotonic;

@@ -18,10 +18,11 @@ import {
   type StationState,
   slotField,
 } from '@khumbu/operations/stations/station-state';
+import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { openUnlessLost } from '../images/image-store.js';
-import { applyAll, loseImage, requireProfile, type StationView, type StepDeps, viewStation } from './step-deps.js';
+import { applyAll, loseImage, type StationView, type StepDeps, viewStation } from './step-deps.js';
 
 /** How soon a reset that has precedence is looked for again. */
 const RESET_PAUSE_MS = 500;
@@ -73,7 +74,7 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
   const begin = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
     if (!record.image) throw new TypeError('an update to be installed has an image');
     const view = await viewStation(deps, record.station);
-    const profile = requireProfile(view);
+    const profile = requireProfile(view.profile);
     const { state, context } = view;
     const transaction = store.transaction();
     if (needsReaffirming(record, state.bootEpoch)) {
@@ -100,7 +101,7 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
   };
 
   const perform = async (record: FirmwareUpdateRecord, { signal, commit, log }: StepContext): Promise<void> => {
-    const driver = driverOf(requireProfile(await viewStation(deps, record.station)));
+    const driver = driverOf(requireProfile((await viewStation(deps, record.station)).profile));
     if (!record.image) throw new TypeError('an update being installed has an image');
     const path = await openUnlessLost(images, record.image, signal);
     if (path !== undefined) {

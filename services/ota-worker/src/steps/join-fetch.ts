@@ -1,5 +1,4 @@
-/** The first step of an update: wait for the depot's fetch of its location, together with whoever else wants it. */
-import { setTimeout as pause } from 'node:timers/promises';
+/** The first step of an update: join the depot's fetch of its location. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import {
   type FirmwareFetchRecord,
@@ -9,6 +8,7 @@ import {
 } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { sleep } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 
@@ -48,7 +48,7 @@ export function createJoinFetch(
       }
       const current = await store.load(record.id);
       if (current?.version !== record.version) break;
-      await pause(Math.random() * RACE_PAUSE_MS);
+      await sleep(Math.random() * RACE_PAUSE_MS, signal);
     }
     throw new CodedError('CONFLICT', 'the update has moved on');
   };

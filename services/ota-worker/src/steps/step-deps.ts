@@ -11,7 +11,6 @@ import {
 } from '@khumbu/operations/kinds/firmware-update/transition';
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import { dialectOf, readStation, type StationState } from '@khumbu/operations/stations/station-state';
-import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import type { ImageChecks } from '../images/image-checks.js';
@@ -43,12 +42,6 @@ export async function viewStation({ store, directory, now }: StepDeps, station: 
   return { state, profile, context };
 }
 
-/** The profile, or `STATION_NOT_CONFIGURED`: it was taken out of the stations file while its update is under way. */
-export function requireProfile({ profile }: StationView): StationProfile {
-  if (!profile) throw new CodedError('STATION_NOT_CONFIGURED', 'the station is not in the stations file any more');
-  return profile;
-}
-
 /** Several events in one commit, each with its statuses. */
 export function applyAll(
   transaction: Transaction,
@@ -67,7 +60,7 @@ export function applyAll(
   return current;
 }
 
-/** The end of an update whose image nobody has any more. A request that names its location again has it fetched again. */
+/** The end of an update whose image was lost. A new request for the same location fetches it again. */
 export async function loseImage(deps: StepDeps, record: FirmwareUpdateRecord): Promise<Transaction> {
   const { context } = await viewStation(deps, record.station);
   const transaction = deps.store.transaction();

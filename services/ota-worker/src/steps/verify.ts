@@ -6,9 +6,10 @@ import {
   installAt,
   type StoredImage,
 } from '@khumbu/operations/kinds/firmware-update/record';
+import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { openUnlessLost } from '../images/image-store.js';
 import { connectorsDetail } from './connectors.js';
-import { applyAll, loseImage, requireProfile, type StepDeps, viewStation } from './step-deps.js';
+import { applyAll, loseImage, type StepDeps, viewStation } from './step-deps.js';
 
 /** The image, or what it was before a coding was taken off: whichever the signature is over. */
 const candidates = ({ asCame, ...image }: StoredImage): readonly StoredImage[] => [image, ...(asCame ? [asCame] : [])];
@@ -42,7 +43,10 @@ export function createVerify(deps: StepDeps, allowPkcs1: boolean) {
     if (!verdict.ok) {
       applyAll(transaction, record, [{ event: 'signatureBad', detail: { reason: verdict.reason } }], view.context);
     } else {
-      const set = { ...connectorsDetail(record, requireProfile(view), stated), image: judged.image ?? record.image };
+      const set = {
+        ...connectorsDetail(record, requireProfile(view.profile), stated),
+        image: judged.image ?? record.image,
+      };
       const later = (installAt(record) ?? 0) > view.context.now.wall;
       applyAll(
         transaction,

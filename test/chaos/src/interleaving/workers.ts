@@ -47,7 +47,9 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
         return { kind: 'fetched' as const, ...image };
       }),
     progress: () => () => undefined,
-    defaults: { tries: 3, retryIntervalS: 1, reuseUnaskedMs: 0, minBytes: 1, mostRetryAfterS: 900 },
+    reuseUnaskedMs: 0,
+    minBytes: 1,
+    retries: { tries: 3, retryIntervalS: 1, maxRetryAfterS: 900 },
   });
   const forUpdate =
     (step: (record: FirmwareUpdateRecord, context: StepContext) => Promise<void>): Step =>

@@ -66,10 +66,3 @@ export function awaitedDate(record: FirmwareUpdateRecord): number | undefined {
   if (record.state === 'Accepted' || record.state === 'DownloadScheduled') return retrieveAt(record);
   return isBeforeInstall(record.state) ? installAt(record) : undefined;
 }
-
-/**
- * Tries in all. EVerest has already added the first one to OCPP's count of repeats; 0, which only other callers send,
- * means one.
- */
-export const triesAllowed = (request: { readonly retries?: number }, fallback: number): number =>
-  Math.max(1, request.retries ?? fallback);

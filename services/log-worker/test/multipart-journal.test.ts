@@ -7,7 +7,7 @@ import { StoreError } from '@khumbu/object-store/store-error';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
-import { rememberBegun, sweepBegun } from '../src/upload/begun-uploads.js';
+import { addToJournal, sweepJournal } from '../src/upload/multipart-journal.js';
 import { uploadArchive } from '../src/upload/upload-archive.js';
 
 const PIECE = Buffer.alloc(9 * 1024 * 1024);
@@ -15,7 +15,7 @@ const BUCKET = 'depot';
 const isOver = async (): Promise<boolean> => false;
 
 async function directory(test: Test): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'khumbu-begun-'));
+  const dir = await mkdtemp(join(tmpdir(), 'khumbu-multipart-'));
   test.teardown(() => rm(dir, { recursive: true, force: true }));
   return dir;
 }
@@ -87,13 +87,13 @@ void t.test('what was ended when it failed is not remembered', async (t) => {
 
 void t.test('the next try ends what a killed one left, and forgets it', async (t) => {
   const { upload, spoolDir, remembered } = await stage(t);
-  await rememberBegun(spoolDir, 'log-1', { bucket: BUCKET, key: 'logs/a', uploadId: 'of-the-killed-one' });
-  await rememberBegun(spoolDir, 'log-10', { bucket: BUCKET, key: 'logs/b', uploadId: 'u' });
+  await addToJournal(spoolDir, 'log-1', { bucket: BUCKET, key: 'logs/a', uploadId: 'of-the-killed-one' });
+  await addToJournal(spoolDir, 'log-10', { bucket: BUCKET, key: 'logs/b', uploadId: 'u' });
   await upload(async function* () {
     yield PIECE;
   });
   t.match(await remembered(), [/^log-10\./], 'and nothing of another operation');
-  await rememberBegun(spoolDir, 'log-1', { bucket: BUCKET, key: 'logs/a', uploadId: 'of-one-killed-at-its-end' });
+  await addToJournal(spoolDir, 'log-1', { bucket: BUCKET, key: 'logs/a', uploadId: 'of-one-killed-at-its-end' });
   await upload(() => t.fail('it is there already') as never);
   t.match(await remembered(), [/^log-10\./]);
 });
@@ -108,16 +108,16 @@ void t.test('what could not be ended when it failed is ended once its operation 
     throw Object.assign(new Error('the station is gone'), { code: 'STATION_UNREACHABLE' });
   });
   await t.rejects(failed, { cause: { code: 'STATION_UNREACHABLE' } });
-  await t.rejects(sweepBegun({ spoolDir, objectStore, log, isOpen: isOver }), { code: 'S3_UNAVAILABLE' });
+  await t.rejects(sweepJournal({ spoolDir, objectStore, log, isOpen: isOver }), { code: 'S3_UNAVAILABLE' });
   const [name = ''] = await remembered();
   const { uploadId } = JSON.parse(await readFile(join(spoolDir, 'logs', name), 'utf8')) as { uploadId: string };
   await server.restart();
-  t.equal(await sweepBegun({ spoolDir, objectStore, log, isOpen: async () => true }), 0, 'another try may be at it');
+  t.equal(await sweepJournal({ spoolDir, objectStore, log, isOpen: async () => true }), 0, 'another try may be at it');
   t.same(ended(), []);
-  t.equal(await sweepBegun({ spoolDir, objectStore, log, isOpen: isOver }), 1);
+  t.equal(await sweepJournal({ spoolDir, objectStore, log, isOpen: isOver }), 1);
   t.same(ended(), [uploadId], 'the very upload that had begun');
   t.same(await remembered(), []);
-  t.equal(await sweepBegun({ spoolDir, objectStore, log, isOpen: isOver }), 0);
+  t.equal(await sweepJournal({ spoolDir, objectStore, log, isOpen: isOver }), 0);
   t.same(heard, []);
 });
 
@@ -125,9 +125,9 @@ void t.test('what will never be ended is told once', async (t) => {
   const spoolDir = await directory(t);
   const { heard, log } = warnings();
   const denied = async (): Promise<void> => Promise.reject(new StoreError('S3_DENIED', 'denied'));
-  const sweep = () => sweepBegun({ spoolDir, objectStore: { abortUpload: denied }, isOpen: isOver, log });
+  const sweep = () => sweepJournal({ spoolDir, objectStore: { abortUpload: denied }, isOpen: isOver, log });
   t.equal(await sweep(), 0, 'a spool without a folder yet');
-  await rememberBegun(spoolDir, 'log-1', { bucket: BUCKET, key: 'k', uploadId: 'u' });
+  await addToJournal(spoolDir, 'log-1', { bucket: BUCKET, key: 'k', uploadId: 'u' });
   for (let times = 0; times < 2; times++) t.equal(await sweep(), 0);
   t.match(heard, [{ operationId: 'log-1', reason: 'denied' }]);
   t.equal(heard.length, 1);
@@ -139,6 +139,6 @@ void t.test('a file that was not written to its end stands for nothing', async (
   await makeFolder(join(spoolDir, 'logs'));
   await writeFile(join(spoolDir, 'logs', `log-1.${'0'.repeat(32)}.begun`), '{"buck');
   const objectStore = { abortUpload: async (): Promise<void> => t.fail('there is none') as never };
-  t.equal(await sweepBegun({ spoolDir, objectStore, isOpen: isOver, log }), 0);
+  t.equal(await sweepJournal({ spoolDir, objectStore, isOpen: isOver, log }), 0);
   t.same(await readdir(join(spoolDir, 'logs')), []);
 });

@@ -1,6 +1,6 @@
 /**
- * Uploads in parts that were begun in the object store, remembered in the spool: a worker that is killed, or cannot reach
- * the store any more, leaves parts there that nobody sees and somebody pays for. One file each.
+ * Multipart uploads that were initiated in the object store, one file each in the spool. A worker that is killed, or loses
+ * the store for good, leaves parts there that no listing of objects shows and that are paid for.
  */
 import { createHash } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -11,49 +11,49 @@ import { describeError } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { ifThere } from '@khumbu/shared/runtime/if-there';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import { logsDir, spooledNames } from './spool-file.js';
+import { logsDir, removeSpoolFiles, spooledNames } from './spool-file.js';
 
-export interface BegunUpload {
+export interface MultipartUpload {
   readonly bucket: string;
   readonly key: string;
   readonly uploadId: string;
 }
 
+/** The suffix is that of earlier versions: their entries are read, too. */
 const NAME = /^([A-Za-z0-9_-]+)\.[0-9a-f]{32}\.begun$/;
+const operationOf = (name: string): string | undefined => NAME.exec(name)?.[1];
 
-function fileOf(spoolDir: string, operationId: string, { uploadId }: BegunUpload): string {
+function fileOf(spoolDir: string, operationId: string, { uploadId }: MultipartUpload): string {
   const hash = createHash('sha256').update(uploadId).digest('hex').slice(0, 32);
   return join(logsDir(spoolDir), `${operationId}.${hash}.begun`);
 }
 
 /** Durable when it resolves. */
-export async function rememberBegun(spoolDir: string, operationId: string, upload: BegunUpload): Promise<void> {
+export async function addToJournal(spoolDir: string, operationId: string, upload: MultipartUpload): Promise<void> {
   await makeFolder(logsDir(spoolDir));
   await writeFile(fileOf(spoolDir, operationId, upload), JSON.stringify(upload), { flush: true });
 }
 
-/** An object has been made of it. Safe to repeat. */
-export const forgetBegun = (spoolDir: string, operationId: string, upload: BegunUpload): Promise<void> =>
+/** The upload was completed or aborted. Safe to repeat. */
+export const removeFromJournal = (spoolDir: string, operationId: string, upload: MultipartUpload): Promise<void> =>
   rm(fileOf(spoolDir, operationId, upload), { force: true });
 
-/** Nothing of an operation is left unfinished in the store. Safe to repeat. */
-export async function forgetAllBegun(spoolDir: string, operationId: string): Promise<void> {
-  const names = (await spooledNames(spoolDir)).filter((name) => NAME.exec(name)?.[1] === operationId);
-  await Promise.all(names.map((name) => rm(join(logsDir(spoolDir), name), { force: true })));
-}
+/** No upload of the operation is unfinished in the store. Safe to repeat. */
+export const clearJournal = (spoolDir: string, operationId: string): Promise<number> =>
+  removeSpoolFiles(spoolDir, (name) => operationOf(name) === operationId);
 
-/** `undefined`: it was not written to its end, so that no part was sent; or another worker was faster. */
-async function readBegun(path: string): Promise<BegunUpload | undefined> {
+/** `undefined`: not written to its end, so that no part was sent; or another worker removed it first. */
+async function readEntry(path: string): Promise<MultipartUpload | undefined> {
   const text = await ifThere(readFile(path, 'utf8'));
   try {
-    return text === undefined ? undefined : (JSON.parse(text) as BegunUpload);
+    return text === undefined ? undefined : (JSON.parse(text) as MultipartUpload);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-export interface SweepBegunDeps {
+export interface SweepJournalDeps {
   readonly spoolDir: string;
   readonly objectStore: Pick<ObjectStore, 'abortUpload'>;
   /** Whether the operation may still try to upload. */
@@ -62,20 +62,21 @@ export interface SweepBegunDeps {
 }
 
 /**
- * End what operations left that are over; resolves with how many there were. What the store cannot end now is left for
- * the next time, what it will never end is logged and forgotten. Safe to repeat, also by several workers at once.
+ * Abort what ended operations left in the store; resolves with the number of uploads. What cannot be aborted now keeps its
+ * entry for the next sweep; what the store refuses for good is logged and its entry removed. Safe to repeat, also by
+ * several workers at once.
  */
-export async function sweepBegun({ spoolDir, objectStore, isOpen, log }: SweepBegunDeps): Promise<number> {
-  let ended = 0;
+export async function sweepJournal({ spoolDir, objectStore, isOpen, log }: SweepJournalDeps): Promise<number> {
+  let aborted = 0;
   for (const name of await spooledNames(spoolDir)) {
-    const operationId = NAME.exec(name)?.[1];
+    const operationId = operationOf(name);
     if (operationId === undefined || (await isOpen(operationId))) continue;
     const path = join(logsDir(spoolDir), name);
-    const upload = await readBegun(path);
+    const upload = await readEntry(path);
     try {
       if (upload) {
         await objectStore.abortUpload(upload);
-        ended += 1;
+        aborted += 1;
       }
     } catch (error) {
       if (!(error instanceof StoreError) || error.retryable) throw error;
@@ -83,5 +84,5 @@ export async function sweepBegun({ spoolDir, objectStore, isOpen, log }: SweepBe
     }
     await rm(path, { force: true });
   }
-  return ended;
+  return aborted;
 }

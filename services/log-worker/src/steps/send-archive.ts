@@ -1,0 +1,93 @@
+/** One try: collect the logs of a station and send them to their location. */
+import type { Readable } from 'node:stream';
+import type { ObjectStore } from '@khumbu/object-store/object-store';
+import type { ProgressPort } from '@khumbu/operations/events/progress';
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+import type { StoredArchive } from '@khumbu/operations/kinds/log-upload/archive-object';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload-location';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import { createArchive } from '../archive/archive.js';
+import { UploadError } from '../upload/failure-status.js';
+import type { HttpPutInput } from '../upload/http-put.js';
+import { uploadArchive } from '../upload/upload-archive.js';
+
+export interface SendArchiveDeps {
+  readonly driverOf: (profile: StationProfile) => StationDriver;
+  readonly objects: ObjectStore | undefined;
+  readonly locations: LocationPolicy;
+  readonly progress: ProgressPort;
+  readonly spoolDir: string;
+  readonly gzipLevel: number;
+  readonly http: Pick<HttpPutInput, 'stallMs' | 'userAgent' | 'proxy'>;
+  /** PEM of the authorities of https locations, as it is now; default: the built-in ones. */
+  readonly ca?: (() => string) | undefined;
+}
+
+export interface SentArchive {
+  readonly bytes: number;
+  /** Where it is, if in the object store. */
+  readonly archive?: StoredArchive;
+}
+
+export const logSpoolError =
+  ({ log }: Pick<StepContext, 'log'>) =>
+  (error: unknown): void =>
+    log.warn({ reason: describeError(error) }, 'the spool was not tidied; check SPOOL_DIR');
+
+export function createSendArchive(deps: SendArchiveDeps) {
+  const { driverOf, objects, locations, spoolDir, http } = deps;
+
+  const openArchive = async (
+    record: LogUploadRecord,
+    profile: StationProfile,
+    signal: AbortSignal,
+  ): Promise<Readable> => {
+    // Older versions accepted requests with an empty window.
+    const window = logWindow(record.request);
+    if (!window) throw new UploadError('BadMessage', 'the window of times is empty', { reason: 'window_empty' });
+    const sources = await driverOf(profile).openLogs({ type: record.logType, ...window }, signal);
+    const manifest = { station: record.station, type: record.logType, window, created: new Date(record.createdAt) };
+    return createArchive({ sources, manifest, gzipLevel: deps.gzipLevel, signal });
+  };
+
+  /** Judged again: settings and DNS may have changed since the request. `port`: of an http location. */
+  const targetOf = async ({ station, origin, request, fileName }: LogUploadRecord) => {
+    const checked = await locations.checkNow(request.location, { for: 'logs', station, origin });
+    const unusable = (reason: string) => new UploadError('BadMessage', reason, { reason: 'location_unusable' });
+    if (!checked.ok) {
+      if (checked.code === 'LOCATION_MALFORMED' || checked.code === 'LOCATION_SCHEME_UNKNOWN')
+        throw unusable(checked.reason);
+      throw new UploadError('PermissionDenied', checked.reason, { reason: 'location_refused' });
+    }
+    const target: UploadTarget | { kind: 'refused'; reason: string } = uploadTarget(checked.location, fileName);
+    if (target.kind === 'refused') throw unusable(target.reason);
+    return { target, lookup: 'port' in checked.location ? locations.lookupFor(checked.location.port) : undefined };
+  };
+
+  return async (record: LogUploadRecord, profile: StationProfile, step: StepContext): Promise<SentArchive> => {
+    const { id: operationId, station, kind } = record;
+    const { signal } = step;
+    const { target, lookup } = await targetOf(record);
+    let archive: StoredArchive | undefined;
+    const { bytes } = await uploadArchive({
+      target,
+      operationId,
+      objectStore: objects,
+      spoolDir,
+      http: { ...http, lookup, ca: deps.ca?.() },
+      signal,
+      openArchive: () => openArchive(record, profile, signal),
+      onSpoolError: logSpoolError(step),
+      onProgress: deps.progress(operationId, () => [{ operationId, station, kind }], record.tries),
+      onStored: (stored) => {
+        archive = stored;
+      },
+    });
+    return { bytes, ...(archive === undefined ? {} : { archive }) };
+  };
+}
