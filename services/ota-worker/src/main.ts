@@ -11,16 +11,16 @@ import { locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { createAnnounce } from '@khumbu/steps/firmware-update/announce';
+import { createConfirm } from '@khumbu/steps/firmware-update/confirm';
+import { createFetch } from '@khumbu/steps/firmware-update/fetch';
+import { createInstall } from '@khumbu/steps/firmware-update/install';
+import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
+import type { StepDeps } from '@khumbu/steps/firmware-update/step-deps';
+import { createVerify } from '@khumbu/steps/firmware-update/verify';
 import { OtaWorkerSettings } from './config.js';
 import { createDownload } from './images/download.js';
 import { openImages } from './images/open-images.js';
-import { createAnnounce } from './steps/announce.js';
-import { createConfirm } from './steps/confirm.js';
-import { createFetch } from './steps/fetch.js';
-import { createInstall } from './steps/install.js';
-import { createJoinFetch } from './steps/join-fetch.js';
-import type { StepDeps } from './steps/step-deps.js';
-import { createVerify } from './steps/verify.js';
 
 const SWEEP_MS = 3600_000;
 

@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { type FetchOptions, type FetchResult, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
+import { type FetchOptions, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import { sweepParts } from '@khumbu/ota-worker/fetching/take-over';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
 import t, { type Test } from 'tap';
 
 const MIB = 1024 * 1024;
@@ -86,7 +87,7 @@ const failure = async (options: FetchOptions): Promise<Failure> => {
   }
 };
 const fetching = (spool: string) => readdirSync(join(spool, 'fetching'));
-function isImage(t: Test, spool: string, result: FetchResult, image = IMAGE): void {
+function isImage(t: Test, spool: string, result: Downloaded, image = IMAGE): void {
   const path = join(spool, 'images', sha256(image));
   t.match(result, { kind: 'fetched', path, sha256: sha256(image), sizeBytes: image.length });
   t.ok(readFileSync(path).equals(image), 'the published bytes are the image');

@@ -5,11 +5,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
-import { type FetchOptions, type FetchResult, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
+import { type FetchOptions, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import { BEGIN_BYTES, isWebPage, readLabels } from '@khumbu/ota-worker/fetching/labels';
-import { resultFor } from '@khumbu/ota-worker/steps/fetch-results';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { resultFor } from '@khumbu/steps/firmware-update/fetch-results';
+import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
 import t, { type Test } from 'tap';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -41,7 +42,7 @@ const optionsFor = (spoolDir: string, location: string, changes: Partial<FetchOp
   ...changes,
 });
 
-type Ended = { reason: string; code?: string; bytes?: Buffer; result?: FetchResult; message?: string };
+type Ended = { reason: string; code?: string; bytes?: Buffer; result?: Downloaded; message?: string };
 /** How one try ends: with the bytes that were published, or with the reason. */
 async function tryFetch(options: FetchOptions): Promise<Ended> {
   try {

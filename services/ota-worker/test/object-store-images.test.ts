@@ -3,7 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
-import { endStaleCopies, type ImageStore, objectStoreImages } from '@khumbu/ota-worker/images/image-store';
+import { endStaleCopies, objectStoreImages } from '@khumbu/ota-worker/images/image-store';
+import type { ImageStore } from '@khumbu/steps/firmware-update/image-ports';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { type S3Server, startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';

@@ -3,9 +3,9 @@ import {
   decideResponse,
   type Held,
   strongValidators,
-  type Validators,
 } from '@khumbu/ota-worker/fetching/content-range';
 import { usableBytes } from '@khumbu/ota-worker/fetching/take-over';
+import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
 import t from 'tap';
 
 const DATE = 'Sun, 22 Nov 2026 10:00:00 GMT';

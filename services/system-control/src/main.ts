@@ -6,11 +6,11 @@ import type { SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { createConfigureNetwork } from '@khumbu/steps/station/configure-network';
+import { createReset } from '@khumbu/steps/station/reset';
+import { createSetSystemTime } from '@khumbu/steps/station/set-system-time';
+import type { StepDeps } from '@khumbu/steps/station/step-deps';
 import { SystemControlSettings } from './config.js';
-import { createConfigureNetwork } from './steps/configure-network.js';
-import { createReset } from './steps/reset.js';
-import { createSetSystemTime } from './steps/set-system-time.js';
-import type { StepDeps } from './steps/step-deps.js';
 
 runWorkerService(
   'system-control',

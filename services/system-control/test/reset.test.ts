@@ -2,10 +2,10 @@ import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyResetEvent, DEFAULT_RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { createReset } from '@khumbu/steps/station/reset';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';
 import t from 'tap';
-import { createReset } from '../src/steps/reset.js';
 import { openStage, STATION } from './steps-stage.js';
 
 const server = await startRedis({ dir: t.testdir() });

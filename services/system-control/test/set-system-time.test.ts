@@ -1,10 +1,10 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import { createSetSystemTime } from '@khumbu/steps/station/set-system-time';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';
 import t from 'tap';
-import { createSetSystemTime } from '../src/steps/set-system-time.js';
 import { openStage, STATION } from './steps-stage.js';
 
 const server = await startRedis({ dir: t.testdir() });

@@ -8,8 +8,8 @@ import { createStore } from '@khumbu/operations/kinds/store';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { parseStationsFile, profileFrom } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StepDeps } from '@khumbu/steps/station/step-deps';
 import type { Redis } from 'ioredis';
-import type { StepDeps } from '../src/steps/step-deps.js';
 
 export const STATION = 'cs-1';
 

@@ -4,14 +4,9 @@
  * wrong byte.
  */
 import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
-import { type FetchReason, RETRYABLE_4XX } from './fetch-error.js';
+import { type FetchReason, RETRYABLE_4XX } from '@khumbu/steps/firmware-update/fetch-error';
+import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
 import { type Coding, type Labels, readLabels, transferCoding } from './labels.js';
-
-/** Strong validators only; empty when the server gave none. */
-export interface Validators {
-  readonly etag?: string;
-  readonly lastModified?: string;
-}
 
 /** The first `offset` bytes of a representation, of `total` bytes if that is known. */
 export interface Held {

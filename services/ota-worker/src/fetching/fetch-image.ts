@@ -3,16 +3,10 @@ import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import {
-  conditionalHeaders,
-  decideResponse,
-  type Held,
-  isUnconditional,
-  mayRefuseTheRange,
-  type Validators,
-} from './content-range.js';
-import { FetchError, isNoSpace, noSpace, spoolError } from './fetch-error.js';
-import type { FetchOptions, FetchResult } from './fetch-options.js';
+import { FetchError, isNoSpace, noSpace, spoolError } from '@khumbu/steps/firmware-update/fetch-error';
+import type { Downloaded, Validators } from '@khumbu/steps/firmware-update/image-ports';
+import { conditionalHeaders, decideResponse, type Held, isUnconditional, mayRefuseTheRange } from './content-range.js';
+import type { FetchOptions } from './fetch-options.js';
 import { finishImage, tooLarge } from './finish-image.js';
 import { ask, explain, type HttpAnswer } from './http-ask.js';
 import { fileNamesOf, type Labels } from './labels.js';
@@ -21,7 +15,7 @@ import { bytesPromised } from './promised.js';
 import { Session } from './session.js';
 import { assertKey, takeOver } from './take-over.js';
 
-export type { FetchOptions, FetchResult } from './fetch-options.js';
+export type { FetchOptions } from './fetch-options.js';
 
 /** One fetch: what is held may change from response to response. */
 class Fetch {
@@ -41,7 +35,7 @@ class Fetch {
     this.#images = join(options.spoolDir, 'images');
   }
 
-  async run(): Promise<FetchResult> {
+  async run(): Promise<Downloaded> {
     const { key, signal } = this.#options;
     await makeFolder(this.#folder);
     await makeFolder(this.#images);
@@ -84,7 +78,7 @@ class Fetch {
    * `undefined`: ask again. Each further request drops what is held, follows bytes that were gained, or is the one that
    * asks plainly where a range or a condition may have been refused.
    */
-  async #askOnce(): Promise<FetchResult | undefined> {
+  async #askOnce(): Promise<Downloaded | undefined> {
     const held = this.#isPlain ? undefined : this.#part?.held;
     const known = this.#isPlain ? undefined : this.#options.known;
     const conditions = conditionalHeaders(held, known);
@@ -128,7 +122,7 @@ class Fetch {
     answer: HttpAnswer,
     held: Held | undefined,
     known: Validators | undefined,
-  ): Promise<FetchResult | undefined> {
+  ): Promise<Downloaded | undefined> {
     const names = [...fileNamesOf(new URL(this.#options.location)), ...fileNamesOf(answer.url)];
     const decision = decideResponse(answer, held, known, Date.now(), names);
     switch (decision.kind) {
@@ -168,7 +162,7 @@ class Fetch {
     return this.#receive(answer, part);
   }
 
-  async #receive(answer: HttpAnswer, part: PartFile): Promise<FetchResult | undefined> {
+  async #receive(answer: HttpAnswer, part: PartFile): Promise<Downloaded | undefined> {
     const { maxBytes, onProgress } = this.#options;
     const before = part.held.offset;
     const { total } = part.held;
@@ -188,7 +182,7 @@ class Fetch {
     throw new FetchError(true, 'cut', `the body ended after ${offset} of ${total} bytes`);
   }
 
-  async #publish(): Promise<FetchResult> {
+  async #publish(): Promise<Downloaded> {
     const part = this.#part;
     if (!part) throw new FetchError(true, 'bad_response', 'nothing is held');
     const { validators, offset, total } = part.held;
@@ -244,7 +238,7 @@ const isSpoolTrouble = (error: unknown): boolean =>
  * Throws `FETCH_RETRYABLE` or `FETCH_PERMANENT` (`FetchError`, with `reason` and `retryAfterS`), `FETCH_KEY_INVALID`,
  * or the signal's reason. No error holds the location or its credentials.
  */
-export async function fetchImage(options: FetchOptions): Promise<FetchResult> {
+export async function fetchImage(options: FetchOptions): Promise<Downloaded> {
   assertKey(options.key);
   options.signal.throwIfAborted();
   const fetch = new Fetch(options);

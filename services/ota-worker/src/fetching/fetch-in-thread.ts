@@ -4,9 +4,10 @@
  */
 import type { LocationRules } from '@khumbu/shared/locations/policy';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { FetchError, type FetchReason } from '@khumbu/steps/firmware-update/fetch-error';
+import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
 import { createThreads } from '../threads/threads.js';
-import { FetchError, type FetchReason } from './fetch-error.js';
-import type { FetchOptions, FetchResult } from './fetch-image.js';
+import type { FetchOptions } from './fetch-image.js';
 
 /** What can go from thread to thread as it is. */
 export type PlainFetchOptions = Omit<FetchOptions, 'policy' | 'signal' | 'onProgress' | 'makeRoom'>;
@@ -26,7 +27,7 @@ export type FromFetchThread =
   | { readonly kind: 'progress'; readonly bytes: number; readonly total: number | undefined }
   /** Answered by `freed`. */
   | { readonly kind: 'makeRoom'; readonly bytes: number }
-  | { readonly kind: 'done'; readonly result: FetchResult }
+  | { readonly kind: 'done'; readonly result: Downloaded }
   | {
       readonly kind: 'failed';
       readonly code: string;
@@ -53,7 +54,7 @@ export function fetchInThread({
   onProgress,
   makeRoom,
   ...options
-}: ThreadFetchOptions): Promise<FetchResult> {
+}: ThreadFetchOptions): Promise<Downloaded> {
   /** Why no room could be made. */
   let cause: unknown;
   const free = async (bytes: number): Promise<number> => {
@@ -65,7 +66,7 @@ export function fetchInThread({
       return 0;
     }
   };
-  return runInThread<FetchResult>({
+  return runInThread<Downloaded>({
     order: { kind: 'fetch', options, rules },
     signal,
     // It closes what it holds before it says that it has failed.

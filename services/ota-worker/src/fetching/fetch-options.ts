@@ -1,7 +1,7 @@
 /** What a fetch is given, and how it ends. */
 import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
-import type { Validators } from './content-range.js';
+import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
 
 export interface FetchOptions {
   readonly location: string;
@@ -33,30 +33,3 @@ export interface FetchOptions {
   /** The spool lacks so many bytes (`Infinity`: it is not known how many). Resolves with how many were freed. */
   readonly makeRoom?: (bytes: number) => Promise<number>;
 }
-
-export type FetchResult =
-  | {
-      readonly kind: 'fetched';
-      /** `<spoolDir>/images/<sha256>`, durable. */
-      readonly path: string;
-      readonly sha256: string;
-      readonly sizeBytes: number;
-      /** Where its metadata block begins, if it has one. */
-      readonly metadataAt?: number;
-      /** It is plainly a web page: an image only if a signature says so. */
-      readonly webPage?: true;
-      /** The file before a coding was taken off that it seemed to have been sent with. */
-      readonly asCame?: {
-        readonly path: string;
-        readonly sha256: string;
-        readonly sizeBytes: number;
-        readonly metadataAt?: number;
-      };
-      readonly etag?: string;
-      readonly lastModified?: string;
-    }
-  | {
-      readonly kind: 'unchanged';
-      /** The origin began to send it all the same. */
-      readonly sentAnyway?: true;
-    };

@@ -1,7 +1,7 @@
 /** The thread behind `fetchInThread`: one fetch after the other. */
 import { parentPort } from 'node:worker_threads';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
-import { FetchError } from './fetch-error.js';
+import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import { fetchImage } from './fetch-image.js';
 import type { FromFetchThread, ToFetchThread } from './fetch-in-thread.js';
 

@@ -1,6 +1,6 @@
 /** All bytes are there: see that they are an image, take off what was put on them on their way, and publish it. */
 import type { FileHandle } from 'node:fs/promises';
-import { FetchError } from './fetch-error.js';
+import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import { BEGIN_BYTES, isWebPage } from './labels.js';
 import { PartFile, type PartPaths, type PublishedImage } from './part-file.js';
 import { type CodedFile, codingToRemove, removeCoding } from './transport-coding.js';

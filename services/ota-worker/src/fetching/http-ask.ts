@@ -14,8 +14,8 @@ import { MAX_HEAD_BYTES } from '@khumbu/shared/http/response-head';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { HostLocation } from '@khumbu/shared/locations/location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import { FetchError, type FetchReason, networkError } from '@khumbu/steps/firmware-update/fetch-error';
 import { type Detour, DirectBody } from './direct-body.js';
-import { FetchError, type FetchReason, networkError } from './fetch-error.js';
 import { redirectTarget } from './redirect-target.js';
 import type { Session } from './session.js';
 

@@ -13,10 +13,10 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { syncFolder } from '@khumbu/shared/runtime/folders';
-import type { ImageFacts } from '../writing/image-facts.js';
+import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
+import type { ImageFacts, Validators } from '@khumbu/steps/firmware-update/image-ports';
 import { ImageWriter } from '../writing/image-writer.js';
-import type { Held, Validators } from './content-range.js';
-import { FetchError } from './fetch-error.js';
+import type { Held } from './content-range.js';
 import type { Labels } from './labels.js';
 import type { Place } from './promised.js';
 

@@ -18,7 +18,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
-import { FetchError } from './fetch-error.js';
+import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { Coding, Labels } from './labels.js';
 
 const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];

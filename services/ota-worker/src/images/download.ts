@@ -5,10 +5,10 @@ import { StoreError } from '@khumbu/object-store/store-error';
 import { proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locations/policy';
+import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
+import type { ObtainImageDeps } from '@khumbu/steps/firmware-update/obtain-image';
 import type { OtaWorkerConfig } from '../config.js';
-import { FetchError } from '../fetching/fetch-error.js';
 import { fetchInThread, type ThreadFetchOptions } from '../fetching/fetch-in-thread.js';
-import type { ObtainImageDeps } from '../steps/obtain-image.js';
 
 /** Long enough for any download; the URL is used by this process alone. */
 const PRESIGNED_S = 24 * 3600;

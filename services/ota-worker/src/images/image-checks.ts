@@ -5,23 +5,11 @@
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type SignatureOptions, type SignatureVerdict, verifySignature } from '@khumbu/firmware-trust/signature';
-import type { ImageFacts } from '../writing/image-facts.js';
+import { type SignatureVerdict, verifySignature } from '@khumbu/firmware-trust/signature';
+import { connectorsFlagOfImage } from '@khumbu/steps/firmware-update/image-metadata';
+import type { ImageChecks, ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
 import { readImageFacts } from '../writing/read-image.js';
-import { connectorsFlagOfImage } from './image-metadata.js';
 import { type Begin, SharedWork } from './shared-work.js';
-
-export type SignatureQuestion = Pick<SignatureOptions, 'certificatePem' | 'signatureBase64' | 'allowPkcs1'>;
-
-export interface ImageChecks {
-  /** A fetch has just written this file and found this. */
-  remember(path: string, facts: ImageFacts): Promise<void>;
-  verdict(path: string, question: SignatureQuestion, signal: AbortSignal): Promise<SignatureVerdict>;
-  /** Whether the whole file, as it is now, has this SHA-256. */
-  matches(path: string, sha256: string, signal: AbortSignal): Promise<boolean>;
-  /** What its metadata block says. */
-  connectorsFlag(path: string, signal: AbortSignal): Promise<boolean | undefined>;
-}
 
 const MOST_KNOWN = 256;
 

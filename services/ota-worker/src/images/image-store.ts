@@ -8,31 +8,10 @@ import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { isNoSpace, spoolError } from '../fetching/fetch-error.js';
-import { createImageChecks, type ImageChecks, identityOf } from './image-checks.js';
+import { isNoSpace, spoolError } from '@khumbu/steps/firmware-update/fetch-error';
+import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
+import { createImageChecks, identityOf } from './image-checks.js';
 import { SharedWork } from './shared-work.js';
-
-export interface ImageStore {
-  /** Make an image that was fetched into the spool readable for all. Safe to repeat. */
-  keep(image: StoredImage, signal: AbortSignal): Promise<void>;
-  /** A local file with the image. Rejects with `IMAGE_MISSING` when nobody has it any more. */
-  open(image: StoredImage, signal: AbortSignal): Promise<string>;
-  has(image: StoredImage, signal: AbortSignal): Promise<boolean>;
-}
-
-/** As `open`; `undefined` when nobody has it any more. */
-export async function openUnlessLost(
-  images: ImageStore,
-  image: StoredImage,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  try {
-    return await images.open(image, signal);
-  } catch (error) {
-    if (hasCode(error, 'IMAGE_MISSING')) return undefined;
-    throw error;
-  }
-}
 
 const pathIn = (spoolDir: string, { sha256 }: StoredImage): string => join(spoolDir, 'images', sha256);
 

@@ -3,9 +3,10 @@ import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { Sweep } from '@khumbu/operations/jobs/sweeps';
 import type { Store } from '@khumbu/operations/kinds/store';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
 import type { OtaWorkerConfig } from '../config.js';
-import { createImageChecks, type ImageChecks } from './image-checks.js';
-import { endStaleCopies, type ImageStore, objectStoreImages, sharedSpool } from './image-store.js';
+import { createImageChecks } from './image-checks.js';
+import { endStaleCopies, objectStoreImages, sharedSpool } from './image-store.js';
 import { makeRoom, oneAtATime, sweepImages } from './sweep.js';
 
 export interface Images {

@@ -1,13 +1,7 @@
 /** What reading an image tells, found out while its bytes come by. */
 import { createHash } from 'node:crypto';
+import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
 import { MarkFinder } from '../images/mark-finder.js';
-
-export interface ImageFacts {
-  /** Lower-case hex. */
-  readonly sha256: string;
-  /** Where its metadata block begins, if it has one. */
-  readonly metadataAt?: number;
-}
 
 export class FactFinder {
   readonly #hash = createHash('sha256');

@@ -5,7 +5,8 @@
  */
 import { writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { FactFinder, type ImageFacts } from './image-facts.js';
+import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
+import { FactFinder } from './image-facts.js';
 
 const PIECE_BYTES = 256 * 1024;
 

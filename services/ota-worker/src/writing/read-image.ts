@@ -1,6 +1,7 @@
 /** Read a whole image file, in another thread: a service must go on meanwhile. */
+
+import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
 import { createThreads } from '../threads/threads.js';
-import type { ImageFacts } from './image-facts.js';
 
 export type FromReadingThread =
   | { readonly kind: 'done'; readonly facts: ImageFacts }

@@ -1,7 +1,8 @@
 /** The thread behind `readImageFacts`: one file after the other. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { FactFinder, type ImageFacts } from './image-facts.js';
+import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
+import { FactFinder } from './image-facts.js';
 import type { FromReadingThread } from './read-image.js';
 
 const piece = Buffer.allocUnsafe(256 * 1024);

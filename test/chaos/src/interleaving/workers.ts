@@ -1,20 +1,20 @@
 /** The workers and the reconciler as actors: the product's own loop and steps, one process each. */
 
+import { verifySignature } from '@khumbu/firmware-trust/signature';
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop, type JobLoopOptions, type Step } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
-import { FetchError } from '@khumbu/ota-worker/fetching/fetch-error';
-import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
-import type { ImageStore } from '@khumbu/ota-worker/images/image-store';
-import { createAnnounce } from '@khumbu/ota-worker/steps/announce';
-import { createConfirm } from '@khumbu/ota-worker/steps/confirm';
-import { createFetch } from '@khumbu/ota-worker/steps/fetch';
-import { createInstall } from '@khumbu/ota-worker/steps/install';
-import { createJoinFetch } from '@khumbu/ota-worker/steps/join-fetch';
-import { createVerify } from '@khumbu/ota-worker/steps/verify';
-import { createReset } from '@khumbu/system-control/steps/reset';
+import { createAnnounce } from '@khumbu/steps/firmware-update/announce';
+import { createConfirm } from '@khumbu/steps/firmware-update/confirm';
+import { createFetch } from '@khumbu/steps/firmware-update/fetch';
+import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
+import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
+import { createInstall } from '@khumbu/steps/firmware-update/install';
+import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
+import { createVerify } from '@khumbu/steps/firmware-update/verify';
+import { createReset } from '@khumbu/steps/station/reset';
 import type { Actor } from './scheduler.js';
 import type { Hands, World } from './world.js';
 
@@ -27,7 +27,12 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const { store, jobs, notifications, driverOf } = hands;
   // The image is in the depot already: what is fetched is asked for, and there.
   const images: ImageStore = { keep: async () => undefined, has: async () => true, open: async () => image.path };
-  const checks = createImageChecks();
+  const checks: ImageChecks = {
+    remember: async () => undefined,
+    verdict: (imagePath, question, signal) => verifySignature({ ...question, imagePath, sha256: image.sha256, signal }),
+    matches: async () => true,
+    connectorsFlag: async () => undefined,
+  };
   const deps = { store, jobs, directory, images, checks, driverOf, now: world.moment };
   let downloads = 0;
   const join = createJoinFetch(deps, [], world.locations);

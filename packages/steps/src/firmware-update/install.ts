@@ -21,7 +21,7 @@ import {
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
-import { openUnlessLost } from '../images/image-store.js';
+import { openUnlessLost } from './image-ports.js';
 import { applyAll, loseImage, type StationView, type StepDeps, viewStation } from './step-deps.js';
 
 /** How soon a reset that has precedence is looked for again. */

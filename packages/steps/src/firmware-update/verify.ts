@@ -7,8 +7,8 @@ import {
   type StoredImage,
 } from '@khumbu/operations/kinds/firmware-update/record';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
-import { openUnlessLost } from '../images/image-store.js';
 import { connectorsDetail } from './connectors.js';
+import { openUnlessLost } from './image-ports.js';
 import { applyAll, loseImage, type StepDeps, viewStation } from './step-deps.js';
 
 /** The image, or what it was before a coding was taken off: whichever the signature is over. */

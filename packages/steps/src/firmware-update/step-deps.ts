@@ -13,8 +13,7 @@ import type { Transaction } from '@khumbu/operations/kinds/store';
 import { dialectOf, readStation, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
-import type { ImageChecks } from '../images/image-checks.js';
-import type { ImageStore } from '../images/image-store.js';
+import type { ImageChecks, ImageStore } from './image-ports.js';
 
 export interface StepDeps extends Pick<WorkerParts, 'store' | 'jobs' | 'directory' | 'now'> {
   readonly images: ImageStore;

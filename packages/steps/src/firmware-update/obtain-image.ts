@@ -2,10 +2,8 @@
 import type { OnProgress } from '@khumbu/operations/events/progress';
 import type { FetchedVersion, FetchResult, FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
-import type { Validators } from '../fetching/content-range.js';
-import type { FetchResult as Fetched } from '../fetching/fetch-options.js';
-import type { ImageFacts } from '../writing/image-facts.js';
 import { arrivedAs, isFresh, validatorsOf } from './fetch-results.js';
+import type { Downloaded, ImageFacts, Validators } from './image-ports.js';
 import type { StepDeps } from './step-deps.js';
 
 export interface ObtainImageDeps extends Pick<StepDeps, 'images' | 'checks' | 'now'> {
@@ -15,7 +13,7 @@ export interface ObtainImageDeps extends Pick<StepDeps, 'images' | 'checks' | 'n
     known: Validators | undefined,
     signal: AbortSignal,
     onProgress: OnProgress,
-  ) => Promise<Fetched>;
+  ) => Promise<Downloaded>;
   readonly reuseUnaskedMs: number;
   /** Least size of an image. */
   readonly minBytes: number;

@@ -6,7 +6,7 @@ import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import { type FirmwareFetchRecord, fetchEnded } from '@khumbu/operations/kinds/firmware-fetch/record';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
-import { FetchError } from '../fetching/fetch-error.js';
+import { FetchError } from './fetch-error.js';
 import { failureOf, isUnwanted } from './fetch-results.js';
 import { createWaiters, type WaitersDeps } from './fetch-waiters.js';
 import { createNotifyWaiters } from './notify-waiters.js';

@@ -13,9 +13,9 @@ import { type FirmwareUpdateRecord, installAt } from '@khumbu/operations/kinds/f
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import { toldFault } from '@khumbu/operations/records/told-fault';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
-import { connectorsFlagOfLocation } from '../images/image-metadata.js';
 import { connectorsDetail } from './connectors.js';
 import { NOT_CONFIGURED, resultFor, waitsFor } from './fetch-results.js';
+import { connectorsFlagOfLocation } from './image-metadata.js';
 import { applyAll, type StationView, type StepDeps, viewStation } from './step-deps.js';
 
 export function createNotifyWaiters(deps: StepDeps, retries: RetrySettings) {

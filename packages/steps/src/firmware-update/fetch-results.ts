@@ -3,8 +3,8 @@ import type { FetchedVersion, FetchResult, FirmwareFetchRecord } from '@khumbu/o
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { notConfigured } from '@khumbu/shared/stations/stations-file';
-import type { Validators } from '../fetching/content-range.js';
-import { FetchError } from '../fetching/fetch-error.js';
+import { FetchError } from './fetch-error.js';
+import type { Validators } from './image-ports.js';
 
 type Failure = Extract<FetchResult, { ok: false }>;
 

@@ -1,0 +1,80 @@
+/** What the steps of an update need of whoever fetches, keeps and reads images. */
+import type { SignatureOptions, SignatureVerdict } from '@khumbu/firmware-trust/signature';
+import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
+import { hasCode } from '@khumbu/shared/runtime/errors';
+
+/** Strong validators only; empty when the server gave none. */
+export interface Validators {
+  readonly etag?: string;
+  readonly lastModified?: string;
+}
+
+/** What reading an image tells. */
+export interface ImageFacts {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  /** Where its metadata block begins, if it has one. */
+  readonly metadataAt?: number;
+}
+
+/** How a download ends; it rejects with `FetchError`. */
+export type Downloaded =
+  | {
+      readonly kind: 'fetched';
+      /** `<spoolDir>/images/<sha256>`, durable. */
+      readonly path: string;
+      readonly sha256: string;
+      readonly sizeBytes: number;
+      /** Where its metadata block begins, if it has one. */
+      readonly metadataAt?: number;
+      /** It is plainly a web page: an image only if a signature says so. */
+      readonly webPage?: true;
+      /** The file before a coding was taken off that it seemed to have been sent with. */
+      readonly asCame?: {
+        readonly path: string;
+        readonly sha256: string;
+        readonly sizeBytes: number;
+        readonly metadataAt?: number;
+      };
+      readonly etag?: string;
+      readonly lastModified?: string;
+    }
+  | {
+      readonly kind: 'unchanged';
+      /** The origin began to send it all the same. */
+      readonly sentAnyway?: true;
+    };
+
+type SignatureQuestion = Pick<SignatureOptions, 'certificatePem' | 'signatureBase64' | 'allowPkcs1'>;
+
+export interface ImageChecks {
+  /** A fetch has just written this file and found this. */
+  remember(path: string, facts: ImageFacts): Promise<void>;
+  verdict(path: string, question: SignatureQuestion, signal: AbortSignal): Promise<SignatureVerdict>;
+  /** Whether the whole file, as it is now, has this SHA-256. */
+  matches(path: string, sha256: string, signal: AbortSignal): Promise<boolean>;
+  /** What its metadata block says. */
+  connectorsFlag(path: string, signal: AbortSignal): Promise<boolean | undefined>;
+}
+
+export interface ImageStore {
+  /** Make an image that was fetched into the spool readable for all. Safe to repeat. */
+  keep(image: StoredImage, signal: AbortSignal): Promise<void>;
+  /** A local file with the image. Rejects with `IMAGE_MISSING` when nobody has it any more. */
+  open(image: StoredImage, signal: AbortSignal): Promise<string>;
+  has(image: StoredImage, signal: AbortSignal): Promise<boolean>;
+}
+
+/** As `open`; `undefined` when nobody has it any more. */
+export async function openUnlessLost(
+  images: ImageStore,
+  image: StoredImage,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    return await images.open(image, signal);
+  } catch (error) {
+    if (hasCode(error, 'IMAGE_MISSING')) return undefined;
+    throw error;
+  }
+}
