@@ -103,7 +103,7 @@ const LIMITS = {
 };
 
 async function waitsTable() {
-  const { WAIT_WORDS, waitOfWord } = await load('packages/operations/dist/src/records/waits.js');
+  const { WAIT_WORDS, waitOfWord } = await load('packages/operations/dist/src/records/wait-words.js');
   const rows = WAIT_WORDS.map((word) => {
     const { meaning, limit, liftedBy, atWork } = waitOfWord(word);
     return [`\`${word}\``, meaning, LIMITS[limit], liftedBy.map((who) => `\`${who}\``).join(', '), atWork ? 'yes' : ''];
@@ -112,7 +112,7 @@ async function waitsTable() {
 }
 
 async function liftersTable() {
-  const { LIFTERS } = await load('packages/operations/dist/src/records/waits.js');
+  const { LIFTERS } = await load('packages/operations/dist/src/records/wait-words.js');
   return table(
     ['`liftedBy`', 'who'],
     Object.entries(LIFTERS).map(([word, meaning]) => [`\`${word}\``, meaning]),

@@ -116,7 +116,7 @@ void t.test('every committed state is told, once each, filtered', async (t) => {
 
   const seen = await all.events.awaitAll((events) => events.length === 8, 3000, 'all events');
   t.strictSame(
-    seen.map(({ data }) => [data.stationId, data.kind ?? data.transaction, data.status ?? data.bootEpoch]),
+    seen.map(({ data }) => [data.stationId, data.kind ?? data.change, data.status ?? data.bootEpoch]),
     [
       ['cs-1', 'firmware_update', 'Offered'],
       ['cs-1', 'firmware_update', 'Accepted'],

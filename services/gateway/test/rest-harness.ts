@@ -206,7 +206,7 @@ export async function openRest(t: Test, options: RestOptions) {
         store: readStore,
         directory,
         now: moment,
-        breathe: load.breathe,
+        eventLoopTurn: load.eventLoopTurn,
       }),
       questions: intake.questionsOver(readStore),
       load,

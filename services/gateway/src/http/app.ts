@@ -15,13 +15,12 @@ import type { Redis } from 'ioredis';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Standing } from '../leader/standing.js';
 import { hasScope } from './api-keys.js';
-import { createAsking } from './asking.js';
 import { asyncApiRoute } from './async-api-route.js';
 import type { Authenticate } from './authentication.js';
 import { createServer, watchConnections } from './connections.js';
 import { addSchemas } from './contract-schemas.js';
 import type { EventLog } from './events/event-log.js';
-import { createPlaces } from './events/places.js';
+import { createStreamQuota } from './events/stream-quota.js';
 import type { Idempotency } from './idempotency.js';
 import type { Inventory } from './inventory.js';
 import { type Load, pacedRefusal, paceOpen, takeTurns } from './load.js';
@@ -38,7 +37,8 @@ import { type Archives, logRoutes } from './routes/log-uploads.js';
 import { operationRoutes } from './routes/operations.js';
 import { stationRoutes } from './routes/stations.js';
 import type { RestApp } from './routing.js';
-import { REST_SCHEMAS } from './schemas.js';
+import { REST_SCHEMAS } from './schemas/components.js';
+import { createAudit, createSubmitOperation } from './submit-operation.js';
 import { createUnreadable } from './unreadable-requests.js';
 
 export interface AppDeps {
@@ -169,12 +169,13 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   });
   guard(app as unknown as FastifyInstance, deps.authenticate);
   takeTurns(app as unknown as FastifyInstance, load);
-  const asking = createAsking({ intake, inventory, idempotency, stopping, log });
-  stationRoutes(app, inventory, load.breathe);
-  firmwareRoutes(app, { inventory, intake, asking, breathe: load.breathe });
-  logRoutes(app, { inventory, intake, asking, archives, breathe: load.breathe });
-  controlRoutes(app, { inventory, intake, asking, questions });
-  operationRoutes(app, inventory, load.breathe);
+  const audit = createAudit(log);
+  const submit = createSubmitOperation({ intake, inventory, idempotency, stopping, log }, audit);
+  stationRoutes(app, inventory, load.eventLoopTurn);
+  firmwareRoutes(app, { inventory, intake, submit, audit, eventLoopTurn: load.eventLoopTurn });
+  logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn: load.eventLoopTurn });
+  controlRoutes(app, { inventory, intake, submit, audit, questions });
+  operationRoutes(app, inventory, load.eventLoopTurn);
   depotRoutes(app, deps);
   const subscribers = new Gauge({
     name: 'khumbu_event_subscribers',
@@ -182,8 +183,16 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
     registers: [deps.metrics],
   });
   const { mostSubscribers: most, mostSubscribersPerCaller: mostPerCaller, keepAliveMs, subscriberStallMs } = options;
-  const places = createPlaces({ most, mostPerCaller, onChange: (open) => subscribers.set(open) });
-  eventRoutes(app, { events, breathe: load.breathe, stopping, places, keepAliveMs, stallMs: subscriberStallMs, log });
+  const quota = createStreamQuota({ most, mostPerCaller, onChange: (open) => subscribers.set(open) });
+  eventRoutes(app, {
+    events,
+    eventLoopTurn: load.eventLoopTurn,
+    stopping,
+    quota,
+    keepAliveMs,
+    stallMs: subscriberStallMs,
+    log,
+  });
 }
 
 /** Event streams end when the app closes. */

@@ -8,9 +8,10 @@ import { readStationState, type SlotKind, type StationState } from '@khumbu/oper
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
-import type { Breathe } from './breathe.js';
+import type { EventLoopTurn } from './event-loop-turn.js';
 import { Problem } from './problems.js';
-import type { OperationView, StationView } from './schemas.js';
+import type { OperationView } from './schemas/operations.js';
+import type { StationView } from './schemas/stations.js';
 import { createSearch, type Search } from './search.js';
 import { createStationNames, firstBeyond } from './station-names.js';
 import { isVisible, operationView, progressSubject, stationView, type VisibleRecord } from './views.js';
@@ -47,17 +48,17 @@ export interface InventoryDeps {
   readonly store: Store;
   readonly directory: OpenStationDirectory;
   readonly now: Now;
-  readonly breathe: Breathe;
+  readonly eventLoopTurn: EventLoopTurn;
 }
 
-export function createInventory({ redis, store, directory, now, breathe }: InventoryDeps) {
-  const search = createSearch(redis, store, createIndexKeeper(redis, store), breathe);
+export function createInventory({ redis, store, directory, now, eventLoopTurn }: InventoryDeps) {
+  const search = createSearch(redis, store, createIndexKeeper(redis, store), eventLoopTurn);
   const stationNames = createStationNames(redis, store, directory);
 
   const views = async (records: readonly VisibleRecord[]): Promise<OperationView[]> => {
     const all: OperationView[] = [];
     for (let at = 0; at < records.length; at += SOME) {
-      if (at > 0) await breathe();
+      if (at > 0) await eventLoopTurn();
       const some = records.slice(at, at + SOME);
       const running = some.flatMap((record) => progressSubject(record) ?? []);
       const said = await readProgress(redis, store.keys, running);
@@ -114,7 +115,7 @@ export function createInventory({ redis, store, directory, now, breathe }: Inven
       const page = rest.slice(0, limit);
       const items: StationView[] = [];
       for (let at = 0; at < page.length; at += SOME) {
-        if (at > 0) await breathe();
+        if (at > 0) await eventLoopTurn();
         items.push(...(await stationsNow(await statesOf(page.slice(at, at + SOME)))));
       }
       const last = rest.length > limit ? page.at(-1) : undefined;

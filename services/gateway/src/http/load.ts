@@ -4,33 +4,33 @@
  * needs no key, and what is refused, goes out at a steady pace.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify';
-import { type Breathe, createBreathe } from './breathe.js';
-import { createPace, type Pace } from './pace.js';
+import { createEventLoopTurn, type EventLoopTurn } from './event-loop-turn.js';
+import { createLeakyBucket, type LeakyBucket } from './leaky-bucket.js';
 import { Problem } from './problems.js';
-import { createTurns, type Turns } from './turns.js';
+import { createRequestQueue, type RequestQueue } from './request-queue.js';
 
 export interface Load {
-  readonly reads: Turns;
+  readonly reads: RequestQueue;
   /** Reads that ask the object store: apart, so that a silent one keeps nobody from reading anything else. */
-  readonly archives: Turns;
-  readonly asks: Turns;
+  readonly archives: RequestQueue;
+  readonly asks: RequestQueue;
   /** Whether it lives and is ready: apart, so that no flood of anything else makes it look dead. */
-  readonly probes: Pace;
+  readonly probes: LeakyBucket;
   /** What else is open to everybody: metrics, documents, and addresses where nothing is. */
-  readonly open: Pace;
+  readonly open: LeakyBucket;
   /** To those who are nobody we know, and those who ask for more than they may. */
-  readonly refusals: Pace;
-  readonly breathe: Breathe;
+  readonly refusals: LeakyBucket;
+  readonly eventLoopTurn: EventLoopTurn;
 }
 
 export const createLoad = (): Load => ({
-  reads: createTurns({ atOnce: 2, mostWaiting: 2000, longestWaitMs: 30_000 }),
-  archives: createTurns({ atOnce: 8, mostWaiting: 500, longestWaitMs: 30_000 }),
-  asks: createTurns({ atOnce: 8, mostWaiting: 2000, longestWaitMs: 30_000 }),
-  probes: createPace({ perSecond: 500, burst: 200, mostWaiting: 2000 }),
-  open: createPace({ perSecond: 100, burst: 50, mostWaiting: 500 }),
-  refusals: createPace({ perSecond: 100, burst: 100, mostWaiting: 500 }),
-  breathe: createBreathe(),
+  reads: createRequestQueue({ atOnce: 2, mostWaiting: 2000, longestWaitMs: 30_000 }),
+  archives: createRequestQueue({ atOnce: 8, mostWaiting: 500, longestWaitMs: 30_000 }),
+  asks: createRequestQueue({ atOnce: 8, mostWaiting: 2000, longestWaitMs: 30_000 }),
+  probes: createLeakyBucket({ perSecond: 500, burst: 200, mostWaiting: 2000 }),
+  open: createLeakyBucket({ perSecond: 100, burst: 50, mostWaiting: 500 }),
+  refusals: createLeakyBucket({ perSecond: 100, burst: 100, mostWaiting: 500 }),
+  eventLoopTurn: createEventLoopTurn(),
 });
 
 /** Before any hook that costs something. */

@@ -68,7 +68,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
         store: readStore,
         directory,
         now: parts.now,
-        breathe: load.breathe,
+        eventLoopTurn: load.eventLoopTurn,
       }),
       questions: parts.intake.questionsOver(readStore),
       load,

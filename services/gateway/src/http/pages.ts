@@ -1,6 +1,6 @@
 /** A page of a list as bytes, made in pieces: half a thousand operations are more than a megabyte. */
 import type { FastifyReply } from 'fastify';
-import type { Breathe } from './breathe.js';
+import type { EventLoopTurn } from './event-loop-turn.js';
 
 export interface ListPage {
   readonly items: readonly unknown[];
@@ -10,10 +10,10 @@ export interface ListPage {
 const SOME = 25;
 
 /** JSON of the page. */
-export async function pageBytes({ items, ...rest }: ListPage, breathe: Breathe): Promise<Buffer> {
+export async function pageBytes({ items, ...rest }: ListPage, eventLoopTurn: EventLoopTurn): Promise<Buffer> {
   const parts: Buffer[] = [Buffer.from('{"items":[')];
   for (let at = 0; at < items.length; at += SOME) {
-    await breathe();
+    await eventLoopTurn();
     const some = items.slice(at, at + SOME).map((item) => JSON.stringify(item));
     parts.push(Buffer.from(`${at === 0 ? '' : ','}${some.join(',')}`));
   }
@@ -22,6 +22,10 @@ export async function pageBytes({ items, ...rest }: ListPage, breathe: Breathe):
   return Buffer.concat(parts);
 }
 
-export async function sendPage(reply: FastifyReply, page: ListPage, breathe: Breathe): Promise<FastifyReply> {
-  return reply.type('application/json; charset=utf-8').send(await pageBytes(page, breathe));
+export async function sendPage(
+  reply: FastifyReply,
+  page: ListPage,
+  eventLoopTurn: EventLoopTurn,
+): Promise<FastifyReply> {
+  return reply.type('application/json; charset=utf-8').send(await pageBytes(page, eventLoopTurn));
 }

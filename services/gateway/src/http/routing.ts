@@ -7,7 +7,8 @@ import type { TSchema } from 'typebox';
 import type { Caller, Scope } from './api-keys.js';
 import { ref } from './contract-schemas.js';
 import { PROBLEMS, type ProblemCode } from './problems.js';
-import { OperationSchema, ProblemSchema } from './schemas.js';
+import { OperationSchema } from './schemas/operations.js';
+import { ProblemSchema } from './schemas/problem.js';
 
 export type RestApp = FastifyInstance<
   RawServerDefault,
@@ -58,7 +59,7 @@ const EVERYWHERE: readonly ProblemCode[] = [
 export const WITH_ANY_BODY: readonly ProblemCode[] = ['BODY_MALFORMED', 'BODY_TOO_LARGE', 'CONTENT_TYPE_UNSUPPORTED'];
 /** Of every route that needs a body. */
 export const WITH_BODY: readonly ProblemCode[] = [...WITH_ANY_BODY, 'BODY_INVALID', 'IDEMPOTENCY_KEY_REUSED'];
-/** Of every route that asks the intake for something. */
+/** Of every route that submits an operation. */
 export const REFUSALS: readonly ProblemCode[] = [
   'STATION_UNKNOWN',
   'STATION_NOT_CONFIGURED',
@@ -88,19 +89,21 @@ function problemResponses(codes: readonly ProblemCode[]): Record<string, unknown
   );
 }
 
-/** The parts of a route's schema that are texts and answers. */
-export function texts(route: RouteText, success: Record<string, unknown>) {
-  const scopes = `Needs the scope \`${route.scope}\`.`;
+/** The options of a route: its scope, texts and answers, and the schemas of what it takes. */
+export function describeRoute<S extends object>(route: RouteText, success: Record<string, unknown>, takes: S) {
+  const problems = [...new Set([...EVERYWHERE, ...(route.problems ?? [])])];
+  const response = { ...success, ...problemResponses(problems) } as Record<number, TSchema>;
   return {
-    operationId: route.id,
-    tags: [route.tag],
-    summary: route.summary,
-    description: `${route.description}\n\n${scopes}`,
-    security: [{ bearer: [] }],
-    response: { ...success, ...problemResponses([...new Set([...EVERYWHERE, ...(route.problems ?? [])])]) } as Record<
-      number,
-      TSchema
-    >,
+    config: { scope: route.scope },
+    schema: {
+      operationId: route.id,
+      tags: [route.tag],
+      summary: route.summary,
+      description: `${route.description}\n\nNeeds the scope \`${route.scope}\`.`,
+      security: [{ bearer: [] }],
+      response,
+      ...takes,
+    },
   };
 }
 

@@ -8,9 +8,9 @@ import type { Store } from '@khumbu/operations/kinds/store';
 import { type Facets, keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
 import type { Origin } from '@khumbu/operations/records/record';
 import type { Redis } from 'ioredis';
-import type { Breathe } from './breathe.js';
+import type { EventLoopTurn } from './event-loop-turn.js';
 import { Problem } from './problems.js';
-import type { OPERATION_KINDS } from './schemas.js';
+import type { OPERATION_KINDS } from './schemas/operations.js';
 import { isVisible, type VisibleRecord } from './views.js';
 
 export interface Search {
@@ -76,7 +76,7 @@ function repliesOf<T>(replies: [Error | null, unknown][] | null): T[] {
   });
 }
 
-export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper, breathe: Breathe) {
+export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper, eventLoopTurn: EventLoopTurn) {
   const { keys } = store;
 
   /** The smallest of the sets whose intersection is wanted, and the others. */
@@ -116,7 +116,7 @@ export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper,
       const gone = missing.filter((_id, at) => there[at] === 0);
       if (gone.length > 0) await redis.zrem(key, ...gone);
     }
-    await breathe();
+    await eventLoopTurn();
     return found;
   };
 
@@ -158,7 +158,7 @@ export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper,
         // Behind the last one seen and not by number: what has left the set since would let others be passed over.
         if (lastScore === from.score) skip += BATCH;
         else [from, skip] = [{ part, score: lastScore, id: lastId }, 0];
-        await breathe();
+        await eventLoopTurn();
       }
       if (part === 'ended' || status === 'open') return { records };
       place = ENDED_START;

@@ -12,7 +12,8 @@ import { publicLocation } from '@khumbu/shared/locations/location';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { OperationView, StationView } from './schemas.js';
+import type { OperationView } from './schemas/operations.js';
+import type { StationView } from './schemas/stations.js';
 
 export type VisibleRecord = Exclude<OperationRecord, FirmwareFetchRecord>;
 export const isVisible = (record: OperationRecord): record is VisibleRecord => record.kind !== 'firmware_fetch';

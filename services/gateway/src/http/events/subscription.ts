@@ -1,9 +1,11 @@
-/** One subscriber of events: reads the log at his own pace and writes Server-Sent Events (WHATWG HTML, 9.2). */
+/** One subscriber of events: reads the log at its own pace and writes Server-Sent Events (WHATWG HTML, 9.2). */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import type { Breathe } from '../breathe.js';
-import type { Entry, EventLog } from './event-log.js';
+import type { EventLoopTurn } from '../event-loop-turn.js';
+import type { EventLog } from './event-log.js';
+import type { Entry } from './stream-entries.js';
 
 const WRITTEN_AT_ONCE = 20;
 
@@ -15,13 +17,13 @@ export interface Filter {
 
 export interface SubscriptionOptions {
   readonly log: EventLog;
-  readonly breathe: Breathe;
+  readonly eventLoopTurn: EventLoopTurn;
   readonly caller: string;
   readonly filter: Filter;
   /** Events after this one. */
   readonly cursor: string;
   readonly keepAliveMs: number;
-  /** A subscriber that takes nothing for this long is let go; he can go on where he was. */
+  /** A subscriber that reads nothing for this long is disconnected; it can resume by its last event id. */
   readonly stallMs: number;
   readonly signal: AbortSignal;
 }
@@ -39,32 +41,30 @@ export function passes(
 export const formatEntry = ({ id, type, data }: Entry): string => `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`;
 /** Without an id: progress is not replayed, and a reconnect goes on after the last event that has one. */
 const formatProgress = ({ data }: Entry): string => `event: progress\ndata: ${data}\n\n`;
-/** An empty event moves the client's Last-Event-ID on and is not told to it. */
+/** An event without data sets the client's Last-Event-ID and is not dispatched. */
 const formatPlace = (cursor: string): string => `id: ${cursor}\n\n`;
 
-/**
- * Rejects with `STALLED` when nothing was taken in time. With a timer of its own: Node 20 may collect a timeout signal
- * that is part of another one before it fires.
- */
+/** Rejects with `STALLED` when nothing was read in time. */
 async function drained(output: Writable, signal: AbortSignal, stallMs: number): Promise<void> {
-  const given = new AbortController();
-  const end = (): void => given.abort();
+  // Not `AbortSignal.any`: a signal that lives as long as the subscriber would keep one of them for each write.
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
   const timer = setTimeout(end, stallMs);
-  signal.addEventListener('abort', end, { once: true });
+  const withdraw = onAbort(signal, end);
   try {
-    await once(output, 'drain', { signal: given.signal });
+    await once(output, 'drain', { signal: ended.signal });
   } catch (error) {
-    if (!signal.aborted && given.signal.aborted) throw new CodedError('STALLED', 'the subscriber does not read');
+    if (!signal.aborted && ended.signal.aborted) throw new CodedError('STALLED', 'the subscriber does not read');
     throw error;
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', end);
+    withdraw();
   }
 }
 
-/** Serve the subscriber until the signal fires or he is gone. Rejects when the log cannot be read: he comes again. */
+/** Serve the subscriber until the signal fires or it disconnects. Rejects when the log cannot be read: it reconnects. */
 export async function serveSubscriber(output: Writable, options: SubscriptionOptions): Promise<void> {
-  const { log, breathe, caller, filter, signal } = options;
+  const { log, eventLoopTurn, caller, filter, signal } = options;
   let cursor = options.cursor;
 
   const write = async (text: string): Promise<void> => {
@@ -87,8 +87,8 @@ export async function serveSubscriber(output: Writable, options: SubscriptionOpt
         await write(`id: ${cursor}\nevent: gap\ndata: ${JSON.stringify({ type: 'gap', ...gap })}\n\n`);
       }
       for (let at = 0; at < entries.length; at += WRITTEN_AT_ONCE) {
-        // Who is far behind is no reason for stations to wait.
-        if (entries.length > WRITTEN_AT_ONCE) await breathe();
+        // A subscriber that is far behind must not delay stations.
+        if (entries.length > WRITTEN_AT_ONCE) await eventLoopTurn();
         if (signal.aborted) return;
         const some = entries.slice(at, at + WRITTEN_AT_ONCE);
         const text = some

@@ -2,17 +2,19 @@ import type { Cancelable } from '@khumbu/intake/cancellations';
 import type { Intake } from '@khumbu/intake/intake';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { FastifyRequest } from 'fastify';
-import type { Asking } from '../asking.js';
 import { ref } from '../contract-schemas.js';
 import type { Inventory } from '../inventory.js';
 import { Problem } from '../problems.js';
-import { answers, type RestApp, texts, WITH_ANY_BODY } from '../routing.js';
-import { OperationSchema, type OperationView, StationOperationParams } from '../schemas.js';
+import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
+import { OperationSchema, type OperationView } from '../schemas/operations.js';
+import { StationOperationParams } from '../schemas/parameters.js';
+import type { Audit, SubmitOperation } from '../submit-operation.js';
 
 export interface CancelDeps {
   readonly inventory: Inventory;
   readonly intake: Intake;
-  readonly asking: Asking;
+  readonly submit: SubmitOperation;
+  readonly audit: Audit;
 }
 
 /** A change that asks the intake directly: not being able to store is 503. */
@@ -26,7 +28,7 @@ export async function storing<T>(work: Promise<T>): Promise<T> {
 }
 
 async function cancel(
-  { inventory, intake, asking }: CancelDeps,
+  { inventory, intake, audit }: CancelDeps,
   request: FastifyRequest,
   kind: Cancelable['kind'],
   { stationId, operationId }: { stationId: string; operationId: string },
@@ -34,7 +36,7 @@ async function cancel(
   await inventory.requireStation(stationId);
   const result = await storing(intake.cancel(stationId, kind, operationId));
   if (result.kind === 'unknown') throw new Problem('OPERATION_UNKNOWN');
-  asking.audit(request, `cancel ${kind}`, stationId, { outcome: result.kind, operationId });
+  audit(request, `cancel ${kind}`, stationId, { outcome: result.kind, operationId });
   if (result.kind === 'too_late') throw new Problem('NOT_CANCELABLE', undefined, { operationId });
   if (result.kind === 'busy') throw new Problem('SLOT_BUSY', undefined, { operationId });
   return inventory.view(await inventory.record(operationId));
@@ -48,29 +50,24 @@ export function cancelRoute(
 ): void {
   app.delete(
     `/stations/:stationId/${words.path}/:operationId`,
-    {
-      config: { scope: 'operate' },
-      schema: {
-        ...texts(
-          {
-            id: words.id,
-            tag: words.tag,
-            scope: 'operate',
-            summary: `Cancel a ${words.what}`,
-            description: 'Ends it, and tells EVerest if it knows of it. One that has ended stays as it is.',
-            problems: [
-              ...WITH_ANY_BODY,
-              'STATION_UNKNOWN',
-              'OPERATION_UNKNOWN',
-              'SLOT_BUSY',
-              ...(kind === 'firmware_update' ? (['NOT_CANCELABLE'] as const) : []),
-            ],
-          },
-          answers(200, 'The operation, which has ended.', ref(OperationSchema)),
-        ),
-        params: StationOperationParams,
+    describeRoute(
+      {
+        id: words.id,
+        tag: words.tag,
+        scope: 'operate',
+        summary: `Cancel a ${words.what}`,
+        description: 'Ends it, and tells EVerest if it knows of it. One that has ended stays as it is.',
+        problems: [
+          ...WITH_ANY_BODY,
+          'STATION_UNKNOWN',
+          'OPERATION_UNKNOWN',
+          'SLOT_BUSY',
+          ...(kind === 'firmware_update' ? (['NOT_CANCELABLE'] as const) : []),
+        ],
       },
-    },
+      answers(200, 'The operation, which has ended.', ref(OperationSchema)),
+      { params: StationOperationParams },
+    ),
     (request) => cancel(deps, request, kind, request.params),
   );
 }

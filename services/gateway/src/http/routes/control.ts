@@ -1,172 +1,143 @@
 import type { Questions } from '@khumbu/intake/questions';
 import { ref } from '../contract-schemas.js';
 import { reading } from '../inventory.js';
-import { accepted, answers, REFUSALS, type RestApp, texts, WITH_BODY } from '../routing.js';
-import {
-  BootReasonViewSchema,
-  IdempotencyHeaders,
-  NetworkOrderSchema,
-  ResetOrderSchema,
-  ResetPermissionQuery,
-  ResetPermissionSchema,
-  StationParams,
-  SystemTimeOrderSchema,
-} from '../schemas.js';
+import { accepted, answers, describeRoute, REFUSALS, type RestApp, WITH_BODY } from '../routing.js';
+import { NetworkOrderSchema, ResetOrderSchema, SystemTimeOrderSchema } from '../schemas/orders.js';
+import { IdempotencyHeaders, ResetPermissionQuery, StationParams } from '../schemas/parameters.js';
+import { BootReasonViewSchema, ResetPermissionSchema } from '../schemas/stations.js';
 import type { CancelDeps } from './cancel.js';
 import { REST_REQUEST_ID } from './firmware-updates.js';
 
-/** Resets, clocks, boot reasons and networks. */
-export function controlRoutes(
-  app: RestApp,
-  { asking, intake, inventory, questions }: CancelDeps & { readonly questions: Questions },
-): void {
+type ControlDeps = CancelDeps & { readonly questions: Questions };
+
+function resetRoutes(app: RestApp, { submit, intake, inventory, questions }: ControlDeps): void {
   const resetPermission = reading((station: string) => questions.resetPermission(station));
-  const bootReason = reading((station: string) => questions.bootReason(station));
+
   app.post(
     '/stations/:stationId/reset',
-    {
-      config: { scope: 'operate' },
-      schema: {
-        ...texts(
-          {
-            id: 'resetStation',
-            tag: 'control',
-            scope: 'operate',
-            summary: 'Reset a station',
-            description:
-              '`Soft` restarts EVerest; `Hard` and `NotSpecified` reboot the station. During an install the reset is kept and done right after. One reset is open per station: the same again is the same operation. Charging sessions end; ask the CSMS for a reset that waits for them.',
-            problems: [...WITH_BODY, ...REFUSALS],
-          },
-          accepted,
-        ),
-        params: StationParams,
-        headers: IdempotencyHeaders,
-        body: ref(ResetOrderSchema),
+    describeRoute(
+      {
+        id: 'resetStation',
+        tag: 'control',
+        scope: 'operate',
+        summary: 'Reset a station',
+        description:
+          '`Soft` restarts EVerest; `Hard` and `NotSpecified` reboot the station. During an install the reset is kept and done right after. One reset is open per station: the same again is the same operation. Charging sessions end; ask the CSMS for a reset that waits for them.',
+        problems: [...WITH_BODY, ...REFUSALS],
       },
-    },
+      accepted,
+      { params: StationParams, headers: IdempotencyHeaders, body: ref(ResetOrderSchema) },
+    ),
     (request, reply) => {
       const { replace, ...order } = request.body;
-      return asking.ask(request, reply, {
+      return submit(request, reply, {
         what: 'reset',
         station: request.params.stationId,
         replace,
-        ask: (requester) => intake.reset(order, requester),
+        decide: (requester) => intake.reset(order, requester),
       });
     },
   );
 
   app.get(
     '/stations/:stationId/reset-permission',
-    {
-      config: { scope: 'read' },
-      schema: {
-        ...texts(
-          {
-            id: 'getResetPermission',
-            tag: 'control',
-            scope: 'read',
-            summary: 'May it be reset?',
-            description: 'What EVerest would be answered now. Nothing is reserved and nothing changes.',
-            problems: ['STATION_UNKNOWN'],
-          },
-          answers(200, 'The permission.', ref(ResetPermissionSchema)),
-        ),
-        params: StationParams,
-        querystring: ResetPermissionQuery,
+    describeRoute(
+      {
+        id: 'getResetPermission',
+        tag: 'control',
+        scope: 'read',
+        summary: 'May it be reset?',
+        description: 'What EVerest would be answered now. Nothing is reserved and nothing changes.',
+        problems: ['STATION_UNKNOWN'],
       },
-    },
+      answers(200, 'The permission.', ref(ResetPermissionSchema)),
+      { params: StationParams, querystring: ResetPermissionQuery },
+    ),
     async ({ params: { stationId }, query }) => {
       await inventory.requireStation(stationId);
       return { type: query.type ?? 'NotSpecified', ...(await resetPermission(stationId)) };
     },
   );
+}
+
+function clockRoutes(app: RestApp, { submit, intake, inventory, questions }: ControlDeps): void {
+  const bootReason = reading((station: string) => questions.bootReason(station));
 
   app.put(
     '/stations/:stationId/system-time',
-    {
-      config: { scope: 'admin' },
-      schema: {
-        ...texts(
-          {
-            id: 'setSystemTime',
-            tag: 'control',
-            scope: 'admin',
-            summary: 'Set the clock',
-            description:
-              'A small difference is left alone. A time that could not be set within two seconds is dropped.',
-            problems: [...WITH_BODY, 'TIME_ABSURD', 'STATION_UNKNOWN', 'STATION_NOT_CONFIGURED', 'STATION_IN_CONFLICT'],
-          },
-          accepted,
-        ),
-        params: StationParams,
-        headers: IdempotencyHeaders,
-        body: ref(SystemTimeOrderSchema),
+    describeRoute(
+      {
+        id: 'setSystemTime',
+        tag: 'control',
+        scope: 'admin',
+        summary: 'Set the clock',
+        description: 'A small difference is left alone. A time that could not be set within two seconds is dropped.',
+        problems: [...WITH_BODY, 'TIME_ABSURD', 'STATION_UNKNOWN', 'STATION_NOT_CONFIGURED', 'STATION_IN_CONFLICT'],
       },
-    },
+      accepted,
+      { params: StationParams, headers: IdempotencyHeaders, body: ref(SystemTimeOrderSchema) },
+    ),
     (request, reply) =>
-      asking.ask(request, reply, {
+      submit(request, reply, {
         what: 'set_system_time',
         station: request.params.stationId,
-        ask: (requester) => intake.setSystemTime(request.body.time, requester),
+        decide: (requester) => intake.setSystemTime(request.body.time, requester),
       }),
   );
 
   app.get(
     '/stations/:stationId/boot-reason',
-    {
-      config: { scope: 'read' },
-      schema: {
-        ...texts(
-          {
-            id: 'getBootReason',
-            tag: 'control',
-            scope: 'read',
-            summary: 'Why did it start?',
-            description: 'What EVerest was told in its present boot. Asking begins no boot and changes nothing.',
-            problems: ['STATION_UNKNOWN'],
-          },
-          answers(200, 'The reason.', ref(BootReasonViewSchema)),
-        ),
-        params: StationParams,
+    describeRoute(
+      {
+        id: 'getBootReason',
+        tag: 'control',
+        scope: 'read',
+        summary: 'Why did it start?',
+        description: 'What EVerest was told in its present boot. Asking begins no boot and changes nothing.',
+        problems: ['STATION_UNKNOWN'],
       },
-    },
+      answers(200, 'The reason.', ref(BootReasonViewSchema)),
+      { params: StationParams },
+    ),
     async ({ params: { stationId } }) => {
       await inventory.requireStation(stationId);
       const { bootEpoch, reason } = await bootReason(stationId);
       return { bootEpoch, bootReason: reason ?? ('Unknown' as const), told: reason !== undefined };
     },
   );
+}
 
+function networkRoute(app: RestApp, { submit, intake }: ControlDeps): void {
   app.put(
     '/stations/:stationId/network',
-    {
-      config: { scope: 'admin' },
-      schema: {
-        ...texts(
-          {
-            id: 'configureNetwork',
-            tag: 'control',
-            scope: 'admin',
-            summary: 'Prepare a network interface',
-            description:
-              'Where the station’s driver can. Passwords and keys are kept until the operation has ended and never shown.',
-            problems: [...WITH_BODY, ...REFUSALS, 'NETWORK_NOT_SUPPORTED', 'INTERFACE_UNKNOWN'],
-          },
-          accepted,
-        ),
-        params: StationParams,
-        headers: IdempotencyHeaders,
-        body: ref(NetworkOrderSchema),
+    describeRoute(
+      {
+        id: 'configureNetwork',
+        tag: 'control',
+        scope: 'admin',
+        summary: 'Prepare a network interface',
+        description:
+          'Where the station’s driver can. Passwords and keys are kept until the operation has ended and never shown.',
+        problems: [...WITH_BODY, ...REFUSALS, 'NETWORK_NOT_SUPPORTED', 'INTERFACE_UNKNOWN'],
       },
-    },
+      accepted,
+      { params: StationParams, headers: IdempotencyHeaders, body: ref(NetworkOrderSchema) },
+    ),
     (request, reply) => {
       const { replace, ...order } = request.body;
-      return asking.ask(request, reply, {
+      return submit(request, reply, {
         what: 'configure_network',
         station: request.params.stationId,
         replace,
-        ask: (requester) => intake.configureNetwork({ ...order, request_id: REST_REQUEST_ID }, requester),
+        decide: (requester) => intake.configureNetwork({ ...order, request_id: REST_REQUEST_ID }, requester),
       });
     },
   );
+}
+
+/** Resets, clocks, boot reasons and networks. */
+export function controlRoutes(app: RestApp, deps: ControlDeps): void {
+  resetRoutes(app, deps);
+  clockRoutes(app, deps);
+  networkRoute(app, deps);
 }

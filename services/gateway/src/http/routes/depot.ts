@@ -6,9 +6,9 @@ import type { Health } from '@khumbu/shared/runtime/health';
 import type { Redis } from 'ioredis';
 import type { Static } from 'typebox';
 import { ref } from '../contract-schemas.js';
-import { type DepotFileSchema, DepotSchema } from '../depot-schemas.js';
 import { Problem } from '../problems.js';
-import { answers, type RestApp, texts } from '../routing.js';
+import { answers, describeRoute, type RestApp } from '../routing.js';
+import { type DepotFileSchema, DepotSchema } from '../schemas/depot.js';
 
 export interface DepotRouteDeps {
   readonly redis: Redis;
@@ -26,20 +26,18 @@ const fileView = ({ loadedAt, unusableSince, ...file }: ToldFile): Static<typeof
 export function depotRoutes(app: RestApp, { redis, keys, health }: DepotRouteDeps): void {
   app.get(
     '/depot',
-    {
-      config: { scope: 'read' },
-      schema: texts(
-        {
-          id: 'getDepot',
-          tag: 'depot',
-          scope: 'read',
-          summary: 'How the depot itself does',
-          description:
-            'Whether what it needs is there, and how the files do that its services follow. A file that cannot be used stops nothing: its last good content stays in use, until somebody mends it.',
-        },
-        answers(200, 'The depot.', ref(DepotSchema)),
-      ),
-    },
+    describeRoute(
+      {
+        id: 'getDepot',
+        tag: 'depot',
+        scope: 'read',
+        summary: 'How the depot itself does',
+        description:
+          'Whether what it needs is there, and how the files do that its services follow. A file that cannot be used stops nothing: its last good content stays in use, until somebody mends it.',
+      },
+      answers(200, 'The depot.', ref(DepotSchema)),
+      {},
+    ),
     async () => {
       const files = await readToldFiles(redis, keys).catch((error: unknown) => {
         const detail = `the store does not answer: ${describeError(error)}`;

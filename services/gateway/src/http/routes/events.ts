@@ -1,25 +1,28 @@
 import { setMaxListeners } from 'node:events';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Breathe } from '../breathe.js';
+import type { EventLoopTurn } from '../event-loop-turn.js';
 import type { EventLog } from '../events/event-log.js';
-import type { Places } from '../events/places.js';
 import { isStreamId } from '../events/stream-ids.js';
+import type { StreamQuota } from '../events/stream-quota.js';
 import { type Filter, serveSubscriber } from '../events/subscription.js';
 import { Problem } from '../problems.js';
-import { type RestApp, texts } from '../routing.js';
-import { EventsHeaders, EventsQuery } from '../schemas.js';
+import { describeRoute, type RestApp } from '../routing.js';
+import { EventsHeaders, EventsQuery } from '../schemas/parameters.js';
 
 export interface EventRouteDeps {
   readonly events: EventLog;
-  readonly breathe: Breathe;
+  readonly eventLoopTurn: EventLoopTurn;
   readonly stopping: AbortSignal;
-  readonly places: Places;
+  readonly quota: StreamQuota;
   readonly keepAliveMs: number;
   readonly stallMs: number;
   readonly log: Logger;
 }
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const setOf = (values: readonly string[] | undefined): ReadonlySet<string> | undefined =>
   values === undefined || values.length === 0 ? undefined : new Set(values);
@@ -47,7 +50,7 @@ stream ends when a token runs out or a key is withdrawn, when the subscriber doe
 
 /** `/v1/events`. */
 export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
-  const { events, log, places } = deps;
+  const { events, log, quota } = deps;
 
   const serve = async (
     request: FastifyRequest,
@@ -61,17 +64,14 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     const end = (): void => gone.abort();
     raw.on('close', end);
     raw.on('error', end);
-    // Gone while its place was looked for: that was told before anybody listened.
+    // It may have disconnected before there was a listener.
     if (raw.destroyed) end();
-    deps.stopping.addEventListener('abort', end, { once: true });
     const { expiresAt, withdrawn } = request.caller ?? {};
-    // Withdrawn while its place was looked for, too.
-    if (withdrawn?.aborted) end();
     if (withdrawn) setMaxListeners(0, withdrawn);
-    withdrawn?.addEventListener('abort', end, { once: true });
-    // Longer than a timer can be is as good as for ever.
-    const lastsMs = expiresAt === undefined ? 2 ** 31 - 1 : Math.min(2 ** 31 - 1, Math.max(0, expiresAt - Date.now()));
-    const expiry = setTimeout(end, lastsMs);
+    const withdraw = [deps.stopping, withdrawn].map((signal) => onAbort(signal, end));
+    // A longer delay than a timer can have counts as no end.
+    const lastsMs = expiresAt === undefined ? LONGEST_TIMER_MS : Math.max(0, expiresAt - Date.now());
+    const expiry = setTimeout(end, Math.min(LONGEST_TIMER_MS, lastsMs));
     reply.hijack();
     raw.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -86,10 +86,9 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
       log.debug({ requestId: request.id, reason: describeError(error) }, 'subscriber let go');
     } finally {
       clearTimeout(expiry);
-      deps.stopping.removeEventListener('abort', end);
-      withdrawn?.removeEventListener('abort', end);
+      for (const remove of withdraw) remove();
       leave();
-      // Whoever does not read would not read the end either.
+      // A client that does not read would not read the end either.
       if (raw.writableNeedDrain) raw.destroy();
       else raw.end();
     }
@@ -100,32 +99,29 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     {
       // The headers of what does not end.
       exposeHeadRoute: false,
+      ...describeRoute(
+        {
+          id: 'followEvents',
+          tag: 'events',
+          scope: 'read',
+          summary: 'Follow what changes',
+          description: DESCRIPTION,
+          problems: ['LAST_EVENT_ID_INVALID', 'TOO_MANY_EVENT_STREAMS', 'TOO_MANY_SUBSCRIBERS'],
+        },
+        {
+          200: {
+            description: 'The stream; it does not end.',
+            content: { 'text/event-stream': { schema: { type: 'string', examples: [EXAMPLE] } } },
+          },
+        },
+        { querystring: EventsQuery, headers: EventsHeaders },
+      ),
       config: { scope: 'read', hasOwnTurns: true },
-      schema: {
-        ...texts(
-          {
-            id: 'followEvents',
-            tag: 'events',
-            scope: 'read',
-            summary: 'Follow what changes',
-            description: DESCRIPTION,
-            problems: ['LAST_EVENT_ID_INVALID', 'TOO_MANY_EVENT_STREAMS', 'TOO_MANY_SUBSCRIBERS'],
-          },
-          {
-            200: {
-              description: 'The stream; it does not end.',
-              content: { 'text/event-stream': { schema: { type: 'string', examples: [EXAMPLE] } } },
-            },
-          },
-        ),
-        querystring: EventsQuery,
-        headers: EventsHeaders,
-      },
     },
     async (request, reply) => {
       const last = request.headers['last-event-id'];
       if (last !== undefined && last !== '' && !isStreamId(last)) throw new Problem('LAST_EVENT_ID_INVALID');
-      const leave = places.take(request.caller?.name ?? '');
+      const leave = quota.take(request.caller?.name ?? '');
       let cursor: string;
       try {
         cursor = last === undefined || last === '' ? await events.newestId() : last;

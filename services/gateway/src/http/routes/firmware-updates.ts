@@ -1,101 +1,85 @@
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
+import type { EventLoopTurn } from '../event-loop-turn.js';
 import { Problem } from '../problems.js';
 import {
   accepted,
   answers,
+  describeRoute,
   LOCATION_PROBLEMS,
   REFUSALS,
   type RestApp,
-  texts,
   WITH_ANY_BODY,
   WITH_BODY,
 } from '../routing.js';
-import {
-  FirmwareUpdateOrderSchema,
-  IdempotencyHeaders,
-  OperationSchema,
-  StationOperationParams,
-  StationParams,
-} from '../schemas.js';
+import { OperationSchema } from '../schemas/operations.js';
+import { FirmwareUpdateOrderSchema } from '../schemas/orders.js';
+import { IdempotencyHeaders, StationOperationParams, StationParams } from '../schemas/parameters.js';
 import { type CancelDeps, cancelRoute, storing } from './cancel.js';
 import { stationOperationRoutes } from './operations.js';
 
 /** Over REST there is no id on the wire; EVerest is told -1, as for any update it did not ask for. */
 export const REST_REQUEST_ID = -1;
 
-export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly breathe: Breathe }): void {
-  const { asking, intake, inventory } = deps;
+export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly eventLoopTurn: EventLoopTurn }): void {
+  const { submit, audit, intake, inventory } = deps;
   const { LOCATION_NOT_USABLE: _logsOnly, ...locations } = Object.fromEntries(
     LOCATION_PROBLEMS.map((code) => [code, code]),
   );
 
   app.post(
     '/stations/:stationId/firmware-updates',
-    {
-      config: { scope: 'operate' },
-      schema: {
-        ...texts(
-          {
-            id: 'startFirmwareUpdate',
-            tag: 'firmware',
-            scope: 'operate',
-            summary: 'Update a station',
-            description:
-              'Fetches the image, verifies it, waits until the station may be changed, installs it, and confirms it after the reboot. An update of this API that is under way gives way to the new one.',
-            problems: [
-              ...WITH_BODY,
-              ...REFUSALS,
-              ...Object.values(locations),
-              'INSTALLING',
-              'SIGNATURE_REQUIRED',
-              'SIGNATURE_INCOMPLETE',
-              'CERTIFICATE_INVALID',
-              'CERTIFICATE_REVOKED',
-              'CERTIFICATE_NOT_JUDGED',
-            ],
-          },
-          accepted,
-        ),
-        params: StationParams,
-        headers: IdempotencyHeaders,
-        body: ref(FirmwareUpdateOrderSchema),
+    describeRoute(
+      {
+        id: 'startFirmwareUpdate',
+        tag: 'firmware',
+        scope: 'operate',
+        summary: 'Update a station',
+        description:
+          'Fetches the image, verifies it, waits until the station may be changed, installs it, and confirms it after the reboot. An update of this API that is under way gives way to the new one.',
+        problems: [
+          ...WITH_BODY,
+          ...REFUSALS,
+          ...Object.values(locations),
+          'INSTALLING',
+          'SIGNATURE_REQUIRED',
+          'SIGNATURE_INCOMPLETE',
+          'CERTIFICATE_INVALID',
+          'CERTIFICATE_REVOKED',
+          'CERTIFICATE_NOT_JUDGED',
+        ],
       },
-    },
+      accepted,
+      { params: StationParams, headers: IdempotencyHeaders, body: ref(FirmwareUpdateOrderSchema) },
+    ),
     (request, reply) => {
       const { replace, ...order } = request.body;
       const update = { ...order, request_id: REST_REQUEST_ID };
-      return asking.ask(request, reply, {
+      return submit(request, reply, {
         what: 'update_firmware',
         station: request.params.stationId,
         replace,
-        ask: (requester) => intake.updateFirmware(update, requester),
+        decide: (requester) => intake.updateFirmware(update, requester),
       });
     },
   );
 
   app.post(
     '/stations/:stationId/firmware-updates/:operationId/allow-installation',
-    {
-      config: { scope: 'operate' },
-      schema: {
-        ...texts(
-          {
-            id: 'allowInstallation',
-            tag: 'firmware',
-            scope: 'operate',
-            summary: 'Allow the installation',
-            description:
-              'For an update that waits for a permission. EVerest gives it when no connector is in use; an operator may give it in its place, and has to where EVerest is not told of the update. Safe to repeat.',
-            problems: [...WITH_ANY_BODY, 'STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'NOT_WAITING', 'STATION_IN_CONFLICT'],
-          },
-          answers(200, 'The operation; the permission is stored.', ref(OperationSchema)),
-        ),
-        params: StationOperationParams,
+    describeRoute(
+      {
+        id: 'allowInstallation',
+        tag: 'firmware',
+        scope: 'operate',
+        summary: 'Allow the installation',
+        description:
+          'For an update that waits for a permission. EVerest gives it when no connector is in use; an operator may give it in its place, and has to where EVerest is not told of the update. Safe to repeat.',
+        problems: [...WITH_ANY_BODY, 'STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'NOT_WAITING', 'STATION_IN_CONFLICT'],
       },
-    },
+      answers(200, 'The operation; the permission is stored.', ref(OperationSchema)),
+      { params: StationOperationParams },
+    ),
     async (request) => {
       const { stationId: station, operationId } = request.params;
       const { conflictSince } = await inventory.requireStation(station);
@@ -105,7 +89,7 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly breat
       // Given before, or used up already: the same permission.
       const isGiven = record.permission !== undefined && record.endedAt === undefined;
       const outcome = isUsed ? 'accepted' : isGiven || isInstalling(record.state) ? 'repeated' : 'refused';
-      asking.audit(request, 'allow_firmware_installation', station, { outcome, operationId });
+      audit(request, 'allow_firmware_installation', station, { outcome, operationId });
       if (outcome === 'refused') {
         throw new Problem(conflictSince === undefined ? 'NOT_WAITING' : 'STATION_IN_CONFLICT', undefined, {
           operationId,
@@ -115,7 +99,7 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly breat
     },
   );
 
-  stationOperationRoutes(app, inventory, 'firmware_update', deps.breathe);
+  stationOperationRoutes(app, inventory, 'firmware_update', deps.eventLoopTurn);
   const words = {
     path: 'firmware-updates',
     id: 'cancelFirmwareUpdate',

@@ -4,11 +4,12 @@ import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record
 import { stationFolder } from '@khumbu/shared/locations/store-areas';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';
-import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
+import type { EventLoopTurn } from '../event-loop-turn.js';
 import { Problem } from '../problems.js';
-import { accepted, LOCATION_PROBLEMS, REFUSALS, type RestApp, texts, WITH_BODY } from '../routing.js';
-import { IdempotencyHeaders, LogUploadOrderSchema, StationOperationParams, StationParams } from '../schemas.js';
+import { accepted, describeRoute, LOCATION_PROBLEMS, REFUSALS, type RestApp, WITH_BODY } from '../routing.js';
+import { LogUploadOrderSchema } from '../schemas/orders.js';
+import { IdempotencyHeaders, StationOperationParams, StationParams } from '../schemas/parameters.js';
 import { type CancelDeps, cancelRoute } from './cancel.js';
 import { stationOperationRoutes } from './operations.js';
 
@@ -58,49 +59,42 @@ async function archiveUrl(archives: Archives | undefined, record: LogUploadRecor
 
 export function logRoutes(
   app: RestApp,
-  deps: CancelDeps & { readonly archives: Archives | undefined; readonly breathe: Breathe },
+  deps: CancelDeps & { readonly archives: Archives | undefined; readonly eventLoopTurn: EventLoopTurn },
 ): void {
-  const { asking, intake, inventory, archives } = deps;
+  const { submit, audit, intake, inventory, archives } = deps;
 
   app.post(
     '/stations/:stationId/log-uploads',
-    {
-      config: { scope: 'operate' },
-      schema: {
-        ...texts(
-          {
-            id: 'startLogUpload',
-            tag: 'logs',
-            scope: 'operate',
-            summary: 'Fetch the logs of a station',
-            description:
-              'Collects the logs, packs them into one `.tar.gz` and brings it to `location`, or to the depot’s object store, from where `archive` fetches it. EVerest is not told.',
-            problems: [
-              ...WITH_BODY,
-              ...REFUSALS,
-              ...LOCATION_PROBLEMS,
-              'LOG_TYPE_UNKNOWN',
-              'WINDOW_EMPTY',
-              'NO_OBJECT_STORE',
-            ],
-          },
-          accepted,
-        ),
-        params: StationParams,
-        headers: IdempotencyHeaders,
-        body: ref(LogUploadOrderSchema),
+    describeRoute(
+      {
+        id: 'startLogUpload',
+        tag: 'logs',
+        scope: 'operate',
+        summary: 'Fetch the logs of a station',
+        description:
+          'Collects the logs, packs them into one `.tar.gz` and brings it to `location`, or to the depot’s object store, from where `archive` fetches it. EVerest is not told.',
+        problems: [
+          ...WITH_BODY,
+          ...REFUSALS,
+          ...LOCATION_PROBLEMS,
+          'LOG_TYPE_UNKNOWN',
+          'WINDOW_EMPTY',
+          'NO_OBJECT_STORE',
+        ],
       },
-    },
+      accepted,
+      { params: StationParams, headers: IdempotencyHeaders, body: ref(LogUploadOrderSchema) },
+    ),
     async (request, reply) => {
       const { replace, location: wanted, ...order } = request.body;
       const { stationId: station } = request.params;
       const location = wanted ?? (archives && depotLogLocation(archives.bucket, station));
       if (location === undefined) throw new Problem('NO_OBJECT_STORE');
-      return asking.ask(request, reply, {
+      return submit(request, reply, {
         what: 'upload_logs',
         station,
         replace,
-        ask: (requester) => intake.uploadLogs({ ...order, location }, requester),
+        decide: (requester) => intake.uploadLogs({ ...order, location }, requester),
       });
     },
   );
@@ -108,45 +102,43 @@ export function logRoutes(
   app.get(
     '/stations/:stationId/log-uploads/:operationId/archive',
     {
+      ...describeRoute(
+        {
+          id: 'getLogArchive',
+          tag: 'logs',
+          scope: 'read',
+          summary: 'Fetch the archive',
+          description:
+            'Redirects to the object store, to a URL that works for a few minutes without credentials (with curl: `-L`). Only for archives in the depot’s object store.',
+          problems: [
+            'STATION_UNKNOWN',
+            'OPERATION_UNKNOWN',
+            'ARCHIVE_UNKNOWN',
+            'ARCHIVE_NOT_READY',
+            'ARCHIVE_ELSEWHERE',
+            'OBJECT_STORE_UNREACHABLE',
+          ],
+        },
+        {
+          302: {
+            description: 'Where the archive is.',
+            type: 'null',
+          },
+        },
+        { params: StationOperationParams },
+      ),
       config: { scope: 'read', asksObjectStore: true },
-      schema: {
-        ...texts(
-          {
-            id: 'getLogArchive',
-            tag: 'logs',
-            scope: 'read',
-            summary: 'Fetch the archive',
-            description:
-              'Redirects to the object store, to a URL that works for a few minutes without credentials (with curl: `-L`). Only for archives in the depot’s object store.',
-            problems: [
-              'STATION_UNKNOWN',
-              'OPERATION_UNKNOWN',
-              'ARCHIVE_UNKNOWN',
-              'ARCHIVE_NOT_READY',
-              'ARCHIVE_ELSEWHERE',
-              'OBJECT_STORE_UNREACHABLE',
-            ],
-          },
-          {
-            302: {
-              description: 'Where the archive is.',
-              type: 'null',
-            },
-          },
-        ),
-        params: StationOperationParams,
-      },
     },
     async (request, reply) => {
       const { stationId: station, operationId } = request.params;
       await inventory.requireStation(station);
       const record = (await inventory.record(operationId, { station, kind: 'log_upload' })) as LogUploadRecord;
       const url = await archiveUrl(archives, record);
-      asking.audit(request, 'log archive', station, { outcome: 'handed out', operationId });
+      audit(request, 'log archive', station, { outcome: 'handed out', operationId });
       return reply.header('cache-control', 'no-store').redirect(url, 302);
     },
   );
 
-  stationOperationRoutes(app, inventory, 'log_upload', deps.breathe);
+  stationOperationRoutes(app, inventory, 'log_upload', deps.eventLoopTurn);
   cancelRoute(app, deps, 'log_upload', { path: 'log-uploads', id: 'cancelLogUpload', tag: 'logs', what: 'log upload' });
 }

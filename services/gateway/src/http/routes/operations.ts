@@ -1,62 +1,51 @@
-import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
+import type { EventLoopTurn } from '../event-loop-turn.js';
 import type { Inventory } from '../inventory.js';
 import { sendPage } from '../pages.js';
-import { answers, type RestApp, texts } from '../routing.js';
+import { answers, describeRoute, type RestApp } from '../routing.js';
+import { OperationPageSchema, OperationSchema } from '../schemas/operations.js';
 import {
-  OperationPageSchema,
   OperationParams,
-  OperationSchema,
   OperationsQuery,
   StationOperationParams,
   StationOperationsQuery,
   StationParams,
-} from '../schemas.js';
+} from '../schemas/parameters.js';
 
 /** `/v1/operations`: what was asked of stations, and what became of it. */
-export function operationRoutes(app: RestApp, inventory: Inventory, breathe: Breathe): void {
+export function operationRoutes(app: RestApp, inventory: Inventory, eventLoopTurn: EventLoopTurn): void {
   app.get(
     '/operations',
-    {
-      config: { scope: 'read' },
-      schema: {
-        ...texts(
-          {
-            id: 'searchOperations',
-            tag: 'operations',
-            scope: 'read',
-            summary: 'Search operations',
-            description:
-              'Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`.',
-            problems: ['CURSOR_INVALID'],
-          },
-          answers(200, 'A page of operations.', ref(OperationPageSchema)),
-        ),
-        querystring: OperationsQuery,
+    describeRoute(
+      {
+        id: 'searchOperations',
+        tag: 'operations',
+        scope: 'read',
+        summary: 'Search operations',
+        description:
+          'Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`.',
+        problems: ['CURSOR_INVALID'],
       },
-    },
-    async ({ query }, reply) => sendPage(reply, await inventory.operations(query), breathe),
+      answers(200, 'A page of operations.', ref(OperationPageSchema)),
+      { querystring: OperationsQuery },
+    ),
+    async ({ query }, reply) => sendPage(reply, await inventory.operations(query), eventLoopTurn),
   );
 
   app.get(
     '/operations/:operationId',
-    {
-      config: { scope: 'read' },
-      schema: {
-        ...texts(
-          {
-            id: 'getOperation',
-            tag: 'operations',
-            scope: 'read',
-            summary: 'One operation',
-            description: 'Any operation by its id.',
-            problems: ['OPERATION_UNKNOWN'],
-          },
-          answers(200, 'The operation.', ref(OperationSchema)),
-        ),
-        params: OperationParams,
+    describeRoute(
+      {
+        id: 'getOperation',
+        tag: 'operations',
+        scope: 'read',
+        summary: 'One operation',
+        description: 'Any operation by its id.',
+        problems: ['OPERATION_UNKNOWN'],
       },
-    },
+      answers(200, 'The operation.', ref(OperationSchema)),
+      { params: OperationParams },
+    ),
     async ({ params }) => inventory.view(await inventory.record(params.operationId)),
   );
 }
@@ -71,54 +60,43 @@ export function stationOperationRoutes(
   app: RestApp,
   inventory: Inventory,
   kind: keyof typeof KINDS,
-  breathe: Breathe,
+  eventLoopTurn: EventLoopTurn,
 ): void {
   const { path, tag, one, what } = KINDS[kind];
   app.get(
     `/stations/:stationId/${path}`,
-    {
-      config: { scope: 'read' },
-      schema: {
-        ...texts(
-          {
-            id: `list${one}s`,
-            tag,
-            scope: 'read',
-            summary: `The ${what}s of a station`,
-            description: 'Open ones first, then ended ones, newest first.',
-            problems: ['STATION_UNKNOWN', 'CURSOR_INVALID'],
-          },
-          answers(200, 'A page of operations.', ref(OperationPageSchema)),
-        ),
-        params: StationParams,
-        querystring: StationOperationsQuery,
+    describeRoute(
+      {
+        id: `list${one}s`,
+        tag,
+        scope: 'read',
+        summary: `The ${what}s of a station`,
+        description: 'Open ones first, then ended ones, newest first.',
+        problems: ['STATION_UNKNOWN', 'CURSOR_INVALID'],
       },
-    },
+      answers(200, 'A page of operations.', ref(OperationPageSchema)),
+      { params: StationParams, querystring: StationOperationsQuery },
+    ),
     async ({ params, query }, reply) => {
       await inventory.requireStation(params.stationId);
-      return sendPage(reply, await inventory.operations({ ...query, station: params.stationId, kind }), breathe);
+      return sendPage(reply, await inventory.operations({ ...query, station: params.stationId, kind }), eventLoopTurn);
     },
   );
 
   app.get(
     `/stations/:stationId/${path}/:operationId`,
-    {
-      config: { scope: 'read' },
-      schema: {
-        ...texts(
-          {
-            id: `get${one}`,
-            tag,
-            scope: 'read',
-            summary: `One ${what}`,
-            description: 'Where it stands, with its whole history.',
-            problems: ['STATION_UNKNOWN', 'OPERATION_UNKNOWN'],
-          },
-          answers(200, 'The operation.', ref(OperationSchema)),
-        ),
-        params: StationOperationParams,
+    describeRoute(
+      {
+        id: `get${one}`,
+        tag,
+        scope: 'read',
+        summary: `One ${what}`,
+        description: 'Where it stands, with its whole history.',
+        problems: ['STATION_UNKNOWN', 'OPERATION_UNKNOWN'],
       },
-    },
+      answers(200, 'The operation.', ref(OperationSchema)),
+      { params: StationOperationParams },
+    ),
     async ({ params: { stationId: station, operationId } }) => {
       await inventory.requireStation(station);
       return inventory.view(await inventory.record(operationId, { station, kind }));

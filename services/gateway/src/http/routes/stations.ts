@@ -1,53 +1,44 @@
-import type { Breathe } from '../breathe.js';
 import { ref } from '../contract-schemas.js';
+import type { EventLoopTurn } from '../event-loop-turn.js';
 import type { Inventory } from '../inventory.js';
 import { sendPage } from '../pages.js';
-import { answers, type RestApp, texts } from '../routing.js';
-import { PageQuery, StationPageSchema, StationParams, StationSchema } from '../schemas.js';
+import { answers, describeRoute, type RestApp } from '../routing.js';
+import { PageQuery, StationParams } from '../schemas/parameters.js';
+import { StationPageSchema, StationSchema } from '../schemas/stations.js';
 
 /** `/v1/stations`: who is there, and what is being done with them. */
-export function stationRoutes(app: RestApp, inventory: Inventory, breathe: Breathe): void {
+export function stationRoutes(app: RestApp, inventory: Inventory, eventLoopTurn: EventLoopTurn): void {
   app.get(
     '/stations',
-    {
-      config: { scope: 'read' },
-      schema: {
-        ...texts(
-          {
-            id: 'listStations',
-            tag: 'stations',
-            scope: 'read',
-            summary: 'All stations',
-            description: 'Every station that was heard or is configured, by name, with what is under way at each.',
-            problems: ['CURSOR_INVALID'],
-          },
-          answers(200, 'A page of stations.', ref(StationPageSchema)),
-        ),
-        querystring: PageQuery,
+    describeRoute(
+      {
+        id: 'listStations',
+        tag: 'stations',
+        scope: 'read',
+        summary: 'All stations',
+        description: 'Every station that was heard or is configured, by name, with what is under way at each.',
+        problems: ['CURSOR_INVALID'],
       },
-    },
-    async ({ query }, reply) => sendPage(reply, await inventory.stations(query), breathe),
+      answers(200, 'A page of stations.', ref(StationPageSchema)),
+      { querystring: PageQuery },
+    ),
+    async ({ query }, reply) => sendPage(reply, await inventory.stations(query), eventLoopTurn),
   );
 
   app.get(
     '/stations/:stationId',
-    {
-      config: { scope: 'read' },
-      schema: {
-        ...texts(
-          {
-            id: 'getStation',
-            tag: 'stations',
-            scope: 'read',
-            summary: 'One station',
-            description: 'What is known of a station, whether it is there, and what is under way.',
-            problems: ['STATION_UNKNOWN'],
-          },
-          answers(200, 'The station.', ref(StationSchema)),
-        ),
-        params: StationParams,
+    describeRoute(
+      {
+        id: 'getStation',
+        tag: 'stations',
+        scope: 'read',
+        summary: 'One station',
+        description: 'What is known of a station, whether it is there, and what is under way.',
+        problems: ['STATION_UNKNOWN'],
       },
-    },
+      answers(200, 'The station.', ref(StationSchema)),
+      { params: StationParams },
+    ),
     ({ params }) => inventory.station(params.stationId),
   );
 }

@@ -1,24 +1,24 @@
 /**
- * What costs little and may be asked for by anybody, or has to be refused, is answered at a steady pace: a flood is as
- * fast as its answers, and leaves the thread to the stations.
+ * A leaky bucket (as a queue) for answers that need no key: refusals, probes, documents. A flood of requests is answered at
+ * a constant rate, and the thread is left to the stations.
  */
 import { performance } from 'node:perf_hooks';
 
-export interface PaceOptions {
+export interface LeakyBucketOptions {
   readonly perSecond: number;
-  /** So many go out at once after a rest. */
+  /** Answers that go out at once after a rest. */
   readonly burst: number;
-  /** Beyond them `undefined`. */
+  /** More than these are not taken. */
   readonly mostWaiting: number;
 }
 
-/** Resolves when it is the next one's time; `undefined`: too many wait already. */
-export type Pace = () => Promise<void> | undefined;
+/** Resolves when it is time to answer; `undefined`: too many wait already. */
+export type LeakyBucket = () => Promise<void> | undefined;
 
-export function createPace({ perSecond, burst, mostWaiting }: PaceOptions): Pace {
+export function createLeakyBucket({ perSecond, burst, mostWaiting }: LeakyBucketOptions): LeakyBucket {
   const everyMs = 1000 / perSecond;
   const waiting: (() => void)[] = [];
-  /** When the next one is due; the past: so many times `everyMs` were not used. */
+  /** When the next one is due. In the past: the time since then is unused capacity, up to `burst`. */
   let due = Number.NEGATIVE_INFINITY;
 
   const release = (): void => {

@@ -1,21 +1,21 @@
-/** How many event streams are open: in all, and of each caller. A caller alone cannot take the places of all others. */
+/** Limits of open event streams: in all, and for each caller, so that one caller cannot use up the limit of all. */
 import { Problem } from '../problems.js';
 
-export interface PlacesOptions {
+export interface StreamQuotaOptions {
   readonly most: number;
   readonly mostPerCaller: number;
   readonly onChange: (open: number) => void;
 }
 
-export interface Places {
+export interface StreamQuota {
   /**
-   * Take a place; the function gives it back, once. Throws `TOO_MANY_EVENT_STREAMS` for what one caller has open,
+   * Count a stream as open; the function counts it as closed, once. Throws `TOO_MANY_EVENT_STREAMS` for what one caller has open,
    * `TOO_MANY_SUBSCRIBERS` for what all have.
    */
   take(caller: string): () => void;
 }
 
-export function createPlaces({ most, mostPerCaller, onChange }: PlacesOptions): Places {
+export function createStreamQuota({ most, mostPerCaller, onChange }: StreamQuotaOptions): StreamQuota {
   const ofCaller = new Map<string, number>();
   let open = 0;
   return {

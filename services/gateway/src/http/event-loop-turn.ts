@@ -1,13 +1,13 @@
 /**
- * Long work in short pieces. The thread that answers stations is the one that reads for REST; whoever has a long list in
- * hand lets the others have their turn in between.
+ * Long work in short pieces. The thread that answers stations also reads for REST, so work on a long list lets the event
+ * loop turn between two pieces.
  */
 
 /** Await it between two pieces of work that are each a fraction of a millisecond. */
-export type Breathe = () => Promise<void>;
+export type EventLoopTurn = () => Promise<void>;
 
 /** For all work of one process: however much of it there is, one piece is done in each turn of the event loop. */
-export function createBreathe(): Breathe {
+export function createEventLoopTurn(): EventLoopTurn {
   const waiting: (() => void)[] = [];
   let first = 0;
   const next = (): void => {

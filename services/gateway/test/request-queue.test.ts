@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { within } from '@khumbu/test-support/events';
 import t from 'tap';
-import { createBreathe } from '../src/http/breathe.js';
-import { createPace } from '../src/http/pace.js';
-import { createTurns } from '../src/http/turns.js';
+import { createEventLoopTurn } from '../src/http/event-loop-turn.js';
+import { createLeakyBucket } from '../src/http/leaky-bucket.js';
+import { createRequestQueue } from '../src/http/request-queue.js';
 
 const here = (): boolean => false;
 /** Work that ends when it is told to. */
@@ -23,7 +23,7 @@ function work(name: string, done: string[]) {
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 void t.test('so many work at once, and callers take turns however many requests one has', async (t) => {
-  const turns = createTurns({ atOnce: 1, mostWaiting: 100, longestWaitMs: 60_000 });
+  const turns = createRequestQueue({ atOnce: 1, mostWaiting: 100, longestWaitMs: 60_000 });
   const begun: string[] = [];
   const names = ['a1', 'a2', 'a3', 'a4', 'b1', 'c1', 'b2'];
   const works = names.map((name) => work(name, begun));
@@ -38,7 +38,7 @@ void t.test('so many work at once, and callers take turns however many requests 
 });
 
 void t.test('work that fails gives its turn on', async (t) => {
-  const turns = createTurns({ atOnce: 1, mostWaiting: 100, longestWaitMs: 60_000 });
+  const turns = createRequestQueue({ atOnce: 1, mostWaiting: 100, longestWaitMs: 60_000 });
   const failing = turns.run('a', here, async () => {
     throw new Error('no');
   });
@@ -50,7 +50,7 @@ void t.test('work that fails gives its turn on', async (t) => {
 void t.test(
   'who is gone is not served, who waits too long and who finds the line full is told to come again',
   async (t) => {
-    const turns = createTurns({ atOnce: 1, mostWaiting: 2, longestWaitMs: 50 });
+    const turns = createRequestQueue({ atOnce: 1, mostWaiting: 2, longestWaitMs: 50 });
     const begun: string[] = [];
     const first = work('first', begun);
     const running = turns.run('a', here, first.run);
@@ -67,7 +67,7 @@ void t.test(
 );
 
 void t.test('a burst goes out at once, the rest at its pace, and there is an end to waiting', async (t) => {
-  const pace = createPace({ perSecond: 100, burst: 5, mostWaiting: 10 });
+  const pace = createLeakyBucket({ perSecond: 100, burst: 5, mostWaiting: 10 });
   const began = performance.now();
   const turns = Array.from({ length: 30 }, pace);
   const taken = turns.filter((turn) => turn !== undefined);
@@ -78,7 +78,7 @@ void t.test('a burst goes out at once, the rest at its pace, and there is an end
 });
 
 void t.test('one piece of work is done in a turn of the event loop', async (t) => {
-  const breathe = createBreathe();
+  const eventLoopTurn = createEventLoopTurn();
   const order: string[] = [];
   let turn = 0;
   const count = (): void => {
@@ -88,7 +88,7 @@ void t.test('one piece of work is done in a turn of the event loop', async (t) =
   setImmediate(count);
   const piecesOf = async (name: string): Promise<void> => {
     for (let n = 0; n < 5; n++) {
-      await breathe();
+      await eventLoopTurn();
       order.push(`${name} ${turn}`);
     }
   };

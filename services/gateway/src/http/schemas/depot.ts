@@ -1,8 +1,6 @@
 /** What REST says of the depot itself. */
 import { Type } from 'typebox';
-
-const time = (description: string) =>
-  Type.Optional(Type.String({ format: 'date-time', description, examples: ['2026-11-22T09:30:00.000Z'] }));
+import { optionalTime } from './members.js';
 
 export const DepotFileSchema = Type.Object(
   {
@@ -18,8 +16,8 @@ export const DepotFileSchema = Type.Object(
         ],
       }),
     ),
-    unusableSince: time('Since when it has not been usable.'),
-    loadedAt: time('When the content in use was taken; absent: never.'),
+    unusableSince: optionalTime('Since when it has not been usable.'),
+    loadedAt: optionalTime('When the content in use was taken; absent: never.'),
   },
   { $id: 'DepotFile', description: 'A file, or a set of keys, as one service follows it.' },
 );

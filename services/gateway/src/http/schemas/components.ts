@@ -1,0 +1,27 @@
+/** The schemas that are components of the OpenAPI document, with all they are made of. */
+import { DepotSchema } from './depot.js';
+import { OperationPageSchema, OperationSchema } from './operations.js';
+import {
+  FirmwareUpdateOrderSchema,
+  LogUploadOrderSchema,
+  NetworkOrderSchema,
+  ResetOrderSchema,
+  SystemTimeOrderSchema,
+} from './orders.js';
+import { ProblemSchema } from './problem.js';
+import { BootReasonViewSchema, ResetPermissionSchema, StationPageSchema } from './stations.js';
+
+export const REST_SCHEMAS = [
+  DepotSchema,
+  OperationSchema,
+  StationPageSchema,
+  OperationPageSchema,
+  ResetPermissionSchema,
+  BootReasonViewSchema,
+  ProblemSchema,
+  FirmwareUpdateOrderSchema,
+  LogUploadOrderSchema,
+  ResetOrderSchema,
+  SystemTimeOrderSchema,
+  NetworkOrderSchema,
+] as const;

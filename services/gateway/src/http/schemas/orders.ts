@@ -1,0 +1,57 @@
+/**
+ * Bodies of requests: EVerest's requests without the id, which REST chooses itself.
+ */
+import {
+  ConfigureNetworkRequest,
+  FirmwareUpdateRequest,
+  ResetRequest,
+  SystemTime,
+  UploadLogsRequest,
+} from '@khumbu/shared/contract/schemas';
+import { Type } from 'typebox';
+import { closed } from './members.js';
+
+const replace = Type.Optional(
+  Type.Boolean({ description: 'true: end what EVerest asked for and is under way, instead of being refused.' }),
+);
+export const FirmwareUpdateOrderSchema = Type.Object(
+  { ...Type.Omit(FirmwareUpdateRequest, ['request_id']).properties, replace },
+  {
+    ...closed,
+    $id: 'FirmwareUpdateOrder',
+    description: 'FirmwareUpdateRequest without request_id.',
+    examples: [{ location: 'https://files.example/charger-2.1.raucb', retries: 3, retry_interval_s: 60 }],
+  },
+);
+const { location: logLocation, ...logOptions } = Type.Omit(UploadLogsRequest, ['request_id']).properties;
+export const LogUploadOrderSchema = Type.Object(
+  { location: Type.Optional(logLocation), ...logOptions, replace },
+  {
+    ...closed,
+    $id: 'LogUploadOrder',
+    description: 'UploadLogsRequest without request_id; without location the archive goes to the depot’s object store.',
+    examples: [{ type: 'DiagnosticsLog', oldest_timestamp: '2026-11-21T00:00:00Z' }],
+  },
+);
+export const ResetOrderSchema = Type.Object(
+  { ...ResetRequest.properties, replace },
+  { ...closed, $id: 'ResetOrder', description: 'ResetRequest.', examples: [{ type: 'Soft' }] },
+);
+export const SystemTimeOrderSchema = Type.Object(
+  { time: SystemTime },
+  {
+    ...closed,
+    $id: 'SystemTimeOrder',
+    description: 'The time the station’s clock is set to, unless it differs only a little.',
+    examples: [{ time: '2026-11-22T09:30:00Z' }],
+  },
+);
+export const NetworkOrderSchema = Type.Object(
+  { ...Type.Omit(ConfigureNetworkRequest, ['request_id']).properties, replace },
+  {
+    ...closed,
+    $id: 'NetworkOrder',
+    description: 'ConfigureNetworkRequest without request_id.',
+    examples: [{ interface: 'Wired0' }],
+  },
+);

@@ -1,0 +1,61 @@
+/** Parameters of paths and queries, and headers. */
+import { Type } from 'typebox';
+import { closed, optionalText, text } from './members.js';
+import { OPERATION_KINDS, STATUS_FILTERS } from './operations.js';
+
+const Page = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'Items on a page.' })),
+  cursor: optionalText('nextCursor of the page before.'),
+};
+export const StationParams = Type.Object({ stationId: text('Id of the station.', { examples: ['cs-1'] }) });
+export const OperationParams = Type.Object({ operationId: text('Id of the operation.') });
+export const StationOperationParams = Type.Object({ ...StationParams.properties, ...OperationParams.properties });
+export const PageQuery = Type.Object(Page, closed);
+const status = Type.Optional(
+  Type.Enum(STATUS_FILTERS, { description: '`open`, `ended`, or a status such as `Downloading`.', examples: ['open'] }),
+);
+const origin = Type.Optional(Type.Enum(['everest', 'rest'], { description: 'Who asked.' }));
+export const StationOperationsQuery = Type.Object({ status, origin, ...Page }, closed);
+export const OperationsQuery = Type.Object(
+  {
+    station: optionalText('Only of this station.'),
+    kind: Type.Optional(Type.Enum([...OPERATION_KINDS], { description: 'Only of this kind.' })),
+    status,
+    origin,
+    ...Page,
+  },
+  closed,
+);
+export const ResetPermissionQuery = Type.Object(
+  {
+    type: Type.Optional(
+      Type.Enum(['Soft', 'Hard', 'NotSpecified'], { description: 'Which reset.', default: 'NotSpecified' }),
+    ),
+  },
+  closed,
+);
+export const EventsQuery = Type.Object(
+  {
+    station: Type.Optional(
+      Type.Array(Type.String(), { maxItems: 1000, description: 'Only of these stations; may be repeated.' }),
+    ),
+    kind: Type.Optional(
+      Type.Array(Type.Enum([...OPERATION_KINDS]), { description: 'Only operations of these kinds; may be repeated.' }),
+    ),
+    type: Type.Optional(
+      Type.Array(Type.Enum(['operation', 'station', 'progress']), {
+        description: 'Only events of these types; may be repeated.',
+      }),
+    ),
+  },
+  closed,
+);
+export const EventsHeaders = Type.Object({
+  'last-event-id': optionalText('Id of the last event that was received: those after it are sent first.'),
+});
+export const IdempotencyHeaders = Type.Object({
+  'idempotency-key': optionalText(
+    'Names the request: sent again with the same key it gets the same answer and does nothing new, for 24 hours.',
+    { minLength: 1, maxLength: 255, examples: ['5e9d1c1e-7f0b-4d0e-9c55-0a8c3f6f1a10'] },
+  ),
+});

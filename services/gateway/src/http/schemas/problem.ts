@@ -1,0 +1,45 @@
+/** RFC 9457. */
+import { Type } from 'typebox';
+import { PROBLEMS, type ProblemCode } from '../problems.js';
+import { optionalText, text } from './members.js';
+
+export const ProblemSchema = Type.Object(
+  {
+    type: text('urn:khumbu:problem: and the code.'),
+    title: text('What the code means.'),
+    status: Type.Integer({ description: 'HTTP status.' }),
+    detail: optionalText('What it was this time; absent where the title says it all.'),
+    instance: text('The path that was asked for.'),
+    code: Type.Enum(Object.keys(PROBLEMS) as ProblemCode[], { description: 'Stable: decide by this.' }),
+    reason: optionalText('The word of the decision behind it.'),
+    operationId: optionalText('The operation it is about.'),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          detail: text('What is wrong there.'),
+          pointer: optionalText('Where in the body: a JSON pointer as the fragment of a URI.', {
+            examples: ['#/retries'],
+          }),
+          parameter: optionalText('Name of the parameter.', { examples: ['status'] }),
+          in: Type.Optional(Type.Enum(['query', 'path', 'header'], { description: 'Where the parameter stands.' })),
+          allowed: Type.Optional(Type.Array(Type.Unknown(), { description: 'What would have been taken.' })),
+        }),
+        { description: 'All that is wrong with a body or with parameters, twenty at most.' },
+      ),
+    ),
+  },
+  {
+    $id: 'Problem',
+    description: 'An error, RFC 9457.',
+    examples: [
+      {
+        type: 'urn:khumbu:problem:INSTALLING',
+        title: PROBLEMS.INSTALLING.title,
+        status: 409,
+        instance: '/v1/stations/cs-1/firmware-updates',
+        code: 'INSTALLING',
+        reason: 'installing',
+      },
+    ],
+  },
+);

@@ -1,0 +1,55 @@
+/** Stations as REST shows them, and what EVerest is answered there. */
+import { BootReason, ResetType } from '@khumbu/shared/contract/schemas';
+import { type Static, Type } from 'typebox';
+import { count, nextCursor, optionalText, optionalTime, text } from './members.js';
+import { OperationSchema } from './operations.js';
+
+export const StationSchema = Type.Object(
+  {
+    stationId: text('The station.', { examples: ['cs-1'] }),
+    moduleId: optionalText('Id of the `system_API` module of its EVerest.'),
+    configured: Type.Boolean({ description: 'false: not in the stations file; listed, never touched.' }),
+    driver: optionalText('How it is reached.', { examples: ['simulated'] }),
+    dialect: Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'], { description: 'What its OCPP module speaks.' }),
+    conflict: Type.Boolean({ description: 'Two stations use this identity: nothing is done with either.' }),
+    refusedBecause: Type.Optional(
+      Type.Enum(['not_listed', 'no_driver', 'conflict'], {
+        description:
+          'Why nothing is done with it: it is not in the stations file, it is listed there without a driver, or two stations use its identity. Absent: it is served.',
+      }),
+    ),
+    presence: Type.Enum(['here', 'away', 'never_heard'], {
+      description:
+        'Whether its EVerest is heard. `away`: its heartbeats have stopped. One without heartbeats that was heard once counts as `here`.',
+    }),
+    away: Type.Boolean({ description: 'Its EVerest is not there: `presence` is `away` or `never_heard`.' }),
+    bootEpoch: count('Boots of EVerest that were noticed.'),
+    bootReason: Type.Optional(BootReason),
+    firstSeenAt: optionalTime('When it was first heard; absent: never.'),
+    lastSeenAt: optionalTime('When it was last heard.'),
+    operations: Type.Array(OperationSchema, { description: 'What is under way.' }),
+  },
+  { $id: 'Station', description: 'One EVerest instance with `system_API`.' },
+);
+export type StationView = Static<typeof StationSchema>;
+
+export const StationPageSchema = Type.Object(
+  { items: Type.Array(StationSchema, { description: 'By name.' }), nextCursor },
+  { $id: 'StationPage', description: 'A page of stations.' },
+);
+export const ResetPermissionSchema = Type.Object(
+  {
+    type: ResetType,
+    allowed: Type.Boolean({ description: 'Whether EVerest would be allowed this reset now.' }),
+    reason: optionalText('Why not.', { examples: ['installing'] }),
+  },
+  { $id: 'ResetPermission', description: 'Whether a reset would be allowed.' },
+);
+export const BootReasonViewSchema = Type.Object(
+  {
+    bootEpoch: count('Which boot.'),
+    bootReason: BootReason,
+    told: Type.Boolean({ description: 'false: EVerest has not asked in this boot, so nothing is known (Unknown).' }),
+  },
+  { $id: 'BootReasonView', description: 'What EVerest is told about its start.' },
+);
