@@ -30,7 +30,10 @@ export type ResetDecision =
  * A reset is never dropped for bad timing: EVerest's OCPP module has stopped itself by now and waits for it. One that
  * comes while the station is being changed is done right after.
  */
-export function decideReset(request: ResetRequest, { profile, current }: ResetSituation): ResetDecision {
+export function decideReset(
+  request: ResetRequest,
+  { profile, current }: Omit<ResetSituation, 'update'>,
+): ResetDecision {
   if (!profile) return { kind: 'refuse', reason: 'station_not_configured' };
   if (!current || current.endedAt !== undefined) return { kind: 'accept' };
   const same = current.type === request.type && current.scheduled === (request.scheduled ?? false);

@@ -1,65 +1,100 @@
 /**
- * The intake answers what stations ask, in milliseconds, from stored state alone. Its functions are called by the
- * MQTT bridge and by REST alike: read, decide (a pure function next door), commit, and hand back the answer together
- * with what remains to be done once the answer is out. They reject with `NOT_STORED` when nothing may be built on the
- * decision; the station is then answered by default.
+ * The intake answers what stations and fleet tools ask, in milliseconds, from stored state alone. The MQTT side and REST
+ * call it alike:
+ *
+ * 1. accept: one function for each request. It reads, decides and commits (`decision-loop.ts`), and returns the answer. It
+ *    rejects with `NOT_STORED` when nothing may be built on the decision; the station is then answered by default.
+ * 2. The caller sends the answer.
+ * 3. `confirm`, if the answer is out: what follows from it begins. `revoke`, if the default was sent instead.
  */
 import { randomUUID } from 'node:crypto';
-import { isEnded } from '@khumbu/operations/kinds/kinds';
 import type { Store } from '@khumbu/operations/kinds/store';
-import { createAdmission } from './admission.js';
-import { createBootReasons } from './boot-reasons.js';
-import { createCancellations } from './cancellations.js';
-import { createClocks } from './clocks.js';
-import { createLogUploads } from './log-uploads.js';
-import { createNetworks } from './networks.js';
+import { answerAgain, createAccept } from './accept.js';
+import { createAllowInstallation } from './allow-installation.js';
+import { createCancel } from './cancel.js';
+import { createConfigureNetwork } from './configure-network.js';
+import { createConfirm } from './confirm.js';
+import type { Answer, Undo } from './decision.js';
+import { createDecisionLoop } from './decision-loop.js';
+import { createEpochFence } from './epoch-fence.js';
+import { createGetBootReason } from './get-boot-reason.js';
+import type { IntakeDeps, Parts } from './intake-deps.js';
+import { createIsResetAllowed } from './is-reset-allowed.js';
 import { createQuestions, type Questions } from './questions.js';
-import type { Answer, IntakeDeps } from './requester.js';
-import { createResets } from './resets.js';
-import { createUpdates } from './updates.js';
+import type { Requester } from './requester.js';
+import { createReset } from './reset.js';
+import { createRevoke } from './revoke.js';
+import { createSetSystemTime } from './set-system-time.js';
+import { createReader } from './situation.js';
+import { createUpdateFirmware } from './update-firmware.js';
+import { createUploadLogs } from './upload-logs.js';
 
 export type Intake = ReturnType<typeof createIntake>;
 
 export function createIntake(deps: IntakeDeps) {
-  const admission = createAdmission(deps);
-  const { noteTime, setSystemTime } = createClocks(deps, admission);
+  const { store, redis, jobs, isAbandoned, log } = deps;
+  const read = createReader(deps);
+  const fence = createEpochFence({ redis, store, undo: (what) => undo(what), log });
+  const readDecideCommit = createDecisionLoop(redis, fence);
+  const accept = createAccept({ store, readDecideCommit, isAbandoned });
+  const parts: Parts = { ...deps, read, readDecideCommit, accept };
+  const { confirmOffered, confirmAgain, noteAnswerSent } = createConfirm(parts);
+  const { revoke, persistDefaultReplies } = createRevoke(parts);
+  const { reset, revokeReset } = createReset(parts);
+  const { setSystemTime, noteTime } = createSetSystemTime(parts);
 
-  /** The answer is out: let what follows from it begin. Safe to repeat. */
-  const confirm = async ({ followUp }: Answer): Promise<void> => {
-    switch (followUp?.kind) {
+  const undo = async (what: Undo): Promise<void> => {
+    switch (what.kind) {
       case 'confirm':
-        return admission.confirm(followUp.operationId, followUp.offered);
-      case 'begin':
-        if (followUp.record && !isEnded(followUp.record)) await deps.jobs.ensure(followUp.record);
-        return;
-      case 'set_time':
-        return noteTime(followUp);
+        return confirmAgain(what.operationId);
+      case 'revoke':
+        return revoke(what.requester, what.channel, what.operationId);
+      case 'revoke_reset':
+        return revokeReset(what);
     }
   };
 
   return {
-    ...createUpdates(deps, admission),
-    ...createLogUploads(deps, admission),
-    ...createNetworks(admission),
-    ...createResets(deps, admission),
+    updateFirmware: createUpdateFirmware(parts),
+    uploadLogs: createUploadLogs(parts),
+    configureNetwork: createConfigureNetwork(parts),
+    isResetAllowed: createIsResetAllowed(parts),
+    getBootReason: createGetBootReason(parts),
     setSystemTime,
-    ...createBootReasons(admission),
-    ...createCancellations(deps, admission),
-    ...createQuestions(deps, admission),
-    /** The questions again, asked of a store of its own: whoever only looks takes nothing from those who wait for a decision. */
-    questionsOver: (store: Store): Questions =>
-      createQuestions(deps, createAdmission({ ...deps, desk: { ...deps.desk, store } })),
-    confirm,
+    reset,
+    allowInstallation: createAllowInstallation(parts),
+    cancel: createCancel(parts),
+
+    /** The answer is out: what follows from it begins. Safe to repeat. */
+    async confirm({ followUp }: Answer): Promise<void> {
+      switch (followUp?.kind) {
+        case 'confirm':
+          return confirmOffered(followUp.operationId);
+        case 'begin':
+          return jobs.ensure(followUp.record);
+        case 'set_time':
+          return noteTime(followUp);
+      }
+    },
     /** The default was sent although a decision was stored after all. Rejects until it is taken back. */
-    revoke: admission.revoke,
-    /** An offer was answered, and the connection ended before anybody said that it was heard. Rejects when that is not stored. */
-    noteAnswerSent: admission.noteAnswerSent,
+    revoke,
+    /** The connection ended before it was known whether the station received the answer. Rejects when that is not stored. */
+    noteAnswerSent,
+    /** Defaults that were sent but could not be stored. Rejects until they are. */
+    persistDefaultReplies,
     /** What the same request was answered before. Rejects when that cannot be read now. */
-    storedAnswer: admission.storedAnswer,
-    /** Defaults that were told but could not be stored. Rejects until they are. */
-    persistDefaultReplies: admission.persistDefaultReplies,
+    async storedAnswer(requester: Requester): Promise<Answer | undefined> {
+      const { answer } = await store.stationAndAnswer(requester.station, requester.answerKey);
+      return answer && answerAgain(answer);
+    },
+    /** Over a store of its own: questions take no time from requests that wait for a decision. */
+    questionsOver: (reading: Store): Questions =>
+      createQuestions(createReader({ ...deps, store: reading }), isAbandoned),
+    /** No commit of unknown fate is left. */
+    isSettled: (): boolean => fence.isSettled(),
+    close: (): void => fence.close(),
   };
 }
 
-/** A key for a request that nobody can be answered for; never found again. */
+/** A key for a request that has no answer; never found again. */
 export const anonymousAnswerKey = (): string => `none-${randomUUID()}`;

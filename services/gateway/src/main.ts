@@ -6,7 +6,6 @@ import { watchCrls } from '@khumbu/firmware-trust/crl-watch';
 import { createJudges } from '@khumbu/firmware-trust/judges';
 import { openTrustStore, policyOf } from '@khumbu/firmware-trust/roots';
 import { createBoots } from '@khumbu/intake/boots';
-import { createDecisionStore } from '@khumbu/intake/decision-store';
 import { createIntake } from '@khumbu/intake/intake';
 import { createJudgeCertificate } from '@khumbu/intake/judge-certificate';
 import { openDepotClock } from '@khumbu/operations/clock/depot-clock';
@@ -141,8 +140,6 @@ runService(
       clock,
       log,
     );
-    const desk = createDecisionStore(prompt, promptStore, log);
-    life.onStop('desk', () => desk.close());
     const metrics = createGatewayMetrics();
     countFiles(fileHealth, metrics.registry);
     countCrls(crls, metrics.registry);
@@ -158,11 +155,11 @@ runService(
     });
     life.onStop('worker watch', () => workers.stop());
     const intake = createIntake({
-      desk,
+      store: promptStore,
       redis: prompt,
       jobs,
-      isRefused: (station) => directory.profileOf(station) === undefined,
-      profileOf: (station) => (registry.isDuplicated(station) ? undefined : directory.profileOf(station)),
+      profileOf: (station) => directory.profileOf(station),
+      isInConflict: (station) => registry.isDuplicated(station),
       locations: createLocationPolicy(locationRules(config)),
       judgeCertificate: createJudgeCertificate({
         judges,
@@ -177,6 +174,7 @@ runService(
       redeliveryMs: config.MQTT_SESSION_EXPIRY_S * 1000,
       log,
     });
+    life.onStop('intake', () => intake.close());
 
     const servingKey = `${store.keys.lease}:serving`;
     let redisOkAt = 0;
@@ -255,7 +253,7 @@ runService(
             marks: createMarks(patient, store.keys),
             replyCache,
             now,
-            canStore: () => desk.isSettled() && performance.now() - redisOkAt < 3000,
+            canStore: () => intake.isSettled() && performance.now() - redisOkAt < 3000,
             metrics,
             messagesPerS: config.STATION_MESSAGES_PER_S,
             log,

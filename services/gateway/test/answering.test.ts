@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Answer } from '@khumbu/intake/decision';
 import type { Intake } from '@khumbu/intake/intake';
-import type { Answer } from '@khumbu/intake/requester';
+import { UPDATE } from '@khumbu/intake/test/fixtures';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil, within } from '@khumbu/test-support/events';
@@ -10,12 +11,11 @@ import { type CachedReply, createReplyCache } from '../src/mqtt/outbound/reply-c
 import { createKeyedQueue } from '../src/mqtt/session/keyed-queue.js';
 import { createRetryUntilClosed } from '../src/mqtt/session/retry-until-closed.js';
 import { createRateLimitedLog } from '../src/rate-limited-log.js';
-import { UPDATE } from './fixtures.js';
 
 const log = createLogger('test', 'silent');
 const DEADLINE_MS = 700;
 
-/** One answering gateway, with a intake that is told what to say; everything it does is written down in order. */
+/** One answering gateway, with an intake that is told what to say; everything it does is written down in order. */
 function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async () => true) {
   const done: string[] = [];
   const over = new AbortController();

@@ -14,7 +14,7 @@ import { createRateLimitedLog } from '../src/rate-limited-log.js';
 
 const log = createLogger('test', 'silent');
 
-/** Commands over a intake that is told what to say; everything that goes out is written down in order. */
+/** Commands over an intake that is told what to say; everything that goes out is written down in order. */
 function place(test: Test, desk: Partial<Intake> = {}) {
   const done: string[] = [];
   const limitedLog = createRateLimitedLog(log);

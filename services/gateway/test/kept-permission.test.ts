@@ -1,9 +1,10 @@
 /** A permission that the broker has kept while nobody was connected. */
+
+import { update } from '@khumbu/intake/test/fixtures';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
-import { update } from './fixtures.js';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 

@@ -1,7 +1,7 @@
+import { update } from '@khumbu/intake/test/fixtures';
 import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { update } from './fixtures.js';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { setMqttStage } from './mqtt-stage.js';
 

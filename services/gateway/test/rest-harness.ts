@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { CertificateVerdict } from '@khumbu/intake/decide-update';
-import { createDecisionStore } from '@khumbu/intake/decision-store';
 import { createIntake } from '@khumbu/intake/intake';
 import type { JudgeCertificate } from '@khumbu/intake/judge-certificate';
+import { locations } from '@khumbu/intake/test/fixtures';
 import { momentOf, type Now } from '@khumbu/operations/clock/depot-clock';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
@@ -34,7 +34,6 @@ import type { IssuerKeysTimes } from '../src/http/issuer-keys.js';
 import type { TokenSettings } from '../src/http/json-web-tokens.js';
 import { createLoad } from '../src/http/load.js';
 import type { Archives } from '../src/http/routes/log-uploads.js';
-import { locations } from './fixtures.js';
 
 export const KEYS = { admin: 'key-admin', operate: 'key-operate', read: 'key-read', other: 'key-other' } as const;
 const SCOPES: Record<keyof typeof KEYS, string[]> = {
@@ -179,13 +178,13 @@ export async function openRest(t: Test, options: RestOptions) {
   const store = createStore(patient, prefix, undefined, moment);
   const promptStore = createStore(prompt, prefix, undefined, moment);
   const jobs = createJobs(patient, store.keys, moment);
-  const desk = createDecisionStore(prompt, promptStore, log);
   const directory = openStationDirectory(stationsFile, reports);
   const intake = createIntake({
-    desk,
+    store: promptStore,
     redis: prompt,
     jobs,
     profileOf: (station) => directory.profileOf(station),
+    isInConflict: () => false,
     locations,
     judgeCertificate: options.judgeCertificate ?? (async () => options.certificate),
     deadlines: DEFAULT_DEADLINES,
@@ -232,7 +231,7 @@ export async function openRest(t: Test, options: RestOptions) {
   t.teardown(async () => {
     server.thaw();
     await close();
-    desk.close();
+    intake.close();
     directory.close();
     await jobs.close();
     prompt.disconnect();
@@ -253,7 +252,6 @@ export async function openRest(t: Test, options: RestOptions) {
     redis: patient,
     intake,
     events,
-    desk,
     lines,
     files: reports,
     keysFile,

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { update } from '@khumbu/intake/test/fixtures';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
@@ -13,7 +14,6 @@ import { type EverestClient, startEverestClient } from '@khumbu/test-support/eve
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import { update } from './fixtures.js';
 import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
 import { KEYS, openRest } from './rest-harness.js';
 import { inLongTurns, watchTurns } from './watched-turns.js';

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import type { CertificateVerdict } from '@khumbu/intake/decide-update';
-import type { Answer } from '@khumbu/intake/requester';
+import type { Answer } from '@khumbu/intake/decision';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { tellFiles } from '@khumbu/operations/files/told-files';

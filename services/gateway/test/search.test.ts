@@ -1,5 +1,6 @@
 /** Operations are found by any of their facets, whatever version of the software has stored them. */
 
+import { logUpload, resetRecord, update } from '@khumbu/intake/test/fixtures';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createIndexKeeper } from '@khumbu/operations/kinds/index-keeper';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
@@ -7,7 +8,6 @@ import { ended } from '@khumbu/operations/records/record';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { createSearch, type Search } from '../src/http/search.js';
-import { logUpload, resetRecord, update } from './fixtures.js';
 import { type Json, openRest, type Rest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });

@@ -2,8 +2,10 @@
  * Submit an operation over REST: the station must be known, the Idempotency-Key names the request, an audit line records
  * the caller, and the answer is 202 with the operation or a problem with the reason.
  */
+
+import type { Answer } from '@khumbu/intake/decision';
 import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
-import type { Answer, Requester } from '@khumbu/intake/requester';
+import type { Requester } from '@khumbu/intake/requester';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { StationState } from '@khumbu/operations/stations/station-state';
 import { resolveWithin } from '@khumbu/shared/runtime/abort';

@@ -4,8 +4,7 @@
  */
 
 import { createBoots } from '@khumbu/intake/boots';
-import { createDecisionStore, type DecisionStore } from '@khumbu/intake/decision-store';
-import { createIntake } from '@khumbu/intake/intake';
+import { createIntake, type Intake } from '@khumbu/intake/intake';
 import { type Moment, momentOf } from '@khumbu/operations/clock/depot-clock';
 import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
@@ -77,7 +76,7 @@ export function createWorld(options: WorldOptions) {
   const aliasOf = createAliases();
   const journal: Entry[] = [];
   const records = new Map<string, OperationRecord>();
-  const desks: DecisionStore[] = [];
+  const intakes: Intake[] = [];
   const listeners = new Set<(operationId: string) => void>();
   const { fail } = options;
   const settings = { install_ms: options.installMs, reboot_ms: options.rebootMs, ...(fail ? { fail } : {}) };
@@ -184,13 +183,12 @@ export function createWorld(options: WorldOptions) {
     };
     const simulated = createSimulatedDriver({ station: STATION, settings, dataDir: `${dir}/${name}`, now });
     const driver = gateDriver(simulated, pass, now, () => noteEffects(actor.name));
-    const desk = createDecisionStore(connection, store, log);
-    desks.push(desk);
     const intake = createIntake({
-      desk,
+      store,
       redis: connection,
       jobs,
       profileOf,
+      isInConflict: () => false,
       locations,
       judgeCertificate: async () => ({ ok: true }),
       deadlines: DEFAULT_DEADLINES,
@@ -200,6 +198,7 @@ export function createWorld(options: WorldOptions) {
       log,
       now: moment,
     });
+    intakes.push(intake);
     const rounds = { store, jobs, directory, deadlines: DEFAULT_DEADLINES, log, now: moment };
     return {
       pass,
@@ -238,7 +237,7 @@ export function createWorld(options: WorldOptions) {
     charger,
     /** Nothing of it goes on. */
     close() {
-      for (const desk of desks) desk.close();
+      for (const intake of intakes) intake.close();
       scheduler.close();
     },
     startsOfEverest: (): number => charger().everestStarts,

@@ -1,4 +1,4 @@
-import type { Cancelable } from '@khumbu/intake/cancellations';
+import type { Cancelable } from '@khumbu/intake/cancel';
 import type { Intake } from '@khumbu/intake/intake';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { FastifyRequest } from 'fastify';

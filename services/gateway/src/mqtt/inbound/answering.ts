@@ -10,8 +10,9 @@
  * A question that nobody can answer yet waits for a sign, outside of its line, and then begins anew.
  */
 import { createHash } from 'node:crypto';
+import type { Answer } from '@khumbu/intake/decision';
 import type { Intake } from '@khumbu/intake/intake';
-import type { Answer, Requester } from '@khumbu/intake/requester';
+import type { Requester } from '@khumbu/intake/requester';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { describeError } from '@khumbu/shared/runtime/errors';

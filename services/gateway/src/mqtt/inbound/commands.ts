@@ -1,7 +1,7 @@
 /** What stations ask of us: requests that are answered, resets, and the permission to install. */
 import { performance } from 'node:perf_hooks';
-import type { Liveness } from '@khumbu/intake/boot-reasons';
 import { type BootSign, signWaitMs } from '@khumbu/intake/decide-boot-reason';
+import type { Liveness } from '@khumbu/intake/get-boot-reason';
 import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
 import type { Store } from '@khumbu/operations/kinds/store';
 import { readStationState } from '@khumbu/operations/stations/station-state';

@@ -1,8 +1,9 @@
 /** Which function of the intake serves which channel. A channel without a row does not compile. */
 
-import type { Liveness } from '@khumbu/intake/boot-reasons';
+import type { Answer } from '@khumbu/intake/decision';
+import type { Liveness } from '@khumbu/intake/get-boot-reason';
 import type { Intake } from '@khumbu/intake/intake';
-import type { Answer, Requester } from '@khumbu/intake/requester';
+import type { Requester } from '@khumbu/intake/requester';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import type {
   ConfigureNetworkRequest,

@@ -1,0 +1,99 @@
+/** One request that is answered, whatever its name: its stored answer comes first; else a decision is made and committed. */
+import { offer } from '@khumbu/operations/kinds/offer';
+import type { Store, StoredAnswer, Transaction } from '@khumbu/operations/kinds/store';
+import { slotField } from '@khumbu/operations/stations/station-state';
+import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import type { Answer, Attempt, Decision } from './decision.js';
+import type { ReadDecideCommit } from './decision-loop.js';
+import { abandonedQueue, type IsAbandoned, requireWorkers, WORKERS_GONE } from './needed-workers.js';
+import type { Requester } from './requester.js';
+import type { Situation } from './situation.js';
+
+export interface AcceptDeps {
+  readonly store: Store;
+  readonly readDecideCommit: ReadDecideCommit;
+  readonly isAbandoned: IsAbandoned;
+}
+
+export interface AcceptedRequest<S extends Situation> {
+  readonly channel: RequestChannelName;
+  readonly requester: Requester;
+  readonly read: () => Promise<S>;
+  readonly decide: (situation: S) => Decision;
+}
+
+export type Accept = <S extends Situation>(request: AcceptedRequest<S>) => Promise<Answer>;
+
+/** The answer that was stored; an offer it speaks of may still have to be confirmed. */
+export function answerAgain({ reply, operationId, reason, detail }: StoredAnswer): Answer {
+  const followUp = operationId === undefined ? undefined : ({ kind: 'confirm', operationId } as const);
+  return {
+    reply,
+    repeated: true,
+    ...(operationId === undefined ? {} : { operationId }),
+    ...(followUp ? { followUp } : {}),
+    ...(reason === undefined ? {} : { reason }),
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
+function writeAnswer(
+  transaction: Transaction,
+  { station, answerKey, answerTtlMs }: Requester,
+  decision: Decision & { readonly kind: 'answer' },
+): Answer {
+  const { reply, reason, detail, operationId, record, begun, fields, expects, event } = decision;
+  const answer: StoredAnswer = {
+    reply,
+    ...(operationId === undefined ? {} : { operationId }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(detail === undefined ? {} : { detail }),
+  };
+  transaction.answer(station, answerKey, answer, answerTtlMs);
+  if (fields) transaction.setStation(station, fields);
+  for (const [field, value] of Object.entries(expects?.fields ?? {})) transaction.expectStation(station, field, value);
+  if (expects?.record) transaction.expectRecord(expects.record.id, expects.record.version);
+  if (event) transaction.emitEvent(event);
+  return { ...answer, ...(begun ? { begun } : {}), ...(record ? { record } : {}) };
+}
+
+export function createAccept({ store, readDecideCommit, isAbandoned }: AcceptDeps): Accept {
+  /** What the decision stores, and what its requester gets. */
+  const attemptOf = (channel: RequestChannelName, situation: Situation, decision: Decision): Attempt<Answer> => {
+    const { requester, state, isConfigured } = situation;
+    const { station, answerKey, answerTtlMs } = requester;
+    if (decision.kind === 'open') return { result: { reply: undefined, openIn: decision.bootEpoch } };
+    const transaction = store.transaction();
+    const undo = { kind: 'revoke', channel, requester } as const;
+    if (decision.kind === 'answer') {
+      const result = writeAnswer(transaction, requester, decision);
+      return isConfigured ? { result, transaction, undo } : { result };
+    }
+    const { record, replaces, reply } = decision;
+    const operationId = record.id;
+    const slot = slotField(record.kind);
+    transaction.expectStation(station, slot, state.fields[slot]);
+    offer(transaction, record, replaces).answer(station, answerKey, { reply, operationId }, answerTtlMs);
+    const result: Answer = {
+      reply,
+      operationId,
+      record: { ...record, version: record.version + 1 },
+      followUp: { kind: 'confirm', operationId },
+    };
+    return { result, transaction, undo: { ...undo, operationId } };
+  };
+
+  return ({ channel, requester, read, decide }) => {
+    if (requester.origin === 'rest') requireWorkers(channel, isAbandoned);
+    return readDecideCommit({
+      read,
+      decide(situation): Attempt<Answer> {
+        const { stored, storedRecord } = situation;
+        if (stored) return { result: { ...answerAgain(stored), ...(storedRecord ? { record: storedRecord } : {}) } };
+        const isRefused = abandonedQueue(channel, isAbandoned) !== undefined;
+        const refusal = { kind: 'answer', reply: fallbackReply(channel), reason: WORKERS_GONE } as const;
+        return attemptOf(channel, situation, isRefused ? refusal : decide(situation));
+      },
+    });
+  };
+}

@@ -1,0 +1,72 @@
+/** The permission to install: of EVerest, once all connectors are out of use, or of an operator. */
+import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { type Origin, withoutWait } from '@khumbu/operations/records/record';
+import { presenceOf } from '@khumbu/operations/stations/everest-presence';
+import { STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
+import type { Attempt } from './decision.js';
+import type { Parts } from './intake-deps.js';
+import type { StationSituation } from './situation.js';
+
+interface PermissionSituation extends StationSituation {
+  /** The update that is under way; while an offer has its place that may still be withdrawn, the one that rests for it. */
+  readonly update: FirmwareUpdateRecord | undefined;
+}
+
+/** A permission that comes before EVerest was told of the update speaks of something else. */
+const isEverestsTurn = ({ announced, triggerHeldUntil }: FirmwareUpdateRecord): boolean =>
+  announced && triggerHeldUntil === undefined;
+
+/** EVerest has allowed it and is gone; an operator may take that on himself. */
+const overrules = ({ permission }: FirmwareUpdateRecord, state: StationState, by: Origin): boolean =>
+  by === 'rest' && permission?.by === 'everest' && presenceOf(state) !== 'here';
+
+export function createAllowInstallation({ read, readDecideCommit, store, jobs, log, now }: Parts) {
+  const readSituation = async (station: string): Promise<PermissionSituation> => {
+    const situation = await read.station(station);
+    let update = await read.inSlot(situation.state, 'firmware_update');
+    while (update?.state === 'Offered') update = await read.load(update.supersedes, 'firmware_update');
+    return { ...situation, update };
+  };
+
+  const decide = (
+    { station, state, profile, update }: PermissionSituation,
+    by: Origin,
+    operationId: string | undefined,
+  ): Attempt<FirmwareUpdateRecord | undefined> => {
+    const isWaiting =
+      // Where two stations share the name it cannot be told whose permission it is: it does not count.
+      profile !== undefined &&
+      update !== undefined &&
+      (operationId === undefined || update.id === operationId) &&
+      isBeforeInstall(update.state) &&
+      (update.permission?.bootEpoch !== state.bootEpoch || overrules(update, state, by)) &&
+      (by === 'rest' || isEverestsTurn(update));
+    if (!isWaiting) return { result: undefined };
+    const { notBefore: _pause, ...rest } = withoutWait(update);
+    const next: FirmwareUpdateRecord = {
+      ...(rest as FirmwareUpdateRecord),
+      permission: { bootEpoch: state.bootEpoch, at: now().wall, by },
+      updatedAt: now().wall,
+    };
+    const { bootEpoch, conflictSince } = STATION_FIELDS;
+    const transaction = store
+      .transaction()
+      .expectStation(station, bootEpoch, state.fields[bootEpoch])
+      .expectStation(station, conflictSince, undefined)
+      .put(next);
+    // Without undo: a permission that may or may not have been stored is asked for again by the caller.
+    return { result: next, transaction };
+  };
+
+  /** Resolves with whether an update was waiting for it; `operationId` means that very update. */
+  return async (station: string, by: Origin, operationId?: string): Promise<boolean> => {
+    const allowed = await readDecideCommit({
+      read: () => readSituation(station),
+      decide: (situation) => decide(situation, by, operationId),
+    });
+    if (allowed) await jobs.ensure(allowed);
+    log.debug({ station, used: allowed !== undefined }, 'permission to install');
+    return allowed !== undefined;
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Commits whose fate must become known. One that timed out may have been executed, or be executed later. It counts as not
+ * done: the station is answered by default, and what may have been stored is undone as soon as Redis answers.
+ *
+ * Every commit of this process carries the process's own epoch as a guard. Before anything is undone the epoch is changed,
+ * after which a late commit fails its guard.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Store, Transaction } from '@khumbu/operations/kinds/store';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Redis } from 'ioredis';
+import type { Undo } from './decision.js';
+
+const EPOCH_TTL_MS = 24 * 3600_000;
+const SETTLE_RETRY_MS = 300;
+
+export const notStored = (error: unknown): CodedError =>
+  new CodedError('NOT_STORED', `the decision could not be stored: ${describeError(error)}`, { cause: error });
+
+export interface EpochFence {
+  /**
+   * `false`: another process committed in between. Rejects with `NOT_STORED` when it is not known whether it took place;
+   * `undo` is then done as soon as Redis answers.
+   */
+  commit(transaction: Transaction, undo: Undo | undefined): Promise<boolean>;
+  /** No commit of unknown fate is left. */
+  isSettled(): boolean;
+  close(): void;
+}
+
+export interface EpochFenceDeps {
+  readonly redis: Redis;
+  readonly store: Store;
+  /** Repeated until it resolves. */
+  readonly undo: (undo: Undo) => Promise<void>;
+  readonly log: Logger;
+}
+
+export function createEpochFence({ redis, store, undo, log }: EpochFenceDeps): EpochFence {
+  const key = `${store.keys.lease}:desk:${randomUUID()}`;
+  let epoch = '';
+  let unsettled: { readonly undo: Undo | undefined }[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let settling = false;
+  let closed = false;
+
+  const renewEpoch = async (): Promise<void> => {
+    const next = randomUUID();
+    await redis.multi().hset(key, 'epoch', next).pexpire(key, EPOCH_TTL_MS).exec();
+    epoch = next;
+  };
+  /** It expires, so that none is left behind; without it no guard would ever hold again. */
+  const keepEpoch = async (): Promise<void> => {
+    if (epoch !== '' && (await redis.exists(key)) === 0) await renewEpoch();
+  };
+
+  const settle = async (): Promise<void> => {
+    if (settling || closed) return;
+    settling = true;
+    try {
+      await renewEpoch();
+      // What joins from now on was sent with this epoch and waits for the next one.
+      for (const one of Array.from(unsettled)) {
+        if (one.undo) await undo(one.undo);
+        unsettled = unsettled.filter((other) => other !== one);
+      }
+      log.info('commits of unknown fate were taken back');
+    } catch (error) {
+      log.debug({ reason: describeError(error) }, 'cannot settle yet');
+    } finally {
+      settling = false;
+      schedule();
+    }
+  };
+  const schedule = (): void => {
+    if (unsettled.length === 0 || timer || closed) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      void settle();
+    }, SETTLE_RETRY_MS);
+  };
+
+  return {
+    async commit(transaction, ifUnknown) {
+      transaction.guards.push([key, 'epoch', epoch]);
+      let isDone: boolean;
+      try {
+        isDone = await store.commit(transaction);
+      } catch (error) {
+        unsettled.push({ undo: ifUnknown });
+        schedule();
+        throw notStored(error);
+      }
+      if (!isDone) await keepEpoch();
+      return isDone;
+    },
+    isSettled: () => unsettled.length === 0,
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/** What the intake needs, and what its parts share. */
+import type { Now } from '@khumbu/operations/clock/depot-clock';
+import type { Jobs } from '@khumbu/operations/jobs/jobs';
+import type { Store } from '@khumbu/operations/kinds/store';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Redis } from 'ioredis';
+import type { Accept } from './accept.js';
+import type { ReadDecideCommit } from './decision-loop.js';
+import type { JudgeCertificate } from './judge-certificate.js';
+import type { IsAbandoned } from './needed-workers.js';
+import type { Reader, ReaderDeps } from './situation.js';
+
+export interface IntakeDeps extends ReaderDeps {
+  /** Fails fast, and resends nothing. */
+  readonly store: Store;
+  /** The connection of the store. */
+  readonly redis: Redis;
+  readonly jobs: Jobs;
+  readonly locations: Pick<LocationPolicy, 'check'>;
+  readonly judgeCertificate: JudgeCertificate;
+  /** How long an allowed reset keeps installs away. */
+  readonly resetReservationMs: number;
+  /** No worker takes jobs from this queue. */
+  readonly isAbandoned: IsAbandoned;
+  /** How long the broker may keep a request whose answer is out, but not confirmed: its offer waits for that. */
+  readonly redeliveryMs: number;
+  readonly now: Now;
+  readonly log: Logger;
+}
+
+export interface Parts extends IntakeDeps {
+  readonly read: Reader;
+  readonly readDecideCommit: ReadDecideCommit;
+  readonly accept: Accept;
+}

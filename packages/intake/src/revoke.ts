@@ -1,0 +1,74 @@
+/** The default was answered although a decision was stored: the decision is taken back, wherever it stands. */
+import type { Jobs } from '@khumbu/operations/jobs/jobs';
+import { isOffer, withdrawOffer } from '@khumbu/operations/kinds/offer';
+import type { Store } from '@khumbu/operations/kinds/store';
+import { NO_RESET_ALLOWED, readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { commitOrThrow } from './commit-or-throw.js';
+import type { Answer } from './decision.js';
+import { readReplaced } from './read-replaced.js';
+import type { Requester } from './requester.js';
+import type { Reader } from './situation.js';
+
+export interface RevokeDeps {
+  readonly store: Store;
+  readonly jobs: Jobs;
+  readonly read: Pick<Reader, 'station' | 'contextOf'>;
+}
+
+export function createRevoke({ store, jobs, read }: RevokeDeps) {
+  /** No record was made, or none that an offer stands for: the answer alone is set right. */
+  const revokeAnswer = async (channel: RequestChannelName, requester: Requester): Promise<void> => {
+    const { station, answerKey, origin } = requester;
+    const transaction = store.transaction();
+    // REST was told that nothing is known, and may ask again.
+    if (origin === 'rest') transaction.forgetAnswer(station, answerKey);
+    else transaction.answer(station, answerKey, { reply: fallbackReply(channel) });
+    if (channel === 'is_reset_allowed') {
+      const { resetReservedBy } = await readStation(store, station);
+      // REST asks without reserving, and a later question may have reserved anew.
+      if (resetReservedBy === answerKey)
+        transaction
+          .expectStation(station, STATION_FIELDS.resetReservedBy, answerKey)
+          .setStation(station, NO_RESET_ALLOWED);
+    }
+    await commitOrThrow(store, transaction);
+  };
+
+  const revoke = async (
+    requester: Requester,
+    channel: RequestChannelName,
+    operationId: string | undefined,
+  ): Promise<void> => {
+    const { station } = requester;
+    const record = operationId === undefined ? undefined : await store.load(operationId);
+    if (!record) return revokeAnswer(channel, requester);
+    // Withdrawn, or confirmed by a leader that got the request again and answered it: that answer stands.
+    if (!isOffer(record)) return;
+    const { state } = await read.station(station);
+    const replaces = await readReplaced(store, record);
+    const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
+    const successor = inPlace && isOffer(inPlace) ? inPlace : undefined;
+    const { transaction, resumed } = withdrawOffer(
+      store.transaction(),
+      record,
+      replaces,
+      state.slot(record.kind),
+      read.contextOf(station, state),
+      successor,
+    );
+    await commitOrThrow(store, transaction);
+    if (resumed) await jobs.ensure(resumed);
+  };
+
+  /** Defaults that could not be stored when they were sent; what is stored under their keys already stays. */
+  const persistDefaultReplies = async (
+    sent: readonly (Pick<Requester, 'station' | 'answerKey'> & Pick<Answer, 'reply'>)[],
+  ): Promise<void> => {
+    const transaction = store.transaction();
+    for (const { station, answerKey, reply } of sent) transaction.answerIfNone(station, answerKey, { reply });
+    await commitOrThrow(store, transaction);
+  };
+
+  return { revoke, persistDefaultReplies };
+}

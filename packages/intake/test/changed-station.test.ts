@@ -1,0 +1,28 @@
+import t from 'tap';
+import { STATION, UPDATE } from './fixtures.js';
+import { accepted, openStage, requester, SILENT } from './stage.js';
+
+void t.test('a decision is made from what is stored by now, whoever wrote it', async (t) => {
+  const d = await openStage(t);
+  const written = async (fields: Record<string, string | undefined>): Promise<void> => {
+    t.ok(await d.store.commit(d.store.transaction().setStation(STATION, fields)), 'written by somebody else');
+  };
+  const allowed = () => d.intake.isResetAllowed(requester(), true);
+  t.equal((await allowed()).reply, true);
+  t.equal((await d.intake.isResetAllowed(requester('twice'), true)).reply, true);
+  t.same(await d.answerOf('twice'), { reply: true }, 'stored like any other');
+
+  await written({ conflictSince: '1' });
+  t.match(await allowed(), { reply: false, reason: 'station_not_configured' });
+  t.equal((await d.intake.isResetAllowed(requester('twice'), true)).reply, true, 'an answer that is stored stands');
+  await written({ conflictSince: undefined });
+  t.equal((await allowed()).reply, true);
+
+  await accepted(d.intake);
+  t.equal((await d.intake.updateFirmware(UPDATE, requester('second'))).reply, 'AcceptedCanceled');
+  await written({ 'slot:firmware_update': undefined });
+  t.equal((await d.intake.updateFirmware(UPDATE, requester())).reply, 'Accepted', 'the slot is free by now');
+  t.equal((await d.intake.getBootReason(requester(), SILENT)).reply, 'PowerUp');
+  await d.boots.notice(STATION, 3000);
+  t.equal((await d.intake.getBootReason(requester(), SILENT)).reply, 'ApplicationReset');
+});

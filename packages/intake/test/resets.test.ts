@@ -1,0 +1,179 @@
+import { awaitUntil } from '@khumbu/test-support/events';
+import t from 'tap';
+import type { Answer } from '../src/decision.js';
+import { STATION } from './fixtures.js';
+import { accepted, must, openStage, requester, type Stage, server } from './stage.js';
+
+void t.test('a reservation belongs to the question that made it, until EVerest resets', async (t) => {
+  const d = await openStage(t);
+  const first = requester();
+  t.equal((await d.intake.isResetAllowed(first, true)).reply, true);
+  t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true);
+  const reserved = must((await d.state()).resetReservedUntil);
+  await d.intake.revoke(first, 'is_reset_allowed', undefined);
+  t.equal((await d.state()).resetReservedUntil, reserved, 'taking back the first question leaves the second one alone');
+  await d.intake.reset({ type: 'Soft' }, requester('tool', 'rest'));
+  t.equal((await d.state()).resetReservedUntil, reserved, 'an operator’s reset leaves it alone');
+  await d.intake.reset({ type: 'Hard' }, requester());
+  t.equal((await d.state()).resetReservedUntil, undefined, 'EVerest’s own uses it up');
+
+  t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true);
+  await d.intake.reset({ type: 'Hard' }, requester());
+  t.equal((await d.state()).resetReservedUntil, undefined, 'also one that is open already');
+
+  const last = requester();
+  await d.intake.isResetAllowed(last, true);
+  await d.intake.revoke(last, 'is_reset_allowed', undefined);
+  t.match(await d.state(), { resetReservedUntil: undefined, resetAllowedEpoch: undefined });
+});
+
+void t.test('a reservation ends with the boot of EVerest that was told it may reset', async (t) => {
+  const signs = {
+    'by its heartbeat': async (d: Stage) => d.boots.notice(STATION, 3000),
+    'by its question': async (d: Stage) =>
+      d.intake.getBootReason(requester(), { silentMs: 5000, heartbeatPeriodMs: 1000 } as never),
+  };
+  for (const [how, begin] of Object.entries(signs)) {
+    const d = await openStage(t);
+    t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true);
+    await begin(d);
+    t.match(await d.state(), { bootEpoch: 1, resetReservedUntil: undefined, resetAllowedEpoch: undefined }, how);
+    t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true, 'and it may be reserved anew');
+    t.match(await d.state(), { resetAllowedEpoch: 1 });
+  }
+});
+
+void t.test('is_reset_allowed and an install that begins in the same moment', async (t) => {
+  const d = await openStage(t);
+  const id = await accepted(d.intake);
+  await d.advance(id, ['fetchJoined', 'fetched']);
+  let raced = false;
+  d.afterLoad(async (loaded) => {
+    if (raced || loaded !== id) return;
+    raced = true;
+    await d.advance(id, ['installBegun']);
+  });
+  t.equal((await d.intake.isResetAllowed(requester(), true)).reply, false, 'the newer state decides');
+  t.equal((await d.state()).resetReservedUntil, undefined);
+});
+
+void t.test(
+  'is_reset_allowed, a reset, and an update that comes and begins to install in the same moment',
+  async (t) => {
+    const TO_INSTALLING = ['fetchJoined', 'fetched', 'installBegun'] as const;
+    for (const before of ['no update before', 'one that has ended']) {
+      for (const asks of ['is_reset_allowed', 'reset']) {
+        await t.test(`${asks}, ${before}`, async (t) => {
+          const d = await openStage(t);
+          if (before !== 'no update before') await d.advance(await accepted(d.intake), ['canceled']);
+          d.beforeNextCommit(async () => d.advance(await accepted(d.intake), TO_INSTALLING));
+          if (asks === 'is_reset_allowed') {
+            t.match(await d.intake.isResetAllowed(requester(), true), { reply: false, reason: 'installing' });
+            t.equal((await d.state()).resetReservedUntil, undefined);
+            return;
+          }
+          const { operationId } = await d.intake.reset({ type: 'Soft', scheduled: false }, requester());
+          t.match(await d.store.load(must(operationId)), { reasonStored: false });
+          t.equal((await d.state()).restartExpected, undefined, 'the boot to come is that of the update');
+        });
+      }
+    }
+  },
+);
+
+void t.test('a reset is one until its restart is seen', async (t) => {
+  const d = await openStage(t);
+  const soft = { type: 'Soft', scheduled: false } as const;
+  const [first, second] = await Promise.all([d.intake.reset(soft, requester()), d.intake.reset(soft, requester())]);
+  const id = must(first.operationId);
+  t.equal(second.operationId, id);
+  t.equal((await d.intake.reset({ type: 'Soft' }, requester())).operationId, id, 'scheduled false is the default');
+  t.same(await d.jobIds(), [`${id}.reset.1`]);
+  t.match((await d.state()).restartExpected, { reason: 'RemoteReset', operationId: id });
+  const hard = await d.intake.reset({ type: 'Hard', scheduled: true }, requester());
+  t.not(hard.operationId, id);
+  t.match(await d.store.load(id), { state: 'Superseded' });
+  t.match((await d.state()).restartExpected, { reason: 'ScheduledReset' });
+});
+
+void t.test('a reset whose commit was of unknown fate is stored once, with its job', async (t) => {
+  const d = await openStage(t);
+  d.freezeAtCommit();
+  await t.rejects(d.intake.reset({ type: 'Soft' }, requester()), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.intake.isSettled(), 5000, 'settled');
+  const { operationId } = await d.intake.reset({ type: 'Soft' }, requester());
+  const resets = (await d.openRecords()).map(({ id }) => id);
+  t.same(resets, [operationId]);
+  t.same(await d.jobIds(), [`${operationId}.reset.1`]);
+});
+
+void t.test('a reset of REST that could not be stored is not done', async (t) => {
+  const d = await openStage(t);
+  const rest = requester('rest:1', 'rest');
+  d.freezeAtCommit();
+  await t.rejects(d.intake.reset({ type: 'Hard' }, rest), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.intake.isSettled(), 5000, 'settled');
+  t.same(await d.openRecords(), [], 'nothing that a job would be made for');
+  const [over] = await d.store.operationsOf(STATION);
+  t.match(over, { state: 'Failed', outcome: { ok: false, reason: 'withdrawn' } }, 'for all to see');
+  t.equal(await d.slot('reset'), undefined);
+  t.equal((await d.state()).restartExpected, undefined);
+  t.equal(await d.answerOf('rest:1'), undefined);
+  const again = await d.intake.reset({ type: 'Hard' }, rest);
+  t.not(again.operationId, over?.id, 'asked again, it is decided anew');
+  await d.intake.confirm(again);
+  t.same(await d.jobIds(), [`${again.operationId}.reset.1`]);
+});
+
+void t.test('a reset of REST that somebody else counts on is not taken back', async (t) => {
+  const others = [
+    ['EVerest', requester('e', 'everest')],
+    ['the same request at another gateway', requester('rest:2', 'rest')],
+    ['another caller', requester('rest:3', 'rest')],
+  ] as const;
+  for (const [name, who] of others) {
+    const d = await openStage(t);
+    const other = await openStage(t, { prefix: d.prefix });
+    d.freezeAtCommit();
+    await t.rejects(d.intake.reset({ type: 'Hard' }, requester('rest:2', 'rest')), { code: 'NOT_STORED' });
+    let counted: Answer | undefined;
+    d.beforeNextCommit(async () => {
+      counted = await other.intake.reset({ type: 'Hard' }, who);
+      await other.intake.confirm(counted);
+    });
+    server.thaw();
+    await awaitUntil(() => d.intake.isSettled(), 5000, 'settled');
+    const id = must(counted?.operationId);
+    t.match(await d.store.load(id), { state: 'Accepted' }, name);
+    t.equal(await d.slot('reset'), id);
+    t.same(await d.jobIds(), [`${id}.reset.1`]);
+  }
+});
+
+void t.test('a reset that one of REST would have replaced is done when that could not be stored', async (t) => {
+  const d = await openStage(t);
+  const { operationId } = await d.intake.reset({ type: 'Soft', scheduled: true }, requester());
+  d.freezeAtCommit();
+  const replacing = { ...requester('rest:4', 'rest'), replace: true };
+  await t.rejects(d.intake.reset({ type: 'Hard' }, replacing), { code: 'NOT_STORED' });
+  server.thaw();
+  await awaitUntil(() => d.intake.isSettled(), 5000, 'settled');
+  t.match(await d.store.load(must(operationId)), { state: 'Superseded' });
+  const [open, ...more] = await d.openRecords();
+  t.match(open, { kind: 'reset', state: 'Accepted', origin: 'everest', type: 'Soft', scheduled: true });
+  t.same(more, []);
+  t.equal(await d.slot('reset'), open?.id);
+  t.match((await d.state()).restartExpected, { reason: 'ScheduledReset', operationId: open?.id });
+  t.ok((await d.jobIds()).includes(`${open?.id}.reset.1`));
+});
+
+void t.test('a reset during an install is kept', async (t) => {
+  const d = await openStage(t);
+  const id = await accepted(d.intake);
+  await d.advance(id, ['fetchJoined', 'fetched', 'installBegun']);
+  const { operationId } = await d.intake.reset({ type: 'NotSpecified' }, requester());
+  t.match(await d.store.load(must(operationId)), { state: 'Accepted', type: 'NotSpecified' });
+  t.match(await d.store.load(id), { state: 'Installing' });
+});
