@@ -6,7 +6,10 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import t from 'tap';
+import type { Standing } from '../src/leader/standing.js';
 import { createAnswering, type Request } from '../src/mqtt/inbound/answering.js';
+import { createDecidedAnswers } from '../src/mqtt/outbound/decided-answers.js';
+import { createReplies } from '../src/mqtt/outbound/reply.js';
 import { type CachedReply, createReplyCache } from '../src/mqtt/outbound/reply-cache.js';
 import { createKeyedQueue } from '../src/mqtt/session/keyed-queue.js';
 import { createRetryUntilClosed } from '../src/mqtt/session/retry-until-closed.js';
@@ -29,19 +32,21 @@ function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async 
     ...desk,
   } as unknown as Intake;
   const replyCache = createReplyCache(async (answers) => void kept.push(...answers), over.signal, log);
-  const answer = createAnswering({
-    intake,
+  const standing = (): Standing => (leads ? 'leading' : 'refusing');
+  const limitedLog = createRateLimitedLog(log);
+  const retryUntilClosed = createRetryUntilClosed(over.signal, log);
+  const createReply = createReplies({
     publish: (topic, payload, _qos, speech) => {
       done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`);
       return publishes();
     },
-    standing: () => (leads ? 'leading' : 'refusing'),
+    standing,
     replyCache,
-    queue: createKeyedQueue(),
-    retryUntilClosed: createRetryUntilClosed(over.signal, log),
-    log,
-    limitedLog: createRateLimitedLog(log),
+    limitedLog,
   });
+  const publishDecided = createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log });
+  const queue = createKeyedQueue();
+  const answer = createAnswering({ intake, createReply, publishDecided, standing, queue, retryUntilClosed, log });
   t.teardown(() => over.abort());
   const request = (uuid: string, more: Partial<Request> = {}): Request => ({
     name: 'update_firmware',

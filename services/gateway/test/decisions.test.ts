@@ -20,7 +20,7 @@ import {
 import type { Station } from '../src/mqtt/liveness/station.js';
 import { ageOfHeartbeat } from '../src/mqtt/liveness/stored-fields.js';
 import { checkIntervalMs } from '../src/mqtt/outbound/communication-checks.js';
-import { heldBecause } from '../src/mqtt/outbound/status-publisher.js';
+import { heldBecause } from '../src/mqtt/outbound/held-status.js';
 import { createBacklogMarker, stillWaits } from '../src/mqtt/session/backlog-marker.js';
 import { fullBuckets } from '../src/mqtt/session/token-bucket.js';
 import { createLogLimiter } from '../src/rate-limited-log.js';
@@ -282,7 +282,6 @@ const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
   registered: false,
   bootsNoticed: 0,
   bootsCounted: 0,
-  bootsByQuestion: 0,
   learnedDialect: 'unknown',
   dirty: false,
   duplicateReported: false,

@@ -6,12 +6,8 @@ import { awaitUntil, collector, within } from '@khumbu/test-support/events';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
-import {
-  type Incoming,
-  type MqttSession,
-  type MqttSessionOptions,
-  openMqttSession,
-} from '../src/mqtt/session/mqtt-session.js';
+import type { Inbound, Incoming } from '../src/mqtt/session/incoming.js';
+import { createMqttSession, type MqttSession, type MqttSessionOptions } from '../src/mqtt/session/mqtt-session.js';
 
 const broker = await startMosquitto({ dir: t.testdir() });
 t.teardown(() => broker.stop());
@@ -20,19 +16,24 @@ t.teardown(() => publisher.endAsync(true));
 let clients = 0;
 const newClientId = (): string => `gateway-${++clients}`;
 
-async function open(test: Test, options: Partial<MqttSessionOptions> = {}): Promise<MqttSession> {
-  const session = await openMqttSession({
+interface Opened extends MqttSession {
+  readonly sessionPresent: boolean;
+}
+
+async function open(test: Test, options: Partial<MqttSessionOptions & Inbound> = {}): Promise<Opened> {
+  const { classify, onMessage = () => undefined, ...more } = options;
+  const session = createMqttSession({
     url: broker.url,
     clientId: newClientId(),
     sessionExpiryS: 10,
     keepAliveS: 5,
     connectTimeoutMs: 2000,
-    onMessage: () => undefined,
     standing: () => 'leading',
-    ...options,
+    ...more,
   });
+  const { sessionPresent } = await session.connect({ onMessage, ...(classify ? { classify } : {}) });
   test.teardown(() => session.end());
-  return session;
+  return { ...session, sessionPresent };
 }
 
 /** Messages that are worked on until they are let go by their text. */
@@ -312,7 +313,7 @@ void t.test('what is dropped is acknowledged and not worked on', async (t) => {
   const work = slowWork();
   const session = await open(t, {
     onMessage: work.onMessage,
-    sort: ({ topic }) => ({ sender: topic, how: topic.endsWith('flood') ? 'drop' : 'serve' }),
+    classify: ({ topic }) => ({ sender: topic, how: topic.endsWith('flood') ? 'drop' : 'serve' }),
   });
   await session.subscribe({ 'sorted/+': 1 });
   await Promise.all(Array.from({ length: 1500 }, () => publisher.publishAsync('sorted/flood', 'x', { qos: 1 })));

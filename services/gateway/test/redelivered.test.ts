@@ -2,8 +2,8 @@
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { plainReplyTo } from '../src/mqtt/inbound/commands.js';
 import { createRedelivered } from '../src/mqtt/inbound/redelivered.js';
+import { plainReplyTo } from '../src/mqtt/inbound/unread-frame.js';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 

@@ -55,13 +55,13 @@ void t.test('what is told once more comes before anything newer, or not at all',
   const { publisher, published, came, answer } = pumping(t, [second, third]);
   publisher.kick('cs-1');
   await came(1);
-  publisher.tellOnceMore('cs-1', first);
+  publisher.publishOnceMore('cs-1', first);
   answer(true);
   await came(2);
   t.same(published.items, ['InstallRebooting', 'Installed'], 'the newer one was on its way');
 
   const other = pumping(t, [second]);
-  other.publisher.tellOnceMore('cs-1', first);
+  other.publisher.publishOnceMore('cs-1', first);
   await other.came(1);
   other.answer(true);
   await other.came(2);

@@ -18,6 +18,8 @@ const RECONNECT_LONGEST_MS = 1000;
 const LOOK_MS = 50;
 /** How long the other gateways believe that the leader serves. */
 const SERVING_MS = 3000;
+/** How often they are told. */
+const MARK_MS = 250;
 
 export interface LeaderDeps {
   readonly lease: Lease;
@@ -57,6 +59,72 @@ const whenAborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
+/** How old a message may be that the broker has kept: since a gateway was last through with the backlog, and served. */
+async function backlogAge({ redis, servedKey, sessionExpiryMs }: LeaderDeps): Promise<number> {
+  const left = await redis.pttl(servedKey);
+  return left < 0 ? sessionExpiryMs : Math.max(0, sessionExpiryMs - left);
+}
+
+/** One service from its opening to its end. Rejects when it could not be opened. */
+async function serveOnce(deps: LeaderDeps, over: AbortSignal, onOpen: () => void): Promise<void> {
+  const { lease, redis, log } = deps;
+  const service = await deps.openMqttService(await backlogAge(deps));
+  log.info('connected to the broker');
+  onOpen();
+  // The lease may have been lost while the service was being opened.
+  const ends = whenAborted(over);
+  const mark = setInterval(() => {
+    if (!service.isServing()) return;
+    redis
+      .pipeline()
+      .set(deps.servingKey, lease.holder, 'PX', SERVING_MS)
+      .set(deps.servedKey, lease.holder, 'PX', deps.sessionExpiryMs)
+      .exec()
+      .catch(() => undefined);
+  }, MARK_MS);
+  const why = await Promise.race([service.closed, ends]);
+  clearInterval(mark);
+  if (why !== undefined) log.warn({ reason: why }, 'connection to the broker lost');
+  await service.end();
+}
+
+/** Whenever a service has ended another one is opened. `onTried`: the first is open, or could not be opened. */
+async function keepServing(deps: LeaderDeps, over: AbortSignal, onTried: () => void): Promise<void> {
+  let wait = RECONNECT_FIRST_MS;
+  const onOpen = (): void => {
+    onTried();
+    wait = RECONNECT_FIRST_MS;
+  };
+  while (!over.aborted) {
+    if (deps.lease.standing() !== 'leading') {
+      await sleep(LOOK_MS, over);
+      continue;
+    }
+    try {
+      await serveOnce(deps, over, onOpen);
+    } catch (error) {
+      deps.log.warn({ reason: describeError(error) }, 'no connection to the broker');
+      onTried();
+    }
+    if (over.aborted) return;
+    await sleep(wait, over);
+    wait = Math.min(wait * 2, RECONNECT_LONGEST_MS);
+  }
+}
+
+/** What is done now and then by the leader; what fails is done the next time. */
+async function repeat(
+  work: () => Promise<unknown>,
+  everyMs: number,
+  over: AbortSignal,
+  onError: (error: unknown) => void,
+) {
+  while (!over.aborted) {
+    await work().catch(onError);
+    await sleep(everyMs, over);
+  }
+}
+
 export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   const { lease, log } = deps;
   let term: AbortController | undefined;
@@ -65,70 +133,11 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   const begun = new Promise<void>((resolve) => {
     markBegun = resolve;
   });
-
-  /** Since somebody was through with the backlog and served; what the broker has kept cannot be older. */
-  const sinceServed = async (): Promise<number> => {
-    const left = await deps.redis.pttl(deps.servedKey);
-    return left < 0 ? deps.sessionExpiryMs : Math.max(0, deps.sessionExpiryMs - left);
-  };
-
-  const keepBridge = async (over: AbortSignal): Promise<void> => {
-    let wait = RECONNECT_FIRST_MS;
-    while (!over.aborted) {
-      if (lease.standing() !== 'leading') {
-        await sleep(LOOK_MS, over);
-        continue;
-      }
-      try {
-        const bridge = await deps.openMqttService(await sinceServed());
-        log.info('connected to the broker');
-        markBegun();
-        wait = RECONNECT_FIRST_MS;
-        // The lease may have been lost while the bridge was being opened.
-        const ends = whenAborted(over);
-        const mark = setInterval(() => {
-          if (!bridge.isServing()) return;
-          deps.redis
-            .pipeline()
-            .set(deps.servingKey, lease.holder, 'PX', SERVING_MS)
-            .set(deps.servedKey, lease.holder, 'PX', deps.sessionExpiryMs)
-            .exec()
-            .catch(() => undefined);
-        }, 250);
-        const why = await Promise.race([bridge.closed, ends]);
-        clearInterval(mark);
-        if (why !== undefined) log.warn({ reason: why }, 'connection to the broker lost');
-        await bridge.end();
-      } catch (error) {
-        log.warn({ reason: describeError(error) }, 'no connection to the broker');
-        markBegun();
-      }
-      if (over.aborted) return;
-      await sleep(wait, over);
-      wait = Math.min(wait * 2, RECONNECT_LONGEST_MS);
-    }
-  };
-
-  const keepReconciled = async (over: AbortSignal): Promise<void> => {
-    while (!over.aborted) {
-      try {
-        await deps.reconciler.round(over);
-      } catch (error) {
-        log.debug({ reason: describeError(error) }, 'not reconciled');
-      }
-      await sleep(deps.reconcileEveryMs, over);
-    }
-  };
+  const failed = (what: string) => (error: unknown) => log.debug({ reason: describeError(error) }, what);
 
   const keepTrimmed = async (over: AbortSignal): Promise<void> => {
-    while (!over.aborted) {
-      await sleep(TRIM_EVERY_MS, over);
-      try {
-        if (!over.aborted) await deps.trim();
-      } catch (error) {
-        log.debug({ reason: describeError(error) }, 'old operations not removed');
-      }
-    }
+    await sleep(TRIM_EVERY_MS, over);
+    await repeat(deps.trim, TRIM_EVERY_MS, over, failed('old operations not removed'));
   };
 
   const begin = (): void => {
@@ -138,7 +147,11 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     const { signal: over } = term;
     // What an earlier term left open is closed first: both would share one session and one registry.
     const before = Promise.all(terms);
-    terms = [before.then(() => keepBridge(over)), keepReconciled(over), keepTrimmed(over)];
+    terms = [
+      before.then(() => keepServing(deps, over, markBegun)),
+      repeat(() => deps.reconciler.round(over), deps.reconcileEveryMs, over, failed('not reconciled')),
+      keepTrimmed(over),
+    ];
   };
   const end = (): void => {
     // At a stop that is as it should be.
@@ -159,7 +172,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     );
     await whenAborted(signal);
     markBegun();
-    // The lease is kept until nothing is sent any more; then the next one need not wait for it to run out.
+    // The lease is kept until nothing is published any more; then the next one need not wait for it to run out.
     term?.abort();
     await Promise.all(terms);
     ended.abort();

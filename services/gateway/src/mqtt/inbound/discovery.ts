@@ -31,10 +31,12 @@ export interface Discovered {
 
 export interface DiscoveryDeps {
   readonly prefix: TopicPrefix;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
-  readonly onDiscovered: (found: Discovered) => void;
-  /** One `system_API` alone has answered a question that was asked then, monotonic. */
-  readonly onAlone: (station: string, askedAt: number) => void;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<unknown>;
+  readonly modules: {
+    discovered(found: Discovered): void;
+    /** One `system_API` alone has answered a question that was asked then, monotonic. */
+    alone(station: string, askedAt: number): void;
+  };
   /** A message that nothing is done with, and why. */
   readonly bad: (topic: string, reason: string) => void;
   readonly log: Logger;
@@ -48,7 +50,7 @@ interface Question {
 
 export type Discovery = ReturnType<typeof createDiscovery>;
 
-export function createDiscovery({ prefix, publish, onDiscovered, onAlone, bad, log }: DiscoveryDeps) {
+export function createDiscovery({ prefix, publish, modules, bad, log }: DiscoveryDeps) {
   const questions = new Map<string, Question>();
   const pauses = new Map<string, { again: boolean }>();
 
@@ -58,7 +60,7 @@ export function createDiscovery({ prefix, publish, onDiscovered, onAlone, bad, l
     const answered: Question['answered'] = new Map();
     const tellAlone = (): void => {
       for (const { station: name, type: api, times } of answered.values())
-        if (api === 'system' && times === 1) onAlone(name, askedAt);
+        if (api === 'system' && times === 1) modules.alone(name, askedAt);
     };
     const timers = [setTimeout(() => questions.delete(id), QUESTION_MS), setTimeout(tellAlone, ALONE_MS)];
     for (const timer of timers) timer.unref();
@@ -125,7 +127,7 @@ export function createDiscovery({ prefix, publish, onDiscovered, onAlone, bad, l
         const before = question.answered.get(who)?.times ?? 0;
         question.answered.set(who, { station, type: api.type, times: before + 1 });
         const isSecond = before > 0;
-        onDiscovered({
+        modules.discovered({
           station,
           type: api.type,
           moduleId: api.module_id,

@@ -13,7 +13,7 @@ import type { Keys } from '@khumbu/operations/records/keys';
 import type { Redis } from 'ioredis';
 import { MAY, type Standing } from '../../leader/standing.js';
 import { createFairQueue } from '../session/fair-queue.js';
-import type { Incoming } from '../session/mqtt-session.js';
+import type { Incoming } from '../session/incoming.js';
 import type { RetryUntilClosed } from '../session/retry-until-closed.js';
 
 /** Of all senders, and of one. */

@@ -6,8 +6,8 @@
  */
 import type { Standing } from '../../leader/standing.js';
 import type { RateLimitedLog } from '../../rate-limited-log.js';
+import type { Incoming } from '../session/incoming.js';
 import type { KeyedQueue } from '../session/keyed-queue.js';
-import type { Incoming } from '../session/mqtt-session.js';
 import { type RetryUntilClosed, whileLeading } from '../session/retry-until-closed.js';
 
 /** A quarter of what the broker sends us before it waits for acknowledgements. */

@@ -4,7 +4,7 @@
  * mostly unacknowledged: whoever leads then is given them again.
  */
 import type { BootSign } from '@khumbu/intake/decide-boot-reason';
-import type { Incoming } from '../session/mqtt-session.js';
+import type { Incoming } from '../session/incoming.js';
 
 /** EVerest asks one after the other; more than this is nobody's start. */
 export const MAX_WAITING_OF_ONE = 16;

@@ -14,13 +14,15 @@ import type { Station } from './station.js';
 export interface OcppSideDeps {
   readonly registry: Registry;
   readonly prefix: TopicPrefix;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<unknown>;
   readonly onRegistered: (station: string) => void;
   readonly log: Logger;
 }
 
 /** A question nobody has answered by now will not be answered. */
 const QUESTION_MS = 10_000;
+
+export type OcppSide = ReturnType<typeof createOcppSide>;
 
 export function createOcppSide({ registry, prefix, publish, onRegistered, log }: OcppSideDeps) {
   /** Without a prefix per station a module cannot be told to belong to one of several stations. */

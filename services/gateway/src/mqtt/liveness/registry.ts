@@ -6,7 +6,6 @@
 import { performance } from 'node:perf_hooks';
 import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
 import type { Store } from '@khumbu/operations/kinds/store';
-import { forgetStation } from '@khumbu/operations/stations/forget-station';
 import { readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationAddress } from '@khumbu/shared/contract/topics';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -18,18 +17,11 @@ import { NEVER_HEARD } from './presence.js';
 import type { Station } from './station.js';
 import { BATCH, createStationWriter } from './station-writer.js';
 import { storedPresence } from './stored-fields.js';
+import { createUnconfiguredStations, type UnconfiguredRules } from './unconfigured-stations.js';
 
 const FLUSH_MS = 2000;
-/** A stranger that was silent for this long makes room for another one. */
-const UNCONFIGURED_SILENT_MS = 60_000;
-/** Room is made when so much of it is taken. */
-const CROWDED = 0.9;
 
-export interface RegistryRules {
-  /** Named in the stations file. Whoever is not is a stranger. */
-  readonly isConfigured: (station: string) => boolean;
-  /** So many unconfigured stations are listed; the others wait until one of them has been silent for a while. */
-  readonly maxUnconfigured: number;
+export interface RegistryRules extends UnconfiguredRules {
   readonly messagesPerS: number;
   /** Only who leads stores anything. */
   readonly standing: () => Standing;
@@ -46,37 +38,8 @@ export function createRegistry(
 ) {
   const { now } = clock;
   const stations = new Map<string, Station>();
-  /** Listed and, when they were met, not configured. */
-  const unconfigured = new Set<string>();
+  const unconfigured = createUnconfiguredStations(redis, store, rules, stations);
   let timer: NodeJS.Timeout | undefined;
-
-  const lastHeardOf = ({ presence, lastMessageAt, metAt }: Station): number =>
-    Math.max(presence.heardAt ?? 0, lastMessageAt ?? 0, metAt);
-
-  /** The unconfigured stations that were silent longest are forgotten, unless an operation names them. */
-  const makeRoom = async (): Promise<void> => {
-    if (unconfigured.size < rules.maxUnconfigured * CROWDED) return;
-    const before = performance.now() - UNCONFIGURED_SILENT_MS;
-    const silent = [...unconfigured]
-      .map((name) => stations.get(name))
-      .filter((entry) => entry !== undefined && lastHeardOf(entry) < before)
-      .sort((a, b) => lastHeardOf(a as Station) - lastHeardOf(b as Station))
-      .slice(0, BATCH) as Station[];
-    for (const entry of silent) {
-      if (rules.isConfigured(entry.station) || !(await forgetStation(redis, store.keys, entry.station))) {
-        // Known by more than its voice: it takes nobody's place any more.
-        unconfigured.delete(entry.station);
-      } else if (lastHeardOf(entry) < before) {
-        unconfigured.delete(entry.station);
-        stations.delete(entry.station);
-      } else {
-        // It was heard in this very moment: all of it is written anew.
-        entry.dirty = true;
-        entry.stored.heard = false;
-        delete entry.written;
-      }
-    }
-  };
 
   const writer = createStationWriter({
     redis,
@@ -84,7 +47,7 @@ export function createRegistry(
     now,
     standing: rules.standing,
     stations: () => stations.values(),
-    afterwards: makeRoom,
+    afterwards: unconfigured.makeRoom,
     log,
   });
 
@@ -96,7 +59,6 @@ export function createRegistry(
       registered: false,
       bootsNoticed: 0,
       bootsCounted: 0,
-      bootsByQuestion: 0,
       learnedDialect: 'unknown',
       dirty: true,
       duplicateReported: false,
@@ -105,7 +67,7 @@ export function createRegistry(
       buckets: fullBuckets(rules.messagesPerS, performance.now()),
     };
     stations.set(address.station, entry);
-    if (!rules.isConfigured(address.station)) unconfigured.add(address.station);
+    unconfigured.add(address.station);
     return entry;
   };
 
@@ -124,16 +86,16 @@ export function createRegistry(
   return {
     get: (station: string): Station | undefined => stations.get(station),
     all: (): IterableIterator<Station> => stations.values(),
-    unconfigured: (): number => unconfigured.size,
+    /** How many of them the stations file does not name. */
+    unconfigured: unconfigured.count,
     /**
-     * The station of a message, made known by its first one. A module that was renamed is followed. `undefined`: a
-     * stranger for whom there is no room.
+     * The station of a message, made known by its first one. A module that was renamed is followed. `undefined`: it is not
+     * configured, and there is no room for it.
      */
     meet(address: StationAddress): { entry: Station; isNew: boolean } | undefined {
       const known = stations.get(address.station);
       if (!known) {
-        const hasRoom = unconfigured.size < rules.maxUnconfigured || rules.isConfigured(address.station);
-        return hasRoom ? { entry: add(address), isNew: true } : undefined;
+        return unconfigured.hasRoomFor(address.station) ? { entry: add(address), isNew: true } : undefined;
       }
       if (known.moduleId === address.moduleId) return { entry: known, isNew: false };
       known.moduleId = address.moduleId;
@@ -172,6 +134,7 @@ export function createRegistry(
     /** Everything, told to subscribers too. */
     flushSoon: writer.flushSoon,
     /** What is known of one station, and nothing else. */
+    store: writer.store,
     storeSoon: writer.storeSoon,
   };
 }

@@ -1,4 +1,4 @@
-/** Stores what has changed of the stations: many at once, and nobody waits for it longer than he can afford. */
+/** Stores what has changed of the stations: many at once, and no answer waits for it long. */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
@@ -16,7 +16,7 @@ import { storedFields } from './stored-fields.js';
 export const BATCH = 250;
 /** Everything is written anew and looked at this often: Redis may have forgotten its last words, or heard late ones. */
 const WRITE_ALL_MS = 60_000;
-/** Nobody waits longer than this for a flush: an answer must not hang on Redis. */
+/** What waits for a flush waits no longer than this: an answer must not hang on Redis. */
 const PATIENCE_MS = 200;
 
 type LastingChange = Exclude<NoticedChange, 'heard'>;
@@ -41,9 +41,10 @@ export interface StationWriterDeps {
   readonly log: Logger;
 }
 
-export function createStationWriter({ redis, store, now, standing, stations, afterwards, log }: StationWriterDeps) {
-  const { firstSeenAt, conflictSince, awaySince, heartbeat } = STATION_FIELDS;
+const { firstSeenAt, conflictSince, awaySince, heartbeat } = STATION_FIELDS;
 
+/** What was noticed of one station, each change in a commit of its own. */
+function createChangeWriter({ store, now, standing }: Pick<StationWriterDeps, 'store' | 'now' | 'standing'>) {
   /** As all changes, told to subscribers in the commit that stores it. Nothing is read first: it is listed right after. */
   const storeHeard = async ({ station, stored }: Station): Promise<void> => {
     const { wall } = now();
@@ -80,8 +81,16 @@ export function createStationWriter({ redis, store, now, standing, stations, aft
     else stored.away = isSet;
   };
 
-  /** Write what has changed, in one round trip. */
-  const storeFields = async (entries: readonly Station[]): Promise<void> => {
+  return async (entry: Station): Promise<void> => {
+    for (const what of changesToStore(entry, performance.now()))
+      await (what === 'heard' ? storeHeard(entry) : storeChange(entry, what));
+  };
+}
+
+/** The fields of many stations that have changed, in one round trip. */
+const createFieldsWriter =
+  ({ redis, store, now, standing }: Pick<StationWriterDeps, 'redis' | 'store' | 'now' | 'standing'>) =>
+  async (entries: readonly Station[]): Promise<void> => {
     if (entries.length === 0) return;
     assertMay(standing(), 'store');
     const pipeline = redis.pipeline();
@@ -116,17 +125,17 @@ export function createStationWriter({ redis, store, now, standing, stations, aft
     if (failed) throw failed;
   };
 
+export function createStationWriter(deps: StationWriterDeps) {
+  const { standing, stations, afterwards, log } = deps;
+  const storeChanges = createChangeWriter(deps);
+  const storeFields = createFieldsWriter(deps);
+
   const flush = async (): Promise<void> => {
     if (!MAY[standing()].store) return;
     const entries = Array.from(stations());
     for (let at = 0; at < entries.length; at += BATCH) {
       const batch = entries.slice(at, at + BATCH);
-      await Promise.all(
-        batch.map(async (entry) => {
-          for (const what of changesToStore(entry, performance.now()))
-            await (what === 'heard' ? storeHeard(entry) : storeChange(entry, what));
-        }),
-      );
+      await Promise.all(batch.map(storeChanges));
       await storeFields(batch.filter(({ dirty }) => dirty));
     }
     await afterwards();
@@ -157,7 +166,9 @@ export function createStationWriter({ redis, store, now, standing, stations, aft
     /** All that has changed, told to subscribers too. Never rejects: what could not be stored is left to the next flush. */
     flush: tick,
     flushSoon: (): Promise<void> => patiently(tick()),
-    /** What is known of one station, and nothing else. */
+    /** What is known of one station, and nothing else. Rejects when it is not stored. */
+    store: (entry: Station): Promise<void> => storeFields([entry]),
+    /** The same, or left to the next flush if Redis takes its time. */
     storeSoon: (entry: Station): Promise<void> =>
       patiently(
         storeFields([entry]).catch((error: unknown) => log.debug({ reason: describeError(error) }, 'not stored yet')),

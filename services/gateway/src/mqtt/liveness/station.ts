@@ -6,6 +6,17 @@ import type { TokenBuckets } from '../session/token-bucket.js';
 import { hasDuplicateIdentity } from './duplicate-identity.js';
 import { isAway, type Presence } from './presence.js';
 
+/** The status that was published last. */
+export interface Published {
+  readonly entry: OutboxEntry;
+  /** Monotonic. */
+  readonly at: number;
+  /** No heartbeat has come since: nobody knows whether it was heard. */
+  isUnheard: boolean;
+  /** It waited for a boot that no count of heartbeats has shown yet: EVerest as it was before may have received it. */
+  isEarly: boolean;
+}
+
 export interface Station {
   readonly station: string;
   moduleId: string;
@@ -21,13 +32,9 @@ export interface Station {
   lastMessageAt?: number;
   /** How often this process noticed that EVerest has started anew. */
   bootsNoticed: number;
-  /** How many are stored, and how many of those because of their question. */
+  /** The newest of those boots that is stored. */
   bootsCounted: number;
-  bootsByQuestion: number;
-  /** The status it was told last, until a heartbeat shows that it was there to hear it. */
-  toldUnconfirmed?: OutboxEntry | undefined;
-  /** What waited for a reboot, was told last, and may have been told to EVerest as it was before; monotonic time. */
-  toldEarly?: { readonly entry: OutboxEntry; readonly at: number } | undefined;
+  published?: Published;
   /** When it came to our notice in this process, monotonic. */
   readonly metAt: number;
   /** What of its messages is still worked on. */

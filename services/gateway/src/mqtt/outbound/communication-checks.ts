@@ -21,8 +21,9 @@ const CHECKS_PER_PERIOD = 3;
 export interface CommunicationCheckDeps {
   readonly registry: Registry;
   readonly prefix: TopicPrefix;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<void>;
-  readonly canServe: () => boolean;
+  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<unknown>;
+  /** Requests can be stored and statuses move: what a check promises. */
+  readonly keepsPromise: () => boolean;
   readonly log: Logger;
 }
 
@@ -34,7 +35,7 @@ export function checkIntervalMs(station: Pick<Station, 'presence'>): number | un
 
 export type CommunicationChecks = ReturnType<typeof createCommunicationChecks>;
 
-export function createCommunicationChecks({ registry, prefix, publish, canServe, log }: CommunicationCheckDeps) {
+export function createCommunicationChecks({ registry, prefix, publish, keepsPromise, log }: CommunicationCheckDeps) {
   const { qos } = CHANNELS.communication_check;
   const payload = encode('communication_check', true);
 
@@ -48,7 +49,7 @@ export function createCommunicationChecks({ registry, prefix, publish, canServe,
   };
 
   const timer = setInterval(() => {
-    if (!canServe()) return;
+    if (!keepsPromise()) return;
     const now = performance.now();
     for (const station of registry.all()) {
       if (station.checkDueAt === undefined || isAway(station.presence, now)) continue;
@@ -61,7 +62,7 @@ export function createCommunicationChecks({ registry, prefix, publish, canServe,
   return {
     /** EVerest has just been heard for the first time in a boot: it waits for the first check. */
     begin(station: Station): void {
-      if (canServe()) check(station, performance.now());
+      if (keepsPromise()) check(station, performance.now());
       else station.checkDueAt = performance.now();
     },
     /**
@@ -70,7 +71,7 @@ export function createCommunicationChecks({ registry, prefix, publish, canServe,
      */
     beginAll(): void {
       const now = performance.now();
-      const serves = canServe();
+      const serves = keepsPromise();
       for (const station of registry.all()) {
         if (serves && !station.presence.foundAway) check(station, now);
         else station.checkDueAt = now;

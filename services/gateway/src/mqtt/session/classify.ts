@@ -2,35 +2,45 @@
 import { performance } from 'node:perf_hooks';
 import { parseApiTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { GatewayMetrics } from '../../metrics.js';
-import type { Registry } from '../liveness/registry.js';
-import type { Station } from '../liveness/station.js';
-import type { Classified, Incoming } from './mqtt-session.js';
-import { fullBuckets, treat } from './token-bucket.js';
+import type { Classified, Incoming } from './incoming.js';
+import { fullBuckets, type TokenBuckets, treat } from './token-bucket.js';
 
-/** All whom nobody knows together may send as much as so many stations. */
+/** All stations that are not listed together may send as much as so many stations. */
 const UNCONFIGURED_SHARE = 5;
+
+/** A listed station. */
+interface Sender {
+  readonly station: string;
+  readonly buckets: TokenBuckets;
+}
 
 export interface ClassifyDeps {
   readonly prefix: TopicPrefix;
-  readonly registry: Pick<Registry, 'get'>;
+  readonly registry: { get(station: string): Sender | undefined };
   /** The station whose heartbeat topic this is, without taking it apart. */
-  readonly known: (topic: string) => Station | undefined;
-  /** Our own word to ourselves. */
+  readonly heartbeatTopics: { find(topic: string): Sender | undefined };
   readonly markerTopic: string;
   readonly messagesPerS: number;
   readonly metrics: Pick<GatewayMetrics, 'tooMany'>;
 }
 
-export function createClassify({ prefix, registry, known, markerTopic, messagesPerS, metrics }: ClassifyDeps) {
+export function createClassify({
+  prefix,
+  registry,
+  heartbeatTopics,
+  markerTopic,
+  messagesPerS,
+  metrics,
+}: ClassifyDeps) {
   const unconfiguredPerS = UNCONFIGURED_SHARE * messagesPerS;
   const unconfigured = fullBuckets(unconfiguredPerS, performance.now());
-  const stationOf = (topic: string): Station | undefined => {
+  const stationOf = (topic: string): Sender | undefined => {
     const name = parseApiTopic(prefix, topic)?.station ?? prefix.strip(topic)?.station;
     return name === undefined ? undefined : registry.get(name);
   };
   return ({ topic, payload, dup }: Incoming): Classified => {
     if (topic === markerTopic) return { sender: 'backlog marker', how: 'serve' };
-    const entry = known(topic) ?? stationOf(topic);
+    const entry = heartbeatTopics.find(topic) ?? stationOf(topic);
     // It counted when it came first, and may have been answered then; the broker has only so many that it sends again.
     if (dup) return { sender: entry ? `station ${entry.station}` : 'unconfigured', how: 'serve' };
     const now = performance.now();

@@ -1,0 +1,57 @@
+/**
+ * What the broker delivers again may have ended the leader that read it: it is read with care, unless it is too small to
+ * hold anything but the word that it is, or this very process has answered it before and lives.
+ */
+import { channel, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { parseApiTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import type { Registry } from '../liveness/registry.js';
+import type { ReplyCache } from '../outbound/reply-cache.js';
+import type { Incoming } from '../session/incoming.js';
+import { answerKeyOf } from './answering.js';
+import type { Redelivered } from './redelivered.js';
+import type { Refusals } from './refusals.js';
+import { channelOf, type OnMessage } from './router.js';
+import { isRequest, plainReplyTo } from './unread-frame.js';
+
+/** A reset, or a permission. */
+const HARMLESS_BYTES = 1024;
+
+export interface CarefulReadingDeps {
+  readonly prefix: TopicPrefix;
+  readonly registry: Pick<Registry, 'meet'>;
+  readonly replyCache: Pick<ReplyCache, 'find'>;
+  readonly refusals: Refusals;
+  readonly redelivered: Pick<Redelivered, 'take'>;
+}
+
+export function createCarefulReading(deps: CarefulReadingDeps, onMessage: OnMessage): OnMessage {
+  const { prefix, registry, replyCache, refusals, redelivered } = deps;
+
+  const isAnswered = (station: string, name: E2mChannelName, { payload }: Incoming): boolean => {
+    const replyTo = isRequest(name) ? plainReplyTo(payload) : undefined;
+    return (
+      replyTo !== undefined && replyCache.find(station, answerKeyOf(name as RequestChannelName, replyTo)) !== undefined
+    );
+  };
+
+  return (message, how) => {
+    const api = message.dup ? parseApiTopic(prefix, message.topic) : undefined;
+    const name = api?.type === 'system' ? channelOf(api.leaf) : undefined;
+    const isHarmless = message.payload.length <= HARMLESS_BYTES && !(name && channel(name).reply);
+    if (!api || isHarmless || (name && isAnswered(api.station, name, message))) return onMessage(message, how);
+    const refuse = (): Promise<void> => {
+      const entry = api.type === 'system' ? registry.meet(api)?.entry : undefined;
+      return entry
+        ? refusals.refuseUnread(name, entry, message)
+        : refusals.refuse(name, api, message, undefined, 'it ended a leader before');
+    };
+    const read = (isRead: () => void): Promise<void> | void => {
+      const releasePlace = (): void => {
+        message.releasePlace?.();
+        isRead();
+      };
+      return onMessage({ ...message, releasePlace }, how);
+    };
+    return redelivered.take(api.station, message, read, refuse);
+  };
+}

@@ -1,0 +1,49 @@
+/** What modules say of themselves when they are asked who they are. */
+import { performance } from 'node:perf_hooks';
+import { OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
+import { oneModuleAnswered, twoModulesAnswered } from '../liveness/duplicate-identity.js';
+import type { DuplicateWatch } from '../liveness/duplicate-watch.js';
+import type { OcppSide } from '../liveness/ocpp-side.js';
+import type { Registry } from '../liveness/registry.js';
+import type { CommunicationChecks } from '../outbound/communication-checks.js';
+import type { StatusPublisher } from '../outbound/status-publisher.js';
+import type { Discovered } from './discovery.js';
+
+export interface ModulesDeps {
+  readonly registry: Pick<Registry, 'get' | 'meet'>;
+  readonly duplicates: Pick<DuplicateWatch, 'judge'>;
+  readonly ocppSide: Pick<OcppSide, 'discovered'>;
+  readonly checks: Pick<CommunicationChecks, 'begin'>;
+  readonly publisher: Pick<StatusPublisher, 'kick'>;
+}
+
+export type Modules = ReturnType<typeof createModules>;
+
+export function createModules({ registry, duplicates, ocppSide, checks, publisher }: ModulesDeps) {
+  return {
+    discovered(found: Discovered): void {
+      if (found.type === OCPP_CONSUMER.type) {
+        ocppSide.discovered(found.station, found.moduleId);
+        return;
+      }
+      const entry = registry.meet(found)?.entry;
+      if (!entry) return;
+      if (found.communication) entry.presence = { ...entry.presence, communication: found.communication };
+      if (found.isSecond) entry.presence = twoModulesAnswered(entry.presence, performance.now());
+      duplicates.judge(entry);
+      entry.dirty = true;
+      // Without heartbeats this is the first sign of it, and it waits for a check all the same.
+      const beats = (found.communication?.heartbeat_period_ms ?? 1) > 0;
+      if (!beats && entry.checkDueAt === undefined) checks.begin(entry);
+      publisher.kick(found.station);
+    },
+
+    /** One module alone has answered a question that was asked then, monotonic. */
+    alone(station: string, askedAt: number): void {
+      const entry = registry.get(station);
+      if (!entry) return;
+      entry.presence = oneModuleAnswered(entry.presence, askedAt);
+      duplicates.judge(entry);
+    },
+  };
+}

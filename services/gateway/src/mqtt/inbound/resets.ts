@@ -1,0 +1,54 @@
+/** Resets. EVerest has stopped itself and waits for one: it is stored, however long that takes. */
+import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
+import type { Store } from '@khumbu/operations/kinds/store';
+import { readStationState } from '@khumbu/operations/stations/station-state';
+import type { ResetRequest } from '@khumbu/shared/contract/schemas';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { RateLimitedLog } from '../../rate-limited-log.js';
+import type { Station } from '../liveness/station.js';
+import type { BacklogMarker } from '../session/backlog-marker.js';
+import type { Incoming } from '../session/incoming.js';
+import type { Refusals } from './refusals.js';
+import type { DoUnanswered } from './unanswered.js';
+
+export interface ResetsDeps {
+  readonly store: Pick<Store, 'station'>;
+  readonly intake: Pick<Intake, 'reset'>;
+  readonly backlogMarker: BacklogMarker;
+  readonly unanswered: DoUnanswered;
+  readonly refusals: Pick<Refusals, 'bad'>;
+  readonly limitedLog: RateLimitedLog;
+  readonly log: Logger;
+}
+
+export type HandleReset = ReturnType<typeof createResets>;
+
+export function createResets({ store, intake, backlogMarker, unanswered, refusals, limitedLog, log }: ResetsDeps) {
+  /** The last reset of each station that was written down: a repeat is the same one. */
+  const audited = new Map<string, string>();
+
+  /** Allowed in this boot, perhaps hours ago (it waited for transactions), and not asked for since. */
+  const isAwaited = async (station: string): Promise<boolean> => {
+    const state = readStationState(await store.station(station));
+    return state.resetAllowedEpoch === state.bootEpoch || state.restartExpected !== undefined;
+  };
+
+  return ({ station }: Station, message: Incoming, request: ResetRequest): Promise<void> => {
+    const { type, scheduled } = request;
+    const isLate = !backlogMarker.isPassed();
+    const work = async (): Promise<void> => {
+      if (isLate && !(await isAwaited(station))) return refusals.bad(message.topic, 'an old reset nobody waits for');
+      const requester = { station, answerKey: anonymousAnswerKey(), origin: 'everest' as const };
+      const { operationId, reason } = await intake.reset(request, requester);
+      const what = { station, type, scheduled, operationId, reason };
+      if (operationId === undefined || audited.get(station) === operationId)
+        limitedLog.info(what, 'reset asked for, and nothing new follows');
+      else {
+        audited.set(station, operationId);
+        log.info({ audit: true, origin: 'everest', ...what }, 'reset asked for');
+      }
+    };
+    const meaning = `${type} ${scheduled ?? false}`;
+    return unanswered({ queueKey: `${station} reset`, meaning, message, what: 'a reset', work });
+  };
+}

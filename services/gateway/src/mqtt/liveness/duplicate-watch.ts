@@ -1,0 +1,54 @@
+/**
+ * Two stations that use one identity, as long as they do: stored and shown at once, and their modules are asked again and
+ * again who they are.
+ */
+import { performance } from 'node:perf_hooks';
+import type { RateLimitedLog } from '../../rate-limited-log.js';
+import { hasDuplicateIdentity } from './duplicate-identity.js';
+import type { Station } from './station.js';
+
+const LOOK_MS = 1000;
+
+export interface DuplicateWatchDeps {
+  /** Asks the modules of a station who they are. */
+  readonly discovery: { ask(station: string): void };
+  /** Whether two stations share an identity has changed: to be stored and shown at once. */
+  readonly onChange: () => void;
+  readonly limitedLog: RateLimitedLog;
+}
+
+export type DuplicateWatch = ReturnType<typeof createDuplicateWatch>;
+
+export function createDuplicateWatch({ discovery, onChange, limitedLog }: DuplicateWatchDeps) {
+  const looks = new Map<string, NodeJS.Timeout>();
+
+  /** The evidence may have changed, or have become old. */
+  const judge = (entry: Station): void => {
+    const { station } = entry;
+    const isDuplicate = hasDuplicateIdentity(entry.presence, performance.now());
+    if (isDuplicate === entry.duplicateReported) return;
+    entry.duplicateReported = isDuplicate;
+    entry.dirty = true;
+    onChange();
+    clearInterval(looks.get(station));
+    looks.delete(station);
+    if (!isDuplicate) {
+      limitedLog.info({ station }, 'the station has its identity for itself again');
+      return;
+    }
+    limitedLog.error({ station }, 'two stations use one identity: nothing is done with either');
+    const look = (): void => {
+      discovery.ask(station);
+      judge(entry);
+    };
+    looks.set(station, setInterval(look, LOOK_MS).unref());
+  };
+
+  return {
+    judge,
+    stop(): void {
+      for (const timer of looks.values()) clearInterval(timer);
+      looks.clear();
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * A decision that is stored becomes the answer: published, written down, and its work begins; or it is revoked, because
+ * nobody was there to hear it.
+ */
+
+import type { Answer } from '@khumbu/intake/decision';
+import type { Intake } from '@khumbu/intake/intake';
+import type { Requester } from '@khumbu/intake/requester';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { RateLimitedLog } from '../../rate-limited-log.js';
+import type { RetryUntilClosed } from '../session/retry-until-closed.js';
+import type { Answerable, Reply } from './reply.js';
+
+export interface DecidedAnswersDeps {
+  readonly intake: Pick<Intake, 'confirm' | 'revoke' | 'noteAnswerSent'>;
+  readonly retryUntilClosed: RetryUntilClosed;
+  readonly limitedLog: RateLimitedLog;
+  readonly log: Logger;
+}
+
+/** What is decided, for whom, and how it is answered. */
+export interface Decided {
+  readonly request: Answerable & {
+    /** To be done once the decision is out, before the next one of the same queue. */
+    readonly decided: (answer: Answer) => Promise<void>;
+  };
+  readonly requester: Requester;
+  readonly reply: Reply;
+}
+
+export type PublishDecided = ReturnType<typeof createDecidedAnswers>;
+
+export function createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log }: DecidedAnswersDeps) {
+  const noteAnswer = ({ station, name }: Answerable, { reply: answer, operationId, reason, detail }: Answer): void => {
+    const what = { station, request: name, answer, operationId, reason, detail };
+    if (operationId !== undefined) log.info({ audit: true, origin: 'everest', ...what }, 'answered');
+    else if (reason !== undefined) limitedLog.info(what, 'answered without an operation');
+    else log.debug(what, 'answered');
+  };
+
+  /** EVerest has ended or gone on by default: its CSMS does not count on what was offered. */
+  const revoke = async ({ request, requester, reply }: Decided, { operationId }: Answer): Promise<void> => {
+    const { name, station } = request;
+    log.info({ station, request: name, operationId }, 'taken back: nobody waits for the answer any more');
+    reply.leaveToNext();
+    await retryUntilClosed('taking back', () => intake.revoke(requester, name, operationId));
+  };
+
+  /** The connection ended with the answer: unless the request comes again, nobody will know whether it was heard. */
+  const noteAnswerSent = async (station: string, operationId: string): Promise<void> => {
+    try {
+      await intake.noteAnswerSent(operationId);
+    } catch (error) {
+      log.warn({ station, operationId, reason: describeError(error) }, 'not noted that the answer may have been heard');
+    }
+  };
+
+  /** Resolves with whether the decision is the answer, once its work has begun. */
+  return async (decided: Decided, answer: Answer): Promise<boolean> => {
+    const { request, reply } = decided;
+    try {
+      const published = await reply.decide(answer.reply);
+      if (!published) return false;
+      if (published === 'unheard' && answer.followUp && !answer.repeated) {
+        await revoke(decided, answer);
+        return true;
+      }
+      noteAnswer(request, answer);
+      if (answer.followUp) await retryUntilClosed('confirming', () => intake.confirm(answer));
+      await request.decided(answer);
+      return true;
+    } catch (error) {
+      reply.leaveToNext();
+      if (answer.operationId !== undefined && answer.followUp)
+        await noteAnswerSent(request.station, answer.operationId);
+      throw error;
+    }
+  };
+}

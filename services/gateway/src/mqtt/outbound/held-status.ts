@@ -1,0 +1,95 @@
+/**
+ * Why a status waits in its outbox: EVerest is not there, does not listen, or is not the boot that the status is for. Pure.
+ */
+import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
+import { heartbeatPeriodMs, isAway, isBootUnsure, type Presence } from '../liveness/presence.js';
+import type { Station } from '../liveness/station.js';
+
+/** EVerest as it was may beat on for a moment after what was waited for has come: a stop takes its time. */
+const LINGERS_MS = 3000;
+
+export type Held =
+  | 'unknown_station'
+  | 'away'
+  | 'not_listening'
+  | 'boot_unsure'
+  | 'booting'
+  | 'not_registered'
+  | 'settling'
+  | undefined;
+
+/** Why a status stays in its outbox; `not_told`: the broker or Redis failed. */
+export type NotPublished = Exclude<Held, undefined> | 'not_told';
+
+/** What passes with time is looked at often; what waits for the station to be heard is kicked then. */
+export const PASSES: Record<NotPublished, boolean> = {
+  unknown_station: false,
+  away: false,
+  not_listening: true,
+  boot_unsure: true,
+  booting: true,
+  not_registered: false,
+  settling: true,
+  not_told: true,
+};
+
+/** EVerest gives its permission in answer to these; OCPP 2.x only the first time it hears them in a boot. */
+const ASKS_PERMISSION: ReadonlySet<unknown> = new Set(['Downloaded', 'SignatureVerified']);
+
+const asksPermission = ({ channel, payload }: OutboxEntry): boolean =>
+  channel === 'firmware_update_status' &&
+  ASKS_PERMISSION.has((payload as { readonly firmware_update_status?: unknown }).firmware_update_status);
+
+type AfterBoot = NonNullable<OutboxEntry['afterBoot']>;
+
+/** The depot's monotonic clock for what was stored, our monotonic one for what is heard. */
+export interface Clock {
+  readonly monotonic: number;
+  readonly mono: number;
+}
+
+/** The heartbeats that are heard now are those of the boot that was waited for. */
+function countsAnew({ countBeganAt }: Presence, { at, begunAt = at }: AfterBoot, clock: Clock): boolean {
+  return countBeganAt !== undefined && clock.mono - countBeganAt <= clock.monotonic - begunAt;
+}
+
+/** Why an entry is not told yet; `undefined`: tell it. Pure. */
+export function heldBecause(entry: OutboxEntry, station: Station | undefined, clock: Clock): Held {
+  if (!station) return 'unknown_station';
+  if (isAway(station.presence, clock.mono)) return 'away';
+  const { heartbeatAt } = station.presence;
+  const beats = heartbeatAt !== undefined && (heartbeatPeriodMs(station.presence) ?? 0) > 0;
+  if (isBootUnsure(station.presence) && asksPermission(entry)) return 'boot_unsure';
+  const boot = entry.afterBoot;
+  if (!boot) return undefined;
+  const sinceBootMs = clock.monotonic - boot.at;
+  // A station with heartbeats is back when one is heard that is younger than the boot we saw.
+  if (beats && clock.mono - heartbeatAt > sinceBootMs) return 'booting';
+  // A count that goes on is EVerest as it was; should it go on for longer, it does so through boots.
+  const lingers = beats && clock.mono - heartbeatAt > sinceBootMs - LINGERS_MS;
+  if (lingers && !countsAnew(station.presence, boot, clock)) return 'booting';
+  if (station.ocppConsumer !== undefined) return station.registered ? undefined : 'not_registered';
+  return settlingForMs(station.presence, boot, clock) < boot.settleMs ? 'settling' : undefined;
+}
+
+/**
+ * How long EVerest has been back: since the first heartbeat of its new boot, or, without heartbeats, since its question
+ * for the boot reason. The host may have been back for long before that. What began while another leader listened is
+ * counted from what this one heard first.
+ */
+function settlingForMs(presence: Presence, boot: AfterBoot, clock: Clock): number {
+  const returnedAt = presence.countHeardAt ?? presence.begunAt;
+  const sinceBootMs = clock.monotonic - boot.at;
+  if (returnedAt === undefined) return sinceBootMs;
+  const sinceReturnMs = clock.mono - returnedAt;
+  return countsAnew(presence, boot, clock) ? sinceReturnMs : Math.min(sinceBootMs, sinceReturnMs);
+}
+
+/**
+ * A heartbeat of the boot before may come late, by the broker or by ourselves, and look like a sign of the one that was
+ * waited for. Only a count that began anew shows which boot it is. Pure.
+ */
+export function isEarly({ afterBoot }: OutboxEntry, { presence }: Station, clock: Clock): boolean {
+  if (!afterBoot || heartbeatPeriodMs(presence) === undefined) return false;
+  return !countsAnew(presence, afterBoot, clock);
+}

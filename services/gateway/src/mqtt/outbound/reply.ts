@@ -1,0 +1,85 @@
+/**
+ * The one answer to one request: whoever is first, the decision or the default, is the answer, and what the same request was
+ * answered before goes out again.
+ *
+ * A default may not be stored before it is out. So the message is acknowledged before the default is published: no later
+ * leader decides anew what the station has heard refused.
+ */
+import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { encodeReply } from '@khumbu/shared/contract/codec';
+import type { Standing } from '../../leader/standing.js';
+import type { RateLimitedLog } from '../../rate-limited-log.js';
+import type { MqttSession } from '../session/mqtt-session.js';
+import type { ReplyCache } from './reply-cache.js';
+
+/** What is answered. */
+export interface Answerable {
+  readonly name: RequestChannelName;
+  readonly station: string;
+  /** Where the answer goes; `undefined`: nobody waits for one. */
+  readonly replyTopic: string | undefined;
+  readonly acknowledge?: (() => void) | undefined;
+}
+
+export interface ReplyDeps {
+  readonly publish: MqttSession['publish'];
+  /** Only who leads may publish what is decided. */
+  readonly standing: () => Standing;
+  readonly replyCache: ReplyCache;
+  readonly limitedLog: RateLimitedLog;
+  readonly onAnswered?: (name: RequestChannelName, by: 'decision' | 'default', ms: number) => void;
+}
+
+export interface Reply {
+  /** Resolves with whether it was heard; `undefined`: another one is the answer, or it may not be published now. */
+  decide(value: unknown): Promise<'heard' | 'unheard' | undefined>;
+  /** Resolves when the default, or what was answered instead of it, is out. */
+  refuse(reason: string): Promise<void>;
+  /** What the same request was answered before goes out again; `undefined`: nothing. */
+  repeat(): Promise<unknown> | undefined;
+  /** The decision is not all done here: a redelivery must find what is stored. */
+  leaveToNext(): void;
+  readonly isOut: boolean;
+}
+
+export type CreateReply = ReturnType<typeof createReplies>;
+
+export const createReplies =
+  ({ publish, standing, replyCache, limitedLog, onAnswered }: ReplyDeps) =>
+  ({ name, station, replyTopic, acknowledge }: Answerable, answerKey: string): Reply => {
+    const began = performance.now();
+    let out: Promise<unknown> | undefined;
+    const send = async (value: unknown, by: 'decision' | 'default'): Promise<boolean> => {
+      onAnswered?.(name, by, performance.now() - began);
+      if (replyTopic === undefined) return true;
+      replyCache.remember({ station, answerKey, reply: value }, by === 'default');
+      return publish(replyTopic, encodeReply(name, value), 1, by === 'default' ? 'refuse' : 'publish');
+    };
+    const repeat = (): Promise<unknown> | undefined => {
+      const before = replyTopic === undefined ? undefined : replyCache.find(station, answerKey);
+      if (!before || replyTopic === undefined) return undefined;
+      out ??= publish(replyTopic, encodeReply(name, before.reply), 1, 'refuse');
+      return out;
+    };
+    return {
+      async decide(value) {
+        if (out || standing() !== 'leading') return undefined;
+        const sending = send(value, 'decision');
+        out = sending;
+        return (await sending) ? 'heard' : 'unheard';
+      },
+      async refuse(reason) {
+        const before = out ?? repeat();
+        if (before) return void (await before);
+        limitedLog.warn({ station, request: name, reason }, 'answered by default');
+        acknowledge?.();
+        out = send(fallbackReply(name), 'default');
+        await out;
+      },
+      repeat,
+      leaveToNext: () => replyCache.forget(station, answerKey),
+      get isOut() {
+        return out !== undefined;
+      },
+    };
+  };
