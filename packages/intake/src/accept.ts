@@ -1,7 +1,8 @@
 /** One request that is answered, whatever its name: its stored answer comes first; else a decision is made and committed. */
 import { offer } from '@khumbu/operations/kinds/offer';
-import type { Store, StoredAnswer, Transaction } from '@khumbu/operations/kinds/store';
-import { slotField } from '@khumbu/operations/stations/station-state';
+import type { Store, Transaction } from '@khumbu/operations/kinds/store';
+import { slotField } from '@khumbu/operations/records/keys';
+import type { StoredAnswer } from '@khumbu/operations/records/transaction';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { Answer, Attempt, Decision } from './decision.js';
 import type { ReadDecideCommit } from './decision-loop.js';

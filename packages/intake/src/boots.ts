@@ -7,9 +7,8 @@
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
-import type { Deadlines } from '@khumbu/operations/kinds/deadlines';
+import { definitionOf, KINDS, STATION_KINDS, type StationKind } from '@khumbu/operations/kinds/kinds';
 import type { Store } from '@khumbu/operations/kinds/store';
-import { afterBoot } from '@khumbu/operations/stations/after-boot';
 import { dialectOf, readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import { bootFields } from './boot-fields.js';
@@ -19,21 +18,22 @@ export interface BootsDeps {
   readonly store: Store;
   readonly jobs: Jobs;
   readonly directory: StationDirectory;
-  readonly deadlines: Deadlines;
   readonly log: { info(what: object, text: string): void };
   readonly now: Now;
 }
 
+const KINDS_WITH_BOOTS = STATION_KINDS.filter((kind) => 'onBoot' in KINDS[kind]);
+
 export type Boots = ReturnType<typeof createBoots>;
 
-export function createBoots({ store, jobs, directory, deadlines, log, now }: BootsDeps) {
-  const settleSlot = async (station: string, kind: 'reset' | 'firmware_update'): Promise<void> => {
+export function createBoots({ store, jobs, directory, log, now }: BootsDeps) {
+  const settleSlot = async (station: string, kind: StationKind): Promise<void> => {
     const state = readStationState(await store.station(station));
     const id = state.slot(kind);
     const record = id === undefined ? undefined : await store.load(id);
     if (!record) return;
     const dialect = dialectOf(directory.profileOf(station), state);
-    const next = afterBoot(record, { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines });
+    const next = definitionOf(record).onBoot?.(record, { now: now(), dialect, bootEpoch: state.bootEpoch });
     if (!next) return;
     await store.commit(store.transaction().put(next.record).enqueueStatus(station, next.statuses));
     await jobs.ensure(next.record);
@@ -64,8 +64,7 @@ export function createBoots({ store, jobs, directory, deadlines, log, now }: Boo
 
     /** Whatever waited for the boot goes on. Rejects when something is not stored: the reconciler repeats it. */
     async settle(station: string): Promise<void> {
-      await settleSlot(station, 'reset');
-      await settleSlot(station, 'firmware_update');
+      for (const kind of KINDS_WITH_BOOTS) await settleSlot(station, kind);
     },
   };
 }

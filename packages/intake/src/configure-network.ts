@@ -1,7 +1,6 @@
 /** `configure_network`: what it is decided from, and what the decision stores. */
 import type { ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
-import { isEnded } from '@khumbu/operations/kinds/kinds';
-import { newOperationId } from '@khumbu/operations/records/record';
+import { isEnded, newOperationId } from '@khumbu/operations/records/record';
 import type { ConfigureNetworkRequest } from '@khumbu/shared/contract/schemas';
 import { decideNetwork } from './decide-network.js';
 import { objectionToReplacing } from './decide-replacement.js';

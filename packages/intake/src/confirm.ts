@@ -1,14 +1,10 @@
 /** The second commit of an offer: its answer is out, so its work begins. */
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
-import { isEnded, type OperationRecord } from '@khumbu/operations/kinds/kinds';
-import {
-  confirmOffer,
-  isOffer,
-  type OfferContext,
-  type OfferedRecord,
-  supersede,
-} from '@khumbu/operations/kinds/offer';
+import type { KindContext } from '@khumbu/operations/kinds/kind-definition';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { confirmOffer, isOffer, type OfferedRecord, supersede } from '@khumbu/operations/kinds/offer';
 import type { Store } from '@khumbu/operations/kinds/store';
+import { isEnded } from '@khumbu/operations/records/record';
 import { commitOrThrow } from './commit-or-throw.js';
 import type { Attempt } from './decision.js';
 import type { ReadDecideCommit } from './decision-loop.js';
@@ -28,7 +24,7 @@ interface Confirmation {
     readonly record: OfferedRecord;
     /** What it takes the place of, oldest first: more than one where an offer was replaced before its answer was out. */
     readonly replaces: readonly OfferedRecord[];
-    readonly context: OfferContext;
+    readonly context: KindContext;
   };
 }
 

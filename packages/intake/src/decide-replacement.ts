@@ -1,5 +1,6 @@
 /** Whether a request from REST may take the place of what is under way. Pure. EVerest's own requests always may. */
-import { isEnded, type OperationRecord } from '@khumbu/operations/kinds/kinds';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { isEnded } from '@khumbu/operations/records/record';
 import type { Requester } from './requester.js';
 
 /** `slot_busy`: the other one is just being answered; ask again in a moment. */

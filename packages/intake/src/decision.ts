@@ -3,7 +3,8 @@ import type { StoredEvent } from '@khumbu/operations/events/events';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { OfferedRecord } from '@khumbu/operations/kinds/offer';
 import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
-import type { StoredAnswer, Transaction } from '@khumbu/operations/kinds/store';
+import type { Transaction } from '@khumbu/operations/kinds/store';
+import type { StoredAnswer } from '@khumbu/operations/records/transaction';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { Requester } from './requester.js';
 

@@ -86,7 +86,7 @@ export function createEpochFence({ redis, store, undo, log }: EpochFenceDeps): E
       transaction.guards.push([key, 'epoch', epoch]);
       let isDone: boolean;
       try {
-        isDone = await store.commit(transaction);
+        isDone = (await store.commit(transaction)) !== undefined;
       } catch (error) {
         unsettled.push({ undo: ifUnknown });
         schedule();

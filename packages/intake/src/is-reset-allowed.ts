@@ -1,6 +1,7 @@
 /** `is_reset_allowed`: what it is decided from, and what the decision stores. */
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
+import { slotField } from '@khumbu/operations/records/keys';
+import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { decideResetAllowed } from './decide-reset.js';
 import type { Answer, Decision } from './decision.js';
 import type { Parts } from './intake-deps.js';

@@ -1,11 +1,11 @@
 /** Resets. One is stored as accepted at once, without an offer: EVerest has stopped itself by then and waits for it. */
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { isEnded } from '@khumbu/operations/kinds/kinds';
-import { applyResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
+import { applyResetEvent, RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import type { Transaction } from '@khumbu/operations/kinds/store';
-import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
-import { NO_RESET_ALLOWED, readStation, STATION_FIELDS, slotField } from '@khumbu/operations/stations/station-state';
+import { slotField } from '@khumbu/operations/records/keys';
+import { isEnded, newOperationId, newRecordBase } from '@khumbu/operations/records/record';
+import { NO_RESET_ALLOWED, readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { BootReason, ResetRequest } from '@khumbu/shared/contract/schemas';
 import { commitOrThrow } from './commit-or-throw.js';
 import { objectionToReplacing } from './decide-replacement.js';
@@ -41,7 +41,7 @@ function share(transaction: Transaction, record: ResetRecord): ResetRecord {
   return { ...shared, version: record.version + 1 };
 }
 
-export function createReset({ read, readDecideCommit, store, jobs, deadlines, isAbandoned, now }: Parts) {
+export function createReset({ read, readDecideCommit, store, jobs, isAbandoned, now }: Parts) {
   /** Store a reset in its slot, with the boot reason to come. */
   const place = (
     transaction: Transaction,
@@ -53,7 +53,7 @@ export function createReset({ read, readDecideCommit, store, jobs, deadlines, is
     const { id, origin } = order;
     const record: ResetRecord = {
       ...newRecordBase<'reset', 'Accepted'>('reset', 'Accepted', { station, origin, requestId: -1, now: now(), id }),
-      deadlineAt: now().monotonic + deadlines.reset.performMs,
+      deadlineAt: now().monotonic + RESET_DEADLINES.performMs,
       reasonStored: !changing,
       bootEpochBefore: state.bootEpoch,
       ...order,
@@ -119,7 +119,7 @@ export function createReset({ read, readDecideCommit, store, jobs, deadlines, is
     const record = place(transaction, situation, update, order);
     const { replaces } = decision;
     if (replaces) {
-      const context = { now: now(), deadlines: deadlines.reset };
+      const context = { now: now() };
       transaction.put(applyResetEvent(replaces, 'superseded', context)).notifyCancel(replaces.id);
     }
     return { transaction, result: { reply: undefined, operationId, record } };
@@ -166,7 +166,7 @@ export function createReset({ read, readDecideCommit, store, jobs, deadlines, is
     if (!record) return commitOrThrow(store, transaction);
     if (record.state !== 'Accepted' || record.takeBackFor === undefined) return;
     const state = await readStation(store, station);
-    const context = { now: now(), deadlines: deadlines.reset };
+    const context = { now: now() };
     const { restartExpected } = STATION_FIELDS;
     transaction.put(applyResetEvent(record, 'failed', context, { reason: 'withdrawn' })).notifyCancel(operationId);
     if (state.restartExpected?.operationId === operationId) {

@@ -1,15 +1,10 @@
 /** What decisions are made from, as it is read from the store. */
 import type { Now } from '@khumbu/operations/clock/depot-clock';
-import type { Deadlines } from '@khumbu/operations/kinds/deadlines';
-import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
-import type { OfferContext } from '@khumbu/operations/kinds/offer';
-import type { Store, StoredAnswer } from '@khumbu/operations/kinds/store';
-import {
-  dialectOf,
-  readStationState,
-  type SlotKind,
-  type StationState,
-} from '@khumbu/operations/stations/station-state';
+import type { KindContext } from '@khumbu/operations/kinds/kind-definition';
+import type { OperationRecord, RecordOf, StationKind } from '@khumbu/operations/kinds/kinds';
+import type { Store } from '@khumbu/operations/kinds/store';
+import type { StoredAnswer } from '@khumbu/operations/records/transaction';
+import { dialectOf, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { Requester } from './requester.js';
 
@@ -30,39 +25,31 @@ export interface Situation extends StationSituation {
   readonly storedRecord?: OperationRecord;
 }
 
-type RecordOf<K extends SlotKind> = Extract<OperationRecord, { readonly kind: K }>;
-
-const isOfKind = <K extends SlotKind>(record: OperationRecord | undefined, kind: K): record is RecordOf<K> =>
-  record?.kind === kind;
-
 export interface ReaderDeps {
   readonly store: Store;
   /** As the stations file has it; `undefined`: not configured. */
   readonly profileOf: (station: string) => StationProfile | undefined;
   /** Two stations share the name. Only the leader notices; it is stored for the others. */
   readonly isInConflict: (station: string) => boolean;
-  readonly deadlines: Deadlines;
   readonly now: Now;
 }
 
 export type Reader = ReturnType<typeof createReader>;
 
-export function createReader({ store, profileOf, isInConflict, deadlines, now }: ReaderDeps) {
+export function createReader({ store, profileOf, isInConflict, now }: ReaderDeps) {
   const situationOf = (station: string, state: StationState): StationSituation => {
     const configured = profileOf(station);
     const isShared = state.conflictSince !== undefined || isInConflict(station);
     return { station, state, profile: isShared ? undefined : configured, isConfigured: configured !== undefined };
   };
 
-  const load = async <K extends SlotKind>(id: string | undefined, kind: K): Promise<RecordOf<K> | undefined> => {
-    const record = id === undefined ? undefined : await store.load(id);
-    return isOfKind(record, kind) ? record : undefined;
-  };
+  const load = async <K extends StationKind>(id: string | undefined, kind: K): Promise<RecordOf<K> | undefined> =>
+    id === undefined ? undefined : store.load(id, kind);
 
   return {
     load,
     /** The operation that has the station's slot for a kind; it may have ended. */
-    inSlot: <K extends SlotKind>(state: StationState, kind: K) => load(state.slot(kind), kind),
+    inSlot: <K extends StationKind>(state: StationState, kind: K) => load(state.slot(kind), kind),
 
     station: async (station: string): Promise<StationSituation> =>
       situationOf(station, readStationState(await store.station(station))),
@@ -77,11 +64,10 @@ export function createReader({ store, profileOf, isInConflict, deadlines, now }:
       return { ...situation, stored: answer, ...(record ? { storedRecord: record } : {}) };
     },
 
-    contextOf: (station: string, state: StationState): OfferContext => ({
+    contextOf: (station: string, state: StationState): KindContext => ({
       now: now(),
       dialect: dialectOf(profileOf(station), state),
       bootEpoch: state.bootEpoch,
-      deadlines,
     }),
   };
 }

@@ -1,5 +1,5 @@
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { isEnded } from '@khumbu/operations/kinds/kinds';
+import { isEnded } from '@khumbu/operations/records/record';
 import t from 'tap';
 import type { Requester } from '../src/requester.js';
 import { STATION, UPDATE } from './fixtures.js';

@@ -2,12 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
-import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import type { OperationRecord, StationKind } from '@khumbu/operations/kinds/kinds';
 import { createStore, type Store, type Transaction } from '@khumbu/operations/kinds/store';
-import type { SlotKind } from '@khumbu/operations/stations/station-state';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
@@ -49,8 +47,8 @@ export async function openStage(test: Test, options: StageOptions = {}) {
   let loaded: ((id: string) => Promise<void>) | undefined;
   const watched: Store = {
     ...promptStore,
-    async load(id) {
-      const record = await promptStore.load(id);
+    async load(id, kind) {
+      const record = await promptStore.load(id, kind);
       await loaded?.(id);
       return record;
     },
@@ -78,7 +76,6 @@ export async function openStage(test: Test, options: StageOptions = {}) {
     isInConflict: () => false,
     locations,
     judgeCertificate: async () => undefined,
-    deadlines: DEFAULT_DEADLINES,
     isAbandoned: (queue) => options.abandoned?.includes(queue) ?? false,
     resetReservationMs: 60_000,
     now: moment,
@@ -92,7 +89,7 @@ export async function openStage(test: Test, options: StageOptions = {}) {
     store,
     patient,
     commits,
-    boots: createBoots({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now: moment, log }),
+    boots: createBoots({ store, jobs, directory, now: moment, log }),
     /** Redis stops in the moment in which the next commit is sent. */
     freezeAtCommit(): void {
       beforeCommit = () => {
@@ -111,7 +108,7 @@ export async function openStage(test: Test, options: StageOptions = {}) {
       loaded = then;
     },
     state: async () => readStationState(await store.station(STATION)),
-    slot: async (kind: SlotKind) => readStationState(await store.station(STATION)).slot(kind),
+    slot: async (kind: StationKind) => readStationState(await store.station(STATION)).slot(kind),
     answerOf: async (key: string) => (await store.stationAndAnswer(STATION, key)).answer,
     openRecords: async (): Promise<OperationRecord[]> => store.loadMany(await store.openIds()),
     /** Ids of the jobs that exist, in any state. */
@@ -127,7 +124,6 @@ export async function openStage(test: Test, options: StageOptions = {}) {
           now: moment(),
           dialect: 'unknown',
           bootEpoch,
-          deadlines: DEFAULT_DEADLINES.update,
         } as const;
         const next = applyUpdateEvent(record, event, context);
         if (!(await store.commit(store.transaction().put(next.record)))) throw new Error('lost a race in a test');

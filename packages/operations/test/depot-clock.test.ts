@@ -1,6 +1,6 @@
 import { type Bearings, openDepotClock, type Sighting, takeBearings } from '@khumbu/operations/clock/depot-clock';
 import { waitOf } from '@khumbu/operations/jobs/expected-job';
-import { isOverdue } from '@khumbu/operations/kinds/deadlines';
+import { isOverdue } from '@khumbu/operations/kinds/kinds';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';

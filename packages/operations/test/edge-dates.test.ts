@@ -1,9 +1,8 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { isOverdue } from '@khumbu/operations/kinds/deadlines';
 import { installAt, retrieveAt } from '@khumbu/operations/kinds/firmware-update/record';
-import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '@khumbu/operations/kinds/firmware-update/transition';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import { deadlineDate, isOverdue, waitingOf } from '@khumbu/operations/kinds/kinds';
 import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
-import { deadlineDate, waitingOf } from '@khumbu/operations/kinds/waiting';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import t from 'tap';
 import { updateRecord } from './make-records.js';
@@ -19,7 +18,6 @@ void t.test('an update for the end of time waits for 2100, and shows that in RFC
     now: momentOf(NOW),
     dialect: 'ocpp2.x',
     bootEpoch: 1,
-    deadlines: DEFAULT_UPDATE_DEADLINES,
   } as const;
   const accepted = updateRecord({ request, state: 'Accepted' });
   const { record } = applyUpdateEvent(accepted, 'retrieveLater', context);

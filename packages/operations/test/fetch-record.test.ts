@@ -9,7 +9,7 @@ import {
   joinFetch,
   newFetch,
 } from '@khumbu/operations/kinds/firmware-fetch/record';
-import { waitsForNothing } from '@khumbu/operations/reconciler/reconciler';
+import { waitsForNothing } from '@khumbu/operations/kinds/firmware-update/rejoin';
 import t from 'tap';
 import { updateRecord } from './make-records.js';
 

@@ -1,6 +1,5 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyNetworkEvent, CONFIGURE_NETWORK_TRANSITIONS } from '@khumbu/operations/kinds/configure-network/record';
-import { DEFAULT_DEADLINES, expire, isOverdue } from '@khumbu/operations/kinds/deadlines';
 import {
   FIRMWARE_UPDATE_EVENTS,
   FIRMWARE_UPDATE_STATES,
@@ -15,7 +14,12 @@ import {
 } from '@khumbu/operations/kinds/firmware-update/machine';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/kinds/firmware-update/transition';
+import {
+  applyUpdateEvent,
+  type EventDetail,
+  UPDATE_DEADLINES,
+} from '@khumbu/operations/kinds/firmware-update/transition';
+import { definitionOf, isOverdue } from '@khumbu/operations/kinds/kinds';
 import {
   applyLogEvent,
   isFinalLogState,
@@ -25,14 +29,12 @@ import {
 } from '@khumbu/operations/kinds/log-upload/record';
 import { applyResetEvent, RESET_TRANSITIONS, type ResetEvent } from '@khumbu/operations/kinds/reset/record';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import { readStationState } from '@khumbu/operations/stations/station-state';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import t from 'tap';
 import { logRecord, networkRecord, resetRecord, updateRecord } from './make-records.js';
 
 const NOW = 1_800_000_000_000;
 const HOUR = 3600_000;
-const UPDATE = DEFAULT_DEADLINES.update;
 const iso = (at: number): string => new Date(at).toISOString();
 
 type EventWithDetail = FirmwareUpdateEvent | readonly [FirmwareUpdateEvent, EventDetail];
@@ -48,7 +50,7 @@ function walk(
   let current = record;
   let bootEpoch = 1;
   events.forEach((step, index) => {
-    const context = { now: momentOf(NOW + index), dialect, bootEpoch, deadlines: UPDATE };
+    const context = { now: momentOf(NOW + index), dialect, bootEpoch };
     if (step === RESTART) {
       bootEpoch += 1;
       if (!needsReaffirming(current, bootEpoch)) return;
@@ -527,24 +529,29 @@ void t.test('how long a state may last', async (t) => {
   };
   const past = { ...later, retrieve_timestamp: iso(NOW - HOUR), install_timestamp: iso(NOW - HOUR) };
   const cases: [string, Partial<FirmwareUpdateRecord>, readonly EventWithDetail[], number][] = [
-    ['accepted', SIGNED, ['confirmed'], UPDATE.downloadMs],
+    ['accepted', SIGNED, ['confirmed'], UPDATE_DEADLINES.downloadMs],
     [
       'to be fetched later',
       { ...SIGNED, request: later },
       ['confirmed', 'retrieveLater'],
-      50 * HOUR + UPDATE.downloadMs,
+      50 * HOUR + UPDATE_DEADLINES.downloadMs,
     ],
-    ['to have been fetched', { ...SIGNED, request: past }, ['confirmed'], UPDATE.downloadMs],
-    ['all tries together', SIGNED, ['confirmed', 'fetchJoined', 'tryFailed', 'fetchJoined'], UPDATE.downloadMs],
-    ['permission', SIGNED, TO_VERIFIED, UPDATE.permissionMs + 3],
+    ['to have been fetched', { ...SIGNED, request: past }, ['confirmed'], UPDATE_DEADLINES.downloadMs],
+    [
+      'all tries together',
+      SIGNED,
+      ['confirmed', 'fetchJoined', 'tryFailed', 'fetchJoined'],
+      UPDATE_DEADLINES.downloadMs,
+    ],
+    ['permission', SIGNED, TO_VERIFIED, UPDATE_DEADLINES.permissionMs + 3],
     [
       'permission and time',
       { ...SIGNED, request: later },
       [...TO_VERIFIED, 'installLater'],
-      90 * HOUR + UPDATE.permissionMs,
+      90 * HOUR + UPDATE_DEADLINES.permissionMs,
     ],
-    ['installing', SIGNED, [...TO_VERIFIED, 'installBegun'], UPDATE.installMs + 4],
-    ['rebooting', SIGNED, [...TO_VERIFIED, 'installBegun', 'rebootNeeded'], UPDATE.rebootMs + 5],
+    ['installing', SIGNED, [...TO_VERIFIED, 'installBegun'], UPDATE_DEADLINES.installMs + 4],
+    ['rebooting', SIGNED, [...TO_VERIFIED, 'installBegun', 'rebootNeeded'], UPDATE_DEADLINES.rebootMs + 5],
   ];
   for (const [what, changes, events, wanted] of cases)
     t.equal((walk(updateRecord(changes), 'unknown', events).record.deadlineAt ?? 0) - NOW, wanted, what);
@@ -554,14 +561,12 @@ void t.test('how long a state may last', async (t) => {
     now: momentOf(NOW + 100 * HOUR),
     dialect: 'unknown',
     bootEpoch: 2,
-    deadlines: UPDATE,
   }).record;
   t.equal(restarted.deadlineAt, waiting.deadlineAt, 'a station that restarts every day does not make it last for ever');
 });
 
 void t.test('what becomes of a record that is out of time', async (t) => {
-  const station = readStationState({ bootEpoch: '1' });
-  const directory = { profileOf: () => undefined };
+  const context = { now: momentOf(NOW), dialect: 'unknown', bootEpoch: 1 } as const;
   const wait = walk(updateRecord(SIGNED), 'unknown', TO_VERIFIED).record;
   const cases = [
     [wait, 'deadline'],
@@ -576,7 +581,7 @@ void t.test('what becomes of a record that is out of time', async (t) => {
     t.notOk(isOverdue(due, momentOf(NOW - 1)), record.kind);
     t.ok(isOverdue(due, momentOf(NOW)), record.kind);
     t.notOk(isOverdue({ ...due, endedAt: 1 }, momentOf(NOW)), record.kind);
-    const end = expire(due, station, directory, DEFAULT_DEADLINES, momentOf(NOW));
+    const end = definitionOf(due).onDeadline?.(due, context);
     t.match(end?.record, { outcome: { ok: false, reason }, endedAt: NOW, deadlineAt: undefined }, record.kind);
     t.equal(end?.statuses.length, record.kind === 'reset' ? 0 : 1, record.kind);
   }
@@ -593,7 +598,6 @@ void t.test('log uploads', async (t) => {
           applyLogEvent(logRecord({ state }), 'confirmed', {
             now: momentOf(NOW),
             dialect: 'unknown',
-            deadlines: DEFAULT_DEADLINES.log,
           }),
         TypeError,
       );
@@ -638,7 +642,6 @@ void t.test('log uploads', async (t) => {
           const applied = applyLogEvent(record, event, {
             now: momentOf(NOW),
             dialect,
-            deadlines: DEFAULT_DEADLINES.log,
           });
           record = applied.record;
           for (const { channel, payload } of applied.statuses) {
@@ -669,7 +672,7 @@ void t.test('resets and networks', async (t) => {
   for (const [events, state, outcome, slotHeld] of resets) {
     let record = resetRecord({});
     for (const event of events) {
-      record = applyResetEvent(record, event, { now: momentOf(NOW), deadlines: DEFAULT_DEADLINES.reset });
+      record = applyResetEvent(record, event, { now: momentOf(NOW) });
       t.equal(
         record.deadlineAt !== undefined,
         record.endedAt === undefined,
@@ -685,7 +688,6 @@ void t.test('resets and networks', async (t) => {
     () =>
       applyResetEvent(resetRecord({ state: 'Resetting' }), 'superseded', {
         now: momentOf(NOW),
-        deadlines: DEFAULT_DEADLINES.reset,
       }),
     TypeError,
   );
@@ -708,12 +710,7 @@ void t.test('resets and networks', async (t) => {
       let record = networkRecord({ origin, request: { request_id: 5, interface: 'Any', ...secrets } });
       const payloads: unknown[] = [];
       for (const event of events) {
-        const applied = applyNetworkEvent(
-          record,
-          event,
-          { now: momentOf(NOW), deadlines: DEFAULT_DEADLINES.network },
-          { interfaceAddress: 'wwan0' },
-        );
+        const applied = applyNetworkEvent(record, event, { now: momentOf(NOW) }, { interfaceAddress: 'wwan0' });
         record = applied.record;
         payloads.push(...applied.statuses.map((entry) => entry.payload));
       }

@@ -1,5 +1,4 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import {
   fetchDelivered,
   fetchEnded,
@@ -11,7 +10,7 @@ import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/trans
 import { withoutSecrets } from '@khumbu/operations/kinds/forget-secrets';
 import { applyLogEvent } from '@khumbu/operations/kinds/log-upload/record';
 import { createStore } from '@khumbu/operations/kinds/store';
-import { sweepSecrets } from '@khumbu/operations/kinds/sweep-secrets';
+import { sweepSecrets } from '@khumbu/operations/records/sweep-secrets';
 import { publicLocation } from '@khumbu/shared/locations/location';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';
@@ -51,7 +50,6 @@ async function everything(): Promise<string> {
 
 void t.test('an operation that has ended leaves no secret of its location in Redis', async (t) => {
   const store = createStore(redis, 'a', undefined, () => momentOf(NOW));
-  const deadlines = DEFAULT_DEADLINES;
   for (const event of ['gaveUp', 'canceled', 'superseded', 'outOfTime'] as const) {
     const open = updateRecord({
       id: `u-${event}`,
@@ -61,12 +59,7 @@ void t.test('an operation that has ended leaves no secret of its location in Red
     await store.commit(store.transaction().put(open));
     t.match(await store.load(open.id), { request: { location: LOCATION } }, 'every try needs it until the end');
     const detail = { reason: 'http_404', message: REASON };
-    const next = applyUpdateEvent(
-      { ...open, version: 1 },
-      event,
-      { ...context(1), deadlines: deadlines.update },
-      detail,
-    );
+    const next = applyUpdateEvent({ ...open, version: 1 }, event, { ...context(1) }, detail);
     await store.commit(store.transaction().put(next.record).enqueueStatus('cp1', next.statuses));
     t.match(await store.load(open.id), { request: { location: SHOWN }, endedAt: NOW + 1 });
   }
@@ -75,7 +68,7 @@ void t.test('an operation that has ended leaves no secret of its location in Red
   const failed = applyLogEvent(
     { ...upload, version: 1 },
     'failed',
-    { ...context(1), deadlines: deadlines.log },
+    { ...context(1) },
     {
       message: REASON,
     },

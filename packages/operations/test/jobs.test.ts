@@ -4,7 +4,6 @@ import { expectedJob, type QueueName, waitOf } from '@khumbu/operations/jobs/exp
 import type { Step } from '@khumbu/operations/jobs/job-loop';
 import { createJobs, type Jobs } from '@khumbu/operations/jobs/jobs';
 import { type RunningWorker, startWorker } from '@khumbu/operations/jobs/worker';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { joinFetch, newFetch } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
@@ -14,9 +13,9 @@ import { type OfferedRecord, offer } from '@khumbu/operations/kinds/offer';
 import { tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { createReconciler } from '@khumbu/operations/reconciler/reconciler';
+import { slotField } from '@khumbu/operations/records/keys';
 import { type Notifications, subscribeNotifications } from '@khumbu/operations/records/notifications';
 import { ended, inState } from '@khumbu/operations/records/record';
-import { slotField } from '@khumbu/operations/stations/station-state';
 import type { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { startChild } from '@khumbu/test-support/children';
@@ -99,10 +98,8 @@ async function depot(t: Test): Promise<Depot> {
   };
 }
 
-const DEADLINES = DEFAULT_DEADLINES.log;
 const uploaded = (record: OperationRecord): LogUploadRecord =>
-  applyLogEvent(record as LogUploadRecord, 'uploaded', { now: moment(), dialect: 'unknown', deadlines: DEADLINES })
-    .record;
+  applyLogEvent(record as LogUploadRecord, 'uploaded', { now: moment(), dialect: 'unknown' }).record;
 
 void t.test('the job a record wants', async (t) => {
   const now = Date.now();
@@ -225,7 +222,7 @@ void t.test('the worker loop', async (t) => {
   await t.test('does step after step, hands over to another job, and does not see what has ended', async (t) => {
     const { put, load, work, jobs, queue, store } = await depot(t);
     const steps = collector<string>();
-    const context = { dialect: 'unknown', bootEpoch: 1, deadlines: DEFAULT_DEADLINES.update } as const;
+    const context = { dialect: 'unknown', bootEpoch: 1 } as const;
     const apply = (record: OperationRecord, event: Parameters<typeof applyUpdateEvent>[1]) =>
       applyUpdateEvent(record as FirmwareUpdateRecord, event, { ...context, now: moment() }).record;
     const does =
@@ -523,7 +520,7 @@ void t.test('the reconciler', async (t) => {
   const ago = { createdAt: Date.now() - HOUR, updatedAt: Date.now() - HOUR };
   const setup = async (t: Test) => {
     const parts = await depot(t);
-    const reconciler = createReconciler({ ...parts, directory, deadlines: DEFAULT_DEADLINES, now: moment, log });
+    const reconciler = createReconciler({ ...parts, directory, now: moment, log });
     const jobIds = async (queue: QueueName) =>
       (await parts.queue(queue).getJobs()).map(({ id = '' }) => id).toSorted((a, b) => a.localeCompare(b));
     const said = async () =>
@@ -549,9 +546,7 @@ void t.test('the reconciler', async (t) => {
   await t.test('stops between two records when told to', async (t) => {
     const parts = await depot(t);
     await parts.put(logRecord({ state: 'Accepted', ...ago }));
-    await createReconciler({ ...parts, directory, deadlines: DEFAULT_DEADLINES, now: moment, log }).round(
-      AbortSignal.abort(),
-    );
+    await createReconciler({ ...parts, directory, now: moment, log }).round(AbortSignal.abort());
     t.equal((await parts.queue('log-uploads').getJobs()).length, 0);
   });
 

@@ -1,8 +1,8 @@
 /** What operations are found by, kept by the script that stores them, and mended where an older process has stored. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { createIndexKeeper } from '@khumbu/operations/kinds/index-keeper';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
+import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
 import { ended } from '@khumbu/operations/records/record';
 import { trimEnded } from '@khumbu/operations/records/retention';
@@ -21,7 +21,7 @@ t.teardown(async () => {
 let count = 0;
 const fresh = (): Store => createStore(redis, `i${++count}`);
 const put = async <R extends OperationRecord>(store: Store, record: R): Promise<R> => {
-  t.equal(await store.commit(store.transaction().put(record)), true);
+  t.ok(await store.commit(store.transaction().put(record)));
   return (await store.load(record.id)) as R;
 };
 const members = async ({ keys }: Store, part: Part, facets: Parameters<typeof keysOfFacets>[2]): Promise<string[]> => {

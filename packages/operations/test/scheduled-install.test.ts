@@ -1,12 +1,11 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
-import { DEFAULT_DEADLINES, isOverdue } from '@khumbu/operations/kinds/deadlines';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import { awaitsDelayedPermission, TOLD_LOOK_MS } from '@khumbu/operations/kinds/firmware-update/permission-wait';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/kinds/firmware-update/transition';
-import { waitingOf } from '@khumbu/operations/kinds/waiting';
+import { isOverdue, waitingOf } from '@khumbu/operations/kinds/kinds';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import t from 'tap';
 import { updateRecord } from './make-records.js';
@@ -37,7 +36,6 @@ function play(
       now: momentOf(NOW + step.at * HOUR),
       dialect,
       bootEpoch,
-      deadlines: DEFAULT_DEADLINES.update,
       ...(triggerLeadMs === undefined ? {} : { triggerLeadMs }),
     };
     let next: ReturnType<typeof reaffirm>;

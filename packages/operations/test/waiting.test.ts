@@ -1,16 +1,15 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { operationEvent } from '@khumbu/operations/events/events';
 import { putOff } from '@khumbu/operations/jobs/job-loop';
 import { CONFIGURE_NETWORK_TRANSITIONS } from '@khumbu/operations/kinds/configure-network/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { FIRMWARE_UPDATE_STATES, isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
 import { reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import type { StationRecord } from '@khumbu/operations/kinds/kinds';
+import { deadlineDate, KINDS, operationEvent, waitingOf } from '@khumbu/operations/kinds/kinds';
 import { LOG_UPLOAD_TRANSITIONS } from '@khumbu/operations/kinds/log-upload/record';
 import { RESET_TRANSITIONS } from '@khumbu/operations/kinds/reset/record';
 import { tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
-import { deadlineDate, WAIT_OF_STATE, type WaitingRecord, waitingOf } from '@khumbu/operations/kinds/waiting';
 import { LIFTERS, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/wait-words';
 import t from 'tap';
 import { logRecord, networkRecord, resetRecord, updateRecord } from './make-records.js';
@@ -22,13 +21,13 @@ const BEHIND = 365 * 24 * HOUR;
 const now = { wall: NOW, monotonic: NOW - BEHIND };
 const iso = (at: number): string => new Date(at).toISOString();
 
-const clockRecord = (state: 'Pending' | 'Done'): WaitingRecord => ({
+const clockRecord = (state: 'Pending' | 'Done'): StationRecord => ({
   ...tellSystemTime(undefined, 'cp1', { value: NOW, toldAtRedisMs: NOW, origin: 'everest' }, momentOf(NOW)),
   state,
 });
 
 /** A record of each kind in a state, as the tables have them, with a deadline in an hour. */
-const MAKE: { readonly [K in WaitingRecord['kind']]: (state: never) => WaitingRecord } = {
+const MAKE: { readonly [K in StationRecord['kind']]: (state: never) => StationRecord } = {
   firmware_update: (state) => updateRecord({ state }),
   log_upload: (state) => logRecord({ state }),
   reset: (state) => resetRecord({ state }),
@@ -39,15 +38,15 @@ const since = { history: [], updatedAt: NOW - HOUR };
 const open = { ...since, deadlineAt: now.monotonic + HOUR };
 
 void t.test('every state of every kind that is not final says what it waits for', async (t) => {
-  const finals: { readonly [K in WaitingRecord['kind']]: (state: string) => boolean } = {
+  const finals: { readonly [K in StationRecord['kind']]: (state: string) => boolean } = {
     firmware_update: (state) => isFinalIn('firmware_update', state),
     log_upload: (state) => Object.keys(LOG_UPLOAD_TRANSITIONS[state as 'Offered']).length === 0,
     reset: (state) => Object.keys(RESET_TRANSITIONS[state as 'Accepted']).length === 0,
     configure_network: (state) => Object.keys(CONFIGURE_NETWORK_TRANSITIONS[state as 'Offered']).length === 0,
     set_system_time: (state) => state === 'Done',
   };
-  for (const kind of Object.keys(MAKE) as WaitingRecord['kind'][]) {
-    for (const state of Object.keys(WAIT_OF_STATE[kind])) {
+  for (const kind of Object.keys(MAKE) as StationRecord['kind'][]) {
+    for (const state of Object.keys(KINDS[kind].waits.words)) {
       const record = { ...MAKE[kind](state as never), ...open };
       if (finals[kind](state)) {
         t.equal(waitingOf({ ...record, endedAt: NOW }, now), undefined, `${kind} ${state} is over`);
@@ -65,14 +64,16 @@ void t.test('every state of every kind that is not final says what it waits for'
         t.match(event, { waiting: { for: waiting.for, since: iso(NOW - HOUR), liftedBy: [...waiting.liftedBy] } });
     }
   }
-  t.same(Object.keys(WAIT_OF_STATE.firmware_update), [...FIRMWARE_UPDATE_STATES], 'the tables have the same states');
-  t.same(Object.keys(WAIT_OF_STATE.log_upload), Object.keys(LOG_UPLOAD_TRANSITIONS));
-  t.same(Object.keys(WAIT_OF_STATE.reset), Object.keys(RESET_TRANSITIONS));
-  t.same(Object.keys(WAIT_OF_STATE.configure_network), Object.keys(CONFIGURE_NETWORK_TRANSITIONS));
+  t.same(
+    Object.keys(KINDS.firmware_update.waits.words),
+    [...FIRMWARE_UPDATE_STATES],
+    'the tables have the same states',
+  );
+  for (const { transitions, waits } of Object.values(KINDS)) t.same(Object.keys(waits.words), Object.keys(transitions));
 });
 
-function isFinalIn(kind: WaitingRecord['kind'], state: string): boolean {
-  return (WAIT_OF_STATE[kind] as Readonly<Record<string, unknown>>)[state] === undefined;
+function isFinalIn(kind: StationRecord['kind'], state: string): boolean {
+  return (KINDS[kind].waits.words as Readonly<Record<string, unknown>>)[state] === undefined;
 }
 
 void t.test('whatever a state of an update is in the way of, it is named', async (t) => {
@@ -166,7 +167,6 @@ void t.test('a permission is waited for since it was first wanted, through dates
     now: momentOf(NOW + hours * HOUR),
     dialect: 'ocpp1.6' as const,
     bootEpoch,
-    deadlines: DEFAULT_DEADLINES.update,
   });
   const set = { waitingFor: 'permission' } as const;
   const fetched = applyUpdateEvent(updateRecord({ state: 'Downloading' }), 'fetched', at(0), { set }).record;

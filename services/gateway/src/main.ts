@@ -14,13 +14,12 @@ import { tellFiles } from '@khumbu/operations/files/told-files';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { watchWorkers } from '@khumbu/operations/jobs/worker-beats';
 import { auditEnded } from '@khumbu/operations/kinds/audit';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { createStore } from '@khumbu/operations/kinds/store';
-import { createSecretSweep } from '@khumbu/operations/kinds/sweep-secrets';
 import { createReconciler } from '@khumbu/operations/reconciler/reconciler';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { subscribeNotifications } from '@khumbu/operations/records/notifications';
 import { trimEnded } from '@khumbu/operations/records/retention';
+import { createSecretSweep } from '@khumbu/operations/records/sweep-secrets';
 import { compileContract } from '@khumbu/shared/contract/codec';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
@@ -174,7 +173,6 @@ runService(
         log: createRateLimitedLog(log),
         onJudged: (outcome) => metrics.certificates.labels(outcome).inc(),
       }),
-      deadlines: DEFAULT_DEADLINES,
       isAbandoned: workers.isAbandoned,
       resetReservationMs: config.RESET_RESERVATION_S * 1000,
       now,
@@ -251,7 +249,6 @@ runService(
               store,
               jobs,
               directory,
-              deadlines: DEFAULT_DEADLINES,
               now,
               log: createRateLimitedLog(log),
             }),
@@ -266,7 +263,7 @@ runService(
             log,
           });
         },
-        reconciler: createReconciler({ store, jobs, directory, deadlines: DEFAULT_DEADLINES, now, log }),
+        reconciler: createReconciler({ store, jobs, directory, now, log }),
         reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
         trim: async () => {
           const rules = { perStation: config.KEEP_OPERATIONS_PER_STATION, days: config.KEEP_OPERATIONS_DAYS };

@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import { createProgress } from '@khumbu/operations/events/progress';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { awaitUntil, collector, within } from '@khumbu/test-support/events';
@@ -164,7 +163,6 @@ void t.test('bytes are told while they move, shown with the operation, and never
     now: momentOf(Date.now()),
     dialect: 'unknown',
     bootEpoch: 0,
-    deadlines: DEFAULT_DEADLINES.update,
   } as const;
   const detail = { set: { fetch: { id: 'firmware-fetch-1', generation: 1 } } };
   await rest.store.commit(

@@ -1,7 +1,6 @@
 /** What a leader finds in its socket when it wakes up long after another one has taken its place. */
 
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { applyResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -64,7 +63,7 @@ void t.test('a reset that another has done is not done again', async (t) => {
     (everest) => everest.publishRaw('reset', RESET),
     async () => {
       const reset = await awaitUntil(async () => (await resets())[0], 5000, 'the reset of the one that leads now');
-      const context = { now: momentOf(Date.now()), deadlines: DEFAULT_DEADLINES.reset };
+      const context = { now: momentOf(Date.now()) };
       t.ok(await store.commit(store.transaction().put(applyResetEvent(reset, 'failed', context))));
     },
   );

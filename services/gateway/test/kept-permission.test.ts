@@ -2,7 +2,8 @@
 
 import { update } from '@khumbu/intake/test/fixtures';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
+import { slotField } from '@khumbu/operations/records/keys';
+import { readStationState } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';

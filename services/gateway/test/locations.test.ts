@@ -2,7 +2,6 @@
 import { Readable } from 'node:stream';
 import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { StoredArchive } from '@khumbu/operations/kinds/log-upload/archive-object';
 import { applyLogEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -106,7 +105,7 @@ async function archivesOf(t: Test): Promise<{ s3: S3Server; objects: ObjectStore
 async function uploaded({ store }: Rest, id: string, set: Partial<LogUploadRecord>): Promise<void> {
   for (const event of ['uploadBegun', 'uploaded'] as const) {
     const record = (await store.load(id)) as LogUploadRecord;
-    const context = { now: momentOf(Date.now()), dialect: 'unknown', deadlines: DEFAULT_DEADLINES.log } as const;
+    const context = { now: momentOf(Date.now()), dialect: 'unknown' } as const;
     const next = applyLogEvent(record, event, context, event === 'uploaded' ? { set } : {});
     await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
   }

@@ -1,5 +1,6 @@
 import { update } from '@khumbu/intake/test/fixtures';
-import { readStationState, slotField } from '@khumbu/operations/stations/station-state';
+import { slotField } from '@khumbu/operations/records/keys';
+import { readStationState } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';

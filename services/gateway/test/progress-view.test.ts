@@ -1,6 +1,5 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createPercent, createProgress, installSubject } from '@khumbu/operations/events/progress';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
@@ -23,7 +22,7 @@ async function advance(
   set: Partial<FirmwareUpdateRecord> = {},
 ): Promise<void> {
   const record = (await store.load(id)) as FirmwareUpdateRecord;
-  const next = applyUpdateEvent(record, event, { ...context(), deadlines: DEFAULT_DEADLINES.update }, { set });
+  const next = applyUpdateEvent(record, event, { ...context() }, { set });
   await store.commit(store.transaction().put(next.record));
 }
 
@@ -70,7 +69,7 @@ void t.test('the bytes of a failed try of an upload are not those of the next on
   const { operationId } = (await rest.call('POST', '/v1/stations/a/log-uploads', { body })).body as Json;
   const step = async (event: LogUploadEvent, set: Partial<LogUploadRecord> = {}): Promise<void> => {
     const record = (await rest.store.load(operationId)) as LogUploadRecord;
-    const next = applyLogEvent(record, event, { ...context(), deadlines: DEFAULT_DEADLINES.log }, { set });
+    const next = applyLogEvent(record, event, { ...context() }, { set });
     await rest.store.commit(rest.store.transaction().put(next.record));
   };
   await step('uploadBegun');

@@ -11,7 +11,6 @@ import type { JudgeCertificate } from '@khumbu/intake/judge-certificate';
 import { locations } from '@khumbu/intake/test/fixtures';
 import { momentOf, type Now } from '@khumbu/operations/clock/depot-clock';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { createFileHealth } from '@khumbu/shared/runtime/file-health';
@@ -187,7 +186,6 @@ export async function openRest(t: Test, options: RestOptions) {
     isInConflict: () => false,
     locations,
     judgeCertificate: options.judgeCertificate ?? (async () => options.certificate),
-    deadlines: DEFAULT_DEADLINES,
     isAbandoned: () => options.abandoned === true,
     resetReservationMs: 60_000,
     now: moment,

@@ -7,7 +7,6 @@ import type { Answer } from '@khumbu/intake/decision';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { tellFiles } from '@khumbu/operations/files/told-files';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
@@ -37,7 +36,6 @@ async function advance({ store }: Rest, id: string, events: readonly FirmwareUpd
     const next = applyUpdateEvent(record, event, {
       ...context,
       now: momentOf(Date.now()),
-      deadlines: DEFAULT_DEADLINES.update,
     });
     await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
   }
@@ -48,7 +46,6 @@ async function advanceLogs({ store }: Rest, id: string, events: readonly LogUplo
     const next = applyLogEvent(record, event, {
       ...context,
       now: momentOf(Date.now()),
-      deadlines: DEFAULT_DEADLINES.log,
     });
     await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
   }

@@ -2,8 +2,8 @@
 
 import { logUpload, resetRecord, update } from '@khumbu/intake/test/fixtures';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { createIndexKeeper } from '@khumbu/operations/kinds/index-keeper';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { ended } from '@khumbu/operations/records/record';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';

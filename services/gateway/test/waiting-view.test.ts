@@ -1,7 +1,10 @@
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/kinds/firmware-update/transition';
+import {
+  applyUpdateEvent,
+  type EventDetail,
+  UPDATE_DEADLINES,
+} from '@khumbu/operations/kinds/firmware-update/transition';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { type Json, openRest, type Rest } from './rest-harness.js';
@@ -19,7 +22,7 @@ const now = () => ({ ...clock });
 
 async function advance({ store }: Rest, id: string, event: FirmwareUpdateEvent, detail: EventDetail = {}) {
   const record = (await store.load(id)) as FirmwareUpdateRecord;
-  const context = { now: now(), dialect: 'ocpp1.6' as const, bootEpoch: 0, deadlines: DEFAULT_DEADLINES.update };
+  const context = { now: now(), dialect: 'ocpp1.6' as const, bootEpoch: 0 };
   const next = applyUpdateEvent(record, event, context, detail);
   await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
 }
@@ -66,7 +69,7 @@ void t.test('deadlines are dates of the depot as it runs, and move on by its sto
   const { operationId } = (await rest.call('POST', UPDATES, { body: { location: 'https://files.example/f' } })).body;
   const deadline = async (): Promise<number> =>
     Date.parse(((await rest.call('GET', `/v1/operations/${operationId}`)).body as Json).deadlineAt);
-  const expected = clock.wall + DEFAULT_DEADLINES.update.downloadMs;
+  const expected = clock.wall + UPDATE_DEADLINES.downloadMs;
   t.ok(Math.abs((await deadline()) - expected) <= 1000, 'a day from now, by the date');
   clock.wall += 1000;
   clock.monotonic += 1000;

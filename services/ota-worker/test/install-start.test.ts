@@ -5,7 +5,7 @@ import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '@khumbu/operations/kinds/firmware-update/transition';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
@@ -69,7 +69,7 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
     await store.commit(store.transaction().setStation('cp1', Object.fromEntries(stored) as Record<string, string>));
   };
   const epoch = Number(fields.bootEpoch ?? 0);
-  const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: epoch, deadlines: DEFAULT_UPDATE_DEADLINES } as const;
+  const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: epoch } as const;
   let record: FirmwareUpdateRecord = {
     ...newRecordBase('firmware_update', 'Offered', { station: 'cp1', origin: 'everest', requestId: 7, now: now() }),
     request: { location: 'http://h/f', request_id: 7 },

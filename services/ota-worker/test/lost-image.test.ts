@@ -6,7 +6,7 @@ import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop, type Step } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { applyUpdateEvent, DEFAULT_UPDATE_DEADLINES } from '@khumbu/operations/kinds/firmware-update/transition';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
@@ -68,7 +68,7 @@ async function lost(t: Test, events: readonly FirmwareUpdateEvent[], signed = fa
   const steps = { download: forUpdate(createVerify(deps, false)), install: forUpdate(createInstall(deps)) };
   const work = createJobLoop({ steps, store, jobs, log, now });
 
-  const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: 0, deadlines: DEFAULT_UPDATE_DEADLINES } as const;
+  const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: 0 } as const;
   let record: FirmwareUpdateRecord = {
     ...newRecordBase('firmware_update', 'Offered', { station: 'cp1', origin: 'everest', requestId: 7, now: now() }),
     request: { location: 'http://h/f', request_id: 7 },

@@ -1,5 +1,5 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { applyResetEvent, DEFAULT_RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
+import { applyResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createReset } from '@khumbu/steps/station/reset';
@@ -36,7 +36,7 @@ void t.test('a reset that ran out of time keeps its slot while the station is aw
     scheduled: false,
     bootEpochBefore: 1,
   };
-  let reset = await put(applyResetEvent(begun, 'outOfTime', { now: at, deadlines: DEFAULT_RESET_DEADLINES }));
+  let reset = await put(applyResetEvent(begun, 'outOfTime', { now: at }));
   for (let tries = 0; tries < 3; tries++) reset = await work(reset);
   t.match(reset, { slotHeld: true, waitingFor: 'station_unreachable', run: 4, faults: undefined });
   t.ok((reset.notBefore ?? 0) > Date.now() + 1000);

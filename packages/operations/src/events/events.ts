@@ -5,10 +5,9 @@
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
 import type { Moment } from '../clock/depot-clock.js';
-import type { OperationRecord } from '../kinds/kinds.js';
-import { type Waiting, type WaitingRecord, waitingForOf, waitingOf } from '../kinds/waiting.js';
-import type { OperationKind, Origin, Outcome } from '../records/record.js';
+import { type AnyRecord, isEnded, type Origin, type Outcome } from '../records/record.js';
 import type { Lifter } from '../records/wait-words.js';
+import { type Waiting, type WaitRules, waitingBy, waitingForOf } from '../records/waiting.js';
 
 export const STATION_CHANGES = ['heard', 'restarted', 'conflict', 'conflict_over', 'away', 'back'] as const;
 /**
@@ -23,7 +22,7 @@ export interface OperationEvent {
   readonly at: string;
   readonly stationId: string;
   readonly operationId: string;
-  readonly kind: Exclude<OperationKind, 'firmware_fetch'>;
+  readonly kind: string;
   readonly origin: Origin;
   readonly status: string;
   /** Rises with every change of the operation. */
@@ -78,11 +77,12 @@ export function publicWaiting(waiting: Waiting): PublicWaiting {
 }
 
 /** Both spellings of what it waits for: the word alone, as it always was, and the whole of it. */
-export function waitingMembers(
-  record: WaitingRecord,
+export function waitingMembersBy<R extends AnyRecord>(
+  rules: WaitRules<R>,
+  record: R,
   now: Moment,
 ): { readonly waitingFor?: string; readonly waiting?: PublicWaiting } {
-  const waiting = waitingOf(record, now);
+  const waiting = waitingBy(rules, record, now);
   if (!waiting) return {};
   const word = waitingForOf(waiting);
   return {
@@ -95,28 +95,25 @@ export function waitingMembers(
 export const publicOutcome = (outcome: Outcome): Outcome =>
   outcome.message === undefined ? outcome : { ...outcome, message: withoutCredentials(outcome.message) };
 
-/**
- * The event of a record that is about to be stored as `version`. `undefined`: nobody outside is concerned. Clocks that
- * EVerest sets with every heartbeat of its CSMS would drown everything else; of these only a failure is told.
- */
-export function operationEvent(record: OperationRecord, version: number, now: Moment): OperationEvent | undefined {
-  if (record.kind === 'firmware_fetch') return undefined;
-  if (record.kind === 'set_system_time' && record.origin === 'everest' && record.outcome?.ok !== false)
-    return undefined;
-  return {
-    type: 'operation',
-    at: rfc3339(record.updatedAt),
-    stationId: record.station,
-    operationId: record.id,
-    kind: record.kind,
-    origin: record.origin,
-    status: record.state,
-    version,
-    ended: record.endedAt !== undefined,
-    ...waitingMembers(record, now),
-    ...(record.outcome ? { outcome: publicOutcome(record.outcome) } : {}),
-  };
-}
+/** The event of a record of a station that is about to be stored as `version`. */
+export const operationEventBy = <R extends AnyRecord>(
+  rules: WaitRules<R>,
+  record: R,
+  version: number,
+  now: Moment,
+): OperationEvent => ({
+  type: 'operation',
+  at: rfc3339(record.updatedAt),
+  stationId: record.station,
+  operationId: record.id,
+  kind: record.kind,
+  origin: record.origin,
+  status: record.state,
+  version,
+  ended: isEnded(record),
+  ...waitingMembersBy(rules, record, now),
+  ...(record.outcome ? { outcome: publicOutcome(record.outcome) } : {}),
+});
 
 export const stationEvent = (
   stationId: string,

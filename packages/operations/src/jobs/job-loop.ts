@@ -11,6 +11,7 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Moment, Now } from '../clock/depot-clock.js';
 import type { OperationRecord } from '../kinds/kinds.js';
 import type { Store, Transaction } from '../kinds/store.js';
+import { without } from '../records/record.js';
 import { type StoredWait, waitingSince } from '../records/wait-words.js';
 import { expectedJob, type JobName, waitOf } from './expected-job.js';
 import type { Jobs } from './jobs.js';
@@ -74,9 +75,8 @@ export function putOff<R extends OperationRecord>(
   now: Moment,
   until?: number,
 ): R {
-  const { waitingUntil: _before, ...rest } = record;
   return {
-    ...(rest as R),
+    ...without(record, 'waitingUntil'),
     notBefore: now.monotonic + waitMs,
     waitingFor,
     waitingSince: waitingSince(record, waitingFor, now),

@@ -4,9 +4,8 @@
  */
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { Now } from '../clock/depot-clock.js';
-import type { FirmwareUpdateRecord } from '../kinds/firmware-update/record.js';
-import type { ResetRecord } from '../kinds/reset/record.js';
-import { withoutWait } from '../records/record.js';
+import type { OperationRecord } from '../kinds/kinds.js';
+import { without, withoutWait } from '../records/record.js';
 import type { StoredWait } from '../records/wait-words.js';
 import { putOff } from './job-loop.js';
 
@@ -16,11 +15,11 @@ const LOOK_MS = 10_000;
  * The record as it is to be stored next. `obstacle` asks the station: why the slot has to be kept, as a stable word;
  * `undefined`: it is free. A station that is away is no surprise, it is asked again later.
  */
-export async function releaseSlot(
-  record: FirmwareUpdateRecord | ResetRecord,
+export async function releaseSlot<R extends OperationRecord>(
+  record: R,
   obstacle: () => Promise<StoredWait | undefined>,
   now: Now,
-): Promise<FirmwareUpdateRecord | ResetRecord> {
+): Promise<R> {
   let waitingFor: StoredWait | undefined;
   try {
     waitingFor = await obstacle();
@@ -29,11 +28,5 @@ export async function releaseSlot(
     waitingFor = 'station_unreachable';
   }
   if (waitingFor !== undefined) return putOff(record, LOOK_MS, waitingFor, now());
-  const {
-    slotHeld: _held,
-    notBefore: _pause,
-    faults: _faults,
-    ...released
-  } = withoutWait<FirmwareUpdateRecord | ResetRecord>(record);
-  return released as FirmwareUpdateRecord | ResetRecord;
+  return without(withoutWait(record), 'slotHeld', 'notBefore', 'faults');
 }

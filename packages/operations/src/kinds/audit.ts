@@ -1,15 +1,13 @@
 /** The audit line of every operation that has ended: who asked, what, of which station, how it ended. */
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { publicOutcome } from '../events/events.js';
-import type { OperationRecord } from './kinds.js';
+import { isNews, type OperationRecord } from './kinds.js';
 
 /** For `createStore`: the process whose commit ends the operation writes its line. */
 export const auditEnded =
   (log: Logger) =>
   (record: OperationRecord): void => {
-    if (record.kind === 'firmware_fetch') return;
-    // Clocks that are set with every heartbeat of the CSMS would drown everything else.
-    if (record.kind === 'set_system_time' && record.origin === 'everest' && record.outcome?.ok) return;
+    if (!isNews(record)) return;
     const { id, kind, station, origin, requestId, askedBy, state, outcome } = record;
     log.info(
       {

@@ -1,19 +1,10 @@
-/** Which statuses end what they speak of, whatever dialect they were translated to. */
-
 import type { OutboxEntry } from '../outbox/entry.js';
-import { FIRMWARE_UPDATE_STATES, isFinalUpdateState } from './firmware-update/machine.js';
+import { type AnyKind, KINDS } from './kinds.js';
 
-const FINAL_UPDATE: ReadonlySet<string> = new Set(FIRMWARE_UPDATE_STATES.filter(isFinalUpdateState));
+const DEFINITIONS: readonly AnyKind[] = Object.values(KINDS);
 
-/** Pure. */
+/** Whether it ends what it speaks of, whatever dialect it was translated to. Pure. */
 export function isFinalStatus({ channel, payload }: Pick<OutboxEntry, 'channel' | 'payload'>): boolean {
-  const told = payload as Readonly<Record<string, unknown>>;
-  switch (channel) {
-    case 'firmware_update_status':
-      return FINAL_UPDATE.has(String(told.firmware_update_status));
-    case 'log_status':
-      return told.log_status !== 'Uploading';
-    case 'configure_network_status':
-      return true;
-  }
+  const status = DEFINITIONS.find((one) => one.status?.channel === channel)?.status;
+  return status?.isFinal(payload as Readonly<Record<string, unknown>>) ?? false;
 }

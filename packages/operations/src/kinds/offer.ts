@@ -4,51 +4,38 @@
  * what was answered by default is never executed later. What the new operation replaces rests in between and ends with
  * the second commit.
  */
-import { fallbackReply } from '@khumbu/shared/contract/channels';
-import type { OutboxEntry } from '../outbox/entry.js';
-import type { Origin } from '../records/record.js';
-import { slotField } from '../stations/station-state.js';
-import { applyNetworkEvent, type ConfigureNetworkRecord } from './configure-network/record.js';
-import type { Deadlines } from './deadlines.js';
-import { type FirmwareUpdateRecord, retrieveAt } from './firmware-update/record.js';
-import { applyUpdateEvent, type TransitionContext } from './firmware-update/transition.js';
-import type { OperationRecord } from './kinds.js';
-import { applyLogEvent, type LogUploadRecord } from './log-upload/record.js';
-import type { StoredAnswer, Transaction } from './store.js';
+import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { slotField } from '../records/keys.js';
+import { isEnded, type Origin, without } from '../records/record.js';
+import type { StoredAnswer } from '../records/transaction.js';
+import type { Applied, KindContext } from './kind-definition.js';
+import { definitionOf, KINDS, type OperationKind, type OperationRecord, type RecordOf } from './kinds.js';
+import type { Transaction } from './store.js';
 
-export type OfferedRecord = FirmwareUpdateRecord | LogUploadRecord | ConfigureNetworkRecord;
+/** A record of a kind that is offered, in whatever state. */
+export type OfferedRecord = {
+  [K in OperationKind]: 'Offered' extends RecordOf<K>['state'] ? RecordOf<K> : never;
+}[OperationKind];
 
+/** What the definition of such a kind has. */
+interface OfferedKind {
+  readonly channel: RequestChannelName;
+  apply(
+    record: OfferedRecord,
+    event: 'confirmed' | 'withdrawn' | 'superseded' | 'canceled' | 'outOfTime',
+    context: KindContext,
+    detail?: { readonly reason?: string },
+  ): Applied<OfferedRecord>;
+  onConfirmed?(record: OfferedRecord, context: KindContext): Applied<OfferedRecord> | undefined;
+}
+const kindOf = (record: OfferedRecord): OfferedKind => KINDS[record.kind];
+
+/** Of a kind that is offered. */
+export const isOfferable = (record: OperationRecord): record is OfferedRecord =>
+  definitionOf(record).channel !== undefined;
+
+/** Its answer is not known to be out. */
 export const isOffer = (record: OperationRecord): record is OfferedRecord => record.state === 'Offered';
-
-/** The channel each kind of offer answers. */
-export const CHANNEL_OF_OFFER = {
-  firmware_update: 'update_firmware',
-  log_upload: 'upload_logs',
-  configure_network: 'configure_network',
-} as const;
-
-export interface OfferContext extends Omit<TransitionContext, 'deadlines'> {
-  readonly deadlines: Deadlines;
-}
-
-type Applied = { readonly record: OperationRecord; readonly statuses: readonly OutboxEntry[] };
-
-function applyToOffer(
-  record: OfferedRecord,
-  event: 'confirmed' | 'withdrawn' | 'superseded' | 'outOfTime',
-  context: OfferContext,
-  detail: { reason?: string } = {},
-): Applied {
-  const { deadlines } = context;
-  switch (record.kind) {
-    case 'firmware_update':
-      return applyUpdateEvent(record, event, { ...context, deadlines: deadlines.update }, detail);
-    case 'log_upload':
-      return applyLogEvent(record, event, { ...context, deadlines: deadlines.log }, detail);
-    case 'configure_network':
-      return applyNetworkEvent(record, event, { ...context, deadlines: deadlines.network }, detail);
-  }
-}
 
 /** First commit: the new record in its slot, what it replaces at rest, and the answer to come. */
 export function offer(
@@ -66,32 +53,19 @@ export function offer(
   return transaction;
 }
 
-/**
- * What EVerest asked for and REST has replaced. EVerest knows of no successor, so it hears of an end as if somebody had
- * canceled it: connectors come back, the CSMS waits no longer.
- */
-function endForRest(record: OfferedRecord, context: OfferContext): Applied {
-  const { deadlines } = context;
-  const detail = { reason: 'replaced_by_rest' };
-  switch (record.kind) {
-    case 'firmware_update':
-      return applyUpdateEvent(record, 'canceled', { ...context, deadlines: deadlines.update }, detail);
-    case 'log_upload':
-      return applyLogEvent(record, 'canceled', { ...context, deadlines: deadlines.log }, detail);
-    case 'configure_network':
-      return applyNetworkEvent(record, 'failed', { ...context, deadlines: deadlines.network }, detail);
-  }
-}
-
 /** An operation of origin `by` takes this one's place. */
 export function supersede(
   transaction: Transaction,
   replaced: OfferedRecord,
   by: Origin,
-  context: OfferContext,
+  context: KindContext,
 ): Transaction {
   const isForeign = by === 'rest' && replaced.origin === 'everest' && !isOffer(replaced);
-  const end = isForeign ? endForRest(replaced, context) : applyToOffer(replaced, 'superseded', context);
+  // EVerest knows of no successor: for it the operation ends as if it were canceled, so that its connectors come back and its
+  // CSMS waits no longer.
+  const end = isForeign
+    ? kindOf(replaced).apply(replaced, 'canceled', context, { reason: 'replaced_by_rest' })
+    : kindOf(replaced).apply(replaced, 'superseded', context);
   return transaction.put(end.record).enqueueStatus(replaced.station, end.statuses).notifyCancel(replaced.id);
 }
 
@@ -100,17 +74,14 @@ export function confirmOffer(
   transaction: Transaction,
   record: OfferedRecord,
   replaces: OfferedRecord | undefined,
-  context: OfferContext,
+  context: KindContext,
 ): { transaction: Transaction; record: OfferedRecord } {
-  if (replaces && replaces.endedAt === undefined) supersede(transaction, replaces, record.origin, context);
-  const begun = applyToOffer(record, 'confirmed', context);
-  let accepted = begun.record as OfferedRecord;
-  const statuses = [...begun.statuses];
-  if (accepted.kind === 'firmware_update' && (retrieveAt(accepted) ?? 0) > context.now.wall) {
-    const later = applyUpdateEvent(accepted, 'retrieveLater', { ...context, deadlines: context.deadlines.update });
-    accepted = later.record;
-    statuses.push(...later.statuses);
-  }
+  if (replaces && !isEnded(replaces)) supersede(transaction, replaces, record.origin, context);
+  const kind = kindOf(record);
+  const begun = kind.apply(record, 'confirmed', context);
+  const next = kind.onConfirmed?.(begun.record, context);
+  const accepted = next?.record ?? begun.record;
+  const statuses = [...begun.statuses, ...(next?.statuses ?? [])];
   return { transaction: transaction.put(accepted).enqueueStatus(record.station, statuses), record: accepted };
 }
 
@@ -123,10 +94,11 @@ export function withdrawOffer(
   record: OfferedRecord,
   replaces: OfferedRecord | undefined,
   slotOfStation: string | undefined,
-  context: OfferContext,
+  context: KindContext,
   successor?: OfferedRecord,
 ): { transaction: Transaction; resumed: OfferedRecord | undefined } {
-  const end = applyToOffer(record, 'withdrawn', context);
+  const kind = kindOf(record);
+  const end = kind.apply(record, 'withdrawn', context);
   transaction.put(end.record);
   const slot = slotField(record.kind);
   if (slotOfStation === record.id) {
@@ -138,7 +110,7 @@ export function withdrawOffer(
     // There is no default over REST: it was told that nothing is known, and may ask again.
     transaction.forgetAnswer(record.station, record.answerKey);
   } else if (record.answerKey !== undefined) {
-    const answer: StoredAnswer = { reply: fallbackReply(CHANNEL_OF_OFFER[record.kind]) };
+    const answer: StoredAnswer = { reply: fallbackReply(kind.channel) };
     transaction.answer(record.station, record.answerKey, answer);
   }
   if (replaces?.heldFor !== record.id) return { transaction, resumed: undefined };
@@ -146,8 +118,7 @@ export function withdrawOffer(
     transaction.put({ ...successor, supersedes: replaces.id }).put({ ...replaces, heldFor: successor.id });
     return { transaction, resumed: undefined };
   }
-  const { heldFor: _heldFor, ...rest } = replaces;
-  const resumed = { ...rest, updatedAt: context.now.wall } as OfferedRecord;
+  const resumed = { ...without(replaces, 'heldFor'), updatedAt: context.now.wall };
   transaction.put(resumed);
   return { transaction, resumed };
 }
@@ -160,10 +131,11 @@ export function failOffer(
   transaction: Transaction,
   record: OfferedRecord,
   replaces: OfferedRecord | undefined,
-  context: OfferContext,
+  context: KindContext,
 ): Transaction {
   if (replaces) supersede(transaction, replaces, record.origin, context);
-  const accepted = applyToOffer(record, 'confirmed', context).record as OfferedRecord;
-  const end = applyToOffer(accepted, 'outOfTime', context, { reason: 'answer_unconfirmed' });
+  const kind = kindOf(record);
+  const accepted = kind.apply(record, 'confirmed', context).record;
+  const end = kind.apply(accepted, 'outOfTime', context, { reason: 'answer_unconfirmed' });
   return transaction.put(end.record).enqueueStatus(record.station, end.statuses);
 }

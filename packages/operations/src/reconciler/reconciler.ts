@@ -9,14 +9,12 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Now } from '../clock/depot-clock.js';
 import type { Jobs } from '../jobs/jobs.js';
-import { type Deadlines, expire, isOverdue } from '../kinds/deadlines.js';
-import type { FirmwareFetchRecord } from '../kinds/firmware-fetch/record.js';
-import type { FirmwareUpdateRecord } from '../kinds/firmware-update/record.js';
-import { isEnded, type OperationRecord } from '../kinds/kinds.js';
-import { failOffer, isOffer, type OfferedRecord, withdrawOffer } from '../kinds/offer.js';
-import type { Store } from '../kinds/store.js';
-import { afterBoot } from '../stations/after-boot.js';
-import { dialectOf, readStation } from '../stations/station-state.js';
+import type { Applied, KindContext } from '../kinds/kind-definition.js';
+import { definitionOf, isOverdue, type OperationRecord } from '../kinds/kinds.js';
+import { failOffer, isOffer, isOfferable, type OfferedRecord, withdrawOffer } from '../kinds/offer.js';
+import type { Store, Transaction } from '../kinds/store.js';
+import { isEnded, without } from '../records/record.js';
+import { dialectOf, readStation, type StationState } from '../stations/station-state.js';
 
 /** A record younger than this is being worked on by the one who made it. */
 const SETTLED_MS = 1500;
@@ -26,94 +24,76 @@ export interface ReconcilerDeps {
   readonly store: Store;
   readonly jobs: Jobs;
   readonly directory: StationDirectory;
-  readonly deadlines: Deadlines;
   readonly log: Logger;
   readonly now: Now;
 }
 
 export type Reconciler = ReturnType<typeof createReconciler>;
 
-/** The fetch that this update waits for has ended without it. */
-export const waitsForNothing = (update: FirmwareUpdateRecord, fetch: FirmwareFetchRecord | undefined): boolean => {
-  if (update.state !== 'Downloading' || !update.fetch) return false;
-  if (!fetch || fetch.generation > update.fetch.generation) return true;
-  const listed = [...fetch.waiters, ...fetch.nextWaiters].includes(update.id);
-  return fetch.state === 'Resting' || !listed;
-};
+export function createReconciler({ store, jobs, directory, log, now }: ReconcilerDeps) {
+  /** Commit, then see to the job of the new state. After a lost race the next round looks again. */
+  const put = async (transaction: Transaction, record: OperationRecord): Promise<void> => {
+    if (await store.commit(transaction.put(record))) await jobs.ensure(record);
+  };
 
-export function createReconciler({ store, jobs, directory, deadlines, log, now }: ReconcilerDeps) {
-  /** Commit, then see to the job of the new state. A lost race is fine: the next round looks again. */
-  const put = async (transaction: ReturnType<Store['transaction']>, record: OperationRecord): Promise<void> => {
-    if (await store.commit(transaction.put(record))) await jobs.ensure({ ...record, version: record.version + 1 });
+  const contextOf = async ({ station }: OperationRecord): Promise<KindContext & { readonly state: StationState }> => {
+    const state = await readStation(store, station);
+    const dialect = dialectOf(directory.profileOf(station), state);
+    return { now: now(), dialect, bootEpoch: state.bootEpoch, state };
   };
 
   /**
    * An offer that was never confirmed ends, and what it would have replaced goes on. If its answer was sent, the station
-   * may count on it and hears of a failure.
+   * may count on it and receives a failure.
    */
   const endOffer = async (record: OfferedRecord): Promise<void> => {
-    const state = await readStation(store, record.station);
+    const context = await contextOf(record);
     const replaces = record.supersedes === undefined ? undefined : await store.load(record.supersedes);
     const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
-    const dialect = dialectOf(directory.profileOf(record.station), state);
-    const older = replaces && !isEnded(replaces) ? (replaces as OfferedRecord) : undefined;
+    const older = replaces && isOfferable(replaces) && !isEnded(replaces) ? replaces : undefined;
     const newer = inPlace && isOffer(inPlace) ? inPlace : undefined;
-    const context = { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines };
+    const about = { operationId: record.id, station: record.station };
     if (record.answerSent && !newer) {
-      log.warn({ operationId: record.id, station: record.station }, 'offer failed: nobody knows whether it was heard');
+      log.warn(about, 'offer failed: nobody knows whether it was heard');
       await store.commit(failOffer(store.transaction(), record, older, context));
       return;
     }
-    const { transaction, resumed } = withdrawOffer(
-      store.transaction(),
-      record,
-      older,
-      state.slot(record.kind),
-      context,
-      newer,
-    );
-    log.warn({ operationId: record.id, station: record.station }, 'offer withdrawn: its answer was never confirmed');
+    const slot = context.state.slot(record.kind);
+    const { transaction, resumed } = withdrawOffer(store.transaction(), record, older, slot, context, newer);
+    log.warn(about, 'offer withdrawn: its answer was never confirmed');
     if ((await store.commit(transaction)) && resumed) await jobs.ensure(resumed);
   };
 
+  const putApplied = (transaction: Transaction, { record, statuses }: Applied<OperationRecord>): Promise<void> =>
+    put(transaction.enqueueStatus(record.station, statuses), record);
+
   const endOverdue = async (record: OperationRecord): Promise<void> => {
-    const state = await readStation(store, record.station);
-    const end = expire(record, state, directory, deadlines, now());
+    const end = definitionOf(record).onDeadline?.(record, await contextOf(record));
     if (!end) return;
     log.warn({ operationId: record.id, station: record.station, state: record.state }, 'out of time');
-    const transaction = store.transaction().notifyCancel(record.id).enqueueStatus(record.station, end.statuses);
-    await put(transaction, end.record);
+    await putApplied(store.transaction().notifyCancel(record.id), end);
   };
 
   /** The offer a record is held for is gone: it goes on. */
   const releaseHeld = async (record: OperationRecord, heldFor: string): Promise<boolean> => {
     const other = await store.load(heldFor);
     if (other && !isEnded(other)) return false;
-    const { heldFor: _heldFor, ...rest } = record;
-    await put(store.transaction(), rest as OperationRecord);
+    await put(store.transaction(), without(record, 'heldFor'));
     return true;
   };
 
-  /** The fetch an update waits for is over: it joins again. */
-  const rejoin = async (record: FirmwareUpdateRecord): Promise<boolean> => {
-    if (record.state !== 'Downloading' || !record.fetch) return false;
-    const fetch = (await store.load(record.fetch.id)) as FirmwareFetchRecord | undefined;
-    if (!waitsForNothing(record, fetch)) return false;
-    const { fetch: _fetch, ...rest } = record;
-    await put(store.transaction(), { ...rest, run: record.run + 1, updatedAt: now().wall });
-    return true;
-  };
-
-  /** EVerest has been heard in a new boot, and whoever noticed it did not get as far as this. */
-  const mendAfterBoot = async (record: OperationRecord): Promise<boolean> => {
-    const waits = record.kind === 'reset' || (record.kind === 'firmware_update' && record.triggerEpoch !== undefined);
-    if (!waits || isEnded(record)) return false;
-    const state = await readStation(store, record.station);
-    const dialect = dialectOf(directory.profileOf(record.station), state);
-    const next = afterBoot(record, { now: now(), dialect, bootEpoch: state.bootEpoch, deadlines });
-    if (!next) return false;
-    await put(store.transaction().enqueueStatus(record.station, next.statuses), next.record);
-    return true;
+  /** What it waits for has happened without it: another record has gone on, or EVerest was seen in a new boot. */
+  const catchUp = async (record: OperationRecord): Promise<boolean> => {
+    if (isEnded(record)) return false;
+    const definition = definitionOf(record);
+    const mended = await definition.onReconcile?.(record, (id) => store.load(id), now());
+    if (mended) {
+      await put(store.transaction(), mended);
+      return true;
+    }
+    const next = definition.onBoot?.(record, await contextOf(record));
+    if (next) await putApplied(store.transaction(), next);
+    return next !== undefined;
   };
 
   const reconcileRecord = async (record: OperationRecord): Promise<void> => {
@@ -121,8 +101,7 @@ export function createReconciler({ store, jobs, directory, deadlines, log, now }
     if (isOverdue(record, at)) return isOffer(record) ? endOffer(record) : endOverdue(record);
     if (Math.abs(at.wall - record.updatedAt) < SETTLED_MS) return;
     if (record.heldFor !== undefined && (await releaseHeld(record, record.heldFor))) return;
-    if (record.kind === 'firmware_update' && !isEnded(record) && (await rejoin(record))) return;
-    if (await mendAfterBoot(record)) return;
+    if (await catchUp(record)) return;
     const mended = await jobs.reconcile(record);
     if (mended) log.info({ operationId: record.id, state: record.state, mended }, 'job mended');
   };

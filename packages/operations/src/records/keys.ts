@@ -70,3 +70,6 @@ export const keysFor = (prefix: string): Keys => ({
   notifications: `${prefix}:hints`,
   jobs: `${prefix}-jobs`,
 });
+
+/** The field of a station that names the operation which has its slot for a kind; it may have ended. */
+export const slotField = (kind: string): string => `slot:${kind}`;

@@ -5,8 +5,9 @@
  * put there (`indexed`), so that what another process stored without them is seen and mended, see `index-keeper.ts`.
  */
 
-import { isEnded, type OperationRecord } from '../kinds/kinds.js';
 import type { Keys } from './keys.js';
+import { type AnyRecord, isEnded } from './record.js';
+import type { RecordRules } from './transaction.js';
 
 export type Part = 'open' | 'ended';
 
@@ -30,12 +31,12 @@ function setsOf(part: Part, { station, kind, state, origin }: Facets): string[] 
 }
 
 /**
- * Where the record stands, as JSON of its score and the names of its sets; empty: nowhere. Fetches serve the depot and are
- * no operations; the clock of a station has one record that is used again and again and is listed while it is open. Pure.
+ * Where the record stands, as JSON of its score and the names of its sets; empty: nowhere, as records of the depot, and
+ * those that are used again, while they rest. Pure.
  */
-export function indexText(record: OperationRecord): string {
+export function indexText<R extends AnyRecord>(rules: RecordRules<R>, record: R): string {
   const { kind, state, origin, station, createdAt, endedAt } = record;
-  if (kind === 'firmware_fetch' || (kind === 'set_system_time' && isEnded(record))) return '';
+  if (!rules.isOfStation(record) || (isEnded(record) && rules.retention(record) === 'reused')) return '';
   const part = isEnded(record) ? 'ended' : 'open';
   const names = setsOf(part, { station, kind, state, origin });
   return JSON.stringify([String(endedAt ?? createdAt), ...(part === 'open' ? ['open:all'] : []), ...names]);

@@ -10,16 +10,10 @@ import type { StoredWait } from './wait-words.js';
 /** The shape this code writes. A process leaves records with a higher number alone. */
 export const RECORD_SCHEMA = 1;
 
-export type Origin = 'everest' | 'rest';
+/** How long an offer waits for its answer to be out, in milliseconds. */
+export const OFFER_MS = 30_000;
 
-/** Kinds of operation; a station has one slot for each. `firmware_fetch` serves the whole depot and has no station. */
-export type OperationKind =
-  | 'firmware_update'
-  | 'log_upload'
-  | 'reset'
-  | 'set_system_time'
-  | 'configure_network'
-  | 'firmware_fetch';
+export type Origin = 'everest' | 'rest';
 
 /** How an operation ended, for people and fleet tools; what EVerest heard may be less precise. */
 export interface Outcome {
@@ -36,13 +30,13 @@ export interface HistoryEntry {
 }
 
 /** What all records have in common. Times are dates (milliseconds since 1970) unless they say otherwise. Unknown members are kept as they are. */
-export interface RecordBase<K extends OperationKind, S extends string> {
+export interface RecordBase<K extends string = string, S extends string = string> {
   readonly schema: number;
   readonly id: string;
   readonly kind: K;
   /** Rises by one with every commit; 0 means not stored yet. */
   readonly version: number;
-  /** Empty for `firmware_fetch`. */
+  /** Empty for a record of the whole depot. */
   readonly station: string;
   readonly origin: Origin;
   /** Who asked over REST: the name of the key or the subject of the token. */
@@ -80,14 +74,23 @@ export interface RecordBase<K extends OperationKind, S extends string> {
   readonly waitingSince?: number;
   /** When that is over by itself, where it is not the next look (`notBefore`); monotonic. */
   readonly waitingUntil?: number;
+  /** The operation that held the slot before and ends with the confirmation of this one. */
+  readonly supersedes?: string;
+  /** Ended while its station was being changed: the slot stays taken until the station is seen idle. */
+  readonly slotHeld?: boolean;
   readonly outcome?: Outcome;
   readonly history: readonly HistoryEntry[];
 }
 
-export const newOperationId = (kind: OperationKind, now: Moment): string =>
+/** What holds for a record of any kind. */
+export type AnyRecord = RecordBase;
+
+export const isEnded = (record: Pick<AnyRecord, 'endedAt'>): boolean => record.endedAt !== undefined;
+
+export const newOperationId = (kind: string, now: Moment): string =>
   `${kind.replaceAll('_', '-')}-${now.wall.toString(36)}-${randomBytes(5).toString('hex')}`;
 
-export const newRecordBase = <K extends OperationKind, S extends string>(
+export const newRecordBase = <K extends string, S extends string>(
   kind: K,
   state: S,
   options: { station: string; origin: Origin; requestId: number; now: Moment; id?: string },
@@ -106,34 +109,30 @@ export const newRecordBase = <K extends OperationKind, S extends string>(
   history: [{ at: options.now.wall, state }],
 });
 
-/** Nothing stored keeps it waiting any more. */
-export function withoutWait<R extends RecordBase<OperationKind, string>>(
-  record: R,
-): Omit<R, 'waitingFor' | 'waitingSince' | 'waitingUntil'> {
-  const { waitingFor: _for, waitingSince: _since, waitingUntil: _until, ...rest } = record;
+type Optional<T> = { [M in keyof T]-?: object extends Pick<T, M> ? M : never }[keyof T];
+
+/** The record without these members. */
+export function without<R extends AnyRecord>(record: R, ...members: readonly Optional<AnyRecord>[]): R {
+  const rest = { ...record };
+  for (const member of members) delete rest[member];
   return rest;
 }
 
+/** Nothing stored keeps it waiting any more. */
+export const withoutWait = <R extends AnyRecord>(record: R): R =>
+  without(record, 'waitingFor', 'waitingSince', 'waitingUntil');
+
 /** The record in another state, with its history; the caller adds what else the event changes. */
-export function inState<R extends RecordBase<OperationKind, string>, S extends R['state']>(
-  record: R,
-  state: S,
-  now: Moment,
-  reason?: string,
-): R {
-  const { notBefore: _notBefore, faults: _faults, ...rest } = withoutWait(record);
+export function inState<R extends AnyRecord>(record: R, state: R['state'], now: Moment, reason?: string): R {
   const entry: HistoryEntry = { at: now.wall, state, ...(reason === undefined ? {} : { reason }) };
-  return { ...(rest as unknown as R), state, updatedAt: now.wall, history: [...record.history, entry].slice(-100) };
+  const history = [...record.history, entry].slice(-100);
+  return { ...without(withoutWait(record), 'notBefore', 'faults'), state, updatedAt: now.wall, history };
 }
 
 /** An ended record keeps no hold, no deadline and no pending work. */
-export function ended<R extends RecordBase<OperationKind, string>>(record: R, now: Moment, outcome: Outcome): R {
-  const {
-    heldFor: _heldFor,
-    deadlineAt: _deadlineAt,
-    hold: _hold,
-    notBefore: _notBefore,
-    ...rest
-  } = withoutWait(record);
-  return { ...(rest as unknown as R), endedAt: now.wall, updatedAt: now.wall, outcome };
-}
+export const ended = <R extends AnyRecord>(record: R, now: Moment, outcome: Outcome): R => ({
+  ...without(withoutWait(record), 'heldFor', 'hold', 'deadlineAt', 'notBefore'),
+  endedAt: now.wall,
+  updatedAt: now.wall,
+  outcome,
+});

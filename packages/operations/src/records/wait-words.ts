@@ -16,11 +16,11 @@ export const LIFTERS = {
 export type Lifter = keyof typeof LIFTERS;
 
 /**
- * What limits a wait. `deadline`: the operation’s own, after which it has ended. `pause`: the next try or look.
- * `retrieve`, `install`: the date that was asked for. `hold`: when the status is told that was held back. `successor`: the
- * other operation’s own deadline. `told`: a told time grows too old to be set.
+ * What limits a wait. `deadline`: the operation’s own, after which it has ended. `pause`: the next try or look. `date`: a
+ * date that its kind knows (`WaitRules.until`); `last_date`: the same, and after it the operation fails. `successor`: the
+ * other operation’s own deadline.
  */
-type Limit = 'deadline' | 'pause' | 'retrieve' | 'install' | 'hold' | 'successor' | 'told';
+type Limit = 'deadline' | 'pause' | 'date' | 'last_date' | 'successor';
 
 interface Wait {
   /** What must come to pass. */
@@ -40,18 +40,18 @@ export const WAITS = {
   },
   retrieve_timestamp: {
     meaning: 'The date at which the image is to be fetched (`retrieve_timestamp`).',
-    limit: 'retrieve',
+    limit: 'date',
     liftedBy: ['time'],
   },
   install_timestamp: {
     meaning: 'The date at which the image is to be installed (`install_timestamp`).',
-    limit: 'install',
+    limit: 'date',
     liftedBy: ['time'],
   },
   announcement: {
     meaning:
       'EVerest is told that the image is ready shortly before `install_timestamp`; until then its connectors stay in use.',
-    limit: 'hold',
+    limit: 'date',
     liftedBy: ['time'],
   },
   worker: { meaning: 'A worker that takes it up.', limit: 'deadline', liftedBy: ['worker'] },
@@ -151,7 +151,7 @@ export const WAITS = {
     liftedBy: ['worker', 'station'],
     atWork: true,
   },
-  clock: { meaning: 'The clock is being set.', limit: 'told', liftedBy: ['worker', 'station'], atWork: true },
+  clock: { meaning: 'The clock is being set.', limit: 'last_date', liftedBy: ['worker', 'station'], atWork: true },
 } as const satisfies Readonly<Record<string, Wait>>;
 
 export type WaitWord = keyof typeof WAITS;
@@ -160,17 +160,19 @@ export type StoredWait = WaitWord | `error: ${string}`;
 
 export const WAIT_WORDS = Object.keys(WAITS) as WaitWord[];
 
+const isWaitWord = (text: string): text is WaitWord => Object.hasOwn(WAITS, text);
+
 /** A row of the table. */
 export const waitOfWord = (word: WaitWord): Wait => WAITS[word];
 
-/** A stored wait taken apart. `undefined`: nothing, or a word this version does not know. Pure. */
+/** A stored wait in its parts. `undefined`: nothing, or a word this version does not know. Pure. */
 export function readStoredWait(
   stored: string | undefined,
-): { readonly word: WaitWord; readonly detail?: string } | undefined {
+): { readonly for: WaitWord; readonly detail?: string } | undefined {
   if (stored === undefined) return undefined;
   const [word = '', ...rest] = stored.split(': ');
-  if (!Object.hasOwn(WAITS, word)) return undefined;
-  return { word: word as WaitWord, ...(rest.length === 0 ? {} : { detail: rest.join(': ') }) };
+  if (!isWaitWord(word)) return undefined;
+  return { for: word, ...(rest.length === 0 ? {} : { detail: rest.join(': ') }) };
 }
 
 /** Since when a record waits, if from now on it waits for this: what it waited for already did not begin anew. Pure. */
@@ -179,6 +181,6 @@ export const waitingSince = (
   next: StoredWait,
   now: { readonly wall: number },
 ): number =>
-  readStoredWait(before.waitingFor)?.word === readStoredWait(next)?.word
+  readStoredWait(before.waitingFor)?.for === readStoredWait(next)?.for
     ? (before.waitingSince ?? before.updatedAt)
     : now.wall;

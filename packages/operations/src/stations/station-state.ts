@@ -1,8 +1,10 @@
 /** What is stored about a station beside its operations: a Redis hash, read as a whole, written field by field. */
 import type { BootReason, CommunicationParameters } from '@khumbu/shared/contract/schemas';
 import type { Dialect, StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { StationFields, Store } from '../kinds/store.js';
-import type { OperationKind } from '../records/record.js';
+import type { StationKind } from '../kinds/kinds.js';
+import type { Store } from '../kinds/store.js';
+import { slotField } from '../records/keys.js';
+import type { StationFields } from '../records/transaction.js';
 
 /** The fields of the hash. */
 export const STATION_FIELDS = {
@@ -32,10 +34,6 @@ export const STATION_FIELDS = {
   awaySince: 'awaySince',
   ocppConsumer: 'ocppConsumer',
 } as const;
-
-export type SlotKind = Exclude<OperationKind, 'firmware_fetch'>;
-/** The field that names the operation which has the station's slot for a kind; it may have ended. */
-export const slotField = (kind: SlotKind): string => `slot:${kind}`;
 
 /** What is stored while EVerest may reset, gone. */
 export const NO_RESET_ALLOWED = {
@@ -93,7 +91,7 @@ export interface StationState {
   readonly conflictSince: number | undefined;
   readonly awaySince: number | undefined;
   readonly ocppConsumer: string | undefined;
-  slot(kind: SlotKind): string | undefined;
+  slot(kind: StationKind): string | undefined;
   /** As stored, for the guards of a commit. */
   readonly fields: StationFields;
 }
@@ -165,7 +163,7 @@ class StationView implements StationState {
   get ocppConsumer() {
     return this.text(STATION_FIELDS.ocppConsumer);
   }
-  slot(kind: SlotKind): string | undefined {
+  slot(kind: StationKind): string | undefined {
     return this.text(slotField(kind));
   }
 }

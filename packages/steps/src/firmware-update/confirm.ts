@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { isEnded } from '@khumbu/operations/kinds/kinds';
+import { isEnded } from '@khumbu/operations/records/record';
 import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';

@@ -8,16 +8,12 @@ import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { isEnded } from '@khumbu/operations/kinds/kinds';
 import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
+import { slotField } from '@khumbu/operations/records/keys';
+import { isEnded } from '@khumbu/operations/records/record';
 import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { decideInstallStart, type InstallStart } from '@khumbu/operations/stations/everest-presence';
-import {
-  resetReservedMs,
-  STATION_FIELDS,
-  type StationState,
-  slotField,
-} from '@khumbu/operations/stations/station-state';
+import { resetReservedMs, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';

@@ -1,7 +1,6 @@
 /** What the steps of an update need, and the few things they all do with it. */
 
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import {
@@ -35,7 +34,6 @@ export async function viewStation({ store, directory, now }: StepDeps, station: 
     now: now(),
     dialect: dialectOf(profile, state),
     bootEpoch: state.bootEpoch,
-    deadlines: DEFAULT_DEADLINES.update,
     ...(profile?.readyStatus === 'before-install' ? { triggerLeadMs: profile.readyLeadMs } : {}),
   };
   return { state, profile, context };

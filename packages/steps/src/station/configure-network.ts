@@ -1,7 +1,6 @@
 /** Prepare a network interface. One try: the station asks again at its next connection. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
@@ -14,7 +13,7 @@ export function createConfigureNetwork(deps: StepDeps) {
       ...(apn === undefined ? {} : { apn }),
       ...(vpn === undefined ? {} : { vpn }),
     };
-    const context = () => ({ now: now(), deadlines: DEFAULT_DEADLINES.network });
+    const context = () => ({ now: now() });
     let end: ReturnType<typeof applyNetworkEvent>;
     try {
       const { interfaceAddress } = await requireDriver(deps, record.station).configureNetwork(setup, signal);

@@ -5,18 +5,17 @@
 
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { isEnded } from '@khumbu/operations/kinds/kinds';
 import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import type { Transaction } from '@khumbu/operations/kinds/store';
+import { slotField } from '@khumbu/operations/records/keys';
+import { isEnded } from '@khumbu/operations/records/record';
 import {
   NO_RESET_ALLOWED,
   readStation,
   STATION_FIELDS,
   type StationState,
-  slotField,
 } from '@khumbu/operations/stations/station-state';
 import type { BootReason, ResetType } from '@khumbu/shared/contract/schemas';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
@@ -42,7 +41,7 @@ export function createReset(deps: StepDeps) {
     record: ResetRecord,
     event: ResetEvent,
     detail: { reason?: string; message?: string } = {},
-  ): ResetRecord => applyResetEvent(record, event, { now: now(), deadlines: DEFAULT_DEADLINES.reset }, detail);
+  ): ResetRecord => applyResetEvent(record, event, { now: now() }, detail);
 
   /** The boot into the new firmware is still to be noticed: its reason is the update, not this reset. */
   const isBooting = (update: FirmwareUpdateRecord, { restartExpected }: StationState): boolean => {

@@ -1,10 +1,12 @@
 /** What REST shows of stations and operations: read from the store, without secrets. */
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { readProgress } from '@khumbu/operations/events/progress';
-import { createIndexKeeper } from '@khumbu/operations/kinds/index-keeper';
-import { isEnded } from '@khumbu/operations/kinds/kinds';
-import type { StationFields, Store } from '@khumbu/operations/kinds/store';
-import { readStationState, type SlotKind, type StationState } from '@khumbu/operations/stations/station-state';
+import { isOfStation, STATION_KINDS, type StationRecord } from '@khumbu/operations/kinds/kinds';
+import type { Store } from '@khumbu/operations/kinds/store';
+import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
+import { isEnded } from '@khumbu/operations/records/record';
+import type { StationFields } from '@khumbu/operations/records/transaction';
+import { readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
@@ -14,9 +16,7 @@ import type { OperationView } from './schemas/operations.js';
 import type { StationView } from './schemas/stations.js';
 import { createSearch, type Search } from './search.js';
 import { createStationNames, firstBeyond } from './station-names.js';
-import { isVisible, operationView, progressSubject, stationView, type VisibleRecord } from './views.js';
-
-const SLOTS: readonly SlotKind[] = ['firmware_update', 'log_upload', 'reset', 'configure_network', 'set_system_time'];
+import { operationView, progressOf, stationView } from './views.js';
 
 export type Inventory = ReturnType<typeof createInventory>;
 
@@ -55,15 +55,15 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
   const search = createSearch(redis, store, createIndexKeeper(redis, store), eventLoopTurn);
   const stationNames = createStationNames(redis, store, directory);
 
-  const views = async (records: readonly VisibleRecord[]): Promise<OperationView[]> => {
+  const views = async (records: readonly StationRecord[]): Promise<OperationView[]> => {
     const all: OperationView[] = [];
     for (let at = 0; at < records.length; at += SOME) {
       if (at > 0) await eventLoopTurn();
       const some = records.slice(at, at + SOME);
-      const running = some.flatMap((record) => progressSubject(record) ?? []);
+      const running = some.flatMap((record) => progressOf(record)?.subject ?? []);
       const said = await readProgress(redis, store.keys, running);
       const progress = new Map(running.map((subject, index) => [subject, said[index]]));
-      all.push(...some.map((record) => operationView(record, now(), progress.get(progressSubject(record) ?? ''))));
+      all.push(...some.map((record) => operationView(record, now(), progress.get(progressOf(record)?.subject ?? ''))));
     }
     return all;
   };
@@ -72,8 +72,10 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
 
   /** A few stations, in three looks at the store however many they are. */
   const stationsNow = async (stations: readonly [string, StationState][]): Promise<StationView[]> => {
-    const ids = stations.flatMap(([, state]) => SLOTS.map((slot) => state.slot(slot)).filter((id) => id !== undefined));
-    const open = (await store.loadMany(ids)).filter(isVisible).filter((record) => !isEnded(record));
+    const ids = stations.flatMap(([, state]) =>
+      STATION_KINDS.map((slot) => state.slot(slot)).filter((id) => id !== undefined),
+    );
+    const open = (await store.loadMany(ids)).filter(isOfStation).filter((record) => !isEnded(record));
     const shown = await views(open);
     return stations.map(([station, state]) => {
       const own = shown.filter(({ stationId }) => stationId === station);
@@ -129,19 +131,20 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
     }),
     /** The record of an operation; of this station and kind, if named. Rejects with `OPERATION_UNKNOWN`. */
     record: reading(
-      async (id: string, of?: { station: string; kind: VisibleRecord['kind'] }): Promise<VisibleRecord> => {
+      async (id: string, of?: { station: string; kind: StationRecord['kind'] }): Promise<StationRecord> => {
         const record = await store.load(id);
-        const isIt = record && isVisible(record) && (!of || (record.station === of.station && record.kind === of.kind));
+        const isIt =
+          record && isOfStation(record) && (!of || (record.station === of.station && record.kind === of.kind));
         if (!isIt) throw new Problem('OPERATION_UNKNOWN');
         return record;
       },
     ),
-    view: reading(async (record: VisibleRecord): Promise<OperationView> => {
+    view: reading(async (record: StationRecord): Promise<OperationView> => {
       const [view] = await views([record]);
       return view ?? operationView(record, now());
     }),
     /** From what is known of it, without asking the store. */
-    viewAsKnown: (record: VisibleRecord): OperationView => operationView(record, now()),
+    viewAsKnown: (record: StationRecord): OperationView => operationView(record, now()),
     operations: reading(async (wanted: Search) => {
       const { records, nextCursor } = await search(wanted);
       return { items: await views(records), ...(nextCursor === undefined ? {} : { nextCursor }) };

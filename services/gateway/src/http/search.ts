@@ -2,16 +2,17 @@
  * Pages of operations: open ones first, then ended ones, newest first in each part (by when they were asked for, and by
  * when they ended). One that ends while somebody turns the pages may be seen twice and is never left out.
  */
-import type { IndexKeeper } from '@khumbu/operations/kinds/index-keeper';
-import { isEnded, type OperationRecord } from '@khumbu/operations/kinds/kinds';
+
+import { isOfStation, type OperationRecord, type StationRecord } from '@khumbu/operations/kinds/kinds';
 import type { Store } from '@khumbu/operations/kinds/store';
+import type { IndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { type Facets, keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
 import type { Origin } from '@khumbu/operations/records/record';
+import { isEnded } from '@khumbu/operations/records/record';
 import type { Redis } from 'ioredis';
 import type { EventLoopTurn } from './event-loop-turn.js';
 import { Problem } from './problems.js';
 import type { OPERATION_KINDS } from './schemas/operations.js';
-import { isVisible, type VisibleRecord } from './views.js';
 
 export interface Search {
   readonly station?: string;
@@ -57,9 +58,9 @@ export function readCursor(text: string): Place {
 }
 
 /** Whether the record is one that was asked for. Pure. */
-export function matches(record: OperationRecord, search: Search): record is VisibleRecord {
+export function matches(record: OperationRecord, search: Search): record is StationRecord {
   const { station, kind, status, origin } = search;
-  if (!isVisible(record)) return false;
+  if (!isOfStation(record)) return false;
   if (station !== undefined && record.station !== station) return false;
   if (kind !== undefined && record.kind !== kind) return false;
   if (origin !== undefined && record.origin !== origin) return false;
@@ -120,12 +121,12 @@ export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper,
     return found;
   };
 
-  return async (search: Search): Promise<{ records: VisibleRecord[]; nextCursor?: string }> => {
+  return async (search: Search): Promise<{ records: StationRecord[]; nextCursor?: string }> => {
     const limit = search.limit ?? DEFAULT_LIMIT;
     const { station, kind, status, origin } = search;
     const state = status === 'open' || status === 'ended' ? undefined : status;
     let place = search.cursor === undefined ? (status === 'ended' ? ENDED_START : START) : readCursor(search.cursor);
-    const records: VisibleRecord[] = [];
+    const records: StationRecord[] = [];
     let looked = 0;
     await fresh();
     while (true) {

@@ -6,7 +6,7 @@
 import type { Answer } from '@khumbu/intake/decision';
 import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
 import type { Requester } from '@khumbu/intake/requester';
-import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { isOfStation, type OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { StationState } from '@khumbu/operations/stations/station-state';
 import { resolveWithin } from '@khumbu/shared/runtime/abort';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
@@ -18,7 +18,6 @@ import type { Inventory } from './inventory.js';
 import { Problem, pathOf, problemBody } from './problems.js';
 import { refusal } from './refusals.js';
 import type { OperationView } from './schemas/operations.js';
-import { isVisible } from './views.js';
 
 /** How long an answer waits for the confirmation of its decision, which is tried again after the answer, too. */
 const CONFIRM_MS = 1000;
@@ -127,7 +126,7 @@ export function createSubmitOperation(
     try {
       return await inventory.view(await inventory.record(operationId));
     } catch (error) {
-      if (!(error instanceof Problem && known && isVisible(known))) throw error;
+      if (!(error instanceof Problem && known && isOfStation(known))) throw error;
       return inventory.viewAsKnown(known);
     }
   };

@@ -1,22 +1,18 @@
 /** Operations and stations as fleet tools see them. Certificates, signatures, network secrets and URL credentials stay inside. Pure. */
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
-import { publicOutcome, waitingMembers } from '@khumbu/operations/events/events';
-import { installSubject, type Progress } from '@khumbu/operations/events/progress';
-import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
-import { installAt, retrieveAt } from '@khumbu/operations/kinds/firmware-update/record';
-import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
-import { deadlineDate } from '@khumbu/operations/kinds/waiting';
+import { publicOutcome } from '@khumbu/operations/events/events';
+import type { Progress } from '@khumbu/operations/events/progress';
+import { deadlineDate, definitionOf, type StationRecord, waitingMembers } from '@khumbu/operations/kinds/kinds';
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
-import { publicLocation } from '@khumbu/shared/locations/location';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { OperationView } from './schemas/operations.js';
 import type { StationView } from './schemas/stations.js';
 
-export type VisibleRecord = Exclude<OperationRecord, FirmwareFetchRecord>;
-export const isVisible = (record: OperationRecord): record is VisibleRecord => record.kind !== 'firmware_fetch';
+/** Under which name it is published how far it is, and of which run; `undefined`: nothing runs. */
+export const progressOf = (record: StationRecord) => definitionOf(record).progress?.(record);
 
 type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 /** Absent instead of undefined. */
@@ -27,51 +23,14 @@ const isoOf = (at: number | undefined): string | undefined => (at === undefined 
 const publicText = (text: string | undefined): string | undefined =>
   text === undefined ? undefined : withoutCredentials(text);
 
-/** What each kind adds. */
-function own(record: VisibleRecord) {
-  switch (record.kind) {
-    case 'firmware_update':
-      return {
-        location: publicLocation(record.request.location),
-        retrieveTimestamp: isoOf(retrieveAt(record)),
-        installTimestamp: isoOf(installAt(record)),
-        image: record.image && { sha256: record.image.sha256, sizeBytes: record.image.sizeBytes },
-        permissionBy: record.permission?.by,
-        supersedes: record.supersedes,
-      };
-    case 'log_upload':
-      return {
-        location: publicLocation(record.request.location),
-        fileName: record.fileName,
-        sizeBytes: record.sizeBytes,
-        supersedes: record.supersedes,
-      };
-    case 'reset':
-      return { resetType: record.type };
-    case 'configure_network':
-      return { interfaceName: record.interfaceName, supersedes: record.supersedes };
-    case 'set_system_time':
-      return {};
-  }
-}
-
-/** Under which name it is told how far a download, an upload or an installation is; `undefined`: nothing runs. */
-export function progressSubject(record: VisibleRecord): string | undefined {
-  if (record.kind === 'log_upload') return record.state === 'Uploading' ? record.id : undefined;
-  if (record.kind !== 'firmware_update') return undefined;
-  if (record.state === 'Installing') return installSubject(record.id);
-  return record.state === 'Downloading' ? record.fetch?.id : undefined;
-}
-
-/** What was told last under that name, if it is of this very run; of a process that told no run yet, as it is. */
-function ownProgress(record: VisibleRecord, told: Progress | undefined): OperationView['progress'] {
+/** What was told last of its progress, if it is of this very run; of a process that told no run yet, as it is. */
+function ownProgress(record: StationRecord, told: Progress | undefined): OperationView['progress'] {
   if (!told) return undefined;
   const { run, at, ...amount } = told;
-  const wanted = record.kind === 'log_upload' ? record.tries : 'fetch' in record ? record.fetch?.generation : undefined;
-  return run === undefined || run === wanted ? { ...amount, at: rfc3339(at) } : undefined;
+  return run === undefined || run === progressOf(record)?.run ? { ...amount, at: rfc3339(at) } : undefined;
 }
 
-export function operationView(record: VisibleRecord, now: Moment, progress?: Progress): OperationView {
+export function operationView(record: StationRecord, now: Moment, progress?: Progress): OperationView {
   return {
     operationId: record.id,
     kind: record.kind,
@@ -87,7 +46,8 @@ export function operationView(record: VisibleRecord, now: Moment, progress?: Pro
       endedAt: isoOf(record.endedAt),
       deadlineAt: isoOf(deadlineDate(record, now)),
       ...waitingMembers(record, now),
-      ...own(record),
+      ...definitionOf(record).view?.(record),
+      supersedes: record.supersedes,
       progress: ownProgress(record, progress),
       outcome: record.outcome && publicOutcome(record.outcome),
     }),

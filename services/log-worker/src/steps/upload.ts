@@ -2,7 +2,6 @@
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { nextTry, type RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import {
   applyLogEvent,
   EVENT_OF_FAILURE,
@@ -31,7 +30,6 @@ export function createUpload(deps: UploadDeps) {
     const context: LogTransitionContext = {
       now: now(),
       dialect: dialectOf(profile, state),
-      deadlines: DEFAULT_DEADLINES.log,
     };
     return { profile, context };
   };

@@ -1,11 +1,10 @@
 /** Operations as the intake leaves them: confirmed, for system-control to do. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 
 export const INTERFACE = 'eth0';
-const context = () => ({ now: momentOf(Date.now()), deadlines: DEFAULT_DEADLINES.network });
+const context = () => ({ now: momentOf(Date.now()) });
 
 export function acceptedOperation(station: string, requestId: number): ConfigureNetworkRecord {
   const now = momentOf(Date.now());

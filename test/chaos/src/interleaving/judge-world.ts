@@ -8,8 +8,9 @@ import {
   isInstalling,
 } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { isEnded, type OperationRecord } from '@khumbu/operations/kinds/kinds';
-import { slotField } from '@khumbu/operations/stations/station-state';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { slotField } from '@khumbu/operations/records/keys';
+import { isEnded } from '@khumbu/operations/records/record';
 import type { Begun, Committed, Entry, Told } from './journal.js';
 import { STATION, type World } from './world.js';
 

@@ -6,7 +6,6 @@
 import { createBoots } from '@khumbu/intake/boots';
 import { createIntake, type Intake } from '@khumbu/intake/intake';
 import { type Moment, momentOf } from '@khumbu/operations/clock/depot-clock';
-import { DEFAULT_DEADLINES } from '@khumbu/operations/kinds/deadlines';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { createReconciler } from '@khumbu/operations/reconciler/reconciler';
@@ -191,7 +190,6 @@ export function createWorld(options: WorldOptions) {
       isInConflict: () => false,
       locations,
       judgeCertificate: async () => ({ ok: true }),
-      deadlines: DEFAULT_DEADLINES,
       resetReservationMs: options.reservationMs,
       redeliveryMs: 120_000,
       isAbandoned: () => false,
@@ -199,7 +197,7 @@ export function createWorld(options: WorldOptions) {
       now: moment,
     });
     intakes.push(intake);
-    const rounds = { store, jobs, directory, deadlines: DEFAULT_DEADLINES, log, now: moment };
+    const rounds = { store, jobs, directory, log, now: moment };
     return {
       pass,
       redis: connection,

@@ -4,6 +4,7 @@
  */
 import { QUEUE_NAMES } from '@khumbu/operations/jobs/expected-job';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
+import { RECORD_RULES } from '@khumbu/operations/kinds/store';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { indexText } from '@khumbu/operations/records/operation-index';
 import type { Redis } from 'ioredis';
@@ -202,7 +203,7 @@ async function notIndexed({ redis, open, ended }: Indexes): Promise<string[]> {
       'indexed',
     );
     if (!data) continue;
-    const isRight = index === indexText(JSON.parse(data) as OperationRecord) && indexed === version;
+    const isRight = index === indexText(RECORD_RULES, JSON.parse(data) as OperationRecord) && indexed === version;
     if (!isRight) faults.push(`${id} does not stand in the indexes where it belongs`);
   }
   return faults;

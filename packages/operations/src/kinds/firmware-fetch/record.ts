@@ -6,11 +6,12 @@
 
 import { createHash } from 'node:crypto';
 import type { Moment } from '../../clock/depot-clock.js';
-import { inState, newRecordBase, type RecordBase } from '../../records/record.js';
+import { type AnyRecord, inState, newRecordBase, type RecordBase } from '../../records/record.js';
 import type { StoredImage } from '../firmware-update/record.js';
 
 /** `Resting`: nobody waits. `Fetching`: this generation runs. `Delivering`: it has ended, its waiters are being told. */
 export type FirmwareFetchState = 'Resting' | 'Fetching' | 'Delivering';
+export type FirmwareFetchEvent = 'joined' | 'ended' | 'delivered';
 
 /** What the origin said about the version we hold. */
 export interface FetchedVersion {
@@ -50,6 +51,14 @@ export interface FirmwareFetchRecord extends RecordBase<'firmware_fetch', Firmwa
   readonly held?: FetchedVersion;
   readonly result?: FetchResult;
 }
+
+export const isFetch = (record: AnyRecord): record is FirmwareFetchRecord => record.kind === 'firmware_fetch';
+
+export const FIRMWARE_FETCH_TRANSITIONS = {
+  Resting: { joined: 'Fetching' },
+  Fetching: { ended: 'Delivering' },
+  Delivering: { delivered: 'Resting', joined: 'Fetching' },
+} as const satisfies Record<FirmwareFetchState, Partial<Record<FirmwareFetchEvent, FirmwareFetchState>>>;
 
 /**
  * Two locations with the same key are the same image. The fragment is for us, not for the origin; query parameters in

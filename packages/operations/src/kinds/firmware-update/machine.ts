@@ -191,3 +191,8 @@ export const STATUS_OF_STATE: Partial<Record<FirmwareUpdateState, FirmwareUpdate
   InstallVerificationFailed: 'InstallVerificationFailed',
   InstallationFailed: 'InstallationFailed',
 };
+
+const FINAL_STATUSES: ReadonlySet<unknown> = new Set(FIRMWARE_UPDATE_STATES.filter(isFinalUpdateState));
+
+/** Whether a status ends the update for EVerest, whatever dialect it was translated to. */
+export const isFinalUpdateStatus = (status: unknown): boolean => FINAL_STATUSES.has(status);

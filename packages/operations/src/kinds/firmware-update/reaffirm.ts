@@ -2,11 +2,12 @@
  * EVerest has restarted while an update waited for permission, or had it and was not begun: its connectors are
  * operative again. The trigger status is told once more and permission is awaited again.
  */
-import { waitingOf } from '../waiting.js';
+import { waitingBy } from '../../records/waiting.js';
 import { isBeforeInstall } from './machine.js';
 import { permissionWait } from './permission-wait.js';
 import type { FirmwareUpdateRecord } from './record.js';
 import { applyUpdateEvent, type Transition, type TransitionContext } from './transition.js';
+import { UPDATE_WAITS } from './waits.js';
 
 /** Pure: whether the update's trigger belongs to an earlier boot of EVerest. */
 export const needsReaffirming = (record: FirmwareUpdateRecord, bootEpoch: number): boolean =>
@@ -24,7 +25,7 @@ export function reaffirm(
 ): Transition {
   const { permission: _permission, ...without } = record;
   // A permission that is void now has to be waited for from now on; one that never came, since it was wanted.
-  const since = record.permission ? context.now.wall : waitingOf(record, context.now)?.since;
+  const since = record.permission ? context.now.wall : waitingBy(UPDATE_WAITS, record, context.now)?.since;
   return applyUpdateEvent(without, 'stationRestarted', context, {
     reason,
     set: {

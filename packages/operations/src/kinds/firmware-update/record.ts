@@ -11,6 +11,9 @@ export interface StoredImage {
   readonly asCame?: { readonly sha256: string; readonly sizeBytes: number };
 }
 
+/** SHA-256 of it, in every form that is kept. */
+export const imagesOf = ({ sha256, asCame }: StoredImage): string[] => [sha256, ...(asCame ? [asCame.sha256] : [])];
+
 /** The leave to install, and the boot of EVerest it was given in: it is void after a restart. */
 export interface Permission {
   readonly bootEpoch: number;
@@ -29,8 +32,6 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly permissionNeeded: boolean;
   /** What the image or its location says; absent: nothing, which means connectors are disabled. */
   readonly disableConnectors?: boolean;
-  /** The update that held the slot before and is superseded by this one. */
-  readonly supersedes?: string;
   /** Download tries that have begun. */
   readonly tries: number;
   /** The depot's fetch it waits for. */
@@ -49,8 +50,6 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly permission?: Permission;
   /** The boot of the host before the reboot into the new image. */
   readonly bootIdBefore?: string;
-  /** Ended while the station was being changed: the slot stays taken until the station is seen idle. */
-  readonly slotHeld?: boolean;
 }
 
 /** When it is to be fetched, if that was asked for. Milliseconds; between 2000 and 2100 (`plannedDate`). */

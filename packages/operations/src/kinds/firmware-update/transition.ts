@@ -9,7 +9,8 @@ import type { Moment } from '../../clock/depot-clock.js';
 import { speakFirmwareStatus } from '../../outbox/dialect.js';
 import type { OutboxEntry } from '../../outbox/entry.js';
 import { outboxEntry } from '../../outbox/new-entry.js';
-import { ended, inState } from '../../records/record.js';
+import { ended, inState, OFFER_MS } from '../../records/record.js';
+import type { Applied, KindContext } from '../kind-definition.js';
 import {
   type FirmwareUpdateEvent,
   type FirmwareUpdateState,
@@ -22,32 +23,19 @@ import {
 import { awaitsDelayedPermission, permissionWait, TOLD_LOOK_MS } from './permission-wait.js';
 import { type FirmwareUpdateRecord, installAt, retrieveAt } from './record.js';
 
-export interface TransitionContext {
-  readonly now: Moment;
-  readonly dialect: Dialect;
-  /** The station's current boot epoch. */
-  readonly bootEpoch: number;
-  /** How long each state may last, in milliseconds. */
-  readonly deadlines: FirmwareUpdateDeadlines;
+export interface TransitionContext extends KindContext {
   /** The trigger status is told this long before an installation that is to come later; absent: at once. */
   readonly triggerLeadMs?: number;
 }
 
-export interface FirmwareUpdateDeadlines {
-  readonly offerMs: number;
-  readonly downloadMs: number;
-  readonly permissionMs: number;
-  readonly installMs: number;
-  readonly rebootMs: number;
-}
-
-export const DEFAULT_UPDATE_DEADLINES: FirmwareUpdateDeadlines = {
-  offerMs: 30_000,
+/** How long each state may last, in milliseconds. */
+export const UPDATE_DEADLINES = {
+  offerMs: OFFER_MS,
   downloadMs: 24 * 3600_000,
   permissionMs: 7 * 24 * 3600_000,
   installMs: 2 * 3600_000,
   rebootMs: 3600_000,
-};
+} as const;
 
 /** What an event brings with it. */
 export interface EventDetail {
@@ -60,10 +48,7 @@ export interface EventDetail {
   readonly afterBoot?: OutboxEntry['afterBoot'];
 }
 
-export interface Transition {
-  readonly record: FirmwareUpdateRecord;
-  readonly statuses: readonly OutboxEntry[];
-}
+export type Transition = Applied<FirmwareUpdateRecord>;
 
 /**
  * The status EVerest takes the connectors out of use on, and then sends the permission. Where SignatureVerified does not
@@ -102,8 +87,8 @@ function closingStatus(
 }
 
 /** When the state it enters has lasted too long. Waiting for an asked-for time does not count. */
-function deadlineOf(record: FirmwareUpdateRecord, context: TransitionContext): number | undefined {
-  const { now, deadlines } = context;
+function deadlineOf(record: FirmwareUpdateRecord, now: Moment): number | undefined {
+  const deadlines = UPDATE_DEADLINES;
   const due = (date: number | undefined): number => now.monotonic + Math.max(0, (date ?? 0) - now.wall);
   switch (record.state) {
     case 'Offered':
@@ -243,7 +228,7 @@ export function applyUpdateEvent(
   if (triggers && held === undefined) record = triggered(record, context);
   // What is told again, or late, does not begin again: a station that restarts often would be waited for without end.
   const goesOn = event === 'stationRestarted' || event === 'permissionDelayed';
-  const deadlineAt = goesOn ? record.deadlineAt : deadlineOf(record, context);
+  const deadlineAt = goesOn ? record.deadlineAt : deadlineOf(record, now);
   if (isFinal) record = close(record, before.state, event, detail, now);
   else if (deadlineAt !== undefined) record = { ...record, deadlineAt };
 

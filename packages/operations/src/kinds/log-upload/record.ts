@@ -4,7 +4,7 @@ import type { Moment } from '../../clock/depot-clock.js';
 import { speakLogStatus } from '../../outbox/dialect.js';
 import type { OutboxEntry } from '../../outbox/entry.js';
 import { outboxEntry } from '../../outbox/new-entry.js';
-import { ended, inState, type RecordBase } from '../../records/record.js';
+import { ended, inState, OFFER_MS, type RecordBase } from '../../records/record.js';
 import type { StoredArchive } from './archive-object.js';
 
 /** The states of a log upload. Final ones are named after the status EVerest hears, as far as there is one. */
@@ -41,7 +41,6 @@ export interface LogUploadRecord extends RecordBase<'log_upload', LogUploadState
   readonly fileName: string;
   /** EVerest asked for it and is told. Log uploads from REST are silent. */
   readonly announced: boolean;
-  readonly supersedes?: string;
   /** Tries that have failed. */
   readonly tries: number;
   /** Size of the archive when it arrived. */
@@ -104,10 +103,10 @@ export const isFinalLogState = (state: LogUploadState): boolean =>
 export interface LogTransitionContext {
   readonly now: Moment;
   readonly dialect: Dialect;
-  readonly deadlines: { readonly offerMs: number; readonly uploadMs: number };
 }
 
-export const DEFAULT_LOG_DEADLINES = { offerMs: 30_000, uploadMs: 24 * 3600_000 };
+/** How long each state may last, in milliseconds. */
+export const LOG_DEADLINES = { offerMs: OFFER_MS, uploadMs: 24 * 3600_000 } as const;
 
 /** The status an upload is announced with, in the station's dialect. */
 export const logStatusEntry = (
@@ -132,7 +131,7 @@ export function applyLogEvent(
 ): { record: LogUploadRecord; statuses: OutboxEntry[] } {
   const state = (LOG_UPLOAD_TRANSITIONS[before.state] as Row)[event];
   if (!state) throw new TypeError(`a log upload in ${before.state} knows no ${event}`);
-  const { now, dialect, deadlines } = context;
+  const { now, dialect } = context;
   let record: LogUploadRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
   if (isFinalLogState(state)) {
     const ok = state === 'Uploaded';
@@ -140,7 +139,10 @@ export function applyLogEvent(
     const message = detail.message === undefined ? {} : { message: detail.message };
     record = ended(record, now, ok ? { ok } : { ok, reason, ...message });
   } else if (state !== before.state) {
-    record = { ...record, deadlineAt: now.monotonic + (state === 'Offered' ? deadlines.offerMs : deadlines.uploadMs) };
+    record = {
+      ...record,
+      deadlineAt: now.monotonic + (state === 'Offered' ? LOG_DEADLINES.offerMs : LOG_DEADLINES.uploadMs),
+    };
   }
   const status = state === before.state ? undefined : STATUS_OF_STATE[state];
   const heard = status !== undefined && record.announced;

@@ -16,8 +16,6 @@ export interface ResetRecord extends RecordBase<'reset', ResetState> {
   readonly scheduled: boolean;
   /** The station's boot epoch when the reset was asked for, and from its begin on the one it is to end. */
   readonly bootEpochBefore: number;
-  /** Ended while the station was being reset: nothing is installed until the station knows that this is over. */
-  readonly slotHeld?: boolean;
   /**
    * The answer key of the one request of REST that is behind it: told that nothing was accepted, the reset is taken back.
    * Absent where EVerest asked, and as soon as anybody else counts on it.
@@ -36,29 +34,23 @@ export const RESET_TRANSITIONS = {
   Superseded: {},
 } as const satisfies Record<ResetState, Row>;
 
-export interface ResetDeadlines {
-  /** Until it must have been performed. */
-  readonly performMs: number;
-  /** How long EVerest is waited for afterwards. */
-  readonly restartMs: number;
-}
-export const DEFAULT_RESET_DEADLINES: ResetDeadlines = { performMs: 3 * 3600_000, restartMs: 120_000 };
+/** In milliseconds: until it must have been performed, and how long EVerest is waited for afterwards. */
+export const RESET_DEADLINES = { performMs: 3 * 3600_000, restartMs: 120_000 } as const;
 
 /** One event on one reset. Pure. Throws for an event out of place. */
 export function applyResetEvent(
   before: ResetRecord,
   event: ResetEvent,
-  context: { readonly now: Moment; readonly deadlines: ResetDeadlines },
+  { now }: { readonly now: Moment },
   detail: { reason?: string; message?: string; set?: Partial<ResetRecord> } = {},
 ): ResetRecord {
   const state = (RESET_TRANSITIONS[before.state] as Row)[event];
   if (!state) throw new TypeError(`a reset in ${before.state} knows no ${event}`);
-  const { now, deadlines } = context;
   const record: ResetRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
   if (Object.keys(RESET_TRANSITIONS[state]).length > 0) {
     return {
       ...record,
-      deadlineAt: now.monotonic + (state === 'Restarting' ? deadlines.restartMs : deadlines.performMs),
+      deadlineAt: now.monotonic + (state === 'Restarting' ? RESET_DEADLINES.restartMs : RESET_DEADLINES.performMs),
     };
   }
   if (state === 'Restarted') {

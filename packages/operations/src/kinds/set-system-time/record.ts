@@ -1,11 +1,13 @@
 import type { Moment } from '../../clock/depot-clock.js';
 import { inState, newRecordBase, type Origin, type RecordBase } from '../../records/record.js';
 
+export type SystemTimeState = 'Pending' | 'Done';
+
 /**
  * A station has one record for its clock, used again for each request: EVerest tells the time with every heartbeat of
  * its CSMS, and only the newest is of interest.
  */
-export interface SystemTimeRecord extends RecordBase<'set_system_time', 'Pending' | 'Done'> {
+export interface SystemTimeRecord extends RecordBase<'set_system_time', SystemTimeState> {
   /** The time that was told, milliseconds since 1970. */
   readonly value: number;
   /** When it was told, on the clock of the Redis server, which all processes share. */
@@ -26,14 +28,8 @@ export function tellSystemTime(
 ): SystemTimeRecord {
   const id = systemTimeId(station);
   const options = { station, origin: told.origin, requestId: -1, now, id };
-  const base = previous ?? { ...newRecordBase('set_system_time', 'Pending', options) };
-  const {
-    endedAt: _endedAt,
-    endTold: _endTold,
-    outcome: _outcome,
-    askedBy: _askedBy,
-    ...open
-  } = base as SystemTimeRecord;
+  const base = previous ?? newRecordBase('set_system_time', 'Pending', options);
+  const { endedAt: _endedAt, endTold: _endTold, outcome: _outcome, askedBy: _askedBy, ...open } = base;
   return {
     ...inState({ ...open, history: open.history.slice(-4) }, 'Pending', now),
     value: told.value,

@@ -1,5 +1,5 @@
-import type { Cancelable } from '@khumbu/intake/cancel';
 import type { Intake } from '@khumbu/intake/intake';
+import type { StationKind } from '@khumbu/operations/kinds/kinds';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { FastifyRequest } from 'fastify';
 import { ref } from '../contract-schemas.js';
@@ -30,7 +30,7 @@ export async function storing<T>(work: Promise<T>): Promise<T> {
 async function cancel(
   { inventory, intake, audit }: CancelDeps,
   request: FastifyRequest,
-  kind: Cancelable['kind'],
+  kind: StationKind,
   { stationId, operationId }: { stationId: string; operationId: string },
 ): Promise<OperationView> {
   await inventory.requireStation(stationId);
@@ -45,7 +45,7 @@ async function cancel(
 export function cancelRoute(
   app: RestApp,
   deps: CancelDeps,
-  kind: Cancelable['kind'],
+  kind: StationKind,
   words: { readonly path: string; readonly id: string; readonly tag: 'firmware' | 'logs'; readonly what: string },
 ): void {
   app.delete(

@@ -1,8 +1,8 @@
 /** Ended records that older versions have stored, or still store beside this one, lose the secrets of their locations. */
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
-import { withoutSecrets } from './forget-secrets.js';
-import type { Store } from './store.js';
+import type { AnyRecord } from './record.js';
+import type { RecordStore } from './store.js';
 
 const BATCH = 200;
 /** Ends are looked at again for this long: dates of several processes differ, and clocks are set. */
@@ -12,9 +12,9 @@ const OVERLAP_MS = 2 * 3600_000;
  * Clean the ended records whose end (milliseconds since 1970) is at `since` or later. Resolves with how many were cleaned,
  * and whether none was left out because somebody else changed it in that moment. Safe to repeat.
  */
-export async function sweepSecrets(
+export async function sweepSecrets<R extends AnyRecord>(
   redis: Redis,
-  store: Store,
+  store: RecordStore<R>,
   since: number,
 ): Promise<{ readonly cleaned: number; readonly isWhole: boolean }> {
   const { keys } = store;
@@ -28,7 +28,8 @@ export async function sweepSecrets(
   for (let at = 0; at < ids.length; at += BATCH) {
     for (const record of await store.loadMany(ids.slice(at, at + BATCH))) {
       const { endedAt } = record;
-      if (endedAt === undefined || JSON.stringify(withoutSecrets(record)) === JSON.stringify(record)) continue;
+      if (endedAt === undefined || JSON.stringify(store.rules.withoutSecrets(record)) === JSON.stringify(record))
+        continue;
       // Its end was told when it ended, by whatever version.
       if (await store.commit(store.transaction().put({ ...record, endTold: endedAt }))) cleaned += 1;
       else isWhole = false;
@@ -38,7 +39,11 @@ export async function sweepSecrets(
 }
 
 /** To be called now and then, with the date: all records at first, then those that have ended since. */
-export function createSecretSweep(redis: Redis, store: Store, log: Logger): (now: number) => Promise<void> {
+export function createSecretSweep<R extends AnyRecord>(
+  redis: Redis,
+  store: RecordStore<R>,
+  log: Logger,
+): (now: number) => Promise<void> {
   let since = 0;
   return async (now) => {
     const { cleaned, isWhole } = await sweepSecrets(redis, store, since);

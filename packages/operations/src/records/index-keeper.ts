@@ -6,8 +6,9 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Redis, Result } from 'ioredis';
-import { INDEX_FUNCTIONS, indexText } from '../records/operation-index.js';
-import type { Store } from './store.js';
+import { INDEX_FUNCTIONS, indexText } from './operation-index.js';
+import type { AnyRecord } from './record.js';
+import type { RecordStore } from './store.js';
 
 const BATCH = 250;
 /** How old a look may be while others may store without the index, and when none did for a while. */
@@ -33,9 +34,9 @@ export interface IndexKeeper {
   readonly fresh: () => Promise<void>;
 }
 
-export function createIndexKeeper(
+export function createIndexKeeper<R extends AnyRecord>(
   redis: Redis,
-  store: Store,
+  store: RecordStore<R>,
   now: () => number = () => performance.now(),
 ): IndexKeeper {
   redis.defineCommand('khumbuIndex', { lua: MEND_SCRIPT, numberOfKeys: 1 });
@@ -60,7 +61,13 @@ export function createIndexKeeper(
     // A record of a newer version is not among those that are loaded: it is for newer processes to find.
     for (const record of await store.loadMany(stale)) {
       const { id, version } = record;
-      mended += await redis.khumbuIndex(keys.record(id), keys.index, id, String(version), indexText(record));
+      mended += await redis.khumbuIndex(
+        keys.record(id),
+        keys.index,
+        id,
+        String(version),
+        indexText(store.rules, record),
+      );
     }
     return mended;
   };

@@ -1,0 +1,32 @@
+import type { WaitWord } from '../../records/wait-words.js';
+import type { KindDefinition } from '../kind-definition.js';
+import {
+  applyNetworkEvent,
+  CONFIGURE_NETWORK_TRANSITIONS,
+  type ConfigureNetworkEvent,
+  type ConfigureNetworkRecord,
+  type ConfigureNetworkState,
+} from './record.js';
+
+export const configureNetwork = {
+  scope: 'station',
+  transitions: CONFIGURE_NETWORK_TRANSITIONS,
+  waits: {
+    words: {
+      Offered: 'answer',
+      Accepted: 'network',
+      Ready: undefined,
+      Failed: undefined,
+      Superseded: undefined,
+      Withdrawn: undefined,
+    } satisfies Record<ConfigureNetworkState, WaitWord | undefined>,
+  },
+  queue: 'system-control',
+  jobs: ['configure-network'],
+  nextWork: ({ state }) => (state === 'Accepted' ? { name: 'configure-network' as const } : undefined),
+  channel: 'configure_network',
+  status: { channel: 'configure_network_status', isFinal: () => true },
+  apply: applyNetworkEvent,
+  onDeadline: (record, context) => applyNetworkEvent(record, 'outOfTime', context),
+  view: ({ interfaceName }) => ({ interfaceName }),
+} as const satisfies KindDefinition<ConfigureNetworkRecord, ConfigureNetworkEvent>;

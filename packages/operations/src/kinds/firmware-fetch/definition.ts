@@ -1,0 +1,17 @@
+import { keptLocation } from '../../records/secrets.js';
+import { imagesOf } from '../firmware-update/record.js';
+import type { KindDefinition } from '../kind-definition.js';
+import { FIRMWARE_FETCH_TRANSITIONS, type FirmwareFetchEvent, type FirmwareFetchRecord } from './record.js';
+
+export const firmwareFetch = {
+  scope: 'depot',
+  transitions: FIRMWARE_FETCH_TRANSITIONS,
+  waits: { words: { Resting: undefined, Fetching: 'download', Delivering: 'worker' } },
+  queue: 'firmware-fetches',
+  jobs: ['fetch'],
+  nextWork: ({ state }) => (state === 'Resting' ? undefined : { name: 'fetch' as const }),
+  // One that rests is used again; with an image it is worth keeping.
+  retention: ({ held }) => (held ? 'cache' : 'brief'),
+  withoutSecrets: (record) => ({ ...record, location: keptLocation(record.location) }),
+  images: ({ held }) => (held ? imagesOf(held.image) : []),
+} as const satisfies KindDefinition<FirmwareFetchRecord, FirmwareFetchEvent>;

@@ -1,0 +1,44 @@
+import { publicLocation } from '@khumbu/shared/locations/location';
+import { keptLocation } from '../../records/secrets.js';
+import type { WaitWord } from '../../records/wait-words.js';
+import type { KindDefinition } from '../kind-definition.js';
+import {
+  applyLogEvent,
+  LOG_UPLOAD_TRANSITIONS,
+  type LogUploadEvent,
+  type LogUploadRecord,
+  type LogUploadState,
+} from './record.js';
+
+export const logUpload = {
+  scope: 'station',
+  transitions: LOG_UPLOAD_TRANSITIONS,
+  waits: {
+    words: {
+      Offered: 'answer',
+      Accepted: 'worker',
+      Uploading: 'upload',
+      Uploaded: undefined,
+      UploadFailure: undefined,
+      BadMessage: undefined,
+      PermissionDenied: undefined,
+      NotSupportedOperation: undefined,
+      Superseded: undefined,
+      Canceled: undefined,
+      Withdrawn: undefined,
+    } satisfies Record<LogUploadState, WaitWord | undefined>,
+  },
+  queue: 'log-uploads',
+  jobs: ['upload'],
+  nextWork: ({ state }) => (state === 'Accepted' || state === 'Uploading' ? { name: 'upload' as const } : undefined),
+  channel: 'upload_logs',
+  status: { channel: 'log_status', isFinal: ({ log_status: status }) => status !== 'Uploading' },
+  apply: applyLogEvent,
+  onDeadline: (record, context) => applyLogEvent(record, 'outOfTime', context),
+  view: ({ request, fileName, sizeBytes }) => ({ location: publicLocation(request.location), fileName, sizeBytes }),
+  progress: ({ state, id, tries }) => (state === 'Uploading' ? { subject: id, run: tries } : undefined),
+  withoutSecrets: (record) => ({
+    ...record,
+    request: { ...record.request, location: keptLocation(record.request.location) },
+  }),
+} as const satisfies KindDefinition<LogUploadRecord, LogUploadEvent>;
