@@ -17,7 +17,7 @@ export interface RevokeDeps {
 }
 
 export function createRevoke({ store, jobs, read }: RevokeDeps) {
-  /** No record was made, or none that an offer stands for: the answer alone is set right. */
+  /** No offer was made: the answer alone is set right. */
   const revokeAnswer = async (channel: RequestChannelName, requester: Requester): Promise<void> => {
     const { station, answerKey, origin } = requester;
     const transaction = store.transaction();
@@ -35,14 +35,28 @@ export function createRevoke({ store, jobs, read }: RevokeDeps) {
     await commitOrThrow(store, transaction);
   };
 
+  /** Defaults that could not be stored when they were sent; what is stored under their keys already stays. */
+  const persistDefaultReplies = async (
+    sent: readonly (Pick<Requester, 'station' | 'answerKey'> & Pick<Answer, 'reply'>)[],
+  ): Promise<void> => {
+    const transaction = store.transaction();
+    for (const { station, answerKey, reply } of sent) transaction.answerIfNone(station, answerKey, { reply });
+    await commitOrThrow(store, transaction);
+  };
+
   const revoke = async (
     requester: Requester,
     channel: RequestChannelName,
     operationId: string | undefined,
   ): Promise<void> => {
-    const { station } = requester;
-    const record = operationId === undefined ? undefined : await store.load(operationId);
-    if (!record) return revokeAnswer(channel, requester);
+    const { station, answerKey, origin } = requester;
+    if (operationId === undefined) return revokeAnswer(channel, requester);
+    const record = await store.load(operationId);
+    if (!record) {
+      // The offer was not stored, and so was not its answer: one that is stored comes from another gateway, and stands.
+      if (origin === 'everest') await persistDefaultReplies([{ station, answerKey, reply: fallbackReply(channel) }]);
+      return;
+    }
     // Withdrawn, or confirmed by a leader that got the request again and answered it: that answer stands.
     if (!isOffer(record)) return;
     const { state } = await read.station(station);
@@ -59,15 +73,6 @@ export function createRevoke({ store, jobs, read }: RevokeDeps) {
     );
     await commitOrThrow(store, transaction);
     if (resumed) await jobs.ensure(resumed);
-  };
-
-  /** Defaults that could not be stored when they were sent; what is stored under their keys already stays. */
-  const persistDefaultReplies = async (
-    sent: readonly (Pick<Requester, 'station' | 'answerKey'> & Pick<Answer, 'reply'>)[],
-  ): Promise<void> => {
-    const transaction = store.transaction();
-    for (const { station, answerKey, reply } of sent) transaction.answerIfNone(station, answerKey, { reply });
-    await commitOrThrow(store, transaction);
   };
 
   return { revoke, persistDefaultReplies };

@@ -60,6 +60,30 @@ void t.test('a running update goes on when the one that would replace it was ans
   t.equal(await d.slot('firmware_update'), first);
 });
 
+void t.test('what another gateway has answered to the same request stays when a decision is taken back', async (t) => {
+  for (const origin of ['rest', 'everest'] as const) {
+    const d = await openStage(t);
+    const other = await openStage(t, { prefix: d.prefix });
+    const same = requester(`sent to both by ${origin}`, origin);
+    let kept: Answer | undefined;
+    d.beforeNextCommit(async () => {
+      kept = await other.intake.updateFirmware(UPDATE, same);
+      await other.intake.confirm(kept);
+      throw new Error('Command timed out');
+    });
+    await t.rejects(d.intake.updateFirmware(UPDATE, same), { code: 'NOT_STORED' });
+    await awaitUntil(() => d.intake.isSettled(), 5000, 'settled');
+    t.match(
+      await d.answerOf(same.answerKey),
+      { operationId: must(kept?.operationId) },
+      `${origin}: its answer is kept`,
+    );
+    const again = await d.intake.updateFirmware(UPDATE, same);
+    t.strictSame([again.operationId, again.reply], [kept?.operationId, 'Accepted'], 'asked again: the same operation');
+    t.equal((await d.openRecords()).length, 1, 'one operation');
+  }
+});
+
 void t.test('an outage costs those who come one after the other no more than those who came first', async (t) => {
   const d = await openStage(t);
   d.freezeAtCommit();

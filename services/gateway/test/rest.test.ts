@@ -594,6 +594,31 @@ void t.test('what cannot be stored is not accepted, and may be asked again', asy
   );
 });
 
+void t.test(
+  'an operation that another gateway takes back meanwhile is not accepted, and its key may be used again',
+  async (t) => {
+    const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+    const { intake } = rest;
+    const ask = intake.updateFirmware;
+    const takenBack = new Set<string>();
+    Object.assign(intake, {
+      updateFirmware: async (...[request, requester]: Parameters<typeof ask>) => {
+        const answer = await ask(request, requester);
+        if (takenBack.size > 0) return answer;
+        takenBack.add(String(answer.operationId));
+        await intake.revoke(requester, 'update_firmware', answer.operationId);
+        return answer;
+      },
+    });
+    const request = { body: { location: IMAGE }, headers: { 'idempotency-key': 'taken back' } };
+    const first = await rest.call('POST', UPDATES, request);
+    t.strictSame([first.status, first.body.code, first.headers['retry-after']], [503, 'NOT_STORED', '1']);
+    const again = await rest.call('POST', UPDATES, request);
+    t.strictSame([again.status, again.body.status], [202, 'Accepted']);
+    t.notOk(takenBack.has(again.body.operationId));
+  },
+);
+
 void t.test('what is stored is accepted, also when Redis goes away before it can be shown', async (t) => {
   const orders = [
     ['updateFirmware', 'POST', UPDATES, { location: IMAGE }],

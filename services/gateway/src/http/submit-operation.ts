@@ -164,8 +164,13 @@ export function createSubmitOperation(
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }
     if (followUp) await resolveWithin(confirm(answer), CONFIRM_MS, undefined);
-    audit(request, what, station, { outcome: 'accepted', answer: reply, operationId });
     const body = await viewOf(operationId, record);
+    if (body.status === 'Withdrawn') {
+      // Another gateway had decided the same request, and took it back before it was confirmed here.
+      audit(request, what, station, { outcome: 'not_stored' });
+      throw new Problem('NOT_STORED', 'the decision was taken back: nothing of it happens');
+    }
+    audit(request, what, station, { outcome: 'accepted', answer: reply, operationId });
     const headers = { 'content-type': 'application/json; charset=utf-8', location: locationOf(body) };
     return { status: 202, headers, body };
   };
