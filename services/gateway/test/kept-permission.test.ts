@@ -56,3 +56,29 @@ void t.test('counts for a boot that goes on', async (t) => {
   await everest.publishRaw('heartbeat', String(COUNT + 1));
   await awaitUntil(async () => (await permission())?.bootEpoch === 0, 3000, 'the permission');
 });
+
+void t.test('is stored after the heartbeat that tells its boot from the next', async (t) => {
+  const place = await depot(t, servers);
+  const store = storeOf(place);
+  const state = async () => readStationState(await store.station('cs-1'));
+  const first = await startGateway(t, place);
+  await leads(first);
+  const everest = await station(t, place, { discovery: PERIODS });
+  await everest.request('get_boot_reason');
+  const waiting = update('SignatureVerified');
+  const slot = { [slotField('firmware_update')]: waiting.id };
+  t.ok(await store.commit(store.transaction().put(waiting).setStation('cs-1', slot)));
+  const permission = async () => ((await store.load(waiting.id)) as FirmwareUpdateRecord).permission;
+  // Heartbeats are stored every two seconds: this one is younger.
+  await everest.publishRaw('heartbeat', String(COUNT));
+  await everest.allowInstallation();
+  await awaitUntil(async () => (await permission()) !== undefined, 5000, 'the permission');
+  await first.child.end('SIGKILL');
+  const { heartbeat, bootEpoch } = await state();
+  t.equal(heartbeat?.id, COUNT);
+  const second = await startGateway(t, place);
+  await leads(second);
+  await everest.publishRaw('heartbeat', '0');
+  await awaitUntil(async () => (await state()).bootEpoch === bootEpoch + 1, 5000, 'the boot that began meanwhile');
+  t.not((await permission())?.bootEpoch, bootEpoch + 1, 'the permission is none of this boot');
+});

@@ -1,10 +1,10 @@
 import t from 'tap';
-import { createFairQueue } from '../src/mqtt/session/fair-queue.js';
+import { createSenderQueue } from '../src/mqtt/session/sender-queue.js';
 import { fullBuckets, treat } from '../src/mqtt/session/token-bucket.js';
 import { createRateLimitedLog } from '../src/rate-limited-log.js';
 
 void t.test('one that sends a thousand delays another by one', async (t) => {
-  const queue = createFairQueue({ atOnce: 2, perSender: 1 });
+  const queue = createSenderQueue({ atOnce: 2, perSender: 1 });
   const begun: string[] = [];
   const ends: (() => void)[] = [];
   const work = (name: string) => () => {
@@ -37,7 +37,7 @@ void t.test('one that sends a thousand delays another by one', async (t) => {
 });
 
 void t.test('work that fails gives its place back', async (t) => {
-  const queue = createFairQueue({ atOnce: 1, perSender: 1 });
+  const queue = createSenderQueue({ atOnce: 1, perSender: 1 });
   await t.rejects(queue.take('a', () => Promise.reject(new Error('no'))));
   await t.rejects(
     queue.take('a', () => {

@@ -1,12 +1,13 @@
 /**
- * The one gateway that speaks with EVerest. While it holds the lease it keeps a bridge open and reconciles records with
- * jobs. A leader whose lease ran out because Redis does not answer keeps the bridge that it has, which then answers by
- * default and says nothing else, until Redis tells who leads; it never connects without the lease.
+ * The one gateway that speaks with EVerest. While it leads it keeps an MQTT service open and reconciles records with jobs.
+ * While it refuses it keeps the service that it has, which then answers by default and publishes nothing else; it connects
+ * only while it leads.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Reconciler } from '@khumbu/operations/reconciler/reconciler';
+import { sleep, whenAborted } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import { repeatUntil } from '@khumbu/shared/runtime/retry-until';
 import type { Redis } from 'ioredis';
 import type { MqttService } from '../mqtt/mqtt-service.js';
 import type { Lease } from './lease.js';
@@ -41,23 +42,14 @@ export interface LeaderDeps {
 }
 
 export interface Leader {
-  /** Ends when the signal fires, with the bridge closed and the lease given back. */
+  /** Ends when the signal fires, with the service closed and the lease given back. */
   readonly done: Promise<void>;
   /**
-   * Resolves when what hurries is done: the first bridge is open, or could not be opened, or another gateway leads, or
+   * Resolves when what hurries is done: the first service is open, or could not be opened, or another gateway leads, or
    * nobody can tell.
    */
   readonly begun: Promise<void>;
 }
-
-const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
-  pause(ms, undefined, { signal }).catch(() => undefined);
-
-const whenAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 
 /** How old a message may be that the broker has kept: since a gateway was last through with the backlog, and served. */
 async function backlogAge({ redis, servedKey, sessionExpiryMs }: LeaderDeps): Promise<number> {
@@ -112,19 +104,6 @@ async function keepServing(deps: LeaderDeps, over: AbortSignal, onTried: () => v
   }
 }
 
-/** What is done now and then by the leader; what fails is done the next time. */
-async function repeat(
-  work: () => Promise<unknown>,
-  everyMs: number,
-  over: AbortSignal,
-  onError: (error: unknown) => void,
-) {
-  while (!over.aborted) {
-    await work().catch(onError);
-    await sleep(everyMs, over);
-  }
-}
-
 export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
   const { lease, log } = deps;
   let term: AbortController | undefined;
@@ -137,7 +116,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
 
   const keepTrimmed = async (over: AbortSignal): Promise<void> => {
     await sleep(TRIM_EVERY_MS, over);
-    await repeat(deps.trim, TRIM_EVERY_MS, over, failed('old operations not removed'));
+    await repeatUntil(over, TRIM_EVERY_MS, deps.trim, failed('old operations not removed'));
   };
 
   const begin = (): void => {
@@ -149,7 +128,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     const before = Promise.all(terms);
     terms = [
       before.then(() => keepServing(deps, over, markBegun)),
-      repeat(() => deps.reconciler.round(over), deps.reconcileEveryMs, over, failed('not reconciled')),
+      repeatUntil(over, deps.reconcileEveryMs, () => deps.reconciler.round(over), failed('not reconciled')),
       keepTrimmed(over),
     ];
   };

@@ -8,13 +8,13 @@
  * about one before is still told.
  */
 import { createHash } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Keys } from '@khumbu/operations/records/keys';
+import { sleep } from '@khumbu/shared/runtime/abort';
 import type { Redis } from 'ioredis';
 import { MAY, type Standing } from '../../leader/standing.js';
-import { createFairQueue } from '../session/fair-queue.js';
 import type { Incoming } from '../session/incoming.js';
 import type { RetryUntilClosed } from '../session/retry-until-closed.js';
+import { createSenderQueue } from '../session/sender-queue.js';
 
 /** Of all senders, and of one. */
 const MARKED_AT_ONCE = 8;
@@ -64,7 +64,7 @@ const nameOf = ({ topic, payload }: Message): string =>
   createHash('sha256').update(`${topic}\n`).update(payload).digest('hex');
 
 export function createRedelivered({ marks, retryUntilClosed, standing, isStopping }: RedeliveredDeps): Redelivered {
-  const queue = createFairQueue({ atOnce: MARKED_AT_ONCE, perSender: MARKED_OF_ONE });
+  const queue = createSenderQueue({ atOnce: MARKED_AT_ONCE, perSender: MARKED_OF_ONE });
   const removing = new Set<Promise<unknown>>();
 
   /** One that stays would only keep the message from being read again. */
@@ -104,8 +104,7 @@ export function createRedelivered({ marks, retryUntilClosed, standing, isStoppin
         });
         const overdue = new AbortController();
         working = isFirst ? marked(name, work, () => overdue.abort()) : Promise.resolve(refuse());
-        const lane = pause(LANE_MS, undefined, { signal: overdue.signal }).catch(() => undefined);
-        await Promise.race([working.catch(() => undefined), lane]);
+        await Promise.race([working.catch(() => undefined), sleep(LANE_MS, overdue.signal)]);
         overdue.abort();
       });
       await working;

@@ -11,12 +11,10 @@ import type { StationAddress } from '@khumbu/shared/contract/topics';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
 import type { Standing } from '../../leader/standing.js';
-import { fullBuckets } from '../session/token-bucket.js';
 import { hasDuplicateIdentity } from './duplicate-identity.js';
-import { NEVER_HEARD } from './presence.js';
-import type { Station } from './station.js';
+import { newStation, type Station } from './station.js';
 import { BATCH, createStationWriter } from './station-writer.js';
-import { storedPresence } from './stored-fields.js';
+import { knownBefore, storedPresence } from './stored-fields.js';
 import { createUnconfiguredStations, type UnconfiguredRules } from './unconfigured-stations.js';
 
 const FLUSH_MS = 2000;
@@ -52,20 +50,7 @@ export function createRegistry(
   });
 
   const add = (address: StationAddress): Station => {
-    const entry: Station = {
-      station: address.station,
-      moduleId: address.moduleId,
-      presence: NEVER_HEARD,
-      registered: false,
-      bootsNoticed: 0,
-      bootsCounted: 0,
-      learnedDialect: 'unknown',
-      dirty: true,
-      duplicateReported: false,
-      stored: { heard: false, duplicate: false, away: false },
-      metAt: performance.now(),
-      buckets: fullBuckets(rules.messagesPerS, performance.now()),
-    };
+    const entry = newStation(address, rules.messagesPerS, performance.now());
     stations.set(address.station, entry);
     unconfigured.add(address.station);
     return entry;
@@ -74,13 +59,9 @@ export function createRegistry(
   const recall = (name: string, state: StationState): void => {
     if (state.moduleId === undefined) return;
     const entry = add({ station: name, moduleId: state.moduleId });
-    entry.dirty = false;
-    entry.stored.heard = state.firstSeenAt !== undefined;
-    entry.stored.duplicate = state.conflictSince !== undefined;
-    entry.stored.away = state.awaySince !== undefined;
-    if (state.ocppConsumer !== undefined) entry.ocppConsumer = state.ocppConsumer;
-    entry.learnedDialect = state.learnedDialect ?? 'unknown';
-    entry.presence = storedPresence(state, now(), performance.now(), clock.openedAt);
+    Object.assign(entry, knownBefore(state), {
+      presence: storedPresence(state, now(), performance.now(), clock.openedAt),
+    });
   };
 
   return {

@@ -1,10 +1,10 @@
 /** Stores what has changed of the stations: many at once, and no answer waits for it long. */
 import { performance } from 'node:perf_hooks';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import type { Store } from '@khumbu/operations/kinds/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { resolveWithin } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
@@ -155,12 +155,7 @@ export function createStationWriter(deps: StationWriterDeps) {
     return waiting;
   };
   /** Done, or left to the next flush if Redis takes its time. */
-  const patiently = async (work: Promise<void>): Promise<void> => {
-    const enough = new AbortController();
-    const patience = pause(PATIENCE_MS, undefined, { signal: enough.signal }).catch(() => undefined);
-    await Promise.race([work, patience]);
-    enough.abort();
-  };
+  const patiently = (work: Promise<void>): Promise<void> => resolveWithin(work, PATIENCE_MS, undefined);
 
   return {
     /** All that has changed, told to subscribers too. Never rejects: what could not be stored is left to the next flush. */

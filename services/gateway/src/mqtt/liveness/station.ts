@@ -1,10 +1,11 @@
 /** One station as the leader sees it, in memory. */
 import type { StationChange } from '@khumbu/operations/events/events';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
+import type { StationAddress } from '@khumbu/shared/contract/topics';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
-import type { TokenBuckets } from '../session/token-bucket.js';
+import { fullBuckets, type TokenBuckets } from '../session/token-bucket.js';
 import { hasDuplicateIdentity } from './duplicate-identity.js';
-import { isAway, type Presence } from './presence.js';
+import { isAway, NEVER_HEARD, type Presence } from './presence.js';
 
 /** The status that was published last. */
 export interface Published {
@@ -47,6 +48,22 @@ export interface Station {
   /** The fields as they were last written, and since when only what differs is. */
   written?: { readonly since: number; readonly fields: Map<string, string> };
 }
+
+/** A station that was never heard. `mono`: monotonic. */
+export const newStation = ({ station, moduleId }: StationAddress, messagesPerS: number, mono: number): Station => ({
+  station,
+  moduleId,
+  presence: NEVER_HEARD,
+  registered: false,
+  bootsNoticed: 0,
+  bootsCounted: 0,
+  learnedDialect: 'unknown',
+  dirty: true,
+  duplicateReported: false,
+  stored: { heard: false, duplicate: false, away: false },
+  metAt: mono,
+  buckets: fullBuckets(messagesPerS, mono),
+});
 
 /** What is noticed by listening for a while; a restart is stored as a boot. */
 export type NoticedChange = Exclude<StationChange, 'restarted'>;

@@ -53,3 +53,15 @@ export function storedPresence(
       : {}),
   };
 }
+
+/** What an earlier leader has stored of a station, beside its presence. */
+export const knownBefore = (state: StationState): Partial<Station> => ({
+  dirty: false,
+  stored: {
+    heard: state.firstSeenAt !== undefined,
+    duplicate: state.conflictSince !== undefined,
+    away: state.awaySince !== undefined,
+  },
+  ...(state.ocppConsumer === undefined ? {} : { ocppConsumer: state.ocppConsumer }),
+  learnedDialect: state.learnedDialect ?? 'unknown',
+});

@@ -2,7 +2,7 @@
  * What stations were answered, remembered by the process that answered: a frame that comes again gets the same, also
  * while Redis is out. Defaults that could not be stored are stored as soon as Redis takes them, for the next leader.
  */
-import { setTimeout as pause } from 'node:timers/promises';
+import { sleep } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 
@@ -55,7 +55,7 @@ export function createReplyCache(
         for (const [name] of batch) unstored.delete(name);
       } catch (error) {
         log.debug({ reason: describeError(error), count: unstored.size }, 'defaults not stored yet');
-        await pause(RETRY_MS, undefined, { signal: stopping }).catch(() => undefined);
+        await sleep(RETRY_MS, stopping);
       }
     }
     keeping = false;

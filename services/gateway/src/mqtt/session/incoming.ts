@@ -2,7 +2,7 @@
 import type { MqttClient } from 'mqtt';
 import { MAY, type Standing } from '../../leader/standing.js';
 import { createAcknowledgements, type PrivateSender } from './acknowledgements.js';
-import { createFairQueue } from './fair-queue.js';
+import { createSenderQueue } from './sender-queue.js';
 
 /** Messages worked on at once, and of one sender. */
 export const MAX_OPEN = 512;
@@ -70,7 +70,7 @@ const messageOf = ({ topic, payload = Buffer.alloc(0), qos = 0, dup = false }: R
 export function receive(client: MqttClient, { classify, onMessage }: Inbound, standing: () => Standing): void {
   const raw = client as unknown as PrivateClient;
   const acknowledgements = createAcknowledgements(raw);
-  const queue = createFairQueue({ atOnce: MAX_OPEN, perSender: classify ? MAX_OPEN_OF_ONE : MAX_OPEN });
+  const queue = createSenderQueue({ atOnce: MAX_OPEN, perSender: classify ? MAX_OPEN_OF_ONE : MAX_OPEN });
   const end = (): void => void client.end(true);
   raw.handleMessage = (packet, next) => {
     const message = messageOf(packet);

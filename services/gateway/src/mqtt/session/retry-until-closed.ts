@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import { retryUntil } from '@khumbu/shared/runtime/retry-until';
 import { assertMay, type Standing } from '../../leader/standing.js';
 
 const RETRY_MS = 200;
@@ -11,16 +11,8 @@ export type RetryUntilClosed = (what: string, work: () => Promise<unknown>) => P
 export const createRetryUntilClosed =
   (over: AbortSignal, log: Logger): RetryUntilClosed =>
   async (what, work) => {
-    for (;;) {
-      try {
-        await work();
-        return;
-      } catch (error) {
-        if (over.aborted) throw error;
-        log.debug({ what, reason: describeError(error) }, 'not done yet');
-        await pause(RETRY_MS);
-      }
-    }
+    const onFailure = (error: unknown): void => log.debug({ what, reason: describeError(error) }, 'not done yet');
+    await retryUntil(work, { pausesMs: [RETRY_MS], signal: over, onFailure });
   };
 
 /**

@@ -1,15 +1,13 @@
-/**
- * Who is worked for next. So many messages are worked on at once, and so many of one sender; those that wait are taken
- * in turn, sender by sender, each sender's in order: one that sends a thousand delays another's by one of them.
- */
+/** Whose message is worked on next: so many at once, and so many of one sender; those that wait are taken sender by sender. */
+import { FairQueue } from '@khumbu/shared/runtime/fair-queue';
+
 export interface QueueLimits {
   readonly atOnce: number;
   readonly perSender: number;
 }
 
-export function createFairQueue({ atOnce, perSender }: QueueLimits) {
-  /** In the order in which senders are served. */
-  const waiting = new Map<string, (() => void)[]>();
+export function createSenderQueue({ atOnce, perSender }: QueueLimits) {
+  const waiting = new FairQueue<() => void>();
   const open = new Map<string, number>();
   let total = 0;
 
@@ -23,14 +21,10 @@ export function createFairQueue({ atOnce, perSender }: QueueLimits) {
     const left = (open.get(sender) ?? 1) - 1;
     if (left === 0) open.delete(sender);
     else open.set(sender, left);
-    for (const [next, queue] of waiting) {
-      if (total >= atOnce) return;
-      if (!mayBegin(next)) continue;
-      waiting.delete(next);
-      const go = queue.shift();
-      if (queue.length > 0) waiting.set(next, queue);
-      begin(next);
-      go?.();
+    while (total < atOnce) {
+      const go = waiting.next(mayBegin);
+      if (!go) return;
+      go();
     }
   };
 
@@ -38,13 +32,13 @@ export function createFairQueue({ atOnce, perSender }: QueueLimits) {
     /** Settles as the work does. Work that only waits from now on may `leave` its place to others. */
     async take(sender: string, work: (leave: () => void) => Promise<void> | void): Promise<void> {
       if (mayBegin(sender)) begin(sender);
-      else {
+      else
         await new Promise<void>((resolve) => {
-          const queue = waiting.get(sender);
-          if (queue) queue.push(resolve);
-          else waiting.set(sender, [resolve]);
+          waiting.add(sender, () => {
+            begin(sender);
+            resolve();
+          });
         });
-      }
       let isOver = false;
       const leave = (): void => {
         if (!isOver) end(sender);
@@ -57,6 +51,6 @@ export function createFairQueue({ atOnce, perSender }: QueueLimits) {
       }
     },
     /** How many messages of the sender wait. */
-    waitingOf: (sender: string): number => waiting.get(sender)?.length ?? 0,
+    waitingOf: (sender: string): number => waiting.sizeOf(sender),
   };
 }

@@ -1,0 +1,116 @@
+/** What this gateway does while it leads, from its settings. */
+import { performance } from 'node:perf_hooks';
+import { createBoots } from '@khumbu/intake/boots';
+import type { Intake } from '@khumbu/intake/intake';
+import { createReconciler } from '@khumbu/operations/reconciler/reconciler';
+import { trimEnded } from '@khumbu/operations/records/retention';
+import { createSecretSweep } from '@khumbu/operations/records/sweep-secrets';
+import { topicPrefix } from '@khumbu/shared/contract/topics';
+import type { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
+import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
+import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { GatewayConfig } from '../config.js';
+import { type Leader, runLeader } from '../leader/leader.js';
+import type { Lease } from '../leader/lease.js';
+import type { GatewayMetrics } from '../metrics.js';
+import { createMarks } from '../mqtt/inbound/redelivered.js';
+import type { Registry } from '../mqtt/liveness/registry.js';
+import { openMqttService } from '../mqtt/mqtt-service.js';
+import { createReplyCache } from '../mqtt/outbound/reply-cache.js';
+import type { MqttSessionOptions } from '../mqtt/session/mqtt-session.js';
+import { createRateLimitedLog } from '../rate-limited-log.js';
+import type { Connections } from './connections.js';
+
+/** Redis that has not answered a probe for so long counts as not there. */
+const REDIS_SILENT_MS = 3000;
+
+export interface LeaderParts {
+  readonly connections: Connections;
+  readonly lease: Lease;
+  readonly intake: Intake;
+  readonly registry: Registry;
+  readonly directory: StationDirectory;
+  readonly brokerCa: ReturnType<typeof followAuthorities>;
+  readonly metrics: GatewayMetrics;
+  readonly servingKey: string;
+  /** When Redis answered a probe last, monotonic. */
+  readonly redisAnsweredAt: () => number;
+}
+
+const mqttOptions = (config: GatewayConfig, { lease, brokerCa }: LeaderParts): MqttSessionOptions => ({
+  url: config.MQTT_URL,
+  clientId: config.MQTT_CLIENT_ID ?? `khumbu-${config.KEY_PREFIX}`,
+  sessionExpiryS: config.MQTT_SESSION_EXPIRY_S,
+  keepAliveS: 5,
+  connectTimeoutMs: 2000,
+  standing: lease.standing,
+  ...(config.MQTT_USERNAME === undefined ? {} : { username: config.MQTT_USERNAME }),
+  ...(config.MQTT_PASSWORD === undefined ? {} : { password: config.MQTT_PASSWORD }),
+  ...(brokerCa === undefined ? {} : { ca: brokerCa.current() }),
+});
+
+/** How a service is opened, again whenever a connection was lost. */
+function serviceOpener(config: GatewayConfig, parts: LeaderParts, stopping: AbortSignal, log: Logger) {
+  const { connections, intake, registry, directory, metrics } = parts;
+  const { patient, store, jobs, notifications, clock } = connections;
+  const { now } = clock;
+  const shared = {
+    depot: config.KEY_PREFIX,
+    prefix: topicPrefix(config.MQTT_TOPIC_PREFIX),
+    intake,
+    registry,
+    boots: createBoots({ store, jobs, directory, now, log: createRateLimitedLog(log) }),
+    store,
+    notifications,
+    marks: createMarks(patient, store.keys),
+    replyCache: createReplyCache(intake.persistDefaultReplies, stopping, log),
+    now,
+    metrics,
+    messagesPerS: config.STATION_MESSAGES_PER_S,
+    log,
+  };
+  return (backlogMs: number) => {
+    // Redis has just told how old the backlog is: the first check need not wait for a round of probes.
+    const openedAt = performance.now();
+    const canStore = (): boolean =>
+      intake.isSettled() && performance.now() - Math.max(openedAt, parts.redisAnsweredAt()) < REDIS_SILENT_MS;
+    return openMqttService({ ...shared, backlogMs, mqtt: mqttOptions(config, parts), canStore });
+  };
+}
+
+export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lifecycle, log: Logger): Leader {
+  const { connections, lease, directory, metrics, servingKey } = parts;
+  const { prompt, patient, store, jobs, clock } = connections;
+  const { now } = clock;
+  const stopping = new AbortController();
+  const sweepSecrets = createSecretSweep(patient, store, log);
+  const leader = runLeader(
+    {
+      lease,
+      openMqttService: serviceOpener(config, parts, stopping.signal, log),
+      reconciler: createReconciler({ store, jobs, directory, now, log }),
+      reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
+      trim: async () => {
+        const rules = { perStation: config.KEEP_OPERATIONS_PER_STATION, days: config.KEEP_OPERATIONS_DAYS };
+        await trimEnded(patient, store.keys, rules, now().wall);
+        await sweepSecrets(now().wall);
+      },
+      redis: prompt,
+      servingKey,
+      servedKey: `${store.keys.lease}:served`,
+      sessionExpiryMs: config.MQTT_SESSION_EXPIRY_S * 1000,
+      log,
+      onLeader: (leads) => {
+        metrics.leader.set(leads ? 1 : 0);
+        if (!leads) metrics.duplicates.set(0);
+      },
+    },
+    stopping.signal,
+  );
+  life.onStop('leader', async () => {
+    stopping.abort();
+    await leader.done;
+  });
+  return leader;
+}
