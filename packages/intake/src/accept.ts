@@ -26,30 +26,18 @@ export interface AcceptedRequest<S extends Situation> {
 export type Accept = <S extends Situation>(request: AcceptedRequest<S>) => Promise<Answer>;
 
 /** The answer that was stored; an offer it speaks of may still have to be confirmed. */
-export function answerAgain({ reply, operationId, reason, detail }: StoredAnswer): Answer {
-  const followUp = operationId === undefined ? undefined : ({ kind: 'confirm', operationId } as const);
-  return {
-    reply,
-    repeated: true,
-    ...(operationId === undefined ? {} : { operationId }),
-    ...(followUp ? { followUp } : {}),
-    ...(reason === undefined ? {} : { reason }),
-    ...(detail === undefined ? {} : { detail }),
-  };
-}
+export const answerAgain = (stored: StoredAnswer): Answer => ({
+  ...stored,
+  repeated: true,
+  ...(stored.operationId === undefined ? {} : { followUp: { kind: 'confirm', operationId: stored.operationId } }),
+});
 
 function writeAnswer(
   transaction: Transaction,
   { station, answerKey, answerTtlMs }: Requester,
   decision: Decision & { readonly kind: 'answer' },
 ): Answer {
-  const { reply, reason, detail, operationId, record, begun, fields, expects, event } = decision;
-  const answer: StoredAnswer = {
-    reply,
-    ...(operationId === undefined ? {} : { operationId }),
-    ...(reason === undefined ? {} : { reason }),
-    ...(detail === undefined ? {} : { detail }),
-  };
+  const { kind: _kind, record, begun, fields, expects, event, ...answer } = decision;
   transaction.answer(station, answerKey, answer, answerTtlMs);
   if (fields) transaction.setStation(station, fields);
   for (const [field, value] of Object.entries(expects?.fields ?? {})) transaction.expectStation(station, field, value);

@@ -6,18 +6,18 @@ import { decideNetwork } from './decide-network.js';
 import { objectionToReplacing } from './decide-replacement.js';
 import type { Answer, Decision } from './decision.js';
 import type { Parts } from './intake-deps.js';
-import { offeredBase } from './offered-base.js';
+import { offeredBase } from './offers.js';
 import type { Requester } from './requester.js';
-import type { Situation } from './situation.js';
-
-interface NetworkSituation extends Situation {
-  readonly current: ConfigureNetworkRecord | undefined;
-}
+import type { SituationInSlot } from './situation.js';
 
 export function createConfigureNetwork(parts: Parts) {
   const { accept, read, now } = parts;
 
-  const decide = (request: ConfigureNetworkRequest, id: string, situation: NetworkSituation): Decision => {
+  const decide = (
+    request: ConfigureNetworkRequest,
+    id: string,
+    situation: SituationInSlot<'configure_network'>,
+  ): Decision => {
     const { requester, profile, current } = situation;
     const decision = decideNetwork(request, profile);
     if (!('interfaceName' in decision)) return { kind: 'answer', ...decision };
@@ -25,12 +25,11 @@ export function createConfigureNetwork(parts: Parts) {
     if (objection) return { kind: 'answer', reply: { status: 'Rejected' }, reason: objection };
     const replaces = current && !isEnded(current) ? current : undefined;
     const record: ConfigureNetworkRecord = {
-      ...offeredBase(parts, 'configure_network', requester, request.request_id, id),
+      ...offeredBase(parts, 'configure_network', requester, request.request_id, id, replaces),
       request,
       interfaceName: decision.interfaceName,
-      ...(replaces ? { supersedes: replaces.id } : {}),
     };
-    return { kind: 'offer', reply: decision.reply, record, ...(replaces ? { replaces } : {}) };
+    return { kind: 'offer', reply: decision.reply, record, replaces };
   };
 
   return async (request: ConfigureNetworkRequest, requester: Requester): Promise<Answer> => {
@@ -38,10 +37,7 @@ export function createConfigureNetwork(parts: Parts) {
     return accept({
       channel: 'configure_network',
       requester,
-      async read(): Promise<NetworkSituation> {
-        const situation = await read.request(requester);
-        return { ...situation, current: await read.inSlot(situation.state, 'configure_network') };
-      },
+      read: () => read.requestInSlot(requester, 'configure_network'),
       decide: (situation) => decide(request, id, situation),
     });
   };

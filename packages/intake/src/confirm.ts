@@ -1,22 +1,11 @@
 /** The second commit of an offer: its answer is out, so its work begins. */
-import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import type { KindContext } from '@khumbu/operations/kinds/kind-definition';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { confirmOffer, isOffer, type OfferedRecord, supersede } from '@khumbu/operations/kinds/offer';
-import type { Store } from '@khumbu/operations/kinds/store';
 import { isEnded } from '@khumbu/operations/records/record';
-import { commitOrThrow } from './commit-or-throw.js';
 import type { Attempt } from './decision.js';
-import type { ReadDecideCommit } from './decision-loop.js';
-import { readReplaced } from './read-replaced.js';
-import type { Reader } from './situation.js';
-
-export interface ConfirmDeps {
-  readonly store: Store;
-  readonly jobs: Jobs;
-  readonly read: Pick<Reader, 'station' | 'contextOf'>;
-  readonly readDecideCommit: ReadDecideCommit;
-}
+import type { Parts } from './intake-deps.js';
+import { commitOrThrow, readReplaced } from './offers.js';
 
 interface Confirmation {
   readonly record: OperationRecord | undefined;
@@ -28,7 +17,7 @@ interface Confirmation {
   };
 }
 
-export function createConfirm({ store, jobs, read, readDecideCommit }: ConfirmDeps) {
+export function createConfirm({ store, jobs, read, readDecideCommit }: Parts) {
   const readOffer = async (operationId: string): Promise<Confirmation> => {
     const record = await store.load(operationId);
     if (!record || isEnded(record)) return { record: undefined };

@@ -62,7 +62,7 @@ export type Decision =
       readonly kind: 'offer';
       readonly reply: unknown;
       readonly record: OfferedRecord;
-      readonly replaces?: OfferedRecord;
+      readonly replaces: OfferedRecord | undefined;
     };
 
 /** How to set right what a commit of unknown fate may have stored. */

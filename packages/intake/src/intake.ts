@@ -26,6 +26,7 @@ import { createReset } from './reset.js';
 import { createRevoke } from './revoke.js';
 import { createSetSystemTime } from './set-system-time.js';
 import { createReader } from './situation.js';
+import { revokeReset } from './stored-reset.js';
 import { createUpdateFirmware } from './update-firmware.js';
 import { createUploadLogs } from './upload-logs.js';
 
@@ -40,7 +41,6 @@ export function createIntake(deps: IntakeDeps) {
   const parts: Parts = { ...deps, read, readDecideCommit, accept };
   const { confirmOffered, confirmAgain, noteAnswerSent } = createConfirm(parts);
   const { revoke, persistDefaultReplies } = createRevoke(parts);
-  const { reset, revokeReset } = createReset(parts);
   const { setSystemTime, noteTime } = createSetSystemTime(parts);
 
   const undo = async (what: Undo): Promise<void> => {
@@ -50,7 +50,7 @@ export function createIntake(deps: IntakeDeps) {
       case 'revoke':
         return revoke(what.requester, what.channel, what.operationId);
       case 'revoke_reset':
-        return revokeReset(what);
+        return revokeReset(parts, what);
     }
   };
 
@@ -61,7 +61,7 @@ export function createIntake(deps: IntakeDeps) {
     isResetAllowed: createIsResetAllowed(parts),
     getBootReason: createGetBootReason(parts),
     setSystemTime,
-    reset,
+    reset: createReset(parts),
     allowInstallation: createAllowInstallation(parts),
     cancel: createCancel(parts),
 

@@ -1,20 +1,15 @@
 /** `is_reset_allowed`: what it is decided from, and what the decision stores. */
-import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { slotField } from '@khumbu/operations/records/keys';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { decideResetAllowed } from './decide-reset.js';
 import type { Answer, Decision } from './decision.js';
 import type { Parts } from './intake-deps.js';
 import type { Requester } from './requester.js';
-import type { Situation } from './situation.js';
-
-interface ResetAllowedSituation extends Situation {
-  readonly update: FirmwareUpdateRecord | undefined;
-}
+import type { SituationInSlot } from './situation.js';
 
 export function createIsResetAllowed({ accept, read, resetReservationMs, now }: Parts) {
-  const decide = (reserve: boolean, situation: ResetAllowedSituation): Decision => {
-    const { requester, state, profile, update } = situation;
+  const decide = (reserve: boolean, situation: SituationInSlot<'firmware_update'>): Decision => {
+    const { requester, state, profile, current: update } = situation;
     const permission = decideResetAllowed({ profile, update });
     if (!permission.allowed) return { kind: 'answer', reply: false, reason: permission.reason };
     const reservation = {
@@ -32,10 +27,7 @@ export function createIsResetAllowed({ accept, read, resetReservationMs, now }: 
     accept({
       channel: 'is_reset_allowed',
       requester,
-      async read(): Promise<ResetAllowedSituation> {
-        const situation = await read.request(requester);
-        return { ...situation, update: await read.inSlot(situation.state, 'firmware_update') };
-      },
+      read: () => read.requestInSlot(requester, 'firmware_update'),
       decide: (situation) => decide(reserve, situation),
     });
 }

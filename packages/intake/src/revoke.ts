@@ -1,22 +1,13 @@
 /** The default was answered although a decision was stored: the decision is taken back, wherever it stands. */
-import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import { isOffer, withdrawOffer } from '@khumbu/operations/kinds/offer';
-import type { Store } from '@khumbu/operations/kinds/store';
 import { NO_RESET_ALLOWED, readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
-import { commitOrThrow } from './commit-or-throw.js';
 import type { Answer } from './decision.js';
-import { readReplaced } from './read-replaced.js';
+import type { Parts } from './intake-deps.js';
+import { commitOrThrow, readReplaced } from './offers.js';
 import type { Requester } from './requester.js';
-import type { Reader } from './situation.js';
 
-export interface RevokeDeps {
-  readonly store: Store;
-  readonly jobs: Jobs;
-  readonly read: Pick<Reader, 'station' | 'contextOf'>;
-}
-
-export function createRevoke({ store, jobs, read }: RevokeDeps) {
+export function createRevoke({ store, jobs, read }: Parts) {
   /** No offer was made: the answer alone is set right. */
   const revokeAnswer = async (channel: RequestChannelName, requester: Requester): Promise<void> => {
     const { station, answerKey, origin } = requester;

@@ -25,6 +25,10 @@ export interface Situation extends StationSituation {
   readonly storedRecord?: OperationRecord;
 }
 
+export interface SituationInSlot<K extends StationKind> extends Situation {
+  readonly current: RecordOf<K> | undefined;
+}
+
 export interface ReaderDeps {
   readonly store: Store;
   /** As the stations file has it; `undefined`: not configured. */
@@ -46,22 +50,32 @@ export function createReader({ store, profileOf, isInConflict, now }: ReaderDeps
   const load = async <K extends StationKind>(id: string | undefined, kind: K): Promise<RecordOf<K> | undefined> =>
     id === undefined ? undefined : store.load(id, kind);
 
+  /** The operation that has the station's slot for a kind; it may have ended. */
+  const inSlot = <K extends StationKind>(state: StationState, kind: K): Promise<RecordOf<K> | undefined> =>
+    load(state.slot(kind), kind);
+
+  const request = async (requester: Requester): Promise<Situation> => {
+    const { station, answerKey, origin, isFresh } = requester;
+    const { fields, answer } = await store.stationAndAnswer(station, answerKey);
+    const situation = { ...situationOf(station, readStationState(fields)), requester };
+    if (!answer || isFresh) return situation;
+    const { operationId } = answer;
+    const record = operationId === undefined || origin !== 'rest' ? undefined : await store.load(operationId);
+    return { ...situation, stored: answer, ...(record ? { storedRecord: record } : {}) };
+  };
+
   return {
     load,
-    /** The operation that has the station's slot for a kind; it may have ended. */
-    inSlot: <K extends StationKind>(state: StationState, kind: K) => load(state.slot(kind), kind),
+    inSlot,
+    request,
 
     station: async (station: string): Promise<StationSituation> =>
       situationOf(station, readStationState(await store.station(station))),
 
-    async request(requester: Requester): Promise<Situation> {
-      const { station, answerKey, origin, isFresh } = requester;
-      const { fields, answer } = await store.stationAndAnswer(station, answerKey);
-      const situation = { ...situationOf(station, readStationState(fields)), requester };
-      if (!answer || isFresh) return situation;
-      const { operationId } = answer;
-      const record = operationId === undefined || origin !== 'rest' ? undefined : await store.load(operationId);
-      return { ...situation, stored: answer, ...(record ? { storedRecord: record } : {}) };
+    /** With the operation that has the station's slot for a kind. */
+    requestInSlot: async <K extends StationKind>(requester: Requester, kind: K): Promise<SituationInSlot<K>> => {
+      const situation = await request(requester);
+      return { ...situation, current: await inSlot(situation.state, kind) };
     },
 
     contextOf: (station: string, state: StationState): KindContext => ({

@@ -8,17 +8,16 @@ import { objectionToReplacing } from './decide-replacement.js';
 import { type CertificateVerdict, decideUpdate, wantsVerdict } from './decide-update.js';
 import type { Answer, Decision } from './decision.js';
 import type { Parts } from './intake-deps.js';
-import { offeredBase } from './offered-base.js';
+import { offeredBase } from './offers.js';
 import type { Requester } from './requester.js';
-import type { Situation } from './situation.js';
+import type { SituationInSlot } from './situation.js';
 
 interface Judged {
   readonly rule: StationProfile['certificate'];
   readonly verdict: CertificateVerdict | undefined;
 }
 
-interface UpdateSituation extends Situation {
-  readonly current: FirmwareUpdateRecord | undefined;
+interface UpdateSituation extends SituationInSlot<'firmware_update'> {
   readonly certificate: CertificateVerdict | undefined;
 }
 
@@ -49,15 +48,14 @@ export function createUpdateFirmware(parts: Parts) {
     const announced = origin === 'everest' || profile.announce;
     const replaces = decision.reply === 'AcceptedCanceled' ? decision.replaces : undefined;
     const record: FirmwareUpdateRecord = {
-      ...offeredBase(parts, 'firmware_update', requester, request.request_id, id),
+      ...offeredBase(parts, 'firmware_update', requester, request.request_id, id, replaces),
       request,
       signed: decision.signed,
       announced,
       permissionNeeded: announced ? profile.ocpp : true,
       tries: 0,
-      ...(replaces ? { supersedes: replaces.id } : {}),
     };
-    return { kind: 'offer', reply: decision.reply, record, ...(replaces ? { replaces } : {}) };
+    return { kind: 'offer', reply: decision.reply, record, replaces };
   };
 
   return async (request: FirmwareUpdateRequest, requester: Requester): Promise<Answer> => {
@@ -67,15 +65,14 @@ export function createUpdateFirmware(parts: Parts) {
       channel: 'update_firmware',
       requester,
       async read(): Promise<UpdateSituation> {
-        const situation = await read.request(requester);
-        const { profile, state } = situation;
-        const current = await read.inSlot(state, 'firmware_update');
+        const situation = await read.requestInSlot(requester, 'firmware_update');
+        const { profile } = situation;
         // The rule may have changed since: then the certificate is judged by the new one.
         const isJudged = judged && judged.rule === profile?.certificate;
         const certificate = isJudged
           ? judged.verdict
           : profile && (await judgeCertificate(request, profile, requester));
-        return { ...situation, current, certificate };
+        return { ...situation, certificate };
       },
       decide: (situation) => decide(request, id, situation),
     });

@@ -7,18 +7,14 @@ import { decideLogUpload } from './decide-log-upload.js';
 import { objectionToReplacing } from './decide-replacement.js';
 import type { Answer, Decision } from './decision.js';
 import type { Parts } from './intake-deps.js';
-import { offeredBase } from './offered-base.js';
+import { offeredBase } from './offers.js';
 import type { Requester } from './requester.js';
-import type { Situation } from './situation.js';
-
-interface UploadSituation extends Situation {
-  readonly current: LogUploadRecord | undefined;
-}
+import type { SituationInSlot } from './situation.js';
 
 export function createUploadLogs(parts: Parts) {
   const { accept, read, locations, now } = parts;
 
-  const decide = (request: UploadLogsRequest, id: string, situation: UploadSituation): Decision => {
+  const decide = (request: UploadLogsRequest, id: string, situation: SituationInSlot<'log_upload'>): Decision => {
     const { requester, profile, current } = situation;
     const { station, origin } = requester;
     const type = request.type || 'DiagnosticsLog';
@@ -32,16 +28,15 @@ export function createUploadLogs(parts: Parts) {
     if (objection) return { kind: 'answer', reply: { upload_logs_status: 'Rejected' }, reason: objection };
     const { replaces, location = request.location } = decision;
     const record: LogUploadRecord = {
-      ...offeredBase(parts, 'log_upload', requester, request.request_id ?? -1, id),
+      ...offeredBase(parts, 'log_upload', requester, request.request_id ?? -1, id, replaces),
       request: { ...request, location },
       logType: decision.logType,
       fileName: decision.fileName,
       announced: origin === 'everest',
       tries: 0,
-      ...(replaces ? { supersedes: replaces.id } : {}),
     };
     const reply = { upload_logs_status: decision.reply, file_name: decision.fileName };
-    return { kind: 'offer', reply, record, ...(replaces ? { replaces } : {}) };
+    return { kind: 'offer', reply, record, replaces };
   };
 
   return async (request: UploadLogsRequest, requester: Requester): Promise<Answer> => {
@@ -49,10 +44,7 @@ export function createUploadLogs(parts: Parts) {
     return accept({
       channel: 'upload_logs',
       requester,
-      async read(): Promise<UploadSituation> {
-        const situation = await read.request(requester);
-        return { ...situation, current: await read.inSlot(situation.state, 'log_upload') };
-      },
+      read: () => read.requestInSlot(requester, 'log_upload'),
       decide: (situation) => decide(request, id, situation),
     });
   };

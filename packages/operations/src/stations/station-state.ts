@@ -75,38 +75,16 @@ export interface KnownBootReason {
   readonly asked?: boolean;
 }
 
-export interface StationState {
-  readonly moduleId: string | undefined;
-  readonly bootEpoch: number;
-  readonly bootReason: KnownBootReason | undefined;
-  readonly restartExpected: RestartExpected | undefined;
-  readonly resetReservedUntil: number | undefined;
-  readonly resetReservedBy: string | undefined;
-  readonly resetAllowedEpoch: number | undefined;
-  readonly learnedDialect: Dialect | undefined;
-  readonly heartbeat: Heartbeat | undefined;
-  readonly communication: CommunicationParameters | undefined;
-  readonly firstSeenAt: number | undefined;
-  readonly lastSeenAt: number | undefined;
-  readonly conflictSince: number | undefined;
-  readonly awaySince: number | undefined;
-  readonly ocppConsumer: string | undefined;
-  slot(kind: StationKind): string | undefined;
-  /** As stored, for the guards of a commit. */
-  readonly fields: StationFields;
-}
-
 type Field = (typeof STATION_FIELDS)[keyof typeof STATION_FIELDS];
 
-/** Read when it is looked at. `onLook` hears of each field a decision is made from. */
-class StationView implements StationState {
+/** Read when it is looked at. */
+class StationView {
   constructor(
+    /** As stored, for the guards of a commit. */
     readonly fields: StationFields,
-    private readonly onLook: ((field: string) => void) | undefined,
   ) {}
 
   private text(field: string): string | undefined {
-    this.onLook?.(field);
     return this.fields[field];
   }
   private number(field: Field): number | undefined {
@@ -168,8 +146,9 @@ class StationView implements StationState {
   }
 }
 
-export const readStationState = (fields: StationFields, onLook?: (field: string) => void): StationState =>
-  new StationView(fields, onLook);
+export type StationState = Pick<StationView, keyof StationView>;
+
+export const readStationState = (fields: StationFields): StationState => new StationView(fields);
 
 /** The station as it is stored now. */
 export const readStation = async (store: Pick<Store, 'station'>, station: string): Promise<StationState> =>
