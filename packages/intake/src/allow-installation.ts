@@ -1,7 +1,7 @@
 /** The permission to install: of EVerest, once all connectors are out of use, or of an operator. */
 import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { type Origin, withoutWait } from '@khumbu/operations/records/record';
+import { type Origin, without, withoutWait } from '@khumbu/operations/records/record';
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import type { Attempt } from './decision.js';
@@ -43,9 +43,8 @@ export function createAllowInstallation({ read, readDecideCommit, store, jobs, l
       (update.permission?.bootEpoch !== state.bootEpoch || overrules(update, state, by)) &&
       (by === 'rest' || isEverestsTurn(update));
     if (!isWaiting) return { result: undefined };
-    const { notBefore: _pause, ...rest } = withoutWait(update);
     const next: FirmwareUpdateRecord = {
-      ...(rest as FirmwareUpdateRecord),
+      ...without(withoutWait(update), 'notBefore'),
       permission: { bootEpoch: state.bootEpoch, at: now().wall, by },
       updatedAt: now().wall,
     };

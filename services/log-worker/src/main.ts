@@ -3,7 +3,6 @@ import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createProgress } from '@khumbu/operations/events/progress';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
-import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { isEnded } from '@khumbu/operations/records/record';
 import { proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
@@ -77,7 +76,7 @@ runWorkerService(
         {
           queue: 'log-uploads',
           concurrency: config.UPLOADS_AT_ONCE,
-          steps: { upload: (record, context) => upload(record as LogUploadRecord, context) },
+          steps: { upload },
         },
       ];
     };

@@ -1,11 +1,8 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createPercent, createProgress } from '@khumbu/operations/events/progress';
-import type { Step } from '@khumbu/operations/jobs/job-loop';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
-import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
@@ -63,28 +60,22 @@ runWorkerService(
         },
       });
 
-      // The queues say which kind of record a job has.
-      const forUpdate =
-        (step: (record: FirmwareUpdateRecord, context: Parameters<Step>[1]) => Promise<void>): Step =>
-        (record, context) =>
-          step(record as FirmwareUpdateRecord, context);
       return [
         {
           queue: 'firmware-updates',
           concurrency: config.UPDATES_AT_ONCE,
           steps: {
-            download: forUpdate((record, context) =>
+            download: (record, context) =>
               record.state === 'Downloaded' ? verify(record, context) : join(record, context),
-            ),
-            announce: forUpdate(createAnnounce(deps)),
-            install: forUpdate(createInstall(deps, createPercent(progressOptions))),
-            confirm: forUpdate(createConfirm(deps)),
+            announce: createAnnounce(deps),
+            install: createInstall(deps, createPercent(progressOptions)),
+            confirm: createConfirm(deps),
           },
         },
         {
           queue: 'firmware-fetches',
           concurrency: config.FETCHES_AT_ONCE,
-          steps: { fetch: (record, context) => fetch(record as FirmwareFetchRecord, context) },
+          steps: { fetch },
         },
       ];
     };

@@ -1,7 +1,7 @@
 /** What EVerest is told while an update waits for its date or its permission: the product's steps and loop, a real Redis. */
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { expectedJob, waitOf } from '@khumbu/operations/jobs/expected-job';
-import { createJobLoop, type Step } from '@khumbu/operations/jobs/job-loop';
+import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import {
   ANSWERS_WITHIN_MS,
@@ -50,8 +50,7 @@ async function stage(settings: object, installAt?: number) {
   };
   const deps = { store, jobs, directory, images: sharedSpool('/none'), checks: createImageChecks(), driverOf, now };
   const announce = createAnnounce(deps);
-  const step: Step = (record, context) => announce(record as FirmwareUpdateRecord, context);
-  const work = createJobLoop({ steps: { announce: step }, store, jobs, log: createLogger('test', 'silent'), now });
+  const work = createJobLoop({ steps: { announce }, store, jobs, log: createLogger('test', 'silent'), now });
   const timestamp = installAt === undefined ? {} : { install_timestamp: new Date(installAt).toISOString() };
   let record: FirmwareUpdateRecord = {
     ...newRecordBase('firmware_update', 'Offered', { station: 'cp1', origin: 'everest', requestId: 7, now: now() }),

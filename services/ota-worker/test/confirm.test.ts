@@ -52,7 +52,7 @@ void t.test('an update that ran out of time keeps its slot while the station is 
     now,
   });
   const loop = createJobLoop({
-    steps: { confirm: (record, context) => confirm(record as FirmwareUpdateRecord, context) },
+    steps: { confirm },
     store,
     jobs,
     log,

@@ -56,10 +56,7 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
     now,
   };
   const install = createInstall(deps);
-  const steps = {
-    install: (record: unknown, context: Parameters<typeof install>[1]) =>
-      install(record as FirmwareUpdateRecord, context),
-  };
+  const steps = { install };
   const loop = createJobLoop({ steps, store, jobs: deps.jobs, log: createLogger('test', 'silent'), now });
   const setFields = async (changed: Record<string, unknown>): Promise<void> => {
     const stored = Object.entries(changed).map(([name, value]) => [

@@ -1,7 +1,7 @@
 /** The first step of an update, where what may be fetched is looked at once more: settings may have changed. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
-import { createJobLoop, type Step } from '@khumbu/operations/jobs/job-loop';
+import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { newRecordBase, type Origin } from '@khumbu/operations/records/record';
@@ -43,8 +43,7 @@ void t.test('what was accepted and may not be fetched any more ends before anyth
   const deps = { store, jobs, directory, images, checks, driverOf, now } as unknown as Parameters<
     typeof createJoinFetch
   >[0];
-  const join = createJoinFetch(deps, [], locations);
-  const download: Step = (record, context) => join(record as FirmwareUpdateRecord, context);
+  const download = createJoinFetch(deps, [], locations);
   const log = createLogger('test', 'silent');
   const work = createJobLoop({ steps: { download }, store, jobs: deps.jobs, log, now });
 

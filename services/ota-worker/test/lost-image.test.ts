@@ -3,7 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
-import { createJobLoop, type Step } from '@khumbu/operations/jobs/job-loop';
+import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
@@ -61,11 +61,7 @@ async function lost(t: Test, events: readonly FirmwareUpdateEvent[], signed = fa
   const images = sharedSpool(join(dir, 'spool'));
   const deps = { store, jobs, directory, images, checks, driverOf: () => driver, now };
   const log = createLogger('test', 'silent');
-  const forUpdate =
-    (step: (record: FirmwareUpdateRecord, context: Parameters<Step>[1]) => Promise<void>): Step =>
-    (record, context) =>
-      step(record as FirmwareUpdateRecord, context);
-  const steps = { download: forUpdate(createVerify(deps, false)), install: forUpdate(createInstall(deps)) };
+  const steps = { download: createVerify(deps, false), install: createInstall(deps) };
   const work = createJobLoop({ steps, store, jobs, log, now });
 
   const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: 0 } as const;

@@ -26,7 +26,7 @@ void t.test('a reset that ran out of time keeps its slot while the station is aw
     },
     steps: (deps) => {
       const reset = createReset(deps);
-      return { reset: (record, context) => reset(record as ResetRecord, context) };
+      return { reset };
     },
   });
   const at = momentOf(Date.now());
@@ -55,7 +55,7 @@ void t.test('a reset that begins ends what was reserved for another one', async 
     },
     steps: (deps) => {
       const reset = createReset(deps);
-      return { reset: (record, context) => reset(record as ResetRecord, context) };
+      return { reset };
     },
   });
   const reserved = { resetReservedUntil: String(Date.now() + 300_000), resetReservedBy: 'k', resetAllowedEpoch: '0' };

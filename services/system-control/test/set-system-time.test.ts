@@ -25,7 +25,7 @@ const clocks = (driver: Partial<StationDriver>, redisNow: () => number, isGone =
     isGone,
     steps: (deps) => {
       const set = createSetSystemTime({ ...deps, redisNow: async () => redisNow(), toleranceMs: 500 });
-      return { 'set-system-time': (record, context) => set(record as SystemTimeRecord, context) };
+      return { 'set-system-time': set };
     },
   });
 const told = (): SystemTimeRecord =>

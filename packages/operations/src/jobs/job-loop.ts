@@ -9,7 +9,7 @@
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Moment, Now } from '../clock/depot-clock.js';
-import type { OperationRecord } from '../kinds/kinds.js';
+import type { KINDS, OperationKind, OperationRecord, RecordOf } from '../kinds/kinds.js';
 import type { Store, Transaction } from '../kinds/store.js';
 import { without } from '../records/record.js';
 import { type StoredWait, waitingSince } from '../records/wait-words.js';
@@ -39,10 +39,19 @@ export interface StepContext {
  * One step. It ends with a commit that makes the record want something else, or another run. An error that is not its
  * own business is thrown: the loop puts the record off and tries again.
  */
-export type Step<R extends OperationRecord = OperationRecord> = (record: R, context: StepContext) => Promise<void>;
+interface StepOf<R> {
+  /** A method: the loop hands every step the records of the kind whose job it is. */
+  run(record: R, context: StepContext): Promise<void>;
+}
+export type Step<R extends OperationRecord = OperationRecord> = StepOf<R>['run'];
+
+/** The step for each job, with the records of the kind that has this job. */
+export type Steps = {
+  readonly [K in OperationKind as (typeof KINDS)[K]['jobs'][number]]?: Step<RecordOf<K>>;
+};
 
 export interface JobLoopOptions {
-  readonly steps: Partial<Record<JobName, Step>>;
+  readonly steps: Steps;
   readonly store: Store;
   readonly jobs: Pick<Jobs, 'ensure'>;
   readonly log: Logger;
@@ -100,7 +109,7 @@ export function createJobLoop({ steps, store, jobs, log, now }: JobLoopOptions) 
   };
 
   const runStep = async ({ name, isOurs }: TakenJob, record: OperationRecord, signal: AbortSignal): Promise<void> => {
-    const step = steps[name];
+    const step: Step | undefined = steps[name];
     if (!step) throw new CodedError('NO_STEP', `no step for the job ${name}`);
     const stepLog = log.child({ operationId: record.id, station: record.station, request_id: record.requestId });
     try {

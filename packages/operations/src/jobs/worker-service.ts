@@ -15,8 +15,8 @@ import { auditEnded } from '../kinds/audit.js';
 import { createStore, type Store } from '../kinds/store.js';
 import { keysFor } from '../records/keys.js';
 import { type Notifications, subscribeNotifications } from '../records/notifications.js';
-import type { JobName, QueueName } from './expected-job.js';
-import type { Step } from './job-loop.js';
+import type { QueueName } from './expected-job.js';
+import type { Steps } from './job-loop.js';
 import { createJobs, type Jobs } from './jobs.js';
 import { startWorker } from './worker.js';
 import { startBeating } from './worker-beats.js';
@@ -37,7 +37,7 @@ export interface WorkerParts {
 export interface WorkerQueue {
   readonly queue: QueueName;
   readonly concurrency: number;
-  readonly steps: Partial<Record<JobName, Step>>;
+  readonly steps: Steps;
 }
 
 /** The settings as they were read, and the process they are for. */

@@ -57,8 +57,8 @@ export interface RecordStore<R extends AnyRecord> {
    * `undefined`: no such record, or none of this kind. Rejects with `RECORD_TOO_NEW` for one that a newer version wrote.
    */
   load<K extends R['kind'] = R['kind']>(id: string, kind?: K): Promise<Extract<R, Kind<K>> | undefined>;
-  /** What is there of these, in their order, without what a newer version wrote. */
-  loadMany(ids: readonly string[]): Promise<R[]>;
+  /** What is there of these, and of this kind, in their order, without what a newer version wrote. */
+  loadMany<K extends R['kind'] = R['kind']>(ids: readonly string[], kind?: K): Promise<Extract<R, Kind<K>>[]>;
   station(station: string): Promise<StationFields>;
   /** A station's fields and the stored answer to a request, in one round trip. */
   stationAndAnswer(station: string, answerKey: string): Promise<{ fields: StationFields; answer?: StoredAnswer }>;
@@ -122,15 +122,18 @@ export function createRecordStore<R extends AnyRecord>(
     return isOf(record, kind) ? record : undefined;
   };
 
-  const loadMany = async (ids: readonly string[]): Promise<R[]> => {
+  const loadMany = async <K extends R['kind'] = R['kind']>(
+    ids: readonly string[],
+    kind?: K,
+  ): Promise<Extract<R, Kind<K>>[]> => {
     const pipeline = redis.pipeline();
     for (const id of ids) pipeline.hmget(keys.record(id), 'data', 'schema');
-    const records: R[] = [];
+    const records: Extract<R, Kind<K>>[] = [];
     for (const [error, reply] of (await pipeline.exec()) ?? []) {
       if (error) throw error;
       const [data, schema] = reply as (string | null)[];
       const record = data ? read(data, schema) : undefined;
-      if (record) records.push(record);
+      if (record && isOf(record, kind)) records.push(record);
     }
     return records;
   };

@@ -26,7 +26,7 @@ export interface WantedRun {
 
 export function createWaiters({ store, notifications, progress }: WaitersDeps) {
   const waitersOf = async (fetch: FirmwareFetchRecord): Promise<FirmwareUpdateRecord[]> => {
-    const records = (await store.loadMany(fetch.waiters)) as FirmwareUpdateRecord[];
+    const records = await store.loadMany(fetch.waiters, 'firmware_update');
     return records.filter((update) => waitsFor(update, fetch));
   };
 

@@ -61,7 +61,7 @@ export function createFetch(deps: FetchDeps) {
     const { result, held } = await obtainWhileWanted(fetch, context);
     // Updates may have joined meanwhile: the record as it is now is ended, not as it was at the start of the run.
     for (;;) {
-      const current = (await store.load(fetch.id)) as FirmwareFetchRecord | undefined;
+      const current = await store.load(fetch.id, 'firmware_fetch');
       if (current?.state !== 'Fetching' || current.generation !== fetch.generation) return;
       // An update that joined during the abort is a reason to run again.
       if (isUnwanted(result) && (await waitersOf(current)).length > 0) return;

@@ -8,7 +8,6 @@ import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { slotField } from '@khumbu/operations/records/keys';
 import { isEnded } from '@khumbu/operations/records/record';
 import type { StoredWait } from '@khumbu/operations/records/wait-words';
@@ -63,7 +62,7 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
       return { waitMs, waitingFor: 'reset_reservation', until: now().monotonic + reservedMs };
     }
     const id = state.slot('reset');
-    const reset = id === undefined ? undefined : ((await store.load(id)) as ResetRecord | undefined);
+    const reset = id === undefined ? undefined : await store.load(id, 'reset');
     return reset && (!isEnded(reset) || reset.slotHeld) ? { waitMs: RESET_PAUSE_MS, waitingFor: 'reset' } : undefined;
   };
 

@@ -1,11 +1,6 @@
 /** The first step of an update: join the depot's fetch of its location. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
-import {
-  type FirmwareFetchRecord,
-  fetchKey,
-  joinFetch,
-  newFetch,
-} from '@khumbu/operations/kinds/firmware-fetch/record';
+import { fetchKey, joinFetch, newFetch } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { sleep } from '@khumbu/shared/runtime/abort';
@@ -37,7 +32,7 @@ export function createJoinFetch(
     for (let race = 0; race < MAX_RACES; race++) {
       signal.throwIfAborted();
       const { context } = await viewStation(deps, station);
-      const fetch = ((await store.load(id)) as FirmwareFetchRecord | undefined) ?? newFetch(id, location, now());
+      const fetch = (await store.load(id, 'firmware_fetch')) ?? newFetch(id, location, now());
       const joined = joinFetch(fetch, record.id, location, now());
       const set = { fetch: { id, generation: joined.generation }, tries: record.tries + 1 };
       const transaction = store.transaction();

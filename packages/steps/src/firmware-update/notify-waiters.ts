@@ -24,7 +24,7 @@ export function createNotifyWaiters(deps: StepDeps, retries: RetrySettings) {
   /** Repeats on a lost race; an update that does not wait any more is left as it is. */
   const notify = async (fetch: FirmwareFetchRecord, result: FetchResult, operationId: string): Promise<void> => {
     for (;;) {
-      const update = (await store.load(operationId)) as FirmwareUpdateRecord | undefined;
+      const update = await store.load(operationId, 'firmware_update');
       // An update that is held by an offer joins the fetch again when it goes on.
       if (!update || !waitsFor(update, fetch) || update.heldFor !== undefined) return;
       const view = await viewStation(deps, update.station);

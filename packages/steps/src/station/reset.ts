@@ -61,7 +61,7 @@ export function createReset(deps: StepDeps) {
       return commit(transaction.put(putOff(record, CONFLICT_PAUSE_MS, 'station_conflict', now())));
     }
     const id = state.slot('firmware_update');
-    const update = id === undefined ? undefined : ((await store.load(id)) as FirmwareUpdateRecord | undefined);
+    const update = id === undefined ? undefined : await store.load(id, 'firmware_update');
     if (update && (isInstalling(update.state) || update.slotHeld || isBooting(update, state))) {
       return commit(transaction.put(putOff(record, INSTALL_PAUSE_MS, 'install', now())));
     }

@@ -1,7 +1,13 @@
 /** What REST shows of stations and operations: read from the store, without secrets. */
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { readProgress } from '@khumbu/operations/events/progress';
-import { isOfStation, STATION_KINDS, type StationRecord } from '@khumbu/operations/kinds/kinds';
+import {
+  isOfStation,
+  type OperationKind,
+  type RecordOf,
+  STATION_KINDS,
+  type StationRecord,
+} from '@khumbu/operations/kinds/kinds';
 import type { Store } from '@khumbu/operations/kinds/store';
 import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { isEnded } from '@khumbu/operations/records/record';
@@ -129,16 +135,18 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
       const [view] = await stationsNow([[station, state]]);
       return view as StationView;
     }),
-    /** The record of an operation; of this station and kind, if named. Rejects with `OPERATION_UNKNOWN`. */
-    record: reading(
-      async (id: string, of?: { station: string; kind: StationRecord['kind'] }): Promise<StationRecord> => {
-        const record = await store.load(id);
-        const isIt =
-          record && isOfStation(record) && (!of || (record.station === of.station && record.kind === of.kind));
-        if (!isIt) throw new Problem('OPERATION_UNKNOWN');
-        return record;
-      },
-    ),
+    /** The record of an operation. Rejects with `OPERATION_UNKNOWN`. */
+    record: reading(async (id: string): Promise<StationRecord> => {
+      const record = await store.load(id);
+      if (!record || !isOfStation(record)) throw new Problem('OPERATION_UNKNOWN');
+      return record;
+    }),
+    /** The record of an operation of this station and kind. Rejects with `OPERATION_UNKNOWN`. */
+    recordOf: reading(async <K extends OperationKind>(id: string, station: string, kind: K): Promise<RecordOf<K>> => {
+      const record = await store.load(id, kind);
+      if (record?.station !== station) throw new Problem('OPERATION_UNKNOWN');
+      return record;
+    }),
     view: reading(async (record: StationRecord): Promise<OperationView> => {
       const [view] = await views([record]);
       return view ?? operationView(record, now());

@@ -2,10 +2,7 @@
 
 import { verifySignature } from '@khumbu/firmware-trust/signature';
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
-import { createJobLoop, type JobLoopOptions, type Step } from '@khumbu/operations/jobs/job-loop';
-import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
+import { createJobLoop, type JobLoopOptions } from '@khumbu/operations/jobs/job-loop';
 import { createAnnounce } from '@khumbu/steps/firmware-update/announce';
 import { createConfirm } from '@khumbu/steps/firmware-update/confirm';
 import { createFetch } from '@khumbu/steps/firmware-update/fetch';
@@ -19,8 +16,6 @@ import type { Actor } from './scheduler.js';
 import type { Hands, World } from './world.js';
 
 const OTA_QUEUES: readonly QueueName[] = ['firmware-fetches', 'firmware-updates'];
-
-type StepContext = Parameters<Step>[1];
 
 function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const { image, directory } = world;
@@ -56,18 +51,12 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
     minBytes: 1,
     retries: { tries: 3, retryIntervalS: 1, maxRetryAfterS: 900 },
   });
-  const forUpdate =
-    (step: (record: FirmwareUpdateRecord, context: StepContext) => Promise<void>): Step =>
-    (record, context) =>
-      step(record as FirmwareUpdateRecord, context);
   return {
-    download: forUpdate((record, context) =>
-      record.state === 'Downloaded' ? verify(record, context) : join(record, context),
-    ),
-    announce: forUpdate(announce),
-    install: forUpdate(install),
-    confirm: forUpdate(confirm),
-    fetch: (record, context) => fetch(record as FirmwareFetchRecord, context),
+    download: (record, context) => (record.state === 'Downloaded' ? verify(record, context) : join(record, context)),
+    announce,
+    install,
+    confirm,
+    fetch,
   };
 }
 
@@ -110,8 +99,7 @@ export const spawnOtaWorker = (world: World, name: string): Actor =>
 
 export const spawnSystemControl = (world: World, name: string): Actor =>
   spawnWorker(world, name, ['system-control'], ({ store, driverOf }) => {
-    const reset = createReset({ store, directory: world.directory, driverOf, now: world.moment });
-    return { reset: (record, context) => reset(record as ResetRecord, context) };
+    return { reset: createReset({ store, directory: world.directory, driverOf, now: world.moment }) };
   });
 
 /**

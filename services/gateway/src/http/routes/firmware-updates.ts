@@ -1,5 +1,4 @@
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import { Problem } from '../problems.js';
@@ -83,9 +82,9 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly event
     async (request) => {
       const { stationId: station, operationId } = request.params;
       const { conflictSince } = await inventory.requireStation(station);
-      await inventory.record(operationId, { station, kind: 'firmware_update' });
+      await inventory.recordOf(operationId, station, 'firmware_update');
       const isUsed = await storing(intake.allowInstallation(station, 'rest', operationId));
-      const record = (await inventory.record(operationId)) as FirmwareUpdateRecord;
+      const record = await inventory.recordOf(operationId, station, 'firmware_update');
       // Given before, or used up already: the same permission.
       const isGiven = record.permission !== undefined && record.endedAt === undefined;
       const outcome = isUsed ? 'accepted' : isGiven || isInstalling(record.state) ? 'repeated' : 'refused';

@@ -132,7 +132,7 @@ export function logRoutes(
     async (request, reply) => {
       const { stationId: station, operationId } = request.params;
       await inventory.requireStation(station);
-      const record = (await inventory.record(operationId, { station, kind: 'log_upload' })) as LogUploadRecord;
+      const record = await inventory.recordOf(operationId, station, 'log_upload');
       const url = await archiveUrl(archives, record);
       audit(request, 'log archive', station, { outcome: 'handed out', operationId });
       return reply.header('cache-control', 'no-store').redirect(url, 302);

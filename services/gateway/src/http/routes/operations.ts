@@ -99,7 +99,7 @@ export function stationOperationRoutes(
     ),
     async ({ params: { stationId: station, operationId } }) => {
       await inventory.requireStation(station);
-      return inventory.view(await inventory.record(operationId, { station, kind }));
+      return inventory.view(await inventory.recordOf(operationId, station, kind));
     },
   );
 }
