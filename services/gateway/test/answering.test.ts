@@ -19,7 +19,7 @@ const log = createLogger('test', 'silent');
 const DEADLINE_MS = 700;
 
 /** One answering gateway, with an intake that is told what to say; everything it does is written down in order. */
-function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async () => true) {
+function place(answers: Partial<Intake>, publishes: () => Promise<boolean> = async () => true) {
   const done: string[] = [];
   const over = new AbortController();
   const kept: CachedReply[] = [];
@@ -29,7 +29,7 @@ function place(desk: Partial<Intake>, publishes: () => Promise<boolean> = async 
     confirm: async () => undefined,
     revoke: async () => void done.push('taken back'),
     noteAnswerSent: async (operationId: string) => void done.push(`sent ${operationId}`),
-    ...desk,
+    ...answers,
   } as unknown as Intake;
   const replyCache = createReplyCache(async (answers) => void kept.push(...answers), over.signal, log);
   const standing = (): Standing => (leads ? 'leading' : 'refusing');

@@ -20,16 +20,18 @@ export interface Circumstances {
   /** The broker has kept it, for nobody knows how long. */
   readonly isLate: boolean;
 }
-type Serve = (desk: Intake, payload: unknown, requester: Requester, circumstances: Circumstances) => Promise<Answer>;
+type Serve = (intake: Intake, payload: unknown, requester: Requester, circumstances: Circumstances) => Promise<Answer>;
 
 // The codec has checked each payload against the channel's schema.
 export const REQUESTS = {
-  update_firmware: (desk, payload, requester) => desk.updateFirmware(payload as FirmwareUpdateRequest, requester),
-  upload_logs: (desk, payload, requester) => desk.uploadLogs(payload as UploadLogsRequest, requester),
-  is_reset_allowed: (desk, _payload, requester) => desk.isResetAllowed(requester, true),
-  set_system_time: (desk, payload, requester, { isLate }) => desk.setSystemTime(payload as string, requester, isLate),
-  get_boot_reason: (desk, _payload, requester, { liveness }) => desk.getBootReason(requester, liveness),
-  configure_network: (desk, payload, requester) => desk.configureNetwork(payload as ConfigureNetworkRequest, requester),
+  update_firmware: (intake, payload, requester) => intake.updateFirmware(payload as FirmwareUpdateRequest, requester),
+  upload_logs: (intake, payload, requester) => intake.uploadLogs(payload as UploadLogsRequest, requester),
+  is_reset_allowed: (intake, _payload, requester) => intake.isResetAllowed(requester, true),
+  set_system_time: (intake, payload, requester, { isLate }) =>
+    intake.setSystemTime(payload as string, requester, isLate),
+  get_boot_reason: (intake, _payload, requester, { liveness }) => intake.getBootReason(requester, liveness),
+  configure_network: (intake, payload, requester) =>
+    intake.configureNetwork(payload as ConfigureNetworkRequest, requester),
 } as const satisfies Record<RequestChannelName, Serve>;
 
 /** What a request betrays about the station's OCPP version; `undefined`: nothing. Pure. */

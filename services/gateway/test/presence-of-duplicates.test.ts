@@ -1,0 +1,142 @@
+import t from 'tap';
+import {
+  hasDuplicateIdentity,
+  oneModuleAnswered,
+  restartCounted,
+  twoModulesAnswered,
+} from '../src/mqtt/liveness/duplicate-identity.js';
+import { bootBegun, hearHeartbeat, NEVER_HEARD, restartExplained } from '../src/mqtt/liveness/presence.js';
+import { hearAll } from './heartbeats.js';
+
+void t.test('presence: our own restarts are nobody else’s, however many beats they live for', async (t) => {
+  for (const beats of [1, 2, 3, 5]) {
+    for (const byQuestion of [false, true]) {
+      for (const lost of [0, 1]) {
+        let presence = hearAll([[0, 0]]);
+        let now = 0;
+        for (let boot = 0; boot < 12; boot++) {
+          now += 900;
+          // Its question may come first, or while its first heartbeat is being looked at.
+          if (byQuestion && boot % 2 === 0) presence = bootBegun(presence, presence, now);
+          for (let id = 0; id < beats; id++) {
+            if (lost > 0 && id === beats - 1 && beats > 2) continue;
+            const heard = hearHeartbeat(presence, id, now);
+            presence = heard.restarted ? restartExplained(heard.unjudged) : heard.presence;
+            t.notOk(
+              hasDuplicateIdentity(presence, now),
+              `${beats} beats, ${byQuestion ? 'asked' : 'heard'}, boot ${boot}`,
+            );
+            now += 200;
+          }
+        }
+      }
+    }
+  }
+});
+
+void t.test('presence: two stations with one identity', async (t) => {
+  const restartsEvery = (ms: number, count: number) =>
+    Array.from({ length: count }, (_, index) => [index * ms, 0] as const);
+  t.notOk(
+    hasDuplicateIdentity(hearAll(restartsEvery(4000, 7)), 24_000),
+    'six restarts in 24 s are a bad day, not two stations',
+  );
+  t.ok(hasDuplicateIdentity(hearAll(restartsEvery(1000, 7)), 6000), 'six in ten seconds are');
+  t.notOk(hasDuplicateIdentity(hearAll(restartsEvery(1000, 6)), 5000), 'five are not');
+
+  const twins = hearAll([
+    [0, 100],
+    [300, 5],
+    [1000, 101],
+    [1300, 6],
+  ]);
+  t.ok(hasDuplicateIdentity(twins, 1300), 'both counts go on');
+  t.notOk(hasDuplicateIdentity(twins, 61_301), 'long over');
+  const long = Array.from({ length: 400 }, (_, id) => [100_000 + id * 1000, id] as const);
+  t.notOk(
+    hasDuplicateIdentity(hearAll([[0, 99], [1000, 100], ...long]), 500_000),
+    'a restarted count passes where it was before',
+  );
+
+  const unheard = { ...hearAll([[0, 9]]), handedOver: true as const };
+  t.notOk(hearHeartbeat(unheard, 4, 1000).presence.resumptions.length, 'what began while nobody listened did not');
+  t.ok(hasDuplicateIdentity({ ...NEVER_HEARD, twoModulesAt: 1000 }, 60_000));
+  t.notOk(hasDuplicateIdentity({ ...NEVER_HEARD, twoModulesAt: 1000 }, 61_001));
+});
+
+/** Two stations of one identity, each with its own period and its first id, until one has left at `untilMs`. */
+function twinBeats(
+  stays: { periodMs: number; from: number; id: number },
+  leaves: { periodMs: number; from: number; id: number },
+  untilMs: number,
+  toMs: number,
+): { at: number; id: number; stays: boolean }[] {
+  const beats: { at: number; id: number; stays: boolean }[] = [];
+  for (let n = 0; stays.from + n * stays.periodMs < toMs; n++)
+    beats.push({ at: stays.from + n * stays.periodMs, id: stays.id + n, stays: true });
+  for (let n = 0; leaves.from + n * leaves.periodMs < untilMs; n++)
+    beats.push({ at: leaves.from + n * leaves.periodMs, id: leaves.id + n, stays: false });
+  return beats.sort((a, b) => a.at - b.at);
+}
+
+void t.test('presence: a station has its identity back within three heartbeats after its twin is gone', async (t) => {
+  const rows: [string, Parameters<typeof twinBeats>[0], Parameters<typeof twinBeats>[1], number][] = [
+    ['counts far apart', { periodMs: 1000, from: 0, id: 100 }, { periodMs: 1000, from: 300, id: 0 }, 3],
+    ['it started as the other left off', { periodMs: 1000, from: 0, id: 0 }, { periodMs: 1000, from: 700, id: 40 }, 3],
+    ['started together', { periodMs: 1000, from: 0, id: 0 }, { periodMs: 1000, from: 10, id: 0 }, 3],
+    ['quick', { periodMs: 200, from: 0, id: 9 }, { periodMs: 200, from: 120, id: 70 }, 3],
+    ['slow', { periodMs: 10_000, from: 0, id: 9 }, { periodMs: 10_000, from: 4000, id: 70 }, 3],
+    // Of the seldom one's periods, as nobody knows sooner that it is gone.
+    ['the twin beats seldom', { periodMs: 1000, from: 0, id: 9 }, { periodMs: 5000, from: 400, id: 70 }, 15],
+  ];
+  for (const [label, stays, leaves, within] of rows) {
+    const goneAt = 8 * leaves.periodMs + leaves.from + 1;
+    const beats = twinBeats(stays, leaves, goneAt, goneAt + 20 * stays.periodMs);
+    let presence = NEVER_HEARD;
+    let noticedAt: number | undefined;
+    let beatsSince = 0;
+    let backAfter: number | undefined;
+    for (const { at, id, stays: isIt } of beats) {
+      presence = hearHeartbeat(presence, id, at).presence;
+      const conflict = hasDuplicateIdentity(presence, at);
+      if (at < goneAt) {
+        if (conflict) noticedAt ??= at;
+        if (noticedAt !== undefined) t.ok(conflict, `${label}: it lasts while both are there, at ${at}`);
+        continue;
+      }
+      if (isIt) beatsSince++;
+      if (!conflict) backAfter ??= beatsSince;
+      if (backAfter !== undefined) t.notOk(conflict, `${label}: and it is over for good`);
+    }
+    t.ok((noticedAt ?? Infinity) <= 4 * Math.max(stays.periodMs, leaves.periodMs), `${label}: noticed at ${noticedAt}`);
+    t.ok((backAfter ?? Infinity) <= within, `${label}: back after ${backAfter} heartbeats`);
+  }
+});
+
+void t.test('presence: what modules answered is judged by what they answer next', async (t) => {
+  const twins = twoModulesAnswered(
+    hearAll([
+      [0, 4],
+      [1000, 5],
+    ]),
+    1500,
+  );
+  t.ok(
+    hasDuplicateIdentity(
+      hearAll(
+        [
+          [2000, 6],
+          [3000, 7],
+          [4000, 8],
+        ],
+        twins,
+      ),
+      4000,
+    ),
+    'heartbeats of one say nothing of the other',
+  );
+  t.ok(hasDuplicateIdentity(oneModuleAnswered(twins, 1400), 2000), 'an answer to an earlier question says nothing');
+  t.notOk(hasDuplicateIdentity(oneModuleAnswered(twins, 1600), 2000), 'one alone has answered since');
+  const counted = restartCounted(restartCounted(twins, 3, 1600), 4, 1900);
+  t.ok(hasDuplicateIdentity(oneModuleAnswered(counted, 1600), 2000), 'but two were heard to count');
+});
