@@ -7,7 +7,7 @@ const port = (standard: number, what: string) =>
 const count = (standard: number, minimum: number, what: string) =>
   Type.Integer({ default: standard, minimum, maximum: 50, description: `how many ${what}` });
 
-/** The schema; the table in README.md is made from it. */
+/** The schema; the table in docs/configuration.md is made from it. */
 export const UP_SETTINGS = Type.Object({
   HTTP_PORT: port(8080, 'the REST API; more gateways take the ports after it'),
   MQTT_PORT: port(18_830, 'the MQTT broker'),

@@ -1,4 +1,4 @@
-/** The README's "first update by hand", as it is written there, against a run of its own. */
+/** The commands of README.md and of docs/first-update.md, as they stand there, against a run of their own. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,14 +15,11 @@ const COMMANDS_MS = 40_000;
 const UP = join(ROOT, 'packages/embedded-run/dist/src/main.js');
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 
-/** The fenced blocks of one language in a section. */
-function blocks(section: string, language: string): string[] {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-  const text = readme.split(/^## /m).find((part) => part.startsWith(section)) ?? '';
-  return Array.from(text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm))
+/** The fenced blocks of one language in a document. */
+const blocks = (file: string, language: string): string[] =>
+  Array.from(readFileSync(join(ROOT, file), 'utf8').matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm))
     .filter(([, found]) => found === language)
     .map(([, , content]) => content ?? '');
-}
 
 async function startRun(dataDir: string): Promise<{ run: Child; line: Record<string, string> }> {
   const free = { HTTP_PORT: '0', MQTT_PORT: '0', REDIS_PORT: '0', S3_PORT: '0' };
@@ -60,21 +57,37 @@ async function paste(commands: readonly string[], env: Record<string, string>): 
   return shell;
 }
 
-await t.test('pasted commands end as the README says', { timeout: START_MS + COMMANDS_MS + 15_000 }, async (t) => {
-  const section = 'A first update by hand';
-  const commands = blocks(section, 'bash');
-  const [shown = ''] = blocks(section, 'text');
-  t.ok(commands.length > 0 && shown !== '', 'the README has commands and what they show');
+const dir = t.testdir();
+const DATA_DIR = join(dir, 'var');
+const { run, line } = await startRun(DATA_DIR);
+try {
+  await t.test(
+    'the first request of the README is answered as it says',
+    { timeout: COMMANDS_MS + 15_000 },
+    async (t) => {
+      const commands = blocks('README.md', 'bash').map((text) =>
+        text
+          .replaceAll('http://127.0.0.1:8080', line.httpUrl ?? '')
+          .replaceAll('var/api-key', join(DATA_DIR, 'api-key')),
+      );
+      const [shown = ''] = blocks('README.md', 'text');
+      t.ok(commands.length > 0 && shown !== '', 'the README has a command and what it shows');
+      // The simulated stations are started last, and nothing waits for them.
+      const isShown = async (): Promise<boolean> => (await paste(commands, {})).stdout() === shown;
+      t.ok(await awaitUntil(isShown, COMMANDS_MS, 'the stations to be listed'));
+    },
+  );
 
-  const dir = t.testdir();
-  const { run, line } = await startRun(join(dir, 'var'));
-  try {
+  await t.test('the commands of the first update end as it says', { timeout: COMMANDS_MS + 15_000 }, async (t) => {
+    const commands = blocks('docs/first-update.md', 'bash');
+    const [shown = ''] = blocks('docs/first-update.md', 'text');
+    t.ok(commands.length > 0 && shown !== '', 'there are commands and what they show');
     const shell = await paste(commands, {
       HTTP_PORT: portOf(line.httpUrl),
       MQTT_PORT: portOf(line.mqttUrl),
       S3_PORT: portOf(line.s3Endpoint),
       FILE_PORT: String(await freePort()),
-      DATA_DIR: join(dir, 'var'),
+      DATA_DIR,
       TMPDIR: dir,
     });
     t.equal(shell.exit()?.code, 0, 'every command succeeds');
@@ -84,8 +97,8 @@ await t.test('pasted commands end as the README says', { timeout: START_MS + COM
       .replace(/"file_name":"my_charger-DiagnosticsLog-[^"]+\.tar\.gz"/, '"file_name":"<archive>"');
     t.same(saidBy(seen), saidBy(shown), 'replies and statuses in their order');
     t.same(othersOf(seen), othersOf(shown), 'the archive and the records');
-  } finally {
-    // Before its folder is removed.
-    await run.end('SIGTERM');
-  }
-});
+  });
+} finally {
+  // Before its folder is removed.
+  await run.end('SIGTERM');
+}
