@@ -13,11 +13,11 @@ interface PermissionSituation extends StationSituation {
   readonly update: FirmwareUpdateRecord | undefined;
 }
 
-/** A permission that comes before EVerest was told of the update speaks of something else. */
+/** A permission that arrives before a status of the update was published is not for this update. */
 const isEverestsTurn = ({ announced, triggerHeldUntil }: FirmwareUpdateRecord): boolean =>
   announced && triggerHeldUntil === undefined;
 
-/** EVerest has allowed it and is gone; an operator may take that on himself. */
+/** EVerest has allowed it and its heartbeats have stopped since: an operator's permission replaces that one. */
 const overrules = ({ permission }: FirmwareUpdateRecord, state: StationState, by: Origin): boolean =>
   by === 'rest' && permission?.by === 'everest' && presenceOf(state) !== 'here';
 

@@ -41,7 +41,7 @@ export function createBoots({ store, jobs, directory, log, now }: BootsDeps) {
 
   return {
     /**
-     * EVerest's heartbeats began anew. `silentMs` is how long it had not been heard. Resolves with whether we caused it.
+     * EVerest's heartbeats began anew. `silentMs`: the time since the last heartbeat before. Resolves with whether the depot caused the restart.
      * Rejects when it is not stored: repeat.
      */
     async notice(station: string, silentMs: number | undefined, heartbeatPeriodMs?: number): Promise<boolean> {

@@ -1,34 +1,34 @@
 /**
- * Why the station started, from the records and the boots we have noticed. Pure. Every question in one boot gets the
- * same answer. A boot is a restart of the heartbeat count, or the first question after a restart that we caused or
- * after a silence: the question may overtake the first heartbeat. Where a silence is too short to tell whether EVerest has
- * started anew, what tells boots apart is waited for (`BootSign`).
+ * Why the station started, from the records and the boots that were noticed. Pure. Every question in one boot gets the
+ * same answer. A boot is a restart of the heartbeat count, or the first question after a restart that the depot caused or
+ * after a silence: the question may arrive before the first heartbeat. Where the silence is too short to decide whether EVerest
+ * has started anew, the decision waits for evidence (`BootSign`).
  */
 import type { StationState } from '@khumbu/operations/stations/station-state';
 import type { BootReason, CommunicationParameters } from '@khumbu/shared/contract/schemas';
 
-/** Nothing boots a host quicker than this: a shorter silence was a restart of EVerest alone. */
+/** No host boots quicker than this: a shorter silence was a restart of EVerest alone. */
 export const HOST_BOOT_MS = 15_000;
-/** A restart that we announced and that has not come by now was not ours. */
+/** A restart that was announced and has not come by now was not the depot's. */
 export const RESTART_EXPECTED_FOR_MS = 3 * 3600_000;
 /** A station that asks after this many silent periods has started anew. */
 const SILENT_PERIODS = 2.5;
-/** EVerest's default period. Where beats are that frequent, the last one is the last sign of life. */
+/** EVerest's default period. With heartbeats that frequent, the last one tells when EVerest last ran. */
 const USUAL_PERIOD_MS = 1000;
-/** The question of a boot comes with its first heartbeat; one that nobody has asked before, so soon after, is that. */
+/** The question of a boot arrives with its first heartbeat: the first question so soon after a count began belongs to it. */
 const OWN_QUESTION_MS = 1000;
-/** EVerest does not come back so quickly: two of its modules have asked. */
+/** No restart of EVerest is that quick: two of its modules have asked in one start. */
 const SAME_START_MS = 500;
-/** How long a sign is waited for at most: a beat that is a little late, and a part of EVerest's patience. */
+/** How long a question waits for a sign at most: for a heartbeat that is a little late, and a share of EVerest's timeout. */
 const SIGN_PERIODS = 1.2;
 const SIGN_SHARE_OF_TIMEOUT = 1 / 3;
-/** EVerest's default, and when the callers inside EVerest give up whatever it is set to. Seconds. */
+/** EVerest's default, and the limit of the callers inside EVerest whatever is configured. Seconds. */
 const REPLY_TIMEOUT_S = 550;
 const CALLERS_TIMEOUT_S = 300;
 
 /**
- * What tells whether a question belongs to a new boot: the count of heartbeats goes on or begins anew, modules say that
- * they have started, or nothing comes in time, which EVerest as it was would not have kept from us.
+ * Evidence of whether a question belongs to a new boot: the count of heartbeats goes on or begins anew, modules report that
+ * they have started, or no heartbeat arrives in time, which an EVerest that has gone on would have sent.
  */
 export type BootSign = 'goes_on' | 'begins' | 'beacon' | 'silence';
 
@@ -64,7 +64,7 @@ export function reasonOfBoot(
   if (expected) return expected;
   const { silentMs, heartbeatPeriodMs = USUAL_PERIOD_MS } = evidence;
   if (silentMs === undefined) return 'PowerUp';
-  // Of a station that beats seldom, EVerest may have lived for most of a period after its last beat.
+  // With a long heartbeat period EVerest may have run for most of a period after its last heartbeat.
   const downMs = silentMs - Math.max(0, heartbeatPeriodMs - USUAL_PERIOD_MS);
   return downMs < HOST_BOOT_MS ? 'ApplicationReset' : 'PowerUp';
 }
@@ -77,14 +77,14 @@ export interface BootAnswer {
   readonly store: boolean;
 }
 
-/** Nobody can tell yet: wait for a sign. */
+/** It cannot be decided yet: wait for a sign. */
 export const OPEN = 'open';
 
 export function decideBootReason(evidence: BootEvidence): BootAnswer | typeof OPEN {
   const { state, silentMs, heartbeatPeriodMs: period, countAgeMs, sign, monotonicNow } = evidence;
   const { bootReason, bootEpoch } = state;
   const known = bootReason?.bootEpoch === bootEpoch ? bootReason.reason : undefined;
-  // Written by a version that did not say, it may have been told.
+  // A record without `asked` is of an earlier version: that reason may have been sent.
   const wasAsked = known !== undefined && bootReason?.asked !== false;
   const begins = (reason: BootReason): BootAnswer => ({ reason, beginsBoot: true, store: true });
   const sameBoot = (): BootAnswer => ({
@@ -105,7 +105,7 @@ export function decideBootReason(evidence: BootEvidence): BootAnswer | typeof OP
     const begunMs = evidence.begunMs ?? Math.max(0, monotonicNow - (state.heartbeat?.steadyAt ?? monotonicNow));
     // EVerest asks once in each start.
     if (begunMs < SAME_START_MS) return sameBoot();
-    // Without heartbeats its silence says nothing.
+    // Without heartbeats the silence is no evidence.
     return begins(reasonOfBoot({ ...evidence, silentMs: period === undefined ? 0 : begunMs }));
   }
   if (silentMs === undefined || period === undefined) return sameBoot();

@@ -11,7 +11,7 @@ export interface LogUploadSituation {
   readonly profile: StationProfile | undefined;
   readonly current: LogUploadRecord | undefined;
   readonly locations: Pick<LocationPolicy, 'check'>;
-  /** Who chose the location; absent: EVerest. */
+  /** Where the location comes from; absent: EVerest. */
   readonly origin?: LocationUse['origin'];
   /** The name our archive gets where the location leaves it to us. */
   readonly fileName: string;

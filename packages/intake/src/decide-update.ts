@@ -24,13 +24,13 @@ export type CertificateVerdict =
     };
 
 export interface UpdateSituation {
-  /** `undefined`: nobody configured the station, or two stations share its name. */
+  /** `undefined`: not configured, or two stations share the name. */
   readonly profile: StationProfile | undefined;
   /** The update that has the station's slot. */
   readonly current: FirmwareUpdateRecord | undefined;
   readonly certificate: CertificateVerdict | undefined;
   readonly locations: Pick<LocationPolicy, 'check'>;
-  /** Who chose the location; absent: EVerest. */
+  /** Where the location comes from; absent: EVerest. */
   readonly origin?: LocationUse['origin'];
 }
 
@@ -50,7 +50,7 @@ const rejected = (reason: string, detail?: string): UpdateDecision => ({
   ...(detail === undefined ? {} : { detail }),
 });
 
-/** The image may not be fetched, whoever signed it: why, or `undefined`. */
+/** Why the image may not be fetched whatever its signature is; `undefined`: it may. */
 function objectionToImage(
   request: FirmwareUpdateRequest,
   { profile, locations, origin = 'everest' }: Pick<UpdateSituation, 'profile' | 'locations' | 'origin'>,
@@ -63,7 +63,7 @@ function objectionToImage(
   return parts.length === 0 && profile.requireSignature ? rejected('signature_required') : undefined;
 }
 
-/** The decision depends on who signed it. Pure. */
+/** The decision depends on the signing certificate. Pure. */
 export const wantsVerdict = (
   request: FirmwareUpdateRequest,
   situation: Pick<UpdateSituation, 'profile' | 'locations' | 'origin'>,

@@ -33,7 +33,7 @@ export interface Answer {
   readonly detail?: string;
   /** This question was the first sign of a new boot. */
   readonly begun?: boolean;
-  /** Not answered yet: it cannot be told whether the question belongs to the boot with this epoch. */
+  /** Not answered yet: it cannot be decided whether the question belongs to the boot with this epoch. */
   readonly openIn?: number;
   /** It was decided before, and the station may have received this answer then. */
   readonly repeated?: true;
@@ -88,6 +88,6 @@ export interface Attempt<T> {
   readonly result: T;
   /** Absent: nothing changes. */
   readonly transaction?: Transaction;
-  /** Absent: whoever asked repeats the request, or finds it done. */
+  /** Absent: the caller repeats the request, and finds it done or does it anew. */
   readonly undo?: Undo;
 }

@@ -31,7 +31,7 @@ export function createGetBootReason({ accept, read, now }: Parts) {
   };
 
   /**
-   * `begun` in the answer: this question opened a new boot. `openIn`: it is not answered, because it cannot be told yet
+   * `begun` in the answer: this question opened a new boot. `openIn`: it is not answered, because it cannot be decided yet
    * whether it belongs to the boot with this epoch; asked again with a sign, it is.
    */
   return async (requester: Requester, liveness: Liveness): Promise<Answer & { begun: boolean }> => {

@@ -42,7 +42,7 @@ function verdictOf(judgement: Judgement): CertificateVerdict {
 export function createJudgeCertificate({ judges, now, log, onJudged }: JudgeCertificateDeps): JudgeCertificate {
   return async ({ signing_certificate: text }, { certificate: rule }, { station, origin, caller }) => {
     if (text === undefined || text === '') return undefined;
-    // Who asks over REST may name every station there is.
+    // Over REST one caller may name every station: turns are shared by caller, not by station.
     const sender = origin === 'rest' ? `caller ${caller ?? ''}` : `station ${station}`;
     const judgement = await judges.judge({ text, rule, sender, now: now() });
     if ('undecided' in judgement) {

@@ -1,12 +1,12 @@
 /**
- * Whose work a request needs. What nobody is there to do is not accepted: the station gets its default, a fleet tool the
- * reason. A reset that EVerest sends is stored all the same: it has stopped itself and waits.
+ * The queues a request needs. Without a worker on one of them it is not accepted: the station gets its default, a fleet tool
+ * the reason. A reset that EVerest sends is stored all the same: EVerest has stopped itself and waits.
  */
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 
-/** `is_reset_allowed`: whoever is allowed a reset will ask for it. */
+/** `is_reset_allowed`: the reset itself follows. */
 const NEEDS: Readonly<Record<RequestChannelName, readonly QueueName[]>> = {
   update_firmware: ['firmware-updates', 'firmware-fetches'],
   upload_logs: ['log-uploads'],
@@ -21,7 +21,7 @@ export const WORKERS_GONE = 'workers_gone';
 
 export type IsAbandoned = (queue: QueueName) => boolean;
 
-/** A queue that this request needs and that nobody works on; `undefined`: none. Pure. */
+/** A queue that this request needs and that no worker takes jobs from; `undefined`: none. Pure. */
 export const abandonedQueue = (name: RequestChannelName, isAbandoned: IsAbandoned): QueueName | undefined =>
   NEEDS[name].find(isAbandoned);
 

@@ -73,7 +73,7 @@ export function createReset(parts: Parts) {
     return { transaction, result: { reply: undefined, operationId, record } };
   };
 
-  /** A reset of REST whose fate was unknown, which was told that nothing was accepted; of EVerest: it asks again. */
+  /** If the fate of the commit is unknown, REST answers that nothing was accepted; EVerest's reset is tried until it is stored. */
   const undoOf = (requester: Requester, id: string, { current }: ResetSituation): { undo?: Undo } =>
     requester.origin === 'rest'
       ? { undo: { kind: 'revoke_reset', requester, operationId: id, ...(current ? { replaced: current } : {}) } }

@@ -12,7 +12,7 @@ export function createRevoke({ store, jobs, read }: Parts) {
   const revokeAnswer = async (channel: RequestChannelName, requester: Requester): Promise<void> => {
     const { station, answerKey, origin } = requester;
     const transaction = store.transaction();
-    // REST was told that nothing is known, and may ask again.
+    // REST was answered with 503, and may send the request again.
     if (origin === 'rest') transaction.forgetAnswer(station, answerKey);
     else transaction.answer(station, answerKey, { reply: fallbackReply(channel) });
     if (channel === 'is_reset_allowed') {

@@ -59,8 +59,8 @@ export function placeReset(
 }
 
 /**
- * REST was told that nothing was accepted, so nothing is done, unless another request counts on the reset or it has
- * begun by now. What it would have replaced is stored anew: whoever asked for that was refused nothing.
+ * REST was answered that nothing was accepted, so nothing is done, unless another request counts on the reset or it has
+ * begun by now. The reset it would have replaced is stored anew: that one was accepted.
  */
 export async function revokeReset(
   parts: Parts,
