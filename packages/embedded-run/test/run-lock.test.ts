@@ -7,7 +7,6 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import { readIdentity, takeRunLock } from '../src/run-lock.js';
 
-t.setTimeout(120_000);
 const TAKER = fileURLToPath(new URL('./lock-taker.js', import.meta.url));
 const ROUNDS = 300;
 const TAKERS = 3;

@@ -91,7 +91,8 @@ void t.test('an outage costs those who come one after the other no more than tho
   // A broker that passes on one request at a time, each once the one before was answered.
   for (let n = 0; n < 20; n++)
     await t.rejects(d.intake.isResetAllowed(requester(`in a row ${n}`), true), { code: 'NOT_STORED' });
-  t.ok(performance.now() - began < 1500, `refused after ${performance.now() - began} ms`);
+  // One after the other with patience of their own they would take 8 s.
+  t.ok(performance.now() - began < 4000, `refused after ${performance.now() - began} ms`);
   server.thaw();
   await awaitUntil(() => d.intake.isSettled(), 5000, 'settled');
   t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true, 'and it serves again');

@@ -349,7 +349,7 @@ void t.test('a server that goes away or falls silent midway rejects soon', async
     });
     const begun = performance.now();
     await t.rejects(store.putStream({ bucket: BUCKET, key: way, body, ...type }), { code: 'S3_UNAVAILABLE' });
-    t.ok(performance.now() - begun < 10_000, way);
+    t.ok(performance.now() - begun < 60_000, way);
   }
   // What could not be freed then is freed now.
   const store = storeAt(t, server.endpoint);

@@ -46,14 +46,14 @@ void t.test('clocks of several processes', async (t) => {
   };
   const one = await open();
   const { wall, monotonic } = one.now();
-  t.ok(Math.abs(wall - Date.now()) < 1000, 'the date is that of Redis');
-  t.ok(Math.abs(monotonic - wall) < 1000, 'the monotonic clock begins as the date');
+  t.ok(Math.abs(wall - Date.now()) < 10_000, 'the date is that of Redis');
+  t.ok(Math.abs(monotonic - wall) < 10_000, 'the monotonic clock begins as the date');
 
   await redis.set('clock', String(monotonic + HOUR));
   await awaitUntil(() => one.now().monotonic >= monotonic + HOUR, 5000, 'the first to follow who is ahead');
-  t.ok(Math.abs(one.now().wall - Date.now()) < 1000, 'dates stay what they are');
+  t.ok(Math.abs(one.now().wall - Date.now()) < 10_000, 'dates stay what they are');
   const two = await open();
-  t.ok(Math.abs(two.now().monotonic - one.now().monotonic) < 1000, 'who comes later goes on from there');
+  t.ok(Math.abs(two.now().monotonic - one.now().monotonic) < 10_000, 'who comes later goes on from there');
 
   await redis.set('clock', '5');
   await awaitUntil(

@@ -6,7 +6,6 @@ import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';
 import t from 'tap';
 
-t.setTimeout(60_000);
 const server = await startRedis({ dir: t.testdir() });
 const redis = new Redis(server.url);
 const prompt = promptRedis(server.url, 300, () => undefined);

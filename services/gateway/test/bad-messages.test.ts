@@ -5,7 +5,6 @@ import t from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(150_000);
 const { announce, broker, observer, servers, station, storeOf } = await setMqttStage(t);
 
 void t.test('bad messages in the backlog do not keep the next leader out', async (t) => {

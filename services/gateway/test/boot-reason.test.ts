@@ -12,7 +12,6 @@ import { MAX_WAITING_OF_ONE } from '../src/mqtt/liveness/boot-signs.js';
 import { type Depot, depot, leads, startGateway } from './gateway-process.js';
 import { setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(300_000);
 const { broker, observer, servers, station, storeOf } = await setMqttStage(t);
 
 /** Much longer than anything takes that is not waited for. */

@@ -6,7 +6,6 @@ import t from 'tap';
 import { API_KEY, depot, type Gateway, leads, startGateway } from './gateway-process.js';
 import { said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(600_000);
 const { servers, station, storeOf } = await setMqttStage(t);
 
 const PATIENCE_MS = 60_000;

@@ -11,7 +11,6 @@ const SUBSCRIBERS = fileURLToPath(new URL('./subscribers-client.js', import.meta
 const EVENTS = 3000;
 const STREAMS = 50;
 
-t.setTimeout(240_000);
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
 

@@ -9,7 +9,6 @@ import t, { type Test } from 'tap';
 import { type Depot, depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(120_000);
 const { servers, station, storeOf } = await setMqttStage(t);
 
 const RESET = '{"scheduled":false,"type":"Soft"}';

@@ -9,7 +9,6 @@ import t, { type Test } from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(120_000);
 const { servers, station, storeOf } = await setMqttStage(t);
 
 /** More than a station that started meanwhile could have counted to. */

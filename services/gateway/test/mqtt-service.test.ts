@@ -9,7 +9,6 @@ import { LEASE_MS } from '../src/leader/lease.js';
 import { API_KEY, type Depot, depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(600_000);
 const { announce, broker, redis, servers, station, storeOf } = await setMqttStage(t);
 
 /** Much longer than anything takes on a busy machine. */

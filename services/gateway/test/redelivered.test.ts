@@ -7,7 +7,6 @@ import { plainReplyTo } from '../src/mqtt/inbound/unread-frame.js';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(240_000);
 const { observer, servers, station, storeOf } = await setMqttStage(t);
 const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
 

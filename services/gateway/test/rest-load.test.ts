@@ -23,7 +23,6 @@ const STATIONS = 4;
 const RECORDS = 1500;
 const ASKED = 200;
 
-t.setTimeout(240_000);
 const dir = t.testdir();
 const redis = await startRedis({ dir });
 const broker = await startMosquitto({ dir });

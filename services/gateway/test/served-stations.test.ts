@@ -6,7 +6,6 @@ import t from 'tap';
 import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(240_000);
 const { servers, station } = await setMqttStage(t);
 const PATIENCE_MS = 60_000;
 

@@ -6,7 +6,6 @@ import t, { type Test } from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(120_000);
 const { broker, observer, servers, station, storeOf } = await setMqttStage(t);
 
 /** Longer than an offer waits to be confirmed. */

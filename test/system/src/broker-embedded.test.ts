@@ -8,7 +8,6 @@ import t from 'tap';
 import { startCluster } from './cluster.js';
 import { ears } from './depot-broker.js';
 
-t.setTimeout(180_000);
 const PATIENCE_MS = 30_000;
 
 void t.test(

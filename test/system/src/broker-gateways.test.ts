@@ -9,7 +9,6 @@ import { connectAsync, type MqttClient } from 'mqtt';
 import t, { type Test } from 'tap';
 import { type DepotBroker, ears, makeSecrets, ROOT, startDepotBroker } from './depot-broker.js';
 
-t.setTimeout(180_000);
 const PATIENCE_MS = 60_000;
 const MODULE = 'everest_api/1/system/main';
 

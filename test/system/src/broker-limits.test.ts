@@ -9,7 +9,6 @@ import type { IClientOptions, MqttClient } from 'mqtt';
 import t from 'tap';
 import { ears, makeSecrets, startDepotBroker } from './depot-broker.js';
 
-t.setTimeout(180_000);
 const PATIENCE_MS = 30_000;
 const dir = t.testdir({});
 const secrets = await makeSecrets(dir);

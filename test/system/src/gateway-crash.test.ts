@@ -5,7 +5,6 @@ import { type EverestClient, startEverestClient } from '@khumbu/test-support/eve
 import t from 'tap';
 import { type Cluster, startCluster } from './cluster.js';
 
-t.setTimeout(240_000);
 const PATIENCE_MS = 60_000;
 /** EVerest's default. */
 const PERIOD_S = 5;

@@ -14,12 +14,12 @@ import { startRedis } from '@khumbu/test-support/redis';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
 import { ears, makeSecrets, ROOT, startDepotBroker } from './depot-broker.js';
+import { ANSWER_MS } from './everest.js';
 
 const run = promisify(execFile);
 const PATIENCE_MS = 20_000;
 const MODULE = 'everest_api/1/system/main';
 
-t.setTimeout(90_000);
 const dir = t.testdir({});
 const depot = await makeSecrets(dir);
 const { folder: secrets, read: secret, script: infra } = depot;
@@ -155,7 +155,7 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
     t.equal(await bootReason(), 'PowerUp');
     const { reply, ms } = await everest.request('get_boot_reason');
     t.equal(reply, 'PowerUp');
-    t.ok(ms < 1000, `answered in ${Math.round(ms)} ms`);
+    t.ok(ms < ANSWER_MS, `answered in ${Math.round(ms)} ms`);
   });
 
   const watcher = await broker.spokesman();

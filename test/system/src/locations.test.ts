@@ -12,7 +12,6 @@ import t, { type Test } from 'tap';
 import { startCluster } from './cluster.js';
 import { connect, PATIENCE_MS, UNSIGNED } from './everest.js';
 
-t.setTimeout(180_000);
 t.jobs = 4;
 const dir = t.testdir({});
 const origin = await startOrigin();

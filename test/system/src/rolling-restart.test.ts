@@ -20,7 +20,6 @@ type Service = (typeof OTA_WORKERS | typeof OTHERS)[number];
 
 const run = promisify(execFile);
 const INFRA = fileURLToPath(new URL('../../../../infra/', import.meta.url));
-t.setTimeout(180_000);
 const dir = t.testdir({ keys: {} });
 const dataDir = `${dir}/data`;
 const origin = await startOrigin();

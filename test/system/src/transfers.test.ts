@@ -10,7 +10,6 @@ import t, { type Test } from 'tap';
 import { startCluster } from './cluster.js';
 import { allowAfter, connect, PATIENCE_MS, update } from './everest.js';
 
-t.setTimeout(180_000);
 const dir = t.testdir({});
 const origin = await startOrigin();
 t.teardown(() => origin.close());
