@@ -11,7 +11,7 @@ interface Material {
   readonly policy: Required<ChainPolicy>;
 }
 let material: Material | undefined;
-const tell = (message: FromJudge): void => parentPort?.postMessage(message);
+const post = (message: FromJudge): void => parentPort?.postMessage(message);
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function judge({ text, rule, now }: ToJudge & { kind: 'judge' }): ChainVerdict {
@@ -24,7 +24,7 @@ function judge({ text, rule, now }: ToJudge & { kind: 'judge' }): ChainVerdict {
 
 parentPort?.on('message', (message: ToJudge) => {
   if (message.kind === 'judge') {
-    tell({ kind: 'verdict', verdict: judge(message) });
+    post({ kind: 'verdict', verdict: judge(message) });
     return;
   }
   material = {
@@ -32,5 +32,5 @@ parentPort?.on('message', (message: ToJudge) => {
     crls: message.crls.map((der) => crlFromDer(bufferOf(der))),
     policy: message.policy,
   };
-  tell({ kind: 'ready' });
+  post({ kind: 'ready' });
 });

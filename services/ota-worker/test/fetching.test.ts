@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { type FetchOptions, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
-import { sweepParts } from '@khumbu/ota-worker/fetching/take-over';
+import { sweepParts } from '@khumbu/ota-worker/fetching/resume-download';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
 import t, { type Test } from 'tap';

@@ -4,7 +4,7 @@ import {
   type Held,
   strongValidators,
 } from '@khumbu/ota-worker/fetching/content-range';
-import { usableBytes } from '@khumbu/ota-worker/fetching/take-over';
+import { usableBytes } from '@khumbu/ota-worker/fetching/resume-download';
 import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
 import t from 'tap';
 

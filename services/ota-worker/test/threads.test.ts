@@ -11,7 +11,7 @@ const open = (): Threads<string, Said> => createThreads(new URL('./fixture-threa
 const never = new AbortController().signal;
 /** How many pieces of work the thread has done by now. */
 const count = (threads: Threads<string, Said>, more: Partial<Work<string, Said, number>> = {}): Promise<number> =>
-  threads<number>({ order: 'work', signal: never, hear: (said) => ({ result: said.count }), ...more });
+  threads<number>({ request: 'work', signal: never, onMessage: (said) => ({ result: said.count }), ...more });
 
 void t.test('one thread does one piece of work after the other', async (t) => {
   const threads = open();
@@ -20,7 +20,7 @@ void t.test('one thread does one piece of work after the other', async (t) => {
   const failing = (): never => {
     throw new Error('wrong');
   };
-  await t.rejects(count(threads, { hear: failing }), { message: 'wrong' });
+  await t.rejects(count(threads, { onMessage: failing }), { message: 'wrong' });
   t.equal(await count(threads), 4, 'work that failed leaves the thread as it was');
 });
 
@@ -35,17 +35,17 @@ void t.test('work at the same time has threads of its own, and two of them stay'
 
 void t.test('a thread that breaks fails its work alone', async (t) => {
   const threads = open();
-  await t.rejects(count(threads, { order: 'throw' }), { message: 'broken' });
-  await t.rejects(count(threads, { order: 'exit' }), { code: 'THREAD_ENDED' });
+  await t.rejects(count(threads, { request: 'throw' }), { message: 'broken' });
+  await t.rejects(count(threads, { request: 'exit' }), { code: 'THREAD_ENDED' });
   t.equal(await count(threads), 1);
 });
 
-void t.test('abort ends the thread, or tells it to stop', async (t) => {
+void t.test('abort ends the thread, or posts a message that stops it', async (t) => {
   const threads = open();
   t.equal(await count(threads), 1);
   const ended = new AbortController();
-  const hear = (): undefined => ended.abort(new Error('enough')) as undefined;
-  await t.rejects(count(threads, { signal: ended.signal, hear }), { message: 'enough' });
+  const onMessage = (): undefined => ended.abort(new Error('enough')) as undefined;
+  await t.rejects(count(threads, { signal: ended.signal, onMessage }), { message: 'enough' });
   t.equal(await count(threads), 1, 'another thread');
   const told = new AbortController();
   const stopping = ({ order, count: done }: Said): { result: number } | undefined => {
@@ -53,7 +53,7 @@ void t.test('abort ends the thread, or tells it to stop', async (t) => {
     told.abort(new Error('stopped'));
     return undefined;
   };
-  t.equal(await count(threads, { signal: told.signal, stop: 'stop', hear: stopping }), 3, 'its last word counts');
+  t.equal(await count(threads, { signal: told.signal, abort: 'stop', onMessage: stopping }), 3, 'its last word counts');
   t.equal(await count(threads), 4, 'the same thread');
   await t.rejects(count(threads, { signal: told.signal }), { message: 'stopped' });
 });
@@ -62,8 +62,8 @@ void t.test('what is told late does not reach the next work', async (t) => {
   const threads = open();
   let late: ((message: string) => void) | undefined;
   await count(threads, {
-    hear(said, { tell }) {
-      late = tell;
+    onMessage(said, { post }) {
+      late = post;
       return { result: said.count };
     },
   });

@@ -137,31 +137,38 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
     async openLogs(query, signal) {
       const charger = await reach(signal);
       if (fail.logs === 'unavailable') throw new CodedError('LOGS_UNAVAILABLE', 'the station does not give its logs');
-      return logSources(charger, query, now() + charger.clockOffsetMs, signal);
+      return logSources(station, settings, charger, query, now() + charger.clockOffsetMs, signal);
     },
   };
+}
 
-  /** All records are stamped by the clock as it is set now, so setting it neither opens a gap nor fills one. */
-  function logSources(charger: Charger, query: LogQuery, clock: number, signal: AbortSignal): readonly LogSource[] {
-    const { type } = query;
-    const shape: JournalShape = {
-      station,
-      type,
-      firstAt: charger.createdAt + charger.clockOffsetMs - settings.log_history_s * 1000,
-      intervalMs: settings.log_interval_ms,
-      recordBytes: settings.log_record_bytes,
-    };
-    const oldest = Math.max(0, query.oldest?.getTime() ?? 0);
-    const latest = query.latest?.getTime() ?? Number.POSITIVE_INFINITY;
-    const records = fail.logs === 'midway' ? brokenJournalStream : journalStream;
-    const stream = records(shape, { oldest, latest: Math.min(latest, clock) }, signal);
-    if (type === 'SecurityLog') return [{ name: 'security', stream }];
-    // Events of a time before the clock was set back lie in its future, and are told nevertheless.
-    return [
-      { name: 'journal', stream },
-      { name: 'events', stream: eventStream(charger.events, { oldest, latest }, signal) },
-    ];
-  }
+/** All records are stamped by the clock as it is set now, so setting it neither opens a gap nor fills one. */
+function logSources(
+  station: string,
+  settings: Settings,
+  charger: Charger,
+  query: LogQuery,
+  clock: number,
+  signal: AbortSignal,
+): readonly LogSource[] {
+  const { type } = query;
+  const shape: JournalShape = {
+    station,
+    type,
+    firstAt: charger.createdAt + charger.clockOffsetMs - settings.log_history_s * 1000,
+    intervalMs: settings.log_interval_ms,
+    recordBytes: settings.log_record_bytes,
+  };
+  const oldest = Math.max(0, query.oldest?.getTime() ?? 0);
+  const latest = query.latest?.getTime() ?? Number.POSITIVE_INFINITY;
+  const records = settings.fail?.logs === 'midway' ? brokenJournalStream : journalStream;
+  const stream = records(shape, { oldest, latest: Math.min(latest, clock) }, signal);
+  if (type === 'SecurityLog') return [{ name: 'security', stream }];
+  // Events of a time before the clock was set back lie in its future, and are told nevertheless.
+  return [
+    { name: 'journal', stream },
+    { name: 'events', stream: eventStream(charger.events, { oldest, latest }, signal) },
+  ];
 }
 
 async function planOf(effect: Effect, settings: Settings): Promise<EffectPlan> {

@@ -1,4 +1,4 @@
-/** Fetch a firmware image over HTTP into the spool, going on where an earlier try or a killed process stopped. */
+/** Fetch a firmware image over HTTP into the spool; resumes where an earlier try or a killed process stopped. */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
@@ -8,12 +8,13 @@ import type { Downloaded, Validators } from '@khumbu/steps/firmware-update/image
 import { conditionalHeaders, decideResponse, type Held, isUnconditional, mayRefuseTheRange } from './content-range.js';
 import type { FetchOptions } from './fetch-options.js';
 import { finishImage, tooLarge } from './finish-image.js';
-import { ask, explain, type HttpAnswer } from './http-ask.js';
+import { explain, type HttpGetResponse, httpGet } from './http-get.js';
 import { fileNamesOf, type Labels } from './labels.js';
-import { newPaths, PartFile } from './part-file.js';
-import { bytesPromised } from './promised.js';
+import { PartFile } from './part-file.js';
+import { assertKey, resumeDownload } from './resume-download.js';
 import { Session } from './session.js';
-import { assertKey, takeOver } from './take-over.js';
+import { newPaths } from './sidecar.js';
+import { reservedBytes } from './space-reservation.js';
 
 export type { FetchOptions } from './fetch-options.js';
 
@@ -24,7 +25,7 @@ class Fetch {
   readonly #images: string;
   readonly #session = new Session();
   #part: PartFile | undefined;
-  /** Something refused to answer about a part, or with a condition: it is asked plainly, once. */
+  /** A range or a condition may have been refused: one request without them follows. */
   #isPlain = false;
   /** Bytes the spool lacks, as far as that is known. */
   #missing: number | undefined;
@@ -39,9 +40,9 @@ class Fetch {
     const { key, signal } = this.#options;
     await makeFolder(this.#folder);
     await makeFolder(this.#images);
-    this.#part = await takeOver(this.#folder, key, signal);
+    this.#part = await resumeDownload(this.#folder, key, signal);
     for (;;) {
-      const result = await this.#askOnce().catch((error: unknown) => this.#makeRoomFor(error));
+      const result = await this.#requestOnce().catch((error: unknown) => this.#makeRoomFor(error));
       if (result) return result;
     }
   }
@@ -62,7 +63,7 @@ class Fetch {
     }
   }
 
-  /** Ask again if there is room now: each further request follows bytes that were freed. */
+  /** Request again if there is room now: each further request follows bytes that were freed. */
   async #makeRoomFor(error: unknown): Promise<undefined> {
     const full = spoolError(error);
     if (!isNoSpace(full)) throw error;
@@ -71,21 +72,21 @@ class Fetch {
     if (freed === 0) throw full;
     // What cannot be kept is fetched again.
     await this.#part?.close().catch(() => this.#part?.discard());
-    this.#part = await takeOver(this.#folder, this.#options.key, this.#options.signal);
+    this.#part = await resumeDownload(this.#folder, this.#options.key, this.#options.signal);
   }
 
   /**
-   * `undefined`: ask again. Each further request drops what is held, follows bytes that were gained, or is the one that
-   * asks plainly where a range or a condition may have been refused.
+   * `undefined`: request again. Each further request drops what is held, follows bytes that were gained, or is the one without
+   * range and condition.
    */
-  async #askOnce(): Promise<Downloaded | undefined> {
+  async #requestOnce(): Promise<Downloaded | undefined> {
     const held = this.#isPlain ? undefined : this.#part?.held;
     const known = this.#isPlain ? undefined : this.#options.known;
     const conditions = conditionalHeaders(held, known);
-    const mayBePlainer = !isUnconditional(conditions);
+    const isConditional = !isUnconditional(conditions);
     const answer = await this.#send(conditions).catch((error: unknown) => {
-      // Some end the connection where they do not know a range, or lead away from the file.
-      if (mayBePlainer && error instanceof FetchError && WITHOUT_ANSWER.includes(error.reason)) return undefined;
+      // Some servers close the connection or redirect elsewhere when they do not support ranges.
+      if (isConditional && error instanceof FetchError && WITHOUT_ANSWER.includes(error.reason)) return undefined;
       throw error;
     });
     if (!answer) {
@@ -94,7 +95,7 @@ class Fetch {
     }
     try {
       const isAnswered = answer.status === 416 && held !== undefined;
-      if (mayBePlainer && !isAnswered && mayRefuseTheRange(answer, conditions)) {
+      if (isConditional && !isAnswered && mayRefuseTheRange(answer, conditions)) {
         this.#isPlain = true;
         return undefined;
       }
@@ -104,9 +105,9 @@ class Fetch {
     }
   }
 
-  #send(conditions: Readonly<Record<string, string>>): Promise<HttpAnswer> {
+  #send(conditions: Readonly<Record<string, string>>): Promise<HttpGetResponse> {
     const { location, policy, proxy, stallMs, signal, headers, ca, userAgent = DEFAULT_USER_AGENT } = this.#options;
-    return ask(location, {
+    return httpGet(location, {
       policy,
       session: this.#session,
       proxy,
@@ -119,7 +120,7 @@ class Fetch {
   }
 
   async #use(
-    answer: HttpAnswer,
+    answer: HttpGetResponse,
     held: Held | undefined,
     known: Validators | undefined,
   ): Promise<Downloaded | undefined> {
@@ -158,11 +159,15 @@ class Fetch {
     const part = this.#part;
     if (!part) throw new FetchError(true, 'bad_response', 'a partial answer to nothing');
     part.total = decision.total;
-    await this.#assertFits(decision.total, part.held.offset, await bytesPromised(this.#folder, part.place, Date.now()));
+    await this.#assertFits(
+      decision.total,
+      part.held.offset,
+      await reservedBytes(this.#folder, part.reservation, Date.now()),
+    );
     return this.#receive(answer, part);
   }
 
-  async #receive(answer: HttpAnswer, part: PartFile): Promise<Downloaded | undefined> {
+  async #receive(answer: HttpGetResponse, part: PartFile): Promise<Downloaded | undefined> {
     const { maxBytes, onProgress } = this.#options;
     const before = part.held.offset;
     const { total } = part.held;
@@ -176,7 +181,7 @@ class Fetch {
     });
     const { offset, validators } = part.held;
     if (total === undefined || offset === total) return this.#publish();
-    // A server may send ranges in portions of its own: go on while something comes.
+    // A server may send less than the range: request the rest while bytes come.
     const isResumable = (validators.etag ?? validators.lastModified) !== undefined;
     if (answer.status === 206 && offset > before && isResumable) return undefined;
     throw new FetchError(true, 'cut', `the body ended after ${offset} of ${total} bytes`);
@@ -192,15 +197,15 @@ class Fetch {
     return { kind: 'fetched', ...(await finishImage(part, { ...places, minBytes, maxBytes, signal })), ...validators };
   }
 
-  async #assertFits(total: number | undefined, offset: number, promised = 0): Promise<void> {
+  async #assertFits(total: number | undefined, offset: number, reserved = 0): Promise<void> {
     const { maxBytes } = this.#options;
     if (total === undefined) return;
     if (total > maxBytes) throw tooLarge(maxBytes);
     const disk = await statfs(this.#folder);
-    const missing = total - offset + promised - disk.bavail * disk.bsize;
+    const missing = total - offset + reserved - disk.bavail * disk.bsize;
     if (missing <= 0) return;
     this.#missing = missing;
-    const others = promised > 0 ? ` while other downloads still need ${promised}` : '';
+    const others = reserved > 0 ? ` while other downloads still need ${reserved}` : '';
     throw noSpace(`the spool folder has no room for ${total - offset} more bytes${others}, it lacks ${missing}`);
   }
 }
@@ -214,7 +219,7 @@ const sizeBefore = (before: Held | undefined, { validators, total }: Pick<Held, 
     ? { sizeBefore: before.total }
     : {};
 
-/** How a request may end that was not answered. */
+/** Failures without a response. */
 const WITHOUT_ANSWER: readonly FetchError['reason'][] = [
   'cut',
   'bad_response',
@@ -222,13 +227,13 @@ const WITHOUT_ANSWER: readonly FetchError['reason'][] = [
   'location_refused',
   'scheme_unsupported',
 ];
-/** Whatever was held when these came up: the next try begins anew. */
+/** After these failures the held part is removed: the next try starts from nothing. */
 const OF_NO_USE: readonly FetchError['reason'][] = ['wrong_length', 'content_encoding', 'empty', 'too_small'];
 
 const wrongLength = (size: number, total: number) =>
   new FetchError(true, 'wrong_length', `the image has ${size} bytes, not ${total} as announced`);
 
-const isSpoolTrouble = (error: unknown): boolean =>
+const isSpoolError = (error: unknown): boolean =>
   error instanceof FetchError && (error.reason === 'no_space' || error.reason === 'spool_unusable');
 
 /**
@@ -253,8 +258,8 @@ export async function fetchImage(options: FetchOptions): Promise<Downloaded> {
     );
     options.signal.throwIfAborted();
     const first = spoolError(error);
-    // The spool's own trouble explains what came of it; any other error does not.
-    if (!closing || isSpoolTrouble(first)) throw first;
+    // An error of the spool is the cause of the second one; any other error is not.
+    if (!closing || isSpoolError(first)) throw first;
     throw spoolError(closing.second);
   }
 }

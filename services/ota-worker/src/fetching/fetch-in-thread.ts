@@ -67,15 +67,15 @@ export function fetchInThread({
     }
   };
   return runInThread<Downloaded>({
-    order: { kind: 'fetch', options, rules },
+    request: { kind: 'fetch', options, rules },
     signal,
     // It closes what it holds before it says that it has failed.
-    stop: { kind: 'abort' },
-    hear(message, { tell }) {
+    abort: { kind: 'abort' },
+    onMessage(message, { post }) {
       if (message.kind === 'done') return { result: message.result };
       if (message.kind === 'failed') throw errorOf(message, cause);
       if (message.kind === 'progress') onProgress?.(message.bytes, message.total);
-      else void free(message.bytes).then((bytes) => tell({ kind: 'freed', bytes }));
+      else void free(message.bytes).then((bytes) => post({ kind: 'freed', bytes }));
       return undefined;
     },
   });

@@ -11,31 +11,31 @@ type Order = Extract<ToFetchThread, { kind: 'fetch' }>;
 
 let aborter = new AbortController();
 let freed: ((bytes: number) => void) | undefined;
-const tell = (message: FromFetchThread): void => parentPort?.postMessage(message);
+const post = (message: FromFetchThread): void => parentPort?.postMessage(message);
 
 const makeRoom = (bytes: number): Promise<number> =>
   new Promise((resolve) => {
     freed = resolve;
-    tell({ kind: 'makeRoom', bytes });
+    post({ kind: 'makeRoom', bytes });
   });
 
 async function fetch({ options, rules }: Order, signal: AbortSignal): Promise<void> {
-  let toldAt = 0;
+  let postedAt = 0;
   const onProgress = (bytes: number, total: number | undefined): void => {
     const now = performance.now();
-    if (now - toldAt < PROGRESS_MS && bytes !== total) return;
-    toldAt = now;
-    tell({ kind: 'progress', bytes, total });
+    if (now - postedAt < PROGRESS_MS && bytes !== total) return;
+    postedAt = now;
+    post({ kind: 'progress', bytes, total });
   };
   try {
     const policy = createLocationPolicy(rules);
     const result = await fetchImage({ ...options, policy, signal, onProgress, makeRoom });
-    tell({ kind: 'done', result });
+    post({ kind: 'done', result });
   } catch (error) {
     const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
     const { reason, retryAfterS } = error instanceof FetchError ? error : {};
     const more = { ...(reason === undefined ? {} : { reason }), ...(retryAfterS === undefined ? {} : { retryAfterS }) };
-    tell({ kind: 'failed', code: String(code), message, ...more });
+    post({ kind: 'failed', code: String(code), message, ...more });
   }
 }
 

@@ -2,7 +2,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import { BEGIN_BYTES, isWebPage } from './labels.js';
-import { PartFile, type PartPaths, type PublishedImage } from './part-file.js';
+import { PartFile, type PublishedImage } from './part-file.js';
+import type { PartPaths } from './sidecar.js';
 import { type CodedFile, codingToRemove, removeCoding } from './transport-coding.js';
 
 export interface FinishOptions {

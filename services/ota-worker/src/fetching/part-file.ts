@@ -2,23 +2,21 @@
  * The file a download grows in: `<folder>/<key>.<generation>.part`, beside it a sidecar `.json` with what is needed to
  * go on. Every run writes a file (an inode) of its own, and one file only ever holds bytes of one representation.
  *
- * There is no lock. A run takes over what an earlier one left: by rename when that one had closed its file, else by
- * copying, because its process may be frozen, not dead. Then it removes the earlier files. A writer that wakes up later
- * writes to a file without a name, notices, and fails with `superseded`; it can touch neither the newer run's file nor
- * a published image. The last run to start wins.
+ * There is no lock. A run resumes from the file of an earlier run: by rename when that run had closed it, else by copying,
+ * because its process may be frozen, not dead. Then it removes the earlier files. A writer that wakes up later writes to a
+ * file without a name, detects that, and fails with `superseded`; it can change neither the newer run's file nor a published
+ * image. The last run to start wins.
  */
-import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { hasCode } from '@khumbu/shared/runtime/errors';
 import { syncFolder } from '@khumbu/shared/runtime/folders';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { ImageFacts, Validators } from '@khumbu/steps/firmware-update/image-ports';
 import { ImageWriter } from '../writing/image-writer.js';
 import type { Held } from './content-range.js';
 import type { Labels } from './labels.js';
-import type { Place } from './promised.js';
+import { goneMeansSuperseded, hostBootId, type PartPaths, type Sidecar, writeSidecar } from './sidecar.js';
+import type { Reservation } from './space-reservation.js';
 
 /**
  * How much a power cut may cost: a sync begins after so many bytes or so many milliseconds, whichever comes first. A
@@ -26,61 +24,6 @@ import type { Place } from './promised.js';
  */
 const SYNC_BYTES = 16 * 1024 * 1024;
 const SYNC_MS = 1000;
-
-export interface Sidecar {
-  readonly validators: Validators;
-  readonly total?: number;
-  /** What its response said of it. */
-  readonly labels?: Labels;
-  /** Of the host: in the same boot all of the file counts, after another only `syncedBytes`. */
-  readonly bootId: string;
-  /** Bytes that survive a power cut. */
-  readonly syncedBytes: number;
-  /** The writer has closed the file and will never write to it again. */
-  readonly closed: boolean;
-  /** When this file was begun or taken over; milliseconds since 1970. */
-  readonly startedAt?: number;
-}
-
-export interface PartPaths {
-  readonly part: string;
-  readonly sidecar: string;
-}
-
-export const hostBootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-
-export const newPaths = (folder: string, key: string): PartPaths => {
-  const base = join(folder, `${key}.${randomUUID()}`);
-  return { part: `${base}.part`, sidecar: `${base}.json` };
-};
-
-/** A file of ours is gone: only a later run removes it. */
-export const goneMeansSuperseded = (error: unknown): unknown =>
-  hasCode(error, 'ENOENT')
-    ? new FetchError(true, 'superseded', 'another run has taken this download over', { cause: error })
-    : error;
-
-/** Replaced by rename, so a reader never sees half of it. */
-export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void> {
-  const temporary = `${path}.tmp`;
-  const file = await open(temporary, 'w');
-  try {
-    try {
-      await file.writeFile(JSON.stringify(sidecar));
-      await file.datasync();
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  try {
-    await rename(temporary, path);
-  } catch (error) {
-    throw goneMeansSuperseded(error);
-  }
-}
 
 export interface PublishedImage extends ImageFacts {
   readonly path: string;
@@ -134,7 +77,7 @@ export class PartFile {
     }
   }
 
-  /** The first `size` bytes of an existing file that nobody else writes to. */
+  /** The first `size` bytes of an existing file that no other process writes to. */
   static async reopen(paths: PartPaths, sidecar: Sidecar, size: number, signal: AbortSignal): Promise<PartFile> {
     const file = await open(paths.part, 'r+');
     try {
@@ -156,7 +99,7 @@ export class PartFile {
     return this.#total === undefined ? held : { ...held, total: this.#total };
   }
 
-  get place(): Place {
+  get reservation(): Reservation {
     return { startedAt: this.#startedAt, name: basename(this.#paths.part, '.part') };
   }
 
@@ -219,7 +162,7 @@ export class PartFile {
     }
   }
 
-  /** Nobody wants it any more. */
+  /** Remove it. Safe to repeat. */
   async discard(): Promise<void> {
     await this.#syncing;
     await this.#end();

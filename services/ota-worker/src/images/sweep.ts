@@ -2,7 +2,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ifThere } from '@khumbu/shared/runtime/if-there';
-import { sweepParts } from '../fetching/take-over.js';
+import { sweepParts } from '../fetching/resume-download.js';
 
 /** Younger files may belong to a fetch that has not stored its record yet. */
 const YOUNG_MS = 3600_000;

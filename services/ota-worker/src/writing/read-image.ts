@@ -13,9 +13,9 @@ const runInThread = createThreads<string, FromReadingThread>(new URL('./reading-
 /** Rejects with the system's code, or with the signal's reason when aborted. */
 export function readImageFacts(path: string, signal: AbortSignal): Promise<ImageFacts> {
   return runInThread<ImageFacts>({
-    order: path,
+    request: path,
     signal,
-    hear(message) {
+    onMessage(message) {
       if (message.kind === 'done') return { result: message.facts };
       throw Object.assign(new Error(message.message), { code: message.code });
     },

@@ -6,7 +6,7 @@ import { FactFinder } from './image-facts.js';
 import type { FromReadingThread } from './read-image.js';
 
 const piece = Buffer.allocUnsafe(256 * 1024);
-const tell = (message: FromReadingThread): void => parentPort?.postMessage(message);
+const post = (message: FromReadingThread): void => parentPort?.postMessage(message);
 
 function readFacts(path: string): ImageFacts {
   const finder = new FactFinder();
@@ -22,9 +22,9 @@ function readFacts(path: string): ImageFacts {
 
 parentPort?.on('message', (path: string) => {
   try {
-    tell({ kind: 'done', facts: readFacts(path) });
+    post({ kind: 'done', facts: readFacts(path) });
   } catch (error) {
     const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
-    tell({ kind: 'failed', code, message });
+    post({ kind: 'failed', code, message });
   }
 });

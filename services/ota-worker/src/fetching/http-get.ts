@@ -1,4 +1,4 @@
-/** One GET over `node:http` or `node:https`: policy before and inside the connection, redirects by hand, no silence. */
+/** One GET over `node:http` or `node:https`: the policy is applied to names and addresses, redirects are followed here, stalls end it. */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { chooseProxy, type ForwardProxy, type ProxyRules } from '@khumbu/shared/http/forward-proxy';
@@ -18,8 +18,9 @@ import { FetchError, type FetchReason, networkError } from '@khumbu/steps/firmwa
 import { type Detour, DirectBody } from './direct-body.js';
 import { redirectTarget } from './redirect-target.js';
 import type { Session } from './session.js';
+import { StallTimer } from './stall-timer.js';
 
-export interface AskOptions {
+export interface HttpGetOptions {
   readonly policy: LocationPolicy;
   /** Of the download this request belongs to. */
   readonly session: Session;
@@ -36,14 +37,14 @@ export interface AskOptions {
   readonly signal: AbortSignal;
 }
 
-export interface HttpAnswer {
+export interface HttpGetResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   /** Where redirects led to in the end. */
   readonly url: URL;
   /**
    * At most once: hand the body to `use`, piece by piece, each valid only during the call. Throws what `use` throws, else
-   * `FetchError` or the signal's reason. Time that `use` takes is not silence.
+   * `FetchError` or the signal's reason. Time that `use` takes is no stall.
    */
   readBody(use: (piece: Buffer) => void): Promise<void>;
   /** The rest of the body is not wanted: ends the connection. */
@@ -55,33 +56,6 @@ const MAX_REDIRECTS = 5;
 const MAX_LOGINS = 3;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
-/** Aborts a connection that is silent for too long while someone waits for it. One timer: pieces come by the thousand. */
-class Silence {
-  readonly #aborter = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  #isAwaited = false;
-  constructor(stallMs: number) {
-    this.#timer = setTimeout(() => {
-      if (this.#isAwaited) this.#aborter.abort(new FetchError(true, 'stalled', `nothing came for ${stallMs} ms`));
-    }, stallMs);
-  }
-  get signal(): AbortSignal {
-    return this.#aborter.signal;
-  }
-  await(): void {
-    this.#isAwaited = true;
-    this.#timer.refresh();
-  }
-  heard(): void {
-    this.#isAwaited = false;
-  }
-  /** It will not be awaited again. */
-  end(): void {
-    this.heard();
-    clearTimeout(this.#timer);
-  }
-}
-
 async function checked(locationText: string, policy: LocationPolicy): Promise<HostLocation> {
   const check = await policy.checkNow(locationText);
   if (!check.ok) throw new FetchError(false, 'location_refused', `${check.code}: ${check.reason}`);
@@ -92,27 +66,27 @@ async function checked(locationText: string, policy: LocationPolicy): Promise<Ho
 }
 
 /** The proxy of a hop, with the login it is used with. */
-interface Via {
+interface ProxyRoute {
   readonly proxy: ForwardProxy;
   readonly login: Login;
 }
 
-interface Path {
+interface RequestPath {
   readonly detour?: Detour;
   /** What the request line and the headers have of it. */
   readonly path?: string;
   readonly headers?: Record<string, string>;
 }
 
-/** The way to the origin: the policy has judged its name before a proxy hears it. */
+/** The way to the origin: the policy judges the name before it is sent to a proxy. */
 async function pathTo(
   { url, port }: HostLocation,
-  via: Via | undefined,
-  options: AskOptions,
+  route: ProxyRoute | undefined,
+  options: HttpGetOptions,
   signal: AbortSignal,
-): Promise<Path> {
-  if (!via) return {};
-  const { proxy, login } = via;
+): Promise<RequestPath> {
+  if (!route) return {};
+  const { proxy, login } = route;
   await judgeProxiedName(options.policy.lookupFor(port), url.hostname, options.proxy?.allowsUnresolved ?? false).catch(
     (error: unknown) => {
       throw networkError(error);
@@ -138,20 +112,20 @@ const isUnconnected = (failure: unknown): boolean =>
 /** One hop. The response is not read yet. */
 async function send(
   hop: HostLocation,
-  via: Via | undefined,
+  route: ProxyRoute | undefined,
   headers: Record<string, string>,
-  options: AskOptions,
-): Promise<HttpAnswer> {
+  options: HttpGetOptions,
+): Promise<HttpGetResponse> {
   const { url, port } = hop;
   const { policy, ca, stallMs, signal } = options;
-  const silence = new Silence(stallMs);
-  const either = AbortSignal.any([signal, silence.signal]);
+  const stall = new StallTimer(stallMs);
+  const either = AbortSignal.any([signal, stall.signal]);
   const translate = (error: unknown): unknown => (either.aborted ? either.reason : networkError(error));
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   try {
     signal.throwIfAborted();
-    silence.await();
-    const way = await pathTo(hop, via, options, either);
+    stall.start();
+    const way = await pathTo(hop, route, options, either);
     const body = new DirectBody(url.protocol, way.detour);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = request(url, {
@@ -168,13 +142,13 @@ async function send(
         resolve(answer);
       });
       outgoing.on('error', reject);
-      // An answer that switches protocols (101), which nobody asked for, ends it without an error.
+      // An unrequested switch of protocols (101) closes it without an error.
       outgoing.on('close', () =>
         reject(new FetchError(true, 'bad_response', 'the server gave no answer to the request')),
       );
       outgoing.end();
     });
-    // Errors reach whoever reads the body; without a reader they must not end the process.
+    // Errors reject `readBody`; before it is called they must not end the process.
     response.on('error', () => {});
     return {
       status: response.statusCode ?? 0,
@@ -183,45 +157,49 @@ async function send(
       async readBody(use) {
         let isWithReader = false;
         try {
-          silence.await();
+          stall.start();
           await body.read((piece) => {
-            silence.heard();
+            stall.pause();
             isWithReader = true;
             use(piece);
             isWithReader = false;
-            silence.await();
+            stall.start();
           });
         } catch (error) {
           // What the reader threw is its own; the rest is the network's.
           throw isWithReader ? error : translate(error);
         } finally {
-          silence.end();
+          stall.end();
           response.destroy();
         }
       },
       drop() {
-        silence.end();
+        stall.end();
         response.destroy();
       },
     };
   } catch (error) {
-    silence.end();
+    stall.end();
     const failure = translate(error);
-    // A way through a tunnel has said itself what went wrong.
-    const isOfProxy = via && url.protocol === 'http:' && isUnconnected(failure) && failure !== error;
+    // Errors of a tunnel name the proxy already.
+    const isOfProxy = route && url.protocol === 'http:' && isUnconnected(failure) && failure !== error;
     throw isOfProxy ? networkError(unreachable(error)) : failure;
   } finally {
-    silence.heard();
+    stall.pause();
   }
 }
 
-/** Ask one origin, and log in as it wants. */
-async function askHop(hop: HostLocation, first: HostLocation, options: AskOptions): Promise<HttpAnswer> {
+/** Send the request to one origin, and log in by the scheme it wants. */
+async function getFromOrigin(
+  hop: HostLocation,
+  first: HostLocation,
+  options: HttpGetOptions,
+): Promise<HttpGetResponse> {
   const { session } = options;
   const isHome = hop.url.origin === first.url.origin;
   const login = session.login(hop, hop.credentials ?? (isHome ? first.credentials : undefined));
   const proxy = chooseProxy(options.proxy, hop.url);
-  const via = proxy && { proxy, login: session.login({ url: new URL(proxy.origin) }, proxy.credentials) };
+  const route = proxy && { proxy, login: session.login({ url: new URL(proxy.origin) }, proxy.credentials) };
   let refusals = 0;
   for (let asked = 1; ; asked++) {
     const authorization = login.authorization('GET', `${hop.url.pathname}${hop.url.search}`);
@@ -231,11 +209,11 @@ async function askHop(hop: HostLocation, first: HostLocation, options: AskOption
       ...session.cookies(hop),
       ...(authorization === undefined ? {} : { authorization }),
     };
-    const answer = await send(hop, via, headers, options);
-    if (via && answer.status === 407) {
+    const answer = await send(hop, route, headers, options);
+    if (route && answer.status === 407) {
       answer.drop();
       refusals += 1;
-      if (refusals < MAX_PROXY_LOGINS && via.login.refused(answer.headers['proxy-authenticate'])) continue;
+      if (refusals < MAX_PROXY_LOGINS && route.login.refused(answer.headers['proxy-authenticate'])) continue;
       throw networkError(proxyRefusal(answer.status, answer.headers));
     }
     await session.learn(hop.url, answer.headers);
@@ -245,22 +223,22 @@ async function askHop(hop: HostLocation, first: HostLocation, options: AskOption
   }
 }
 
-/** An answer that gives nothing, for people: a 401 says what the server wants. */
-export function explain({ status, headers }: Pick<HttpAnswer, 'status' | 'headers'>, reason: FetchReason): string {
+/** A failed response, for people: a 401 names the schemes that the server wants. */
+export function explain({ status, headers }: Pick<HttpGetResponse, 'status' | 'headers'>, reason: FetchReason): string {
   const plain = `the server answered ${status}`;
   if (reason === 'transfer_encoding') return `${plain}, with a transfer coding that was not asked for`;
   return status === 401 ? `${plain}; it wants ${wantedSchemes(headers['www-authenticate'])}` : plain;
 }
 
 /**
- * Ask for a location and follow its redirects, each checked like the location itself. Credentials of the location go
+ * GET a location and follow its redirects, each checked like the location itself. Credentials of the location go
  * to its own origin only, cookies to the one that set them. Throws `FetchError`, or the signal's reason when aborted.
  */
-export async function ask(locationText: string, options: AskOptions): Promise<HttpAnswer> {
+export async function httpGet(locationText: string, options: HttpGetOptions): Promise<HttpGetResponse> {
   const first = await checked(locationText, options.policy);
   let hop = first;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const answer = await askHop(hop, first, options);
+    const answer = await getFromOrigin(hop, first, options);
     const target = answer.headers.location;
     if (!REDIRECTS.includes(answer.status) || target === undefined) return answer;
     answer.drop();

@@ -1,18 +1,19 @@
-/** Find what earlier runs of a download left in the spool folder, and go on with the best of it. */
-import { open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+/** Resume a download from the longest usable part that earlier runs left in the spool folder. */
+import { open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { ifThere } from '@khumbu/shared/runtime/if-there';
 import { readPieces } from '../writing/image-writer.js';
+import { PartFile } from './part-file.js';
 import {
   goneMeansSuperseded,
   hostBootId,
   newPaths,
-  PartFile,
   type PartPaths,
+  readSidecar,
   type Sidecar,
   writeSidecar,
-} from './part-file.js';
+} from './sidecar.js';
 
 const FILE_NAME = /^([A-Za-z0-9_-]{1,128})\.([0-9a-f-]{36})\.(part|json|json\.tmp)$/;
 
@@ -27,18 +28,7 @@ interface Generation extends PartPaths {
   readonly usable: number;
 }
 
-function parseSidecar(text: string): Sidecar | undefined {
-  try {
-    const value = JSON.parse(text) as Partial<Sidecar> | null;
-    const isWhole = typeof value?.bootId === 'string' && Number.isSafeInteger(value.syncedBytes) && value.validators;
-    return isWhole ? (value as Sidecar) : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined; // cut off by a power cut
-    throw error;
-  }
-}
-
-/** How many bytes of a file may be built upon. Without validators nobody can say what they are a part of. Pure. */
+/** How many bytes of a part can be resumed from. Without validators it is unknown which representation they are of. Pure. */
 export function usableBytes(size: number, sidecar: Sidecar | undefined, bootId: string): number {
   if (!sidecar || (sidecar.validators.etag ?? sidecar.validators.lastModified) === undefined) return 0;
   const usable = sidecar.bootId === bootId ? size : Math.min(size, sidecar.syncedBytes);
@@ -55,8 +45,7 @@ async function generationsOf(folder: string, key: string): Promise<Generation[]>
   return Promise.all(
     [...bases].map(async (base) => {
       const paths = { part: `${base}.part`, sidecar: `${base}.json` };
-      const text = await ifThere(readFile(paths.sidecar, 'utf8'));
-      const sidecarContent = text === undefined ? undefined : parseSidecar(text);
+      const sidecarContent = await readSidecar(paths.sidecar);
       const size = (await ifThere(stat(paths.part)))?.size ?? 0;
       return { ...paths, sidecarContent, usable: usableBytes(size, sidecarContent, bootId) };
     }),
@@ -78,7 +67,7 @@ const withNewBoot = ({ validators, total, labels, syncedBytes }: Sidecar, usable
   startedAt: Date.now(),
 });
 
-/** Its writer has closed it: the file itself becomes ours. The sidecar is there first, so a kill between loses nothing. */
+/** Its writer has closed it: the file itself is renamed. The new sidecar is written first, so a kill in between loses nothing. */
 async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths, signal: AbortSignal): Promise<PartFile> {
   await writeSidecar(to.sidecar, sidecar);
   try {
@@ -90,7 +79,7 @@ async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths, signal: 
   return PartFile.reopen(to, sidecar, from.usable, signal);
 }
 
-/** Its writer may still be there: only a copy is ours alone. The old file stays until the copy survives a power cut. */
+/** Its writer may still run: a copy has one writer. The old file stays until the copy survives a power cut. */
 async function copy(from: Generation, sidecar: Sidecar, to: PartPaths, signal: AbortSignal): Promise<PartFile> {
   const source = await open(from.part, 'r');
   try {
@@ -109,11 +98,11 @@ async function copy(from: Generation, sidecar: Sidecar, to: PartPaths, signal: A
 }
 
 /**
- * Take over the longest usable rest of `key` and remove every other file of it. `undefined`: start clean. Aborting it
- * or repeating it loses nothing. Throws `superseded` when another run was faster. Of runs that start at once at least
+ * Resume from the longest usable part of `key` and remove every other file of it. `undefined`: start from nothing. Safe to
+ * abort and to repeat. Throws `superseded` when another run was faster. Of runs that start at once at least
  * one goes on: a run only removes what it had listed before it made its own file, so no two can remove each other.
  */
-export async function takeOver(folder: string, key: string, signal: AbortSignal): Promise<PartFile | undefined> {
+export async function resumeDownload(folder: string, key: string, signal: AbortSignal): Promise<PartFile | undefined> {
   const found = await generationsOf(folder, key);
   const best = found.toSorted((a, b) => b.usable - a.usable)[0];
   const sidecar = best?.sidecarContent;
@@ -134,7 +123,7 @@ export async function takeOver(folder: string, key: string, signal: AbortSignal)
   }
 }
 
-/** Remove what was left of downloads nobody went on with. Safe while others run, if the age is longer than any pause. */
+/** Remove parts of abandoned downloads. Safe while others run, if the age is longer than any pause. */
 export async function sweepParts(folder: string, olderThanMs: number, nowMs: number): Promise<number> {
   let removed = 0;
   for (const name of (await ifThere(readdir(folder))) ?? []) {
