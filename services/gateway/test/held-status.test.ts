@@ -1,11 +1,9 @@
 import { STATION } from '@khumbu/intake/test/fixtures';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import t from 'tap';
-import type { Presence } from '../src/mqtt/liveness/presence.js';
-import { bootBegun, hearHeartbeat, NEVER_HEARD } from '../src/mqtt/liveness/presence.js';
-import type { Station } from '../src/mqtt/liveness/station.js';
+import { bootBegun, hearHeartbeat, NEVER_HEARD, type Presence } from '../src/mqtt/liveness/presence.js';
+import { newStation, type Station } from '../src/mqtt/liveness/station.js';
 import { heldBecause } from '../src/mqtt/outbound/held-status.js';
-import { fullBuckets } from '../src/mqtt/session/token-bucket.js';
 import { hearAll } from './heartbeats.js';
 
 const entryFor = (afterBoot?: OutboxEntry['afterBoot']): OutboxEntry => ({
@@ -18,18 +16,8 @@ const entryFor = (afterBoot?: OutboxEntry['afterBoot']): OutboxEntry => ({
   ...(afterBoot ? { afterBoot } : {}),
 });
 const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
-  station: STATION,
-  moduleId: STATION,
+  ...newStation({ station: STATION, moduleId: STATION }, 200, 0),
   presence,
-  registered: false,
-  bootsNoticed: 0,
-  bootsCounted: 0,
-  learnedDialect: 'unknown',
-  dirty: false,
-  duplicateReported: false,
-  metAt: 0,
-  buckets: fullBuckets(200, 0),
-  stored: { heard: true, duplicate: false, away: false },
   ...more,
 });
 

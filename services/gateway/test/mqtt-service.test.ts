@@ -1,15 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import { momentOf } from '@khumbu/operations/clock/depot-clock';
+/** Requests, bad messages, checks and discovery over a real broker. */
 import { awaitUntil, collector } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import t from 'tap';
-import { LEASE_MS } from '../src/leader/lease.js';
-import { API_KEY, type Depot, depot, leads, startGateway } from './gateway-process.js';
+import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-const { announce, broker, redis, servers, station, storeOf } = await setMqttStage(t);
+const { broker, openRecords, redis, servers, station, storeOf } = await setMqttStage(t);
 
 /** Much longer than anything takes on a busy machine. */
 const PATIENCE_MS = 60_000;
@@ -18,10 +16,6 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
 const LOGS = { request_id: 8, location: 'https://files.example/logs/' };
 
-const openRecords = async (place: Depot) => {
-  const store = storeOf(place);
-  return store.loadMany(await store.openIds());
-};
 void t.test('every request is answered, validly and soon', async (t) => {
   const place = await depot(t, servers, {
     stations: { 'cs-1': { driver: 'simulated', interfaces: { Wired0: 'eth0' } } },
@@ -189,143 +183,6 @@ void t.test('discovery is asked at connect, at each beacon, and for who is unkno
   t.equal(new Set(questions.items).size, questions.items.length, 'each with its own answer topic');
 });
 
-void t.test('statuses: in order, held while the station is away, told after its first heartbeat', async (t) => {
-  const place = await depot(t, servers);
-  await leads(await startGateway(t, place));
-  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
-  const names = ['Downloading', 'Downloaded', 'Installing', 'Installed'];
-  await announce(
-    place,
-    names.map((name) => [1, name]),
-  );
-  await everest.awaitStatus(1, 'Installed', PATIENCE_MS);
-  t.same(everest.statusNames(1), names);
-
-  everest.stopHeartbeats();
-  const quietFrom = performance.now();
-  await awaitUntil(() => performance.now() - quietFrom > 4 * 200 + 300, PATIENCE_MS, 'four periods');
-  await announce(place, [[2, 'Downloading']]);
-  await announce(place, [[2, 'Downloaded']]);
-  const heldFrom = performance.now();
-  await awaitUntil(() => performance.now() - heldFrom > 1500, PATIENCE_MS, 'longer than a sweep');
-  t.same(everest.statusNames(2), [], 'nobody would hear them');
-  everest.startHeartbeats(200);
-  await everest.awaitStatus(2, 'Downloaded', PATIENCE_MS);
-  t.same(everest.statusNames(2), ['Downloading', 'Downloaded']);
-  const isEmpty = async () => (await storeOf(place).outboxEntries('cs-1')).length === 0;
-  await awaitUntil(isEmpty, PATIENCE_MS, 'what was told leaves the outbox');
-});
-
-void t.test('a status told when the station had just left is told again when it is back', async (t) => {
-  const place = await depot(t, servers);
-  await leads(await startGateway(t, place));
-  // A bridge to the station's own broker listens all the time, so the broker cannot tell that nobody does.
-  const bridge = await connectAsync(broker.url, { protocolVersion: 5 });
-  t.teardown(() => bridge.endAsync(true));
-  await bridge.subscribeAsync(`${place.topicPrefix}everest_api/#`);
-  const isTold = async () => (await storeOf(place).outboxEntries('cs-1')).length === 0;
-  let id = 0;
-  const leaveAndReturn = async (status: string, backWith: number, isRepeated: boolean): Promise<string[]> => {
-    id += 1;
-    const before = await station(t, place, { discovery: PERIODS });
-    before.startHeartbeats(200);
-    const isCheck = ({ leaf }: { leaf: string }): boolean => leaf === 'communication_check';
-    await before.messages.awaitAll((all) => all.filter(isCheck).length > 1, PATIENCE_MS, 'checks in its own period');
-    await before.close(true);
-    await announce(place, [[id, status]]);
-    await awaitUntil(isTold, PATIENCE_MS, 'the status to be told to nobody');
-    const leftAt = performance.now();
-    await awaitUntil(() => performance.now() - leftAt > 4 * 200, PATIENCE_MS, 'four periods');
-    const after = await station(t, place, { discovery: PERIODS });
-    await after.publishRaw('heartbeat', String(backWith));
-    await after.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
-    await announce(place, [[1000 + id, 'Downloading']]);
-    await after.awaitStatus(1000 + id, 'Downloading', PATIENCE_MS);
-    if (isRepeated) await after.awaitStatus(id, status, PATIENCE_MS);
-    await after.publishRaw('heartbeat', String(backWith + 1));
-    const told = after.statusNames(id);
-    await after.close(true);
-    return told;
-  };
-  t.same(
-    await leaveAndReturn('Downloaded', 1000, true),
-    ['Downloaded'],
-    'it was away: nothing but the line has changed',
-  );
-  t.same(await leaveAndReturn('Downloaded', 0, false), [], 'EVerest has restarted: the trigger is seen to elsewhere');
-  t.same(await leaveAndReturn('Installed', 0, true), ['Installed'], 'an end is never lost');
-});
-
-void t.test('an end that a late heartbeat of the boot before let go is told to the new boot too', async (t) => {
-  const place = await depot(t, servers);
-  await leads(await startGateway(t, place));
-  const bridge = await connectAsync(broker.url, { protocolVersion: 5 });
-  t.teardown(() => bridge.endAsync(true));
-  await bridge.subscribeAsync(`${place.topicPrefix}everest_api/#`);
-  const outbox = () => storeOf(place).outboxEntries('cs-1');
-  /** More than the clocks of two processes may differ. */
-  const passed = (ms: number): Promise<unknown> => {
-    const from = performance.now();
-    return awaitUntil(() => performance.now() - from > ms, ms + PATIENCE_MS, 'some time to pass');
-  };
-  let id = 0;
-  const endAcrossBoot = async (begin: (everest: EverestClient) => Promise<unknown> | undefined): Promise<string[]> => {
-    id += 1;
-    const before = await station(t, place, { discovery: PERIODS });
-    await before.request('get_boot_reason');
-    for (const beat of [100, 101, 102]) await before.publishRaw('heartbeat', String(beat));
-    await before.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
-    await before.close(true);
-    await passed(200);
-    const at = momentOf(Date.now()).monotonic;
-    const restartExpected = JSON.stringify({ reason: 'FirmwareUpdate', at, operationId: `o-${id}` });
-    await storeOf(place).commit(storeOf(place).transaction().setStation('cs-1', { restartExpected }));
-    await announce(place, [[id, 'Installed']], { at, settleMs: 0 });
-    await passed(3200);
-    t.equal((await outbox()).length, 1, 'it waits for the boot');
-    await bridge.publishAsync(`${place.topicPrefix}everest_api/1/system/cs-1/e2m/heartbeat`, '103', { qos: 2 });
-    await awaitUntil(
-      async () => (await outbox()).length === 0,
-      PATIENCE_MS,
-      'it is told on the word of the boot before',
-    );
-    const after = await station(t, place, { discovery: PERIODS });
-    await begin(after);
-    // It goes on to beat: one that falls silent is away before a busy gateway has come to telling it.
-    after.startHeartbeats(200);
-    await after.awaitStatus(id, 'Installed', PATIENCE_MS);
-    await announce(place, [[1000 + id, 'Downloading']]);
-    await after.awaitStatus(1000 + id, 'Downloading', PATIENCE_MS);
-    await after.close(true);
-    return after.statusNames(id);
-  };
-  t.same(await endAcrossBoot((everest) => everest.request('get_boot_reason')), ['Installed'], 'begun by a question');
-  t.same(await endAcrossBoot(() => undefined), ['Installed'], 'begun by a heartbeat');
-});
-
-void t.test('a status that nobody listens for is held, though heartbeats are not missed yet', async (t) => {
-  const place = await depot(t, servers);
-  await leads(await startGateway(t, place));
-  const slow = { ...PERIODS, heartbeat_period_ms: 60_000 };
-  const everest = await station(t, place, { heartbeatMs: 60_000, discovery: slow });
-  await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
-  await announce(place, [[1, 'Downloading']]);
-  await everest.awaitStatus(1, 'Downloading', PATIENCE_MS);
-  const outbox = () => storeOf(place).outboxEntries('cs-1');
-  await awaitUntil(async () => (await outbox()).length === 0, PATIENCE_MS, 'what was told leaves the outbox');
-
-  await everest.close(true);
-  await announce(place, [[1, 'Downloaded']]);
-  const heldFrom = performance.now();
-  await awaitUntil(() => performance.now() - heldFrom > 1500, PATIENCE_MS, 'several tries');
-  t.equal((await outbox()).length, 1, 'it is not told to nobody');
-  const again = await station(t, place, { heartbeatMs: 60_000, discovery: slow });
-  await again.awaitStatus(1, 'Downloaded', PATIENCE_MS);
-  await awaitUntil(async () => (await outbox()).length === 0, PATIENCE_MS, 'what was told leaves the outbox');
-  t.same(again.statusNames(1), ['Downloaded']);
-});
-
 void t.test('nothing follows from an answer that nobody waits for', async (t) => {
   const place = await depot(t, servers);
   const gateway = await startGateway(t, place);
@@ -347,60 +204,6 @@ void t.test('nothing follows from an answer that nobody waits for', async (t) =>
   t.equal(withdrawn?.state, 'Withdrawn');
   const back = await station(t, place);
   t.equal((await back.request('update_firmware', UPDATE)).reply, 'Accepted', 'it is free for another');
-});
-
-void t.test('a leader is killed: the standby goes on within four seconds', async (t) => {
-  const took: number[] = [];
-  // How long it takes on a machine that is busy with others is not the gateway's doing: one try of a few counts.
-  while (took.length < 4 && !(Math.min(...took) < 4000)) {
-    const place = await depot(t, servers);
-    const first = await startGateway(t, place);
-    await leads(first);
-    const second = await startGateway(t, place);
-    t.match((await second.ready()).body, { leader: false });
-    await awaitUntil(
-      async () => (await second.ready()).status === 200,
-      PATIENCE_MS,
-      'a standby is ready: the depot is served',
-    );
-    const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-    t.equal((await everest.request('update_firmware', UPDATE)).reply, 'Accepted');
-    await first.child.end('SIGKILL');
-    await announce(place, [[3, 'Downloading']]);
-    const request = { ...UPDATE, request_id: 8 };
-    const { reply, ms } = await everest.request('update_firmware', request, { timeoutMs: PATIENCE_MS });
-    t.equal(reply, 'AcceptedCanceled');
-    await everest.awaitStatus(3, 'Downloading', PATIENCE_MS);
-    t.match((await second.ready()).body, { leader: true });
-    took.push(ms);
-    for (const gateway of [first, second]) await gateway.child.end('SIGKILL');
-  }
-  t.ok(Math.min(...took) < 4000, `answered after ${took.map(Math.round).join()} ms`);
-});
-
-void t.test('what was asked while nobody was connected', async (t) => {
-  const place = await depot(t, servers);
-  const first = await startGateway(t, place);
-  await leads(first);
-  const everest = await station(t, place);
-  t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
-  await first.child.end('SIGKILL');
-  const answer = everest.request('update_firmware', UPDATE, { timeoutMs: PATIENCE_MS });
-  await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
-  const second = await startGateway(t, place);
-  t.equal((await answer).reply, 'Accepted', 'is answered by the next one');
-  await said(second, 'an old reset nobody waits for');
-  t.same(
-    (await openRecords(place)).map(({ kind }) => kind),
-    ['firmware_update'],
-  );
-  await leads(second);
-  await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
-  await awaitUntil(
-    async () => (await openRecords(place)).some(({ kind }) => kind === 'reset'),
-    PATIENCE_MS,
-    'a fresh reset',
-  );
 });
 
 void t.test('a station nobody configured is listed, and answered fail-closed', async (t) => {
@@ -434,67 +237,4 @@ void t.test('a station nobody configured is listed, and answered fail-closed', a
   t.match(await gateway.get('/v1/stations/nobody', API_KEY), problem(404));
   t.match(await gateway.get('/nowhere', API_KEY), problem(404));
   t.match(await gateway.ready(), { status: 200, body: { redis: 'ok', leader: true } });
-});
-
-void t.test('Redis stops answering', async (t) => {
-  const place = await depot(t, servers);
-  const gateway = await startGateway(t, place);
-  await leads(gateway);
-  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-  t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
-  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true);
-  redis.freeze();
-  t.teardown(() => redis.thaw());
-  const took: number[] = [];
-  for (const id of [7, 10, 11]) {
-    const { reply, ms } = await everest.request('update_firmware', { ...UPDATE, request_id: id });
-    t.equal(reply, 'Rejected');
-    took.push(ms);
-  }
-  t.ok(Math.min(...took) < 1500, `the default after ${took.map(Math.round).join()} ms`);
-  await awaitUntil(async () => (await gateway.ready()).status === 503, PATIENCE_MS, 'not ready');
-  const from = performance.now();
-  await awaitUntil(() => performance.now() - from > LEASE_MS, PATIENCE_MS, 'the end of the lease');
-  const uuid = randomUUID();
-  const frame = requestFrame(`everest_api/1/system/cs-1/m2e/reply/${uuid}`, { ...UPDATE, request_id: 8 });
-  const replies = (): string[] =>
-    everest.messages.items.filter(({ leaf }) => leaf === `reply/${uuid}`).map(({ text }) => text);
-  await everest.publishRaw('update_firmware', frame);
-  await awaitUntil(() => replies().length === 1, PATIENCE_MS, 'the default, although nobody can lead');
-  await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
-  redis.thaw();
-  await leads(gateway);
-  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true, 'it serves again');
-  const isReset = async () => (await openRecords(place)).some(({ kind }) => kind === 'reset');
-  await awaitUntil(isReset, PATIENCE_MS, 'the reset that was announced is kept');
-  await everest.publishRaw('update_firmware', frame);
-  await awaitUntil(() => replies().length === 2, PATIENCE_MS, 'the answer to the same frame');
-  t.same(replies(), ['"Rejected"', '"Rejected"']);
-  const states = (await openRecords(place)).filter(({ requestId }) => [7, 8, 10, 11].includes(requestId));
-  t.same(states, [], 'what was answered by default is not executed');
-});
-
-void t.test('nothing that is stored beside a decision delays its answer', async (t) => {
-  const place = await depot(t, servers);
-  await leads(await startGateway(t, place));
-  const pairs = await Promise.all(
-    [1, 2, 3].map(async (pair) => {
-      const everest = await station(t, place, { moduleId: `cs-${pair}` });
-      await everest.request('get_boot_reason');
-      return { everest, stranger: await station(t, place, { moduleId: `stranger-${pair}` }) };
-    }),
-  );
-  redis.freeze();
-  t.teardown(() => redis.thaw());
-  const took: number[] = [];
-  for (const { everest, stranger } of pairs) {
-    const [shown, unheard] = await Promise.all([
-      everest.request('update_firmware', { ...UPDATE, request_id: -1 }),
-      stranger.request('get_boot_reason'),
-    ]);
-    t.equal(shown.reply, 'Rejected', 'a request that shows the OCPP version');
-    t.equal(unheard.reply, 'Unknown', 'the first message of a station');
-    took.push(Math.max(shown.ms, unheard.ms));
-  }
-  t.ok(Math.min(...took) < 1600, `after ${took.map(Math.round).join()} ms`);
 });

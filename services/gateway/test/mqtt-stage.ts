@@ -26,6 +26,10 @@ export async function setMqttStage(t: Test) {
   const observer = patientRedis(redis.url, () => undefined);
   t.teardown(() => observer.disconnect());
   const storeOf = (place: Depot): Store => createStore(observer, place.name);
+  const openRecords = async (place: Depot) => {
+    const store = storeOf(place);
+    return store.loadMany(await store.openIds());
+  };
 
   /** `cs-1`, unless said otherwise. */
   const station = async (
@@ -63,5 +67,5 @@ export async function setMqttStage(t: Test) {
   };
 
   const servers = { redisUrl: redis.url, mqttUrl: broker.url };
-  return { redis, broker, observer, servers, storeOf, station, announce };
+  return { redis, broker, observer, servers, storeOf, openRecords, station, announce };
 }

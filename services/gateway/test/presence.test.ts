@@ -1,6 +1,17 @@
 import t from 'tap';
-import { bootBegun, hearHeartbeat, heartbeatPeriodMs, isAway, NEVER_HEARD } from '../src/mqtt/liveness/presence.js';
+import { bootSince, markBoot } from '../src/mqtt/liveness/boot-mark.js';
+import { hasDuplicateIdentity } from '../src/mqtt/liveness/duplicate-identity.js';
+import {
+  bootBegun,
+  hearHeartbeat,
+  heartbeatPeriodMs,
+  isAway,
+  NEVER_HEARD,
+  restartExplained,
+} from '../src/mqtt/liveness/presence.js';
+import { newStation } from '../src/mqtt/liveness/station.js';
 import { ageOfHeartbeat } from '../src/mqtt/liveness/stored-fields.js';
+import { checkIntervalMs } from '../src/mqtt/outbound/communication-checks.js';
 import { hearAll } from './heartbeats.js';
 
 void t.test('presence: restarts, absence, period', async (t) => {
@@ -80,6 +91,32 @@ void t.test('presence: restarts, absence, period', async (t) => {
   t.notOk(isAway(NEVER_HEARD, 1e9), 'a station that was only asked about');
 });
 
+void t.test('presence: our own restarts are nobody else’s, however many beats they live for', async (t) => {
+  for (const beats of [1, 2, 3, 5]) {
+    for (const byQuestion of [false, true]) {
+      for (const lost of [0, 1]) {
+        let presence = hearAll([[0, 0]]);
+        let now = 0;
+        for (let boot = 0; boot < 12; boot++) {
+          now += 900;
+          // Its question may come first, or while its first heartbeat is being looked at.
+          if (byQuestion && boot % 2 === 0) presence = bootBegun(presence, presence, now);
+          for (let id = 0; id < beats; id++) {
+            if (lost > 0 && id === beats - 1 && beats > 2) continue;
+            const heard = hearHeartbeat(presence, id, now);
+            presence = heard.restarted ? restartExplained(heard.unjudged) : heard.presence;
+            t.notOk(
+              hasDuplicateIdentity(presence, now),
+              `${beats} beats, ${byQuestion ? 'asked' : 'heard'}, boot ${boot}`,
+            );
+            now += 200;
+          }
+        }
+      }
+    }
+  }
+});
+
 void t.test('presence: a restart while nobody listened', async (t) => {
   const left = { ...hearAll([[0, 10]]), handedOver: true as const, communication: { heartbeat_period_ms: 1000 } };
   const cases: [label: string, id: number, at: number, restarted: boolean][] = [
@@ -122,4 +159,31 @@ void t.test('the age of a stored heartbeat', async (t) => {
   ];
   for (const [what, now, openedAt, wanted] of cases) t.equal(ageOfHeartbeat(heartbeat, now, openedAt), wanted, what);
   t.equal(ageOfHeartbeat({ id: 7, at: 10 * hour }, after(3000, 0), here), 3000, 'stored by an earlier version');
+});
+
+void t.test('which boot something belongs to', async (t) => {
+  const entry = newStation({ station: 'cs-1', moduleId: 'cs-1' }, 200, 0);
+  entry.presence = hearAll([[1000, 7]]);
+  const mark = markBoot(entry);
+  t.equal(bootSince(mark, entry), 'unknown', 'nothing was heard since');
+  entry.presence = hearAll([[2000, 8]], entry.presence);
+  t.equal(bootSince(mark, entry), 'same', 'the count goes on');
+  entry.presence = hearAll([[3000, 0]], entry.presence);
+  entry.bootsNoticed += 1;
+  t.equal(bootSince(mark, entry), 'another', 'it began anew');
+  t.equal(bootSince(markBoot(entry), entry), 'unknown', 'of the new boot');
+});
+
+void t.test('how often a station is checked', async (t) => {
+  const period = (seconds?: number) =>
+    checkIntervalMs({
+      presence: {
+        ...NEVER_HEARD,
+        ...(seconds === undefined ? {} : { communication: { communication_check_period_s: seconds } }),
+      },
+    });
+  t.equal(period(3), 1000);
+  t.equal(period(), 5000 / 3);
+  t.equal(period(0), undefined);
+  t.equal(period(-1), undefined);
 });

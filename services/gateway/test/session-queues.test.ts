@@ -1,7 +1,7 @@
 import t from 'tap';
 import { createSenderQueue } from '../src/mqtt/session/sender-queue.js';
 import { fullBuckets, treat } from '../src/mqtt/session/token-bucket.js';
-import { createRateLimitedLog } from '../src/rate-limited-log.js';
+import { createLogLimiter, createRateLimitedLog } from '../src/rate-limited-log.js';
 
 void t.test('one that sends a thousand delays another by one', async (t) => {
   const queue = createSenderQueue({ atOnce: 2, perSender: 1 });
@@ -79,4 +79,14 @@ void t.test('lines that anybody can cause', async (t) => {
   now = 10_000;
   limitedLog.info({ n: 50 }, 'bad');
   t.same(lines.at(-1), [{ n: 50, alsoLeftOut: 30 }, 'bad']);
+});
+
+void t.test('so many lines of one kind in a while', async (t) => {
+  let now = 0;
+  const limiter = createLogLimiter(() => now);
+  for (let line = 0; line < 20; line++) t.equal(limiter('a'), 0);
+  t.equal(limiter('a'), undefined);
+  t.equal(limiter('b'), 0);
+  now = 10_000;
+  t.equal(limiter('a'), 1);
 });

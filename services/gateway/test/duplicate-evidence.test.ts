@@ -5,34 +5,8 @@ import {
   restartCounted,
   twoModulesAnswered,
 } from '../src/mqtt/liveness/duplicate-identity.js';
-import { bootBegun, hearHeartbeat, NEVER_HEARD, restartExplained } from '../src/mqtt/liveness/presence.js';
+import { hearHeartbeat, NEVER_HEARD } from '../src/mqtt/liveness/presence.js';
 import { hearAll } from './heartbeats.js';
-
-void t.test('presence: our own restarts are nobody else’s, however many beats they live for', async (t) => {
-  for (const beats of [1, 2, 3, 5]) {
-    for (const byQuestion of [false, true]) {
-      for (const lost of [0, 1]) {
-        let presence = hearAll([[0, 0]]);
-        let now = 0;
-        for (let boot = 0; boot < 12; boot++) {
-          now += 900;
-          // Its question may come first, or while its first heartbeat is being looked at.
-          if (byQuestion && boot % 2 === 0) presence = bootBegun(presence, presence, now);
-          for (let id = 0; id < beats; id++) {
-            if (lost > 0 && id === beats - 1 && beats > 2) continue;
-            const heard = hearHeartbeat(presence, id, now);
-            presence = heard.restarted ? restartExplained(heard.unjudged) : heard.presence;
-            t.notOk(
-              hasDuplicateIdentity(presence, now),
-              `${beats} beats, ${byQuestion ? 'asked' : 'heard'}, boot ${boot}`,
-            );
-            now += 200;
-          }
-        }
-      }
-    }
-  }
-});
 
 void t.test('presence: two stations with one identity', async (t) => {
   const restartsEvery = (ms: number, count: number) =>
