@@ -47,7 +47,7 @@ runService(
   () => createLogger('gateway', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(GatewaySettings, process.env);
-    // What is wrong with the settings of REST is told before this gateway leads.
+    // Wrong settings of REST are reported before this gateway leads.
     await assertPortIsFree(config);
     compileContract();
     const fileHealth = createFileHealth(log);
@@ -55,7 +55,7 @@ runService(
     const authentication = openAuthentication(config, fileHealth);
     life.onStop('API keys', () => authentication.close());
     const knowsIssuer = authentication.begin();
-    // It is waited for below, before anybody is served over HTTP.
+    // It is waited for below, before HTTP is served.
     knowsIssuer.catch(() => undefined);
 
     const connections = await openConnections(config, life, log);
@@ -111,7 +111,7 @@ runService(
     });
     life.onStop('state of files', () => telling.stop());
 
-    // Who must not serve REST does not lead; an issuer that does not answer keeps nobody from leading.
+    // A gateway that must not serve REST does not lead; an issuer that does not answer keeps none from leading.
     await Promise.race([knowsIssuer, sleep(ISSUER_PATIENCE_MS)]);
     const parts = { connections, lease, intake, registry, directory, brokerCa, metrics, servingKey };
     const leader = startLeader(config, { ...parts, redisAnsweredAt: () => redisAnsweredAt }, life, log);

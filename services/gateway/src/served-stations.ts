@@ -17,7 +17,7 @@ export const withoutDriver = ({
   configured().filter((station) => profileOf(station) === undefined);
 
 export interface NotServed {
-  /** Two stations use this identity; as the leader hears it, another gateway knows none. */
+  /** Two stations use this identity: known to the leader alone. */
   readonly duplicates: readonly string[];
   readonly withoutDriver: readonly string[];
 }

@@ -1,5 +1,5 @@
 /**
- * The one gateway that speaks with EVerest. While it leads it keeps an MQTT service open and reconciles records with jobs.
+ * The one gateway that is connected to the broker. While it leads it keeps an MQTT service open and reconciles records with jobs.
  * While it refuses it keeps the service that it has, which then answers by default and publishes nothing else; it connects
  * only while it leads.
  */
@@ -19,7 +19,7 @@ const RECONNECT_LONGEST_MS = 1000;
 const LOOK_MS = 50;
 /** How long the other gateways believe that the leader serves. */
 const SERVING_MS = 3000;
-/** How often they are told. */
+/** How often that is renewed. */
 const MARK_MS = 250;
 
 export interface LeaderDeps {
@@ -35,7 +35,7 @@ export interface LeaderDeps {
   readonly servingKey: string;
   /** For the memory of when it was served last. */
   readonly servedKey: string;
-  /** How long the broker keeps messages while nobody serves. */
+  /** How long the broker keeps messages while no gateway serves. */
   readonly sessionExpiryMs: number;
   readonly log: Logger;
   readonly onLeader: (leads: boolean) => void;
@@ -46,7 +46,7 @@ export interface Leader {
   readonly done: Promise<void>;
   /**
    * Resolves when what hurries is done: the first service is open, or could not be opened, or another gateway leads, or
-   * nobody can tell.
+   * Redis does not say.
    */
   readonly begun: Promise<void>;
 }

@@ -1,8 +1,8 @@
 /**
- * The lease: one gateway at a time may speak with EVerest. Held in Redis for at most two seconds, renewed four times in
- * that time; whoever cannot renew it stops speaking before it runs out, by its own monotonic clock. One whose holder was a
- * process of this very host that has certainly ended is taken at once: nobody speaks with it any more. A lease that ran out
- * because Redis does not answer is not lost yet: nobody else has been seen to have it. Its last holder may still refuse.
+ * The lease: one gateway at a time leads. Held in Redis for at most two seconds, renewed four times in that time; a holder that
+ * cannot renew it stops publishing before it runs out, by its own monotonic clock. One whose holder was a process of this very
+ * host that has certainly ended is taken at once. A lease that ran out because Redis does not answer is not lost yet: no
+ * other holder was seen, and its last holder may still refuse (`standing.ts`).
  */
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
@@ -17,11 +17,11 @@ export const LEASE_MS = 2000;
 const RENEW_MS = 500;
 /** We stop this long before Redis would give the lease to another. */
 const MARGIN_MS = 300;
-/** After Redis was out its last holder gets this long to come back: it knows what it told meanwhile. */
+/** After Redis was out its last holder gets this long to come back: it remembers what it answered meanwhile. */
 const COME_BACK_MS = 1500;
 
 /**
- * 1: ours, renewed, or taken where `take` says so, or from the holder that is named. -1: free. Else who holds it; one that
+ * 1: ours, renewed, or taken where `take` says so, or from the holder that is named. -1: free. Else the holder; one that
  * lives longer than it may (a clock jumped) is cut short.
  */
 const ACQUIRE = `
@@ -75,8 +75,8 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
   };
 
   /**
-   * Who did not have it looks before he takes: what is on its way when Redis freezes is done when it thaws, and must not
-   * take the lease from who had it.
+   * A gateway without the lease looks before it takes it: a command that is on its way when Redis freezes is executed when it
+   * thaws, and must not take the lease from its last holder.
    */
   const attempt = async (): Promise<void> => {
     try {

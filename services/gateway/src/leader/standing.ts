@@ -1,12 +1,12 @@
 /**
  * What this gateway may do, by what it knows of the lease. Exactly one gateway of a depot is `leading`; at most one other
- * may be `refusing`, because Redis has given its lease to nobody it knows of.
+ * may be `refusing`, because it has seen no other holder of its lease.
  *
  * | standing | means | entered | left |
  * |---|---|---|---|
  * | `leading` | holds the lease, by its own monotonic clock | Redis grants or renews the lease | to `refusing` when the time that Redis granted has passed; to `standby` when Redis names another holder, or at a stop |
  * | `refusing` | held the lease last, and Redis does not say who holds it now; keeps its MQTT session, opens none | the lease ran out and Redis did not answer | to `leading` when Redis renews it, to `standby` when Redis names another holder |
- * | `standby` | another gateway holds the lease, or nobody has been seen to | at the start, and when Redis names another holder | to `leading` when Redis grants it the lease |
+ * | `standby` | another gateway holds the lease, or none is known to | at the start, and when Redis names another holder | to `leading` when Redis grants it the lease |
  */
 import { CodedError } from '@khumbu/shared/runtime/errors';
 
@@ -25,7 +25,7 @@ export const MAY: Readonly<Record<Standing, Readonly<Record<Deed, boolean>>>> = 
 };
 
 export interface LeaseView {
-  /** Nobody else was seen to have the lease since it was granted to us. */
+  /** No other holder was seen since the lease was granted to this gateway. */
   readonly isOurs: boolean;
   /** Milliseconds for which Redis has still promised it. */
   readonly leftMs: number;

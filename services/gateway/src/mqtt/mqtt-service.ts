@@ -1,6 +1,6 @@
 /**
- * Everything one MQTT session of the leader does, put together. A service lives as long as one connection; what it knows
- * beyond that is stored.
+ * Everything one MQTT session of the leader does, put together. A service lives as long as one connection; what lasts longer
+ * is stored.
  */
 import type { Boots } from '@khumbu/intake/boots';
 import type { Intake } from '@khumbu/intake/intake';

@@ -21,7 +21,7 @@ export interface Connections {
   /** Fails fast: what answers build on. */
   readonly prompt: Redis;
   readonly promptStore: Store;
-  /** For who only reads. */
+  /** For REST, where it only reads. */
   readonly reading: Redis;
   /** Waits for Redis: everything behind an answer. */
   readonly patient: Redis;

@@ -52,7 +52,7 @@ export interface AnsweringDeps {
   readonly intake: Intake;
   readonly createReply: CreateReply;
   readonly publishDecided: PublishDecided;
-  /** Only who leads may decide. */
+  /** The leader alone decides. */
   readonly standing: () => Standing;
   readonly queue: KeyedQueue;
   readonly retryUntilClosed: RetryUntilClosed;
@@ -92,7 +92,7 @@ export function createAnswering(deps: AnsweringDeps) {
     return isAnswered;
   };
 
-  /** The request's turn has come. Resolves with the boot epoch in which it was found open; `undefined`: it is answered. */
+  /** The request's turn. Resolves with the boot epoch in which it was found open; `undefined`: it is answered. */
   const serve = async (asked: Asked): Promise<number | undefined> => {
     const { request, requester, reply } = asked;
     const before = reply.repeat();

@@ -1,4 +1,4 @@
-/** What is known of the boot in which a question came: at that moment, and by what has come since. */
+/** The evidence for the boot in which a question came: of that moment, and what has come since. */
 import { performance } from 'node:perf_hooks';
 import { type BootSign, signWaitMs } from '@khumbu/intake/decide-boot-reason';
 import type { Liveness } from '@khumbu/intake/get-boot-reason';
@@ -22,7 +22,7 @@ function livenessOf(presence: Presence, now: number): Liveness {
   };
 }
 
-/** What has come since the mark; `undefined`: nothing that tells. Pure. */
+/** What has come since the mark; `undefined`: nothing that shows a boot. Pure. */
 function signSince(mark: BootMark, entry: Station): BootSign | undefined {
   const since = bootSince(mark, entry);
   if (since !== 'unknown') return since === 'same' ? 'goes_on' : 'begins';

@@ -1,6 +1,6 @@
 /**
- * What the broker delivers again may have ended the leader that read it: it is read with care, unless it is too small to
- * hold anything but the word that it is, or this very process has answered it before and lives.
+ * A message that the broker delivers again may have ended the leader that read it: it is marked before it is read. Not so a
+ * message that is too small to do harm, and a request that this process has answered before.
  */
 import { channel, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { parseApiTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';

@@ -1,5 +1,5 @@
 /**
- * Asks modules who they are: at connect, at each ready beacon, and when an unknown module is heard. Each module answers
+ * Asks modules for their identity: at connect, at each ready beacon, and when an unknown module is heard. Each module answers
  * for itself; two answers from one module id to one question mean two stations with one identity.
  */
 import { randomUUID } from 'node:crypto';
@@ -14,7 +14,7 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 const QUESTION_MS = 10_000;
 /** Who has answered a question alone by now is alone. */
 const ALONE_MS = 900;
-/** Nobody is asked again sooner, however often beacons shine; who came in between is asked after it. */
+/** A prefix is asked no sooner again, however often ready beacons come; one that came in between is followed by a question then. */
 const ASK_AGAIN_MS = 1000;
 
 /** A module has a few. */
@@ -98,7 +98,7 @@ export function createDiscovery({ prefix, publish, modules, bad, log }: Discover
       timer.unref();
     },
 
-    /** An answer on one of our answer topics; anything else there is ignored with a line. */
+    /** An answer on one of our answer topics; anything else there is ignored and logged. */
     hear(topic: string, payload: Uint8Array): void {
       const stripped = prefix.strip(topic);
       const id = stripped?.rest.split('/').at(-1) ?? '';
@@ -118,7 +118,7 @@ export function createDiscovery({ prefix, publish, modules, bad, log }: Discover
       for (const api of (answer as ApiDiscoverResponse).apis.slice(0, MAX_APIS)) {
         if (api.type !== 'system' && api.type !== OCPP_CONSUMER.type) continue;
         if (!isTopicLevel(api.module_id)) {
-          // It would become part of the topics we publish on.
+          // It would become part of topics that are published on.
           bad(topic, 'a module id that is no topic level');
           continue;
         }

@@ -1,4 +1,4 @@
-/** What modules say of themselves when they are asked who they are. */
+/** What the answers of modules to discovery change. */
 import { performance } from 'node:perf_hooks';
 import { OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
 import { oneModuleAnswered, twoModulesAnswered } from '../liveness/duplicate-identity.js';

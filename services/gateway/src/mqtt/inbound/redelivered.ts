@@ -1,11 +1,11 @@
 /**
  * A request whose reading ends the process that reads it (a crash, or a loop without end) is delivered to the next
  * leader, and to the one after it. What the broker delivers again is therefore marked in Redis before it is read, and the
- * mark goes when its work is done. Who finds a mark knows that a leader got the message again and ended with it: it is
+ * mark goes when its work is done. A mark that is found means that a leader got the message again and ended with it: it is
  * not read any more, only answered. So one message ends two leaders at most.
  *
  * A leader may also end for another reason while messages are marked. So few are marked at a time, and what was decided
- * about one before is still told.
+ * about one before is still answered.
  */
 import { createHash } from 'node:crypto';
 import type { Keys } from '@khumbu/operations/records/keys';
@@ -19,7 +19,7 @@ import { createSenderQueue } from '../session/sender-queue.js';
 /** Of all senders, and of one. */
 const MARKED_AT_ONCE = 8;
 const MARKED_OF_ONE = 1;
-/** Who takes longer was not ended by its reading, or stands still for good: the others need not wait for its end. */
+/** What takes longer did not end this process, or blocks it for good: the others need not wait for its end. */
 const LANE_MS = 100;
 /** As long as a request may come again. */
 const MARK_MS = 900_000;
@@ -48,7 +48,7 @@ export interface RedeliveredDeps {
 type Message = Pick<Incoming, 'topic' | 'payload'>;
 
 /**
- * `isRead`: the message has been read, and only waits from now on. It ends nobody any more, so its mark goes, and its place
+ * `isRead`: the message has been read, and only waits from now on. It ends no process any more, so its mark goes, and its place
  * is another's. Safe to repeat.
  */
 type Work = (isRead: () => void) => Promise<void> | void;

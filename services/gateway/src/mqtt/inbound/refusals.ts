@@ -1,4 +1,7 @@
-/** Messages that nothing is done with. Who can be answered gets the default, which no later leader decides anew. */
+/**
+ * Messages that nothing is done with. One with a reply address gets the default, acknowledged first, so that no later leader
+ * decides it anew.
+ */
 import { channel, type E2mChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { replyTopic, type StationAddress, type TopicPrefix } from '@khumbu/shared/contract/topics';
@@ -25,7 +28,7 @@ export interface RefusalsDeps {
 export type Refusals = ReturnType<typeof createRefusals>;
 
 export function createRefusals({ prefix, publish, answer, onBad, onUnread, limitedLog }: RefusalsDeps) {
-  /** Nothing is done with it, and nobody is answered. */
+  /** Nothing is done with it, and it is not answered. */
   const bad = (topic: string, reason: string): void => {
     onBad();
     limitedLog.warn({ topic: topic.slice(0, LOGGED_LENGTH), reason: reason.slice(0, LOGGED_LENGTH) }, 'bad message');
@@ -52,7 +55,7 @@ export function createRefusals({ prefix, publish, answer, onBad, onUnread, limit
 
     /**
      * It came again and ended the leader that read it, so its words are not looked at: what it was answered before is
-     * published, else the default. Whoever sent it can be answered where its frame says so plainly.
+     * published, else the default. It can be answered where the reply address can be read without decoding the frame.
      */
     async refuseUnread(name: E2mChannelName | undefined, entry: Station, message: Incoming): Promise<void> {
       const { topic, payload: bytes, acknowledge } = message;

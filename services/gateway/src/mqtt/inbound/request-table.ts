@@ -17,7 +17,7 @@ import type { Dialect } from '@khumbu/shared/stations/stations-file';
 export interface Circumstances {
   /** Of the moment in which it came; with the sign that came since, once it has waited for one. */
   readonly liveness: Liveness;
-  /** The broker has kept it, for nobody knows how long. */
+  /** The broker has kept it, for an unknown time. */
   readonly isLate: boolean;
 }
 type Serve = (intake: Intake, payload: unknown, requester: Requester, circumstances: Circumstances) => Promise<Answer>;
@@ -42,7 +42,7 @@ export function dialectShownBy(name: RequestChannelName, payload: unknown): Excl
     case 'upload_logs':
       return (payload as UploadLogsRequest).request_id === undefined ? 'ocpp1.6' : undefined;
     case 'is_reset_allowed':
-      // OCPP 2.x resets reach us without a type, 1.6 resets with one.
+      // OCPP 2.x resets come without a type, 1.6 resets with one.
       return (payload as ResetType) === 'NotSpecified' ? 'ocpp2.x' : 'ocpp1.6';
     default:
       return undefined;

@@ -1,4 +1,4 @@
-/** From the topic of a message to who handles it, by the channel table. */
+/** Routes a message by its topic and the channel table to the part that handles it. */
 import { performance } from 'node:perf_hooks';
 import { CHANNELS, channelNames, type E2mChannelName } from '@khumbu/shared/contract/channels';
 import { decode } from '@khumbu/shared/contract/codec';
@@ -99,7 +99,7 @@ export function createRouter(deps: RouterDeps): OnMessage {
   const { prefix, registry, heartbeatTopics, heartbeats, refusals, discovery, ocppSide, backlogMarker } = deps;
   const ofStation = createStationMessages(deps);
 
-  /** There is no room for it: it is answered as a station nobody configured is, and not remembered. */
+  /** There is no room for its station: it is answered as an unconfigured one is, and not remembered. */
   const unlisted = (address: StationAddress & { leaf: string }, message: Incoming): Promise<void> => {
     const name = channelOf(address.leaf);
     const decoded = name && decode(name, message.payload);
@@ -121,7 +121,7 @@ export function createRouter(deps: RouterDeps): OnMessage {
     return ofStation.message(address.leaf, entry, message, how);
   };
 
-  /** Without a prefix per station nobody can tell whose modules have started, unless there is only one. */
+  /** Without a prefix per station it is not known whose modules have started, unless there is only one station. */
   const beacon = (station: string | undefined): void => {
     const [only, another] = registry.all();
     const entry = station === undefined ? (another ? undefined : only) : registry.get(station);

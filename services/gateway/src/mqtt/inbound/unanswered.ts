@@ -1,5 +1,5 @@
 /**
- * What nobody is answered for waits until it is stored, however long that takes, and unacknowledged: whoever leads then
+ * Messages without an answer (resets, permissions) wait until they are stored, and unacknowledged: whatever gateway leads then
  * is given it again. While Redis is out it must not fill the broker's window, which all stations share. So of what means
  * the same only the newest waits, what waits for long stands in no other's way, and only so much of all stations waits
  * unacknowledged: what is more is acknowledged and kept by this process alone.
@@ -10,7 +10,7 @@ import type { Incoming } from '../session/incoming.js';
 import type { KeyedQueue } from '../session/keyed-queue.js';
 import { type RetryUntilClosed, whileLeading } from '../session/retry-until-closed.js';
 
-/** A quarter of what the broker sends us before it waits for acknowledgements. */
+/** A quarter of what the broker sends before it waits for acknowledgements. */
 export const MAX_UNACKNOWLEDGED = 128;
 /** What takes longer does not only wait for its turn. */
 const LONG_MS = 500;
@@ -34,7 +34,7 @@ export interface UnansweredDeps {
 }
 
 interface Waiter {
-  /** It is being tried: who comes now may be too late for it. */
+  /** It is being tried: a message that comes now may be too late for it. */
   isBusy: boolean;
   isReplaced: boolean;
   readonly letGo: () => void;

@@ -79,8 +79,8 @@ export function createBootCounter(deps: BootCounterDeps) {
   };
 
   /**
-   * Of what the boot before did not hear, a restart of our own came after it. After any other only an end is published
-   * again: the trigger is by itself, and the rest is not true any more.
+   * `unheard` was published in the last moments of the boot before. A restart that Khumbu caused came after it. After any other
+   * only an end is published again: a trigger is reaffirmed with the boot, and the rest is not true any more.
    */
   const count = (entry: Station, { id, at, silentMs, unheard, isCounted }: NewCount): void => {
     const boot = begin(entry);
@@ -96,7 +96,7 @@ export function createBootCounter(deps: BootCounterDeps) {
     };
     const work = async (): Promise<void> => {
       if (entry.bootsCounted >= boot) {
-        // Counted by its question, which had a reason to tell.
+        // Its question has counted it.
         if (early) publishOnceMore(entry, early);
         return;
       }

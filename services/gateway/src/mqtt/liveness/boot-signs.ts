@@ -1,14 +1,14 @@
 /**
- * Questions that wait for what tells whether EVerest has started anew: its next heartbeat, or the beacon its modules
+ * Questions that wait for a sign whether EVerest has started anew: its next heartbeat, or the beacon its modules
  * publish when they are ready. They wait outside of all turns, so that nothing else of any station waits for them, and
- * mostly unacknowledged: whoever leads then is given them again.
+ * mostly unacknowledged: the next leader is given them again.
  */
 import type { BootSign } from '@khumbu/intake/decide-boot-reason';
 import type { Incoming } from '../session/incoming.js';
 
-/** EVerest asks one after the other; more than this is nobody's start. */
+/** EVerest asks one after the other; no start asks more than this. */
 export const MAX_WAITING_OF_ONE = 16;
-/** An eighth of what the broker sends us before it waits for acknowledgements. */
+/** An eighth of what the broker sends before it waits for acknowledgements. */
 const MAX_UNACKNOWLEDGED = 64;
 
 type Message = Pick<Incoming, 'acknowledge' | 'stepAside' | 'releasePlace'>;
@@ -20,7 +20,7 @@ interface Waiter {
 
 export type BootSigns = ReturnType<typeof createBootSigns>;
 
-/** `over`: the session has ended; who waits is given to the next one. */
+/** `over`: the session has ended; what waits is given to the next one. */
 export function createBootSigns(over: AbortSignal) {
   const waiting = new Map<string, Set<Waiter>>();
   let unacknowledged = 0;

@@ -1,5 +1,5 @@
 /**
- * Two stations that use one identity, from what the leader hears: counts of heartbeats that begin anew too often, a count
+ * Two stations that use one identity, from what the leader receives: counts of heartbeats that begin anew too often, a count
  * that was given up and goes on, two modules that answer one question. Pure; times are monotonic milliseconds of the
  * leader's process.
  */

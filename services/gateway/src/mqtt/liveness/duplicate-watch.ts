@@ -1,6 +1,6 @@
 /**
- * Two stations that use one identity, as long as they do: stored and shown at once, and their modules are asked again and
- * again who they are.
+ * Watches two stations that use one identity, as long as they do: stored and shown at once, and their modules are asked for
+ * their identity again and again.
  */
 import { performance } from 'node:perf_hooks';
 import type { RateLimitedLog } from '../../rate-limited-log.js';
@@ -10,7 +10,7 @@ import type { Station } from './station.js';
 const LOOK_MS = 1000;
 
 export interface DuplicateWatchDeps {
-  /** Asks the modules of a station who they are. */
+  /** Asks the modules of a station for their identity. */
   readonly discovery: { ask(station: string): void };
   /** Whether two stations share an identity has changed: to be stored and shown at once. */
   readonly onChange: () => void;

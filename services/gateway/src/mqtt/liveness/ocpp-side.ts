@@ -19,13 +19,13 @@ export interface OcppSideDeps {
   readonly log: Logger;
 }
 
-/** A question nobody has answered by now will not be answered. */
+/** A question that has no answer by now will have none. */
 const QUESTION_MS = 10_000;
 
 export type OcppSide = ReturnType<typeof createOcppSide>;
 
 export function createOcppSide({ registry, prefix, publish, onRegistered, log }: OcppSideDeps) {
-  /** Without a prefix per station a module cannot be told to belong to one of several stations. */
+  /** Without a prefix per station it is not known to which of several stations a module belongs. */
   const stationOf = (station: string): Station | undefined => {
     if (prefix.perStation) return registry.get(station);
     const [only, another] = registry.all();
@@ -57,7 +57,7 @@ export function createOcppSide({ registry, prefix, publish, onRegistered, log }:
     learn(entry, leaf, value);
   };
 
-  /** Questions for latched values by the last level of their answer topic, which nobody else can guess. */
+  /** Questions for latched values by the last level of their answer topic, which cannot be guessed. */
   const questions = new Map<string, { readonly station: string; readonly leaf: string }>();
   const newQuestion = (station: string, leaf: string): string => {
     const id = `latched-${randomUUID()}`;
@@ -89,7 +89,7 @@ export function createOcppSide({ registry, prefix, publish, onRegistered, log }:
     hearPublished: (station: string, leaf: string, payload: Uint8Array): void =>
       hear(stationOf(station), leaf, payload),
 
-    /** A latched value we asked for. `false`: this topic is something else. */
+    /** A latched value that was asked for. `false`: this topic is something else. */
     hearLatched(topic: string, payload: Uint8Array): boolean {
       const stripped = prefix.strip(topic);
       const question = questions.get(stripped?.rest.split('/').at(-1) ?? '');

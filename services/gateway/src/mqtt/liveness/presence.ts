@@ -1,5 +1,5 @@
 /**
- * What the leader knows of a station right now, from what it hears: is EVerest there, did it start anew. Whether two
+ * What the leader knows of a station right now from its messages: is EVerest there, did it start anew. Whether two
  * stations use one identity: `duplicate-identity.ts`. Pure; times are monotonic milliseconds of the leader's process.
  */
 import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
@@ -9,7 +9,7 @@ import { beatInLine, oneMore, restartCounted } from './duplicate-identity.js';
 const PERIODS_UNTIL_AWAY = 3;
 /** Two processes read the depot's clock up to this much apart: each looks at it once a second. */
 const HANDOVER_SLACK_MS = 1000;
-/** A station's heartbeat period may differ from the one it told by this part of it. */
+/** The heartbeat period of a station may differ from the one in its discovery by this part of it. */
 const PERIOD_TOLERANCE = 0.25;
 /** How long after the first one the last module of a start may be ready. */
 const BEACONS_SPREAD_MS = 5000;
@@ -27,7 +27,7 @@ export interface Presence {
   readonly begunAt?: number;
   /** When modules behind its prefix said that they have started, long after the count that goes on had begun. */
   readonly beaconAt?: number;
-  /** The newest heartbeat was heard by an earlier leader; how many may have come since, nobody has counted. */
+  /** The newest heartbeat was received by an earlier leader; how many have come since is not known. */
   readonly handedOver?: true;
   /** Anything that proves that EVerest is up and listens. */
   readonly heardAt?: number;
@@ -35,7 +35,7 @@ export interface Presence {
   readonly foundAway?: true;
   /** Heartbeats in line since the newest evidence of a second station. */
   readonly beatsInLine?: number;
-  /** When heartbeat ids began anew that were not restarted by us, newest last. */
+  /** When heartbeat ids began anew by no restart of Khumbu's, newest last. */
   readonly restarts: readonly number[];
   /** Where the count stood when it began anew. One station never goes on from there; two stations do. */
   readonly abandonedId?: number;
@@ -58,7 +58,7 @@ export const PROVES_LISTENING: ReadonlySet<string> = new Set([
   'allow_firmware_installation',
 ]);
 
-/** The heartbeat period: as the module told, or as it was seen; `undefined`: none, or not known. */
+/** The heartbeat period: as in discovery, or as it was seen; `undefined`: none, or not known. */
 export function heartbeatPeriodMs(presence: Presence): number | undefined {
   const told = presence.communication?.heartbeat_period_ms;
   if (told !== undefined) return told > 0 ? told : undefined;
@@ -68,13 +68,13 @@ export function heartbeatPeriodMs(presence: Presence): number | undefined {
 }
 
 /**
- * It beats, and no beat was heard since a takeover: it may be another boot than we know of, and what EVerest permits in
+ * It has heartbeats, and none was received since a takeover: it may be another boot than the stored one, and what EVerest permits in
  * one boot must not count for the other.
  */
 export const isBootUnsure = (presence: Presence): boolean =>
   presence.handedOver === true && presence.heartbeatAt !== undefined && (heartbeatPeriodMs(presence) ?? 0) > 0;
 
-/** Whether EVerest would not hear us: it has had heartbeats and they stopped. A station without heartbeats is there. */
+/** Whether EVerest would receive nothing: it has had heartbeats and they stopped. A station without heartbeats is there. */
 export function isAway(presence: Presence, now: number): boolean {
   if (presence.foundAway) return true;
   const period = heartbeatPeriodMs(presence);
@@ -83,7 +83,7 @@ export function isAway(presence: Presence, now: number): boolean {
 }
 
 /**
- * After a gap in which nobody listened, a restart shows in an id that is behind the count that would have gone on, and
+ * After a gap in which no leader listened, a restart shows in an id that is behind the count that would have gone on, and
  * that a count which began in the gap can have reached. A quarter is left for periods that are not what they were told
  * to be: a busy station loses beats, and one that has counted for longer than the gap did not begin in it.
  */
@@ -110,7 +110,7 @@ export interface HeardHeartbeat {
   readonly unjudged: Presence;
   /** The id did not rise: EVerest has started anew. */
   readonly restarted: boolean;
-  /** It was not there before this heartbeat, or this is the first one we hear. */
+  /** It was not there before this heartbeat, or this is the first one. */
   readonly returned: boolean;
 }
 

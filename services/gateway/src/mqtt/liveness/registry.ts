@@ -21,7 +21,7 @@ const FLUSH_MS = 2000;
 
 export interface RegistryRules extends UnconfiguredRules {
   readonly messagesPerS: number;
-  /** Only who leads stores anything. */
+  /** The leader alone stores anything. */
   readonly standing: () => Standing;
 }
 
@@ -112,7 +112,7 @@ export function createRegistry(
       clearInterval(timer);
       await writer.flushSoon();
     },
-    /** Everything, told to subscribers too. */
+    /** Everything, with its events. */
     flushSoon: writer.flushSoon,
     /** What is known of one station, and nothing else. */
     store: writer.store,

@@ -45,7 +45,7 @@ const { firstSeenAt, conflictSince, awaySince, heartbeat } = STATION_FIELDS;
 
 /** What was noticed of one station, each change in a commit of its own. */
 function createChangeWriter({ store, now, standing }: Pick<StationWriterDeps, 'store' | 'now' | 'standing'>) {
-  /** As all changes, told to subscribers in the commit that stores it. Nothing is read first: it is listed right after. */
+  /** Its event is in the commit that stores it. Nothing is read first: the station is listed right after. */
   const storeHeard = async ({ station, stored }: Station): Promise<void> => {
     const { wall } = now();
     const transaction = store
@@ -140,7 +140,7 @@ export function createStationWriter(deps: StationWriterDeps) {
     }
     await afterwards();
   };
-  // One after the other, so that no change is told twice. Who asks while one waits to begin is served by that one.
+  // One after the other, so that no event is emitted twice. A flush that waits to begin serves all that ask for one meanwhile.
   let last: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | undefined;
   const tick = (): Promise<void> => {
@@ -158,7 +158,7 @@ export function createStationWriter(deps: StationWriterDeps) {
   const patiently = (work: Promise<void>): Promise<void> => resolveWithin(work, PATIENCE_MS, undefined);
 
   return {
-    /** All that has changed, told to subscribers too. Never rejects: what could not be stored is left to the next flush. */
+    /** All that has changed, with its events. Never rejects: what could not be stored is left to the next flush. */
     flush: tick,
     flushSoon: (): Promise<void> => patiently(tick()),
     /** What is known of one station, and nothing else. Rejects when it is not stored. */

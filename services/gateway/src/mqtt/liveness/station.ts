@@ -12,7 +12,7 @@ export interface Published {
   readonly entry: OutboxEntry;
   /** Monotonic. */
   readonly at: number;
-  /** No heartbeat has come since: nobody knows whether it was heard. */
+  /** No heartbeat has come since: it is not known whether EVerest received it. */
   isUnheard: boolean;
   /** It waited for a boot that no count of heartbeats has shown yet: EVerest as it was before may have received it. */
   isEarly: boolean;
@@ -27,7 +27,7 @@ export interface Station {
   /** Its OCPP side is registered at the CSMS, in this boot. */
   registered: boolean;
   learnedDialect: Dialect;
-  /** When it may be told the next communication check, monotonic. */
+  /** When the next communication check is due, monotonic. */
   checkDueAt?: number;
   /** When anything at all was heard that is not a heartbeat, monotonic. */
   lastMessageAt?: number;
@@ -36,14 +36,14 @@ export interface Station {
   /** The newest of those boots that is stored. */
   bootsCounted: number;
   published?: Published;
-  /** When it came to our notice in this process, monotonic. */
+  /** When this process met it first, monotonic. */
   readonly metAt: number;
   /** What of its messages is still worked on. */
   readonly buckets: TokenBuckets;
   /** Changed since the last flush. */
   dirty: boolean;
   duplicateReported: boolean;
-  /** What of it is stored, and so was told to subscribers. */
+  /** What of it is stored, and so was published to subscribers of events. */
   readonly stored: { heard: boolean; duplicate: boolean; away: boolean };
   /** The fields as they were last written, and since when only what differs is. */
   written?: { readonly since: number; readonly fields: Map<string, string> };

@@ -1,5 +1,5 @@
 /**
- * Tells EVerest that we are here: `true` at a third of the time it tolerates, from a station's first heartbeat on, and
+ * Publishes communication checks: `true` at a third of the time it tolerates, from a station's first heartbeat on, and
  * only while requests can be stored and statuses move. Never `false`: it would end the supervision for the rest of the
  * station's boot.
  */
@@ -14,7 +14,7 @@ import type { Registry } from '../liveness/registry.js';
 import type { Station } from '../liveness/station.js';
 
 const TICK_MS = 100;
-/** EVerest's own default, for a module that has not told. */
+/** EVerest's default, for a module whose period is not known. */
 const DEFAULT_PERIOD_S = 5;
 const CHECKS_PER_PERIOD = 3;
 
@@ -53,7 +53,7 @@ export function createCommunicationChecks({ registry, prefix, publish, keepsProm
     const now = performance.now();
     for (const station of registry.all()) {
       if (station.checkDueAt === undefined || isAway(station.presence, now)) continue;
-      // A module that tells its period after the first check may want them sooner.
+      // A period that becomes known after the first check may be shorter.
       station.checkDueAt = Math.min(station.checkDueAt, now + (checkIntervalMs(station) ?? 0));
       if (station.checkDueAt <= now) check(station, now);
     }
@@ -66,7 +66,7 @@ export function createCommunicationChecks({ registry, prefix, publish, keepsProm
       else station.checkDueAt = performance.now();
     },
     /**
-     * We are here again: every station that was there hears of it before anything else is done. Nobody listened for a
+     * After a connect: a check to every station that was there, before anything else is done. No gateway listened for a
      * while, so that nothing was heard of it means nothing.
      */
     beginAll(): void {

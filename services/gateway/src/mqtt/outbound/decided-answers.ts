@@ -1,6 +1,6 @@
 /**
- * A decision that is stored becomes the answer: published, written down, and its work begins; or it is revoked, because
- * nobody was there to hear it.
+ * Makes a stored decision the answer: publishes it, logs it and lets its work begin. Where the broker says that nobody has
+ * subscribed to the reply topic, the decision is revoked instead.
  */
 
 import type { Answer } from '@khumbu/intake/decision';
@@ -39,7 +39,7 @@ export function createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log
     else log.debug(what, 'answered');
   };
 
-  /** EVerest has ended or gone on by default: its CSMS does not count on what was offered. */
+  /** EVerest has ended, or has gone on with the default: its CSMS does not count on the offer. */
   const revoke = async ({ request, requester, reply }: Decided, { operationId }: Answer): Promise<void> => {
     const { name, station } = request;
     log.info({ station, request: name, operationId }, 'taken back: nobody waits for the answer any more');
@@ -47,7 +47,7 @@ export function createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log
     await retryUntilClosed('taking back', () => intake.revoke(requester, name, operationId));
   };
 
-  /** The connection ended with the answer: unless the request comes again, nobody will know whether it was heard. */
+  /** The connection ended with the answer: unless the request comes again, it stays open whether the station received it. */
   const noteAnswerSent = async (station: string, operationId: string): Promise<void> => {
     try {
       await intake.noteAnswerSent(operationId);

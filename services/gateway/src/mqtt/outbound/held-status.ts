@@ -33,7 +33,7 @@ export const PASSES: Record<NotPublished, boolean> = {
   not_told: true,
 };
 
-/** EVerest gives its permission in answer to these; OCPP 2.x only the first time it hears them in a boot. */
+/** EVerest gives its permission in answer to these; OCPP 2.x only to the first one of a boot. */
 const ASKS_PERMISSION: ReadonlySet<unknown> = new Set(['Downloaded', 'SignatureVerified']);
 
 const asksPermission = ({ channel, payload }: OutboxEntry): boolean =>
@@ -42,7 +42,7 @@ const asksPermission = ({ channel, payload }: OutboxEntry): boolean =>
 
 type AfterBoot = NonNullable<OutboxEntry['afterBoot']>;
 
-/** The depot's monotonic clock for what was stored, our monotonic one for what is heard. */
+/** Two readings in milliseconds: the depot's monotonic clock for what is stored, this process's own for what was received. */
 export interface Clock {
   readonly monotonic: number;
   readonly mono: number;
@@ -53,7 +53,7 @@ function countsAnew({ countBeganAt }: Presence, { at, begunAt = at }: AfterBoot,
   return countBeganAt !== undefined && clock.mono - countBeganAt <= clock.monotonic - begunAt;
 }
 
-/** Why an entry is not told yet; `undefined`: tell it. Pure. */
+/** Why an entry is not published yet; `undefined`: publish it. Pure. */
 export function heldBecause(entry: OutboxEntry, station: Station | undefined, clock: Clock): Held {
   if (!station) return 'unknown_station';
   if (isAway(station.presence, clock.mono)) return 'away';
@@ -63,7 +63,7 @@ export function heldBecause(entry: OutboxEntry, station: Station | undefined, cl
   const boot = entry.afterBoot;
   if (!boot) return undefined;
   const sinceBootMs = clock.monotonic - boot.at;
-  // A station with heartbeats is back when one is heard that is younger than the boot we saw.
+  // A station with heartbeats is back with the first heartbeat after the reboot.
   if (beats && clock.mono - heartbeatAt > sinceBootMs) return 'booting';
   // A count that goes on is EVerest as it was; should it go on for longer, it does so through boots.
   const lingers = beats && clock.mono - heartbeatAt > sinceBootMs - LINGERS_MS;

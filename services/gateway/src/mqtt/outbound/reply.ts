@@ -1,6 +1,6 @@
 /**
- * The one answer to one request: whoever is first, the decision or the default, is the answer, and what the same request was
- * answered before goes out again.
+ * The one answer to one request: the decision or the default, whichever is first. A request that was answered before gets the
+ * same answer again.
  *
  * A default may not be stored before it is out. So the message is acknowledged before the default is published: no later
  * leader decides anew what the station has heard refused.
@@ -16,14 +16,14 @@ import type { ReplyCache } from './reply-cache.js';
 export interface Answerable {
   readonly name: RequestChannelName;
   readonly station: string;
-  /** Where the answer goes; `undefined`: nobody waits for one. */
+  /** Where the answer goes; `undefined`: none is wanted. */
   readonly replyTopic: string | undefined;
   readonly acknowledge?: (() => void) | undefined;
 }
 
 export interface ReplyDeps {
   readonly publish: MqttSession['publish'];
-  /** Only who leads may publish what is decided. */
+  /** A decision may be published by the leader alone. */
   readonly standing: () => Standing;
   readonly replyCache: ReplyCache;
   readonly limitedLog: RateLimitedLog;

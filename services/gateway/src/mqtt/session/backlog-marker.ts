@@ -1,19 +1,19 @@
 /**
- * After a connection the broker first delivers what it kept while nobody was there. Our own message to ourselves,
- * published after connecting, comes behind all of that: what arrives before its echo is backlog.
+ * After a connect the broker first delivers what it kept while no gateway was connected. A message to ourselves, published
+ * after connecting, comes behind all of that: what arrives before it is backlog.
  */
 import { randomUUID } from 'node:crypto';
 import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
 
 /** EVerest's own default. */
 const DEFAULT_REPLY_TIMEOUT_S = 550;
-/** What was on its way when nobody served any more, and the way of the answer. */
+/** For what was on its way when the last gateway went, and for the way of the answer. */
 const MARGIN_S = 5;
 
 export interface BacklogMarker {
   readonly topic: string;
   readonly nonce: string;
-  /** Hear a message on the topic. */
+  /** A message came on the topic. */
   hear(payload: Uint8Array): void;
   isPassed(): boolean;
 }

@@ -7,7 +7,7 @@ import { createSenderQueue } from './sender-queue.js';
 /** Messages worked on at once, and of one sender. */
 export const MAX_OPEN = 512;
 const MAX_OPEN_OF_ONE = 32;
-/** More of one sender do not wait: what comes without acknowledgement is held back by nobody. */
+/** More of one sender are dropped: the broker holds nothing back that needs no acknowledgement. */
 const MAX_WAITING_OF_ONE = 512;
 
 export interface Incoming {
@@ -27,7 +27,7 @@ export interface Incoming {
   readonly releasePlace?: () => void;
 }
 
-/** From whom a message is, for taking turns, and whether anything is done with it. */
+/** The sender of a message, for taking turns, and whether anything is done with it. */
 export interface Classified {
   readonly sender: string;
   readonly how: 'serve' | 'refuse' | 'drop';

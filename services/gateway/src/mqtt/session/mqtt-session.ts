@@ -11,12 +11,12 @@ import { connect, type IClientOptions, type ISubscriptionGrant, type MqttClient 
 import { assertMay, type Standing } from '../../leader/standing.js';
 import { type Inbound, MAX_OPEN, type RawPacket, receive } from './incoming.js';
 
-/** The broker keeps longer packets from us: a payload that is looked at, its topic, and some properties. */
+/** The broker drops longer packets: a payload that is looked at, its topic, and some properties. */
 const MAX_PACKET_BYTES = MAX_MESSAGE_BYTES + 128 * 1024;
 /** Retained messages are from another time, and would come again with every connection. EVerest retains nothing. */
 const RETAINED_NOT_WANTED = 2;
 
-/** `publish`: for the leader alone. `refuse`: also while nobody knows who leads. */
+/** `publish`: by the leader alone. `refuse`: also by a gateway that may only refuse. */
 export type Speech = 'publish' | 'refuse';
 
 export interface MqttSessionOptions {
@@ -26,7 +26,7 @@ export interface MqttSessionOptions {
   readonly password?: string;
   /** PEM of the authorities of the broker's certificate. */
   readonly ca?: string;
-  /** How long the broker keeps what arrives while nobody is connected, in seconds. */
+  /** How long the broker keeps what arrives while no gateway is connected, in seconds. */
   readonly sessionExpiryS: number;
   readonly keepAliveS: number;
   readonly connectTimeoutMs: number;
@@ -37,7 +37,7 @@ export interface MqttSessionOptions {
 export interface MqttSession {
   /**
    * Connect, once. Messages may arrive before it resolves. `sessionPresent`: the broker had kept our session, so messages may
-   * be older than the connection. Rejects with `MQTT_UNREACHABLE` when the broker does not take us.
+   * be older than the connection. Rejects with `MQTT_UNREACHABLE` when the broker refuses or cannot be reached.
    */
   connect(inbound: Inbound): Promise<{ readonly sessionPresent: boolean }>;
   subscribe(filters: Readonly<Record<string, 0 | 1>>): Promise<void>;
@@ -55,12 +55,12 @@ export interface MqttSession {
   end(): Promise<void>;
 }
 
-/** MQTT 5, 3.4.2.1: the message was taken, and nobody has subscribed to it. */
+/** MQTT 5, 3.4.2.1: the message was taken, and there is no subscriber. */
 const NO_MATCHING_SUBSCRIBERS = 16;
 /** MQTT 5, 4.13: a client with our client id has connected. */
 const SESSION_TAKEN_OVER = 142;
 
-/** Ids of what was published to nobody. mqtt.js counts it as success and does not pass the acknowledgement on. */
+/** Ids of what was published without a subscriber. mqtt.js counts it as success and does not pass the acknowledgement on. */
 function unheardMessages(client: MqttClient): Set<number> {
   const unheard = new Set<number>();
   client.on('packetreceive', (packet) => {
