@@ -7,7 +7,6 @@ import { LEASE_MS } from '../src/leader/lease.js';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(600_000);
 const { announce, openRecords, redis, servers, station } = await setMqttStage(t);
 
 /** Much longer than anything takes on a busy machine. */

@@ -7,7 +7,6 @@ import t from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, setMqttStage } from './mqtt-stage.js';
 
-t.setTimeout(600_000);
 const { announce, broker, servers, station, storeOf } = await setMqttStage(t);
 
 /** Much longer than anything takes on a busy machine. */
