@@ -31,9 +31,9 @@ export type ChainReason =
   | 'not_yet_valid'
   | 'expired';
 
-/** `verdict` is what EVerest hears; `reason` and `detail` are for the record, the log and REST. */
+/** `verdict` is sent to EVerest; `reason` and `detail` are for the record, the log and REST. */
 export type ChainVerdict =
-  /** `remarks`: what was let pass by a setting and somebody should know. */
+  /** `remarks`: weaknesses that a setting accepts, for the log. */
   | { readonly verdict: 'valid'; readonly remarks?: readonly string[] }
   | { readonly verdict: 'InvalidCertificate'; readonly reason: ChainReason; readonly detail?: string }
   | { readonly verdict: 'RevokedCertificate'; readonly reason: 'revoked' };
@@ -41,7 +41,7 @@ export type ChainVerdict =
 export interface ChainPolicy {
   /** Default `ocpp`. */
   readonly strength?: Strength;
-  /** What becomes of a certificate of which no usable CRL says that it is not revoked. Default `accept`. */
+  /** For a certificate that no usable CRL covers. Default `accept`. */
   readonly revocationUnknown?: 'accept' | 'refuse';
 }
 

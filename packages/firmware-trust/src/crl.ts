@@ -34,7 +34,7 @@ export interface Crl {
   readonly nextUpdate: Date | undefined;
   /** Serials in hex. */
   readonly revoked: ReadonlySet<string>;
-  /** Why that it does not name a certificate says nothing about it, whatever the time is. */
+  /** Why a certificate that it does not name is not known to be good, at any time. */
   readonly limits: string | undefined;
   readonly scope: Scope;
   readonly signed: Buffer;
@@ -163,7 +163,7 @@ export function crlFromDer(der: Buffer): Crl {
   };
 }
 
-/** Why that it does not name a certificate says nothing now; `undefined`: it is current. Pure. */
+/** Why a certificate that it does not name is not known to be good now; `undefined`: it is current. Pure. */
 export function crlObstacle(
   { thisUpdate, nextUpdate, limits, signature }: Crl,
   now: Date,

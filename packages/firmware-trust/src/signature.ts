@@ -21,7 +21,7 @@ export type SignatureVerdict =
 
 export interface SignatureOptions {
   readonly imagePath: string;
-  /** Digest of the file, lower-case hex, from who has read it and knows that it has not changed since. */
+  /** Digest of the file, lower-case hex, computed by the caller from the present file. */
   readonly sha256?: string;
   /** Its first certificate's key is used; whether to trust it is `checkChain`'s question. */
   readonly certificatePem: string;
@@ -63,7 +63,7 @@ function pkcs1Content(key: KeyObject, signature: Buffer): Buffer | undefined {
   try {
     return publicDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, signature);
   } catch (error) {
-    // OpenSSL says no to the padding, or to a number that is none of this key.
+    // OpenSSL refuses the padding, or a number that is out of range for this key.
     if ((error as { code?: string }).code?.startsWith('ERR_OSSL_')) return undefined;
     throw error;
   }
@@ -76,7 +76,7 @@ function candidatesOf(key: KeyObject, pkcs1: Buffer | undefined): Candidate[] {
       try {
         return digest.verify({ key, ...options }, signature);
       } catch (error) {
-        // Node says so when `r || s` does not have the length of the curve.
+        // The error of Node when `r || s` does not have the length of the curve.
         if (hasCode(error, 'ERR_CRYPTO_OPERATION_FAILED')) return false;
         throw error;
       }

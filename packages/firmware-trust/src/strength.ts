@@ -1,6 +1,6 @@
 /**
  * How strong the cryptography of a certificate must be: OCPP 2.0.1 A00.FR.501-503 (RSA from 2048 bits, elliptic curves
- * from 224 bits) and SHA-256 or better. What OpenSSL may be asked to calculate with is decided here, before it is asked.
+ * from 224 bits) and SHA-256 or better. Keys that OpenSSL must not calculate with are refused here, before it is called.
  */
 import {
   bytesOfBits,
@@ -45,7 +45,7 @@ const LIMITS: Readonly<
 > = {
   ocpp: {
     rsaBits: 2048,
-    // FIPS 186-5 5.1: nobody who follows it makes keys with less.
+    // FIPS 186-5 5.1 allows no keys with less.
     exponent: 65_537,
     curveBits: 224,
     hashes: ['sha256', 'sha384', 'sha512', 'sha512-256', 'sha3-256', 'sha3-384', 'sha3-512'],

@@ -45,7 +45,7 @@ export interface ObjectStore {
    * writer of a key. A store that cannot list uploads (`S3_NOT_SUPPORTED`) has to expire them itself.
    */
   abortStaleUploads(bucket: string, key: string, signal?: AbortSignal): Promise<number>;
-  /** End one unfinished upload, as `onInitiated` told it; one that is over already counts as ended. */
+  /** Abort one unfinished upload, by the id of `onInitiated`; one that is over already counts as aborted. */
   abortUpload(upload: { bucket: string; key: string; uploadId: string }, signal?: AbortSignal): Promise<void>;
   /**
    * End the unfinished uploads of keys that begin with `prefix` and that the store began before a moment, in milliseconds
@@ -54,7 +54,7 @@ export interface ObjectStore {
   abortUploadsBefore(bucket: string, prefix: string, before: number, signal?: AbortSignal): Promise<number>;
   /** Create the bucket unless it is there. Safe to repeat and to race. */
   ensureBucket(bucket: string, signal?: AbortSignal): Promise<void>;
-  /** A URL that lets anyone fetch the object for `seconds` (at most 7 days), saved as `fileName`. Asks nobody. */
+  /** A URL that lets anyone fetch the object for `seconds` (at most 7 days), saved as `fileName`. Made without a request. */
   presignGet(key: { bucket: string; key: string }, seconds: number, fileName?: string): Promise<string>;
   /**
    * As `presignGet`, at the host that really has the object: the store is asked for its first byte and followed where it
@@ -140,7 +140,7 @@ async function askFirstByte(client: Client, bucketName: string, objectName: stri
   (await client.makeRequestAsync({ method: 'GET', bucketName, objectName, headers }, '', accepted)).destroy();
 }
 
-/** An answer to HEAD has no words: the same question by GET says why. */
+/** A response to HEAD has no body: the same request by GET gets the error code. */
 async function explained(
   store: StoreCaller,
   bucket: string,

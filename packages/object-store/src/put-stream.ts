@@ -14,7 +14,7 @@ export interface PutStreamInput {
   readonly contentType: string;
   /** User metadata: lower-case names, printable ASCII values. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** More of it, known once the body was read: for an object that is one part or less; asked at most once. */
+  /** More of it, known once the body was read: for an object that is one part or less; called at most once. */
   readonly metadataOfWhole?: () => Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Bytes of a part, at least 5 MiB (S3's minimum); 8 MiB by default. */
@@ -22,7 +22,7 @@ export interface PutStreamInput {
   /** Parts under way at once; 2 by default. */
   readonly inFlight?: number;
   /**
-   * An upload in parts has begun; the first part waits for it. Whoever remembers the id can end an upload that a killed
+   * The multipart upload was initiated; the first part waits for this. With the id an upload can be aborted that a killed
    * process left, with `abortUpload`.
    */
   readonly onInitiated?: (uploadId: string) => Promise<void>;
@@ -59,7 +59,7 @@ const asBuffer = (chunk: Buffer | Uint8Array | string): Buffer =>
       ? chunk
       : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 
-/** Cut a stream into parts. A part is told to be the last one, so a full one waits for the byte after it. */
+/** Cut a stream into parts. The last part is marked so, so a full one waits for the byte after it. */
 async function* partsOf(
   { body, onRead }: Pick<PutStreamInput, 'body' | 'onRead'>,
   takeBuffer: () => Buffer,
@@ -234,7 +234,7 @@ class Upload {
     }
   }
 
-  /** Frees the parts in the store. What cannot be freed is left to whoever heard `onInitiated`; the first error counts. */
+  /** Frees the parts in the store. What cannot be freed is left to the journal of `onInitiated`; the first error counts. */
   private async discard(): Promise<void> {
     const { bucket, key } = this.input;
     if (this.initiating === undefined) return;

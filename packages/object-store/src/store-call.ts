@@ -15,7 +15,7 @@ const FIRST_PAUSE_MS = 200;
 
 /** Runs calls against one object store. `what` names a call in errors. */
 export interface StoreCaller {
-  /** One try, at another host of the store where a 307 says so. Rejects with `StoreError` or `ABORTED`. */
+  /** One try, at the host that a 307 names if there is one. Rejects with `StoreError` or `ABORTED`. */
   once<T>(what: string, signal: AbortSignal | undefined, run: (client: Client) => Promise<T>): Promise<T>;
   /** Up to three tries with short pauses: `run` must be safe to repeat. */
   call<T>(what: string, signal: AbortSignal | undefined, run: (client: Client) => Promise<T>): Promise<T>;
@@ -39,7 +39,7 @@ type Target = Pick<ClientOptions, 'endPoint' | 'port' | 'useSSL' | 'region'>;
 interface Exchange {
   answered: Answered;
   failure?: StoreError;
-  /** Where a 307 said to ask instead. */
+  /** Where a 307 redirected to. */
   movedTo?: { readonly location: string; readonly path: string; readonly host: string };
 }
 

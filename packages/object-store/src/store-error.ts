@@ -24,7 +24,7 @@ export type StoreErrorCode =
   | 'S3_CORRUPT'
   | 'S3_UNAVAILABLE';
 
-/** Never holds what the store said in its own words: those may repeat keys and signatures. */
+/** Never holds the message of the store: that may repeat keys and signatures. */
 export class StoreError extends CodedError {
   declare readonly code: StoreErrorCode;
   /** Whether the same request may succeed a moment later. */

@@ -9,7 +9,8 @@ export type EndedEffect = Extract<EffectState, { state: 'succeeded' | 'failed' }
 
 /**
  * Look until an effect that was started has ended. A station that cannot be reached (it may be booting) is looked for
- * again; the record's deadline is what ends the waiting. `onPercent` hears how far it is, where the station says. Rejects with `EFFECT_LOST` when the station knows nothing of it.
+ * again; the record's deadline ends the waiting. `onPercent` is called with the percentage that the station reports. Rejects
+ * with `EFFECT_LOST` when the station does not know the effect.
  */
 export async function awaitEffect(
   driver: StationDriver,

@@ -33,7 +33,7 @@ export type EffectStep = Effect['step'];
 export type EffectState =
   | { readonly state: 'absent' }
   | { readonly state: 'running'; readonly progressPercent?: number }
-  /** `rebootNeeded` is told by `install` alone: the image takes effect only after a reboot. */
+  /** `rebootNeeded` is reported by `install` alone: the image takes effect only after a reboot. */
   | { readonly state: 'succeeded'; readonly rebootNeeded?: boolean }
   /**
    * `verification_failed`: the station found the image unfit before it wrote anything that boots.
@@ -41,7 +41,7 @@ export type EffectState =
    */
   | { readonly state: 'failed'; readonly code: 'verification_failed' | 'failed'; readonly message: string };
 
-/** What the station itself says, whatever our records say. */
+/** The station's own evidence, independent of the records. */
 export interface StationEvidence {
   /** Changes with every boot of the host. */
   readonly bootId: string;
@@ -90,7 +90,7 @@ export interface StationDriver {
   start(effect: Effect, signal: AbortSignal): Promise<void>;
 
   /**
-   * No effect of this operation begins any more, whoever starts it and however late: a worker that stood still may wake
+   * No effect of this operation begins any more, by any worker and however late: a frozen worker may wake
    * up long after the operation was given up. An effect that has begun goes on. Resolves once the station has taken it
    * on durably. Safe to repeat. Rejects with `STATION_UNREACHABLE`.
    */

@@ -160,5 +160,5 @@ export const channelNames = (direction: Channel['direction']): ChannelName[] =>
 /** The table entry with its optional members in reach. */
 export const channel = (name: ChannelName): Channel => CHANNELS[name];
 
-/** The value EVerest assumes for a request nobody answers; `undefined` for a channel that has no reply. */
+/** The value EVerest assumes for a request without a reply in time; `undefined` for a channel that has no reply. */
 export const fallbackReply = (name: ChannelName): unknown => channel(name).reply?.fallback;

@@ -7,7 +7,7 @@ import type { TSchema } from 'typebox';
 import { type ChannelName, channel, channelNames } from './channels.js';
 import { createValidators } from './schema-validators.js';
 
-/** Longest message we look at: whoever sends a longer one gets no answer. */
+/** Longest message that is decoded: a longer one gets no reply. */
 export const MAX_MESSAGE_BYTES = 256 * 1024;
 
 /** Longest request that is served. A 2.x request with certificate, signature and location is below 10 kB. */

@@ -15,7 +15,7 @@ const forAjv = (key: string, value: unknown): unknown => {
   return key === 'format' && value === 'date-time' ? 'time-stamp' : value;
 };
 
-/** The validator of a schema, compiled when it is first asked for. No coercion, no defaults: a "1" is not an id. */
+/** The validator of a schema, compiled at its first use. No coercion, no defaults: a "1" is not an id. */
 export function createValidators(allErrors: boolean): (schema: TSchema) => ValidateFunction {
   const ajv = new Ajv({ strict: false, strictNumbers: true, allErrors });
   // Formats are needed for RFC 3339 time stamps.

@@ -29,7 +29,7 @@ export interface TopicPrefix {
 
 /**
  * A topic level that can stand for a station, a module or a reply: no separator, no wildcard, and nothing for which a
- * broker ends the connection of whoever publishes it (control characters, lone surrogates, non-characters; MQTT 5, 1.5.4).
+ * broker closes the connection of its publisher (control characters, lone surrogates, non-characters; MQTT 5, 1.5.4).
  */
 export const isTopicLevel = (text: string): boolean =>
   text.length > 0 && text.length <= 128 && !/[/+#\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u.test(text);
@@ -86,7 +86,7 @@ export const channelTopic = (prefix: TopicPrefix, address: StationAddress, name:
 export const channelFilter = (prefix: TopicPrefix, name: ChannelName): string =>
   `${prefix.wildcard}${API}/system/+/${directed(name)}`;
 
-/** Who sent this, and on which channel leaf: the part `{type}/{module_id}/e2m/{leaf}` of an API topic. */
+/** The sender and the channel leaf: the part `{type}/{module_id}/e2m/{leaf}` of an API topic. */
 export function parseApiTopic(
   prefix: TopicPrefix,
   topic: string,
@@ -100,7 +100,7 @@ export function parseApiTopic(
 }
 
 /**
- * Where the reply goes, or `undefined` if the station asked us to answer outside its own reply topics.
+ * Where the reply goes, or `undefined` if `replyTo` is outside the station's own reply topics.
  * `replyTo` comes without the prefix; ours is put in front.
  */
 export function replyTopic(prefix: TopicPrefix, address: StationAddress, replyTo: string): string | undefined {
@@ -120,7 +120,7 @@ export const DISCOVERY = {
   answerFilter: 'everest_api/khumbu/discovered/+',
 } as const;
 
-/** The `ocpp_consumer_API` topics that tell whether the station's CSMS link is up; each has a latched `/get`. */
+/** The `ocpp_consumer_API` topics with the state of the station's CSMS link; each has a latched `/get`. */
 export const OCPP_CONSUMER = {
   type: 'ocpp_consumer',
   leaves: ['boot_notification_response', 'connection_status'] as const,

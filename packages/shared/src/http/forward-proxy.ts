@@ -127,7 +127,7 @@ export function proxyRules(settings: ProxySettings): ProxyRules {
   const rest = { allowsUnresolved: settings.ALLOW_NAMES_ONLY_PROXY_RESOLVES };
   const http = first('LOCATION_PROXY', 'http_proxy', 'HTTP_PROXY');
   const https = first('LOCATION_PROXY', 'https_proxy', 'HTTPS_PROXY');
-  // Whoever has no proxy may have anything there.
+  // Without a proxy the value is not used, so it may be anything.
   if (!http && !https) return { ...rest, except: [] };
   const name = isGiven(settings.no_proxy) ? 'no_proxy' : 'NO_PROXY';
   const except = entriesOf(settings[name] ?? '').map((text, at) => {

@@ -1,4 +1,4 @@
-/** What a server says about when to come back. RFC 9110, 10.2.3. */
+/** The header `Retry-After`. RFC 9110, 10.2.3. */
 import { Type } from 'typebox';
 
 export const RETRY_AFTER_SETTINGS = {

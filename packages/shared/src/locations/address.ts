@@ -114,7 +114,7 @@ export function addressKind(address: string): AddressKind {
   return carried.find((one) => one !== 'public') ?? 'public';
 }
 
-/** One spelling per address, so that a list can be compared with what DNS says. Zones are dropped. Pure. */
+/** One spelling per address, so that a list can be compared with answers of DNS. Zones are dropped. Pure. */
 export function normalAddress(address: string): string {
   const parsed = parse(address);
   if (parsed === undefined) return (address.split('%', 1)[0] ?? '').toLowerCase();

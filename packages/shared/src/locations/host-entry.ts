@@ -25,5 +25,5 @@ export function readHostEntry(text: string, setting: string): HostEntry {
 export const isNamedBy = ({ host: named, isSuffix, port: only }: HostEntry, host: string, port: number): boolean =>
   (only ?? port) === port && (isSuffix ? host.endsWith(`.${named}`) : host === named);
 
-/** RFC 6761 6.3: these names are loopback whatever DNS says. */
+/** RFC 6761 6.3: these names are loopback whatever DNS answers. */
 export const isLocalhost = (host: string): boolean => host === 'localhost' || host.endsWith('.localhost');

@@ -52,9 +52,9 @@ export interface OwnServers {
   isBehind(address: string, port: number): Promise<boolean>;
 }
 
-/** Whoever moves a server of the depot waits as long before it is reached by its new address. */
+/** A server of the depot that moves is reached by its new address after this time. */
 const REMEMBERED_MS = 5000;
-/** Containers that stand still have no name meanwhile, and whether there is one may be asked far away. */
+/** A stopped container has no name, and the query may go to a distant name server. */
 const PATIENCE_MS = 1000;
 
 /** Names of the settings and what they resolve to. */
@@ -98,7 +98,7 @@ function isThisMachine(address: string): boolean {
   );
 }
 
-/** Whoever listens on one address of this machine may listen on all of them: its addresses count as one. */
+/** A server on one address of this machine may listen on all of them: its addresses count as one. */
 const isOne = (a: string, b: string): boolean => a === b || (isThisMachine(a) && isThisMachine(b));
 
 /** `entries` as in `ALLOWED_LOCATION_HOSTS`. Throws `CONFIG_INVALID`. */

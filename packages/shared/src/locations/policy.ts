@@ -30,7 +30,7 @@ export interface LocationRules {
   readonly allowLoopback: boolean;
   /** The depot's own servers, written as in `allowedHosts`: refused whatever else is allowed, also by their addresses. */
   readonly forbiddenHosts?: readonly string[];
-  /** Who may use which part of the object store. Absent: no `s3` location has a use. */
+  /** The parts of the object store and their users. Absent: no `s3` location has a use. */
   readonly store?: StoreAreas;
 }
 

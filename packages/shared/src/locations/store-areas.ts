@@ -1,6 +1,6 @@
 /**
- * Who may use which part of the depot's object store. A station has a folder of its own for its logs, and images come
- * from where the operator keeps them. Who asks over REST holds a key of the depot and may name any place but the depot's
+ * The parts of the depot's object store and their users. A station has a folder of its own for its logs, and images come
+ * from where the operator keeps them. A caller of REST holds a key of the depot and may name any place but the depot's
  * own. Pure.
  */
 import { createHash } from 'node:crypto';
@@ -22,7 +22,7 @@ export interface StoreAreas {
 export interface LocationUse {
   readonly for: 'firmware' | 'logs';
   readonly station: string;
-  /** Who chose the location. */
+  /** Where the location came from. */
   readonly origin: 'everest' | 'rest';
 }
 

@@ -1,10 +1,10 @@
 /**
- * Notices when somebody sets the clock of this host: the date goes on by more or less than the monotonic clock. A clock
+ * Detects that the clock of this host was set: the date goes on by more or less than the monotonic clock. A clock
  * that is drawn slowly (slewed) is no jump.
  */
 import { performance } from 'node:perf_hooks';
 
-/** A difference of less is nobody's concern. */
+/** A smaller difference is ignored. */
 export const JUMP_MS = 2000;
 const LOOK_EVERY_MS = 1000;
 

@@ -9,7 +9,7 @@ export interface Deadline {
 
 /**
  * Keeps no process alive. Not `AbortSignal.any` of an `AbortSignal.timeout`: it does not hold what it was made of, and a
- * timeout that nobody holds is collected as garbage before its time and never fires.
+ * timeout without a reference is collected as garbage before its time and never fires.
  */
 export function deadlineAfter(ms: number, ...others: readonly (AbortSignal | undefined)[]): Deadline {
   const late = new AbortController();

@@ -2,7 +2,7 @@
 import { lstat, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasCode } from './errors.js';
-import { ifThere } from './if-there.js';
+import { ifExists } from './if-exists.js';
 
 /**
  * Others make and remove folders of the same tree meanwhile, so that what was missing is there a moment later, or the
@@ -14,11 +14,11 @@ const SURPRISES = 100;
 /** `else`: something that is no folder, or what cannot be looked at. A link to nowhere is something. */
 async function look(path: string): Promise<'folder' | 'else' | 'nothing'> {
   try {
-    const found = await ifThere(lstat(path));
+    const found = await ifExists(lstat(path));
     if (!found) return 'nothing';
     return (found.isSymbolicLink() ? await stat(path) : found).isDirectory() ? 'folder' : 'else';
   } catch {
-    // The caller has an error of its own to tell.
+    // The caller reports an error of its own.
     return 'else';
   }
 }

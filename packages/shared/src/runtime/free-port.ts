@@ -18,7 +18,7 @@ export function whyPortIsTaken(port: number, host = '127.0.0.1'): Promise<string
   });
 }
 
-/** A port on which nothing listens now. Nobody holds it for the caller: use it soon. Rejects with `NO_FREE_PORT`. */
+/** A port on which nothing listens now. It is not reserved: use it soon. Rejects with `NO_FREE_PORT`. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const port = randomInt(LOWEST, HIGHEST);

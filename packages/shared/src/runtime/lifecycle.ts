@@ -16,7 +16,7 @@ export interface Lifecycle {
   stop(reason: unknown): void;
 }
 
-/** One line that says which setting is wrong, or `undefined` for a failure that is nobody's setting. */
+/** One line that names the wrong setting, or `undefined` for any other failure. */
 function problemOfSettings(error: unknown): string | undefined {
   if (hasCode(error, 'CONFIG_INVALID', 'STATIONS_FILE_INVALID', 'TRUST_FILE_INVALID')) return describeError(error);
   // Redis' own words: WRONGPASS for a wrong password, NOAUTH for none.

@@ -17,7 +17,7 @@ const SECRET_MEMBERS = [
 ];
 
 /**
- * A level nobody knows counts as `info`: the log comes before the settings, and it is their part to report it
+ * An unknown level counts as `info`: the log is opened before the settings are read, and these report it
  * (`LOG_LEVEL`, with all the others).
  */
 export function createLogger(service: string, level: string, destination?: DestinationStream): Logger {

@@ -8,7 +8,7 @@ export interface PemEntry {
   /** Which one it is, for messages: `entry 2 (line 31)`. */
   readonly name: string;
   readonly label: string;
-  /** What the base64 holds: whether that is whole is for who knows what it is. */
+  /** What the base64 holds; whether that is whole is not checked here. */
   readonly bytes: Buffer;
 }
 
@@ -18,7 +18,7 @@ export interface PemRules {
   /** Whether entries with other labels, which must have both their lines, too, are passed over. Default: they are refused. */
   readonly passesOver?: (label: string) => boolean;
   readonly most?: number;
-  /** What is said of a text without any. */
+  /** The message for a text without any. */
   readonly none?: string;
 }
 

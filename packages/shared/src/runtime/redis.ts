@@ -5,7 +5,7 @@ const reconnectAfterMs = (attempt: number): number => Math.min(50 * attempt, 100
 
 /**
  * For workers: calls wait until Redis is there. Commands whose reply was lost are sent again, which commits notice by
- * their mark. `onError` hears of every failed connection.
+ * their mark. `onError` is called for every failed connection.
  */
 export function patientRedis(url: string, onError: (error: Error) => void): Redis {
   const redis = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: reconnectAfterMs, keepAlive: 5000 });

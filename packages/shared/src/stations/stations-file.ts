@@ -93,7 +93,7 @@ export type Dialect = 'ocpp1.6' | 'ocpp2.x' | 'unknown';
 export interface StationProfile {
   readonly station: string;
   readonly driver: 'simulated';
-  /** `unknown` may be learned from what the station says. */
+  /** `unknown` may be learned from the station's messages. */
   readonly dialect: Dialect;
   readonly ocpp: boolean;
   readonly announce: boolean;
@@ -101,9 +101,9 @@ export interface StationProfile {
   readonly certificate: 'chain' | 'any';
   /** Interface class to interface name; `undefined`: networks are not configured there. */
   readonly interfaces?: Readonly<Record<string, string>>;
-  /** From the first heartbeat of a boot that we caused to the status after it, where nothing tells that OCPP is up. */
+  /** From the first heartbeat of a boot that we caused to the status after it, where it is not known that OCPP is up. */
   readonly settleMs: number;
-  /** When EVerest is told that an image for a later date is ready, which takes its connectors out of use. */
+  /** When the status that an image for a later date is ready is published, which takes connectors out of use. */
   readonly readyStatus: 'before-install' | 'at-once';
   readonly readyLeadMs: number;
   readonly logFailureStatus: 'last' | 'per-attempt';
@@ -111,7 +111,7 @@ export interface StationProfile {
 }
 
 export interface StationDirectory {
-  /** `undefined`: nobody configured this station; it is listed, answered fail-closed and never touched. */
+  /** `undefined`: not in the stations file; the station is listed, answered fail-closed and never touched. */
   profileOf(station: string): StationProfile | undefined;
   configured(): readonly string[];
   close(): void;

@@ -5,7 +5,7 @@
  * dead process could leave behind.
  *
  * The last 8 states stay, so that a reader's file does not vanish under it. A process that stood still for longer can
- * link a number that is already gone; nobody reads it, and it notices by the higher ones and tries again.
+ * link a number that is already gone; no process reads it, and the writer detects the higher ones and tries again.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { link, open, readdir, readFile, rm, stat } from 'node:fs/promises';
@@ -59,7 +59,7 @@ export async function readCharger(folder: string): Promise<StoredCharger | undef
       return { version, charger: parseCharger(await readFile(path, 'utf8'), path) };
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      // Either nobody made the folder yet, or newer states pushed this one out while it was looked for.
+      // Either the folder does not exist yet, or newer states replaced this one while it was read.
       if (!(await exists(folder))) return undefined;
     }
   }
@@ -140,7 +140,7 @@ async function makeDurableFolder(folder: string): Promise<void> {
   for (let path = folder; path.length >= first.length; path = dirname(path)) await syncFolder(dirname(path));
 }
 
-/** `false`: another process was first, or nobody can tell. Then the newest state shows what became of this one. */
+/** `false`: another process was first, or it is not known. Then the newest state shows what became of this one. */
 async function commit(folder: string, version: number, charger: Charger): Promise<boolean> {
   const tmp = join(folder, `tmp.${process.pid}.${randomUUID()}`);
   try {
@@ -167,7 +167,7 @@ async function writeDurably(path: string, text: string): Promise<void> {
   }
 }
 
-/** Remove what nobody needs. Tells whether `version` is still the highest. */
+/** Remove outdated states. Resolves with whether `version` is still the highest. */
 async function sweep(folder: string, version: number): Promise<boolean> {
   const versions = await versionsIn(folder);
   const highest = Math.max(...versions);

@@ -15,13 +15,13 @@ export interface ChargerView {
   readonly restarting: boolean;
 }
 
-/** Where the system tells of changes, this only bounds how late a jump of the clock is noticed. */
+/** Where the system reports changes, this only bounds how late a jump of the clock is noticed. */
 const watchedPollMs = 1000;
 const unwatchedPollMs = 50;
 
 /**
  * Call `onChange` with the charger as it is, and again whenever that changes, until the signal fires. A charger that
- * was never used is switched on. Several changes in quick succession may be told as one: compare `bootId` and
+ * was never used is switched on. Several changes in quick succession may be reported as one: compare `bootId` and
  * `everestStarts`. Rejects with `CHARGER_STATE_CORRUPT` and with what `onChange` throws.
  */
 export async function watchCharger(

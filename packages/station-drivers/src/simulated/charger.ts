@@ -1,7 +1,7 @@
 /**
  * A simulated charger as a value: two firmware slots, a boot, EVerest on it and at most one effect under way. Pure.
  *
- * An effect ends by time alone: whoever looks at the charger later applies what has ended meanwhile (`settle`). So it
+ * An effect ends by time alone: the next access to the charger applies what has ended meanwhile (`settle`). So it
  * goes on while no process lives, like a unit on a real charger. Times are milliseconds since 1970 of the host's
  * clock; the charger's own clock is that plus `clockOffsetMs`.
  */

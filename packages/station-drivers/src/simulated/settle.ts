@@ -84,7 +84,7 @@ function switched(charger: Charger, at: number): Charger {
 }
 
 function booted(charger: Charger, operationId: string, at: number): Charger {
-  // Derived, not random: whoever settles this reboot finds the same boot.
+  // Derived, not random: any process that settles this reboot computes the same boot.
   const hex = createHash('sha256').update(`${charger.bootId} ${operationId}`).digest('hex');
   const bootId = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5');
   return switched({ ...charger, bootId, everestStarts: charger.everestStarts + 1 }, at);

@@ -164,7 +164,7 @@ function logSources(
   const records = settings.fail?.logs === 'midway' ? brokenJournalStream : journalStream;
   const stream = records(shape, { oldest, latest: Math.min(latest, clock) }, signal);
   if (type === 'SecurityLog') return [{ name: 'security', stream }];
-  // Events of a time before the clock was set back lie in its future, and are told nevertheless.
+  // Events from before the clock was set back have dates in its future, and are included nevertheless.
   return [
     { name: 'journal', stream },
     { name: 'events', stream: eventStream(charger.events, { oldest, latest }, signal) },

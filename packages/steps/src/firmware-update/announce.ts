@@ -1,5 +1,5 @@
 /**
- * What EVerest is told while an update waits: that the image is ready, shortly before a date to install at; and that the
+ * Statuses that are published while an update waits: that the image is ready, shortly before a date to install at; that the
  * installation is scheduled, where a transaction delays the permission.
  */
 
@@ -17,15 +17,15 @@ import { applyAll, type StationView, type StepDeps, viewStation } from './step-d
 export function createAnnounce(deps: StepDeps) {
   const { store, now } = deps;
 
-  /** EVerest has heard what it is to answer with its permission, and is there to do so. */
+  /** EVerest has received the status that it answers with its permission, and is present. */
   const isAsked = async (record: FirmwareUpdateRecord, { state }: StationView): Promise<boolean> => {
     if (state.awaySince !== undefined || state.bootEpoch !== record.triggerEpoch) return false;
     return !(await store.outboxEntries(record.station)).some(({ operationId }) => operationId === record.id);
   };
 
   /**
-   * What EVerest has sent since is heard, so its permission would be: whoever stood still or was cut off on the way is no
-   * transaction. Without heartbeats the time alone tells.
+   * Messages that EVerest sent since then were received, so its permission would have been: a frozen or disconnected station
+   * is not mistaken for one with a transaction. Without heartbeats the time alone counts.
    */
   const isHeard = ({ heartbeat, communication }: StationView['state'], askedAt: number): boolean => {
     const beats = (communication?.heartbeat_period_ms ?? (heartbeat ? 1 : 0)) > 0;

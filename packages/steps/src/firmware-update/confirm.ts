@@ -16,7 +16,7 @@ import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { StationEvidence } from '@khumbu/station-drivers/station-driver';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 
-/** EVerest should hear InstallRebooting before it goes down; a station that is away cannot be waited for. */
+/** EVerest should receive InstallRebooting before the reboot; a station that is away is not waited for. */
 const STATUS_LEAD_MS = 5000;
 /** The broker has it before EVerest has: there may be a bridge between them, and EVerest may be busy. */
 const HEARING_MS = 500;
@@ -50,7 +50,7 @@ export function createConfirm(deps: StepDeps) {
     const { profile } = await viewStation(deps, record.station);
     const obstacle = async (): Promise<StoredWait | undefined> => {
       if (!profile) return undefined;
-      // A worker that stood still since before it touched the station must not begin now.
+      // A worker that was frozen since before its first effect on the station must not begin now.
       await driverOf(profile).retire(record.id, signal);
       return (await driverOf(profile).observe(signal)).busy ? 'station_busy' : undefined;
     };
@@ -76,7 +76,7 @@ export function createConfirm(deps: StepDeps) {
     const reason = 'reason' in verdict && verdict.reason !== undefined ? { reason: verdict.reason } : {};
     const afterBoot = { at: now().monotonic, settleMs: profile.settleMs, begunAt };
     applyAll(transaction, record, [{ event: verdict.event, detail: { ...reason, afterBoot } }], transition);
-    // A restart that did not come to pass explains no later boot.
+    // A restart that failed is no reason for a later boot.
     if (effect.state === 'failed' && state.restartExpected?.operationId === record.id) {
       transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
     }

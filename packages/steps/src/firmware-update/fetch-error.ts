@@ -37,7 +37,7 @@ export const RETRYABLE_4XX: readonly number[] = [408, 425, 429];
 /** `FETCH_RETRYABLE`: another try may succeed. `FETCH_PERMANENT`: it will not. Messages hold no location. */
 export class FetchError extends CodedError {
   readonly reason: FetchReason;
-  /** Seconds the server asked us to wait, from `Retry-After`. */
+  /** Seconds to wait, from `Retry-After`. */
   readonly retryAfterS?: number;
   constructor(
     retryable: boolean,
@@ -78,7 +78,7 @@ export function networkError(error: unknown): FetchError {
   return new FetchError(true, reason, `the connection failed (${code || 'no code'})`, { cause: error });
 }
 
-/** The spool has room again only when somebody makes some. */
+/** Out of space: another try helps once space was freed. */
 export const noSpace = (what: string, cause?: unknown): FetchError =>
   new FetchError(true, 'no_space', `${what}; free space in SPOOL_DIR`, { cause });
 

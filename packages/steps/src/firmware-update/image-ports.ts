@@ -1,4 +1,4 @@
-/** What the steps of an update need of whoever fetches, keeps and reads images. */
+/** Ports of the steps of an update: fetching, keeping and reading images. */
 import type { SignatureOptions, SignatureVerdict } from '@khumbu/firmware-trust/signature';
 import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
 import { hasCode } from '@khumbu/shared/runtime/errors';
@@ -9,7 +9,7 @@ export interface Validators {
   readonly lastModified?: string;
 }
 
-/** What reading an image tells. */
+/** Facts of an image file. */
 export interface ImageFacts {
   /** Lower-case hex. */
   readonly sha256: string;
@@ -53,19 +53,19 @@ export interface ImageChecks {
   verdict(path: string, question: SignatureQuestion, signal: AbortSignal): Promise<SignatureVerdict>;
   /** Whether the whole file, as it is now, has this SHA-256. */
   matches(path: string, sha256: string, signal: AbortSignal): Promise<boolean>;
-  /** What its metadata block says. */
+  /** The flag in its metadata block. */
   connectorsFlag(path: string, signal: AbortSignal): Promise<boolean | undefined>;
 }
 
 export interface ImageStore {
   /** Make an image that was fetched into the spool readable for all. Safe to repeat. */
   keep(image: StoredImage, signal: AbortSignal): Promise<void>;
-  /** A local file with the image. Rejects with `IMAGE_MISSING` when nobody has it any more. */
+  /** A local file with the image. Rejects with `IMAGE_MISSING` when it is lost. */
   open(image: StoredImage, signal: AbortSignal): Promise<string>;
   has(image: StoredImage, signal: AbortSignal): Promise<boolean>;
 }
 
-/** As `open`; `undefined` when nobody has it any more. */
+/** As `open`; `undefined` when it is lost. */
 export async function openUnlessLost(
   images: ImageStore,
   image: StoredImage,

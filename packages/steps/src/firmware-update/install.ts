@@ -1,6 +1,6 @@
 /**
  * From permission to the new image being in place. "About to" is committed before the station is touched, and the
- * effect on the station is idempotent, so that whoever takes over after a crash finds it there and goes on.
+ * effect on the station is idempotent, so that a worker that continues after a crash finds it there.
  */
 
 import { installSubject, type PercentPort } from '@khumbu/operations/events/progress';
@@ -24,7 +24,7 @@ const RESET_PAUSE_MS = 500;
 /** How soon a station that shares its name with another one is looked at again, and one that was found away. */
 const CONFLICT_PAUSE_MS = 5000;
 const AWAY_PAUSE_MS = 5000;
-/** ...and one of which nobody has found that yet: perhaps nobody listens. */
+/** ...and one whose absence no leader has detected yet: perhaps there is no leader. */
 const SILENT_PAUSE_MS = 1000;
 
 interface Obstacle {
@@ -40,16 +40,16 @@ function absence(start: InstallStart, { awaySince }: StationState): Obstacle | u
   return { waitMs: isFound ? AWAY_PAUSE_MS : SILENT_PAUSE_MS, waitingFor: start.waitFor };
 }
 
-/** Whether the station was told to install it. If it was not it never will be. */
+/** Whether the station has begun to install it. If it has not it never will. */
 async function hasBegun(driver: StationDriver, operationId: string, signal: AbortSignal): Promise<boolean> {
   const isThere = async () => (await driver.observeEffect(operationId, 'install', signal)).state !== 'absent';
   if (await isThere()) return true;
-  // A worker that stood still since before it touched the station must not begin now.
+  // A worker that was frozen since before its first effect on the station must not begin now.
   await driver.retire(operationId, signal);
   return isThere();
 }
 
-/** `progress` tells people how far the station says that it is. */
+/** `progress` publishes the percentage that the station reports. */
 export function createInstall(deps: StepDeps, progress?: PercentPort) {
   const { store, images, driverOf, now } = deps;
 
@@ -113,7 +113,7 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
       applyAll(transaction, record, [{ event, detail: { reason: effect.code, message: effect.message } }], context);
     } else if (effect.rebootNeeded) {
       applyAll(transaction, record, [{ event: 'rebootNeeded' }], context);
-      // Ready before the reboot, so that it is right however soon the station asks.
+      // Stored before the reboot: the station may request its boot reason at once.
       const expected = { reason: 'FirmwareUpdate', operationId: record.id, at: now().monotonic };
       transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: JSON.stringify(expected) });
     } else {

@@ -19,7 +19,7 @@ export function createJoinFetch(
   const { store, jobs, now } = deps;
   return async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
     const { station, origin, request } = record;
-    // Again, because settings may have changed since the request. What one may fetch, another may not: so not in the fetch.
+    // Checked again: settings may have changed since the request. For each update: stations have different permissions.
     const checked = locations.check(request.location, { for: 'firmware', station, origin });
     if (!checked.ok) {
       const { context } = await viewStation(deps, station);

@@ -15,7 +15,7 @@ import { applyAll, loseImage, type StepDeps, viewStation } from './step-deps.js'
 const candidates = ({ asCame, ...image }: StoredImage): readonly StoredImage[] => [image, ...(asCame ? [asCame] : [])];
 
 export function createVerify(deps: StepDeps, allowPkcs1: boolean) {
-  /** The signed one, or why none is; `undefined`: nobody has one of them any more. */
+  /** The signed one, or why none is; `undefined`: one of them is lost. */
   const judge = async (record: FirmwareUpdateRecord, image: StoredImage, signal: AbortSignal) => {
     const { signing_certificate: certificate, signature } = record.request;
     const question = { certificatePem: certificate ?? '', signatureBase64: signature ?? '', allowPkcs1 };

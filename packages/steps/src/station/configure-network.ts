@@ -1,4 +1,4 @@
-/** Prepare a network interface. One try: the station asks again at its next connection. */
+/** Prepare a network interface. One try: the station sends the request again at its next connection. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';

@@ -1,6 +1,6 @@
 /**
  * A reset: wait until nothing is being installed and the boot that ends an install was noticed, restart, and be done
- * when EVerest is heard in a new boot.
+ * when a heartbeat of a new boot of EVerest was received.
  */
 
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
@@ -71,9 +71,9 @@ export function createReset(deps: StepDeps) {
     for (const field of [STATION_FIELDS.bootEpoch, STATION_FIELDS.conflictSince]) {
       transaction.expectStation(record.station, field, state.fields[field]);
     }
-    // Whatever EVerest was allowed before, the station is reset now.
+    // A permission to reset that EVerest got before is void: the station is reset now.
     transaction.setStation(record.station, NO_RESET_ALLOWED);
-    // A station that was quicker than we are has asked and been told already: that was the boot this reset is to end in.
+    // The station was faster: it has requested its boot reason already, and that boot is the one this reset ends in.
     if (isSeen(record, state)) return commit(transaction.put(apply(record, 'begun')));
     // Stored with the request unless that came during an install; what restarts the station now is this reset.
     const reason: BootReason = record.scheduled ? 'ScheduledReset' : 'RemoteReset';
@@ -82,7 +82,7 @@ export function createReset(deps: StepDeps) {
     await commit(transaction.put({ ...apply(record, 'begun'), bootEpochBefore: state.bootEpoch }));
   };
 
-  /** The station has been reset. EVerest may have been heard already; then there is nothing to wait for. */
+  /** The station has been reset. If EVerest's new boot was noticed already, there is nothing to wait for. */
   const finish = (transaction: Transaction, record: ResetRecord, bootEpoch: number): Transaction =>
     transaction.put(apply(record, bootEpoch === record.bootEpochBefore ? 'performed' : 'restartSeen'));
 
@@ -98,14 +98,14 @@ export function createReset(deps: StepDeps) {
       transaction.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
       return commit(finish(transaction, record, state.bootEpoch));
     }
-    // A restart that did not come to pass explains no later boot.
+    // A restart that failed is no reason for a later boot.
     if (state.restartExpected?.operationId === record.id) {
       transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
     }
     await commit(transaction.put(apply(record, 'failed', { reason: 'reset_failed', message: effect.message })));
   };
 
-  /** It ran out of time: a worker that stood still since before it touched the station must not begin now. */
+  /** Out of time: a worker that was frozen since before its first effect on the station must not begin now. */
   const release = async (record: ResetRecord, { signal, commit }: StepContext): Promise<void> => {
     const profile = deps.directory.profileOf(record.station);
     const obstacle = async (): Promise<undefined> => {

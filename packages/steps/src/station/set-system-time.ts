@@ -1,4 +1,4 @@
-/** Set a station's clock to the newest time that was told, if it is off by more than a little and the time is fresh. */
+/** Set a station's clock to the newest time of the CSMS, if it is off by more than the tolerance and that time is fresh. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
 import { ended, inState } from '@khumbu/operations/records/record';
@@ -6,7 +6,7 @@ import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
 export interface SetSystemTimeDeps extends StepDeps {
-  /** Milliseconds since 1970 on the clock of the Redis server, which was also read when the time was told. */
+  /** Milliseconds since 1970 on the clock of the Redis server, which was also read when the time was received. */
   readonly redisNow: () => Promise<number>;
   readonly toleranceMs: number;
 }
@@ -15,7 +15,7 @@ type ToldTime = { readonly value: number; readonly ageMs: number };
 
 const isStale = ({ ageMs }: ToldTime): boolean => ageMs < 0 || ageMs > SYSTEM_TIME_TTL_MS;
 
-/** Pure: what to do with a told time that is `ageMs` old, at a station whose clock shows `clockMs`. */
+/** Pure: what to do with a received time that is `ageMs` old, at a station whose clock shows `clockMs`. */
 export function judgeTime(
   told: ToldTime,
   clockMs: number,
@@ -47,7 +47,7 @@ export function createSetSystemTime(deps: SetSystemTimeDeps) {
       log.info({ offByMs: clock.getTime() - verdict.to }, 'clock set');
       return undefined;
     } catch (error) {
-      // The next heartbeat of the CSMS tells the time again; there is nothing to retry.
+      // The next heartbeat response of the CSMS carries the time again; there is nothing to retry.
       if (!hasCode(error, 'STATION_UNREACHABLE', 'CLOCK_REFUSED', 'STATION_NOT_CONFIGURED')) throw error;
       return (error as CodedError).code.toLowerCase();
     }

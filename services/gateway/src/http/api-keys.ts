@@ -1,4 +1,4 @@
-/** API keys: who may do what over REST. Only hashes are kept; keys are compared in constant time. */
+/** API keys and their scopes. Only hashes are kept; keys are compared in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
@@ -11,7 +11,7 @@ export type Scope = (typeof SCOPES)[number];
 const ApiKeysFile = Type.Array(
   Type.Object(
     {
-      // Not blank, and not what names who presents a token.
+      // Not blank, and not the prefix of callers with a token.
       name: Type.String({ pattern: '^(?!jwt:).*\\S' }),
       sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
       scopes: Type.Array(Type.Enum([...SCOPES])),
@@ -35,7 +35,7 @@ export const hasScope = ({ scopes }: Pick<Caller, 'scopes'>, wanted: Scope): boo
   scopes.some((scope) => SCOPES.indexOf(scope) >= SCOPES.indexOf(wanted));
 
 export interface ApiKeys {
-  /** Whose key this is; `undefined`: nobody's. */
+  /** The caller with this key; `undefined`: there is none. */
   readonly callerOf: (key: string) => Caller | undefined;
   readonly close: () => void;
 }
@@ -57,7 +57,7 @@ function readApiKeys(bytes: Buffer): ApiKeysFile {
 
 type Entry = ApiKeysFile[number];
 
-/** Another name or other scopes make another key of it: who presents it again gets what it is good for now. */
+/** Another name or other scopes make another key of it: the next request with it gets the new scopes. */
 const identityOf = ({ name, sha256, scopes }: Entry): string => JSON.stringify([sha256, name, [...scopes].sort()]);
 
 /** Read the file and follow it. Throws `CONFIG_INVALID` for a bad one at the start. Without a file nobody is known. */

@@ -93,9 +93,9 @@ const FAILURES_PER_MINUTE = 120;
 
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
-/** Who is it, and may he? */
+/** Authentication and scopes. */
 function guard(v1: FastifyInstance, authenticate: Authenticate): void {
-  // Whoever tries keys is slowed down by where he comes from; who has one is not.
+  // Failed authentications are limited by address; valid callers are not.
   const countFailure = v1.createRateLimit({
     max: FAILURES_PER_MINUTE,
     timeWindow: 60_000,
@@ -112,7 +112,7 @@ function guard(v1: FastifyInstance, authenticate: Authenticate): void {
   };
   v1.addHook('onRequest', async (request, reply) => {
     const caller = await authenticate(request.headers.authorization).catch((error: unknown) =>
-      // Whether it is right cannot be told: nobody may try without end because of that.
+      // The token could not be checked: such requests are limited as well.
       refuse(request, reply, error),
     );
     if (!caller) return refuse(request, reply, new Problem('NOT_AUTHENTICATED'));
@@ -163,7 +163,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   await app.register(fastifyRateLimit, {
     max: options.rateLimitPerMinute,
     timeWindow: 60_000,
-    // Once it is known who asks.
+    // After authentication.
     hook: 'preValidation',
     keyGenerator: (request: FastifyRequest) => request.caller?.name ?? request.ip,
   });

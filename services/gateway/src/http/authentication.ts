@@ -1,10 +1,10 @@
-/** Who calls: an API key or a token in `Authorization: Bearer`. */
+/** The caller by the API key or token in `Authorization: Bearer`. */
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { type Caller, openApiKeys } from './api-keys.js';
 import type { IssuerKeysTimes } from './issuer-keys.js';
 import { openTokens, type TokenSettings } from './json-web-tokens.js';
 
-/** `undefined`: nobody we know. Rejects with `AUTHORITY_UNREACHABLE` when a token cannot be checked. */
+/** `undefined`: an unknown caller. Rejects with `AUTHORITY_UNREACHABLE` when a token cannot be checked. */
 export type Authenticate = (authorization: string | undefined) => Promise<Caller | undefined>;
 
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
@@ -17,7 +17,7 @@ export interface Authentication {
   readonly close: () => void;
 }
 
-/** Throws `CONFIG_INVALID`. Without keys file and without JWKS nobody is known. */
+/** Throws `CONFIG_INVALID`. Without keys file and without JWKS no caller is known. */
 export function openAuthentication(
   settings: TokenSettings & { readonly API_KEYS_FILE?: string },
   reports: FileReports,

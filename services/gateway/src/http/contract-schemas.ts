@@ -2,7 +2,7 @@
  * The schemas of the wire contract as components of the OpenAPI document, and how routes refer to them. What a body has
  * to be is checked by the contract's own validator, so that REST and MQTT cannot differ.
  */
-import { type Misfit, MOST_MISFITS, misfits, readMisfit } from '@khumbu/shared/contract/misfits';
+import { MOST_VIOLATIONS, readViolation, type Violation, violations } from '@khumbu/shared/contract/violations';
 import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
@@ -44,7 +44,7 @@ export function addSchemas(app: FastifyInstance, schemas: Iterable<object>): voi
 const told = (errors: readonly ProblemError[]): string => errors.map(({ detail }) => detail).join('; ');
 
 /** Where in a body, as RFC 9457 points: a fragment of a URI. */
-function bodyError({ pointer, message, allowed }: Misfit): ProblemError {
+function bodyError({ pointer, message, allowed }: Violation): ProblemError {
   const detail = `${pointer === '' ? 'the body' : pointer.slice(1)} ${message}`;
   return { detail, pointer: `#${encodeURI(pointer)}`, ...(allowed ? { allowed } : {}) };
 }
@@ -55,7 +55,7 @@ const PLACES: Readonly<Record<string, 'query' | 'path' | 'header'>> = {
   headers: 'header',
 };
 
-function parameterError({ pointer, message, allowed }: Misfit, httpPart = ''): ProblemError {
+function parameterError({ pointer, message, allowed }: Violation, httpPart = ''): ProblemError {
   const parameter = (pointer.split('/')[1] ?? '').replaceAll('~1', '/').replaceAll('~0', '~');
   const place = PLACES[httpPart];
   const detail = `${parameter || httpPart} ${message}`;
@@ -73,15 +73,15 @@ function validatorCompiler(known: ReadonlyMap<string, Node>): FastifySchemaCompi
       const body = known.get(id);
       if (!body) throw new TypeError(`no schema ${id} for a body`);
       return (value: unknown) => {
-        const errors = misfits(body as TSchema, value).map(bodyError);
+        const errors = violations(body as TSchema, value).map(bodyError);
         return errors.length === 0 ? { value } : { error: new Problem('BODY_INVALID', told(errors), { errors }) };
       };
     }
     const validate: ValidateFunction = ajv.compile(schema);
     return (value: unknown) => {
       if (validate(value)) return { value };
-      const found = (validate.errors ?? []).slice(0, MOST_MISFITS);
-      const errors = found.map((error) => parameterError(readMisfit(error), httpPart));
+      const found = (validate.errors ?? []).slice(0, MOST_VIOLATIONS);
+      const errors = found.map((error) => parameterError(readViolation(error), httpPart));
       return { error: new Problem('PARAMETER_INVALID', told(errors), { errors }) };
     };
   };

@@ -17,7 +17,7 @@ interface Answer {
 const text = (examples: string[]): object => ({ type: 'string', examples });
 const count = { type: 'integer', minimum: 0 };
 
-/** Before the caller's requests are counted: who is it, may he, can it be read at all. */
+/** Responses before the rate limit counts the request: authentication, scopes, unreadable requests. */
 const UNCOUNTED: ReadonlySet<number> = new Set([401, 403, 408, 413, 415, 417, 431]);
 const isCounted = ({ status, isStream }: Answer): boolean => !UNCOUNTED.has(status) && !(isStream && status === 200);
 

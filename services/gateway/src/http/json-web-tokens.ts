@@ -1,5 +1,6 @@
 /**
- * Who presents a JSON Web Token. What cannot be ours by its own words is refused without a look at any key. RFC 7519; scopes as in RFC 9068 (`scope`, words) or as a list (`scp`).
+ * The caller with a JSON Web Token. A token that is not for us by its own claims is refused before any key is looked up.
+ * RFC 7519; scopes as in RFC 9068 (`scope`, words) or as a list (`scp`).
  */
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
@@ -39,7 +40,7 @@ interface Checks {
 /** A name that stands for a caller, in limits and in `askedBy`. */
 const isName = (sub: unknown): sub is string => typeof sub === 'string' && sub.trim() !== '';
 
-/** Pure: whether a token is for us by what it says itself. The signature is not looked at. */
+/** Pure: whether a token is for us by its own claims. The signature is not checked. */
 export function isMeantForUs(token: string, { issuer, audience }: Checks, nowS: number): boolean {
   try {
     const { alg } = decodeProtectedHeader(token);
@@ -113,7 +114,7 @@ export function openTokens(
         const { sub, exp = 0, ...payload } = await verify(token);
         return isName(sub) ? { name: `jwt:${sub}`, scopes: scopesOf(payload), expiresAt: exp * 1000 } : undefined;
       } catch (error) {
-        // What jose says is about the token.
+        // Errors of jose are about the token.
         if (error instanceof errors.JOSEError) return undefined;
         if (!hasCode(error, 'JWKS_UNREACHABLE', 'JWKS_REFUSED')) throw error;
         throw new Problem('AUTHORITY_UNREACHABLE', describeError(error), {}, { cause: error });

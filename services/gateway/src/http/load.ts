@@ -1,5 +1,5 @@
 /**
- * How much of the gateway's one thread REST may take from the stations, whatever is asked for and by whom. A few reads
+ * How much of the gateway's one thread REST may take from the stations, whatever its requests are. A few reads
  * and a few requests to the intake are under way at once, the others wait in line, each caller in turn; what
  * needs no key, and what is refused, goes out at a steady pace.
  */
@@ -11,14 +11,14 @@ import { createRequestQueue, type RequestQueue } from './request-queue.js';
 
 export interface Load {
   readonly reads: RequestQueue;
-  /** Reads that ask the object store: apart, so that a silent one keeps nobody from reading anything else. */
+  /** Reads that call the object store: apart, so that a stalled store delays no other reads. */
   readonly archives: RequestQueue;
   readonly asks: RequestQueue;
   /** Whether it lives and is ready: apart, so that no flood of anything else makes it look dead. */
   readonly probes: LeakyBucket;
   /** What else is open to everybody: metrics, documents, and addresses where nothing is. */
   readonly open: LeakyBucket;
-  /** To those who are nobody we know, and those who ask for more than they may. */
+  /** To unknown callers, and to those over their rate limit. */
   readonly refusals: LeakyBucket;
   readonly eventLoopTurn: EventLoopTurn;
 }
@@ -43,7 +43,7 @@ export function paceOpen(app: FastifyInstance, { probes, open }: Load): void {
   });
 }
 
-/** Refuse when it is time to. `false`: too many are being refused, and this one heard nothing. */
+/** Refuse at a constant rate. `false`: too many refusals wait, and this request gets no response. */
 export async function pacedRefusal(request: FastifyRequest, { refusals }: Load): Promise<boolean> {
   const turn = refusals();
   if (turn) await turn;

@@ -1,5 +1,5 @@
 /**
- * What can go wrong, as one table: the code a client may rely on, the status, and what it means. Errors are told as
+ * All errors of REST, as one table: the code a client may rely on, the status, and what it means. Errors are sent as
  * RFC 9457 problems. The documents walk this table.
  */
 import { CodedError, withoutCredentials } from '@khumbu/shared/runtime/errors';
@@ -95,7 +95,7 @@ export interface ProblemMembers {
   readonly errors?: readonly ProblemError[];
 }
 
-/** Thrown by a route; the error handler tells it. */
+/** Thrown by a route; the error handler sends it. */
 export class Problem extends CodedError {
   declare readonly code: ProblemCode;
   readonly members: ProblemMembers;

@@ -1,4 +1,4 @@
-/** Headers that keep browsers from guessing, framing, caching and sending on what this API says. */
+/** Headers against sniffing, framing, caching and referrers. */
 import { fastifyHelmet } from '@fastify/helmet';
 import type { FastifyInstance } from 'fastify';
 

@@ -13,7 +13,7 @@ const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'BODY_MALFORMED',
   FST_ERR_VALIDATION: 'BODY_INVALID',
 };
-/** Of errors that have only a status: files of the documentation that are not to be had in the way they are asked for. */
+/** Of errors that have only a status, as for files of the documentation. */
 const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
   400: 'BODY_MALFORMED',
   403: 'NOT_FOUND',
@@ -22,7 +22,7 @@ const CODE_OF_STATUS: Readonly<Record<number, ProblemCode>> = {
   416: 'RANGE_NOT_SATISFIABLE',
   429: 'TOO_MANY_REQUESTS',
 };
-/** What is known of these is more than what the error says. */
+/** Codes whose title says more than the message of the error. */
 const WITHOUT_DETAIL: ReadonlySet<ProblemCode> = new Set([
   'NOT_FOUND',
   'TOO_MANY_REQUESTS',
@@ -54,7 +54,7 @@ export function acceptJsonOnly(app: FastifyInstance): void {
 export function handleErrors(app: FastifyInstance, load: Load, log: Logger): void {
   app.setErrorHandler(async (error: FastifyError, request, reply) => {
     const problem = problemOf(error) ?? new Problem('INTERNAL', undefined, {}, { cause: error });
-    // Whoever left in the middle of a body hears nothing, and nothing of ours went wrong.
+    // A client that disconnected during the body gets no response; that is no fault of this service.
     if (problem.code === 'INTERNAL' && !(error.code === 'ECONNRESET' && !request.raw.complete))
       log.error({ err: error, requestId: request.id }, 'request failed');
     const isPaced = request.caller === undefined || problem.code === 'TOO_MANY_REQUESTS';

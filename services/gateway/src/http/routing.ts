@@ -1,4 +1,4 @@
-/** What every route of the API says about itself, and the type of the app they are added to. */
+/** The description of a route, and the type of the app they are added to. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';

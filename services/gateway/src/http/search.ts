@@ -1,6 +1,6 @@
 /**
  * Pages of operations: open ones first, then ended ones, newest first in each part (by when they were asked for, and by
- * when they ended). One that ends while somebody turns the pages may be seen twice and is never left out.
+ * when they ended). One that ends between two pages may be seen twice and is never left out.
  */
 
 import { isOfStation, type OperationRecord, type StationRecord } from '@khumbu/operations/kinds/kinds';

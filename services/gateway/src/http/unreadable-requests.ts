@@ -1,4 +1,4 @@
-/** What Node.js itself finds wrong before there is a request that could be routed: told as problems too. */
+/** Errors of Node.js's HTTP parser, before there is a request that could be routed: sent as problems too. */
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
@@ -10,7 +10,7 @@ const CODE_OF_PARSER: Readonly<Record<string, ProblemCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
 };
 
-/** Pure. `undefined`: nobody is there any more to be answered. */
+/** Pure. `undefined`: the client has disconnected. */
 export function problemOfParser({ code = '' }: { readonly code?: string }): Problem | undefined {
   const known = CODE_OF_PARSER[code];
   if (known) return new Problem(known);

@@ -10,7 +10,7 @@ import { type Pack, pack } from 'tar-stream';
 import { membersOf } from './members.js';
 import { ParallelGzip } from './parallel-gzip.js';
 
-/** What the archive says about itself, beside what it counts. */
+/** The manifest of the archive, beside the counts of its sources. */
 export interface ArchiveManifest {
   readonly station: string;
   readonly type: LogType;

@@ -12,13 +12,13 @@ export type UploadFailureStatus = Extract<
 /** Why an upload failed. Code `UPLOAD_FAILED`; nothing in it repeats credentials. */
 export class UploadError extends CodedError {
   readonly status: UploadFailureStatus;
-  /** A stable word, as `http_503`, `s3_denied` or `spool_full`; by default what the status says. */
+  /** A stable word, as `http_503`, `s3_denied` or `spool_full`; by default the one of the status. */
   readonly reason: string;
   /** For people. */
   readonly text: string;
   /** Whether another try can end better. */
   readonly retryable: boolean;
-  /** Seconds the server asked us to wait, from `Retry-After`. */
+  /** Seconds to wait, from `Retry-After`. */
   readonly retryAfterS?: number;
   constructor(
     status: UploadFailureStatus,
@@ -42,7 +42,7 @@ const REASON_OF_STATUS: Readonly<Record<UploadFailureStatus, string>> = {
   UploadFailure: 'failed',
 };
 
-/** Who is refused today is refused in a minute; everything else may pass. */
+/** A refusal is final; any other failure may be temporary. */
 const RETRYABLE: Readonly<Record<UploadFailureStatus, boolean>> = {
   BadMessage: false,
   NotSupportedOperation: false,
@@ -86,7 +86,7 @@ export const STATUS_OF_STORE_ERROR: Readonly<Record<StoreErrorCode, UploadFailur
   S3_WRONG_REGION: 'UploadFailure',
 };
 
-/** Another try gets the same answer until somebody changes a setting, which a new start reads. */
+/** Another try gets the same answer until a setting is changed, which needs a restart. */
 const FINAL_AT_THE_STORE: readonly StoreErrorCode[] = ['S3_BAD_REQUEST', 'S3_WRONG_ENDPOINT', 'S3_WRONG_REGION'];
 
 /** Any error of an upload as `UploadError`; whatever is not known may pass. */

@@ -30,7 +30,7 @@ export interface HttpPutInput {
   readonly credentials?: Credentials | undefined;
   readonly path: string;
   readonly contentType: string;
-  /** Resolves the host; may refuse an address. Not asked for a host that is an address already. */
+  /** Resolves the host; may refuse an address. Not called for a host that is an address already. */
   readonly lookup?: LookupFunction | undefined;
   /** What the request calls itself; `khumbu/<version>` by default. */
   readonly userAgent?: string | undefined;
@@ -45,16 +45,16 @@ export interface HttpPutInput {
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
-/** From this size on the server is asked first. RFC 9110, 10.1.1. */
+/** From this size on `Expect: 100-continue` is sent. RFC 9110, 10.1.1. */
 const EXPECT_BYTES = 1024 * 1024;
-/** Servers that know nothing of it stay silent. RFC 9110, 10.1.1: a client must not wait for ever. */
+/** Servers without support for it send nothing. RFC 9110, 10.1.1: a client must not wait for ever. */
 const CONTINUE_WAIT_MS = 1000;
 /** One without `Expect`, a challenge of the proxy and of the server, and a nonce that was stale. */
 const MAX_EXCHANGES = 5;
 
 const stallMsOf = ({ stallMs = 30_000 }: HttpPutInput): number => stallMs;
 
-/** Who the requests of one delivery log in as, at the server and at its proxy. */
+/** The logins of the requests of one delivery, at the server and at its proxy. */
 interface Logins {
   readonly server: Login;
   readonly proxy: Login | undefined;
@@ -103,7 +103,7 @@ async function openRequest(
   const authorization = logins.server.authorization('PUT', `${url.pathname}${url.search}`);
   const options: https.RequestOptions = {
     method: 'PUT',
-    // With an agent a connection of our own would not be asked for.
+    // With an agent `createConnection` would not be called.
     ...(way.createConnection ? {} : { agent: false }),
     timeout: stallMsOf(input),
     maxHeaderSize: MAX_HEAD_BYTES,

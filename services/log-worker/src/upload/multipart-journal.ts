@@ -9,7 +9,7 @@ import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError } from '@khumbu/object-store/store-error';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { ifThere } from '@khumbu/shared/runtime/if-there';
+import { ifExists } from '@khumbu/shared/runtime/if-exists';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { logsDir, removeSpoolFiles, spooledNames } from './spool-file.js';
 
@@ -44,7 +44,7 @@ export const clearJournal = (spoolDir: string, operationId: string): Promise<num
 
 /** `undefined`: not written to its end, so that no part was sent; or another worker removed it first. */
 async function readEntry(path: string): Promise<MultipartUpload | undefined> {
-  const text = await ifThere(readFile(path, 'utf8'));
+  const text = await ifExists(readFile(path, 'utf8'));
   try {
     return text === undefined ? undefined : (JSON.parse(text) as MultipartUpload);
   } catch (error) {

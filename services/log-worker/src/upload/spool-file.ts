@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { ifThere } from '@khumbu/shared/runtime/if-there';
+import { ifExists } from '@khumbu/shared/runtime/if-exists';
 
 const SUFFIX = '.tar.gz';
 const CHECK_EVERY_BYTES = 32 * 1024 * 1024;
@@ -25,7 +25,7 @@ export function spoolPath(spoolDir: string, operationId: string): string {
   return join(logsDir(spoolDir), `${operationId}${SUFFIX}`);
 }
 
-const sizeOf = async (path: string): Promise<number | undefined> => (await ifThere(stat(path)))?.size;
+const sizeOf = async (path: string): Promise<number | undefined> => (await ifExists(stat(path)))?.size;
 
 /** The size of a spooled archive that is complete. */
 export const spooledBytes = (spoolDir: string, operationId: string): Promise<number | undefined> =>
@@ -109,7 +109,7 @@ const sentPath = (spoolDir: string, operationId: string): string => `${spoolPath
  * repeat, also by two workers at once.
  */
 export async function markSent(spoolDir: string, operationId: string): Promise<void> {
-  await ifThere(rename(spoolPath(spoolDir, operationId), sentPath(spoolDir, operationId)));
+  await ifExists(rename(spoolPath(spoolDir, operationId), sentPath(spoolDir, operationId)));
 }
 
 /** The size of an archive that the server has accepted. */
@@ -118,7 +118,7 @@ export const sentBytes = (spoolDir: string, operationId: string): Promise<number
 
 /** Names of all files of the log-workers. */
 export const spooledNames = async (spoolDir: string): Promise<string[]> =>
-  (await ifThere(readdir(logsDir(spoolDir)))) ?? [];
+  (await ifExists(readdir(logsDir(spoolDir)))) ?? [];
 
 /** Remove the files whose names are to go; resolves with their number. Safe to repeat. */
 export async function removeSpoolFiles(

@@ -90,8 +90,8 @@ export const isUnconditional = (headers: Readonly<Record<string, string>>): bool
   Object.keys(headers).every((name) => name in UNCONDITIONAL);
 
 /**
- * The headers that ask for what is missing. What we hold completely is asked about like something known: a range
- * behind its end is answered in too many ways.
+ * The headers of a request for what is missing. A complete part is revalidated like a known image: a range
+ * behind its end gets too many different responses.
  */
 export function conditionalHeaders(held: Held | undefined, known: Validators | undefined): Record<string, string> {
   const headers: Record<string, string> = { ...UNCONDITIONAL };
@@ -106,13 +106,13 @@ export function conditionalHeaders(held: Held | undefined, known: Validators | u
 }
 
 const COMPARISONS = ['if-none-match', 'if-modified-since'] as const;
-/** Statuses that say nothing about the range that was asked for: who you are, or not now. */
+/** Statuses that are not about the requested range: authentication, or a refusal for now. */
 const NOT_ABOUT_RANGES: readonly number[] = [401, 407, 408, 425, 429];
 
 /**
  * Whether an answer to a request with a range or a condition may be about these: servers and firewalls refuse them in
- * many words (IIS 412, darkhttpd 404, others 400, 403, 501, or a redirect to a page that says so). Then the file is asked
- * for once more, whole and plainly. `conditions`: as they were sent.
+ * many ways (IIS 412, darkhttpd 404, others 400, 403, 501, or a redirect to an error page). Then the file is requested
+ * once more without them. `conditions`: as they were sent.
  */
 export function mayRefuseTheRange(head: ResponseHead, conditions: Readonly<Record<string, string>>): boolean {
   const { status } = head;

@@ -11,7 +11,7 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 /** How much the kernel may hand over at once. */
 const BUFFER_BYTES = 1024 * 1024;
 
-/** The members of a connection's options that a detour changes. The operator has named the proxy: no policy is asked. */
+/** The connection options that a detour changes. The location policy does not apply to a configured proxy. */
 function placeOf(detour: Detour | undefined): object {
   if (detour?.kind === 'tunnel') return { socket: detour.socket };
   return detour ? { host: detour.host, port: detour.port, lookup: undefined } : {};
@@ -60,7 +60,7 @@ export class DirectBody {
     };
     // Names as `node:https` sets them: an address is no server name (RFC 6066, 3).
     const servername = host === undefined || host === null || isIP(host) !== 0 ? '' : host;
-    // Whoever makes a request gives the members that a connection needs.
+    // `http.request` passes the options that a connection needs.
     const place = { ...options, ...placeOf(detour), onread } as TcpNetConnectOpts;
     const socket = this.#isTls
       ? connectTls({ ...(place as ConnectionOptions), servername, ALPNProtocols: ['http/1.1'] })

@@ -47,7 +47,7 @@ function errorOf(
   return new FetchError(code === 'FETCH_RETRYABLE', reason, message, { retryAfterS, cause });
 }
 
-/** Like `fetchImage`, which it is; progress is told a few times a second. */
+/** `fetchImage` in a thread; progress is reported a few times a second. */
 export function fetchInThread({
   rules,
   signal,
@@ -69,7 +69,7 @@ export function fetchInThread({
   return runInThread<Downloaded>({
     request: { kind: 'fetch', options, rules },
     signal,
-    // It closes what it holds before it says that it has failed.
+    // It closes its files before it posts that it has failed.
     abort: { kind: 'abort' },
     onMessage(message, { post }) {
       if (message.kind === 'done') return { result: message.result };

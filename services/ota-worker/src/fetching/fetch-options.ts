@@ -17,7 +17,7 @@ export interface FetchOptions {
   readonly minBytes?: number;
   /** What the requests call themselves; `khumbu/<version>` by default. */
   readonly userAgent?: string;
-  /** Which origins are asked through a forward proxy; none by default. */
+  /** Which origins are reached through a forward proxy; none by default. */
   readonly proxy?: ProxyRules;
   /** Longest silence of the server, in milliseconds. */
   readonly stallMs: number;

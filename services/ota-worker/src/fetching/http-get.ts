@@ -1,4 +1,4 @@
-/** One GET over `node:http` or `node:https`: the policy is applied to names and addresses, redirects are followed here, stalls end it. */
+/** One GET over `node:http` or `node:https`: policy for names and addresses, redirects followed here, an end to stalls. */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { chooseProxy, type ForwardProxy, type ProxyRules } from '@khumbu/shared/http/forward-proxy';
@@ -28,7 +28,7 @@ export interface HttpGetOptions {
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the origin of the location only, never to where a redirect leads. */
   readonly originHeaders?: Readonly<Record<string, string>> | undefined;
-  /** Which origins are asked through a forward proxy; none without it. */
+  /** Which origins are reached through a forward proxy; none without it. */
   readonly proxy?: ProxyRules | undefined;
   /** Trusted authorities in PEM, in place of the built-in ones. */
   readonly ca?: string | readonly string[] | undefined;

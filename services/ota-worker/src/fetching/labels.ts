@@ -1,5 +1,5 @@
 /**
- * What the head of a response says of the file behind it. A Content-Encoding is often no more than a remark on the stored
+ * What the head of a response states about its body. A Content-Encoding is often no more than a remark on the stored
  * file (Apache AddEncoding, metadata of object stores), and `identity` was asked for: so it is only a suspicion, which the
  * bytes confirm or not (`transport-coding.ts`). Pure. RFC 9110: 8.4 (content codings), 12.5.3.
  */
@@ -9,7 +9,7 @@ import type { ResponseHead } from './content-range.js';
 export type Coding = 'gzip' | 'deflate' | 'br' | 'zstd' | 'compress';
 
 export interface Labels {
-  /** The coding that may have been put on the file on its way; absent: nothing says so. */
+  /** The coding that may have been applied in transit; absent: the head names none. */
   readonly coding?: Coding;
   /** More than one coding is named. */
   readonly moreCodings?: true;
@@ -47,7 +47,7 @@ const headerOf = ({ headers }: ResponseHead, name: string): string => {
   return (typeof value === 'string' ? value : value?.join(', ')) ?? '';
 };
 
-/** A server that compresses while it sends says so in its ETag: Apache, Jetty, Tomcat, Caddy. */
+/** Servers that compress in transit append the coding to the ETag: Apache, Jetty, Tomcat, Caddy. */
 const codingOfEtag = (etag: string): Coding | undefined =>
   CODINGS[/(?:-|;|:|_)(gzip|br|deflate|zstd)"$/.exec(etag)?.[1] ?? ''];
 
@@ -92,7 +92,7 @@ export function readLabels(head: ResponseHead, names: readonly string[]): Labels
   };
 }
 
-/** A coding put on for the way alone, which was not asked for. RFC 9112, 6.1. `undefined`: none. */
+/** A transfer coding that was not requested. RFC 9112, 6.1. `undefined`: none. */
 export function transferCoding(head: ResponseHead): string | undefined {
   const codings = headerOf(head, 'transfer-encoding')
     .split(',')
@@ -119,7 +119,7 @@ function textOf(begin: Buffer): string {
   return begin.toString('utf8').replace(/^\uFEFF/, '');
 }
 
-/** Plainly a web page and no image: it says so itself and begins like one. In time that grows with the length alone. */
+/** A web page and no image, by its type and by its first bytes. Takes time linear in the length. */
 export function isWebPage(labels: Labels, begin: Buffer): boolean {
   if (labels.html !== true) return false;
   const text = textOf(begin);

@@ -193,7 +193,7 @@ export class PartFile {
   async #syncNow(closed: boolean): Promise<void> {
     const size = this.#writer.written;
     await this.#file.datasync();
-    // Closed before the sidecar says so: from then on another run may write to this very file.
+    // Closed before the sidecar is marked so: from then on another run may write to this file.
     if (closed) await this.#end();
     await this.#assertOwned();
     const sidecar = {

@@ -2,7 +2,7 @@
 import { open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { ifThere } from '@khumbu/shared/runtime/if-there';
+import { ifExists } from '@khumbu/shared/runtime/if-exists';
 import { readPieces } from '../writing/image-writer.js';
 import { PartFile } from './part-file.js';
 import {
@@ -46,7 +46,7 @@ async function generationsOf(folder: string, key: string): Promise<Generation[]>
     [...bases].map(async (base) => {
       const paths = { part: `${base}.part`, sidecar: `${base}.json` };
       const sidecarContent = await readSidecar(paths.sidecar);
-      const size = (await ifThere(stat(paths.part)))?.size ?? 0;
+      const size = (await ifExists(stat(paths.part)))?.size ?? 0;
       return { ...paths, sidecarContent, usable: usableBytes(size, sidecarContent, bootId) };
     }),
   );
@@ -126,10 +126,10 @@ export async function resumeDownload(folder: string, key: string, signal: AbortS
 /** Remove parts of abandoned downloads. Safe while others run, if the age is longer than any pause. */
 export async function sweepParts(folder: string, olderThanMs: number, nowMs: number): Promise<number> {
   let removed = 0;
-  for (const name of (await ifThere(readdir(folder))) ?? []) {
+  for (const name of (await ifExists(readdir(folder))) ?? []) {
     if (!FILE_NAME.test(name)) continue;
     const path = join(folder, name);
-    const found = await ifThere(stat(path));
+    const found = await ifExists(stat(path));
     if (!found || nowMs - found.mtimeMs < olderThanMs) continue;
     await rm(path, { force: true });
     removed++;

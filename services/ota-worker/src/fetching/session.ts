@@ -29,7 +29,7 @@ export class Session {
     return cookie === '' ? {} : { cookie };
   }
 
-  /** Keep what an answer sets. What is no cookie, or is for somebody else, is left out. */
+  /** Keep the cookies of a response. What is no cookie, or is for another domain, is left out. */
   async learn(url: URL, headers: IncomingHttpHeaders): Promise<void> {
     const set = headers['set-cookie']?.filter((text) => text.length <= COOKIE_BYTES).slice(0, MOST_COOKIES);
     if (!set || set.length === 0) return;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode } from '@khumbu/shared/runtime/errors';
-import { ifThere } from '@khumbu/shared/runtime/if-there';
+import { ifExists } from '@khumbu/shared/runtime/if-exists';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
 import type { Labels } from './labels.js';
@@ -12,7 +12,7 @@ import type { Labels } from './labels.js';
 export interface Sidecar {
   readonly validators: Validators;
   readonly total?: number;
-  /** What its response said of it. */
+  /** The labels of its response. */
   readonly labels?: Labels;
   /** Of the host: in the same boot all of the file counts, after another only `syncedBytes`. */
   readonly bootId: string;
@@ -66,7 +66,7 @@ export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void
 
 /** `undefined`: there is none, or it is not whole, as a power cut may leave it. */
 export async function readSidecar(path: string): Promise<Sidecar | undefined> {
-  const text = await ifThere(readFile(path, 'utf8'));
+  const text = await ifExists(readFile(path, 'utf8'));
   if (text === undefined) return undefined;
   try {
     const value = JSON.parse(text) as Partial<Sidecar> | null;

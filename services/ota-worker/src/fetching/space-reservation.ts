@@ -4,7 +4,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifThere } from '@khumbu/shared/runtime/if-there';
+import { ifExists } from '@khumbu/shared/runtime/if-exists';
 import { readSidecar } from './sidecar.js';
 
 /** A part that was not written to for so long has no process any more. */
@@ -24,7 +24,7 @@ async function bytesToCome(folder: string, name: string, own: Reservation, now: 
   const sidecar = await readSidecar(join(folder, `${name}.json`));
   if (sidecar?.total === undefined || sidecar.startedAt === undefined || sidecar.closed) return 0;
   if (!isBefore({ startedAt: sidecar.startedAt, name }, own)) return 0;
-  const found = await ifThere(stat(join(folder, `${name}.part`)));
+  const found = await ifExists(stat(join(folder, `${name}.part`)));
   return found && now - found.mtimeMs < ALIVE_MS ? Math.max(0, sidecar.total - found.size) : 0;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Bytes that were compressed on their way although identity was asked for, brought back to what the file is. They are
+ * Bytes that were compressed in transit although identity was requested are decoded to the file. They are
  * never taken for the file. Whether they were is decided by the bytes themselves, the label and the file's own name:
  *
  * | label | the bytes | the file's name or type | taken |

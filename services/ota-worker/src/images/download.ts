@@ -31,11 +31,11 @@ const rulesOfStore = (url: string): LocationRules => ({
   allowLoopback: true,
 });
 
-/** Whether asking the store in its own way can say more: it has refused, or sent us to another host. */
+/** Whether a request by the S3 API can tell more: the store has refused, or redirected to another host. */
 const isUnclear = (error: unknown): error is FetchError =>
   error instanceof FetchError && (/^http_[34]/.test(error.reason) || error.reason === 'location_refused');
 
-/** What the store says in its own words, under the word that goes with it. Pure. */
+/** The store's own error, under the reason that goes with it. Pure. */
 function explained(first: FetchError, said: unknown): unknown {
   if (!(said instanceof StoreError)) return said;
   const options = { cause: first, retryAfterS: first.retryAfterS };

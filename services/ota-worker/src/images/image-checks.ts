@@ -19,7 +19,7 @@ export const identityOf = async (path: string): Promise<string> => {
   return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 };
 
-/** Answers that are worth keeping. Whoever asks for one that is being found out waits for it. */
+/** A cache of answers; an answer that is being computed is awaited by all that need it. */
 class Answers<T> {
   readonly #known = new Map<string, T>();
   readonly #finding = new SharedWork<T>();
@@ -40,7 +40,7 @@ export function createImageChecks(): ImageChecks {
   const facts = new Answers<ImageFacts>();
   const verdicts = new Answers<SignatureVerdict>();
 
-  /** Find out about a file, and keep it if nobody touched the file meanwhile. */
+  /** Compute something about a file, and cache it if the file did not change meanwhile. */
   const about = async <T>(
     answers: Answers<T>,
     path: string,

@@ -24,7 +24,7 @@ async function isInSpool(spoolDir: string, image: StoredImage): Promise<boolean>
   }
 }
 
-/** What was asked for just now is young again: it does not make room for others (`sweep.ts`). */
+/** An image that was requested now counts as new: it is not removed to make room for others (`sweep.ts`). */
 async function renew(path: string): Promise<void> {
   const now = new Date();
   try {
@@ -94,7 +94,7 @@ export function objectStoreImages(
     verified.set(path, identity);
   };
 
-  /** By what its object says; `isMarked`: also that it was put for this image, which those of version 0.1.0 do not say. */
+  /** By the metadata of its object; `isMarked`: they name this image, which those of version 0.1.0 do not. */
   const find = async (image: StoredImage, signal: AbortSignal): Promise<{ isKept: boolean; isMarked: boolean }> => {
     const found = await objects.stat(bucket, key(image), signal);
     const mark = found?.metadata[SHA256_METADATA];
@@ -119,7 +119,7 @@ export function objectStoreImages(
       await get(image, signal);
     }
   };
-  /** What came damaged is asked for once more; what is damaged in the store makes way for the next fetch. */
+  /** An object that arrives damaged is read once more; one that is damaged in the store is removed, to be fetched again. */
   const getWhole = async (image: StoredImage, signal: AbortSignal): Promise<void> => {
     try {
       await getWithRoom(image, signal).catch((error: unknown) => {

@@ -1,7 +1,7 @@
 /** Work that several want at once is done once, for all of them. */
 import { unlessAborted } from '@khumbu/shared/runtime/abort';
 
-/** `signal` fires when nobody wants it any more. */
+/** `signal` fires when the last caller has aborted. */
 export type Begin<T> = (signal: AbortSignal) => Promise<T>;
 
 interface Piece<T> {
@@ -14,8 +14,8 @@ export class SharedWork<T> {
   readonly #underWay = new Map<string, Piece<T>>();
 
   /**
-   * The result of the work of this name, which is begun unless it is under way. Who gives up (`signal`, by whose reason
-   * this rejects) leaves it to the others; the last one ends it and waits until it has ended.
+   * The result of the work of this name, which is begun unless it is under way. A caller whose signal fires (this rejects with
+   * its reason) leaves the work to the others; the last one aborts it and waits until it has ended.
    */
   async get(name: string, signal: AbortSignal, begin: Begin<T>): Promise<T> {
     signal.throwIfAborted();
@@ -43,7 +43,7 @@ export class SharedWork<T> {
     return this.#underWay.get(name) === piece && this.#underWay.delete(name);
   }
 
-  /** Who comes now begins anew. */
+  /** A later call begins anew. */
   async #end(name: string, piece: Piece<T>): Promise<void> {
     if (!this.#forget(name, piece)) return;
     piece.aborter.abort();

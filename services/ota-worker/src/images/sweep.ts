@@ -1,12 +1,12 @@
-/** What nobody needs any more leaves the spool: images that no record names, and parts of downloads long given up. */
+/** Removes from the spool images that no record names, and parts of abandoned downloads. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifThere } from '@khumbu/shared/runtime/if-there';
+import { ifExists } from '@khumbu/shared/runtime/if-exists';
 import { sweepParts } from '../fetching/resume-download.js';
 
 /** Younger files may belong to a fetch that has not stored its record yet. */
 const YOUNG_MS = 3600_000;
-/** Images younger than this never make room: somebody may be about to store that they are needed. */
+/** Images younger than this never make room: a commit that names them may be under way. */
 const SETTLED_MS = 10 * 60_000;
 const PARTS_KEPT_MS = 7 * 24 * 3600_000;
 
@@ -17,14 +17,14 @@ export async function sweepImages(
   now: number,
 ): Promise<number> {
   const folder = join(spoolDir, 'images');
-  const names = await ifThere(readdir(folder));
+  const names = await ifExists(readdir(folder));
   if (!names) return 0;
   const keep = await named();
   let removed = 0;
   for (const name of names) {
     const path = join(folder, name);
     if (keep.has(name)) continue;
-    const found = await ifThere(stat(path));
+    const found = await ifExists(stat(path));
     if (!found || now - found.mtimeMs < YOUNG_MS) continue;
     await rm(path, { force: true });
     removed += 1;
@@ -40,8 +40,8 @@ interface Image {
 
 async function imagesIn(folder: string): Promise<Image[]> {
   const images: Image[] = [];
-  for (const name of (await ifThere(readdir(folder))) ?? []) {
-    const found = await ifThere(stat(join(folder, name)));
+  for (const name of (await ifExists(readdir(folder))) ?? []) {
+    const found = await ifExists(stat(join(folder, name)));
     if (found) images.push({ name, bytes: found.size, at: found.mtimeMs });
   }
   return images.sort((a, b) => a.at - b.at);
@@ -79,8 +79,8 @@ export async function makeRoom(
   let freed = 0;
   for (const { name, bytes: size } of whatMakesRoom(await imagesIn(folder), await needed(), bytes, now)) {
     const path = join(folder, name);
-    const found = await ifThere(stat(path));
-    // It may have been taken into use since it was listed. One that somebody else removed is room as well.
+    const found = await ifExists(stat(path));
+    // It may be in use since it was listed. One that another worker removed is room as well.
     if (found && now - found.mtimeMs < SETTLED_MS) continue;
     await rm(path, { force: true });
     freed += size;
@@ -88,7 +88,7 @@ export async function makeRoom(
   return freed;
 }
 
-/** Room is made for one after the other. What was freed while one waited for his turn may do for him: he looks again. */
+/** Makes room for one caller after the other. What was freed while one waited counts for it, too. */
 export function oneAtATime(make: (bytes: number) => Promise<number>): (bytes: number) => Promise<number> {
   let turn: Promise<unknown> = Promise.resolve();
   let freedInAll = 0;

@@ -1,4 +1,4 @@
-/** What reading an image tells, found out while its bytes come by. */
+/** Facts of an image, computed while its bytes are written. */
 import { createHash } from 'node:crypto';
 import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
 import { MarkFinder } from '../images/mark-finder.js';

@@ -17,7 +17,7 @@ export interface CancelDeps {
   readonly audit: Audit;
 }
 
-/** A change that asks the intake directly: not being able to store is 503. */
+/** For requests that call the intake directly: a failure to store is 503. */
 export async function storing<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;

@@ -18,7 +18,7 @@ import { IdempotencyHeaders, StationOperationParams, StationParams } from '../sc
 import { type CancelDeps, cancelRoute, storing } from './cancel.js';
 import { stationOperationRoutes } from './operations.js';
 
-/** Over REST there is no id on the wire; EVerest is told -1, as for any update it did not ask for. */
+/** REST has no request id on the wire; EVerest gets -1, as for any update it did not request. */
 export const REST_REQUEST_ID = -1;
 
 export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly eventLoopTurn: EventLoopTurn }): void {

@@ -22,7 +22,7 @@ export interface Archives {
   readonly urlSeconds: number;
 }
 
-/** Where logs go when nobody says where. */
+/** Where logs go when the request names no location. */
 export const depotLogLocation = (bucket: string, station: string): string =>
   `s3://${bucket}/logs/${stationFolder(station)}/`;
 

@@ -5,7 +5,7 @@ import { firstMismatch } from './codec.js';
 import { createValidators } from './schema-validators.js';
 
 /** One place where a value does not fit. */
-export interface Misfit {
+export interface Violation {
   /** JSON pointer, RFC 6901; empty: the value itself. A member that is missing or not known is named by it too. */
   readonly pointer: string;
   /** Names and choices, never what was given: it may hold secrets. */
@@ -14,8 +14,8 @@ export interface Misfit {
   readonly allowed?: readonly unknown[];
 }
 
-export const MOST_MISFITS = 20;
-/** A value with more members than this is told its first misfit alone: each takes time and memory. */
+export const MOST_VIOLATIONS = 20;
+/** A value with more members than this is told its first violation alone: each takes time and memory. */
 const MOST_MEMBERS = 200;
 
 const validatorOf = createValidators(true);
@@ -34,7 +34,7 @@ function hasManyMembers(value: unknown): boolean {
 const escaped = (name: string): string => name.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1');
 
 /** What ajv found, in words that need no schema beside them. Pure. */
-export function readMisfit({ instancePath, params, message = 'does not fit' }: ErrorObject): Misfit {
+export function readViolation({ instancePath, params, message = 'does not fit' }: ErrorObject): Violation {
   const { additionalProperty: unknown, missingProperty: missing, allowedValues } = params as Record<string, unknown>;
   if (typeof unknown === 'string')
     return { pointer: `${instancePath}/${escaped(unknown)}`, message: 'is not known here' };
@@ -43,11 +43,11 @@ export function readMisfit({ instancePath, params, message = 'does not fit' }: E
   return { pointer: instancePath, message: `must be one of ${allowedValues.join(', ')}`, allowed: allowedValues };
 }
 
-/** Empty: it fits. `MOST_MISFITS` at most. */
-export function misfits(schema: TSchema, value: unknown): readonly Misfit[] {
+/** Empty: it fits. `MOST_VIOLATIONS` at most. */
+export function violations(schema: TSchema, value: unknown): readonly Violation[] {
   const first = firstMismatch(schema, value);
   if (!first) return [];
-  const alone: Misfit = {
+  const alone: Violation = {
     pointer: [...first.path, ...(first.unknown === undefined ? [] : [first.unknown])]
       .map((member) => `/${escaped(member)}`)
       .join(''),
@@ -56,5 +56,5 @@ export function misfits(schema: TSchema, value: unknown): readonly Misfit[] {
   if (hasManyMembers(value)) return [alone];
   const validate = validatorOf(schema);
   if (validate(value)) return [alone];
-  return (validate.errors ?? []).slice(0, MOST_MISFITS).map(readMisfit);
+  return (validate.errors ?? []).slice(0, MOST_VIOLATIONS).map(readViolation);
 }

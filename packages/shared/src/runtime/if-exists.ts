@@ -2,7 +2,7 @@
 import { hasCode } from './errors.js';
 
 /** `undefined` for a file that is not, or no longer, there. */
-export async function ifThere<T>(reading: Promise<T>): Promise<T | undefined> {
+export async function ifExists<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading;
   } catch (error) {
