@@ -1,13 +1,13 @@
-import { CERTIFICATE_LABELS, certificateFromDer, type ReadCertificate } from '@khumbu/firmware-trust/certificate';
 import { checkChain, checkLeaf } from '@khumbu/firmware-trust/chain';
-import { readPem } from '@khumbu/firmware-trust/pem';
 import { verifySignature } from '@khumbu/firmware-trust/signature';
 import t from 'tap';
 import {
   bits,
+  CA,
   CODE_SIGNING,
   certificate,
   certificateDer,
+  certificatesIn,
   der,
   EXT,
   type Extra,
@@ -25,7 +25,6 @@ import {
 /** What one text may take of a processor. */
 const MOST_MS = 50;
 const MOST_CHARACTERS = 64 * 1024;
-const CA: Extra[] = [EXT.ca(), EXT.usage(0x06, 1)];
 const root = ecKeys();
 const rootPem = certificate({ subject: 'CN=root', issuer: 'CN=root', keys: root, by: root, extensions: CA });
 const manyKeys = Array.from({ length: 8 }, () => ecKeys('P-521'));
@@ -137,9 +136,6 @@ const TEXTS: Record<string, string> = {
   'too many characters': 'x'.repeat(4_000_000),
 };
 
-function trusted(...pems: string[]): ReadCertificate[] {
-  return readPem(pems.join(''), CERTIFICATE_LABELS).map((entry) => certificateFromDer(entry.der));
-}
 /** Of a processor, the best of several: others use it, too. */
 async function cpuMs(work: () => unknown): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
@@ -154,7 +150,7 @@ async function cpuMs(work: () => unknown): Promise<number> {
 
 void t.test('no certificate text takes long to be judged', async (t) => {
   // Roots that share the name the hostile ones use: each may be asked for.
-  const roots = trusted(rootPem, ...manyKeys.map((keys) => named('CN=a', 'CN=a', keys, keys)));
+  const roots = certificatesIn(rootPem, ...manyKeys.map((keys) => named('CN=a', 'CN=a', keys, keys)));
   const options = { roots, now: new Date(), clockSane: true };
   for (const [what, text] of Object.entries(TEXTS)) {
     let verdict = '';
@@ -192,7 +188,7 @@ void t.test('no certificate text takes a worker long that verifies an image with
 });
 
 void t.test('a good chain is found among what was added to hide it', (t) => {
-  const roots = trusted(rootPem);
+  const roots = certificatesIn(rootPem);
   const leaf = certificate({ subject: 'CN=leaf', issuer: 'CN=sub', keys: ecKeys(), by: inner, extensions: [] });
   const noise = Array.from({ length: 6 }, (_, n) => named('CN=sub', 'CN=root', key(n), key(n + 1)));
   const good = named('CN=sub', 'CN=root', inner, root);

@@ -1,11 +1,8 @@
-import { certificateFromDer } from '@khumbu/firmware-trust/certificate';
 import type { ChainVerdict } from '@khumbu/firmware-trust/chain';
-import { crlFromDer } from '@khumbu/firmware-trust/crl';
 import { createJudges, type JudgeLimits, type Judgement } from '@khumbu/firmware-trust/judges';
-import { readPem } from '@khumbu/firmware-trust/pem';
 import type { TrustMaterial } from '@khumbu/firmware-trust/roots';
 import t, { type Test } from 'tap';
-import { CODE_SIGNING, certificate, EXT, ecKeys, revocationList } from './make-certificate.js';
+import { CODE_SIGNING, certificate, certificatesIn, crlsIn, EXT, ecKeys, revocationList } from './make-certificate.js';
 
 const PATIENT = { answerMs: 60_000, runMs: 60_000 };
 const POLICY = { strength: 'ocpp', revocationUnknown: 'accept' } as const;
@@ -38,10 +35,10 @@ const leaf = certificate({
   serial: 77,
   extensions: [EXT.purposes(CODE_SIGNING)],
 });
-const roots = readPem(rootOf('CN=root'), ['CERTIFICATE']).map(({ der }) => certificateFromDer(der));
+const roots = certificatesIn(rootOf('CN=root'));
 const crlOf = (serials: number[]) => {
   const text = revocationList({ issuer: 'CN=root', by: root, revoked: serials.map((serial) => ({ serial })) });
-  return readPem(text, ['X509 CRL']).map(({ der }) => crlFromDer(der));
+  return crlsIn(text);
 };
 
 void t.test('a thread judges as it is done in place, and by what the files say now', async (t) => {

@@ -1,5 +1,8 @@
 /** Certificates and revocation lists with anything in them, for tests: a DER writer and Node's own signatures. */
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import { CERTIFICATE_LABELS, certificateFromDer, type ReadCertificate } from '@khumbu/firmware-trust/certificate';
+import { type Crl, crlFromDer } from '@khumbu/firmware-trust/crl';
+import { readPem } from '@khumbu/firmware-trust/pem';
 
 type Part = Buffer;
 export function der(tag: number, ...parts: Part[]): Buffer {
@@ -233,3 +236,12 @@ export const keyIdOf = (keys: Keys): Buffer =>
   createHash('sha1')
     .update(keys.publicKey.export({ type: 'spki', format: 'der' }))
     .digest();
+
+export const CA: readonly Extra[] = [EXT.ca(), EXT.usage(0x06, 1)];
+export const certificatesIn = (...pems: string[]): ReadCertificate[] =>
+  readPem(pems.join(''), CERTIFICATE_LABELS).map((entry) => certificateFromDer(entry.der));
+export const crlsIn = (...pems: string[]): Crl[] =>
+  pems.flatMap((text) => readPem(text, ['X509 CRL']).map((entry) => crlFromDer(entry.der)));
+
+export const NOW = new Date();
+export const inDays = (days: number): Date => new Date(NOW.getTime() + days * DAY);

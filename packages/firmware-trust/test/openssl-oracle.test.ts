@@ -2,24 +2,26 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CERTIFICATE_LABELS, certificateFromDer } from '@khumbu/firmware-trust/certificate';
 import { checkChain } from '@khumbu/firmware-trust/chain';
-import { crlFromDer } from '@khumbu/firmware-trust/crl';
-import { readPem } from '@khumbu/firmware-trust/pem';
 import t from 'tap';
 import {
   bits,
+  CA,
   CODE_SIGNING,
   certificate,
+  certificatesIn,
+  crlsIn,
   der,
   EXT,
   type Extra,
   ecKeys,
   GENERAL,
+  inDays,
   int,
   type Keys,
   keyIdOf,
   keyIds,
+  NOW,
   octets,
   oid,
   type Parts,
@@ -30,9 +32,6 @@ import {
 
 const run = promisify(execFile);
 const dir = t.testdir({});
-const NOW = new Date();
-const DAY = 86_400_000;
-const at = (days: number): Date => new Date(NOW.getTime() + days * DAY);
 
 interface Chain {
   readonly leaf: string;
@@ -43,8 +42,8 @@ interface Chain {
 
 const ours = ({ leaf, between = [], roots, crls = [] }: Chain): string => {
   const verdict = checkChain(leaf + between.join(''), {
-    roots: readPem(roots.join(''), CERTIFICATE_LABELS).map((entry) => certificateFromDer(entry.der)),
-    crls: crls.length === 0 ? [] : readPem(crls.join(''), ['X509 CRL']).map((entry) => crlFromDer(entry.der)),
+    roots: certificatesIn(...roots),
+    crls: crlsIn(...crls),
     now: NOW,
     clockSane: true,
     revocationUnknown: crls.length === 0 ? 'accept' : 'refuse',
@@ -80,7 +79,6 @@ const root = ecKeys();
 const middle = ecKeys();
 const lower = ecKeys('P-384');
 const signer = rsaKeys();
-const CA: Extra[] = [EXT.ca(), EXT.usage(0x06, 1)];
 const SIGNER: Extra[] = [EXT.notCa, EXT.usage(0x80, 7), EXT.purposes(CODE_SIGNING)];
 
 const rootOf = (changes: Partial<Parts> = {}): string => {
@@ -133,10 +131,10 @@ const TABLE: Record<string, [Chain, string]> = {
   'an anchor with a weak signature of its own': [chain({}, {}, { signing: 'ec-sha1' }), 'valid'],
   'a forged leaf': [chain({ forged: true }), 'untrusted'],
   'a forged intermediate': [chain({}, { forged: true }), 'untrusted'],
-  'an expired leaf': [chain({ notAfter: at(-1), notBefore: at(-2) }), 'expired'],
-  'an expired intermediate': [chain({}, { notAfter: at(-1), notBefore: at(-2) }), 'expired'],
-  'an expired root': [chain({}, {}, { notAfter: at(-1), notBefore: at(-2) }), 'expired'],
-  'an intermediate of the future': [chain({}, { notBefore: at(1) }), 'not_yet_valid'],
+  'an expired leaf': [chain({ notAfter: inDays(-1), notBefore: inDays(-2) }), 'expired'],
+  'an expired intermediate': [chain({}, { notAfter: inDays(-1), notBefore: inDays(-2) }), 'expired'],
+  'an expired root': [chain({}, {}, { notAfter: inDays(-1), notBefore: inDays(-2) }), 'expired'],
+  'an intermediate of the future': [chain({}, { notBefore: inDays(1) }), 'not_yet_valid'],
   'an intermediate that is no authority': [chain({}, { extensions: [EXT.notCa] }), 'untrusted'],
   'an intermediate without basic constraints': [chain({}, { extensions: [EXT.usage(0x06, 1)] }), 'untrusted'],
   'an intermediate that may not sign certificates': [
@@ -312,12 +310,12 @@ const CRL_TABLE: Record<
     { revoked: [{ serial: 77, extensions: [extra('2.5.29.21', false, der(0x0a, Buffer.from([8])))] }] },
     'valid',
   ],
-  'has expired': [{ thisUpdate: at(-9), nextUpdate: at(-1) }, 'revocation_unknown'],
+  'has expired': [{ thisUpdate: inDays(-9), nextUpdate: inDays(-1) }, 'revocation_unknown'],
   'has expired and names the leaf': [
-    { thisUpdate: at(-9), nextUpdate: at(-1), revoked: [{ serial: 77 }] },
+    { thisUpdate: inDays(-9), nextUpdate: inDays(-1), revoked: [{ serial: 77 }] },
     'RevokedCertificate',
   ],
-  'is of the future': [{ thisUpdate: at(1) }, 'revocation_unknown'],
+  'is of the future': [{ thisUpdate: inDays(1) }, 'revocation_unknown'],
   'does not say until when': [{ nextUpdate: undefined }, 'valid'],
   'is forged': [{ forged: true }, 'revocation_unknown'],
   'is of another authority': [{ issuer: 'O=Maker/CN=other' }, 'revocation_unknown'],
@@ -374,7 +372,7 @@ void t.test('a chain is found among cross-signed authorities, whatever their ord
   const other = ecKeys();
   const otherRoot = rootOf({ keys: other, subject: 'CN=other', issuer: 'CN=other' });
   const crossed = subOf({ issuer: 'CN=other', by: other });
-  const expired = subOf({ notBefore: at(-9), notAfter: at(-1) });
+  const expired = subOf({ notBefore: inDays(-9), notAfter: inDays(-1) });
   for (const between of [
     [subOf(), crossed],
     [crossed, subOf()],
@@ -444,7 +442,7 @@ void t.test('nothing is accepted that the openssl program refuses, of chains put
           ...keyIds(isLeaf ? signer : (keys[n % 4] as Keys), by),
           ...more(!isLeaf),
         ),
-        ...(roll(25) === 0 ? { notAfter: at(-0.5) } : {}),
+        ...(roll(25) === 0 ? { notAfter: inDays(-0.5) } : {}),
         forged: roll(30) === 0,
       });
     });

@@ -1,21 +1,24 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { CERTIFICATE_LABELS, certificateFromDer } from '@khumbu/firmware-trust/certificate';
 import { type ChainPolicy, checkChain, checkLeaf } from '@khumbu/firmware-trust/chain';
-import { type Crl, crlFromDer } from '@khumbu/firmware-trust/crl';
+import type { Crl } from '@khumbu/firmware-trust/crl';
 import { watchCrls } from '@khumbu/firmware-trust/crl-watch';
-import { readPem } from '@khumbu/firmware-trust/pem';
 import { policyOf } from '@khumbu/firmware-trust/roots';
 import t from 'tap';
 import {
   bits,
+  CA,
   CODE_SIGNING,
   certificate,
   certificateDer,
+  certificatesIn,
+  crlsIn,
   der,
   EXT,
   ecKeys,
+  inDays,
   int,
   type Keys,
+  NOW,
   oid,
   type Parts,
   pem,
@@ -24,11 +27,7 @@ import {
   seq,
 } from './make-certificate.js';
 
-const NOW = new Date();
-const DAY = 86_400_000;
-const at = (days: number): Date => new Date(NOW.getTime() + days * DAY);
 const SIGNER = [EXT.usage(0x80, 7), EXT.purposes(CODE_SIGNING)];
-const CA = [EXT.ca(), EXT.usage(0x06, 1)];
 const root = rsaKeys();
 const rootOf = (keys: Keys, signing?: string): string =>
   certificate({
@@ -41,11 +40,9 @@ const rootOf = (keys: Keys, signing?: string): string =>
   });
 const leafOf = (changes: Partial<Parts> = {}): string =>
   certificate({ subject: 'CN=leaf', issuer: 'CN=root', keys: rsaKeys(), by: root, extensions: SIGNER, ...changes });
-const crlsOf = (...texts: string[]): Crl[] =>
-  texts.flatMap((text) => readPem(text, ['X509 CRL']).map((e) => crlFromDer(e.der)));
 
 function judge(chain: string, policy: ChainPolicy = {}, rootPem = rootOf(root), crls: Crl[] = []) {
-  const roots = readPem(rootPem, CERTIFICATE_LABELS).map((entry) => certificateFromDer(entry.der));
+  const roots = certificatesIn(rootPem);
   return checkChain(chain, { roots, crls, now: NOW, clockSane: true, ...policy });
 }
 const word = (verdict: ReturnType<typeof judge>): string =>
@@ -140,20 +137,20 @@ void t.test('the parameters of a signature with RSA-PSS count', (t) => {
 void t.test('a certificate of which no usable list says whether it is revoked follows the policy', (t) => {
   const leaf = leafOf({ serial: 77 });
   const list = (changes: Partial<Parameters<typeof revocationList>[0]> = {}): Crl[] =>
-    crlsOf(revocationList({ issuer: 'CN=root', by: root, ...changes }));
-  const expired = { thisUpdate: at(-9), nextUpdate: at(-1) };
+    crlsIn(revocationList({ issuer: 'CN=root', by: root, ...changes }));
+  const expired = { thisUpdate: inDays(-9), nextUpdate: inDays(-1) };
   const rows: [what: string, crls: Crl[], accept: string, refuse: string, remarks: number][] = [
     ['current', list(), 'valid', 'valid', 0],
     ['none', [], 'valid', 'revocation_unknown', 0],
     [
       'one of another authority only',
-      crlsOf(revocationList({ issuer: 'CN=other', by: root })),
+      crlsIn(revocationList({ issuer: 'CN=other', by: root })),
       'valid',
       'revocation_unknown',
       1,
     ],
     ['expired', list(expired), 'valid', 'revocation_unknown', 1],
-    ['of the future', list({ thisUpdate: at(1) }), 'valid', 'revocation_unknown', 1],
+    ['of the future', list({ thisUpdate: inDays(1) }), 'valid', 'revocation_unknown', 1],
     ['forged', list({ forged: true }), 'valid', 'revocation_unknown', 1],
     ['weakly signed', list({ signing: 'rsa-sha1' }), 'valid', 'revocation_unknown', 1],
     ['expired, and a current one beside it', [...list(expired), ...list()], 'valid', 'valid', 0],
@@ -179,7 +176,7 @@ void t.test('an authority may publish its revocations in many lists', (t) => {
   const lists = Array.from({ length: 40 }, (_, n) =>
     revocationList({ issuer: 'CN=root', by: root, revoked: [{ serial: n + 1 }] }),
   );
-  const crls = crlsOf(...lists);
+  const crls = crlsIn(...lists);
   t.equal(word(judge(leafOf({ serial: 40 }), { revocationUnknown: 'refuse' }, undefined, crls)), 'RevokedCertificate');
   t.equal(word(judge(leafOf({ serial: 41 }), { revocationUnknown: 'refuse' }, undefined, crls)), 'valid');
   t.end();
@@ -187,7 +184,7 @@ void t.test('an authority may publish its revocations in many lists', (t) => {
 
 void t.test('a list of a great many revoked certificates is read', (t) => {
   const revoked = Array.from({ length: 30_000 }, (_, serial) => ({ serial: serial + 1000 }));
-  const [crl] = crlsOf(revocationList({ issuer: 'CN=root', by: root, revoked }));
+  const [crl] = crlsIn(revocationList({ issuer: 'CN=root', by: root, revoked }));
   t.equal(crl?.revoked.size, 30_000);
   t.equal(word(judge(leafOf({ serial: 30_999 }), {}, undefined, crl ? [crl] : [])), 'RevokedCertificate');
   t.end();
@@ -200,9 +197,9 @@ void t.test('a list that cannot be used, or not any more, is told once for each 
     warn: ({ reason }: { reason: string }) => void lines.push(reason),
     info: () => void lines.push('usable'),
   };
-  const crls = crlsOf(
-    revocationList({ issuer: 'CN=root', by: root, nextUpdate: at(3) }),
-    revocationList({ issuer: 'CN=root', by: root, thisUpdate: at(1) }),
+  const crls = crlsIn(
+    revocationList({ issuer: 'CN=root', by: root, nextUpdate: inDays(3) }),
+    revocationList({ issuer: 'CN=root', by: root, thisUpdate: inDays(1) }),
   );
   const watch = watchCrls({ crls: () => crls, strength: 'ocpp', now: () => now, log: log as never });
   t.teardown(() => watch.stop());
@@ -210,11 +207,11 @@ void t.test('a list that cannot be used, or not any more, is told once for each 
   t.same(watch.count(), { current: 1, unusable: 1 });
   watch.look();
   t.equal(lines.length, 1, 'told once');
-  now = at(2);
+  now = inDays(2);
   watch.look();
   t.match(lines.slice(1), [/usable/]);
   t.same(watch.count(), { current: 2, unusable: 0 });
-  now = at(4);
+  now = inDays(4);
   watch.look();
   t.match(lines.slice(2), [/expired/]);
   t.end();

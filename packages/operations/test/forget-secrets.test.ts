@@ -12,18 +12,12 @@ import { applyLogEvent } from '@khumbu/operations/kinds/log-upload/record';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { sweepSecrets } from '@khumbu/operations/records/sweep-secrets';
 import { publicLocation } from '@khumbu/shared/locations/location';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { logRecord, updateRecord } from './make-records.js';
 
 const NOW = 1_800_000_000_000;
-const server = await startRedis({ dir: t.testdir({}) });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir({}));
 
 const LOCATION = 'https://user:secret@files.example:8443/dir/f.bin?token=secret#secret';
 const REASON = `cannot reach ${LOCATION}`;

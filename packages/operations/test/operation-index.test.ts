@@ -6,18 +6,12 @@ import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
 import { ended } from '@khumbu/operations/records/record';
 import { trimEnded } from '@khumbu/operations/records/retention';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { logRecord, resetRecord, updateRecord } from './make-records.js';
 
 const NOW = 1_800_000_000_000;
-const server = await startRedis({ dir: t.testdir({}) });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir({}));
 let count = 0;
 const fresh = (): Store => createStore(redis, `i${++count}`);
 const put = async <R extends OperationRecord>(store: Store, record: R): Promise<R> => {

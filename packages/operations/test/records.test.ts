@@ -22,19 +22,14 @@ import { trimEnded } from '@khumbu/operations/records/retention';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { collector, within } from '@khumbu/test-support/events';
-import { startRedis } from '@khumbu/test-support/redis';
+import { openRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
 import { logRecord, networkRecord, updateRecord } from './make-records.js';
 
 const NOW = 1_800_000_000_000;
 const AT = momentOf(NOW);
-const server = await startRedis({ dir: t.testdir({}) });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { server, redis } = await openRedis(t, t.testdir({}));
 let count = 0;
 const fresh = (): { store: Store; prefix: string } => {
   const prefix = `t${++count}`;

@@ -5,17 +5,11 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createFileHealth } from '@khumbu/shared/runtime/file-health';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 
 const PATIENCE_MS = 20_000;
-const server = await startRedis({ dir: t.testdir() });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir());
 const onError = (error: unknown): void => {
   throw error;
 };

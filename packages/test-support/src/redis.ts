@@ -1,5 +1,6 @@
 /** A real Redis on a free loopback port, set up as in production: append-only, every write synced, no eviction. */
 import { mkdir } from 'node:fs/promises';
+import { Redis } from 'ioredis';
 import { answersOn, type ServerProgram, startServer } from './server.js';
 
 export interface RedisServer extends ServerProgram {
@@ -31,4 +32,18 @@ export async function startRedis(options: { readonly dir: string; readonly port?
     options.port,
   );
   return Object.assign(server, { url: `redis://127.0.0.1:${server.port}` });
+}
+
+/** The same with a client; both end with the test. */
+export async function openRedis(
+  test: { teardown(clean: () => unknown): void },
+  dir: string,
+): Promise<{ server: RedisServer; redis: Redis }> {
+  const server = await startRedis({ dir });
+  const redis = new Redis(server.url);
+  test.teardown(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+  return { server, redis };
 }

@@ -1,4 +1,16 @@
-/** What every judge of heard statuses needs: a status may be told again, directly after itself. */
+/** The statuses of a firmware update that succeeds, and how they are judged: a repeat directly after itself is allowed. */
+
+export const SIGNED = [
+  'Downloading',
+  'Downloaded',
+  'SignatureVerified',
+  'Installing',
+  'InstallRebooting',
+  'Installed',
+] as const;
+export const UNSIGNED = SIGNED.filter((status) => status !== 'SignatureVerified');
+/** OCPP 1.6 without an id knows no more. */
+export const PLAIN = ['Downloading', 'Downloaded', 'Installing', 'Installed'] as const;
 
 /** The names in their order, without those that repeat the one before. */
 export const withoutRepeats = (names: readonly string[]): string[] =>

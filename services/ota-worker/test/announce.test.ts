@@ -1,7 +1,6 @@
 /** What EVerest is told while an update waits for its date or its permission: the product's steps and loop, a real Redis. */
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { expectedJob, waitOf } from '@khumbu/operations/jobs/expected-job';
-import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import {
   ANSWERS_WITHIN_MS,
@@ -12,27 +11,16 @@ import {
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
-import { newRecordBase } from '@khumbu/operations/records/record';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
-import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
-import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
-import { createLogger } from '@khumbu/shared/runtime/logger';
-import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { createAnnounce } from '@khumbu/steps/firmware-update/announce';
 import { viewStation } from '@khumbu/steps/firmware-update/step-deps';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
+import { depsOf, offeredUpdate, profileOf, statusesIn, workOn } from './update-stage.js';
 
 const NOW = 1_800_000_000_000;
 const HOUR = 3600_000;
-const signal = AbortSignal.timeout(60_000);
-const server = await startRedis({ dir: t.testdir({}) });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir({}));
 let count = 0;
 
 const READY: readonly FirmwareUpdateEvent[] = ['confirmed', 'fetchJoined', 'fetched', 'signatureGood'];
@@ -42,24 +30,10 @@ async function stage(settings: object, installAt?: number) {
   const clock: { wall: number; monotonic: number } = { wall: NOW, monotonic: NOW };
   const now = (): Moment => ({ ...clock });
   const store = createStore(redis, `announce${++count}`, undefined, now);
-  const profile = profileFrom({ stations: { cp1: { driver: 'simulated', dialect: 'ocpp1.6', ...settings } } }, 'cp1');
-  const directory = { profileOf: () => profile, configured: () => ['cp1'], close: () => undefined };
-  const jobs = { ensure: async () => undefined, reconcile: async () => undefined, close: async () => undefined };
-  const driverOf = (): never => {
-    throw new Error('no station is touched');
-  };
-  const deps = { store, jobs, directory, images: sharedSpool('/none'), checks: createImageChecks(), driverOf, now };
-  const announce = createAnnounce(deps);
-  const work = createJobLoop({ steps: { announce }, store, jobs, log: createLogger('test', 'silent'), now });
+  const profile = profileOf({ dialect: 'ocpp1.6', ...settings });
+  const deps = depsOf({ store, profile, spoolDir: '/none', now });
   const timestamp = installAt === undefined ? {} : { install_timestamp: new Date(installAt).toISOString() };
-  let record: FirmwareUpdateRecord = {
-    ...newRecordBase('firmware_update', 'Offered', { station: 'cp1', origin: 'everest', requestId: 7, now: now() }),
-    request: { location: 'http://h/f', request_id: 7, ...timestamp },
-    signed: true,
-    announced: true,
-    permissionNeeded: true,
-    tries: 1,
-  };
+  let record = offeredUpdate(now(), { request: { location: 'http://h/f', request_id: 7, ...timestamp } });
   const { context } = await viewStation(deps, 'cp1');
   const transaction = store.transaction();
   for (const event of [...READY, ...(installAt === undefined ? [] : ['installLater' as const])]) {
@@ -78,17 +52,12 @@ async function stage(settings: object, installAt?: number) {
       const job = expectedJob(await load());
       return job?.name === 'announce' ? waitOf(job, now()) : Number.NaN;
     },
-    async work(): Promise<FirmwareUpdateRecord> {
-      const job = expectedJob(await load());
-      if (!job) throw new Error('it wants no job');
-      await work({ jobId: job.jobId, name: job.name, operationId: record.id, isOurs: async () => true }, signal);
-      return load();
-    },
+    work: workOn(deps, { announce: createAnnounce(deps) }, record.id),
     /** What the broker has taken since the last look. */
     async told(): Promise<unknown[]> {
-      const entries = await store.outboxEntries('cp1');
-      for (const { id } of entries) await store.popOutbox('cp1', id);
-      return entries.map(({ payload }) => (payload as Record<string, unknown>).firmware_update_status);
+      const statuses = await statusesIn(store);
+      for (const { id } of await store.outboxEntries('cp1')) await store.popOutbox('cp1', id);
+      return statuses;
     },
   };
 }

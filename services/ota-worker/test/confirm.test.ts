@@ -12,17 +12,11 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { createConfirm } from '@khumbu/steps/firmware-update/confirm';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 
 void t.test('an update that ran out of time keeps its slot while the station is away, without a word', async (t) => {
-  const server = await startRedis({ dir: t.testdir({ 'stations.yaml': 'stations: { cs-1: { driver: simulated } }' }) });
-  const redis = new Redis(server.url);
-  t.teardown(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
+  const { redis } = await openRedis(t, t.testdir({ 'stations.yaml': 'stations: { cs-1: { driver: simulated } }' }));
   const store = createStore(redis, 't');
   const directory = openStationDirectory(`${t.testdirName}/stations.yaml`, {
     usable: () => undefined,

@@ -1,8 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 import { type FetchOptions, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
@@ -11,24 +8,8 @@ import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { resultFor } from '@khumbu/steps/firmware-update/fetch-results';
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
-import t, { type Test } from 'tap';
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-async function origin(t: Test, handler: Handler) {
-  const requests: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    requests.push(request);
-    handler(request, response);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return { requests, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
+import t from 'tap';
+import { handlerOrigin } from './handler-origin.js';
 
 const policy = createLocationPolicy({ allowedSchemes: ['http'], allowedHosts: [], allowLoopback: true });
 const optionsFor = (spoolDir: string, location: string, changes: Partial<FetchOptions> = {}): FetchOptions => ({
@@ -66,7 +47,7 @@ void t.test('an image of no bytes, or of fewer than the least size, is no image'
   ];
   for (const [name, headers, body, changes, reason] of cases) {
     const spool = t.testdir({});
-    const server = await origin(
+    const server = await handlerOrigin(
       t,
       (_request, response) => void response.writeHead(200, { etag: '"v1"', ...headers }).end(body),
     );
@@ -96,7 +77,7 @@ void t.test('a web page is told from an image by its type and its first bytes', 
     ['UTF-16, the other way round', 'text/html', Buffer.from('\uFEFF <html><body>Log in', 'utf16le').swap16(), true],
   ];
   for (const [name, type, body, webPage] of cases) {
-    const server = await origin(
+    const server = await handlerOrigin(
       t,
       (_request, response) => void response.writeHead(200, { 'content-type': type }).end(body),
     );
@@ -123,7 +104,7 @@ void t.test('a web page is an image only to those who have a signature to judge 
 });
 
 void t.test('every request says who asks', async (t) => {
-  const server = await origin(t, (request, response) => {
+  const server = await handlerOrigin(t, (request, response) => {
     if (request.url === '/fw.bin') return void response.writeHead(302, { location: '/there' }).end();
     response.writeHead(200).end('image');
   });
@@ -146,7 +127,7 @@ void t.test(
     for (const status of refusals) {
       const spool = t.testdir({});
       let whole = 0;
-      const server = await origin(t, (request, response) => {
+      const server = await handlerOrigin(t, (request, response) => {
         if (request.headers.range !== undefined)
           return void (status === 0 ? request.socket.destroy() : response.writeHead(status).end('no'));
         whole += 1;
@@ -169,7 +150,7 @@ void t.test(
 
 void t.test('a condition that is refused is left out as well', async (t) => {
   for (const status of [400, 412, 501]) {
-    const server = await origin(t, (request, response) => {
+    const server = await handlerOrigin(t, (request, response) => {
       if (request.headers['if-none-match'] !== undefined) return void response.writeHead(status).end();
       response.writeHead(200, { etag: '"v2"' }).end(IMAGE);
     });
@@ -186,7 +167,7 @@ void t.test('where the whole is refused too, that is the answer, and what is hel
   ] as const) {
     const spool = t.testdir({});
     let asked = 0;
-    const server = await origin(t, (_request, response) => {
+    const server = await handlerOrigin(t, (_request, response) => {
       asked += 1;
       if (asked > 1) return void response.writeHead(status).end();
       response.writeHead(200, { etag: '"v1"', 'content-length': IMAGE.length });
@@ -198,7 +179,7 @@ void t.test('where the whole is refused too, that is the answer, and what is hel
     t.equal(asked, 3, 'once with a range, once without');
     t.equal(left(spool).length > 0, kept);
   }
-  const later = await origin(t, (request, response) => {
+  const later = await handlerOrigin(t, (request, response) => {
     if (request.headers.range !== undefined) return void response.writeHead(503, { 'retry-after': '9' }).end();
     response.writeHead(200, { etag: '"v1"', 'content-length': IMAGE.length });
     response.write(IMAGE.subarray(0, 200_000), () => response.socket?.end());
@@ -241,7 +222,7 @@ void t.test('bytes are taken as they come where the label is a remark on the fil
     ['zstd', '/fw.tar.zst', Buffer.concat([Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), xs])],
   ];
   for (const [label, path, body] of cases) {
-    const server = await origin(t, (_request, response) => {
+    const server = await handlerOrigin(t, (_request, response) => {
       const type = path.startsWith('/download') ? 'application/x-gzip' : 'application/octet-stream';
       response.writeHead(200, { 'content-encoding': label, 'content-length': body.length, 'content-type': type });
       response.end(body);
@@ -275,7 +256,7 @@ void t.test('what was compressed on its way although identity was asked for is d
   ];
   for (const [name, path, headers, body, wanted] of cases) {
     const spool = t.testdir({});
-    const server = await origin(t, (_request, response) => void response.writeHead(200, headers).end(body));
+    const server = await handlerOrigin(t, (_request, response) => void response.writeHead(200, headers).end(body));
     const { bytes, reason, result } = await tryFetch(optionsFor(spool, `${server.url}${path}?x=.gz`));
     t.equal(reason, 'fetched', name);
     t.ok(bytes?.equals(wanted), `${name}: the right bytes`);
@@ -324,7 +305,7 @@ void t.test('what was compressed on its way and cannot be decoded is refused, ne
   ];
   for (const [name, headers, body, reason] of cases) {
     const spool = t.testdir({});
-    const server = await origin(
+    const server = await handlerOrigin(
       t,
       (_request, response) => void response.writeHead(200, { etag: '"v1"', ...headers }).end(body),
     );
@@ -336,7 +317,7 @@ void t.test('what was compressed on its way and cannot be decoded is refused, ne
 
 void t.test('a coding is remembered over a cut, and decoded once all is there', async (t) => {
   const coded = zlib.gzipSync(IMAGE);
-  const server = await origin(t, (request, response) => {
+  const server = await handlerOrigin(t, (request, response) => {
     const from = Number(/\d+/.exec(request.headers.range ?? '0')?.[0]);
     const rest = { 'content-range': `bytes ${from}-${coded.length - 1}/${coded.length}` };
     response.writeHead(from > 0 ? 206 : 200, {
@@ -364,7 +345,7 @@ void t.test('an ETag that had another size before tells of a coding that nobody 
   ];
   for (const [name, etag, body, wanted] of cases) {
     let asked = 0;
-    const server = await origin(t, (_request, response) => {
+    const server = await handlerOrigin(t, (_request, response) => {
       asked += 1;
       if (asked > 1) return void response.writeHead(200, { etag, 'content-length': body.length }).end(body);
       response.writeHead(200, { etag: '"v1"', 'content-length': IMAGE.length });

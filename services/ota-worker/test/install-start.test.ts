@@ -2,31 +2,18 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { expectedJob } from '@khumbu/operations/jobs/expected-job';
-import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
-import { newRecordBase } from '@khumbu/operations/records/record';
-import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
-import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
-import { createLogger } from '@khumbu/shared/runtime/logger';
-import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { createInstall } from '@khumbu/steps/firmware-update/install';
 import { makeImage } from '@khumbu/test-support/firmware';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
+import { depsOf, offeredUpdate, profileOf, statusesIn, workOn } from './update-stage.js';
 
 const now = () => momentOf(Date.now());
-const signal = AbortSignal.timeout(60_000);
-const server = await startRedis({ dir: t.testdir({}) });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir({}));
 let count = 0;
 
 const HERE = { firstSeenAt: '1', lastSeenAt: String(Date.now()) };
@@ -43,21 +30,9 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
   const { bytes, sha256 } = makeImage(10_000);
   writeFileSync(join(dir, 'spool', 'images', sha256), bytes);
   const store = createStore(redis, `start${++count}`);
-  const profile = profileFrom({ stations: { cp1: { driver: 'simulated', simulated: { install_ms: 0 } } } }, 'cp1');
-  if (!profile) throw new Error('no profile');
+  const profile = profileOf({ simulated: { install_ms: 0 } });
   const driver = createDriver(profile, { dataDir: join(dir, 'chargers') });
-  const deps = {
-    store,
-    jobs: { ensure: async () => undefined, reconcile: async () => undefined, close: async () => undefined },
-    directory: { profileOf: () => profile, configured: () => ['cp1'], close: () => undefined },
-    images: sharedSpool(join(dir, 'spool')),
-    checks: createImageChecks(),
-    driverOf: () => driver,
-    now,
-  };
-  const install = createInstall(deps);
-  const steps = { install };
-  const loop = createJobLoop({ steps, store, jobs: deps.jobs, log: createLogger('test', 'silent'), now });
+  const deps = depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver });
   const setFields = async (changed: Record<string, unknown>): Promise<void> => {
     const stored = Object.entries(changed).map(([name, value]) => [
       name,
@@ -67,37 +42,26 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
   };
   const epoch = Number(fields.bootEpoch ?? 0);
   const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: epoch } as const;
-  let record: FirmwareUpdateRecord = {
-    ...newRecordBase('firmware_update', 'Offered', { station: 'cp1', origin: 'everest', requestId: 7, now: now() }),
-    request: { location: 'http://h/f', request_id: 7 },
+  let record = offeredUpdate(now(), {
     signed: false,
-    announced: true,
-    permissionNeeded: true,
     permission: { bootEpoch: epoch, at: Date.now(), by: 'everest' },
-    tries: 1,
     image: { sha256, sizeBytes: bytes.length },
     ...more,
-  };
+  });
   for (const event of ['confirmed', 'fetchJoined', 'fetched'] as const)
     record = applyUpdateEvent(record, event, context).record;
   await store.commit(store.transaction().put(record));
   await setFields(fields);
+  const work = workOn(deps, { install: createInstall(deps) }, record.id);
   return {
     setFields,
     /** A worker takes the job that the update wants, once its pause is over; resolves with the update then. */
     async work(): Promise<FirmwareUpdateRecord> {
       const due = { ...((await store.load(record.id)) as FirmwareUpdateRecord), notBefore: 0 };
       await store.commit(store.transaction().put(due));
-      const job = expectedJob(due);
-      if (!job) throw new Error('it wants no job');
-      const taken = { jobId: job.jobId, name: job.name, operationId: record.id, isOurs: async () => true };
-      await loop(taken, signal);
-      return (await store.load(record.id)) as FirmwareUpdateRecord;
+      return work();
     },
-    told: async () =>
-      (await store.outboxEntries('cp1')).map(
-        ({ payload }) => (payload as { firmware_update_status: string }).firmware_update_status,
-      ),
+    told: () => statusesIn(store),
   };
 }
 

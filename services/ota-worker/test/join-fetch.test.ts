@@ -11,18 +11,12 @@ import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 
 const signal = AbortSignal.timeout(60_000);
 const now = () => momentOf(Date.now());
-const server = await startRedis({ dir: t.testdir({}) });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir({}));
 const locations = createLocationPolicy({
   allowedSchemes: ['http', 's3'],
   allowedHosts: [],

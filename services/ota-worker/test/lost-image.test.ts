@@ -2,34 +2,22 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { expectedJob } from '@khumbu/operations/jobs/expected-job';
-import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
-import { newRecordBase } from '@khumbu/operations/records/record';
-import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
-import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
-import { createLogger } from '@khumbu/shared/runtime/logger';
-import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import type { FirmwareImage, StationDriver } from '@khumbu/station-drivers/station-driver';
 import { createInstall } from '@khumbu/steps/firmware-update/install';
 import { createVerify } from '@khumbu/steps/firmware-update/verify';
 import { makeImage } from '@khumbu/test-support/firmware';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
+import { depsOf, offeredUpdate, profileOf, statusesIn, workOn } from './update-stage.js';
 
 const now = () => momentOf(Date.now());
 const signal = AbortSignal.timeout(60_000);
-const server = await startRedis({ dir: t.testdir({}) });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir({}));
 let count = 0;
 
 interface Stage {
@@ -52,29 +40,13 @@ async function lost(t: Test, events: readonly FirmwareUpdateEvent[], signed = fa
   const image = { sha256, sizeBytes: bytes.length };
   const path = join(dir, 'spool', 'images', sha256);
   const store = createStore(redis, `lost${++count}`);
-  const profile = profileFrom({ stations: { cp1: { driver: 'simulated', simulated: { install_ms: 0 } } } }, 'cp1');
-  if (!profile) throw new Error('no profile');
+  const profile = profileOf({ simulated: { install_ms: 0 } });
   const driver = createDriver(profile, { dataDir: join(dir, 'chargers') });
-  const directory = { profileOf: () => profile, configured: () => ['cp1'], close: () => undefined };
-  const jobs = { ensure: async () => undefined, reconcile: async () => undefined, close: async () => undefined };
-  const checks = createImageChecks();
-  const images = sharedSpool(join(dir, 'spool'));
-  const deps = { store, jobs, directory, images, checks, driverOf: () => driver, now };
-  const log = createLogger('test', 'silent');
+  const deps = depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver });
   const steps = { download: createVerify(deps, false), install: createInstall(deps) };
-  const work = createJobLoop({ steps, store, jobs, log, now });
 
   const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: 0 } as const;
-  let record: FirmwareUpdateRecord = {
-    ...newRecordBase('firmware_update', 'Offered', { station: 'cp1', origin: 'everest', requestId: 7, now: now() }),
-    request: { location: 'http://h/f', request_id: 7 },
-    signed,
-    announced: true,
-    permissionNeeded: true,
-    permission: { bootEpoch: 0, at: Date.now(), by: 'everest' },
-    tries: 1,
-    image,
-  };
+  let record = offeredUpdate(now(), { signed, permission: { bootEpoch: 0, at: Date.now(), by: 'everest' }, image });
   for (const event of events) record = applyUpdateEvent(record, event, context).record;
   await store.commit(store.transaction().put(record).setStation('cp1', { firstSeenAt: '1' }));
 
@@ -84,16 +56,8 @@ async function lost(t: Test, events: readonly FirmwareUpdateEvent[], signed = fa
     image: { path, ...image },
     restore: () => writeFileSync(path, bytes),
     lose: () => rmSync(path),
-    async work() {
-      const job = expectedJob((await store.load(record.id)) ?? record);
-      if (!job) throw new Error('it wants no job');
-      await work({ jobId: job.jobId, name: job.name, operationId: record.id, isOurs: async () => true }, signal);
-      return (await store.load(record.id)) as FirmwareUpdateRecord;
-    },
-    told: async () =>
-      (await store.outboxEntries('cp1')).map(
-        ({ payload }) => (payload as { firmware_update_status: string }).firmware_update_status,
-      ),
+    work: workOn(deps, steps, record.id),
+    told: () => statusesIn(store),
   };
 }
 

@@ -1,29 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import t, { type Test } from 'tap';
+import { handlerOrigin } from './handler-origin.js';
 
 const IMAGE = Buffer.alloc(20_000, 'x');
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-async function origin(t: Test, handler: Handler) {
-  const requests: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    requests.push(request);
-    handler(request, response);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return { requests, base: `127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
 
 const policy = createLocationPolicy({ allowedSchemes: ['http'], allowedHosts: [], allowLoopback: true });
 type Failure = { reason?: string; code?: string; message?: string };
@@ -87,7 +71,7 @@ void t.test('a server that takes digest authentication only gives the image', as
     { algorithm: 'SHA-256', qop: 'auth' },
   ];
   for (const wanted of cases) {
-    const server = await origin(t, digestServer(wanted));
+    const server = await handlerOrigin(t, digestServer(wanted));
     const { bytes, message } = await get(t, `http://op:s%3Aecret@${server.base}/dir/fw.bin?a=1&b=%20`);
     t.ok(bytes?.equals(IMAGE), JSON.stringify([wanted, message]));
     t.equal(server.requests.length, 2);
@@ -99,14 +83,14 @@ void t.test('a nonce that has grown stale is renewed', async (t) => {
   const serve = digestServer({ qop: 'auth', uses: 0 });
   const renewed = digestServer({ qop: 'auth' });
   let asked = 0;
-  const server = await origin(t, (request, response) => {
+  const server = await handlerOrigin(t, (request, response) => {
     asked += 1;
     if (asked === 3) return void response.writeHead(200).end(IMAGE);
     (asked < 3 ? serve : renewed)(request, response);
   });
   t.ok((await get(t, `http://op:s%3Aecret@${server.base}/fw.bin`)).bytes?.equals(IMAGE));
   t.equal(asked, 3);
-  const never = await origin(t, digestServer({ qop: 'auth', uses: 0 }));
+  const never = await handlerOrigin(t, digestServer({ qop: 'auth', uses: 0 }));
   t.match(await get(t, `http://op:s%3Aecret@${never.base}/fw.bin`), { reason: 'http_401' });
   t.equal(never.requests.length, 3, 'not for ever');
 });
@@ -123,23 +107,23 @@ void t.test('who is not let in is told what is wanted, and nothing secret', asyn
     ['Negotiate', 'it wants Negotiate', 1],
   ];
   for (const [challenge, words, asked] of cases) {
-    const server = await origin(t, refuse(challenge));
+    const server = await handlerOrigin(t, refuse(challenge));
     const error = await get(t, `http://op:hush@${server.base}/fw.bin`);
     t.match(error, { code: 'FETCH_PERMANENT', reason: 'http_401' });
     t.ok(error.message?.endsWith(words), words);
     t.notMatch(error.message ?? '', /hush/);
     t.equal(server.requests.length, asked);
   }
-  const server = await origin(t, refuse('Digest nonce="1"'));
+  const server = await handlerOrigin(t, refuse('Digest nonce="1"'));
   t.match(await get(t, `http://${server.base}/fw.bin`), { message: 'the server answered 401; it wants Digest' });
   t.equal(server.requests.length, 1);
 });
 
 void t.test('a digest is answered to its own origin alone', async (t) => {
-  const stranger = await origin(t, (_request, response) => {
+  const stranger = await handlerOrigin(t, (_request, response) => {
     response.writeHead(401, { 'www-authenticate': 'Digest realm="fw", nonce="x", qop="auth"' }).end();
   });
-  const server = await origin(t, (_request, response) => {
+  const server = await handlerOrigin(t, (_request, response) => {
     response.writeHead(302, { location: `http://${stranger.base}/fw.bin` }).end();
   });
   t.match(await get(t, `http://op:secret@${server.base}/fw.bin`), { reason: 'http_401' });
@@ -161,7 +145,7 @@ void t.test('a cookie goes back to the origin that set it, within one download',
     [`big=${'x'.repeat(5000)}`, undefined],
   ];
   for (const [set, expected] of cases) {
-    const server = await origin(t, (request, response) => {
+    const server = await handlerOrigin(t, (request, response) => {
       if (request.url === '/fw.bin') {
         response.setHeader('set-cookie', Buffer.from(set, 'latin1').toString('latin1').replace('\u0001', '\t'));
         return void response.writeHead(302, { location: '/there' }).end();
@@ -176,7 +160,7 @@ void t.test('a cookie goes back to the origin that set it, within one download',
 });
 
 void t.test('a portal may send the same address again, with its cookie', async (t) => {
-  const server = await origin(t, (request, response) => {
+  const server = await handlerOrigin(t, (request, response) => {
     if (/\bsess=1/.test(request.headers.cookie ?? '')) return void response.writeHead(200).end(IMAGE);
     response.writeHead(302, { 'set-cookie': ['other=2', 'sess=1; Path=/; HttpOnly'], location: '/fw.bin' }).end();
   });
@@ -185,10 +169,10 @@ void t.test('a portal may send the same address again, with its cookie', async (
 });
 
 void t.test('no other origin gets a cookie, neither by port nor by domain', async (t) => {
-  const stranger = await origin(t, (_request, response) => void response.writeHead(200).end(IMAGE));
+  const stranger = await handlerOrigin(t, (_request, response) => void response.writeHead(200).end(IMAGE));
   const port = stranger.base.split(':')[1];
   for (const target of [`http://${stranger.base}/fw.bin`, `http://localhost:${port}/fw.bin`]) {
-    const server = await origin(t, (_request, response) => {
+    const server = await handlerOrigin(t, (_request, response) => {
       const cookies = ['a=1; Path=/', 'b=2; Path=/; Domain=127.0.0.1', 'c=3; Path=/; Domain=localhost'];
       response.writeHead(307, { 'set-cookie': cookies, location: target }).end();
     });
@@ -202,7 +186,7 @@ void t.test('no other origin gets a cookie, neither by port nor by domain', asyn
 
 void t.test('a cookie of a refusal and a digest go together', async (t) => {
   const digest = digestServer({ qop: 'auth' });
-  const server = await origin(t, (request, response) => {
+  const server = await handlerOrigin(t, (request, response) => {
     if (!request.headers.cookie) response.setHeader('set-cookie', 'sess=1');
     digest(request, response);
   });

@@ -6,28 +6,19 @@ import { gzipSync } from 'node:zlib';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { createStore } from '@khumbu/operations/kinds/store';
-import { newRecordBase } from '@khumbu/operations/records/record';
-import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
-import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { createLogger } from '@khumbu/shared/runtime/logger';
-import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { createVerify } from '@khumbu/steps/firmware-update/verify';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
+import { depsOf, offeredUpdate, profileOf } from './update-stage.js';
 
 const now = () => momentOf(Date.now());
 
 void t.test('a signature may be over the decoded file or over what came; that one is installed', async (t) => {
   const dir = t.testdir({ redis: {}, keys: {}, spool: { images: {} } });
-  const server = await startRedis({ dir: join(dir, 'redis') });
-  const redis = new Redis(server.url);
-  t.teardown(async () => {
-    redis.disconnect();
-    await server.stop();
-  });
+  const { redis } = await openRedis(t, join(dir, 'redis'));
   const signer = await makeSigner(join(dir, 'keys'), 'rsa-pss');
   const { bytes } = makeImage(10_000);
   const coded = gzipSync(bytes);
@@ -37,37 +28,18 @@ void t.test('a signature may be over the decoded file or over what came; that on
     return { sha256, sizeBytes: content.length };
   };
   const [plain, asCame] = [stored(bytes), stored(coded)];
-  const profile = profileFrom({ stations: { cp1: { driver: 'simulated' } } }, 'cp1');
-  if (!profile) throw new Error('no profile');
+  const profile = profileOf({});
   const store = createStore(redis, 'verify');
-  const deps = {
-    store,
-    jobs: { ensure: async () => undefined, reconcile: async () => undefined, close: async () => undefined },
-    directory: { profileOf: () => profile, configured: () => ['cp1'], close: () => undefined },
-    images: sharedSpool(join(dir, 'spool')),
-    checks: createImageChecks(),
-    driverOf: () => createDriver(profile, { dataDir: join(dir, 'chargers') }),
-    now,
-  };
+  const driver = createDriver(profile, { dataDir: join(dir, 'chargers') });
+  const deps = depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver });
   const verify = createVerify(deps, false);
-  const base = newRecordBase('firmware_update', 'Downloaded', {
-    station: 'cp1',
-    origin: 'everest',
-    requestId: 7,
-    now: now(),
-  });
   const judged = async (signed: Buffer, id: string): Promise<FirmwareUpdateRecord> => {
-    const record: FirmwareUpdateRecord = {
-      ...base,
+    const record = offeredUpdate(now(), {
       id,
       state: 'Downloaded',
       request: { location: 'http://h/f', request_id: 7, ...signer.signed(signed) },
-      signed: true,
-      announced: true,
-      permissionNeeded: true,
-      tries: 1,
       image: { ...plain, asCame },
-    };
+    });
     await store.commit(store.transaction().put(record));
     const named = await store.namedImages();
     t.ok(named.has(plain.sha256) && named.has(asCame.sha256), 'neither is swept while it may be the one');

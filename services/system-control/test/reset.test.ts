@@ -3,17 +3,11 @@ import { applyResetEvent, type ResetRecord } from '@khumbu/operations/kinds/rese
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createReset } from '@khumbu/steps/station/reset';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { openStage, STATION } from './steps-stage.js';
 
-const server = await startRedis({ dir: t.testdir() });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir());
 
 void t.test('a reset that ran out of time keeps its slot while the station is away, without a word', async (t) => {
   let isAway = true;

@@ -2,17 +2,11 @@ import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
 import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { createSetSystemTime } from '@khumbu/steps/station/set-system-time';
-import { startRedis } from '@khumbu/test-support/redis';
-import { Redis } from 'ioredis';
+import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { openStage, STATION } from './steps-stage.js';
 
-const server = await startRedis({ dir: t.testdir() });
-const redis = new Redis(server.url);
-t.teardown(async () => {
-  redis.disconnect();
-  await server.stop();
-});
+const { redis } = await openRedis(t, t.testdir());
 
 const TOLD_AT = 1_000_000;
 const VALUE = 1_800_000_000_000;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
+import type { Endpoints } from '@khumbu/embedded-run/cluster';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -21,19 +22,6 @@ const ENV = {
   STANDBY_GATEWAY: 'false',
   NODE_OPTIONS: '',
 };
-
-/** The members of the JSON line that are needed here. */
-export interface Endpoints {
-  readonly httpUrl: string;
-  readonly mqttUrl: string;
-  readonly redisUrl: string;
-  readonly s3Endpoint: string;
-  readonly s3Region: string;
-  readonly s3AccessKey: string;
-  readonly s3SecretKey: string;
-  readonly s3Bucket: string;
-  readonly apiKey: string;
-}
 
 export interface DepotOptions {
   readonly dataDir: string;

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Endpoints } from '@khumbu/embedded-run/cluster';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import type { Charger } from '@khumbu/station-drivers/simulated/charger';
 import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
@@ -22,18 +23,6 @@ export type ProcessName =
   | 'ota-worker-1'
   | 'log-worker-1'
   | 'system-control-1';
-
-/** The members of the JSON line that the tests need. */
-export interface Endpoints {
-  readonly httpUrl: string;
-  readonly mqttUrl: string;
-  readonly s3Endpoint: string;
-  readonly s3Region: string;
-  readonly s3AccessKey: string;
-  readonly s3SecretKey: string;
-  readonly s3Bucket: string;
-  readonly apiKey: string;
-}
 
 /** What a test says of a station: an entry of the stations file. */
 export interface StationSettings {

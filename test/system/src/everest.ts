@@ -9,18 +9,6 @@ import type { Cluster } from './cluster.js';
 /** Long enough for a busy machine; nothing here waits that long when all is well. */
 export const PATIENCE_MS = 30_000;
 
-export const SIGNED = [
-  'Downloading',
-  'Downloaded',
-  'SignatureVerified',
-  'Installing',
-  'InstallRebooting',
-  'Installed',
-] as const;
-export const UNSIGNED = SIGNED.filter((status) => status !== 'SignatureVerified');
-/** OCPP 1.6 without an id knows no more. */
-export const PLAIN = ['Downloading', 'Downloaded', 'Installing', 'Installed'] as const;
-
 export const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
 
 interface Answered {

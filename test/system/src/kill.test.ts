@@ -4,10 +4,10 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { freePort } from '@khumbu/test-support/free-port';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
-import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import t from 'tap';
 import { type ProcessName, startCluster } from './cluster.js';
-import { askUntilDecided, connect, PATIENCE_MS, runningImage, SIGNED } from './everest.js';
+import { askUntilDecided, connect, PATIENCE_MS, runningImage } from './everest.js';
 import { firmwareStatuses, startFleet, startStation } from './simulators.js';
 
 const MB = 1_000_000;

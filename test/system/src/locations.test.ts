@@ -6,11 +6,11 @@ import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { freePort } from '@khumbu/test-support/free-port';
 import { startOrigin } from '@khumbu/test-support/origin';
-import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { UNSIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import { Client as S3 } from 'minio';
 import t, { type Test } from 'tap';
 import { startCluster } from './cluster.js';
-import { connect, PATIENCE_MS, UNSIGNED } from './everest.js';
+import { connect, PATIENCE_MS } from './everest.js';
 
 t.jobs = 4;
 const dir = t.testdir({});

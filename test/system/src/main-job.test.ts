@@ -1,20 +1,10 @@
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner, type SignatureScheme } from '@khumbu/test-support/firmware';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
+import { PLAIN, SIGNED, UNSIGNED } from '@khumbu/test-support/statuses';
 import t, { type Test } from 'tap';
 import { startCluster } from './cluster.js';
-import {
-  ANSWER_MS,
-  allowAfter,
-  connect,
-  inSeconds,
-  PATIENCE_MS,
-  PLAIN,
-  runningImage,
-  SIGNED,
-  UNSIGNED,
-  update,
-} from './everest.js';
+import { ANSWER_MS, allowAfter, connect, inSeconds, PATIENCE_MS, runningImage, update } from './everest.js';
 
 const MB = 1_000_000;
 /** Enough to do something while it lasts. */

@@ -2,17 +2,20 @@
  * What an operator does to a depot at work: an upgrade, where every service is stopped and started again one after the
  * other, and a restore on another machine.
  */
+
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import type { Endpoints } from '@khumbu/embedded-run/cluster';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
+import { SIGNED } from '@khumbu/test-support/statuses';
 import t, { type Test } from 'tap';
-import { type Endpoints, startCluster } from './cluster.js';
-import { connect, PATIENCE_MS, runningImage, SIGNED, update } from './everest.js';
+import { startCluster } from './cluster.js';
+import { connect, PATIENCE_MS, runningImage, update } from './everest.js';
 
 const OTA_WORKERS = ['ota-worker-1', 'ota-worker-2'] as const;
 const OTHERS = ['log-worker-1', 'system-control-1', 'gateway-1', 'gateway-2'] as const;

@@ -3,7 +3,7 @@
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
-import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import { type Depot, startDepot } from '../depot/depot.js';
 import { createHandStation, type HandStation } from '../depot/hand-station.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
@@ -11,7 +11,6 @@ import { type Experiment, type ExperimentContext, judge } from '../experiment.js
 const PATIENCE_MS = 30_000;
 /** Single heartbeats are enough to count as there. */
 const SELDOM_MS = 60_000;
-const SIGNED = ['Downloading', 'Downloaded', 'SignatureVerified', 'Installing', 'InstallRebooting', 'Installed'];
 
 interface Scene {
   readonly context: ExperimentContext;

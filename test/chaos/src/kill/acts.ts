@@ -2,6 +2,7 @@
  * What stations are asked for, so that at the strike each is in a status of its own: how long before the strike it is
  * asked, what holds it there, and what it shall have heard in the end. All times are milliseconds relative to the strike.
  */
+import { PLAIN, SIGNED, UNSIGNED } from '@khumbu/test-support/statuses';
 import type { StationSettings } from '../depot/depot.js';
 
 interface ActBase {
@@ -46,9 +47,6 @@ export interface ResetAct extends ActBase {
 export type Act = UpdateAct | UploadAct | ResetAct;
 
 const KB = 1000;
-const SIGNED = ['Downloading', 'Downloaded', 'SignatureVerified', 'Installing', 'InstallRebooting', 'Installed'];
-const UNSIGNED = SIGNED.filter((status) => status !== 'SignatureVerified');
-const PLAIN = ['Downloading', 'Downloaded', 'Installing', 'Installed'];
 const BEFORE_ANSWER = ['Offered', 'Accepted'];
 
 /** Longest time from the first request to the strike. */

@@ -8,14 +8,13 @@ import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage } from '@khumbu/test-support/firmware';
 import type { Behaviour, Origin } from '@khumbu/test-support/origin';
-import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import type { Depot } from '../../depot/depot.js';
 import type { HandStation } from '../../depot/hand-station.js';
 
 /** Far less than an hour, and more than a busy machine needs. */
 export const PATIENCE_MS = 30_000;
 const TRIGGER = 'SignatureVerified';
-const SIGNED = ['Downloading', 'Downloaded', TRIGGER, 'Installing', 'InstallRebooting', 'Installed'];
 const SLACK_MS = 1000;
 const DATE_MS = 7000;
 /** How long an effect lasts that a clock is to jump in. */
