@@ -49,10 +49,14 @@ function writeAnswer(
 export function createAccept({ store, readDecideCommit, isAbandoned }: AcceptDeps): Accept {
   /** What the decision stores, and what its requester gets. */
   const attemptOf = (channel: RequestChannelName, situation: Situation, decision: Decision): Attempt<Answer> => {
-    const { requester, state, isConfigured } = situation;
+    const { requester, state, isConfigured, remembered } = situation;
     const { station, answerKey, answerTtlMs } = requester;
-    if (decision.kind === 'open') return { result: { reply: undefined, openIn: decision.bootEpoch } };
     const transaction = store.transaction();
+    remembered?.guard(transaction);
+    if (decision.kind === 'open') {
+      const result = { reply: undefined, openIn: decision.bootEpoch };
+      return remembered ? { result, transaction } : { result };
+    }
     const undo = { kind: 'revoke', channel, requester } as const;
     if (decision.kind === 'answer') {
       const result = writeAnswer(transaction, requester, decision);

@@ -21,6 +21,7 @@ import { createGetBootReason } from './get-boot-reason.js';
 import type { IntakeDeps, Parts } from './intake-deps.js';
 import { createIsResetAllowed } from './is-reset-allowed.js';
 import { createQuestions, type Questions } from './questions.js';
+import { createRememberedStations } from './remembered-stations.js';
 import type { Requester } from './requester.js';
 import { createReset } from './reset.js';
 import { createRevoke } from './revoke.js';
@@ -33,15 +34,18 @@ import { createUploadLogs } from './upload-logs.js';
 export type Intake = ReturnType<typeof createIntake>;
 
 export function createIntake(deps: IntakeDeps) {
-  const { store, redis, jobs, isAbandoned, log } = deps;
-  const read = createReader(deps);
+  const { redis, jobs, isAbandoned, log } = deps;
+  const remembered = createRememberedStations(deps.store, (station) => deps.profileOf(station) !== undefined);
+  const { store } = remembered;
+  const read = createReader({ ...deps, store });
   const fence = createEpochFence({ redis, store, undo: (what) => undo(what), log });
   const readDecideCommit = createDecisionLoop(redis, fence);
   const accept = createAccept({ store, readDecideCommit, isAbandoned });
-  const parts: Parts = { ...deps, read, readDecideCommit, accept };
+  const parts: Parts = { ...deps, store, read, readDecideCommit, accept };
+  const requests: Parts = { ...parts, read: createReader(parts, remembered) };
   const { confirmOffered, confirmAgain, noteAnswerSent } = createConfirm(parts);
   const { revoke, persistDefaultReplies } = createRevoke(parts);
-  const { setSystemTime, noteTime } = createSetSystemTime(parts);
+  const { setSystemTime, noteTime } = createSetSystemTime(requests);
 
   const undo = async (what: Undo): Promise<void> => {
     switch (what.kind) {
@@ -55,11 +59,11 @@ export function createIntake(deps: IntakeDeps) {
   };
 
   return {
-    updateFirmware: createUpdateFirmware(parts),
-    uploadLogs: createUploadLogs(parts),
-    configureNetwork: createConfigureNetwork(parts),
-    isResetAllowed: createIsResetAllowed(parts),
-    getBootReason: createGetBootReason(parts),
+    updateFirmware: createUpdateFirmware(requests),
+    uploadLogs: createUploadLogs(requests),
+    configureNetwork: createConfigureNetwork(requests),
+    isResetAllowed: createIsResetAllowed(requests),
+    getBootReason: createGetBootReason(requests),
     setSystemTime,
     reset: createReset(parts),
     allowInstallation: createAllowInstallation(parts),

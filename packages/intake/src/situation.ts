@@ -6,6 +6,7 @@ import type { Store } from '@khumbu/operations/kinds/store';
 import type { StoredAnswer } from '@khumbu/operations/records/transaction';
 import { dialectOf, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { Remembered, RememberedStations } from './remembered-stations.js';
 import type { Requester } from './requester.js';
 
 export interface StationSituation {
@@ -19,6 +20,8 @@ export interface StationSituation {
 
 export interface Situation extends StationSituation {
   readonly requester: Requester;
+  /** It was not read: the commit is guarded by what the decision looks at. */
+  readonly remembered?: Remembered;
   /** What the same request was answered before. */
   readonly stored?: StoredAnswer;
   /** Over REST, which shows it: the operation of that answer. */
@@ -40,7 +43,8 @@ export interface ReaderDeps {
 
 export type Reader = ReturnType<typeof createReader>;
 
-export function createReader({ store, profileOf, isInConflict, now }: ReaderDeps) {
+/** With `stations` the first situation of each request is one that is remembered. */
+export function createReader({ store, profileOf, isInConflict, now }: ReaderDeps, stations?: RememberedStations) {
   const situationOf = (station: string, state: StationState): StationSituation => {
     const configured = profileOf(station);
     const isShared = state.conflictSince !== undefined || isInConflict(station);
@@ -56,7 +60,10 @@ export function createReader({ store, profileOf, isInConflict, now }: ReaderDeps
 
   const request = async (requester: Requester): Promise<Situation> => {
     const { station, answerKey, origin, isFresh } = requester;
+    const remembered = stations?.firstTry(requester);
+    if (remembered) return { ...situationOf(station, readStationState(remembered.fields)), requester, remembered };
     const { fields, answer } = await store.stationAndAnswer(station, answerKey);
+    stations?.learn(station, fields);
     const situation = { ...situationOf(station, readStationState(fields)), requester };
     if (!answer || isFresh) return situation;
     const { operationId } = answer;

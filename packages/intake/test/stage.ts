@@ -45,8 +45,13 @@ export async function openStage(test: Test, options: StageOptions = {}) {
   let beforeCommit: ((transaction: Transaction) => void | Promise<void>) | undefined;
   const promptStore = createStore(prompt, prefix);
   let loaded: ((id: string) => Promise<void>) | undefined;
+  let reads = 0;
   const watched: Store = {
     ...promptStore,
+    stationAndAnswer(station, answerKey) {
+      reads += 1;
+      return promptStore.stationAndAnswer(station, answerKey);
+    },
     async load(id, kind) {
       const record = await promptStore.load(id, kind);
       await loaded?.(id);
@@ -89,6 +94,7 @@ export async function openStage(test: Test, options: StageOptions = {}) {
     store,
     patient,
     commits,
+    reads: () => reads,
     boots: createBoots({ store, jobs, directory, now: moment, log }),
     /** Redis stops in the moment in which the next commit is sent. */
     freezeAtCommit(): void {

@@ -23,6 +23,9 @@ if c.mark and redis.call('HGET', c.mark, 'commit') == c.id then return 1 end
 for _, g in ipairs(c.guards) do
   if (redis.call('HGET', g[1], g[2]) or '') ~= g[3] then return 0 end
 end
+for _, k in ipairs(c.absent) do
+  if redis.call('EXISTS', k) == 1 then return 0 end
+end
 for _, o in ipairs(c.ops) do redis.call(unpack(o)) end
 for _, i in ipairs(c.indexed) do put_into_index(c.index, unpack(i)) end
 return 1`;
@@ -148,8 +151,8 @@ export function createRecordStore<R extends AnyRecord>(
       const id = randomUUID();
       const key = transaction.mark ?? transaction.stationMark;
       const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
-      const { guards, indexed } = transaction;
-      const commit = { id, mark: key, guards, ops: [...transaction.ops, ...mark], index: keys.index, indexed };
+      const { guards, absent, indexed } = transaction;
+      const commit = { id, mark: key, guards, absent, ops: [...transaction.ops, ...mark], index: keys.index, indexed };
       const done = (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
       if (!done) return undefined;
       for (const record of transaction.ends) onEnded(record);

@@ -54,6 +54,8 @@ type Op = string[];
 /** A commit under construction. Order of calls is the order of effects; statuses keep the order they are given in. */
 export class RecordTransaction<R extends AnyRecord> {
   readonly guards: [string, string, string][] = [];
+  /** Keys that must not exist. */
+  readonly absent: string[] = [];
   readonly ops: Op[] = [];
   /** Of each record its key, id and version, and where it stands in the index. */
   readonly indexed: [string, string, string, string][] = [];
@@ -134,6 +136,12 @@ export class RecordTransaction<R extends AnyRecord> {
   /** The decision was made from this value; `undefined` means the field was absent. */
   expectStation(station: string, field: string, value: string | undefined): this {
     this.guards.push([this.keys.station(station), field, value ?? '']);
+    return this;
+  }
+
+  /** The decision was made without looking for a stored answer. */
+  expectUnanswered(station: string, key: string): this {
+    this.absent.push(this.keys.answer(station, key));
     return this;
   }
 

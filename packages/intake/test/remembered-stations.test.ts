@@ -2,18 +2,21 @@ import t from 'tap';
 import { STATION, UPDATE } from './fixtures.js';
 import { accepted, openStage, requester, SILENT } from './stage.js';
 
-void t.test('a decision is made from what is stored by now, whoever wrote it', async (t) => {
+void t.test('a first try made from memory is stored only if nothing it looked at has changed', async (t) => {
   const d = await openStage(t);
   const written = async (fields: Record<string, string | undefined>): Promise<void> => {
     t.ok(await d.store.commit(d.store.transaction().setStation(STATION, fields)), 'written by somebody else');
   };
   const allowed = () => d.intake.isResetAllowed(requester(), true);
   t.equal((await allowed()).reply, true);
+  t.equal(d.reads(), 1);
   t.equal((await d.intake.isResetAllowed(requester('twice'), true)).reply, true);
   t.same(await d.answerOf('twice'), { reply: true }, 'stored like any other');
+  t.equal(d.reads(), 1, 'nothing was read for it');
 
   await written({ conflictSince: '1' });
   t.match(await allowed(), { reply: false, reason: 'station_not_configured' });
+  t.equal(d.reads(), 2);
   t.equal((await d.intake.isResetAllowed(requester('twice'), true)).reply, true, 'an answer that is stored stands');
   await written({ conflictSince: undefined });
   t.equal((await allowed()).reply, true);
@@ -25,4 +28,14 @@ void t.test('a decision is made from what is stored by now, whoever wrote it', a
   t.equal((await d.intake.getBootReason(requester(), SILENT)).reply, 'PowerUp');
   await d.boots.notice(STATION, 3000);
   t.equal((await d.intake.getBootReason(requester(), SILENT)).reply, 'ApplicationReset');
+});
+
+void t.test('a question that is found open from memory is open by what is stored', async (t) => {
+  const d = await openStage(t);
+  t.equal((await d.intake.getBootReason(requester(), SILENT)).reply, 'PowerUp');
+  const unsure = { silentMs: 900, heartbeatPeriodMs: 1000 };
+  t.match(await d.intake.getBootReason(requester(), unsure), { openIn: 0 });
+  t.equal(d.reads(), 1, 'nothing was read for it');
+  await d.boots.notice(STATION, 3000);
+  t.equal((await d.intake.getBootReason(requester(), unsure)).reply, 'ApplicationReset');
 });
