@@ -32,13 +32,23 @@ void t.test('records that note no hash: the mark and the size count', async (t) 
 });
 
 void t.test('how a connection failed is told to those with a key of the depot alone', async (t) => {
-  const reasons = ['dns', 'connect', 'tls', 'cut', 'stalled', 'bad_response', 'connection', 'proxy_502', 'proxy_403'];
+  const reasons = [
+    'dns',
+    'connect',
+    'tls',
+    'cut',
+    'stalled',
+    'bad_response',
+    'connection',
+    'proxy_502',
+    'proxy_403',
+  ] as const;
   const faults = reasons.map((reason) => ({ reason, message: `10.0.0.1: ${reason}` }));
   const told = faults.map((fault) => toldFault(fault, 'everest'));
   t.equal(new Set(told.map((fault) => JSON.stringify(fault))).size, 1, 'one word and one sentence for all');
   t.match(told[0], { reason: 'connection' });
   for (const fault of faults) t.same(toldFault(fault, 'rest'), fault);
-  for (const reason of ['http_404', 'too_large', 'proxy_407', 'proxy_unreachable', 'location_refused']) {
+  for (const reason of ['http_404', 'too_large', 'proxy_407', 'proxy_unreachable', 'location_refused'] as const) {
     const answer = { reason, message: 'in its own words' };
     t.same(toldFault(answer, 'everest'), answer, reason);
   }

@@ -52,7 +52,7 @@ void t.test('an operation that has ended leaves no secret of its location in Red
     });
     await store.commit(store.transaction().put(open));
     t.match(await store.load(open.id), { request: { location: LOCATION } }, 'every try needs it until the end');
-    const detail = { reason: 'http_404', message: REASON };
+    const detail = { reason: 'http_404', message: REASON } as const;
     const next = applyUpdateEvent({ ...open, version: 1 }, event, { ...context(1) }, detail);
     await store.commit(store.transaction().put(next.record).enqueueStatus('cp1', next.statuses));
     t.match(await store.load(open.id), { request: { location: SHOWN }, endedAt: NOW + 1 });

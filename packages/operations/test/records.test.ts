@@ -50,7 +50,7 @@ void t.test('an ended operation has one audit line, by whoever ended it', async 
   const open = await stored(store, logRecord({ requestId: 7 }));
   const end = ended({ ...open, state: 'UploadFailure' as const }, AT, {
     ok: false,
-    reason: 'refused',
+    reason: 'denied',
     message: 'https://user:secret@files.example/x said no',
   });
   t.notOk(await store.commit(store.transaction().put({ ...end, version: 9 })));
@@ -65,7 +65,7 @@ void t.test('an ended operation has one audit line, by whoever ended it', async 
     origin: 'everest',
     request_id: 7,
     status: 'UploadFailure',
-    outcome: { ok: false, reason: 'refused' },
+    outcome: { ok: false, reason: 'denied' },
   });
   t.notMatch(JSON.stringify(lines), /secret/);
 });

@@ -3,6 +3,7 @@ import type { E2mChannelName } from '@khumbu/shared/contract/channels';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Moment } from '../clock/depot-clock.js';
 import type { OutboxEntry } from '../outbox/entry.js';
+import type { Reason } from '../records/reasons.js';
 import type { AnyRecord } from '../records/record.js';
 import type { Retention } from '../records/transaction.js';
 import type { WaitRules } from '../records/waiting.js';
@@ -64,7 +65,7 @@ export interface KindDefinition<R extends AnyRecord, E extends string = string> 
     isFinal(payload: Readonly<Record<string, unknown>>): boolean;
   };
   /** One event from outside. Throws for an event out of place. Absent: none ever comes. */
-  apply?(record: R, event: E, context: KindContext, detail?: { readonly reason?: string }): Applied<R>;
+  apply?(record: R, event: E, context: KindContext, detail?: { readonly reason?: Reason }): Applied<R>;
   /** What follows at once from the confirmation of an offer. */
   onConfirmed?(record: R, context: KindContext): Applied<R> | undefined;
   /** The end of a record whose state has lasted too long. */

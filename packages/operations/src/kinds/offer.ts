@@ -6,6 +6,7 @@
  */
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { slotField } from '../records/keys.js';
+import type { Reason } from '../records/reasons.js';
 import { isEnded, type Origin, without } from '../records/record.js';
 import type { StoredAnswer } from '../records/transaction.js';
 import type { Applied, KindContext } from './kind-definition.js';
@@ -24,7 +25,7 @@ interface OfferedKind {
     record: OfferedRecord,
     event: 'confirmed' | 'withdrawn' | 'superseded' | 'canceled' | 'outOfTime',
     context: KindContext,
-    detail?: { readonly reason?: string },
+    detail?: { readonly reason?: Reason },
   ): Applied<OfferedRecord>;
   onConfirmed?(record: OfferedRecord, context: KindContext): Applied<OfferedRecord> | undefined;
 }

@@ -5,6 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Moment } from '../clock/depot-clock.js';
+import type { Reason } from './reasons.js';
 import type { StoredWait } from './wait-words.js';
 
 /** The shape this code writes. A process leaves records with a higher number alone. */
@@ -18,7 +19,7 @@ export type Origin = 'everest' | 'rest';
 /** How an operation ended, for people and fleet tools; what EVerest heard may be less precise. */
 export interface Outcome {
   readonly ok: boolean;
-  /** Stable word, as `http_404` or `deadline`; absent when all went well. */
+  /** Stable word, as `http_404` or `deadline`; absent when all went well. Written from the table `REASONS`. */
   readonly reason?: string;
   readonly message?: string;
 }
@@ -123,14 +124,18 @@ export const withoutWait = <R extends AnyRecord>(record: R): R =>
   without(record, 'waitingFor', 'waitingSince', 'waitingUntil');
 
 /** The record in another state, with its history; the caller adds what else the event changes. */
-export function inState<R extends AnyRecord>(record: R, state: R['state'], now: Moment, reason?: string): R {
+export function inState<R extends AnyRecord>(record: R, state: R['state'], now: Moment, reason?: Reason): R {
   const entry: HistoryEntry = { at: now.wall, state, ...(reason === undefined ? {} : { reason }) };
   const history = [...record.history, entry].slice(-100);
   return { ...without(withoutWait(record), 'notBefore', 'faults'), state, updatedAt: now.wall, history };
 }
 
 /** An ended record keeps no hold, no deadline and no pending work. */
-export const ended = <R extends AnyRecord>(record: R, now: Moment, outcome: Outcome): R => ({
+export const ended = <R extends AnyRecord>(
+  record: R,
+  now: Moment,
+  outcome: Outcome & { readonly reason?: Reason },
+): R => ({
   ...without(withoutWait(record), 'heldFor', 'hold', 'deadlineAt', 'notBefore'),
   endedAt: now.wall,
   updatedAt: now.wall,

@@ -4,10 +4,11 @@
  * for locations that stations chose all such faults share one word; the log of the worker has the details. Who asks over
  * REST holds a key of the depot and is told. Pure.
  */
+import type { Reason } from './reasons.js';
 import type { Origin } from './record.js';
 
 export interface Fault {
-  readonly reason: string;
+  readonly reason: Reason;
   readonly message: string;
 }
 

@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import type { Reason } from '@khumbu/operations/records/reasons';
 import { isEnded } from '@khumbu/operations/records/record';
 import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
@@ -26,7 +27,7 @@ const LOOK_MS = 25;
 export function judgeEvidence(
   record: Pick<FirmwareUpdateRecord, 'id' | 'image' | 'bootIdBefore'>,
   evidence: StationEvidence,
-): { readonly event: 'proved' | 'fellBack'; readonly reason?: string } {
+): { readonly event: 'proved' | 'fellBack'; readonly reason?: Reason } {
   if (evidence.bootId === record.bootIdBefore) return { event: 'fellBack', reason: 'not_rebooted' };
   const ours = evidence.runningInstalledBy === record.id && evidence.runningImageSha256 === record.image?.sha256;
   if (!ours) return { event: 'fellBack', reason: 'fell_back' };
@@ -71,7 +72,7 @@ export function createConfirm(deps: StepDeps) {
     const transaction = store.transaction();
     const verdict =
       effect.state === 'failed'
-        ? { event: 'installFailed' as const, reason: 'reboot_failed' }
+        ? ({ event: 'installFailed', reason: 'reboot_failed' } as const)
         : judgeEvidence(record, await driver.observe(signal));
     const reason = 'reason' in verdict && verdict.reason !== undefined ? { reason: verdict.reason } : {};
     const afterBoot = { at: now().monotonic, settleMs: profile.settleMs, begunAt };

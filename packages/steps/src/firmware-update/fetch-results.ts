@@ -1,6 +1,8 @@
 /** What the end of a fetch means to the updates that wait for it. Pure. */
+
 import type { FetchedVersion, FetchResult, FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { reasonOfCode } from '@khumbu/operations/records/reasons';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { notConfigured } from '@khumbu/shared/stations/stations-file';
 import { FetchError } from './fetch-error.js';
@@ -60,7 +62,7 @@ export const resultFor = (result: FetchResult, { signed }: Pick<FirmwareUpdateRe
 export function failureOf(error: unknown, isUnwanted: boolean): Failure {
   const failure = error instanceof FetchError ? error : undefined;
   // Any other coded error is one of the object store: its code is a stable word, too.
-  const word = failure?.reason ?? (error instanceof CodedError ? error.code.toLowerCase() : 'error');
+  const word = failure?.reason ?? (error instanceof CodedError ? reasonOfCode(error) : 'error');
   return {
     ok: false,
     permanent: failure?.code === 'FETCH_PERMANENT',

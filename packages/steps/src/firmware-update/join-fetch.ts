@@ -23,7 +23,7 @@ export function createJoinFetch(
     const checked = locations.check(request.location, { for: 'firmware', station, origin });
     if (!checked.ok) {
       const { context } = await viewStation(deps, station);
-      const detail = { reason: 'location_refused', message: `${checked.code}: ${checked.reason}` };
+      const detail = { reason: 'location_refused' as const, message: `${checked.code}: ${checked.reason}` };
       const transaction = store.transaction();
       applyAll(transaction, record, [{ event: 'gaveUp', detail }], context);
       return commit(transaction);

@@ -1,6 +1,7 @@
 /** Prepare a network interface. One try: the station sends the request again at its next connection. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
+import { reasonOfCode } from '@khumbu/operations/records/reasons';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
@@ -20,9 +21,9 @@ export function createConfigureNetwork(deps: StepDeps) {
       end = applyNetworkEvent(record, 'ready', context(), { interfaceAddress });
     } catch (error) {
       if (!hasCode(error, 'NETWORK_FAILED', 'STATION_UNREACHABLE', 'STATION_NOT_CONFIGURED')) throw error;
-      const { code, message } = error as CodedError;
-      log.warn({ reason: code }, 'the network was not configured');
-      end = applyNetworkEvent(record, 'failed', context(), { reason: code.toLowerCase(), message });
+      const coded = error as CodedError;
+      log.warn({ reason: coded.code }, 'the network was not configured');
+      end = applyNetworkEvent(record, 'failed', context(), { reason: reasonOfCode(coded), message: coded.message });
     }
     await commit(store.transaction().put(end.record).enqueueStatus(record.station, end.statuses));
   };

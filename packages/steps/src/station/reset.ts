@@ -10,6 +10,7 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { applyResetEvent, type ResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import { slotField } from '@khumbu/operations/records/keys';
+import type { Reason } from '@khumbu/operations/records/reasons';
 import { isEnded } from '@khumbu/operations/records/record';
 import {
   NO_RESET_ALLOWED,
@@ -40,7 +41,7 @@ export function createReset(deps: StepDeps) {
   const apply = (
     record: ResetRecord,
     event: ResetEvent,
-    detail: { reason?: string; message?: string } = {},
+    detail: { reason?: Reason; message?: string } = {},
   ): ResetRecord => applyResetEvent(record, event, { now: now() }, detail);
 
   /** The boot into the new firmware is still to be noticed: its reason is the update, not this reset. */

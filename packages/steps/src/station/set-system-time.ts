@@ -1,6 +1,7 @@
 /** Set a station's clock to the newest time of the CSMS, if it is off by more than the tolerance and that time is fresh. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
+import { type Reason, reasonOfCode } from '@khumbu/operations/records/reasons';
 import { ended, inState } from '@khumbu/operations/records/record';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { requireDriver, type StepDeps } from './step-deps.js';
@@ -30,7 +31,7 @@ export function createSetSystemTime(deps: SetSystemTimeDeps) {
   const { store, redisNow, toleranceMs, now } = deps;
 
   /** Resolves with why the clock was not set; `undefined`: it is right. */
-  const setClock = async (record: SystemTimeRecord, { signal, log }: StepContext): Promise<string | undefined> => {
+  const setClock = async (record: SystemTimeRecord, { signal, log }: StepContext): Promise<Reason | undefined> => {
     const told = async (): Promise<ToldTime> => ({
       value: record.value,
       ageMs: (await redisNow()) - record.toldAtRedisMs,
@@ -49,7 +50,7 @@ export function createSetSystemTime(deps: SetSystemTimeDeps) {
     } catch (error) {
       // The next heartbeat response of the CSMS carries the time again; there is nothing to retry.
       if (!hasCode(error, 'STATION_UNREACHABLE', 'CLOCK_REFUSED', 'STATION_NOT_CONFIGURED')) throw error;
-      return (error as CodedError).code.toLowerCase();
+      return reasonOfCode(error as CodedError);
     }
   };
 

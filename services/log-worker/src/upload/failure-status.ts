@@ -1,6 +1,7 @@
 /** What a failed upload means to EVerest, as tables. OCPP 2.x N01.FR.10: the specific failure, not just "failed". */
 
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
+import { type Reason, reasonOfCode } from '@khumbu/operations/records/reasons';
 import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 
@@ -13,7 +14,7 @@ export type UploadFailureStatus = Extract<
 export class UploadError extends CodedError {
   readonly status: UploadFailureStatus;
   /** A stable word, as `http_503`, `s3_denied` or `spool_full`; by default the one of the status. */
-  readonly reason: string;
+  readonly reason: Reason;
   /** For people. */
   readonly text: string;
   /** Whether another try can end better. */
@@ -23,7 +24,7 @@ export class UploadError extends CodedError {
   constructor(
     status: UploadFailureStatus,
     text: string,
-    options: { cause?: unknown; reason?: string; retryAfterS?: number | undefined; isFinal?: boolean } = {},
+    options: { cause?: unknown; reason?: Reason; retryAfterS?: number | undefined; isFinal?: boolean } = {},
   ) {
     super('UPLOAD_FAILED', `the upload failed: ${text}`, { cause: options.cause });
     this.name = 'UploadError';
@@ -35,7 +36,7 @@ export class UploadError extends CodedError {
   }
 }
 
-const REASON_OF_STATUS: Readonly<Record<UploadFailureStatus, string>> = {
+const REASON_OF_STATUS: Readonly<Record<UploadFailureStatus, Reason>> = {
   BadMessage: 'bad_message',
   NotSupportedOperation: 'not_supported',
   PermissionDenied: 'denied',
@@ -94,7 +95,7 @@ export function toUploadError(error: unknown): UploadError {
   if (error instanceof UploadError) return error;
   const status = error instanceof StoreError ? STATUS_OF_STORE_ERROR[error.code] : 'UploadFailure';
   // Codes of the store, the spool and the station are stable words; those of the system are of no help there.
-  const reason = error instanceof CodedError ? { reason: error.code.toLowerCase() } : {};
+  const reason = error instanceof CodedError ? { reason: reasonOfCode(error) } : {};
   const isFinal = error instanceof StoreError && FINAL_AT_THE_STORE.includes(error.code);
   return new UploadError(status, describeError(error), { cause: error, ...reason, isFinal });
 }

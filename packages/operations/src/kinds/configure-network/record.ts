@@ -2,6 +2,7 @@ import type { ConfigureNetworkRequest, ConfigureNetworkStatus } from '@khumbu/sh
 import type { Moment } from '../../clock/depot-clock.js';
 import type { OutboxEntry } from '../../outbox/entry.js';
 import { outboxEntry } from '../../outbox/new-entry.js';
+import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, OFFER_MS, type RecordBase } from '../../records/record.js';
 
 /** EVerest asks before every connection to its CSMS and waits for the final status. */
@@ -40,7 +41,7 @@ export function applyNetworkEvent(
   before: ConfigureNetworkRecord,
   event: ConfigureNetworkEvent,
   context: { readonly now: Moment },
-  detail: { reason?: string; message?: string; interfaceAddress?: string } = {},
+  detail: { reason?: Reason; message?: string; interfaceAddress?: string } = {},
 ): { record: ConfigureNetworkRecord; statuses: OutboxEntry[] } {
   const state = (CONFIGURE_NETWORK_TRANSITIONS[before.state] as Row)[event];
   if (!state) throw new TypeError(`a network request in ${before.state} knows no ${event}`);
@@ -51,7 +52,7 @@ export function applyNetworkEvent(
   const { apn: _apn, vpn: _vpn, ...request } = record.request;
   const ok = state === 'Ready';
   const address = detail.interfaceAddress === undefined ? {} : { interfaceAddress: detail.interfaceAddress };
-  const reason = detail.reason ?? (event === 'outOfTime' ? 'deadline' : event);
+  const reason = detail.reason ?? reasonOfEvent(event);
   const message = detail.message === undefined ? {} : { message: detail.message };
   const final = ended({ ...record, request, ...address }, now, ok ? { ok } : { ok, reason, ...message });
   if ((state !== 'Ready' && state !== 'Failed') || record.origin !== 'everest') return { record: final, statuses: [] };

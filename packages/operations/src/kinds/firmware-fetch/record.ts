@@ -6,6 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Moment } from '../../clock/depot-clock.js';
+import type { Reason } from '../../records/reasons.js';
 import { type AnyRecord, inState, newRecordBase, type RecordBase } from '../../records/record.js';
 import type { StoredImage } from '../firmware-update/record.js';
 
@@ -36,7 +37,7 @@ export type FetchResult =
   | {
       readonly ok: false;
       readonly permanent: boolean;
-      readonly reason: string;
+      readonly reason: Reason;
       readonly message: string;
       readonly retryAfterS?: number;
     };

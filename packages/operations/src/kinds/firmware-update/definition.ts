@@ -2,6 +2,7 @@ import { publicLocation } from '@khumbu/shared/locations/location';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { installSubject } from '../../events/progress.js';
 import { keptLocation } from '../../records/secrets.js';
+import { readStoredWait } from '../../records/wait-words.js';
 import type { KindDefinition } from '../kind-definition.js';
 import { FIRMWARE_UPDATE_TRANSITIONS, type FirmwareUpdateEvent, isFinalUpdateStatus } from './machine.js';
 import { nextUpdateWork, UPDATE_JOBS } from './next-work.js';
@@ -28,13 +29,10 @@ export const firmwareUpdate = {
   apply: applyUpdateEvent,
   onConfirmed: (record, context) =>
     (retrieveAt(record) ?? 0) > context.now.wall ? applyUpdateEvent(record, 'retrieveLater', context) : undefined,
-  onDeadline: (record, context) =>
-    applyUpdateEvent(
-      record,
-      'outOfTime',
-      context,
-      record.waitingFor === undefined ? {} : { reason: `deadline_${record.waitingFor.split(':')[0] ?? ''}` },
-    ),
+  onDeadline(record, context) {
+    const wait = readStoredWait(record.waitingFor);
+    return applyUpdateEvent(record, 'outOfTime', context, wait ? { reason: `deadline_${wait.for}` } : {});
+  },
   onBoot: (record, context) => (needsReaffirming(record, context.bootEpoch) ? reaffirm(record, context) : undefined),
   onReconcile: rejoin,
   view: (record) => ({

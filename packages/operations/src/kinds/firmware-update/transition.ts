@@ -9,6 +9,7 @@ import type { Moment } from '../../clock/depot-clock.js';
 import { speakFirmwareStatus } from '../../outbox/dialect.js';
 import type { OutboxEntry } from '../../outbox/entry.js';
 import { outboxEntry } from '../../outbox/new-entry.js';
+import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, OFFER_MS } from '../../records/record.js';
 import type { Applied, KindContext } from '../kind-definition.js';
 import {
@@ -42,7 +43,7 @@ export interface EventDetail {
   /** Members to set on the record together with the new state. */
   readonly set?: Partial<FirmwareUpdateRecord>;
   /** Why, as a stable word; becomes the outcome's reason at the end. */
-  readonly reason?: string;
+  readonly reason?: Reason;
   readonly message?: string;
   /** Passed on to the status after a reboot. */
   readonly afterBoot?: OutboxEntry['afterBoot'];
@@ -124,7 +125,7 @@ function close(
   const ok = record.state === 'Installed';
   const outcome = {
     ok,
-    ...(ok ? {} : { reason: detail.reason ?? REASON_OF_EVENT[event] ?? event }),
+    ...(ok ? {} : { reason: detail.reason ?? REASON_OF_EVENT[event] ?? reasonOfEvent(event) }),
     ...(detail.message === undefined ? {} : { message: detail.message }),
   };
   const held = event === 'outOfTime' && isInstalling(before) ? { slotHeld: true } : {};
@@ -141,11 +142,7 @@ function keptWait(
   return waits && isBeforeInstall(state) ? { waitingFor, waitingSince } : {};
 }
 
-const REASON_OF_EVENT: Partial<Record<FirmwareUpdateEvent, string>> = {
-  outOfTime: 'deadline',
-  superseded: 'superseded',
-  canceled: 'canceled',
-  withdrawn: 'withdrawn',
+const REASON_OF_EVENT: Partial<Record<FirmwareUpdateEvent, Reason>> = {
   fellBack: 'fell_back',
   imageLost: 'image_missing',
 };
@@ -188,7 +185,7 @@ function holdUntil(record: FirmwareUpdateRecord, { triggerLeadMs, now }: Transit
  * EVerest is told now what was held back. A permission that an operator gave before is void if EVerest has started anew
  * since, as any other.
  */
-function tellHeld(before: FirmwareUpdateRecord, context: TransitionContext, reason: string | undefined): Transition {
+function tellHeld(before: FirmwareUpdateRecord, context: TransitionContext, reason: Reason | undefined): Transition {
   const { triggerHeldUntil: _until, heldStatuses = [], permission, ...rest } = before;
   const { now, bootEpoch } = context;
   const given = permission?.bootEpoch === bootEpoch ? { permission } : {};

@@ -4,6 +4,7 @@ import type { Moment } from '../../clock/depot-clock.js';
 import { speakLogStatus } from '../../outbox/dialect.js';
 import type { OutboxEntry } from '../../outbox/entry.js';
 import { outboxEntry } from '../../outbox/new-entry.js';
+import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, OFFER_MS, type RecordBase } from '../../records/record.js';
 import type { StoredArchive } from './archive-object.js';
 
@@ -127,7 +128,7 @@ export function applyLogEvent(
   before: LogUploadRecord,
   event: LogUploadEvent,
   context: LogTransitionContext,
-  detail: { set?: Partial<LogUploadRecord>; reason?: string; message?: string } = {},
+  detail: { set?: Partial<LogUploadRecord>; reason?: Reason; message?: string } = {},
 ): { record: LogUploadRecord; statuses: OutboxEntry[] } {
   const state = (LOG_UPLOAD_TRANSITIONS[before.state] as Row)[event];
   if (!state) throw new TypeError(`a log upload in ${before.state} knows no ${event}`);
@@ -135,7 +136,7 @@ export function applyLogEvent(
   let record: LogUploadRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
   if (isFinalLogState(state)) {
     const ok = state === 'Uploaded';
-    const reason = detail.reason ?? (event === 'outOfTime' ? 'deadline' : event);
+    const reason = detail.reason ?? reasonOfEvent(event);
     const message = detail.message === undefined ? {} : { message: detail.message };
     record = ended(record, now, ok ? { ok } : { ok, reason, ...message });
   } else if (state !== before.state) {

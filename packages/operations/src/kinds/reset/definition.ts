@@ -1,3 +1,4 @@
+import type { Reason } from '../../records/reasons.js';
 import type { WaitWord } from '../../records/wait-words.js';
 import type { Applied, KindContext, KindDefinition } from '../kind-definition.js';
 import { applyResetEvent, RESET_TRANSITIONS, type ResetEvent, type ResetRecord, type ResetState } from './record.js';
@@ -7,7 +8,7 @@ const apply = (
   record: ResetRecord,
   event: ResetEvent,
   context: KindContext,
-  detail?: { readonly reason?: string },
+  detail?: { readonly reason?: Reason },
 ): Applied<ResetRecord> => ({ record: applyResetEvent(record, event, context, detail), statuses: [] });
 
 export const reset = {

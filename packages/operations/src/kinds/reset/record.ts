@@ -1,5 +1,6 @@
 import type { ResetType } from '@khumbu/shared/contract/schemas';
 import type { Moment } from '../../clock/depot-clock.js';
+import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, type RecordBase } from '../../records/record.js';
 
 /**
@@ -42,7 +43,7 @@ export function applyResetEvent(
   before: ResetRecord,
   event: ResetEvent,
   { now }: { readonly now: Moment },
-  detail: { reason?: string; message?: string; set?: Partial<ResetRecord> } = {},
+  detail: { reason?: Reason; message?: string; set?: Partial<ResetRecord> } = {},
 ): ResetRecord {
   const state = (RESET_TRANSITIONS[before.state] as Row)[event];
   if (!state) throw new TypeError(`a reset in ${before.state} knows no ${event}`);
@@ -55,11 +56,11 @@ export function applyResetEvent(
   }
   if (state === 'Restarted') {
     // Seen by the driver alone: true, but worth telling.
-    const unheard = event === 'outOfTime' ? { reason: 'everest_not_heard' } : {};
+    const unheard = event === 'outOfTime' ? { reason: 'everest_not_heard' as const } : {};
     return ended(record, now, { ok: true, ...unheard });
   }
   const message = detail.message === undefined ? {} : { message: detail.message };
-  const reason = detail.reason ?? (event === 'outOfTime' ? 'deadline' : event);
+  const reason = detail.reason ?? reasonOfEvent(event);
   const held = event === 'outOfTime' && before.state === 'Resetting' ? { slotHeld: true } : {};
   return ended({ ...record, ...held }, now, { ok: false, reason, ...message });
 }
