@@ -7,6 +7,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import t from 'tap';
 import type { Standing } from '../src/leader/standing.js';
+import { createGatewayMetrics } from '../src/metrics.js';
 import { createAnswering, type Request } from '../src/mqtt/inbound/answering.js';
 import { createDecidedAnswers } from '../src/mqtt/outbound/decided-answers.js';
 import { createReplies } from '../src/mqtt/outbound/reply.js';
@@ -43,6 +44,7 @@ function place(answers: Partial<Intake>, publishes: () => Promise<boolean> = asy
     standing,
     replyCache,
     limitedLog,
+    metrics: createGatewayMetrics(),
   });
   const publishDecided = createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log });
   const queue = createKeyedQueue();

@@ -62,7 +62,7 @@ function place() {
       set: async (name) => !marked.has(name) && Boolean(marked.add(name)),
       remove: async (name) => marked.delete(name),
     },
-    retryUntilClosed: async (_what, work) => void (await work()),
+    retryAsLeader: async (_what, work) => void (await work()),
     standing: () => (state.leads ? 'leading' : 'standby'),
     isStopping: () => state.stopping,
   });

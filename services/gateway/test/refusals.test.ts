@@ -1,6 +1,7 @@
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import t from 'tap';
+import { createGatewayMetrics } from '../src/metrics.js';
 import { createRefusals } from '../src/mqtt/inbound/refusals.js';
 import { createRateLimitedLog } from '../src/rate-limited-log.js';
 
@@ -13,8 +14,7 @@ void t.test('what is refused unread is acknowledged before its default is sent',
       done.push(`${speech} ${topic.slice(topic.lastIndexOf('/') + 1)} ${payload}`);
       return true;
     },
-    onBad: () => undefined,
-    onUnread: () => undefined,
+    metrics: createGatewayMetrics(),
     limitedLog: createRateLimitedLog(createLogger('test', 'silent')),
   });
   const address = { station: 'cs-1', moduleId: 'cs-1' };

@@ -7,6 +7,7 @@ import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { collector } from '@khumbu/test-support/events';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
+import { createGatewayMetrics } from '../src/metrics.js';
 import { NEVER_HEARD } from '../src/mqtt/liveness/presence.js';
 import type { Registry } from '../src/mqtt/liveness/registry.js';
 import { createStatusPublisher } from '../src/mqtt/outbound/status-publisher.js';
@@ -36,6 +37,7 @@ function pumping(test: Test, outbox: OutboxEntry[]) {
       return new Promise((resolve) => acks.push(resolve));
     },
     now: moment,
+    metrics: createGatewayMetrics(),
     log: pino({ level: 'silent' }),
   });
   test.teardown(() => publisher.stop());

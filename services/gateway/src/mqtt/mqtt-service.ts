@@ -3,17 +3,13 @@
  * is stored.
  */
 import type { Boots } from '@khumbu/intake/boots';
-import type { Intake } from '@khumbu/intake/intake';
-import type { Now } from '@khumbu/operations/clock/depot-clock';
-import type { Store } from '@khumbu/operations/kinds/store';
 import type { Notifications } from '@khumbu/operations/records/notifications';
 import { CHANNELS, channelNames } from '@khumbu/shared/contract/channels';
 import { channelFilter, DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { hasCode } from '@khumbu/shared/runtime/errors';
-import type { Logger } from '@khumbu/shared/runtime/logger';
 import { assertMay } from '../leader/standing.js';
-import type { GatewayMetrics } from '../metrics.js';
 import { createRateLimitedLog, type RateLimitedLog } from '../rate-limited-log.js';
+import type { Core } from './core.js';
 import { createAnswering } from './inbound/answering.js';
 import { createCarefulReading } from './inbound/careful-reading.js';
 import { createDiscovery } from './inbound/discovery.js';
@@ -31,11 +27,10 @@ import { createBootCounter } from './liveness/boot-counter.js';
 import { createBootSigns } from './liveness/boot-signs.js';
 import { createDuplicateWatch } from './liveness/duplicate-watch.js';
 import { createOcppSide } from './liveness/ocpp-side.js';
-import type { Registry } from './liveness/registry.js';
+import type { Station } from './liveness/station.js';
 import { createCommunicationChecks } from './outbound/communication-checks.js';
 import { createDecidedAnswers } from './outbound/decided-answers.js';
 import { createReplies } from './outbound/reply.js';
-import type { ReplyCache } from './outbound/reply-cache.js';
 import { createStatusPublisher } from './outbound/status-publisher.js';
 import { createBacklogMarker } from './session/backlog-marker.js';
 import { createClassify } from './session/classify.js';
@@ -43,28 +38,27 @@ import { createKeyedQueue } from './session/keyed-queue.js';
 import { createMqttSession, type MqttSession, type MqttSessionOptions } from './session/mqtt-session.js';
 import { asLeader, createRetryUntilClosed } from './session/retry-until-closed.js';
 
-export interface MqttServiceDeps {
+type Given =
+  | 'prefix'
+  | 'intake'
+  | 'registry'
+  | 'store'
+  | 'replyCache'
+  | 'backlogMs'
+  | 'messagesPerS'
+  | 'now'
+  | 'metrics'
+  | 'log';
+
+export interface MqttServiceDeps extends Pick<Core, Given> {
   readonly mqtt: MqttSessionOptions;
   /** The gateways of one depot share a session. */
   readonly depot: string;
-  /** How old a message may be that the broker has kept. */
-  readonly backlogMs: number;
-  readonly prefix: TopicPrefix;
-  readonly intake: Intake;
-  readonly registry: Registry;
   readonly boots: Boots;
-  readonly store: Store;
   readonly notifications: Notifications;
   readonly marks: Marks;
-  /** Outlives the service: the next one may be asked again what this one has answered. */
-  readonly replyCache: ReplyCache;
   /** Redis answers, and no commit is of unknown fate. */
   readonly canStore: () => boolean;
-  readonly now: Now;
-  readonly metrics: GatewayMetrics;
-  /** What one station may send; those that are not listed share a few times as much. */
-  readonly messagesPerS: number;
-  readonly log: Logger;
 }
 
 export interface MqttService {
@@ -101,80 +95,57 @@ function guarded(onMessage: OnMessage, over: AbortSignal, limitedLog: RateLimite
 
 /** All parts of the service, from the session inwards and back to it. */
 function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal, isStopping: () => boolean) {
-  const { prefix, intake, registry, store, replyCache, metrics, log, backlogMs, messagesPerS } = deps;
-  const { publish } = session;
+  const { boots, marks, log } = deps;
   const { standing } = deps.mqtt;
-  const limitedLog = createRateLimitedLog(log);
-  const backlogMarker = createBacklogMarker(deps.depot);
-  const queue = createKeyedQueue();
   const retryUntilClosed = createRetryUntilClosed(over, log);
-  const retryAsLeader = asLeader(retryUntilClosed, standing);
-
-  const createReply = createReplies({
-    publish,
+  const core: Core = {
+    ...deps,
+    publish: session.publish,
     standing,
-    replyCache,
-    limitedLog,
-    onAnswered: (name, by, ms) => metrics.answers.labels(name, by).observe(ms / 1000),
-  });
-  const publishDecided = createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log });
-  const answer = createAnswering({ intake, createReply, publishDecided, standing, queue, retryUntilClosed, log });
-  const refusals = createRefusals({
-    prefix,
-    publish,
-    answer,
-    onBad: () => metrics.badMessages.inc(),
-    onUnread: () => metrics.unread.inc(),
-    limitedLog,
-  });
-  const { bad } = refusals;
+    backlogMarker: createBacklogMarker(deps.depot),
+    queue: createKeyedQueue(),
+    retryUntilClosed,
+    retryAsLeader: asLeader(retryUntilClosed, standing),
+    limitedLog: createRateLimitedLog(log),
+  };
 
-  const onSent = (): void => metrics.statusesTold.inc();
-  const publisher = createStatusPublisher({ store, registry, prefix, publish, now: deps.now, log, onSent });
+  const createReply = createReplies(core);
+  const publishDecided = createDecidedAnswers(core);
+  const answer = createAnswering({ ...core, createReply, publishDecided });
+  const refusals = createRefusals({ ...core, answer });
+
+  const publisher = createStatusPublisher(core);
   const keepsPromise = (): boolean =>
     session.isOpen() && standing() === 'leading' && deps.canStore() && publisher.moves();
-  const checks = createCommunicationChecks({ registry, prefix, publish, keepsPromise, log });
-  const ocppSide = createOcppSide({ registry, prefix, publish, onRegistered: publisher.kick, log });
+  const checks = createCommunicationChecks({ ...core, keepsPromise });
+  const ocppSide = createOcppSide({ ...core, onRegistered: publisher.kick });
 
   // Discovery asks modules and is given their answers; what follows from an answer may be another question.
-  const modules: Modules = createModules({
-    registry,
-    duplicates: { judge: (entry) => duplicates.judge(entry) },
-    ocppSide,
-    checks,
-    publisher,
-  });
-  const discovery = createDiscovery({ prefix, publish, modules, bad, log });
-  const onChange = (): void => {
-    metrics.duplicates.set(registry.duplicates().length);
-    void registry.flushSoon();
-  };
-  const duplicates = createDuplicateWatch({ discovery, onChange, limitedLog });
+  const judge = (entry: Station): void => duplicates.judge(entry);
+  const modules: Modules = createModules({ ...core, duplicates: { judge }, ocppSide, checks, publisher });
+  const discovery = createDiscovery({ ...core, modules, bad: refusals.bad });
+  const duplicates = createDuplicateWatch({ ...core, discovery });
 
   const signs = createBootSigns(over);
-  const { boots } = deps;
-  const bootCounter = createBootCounter({ boots, publisher, duplicates, queue, retryUntilClosed: retryAsLeader, log });
+  const bootCounter = createBootCounter({ ...core, boots, publisher, duplicates });
   const heartbeats = createHeartbeatHandler({ bootCounter, duplicates, publisher, checks, discovery, signs });
-  const heartbeatTopics = createHeartbeatTopics(registry);
+  const heartbeatTopics = createHeartbeatTopics(core.registry);
 
-  const unanswered = createUnanswered({ queue, retryUntilClosed, standing, limitedLog });
-  const request = createRequests({ prefix, registry, answer, refusals, bootCounter, signs, backlogMarker, backlogMs });
-  const reset = createResets({ store, intake, backlogMarker, unanswered, refusals, limitedLog, log });
-  const permission = createPermissions({ intake, registry, unanswered, limitedLog });
+  const unanswered = createUnanswered(core);
+  const request = createRequests({ ...core, answer, refusals, bootCounter, signs });
+  const reset = createResets({ ...core, unanswered, refusals });
+  const permission = createPermissions({ ...core, unanswered });
   const handlers = { heartbeats, request, reset, permission, refusals, discovery, ocppSide, publisher };
-  const router = createRouter({ prefix, registry, heartbeatTopics, ...handlers, backlogMarker, metrics, limitedLog });
-
-  const { marks } = deps;
-  const redelivered = createRedelivered({ marks, retryUntilClosed: retryAsLeader, standing, isStopping });
-  const careful = createCarefulReading({ prefix, registry, replyCache, refusals, redelivered }, router);
-  const markerTopic = backlogMarker.topic;
+  const router = createRouter({ ...core, heartbeatTopics, ...handlers });
+  const redelivered = createRedelivered({ ...core, marks, isStopping });
+  const careful = createCarefulReading({ ...core, refusals, redelivered }, router);
   return {
-    classify: createClassify({ prefix, registry, heartbeatTopics, markerTopic, messagesPerS, metrics }),
-    onMessage: guarded(careful, over, limitedLog),
+    classify: createClassify({ ...core, heartbeatTopics }),
+    onMessage: guarded(careful, over, core.limitedLog),
     publisher,
     checks,
     discovery,
-    backlogMarker,
+    backlogMarker: core.backlogMarker,
     redelivered,
     /** Their timers. */
     stop: (): void => {

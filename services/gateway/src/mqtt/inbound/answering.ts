@@ -8,18 +8,16 @@
  *
  * A question that cannot be answered yet waits for a sign, outside of its queue, and then begins anew.
  */
+
 import { createHash } from 'node:crypto';
 import type { Answer } from '@khumbu/intake/decision';
-import type { Intake } from '@khumbu/intake/intake';
 import type { Requester } from '@khumbu/intake/requester';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import { describeError } from '@khumbu/shared/runtime/errors';
-import type { Logger } from '@khumbu/shared/runtime/logger';
-import { mayNot, type Standing } from '../../leader/standing.js';
+import { mayNot } from '../../leader/standing.js';
+import type { Core } from '../core.js';
 import type { Decided, PublishDecided } from '../outbound/decided-answers.js';
 import type { Answerable, CreateReply } from '../outbound/reply.js';
-import type { KeyedQueue } from '../session/keyed-queue.js';
-import type { RetryUntilClosed } from '../session/retry-until-closed.js';
 import { type Circumstances, REQUESTS } from './request-table.js';
 import { afterWorking } from './working-time.js';
 
@@ -48,16 +46,10 @@ export interface Request extends Circumstances, Answerable {
   readonly decided: (answer: Answer) => Promise<void>;
 }
 
-export interface AnsweringDeps {
-  readonly intake: Intake;
+type Deps = Pick<Core, 'intake' | 'standing' | 'queue' | 'retryUntilClosed' | 'log'> & {
   readonly createReply: CreateReply;
   readonly publishDecided: PublishDecided;
-  /** The leader alone decides. */
-  readonly standing: () => Standing;
-  readonly queue: KeyedQueue;
-  readonly retryUntilClosed: RetryUntilClosed;
-  readonly log: Logger;
-}
+};
 
 export const answerKeyOf = (name: RequestChannelName, replyTopic: string): string =>
   `${name}:${replyTopic.slice(replyTopic.lastIndexOf('/') + 1)}`;
@@ -77,7 +69,7 @@ type Asked = Decided & { readonly request: Request };
 
 export type Answering = ReturnType<typeof createAnswering>;
 
-export function createAnswering(deps: AnsweringDeps) {
+export function createAnswering(deps: Deps) {
   const { intake, createReply, publishDecided, standing, queue, retryUntilClosed, log } = deps;
 
   /** What a leader before this one has answered is published again. Resolves with whether there was an answer. */

@@ -2,10 +2,10 @@
  * A message that the broker delivers again may have ended the leader that read it: it is marked before it is read. Not so a
  * message that is too small to do harm, and a request that this process has answered before.
  */
+
 import { channel, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
-import { parseApiTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
-import type { Registry } from '../liveness/registry.js';
-import type { ReplyCache } from '../outbound/reply-cache.js';
+import { parseApiTopic } from '@khumbu/shared/contract/topics';
+import type { Core } from '../core.js';
 import type { Incoming } from '../session/incoming.js';
 import { answerKeyOf } from './answering.js';
 import type { Redelivered } from './redelivered.js';
@@ -16,15 +16,12 @@ import { isRequest, plainReplyTo } from './unread-frame.js';
 /** A reset, or a permission. */
 const HARMLESS_BYTES = 1024;
 
-export interface CarefulReadingDeps {
-  readonly prefix: TopicPrefix;
-  readonly registry: Pick<Registry, 'meet'>;
-  readonly replyCache: Pick<ReplyCache, 'find'>;
+type Deps = Pick<Core, 'prefix' | 'registry' | 'replyCache'> & {
   readonly refusals: Refusals;
-  readonly redelivered: Pick<Redelivered, 'take'>;
-}
+  readonly redelivered: Redelivered;
+};
 
-export function createCarefulReading(deps: CarefulReadingDeps, onMessage: OnMessage): OnMessage {
+export function createCarefulReading(deps: Deps, onMessage: OnMessage): OnMessage {
   const { prefix, registry, replyCache, refusals, redelivered } = deps;
 
   const isAnswered = (station: string, name: E2mChannelName, { payload }: Incoming): boolean => {

@@ -2,13 +2,14 @@
  * Asks modules for their identity: at connect, at each ready beacon, and when an unknown module is heard. Each module answers
  * for itself; two answers from one module id to one question mean two stations with one identity.
  */
+
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { ApiDiscoverResponse } from '@khumbu/shared/contract/schemas';
-import { DISCOVERY, isTopicLevel, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { DISCOVERY, isTopicLevel, OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
-import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Core } from '../core.js';
 
 /** Answers come within about a second; a question is forgotten after this. */
 const QUESTION_MS = 10_000;
@@ -29,9 +30,7 @@ export interface Discovered {
   readonly isSecond: boolean;
 }
 
-export interface DiscoveryDeps {
-  readonly prefix: TopicPrefix;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<unknown>;
+type Deps = Pick<Core, 'prefix' | 'publish' | 'log'> & {
   readonly modules: {
     discovered(found: Discovered): void;
     /** One `system_API` alone has answered a question that was asked then, monotonic. */
@@ -39,8 +38,7 @@ export interface DiscoveryDeps {
   };
   /** A message that nothing is done with, and why. */
   readonly bad: (topic: string, reason: string) => void;
-  readonly log: Logger;
-}
+};
 
 interface Question {
   /** Modules that have answered, with their station and how often. */
@@ -50,7 +48,7 @@ interface Question {
 
 export type Discovery = ReturnType<typeof createDiscovery>;
 
-export function createDiscovery({ prefix, publish, modules, bad, log }: DiscoveryDeps) {
+export function createDiscovery({ prefix, publish, modules, bad, log }: Deps) {
   const questions = new Map<string, Question>();
   const pauses = new Map<string, { again: boolean }>();
 

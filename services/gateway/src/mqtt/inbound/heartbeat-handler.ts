@@ -13,18 +13,18 @@ import type { CommunicationChecks } from '../outbound/communication-checks.js';
 import type { StatusPublisher } from '../outbound/status-publisher.js';
 import type { Discovery } from './discovery.js';
 
-export interface HeartbeatHandlerDeps {
-  readonly bootCounter: Pick<BootCounter, 'begunByHeartbeat' | 'publishOnceMore'>;
-  readonly duplicates: Pick<DuplicateWatch, 'judge'>;
-  readonly publisher: Pick<StatusPublisher, 'kick'>;
-  readonly checks: Pick<CommunicationChecks, 'begin'>;
-  readonly discovery: Pick<Discovery, 'ask'>;
-  readonly signs: Pick<BootSigns, 'came'>;
+interface Deps {
+  readonly bootCounter: BootCounter;
+  readonly duplicates: DuplicateWatch;
+  readonly publisher: StatusPublisher;
+  readonly checks: CommunicationChecks;
+  readonly discovery: Discovery;
+  readonly signs: BootSigns;
 }
 
 export type HeartbeatHandler = ReturnType<typeof createHeartbeatHandler>;
 
-export function createHeartbeatHandler(deps: HeartbeatHandlerDeps) {
+export function createHeartbeatHandler(deps: Deps) {
   const { bootCounter, duplicates, publisher, checks, discovery, signs } = deps;
   return {
     heartbeat(entry: Station, id: number): void {

@@ -1,25 +1,25 @@
 /** What the answers of modules to discovery change. */
+
 import { performance } from 'node:perf_hooks';
 import { OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
+import type { Core } from '../core.js';
 import { oneModuleAnswered, twoModulesAnswered } from '../liveness/duplicate-identity.js';
 import type { DuplicateWatch } from '../liveness/duplicate-watch.js';
 import type { OcppSide } from '../liveness/ocpp-side.js';
-import type { Registry } from '../liveness/registry.js';
 import type { CommunicationChecks } from '../outbound/communication-checks.js';
 import type { StatusPublisher } from '../outbound/status-publisher.js';
 import type { Discovered } from './discovery.js';
 
-export interface ModulesDeps {
-  readonly registry: Pick<Registry, 'get' | 'meet'>;
+type Deps = Pick<Core, 'registry'> & {
   readonly duplicates: Pick<DuplicateWatch, 'judge'>;
-  readonly ocppSide: Pick<OcppSide, 'discovered'>;
-  readonly checks: Pick<CommunicationChecks, 'begin'>;
-  readonly publisher: Pick<StatusPublisher, 'kick'>;
-}
+  readonly ocppSide: OcppSide;
+  readonly checks: CommunicationChecks;
+  readonly publisher: StatusPublisher;
+};
 
 export type Modules = ReturnType<typeof createModules>;
 
-export function createModules({ registry, duplicates, ocppSide, checks, publisher }: ModulesDeps) {
+export function createModules({ registry, duplicates, ocppSide, checks, publisher }: Deps) {
   return {
     discovered(found: Discovered): void {
       if (found.type === OCPP_CONSUMER.type) {

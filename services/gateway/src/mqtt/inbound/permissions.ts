@@ -1,24 +1,17 @@
 /** Permissions to install. One counts only in the boot of EVerest that gave it. */
-import type { Intake } from '@khumbu/intake/intake';
-import type { RateLimitedLog } from '../../rate-limited-log.js';
+import type { Core } from '../core.js';
 import { bootQueue } from '../liveness/boot-counter.js';
 import { bootSince, markBoot } from '../liveness/boot-mark.js';
 import { isBootUnsure } from '../liveness/presence.js';
-import type { Registry } from '../liveness/registry.js';
 import type { Station } from '../liveness/station.js';
 import type { Incoming } from '../session/incoming.js';
 import type { DoUnanswered } from './unanswered.js';
 
-export interface PermissionsDeps {
-  readonly intake: Pick<Intake, 'allowInstallation'>;
-  readonly registry: Pick<Registry, 'store'>;
-  readonly unanswered: DoUnanswered;
-  readonly limitedLog: RateLimitedLog;
-}
+type Deps = Pick<Core, 'intake' | 'registry' | 'limitedLog'> & { readonly unanswered: DoUnanswered };
 
 export type HandlePermission = ReturnType<typeof createPermissions>;
 
-export function createPermissions({ intake, registry, unanswered, limitedLog }: PermissionsDeps) {
+export function createPermissions({ intake, registry, unanswered, limitedLog }: Deps) {
   /**
    * Counts only if an update waits for it; may be repeated, early, or mean nothing. It is of the boot that was noticed
    * last, so that boot is counted first. The heartbeat by which the next leader tells that boot from a later one is stored

@@ -7,13 +7,14 @@
  * A leader may also end for another reason while messages are marked. So few are marked at a time, and what was decided
  * about one before is still answered.
  */
+
 import { createHash } from 'node:crypto';
 import type { Keys } from '@khumbu/operations/records/keys';
 import { sleep } from '@khumbu/shared/runtime/abort';
 import type { Redis } from 'ioredis';
-import { MAY, type Standing } from '../../leader/standing.js';
+import { MAY } from '../../leader/standing.js';
+import type { Core } from '../core.js';
 import type { Incoming } from '../session/incoming.js';
-import type { RetryUntilClosed } from '../session/retry-until-closed.js';
 import { createSenderQueue } from '../session/sender-queue.js';
 
 /** Of all senders, and of one. */
@@ -36,14 +37,11 @@ export const createMarks = (redis: Redis, keys: Pick<Keys, 'redelivered'>): Mark
   remove: (message) => redis.del(keys.redelivered(message)),
 });
 
-export interface RedeliveredDeps {
+type Deps = Pick<Core, 'standing' | 'retryAsLeader'> & {
   readonly marks: Marks;
-  readonly retryUntilClosed: RetryUntilClosed;
-  /** What was done was done by the leader; one that stood still for long does not lead any more. */
-  readonly standing: () => Standing;
   /** This gateway ends the session by itself. */
   readonly isStopping: () => boolean;
-}
+};
 
 type Message = Pick<Incoming, 'topic' | 'payload'>;
 
@@ -63,7 +61,7 @@ export interface Redelivered {
 const nameOf = ({ topic, payload }: Message): string =>
   createHash('sha256').update(`${topic}\n`).update(payload).digest('hex');
 
-export function createRedelivered({ marks, retryUntilClosed, standing, isStopping }: RedeliveredDeps): Redelivered {
+export function createRedelivered({ marks, retryAsLeader, standing, isStopping }: Deps): Redelivered {
   const queue = createSenderQueue({ atOnce: MARKED_AT_ONCE, perSender: MARKED_OF_ONE });
   const removing = new Set<Promise<unknown>>();
 
@@ -99,7 +97,7 @@ export function createRedelivered({ marks, retryUntilClosed, standing, isStoppin
       let working: Promise<void> | undefined;
       await queue.take(sender, async () => {
         let isFirst = false;
-        await retryUntilClosed('marking a message that came again', async () => {
+        await retryAsLeader('marking a message that came again', async () => {
           isFirst = await marks.set(name);
         });
         const overdue = new AbortController();

@@ -2,35 +2,27 @@
  * Messages that nothing is done with. One with a reply address gets the default, acknowledged first, so that no later leader
  * decides it anew.
  */
+
 import { channel, type E2mChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
-import { replyTopic, type StationAddress, type TopicPrefix } from '@khumbu/shared/contract/topics';
-import type { RateLimitedLog } from '../../rate-limited-log.js';
+import { replyTopic, type StationAddress } from '@khumbu/shared/contract/topics';
+import type { Core } from '../core.js';
 import type { Station } from '../liveness/station.js';
 import type { Incoming } from '../session/incoming.js';
-import type { MqttSession } from '../session/mqtt-session.js';
 import type { Answering } from './answering.js';
 import { isRequest, plainReplyTo } from './unread-frame.js';
 
 /** A topic may be 64 KiB long, and so may a reason that names a member; a line in the log need not be. */
 export const LOGGED_LENGTH = 300;
 
-export interface RefusalsDeps {
-  readonly prefix: TopicPrefix;
-  readonly publish: MqttSession['publish'];
-  readonly answer: Answering;
-  readonly onBad: () => void;
-  /** A message was not read because it ended a leader. */
-  readonly onUnread: () => void;
-  readonly limitedLog: RateLimitedLog;
-}
+type Deps = Pick<Core, 'prefix' | 'publish' | 'metrics' | 'limitedLog'> & { readonly answer: Answering };
 
 export type Refusals = ReturnType<typeof createRefusals>;
 
-export function createRefusals({ prefix, publish, answer, onBad, onUnread, limitedLog }: RefusalsDeps) {
+export function createRefusals({ prefix, publish, answer, metrics, limitedLog }: Deps) {
   /** Nothing is done with it, and it is not answered. */
   const bad = (topic: string, reason: string): void => {
-    onBad();
+    metrics.badMessages.inc();
     limitedLog.warn({ topic: topic.slice(0, LOGGED_LENGTH), reason: reason.slice(0, LOGGED_LENGTH) }, 'bad message');
   };
 
@@ -66,7 +58,7 @@ export function createRefusals({ prefix, publish, answer, onBad, onUnread, limit
         { station, topic: topic.slice(0, LOGGED_LENGTH) },
         'a message that ended a leader is not read again',
       );
-      onUnread();
+      metrics.unread.inc();
       if (name === undefined || !isRequest(name) || to === undefined) {
         acknowledge?.();
         return bad(topic, 'it ended a leader before');

@@ -1,33 +1,29 @@
 /** Requests of stations that are answered. */
+
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { Decoded } from '@khumbu/shared/contract/codec';
-import { replyTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { replyTopic } from '@khumbu/shared/contract/topics';
+import type { Core } from '../core.js';
 import { type BootCounter, bootQueue } from '../liveness/boot-counter.js';
 import type { BootSigns } from '../liveness/boot-signs.js';
-import type { Registry } from '../liveness/registry.js';
 import type { Station } from '../liveness/station.js';
-import { type BacklogMarker, stillWaits } from '../session/backlog-marker.js';
+import { stillWaits } from '../session/backlog-marker.js';
 import type { Incoming } from '../session/incoming.js';
 import type { Answering } from './answering.js';
 import { bootQuestion } from './boot-question.js';
 import type { Refusals } from './refusals.js';
 import { dialectShownBy } from './request-table.js';
 
-export interface RequestsDeps {
-  readonly prefix: TopicPrefix;
-  readonly registry: Pick<Registry, 'storeSoon'>;
+type Deps = Pick<Core, 'prefix' | 'registry' | 'backlogMarker' | 'backlogMs'> & {
   readonly answer: Answering;
-  readonly refusals: Pick<Refusals, 'bad' | 'refuse'>;
-  readonly bootCounter: Pick<BootCounter, 'begunByQuestion'>;
-  readonly signs: Pick<BootSigns, 'next'>;
-  readonly backlogMarker: BacklogMarker;
-  /** How old a message of the backlog may be. */
-  readonly backlogMs: number;
-}
+  readonly refusals: Refusals;
+  readonly bootCounter: BootCounter;
+  readonly signs: BootSigns;
+};
 
 export type HandleRequest = ReturnType<typeof createRequests>;
 
-export function createRequests(deps: RequestsDeps) {
+export function createRequests(deps: Deps) {
   const { prefix, registry, answer, refusals, bootCounter, signs, backlogMarker, backlogMs } = deps;
 
   /** Stored before the request is served, so that its statuses are already in the station's dialect. */

@@ -1,29 +1,22 @@
 /** Resets. EVerest has stopped itself and waits for one: it is stored, however long that takes. */
-import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
-import type { Store } from '@khumbu/operations/kinds/store';
+
+import { anonymousAnswerKey } from '@khumbu/intake/intake';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
-import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { RateLimitedLog } from '../../rate-limited-log.js';
+import type { Core } from '../core.js';
 import type { Station } from '../liveness/station.js';
-import type { BacklogMarker } from '../session/backlog-marker.js';
 import type { Incoming } from '../session/incoming.js';
 import type { Refusals } from './refusals.js';
 import type { DoUnanswered } from './unanswered.js';
 
-export interface ResetsDeps {
-  readonly store: Pick<Store, 'station'>;
-  readonly intake: Pick<Intake, 'reset'>;
-  readonly backlogMarker: BacklogMarker;
+type Deps = Pick<Core, 'store' | 'intake' | 'backlogMarker' | 'limitedLog' | 'log'> & {
   readonly unanswered: DoUnanswered;
-  readonly refusals: Pick<Refusals, 'bad'>;
-  readonly limitedLog: RateLimitedLog;
-  readonly log: Logger;
-}
+  readonly refusals: Refusals;
+};
 
 export type HandleReset = ReturnType<typeof createResets>;
 
-export function createResets({ store, intake, backlogMarker, unanswered, refusals, limitedLog, log }: ResetsDeps) {
+export function createResets({ store, intake, backlogMarker, unanswered, refusals, limitedLog, log }: Deps) {
   /** The last reset of each station that was written down: a repeat is the same one. */
   const audited = new Map<string, string>();
 

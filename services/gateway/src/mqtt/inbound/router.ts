@@ -1,23 +1,15 @@
 /** Routes a message by its topic and the channel table to the part that handles it. */
+
 import { performance } from 'node:perf_hooks';
 import { CHANNELS, channelNames, type E2mChannelName } from '@khumbu/shared/contract/channels';
 import { decode } from '@khumbu/shared/contract/codec';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
-import {
-  DISCOVERY,
-  OCPP_CONSUMER,
-  parseApiTopic,
-  type StationAddress,
-  type TopicPrefix,
-} from '@khumbu/shared/contract/topics';
-import type { GatewayMetrics } from '../../metrics.js';
-import type { RateLimitedLog } from '../../rate-limited-log.js';
+import { DISCOVERY, OCPP_CONSUMER, parseApiTopic, type StationAddress } from '@khumbu/shared/contract/topics';
+import type { Core } from '../core.js';
 import type { OcppSide } from '../liveness/ocpp-side.js';
 import { PROVES_LISTENING, provenListening } from '../liveness/presence.js';
-import type { Registry } from '../liveness/registry.js';
 import type { Station } from '../liveness/station.js';
 import type { StatusPublisher } from '../outbound/status-publisher.js';
-import type { BacklogMarker } from '../session/backlog-marker.js';
 import type { Classified, Incoming } from '../session/incoming.js';
 import type { Discovery } from './discovery.js';
 import type { HeartbeatHandler } from './heartbeat-handler.js';
@@ -34,9 +26,7 @@ const BY_LEAF = new Map(channelNames('e2m').map((name) => [CHANNELS[name].leaf a
 /** The channel of a station's message; `undefined`: there is none such. */
 export const channelOf = (leaf: string): E2mChannelName | undefined => BY_LEAF.get(leaf);
 
-export interface RouterDeps {
-  readonly prefix: TopicPrefix;
-  readonly registry: Registry;
+type Deps = Pick<Core, 'prefix' | 'registry' | 'backlogMarker' | 'metrics' | 'limitedLog'> & {
   readonly heartbeatTopics: HeartbeatTopics;
   readonly heartbeats: HeartbeatHandler;
   readonly request: HandleRequest;
@@ -45,18 +35,15 @@ export interface RouterDeps {
   readonly refusals: Refusals;
   readonly discovery: Discovery;
   readonly ocppSide: OcppSide;
-  readonly publisher: Pick<StatusPublisher, 'heard'>;
-  readonly backlogMarker: BacklogMarker;
-  readonly metrics: Pick<GatewayMetrics, 'heard' | 'unconfigured'>;
-  readonly limitedLog: RateLimitedLog;
-}
+  readonly publisher: StatusPublisher;
+};
 
 type How = 'serve' | 'refuse';
 type Handled = Promise<void> | void;
 /** A rejection means that the session is over before the work was done: the message comes again to the next one. */
 export type OnMessage = (message: Incoming, how: How) => Handled;
 
-function createStationMessages(deps: RouterDeps) {
+function createStationMessages(deps: Deps) {
   const { heartbeatTopics, heartbeats, refusals, publisher, metrics } = deps;
 
   const heartbeat = (entry: Station, { topic, payload }: Incoming, how: Classified['how']): void => {
@@ -95,7 +82,7 @@ function createStationMessages(deps: RouterDeps) {
   return { heartbeat, message };
 }
 
-export function createRouter(deps: RouterDeps): OnMessage {
+export function createRouter(deps: Deps): OnMessage {
   const { prefix, registry, heartbeatTopics, heartbeats, refusals, discovery, ocppSide, backlogMarker } = deps;
   const ofStation = createStationMessages(deps);
 

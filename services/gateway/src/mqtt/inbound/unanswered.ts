@@ -4,11 +4,9 @@
  * the same only the newest waits, what waits for long stands in no other's way, and only so much of all stations waits
  * unacknowledged: what is more is acknowledged and kept by this process alone.
  */
-import type { Standing } from '../../leader/standing.js';
-import type { RateLimitedLog } from '../../rate-limited-log.js';
+import type { Core } from '../core.js';
 import type { Incoming } from '../session/incoming.js';
-import type { KeyedQueue } from '../session/keyed-queue.js';
-import { type RetryUntilClosed, whileLeading } from '../session/retry-until-closed.js';
+import { whileLeading } from '../session/retry-until-closed.js';
 
 /** A quarter of what the broker sends before it waits for acknowledgements. */
 export const MAX_UNACKNOWLEDGED = 128;
@@ -26,12 +24,7 @@ export interface Unanswered {
   readonly work: () => Promise<unknown>;
 }
 
-export interface UnansweredDeps {
-  readonly queue: KeyedQueue;
-  readonly retryUntilClosed: RetryUntilClosed;
-  readonly standing: () => Standing;
-  readonly limitedLog: RateLimitedLog;
-}
+type Deps = Pick<Core, 'queue' | 'retryUntilClosed' | 'standing' | 'limitedLog'>;
 
 interface Waiter {
   /** It is being tried: a message that comes now may be too late for it. */
@@ -43,7 +36,7 @@ interface Waiter {
 /** Settles when the message may be acknowledged; rejects when the session was over before. */
 export type DoUnanswered = (asked: Unanswered) => Promise<void>;
 
-export function createUnanswered({ queue, retryUntilClosed, standing, limitedLog }: UnansweredDeps): DoUnanswered {
+export function createUnanswered({ queue, retryUntilClosed, standing, limitedLog }: Deps): DoUnanswered {
   const newest = new Map<string, Waiter>();
   const waitsLong = new Set<Waiter>();
 

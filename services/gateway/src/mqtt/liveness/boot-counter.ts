@@ -2,13 +2,12 @@
  * Counts the boots of EVerest: each once, whether its first sign was a heartbeat or a question for the boot reason, and what
  * was published in the boot before and not heard there is published again.
  */
+
 import { performance } from 'node:perf_hooks';
 import type { Boots } from '@khumbu/intake/boots';
 import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { KeyedQueue } from '../session/keyed-queue.js';
-import type { RetryUntilClosed } from '../session/retry-until-closed.js';
+import type { Core } from '../core.js';
 import { type BootMark, bootSince } from './boot-mark.js';
 import { hasDuplicateIdentity, restartCounted } from './duplicate-identity.js';
 import type { DuplicateWatch } from './duplicate-watch.js';
@@ -34,18 +33,14 @@ export interface NewCount {
   readonly isCounted: boolean;
 }
 
-export interface BootCounterDeps {
+type Deps = Pick<Core, 'queue' | 'retryAsLeader' | 'log'> & {
   readonly boots: Boots;
   readonly publisher: {
     kick(station: string): void;
     publishOnceMore(station: string, entry: OutboxEntry): void;
   };
-  readonly duplicates: Pick<DuplicateWatch, 'judge'>;
-  readonly queue: KeyedQueue;
-  /** Work of the leader alone. */
-  readonly retryUntilClosed: RetryUntilClosed;
-  readonly log: Logger;
-}
+  readonly duplicates: DuplicateWatch;
+};
 
 /** Questions for the boot reason and boots are counted one after the other, so that none is counted twice. */
 export const bootQueue = (station: string): string => `${station} get_boot_reason`;
@@ -59,8 +54,8 @@ function takeEarly({ published }: Station): OutboxEntry | undefined {
 
 export type BootCounter = ReturnType<typeof createBootCounter>;
 
-export function createBootCounter(deps: BootCounterDeps) {
-  const { boots, publisher, duplicates, queue, retryUntilClosed, log } = deps;
+export function createBootCounter(deps: Deps) {
+  const { boots, publisher, duplicates, queue, retryAsLeader, log } = deps;
   /** Stations with a boot that is still to be counted, because another one was just before. */
   const delayed = new Map<string, NodeJS.Timeout>();
 
@@ -100,8 +95,8 @@ export function createBootCounter(deps: BootCounterDeps) {
         if (early) publishOnceMore(entry, early);
         return;
       }
-      await retryUntilClosed('a boot', store);
-      await retryUntilClosed('what follows a boot', () => boots.settle(entry.station));
+      await retryAsLeader('a boot', store);
+      await retryAsLeader('what follows a boot', () => boots.settle(entry.station));
       publisher.kick(entry.station);
     };
     // A rejection means that the session is over: the next one notices the boot by the stored heartbeat.
@@ -139,7 +134,7 @@ export function createBootCounter(deps: BootCounterDeps) {
       // With the boot it was stored that its first heartbeat is to come, perhaps over the one that was heard.
       delete entry.written;
       entry.dirty = true;
-      await retryUntilClosed('what follows a boot', () => boots.settle(entry.station));
+      await retryAsLeader('what follows a boot', () => boots.settle(entry.station));
       if (early) publishOnceMore(entry, early);
     },
 

@@ -2,24 +2,22 @@
  * Watches two stations that use one identity, as long as they do: stored and shown at once, and their modules are asked for
  * their identity again and again.
  */
+
 import { performance } from 'node:perf_hooks';
-import type { RateLimitedLog } from '../../rate-limited-log.js';
+import type { Core } from '../core.js';
 import { hasDuplicateIdentity } from './duplicate-identity.js';
 import type { Station } from './station.js';
 
 const LOOK_MS = 1000;
 
-export interface DuplicateWatchDeps {
+type Deps = Pick<Core, 'registry' | 'metrics' | 'limitedLog'> & {
   /** Asks the modules of a station for their identity. */
   readonly discovery: { ask(station: string): void };
-  /** Whether two stations share an identity has changed: to be stored and shown at once. */
-  readonly onChange: () => void;
-  readonly limitedLog: RateLimitedLog;
-}
+};
 
 export type DuplicateWatch = ReturnType<typeof createDuplicateWatch>;
 
-export function createDuplicateWatch({ discovery, onChange, limitedLog }: DuplicateWatchDeps) {
+export function createDuplicateWatch({ discovery, registry, metrics, limitedLog }: Deps) {
   const looks = new Map<string, NodeJS.Timeout>();
 
   /** The evidence may have changed, or have become old. */
@@ -29,7 +27,8 @@ export function createDuplicateWatch({ discovery, onChange, limitedLog }: Duplic
     if (isDuplicate === entry.duplicateReported) return;
     entry.duplicateReported = isDuplicate;
     entry.dirty = true;
-    onChange();
+    metrics.duplicates.set(registry.duplicates().length);
+    void registry.flushSoon();
     clearInterval(looks.get(station));
     looks.delete(station);
     if (!isDuplicate) {

@@ -2,29 +2,25 @@
  * Whether a station's OCPP side is up, for stations that expose `ocpp_consumer_API`: a status sent before the CSMS has
  * accepted the station is lost.
  */
+
 import { randomUUID } from 'node:crypto';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { BootNotificationResponse, ConnectionStatus } from '@khumbu/shared/contract/schemas';
-import { DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { DISCOVERY, OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
-import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { Registry } from './registry.js';
+import type { Core } from '../core.js';
 import type { Station } from './station.js';
 
-export interface OcppSideDeps {
-  readonly registry: Registry;
-  readonly prefix: TopicPrefix;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<unknown>;
+type Deps = Pick<Core, 'registry' | 'prefix' | 'publish' | 'log'> & {
   readonly onRegistered: (station: string) => void;
-  readonly log: Logger;
-}
+};
 
 /** A question that has no answer by now will have none. */
 const QUESTION_MS = 10_000;
 
 export type OcppSide = ReturnType<typeof createOcppSide>;
 
-export function createOcppSide({ registry, prefix, publish, onRegistered, log }: OcppSideDeps) {
+export function createOcppSide({ registry, prefix, publish, onRegistered, log }: Deps) {
   /** Without a prefix per station it is not known to which of several stations a module belongs. */
   const stationOf = (station: string): Station | undefined => {
     if (prefix.perStation) return registry.get(station);

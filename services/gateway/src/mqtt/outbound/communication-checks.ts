@@ -3,14 +3,14 @@
  * only while requests can be stored and statuses move. Never `false`: it would end the supervision for the rest of the
  * station's boot.
  */
+
 import { performance } from 'node:perf_hooks';
 import { CHANNELS } from '@khumbu/shared/contract/channels';
 import { encode } from '@khumbu/shared/contract/codec';
-import { channelTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { channelTopic } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
-import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { Core } from '../core.js';
 import { isAway } from '../liveness/presence.js';
-import type { Registry } from '../liveness/registry.js';
 import type { Station } from '../liveness/station.js';
 
 const TICK_MS = 100;
@@ -18,14 +18,10 @@ const TICK_MS = 100;
 const DEFAULT_PERIOD_S = 5;
 const CHECKS_PER_PERIOD = 3;
 
-export interface CommunicationCheckDeps {
-  readonly registry: Registry;
-  readonly prefix: TopicPrefix;
-  readonly publish: (topic: string, payload: string, qos: 0 | 1) => Promise<unknown>;
+type Deps = Pick<Core, 'registry' | 'prefix' | 'publish' | 'log'> & {
   /** Requests can be stored and statuses move: what a check promises. */
   readonly keepsPromise: () => boolean;
-  readonly log: Logger;
-}
+};
 
 /** Milliseconds between two checks, or `undefined` for a module that wants none. */
 export function checkIntervalMs(station: Pick<Station, 'presence'>): number | undefined {
@@ -35,7 +31,7 @@ export function checkIntervalMs(station: Pick<Station, 'presence'>): number | un
 
 export type CommunicationChecks = ReturnType<typeof createCommunicationChecks>;
 
-export function createCommunicationChecks({ registry, prefix, publish, keepsPromise, log }: CommunicationCheckDeps) {
+export function createCommunicationChecks({ registry, prefix, publish, keepsPromise, log }: Deps) {
   const { qos } = CHANNELS.communication_check;
   const payload = encode('communication_check', true);
 

@@ -4,20 +4,12 @@
  */
 
 import type { Answer } from '@khumbu/intake/decision';
-import type { Intake } from '@khumbu/intake/intake';
 import type { Requester } from '@khumbu/intake/requester';
 import { describeError } from '@khumbu/shared/runtime/errors';
-import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { RateLimitedLog } from '../../rate-limited-log.js';
-import type { RetryUntilClosed } from '../session/retry-until-closed.js';
+import type { Core } from '../core.js';
 import type { Answerable, Reply } from './reply.js';
 
-export interface DecidedAnswersDeps {
-  readonly intake: Pick<Intake, 'confirm' | 'revoke' | 'noteAnswerSent'>;
-  readonly retryUntilClosed: RetryUntilClosed;
-  readonly limitedLog: RateLimitedLog;
-  readonly log: Logger;
-}
+type Deps = Pick<Core, 'intake' | 'retryUntilClosed' | 'limitedLog' | 'log'>;
 
 /** What is decided, for whom, and how it is answered. */
 export interface Decided {
@@ -31,7 +23,7 @@ export interface Decided {
 
 export type PublishDecided = ReturnType<typeof createDecidedAnswers>;
 
-export function createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log }: DecidedAnswersDeps) {
+export function createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log }: Deps) {
   const noteAnswer = ({ station, name }: Answerable, { reply: answer, operationId, reason, detail }: Answer): void => {
     const what = { station, request: name, answer, operationId, reason, detail };
     if (operationId !== undefined) log.info({ audit: true, origin: 'everest', ...what }, 'answered');

@@ -5,12 +5,10 @@
  * A default may not be stored before it is out. So the message is acknowledged before the default is published: no later
  * leader decides anew what the station has heard refused.
  */
+
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
-import type { Standing } from '../../leader/standing.js';
-import type { RateLimitedLog } from '../../rate-limited-log.js';
-import type { MqttSession } from '../session/mqtt-session.js';
-import type { ReplyCache } from './reply-cache.js';
+import type { Core } from '../core.js';
 
 /** What is answered. */
 export interface Answerable {
@@ -21,14 +19,7 @@ export interface Answerable {
   readonly acknowledge?: (() => void) | undefined;
 }
 
-export interface ReplyDeps {
-  readonly publish: MqttSession['publish'];
-  /** A decision may be published by the leader alone. */
-  readonly standing: () => Standing;
-  readonly replyCache: ReplyCache;
-  readonly limitedLog: RateLimitedLog;
-  readonly onAnswered?: (name: RequestChannelName, by: 'decision' | 'default', ms: number) => void;
-}
+type Deps = Pick<Core, 'publish' | 'standing' | 'replyCache' | 'limitedLog' | 'metrics'>;
 
 export interface Reply {
   /** Resolves with whether it was heard; `undefined`: another one is the answer, or it may not be published now. */
@@ -45,12 +36,12 @@ export interface Reply {
 export type CreateReply = ReturnType<typeof createReplies>;
 
 export const createReplies =
-  ({ publish, standing, replyCache, limitedLog, onAnswered }: ReplyDeps) =>
+  ({ publish, standing, replyCache, limitedLog, metrics }: Deps) =>
   ({ name, station, replyTopic, acknowledge }: Answerable, answerKey: string): Reply => {
     const began = performance.now();
     let out: Promise<unknown> | undefined;
     const send = async (value: unknown, by: 'decision' | 'default'): Promise<boolean> => {
-      onAnswered?.(name, by, performance.now() - began);
+      metrics.answers.labels(name, by).observe((performance.now() - began) / 1000);
       if (replyTopic === undefined) return true;
       replyCache.remember({ station, answerKey, reply: value }, by === 'default');
       return publish(replyTopic, encodeReply(name, value), 1, by === 'default' ? 'refuse' : 'publish');

@@ -3,22 +3,21 @@
  * its outbox after the broker has acknowledged it; after a crash it is published again, directly after itself. Entries for
  * a station that is not there wait.
  */
-import type { Store } from '@khumbu/operations/kinds/store';
+
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import type { Core } from '../core.js';
 import { type NotPublished, PASSES } from './held-status.js';
-import { createStatusSender, type StatusSenderDeps } from './status-sender.js';
+import { createStatusSender } from './status-sender.js';
 
 /** How often stations with held entries are looked at, and all outboxes in case a notification was lost. */
 const LOOK_MS = 250;
 const SWEEP_MS = 2000;
-export interface StatusPublisherDeps extends StatusSenderDeps {
-  readonly store: Store;
-}
+type Deps = Pick<Core, 'registry' | 'prefix' | 'publish' | 'now' | 'log' | 'metrics' | 'store'>;
 
 export type StatusPublisher = ReturnType<typeof createStatusPublisher>;
 
-export function createStatusPublisher(deps: StatusPublisherDeps) {
+export function createStatusPublisher(deps: Deps) {
   const { store, log } = deps;
   const sender = createStatusSender(deps);
   const running = new Set<string>();

@@ -1,31 +1,22 @@
 /** One status on its way to EVerest: published, or why it waits. */
+
 import { performance } from 'node:perf_hooks';
-import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { CHANNELS } from '@khumbu/shared/contract/channels';
 import { encode } from '@khumbu/shared/contract/codec';
-import { channelTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
-import type { Logger } from '@khumbu/shared/runtime/logger';
+import { channelTopic } from '@khumbu/shared/contract/topics';
+import type { Core } from '../core.js';
 import { bootSince, markBoot } from '../liveness/boot-mark.js';
-import type { Registry } from '../liveness/registry.js';
 import type { Station } from '../liveness/station.js';
-import type { MqttSession } from '../session/mqtt-session.js';
 import { type Clock, type Held, heldBecause, isEarly } from './held-status.js';
 
 /** A status that the broker has not acknowledged for so long shows that statuses do not move. */
 const BLOCKED_MS = 3000;
 
-export interface StatusSenderDeps {
-  readonly registry: Pick<Registry, 'get'>;
-  readonly prefix: TopicPrefix;
-  readonly publish: MqttSession['publish'];
-  readonly now: Now;
-  readonly log: Logger;
-  readonly onSent?: () => void;
-}
+type Deps = Pick<Core, 'registry' | 'prefix' | 'publish' | 'now' | 'log' | 'metrics'>;
 
-export function createStatusSender({ registry, prefix, publish, now, log, onSent }: StatusSenderDeps) {
+export function createStatusSender({ registry, prefix, publish, now, log, metrics }: Deps) {
   let blockedSince: number | undefined;
 
   /** The bytes, or `undefined` for an entry EVerest would drop: it must not stand in the way of all that follow. */
@@ -49,7 +40,7 @@ export function createStatusSender({ registry, prefix, publish, now, log, onSent
     if (bootSince(mark, station) === 'another' && isFinalStatus(entry)) return 'booting';
     station.published = { entry, at: clock.mono, isUnheard: true, isEarly: isEarly(entry, station, clock) };
     log.info({ station: station.station, operationId: entry.operationId, status: entry.payload }, 'status told');
-    onSent?.();
+    metrics.statusesTold.inc();
     return undefined;
   };
 

@@ -2,6 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { parseApiTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { GatewayMetrics } from '../../metrics.js';
+import type { BacklogMarker } from './backlog-marker.js';
 import type { Classified, Incoming } from './incoming.js';
 import { fullBuckets, type TokenBuckets, treat } from './token-bucket.js';
 
@@ -19,7 +20,7 @@ export interface ClassifyDeps {
   readonly registry: { get(station: string): Sender | undefined };
   /** The station whose heartbeat topic this is, without taking it apart. */
   readonly heartbeatTopics: { find(topic: string): Sender | undefined };
-  readonly markerTopic: string;
+  readonly backlogMarker: BacklogMarker;
   readonly messagesPerS: number;
   readonly metrics: Pick<GatewayMetrics, 'tooMany'>;
 }
@@ -28,7 +29,7 @@ export function createClassify({
   prefix,
   registry,
   heartbeatTopics,
-  markerTopic,
+  backlogMarker,
   messagesPerS,
   metrics,
 }: ClassifyDeps) {
@@ -39,7 +40,7 @@ export function createClassify({
     return name === undefined ? undefined : registry.get(name);
   };
   return ({ topic, payload, dup }: Incoming): Classified => {
-    if (topic === markerTopic) return { sender: 'backlog marker', how: 'serve' };
+    if (topic === backlogMarker.topic) return { sender: 'backlog marker', how: 'serve' };
     const entry = heartbeatTopics.find(topic) ?? stationOf(topic);
     // It counted when it came first, and may have been answered then; the broker has only so many that it sends again.
     if (dup) return { sender: entry ? `station ${entry.station}` : 'unconfigured', how: 'serve' };
