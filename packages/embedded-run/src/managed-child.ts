@@ -48,6 +48,19 @@ const READY_POLL_MS = 50;
 
 const howItEnded = (code: number | null, signal: NodeJS.Signals | null): string => signal ?? `exit code ${code}`;
 
+/** It ends with us, by the channel between us, or by the kernel's word where the system can be asked for that. */
+function spawnGuarded(spec: ChildSpec, setpriv: string | undefined): ChildProcess {
+  const isGuarded = !spec.ipc && setpriv !== undefined;
+  const file = isGuarded ? setpriv : spec.command;
+  const args = isGuarded ? ['--pdeathsig', 'TERM', '--', spec.command, ...spec.args] : spec.args;
+  return spawn(file, args, {
+    env: spec.env as NodeJS.ProcessEnv,
+    // A group of its own: Ctrl-C reaches the supervisor alone, which then stops its children in order.
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', ...(spec.ipc ? (['ipc'] as const) : [])],
+  });
+}
+
 export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedChild {
   const log = openLogFile(ports.logPath(spec.name));
   const notable = notableLines((line) => ports.say(`${spec.name}: ${line}`));
@@ -70,16 +83,8 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
   }
 
   function launch(): void {
-    const guarded = !spec.ipc && ports.setpriv !== undefined;
-    const file = guarded ? ports.setpriv : spec.command;
-    const args = guarded ? ['--pdeathsig', 'TERM', '--', spec.command, ...spec.args] : spec.args;
     const startedAt = performance.now();
-    const running = spawn(file, args, {
-      env: spec.env as NodeJS.ProcessEnv,
-      // A group of its own: Ctrl-C reaches the supervisor alone, which then stops its children in order.
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe', ...(spec.ipc ? (['ipc'] as const) : [])],
-    });
+    const running = spawnGuarded(spec, ports.setpriv);
     child = running;
     if (running.pid !== undefined) remember(running.pid);
     running.stdout?.on('data', (chunk: Buffer) => {

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { BootReason, FirmwareUpdateRequest, ResetType } from '@khumbu/shared/contract/schemas';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import type { RequestOutcome } from './boot-requests.js';
 import { type ChargerState, followCharger, isAway } from './charger-watch.js';
 import {
   type CommunicationFault,
@@ -14,7 +15,7 @@ import {
   superviseCommunication,
 } from './communication-check.js';
 import { createCsmsLink } from './csms-link.js';
-import { type EverestBoot, type RequestOutcome, startBoot } from './everest-boot.js';
+import { type EverestBoot, startBoot } from './everest-boot.js';
 import { ACCIDENTAL_TRUE, dump } from './everest-frames.js';
 import { type Boot, bootOptions, type EverestModuleEvents, type EverestModuleOptions } from './everest-options.js';
 import { createOcppPeer, type OcppPeer } from './ocpp-peer.js';

@@ -1,10 +1,11 @@
 /** What a simulated station can be told to be, and what it tells. */
 import type { BootReason } from '@khumbu/shared/contract/schemas';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
+import type { RequestOutcome } from './boot-requests.js';
 import type { ChargerWatch } from './charger-watch.js';
 import type { CommunicationFault } from './communication-check.js';
 import type { DialectCheckOptions } from './dialect-checks.js';
-import type { BootOptions, RequestOutcome } from './everest-boot.js';
+import type { BootOptions } from './everest-boot.js';
 import type { StationDialect } from './ocpp-peer.js';
 import type { ReceivedStatus } from './status-log.js';
 

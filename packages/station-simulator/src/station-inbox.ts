@@ -9,8 +9,8 @@ import type {
   UploadLogsRequest,
   UploadLogsResponse,
 } from '@khumbu/shared/contract/schemas';
+import type { RequestOutcome } from './boot-requests.js';
 import { createDialectChecks, type DialectCheckOptions } from './dialect-checks.js';
-import type { RequestOutcome } from './everest-boot.js';
 import type { Tell } from './everest-options.js';
 import { keep, nowMs, type ReceivedStatus } from './status-log.js';
 import { FINAL_STATUSES } from './status-order.js';

@@ -1,0 +1,86 @@
+/** Requests of one EVerest process: those of one name wait for each other, each waits for its reply or its timeout. */
+import { randomUUID } from 'node:crypto';
+import { channel, fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { mismatch } from '@khumbu/shared/contract/codec';
+import { channelTopic, type StationAddress, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { BootWire } from './boot-wire.js';
+import { hasEnvelope, parseJson, requestFrame } from './everest-frames.js';
+
+/** How a request ended. `reply` is what EVerest goes on with: ours, or its fallback after the timeout. */
+export interface RequestOutcome {
+  readonly name: RequestChannelName;
+  readonly payload: unknown;
+  readonly reply: unknown;
+  readonly timedOut: boolean;
+  /** From the publish to the reply. */
+  readonly ms: number;
+}
+
+interface RequestsOptions {
+  readonly wire: BootWire;
+  readonly prefix: TopicPrefix;
+  readonly address: StationAddress;
+  readonly timeoutMs: number;
+  /** Called before anything that arrives after the reply is looked at. */
+  readonly ended: (outcome: RequestOutcome) => void;
+  /** A reply that EVerest would drop. */
+  readonly broken: (what: string) => void;
+}
+
+const stationDown = (what: string): CodedError => new CodedError('STATION_DOWN', `EVerest ended before ${what}`);
+
+export class BootRequests {
+  readonly #options: RequestsOptions;
+  readonly #queues = new Map<RequestChannelName, Promise<unknown>>();
+
+  constructor(options: RequestsOptions) {
+    this.#options = options;
+  }
+
+  /** Rejects with `STATION_DOWN`. */
+  request(name: RequestChannelName, payload: unknown): Promise<RequestOutcome> {
+    const next = (): Promise<RequestOutcome> => {
+      if (this.#options.wire.ended.aborted) throw stationDown(`${name} was sent`);
+      return this.#exchange(name, payload);
+    };
+    const before = this.#queues.get(name);
+    const outcome = before ? before.then(next, next) : this.#exchange(name, payload);
+    this.#queues.set(name, outcome);
+    void outcome.finally(() => this.#queues.get(name) === outcome && this.#queues.delete(name)).catch(() => undefined);
+    return outcome;
+  }
+
+  /** Send one request and wait for the first valid reply; anything else on the reply topic is dropped. */
+  #exchange(name: RequestChannelName, payload: unknown): Promise<RequestOutcome> {
+    const { wire, prefix, address, timeoutMs, ended, broken } = this.#options;
+    const replyTo = `everest_api/1/system/${address.moduleId}/m2e/reply/${randomUUID()}`;
+    const topic = `${prefix.of(address.station)}${replyTo}`;
+    const schema = channel(name).reply?.schema;
+    if (!schema) throw new TypeError(`${name} has no reply`);
+    return new Promise((resolve, reject) => {
+      const begun = performance.now();
+      const end = (reply: unknown, timedOut: boolean): void => {
+        clearTimeout(timer);
+        wire.ended.removeEventListener('abort', die);
+        wire.leave(topic);
+        const outcome = { name, payload, reply, timedOut, ms: performance.now() - begun };
+        ended(outcome);
+        resolve(outcome);
+      };
+      const die = (): void => {
+        clearTimeout(timer);
+        reject(stationDown(`${name} was answered`));
+      };
+      const timer = setTimeout(() => end(fallbackReply(name), true), timeoutMs);
+      wire.ended.addEventListener('abort', die, { once: true });
+      wire.join(topic, (bytes) => {
+        const value = parseJson(bytes);
+        const reason = value === undefined ? 'not JSON' : mismatch(schema, value);
+        if (reason === undefined) end(value, false);
+        else broken(`reply to ${name}: ${hasEnvelope(value) ? 'has an envelope' : reason}`);
+      });
+      wire.publish(channelTopic(prefix, address, name), requestFrame(replyTo, payload));
+    });
+  }
+}
