@@ -18,14 +18,14 @@ void t.test('presence: two stations with one identity', async (t) => {
   t.ok(hasDuplicateIdentity(hearAll(restartsEvery(1000, 7)), 6000), 'six in ten seconds are');
   t.notOk(hasDuplicateIdentity(hearAll(restartsEvery(1000, 6)), 5000), 'five are not');
 
-  const twins = hearAll([
+  const duplicates = hearAll([
     [0, 100],
     [300, 5],
     [1000, 101],
     [1300, 6],
   ]);
-  t.ok(hasDuplicateIdentity(twins, 1300), 'both counts go on');
-  t.notOk(hasDuplicateIdentity(twins, 61_301), 'long over');
+  t.ok(hasDuplicateIdentity(duplicates, 1300), 'both counts go on');
+  t.notOk(hasDuplicateIdentity(duplicates, 61_301), 'long over');
   const long = Array.from({ length: 400 }, (_, id) => [100_000 + id * 1000, id] as const);
   t.notOk(
     hasDuplicateIdentity(hearAll([[0, 99], [1000, 100], ...long]), 500_000),
@@ -39,7 +39,7 @@ void t.test('presence: two stations with one identity', async (t) => {
 });
 
 /** Two stations of one identity, each with its own period and its first id, until one has left at `untilMs`. */
-function twinBeats(
+function duplicateBeats(
   stays: { periodMs: number; from: number; id: number },
   leaves: { periodMs: number; from: number; id: number },
   untilMs: number,
@@ -53,19 +53,19 @@ function twinBeats(
   return beats.sort((a, b) => a.at - b.at);
 }
 
-void t.test('presence: a station has its identity back within three heartbeats after its twin is gone', async (t) => {
-  const rows: [string, Parameters<typeof twinBeats>[0], Parameters<typeof twinBeats>[1], number][] = [
+void t.test('presence: a station has its identity back within three heartbeats after the other is gone', async (t) => {
+  const rows: [string, Parameters<typeof duplicateBeats>[0], Parameters<typeof duplicateBeats>[1], number][] = [
     ['counts far apart', { periodMs: 1000, from: 0, id: 100 }, { periodMs: 1000, from: 300, id: 0 }, 3],
     ['it started as the other left off', { periodMs: 1000, from: 0, id: 0 }, { periodMs: 1000, from: 700, id: 40 }, 3],
     ['started together', { periodMs: 1000, from: 0, id: 0 }, { periodMs: 1000, from: 10, id: 0 }, 3],
     ['quick', { periodMs: 200, from: 0, id: 9 }, { periodMs: 200, from: 120, id: 70 }, 3],
     ['slow', { periodMs: 10_000, from: 0, id: 9 }, { periodMs: 10_000, from: 4000, id: 70 }, 3],
     // Of the seldom one's periods, as nobody knows sooner that it is gone.
-    ['the twin beats seldom', { periodMs: 1000, from: 0, id: 9 }, { periodMs: 5000, from: 400, id: 70 }, 15],
+    ['the other beats seldom', { periodMs: 1000, from: 0, id: 9 }, { periodMs: 5000, from: 400, id: 70 }, 15],
   ];
   for (const [label, stays, leaves, within] of rows) {
     const goneAt = 8 * leaves.periodMs + leaves.from + 1;
-    const beats = twinBeats(stays, leaves, goneAt, goneAt + 20 * stays.periodMs);
+    const beats = duplicateBeats(stays, leaves, goneAt, goneAt + 20 * stays.periodMs);
     let presence = NEVER_HEARD;
     let noticedAt: number | undefined;
     let beatsSince = 0;
@@ -88,7 +88,7 @@ void t.test('presence: a station has its identity back within three heartbeats a
 });
 
 void t.test('presence: what modules answered is judged by what they answer next', async (t) => {
-  const twins = twoModulesAnswered(
+  const duplicates = twoModulesAnswered(
     hearAll([
       [0, 4],
       [1000, 5],
@@ -103,14 +103,17 @@ void t.test('presence: what modules answered is judged by what they answer next'
           [3000, 7],
           [4000, 8],
         ],
-        twins,
+        duplicates,
       ),
       4000,
     ),
     'heartbeats of one say nothing of the other',
   );
-  t.ok(hasDuplicateIdentity(oneModuleAnswered(twins, 1400), 2000), 'an answer to an earlier question says nothing');
-  t.notOk(hasDuplicateIdentity(oneModuleAnswered(twins, 1600), 2000), 'one alone has answered since');
-  const counted = restartCounted(restartCounted(twins, 3, 1600), 4, 1900);
+  t.ok(
+    hasDuplicateIdentity(oneModuleAnswered(duplicates, 1400), 2000),
+    'an answer to an earlier question says nothing',
+  );
+  t.notOk(hasDuplicateIdentity(oneModuleAnswered(duplicates, 1600), 2000), 'one alone has answered since');
+  const counted = restartCounted(restartCounted(duplicates, 3, 1600), 4, 1900);
   t.ok(hasDuplicateIdentity(oneModuleAnswered(counted, 1600), 2000), 'but two were heard to count');
 });

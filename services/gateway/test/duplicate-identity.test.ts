@@ -10,7 +10,7 @@ const { servers, station, storeOf } = await setMqttStage(t);
 
 const PATIENCE_MS = 60_000;
 const DISCOVERY = { heartbeat_period_ms: 1000, communication_check_period_s: 5, request_reply_timeout_s: 60 };
-const TWINS = 'two stations use one identity';
+const DUPLICATE = 'two stations use one identity';
 const CONFLICT_SHOWN = 'two stations use this identity';
 
 const viewOf = async (gateway: Gateway): Promise<Record<string, unknown>> =>
@@ -31,7 +31,7 @@ for (const answers of ['discovery and heartbeats', 'heartbeats alone'] as const)
       const second = await station(t, place, discovery);
       second.startHeartbeats(1000);
       await awaitUntil(async () => (await viewOf(gateway)).conflict === true, PATIENCE_MS, 'REST to show it');
-      await said(gateway, TWINS, PATIENCE_MS);
+      await said(gateway, DUPLICATE, PATIENCE_MS);
       const ready = await gateway.ready();
       t.equal(ready.status, 200, 'the gateway goes on with all the others');
       t.match(String(ready.body.stations), CONFLICT_SHOWN);
@@ -83,5 +83,5 @@ void t.test('restarts of our own never look like a second station, however many 
     await store.commit(store.transaction().setStation('cs-1', { restartExpected: JSON.stringify(expected) }));
   }
   t.equal((await viewOf(gateway)).conflict, false);
-  t.notOk(gateway.child.output().includes(TWINS), 'nor was it thought so in between');
+  t.notOk(gateway.child.output().includes(DUPLICATE), 'nor was it thought so in between');
 });

@@ -198,7 +198,7 @@ function leader(test: Test) {
   const opening: (() => void)[] = [];
   let bridges = 0;
   const openMqttService = async (): Promise<MqttService> => {
-    const name = `bridge ${++bridges}`;
+    const name = `service ${++bridges}`;
     order.push(`${name} opening`);
     await new Promise<void>((resolve) => opening.push(resolve));
     order.push(`${name} open`);
@@ -245,46 +245,46 @@ function leader(test: Test) {
       isHeld = now;
       change?.(now);
     },
-    /** The bridge that is being opened is open. */
+    /** The service that is being opened is open. */
     async opened(): Promise<void> {
-      const go = await awaitUntil(() => opening.shift(), 2000, 'a bridge to be opened');
+      const go = await awaitUntil(() => opening.shift(), 2000, 'a service to be opened');
       go();
     },
     seen: (what: string) => awaitUntil(() => order.includes(what), 2000, `${what} in ${order.join(', ')}`),
   };
 }
 
-void t.test('a leader that stops ends its bridge before it gives the lease back', async (t) => {
+void t.test('a leader that stops ends its service before it gives the lease back', async (t) => {
   const l = leader(t);
   l.hold(true);
   await l.opened();
-  await l.seen('bridge 1 open');
+  await l.seen('service 1 open');
   l.stop();
   await within(l.done, 2000, 'the end');
-  t.same(l.order, ['bridge 1 opening', 'bridge 1 open', 'bridge 1 ended', 'lease given back']);
+  t.same(l.order, ['service 1 opening', 'service 1 open', 'service 1 ended', 'lease given back']);
 });
 
-void t.test('a bridge that opens after the lease was lost is ended', async (t) => {
+void t.test('a service that opens after the lease was lost is ended', async (t) => {
   const l = leader(t);
   l.hold(true);
-  await l.seen('bridge 1 opening');
+  await l.seen('service 1 opening');
   l.hold(false);
   await l.opened();
-  await l.seen('bridge 1 ended');
+  await l.seen('service 1 ended');
   l.stop();
   await within(l.done, 2000, 'the end');
 });
 
-void t.test('the lease regained, a new bridge waits until the old one has ended', async (t) => {
+void t.test('the lease regained, a new service waits until the old one has ended', async (t) => {
   const l = leader(t);
   l.hold(true);
-  await l.seen('bridge 1 opening');
+  await l.seen('service 1 opening');
   l.hold(false);
   l.hold(true);
   await l.opened();
   await l.opened();
-  await l.seen('bridge 2 open');
-  t.same(l.order, ['bridge 1 opening', 'bridge 1 open', 'bridge 1 ended', 'bridge 2 opening', 'bridge 2 open']);
+  await l.seen('service 2 open');
+  t.same(l.order, ['service 1 opening', 'service 1 open', 'service 1 ended', 'service 2 opening', 'service 2 open']);
   l.stop();
   await within(l.done, 2000, 'the end');
 });

@@ -13,7 +13,7 @@ import { type MqttServiceDeps, openMqttService } from '../src/mqtt/mqtt-service.
 
 const timers = (): number => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length;
 
-void t.test('a bridge that cannot be opened leaves nothing running', async (t) => {
+void t.test('a service that cannot be opened leaves nothing running', async (t) => {
   const nobody = `mqtt://127.0.0.1:${await freePort()}`;
   const log = createLogger('test', 'silent');
   const deps = (load: () => Promise<void>, leads: boolean): MqttServiceDeps => ({

@@ -1,4 +1,4 @@
-/** What the tests of the bridge stand on: a Redis and a broker of their own, stations, and a look into the store. */
+/** What the tests of the MQTT service stand on: a Redis and a broker of their own, stations, and a look into the store. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';

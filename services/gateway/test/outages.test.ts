@@ -113,16 +113,16 @@ void t.test('nothing that is stored beside a decision delays its answer', async 
     [1, 2, 3].map(async (pair) => {
       const everest = await station(t, place, { moduleId: `cs-${pair}` });
       await everest.request('get_boot_reason');
-      return { everest, stranger: await station(t, place, { moduleId: `stranger-${pair}` }) };
+      return { everest, unlisted: await station(t, place, { moduleId: `unlisted-${pair}` }) };
     }),
   );
   redis.freeze();
   t.teardown(() => redis.thaw());
   const took: number[] = [];
-  for (const { everest, stranger } of pairs) {
+  for (const { everest, unlisted } of pairs) {
     const [shown, unheard] = await Promise.all([
       everest.request('update_firmware', { ...UPDATE, request_id: -1 }),
-      stranger.request('get_boot_reason'),
+      unlisted.request('get_boot_reason'),
     ]);
     t.equal(shown.reply, 'Rejected', 'a request that shows the OCPP version');
     t.equal(unheard.reply, 'Unknown', 'the first message of a station');

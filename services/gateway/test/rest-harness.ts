@@ -49,7 +49,7 @@ export interface RestOptions {
   /** Entries of the stations file; each one was heard. */
   readonly stations?: Record<string, object>;
   /** Heard, and in no file. */
-  readonly strangers?: readonly string[];
+  readonly unconfigured?: readonly string[];
   readonly app?: Partial<AppOptions>;
   readonly tokens?: TokenSettings;
   readonly issuerTimes?: Partial<IssuerKeysTimes>;
@@ -128,7 +128,7 @@ function createChecker(app: FastifyInstance) {
 }
 
 export async function openRest(t: Test, options: RestOptions) {
-  const { redis: server, stations = {}, strangers = [] } = options;
+  const { redis: server, stations = {}, unconfigured = [] } = options;
   const prefix = options.prefix ?? `t${randomUUID().replaceAll('-', '')}`;
   const lines: Record<string, unknown>[] = [];
   const log = createLogger(
@@ -237,7 +237,7 @@ export async function openRest(t: Test, options: RestOptions) {
     patient.disconnect();
   });
 
-  for (const station of [...Object.keys(stations), ...strangers]) {
+  for (const station of [...Object.keys(stations), ...unconfigured]) {
     await patient.sadd(store.keys.stations, station);
     await patient.hset(store.keys.station(station), STATION_FIELDS.firstSeenAt, String(Date.now()));
   }

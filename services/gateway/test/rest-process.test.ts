@@ -130,11 +130,11 @@ void t.test('what happens to stations is told by every gateway', async (t) => {
   client.startHeartbeats(300);
   await everywhere('restarted');
   await everywhere('back');
-  const twin = await everest(t, 'cs-1', 250);
+  const duplicate = await everest(t, 'cs-1', 250);
   await everywhere('conflict');
   const refused = await call('/stations/cs-1/reset', { method: 'POST', body: '{"type":"Soft"}' });
   t.strictSame([refused.status, refused.body.code], [409, 'STATION_IN_CONFLICT']);
-  await twin.close();
+  await duplicate.close();
 });
 
 void t.test('EVerest and REST meet in one slot', async (t) => {

@@ -33,7 +33,7 @@ void t.test('every refusal has a code of its own', async (t) => {
   const rest = await openRest(t, {
     redis,
     stations: { 'cs-1': {}, strict: { require_signature: true }, plain: { interfaces: {} }, twin: {} },
-    strangers: ['stranger'],
+    unconfigured: ['stranger'],
     certificate,
   });
   await rest.redis.hset(rest.store.keys.station('twin'), STATION_FIELDS.conflictSince, '1');

@@ -49,7 +49,7 @@ const told = async ({ store }: Rest, station = 'cs-1'): Promise<Json[]> =>
   (await store.outboxEntries(station)).map(({ payload }) => payload);
 
 void t.test('stations are listed by name, in pages', async (t) => {
-  const rest = await openRest(t, { redis, stations: { b: {}, a: {}, c: {} }, strangers: ['stranger'] });
+  const rest = await openRest(t, { redis, stations: { b: {}, a: {}, c: {} }, unconfigured: ['stranger'] });
   const first = await rest.call('GET', '/v1/stations?limit=3');
   t.strictSame(
     first.body.items.map((s: Json) => s.stationId),
@@ -63,7 +63,7 @@ void t.test('stations are listed by name, in pages', async (t) => {
   t.notOk(second.body.nextCursor);
   t.equal((await rest.call('GET', '/v1/stations/a')).body.driver, 'simulated');
   const odd = `${'long/'.repeat(50)} ünd #?`;
-  const other = await openRest(t, { redis, strangers: [odd, '..'] });
+  const other = await openRest(t, { redis, unconfigured: [odd, '..'] });
   t.equal((await other.call('GET', `/v1/stations/${encodeURIComponent(odd)}`)).body.stationId, odd);
   const unknown = await rest.call('GET', '/v1/stations/nobody');
   t.strictSame([unknown.status, unknown.body.code], [404, 'STATION_UNKNOWN']);

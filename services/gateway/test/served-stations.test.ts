@@ -49,10 +49,10 @@ void t.test('a station that is listed without a driver is shown as refused, unti
   });
   t.equal(refused.status, 409);
   t.match(await refused.json(), { code: 'STATION_NOT_CONFIGURED', detail: /without a driver/ });
-  const stranger = await station(t, place, { moduleId: 'cs-9', heartbeatMs: 200 });
+  const unlisted = await station(t, place, { moduleId: 'cs-9', heartbeatMs: 200 });
   const shown = async () => (await gateway.get('/v1/stations/cs-9', API_KEY)).body.refusedBecause;
-  await awaitUntil(async () => (await shown()) === 'not_listed', PATIENCE_MS, 'a stranger to be shown as one');
-  await stranger.close(true);
+  await awaitUntil(async () => (await shown()) === 'not_listed', PATIENCE_MS, 'it to be shown as not listed');
+  await unlisted.close(true);
 
   const mended = { ...listed, 'cs-2': { driver: 'simulated' }, 'cs-3': { driver: 'simulated' } };
   await writeFile(join(place.dir, 'stations.yaml'), JSON.stringify({ stations: mended }));

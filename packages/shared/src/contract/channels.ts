@@ -1,5 +1,5 @@
 /**
- * The wire contract of EVerest's `system_API` as one table. The bridge, the station simulator and the published
+ * The wire contract of EVerest's `system_API` as one table. The gateway, the station simulator and the published
  * documents walk it; nothing else knows a topic leaf, a QoS or a default reply.
  *
  * Directions are EVerest's: `e2m` is what a station sends to us, `m2e` what we send to it.
