@@ -1,20 +1,14 @@
 /** One request that is answered, whatever its name: its stored answer comes first; else a decision is made and committed. */
 import { offer } from '@khumbu/operations/kinds/offer';
-import type { Store, Transaction } from '@khumbu/operations/kinds/store';
+import type { Transaction } from '@khumbu/operations/kinds/store';
 import { slotField } from '@khumbu/operations/records/keys';
 import type { StoredAnswer } from '@khumbu/operations/records/transaction';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { Answer, Attempt, Decision } from './decision.js';
-import type { ReadDecideCommit } from './decision-loop.js';
-import { abandonedQueue, type IsAbandoned, requireWorkers, WORKERS_GONE } from './needed-workers.js';
+import type { Parts } from './intake-deps.js';
+import { abandonedQueue, requireWorkers, WORKERS_GONE } from './needed-workers.js';
 import type { Requester } from './requester.js';
 import type { Situation } from './situation.js';
-
-export interface AcceptDeps {
-  readonly store: Store;
-  readonly readDecideCommit: ReadDecideCommit;
-  readonly isAbandoned: IsAbandoned;
-}
 
 export interface AcceptedRequest<S extends Situation> {
   readonly channel: RequestChannelName;
@@ -46,7 +40,7 @@ function writeAnswer(
   return { ...answer, ...(begun ? { begun } : {}), ...(record ? { record } : {}) };
 }
 
-export function createAccept({ store, readDecideCommit, isAbandoned }: AcceptDeps): Accept {
+export function createAccept({ store, readDecideCommit, isAbandoned }: Omit<Parts, 'accept' | 'read'>): Accept {
   /** What the decision stores, and what its requester gets. */
   const attemptOf = (channel: RequestChannelName, situation: Situation, decision: Decision): Attempt<Answer> => {
     const { requester, state, isConfigured, remembered } = situation;

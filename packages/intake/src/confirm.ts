@@ -1,5 +1,4 @@
 /** The second commit of an offer: its answer is out, so its work begins. */
-import type { KindContext } from '@khumbu/operations/kinds/kind-definition';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { confirmOffer, isOffer, type OfferedRecord, supersede } from '@khumbu/operations/kinds/offer';
 import { isEnded } from '@khumbu/operations/records/record';
@@ -7,39 +6,28 @@ import type { Attempt } from './decision.js';
 import type { Parts } from './intake-deps.js';
 import { commitOrThrow, readReplaced } from './offers.js';
 
-interface Confirmation {
-  readonly record: OperationRecord | undefined;
-  readonly offer?: {
-    readonly record: OfferedRecord;
-    /** What it takes the place of, oldest first: more than one where an offer was replaced before its answer was out. */
-    readonly replaces: readonly OfferedRecord[];
-    readonly context: KindContext;
-  };
-}
-
 export function createConfirm({ store, jobs, read, readDecideCommit }: Parts) {
-  const readOffer = async (operationId: string): Promise<Confirmation> => {
+  const readOffer = async (operationId: string) => {
     const record = await store.load(operationId);
-    if (!record || isEnded(record)) return { record: undefined };
-    if (!isOffer(record)) return { record };
+    if (!record || isEnded(record)) return undefined;
+    // Oldest first: more than one where an offer was replaced before its answer was out.
     const replaces: OfferedRecord[] = [];
-    for (let next = await readReplaced(store, record); next; next = await readReplaced(store, next)) {
-      replaces.unshift(next);
-      if (!isOffer(next)) break;
+    for (let next: OperationRecord | undefined = record; next && isOffer(next); ) {
+      next = await readReplaced(store, next);
+      if (next) replaces.unshift(next);
     }
     const { state } = await read.station(record.station);
-    return { record, offer: { record, replaces, context: read.contextOf(record.station, state) } };
+    return { record, replaces, context: read.contextOf(record.station, state) };
   };
 
   /** The result is the record that wants its job; one that was confirmed before may not have got it. */
-  const decideConfirm = ({ record, offer }: Confirmation): Attempt<OperationRecord | undefined> => {
-    if (!offer) return { result: record };
+  const decideConfirm = (found: Awaited<ReturnType<typeof readOffer>>): Attempt<OperationRecord | undefined> => {
+    if (!found || !isOffer(found.record)) return { result: found?.record };
+    const { record, replaces, context } = found;
     const transaction = store.transaction();
-    const replaces = [...offer.replaces];
-    const newest = replaces.pop();
-    for (const older of replaces) supersede(transaction, older, offer.record.origin, offer.context);
-    const confirmed = confirmOffer(transaction, offer.record, newest, offer.context);
-    return { transaction, result: confirmed.record, undo: { kind: 'confirm', operationId: offer.record.id } };
+    for (const older of replaces.slice(0, -1)) supersede(transaction, older, record.origin, context);
+    const confirmed = confirmOffer(transaction, record, replaces.at(-1), context);
+    return { transaction, result: confirmed.record, undo: { kind: 'confirm', operationId: record.id } };
   };
 
   /** The answer is out. An offer that was withdrawn stays so. Safe to repeat. */

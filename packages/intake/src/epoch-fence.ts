@@ -6,11 +6,10 @@
  * after which a late commit fails its guard.
  */
 import { randomUUID } from 'node:crypto';
-import type { Store, Transaction } from '@khumbu/operations/kinds/store';
+import type { Transaction } from '@khumbu/operations/kinds/store';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
-import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { Redis } from 'ioredis';
 import type { Undo } from './decision.js';
+import type { IntakeDeps } from './intake-deps.js';
 
 const EPOCH_TTL_MS = 24 * 3600_000;
 const SETTLE_RETRY_MS = 300;
@@ -18,26 +17,13 @@ const SETTLE_RETRY_MS = 300;
 export const notStored = (error: unknown): CodedError =>
   new CodedError('NOT_STORED', `the decision could not be stored: ${describeError(error)}`, { cause: error });
 
-export interface EpochFence {
-  /**
-   * `false`: another process committed in between. Rejects with `NOT_STORED` when it is not known whether it took place;
-   * `undo` is then done as soon as Redis answers.
-   */
-  commit(transaction: Transaction, undo: Undo | undefined): Promise<boolean>;
-  /** No commit of unknown fate is left. */
-  isSettled(): boolean;
-  close(): void;
-}
+export type EpochFence = ReturnType<typeof createEpochFence>;
 
-export interface EpochFenceDeps {
-  readonly redis: Redis;
-  readonly store: Store;
-  /** Repeated until it resolves. */
-  readonly undo: (undo: Undo) => Promise<void>;
-  readonly log: Logger;
-}
-
-export function createEpochFence({ redis, store, undo, log }: EpochFenceDeps): EpochFence {
+/** `undo` is repeated until it resolves. */
+export function createEpochFence(
+  { redis, store, log }: Pick<IntakeDeps, 'redis' | 'store' | 'log'>,
+  undo: (undo: Undo) => Promise<void>,
+) {
   const key = `${store.keys.lease}:desk:${randomUUID()}`;
   let epoch = '';
   let unsettled: { readonly undo: Undo | undefined }[] = [];
@@ -82,7 +68,11 @@ export function createEpochFence({ redis, store, undo, log }: EpochFenceDeps): E
   };
 
   return {
-    async commit(transaction, ifUnknown) {
+    /**
+     * `false`: another process committed in between. Rejects with `NOT_STORED` when it is not known whether it took place;
+     * `ifUnknown` is then done as soon as Redis answers.
+     */
+    async commit(transaction: Transaction, ifUnknown: Undo | undefined): Promise<boolean> {
       transaction.guards.push([key, 'epoch', epoch]);
       let isDone: boolean;
       try {
@@ -95,8 +85,9 @@ export function createEpochFence({ redis, store, undo, log }: EpochFenceDeps): E
       if (!isDone) await keepEpoch();
       return isDone;
     },
-    isSettled: () => unsettled.length === 0,
-    close() {
+    /** No commit of unknown fate is left. */
+    isSettled: (): boolean => unsettled.length === 0,
+    close(): void {
       closed = true;
       clearTimeout(timer);
     },

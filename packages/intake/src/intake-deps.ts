@@ -4,19 +4,24 @@ import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import type { Store } from '@khumbu/operations/kinds/store';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
 import type { Accept } from './accept.js';
 import type { ReadDecideCommit } from './decision-loop.js';
 import type { JudgeCertificate } from './judge-certificate.js';
 import type { IsAbandoned } from './needed-workers.js';
-import type { Reader, ReaderDeps } from './situation.js';
+import type { Reader } from './situation.js';
 
-export interface IntakeDeps extends ReaderDeps {
+export interface IntakeDeps {
   /** Fails fast, and resends nothing. */
   readonly store: Store;
   /** The connection of the store. */
   readonly redis: Redis;
   readonly jobs: Jobs;
+  /** As the stations file has it; `undefined`: not configured. */
+  readonly profileOf: (station: string) => StationProfile | undefined;
+  /** Two stations share the name. Only the leader notices; it is stored for the others. */
+  readonly isInConflict: (station: string) => boolean;
   readonly locations: Pick<LocationPolicy, 'check'>;
   readonly judgeCertificate: JudgeCertificate;
   /** How long an allowed reset keeps installs away. */

@@ -38,9 +38,9 @@ export function createIntake(deps: IntakeDeps) {
   const remembered = createRememberedStations(deps.store, (station) => deps.profileOf(station) !== undefined);
   const { store } = remembered;
   const read = createReader({ ...deps, store });
-  const fence = createEpochFence({ redis, store, undo: (what) => undo(what), log });
+  const fence = createEpochFence({ redis, store, log }, (what) => undo(what));
   const readDecideCommit = createDecisionLoop(redis, fence);
-  const accept = createAccept({ store, readDecideCommit, isAbandoned });
+  const accept = createAccept({ ...deps, store, readDecideCommit });
   const parts: Parts = { ...deps, store, read, readDecideCommit, accept };
   const requests: Parts = { ...parts, read: createReader(parts, remembered) };
   const { confirmOffered, confirmAgain, noteAnswerSent } = createConfirm(parts);

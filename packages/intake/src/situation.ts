@@ -1,11 +1,10 @@
 /** What decisions are made from, as it is read from the store. */
-import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { KindContext } from '@khumbu/operations/kinds/kind-definition';
 import type { OperationRecord, RecordOf, StationKind } from '@khumbu/operations/kinds/kinds';
-import type { Store } from '@khumbu/operations/kinds/store';
 import type { StoredAnswer } from '@khumbu/operations/records/transaction';
 import { dialectOf, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { IntakeDeps } from './intake-deps.js';
 import type { Remembered, RememberedStations } from './remembered-stations.js';
 import type { Requester } from './requester.js';
 
@@ -32,14 +31,7 @@ export interface SituationInSlot<K extends StationKind> extends Situation {
   readonly current: RecordOf<K> | undefined;
 }
 
-export interface ReaderDeps {
-  readonly store: Store;
-  /** As the stations file has it; `undefined`: not configured. */
-  readonly profileOf: (station: string) => StationProfile | undefined;
-  /** Two stations share the name. Only the leader notices; it is stored for the others. */
-  readonly isInConflict: (station: string) => boolean;
-  readonly now: Now;
-}
+type ReaderDeps = Pick<IntakeDeps, 'store' | 'profileOf' | 'isInConflict' | 'now'>;
 
 export type Reader = ReturnType<typeof createReader>;
 
