@@ -3,7 +3,12 @@
  * when they ended). One that ends between two pages may be seen twice and is never left out.
  */
 
-import { isOfStation, type OperationRecord, type StationRecord } from '@khumbu/operations/kinds/kinds';
+import {
+  isOfStation,
+  type OperationRecord,
+  type StationKind,
+  type StationRecord,
+} from '@khumbu/operations/kinds/kinds';
 import type { Store } from '@khumbu/operations/kinds/store';
 import type { IndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { type Facets, keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
@@ -12,11 +17,10 @@ import { isEnded } from '@khumbu/operations/records/record';
 import type { Redis } from 'ioredis';
 import type { EventLoopTurn } from './event-loop-turn.js';
 import { Problem } from './problems.js';
-import type { OPERATION_KINDS } from './schemas/operations.js';
 
 export interface Search {
   readonly station?: string;
-  readonly kind?: (typeof OPERATION_KINDS)[number];
+  readonly kind?: StationKind;
   /** `open`, `ended`, or a state. */
   readonly status?: string;
   readonly origin?: Origin;

@@ -17,6 +17,7 @@ import { answerKeyOf, type HttpAnswer, IDEMPOTENCY_TTL_MS, type Idempotency, typ
 import type { Inventory } from './inventory.js';
 import { Problem, pathOf, problemBody } from './problems.js';
 import { refusal } from './refusals.js';
+import { pathOfKind } from './resources.js';
 import type { OperationView } from './schemas/operations.js';
 
 /** How long an answer waits for the confirmation of its decision, which is tried again after the answer, too. */
@@ -43,17 +44,12 @@ export interface Submission {
   readonly decide: (requester: Requester) => Promise<Answer>;
 }
 
-const PATHS: Partial<Record<OperationView['kind'], string>> = {
-  firmware_update: 'firmware-updates',
-  log_upload: 'log-uploads',
-};
-
 export function locationOf({
   kind,
   stationId,
   operationId,
 }: Pick<OperationView, 'kind' | 'stationId' | 'operationId'>): string {
-  const path = PATHS[kind];
+  const path = pathOfKind(kind);
   return path === undefined
     ? `/v1/operations/${encodeURIComponent(operationId)}`
     : `/v1/stations/${encodeURIComponent(stationId)}/${path}/${encodeURIComponent(operationId)}`;

@@ -1,10 +1,10 @@
 import type { Intake } from '@khumbu/intake/intake';
-import type { StationKind } from '@khumbu/operations/kinds/kinds';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { FastifyRequest } from 'fastify';
 import { ref } from '../contract-schemas.js';
 import type { Inventory } from '../inventory.js';
 import { Problem } from '../problems.js';
+import { RESOURCES, type ResourceKind } from '../resources.js';
 import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
 import { OperationSchema, type OperationView } from '../schemas/operations.js';
 import { StationOperationParams } from '../schemas/parameters.js';
@@ -30,7 +30,7 @@ export async function storing<T>(work: Promise<T>): Promise<T> {
 async function cancel(
   { inventory, intake, audit }: CancelDeps,
   request: FastifyRequest,
-  kind: StationKind,
+  kind: ResourceKind,
   { stationId, operationId }: { stationId: string; operationId: string },
 ): Promise<OperationView> {
   await inventory.requireStation(stationId);
@@ -42,28 +42,18 @@ async function cancel(
   return inventory.view(await inventory.record(operationId));
 }
 
-export function cancelRoute(
-  app: RestApp,
-  deps: CancelDeps,
-  kind: StationKind,
-  words: { readonly path: string; readonly id: string; readonly tag: 'firmware' | 'logs'; readonly what: string },
-): void {
+export function cancelRoute(app: RestApp, deps: CancelDeps, kind: ResourceKind): void {
+  const { path, id, tag, what, cancelProblems } = RESOURCES[kind];
   app.delete(
-    `/stations/:stationId/${words.path}/:operationId`,
+    `/stations/:stationId/${path}/:operationId`,
     describeRoute(
       {
-        id: words.id,
-        tag: words.tag,
+        id: `cancel${id}`,
+        tag,
         scope: 'operate',
-        summary: `Cancel a ${words.what}`,
+        summary: `Cancel a ${what}`,
         description: 'Ends it, and tells EVerest if it knows of it. One that has ended stays as it is.',
-        problems: [
-          ...WITH_ANY_BODY,
-          'STATION_UNKNOWN',
-          'OPERATION_UNKNOWN',
-          'SLOT_BUSY',
-          ...(kind === 'firmware_update' ? (['NOT_CANCELABLE'] as const) : []),
-        ],
+        problems: [...WITH_ANY_BODY, 'STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'SLOT_BUSY', ...cancelProblems],
       },
       answers(200, 'The operation, which has ended.', ref(OperationSchema)),
       { params: StationOperationParams },

@@ -99,11 +99,5 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly event
   );
 
   stationOperationRoutes(app, inventory, 'firmware_update', deps.eventLoopTurn);
-  const words = {
-    path: 'firmware-updates',
-    id: 'cancelFirmwareUpdate',
-    tag: 'firmware',
-    what: 'firmware update',
-  } as const;
-  cancelRoute(app, deps, 'firmware_update', words);
+  cancelRoute(app, deps, 'firmware_update');
 }

@@ -140,5 +140,5 @@ export function logRoutes(
   );
 
   stationOperationRoutes(app, inventory, 'log_upload', deps.eventLoopTurn);
-  cancelRoute(app, deps, 'log_upload', { path: 'log-uploads', id: 'cancelLogUpload', tag: 'logs', what: 'log upload' });
+  cancelRoute(app, deps, 'log_upload');
 }

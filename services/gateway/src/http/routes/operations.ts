@@ -2,6 +2,7 @@ import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import type { Inventory } from '../inventory.js';
 import { sendPage } from '../pages.js';
+import { RESOURCES, type ResourceKind } from '../resources.js';
 import { answers, describeRoute, type RestApp } from '../routing.js';
 import { OperationPageSchema, OperationSchema } from '../schemas/operations.js';
 import {
@@ -50,24 +51,19 @@ export function operationRoutes(app: RestApp, inventory: Inventory, eventLoopTur
   );
 }
 
-const KINDS = {
-  firmware_update: { path: 'firmware-updates', tag: 'firmware', one: 'FirmwareUpdate', what: 'firmware update' },
-  log_upload: { path: 'log-uploads', tag: 'logs', one: 'LogUpload', what: 'log upload' },
-} as const;
-
 /** The list and the single operations of one kind at one station. */
 export function stationOperationRoutes(
   app: RestApp,
   inventory: Inventory,
-  kind: keyof typeof KINDS,
+  kind: ResourceKind,
   eventLoopTurn: EventLoopTurn,
 ): void {
-  const { path, tag, one, what } = KINDS[kind];
+  const { path, tag, id, what } = RESOURCES[kind];
   app.get(
     `/stations/:stationId/${path}`,
     describeRoute(
       {
-        id: `list${one}s`,
+        id: `list${id}s`,
         tag,
         scope: 'read',
         summary: `The ${what}s of a station`,
@@ -87,7 +83,7 @@ export function stationOperationRoutes(
     `/stations/:stationId/${path}/:operationId`,
     describeRoute(
       {
-        id: `get${one}`,
+        id: `get${id}`,
         tag,
         scope: 'read',
         summary: `One ${what}`,

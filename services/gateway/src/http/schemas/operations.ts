@@ -1,17 +1,11 @@
 /** Operations as REST shows them. */
+import { STATION_KINDS } from '@khumbu/operations/kinds/kinds';
 import { LIFTERS, type Lifter, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/wait-words';
 import { FirmwareUpdateStatusEnum, LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { type Static, Type } from 'typebox';
 import { count, nextCursor, optionalText, optionalTime, text, time } from './members.js';
 
-export const OPERATION_KINDS = [
-  'firmware_update',
-  'log_upload',
-  'reset',
-  'set_system_time',
-  'configure_network',
-] as const;
-export const OperationKindSchema = Type.Enum([...OPERATION_KINDS], {
+export const OperationKindSchema = Type.Enum([...STATION_KINDS], {
   $id: 'OperationKind',
   description: 'What is asked of a station. A station does one operation of each kind at a time.',
 });

@@ -1,7 +1,8 @@
 /** Parameters of paths and queries, and headers. */
+import { STATION_KINDS } from '@khumbu/operations/kinds/kinds';
 import { Type } from 'typebox';
 import { closed, optionalText, text } from './members.js';
-import { OPERATION_KINDS, STATUS_FILTERS } from './operations.js';
+import { STATUS_FILTERS } from './operations.js';
 
 const Page = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'Items on a page.' })),
@@ -19,7 +20,7 @@ export const StationOperationsQuery = Type.Object({ status, origin, ...Page }, c
 export const OperationsQuery = Type.Object(
   {
     station: optionalText('Only of this station.'),
-    kind: Type.Optional(Type.Enum([...OPERATION_KINDS], { description: 'Only of this kind.' })),
+    kind: Type.Optional(Type.Enum([...STATION_KINDS], { description: 'Only of this kind.' })),
     status,
     origin,
     ...Page,
@@ -40,7 +41,7 @@ export const EventsQuery = Type.Object(
       Type.Array(Type.String(), { maxItems: 1000, description: 'Only of these stations; may be repeated.' }),
     ),
     kind: Type.Optional(
-      Type.Array(Type.Enum([...OPERATION_KINDS]), { description: 'Only operations of these kinds; may be repeated.' }),
+      Type.Array(Type.Enum([...STATION_KINDS]), { description: 'Only operations of these kinds; may be repeated.' }),
     ),
     type: Type.Optional(
       Type.Array(Type.Enum(['operation', 'station', 'progress']), {
