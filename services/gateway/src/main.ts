@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import { compileContract } from '@khumbu/shared/contract/codec';
+import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { sleep } from '@khumbu/shared/runtime/abort';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
@@ -47,6 +48,7 @@ runService(
   () => createLogger('gateway', process.env.LOG_LEVEL ?? 'info'),
   async (life, log) => {
     const config = loadConfig(GatewaySettings, process.env);
+    const prefix = topicPrefix(config.MQTT_TOPIC_PREFIX);
     // Wrong settings of REST are reported before this gateway leads.
     await assertPortIsFree(config);
     compileContract();
@@ -113,7 +115,7 @@ runService(
 
     // A gateway that must not serve REST does not lead; an issuer that does not answer keeps none from leading.
     await Promise.race([knowsIssuer, sleep(ISSUER_PATIENCE_MS)]);
-    const parts = { connections, lease, intake, registry, directory, brokerCa, metrics, servingKey };
+    const parts = { prefix, connections, lease, intake, registry, directory, brokerCa, metrics, servingKey };
     const leader = startLeader(config, { ...parts, redisAnsweredAt: () => redisAnsweredAt }, life, log);
 
     // Stations wait for a check, and give up after a few seconds; REST takes longer to load than all the rest.

@@ -2,8 +2,7 @@
 import { setImmediate as immediate, setTimeout as pause } from 'node:timers/promises';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { createRedelivered } from '../src/mqtt/inbound/redelivered.js';
-import { plainReplyTo } from '../src/mqtt/inbound/unread-frame.js';
+import { createRedelivered, plainReplyTo } from '../src/mqtt/inbound/redelivered.js';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 

@@ -5,7 +5,7 @@ import type { Intake } from '@khumbu/intake/intake';
 import { createReconciler } from '@khumbu/operations/reconciler/reconciler';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { createSecretSweep } from '@khumbu/operations/records/sweep-secrets';
-import { topicPrefix } from '@khumbu/shared/contract/topics';
+import type { TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -26,6 +26,7 @@ import type { Connections } from './connections.js';
 const REDIS_SILENT_MS = 3000;
 
 export interface LeaderParts {
+  readonly prefix: TopicPrefix;
   readonly connections: Connections;
   readonly lease: Lease;
   readonly intake: Intake;
@@ -52,12 +53,12 @@ const mqttOptions = (config: GatewayConfig, { lease, brokerCa }: LeaderParts): M
 
 /** How a service is opened, again whenever a connection was lost. */
 function serviceOpener(config: GatewayConfig, parts: LeaderParts, stopping: AbortSignal, log: Logger) {
-  const { connections, intake, registry, directory, metrics } = parts;
+  const { prefix, connections, intake, registry, directory, metrics } = parts;
   const { patient, store, jobs, notifications, clock } = connections;
   const { now } = clock;
   const shared = {
     depot: config.KEY_PREFIX,
-    prefix: topicPrefix(config.MQTT_TOPIC_PREFIX),
+    prefix,
     intake,
     registry,
     boots: createBoots({ store, jobs, directory, now, log: createRateLimitedLog(log) }),

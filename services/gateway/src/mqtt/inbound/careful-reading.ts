@@ -8,10 +8,10 @@ import { parseApiTopic } from '@khumbu/shared/contract/topics';
 import type { Core } from '../core.js';
 import type { Incoming } from '../session/incoming.js';
 import { answerKeyOf } from './answering.js';
-import type { Redelivered } from './redelivered.js';
+import { plainReplyTo, type Redelivered } from './redelivered.js';
 import type { Refusals } from './refusals.js';
+import { isRequest } from './request-table.js';
 import { channelOf, type OnMessage } from './router.js';
-import { isRequest, plainReplyTo } from './unread-frame.js';
 
 /** A reset, or a permission. */
 const HARMLESS_BYTES = 1024;

@@ -58,6 +58,15 @@ export interface Redelivered {
   settled(): Promise<unknown>;
 }
 
+/**
+ * The reply address of a frame that is not decoded, because decoding it may have ended a leader. A name that is written inside a
+ * text of EVerest's frame has its quotes escaped.
+ */
+export function plainReplyTo(bytes: Uint8Array): string | undefined {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+  return /"replyTo"\s{0,8}:\s{0,8}"([^"\\]{1,300})"/.exec(text)?.[1];
+}
+
 const nameOf = ({ topic, payload }: Message): string =>
   createHash('sha256').update(`${topic}\n`).update(payload).digest('hex');
 

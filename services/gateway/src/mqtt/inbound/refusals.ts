@@ -10,7 +10,8 @@ import type { Core } from '../core.js';
 import type { Station } from '../liveness/station.js';
 import type { Incoming } from '../session/incoming.js';
 import type { Answering } from './answering.js';
-import { isRequest, plainReplyTo } from './unread-frame.js';
+import { plainReplyTo } from './redelivered.js';
+import { isRequest } from './request-table.js';
 
 /** A topic may be 64 KiB long, and so may a reason that names a member; a line in the log need not be. */
 export const LOGGED_LENGTH = 300;

@@ -4,7 +4,7 @@ import type { Answer } from '@khumbu/intake/decision';
 import type { Liveness } from '@khumbu/intake/get-boot-reason';
 import type { Intake } from '@khumbu/intake/intake';
 import type { Requester } from '@khumbu/intake/requester';
-import type { RequestChannelName } from '@khumbu/shared/contract/channels';
+import type { E2mChannelName, RequestChannelName } from '@khumbu/shared/contract/channels';
 import type {
   ConfigureNetworkRequest,
   FirmwareUpdateRequest,
@@ -33,6 +33,8 @@ export const REQUESTS = {
   configure_network: (intake, payload, requester) =>
     intake.configureNetwork(payload as ConfigureNetworkRequest, requester),
 } as const satisfies Record<RequestChannelName, Serve>;
+
+export const isRequest = (name: E2mChannelName): name is RequestChannelName => Object.hasOwn(REQUESTS, name);
 
 /** What a request betrays about the station's OCPP version; `undefined`: nothing. Pure. */
 export function dialectShownBy(name: RequestChannelName, payload: unknown): Exclude<Dialect, 'unknown'> | undefined {
