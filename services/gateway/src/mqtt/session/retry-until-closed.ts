@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { retryUntil } from '@khumbu/shared/runtime/retry-until';
@@ -8,12 +9,14 @@ const RETRY_MS = 200;
 /** Try until it is done. Rejects only once the session is over: then it is for the next one to do. */
 export type RetryUntilClosed = (what: string, work: () => Promise<unknown>) => Promise<void>;
 
-export const createRetryUntilClosed =
-  (over: AbortSignal, log: Logger): RetryUntilClosed =>
-  async (what, work) => {
+export function createRetryUntilClosed(over: AbortSignal, log: Logger): RetryUntilClosed {
+  // Each pause listens, and while Redis is out hundreds of messages wait.
+  setMaxListeners(0, over);
+  return async (what, work) => {
     const onFailure = (error: unknown): void => log.debug({ what, reason: describeError(error) }, 'not done yet');
     await retryUntil(work, { pausesMs: [RETRY_MS], signal: over, onFailure });
   };
+}
 
 /**
  * Work of the leader alone. One that was frozen finds in its socket what the next one was given again and has done: it
