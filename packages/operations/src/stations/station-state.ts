@@ -77,78 +77,40 @@ export interface KnownBootReason {
 
 type Field = (typeof STATION_FIELDS)[keyof typeof STATION_FIELDS];
 
-/** Read when it is looked at. */
-class StationView {
-  constructor(
+/** The stored fields with their types. */
+export function readStationState(fields: StationFields) {
+  const text = (field: Field): string | undefined => fields[field];
+  const number = (field: Field): number | undefined => {
+    const value = text(field);
+    return value === undefined ? undefined : Number(value);
+  };
+  const json = <T>(field: Field): T | undefined => {
+    const value = text(field);
+    return value === undefined ? undefined : (JSON.parse(value) as T);
+  };
+  return {
     /** As stored, for the guards of a commit. */
-    readonly fields: StationFields,
-  ) {}
-
-  private text(field: string): string | undefined {
-    return this.fields[field];
-  }
-  private number(field: Field): number | undefined {
-    const text = this.text(field);
-    return text === undefined ? undefined : Number(text);
-  }
-  private json<T>(field: Field): T | undefined {
-    const text = this.text(field);
-    return text === undefined ? undefined : (JSON.parse(text) as T);
-  }
-
-  get moduleId() {
-    return this.text(STATION_FIELDS.moduleId);
-  }
-  get bootEpoch() {
-    return this.number(STATION_FIELDS.bootEpoch) ?? 0;
-  }
-  get bootReason() {
-    return this.json<KnownBootReason>(STATION_FIELDS.bootReason);
-  }
-  get restartExpected() {
-    return this.json<RestartExpected>(STATION_FIELDS.restartExpected);
-  }
-  get resetReservedUntil() {
-    return this.number(STATION_FIELDS.resetReservedUntil);
-  }
-  get resetReservedBy() {
-    return this.text(STATION_FIELDS.resetReservedBy);
-  }
-  get resetAllowedEpoch() {
-    return this.number(STATION_FIELDS.resetAllowedEpoch);
-  }
-  get learnedDialect() {
-    return this.text(STATION_FIELDS.learnedDialect) as Dialect | undefined;
-  }
-  get heartbeat() {
-    return this.json<Heartbeat>(STATION_FIELDS.heartbeat);
-  }
-  get communication() {
-    return this.json<CommunicationParameters>(STATION_FIELDS.communication);
-  }
-  get firstSeenAt() {
-    return this.number(STATION_FIELDS.firstSeenAt);
-  }
-  get lastSeenAt() {
-    return this.number(STATION_FIELDS.lastSeenAt);
-  }
-  get conflictSince() {
-    return this.number(STATION_FIELDS.conflictSince);
-  }
-  get awaySince() {
-    return this.number(STATION_FIELDS.awaySince);
-  }
-  get ocppConsumer() {
-    return this.text(STATION_FIELDS.ocppConsumer);
-  }
-  slot(kind: StationKind): string | undefined {
-    return this.text(slotField(kind));
-  }
+    fields,
+    moduleId: text('moduleId'),
+    bootEpoch: number('bootEpoch') ?? 0,
+    bootReason: json<KnownBootReason>('bootReason'),
+    restartExpected: json<RestartExpected>('restartExpected'),
+    resetReservedUntil: number('resetReservedUntil'),
+    resetReservedBy: text('resetReservedBy'),
+    resetAllowedEpoch: number('resetAllowedEpoch'),
+    learnedDialect: text('learnedDialect') as Dialect | undefined,
+    heartbeat: json<Heartbeat>('heartbeat'),
+    communication: json<CommunicationParameters>('communication'),
+    firstSeenAt: number('firstSeenAt'),
+    lastSeenAt: number('lastSeenAt'),
+    conflictSince: number('conflictSince'),
+    awaySince: number('awaySince'),
+    ocppConsumer: text('ocppConsumer'),
+    slot: (kind: StationKind): string | undefined => fields[slotField(kind)],
+  };
 }
 
-export type StationState = Pick<StationView, keyof StationView>;
-
-export const readStationState = (fields: StationFields): StationState => new StationView(fields);
+export type StationState = Readonly<ReturnType<typeof readStationState>>;
 
 /** The station as it is stored now. */
 export const readStation = async (store: Pick<Store, 'station'>, station: string): Promise<StationState> =>
