@@ -124,8 +124,10 @@ export function decideBootReason(evidence: BootEvidence): BootAnswer | typeof OP
 export function signWaitMs(
   silentMs: number,
   periodMs: number,
-  { request_reply_timeout_s: told = REPLY_TIMEOUT_S }: Pick<CommunicationParameters, 'request_reply_timeout_s'> = {},
+  {
+    request_reply_timeout_s: timeoutS = REPLY_TIMEOUT_S,
+  }: Pick<CommunicationParameters, 'request_reply_timeout_s'> = {},
 ): number {
-  const patienceMs = Math.min(told, CALLERS_TIMEOUT_S) * 1000 * SIGN_SHARE_OF_TIMEOUT;
+  const patienceMs = Math.min(timeoutS, CALLERS_TIMEOUT_S) * 1000 * SIGN_SHARE_OF_TIMEOUT;
   return Math.max(0, Math.min(SIGN_PERIODS * periodMs, SILENT_PERIODS * periodMs - silentMs, patienceMs));
 }

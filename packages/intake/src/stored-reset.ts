@@ -69,9 +69,9 @@ export async function revokeReset(
   const { store, read, jobs, now } = parts;
   const { station, answerKey } = requester;
   const record = await read.load(operationId, 'reset');
+  // Where the reset was not stored, its answer was not either: one that is stored comes from another gateway, and stands.
+  if (record?.state !== 'Accepted' || record.takeBackFor === undefined) return;
   const transaction = store.transaction().forgetAnswer(station, answerKey);
-  if (!record) return commitOrThrow(store, transaction);
-  if (record.state !== 'Accepted' || record.takeBackFor === undefined) return;
   const state = await readStation(store, station);
   const context = { now: now() };
   const { restartExpected } = STATION_FIELDS;

@@ -38,7 +38,7 @@ void t.test('a permission counts only once EVerest was told that there is someth
   t.match(await d.store.load(id), { permission: { by: 'rest' }, triggerHeldUntil: held.triggerHeldUntil });
 });
 
-void t.test('where two stations share a name, nobody knows whose permission it is', async (t) => {
+void t.test('where two stations share a name, a permission does not count', async (t) => {
   const d = await openStage(t);
   const id = await accepted(d.intake);
   await d.advance(id, ['fetchJoined', 'fetched']);

@@ -4,7 +4,7 @@ import t from 'tap';
 import { LOGS, STATION, UPDATE } from './fixtures.js';
 import { NETWORK, openStage, requester, SILENT } from './stage.js';
 
-void t.test('a station that nobody configured is answered fail-closed and nothing is stored for it', async (t) => {
+void t.test('a station that is not configured is answered fail-closed and nothing is stored for it', async (t) => {
   const d = await openStage(t, { profile: undefined });
   t.equal((await d.intake.updateFirmware(UPDATE, requester())).reply, 'Rejected');
   t.same((await d.intake.uploadLogs(LOGS, requester())).reply, { upload_logs_status: 'Rejected' });
@@ -17,7 +17,7 @@ void t.test('a station that nobody configured is answered fail-closed and nothin
   t.same(await d.store.station(STATION), {});
 });
 
-void t.test('what nobody is there to do is answered by default, and so is its repetition', async (t) => {
+void t.test('what no worker is there to do is answered by default, and so is its repetition', async (t) => {
   const abandoned: QueueName[] = ['firmware-fetches', 'log-uploads', 'system-control'];
   const d = await openStage(t, { abandoned });
   const key = randomUUID();

@@ -127,7 +127,7 @@ void t.test('a reset of REST that could not be stored is not done', async (t) =>
   t.same(await d.jobIds(), [`${again.operationId}.reset.1`]);
 });
 
-void t.test('a reset of REST that somebody else counts on is not taken back', async (t) => {
+void t.test('a reset of REST that another request counts on is not taken back', async (t) => {
   const others = [
     ['EVerest', requester('e', 'everest')],
     ['the same request at another gateway', requester('rest:2', 'rest')],
@@ -150,6 +150,20 @@ void t.test('a reset of REST that somebody else counts on is not taken back', as
     t.equal(await d.slot('reset'), id);
     t.same(await d.jobIds(), [`${id}.reset.1`]);
   }
+});
+
+void t.test('what another gateway has answered to the same reset stays when a decision is taken back', async (t) => {
+  const d = await openStage(t);
+  const other = await openStage(t, { prefix: d.prefix });
+  const same = requester('rest:both', 'rest');
+  let kept: Answer | undefined;
+  d.beforeNextCommit(async () => {
+    kept = await other.intake.reset({ type: 'Hard' }, same);
+    throw new Error('Command timed out');
+  });
+  await t.rejects(d.intake.reset({ type: 'Hard' }, same), { code: 'NOT_STORED' });
+  await awaitUntil(() => d.intake.isSettled(), 5000, 'settled');
+  t.match(await d.answerOf('rest:both'), { operationId: must(kept?.operationId) });
 });
 
 void t.test('a reset that one of REST would have replaced is done when that could not be stored', async (t) => {

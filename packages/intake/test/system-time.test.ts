@@ -24,13 +24,16 @@ void t.test('a told time is stored once its answer is out, and only if it is kno
   t.match(repeated, { reply: true, followUp: undefined });
 });
 
-void t.test('a time that was told over REST is found again, also if nobody lived to store it', async (t) => {
-  const d = await openStage(t);
-  const id = systemTimeId(STATION);
-  const tell = () => d.intake.setSystemTime('2026-12-01T00:00:00Z', requester('key', 'rest'));
-  t.match(await tell(), { reply: true, operationId: id });
-  const again = await tell();
-  t.match(again, { reply: true, operationId: id, repeated: true });
-  await d.intake.confirm(again);
-  t.match(await d.store.load(id), { state: 'Pending', toldAtRedisMs: 0 }, 'too old to be set');
-});
+void t.test(
+  'a time that was told over REST is found again, also if the process ended before it was stored',
+  async (t) => {
+    const d = await openStage(t);
+    const id = systemTimeId(STATION);
+    const tell = () => d.intake.setSystemTime('2026-12-01T00:00:00Z', requester('key', 'rest'));
+    t.match(await tell(), { reply: true, operationId: id });
+    const again = await tell();
+    t.match(again, { reply: true, operationId: id, repeated: true });
+    await d.intake.confirm(again);
+    t.match(await d.store.load(id), { state: 'Pending', toldAtRedisMs: 0 }, 'too old to be set');
+  },
+);
