@@ -1,4 +1,4 @@
-/** The processes of the embedded run as a table: what each one is, what it is told, when it is ready, when it stops. */
+/** The processes of the embedded run as a table: what each one is, its settings, when it is ready, when it stops. */
 import { fileURLToPath } from 'node:url';
 import type { DataDir } from './data-dir.js';
 import { apiKey, gatewayClientId, stationsFile } from './keys-and-stations.js';
@@ -63,7 +63,7 @@ export interface Endpoints {
 export interface Cluster {
   readonly endpoints: Endpoints;
   readonly phases: readonly Phase[];
-  /** What nobody waits for: it starts when all else is ready. */
+  /** Not waited for: it starts when all else is ready. */
   readonly later: readonly Phase[];
 }
 

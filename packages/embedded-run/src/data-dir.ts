@@ -66,7 +66,7 @@ export async function openDataDir(wanted: string): Promise<DataDir> {
       return stopped;
     },
     rememberChild(name, pid) {
-      // Whole or not at all: the next start, or somebody who looks, may read it at any instant.
+      // Whole or not at all: the next start, or another process, may read it at any instant.
       const file = pidFile(name);
       writeFileSync(`${file}.new`, identityText(pid));
       renameSync(`${file}.new`, file);

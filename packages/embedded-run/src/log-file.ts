@@ -17,7 +17,7 @@ const DISK_TROUBLE = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'] as const;
 
 /**
  * Open a fresh log; an earlier one is kept as `<path>.1`. A disk that is full costs the words of that time and nothing
- * else: whoever writes here keeps a cluster alive. `writeTo` is for tests.
+ * else: the writer keeps a cluster alive. `writeTo` is for tests.
  */
 export function openLogFile(path: string, maxBytes = MAX_BYTES, writeTo: typeof writeSync = writeSync): LogFile {
   let size = 0;

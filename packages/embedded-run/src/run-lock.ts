@@ -19,7 +19,7 @@ export interface RunLock {
   release(): void;
 }
 
-/** `undefined`: no such file, or it names nobody. */
+/** `undefined`: no such file, or it names no process. */
 export function readIdentity(file: string): ProcessIdentity | undefined {
   try {
     return parseIdentity(readFileSync(file, 'utf8'));

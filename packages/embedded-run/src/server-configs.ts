@@ -25,7 +25,7 @@ export function writeRedisConfig(dataDir: DataDir, port: number, extra: readonly
 }
 
 export interface BrokerOptions {
-  /** Where stations connect, and whoever else speaks for one. */
+  /** Where stations connect, and other clients that speak for one. */
   readonly port: number;
   /** Where gateways connect: stations that hold every connection of theirs do not keep a gateway out. */
   readonly gatewayPort: number;

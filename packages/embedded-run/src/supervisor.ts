@@ -12,7 +12,7 @@ export interface Phase {
 
 export interface SupervisorOptions extends ManagedChildPorts {
   readonly phases: readonly Phase[];
-  /** A line of progress; `say` is for what somebody should know in any case. */
+  /** A line of progress; `say` is for what has to be known in any case. */
   readonly progress: Say;
   readonly later: readonly Phase[];
   /** Until all children are ready. */
@@ -22,7 +22,7 @@ export interface SupervisorOptions extends ManagedChildPorts {
 export interface Supervisor {
   /** Resolves when every child is ready. Rejects with `CHILD_FAILED` or `START_TOO_LATE`; stop it then. */
   start(signal: AbortSignal): Promise<void>;
-  /** Start what nobody waits for; that it does not start is said, and changes nothing else. Never rejects. */
+  /** Start what is not waited for; a failure is reported, and changes nothing else. Never rejects. */
   startLater(signal: AbortSignal): Promise<void>;
   /** Stop all, lowest rank first. Safe to repeat. */
   stop(): Promise<void>;

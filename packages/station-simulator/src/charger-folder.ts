@@ -2,7 +2,7 @@
 import { watchCharger } from '@khumbu/station-drivers/simulated/charger-view';
 import type { ChargerWatch } from './charger-watch.js';
 
-/** Watch until the signal fires; `onProblem` hears of a charger that cannot be watched (any more). */
+/** Watch until the signal fires; `onProblem` gets a charger that cannot be watched (any more). */
 export const chargersIn =
   (dataDir: string, signal: AbortSignal, onProblem: (error: unknown, station: string) => void) =>
   (station: string): ChargerWatch => ({

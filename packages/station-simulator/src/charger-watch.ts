@@ -12,7 +12,7 @@ export interface ChargerState {
 }
 
 export interface ChargerWatch {
-  /** `cb` hears the state now and after every change. */
+  /** `cb` gets the state now and after every change. */
   onChange(cb: (charger: ChargerState) => void): void;
 }
 
@@ -22,7 +22,7 @@ export type EverestMove = 'stay' | 'go-down' | 'come-up' | 'restart';
 export const isAway = (charger: ChargerState | undefined): boolean =>
   charger !== undefined && (charger.rebooting || charger.restarting === true);
 
-/** What a change of the charger does to EVerest on it. Pure. Several changes may be told as one. */
+/** What a change of the charger does to EVerest on it. Pure. Several changes may come as one. */
 export function followCharger(previous: ChargerState | undefined, current: ChargerState): EverestMove {
   if (isAway(current)) return isAway(previous) ? 'stay' : 'go-down';
   if (!previous) return 'stay';

@@ -17,7 +17,7 @@ export interface CommunicationSupervision {
 
 /**
  * Raised at once, until the first message; raised again after `periodS` seconds of silence. A period of 0 or less
- * supervises nothing. `onFault` hears each fault when it is raised and, as the same object, when it is cleared.
+ * supervises nothing. `onFault` gets each fault when it is raised and, as the same object, when it is cleared.
  */
 export function superviseCommunication(
   periodS: number,

@@ -1,4 +1,4 @@
-/** The station's link to its CSMS, and what `ocpp_consumer_API` tells of it. */
+/** The station's link to its CSMS, and what `ocpp_consumer_API` publishes of it. */
 import { OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
 import { ACCIDENTAL_TRUE, dump } from './everest-frames.js';
 import { OCPP_CONSUMER_MODULE } from './everest-options.js';

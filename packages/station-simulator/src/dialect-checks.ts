@@ -64,7 +64,7 @@ export function createDialectChecks(options: DialectCheckOptions) {
     return run;
   };
 
-  /** The run a status belongs to. An update that nobody asked for over MQTT is announced with id -1. */
+  /** The run a status belongs to. An update that was not asked for over MQTT is announced with id -1. */
   function runFor(kind: Kind, requestId: number, status: string): Run | undefined {
     const queue = runs[kind].get(requestId) ?? [];
     const [current, next] = queue;
@@ -137,7 +137,7 @@ export function createDialectChecks(options: DialectCheckOptions) {
     else if (RESTORES_IN_16.has(status)) holdingConnectors.delete(run);
   }
 
-  /** Whether the status throws in libocpp 1.6, which nobody catches. */
+  /** Whether the status throws in libocpp 1.6, which is not caught. */
   const abortsOcpp = ({ log_status: status, request_id: requestId }: LogStatus): boolean =>
     dialect === 'ocpp1.6' && (status === 'AcceptedCanceled' || (requestId === -1 && !PLAIN_LOG_STATUSES.has(status)));
 

@@ -229,7 +229,7 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
     this.#bell.ring();
   }
 
-  /** We will take the station down now. With a charger to watch, that one tells when. */
+  /** We will take the station down now. With a charger to watch, that decides when. */
   #planDeparture(kind: 'restart' | 'reboot', why: string): void {
     const awayMs = this.options[`${kind}Ms`] ?? DEFAULT_MS[kind];
     const pause = this.options.goDownMs ?? DEFAULT_MS.goDown;

@@ -1,4 +1,4 @@
-/** What a simulated station can be told to be, and what it tells. */
+/** What a simulated station can be, and what it reports. */
 import type { BootReason } from '@khumbu/shared/contract/schemas';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import type { RequestOutcome } from './boot-requests.js';

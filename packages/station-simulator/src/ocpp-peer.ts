@@ -1,6 +1,6 @@
 /**
  * The part of libocpp that reacts to firmware statuses: when connectors go out of use and come back, when permission
- * to install is given, and what the CSMS gets to hear. Pure apart from the `allow` port; one object per boot, since
+ * to install is given, and what the CSMS receives. Pure apart from the `allow` port; one object per boot, since
  * libocpp remembers none of it.
  */
 import type { FirmwareUpdateStatus, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
@@ -8,7 +8,7 @@ import { PLAIN_FIRMWARE_STATUSES } from './status-order.js';
 
 export type StationDialect = 'ocpp1.6' | 'ocpp2.x';
 
-/** A FirmwareStatusNotification (or its signed form) as the CSMS hears it; no id for -1. */
+/** A FirmwareStatusNotification (or its signed form) as the CSMS receives it; no id for -1. */
 export interface CsmsNotification {
   readonly status: FirmwareUpdateStatusEnum;
   readonly requestId?: number;
@@ -23,7 +23,7 @@ export interface OcppPeer {
   /** A transaction begins; `false` if no connector is in use. */
   beginTransaction(): boolean;
   endTransaction(): void;
-  /** OCPP stops itself after a reset and hears nothing until the next boot. */
+  /** OCPP stops itself after a reset and receives nothing until the next boot. */
   stop(): void;
   readonly stopped: boolean;
   readonly transactions: number;

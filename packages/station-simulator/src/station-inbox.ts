@@ -95,7 +95,7 @@ export function createStationInbox(options: DialectCheckOptions, effects: InboxE
     checks,
     violations,
     violated,
-    /** EVerest drops what it cannot read, with a warning that nobody of us hears. */
+    /** EVerest drops what it cannot read, with a warning that does not reach us. */
     receive(name: M2eChannelName, bytes: Buffer): void {
       const decoded = decode(name, bytes);
       if (decoded.ok) take[name](decoded.payload);

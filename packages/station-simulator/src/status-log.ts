@@ -28,7 +28,7 @@ export function keep<T>(list: T[], entry: T): void {
   if (list.length > KEPT_ENTRIES) list.shift();
 }
 
-/** Rings when anything changed; whoever waits looks again. */
+/** Fires when anything changed; every wait looks again. */
 export function createChangeBell() {
   const bell = new EventEmitter().setMaxListeners(0);
   return {

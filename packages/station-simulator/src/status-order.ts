@@ -41,7 +41,7 @@ export const UNSIGNED_FIRMWARE: StatusOrder<FirmwareUpdateStatusEnum> = {
   InstallScheduled: ['Downloaded', 'Installing', 'InstallRebooting', 'InstallVerificationFailed', 'InstallationFailed'],
 };
 
-/** Nobody asked over OCPP, so OCPP 2.x cannot tell which of the two it is. */
+/** It was not asked for over OCPP, so OCPP 2.x cannot know which of the two it is. */
 export const ANNOUNCED_FIRMWARE: StatusOrder<FirmwareUpdateStatusEnum> = {
   ...SIGNED_FIRMWARE,
   Downloaded: [...(SIGNED_FIRMWARE.Downloaded ?? []), ...(UNSIGNED_FIRMWARE.Downloaded ?? [])],

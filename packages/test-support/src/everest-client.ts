@@ -1,5 +1,5 @@
 /**
- * A plain MQTT v5 client with the manners of EVerest's `system_API` module: clean start, requests at QoS 2 in its exact
+ * A plain MQTT v5 client that behaves as EVerest's `system_API` module: clean start, requests at QoS 2 in its exact
  * frames, statuses at QoS 0, no reconnect. It shares no code with the station simulator and knows nothing of our
  * contract table: what it expects is written down here a second time.
  */

@@ -1,4 +1,4 @@
-/** Garbage collected over and over, as in a process that has run for long: what nobody holds is gone at once. */
+/** Garbage collected over and over, as in a process that has run for long: what is not referenced is freed at once. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

@@ -9,14 +9,14 @@ const run = promisify(execFile);
 const BALLAST = 'ballast';
 const PIECE = Buffer.alloc(1024 * 1024, 0x55);
 
-/** Where things are told to be cleaned up at the end: a test of tap is one. */
+/** Collects what has to be cleaned up at the end: a test of tap is one. */
 interface Ending {
   teardown(clean: () => unknown): void;
 }
 
 export interface SmallDisk {
   readonly path: string;
-  /** Fill it with what belongs to nobody, so that only so many bytes are left. Safe to repeat. */
+  /** Fill it with other files, so that only so many bytes are left. Safe to repeat. */
   fill(leaveBytes: number): Promise<void>;
   /** Take that away again. Safe to repeat. */
   free(): Promise<void>;

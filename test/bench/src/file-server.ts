@@ -1,6 +1,6 @@
 /**
- * As a process: GET of any path answers with one file, whose bytes are counted; with 304 whoever has it, as file servers
- * do. `GET /sent` tells how many.
+ * As a process: GET of any path answers with one file, whose bytes are counted; with 304 to a client that has it, as file servers
+ * do. `GET /sent` answers how many.
  */
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';

@@ -1,4 +1,4 @@
-/** One station that asks, as EVerest asks: heard from first, so that it is configured and awake. */
+/** One station that asks, as EVerest asks: it sends a heartbeat first, so that it is known. */
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
@@ -6,7 +6,7 @@ import type { Depot } from './depot.js';
 
 const PATIENCE_MS = 30_000;
 
-/** Resolves when the depot has heard of it. */
+/** Resolves when the depot knows it. */
 export async function awaitKnown({ endpoints }: Depot, station: string): Promise<void> {
   const headers = { authorization: `Bearer ${endpoints.apiKey}` };
   const isKnown = async (): Promise<boolean> =>
@@ -14,7 +14,7 @@ export async function awaitKnown({ endpoints }: Depot, station: string): Promise
   await awaitUntil(isKnown, PATIENCE_MS, `${station} to be known`);
 }
 
-/** Resolves when the depot has heard of it: its first status is then not held back. */
+/** Resolves when the depot knows it: its first status is then not held back. */
 export async function startStation(cleanup: Cleanup, depot: Depot, station: string): Promise<EverestClient> {
   const client = await startEverestClient({
     mqttUrl: depot.endpoints.mqttUrl,

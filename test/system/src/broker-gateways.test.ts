@@ -51,7 +51,7 @@ function asker(client: MqttClient, home: string, prefix: string) {
   };
 }
 
-/** Nobody listens yet, or a busy gateway answers by default. */
+/** No gateway serves yet, or a busy one answers by default. */
 const askUntilAnswered = (station: ReturnType<typeof asker>): Promise<string> =>
   awaitUntil(
     async () => {

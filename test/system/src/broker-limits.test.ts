@@ -1,6 +1,6 @@
 /**
  * What a station that has turned hostile can do to the depot's broker, with the files of `infra/mosquitto`: it can take
- * nobody's client id, keep nothing there, hear nobody else, and fill neither the memory nor the connections.
+ * no client id of others, keep nothing there, receive nothing of others, and fill neither the memory nor the connections.
  */
 import { readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
@@ -21,14 +21,14 @@ const V3: IClientOptions = { protocolVersion: 4 };
 const home = (station: string): string => `depot/${station}/everest_api/1/system/main`;
 const barriers = { count: 0 };
 
-/** Everything the broker had to say to a station by now has been heard. */
+/** Everything the broker has for a station by now has arrived. */
 async function barrier(client: MqttClient, station: string): Promise<void> {
   const topic = `${home(station)}/m2e/reply/barrier-${barriers.count++}`;
   const heard = nextEvent(client, 'message', PATIENCE_MS, (on) => on === topic);
   await gateway.publishAsync(topic, '1', { qos: 1 });
   await heard;
 }
-/** The broker has closed the connection; resolves with the reason of MQTT 5, if it told one. */
+/** The broker has closed the connection; resolves with the reason of MQTT 5, if it gave one. */
 async function thrownOut(client: MqttClient, act: () => void): Promise<number | undefined> {
   let reason: number | undefined;
   client.once('disconnect', (packet) => {

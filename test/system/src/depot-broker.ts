@@ -53,7 +53,7 @@ export interface DepotBroker extends ServerProgram {
   readonly gatewayEnv: Readonly<Record<string, string>>;
   /** Connect as a user; the client id is the name unless the options say otherwise. */
   enter(username: string, options?: IClientOptions, url?: string): Promise<MqttClient>;
-  /** A client that may say and hear what the gateway may. */
+  /** A client that may publish and subscribe as the gateway may. */
   spokesman(): Promise<MqttClient>;
 }
 
@@ -67,7 +67,7 @@ export interface DepotBrokerOptions {
   readonly replaced?: Readonly<Record<string, string>>;
 }
 
-/** Everything a client hears, as `topic text`. */
+/** Everything a client receives, as `topic text`. */
 export async function ears(client: MqttClient, ...filters: string[]) {
   const heard = collector<string>();
   client.on('message', (topic, payload) => heard.push(`${topic} ${payload.toString()}`));

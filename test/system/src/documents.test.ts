@@ -1,4 +1,4 @@
-/** Documents tell the truth about names: generated tables are current, paths exist, examples are accepted. */
+/** Documents are true about names: generated tables are current, paths exist, examples are accepted. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

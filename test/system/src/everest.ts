@@ -26,7 +26,7 @@ const LATE_MS = 300;
 
 /**
  * Ask until the answer is a decision. On a busy machine it may be the default because the time for it was over; nothing of
- * such a request happens, and whoever asked may ask again.
+ * such a request happens, and it may be sent again.
  */
 export async function askUntilDecided<A extends Answered>(channel: ChannelName, ask: () => Promise<A>): Promise<A> {
   const end = performance.now() + PATIENCE_MS;

@@ -37,7 +37,7 @@ const answered = (station: EverestClient): Promise<boolean> =>
     'the true answer',
   );
 
-/** The first check after a kill, and how long the station heard none. */
+/** The first check after a kill, and how long the station received none. */
 async function silence(station: EverestClient, killedAt: number): Promise<{ at: number; ms: number }> {
   const at = await awaitUntil(() => checksOf(station).find((one) => one > killedAt + 20), PATIENCE_MS, 'a check');
   return {

@@ -23,7 +23,7 @@ const origin = await startOrigin();
 t.teardown(() => origin.close());
 const signer = await makeSigner(`${dir}/keys`);
 
-/** Resolves when the first of the stations has heard the status. */
+/** Resolves when the first of the stations has received the status. */
 const firstToHear = (stations: readonly EverestModule[], id: number, status: string): Promise<unknown> =>
   Promise.race(
     stations.map((station) => station.awaitStatus((one) => one.requestId === id && one.status === status, PATIENCE_MS)),

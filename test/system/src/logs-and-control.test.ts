@@ -176,7 +176,7 @@ for (const [station, closing] of [
   });
 }
 
-/** The boot reason of the nth boot, once OCPP has been told it. */
+/** The boot reason of the nth boot, once OCPP has received it. */
 const bootReason = (station: EverestModule, boot: number): Promise<string> =>
   station.awaitThat((s) => s.boots[boot - 1]?.bootReason, PATIENCE_MS, `the reason of boot ${boot}`);
 

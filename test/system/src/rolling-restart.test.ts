@@ -112,7 +112,7 @@ void t.test('the same statuses and one install, whatever the update was doing', 
   ] as const) {
     await client.awaitStatus(id, 'Installed', PATIENCE_MS);
     const said = client.statusNames(id);
-    // Who lets it wait for long hears that it is scheduled.
+    // If it waits for long, the status `InstallScheduled` comes.
     const isScheduled = client === waiting.client && said.includes('InstallScheduled');
     t.same(
       said.filter((status, index) => status !== said[index - 1]),

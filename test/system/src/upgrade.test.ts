@@ -69,7 +69,7 @@ async function goOn(t: Test, cluster: Cluster, name: string): Promise<EverestCli
   return client;
 }
 
-/** A depot that has been up, with the images where its stations were told to get them. */
+/** A depot that has been up, with the images where its stations get them. */
 async function prepareDepot(t: Test, dataDir: string): Promise<Parameters<typeof startCluster>[1]> {
   const options = {
     dataDir,
@@ -107,7 +107,7 @@ for (const writtenBy of ['82e0d90', '2c2f4fb'])
     for (const name of STATIONS) clients.set(name, await goOn(t, cluster, name));
     const clientOf = (name: string): EverestClient => clients.get(name) as EverestClient;
 
-    // The broker delivers the request again whose answer nobody confirmed.
+    // The broker delivers the request again whose answer was not confirmed.
     const held = clientOf('held');
     const replyTo = `everest_api/1/system/held/m2e/reply/${OFFERED.uuid}`;
     await held.publishRaw('update_firmware', requestFrame(replyTo, requests.get(OFFERED.id)));

@@ -1,4 +1,4 @@
-/** How long EVerest's OCPP stack stands still for `update_firmware`, while a whole depot is told to update. */
+/** How long EVerest's OCPP stack stands still for `update_firmware`, while a whole depot is asked to update. */
 import { makeImage } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
 import type { Remote } from '../load/remote.js';

@@ -25,11 +25,11 @@ interface Wave {
 }
 
 interface Fleet {
-  /** Ask for an update of the first `count` stations; resolves when EVerest of each has heard `Installed`. */
+  /** Ask for an update of the first `count` stations; resolves when EVerest of each has received `Installed`. */
   update(count: number): Promise<Wave>;
 }
 
-/** Resolves when each of these stations has heard `Installing` and then `Installed`. */
+/** Resolves when each of these stations has received `Installing` and then `Installed`. */
 async function watchInstalls(
   depot: Depot,
   stations: readonly string[],

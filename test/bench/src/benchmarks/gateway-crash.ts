@@ -1,5 +1,5 @@
 /**
- * The longest silence a station hears when the only gateway of `npm run up` is killed: from the last communication check of
+ * The longest time without a check at a station when the only gateway of `npm run up` is killed: from the last check of
  * the old one to the first of the next. EVerest reports a fault after the period it tolerates, 5 s by its default.
  */
 import { join } from 'node:path';
@@ -45,7 +45,7 @@ export const gatewayCrash: Benchmark<RowName> = {
           PATIENCE_MS,
           'gateways and a check',
         );
-        // Another moment between two checks each time; whoever was started last has loaded by then.
+        // Another moment between two checks each time; the process that was started last has loaded by then.
         await pause(context.effort === 'short' ? 2000 : 6000 + round * 230);
         const killedAt = performance.now();
         for (const one of gateways().filter((gateway) => gateway === 'gateway-1')) {

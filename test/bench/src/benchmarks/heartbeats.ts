@@ -1,5 +1,5 @@
 /**
- * How many stations with a heartbeat each second one gateway carries. Carried means: it hears 99 of 100, it uses no more
+ * How many stations with a heartbeat each second one gateway carries. Carried means: it receives 99 of 100, it uses no more
  * than one core, and 99 of 100 communication checks come less than half a second late.
  */
 import { join } from 'node:path';
@@ -75,7 +75,7 @@ async function climb(
   let carried = 0;
   for (let stations = step; stations <= (isShort ? step : MOST); stations += step) {
     await beater.call('grow', stations);
-    // New stations are stored and told for the first time; that passes.
+    // New stations are stored and get their first check; that passes.
     await pause(isShort ? 2000 : 4000);
     let why: string | undefined;
     for (let reads = 0; reads < READS; reads++) {
@@ -112,7 +112,7 @@ export const heartbeats: Benchmark<'heartbeats'> = {
     const baseline: number[] = [];
     for (let round = 0; round < rounds; round++) {
       const dir = join(context.dir, `depot-${round}`);
-      // Named in the stations file, as in a depot of that size: strangers share one allowance.
+      // Named in the stations file, as in a depot of that size: unconfigured stations share one rate limit.
       const stations = Object.fromEntries(stationNames(MOST, GROUP).map((name) => [name, {}]));
       const depot = await startDepot(context, { dir, services: ['gateway-1'], proxies: false, stations });
       await depot.leader();

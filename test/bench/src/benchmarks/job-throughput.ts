@@ -1,4 +1,4 @@
-/** How many operations a second one system-control does, from the committed record to the status the station hears. */
+/** How many operations a second one system-control does, from the committed record to the status at the station. */
 import { join } from 'node:path';
 import { startDepot } from '@khumbu/chaos/depot/depot';
 import type { FeederOptions } from '../load/job-feeder.js';

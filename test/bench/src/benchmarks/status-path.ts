@@ -1,4 +1,4 @@
-/** How long a status takes from the worker that commits it to the station that hears it. */
+/** How long a status takes from the worker that commits it to the station that receives it. */
 import { join } from 'node:path';
 import { startDepot } from '@khumbu/chaos/depot/depot';
 import { startRemote } from '../load/remote.js';

@@ -16,7 +16,7 @@ const STATUS_EVERY_MS = 50;
 const SETTLE_MS = 3000;
 const PATIENCE_MS = 20_000;
 
-/** A worker that has a status to tell all the time, until told to stop. */
+/** A worker that always has a status to send, until it is stopped. */
 function keepTelling(depot: Depot, station: string): () => Promise<void> {
   const store = createStore(depot.redis, 'khumbu');
   let stopped = false;

@@ -1,5 +1,5 @@
 /**
- * Many stations with a heartbeat each second, evenly over it, and how punctually each is told that we are here. Stations
+ * Many stations with a heartbeat each second, evenly over it, and how punctually each gets its checks. Stations
  * stay once they have begun; a hundred connections carry them.
  */
 import { connectRaw, type RawMqtt, topicBytes } from './raw-mqtt.js';
@@ -24,7 +24,7 @@ export interface Window {
   readonly sent: number;
   /** How late each communication check came, in ms. */
   readonly lateness: readonly number[];
-  /** Stations that were told nothing in this time. */
+  /** Stations that received nothing in this time. */
   readonly untold: number;
 }
 
@@ -33,7 +33,7 @@ interface Station {
   readonly connection: RawMqtt;
   beats: number;
   checkedAt: number | undefined;
-  /** It began, or was told, in this window. */
+  /** It began, or got its check, in this window. */
   told: boolean;
 }
 
@@ -96,7 +96,7 @@ serveCalls({
     }
   },
 
-  /** Nobody beats any more. */
+  /** No more heartbeats. */
   shrink(): void {
     stations.length = 0;
     cursor = 0;

@@ -1,7 +1,7 @@
 /**
  * Operations that begin where the intake's confirmation does: the record is committed and its job added. Each is over
- * when the station hears its status, and the next one of that station begins. The bare side adds a job to BullMQ and
- * is told of its end by BullMQ's own events.
+ * when the station receives its status, and the next one of that station begins. The bare side adds a job to BullMQ and
+ * learns of its end by BullMQ's own events.
  */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createJobs, type Jobs } from '@khumbu/operations/jobs/jobs';

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 import { type Child, startChild } from '@khumbu/test-support/children';
 
-/** Of Linux, for what /proc tells; the same on every platform Node runs on. */
+/** Of Linux, for the numbers in /proc; the same on every platform Node runs on. */
 const TICKS_PER_S = 100;
 
 /** Processor time a process has used so far, in seconds. */

@@ -6,7 +6,7 @@ import type { MqttClient } from 'mqtt';
 import { connectMqtt } from './mqtt-client.js';
 import { serveCalls } from './remote.js';
 
-/** Nobody waits longer than this for a reply here. */
+/** The longest wait for a reply here. */
 const REPLY_MS = 5000;
 
 export interface ConnectOptions {
@@ -90,7 +90,7 @@ const at = <T>(list: readonly T[], index: number): T => list[index % list.length
 serveCalls({
   connect,
 
-  /** Heard once, so that nobody is new to the gateway. */
+  /** One heartbeat each, so that no station is new to the gateway. */
   async beat() {
     const sent = stations.map(({ client, home }) =>
       client.publishAsync(`${prefix}${home}/e2m/heartbeat`, '0', { qos: 2 }),

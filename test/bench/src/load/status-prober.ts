@@ -1,4 +1,4 @@
-/** A worker and its station in one process, so that one clock tells how long a status takes between them. */
+/** A worker and its station in one process, so that one clock measures how long a status takes between them. */
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { within } from '@khumbu/test-support/events';
@@ -44,7 +44,7 @@ serveCalls({
     await publisher.publishAsync(`everest_api/1/system/${station}/e2m/heartbeat`, '0', { qos: 2 });
   },
 
-  /** One status after the other. Milliseconds from the beginning of the worker's commit until the station hears it. */
+  /** One status after the other. Milliseconds from the beginning of the worker's commit to its arrival. */
   async commits(count: number): Promise<number[]> {
     const all: number[] = [];
     for (let n = 0; n < count; n++) {

@@ -78,7 +78,7 @@ export interface Depot {
   readonly services: readonly ServiceName[];
   process(name: ProcessName): DepotProcess;
   proxy(service: ServiceName, server: ServerName): TcpProxy;
-  /** The gateway that has the lease now, and the other one. Waits until somebody has it. */
+  /** The gateway that has the lease now, and the other one. Waits until one has it. */
   leader(deadlineMs?: number): Promise<ServiceName>;
   standby(deadlineMs?: number): Promise<ServiceName>;
   /** GET below `/v1` at any gateway that answers, as JSON. Throws for anything but 200. */

@@ -1,6 +1,6 @@
 /**
  * A station led by hand: a plain MQTT client that behaves as EVerest, whose heartbeats, absences and restarts are decided
- * by the experiment. What it heard over all its lives is kept in one list.
+ * by the experiment. What it received over all its lives is kept in one list.
  */
 
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -38,11 +38,11 @@ export interface HandStation {
   everything(): readonly M2eMessage[];
   /** Resolves when the status has come so many times (1) over all lives. */
   awaitHeard(requestId: number, status: string, deadlineMs: number, times?: number): Promise<void>;
-  /** Give permission each time the trigger is heard, from now on. */
+  /** Give permission each time the trigger arrives, from now on. */
   allowAlways(trigger: string): void;
 }
 
-/** `toldPeriodMs`: the heartbeat period it tells; three times as long without a heartbeat, and it counts as away. */
+/** `toldPeriodMs`: the heartbeat period it announces; three times as long without a heartbeat, and it counts as away. */
 export function createHandStation(cleanup: Cleanup, depot: Depot, name: string, toldPeriodMs = BEAT_MS): HandStation {
   const lives: EverestClient[] = [];
   let present: EverestClient | undefined;

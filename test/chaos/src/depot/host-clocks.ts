@@ -1,6 +1,6 @@
 /**
  * A wall clock of its own for each process, set while it runs: libfaketime in front of the C library. Timers and the
- * monotonic clock stay what they are, as on a host whose date somebody sets.
+ * monotonic clock stay what they are, as on a host whose date is set.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

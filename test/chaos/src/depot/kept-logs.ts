@@ -1,4 +1,4 @@
-/** What the processes of a depot logged last and its stations heard, for whoever looks into an attempt that broke. */
+/** What the processes of a depot logged last and its stations received, for the analysis of an attempt that broke. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder } from '@khumbu/shared/runtime/folders';

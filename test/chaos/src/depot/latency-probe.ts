@@ -43,7 +43,7 @@ export async function startLatencyProbe(cleanup: Cleanup, mqttUrl: string): Prom
       let before = from;
       for (const { sentAt, ms = now - sentAt } of rounds) {
         if (sentAt > to) break;
-        // A gap between two rounds is time in which nobody got to send one.
+        // A gap between two rounds is time in which none could be sent.
         if (sentAt >= from) worst = Math.max(worst, sentAt - before - EVERY_MS);
         if (sentAt + ms >= from) worst = Math.max(worst, ms);
         before = Math.max(from, sentAt);

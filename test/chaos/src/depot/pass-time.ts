@@ -3,7 +3,7 @@ import { keysFor } from '@khumbu/operations/records/keys';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { Depot } from './depot.js';
 
-/** Every process reads the clock once a second; nobody tells when it has. */
+/** Every process reads the clock once a second; when it has cannot be seen. */
 const READ_BY_ALL_MS = 2500;
 
 /**

@@ -1,4 +1,4 @@
-/** The spool of images: too small, filled by others, read-only, full of what nobody needs. */
+/** The spool of images: too small, filled by others, read-only, full of images without use. */
 import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeImage } from '@khumbu/test-support/firmware';
@@ -124,7 +124,7 @@ async function fullOfOldImages(world: DiskWorld): Promise<string[]> {
   // The other cases find no image that could make room.
   await age(0);
   if (end.status !== 'Installed') return [`${end.status}: ${JSON.stringify(end.outcome)}`];
-  // What is stored is told a moment later.
+  // What is stored is sent a moment later.
   await station.awaitStatus(2, 'Installed', PATIENCE_MS);
   return differs(name, station.statusNames(2), INSTALLED);
 }

@@ -52,7 +52,7 @@ export interface DiskCase {
   run(world: DiskWorld): Promise<string[]>;
 }
 
-/** `undefined` where this machine lets nobody mount. */
+/** `undefined` where mounting is not allowed. */
 export async function buildWorld(context: ExperimentContext): Promise<DiskWorld | undefined> {
   const dir = join(context.dir, 'depot');
   const disks: Partial<Record<DiskName, SmallDisk>> = {};
@@ -98,7 +98,7 @@ export function differs(what: string, seen: readonly string[], expected: readonl
 
 const PATHS = { firmware: 'firmware-updates', logs: 'log-uploads' } as const;
 
-/** The operation as REST shows it, once `when` takes it and the station was told of its end. */
+/** The operation as REST shows it, once `when` takes it and the station received its end. */
 export async function seen(
   { depot }: DiskWorld,
   what: keyof typeof PATHS,
@@ -126,7 +126,7 @@ export async function seen(
 
 export const isWaitingForRetry = ({ waitingFor }: Seen): boolean => waitingFor === 'retry';
 
-/** The end REST tells of: this reason, and a message with these words in it. */
+/** The end as REST shows it: this reason, and a message with these words in it. */
 export function wrongEnd({ status, outcome }: Seen, wanted: string, reason: string, message: RegExp): string[] {
   const faults: string[] = [];
   if (status !== wanted) faults.push(`it ended as ${status}, not ${wanted}`);

@@ -1,4 +1,4 @@
-/** A million frames nobody should send, on every topic and on topics that are none. */
+/** A million frames that should not be sent, on every topic and on topics that are none. */
 import { join } from 'node:path';
 import { startEverestClient } from '@khumbu/test-support/everest-client';
 import { type Depot, type ProcessName, startDepot } from '../depot/depot.js';
@@ -27,8 +27,8 @@ const DEFAULTS_ALLOWED = 3;
 const LOG_BYTES_PER_10_000_FRAMES = 100_000;
 /** Of growth that is no leak: what V8 has not given back, and what is cached. */
 const RSS_SLACK = { factor: 1.25, bytes: 32_000_000 } as const;
-/** Redis keys beyond those of the depot itself: listed strangers with their answers, nothing for the rest. */
-const STRANGER_KEYS = 40_000;
+/** Redis keys beyond those of the depot itself: listed unconfigured stations with their answers, nothing for the rest. */
+const UNCONFIGURED_KEYS = 40_000;
 
 interface Addressing {
   readonly name: string;
@@ -78,7 +78,7 @@ async function tryAddressing(context: ExperimentContext, addressing: Addressing,
   const lies: { topic: string; bytes: Buffer }[] = [];
   const spy = await startSpy({
     mqttUrl: depot.mqttUrl,
-    // Checks to whoever beats, statuses to nobody new, questions, and the leader's word to itself.
+    // Checks to stations with heartbeats, no statuses to new stations, questions, and the leader's messages to itself.
     mayPublish: (topic) =>
       topic.endsWith('/m2e/communication_check') ||
       topic.startsWith('khumbu/fence/') ||
@@ -147,7 +147,7 @@ async function tryAddressing(context: ExperimentContext, addressing: Addressing,
 
   const counts = await keyCounts(depot.redis);
   const keys = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  judge(context, what('keys in Redis are bounded'), keys > STRANGER_KEYS ? [JSON.stringify(counts)] : []);
+  judge(context, what('keys in Redis are bounded'), keys > UNCONFIGURED_KEYS ? [JSON.stringify(counts)] : []);
   const logged = GATEWAYS.reduce((sum, name) => sum + depot.process(name).logBytes(), 0) - logBefore;
   const perFrames = (logged / result.sent) * 10_000;
   // Lines are limited in time; few frames bring the same lines.
@@ -161,7 +161,7 @@ async function tryAddressing(context: ExperimentContext, addressing: Addressing,
     `${addressing.name}: frames`,
     `${result.sent} in ${seconds.toFixed(0)} s, ${result.refused} refused by the broker`,
   );
-  context.figure(`${addressing.name}: distinct strangers`, String(result.strangers));
+  context.figure(`${addressing.name}: distinct unconfigured stations`, String(result.unconfigured));
   context.figure(`${addressing.name}: answers`, String(spy.answered));
   context.figure(`${addressing.name}: slowest good request`, `${slowest.toFixed(0)} ms`);
   context.figure(`${addressing.name}: good requests answered by default`, String(byDefault));

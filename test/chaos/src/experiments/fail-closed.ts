@@ -202,7 +202,7 @@ async function tryWorkersGone(scene: Scene, how: 'stopped' | 'frozen'): Promise<
   conclude(scene, what, asked, [...asked.flatMap((one) => answerFaults(scene, one, expected)), ...outcome]);
 }
 
-/** Answers must be the same whoever gives them; how soon is another promise. */
+/** Answers must be the same from either gateway; how soon they come is another promise. */
 async function tryLeaderGone(scene: Scene, how: 'killed' | 'frozen'): Promise<void> {
   const { depot, context } = scene;
   const leader = depot.process(await depot.leader());

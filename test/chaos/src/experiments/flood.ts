@@ -1,6 +1,6 @@
 /**
  * One station floods the depot; the others are measured with and without it, in turn, and so are the stations of a bare
- * responder on the same broker: what the broker and the machine cannot do, nobody can.
+ * responder on the same broker: more than the broker and the machine can do is not judged.
  */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -27,7 +27,7 @@ const FLOODS = { steady: 2000, boundless: 0 } as const;
 type Flood = keyof typeof FLOODS;
 /** The promise for a steady flood; below this a difference is the machine's. */
 const STEADY = { factor: 2, ms: 5 } as const;
-/** A boundless one starves the machine, and whoever answers on it; yet nobody's CSMS may be told a default for want of us. */
+/** A boundless one starves the machine and every process on it; yet no station may get a default because of that. */
 const ANSWERED_WITHIN_MS = 1500;
 
 const quantile = (values: readonly number[], share: number): number =>
@@ -122,7 +122,7 @@ function judgeFlood(context: ExperimentContext, ours: Side, bare: Side, what: Fl
   const p99 = (side: Side, kind: Flood | 'quiet'): number => quantile(side.took[kind], 0.99);
   const [quiet, flooded, theirs] = [p99(ours, 'quiet'), p99(ours, what), p99(bare, what)];
   const slowest = quantile(ours.took[what], 1);
-  // The short form runs beside other tests: how long somebody waits there says nothing.
+  // The short form runs beside other tests: times there say nothing.
   const isTimed = context.effort === 'long';
   const isSlow =
     what === 'steady' ? flooded > quiet * STEADY.factor && flooded - quiet > STEADY.ms : slowest > ANSWERED_WITHIN_MS;

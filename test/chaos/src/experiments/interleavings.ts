@@ -64,7 +64,7 @@ async function inLanes<T>(
   );
 }
 
-/** The first of each kind of fault is told, and of the very first one every gate that was passed. */
+/** The first of each kind of fault is printed, and of the very first one every gate that was passed. */
 function createTally(context: ExperimentContext) {
   const orders = new Set<string>();
   const kinds = new Set<string>();

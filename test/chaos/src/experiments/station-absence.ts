@@ -199,7 +199,7 @@ const IN_SHORT: ReadonlySet<string> = new Set([
   'reset',
 ]);
 
-/** Whoever was given up is served like anybody else when it comes back in the end. */
+/** A station that was given up is served as any other when it comes back in the end. */
 async function judgeMuchLater(scene: Scene, station: HandStation): Promise<string[]> {
   const before = station.heard(ID).length;
   await station.arrive();
@@ -288,7 +288,7 @@ export const stationAbsence: Experiment = {
     await Promise.all(
       of('never').map((one) => attempt(one, 'back after a month', () => judgeMuchLater(scene, one.station))),
     );
-    // An entry leaves its outbox a moment after it was heard.
+    // An entry leaves its outbox a moment after it was received.
     let untold: string[] = [];
     const isEmpty = async (): Promise<boolean> => {
       untold = await depot.redis.keys('khumbu:outbox:*');

@@ -1,4 +1,4 @@
-/** Stations that count wrongly, allow what nobody asked for, or share one name. */
+/** Stations that count wrongly, allow what was not asked for, or share one name. */
 
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage, makeSigner } from '@khumbu/test-support/firmware';
@@ -165,7 +165,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
 };
 
 /** Two stations, one identity: noticed, nothing done with either, and over when one of them has left. */
-async function twins(scene: Scene, patient: boolean): Promise<readonly string[]> {
+async function duplicateIdentity(scene: Scene, patient: boolean): Promise<readonly string[]> {
   const { context, depot } = scene;
   const first = await scene.station('twin');
   await first.update(1, scene.request('twin'));
@@ -180,14 +180,16 @@ async function twins(scene: Scene, patient: boolean): Promise<readonly string[]>
   const resetAllowed = (await second.client.request('is_reset_allowed', 'Soft')).reply;
   const untouched = await staysFor(2000, async () => ((await depot.charger('twin'))?.installCount ?? 0) === 0);
   const faults = [
-    ...(answer === 'Rejected' ? [] : [`a twin’s update_firmware was answered ${JSON.stringify(answer)}`]),
-    ...(resetAllowed === false ? [] : ['a twin was told that it may reset']),
-    ...(untouched ? [] : ['an image was installed on one of two twins']),
+    ...(answer === 'Rejected'
+      ? []
+      : [`update_firmware of a duplicate identity was answered ${JSON.stringify(answer)}`]),
+    ...(resetAllowed === false ? [] : ['a duplicate identity may reset']),
+    ...(untouched ? [] : ['an image was installed on a duplicate identity']),
   ];
   if (!patient) return faults;
   await second.vanish();
   await awaitUntil(async () => !(await view(depot, 'twin')).conflict, 90_000, 'the conflict to be over');
-  // The survivor starts anew, so that it hears the trigger again.
+  // The survivor starts anew, so that it receives the trigger again.
   first.allowAlways('SignatureVerified');
   first.beatOn(0);
   await first.awaitHeard(1, 'Installed', PATIENCE_MS);
@@ -199,7 +201,7 @@ export const stationMisbehaviour: Experiment = {
   name: 'station-misbehaviour',
   promise:
     'A station that counts wrongly, allows what nobody asked for or shares its name changes nothing but its own boot ' +
-    'epoch: no install without a permission of this very boot, none twice, none on twins.',
+    'epoch: no install without a permission of this very boot, none twice, none on a duplicate identity.',
   async run(context) {
     const depot = await startDepot(context, { dir: context.dir, env: { RESET_RESERVATION_S: '10' } });
     const origin = await startOrigin();
@@ -226,7 +228,10 @@ export const stationMisbehaviour: Experiment = {
         return { location: origin.serve(`/${name}.bin`, image.bytes), ...signer.signed(image.bytes) };
       },
     };
-    const scenes = { ...SCENES, 'two stations of one name': (s: Scene) => twins(s, context.effort === 'long') };
+    const scenes = {
+      ...SCENES,
+      'two stations of one name': (s: Scene) => duplicateIdentity(s, context.effort === 'long'),
+    };
     const attempt = async ([what, play]: [string, (scene: Scene) => Promise<readonly string[]>]): Promise<void> => {
       try {
         judge(context, what, await play(scene));

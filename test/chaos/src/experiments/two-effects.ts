@@ -1,6 +1,6 @@
 /**
  * Two workers are made to run one job: while it runs, the worker or Redis stands still for longer than the job's lock, so
- * that the other worker takes the job; then both go on. The charger's own records tell what was done to it.
+ * that the other worker takes the job; then both go on. The charger's own records show what was done to it.
  */
 
 import { readdir } from 'node:fs/promises';

@@ -9,7 +9,7 @@ import { openWire, type Shot } from './wire.js';
 
 const WAVE = 500;
 const CLIENTS = 4;
-const STRANGERS = 200;
+const UNCONFIGURED = 200;
 const ANSWER_MS = 10_000;
 const REPORTED = 8;
 
@@ -32,11 +32,11 @@ export interface AttackPlan {
 export interface AttackResult {
   readonly sent: number;
   readonly refused: number;
-  readonly strangers: number;
+  readonly unconfigured: number;
   readonly unanswered: readonly string[];
 }
 
-/** Silent leaves do as they are told by anything, or by the bare value: what they do for these stations is valid. */
+/** Leaves without a reply obey anything, or the bare value: what they do for these stations is valid. */
 const NEVER_FOR_SETTLED: readonly Leaf[] = ['allow_firmware_installation', 'heartbeat'];
 const TYPES: readonly unknown[] = ['Soft', 'Hard', 'NotSpecified'];
 
@@ -64,10 +64,10 @@ export async function attack(plan: AttackPlan): Promise<AttackResult> {
   const unanswered: string[] = [];
   let sent = 0;
   let refused = 0;
-  let strangers = STRANGERS;
-  const known = Array.from({ length: STRANGERS }, (_, index) => wildName(random.fork(`stranger ${index}`), index)).map(
-    (name) => (isLevel(name) ? name : name.slice(0, 40)),
-  );
+  let unconfigured = UNCONFIGURED;
+  const known = Array.from({ length: UNCONFIGURED }, (_, index) =>
+    wildName(random.fork(`stranger ${index}`), index),
+  ).map((name) => (isLevel(name) ? name : name.slice(0, 40)));
 
   const shoot = (number: number): Shot => {
     const dice = random.next();
@@ -75,8 +75,8 @@ export async function attack(plan: AttackPlan): Promise<AttackResult> {
     if (dice < 0.12) station = random.pick(plan.settled);
     else if (dice < 0.8) station = random.pick(known);
     else {
-      strangers += 1;
-      station = wildName(random, STRANGERS + number);
+      unconfigured += 1;
+      station = wildName(random, UNCONFIGURED + number);
     }
     const isSettled = plan.settled.includes(station);
     // Behind a prefix the module is whatever it says it is, each time anew.
@@ -111,5 +111,5 @@ export async function attack(plan: AttackPlan): Promise<AttackResult> {
     if (unanswered.length >= REPORTED) break;
   }
   await wire.close();
-  return { sent, refused, strangers, unanswered };
+  return { sent, refused, unconfigured, unanswered };
 }

@@ -5,7 +5,7 @@ import { LARGEST_BYTES } from './wild-values.js';
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const isNonCharacter = (code: number): boolean => (code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) === 0xfffe;
 
-/** The text can be a level of a topic: the broker throws out whoever publishes on anything else. */
+/** The text can be a level of a topic: the broker closes the connection of a client that publishes on anything else. */
 export function isLevel(level: string): boolean {
   if (level.length === 0 || level.length > 128) return false;
   for (const char of level) {

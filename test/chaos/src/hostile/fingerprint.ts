@@ -3,13 +3,13 @@ import type { Redis } from 'ioredis';
 
 export type Fingerprint = Readonly<Record<string, string>>;
 
-/** Being heard is no change. */
+/** A sign of life is no change. */
 const FLEETING = ['lastSeenAt', 'commit'];
 
 const sorted = (fields: Readonly<Record<string, string>>): string =>
   JSON.stringify(
     Object.entries(fields)
-      // The next leader tells when it was on clocks of its own.
+      // The next leader counts on a clock of its own.
       .map(([name, value]) => [name, name === 'heartbeat' ? value.replace(/,.*/, '') : value] as const)
       .filter(([name]) => !FLEETING.includes(name))
       .sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -26,7 +26,7 @@ async function keysLike(redis: Redis, pattern: string): Promise<string[]> {
   return keys.sort();
 }
 
-/** All records whoever they belong to; slots, outboxes and answers of these stations; jobs. */
+/** All records; slots, outboxes and answers of these stations; jobs. */
 export async function fingerprint(redis: Redis, stations: readonly string[]): Promise<Fingerprint> {
   const print: Record<string, string> = {};
   for (const key of await keysLike(redis, 'khumbu:record:*')) print[key] = sorted(await redis.hgetall(key));

@@ -1,5 +1,5 @@
 /**
- * Frames nobody in his right mind sends: EVerest's own, broken member by member and byte by byte, and what was never
+ * Frames that are never sent on purpose: EVerest's own, broken member by member and byte by byte, and what was never
  * one. A second writing of the wire contract, so that a mistake in the first does not hide itself.
  */
 import { gzipSync } from 'node:zlib';
@@ -44,7 +44,7 @@ const RESET: Node = [
   ['type', text('Soft')],
 ];
 
-/** Each leaf with the payloads EVerest sends there; `answer`: what it assumes when nobody answers. */
+/** Each leaf with the payloads EVerest sends there; `answer`: what it assumes without an answer. */
 export const LEAVES = {
   update_firmware: { payload: UPDATE, framed: true, answer: '"Rejected"' },
   upload_logs: { payload: LOGS, framed: true, answer: '{"upload_logs_status":"Rejected"}' },

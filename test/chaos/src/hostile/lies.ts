@@ -1,4 +1,4 @@
-/** What a module answers that wants to be somebody else, or nobody, or everybody. */
+/** Answers of a module that claims another identity, none, or every one. */
 import type { Random } from '../random.js';
 import type { Shot } from './wire.js';
 

@@ -38,7 +38,7 @@ export async function settleStations(
   await accepted(scheduled, 'update_firmware', { request_id: 2, location, retrieve_timestamp: LATER });
   await scheduled?.awaitStatus(2, 'DownloadScheduled', PATIENCE_MS);
   await accepted(reserved, 'is_reset_allowed', 'Soft');
-  // Two heartbeats and then none: what is told to it is held.
+  // Two heartbeats and then none: its statuses are held.
   away?.startHeartbeats(1000);
   await awaitUntil(
     async () => {

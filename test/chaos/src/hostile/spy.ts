@@ -1,5 +1,5 @@
 /**
- * Hears every message of the broker and tells ours from theirs: what hostile clients publish carries a mark as a user
+ * Receives every message of the broker and separates ours from theirs: what hostile clients publish carries a mark as a user
  * property, what the gateway publishes does not.
  */
 import { connectAsync, type IPublishPacket } from 'mqtt';

@@ -1,4 +1,4 @@
-/** Values, reply topics and names that have hurt somebody somewhere. */
+/** Values, reply topics and names that have caused faults elsewhere. */
 import type { Random } from '../random.js';
 
 /** The broker takes no longer payload. */

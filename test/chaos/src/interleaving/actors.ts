@@ -76,7 +76,7 @@ const triggersIn = (world: World): number =>
     return count + asks.length;
   }, 0);
 
-/** EVerest: gives the permission at every trigger, `times` over, and is heard anew after every start. */
+/** EVerest: gives the permission at every trigger, `times` over, and sends heartbeats from 0 after every start. */
 export function spawnEverest(world: World, name: string, times: number): Actor {
   let answered = 0;
   return world.scheduler.spawn(name, async (actor) => {
@@ -94,7 +94,7 @@ export function spawnEverest(world: World, name: string, times: number): Actor {
   });
 }
 
-/** A permission nobody asked for, or one more. */
+/** A permission that was not asked for, or one more. */
 export const spawnAllow = (
   world: World,
   name: string,
@@ -112,7 +112,7 @@ export const spawnAllow = (
     rank,
   );
 
-/** EVerest starts anew after every reboot and restart of the charger, and is heard. */
+/** EVerest starts anew after every reboot and restart of the charger, and sends heartbeats. */
 export function spawnBoots(world: World, name: string, asksFirst: boolean): Actor {
   let starts = 1;
   return world.scheduler.spawn(name, async (actor) => {

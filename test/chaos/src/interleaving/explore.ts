@@ -16,8 +16,8 @@ export interface Followed {
 
 /**
  * Follow these deviations, and note what else could have been chosen after the last of them. The plain schedule lets
- * everybody go on for as long as he can, in the order of the cast; whoever was passed over at a deviation stands still
- * until all others have come to rest, or a deviation calls him.
+ * every actor go on for as long as it can, in the order of the cast; one that was passed over at a deviation stands still
+ * until all others have come to rest, or a deviation chooses it.
  */
 export function follow(deviations: readonly Deviation[]): Followed {
   const others: number[] = [];
@@ -48,7 +48,7 @@ const anybody =
   (ready) =>
     random.pick(ready);
 
-/** Everybody has a rank; the first in rank goes on, and a few times whoever is first becomes last. */
+/** Each actor has a rank; the first in rank goes on, and a few times the first becomes the last. */
 function byRank(random: Random, changes: number, length: number): Choose {
   const ranks = new Map<string, number>();
   const changeAt = new Set(Array.from({ length: changes }, () => random.between(0, length)));

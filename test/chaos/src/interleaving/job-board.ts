@@ -1,6 +1,6 @@
 /**
  * The queues of one schedule, with what of BullMQ matters to the product: one job for each id, a job that is worked on
- * is not added again, and a job whose worker is not heard of any more is handed to the next one.
+ * is not added again, and a job whose worker does not renew its lock is handed to the next one.
  */
 import { type ExpectedJob, expectedJob, type QueueName } from '@khumbu/operations/jobs/expected-job';
 import type { TakenJob } from '@khumbu/operations/jobs/job-loop';

@@ -30,7 +30,7 @@ export interface Begun extends At {
   readonly record: OperationRecord | undefined;
 }
 
-/** What somebody outside was told: what he may build on. */
+/** An answer that was sent: its receiver may build on it. */
 export interface Told extends At {
   readonly kind: 'told';
   readonly request: 'update_firmware' | 'is_reset_allowed' | 'reset' | 'cancel' | 'allow' | 'boot';
@@ -61,7 +61,7 @@ export function readCommit(
     if (command === 'RPUSH' && key.includes(':outbox:'))
       statuses.push(...rest.map((one) => JSON.parse(one) as OutboxEntry));
     if (command === 'HSET' && rest[0] === STATION_FIELDS.resetReservedUntil) reservedUntil = Number(rest[1]);
-    // Whoever begins one takes the expectation of a restart off.
+    // The beginning of one takes the expectation of a restart off.
     if (command === 'HDEL' && rest[0] === STATION_FIELDS.restartExpected)
       beginsBoot ||= ops.some(([other, , field]) => other === 'HSET' && field === STATION_FIELDS.bootEpoch);
     const hint = command === 'PUBLISH' ? rest[0] : undefined;

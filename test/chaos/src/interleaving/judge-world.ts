@@ -115,7 +115,7 @@ function judgeEnds(world: World): string[] {
   return faults;
 }
 
-/** What EVerest was told: in the order of the table, one final status, nothing after it. */
+/** The statuses EVerest received: in the order of the table, one final status, nothing after it. */
 function judgeStatuses(world: World): string[] {
   const faults: string[] = [];
   for (const update of updatesOf(world)) {
@@ -208,7 +208,7 @@ async function judgeRest(world: World): Promise<string[]> {
   return faults;
 }
 
-/** Nobody broke down on the way. */
+/** No actor failed on the way. */
 const judgeActors = (world: World): string[] =>
   world.scheduler.actors
     .filter(({ error }) => error !== undefined)

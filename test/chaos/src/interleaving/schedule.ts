@@ -1,4 +1,4 @@
-/** Runs one schedule of a scenario from a clean start to its rest, and tells what it showed. */
+/** Runs one schedule of a scenario from a clean start to its rest, and resolves with what it showed. */
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
@@ -23,17 +23,17 @@ export interface Seen {
   readonly gates: number;
 }
 
-/** Time enough for offers, reservations, put-off jobs and resets whose boot was not heard. */
+/** Time enough for offers, reservations, put-off jobs and resets whose boot was not seen. */
 const QUIET_ROUNDS_MS = [2000, 2000, 2000, 2000, 5000, 20_000, 20_000, 40_000, 60_000, 60_000, 2000, 2000];
-/** Somebody may ask for ever for what only the reconciler ends. */
+/** An actor may ask for ever for what only the reconciler ends. */
 const MOST_JUMPS = 60;
 const DAY_MS = 24 * 3600_000;
-/** Whoever never answers is waited for until the deadline. */
+/** An answer that never comes is waited for until the deadline. */
 const LAST_ROUNDS_MS = [2000, 12_000, 2000, 12_000, 2000];
 
 const first: Choose = (ready, current) => current ?? (ready[0] as NonNullable<typeof current>);
 
-/** The rest of the depot comes back: who was frozen wakes up, who died is replaced, and somebody looks after it all. */
+/** The rest of the depot comes back: frozen processes go on, killed ones are replaced, and the reconciler runs. */
 async function comeToRest(world: World): Promise<void> {
   const { scheduler, options, keys, board } = world;
   const isOver = async (): Promise<boolean> =>
@@ -69,7 +69,7 @@ function orderOf(world: World): string {
 export async function runSchedule(scenario: Scenario, base: WorldOptions, choose: Choose): Promise<Seen> {
   const world = createWorld({ ...base, ...scenario.options });
   const faults: string[] = [];
-  // Nothing is installed where EVerest was never heard.
+  // Nothing is installed where EVerest has never sent anything.
   await base.redis.hset(world.keys.station(STATION), STATION_FIELDS.firstSeenAt, String(world.now()));
   try {
     scenario.cast(world);

@@ -33,7 +33,7 @@ export interface Actor {
   readonly name: string;
   /** Does nothing ever again: the process was killed. */
   dead: boolean;
-  /** Stands still until somebody clears it: the process is stopped, or its machine is. */
+  /** Stands still until it is cleared: the process is stopped, or its machine is. */
   frozen: boolean;
   /** What its body threw. */
   error?: unknown;
@@ -50,18 +50,18 @@ export interface Scheduler {
   advance(ms: number): void;
   readonly gatesPassed: () => number;
   spawn(name: string, body: (actor: Actor) => Promise<void>, rank?: Rank): Actor;
-  /** Wait for one's turn, then do this; nobody else does anything meanwhile. */
+  /** Wait for the actor's turn, then do this; no other actor does anything meanwhile. */
   gate<T>(actor: Actor, label: string, act: () => Promise<T> | T, options?: GateOptions): Promise<T>;
-  /** Until nobody can go on, whatever the time; or until time has jumped this often, where somebody asks for ever. */
+  /** Until no actor can go on, whatever the time; or until time has jumped this often, where an actor asks for ever. */
   run(choose: Choose, mostJumps?: number): Promise<void>;
-  /** Nobody passes a gate any more: what waits before one fails, so that nothing is left behind. */
+  /** No gate can be passed any more: what waits before one fails, so that nothing is left behind. */
   close(): void;
   readonly actors: readonly Actor[];
   /** `actor label`, in the order in which gates were passed. */
   readonly trace: readonly string[];
 }
 
-/** When somebody's gate opens by time alone. */
+/** When a gate opens by time alone. */
 function nextTime(living: readonly Actor[], now: number): number | undefined {
   const times = living.flatMap(({ waiting }) =>
     waiting.filter((one) => !isOpen(one)).map(({ opensAt }) => opensAt?.()),

@@ -45,7 +45,7 @@ export interface WorldOptions {
   readonly name: string;
   readonly image: Image;
   readonly dialect: StationProfile['dialect'];
-  /** Whether workers hear of cancellations at once, or never: nothing may depend on it. */
+  /** Whether notifications of cancellations reach workers at once, or never: nothing may depend on it. */
   readonly notifications: 'prompt' | 'lost';
   readonly installMs: number;
   readonly rebootMs: number;
@@ -126,7 +126,7 @@ export function createWorld(options: WorldOptions) {
     if (options.notifications === 'prompt') for (const id of canceled) for (const hear of listeners) hear(id);
   };
 
-  /** Statuses leave the outbox as soon as anybody looks: EVerest is always there to be told. */
+  /** Statuses leave the outbox at the next look: EVerest is always there. */
   const outbox: Record<string, unknown>[] = [];
   const drainOutbox = async (): Promise<void> => {
     const list = keys.outbox(STATION);
@@ -220,7 +220,7 @@ export function createWorld(options: WorldOptions) {
     keys,
     journal,
     records,
-    /** Statuses as EVerest was told them. */
+    /** Statuses as EVerest received them. */
     outbox,
     drainOutbox,
     directory,

@@ -1,6 +1,6 @@
 /**
  * What stations are asked for, so that at the strike each is in a status of its own: how long before the strike it is
- * asked, what holds it there, and what it shall have heard in the end. All times are milliseconds relative to the strike.
+ * asked, what holds it there, and what it shall have received in the end. All times are milliseconds relative to the strike.
  */
 import { PLAIN, SIGNED, UNSIGNED } from '@khumbu/test-support/statuses';
 import type { StationSettings } from '../depot/depot.js';
@@ -25,7 +25,7 @@ export interface UpdateAct extends ActBase {
   /** Of the origin; as quick as it can without. */
   readonly bytesPerSecond?: number;
   readonly imageBytes: number;
-  /** What the station hears, without repeats. */
+  /** What the station receives, without repeats. */
   readonly statuses: readonly string[];
 }
 

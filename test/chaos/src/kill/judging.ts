@@ -1,8 +1,8 @@
-/** What a station may have heard, judged. Pure. */
+/** The statuses a station may have received, judged. Pure. */
 
 export interface Heard {
   readonly status: string;
-  /** The boot of EVerest it was heard in. */
+  /** The boot of EVerest it arrived in. */
   readonly boot: number;
 }
 
@@ -14,9 +14,9 @@ export interface StatusVerdict {
 
 /**
  * The statuses in order, each at least once, repeats only directly after themselves. The status that asks for permission
- * may come again before the install begins, once for each restart of EVerest: what was not told yet when it restarted is
- * told to the new one, and so is that the permission is asked for anew. An end may come once more in the boot directly
- * after the one that heard it first, and in no other: EVerest may have gone before it could pass it on.
+ * may come again before the install begins, once for each restart of EVerest: what was not sent yet when it restarted is
+ * sent to the new one, and so is the status that asks for the permission anew. An end may come once more in the boot directly
+ * after the one that received it first, and in no other: EVerest may have gone before it could pass it on.
  */
 export function judgeStatuses(heard: readonly Heard[], expected: readonly string[], trigger: string): StatusVerdict {
   const faults: string[] = [];

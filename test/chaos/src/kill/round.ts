@@ -125,7 +125,7 @@ async function taken(stage: Stage, asked: Asked, answer: Promise<void>): Promise
 /** For an act whose strike waits until its station is back. */
 async function awaitBack({ act, station, bootsBefore }: Asked): Promise<void> {
   if (act.kind !== 'reset' || !act.strikeWhenBack) return;
-  // Where it is late, the strike comes too soon for it, and that is told.
+  // Where it is late, the strike comes too soon for it, and that is printed.
   await awaitUntil(() => bootsOf(station) > bootsBefore, BACK_MS, `${act.name} to be back`).catch(() => undefined);
 }
 

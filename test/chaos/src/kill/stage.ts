@@ -14,7 +14,7 @@ import { ACTS, type Act } from './acts.js';
 const QUICK = { heartbeatMs: 1000, communicationCheckS: 3, restartMs: 50, registrationMs: 20 } as const;
 const RESTART_PAUSE_MS = 300;
 /**
- * How long the broker may keep a request for us. An offer whose answer nobody confirms stands for as long, and a round
+ * How long the broker may keep a request for us. An offer whose answer is not confirmed stands for as long, and a round
  * waits for its end. Longer than anything stands still here.
  */
 const SESSION_EXPIRY_S = 45;

@@ -30,7 +30,7 @@ export interface ActVerdict {
 
 /** These lie between the outbox and the station: what they were sending when they were struck is sent again. */
 const BETWEEN: ReadonlySet<string> = new Set(['gateway leader', 'Redis', 'mosquitto']);
-/** A station whose heartbeats were missed is told once more what it was told last. */
+/** A station whose heartbeats were missed gets its last status once more. */
 const STILL_MS = 500;
 const GOOD_END = { update: 'Installed', upload: 'Uploaded', reset: 'Restarted' } as const;
 const ACCEPTED: ReadonlySet<unknown> = new Set(['Accepted', 'AcceptedCanceled']);
@@ -58,7 +58,7 @@ async function judgeAct(
   const record = living[0];
   const faults = station.violations
     .slice(asked.violationsBefore)
-    // EVerest ended before it had the answer. Whether one that was stored was heard, nobody can know: it counts.
+    // EVerest ended before it had the answer. Whether a stored answer arrived cannot be known: it counts.
     .filter((what) => !(asked.reply === undefined && what.endsWith('for an id that was never accepted')))
     .map((what) => `violation: ${what}`);
   const heard = station.statuses.filter(
@@ -103,14 +103,14 @@ async function judgeAct(
   return { name: act.name, state, hit, faults, finalRepeats, extraUploads };
 }
 
-/** What is only told when there was time to wait is expected where the record says that it waited. */
+/** A status that is only sent when there was time to wait is expected where the record says that it waited. */
 function expectedOf(statuses: readonly string[], record: OperationRecord): string[] {
   return statuses.filter(
     (status) => !status.endsWith('Scheduled') || record.history.some(({ state }) => state === status),
   );
 }
 
-/** The broker died with the answer: nobody knows whether it was heard, so it fails without having begun. */
+/** The broker died with the answer: whether it arrived is unknown, so the operation fails without having begun. */
 const isUnconfirmed = (round: Round, { outcome }: OperationRecord): boolean =>
   outcome?.reason === 'answer_unconfirmed' && brokerKilled(round);
 

@@ -1,6 +1,6 @@
 /**
  * Every key in Redis has an owner: a record in an index, a station, an answer that expires, a queue. Whatever has none, or
- * lacks the end it should have, is told. Judged at rest: nothing is under way.
+ * lacks the end it should have, is reported. Judged at rest: nothing is under way.
  */
 import { QUEUE_NAMES } from '@khumbu/operations/jobs/expected-job';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';

@@ -1,5 +1,5 @@
 /**
- * Many stations on one MQTT connection, in EVerest's frames. It keeps nothing of what it has heard but what somebody
+ * Many stations on one MQTT connection, in EVerest's frames. It keeps nothing of what it has received but what a caller
  * waits for, so that a run of any length fits.
  */
 import { randomUUID } from 'node:crypto';

@@ -26,7 +26,7 @@ interface Task {
   readonly operations: number;
   /** Out of a hundred. */
   readonly weight: number;
-  /** Throws, or resolves with what was heard instead of what it should have been. */
+  /** Throws, or resolves with what was received instead of what it should have been. */
   readonly run: (scene: Scene, station: string) => Promise<string | undefined>;
 }
 

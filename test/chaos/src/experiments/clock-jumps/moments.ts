@@ -65,7 +65,7 @@ export const awaitListed = async (depot: Depot, name: string): Promise<void> => 
   await awaitUntil(isListed, PATIENCE_MS, `${name} to be listed`);
 };
 
-/** Asked until somebody answers: a gateway that was killed, or a slow machine, says 503. */
+/** Asked until there is an answer: after a kill, or on a slow machine, a gateway answers 503. */
 async function awaitOperations(
   depot: Depot,
   name: string,
