@@ -22,16 +22,16 @@ const station = (presence: Presence, more: Partial<Station> = {}): Station => ({
 });
 
 void t.test('statuses are held while nobody would hear them', async (t) => {
-  const monotonic = 1_000_000;
+  const depotMs = 1_000_000;
   const there = hearAll([
     [9000, 1],
     [10_000, 2],
   ]);
-  const at = (mono: number) => ({ monotonic, mono });
+  const at = (ownMs: number) => ({ depotMs, ownMs });
   t.equal(heldBecause(entryFor(), undefined, at(0)), 'unknown_station');
   t.equal(heldBecause(entryFor(), station(there), at(10_500)), undefined);
   t.equal(heldBecause(entryFor(), station(there), at(13_001)), 'away');
-  const bootAgo = (ms: number, settleMs = 0) => entryFor({ at: monotonic - ms, settleMs });
+  const bootAgo = (ms: number, settleMs = 0) => entryFor({ at: depotMs - ms, settleMs });
   t.equal(
     heldBecause(bootAgo(200), station(there), at(10_500)),
     'booting',
@@ -47,14 +47,14 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
   ]);
   t.equal(heldBecause(bootAgo(1100), station(anew), at(10_500)), undefined, 'the count began anew');
   t.equal(heldBecause(bootAgo(900), station(anew), at(10_500)), 'booting', 'before the boot was seen');
-  const begun = (ms: number) => entryFor({ at: monotonic - 900, settleMs: 0, begunAt: monotonic - ms });
+  const begun = (ms: number) => entryFor({ at: depotMs - 900, settleMs: 0, begunAt: depotMs - ms });
   t.equal(heldBecause(begun(1100), station(anew), at(10_500)), undefined, 'but after it was asked for');
   t.equal(heldBecause(begun(950), station(anew), at(10_500)), 'booting');
   t.equal(heldBecause(bootAgo(1100, 2000), station(anew), at(10_500)), 'settling');
   t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(10_500)), 'settling', 'the host was back long before');
   t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(11_499)), 'settling');
   t.equal(heldBecause(bootAgo(60_000, 2000), station(anew), at(11_500)), undefined, 'counted from its first heartbeat');
-  const seenLate = entryFor({ at: monotonic - 600, settleMs: 900, begunAt: monotonic - 5000 });
+  const seenLate = entryFor({ at: depotMs - 600, settleMs: 900, begunAt: depotMs - 5000 });
   t.equal(
     heldBecause(seenLate, station(anew), at(10_500)),
     undefined,
@@ -85,7 +85,7 @@ void t.test('statuses are held while nobody would hear them', async (t) => {
 });
 
 void t.test('what asks for a permission waits for the first heartbeat after a takeover', async (t) => {
-  const at = { monotonic: 1_000_000, mono: 10_500 };
+  const at = { depotMs: 1_000_000, ownMs: 10_500 };
   const asking = (status: string) => ({ ...entryFor(), payload: { firmware_update_status: status, request_id: 1 } });
   const communication = { heartbeat_period_ms: 1000 };
   const known: Presence = { ...NEVER_HEARD, communication, heartbeatId: 7, heartbeatAt: 9000, heardAt: 9000 };

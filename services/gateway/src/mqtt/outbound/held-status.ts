@@ -42,31 +42,31 @@ const asksPermission = ({ channel, payload }: OutboxEntry): boolean =>
 
 type AfterBoot = NonNullable<OutboxEntry['afterBoot']>;
 
-/** Two readings in milliseconds: the depot's monotonic clock for what is stored, this process's own for what was received. */
+/** Now in milliseconds: on the depot's monotonic clock, of what is stored, and on this process's own, of what was received. */
 export interface Clock {
-  readonly monotonic: number;
-  readonly mono: number;
+  readonly depotMs: number;
+  readonly ownMs: number;
 }
 
 /** The heartbeats that are heard now are those of the boot that was waited for. */
 function countsAnew({ countBeganAt }: Presence, { at, begunAt = at }: AfterBoot, clock: Clock): boolean {
-  return countBeganAt !== undefined && clock.mono - countBeganAt <= clock.monotonic - begunAt;
+  return countBeganAt !== undefined && clock.ownMs - countBeganAt <= clock.depotMs - begunAt;
 }
 
 /** Why an entry is not published yet; `undefined`: publish it. Pure. */
 export function heldBecause(entry: OutboxEntry, station: Station | undefined, clock: Clock): Held {
   if (!station) return 'unknown_station';
-  if (isAway(station.presence, clock.mono)) return 'away';
+  if (isAway(station.presence, clock.ownMs)) return 'away';
   const { heartbeatAt } = station.presence;
   const beats = heartbeatAt !== undefined && (heartbeatPeriodMs(station.presence) ?? 0) > 0;
   if (isBootUnsure(station.presence) && asksPermission(entry)) return 'boot_unsure';
   const boot = entry.afterBoot;
   if (!boot) return undefined;
-  const sinceBootMs = clock.monotonic - boot.at;
+  const sinceBootMs = clock.depotMs - boot.at;
   // A station with heartbeats is back with the first heartbeat after the reboot.
-  if (beats && clock.mono - heartbeatAt > sinceBootMs) return 'booting';
+  if (beats && clock.ownMs - heartbeatAt > sinceBootMs) return 'booting';
   // A count that goes on is EVerest as it was; should it go on for longer, it does so through boots.
-  const lingers = beats && clock.mono - heartbeatAt > sinceBootMs - LINGERS_MS;
+  const lingers = beats && clock.ownMs - heartbeatAt > sinceBootMs - LINGERS_MS;
   if (lingers && !countsAnew(station.presence, boot, clock)) return 'booting';
   if (station.ocppConsumer !== undefined) return station.registered ? undefined : 'not_registered';
   return settlingForMs(station.presence, boot, clock) < boot.settleMs ? 'settling' : undefined;
@@ -79,9 +79,9 @@ export function heldBecause(entry: OutboxEntry, station: Station | undefined, cl
  */
 function settlingForMs(presence: Presence, boot: AfterBoot, clock: Clock): number {
   const returnedAt = presence.countHeardAt ?? presence.begunAt;
-  const sinceBootMs = clock.monotonic - boot.at;
+  const sinceBootMs = clock.depotMs - boot.at;
   if (returnedAt === undefined) return sinceBootMs;
-  const sinceReturnMs = clock.mono - returnedAt;
+  const sinceReturnMs = clock.ownMs - returnedAt;
   return countsAnew(presence, boot, clock) ? sinceReturnMs : Math.min(sinceBootMs, sinceReturnMs);
 }
 

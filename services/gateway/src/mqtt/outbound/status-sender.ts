@@ -38,7 +38,7 @@ export function createStatusSender({ registry, prefix, publish, now, log, metric
     if (!(await publish(topic, payload, CHANNELS[entry.channel].qos))) return 'not_listening';
     // The boot before may have received it. An end stays for the one that has begun.
     if (bootSince(mark, station) === 'another' && isFinalStatus(entry)) return 'booting';
-    station.published = { entry, at: clock.mono, isUnheard: true, isEarly: isEarly(entry, station, clock) };
+    station.published = { entry, at: clock.ownMs, isUnheard: true, isEarly: isEarly(entry, station, clock) };
     log.info({ station: station.station, operationId: entry.operationId, status: entry.payload }, 'status told');
     metrics.statusesTold.inc();
     return undefined;
@@ -48,8 +48,8 @@ export function createStatusSender({ registry, prefix, publish, now, log, metric
     /** Resolves with why it waits; `undefined`: it is published, or not worth publishing any more. */
     async send(name: string, entry: OutboxEntry): Promise<Held> {
       const station = registry.get(name);
-      const clock = { monotonic: now().monotonic, mono: performance.now() };
-      if (entry.expiresAt <= clock.monotonic) {
+      const clock = { depotMs: now().monotonic, ownMs: performance.now() };
+      if (entry.expiresAt <= clock.depotMs) {
         log.warn({ station: name, operationId: entry.operationId }, 'status expired untold');
         return undefined;
       }
