@@ -48,6 +48,22 @@ function readStationCursor(cursor: string): string {
   return name;
 }
 
+/** Several stations as they are stored now, in one round trip. */
+async function statesOf(
+  redis: Redis,
+  { keys }: Pick<Store, 'keys'>,
+  stations: readonly string[],
+): Promise<[string, StationState][]> {
+  const pipeline = redis.pipeline();
+  for (const station of stations) pipeline.hgetall(keys.station(station));
+  const replies = (await pipeline.exec()) ?? [];
+  return stations.map((station, at) => {
+    const [error, fields] = replies[at] ?? [];
+    if (error) throw error;
+    return [station, readStationState((fields ?? {}) as StationFields)];
+  });
+}
+
 export interface InventoryDeps {
   /** For reading alone: nothing that a station waits for goes over it. */
   readonly redis: Redis;
@@ -89,17 +105,6 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
     });
   };
 
-  const statesOf = async (stations: readonly string[]): Promise<[string, StationState][]> => {
-    const pipeline = redis.pipeline();
-    for (const station of stations) pipeline.hgetall(store.keys.station(station));
-    const replies = (await pipeline.exec()) ?? [];
-    return stations.map((station, at) => {
-      const [error, fields] = replies[at] ?? [];
-      if (error) throw error;
-      return [station, readStationState((fields ?? {}) as StationFields)];
-    });
-  };
-
   /** Heard or configured. `unknown_stations: simulated` makes no station known. */
   const known = async (station: string): Promise<StationState | undefined> => {
     const state = readStationState(await store.station(station));
@@ -124,7 +129,7 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
       const items: StationView[] = [];
       for (let at = 0; at < page.length; at += SOME) {
         if (at > 0) await eventLoopTurn();
-        items.push(...(await stationsNow(await statesOf(page.slice(at, at + SOME)))));
+        items.push(...(await stationsNow(await statesOf(redis, store, page.slice(at, at + SOME)))));
       }
       const last = rest.length > limit ? page.at(-1) : undefined;
       return { items, ...(last === undefined ? {} : { nextCursor: Buffer.from(last).toString('base64url') }) };
