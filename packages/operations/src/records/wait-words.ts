@@ -16,11 +16,11 @@ export const LIFTERS = {
 export type Lifter = keyof typeof LIFTERS;
 
 /**
- * What limits a wait. `deadline`: the operation’s own, after which it has ended. `pause`: the next try or look. `date`: a
- * date that its kind knows (`WaitRules.until`); `last_date`: the same, and after it the operation fails. `successor`: the
- * other operation’s own deadline.
+ * What limits a wait. `deadline`: the operation’s own, after which it has ended. `pause`: the next try or look. `successor`: the
+ * other operation’s own deadline. `retrieve`, `install`: the date that was asked for. `hold`: when the status is sent that was
+ * held back. `told`: a time of the CSMS grows too old to be set. The kind knows these dates (`WaitRules.until`).
  */
-type Limit = 'deadline' | 'pause' | 'date' | 'last_date' | 'successor';
+type Limit = 'deadline' | 'pause' | 'successor' | 'retrieve' | 'install' | 'hold' | 'told';
 
 interface Wait {
   /** What must come to pass. */
@@ -40,18 +40,18 @@ export const WAITS = {
   },
   retrieve_timestamp: {
     meaning: 'The date at which the image is to be fetched (`retrieve_timestamp`).',
-    limit: 'date',
+    limit: 'retrieve',
     liftedBy: ['time'],
   },
   install_timestamp: {
     meaning: 'The date at which the image is to be installed (`install_timestamp`).',
-    limit: 'date',
+    limit: 'install',
     liftedBy: ['time'],
   },
   announcement: {
     meaning:
       'EVerest is told that the image is ready shortly before `install_timestamp`; until then its connectors stay in use.',
-    limit: 'date',
+    limit: 'hold',
     liftedBy: ['time'],
   },
   worker: { meaning: 'A worker that takes it up.', limit: 'deadline', liftedBy: ['worker'] },
@@ -151,7 +151,7 @@ export const WAITS = {
     liftedBy: ['worker', 'station'],
     atWork: true,
   },
-  clock: { meaning: 'The clock is being set.', limit: 'last_date', liftedBy: ['worker', 'station'], atWork: true },
+  clock: { meaning: 'The clock is being set.', limit: 'told', liftedBy: ['worker', 'station'], atWork: true },
 } as const satisfies Readonly<Record<string, Wait>>;
 
 export type WaitWord = keyof typeof WAITS;

@@ -106,9 +106,11 @@ function endOf<R extends AnyRecord>(rules: WaitRules<R>, record: R, word: WaitWo
       return onMonotonic(record.waitingUntil ?? record.notBefore);
     case 'successor':
       return onMonotonic(record.hold?.until);
-    case 'date':
+    case 'retrieve':
+    case 'install':
+    case 'hold':
       return on(until);
-    case 'last_date':
+    case 'told':
       return until === undefined ? {} : { until, afterwards: 'fails' };
   }
 }
