@@ -56,6 +56,8 @@ export interface KindDefinition<R extends AnyRecord, E extends string = string> 
   /** The queue that its jobs stand in, and their names. */
   readonly queue: string;
   readonly jobs: readonly string[];
+  /** Queues of other kinds that it does not get on without. */
+  readonly alsoNeeds?: readonly string[];
   nextWork(record: R): Work | undefined;
   /** The request whose answer offers it; absent: it is never offered. */
   readonly channel?: E2mChannelName;

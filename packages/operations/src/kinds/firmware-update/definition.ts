@@ -20,6 +20,7 @@ export const firmwareUpdate = {
   waits: UPDATE_WAITS,
   queue: 'firmware-updates',
   jobs: UPDATE_JOBS,
+  alsoNeeds: ['firmware-fetches'],
   nextWork: nextUpdateWork,
   channel: 'update_firmware',
   status: {
