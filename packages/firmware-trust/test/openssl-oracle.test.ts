@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkChain } from '@khumbu/firmware-trust/chain';
 import t from 'tap';
+import { dice } from './dice.js';
 import {
   bits,
   CA,
@@ -385,17 +386,6 @@ void t.test('a chain is found among cross-signed authorities, whatever their ord
     }
   t.equal(ours({ leaf: leafOf(), between: [expired, crossed], roots: [rootOf()] }), 'expired');
 });
-
-/** mulberry32: the same chains each time. */
-function dice(seed: number): (sides: number) => number {
-  let state = seed;
-  return (sides) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) % sides;
-  };
-}
 
 void t.test('nothing is accepted that the openssl program refuses, of chains put together by chance', async (t) => {
   const roll = dice(20_261);
