@@ -1,7 +1,7 @@
 /**
  * The time of the depot, the same for every process and indifferent to the clock of its own host. Two readings: `wall`
  * is the date, from the clock of the Redis server; `monotonic` only ever goes forward, at the pace of the monotonic clocks
- * of whoever runs. Dates that somebody asked for are compared with `wall`; everything that lasts a while (deadlines,
+ * of the processes that run. Dates that were asked for are compared with `wall`; everything that lasts a while (deadlines,
  * pauses, reservations) is counted in `monotonic`, so that no jump of any clock makes it longer or shorter.
  *
  * The monotonic reading is a register in Redis that every process raises and none lowers. It stands still while the whole
@@ -17,7 +17,7 @@ import type { Redis } from 'ioredis';
 export interface Moment {
   /** Since 1970. */
   readonly wall: number;
-  /** On the clock nobody sets. */
+  /** On the clock that is never set. */
   readonly monotonic: number;
 }
 

@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
 import type { OperationEvent, ProgressEvent } from './events.js';
 
-/** Enough for listeners that look all the time; nobody replays it. */
+/** Enough for listeners that poll all the time; it is never replayed. */
 const KEPT = '200';
 const KEPT_S = 3600;
 const EVERY_MS = 1000;

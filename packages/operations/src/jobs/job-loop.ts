@@ -1,5 +1,5 @@
 /**
- * What all workers do with a job, whoever hands it to them: read its record, do the step the record wants now, and go on
+ * What all workers do with a job: read its record, do the step the record wants now, and go on
  * until the record wants something else. The queue says when to look; the record says what to do.
  *
  * A job may run twice at the same time (a frozen process, a lost lock). Commits are fenced by the record's version;
@@ -63,7 +63,7 @@ export interface TakenJob {
   readonly jobId: string;
   readonly name: JobName;
   readonly operationId: string;
-  /** Nobody else has taken it over. */
+  /** No other worker has taken it over. */
   readonly isOurs: () => Promise<boolean>;
 }
 

@@ -19,7 +19,7 @@ export interface Jobs {
   /**
    * As `ensure`, and a job that is due and still waits for its time begins. BullMQ counts delays by the clocks of the
    * hosts of those who add jobs and take them; one of them has been set. (A job that begins too early is put back by
-   * whoever takes it.) Returns what was mended, if anything.
+   * the worker that takes it.) Returns what was mended, if anything.
    */
   reconcile(record: OperationRecord): Promise<'added' | 'promoted' | undefined>;
   close(): Promise<void>;
@@ -69,7 +69,7 @@ export function createJobs(redis: Redis, keys: Keys, now: Now): Jobs {
       try {
         await job.promote();
       } catch (error) {
-        // Somebody took it in this very moment.
+        // A worker took it in this very moment.
         if (await isDelayed()) throw error;
         return undefined;
       }

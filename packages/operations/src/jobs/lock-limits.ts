@@ -1,6 +1,6 @@
 /**
  * BullMQ's keys that expire live on the clock of Redis' host: set back by an hour, the lock of a dead worker outlives it
- * by that hour, and so does the mark that keeps everybody from looking for such locks. No key of a queue may have more
+ * by that hour, and so does the mark that keeps all workers from looking for such locks. No key of a queue may have more
  * time left than it was given.
  */
 import type { Redis } from 'ioredis';

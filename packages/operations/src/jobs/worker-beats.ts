@@ -1,5 +1,5 @@
 /**
- * Whether anybody works on a queue. Every worker counts up a field of one hash while it works; whoever wants to know looks
+ * Whether a worker takes jobs from a queue. Every worker counts up a field of one hash while it works; whoever wants to know looks
  * once a second whether the count has moved. A count has no clock: nothing here depends on whose time is right, and
  * time in which the looker or Redis stood still does not count as silence.
  */
@@ -46,7 +46,7 @@ export function startBeating(
 }
 
 export interface WorkerWatch {
-  /** Nobody has worked on this queue for the grace time. Costs nothing. */
+  /** No worker has taken jobs from this queue for the grace time. Reads no Redis. */
   readonly isAbandoned: (queue: QueueName) => boolean;
   stop(): void;
 }
@@ -87,7 +87,7 @@ export function watchWorkers({ redis, keys, graceS, onChange, lookMs = LOOK_MS }
       }
       counts = seen;
     } catch {
-      // Redis is out: workers cannot be heard. Who was there gets the whole grace again; nobody appears by it.
+      // Redis is out, so no counts can be read: workers that were there get the whole grace again, and no worker appears.
       for (const [queue, silence] of silences) if (!isAbandoned(queue) && silence > 0) silences.set(queue, 0);
     } finally {
       open = false;

@@ -20,7 +20,7 @@ export interface WorkerOptions extends JobLoopOptions {
 }
 
 export interface RunningWorker {
-  /** Take no new jobs, abort those that run, wait for them. What was aborted is taken up again by whoever is next. */
+  /** Take no new jobs, abort those that run, wait for them. Another worker takes up what was aborted. */
   stop(): Promise<void>;
   /** Abort what runs and do it again under a new lock: the clock that BullMQ renews locks by has been set. */
   beginAnew(): void;

@@ -75,6 +75,6 @@ export const deadlineDate = (record: OperationRecord, now: Moment): number | und
 export const isOverdue = (record: OperationRecord, now: Moment): boolean =>
   isOverdueBy(definitionOf(record).waits, record, now);
 
-/** The event of a record that is about to be stored as `version`. `undefined`: nobody outside is concerned. */
+/** The event of a record that is about to be stored as `version`. `undefined`: there is none. */
 export const operationEvent = (record: OperationRecord, version: number, now: Moment): OperationEvent | undefined =>
   isNews(record) ? operationEventBy(definitionOf(record).waits, record, version, now) : undefined;

@@ -125,8 +125,8 @@ export function withdrawOffer(
 }
 
 /**
- * The answer was sent, and nobody will know whether it was heard. It counts as heard: what the operation replaces ends, so
- * that nothing is installed which was replaced, and it fails itself, so that nobody waits for it.
+ * The answer was sent, and it will never be known whether EVerest received it. It counts as received: what the operation
+ * replaces ends, so that no replaced update is installed, and it fails itself, so that EVerest does not wait for it.
  */
 export function failOffer(
   transaction: Transaction,

@@ -7,7 +7,7 @@ export interface OutboxEntry {
   readonly channel: Exclude<M2eChannelName, 'communication_check'>;
   readonly payload: unknown;
   readonly at: number;
-  /** After this nobody is interested any more (the record's retention); monotonic. */
+  /** After this it is dropped (the record's retention); monotonic. */
   readonly expiresAt: number;
   /**
    * Set on the first status after a reboot that we caused, when the station was seen booted: EVerest must be heard

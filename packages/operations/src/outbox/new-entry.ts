@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Moment } from '../clock/depot-clock.js';
 import type { OutboxEntry } from './entry.js';
 
-/** How long an ended operation is kept, and with it the statuses nobody could be told. */
+/** How long an ended operation is kept, and with it the statuses that could not be sent. */
 export const RETENTION_MS = 30 * 24 * 3600_000;
 
 /** A new status for EVerest. */

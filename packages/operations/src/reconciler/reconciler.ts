@@ -1,6 +1,6 @@
 /**
- * Compares what should be with what is, for every open record: deadlines, offers nobody confirmed, waits that nobody
- * will end, jobs that are not there. Run by one process at a time; running twice does no harm, because every change is
+ * Compares what should be with what is, for every open record: deadlines, offers that were never confirmed, waits that
+ * nothing will end, jobs that are not there. Run by one process at a time; running twice does no harm, because every change is
  * a commit like any other.
  */
 

@@ -1,6 +1,6 @@
 /**
  * Notifications make things quick: an outbox has something to send, an operation is to stop. A lost hint delays and never
- * breaks anything, because everybody also looks by himself from time to time.
+ * breaks anything, because every process also polls from time to time.
  */
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';

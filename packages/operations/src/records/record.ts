@@ -65,7 +65,7 @@ export interface RecordBase<K extends string = string, S extends string = string
   readonly endedAt?: number;
   /** The `endedAt` that was told and audited; written by the store alone. */
   readonly endTold?: number;
-  /** An offer whose answer was sent, when the connection ended before the broker had said that somebody heard it. */
+  /** An offer whose answer was sent, when the connection ended before the broker had acknowledged it. */
   readonly answerSent?: true;
   /** When the state it is in becomes a failure; monotonic. */
   readonly deadlineAt?: number;

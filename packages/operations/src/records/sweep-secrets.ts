@@ -10,7 +10,7 @@ const OVERLAP_MS = 2 * 3600_000;
 
 /**
  * Clean the ended records whose end (milliseconds since 1970) is at `since` or later. Resolves with how many were cleaned,
- * and whether none was left out because somebody else changed it in that moment. Safe to repeat.
+ * and whether none was left out because another commit changed it in that moment. Safe to repeat.
  */
 export async function sweepSecrets<R extends AnyRecord>(
   redis: Redis,

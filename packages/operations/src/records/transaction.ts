@@ -185,7 +185,7 @@ export class RecordTransaction<R extends AnyRecord> {
     return this;
   }
 
-  /** Wake whoever works on the operation; only for speed. */
+  /** Notify the worker that has the operation; only for speed. */
   notifyCancel(operationId: string): this {
     this.ops.push(['PUBLISH', this.keys.notifications, `cancel ${operationId}`]);
     return this;

@@ -27,7 +27,7 @@ interface Wait {
   readonly meaning: string;
   readonly limit: Limit;
   readonly liftedBy: readonly Lifter[];
-  /** Somebody is at work on it: there is nothing to wait for but the end of that. */
+  /** A worker or the station is at it: there is nothing to wait for but the end of that. */
   readonly atWork?: true;
 }
 

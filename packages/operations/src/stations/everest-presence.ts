@@ -22,7 +22,7 @@ export function presenceOf(state: StationState): EverestPresence {
   return state.awaySince === undefined ? 'here' : 'away';
 }
 
-/** The heartbeat period it has or tells; `undefined`: it beats not, or nobody knows how often. */
+/** The heartbeat period it has or tells; `undefined`: it sends none, or their period is unknown. */
 function periodOf({ heartbeat, communication }: StationState): number | undefined {
   const told = communication?.heartbeat_period_ms;
   if (heartbeat === undefined || (told !== undefined && told <= 0)) return undefined;

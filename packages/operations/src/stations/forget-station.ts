@@ -1,4 +1,4 @@
-/** A station that nobody configured and that has gone is forgotten, so that names nobody vouches for do not pile up. */
+/** A station that is not configured and has gone is forgotten, so that invented names do not pile up. */
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
 

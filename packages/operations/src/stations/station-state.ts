@@ -44,7 +44,7 @@ export const NO_RESET_ALLOWED = {
 
 /**
  * How long installs still keep away because EVerest was told that it may reset, in milliseconds; 0: they need not. The
- * reservation ends with the boot of EVerest it was made for, whoever restarted that. Pure.
+ * reservation ends with the boot of EVerest it was made for, whatever restarted EVerest. Pure.
  */
 export const resetReservedMs = (
   { resetReservedUntil, resetAllowedEpoch, bootEpoch }: StationState,

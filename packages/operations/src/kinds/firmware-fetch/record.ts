@@ -1,7 +1,7 @@
 /**
  * The depot fetches a location once, however many updates want it. The fetch is a record of its own: updates join it,
  * each run is a generation, and when it ends every waiter is told. Whether a waiter is still interested is read from
- * the waiter's own record, so nobody has to leave.
+ * the waiter's own record, so no waiter has to unsubscribe.
  */
 
 import { createHash } from 'node:crypto';
@@ -10,7 +10,7 @@ import type { Reason } from '../../records/reasons.js';
 import { type AnyRecord, inState, newRecordBase, type RecordBase } from '../../records/record.js';
 import type { StoredImage } from '../firmware-update/record.js';
 
-/** `Resting`: nobody waits. `Fetching`: this generation runs. `Delivering`: it has ended, its waiters are being told. */
+/** `Resting`: no update waits. `Fetching`: this generation runs. `Delivering`: it has ended, its waiters are being updated. */
 export type FirmwareFetchState = 'Resting' | 'Fetching' | 'Delivering';
 export type FirmwareFetchEvent = 'joined' | 'ended' | 'delivered';
 

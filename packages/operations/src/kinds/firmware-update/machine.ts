@@ -53,7 +53,7 @@ export const FIRMWARE_UPDATE_EVENTS = [
   /** The station is about to be touched. */
   'installBegun',
   'imageUnfit',
-  /** Nobody has the image any more, and the station was not told to install it. */
+  /** The image is in no store any more, and the station was not asked to install it. */
   'imageLost',
   'installFailed',
   /** The image is in place and takes effect only after a reboot. */
@@ -64,7 +64,7 @@ export const FIRMWARE_UPDATE_EVENTS = [
   'fellBack',
   /** Another update takes its place. */
   'superseded',
-  /** Somebody does not want it any more. */
+  /** It was canceled over REST. */
   'canceled',
   /** The state it was in lasted too long. */
   'outOfTime',

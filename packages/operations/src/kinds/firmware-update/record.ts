@@ -28,7 +28,7 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly signed: boolean;
   /** EVerest is told of this update. */
   readonly announced: boolean;
-  /** Whether somebody has to allow the installation: EVerest, or for a silent update an operator. */
+  /** Whether the installation needs a permission: of EVerest, or for a silent update of an operator. */
   readonly permissionNeeded: boolean;
   /** What the image or its location says; absent: nothing, which means connectors are disabled. */
   readonly disableConnectors?: boolean;
