@@ -9,7 +9,7 @@ import { stationEvent } from '@khumbu/operations/events/events';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import { definitionOf, KINDS, STATION_KINDS, type StationKind } from '@khumbu/operations/kinds/kinds';
 import type { Store } from '@khumbu/operations/kinds/store';
-import { dialectOf, readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { dialectOf, readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import { bootFields } from './boot-fields.js';
 import { reasonOfBoot } from './decide-boot-reason.js';
@@ -28,7 +28,7 @@ export type Boots = ReturnType<typeof createBoots>;
 
 export function createBoots({ store, jobs, directory, log, now }: BootsDeps) {
   const settleSlot = async (station: string, kind: StationKind): Promise<void> => {
-    const state = readStationState(await store.station(station));
+    const state = await readStation(store, station);
     const id = state.slot(kind);
     const record = id === undefined ? undefined : await store.load(id);
     if (!record) return;
@@ -41,12 +41,12 @@ export function createBoots({ store, jobs, directory, log, now }: BootsDeps) {
 
   return {
     /**
-     * EVerest's heartbeats began anew. `silentMs`: the time since the last heartbeat before. Resolves with whether the depot caused the restart.
-     * Rejects when it is not stored: repeat.
+     * EVerest's heartbeats began anew. `silentMs`: the time since the last heartbeat before. Resolves with whether the depot
+     * caused the restart. Rejects when it is not stored: repeat.
      */
     async notice(station: string, silentMs: number | undefined, heartbeatPeriodMs?: number): Promise<boolean> {
       for (;;) {
-        const state = readStationState(await store.station(station));
+        const state = await readStation(store, station);
         const reason = reasonOfBoot({ state, silentMs, heartbeatPeriodMs, monotonicNow: now().monotonic });
         const transaction = store
           .transaction()

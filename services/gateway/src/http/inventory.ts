@@ -12,7 +12,7 @@ import type { Store } from '@khumbu/operations/kinds/store';
 import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { isEnded } from '@khumbu/operations/records/record';
 import type { StationFields } from '@khumbu/operations/records/transaction';
-import { readStationState, type StationState } from '@khumbu/operations/stations/station-state';
+import { readStation, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
@@ -107,7 +107,7 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
 
   /** Heard or configured. `unknown_stations: simulated` makes no station known. */
   const known = async (station: string): Promise<StationState | undefined> => {
-    const state = readStationState(await store.station(station));
+    const state = await readStation(store, station);
     return state.firstSeenAt !== undefined || isListed(station) ? state : undefined;
   };
 

@@ -1,7 +1,7 @@
 /** Resets. EVerest has stopped itself and waits for one: it is stored, however long that takes. */
 
 import { anonymousAnswerKey } from '@khumbu/intake/intake';
-import { readStationState } from '@khumbu/operations/stations/station-state';
+import { readStation } from '@khumbu/operations/stations/station-state';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import type { Core } from '../core.js';
 import type { Station } from '../liveness/station.js';
@@ -22,7 +22,7 @@ export function createResets({ store, intake, backlogMarker, unanswered, refusal
 
   /** Allowed in this boot, perhaps hours ago (it waited for transactions), and not asked for since. */
   const isAwaited = async (station: string): Promise<boolean> => {
-    const state = readStationState(await store.station(station));
+    const state = await readStation(store, station);
     return state.resetAllowedEpoch === state.bootEpoch || state.restartExpected !== undefined;
   };
 
