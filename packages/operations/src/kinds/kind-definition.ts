@@ -72,6 +72,8 @@ export interface KindDefinition<R extends AnyRecord, E extends string = string> 
   onConfirmed?(record: R, context: KindContext): Applied<R> | undefined;
   /** The end of a record whose state has lasted too long. */
   onDeadline?(record: R, context: KindContext): Applied<R>;
+  /** A boot of EVerest may mean something to it: its station is worth a look. */
+  awaitsBoot?(record: R): boolean;
   /** What a boot of EVerest means to it; `undefined`: nothing, or it was seen to already. */
   onBoot?(record: R, context: KindContext): Applied<R> | undefined;
   /** The record set right where another one that it waits for has gone on without it. */

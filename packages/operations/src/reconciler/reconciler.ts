@@ -91,6 +91,7 @@ export function createReconciler({ store, jobs, directory, log, now }: Reconcile
       await put(store.transaction(), mended);
       return true;
     }
+    if (!definition.awaitsBoot?.(record)) return false;
     const next = definition.onBoot?.(record, await contextOf(record));
     if (next) await putApplied(store.transaction(), next);
     return next !== undefined;

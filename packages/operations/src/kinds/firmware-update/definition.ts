@@ -34,6 +34,7 @@ export const firmwareUpdate = {
     const wait = readStoredWait(record.waitingFor);
     return applyUpdateEvent(record, 'outOfTime', context, wait ? { reason: `deadline_${wait.for}` } : {});
   },
+  awaitsBoot: ({ triggerEpoch }) => triggerEpoch !== undefined,
   onBoot: (record, context) => (needsReaffirming(record, context.bootEpoch) ? reaffirm(record, context) : undefined),
   onReconcile: rejoin,
   view: (record) => ({

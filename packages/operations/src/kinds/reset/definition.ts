@@ -31,6 +31,7 @@ export const reset = {
     state === 'Accepted' || state === 'Resetting' || slotHeld ? { name: 'reset' as const } : undefined,
   apply,
   onDeadline: (record, context) => apply(record, 'outOfTime', context),
+  awaitsBoot: ({ state }) => state === 'Restarting',
   onBoot: (record, context) =>
     record.state === 'Restarting' && context.bootEpoch !== record.bootEpochBefore
       ? apply(record, 'restartSeen', context)
