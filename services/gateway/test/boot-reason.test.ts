@@ -156,7 +156,7 @@ void t.test(
   async (t) => {
     const place = await depot(t, servers);
     await leads(await startGateway(t, place));
-    const discovery = { heartbeat_period_ms: 20_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
+    const discovery = { heartbeat_period_ms: 120_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
     const everest = await station(t, place, { discovery });
     const other = await station(t, place, { moduleId: 'cs-2' });
     t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
@@ -215,7 +215,7 @@ void t.test('many questions that wait are carried from leader to leader, and hol
   const place = await depot(t, servers);
   const first = await startGateway(t, place);
   await leads(first);
-  const discovery = { heartbeat_period_ms: 20_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
+  const discovery = { heartbeat_period_ms: 120_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
   const stations = await Promise.all(
     Array.from({ length: 20 }, async (_, index) => {
       const name = `cs-${index}`;
