@@ -17,8 +17,14 @@ export function createIsResetAllowed({ accept, read, resetReservationMs, now }: 
       [STATION_FIELDS.resetReservedBy]: requester.answerKey,
       [STATION_FIELDS.resetAllowedEpoch]: String(state.bootEpoch),
     };
-    // An install that begins in this very moment changes the record; an update that takes its place changes the slot.
-    const expects = { fields: { [slotField('firmware_update')]: state.slot('firmware_update') }, record: update };
+    // An install that begins in this very moment changes the record; an update that takes its place changes the slot; a boot
+    // ends the reservation of the one before.
+    const { bootEpoch } = STATION_FIELDS;
+    const fields = {
+      [slotField('firmware_update')]: state.slot('firmware_update'),
+      [bootEpoch]: state.fields[bootEpoch],
+    };
+    const expects = { fields, record: update };
     return { kind: 'answer', reply: true, ...(reserve ? { fields: reservation } : {}), expects };
   };
 
