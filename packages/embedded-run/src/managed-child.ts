@@ -124,7 +124,6 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
   }
 
   const isReady = async (): Promise<boolean> => (spec.ready === 'says-so' ? saidReady : spec.ready());
-
   async function relaunch(afterMs: number): Promise<void> {
     await sleep(afterMs, restart.signal);
     if (!stopping) launch();

@@ -42,12 +42,10 @@ const isDone = (run: Run): boolean =>
 const allows = (run: Run, status: string): boolean =>
   ((run.order as Record<string, readonly string[] | undefined>)[run.last] ?? []).includes(status);
 
-export function createDialectChecks(options: DialectCheckOptions) {
+/** The accepted requests of each id, in order. */
+function createRuns(options: DialectCheckOptions) {
   const { dialect } = options;
   const runs: Record<Kind, Map<number, Run[]>> = { firmware: new Map(), log: new Map() };
-  const newestBegun: Record<Kind, number> = { firmware: 0, log: 0 };
-  /** Updates that took connectors out of use and did not give them back, with their ids. */
-  const holdingConnectors = new Map<Run, number>();
   let serial = 0;
 
   const orderOf = (kind: Kind, requestId: number, signed: boolean | undefined): Order => {
@@ -81,6 +79,20 @@ export function createDialectChecks(options: DialectCheckOptions) {
     return announced && isDone(current) && BEGINS.has(status) ? open(kind, requestId, undefined) : current;
   }
 
+  return {
+    open,
+    runFor,
+    current: (kind: Kind, requestId: number): Run | undefined => runs[kind].get(requestId)?.[0],
+  };
+}
+
+export function createDialectChecks(options: DialectCheckOptions) {
+  const { dialect } = options;
+  const runs = createRuns(options);
+  const newestBegun: Record<Kind, number> = { firmware: 0, log: 0 };
+  /** Updates that took connectors out of use and did not give them back, with their ids. */
+  const holdingConnectors = new Map<Run, number>();
+
   /** 1.6 gives connectors back on nothing less than a restoring end of the update that took them. */
   function* strandedBefore(run: Run): Generator<string> {
     if (dialect !== 'ocpp1.6') return;
@@ -92,7 +104,7 @@ export function createDialectChecks(options: DialectCheckOptions) {
   }
 
   function* follow(kind: Kind, requestId: number, status: string): Generator<string> {
-    const run = runFor(kind, requestId, status);
+    const run = runs.runFor(kind, requestId, status);
     if (!run) {
       yield `${kind} ${requestId}: ${status} for an id that was never accepted`;
       return;
@@ -129,7 +141,7 @@ export function createDialectChecks(options: DialectCheckOptions) {
 
   function noteConnectors(message: FirmwareUpdateStatus): void {
     const { firmware_update_status: status, request_id: requestId } = message;
-    const run = runs.firmware.get(requestId)?.[0];
+    const run = runs.current('firmware', requestId);
     const trigger: FirmwareUpdateStatusEnum = requestId === -1 ? 'Downloaded' : 'SignatureVerified';
     if (!run) return;
     const kept = message.firmware_update_metadata?.disable_connectors_during_install === false;
@@ -150,7 +162,7 @@ export function createDialectChecks(options: DialectCheckOptions) {
 
   return {
     /** A request was answered with Accepted or AcceptedCanceled. `signed` is for firmware alone. */
-    accepted: (kind: Kind, requestId: number, signed = false): void => void open(kind, requestId, signed),
+    accepted: (kind: Kind, requestId: number, signed = false): void => void runs.open(kind, requestId, signed),
     firmware: (message: FirmwareUpdateStatus): string[] => [...firmware(message)],
     log: (message: LogStatus): string[] => [...log(message)],
     abortsOcpp,
