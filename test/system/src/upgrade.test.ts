@@ -123,7 +123,15 @@ for (const writtenBy of ['82e0d90', '2c2f4fb'])
       }),
     );
     await clientOf('logs').awaitStatus(9, 'Uploaded', END_MS);
-    await awaitUntil(async () => (await operationsIn(cluster, 'open')).length === 0, END_MS, 'every operation to end');
+    let open: readonly string[] = [];
+    await awaitUntil(
+      async () => {
+        open = await operationsIn(cluster, 'open');
+        return open.length === 0;
+      },
+      END_MS,
+      () => `every operation to end; open: ${open.join(', ')}`,
+    );
 
     for (const [name, { id, statuses }] of Object.entries(UPDATES)) {
       t.same(withoutRepeats(clientOf(name).statusNames(id)), statuses, `${name}: in order, and no more than that`);
