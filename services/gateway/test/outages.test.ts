@@ -1,6 +1,7 @@
 /** A leader that is killed, a Redis that stops answering, and nobody connected. */
 import { randomUUID } from 'node:crypto';
 import { awaitUntil } from '@khumbu/test-support/events';
+import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { requestFrame } from '@khumbu/test-support/everest-frames';
 import t from 'tap';
 import { LEASE_MS } from '../src/leader/lease.js';
@@ -13,6 +14,17 @@ const { announce, openRecords, redis, servers, station } = await setMqttStage(t)
 const PATIENCE_MS = 60_000;
 
 const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
+
+/** An update, asked for again where a busy machine had no time for its decision and answered by default. */
+const answered = (everest: EverestClient, update: typeof UPDATE) =>
+  awaitUntil(
+    async () => {
+      const answer = await everest.request('update_firmware', update, { timeoutMs: PATIENCE_MS });
+      return answer.reply !== 'Rejected' && answer;
+    },
+    PATIENCE_MS,
+    'an answer that was decided',
+  );
 
 void t.test('a leader is killed: the standby goes on within four seconds', async (t) => {
   const took: number[] = [];
@@ -29,11 +41,11 @@ void t.test('a leader is killed: the standby goes on within four seconds', async
       'a standby is ready: the depot is served',
     );
     const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-    t.equal((await everest.request('update_firmware', UPDATE)).reply, 'Accepted');
+    t.equal((await answered(everest, UPDATE)).reply, 'Accepted');
     await first.child.end('SIGKILL');
     await announce(place, [[3, 'Downloading']]);
     const request = { ...UPDATE, request_id: 8 };
-    const { reply, ms } = await everest.request('update_firmware', request, { timeoutMs: PATIENCE_MS });
+    const { reply, ms } = await answered(everest, request);
     t.equal(reply, 'AcceptedCanceled');
     await everest.awaitStatus(3, 'Downloading', PATIENCE_MS);
     t.match((await second.ready()).body, { leader: true });
