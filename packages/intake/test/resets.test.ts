@@ -1,8 +1,14 @@
+import { resetReservedMs } from '@khumbu/operations/stations/station-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import type { Answer } from '../src/decision.js';
 import { STATION } from './fixtures.js';
 import { accepted, must, openStage, requester, type Stage, server } from './stage.js';
+
+const SIGNS_OF_BOOT: Record<string, (d: Stage) => Promise<unknown>> = {
+  'by its heartbeat': (d) => d.boots.notice(STATION, 3000),
+  'by its question': (d) => d.intake.getBootReason(requester(), { silentMs: 5000, heartbeatPeriodMs: 1000 }),
+};
 
 void t.test('a reservation belongs to the question that made it, until EVerest resets', async (t) => {
   const d = await openStage(t);
@@ -28,12 +34,7 @@ void t.test('a reservation belongs to the question that made it, until EVerest r
 });
 
 void t.test('a reservation ends with the boot of EVerest that was told it may reset', async (t) => {
-  const signs = {
-    'by its heartbeat': async (d: Stage) => d.boots.notice(STATION, 3000),
-    'by its question': async (d: Stage) =>
-      d.intake.getBootReason(requester(), { silentMs: 5000, heartbeatPeriodMs: 1000 } as never),
-  };
-  for (const [how, begin] of Object.entries(signs)) {
+  for (const [how, begin] of Object.entries(SIGNS_OF_BOOT)) {
     const d = await openStage(t);
     t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true);
     await begin(d);
@@ -41,6 +42,53 @@ void t.test('a reservation ends with the boot of EVerest that was told it may re
     t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true, 'and it may be reserved anew');
     t.match(await d.state(), { resetAllowedEpoch: 1 });
   }
+});
+
+void t.test('is_reset_allowed and a boot in the same moment: what is reserved is the boot that was told', async (t) => {
+  for (const [how, begin] of Object.entries(SIGNS_OF_BOOT)) {
+    for (const isKnown of [false, true]) {
+      const d = await openStage(t);
+      if (isKnown) await d.intake.isResetAllowed(requester(), false);
+      d.beforeNextCommit(() => begin(d));
+      t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true, how);
+      const state = await d.state();
+      t.match(state, { bootEpoch: 1, resetAllowedEpoch: 1 }, how);
+      t.ok(resetReservedMs(state, Date.now()) > 0, `${how}: installs keep away`);
+    }
+  }
+});
+
+void t.test('what two questions have reserved stays when either is answered by default', async (t) => {
+  for (const taken of ['first', 'second'] as const) {
+    for (const how of ['one after the other', 'in the same moment', 'while it is taken back'] as const) {
+      const d = await openStage(t);
+      const other = await openStage(t, { prefix: d.prefix });
+      const asked = { first: requester('is_reset_allowed:1'), second: requester('is_reset_allowed:2') };
+      const askFirst = async (): Promise<void> => {
+        t.equal((await other.intake.isResetAllowed(asked.first, true)).reply, true);
+      };
+      if (how === 'in the same moment') d.beforeNextCommit(askFirst);
+      else await askFirst();
+      const askSecond = async (): Promise<void> => {
+        t.equal((await d.intake.isResetAllowed(asked.second, true)).reply, true);
+      };
+      if (how === 'while it is taken back') other.beforeNextCommit(askSecond);
+      else await askSecond();
+      const takeBack = () => other.intake.revoke(asked[taken], 'is_reset_allowed', undefined);
+      await takeBack().catch(takeBack);
+      t.ok(resetReservedMs(await d.state(), Date.now()) > 0, `the ${taken} one, asked ${how}`);
+      t.match(await d.answerOf(asked[taken].answerKey), { reply: false });
+    }
+  }
+});
+
+void t.test('a reservation is not cut short by one of a shorter time', async (t) => {
+  const d = await openStage(t);
+  const brief = await openStage(t, { prefix: d.prefix, resetReservationMs: 1000 });
+  await d.intake.isResetAllowed(requester(), true);
+  const { resetReservedUntil } = await d.state();
+  await brief.intake.isResetAllowed(requester(), true);
+  t.equal((await d.state()).resetReservedUntil, resetReservedUntil);
 });
 
 void t.test('is_reset_allowed and an install that begins in the same moment', async (t) => {

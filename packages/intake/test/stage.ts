@@ -32,6 +32,7 @@ interface StageOptions {
   readonly abandoned?: readonly QueueName[];
   /** Share the keys of another one: a second gateway. */
   readonly prefix?: string;
+  readonly resetReservationMs?: number;
 }
 
 /** An intake of its own, on keys of its own. */
@@ -42,7 +43,7 @@ export async function openStage(test: Test, options: StageOptions = {}) {
   await patient.ping();
   await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
   const commits: Transaction[] = [];
-  let beforeCommit: ((transaction: Transaction) => void | Promise<void>) | undefined;
+  let beforeCommit: ((transaction: Transaction) => unknown) | undefined;
   const promptStore = createStore(prompt, prefix);
   let loaded: ((id: string) => Promise<void>) | undefined;
   let reads = 0;
@@ -82,7 +83,7 @@ export async function openStage(test: Test, options: StageOptions = {}) {
     locations,
     judgeCertificate: async () => undefined,
     isAbandoned: (queue) => options.abandoned?.includes(queue) ?? false,
-    resetReservationMs: 60_000,
+    resetReservationMs: options.resetReservationMs ?? 60_000,
     now: moment,
     redeliveryMs: REDELIVERY_MS,
     log,
@@ -104,7 +105,7 @@ export async function openStage(test: Test, options: StageOptions = {}) {
       };
     },
     /** What was read for the next commit is old when it is sent. */
-    beforeNextCommit(then: () => Promise<void>): void {
+    beforeNextCommit(then: () => Promise<unknown>): void {
       beforeCommit = () => {
         beforeCommit = undefined;
         return then();

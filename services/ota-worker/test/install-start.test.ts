@@ -6,6 +6,7 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { createInstall } from '@khumbu/steps/firmware-update/install';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { openRedis } from '@khumbu/test-support/redis';
@@ -31,7 +32,15 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
   writeFileSync(join(dir, 'spool', 'images', sha256), bytes);
   const store = createStore(redis, `start${++count}`);
   const profile = profileOf({ simulated: { install_ms: 0 } });
-  const driver = createDriver(profile, { dataDir: join(dir, 'chargers') });
+  const simulated = createDriver(profile, { dataDir: join(dir, 'chargers') });
+  let atObserve = async (): Promise<void> => undefined;
+  const driver: StationDriver = {
+    ...simulated,
+    async observe(signal) {
+      await atObserve();
+      return simulated.observe(signal);
+    },
+  };
   const deps = depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver });
   const setFields = async (changed: Record<string, unknown>): Promise<void> => {
     const stored = Object.entries(changed).map(([name, value]) => [
@@ -55,6 +64,13 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
   const work = workOn(deps, { install: createInstall(deps) }, record.id);
   return {
     setFields,
+    /** Once, when the step has read what it decides from and is about to store that it begins. */
+    whileItBegins(then: () => Promise<void>): void {
+      atObserve = () => {
+        atObserve = async () => undefined;
+        return then();
+      };
+    },
     /** A worker takes the job that the update wants, once its pause is over; resolves with the update then. */
     async work(): Promise<FirmwareUpdateRecord> {
       const due = { ...((await store.load(record.id)) as FirmwareUpdateRecord), notBefore: 0 };
@@ -77,6 +93,20 @@ void t.test('a reset that EVerest was allowed keeps installs away until EVerest 
 
   const started = await ready(t, { ...reserved, bootEpoch: '5' });
   t.match(await started.work(), BEGUN, 'the boot that was allowed is over');
+});
+
+void t.test('a reset that EVerest is allowed while an install is about to begin', async (t) => {
+  const reserved = { resetReservedUntil: String(Date.now() + 300_000), resetAllowedEpoch: '4' };
+  const rows = {
+    'nothing was reserved': {},
+    'the boot before was reserved until the same time': { ...reserved, resetAllowedEpoch: '3' },
+  };
+  for (const [what, before] of Object.entries(rows)) {
+    const station = await ready(t, { ...HERE, bootEpoch: '4', ...before });
+    station.whileItBegins(() => station.setFields(reserved));
+    await station.work();
+    t.match(await station.work(), { state: 'Downloaded', waitingFor: 'reset_reservation' }, what);
+  }
 });
 
 void t.test('a permission counts while the boot of EVerest that gave it is alive', async (t) => {

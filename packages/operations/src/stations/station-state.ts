@@ -20,7 +20,7 @@ export const STATION_FIELDS = {
    * boot goes on in which it was told (`resetAllowedEpoch`).
    */
   resetReservedUntil: 'resetReservedUntil',
-  /** The answer key of the question that reserved it. */
+  /** The answer key of the question that reserved it; absent where more than one question counts on it. */
   resetReservedBy: 'resetReservedBy',
   /** The boot epoch in which EVerest was last told that it may reset; gone when the reset has been asked for. */
   resetAllowedEpoch: 'resetAllowedEpoch',

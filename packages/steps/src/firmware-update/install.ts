@@ -87,8 +87,9 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
     const path = await openUnlessLost(images, record.image, signal);
     if (path === undefined) return commit(await loseImage(deps, record));
     const { bootId } = await driverOf(profile).observe(signal);
-    const { resetReservedUntil, bootEpoch, conflictSince, awaySince } = STATION_FIELDS;
-    for (const field of [resetReservedUntil, bootEpoch, conflictSince, awaySince, slotField('reset')]) {
+    const { resetReservedUntil, resetAllowedEpoch, bootEpoch, conflictSince, awaySince } = STATION_FIELDS;
+    const reservation = [resetReservedUntil, resetAllowedEpoch, slotField('reset')];
+    for (const field of [...reservation, bootEpoch, conflictSince, awaySince]) {
       transaction.expectStation(record.station, field, state.fields[field]);
     }
     applyAll(transaction, record, [{ event: 'installBegun', detail: { set: { bootIdBefore: bootId } } }], context);
