@@ -185,6 +185,21 @@ export const spawnReset = (world: World, name: string, type: ResetType, resets: 
     rank,
   );
 
+/** OCPP asks whether it may reset, and the decision comes so late that the default has gone out before it. */
+export const spawnLateReset = (world: World, name: string, rank: Rank = 'late'): Actor =>
+  world.scheduler.spawn(
+    name,
+    async (actor) => {
+      const { intake, pass, tell } = world.handsOf(actor);
+      const channel = 'is_reset_allowed';
+      const requester = { station: STATION, origin: 'everest' as const, answerKey: `${channel}:${name}` };
+      await intake.isResetAllowed(requester, true);
+      await pass('reply by default', () => tell({ request: channel, reply: fallbackReply(channel), byDefault: true }));
+      await retryUntilStored(() => intake.revoke(requester, channel, undefined));
+    },
+    rank,
+  );
+
 /** An operator resets without asking. */
 export const spawnToolReset = (world: World, name: string, type: ResetType, rank: Rank = 'late'): Actor =>
   world.scheduler.spawn(

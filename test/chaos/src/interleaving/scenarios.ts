@@ -6,6 +6,7 @@ import {
   spawnCancel,
   spawnEverest,
   spawnFault,
+  spawnLateReset,
   spawnReset,
   spawnRestart,
   spawnToolReset,
@@ -144,6 +145,24 @@ export const SMALL: readonly Scenario[] = [
     judge: mustInstall,
   },
   {
+    name: 'a reset asked for while EVerest restarts, and given up',
+    cast(world) {
+      spawnReset(world, 'reset', 'Hard', false, 'first');
+      life(world);
+      spawnRestart(world, 'restart');
+    },
+    judge: mustInstall,
+  },
+  {
+    name: 'a reset asked for twice, once answered by default, and given up',
+    cast(world) {
+      spawnReset(world, 'reset', 'Hard', false, 'first');
+      spawnLateReset(world, 'again', 'first');
+      life(world);
+    },
+    judge: mustInstall,
+  },
+  {
     name: 'an operator resets while EVerest is allowed to',
     options: { reservationMs: 60_000 },
     cast(world) {
@@ -237,6 +256,7 @@ export function draw(random: Random): Scenario {
   fault('lock', 'hand on', 0.4);
   fault('killer', 'kill', 0.25);
   fault('freezer', 'freeze', 0.25);
+  add('reset answered by default', 0.15, (world) => spawnLateReset(world, 'late-reset'));
   return {
     name: names.join(', '),
     options,
