@@ -40,7 +40,9 @@ void t.test('the table holds every channel of system_API and no other', async (t
   t.same(Object.keys(CHANNELS).sort(), Object.keys(SPECIFICATION).sort());
   for (const [name, [direction, frame, qos, fallback]] of Object.entries(SPECIFICATION)) {
     const channel = CHANNELS[name as ChannelName];
-    t.same([channel.direction, channel.frame, channel.qos, channel.leaf], [direction, frame, qos, name], name);
+    t.same([channel.direction, channel.frame, channel.qos], [direction, frame, qos], name);
+    const topic = channelTopic(topicPrefix(''), { station: 'm', moduleId: 'm' }, name as ChannelName);
+    t.equal(topic, `everest_api/1/system/m/${direction}/${name}`);
     t.same(fallbackReply(name as ChannelName), fallback, `default reply of ${name}`);
     if (fallback !== undefined) t.equal(encodeReply(name as ChannelName, fallback), JSON.stringify(fallback));
   }

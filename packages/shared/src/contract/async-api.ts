@@ -15,57 +15,6 @@ export interface AsyncApiOptions {
   readonly brokerHost?: string;
 }
 
-type Reference = { readonly $ref: string };
-type Described = { readonly title: string; readonly description: string };
-
-export interface AsyncApiServer {
-  readonly host: string;
-  readonly pathname: string;
-  readonly protocol: 'mqtt';
-  readonly protocolVersion: '5';
-  readonly description: string;
-  readonly variables?: Readonly<Record<string, { readonly description: string }>>;
-}
-
-export interface AsyncApiChannel {
-  /** Below the path of its server; `null` where the request says where the reply goes. */
-  readonly address: string | null;
-  readonly servers: readonly Reference[];
-  readonly messages: Readonly<Record<string, Reference>>;
-  readonly parameters?: Readonly<Record<string, { readonly description: string; readonly examples: string[] }>>;
-}
-
-export interface AsyncApiOperation extends Described {
-  /** Seen from Khumbu. */
-  readonly action: 'send' | 'receive';
-  readonly channel: Reference;
-  readonly bindings: {
-    readonly mqtt: { readonly qos: 0 | 1; readonly retain: false; readonly bindingVersion: '0.2.0' };
-  };
-  readonly reply?: {
-    readonly address: { readonly location: string; readonly description: string };
-    readonly channel: Reference;
-  };
-}
-
-export interface AsyncApiMessage extends Described {
-  readonly name: string;
-  readonly contentType: 'application/json';
-  readonly payload?: JsonSchema;
-  readonly examples?: MessageText['examples'];
-}
-
-export interface AsyncApiDocument {
-  readonly asyncapi: '3.0.0';
-  readonly id: string;
-  readonly info: JsonSchema;
-  readonly defaultContentType: 'application/json';
-  readonly servers: Readonly<Record<'default' | 'entrypoint', AsyncApiServer>>;
-  readonly channels: Record<string, AsyncApiChannel>;
-  readonly operations: Record<string, AsyncApiOperation>;
-  readonly components: { readonly messages: Record<string, AsyncApiMessage>; readonly schemas: NamedSchemas };
-}
-
 /** One direction of one channel: becomes a channel, an operation and a message of the same name. */
 interface Part {
   readonly name: string;
@@ -76,7 +25,9 @@ interface Part {
   readonly text: MessageText;
   readonly payload?: JsonSchema;
   readonly replyName?: string;
-  readonly parameters?: AsyncApiChannel['parameters'];
+  readonly parameters?: Readonly<
+    Record<string, { readonly description: string; readonly examples: readonly string[] }>
+  >;
 }
 
 const STATION = '{station}';
@@ -111,9 +62,9 @@ const isRequest = (name: ChannelName): name is RequestChannelName => channel(nam
 
 /** `receive_request_x` with `send_reply_x` for a request, `receive_x` for what is only told, `send_x` for ours. */
 function channelParts(name: ChannelName, named: NamedSchemas): Part[] {
-  const { direction, leaf, qos } = CHANNELS[name];
+  const { direction, qos } = CHANNELS[name];
   const payload = payloadOf(channel(name), named);
-  const told = { server: 'default', address: `${direction}/${leaf}`, qos, ...(payload ? { payload } : {}) } as const;
+  const told = { server: 'default', address: `${direction}/${name}`, qos, ...(payload ? { payload } : {}) } as const;
   const text = MESSAGES[name];
   if (direction === 'm2e') return [{ ...told, name: `send_${name}`, action: 'send', text }];
   if (!isRequest(name)) return [{ ...told, name: `receive_${name}`, action: 'receive', text }];
@@ -172,14 +123,14 @@ function discoveryParts(named: NamedSchemas): Part[] {
   ];
 }
 
-const toChannel = ({ name, server, address, parameters }: Part): AsyncApiChannel => ({
+const toChannel = ({ name, server, address, parameters }: Part) => ({
   address,
   servers: [{ $ref: `#/servers/${server}` }],
   ...(parameters ? { parameters } : {}),
   messages: { [name]: { $ref: `#/components/messages/${name}` } },
 });
 
-const toOperation = ({ name, action, qos, text, replyName }: Part): AsyncApiOperation => ({
+const toOperation = ({ name, action, qos, text, replyName }: Part) => ({
   title: text.title,
   description: action === 'send' ? 'Khumbu sends this to EVerest.' : 'Khumbu receives this from EVerest.',
   action,
@@ -198,7 +149,7 @@ const toOperation = ({ name, action, qos, text, replyName }: Part): AsyncApiOper
     : {}),
 });
 
-const toMessage = ({ name, text, payload }: Part): AsyncApiMessage => ({
+const toMessage = ({ name, text, payload }: Part) => ({
   name,
   contentType: 'application/json',
   title: text.title,
@@ -207,7 +158,7 @@ const toMessage = ({ name, text, payload }: Part): AsyncApiMessage => ({
   ...(payload ? { payload } : {}),
 });
 
-function servers(prefix: TopicPrefix, host: string): AsyncApiDocument['servers'] {
+function servers(prefix: TopicPrefix, host: string) {
   const address = { station: STATION, moduleId: MODULE_ID };
   const topic = channelTopic(prefix, address, 'heartbeat');
   const station = { description: 'Id of the station: the topic level that stands for it in the prefix.' };
@@ -234,7 +185,7 @@ const byName = <T>(parts: readonly Part[], to: (part: Part) => T): Record<string
   Object.fromEntries(parts.map((part) => [part.name, to(part)]));
 
 /** The document. Throws `CONFIG_INVALID` for a prefix template that cannot be subscribed to. AsyncAPI 3.0.0. */
-export function asyncApiDocument(options: AsyncApiOptions = {}): AsyncApiDocument {
+export function asyncApiDocument(options: AsyncApiOptions = {}) {
   const schemas: NamedSchemas = {};
   const names = Object.keys(CHANNELS) as ChannelName[];
   const parts = [...names.flatMap((name) => channelParts(name, schemas)), ...discoveryParts(schemas)];

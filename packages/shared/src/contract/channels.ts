@@ -10,9 +10,9 @@ import * as schema from './schemas.js';
 /** How the bytes are framed: `envelope` is `{"headers":{"replyTo"},"payload"}`, `bare` is the JSON value alone. */
 export type Frame = 'envelope' | 'bare' | 'any';
 
+/** The name of a channel in the table is its topic leaf. */
 export interface Channel {
   readonly direction: 'e2m' | 'm2e';
-  readonly leaf: string;
   /** Our side of the wire: what we subscribe or publish with. EVerest publishes with 2 and subscribes with 0. */
   readonly qos: 0 | 1;
   readonly frame: Frame;
@@ -24,121 +24,53 @@ export interface Channel {
     /** What EVerest assumes when no valid reply comes in time; what we answer when we cannot store a decision. */
     readonly fallback: unknown;
   };
-  readonly description: string;
 }
+
+const REQUEST = { direction: 'e2m', qos: 1, frame: 'envelope' } as const;
+const STATUS = { direction: 'm2e', qos: 1, frame: 'bare' } as const;
 
 export const CHANNELS = {
   update_firmware: {
-    direction: 'e2m',
-    leaf: 'update_firmware',
-    qos: 1,
-    frame: 'envelope',
+    ...REQUEST,
     payload: schema.FirmwareUpdateRequest,
     reply: { schema: schema.UpdateFirmwareResponse, fallback: 'Rejected' },
-    description: 'Start a firmware update.',
   },
-  allow_firmware_installation: {
-    direction: 'e2m',
-    leaf: 'allow_firmware_installation',
-    qos: 1,
-    frame: 'any',
-    payload: schema.AnyPayload,
-    description: 'All connectors are out of use: the waiting update may be installed.',
-  },
+  allow_firmware_installation: { direction: 'e2m', qos: 1, frame: 'any', payload: schema.AnyPayload },
   upload_logs: {
-    direction: 'e2m',
-    leaf: 'upload_logs',
-    qos: 1,
-    frame: 'envelope',
+    ...REQUEST,
     payload: schema.UploadLogsRequest,
     reply: { schema: schema.UploadLogsResponse, fallback: { upload_logs_status: 'Rejected' } },
-    description: 'Collect the logs and store them.',
   },
+  /** true keeps installs away until the reset. */
   is_reset_allowed: {
-    direction: 'e2m',
-    leaf: 'is_reset_allowed',
-    qos: 1,
-    frame: 'envelope',
+    ...REQUEST,
     payload: schema.ResetType,
     reply: { schema: schema.ResetAllowed, fallback: false },
-    description: 'May the station be reset? true keeps installs away until the reset.',
   },
-  reset: {
-    direction: 'e2m',
-    leaf: 'reset',
-    qos: 1,
-    frame: 'bare',
-    payload: schema.ResetRequest,
-    description: 'Reset the station now.',
-  },
+  reset: { direction: 'e2m', qos: 1, frame: 'bare', payload: schema.ResetRequest },
   set_system_time: {
-    direction: 'e2m',
-    leaf: 'set_system_time',
-    qos: 1,
-    frame: 'envelope',
+    ...REQUEST,
     payload: schema.SystemTime,
     reply: { schema: schema.SystemTimeSet, fallback: false },
-    description: 'The time the CSMS tells.',
   },
+  /** Asked before the station connects to its CSMS. */
   get_boot_reason: {
-    direction: 'e2m',
-    leaf: 'get_boot_reason',
-    qos: 1,
-    frame: 'envelope',
+    ...REQUEST,
     payload: schema.AnyPayload,
     payloadOptional: true,
     reply: { schema: schema.BootReason, fallback: 'Unknown' },
-    description: 'Why did the station start? Asked before it connects to its CSMS.',
   },
   configure_network: {
-    direction: 'e2m',
-    leaf: 'configure_network',
-    qos: 1,
-    frame: 'envelope',
+    ...REQUEST,
     payload: schema.ConfigureNetworkRequest,
     reply: { schema: schema.ConfigureNetworkResponse, fallback: { status: 'NotSupported' } },
-    description: 'Prepare a network interface before a connection to the CSMS.',
   },
-  heartbeat: {
-    direction: 'e2m',
-    leaf: 'heartbeat',
-    qos: 0,
-    frame: 'bare',
-    payload: schema.HeartBeatId,
-    description: 'Counts from 0 in each boot; the first one means the station listens.',
-  },
-  firmware_update_status: {
-    direction: 'm2e',
-    leaf: 'firmware_update_status',
-    qos: 1,
-    frame: 'bare',
-    payload: schema.FirmwareUpdateStatus,
-    description: 'Where a firmware update stands.',
-  },
-  log_status: {
-    direction: 'm2e',
-    leaf: 'log_status',
-    qos: 1,
-    frame: 'bare',
-    payload: schema.LogStatus,
-    description: 'Where a log upload stands.',
-  },
-  configure_network_status: {
-    direction: 'm2e',
-    leaf: 'configure_network_status',
-    qos: 1,
-    frame: 'bare',
-    payload: schema.ConfigureNetworkStatus,
-    description: 'How a network request that was answered with Processing ended.',
-  },
-  communication_check: {
-    direction: 'm2e',
-    leaf: 'communication_check',
-    qos: 0,
-    frame: 'bare',
-    payload: schema.CommunicationCheck,
-    description: 'We are here and able to serve.',
-  },
+  /** Counts from 0 in each boot; the first one means the station listens. */
+  heartbeat: { direction: 'e2m', qos: 0, frame: 'bare', payload: schema.HeartBeatId },
+  firmware_update_status: { ...STATUS, payload: schema.FirmwareUpdateStatus },
+  log_status: { ...STATUS, payload: schema.LogStatus },
+  configure_network_status: { ...STATUS, payload: schema.ConfigureNetworkStatus },
+  communication_check: { ...STATUS, qos: 0, payload: schema.CommunicationCheck },
 } as const satisfies Record<string, Channel>;
 
 export type ChannelName = keyof typeof CHANNELS;

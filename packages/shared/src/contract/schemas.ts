@@ -6,6 +6,7 @@ import { type Static, Type } from 'typebox';
 
 /** EVerest carries ids as C++ `int`; anything outside would wrap silently there, so it is refused here. */
 const Int32 = (description: string) => Type.Integer({ minimum: -2147483648, maximum: 2147483647, description });
+const Count = (description: string) => Type.Integer({ minimum: 0, maximum: 2147483647, description });
 const Timestamp = (description: string) => Type.String({ format: 'date-time', description });
 const Text = (description: string) => Type.String({ description });
 
@@ -83,12 +84,8 @@ export const FirmwareUpdateRequest = Type.Object(
   {
     request_id: Int32('Id of the request; -1 for the plain UpdateFirmware of OCPP 1.6.'),
     location: Type.String({ minLength: 1, description: 'Where to fetch the image.' }),
-    retries: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 2147483647, description: 'Tries in all, the first included.' }),
-    ),
-    retry_interval_s: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 2147483647, description: 'Pause between tries, in seconds.' }),
-    ),
+    retries: Type.Optional(Count('Tries in all, the first included.')),
+    retry_interval_s: Type.Optional(Count('Pause between tries, in seconds.')),
     retrieve_timestamp: Type.Optional(
       Timestamp('Not to be fetched before. Before 2000: at once; after 2100: counts as 2100-01-01.'),
     ),
@@ -127,12 +124,8 @@ export type FirmwareUpdateStatus = Static<typeof FirmwareUpdateStatus>;
 export const UploadLogsRequest = Type.Object(
   {
     location: Type.String({ minLength: 1, description: 'Where to store the archive.' }),
-    retries: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 2147483647, description: 'Tries in all, the first included.' }),
-    ),
-    retry_interval_s: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 2147483647, description: 'Pause between tries, in seconds.' }),
-    ),
+    retries: Type.Optional(Count('Tries in all, the first included.')),
+    retry_interval_s: Type.Optional(Count('Pause between tries, in seconds.')),
     oldest_timestamp: Type.Optional(
       Timestamp('Records before this are left out. Before 2000: no bound; after 2100: refused.'),
     ),

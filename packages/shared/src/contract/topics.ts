@@ -76,7 +76,7 @@ export function topicPrefix(template: string): TopicPrefix {
   };
 }
 
-const directed = (name: ChannelName): string => `${channel(name).direction}/${channel(name).leaf}`;
+const directed = (name: ChannelName): string => `${channel(name).direction}/${name}`;
 
 /** The topic of a channel at one station. */
 export const channelTopic = (prefix: TopicPrefix, address: StationAddress, name: ChannelName): string =>

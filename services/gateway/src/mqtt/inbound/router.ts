@@ -1,7 +1,7 @@
 /** Routes a message by its topic and the channel table to the part that handles it. */
 
 import { performance } from 'node:perf_hooks';
-import { CHANNELS, channelNames, type E2mChannelName } from '@khumbu/shared/contract/channels';
+import { channelNames, type E2mChannelName } from '@khumbu/shared/contract/channels';
 import { decode } from '@khumbu/shared/contract/codec';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import { DISCOVERY, OCPP_CONSUMER, parseApiTopic, type StationAddress } from '@khumbu/shared/contract/topics';
@@ -21,10 +21,11 @@ import type { HandleReset } from './resets.js';
 
 const TOO_MANY = 'more than one station may send';
 
-const BY_LEAF = new Map(channelNames('e2m').map((name) => [CHANNELS[name].leaf as string, name as E2mChannelName]));
+const RECEIVED: readonly string[] = channelNames('e2m');
 
 /** The channel of a station's message; `undefined`: there is none such. */
-export const channelOf = (leaf: string): E2mChannelName | undefined => BY_LEAF.get(leaf);
+export const channelOf = (leaf: string): E2mChannelName | undefined =>
+  RECEIVED.includes(leaf) ? (leaf as E2mChannelName) : undefined;
 
 type Deps = Pick<Core, 'prefix' | 'registry' | 'backlogMarker' | 'metrics' | 'limitedLog'> & {
   readonly heartbeatTopics: HeartbeatTopics;
