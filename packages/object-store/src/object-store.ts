@@ -8,16 +8,11 @@ import type { loadConfig, S3_SETTINGS } from '@khumbu/shared/runtime/config';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Client, ClientOptions } from 'minio';
 import { type GetToFileInput, getToFile } from './get-to-file.js';
-import { DEFAULT_PART_BYTES, MAX_PARTS, type PutResult, type PutStreamInput, putStream } from './put-stream.js';
+import { DEFAULT_PART_BYTES, MAX_PARTS, type PutStreamInput, putStream } from './put-stream.js';
 import { createStoreCaller, type StoreCaller } from './store-call.js';
 import { StoreError } from './store-error.js';
 
 export type ObjectStoreConfig = ReturnType<typeof loadConfig<typeof S3_SETTINGS>>;
-
-export interface ObjectStoreOptions {
-  /** Milliseconds a connection may stay silent; 30 s by default. */
-  readonly stallMs?: number;
-}
 
 export interface ObjectFacts {
   readonly bytes: number;
@@ -25,44 +20,6 @@ export interface ObjectFacts {
   readonly lastModified: Date;
   /** User metadata by lower-case name, and the content type as `content-type`. */
   readonly metadata: Readonly<Record<string, string>>;
-}
-
-export type PutFileInput = Omit<PutStreamInput, 'body'> & { readonly path: string };
-
-export interface ObjectStore {
-  /** See `putStream` in put-stream.ts. */
-  putStream(input: PutStreamInput): Promise<PutResult>;
-  /** Like `putStream`, with parts as large as the file needs. */
-  putFile(input: PutFileInput): Promise<PutResult>;
-  /** See `getToFile` in get-to-file.ts. */
-  getToFile(input: GetToFileInput): Promise<{ bytes: number; etag: string }>;
-  /** Undefined when there is no such object; a missing bucket looks the same. */
-  stat(bucket: string, key: string, signal?: AbortSignal): Promise<ObjectFacts | undefined>;
-  /** An object that is not there counts as removed. */
-  remove(bucket: string, key: string, signal?: AbortSignal): Promise<void>;
-  /**
-   * End the unfinished uploads a killed writer left under exactly this key; resolves with their number. For the only
-   * writer of a key. A store that cannot list uploads (`S3_NOT_SUPPORTED`) has to expire them itself.
-   */
-  abortStaleUploads(bucket: string, key: string, signal?: AbortSignal): Promise<number>;
-  /** Abort one unfinished upload, by the id of `onInitiated`; one that is over already counts as aborted. */
-  abortUpload(upload: { bucket: string; key: string; uploadId: string }, signal?: AbortSignal): Promise<void>;
-  /**
-   * End the unfinished uploads of keys that begin with `prefix` and that the store began before a moment, in milliseconds
-   * since 1970; resolves with their number. For what no living writer can still be at. `S3_NOT_SUPPORTED` as above.
-   */
-  abortUploadsBefore(bucket: string, prefix: string, before: number, signal?: AbortSignal): Promise<number>;
-  /** Create the bucket unless it is there. Safe to repeat and to race. */
-  ensureBucket(bucket: string, signal?: AbortSignal): Promise<void>;
-  /** A URL that lets anyone fetch the object for `seconds` (at most 7 days), saved as `fileName`. Made without a request. */
-  presignGet(key: { bucket: string; key: string }, seconds: number, fileName?: string): Promise<string>;
-  /**
-   * As `presignGet`, at the host that really has the object: the store is asked for its first byte and followed where it
-   * says "ask there". Rejects with what the store has against it.
-   */
-  presignFoundGet(key: { bucket: string; key: string }, seconds: number, signal?: AbortSignal): Promise<string>;
-  /** Close idle connections. */
-  close(): void;
 }
 
 function clientOptions(config: ObjectStoreConfig): ClientOptions {
@@ -85,11 +42,7 @@ function clientOptions(config: ObjectStoreConfig): ClientOptions {
 const hasStoreCode = (error: unknown, code: StoreError['code']): boolean =>
   error instanceof StoreError && error.code === code;
 
-interface UnfinishedUpload {
-  readonly key: string;
-  readonly uploadId: string;
-  readonly initiated: Date;
-}
+type UnfinishedUpload = Awaited<ReturnType<Client['listIncompleteUploadsQuery']>>['uploads'][number];
 
 async function unfinishedUploads(client: Client, bucket: string, prefix: string): Promise<UnfinishedUpload[]> {
   const found: UnfinishedUpload[] = [];
@@ -104,11 +57,14 @@ async function unfinishedUploads(client: Client, bucket: string, prefix: string)
   }
 }
 
-async function abortUpload(
-  store: StoreCaller,
-  { bucket, key, uploadId }: { bucket: string; key: string; uploadId: string },
-  signal?: AbortSignal,
-): Promise<void> {
+interface Upload {
+  readonly bucket: string;
+  readonly key: string;
+  readonly uploadId: string;
+}
+
+async function abortUpload(store: StoreCaller, upload: Upload, signal?: AbortSignal): Promise<void> {
+  const { bucket, key, uploadId } = upload;
   try {
     await store.call(`end an upload of ${bucket}/${key}`, signal, (client) =>
       client.abortMultipartUpload(bucket, key, uploadId),
@@ -187,49 +143,70 @@ async function ensureBucket(store: StoreCaller, region: string, bucket: string, 
   }
 }
 
-/** Connects to nothing yet. Throws `CONFIG_INVALID` without a usable `S3_ENDPOINT`. */
-export function createObjectStore(config: ObjectStoreConfig, options: ObjectStoreOptions = {}): ObjectStore {
-  const store = createStoreCaller(clientOptions(config), options.stallMs ?? 30_000);
+/**
+ * Connects to nothing yet. `stallMs`: how long a connection may stay silent. Throws `CONFIG_INVALID` without a usable
+ * `S3_ENDPOINT`.
+ */
+export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 }: { stallMs?: number } = {}) {
+  const store = createStoreCaller(clientOptions(config), stallMs);
   return {
-    putStream: (input) => putStream(store, input),
-    putFile: async ({ path, ...input }) => {
+    /** See `putStream` in put-stream.ts. */
+    putStream: (input: PutStreamInput) => putStream(store, input),
+    /** Like `putStream`, with parts as large as the file needs. */
+    putFile: async ({ path, ...input }: Omit<PutStreamInput, 'body'> & { readonly path: string }) => {
       const { size } = await statFile(path);
       const partBytes = Math.max(input.partBytes ?? DEFAULT_PART_BYTES, Math.ceil(size / MAX_PARTS));
       return putStream(store, { ...input, partBytes, body: createReadStream(path, { highWaterMark: 1024 * 1024 }) });
     },
-    getToFile: (input) => getToFile(store, input),
-    stat: (bucket, key, signal) => statObject(store, bucket, key, signal),
-    remove: (bucket, key, signal) =>
+    /** See `getToFile` in get-to-file.ts. */
+    getToFile: (input: GetToFileInput) => getToFile(store, input),
+    /** Undefined when there is no such object; a missing bucket looks the same. */
+    stat: (bucket: string, key: string, signal?: AbortSignal) => statObject(store, bucket, key, signal),
+    /** An object that is not there counts as removed. */
+    remove: (bucket: string, key: string, signal?: AbortSignal): Promise<void> =>
       store.call(`remove ${bucket}/${key}`, signal, (client) => client.removeObject(bucket, key)),
-    // The key is only a prefix to the store.
-    abortStaleUploads: (bucket, key, signal) =>
+    /**
+     * End the unfinished uploads a killed writer left under exactly this key (to the store a prefix); resolves with their
+     * number. For the only writer of a key. A store that cannot list uploads (`S3_NOT_SUPPORTED`) has to expire them itself.
+     */
+    abortStaleUploads: (bucket: string, key: string, signal?: AbortSignal) =>
       abortUploads(store, bucket, key, (upload) => upload.key === key, signal),
-    abortUpload: (upload, signal) => abortUpload(store, upload, signal),
-    abortUploadsBefore: (bucket, prefix, before, signal) =>
+    /** Abort one unfinished upload, by the id of `onInitiated`; one that is over already counts as aborted. */
+    abortUpload: (upload: Upload, signal?: AbortSignal) => abortUpload(store, upload, signal),
+    /**
+     * End the unfinished uploads of keys that begin with `prefix` and that the store began before a moment, in milliseconds
+     * since 1970; resolves with their number. For what no living writer can still be at. `S3_NOT_SUPPORTED` as above.
+     */
+    abortUploadsBefore: (bucket: string, prefix: string, before: number, signal?: AbortSignal) =>
       abortUploads(store, bucket, prefix, ({ initiated }) => initiated.getTime() < before, signal),
-    ensureBucket: (bucket, signal) => ensureBucket(store, config.S3_REGION, bucket, signal),
-    presignGet: ({ bucket, key }, seconds, fileName) =>
-      store.once(`presign ${bucket}/${key}`, undefined, (client) =>
-        client.presignedGetObject(
-          bucket,
-          key,
-          seconds,
-          fileName === undefined
-            ? {}
-            : {
-                'response-content-disposition': `attachment; filename="${fileName.replace(/[^\x20-\x7e]|["\\]/g, '_')}"`,
-              },
-        ),
-      ),
-    presignFoundGet: ({ bucket, key }, seconds, signal) =>
+    /** Create the bucket unless it is there. Safe to repeat and to race. */
+    ensureBucket: (bucket: string, signal?: AbortSignal) => ensureBucket(store, config.S3_REGION, bucket, signal),
+    /** A URL that lets anyone fetch the object for `seconds` (at most 7 days), saved as `fileName`. Made without a request. */
+    presignGet({ bucket, key }: Omit<Upload, 'uploadId'>, seconds: number, fileName?: string): Promise<string> {
+      const shown = fileName?.replace(/[^\x20-\x7e]|["\\]/g, '_');
+      const headers = shown === undefined ? {} : { 'response-content-disposition': `attachment; filename="${shown}"` };
+      const presign = (client: Client) => client.presignedGetObject(bucket, key, seconds, headers);
+      return store.once(`presign ${bucket}/${key}`, undefined, presign);
+    },
+    /**
+     * As `presignGet`, at the host that really has the object: the store is asked for its first byte and followed where it
+     * says "ask there". Rejects with what the store has against it.
+     */
+    presignFoundGet: (
+      { bucket, key }: Omit<Upload, 'uploadId'>,
+      seconds: number,
+      signal?: AbortSignal,
+    ): Promise<string> =>
       store.call(`find ${bucket}/${key}`, signal, async (client) => {
         await askFirstByte(client, bucket, key);
         return client.presignedGetObject(bucket, key, seconds);
       }),
-    close: () => store.close(),
+    /** Close idle connections. */
+    close: (): void => store.close(),
   };
 }
+export type ObjectStore = ReturnType<typeof createObjectStore>;
 
 /** As `createObjectStore`; `undefined` where the depot has no object store. */
-export const openObjectStore = (config: ObjectStoreConfig, options: ObjectStoreOptions): ObjectStore | undefined =>
+export const openObjectStore = (config: ObjectStoreConfig, options: { stallMs: number }): ObjectStore | undefined =>
   config.S3_ENDPOINT === undefined ? undefined : createObjectStore(config, options);

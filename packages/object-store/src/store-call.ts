@@ -75,10 +75,8 @@ function watchedRequest(secure: boolean, stallMs: number, signal: AbortSignal | 
       request.emit('error', new StoreError('S3_UNAVAILABLE', said));
     });
     request.once('timeout', () => {
-      exchange.failure = new StoreError(
-        'S3_UNAVAILABLE',
-        `the object store made no progress for ${stallMs} ms; see its log and its disk`,
-      );
+      const said = `the object store made no progress for ${stallMs} ms; see its log and its disk`;
+      exchange.failure = new StoreError('S3_UNAVAILABLE', said);
       request.destroy(exchange.failure);
     });
     return request;

@@ -1,28 +1,21 @@
 /** What can go wrong with the object store, and whether another try can help. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
 
-/**
- * - `S3_DENIED`: the keys are wrong or may not do this.
- * - `S3_WRONG_REGION`, `S3_WRONG_ENDPOINT`: the settings of the depot lead to the wrong place.
- * - `S3_NO_SUCH_BUCKET`, `S3_NO_SUCH_KEY`, `S3_NO_SUCH_UPLOAD`: what was named is not there.
- * - `S3_QUOTA`: the store or the bucket is full.
- * - `S3_BAD_REQUEST`: the store does not accept what was asked.
- * - `S3_NOT_SUPPORTED`: the store does not know this operation.
- * - `S3_CORRUPT`: an object is not what was put under its name.
- * - `S3_UNAVAILABLE`: network, overload, a stall, an error of the store, a clock that is far off.
- */
-export type StoreErrorCode =
-  | 'S3_DENIED'
-  | 'S3_WRONG_REGION'
-  | 'S3_WRONG_ENDPOINT'
-  | 'S3_NO_SUCH_BUCKET'
-  | 'S3_NO_SUCH_KEY'
-  | 'S3_NO_SUCH_UPLOAD'
-  | 'S3_QUOTA'
-  | 'S3_BAD_REQUEST'
-  | 'S3_NOT_SUPPORTED'
-  | 'S3_CORRUPT'
-  | 'S3_UNAVAILABLE';
+/** What each code means, for people. `S3_UNAVAILABLE` is also overload, a stall, an error of the store, a clock far off. */
+const MEANINGS = {
+  S3_DENIED: 'the object store denies it; check its keys and their rights',
+  S3_WRONG_REGION: 'the object store is in another region; set S3_REGION to it',
+  S3_WRONG_ENDPOINT: 'the object store is elsewhere; set S3_ENDPOINT and S3_REGION to where the bucket is',
+  S3_NO_SUCH_BUCKET: 'the bucket does not exist; make it, or set S3_BUCKET',
+  S3_NO_SUCH_KEY: 'the object does not exist',
+  S3_NO_SUCH_UPLOAD: 'the upload was ended by someone else',
+  S3_QUOTA: 'the object store or its bucket is full; raise its quota or make room',
+  S3_BAD_REQUEST: 'the object store does not accept the request',
+  S3_NOT_SUPPORTED: 'the object store does not support it',
+  S3_CORRUPT: 'the object is not what was put there',
+  S3_UNAVAILABLE: 'the object store cannot be used now; see whether it runs at S3_ENDPOINT',
+} as const;
+export type StoreErrorCode = keyof typeof MEANINGS;
 
 /** Never holds the message of the store: that may repeat keys and signatures. */
 export class StoreError extends CodedError {
@@ -166,17 +159,3 @@ export function toStoreError(error: unknown, what: string, answered: Answered): 
 /** As an outage: clocks are set right by others, mostly soon. */
 const SKEWED = 'the clock of this host and that of the object store differ by too much; set them right';
 const UNSIGNED = 'the object store cannot verify our signature; check S3_SECRET_KEY and S3_REGION';
-
-const MEANINGS: Readonly<Record<StoreErrorCode, string>> = {
-  S3_DENIED: 'the object store denies it; check its keys and their rights',
-  S3_WRONG_REGION: 'the object store is in another region; set S3_REGION to it',
-  S3_WRONG_ENDPOINT: 'the object store is elsewhere; set S3_ENDPOINT and S3_REGION to where the bucket is',
-  S3_NO_SUCH_BUCKET: 'the bucket does not exist; make it, or set S3_BUCKET',
-  S3_NO_SUCH_KEY: 'the object does not exist',
-  S3_NO_SUCH_UPLOAD: 'the upload was ended by someone else',
-  S3_QUOTA: 'the object store or its bucket is full; raise its quota or make room',
-  S3_BAD_REQUEST: 'the object store does not accept the request',
-  S3_NOT_SUPPORTED: 'the object store does not support it',
-  S3_CORRUPT: 'the object is not what was put there',
-  S3_UNAVAILABLE: 'the object store cannot be used now; see whether it runs at S3_ENDPOINT',
-};

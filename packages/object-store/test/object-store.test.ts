@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Client } from 'minio';
 import t, { type Test } from 'tap';
-import { createObjectStore, type ObjectStore, type ObjectStoreOptions } from '../src/object-store.js';
+import { createObjectStore, type ObjectStore } from '../src/object-store.js';
 import { type S3Server, startS3Server } from './s3-server.js';
 
 const MIB = 1024 * 1024;
 const BUCKET = 'depot';
 
-function storeAt(test: Test, endpoint: string, options?: ObjectStoreOptions & { secret?: string }): ObjectStore {
+function storeAt(test: Test, endpoint: string, options?: { stallMs?: number; secret?: string }): ObjectStore {
   const store = createObjectStore(
     {
       S3_ENDPOINT: endpoint,
