@@ -60,13 +60,8 @@ export async function selfSigned(
   const keyFile = await makeKey(dir, name, options.key ?? 'ecdsa');
   const certificateFile = join(dir, `${name}.pem`);
   const extensions = (options.extensions ?? []).flatMap((extension) => ['-addext', extension]);
-  await openssl(
-    ['req', '-x509', '-new', '-key', keyFile, '-sha256', '-days', '1', '-subj', `/CN=${name}`, ...extensions].concat([
-      '-out',
-      certificateFile,
-    ]),
-    dir,
-  );
+  const own = ['-key', keyFile, '-subj', `/CN=${name}`, '-out', certificateFile];
+  await openssl(['req', '-x509', '-new', '-sha256', '-days', '1', ...own, ...extensions], dir);
   return read(certificateFile, keyFile);
 }
 
@@ -79,10 +74,7 @@ const read = async (certificateFile: string, keyFile: string): Promise<IssuedCer
 
 /** A root authority with its books in `dir`. */
 export async function makeAuthority(dir: string, name = 'Root'): Promise<CertificateAuthority> {
-  const own = await selfSigned(dir, name, {
-    extensions: ['keyUsage=critical,keyCertSign,cRLSign'],
-  });
-  return authority(dir, own);
+  return authority(dir, await selfSigned(dir, name, { extensions: ['keyUsage=critical,keyCertSign,cRLSign'] }));
 }
 
 const CA_CONFIG = `[ca]
@@ -127,13 +119,8 @@ async function authority(dir: string, own: IssuedCertificate): Promise<Certifica
     const from = options.notBefore ?? new Date(Date.now() - 60_000);
     const to = options.notAfter ?? new Date(Date.now() + 86_400_000);
     const validity = ['-startdate', opensslTime(from), '-enddate', opensslTime(to)];
-    await openssl(
-      [...ca, '-extfile', extensionsFile, '-extensions', section, ...validity, '-in', requestFile].concat([
-        '-out',
-        certificateFile,
-      ]),
-      dir,
-    );
+    const files = ['-in', requestFile, '-out', certificateFile];
+    await openssl([...ca, '-extfile', extensionsFile, '-extensions', section, ...validity, ...files], dir);
     return read(certificateFile, keyFile);
   }
 

@@ -15,21 +15,6 @@ export interface ChildExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface Child {
-  readonly pid: number;
-  readonly process: ChildProcess;
-  /** Resolves when the process has ended; never rejects once the process runs. */
-  readonly exited: Promise<ChildExit>;
-  /** `undefined` while it runs. */
-  exit(): ChildExit | undefined;
-  /** The end of what it wrote to stdout and stderr. */
-  output(): string;
-  /** What it wrote to stdout, whole. */
-  stdout(): string;
-  /** Send a signal; resolves when the process has ended. Safe to repeat. SIGKILL follows after `deadlineMs`. */
-  end(signal?: NodeJS.Signals, deadlineMs?: number): Promise<ChildExit>;
-}
-
 export interface ChildOptions {
   readonly cwd?: string;
   /** The whole environment; default: ours. */
@@ -41,7 +26,7 @@ export interface ChildOptions {
 }
 
 /** Start a program. It gets SIGKILL when this process ends, SIGKILL of this process included (where setpriv exists). */
-export async function startChild(command: string, args: readonly string[], options: ChildOptions = {}): Promise<Child> {
+export async function startChild(command: string, args: readonly string[], options: ChildOptions = {}) {
   const [file, argv] = SETPRIV ? [SETPRIV, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, [...args]];
   const child = spawn(file, argv, {
     cwd: options.cwd,
@@ -80,11 +65,16 @@ export async function startChild(command: string, args: readonly string[], optio
   return {
     pid: child.pid as number,
     process: child,
+    /** Resolves when the process has ended; never rejects once the process runs. */
     exited,
+    /** `undefined` while it runs. */
     exit: () => ended,
+    /** The end of what it wrote to stdout and stderr. */
     output: () => output,
+    /** What it wrote to stdout, whole. */
     stdout: () => stdout,
-    async end(signal = 'SIGTERM', deadlineMs = 10_000) {
+    /** Send a signal; resolves when the process has ended. Safe to repeat. SIGKILL follows after `deadlineMs`. */
+    async end(signal: NodeJS.Signals = 'SIGTERM', deadlineMs = 10_000): Promise<ChildExit> {
       if (ended) return ended;
       child.kill(signal);
       try {
@@ -97,3 +87,4 @@ export async function startChild(command: string, args: readonly string[], optio
     },
   };
 }
+export type Child = Awaited<ReturnType<typeof startChild>>;

@@ -43,20 +43,12 @@ export function nextEvent(
   accept: (...args: unknown[]) => boolean = () => true,
 ): Promise<unknown[]> {
   const emitter = source as EventEmitter;
-  const waitMs = stretched(deadlineMs);
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      emitter.off(name, listener);
-      reject(new Error(`waited ${waitMs} ms in vain: event ${name}`));
-    }, waitMs);
-    const listener = (...args: unknown[]): void => {
-      if (!accept(...args)) return;
-      clearTimeout(timer);
-      emitter.off(name, listener);
-      resolve(args);
-    };
+  let listener: (...args: unknown[]) => void = () => {};
+  const event = new Promise<unknown[]>((resolve) => {
+    listener = (...args) => void (accept(...args) && resolve(args));
     emitter.on(name, listener);
   });
+  return within(event, deadlineMs, `event ${name}`).finally(() => emitter.off(name, listener));
 }
 
 /** Settle as the promise does, or reject after the deadline. */

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { connectAsync, type MqttClient } from 'mqtt';
-import { type Collector, collector } from './events.js';
+import { collector } from './events.js';
 import { requestFrame } from './everest-frames.js';
 
 /** What came for this module below `m2e/`. */
@@ -35,26 +35,6 @@ export interface EverestClientOptions {
   };
 }
 
-export interface EverestClient {
-  readonly moduleId: string;
-  readonly messages: Collector<M2eMessage>;
-  /** Send a request; resolves with the parsed reply and how long it took. Rejects after `timeoutMs` (30 000). */
-  request(leaf: string, payload?: unknown, options?: { timeoutMs?: number }): Promise<{ reply: unknown; ms: number }>;
-  /** Send bytes on an e2m leaf at QoS 2; resolves when the broker has them for good. */
-  publishRaw(leaf: string, bytes: string | Uint8Array): Promise<void>;
-  /** `allow_firmware_installation`, as EVerest sends it: the four bytes `true`. */
-  allowInstallation(): Promise<void>;
-  /** The status names so far for this request id, firmware and log alike, in the order they came. */
-  statusNames(requestId: number): string[];
-  /** Wait for a status of this request id; resolves with its message. */
-  awaitStatus(requestId: number, status: string, deadlineMs?: number): Promise<M2eMessage>;
-  /** Begin to publish heartbeats from 0, as after a start. */
-  startHeartbeats(periodMs: number): void;
-  stopHeartbeats(): void;
-  /** Leave the broker; with `abruptly` without a DISCONNECT. Safe to repeat. */
-  close(abruptly?: boolean): Promise<void>;
-}
-
 const parse = (text: string): unknown => {
   try {
     return JSON.parse(text);
@@ -77,7 +57,7 @@ export function readStatus(message: M2eMessage): { requestId: number; status: st
 }
 
 /** Connect and subscribe; resolves when the broker has granted the subscriptions. */
-export async function startEverestClient(options: EverestClientOptions): Promise<EverestClient> {
+export async function startEverestClient(options: EverestClientOptions) {
   const { moduleId, prefix = '' } = options;
   const home = `everest_api/1/system/${moduleId}`;
   const messages = collector<M2eMessage>((m) => `${m.leaf} ${m.text}`);
@@ -110,6 +90,7 @@ export async function startEverestClient(options: EverestClientOptions): Promise
 
   let heartbeats: NodeJS.Timeout | undefined;
   const stopHeartbeats = (): void => clearInterval(heartbeats);
+  /** Begin to publish heartbeats from 0, as after a start. */
   function startHeartbeats(periodMs: number): void {
     stopHeartbeats();
     let id = 0;
@@ -121,6 +102,7 @@ export async function startEverestClient(options: EverestClientOptions): Promise
   }
   if (options.heartbeatMs) startHeartbeats(options.heartbeatMs);
 
+  /** Send bytes on an e2m leaf at QoS 2; resolves when the broker has them for good. */
   const publishRaw = async (leaf: string, bytes: string | Uint8Array): Promise<void> => {
     await mqtt.publishAsync(`${prefix}${home}/e2m/${leaf}`, Buffer.from(bytes), { qos: 2, retain: false });
   };
@@ -128,7 +110,12 @@ export async function startEverestClient(options: EverestClientOptions): Promise
   return {
     moduleId,
     messages,
-    async request(leaf, payload, { timeoutMs = 30_000 } = {}) {
+    /** Send a request; resolves with the parsed reply and how long it took. Rejects after `timeoutMs`. */
+    async request(
+      leaf: string,
+      payload?: unknown,
+      { timeoutMs = 30_000 } = {},
+    ): Promise<{ reply: unknown; ms: number }> {
       const uuid = randomUUID();
       const sentAt = performance.now();
       const answer = messages.awaitItem((m) => m.leaf === `reply/${uuid}`, timeoutMs, `a reply to ${leaf}`);
@@ -137,13 +124,16 @@ export async function startEverestClient(options: EverestClientOptions): Promise
       return { reply: message.json, ms: message.atMs - sentAt };
     },
     publishRaw,
+    /** `allow_firmware_installation`, as EVerest sends it: the four bytes `true`. */
     allowInstallation: () => publishRaw('allow_firmware_installation', 'true'),
-    statusNames: (requestId) =>
+    /** The status names so far for this request id, firmware and log alike, in the order they came. */
+    statusNames: (requestId: number): string[] =>
       messages.items.flatMap((message) => {
         const status = readStatus(message);
         return status?.requestId === requestId ? [status.status] : [];
       }),
-    awaitStatus: (requestId, status, deadlineMs = 10_000) =>
+    /** Wait for a status of this request id; resolves with its message. */
+    awaitStatus: (requestId: number, status: string, deadlineMs = 10_000): Promise<M2eMessage> =>
       messages.awaitItem(
         (message) => {
           const seen = readStatus(message);
@@ -154,9 +144,11 @@ export async function startEverestClient(options: EverestClientOptions): Promise
       ),
     startHeartbeats,
     stopHeartbeats,
-    async close(abruptly = false) {
+    /** Leave the broker; with `abruptly` without a DISCONNECT. Safe to repeat. */
+    async close(abruptly = false): Promise<void> {
       stopHeartbeats();
       await mqtt.endAsync(abruptly);
     },
   };
 }
+export type EverestClient = Awaited<ReturnType<typeof startEverestClient>>;

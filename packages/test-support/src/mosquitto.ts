@@ -1,25 +1,19 @@
 /** A real mosquitto on a free loopback port. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { answersOn, type ServerProgram, startServer } from './server.js';
-
-export interface MosquittoServer extends ServerProgram {
-  readonly url: string;
-}
+import { answersOn, startServer } from './server.js';
 
 export interface MosquittoOptions {
   /** For its config file and its database. */
   readonly dir: string;
   readonly port?: number;
-  /** Keep sessions and queued messages over a restart; saved at a stop and every `autosaveIntervalS`. */
+  /** Keep sessions and queued messages over a restart; saved at a stop and every second. */
   readonly persistence?: boolean;
-  /** Default 1. */
-  readonly autosaveIntervalS?: number;
   /** More lines of its config file; `allow_anonymous false` replaces the default. */
   readonly config?: readonly string[];
 }
 
-export async function startMosquitto(options: MosquittoOptions): Promise<MosquittoServer> {
+export async function startMosquitto(options: MosquittoOptions) {
   await mkdir(options.dir, { recursive: true });
   const extra = options.config ?? [];
   const configFile = (port: number): string => join(options.dir, `mosquitto-${port}.conf`);
@@ -32,11 +26,7 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Mosquit
       // Otherwise it becomes user mosquitto, which cannot enter the folders of root.
       ...(process.getuid?.() === 0 ? ['user root'] : []),
       ...(options.persistence
-        ? [
-            'persistence true',
-            `persistence_location ${options.dir}/`,
-            `autosave_interval ${options.autosaveIntervalS ?? 1}`,
-          ]
+        ? ['persistence true', `persistence_location ${options.dir}/`, 'autosave_interval 1']
         : []),
       'log_dest stderr',
       ...extra,
@@ -53,3 +43,4 @@ export async function startMosquitto(options: MosquittoOptions): Promise<Mosquit
   );
   return Object.assign(server, { url: `mqtt://127.0.0.1:${server.port}` });
 }
+export type MosquittoServer = Awaited<ReturnType<typeof startMosquitto>>;

@@ -4,10 +4,10 @@
  */
 import { createServer as createHttp, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttps } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { closeNow, listen } from '@khumbu/shared/runtime/listening';
 import { selfSigned } from './certificates.js';
-import { awaitUntil, type Collector, collector } from './events.js';
+import { awaitUntil, collector } from './events.js';
 import { type Behaviour, etagOf, lastModifiedOf, type Resource, sliceFor } from './origin-behaviour.js';
 
 export type { Behaviour } from './origin-behaviour.js';
@@ -27,48 +27,17 @@ export interface OriginRequest {
   ended: boolean;
 }
 
-export interface Upload {
-  readonly path: string;
-  readonly url: string;
-  readonly method: string;
-  readonly headers: IncomingMessage['headers'];
+export interface Upload extends Pick<OriginRequest, 'path' | 'url' | 'method' | 'headers'> {
   readonly body: Buffer;
   readonly status: number;
-}
-
-export interface Origin {
-  /** No slash at the end. */
-  readonly url: string;
-  readonly port: number;
-  /** PEM to trust, of an HTTPS origin. */
-  readonly caPem?: string;
-  readonly caFile?: string;
-  /** Everything asked, in order. */
-  readonly requests: Collector<OriginRequest>;
-  /** Uploads whose body came completely, in order. */
-  readonly uploads: Collector<Upload>;
-  /**
-   * Serve this content; its URL. The nth request for the path gets the nth behaviour, later ones the last. Call again
-   * to change content or behaviour; the behaviours then begin anew, the counts go on.
-   */
-  serve(path: string, content: Uint8Array, behaviours?: Behaviour | readonly Behaviour[], modified?: Date): string;
-  /** Take uploads at this path and below; the nth gets the nth behaviour, later ones the last. Its URL. */
-  receive(path: string, behaviours?: Behaviour | readonly Behaviour[]): string;
-  /** Requests so far and body bytes sent for this path. */
-  stats(path: string): { readonly requests: number; readonly gets: number; readonly bodyBytes: number };
-  /** Wait until so many body bytes of this path have left. */
-  awaitBytes(path: string, bytes: number, deadlineMs?: number): Promise<void>;
-  /** Let stalled responses go on. */
-  release(): void;
-  /** Safe to repeat. */
-  close(): Promise<void>;
 }
 
 interface Script {
   readonly behaviours: readonly Behaviour[];
   used: number;
 }
-const scripted = (behaviours: Behaviour | readonly Behaviour[] = {}): Script => ({
+type Behaviours = Behaviour | readonly Behaviour[];
+const scripted = (behaviours: Behaviours = {}): Script => ({
   behaviours: Array.isArray(behaviours) ? behaviours : [behaviours as Behaviour],
   used: 0,
 });
@@ -91,7 +60,7 @@ function refusal(
 }
 
 /** Start an origin on a free port (or `port`). With `tlsDir` it speaks HTTPS with a certificate made there. */
-export async function startOrigin(options: { readonly tlsDir?: string; readonly port?: number } = {}): Promise<Origin> {
+export async function startOrigin(options: { readonly tlsDir?: string; readonly port?: number } = {}) {
   const resources = new Map<string, Resource & { script: Script }>();
   const receivers = new Map<string, Script>();
   const requests = collector<OriginRequest>((r) => `${r.method} ${r.url} ${r.status} ${r.bodyBytesSent}`);
@@ -191,15 +160,8 @@ export async function startOrigin(options: { readonly tlsDir?: string; readonly 
     const url = request.url ?? '/';
     const method = request.method ?? 'GET';
     const path = url.split('?', 1)[0] ?? url;
-    const log: OriginRequest = {
-      method,
-      path,
-      url,
-      headers: request.headers,
-      status: 0,
-      bodyBytesSent: 0,
-      ended: false,
-    };
+    const { headers } = request;
+    const log: OriginRequest = { method, path, url, headers, status: 0, bodyBytesSent: 0, ended: false };
     response.once('close', () => {
       log.ended = true;
     });
@@ -216,44 +178,55 @@ export async function startOrigin(options: { readonly tlsDir?: string; readonly 
     ? await selfSigned(options.tlsDir, 'origin', { extensions: ['subjectAltName=IP:127.0.0.1,DNS:localhost'] })
     : undefined;
   const server = tls ? createHttps({ key: tls.keyPem, cert: tls.certificatePem }, listener) : createHttp(listener);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port ?? 0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
+  const port = await listen(server, options.port ?? 0);
   const base = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
-  const stats: Origin['stats'] = (path) => {
+  /** Requests so far and body bytes sent for this path. */
+  const stats = (path: string): { readonly requests: number; readonly gets: number; readonly bodyBytes: number } => {
     const own = requests.items.filter((request) => request.path === path);
     const bodyBytes = own.reduce((sum, request) => sum + request.bodyBytesSent, 0);
     return { requests: own.length, gets: own.filter((request) => request.method === 'GET').length, bodyBytes };
   };
 
   return {
+    /** No slash at the end. */
     url: base,
     port,
-    ...(tls ? { caPem: tls.certificatePem, caFile: tls.certificateFile } : {}),
+    /** PEM to trust, of an HTTPS origin. */
+    ...(tls ? { caPem: tls.certificatePem } : {}),
+    /** Everything asked, in order. */
     requests,
+    /** Uploads whose body came completely, in order. */
     uploads,
-    serve(path, content, behaviours, modified = new Date(Date.UTC(2026, 0, 1))) {
+    /**
+     * Serve this content; its URL. The nth request for the path gets the nth behaviour, later ones the last. Call again
+     * to change content or behaviour; the behaviours then begin anew, the counts go on.
+     */
+    serve(
+      path: string,
+      content: Uint8Array,
+      behaviours?: Behaviours,
+      modified = new Date(Date.UTC(2026, 0, 1)),
+    ): string {
       resources.set(path, { content: Buffer.from(content), modified, script: scripted(behaviours) });
       return `${base}${path}`;
     },
-    receive(path, behaviours) {
+    /** Take uploads at this path and below; the nth gets the nth behaviour, later ones the last. Its URL. */
+    receive(path: string, behaviours?: Behaviours): string {
       receivers.set(path, scripted(behaviours));
       return `${base}${path}`;
     },
     stats,
-    async awaitBytes(path, bytes, deadlineMs = 10_000) {
+    /** Wait until so many body bytes of this path have left. */
+    async awaitBytes(path: string, bytes: number, deadlineMs = 10_000): Promise<void> {
       await awaitUntil(() => stats(path).bodyBytes >= bytes, deadlineMs, `${bytes} bytes of ${path} to leave`);
     },
-    release() {
+    /** Let stalled responses go on. */
+    release(): void {
       for (const resume of stalled) resume();
       stalled.clear();
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    /** Safe to repeat. */
+    close: () => closeNow(server),
   };
 }
+export type Origin = Awaited<ReturnType<typeof startOrigin>>;

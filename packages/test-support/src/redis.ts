@@ -1,38 +1,25 @@
 /** A real Redis on a free loopback port, set up as in production: append-only, every write synced, no eviction. */
 import { mkdir } from 'node:fs/promises';
 import { Redis } from 'ioredis';
-import { answersOn, type ServerProgram, startServer } from './server.js';
-
-export interface RedisServer extends ServerProgram {
-  readonly url: string;
-}
+import { answersOn, startServer } from './server.js';
 
 /** `dir` keeps the data; give the same one to start where an earlier server ended. */
-export async function startRedis(options: { readonly dir: string; readonly port?: number }): Promise<RedisServer> {
-  await mkdir(options.dir, { recursive: true });
-  const settings = {
-    bind: '127.0.0.1',
-    dir: options.dir,
-    appendonly: 'yes',
-    appendfsync: 'always',
-    'maxmemory-policy': 'noeviction',
-    save: '',
-  };
+export async function startRedis({ dir, port }: { readonly dir: string; readonly port?: number }) {
+  await mkdir(dir, { recursive: true });
+  const lasting = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
   const server = await startServer(
     {
       command: 'redis-server',
-      args: (port) => [
-        '--port',
-        String(port),
-        ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
-      ],
+      args: (at) =>
+        ['--port', String(at), '--bind', '127.0.0.1', '--dir', dir, '--maxmemory-policy', 'noeviction'].concat(lasting),
       // While it loads its file it answers -LOADING.
-      answers: (port) => answersOn(port, 'PING\r\n', '+PONG'),
+      answers: (at) => answersOn(at, 'PING\r\n', '+PONG'),
     },
-    options.port,
+    port,
   );
   return Object.assign(server, { url: `redis://127.0.0.1:${server.port}` });
 }
+export type RedisServer = Awaited<ReturnType<typeof startRedis>>;
 
 /** The same with a client; both end with the test. */
 export async function openRedis(

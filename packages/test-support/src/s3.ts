@@ -4,32 +4,10 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import S3rver from '@20minutes/s3rver';
+import { closeNow, listen } from '@khumbu/shared/runtime/listening';
 
-export interface S3Server {
-  readonly endpoint: string;
-  readonly port: number;
-  readonly region: string;
-  readonly accessKey: string;
-  readonly secretKey: string;
-  /** It exists. */
-  readonly bucket: string;
-  /** Every request so far, as `PUT /bucket/key?query`. */
-  readonly requests: readonly string[];
-  /** From now on answer requests that `matches` takes with this status instead; `undefined` ends it. */
-  failWith(status: number | undefined, matches?: (request: string) => boolean): void;
-  /** Close, open connections too. Safe to repeat. */
-  stop(): Promise<void>;
-  /** Listen again on the same port with the same objects. */
-  restart(): Promise<void>;
-}
-
-export async function startS3(options: {
-  readonly dir: string;
-  readonly bucket?: string;
-  readonly port?: number;
-}): Promise<S3Server> {
+export async function startS3(options: { readonly dir: string; readonly bucket?: string; readonly port?: number }) {
   await mkdir(options.dir, { recursive: true });
   const bucket = options.bucket ?? 'khumbu';
   const app = new S3rver({
@@ -53,37 +31,28 @@ export async function startS3(options: {
     response.writeHead(failure.status, { 'content-type': 'application/xml' });
     response.end('<?xml version="1.0"?><Error><Code>InternalError</Code><Message>scripted</Message></Error>');
   });
-  const listen = (port: number): Promise<void> =>
-    new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, '127.0.0.1', () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-  await listen(options.port ?? 0);
-  const { port } = server.address() as AddressInfo;
-  const stop = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-
+  const port = await listen(server, options.port ?? 0);
   return {
     endpoint: `http://127.0.0.1:${port}`,
     port,
     region: 'us-east-1',
     accessKey: 'S3RVER',
     secretKey: 'S3RVER',
+    /** It exists. */
     bucket,
-    requests,
-    failWith(status, matches = () => true) {
+    /** Every request so far, as `PUT /bucket/key?query`. */
+    requests: requests as readonly string[],
+    /** From now on answer requests that `matches` takes with this status instead; `undefined` ends it. */
+    failWith(status: number | undefined, matches: (request: string) => boolean = () => true): void {
       failure = status === undefined ? undefined : { status, matches };
     },
-    stop,
-    async restart() {
-      await stop();
-      await listen(port);
+    /** Close, open connections too. Safe to repeat. */
+    stop: () => closeNow(server),
+    /** Listen again on the same port with the same objects. */
+    async restart(): Promise<void> {
+      await closeNow(server);
+      await listen(server, port);
     },
   };
 }
+export type S3Server = Awaited<ReturnType<typeof startS3>>;

@@ -7,24 +7,6 @@ import { awaitUntil } from './events.js';
 const READY_MS = 15_000;
 const PORT_TRIES = 5;
 
-export interface ServerProgram {
-  readonly port: number;
-  /** Of the process that runs now. */
-  readonly pid: number;
-  /** End it in its own order (SIGTERM). Safe to repeat. */
-  stop(): Promise<void>;
-  /** SIGKILL; resolves when it is gone. */
-  kill(): Promise<void>;
-  /** SIGKILL if it still runs, then start it again: same port, same data. Resolves when it answers. */
-  restart(): Promise<void>;
-  /** SIGSTOP: it holds its connections and answers nothing. */
-  freeze(): void;
-  /** SIGCONT. */
-  thaw(): void;
-  /** The end of what it wrote. */
-  output(): string;
-}
-
 export interface ServerRecipe {
   readonly command: string;
   args(port: number): string[];
@@ -55,7 +37,7 @@ export function answersOn(port: number, send = '', expect = ''): Promise<boolean
 }
 
 /** Start the program; with port 0 on a free port. Rejects with what it wrote if it does not come up. */
-export async function startServer(recipe: ServerRecipe, wantedPort = 0): Promise<ServerProgram> {
+export async function startServer(recipe: ServerRecipe, wantedPort = 0) {
   async function launch(port: number): Promise<Child> {
     await recipe.prepare?.(port);
     const child = await startChild(recipe.command, recipe.args(port));
@@ -68,39 +50,43 @@ export async function startServer(recipe: ServerRecipe, wantedPort = 0): Promise
     throw new Error(`${recipe.command} did not start on port ${port}: ${child.output()}`);
   }
 
-  async function launchSomewhere(): Promise<{ port: number; child: Child }> {
-    for (let tries = 1; ; tries += 1) {
-      const port = wantedPort || (await freePort());
-      try {
-        return { port, child: await launch(port) };
-      } catch (error) {
-        // Another test may have taken the port since we looked.
-        if (wantedPort !== 0 || tries >= PORT_TRIES) throw error;
-      }
+  let port = wantedPort || (await freePort());
+  let child: Child | undefined;
+  for (let tries = 1; !child; tries += 1) {
+    try {
+      child = await launch(port);
+    } catch (error) {
+      if (wantedPort !== 0 || tries >= PORT_TRIES) throw error;
+      // Another test may have taken the port since we looked.
+      port = await freePort();
     }
   }
-
-  const first = await launchSomewhere();
-  const port = first.port;
-  let child = first.child;
+  let running = child;
   return {
     port,
+    /** Of the process that runs now. */
     get pid() {
-      return child.pid;
+      return running.pid;
     },
-    async stop() {
-      child.process.kill('SIGCONT');
-      await child.end('SIGTERM');
+    /** End it in its own order (SIGTERM). Safe to repeat. */
+    async stop(): Promise<void> {
+      running.process.kill('SIGCONT');
+      await running.end('SIGTERM');
     },
-    async kill() {
-      await child.end('SIGKILL');
+    /** SIGKILL; resolves when it is gone. */
+    async kill(): Promise<void> {
+      await running.end('SIGKILL');
     },
-    async restart() {
-      await child.end('SIGKILL');
-      child = await launch(port);
+    /** SIGKILL if it still runs, then start it again: same port, same data. Resolves when it answers. */
+    async restart(): Promise<void> {
+      await running.end('SIGKILL');
+      running = await launch(port);
     },
-    freeze: () => void child.process.kill('SIGSTOP'),
-    thaw: () => void child.process.kill('SIGCONT'),
-    output: () => child.output(),
+    /** SIGSTOP: it holds its connections and answers nothing. */
+    freeze: () => void running.process.kill('SIGSTOP'),
+    thaw: () => void running.process.kill('SIGCONT'),
+    /** The end of what it wrote. */
+    output: () => running.output(),
   };
 }
+export type ServerProgram = Awaited<ReturnType<typeof startServer>>;

@@ -9,35 +9,11 @@ const run = promisify(execFile);
 const BALLAST = 'ballast';
 const PIECE = Buffer.alloc(1024 * 1024, 0x55);
 
-/** Collects what has to be cleaned up at the end: a test of tap is one. */
-interface Ending {
-  teardown(clean: () => unknown): void;
-}
-
-export interface SmallDisk {
-  readonly path: string;
-  /** Fill it with other files, so that only so many bytes are left. Safe to repeat. */
-  fill(leaveBytes: number): Promise<void>;
-  /** Take that away again. Safe to repeat. */
-  free(): Promise<void>;
-  freeBytes(): Promise<number>;
-  /** Bytes of files that are not our ballast. */
-  usedBytes(): Promise<number>;
-  /** Refuse every write, or take them again. */
-  readOnly(on: boolean): Promise<void>;
-}
-
 /** Mount it; `undefined` where this machine refuses. It is unmounted with the end, also when something holds it. */
-export async function mountSmallDisk(
-  ending: Ending,
-  path: string,
-  bytes: number,
-  options: { readonly inodes?: number } = {},
-): Promise<SmallDisk | undefined> {
+export async function mountSmallDisk(ending: { teardown(clean: () => unknown): void }, path: string, bytes: number) {
   await mkdir(path, { recursive: true });
-  const size = `size=${bytes}${options.inodes === undefined ? '' : `,nr_inodes=${options.inodes}`}`;
   try {
-    await run('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', path]);
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path]);
   } catch {
     return undefined;
   }
@@ -51,7 +27,8 @@ export async function mountSmallDisk(
   const free = (): Promise<void> => rm(ballast, { force: true });
   return {
     path,
-    async fill(leaveBytes) {
+    /** Fill it with other files, so that only so many bytes are left. Safe to repeat. */
+    async fill(leaveBytes: number): Promise<void> {
       await free();
       const file = await open(ballast, 'w');
       try {
@@ -66,9 +43,11 @@ export async function mountSmallDisk(
         await file.close();
       }
     },
+    /** Take that away again. Safe to repeat. */
     free,
     freeBytes,
-    async usedBytes() {
+    /** Bytes of files that are not our ballast. */
+    async usedBytes(): Promise<number> {
       let sum = 0;
       for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) {
         const file = join(entry.parentPath, entry.name);
@@ -80,6 +59,9 @@ export async function mountSmallDisk(
       }
       return sum;
     },
-    readOnly: async (on) => void (await run('mount', ['-o', `remount,${on ? 'ro' : 'rw'}`, path])),
+    /** Refuse every write, or take them again. */
+    readOnly: async (on: boolean): Promise<void> =>
+      void (await run('mount', ['-o', `remount,${on ? 'ro' : 'rw'}`, path])),
   };
 }
+export type SmallDisk = NonNullable<Awaited<ReturnType<typeof mountSmallDisk>>>;

@@ -2,14 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { answersOn, type ServerProgram, startServer } from './server.js';
-
-export interface Tinyproxy extends ServerProgram {
-  /** With the user and password, if it wants them. */
-  readonly url: string;
-  /** The request lines it got so far, in order. */
-  asked(): string[];
-}
+import { answersOn, startServer } from './server.js';
 
 export interface TinyproxyOptions {
   /** For its config file. */
@@ -30,7 +23,7 @@ export function hasTinyproxy(): boolean {
   }
 }
 
-export async function startTinyproxy({ dir, user, password, config = [] }: TinyproxyOptions): Promise<Tinyproxy> {
+export async function startTinyproxy({ dir, user, password, config = [] }: TinyproxyOptions) {
   await mkdir(dir, { recursive: true });
   const fileOf = (port: number): string => join(dir, `tinyproxy-${port}.conf`);
   const textOf = (port: number): string =>
@@ -51,7 +44,10 @@ export async function startTinyproxy({ dir, user, password, config = [] }: Tinyp
   });
   const userinfo = user === undefined ? '' : `${user}:${password}@`;
   return Object.assign(server, {
+    /** With the user and password, if it wants them. */
     url: `http://${userinfo}127.0.0.1:${server.port}`,
-    asked: () => [...server.output().matchAll(/Request \(file descriptor \d+\): (.*)/g)].map(([, line = '']) => line),
+    /** The request lines it got so far, in order. */
+    asked: (): string[] =>
+      [...server.output().matchAll(/Request \(file descriptor \d+\): (.*)/g)].map(([, line = '']) => line),
   });
 }

@@ -1,8 +1,8 @@
 import { gunzipSync } from 'node:zlib';
+import { freePort } from '@khumbu/shared/runtime/free-port';
 import type { EverestModule } from '@khumbu/station-simulator/everest-module';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
-import { freePort } from '@khumbu/test-support/free-port';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
 import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import t from 'tap';

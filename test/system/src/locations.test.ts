@@ -1,10 +1,10 @@
 /** What a station may name as a location, in the running depot: its own folder, other people's servers, never ours. */
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
+import { freePort } from '@khumbu/shared/runtime/free-port';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
-import { freePort } from '@khumbu/test-support/free-port';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { UNSIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import { Client as S3 } from 'minio';

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import { freePort } from '@khumbu/shared/runtime/free-port';
 import type { EverestModule } from '@khumbu/station-simulator/everest-module';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
-import { freePort } from '@khumbu/test-support/free-port';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
 import { UNSIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import { Client as S3 } from 'minio';

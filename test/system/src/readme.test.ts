@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '@khumbu/shared/runtime/free-port';
 import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil, within } from '@khumbu/test-support/events';
-import { freePort } from '@khumbu/test-support/free-port';
 import t from 'tap';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));

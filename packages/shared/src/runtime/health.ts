@@ -2,11 +2,11 @@
  * Liveness and readiness. Probes run on an interval; the endpoints only read what the last round found, so that asking
  * often costs nothing.
  */
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { resolveWithin } from './abort.js';
 import { describeError } from './errors.js';
+import { closeNow, listen } from './listening.js';
 
 const PROBE_INTERVAL_MS = 1000;
 const PROBE_TIMEOUT_MS = 1000;
@@ -64,7 +64,7 @@ export async function serveHealth(
   metrics: Registry,
   address: { readonly host: string; readonly port: number },
 ): Promise<{ port: number; close: () => Promise<void> }> {
-  const server: Server = createServer((request, response) => {
+  const server = createServer((request, response) => {
     const send = (status: number, type: string, body: string): void => {
       response.writeHead(status, { 'content-type': type }).end(body);
     };
@@ -83,16 +83,5 @@ export async function serveHealth(
         return send(404, 'text/plain', 'not here');
     }
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address.port, address.host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return { port: await listen(server, address.port, address.host), close: () => closeNow(server) };
 }

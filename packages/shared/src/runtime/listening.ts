@@ -1,0 +1,19 @@
+/** HTTP servers that listen, and end. */
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+
+/** Resolves with the port when it listens; port 0 is a free one. Rejects with what keeps it from that. */
+export async function listen(server: Server | TlsServer, port: number, host = '127.0.0.1'): Promise<number> {
+  server.listen(port, host);
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+/** Close it and every connection it has. Safe to repeat. */
+export const closeNow = (server: Server | TlsServer): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
