@@ -7,6 +7,7 @@ import { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { connect, type IPublishPacket, type MqttClient } from 'mqtt';
+import type { EverestModuleOptions } from './everest-options.js';
 
 const KEEPALIVE_S = 20;
 const CONNECT_TIMEOUT_MS = 5000;
@@ -14,18 +15,13 @@ const GOODBYE_MS = 200;
 /** rap shows whether a message was published as retained; EVerest itself does not look. */
 const AS_EVEREST = { qos: 0, rap: true } as const;
 
-export interface WireOptions {
-  readonly mqttUrl: string;
-  readonly username?: string;
-  readonly password?: string;
-}
-
-export interface WireHandlers {
+interface WireHandlers {
   /** A message was published as retained. */
   retained(topic: string): void;
   /** The connection is gone, and the process with it. */
   lost(): void;
 }
+export type WireOptions = Pick<EverestModuleOptions, 'mqttUrl' | 'username' | 'password'>;
 
 type Handler = (bytes: Buffer) => void;
 

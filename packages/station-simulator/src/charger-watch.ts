@@ -1,29 +1,33 @@
 /** The simulated charger underneath a simulated EVerest: its reboots take EVerest down and bring it up again. */
-
-export interface ChargerState {
-  /** Changes with every boot of the charger. */
-  readonly bootId: string;
-  /** How often EVerest was started on it; rises when EVerest alone is restarted. */
-  readonly everestStarts: number;
-  /** The charger is down and will come up with another `bootId`. */
-  readonly rebooting: boolean;
-  /** EVerest alone is down. */
-  readonly restarting?: boolean;
-}
+import { type ChargerView, watchCharger } from '@khumbu/station-drivers/simulated/charger-view';
 
 export interface ChargerWatch {
   /** `cb` gets the state now and after every change. */
-  onChange(cb: (charger: ChargerState) => void): void;
+  onChange(cb: (charger: ChargerView) => void): void;
 }
+
+/**
+ * The watch over chargers that live in a folder, shared with the workers that act on them, until the signal fires.
+ * `onProblem` gets a charger that cannot be watched (any more).
+ */
+export const chargersIn =
+  (dataDir: string, signal: AbortSignal, onProblem: (error: unknown, station: string) => void) =>
+  (station: string): ChargerWatch => ({
+    onChange(cb) {
+      watchCharger(dataDir, station, cb, signal).catch((error: unknown) => {
+        if (!signal.aborted) onProblem(error, station);
+      });
+    },
+  });
 
 export type EverestMove = 'stay' | 'go-down' | 'come-up' | 'restart';
 
 /** EVerest cannot run there now. */
-export const isAway = (charger: ChargerState | undefined): boolean =>
-  charger !== undefined && (charger.rebooting || charger.restarting === true);
+export const isAway = (charger: ChargerView | undefined): boolean =>
+  charger !== undefined && (charger.rebooting || charger.restarting);
 
 /** What a change of the charger does to EVerest on it. Pure. Several changes may come as one. */
-export function followCharger(previous: ChargerState | undefined, current: ChargerState): EverestMove {
+export function followCharger(previous: ChargerView | undefined, current: ChargerView): EverestMove {
   if (isAway(current)) return isAway(previous) ? 'stay' : 'go-down';
   if (!previous) return 'stay';
   if (isAway(previous)) return 'come-up';

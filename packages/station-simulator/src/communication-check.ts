@@ -9,12 +9,6 @@ export interface CommunicationFault {
   clearedAtMs?: number;
 }
 
-export interface CommunicationSupervision {
-  /** A valid message arrived. `false` ends the supervision for the rest of this process life. */
-  heard(value: boolean): void;
-  close(): void;
-}
-
 /**
  * Raised at once, until the first message; raised again after `periodS` seconds of silence. A period of 0 or less
  * supervises nothing. `onFault` gets each fault when it is raised and, as the same object, when it is cleared.
@@ -23,11 +17,10 @@ export function superviseCommunication(
   periodS: number,
   nowMs: () => number,
   onFault: (fault: CommunicationFault) => void,
-): CommunicationSupervision {
-  if (periodS <= 0) return { heard: () => {}, close: () => {} };
+) {
   let fault: CommunicationFault | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let ended = false;
+  let ended = periodS <= 0;
   const raise = (subType: FaultSubType): void => {
     if (fault) return;
     fault = { subType, raisedAtMs: nowMs() };
@@ -39,16 +32,17 @@ export function superviseCommunication(
     onFault(fault);
     fault = undefined;
   };
-  raise('Initial communication check');
+  if (!ended) raise('Initial communication check');
   return {
-    heard(value) {
+    /** A valid message arrived. `false` ends the supervision for the rest of this process life. */
+    heard(value: boolean): void {
       if (ended) return;
       clear();
       clearTimeout(timer);
       if (value) timer = setTimeout(raise, periodS * 1000, 'Bridge to implementation connection lost');
       else ended = true;
     },
-    close() {
+    close(): void {
       ended = true;
       clearTimeout(timer);
     },

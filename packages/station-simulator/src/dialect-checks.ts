@@ -3,7 +3,7 @@
  * restarts of EVerest, as the CSMS does.
  */
 import type { FirmwareUpdateStatus, FirmwareUpdateStatusEnum, LogStatus } from '@khumbu/shared/contract/schemas';
-import type { StationDialect } from './ocpp-peer.js';
+import { RESTORING, type StationDialect } from './ocpp-peer.js';
 import {
   ANNOUNCED_FIRMWARE,
   FINAL_STATUSES,
@@ -36,7 +36,6 @@ interface Run {
 }
 
 const BEGINS: ReadonlySet<string> = new Set(['DownloadScheduled', 'Downloading', 'Uploading']);
-const RESTORES_IN_16: ReadonlySet<string> = new Set(['Installed', 'InstallationFailed', 'InstallVerificationFailed']);
 const isDone = (run: Run): boolean =>
   FINAL_STATUSES.has(run.last) && (run.order as Record<string, unknown>)[run.last] === undefined;
 const allows = (run: Run, status: string): boolean =>
@@ -146,7 +145,7 @@ export function createDialectChecks(options: DialectCheckOptions) {
     if (!run) return;
     const kept = message.firmware_update_metadata?.disable_connectors_during_install === false;
     if (status === trigger && !kept) holdingConnectors.set(run, requestId);
-    else if (RESTORES_IN_16.has(status)) holdingConnectors.delete(run);
+    else if (RESTORING['ocpp1.6'].has(status)) holdingConnectors.delete(run);
   }
 
   /** Whether the status throws in libocpp 1.6, which is not caught. */

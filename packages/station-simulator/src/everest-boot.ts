@@ -3,26 +3,18 @@
  * `everest_api_module_helpers/src/ApiHelper.cpp`.
  */
 import { type ChannelName, channelNames, type M2eChannelName } from '@khumbu/shared/contract/channels';
-import type { CommunicationParameters } from '@khumbu/shared/contract/schemas';
 import {
   channelTopic,
   DISCOVERY,
   OCPP_CONSUMER,
   type StationAddress,
   type TopicPrefix,
+  topicPrefix,
 } from '@khumbu/shared/contract/topics';
 import { BootRequests, type RequestOutcome } from './boot-requests.js';
-import { BootWire, type WireOptions } from './boot-wire.js';
+import { BootWire } from './boot-wire.js';
 import { dump, hasEnvelope, parseJson, readReplyTo } from './everest-frames.js';
-
-export interface BootOptions extends WireOptions {
-  readonly prefix: TopicPrefix;
-  readonly address: StationAddress;
-  /** Module id of its `ocpp_consumer_API`, if it has one. */
-  readonly ocppConsumer?: string;
-  readonly answersDiscovery: boolean;
-  readonly monitoring: Required<CommunicationParameters>;
-}
+import { type EverestModuleOptions, OCPP_CONSUMER_MODULE } from './everest-options.js';
 
 export interface BootHandlers {
   received(name: M2eChannelName, bytes: Buffer): void;
@@ -36,9 +28,11 @@ export interface BootHandlers {
   lost(): void;
 }
 
-interface Routing extends BootOptions {
+interface Routing {
   readonly wire: BootWire;
   readonly handlers: BootHandlers;
+  readonly prefix: TopicPrefix;
+  readonly address: StationAddress;
   /** Begins each topic of the station. */
   readonly home: string;
 }
@@ -53,9 +47,9 @@ function routeStatuses({ wire, handlers, prefix, address }: Routing): void {
 }
 
 /** Each API module answers on its own. */
-function routeDiscovery({ wire, home, address, ocppConsumer, monitoring }: Routing): void {
+function routeDiscovery({ wire, home, address }: Routing, hasConsumer: boolean, monitoring: object): void {
   const modules = [{ type: 'system', moduleId: address.moduleId }];
-  if (ocppConsumer !== undefined) modules.push({ type: OCPP_CONSUMER.type, moduleId: ocppConsumer });
+  if (hasConsumer) modules.push({ type: OCPP_CONSUMER.type, moduleId: OCPP_CONSUMER_MODULE });
   const answer = (wanted: (type: string) => boolean) => (bytes: Buffer) => {
     const replyTo = readReplyTo(bytes);
     if (replyTo === undefined) return;
@@ -77,10 +71,9 @@ function routeDiscovery({ wire, home, address, ocppConsumer, monitoring }: Routi
   }
 }
 
-function routeLatched({ wire, handlers, home, prefix, address, ocppConsumer }: Routing): void {
-  if (ocppConsumer === undefined) return;
+function routeLatched({ wire, handlers, home, prefix, address }: Routing): void {
   for (const leaf of OCPP_CONSUMER.leaves) {
-    wire.route(OCPP_CONSUMER.getTopic(prefix, address.station, ocppConsumer, leaf), (bytes) => {
+    wire.route(OCPP_CONSUMER.getTopic(prefix, address.station, OCPP_CONSUMER_MODULE, leaf), (bytes) => {
       const replyTo = readReplyTo(bytes);
       if (replyTo !== undefined) wire.publish(`${home}${replyTo}`, handlers.latched(leaf));
     });
@@ -88,9 +81,16 @@ function routeLatched({ wire, handlers, home, prefix, address, ocppConsumer }: R
 }
 
 /** Connect and subscribe. Rejects with `STATION_CONNECT_FAILED`. */
-export async function startBoot(options: BootOptions, handlers: BootHandlers) {
-  const { prefix, address, monitoring } = options;
-  const home = prefix.of(address.station);
+export async function startBoot(options: EverestModuleOptions, handlers: BootHandlers) {
+  const { station, moduleId = station, answersDiscovery = true, exposeOcppConsumer = false } = options;
+  const prefix = topicPrefix(options.topicPrefix ?? '');
+  const address = { station, moduleId };
+  const monitoring = {
+    heartbeat_period_ms: options.heartbeatMs ?? 1000,
+    communication_check_period_s: options.communicationCheckS ?? 5,
+    request_reply_timeout_s: options.requestReplyTimeoutS ?? 30,
+  };
+  const home = prefix.of(station);
   const wire = await BootWire.open(options, {
     retained: (topic) => handlers.broken(`${topic.slice(home.length)}: published as retained`),
     lost: () => handlers.lost(),
@@ -103,10 +103,10 @@ export async function startBoot(options: BootOptions, handlers: BootHandlers) {
     ended: (outcome) => handlers.ended(outcome),
     broken: (what) => handlers.broken(what),
   });
-  const routing = { ...options, wire, handlers, home };
+  const routing = { wire, handlers, prefix, address, home };
   routeStatuses(routing);
-  if (options.answersDiscovery) routeDiscovery(routing);
-  routeLatched(routing);
+  if (answersDiscovery) routeDiscovery(routing, exposeOcppConsumer, monitoring);
+  if (exposeOcppConsumer) routeLatched(routing);
   await wire.subscribeRoutes();
 
   return {

@@ -7,18 +7,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { BootReason, FirmwareUpdateRequest, ResetType } from '@khumbu/shared/contract/schemas';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import type { ChargerView } from '@khumbu/station-drivers/simulated/charger-view';
 import type { RequestOutcome } from './boot-requests.js';
-import { type ChargerState, followCharger, isAway } from './charger-watch.js';
-import {
-  type CommunicationFault,
-  type CommunicationSupervision,
-  superviseCommunication,
-} from './communication-check.js';
+import { followCharger, isAway } from './charger-watch.js';
+import { type CommunicationFault, superviseCommunication } from './communication-check.js';
 import { createCsmsLink } from './csms-link.js';
 import { type EverestBoot, startBoot } from './everest-boot.js';
 import { ACCIDENTAL_TRUE, dump } from './everest-frames.js';
-import { type Boot, bootOptions, type EverestModuleEvents, type EverestModuleOptions } from './everest-options.js';
-import { createOcppPeer, type OcppPeer } from './ocpp-peer.js';
+import type { Boot, EverestModuleEvents, EverestModuleOptions } from './everest-options.js';
+import { OcppPeer } from './ocpp-peer.js';
 import { createStationInbox, isSigned } from './station-inbox.js';
 import { createChangeBell, keep, nowMs, type ReceivedStatus } from './status-log.js';
 
@@ -41,8 +38,8 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
   readonly #bell = createChangeBell();
   #peer: OcppPeer;
   #boot: EverestBoot | undefined;
-  #supervision: CommunicationSupervision | undefined;
-  #charger: ChargerState | undefined;
+  #supervision: ReturnType<typeof superviseCommunication> | undefined;
+  #charger: ChargerView | undefined;
   #starting: Promise<void> | undefined;
   /** Aborted when what is planned for this life (registration, going down, coming up) is void. */
   #plans = new AbortController();
@@ -169,7 +166,7 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
   }
 
   async #bootUp(): Promise<void> {
-    const boot = await startBoot(bootOptions(this.options), {
+    const boot = await startBoot(this.options, {
       received: (name, bytes) => this.#inbox.receive(name, bytes),
       ended: (outcome) => {
         this.#inbox.answered(outcome);
@@ -221,7 +218,7 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
   }
 
   #newPeer(): OcppPeer {
-    return createOcppPeer({ dialect: this.options.dialect, allow: () => this.allow() });
+    return new OcppPeer(this.options.dialect, () => this.allow());
   }
 
   #setCsmsLink(connected: boolean): void {
@@ -261,7 +258,7 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
     }
   }
 
-  #follow(charger: ChargerState): void {
+  #follow(charger: ChargerView): void {
     const move = followCharger(this.#charger, charger);
     this.#charger = charger;
     if (this.#stopped || move === 'stay') return;

@@ -1,11 +1,9 @@
 /** What a simulated station can be, and what it reports. */
 import type { BootReason } from '@khumbu/shared/contract/schemas';
-import { topicPrefix } from '@khumbu/shared/contract/topics';
 import type { RequestOutcome } from './boot-requests.js';
 import type { ChargerWatch } from './charger-watch.js';
 import type { CommunicationFault } from './communication-check.js';
 import type { DialectCheckOptions } from './dialect-checks.js';
-import type { BootOptions } from './everest-boot.js';
 import type { StationDialect } from './ocpp-peer.js';
 import type { ReceivedStatus } from './status-log.js';
 
@@ -66,18 +64,3 @@ export type Tell = <K extends keyof EverestModuleEvents>(event: K, ...details: E
 
 /** Module id of the `ocpp_consumer_API` of every simulated station that has one. */
 export const OCPP_CONSUMER_MODULE = 'ocpp_consumer';
-
-export const bootOptions = (options: EverestModuleOptions): BootOptions => ({
-  mqttUrl: options.mqttUrl,
-  ...(options.username === undefined ? {} : { username: options.username }),
-  ...(options.password === undefined ? {} : { password: options.password }),
-  prefix: topicPrefix(options.topicPrefix ?? ''),
-  address: { station: options.station, moduleId: options.moduleId ?? options.station },
-  ...(options.exposeOcppConsumer ? { ocppConsumer: OCPP_CONSUMER_MODULE } : {}),
-  answersDiscovery: options.answersDiscovery ?? true,
-  monitoring: {
-    heartbeat_period_ms: options.heartbeatMs ?? 1000,
-    communication_check_period_s: options.communicationCheckS ?? 5,
-    request_reply_timeout_s: options.requestReplyTimeoutS ?? 30,
-  },
-});

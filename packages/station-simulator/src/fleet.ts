@@ -14,14 +14,6 @@ export interface FleetOptions extends Omit<EverestModuleOptions, 'station' | 'wa
   readonly pauseMs?: number;
 }
 
-export interface Fleet {
-  readonly stations: readonly EverestModule[];
-  /** Resolves when every station has been up once. Rejects with the signal's reason when it fires before. */
-  start(signal: AbortSignal): Promise<void>;
-  /** End all stations for good. Safe to repeat. */
-  stop(): Promise<void>;
-}
-
 /** Keep one station running until the signal fires. Resolves when it is up for the first time. */
 function supervise(module: EverestModule, pauseMs: number, signal: AbortSignal, logger?: Logger): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -63,7 +55,7 @@ function report(module: EverestModule, logger: Logger): void {
   );
 }
 
-export function createFleet(options: FleetOptions): Fleet {
+export function createFleet(options: FleetOptions) {
   const { stations: names, watch, logger, pauseMs = 500, ...module } = options;
   const over = new AbortController();
   const stations = names.map((station) =>
@@ -71,16 +63,19 @@ export function createFleet(options: FleetOptions): Fleet {
   );
   return {
     stations,
-    async start(signal) {
+    /** Resolves when every station has been up once. Rejects with the signal's reason when it fires before. */
+    async start(signal: AbortSignal): Promise<void> {
       const either = AbortSignal.any([signal, over.signal]);
       either.throwIfAborted();
       setMaxListeners(0, either);
       if (logger) for (const station of stations) report(station, logger);
       await Promise.all(stations.map((station) => supervise(station, pauseMs, either, logger)));
     },
-    async stop() {
+    /** End all stations for good. Safe to repeat. */
+    async stop(): Promise<void> {
       over.abort();
       await Promise.all(stations.map((station) => station.stop()));
     },
   };
 }
+export type Fleet = ReturnType<typeof createFleet>;

@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createLogger } from '@khumbu/shared/runtime/logger';
-import { chargersIn } from './charger-folder.js';
+import { chargersIn } from './charger-watch.js';
 import { SimulatorConfig, stationNames } from './config.js';
 import { createFleet } from './fleet.js';
 

@@ -7,6 +7,8 @@ import type { FirmwareUpdateStatusEnum, LogStatusEnum } from '@khumbu/shared/con
 
 export type StatusOrder<S extends string> = { readonly [From in S | 'start']?: readonly S[] };
 
+const INSTALL = ['Installing', 'InstallRebooting', 'InstallVerificationFailed', 'InstallationFailed'] as const;
+
 /** Certificate and signature were given: OCPP 1.6 with security extensions, OCPP 2.x secure update. */
 export const SIGNED_FIRMWARE: StatusOrder<FirmwareUpdateStatusEnum> = {
   start: ['DownloadScheduled', 'Downloading', 'DownloadFailed'],
@@ -14,21 +16,9 @@ export const SIGNED_FIRMWARE: StatusOrder<FirmwareUpdateStatusEnum> = {
   Downloading: ['DownloadPaused', 'Downloaded', 'DownloadFailed'],
   DownloadPaused: ['Downloading', 'DownloadFailed'],
   Downloaded: ['SignatureVerified', 'InvalidSignature', 'InstallationFailed'],
-  SignatureVerified: [
-    'InstallScheduled',
-    'Installing',
-    'InstallRebooting',
-    'InstallVerificationFailed',
-    'InstallationFailed',
-  ],
+  SignatureVerified: ['InstallScheduled', ...INSTALL],
   // The trigger again: how permission is asked for anew after a restart of EVerest.
-  InstallScheduled: [
-    'SignatureVerified',
-    'Installing',
-    'InstallRebooting',
-    'InstallVerificationFailed',
-    'InstallationFailed',
-  ],
+  InstallScheduled: ['SignatureVerified', ...INSTALL],
   Installing: ['InstallRebooting', 'Installed', 'InstallVerificationFailed', 'InstallationFailed'],
   InstallRebooting: ['Installing', 'Installed', 'InstallVerificationFailed', 'InstallationFailed'],
 };
@@ -36,9 +26,9 @@ export const SIGNED_FIRMWARE: StatusOrder<FirmwareUpdateStatusEnum> = {
 /** OCPP 2.x without certificate and signature. */
 export const UNSIGNED_FIRMWARE: StatusOrder<FirmwareUpdateStatusEnum> = {
   ...SIGNED_FIRMWARE,
-  Downloaded: ['InstallScheduled', 'Installing', 'InstallRebooting', 'InstallVerificationFailed', 'InstallationFailed'],
+  Downloaded: ['InstallScheduled', ...INSTALL],
   SignatureVerified: [],
-  InstallScheduled: ['Downloaded', 'Installing', 'InstallRebooting', 'InstallVerificationFailed', 'InstallationFailed'],
+  InstallScheduled: ['Downloaded', ...INSTALL],
 };
 
 /** It was not asked for over OCPP, so OCPP 2.x cannot know which of the two it is. */
@@ -58,18 +48,21 @@ export const PLAIN_FIRMWARE: StatusOrder<FirmwareUpdateStatusEnum> = {
 
 const LOG_FAILURES = ['UploadFailure', 'BadMessage', 'PermissionDenied', 'NotSupportedOperation'] as const;
 
+/** What a try may begin with. */
+const TRY = ['Uploading', 'AcceptedCanceled', ...LOG_FAILURES] as const;
+
 export const LOG_UPLOAD: StatusOrder<LogStatusEnum> = {
-  start: ['Uploading', 'AcceptedCanceled', ...LOG_FAILURES],
+  start: TRY,
   Uploading: ['Uploaded', 'AcceptedCanceled', ...LOG_FAILURES],
 };
 
 /** A failure per try is reported, as test case TC_N_26 wants it. */
 export const LOG_UPLOAD_PER_ATTEMPT: StatusOrder<LogStatusEnum> = {
   ...LOG_UPLOAD,
-  UploadFailure: ['Uploading', 'AcceptedCanceled', ...LOG_FAILURES],
-  BadMessage: ['Uploading', 'AcceptedCanceled', ...LOG_FAILURES],
-  PermissionDenied: ['Uploading', 'AcceptedCanceled', ...LOG_FAILURES],
-  NotSupportedOperation: ['Uploading', 'AcceptedCanceled', ...LOG_FAILURES],
+  UploadFailure: TRY,
+  BadMessage: TRY,
+  PermissionDenied: TRY,
+  NotSupportedOperation: TRY,
 };
 
 export const FINAL_STATUSES: ReadonlySet<string> = new Set<FirmwareUpdateStatusEnum | LogStatusEnum>([

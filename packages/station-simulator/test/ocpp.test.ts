@@ -1,18 +1,16 @@
 import type { FirmwareUpdateStatusEnum, LogStatusEnum } from '@khumbu/shared/contract/schemas';
+import type { ChargerView } from '@khumbu/station-drivers/simulated/charger-view';
 import t from 'tap';
-import { type ChargerState, followCharger } from '../src/charger-watch.js';
+import { followCharger } from '../src/charger-watch.js';
 import { createDialectChecks } from '../src/dialect-checks.js';
-import { createOcppPeer, type StationDialect } from '../src/ocpp-peer.js';
+import { OcppPeer, type StationDialect } from '../src/ocpp-peer.js';
 
 type Fw = FirmwareUpdateStatusEnum;
 
 function peerOf(dialect: StationDialect) {
   let allowed = 0;
-  const peer = createOcppPeer({
-    dialect,
-    allow: () => {
-      allowed += 1;
-    },
+  const peer = new OcppPeer(dialect, () => {
+    allowed += 1;
   });
   return {
     peer,
@@ -240,7 +238,7 @@ void t.test('each rule fires, and only once', async (t) => {
 });
 
 void t.test('EVerest follows its charger', async (t) => {
-  const state = (bootId: string, everestStarts: number, rebooting = false, restarting = false): ChargerState => ({
+  const state = (bootId: string, everestStarts: number, rebooting = false, restarting = false): ChargerView => ({
     bootId,
     everestStarts,
     rebooting,

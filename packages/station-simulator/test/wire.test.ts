@@ -1,10 +1,10 @@
 import { join } from 'node:path';
+import type { ChargerView } from '@khumbu/station-drivers/simulated/charger-view';
 import { createSimulatedDriver } from '@khumbu/station-drivers/simulated/simulated-driver';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { connectAsync, type IPublishPacket } from 'mqtt';
 import t, { type Test } from 'tap';
-import { chargersIn } from '../src/charger-folder.js';
-import type { ChargerState } from '../src/charger-watch.js';
+import { chargersIn } from '../src/charger-watch.js';
 import { createEverestModule } from '../src/everest-module.js';
 import type { EverestModuleOptions } from '../src/everest-options.js';
 import { createFleet } from '../src/fleet.js';
@@ -365,7 +365,7 @@ void t.test('restarts: by hand, after a reset, after InstallRebooting', async (t
 });
 
 void t.test('with a charger to watch, that one alone decides', async (t) => {
-  let tell: (charger: ChargerState) => void = () => {};
+  let tell: (charger: ChargerView) => void = () => {};
   const { module, root } = station(t, {
     restartMs: 1,
     goDownMs: 0,
@@ -377,7 +377,7 @@ void t.test('with a charger to watch, that one alone decides', async (t) => {
     },
   });
   const peer = await foreigner(t, root, BOOTED);
-  const state = { bootId: 'a', everestStarts: 1, rebooting: false };
+  const state = { bootId: 'a', everestStarts: 1, rebooting: false, restarting: false };
   tell(state);
   await module.start();
   module.reset('Soft');
@@ -390,7 +390,7 @@ void t.test('with a charger to watch, that one alone decides', async (t) => {
   await module.awaitThat((s) => !s.up, DEADLINE_MS, 'going down');
   await module.start();
   t.notOk(module.up, 'a start waits for the charger');
-  tell({ bootId: 'b', everestStarts: 3, rebooting: false });
+  tell({ ...state, bootId: 'b', everestStarts: 3 });
   await module.awaitThat((s) => s.boots.length === 3 && s.up, DEADLINE_MS, 'coming up');
 });
 

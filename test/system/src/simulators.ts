@@ -1,5 +1,5 @@
 /** Simulated stations beside the cluster: they follow their chargers, so they restart when we restart them. */
-import { chargersIn } from '@khumbu/station-simulator/charger-folder';
+import { chargersIn } from '@khumbu/station-simulator/charger-watch';
 import { createEverestModule, type EverestModule } from '@khumbu/station-simulator/everest-module';
 import type { EverestModuleOptions } from '@khumbu/station-simulator/everest-options';
 import { createFleet, type Fleet } from '@khumbu/station-simulator/fleet';

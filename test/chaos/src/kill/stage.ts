@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
-import { chargersIn } from '@khumbu/station-simulator/charger-folder';
+import { chargersIn } from '@khumbu/station-simulator/charger-watch';
 import { createEverestModule, type EverestModule } from '@khumbu/station-simulator/everest-module';
 import { type FirmwareSigner, makeSigner } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
