@@ -42,30 +42,7 @@ const STOPPING = {
 
 const BUCKET = 'khumbu';
 /** The only account the embedded object store knows. */
-const S3_ACCOUNT = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1' } as const;
-
-/** What a client needs; the JSON line of `UP_JSON`. */
-export interface Endpoints {
-  readonly httpUrl: string;
-  /** Every gateway; the first one is `httpUrl`. */
-  readonly httpUrls: readonly string[];
-  readonly mqttUrl: string;
-  readonly redisUrl: string;
-  readonly s3Endpoint: string;
-  readonly s3Region: string;
-  readonly s3AccessKey: string;
-  readonly s3SecretKey: string;
-  readonly s3Bucket: string;
-  readonly apiKey: string;
-  readonly dataDir: string;
-}
-
-export interface Cluster {
-  readonly endpoints: Endpoints;
-  readonly phases: readonly Phase[];
-  /** Not waited for: it starts when all else is ready. */
-  readonly later: readonly Phase[];
-}
+const S3_ACCOUNT = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1' };
 
 export interface ClusterParts {
   readonly settings: UpSettings;
@@ -78,16 +55,18 @@ export interface ClusterParts {
 }
 
 type Entry = Phase['children'][number];
+type Stopping = Pick<Entry, 'stopRank' | 'stopMs'>;
 
 function node(
   name: string,
   script: string,
   env: ChildSpec['env'],
   ready: ChildSpec['ready'],
+  stopping: Stopping,
   flags: readonly string[] = [],
-) {
+): Entry {
   const args = [...flags, '--import', new URL('./with-parent.js', import.meta.url).href, script];
-  return { name, command: process.execPath, args, env, ready, ipc: true };
+  return { name, command: process.execPath, args, env, ready, ipc: true, ...stopping };
 }
 
 function servers({ settings, ports, dataDir, programs, env }: ClusterParts): Phase {
@@ -95,25 +74,14 @@ function servers({ settings, ports, dataDir, programs, env }: ClusterParts): Pha
   const broker = { port: ports.mqtt, gatewayPort: ports.gatewayMqtt, retain: settings.MQTT_RETAIN };
   const mosquittoConfig = writeMosquittoConfig(dataDir, broker);
   const s3Env = { ...env, S3_DIR: dataDir.at('s3'), S3_BUCKET: BUCKET, S3_PORT: String(ports.s3) };
-  const program = (name: string, command: string, args: string[], ready: ChildSpec['ready']) => ({
-    name,
-    command,
-    args,
-    ready,
-    env,
-    ipc: false,
-  });
-  const children: Entry[] = [
-    { ...program('redis', programs.redis, [redisConfig], redisReady(ports.redis)), ...STOPPING.redis },
-    {
-      ...program('mosquitto', programs.mosquitto, ['-c', mosquittoConfig], tcpReady(ports.mqtt)),
-      ...STOPPING.mosquitto,
-    },
-    {
-      // Listing more than 1000 objects needs a digest that OpenSSL 3 counts as legacy.
-      ...node('s3', here('./s3-server.js'), s3Env, tcpReady(ports.s3), ['--openssl-legacy-provider']),
-      ...STOPPING.s3,
-    },
+  const program = (name: keyof typeof programs, args: string[], ready: ChildSpec['ready']): Entry => {
+    return { name, command: programs[name], args, ready, env, ipc: false, ...STOPPING[name] };
+  };
+  const children = [
+    program('redis', [redisConfig], redisReady(ports.redis)),
+    program('mosquitto', ['-c', mosquittoConfig], tcpReady(ports.mqtt)),
+    // Listing more than 1000 objects needs a digest that OpenSSL 3 counts as legacy.
+    node('s3', here('./s3-server.js'), s3Env, tcpReady(ports.s3), STOPPING.s3, ['--openssl-legacy-provider']),
   ];
   return { what: 'Redis, mosquitto, the object store', children };
 }
@@ -130,8 +98,8 @@ const gatewayMqtt = ({ ports, dataDir }: ClusterParts) => ({
 function standby(parts: ClusterParts, common: ChildSpec['env']): Phase[] {
   if (!parts.settings.STANDBY_GATEWAY || parts.ports.http.length > 1) return [];
   const env = { ...common, ...gatewayMqtt(parts), HTTP_HOST: '127.0.0.1', HTTP_PORT: '0' };
-  const child = node('gateway-standby', parts.scripts.gateway, env, 'says-so', SERVICE_FLAGS);
-  return [{ what: 'a gateway that stands by', children: [{ ...child, ...STOPPING.gateway }] }];
+  const child = node('gateway-standby', parts.scripts.gateway, env, 'says-so', STOPPING.gateway, SERVICE_FLAGS);
+  return [{ what: 'a gateway that stands by', children: [child] }];
 }
 
 function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
@@ -140,7 +108,7 @@ function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
   const gateways = ports.http.map((port, index): Entry => {
     const env = { ...common, ...mqtt, HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
-    return { ...node(`gateway-${index + 1}`, scripts.gateway, env, ready, SERVICE_FLAGS), ...STOPPING.gateway };
+    return node(`gateway-${index + 1}`, scripts.gateway, env, ready, STOPPING.gateway, SERVICE_FLAGS);
   });
   const counts = {
     'ota-worker': settings.OTA_WORKERS,
@@ -154,7 +122,7 @@ function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
     const port = ports.health[index];
     const env = { ...common, HEALTH_HOST: '127.0.0.1', HEALTH_PORT: String(port) };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
-    return { ...node(name, scripts[service], env, ready, SERVICE_FLAGS), ...STOPPING.worker };
+    return node(name, scripts[service], env, ready, STOPPING.worker, SERVICE_FLAGS);
   });
   return { what: `${gateways.length} gateway and ${workers.length} workers`, children: [...gateways, ...workers] };
 }
@@ -162,10 +130,8 @@ function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
 function simulator({ settings, scripts }: ClusterParts, common: ChildSpec['env']): Phase[] {
   if (settings.SIMULATED_STATIONS === 0) return [];
   const env = { ...common, SIMULATED_STATIONS: String(settings.SIMULATED_STATIONS) };
-  const child = node('station-simulator', scripts['station-simulator'], env, 'says-so');
-  return [
-    { what: `${settings.SIMULATED_STATIONS} simulated stations`, children: [{ ...child, ...STOPPING.simulator }] },
-  ];
+  const child = node('station-simulator', scripts['station-simulator'], env, 'says-so', STOPPING.simulator);
+  return [{ what: `${settings.SIMULATED_STATIONS} simulated stations`, children: [child] }];
 }
 
 /** Locations on this machine are allowed; the servers of the run itself are none. */
@@ -175,13 +141,12 @@ function ownServers({ ports, env }: ClusterParts): string {
   return [...own, ...(more === '' ? [] : [more])].join(',');
 }
 
-/** Lay out the cluster: writes config files, the key and the stations file; starts nothing. */
-export function layOutCluster(parts: ClusterParts): Cluster {
-  const { ports, dataDir } = parts;
-  const { key, hashesFile } = apiKey(dataDir);
+/** What a client needs; the JSON line of `UP_JSON`. */
+function endpointsOf({ ports, dataDir }: ClusterParts, key: string) {
   const httpUrls = ports.http.map((port) => `http://127.0.0.1:${port}`);
-  const endpoints: Endpoints = {
+  return {
     httpUrl: httpUrls[0] ?? '',
+    /** Every gateway; the first one is `httpUrl`. */
     httpUrls,
     mqttUrl: `mqtt://127.0.0.1:${ports.mqtt}`,
     redisUrl: `redis://127.0.0.1:${ports.redis}`,
@@ -193,6 +158,17 @@ export function layOutCluster(parts: ClusterParts): Cluster {
     apiKey: key,
     dataDir: dataDir.path,
   };
+}
+export type Endpoints = Readonly<ReturnType<typeof endpointsOf>>;
+
+/**
+ * Lay out the cluster: writes config files, the key and the stations file; starts nothing. `later` is not waited for: it
+ * starts when all else is ready.
+ */
+export function layOutCluster(parts: ClusterParts) {
+  const { dataDir } = parts;
+  const { key, hashesFile } = apiKey(dataDir);
+  const endpoints = endpointsOf(parts, key);
   const own = {
     MQTT_URL: endpoints.mqttUrl,
     REDIS_URL: endpoints.redisUrl,
@@ -220,3 +196,4 @@ export function layOutCluster(parts: ClusterParts): Cluster {
   };
   return { endpoints, phases: [first, ...simulator(parts, common)], later: standby(parts, common) };
 }
+export type Cluster = ReturnType<typeof layOutCluster>;

@@ -11,27 +11,12 @@ const FOLDERS = ['run', 'log', 'redis', 'mosquitto', 's3', 'spool', 'chargers'] 
 const SUPERVISOR = 'supervisor.pid';
 const LEFTOVER_GRACE_MS = 3000;
 
-export interface DataDir {
-  readonly path: string;
-  /** A path below it. */
-  at(...parts: string[]): string;
-  /** Stop the children of an earlier run that was killed; resolves with their names. */
-  stopLeftovers(): Promise<string[]>;
-  /** Remember a child, so that a later run finds it if we are killed. */
-  rememberChild(name: string, pid: number): void;
-  forgetChild(name: string): void;
-  /** Let the next run in. Safe to repeat. */
-  release(): void;
-}
-
 const unusable = (path: string, why: string): CodedError =>
   new CodedError('DATA_DIR_UNUSABLE', `DATA_DIR ${path} ${why}`);
 
 async function prepareFolders(path: string): Promise<void> {
   try {
-    await makeFolder(path);
-    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
-    for (const folder of FOLDERS) {
+    for (const folder of ['', ...FOLDERS]) {
       await makeFolder(join(path, folder));
       accessSync(join(path, folder), constants.R_OK | constants.W_OK | constants.X_OK);
     }
@@ -44,15 +29,17 @@ async function prepareFolders(path: string): Promise<void> {
 }
 
 /** Open the folder, made if absent. Rejects with `DATA_DIR_UNUSABLE` or `DATA_DIR_IN_USE`. */
-export async function openDataDir(wanted: string): Promise<DataDir> {
+export async function openDataDir(wanted: string) {
   const path = resolve(wanted);
   await prepareFolders(path);
   const lock = takeRunLock(join(path, 'run'), `DATA_DIR ${path}`);
   const pidFile = (name: string): string => join(path, 'run', `${name}.pid`);
   return {
     path,
-    at: (...parts) => join(path, ...parts),
-    async stopLeftovers() {
+    /** A path below it. */
+    at: (...parts: string[]): string => join(path, ...parts),
+    /** Stop the children of an earlier run that was killed; resolves with their names. */
+    async stopLeftovers(): Promise<string[]> {
       const stopped: string[] = [];
       for (const file of readdirSync(join(path, 'run'))) {
         if (!file.endsWith('.pid') || file === SUPERVISOR) continue;
@@ -65,13 +52,16 @@ export async function openDataDir(wanted: string): Promise<DataDir> {
       }
       return stopped;
     },
-    rememberChild(name, pid) {
+    /** Remember a child, so that a later run finds it if we are killed. */
+    rememberChild(name: string, pid: number): void {
       // Whole or not at all: the next start, or another process, may read it at any instant.
       const file = pidFile(name);
       writeFileSync(`${file}.new`, identityText(pid));
       renameSync(`${file}.new`, file);
     },
-    forgetChild: (name) => rmSync(pidFile(name), { force: true }),
-    release: () => lock.release(),
+    forgetChild: (name: string): void => rmSync(pidFile(name), { force: true }),
+    /** Let the next run in. Safe to repeat. */
+    release: (): void => lock.release(),
   };
 }
+export type DataDir = Awaited<ReturnType<typeof openDataDir>>;

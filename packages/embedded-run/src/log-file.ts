@@ -4,14 +4,6 @@ import { hasCode } from '@khumbu/shared/runtime/errors';
 
 const MAX_BYTES = 20 * 1024 * 1024;
 
-export interface LogFile {
-  readonly path: string;
-  write(chunk: Uint8Array): void;
-  /** The last lines written, the newest first, for the words of a failure. */
-  lastLines(): string[];
-  close(): void;
-}
-
 /** What a disk without room, or one that takes no writes, says. */
 const DISK_TROUBLE = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'] as const;
 
@@ -19,7 +11,7 @@ const DISK_TROUBLE = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'] as const;
  * Open a fresh log; an earlier one is kept as `<path>.1`. A disk that is full costs the words of that time and nothing
  * else: the writer keeps a cluster alive. `writeTo` is for tests.
  */
-export function openLogFile(path: string, maxBytes = MAX_BYTES, writeTo: typeof writeSync = writeSync): LogFile {
+export function openLogFile(path: string, maxBytes = MAX_BYTES, writeTo: typeof writeSync = writeSync) {
   let size = 0;
   let tail = '';
   const open = (): number => {
@@ -41,7 +33,7 @@ export function openLogFile(path: string, maxBytes = MAX_BYTES, writeTo: typeof 
   };
   return {
     path,
-    write(chunk) {
+    write(chunk: Uint8Array): void {
       if (fd === undefined) return;
       tail = (tail + Buffer.from(chunk).toString('utf8')).slice(-4000);
       try {
@@ -50,12 +42,13 @@ export function openLogFile(path: string, maxBytes = MAX_BYTES, writeTo: typeof 
         if (!hasCode(error, ...DISK_TROUBLE)) throw error;
       }
     },
-    lastLines: () =>
+    /** The last lines written, the newest first, for the words of a failure. */
+    lastLines: (): string[] =>
       tail
         .split('\n')
         .filter((line) => line.trim() !== '')
         .reverse(),
-    close() {
+    close(): void {
       if (fd !== undefined) closeSync(fd);
       fd = undefined;
     },

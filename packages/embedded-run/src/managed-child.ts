@@ -31,14 +31,6 @@ export interface ManagedChildPorts {
   readonly setpriv: string | undefined;
 }
 
-export interface ManagedChild {
-  readonly name: string;
-  /** Start it and keep it; resolves when it is ready. Rejects with `CHILD_FAILED` when it keeps dying before that. */
-  start(signal: AbortSignal): Promise<void>;
-  /** Stop and keep it stopped; resolves when it is gone. Safe to repeat; `now` kills. */
-  stop(now?: boolean): Promise<void>;
-}
-
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 /** One that lived this long starts again after the first pause. */
@@ -61,7 +53,7 @@ function spawnGuarded(spec: ChildSpec, setpriv: string | undefined): ChildProces
   });
 }
 
-export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedChild {
+export function manageChild(spec: ChildSpec, ports: ManagedChildPorts) {
   const log = openLogFile(ports.logPath(spec.name));
   const notable = notableLines((line) => ports.say(`${spec.name}: ${line}`));
   const restart = new AbortController();
@@ -130,8 +122,8 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
   }
 
   return {
-    name: spec.name,
-    async start(signal) {
+    /** Start it and keep it; resolves when it is ready. Rejects with `CHILD_FAILED` when it keeps dying before that. */
+    async start(signal: AbortSignal): Promise<void> {
       launch();
       while (!(await isReady())) {
         signal.throwIfAborted();
@@ -143,7 +135,8 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
       }
       wasReady = true;
     },
-    async stop(now = false) {
+    /** Stop and keep it stopped; resolves when it is gone. Safe to repeat; `now` kills. */
+    async stop(now = false): Promise<void> {
       stopping = true;
       restart.abort();
       const running = child;
@@ -161,3 +154,4 @@ export function manageChild(spec: ChildSpec, ports: ManagedChildPorts): ManagedC
     },
   };
 }
+export type ManagedChild = ReturnType<typeof manageChild>;

@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode } from '@khumbu/shared/runtime/errors';
+import { ifExists } from '@khumbu/shared/runtime/if-exists';
 
 /** The part of a Koa context that is used here. */
 export interface S3Context {
@@ -32,28 +32,17 @@ const isName = (name: string): boolean => /^[A-Za-z0-9._-]+$/.test(name) && !nam
 /** What was begun in a bucket and neither completed nor aborted. */
 export async function unfinishedUploads(directory: string, bucket: string): Promise<UnfinishedUpload[]> {
   const folder = uploadsDir(directory, bucket);
-  let ids: string[];
-  try {
-    ids = await readdir(folder);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  }
-  const uploads = await Promise.all(ids.map((id) => readUpload(join(folder, id), id)));
+  const ids = (await ifExists(readdir(folder))) ?? [];
+  // One that is just being removed is not there any more.
+  const uploads = await Promise.all(ids.map((id) => ifExists(readUpload(join(folder, id), id))));
   return uploads.filter((upload) => upload !== undefined);
 }
 
-/** `undefined`: it is just being removed. */
-async function readUpload(path: string, id: string): Promise<UnfinishedUpload | undefined> {
-  try {
-    const key = await readFile(join(path, 'key'), 'utf8');
-    // It is written once, when the upload begins.
-    const { mtime: initiated } = await stat(join(path, 'key'));
-    return { id, key, initiated, parts: (await readdir(path)).filter((name) => /^\d+$/.test(name)) };
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+async function readUpload(path: string, id: string): Promise<UnfinishedUpload> {
+  const key = await readFile(join(path, 'key'), 'utf8');
+  // It is written once, when the upload begins.
+  const { mtime: initiated } = await stat(join(path, 'key'));
+  return { id, key, initiated, parts: (await readdir(path)).filter((name) => /^\d+$/.test(name)) };
 }
 
 const escapeXml = (text: string): string =>

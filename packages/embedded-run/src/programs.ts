@@ -12,23 +12,25 @@ interface Program {
   /** Any of these will do. */
   readonly commands: readonly string[];
   readonly debianPackage: string;
-  readonly brewPackage: string;
-  /** Units the package would start at the next boot. */
-  readonly units: readonly string[];
+  /** Where Homebrew calls it otherwise. */
+  readonly brewPackage?: string;
+  /** The unit the package would start at the next boot. */
+  readonly unit?: string;
 }
 
+const ofOneName = (name: string): Program => ({ commands: [name], debianPackage: name });
 export const PROGRAMS = {
   redis: {
     commands: ['redis-server', 'valkey-server'],
     debianPackage: 'redis-server',
     brewPackage: 'redis',
-    units: ['redis-server'],
+    unit: 'redis-server',
   },
-  mosquitto: { commands: ['mosquitto'], debianPackage: 'mosquitto', brewPackage: 'mosquitto', units: ['mosquitto'] },
-  openssl: { commands: ['openssl'], debianPackage: 'openssl', brewPackage: 'openssl', units: [] },
-  curl: { commands: ['curl'], debianPackage: 'curl', brewPackage: 'curl', units: [] },
-  tinyproxy: { commands: ['tinyproxy'], debianPackage: 'tinyproxy', brewPackage: 'tinyproxy', units: ['tinyproxy'] },
-  faketime: { commands: ['faketime'], debianPackage: 'faketime', brewPackage: 'libfaketime', units: [] },
+  mosquitto: { ...ofOneName('mosquitto'), unit: 'mosquitto' },
+  openssl: ofOneName('openssl'),
+  curl: ofOneName('curl'),
+  tinyproxy: { ...ofOneName('tinyproxy'), unit: 'tinyproxy' },
+  faketime: { ...ofOneName('faketime'), brewPackage: 'libfaketime' },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;
 
@@ -94,7 +96,7 @@ async function aptInstall(missing: readonly Program[], options: ProgramsOptions)
   } finally {
     if (ownPolicy) rmSync(POLICY, { force: true });
   }
-  const units = missing.flatMap((program) => program.units);
+  const units = missing.flatMap((program) => program.unit ?? []);
   if (units.length > 0 && findCommand(['systemctl'])) {
     await run('systemctl', ['disable', '--quiet', ...units]).catch((error: unknown) => {
       options.say(
@@ -106,7 +108,7 @@ async function aptInstall(missing: readonly Program[], options: ProgramsOptions)
 
 function howToInstall(missing: readonly Program[]): string {
   const debian = missing.map((program) => program.debianPackage).join(' ');
-  const brew = missing.map((program) => program.brewPackage).join(' ');
+  const brew = missing.map((program) => program.brewPackage ?? program.debianPackage).join(' ');
   const sudo = process.getuid?.() === 0 ? '' : 'sudo ';
   return `install with "${sudo}apt-get install -y ${debian}" (Debian, Ubuntu) or "brew install ${brew}" (macOS), then start again`;
 }

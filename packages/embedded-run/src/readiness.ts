@@ -1,34 +1,22 @@
 /** Whether a child serves by now. Each check answers yes or no and never waits long. */
 import { get } from 'node:http';
-import { connect } from 'node:net';
+import { answersOn } from '@khumbu/shared/runtime/free-port';
 
 const PATIENCE_MS = 2000;
 
 export type ReadyCheck = () => Promise<boolean>;
 
-/** Something accepts connections there; with `send`, its answer contains `expect`. */
+/** Something accepts connections there. */
 export const tcpReady =
-  (port: number, send?: string, expect = ''): ReadyCheck =>
+  (port: number): ReadyCheck =>
   () =>
-    new Promise((resolve) => {
-      const socket = connect({ port, host: '127.0.0.1' });
-      const finish = (ready: boolean): void => {
-        socket.destroy();
-        resolve(ready);
-      };
-      let seen = '';
-      socket.setTimeout(PATIENCE_MS, () => finish(false));
-      socket.once('error', () => finish(false));
-      socket.once('close', () => finish(false));
-      socket.once('connect', () => (send === undefined ? finish(true) : socket.write(send)));
-      socket.on('data', (bytes) => {
-        seen += bytes.toString('latin1');
-        if (seen.length >= expect.length) finish(seen.includes(expect));
-      });
-    });
+    answersOn(port);
 
 /** Redis answers; while it loads its file it says -LOADING. */
-export const redisReady = (port: number): ReadyCheck => tcpReady(port, 'PING\r\n', '+PONG');
+export const redisReady =
+  (port: number): ReadyCheck =>
+  () =>
+    answersOn(port, 'PING\r\n', '+PONG');
 
 /**
  * The URL answers with a 2xx status. Not by `fetch`: it is asked many times a second while everybody needs the processor,

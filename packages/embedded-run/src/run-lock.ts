@@ -14,11 +14,6 @@ import { identityText, isRunning, type ProcessIdentity, parseIdentity } from '@k
 /** Who holds it, for a person who looks; and the whole lock of earlier releases. */
 const HOLDER = 'supervisor.pid';
 
-export interface RunLock {
-  /** Let the next one in. Safe to repeat. */
-  release(): void;
-}
-
 /** `undefined`: no such file, or it names no process. */
 export function readIdentity(file: string): ProcessIdentity | undefined {
   try {
@@ -36,7 +31,7 @@ const numbers = (folder: string): number[] =>
 const highest = (folder: string): number => Math.max(0, ...numbers(folder));
 
 /** Take the lock of a folder. Throws `DATA_DIR_IN_USE` with the `owner` of the folder in its words. */
-export function takeRunLock(folder: string, owner: string): RunLock {
+export function takeRunLock(folder: string, owner: string) {
   const at = (number: number): string => join(folder, `lock.${number}`);
   const refuseIfHeld = (file: string): void => {
     const holder = readIdentity(file);
@@ -72,6 +67,7 @@ export function takeRunLock(folder: string, owner: string): RunLock {
   const mine = claim();
   const holderFile = join(folder, HOLDER);
   let held = true;
+  /** Let the next one in. Safe to repeat. */
   const release = (): void => {
     if (!held) return;
     held = false;

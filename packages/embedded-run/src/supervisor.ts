@@ -19,23 +19,10 @@ export interface SupervisorOptions extends ManagedChildPorts {
   readonly startMs: number;
 }
 
-export interface Supervisor {
-  /** Resolves when every child is ready. Rejects with `CHILD_FAILED` or `START_TOO_LATE`; stop it then. */
-  start(signal: AbortSignal): Promise<void>;
-  /** Start what is not waited for; a failure is reported, and changes nothing else. Never rejects. */
-  startLater(signal: AbortSignal): Promise<void>;
-  /** Stop all, lowest rank first. Safe to repeat. */
-  stop(): Promise<void>;
-  /** Kill all at once. */
-  kill(): Promise<void>;
-}
-
 const STILL_STARTING_MS = 5000;
 
-export function createSupervisor(options: SupervisorOptions): Supervisor {
+export function createSupervisor(options: SupervisorOptions) {
   const running: { child: ManagedChild; rank: number }[] = [];
-  const stopRank = (rank: number): Promise<unknown> =>
-    Promise.all(running.filter((entry) => entry.rank === rank).map(({ child }) => child.stop()));
 
   async function startPhase(phase: Phase, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
@@ -65,22 +52,28 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   }
 
   return {
-    async start(signal) {
+    /** Resolves when every child is ready. Rejects with `CHILD_FAILED` or `START_TOO_LATE`; stop it then. */
+    async start(signal: AbortSignal): Promise<void> {
       for (const phase of options.phases) await startPhase(phase, signal);
     },
-    async startLater(signal) {
+    /** Start what is not waited for; a failure is reported, and changes nothing else. Never rejects. */
+    async startLater(signal: AbortSignal): Promise<void> {
       try {
         for (const phase of options.later) await startPhase(phase, signal);
       } catch (error) {
         if (!signal.aborted) options.say(describeError(error));
       }
     },
-    async stop() {
+    /** Stop all, lowest rank first. Safe to repeat. */
+    async stop(): Promise<void> {
       const ranks = [...new Set(running.map((entry) => entry.rank))].sort((a, b) => a - b);
-      for (const rank of ranks) await stopRank(rank);
+      for (const rank of ranks)
+        await Promise.all(running.filter((entry) => entry.rank === rank).map(({ child }) => child.stop()));
     },
-    async kill() {
+    /** Kill all at once. */
+    async kill(): Promise<void> {
       await Promise.all(running.map(({ child }) => child.stop(true)));
     },
   };
 }
+export type Supervisor = ReturnType<typeof createSupervisor>;

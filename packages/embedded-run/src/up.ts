@@ -1,4 +1,5 @@
 /** The whole cluster in one command: prepare, start, say so, wait, stop. */
+import { whenAborted } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { banner } from './banner.js';
 import { type Cluster, layOutCluster, type ServiceScripts } from './cluster.js';
@@ -49,14 +50,12 @@ async function prepare(settings: UpSettings, dataDir: DataDir, options: UpOption
   return { settings, dataDir, cluster, supervisor };
 }
 
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    // A signal listener alone does not keep the process alive; children do, but not when all are dead at once.
-    const alive = setInterval(() => {}, 60_000);
-    signal.addEventListener('abort', () => clearInterval(alive), { once: true });
-  });
+async function aborted(signal: AbortSignal): Promise<void> {
+  // A signal listener alone does not keep the process alive; children do, but not when all are dead at once.
+  const alive = setInterval(() => {}, 60_000);
+  await whenAborted(signal);
+  clearInterval(alive);
+}
 
 /**
  * Bring everything up and keep it up until a signal says stop. Resolves with the exit code: 0 after an orderly stop, 1

@@ -52,11 +52,7 @@ export interface ReadCertificate {
 
 export type CertificateText =
   | { readonly ok: true; readonly leaf: ReadCertificate; readonly intermediates: readonly ReadCertificate[] }
-  | {
-      readonly ok: false;
-      readonly code: 'CERTIFICATE_UNREADABLE' | 'KEY_UNUSABLE';
-      readonly reason: string;
-    };
+  | { readonly ok: false; readonly code: 'CERTIFICATE_UNREADABLE' | 'KEY_UNUSABLE'; readonly reason: string };
 
 /** OCPP allows 5500 characters; chains of real manufacturers stay far below this. */
 const MAX_CHARACTERS = 64 * 1024;

@@ -13,17 +13,9 @@ export interface CrlWatchOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
 }
 
-export interface CrlWatch {
-  /** How many say which certificates are revoked, and how many do not, or not any more. */
-  readonly count: () => { readonly current: number; readonly unusable: number };
-  /** Look now. */
-  readonly look: () => void;
-  readonly stop: () => void;
-}
-
 const LOOK_MS = 60_000;
 
-export function watchCrls({ crls, strength, now, log }: CrlWatchOptions): CrlWatch {
+export function watchCrls({ crls, strength, now, log }: CrlWatchOptions) {
   /** Since they were read. */
   const told = new WeakMap<Crl, string | undefined>();
   const states = (): { crl: Crl; obstacle: string | undefined }[] => {
@@ -35,25 +27,24 @@ export function watchCrls({ crls, strength, now, log }: CrlWatchOptions): CrlWat
       const before = told.get(crl);
       if (before === obstacle) continue;
       told.set(crl, obstacle);
-      const what = {
-        issuer: crl.issuer.commonNames.join(', '),
-        thisUpdate: crl.thisUpdate,
-        nextUpdate: crl.nextUpdate,
-      };
+      const { thisUpdate, nextUpdate } = crl;
+      const what = { issuer: crl.issuer.commonNames.join(', '), thisUpdate, nextUpdate };
       if (obstacle === undefined) log.info(what, 'a CRL can be used now');
       else log.warn({ ...what, reason: obstacle }, 'a CRL does not say any more, or not yet, what is not revoked');
     }
   };
   look();
-  const timer = setInterval(look, LOOK_MS);
-  timer.unref();
+  const timer = setInterval(look, LOOK_MS).unref();
   return {
-    count() {
+    /** How many say which certificates are revoked, and how many do not, or not any more. */
+    count(): { readonly current: number; readonly unusable: number } {
       const all = states();
       const current = all.filter(({ obstacle }) => obstacle === undefined).length;
       return { current, unusable: all.length - current };
     },
+    /** Look now. */
     look,
-    stop: () => clearInterval(timer),
+    stop: (): void => clearInterval(timer),
   };
 }
+export type CrlWatch = ReturnType<typeof watchCrls>;

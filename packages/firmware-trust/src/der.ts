@@ -71,16 +71,7 @@ export function* membersOf({ content }: Pick<Der, 'content'>): Generator<Der> {
 }
 
 /** Takes the members of a structure one after the other; says when one is missing or left over. */
-export interface Members {
-  /** The next one, which must have this tag. */
-  take(tag: number): Der;
-  /** The next one if it has one of these tags. */
-  maybe(...tags: number[]): Der | undefined;
-  /** Nothing may be left. */
-  end(): void;
-}
-
-export function structureOf(der: Pick<Der, 'content'>): Members {
+export function structureOf(der: Pick<Der, 'content'>) {
   const members = membersOf(der);
   let next = members.next().value as Der | undefined;
   const advance = (): Der | undefined => {
@@ -89,12 +80,15 @@ export function structureOf(der: Pick<Der, 'content'>): Members {
     return taken;
   };
   return {
-    take(tag) {
+    /** The next one, which must have this tag. */
+    take(tag: number): Der {
       if (next?.tag !== tag) throw derInvalid('a part is missing or of another type');
       return advance() as Der;
     },
-    maybe: (...tags) => (next && tags.includes(next.tag) ? advance() : undefined),
-    end() {
+    /** The next one if it has one of these tags. */
+    maybe: (...tags: number[]): Der | undefined => (next && tags.includes(next.tag) ? advance() : undefined),
+    /** Nothing may be left. */
+    end(): void {
       if (next) throw derInvalid('a part too many');
     },
   };

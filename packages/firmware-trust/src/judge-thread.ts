@@ -1,15 +1,12 @@
 /** The thread behind `createJudges`: one certificate text after the other. */
 import { parentPort } from 'node:worker_threads';
-import { certificateFromDer, type ReadCertificate } from './certificate.js';
-import { type ChainPolicy, type ChainVerdict, checkChain, checkLeaf, isClockSane } from './chain.js';
-import { type Crl, crlFromDer } from './crl.js';
+import { certificateFromDer } from './certificate.js';
+import { type ChainVerdict, checkChain, checkLeaf, isClockSane } from './chain.js';
+import { crlFromDer } from './crl.js';
 import type { FromJudge, ToJudge } from './judge-messages.js';
+import type { TrustMaterial } from './roots.js';
 
-interface Material {
-  readonly roots: readonly ReadCertificate[];
-  readonly crls: readonly Crl[];
-  readonly policy: Required<ChainPolicy>;
-}
+type Material = TrustMaterial & Pick<ToJudge & { kind: 'material' }, 'policy'>;
 let material: Material | undefined;
 const post = (message: FromJudge): void => parentPort?.postMessage(message);
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

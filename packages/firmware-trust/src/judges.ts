@@ -32,14 +32,6 @@ export interface JudgesOptions {
   readonly script?: URL;
 }
 
-export interface Judges {
-  /** Never rejects, and resolves within `answerMs`. */
-  judge(question: JudgeQuestion): Promise<Judgement>;
-  /** Start the threads, which the first question would. Resolves when one can judge, or when the judges are closed. */
-  warmUp(): Promise<void>;
-  close(): Promise<void>;
-}
-
 /** A station gets the default answer after 700 ms; the decision has to be stored, too. */
 const LIMITS: JudgeLimits = { threads: 2, answerMs: 550, runMs: 400, waitingInAll: 256, waitingOfOne: 8 };
 /** A verdict is kept for so long: dates are judged by the second, not by the millisecond. */
@@ -58,7 +50,7 @@ function keyOf({ rule, text, now }: JudgeQuestion): string {
   return createHash('sha256').update(`${rule} ${when}\n${text}`).digest('hex');
 }
 
-class CertificateJudges implements Judges {
+class CertificateJudges {
   readonly #limits: JudgeLimits;
   readonly #material: () => TrustMaterial;
   readonly #threads: JudgeThreads<Task>;
@@ -94,11 +86,13 @@ class CertificateJudges implements Judges {
     });
   }
 
+  /** Start the threads, which the first question would. Resolves when one can judge, or when the judges are closed. */
   warmUp(): Promise<void> {
     this.#threads.start();
     return this.#ready;
   }
 
+  /** Never rejects, and resolves within `answerMs`. */
   judge(question: JudgeQuestion): Promise<Judgement> {
     if (this.#closed) return Promise.resolve({ undecided: 'stopping' });
     void this.warmUp();
@@ -172,5 +166,7 @@ class CertificateJudges implements Judges {
     this.#open.delete(task.key);
   }
 }
+
+export type Judges = Pick<CertificateJudges, 'judge' | 'warmUp' | 'close'>;
 
 export const createJudges = (options: JudgesOptions): Judges => new CertificateJudges(options);

@@ -20,39 +20,29 @@ export const OID_COMMON_NAME = '2.5.4.3';
 const OID_EMAIL = '1.2.840.113549.1.9.1';
 const IA5_STRING = 0x16;
 
-/** The character strings that are compared as text. All others are compared byte by byte. */
-const ENCODINGS: Readonly<Record<number, 'utf8' | 'latin1' | 'utf16' | 'utf32'>> = {
-  12: 'utf8',
-  19: 'latin1',
-  20: 'latin1',
-  [IA5_STRING]: 'latin1',
-  26: 'latin1',
-  28: 'utf32',
-  30: 'utf16',
-};
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 function utf32(content: Buffer): string {
   let text = '';
   for (let at = 0; at < content.length; at += 4) text += String.fromCodePoint(content.readUInt32BE(at));
   return text;
 }
 
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const latin1 = (content: Buffer): string => content.toString('latin1');
+/** By tag the character strings that are compared as text. All others are compared byte by byte. */
+const DECODERS: Readonly<Record<number, (content: Buffer) => string>> = {
+  12: (content) => utf8.decode(content),
+  19: latin1,
+  20: latin1,
+  [IA5_STRING]: latin1,
+  26: latin1,
+  28: utf32,
+  30: (content) => Buffer.from(content).swap16().toString('utf16le'),
+};
+
 /** `undefined`: not text. Throws `DER_INVALID` for text that is none. */
 function textOf({ tag, content }: Der): string | undefined {
   try {
-    switch (ENCODINGS[tag]) {
-      case 'utf8':
-        return utf8.decode(content);
-      case 'latin1':
-        return content.toString('latin1');
-      case 'utf16':
-        return Buffer.from(content).swap16().toString('utf16le');
-      case 'utf32':
-        return utf32(content);
-      default:
-        return undefined;
-    }
+    return DECODERS[tag]?.(content);
   } catch (error) {
     throw derInvalid(`a name that is no text (${error instanceof Error ? error.name : 'unknown'})`);
   }

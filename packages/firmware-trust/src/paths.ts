@@ -17,7 +17,6 @@ interface Budget {
   signatureChecks: number;
   steps: number;
 }
-const fullBudget = (): Budget => ({ signatureChecks: MAX_SIGNATURE_CHECKS, steps: MAX_STEPS });
 
 /** Throws `TOO_COMPLEX` when it is used up. */
 function spend(budget: Budget, what: keyof Budget): void {
@@ -44,7 +43,7 @@ export function* pathsOf(
   intermediates: readonly ReadCertificate[],
   roots: readonly ReadCertificate[],
 ): Generator<Path> {
-  const budget = fullBudget();
+  const budget: Budget = { signatureChecks: MAX_SIGNATURE_CHECKS, steps: MAX_STEPS };
   const pool = distinct(intermediates);
   const checked = new Map<ReadCertificate, Map<string, boolean>>();
 

@@ -1,12 +1,6 @@
 /** PEM entries that hold one DER sequence each, as certificates and revocation lists do. */
-import { type PemRules, pemInvalid, readPemEntries } from '@khumbu/shared/runtime/pem';
+import { pemInvalid, readPemEntries } from '@khumbu/shared/runtime/pem';
 import { derAt, TAG } from './der.js';
-
-export interface PemEntry {
-  /** Which one it is, for messages: `entry 2 (line 31)`. */
-  readonly name: string;
-  readonly der: Buffer;
-}
 
 function checkWhole(name: string, der: Buffer): void {
   try {
@@ -19,9 +13,12 @@ function checkWhole(name: string, der: Buffer): void {
 }
 
 /** As `readPemEntries`; throws `PEM_INVALID` also for an entry that is cut short, or has something behind its end. */
-export function readPem(text: string, labels: readonly string[], most?: number): PemEntry[] {
-  const rules: PemRules = { labels, ...(most === undefined ? {} : { most }) };
-  return readPemEntries(text, rules).map(({ name, bytes: der }) => {
+export function readPem(
+  text: string,
+  labels: readonly string[],
+  most = Number.POSITIVE_INFINITY,
+): { name: string; der: Buffer }[] {
+  return readPemEntries(text, { labels, most }).map(({ name, bytes: der }) => {
     checkWhole(name, der);
     return { name, der };
   });

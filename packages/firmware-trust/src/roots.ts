@@ -2,12 +2,11 @@
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import { Type } from 'typebox';
+import { type Static, type TObject, Type } from 'typebox';
 import { CERTIFICATE_LABELS, certificateFromDer, type ReadCertificate } from './certificate.js';
 import type { ChainPolicy } from './chain.js';
 import { type Crl, crlFromDer } from './crl.js';
 import { readPem } from './pem.js';
-import type { Strength } from './strength.js';
 
 export const TRUST_SETTINGS = {
   MANUFACTURER_ROOTS_FILE: Type.Optional(
@@ -31,17 +30,14 @@ export const TRUST_SETTINGS = {
     description: 'Accept RSA PKCS#1 v1.5 signatures, as the tools of EVerest make them.',
   }),
 } as const;
+type TrustSettings = Readonly<Static<TObject<typeof TRUST_SETTINGS>>>;
 
 /**
  * How strict the settings are. What lets weaker certificates pass than OCPP wants is logged as an error at every start: it
  * should not stay so.
  */
 export function policyOf(
-  config: {
-    readonly CERTIFICATE_STRENGTH: Strength;
-    readonly REVOCATION_UNKNOWN: 'accept' | 'refuse';
-    readonly FIRMWARE_CRL_FILE?: string;
-  },
+  config: Pick<TrustSettings, 'CERTIFICATE_STRENGTH' | 'REVOCATION_UNKNOWN' | 'FIRMWARE_CRL_FILE'>,
   log: Pick<Logger, 'error'>,
 ): Required<ChainPolicy> {
   const { CERTIFICATE_STRENGTH: strength, REVOCATION_UNKNOWN: revocationUnknown, FIRMWARE_CRL_FILE } = config;
@@ -58,12 +54,6 @@ export function policyOf(
 export interface TrustMaterial {
   readonly roots: readonly ReadCertificate[];
   readonly crls: readonly Crl[];
-}
-
-export interface TrustStore {
-  /** The last good content of both files. The same lists as long as nothing changes. */
-  current(): TrustMaterial;
-  close(): void;
 }
 
 /** Throws `TRUST_FILE_INVALID`, which names the entry that is not whole: nothing of such a file is used. */
@@ -94,17 +84,19 @@ export function openTrustStore(
   files: { readonly rootsFile?: string | undefined; readonly crlFile?: string | undefined },
   reports: FileReports,
   onChange?: () => void,
-): TrustStore {
+) {
   const follow = <T>(setting: string, path: string | undefined, read: (bytes: Buffer) => T[]) =>
     path === undefined ? undefined : followFile({ setting, path, read, code: 'TRUST_FILE_INVALID', reports, onChange });
   const none: TrustMaterial = { roots: [], crls: [] };
   const roots = follow('MANUFACTURER_ROOTS_FILE', files.rootsFile, readRoots);
   const crls = follow('FIRMWARE_CRL_FILE', files.crlFile, readCrls);
   return {
-    current: () => ({ roots: roots?.current() ?? none.roots, crls: crls?.current() ?? none.crls }),
-    close() {
+    /** The last good content of both files. The same lists as long as nothing changes. */
+    current: (): TrustMaterial => ({ roots: roots?.current() ?? none.roots, crls: crls?.current() ?? none.crls }),
+    close(): void {
       roots?.close();
       crls?.close();
     },
   };
 }
+export type TrustStore = ReturnType<typeof openTrustStore>;

@@ -3,7 +3,7 @@
  * RSA-PSS or ECDSA, EVerest's own tools make RSA PKCS#1 v1.5, and nothing in a request says which it is. An RSA
  * signature shows it when its padding is looked at; of the encodings of ECDSA both are tried, in one pass over the file.
  */
-import { constants, createVerify, type KeyObject, publicDecrypt, type Verify } from 'node:crypto';
+import { constants, createVerify, type KeyObject, publicDecrypt } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { readCertificates } from './certificate.js';
@@ -33,22 +33,7 @@ export interface SignatureOptions {
 
 const CHUNK_BYTES = 1024 * 1024;
 
-interface Candidate {
-  readonly scheme: SignatureScheme;
-  readonly digest: Verify;
-  isGood(signature: Buffer): boolean;
-}
-
-interface Padding {
-  readonly scheme: SignatureScheme;
-  readonly options: object;
-}
-
-const PKCS1: Padding = { scheme: 'rsa-pkcs1', options: { padding: constants.RSA_PKCS1_PADDING } };
-const PSS: Padding = {
-  scheme: 'rsa-pss',
-  options: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO },
-};
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO };
 
 /** RFC 8017, 9.2, note 1: DigestInfo of SHA-256, without the digest. */
 const SHA256_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex');
@@ -69,8 +54,8 @@ function pkcs1Content(key: KeyObject, signature: Buffer): Buffer | undefined {
   }
 }
 
-function candidatesOf(key: KeyObject, pkcs1: Buffer | undefined): Candidate[] {
-  const candidate = ({ scheme, options }: Padding): Candidate => {
+function candidatesOf(key: KeyObject, pkcs1: Buffer | undefined) {
+  const candidate = (scheme: SignatureScheme, options: object) => {
     const digest = createVerify('sha256');
     const isGood = (signature: Buffer): boolean => {
       try {
@@ -85,13 +70,11 @@ function candidatesOf(key: KeyObject, pkcs1: Buffer | undefined): Candidate[] {
   };
   switch (key.asymmetricKeyType) {
     case 'rsa':
-      return [candidate(pkcs1 ? PKCS1 : PSS)];
+      return [pkcs1 ? candidate('rsa-pkcs1', { padding: constants.RSA_PKCS1_PADDING }) : candidate('rsa-pss', PSS)];
     case 'rsa-pss':
-      return [candidate(PSS)];
+      return [candidate('rsa-pss', PSS)];
     case 'ec':
-      return (['der', 'ieee-p1363'] as const).map((dsaEncoding) =>
-        candidate({ scheme: 'ecdsa', options: { dsaEncoding } }),
-      );
+      return ['der', 'ieee-p1363'].map((dsaEncoding) => candidate('ecdsa', { dsaEncoding }));
     default:
       return [];
   }

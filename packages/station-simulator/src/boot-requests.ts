@@ -2,10 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { channel, fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { mismatch } from '@khumbu/shared/contract/codec';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { channelTopic, type StationAddress, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { BootWire } from './boot-wire.js';
-import { hasEnvelope, parseJson, requestFrame } from './everest-frames.js';
+import { hasEnvelope, parseJson } from './everest-frames.js';
 
 /** How a request ended. `reply` is what EVerest goes on with: ours, or its fallback after the timeout. */
 export interface RequestOutcome {

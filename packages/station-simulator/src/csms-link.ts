@@ -1,6 +1,7 @@
 /** The station's link to its CSMS, and what `ocpp_consumer_API` publishes of it. */
+import { dump } from '@khumbu/shared/contract/everest-frames';
 import { OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
-import { ACCIDENTAL_TRUE, dump } from './everest-frames.js';
+import { ACCIDENTAL_TRUE } from './everest-frames.js';
 import { OCPP_CONSUMER_MODULE } from './everest-options.js';
 import type { StationDialect } from './ocpp-peer.js';
 

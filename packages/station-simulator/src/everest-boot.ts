@@ -3,6 +3,7 @@
  * `everest_api_module_helpers/src/ApiHelper.cpp`.
  */
 import { type ChannelName, channelNames, type M2eChannelName } from '@khumbu/shared/contract/channels';
+import { dump } from '@khumbu/shared/contract/everest-frames';
 import {
   channelTopic,
   DISCOVERY,
@@ -13,7 +14,7 @@ import {
 } from '@khumbu/shared/contract/topics';
 import { BootRequests, type RequestOutcome } from './boot-requests.js';
 import { BootWire } from './boot-wire.js';
-import { dump, hasEnvelope, parseJson, readReplyTo } from './everest-frames.js';
+import { hasEnvelope, parseJson, readReplyTo } from './everest-frames.js';
 import { type EverestModuleOptions, OCPP_CONSUMER_MODULE } from './everest-options.js';
 
 export interface BootHandlers {

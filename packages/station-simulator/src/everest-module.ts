@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
+import { dump } from '@khumbu/shared/contract/everest-frames';
 import type { BootReason, FirmwareUpdateRequest, ResetType } from '@khumbu/shared/contract/schemas';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { ChargerView } from '@khumbu/station-drivers/simulated/charger-view';
@@ -13,7 +14,7 @@ import { followCharger, isAway } from './charger-watch.js';
 import { type CommunicationFault, superviseCommunication } from './communication-check.js';
 import { createCsmsLink } from './csms-link.js';
 import { type EverestBoot, startBoot } from './everest-boot.js';
-import { ACCIDENTAL_TRUE, dump } from './everest-frames.js';
+import { ACCIDENTAL_TRUE } from './everest-frames.js';
 import type { Boot, EverestModuleEvents, EverestModuleOptions } from './everest-options.js';
 import { OcppPeer } from './ocpp-peer.js';
 import { createStationInbox, isSigned } from './station-inbox.js';

@@ -1,12 +1,12 @@
 /**
  * A plain MQTT v5 client that behaves as EVerest's `system_API` module: clean start, requests at QoS 2 in its exact
- * frames, statuses at QoS 0, no reconnect. It shares no code with the station simulator and knows nothing of our
- * contract table: what it expects is written down here a second time.
+ * frames, statuses at QoS 0, no reconnect. It shares no more than those frames with the station simulator and knows
+ * nothing of our contract table: what it expects is written down here a second time.
  */
 import { randomUUID } from 'node:crypto';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { collector } from './events.js';
-import { requestFrame } from './everest-frames.js';
 
 /** What came for this module below `m2e/`. */
 export interface M2eMessage {

@@ -1,7 +1,8 @@
 /** A real mosquitto on a free loopback port. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { answersOn, startServer } from './server.js';
+import { answersOn } from '@khumbu/shared/runtime/free-port';
+import { startServer } from './server.js';
 
 export interface MosquittoOptions {
   /** For its config file and its database. */

@@ -1,7 +1,8 @@
 /** A real Redis on a free loopback port, set up as in production: append-only, every write synced, no eviction. */
 import { mkdir } from 'node:fs/promises';
+import { answersOn } from '@khumbu/shared/runtime/free-port';
 import { Redis } from 'ioredis';
-import { answersOn, startServer } from './server.js';
+import { startServer } from './server.js';
 
 /** `dir` keeps the data; give the same one to start where an earlier server ended. */
 export async function startRedis({ dir, port }: { readonly dir: string; readonly port?: number }) {

@@ -1,5 +1,4 @@
 /** A server program under test: starts on a free port, can be killed and started again on the same one. */
-import { connect } from 'node:net';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { type Child, startChild } from './children.js';
 import { awaitUntil } from './events.js';
@@ -14,26 +13,6 @@ export interface ServerRecipe {
   prepare?(port: number): Promise<void>;
   /** Whether it serves on this port by now. */
   answers(port: number): Promise<boolean>;
-}
-
-/** Whether something accepts connections there; with `send`, whether what it answers contains `expect`. */
-export function answersOn(port: number, send = '', expect = ''): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' });
-    let seen = '';
-    const finish = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.setTimeout(1000, () => finish(false));
-    socket.once('error', () => finish(false));
-    socket.once('close', () => finish(false));
-    socket.once('connect', () => (send === '' ? finish(true) : socket.write(send)));
-    socket.on('data', (bytes) => {
-      seen += bytes.toString('latin1');
-      finish(seen.includes(expect));
-    });
-  });
 }
 
 /** Start the program; with port 0 on a free port. Rejects with what it wrote if it does not come up. */

@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { answersOn, startServer } from './server.js';
+import { answersOn } from '@khumbu/shared/runtime/free-port';
+import { startServer } from './server.js';
 
 export interface TinyproxyOptions {
   /** For its config file. */

@@ -1,4 +1,5 @@
 import { createVerify, X509Certificate } from 'node:crypto';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { Redis } from 'ioredis';
 import { connect, connectAsync } from 'mqtt';
 import t from 'tap';
@@ -6,7 +7,6 @@ import { makeAuthority } from '../src/certificates.js';
 import { startChild } from '../src/children.js';
 import { awaitUntil, collector, nextEvent, within } from '../src/events.js';
 import { startEverestClient } from '../src/everest-client.js';
-import { requestFrame } from '../src/everest-frames.js';
 import { makeImage, makeSigner } from '../src/firmware.js';
 import { startMosquitto } from '../src/mosquitto.js';
 import { type Behaviour, startOrigin } from '../src/origin.js';

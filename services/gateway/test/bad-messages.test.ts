@@ -1,5 +1,5 @@
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { awaitUntil, collector } from '@khumbu/test-support/events';
-import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import t from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { readStationState } from '@khumbu/operations/stations/station-state';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
-import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
 import { MAX_WAITING_OF_ONE } from '../src/mqtt/liveness/boot-signs.js';

@@ -1,7 +1,8 @@
 /** Requests, bad messages, checks and discovery over a real broker. */
+
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { awaitUntil, collector } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
-import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import t from 'tap';
 import { API_KEY, depot, leads, startGateway } from './gateway-process.js';

@@ -1,8 +1,8 @@
 /** A leader that is killed, a Redis that stops answering, and nobody connected. */
 import { randomUUID } from 'node:crypto';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
-import { requestFrame } from '@khumbu/test-support/everest-frames';
 import t from 'tap';
 import { LEASE_MS } from '../src/leader/lease.js';
 import { depot, leads, startGateway } from './gateway-process.js';

@@ -8,14 +8,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '@khumbu/shared/runtime/free-port';
+import { answersOn, freePort } from '@khumbu/shared/runtime/free-port';
 import { selfSigned } from '@khumbu/test-support/certificates';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil, collector } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { startRedis } from '@khumbu/test-support/redis';
-import { answersOn } from '@khumbu/test-support/server';
 import t, { type Test } from 'tap';
 
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));

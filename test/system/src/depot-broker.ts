@@ -4,9 +4,9 @@ import { readFileSync } from 'node:fs';
 import { cp, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { freePort } from '@khumbu/shared/runtime/free-port';
+import { answersOn, freePort } from '@khumbu/shared/runtime/free-port';
 import { collector } from '@khumbu/test-support/events';
-import { answersOn, type ServerProgram, startServer } from '@khumbu/test-support/server';
+import { type ServerProgram, startServer } from '@khumbu/test-support/server';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import type { Test } from 'tap';
 

@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
-import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { withoutRepeats } from '@khumbu/test-support/statuses';
 import { Client } from 'minio';

@@ -7,6 +7,7 @@ import { type Static, Type } from 'typebox';
 /** EVerest carries ids as C++ `int`; anything outside would wrap silently there, so it is refused here. */
 const Int32 = (description: string) => Type.Integer({ minimum: -2147483648, maximum: 2147483647, description });
 const Count = (description: string) => Type.Integer({ minimum: 0, maximum: 2147483647, description });
+const named = ($id: string, description: string) => ({ $id, description });
 const Timestamp = (description: string) => Type.String({ format: 'date-time', description });
 const Text = (description: string) => Type.String({ description });
 
@@ -52,16 +53,16 @@ export const UpdateFirmwareResponse = Type.Enum(
 );
 export type UpdateFirmwareResponse = Static<typeof UpdateFirmwareResponse>;
 
-export const UploadLogsStatus = Type.Enum(['Accepted', 'Rejected', 'AcceptedCanceled'], {
-  $id: 'UploadLogsStatus',
-  description: 'The immediate verdict on upload_logs.',
-});
+export const UploadLogsStatus = Type.Enum(
+  ['Accepted', 'Rejected', 'AcceptedCanceled'],
+  named('UploadLogsStatus', 'The immediate verdict on upload_logs.'),
+);
 export type UploadLogsStatus = Static<typeof UploadLogsStatus>;
 
-export const ResetType = Type.Enum(['Soft', 'Hard', 'NotSpecified'], {
-  $id: 'ResetType',
-  description: 'Soft restarts EVerest; Hard and NotSpecified reboot the station.',
-});
+export const ResetType = Type.Enum(
+  ['Soft', 'Hard', 'NotSpecified'],
+  named('ResetType', 'Soft restarts EVerest; Hard and NotSpecified reboot the station.'),
+);
 export type ResetType = Static<typeof ResetType>;
 
 export const BootReason = Type.Enum(
@@ -171,10 +172,10 @@ export const InterfaceClassEnum = Type.Enum(
 );
 export type InterfaceClassEnum = Static<typeof InterfaceClassEnum>;
 
-export const APNAuthenticationEnum = Type.Enum(['CHAP', 'NONE', 'PAP', 'AUTO'], {
-  $id: 'APNAuthenticationEnum',
-  description: 'How the modem authenticates.',
-});
+export const APNAuthenticationEnum = Type.Enum(
+  ['CHAP', 'NONE', 'PAP', 'AUTO'],
+  named('APNAuthenticationEnum', 'How the modem authenticates.'),
+);
 export const APN = Type.Object(
   {
     apn: Text('Access point name.'),
@@ -188,10 +189,7 @@ export const APN = Type.Object(
   { $id: 'APN', description: 'Access to a mobile network.' },
 );
 
-export const VPNTypeEnum = Type.Enum(['IKEv2', 'IPSec', 'L2TP', 'PPTP', 'Other'], {
-  $id: 'VPNTypeEnum',
-  description: 'Kind of VPN.',
-});
+export const VPNTypeEnum = Type.Enum(['IKEv2', 'IPSec', 'L2TP', 'PPTP', 'Other'], named('VPNTypeEnum', 'Kind of VPN.'));
 export const VPN = Type.Object(
   {
     server: Text('Address of the server.'),
@@ -216,14 +214,14 @@ export const ConfigureNetworkRequest = Type.Object(
 );
 export type ConfigureNetworkRequest = Static<typeof ConfigureNetworkRequest>;
 
-export const ConfigureNetworkStatusEnum = Type.Enum(['Ready', 'Processing', 'Failed', 'Rejected', 'NotSupported'], {
-  $id: 'ConfigureNetworkStatusEnum',
-  description: 'The immediate verdict on configure_network.',
-});
-export const ConfigureNetworkFinalStatusEnum = Type.Enum(['Ready', 'Failed'], {
-  $id: 'ConfigureNetworkFinalStatusEnum',
-  description: 'How a request that was answered with Processing ended.',
-});
+export const ConfigureNetworkStatusEnum = Type.Enum(
+  ['Ready', 'Processing', 'Failed', 'Rejected', 'NotSupported'],
+  named('ConfigureNetworkStatusEnum', 'The immediate verdict on configure_network.'),
+);
+export const ConfigureNetworkFinalStatusEnum = Type.Enum(
+  ['Ready', 'Failed'],
+  named('ConfigureNetworkFinalStatusEnum', 'How a request that was answered with Processing ended.'),
+);
 export const ConfigureNetworkResponse = Type.Object(
   {
     status: ConfigureNetworkStatusEnum,
@@ -251,10 +249,12 @@ export const HeartBeatId = Type.Integer({
   $id: 'HeartBeatId',
   description: 'Starts at 0 in each boot.',
 });
-export const CommunicationCheck = Type.Boolean({
-  $id: 'CommunicationCheck',
-  description: 'true: we are here. false ends the supervision for the rest of the boot and is never sent by us.',
-});
+export const CommunicationCheck = Type.Boolean(
+  named(
+    'CommunicationCheck',
+    'true: we are here. false ends the supervision for the rest of the boot and is never sent by us.',
+  ),
+);
 
 export const CommunicationParameters = Type.Object(
   {

@@ -1,6 +1,6 @@
-/** Free TCP ports on loopback. */
+/** TCP ports on loopback: which are free, and what answers on them. */
 import { randomInt } from 'node:crypto';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { CodedError } from './errors.js';
 
 // Below the range the kernel takes the near end of outgoing connections from (from 32768 on in Linux): a port from that
@@ -8,6 +8,8 @@ import { CodedError } from './errors.js';
 const LOWEST = 20_000;
 const HIGHEST = 32_000;
 const TRIES = 200;
+/** For an answer. */
+const PATIENCE_MS = 2000;
 
 /** Whether a server could listen there now. Resolves with the reason if not, such as `EADDRINUSE`. */
 export function whyPortIsTaken(port: number, host = '127.0.0.1'): Promise<string | undefined> {
@@ -25,4 +27,24 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
     if ((await whyPortIsTaken(port, host)) === undefined) return port;
   }
   throw new CodedError('NO_FREE_PORT', `no free port found on ${host} between ${LOWEST} and ${HIGHEST}`);
+}
+
+/** Whether something accepts connections there; with `send`, whether what it answers contains `expect`. */
+export function answersOn(port: number, send = '', expect = ''): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' });
+    let seen = '';
+    const finish = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(PATIENCE_MS, () => finish(false));
+    socket.once('error', () => finish(false));
+    socket.once('close', () => finish(false));
+    socket.once('connect', () => (send === '' ? finish(true) : socket.write(send)));
+    socket.on('data', (bytes) => {
+      seen += bytes.toString('latin1');
+      if (seen.length >= expect.length) finish(seen.includes(expect));
+    });
+  });
 }

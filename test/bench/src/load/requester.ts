@@ -1,7 +1,7 @@
 /** Stations that ask, with the behaviour of EVerest: requests at QoS 2, replies at QoS 0, one connection a station. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { requestFrame } from '@khumbu/test-support/everest-frames';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import type { MqttClient } from 'mqtt';
 import { connectMqtt } from './mqtt-client.js';
 import { serveCalls } from './remote.js';

@@ -5,8 +5,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { type EverestClient, type M2eMessage, readStatus } from '@khumbu/test-support/everest-client';
-import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { makeImage } from '@khumbu/test-support/firmware';
 import type { Origin } from '@khumbu/test-support/origin';
 import { withoutRepeats } from '@khumbu/test-support/statuses';

@@ -3,9 +3,9 @@
  * waits for, so that a run of any length fits.
  */
 import { randomUUID } from 'node:crypto';
+import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { within } from '@khumbu/test-support/events';
 import { readStatus } from '@khumbu/test-support/everest-client';
-import { requestFrame } from '@khumbu/test-support/everest-frames';
 import { connectAsync } from 'mqtt';
 import type { Cleanup } from '../depot/cleanup.js';
 
