@@ -196,4 +196,3 @@ export function layOutCluster(parts: ClusterParts) {
   };
   return { endpoints, phases: [first, ...simulator(parts, common)], later: standby(parts, common) };
 }
-export type Cluster = ReturnType<typeof layOutCluster>;

@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifExists } from '@khumbu/shared/runtime/if-exists';
+import { ifExists } from '@khumbu/shared/runtime/errors';
 
 /** The part of a Koa context that is used here. */
 export interface S3Context {

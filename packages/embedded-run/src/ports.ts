@@ -5,18 +5,6 @@ import type { UpSettings } from './settings.js';
 
 type PortVariable = 'HTTP_PORT' | 'MQTT_PORT' | 'REDIS_PORT' | 'S3_PORT';
 
-export interface Ports {
-  readonly redis: number;
-  readonly mqtt: number;
-  /** Of the broker, for gateways alone. */
-  readonly gatewayMqtt: number;
-  readonly s3: number;
-  /** One for each gateway. */
-  readonly http: readonly number[];
-  /** One for the health server of each worker. */
-  readonly health: readonly number[];
-}
-
 type Claim = (variable: PortVariable, wanted: number) => Promise<number>;
 
 /** Gives each port once. Rejects with `PORT_TAKEN`, which says what to do, or `CONFIG_INVALID`. */
@@ -40,7 +28,7 @@ function claims(): Claim {
 }
 
 /** Find a port for every server. Nothing holds them yet. Rejects with `PORT_TAKEN` or `CONFIG_INVALID`. */
-export async function claimPorts(settings: UpSettings): Promise<Ports> {
+export async function claimPorts(settings: UpSettings) {
   const claim = claims();
   const redis = await claim('REDIS_PORT', settings.REDIS_PORT);
   const mqtt = await claim('MQTT_PORT', settings.MQTT_PORT);
@@ -53,5 +41,16 @@ export async function claimPorts(settings: UpSettings): Promise<Ports> {
   const workers = settings.OTA_WORKERS + settings.LOG_WORKERS + settings.SYSTEM_CONTROLS;
   while (health.length < workers) health.push(await claim('HTTP_PORT', 0));
   const gatewayMqtt = await claim('MQTT_PORT', 0);
-  return { redis, mqtt, gatewayMqtt, s3, http, health };
+  return {
+    redis,
+    mqtt,
+    /** Of the broker, for gateways alone. */
+    gatewayMqtt,
+    s3,
+    /** One for each gateway. */
+    http,
+    /** One for the health server of each worker. */
+    health,
+  };
 }
+export type Ports = Readonly<Awaited<ReturnType<typeof claimPorts>>>;

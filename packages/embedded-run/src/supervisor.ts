@@ -1,5 +1,5 @@
 /** All children together: started phase by phase, stopped phase by phase, each phase at once. */
-import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
+import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type ChildSpec, type ManagedChild, type ManagedChildPorts, manageChild } from './managed-child.js';
 import { type Say, tellWhile } from './progress.js';
@@ -76,4 +76,3 @@ export function createSupervisor(options: SupervisorOptions) {
     },
   };
 }
-export type Supervisor = ReturnType<typeof createSupervisor>;

@@ -2,13 +2,13 @@
 import { whenAborted } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { banner } from './banner.js';
-import { type Cluster, layOutCluster, type ServiceScripts } from './cluster.js';
+import { layOutCluster, type ServiceScripts } from './cluster.js';
 import { type DataDir, openDataDir } from './data-dir.js';
 import { claimPorts } from './ports.js';
 import { findCommand, findPrograms } from './programs.js';
 import { readSettings, type UpSettings } from './settings.js';
 import { awaitStopRequest } from './stop-request.js';
-import { createSupervisor, type Supervisor } from './supervisor.js';
+import { createSupervisor } from './supervisor.js';
 
 const START_MS = 60_000;
 
@@ -21,14 +21,7 @@ export interface UpOptions {
   readonly announce: (text: string) => void;
 }
 
-interface Run {
-  readonly settings: UpSettings;
-  readonly dataDir: DataDir;
-  readonly cluster: Cluster;
-  readonly supervisor: Supervisor;
-}
-
-async function prepare(settings: UpSettings, dataDir: DataDir, options: UpOptions, signal: AbortSignal): Promise<Run> {
+async function prepare(settings: UpSettings, dataDir: DataDir, options: UpOptions, signal: AbortSignal) {
   const leftovers = await dataDir.stopLeftovers();
   if (leftovers.length > 0) options.say(`Stopped what an earlier run left behind: ${leftovers.join(', ')}`);
   const { env, scripts, say } = options;
@@ -47,7 +40,7 @@ async function prepare(settings: UpSettings, dataDir: DataDir, options: UpOption
     ended: (name) => dataDir.forgetChild(name),
     setpriv: findCommand(['setpriv'], env.PATH),
   });
-  return { settings, dataDir, cluster, supervisor };
+  return { cluster, supervisor };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {
@@ -64,7 +57,7 @@ async function aborted(signal: AbortSignal): Promise<void> {
 export async function runUp(options: UpOptions): Promise<number> {
   const startedAt = performance.now();
   let dataDir: DataDir | undefined;
-  let run: Run | undefined;
+  let run: Awaited<ReturnType<typeof prepare>> | undefined;
   const stop = awaitStopRequest(options.env, () => {
     options.say('Ending everything at once.');
     void run?.supervisor.kill();

@@ -12,6 +12,9 @@ import type { TrustMaterial } from './roots.js';
 const HEAP_MB = 512;
 const RESTART_MS = 200;
 
+/** `undecided` says why there is no verdict. */
+export type Judgement = { readonly verdict: ChainVerdict } | { readonly undecided: string };
+
 export interface JudgeQuestion {
   readonly text: string;
   readonly rule: CertificateRule;
@@ -20,11 +23,13 @@ export interface JudgeQuestion {
   readonly now: Date;
 }
 
-interface JudgeTask {
+export interface JudgeTask {
+  readonly key: string;
   readonly question: JudgeQuestion;
+  readonly waiters: Set<(judgement: Judgement) => void>;
 }
 
-export interface JudgeThreadsOptions<Task extends JudgeTask> {
+export interface JudgeThreadsOptions {
   readonly threads: number;
   /** Longest time for one task, in milliseconds. */
   readonly runMs: number;
@@ -34,41 +39,35 @@ export interface JudgeThreadsOptions<Task extends JudgeTask> {
   /** What to judge by, now. */
   readonly material: () => TrustMaterial;
   /** Takes the next task of a sender that may be served. */
-  readonly next: (may: (sender: string) => boolean) => Task | undefined;
+  readonly next: (may: (sender: string) => boolean) => JudgeTask | undefined;
   readonly onReady: () => void;
-  readonly onVerdict: (task: Task, verdict: ChainVerdict) => void;
+  readonly onVerdict: (task: JudgeTask, verdict: ChainVerdict) => void;
   /** The material changed while the task was judged: its verdict is void. */
-  readonly onOutdated: (task: Task) => void;
-  readonly onLost: (task: Task, why: string) => void;
+  readonly onOutdated: (task: JudgeTask) => void;
+  readonly onLost: (task: JudgeTask, why: string) => void;
   /** A thread may take another task: time to call `schedule`. */
   readonly onFree: () => void;
 }
 
-interface Slot<Task> {
-  worker: Worker | undefined;
+interface Slot {
   /** `loading`: it reads the material. */
   state: 'loading' | 'idle' | 'busy';
-  task: Task | undefined;
-  timer: NodeJS.Timeout | undefined;
-  material: TrustMaterial | undefined;
+  worker?: Worker | undefined;
+  task?: JudgeTask | undefined;
+  timer?: NodeJS.Timeout;
+  material?: TrustMaterial;
 }
 
-export class JudgeThreads<Task extends JudgeTask> {
-  readonly #options: JudgeThreadsOptions<Task>;
-  readonly #slots: readonly Slot<Task>[];
+export class JudgeThreads {
+  readonly #options: JudgeThreadsOptions;
+  readonly #slots: readonly Slot[];
   readonly #running = new Set<string>();
   #started = false;
   #closed = false;
 
-  constructor(options: JudgeThreadsOptions<Task>) {
+  constructor(options: JudgeThreadsOptions) {
     this.#options = options;
-    this.#slots = Array.from({ length: options.threads }, () => ({
-      worker: undefined,
-      state: 'loading',
-      task: undefined,
-      timer: undefined,
-      material: undefined,
-    }));
+    this.#slots = Array.from({ length: options.threads }, () => ({ state: 'loading' }));
   }
 
   /** Safe to repeat. */
@@ -91,7 +90,7 @@ export class JudgeThreads<Task extends JudgeTask> {
     }
   }
 
-  isJudging(task: Task): boolean {
+  isJudging(task: JudgeTask): boolean {
     return this.#slots.some((slot) => slot.task === task);
   }
 
@@ -105,11 +104,11 @@ export class JudgeThreads<Task extends JudgeTask> {
     );
   }
 
-  #post(slot: Slot<Task>, message: ToJudge): void {
+  #post(slot: Slot, message: ToJudge): void {
     slot.worker?.postMessage(message);
   }
 
-  #startThread(slot: Slot<Task>): void {
+  #startThread(slot: Slot): void {
     if (this.#closed) return;
     const resourceLimits = { maxOldGenerationSizeMb: HEAP_MB };
     const worker = new Worker(this.#options.script, { execArgv: [], env: {}, resourceLimits });
@@ -123,7 +122,7 @@ export class JudgeThreads<Task extends JudgeTask> {
     this.#load(slot);
   }
 
-  #load(slot: Slot<Task>): void {
+  #load(slot: Slot): void {
     const material = this.#options.material();
     slot.state = 'loading';
     slot.material = material;
@@ -135,7 +134,7 @@ export class JudgeThreads<Task extends JudgeTask> {
     });
   }
 
-  #begin(slot: Slot<Task>, task: Task): void {
+  #begin(slot: Slot, task: JudgeTask): void {
     const { text, rule, now, sender } = task.question;
     const { worker } = slot;
     const { runMs } = this.#options;
@@ -147,7 +146,7 @@ export class JudgeThreads<Task extends JudgeTask> {
     this.#post(slot, { kind: 'judge', text, rule, now: now.getTime() });
   }
 
-  #free(slot: Slot<Task>): Task | undefined {
+  #free(slot: Slot): JudgeTask | undefined {
     clearTimeout(slot.timer);
     const { task } = slot;
     slot.task = undefined;
@@ -155,7 +154,7 @@ export class JudgeThreads<Task extends JudgeTask> {
     return task;
   }
 
-  #onMessage(slot: Slot<Task>, message: FromJudge): void {
+  #onMessage(slot: Slot, message: FromJudge): void {
     const { material, onReady, onVerdict, onOutdated, onFree } = this.#options;
     const task = this.#free(slot);
     slot.state = 'idle';
@@ -165,7 +164,7 @@ export class JudgeThreads<Task extends JudgeTask> {
     onFree();
   }
 
-  #lose(slot: Slot<Task>, worker: Worker, why: string): void {
+  #lose(slot: Slot, worker: Worker, why: string): void {
     if (slot.worker !== worker) return;
     const { log, onLost, onFree } = this.#options;
     slot.worker = undefined;

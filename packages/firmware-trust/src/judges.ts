@@ -6,12 +6,11 @@
 import { createHash } from 'node:crypto';
 import { FairQueue } from '@khumbu/shared/runtime/fair-queue';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { ChainPolicy, ChainVerdict } from './chain.js';
-import { type JudgeQuestion, JudgeThreads } from './judge-threads.js';
+import type { ChainPolicy } from './chain.js';
+import { type Judgement, type JudgeQuestion, type JudgeTask, JudgeThreads } from './judge-threads.js';
 import type { TrustMaterial } from './roots.js';
 
-/** `undecided` says why there is no verdict. */
-export type Judgement = { readonly verdict: ChainVerdict } | { readonly undecided: string };
+export type { Judgement } from './judge-threads.js';
 
 export interface JudgeLimits {
   readonly threads: number;
@@ -38,12 +37,6 @@ const LIMITS: JudgeLimits = { threads: 2, answerMs: 550, runMs: 400, waitingInAl
 const KEPT_MS = 5000;
 const MOST_KEPT = 256;
 
-interface Task {
-  readonly key: string;
-  readonly question: JudgeQuestion;
-  readonly waiters: Set<(judgement: Judgement) => void>;
-}
-
 /** The time is part of it: a clock that jumps makes another question of the same text. */
 function keyOf({ rule, text, now }: JudgeQuestion): string {
   const when = Math.floor(now.getTime() / KEPT_MS);
@@ -53,9 +46,9 @@ function keyOf({ rule, text, now }: JudgeQuestion): string {
 class CertificateJudges {
   readonly #limits: JudgeLimits;
   readonly #material: () => TrustMaterial;
-  readonly #threads: JudgeThreads<Task>;
-  readonly #waiting = new FairQueue<Task>();
-  readonly #open = new Map<string, Task>();
+  readonly #threads: JudgeThreads;
+  readonly #waiting = new FairQueue<JudgeTask>();
+  readonly #open = new Map<string, JudgeTask>();
   readonly #kept = new Map<string, { readonly judgement: Judgement; readonly until: number }>();
   readonly #ready: Promise<void>;
   #setReady: () => void = () => undefined;
@@ -70,7 +63,7 @@ class CertificateJudges {
       this.#setReady = resolve;
     });
     const { threads, runMs } = this.#limits;
-    this.#threads = new JudgeThreads<Task>({
+    this.#threads = new JudgeThreads({
       threads,
       runMs,
       script: script ?? new URL('./judge-thread.js', import.meta.url),
@@ -117,7 +110,7 @@ class CertificateJudges {
     await this.#threads.close();
   }
 
-  #verdictOf(task: Task): Promise<Judgement> {
+  #verdictOf(task: JudgeTask): Promise<Judgement> {
     const { answerMs } = this.#limits;
     return new Promise((resolve) => {
       const settle = (judgement: Judgement): void => {
@@ -132,7 +125,7 @@ class CertificateJudges {
   }
 
   /** `false`: too many wait already. */
-  #enqueue(task: Task): boolean {
+  #enqueue(task: JudgeTask): boolean {
     const { sender } = task.question;
     const { waitingInAll, waitingOfOne } = this.#limits;
     if (this.#waiting.size >= waitingInAll || this.#waiting.sizeOf(sender) >= waitingOfOne) return false;
@@ -150,7 +143,7 @@ class CertificateJudges {
     this.#threads.schedule();
   }
 
-  #finish(task: Task, judgement: Judgement): void {
+  #finish(task: JudgeTask, judgement: Judgement): void {
     this.#open.delete(task.key);
     this.#kept.set(task.key, { judgement, until: performance.now() + KEPT_MS });
     const [oldest] = this.#kept.keys();
@@ -159,7 +152,7 @@ class CertificateJudges {
   }
 
   /** A task without waiters need not be judged, unless that has begun. */
-  #leave(task: Task, waiter: (judgement: Judgement) => void): void {
+  #leave(task: JudgeTask, waiter: (judgement: Judgement) => void): void {
     task.waiters.delete(waiter);
     if (task.waiters.size > 0 || this.#threads.isJudging(task)) return;
     this.#waiting.removeWhere((one) => one === task);

@@ -4,7 +4,7 @@
  */
 import type { ReadCertificate } from './certificate.js';
 import { context, type Der, derInvalid, membersOf, onlyDer, structureOf, TAG } from './der.js';
-import { FORM, formName, type GeneralName, isBelow, type Name, readGeneralName, readGeneralNames } from './names.js';
+import { FORM, formName, type GeneralName, isBelow, readGeneralName, readGeneralNames } from './names.js';
 
 export const OID_NAME_CONSTRAINTS = '2.5.29.30';
 const OID_SUBJECT_ALT_NAME = '2.5.29.17';
@@ -14,11 +14,6 @@ const MAX_COMPARISONS = 4096;
 export interface NameObjection {
   readonly kind: 'violated' | 'unsupported';
   readonly detail: string;
-}
-
-interface Constraints {
-  readonly permitted: readonly GeneralName[];
-  readonly excluded: readonly GeneralName[];
 }
 
 const unsupported = (detail: string): NameObjection => ({ kind: 'unsupported', detail });
@@ -31,7 +26,7 @@ const subtreesOf = (tagged: Der | undefined): GeneralName[] =>
     return readGeneralName(base);
   });
 
-function constraintsOf({ extensions }: ReadCertificate): Constraints | undefined {
+function constraintsOf({ extensions }: ReadCertificate) {
   const extension = extensions.get(OID_NAME_CONSTRAINTS);
   if (!extension) return undefined;
   const members = structureOf(onlyDer(extension.value, TAG.sequence));
@@ -43,16 +38,12 @@ function constraintsOf({ extensions }: ReadCertificate): Constraints | undefined
   return constraints;
 }
 
+type Constraints = NonNullable<ReturnType<typeof constraintsOf>>;
+
 /** OpenSSL takes the common name of a leaf for a host name if it looks like one and there is no other. */
 const looksLikeHost = (commonName: string): boolean => /^[\w.-]+$/.test(commonName) && commonName.includes('.');
 
-interface Names {
-  readonly directory: readonly Name[];
-  readonly forms: ReadonlySet<number>;
-  readonly hasOddMail: boolean;
-}
-
-function namesOf({ subject, extensions }: ReadCertificate, isLeaf: boolean): Names {
+function namesOf({ subject, extensions }: ReadCertificate, isLeaf: boolean) {
   const extension = extensions.get(OID_SUBJECT_ALT_NAME);
   const alternatives = extension ? readGeneralNames(extension.value) : [];
   const forms = new Set(alternatives.map(({ form }) => form));
@@ -66,7 +57,10 @@ function namesOf({ subject, extensions }: ReadCertificate, isLeaf: boolean): Nam
   };
 }
 
-function objectionTo(names: Names, { permitted, excluded }: Constraints): NameObjection | undefined {
+function objectionTo(
+  names: ReturnType<typeof namesOf>,
+  { permitted, excluded }: Constraints,
+): NameObjection | undefined {
   if (names.hasOddMail) return unsupported('a mail address that is no IA5String');
   const other = [...permitted, ...excluded].find(({ form }) => form !== FORM.directory && names.forms.has(form));
   if (other) return unsupported(`constraints of ${formName(other.form)}`);

@@ -98,8 +98,6 @@ export function objectHeaders(input: Pick<PutStreamInput, 'contentType' | 'metad
 
 /** One upload: what has been sent, what is under way, why it failed. */
 class Upload {
-  private readonly store: StoreCaller;
-  private readonly input: PutStreamInput;
   private readonly headers: Record<string, string>;
   private readonly stop = new AbortController();
   private readonly underWay = new Set<Promise<void>>();
@@ -111,9 +109,10 @@ class Upload {
   private failure: { readonly error: unknown } | undefined;
   private bytes = 0;
 
-  constructor(store: StoreCaller, input: PutStreamInput) {
-    this.store = store;
-    this.input = input;
+  constructor(
+    private readonly store: StoreCaller,
+    private readonly input: PutStreamInput,
+  ) {
     this.headers = objectHeaders(input);
     this.what = `put ${input.bucket}/${input.key}`;
   }

@@ -13,16 +13,6 @@ import { type Answered, isUnavailableStatus, StoreError, toStoreError } from './
 export const TRIES = 3;
 const FIRST_PAUSE_MS = 200;
 
-/** Runs calls against one object store. `what` names a call in errors. */
-export interface StoreCaller {
-  /** One try, at the host that a 307 names if there is one. Rejects with `StoreError` or `ABORTED`. */
-  once<T>(what: string, signal: AbortSignal | undefined, run: (client: Client) => Promise<T>): Promise<T>;
-  /** Up to three tries with short pauses: `run` must be safe to repeat. */
-  call<T>(what: string, signal: AbortSignal | undefined, run: (client: Client) => Promise<T>): Promise<T>;
-  /** Closes idle connections. */
-  close(): void;
-}
-
 /** What every aborted call rejects with. */
 export const abortedError = (what: string, signal: AbortSignal): CodedError =>
   new CodedError('ABORTED', `${what}: aborted`, { cause: signal.reason });
@@ -109,11 +99,18 @@ function redirected(
 
 const MAX_REDIRECTS = 3;
 
-/** `stallMs`: how long a connection may stay silent. */
-export function createStoreCaller(options: ClientOptions, stallMs: number): StoreCaller {
+/**
+ * Runs calls against one object store. `stallMs`: how long a connection may stay silent. `what` names a call in errors.
+ */
+export function createStoreCaller(options: ClientOptions, stallMs: number) {
   const agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) };
 
-  const once: StoreCaller['once'] = async (what, signal, run) => {
+  /** One try, at the host that a 307 names if there is one. Rejects with `StoreError` or `ABORTED`. */
+  async function once<T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    run: (client: Client) => Promise<T>,
+  ): Promise<T> {
     if (signal?.aborted) throw abortedError(what, signal);
     // Loaded by the first call: it costs 35 MB and a quarter of a second, and many processes never make one.
     const minio = await import('minio');
@@ -138,9 +135,14 @@ export function createStoreCaller(options: ClientOptions, stallMs: number): Stor
         target = next;
       }
     }
-  };
+  }
 
-  const call: StoreCaller['call'] = async (what, signal, run) => {
+  /** Up to three tries with short pauses: `run` must be safe to repeat. */
+  async function call<T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    run: (client: Client) => Promise<T>,
+  ): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
         return await once(what, signal, run);
@@ -149,14 +151,16 @@ export function createStoreCaller(options: ClientOptions, stallMs: number): Stor
         await pauseAfter(tries, what, signal);
       }
     }
-  };
+  }
 
   return {
     once,
     call,
-    close() {
+    /** Closes idle connections. */
+    close(): void {
       agents.http.destroy();
       agents.https.destroy();
     },
   };
 }
+export type StoreCaller = ReturnType<typeof createStoreCaller>;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
+import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import t from 'tap';
 
 setFlagsFromString('--expose-gc');

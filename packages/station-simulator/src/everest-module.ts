@@ -197,10 +197,8 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
       this.#tell('fault', fault);
     });
     // OCPP asks at once, and does not wait for the other modules; it connects to its CSMS with the answer.
-    const { signal } = this.#plans;
-    this.#registerAfter(boot.request('get_boot_reason', undefined), record, signal).catch((error: unknown) =>
-      this.#unlessVoid(error, signal),
-    );
+    const asked = boot.request('get_boot_reason', undefined);
+    void this.#inThisLife((signal) => this.#registerAfter(asked, record, signal));
     boot.beginHeartbeats();
     this.#tell('up', record);
     boot.listen();
@@ -232,21 +230,18 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
     const awayMs = this.options[`${kind}Ms`] ?? DEFAULT_MS[kind];
     const pause = this.options.goDownMs ?? DEFAULT_MS.goDown;
     if (this.options.watch || pause === 'never') return;
-    const { signal } = this.#plans;
-    delay(pause, undefined, { signal })
-      .then(() => this.#leaveFor(awayMs, why))
-      .catch((error: unknown) => this.#unlessVoid(error, signal));
+    void this.#inThisLife(async (signal) => {
+      await delay(pause, undefined, { signal });
+      await this.#leaveFor(awayMs, why);
+    });
   }
 
   async #leaveFor(awayMs: number, why: string): Promise<void> {
     await this.#goDown(why);
-    const { signal } = this.#plans;
-    try {
+    await this.#inThisLife(async (signal) => {
       await delay(awayMs, undefined, { signal });
-    } catch (error) {
-      return this.#unlessVoid(error, signal);
-    }
-    await this.#comeUp();
+      await this.#comeUp();
+    });
   }
 
   /** Boot by itself; a station that cannot is one that has exited. */
@@ -291,8 +286,14 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
     this.#supervision = undefined;
   }
 
-  #unlessVoid(error: unknown, plans: AbortSignal): void {
-    if (!plans.aborted) this.#tell('exited', describeError(error));
+  /** A failure is that of the station, which has exited then, unless this life is over anyway. */
+  async #inThisLife(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { signal } = this.#plans;
+    try {
+      await work(signal);
+    } catch (error) {
+      if (!signal.aborted) this.#tell('exited', describeError(error));
+    }
   }
 
   #tell<K extends keyof EverestModuleEvents>(event: K, ...details: EverestModuleEvents[K]): void {

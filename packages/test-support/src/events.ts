@@ -65,18 +65,11 @@ export async function within<T>(promise: Promise<T>, deadlineMs: number, what: s
   }
 }
 
-/** Everything that came, in order, and ways to wait for what has not come yet. */
-export interface Collector<T> {
-  readonly items: readonly T[];
-  push(item: T): void;
-  /** The first item, past or future, that `accept` takes. */
-  awaitItem(accept: (item: T) => boolean, deadlineMs: number, what: string): Promise<T>;
-  /** Wait until the whole list satisfies `enough`; resolves with a copy of the list. */
-  awaitAll(enough: (items: readonly T[]) => boolean, deadlineMs: number, what: string): Promise<T[]>;
-}
-
-/** `describe` shows what did come when a wait ends in vain. */
-export function collector<T>(describe: (item: T) => string = (item) => JSON.stringify(item)): Collector<T> {
+/**
+ * Everything that came, in order, and ways to wait for what has not come yet. `describe` shows what did come when a wait
+ * ends in vain.
+ */
+export function collector<T>(describe: (item: T) => string = (item) => JSON.stringify(item)) {
   const items: T[] = [];
   const waiting = new Set<() => void>();
 
@@ -101,12 +94,13 @@ export function collector<T>(describe: (item: T) => string = (item) => JSON.stri
   }
 
   return {
-    items,
-    push(item) {
+    items: items as readonly T[],
+    push(item: T): void {
       items.push(item);
       for (const again of waiting) again();
     },
-    awaitItem(accept, deadlineMs, what) {
+    /** The first item, past or future, that `accept` takes. */
+    awaitItem(accept: (item: T) => boolean, deadlineMs: number, what: string): Promise<T> {
       let looked = 0;
       return when(
         () => {
@@ -120,7 +114,8 @@ export function collector<T>(describe: (item: T) => string = (item) => JSON.stri
         what,
       );
     },
-    awaitAll: (enough, deadlineMs, what) =>
+    /** Wait until the whole list satisfies `enough`; resolves with a copy of the list. */
+    awaitAll: (enough: (items: readonly T[]) => boolean, deadlineMs: number, what: string): Promise<T[]> =>
       when(() => (enough(items) ? { found: [...items] } : undefined), deadlineMs, what),
   };
 }

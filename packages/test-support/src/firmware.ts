@@ -34,24 +34,15 @@ export function signImage(image: Uint8Array, keyPem: string, scheme: SignatureSc
   return signer.sign({ key: keyPem, padding, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }, 'base64');
 }
 
-export interface FirmwareSigner {
-  readonly certificate: IssuedCertificate;
-  sign(image: Uint8Array): string;
-  /** The two members a signed request has. */
-  signed(image: Uint8Array): { signing_certificate: string; signature: string };
-}
-
 /** A signer with a key of its own and a certificate that vouches for itself; give one from an authority instead. */
-export async function makeSigner(
-  dir: string,
-  scheme: SignatureScheme = 'ecdsa',
-  issued?: IssuedCertificate,
-): Promise<FirmwareSigner> {
+export async function makeSigner(dir: string, scheme: SignatureScheme = 'ecdsa', issued?: IssuedCertificate) {
   const certificate = issued ?? (await selfSigned(dir, `signer-${scheme}`, { key: KEY_OF[scheme] }));
   const sign = (image: Uint8Array): string => signImage(image, certificate.keyPem, scheme);
   return {
     certificate,
     sign,
-    signed: (image) => ({ signing_certificate: certificate.certificatePem, signature: sign(image) }),
+    /** The two members a signed request has. */
+    signed: (image: Uint8Array) => ({ signing_certificate: certificate.certificatePem, signature: sign(image) }),
   };
 }
+export type FirmwareSigner = Awaited<ReturnType<typeof makeSigner>>;

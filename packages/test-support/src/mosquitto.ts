@@ -44,4 +44,3 @@ export async function startMosquitto(options: MosquittoOptions) {
   );
   return Object.assign(server, { url: `mqtt://127.0.0.1:${server.port}` });
 }
-export type MosquittoServer = Awaited<ReturnType<typeof startMosquitto>>;

@@ -15,13 +15,6 @@ const ALGORITHMS: Readonly<Record<string, string>> = {
   md5: 'md5',
 };
 
-export interface DigestQuestion {
-  readonly method: string;
-  /** As in the request line. */
-  readonly uri: string;
-  readonly credentials: Credentials;
-}
-
 /** A nonce of a server, and how often it was used. */
 export interface DigestState {
   readonly challenge: Challenge;
@@ -60,9 +53,11 @@ const userName = (name: string): string => {
 /** The value of `Authorization`. `count` from 1: a number of use of the nonce, each once. Pure but for the default `cnonce`. */
 export function digestAuthorization(
   { challenge, count }: DigestState,
-  { method, uri, credentials: { username, password } }: DigestQuestion,
+  /** `uri`: as in the request line. */
+  { method, uri, credentials }: { readonly method: string; readonly uri: string; readonly credentials: Credentials },
   cnonce = randomBytes(16).toString('hex'),
 ): string {
+  const { username, password } = credentials;
   const { realm = '', nonce = '', opaque, algorithm } = challenge.parameters;
   const name = algorithmOf(challenge);
   const hash = (...parts: readonly (string | Buffer)[]): string => {

@@ -39,9 +39,6 @@ export const proxyRefusal = (status: number, headers: http.IncomingHttpHeaders):
 /** A challenge, and a nonce that was stale. */
 export const MAX_PROXY_LOGINS = 3;
 
-/** For requests through this proxy, one after the other. */
-export const proxyLogin = (proxy: ForwardProxy): Login => new Login(proxy.credentials);
-
 interface Answer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
@@ -56,12 +53,9 @@ function connectOnce(
 ): Promise<Answer> {
   const { host, port, isTls } = proxy;
   const options = { host, port, method: 'CONNECT', path: target, agent: false, headers: { ...headers, host: target } };
+  const limits = { maxHeaderSize: MAX_HEAD_BYTES, ...(signal ? { signal } : {}) };
   return new Promise((resolve, reject) => {
-    const request = (isTls ? https : http).request({
-      ...options,
-      maxHeaderSize: MAX_HEAD_BYTES,
-      ...(signal ? { signal } : {}),
-    });
+    const request = (isTls ? https : http).request({ ...options, ...limits });
     request.once('connect', ({ statusCode = 0, headers: answered }, socket, head) => {
       if (head.length > 0) socket.unshift(head);
       resolve({ status: statusCode, headers: answered, socket: socket as Socket });
@@ -90,11 +84,6 @@ export async function connectToProxy({ host, port, isTls }: ForwardProxy, signal
   }
 }
 
-export interface TunnelOptions {
-  readonly userAgent: string;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
  * A connection to `host` and `port` through the proxy, on which nothing was said yet. Rejects with `ProxyError`, or with
  * the signal's reason.
@@ -102,10 +91,10 @@ export interface TunnelOptions {
 export async function openTunnel(
   proxy: ForwardProxy,
   { host, port }: { readonly host: string; readonly port: number },
-  { userAgent, signal }: TunnelOptions,
+  { userAgent, signal }: { readonly userAgent: string; readonly signal?: AbortSignal | undefined },
 ): Promise<Socket> {
   const target = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-  const login = proxyLogin(proxy);
+  const login = new Login(proxy.credentials);
   for (let asked = 1; ; asked++) {
     const authorization = login.authorization('CONNECT', target);
     const headers = {

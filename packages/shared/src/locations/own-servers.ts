@@ -42,16 +42,6 @@ export function ownListener(host: string | undefined, port: number | undefined):
 /** All addresses of a name. Rejects as `dns.lookup` does. */
 export type AddressesOf = (host: string) => Promise<readonly string[]>;
 
-export interface OwnServers {
-  /** By the text of the location alone: a name or an address as the settings have it. */
-  isNamed(host: string, port: number): boolean;
-  /**
-   * Whether a connection to this address ends at one of them, as the names of the settings resolved in the last seconds.
-   * While DNS does not answer for a name, what it said last counts; a name that never resolved here leads nowhere.
-   */
-  isBehind(address: string, port: number): Promise<boolean>;
-}
-
 /** A server of the depot that moves is reached by its new address after this time. */
 const REMEMBERED_MS = 5000;
 /** A stopped container has no name, and the query may go to a distant name server. */
@@ -67,12 +57,10 @@ function createNames(addressesOf: AddressesOf, steadyMs: () => number): (host: s
   const names = new Map<string, Known>();
 
   const ask = async (host: string, known: Known): Promise<void> => {
-    const found = addressesOf(host).then(
-      (addresses) => {
-        known.addresses = addresses.flatMap(endsOf);
-      },
-      () => undefined,
-    );
+    const keep = (addresses: readonly string[]): void => {
+      known.addresses = addresses.flatMap(endsOf);
+    };
+    const found = addressesOf(host).then(keep, () => undefined);
     await resolveWithin(found, PATIENCE_MS, undefined);
   };
 
@@ -106,7 +94,7 @@ export function createOwnServers(
   entries: readonly string[],
   addressesOf: AddressesOf,
   steadyMs: () => number = () => performance.now(),
-): OwnServers {
+) {
   const servers = entries.map((text) => readHostEntry(text, 'FORBIDDEN_LOCATION_HOSTS'));
   const resolve = createNames(addressesOf, steadyMs);
   const at = (port: number): HostEntry[] => servers.filter((server) => (server.port ?? port) === port);
@@ -121,14 +109,19 @@ export function createOwnServers(
     endsOf(address).some((one) => server.some((other) => isOne(one, other)));
 
   return {
-    isNamed(host, port) {
+    /** By the text of the location alone: a name or an address as the settings have it. */
+    isNamed(host: string, port: number): boolean {
       const own = at(port);
       if (own.some((server) => isNamedBy(server, host, port))) return true;
       const addresses = isLocalhost(host) ? ['127.0.0.1'] : endsOf(host);
       const known = own.flatMap((server) => (isLocalhost(server.host) ? ['127.0.0.1'] : endsOf(server.host)));
       return addresses.some((one) => known.some((other) => isOne(one, other)));
     },
-    async isBehind(address, port) {
+    /**
+     * Whether a connection to this address ends at one of them, as the names of the settings resolved in the last seconds.
+     * While DNS does not answer for a name, what it said last counts; a name that never resolved here leads nowhere.
+     */
+    async isBehind(address: string, port: number): Promise<boolean> {
       const all = await Promise.all(at(port).map(ends));
       return all.some((server) => meets(address, server));
     },

@@ -71,11 +71,10 @@ export function assertStoreAreas(areas: StoreAreas): void {
   for (const text of [...areas.logPrefixes, ...areas.firmwarePrefixes]) readPrefix(text, areas.bucket, 'x');
 }
 
-const isIn = (location: Prefix & { key: string }): boolean => location.key.startsWith(location.prefix);
 const within =
   ({ bucket, key }: BucketLocation) =>
   (area: Prefix): boolean =>
-    area.bucket === bucket && isIn({ ...area, key });
+    area.bucket === bucket && key.startsWith(area.prefix);
 
 const notAllowed = (reason: string): PlacedLocation => ({ ok: false, code: 'LOCATION_KEY_NOT_ALLOWED', reason });
 const shown = ({ bucket, prefix }: Prefix): string => locationText({ scheme: 's3', bucket, key: prefix, fragment: '' });

@@ -1,4 +1,4 @@
-/** Waiting that an AbortSignal ends. */
+/** Waiting that an AbortSignal ends, and signals with a time limit. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Call `act` once the signal fires, at once if it has fired already. The returned function withdraws the listener. */
@@ -39,4 +39,20 @@ export async function resolveWithin<T, L>(work: Promise<T>, ms: number, late: L)
   } finally {
     clearTimeout(timer);
   }
+}
+
+/**
+ * A signal that aborts with the first of the others, with its reason, or after `ms`, with a `TimeoutError`. `clear`: what
+ * it was for is over. Keeps no process alive. Not `AbortSignal.any` of an `AbortSignal.timeout`: it does not hold what it
+ * was made of, and a timeout without a reference is collected as garbage before its time and never fires.
+ */
+export function deadlineAfter(
+  ms: number,
+  ...others: readonly (AbortSignal | undefined)[]
+): { readonly signal: AbortSignal; readonly clear: () => void } {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new DOMException(`nothing came of it in ${ms} ms`, 'TimeoutError')), ms);
+  timer.unref();
+  const all = others.filter((signal) => signal !== undefined);
+  return { signal: AbortSignal.any([late.signal, ...all]), clear: () => clearTimeout(timer) };
 }

@@ -34,3 +34,13 @@ export const withoutCredentials = (text: string): string =>
     /([a-z][a-z0-9+.-]*:\/\/)(?:[^\s/?#]*@)?([^\s?#"'<>]*)(?:[?#][^\s"'<>]*)?/gi,
     (_all, scheme: string, rest: string) => `${scheme}${rest}`,
   );
+
+/** Files are shared: what was listed may be gone when it is looked at. `undefined` for one that is not there (any more). */
+export async function ifExists<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

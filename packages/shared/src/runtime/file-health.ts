@@ -3,8 +3,7 @@
  * show. A file that cannot be used does not make a service unready, because its last good content goes on working.
  */
 import { Gauge, type Registry } from 'prom-client';
-import { describeError } from './errors.js';
-import type { FileReports } from './followed-file.js';
+import { type CodedError, describeError } from './errors.js';
 import type { Logger } from './logger.js';
 
 export interface FileState {
@@ -19,15 +18,7 @@ export interface FileState {
   readonly unusableSince?: number;
 }
 
-export interface FileHealth extends FileReports {
-  readonly states: () => readonly FileState[];
-  /** `ok`, or what is wrong with which. */
-  readonly summary: () => string;
-  /** Called after every change of a state. */
-  readonly onChange: (listener: () => void) => void;
-}
-
-export function createFileHealth(log: Logger, now: () => number = Date.now): FileHealth {
+export function createFileHealth(log: Logger, now: () => number = Date.now) {
   const states = new Map<string, FileState>();
   const listeners: (() => void)[] = [];
   const set = (state: FileState): void => {
@@ -35,7 +26,7 @@ export function createFileHealth(log: Logger, now: () => number = Date.now): Fil
     for (const listener of listeners) listener();
   };
   return {
-    unusable(setting, error) {
+    unusable(setting: string, error: CodedError): void {
       const { loadedAt, unusableSince = now() } = states.get(setting) ?? {};
       log.error(
         { err: error, setting },
@@ -51,43 +42,48 @@ export function createFileHealth(log: Logger, now: () => number = Date.now): Fil
         ...(loadedAt === undefined ? {} : { loadedAt }),
       });
     },
-    usable(setting) {
+    usable(setting: string): void {
       const before = states.get(setting);
       if (before) log.info({ setting }, before.usable ? 'a file was read again' : 'a file is usable again');
       set({ setting, usable: true, loadedAt: now() });
     },
-    states: () => [...states.values()],
-    summary() {
+    states: (): readonly FileState[] => [...states.values()],
+    /** `ok`, or what is wrong with which. */
+    summary: (): string => {
       const broken = [...states.values()].filter(({ usable }) => !usable);
       return broken.length === 0 ? 'ok' : broken.map(({ reason }) => `not usable: ${reason}`).join('; ');
     },
-    onChange: (listener) => void listeners.push(listener),
+    /** Called after every change of a state. */
+    onChange: (listener: () => void): void => void listeners.push(listener),
   };
 }
 
+export type FileHealth = ReturnType<typeof createFileHealth>;
+
 /** `khumbu_file_unusable` and `khumbu_file_loaded_timestamp_seconds`, a row for each setting that names a file. */
 export function countFiles(files: Pick<FileHealth, 'states'>, registry: Registry): void {
-  const labelNames = ['file'];
-  const registers = [registry];
-  new Gauge({
-    name: 'khumbu_file_unusable',
-    help: '1 while what this setting names cannot be used, and what was good last stays in use.',
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      for (const { setting, usable } of files.states()) this.set({ file: setting }, usable ? 0 : 1);
-    },
-  });
-  new Gauge({
-    name: 'khumbu_file_loaded_timestamp_seconds',
-    help: 'When the content in use was taken, in seconds since 1970.',
-    labelNames,
-    registers,
-    collect() {
-      this.reset();
-      for (const { setting, loadedAt } of files.states())
-        if (loadedAt !== undefined) this.set({ file: setting }, loadedAt / 1000);
-    },
-  });
+  const gauge = (name: string, help: string, read: (state: FileState) => number | undefined) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['file'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const state of files.states()) {
+          const value = read(state);
+          if (value !== undefined) this.set({ file: state.setting }, value);
+        }
+      },
+    });
+  gauge(
+    'khumbu_file_unusable',
+    '1 while what this setting names cannot be used, and what was good last stays in use.',
+    ({ usable }) => (usable ? 0 : 1),
+  );
+  gauge(
+    'khumbu_file_loaded_timestamp_seconds',
+    'When the content in use was taken, in seconds since 1970.',
+    ({ loadedAt }) => loadedAt && loadedAt / 1000,
+  );
 }

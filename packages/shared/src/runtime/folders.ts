@@ -1,8 +1,7 @@
 /** Folders that are made, and made durable. */
 import { lstat, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { hasCode } from './errors.js';
-import { ifExists } from './if-exists.js';
+import { hasCode, ifExists } from './errors.js';
 
 /**
  * Others make and remove folders of the same tree meanwhile, so that what was missing is there a moment later, or the

@@ -11,14 +11,6 @@ import { closeNow, listen } from './listening.js';
 const PROBE_INTERVAL_MS = 1000;
 const PROBE_TIMEOUT_MS = 1000;
 
-export interface Health {
-  /** Whether every probe succeeded in the last round. */
-  readonly ready: () => boolean;
-  /** Name of each probe and remark, and what is wrong with it, or `ok`. */
-  readonly report: () => Readonly<Record<string, string>>;
-  stop(): void;
-}
-
 /**
  * Start the rounds. A probe rejects when what it looks at does not work. `remarks` say what is wrong with something that
  * the service works on without; they are part of the report and make it unready by nothing.
@@ -26,7 +18,7 @@ export interface Health {
 export function startHealth(
   probes: Readonly<Record<string, () => Promise<unknown>>>,
   remarks: Readonly<Record<string, () => string>> = {},
-): Health {
+) {
   let report: Record<string, string> = Object.fromEntries(Object.keys(probes).map((name) => [name, 'not probed yet']));
   const probe = async (name: string, run: () => Promise<unknown>): Promise<[string, string]> => {
     const answer = run().then(() => 'ok', describeError);
@@ -42,14 +34,17 @@ export function startHealth(
   void round();
   const timer = setInterval(() => void round(), PROBE_INTERVAL_MS);
   return {
-    ready: () => Object.values(report).every((state) => state === 'ok'),
-    report: () => ({
+    /** Whether every probe succeeded in the last round. */
+    ready: (): boolean => Object.values(report).every((state) => state === 'ok'),
+    /** Name of each probe and remark, and what is wrong with it, or `ok`. */
+    report: (): Readonly<Record<string, string>> => ({
       ...report,
       ...Object.fromEntries(Object.entries(remarks).map(([name, say]) => [name, say()])),
     }),
-    stop: () => clearInterval(timer),
+    stop: (): void => clearInterval(timer),
   };
 }
+export type Health = ReturnType<typeof startHealth>;
 
 /** One registry a process. */
 export function createMetrics(): Registry {

@@ -15,14 +15,17 @@ const closed = { additionalProperties: false } as const;
  */
 const SETTLE_MS = 30_000;
 
+const Count = (description: string, limits: { minimum?: number; maximum?: number } = {}) =>
+  Type.Optional(Type.Integer({ minimum: 0, ...limits, description }));
+
 const Simulated = Type.Object(
   {
-    install_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'How long an install takes; default 1000.' })),
-    reboot_ms: Type.Optional(Type.Integer({ minimum: 0, description: 'How long a reboot takes; default 1000.' })),
+    install_ms: Count('How long an install takes; default 1000.'),
+    reboot_ms: Count('How long a reboot takes; default 1000.'),
     reboot: Type.Optional(Type.Boolean({ description: 'Whether an image takes effect by a reboot; default true.' })),
-    log_interval_ms: Type.Optional(Type.Integer({ minimum: 1, description: 'A log record each; default 10000.' })),
-    log_record_bytes: Type.Optional(Type.Integer({ minimum: 64, description: 'Size of a log record; default 160.' })),
-    log_history_s: Type.Optional(Type.Integer({ minimum: 0, description: 'Age of the first record; default 86400.' })),
+    log_interval_ms: Count('A log record each; default 10000.', { minimum: 1 }),
+    log_record_bytes: Count('Size of a log record; default 160.', { minimum: 64 }),
+    log_history_s: Count('Age of the first record; default 86400.'),
     fail: Type.Optional(
       Type.Object(
         {
@@ -51,25 +54,14 @@ const Station = Type.Object(
     interfaces: Type.Optional(
       Type.Record(Type.String(), Type.String(), { description: 'Interface of each interface class.' }),
     ),
-    settle_ms: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        description: 'Pause between the first heartbeat of a boot and the first status, without OCPP evidence.',
-      }),
-    ),
+    settle_ms: Count('Pause between the first heartbeat of a boot and the first status, without OCPP evidence.'),
     ready_status: Type.Optional(
       Type.Enum(['before-install', 'at-once'], {
         description:
           'When EVerest hears the status on which it takes connectors out of use, if the update is to be installed at a later date.',
       }),
     ),
-    ready_lead_s: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: 86_400,
-        description: 'Seconds before that date at which it hears it; default 60.',
-      }),
-    ),
+    ready_lead_s: Count('Seconds before that date at which it hears it; default 60.', { maximum: 86_400 }),
     log_failure_status: Type.Optional(Type.Enum(['last', 'per-attempt'])),
     simulated: Type.Optional(Simulated),
   },
@@ -87,7 +79,7 @@ const StationsFile = Type.Object(
 );
 type StationsFile = Static<typeof StationsFile>;
 
-export type Dialect = 'ocpp1.6' | 'ocpp2.x' | 'unknown';
+export type Dialect = NonNullable<StationEntry['dialect']>;
 
 /** What is known about a configured station, every default filled in. */
 export interface StationProfile {

@@ -4,7 +4,7 @@
  * be reached or used changes nothing: the last good one stays, and it is reported like a file.
  */
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
+import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';

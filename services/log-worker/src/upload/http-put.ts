@@ -12,14 +12,13 @@ import {
   judgeProxiedName,
   openTunnel,
   ProxyError,
-  proxyLogin,
   proxyRefusal,
 } from '@khumbu/shared/http/proxy-tunnel';
 import { MAX_HEAD_BYTES } from '@khumbu/shared/http/response-head';
 import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { Credentials } from '@khumbu/shared/locations/location';
-import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
+import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { statusOfHttp, UploadError } from './failure-status.js';
 
@@ -187,7 +186,7 @@ async function exchange(input: HttpPutInput, logins: Logins, size: number, expec
 /** The file, sent again where the server wants another login, or knows nothing of `Expect`. */
 async function deliver(input: HttpPutInput, size: number): Promise<Answer> {
   const proxy = chooseProxy(input.proxy, new URL(input.url));
-  const logins = { server: new Login(input.credentials), proxy: proxy && proxyLogin(proxy) };
+  const logins = { server: new Login(input.credentials), proxy: proxy && new Login(proxy.credentials) };
   let expect = size > EXPECT_BYTES;
   for (let sent = 1; ; sent++) {
     const answer = await exchange(input, logins, size, expect);

@@ -7,9 +7,8 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError } from '@khumbu/object-store/store-error';
-import { describeError } from '@khumbu/shared/runtime/errors';
+import { describeError, ifExists } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { ifExists } from '@khumbu/shared/runtime/if-exists';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { logsDir, removeSpoolFiles, spooledNames } from './spool-file.js';
 

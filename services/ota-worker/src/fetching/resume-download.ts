@@ -1,8 +1,7 @@
 /** Resume a download from the longest usable part that earlier runs left in the spool folder. */
 import { open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError } from '@khumbu/shared/runtime/errors';
-import { ifExists } from '@khumbu/shared/runtime/if-exists';
+import { CodedError, ifExists } from '@khumbu/shared/runtime/errors';
 import { readPieces } from '../writing/image-writer.js';
 import { PartFile } from './part-file.js';
 import {

@@ -4,7 +4,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifExists } from '@khumbu/shared/runtime/if-exists';
+import { ifExists } from '@khumbu/shared/runtime/errors';
 import { readSidecar } from './sidecar.js';
 
 /** A part that was not written to for so long has no process any more. */

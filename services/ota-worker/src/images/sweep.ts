@@ -1,7 +1,7 @@
 /** Removes from the spool images that no record names, and parts of abandoned downloads. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifExists } from '@khumbu/shared/runtime/if-exists';
+import { ifExists } from '@khumbu/shared/runtime/errors';
 import { sweepParts } from '../fetching/resume-download.js';
 
 /** Younger files may belong to a fetch that has not stored its record yet. */
