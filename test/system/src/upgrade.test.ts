@@ -38,20 +38,25 @@ const END_MS = 3 * PATIENCE_MS;
 
 const image = makeImage(50_000, 'upgrade');
 
-/** A station whose EVerest did not notice the upgrade: its heartbeats count on, and anew after its charger has restarted. */
-async function goOn(t: Test, cluster: Cluster, name: string): Promise<EverestClient> {
+/** How often the EVerest of a simulated charger has started. */
+const startsOf = async (chargers: string, name: string): Promise<number> =>
+  (await readCharger(chargerFolder(chargers, name)))?.charger.everestStarts ?? 1;
+
+/**
+ * A station whose EVerest did not notice the upgrade: its heartbeats count on, and anew after its charger has restarted, which
+ * it may have done before its first heartbeat.
+ */
+async function goOn(t: Test, cluster: Cluster, name: string, startedBefore: number): Promise<EverestClient> {
   const client = await startEverestClient({
     mqttUrl: cluster.endpoints.mqttUrl,
     moduleId: name,
     discovery: { heartbeat_period_ms: BEAT_MS, communication_check_period_s: 5, request_reply_timeout_s: 30 },
   });
-  const starts = async (): Promise<number> =>
-    (await readCharger(chargerFolder(cluster.chargers, name)))?.charger.everestStarts ?? 1;
   let next = FIRST_BEAT;
-  let started = await starts();
+  let started = startedBefore;
   let isUp = true;
   const beat = async (): Promise<void> => {
-    const now = await starts();
+    const now = await startsOf(cluster.chargers, name);
     if (now > started) next = 0;
     started = now;
     if (isUp) await client.publishRaw('heartbeat', String(next++));
@@ -102,9 +107,11 @@ for (const writtenBy of ['82e0d90', '2c2f4fb'])
   void t.test(`what was under way when version ${writtenBy} was killed goes on to its end`, async (t) => {
     const options = await prepareDepot(t, join(t.testdir({}), 'data'));
     const requests = await restoreWritten(writtenBy, options.dataDir, KILLED_AGO_MS);
+    const started = new Map<string, number>();
+    for (const name of STATIONS) started.set(name, await startsOf(join(options.dataDir, 'chargers'), name));
     const cluster = await startCluster(t, options);
     const clients = new Map<string, EverestClient>();
-    for (const name of STATIONS) clients.set(name, await goOn(t, cluster, name));
+    for (const name of STATIONS) clients.set(name, await goOn(t, cluster, name, started.get(name) ?? 1));
     const clientOf = (name: string): EverestClient => clients.get(name) as EverestClient;
 
     // The broker delivers the request again whose answer was not confirmed.
