@@ -3,17 +3,34 @@
  * round trips to Redis (ADR 17). What is remembered is never trusted. The commit is guarded by every field that the decision
  * has looked at and by the absence of a stored answer; where one has changed it fails, and the loop reads.
  */
+import type { StationKind } from '@khumbu/operations/kinds/kinds';
 import type { Store, Transaction } from '@khumbu/operations/kinds/store';
+import { slotField } from '@khumbu/operations/records/keys';
 import type { StationFields } from '@khumbu/operations/records/transaction';
+import { readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import type { Requester } from './requester.js';
 
 /** More than a depot has stations. */
 const MAX_REMEMBERED = 10_000;
 
 export interface Remembered {
-  readonly fields: StationFields;
-  /** For the commit of what was decided from these fields, also if there is nothing else to commit. */
+  readonly state: StationState;
+  /** For the commit of what was decided from this state, also if there is nothing else to commit. */
   guard(transaction: Transaction): void;
+}
+
+/** The state, which tells what of it is looked at. Most of its fields change with every heartbeat, and hardly any decision cares. */
+function watchedState(fields: StationFields, onLook: (field: string) => void): StationState {
+  const watch = <T extends object>(target: T, without: readonly string[] = []): T =>
+    new Proxy(target, {
+      get(from, name: string) {
+        if (!without.includes(name)) onLook(name);
+        return Reflect.get(from, name);
+      },
+    });
+  const watched = watch(fields);
+  const state = { ...readStationState(fields), fields: watched, slot: (kind: StationKind) => watched[slotField(kind)] };
+  return watch(state, ['fields', 'slot']);
 }
 
 export type RememberedStations = ReturnType<typeof createRememberedStations>;
@@ -62,14 +79,8 @@ export function createRememberedStations(store: Store, isConfigured: (station: s
       if (!before || tried.has(requester) || !isConfigured(station)) return undefined;
       tried.add(requester);
       const looked = new Set<string>();
-      const fields = new Proxy(before, {
-        get(target, field: string) {
-          looked.add(field);
-          return target[field];
-        },
-      });
       return {
-        fields,
+        state: watchedState(before, (field) => looked.add(field)),
         guard(transaction) {
           for (const field of looked) transaction.expectStation(station, field, before[field]);
           if (!isFresh) transaction.expectUnanswered(station, answerKey);

@@ -53,7 +53,7 @@ export function createReader({ store, profileOf, isInConflict, now }: ReaderDeps
   const request = async (requester: Requester): Promise<Situation> => {
     const { station, answerKey, origin, isFresh } = requester;
     const remembered = stations?.firstTry(requester);
-    if (remembered) return { ...situationOf(station, readStationState(remembered.fields)), requester, remembered };
+    if (remembered) return { ...situationOf(station, remembered.state), requester, remembered };
     const { fields, answer } = await store.stationAndAnswer(station, answerKey);
     stations?.learn(station, fields);
     const situation = { ...situationOf(station, readStationState(fields)), requester };

@@ -14,6 +14,10 @@ void t.test('a first try made from memory is stored only if nothing it looked at
   t.same(await d.answerOf('twice'), { reply: true }, 'stored like any other');
   t.equal(d.reads(), 1, 'nothing was read for it');
 
+  await written({ heartbeat: JSON.stringify({ id: 7, at: 1 }), lastSeenAt: '1' });
+  t.equal((await d.intake.updateFirmware({ ...UPDATE, request_id: 8 }, requester())).reply, 'Accepted');
+  t.equal(d.reads(), 1, 'a heartbeat does not matter to it');
+
   await written({ conflictSince: '1' });
   t.match(await allowed(), { reply: false, reason: 'station_not_configured' });
   t.equal(d.reads(), 2);
