@@ -1,5 +1,4 @@
 /** The one way in which the intake changes anything: read, decide, commit. */
-import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { Redis } from 'ioredis';

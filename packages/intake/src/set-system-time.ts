@@ -1,5 +1,4 @@
 /** `set_system_time`: the answer, and the time that is stored once the answer is out. */
-import { performance } from 'node:perf_hooks';
 import { type SystemTimeRecord, systemTimeId, tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
 import { slotField } from '@khumbu/operations/records/keys';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';

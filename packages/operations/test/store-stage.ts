@@ -2,7 +2,7 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
-import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
+import { outboxEntry } from '@khumbu/operations/outbox/entry';
 import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 

@@ -1,6 +1,5 @@
 /** The gateway: MQTT and REST in front of the depot. */
 
-import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import { compileContract } from '@khumbu/shared/contract/codec';

@@ -2,7 +2,6 @@
  * KeyedQueue that anybody can cause by sending something: so many of one text in a while, then one that says how many were
  * left out. What an operation needs to be followed by is logged without this.
  */
-import { performance } from 'node:perf_hooks';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 
 const WINDOW_MS = 10_000;

@@ -1,8 +1,7 @@
 /** What the tests of the MQTT service stand on: a Redis and a broker of their own, stations, and a look into the store. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
-import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
+import { type OutboxEntry, outboxEntry } from '@khumbu/operations/outbox/entry';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, type EverestClientOptions, startEverestClient } from '@khumbu/test-support/everest-client';

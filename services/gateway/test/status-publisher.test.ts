@@ -1,7 +1,6 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { Store } from '@khumbu/operations/kinds/store';
-import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
-import { outboxEntry } from '@khumbu/operations/outbox/new-entry';
+import { type OutboxEntry, outboxEntry } from '@khumbu/operations/outbox/entry';
 import type { FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { collector } from '@khumbu/test-support/events';

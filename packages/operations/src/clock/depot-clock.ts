@@ -7,7 +7,6 @@
  * The monotonic reading is a register in Redis that every process raises and none lowers. It stands still while the whole
  * depot is off, and begins as the date of the first start.
  */
-import { performance } from 'node:perf_hooks';
 import { JUMP_MS } from '@khumbu/shared/runtime/clock-watch';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';

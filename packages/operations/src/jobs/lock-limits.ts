@@ -18,20 +18,11 @@ limit(KEYS[2], ARGV[3])
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do limit(ARGV[1] .. id .. ':lock', ARGV[2]) end
 return cut`;
 
-/** Returns how many keys were cut short. */
+/** `lockMs`, `lookMs`: the longest lock, and the longest mark. Returns how many keys were cut short. */
 export const shortenLocks = async (
   redis: Redis,
   toKey: (part: string) => string,
-  limits: { readonly lockMs: number; readonly lookMs: number },
+  lockMs: number,
+  lookMs: number,
 ): Promise<number> =>
-  Number(
-    await redis.eval(
-      SHORTEN,
-      2,
-      toKey('active'),
-      toKey('stalled-check'),
-      toKey(''),
-      String(limits.lockMs),
-      String(limits.lookMs),
-    ),
-  );
+  Number(await redis.eval(SHORTEN, 2, toKey('active'), toKey('stalled-check'), toKey(''), lockMs, lookMs));

@@ -12,11 +12,7 @@ const LOOK_MS = 1000;
 /** A look is stored itself, so that a Redis that takes no writes is not taken for workers that are silent. */
 const LOOKS_FIELD = 'looks';
 
-export interface Beating {
-  stop(): void;
-}
-
-/** Say that these queues are worked on, for as long as `works` says so. */
+/** Say that these queues are worked on, for as long as `works` says so, until it is stopped. */
 export function startBeating(
   redis: Redis,
   keys: Keys,
@@ -24,7 +20,7 @@ export function startBeating(
   works: () => boolean,
   onError: (error: unknown) => void,
   everyMs = BEAT_MS,
-): Beating {
+): { stop(): void } {
   let open = false;
   const beat = async (): Promise<void> => {
     // A beat that waits for Redis will do for the ones after it.

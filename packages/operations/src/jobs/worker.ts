@@ -89,7 +89,7 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   });
 
   const limiter = setInterval(() => {
-    shortenLocks(options.redis, (part) => worker.toKey(part), { lockMs: options.lockMs, lookMs }).then(
+    shortenLocks(options.redis, (part) => worker.toKey(part), options.lockMs, lookMs).then(
       (cut) => cut > 0 && log.warn({ queue, cut }, 'locks that would have lasted too long were cut short'),
       (error: unknown) => log.debug({ reason: describeError(error) }, 'locks not looked at'),
     );

@@ -28,6 +28,9 @@ export interface Work<N extends string = string> {
   readonly date?: number;
 }
 
+/** The states that are not final; each of them waits for something. */
+export type OpenState<T> = { [S in keyof T]: keyof T[S] extends never ? never : S }[keyof T];
+
 /** What REST shows of an operation beside what all operations have; `undefined` members are left out. */
 export interface KindView {
   readonly location?: string;

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import type { M2eChannelName } from '@khumbu/shared/contract/channels';
+import type { Moment } from '../clock/depot-clock.js';
 
 /** One status on its way to EVerest. It leaves the outbox when the broker has acknowledged it. */
 export interface OutboxEntry {
@@ -16,3 +18,23 @@ export interface OutboxEntry {
    */
   readonly afterBoot?: { readonly at: number; readonly settleMs: number; readonly begunAt?: number };
 }
+
+/** How long an ended operation is kept, and with it the statuses that could not be sent. */
+export const RETENTION_MS = 30 * 24 * 3600_000;
+
+/** A new status for EVerest. */
+export const outboxEntry = (
+  channel: OutboxEntry['channel'],
+  operationId: string,
+  payload: unknown,
+  now: Moment,
+  afterBoot?: OutboxEntry['afterBoot'],
+): OutboxEntry => ({
+  id: randomUUID(),
+  operationId,
+  channel,
+  payload,
+  at: now.wall,
+  expiresAt: now.monotonic + RETENTION_MS,
+  ...(afterBoot ? { afterBoot } : {}),
+});

@@ -6,13 +6,11 @@
 
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
-import type { Now } from '../clock/depot-clock.js';
-import type { Jobs } from '../jobs/jobs.js';
+import type { WorkerParts } from '../jobs/worker-service.js';
 import type { Applied, KindContext } from '../kinds/kind-definition.js';
 import { definitionOf, isOverdue, type OperationRecord } from '../kinds/kinds.js';
 import { failOffer, isOffer, isOfferable, type OfferedRecord, withdrawOffer } from '../kinds/offer.js';
-import type { Store, Transaction } from '../kinds/store.js';
+import type { Transaction } from '../kinds/store.js';
 import { isEnded, without } from '../records/record.js';
 import { dialectOf, readStation, type StationState } from '../stations/station-state.js';
 
@@ -20,17 +18,11 @@ import { dialectOf, readStation, type StationState } from '../stations/station-s
 const SETTLED_MS = 1500;
 const BATCH = 200;
 
-export interface ReconcilerDeps {
-  readonly store: Store;
-  readonly jobs: Jobs;
-  readonly directory: StationDirectory;
-  readonly log: Logger;
-  readonly now: Now;
-}
+type Deps = Pick<WorkerParts, 'store' | 'jobs' | 'directory' | 'now'> & { readonly log: Logger };
 
 export type Reconciler = ReturnType<typeof createReconciler>;
 
-export function createReconciler({ store, jobs, directory, log, now }: ReconcilerDeps) {
+export function createReconciler({ store, jobs, directory, log, now }: Deps) {
   /** Commit, then see to the job of the new state. After a lost race the next round looks again. */
   const put = async (transaction: Transaction, record: OperationRecord): Promise<void> => {
     if (await store.commit(transaction.put(record))) await jobs.ensure(record);

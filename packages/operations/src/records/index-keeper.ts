@@ -3,7 +3,6 @@
  * processes beside this one while a depot is upgraded one by one. Safe to run in many processes at once: nothing is put
  * there but for the very version that was looked at.
  */
-import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Redis, Result } from 'ioredis';
 import { INDEX_FUNCTIONS, indexText } from './operation-index.js';

@@ -31,127 +31,71 @@ interface Wait {
   readonly atWork?: true;
 }
 
+const wait = (meaning: string, limit: Limit, ...liftedBy: Lifter[]): Wait => ({ meaning, limit, liftedBy });
+const atWork = (...row: Parameters<typeof wait>): Wait => ({ ...wait(...row), atWork: true });
+
 export const WAITS = {
-  answer: { meaning: 'Its answer is on its way to whoever asked.', limit: 'deadline', liftedBy: ['gateway'] },
-  successor: {
-    meaning: 'Another operation that would take its place is just being answered.',
-    limit: 'successor',
-    liftedBy: ['gateway'],
-  },
-  retrieve_timestamp: {
-    meaning: 'The date at which the image is to be fetched (`retrieve_timestamp`).',
-    limit: 'retrieve',
-    liftedBy: ['time'],
-  },
-  install_timestamp: {
-    meaning: 'The date at which the image is to be installed (`install_timestamp`).',
-    limit: 'install',
-    liftedBy: ['time'],
-  },
-  announcement: {
-    meaning:
-      'EVerest is told that the image is ready shortly before `install_timestamp`; until then its connectors stay in use.',
-    limit: 'hold',
-    liftedBy: ['time'],
-  },
-  worker: { meaning: 'A worker that takes it up.', limit: 'deadline', liftedBy: ['worker'] },
-  retry: { meaning: 'The pause before the next try.', limit: 'pause', liftedBy: ['time'] },
-  retry_after: {
-    meaning: 'The pause that the other server asked for (`Retry-After`).',
-    limit: 'pause',
-    liftedBy: ['time', 'origin'],
-  },
-  permission: {
-    meaning: 'Permission to install: EVerest’s `allow_firmware_installation`, or `allow-installation` over REST.',
-    limit: 'deadline',
-    liftedBy: ['everest', 'operator'],
-  },
-  permission_unobtainable: {
-    meaning: 'Permission to install, which this EVerest may never send because it restarted: allow it over REST.',
-    limit: 'deadline',
-    liftedBy: ['operator', 'everest'],
-  },
-  station_away: {
-    meaning:
-      'EVerest at the station is not heard: its permission counts again when the same boot is heard, a new boot is asked for it again.',
-    limit: 'deadline',
-    liftedBy: ['everest', 'operator'],
-  },
-  station_never_heard: {
-    meaning: 'EVerest at the station was never heard: nothing is installed there before.',
-    limit: 'deadline',
-    liftedBy: ['everest'],
-  },
-  station_conflict: {
-    meaning: 'Two stations use this identity: one of them has to be renamed or stopped.',
-    limit: 'deadline',
-    liftedBy: ['operator', 'station'],
-  },
-  reset_reservation: {
-    meaning: 'EVerest was told that it may reset, and may do so any moment.',
-    limit: 'pause',
-    liftedBy: ['time', 'everest'],
-  },
-  reset: { meaning: 'A reset of the station is under way.', limit: 'deadline', liftedBy: ['station', 'worker'] },
-  install: {
-    meaning: 'An installation at the station is under way.',
-    limit: 'deadline',
-    liftedBy: ['station', 'worker'],
-  },
-  new_boot: { meaning: 'EVerest is to be heard in a new boot.', limit: 'deadline', liftedBy: ['everest', 'station'] },
-  station_busy: {
-    meaning: 'The station is still at what was begun there, and has not said that this is over.',
-    limit: 'deadline',
-    liftedBy: ['station', 'operator'],
-  },
-  station_unreachable: {
-    meaning: 'The host of the station cannot be reached.',
-    limit: 'deadline',
-    liftedBy: ['station', 'operator'],
-  },
-  error: {
-    meaning: 'Something unexpected went wrong (`detail`); it is tried again.',
-    limit: 'pause',
-    liftedBy: ['time', 'operator'],
-  },
-  download: {
-    meaning: 'The image is being fetched.',
-    limit: 'deadline',
-    liftedBy: ['worker', 'origin'],
-    atWork: true,
-  },
-  verification: { meaning: 'The signature is being checked.', limit: 'deadline', liftedBy: ['worker'], atWork: true },
-  installation: {
-    meaning: 'The station is installing the image.',
-    limit: 'deadline',
-    liftedBy: ['station', 'worker'],
-    atWork: true,
-  },
-  reboot: {
-    meaning: 'The station is restarting into the new image.',
-    limit: 'deadline',
-    liftedBy: ['station', 'worker'],
-    atWork: true,
-  },
-  restart: {
-    meaning: 'The station is being reset.',
-    limit: 'deadline',
-    liftedBy: ['station', 'worker'],
-    atWork: true,
-  },
-  upload: {
-    meaning: 'The archive is being made and sent.',
-    limit: 'deadline',
-    liftedBy: ['worker', 'station', 'origin'],
-    atWork: true,
-  },
-  network: {
-    meaning: 'The network interface is being prepared.',
-    limit: 'deadline',
-    liftedBy: ['worker', 'station'],
-    atWork: true,
-  },
-  clock: { meaning: 'The clock is being set.', limit: 'told', liftedBy: ['worker', 'station'], atWork: true },
+  answer: wait('Its answer is on its way to whoever asked.', 'deadline', 'gateway'),
+  successor: wait('Another operation that would take its place is just being answered.', 'successor', 'gateway'),
+  retrieve_timestamp: wait('The date at which the image is to be fetched (`retrieve_timestamp`).', 'retrieve', 'time'),
+  install_timestamp: wait('The date at which the image is to be installed (`install_timestamp`).', 'install', 'time'),
+  announcement: wait(
+    'EVerest is told that the image is ready shortly before `install_timestamp`; until then its connectors stay in use.',
+    'hold',
+    'time',
+  ),
+  worker: wait('A worker that takes it up.', 'deadline', 'worker'),
+  retry: wait('The pause before the next try.', 'pause', 'time'),
+  retry_after: wait('The pause that the other server asked for (`Retry-After`).', 'pause', 'time', 'origin'),
+  permission: wait(
+    'Permission to install: EVerest’s `allow_firmware_installation`, or `allow-installation` over REST.',
+    'deadline',
+    'everest',
+    'operator',
+  ),
+  permission_unobtainable: wait(
+    'Permission to install, which this EVerest may never send because it restarted: allow it over REST.',
+    'deadline',
+    'operator',
+    'everest',
+  ),
+  station_away: wait(
+    'EVerest at the station is not heard: its permission counts again when the same boot is heard, a new boot is asked for it again.',
+    'deadline',
+    'everest',
+    'operator',
+  ),
+  station_never_heard: wait(
+    'EVerest at the station was never heard: nothing is installed there before.',
+    'deadline',
+    'everest',
+  ),
+  station_conflict: wait(
+    'Two stations use this identity: one of them has to be renamed or stopped.',
+    'deadline',
+    'operator',
+    'station',
+  ),
+  reset_reservation: wait('EVerest was told that it may reset, and may do so any moment.', 'pause', 'time', 'everest'),
+  reset: wait('A reset of the station is under way.', 'deadline', 'station', 'worker'),
+  install: wait('An installation at the station is under way.', 'deadline', 'station', 'worker'),
+  new_boot: wait('EVerest is to be heard in a new boot.', 'deadline', 'everest', 'station'),
+  station_busy: wait(
+    'The station is still at what was begun there, and has not said that this is over.',
+    'deadline',
+    'station',
+    'operator',
+  ),
+  station_unreachable: wait('The host of the station cannot be reached.', 'deadline', 'station', 'operator'),
+  error: wait('Something unexpected went wrong (`detail`); it is tried again.', 'pause', 'time', 'operator'),
+  download: atWork('The image is being fetched.', 'deadline', 'worker', 'origin'),
+  verification: atWork('The signature is being checked.', 'deadline', 'worker'),
+  installation: atWork('The station is installing the image.', 'deadline', 'station', 'worker'),
+  reboot: atWork('The station is restarting into the new image.', 'deadline', 'station', 'worker'),
+  restart: atWork('The station is being reset.', 'deadline', 'station', 'worker'),
+  upload: atWork('The archive is being made and sent.', 'deadline', 'worker', 'station', 'origin'),
+  network: atWork('The network interface is being prepared.', 'deadline', 'worker', 'station'),
+  clock: atWork('The clock is being set.', 'told', 'worker', 'station'),
 } as const satisfies Readonly<Record<string, Wait>>;
 
 export type WaitWord = keyof typeof WAITS;

@@ -23,8 +23,8 @@ export interface Waiting {
 
 /** What one kind of record waits for. */
 export interface WaitRules<R extends AnyRecord> {
-  /** In each state, where nothing else is known; `undefined`: the state is final. */
-  readonly words: Readonly<Partial<Record<R['state'], WaitWord | undefined>>>;
+  /** In each state, where nothing else is known; absent: the state is final. */
+  readonly words: Readonly<Partial<Record<R['state'], WaitWord>>>;
   /** By what else the record says; `undefined`: the word of its state. */
   word?(record: R, now: Moment): WaitWord | undefined;
   /** Since when it waits for this; `undefined`: since its state began. */

@@ -3,7 +3,6 @@
  * keeps the slot of an update that ran out of time until the station is seen idle.
  */
 
-import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';

@@ -12,7 +12,6 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import { performance } from 'node:perf_hooks';
 
 /** A reader that takes nothing of its answer for this long is let go. */
 const READER_STALL_MS = 60_000;

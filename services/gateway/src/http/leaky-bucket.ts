@@ -2,7 +2,6 @@
  * A leaky bucket (as a queue) for answers that need no key: refusals, probes, documents. A flood of requests is answered at
  * a constant rate, and the thread is left to the stations.
  */
-import { performance } from 'node:perf_hooks';
 
 export interface LeakyBucketOptions {
   readonly perSecond: number;

@@ -1,5 +1,4 @@
 /** The text of `/metrics`, made once for all requests within a moment: it takes some milliseconds of the only thread. */
-import { performance } from 'node:perf_hooks';
 import type { Registry } from 'prom-client';
 
 const KEPT_MS = 500;

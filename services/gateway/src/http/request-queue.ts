@@ -1,5 +1,4 @@
 /** Work of requests: a few pieces at once, the others in a queue, callers in turn, so that one with many requests delays only itself. */
-import { performance } from 'node:perf_hooks';
 import { FairQueue } from '@khumbu/shared/runtime/fair-queue';
 import { Problem } from './problems.js';
 

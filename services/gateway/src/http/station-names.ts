@@ -1,5 +1,4 @@
 /** The names of all stations in order, so that a page of them costs what is on it and not what all of them are. */
-import { performance } from 'node:perf_hooks';
 import type { Store } from '@khumbu/operations/kinds/store';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';

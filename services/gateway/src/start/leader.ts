@@ -1,5 +1,4 @@
 /** What this gateway does while it leads, from its settings. */
-import { performance } from 'node:perf_hooks';
 import { createBoots } from '@khumbu/intake/boots';
 import type { Intake } from '@khumbu/intake/intake';
 import { createReconciler } from '@khumbu/operations/reconciler/reconciler';

@@ -5,7 +5,6 @@ import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
 import {
   applyLogEvent,
   EVENT_OF_FAILURE,
-  type LogTransitionContext,
   type LogUploadRecord,
   logStatusEntry,
 } from '@khumbu/operations/kinds/log-upload/record';
@@ -27,11 +26,7 @@ export function createUpload(deps: UploadDeps) {
   const view = async (record: LogUploadRecord) => {
     const profile = directory.profileOf(record.station);
     const state = await readStation(store, record.station);
-    const context: LogTransitionContext = {
-      now: now(),
-      dialect: dialectOf(profile, state),
-    };
-    return { profile, context };
+    return { profile, context: { now: now(), dialect: dialectOf(profile, state) } };
   };
 
   /** One event, committed with its statuses. */

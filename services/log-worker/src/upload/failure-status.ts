@@ -1,14 +1,11 @@
 /** What a failed upload means to EVerest, as tables. OCPP 2.x N01.FR.10: the specific failure, not just "failed". */
 
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
+import type { EVENT_OF_FAILURE } from '@khumbu/operations/kinds/log-upload/record';
 import { type Reason, reasonOfCode } from '@khumbu/operations/records/reasons';
-import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 
-export type UploadFailureStatus = Extract<
-  LogStatusEnum,
-  'BadMessage' | 'PermissionDenied' | 'NotSupportedOperation' | 'UploadFailure'
->;
+export type UploadFailureStatus = keyof typeof EVENT_OF_FAILURE;
 
 /** Why an upload failed. Code `UPLOAD_FAILED`; nothing in it repeats credentials. */
 export class UploadError extends CodedError {
@@ -31,7 +28,8 @@ export class UploadError extends CodedError {
     this.status = status;
     this.reason = options.reason ?? REASON_OF_STATUS[status];
     this.text = text;
-    this.retryable = RETRYABLE[status] && options.isFinal !== true;
+    // A refusal is final; any other failure may be temporary.
+    this.retryable = status === 'UploadFailure' && options.isFinal !== true;
     if (options.retryAfterS !== undefined) this.retryAfterS = options.retryAfterS;
   }
 }
@@ -41,14 +39,6 @@ const REASON_OF_STATUS: Readonly<Record<UploadFailureStatus, Reason>> = {
   NotSupportedOperation: 'not_supported',
   PermissionDenied: 'denied',
   UploadFailure: 'failed',
-};
-
-/** A refusal is final; any other failure may be temporary. */
-const RETRYABLE: Readonly<Record<UploadFailureStatus, boolean>> = {
-  BadMessage: false,
-  NotSupportedOperation: false,
-  PermissionDenied: false,
-  UploadFailure: true,
 };
 
 /** RFC 9110, 15. Not here: 2xx is success, other 4xx `BadMessage`, everything else `UploadFailure`. */

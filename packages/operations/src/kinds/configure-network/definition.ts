@@ -1,11 +1,10 @@
 import type { WaitWord } from '../../records/wait-words.js';
-import type { KindDefinition } from '../kind-definition.js';
+import type { KindDefinition, OpenState } from '../kind-definition.js';
 import {
   applyNetworkEvent,
   CONFIGURE_NETWORK_TRANSITIONS,
   type ConfigureNetworkEvent,
   type ConfigureNetworkRecord,
-  type ConfigureNetworkState,
 } from './record.js';
 
 export const configureNetwork = {
@@ -15,11 +14,7 @@ export const configureNetwork = {
     words: {
       Offered: 'answer',
       Accepted: 'network',
-      Ready: undefined,
-      Failed: undefined,
-      Superseded: undefined,
-      Withdrawn: undefined,
-    } satisfies Record<ConfigureNetworkState, WaitWord | undefined>,
+    } satisfies Record<OpenState<typeof CONFIGURE_NETWORK_TRANSITIONS>, WaitWord>,
   },
   queue: 'system-control',
   jobs: ['configure-network'],

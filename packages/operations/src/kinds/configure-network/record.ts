@@ -1,7 +1,6 @@
 import type { ConfigureNetworkRequest, ConfigureNetworkStatus } from '@khumbu/shared/contract/schemas';
 import type { Moment } from '../../clock/depot-clock.js';
-import type { OutboxEntry } from '../../outbox/entry.js';
-import { outboxEntry } from '../../outbox/new-entry.js';
+import { type OutboxEntry, outboxEntry } from '../../outbox/entry.js';
 import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, OFFER_MS, type RecordBase } from '../../records/record.js';
 

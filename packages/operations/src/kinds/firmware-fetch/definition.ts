@@ -6,7 +6,7 @@ import { FIRMWARE_FETCH_TRANSITIONS, type FirmwareFetchEvent, type FirmwareFetch
 export const firmwareFetch = {
   scope: 'depot',
   transitions: FIRMWARE_FETCH_TRANSITIONS,
-  waits: { words: { Resting: undefined, Fetching: 'download', Delivering: 'worker' } },
+  waits: { words: { Fetching: 'download', Delivering: 'worker' } },
   queue: 'firmware-fetches',
   jobs: ['fetch'],
   nextWork: ({ state }) => (state === 'Resting' ? undefined : { name: 'fetch' as const }),

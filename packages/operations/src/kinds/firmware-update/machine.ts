@@ -2,28 +2,7 @@
  * The firmware update as data: its states, what may happen in each, and what EVerest hears on entering one. Pure
  * tables; a pair that is not here is a bug and says so. Order of statuses: OCPP 2.0.1 L01/L02, OCPP 1.6 5.19.
  */
-import type { FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
-
-export const FIRMWARE_UPDATE_STATES = [
-  'Offered',
-  'Accepted',
-  'DownloadScheduled',
-  'Downloading',
-  'Downloaded',
-  'SignatureVerified',
-  'InstallScheduled',
-  'Installing',
-  'InstallRebooting',
-  'Installed',
-  'DownloadFailed',
-  'InvalidSignature',
-  'InstallVerificationFailed',
-  'InstallationFailed',
-  'Superseded',
-  'Canceled',
-  'Withdrawn',
-] as const;
-export type FirmwareUpdateState = (typeof FIRMWARE_UPDATE_STATES)[number];
+import { FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 
 export const FIRMWARE_UPDATE_EVENTS = [
   /** The answer has been sent. */
@@ -71,7 +50,7 @@ export const FIRMWARE_UPDATE_EVENTS = [
 ] as const;
 export type FirmwareUpdateEvent = (typeof FIRMWARE_UPDATE_EVENTS)[number];
 
-type Row = Partial<Record<FirmwareUpdateEvent, FirmwareUpdateState>>;
+type Row = Partial<Record<FirmwareUpdateEvent, string>>;
 
 /** What ends an update that the station has not been touched by yet. */
 const STOPPABLE = { superseded: 'Superseded', canceled: 'Canceled' } as const satisfies Row;
@@ -150,11 +129,14 @@ export const FIRMWARE_UPDATE_TRANSITIONS = {
   Superseded: {},
   Canceled: {},
   Withdrawn: {},
-} as const satisfies Record<FirmwareUpdateState, Row>;
+} as const satisfies Record<string, Row>;
+export type FirmwareUpdateState = keyof typeof FIRMWARE_UPDATE_TRANSITIONS;
+export const FIRMWARE_UPDATE_STATES = Object.keys(FIRMWARE_UPDATE_TRANSITIONS) as FirmwareUpdateState[];
 
 /** The state after an event. Throws for a pair the table does not have. */
 export function nextFirmwareUpdateState(state: FirmwareUpdateState, event: FirmwareUpdateEvent): FirmwareUpdateState {
-  const next = (FIRMWARE_UPDATE_TRANSITIONS[state] as Row)[event];
+  const row: Partial<Record<FirmwareUpdateEvent, FirmwareUpdateState>> = FIRMWARE_UPDATE_TRANSITIONS[state];
+  const next = row[event];
   if (!next) throw new TypeError(`a firmware update in ${state} knows no ${event}`);
   return next;
 }
@@ -174,23 +156,11 @@ export const isBeforeInstall = (state: FirmwareUpdateState): boolean =>
   'installBegun' in FIRMWARE_UPDATE_TRANSITIONS[state];
 
 /**
- * What EVerest hears on entering a state. States without a status of their own are silent here; how Superseded and
- * Canceled are closed depends on what was announced before (`transition.ts`).
+ * What EVerest hears on entering a state: the status of the same name. States without one are silent here; how Superseded
+ * and Canceled are closed depends on what was announced before (`transition.ts`).
  */
-export const STATUS_OF_STATE: Partial<Record<FirmwareUpdateState, FirmwareUpdateStatusEnum>> = {
-  DownloadScheduled: 'DownloadScheduled',
-  Downloading: 'Downloading',
-  Downloaded: 'Downloaded',
-  SignatureVerified: 'SignatureVerified',
-  InstallScheduled: 'InstallScheduled',
-  Installing: 'Installing',
-  InstallRebooting: 'InstallRebooting',
-  Installed: 'Installed',
-  DownloadFailed: 'DownloadFailed',
-  InvalidSignature: 'InvalidSignature',
-  InstallVerificationFailed: 'InstallVerificationFailed',
-  InstallationFailed: 'InstallationFailed',
-};
+export const statusOfState = (state: string): FirmwareUpdateStatusEnum | undefined =>
+  FirmwareUpdateStatusEnum.enum.find((status) => status === state);
 
 const FINAL_STATUSES: ReadonlySet<unknown> = new Set(FIRMWARE_UPDATE_STATES.filter(isFinalUpdateState));
 

@@ -7,8 +7,7 @@ import type { FirmwareUpdateMetadata, FirmwareUpdateStatusEnum } from '@khumbu/s
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Moment } from '../../clock/depot-clock.js';
 import { speakFirmwareStatus } from '../../outbox/dialect.js';
-import type { OutboxEntry } from '../../outbox/entry.js';
-import { outboxEntry } from '../../outbox/new-entry.js';
+import { type OutboxEntry, outboxEntry } from '../../outbox/entry.js';
 import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, OFFER_MS } from '../../records/record.js';
 import type { Applied, KindContext } from '../kind-definition.js';
@@ -19,7 +18,7 @@ import {
   isFinalUpdateState,
   isInstalling,
   nextFirmwareUpdateState,
-  STATUS_OF_STATE,
+  statusOfState,
 } from './machine.js';
 import { awaitsDelayedPermission, permissionWait, TOLD_LOOK_MS } from './permission-wait.js';
 import { type FirmwareUpdateRecord, installAt, retrieveAt } from './record.js';
@@ -217,7 +216,7 @@ export function applyUpdateEvent(
   const status =
     event === 'stationRestarted'
       ? triggerStatus(record, dialect)
-      : (STATUS_OF_STATE[state] ?? closingStatus(before, event, dialect));
+      : (statusOfState(state) ?? closingStatus(before, event, dialect));
   const heard = status !== undefined && !silent && record.announced && event !== 'withdrawn' && state !== 'Withdrawn';
   const triggers = heard && status === triggerStatus(record, dialect);
   const isFinal = isFinalUpdateState(state);

@@ -1,7 +1,8 @@
 /** What an update waits for. Pure. */
 import type { WaitWord } from '../../records/wait-words.js';
 import { stateSince, type WaitRules } from '../../records/waiting.js';
-import { FIRMWARE_UPDATE_STATES, type FirmwareUpdateState, isBeforeInstall } from './machine.js';
+import type { OpenState } from '../kind-definition.js';
+import { FIRMWARE_UPDATE_STATES, type FIRMWARE_UPDATE_TRANSITIONS, isBeforeInstall } from './machine.js';
 import { awaitedDate, type FirmwareUpdateRecord, installAt, retrieveAt } from './record.js';
 
 const READY = new Set<string>(FIRMWARE_UPDATE_STATES.filter(isBeforeInstall));
@@ -21,15 +22,7 @@ export const UPDATE_WAITS: WaitRules<FirmwareUpdateRecord> = {
     InstallScheduled: 'worker',
     Installing: 'installation',
     InstallRebooting: 'reboot',
-    Installed: undefined,
-    DownloadFailed: undefined,
-    InvalidSignature: undefined,
-    InstallVerificationFailed: undefined,
-    InstallationFailed: undefined,
-    Superseded: undefined,
-    Canceled: undefined,
-    Withdrawn: undefined,
-  } satisfies Record<FirmwareUpdateState, WaitWord | undefined>,
+  } satisfies Record<OpenState<typeof FIRMWARE_UPDATE_TRANSITIONS>, WaitWord>,
   /** By its dates, its fetch and its permission, whatever was stored. */
   word(record, now) {
     const { state } = record;

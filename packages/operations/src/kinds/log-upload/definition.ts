@@ -1,14 +1,8 @@
 import { publicLocation } from '@khumbu/shared/locations/location';
 import { keptLocation } from '../../records/secrets.js';
 import type { WaitWord } from '../../records/wait-words.js';
-import type { KindDefinition } from '../kind-definition.js';
-import {
-  applyLogEvent,
-  LOG_UPLOAD_TRANSITIONS,
-  type LogUploadEvent,
-  type LogUploadRecord,
-  type LogUploadState,
-} from './record.js';
+import type { KindDefinition, OpenState } from '../kind-definition.js';
+import { applyLogEvent, LOG_UPLOAD_TRANSITIONS, type LogUploadEvent, type LogUploadRecord } from './record.js';
 
 export const logUpload = {
   scope: 'station',
@@ -18,15 +12,7 @@ export const logUpload = {
       Offered: 'answer',
       Accepted: 'worker',
       Uploading: 'upload',
-      Uploaded: undefined,
-      UploadFailure: undefined,
-      BadMessage: undefined,
-      PermissionDenied: undefined,
-      NotSupportedOperation: undefined,
-      Superseded: undefined,
-      Canceled: undefined,
-      Withdrawn: undefined,
-    } satisfies Record<LogUploadState, WaitWord | undefined>,
+    } satisfies Record<OpenState<typeof LOG_UPLOAD_TRANSITIONS>, WaitWord>,
   },
   queue: 'log-uploads',
   jobs: ['upload'],

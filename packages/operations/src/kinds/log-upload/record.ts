@@ -1,26 +1,12 @@
-import type { LogStatusEnum, UploadLogsRequest } from '@khumbu/shared/contract/schemas';
+import { LogStatusEnum, type UploadLogsRequest } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Moment } from '../../clock/depot-clock.js';
 import { speakLogStatus } from '../../outbox/dialect.js';
-import type { OutboxEntry } from '../../outbox/entry.js';
-import { outboxEntry } from '../../outbox/new-entry.js';
+import { type OutboxEntry, outboxEntry } from '../../outbox/entry.js';
 import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, OFFER_MS, type RecordBase } from '../../records/record.js';
+import type { KindContext } from '../kind-definition.js';
 import type { StoredArchive } from './archive-object.js';
-
-/** The states of a log upload. Final ones are named after the status EVerest hears, as far as there is one. */
-export type LogUploadState =
-  | 'Offered'
-  | 'Accepted'
-  | 'Uploading'
-  | 'Uploaded'
-  | 'UploadFailure'
-  | 'BadMessage'
-  | 'PermissionDenied'
-  | 'NotSupportedOperation'
-  | 'Superseded'
-  | 'Canceled'
-  | 'Withdrawn';
 
 export type LogUploadEvent =
   | 'confirmed'
@@ -36,21 +22,7 @@ export type LogUploadEvent =
   | 'canceled'
   | 'outOfTime';
 
-export interface LogUploadRecord extends RecordBase<'log_upload', LogUploadState> {
-  readonly request: UploadLogsRequest;
-  readonly logType: 'DiagnosticsLog' | 'SecurityLog';
-  readonly fileName: string;
-  /** EVerest asked for it and is told. Log uploads from REST are silent. */
-  readonly announced: boolean;
-  /** Tries that have failed. */
-  readonly tries: number;
-  /** Size of the archive when it arrived. */
-  readonly sizeBytes?: number;
-  /** Where it is, if in the object store. */
-  readonly archive?: StoredArchive;
-}
-
-type Row = Partial<Record<LogUploadEvent, LogUploadState>>;
+type Row = Partial<Record<LogUploadEvent, string>>;
 const FAILURES = {
   failed: 'UploadFailure',
   badMessage: 'BadMessage',
@@ -73,38 +45,43 @@ export const LOG_UPLOAD_TRANSITIONS = {
   Superseded: {},
   Canceled: {},
   Withdrawn: {},
-} as const satisfies Record<LogUploadState, Row>;
+} as const satisfies Record<string, Row>;
+/** Final ones are named after the status EVerest hears, as far as there is one. */
+export type LogUploadState = keyof typeof LOG_UPLOAD_TRANSITIONS;
+
+export interface LogUploadRecord extends RecordBase<'log_upload', LogUploadState> {
+  readonly request: UploadLogsRequest;
+  readonly logType: 'DiagnosticsLog' | 'SecurityLog';
+  readonly fileName: string;
+  /** EVerest asked for it and is told. Log uploads from REST are silent. */
+  readonly announced: boolean;
+  /** Tries that have failed. */
+  readonly tries: number;
+  /** Size of the archive when it arrived. */
+  readonly sizeBytes?: number;
+  /** Where it is, if in the object store. */
+  readonly archive?: StoredArchive;
+}
 
 /** OCPP 2.x N01.FR.20: the superseded one ends with AcceptedCanceled; a dialect without it hears UploadFailure. */
-const STATUS_OF_STATE: Partial<Record<LogUploadState, LogStatusEnum>> = {
-  Uploading: 'Uploading',
-  Uploaded: 'Uploaded',
-  UploadFailure: 'UploadFailure',
-  BadMessage: 'BadMessage',
-  PermissionDenied: 'PermissionDenied',
-  NotSupportedOperation: 'NotSupportedOperation',
+const END_STATUSES: Partial<Record<LogUploadState, LogStatusEnum>> = {
   Superseded: 'AcceptedCanceled',
   Canceled: 'UploadFailure',
 };
+/** What EVerest hears on entering a state: mostly the status of the same name; `undefined`: nothing. */
+const statusOfState = (state: LogUploadState): LogStatusEnum | undefined =>
+  END_STATUSES[state] ?? LogStatusEnum.enum.find((status) => status === state);
 
 /** Which event a failure that EVerest shall hear of stands for. */
-export const EVENT_OF_FAILURE: Record<
-  'UploadFailure' | 'BadMessage' | 'PermissionDenied' | 'NotSupportedOperation',
-  LogUploadEvent
-> = {
+export const EVENT_OF_FAILURE = {
   UploadFailure: 'failed',
   BadMessage: 'badMessage',
   PermissionDenied: 'denied',
   NotSupportedOperation: 'notSupported',
-};
+} as const satisfies Partial<Record<LogUploadState, LogUploadEvent>>;
 
 export const isFinalLogState = (state: LogUploadState): boolean =>
   Object.keys(LOG_UPLOAD_TRANSITIONS[state]).length === 0;
-
-export interface LogTransitionContext {
-  readonly now: Moment;
-  readonly dialect: Dialect;
-}
 
 /** How long each state may last, in milliseconds. */
 export const LOG_DEADLINES = { offerMs: OFFER_MS, uploadMs: 24 * 3600_000 } as const;
@@ -127,10 +104,11 @@ export const logStatusEntry = (
 export function applyLogEvent(
   before: LogUploadRecord,
   event: LogUploadEvent,
-  context: LogTransitionContext,
+  context: Pick<KindContext, 'now' | 'dialect'>,
   detail: { set?: Partial<LogUploadRecord>; reason?: Reason; message?: string } = {},
 ): { record: LogUploadRecord; statuses: OutboxEntry[] } {
-  const state = (LOG_UPLOAD_TRANSITIONS[before.state] as Row)[event];
+  const row: Partial<Record<LogUploadEvent, LogUploadState>> = LOG_UPLOAD_TRANSITIONS[before.state];
+  const state = row[event];
   if (!state) throw new TypeError(`a log upload in ${before.state} knows no ${event}`);
   const { now, dialect } = context;
   let record: LogUploadRecord = { ...inState(before, state, now, detail.reason), ...detail.set };
@@ -145,7 +123,7 @@ export function applyLogEvent(
       deadlineAt: now.monotonic + (state === 'Offered' ? LOG_DEADLINES.offerMs : LOG_DEADLINES.uploadMs),
     };
   }
-  const status = state === before.state ? undefined : STATUS_OF_STATE[state];
+  const status = state === before.state ? undefined : statusOfState(state);
   const heard = status !== undefined && record.announced;
   return { record, statuses: heard ? [logStatusEntry(record, status, dialect, now)] : [] };
 }

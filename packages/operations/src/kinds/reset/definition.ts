@@ -1,7 +1,7 @@
 import type { Reason } from '../../records/reasons.js';
 import type { WaitWord } from '../../records/wait-words.js';
-import type { Applied, KindContext, KindDefinition } from '../kind-definition.js';
-import { applyResetEvent, RESET_TRANSITIONS, type ResetEvent, type ResetRecord, type ResetState } from './record.js';
+import type { Applied, KindContext, KindDefinition, OpenState } from '../kind-definition.js';
+import { applyResetEvent, RESET_TRANSITIONS, type ResetEvent, type ResetRecord } from './record.js';
 
 /** EVerest asked for it, or notices the restart: it receives no status. */
 const apply = (
@@ -19,10 +19,7 @@ export const reset = {
       Accepted: 'worker',
       Resetting: 'restart',
       Restarting: 'new_boot',
-      Restarted: undefined,
-      Failed: undefined,
-      Superseded: undefined,
-    } satisfies Record<ResetState, WaitWord | undefined>,
+    } satisfies Record<OpenState<typeof RESET_TRANSITIONS>, WaitWord>,
     endsWell: ({ state }) => state === 'Restarting',
   },
   queue: 'system-control',

@@ -5,7 +5,7 @@ export const setSystemTime = {
   scope: 'station',
   transitions: { Pending: { ended: 'Done' }, Done: { told: 'Pending' } },
   waits: {
-    words: { Pending: 'clock', Done: undefined },
+    words: { Pending: 'clock' },
     until: ({ updatedAt }) => updatedAt + SYSTEM_TIME_TTL_MS,
   },
   queue: 'system-control',

@@ -1,5 +1,4 @@
 /** The evidence for the boot in which a question came: of that moment, and what has come since. */
-import { performance } from 'node:perf_hooks';
 import { type BootSign, signWaitMs } from '@khumbu/intake/decide-boot-reason';
 import type { Liveness } from '@khumbu/intake/get-boot-reason';
 import { type BootMark, bootSince, markBoot } from '../liveness/boot-mark.js';

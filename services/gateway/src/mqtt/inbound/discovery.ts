@@ -4,7 +4,6 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { performance } from 'node:perf_hooks';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { ApiDiscoverResponse } from '@khumbu/shared/contract/schemas';
 import { DISCOVERY, isTopicLevel, OCPP_CONSUMER } from '@khumbu/shared/contract/topics';

@@ -2,7 +2,6 @@
  * What heartbeats and ready beacons show: that EVerest is there, that it has started anew, or that two stations use one
  * name.
  */
-import { performance } from 'node:perf_hooks';
 import type { BootCounter } from '../liveness/boot-counter.js';
 import type { BootSigns } from '../liveness/boot-signs.js';
 import { hasDuplicateIdentity } from '../liveness/duplicate-identity.js';

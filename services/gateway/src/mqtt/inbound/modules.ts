@@ -1,6 +1,5 @@
 /** What the answers of modules to discovery change. */
 
-import { performance } from 'node:perf_hooks';
 import { OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
 import type { Core } from '../core.js';
 import { oneModuleAnswered, twoModulesAnswered } from '../liveness/duplicate-identity.js';

@@ -3,7 +3,6 @@
  * was published in the boot before and not heard there is published again.
  */
 
-import { performance } from 'node:perf_hooks';
 import type { Boots } from '@khumbu/intake/boots';
 import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';

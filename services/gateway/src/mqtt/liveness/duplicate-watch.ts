@@ -3,7 +3,6 @@
  * their identity again and again.
  */
 
-import { performance } from 'node:perf_hooks';
 import type { Core } from '../core.js';
 import { hasDuplicateIdentity } from './duplicate-identity.js';
 import type { Station } from './station.js';

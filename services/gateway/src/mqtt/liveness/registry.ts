@@ -3,7 +3,6 @@
  * the next leader needs (which module, the newest heartbeat, the dialect, when first and last heard).
  */
 
-import { performance } from 'node:perf_hooks';
 import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
 import type { Store } from '@khumbu/operations/kinds/store';
 import { readStationState, type StationState } from '@khumbu/operations/stations/station-state';

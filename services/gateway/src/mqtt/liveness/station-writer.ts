@@ -1,5 +1,4 @@
 /** Stores what has changed of the stations: many at once, and no answer waits for it long. */
-import { performance } from 'node:perf_hooks';
 import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import type { Store } from '@khumbu/operations/kinds/store';

@@ -2,7 +2,6 @@
  * Stations that are heard and missing from the stations file. Anybody may invent names: so many are listed, and those that
  * were silent for longest make room for others.
  */
-import { performance } from 'node:perf_hooks';
 import type { Store } from '@khumbu/operations/kinds/store';
 import { forgetStation } from '@khumbu/operations/stations/forget-station';
 import type { Redis } from 'ioredis';

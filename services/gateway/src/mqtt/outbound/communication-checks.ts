@@ -4,7 +4,6 @@
  * station's boot.
  */
 
-import { performance } from 'node:perf_hooks';
 import { CHANNELS } from '@khumbu/shared/contract/channels';
 import { encode } from '@khumbu/shared/contract/codec';
 import { channelTopic } from '@khumbu/shared/contract/topics';

@@ -1,5 +1,4 @@
 /** The sender of a message and how much is done with it: each listed station for itself, all others as one sender. */
-import { performance } from 'node:perf_hooks';
 import { parseApiTopic, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { GatewayMetrics } from '../../metrics.js';
 import type { BacklogMarker } from './backlog-marker.js';
