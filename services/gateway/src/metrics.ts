@@ -4,25 +4,13 @@ import type { E2mChannelName } from '@khumbu/shared/contract/channels';
 import { createMetrics } from '@khumbu/shared/runtime/health';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
-export interface GatewayMetrics {
-  readonly registry: Registry;
-  /** A message from a station. Counted here and added up when somebody looks: there are many. */
-  readonly heard: (channel: E2mChannelName) => void;
-  readonly badMessages: Counter;
-  readonly unread: Counter;
-  readonly tooMany: Counter<'how'>;
-  readonly unconfigured: Gauge;
-  readonly duplicates: Gauge;
-  readonly answers: Histogram<'request' | 'by'>;
-  readonly statusesTold: Counter;
-  readonly certificates: Counter<'outcome'>;
-  readonly leader: Gauge;
-  readonly abandoned: Gauge<'queue'>;
-}
+export type GatewayMetrics = ReturnType<typeof createGatewayMetrics>;
 
-export function createGatewayMetrics(): GatewayMetrics {
+export function createGatewayMetrics() {
   const registry = createMetrics();
   const registers = [registry];
+  const counter = (name: string, help: string) => new Counter({ name, help, registers });
+  const gauge = (name: string, help: string) => new Gauge({ name, help, registers });
   const messages = new Map<E2mChannelName, number>();
   new Counter({
     name: 'khumbu_messages_total',
@@ -36,33 +24,24 @@ export function createGatewayMetrics(): GatewayMetrics {
   });
   return {
     registry,
-    heard: (channel) => void messages.set(channel, (messages.get(channel) ?? 0) + 1),
-    badMessages: new Counter({
-      name: 'khumbu_bad_messages_total',
-      help: 'Messages that were not acted on.',
-      registers,
-    }),
-    unread: new Counter({
-      name: 'khumbu_messages_unread_total',
-      help: 'Messages that came again and were answered without being read, because a leader ended with them.',
-      registers,
-    }),
+    /** A message from a station. Counted here and added up when somebody looks: there are many. */
+    heard: (channel: E2mChannelName): void => void messages.set(channel, (messages.get(channel) ?? 0) + 1),
+    badMessages: counter('khumbu_bad_messages_total', 'Messages that were not acted on.'),
+    unread: counter(
+      'khumbu_messages_unread_total',
+      'Messages that came again and were answered without being read, because a leader ended with them.',
+    ),
     tooMany: new Counter({
       name: 'khumbu_messages_over_limit_total',
       help: 'Messages beyond what one station may send, or all unconfigured stations together: answered by default, or dropped.',
       labelNames: ['how'],
       registers,
     }),
-    unconfigured: new Gauge({
-      name: 'khumbu_unknown_stations',
-      help: 'Stations that are listed and missing from the stations file.',
-      registers,
-    }),
-    duplicates: new Gauge({
-      name: 'khumbu_stations_in_conflict',
-      help: 'Identities that two stations use, as the leader hears it: nothing is done with either.',
-      registers,
-    }),
+    unconfigured: gauge('khumbu_unknown_stations', 'Stations that are listed and missing from the stations file.'),
+    duplicates: gauge(
+      'khumbu_stations_in_conflict',
+      'Identities that two stations use, as the leader hears it: nothing is done with either.',
+    ),
     answers: new Histogram({
       name: 'khumbu_answer_seconds',
       help: 'Time from a request to its answer.',
@@ -70,11 +49,7 @@ export function createGatewayMetrics(): GatewayMetrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
       registers,
     }),
-    statusesTold: new Counter({
-      name: 'khumbu_statuses_told_total',
-      help: 'Statuses the broker has taken.',
-      registers,
-    }),
+    statusesTold: counter('khumbu_statuses_told_total', 'Statuses the broker has taken.'),
     certificates: new Counter({
       name: 'khumbu_certificates_judged_total',
       help: 'Signing certificates of requests, by verdict; undecided: not judged in time.',
@@ -87,7 +62,7 @@ export function createGatewayMetrics(): GatewayMetrics {
       labelNames: ['queue'],
       registers,
     }),
-    leader: new Gauge({ name: 'khumbu_leader', help: '1 while this gateway speaks with EVerest.', registers }),
+    leader: gauge('khumbu_leader', '1 while this gateway speaks with EVerest.'),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The certificate of the REST API and its key, followed: a pair that fits is used for new connections. */
-import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { readCertificateBundle } from '@khumbu/shared/runtime/certificate-bundle';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
@@ -21,16 +21,7 @@ export interface HttpsCertificate {
 const CODE = 'CONFIG_INVALID';
 const mismatch = new CodedError(CODE, 'HTTPS_KEY_FILE: it is not the key of the certificate in HTTPS_CERT_FILE');
 
-interface Leaf {
-  readonly text: string;
-  readonly leaf: X509Certificate;
-}
-interface Key {
-  readonly text: string;
-  readonly key: KeyObject;
-}
-
-function readChain(bytes: Buffer): Leaf {
+function readChain(bytes: Buffer) {
   const {
     certificates: [leaf],
     text,
@@ -39,7 +30,7 @@ function readChain(bytes: Buffer): Leaf {
   return { text, leaf };
 }
 
-function readKey(bytes: Buffer): Key {
+function readKey(bytes: Buffer) {
   const text = textOf(bytes);
   try {
     return { text, key: createPrivateKey(text) };
@@ -60,7 +51,7 @@ export function openHttpsCertificate(
   if (certFile === undefined || keyFile === undefined)
     throw new CodedError(CODE, 'HTTPS_CERT_FILE and HTTPS_KEY_FILE belong together');
   let renew = (_pair: HttpsPair): void => undefined;
-  const pairOf = (cert: Leaf, key: Key): HttpsPair => {
+  const pairOf = (cert: ReturnType<typeof readChain>, key: ReturnType<typeof readKey>): HttpsPair => {
     if (!cert.leaf.checkPrivateKey(key.key)) throw mismatch;
     return { cert: cert.text, key: key.text };
   };

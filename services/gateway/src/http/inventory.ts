@@ -106,20 +106,18 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
   };
 
   /** Heard or configured. `unknown_stations: simulated` makes no station known. */
-  const known = async (station: string): Promise<StationState | undefined> => {
+  const known = async (station: string): Promise<StationState> => {
     const state = await readStation(store, station);
-    return state.firstSeenAt !== undefined || isListed(station) ? state : undefined;
+    if (state.firstSeenAt === undefined && !isListed(station))
+      throw new Problem('STATION_UNKNOWN', `Its id would be ${station}.`);
+    return state;
   };
 
   return {
     /** It is in the stations file, without a driver: as good as not listed. */
     isWithoutDriver: (station: string): boolean => isListed(station) && directory.profileOf(station) === undefined,
     /** The stored state of a station. Rejects with `STATION_UNKNOWN`. */
-    requireStation: reading(async (station: string): Promise<StationState> => {
-      const state = await known(station);
-      if (!state) throw new Problem('STATION_UNKNOWN', `Its id would be ${station}.`);
-      return state;
-    }),
+    requireStation: reading(known),
     /** Every station that was heard or is configured, by name. */
     stations: reading(async ({ limit = 100, cursor }: { limit?: number; cursor?: string }) => {
       const names = await stationNames();
@@ -135,9 +133,7 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
       return { items, ...(last === undefined ? {} : { nextCursor: Buffer.from(last).toString('base64url') }) };
     }),
     station: reading(async (station: string): Promise<StationView> => {
-      const state = await known(station);
-      if (!state) throw new Problem('STATION_UNKNOWN', `Its id would be ${station}.`);
-      const [view] = await stationsNow([[station, state]]);
+      const [view] = await stationsNow([[station, await known(station)]]);
       return view as StationView;
     }),
     /** The record of an operation. Rejects with `OPERATION_UNKNOWN`. */

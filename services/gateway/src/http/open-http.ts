@@ -1,18 +1,12 @@
 /** The REST API of a gateway from its settings: what it is made of, and the server that listens. */
 import type { Server } from 'node:https';
-import type { Intake } from '@khumbu/intake/intake';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
-import type { Health } from '@khumbu/shared/runtime/health';
-import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
-import type { Registry } from 'prom-client';
 import type { GatewayConfig } from '../config.js';
-import type { Standing } from '../leader/standing.js';
-import { buildApp, DEFAULT_APP_OPTIONS } from './app.js';
-import type { Authenticate } from './authentication.js';
+import { type AppDeps, buildApp, DEFAULT_APP_OPTIONS } from './app.js';
 import { openEventLog } from './events/event-log.js';
 import type { HttpsCertificate } from './https-certificate.js';
 import { createIdempotency } from './idempotency.js';
@@ -20,7 +14,9 @@ import { createInventory } from './inventory.js';
 import { createLoad } from './load.js';
 import type { Archives } from './routes/log-uploads.js';
 
-export interface HttpParts {
+type Passed = 'intake' | 'authenticate' | 'health' | 'metrics' | 'standing' | 'log';
+
+export interface HttpParts extends Pick<AppDeps, Passed> {
   readonly config: GatewayConfig;
   /** Fails fast, like the intake's. */
   readonly store: Store;
@@ -31,14 +27,8 @@ export interface HttpParts {
   readonly waiting: Redis;
   readonly directory: OpenStationDirectory;
   readonly now: Now;
-  readonly intake: Intake;
-  readonly authenticate: Authenticate;
-  readonly health: Health;
   /** `undefined`: plain HTTP. Closed with the rest. */
   readonly certificate: HttpsCertificate | undefined;
-  readonly metrics: Registry;
-  readonly standing: () => Standing;
-  readonly log: Logger;
 }
 
 function openArchives(config: GatewayConfig): Archives | undefined {

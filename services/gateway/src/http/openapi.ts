@@ -1,6 +1,7 @@
-/** `/openapi.json` and `/docs`, made from the routes' own schemas. */
+/** `/openapi.json` and `/docs`, made from the routes' own schemas, and `/asyncapi.json`. */
 import { fastifySwagger } from '@fastify/swagger';
 import { fastifySwaggerUi } from '@fastify/swagger-ui';
+import { type AsyncApiOptions, asyncApiDocument } from '@khumbu/shared/contract/async-api';
 import type { FastifyInstance } from 'fastify';
 import { type DocumentedPaths, describeHeaders } from './documented-headers.js';
 
@@ -124,5 +125,16 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
   });
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(json()),
+  );
+}
+
+/**
+ * The MQTT contract for people and generators, generated once. Open to everybody: nothing in it is a secret.
+ * `options.topicPrefix` is the template of this deployment, so that the topics in it are those of its broker.
+ */
+export function asyncApiRoute(app: FastifyInstance, options: AsyncApiOptions = {}): void {
+  const document = JSON.stringify(asyncApiDocument(options));
+  app.get('/asyncapi.json', { schema: { hide: true } }, (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(document),
   );
 }

@@ -32,7 +32,7 @@ declare module 'fastify' {
   }
 }
 
-export interface RouteText {
+export interface RouteText<S extends object> {
   readonly id: string;
   readonly tag: 'stations' | 'firmware' | 'logs' | 'control' | 'operations' | 'events' | 'depot';
   readonly summary: string;
@@ -40,6 +40,9 @@ export interface RouteText {
   readonly scope: Scope;
   /** Beside those that every route may answer with. */
   readonly problems?: readonly ProblemCode[];
+  readonly success: Readonly<Record<string, unknown>>;
+  /** The schemas of its parameters, headers and body. */
+  readonly takes: S;
 }
 
 const EVERYWHERE: readonly ProblemCode[] = [
@@ -89,10 +92,10 @@ function problemResponses(codes: readonly ProblemCode[]): Record<string, unknown
   );
 }
 
-/** The options of a route: its scope, texts and answers, and the schemas of what it takes. */
-export function describeRoute<S extends object>(route: RouteText, success: Record<string, unknown>, takes: S) {
+/** The options of a route. */
+export function describeRoute<S extends object>(route: RouteText<S>) {
   const problems = [...new Set([...EVERYWHERE, ...(route.problems ?? [])])];
-  const response = { ...success, ...problemResponses(problems) } as Record<number, TSchema>;
+  const response = { ...route.success, ...problemResponses(problems) } as Record<number, TSchema>;
   return {
     config: { scope: route.scope },
     schema: {
@@ -102,7 +105,7 @@ export function describeRoute<S extends object>(route: RouteText, success: Recor
       description: `${route.description}\n\nNeeds the scope \`${route.scope}\`.`,
       security: [{ bearer: [] }],
       response,
-      ...takes,
+      ...route.takes,
     },
   };
 }

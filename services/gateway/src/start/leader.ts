@@ -8,31 +8,24 @@ import type { TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { GatewayConfig } from '../config.js';
 import { type Leader, runLeader } from '../leader/leader.js';
 import type { Lease } from '../leader/lease.js';
-import type { GatewayMetrics } from '../metrics.js';
 import { createMarks } from '../mqtt/inbound/redelivered.js';
-import type { Registry } from '../mqtt/liveness/registry.js';
 import { openMqttService } from '../mqtt/mqtt-service.js';
 import { createReplyCache } from '../mqtt/outbound/reply-cache.js';
 import type { MqttSessionOptions } from '../mqtt/session/mqtt-session.js';
 import { createRateLimitedLog } from '../rate-limited-log.js';
-import type { Connections } from './connections.js';
+import type { IntakeParts } from './intake.js';
 
 /** Redis that has not answered a probe for so long counts as not there. */
 const REDIS_SILENT_MS = 3000;
 
-export interface LeaderParts {
+export interface LeaderParts extends Omit<IntakeParts, 'certificates'> {
   readonly prefix: TopicPrefix;
-  readonly connections: Connections;
   readonly lease: Lease;
   readonly intake: Intake;
-  readonly registry: Registry;
-  readonly directory: StationDirectory;
   readonly brokerCa: ReturnType<typeof followAuthorities>;
-  readonly metrics: GatewayMetrics;
   readonly servingKey: string;
   /** When Redis answered a probe last, monotonic. */
   readonly redisAnsweredAt: () => number;

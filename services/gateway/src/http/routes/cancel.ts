@@ -46,18 +46,16 @@ export function cancelRoute(app: RestApp, deps: CancelDeps, kind: ResourceKind):
   const { path, id, tag, what, cancelProblems } = RESOURCES[kind];
   app.delete(
     `/stations/:stationId/${path}/:operationId`,
-    describeRoute(
-      {
-        id: `cancel${id}`,
-        tag,
-        scope: 'operate',
-        summary: `Cancel a ${what}`,
-        description: 'Ends it, and tells EVerest if it knows of it. One that has ended stays as it is.',
-        problems: [...WITH_ANY_BODY, 'STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'SLOT_BUSY', ...cancelProblems],
-      },
-      answers(200, 'The operation, which has ended.', ref(OperationSchema)),
-      { params: StationOperationParams },
-    ),
+    describeRoute({
+      id: `cancel${id}`,
+      tag,
+      scope: 'operate',
+      summary: `Cancel a ${what}`,
+      description: 'Ends it, and tells EVerest if it knows of it. One that has ended stays as it is.',
+      problems: [...WITH_ANY_BODY, 'STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'SLOT_BUSY', ...cancelProblems],
+      success: answers(200, 'The operation, which has ended.', ref(OperationSchema)),
+      takes: { params: StationOperationParams },
+    }),
     (request) => cancel(deps, request, kind, request.params),
   );
 }

@@ -1,12 +1,11 @@
 import { readToldFiles, type ToldFile } from '@khumbu/operations/files/told-files';
 import type { Keys } from '@khumbu/operations/records/keys';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
-import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Redis } from 'ioredis';
 import type { Static } from 'typebox';
 import { ref } from '../contract-schemas.js';
-import { Problem } from '../problems.js';
+import { reading } from '../inventory.js';
 import { answers, describeRoute, type RestApp } from '../routing.js';
 import { type DepotFileSchema, DepotSchema } from '../schemas/depot.js';
 
@@ -26,23 +25,18 @@ const fileView = ({ loadedAt, unusableSince, ...file }: ToldFile): Static<typeof
 export function depotRoutes(app: RestApp, { redis, keys, health }: DepotRouteDeps): void {
   app.get(
     '/depot',
-    describeRoute(
-      {
-        id: 'getDepot',
-        tag: 'depot',
-        scope: 'read',
-        summary: 'How the depot itself does',
-        description:
-          'Whether what it needs is there, and how the files do that its services follow. A file that cannot be used stops nothing: its last good content stays in use, until somebody mends it.',
-      },
-      answers(200, 'The depot.', ref(DepotSchema)),
-      {},
-    ),
+    describeRoute({
+      id: 'getDepot',
+      tag: 'depot',
+      scope: 'read',
+      summary: 'How the depot itself does',
+      description:
+        'Whether what it needs is there, and how the files do that its services follow. A file that cannot be used stops nothing: its last good content stays in use, until somebody mends it.',
+      success: answers(200, 'The depot.', ref(DepotSchema)),
+      takes: {},
+    }),
     async () => {
-      const files = await readToldFiles(redis, keys).catch((error: unknown) => {
-        const detail = `the store does not answer: ${describeError(error)}`;
-        throw new Problem('NOT_STORED', detail, {}, { cause: error });
-      });
+      const files = await reading(readToldFiles)(redis, keys);
       return {
         ok: health.ready() && files.every(({ usable }) => usable),
         checks: health.report(),

@@ -8,6 +8,7 @@ import type { EventLog } from '../events/event-log.js';
 import { isStreamId } from '../events/stream-ids.js';
 import type { StreamQuota } from '../events/stream-quota.js';
 import { type Filter, serveSubscriber } from '../events/subscription.js';
+import { reading } from '../inventory.js';
 import { Problem } from '../problems.js';
 import { describeRoute, type RestApp } from '../routing.js';
 import { EventsHeaders, EventsQuery } from '../schemas/parameters.js';
@@ -51,6 +52,7 @@ stream ends when a token runs out or a key is withdrawn, when the subscriber doe
 /** `/v1/events`. */
 export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
   const { events, log, quota } = deps;
+  const newestId = reading(() => events.newestId());
 
   const serve = async (
     request: FastifyRequest,
@@ -99,36 +101,33 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     {
       // The headers of what does not end.
       exposeHeadRoute: false,
-      ...describeRoute(
-        {
-          id: 'followEvents',
-          tag: 'events',
-          scope: 'read',
-          summary: 'Follow what changes',
-          description: DESCRIPTION,
-          problems: ['LAST_EVENT_ID_INVALID', 'TOO_MANY_EVENT_STREAMS', 'TOO_MANY_SUBSCRIBERS'],
-        },
-        {
+      ...describeRoute({
+        id: 'followEvents',
+        tag: 'events',
+        scope: 'read',
+        summary: 'Follow what changes',
+        description: DESCRIPTION,
+        problems: ['LAST_EVENT_ID_INVALID', 'TOO_MANY_EVENT_STREAMS', 'TOO_MANY_SUBSCRIBERS'],
+        success: {
           200: {
             description: 'The stream; it does not end.',
             content: { 'text/event-stream': { schema: { type: 'string', examples: [EXAMPLE] } } },
           },
         },
-        { querystring: EventsQuery, headers: EventsHeaders },
-      ),
+        takes: { querystring: EventsQuery, headers: EventsHeaders },
+      }),
       config: { scope: 'read', hasOwnTurns: true },
     },
     async (request, reply) => {
       const last = request.headers['last-event-id'];
-      if (last !== undefined && last !== '' && !isStreamId(last)) throw new Problem('LAST_EVENT_ID_INVALID');
+      if (last && !isStreamId(last)) throw new Problem('LAST_EVENT_ID_INVALID');
       const leave = quota.take(request.caller?.name ?? '');
-      let cursor: string;
-      try {
-        cursor = last === undefined || last === '' ? await events.newestId() : last;
-      } catch (error) {
-        leave();
-        throw new Problem('NOT_STORED', `the store does not answer: ${describeError(error)}`, {}, { cause: error });
-      }
+      const fromNowOn = (): Promise<string> =>
+        newestId().catch((error: unknown) => {
+          leave();
+          throw error;
+        });
+      const cursor = last || (await fromNowOn());
       const { station, kind, type } = request.query;
       const stations = setOf(station);
       const kinds = setOf(kind);

@@ -29,29 +29,27 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly event
 
   app.post(
     '/stations/:stationId/firmware-updates',
-    describeRoute(
-      {
-        id: 'startFirmwareUpdate',
-        tag: 'firmware',
-        scope: 'operate',
-        summary: 'Update a station',
-        description:
-          'Fetches the image, verifies it, waits until the station may be changed, installs it, and confirms it after the reboot. An update of this API that is under way gives way to the new one.',
-        problems: [
-          ...WITH_BODY,
-          ...REFUSALS,
-          ...Object.values(locations),
-          'INSTALLING',
-          'SIGNATURE_REQUIRED',
-          'SIGNATURE_INCOMPLETE',
-          'CERTIFICATE_INVALID',
-          'CERTIFICATE_REVOKED',
-          'CERTIFICATE_NOT_JUDGED',
-        ],
-      },
-      accepted,
-      { params: StationParams, headers: IdempotencyHeaders, body: ref(FirmwareUpdateOrderSchema) },
-    ),
+    describeRoute({
+      id: 'startFirmwareUpdate',
+      tag: 'firmware',
+      scope: 'operate',
+      summary: 'Update a station',
+      description:
+        'Fetches the image, verifies it, waits until the station may be changed, installs it, and confirms it after the reboot. An update of this API that is under way gives way to the new one.',
+      problems: [
+        ...WITH_BODY,
+        ...REFUSALS,
+        ...Object.values(locations),
+        'INSTALLING',
+        'SIGNATURE_REQUIRED',
+        'SIGNATURE_INCOMPLETE',
+        'CERTIFICATE_INVALID',
+        'CERTIFICATE_REVOKED',
+        'CERTIFICATE_NOT_JUDGED',
+      ],
+      success: accepted,
+      takes: { params: StationParams, headers: IdempotencyHeaders, body: ref(FirmwareUpdateOrderSchema) },
+    }),
     (request, reply) => {
       const { replace, ...order } = request.body;
       const update = { ...order, request_id: REST_REQUEST_ID };
@@ -66,19 +64,17 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly event
 
   app.post(
     '/stations/:stationId/firmware-updates/:operationId/allow-installation',
-    describeRoute(
-      {
-        id: 'allowInstallation',
-        tag: 'firmware',
-        scope: 'operate',
-        summary: 'Allow the installation',
-        description:
-          'For an update that waits for a permission. EVerest gives it when no connector is in use; an operator may give it in its place, and has to where EVerest is not told of the update. Safe to repeat.',
-        problems: [...WITH_ANY_BODY, 'STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'NOT_WAITING', 'STATION_IN_CONFLICT'],
-      },
-      answers(200, 'The operation; the permission is stored.', ref(OperationSchema)),
-      { params: StationOperationParams },
-    ),
+    describeRoute({
+      id: 'allowInstallation',
+      tag: 'firmware',
+      scope: 'operate',
+      summary: 'Allow the installation',
+      description:
+        'For an update that waits for a permission. EVerest gives it when no connector is in use; an operator may give it in its place, and has to where EVerest is not told of the update. Safe to repeat.',
+      problems: [...WITH_ANY_BODY, 'STATION_UNKNOWN', 'OPERATION_UNKNOWN', 'NOT_WAITING', 'STATION_IN_CONFLICT'],
+      success: answers(200, 'The operation; the permission is stored.', ref(OperationSchema)),
+      takes: { params: StationOperationParams },
+    }),
     async (request) => {
       const { stationId: station, operationId } = request.params;
       const { conflictSince } = await inventory.requireStation(station);

@@ -65,26 +65,24 @@ export function logRoutes(
 
   app.post(
     '/stations/:stationId/log-uploads',
-    describeRoute(
-      {
-        id: 'startLogUpload',
-        tag: 'logs',
-        scope: 'operate',
-        summary: 'Fetch the logs of a station',
-        description:
-          'Collects the logs, packs them into one `.tar.gz` and brings it to `location`, or to the depot’s object store, from where `archive` fetches it. EVerest is not told.',
-        problems: [
-          ...WITH_BODY,
-          ...REFUSALS,
-          ...LOCATION_PROBLEMS,
-          'LOG_TYPE_UNKNOWN',
-          'WINDOW_EMPTY',
-          'NO_OBJECT_STORE',
-        ],
-      },
-      accepted,
-      { params: StationParams, headers: IdempotencyHeaders, body: ref(LogUploadOrderSchema) },
-    ),
+    describeRoute({
+      id: 'startLogUpload',
+      tag: 'logs',
+      scope: 'operate',
+      summary: 'Fetch the logs of a station',
+      description:
+        'Collects the logs, packs them into one `.tar.gz` and brings it to `location`, or to the depot’s object store, from where `archive` fetches it. EVerest is not told.',
+      problems: [
+        ...WITH_BODY,
+        ...REFUSALS,
+        ...LOCATION_PROBLEMS,
+        'LOG_TYPE_UNKNOWN',
+        'WINDOW_EMPTY',
+        'NO_OBJECT_STORE',
+      ],
+      success: accepted,
+      takes: { params: StationParams, headers: IdempotencyHeaders, body: ref(LogUploadOrderSchema) },
+    }),
     async (request, reply) => {
       const { replace, location: wanted, ...order } = request.body;
       const { stationId: station } = request.params;
@@ -102,31 +100,29 @@ export function logRoutes(
   app.get(
     '/stations/:stationId/log-uploads/:operationId/archive',
     {
-      ...describeRoute(
-        {
-          id: 'getLogArchive',
-          tag: 'logs',
-          scope: 'read',
-          summary: 'Fetch the archive',
-          description:
-            'Redirects to the object store, to a URL that works for a few minutes without credentials (with curl: `-L`). Only for archives in the depot’s object store.',
-          problems: [
-            'STATION_UNKNOWN',
-            'OPERATION_UNKNOWN',
-            'ARCHIVE_UNKNOWN',
-            'ARCHIVE_NOT_READY',
-            'ARCHIVE_ELSEWHERE',
-            'OBJECT_STORE_UNREACHABLE',
-          ],
-        },
-        {
+      ...describeRoute({
+        id: 'getLogArchive',
+        tag: 'logs',
+        scope: 'read',
+        summary: 'Fetch the archive',
+        description:
+          'Redirects to the object store, to a URL that works for a few minutes without credentials (with curl: `-L`). Only for archives in the depot’s object store.',
+        problems: [
+          'STATION_UNKNOWN',
+          'OPERATION_UNKNOWN',
+          'ARCHIVE_UNKNOWN',
+          'ARCHIVE_NOT_READY',
+          'ARCHIVE_ELSEWHERE',
+          'OBJECT_STORE_UNREACHABLE',
+        ],
+        success: {
           302: {
             description: 'Where the archive is.',
             type: 'null',
           },
         },
-        { params: StationOperationParams },
-      ),
+        takes: { params: StationOperationParams },
+      }),
       config: { scope: 'read', asksObjectStore: true },
     },
     async (request, reply) => {

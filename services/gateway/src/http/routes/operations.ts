@@ -17,36 +17,32 @@ import {
 export function operationRoutes(app: RestApp, inventory: Inventory, eventLoopTurn: EventLoopTurn): void {
   app.get(
     '/operations',
-    describeRoute(
-      {
-        id: 'searchOperations',
-        tag: 'operations',
-        scope: 'read',
-        summary: 'Search operations',
-        description:
-          'Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`.',
-        problems: ['CURSOR_INVALID'],
-      },
-      answers(200, 'A page of operations.', ref(OperationPageSchema)),
-      { querystring: OperationsQuery },
-    ),
+    describeRoute({
+      id: 'searchOperations',
+      tag: 'operations',
+      scope: 'read',
+      summary: 'Search operations',
+      description:
+        'Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`.',
+      problems: ['CURSOR_INVALID'],
+      success: answers(200, 'A page of operations.', ref(OperationPageSchema)),
+      takes: { querystring: OperationsQuery },
+    }),
     async ({ query }, reply) => sendPage(reply, await inventory.operations(query), eventLoopTurn),
   );
 
   app.get(
     '/operations/:operationId',
-    describeRoute(
-      {
-        id: 'getOperation',
-        tag: 'operations',
-        scope: 'read',
-        summary: 'One operation',
-        description: 'Any operation by its id.',
-        problems: ['OPERATION_UNKNOWN'],
-      },
-      answers(200, 'The operation.', ref(OperationSchema)),
-      { params: OperationParams },
-    ),
+    describeRoute({
+      id: 'getOperation',
+      tag: 'operations',
+      scope: 'read',
+      summary: 'One operation',
+      description: 'Any operation by its id.',
+      problems: ['OPERATION_UNKNOWN'],
+      success: answers(200, 'The operation.', ref(OperationSchema)),
+      takes: { params: OperationParams },
+    }),
     async ({ params }) => inventory.view(await inventory.record(params.operationId)),
   );
 }
@@ -61,18 +57,16 @@ export function stationOperationRoutes(
   const { path, tag, id, what } = RESOURCES[kind];
   app.get(
     `/stations/:stationId/${path}`,
-    describeRoute(
-      {
-        id: `list${id}s`,
-        tag,
-        scope: 'read',
-        summary: `The ${what}s of a station`,
-        description: 'Open ones first, then ended ones, newest first.',
-        problems: ['STATION_UNKNOWN', 'CURSOR_INVALID'],
-      },
-      answers(200, 'A page of operations.', ref(OperationPageSchema)),
-      { params: StationParams, querystring: StationOperationsQuery },
-    ),
+    describeRoute({
+      id: `list${id}s`,
+      tag,
+      scope: 'read',
+      summary: `The ${what}s of a station`,
+      description: 'Open ones first, then ended ones, newest first.',
+      problems: ['STATION_UNKNOWN', 'CURSOR_INVALID'],
+      success: answers(200, 'A page of operations.', ref(OperationPageSchema)),
+      takes: { params: StationParams, querystring: StationOperationsQuery },
+    }),
     async ({ params, query }, reply) => {
       await inventory.requireStation(params.stationId);
       return sendPage(reply, await inventory.operations({ ...query, station: params.stationId, kind }), eventLoopTurn);
@@ -81,18 +75,16 @@ export function stationOperationRoutes(
 
   app.get(
     `/stations/:stationId/${path}/:operationId`,
-    describeRoute(
-      {
-        id: `get${id}`,
-        tag,
-        scope: 'read',
-        summary: `One ${what}`,
-        description: 'Where it stands, with its whole history.',
-        problems: ['STATION_UNKNOWN', 'OPERATION_UNKNOWN'],
-      },
-      answers(200, 'The operation.', ref(OperationSchema)),
-      { params: StationOperationParams },
-    ),
+    describeRoute({
+      id: `get${id}`,
+      tag,
+      scope: 'read',
+      summary: `One ${what}`,
+      description: 'Where it stands, with its whole history.',
+      problems: ['STATION_UNKNOWN', 'OPERATION_UNKNOWN'],
+      success: answers(200, 'The operation.', ref(OperationSchema)),
+      takes: { params: StationOperationParams },
+    }),
     async ({ params: { stationId: station, operationId } }) => {
       await inventory.requireStation(station);
       return inventory.view(await inventory.recordOf(operationId, station, kind));

@@ -10,35 +10,31 @@ import { StationPageSchema, StationSchema } from '../schemas/stations.js';
 export function stationRoutes(app: RestApp, inventory: Inventory, eventLoopTurn: EventLoopTurn): void {
   app.get(
     '/stations',
-    describeRoute(
-      {
-        id: 'listStations',
-        tag: 'stations',
-        scope: 'read',
-        summary: 'All stations',
-        description: 'Every station that was heard or is configured, by name, with what is under way at each.',
-        problems: ['CURSOR_INVALID'],
-      },
-      answers(200, 'A page of stations.', ref(StationPageSchema)),
-      { querystring: PageQuery },
-    ),
+    describeRoute({
+      id: 'listStations',
+      tag: 'stations',
+      scope: 'read',
+      summary: 'All stations',
+      description: 'Every station that was heard or is configured, by name, with what is under way at each.',
+      problems: ['CURSOR_INVALID'],
+      success: answers(200, 'A page of stations.', ref(StationPageSchema)),
+      takes: { querystring: PageQuery },
+    }),
     async ({ query }, reply) => sendPage(reply, await inventory.stations(query), eventLoopTurn),
   );
 
   app.get(
     '/stations/:stationId',
-    describeRoute(
-      {
-        id: 'getStation',
-        tag: 'stations',
-        scope: 'read',
-        summary: 'One station',
-        description: 'What is known of a station, whether it is there, and what is under way.',
-        problems: ['STATION_UNKNOWN'],
-      },
-      answers(200, 'The station.', ref(StationSchema)),
-      { params: StationParams },
-    ),
+    describeRoute({
+      id: 'getStation',
+      tag: 'stations',
+      scope: 'read',
+      summary: 'One station',
+      description: 'What is known of a station, whether it is there, and what is under way.',
+      problems: ['STATION_UNKNOWN'],
+      success: answers(200, 'The station.', ref(StationSchema)),
+      takes: { params: StationParams },
+    }),
     ({ params }) => inventory.station(params.stationId),
   );
 }

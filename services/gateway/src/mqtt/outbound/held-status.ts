@@ -8,21 +8,11 @@ import type { Station } from '../liveness/station.js';
 /** EVerest as it was may beat on for a moment after what was waited for has come: a stop takes its time. */
 const LINGERS_MS = 3000;
 
-export type Held =
-  | 'unknown_station'
-  | 'away'
-  | 'not_listening'
-  | 'boot_unsure'
-  | 'booting'
-  | 'not_registered'
-  | 'settling'
-  | undefined;
-
-/** Why a status stays in its outbox; `not_told`: the broker or Redis failed. */
-export type NotPublished = Exclude<Held, undefined> | 'not_told';
-
-/** What passes with time is looked at often; what waits for the station to be heard is kicked then. */
-export const PASSES: Record<NotPublished, boolean> = {
+/**
+ * Why a status stays in its outbox; `not_told`: the broker or Redis failed. `true`: it passes with time and is looked at
+ * often; what waits for the station to be heard is kicked then.
+ */
+export const PASSES = {
   unknown_station: false,
   away: false,
   not_listening: true,
@@ -31,7 +21,9 @@ export const PASSES: Record<NotPublished, boolean> = {
   not_registered: false,
   settling: true,
   not_told: true,
-};
+} as const;
+export type NotPublished = keyof typeof PASSES;
+export type Held = Exclude<NotPublished, 'not_told'> | undefined;
 
 /** EVerest gives its permission in answer to these; OCPP 2.x only to the first one of a boot. */
 const ASKS_PERMISSION: ReadonlySet<unknown> = new Set(['Downloaded', 'SignatureVerified']);
