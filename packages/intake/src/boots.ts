@@ -3,7 +3,6 @@
  * over, and an update whose permission is void asks for it again. Every part is a commit of its own that may be made
  * twice; the reconciler finds what was left out.
  */
-
 import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';

@@ -20,7 +20,7 @@ void t.test('what one process finds is seen by all, and what is over is not', as
   const healths = ['gateway', 'ota-worker'].map((service) => {
     const files = createFileHealth(log);
     files.usable('STATIONS_FILE');
-    const telling = tellFiles({ redis, keys, service, files, onError });
+    const telling = tellFiles(redis, keys, service, files, onError);
     t.teardown(() => telling.stop());
     return files;
   });

@@ -2,7 +2,7 @@
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
-import { COMMON_SETTINGS, S3_SETTINGS } from '@khumbu/shared/runtime/config';
+import { COMMON_SETTINGS, optionalText, S3_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
 
 export const GatewaySettings = Type.Object({
@@ -14,17 +14,12 @@ export const GatewaySettings = Type.Object({
   REVOCATION_UNKNOWN: TRUST_SETTINGS.REVOCATION_UNKNOWN,
   CERTIFICATE_STRENGTH: TRUST_SETTINGS.CERTIFICATE_STRENGTH,
   MQTT_URL: Type.String({ default: 'mqtt://127.0.0.1:1883', description: 'MQTT broker; mqtts:// for TLS.' }),
-  MQTT_USERNAME: Type.Optional(Type.String({ description: 'User name at the broker.' })),
-  MQTT_PASSWORD: Type.Optional(Type.String({ description: 'Password at the broker.' })),
-  MQTT_CA_FILE: Type.Optional(
-    Type.String({ description: 'PEM file of the authority that signed the broker’s certificate.' }),
-  ),
-  MQTT_CLIENT_ID: Type.Optional(
-    Type.String({
-      pattern: '^[\\x21-\\x7e]{1,128}$',
-      description:
-        'Client id at the broker, the same for all gateways of a depot; khumbu-<KEY_PREFIX> if not set. Keep it secret where the broker binds no client ids to users: who knows it can take the session.',
-    }),
+  MQTT_USERNAME: optionalText('User name at the broker.'),
+  MQTT_PASSWORD: optionalText('Password at the broker.'),
+  MQTT_CA_FILE: optionalText('PEM file of the authority that signed the broker’s certificate.'),
+  MQTT_CLIENT_ID: optionalText(
+    'Client id at the broker, the same for all gateways of a depot; khumbu-<KEY_PREFIX> if not set. Keep it secret where the broker binds no client ids to users: who knows it can take the session.',
+    '^[\\x21-\\x7e]{1,128}$',
   ),
   MQTT_TOPIC_PREFIX: Type.String({
     default: '',
@@ -50,32 +45,22 @@ export const GatewaySettings = Type.Object({
       'Seconds the broker keeps requests, resets and permissions while no gateway is connected, or Redis cannot be reached.',
   }),
   HTTP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the REST API.' }),
-  HTTP_PORT: Type.Integer({ default: 8080, minimum: 0, maximum: 65535, description: 'TCP port of the REST API.' }),
-  API_KEYS_FILE: Type.Optional(
-    Type.String({
-      description: 'JSON file of API keys: name, sha256 of the key in hex, scopes. Without it REST is closed.',
-    }),
+  HTTP_PORT: whole(8080, 0, 'TCP port of the REST API.', 65535),
+  API_KEYS_FILE: optionalText(
+    'JSON file of API keys: name, sha256 of the key in hex, scopes. Without it REST is closed.',
   ),
-  JWT_JWKS_URL: Type.Optional(
-    Type.String({
-      pattern: '^https?://',
-      description: 'Where the keys of the issuer of JSON Web Tokens are; set to take tokens beside API keys.',
-    }),
+  JWT_JWKS_URL: optionalText(
+    'Where the keys of the issuer of JSON Web Tokens are; set to take tokens beside API keys.',
+    '^https?://',
   ),
-  JWT_ISSUER: Type.Optional(Type.String({ description: 'The iss a token must have.' })),
-  JWT_AUDIENCE: Type.Optional(Type.String({ description: 'The aud a token must have.' })),
+  JWT_ISSUER: optionalText('The iss a token must have.'),
+  JWT_AUDIENCE: optionalText('The aud a token must have.'),
   ...USER_AGENT_SETTINGS,
-  HTTPS_CERT_FILE: Type.Optional(
-    Type.String({
-      description: 'PEM file with the certificate chain of the REST API; with HTTPS_KEY_FILE: HTTPS only.',
-    }),
+  HTTPS_CERT_FILE: optionalText(
+    'PEM file with the certificate chain of the REST API; with HTTPS_KEY_FILE: HTTPS only.',
   ),
-  HTTPS_KEY_FILE: Type.Optional(Type.String({ description: 'PEM file with the key of that certificate.' })),
-  HTTP_BODY_LIMIT_BYTES: Type.Integer({
-    default: 65_536,
-    minimum: 16_384,
-    description: 'Longest body of a request, in bytes.',
-  }),
+  HTTPS_KEY_FILE: optionalText('PEM file with the key of that certificate.'),
+  HTTP_BODY_LIMIT_BYTES: whole(65_536, 16_384, 'Longest body of a request, in bytes.'),
   HTTP_REQUEST_TIMEOUT_S: Type.Integer({
     default: 30,
     minimum: 1,
@@ -83,49 +68,28 @@ export const GatewaySettings = Type.Object({
     description:
       'Seconds after its first byte in which a request has to be whole, headers and body; then 408. As long a connection may be idle. Event streams are whole requests and stay.',
   }),
-  RATE_LIMIT_PER_MINUTE: Type.Integer({
-    default: 600,
-    minimum: 1,
-    description: 'Requests that each caller may send to each gateway in a minute.',
-  }),
-  MAX_EVENT_SUBSCRIBERS: Type.Integer({
-    default: 500,
-    minimum: 1,
-    description: 'Event streams this gateway serves at once.',
-  }),
+  RATE_LIMIT_PER_MINUTE: whole(600, 1, 'Requests that each caller may send to each gateway in a minute.'),
+  MAX_EVENT_SUBSCRIBERS: whole(500, 1, 'Event streams this gateway serves at once.'),
   MAX_EVENT_STREAMS_PER_CALLER: Type.Integer({
     default: 50,
     minimum: 1,
     description:
       'Event streams this gateway serves at once to each caller (the name of a key, the subject of a token).',
   }),
-  ARCHIVE_URL_S: Type.Integer({
-    default: 300,
-    minimum: 10,
-    maximum: 604_800,
-    description: 'Seconds for which the URL of a log archive works.',
-  }),
+  ARCHIVE_URL_S: whole(300, 10, 'Seconds for which the URL of a log archive works.', 604_800),
   RESET_RESERVATION_S: Type.Integer({
     default: 300,
     minimum: 1,
     description:
       'Seconds in which no install starts after EVerest was told that it may reset; its next start ends them.',
   }),
-  KEEP_OPERATIONS_PER_STATION: Type.Integer({
-    default: 50,
-    minimum: 1,
-    description: 'Ended operations that are kept for each station.',
-  }),
-  KEEP_OPERATIONS_DAYS: Type.Integer({ default: 30, minimum: 1, description: 'Days an ended operation is kept.' }),
+  KEEP_OPERATIONS_PER_STATION: whole(50, 1, 'Ended operations that are kept for each station.'),
+  KEEP_OPERATIONS_DAYS: whole(30, 1, 'Days an ended operation is kept.'),
   WORKERS_GONE_AFTER_S: Type.Integer({
     default: 15,
     minimum: 3,
     description: 'Seconds without a worker of a kind after which requests that need one are refused.',
   }),
-  RECONCILE_INTERVAL_MS: Type.Integer({
-    default: 2000,
-    minimum: 100,
-    description: 'Milliseconds between two comparisons of records and jobs.',
-  }),
+  RECONCILE_INTERVAL_MS: whole(2000, 100, 'Milliseconds between two comparisons of records and jobs.'),
 });
 export type GatewayConfig = Readonly<Static<typeof GatewaySettings>>;

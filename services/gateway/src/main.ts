@@ -1,5 +1,4 @@
 /** The gateway: MQTT and REST in front of the depot. */
-
 import { setFlagsFromString } from 'node:v8';
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import { compileContract } from '@khumbu/shared/contract/codec';
@@ -103,13 +102,9 @@ runService(
     // Registered here: it is closed after the leader has given back what it holds.
     let http: { readonly close: () => Promise<void> } | undefined;
     life.onStop('HTTP server', () => http?.close());
-    const telling = tellFiles({
-      redis: patient,
-      keys: store.keys,
-      service: 'gateway',
-      files: fileHealth,
-      onError: (error) => log.debug({ err: error }, 'the state of files was not told'),
-    });
+    const telling = tellFiles(patient, store.keys, 'gateway', fileHealth, (error) =>
+      log.debug({ err: error }, 'the state of files was not told'),
+    );
     life.onStop('state of files', () => telling.stop());
 
     // A gateway that must not serve REST does not lead; an issuer that does not answer keeps none from leading.

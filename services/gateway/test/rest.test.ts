@@ -356,13 +356,7 @@ void t.test('operations are found, page by page, none left out', async (t) => {
 
 void t.test('the depot says which file is not usable, and that nothing stands still for it', async (t) => {
   const rest = await openRest(t, { redis });
-  const telling = tellFiles({
-    redis: rest.redis,
-    keys: rest.store.keys,
-    service: 'gateway',
-    files: rest.files,
-    onError: (error) => t.error(error),
-  });
+  const telling = tellFiles(rest.redis, rest.store.keys, 'gateway', rest.files, (error) => t.error(error));
   t.teardown(() => telling.stop());
   const depot = (): Promise<Called> => rest.call('GET', '/v1/depot', { key: KEYS.read });
   await awaitUntil(async () => (await depot()).body.files.length === 2, 10_000, 'the files');

@@ -2,6 +2,7 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import { keepCollecting } from '@khumbu/test-support/garbage';
 import { startRedis } from '@khumbu/test-support/redis';
@@ -131,12 +132,9 @@ void t.test('an issuer that takes a question and never answers keeps no gateway 
     silent.close();
   });
   const unusable: string[] = [];
-  const keys = openIssuerKeys({
-    url: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/jwks`,
-    userAgent: 'test',
-    reports: { usable: () => undefined, unusable: (_setting, { message }) => unusable.push(message) },
-    times: { timeoutMs: 300 },
-  });
+  const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/jwks`;
+  const reports: FileReports = { usable: () => undefined, unusable: (_setting, { message }) => unusable.push(message) };
+  const keys = openIssuerKeys(url, 'test', reports, { timeoutMs: 300 });
   t.teardown(keys.close);
   await within(keys.begin(), 30_000, 'the end of the first look');
   t.match(unusable, [/^JWT_JWKS_URL cannot be read: nothing came of it in 300 ms$/]);

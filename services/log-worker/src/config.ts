@@ -3,7 +3,7 @@ import { PROXY_SETTINGS } from '@khumbu/shared/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/shared/http/retry-after';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
-import { COMMON_SETTINGS, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
+import { COMMON_SETTINGS, optionalText, S3_SETTINGS, WORKER_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { Type } from 'typebox';
 
 export const LogWorkerSettings = Type.Object({
@@ -23,25 +23,10 @@ export const LogWorkerSettings = Type.Object({
     default: './var/chargers',
     description: 'Folder with the state of simulated stations.',
   }),
-  LOG_UPLOAD_TRIES: Type.Integer({ default: 3, minimum: 1, description: 'Tries in all where the request names none.' }),
-  LOG_UPLOAD_RETRY_INTERVAL_S: Type.Integer({
-    default: 30,
-    minimum: 0,
-    description: 'Seconds between tries where the request names none.',
-  }),
-  UPLOAD_STALL_MS: Type.Integer({
-    default: 60_000,
-    minimum: 100,
-    description: 'Milliseconds an upload may stand still before the try counts as failed.',
-  }),
-  LOG_GZIP_LEVEL: Type.Integer({
-    default: 6,
-    minimum: 1,
-    maximum: 9,
-    description: 'Compression: 1 is fast, 9 is small.',
-  }),
-  UPLOADS_AT_ONCE: Type.Integer({ default: 4, minimum: 1, description: 'Uploads one worker does at once.' }),
-  LOCATION_CA_FILE: Type.Optional(
-    Type.String({ description: 'PEM file of authorities for https locations, in place of the built-in ones.' }),
-  ),
+  LOG_UPLOAD_TRIES: whole(3, 1, 'Tries in all where the request names none.'),
+  LOG_UPLOAD_RETRY_INTERVAL_S: whole(30, 0, 'Seconds between tries where the request names none.'),
+  UPLOAD_STALL_MS: whole(60_000, 100, 'Milliseconds an upload may stand still before the try counts as failed.'),
+  LOG_GZIP_LEVEL: whole(6, 1, 'Compression: 1 is fast, 9 is small.', 9),
+  UPLOADS_AT_ONCE: whole(4, 1, 'Uploads one worker does at once.'),
+  LOCATION_CA_FILE: optionalText('PEM file of authorities for https locations, in place of the built-in ones.'),
 });

@@ -4,7 +4,7 @@ import { PROXY_SETTINGS } from '@khumbu/shared/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/shared/http/retry-after';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
-import { COMMON_SETTINGS, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
+import { COMMON_SETTINGS, optionalText, S3_SETTINGS, WORKER_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
 
 export const OtaWorkerSettings = Type.Object({
@@ -29,27 +29,11 @@ export const OtaWorkerSettings = Type.Object({
     description:
       'Where images are kept for all ota-workers: spool when they share SPOOL_DIR, s3 (S3_BUCKET) when each has its own.',
   }),
-  MAX_FIRMWARE_BYTES: Type.Integer({
-    default: 4 * 1024 ** 3,
-    minimum: 1,
-    description: 'Largest image that is fetched, in bytes.',
-  }),
-  MIN_FIRMWARE_BYTES: Type.Integer({
-    default: 1,
-    minimum: 1,
-    description: 'Least size of an image, in bytes: what is smaller is a failed download.',
-  }),
-  DOWNLOAD_STALL_MS: Type.Integer({
-    default: 60_000,
-    minimum: 100,
-    description: 'Milliseconds a download may stand still before the try counts as failed.',
-  }),
-  DOWNLOAD_TRIES: Type.Integer({ default: 3, minimum: 1, description: 'Tries in all where the request names none.' }),
-  DOWNLOAD_RETRY_INTERVAL_S: Type.Integer({
-    default: 30,
-    minimum: 0,
-    description: 'Seconds between tries where the request names none.',
-  }),
+  MAX_FIRMWARE_BYTES: whole(4 * 1024 ** 3, 1, 'Largest image that is fetched, in bytes.'),
+  MIN_FIRMWARE_BYTES: whole(1, 1, 'Least size of an image, in bytes: what is smaller is a failed download.'),
+  DOWNLOAD_STALL_MS: whole(60_000, 100, 'Milliseconds a download may stand still before the try counts as failed.'),
+  DOWNLOAD_TRIES: whole(3, 1, 'Tries in all where the request names none.'),
+  DOWNLOAD_RETRY_INTERVAL_S: whole(30, 0, 'Seconds between tries where the request names none.'),
   REUSE_UNASKED_MS: Type.Integer({
     default: 10_000,
     minimum: 0,
@@ -60,10 +44,8 @@ export const OtaWorkerSettings = Type.Object({
     default: [],
     description: 'Comma-separated query parameters (tokens) that do not make a location another one.',
   }),
-  LOCATION_CA_FILE: Type.Optional(
-    Type.String({ description: 'PEM file of authorities for https locations, in place of the built-in ones.' }),
-  ),
-  UPDATES_AT_ONCE: Type.Integer({ default: 50, minimum: 1, description: 'Stations one worker works on at once.' }),
-  FETCHES_AT_ONCE: Type.Integer({ default: 4, minimum: 1, description: 'Locations one worker fetches at once.' }),
+  LOCATION_CA_FILE: optionalText('PEM file of authorities for https locations, in place of the built-in ones.'),
+  UPDATES_AT_ONCE: whole(50, 1, 'Stations one worker works on at once.'),
+  FETCHES_AT_ONCE: whole(4, 1, 'Locations one worker fetches at once.'),
 });
 export type OtaWorkerConfig = Readonly<Static<typeof OtaWorkerSettings>>;

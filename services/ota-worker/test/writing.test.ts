@@ -3,7 +3,7 @@ import { appendFileSync, closeSync, openSync, readFileSync, statSync, utimesSync
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
-import { MarkFinder } from '@khumbu/ota-worker/images/mark-finder';
+import { MarkFinder } from '@khumbu/ota-worker/writing/image-facts';
 import { ImageWriter } from '@khumbu/ota-worker/writing/image-writer';
 import { readImageFacts } from '@khumbu/ota-worker/writing/read-image';
 import { makeImage, makeSigner, type SignatureScheme } from '@khumbu/test-support/firmware';

@@ -22,12 +22,7 @@ export interface Moment {
 
 export type Now = () => Moment;
 
-export interface DepotClock {
-  readonly now: Now;
-  /** The monotonic reading when this process began to follow the clock; before it the depot may have been off. */
-  readonly openedAt: number;
-  stop(): void;
-}
+export type DepotClock = Awaited<ReturnType<typeof openDepotClock>>;
 
 /** What a process has found out about the depot's time, as differences to its own monotonic clock. */
 export interface Bearings {
@@ -65,7 +60,7 @@ return { wall, monotonic }`;
 const LOOK_EVERY_MS = 1000;
 
 /** Resolves when the depot's time is known; looks again every second. Redis being away only makes it drift. */
-export async function openDepotClock(redis: Redis, key: string, log: Logger): Promise<DepotClock> {
+export async function openDepotClock(redis: Redis, key: string, log: Logger) {
   let bearings: Bearings | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -94,13 +89,14 @@ export async function openDepotClock(redis: Redis, key: string, log: Logger): Pr
   timer = setTimeout(() => void lookAgain(), LOOK_EVERY_MS).unref();
   const openedAt = Math.round(current().monotonic + performance.now());
   return {
+    /** The monotonic reading when this process began to follow the clock; before it the depot may have been off. */
     openedAt,
-    now() {
+    now(): Moment {
       const mono = performance.now();
       const { wall, monotonic } = current();
       return { wall: Math.round(wall + mono), monotonic: Math.round(monotonic + mono) };
     },
-    stop() {
+    stop(): void {
       stopped = true;
       clearTimeout(timer);
     },

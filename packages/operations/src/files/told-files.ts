@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import type { FileHealth, FileState } from '@khumbu/shared/runtime/file-health';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
+import { repliesOf } from '../records/replies.js';
 
 const TELL_MS = 10_000;
 /** Three are missed before a process counts as gone. */
@@ -28,10 +29,8 @@ export interface ToldFile extends FileState {
 
 /** What is told now, and the fields of processes that are gone. */
 async function look(redis: Redis, keys: Keys): Promise<{ nowMs: number; told: Told[]; gone: string[] }> {
-  const replies = await redis.multi().time().hgetall(keys.files).exec();
-  const failed = replies?.find(([error]) => error);
-  if (!replies || failed) throw failed?.[0] ?? new Error('nothing was looked at');
-  const [[seconds, micros], fields] = replies.map(([, reply]) => reply) as [[string, string], Record<string, string>];
+  type Seen = [time: [string, string], fields: Record<string, string>];
+  const [[seconds, micros], fields] = await repliesOf<Seen>(redis.multi().time().hgetall(keys.files));
   const nowMs = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   const entries = Object.entries(fields).map(([field, text]) => [field, JSON.parse(text) as Told] as const);
   return {
@@ -55,21 +54,14 @@ export async function readToldFiles(redis: Redis, keys: Keys): Promise<ToldFile[
     );
 }
 
-export interface TellingFiles {
-  /** What was told runs out by itself: to take it back would wait for a Redis that may be away. */
-  stop(): void;
-}
-
-export interface TellFilesOptions {
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly service: string;
-  readonly files: Pick<FileHealth, 'states' | 'onChange'>;
-  readonly onError: (error: unknown) => void;
-}
-
 /** Tell how the files of this process do: at once, after every change, and again and again while it runs. */
-export function tellFiles({ redis, keys, service, files, onError }: TellFilesOptions): TellingFiles {
+export function tellFiles(
+  redis: Redis,
+  keys: Keys,
+  service: string,
+  files: Pick<FileHealth, 'states' | 'onChange'>,
+  onError: (error: unknown) => void,
+) {
   const instance = `${hostname()}:${process.pid}`;
   const field = `${service} ${instance}`;
   let open = false;
@@ -96,7 +88,8 @@ export function tellFiles({ redis, keys, service, files, onError }: TellFilesOpt
   void tell();
   const timer = setInterval(() => void tell(), TELL_MS);
   return {
-    stop() {
+    /** What was told runs out by itself: to take it back would wait for a Redis that may be away. */
+    stop(): void {
       stopped = true;
       clearInterval(timer);
     },

@@ -5,7 +5,6 @@
  * A job may run twice at the same time (a frozen process, a lost lock). Commits are fenced by the record's version;
  * steps that touch a station are idempotent and exclusive on the station itself.
  */
-
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Moment, Now } from '../clock/depot-clock.js';

@@ -1,5 +1,4 @@
 /** BullMQ as the means by which expected jobs get done: added after every commit, compared by the reconciler. */
-
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Moment, Now } from '../clock/depot-clock.js';
@@ -13,19 +12,9 @@ const NOTICE_MS = 1000;
 const hasLongBeenDue = (job: ExpectedJob, { wall, monotonic }: Moment): boolean =>
   waitOf(job, { wall: wall - NOTICE_MS, monotonic: monotonic - NOTICE_MS }) === 0;
 
-export interface Jobs {
-  /** Add the job the record wants, if it wants one. A job that is there already stays as it is. */
-  ensure(record: OperationRecord): Promise<void>;
-  /**
-   * As `ensure`, and a job that is due and still waits for its time begins. BullMQ counts delays by the clocks of the
-   * hosts of those who add jobs and take them; one of them has been set. (A job that begins too early is put back by
-   * the worker that takes it.) Returns what was mended, if anything.
-   */
-  reconcile(record: OperationRecord): Promise<'added' | 'promoted' | undefined>;
-  close(): Promise<void>;
-}
+export type Jobs = ReturnType<typeof createJobs>;
 
-export function createJobs(redis: Redis, keys: Keys, now: Now): Jobs {
+export function createJobs(redis: Redis, keys: Keys, now: Now) {
   const queues = new Map<QueueName, Queue<JobData>>();
   for (const name of QUEUE_NAMES) {
     const queue = new Queue<JobData>(name, { connection: redis, prefix: keys.jobs });
@@ -51,11 +40,17 @@ export function createJobs(redis: Redis, keys: Keys, now: Now): Jobs {
   };
 
   return {
-    async ensure(record) {
+    /** Add the job the record wants, if it wants one. A job that is there already stays as it is. */
+    async ensure(record: OperationRecord): Promise<void> {
       const job = expectedJob(record);
       if (job) await add(record, job);
     },
-    async reconcile(record) {
+    /**
+     * As `ensure`, and a job that is due and still waits for its time begins. BullMQ counts delays by the clocks of the
+     * hosts of those who add jobs and take them; one of them has been set. (A job that begins too early is put back by
+     * the worker that takes it.) Returns what was mended, if anything.
+     */
+    async reconcile(record: OperationRecord): Promise<'added' | 'promoted' | undefined> {
       const wanted = expectedJob(record);
       if (!wanted) return undefined;
       const job = await queueOf(wanted.queue).getJob(wanted.jobId);
@@ -75,7 +70,7 @@ export function createJobs(redis: Redis, keys: Keys, now: Now): Jobs {
       }
       return 'promoted';
     },
-    async close() {
+    async close(): Promise<void> {
       await Promise.all([...queues.values()].map((queue) => queue.close()));
     },
   };

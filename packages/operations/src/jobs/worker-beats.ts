@@ -5,6 +5,7 @@
  */
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
+import { repliesOf } from '../records/replies.js';
 import { QUEUE_NAMES, type QueueName } from './expected-job.js';
 
 const BEAT_MS = 2000;
@@ -41,12 +42,6 @@ export function startBeating(
   return { stop: () => clearInterval(timer) };
 }
 
-export interface WorkerWatch {
-  /** No worker has taken jobs from this queue for the grace time. Reads no Redis. */
-  readonly isAbandoned: (queue: QueueName) => boolean;
-  stop(): void;
-}
-
 export interface WorkerWatchOptions {
   /** A connection that fails rather than waits. */
   readonly redis: Redis;
@@ -62,9 +57,10 @@ export interface WorkerWatchOptions {
 export const silenceAfter = (silence: number, before: string | undefined, seen: string | undefined): number =>
   seen === before ? silence + 1 : 0;
 
-export function watchWorkers({ redis, keys, graceS, onChange, lookMs = LOOK_MS }: WorkerWatchOptions): WorkerWatch {
+export function watchWorkers({ redis, keys, graceS, onChange, lookMs = LOOK_MS }: WorkerWatchOptions) {
   let counts: Readonly<Record<string, string>> = {};
   const silences = new Map<QueueName, number>();
+  /** No worker has taken jobs from this queue for the grace time. Reads no Redis. */
   const isAbandoned = (queue: QueueName): boolean => (silences.get(queue) ?? 0) * lookMs >= graceS * 1000;
   let open = false;
 
@@ -72,10 +68,8 @@ export function watchWorkers({ redis, keys, graceS, onChange, lookMs = LOOK_MS }
     if (open) return;
     open = true;
     try {
-      const replies = await redis.multi().hincrby(keys.beats, LOOKS_FIELD, 1).hgetall(keys.beats).exec();
-      const failed = replies?.find(([error]) => error);
-      if (!replies || failed) throw failed?.[0] ?? new Error('nothing was looked at');
-      const seen = replies[1]?.[1] as Record<string, string>;
+      const looked = redis.multi().hincrby(keys.beats, LOOKS_FIELD, 1).hgetall(keys.beats);
+      const [, seen] = await repliesOf<[number, Record<string, string>]>(looked);
       for (const queue of QUEUE_NAMES) {
         const before = isAbandoned(queue);
         silences.set(queue, silenceAfter(silences.get(queue) ?? 0, counts[queue], seen[queue]));
@@ -91,5 +85,5 @@ export function watchWorkers({ redis, keys, graceS, onChange, lookMs = LOOK_MS }
   };
   void look();
   const timer = setInterval(() => void look(), lookMs);
-  return { isAbandoned, stop: () => clearInterval(timer) };
+  return { isAbandoned, stop: (): void => clearInterval(timer) };
 }

@@ -113,13 +113,9 @@ async function runWorkers(
   countFiles(files, metrics);
   const server = await serveHealth(health, metrics, { host: config.HEALTH_HOST, port: config.HEALTH_PORT });
   life.onStop('health server', () => server.close());
-  const telling = tellFiles({
-    redis,
-    keys: store.keys,
-    service,
-    files,
-    onError: (error) => log.debug({ err: error }, 'the state of files was not told'),
-  });
+  const telling = tellFiles(redis, store.keys, service, files, (error) =>
+    log.debug({ err: error }, 'the state of files was not told'),
+  );
   life.onStop('state of files', () => telling.stop());
   const queueNames = queues.map(({ queue }) => queue);
   const beating = startBeating(redis, store.keys, queueNames, works, (error) => log.debug({ err: error }, 'no beat'));

@@ -2,35 +2,25 @@
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Store } from '../kinds/store.js';
 import type { Notifications } from '../records/notifications.js';
 import type { JobData, JobName, QueueName } from './expected-job.js';
 import { CLOCK_JUMPED, createJobLoop, type JobLoopOptions, LOCK_LOST } from './job-loop.js';
-import type { Jobs } from './jobs.js';
 import { shortenLocks } from './lock-limits.js';
 
 export interface WorkerOptions extends JobLoopOptions {
   readonly queue: QueueName;
   readonly redis: Redis;
-  readonly store: Store;
-  readonly jobs: Jobs;
   readonly notifications: Notifications;
   readonly concurrency: number;
   readonly lockMs: number;
 }
 
-export interface RunningWorker {
-  /** Take no new jobs, abort those that run, wait for them. Another worker takes up what was aborted. */
-  stop(): Promise<void>;
-  /** Abort what runs and do it again under a new lock: the clock that BullMQ renews locks by has been set. */
-  beginAnew(): void;
-  isRunning(): boolean;
-}
+export type RunningWorker = ReturnType<typeof startWorker>;
 
 /** How soon the queue is asked again that answered with an error. */
 const RETRY_MS = 1000;
 
-export function startWorker(options: WorkerOptions): RunningWorker {
+export function startWorker(options: WorkerOptions) {
   const { store, log, queue } = options;
   // A job whose lock was lost may run twice in this very process.
   const active = new Set<{ jobId: string; operationId: string; controller: AbortController }>();
@@ -96,15 +86,17 @@ export function startWorker(options: WorkerOptions): RunningWorker {
   }, lookMs).unref();
 
   return {
-    async stop() {
+    /** Take no new jobs, abort those that run, wait for them. Another worker takes up what was aborted. */
+    async stop(): Promise<void> {
       clearInterval(limiter);
       const closing = worker.close();
       stopping.abort(new CodedError('ABORTED', 'shutdown'));
       await closing;
     },
-    beginAnew() {
+    /** Abort what runs and do it again under a new lock: the clock that BullMQ renews locks by has been set. */
+    beginAnew(): void {
       for (const run of active) run.controller.abort(new CodedError(CLOCK_JUMPED, 'the clock has jumped'));
     },
-    isRunning: () => worker.isRunning(),
+    isRunning: (): boolean => worker.isRunning(),
   };
 }

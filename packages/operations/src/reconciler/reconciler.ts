@@ -3,7 +3,6 @@
  * nothing will end, jobs that are not there. Run by one process at a time; running twice does no harm, because every change is
  * a commit like any other.
  */
-
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { WorkerParts } from '../jobs/worker-service.js';

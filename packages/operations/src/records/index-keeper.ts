@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Redis, Result } from 'ioredis';
 import { INDEX_FUNCTIONS, indexText } from './operation-index.js';
 import type { AnyRecord } from './record.js';
+import { repliesOf } from './replies.js';
 import type { RecordStore } from './store.js';
 
 const BATCH = 250;
@@ -28,16 +29,13 @@ declare module 'ioredis' {
   }
 }
 
-export interface IndexKeeper {
-  /** Resolves when what is stored can be found by the index: at once where that was seen to lately. */
-  readonly fresh: () => Promise<void>;
-}
+export type IndexKeeper = ReturnType<typeof createIndexKeeper>;
 
 export function createIndexKeeper<R extends AnyRecord>(
   redis: Redis,
   store: RecordStore<R>,
   now: () => number = () => performance.now(),
-): IndexKeeper {
+) {
   redis.defineCommand('khumbuIndex', { lua: MEND_SCRIPT, numberOfKeys: 1 });
   const { keys } = store;
   let lookedAt: number | undefined;
@@ -49,24 +47,17 @@ export function createIndexKeeper<R extends AnyRecord>(
   const mend = async (ids: readonly string[]): Promise<number> => {
     const pipeline = redis.pipeline();
     for (const id of ids) pipeline.hmget(keys.record(id), 'version', 'indexed');
-    const replies = (await pipeline.exec()) ?? [];
+    const stored = await repliesOf<(string | null)[][]>(pipeline);
     const stale = ids.filter((_id, at) => {
-      const [error, reply] = replies[at] ?? [];
-      if (error) throw error;
-      const [version, indexed] = (reply ?? []) as (string | null)[];
+      const [version, indexed] = stored[at] ?? [];
       return version !== null && version !== indexed;
     });
     let mended = 0;
     // A record of a newer version is not among those that are loaded: it is for newer processes to find.
     for (const record of await store.loadMany(stale)) {
       const { id, version } = record;
-      mended += await redis.khumbuIndex(
-        keys.record(id),
-        keys.index,
-        id,
-        String(version),
-        indexText(store.rules, record),
-      );
+      const text = indexText(store.rules, record);
+      mended += await redis.khumbuIndex(keys.record(id), keys.index, id, String(version), text);
     }
     return mended;
   };
@@ -94,7 +85,8 @@ export function createIndexKeeper<R extends AnyRecord>(
   };
 
   return {
-    async fresh() {
+    /** Resolves when what is stored can be found by the index: at once where that was seen to lately. */
+    async fresh(): Promise<void> {
       const everyMs = now() - mendedAt < QUIET_AFTER_MS ? LOOK_AGAIN_MS : LOOK_SELDOM_MS;
       if (lookedAt !== undefined && now() - lookedAt < everyMs) return;
       looking ??= look().finally(() => {

@@ -7,14 +7,10 @@ import type { Keys } from './keys.js';
 
 export type HintKind = 'outbox' | 'cancel';
 
-export interface Notifications {
-  /** Returns what ends the subscription. */
-  on(kind: HintKind, listener: (subject: string) => void): () => void;
-  close(): void;
-}
+export type Notifications = Awaited<ReturnType<typeof subscribeNotifications>>;
 
 /** `redis` is a connection of its own: a subscribed connection does nothing else. */
-export async function subscribeNotifications(redis: Redis, keys: Keys): Promise<Notifications> {
+export async function subscribeNotifications(redis: Redis, keys: Keys) {
   const listeners: Record<HintKind, Set<(subject: string) => void>> = { outbox: new Set(), cancel: new Set() };
   redis.on('message', (_channel, message: string) => {
     const space = message.indexOf(' ');
@@ -24,10 +20,11 @@ export async function subscribeNotifications(redis: Redis, keys: Keys): Promise<
   });
   await redis.subscribe(keys.notifications);
   return {
-    on(kind, listener) {
+    /** Returns what ends the subscription. */
+    on(kind: HintKind, listener: (subject: string) => void): () => void {
       listeners[kind].add(listener);
       return () => listeners[kind].delete(listener);
     },
-    close: () => redis.disconnect(),
+    close: (): void => redis.disconnect(),
   };
 }

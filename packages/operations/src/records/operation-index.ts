@@ -4,7 +4,6 @@
  * The script that stores a record keeps them; a record remembers where it stands (`index`) and as which version it was
  * put there (`indexed`), so that what another process stored without them is seen and mended, see `index-keeper.ts`.
  */
-
 import type { Keys } from './keys.js';
 import { type AnyRecord, isEnded } from './record.js';
 import type { RecordRules } from './transaction.js';

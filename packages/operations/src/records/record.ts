@@ -2,7 +2,6 @@
  * A record is the stored truth about one operation. It is changed only by compare-and-set on its version
  * (`records/store.ts`); jobs, statuses and slots are derived from it or committed with it.
  */
-
 import { randomBytes } from 'node:crypto';
 import type { Moment } from '../clock/depot-clock.js';
 import type { Reason } from './reasons.js';

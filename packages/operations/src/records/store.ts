@@ -8,9 +8,10 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Redis, Result } from 'ioredis';
 import { momentOf, type Now } from '../clock/depot-clock.js';
 import type { OutboxEntry } from '../outbox/entry.js';
-import { type Keys, keysFor } from './keys.js';
+import { keysFor } from './keys.js';
 import { INDEX_FUNCTIONS } from './operation-index.js';
 import { type AnyRecord, RECORD_SCHEMA } from './record.js';
+import { repliesOf } from './replies.js';
 import { type RecordRules, RecordTransaction, type StationFields, type StoredAnswer } from './transaction.js';
 
 /**
@@ -47,38 +48,7 @@ interface Kind<K> {
   readonly kind: K;
 }
 
-export interface RecordStore<R extends AnyRecord> {
-  readonly keys: Keys;
-  readonly rules: RecordRules<R>;
-  transaction(): RecordTransaction<R>;
-  /**
-   * Resolves with the records as they are stored now. `undefined`: another commit was faster, read again and decide again.
-   * Rejects when it is not known whether the commit took place.
-   */
-  commit(transaction: RecordTransaction<R>): Promise<readonly R[] | undefined>;
-  /**
-   * `undefined`: no such record, or none of this kind. Rejects with `RECORD_TOO_NEW` for one that a newer version wrote.
-   */
-  load<K extends R['kind'] = R['kind']>(id: string, kind?: K): Promise<Extract<R, Kind<K>> | undefined>;
-  /** What is there of these, and of this kind, in their order, without what a newer version wrote. */
-  loadMany<K extends R['kind'] = R['kind']>(ids: readonly string[], kind?: K): Promise<Extract<R, Kind<K>>[]>;
-  station(station: string): Promise<StationFields>;
-  /** A station's fields and the stored answer to a request, in one round trip. */
-  stationAndAnswer(station: string, answerKey: string): Promise<{ fields: StationFields; answer?: StoredAnswer }>;
-  stations(): Promise<string[]>;
-  openIds(): Promise<string[]>;
-  /** A station's operations that are kept, newest first. */
-  operationsOf(station: string): Promise<R[]>;
-  /** SHA-256 of every image that a fetch or an open update names. */
-  namedImages(): Promise<Set<string>>;
-  /** SHA-256 of every image that an open update or a fetch under way needs. */
-  neededImages(): Promise<Set<string>>;
-  headOfOutbox(station: string): Promise<OutboxEntry | undefined>;
-  outboxEntries(station: string): Promise<OutboxEntry[]>;
-  stationsWithOutbox(): Promise<string[]>;
-  /** Take the entry off after the broker has acknowledged it. `true`: there is more. Safe to repeat. */
-  popOutbox(station: string, entryId: string): Promise<boolean>;
-}
+export type RecordStore<R extends AnyRecord> = ReturnType<typeof createRecordStore<R>>;
 
 /** What every version has written. */
 function isRecord(value: unknown): value is AnyRecord {
@@ -100,7 +70,7 @@ export function createRecordStore<R extends AnyRecord>(
   rules: RecordRules<R>,
   onEnded: (record: R) => void = () => undefined,
   now: Now = () => momentOf(Date.now()),
-): RecordStore<R> {
+) {
   const keys = keysFor(prefix);
   redis.defineCommand('khumbuCommit', { lua: COMMIT_SCRIPT, numberOfKeys: 0 });
   redis.defineCommand('khumbuPop', { lua: POP_SCRIPT, numberOfKeys: 2 });
@@ -116,7 +86,11 @@ export function createRecordStore<R extends AnyRecord>(
   const isOf = <K>(record: R, kind: K | undefined): record is Extract<R, Kind<K>> =>
     kind === undefined || record.kind === kind;
 
-  const load: RecordStore<R>['load'] = async (id, kind) => {
+  /** `undefined`: no such record, or none of this kind. Rejects with `RECORD_TOO_NEW` for one that a newer version wrote. */
+  const load = async <K extends R['kind'] = R['kind']>(
+    id: string,
+    kind?: K,
+  ): Promise<Extract<R, Kind<K>> | undefined> => {
     const [data, schema] = await redis.hmget(keys.record(id), 'data', 'schema');
     if (!data) return undefined;
     const record = read(data, schema);
@@ -125,6 +99,7 @@ export function createRecordStore<R extends AnyRecord>(
     return isOf(record, kind) ? record : undefined;
   };
 
+  /** What is there of these, and of this kind, in their order, without what a newer version wrote. */
   const loadMany = async <K extends R['kind'] = R['kind']>(
     ids: readonly string[],
     kind?: K,
@@ -132,9 +107,7 @@ export function createRecordStore<R extends AnyRecord>(
     const pipeline = redis.pipeline();
     for (const id of ids) pipeline.hmget(keys.record(id), 'data', 'schema');
     const records: Extract<R, Kind<K>>[] = [];
-    for (const [error, reply] of (await pipeline.exec()) ?? []) {
-      if (error) throw error;
-      const [data, schema] = reply as (string | null)[];
+    for (const [data, schema] of await repliesOf<(string | null)[][]>(pipeline)) {
       const record = data ? read(data, schema) : undefined;
       if (record && isOf(record, kind)) records.push(record);
     }
@@ -147,7 +120,11 @@ export function createRecordStore<R extends AnyRecord>(
     keys,
     rules,
     transaction: () => new RecordTransaction(keys, rules, now),
-    async commit(transaction) {
+    /**
+     * Resolves with the records as they are stored now. `undefined`: another commit was faster, read again and decide again.
+     * Rejects when it is not known whether the commit took place.
+     */
+    async commit(transaction: RecordTransaction<R>): Promise<readonly R[] | undefined> {
       const id = randomUUID();
       const key = transaction.mark ?? transaction.stationMark;
       const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
@@ -160,17 +137,22 @@ export function createRecordStore<R extends AnyRecord>(
     },
     load,
     loadMany,
-    station: (station) => redis.hgetall(keys.station(station)),
-    async stationAndAnswer(station, answerKey) {
+    station: (station: string): Promise<StationFields> => redis.hgetall(keys.station(station)),
+    /** A station's fields and the stored answer to a request, in one round trip. */
+    async stationAndAnswer(
+      station: string,
+      answerKey: string,
+    ): Promise<{ readonly fields: StationFields; readonly answer?: StoredAnswer }> {
       const [fields, answer] = await Promise.all([
         redis.hgetall(keys.station(station)),
         redis.get(keys.answer(station, answerKey)),
       ]);
       return { fields, ...(answer === null ? {} : { answer: JSON.parse(answer) as StoredAnswer }) };
     },
-    stations: () => redis.smembers(keys.stations),
-    openIds: () => redis.zrange(keys.open, '0', '-1'),
-    async operationsOf(station) {
+    stations: (): Promise<string[]> => redis.smembers(keys.stations),
+    openIds: (): Promise<string[]> => redis.zrange(keys.open, '0', '-1'),
+    /** A station's operations that are kept, newest first. */
+    async operationsOf(station: string): Promise<R[]> {
       const [open, ended] = await Promise.all([
         redis.zrange(keys.open, '0', '-1'),
         redis.zrange(keys.endedOf(station), '0', '-1'),
@@ -178,23 +160,26 @@ export function createRecordStore<R extends AnyRecord>(
       const records = await loadMany([...new Set([...open, ...ended])]);
       return records.filter((record) => record.station === station).sort((a, b) => b.createdAt - a.createdAt);
     },
-    async namedImages() {
+    /** SHA-256 of every image that a fetch or an open update names. */
+    async namedImages(): Promise<Set<string>> {
       const [open, fetches] = await Promise.all([
         redis.zrange(keys.open, '0', '-1'),
         redis.zrange(keys.fetches, '0', '-1'),
       ]);
       return imagesOf(await loadMany([...open, ...fetches]));
     },
-    neededImages: async () => imagesOf(await loadMany(await redis.zrange(keys.open, '0', '-1'))),
-    async headOfOutbox(station) {
+    /** SHA-256 of every image that an open update or a fetch under way needs. */
+    neededImages: async (): Promise<Set<string>> => imagesOf(await loadMany(await redis.zrange(keys.open, '0', '-1'))),
+    async headOfOutbox(station: string): Promise<OutboxEntry | undefined> {
       const head = await redis.lindex(keys.outbox(station), 0);
       return head === null ? undefined : (JSON.parse(head) as OutboxEntry);
     },
-    async outboxEntries(station) {
+    async outboxEntries(station: string): Promise<OutboxEntry[]> {
       return (await redis.lrange(keys.outbox(station), 0, -1)).map((entry) => JSON.parse(entry) as OutboxEntry);
     },
-    stationsWithOutbox: () => redis.smembers(keys.outboxes),
-    async popOutbox(station, entryId) {
+    stationsWithOutbox: (): Promise<string[]> => redis.smembers(keys.outboxes),
+    /** Take the entry off after the broker has acknowledged it. `true`: there is more. Safe to repeat. */
+    async popOutbox(station: string, entryId: string): Promise<boolean> {
       return (await redis.khumbuPop(keys.outbox(station), keys.outboxes, entryId, station)) === 1;
     },
   };

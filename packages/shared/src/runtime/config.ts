@@ -79,6 +79,14 @@ export function loadConfig<T extends TProperties>(schema: TObject<T>, env: Envir
   return Object.freeze(values) as Readonly<Static<TObject<T>>>;
 }
 
+/** A setting that is a whole number, with its default and the least it may be. */
+export const whole = (byDefault: number, minimum: number, description: string, maximum?: number) =>
+  Type.Integer({ default: byDefault, minimum, ...(maximum === undefined ? {} : { maximum }), description });
+
+/** A setting that may be left out. */
+export const optionalText = (description: string, pattern?: string) =>
+  Type.Optional(Type.String({ ...(pattern === undefined ? {} : { pattern }), description }));
+
 /** The variables more than one service reads: defined once, so that they mean the same everywhere. */
 export const COMMON_SETTINGS = {
   REDIS_URL: Type.String({ default: 'redis://127.0.0.1:6379', description: 'Redis server, with credentials if any.' }),
@@ -87,7 +95,7 @@ export const COMMON_SETTINGS = {
     pattern: '^[A-Za-z0-9_-]+$',
     description: 'First part of every Redis key; one per depot.',
   }),
-  STATIONS_FILE: Type.Optional(Type.String({ description: 'YAML file that says how each station is reached.' })),
+  STATIONS_FILE: optionalText('YAML file that says how each station is reached.'),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
     description: 'Least severe log lines to write.',
@@ -95,30 +103,23 @@ export const COMMON_SETTINGS = {
 } as const;
 
 export const S3_SETTINGS = {
-  S3_ENDPOINT: Type.Optional(Type.String({ pattern: '^https?://', description: 'URL of the object store.' })),
+  S3_ENDPOINT: optionalText('URL of the object store.', '^https?://'),
   S3_REGION: Type.String({ default: 'us-east-1', description: 'Region name used to sign requests.' }),
-  S3_ACCESS_KEY: Type.Optional(Type.String({ description: 'Access key of the object store.' })),
-  S3_SECRET_KEY: Type.Optional(Type.String({ description: 'Secret key of the object store.' })),
+  S3_ACCESS_KEY: optionalText('Access key of the object store.'),
+  S3_SECRET_KEY: optionalText('Secret key of the object store.'),
   S3_BUCKET: Type.String({ default: 'khumbu', description: 'Bucket for what the depot keeps.' }),
-  S3_PUBLIC_ENDPOINT: Type.Optional(
-    Type.String({
-      pattern: '^https?://',
-      description: 'URL of the object store as callers of the REST API reach it, where that is not S3_ENDPOINT.',
-    }),
+  S3_PUBLIC_ENDPOINT: optionalText(
+    'URL of the object store as callers of the REST API reach it, where that is not S3_ENDPOINT.',
+    '^https?://',
   ),
 } as const;
 
 export const WORKER_SETTINGS = {
   HEALTH_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the health server.' }),
-  HEALTH_PORT: Type.Integer({
-    default: 0,
-    minimum: 0,
-    maximum: 65535,
-    description: 'TCP port of the health server; 0 picks a free one.',
-  }),
-  JOB_LOCK_MS: Type.Integer({
-    default: 10_000,
-    minimum: 1000,
-    description: 'Milliseconds after which the job of a dead worker is taken over; the same for all workers.',
-  }),
+  HEALTH_PORT: whole(0, 0, 'TCP port of the health server; 0 picks a free one.', 65535),
+  JOB_LOCK_MS: whole(
+    10_000,
+    1000,
+    'Milliseconds after which the job of a dead worker is taken over; the same for all workers.',
+  ),
 } as const;

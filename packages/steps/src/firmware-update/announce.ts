@@ -2,7 +2,6 @@
  * Statuses that are published while an update waits: that the image is ready, shortly before a date to install at; that the
  * installation is scheduled, where a transaction delays the permission.
  */
-
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import {
   ANSWERS_WITHIN_MS,

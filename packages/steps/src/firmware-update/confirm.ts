@@ -2,7 +2,6 @@
  * The reboot into the new image and the verdict after it: Installed only from what the station itself testifies. Also
  * keeps the slot of an update that ran out of time until the station is seen idle.
  */
-
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';

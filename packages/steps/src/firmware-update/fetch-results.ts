@@ -1,5 +1,4 @@
 /** What the end of a fetch means to the updates that wait for it. Pure. */
-
 import type { FetchedVersion, FetchResult, FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { reasonOfCode } from '@khumbu/operations/records/reasons';

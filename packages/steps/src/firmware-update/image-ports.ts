@@ -17,28 +17,23 @@ export interface ImageFacts {
   readonly metadataAt?: number;
 }
 
+/** An image in the spool. */
+export interface ImageFile extends ImageFacts {
+  /** `<spoolDir>/images/<sha256>`, durable. */
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+export interface FinishedImage extends ImageFile {
+  /** It is plainly a web page: an image only if a signature says so. */
+  readonly webPage?: true;
+  /** The file before a coding was taken off that it seemed to have been sent with. */
+  readonly asCame?: ImageFile;
+}
+
 /** How a download ends; it rejects with `FetchError`. */
 export type Downloaded =
-  | {
-      readonly kind: 'fetched';
-      /** `<spoolDir>/images/<sha256>`, durable. */
-      readonly path: string;
-      readonly sha256: string;
-      readonly sizeBytes: number;
-      /** Where its metadata block begins, if it has one. */
-      readonly metadataAt?: number;
-      /** It is plainly a web page: an image only if a signature says so. */
-      readonly webPage?: true;
-      /** The file before a coding was taken off that it seemed to have been sent with. */
-      readonly asCame?: {
-        readonly path: string;
-        readonly sha256: string;
-        readonly sizeBytes: number;
-        readonly metadataAt?: number;
-      };
-      readonly etag?: string;
-      readonly lastModified?: string;
-    }
+  | (FinishedImage & Validators & { readonly kind: 'fetched' })
   | {
       readonly kind: 'unchanged';
       /** The origin began to send it all the same. */

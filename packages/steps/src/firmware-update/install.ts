@@ -2,7 +2,6 @@
  * From permission to the new image being in place. "About to" is committed before the station is touched, and the
  * effect on the station is idempotent, so that a worker that continues after a crash finds it there.
  */
-
 import { installSubject, type PercentPort } from '@khumbu/operations/events/progress';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';

@@ -3,7 +3,7 @@ import type { OnProgress } from '@khumbu/operations/events/progress';
 import type { FetchedVersion, FetchResult, FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
 import { arrivedAs, isFresh, validatorsOf } from './fetch-results.js';
-import type { Downloaded, ImageFacts, Validators } from './image-ports.js';
+import type { Downloaded, ImageFile, Validators } from './image-ports.js';
 import type { StepDeps } from './step-deps.js';
 
 export interface ObtainImageDeps extends Pick<StepDeps, 'images' | 'checks' | 'now'> {
@@ -29,10 +29,7 @@ export function createObtainImage({ images, checks, now, download, reuseUnaskedM
   const isStored = async ({ asCame, ...image }: StoredImage, signal: AbortSignal): Promise<boolean> =>
     (await images.has(image, signal)) && (asCame === undefined || (await images.has(asCame, signal)));
 
-  const keep = async (
-    file: ImageFacts & { path: string; sizeBytes: number },
-    signal: AbortSignal,
-  ): Promise<StoredImage> => {
+  const keep = async (file: ImageFile, signal: AbortSignal): Promise<StoredImage> => {
     await checks.remember(file.path, file);
     const { sha256, sizeBytes } = file;
     await images.keep({ sha256, sizeBytes }, signal);

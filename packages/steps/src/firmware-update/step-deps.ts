@@ -1,5 +1,4 @@
 /** What the steps of an update need, and the few things they all do with it. */
-
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';

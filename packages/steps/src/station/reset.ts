@@ -2,7 +2,6 @@
  * A reset: wait until nothing is being installed and the boot that ends an install was noticed, restart, and be done
  * when a heartbeat of a new boot of EVerest was received.
  */
-
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';

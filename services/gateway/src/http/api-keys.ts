@@ -34,12 +34,6 @@ export interface Caller {
 export const hasScope = ({ scopes }: Pick<Caller, 'scopes'>, wanted: Scope): boolean =>
   scopes.some((scope) => SCOPES.indexOf(scope) >= SCOPES.indexOf(wanted));
 
-export interface ApiKeys {
-  /** The caller with this key; `undefined`: there is none. */
-  readonly callerOf: (key: string) => Caller | undefined;
-  readonly close: () => void;
-}
-
 /** Throws `TEXT_INVALID`. A name stands for one caller everywhere: limits, logs, `askedBy`. */
 function readApiKeys(bytes: Buffer): ApiKeysFile {
   const keys = readJson(textOf(bytes), ApiKeysFile);
@@ -61,7 +55,7 @@ type Entry = ApiKeysFile[number];
 const identityOf = ({ name, sha256, scopes }: Entry): string => JSON.stringify([sha256, name, [...scopes].sort()]);
 
 /** Read the file and follow it. Throws `CONFIG_INVALID` for a bad one at the start. Without a file nobody is known. */
-export function openApiKeys(path: string | undefined, reports: FileReports): ApiKeys {
+export function openApiKeys(path: string | undefined, reports: FileReports) {
   /** Of the keys that were presented, by their identity. */
   const presented = new Map<string, AbortController>();
   const withdrawalOf = (entry: Entry): AbortSignal => {
@@ -81,11 +75,12 @@ export function openApiKeys(path: string | undefined, reports: FileReports): Api
   const options = { setting: 'API_KEYS_FILE', read: readApiKeys, code: 'CONFIG_INVALID', nothing: '[]' };
   const followed = path === undefined ? undefined : followFile({ ...options, path, reports, onChange });
   return {
-    callerOf(key) {
+    /** The caller with this key; `undefined`: there is none. */
+    callerOf(key: string): Caller | undefined {
       const hash = createHash('sha256').update(key).digest();
       const found = followed?.current().find((known) => timingSafeEqual(Buffer.from(known.sha256, 'hex'), hash));
       return found && { name: found.name, scopes: found.scopes, withdrawn: withdrawalOf(found) };
     },
-    close: () => followed?.close(),
+    close: (): void => followed?.close(),
   };
 }

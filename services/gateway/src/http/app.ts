@@ -182,7 +182,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
     registers: [deps.metrics],
   });
   const { mostSubscribers: most, mostSubscribersPerCaller: mostPerCaller, keepAliveMs, subscriberStallMs } = options;
-  const quota = createStreamQuota({ most, mostPerCaller, onChange: (open) => subscribers.set(open) });
+  const quota = createStreamQuota(most, mostPerCaller, (open) => subscribers.set(open));
   eventRoutes(app, {
     events,
     eventLoopTurn: load.eventLoopTurn,

@@ -10,29 +10,23 @@ export type Authenticate = (authorization: string | undefined) => Promise<Caller
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const looksLikeToken = (text: string): boolean => /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.test(text);
 
-export interface Authentication {
-  readonly authenticate: Authenticate;
-  /** Before anybody is served. Rejects with `CONFIG_INVALID` when the issuer's keys must not be used. */
-  readonly begin: () => Promise<void>;
-  readonly close: () => void;
-}
-
 /** Throws `CONFIG_INVALID`. Without keys file and without JWKS no caller is known. */
 export function openAuthentication(
   settings: TokenSettings & { readonly API_KEYS_FILE?: string },
   reports: FileReports,
   times?: Partial<IssuerKeysTimes>,
-): Authentication {
+) {
   const tokens = openTokens(settings, reports, times);
   const keys = openApiKeys(settings.API_KEYS_FILE, reports);
   return {
-    async authenticate(authorization) {
+    async authenticate(authorization: string | undefined): Promise<Caller | undefined> {
       const presented = BEARER.exec(authorization ?? '')?.[1];
       if (presented === undefined) return undefined;
       return keys.callerOf(presented) ?? (looksLikeToken(presented) ? tokens?.callerOf(presented) : undefined);
     },
-    begin: async () => tokens?.begin(),
-    close() {
+    /** Before anybody is served. Rejects with `CONFIG_INVALID` when the issuer's keys must not be used. */
+    begin: async (): Promise<void> => tokens?.begin(),
+    close(): void {
       keys.close();
       tokens?.close();
     },

@@ -10,13 +10,7 @@ export interface HttpsPair {
   readonly key: string;
 }
 
-export interface HttpsCertificate {
-  /** The last good pair. */
-  readonly current: () => HttpsPair;
-  /** Called with each pair that takes the place of the last one. */
-  readonly onRenewal: (use: (pair: HttpsPair) => void) => void;
-  readonly close: () => void;
-}
+export type HttpsCertificate = NonNullable<ReturnType<typeof openHttpsCertificate>>;
 
 const CODE = 'CONFIG_INVALID';
 const mismatch = new CodedError(CODE, 'HTTPS_KEY_FILE: it is not the key of the certificate in HTTPS_CERT_FILE');
@@ -46,7 +40,7 @@ function readKey(bytes: Buffer) {
 export function openHttpsCertificate(
   { HTTPS_CERT_FILE: certFile, HTTPS_KEY_FILE: keyFile }: Pick<GatewayConfig, 'HTTPS_CERT_FILE' | 'HTTPS_KEY_FILE'>,
   reports: FileReports,
-): HttpsCertificate | undefined {
+) {
   if (certFile === undefined && keyFile === undefined) return undefined;
   if (certFile === undefined || keyFile === undefined)
     throw new CodedError(CODE, 'HTTPS_CERT_FILE and HTTPS_KEY_FILE belong together');
@@ -65,22 +59,18 @@ export function openHttpsCertificate(
       reports.unusable('HTTPS_KEY_FILE', error);
     }
   };
-  const chain = followFile({
-    setting: 'HTTPS_CERT_FILE',
-    path: certFile,
-    read: readChain,
-    code: CODE,
-    reports,
-    onChange,
-  });
-  const key = followFile({ setting: 'HTTPS_KEY_FILE', path: keyFile, read: readKey, code: CODE, reports, onChange });
+  const rules = { code: CODE, reports, onChange };
+  const chain = followFile({ setting: 'HTTPS_CERT_FILE', path: certFile, read: readChain, ...rules });
+  const key = followFile({ setting: 'HTTPS_KEY_FILE', path: keyFile, read: readKey, ...rules });
   let pair = pairOf(chain.current(), key.current());
   return {
-    current: () => pair,
-    onRenewal(use) {
+    /** The last good pair. */
+    current: (): HttpsPair => pair,
+    /** `use` is called with each pair that takes the place of the last one. */
+    onRenewal(use: (pair: HttpsPair) => void): void {
       renew = use;
     },
-    close() {
+    close(): void {
       chain.close();
       key.close();
     },

@@ -11,6 +11,7 @@ import {
 import type { Store } from '@khumbu/operations/kinds/store';
 import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { isEnded } from '@khumbu/operations/records/record';
+import { repliesOf } from '@khumbu/operations/records/replies';
 import type { StationFields } from '@khumbu/operations/records/transaction';
 import { readStation, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
@@ -56,12 +57,8 @@ async function statesOf(
 ): Promise<[string, StationState][]> {
   const pipeline = redis.pipeline();
   for (const station of stations) pipeline.hgetall(keys.station(station));
-  const replies = (await pipeline.exec()) ?? [];
-  return stations.map((station, at) => {
-    const [error, fields] = replies[at] ?? [];
-    if (error) throw error;
-    return [station, readStationState((fields ?? {}) as StationFields)];
-  });
+  const found = await repliesOf<StationFields[]>(pipeline);
+  return stations.map((station, at) => [station, readStationState(found[at] ?? {})]);
 }
 
 export interface InventoryDeps {

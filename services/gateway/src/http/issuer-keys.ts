@@ -7,7 +7,14 @@ import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import {
+  type CryptoKey,
+  createLocalJWKSet,
+  errors,
+  type FlattenedJWSInput,
+  type JSONWebKeySet,
+  type JWTHeaderParameters,
+} from 'jose';
 
 const SETTING = 'JWT_JWKS_URL';
 /** Signatures only: a shared secret or `none` proves nothing about an issuer. */
@@ -108,22 +115,12 @@ async function fetchSet(url: string, userAgent: string, signal: AbortSignal): Pr
 const causeOf = (error: unknown): unknown =>
   error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
 
-export interface IssuerKeys {
-  /** The first look. Rejects with `CONFIG_INVALID` for keys that must not be used; one that cannot be reached is reported. */
-  readonly begin: () => Promise<void>;
-  /** The key of a token. Rejects with `JWKS_UNREACHABLE` while no set was ever read, else with the errors of jose. */
-  readonly keyOf: JWTVerifyGetKey;
-  readonly close: () => void;
-}
-
-export interface IssuerKeysOptions {
-  readonly url: string;
-  readonly userAgent: string;
-  readonly reports: FileReports;
-  readonly times?: Partial<IssuerKeysTimes> | undefined;
-}
-
-export function openIssuerKeys({ url, userAgent, reports, times }: IssuerKeysOptions): IssuerKeys {
+export function openIssuerKeys(
+  url: string,
+  userAgent: string,
+  reports: FileReports,
+  times: Partial<IssuerKeysTimes> | undefined,
+) {
   const { intervalMs, refreshMs, timeoutMs } = { ...TIMES, ...times };
   const closing = new AbortController();
   let find: ReturnType<typeof createLocalJWKSet> | undefined;
@@ -166,11 +163,13 @@ export function openIssuerKeys({ url, userAgent, reports, times }: IssuerKeysOpt
   };
 
   return {
-    async begin() {
+    /** The first look. Rejects with `CONFIG_INVALID` for keys that must not be used; one that cannot be reached is reported. */
+    async begin(): Promise<void> {
       await lookOnce();
       if (problem?.code === 'JWKS_REFUSED') throw new CodedError('CONFIG_INVALID', problem.message, { cause: problem });
     },
-    async keyOf(header, token) {
+    /** The key of a token. Rejects with `JWKS_UNREACHABLE` while no set was ever read, else with the errors of jose. */
+    keyOf: async (header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> => {
       if (find) {
         try {
           return await find(header, token);
@@ -182,7 +181,7 @@ export function openIssuerKeys({ url, userAgent, reports, times }: IssuerKeysOpt
       if (!find) throw problem ?? new CodedError('JWKS_UNREACHABLE', `${SETTING} was not read yet`);
       return find(header, token);
     },
-    close() {
+    close(): void {
       closing.abort();
       clearTimeout(timer);
     },

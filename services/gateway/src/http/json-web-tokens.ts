@@ -32,16 +32,11 @@ export function scopesOf(payload: JWTPayload): Scope[] {
   return SCOPES.filter((scope) => given.has(scope));
 }
 
-interface Checks {
-  readonly issuer: string;
-  readonly audience: string;
-}
-
 /** A name that stands for a caller, in limits and in `askedBy`. */
 const isName = (sub: unknown): sub is string => typeof sub === 'string' && sub.trim() !== '';
 
 /** Pure: whether a token is for us by its own claims. The signature is not checked. */
-export function isMeantForUs(token: string, { issuer, audience }: Checks, nowS: number): boolean {
+export function isMeantForUs(token: string, issuer: string, audience: string, nowS: number): boolean {
   try {
     const { alg } = decodeProtectedHeader(token);
     const { iss, aud, exp, sub } = decodeJwt(token);
@@ -60,28 +55,13 @@ export function isMeantForUs(token: string, { issuer, audience }: Checks, nowS: 
   }
 }
 
-export interface Tokens {
-  /**
-   * Resolves with `undefined` for a token that is not valid, and rejects with `AUTHORITY_UNREACHABLE` when it cannot tell,
-   * because the keys of the issuer were never read.
-   */
-  readonly callerOf: (token: string) => Promise<Caller | undefined>;
-  /** The first look at the issuer's keys. Rejects with `CONFIG_INVALID` for keys that must not be used. */
-  readonly begin: () => Promise<void>;
-  readonly close: () => void;
-}
-
 /** `undefined`: no tokens are taken. Throws `CONFIG_INVALID` for half a configuration. */
-export function openTokens(
-  settings: TokenSettings,
-  reports: FileReports,
-  times?: Partial<IssuerKeysTimes>,
-): Tokens | undefined {
+export function openTokens(settings: TokenSettings, reports: FileReports, times?: Partial<IssuerKeysTimes>) {
   const { JWT_JWKS_URL: url, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = settings;
   if (url === undefined) return undefined;
   if (issuer === undefined || audience === undefined)
     throw new CodedError('CONFIG_INVALID', 'JWT_JWKS_URL needs JWT_ISSUER and JWT_AUDIENCE beside it');
-  const keys = openIssuerKeys({ url, userAgent: userAgentOf(settings), reports, times });
+  const keys = openIssuerKeys(url, userAgentOf(settings), reports, times);
   const checks = {
     issuer,
     audience,
@@ -108,8 +88,12 @@ export function openTokens(
   };
 
   return {
-    async callerOf(token) {
-      if (!isMeantForUs(token, { issuer, audience }, Date.now() / 1000)) return undefined;
+    /**
+     * Resolves with `undefined` for a token that is not valid, and rejects with `AUTHORITY_UNREACHABLE` when it cannot tell,
+     * because the keys of the issuer were never read.
+     */
+    async callerOf(token: string): Promise<Caller | undefined> {
+      if (!isMeantForUs(token, issuer, audience, Date.now() / 1000)) return undefined;
       try {
         const { sub, exp = 0, ...payload } = await verify(token);
         return isName(sub) ? { name: `jwt:${sub}`, scopes: scopesOf(payload), expiresAt: exp * 1000 } : undefined;

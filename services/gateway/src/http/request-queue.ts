@@ -18,18 +18,11 @@ interface Waiting {
   readonly refuse: (problem: Problem) => void;
 }
 
-export interface RequestQueue {
-  /**
-   * Do the work when it is the caller's turn. `isGone`: the caller has disconnected, so the work is not begun. Rejects with
-   * `READS_BUSY` when the queue is full or the wait too long.
-   */
-  run<T>(caller: string, isGone: () => boolean, work: () => Promise<T>): Promise<T>;
-  waiting(): number;
-}
+export type RequestQueue = ReturnType<typeof createRequestQueue>;
 
 const BUSY = 'Too much is being read at this gateway now.';
 
-export function createRequestQueue({ atOnce, mostWaiting, longestWaitMs }: RequestQueueOptions): RequestQueue {
+export function createRequestQueue({ atOnce, mostWaiting, longestWaitMs }: RequestQueueOptions) {
   const queue = new FairQueue<Waiting>();
   let working = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -67,7 +60,11 @@ export function createRequestQueue({ atOnce, mostWaiting, longestWaitMs }: Reque
   };
 
   return {
-    async run(caller, isGone, work) {
+    /**
+     * Do the work when it is the caller's turn. `isGone`: the caller has disconnected, so the work is not begun. Rejects
+     * with `READS_BUSY` when the queue is full or the wait too long.
+     */
+    async run<T>(caller: string, isGone: () => boolean, work: () => Promise<T>): Promise<T> {
       await turnOf(caller, isGone);
       try {
         return await work();
@@ -76,6 +73,6 @@ export function createRequestQueue({ atOnce, mostWaiting, longestWaitMs }: Reque
         startSome();
       }
     },
-    waiting: () => queue.size,
+    waiting: (): number => queue.size,
   };
 }

@@ -2,7 +2,6 @@
  * Pages of operations: open ones first, then ended ones, newest first in each part (by when they were asked for, and by
  * when they ended). One that ends between two pages may be seen twice and is never left out.
  */
-
 import {
   isOfStation,
   type OperationRecord,
@@ -12,8 +11,8 @@ import {
 import type { Store } from '@khumbu/operations/kinds/store';
 import type { IndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { type Facets, keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
-import type { Origin } from '@khumbu/operations/records/record';
-import { isEnded } from '@khumbu/operations/records/record';
+import { isEnded, type Origin } from '@khumbu/operations/records/record';
+import { repliesOf } from '@khumbu/operations/records/replies';
 import type { Redis } from 'ioredis';
 import type { EventLoopTurn } from './event-loop-turn.js';
 import { Problem } from './problems.js';
@@ -73,14 +72,6 @@ export function matches(record: OperationRecord, search: Search): record is Stat
   return record.state === status;
 }
 
-/** The replies of a pipeline. Throws the first error among them. */
-function repliesOf<T>(replies: [Error | null, unknown][] | null): T[] {
-  return (replies ?? []).map(([error, reply]) => {
-    if (error) throw error;
-    return reply as T;
-  });
-}
-
 export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper, eventLoopTurn: EventLoopTurn) {
   const { keys } = store;
 
@@ -89,7 +80,7 @@ export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper,
     const all = keysOfFacets(keys, part, facets);
     const pipeline = redis.pipeline();
     for (const key of all) pipeline.zcard(key);
-    const sizes = repliesOf<number>(await pipeline.exec());
+    const sizes = await repliesOf<number[]>(pipeline);
     const smallest = all[sizes.indexOf(Math.min(...sizes))] ?? '';
     return { smallest, others: all.filter((key) => key !== smallest) };
   };
@@ -108,7 +99,7 @@ export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper,
     if (others.length === 0 || ids.length === 0) return new Set(ids);
     const pipeline = redis.pipeline();
     for (const key of others) pipeline.zmscore(key, ...ids);
-    const scores = repliesOf<(string | null)[]>(await pipeline.exec());
+    const scores = await repliesOf<(string | null)[][]>(pipeline);
     return new Set(ids.filter((_id, at) => scores.every((list) => list[at] !== null)));
   };
 

@@ -2,7 +2,6 @@
  * Submit an operation over REST: the station must be known, the Idempotency-Key names the request, an audit line records
  * the caller, and the answer is 202 with the operation or a problem with the reason.
  */
-
 import type { Answer } from '@khumbu/intake/decision';
 import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
 import type { Requester } from '@khumbu/intake/requester';

@@ -34,17 +34,7 @@ if left < 0 or left > tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV
 return holder`;
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`;
 
-export interface Lease {
-  readonly holder: string;
-  readonly standing: () => Standing;
-  /**
-   * Go on renewing until the signal fires; calls back when it becomes ours and when it is lost, and whenever Redis was
-   * asked, in vain or not. Never rejects.
-   */
-  run(signal: AbortSignal, onChange: (ours: boolean) => void, onAsked?: () => void): Promise<void>;
-  /** Give it back, so that another can start at once. */
-  release(): Promise<void>;
-}
+export type Lease = ReturnType<typeof createLease>;
 
 /** Its own name, and where its end can be seen. */
 const nameOf = (self: PlacedIdentity | undefined): string =>
@@ -56,7 +46,7 @@ function isDead(holder: string, self: PlacedIdentity | undefined): boolean {
   return identity !== undefined && hasEnded(identity, self);
 }
 
-export function createLease(redis: Redis, key: string, log: Logger): Lease {
+export function createLease(redis: Redis, key: string, log: Logger) {
   const self = identifySelf();
   const holder = nameOf(self);
   let heldUntil = 0;
@@ -96,7 +86,11 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
   return {
     holder,
     standing,
-    async run(signal, onChange, onAsked) {
+    /**
+     * Go on renewing until the signal fires; calls back when it becomes ours and when it is lost, and whenever Redis was
+     * asked, in vain or not. Never rejects.
+     */
+    async run(signal: AbortSignal, onChange: (ours: boolean) => void, onAsked?: () => void): Promise<void> {
       let reported = false;
       const report = (): void => {
         if (ours === reported) return;
@@ -114,7 +108,8 @@ export function createLease(redis: Redis, key: string, log: Logger): Lease {
       ours = false;
       report();
     },
-    async release() {
+    /** Give it back, so that another can start at once. */
+    async release(): Promise<void> {
       heldUntil = 0;
       ours = false;
       await redis.eval(RELEASE, 1, key, holder);

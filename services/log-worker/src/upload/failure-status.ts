@@ -1,5 +1,4 @@
 /** What a failed upload means to EVerest, as tables. OCPP 2.x N01.FR.10: the specific failure, not just "failed". */
-
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
 import type { EVENT_OF_FAILURE } from '@khumbu/operations/kinds/log-upload/record';
 import { type Reason, reasonOfCode } from '@khumbu/operations/records/reasons';

@@ -1,8 +1,9 @@
 /** All bytes are there: see that they are an image, take off what was put on them on their way, and publish it. */
 import type { FileHandle } from 'node:fs/promises';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
+import type { FinishedImage } from '@khumbu/steps/firmware-update/image-ports';
 import { BEGIN_BYTES, isWebPage } from './labels.js';
-import { PartFile, type PublishedImage } from './part-file.js';
+import { PartFile } from './part-file.js';
 import type { PartPaths } from './sidecar.js';
 import { type CodedFile, codingToRemove, removeCoding } from './transport-coding.js';
 
@@ -57,9 +58,6 @@ async function decoded(coded: CodedFile, { paths, maxBytes }: FinishOptions): Pr
     throw error;
   }
 }
-
-/** `asCame`: published too, what came before a coding was taken off. */
-export type FinishedImage = PublishedImage & { readonly webPage?: true; readonly asCame?: PublishedImage };
 
 /**
  * Publish what `part` holds. Throws `FetchError`: `empty`, `too_small`, `too_large`, `content_encoding`; then `part` is as

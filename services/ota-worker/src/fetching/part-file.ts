@@ -11,7 +11,7 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncFolder } from '@khumbu/shared/runtime/folders';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
-import type { ImageFacts, Validators } from '@khumbu/steps/firmware-update/image-ports';
+import type { ImageFile, Validators } from '@khumbu/steps/firmware-update/image-ports';
 import { ImageWriter } from '../writing/image-writer.js';
 import type { Held } from './content-range.js';
 import type { Labels } from './labels.js';
@@ -24,11 +24,6 @@ import type { Reservation } from './space-reservation.js';
  */
 const SYNC_BYTES = 16 * 1024 * 1024;
 const SYNC_MS = 1000;
-
-export interface PublishedImage extends ImageFacts {
-  readonly path: string;
-  readonly sizeBytes: number;
-}
 
 /** One generation, open for writing at its end. Not for concurrent use. */
 export class PartFile {
@@ -132,7 +127,7 @@ export class PartFile {
   }
 
   /** Make it `<imagesFolder>/<sha256>`. The same content may be there already: it is replaced by itself. */
-  async publish(imagesFolder: string): Promise<PublishedImage> {
+  async publish(imagesFolder: string): Promise<ImageFile> {
     await this.#syncing;
     if (this.#failure !== undefined) throw this.#failure;
     const facts = this.#writer.facts();

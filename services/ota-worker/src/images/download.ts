@@ -1,5 +1,4 @@
 /** Bring the content of a location into the spool. `s3://` is read from the depot's own object store. */
-
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { StoreError } from '@khumbu/object-store/store-error';
 import { proxyRules } from '@khumbu/shared/http/forward-proxy';

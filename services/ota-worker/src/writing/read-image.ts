@@ -1,5 +1,4 @@
 /** Read a whole image file, in another thread: a service must go on meanwhile. */
-
 import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
 import { createThreads } from '../threads/threads.js';
 

@@ -3,7 +3,6 @@
  * each run is a generation, and when it ends every waiter is told. Whether a waiter is still interested is read from
  * the waiter's own record, so no waiter has to unsubscribe.
  */
-
 import { createHash } from 'node:crypto';
 import type { Moment } from '../../clock/depot-clock.js';
 import type { Reason } from '../../records/reasons.js';

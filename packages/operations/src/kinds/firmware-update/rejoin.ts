@@ -1,5 +1,4 @@
 /** An update whose fetch is over without it joins again. */
-
 import type { Moment } from '../../clock/depot-clock.js';
 import type { AnyRecord } from '../../records/record.js';
 import { type FirmwareFetchRecord, isFetch } from '../firmware-fetch/record.js';

@@ -2,7 +2,6 @@
  * One event on one update: the record after it and the statuses EVerest is told, in order. Pure: the caller commits
  * both together (`records/store.ts`).
  */
-
 import type { FirmwareUpdateMetadata, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Moment } from '../../clock/depot-clock.js';

@@ -20,17 +20,7 @@ const BLOCK_MS = 5000;
 const SILENCE_MS = 5000;
 const RETRY_MS = 200;
 
-export interface EventLog {
-  /** Where a subscriber begins that wants only events from now on. Asks Redis: right at any replica. */
-  newestId(): Promise<string>;
-  /** What follows `cursor`; no entries: nothing yet. Pages from Redis are read for a few callers at once, in turn. */
-  after(cursor: string, caller?: string): Promise<Page>;
-  /** Resolves when there may be something after `cursor`, or when the signal fires. */
-  beyond(cursor: string, signal: AbortSignal): Promise<void>;
-  /** Progress is not kept: only present listeners get it. Returns what removes the listener. */
-  onProgress(listener: (entry: Entry) => void): () => void;
-  stop(): void;
-}
+export type EventLog = Awaited<ReturnType<typeof openEventLog>>;
 
 export interface EventLogDeps {
   /** A connection of its own that waits for events. */
@@ -42,7 +32,7 @@ export interface EventLogDeps {
 }
 
 /** Rejects when Redis does not answer. */
-export async function openEventLog({ waiting, redis, keys, log }: EventLogDeps): Promise<EventLog> {
+export async function openEventLog({ waiting, redis, keys, log }: EventLogDeps) {
   const stopping = new AbortController();
   const listeners = new Set<(entry: Entry) => void>();
   const ring = new EventRing(await newestId(waiting, keys.events));
@@ -96,17 +86,21 @@ export async function openEventLog({ waiting, redis, keys, log }: EventLogDeps):
   const isGone = (): boolean => false;
 
   return {
-    newestId: () => newestId(redis, keys.events),
-    async after(cursor, caller = '') {
+    /** Where a subscriber begins that wants only events from now on. Asks Redis: right at any replica. */
+    newestId: (): Promise<string> => newestId(redis, keys.events),
+    /** What follows `cursor`; no entries: nothing yet. Pages from Redis are read for a few callers at once, in turn. */
+    async after(cursor: string, caller = ''): Promise<Page> {
       const entries = ring.after(cursor);
       return entries ? { entries } : replays.run(caller, isGone, () => readPage(redis, keys.events, cursor));
     },
-    beyond: (cursor, signal) => ring.beyond(cursor, signal),
-    onProgress(listener) {
+    /** Resolves when there may be something after `cursor`, or when the signal fires. */
+    beyond: (cursor: string, signal: AbortSignal): Promise<void> => ring.beyond(cursor, signal),
+    /** Progress is not kept: only present listeners get it. Returns what removes the listener. */
+    onProgress(listener: (entry: Entry) => void): () => void {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    stop() {
+    stop(): void {
       stopping.abort();
       waiting.disconnect();
       ring.wake();

@@ -1,4 +1,5 @@
 /** Entries of the event streams in Redis, and pages of those that are kept there. */
+import { repliesOf } from '@khumbu/operations/records/replies';
 import type { Redis } from 'ioredis';
 import { compareIds, idBefore } from './stream-ids.js';
 
@@ -36,16 +37,12 @@ export async function newestId(redis: Redis, stream: string): Promise<string> {
 
 /** What follows `cursor`. A cursor behind the end of the stream (Redis was emptied) is a gap, too. */
 export async function readPage(redis: Redis, stream: string, cursor: string): Promise<Page> {
-  const replies = await redis
+  const looks = redis
     .multi()
     .xrange(stream, `(${cursor}`, '+', 'COUNT', PAGE)
     .xrange(stream, '-', '+', 'COUNT', 1)
-    .xrevrange(stream, '+', '-', 'COUNT', 1)
-    .exec();
-  const [page = [], [first] = [], [last] = []] = (replies ?? []).map(([error, entries]) => {
-    if (error) throw error;
-    return entries as RawEntry[];
-  });
+    .xrevrange(stream, '+', '-', 'COUNT', 1);
+  const [page = [], [first] = [], [last] = []] = await repliesOf<RawEntry[][]>(looks);
   const end = last?.[0] ?? '0-0';
   if (compareIds(cursor, end) > 0) return { gap: { after: cursor, until: end }, entries: [] };
   const entries = page.map(readEntry);

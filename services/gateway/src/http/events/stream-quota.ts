@@ -1,25 +1,17 @@
 /** Limits of open event streams: in all, and for each caller, so that one caller cannot use up the limit of all. */
 import { Problem } from '../problems.js';
 
-export interface StreamQuotaOptions {
-  readonly most: number;
-  readonly mostPerCaller: number;
-  readonly onChange: (open: number) => void;
-}
+export type StreamQuota = ReturnType<typeof createStreamQuota>;
 
-export interface StreamQuota {
-  /**
-   * Count a stream as open; the function counts it as closed, once. Throws `TOO_MANY_EVENT_STREAMS` for what one caller has open,
-   * `TOO_MANY_SUBSCRIBERS` for what all have.
-   */
-  take(caller: string): () => void;
-}
-
-export function createStreamQuota({ most, mostPerCaller, onChange }: StreamQuotaOptions): StreamQuota {
+export function createStreamQuota(most: number, mostPerCaller: number, onChange: (open: number) => void) {
   const ofCaller = new Map<string, number>();
   let open = 0;
   return {
-    take(caller) {
+    /**
+     * Count a stream as open; the function counts it as closed, once. Throws `TOO_MANY_EVENT_STREAMS` for what one caller
+     * has open, `TOO_MANY_SUBSCRIBERS` for what all have.
+     */
+    take(caller: string): () => void {
       const own = ofCaller.get(caller) ?? 0;
       if (own >= mostPerCaller) {
         const detail = `${caller} has ${own} event streams open at this gateway, as many as one caller may (MAX_EVENT_STREAMS_PER_CALLER): close one, or follow several stations with one.`;

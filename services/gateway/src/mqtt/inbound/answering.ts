@@ -8,7 +8,6 @@
  *
  * A question that cannot be answered yet waits for a sign, outside of its queue, and then begins anew.
  */
-
 import { createHash } from 'node:crypto';
 import type { Answer } from '@khumbu/intake/decision';
 import type { Requester } from '@khumbu/intake/requester';

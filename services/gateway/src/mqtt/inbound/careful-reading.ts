@@ -2,7 +2,6 @@
  * A message that the broker delivers again may have ended the leader that read it: it is marked before it is read. Not so a
  * message that is too small to do harm, and a request that this process has answered before.
  */
-
 import { channel, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { parseApiTopic } from '@khumbu/shared/contract/topics';
 import type { Core } from '../core.js';

@@ -2,7 +2,6 @@
  * Asks modules for their identity: at connect, at each ready beacon, and when an unknown module is heard. Each module answers
  * for itself; two answers from one module id to one question mean two stations with one identity.
  */
-
 import { randomUUID } from 'node:crypto';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { ApiDiscoverResponse } from '@khumbu/shared/contract/schemas';

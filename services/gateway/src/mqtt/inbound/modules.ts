@@ -1,5 +1,4 @@
 /** What the answers of modules to discovery change. */
-
 import { OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
 import type { Core } from '../core.js';
 import { oneModuleAnswered, twoModulesAnswered } from '../liveness/duplicate-identity.js';

@@ -7,7 +7,6 @@
  * A leader may also end for another reason while messages are marked. So few are marked at a time, and what was decided
  * about one before is still answered.
  */
-
 import { createHash } from 'node:crypto';
 import type { Keys } from '@khumbu/operations/records/keys';
 import { sleep } from '@khumbu/shared/runtime/abort';
@@ -25,16 +24,14 @@ const LANE_MS = 100;
 /** As long as a request may come again. */
 const MARK_MS = 900_000;
 
-/** The marks of all leaders. Both reject when Redis does not answer. */
-export interface Marks {
-  /** `false`: it was marked before. */
-  set(message: string): Promise<boolean>;
-  remove(message: string): Promise<unknown>;
-}
+export type Marks = ReturnType<typeof createMarks>;
 
-export const createMarks = (redis: Redis, keys: Pick<Keys, 'redelivered'>): Marks => ({
-  set: async (message) => (await redis.set(keys.redelivered(message), '1', 'PX', MARK_MS, 'NX')) === 'OK',
-  remove: (message) => redis.del(keys.redelivered(message)),
+/** The marks of all leaders. Both reject when Redis does not answer. */
+export const createMarks = (redis: Redis, keys: Pick<Keys, 'redelivered'>) => ({
+  /** `false`: it was marked before. */
+  set: async (message: string): Promise<boolean> =>
+    (await redis.set(keys.redelivered(message), '1', 'PX', MARK_MS, 'NX')) === 'OK',
+  remove: (message: string): Promise<unknown> => redis.del(keys.redelivered(message)),
 });
 
 type Deps = Pick<Core, 'standing' | 'retryAsLeader'> & {
@@ -51,12 +48,7 @@ type Message = Pick<Incoming, 'topic' | 'payload'>;
  */
 type Work = (isRead: () => void) => Promise<void> | void;
 
-export interface Redelivered {
-  /** Settles as `work` does, or as `refuse`, where the message is not to be read. */
-  take(sender: string, message: Message, work: Work, refuse: () => Promise<void> | void): Promise<void>;
-  /** Resolves when every mark is removed that has to be. */
-  settled(): Promise<unknown>;
-}
+export type Redelivered = ReturnType<typeof createRedelivered>;
 
 /**
  * The reply address of a frame that is not decoded, because decoding it may have ended a leader. A name that is written inside a
@@ -70,7 +62,7 @@ export function plainReplyTo(bytes: Uint8Array): string | undefined {
 const nameOf = ({ topic, payload }: Message): string =>
   createHash('sha256').update(`${topic}\n`).update(payload).digest('hex');
 
-export function createRedelivered({ marks, retryAsLeader, standing, isStopping }: Deps): Redelivered {
+export function createRedelivered({ marks, retryAsLeader, standing, isStopping }: Deps) {
   const queue = createSenderQueue({ atOnce: MARKED_AT_ONCE, perSender: MARKED_OF_ONE });
   const removing = new Set<Promise<unknown>>();
 
@@ -101,7 +93,8 @@ export function createRedelivered({ marks, retryAsLeader, standing, isStopping }
   };
 
   return {
-    async take(sender, message, work, refuse) {
+    /** Settles as `work` does, or as `refuse`, where the message is not to be read. */
+    async take(sender: string, message: Message, work: Work, refuse: () => Promise<void> | void): Promise<void> {
       const name = nameOf(message);
       let working: Promise<void> | undefined;
       await queue.take(sender, async () => {
@@ -116,6 +109,7 @@ export function createRedelivered({ marks, retryAsLeader, standing, isStopping }
       });
       await working;
     },
-    settled: () => Promise.all(removing),
+    /** Resolves when every mark is removed that has to be. */
+    settled: (): Promise<unknown> => Promise.all(removing),
   };
 }

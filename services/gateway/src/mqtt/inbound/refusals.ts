@@ -2,7 +2,6 @@
  * Messages that nothing is done with. One with a reply address gets the default, acknowledged first, so that no later leader
  * decides it anew.
  */
-
 import { channel, type E2mChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { replyTopic, type StationAddress } from '@khumbu/shared/contract/topics';

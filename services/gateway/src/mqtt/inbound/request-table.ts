@@ -1,5 +1,4 @@
 /** Which function of the intake serves which channel. A channel without a row does not compile. */
-
 import type { Answer } from '@khumbu/intake/decision';
 import type { Liveness } from '@khumbu/intake/get-boot-reason';
 import type { Intake } from '@khumbu/intake/intake';

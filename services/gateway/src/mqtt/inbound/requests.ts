@@ -1,5 +1,4 @@
 /** Requests of stations that are answered. */
-
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { Decoded } from '@khumbu/shared/contract/codec';
 import { replyTopic } from '@khumbu/shared/contract/topics';

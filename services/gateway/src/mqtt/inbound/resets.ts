@@ -1,5 +1,4 @@
 /** Resets. EVerest has stopped itself and waits for one: it is stored, however long that takes. */
-
 import { anonymousAnswerKey } from '@khumbu/intake/intake';
 import { readStation } from '@khumbu/operations/stations/station-state';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';

@@ -1,5 +1,4 @@
 /** Routes a message by its topic and the channel table to the part that handles it. */
-
 import { channelNames, type E2mChannelName } from '@khumbu/shared/contract/channels';
 import { decode } from '@khumbu/shared/contract/codec';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';

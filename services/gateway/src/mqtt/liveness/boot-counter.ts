@@ -2,7 +2,6 @@
  * Counts the boots of EVerest: each once, whether its first sign was a heartbeat or a question for the boot reason, and what
  * was published in the boot before and not heard there is published again.
  */
-
 import type { Boots } from '@khumbu/intake/boots';
 import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';

@@ -2,7 +2,6 @@
  * Watches two stations that use one identity, as long as they do: stored and shown at once, and their modules are asked for
  * their identity again and again.
  */
-
 import type { Core } from '../core.js';
 import { hasDuplicateIdentity } from './duplicate-identity.js';
 import type { Station } from './station.js';

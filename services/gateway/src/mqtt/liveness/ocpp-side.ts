@@ -2,7 +2,6 @@
  * Whether a station's OCPP side is up, for stations that expose `ocpp_consumer_API`: a status sent before the CSMS has
  * accepted the station is lost.
  */
-
 import { randomUUID } from 'node:crypto';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { BootNotificationResponse, ConnectionStatus } from '@khumbu/shared/contract/schemas';

@@ -2,7 +2,6 @@
  * The stations as the leader sees them: their addresses and their presence in memory, and the few stored fields that
  * the next leader needs (which module, the newest heartbeat, the dialect, when first and last heard).
  */
-
 import type { DepotClock } from '@khumbu/operations/clock/depot-clock';
 import type { Store } from '@khumbu/operations/kinds/store';
 import { readStationState, type StationState } from '@khumbu/operations/stations/station-state';

@@ -3,7 +3,6 @@
  * only while requests can be stored and statuses move. Never `false`: it would end the supervision for the rest of the
  * station's boot.
  */
-
 import { CHANNELS } from '@khumbu/shared/contract/channels';
 import { encode } from '@khumbu/shared/contract/codec';
 import { channelTopic } from '@khumbu/shared/contract/topics';

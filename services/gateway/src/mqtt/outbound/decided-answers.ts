@@ -2,7 +2,6 @@
  * Makes a stored decision the answer: publishes it, logs it and lets its work begin. Where the broker says that nobody has
  * subscribed to the reply topic, the decision is revoked instead.
  */
-
 import type { Answer } from '@khumbu/intake/decision';
 import type { Requester } from '@khumbu/intake/requester';
 import { describeError } from '@khumbu/shared/runtime/errors';

@@ -18,13 +18,7 @@ export interface CachedReply {
   readonly reply: unknown;
 }
 
-export interface ReplyCache {
-  find(station: string, answerKey: string): CachedReply | undefined;
-  /** `unstored`: nothing in Redis says so yet. */
-  remember(reply: CachedReply, unstored: boolean): void;
-  /** It is for the next session to answer, from what is stored. */
-  forget(station: string, answerKey: string): void;
-}
+export type ReplyCache = ReturnType<typeof createReplyCache>;
 
 const nameOf = (station: string, answerKey: string): string => `${station}\n${answerKey}`;
 
@@ -33,7 +27,7 @@ export function createReplyCache(
   keep: (answers: readonly CachedReply[]) => Promise<void>,
   stopping: AbortSignal,
   log: Logger,
-): ReplyCache {
+) {
   const known = new Map<string, CachedReply>();
   const unstored = new Map<string, CachedReply>();
   let keeping = false;
@@ -62,8 +56,9 @@ export function createReplyCache(
   };
 
   return {
-    find: (station, answerKey) => known.get(nameOf(station, answerKey)),
-    remember(reply, isUnstored) {
+    find: (station: string, answerKey: string): CachedReply | undefined => known.get(nameOf(station, answerKey)),
+    /** `isUnstored`: nothing in Redis says so yet. */
+    remember(reply: CachedReply, isUnstored: boolean): void {
       const name = nameOf(reply.station, reply.answerKey);
       known.set(name, reply);
       limit(known);
@@ -72,6 +67,7 @@ export function createReplyCache(
       limit(unstored);
       void keepAll();
     },
-    forget: (station, answerKey) => void known.delete(nameOf(station, answerKey)),
+    /** It is for the next session to answer, from what is stored. */
+    forget: (station: string, answerKey: string): void => void known.delete(nameOf(station, answerKey)),
   };
 }

@@ -5,7 +5,6 @@
  * A default may not be stored before it is out. So the message is acknowledged before the default is published: no later
  * leader decides anew what the station has heard refused.
  */
-
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import type { Core } from '../core.js';

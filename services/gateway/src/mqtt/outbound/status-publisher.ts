@@ -3,7 +3,6 @@
  * its outbox after the broker has acknowledged it; after a crash it is published again, directly after itself. Entries for
  * a station that is not there wait.
  */
-
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Core } from '../core.js';

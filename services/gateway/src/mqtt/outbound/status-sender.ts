@@ -1,5 +1,4 @@
 /** One status on its way to EVerest: published, or why it waits. */
-
 import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { CHANNELS } from '@khumbu/shared/contract/channels';

@@ -10,25 +10,20 @@ const DEFAULT_REPLY_TIMEOUT_S = 550;
 /** For what was on its way when the last gateway went, and for the way of the answer. */
 const MARGIN_S = 5;
 
-export interface BacklogMarker {
-  readonly topic: string;
-  readonly nonce: string;
-  /** A message came on the topic. */
-  hear(payload: Uint8Array): void;
-  isPassed(): boolean;
-}
+export type BacklogMarker = ReturnType<typeof createBacklogMarker>;
 
 /** `depot` names the topic, which others may see; the client id may be a secret. */
-export function createBacklogMarker(depot: string): BacklogMarker {
+export function createBacklogMarker(depot: string) {
   const nonce = randomUUID();
   let passed = false;
   return {
     topic: `khumbu/fence/khumbu-${depot}`,
     nonce,
-    hear: (payload) => {
+    /** A message came on the topic. */
+    hear: (payload: Uint8Array): void => {
       if (Buffer.from(payload).toString('utf8') === nonce) passed = true;
     },
-    isPassed: () => passed,
+    isPassed: (): boolean => passed,
   };
 }
 

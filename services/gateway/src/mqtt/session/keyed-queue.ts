@@ -1,12 +1,10 @@
 /** Work with the same key is done one after the other, everything else beside each other. A failed turn does not stop the next. */
-export interface KeyedQueue {
-  run<T>(key: string, work: () => Promise<T>): Promise<T>;
-}
+export type KeyedQueue = ReturnType<typeof createKeyedQueue>;
 
-export function createKeyedQueue(): KeyedQueue {
+export function createKeyedQueue() {
   const last = new Map<string, Promise<unknown>>();
   return {
-    run(key, work) {
+    run<T>(key: string, work: () => Promise<T>): Promise<T> {
       const turn = (last.get(key) ?? Promise.resolve()).then(work, work);
       last.set(key, turn);
       const leave = (): void => {
