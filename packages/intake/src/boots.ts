@@ -3,29 +3,22 @@
  * over, and an update whose permission is void asks for it again. Every part is a commit of its own that may be made
  * twice; the reconciler finds what was left out.
  */
-import type { Now } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
-import type { Jobs } from '@khumbu/operations/jobs/jobs';
+import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
 import { definitionOf, KINDS, STATION_KINDS, type StationKind } from '@khumbu/operations/kinds/kinds';
-import type { Store } from '@khumbu/operations/kinds/store';
 import { dialectOf, readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
-import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import { bootFields } from './boot-fields.js';
 import { reasonOfBoot } from './decide-boot-reason.js';
 
-export interface BootsDeps {
-  readonly store: Store;
-  readonly jobs: Jobs;
-  readonly directory: StationDirectory;
+type Deps = Pick<WorkerParts, 'store' | 'jobs' | 'directory' | 'now'> & {
   readonly log: { info(what: object, text: string): void };
-  readonly now: Now;
-}
+};
 
 const KINDS_WITH_BOOTS = STATION_KINDS.filter((kind) => 'onBoot' in KINDS[kind]);
 
 export type Boots = ReturnType<typeof createBoots>;
 
-export function createBoots({ store, jobs, directory, log, now }: BootsDeps) {
+export function createBoots({ store, jobs, directory, log, now }: Deps) {
   const settleSlot = async (station: string, kind: StationKind): Promise<void> => {
     const state = await readStation(store, station);
     const id = state.slot(kind);

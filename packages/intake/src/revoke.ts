@@ -54,14 +54,9 @@ export function createRevoke({ store, jobs, read }: Parts) {
     const replaces = await readReplaced(store, record);
     const inPlace = record.heldFor === undefined ? undefined : await store.load(record.heldFor);
     const successor = inPlace && isOffer(inPlace) ? inPlace : undefined;
-    const { transaction, resumed } = withdrawOffer(
-      store.transaction(),
-      record,
-      replaces,
-      state.slot(record.kind),
-      read.contextOf(station, state),
-      successor,
-    );
+    const slot = state.slot(record.kind);
+    const context = read.contextOf(station, state);
+    const { transaction, resumed } = withdrawOffer(store.transaction(), record, replaces, slot, context, successor);
     await commitOrThrow(store, transaction);
     if (resumed) await jobs.ensure(resumed);
   };

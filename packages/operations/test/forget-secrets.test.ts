@@ -7,7 +7,7 @@ import {
   newFetch,
 } from '@khumbu/operations/kinds/firmware-fetch/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
-import { withoutSecrets } from '@khumbu/operations/kinds/forget-secrets';
+import { withoutSecrets } from '@khumbu/operations/kinds/kinds';
 import { applyLogEvent } from '@khumbu/operations/kinds/log-upload/record';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { sweepSecrets } from '@khumbu/operations/records/sweep-secrets';

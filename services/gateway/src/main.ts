@@ -18,12 +18,11 @@ import { openHttpsCertificate } from './http/https-certificate.js';
 import { createLease } from './leader/lease.js';
 import { countCrls, createGatewayMetrics } from './metrics.js';
 import { createRegistry } from './mqtt/liveness/registry.js';
-import { describeNotServed } from './served-stations.js';
 import { openCertificates } from './start/certificates.js';
 import { openConnections } from './start/connections.js';
 import { openIntake } from './start/intake.js';
 import { startLeader } from './start/leader.js';
-import { openStations } from './start/stations.js';
+import { describeNotServed, openStations } from './start/stations.js';
 
 /** How long a gateway waits for the keys of the issuer of tokens before it leads without them. */
 const ISSUER_PATIENCE_MS = 1000;
@@ -92,11 +91,7 @@ runService(
     };
     const health = startHealth(probes, {
       files: fileHealth.summary,
-      stations: () =>
-        describeNotServed({
-          duplicates: standing() === 'leading' ? registry.duplicates() : [],
-          withoutDriver: driverless(),
-        }),
+      stations: () => describeNotServed(standing() === 'leading' ? registry.duplicates() : [], driverless()),
     });
     life.onStop('health', () => health.stop());
     // Registered here: it is closed after the leader has given back what it holds.
@@ -118,12 +113,8 @@ runService(
     await knowsIssuer;
     http = await openHttp({
       config,
-      store: connections.promptStore,
-      redis: prompt,
-      reading: connections.reading,
-      waiting: connections.anotherPatient(),
+      connections,
       directory,
-      now,
       intake,
       authenticate: authentication.authenticate,
       health,

@@ -195,7 +195,7 @@ export async function openRest(t: Test, options: RestOptions) {
   const readStore = createStore(reading, prefix);
   const load = createLoad();
   const waiting = patientRedis(server.url, () => undefined);
-  const events = await openEventLog({ waiting, redis: reading, keys: store.keys, log });
+  const events = await openEventLog(waiting, reading, store.keys, log);
   const app = await buildApp(
     {
       inventory: createInventory({

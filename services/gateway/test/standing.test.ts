@@ -12,7 +12,7 @@ void t.test('what a gateway is, by what it knows of the lease', (t) => {
     [false, 1700, 'standby'],
   ];
   for (const [isOurs, leftMs, standing] of rows)
-    t.equal(standingOf({ isOurs, leftMs }), standing, `${isOurs ? 'ours' : 'not ours'}, ${leftMs} ms left`);
+    t.equal(standingOf(isOurs, leftMs), standing, `${isOurs ? 'ours' : 'not ours'}, ${leftMs} ms left`);
   t.end();
 });
 

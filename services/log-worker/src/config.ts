@@ -19,10 +19,6 @@ export const LogWorkerSettings = Type.Object({
     description:
       'Folder for archives that are sent by HTTP, and for notes of uploads that were begun in the object store.',
   }),
-  SIMULATED_STATIONS_DIR: Type.String({
-    default: './var/chargers',
-    description: 'Folder with the state of simulated stations.',
-  }),
   LOG_UPLOAD_TRIES: whole(3, 1, 'Tries in all where the request names none.'),
   LOG_UPLOAD_RETRY_INTERVAL_S: whole(30, 0, 'Seconds between tries where the request names none.'),
   UPLOAD_STALL_MS: whole(60_000, 100, 'Milliseconds an upload may stand still before the try counts as failed.'),

@@ -72,13 +72,7 @@ runWorkerService(
         },
       ]);
 
-      return [
-        {
-          queue: 'log-uploads',
-          concurrency: config.UPLOADS_AT_ONCE,
-          steps: { upload },
-        },
-      ];
+      return [{ queue: 'log-uploads', concurrency: config.UPLOADS_AT_ONCE, steps: { upload } }];
     };
   },
 );

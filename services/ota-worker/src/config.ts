@@ -20,10 +20,6 @@ export const OtaWorkerSettings = Type.Object({
     default: './var/spool',
     description: 'Folder for images while and after they are fetched.',
   }),
-  SIMULATED_STATIONS_DIR: Type.String({
-    default: './var/chargers',
-    description: 'Folder with the state of simulated stations.',
-  }),
   FIRMWARE_STORE: Type.Enum(['spool', 's3'], {
     default: 'spool',
     description:

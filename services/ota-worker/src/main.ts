@@ -72,11 +72,7 @@ runWorkerService(
             confirm: createConfirm(deps),
           },
         },
-        {
-          queue: 'firmware-fetches',
-          concurrency: config.FETCHES_AT_ONCE,
-          steps: { fetch },
-        },
+        { queue: 'firmware-fetches', concurrency: config.FETCHES_AT_ONCE, steps: { fetch } },
       ];
     };
   },

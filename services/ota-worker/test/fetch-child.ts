@@ -1,5 +1,6 @@
 /** A process that fetches, to be killed or frozen. Prints its progress in bytes, then its result or reason. */
-import { type FetchOptions, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
+import { fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
+import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 
 const [, , location = '', spoolDir = ''] = process.argv;

@@ -5,7 +5,8 @@ import { createServer, request as httpRequest, type IncomingMessage, type Server
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { type FetchOptions, fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
+import { fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
+import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
 import { PROXY_SETTINGS, proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';

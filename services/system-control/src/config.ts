@@ -5,10 +5,6 @@ import { Type } from 'typebox';
 export const SystemControlSettings = Type.Object({
   ...COMMON_SETTINGS,
   ...WORKER_SETTINGS,
-  SIMULATED_STATIONS_DIR: Type.String({
-    default: './var/chargers',
-    description: 'Folder with the state of simulated stations.',
-  }),
   CLOCK_TOLERANCE_MS: Type.Integer({
     default: 1000,
     minimum: 0,

@@ -33,22 +33,16 @@ export interface OperationEvent {
   readonly outcome?: Outcome;
 }
 
-export interface StationEvent {
+export interface StationEvent extends Pick<OperationEvent, 'at' | 'stationId'> {
   readonly type: 'station';
-  readonly at: string;
-  readonly stationId: string;
   readonly change: StationChange;
   readonly bootEpoch?: number;
   readonly bootReason?: string;
 }
 
 /** How far a download, an upload or an installation is. Told about once a second while it runs, to those who listen then; never replayed. */
-export interface ProgressEvent {
+export interface ProgressEvent extends Pick<OperationEvent, 'at' | 'stationId' | 'operationId' | 'kind'> {
   readonly type: 'progress';
-  readonly at: string;
-  readonly stationId: string;
-  readonly operationId: string;
-  readonly kind: OperationEvent['kind'];
   readonly bytes?: number;
   readonly totalBytes?: number;
   /** Of an installation, 0 to 100, as the station says. */

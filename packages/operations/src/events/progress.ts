@@ -26,10 +26,8 @@ export interface Progress {
 }
 
 /** An operation that gets on with these bytes; a fetch serves many. */
-export interface Served {
-  readonly operationId: string;
+export interface Served extends Pick<OperationEvent, 'operationId' | 'kind'> {
   readonly station: string;
-  readonly kind: OperationEvent['kind'];
 }
 
 export interface ProgressDeps {

@@ -1,5 +1,6 @@
 /** Whether a transfer is tried again, and how long to wait before that. Pure. */
 import type { Moment } from '../clock/depot-clock.js';
+import type { RecordBase } from '../records/record.js';
 
 export interface RetryTiming {
   /** Between tries, as the request or a setting has it; seconds. */
@@ -14,12 +15,8 @@ export interface RetryTiming {
   readonly deadlineAt?: number | undefined;
 }
 
-export interface RetryPause {
-  /** Steady. */
-  readonly notBefore: number;
+export interface RetryPause extends Required<Pick<RecordBase, 'notBefore' | 'waitingSince'>> {
   readonly waitingFor: 'retry' | 'retry_after';
-  /** Milliseconds since 1970. */
-  readonly waitingSince: number;
 }
 
 /**

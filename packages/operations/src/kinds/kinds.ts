@@ -1,7 +1,9 @@
 /** All kinds of record, and what generic code asks about them. */
 import type { Moment } from '../clock/depot-clock.js';
 import { type OperationEvent, operationEventBy, waitingMembersBy } from '../events/events.js';
+import type { OutboxEntry } from '../outbox/entry.js';
 import type { AnyRecord } from '../records/record.js';
+import { withoutQuotedSecrets } from '../records/secrets.js';
 import { deadlineBy, isOverdueBy, type Waiting, waitingBy } from '../records/waiting.js';
 import { configureNetwork } from './configure-network/definition.js';
 import type { ConfigureNetworkRecord } from './configure-network/record.js';
@@ -78,3 +80,17 @@ export const isOverdue = (record: OperationRecord, now: Moment): boolean =>
 /** The event of a record that is about to be stored as `version`. `undefined`: there is none. */
 export const operationEvent = (record: OperationRecord, version: number, now: Moment): OperationEvent | undefined =>
   isNews(record) ? operationEventBy(definitionOf(record).waits, record, version, now) : undefined;
+
+const DEFINITIONS: readonly AnyKind[] = Object.values(KINDS);
+
+/** Whether a status ends what it speaks of, whatever dialect it was translated to. Pure. */
+export function isFinalStatus({ channel, payload }: Pick<OutboxEntry, 'channel' | 'payload'>): boolean {
+  const status = DEFINITIONS.find((one) => one.status?.channel === channel)?.status;
+  return status?.isFinal(payload as Readonly<Record<string, unknown>>) ?? false;
+}
+
+/** The record as it is kept after its end. Until then secrets are needed, for every try. Pure; safe to repeat. */
+export function withoutSecrets(record: OperationRecord): OperationRecord {
+  const kept = withoutQuotedSecrets(record);
+  return definitionOf(kept).withoutSecrets?.(kept) ?? kept;
+}

@@ -3,8 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Now } from '../clock/depot-clock.js';
 import { createRecordStore, type RecordStore } from '../records/store.js';
 import type { RecordRules, RecordTransaction } from '../records/transaction.js';
-import { withoutSecrets } from './forget-secrets.js';
-import { definitionOf, isKnown, isOfStation, type OperationRecord, operationEvent } from './kinds.js';
+import { definitionOf, isKnown, isOfStation, type OperationRecord, operationEvent, withoutSecrets } from './kinds.js';
 
 export type Store = RecordStore<OperationRecord>;
 export type Transaction = RecordTransaction<OperationRecord>;

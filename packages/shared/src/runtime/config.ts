@@ -115,6 +115,10 @@ export const S3_SETTINGS = {
 } as const;
 
 export const WORKER_SETTINGS = {
+  SIMULATED_STATIONS_DIR: Type.String({
+    default: './var/chargers',
+    description: 'Folder with the state of simulated stations.',
+  }),
   HEALTH_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the health server.' }),
   HEALTH_PORT: whole(0, 0, 'TCP port of the health server; 0 picks a free one.', 65535),
   JOB_LOCK_MS: whole(

@@ -1,5 +1,5 @@
 /** The updates that wait for a run of a fetch, and the signal that aborts the run when none is left. */
-import type { OnProgress, ProgressPort } from '@khumbu/operations/events/progress';
+import type { ProgressPort } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { Notifications } from '@khumbu/operations/records/notifications';
@@ -15,22 +15,14 @@ export interface WaitersDeps extends Pick<StepDeps, 'store'> {
   readonly progress: ProgressPort;
 }
 
-/** A run of a fetch, as long as it is wanted. */
-export interface WantedRun {
-  /** Also fires when no update waits any more. */
-  readonly signal: AbortSignal;
-  readonly onProgress: OnProgress;
-  readonly isUnwanted: () => boolean;
-  readonly end: () => void;
-}
-
 export function createWaiters({ store, notifications, progress }: WaitersDeps) {
   const waitersOf = async (fetch: FirmwareFetchRecord): Promise<FirmwareUpdateRecord[]> => {
     const records = await store.loadMany(fetch.waiters, 'firmware_update');
     return records.filter((update) => waitsFor(update, fetch));
   };
 
-  const whileWanted = (fetch: FirmwareFetchRecord, signal: AbortSignal): WantedRun => {
+  /** A run of a fetch, as long as it is wanted. */
+  const whileWanted = (fetch: FirmwareFetchRecord, signal: AbortSignal) => {
     const unwanted = new AbortController();
     let waiting: readonly FirmwareUpdateRecord[] = [];
     const look = (): void => {
@@ -47,14 +39,15 @@ export function createWaiters({ store, notifications, progress }: WaitersDeps) {
     const unsubscribe = notifications.on('cancel', (id) => fetch.waiters.includes(id) && look());
     look();
     return {
+      /** Also fires when no update waits any more. */
       signal: AbortSignal.any([signal, unwanted.signal]),
       onProgress: progress(
         fetch.id,
         () => waiting.map(({ id, station, kind }) => ({ operationId: id, station, kind })),
         fetch.generation,
       ),
-      isUnwanted: () => unwanted.signal.aborted,
-      end() {
+      isUnwanted: (): boolean => unwanted.signal.aborted,
+      end(): void {
         clearInterval(timer);
         unsubscribe();
       },

@@ -71,13 +71,10 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
     const profile = requireProfile(view.profile);
     const { state, context } = view;
     const transaction = store.transaction();
-    if (needsReaffirming(record, state.bootEpoch)) {
-      const again = reaffirm(record, context);
-      return commit(transaction.put(again.record).enqueueStatus(record.station, again.statuses));
-    }
+    const isVoid = needsReaffirming(record, state.bootEpoch);
     const start = decideInstallStart(record, state, now());
-    if (start === 'ask_again') {
-      const again = reaffirm(record, context, 'permission_expired');
+    if (isVoid || start === 'ask_again') {
+      const again = reaffirm(record, context, isVoid ? 'station_restarted' : 'permission_expired');
       return commit(transaction.put(again.record).enqueueStatus(record.station, again.statuses));
     }
     const wait = (await obstacle(view)) ?? absence(start, state);

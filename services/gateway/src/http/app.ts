@@ -170,11 +170,12 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   takeTurns(app as unknown as FastifyInstance, load);
   const audit = createAudit(log);
   const submit = createSubmitOperation({ intake, inventory, idempotency, stopping, log }, audit);
-  stationRoutes(app, inventory, load.eventLoopTurn);
-  firmwareRoutes(app, { inventory, intake, submit, audit, eventLoopTurn: load.eventLoopTurn });
-  logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn: load.eventLoopTurn });
+  const { eventLoopTurn } = load;
+  stationRoutes(app, inventory, eventLoopTurn);
+  firmwareRoutes(app, { inventory, intake, submit, audit, eventLoopTurn });
+  logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn });
   controlRoutes(app, { inventory, intake, submit, audit, questions });
-  operationRoutes(app, inventory, load.eventLoopTurn);
+  operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
   const subscribers = new Gauge({
     name: 'khumbu_event_subscribers',
@@ -183,15 +184,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   });
   const { mostSubscribers: most, mostSubscribersPerCaller: mostPerCaller, keepAliveMs, subscriberStallMs } = options;
   const quota = createStreamQuota(most, mostPerCaller, (open) => subscribers.set(open));
-  eventRoutes(app, {
-    events,
-    eventLoopTurn: load.eventLoopTurn,
-    stopping,
-    quota,
-    keepAliveMs,
-    stallMs: subscriberStallMs,
-    log,
-  });
+  eventRoutes(app, { events, eventLoopTurn, stopping, quota, keepAliveMs, stallMs: subscriberStallMs, log });
 }
 
 /** Event streams end when the app closes. */
@@ -223,7 +216,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   app.addHook('preClose', async () => stopping.abort());
   handleErrors(app, load, deps.log);
   const onAnswered = countRequests(app, deps);
-  const unreadable = createUnreadable({ answering: (socket) => connections.answering(socket), onAnswered });
+  const unreadable = createUnreadable((socket) => connections.answering(socket), onAnswered);
   const connections = watchConnections(app.server, requestTimeoutMs, unreadable.onLate, https !== undefined);
   onParserError = unreadable.onParserError;
   app.server.on('checkExpectation', unreadable.onExpectation);

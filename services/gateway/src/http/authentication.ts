@@ -1,5 +1,6 @@
 /** The caller by the API key or token in `Authorization: Bearer`. */
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
+import type { GatewayConfig } from '../config.js';
 import { type Caller, openApiKeys } from './api-keys.js';
 import type { IssuerKeysTimes } from './issuer-keys.js';
 import { openTokens, type TokenSettings } from './json-web-tokens.js';
@@ -12,7 +13,7 @@ const looksLikeToken = (text: string): boolean => /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.
 
 /** Throws `CONFIG_INVALID`. Without keys file and without JWKS no caller is known. */
 export function openAuthentication(
-  settings: TokenSettings & { readonly API_KEYS_FILE?: string },
+  settings: TokenSettings & Pick<GatewayConfig, 'API_KEYS_FILE'>,
   reports: FileReports,
   times?: Partial<IssuerKeysTimes>,
 ) {

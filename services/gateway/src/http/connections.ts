@@ -73,19 +73,13 @@ export interface WatchedServer {
   on(event: 'request', listener: (request: IncomingMessage, response: ServerResponse) => void): unknown;
 }
 
-export interface Connections {
-  /** The answers that a connection waits for, in order. */
-  answering(socket: Socket): readonly ServerResponse[];
-  stop(): void;
-}
-
 /** `late` ends a connection that sent something, and no request, for as long as a request may take. */
 export function watchConnections(
   server: WatchedServer,
   timeoutMs: number,
   late: (socket: Socket) => void,
   isTls: boolean,
-): Connections {
+) {
   const sockets = new Map<Socket, Watched>();
   server.on(isTls ? 'secureConnection' : 'connection', (socket) => {
     sockets.set(socket, { answering: new Set(), bytesThen: 0 });
@@ -116,7 +110,8 @@ export function watchConnections(
   };
   const timer = setInterval(look, everyMs).unref();
   return {
-    answering: (socket) => [...(sockets.get(socket)?.answering ?? [])],
-    stop: () => clearInterval(timer),
+    /** The answers that a connection waits for, in order. */
+    answering: (socket: Socket): readonly ServerResponse[] => [...(sockets.get(socket)?.answering ?? [])],
+    stop: (): void => clearInterval(timer),
   };
 }

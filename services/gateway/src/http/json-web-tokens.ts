@@ -6,18 +6,15 @@ import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { type CryptoKey, decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { GatewayConfig } from '../config.js';
 import { type Caller, SCOPES, type Scope } from './api-keys.js';
 import { type IssuerKeysTimes, openIssuerKeys, SIGNATURE_ALGORITHMS } from './issuer-keys.js';
 import { Problem } from './problems.js';
 
 const CLOCK_TOLERANCE_S = 30;
 
-export interface TokenSettings {
-  readonly JWT_JWKS_URL?: string;
-  readonly JWT_ISSUER?: string;
-  readonly JWT_AUDIENCE?: string;
-  readonly HTTP_USER_AGENT?: string;
-}
+type Setting = 'JWT_JWKS_URL' | 'JWT_ISSUER' | 'JWT_AUDIENCE' | 'HTTP_USER_AGENT';
+export type TokenSettings = Pick<GatewayConfig, Setting>;
 
 const words = (claim: unknown): string[] => {
   if (typeof claim === 'string') return claim.split(' ');

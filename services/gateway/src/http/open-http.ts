@@ -1,11 +1,10 @@
 /** The REST API of a gateway from its settings: what it is made of, and the server that listens. */
 import type { Server } from 'node:https';
 import { createObjectStore } from '@khumbu/object-store/object-store';
-import type { Now } from '@khumbu/operations/clock/depot-clock';
-import { createStore, type Store } from '@khumbu/operations/kinds/store';
+import { createStore } from '@khumbu/operations/kinds/store';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
-import type { Redis } from 'ioredis';
 import type { GatewayConfig } from '../config.js';
+import type { Connections } from '../start/connections.js';
 import { type AppDeps, buildApp, DEFAULT_APP_OPTIONS } from './app.js';
 import { openEventLog } from './events/event-log.js';
 import type { HttpsCertificate } from './https-certificate.js';
@@ -18,15 +17,8 @@ type Passed = 'intake' | 'authenticate' | 'health' | 'metrics' | 'standing' | 'l
 
 export interface HttpParts extends Pick<AppDeps, Passed> {
   readonly config: GatewayConfig;
-  /** Fails fast, like the intake's. */
-  readonly store: Store;
-  readonly redis: Redis;
-  /** A connection of its own for what is only read: however much that is, no station waits for it. */
-  readonly reading: Redis;
-  /** A connection of its own that waits for events; closed with the rest. */
-  readonly waiting: Redis;
+  readonly connections: Connections;
   readonly directory: OpenStationDirectory;
-  readonly now: Now;
   /** `undefined`: plain HTTP. Closed with the rest. */
   readonly certificate: HttpsCertificate | undefined;
 }
@@ -43,26 +35,24 @@ function openArchives(config: GatewayConfig): Archives | undefined {
 
 /** Resolves when it listens; `url` says where. */
 export async function openHttp(parts: HttpParts): Promise<{ url: string; close: () => Promise<void> }> {
-  const { config, store, redis, directory, certificate, log } = parts;
-  const { reading } = parts;
-  const readStore = createStore(reading, config.KEY_PREFIX, undefined, parts.now);
+  const { config, directory, certificate, log } = parts;
+  const { prompt, promptStore, reading, anotherPatient, clock } = parts.connections;
+  const { now } = clock;
+  const { keys } = promptStore;
+  // However much is read, no station waits for it.
+  const store = createStore(reading, config.KEY_PREFIX, undefined, now);
   const load = createLoad();
-  const events = await openEventLog({ waiting: parts.waiting, redis: reading, keys: store.keys, log });
+  const { eventLoopTurn } = load;
+  const events = await openEventLog(anotherPatient(), reading, keys, log);
   const app = await buildApp(
     {
       ...parts,
       redis: reading,
-      keys: store.keys,
-      inventory: createInventory({
-        redis: reading,
-        store: readStore,
-        directory,
-        now: parts.now,
-        eventLoopTurn: load.eventLoopTurn,
-      }),
-      questions: parts.intake.questionsOver(readStore),
+      keys,
+      inventory: createInventory({ redis: reading, store, directory, now, eventLoopTurn }),
+      questions: parts.intake.questionsOver(store),
       load,
-      idempotency: createIdempotency(redis, store.keys),
+      idempotency: createIdempotency(prompt, keys),
       events,
       archives: openArchives(config),
     },

@@ -2,15 +2,18 @@
 import type { FastifyReply } from 'fastify';
 import type { EventLoopTurn } from './event-loop-turn.js';
 
-export interface ListPage {
+interface ListPage {
   readonly items: readonly unknown[];
   readonly nextCursor?: string;
 }
 
 const SOME = 25;
 
-/** JSON of the page. */
-export async function pageBytes({ items, ...rest }: ListPage, eventLoopTurn: EventLoopTurn): Promise<Buffer> {
+export async function sendPage(
+  reply: FastifyReply,
+  { items, ...rest }: ListPage,
+  eventLoopTurn: EventLoopTurn,
+): Promise<FastifyReply> {
   const parts: Buffer[] = [Buffer.from('{"items":[')];
   for (let at = 0; at < items.length; at += SOME) {
     await eventLoopTurn();
@@ -19,13 +22,5 @@ export async function pageBytes({ items, ...rest }: ListPage, eventLoopTurn: Eve
   }
   const members = JSON.stringify(rest);
   parts.push(Buffer.from(members === '{}' ? ']}' : `],${members.slice(1)}`));
-  return Buffer.concat(parts);
-}
-
-export async function sendPage(
-  reply: FastifyReply,
-  page: ListPage,
-  eventLoopTurn: EventLoopTurn,
-): Promise<FastifyReply> {
-  return reply.type('application/json; charset=utf-8').send(await pageBytes(page, eventLoopTurn));
+  return reply.type('application/json; charset=utf-8').send(Buffer.concat(parts));
 }

@@ -43,11 +43,8 @@ export interface Submission {
   readonly decide: (requester: Requester) => Promise<Answer>;
 }
 
-export function locationOf({
-  kind,
-  stationId,
-  operationId,
-}: Pick<OperationView, 'kind' | 'stationId' | 'operationId'>): string {
+export function locationOf(view: Pick<OperationView, 'kind' | 'stationId' | 'operationId'>): string {
+  const { kind, stationId, operationId } = view;
   const path = pathOfKind(kind);
   return path === undefined
     ? `/v1/operations/${encodeURIComponent(operationId)}`

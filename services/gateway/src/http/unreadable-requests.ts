@@ -42,17 +42,14 @@ export function bareAnswer(problem: Problem): string {
   return `HTTP/1.1 ${body.status} ${STATUS_CODES[body.status]}\r\n${lines.join('')}\r\n${text}`;
 }
 
-export interface UnreadableDeps {
-  /** The answers a connection waits for. */
-  readonly answering: (socket: Socket) => readonly ServerResponse[];
-  readonly onAnswered: (status: number) => void;
-}
-
 /**
  * Answers and ends the connection. An answer that is owed for a request before it goes out first: what is wrong is not
- * taken for it. Where an answer has begun nothing can be said any more.
+ * taken for it. Where an answer has begun nothing can be said any more. `answering`: the answers a connection waits for.
  */
-export function createUnreadable({ answering, onAnswered }: UnreadableDeps) {
+export function createUnreadable(
+  answering: (socket: Socket) => readonly ServerResponse[],
+  onAnswered: (status: number) => void,
+) {
   const refused = new WeakSet<Socket>();
   const end = (socket: Socket, problem: Problem): void => {
     if (!socket.writable) {

@@ -41,15 +41,7 @@ export interface LeaderDeps {
   readonly onLeader: (leads: boolean) => void;
 }
 
-export interface Leader {
-  /** Ends when the signal fires, with the service closed and the lease given back. */
-  readonly done: Promise<void>;
-  /**
-   * Resolves when what hurries is done: the first service is open, or could not be opened, or another gateway leads, or
-   * Redis does not say.
-   */
-  readonly begun: Promise<void>;
-}
+export type Leader = ReturnType<typeof runLeader>;
 
 /** How old a message may be that the broker has kept: since a gateway was last through with the backlog, and served. */
 async function backlogAge({ redis, servedKey, sessionExpiryMs }: LeaderDeps): Promise<number> {
@@ -104,7 +96,7 @@ async function keepServing(deps: LeaderDeps, over: AbortSignal, onTried: () => v
   }
 }
 
-export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
+export function runLeader(deps: LeaderDeps, signal: AbortSignal) {
   const { lease, log } = deps;
   let term: AbortController | undefined;
   let terms: Promise<unknown>[] = [];
@@ -158,5 +150,13 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal): Leader {
     await renewing;
     await lease.release().catch((error: unknown) => log.debug({ reason: describeError(error) }, 'lease not returned'));
   };
-  return { done: run(), begun };
+  return {
+    /** Ends when the signal fires, with the service closed and the lease given back. */
+    done: run(),
+    /**
+     * Resolves when what hurries is done: the first service is open, or could not be opened, or another gateway leads, or
+     * Redis does not say.
+     */
+    begun,
+  };
 }

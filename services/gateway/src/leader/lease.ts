@@ -52,7 +52,7 @@ export function createLease(redis: Redis, key: string, log: Logger) {
   let heldUntil = 0;
   let ours = false;
   let failedAt = Number.NEGATIVE_INFINITY;
-  const standing = (): Standing => standingOf({ isOurs: ours, leftMs: heldUntil - performance.now() });
+  const standing = (): Standing => standingOf(ours, heldUntil - performance.now());
 
   const ask = async (how: 'look' | 'take', from = ''): Promise<unknown> => {
     const asked = performance.now();

@@ -24,15 +24,11 @@ export const MAY: Readonly<Record<Standing, Readonly<Record<Deed, boolean>>>> = 
   standby: { publish: false, refuse: false, store: false },
 };
 
-export interface LeaseView {
-  /** No other holder was seen since the lease was granted to this gateway. */
-  readonly isOurs: boolean;
-  /** Milliseconds for which Redis has still promised it. */
-  readonly leftMs: number;
-}
-
-/** Pure. */
-export const standingOf = ({ isOurs, leftMs }: LeaseView): Standing =>
+/**
+ * Pure. `isOurs`: no other holder was seen since the lease was granted to this gateway. `leftMs`: for so long Redis has still
+ * promised it.
+ */
+export const standingOf = (isOurs: boolean, leftMs: number): Standing =>
   isOurs ? (leftMs > 0 ? 'leading' : 'refusing') : 'standby';
 
 export const mayNot = (standing: Standing, deed: Deed): CodedError =>

@@ -61,12 +61,7 @@ export interface MqttServiceDeps extends Pick<Core, Given> {
   readonly canStore: () => boolean;
 }
 
-export interface MqttService {
-  /** Connected, subscribed, and through the backlog. */
-  isServing(): boolean;
-  readonly closed: Promise<string>;
-  end(): Promise<void>;
-}
+export type MqttService = Awaited<ReturnType<typeof openMqttService>>;
 
 /** Which messages are wanted, and how surely. */
 function subscriptions(prefix: TopicPrefix, markerTopic: string): Record<string, 0 | 1> {
@@ -155,7 +150,7 @@ function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal,
 }
 
 /** Open a session and serve. Rejects when the broker cannot be reached or refuses. */
-export async function openMqttService(deps: MqttServiceDeps): Promise<MqttService> {
+export async function openMqttService(deps: MqttServiceDeps) {
   const { prefix, registry } = deps;
   const over = new AbortController();
   let ends: 'by us' | 'lost' | undefined;
@@ -192,9 +187,10 @@ export async function openMqttService(deps: MqttServiceDeps): Promise<MqttServic
   if (prefix.perStation) for (const entry of registry.all()) discovery.ask(entry.station);
   void publisher.sweep();
   return {
-    isServing: () => !over.signal.aborted && backlogMarker.isPassed(),
+    /** Connected, subscribed, and through the backlog. */
+    isServing: (): boolean => !over.signal.aborted && backlogMarker.isPassed(),
     closed: session.closed,
-    async end() {
+    async end(): Promise<void> {
       ends ??= 'by us';
       stop();
       await session.end();

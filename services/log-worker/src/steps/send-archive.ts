@@ -3,7 +3,6 @@ import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { ProgressPort } from '@khumbu/operations/events/progress';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
-import type { StoredArchive } from '@khumbu/operations/kinds/log-upload/archive-object';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
@@ -14,7 +13,7 @@ import type { StationDriver } from '@khumbu/station-drivers/station-driver';
 import { createArchive } from '../archive/archive.js';
 import { UploadError } from '../upload/failure-status.js';
 import type { HttpPutInput } from '../upload/http-put.js';
-import { uploadArchive } from '../upload/upload-archive.js';
+import { type SentArchive, uploadArchive } from '../upload/upload-archive.js';
 
 export interface SendArchiveDeps {
   readonly driverOf: (profile: StationProfile) => StationDriver;
@@ -26,12 +25,6 @@ export interface SendArchiveDeps {
   readonly http: Pick<HttpPutInput, 'stallMs' | 'userAgent' | 'proxy'>;
   /** PEM of the authorities of https locations, as it is now; default: the built-in ones. */
   readonly ca?: (() => string) | undefined;
-}
-
-export interface SentArchive {
-  readonly bytes: number;
-  /** Where it is, if in the object store. */
-  readonly archive?: StoredArchive;
 }
 
 export const logSpoolError =
@@ -73,8 +66,7 @@ export function createSendArchive(deps: SendArchiveDeps) {
     const { id: operationId, station, kind } = record;
     const { signal } = step;
     const { target, lookup } = await targetOf(record);
-    let archive: StoredArchive | undefined;
-    const { bytes } = await uploadArchive({
+    return uploadArchive({
       target,
       operationId,
       objectStore: objects,
@@ -84,10 +76,6 @@ export function createSendArchive(deps: SendArchiveDeps) {
       openArchive: () => openArchive(record, profile, signal),
       onSpoolError: logSpoolError(step),
       onProgress: deps.progress(operationId, () => [{ operationId, station, kind }], record.tries),
-      onStored: (stored) => {
-        archive = stored;
-      },
     });
-    return { bytes, ...(archive === undefined ? {} : { archive }) };
   };
 }

@@ -13,7 +13,8 @@ import { dialectOf, readStation } from '@khumbu/operations/stations/station-stat
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { toUploadError } from '../upload/failure-status.js';
 import { removeSpooled } from '../upload/spool-file.js';
-import { createSendArchive, logSpoolError, type SendArchiveDeps, type SentArchive } from './send-archive.js';
+import type { SentArchive } from '../upload/upload-archive.js';
+import { createSendArchive, logSpoolError, type SendArchiveDeps } from './send-archive.js';
 
 export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'now'>, SendArchiveDeps {
   readonly retries: RetrySettings;

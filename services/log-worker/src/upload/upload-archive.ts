@@ -31,10 +31,14 @@ export interface UploadArchiveInput {
   readonly signal?: AbortSignal;
   /** Archive bytes the target has taken so far. */
   readonly onProgress?: (bytes: number) => void;
-  /** The object store has it. */
-  readonly onStored?: (archive: StoredArchive) => void;
   /** An error of the spool that does not change how the upload ends; what stays there is removed by the sweep. */
   readonly onSpoolError?: (error: unknown) => void;
+}
+
+export interface SentArchive {
+  readonly bytes: number;
+  /** Where it is, if in the object store. */
+  readonly archive?: StoredArchive;
 }
 
 /** Keys that may only write get `S3_DENIED`, and some stores lack the call: neither is needed to upload. */
@@ -56,7 +60,7 @@ async function tidy({ onSpoolError }: UploadArchiveInput, work: Promise<unknown>
 async function toObjectStore(
   input: UploadArchiveInput,
   { bucket, key }: Extract<UploadTarget, { kind: 's3' }>,
-): Promise<{ bytes: number }> {
+): Promise<SentArchive> {
   const { objectStore, operationId, spoolDir, signal, onProgress } = input;
   if (objectStore === undefined)
     throw new UploadError('NotSupportedOperation', 'no object store is configured; set S3_ENDPOINT');
@@ -64,8 +68,8 @@ async function toObjectStore(
   if (found?.metadata[OPERATION_METADATA] === operationId) {
     await tidy(input, clearJournal(spoolDir, operationId));
     const sha256 = found.metadata[SHA256_METADATA];
-    input.onStored?.({ bucket, key, etag: found.etag, ...(sha256 === undefined ? {} : { sha256 }) });
-    return { bytes: found.bytes };
+    const archive = { bucket, key, etag: found.etag, ...(sha256 === undefined ? {} : { sha256 }) };
+    return { bytes: found.bytes, archive };
   }
   const stale = await ifAllowed(objectStore.abortStaleUploads(bucket, key, signal), undefined);
   // The uploads of earlier tries were among them.
@@ -97,8 +101,7 @@ async function toObjectStore(
     ...(onProgress === undefined ? {} : { onProgress }),
   });
   await endEntry();
-  input.onStored?.({ bucket, key, etag, sha256: sha256() });
-  return { bytes };
+  return { bytes, archive: { bucket, key, etag, sha256: sha256() } };
 }
 
 /**
@@ -108,7 +111,7 @@ async function toObjectStore(
 async function toServer(
   input: UploadArchiveInput,
   target: Extract<UploadTarget, { kind: 'http' }>,
-): Promise<{ bytes: number }> {
+): Promise<SentArchive> {
   const { spoolDir, operationId, http, signal, onProgress } = input;
   const sent = await sentBytes(spoolDir, operationId);
   if (sent !== undefined) return { bytes: sent };
@@ -136,7 +139,7 @@ async function toServer(
  * a PUT is repeated where its mark is missing, because the worker died in between or has another spool. A multipart upload
  * that a killed worker left in the object store under this key is aborted first.
  */
-export async function uploadArchive(input: UploadArchiveInput): Promise<{ bytes: number }> {
+export async function uploadArchive(input: UploadArchiveInput): Promise<SentArchive> {
   const { target, signal } = input;
   try {
     return await (target.kind === 's3' ? toObjectStore(input, target) : toServer(input, target));

@@ -16,8 +16,6 @@ import { Session } from './session.js';
 import { newPaths } from './sidecar.js';
 import { reservedBytes } from './space-reservation.js';
 
-export type { FetchOptions } from './fetch-options.js';
-
 /** One fetch: what is held may change from response to response. */
 class Fetch {
   readonly #options: FetchOptions;

@@ -7,7 +7,7 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import { FetchError, type FetchReason } from '@khumbu/steps/firmware-update/fetch-error';
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
 import { createThreads } from '../threads/threads.js';
-import type { FetchOptions } from './fetch-image.js';
+import type { FetchOptions } from './fetch-options.js';
 
 /** What can go from thread to thread as it is. */
 export type PlainFetchOptions = Omit<FetchOptions, 'policy' | 'signal' | 'onProgress' | 'makeRoom'>;

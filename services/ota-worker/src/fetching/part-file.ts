@@ -15,7 +15,7 @@ import type { ImageFile, Validators } from '@khumbu/steps/firmware-update/image-
 import { ImageWriter } from '../writing/image-writer.js';
 import type { Held } from './content-range.js';
 import type { Labels } from './labels.js';
-import { goneMeansSuperseded, hostBootId, type PartPaths, type Sidecar, writeSidecar } from './sidecar.js';
+import { hostBootId, type PartPaths, type Sidecar, unlessSuperseded, writeSidecar } from './sidecar.js';
 import type { Reservation } from './space-reservation.js';
 
 /**
@@ -99,12 +99,8 @@ export class PartFile {
   }
 
   /** All that was appended, open for reading; the caller closes it. */
-  async readBack(): Promise<FileHandle> {
-    try {
-      return await open(this.#paths.part, 'r');
-    } catch (error) {
-      throw goneMeansSuperseded(error);
-    }
+  readBack(): Promise<FileHandle> {
+    return unlessSuperseded(open(this.#paths.part, 'r'));
   }
 
   /** Learned later than the file was made, e.g. from Content-Range. */
@@ -134,11 +130,7 @@ export class PartFile {
     await this.#file.sync();
     await this.#end();
     const path = join(imagesFolder, facts.sha256);
-    try {
-      await rename(this.#paths.part, path);
-    } catch (error) {
-      throw goneMeansSuperseded(error);
-    }
+    await unlessSuperseded(rename(this.#paths.part, path));
     await syncFolder(imagesFolder);
     await rm(this.#paths.sidecar, { force: true });
     await syncFolder(dirname(this.#paths.part));
@@ -190,7 +182,8 @@ export class PartFile {
     await this.#file.datasync();
     // Closed before the sidecar is marked so: from then on another run may write to this file.
     if (closed) await this.#end();
-    await this.#assertOwned();
+    // Another run may have removed it.
+    await unlessSuperseded(stat(this.#paths.part));
     const sidecar = {
       validators: this.#validators,
       labels: this.labels,
@@ -201,13 +194,5 @@ export class PartFile {
     };
     await writeSidecar(this.#paths.sidecar, this.#total === undefined ? sidecar : { ...sidecar, total: this.#total });
     this.#synced = size;
-  }
-
-  async #assertOwned(): Promise<void> {
-    try {
-      await stat(this.#paths.part);
-    } catch (error) {
-      throw goneMeansSuperseded(error);
-    }
   }
 }

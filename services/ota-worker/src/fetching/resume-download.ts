@@ -5,12 +5,12 @@ import { CodedError, ifExists } from '@khumbu/shared/runtime/errors';
 import { readPieces } from '../writing/image-writer.js';
 import { PartFile } from './part-file.js';
 import {
-  goneMeansSuperseded,
   hostBootId,
   newPaths,
   type PartPaths,
   readSidecar,
   type Sidecar,
+  unlessSuperseded,
   writeSidecar,
 } from './sidecar.js';
 
@@ -112,14 +112,10 @@ export async function resumeDownload(folder: string, key: string, signal: AbortS
     await remove(found);
     return undefined;
   }
-  try {
-    const take = sidecar.closed ? adopt : copy;
-    const part = await take(best, withNewBoot(sidecar, best.usable), newPaths(folder, key), signal);
-    await remove(found);
-    return part;
-  } catch (error) {
-    throw goneMeansSuperseded(error);
-  }
+  const take = sidecar.closed ? adopt : copy;
+  const part = await unlessSuperseded(take(best, withNewBoot(sidecar, best.usable), newPaths(folder, key), signal));
+  await unlessSuperseded(remove(found));
+  return part;
 }
 
 /** Remove parts of abandoned downloads. Safe while others run, if the age is longer than any pause. */

@@ -36,10 +36,19 @@ export const newPaths = (folder: string, key: string): PartPaths => {
 };
 
 /** A file of ours is gone: only a later run removes it. */
-export const goneMeansSuperseded = (error: unknown): unknown =>
+const goneMeansSuperseded = (error: unknown): unknown =>
   hasCode(error, 'ENOENT')
     ? new FetchError(true, 'superseded', 'another run has taken this download over', { cause: error })
     : error;
+
+/** Settles as work on our own files does; that one of them is gone means `superseded`. */
+export async function unlessSuperseded<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw goneMeansSuperseded(error);
+  }
+}
 
 /** Replaced by rename, so a reader never sees half of it. */
 export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void> {
@@ -56,11 +65,7 @@ export async function writeSidecar(path: string, sidecar: Sidecar): Promise<void
     await rm(temporary, { force: true });
     throw error;
   }
-  try {
-    await rename(temporary, path);
-  } catch (error) {
-    throw goneMeansSuperseded(error);
-  }
+  await unlessSuperseded(rename(temporary, path));
 }
 
 /** `undefined`: there is none, or it is not whole, as a power cut may leave it. */

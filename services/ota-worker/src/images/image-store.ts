@@ -8,6 +8,7 @@ import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
+import { ifExists } from '@khumbu/shared/runtime/if-exists';
 import { isNoSpace, spoolError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
 import { createImageChecks, identityOf } from './image-checks.js';
@@ -15,14 +16,8 @@ import { SharedWork } from './shared-work.js';
 
 const pathIn = (spoolDir: string, { sha256 }: StoredImage): string => join(spoolDir, 'images', sha256);
 
-async function isInSpool(spoolDir: string, image: StoredImage): Promise<boolean> {
-  try {
-    return (await stat(pathIn(spoolDir, image))).size === image.sizeBytes;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
-    throw error;
-  }
-}
+const isInSpool = async (spoolDir: string, image: StoredImage): Promise<boolean> =>
+  (await ifExists(stat(pathIn(spoolDir, image))))?.size === image.sizeBytes;
 
 /** An image that was requested now counts as new: it is not removed to make room for others (`sweep.ts`). */
 async function renew(path: string): Promise<void> {

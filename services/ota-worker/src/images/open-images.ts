@@ -3,26 +3,18 @@ import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { Sweep } from '@khumbu/operations/jobs/sweeps';
 import type { Store } from '@khumbu/operations/kinds/store';
 import type { Logger } from '@khumbu/shared/runtime/logger';
-import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
 import type { OtaWorkerConfig } from '../config.js';
 import { createImageChecks } from './image-checks.js';
 import { endStaleCopies, objectStoreImages, sharedSpool } from './image-store.js';
 import { makeRoom, oneAtATime, sweepImages } from './sweep.js';
 
-export interface Images {
-  readonly images: ImageStore;
-  readonly checks: ImageChecks;
-  /** As in `FetchOptions`. */
-  readonly makeRoom: (bytes: number) => Promise<number>;
-  readonly sweeps: readonly Sweep[];
-}
-
+/** `makeRoom`: as in `FetchOptions`. */
 export function openImages(
   { SPOOL_DIR: spoolDir, FIRMWARE_STORE, S3_BUCKET: bucket }: OtaWorkerConfig,
   objects: ObjectStore | undefined,
   store: Pick<Store, 'neededImages' | 'namedImages'>,
   log: Logger,
-): Images {
+) {
   const checks = createImageChecks();
   const free = oneAtATime(async (bytes) => {
     const freed = await makeRoom(spoolDir, bytes, () => store.neededImages(), Date.now());

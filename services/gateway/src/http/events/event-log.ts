@@ -22,17 +22,8 @@ const RETRY_MS = 200;
 
 export type EventLog = Awaited<ReturnType<typeof openEventLog>>;
 
-export interface EventLogDeps {
-  /** A connection of its own that waits for events. */
-  readonly waiting: Redis;
-  /** The one for everything else. */
-  readonly redis: Redis;
-  readonly keys: Keys;
-  readonly log: Logger;
-}
-
-/** Rejects when Redis does not answer. */
-export async function openEventLog({ waiting, redis, keys, log }: EventLogDeps) {
+/** Rejects when Redis does not answer. `waiting`: a connection of its own that waits for events, closed at `stop`. */
+export async function openEventLog(waiting: Redis, redis: Redis, keys: Keys, log: Logger) {
   const stopping = new AbortController();
   const listeners = new Set<(entry: Entry) => void>();
   const ring = new EventRing(await newestId(waiting, keys.events));

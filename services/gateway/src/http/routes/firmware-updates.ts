@@ -23,9 +23,6 @@ export const REST_REQUEST_ID = -1;
 
 export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly eventLoopTurn: EventLoopTurn }): void {
   const { submit, audit, intake, inventory } = deps;
-  const { LOCATION_NOT_USABLE: _logsOnly, ...locations } = Object.fromEntries(
-    LOCATION_PROBLEMS.map((code) => [code, code]),
-  );
 
   app.post(
     '/stations/:stationId/firmware-updates',
@@ -39,7 +36,8 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly event
       problems: [
         ...WITH_BODY,
         ...REFUSALS,
-        ...Object.values(locations),
+        // Of logs alone.
+        ...LOCATION_PROBLEMS.filter((code) => code !== 'LOCATION_NOT_USABLE'),
         'INSTALLING',
         'SIGNATURE_REQUIRED',
         'SIGNATURE_INCOMPLETE',

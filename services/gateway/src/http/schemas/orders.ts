@@ -1,6 +1,4 @@
-/**
- * Bodies of requests: EVerest's requests without the id, which REST chooses itself.
- */
+/** Bodies of requests: EVerest's requests without the id, which REST chooses itself. */
 import {
   ConfigureNetworkRequest,
   FirmwareUpdateRequest,

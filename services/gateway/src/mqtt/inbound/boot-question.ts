@@ -28,23 +28,17 @@ function signSince(mark: BootMark, entry: Station): BootSign | undefined {
   return entry.presence.beaconAt === mark.presence.beaconAt ? undefined : 'beacon';
 }
 
-export interface BootQuestion {
-  readonly mark: BootMark;
-  /** As it was when the question came; whether its boot was counted since, as it is now. */
-  readonly liveness: () => Liveness;
-  /** The next sign, for a question that was found open in this boot epoch; `undefined`: too many wait already. */
-  readonly awaitSign: (bootEpoch: number) => Promise<Liveness['sign']>;
-}
-
 /** A question of the station has come now. */
-export function bootQuestion(entry: Station, message: Incoming, signs: Pick<BootSigns, 'next'>): BootQuestion {
+export function bootQuestion(entry: Station, message: Incoming, signs: Pick<BootSigns, 'next'>) {
   const arrived = performance.now();
   const mark = markBoot(entry);
   const before = livenessOf(mark.presence, arrived);
   return {
     mark,
-    liveness: () => ({ ...before, isCounted: entry.bootsCounted !== mark.bootsCounted }),
-    awaitSign: async (bootEpoch) => {
+    /** As it was when the question came; whether its boot was counted since, as it is now. */
+    liveness: (): Liveness => ({ ...before, isCounted: entry.bootsCounted !== mark.bootsCounted }),
+    /** The next sign, for a question that was found open in this boot epoch; `undefined`: too many wait already. */
+    awaitSign: async (bootEpoch: number): Promise<Liveness['sign']> => {
       const { silentMs = 0, heartbeatPeriodMs: periodMs = 0 } = before;
       const waitMs = signWaitMs(silentMs, periodMs, mark.presence.communication) - (performance.now() - arrived);
       const what = signSince(mark, entry) ?? (await signs.next(entry.station, Math.max(0, waitMs), message));

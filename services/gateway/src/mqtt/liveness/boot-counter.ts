@@ -3,9 +3,10 @@
  * was published in the boot before and not heard there is published again.
  */
 import type { Boots } from '@khumbu/intake/boots';
-import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
+import { isFinalStatus } from '@khumbu/operations/kinds/kinds';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Core } from '../core.js';
+import type { StatusPublisher } from '../outbound/status-publisher.js';
 import { type BootMark, bootSince } from './boot-mark.js';
 import { hasDuplicateIdentity, restartCounted } from './duplicate-identity.js';
 import type { DuplicateWatch } from './duplicate-watch.js';
@@ -33,10 +34,7 @@ export interface NewCount {
 
 type Deps = Pick<Core, 'queue' | 'retryAsLeader' | 'log'> & {
   readonly boots: Boots;
-  readonly publisher: {
-    kick(station: string): void;
-    publishOnceMore(station: string, entry: OutboxEntry): void;
-  };
+  readonly publisher: Pick<StatusPublisher, 'kick' | 'publishOnceMore'>;
   readonly duplicates: DuplicateWatch;
 };
 

@@ -104,17 +104,11 @@ function restartedUnheard(
   );
 }
 
-export interface HeardHeartbeat {
-  readonly presence: Presence;
-  /** The same, before it is known whether a restart was ours. */
-  readonly unjudged: Presence;
-  /** The id did not rise: EVerest has started anew. */
-  readonly restarted: boolean;
-  /** It was not there before this heartbeat, or this is the first one. */
-  readonly returned: boolean;
-}
-
-export function hearHeartbeat(presence: Presence, id: number, now: number): HeardHeartbeat {
+/**
+ * `restarted`: the id did not rise, EVerest has started anew. `returned`: it was not there before this heartbeat, or this is
+ * the first one. `unjudged`: the presence before it is known whether a restart was ours.
+ */
+export function hearHeartbeat(presence: Presence, id: number, now: number) {
   const isNext =
     presence.heartbeatAt !== undefined && presence.heartbeatId === id - 1 && id > 0 && presence.abandonedId !== id - 1;
   if (isNext && !presence.handedOver) {

@@ -20,23 +20,12 @@ export interface Answerable {
 
 type Deps = Pick<Core, 'publish' | 'standing' | 'replyCache' | 'limitedLog' | 'metrics'>;
 
-export interface Reply {
-  /** Resolves with whether it was heard; `undefined`: another one is the answer, or it may not be published now. */
-  decide(value: unknown): Promise<'heard' | 'unheard' | undefined>;
-  /** Resolves when the default, or what was answered instead of it, is out. */
-  refuse(reason: string): Promise<void>;
-  /** What the same request was answered before goes out again; `undefined`: nothing. */
-  repeat(): Promise<unknown> | undefined;
-  /** The decision is not all done here: a redelivery must find what is stored. */
-  leaveToNext(): void;
-  readonly isOut: boolean;
-}
-
 export type CreateReply = ReturnType<typeof createReplies>;
+export type Reply = ReturnType<CreateReply>;
 
 export const createReplies =
   ({ publish, standing, replyCache, limitedLog, metrics }: Deps) =>
-  ({ name, station, replyTopic, acknowledge }: Answerable, answerKey: string): Reply => {
+  ({ name, station, replyTopic, acknowledge }: Answerable, answerKey: string) => {
     const began = performance.now();
     let out: Promise<unknown> | undefined;
     const send = async (value: unknown, by: 'decision' | 'default'): Promise<boolean> => {
@@ -45,6 +34,7 @@ export const createReplies =
       replyCache.remember({ station, answerKey, reply: value }, by === 'default');
       return publish(replyTopic, encodeReply(name, value), 1, by === 'default' ? 'refuse' : 'publish');
     };
+    /** What the same request was answered before goes out again; `undefined`: nothing. */
     const repeat = (): Promise<unknown> | undefined => {
       const before = replyTopic === undefined ? undefined : replyCache.find(station, answerKey);
       if (!before || replyTopic === undefined) return undefined;
@@ -52,13 +42,15 @@ export const createReplies =
       return out;
     };
     return {
-      async decide(value) {
+      /** Resolves with whether it was heard; `undefined`: another one is the answer, or it may not be published now. */
+      async decide(value: unknown): Promise<'heard' | 'unheard' | undefined> {
         if (out || standing() !== 'leading') return undefined;
         const sending = send(value, 'decision');
         out = sending;
         return (await sending) ? 'heard' : 'unheard';
       },
-      async refuse(reason) {
+      /** Resolves when the default, or what was answered instead of it, is out. */
+      async refuse(reason: string): Promise<void> {
         const before = out ?? repeat();
         if (before) return void (await before);
         limitedLog.warn({ station, request: name, reason }, 'answered by default');
@@ -67,8 +59,9 @@ export const createReplies =
         await out;
       },
       repeat,
-      leaveToNext: () => replyCache.forget(station, answerKey),
-      get isOut() {
+      /** The decision is not all done here: a redelivery must find what is stored. */
+      leaveToNext: (): void => replyCache.forget(station, answerKey),
+      get isOut(): boolean {
         return out !== undefined;
       },
     };

@@ -1,5 +1,5 @@
 /** One status on its way to EVerest: published, or why it waits. */
-import { isFinalStatus } from '@khumbu/operations/kinds/final-status';
+import { isFinalStatus } from '@khumbu/operations/kinds/kinds';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { CHANNELS } from '@khumbu/shared/contract/channels';
 import { encode } from '@khumbu/shared/contract/codec';

@@ -19,18 +19,6 @@ interface OpenMessage {
   next: OpenMessage | undefined;
 }
 
-export interface Acknowledgement {
-  /** The work is done: in its turn. */
-  readonly finished: () => void;
-  /**
-   * Now: while Redis is out, an old message whose work waits must not keep what was refused from being acknowledged. Safe to
-   * repeat.
-   */
-  readonly ahead: () => void;
-  /** Its work may take long: all behind it are acknowledged before it. */
-  readonly aside: () => void;
-}
-
 export function createAcknowledgements(client: PrivateSender) {
   // A list and no array: thousands may wait, and taking the first of an array moves all others.
   let first: OpenMessage | undefined;
@@ -50,18 +38,24 @@ export function createAcknowledgements(client: PrivateSender) {
     passOn();
   };
   return {
-    take(messageId: number): Acknowledgement {
+    take(messageId: number) {
       const message: OpenMessage = { messageId, done: false, sent: false, isAside: false, next: undefined };
       if (last) last.next = message;
       else first = message;
       last = message;
       return {
-        finished: () => finish(message),
-        ahead: () => {
+        /** The work is done: in its turn. */
+        finished: (): void => finish(message),
+        /**
+         * Now: while Redis is out, an old message whose work waits must not keep what was refused from being acknowledged.
+         * Safe to repeat.
+         */
+        ahead: (): void => {
           send(message);
           finish(message);
         },
-        aside: () => {
+        /** Its work may take long: all behind it are acknowledged before it. */
+        aside: (): void => {
           message.isAside = true;
           passOn();
         },

@@ -34,26 +34,7 @@ export interface MqttSessionOptions {
   readonly standing: () => Standing;
 }
 
-export interface MqttSession {
-  /**
-   * Connect, once. Messages may arrive before it resolves. `sessionPresent`: the broker had kept our session, so messages may
-   * be older than the connection. Rejects with `MQTT_UNREACHABLE` when the broker refuses or cannot be reached.
-   */
-  connect(inbound: Inbound): Promise<{ readonly sessionPresent: boolean }>;
-  subscribe(filters: Readonly<Record<string, 0 | 1>>): Promise<void>;
-  /**
-   * Resolves when the broker has it (QoS 1: acknowledged). `false`: the broker says that nobody listens; `true` may still
-   * be nobody where a broker does not say so. Rejects with `MQTT_CLOSED` once the session is over, with `NOT_LEADING`
-   * while this gateway may only refuse, with `MQTT_BAD_TOPIC` for a topic the broker would not forgive.
-   */
-  readonly publish: (topic: string, payload: string, qos: 0 | 1, speech?: Speech) => Promise<boolean>;
-  /** Connected, and not over yet. */
-  isOpen(): boolean;
-  /** Resolves when the connection has ended, whoever ended it. */
-  readonly closed: Promise<string>;
-  /** End it. The broker keeps the session. */
-  end(): Promise<void>;
-}
+export type MqttSession = ReturnType<typeof createMqttSession>;
 
 /** MQTT 5, 3.4.2.1: the message was taken, and there is no subscriber. */
 const NO_MATCHING_SUBSCRIBERS = 16;
@@ -107,7 +88,7 @@ function whenClosed(client: MqttClient): Promise<string> {
 
 const closedError = (): CodedError => new CodedError('MQTT_CLOSED', 'the MQTT session is over');
 
-export function createMqttSession(options: MqttSessionOptions): MqttSession {
+export function createMqttSession(options: MqttSessionOptions) {
   const client = connect(options.url, clientOptions(options));
   const unheard = unheardMessages(client);
   const closed = whenClosed(client);
@@ -132,9 +113,15 @@ export function createMqttSession(options: MqttSessionOptions): MqttSession {
     });
 
   return {
+    /** Resolves when the connection has ended, whoever ended it. */
     closed,
-    isOpen: () => state === 'open',
-    connect: (inbound) =>
+    /** Connected, and not over yet. */
+    isOpen: (): boolean => state === 'open',
+    /**
+     * Connect, once. Messages may arrive before it resolves. `sessionPresent`: the broker had kept our session, so messages
+     * may be older than the connection. Rejects with `MQTT_UNREACHABLE` when the broker refuses or cannot be reached.
+     */
+    connect: (inbound: Inbound): Promise<{ readonly sessionPresent: boolean }> =>
       new Promise((resolve, reject) => {
         receive(client, inbound, options.standing);
         client.once('connect', ({ sessionPresent }) => {
@@ -146,7 +133,7 @@ export function createMqttSession(options: MqttSessionOptions): MqttSession {
         void closed.then((why) => reject(new CodedError('MQTT_UNREACHABLE', `cannot reach the MQTT broker: ${why}`)));
         client.connect();
       }),
-    async subscribe(filters) {
+    async subscribe(filters: Readonly<Record<string, 0 | 1>>): Promise<void> {
       if (state === 'over') throw closedError();
       const map = Object.fromEntries(
         Object.entries(filters).map(([filter, qos]) => [filter, { qos, rh: RETAINED_NOT_WANTED }]),
@@ -155,7 +142,12 @@ export function createMqttSession(options: MqttSessionOptions): MqttSession {
       const refused = granted.find((grant) => grant.qos > 2);
       if (refused) throw new CodedError('MQTT_REFUSED', `the broker refuses the subscription ${refused.topic}`);
     },
-    publish: async (topic, payload, qos, speech = 'publish') => {
+    /**
+     * Resolves when the broker has it (QoS 1: acknowledged). `false`: the broker says that nobody listens; `true` may still
+     * be nobody where a broker does not say so. Rejects with `MQTT_CLOSED` once the session is over, with `NOT_LEADING`
+     * while this gateway may only refuse, with `MQTT_BAD_TOPIC` for a topic the broker would not forgive.
+     */
+    publish: async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'publish'): Promise<boolean> => {
       const standing = options.standing();
       if (state === 'over' || standing === 'standby') throw closedError();
       assertMay(standing, speech);
@@ -167,7 +159,8 @@ export function createMqttSession(options: MqttSessionOptions): MqttSession {
       });
       return qos === 0 || !unheard.delete(messageId);
     },
-    async end() {
+    /** End it. The broker keeps the session. */
+    async end(): Promise<void> {
       if (state !== 'over') client.end(false);
       if (state !== 'new') await closed;
     },

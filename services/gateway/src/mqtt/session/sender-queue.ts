@@ -1,12 +1,7 @@
 /** Whose message is worked on next: so many at once, and so many of one sender; those that wait are taken sender by sender. */
 import { FairQueue } from '@khumbu/shared/runtime/fair-queue';
 
-export interface QueueLimits {
-  readonly atOnce: number;
-  readonly perSender: number;
-}
-
-export function createSenderQueue({ atOnce, perSender }: QueueLimits) {
+export function createSenderQueue({ atOnce, perSender }: { readonly atOnce: number; readonly perSender: number }) {
   const waiting = new FairQueue<() => void>();
   const open = new Map<string, number>();
   let total = 0;
