@@ -91,7 +91,7 @@ export async function openDepotClock(redis: Redis, key: string, log: Logger) {
   return {
     /** The monotonic reading when this process began to follow the clock; before it the depot may have been off. */
     openedAt,
-    now(): Moment {
+    now: (): Moment => {
       const mono = performance.now();
       const { wall, monotonic } = current();
       return { wall: Math.round(wall + mono), monotonic: Math.round(monotonic + mono) };

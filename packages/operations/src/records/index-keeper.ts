@@ -86,7 +86,7 @@ export function createIndexKeeper<R extends AnyRecord>(
 
   return {
     /** Resolves when what is stored can be found by the index: at once where that was seen to lately. */
-    async fresh(): Promise<void> {
+    fresh: async (): Promise<void> => {
       const everyMs = now() - mendedAt < QUIET_AFTER_MS ? LOOK_AGAIN_MS : LOOK_SELDOM_MS;
       if (lookedAt !== undefined && now() - lookedAt < everyMs) return;
       looking ??= look().finally(() => {

@@ -20,14 +20,14 @@ export function openAuthentication(
   const tokens = openTokens(settings, reports, times);
   const keys = openApiKeys(settings.API_KEYS_FILE, reports);
   return {
-    async authenticate(authorization: string | undefined): Promise<Caller | undefined> {
+    authenticate: async (authorization: string | undefined): Promise<Caller | undefined> => {
       const presented = BEARER.exec(authorization ?? '')?.[1];
       if (presented === undefined) return undefined;
       return keys.callerOf(presented) ?? (looksLikeToken(presented) ? tokens?.callerOf(presented) : undefined);
     },
     /** Before anybody is served. Rejects with `CONFIG_INVALID` when the issuer's keys must not be used. */
     begin: async (): Promise<void> => tokens?.begin(),
-    close(): void {
+    close: (): void => {
       keys.close();
       tokens?.close();
     },

@@ -164,7 +164,7 @@ export function openIssuerKeys(
 
   return {
     /** The first look. Rejects with `CONFIG_INVALID` for keys that must not be used; one that cannot be reached is reported. */
-    async begin(): Promise<void> {
+    begin: async (): Promise<void> => {
       await lookOnce();
       if (problem?.code === 'JWKS_REFUSED') throw new CodedError('CONFIG_INVALID', problem.message, { cause: problem });
     },
@@ -181,7 +181,7 @@ export function openIssuerKeys(
       if (!find) throw problem ?? new CodedError('JWKS_UNREACHABLE', `${SETTING} was not read yet`);
       return find(header, token);
     },
-    close(): void {
+    close: (): void => {
       closing.abort();
       clearTimeout(timer);
     },

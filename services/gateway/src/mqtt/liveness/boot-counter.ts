@@ -6,7 +6,6 @@ import type { Boots } from '@khumbu/intake/boots';
 import { isFinalStatus } from '@khumbu/operations/kinds/kinds';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import type { Core } from '../core.js';
-import type { StatusPublisher } from '../outbound/status-publisher.js';
 import { type BootMark, bootSince } from './boot-mark.js';
 import { hasDuplicateIdentity, restartCounted } from './duplicate-identity.js';
 import type { DuplicateWatch } from './duplicate-watch.js';
@@ -34,7 +33,10 @@ export interface NewCount {
 
 type Deps = Pick<Core, 'queue' | 'retryAsLeader' | 'log'> & {
   readonly boots: Boots;
-  readonly publisher: Pick<StatusPublisher, 'kick' | 'publishOnceMore'>;
+  readonly publisher: {
+    kick(station: string): void;
+    publishOnceMore(station: string, entry: OutboxEntry): void;
+  };
   readonly duplicates: DuplicateWatch;
 };
 
