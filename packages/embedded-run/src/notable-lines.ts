@@ -17,12 +17,8 @@ interface LogRecord {
 const printable = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD').slice(0, MOST_CHARACTERS);
 
-interface Notable {
-  readonly isError: boolean;
-  readonly text: string;
-}
-
-function notable(line: string): Notable | undefined {
+/** A line for a person from a JSON log line; `undefined`: not worth it. */
+function notable(line: string): { isError: boolean; text: string } | undefined {
   if (!line.startsWith('{')) return undefined;
   let record: LogRecord;
   try {
@@ -38,12 +34,9 @@ function notable(line: string): Notable | undefined {
   return { isError: record.level > WARN, text: printable(words.join(': ')) };
 }
 
-/** A line for a person from a JSON log line; `undefined`: not worth it. */
-export const notableLine = (line: string): string | undefined => notable(line)?.text;
-
 /** Of the last lines of a process that ended, newest first, the one that says why. */
 export const whyItEnded = (lines: readonly string[]): string =>
-  lines.map(notableLine).find((line) => line !== undefined) ??
+  lines.map((line) => notable(line)?.text).find((line) => line !== undefined) ??
   lines.find((line) => /Error\b.*:/.test(line)) ??
   lines[0] ??
   'it says nothing';

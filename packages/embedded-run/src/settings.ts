@@ -1,5 +1,5 @@
 /** What a person may say about the embedded run, by environment variables. */
-import { COMMON_SETTINGS, loadConfig } from '@khumbu/shared/runtime/config';
+import { COMMON_SETTINGS } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
 
 const port = (standard: number, what: string) =>
@@ -34,6 +34,3 @@ export const UP_SETTINGS = Type.Object({
   LOG_LEVEL: COMMON_SETTINGS.LOG_LEVEL,
 });
 export type UpSettings = Readonly<Static<typeof UP_SETTINGS>>;
-
-/** Throws `CONFIG_INVALID` that names every bad variable and repeats no value. */
-export const readSettings = (env: Record<string, string | undefined>): UpSettings => loadConfig(UP_SETTINGS, env);

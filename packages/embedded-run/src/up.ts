@@ -1,12 +1,13 @@
 /** The whole cluster in one command: prepare, start, say so, wait, stop. */
 import { whenAborted } from '@khumbu/shared/runtime/abort';
+import { loadConfig } from '@khumbu/shared/runtime/config';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { banner } from './banner.js';
 import { layOutCluster, type ServiceScripts } from './cluster.js';
 import { type DataDir, openDataDir } from './data-dir.js';
 import { claimPorts } from './ports.js';
 import { findCommand, findPrograms } from './programs.js';
-import { readSettings, type UpSettings } from './settings.js';
+import { UP_SETTINGS, type UpSettings } from './settings.js';
 import { awaitStopRequest } from './stop-request.js';
 import { createSupervisor } from './supervisor.js';
 
@@ -64,7 +65,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   });
   let exitCode = 0;
   try {
-    const settings = readSettings(options.env);
+    const settings = loadConfig(UP_SETTINGS, options.env);
     dataDir = await openDataDir(settings.DATA_DIR);
     run = await prepare(settings, dataDir, options, stop.signal);
     await run.supervisor.start(stop.signal);

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { loadConfig } from '@khumbu/shared/runtime/config';
 import { answersOn, freePort } from '@khumbu/shared/runtime/free-port';
 import { identify } from '@khumbu/shared/runtime/process-identity';
 import { startChild } from '@khumbu/test-support/children';
@@ -11,7 +12,7 @@ import { openDataDir } from '../src/data-dir.js';
 import { openLogFile } from '../src/log-file.js';
 import { notableLines, whyItEnded } from '../src/notable-lines.js';
 import { findCommand, findPrograms } from '../src/programs.js';
-import { readSettings } from '../src/settings.js';
+import { UP_SETTINGS } from '../src/settings.js';
 import { alive, startStubCluster } from './stub-cluster.js';
 
 const CHILDREN =
@@ -175,8 +176,14 @@ await t.test('what hinders the start is said in one line, and nothing is left ru
 });
 
 await t.test('settings, programs, logs', async (t) => {
-  t.match(readSettings({}), { HTTP_PORT: 8080, MQTT_PORT: 18830, SIMULATED_STATIONS: 3, GATEWAYS: 1, UP_JSON: false });
-  t.equal(readSettings({ UP_JSON: '1' }).UP_JSON, true);
+  t.match(loadConfig(UP_SETTINGS, {}), {
+    HTTP_PORT: 8080,
+    MQTT_PORT: 18830,
+    SIMULATED_STATIONS: 3,
+    GATEWAYS: 1,
+    UP_JSON: false,
+  });
+  t.equal(loadConfig(UP_SETTINGS, { UP_JSON: '1' }).UP_JSON, true);
   t.equal(findCommand(['no-such-program-here', 'sh'], '/bin'), '/bin/sh');
   t.equal(findCommand(['no-such-program-here']), undefined);
   t.match(await findPrograms(['redis', 'mosquitto'], { say: () => {} }), {

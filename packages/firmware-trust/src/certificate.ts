@@ -59,6 +59,7 @@ const MAX_CHARACTERS = 64 * 1024;
 const MAX_CERTIFICATES = 8;
 /** What is used of them is a handful. */
 const MAX_EXTENSIONS = 64;
+export const OID_KEY_USAGE = '2.5.29.15';
 export const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE'] as const;
 
 /** RFC 5280 4.2: none twice. Throws `DER_INVALID`. */
@@ -116,6 +117,12 @@ export function certificateFromDer(der: Buffer): ReadCertificate {
     notAfter,
     extensions: extensions ? readExtensions(onlyDer(extensions.content, TAG.sequence)) : new Map(),
   };
+}
+
+/** RFC 5280 4.2.1.3, `bit` of its first byte: what its key may be used for; without a usage written, for anything. */
+export function mayBeUsed({ extensions }: Pick<ReadCertificate, 'extensions'>, bit: number): boolean {
+  const usage = extensions.get(OID_KEY_USAGE);
+  return usage === undefined || ((onlyDer(usage.value, TAG.bitString).content[1] ?? 0) & bit) !== 0;
 }
 
 /** Authorities have made negative ones; they are compared as they are written. */

@@ -4,7 +4,7 @@
  * valid here that OpenSSL's own verification of the same path refuses.
  */
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
-import { type ReadCertificate, readCertificates } from './certificate.js';
+import { mayBeUsed, OID_KEY_USAGE, type ReadCertificate, readCertificates } from './certificate.js';
 import type { Crl } from './crl.js';
 import { membersOf, oidOf, onlyDer, smallOf, structureOf, TAG } from './der.js';
 import { isSelfIssued, OID_NAME_CONSTRAINTS, objectionToNames } from './name-constraints.js';
@@ -61,7 +61,6 @@ export const isClockSane = (now: Date): boolean => now >= CLOCK_FLOOR;
 
 const OID = {
   basicConstraints: '2.5.29.19',
-  keyUsage: '2.5.29.15',
   extKeyUsage: '2.5.29.37',
   subjectAltName: '2.5.29.17',
   anyExtendedKeyUsage: '2.5.29.37.0',
@@ -69,7 +68,7 @@ const OID = {
 } as const;
 const PROCESSED: ReadonlySet<string> = new Set([
   OID.basicConstraints,
-  OID.keyUsage,
+  OID_KEY_USAGE,
   OID.extKeyUsage,
   OID.subjectAltName,
   OID_NAME_CONSTRAINTS,
@@ -102,11 +101,7 @@ const invalid = (reason: ChainReason, detail?: string): ChainVerdict => ({
   ...(detail === undefined ? {} : { detail: detail.slice(0, MAX_DETAIL) }),
 });
 
-/** RFC 5280 4.2.1.3, `digitalSignature`; a certificate without it may do anything. */
-function mayDigitallySign({ extensions }: ReadCertificate): boolean {
-  const usage = extensions.get(OID.keyUsage);
-  return usage === undefined || ((onlyDer(usage.value, TAG.bitString).content[1] ?? 0) & 0x80) !== 0;
-}
+const DIGITAL_SIGNATURE = 0x80;
 
 /** RFC 5280 4.2.1.12; a certificate without purposes may do anything. */
 function isForCode({ extensions }: ReadCertificate): boolean {
@@ -118,7 +113,7 @@ function isForCode({ extensions }: ReadCertificate): boolean {
 
 /** A manufacturer's authority may also sign the certificates of stations: where purposes are written, they must fit. */
 const isForSigning = (path: Path): boolean =>
-  mayDigitallySign(path[0]) && isForCode(path[0]) && path.slice(1, -1).every(isForCode);
+  mayBeUsed(path[0], DIGITAL_SIGNATURE) && isForCode(path[0]) && path.slice(1, -1).every(isForCode);
 
 /** `pathLenConstraint` counts the intermediates below that have another issuer, RFC 5280 4.2.1.9. */
 function isTooLong(path: Path): boolean {

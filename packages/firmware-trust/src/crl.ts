@@ -4,7 +4,7 @@
  * while the list is current, whole, and about such certificates.
  */
 import { constants, verify } from 'node:crypto';
-import { type ReadCertificate, readExtensions, serialOf } from './certificate.js';
+import { mayBeUsed, type ReadCertificate, readExtensions, serialOf } from './certificate.js';
 import {
   bytesOfBits,
   context,
@@ -59,7 +59,6 @@ const OID = {
   issuingPoint: '2.5.29.28',
   distributionPoints: '2.5.29.31',
   deltaIndicator: '2.5.29.27',
-  keyUsage: '2.5.29.15',
 } as const;
 const REMOVE_FROM_CRL = 8;
 
@@ -92,13 +91,8 @@ function readScope(value: Buffer): { scope: Scope; limits: string | undefined } 
   };
 }
 
-interface Entries {
-  readonly revoked: Set<string>;
-  limits: string | undefined;
-}
-
-function readEntries(list: Der | undefined): Entries {
-  const entries: Entries = { revoked: new Set(), limits: undefined };
+function readEntries(list: Der | undefined) {
+  const entries: { revoked: Set<string>; limits?: string } = { revoked: new Set() };
   if (!list) return entries;
   for (const entry of membersOf(list)) {
     const members = structureOf(onlyDer(entry.bytes, TAG.sequence));
@@ -188,15 +182,11 @@ export function isAbout({ scope }: Crl, certificate: ReadCertificate): boolean {
   return own.some((key) => scope.points?.includes(key));
 }
 
-/** RFC 5280 4.2.1.3: an authority whose key usage is written must have `cRLSign` in it. */
-const maySignLists = ({ extensions }: ReadCertificate): boolean => {
-  const usage = extensions.get(OID.keyUsage);
-  return usage === undefined || ((onlyDer(usage.value, TAG.bitString).content[1] ?? 0) & 0x02) !== 0;
-};
+const CRL_SIGN = 0x02;
 
 /** One signature check. A list that cannot be checked is not signed. */
 export function isSignedBy({ signed, signature, signatureBytes }: Crl, issuer: ReadCertificate): boolean {
-  if (!maySignLists(issuer)) return false;
+  if (!mayBeUsed(issuer, CRL_SIGN)) return false;
   const { publicKey: key } = issuer.x509;
   const { scheme, hash, maskHash } = signature;
   if (scheme === 'unknown' || (maskHash !== undefined && maskHash !== hash)) return false;

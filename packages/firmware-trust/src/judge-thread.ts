@@ -1,10 +1,32 @@
 /** The thread behind `createJudges`: one certificate text after the other. */
 import { parentPort } from 'node:worker_threads';
 import { certificateFromDer } from './certificate.js';
-import { type ChainVerdict, checkChain, checkLeaf, isClockSane } from './chain.js';
+import { type ChainPolicy, type ChainVerdict, checkChain, checkLeaf, isClockSane } from './chain.js';
 import { crlFromDer } from './crl.js';
-import type { FromJudge, ToJudge } from './judge-messages.js';
 import type { TrustMaterial } from './roots.js';
+
+/** As in the stations file: `chain` to a configured root, or `any` certificate that can be read. */
+export type CertificateRule = 'chain' | 'any';
+
+export type ToJudge =
+  /** What to judge by from now on: DER. */
+  | {
+      readonly kind: 'material';
+      readonly roots: readonly Uint8Array[];
+      readonly crls: readonly Uint8Array[];
+      readonly policy: Required<ChainPolicy>;
+    }
+  | {
+      readonly kind: 'judge';
+      readonly text: string;
+      readonly rule: CertificateRule;
+      /** Milliseconds since 1970. */
+      readonly now: number;
+    };
+
+export type FromJudge =
+  /** The material is read. */
+  { readonly kind: 'ready' } | { readonly kind: 'verdict'; readonly verdict: ChainVerdict };
 
 type Material = TrustMaterial & Pick<ToJudge & { kind: 'material' }, 'policy'>;
 let material: Material | undefined;

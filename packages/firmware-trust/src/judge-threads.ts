@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { ChainPolicy, ChainVerdict } from './chain.js';
-import type { CertificateRule, FromJudge, ToJudge } from './judge-messages.js';
+import type { CertificateRule, FromJudge, ToJudge } from './judge-thread.js';
 import type { TrustMaterial } from './roots.js';
 
 const HEAP_MB = 512;
@@ -41,10 +41,9 @@ export interface JudgeThreadsOptions {
   /** Takes the next task of a sender that may be served. */
   readonly next: (may: (sender: string) => boolean) => JudgeTask | undefined;
   readonly onReady: () => void;
-  readonly onVerdict: (task: JudgeTask, verdict: ChainVerdict) => void;
+  readonly onJudged: (task: JudgeTask, judgement: Judgement) => void;
   /** The material changed while the task was judged: its verdict is void. */
   readonly onOutdated: (task: JudgeTask) => void;
-  readonly onLost: (task: JudgeTask, why: string) => void;
   /** A thread may take another task: time to call `schedule`. */
   readonly onFree: () => void;
 }
@@ -155,18 +154,18 @@ export class JudgeThreads {
   }
 
   #onMessage(slot: Slot, message: FromJudge): void {
-    const { material, onReady, onVerdict, onOutdated, onFree } = this.#options;
+    const { material, onReady, onJudged, onOutdated, onFree } = this.#options;
     const task = this.#free(slot);
     slot.state = 'idle';
     if (message.kind === 'ready') onReady();
-    else if (task && slot.material === material()) onVerdict(task, message.verdict);
+    else if (task && slot.material === material()) onJudged(task, { verdict: message.verdict });
     else if (task) onOutdated(task);
     onFree();
   }
 
   #lose(slot: Slot, worker: Worker, why: string): void {
     if (slot.worker !== worker) return;
-    const { log, onLost, onFree } = this.#options;
+    const { log, onJudged, onFree } = this.#options;
     slot.worker = undefined;
     const task = this.#free(slot);
     slot.state = 'loading';
@@ -176,7 +175,7 @@ export class JudgeThreads {
     if (this.#closed) return;
     const { rule, sender } = task?.question ?? {};
     log.error({ why, rule, sender }, 'a thread that judges certificates was lost');
-    if (task) onLost(task, why);
+    if (task) onJudged(task, { undecided: why });
     setTimeout(() => this.#startThread(slot), task ? 0 : RESTART_MS).unref();
     onFree();
   }

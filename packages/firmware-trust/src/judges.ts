@@ -72,9 +72,8 @@ class CertificateJudges {
       material: () => this.#current,
       next: (may) => this.#waiting.next(may),
       onReady: () => this.#setReady(),
-      onVerdict: (task, verdict) => this.#finish(task, { verdict }),
+      onJudged: (task, judgement) => this.#finish(task, judgement),
       onOutdated: (task) => void this.#enqueue(task),
-      onLost: (task, why) => this.#finish(task, { undecided: why }),
       onFree: () => this.#schedule(),
     });
   }

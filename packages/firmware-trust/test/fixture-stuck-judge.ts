@@ -1,6 +1,6 @@
 /** A thread as the one that judges, whose work depends on the text: `stuck` never ends, `dies` ends the thread. */
 import { parentPort } from 'node:worker_threads';
-import type { FromJudge, ToJudge } from '@khumbu/firmware-trust/judge-messages';
+import type { FromJudge, ToJudge } from '@khumbu/firmware-trust/judge-thread';
 
 const tell = (message: FromJudge): void => parentPort?.postMessage(message);
 parentPort?.on('message', (message: ToJudge) => {

@@ -57,11 +57,11 @@ async function unfinishedUploads(client: Client, bucket: string, prefix: string)
   }
 }
 
-interface Upload {
+interface Place {
   readonly bucket: string;
   readonly key: string;
-  readonly uploadId: string;
 }
+type Upload = Place & { readonly uploadId: string };
 
 async function abortUpload(store: StoreCaller, upload: Upload, signal?: AbortSignal): Promise<void> {
   const { bucket, key, uploadId } = upload;
@@ -97,13 +97,7 @@ async function askFirstByte(client: Client, bucketName: string, objectName: stri
 }
 
 /** A response to HEAD has no body: the same request by GET gets the error code. */
-async function explained(
-  store: StoreCaller,
-  bucket: string,
-  key: string,
-  error: unknown,
-  signal?: AbortSignal,
-): Promise<unknown> {
+async function explained(store: StoreCaller, { bucket, key }: Place, error: unknown, signal?: AbortSignal) {
   if (!hasStoreCode(error, 'S3_BAD_REQUEST') && !hasStoreCode(error, 'S3_DENIED')) return error;
   try {
     await store.once(`look at ${bucket}/${key}`, signal, (client) => askFirstByte(client, bucket, key));
@@ -113,12 +107,8 @@ async function explained(
   }
 }
 
-async function statObject(
-  store: StoreCaller,
-  bucket: string,
-  key: string,
-  signal?: AbortSignal,
-): Promise<ObjectFacts | undefined> {
+async function statObject(store: StoreCaller, place: Place, signal?: AbortSignal): Promise<ObjectFacts | undefined> {
+  const { bucket, key } = place;
   try {
     const found = await store.call(`stat ${bucket}/${key}`, signal, (client) => client.statObject(bucket, key));
     const metadata = Object.fromEntries(
@@ -127,7 +117,7 @@ async function statObject(
     return { bytes: found.size, etag: found.etag, lastModified: found.lastModified, metadata };
   } catch (error) {
     if (hasStoreCode(error, 'S3_NO_SUCH_KEY') || hasStoreCode(error, 'S3_NO_SUCH_BUCKET')) return undefined;
-    throw await explained(store, bucket, key, error, signal);
+    throw await explained(store, place, error, signal);
   }
 }
 
@@ -161,7 +151,7 @@ export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 
     /** See `getToFile` in get-to-file.ts. */
     getToFile: (input: GetToFileInput) => getToFile(store, input),
     /** Undefined when there is no such object; a missing bucket looks the same. */
-    stat: (bucket: string, key: string, signal?: AbortSignal) => statObject(store, bucket, key, signal),
+    stat: (bucket: string, key: string, signal?: AbortSignal) => statObject(store, { bucket, key }, signal),
     /** An object that is not there counts as removed. */
     remove: (bucket: string, key: string, signal?: AbortSignal): Promise<void> =>
       store.call(`remove ${bucket}/${key}`, signal, (client) => client.removeObject(bucket, key)),
@@ -182,7 +172,7 @@ export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 
     /** Create the bucket unless it is there. Safe to repeat and to race. */
     ensureBucket: (bucket: string, signal?: AbortSignal) => ensureBucket(store, config.S3_REGION, bucket, signal),
     /** A URL that lets anyone fetch the object for `seconds` (at most 7 days), saved as `fileName`. Made without a request. */
-    presignGet({ bucket, key }: Omit<Upload, 'uploadId'>, seconds: number, fileName?: string): Promise<string> {
+    presignGet({ bucket, key }: Place, seconds: number, fileName?: string): Promise<string> {
       const shown = fileName?.replace(/[^\x20-\x7e]|["\\]/g, '_');
       const headers = shown === undefined ? {} : { 'response-content-disposition': `attachment; filename="${shown}"` };
       const presign = (client: Client) => client.presignedGetObject(bucket, key, seconds, headers);
@@ -192,11 +182,7 @@ export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 
      * As `presignGet`, at the host that really has the object: the store is asked for its first byte and followed where it
      * says "ask there". Rejects with what the store has against it.
      */
-    presignFoundGet: (
-      { bucket, key }: Omit<Upload, 'uploadId'>,
-      seconds: number,
-      signal?: AbortSignal,
-    ): Promise<string> =>
+    presignFoundGet: ({ bucket, key }: Place, seconds: number, signal?: AbortSignal): Promise<string> =>
       store.call(`find ${bucket}/${key}`, signal, async (client) => {
         await askFirstByte(client, bucket, key);
         return client.presignedGetObject(bucket, key, seconds);

@@ -31,30 +31,12 @@ interface RequestsOptions {
 
 const stationDown = (what: string): CodedError => new CodedError('STATION_DOWN', `EVerest ended before ${what}`);
 
-export class BootRequests {
-  readonly #options: RequestsOptions;
-  readonly #queues = new Map<RequestChannelName, Promise<unknown>>();
-
-  constructor(options: RequestsOptions) {
-    this.#options = options;
-  }
-
-  /** Rejects with `STATION_DOWN`. */
-  request(name: RequestChannelName, payload: unknown): Promise<RequestOutcome> {
-    const next = (): Promise<RequestOutcome> => {
-      if (this.#options.wire.ended.aborted) throw stationDown(`${name} was sent`);
-      return this.#exchange(name, payload);
-    };
-    const before = this.#queues.get(name);
-    const outcome = before ? before.then(next, next) : this.#exchange(name, payload);
-    this.#queues.set(name, outcome);
-    void outcome.finally(() => this.#queues.get(name) === outcome && this.#queues.delete(name)).catch(() => undefined);
-    return outcome;
-  }
+/** Sends requests. Each rejects with `STATION_DOWN` when the process ends before its reply. */
+export function createRequests({ wire, prefix, address, timeoutMs, ended, broken }: RequestsOptions) {
+  const queues = new Map<RequestChannelName, Promise<unknown>>();
 
   /** Send one request and wait for the first valid reply; anything else on the reply topic is dropped. */
-  #exchange(name: RequestChannelName, payload: unknown): Promise<RequestOutcome> {
-    const { wire, prefix, address, timeoutMs, ended, broken } = this.#options;
+  function exchange(name: RequestChannelName, payload: unknown): Promise<RequestOutcome> {
     const replyTo = `everest_api/1/system/${address.moduleId}/m2e/reply/${randomUUID()}`;
     const topic = `${prefix.of(address.station)}${replyTo}`;
     const schema = channel(name).reply?.schema;
@@ -84,4 +66,16 @@ export class BootRequests {
       wire.publish(channelTopic(prefix, address, name), requestFrame(replyTo, payload));
     });
   }
+
+  return (name: RequestChannelName, payload: unknown): Promise<RequestOutcome> => {
+    const next = (): Promise<RequestOutcome> => {
+      if (wire.ended.aborted) throw stationDown(`${name} was sent`);
+      return exchange(name, payload);
+    };
+    const before = queues.get(name);
+    const outcome = before ? before.then(next, next) : exchange(name, payload);
+    queues.set(name, outcome);
+    void outcome.finally(() => queues.get(name) === outcome && queues.delete(name)).catch(() => undefined);
+    return outcome;
+  };
 }

@@ -1,10 +1,8 @@
 /** The simulated charger underneath a simulated EVerest: its reboots take EVerest down and bring it up again. */
 import { type ChargerView, watchCharger } from '@khumbu/station-drivers/simulated/charger-view';
 
-export interface ChargerWatch {
-  /** `cb` gets the state now and after every change. */
-  onChange(cb: (charger: ChargerView) => void): void;
-}
+/** `cb` gets the state now and after every change. */
+export type ChargerWatch = (cb: (charger: ChargerView) => void) => void;
 
 /**
  * The watch over chargers that live in a folder, shared with the workers that act on them, until the signal fires.
@@ -12,13 +10,12 @@ export interface ChargerWatch {
  */
 export const chargersIn =
   (dataDir: string, signal: AbortSignal, onProblem: (error: unknown, station: string) => void) =>
-  (station: string): ChargerWatch => ({
-    onChange(cb) {
-      watchCharger(dataDir, station, cb, signal).catch((error: unknown) => {
-        if (!signal.aborted) onProblem(error, station);
-      });
-    },
-  });
+  (station: string): ChargerWatch =>
+  (cb) => {
+    watchCharger(dataDir, station, cb, signal).catch((error: unknown) => {
+      if (!signal.aborted) onProblem(error, station);
+    });
+  };
 
 export type EverestMove = 'stay' | 'go-down' | 'come-up' | 'restart';
 

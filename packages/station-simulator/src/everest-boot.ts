@@ -12,7 +12,7 @@ import {
   type TopicPrefix,
   topicPrefix,
 } from '@khumbu/shared/contract/topics';
-import { BootRequests, type RequestOutcome } from './boot-requests.js';
+import { createRequests, type RequestOutcome } from './boot-requests.js';
 import { BootWire } from './boot-wire.js';
 import { hasEnvelope, parseJson, readReplyTo } from './everest-frames.js';
 import { type EverestModuleOptions, OCPP_CONSUMER_MODULE } from './everest-options.js';
@@ -96,7 +96,7 @@ export async function startBoot(options: EverestModuleOptions, handlers: BootHan
     retained: (topic) => handlers.broken(`${topic.slice(home.length)}: published as retained`),
     lost: () => handlers.lost(),
   });
-  const requests = new BootRequests({
+  const request = createRequests({
     wire,
     prefix,
     address,
@@ -112,7 +112,7 @@ export async function startBoot(options: EverestModuleOptions, handlers: BootHan
 
   return {
     /** Commands of one name wait for each other, different ones do not. Rejects with `STATION_DOWN`. */
-    request: requests.request.bind(requests),
+    request,
     /** Publish the bytes of a channel without a reply. */
     send: (name: ChannelName, text: string): void => wire.publish(channelTopic(prefix, address, name), text),
     /** Publish below the station's prefix. */

@@ -64,7 +64,7 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
       onCheck: (value) => this.#supervision?.heard(value),
       onAbort: () => void this.#goDown('abort').then(() => this.#tell('exited', 'the OCPP module aborted')),
     });
-    options.watch?.onChange((charger) => this.#follow(charger));
+    options.watch?.((charger) => this.#follow(charger));
   }
 
   get up(): boolean {
@@ -136,14 +136,6 @@ export class EverestModule extends EventEmitter<EverestModuleEvents> {
     this.#running().send('allow_firmware_installation', ACCIDENTAL_TRUE);
     keep(this.allowed, nowMs());
     this.#tell('allow');
-  }
-
-  /** A transaction begins; `false` if all connectors are out of use. It ends with the boot. */
-  beginTransaction(): boolean {
-    return this.#peer.beginTransaction();
-  }
-  endTransaction(): void {
-    this.#peer.endTransaction();
   }
 
   /**

@@ -347,7 +347,7 @@ void t.test('restarts: by hand, after a reset, after InstallRebooting', async (t
   await module.start();
   await module.restart();
   await peer.message('/heartbeat', 1);
-  t.ok(module.beginTransaction());
+  t.ok(module.peer.beginTransaction());
   module.reset('Hard', true);
   t.ok(module.peer.stopped, 'OCPP has stopped itself');
   t.equal((await peer.message('/e2m/reset')).text, '{"scheduled":true,"type":"Hard"}');
@@ -370,10 +370,8 @@ void t.test('with a charger to watch, that one alone decides', async (t) => {
     restartMs: 1,
     goDownMs: 0,
     rebootMs: 1,
-    watch: {
-      onChange: (cb) => {
-        tell = cb;
-      },
+    watch: (cb) => {
+      tell = cb;
     },
   });
   const peer = await foreigner(t, root, BOOTED);

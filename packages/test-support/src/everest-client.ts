@@ -47,12 +47,7 @@ const parse = (text: string): unknown => {
 /** Request id and name of a status message. */
 export function readStatus(message: M2eMessage): { requestId: number; status: string } | undefined {
   const body = message.json as Record<string, unknown> | undefined;
-  const status =
-    message.leaf === 'firmware_update_status'
-      ? body?.firmware_update_status
-      : message.leaf === 'log_status'
-        ? body?.log_status
-        : undefined;
+  const status = ['firmware_update_status', 'log_status'].includes(message.leaf) ? body?.[message.leaf] : undefined;
   return typeof status === 'string' ? { requestId: Number(body?.request_id), status } : undefined;
 }
 

@@ -42,17 +42,9 @@ export const CHANNELS = {
     reply: { schema: schema.UploadLogsResponse, fallback: { upload_logs_status: 'Rejected' } },
   },
   /** true keeps installs away until the reset. */
-  is_reset_allowed: {
-    ...REQUEST,
-    payload: schema.ResetType,
-    reply: { schema: schema.ResetAllowed, fallback: false },
-  },
+  is_reset_allowed: { ...REQUEST, payload: schema.ResetType, reply: { schema: schema.ResetAllowed, fallback: false } },
   reset: { direction: 'e2m', qos: 1, frame: 'bare', payload: schema.ResetRequest },
-  set_system_time: {
-    ...REQUEST,
-    payload: schema.SystemTime,
-    reply: { schema: schema.SystemTimeSet, fallback: false },
-  },
+  set_system_time: { ...REQUEST, payload: schema.SystemTime, reply: { schema: schema.SystemTimeSet, fallback: false } },
   /** Asked before the station connects to its CSMS. */
   get_boot_reason: {
     ...REQUEST,

@@ -52,22 +52,15 @@ export function topicPrefix(template: string): TopicPrefix {
   if (/[+#\p{Cc}]/u.test(template) || template.startsWith('$')) {
     throw new CodedError('CONFIG_INVALID', 'MQTT_TOPIC_PREFIX has no wildcards and does not begin with $');
   }
-  if (parts.length === 1) {
-    return {
-      template,
-      perStation: false,
-      of: () => template,
-      wildcard: template,
-      strip: (topic) => (topic.startsWith(template) ? { rest: topic.slice(template.length) } : undefined),
-    };
-  }
+  const perStation = parts.length === 2;
   return {
     template,
-    perStation: true,
-    of: (station) => `${before}${station}${after}`,
-    wildcard: `${before}+${after}`,
+    perStation,
+    of: (station) => parts.join(station),
+    wildcard: parts.join('+'),
     strip(topic) {
       if (!topic.startsWith(before)) return undefined;
+      if (!perStation) return { rest: topic.slice(before.length) };
       const end = topic.indexOf('/', before.length);
       if (end < 0 || !topic.startsWith(after, end)) return undefined;
       const station = topic.slice(before.length, end);

@@ -77,19 +77,16 @@ const IPV4_CARRIERS: readonly Carrier[] = [
 ];
 
 type Address = ReturnType<typeof ipaddr.parse>;
-const ranges = new Map<string, ReturnType<typeof ipaddr.parseCIDR>>();
 
-function isWithin(address: Address, range: string): boolean {
-  let parsed = ranges.get(range);
-  if (parsed === undefined) {
-    parsed = ipaddr.parseCIDR(range);
-    ranges.set(range, parsed);
-  }
-  return address.match(parsed);
-}
-
-const kindBy = (rules: readonly Rule[], address: Address): AddressKind =>
-  rules.find(([range]) => isWithin(address, range))?.[1] ?? 'public';
+/** The first row whose range holds the address. */
+const rowOf = <T>(rows: readonly (readonly [range: string, T])[]) => {
+  const parsed = rows.map(([range, value]) => [ipaddr.parseCIDR(range), value] as const);
+  return (address: Address): T | undefined => parsed.find(([range]) => address.match(range))?.[1];
+};
+const ipv4Kind = rowOf(IPV4_RULES);
+const ipv6Kind = rowOf(IPV6_RULES);
+const carriedIn = rowOf(IPV4_CARRIERS);
+const isMappedRange = rowOf([['::ffff:0:0/96', true]]);
 
 /** `undefined`: no address in the strict spelling of `node:net`, with or without zone. */
 function parse(address: string): Address | undefined {
@@ -99,19 +96,17 @@ function parse(address: string): Address | undefined {
 
 const carriedBy = (address: Address): readonly Address[] => {
   if (address.kind() === 'ipv4') return [];
-  const carrier = IPV4_CARRIERS.find(([range]) => isWithin(address, range));
-  return carrier?.[1](address.toByteArray()).map((bytes) => ipaddr.fromByteArray([...bytes])) ?? [];
+  const carried = carriedIn(address)?.(address.toByteArray()) ?? [];
+  return carried.map((bytes) => ipaddr.fromByteArray([...bytes]));
 };
 
 /** `address` as a DNS lookup gives it: IPv4, or IPv6 with or without zone. Anything else is `reserved`. Pure. */
 export function addressKind(address: string): AddressKind {
   const parsed = parse(address);
   if (parsed === undefined) return 'reserved';
-  if (parsed.kind() === 'ipv4') return kindBy(IPV4_RULES, parsed);
-  const kind = kindBy(IPV6_RULES, parsed);
-  if (kind !== 'public') return kind;
-  const carried = carriedBy(parsed).map((one) => kindBy(IPV4_RULES, one));
-  return carried.find((one) => one !== 'public') ?? 'public';
+  if (parsed.kind() === 'ipv4') return ipv4Kind(parsed) ?? 'public';
+  const carried = carriedBy(parsed).map(ipv4Kind);
+  return ipv6Kind(parsed) ?? carried.find((kind) => kind !== undefined) ?? 'public';
 }
 
 /** One spelling per address, so that a list can be compared with answers of DNS. Zones are dropped. Pure. */
@@ -122,7 +117,7 @@ export function normalAddress(address: string): string {
   return (mapped ?? parsed).toString();
 }
 
-const isMapped = (address: Address): boolean => address.kind() === 'ipv6' && isWithin(address, '::ffff:0:0/96');
+const isMapped = (address: Address): boolean => address.kind() === 'ipv6' && isMappedRange(address) === true;
 
 /** Every address that a connection to this one may end at: itself and those it carries, in their normal spelling. Pure. */
 export function endsOf(address: string): readonly string[] {

@@ -109,12 +109,6 @@ export interface StationDirectory {
   close(): void;
 }
 
-/** The directory as a file has it. */
-export interface OpenStationDirectory extends StationDirectory {
-  /** It is named in the file; `unknown_stations: simulated` makes no station so. */
-  isConfigured(station: string): boolean;
-}
-
 /** Read the text of a stations file. Throws `STATIONS_FILE_INVALID` that says where. */
 export function parseStationsFile(text: string): StationsFile {
   try {
@@ -171,11 +165,7 @@ function readStations(): (bytes: Buffer) => StationsFile {
  * Open the stations file and follow its changes. A change that cannot be read keeps the last good content and is
  * reported. Without a file no station is configured. Throws `STATIONS_FILE_INVALID` for a bad file at the start.
  */
-export function openStationDirectory(
-  path: string | undefined,
-  reports: FileReports,
-  onChange?: () => void,
-): OpenStationDirectory {
+export function openStationDirectory(path: string | undefined, reports: FileReports, onChange?: () => void) {
   const followed =
     path === undefined
       ? undefined
@@ -190,12 +180,15 @@ export function openStationDirectory(
         });
   const file = (): StationsFile => followed?.current() ?? {};
   return {
-    profileOf: (station) => profileFrom(file(), station),
-    configured: () => Object.keys(file().stations ?? {}),
-    isConfigured: (station) => Object.hasOwn(file().stations ?? {}, station),
-    close: () => followed?.close(),
+    profileOf: (station: string): StationProfile | undefined => profileFrom(file(), station),
+    configured: (): readonly string[] => Object.keys(file().stations ?? {}),
+    /** It is named in the file; `unknown_stations: simulated` makes no station so. */
+    isConfigured: (station: string): boolean => Object.hasOwn(file().stations ?? {}, station),
+    close: (): void => followed?.close(),
   };
 }
+/** The directory as a file has it. */
+export type OpenStationDirectory = ReturnType<typeof openStationDirectory>;
 
 /** The code and the words for a station that was removed from the stations file while an operation was under way. */
 export const notConfigured = (): CodedError =>

@@ -118,8 +118,8 @@ async function asker(stage: Stage, act: Act, asked: Asked, strikeAt: number): Pr
         async ask() {
           const { permitAt } = act;
           if (permitAt !== undefined) {
-            station.beginTransaction();
-            void delay(Math.max(0, strikeAt + permitAt - Date.now())).then(() => station.endTransaction());
+            station.peer.beginTransaction();
+            void delay(Math.max(0, strikeAt + permitAt - Date.now())).then(() => station.peer.endTransaction());
           }
           return (await station.request('update_firmware', request)).reply;
         },
