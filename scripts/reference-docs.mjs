@@ -84,9 +84,9 @@ async function channelsTable(direction) {
   const { CHANNELS, channelNames } = await load('packages/shared/dist/src/contract/channels.js');
   const code = (value) => `\`${JSON.stringify(value)}\``;
   const rows = channelNames(direction).map((name) => {
-    const { leaf, frame, payload, qos, reply, description } = CHANNELS[name];
+    const { frame, payload, qos, reply, description } = CHANNELS[name];
     const answers = direction === 'e2m' ? [reply?.schema.$id ?? '', reply ? code(reply.fallback) : ''] : [];
-    return [`\`${leaf}\``, description, frame, payload.$id, qos, ...answers];
+    return [`\`${name}\``, description, frame, payload.$id, qos, ...answers];
   });
   const head = ['leaf', 'meaning', 'frame', 'payload', 'our QoS'];
   return table(direction === 'e2m' ? [...head, 'reply', 'default reply'] : head, rows);

@@ -24,6 +24,8 @@ export interface Channel {
     /** What EVerest assumes when no valid reply comes in time; what we answer when we cannot store a decision. */
     readonly fallback: unknown;
   };
+  /** For the table in docs/system-api.md. */
+  readonly description: string;
 }
 
 const REQUEST = { direction: 'e2m', qos: 1, frame: 'envelope' } as const;
@@ -34,35 +36,81 @@ export const CHANNELS = {
     ...REQUEST,
     payload: schema.FirmwareUpdateRequest,
     reply: { schema: schema.UpdateFirmwareResponse, fallback: 'Rejected' },
+    description: 'Start a firmware update.',
   },
-  allow_firmware_installation: { direction: 'e2m', qos: 1, frame: 'any', payload: schema.AnyPayload },
+  allow_firmware_installation: {
+    direction: 'e2m',
+    qos: 1,
+    frame: 'any',
+    payload: schema.AnyPayload,
+    description: 'All connectors are out of use: the waiting update may be installed.',
+  },
   upload_logs: {
     ...REQUEST,
     payload: schema.UploadLogsRequest,
     reply: { schema: schema.UploadLogsResponse, fallback: { upload_logs_status: 'Rejected' } },
+    description: 'Collect the logs and store them.',
   },
-  /** true keeps installs away until the reset. */
-  is_reset_allowed: { ...REQUEST, payload: schema.ResetType, reply: { schema: schema.ResetAllowed, fallback: false } },
-  reset: { direction: 'e2m', qos: 1, frame: 'bare', payload: schema.ResetRequest },
-  set_system_time: { ...REQUEST, payload: schema.SystemTime, reply: { schema: schema.SystemTimeSet, fallback: false } },
-  /** Asked before the station connects to its CSMS. */
+  is_reset_allowed: {
+    ...REQUEST,
+    payload: schema.ResetType,
+    reply: { schema: schema.ResetAllowed, fallback: false },
+    description: 'May the station be reset? true keeps installs away until the reset.',
+  },
+  reset: {
+    direction: 'e2m',
+    qos: 1,
+    frame: 'bare',
+    payload: schema.ResetRequest,
+    description: 'Reset the station now.',
+  },
+  set_system_time: {
+    ...REQUEST,
+    payload: schema.SystemTime,
+    reply: { schema: schema.SystemTimeSet, fallback: false },
+    description: 'The time the CSMS tells.',
+  },
   get_boot_reason: {
     ...REQUEST,
     payload: schema.AnyPayload,
     payloadOptional: true,
     reply: { schema: schema.BootReason, fallback: 'Unknown' },
+    description: 'Why did the station start? Asked before it connects to its CSMS.',
   },
   configure_network: {
     ...REQUEST,
     payload: schema.ConfigureNetworkRequest,
     reply: { schema: schema.ConfigureNetworkResponse, fallback: { status: 'NotSupported' } },
+    description: 'Prepare a network interface before a connection to the CSMS.',
   },
-  /** Counts from 0 in each boot; the first one means the station listens. */
-  heartbeat: { direction: 'e2m', qos: 0, frame: 'bare', payload: schema.HeartBeatId },
-  firmware_update_status: { ...STATUS, payload: schema.FirmwareUpdateStatus },
-  log_status: { ...STATUS, payload: schema.LogStatus },
-  configure_network_status: { ...STATUS, payload: schema.ConfigureNetworkStatus },
-  communication_check: { ...STATUS, qos: 0, payload: schema.CommunicationCheck },
+  heartbeat: {
+    direction: 'e2m',
+    qos: 0,
+    frame: 'bare',
+    payload: schema.HeartBeatId,
+    description: 'Counts from 0 in each boot; the first one means the station listens.',
+  },
+  firmware_update_status: {
+    ...STATUS,
+    payload: schema.FirmwareUpdateStatus,
+    description: 'Where a firmware update stands.',
+  },
+  log_status: {
+    ...STATUS,
+    payload: schema.LogStatus,
+    description: 'Where a log upload stands.',
+  },
+  configure_network_status: {
+    ...STATUS,
+    payload: schema.ConfigureNetworkStatus,
+    description: 'How a network request that was answered with Processing ended.',
+  },
+  communication_check: {
+    ...STATUS,
+    qos: 0,
+    payload: schema.CommunicationCheck,
+    description: 'We are here and able to serve.',
+  },
 } as const satisfies Record<string, Channel>;
 
 export type ChannelName = keyof typeof CHANNELS;
