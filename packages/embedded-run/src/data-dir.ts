@@ -4,11 +4,9 @@ import { join, resolve } from 'node:path';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { identityText, isRunning, stopProcess } from '@khumbu/shared/runtime/process-identity';
-import { readIdentity, takeRunLock } from './run-lock.js';
+import { HOLDER, readIdentity, takeRunLock } from './run-lock.js';
 
 const FOLDERS = ['run', 'log', 'redis', 'mosquitto', 's3', 'spool', 'chargers'] as const;
-/** Us. */
-const SUPERVISOR = 'supervisor.pid';
 const LEFTOVER_GRACE_MS = 3000;
 
 const unusable = (path: string, why: string): CodedError =>
@@ -42,7 +40,7 @@ export async function openDataDir(wanted: string) {
     async stopLeftovers(): Promise<string[]> {
       const stopped: string[] = [];
       for (const file of readdirSync(join(path, 'run'))) {
-        if (!file.endsWith('.pid') || file === SUPERVISOR) continue;
+        if (!file.endsWith('.pid') || file === HOLDER) continue;
         const identity = readIdentity(join(path, 'run', file));
         if (identity && isRunning(identity)) {
           await stopProcess(identity, LEFTOVER_GRACE_MS);

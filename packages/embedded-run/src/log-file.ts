@@ -21,23 +21,19 @@ export function openLogFile(path: string, maxBytes = MAX_BYTES, writeTo: typeof 
     return opened;
   };
   let fd: number | undefined = open();
-  const store = (chunk: Uint8Array, file: number): void => {
-    let to = file;
-    if (size + chunk.length > maxBytes) {
-      to = open();
-      fd = to;
-      closeSync(file);
-    }
-    // Written at once: what explains a death must not die in a buffer.
-    size += writeTo(to, chunk);
-  };
   return {
     path,
     write(chunk: Uint8Array): void {
       if (fd === undefined) return;
       tail = (tail + Buffer.from(chunk).toString('utf8')).slice(-4000);
       try {
-        store(chunk, fd);
+        if (size + chunk.length > maxBytes) {
+          const full = fd;
+          fd = open();
+          closeSync(full);
+        }
+        // Written at once: what explains a death must not die in a buffer.
+        size += writeTo(fd, chunk);
       } catch (error) {
         if (!hasCode(error, ...DISK_TROUBLE)) throw error;
       }

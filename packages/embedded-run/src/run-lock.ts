@@ -12,7 +12,7 @@ import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { identityText, isRunning, type ProcessIdentity, parseIdentity } from '@khumbu/shared/runtime/process-identity';
 
 /** Who holds it, for a person who looks; and the whole lock of earlier releases. */
-const HOLDER = 'supervisor.pid';
+export const HOLDER = 'supervisor.pid';
 
 /** `undefined`: no such file, or it names no process. */
 export function readIdentity(file: string): ProcessIdentity | undefined {

@@ -4,6 +4,7 @@
  * in memory and leaves nothing behind.
  */
 import type { Readable } from 'node:stream';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { abortedError, type StoreCaller } from './store-call.js';
 import { StoreError } from './store-error.js';
 
@@ -53,11 +54,7 @@ interface Part {
 }
 
 const asBuffer = (chunk: Buffer | Uint8Array | string): Buffer =>
-  typeof chunk === 'string'
-    ? Buffer.from(chunk)
-    : Buffer.isBuffer(chunk)
-      ? chunk
-      : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
 
 /** Cut a stream into parts. The last part is marked so, so a full one waits for the byte after it. */
 async function* partsOf(
@@ -119,16 +116,14 @@ class Upload {
 
   async run(): Promise<PutResult> {
     const { signal, body } = this.input;
-    const onAbort = (): void => this.fail(abortedError(this.what, signal as AbortSignal));
     // The loop meets the source's error itself; without a listener an error between two reads would end the process.
     body.on('error', (error) => this.fail(error));
-    signal?.addEventListener('abort', onAbort);
     // A source may never end, not even when destroyed: nothing waits for it alone.
     const failed = new Promise<never>((_resolve, reject) => {
       this.stop.signal.addEventListener('abort', () => reject(this.stop.signal.reason));
     });
+    const withdraw = onAbort(signal, () => this.fail(abortedError(this.what, signal?.reason)));
     try {
-      if (signal?.aborted) onAbort();
       return await Promise.race([failed, this.send()]);
     } catch (error) {
       this.completing = false;
@@ -137,7 +132,7 @@ class Upload {
       await this.discard();
       throw this.failure?.error;
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      withdraw();
     }
   }
 

@@ -14,13 +14,13 @@ export const TRIES = 3;
 const FIRST_PAUSE_MS = 200;
 
 /** What every aborted call rejects with. */
-export const abortedError = (what: string, signal: AbortSignal): CodedError =>
-  new CodedError('ABORTED', `${what}: aborted`, { cause: signal.reason });
+export const abortedError = (what: string, cause: unknown): CodedError =>
+  new CodedError('ABORTED', `${what}: aborted`, { cause });
 
 /** Wait before try number `tries` + 1. Rejects with `ABORTED`. */
 export async function pauseAfter(tries: number, what: string, signal: AbortSignal | undefined): Promise<void> {
   await sleep(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random() / 2), signal);
-  if (signal?.aborted) throw abortedError(what, signal);
+  if (signal?.aborted) throw abortedError(what, signal.reason);
 }
 
 /** Where calls go, and with which region they are signed. */
@@ -111,7 +111,7 @@ export function createStoreCaller(options: ClientOptions, stallMs: number) {
     signal: AbortSignal | undefined,
     run: (client: Client) => Promise<T>,
   ): Promise<T> {
-    if (signal?.aborted) throw abortedError(what, signal);
+    if (signal?.aborted) throw abortedError(what, signal.reason);
     // Loaded by the first call: it costs 35 MB and a quarter of a second, and many processes never make one.
     const minio = await import('minio');
     let target: Target = options;
@@ -128,7 +128,7 @@ export function createStoreCaller(options: ClientOptions, stallMs: number) {
       try {
         return await run(client);
       } catch (error) {
-        if (signal?.aborted) throw abortedError(what, signal);
+        if (signal?.aborted) throw abortedError(what, signal.reason);
         const { movedTo, answered, failure } = exchange;
         const next = movedTo && redirects < MAX_REDIRECTS ? redirected(target, movedTo, answered.region) : undefined;
         if (next === undefined) throw failure ?? toStoreError(error, what, answered);

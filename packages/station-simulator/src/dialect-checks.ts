@@ -13,7 +13,6 @@ import {
   PLAIN_FIRMWARE_STATUSES,
   PLAIN_LOG_STATUSES,
   SIGNED_FIRMWARE,
-  type StatusOrder,
   UNSIGNED_FIRMWARE,
 } from './status-order.js';
 
@@ -26,7 +25,7 @@ export interface DialectCheckOptions {
 }
 
 type Kind = 'firmware' | 'log';
-type Order = StatusOrder<string>;
+type Order = Readonly<Record<string, readonly string[] | undefined>>;
 
 /** One accepted request. Ids repeat (-1 does all the time), so an id has a queue of them. */
 interface Run {
@@ -36,10 +35,8 @@ interface Run {
 }
 
 const BEGINS: ReadonlySet<string> = new Set(['DownloadScheduled', 'Downloading', 'Uploading']);
-const isDone = (run: Run): boolean =>
-  FINAL_STATUSES.has(run.last) && (run.order as Record<string, unknown>)[run.last] === undefined;
-const allows = (run: Run, status: string): boolean =>
-  ((run.order as Record<string, readonly string[] | undefined>)[run.last] ?? []).includes(status);
+const isDone = ({ order, last }: Run): boolean => FINAL_STATUSES.has(last) && order[last] === undefined;
+const allows = ({ order, last }: Run, status: string): boolean => order[last]?.includes(status) === true;
 
 /** The accepted requests of each id, in order. */
 function createRuns(options: DialectCheckOptions) {

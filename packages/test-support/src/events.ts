@@ -11,6 +11,9 @@ const LONGEST_STRETCHED_MS = 90_000;
 const stretched = (deadlineMs: number): number =>
   Math.max(deadlineMs, Math.min(deadlineMs * BUSY_FACTOR, LONGEST_STRETCHED_MS));
 
+const inVain = (waitMs: number, what: string | (() => string)): Error =>
+  new Error(`waited ${waitMs} ms in vain: ${typeof what === 'string' ? what : what()}`);
+
 /**
  * Ask again and again until the answer is neither `undefined`, `null` nor `false`; resolves with it. A `check` that
  * throws ends the wait at once. `what` may look at what there is when the wait ends. For things that send no event of
@@ -29,7 +32,7 @@ export async function awaitUntil<T>(
       return answer as Exclude<T, undefined | null | false>;
     }
     if (performance.now() >= end) {
-      throw new Error(`waited ${waitMs} ms in vain: ${typeof what === 'string' ? what : what()}`);
+      throw inVain(waitMs, what);
     }
     await delay(POLL_MS);
   }
@@ -52,11 +55,11 @@ export function nextEvent(
 }
 
 /** Settle as the promise does, or reject after the deadline. */
-export async function within<T>(promise: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+export async function within<T>(promise: Promise<T>, deadlineMs: number, what: string | (() => string)): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const waitMs = stretched(deadlineMs);
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${waitMs} ms in vain: ${what}`)), waitMs);
+    timer = setTimeout(() => reject(inVain(waitMs, what)), waitMs);
   });
   try {
     return await Promise.race([promise, late]);
@@ -73,24 +76,19 @@ export function collector<T>(describe: (item: T) => string = (item) => JSON.stri
   const items: T[] = [];
   const waiting = new Set<() => void>();
 
-  function when<R>(look: () => { found: R } | undefined, deadlineMs: number, what: string): Promise<R> {
-    const waitMs = stretched(deadlineMs);
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        waiting.delete(again);
-        const seen = items.slice(-20).map(describe).join(', ');
-        reject(new Error(`waited ${waitMs} ms in vain: ${what}; ${items.length} came, at last: ${seen}`));
-      }, waitMs);
-      const again = (): void => {
+  async function when<R>(look: () => { found: R } | undefined, deadlineMs: number, what: string): Promise<R> {
+    let again = (): void => {};
+    const found = new Promise<R>((resolve) => {
+      again = () => {
         const answer = look();
-        if (!answer) return;
-        clearTimeout(timer);
-        waiting.delete(again);
-        resolve(answer.found);
+        if (answer) resolve(answer.found);
       };
-      waiting.add(again);
-      again();
     });
+    waiting.add(again);
+    again();
+    const seen = (): string => items.slice(-20).map(describe).join(', ');
+    const all = (): string => `${what}; ${items.length} came, at last: ${seen()}`;
+    return within(found, deadlineMs, all).finally(() => waiting.delete(again));
   }
 
   return {

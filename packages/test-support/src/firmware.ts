@@ -2,17 +2,11 @@
 import { constants, createCipheriv, createHash, createSign } from 'node:crypto';
 import { type IssuedCertificate, type KeyKind, selfSigned } from './certificates.js';
 
-export interface TestImage {
-  readonly bytes: Buffer;
-  /** Lower-case hex. */
-  readonly sha256: string;
-}
-
 /**
  * Bytes that look random and are the same for the same size and seed. With `disableConnectors` the image carries
- * EVerest's metadata block with that answer.
+ * EVerest's metadata block with that answer. The digest is lower-case hex.
  */
-export function makeImage(sizeBytes: number, seed = 'image', disableConnectors?: boolean): TestImage {
+export function makeImage(sizeBytes: number, seed = 'image', disableConnectors?: boolean) {
   const key = createHash('sha256').update(seed).digest();
   const bytes = createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(sizeBytes));
   if (disableConnectors !== undefined) {

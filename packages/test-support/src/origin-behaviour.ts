@@ -43,8 +43,7 @@ export const lastModifiedOf = (resource: Resource, behaviour: Behaviour): string
   behaviour.lastModified === false ? undefined : resource.modified.toUTCString();
 
 export type Slice =
-  | { readonly status: 200; readonly start: number; readonly end: number }
-  | { readonly status: 206; readonly start: number; readonly end: number }
+  | { readonly status: 200 | 206; readonly start: number; readonly end: number }
   | { readonly status: 416 };
 
 /** Which bytes `[start, end)` a Range header asks for. RFC 9110, 14.2: what we do not understand is ignored. */

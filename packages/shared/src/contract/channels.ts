@@ -29,6 +29,7 @@ export interface Channel {
 }
 
 const REQUEST = { direction: 'e2m', qos: 1, frame: 'envelope' } as const;
+const EVENT = { direction: 'e2m', qos: 1, frame: 'bare' } as const;
 const STATUS = { direction: 'm2e', qos: 1, frame: 'bare' } as const;
 
 export const CHANNELS = {
@@ -39,8 +40,7 @@ export const CHANNELS = {
     description: 'Start a firmware update.',
   },
   allow_firmware_installation: {
-    direction: 'e2m',
-    qos: 1,
+    ...EVENT,
     frame: 'any',
     payload: schema.AnyPayload,
     description: 'All connectors are out of use: the waiting update may be installed.',
@@ -57,13 +57,7 @@ export const CHANNELS = {
     reply: { schema: schema.ResetAllowed, fallback: false },
     description: 'May the station be reset? true keeps installs away until the reset.',
   },
-  reset: {
-    direction: 'e2m',
-    qos: 1,
-    frame: 'bare',
-    payload: schema.ResetRequest,
-    description: 'Reset the station now.',
-  },
+  reset: { ...EVENT, payload: schema.ResetRequest, description: 'Reset the station now.' },
   set_system_time: {
     ...REQUEST,
     payload: schema.SystemTime,
@@ -84,9 +78,8 @@ export const CHANNELS = {
     description: 'Prepare a network interface before a connection to the CSMS.',
   },
   heartbeat: {
-    direction: 'e2m',
+    ...EVENT,
     qos: 0,
-    frame: 'bare',
     payload: schema.HeartBeatId,
     description: 'Counts from 0 in each boot; the first one means the station listens.',
   },
@@ -95,11 +88,7 @@ export const CHANNELS = {
     payload: schema.FirmwareUpdateStatus,
     description: 'Where a firmware update stands.',
   },
-  log_status: {
-    ...STATUS,
-    payload: schema.LogStatus,
-    description: 'Where a log upload stands.',
-  },
+  log_status: { ...STATUS, payload: schema.LogStatus, description: 'Where a log upload stands.' },
   configure_network_status: {
     ...STATUS,
     payload: schema.ConfigureNetworkStatus,

@@ -16,17 +16,6 @@ export interface StationAddress {
   readonly moduleId: string;
 }
 
-export interface TopicPrefix {
-  readonly template: string;
-  readonly perStation: boolean;
-  /** The prefix of one station. */
-  of(station: string): string;
-  /** The prefix with `+` for the station, for subscriptions. */
-  readonly wildcard: string;
-  /** Split `topic` into the station's prefix level (if the template has one) and the rest; `undefined`: not ours. */
-  strip(topic: string): { readonly station?: string; readonly rest: string } | undefined;
-}
-
 /**
  * A topic level that can stand for a station, a module or a reply: no separator, no wildcard, and nothing for which a
  * broker closes the connection of its publisher (control characters, lone surrogates, non-characters; MQTT 5, 1.5.4).
@@ -39,7 +28,7 @@ export const isPublishable = (topic: string): boolean =>
   topic.length > 0 && !/[+#\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u.test(topic) && Buffer.byteLength(topic) <= 65_535;
 
 /** Read the template. Throws `CONFIG_INVALID` for one that cannot be subscribed to. */
-export function topicPrefix(template: string): TopicPrefix {
+export function topicPrefix(template: string) {
   const parts = template.split(PLACEHOLDER);
   const [before = '', after = ''] = parts;
   const wholeLevel = (before === '' || before.endsWith('/')) && after.startsWith('/');
@@ -56,9 +45,12 @@ export function topicPrefix(template: string): TopicPrefix {
   return {
     template,
     perStation,
-    of: (station) => parts.join(station),
+    /** The prefix of one station. */
+    of: (station: string): string => parts.join(station),
+    /** The prefix with `+` for the station, for subscriptions. */
     wildcard: parts.join('+'),
-    strip(topic) {
+    /** Split `topic` into the station's prefix level (if the template has one) and the rest; `undefined`: not ours. */
+    strip(topic: string): { readonly station?: string; readonly rest: string } | undefined {
       if (!topic.startsWith(before)) return undefined;
       if (!perStation) return { rest: topic.slice(before.length) };
       const end = topic.indexOf('/', before.length);
@@ -68,6 +60,8 @@ export function topicPrefix(template: string): TopicPrefix {
     },
   };
 }
+
+export type TopicPrefix = Readonly<ReturnType<typeof topicPrefix>>;
 
 const directed = (name: ChannelName): string => `${channel(name).direction}/${name}`;
 

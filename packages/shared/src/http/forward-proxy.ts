@@ -4,7 +4,7 @@
  */
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { Type } from 'typebox';
+import { type Static, type TObject, Type } from 'typebox';
 import { normalAddress } from '../locations/address.js';
 import type { Credentials } from '../locations/location.js';
 import { CodedError } from '../runtime/errors.js';
@@ -31,9 +31,7 @@ export const PROXY_SETTINGS = {
 } as const;
 
 type ProxyName = Exclude<keyof typeof PROXY_SETTINGS, 'ALLOW_NAMES_ONLY_PROXY_RESOLVES'>;
-type ProxySettings = {
-  readonly [N in ProxyName]?: string;
-} & { readonly ALLOW_NAMES_ONLY_PROXY_RESOLVES: boolean };
+type ProxySettings = Readonly<Static<TObject<typeof PROXY_SETTINGS>>>;
 
 /** Plain values: they go from thread to thread as they are. */
 export interface ProxyRules {
@@ -114,14 +112,12 @@ function readException(entry: string): Exception | undefined {
 
 const entriesOf = (text: string): string[] => text.split(/[\s,]+/).filter((entry) => entry !== '');
 
-/** Compose files and units give what is not set as an empty text. */
-const isGiven = (text: string | undefined): boolean => text !== undefined && text !== '';
-
 /** Throws `CONFIG_INVALID` for a proxy or an exception that cannot be read; messages repeat no value. */
 export function proxyRules(settings: ProxySettings): ProxyRules {
   const isNone = settings.LOCATION_PROXY?.toLowerCase() === 'none';
   const first = (...names: ProxyName[]): ForwardProxy | undefined => {
-    const name = isNone ? undefined : names.find((one) => isGiven(settings[one]));
+    // Compose files and units give what is not set as an empty text.
+    const name = isNone ? undefined : names.find((one) => settings[one]);
     return name && readProxy(name, settings[name] ?? '');
   };
   const rest = { allowsUnresolved: settings.ALLOW_NAMES_ONLY_PROXY_RESOLVES };
@@ -129,7 +125,7 @@ export function proxyRules(settings: ProxySettings): ProxyRules {
   const https = first('LOCATION_PROXY', 'https_proxy', 'HTTPS_PROXY');
   // Without a proxy the value is not used, so it may be anything.
   if (!http && !https) return { ...rest, except: [] };
-  const name = isGiven(settings.no_proxy) ? 'no_proxy' : 'NO_PROXY';
+  const name = settings.no_proxy ? 'no_proxy' : 'NO_PROXY';
   const except = entriesOf(settings[name] ?? '').map((text, at) => {
     const read = readException(text);
     if (!read) throw new CodedError('CONFIG_INVALID', `${name}: entry ${at + 1} is no host, .suffix, address or CIDR`);

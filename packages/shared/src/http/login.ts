@@ -16,14 +16,8 @@ export function wantedSchemes(fields: string | readonly string[] | undefined): s
     const shown = scheme.replace(/[^a-z0-9-]/g, '').slice(0, 20);
     if (scheme !== 'digest') return shown.charAt(0).toUpperCase() + shown.slice(1);
     const more = [algorithm, qop === undefined ? undefined : `qop ${qop}`].filter((text) => text !== undefined);
-    return `Digest${
-      more.length === 0
-        ? ''
-        : ` (${more
-            .join(', ')
-            .replace(/[^A-Za-z0-9 (),-]/g, '')
-            .slice(0, 60)})`
-    }`;
+    const details = more.join(', ').replace(/[^A-Za-z0-9 (),-]/g, '');
+    return more.length === 0 ? 'Digest' : `Digest (${details.slice(0, 60)})`;
   });
   return names.length === 0 ? 'no scheme it names' : [...new Set(names)].join(' or ');
 }

@@ -49,28 +49,21 @@ const PATIENCE_MS = 1000;
 
 /** Names of the settings and what they resolve to. */
 function createNames(addressesOf: AddressesOf, steadyMs: () => number): (host: string) => Promise<readonly string[]> {
-  interface Known {
-    addresses: readonly string[];
-    askedAt: number;
-    asking: Promise<void>;
-  }
-  const names = new Map<string, Known>();
-
-  const ask = async (host: string, known: Known): Promise<void> => {
-    const keep = (addresses: readonly string[]): void => {
-      known.addresses = addresses.flatMap(endsOf);
-    };
-    const found = addressesOf(host).then(keep, () => undefined);
-    await resolveWithin(found, PATIENCE_MS, undefined);
-  };
-
+  const names = new Map<string, { addresses: readonly string[]; askedAt: number; asking: Promise<void> }>();
   return async (host) => {
     const now = steadyMs();
     const known = names.get(host) ?? { addresses: [], askedAt: Number.NEGATIVE_INFINITY, asking: Promise.resolve() };
     names.set(host, known);
     if (now - known.askedAt >= REMEMBERED_MS) {
       known.askedAt = now;
-      known.asking = ask(host, known);
+      const keep = (addresses: readonly string[]): void => {
+        known.addresses = addresses.flatMap(endsOf);
+      };
+      known.asking = resolveWithin(
+        addressesOf(host).then(keep, () => undefined),
+        PATIENCE_MS,
+        undefined,
+      );
     }
     await known.asking;
     return known.addresses;

@@ -45,16 +45,15 @@ export const LOCATION_SETTINGS = {
 
 type Known = Static<TObject<typeof LOCATION_SETTINGS>> & { readonly S3_BUCKET: string };
 /** Where the service has its servers from, as far as it has such a setting. */
-interface Servers {
-  readonly REDIS_URL?: string;
-  readonly MQTT_URL?: string;
-  readonly S3_ENDPOINT?: string;
-  readonly S3_PUBLIC_ENDPOINT?: string;
-  readonly HTTP_HOST?: string;
-  readonly HTTP_PORT?: number;
-  readonly HEALTH_HOST?: string;
-  readonly HEALTH_PORT?: number;
-}
+type Servers = {
+  readonly [Name in
+    | 'REDIS_URL'
+    | 'MQTT_URL'
+    | 'S3_ENDPOINT'
+    | 'S3_PUBLIC_ENDPOINT'
+    | 'HTTP_HOST'
+    | 'HEALTH_HOST']?: string;
+} & { readonly [Name in 'HTTP_PORT' | 'HEALTH_PORT']?: number };
 
 /** The rules a service follows. Throws `CONFIG_INVALID` for a prefix that cannot be read. Pure. */
 export function locationRules(config: Readonly<Known & Servers>): LocationRules {

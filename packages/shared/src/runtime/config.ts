@@ -28,25 +28,23 @@ function coerce(schema: Record<string, unknown>, text: string): unknown {
 const describe = (schema: Record<string, unknown>): string =>
   typeof schema.description === 'string' ? schema.description : 'it must be set';
 
-/** The text of a file without the line end that editors put there, or why there is none. */
-function readText(path: string): { readonly text: string } | { readonly problem: string } {
-  try {
-    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-    return text === '' ? { problem: 'names an empty file' } : { text };
-  } catch (error) {
-    return { problem: `names a file that cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})` };
-  }
-}
-
-/** The text of a variable, given as it is or by its file; `text` is absent when neither is set. */
+/**
+ * The text of a variable, given as it is or by its file, without the line end that editors put there; `text` is absent when
+ * neither is set.
+ */
 function textOf(name: string, env: Environment, names: ReadonlySet<string>): { text?: string; problem?: string } {
   const text = env[name];
   // A setting of its own, such as a certificate's path, is never the file of another setting.
   const path = names.has(`${name}_FILE`) ? undefined : env[`${name}_FILE`];
   if (path === undefined || path === '') return text === undefined || text === '' ? {} : { text };
   if (text !== undefined && text !== '') return { problem: `${name} and ${name}_FILE are both set: use one` };
-  const read = readText(path);
-  return 'text' in read ? read : { problem: `${name}_FILE ${read.problem}` };
+  try {
+    const read = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    return read === '' ? { problem: `${name}_FILE names an empty file` } : { text: read };
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    return { problem: `${name}_FILE names a file that cannot be read (${code})` };
+  }
 }
 
 /**
