@@ -50,12 +50,7 @@ const LIMITS: Readonly<
     curveBits: 224,
     hashes: ['sha256', 'sha384', 'sha512', 'sha512-256', 'sha3-256', 'sha3-384', 'sha3-512'],
   },
-  legacy: {
-    rsaBits: 1024,
-    exponent: 3,
-    curveBits: 192,
-    hashes: ['sha1', 'sha224', 'sha512-224', 'sha3-224'],
-  },
+  legacy: { rsaBits: 1024, exponent: 3, curveBits: 192, hashes: ['sha1', 'sha224', 'sha512-224', 'sha3-224'] },
 };
 /** OpenSSL's own limit. A verification takes a millisecond then. */
 const MAX_RSA_BITS = 16_384;

@@ -77,18 +77,8 @@ export const FINAL_STATUSES: ReadonlySet<string> = new Set<FirmwareUpdateStatusE
 ]);
 
 /** What OCPP 1.6 can say without an id; anything else is dropped (firmware) or aborts its OCPP module (logs). */
-export const PLAIN_FIRMWARE_STATUSES: ReadonlySet<FirmwareUpdateStatusEnum> = new Set<FirmwareUpdateStatusEnum>([
-  'Downloaded',
-  'DownloadFailed',
-  'Downloading',
+export const PLAIN_FIRMWARE_STATUSES = new Set<FirmwareUpdateStatusEnum>([
+  ...Object.values(PLAIN_FIRMWARE).flat(),
   'Idle',
-  'InstallationFailed',
-  'Installing',
-  'Installed',
 ]);
-export const PLAIN_LOG_STATUSES: ReadonlySet<LogStatusEnum> = new Set<LogStatusEnum>([
-  'Idle',
-  'Uploaded',
-  'UploadFailure',
-  'Uploading',
-]);
+export const PLAIN_LOG_STATUSES = new Set<LogStatusEnum>(['Idle', 'Uploaded', 'UploadFailure', 'Uploading']);
