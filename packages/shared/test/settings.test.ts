@@ -1,18 +1,7 @@
 import { COMMON_SETTINGS, loadConfig, S3_SETTINGS, WORKER_SETTINGS } from '@khumbu/shared/runtime/config';
-import { hasCode } from '@khumbu/shared/runtime/errors';
 import t from 'tap';
 import { Type } from 'typebox';
-
-const problemsOf = (run: () => unknown): string => {
-  try {
-    run();
-  } catch (error) {
-    return hasCode(error, 'CONFIG_INVALID', 'STATIONS_FILE_INVALID')
-      ? (error as Error).message
-      : `not coded: ${String(error)}`;
-  }
-  return 'none';
-};
+import { problemsOf } from './problems-of.js';
 
 void t.test('settings', async (t) => {
   const Settings = Type.Object({

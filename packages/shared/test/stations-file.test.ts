@@ -1,8 +1,8 @@
 import { mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hasCode } from '@khumbu/shared/runtime/errors';
 import { openStationDirectory, parseStationsFile, profileFrom } from '@khumbu/shared/stations/stations-file';
 import t, { type Test as T } from 'tap';
+import { problemsOf } from './problems-of.js';
 
 /** The promise, or an error after ten seconds; also keeps the process alive for what does not. */
 async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
@@ -12,17 +12,6 @@ async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
-
-const problemsOf = (run: () => unknown): string => {
-  try {
-    run();
-  } catch (error) {
-    return hasCode(error, 'CONFIG_INVALID', 'STATIONS_FILE_INVALID')
-      ? (error as Error).message
-      : `not coded: ${String(error)}`;
-  }
-  return 'none';
-};
 
 void t.test('the stations file', async (t) => {
   const profileOf = (text: string, station: string) => profileFrom(parseStationsFile(text), station);

@@ -1,31 +1,11 @@
-import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { type Json, KEYS, openRest, type Rest } from './rest-harness.js';
+import { type Json, KEYS, openRest } from './rest-harness.js';
+import { advance, IMAGE, LOGS, UPDATES } from './rest-updates.js';
 
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
-
-const IMAGE = 'https://user:secret@files.example/image.bin?token=secret#disable_connectors_during_install=true';
-const UPDATES = '/v1/stations/cs-1/firmware-updates';
-const LOGS = '/v1/stations/cs-1/log-uploads';
-const context = { dialect: 'unknown' as const, bootEpoch: 0 };
-
-/** What the workers would do. */
-async function advance({ store }: Rest, id: string, events: readonly FirmwareUpdateEvent[]): Promise<void> {
-  for (const event of events) {
-    const record = (await store.load(id)) as FirmwareUpdateRecord;
-    const next = applyUpdateEvent(record, event, {
-      ...context,
-      now: momentOf(Date.now()),
-    });
-    await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
-  }
-}
 
 void t.test('the same key gets the same answer and does nothing new', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {}, 'cs-2': {} } });

@@ -4,9 +4,7 @@ import type { Answer } from '@khumbu/intake/decision';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { tellFiles } from '@khumbu/operations/files/told-files';
-import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -14,31 +12,16 @@ import { startRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import t from 'tap';
 import { type Called, type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
+import { advance, CONTEXT, IMAGE, LOGS, UPDATES } from './rest-updates.js';
 
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
 
-const IMAGE = 'https://user:secret@files.example/image.bin?token=secret#disable_connectors_during_install=true';
-const UPDATES = '/v1/stations/cs-1/firmware-updates';
-const LOGS = '/v1/stations/cs-1/log-uploads';
-const context = { dialect: 'unknown' as const, bootEpoch: 0 };
-
-/** What the workers would do. */
-async function advance({ store }: Rest, id: string, events: readonly FirmwareUpdateEvent[]): Promise<void> {
-  for (const event of events) {
-    const record = (await store.load(id)) as FirmwareUpdateRecord;
-    const next = applyUpdateEvent(record, event, {
-      ...context,
-      now: momentOf(Date.now()),
-    });
-    await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
-  }
-}
 async function advanceLogs({ store }: Rest, id: string, events: readonly LogUploadEvent[]): Promise<void> {
   for (const event of events) {
     const record = (await store.load(id)) as LogUploadRecord;
     const next = applyLogEvent(record, event, {
-      ...context,
+      ...CONTEXT,
       now: momentOf(Date.now()),
     });
     await store.commit(store.transaction().put(next.record).enqueueStatus(record.station, next.statuses));
