@@ -1,10 +1,11 @@
 /** The second commit of an offer: its answer is out, so its work begins. */
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { confirmOffer, isOffer, type OfferedRecord, supersede } from '@khumbu/operations/kinds/offer';
+import { commitOrThrow } from '@khumbu/operations/kinds/store';
 import { isEnded } from '@khumbu/operations/records/record';
 import type { Attempt } from './decision.js';
 import type { Parts } from './intake-deps.js';
-import { commitOrThrow, readReplaced } from './offers.js';
+import { readReplaced } from './offers.js';
 
 export function createConfirm({ store, jobs, read, readDecideCommit }: Parts) {
   const readOffer = async (operationId: string) => {

@@ -1,8 +1,7 @@
 /** What accepting, confirming and revoking an offer share. */
 import { isOfferable, type OfferedRecord } from '@khumbu/operations/kinds/offer';
-import type { Store, Transaction } from '@khumbu/operations/kinds/store';
+import type { Store } from '@khumbu/operations/kinds/store';
 import { isEnded, newRecordBase, OFFER_MS, type RecordBase } from '@khumbu/operations/records/record';
-import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { IntakeDeps } from './intake-deps.js';
 import { askedBy, type Requester } from './requester.js';
 
@@ -30,9 +29,4 @@ export function offeredBase<K extends OfferedRecord['kind']>(
 export async function readReplaced(store: Store, offer: OfferedRecord): Promise<OfferedRecord | undefined> {
   const record = offer.supersedes === undefined ? undefined : await store.load(offer.supersedes);
   return record && isOfferable(record) && !isEnded(record) ? record : undefined;
-}
-
-/** Commit outside of the epoch fence, for what has to be set right whatever came before. Rejects with `CONFLICT`: repeat. */
-export async function commitOrThrow(store: Store, transaction: Transaction): Promise<void> {
-  if (!(await store.commit(transaction))) throw new CodedError('CONFLICT', 'the record has moved on');
 }

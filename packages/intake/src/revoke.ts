@@ -1,10 +1,11 @@
 /** The default was answered although a decision was stored: the decision is taken back, wherever it stands. */
 import { isOffer, withdrawOffer } from '@khumbu/operations/kinds/offer';
+import { commitOrThrow } from '@khumbu/operations/kinds/store';
 import { NO_RESET_ALLOWED, readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { Answer } from './decision.js';
 import type { Parts } from './intake-deps.js';
-import { commitOrThrow, readReplaced } from './offers.js';
+import { readReplaced } from './offers.js';
 import type { Requester } from './requester.js';
 
 export function createRevoke({ store, jobs, read }: Parts) {

@@ -2,14 +2,13 @@
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyResetEvent, RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
-import type { Transaction } from '@khumbu/operations/kinds/store';
+import { commitOrThrow, type Transaction } from '@khumbu/operations/kinds/store';
 import { slotField } from '@khumbu/operations/records/keys';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 import { readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
 import type { Undo } from './decision.js';
 import type { IntakeDeps, Parts } from './intake-deps.js';
-import { commitOrThrow } from './offers.js';
 import type { Situation } from './situation.js';
 
 /** What a reset is stored from. */

@@ -9,7 +9,7 @@ import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/error
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Moment, Now } from '../clock/depot-clock.js';
 import type { KINDS, OperationKind, OperationRecord, RecordOf } from '../kinds/kinds.js';
-import type { Store, Transaction } from '../kinds/store.js';
+import { commitOrThrow, type Store, type Transaction } from '../kinds/store.js';
 import { without } from '../records/record.js';
 import { type StoredWait, waitingSince } from '../records/wait-words.js';
 import { expectedJob, type JobName, waitOf } from './expected-job.js';
@@ -96,9 +96,7 @@ export function putOff<R extends OperationRecord>(
 
 /** Resolves when the record wants nothing of this job any more, or the signal has fired. */
 export function createJobLoop({ steps, store, jobs, log, now }: JobLoopOptions) {
-  const commit = async (transaction: Transaction): Promise<void> => {
-    if (!(await store.commit(transaction))) throw new CodedError('CONFLICT', 'the record has moved on');
-  };
+  const commit = (transaction: Transaction): Promise<void> => commitOrThrow(store, transaction);
 
   /** A surprise: keep the record, say why, try again later. Never lets an operation hang without a job. */
   const fault = async (record: OperationRecord, error: unknown): Promise<void> => {

@@ -1,4 +1,5 @@
 /** The store of records of all kinds. */
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Redis } from 'ioredis';
 import type { Now } from '../clock/depot-clock.js';
 import { createRecordStore, type RecordStore } from '../records/store.js';
@@ -24,3 +25,8 @@ export const createStore = (
   onEnded?: (record: OperationRecord) => void,
   now?: Now,
 ): Store => createRecordStore(redis, prefix, RECORD_RULES, onEnded, now);
+
+/** Commit, or reject with `CONFLICT`: the record has moved on; read it again. */
+export async function commitOrThrow(store: Pick<Store, 'commit'>, transaction: Transaction): Promise<void> {
+  if (!(await store.commit(transaction))) throw new CodedError('CONFLICT', 'the record has moved on');
+}
