@@ -110,6 +110,8 @@ await main(async () => {
   await findPrograms(['redis', 'mosquitto', 'openssl'], { say });
   // Without it clocks stay as they are, and what is about their jumps is left out.
   await findPrograms(['faketime'], { say }).catch((error) => say(error.message));
+  // Without it no station is reached by SSH, and what is about that is left out.
+  await findPrograms(['sshd'], { say }).catch((error) => say(error.message));
   // Without it no transfer goes through a real forward proxy, and what is about that is left out.
   await findPrograms(['tinyproxy'], { say }).catch((error) => say(error.message));
 

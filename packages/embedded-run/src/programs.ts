@@ -30,6 +30,7 @@ export const PROGRAMS = {
   openssl: ofOneName('openssl'),
   curl: ofOneName('curl'),
   tinyproxy: { ...ofOneName('tinyproxy'), unit: 'tinyproxy' },
+  sshd: { ...ofOneName('sshd'), debianPackage: 'openssh-server', brewPackage: 'openssh', unit: 'ssh' },
   faketime: { ...ofOneName('faketime'), brewPackage: 'libfaketime' },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;

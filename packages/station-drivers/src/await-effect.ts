@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
-import type { EffectState, EffectStep, StationDriver } from './station-driver.js';
+import type { EffectState, EffectStep, StationDriver } from './port.js';
 
 const FIRST_LOOK_MS = 20;
 const LONGEST_PAUSE_MS = 500;

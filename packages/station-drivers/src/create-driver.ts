@@ -1,20 +1,34 @@
 /** Which driver serves which station: the one place that knows them all. */
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import { packagedDriver } from './packaged-driver.js';
+import type { StationDriver } from './port.js';
 import { createSimulatedDriver } from './simulated/simulated-driver.js';
-import type { StationDriver } from './station-driver.js';
+import { createRealDriver } from './station/real-driver.js';
+import { createSshPool, type SshPool } from './transports/ssh/ssh-transport.js';
 
 export interface DriverOptions {
   /** Where simulated chargers live; shared by all workers and the station simulator. */
   readonly dataDir: string;
+  /** Connections to stations; default: those that all drivers of the process share. */
+  readonly connections?: SshPool;
 }
 
-const drivers: Readonly<
-  Record<StationProfile['driver'], (profile: StationProfile, options: DriverOptions) => StationDriver>
-> = {
-  simulated: ({ station, simulated, interfaces }, { dataDir }) =>
-    createSimulatedDriver({ station, settings: simulated, dataDir, ...(interfaces ? { interfaces } : {}) }),
+let shared: SshPool | undefined;
+const sharedConnections = (): SshPool => {
+  shared ??= createSshPool();
+  return shared;
 };
 
-/** The driver of a configured station. Cheap, and holds nothing open: make one wherever one is needed. */
-export const createDriver = (profile: StationProfile, options: DriverOptions): StationDriver =>
-  drivers[profile.driver](profile, options);
+/** The driver of a configured station. Cheap: make one wherever one is needed. What is open is shared and closes by itself. */
+export function createDriver(profile: StationProfile, options: DriverOptions): StationDriver {
+  const { station, simulated, interfaces, driverEntry } = profile;
+  if (driverEntry === 'simulated')
+    return createSimulatedDriver({
+      station,
+      settings: simulated,
+      dataDir: options.dataDir,
+      ...(interfaces ? { interfaces } : {}),
+    });
+  if ('package' in driverEntry) return packagedDriver(profile, driverEntry);
+  return createRealDriver(station, driverEntry, options.connections ?? sharedConnections());
+}

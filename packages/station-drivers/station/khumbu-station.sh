@@ -305,16 +305,28 @@ perform() {
   readers=$!
   keep_lines "$effect/err" 100 '' <"$effect/err.pipe" &
   readers="$readers $!"
+  # Held open, so that the readers go on from one try to the next.
+  exec 4>"$effect/out.pipe" 5>"$effect/err.pipe"
   set --
   while IFS= read -r word; do set -- "$@" "$word"; done <"$effect/argv"
-  setsid "$@" </dev/null >"$effect/out.pipe" 2>"$effect/err.pipe" &
-  child=$!
-  write_me "$child" >"$effect/child"
-  watch "$effect/child" "$limit" "$effect/late" &
-  watcher=$!
-  wait "$child"
-  code=$?
-  kill "$watcher" 2>/dev/null
+  uptime_s
+  until_s=$((uptime + limit))
+  while :; do
+    setsid "$@" </dev/null >&4 2>&5 4>&- 5>&- &
+    child=$!
+    write_me "$child" >"$effect/child"
+    watch "$effect/child" "$((until_s - uptime))" "$effect/late" 4>&- 5>&- &
+    watcher=$!
+    wait "$child"
+    code=$?
+    kill "$watcher" 2>/dev/null
+    # Busy: it is tried again, until its time is over or the operation was given up.
+    if [ "$code" != 75 ] || [ "$step" != install ] || [ -e "$state/retired/$operation" ]; then break; fi
+    sleep 5
+    uptime_s
+    [ "$uptime" -lt "$until_s" ] || break
+  done
+  exec 4>&- 5>&-
   # What the command left running may hold its output open: that is not waited for.
   (
     exec </dev/null >/dev/null 2>&1
@@ -322,8 +334,10 @@ perform() {
     # shellcheck disable=SC2086
     kill $readers
   ) &
+  reaper=$!
   # shellcheck disable=SC2086
   wait $readers
+  kill "$reaper" 2>/dev/null
   rm -f "$effect/out.pipe" "$effect/err.pipe"
   [ ! -e "$effect/late" ] || code=late
   if [ "$step" = install ] && [ "$code" = 0 ]; then record_install; fi
@@ -341,13 +355,14 @@ record_install() {
   for each in "$state/installs"/*; do
     number=${each##*/}
     case $number in *[!0-9]* | '') continue ;; esac
-    [ "$number" -le "$highest" ] || highest=$number
+    while [ "${number#0}" != "$number" ]; do number=${number#0}; done
+    [ "${number:-0}" -le "$highest" ] || highest=$number
   done
   {
     printf '%s %s %s %s %s\n' "$operation" "$(cat "$effect/image" 2>/dev/null || echo -)" "$reboot" "$boot" "$(date +%s)"
     [ ! -f "$effect/before" ] || cat "$effect/before"
-  } | store "$state/installs/$((highest + 1))"
-  rm -f "$state/installs/$((highest - 9))"
+  } | store "$state/installs/$(printf '%06d' $((highest + 1)))"
+  rm -f "$state/installs/$(printf '%06d' $((highest - 9)))"
 }
 
 # The state folder stays small: 40 effects, 500 operations given up, and no image of an install that has ended.
@@ -408,8 +423,13 @@ observe_effect() {
   look_at "$1"
   say state "$seen"
   if [ "$seen" != absent ]; then
-    for each in before out err; do section "$each" "$effect/$each"; done
-    [ ! -e "$effect/late" ] || say late yes
+    for each in out err; do section "$each" "$effect/$each"; done
+  elif [ -e "$state/retired/${1%.*}" ]; then
+    say others retired
+  elif is_busy; then
+    say others "busy $active"
+  else
+    say others free
   fi
 }
 
@@ -458,6 +478,8 @@ put() {
     echo taken
     return
   fi
+  # More than there can be: it was not written by us.
+  [ "$(size_of "$image.part")" -le "$2" ] || rm -f "$image.part"
   if [ "$(size_of "$image.part")" != "$3" ]; then
     unlock
     echo "have $(size_of "$image.part")"

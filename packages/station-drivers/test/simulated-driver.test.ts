@@ -10,13 +10,13 @@ import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import t, { type Test } from 'tap';
+import { driverContract } from '../src/contract/driver-contract.js';
 import { createDriver } from '../src/create-driver.js';
+import type { FirmwareImage, StationDriver } from '../src/port.js';
 import { type Charger, factoryCharger } from '../src/simulated/charger.js';
 import { changeCharger, chargerFolder, readCharger } from '../src/simulated/charger-state.js';
 import { type ChargerView, watchCharger } from '../src/simulated/charger-view.js';
 import { createSimulatedDriver } from '../src/simulated/simulated-driver.js';
-import type { FirmwareImage, StationDriver } from '../src/station-driver.js';
-import { driverContract } from './driver-contract.js';
 
 const { signal } = new AbortController();
 const noon = Date.UTC(2030, 0, 1, 12);

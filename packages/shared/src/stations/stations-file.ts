@@ -6,6 +6,7 @@ import { type Static, Type } from 'typebox';
 import { CodedError, describeError } from '../runtime/errors.js';
 import { type FileReports, followFile, textOf } from '../runtime/followed-file.js';
 import { readYaml } from '../runtime/structured-text.js';
+import { Driver, type DriverEntry, driverName } from './driver-entry.js';
 
 const closed = { additionalProperties: false } as const;
 
@@ -45,7 +46,7 @@ export type SimulatedSettings = Static<typeof Simulated>;
 
 const Station = Type.Object(
   {
-    driver: Type.Optional(Type.Enum(['simulated'])),
+    driver: Type.Optional(Driver),
     dialect: Type.Optional(Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'])),
     ocpp: Type.Optional(Type.Boolean({ description: 'false: no OCPP there, so no permission is waited for.' })),
     announce: Type.Optional(Type.Boolean({ description: 'Tell EVerest of updates that REST asked for.' })),
@@ -69,7 +70,8 @@ const Station = Type.Object(
 );
 type StationEntry = Static<typeof Station>;
 
-const StationsFile = Type.Object(
+/** Published as a JSON schema for editors: docs/stations.schema.json. */
+export const StationsFile = Type.Object(
   {
     unknown_stations: Type.Optional(Type.Enum(['refuse', 'simulated'])),
     defaults: Type.Optional(Station),
@@ -77,14 +79,17 @@ const StationsFile = Type.Object(
   },
   closed,
 );
-type StationsFile = Static<typeof StationsFile>;
+type StationsFileContent = Static<typeof StationsFile>;
 
 export type Dialect = NonNullable<StationEntry['dialect']>;
 
 /** What is known about a configured station, every default filled in. */
 export interface StationProfile {
   readonly station: string;
-  readonly driver: 'simulated';
+  /** What people read: `simulated`, `ssh/command`, the name of a package. */
+  readonly driver: string;
+  /** How it is reached and acted upon; `simulated`: a simulated one. */
+  readonly driverEntry: DriverEntry;
   /** `unknown` may be learned from the station's messages. */
   readonly dialect: Dialect;
   readonly ocpp: boolean;
@@ -110,7 +115,7 @@ export interface StationDirectory {
 }
 
 /** Read the text of a stations file. Throws `STATIONS_FILE_INVALID` that says where. */
-export function parseStationsFile(text: string): StationsFile {
+export function parseStationsFile(text: string): StationsFileContent {
   try {
     return readYaml(text, StationsFile);
   } catch (error) {
@@ -118,7 +123,7 @@ export function parseStationsFile(text: string): StationsFile {
   }
 }
 
-export function profileFrom(file: StationsFile, station: string): StationProfile | undefined {
+export function profileFrom(file: StationsFileContent, station: string): StationProfile | undefined {
   const listed = file.stations && Object.hasOwn(file.stations, station) ? file.stations[station] : undefined;
   if (!listed && file.unknown_stations !== 'simulated') return undefined;
   const entry: StationEntry = { ...file.defaults, ...listed };
@@ -129,7 +134,8 @@ export function profileFrom(file: StationsFile, station: string): StationProfile
   if (!driver) return undefined;
   return {
     station,
-    driver,
+    driver: driverName(driver),
+    driverEntry: driver,
     dialect: entry.dialect ?? 'unknown',
     ocpp: entry.ocpp ?? true,
     announce: entry.announce ?? true,
@@ -149,7 +155,7 @@ const hasNothing = (text: string): boolean =>
   text.split(/\r\n|\n|\r/).every((line) => /^\s*(?:#.*|---|\.\.\.)?$/.test(line.trimEnd()));
 
 /** Reads each content in turn. Throws `TEXT_INVALID`, also for one without anything after one with something. */
-function readStations(): (bytes: Buffer) => StationsFile {
+function readStations(): (bytes: Buffer) => StationsFileContent {
   let hadSomething = false;
   return (bytes) => {
     const text = textOf(bytes);
@@ -178,7 +184,7 @@ export function openStationDirectory(path: string | undefined, reports: FileRepo
           reports,
           onChange,
         });
-  const file = (): StationsFile => followed?.current() ?? {};
+  const file = (): StationsFileContent => followed?.current() ?? {};
   return {
     profileOf: (station: string): StationProfile | undefined => profileFrom(file(), station),
     configured: (): readonly string[] => Object.keys(file().stations ?? {}),

@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import type { Effect, EffectState, EffectStep, StationEvidence } from '../station-driver.js';
+import type { Effect, EffectState, EffectStep, StationEvidence } from '../port.js';
 
 /** `empty`: an install began to write here and did not succeed. `unbootable`: the charger falls back when it boots it. */
 export type Slot =

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import type { LogType } from '../station-driver.js';
+import type { LogType } from '../port.js';
 import type { ChargerEvent } from './charger.js';
 import { recordBody } from './record-bodies.js';
 

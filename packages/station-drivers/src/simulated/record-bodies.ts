@@ -1,6 +1,6 @@
 /** What the made-up log records of a simulated charger say. */
 import { createHash } from 'node:crypto';
-import type { LogType } from '../station-driver.js';
+import type { LogType } from '../port.js';
 
 type Draw = (below: number) => number;
 type Body = (draw: Draw) => string;

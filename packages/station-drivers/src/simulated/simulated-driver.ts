@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
-import type { Effect, FirmwareImage, LogQuery, LogSource, StationDriver } from '../station-driver.js';
+import type { Effect, FirmwareImage, LogQuery, LogSource, StationDriver } from '../port.js';
 import {
   assertReachable,
   begin,
@@ -86,6 +86,12 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
 
   return {
     station,
+    capabilities: {
+      effects: ['install', 'reboot', 'restart'],
+      clock: true,
+      network: interfaces !== undefined,
+      logs: true,
+    },
 
     async start(effect, signal) {
       // What has become of an earlier effect is stored first: a refusal must not keep its time from beginning.

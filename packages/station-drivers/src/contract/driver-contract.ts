@@ -1,7 +1,7 @@
 /** What every station driver must do, whatever is behind it. */
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
-import type { Effect, FirmwareImage, LogSource, StationDriver } from '../src/station-driver.js';
+import type { Effect, FirmwareImage, LogSource, StationDriver } from '../port.js';
 
 /** A station to try a driver on; each test gets a new one, idle, with clocks that may be set. */
 export interface ContractStation {

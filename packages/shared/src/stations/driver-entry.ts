@@ -1,0 +1,144 @@
+/** How a real station is reached and acted upon: the `driver` of an entry of the stations file. */
+import { type Static, Type } from 'typebox';
+
+const closed = { additionalProperties: false } as const;
+
+/** Names that commands may ask for. Each stands alone as an argument; it is never a part of one. */
+export const PLACEHOLDERS = {
+  install: ['image', 'sha256', 'size', 'operation'],
+  reboot: ['operation'],
+  restart_everest: ['operation'],
+  evidence: [],
+  read_clock: [],
+  set_clock: ['time', 'seconds'],
+  logs: ['type', 'oldest', 'latest'],
+  network: ['interface'],
+} as const;
+
+export type VerbName = keyof typeof PLACEHOLDERS;
+
+const argv = (description: string, names: readonly string[] = []) => {
+  const inside = names.length === 0 ? '' : `(?!.*\\{(?:${names.join('|')})\\})`;
+  const alone = names.length === 0 ? '' : `\\{(?:${names.join('|')})\\}|`;
+  const word = Type.String({ pattern: `^(?:${alone}${inside}[^\\u0000-\\u001f\\u007f]*)$`, maxLength: 4096 });
+  const values = names.length === 0 ? '' : ` Values, each a whole argument: ${names.map((n) => `{${n}}`).join(', ')}.`;
+  return Type.Array(word, { minItems: 1, maxItems: 100, description: `${description}${values}` });
+};
+const verb = (name: VerbName, description: string) => Type.Optional(argv(description, PLACEHOLDERS[name]));
+
+const path = (description: string) => Type.String({ pattern: '^/', maxLength: 1024, description });
+const seconds = (description: string) => Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400, description }));
+
+const host = Type.String({ pattern: '^[A-Za-z0-9:._%-]+$', maxLength: 255, description: 'Name or address.' });
+const login = {
+  host: Type.Optional(host),
+  port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'Default 22.' })),
+  user: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._@$-]+$', maxLength: 64 })),
+  private_key_file: Type.Optional(path('Our key, as ssh-keygen writes it, without a passphrase.')),
+  agent_socket: Type.Optional(path('Socket of an ssh-agent that holds our key.')),
+  known_hosts_file: Type.Optional(path('Where its host key is pinned.')),
+};
+
+/** Conditions instead of alternatives: then what is said of a mistake is about what was meant. */
+const conditional = (condition: object, consequence: object, otherwise: object = {}): object => {
+  const parts = [condition, consequence, otherwise];
+  return Object.fromEntries(['if', 'then', 'else'].map((keyword, i) => [keyword, parts[i]]));
+};
+
+const stands = (member: string, value: string): object => ({
+  properties: { [member]: { const: value } },
+  required: [member],
+});
+
+/** What must stand there for an SSH login. */
+const loginNeeds = {
+  allOf: [
+    { required: ['host', 'user', 'known_hosts_file'] },
+    conditional({ required: ['agent_socket'] }, {}, { required: ['private_key_file'] }),
+  ],
+};
+
+const Limits = Type.Object(
+  {
+    connect_s: seconds('To open a connection; default 10.'),
+    keep_alive_s: seconds('Between two signs of life of a connection; a host is dead after three of them; default 4.'),
+    command_s: seconds('For a command that is no effect; default 60.'),
+    transfer_stall_s: seconds('The station takes nothing of an image for so long; default 60.'),
+    install_s: seconds('Default 3600.'),
+    reboot_s: seconds('From its command to a new boot id; default 600.'),
+    restart_s: seconds('Default 300.'),
+    logs_s: seconds('Default 3600.'),
+  },
+  { ...closed, description: 'How long things may take.' },
+);
+
+const Command = Type.Object(
+  {
+    install: argv('Write the image to the slot that does not run.', PLACEHOLDERS.install),
+    reboot: verb('reboot', 'Restart the host; default: systemctl reboot.'),
+    restart_everest: verb('restart_everest', 'Restart EVerest; default: systemctl restart everest.'),
+    evidence: argv('Print one JSON object: what runs and how it does.'),
+    read_clock: verb('read_clock', 'Print seconds since 1970; default: date +%s.%N.'),
+    set_clock: verb('set_clock', 'Set the clock; default: date, unless a time server keeps it.'),
+    logs: verb('logs', 'Print log records in time order. Absent bounds are empty arguments.'),
+    network: verb('network', 'Prepare an interface; the request is JSON on standard input.'),
+  },
+  { ...closed, description: 'Profile `command`: the maker’s own programs.' },
+);
+
+const members = {
+  transport: Type.Enum(['local', 'ssh'], { description: 'How it is reached.' }),
+  ...login,
+  jump: Type.Optional(
+    Type.Object(login, { ...closed, ...loginNeeds, description: 'The host by which it is reached.' }),
+  ),
+  state_dir: path('Folder at the station for markers and results.'),
+  profile: Type.Enum(['command'], { description: 'Whose update tool is there.' }),
+  command: Type.Optional(Command),
+  boot_id: Type.Optional(argv('Prints what tells one boot from another; default: the kernel’s boot id.')),
+  reboot: verb('reboot', 'Instead of the profile’s own.'),
+  restart_everest: verb('restart_everest', 'Instead of the profile’s own.'),
+  read_clock: verb('read_clock', 'Instead of the profile’s own.'),
+  set_clock: verb('set_clock', 'Instead of the profile’s own.'),
+  limits: Type.Optional(Limits),
+};
+
+/** What must stand beside what. */
+const needs = {
+  allOf: [
+    conditional(stands('transport', 'ssh'), loginNeeds),
+    conditional(stands('profile', 'command'), { required: ['command'] }),
+  ],
+};
+
+const Real = Type.Object(members, { ...closed, ...needs });
+
+const Packaged = Type.Object(
+  {
+    package: Type.String({
+      pattern: '^(?:@[a-z0-9._~-]+/)?[a-z0-9._~-]+$',
+      description: 'Of npm, or installed by hand.',
+    }),
+    settings: Type.Optional(Type.Unknown({ description: 'Handed to it as they are.' })),
+  },
+  { ...closed, description: 'A driver of your own.' },
+);
+
+export type RealDriverEntry = Static<typeof Real>;
+export type PackagedDriverEntry = Static<typeof Packaged>;
+export type DriverEntry = 'simulated' | RealDriverEntry | PackagedDriverEntry;
+export type CommandVerbs = Static<typeof Command>;
+
+export const Driver = Type.Unsafe<DriverEntry>(
+  conditional(
+    { not: { type: 'object' } },
+    Type.Enum(['simulated']),
+    conditional({ required: ['package'] }, Packaged, Real),
+  ),
+);
+
+/** What people read: `simulated`, `ssh/command`, the name of a package. */
+export function driverName(entry: DriverEntry): string {
+  if (entry === 'simulated') return entry;
+  return 'package' in entry ? entry.package : `${entry.transport}/${entry.profile}`;
+}

@@ -1,0 +1,213 @@
+/**
+ * Connections to stations, shared by all drivers of a process: opened when first needed, reused, closed when idle. A budget
+ * for each station (sessions on its one connection) and for all together (connections open, connections being opened).
+ */
+import { CodedError } from '@khumbu/shared/runtime/errors';
+
+export interface PooledConnection {
+  /** It takes no new sessions: closed, or given up by itself. */
+  readonly isSpent: boolean;
+  /** Closes once the sessions on it are over. Safe to repeat. */
+  retire(): void;
+}
+
+export interface PoolOptions<T, C> {
+  readonly keyOf: (target: T) => string;
+  /** Bounded in time by itself. */
+  readonly open: (target: T) => Promise<C>;
+  /** Sessions on one connection at once. OpenSSH allows 10 and goes on to count those that were aborted. */
+  readonly sessionsEach: number;
+  readonly mostOpen: number;
+  readonly mostOpening: number;
+  readonly idleMs: number;
+  /** A station that cannot be reached is not tried again for so long, so that one that refuses us does not lock us out. */
+  readonly pauseMs: (error: unknown) => number;
+}
+
+export interface Lease<C> {
+  readonly connection: C;
+  /** Safe to repeat. */
+  readonly release: () => void;
+}
+
+export interface ConnectionPool<T, C> {
+  /** A place for one session. Rejects as `open` does, or with the reason of the signal. */
+  acquire(target: T, signal: AbortSignal): Promise<Lease<C>>;
+  /** How many connections are open. */
+  readonly open: () => number;
+  /** Close all of them; what runs on them is lost. */
+  close(): void;
+}
+
+interface Entry<C> {
+  connection: C | undefined;
+  opening: Promise<C> | undefined;
+  inUse: number;
+  idleSince: number;
+  idle: NodeJS.Timeout | undefined;
+  failure: { readonly error: unknown; readonly until: number } | undefined;
+}
+
+/** So many at a time; the others wait in order. */
+class Places {
+  readonly #most: number;
+  readonly #waiting: (() => void)[] = [];
+  #taken = 0;
+  constructor(most: number) {
+    this.#most = most;
+  }
+  async take(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#taken < this.#most) {
+      this.#taken += 1;
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(go), 1);
+        reject(signal?.reason);
+      };
+      // The place passes from hand to hand, so nobody else can take it in between.
+      const go = (): void => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      this.#waiting.push(go);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+  give(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#taken -= 1;
+  }
+}
+
+/** The promise, or the reason of the signal if that comes first. What the promise is about goes on. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort = (): void => {};
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+export function createPool<T, C extends PooledConnection>(options: PoolOptions<T, C>): ConnectionPool<T, C> {
+  const entries = new Map<string, Entry<C> & { readonly sessions: Places }>();
+  const room = new Places(options.mostOpen);
+  const opening = new Places(options.mostOpening);
+  let open = 0;
+
+  const entryOf = (target: T) => {
+    const key = options.keyOf(target);
+    let entry = entries.get(key);
+    if (!entry) {
+      entry = {
+        connection: undefined,
+        opening: undefined,
+        inUse: 0,
+        idleSince: 0,
+        idle: undefined,
+        failure: undefined,
+        sessions: new Places(options.sessionsEach),
+      };
+      entries.set(key, entry);
+    }
+    return entry;
+  };
+
+  const drop = (entry: Entry<C>): void => {
+    clearTimeout(entry.idle);
+    if (!entry.connection) return;
+    entry.connection.retire();
+    entry.connection = undefined;
+    open -= 1;
+    room.give();
+  };
+
+  /** Make room by closing the connection that has been idle for longest. */
+  const evict = (): void => {
+    if (open < options.mostOpen) return;
+    const idle = [...entries.values()].filter((entry) => entry.connection && entry.inUse === 0);
+    const oldest = idle.sort((a, b) => a.idleSince - b.idleSince)[0];
+    if (oldest) drop(oldest);
+  };
+
+  const openFor = async (entry: Entry<C>, target: T): Promise<C> => {
+    evict();
+    await room.take();
+    try {
+      await opening.take();
+      try {
+        const connection = await options.open(target);
+        entry.connection = connection;
+        entry.failure = undefined;
+        open += 1;
+        return connection;
+      } finally {
+        opening.give();
+      }
+    } catch (error) {
+      room.give();
+      entry.failure = { error, until: performance.now() + options.pauseMs(error) };
+      throw error;
+    }
+  };
+
+  const connectionOf = (entry: Entry<C>, target: T): Promise<C> => {
+    if (entry.connection?.isSpent) drop(entry);
+    if (entry.connection) return Promise.resolve(entry.connection);
+    if (entry.failure && performance.now() < entry.failure.until) return Promise.reject(entry.failure.error);
+    entry.opening ??= openFor(entry, target).finally(() => {
+      entry.opening = undefined;
+    });
+    return entry.opening;
+  };
+
+  const release = (entry: Entry<C> & { readonly sessions: Places }): void => {
+    entry.inUse -= 1;
+    entry.sessions.give();
+    if (entry.inUse > 0) return;
+    entry.idleSince = performance.now();
+    clearTimeout(entry.idle);
+    entry.idle = setTimeout(() => entry.inUse === 0 && drop(entry), options.idleMs).unref();
+  };
+
+  return {
+    async acquire(target, signal) {
+      const entry = entryOf(target);
+      await entry.sessions.take(signal);
+      entry.inUse += 1;
+      clearTimeout(entry.idle);
+      try {
+        const connection = await unlessAborted(connectionOf(entry, target), signal);
+        let isReleased = false;
+        return {
+          connection,
+          release() {
+            if (isReleased) return;
+            isReleased = true;
+            release(entry);
+          },
+        };
+      } catch (error) {
+        release(entry);
+        throw error;
+      }
+    },
+    open: () => open,
+    close() {
+      for (const entry of entries.values()) drop(entry);
+      entries.clear();
+    },
+  };
+}
+
+export const unreachable = (message: string, cause?: unknown): CodedError =>
+  new CodedError('STATION_UNREACHABLE', message, { cause });

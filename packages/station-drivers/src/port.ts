@@ -1,0 +1,147 @@
+/**
+ * How workers act on a station. One driver object serves one station; every worker process makes its own, so all
+ * truth lives on the station, none in the object.
+ *
+ * An *effect* changes the station and may take long: installing, rebooting, restarting EVerest. It runs on the
+ * station, not in the worker: a worker that dies leaves it running, and another one finds it again by `observe`.
+ * That is what makes a step safe to repeat: `start` of an effect that was already started changes nothing.
+ */
+import type { Readable } from 'node:stream';
+
+/** A firmware image as a worker holds it: a local file and what was learned while it was fetched. */
+export interface FirmwareImage {
+  readonly path: string;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+/**
+ * - `install`: write the image to the slot that is not running and make it the next one to boot. Never touches the
+ *   running slot. Done when the station would boot the new image.
+ * - `reboot`: restart the host. The station boots its next slot.
+ * - `restart`: restart EVerest alone.
+ */
+export type Effect =
+  | { readonly step: 'install'; readonly operationId: string; readonly image: FirmwareImage }
+  | { readonly step: 'reboot'; readonly operationId: string }
+  | { readonly step: 'restart'; readonly operationId: string };
+
+export type EffectStep = Effect['step'];
+
+/** What became of an effect. */
+export type EffectState =
+  | { readonly state: 'absent' }
+  | { readonly state: 'running'; readonly progressPercent?: number }
+  /** `rebootNeeded` is reported by `install` alone: the image takes effect only after a reboot. */
+  | { readonly state: 'succeeded'; readonly rebootNeeded?: boolean }
+  /**
+   * `verification_failed`: the station found the image unfit before it wrote anything that boots.
+   * `failed`: anything else. `message` is for people and holds no secrets.
+   */
+  | { readonly state: 'failed'; readonly code: 'verification_failed' | 'failed'; readonly message: string };
+
+/** The station's own evidence, independent of the records. */
+export interface StationEvidence {
+  /** Changes with every boot of the host. */
+  readonly bootId: string;
+  /** SHA-256 of the image the running slot was installed from; absent for a factory image. */
+  readonly runningImageSha256?: string;
+  /** The operation that installed the running slot; absent for a factory image. */
+  readonly runningInstalledBy?: string;
+  /** The running system passed the profile's own check of its health. */
+  readonly healthy: boolean;
+  /** Some effect is under way; no other one can be started. */
+  readonly busy: boolean;
+  /** What the station calls the system it runs. For people. */
+  readonly version?: string;
+  /** The slot it runs from, by the station's own name. */
+  readonly slot?: string;
+  /** Why it booted, where it knows: a `BootReason` of the contract. */
+  readonly bootReason?: string;
+  /** When the running slot was installed, by the station's clock; known where Khumbu installed it. */
+  readonly installedAt?: Date;
+}
+
+/** What a driver can do at its station; what it cannot is rejected with `NOT_SUPPORTED`. */
+export interface Capabilities {
+  readonly effects: readonly EffectStep[];
+  readonly clock: boolean;
+  readonly network: boolean;
+  readonly logs: boolean;
+}
+
+/** How far the image has been brought to the station, in bytes; what was there already counts. */
+export type TransferProgress = (sentBytes: number, sizeBytes: number) => void;
+
+export type LogType = 'DiagnosticsLog' | 'SecurityLog';
+
+/** Records with `oldest <= time <= latest`; an absent bound is open. */
+export interface LogQuery {
+  readonly type: LogType;
+  readonly oldest?: Date;
+  readonly latest?: Date;
+}
+
+/** One source of log records, in time order, as text. `name` is a plain word (`journal`), ours, never the station's. */
+export interface LogSource {
+  readonly name: string;
+  readonly stream: Readable;
+}
+
+export interface NetworkSetup {
+  readonly interfaceName: string;
+  /** The request as received; `apn` and `vpn` inside hold secrets. */
+  readonly apn?: unknown;
+  readonly vpn?: unknown;
+}
+
+export interface StationDriver {
+  readonly station: string;
+  readonly capabilities: Capabilities;
+
+  /**
+   * Begin an effect. Idempotent per `operationId` and `step`: a repeat, at the same time from two workers or after the
+   * effect has ended, starts nothing. Exclusive on the station: rejects with `STATION_BUSY` while another effect runs.
+   * Resolves once the station has taken the effect on durably; it need not have ended. Rejects with
+   * `STATION_UNREACHABLE` when it is not known whether it began (also a repeated `reboot` while the host boots):
+   * repeat, or `observe`. Rejects with `EFFECT_RETIRED` after `retire`. Brings the image of an `install` to the station
+   * first, from where an earlier try stopped; `onTransfer` is told how far it is. Rejects with `STATION_FULL` when there is
+   * no room for it.
+   */
+  start(effect: Effect, signal: AbortSignal, onTransfer?: TransferProgress): Promise<void>;
+
+  /**
+   * No effect of this operation begins any more, by any worker and however late: a frozen worker may wake
+   * up long after the operation was given up. An effect that has begun goes on. Resolves once the station has taken it
+   * on durably. Safe to repeat. Rejects with `STATION_UNREACHABLE`.
+   */
+  retire(operationId: string, signal: AbortSignal): Promise<void>;
+
+  /**
+   * What became of an effect that was (or was not) started. Changes nothing. Rejects with `STATION_UNREACHABLE`, also
+   * while the host boots: a running `reboot` is seen as that, and as `succeeded` afterwards.
+   */
+  observeEffect(operationId: string, step: EffectStep, signal: AbortSignal): Promise<EffectState>;
+
+  /** The station's own testimony. Changes nothing. Rejects with `STATION_UNREACHABLE` (also while it boots). */
+  observe(signal: AbortSignal): Promise<StationEvidence>;
+
+  /** The station's clock, read now. Rejects: `STATION_UNREACHABLE`. */
+  readClock(signal: AbortSignal): Promise<Date>;
+
+  /** Set the station's clock. Safe to repeat with a newer time. Rejects: `STATION_UNREACHABLE`, `CLOCK_REFUSED`. */
+  setClock(time: Date, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Prepare a network interface; resolves with its name or address. Safe to repeat. Rejects with `NETWORK_FAILED`,
+   * `STATION_UNREACHABLE`.
+   */
+  configureNetwork(setup: NetworkSetup, signal: AbortSignal): Promise<{ readonly interfaceAddress: string }>;
+
+  /**
+   * Open the station's logs, up to the moment of the call. Streams end when the signal fires. Rejects with
+   * `LOGS_UNAVAILABLE`, `STATION_UNREACHABLE`; a stream may fail with the same codes.
+   */
+  openLogs(query: LogQuery, signal: AbortSignal): Promise<readonly LogSource[]>;
+}

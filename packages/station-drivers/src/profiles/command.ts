@@ -1,0 +1,23 @@
+/** Profile `command`: the maker's own programs, as the stations file names them. */
+import type { CommandVerbs, RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import type { Profile } from './profile.js';
+import { commonVerbs, withValues } from './verbs.js';
+
+export function commandProfile(entry: RealDriverEntry, command: CommandVerbs): Profile {
+  return {
+    name: 'command',
+    scripts: [],
+    ...commonVerbs({ ...command, ...entry }),
+    install: ({ operationId, imagePath, sha256, sizeBytes }) =>
+      withValues(command.install, { image: imagePath, sha256, size: String(sizeBytes), operation: operationId }),
+    evidence: () => command.evidence,
+    network: (interfaceName) => command.network && withValues(command.network, { interface: interfaceName }),
+    logs: ({ type, oldest, latest }) =>
+      command.logs &&
+      withValues(command.logs, {
+        type,
+        oldest: oldest?.toISOString() ?? '',
+        latest: latest?.toISOString() ?? '',
+      }),
+  };
+}

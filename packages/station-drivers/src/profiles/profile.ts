@@ -1,0 +1,36 @@
+/**
+ * What an update tool is to us: argument vectors for the verbs, and scripts of ours that the station needs for them. All of
+ * them speak one protocol (docs/stations.md): exit 0 done, 65 the image is unfit, 75 busy, anything else failed; JSON lines on
+ * standard output. A tool that says such things differently gets a script that translates, run at the station, where it goes
+ * on when we do not.
+ */
+import type { LogQuery } from '../port.js';
+import type { StationScript } from '../station/station-program.js';
+
+export interface InstallJob {
+  readonly operationId: string;
+  /** Where the image is at the station, whole and hashed. */
+  readonly imagePath: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+}
+
+export interface Profile {
+  readonly name: string;
+  /** Put into the state folder before anything else is asked. */
+  readonly scripts: readonly StationScript[];
+  /** Writes the image beside the running system and makes it the next to boot; busy is asked again until its time is over. */
+  install(job: InstallJob): readonly string[];
+  reboot(operationId: string): readonly string[];
+  restart(operationId: string): readonly string[];
+  /** Prints the evidence: one JSON object. */
+  evidence(): readonly string[];
+  /** Prints seconds since 1970. */
+  readClock(): readonly string[];
+  /** `undefined`: the station program sets it, unless a time server keeps it. */
+  setClock(time: Date): readonly string[] | undefined;
+  /** `undefined`: it cannot. The request is on standard input. */
+  network(interfaceName: string): readonly string[] | undefined;
+  /** `undefined`: there are none. */
+  logs(query: LogQuery): readonly string[] | undefined;
+}

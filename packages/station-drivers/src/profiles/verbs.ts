@@ -1,0 +1,29 @@
+/** Argument vectors of the stations file with values in them. Pure. */
+import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+
+export type Values = Readonly<Record<string, string>>;
+
+/** A placeholder is a whole argument, so a value can never become more than one, nor a part of another one. */
+export const withValues = (argv: readonly string[], values: Values): readonly string[] =>
+  argv.map((word) => {
+    const [, name = ''] = /^\{([a-z0-9_]+)\}$/.exec(word) ?? [];
+    return values[name] ?? word;
+  });
+
+/** RFC 3339 in UTC, and seconds since 1970 as `date -s` takes them. */
+export const timeValues = (time: Date): Values => ({
+  time: time.toISOString(),
+  seconds: `@${(time.getTime() / 1000).toFixed(3)}`,
+});
+
+/** What every profile does alike, unless the stations file has a command of its own. */
+export const commonVerbs = (
+  entry: Pick<RealDriverEntry, 'reboot' | 'restart_everest' | 'read_clock' | 'set_clock'>,
+) => ({
+  reboot: (operation: string): readonly string[] => withValues(entry.reboot ?? ['systemctl', 'reboot'], { operation }),
+  restart: (operation: string): readonly string[] =>
+    withValues(entry.restart_everest ?? ['systemctl', 'restart', 'everest'], { operation }),
+  readClock: (): readonly string[] => entry.read_clock ?? ['date', '+%s.%N'],
+  setClock: (time: Date): readonly string[] | undefined =>
+    entry.set_clock && withValues(entry.set_clock, timeValues(time)),
+});

@@ -1,0 +1,95 @@
+/** A process at a station, from its beginning to its end, within limits: what a station sends may be without end. */
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { unreachable } from '../pool.js';
+import type { StationProcess, Transport } from '../transports/transport.js';
+
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  readonly input?: Readable | string | undefined;
+  readonly maxStdoutBytes?: number;
+}
+
+export interface CallResult {
+  readonly code: number;
+  readonly stdout: Buffer;
+  /** The beginning of it. */
+  readonly stderr: string;
+}
+
+const MAX_STDOUT_BYTES = 1024 * 1024;
+const MAX_STDERR_BYTES = 16 * 1024;
+
+/** Text of a station for people: no control characters, one line, bounded. */
+export const readableText = (bytes: Buffer | string, length = 500): string =>
+  bytes
+    .toString('utf8')
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+    .trim()
+    .slice(0, length);
+
+async function readUpTo(stream: Readable, most: number): Promise<{ bytes: Buffer; isWhole: boolean }> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of stream as AsyncIterable<Buffer>) {
+    size += piece.length;
+    pieces.push(piece);
+    if (size > most) return { bytes: Buffer.concat(pieces).subarray(0, most), isWhole: false };
+  }
+  return { bytes: Buffer.concat(pieces), isWhole: true };
+}
+
+async function feed(process: StationProcess, input: Readable | string | undefined): Promise<void> {
+  if (input === undefined || typeof input === 'string') {
+    process.stdin.end(input ?? '');
+    return;
+  }
+  // A program that stops reading says by its exit code why.
+  await pipeline(input, process.stdin).catch(() => {});
+}
+
+async function collect(process: StationProcess, { input, maxStdoutBytes }: CallOptions): Promise<CallResult> {
+  const stderr = (async () => {
+    const { bytes, isWhole } = await readUpTo(process.stderr, MAX_STDERR_BYTES);
+    if (!isWhole) process.stderr.resume();
+    return bytes.toString('utf8');
+  })();
+  const [, out] = await Promise.all([
+    feed(process, input),
+    readUpTo(process.stdout, maxStdoutBytes ?? MAX_STDOUT_BYTES),
+  ]);
+  if (!out.isWhole) throw new CodedError('OUTPUT_TOO_LONG', 'the station sends more than it should');
+  const end = await process.ended;
+  if ('lost' in end) throw unreachable(end.lost);
+  const text = await stderr;
+  if ('signal' in end) throw unreachable(`the command was ended by ${end.signal}: ${readableText(text)}`);
+  return { code: end.code, stdout: out.bytes, stderr: text };
+}
+
+/**
+ * Run a program and read what it prints. Rejects with `STATION_UNREACHABLE` when it is not known how it ended, also after
+ * `timeoutMs`; with `OUTPUT_TOO_LONG`; with the reason of the signal. It is not ended by that.
+ */
+export async function call(transport: Transport, argv: readonly string[], options: CallOptions): Promise<CallResult> {
+  const limit = deadlineAfter(options.timeoutMs, options.signal);
+  let process: StationProcess | undefined;
+  try {
+    process = await transport.begin(argv, limit.signal);
+    const running = process;
+    return await new Promise<CallResult>((resolve, reject) => {
+      limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true });
+      collect(running, options).then(resolve, reject);
+    });
+  } catch (error) {
+    process?.letGo();
+    options.signal.throwIfAborted();
+    if (error instanceof DOMException && error.name === 'TimeoutError')
+      throw unreachable(`no answer from the station in ${options.timeoutMs} ms`, error);
+    throw error;
+  } finally {
+    limit.clear();
+  }
+}

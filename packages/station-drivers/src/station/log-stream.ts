@@ -1,0 +1,56 @@
+/** The output of a command at a station, as it comes. */
+import { PassThrough, type Readable } from 'node:stream';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { ProcessEnd, Transport } from '../transports/transport.js';
+import { readableText } from './call.js';
+import { newNonce, type StationProgram } from './station-program.js';
+
+interface LogCommand {
+  readonly transport: Transport;
+  readonly program: StationProgram;
+  readonly argv: readonly string[];
+  readonly limitS: number;
+  readonly signal: AbortSignal;
+}
+
+const MAX_STDERR_BYTES = 4096;
+
+function failureOf(end: ProcessEnd, stderr: string): CodedError | undefined {
+  if ('lost' in end) return new CodedError('STATION_UNREACHABLE', end.lost);
+  if ('code' in end && end.code === 0) return undefined;
+  const how = 'code' in end ? `ended with ${end.code}` : `was ended by ${end.signal}`;
+  return new CodedError('LOGS_UNAVAILABLE', `the command for logs ${how}: ${readableText(stderr)}`);
+}
+
+/** The stream fails with `LOGS_UNAVAILABLE` when the command does, and is destroyed when the signal fires. */
+export async function openLogStream({ transport, program, argv, limitS, signal }: LogCommand): Promise<Readable> {
+  const nonce = newNonce();
+  const process = await transport.begin(program.argvOf('run', [nonce, String(limitS), ...argv]), signal);
+  process.stdin.end();
+  let stderr = '';
+  process.stderr.on('data', (bytes: Buffer) => {
+    if (stderr.length < MAX_STDERR_BYTES) stderr += bytes.toString('utf8');
+  });
+  const stream = new PassThrough();
+  // Whoever reads it hears of it; before that, it is kept there.
+  stream.on('error', () => {});
+  const leave = (): void => {
+    process.letGo();
+    program.end(nonce);
+  };
+  const onAbort = (): void => void stream.destroy(signal.reason as Error);
+  signal.addEventListener('abort', onAbort, { once: true });
+  let isOver = false;
+  stream.once('close', () => {
+    signal.removeEventListener('abort', onAbort);
+    if (!isOver) leave();
+  });
+  process.stdout.pipe(stream, { end: false });
+  void process.ended.then((end) => {
+    isOver = true;
+    const failure = failureOf(end, stderr);
+    if (failure) stream.destroy(failure);
+    else stream.end();
+  });
+  return stream;
+}

@@ -1,0 +1,183 @@
+/** What stations say, read with suspicion: sizes, forms and characters are theirs to choose. Pure. */
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { unreachable } from '../pool.js';
+import type { EffectState, EffectStep, StationEvidence } from '../port.js';
+import { readableText } from './call.js';
+
+export interface Evidence {
+  readonly bootId: string;
+  readonly healthy: boolean;
+  readonly runningSha256?: string;
+  readonly version?: string;
+  readonly slot?: string;
+  readonly bootReason?: string;
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const shortText = (value: unknown): string | undefined => {
+  const text = typeof value === 'string' ? readableText(value, 200) : '';
+  return text === '' ? undefined : text;
+};
+
+/** The evidence that a program printed. Throws `STATION_UNREACHABLE`: then nothing is known. */
+export function readEvidence(output: Buffer | string): Evidence {
+  const value = parseObject(output.toString('utf8'));
+  const bootId = shortText(value?.boot_id);
+  const healthy = value?.healthy;
+  if (value === undefined || bootId === undefined || typeof healthy !== 'boolean')
+    throw unreachable('the evidence of the station is no JSON object with boot_id and healthy');
+  const sha256 = typeof value.running_sha256 === 'string' ? value.running_sha256.toLowerCase() : undefined;
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256))
+    throw unreachable('running_sha256 in the evidence of the station is no SHA-256');
+  const [version, slot, bootReason] = [value.version, value.slot, value.boot_reason].map(shortText);
+  return {
+    bootId,
+    healthy,
+    ...(sha256 === undefined ? {} : { runningSha256: sha256 }),
+    ...(version === undefined ? {} : { version }),
+    ...(slot === undefined ? {} : { slot }),
+    ...(bootReason === undefined ? {} : { bootReason }),
+  };
+}
+
+/** Who installed what: a line of the station program, and the evidence before the install. */
+export interface InstallRecord {
+  readonly operationId: string;
+  readonly sha256: string;
+  readonly needsReboot: boolean;
+  /** The boot it was installed in. */
+  readonly boot: string;
+  readonly at: Date;
+  readonly slotBefore?: string;
+}
+
+export function readInstall(bytes: Buffer): InstallRecord | undefined {
+  const [line = '', ...rest] = bytes.toString('utf8').split('\n');
+  const [operationId, sha256, reboot, boot, at] = line.split(' ');
+  if (!operationId || !sha256 || !reboot || !boot || !at) return undefined;
+  const slotBefore = shortText(parseObject(rest.join('\n'))?.slot);
+  return {
+    operationId,
+    sha256,
+    needsReboot: reboot !== 'no',
+    boot,
+    at: new Date(Number(at) * 1000),
+    ...(slotBefore === undefined ? {} : { slotBefore }),
+  };
+}
+
+/**
+ * Which install the running system is from. One that needs a reboot counts from the next boot; one after which the slot is
+ * the one from before has fallen back. What the station says of its image wins over both.
+ */
+export function runningInstall(
+  installs: readonly InstallRecord[],
+  boot: string,
+  { runningSha256, slot }: Evidence,
+): InstallRecord | undefined {
+  return installs.findLast((install) => {
+    if (install.needsReboot && install.boot === boot) return false;
+    if (runningSha256 !== undefined) return install.sha256 === runningSha256;
+    return !install.needsReboot || slot === undefined || install.slotBefore !== slot;
+  });
+}
+
+export function evidenceOf(
+  installs: readonly InstallRecord[],
+  boot: string,
+  evidence: Evidence,
+  busy: boolean,
+): StationEvidence {
+  const running = runningInstall(installs, boot, evidence);
+  const sha256 = evidence.runningSha256 ?? running?.sha256;
+  const { version, slot, bootReason } = evidence;
+  return {
+    bootId: evidence.bootId,
+    healthy: evidence.healthy,
+    busy,
+    ...(sha256 === undefined ? {} : { runningImageSha256: sha256 }),
+    ...(running ? { runningInstalledBy: running.operationId, installedAt: running.at } : {}),
+    ...(version === undefined ? {} : { version }),
+    ...(slot === undefined ? {} : { slot }),
+    ...(bootReason === undefined ? {} : { bootReason }),
+  };
+}
+
+export interface SeenEffect {
+  /** As the station program says it: absent, running, lost, ended CODE SECONDS. */
+  readonly state: string;
+  readonly out: Buffer;
+  readonly err: Buffer;
+  readonly limitS: number;
+}
+
+interface Lines {
+  readonly progress?: number;
+  readonly message?: string;
+  readonly rebootNeeded?: boolean;
+  readonly address?: string;
+}
+
+/** The last of each kind of JSON line; what is none is passed over. */
+export function readLines(output: Buffer): Lines {
+  let lines: Lines = {};
+  for (const line of output.toString('utf8').split('\n')) {
+    const value = line.startsWith('{') ? parseObject(line) : undefined;
+    if (!value) continue;
+    const { progress, reboot_needed: rebootNeeded } = value;
+    const [message, address] = [value.message, value.address].map(shortText);
+    if (typeof progress === 'number' && progress >= 0 && progress <= 100) lines = { ...lines, progress };
+    if (message !== undefined) lines = { ...lines, message };
+    if (address !== undefined) lines = { ...lines, address };
+    if (typeof rebootNeeded === 'boolean') lines = { ...lines, rebootNeeded };
+  }
+  return lines;
+}
+
+const UNFIT = '65';
+const BUSY = '75';
+
+/** What became of an effect. Throws `STATION_FAILED` for words it does not know. */
+export function effectOf(step: EffectStep, { state, out, err, limitS }: SeenEffect): EffectState {
+  const lines = readLines(out);
+  const failed = (message: string, code: 'failed' | 'verification_failed' = 'failed'): EffectState => ({
+    state: 'failed',
+    code,
+    message,
+  });
+  const [word, code = ''] = state.split(' ');
+  if (word === 'absent') return { state: 'absent' };
+  if (word === 'running')
+    return { state: 'running', ...(lines.progress === undefined ? {} : { progressPercent: lines.progress }) };
+  if (word === 'lost') return failed('it was broken off: the station lost power or ended it');
+  if (word !== 'ended') throw new CodedError('STATION_FAILED', 'the station answers in no known form');
+  if (code === '0')
+    return step === 'install'
+      ? { state: 'succeeded', rebootNeeded: lines.rebootNeeded ?? true }
+      : { state: 'succeeded' };
+  const why = lines.message ?? readableText(lastLine(err), 300);
+  if (code === 'late') return failed(`it was not done in ${limitS} s${why === '' ? '' : `: ${why}`}`);
+  if (code === BUSY) return failed(why || 'the station stayed busy');
+  if (code === UNFIT && step === 'install') return failed(why || 'the image is unfit', 'verification_failed');
+  return failed(why || `its command ended with ${code}`);
+}
+
+const lastLine = (bytes: Buffer): string => bytes.toString('utf8').trimEnd().split('\n').at(-1) ?? '';
+
+/** Seconds since 1970, with or without a fraction. Throws `STATION_UNREACHABLE`: then nothing is known. */
+export function readClockText(output: Buffer): Date {
+  const [, seconds, fraction = ''] = /^@?(\d{1,12})(?:[.,](\d{1,9}))?/.exec(output.toString('latin1').trim()) ?? [];
+  if (seconds === undefined) throw unreachable('the clock of the station is no number of seconds');
+  return new Date(Number(seconds) * 1000 + Number(fraction.padEnd(3, '0').slice(0, 3)));
+}

@@ -1,0 +1,117 @@
+/** Bring an image to the station: from where an earlier try stopped, by one at a time, hashed there. */
+import { createReadStream } from 'node:fs';
+import { Transform } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { unreachable } from '../pool.js';
+import type { FirmwareImage, TransferProgress } from '../port.js';
+import type { CallResult } from './call.js';
+import { readableText } from './call.js';
+import type { StationProgram } from './station-program.js';
+
+const PIECE_BYTES = 256 * 1024;
+const TAKEN_PAUSE_MS = 500;
+const LOOK_MS = 30_000;
+
+export interface PutOptions {
+  readonly signal: AbortSignal;
+  /** Nothing was taken by the station for so long: the try is over. */
+  readonly stallMs: number;
+  /** For the hash at the end, which a slow flash makes long. */
+  readonly finishMs: number;
+  readonly onProgress?: TransferProgress | undefined;
+}
+
+/** `have N`: so many bytes are there. `taken`: another worker brings it. */
+type Answer = { readonly have: number } | 'done' | 'mismatch' | 'taken';
+
+function answerOf({ code, stdout, stderr }: CallResult): Answer {
+  const said = stdout.toString('latin1').trim();
+  const [, bytes] = /^have (\d{1,15})$/.exec(said) ?? [];
+  if (code === 0 && bytes !== undefined) return { have: Number(bytes) };
+  if (code === 0 && (said === 'done' || said === 'mismatch' || said === 'taken')) return said;
+  throw new CodedError('STATION_FAILED', `the image was not taken: ${readableText(stderr) || readableText(stdout)}`);
+}
+
+const asFull = (error: unknown): unknown =>
+  hasCode(error, 'STATION_FAILED') && /no space/i.test((error as Error).message)
+    ? new CodedError('STATION_FULL', (error as Error).message, { cause: error })
+    : error;
+
+/** A stream that aborts `stalled` when nothing has passed for too long. */
+function watched(image: FirmwareImage, offset: number, options: PutOptions, stalled: AbortController): Transform {
+  let sent = offset;
+  const late = (): void => stalled.abort(unreachable(`the station took nothing for ${options.stallMs} ms`));
+  let timer = setTimeout(late, options.stallMs);
+  return new Transform({
+    transform(piece: Buffer, _encoding, done) {
+      clearTimeout(timer);
+      timer = setTimeout(late, options.stallMs);
+      sent += piece.length;
+      options.onProgress?.(sent, image.sizeBytes);
+      done(null, piece);
+    },
+    flush(done) {
+      clearTimeout(timer);
+      // All is on its way: now the station writes and hashes.
+      timer = setTimeout(late, options.finishMs).unref();
+      done();
+    },
+    destroy(error, done) {
+      clearTimeout(timer);
+      done(error);
+    },
+  });
+}
+
+async function append(
+  program: StationProgram,
+  image: FirmwareImage,
+  offset: number,
+  options: PutOptions,
+): Promise<Answer> {
+  const stalled = new AbortController();
+  const signal = AbortSignal.any([options.signal, stalled.signal]);
+  const file = createReadStream(image.path, { start: offset, highWaterMark: PIECE_BYTES });
+  const input = watched(image, offset, options, stalled);
+  file.on('error', (error) => input.destroy(error));
+  file.pipe(input);
+  try {
+    const args = [image.sha256, String(image.sizeBytes), String(offset)];
+    return answerOf(await program.ask('put', args, { signal, timeoutMs: 24 * 3600_000, input }));
+  } finally {
+    file.destroy();
+    input.destroy();
+  }
+}
+
+/**
+ * Resolves once the image is at the station, whole, synced and hashed there. Rejects with `STATION_UNREACHABLE` (repeat: it
+ * goes on from there), `STATION_FULL`, `STATION_FAILED`, and `IMAGE_CHANGED` when what arrives is never what it should be.
+ */
+export async function putImage(program: StationProgram, image: FirmwareImage, options: PutOptions): Promise<void> {
+  const { signal, onProgress } = options;
+  const look = async (): Promise<Answer> =>
+    answerOf(await program.ask('put', [image.sha256, String(image.sizeBytes), '-'], { signal, timeoutMs: LOOK_MS }));
+  try {
+    let answer = await look();
+    for (let mismatches = 0; answer !== 'done'; ) {
+      if (answer === 'mismatch') {
+        mismatches += 1;
+        // Once: a disk that had lost its last pages after a power cut, or two that wrote at once.
+        if (mismatches > 1) throw new CodedError('IMAGE_CHANGED', 'the image arrives at the station as another one');
+        answer = await look();
+      } else if (answer === 'taken') {
+        await pause(TAKEN_PAUSE_MS, undefined, { signal });
+        answer = await look();
+        if (answer !== 'done' && typeof answer === 'object')
+          answer = await append(program, image, answer.have, options);
+      } else {
+        answer = await append(program, image, Math.min(answer.have, image.sizeBytes), options);
+      }
+    }
+    onProgress?.(image.sizeBytes, image.sizeBytes);
+  } catch (error) {
+    throw asFull(error);
+  }
+}

@@ -1,0 +1,146 @@
+/** The program that runs on the station: put there by hash, called by argument vector. */
+import { createHash, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { unreachable } from '../pool.js';
+import type { Transport } from '../transports/transport.js';
+import { type CallOptions, type CallResult, call, readableText } from './call.js';
+
+const OURS = readFileSync(new URL('../../../station/khumbu-station.sh', import.meta.url));
+
+/** Exit codes of our own: the program is not there; it could not do what it should. */
+const NOT_THERE = 91;
+const FAILED = 90;
+
+const START = 'p=$1/$2; [ -r "$p" ] || exit 91; v=$3; s=$1; shift 3; exec /bin/sh "$p" "$v" "$s" "$@"';
+const PUT =
+  'umask 077; mkdir -p "$1" || exit 90; t=$1/.$2.$$; cat >"$t" || exit 90; h=$(sha256sum <"$t") || exit 90; ' +
+  'case $h in "$3 "*) sync; mv -f "$t" "$1/$2" ;; *) rm -f "$t"; exit 92 ;; esac';
+
+export interface StationScript {
+  /** Its name at the station, with its hash. */
+  readonly name: string;
+  readonly sha256: string;
+  readonly bytes: Buffer;
+}
+
+/** A script for a station. `name` is a plain word of ours. */
+export function stationScript(name: string, bytes: Buffer): StationScript {
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { name: `${name}-${sha256}.sh`, sha256, bytes };
+}
+
+const PROGRAM = stationScript('khumbu-station', OURS);
+
+export interface StationProgramOptions {
+  readonly transport: Transport;
+  readonly stateDir: string;
+  /** What tells one boot from another; empty: the kernel. */
+  readonly bootId: readonly string[];
+}
+
+export type RunOptions = Omit<CallOptions, 'timeoutMs'> & { readonly limitS: number };
+
+export interface StationProgram {
+  /** Call a verb of the program. Rejects as `call` does, and with `STATION_FAILED` when it could not do what it should. */
+  ask(verb: string, args: readonly string[], options: CallOptions): Promise<CallResult>;
+  /**
+   * Run a command that ends with us: by its name when the signal fires, after `limitS` at the station in any case. Resolves
+   * also for other exit codes than 0; 124 is the time limit.
+   */
+  run(argv: readonly string[], options: RunOptions): Promise<CallResult>;
+  /** Where a script is at the station; it is put there if it is missing. */
+  place(script: StationScript, options: CallOptions): Promise<string>;
+  /** The argument vector of a verb, for a process that is not waited for; `place` has been called. */
+  argvOf(verb: string, args: readonly string[]): readonly string[];
+  /** End what runs under this name, if anything does and the station can be reached. */
+  end(nonce: string): void;
+  /** Put our program there if it is missing. */
+  prepare(options: CallOptions): Promise<void>;
+}
+
+export const newNonce = (): string => randomUUID();
+
+export function createStationProgram({ transport, stateDir, bootId }: StationProgramOptions): StationProgram {
+  const put = async ({ name, sha256, bytes }: StationScript, { signal, timeoutMs }: CallOptions): Promise<void> => {
+    const argv = ['/bin/sh', '-c', PUT, 'khumbu', stateDir, name, sha256];
+    const { code, stderr } = await call(transport, argv, { signal, timeoutMs, input: bytes.toString('utf8') });
+    if (code === 0) return;
+    const why = code === 92 ? 'what arrived is not what was sent' : readableText(stderr);
+    throw new CodedError('STATION_FAILED', `the state folder ${stateDir} cannot be used: ${why}`);
+  };
+
+  const argvOf = (verb: string, args: readonly string[]): readonly string[] => [
+    '/bin/sh',
+    '-c',
+    START,
+    'khumbu',
+    stateDir,
+    PROGRAM.name,
+    verb,
+    String(bootId.length),
+    ...bootId,
+    ...args,
+  ];
+
+  const ask = async (verb: string, args: readonly string[], options: CallOptions): Promise<CallResult> => {
+    let result = await call(transport, argvOf(verb, args), options);
+    if (result.code === NOT_THERE) {
+      await put(PROGRAM, options);
+      result = await call(transport, argvOf(verb, args), options);
+    }
+    if (result.code === NOT_THERE) throw unreachable('the station lost what was just put there');
+    if (result.code === FAILED) throw new CodedError('STATION_FAILED', readableText(result.stderr));
+    return result;
+  };
+
+  /** Its own short time: the signal that ended what it is about has fired. */
+  const end = (nonce: string): void => {
+    const options = { signal: AbortSignal.timeout(20_000), timeoutMs: 15_000 };
+    // If the station cannot be reached, the time limit that is kept there ends it.
+    call(transport, argvOf('end-run', [nonce]), options).catch(() => {});
+  };
+
+  return {
+    ask,
+    argvOf,
+    end,
+    async run(argv, { limitS, ...options }) {
+      const nonce = newNonce();
+      try {
+        // Some seconds more than at the station: its own word about the limit is the better one.
+        return await ask('run', [nonce, String(limitS), ...argv], { ...options, timeoutMs: (limitS + 15) * 1000 });
+      } catch (error) {
+        if (!(error instanceof CodedError) || error.code !== 'STATION_FAILED') end(nonce);
+        throw error;
+      }
+    },
+    async prepare(options) {
+      await ask('missing', [], options);
+    },
+    async place(script, options) {
+      const path = `${stateDir}/${script.name}`;
+      const there = await call(transport, ['/bin/sh', '-c', '[ -r "$1" ] || exit 91', 'khumbu', path], options);
+      if (there.code === NOT_THERE) await put(script, options);
+      return path;
+    },
+  };
+}
+
+/** What the program prints: `@name length`, the bytes, a line end; again and again. Throws `STATION_FAILED`. */
+export function readSections(output: Buffer): ReadonlyMap<string, readonly Buffer[]> {
+  const sections = new Map<string, Buffer[]>();
+  let at = 0;
+  while (at < output.length) {
+    const lineEnd = output.indexOf(0x0a, at);
+    const [, name = '', size = ''] =
+      /^@([a-z-]+) (\d{1,8})$/.exec(output.subarray(at, Math.max(lineEnd, at)).toString('latin1')) ?? [];
+    const from = lineEnd + 1;
+    const to = from + Number(size);
+    if (name === '' || output[to] !== 0x0a)
+      throw new CodedError('STATION_FAILED', 'the station answers in no known form');
+    sections.set(name, [...(sections.get(name) ?? []), output.subarray(from, to)]);
+    at = to + 1;
+  }
+  return sections;
+}

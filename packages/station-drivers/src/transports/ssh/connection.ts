@@ -1,0 +1,252 @@
+/** One SSH connection: opened with a pinned host key, watched by keep-alive, with sessions that may get stuck. */
+import { connect as connectTcp, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import ssh2, { type Client, type ClientChannel, type ConnectConfig } from 'ssh2';
+import { type PooledConnection, unlessAborted, unreachable } from '../../pool.js';
+import type { ProcessEnd, StationProcess } from '../transport.js';
+import { readPinned, readPrivateKey } from './credentials.js';
+import { algorithmsFor, fingerprint, judgeHostKey, type PinnedKey } from './known-hosts.js';
+import { type SshTarget, targetName } from './target.js';
+
+/** For the server to open a session or to close one. */
+const SESSION_MS = 10_000;
+const CLOSE_MS = 3000;
+
+export interface SshConnection extends PooledConnection {
+  /** Rejects with `STATION_UNREACHABLE`, and with `SESSION_REFUSED` where the server has no room for one more. */
+  exec(command: string, signal: AbortSignal): Promise<StationProcess>;
+  forward(host: string, port: number): Promise<Duplex>;
+}
+
+class SessionRefused extends Error {
+  readonly code = 'SESSION_REFUSED';
+}
+
+function openTcp(host: string, port: number, ms: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp({ host, port });
+    const fail = (error: Error): void => {
+      socket.destroy();
+      reject(unreachable(`${host}:${port}: ${describeError(error)}`, error));
+    };
+    const timer = setTimeout(() => fail(new Error(`no answer in ${ms} ms`)), ms);
+    socket.once('error', fail);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      socket.off('error', fail);
+      // Small pieces would wait for each other's acknowledgement.
+      socket.setNoDelay(true);
+      resolve(socket);
+    });
+  });
+}
+
+const REFUSALS = {
+  unknown: 'is not pinned',
+  changed: 'is not the pinned one: either the station got a new key or someone else answers in its place',
+  revoked: 'is marked as revoked',
+} as const;
+
+function whyNot(target: SshTarget, error: Error & { level?: string }, refusal: string | undefined): Error {
+  const name = targetName(target);
+  if (refusal !== undefined) return unreachable(refusal, error);
+  if (error.level === 'client-authentication') return unreachable(`${name} refuses our key or user`, error);
+  if (error.level === 'handshake') return unreachable(`${name} has no algorithm in common: ${error.message}`, error);
+  return unreachable(`${name}: ${describeError(error)}`, error);
+}
+
+function handshake(
+  client: Client,
+  target: SshTarget,
+  config: ConnectConfig,
+  pinned: readonly PinnedKey[],
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let refusal: string | undefined;
+    client.once('ready', resolve);
+    client.once('error', (error) => reject(whyNot(target, error, refusal)));
+    client.once('close', () => reject(unreachable(`${targetName(target)} closed the connection`)));
+    client.connect({
+      ...config,
+      username: target.user,
+      readyTimeout: target.connectMs,
+      keepaliveInterval: target.keepAliveMs,
+      keepaliveCountMax: 2,
+      algorithms: { serverHostKey: [...algorithmsFor(pinned)] as never },
+      // Synchronous: a promise would be truthy whatever it holds.
+      hostVerifier: (key: Buffer): boolean => {
+        const judged = judgeHostKey(pinned, key);
+        if (judged === 'pinned') return true;
+        refusal = `the host key ${fingerprint(key)} of ${targetName(target)} ${REFUSALS[judged]}`;
+        return false;
+      },
+    });
+  });
+}
+
+export async function openConnection(
+  target: SshTarget,
+  via?: (jump: SshTarget, host: string, port: number) => Promise<Duplex>,
+): Promise<SshConnection> {
+  const pinned = await readPinned(target);
+  const login: ConnectConfig =
+    target.privateKeyFile === undefined
+      ? { agent: target.agentSocket ?? '' }
+      : { privateKey: await readPrivateKey(target.privateKeyFile) };
+  const sock =
+    target.jump && via
+      ? await via(target.jump, target.host, target.port)
+      : await openTcp(target.host, target.port, target.connectMs);
+  const client = new ssh2.Client();
+  try {
+    await handshake(client, target, { ...login, sock: sock as Socket }, pinned);
+  } catch (error) {
+    client.destroy();
+    sock.destroy();
+    throw error;
+  }
+  return connectionOn(client, sock, target);
+}
+
+function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConnection {
+  let isSpent = false;
+  let sessions = 0;
+  let lostBy: string | undefined;
+  client.on('error', (error) => {
+    lostBy ??= `${targetName(target)}: ${describeError(error)}`;
+    isSpent = true;
+  });
+  client.on('close', () => {
+    lostBy ??= `${targetName(target)} closed the connection`;
+    isSpent = true;
+    sock.destroy();
+  });
+  // A connection that is only kept does not keep the process.
+  const hold = (): void => ('ref' in sock ? void (sock as Socket).ref() : undefined);
+  const rest = (): void => ('unref' in sock ? void (sock as Socket).unref() : undefined);
+  rest();
+  const endIfIdle = (): void => {
+    if (!isSpent || sessions > 0) return;
+    client.end();
+    sock.destroy();
+  };
+  const begin = (): void => {
+    sessions += 1;
+    hold();
+  };
+  const finish = (): void => {
+    sessions -= 1;
+    if (sessions === 0) rest();
+    endIfIdle();
+  };
+
+  const openSession = (command: string): Promise<ClientChannel> =>
+    new Promise((resolve, reject) => {
+      if (lostBy !== undefined) return reject(unreachable(lostBy));
+      const late = setTimeout(() => {
+        isSpent = true;
+        lostBy ??= `${targetName(target)} opens no session`;
+        client.destroy();
+        reject(unreachable(lostBy));
+      }, SESSION_MS);
+      const lose = (): void => reject(unreachable(lostBy ?? 'the connection was lost'));
+      client.once('close', lose);
+      client.exec(command, (error, channel) => {
+        clearTimeout(late);
+        client.off('close', lose);
+        if (!error) return resolve(channel);
+        const isFull = /open failed/i.test(error.message) && lostBy === undefined;
+        reject(
+          isFull
+            ? new SessionRefused('the station opens no more sessions')
+            : unreachable(`${targetName(target)}: ${describeError(error)}`, error),
+        );
+      });
+    });
+
+  return {
+    get isSpent() {
+      return isSpent;
+    },
+    retire() {
+      isSpent = true;
+      endIfIdle();
+    },
+    async exec(command, signal) {
+      begin();
+      const opening = openSession(command);
+      try {
+        const channel = await unlessAborted(opening, signal);
+        return processOn(
+          channel,
+          () => lostBy,
+          (isStuck) => {
+            // The place of a session that does not close stays taken at the server.
+            isSpent ||= isStuck;
+            finish();
+          },
+        );
+      } catch (error) {
+        opening.then(
+          (channel) => channel.close(),
+          () => {},
+        );
+        finish();
+        throw error;
+      }
+    },
+    forward: (host, port) =>
+      new Promise((resolve, reject) => {
+        begin();
+        client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
+          if (error) {
+            finish();
+            return reject(unreachable(`${targetName(target)} does not reach ${host}:${port}: ${error.message}`, error));
+          }
+          channel.once('close', finish);
+          resolve(channel);
+        });
+      }),
+  };
+}
+
+function processOn(
+  channel: ClientChannel,
+  lostBy: () => string | undefined,
+  onOver: (isStuck: boolean) => void,
+): StationProcess {
+  let stuck: NodeJS.Timeout | undefined;
+  let isOver = false;
+  const over = (isStuck: boolean): void => {
+    clearTimeout(stuck);
+    if (!isOver) onOver(isStuck);
+    isOver = true;
+  };
+  let end: ProcessEnd | undefined;
+  const ended = new Promise<ProcessEnd>((resolve) => {
+    channel.once('exit', (code: number | null, how?: string) => {
+      end = code === null ? { signal: how ?? 'unknown' } : { code };
+    });
+    channel.once('close', () => {
+      over(false);
+      resolve(end ?? { lost: lostBy() ?? 'the session was closed without an exit code' });
+    });
+  });
+  channel.on('error', () => {});
+  channel.stderr.on('error', () => {});
+  return {
+    stdin: channel,
+    stdout: channel,
+    stderr: channel.stderr,
+    ended,
+    letGo() {
+      if (stuck || channel.destroyed) return;
+      channel.end();
+      channel.resume();
+      channel.stderr.resume();
+      channel.close();
+      stuck = setTimeout(() => over(true), CLOSE_MS).unref();
+    },
+  };
+}

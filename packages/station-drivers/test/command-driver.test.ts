@@ -1,0 +1,57 @@
+/** The contract of station drivers over both transports, with a real SSH server. */
+import { join } from 'node:path';
+import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
+import t, { type Test } from 'tap';
+import { type ContractStation, driverContract } from '../src/contract/driver-contract.js';
+import { createRealDriver } from '../src/station/real-driver.js';
+import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { makeStandIn } from './stand-in.js';
+
+const { signal } = new AbortController();
+t.setTimeout(300_000);
+
+const over = (sshd: Sshd) =>
+  ({
+    transport: 'ssh',
+    host: '127.0.0.1',
+    port: sshd.port,
+    user: sshd.user,
+    private_key_file: sshd.privateKeyFile,
+    known_hosts_file: sshd.knownHostsFile,
+  }) as const;
+
+async function contractStation(t: Test, transport: Pick<RealDriverEntry, 'transport'>): Promise<ContractStation> {
+  const charger = await makeStandIn(join(t.testdir({}), 'charger'));
+  const entry: RealDriverEntry = { ...charger.entry, ...transport };
+  // As of two workers: connections of their own.
+  const pools = [createSshPool(), createSshPool()];
+  t.teardown(() => {
+    for (const pool of pools) pool.close();
+  });
+  let turn = 0;
+  const driver = () => {
+    turn += 1;
+    return createRealDriver('gate', entry, pools[turn % 2] ?? createSshPool());
+  };
+  return {
+    driver,
+    image: (name) => charger.image(name),
+    async finish() {
+      await charger.let();
+      await awaitUntil(async () => !(await driver().observe(signal)).busy, 20_000, 'the effect to end');
+    },
+    interfaceName: 'eth0',
+  };
+}
+
+await t.test('local', async (t) => {
+  await driverContract(t, (t) => contractStation(t, { transport: 'local' }));
+});
+
+await t.test('ssh', { skip: hasSshd() ? false : 'there is no sshd' }, async (t) => {
+  const sshd = await startSshd({ dir: join(t.testdir({}), 'sshd') });
+  t.teardown(() => sshd.stop());
+  await driverContract(t, (t) => contractStation(t, over(sshd)));
+});

@@ -1,0 +1,94 @@
+/** A real SSH server on a free loopback port, with host keys of its own: OpenSSH. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { answersOn } from '@khumbu/shared/runtime/free-port';
+import { type ServerProgram, startServer } from './server.js';
+
+const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'].find((path) => existsSync(path));
+
+export interface Sshd extends ServerProgram {
+  readonly user: string;
+  readonly privateKeyFile: string;
+  /** Pins its host key. */
+  readonly knownHostsFile: string;
+  readonly hostPublicKey: string;
+}
+
+export interface SshdOptions {
+  /** For its files, and the home folder of its sessions. */
+  readonly dir: string;
+  /** More lines of its config file. */
+  readonly config?: readonly string[];
+}
+
+/** Whether it is installed. */
+export const hasSshd = (): boolean => SSHD !== undefined;
+
+function makeKey(file: string): void {
+  if (!existsSync(file)) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file]);
+}
+
+export async function startSshd({ dir, config = [] }: SshdOptions): Promise<Sshd> {
+  if (SSHD === undefined) throw new Error('there is no sshd');
+  const home = join(dir, 'home');
+  await mkdir(home, { recursive: true });
+  await chmod(dir, 0o700);
+  const [hostKey, ours, known] = ['host_key', 'our_key', 'known_hosts'].map((name) => join(dir, name)) as [
+    string,
+    string,
+    string,
+  ];
+  makeKey(hostKey);
+  makeKey(ours);
+  // Its folder for separated privileges is made by a package's start script elsewhere.
+  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
+  const hostPublicKey = (await readFile(`${hostKey}.pub`, 'utf8')).split(' ').slice(0, 2).join(' ');
+  const configFile = (port: number): string => join(dir, `sshd-${port}.conf`);
+  const textOf = (port: number): string =>
+    [
+      // The first of several lines counts.
+      ...config,
+      `Port ${port}`,
+      'ListenAddress 127.0.0.1',
+      `HostKey ${hostKey}`,
+      `AuthorizedKeysFile ${ours}.pub`,
+      'PidFile none',
+      'StrictModes no',
+      'UsePAM no',
+      'PasswordAuthentication no',
+      'KbdInteractiveAuthentication no',
+      'MaxStartups 200:30:400',
+      // Not that of whoever runs the tests: shells read files there.
+      `SetEnv HOME=${home}`,
+      '',
+    ].join('\n');
+  const server = await startServer({
+    command: SSHD,
+    args: (port) => ['-D', '-e', '-f', configFile(port)],
+    answers: (port) => answersOn(port, 'SSH-2.0-test\r\n', 'SSH-2.0'),
+    prepare: async (port) => {
+      await writeFile(configFile(port), textOf(port));
+      await writeFile(known, `[127.0.0.1]:${port} ${hostPublicKey}\n`);
+    },
+  });
+  return Object.assign(server, {
+    user: userInfo().username,
+    privateKeyFile: ours,
+    knownHostsFile: known,
+    hostPublicKey,
+  });
+}
+
+/** Processes of the sessions that a server has open now. */
+export function sessionPids(server: ServerProgram): readonly number[] {
+  const children = execFileSync('sh', ['-c', 'cat /proc/"$1"/task/*/children', 'sh', String(server.pid)]);
+  return children
+    .toString('utf8')
+    .trim()
+    .split(/\s+/)
+    .filter((pid) => pid !== '')
+    .map(Number);
+}
