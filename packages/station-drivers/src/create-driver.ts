@@ -22,7 +22,7 @@ const sharedConnections = (): SshPool => {
 /** The driver of a configured station. Cheap: make one wherever one is needed. What is open is shared and closes by itself. */
 export function createDriver(profile: StationProfile, options: DriverOptions): StationDriver {
   const { station, simulated, interfaces, driverEntry } = profile;
-  if (driverEntry === 'simulated')
+  if (!driverEntry)
     return createSimulatedDriver({
       station,
       settings: simulated,

@@ -113,15 +113,24 @@ lock() {
 unlock() { : >"$held.free"; }
 
 # --- Commands with a time limit --------------------------------------------------------------------------------------
-# FILE LIMIT_S [FLAG]: ends the process group that is written down in FILE when its time is over.
+# FILE LIMIT_S FLAG: ends the process group that is written down in FILE when its time is over. It looks every few seconds
+# whether there is still something to end: whoever would have told it may have been killed.
 watch() {
   exec </dev/null >/dev/null 2>&1
-  sleep "$2" &
-  sleeper=$!
-  trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
-  wait "$sleeper"
-  file_runs "$1" || exit 0
-  [ -z "${3:-}" ] || : >"$3"
+  sleeper=
+  trap 'kill $sleeper 2>/dev/null; exit 0' TERM
+  uptime_s
+  over=$((uptime + $2))
+  while [ "$uptime" -lt "$over" ]; do
+    pause=$((over - uptime))
+    [ "$pause" -le 5 ] || pause=5
+    sleep "$pause" &
+    sleeper=$!
+    wait "$sleeper"
+    file_runs "$1" || exit 0
+    uptime_s
+  done
+  : >"$3"
   end_group "$1"
 }
 
@@ -143,11 +152,15 @@ limited() {
   limit=$2
   shift 2
   [ "$#" -gt 0 ] || fail 'there is no command'
+  # Words of the shell about a child that was ended may find nobody at the other end.
+  trap : PIPE
   exec 3<&0
   setsid "$@" <&3 3<&- &
   child=$!
   exec 3<&-
   write_me "$child" >"$run"
+  # It was to end before it was written down.
+  [ ! -e "$run.end" ] || end_group "$run"
   watch "$run" "$limit" "$run.late" &
   watcher=$!
   wait "$child"
@@ -158,7 +171,7 @@ limited() {
     code=124
     printf 'khumbu-station: not done in %s s\n' "$limit" >&2
   fi
-  rm -f "$run" "$run.late"
+  rm -f "$run" "$run.late" "$run.end"
   return "$code"
 }
 
@@ -315,7 +328,11 @@ perform() {
     setsid "$@" </dev/null >&4 2>&5 4>&- 5>&- &
     child=$!
     write_me "$child" >"$effect/child"
-    watch "$effect/child" "$((until_s - uptime))" "$effect/late" 4>&- 5>&- &
+    {
+      # For good: a redirection of the function alone would keep them open beside.
+      exec 4>&- 5>&-
+      watch "$effect/child" "$((until_s - uptime))" "$effect/late"
+    } &
     watcher=$!
     wait "$child"
     code=$?
@@ -554,13 +571,9 @@ missing() {
   done
 }
 
-# NONCE: end what `run` began under this name. It may be about to begin.
+# NONCE: end what `run` began under this name, or is about to begin.
 end_run() {
-  tries=0
-  while [ "$tries" -lt 10 ] && [ ! -e "$state/runs/$1" ]; do
-    tries=$((tries + 1))
-    nap
-  done
+  : >"$state/runs/$1.end"
   end_group "$state/runs/$1"
 }
 

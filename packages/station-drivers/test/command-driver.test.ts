@@ -2,25 +2,16 @@
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import { type ContractStation, driverContract } from '../src/contract/driver-contract.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { over } from './stage.js';
 import { makeStandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
 t.setTimeout(300_000);
-
-const over = (sshd: Sshd) =>
-  ({
-    transport: 'ssh',
-    host: '127.0.0.1',
-    port: sshd.port,
-    user: sshd.user,
-    private_key_file: sshd.privateKeyFile,
-    known_hosts_file: sshd.knownHostsFile,
-  }) as const;
 
 async function contractStation(t: Test, transport: Pick<RealDriverEntry, 'transport'>): Promise<ContractStation> {
   const charger = await makeStandIn(join(t.testdir({}), 'charger'));

@@ -71,7 +71,10 @@ export async function startSshd({ dir, config = [] }: SshdOptions): Promise<Sshd
     answers: (port) => answersOn(port, 'SSH-2.0-test\r\n', 'SSH-2.0'),
     prepare: async (port) => {
       await writeFile(configFile(port), textOf(port));
-      await writeFile(known, `[127.0.0.1]:${port} ${hostPublicKey}\n`);
+      // Whoever reads it while the server is started again finds it whole.
+      const line = `[127.0.0.1]:${port} ${hostPublicKey}\n`;
+      const isPinned = existsSync(known) && (await readFile(known, 'utf8')).includes(`]:${port}`);
+      if (!isPinned) await writeFile(known, line);
     },
   });
   return Object.assign(server, {

@@ -88,8 +88,8 @@ export interface StationProfile {
   readonly station: string;
   /** What people read: `simulated`, `ssh/command`, the name of a package. */
   readonly driver: string;
-  /** How it is reached and acted upon; `simulated`: a simulated one. */
-  readonly driverEntry: DriverEntry;
+  /** How a real one is reached and acted upon. */
+  readonly driverEntry?: Exclude<DriverEntry, 'simulated'>;
   /** `unknown` may be learned from the station's messages. */
   readonly dialect: Dialect;
   readonly ocpp: boolean;
@@ -135,7 +135,7 @@ export function profileFrom(file: StationsFileContent, station: string): Station
   return {
     station,
     driver: driverName(driver),
-    driverEntry: driver,
+    ...(driver === 'simulated' ? {} : { driverEntry: driver }),
     dialect: entry.dialect ?? 'unknown',
     ocpp: entry.ocpp ?? true,
     announce: entry.announce ?? true,

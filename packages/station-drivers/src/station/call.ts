@@ -57,6 +57,8 @@ async function collect(process: StationProcess, { input, maxStdoutBytes }: CallO
     if (!isWhole) process.stderr.resume();
     return bytes.toString('utf8');
   })();
+  // Where standard output fails, that is what is told.
+  stderr.catch(() => {});
   const [, out] = await Promise.all([
     feed(process, input),
     readUpTo(process.stdout, maxStdoutBytes ?? MAX_STDOUT_BYTES),

@@ -95,19 +95,18 @@ export async function putImage(program: StationProgram, image: FirmwareImage, op
     answerOf(await program.ask('put', [image.sha256, String(image.sizeBytes), '-'], { signal, timeoutMs: LOOK_MS }));
   try {
     let answer = await look();
-    for (let mismatches = 0; answer !== 'done'; ) {
-      if (answer === 'mismatch') {
-        mismatches += 1;
-        // Once: a disk that had lost its last pages after a power cut, or two that wrote at once.
-        if (mismatches > 1) throw new CodedError('IMAGE_CHANGED', 'the image arrives at the station as another one');
-        answer = await look();
-      } else if (answer === 'taken') {
+    // One is forgiven: a disk that lost its last pages in a power cut, an offset that another worker had moved.
+    for (let [mismatches, standstills] = [0, 0]; answer !== 'done'; ) {
+      if (mismatches > 1) throw new CodedError('IMAGE_CHANGED', 'the image arrives at the station as another one');
+      if (standstills > 1) throw new CodedError('IMAGE_CHANGED', 'the image here is shorter than it should be');
+      if (typeof answer === 'object') {
+        const next = await append(program, image, Math.min(answer.have, image.sizeBytes), options);
+        if (typeof next === 'object' && next.have <= answer.have) standstills += 1;
+        if (next === 'mismatch') mismatches += 1;
+        answer = next === 'mismatch' ? await look() : next;
+      } else {
         await pause(TAKEN_PAUSE_MS, undefined, { signal });
         answer = await look();
-        if (answer !== 'done' && typeof answer === 'object')
-          answer = await append(program, image, answer.have, options);
-      } else {
-        answer = await append(program, image, Math.min(answer.have, image.sizeBytes), options);
       }
     }
     onProgress?.(image.sizeBytes, image.sizeBytes);

@@ -99,6 +99,8 @@ export async function openConnection(
       ? await via(target.jump, target.host, target.port)
       : await openTcp(target.host, target.port, target.connectMs);
   const client = new ssh2.Client();
+  // One that is told after another is no news, and would end the process.
+  client.on('error', () => {});
   try {
     await handshake(client, target, { ...login, sock: sock as Socket }, pinned);
   } catch (error) {
@@ -141,7 +143,14 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
     endIfIdle();
   };
 
-  const openSession = (command: string): Promise<ClientChannel> =>
+  const over = (isStuck: boolean): void => {
+    // The place of a session that does not close stays taken at the server.
+    isSpent ||= isStuck;
+    finish();
+  };
+
+  /** What follows may come in the very packet that opens it: it is listened to before anything else runs. */
+  const openSession = (command: string): Promise<StationProcess> =>
     new Promise((resolve, reject) => {
       if (lostBy !== undefined) return reject(unreachable(lostBy));
       const late = setTimeout(() => {
@@ -155,7 +164,7 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
       client.exec(command, (error, channel) => {
         clearTimeout(late);
         client.off('close', lose);
-        if (!error) return resolve(channel);
+        if (!error) return resolve(processOn(channel, () => lostBy, over));
         const isFull = /open failed/i.test(error.message) && lostBy === undefined;
         reject(
           isFull
@@ -176,23 +185,14 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
     async exec(command, signal) {
       begin();
       const opening = openSession(command);
+      opening.catch(finish);
       try {
-        const channel = await unlessAborted(opening, signal);
-        return processOn(
-          channel,
-          () => lostBy,
-          (isStuck) => {
-            // The place of a session that does not close stays taken at the server.
-            isSpent ||= isStuck;
-            finish();
-          },
-        );
+        return await unlessAborted(opening, signal);
       } catch (error) {
         opening.then(
-          (channel) => channel.close(),
+          (process) => process.letGo(),
           () => {},
         );
-        finish();
         throw error;
       }
     },
@@ -241,7 +241,7 @@ function processOn(
     stderr: channel.stderr,
     ended,
     letGo() {
-      if (stuck || channel.destroyed) return;
+      if (stuck || isOver) return;
       channel.end();
       channel.resume();
       channel.stderr.resume();

@@ -14,7 +14,8 @@ const REFUSED_MS = 10_000;
 const REFUSED_PAUSE_MS = 250;
 
 /** A server that refuses us is not asked again at once: it might lock us out. */
-const isRefusal = (error: unknown): boolean => error instanceof Error && /refuses our key|host key/.test(error.message);
+const isRefusal = (error: unknown): boolean =>
+  error instanceof Error && /refuses our key|^the host key/.test(error.message);
 
 export function createSshPool(options: { readonly mostOpen?: number; readonly idleMs?: number } = {}): SshPool {
   const pool: SshPool = createPool({

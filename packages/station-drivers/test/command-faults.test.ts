@@ -1,0 +1,202 @@
+/** What goes wrong at a station, seen through profile `command` on this host. */
+import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { mountSmallDisk } from '@khumbu/test-support/small-disk';
+import t, { type Test } from 'tap';
+import { awaitEffect } from '../src/await-effect.js';
+import type { Effect, StationDriver } from '../src/port.js';
+import { createRealDriver } from '../src/station/real-driver.js';
+import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { processesWith } from './stage.js';
+import { makeStandIn, type StandIn } from './stand-in.js';
+
+const { signal } = new AbortController();
+const PATIENCE_MS = 20_000;
+t.setTimeout(240_000);
+
+type Change = Partial<RealDriverEntry> & { readonly verbs?: Partial<NonNullable<RealDriverEntry['command']>> };
+
+async function setUp(t: Test): Promise<{ charger: StandIn; driver(change?: Change): StationDriver }> {
+  const charger = await makeStandIn(join(t.testdir({}), 'charger'));
+  return {
+    charger,
+    driver: ({ verbs, ...change } = {}) => {
+      const { command } = charger.entry;
+      if (!command) throw new Error('the stand-in has commands');
+      const entry = { ...charger.entry, transport: 'local', ...change, command: { ...command, ...verbs } } as const;
+      return createRealDriver('gate', entry, createSshPool());
+    },
+  };
+}
+
+const install = async (charger: StandIn, operationId = 'op-1'): Promise<Effect> => ({
+  step: 'install',
+  operationId,
+  image: await charger.image(operationId),
+});
+
+const end = (driver: StationDriver, operationId = 'op-1', step: Effect['step'] = 'install') =>
+  awaitEffect(driver, operationId, step, AbortSignal.timeout(PATIENCE_MS));
+
+await t.test('how an install ends', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const cases = [
+    ['65', { state: 'failed', code: 'verification_failed', message: 'the slot is broken' }],
+    ['1', { state: 'failed', code: 'failed', message: 'the slot is broken' }],
+  ] as const;
+  for (const [code, expected] of cases) {
+    await charger.set('fail', code);
+    await charger.let();
+    await driver().start(await install(charger, `op-${code}`), signal);
+    t.match(await end(driver(), `op-${code}`), expected, code);
+  }
+  await charger.unset('fail');
+  await charger.set('no-reboot');
+  await charger.let();
+  const effect = await install(charger, 'op-0');
+  await driver().start(effect, signal);
+  t.same(await end(driver(), 'op-0'), { state: 'succeeded', rebootNeeded: false });
+  t.match(await driver().observe(signal), { runningInstalledBy: 'op-0' }, 'it runs at once');
+});
+
+await t.test('busy is waited for, until its time is over or it is given up', async (t) => {
+  const { charger, driver } = await setUp(t);
+  await charger.set('fail', '75');
+  await charger.let();
+  await driver().start(await install(charger), signal);
+  await awaitUntil(async () => !(await stat(join(charger.dir, 'go')).catch(() => undefined)), PATIENCE_MS, 'one try');
+  t.match(await driver().observeEffect('op-1', 'install', signal), { state: 'running' });
+  await charger.unset('fail');
+  await charger.let();
+  t.same(await end(driver()), { state: 'succeeded', rebootNeeded: true });
+  t.same(await charger.log(), ['install op-1', 'install op-1']);
+
+  await charger.set('fail', '75');
+  const late = driver({ limits: { install_s: 1 } });
+  await charger.let();
+  await late.start(await install(charger, 'op-2'), signal);
+  t.match(await end(late, 'op-2'), { state: 'failed', code: 'failed' });
+
+  await driver().start(await install(charger, 'op-3'), signal);
+  await driver().retire('op-3', signal);
+  await charger.let();
+  t.match(await end(driver(), 'op-3'), { state: 'failed', message: 'the slot is broken' });
+});
+
+await t.test('what is not done in time is ended there', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const slow = driver({ limits: { install_s: 1 } });
+  await slow.start(await install(charger), signal);
+  t.match(await end(slow), { state: 'failed', message: /^it was not done in 1 s/ });
+  t.same(processesWith(`${charger.dir}/bin/install`), []);
+  t.match(await driver().observe(signal), { busy: false });
+});
+
+await t.test('a reboot is proved by a new boot alone', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const refused = driver({ reboot: ['sh', '-c', 'echo not permitted >&2; exit 1'] });
+  await refused.start({ step: 'reboot', operationId: 'op-1' }, signal);
+  t.match(await refused.observeEffect('op-1', 'reboot', signal), { state: 'running' }, 'it may yet be going down');
+  await writeFile(join(charger.dir, 'boot'), 'boot-2\n');
+  t.same(await refused.observeEffect('op-1', 'reboot', signal), { state: 'succeeded' });
+
+  const idle = driver({ reboot: ['true'], limits: { reboot_s: 2 } });
+  await idle.start({ step: 'reboot', operationId: 'op-2' }, signal);
+  t.match(await end(idle, 'op-2', 'reboot'), { state: 'succeeded' }, 'the command said so and nothing booted');
+});
+
+await t.test('a slot that did not come up', async (t) => {
+  for (const isSilent of [false, true]) {
+    const { charger, driver } = await setUp(t);
+    if (isSilent) await charger.set('silent');
+    await charger.set('falls-back');
+    await charger.let();
+    await driver().start(await install(charger), signal);
+    await end(driver());
+    await charger.let();
+    await driver().start({ step: 'reboot', operationId: 'op-1' }, signal);
+    await end(driver(), 'op-1', 'reboot');
+    t.notOk('runningInstalledBy' in (await driver().observe(signal)), `slot${isSilent ? ' alone' : ' and image'}`);
+  }
+});
+
+await t.test('floods', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const flood =
+    'i=0; while [ $i -lt 20000 ]; do echo "{\\"message\\": \\"$i\\"}"; echo "error $i" >&2; i=$((i + 1)); done; exit 3';
+  const noisy = driver({ verbs: { install: ['sh', '-c', flood] } });
+  await noisy.start(await install(charger), signal);
+  t.match(await end(noisy), { state: 'failed', message: /^\d+$/ });
+  const folder = join(charger.dir, 'state', 'effects', 'op-1.install');
+  t.ok((await stat(join(folder, 'out'))).size < 200_000);
+  t.match(
+    await readFile(join(folder, 'err'), 'utf8'),
+    /^error 0\n[\s\S]*error 19999\n$/,
+    'the first words and the last',
+  );
+  const endless = ['sh', '-c', 'while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done'];
+  await t.rejects(driver({ read_clock: endless }).readClock(signal), { code: 'OUTPUT_TOO_LONG' });
+  const chatty = driver({ verbs: { evidence: ['sh', '-c', 'head -c 3000000 /dev/zero | tr "\\0" x'] } });
+  await t.rejects(chatty.observe(signal), { code: 'STATION_UNREACHABLE', message: /no JSON object/ });
+});
+
+await t.test('programs that are missing, and words that are hostile', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const nowhere = ['/nowhere/program'];
+  const bare = driver({ verbs: { install: nowhere, evidence: nowhere }, read_clock: nowhere, set_clock: nowhere });
+  await bare.start(await install(charger), signal);
+  t.match(await end(bare), { state: 'failed', code: 'failed', message: /nowhere/ });
+  await t.rejects(bare.observe(signal), { code: 'STATION_UNREACHABLE', message: /nowhere/ });
+  await t.rejects(bare.readClock(signal), { code: 'STATION_UNREACHABLE', message: /nowhere/ });
+  await t.rejects(bare.setClock(new Date(), signal), { code: 'CLOCK_REFUSED', message: /nowhere/ });
+  const rude = driver({ read_clock: ['sh', '-c', "printf '\\033[2J\\377\\376bad' >&2; exit 1"] });
+  await t.rejects(rude.readClock(signal), { message: /the clock cannot be read: \[2J.*bad$/ });
+  const { logs: _none, network: _neither, ...verbs } = charger.entry.command ?? { install: [], evidence: [] };
+  const poor = createRealDriver('gate', { ...charger.entry, transport: 'local', command: verbs }, createSshPool());
+  t.match(poor.capabilities, { logs: false, network: false });
+  await t.rejects(poor.openLogs({ type: 'SecurityLog' }, signal), { code: 'LOGS_UNAVAILABLE' });
+  await t.rejects(poor.configureNetwork({ interfaceName: 'eth0' }, signal), { code: 'NOT_SUPPORTED' });
+});
+
+await t.test('secrets: none in arguments, none of the worker’s in the environment', async (t) => {
+  const { charger, driver } = await setUp(t);
+  process.env.STAND_IN_SECRET = 'known to the worker';
+  t.teardown(() => delete process.env.STAND_IN_SECRET);
+  const file = join(charger.dir, 'environment');
+  await driver({ read_clock: ['sh', '-c', `env >${file}; date +%s`] }).readClock(signal);
+  t.notMatch(await readFile(file, 'utf8'), /STAND_IN_SECRET/);
+  await driver().configureNetwork({ interfaceName: 'wwan0', apn: { password: 'hush' } }, signal);
+  t.same(JSON.parse(await readFile(join(charger.dir, 'network'), 'utf8')), {
+    interface: 'wwan0',
+    apn: { password: 'hush' },
+  });
+});
+
+await t.test('a state folder that is full, or cannot be written, or is of a newer version', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const closed = driver({ state_dir: '/proc/nowhere' });
+  await t.rejects(closed.observe(signal), { code: 'STATION_FAILED', message: /state folder/ });
+  const place = await mkdtemp(join(tmpdir(), 'small-disk-'));
+  const disk = await mountSmallDisk(t, place, 8 * 1024 * 1024);
+  if (!disk) {
+    t.comment('nothing can be mounted here');
+    return;
+  }
+  const small = driver({ state_dir: join(disk.path, 'state') });
+  await small.observe(signal);
+  const path = join(charger.dir, 'large');
+  await writeFile(path, Buffer.alloc(20 * 1024 * 1024));
+  const image = { path, sizeBytes: 20 * 1024 * 1024, sha256: 'a'.repeat(64) };
+  await t.rejects(small.start({ step: 'install', operationId: 'op-1', image }, signal), { code: 'STATION_FULL' });
+  await disk.fill(0);
+  await t.rejects(small.retire('op-1', signal), { code: 'STATION_FAILED' });
+  await t.rejects(small.start({ step: 'restart', operationId: 'op-2' }, signal));
+  await disk.free();
+  await small.retire('op-1', signal);
+  await t.rejects(small.start({ step: 'install', operationId: 'op-1', image }, signal), { code: 'EFFECT_RETIRED' });
+  await writeFile(join(disk.path, 'state', 'layout'), '2\n');
+  await t.rejects(small.observe(signal), { code: 'STATION_FAILED', message: /newer/ });
+});

@@ -1,0 +1,62 @@
+/** A stand-in charger behind a real SSH server, and drivers for it as workers have them. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { type Sshd, type SshdOptions, startSshd } from '@khumbu/test-support/sshd';
+import type { Test } from 'tap';
+import type { StationDriver } from '../src/port.js';
+import { createRealDriver } from '../src/station/real-driver.js';
+import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { makeStandIn, type StandIn } from './stand-in.js';
+
+export const over = (sshd: Sshd) =>
+  ({
+    transport: 'ssh',
+    host: '127.0.0.1',
+    port: sshd.port,
+    user: sshd.user,
+    private_key_file: sshd.privateKeyFile,
+    known_hosts_file: sshd.knownHostsFile,
+  }) as const;
+
+export interface Stage {
+  readonly sshd: Sshd;
+  readonly charger: StandIn;
+  readonly entry: RealDriverEntry;
+  /** A driver with connections of its own, as another worker has them. */
+  driver(change?: Partial<RealDriverEntry>, from?: RealDriverEntry): StationDriver;
+}
+
+export async function setStage(t: Test, options: Omit<SshdOptions, 'dir'> = {}): Promise<Stage> {
+  const dir = t.testdir({});
+  const sshd = await startSshd({ dir: join(dir, 'sshd'), ...options });
+  t.teardown(() => sshd.stop());
+  const charger = await makeStandIn(join(dir, 'charger'));
+  const entry: RealDriverEntry = { ...charger.entry, ...over(sshd) };
+  return {
+    sshd,
+    charger,
+    entry,
+    driver(change = {}, from = entry) {
+      const pool = createSshPool();
+      t.teardown(() => pool.close());
+      return createRealDriver('gate', { ...from, ...change }, pool);
+    },
+  };
+}
+
+/** Processes whose command line holds the text; not those that look for it. */
+export function processesWith(text: string): readonly number[] {
+  const all = execFileSync('ls', ['/proc']).toString('utf8').split('\n');
+  return all
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(text);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
