@@ -19,7 +19,7 @@ t.setTimeout(240_000);
 
 type Change = Partial<RealDriverEntry> & { readonly verbs?: Partial<NonNullable<RealDriverEntry['command']>> };
 
-async function setUp(t: Test): Promise<{ charger: StandIn; driver(change?: Change): StationDriver }> {
+async function setUp(t: Test): Promise<{ charger: StandIn; driver: (change?: Change) => StationDriver }> {
   const charger = await makeStandIn(join(t.testdir({}), 'charger'));
   return {
     charger,

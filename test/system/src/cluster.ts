@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Endpoints } from '@khumbu/embedded-run/cluster';
+import type { DriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import type { Charger } from '@khumbu/station-drivers/simulated/charger';
 import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
@@ -28,6 +29,9 @@ export type ProcessName =
 export interface StationSettings {
   readonly dialect?: 'ocpp1.6' | 'ocpp2.x' | 'unknown';
   readonly ready_lead_s?: number;
+  readonly settle_ms?: number;
+  readonly certificate?: 'chain' | 'any';
+  readonly driver?: DriverEntry;
   readonly simulated?: SimulatedSettings;
 }
 

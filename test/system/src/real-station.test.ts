@@ -1,0 +1,148 @@
+/** From an MQTT request to Installed at a real station: SSH, profile `command`, the template for makers with file-backed slots. */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
+import { startOrigin } from '@khumbu/test-support/origin';
+import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
+import t from 'tap';
+import { startCluster } from './cluster.js';
+import { allowAfter, connect, PATIENCE_MS, SIGNED, update } from './everest.js';
+
+const TEMPLATE = fileURLToPath(new URL('../../../../infra/station/maker.sh', import.meta.url));
+const MB = 1_000_000;
+t.setTimeout(240_000);
+
+/** What a maker fills in: two files for slots; an install waits until it is let. */
+function conf(dir: string): string {
+  return `
+D='${dir}'
+DATA=$D/data
+running_slot() { cat "$D/running"; }
+slot_device() { echo "$D/slot-$1"; }
+boot_next() { echo "$1" >"$D/next"; }
+image_fits() { echo begun >>"$D/installs"; while [ ! -e "$D/go" ]; do [ -d "$D" ] || exit 1; sleep 0.1; done; [ ! -e "$D/unfit" ]; }
+is_healthy() { :; }
+running_version() { echo 1.0; }
+boot_id() { cat "$D/boot"; }
+reboot_host() {
+  [ -e "$D/falls-back" ] || cp "$D/next" "$D/running"
+  cp /proc/sys/kernel/random/uuid "$D/boot.part"; mv "$D/boot.part" "$D/boot"
+}
+restart_everest() { :; }
+`;
+}
+
+function makeCharger(dir: string): void {
+  mkdirSync(dir, { recursive: true });
+  copyFileSync(TEMPLATE, join(dir, 'maker'));
+  writeFileSync(join(dir, 'maker.conf'), conf(dir));
+  writeFileSync(join(dir, 'running'), 'A\n');
+  writeFileSync(join(dir, 'boot'), 'the-first-boot\n');
+}
+
+function driverOf(dir: string, sshd: Sshd): RealDriverEntry {
+  const maker = (...words: string[]) => [join(dir, 'maker'), ...words];
+  return {
+    transport: 'ssh',
+    host: '127.0.0.1',
+    port: sshd.port,
+    user: sshd.user,
+    private_key_file: sshd.privateKeyFile,
+    known_hosts_file: sshd.knownHostsFile,
+    state_dir: join(dir, 'state'),
+    profile: 'command',
+    boot_id: maker('boot-id'),
+    command: {
+      install: maker('install', '{image}', '{sha256}', '{operation}'),
+      reboot: maker('reboot'),
+      restart_everest: maker('restart-everest'),
+      evidence: maker('evidence'),
+    },
+  };
+}
+
+const installs = (dir: string): number =>
+  existsSync(join(dir, 'installs')) ? readFileSync(join(dir, 'installs'), 'utf8').trim().split('\n').length : 0;
+
+await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no sshd' }, async (t) => {
+  const dir = t.testdir({ keys: {} });
+  const sshd = await startSshd({ dir: join(dir, 'sshd') });
+  t.teardown(() => sshd.stop());
+  const origin = await startOrigin();
+  t.teardown(() => origin.close());
+  const signer = await makeSigner(join(dir, 'keys'));
+  const stations = ['good', 'killed', 'fallen', 'unfit'];
+  for (const station of stations) makeCharger(join(dir, station));
+  const cluster = await startCluster(t, {
+    dataDir: join(dir, 'data'),
+    stations: Object.fromEntries(
+      stations.map((station) => [
+        station,
+        { driver: driverOf(join(dir, station), sshd), certificate: 'any', settle_ms: 0 },
+      ]),
+    ),
+  });
+  const image = makeImage(9 * MB, 'real');
+  const location = origin.serve('/real.bin', image.bytes);
+  const begin = async (station: string) => {
+    const client = await connect(t, cluster, station);
+    t.equal(await update(client, 1, { location, ...signer.signed(image.bytes) }), 'Accepted');
+    return client;
+  };
+  const written = (station: string) =>
+    execFileSync('sha256sum', [join(dir, station, 'slot-B')])
+      .toString()
+      .split(' ')[0];
+
+  await t.test('to its end', async (t) => {
+    writeFileSync(join(dir, 'good', 'go'), '');
+    const client = await begin('good');
+    await allowAfter(client, 1, 'SignatureVerified');
+    t.same(withoutRepeats(client.statusNames(1)), SIGNED);
+    t.equal(readFileSync(join(dir, 'good', 'running'), 'utf8'), 'B\n');
+    t.equal(written('good'), image.sha256);
+  });
+
+  await t.test('with the worker and the server killed in the middle of the install', async (t) => {
+    const client = await begin('killed');
+    await client.awaitStatus(1, 'SignatureVerified', PATIENCE_MS);
+    await client.allowInstallation();
+    await awaitUntil(() => installs(join(dir, 'killed')) > 0, PATIENCE_MS, 'the install to begin');
+    await cluster.kill('ota-worker-1');
+    await sshd.restart();
+    writeFileSync(join(dir, 'killed', 'go'), '');
+    await client.awaitStatus(1, 'Installed', PATIENCE_MS);
+    t.same(withoutRepeats(client.statusNames(1)), SIGNED);
+    t.equal(installs(join(dir, 'killed')), 1, 'one install');
+    t.equal(written('killed'), image.sha256);
+  });
+
+  await t.test('into a slot that does not come up', async (t) => {
+    writeFileSync(join(dir, 'fallen', 'go'), '');
+    writeFileSync(join(dir, 'fallen', 'falls-back'), '');
+    const client = await begin('fallen');
+    await client.awaitStatus(1, 'SignatureVerified', PATIENCE_MS);
+    await client.allowInstallation();
+    await client.awaitStatus(1, 'InstallationFailed', PATIENCE_MS);
+    t.notOk(client.statusNames(1).includes('Installed'));
+  });
+
+  await t.test('that the station finds unfit', async (t) => {
+    writeFileSync(join(dir, 'unfit', 'go'), '');
+    writeFileSync(join(dir, 'unfit', 'unfit'), '');
+    const client = await begin('unfit');
+    await client.awaitStatus(1, 'SignatureVerified', PATIENCE_MS);
+    await client.allowInstallation();
+    await client.awaitStatus(1, 'InstallVerificationFailed', PATIENCE_MS);
+    t.equal(readFileSync(join(dir, 'unfit', 'running'), 'utf8'), 'A\n');
+  });
+
+  await t.test('REST shows how it is reached', async (t) => {
+    t.match(await cluster.get('/stations/good'), { driver: 'ssh/command' });
+  });
+});
