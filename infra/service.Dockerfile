@@ -34,6 +34,7 @@ RUN --mount=type=bind,from=build,source=/app,target=/built \
     for folder in packages/* services/*; do \
       if [ -e "node_modules/@khumbu/${folder#*/}" ]; \
       then mkdir "${folder}/dist" && cp -R "/built/${folder}/dist/src" "${folder}/dist/src"; \
+           if [ -d "/built/${folder}/station" ]; then cp -R "/built/${folder}/station" "${folder}/station"; fi; \
       else rm -rf "${folder}"; \
       fi; \
     done; \
