@@ -1,6 +1,6 @@
 /** The driver of a station in the stations file: what may stand there, and where a mistake is. */
 
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openStationDirectory, parseStationsFile, profileFrom } from '../src/stations/stations-file.js';
@@ -34,6 +34,16 @@ await t.test('what may stand there', (t) => {
   const simulated = profileFrom(parseStationsFile('stations: {a: {driver: simulated}}'), 'a');
   t.match(simulated, { driver: 'simulated' });
   t.notOk(simulated && 'driverEntry' in simulated);
+  t.end();
+});
+
+await t.test('the examples are ones', (t) => {
+  const read = (name: string): string => readFileSync(new URL(`../../../../${name}`, import.meta.url), 'utf8');
+  const inDocs = /^```yaml\n([\s\S]*?)^```$/m.exec(read('docs/stations.md'))?.[1] ?? '';
+  t.match(profileFrom(parseStationsFile(inDocs), 'gate-3'), { driver: 'ssh/command' });
+  t.match(profileFrom(parseStationsFile(read('infra/station/stations.example.yml')), 'gate-4'), {
+    driver: 'local/command',
+  });
   t.end();
 });
 

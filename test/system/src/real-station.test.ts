@@ -1,5 +1,5 @@
 /** From an MQTT request to Installed at a real station: SSH, profile `command`, the template for makers with file-backed slots. */
-import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -94,10 +94,10 @@ await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no
     t.equal(await update(client, 1, { location, ...signer.signed(image.bytes) }), 'Accepted');
     return client;
   };
-  const written = (station: string) =>
-    execFileSync('sha256sum', [join(dir, station, 'slot-B')])
-      .toString()
-      .split(' ')[0];
+  const written = (station: string): string =>
+    createHash('sha256')
+      .update(readFileSync(join(dir, station, 'slot-B')))
+      .digest('hex');
 
   await t.test('to its end', async (t) => {
     writeFileSync(join(dir, 'good', 'go'), '');
