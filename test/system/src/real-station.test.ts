@@ -8,10 +8,10 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
-import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import t from 'tap';
 import { startCluster } from './cluster.js';
-import { allowAfter, connect, PATIENCE_MS, SIGNED, update } from './everest.js';
+import { allowAfter, connect, PATIENCE_MS, update } from './everest.js';
 
 const TEMPLATE = fileURLToPath(new URL('../../../../infra/station/maker.sh', import.meta.url));
 const MB = 1_000_000;
