@@ -86,6 +86,18 @@ const Command = Type.Object(
   { ...closed, description: 'Profile `command`: the maker’s own programs.' },
 );
 
+const Rauc = Type.Object(
+  {
+    program: Type.Optional(argv('RAUC; default: rauc. `[sudo, rauc]` where it needs that.')),
+    health: Type.Optional(argv('Exits with 0 when the running system is well; default: none is asked.')),
+    mark_good: Type.Optional(
+      Type.Boolean({ description: 'Mark the running slot good once it is well; default false.' }),
+    ),
+  },
+  { ...closed, description: 'Profile `rauc`.' },
+);
+export type RaucSettings = Static<typeof Rauc>;
+
 const members = {
   transport: Type.Enum(['local', 'ssh'], { description: 'How it is reached.' }),
   ...login,
@@ -93,8 +105,9 @@ const members = {
     Type.Object(login, { ...closed, ...loginNeeds, description: 'The host by which it is reached.' }),
   ),
   state_dir: path('Folder at the station for markers and results.'),
-  profile: Type.Enum(['command'], { description: 'Whose update tool is there.' }),
+  profile: Type.Enum(['command', 'rauc'], { description: 'Whose update tool is there.' }),
   command: Type.Optional(Command),
+  rauc: Type.Optional(Rauc),
   boot_id: Type.Optional(argv('Prints what tells one boot from another; default: the kernel’s boot id.')),
   reboot: verb('reboot', 'Instead of the profile’s own.'),
   restart_everest: verb('restart_everest', 'Instead of the profile’s own.'),

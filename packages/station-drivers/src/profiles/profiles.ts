@@ -2,15 +2,16 @@
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { commandProfile } from './command.js';
 import type { Profile } from './profile.js';
+import { raucProfile } from './rauc.js';
 
-type Make = (entry: RealDriverEntry, stateDir: string) => Profile;
+type Make = (entry: RealDriverEntry) => Profile;
 
 const profiles: Readonly<Record<RealDriverEntry['profile'], Make>> = {
   command: (entry) => {
     if (!entry.command) throw new TypeError('a station with profile command has its commands');
     return commandProfile(entry, entry.command);
   },
+  rauc: (entry) => raucProfile(entry, entry.rauc ?? {}),
 };
 
-/** `stateDir`: where the scripts of the profile are, by their names. */
-export const profileOf: Make = (entry, stateDir) => profiles[entry.profile](entry, stateDir);
+export const profileOf: Make = (entry) => profiles[entry.profile](entry);

@@ -27,7 +27,7 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
   const target = entry.transport === 'ssh' ? sshTargetOf(entry, limits) : undefined;
   const transport = target ? createSshTransport(target, connections) : localTransport;
   const program = createStationProgram({ transport, stateDir, bootId });
-  const profile: Profile = profileOf(entry, stateDir);
+  const profile: Profile = profileOf(entry);
   const options = (signal: AbortSignal): CallOptions => ({ signal, timeoutMs: (limits.commandS + 30) * 1000 });
   const limitOf: Record<EffectStep, number> = {
     install: limits.installS,
@@ -164,6 +164,7 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
     },
 
     async openLogs(query, signal) {
+      signal.throwIfAborted();
       const argv = profile.logs(query);
       if (!argv) throw new CodedError('LOGS_UNAVAILABLE', 'the station has no command that gives its logs');
       await unlessAborted(prepare(signal), signal);

@@ -1,0 +1,34 @@
+/** Profile `rauc`: RAUC by its own client, from a bundle that is there. A script at the station knows what to believe of it. */
+import { readFileSync } from 'node:fs';
+import type { RaucSettings, RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { stationScript } from '../station/station-program.js';
+import type { Profile } from './profile.js';
+import { commonVerbs } from './verbs.js';
+
+const SCRIPT = stationScript('khumbu-rauc', readFileSync(new URL('../../../station/khumbu-rauc.sh', import.meta.url)));
+
+const counted = (words: readonly string[]): readonly string[] => [String(words.length), ...words];
+
+export function raucProfile(entry: RealDriverEntry, { program, health, mark_good }: RaucSettings): Profile {
+  const { state_dir: stateDir, boot_id: bootId = [] } = entry;
+  const ask = (verb: string, ...args: readonly string[]): readonly string[] => [
+    '/bin/sh',
+    `${stateDir}/${SCRIPT.name}`,
+    verb,
+    stateDir,
+    ...counted(program ?? ['rauc']),
+    ...counted(bootId),
+    ...counted(health ?? []),
+    mark_good === true ? 'yes' : 'no',
+    ...args,
+  ];
+  return {
+    name: 'rauc',
+    scripts: [SCRIPT],
+    ...commonVerbs(entry),
+    install: ({ imagePath, sha256 }) => ask('install', imagePath, sha256),
+    evidence: () => ask('evidence'),
+    network: () => undefined,
+    logs: () => undefined,
+  };
+}

@@ -1,0 +1,309 @@
+#!/bin/sh
+# RAUC at a charging station, in the words of profile `command`: exit 0 done, 65 the bundle is unfit, 75 busy, else failed;
+# lines of JSON on standard output. Called by Khumbu with an argument vector:
+#
+#   khumbu-rauc VERB STATE_DIR N PROGRAM... N BOOT_ID... N HEALTH... MARK_GOOD ARGUMENTS...
+#
+# What RAUC says is believed where it is true (seen with 1.8): the exit of the client, never Operation, percent or `idle`. After
+# a service that died in the middle, neither status=ok nor the checksum says anything about the slot.
+set -u
+umask 077
+LC_ALL=C
+export LC_ALL
+
+verb=$1
+state=$2/rauc
+shift 2
+mkdir -p "$state" || exit 1
+
+newline='
+'
+# N WORDS...: the first N of them, by lines, in $taken. The caller shifts by N + 1.
+take() {
+  count=$1
+  shift
+  taken=
+  while [ "$count" -gt 0 ]; do
+    taken=$taken$1$newline
+    shift
+    count=$((count - 1))
+  done
+}
+
+take "$@"
+program=$taken
+shift $(($1 + 1))
+take "$@"
+boot_program=$taken
+shift $(($1 + 1))
+take "$@"
+health_program=$taken
+shift $(($1 + 1))
+mark_good=$1
+shift
+
+# WORDS MORE...: a command of words that are lines; no word is read as shell code or as a pattern.
+words() (
+  set -f
+  list=$1
+  shift
+  IFS=$newline
+  # shellcheck disable=SC2086
+  exec $list "$@"
+)
+rauc() { words "$program" "$@"; }
+
+flush() { sync "$1" 2>/dev/null || sync; }
+
+json_text() { printf '%s' "$1" | tr -d '\042\134' | tr -d '[:cntrl:]'; }
+message() { printf '{"message": "%s"}\n' "$(json_text "$1")"; }
+
+# What to tell apart in words: RAUC has two spellings for a busy service.
+is_busy_text() { case $1 in *[Aa]'lready processing a different method'*) return 0 ;; *) return 1 ;; esac; }
+
+# Ask the service for its slots, into $status. 0, 75 it installs something, 1 it does not answer: why is in $why.
+ask_status() {
+  if status=$(rauc status --detailed --output-format=shell 2>"$state/status.err"); then return 0; fi
+  why=$(tail -n 1 "$state/status.err")
+  ! is_busy_text "$(cat "$state/status.err")" || return 75
+  return 1
+}
+
+# KEY: its value in $status.
+value() { printf '%s\n' "$status" | sed -n "s/^$1='\\(.*\\)'\$/\\1/p" | head -n 1; }
+
+# SLOT: its number in $status.
+number_of() {
+  index=0
+  for each in $(value RAUC_SYSTEM_SLOTS); do
+    index=$((index + 1))
+    if [ "$each" = "$1" ]; then
+      echo "$index"
+      return
+    fi
+  done
+}
+
+# The slot that runs. `booted` is a bootname, `boot_primary` a slot: two name spaces.
+booted_slot() {
+  bootname=$(value RAUC_SYSTEM_BOOTED_BOOTNAME)
+  [ -n "$bootname" ] || return 0
+  index=0
+  for each in $(value RAUC_SYSTEM_SLOTS); do
+    index=$((index + 1))
+    if [ "$(value "RAUC_SLOT_BOOTNAME_$index")" = "$bootname" ]; then
+      echo "$each"
+      return
+    fi
+  done
+}
+
+# What is in a slot by RAUC's own file: checksum and the count of installs, which rises with each.
+content_of() { printf '%s %s' "$(value "RAUC_SLOT_STATUS_CHECKSUM_SHA256_$1")" "$(value "RAUC_SLOT_STATUS_INSTALLED_COUNT_$1")"; }
+
+boot_id() {
+  if [ -n "$boot_program" ]; then words "$boot_program"; else cat /proc/sys/kernel/random/boot_id; fi
+}
+
+is_healthy() { [ -z "$health_program" ] || words "$health_program" >/dev/null 2>&1; }
+
+evidence() {
+  id=$(json_text "$(boot_id)")
+  ask_status
+  case $? in
+  0) ;;
+  75)
+    # While something is installed RAUC does not answer; the running slot is the one from before.
+    last=$(cat "$state/evidence" 2>/dev/null)
+    case $last in *"\"boot_id\": \"$id\""*) printf '%s\n' "$last" && return ;; esac
+    echo 'RAUC installs something and does not answer' >&2
+    return 1
+    ;;
+  *)
+    printf '%s\n' "$why" >&2
+    return 1
+    ;;
+  esac
+  slot=$(booted_slot)
+  if [ -z "$slot" ]; then
+    echo 'RAUC does not know the slot that runs' >&2
+    return 1
+  fi
+  index=$(number_of "$slot")
+  running=
+  if [ -r "$state/slot-$slot" ]; then
+    read -r sha256 there <"$state/slot-$slot"
+    [ "$there" != "$(content_of "$index")" ] || running=", \"running_sha256\": \"$sha256\""
+  fi
+  version=$(json_text "$(value "RAUC_SLOT_STATUS_BUNDLE_VERSION_$index")")
+  [ -z "$version" ] || version=", \"version\": \"$version\""
+  healthy=false
+  if is_healthy; then
+    healthy=true
+    if [ "$mark_good" = yes ] && [ "$(value "RAUC_SLOT_BOOT_STATUS_$index")" != good ]; then
+      rauc status mark-good >/dev/null 2>&1 || healthy=false
+    fi
+  fi
+  printf '{"boot_id": "%s", "healthy": %s, "slot": "%s"%s%s}\n' "$id" "$healthy" "$slot" "$running" "$version" |
+    tee "$state/evidence.part"
+  mv "$state/evidence.part" "$state/evidence"
+}
+
+# BEFORE: if another slot than before would be booted, the one that runs becomes it again. What an installation that failed
+# has switched would be booted some day.
+put_back() {
+  [ -n "$1" ] || return 0
+  ask_status || return 1
+  [ "$(value RAUC_BOOT_PRIMARY)" != "$1" ] || return 0
+  if [ "$(booted_slot)" = "$1" ]; then rauc status mark-active booted; else rauc status mark-active "$1"; fi >/dev/null 2>&1
+  ask_status || return 1
+  [ "$(value RAUC_BOOT_PRIMARY)" = "$1" ]
+}
+
+# Until the service answers again and installs nothing; 1 when it did not come back.
+await_service() {
+  tries=0
+  while [ "$tries" -lt "$1" ]; do
+    ask_status && return 0
+    [ $? = 75 ] || tries=$((tries + 1))
+    sleep 1
+  done
+  return 1
+}
+
+# Out of time: the client is ended with us, the service goes on. Whoever waits for it puts back what it switches.
+give_up() {
+  trap '' TERM
+  generation=$(cat "$state/generation")
+  (
+    exec </dev/null >/dev/null 2>&1
+    await_service 600
+    [ "$(cat "$state/generation")" != "$generation" ] || put_back "$before"
+  ) &
+  exit 1
+}
+
+is_old_rauc() {
+  rest=$(rauc --version 2>/dev/null | sed -n 's/^rauc \([0-9.]*\).*/\1/p')
+  major=${rest%%.*}
+  rest=${rest#*.}
+  minor=${rest%%.*}
+  patch=${rest#*.}
+  [ "$patch" != "$rest" ] || patch=0
+  [ "${major:-0}" -eq 0 ] || [ "$major" -eq 1 ] && { [ "${minor:-0}" -lt 15 ] || { [ "$minor" -eq 15 ] && [ "${patch%%.*}" -lt 2 ]; }; }
+}
+
+# TEXT: exits by what it means. Time is not forgery.
+fail_with() {
+  message "$1"
+  printf '%s\n' "$1" >&2
+  case $1 in
+  *'has expired'* | *'not yet valid'*)
+    message "the station's clock or the certificate's dates: $1"
+    exit 1
+    ;;
+  *'signature verification failed'* | *'Verify error'* | *'ompatible mismatch'* | *'Invalid bundle'* | *'not a RAUC bundle'*) exit 65 ;;
+  esac
+  exit 1
+}
+
+# IMAGE: one run of the client. Its exit code in $code, its own reason in $reason, its standard error in $state/install.err.
+install_once() {
+  rm -f "$state/install.code" "$state/install.reason"
+  {
+    rauc install "$1" 2>"$state/install.err"
+    echo $? >"$state/install.code"
+  } | while IFS= read -r line; do
+    case $line in
+    'LastError: '*) printf '%s\n' "${line#LastError: }" >"$state/install.reason" ;;
+    *%*)
+      percent=${line%%\%*}
+      percent=${percent##* }
+      case $percent in '' | *[!0-9]*) ;; *) printf '{"progress": %s}\n' "$percent" ;; esac
+      ;;
+    esac
+  done
+  code=$(cat "$state/install.code")
+  reason=$(cat "$state/install.reason" 2>/dev/null)
+  [ -n "$reason" ] || reason=$(tail -n 1 "$state/install.err")
+}
+
+# IMAGE SHA256
+install() {
+  image=$1
+  sha256=$2
+  if [ "$(($(wc -c <"$image")))" -gt 2147483647 ] && is_old_rauc && rauc info --no-check-time "$image" 2>/dev/null | grep -qi 'format: *plain'; then
+    fail_with 'Invalid bundle: plain bundles above 2 GiB are unsafe with this RAUC (before 1.15.2)'
+  fi
+  ask_status
+  case $? in
+  0) ;;
+  75) exit 75 ;;
+  *) fail_with "RAUC does not answer: $why" ;;
+  esac
+  before=$(value RAUC_BOOT_PRIMARY)
+  evidence >/dev/null || fail_with 'RAUC does not know the slot that runs'
+  echo "$$.$(cat /proc/uptime)" >"$state/generation"
+  trap give_up TERM
+  runs=0
+  while :; do
+    runs=$((runs + 1))
+    install_once "$image"
+    case $code in
+    0) break ;;
+    2)
+      ! is_busy_text "$(cat "$state/install.err")" || exit 75
+      case $(cat "$state/install.err") in
+      *'service disappeared'*) why='RAUC ended in the middle of the installation' ;;
+      *) fail_with "RAUC does not answer: $reason" ;;
+      esac
+      ;;
+    1)
+      put_back "$before" || message 'the slot to boot could not be put back'
+      fail_with "$reason"
+      ;;
+    *) why='the client of RAUC was ended' ;;
+    esac
+    # The slot holds nobody knows what, whatever RAUC says of it: it is written again in full.
+    message "$why"
+    await_service 60 || fail_with "$why, and it does not answer again"
+    put_back "$before" || message 'the slot to boot could not be put back'
+    [ "$runs" -lt 3 ] || fail_with "$why, again and again"
+  done
+  trap - TERM
+  await_service 60 || fail_with 'RAUC does not answer after the installation'
+  after=$(value RAUC_BOOT_PRIMARY)
+  [ -n "$after" ] || after=$(changed_slot)
+  index=$(number_of "$after")
+  if [ -z "$index" ] || [ "$after" = "$(booted_slot)" ]; then fail_with 'RAUC says it is done, and boots the slot that runs'; fi
+  printf '%s %s\n' "$sha256" "$(content_of "$index")" >"$state/slot-$after.part"
+  flush "$state/slot-$after.part"
+  mv "$state/slot-$after.part" "$state/slot-$after"
+  flush "$state"
+}
+
+# Where the bootloader tells nothing: the other slot of the class whose bundle was written last.
+changed_slot() {
+  newest=
+  found=
+  running=$(booted_slot)
+  for each in $(value RAUC_SYSTEM_SLOTS); do
+    [ "$each" != "$running" ] || continue
+    [ -n "$(value "RAUC_SLOT_BOOTNAME_$(number_of "$each")")" ] || continue
+    when=$(value "RAUC_SLOT_STATUS_INSTALLED_TIMESTAMP_$(number_of "$each")")
+    if [ -n "$when" ] && [ "$(printf '%s\n%s\n' "$newest" "$when" | sort | tail -n 1)" = "$when" ]; then
+      newest=$when
+      found=$each
+    fi
+  done
+  printf '%s' "$found"
+}
+
+case $verb in
+install) install "$@" ;;
+evidence) evidence ;;
+*)
+  echo "there is no verb $verb" >&2
+  exit 64
+  ;;
+esac

@@ -1,0 +1,249 @@
+/** Profile `rauc` with a real RAUC: its service on a bus of its own, files for slots. */
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { hasRauc, type RaucOptions, type RaucStation, startRauc } from '@khumbu/test-support/rauc';
+import { hasSshd, startSshd } from '@khumbu/test-support/sshd';
+import t, { type Test } from 'tap';
+import { awaitEffect } from '../src/await-effect.js';
+import { type ContractStation, driverContract } from '../src/contract/driver-contract.js';
+import type { Effect, StationDriver } from '../src/port.js';
+import { createRealDriver } from '../src/station/real-driver.js';
+import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { over, processesWith } from './stage.js';
+
+const { signal } = new AbortController();
+const PATIENCE_MS = 60_000;
+t.setTimeout(400_000);
+const only = { skip: hasRauc() ? false : 'there is no RAUC, or we are not root' };
+const run = promisify(execFile);
+
+const entryOf = (rauc: RaucStation): RealDriverEntry => ({
+  transport: 'local',
+  state_dir: join(rauc.dir, 'state'),
+  profile: 'rauc',
+  boot_id: ['cat', rauc.bootIdFile],
+  rauc: { program: [...rauc.program] },
+  reboot: [...rauc.reboot],
+  restart_everest: ['true'],
+  // Never the clock of this host.
+  read_clock: ['sh', '-c', `cat ${rauc.dir}/clock`],
+  set_clock: ['sh', '-c', `echo "$0" | tr -d @ >${rauc.dir}/clock`, '{seconds}'],
+  limits: { install_s: 60, reboot_s: 30, command_s: 30 },
+});
+
+interface Setup {
+  readonly rauc: RaucStation;
+  readonly driver: (change?: Partial<RealDriverEntry>) => StationDriver;
+}
+
+async function setUp(t: Test, options: RaucOptions = {}): Promise<Setup> {
+  const rauc = await startRauc(options);
+  t.teardown(() => rauc.stop());
+  return { rauc, driver: (change = {}) => createRealDriver('gate', { ...entryOf(rauc), ...change }, createSshPool()) };
+}
+
+const install = async (rauc: RaucStation, name = 'op-1'): Promise<Effect> => ({
+  step: 'install',
+  operationId: name,
+  image: await rauc.bundle(name),
+});
+const end = (driver: StationDriver, operationId = 'op-1', step: Effect['step'] = 'install') =>
+  awaitEffect(driver, operationId, step, AbortSignal.timeout(PATIENCE_MS));
+const begun = (rauc: RaucStation, times = 1) =>
+  awaitUntil(
+    async () => (await readFile(join(rauc.dir, 'begun'), 'utf8').catch(() => '')).split('\n').length > times,
+    PATIENCE_MS,
+    `RAUC to begin ${times} times`,
+  );
+
+await t.test('an update, and the verdict after the reboot', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  const before = await driver().observe(signal);
+  t.match(before, { bootId: 'b1', slot: 'rootfs.0', healthy: true, busy: false });
+  const effect = await install(rauc);
+  await driver().start(effect, signal);
+  await begun(rauc);
+  t.match(await driver().observe(signal), { ...before, busy: true }, 'RAUC does not answer meanwhile');
+  await rauc.let();
+  t.same(await end(driver()), { state: 'succeeded', rebootNeeded: true });
+  t.same(await driver().observe(signal), before, 'nothing of it runs yet');
+  t.equal(await rauc.primary(), 'B');
+  await driver().start({ step: 'reboot', operationId: 'op-1' }, signal);
+  t.same(await end(driver(), 'op-1', 'reboot'), { state: 'succeeded' });
+  await awaitUntil(
+    async () =>
+      (await driver()
+        .observe(signal)
+        .catch(() => undefined)) !== undefined,
+    PATIENCE_MS,
+    'RAUC',
+  );
+  const image = effect.step === 'install' ? effect.image.sha256 : '';
+  t.match(await driver().observe(signal), {
+    runningInstalledBy: 'op-1',
+    runningImageSha256: image,
+    slot: 'rootfs.1',
+    version: 'op-1',
+  });
+
+  await rauc.set('fall-back');
+  await driver().start(await install(rauc, 'op-2'), signal);
+  await rauc.let();
+  await end(driver(), 'op-2');
+  await driver().start({ step: 'reboot', operationId: 'op-2' }, signal);
+  await end(driver(), 'op-2', 'reboot');
+  await awaitUntil(
+    async () =>
+      (await driver()
+        .observe(signal)
+        .catch(() => undefined)) !== undefined,
+    PATIENCE_MS,
+    'RAUC',
+  );
+  t.match(await driver().observe(signal), { runningInstalledBy: 'op-1', slot: 'rootfs.1' }, 'fallen back');
+});
+
+await t.test('bundles that are unfit, and clocks that are wrong', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  const slot = await rauc.slot('B');
+  const tryIt = async (name: string, change: object) => {
+    const image = await rauc.bundle(name, change);
+    // The handler may run before RAUC looks what the bundle is for.
+    await rauc.let();
+    await driver().start({ step: 'install', operationId: name, image }, signal);
+    return end(driver(), name);
+  };
+  t.match(await tryIt('other', { compatible: 'another-board' }), {
+    code: 'verification_failed',
+    message: /Compatible mismatch: Expected 'khumbu-test' but bundle manifest has 'another-board'/,
+  });
+  t.match(await tryIt('purpose', { extensions: ['extendedKeyUsage=codeSigning'] }), {
+    code: 'verification_failed',
+    message: /unsuitable certificate purpose/,
+  });
+  t.match(await tryIt('mail', { extensions: ['extendedKeyUsage=serverAuth'] }), { code: 'verification_failed' });
+  t.match(await tryIt('old', { days: -1 }), { code: 'failed', message: /clock.*has expired/ });
+  t.ok(slot.equals(await rauc.slot('B')), 'nothing was written');
+  t.equal(await rauc.primary(), 'A');
+});
+
+await t.test('a handler that fails after the switch: the slot to boot is put back', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  await rauc.set('post-fails', '3');
+  await rauc.let();
+  await driver().start(await install(rauc), signal);
+  t.match(await end(driver()), { state: 'failed', code: 'failed', message: /Post-install handler error/ });
+  t.equal(await rauc.primary(), 'A');
+});
+
+await t.test('a service that dies in the middle: the slot is written again in full', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  await driver().start(await install(rauc), signal);
+  await begun(rauc);
+  await rauc.killService();
+  await begun(rauc, 2);
+  // The handler of the one that was killed may still wait: both are let.
+  const letting = setInterval(() => void rauc.let(), 100);
+  t.same(await end(driver()), { state: 'succeeded', rebootNeeded: true });
+  clearInterval(letting);
+  t.equal(await rauc.primary(), 'B');
+});
+
+await t.test('a client that is killed: the installation goes on, and is done again', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  await driver().start(await install(rauc), signal);
+  await begun(rauc);
+  const clients = processesWith(`rauc --conf=${rauc.dir}/system.conf install`);
+  t.ok(clients.length > 0);
+  for (const pid of clients.slice(-1)) process.kill(pid, 'SIGTERM');
+  const letting = setInterval(() => void rauc.let(), 100);
+  t.same(await end(driver()), { state: 'succeeded', rebootNeeded: true });
+  clearInterval(letting);
+  t.equal(await rauc.primary(), 'B');
+});
+
+await t.test('another updater is waited for', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  const theirs = await rauc.bundle('theirs');
+  const [program = '', ...args] = rauc.program;
+  const running = run(program, [...args, 'install', theirs.path]);
+  await begun(rauc);
+  await driver().start(await install(rauc), signal);
+  t.match(await driver().observeEffect('op-1', 'install', signal), { state: 'running' });
+  const letting = setInterval(() => void rauc.let(), 100);
+  await running;
+  t.same(await end(driver()), { state: 'succeeded', rebootNeeded: true });
+  clearInterval(letting);
+});
+
+await t.test('out of time: what the service switches later is put back', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  const short = driver({ limits: { install_s: 3 } });
+  await short.start(await install(rauc), signal);
+  await begun(rauc);
+  t.match(await end(short), { state: 'failed', message: /not done in 3 s/ });
+  await rauc.let();
+  await awaitUntil(
+    async () => /succeeded/.test(await readFile(join(rauc.dir, 'service.log'), 'utf8')),
+    PATIENCE_MS,
+    'the service to end it',
+  );
+  await awaitUntil(async () => (await rauc.primary()) === 'A', PATIENCE_MS, 'the slot to be put back');
+});
+
+await t.test('no service, no bus', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  await rauc.killService(true);
+  await t.rejects(driver().observe(signal), { code: 'STATION_UNREACHABLE', message: /D-Bus/ });
+  await driver().start(await install(rauc), signal);
+  t.match(await end(driver()), { state: 'failed', message: /RAUC does not answer/ });
+});
+
+await t.test('a bootloader that tells nothing', only, async (t) => {
+  const { rauc, driver } = await setUp(t, { bootloader: 'noop' });
+  await rauc.let();
+  await driver().start(await install(rauc), signal);
+  t.same(await end(driver()), { state: 'succeeded', rebootNeeded: true });
+});
+
+async function contractStation(t: Test, transport: Partial<RealDriverEntry>): Promise<ContractStation> {
+  const { rauc, driver } = await setUp(t);
+  const pools = [createSshPool(), createSshPool()];
+  t.teardown(() => {
+    for (const pool of pools) pool.close();
+  });
+  let turn = 0;
+  return {
+    driver() {
+      turn += 1;
+      const pool = pools[turn % 2] ?? createSshPool();
+      return createRealDriver('gate', { ...entryOf(rauc), ...transport }, pool);
+    },
+    image: (name) => rauc.bundle(name),
+    async finish() {
+      await rauc.let();
+      await awaitUntil(
+        async () =>
+          (
+            await driver()
+              .observe(signal)
+              .catch(() => ({ busy: true }))
+          ).busy === false,
+        PATIENCE_MS,
+        'the effect to end',
+      );
+      await rauc.unset('go');
+    },
+  };
+}
+
+await t.test('the contract, here', only, (t) => driverContract(t, (t) => contractStation(t, {})));
+await t.test('the contract, over SSH', { skip: only.skip || !hasSshd() }, async (t) => {
+  const sshd = await startSshd({ dir: join(t.testdir({}), 'sshd') });
+  t.teardown(() => sshd.stop());
+  await driverContract(t, (t) => contractStation(t, over(sshd)));
+});
