@@ -112,6 +112,8 @@ await main(async () => {
   await findPrograms(['faketime'], { say }).catch((error) => say(error.message));
   // Without it no station is reached by SSH, and what is about that is left out.
   await findPrograms(['sshd'], { say }).catch((error) => say(error.message));
+  // Without them no station is updated by RAUC, and what is about that is left out.
+  await findPrograms(['rauc', 'mksquashfs', 'dbus-daemon'], { say }).catch((error) => say(error.message));
   // Without it no transfer goes through a real forward proxy, and what is about that is left out.
   await findPrograms(['tinyproxy'], { say }).catch((error) => say(error.message));
 

@@ -31,6 +31,9 @@ export const PROGRAMS = {
   curl: ofOneName('curl'),
   tinyproxy: { ...ofOneName('tinyproxy'), unit: 'tinyproxy' },
   sshd: { ...ofOneName('sshd'), debianPackage: 'openssh-server', brewPackage: 'openssh', unit: 'ssh' },
+  rauc: ofOneName('rauc'),
+  mksquashfs: { ...ofOneName('mksquashfs'), debianPackage: 'squashfs-tools', brewPackage: 'squashfs' },
+  'dbus-daemon': { ...ofOneName('dbus-daemon'), brewPackage: 'dbus' },
   faketime: { ...ofOneName('faketime'), brewPackage: 'libfaketime' },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;

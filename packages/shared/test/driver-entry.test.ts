@@ -39,8 +39,12 @@ await t.test('what may stand there', (t) => {
 
 await t.test('the examples are ones', (t) => {
   const read = (name: string): string => readFileSync(new URL(`../../../../${name}`, import.meta.url), 'utf8');
-  const inDocs = /^```yaml\n([\s\S]*?)^```$/m.exec(read('docs/stations.md'))?.[1] ?? '';
-  t.match(profileFrom(parseStationsFile(inDocs), 'gate-3'), { driver: 'ssh/command' });
+  const inDocs = [...read('docs/stations.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
+  const nameOf = (text: string) => Object.values(parseStationsFile(text).stations ?? {}).map(({ driver }) => driver);
+  t.match(inDocs.flatMap(nameOf), [
+    { transport: 'ssh', profile: 'command' },
+    { transport: 'ssh', profile: 'rauc' },
+  ]);
   t.match(profileFrom(parseStationsFile(read('infra/station/stations.example.yml')), 'gate-4'), {
     driver: 'local/command',
   });

@@ -242,7 +242,8 @@ install() {
   *) fail_with "RAUC does not answer: $why" ;;
   esac
   before=$(value RAUC_BOOT_PRIMARY)
-  evidence >/dev/null || fail_with 'RAUC does not know the slot that runs'
+  # Apart, for it has names of its own for what is read here.
+  (evidence) >/dev/null || fail_with 'RAUC does not know the slot that runs'
   echo "$$.$(cat /proc/uptime)" >"$state/generation"
   trap give_up TERM
   runs=0

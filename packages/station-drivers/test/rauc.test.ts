@@ -60,51 +60,41 @@ const begun = (rauc: RaucStation, times = 1) =>
     `RAUC to begin ${times} times`,
   );
 
-await t.test('an update, and the verdict after the reboot', only, async (t) => {
+/** Reboot, and what the station says once RAUC answers again. */
+async function rebooted(driver: StationDriver, operationId: string) {
+  await driver.start({ step: 'reboot', operationId }, signal);
+  await end(driver, operationId, 'reboot');
+  return awaitUntil(() => driver.observe(signal).catch(() => undefined), PATIENCE_MS, 'RAUC to answer');
+}
+
+await t.test('updates, and the verdict after the reboot', only, async (t) => {
   const { rauc, driver } = await setUp(t);
   const before = await driver().observe(signal);
   t.match(before, { bootId: 'b1', slot: 'rootfs.0', healthy: true, busy: false });
-  const effect = await install(rauc);
-  await driver().start(effect, signal);
+  const image = await rauc.bundle('op-1');
+  await driver().start({ step: 'install', operationId: 'op-1', image }, signal);
   await begun(rauc);
   t.match(await driver().observe(signal), { ...before, busy: true }, 'RAUC does not answer meanwhile');
   await rauc.let();
   t.same(await end(driver()), { state: 'succeeded', rebootNeeded: true });
   t.same(await driver().observe(signal), before, 'nothing of it runs yet');
   t.equal(await rauc.primary(), 'B');
-  await driver().start({ step: 'reboot', operationId: 'op-1' }, signal);
-  t.same(await end(driver(), 'op-1', 'reboot'), { state: 'succeeded' });
-  await awaitUntil(
-    async () =>
-      (await driver()
-        .observe(signal)
-        .catch(() => undefined)) !== undefined,
-    PATIENCE_MS,
-    'RAUC',
-  );
-  const image = effect.step === 'install' ? effect.image.sha256 : '';
-  t.match(await driver().observe(signal), {
-    runningInstalledBy: 'op-1',
-    runningImageSha256: image,
-    slot: 'rootfs.1',
-    version: 'op-1',
-  });
+  const first = { runningInstalledBy: 'op-1', runningImageSha256: image.sha256, slot: 'rootfs.1', version: 'op-1' };
+  t.match(await rebooted(driver(), 'op-1'), first);
 
   await rauc.set('fall-back');
-  await driver().start(await install(rauc, 'op-2'), signal);
   await rauc.let();
+  await driver().start(await install(rauc, 'op-2'), signal);
   await end(driver(), 'op-2');
-  await driver().start({ step: 'reboot', operationId: 'op-2' }, signal);
-  await end(driver(), 'op-2', 'reboot');
-  await awaitUntil(
-    async () =>
-      (await driver()
-        .observe(signal)
-        .catch(() => undefined)) !== undefined,
-    PATIENCE_MS,
-    'RAUC',
-  );
-  t.match(await driver().observe(signal), { runningInstalledBy: 'op-1', slot: 'rootfs.1' }, 'fallen back');
+  t.match(await rebooted(driver(), 'op-2'), first, 'fallen back');
+
+  await rauc.unset('fall-back');
+  await rauc.let();
+  const third = await rauc.bundle('op-3');
+  await driver().start({ step: 'install', operationId: 'op-3', image: third }, signal);
+  await end(driver(), 'op-3');
+  const running = { runningInstalledBy: 'op-3', runningImageSha256: third.sha256, slot: 'rootfs.0', version: 'op-3' };
+  t.match(await rebooted(driver(), 'op-3'), running);
 });
 
 await t.test('bundles that are unfit, and clocks that are wrong', only, async (t) => {

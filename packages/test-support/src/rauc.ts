@@ -77,7 +77,10 @@ done`;
 const REBOOT = `
 [ -e "$D/fall-back" ] || cp "$D/primary" "$D/booted"
 cp "$D/booted" "$D/primary"
-kill "$(cat "$D/service.pid")"
+pid=$(cat "$D/service.pid")
+kill "$pid"
+# A host that is down answers nothing: not as from the slot before.
+while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
 cp /proc/sys/kernel/random/uuid "$D/boot.part"; mv "$D/boot.part" "$D/boot"`;
 
 const systemConf = (dir: string, bootloader: string): string => `[system]

@@ -1,4 +1,4 @@
-/** From an MQTT request to Installed at a real station: SSH, profile `command`, the template for makers with file-backed slots. */
+/** From an MQTT request to Installed at real stations by SSH: the template for makers with file-backed slots, and RAUC. */
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
+import { hasRauc, startRauc } from '@khumbu/test-support/rauc';
 import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import t from 'tap';
@@ -66,8 +67,9 @@ function driverOf(dir: string, sshd: Sshd): RealDriverEntry {
   };
 }
 
-const installs = (dir: string): number =>
-  existsSync(join(dir, 'installs')) ? readFileSync(join(dir, 'installs'), 'utf8').trim().split('\n').length : 0;
+/** Lines of a file that a stand-in writes one into for each install. */
+const installs = (dir: string, file = 'installs'): number =>
+  existsSync(join(dir, file)) ? readFileSync(join(dir, file), 'utf8').trim().split('\n').length : 0;
 
 await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no sshd' }, async (t) => {
   const dir = t.testdir({ keys: {} });
@@ -146,3 +148,63 @@ await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no
     t.match(await cluster.get('/stations/good'), { driver: 'ssh/command' });
   });
 });
+
+await t.test(
+  'an update by RAUC',
+  { skip: hasSshd() && hasRauc() ? false : 'there is no sshd or no RAUC' },
+  async (t) => {
+    const dir = t.testdir({ keys: {} });
+    const sshd = await startSshd({ dir: join(dir, 'sshd') });
+    t.teardown(() => sshd.stop());
+    const origin = await startOrigin();
+    t.teardown(() => origin.close());
+    const signer = await makeSigner(join(dir, 'keys'));
+    const rauc = await startRauc();
+    t.teardown(() => rauc.stop());
+    const driver: RealDriverEntry = {
+      transport: 'ssh',
+      host: '127.0.0.1',
+      port: sshd.port,
+      user: sshd.user,
+      private_key_file: sshd.privateKeyFile,
+      known_hosts_file: sshd.knownHostsFile,
+      state_dir: join(rauc.dir, 'state'),
+      profile: 'rauc',
+      rauc: { program: [...rauc.program] },
+      boot_id: ['cat', rauc.bootIdFile],
+      reboot: [...rauc.reboot],
+      restart_everest: ['true'],
+    };
+    const cluster = await startCluster(t, {
+      dataDir: join(dir, 'data'),
+      stations: { gate: { driver, certificate: 'any', settle_ms: 0 } },
+    });
+    const client = await connect(t, cluster, 'gate');
+    const begin = async (requestId: number) => {
+      const bundle = readFileSync((await rauc.bundle(`v${requestId}`)).path);
+      const location = origin.serve(`/v${requestId}.raucb`, bundle);
+      t.equal(await update(client, requestId, { location, ...signer.signed(bundle) }), 'Accepted');
+      await client.awaitStatus(requestId, 'SignatureVerified', PATIENCE_MS);
+      await client.allowInstallation();
+      await awaitUntil(() => installs(rauc.dir, 'begun') >= requestId, PATIENCE_MS, 'the install to begin');
+    };
+    const letUntilInstalled = async (requestId: number) => {
+      const letting = setInterval(() => void rauc.let(), 100);
+      await client.awaitStatus(requestId, 'Installed', 2 * PATIENCE_MS);
+      clearInterval(letting);
+      await rauc.unset('go');
+      t.same(withoutRepeats(client.statusNames(requestId)), SIGNED);
+    };
+
+    await begin(1);
+    await cluster.kill('ota-worker-1');
+    await letUntilInstalled(1);
+    t.equal(installs(rauc.dir, 'begun'), 1, 'one install');
+    t.equal(await rauc.primary(), 'B');
+
+    await begin(2);
+    await rauc.killService();
+    await letUntilInstalled(2);
+    t.equal(await rauc.primary(), 'A');
+  },
+);
