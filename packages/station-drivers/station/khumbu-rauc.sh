@@ -228,10 +228,29 @@ install_once() {
   [ -n "$reason" ] || reason=$(tail -n 1 "$state/install.err")
 }
 
-# IMAGE SHA256
+# OPERATION: what became of its install is not known: it lost power, or was killed. Its service may be at work still. Once that
+# is over, what is to boot is what it was before.
+recover() {
+  ask_status
+  case $? in
+  0) ;;
+  75) exit 75 ;;
+  *)
+    printf '%s\n' "$why" >&2
+    exit 1
+    ;;
+  esac
+  { read -r operation before; } 2>/dev/null <"$state/before" || return 0
+  # Another install has begun since.
+  [ "$operation" = "$1" ] || return 0
+  put_back "$before"
+}
+
+# IMAGE SHA256 OPERATION
 install() {
   image=$1
   sha256=$2
+  operation=$3
   if [ "$(($(wc -c <"$image")))" -gt 2147483647 ] && is_old_rauc && rauc info --no-check-time "$image" 2>/dev/null | grep -qi 'format: *plain'; then
     fail_with 'Invalid bundle: plain bundles above 2 GiB are unsafe with this RAUC (before 1.15.2)'
   fi
@@ -245,6 +264,8 @@ install() {
   # Apart, for it has names of its own for what is read here.
   (evidence) >/dev/null || fail_with 'RAUC does not know the slot that runs'
   echo "$$.$(cat /proc/uptime)" >"$state/generation"
+  printf '%s %s\n' "$operation" "$before" >"$state/before"
+  flush "$state/before"
   trap give_up TERM
   runs=0
   while :; do
@@ -303,6 +324,7 @@ changed_slot() {
 case $verb in
 install) install "$@" ;;
 evidence) evidence ;;
+recover) recover "$@" ;;
 *)
   echo "there is no verb $verb" >&2
   exit 64

@@ -1,5 +1,6 @@
 /** Profile `rauc` with a real RAUC: its service on a bus of its own, files for slots. */
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -170,19 +171,37 @@ await t.test('another updater is waited for', only, async (t) => {
   clearInterval(letting);
 });
 
-await t.test('out of time: what the service switches later is put back', only, async (t) => {
+await t.test('out of time: what the service switches later is put back before the failure is told', only, async (t) => {
   const { rauc, driver } = await setUp(t);
   const short = driver({ limits: { install_s: 3 } });
   await short.start(await install(rauc), signal);
   await begun(rauc);
-  t.match(await end(short), { state: 'failed', message: /not done in 3 s/ });
+  const result = join(rauc.dir, 'state', 'effects', 'op-1.install', 'result');
+  await awaitUntil(() => existsSync(result), PATIENCE_MS, 'its time to be over');
+  t.match(await short.observeEffect('op-1', 'install', signal), { state: 'running' }, 'the service is at work');
   await rauc.let();
-  await awaitUntil(
-    async () => /succeeded/.test(await readFile(join(rauc.dir, 'service.log'), 'utf8')),
-    PATIENCE_MS,
-    'the service to end it',
-  );
-  await awaitUntil(async () => (await rauc.primary()) === 'A', PATIENCE_MS, 'the slot to be put back');
+  t.match(await end(short), { state: 'failed', message: /not done in 3 s/ });
+  t.match(await readFile(join(rauc.dir, 'service.log'), 'utf8'), /succeeded/);
+  t.equal(await rauc.primary(), 'A');
+});
+
+await t.test('killed with all its processes: failure is told once the slot to boot is put back', only, async (t) => {
+  const { rauc, driver } = await setUp(t);
+  await driver().start(await install(rauc), signal);
+  await begun(rauc);
+  const folder = join(rauc.dir, 'state', 'effects', 'op-1.install');
+  const pidIn = async (name: string) => Number((await readFile(join(folder, name), 'utf8')).split(' ')[0]);
+  process.kill(await pidIn('begun'), 'SIGKILL');
+  process.kill(-(await pidIn('child')), 'SIGKILL');
+  t.match(await driver().observeEffect('op-1', 'install', signal), { state: 'running' }, 'the service is at work');
+  await rauc.let();
+  t.match(await end(driver()), { state: 'failed', code: 'failed' });
+  t.equal(await rauc.primary(), 'A');
+  await rauc.let();
+  await driver().start(await install(rauc, 'op-2'), signal);
+  t.match(await end(driver(), 'op-2'), { state: 'succeeded' });
+  t.match(await driver().observeEffect('op-1', 'install', signal), { state: 'failed' });
+  t.equal(await rauc.primary(), 'B', 'a later install is left alone');
 });
 
 await t.test('no service, no bus', only, async (t) => {

@@ -21,6 +21,11 @@ export interface Profile {
   readonly scripts: readonly StationScript[];
   /** Writes the image beside the running system and makes it the next to boot; busy is asked again until its time is over. */
   install(job: InstallJob): readonly string[];
+  /**
+   * The install of this operation ended without an end: it lost power, was killed, or ran out of time. What it may have
+   * switched is put back before its failure is told. 75: the tool is at work still. Safe to repeat. Absent: nothing to do.
+   */
+  recover?(operationId: string): readonly string[];
   reboot(operationId: string): readonly string[];
   restart(operationId: string): readonly string[];
   /** Prints the evidence: one JSON object. */

@@ -18,6 +18,9 @@ import { createStationProgram, newNonce, readSections } from './station-program.
 /** Station folders in which our program and the scripts of the profile were seen by this process. */
 const prepared = new Set<string>();
 
+/** Exit code of a tool that is at work. */
+const BUSY = 75;
+
 const first = (sections: ReadonlyMap<string, readonly Buffer[]>, name: string): Buffer =>
   sections.get(name)?.[0] ?? Buffer.alloc(0);
 
@@ -45,13 +48,15 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
   const look = async (operationId: string, step: EffectStep, signal: AbortSignal) => {
     const { stdout } = await program.ask('observe-effect', [`${operationId}.${step}`], options(signal));
     const sections = readSections(stdout);
+    const state = first(sections, 'state').toString('latin1');
     const effect = effectOf(step, {
-      state: first(sections, 'state').toString('latin1'),
+      state,
       out: first(sections, 'out'),
       err: first(sections, 'err'),
       limitS: limitOf[step],
     });
-    return { effect, others: first(sections, 'others').toString('latin1') };
+    const isBrokenOff = state === 'lost' || state.startsWith('ended late');
+    return { effect, isBrokenOff, others: first(sections, 'others').toString('latin1') };
   };
 
   const refuseFor = (answer: string): void => {
@@ -109,7 +114,13 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
     },
 
     async observeEffect(operationId, step, signal): Promise<EffectState> {
-      return (await look(operationId, step, signal)).effect;
+      const { effect, isBrokenOff } = await look(operationId, step, signal);
+      const argv = step === 'install' && isBrokenOff ? profile.recover?.(operationId) : undefined;
+      if (!argv) return effect;
+      const { code, stderr } = await run(argv, signal);
+      if (code === BUSY) return { state: 'running' };
+      if (code !== 0) throw unreachable(`what was broken off cannot be put back: ${readableText(stderr)}`);
+      return effect;
     },
 
     async observe(signal) {
