@@ -76,6 +76,9 @@ class Places {
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   }
+  get isWanted(): boolean {
+    return this.#waiting.length > 0;
+  }
   give(): void {
     const next = this.#waiting.shift();
     if (next) next();
@@ -174,6 +177,8 @@ export function createPool<T, C extends PooledConnection>(options: PoolOptions<T
     entry.inUse -= 1;
     entry.sessions.give();
     if (entry.inUse > 0) return;
+    // Another station waits for the room of this one.
+    if (room.isWanted) return drop(entry);
     entry.idleSince = performance.now();
     clearTimeout(entry.idle);
     entry.idle = setTimeout(() => entry.inUse === 0 && drop(entry), options.idleMs).unref();
