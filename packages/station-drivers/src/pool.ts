@@ -178,7 +178,10 @@ export function createPool<T, C extends PooledConnection>(options: PoolOptions<T
     entry.sessions.give();
     if (entry.inUse > 0) return;
     // Another station waits for the room of this one.
-    if (room.isWanted) return drop(entry);
+    if (room.isWanted) {
+      drop(entry);
+      return;
+    }
     entry.idleSince = performance.now();
     clearTimeout(entry.idle);
     entry.idle = setTimeout(() => entry.inUse === 0 && drop(entry), options.idleMs).unref();

@@ -292,6 +292,9 @@ run_effect() {
     answer retired
   elif is_busy; then
     answer "busy $active"
+  elif [ "$step" = install ] && [ ! -f "$state/images/$(cat "$ask/image")" ]; then
+    # The end of another install of the same image took it away: it is brought again.
+    answer 'error the image is not there any more'
   else
     effect=$state/effects/$name
     rm -rf "$effect"
@@ -527,7 +530,11 @@ put() {
   unlock
 }
 
-size_of() { if [ -f "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }
+# 0 where there is none: another call may just have given it its name.
+size_of() {
+  bytes=$({ wc -c; } 2>/dev/null <"$1") || bytes=0
+  echo $((bytes))
+}
 
 # Who keeps the clock: setting it beside a time server that runs would not last.
 clock_keeper() {

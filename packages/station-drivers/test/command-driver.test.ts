@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { type ContractStation, driverContract } from '../src/contract/driver-contract.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
-import { over } from './stage.js';
+import { endProcessesOf, over } from './stage.js';
 import { makeStandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
@@ -15,6 +15,7 @@ t.setTimeout(300_000);
 
 async function contractStation(t: Test, transport: Pick<RealDriverEntry, 'transport'>): Promise<ContractStation> {
   const charger = await makeStandIn(join(t.testdir({}), 'charger'));
+  endProcessesOf(t, charger.dir);
   const entry: RealDriverEntry = { ...charger.entry, ...transport };
   // As of two workers: connections of their own.
   const pools = [createSshPool(), createSshPool()];

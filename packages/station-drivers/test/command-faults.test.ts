@@ -1,5 +1,5 @@
 /** What goes wrong at a station, seen through profile `command` on this host. */
-import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
@@ -10,7 +10,7 @@ import { awaitEffect } from '../src/await-effect.js';
 import type { Effect, StationDriver } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
-import { processesWith } from './stage.js';
+import { endProcessesOf, processesWith } from './stage.js';
 import { makeStandIn, type StandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
@@ -21,6 +21,7 @@ type Change = Partial<RealDriverEntry> & { readonly verbs?: Partial<NonNullable<
 
 async function setUp(t: Test): Promise<{ charger: StandIn; driver: (change?: Change) => StationDriver }> {
   const charger = await makeStandIn(join(t.testdir({}), 'charger'));
+  endProcessesOf(t, charger.dir);
   return {
     charger,
     driver: ({ verbs, ...change } = {}) => {
@@ -84,6 +85,14 @@ await t.test('busy is waited for, until its time is over or it is given up', asy
   await driver().retire('op-3', signal);
   await charger.let();
   t.match(await end(driver(), 'op-3'), { state: 'failed', message: 'the slot is broken' });
+});
+
+await t.test('a state folder that was lost is made again', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const before = await driver().observe(signal);
+  await rm(join(charger.dir, 'state'), { recursive: true });
+  t.same(await driver().observe(signal), before);
+  t.same(await driver().observeEffect('op-1', 'install', signal), { state: 'absent' });
 });
 
 await t.test('what is not done in time is ended there', async (t) => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { type Sshd, type SshdOptions, startSshd } from '@khumbu/test-support/sshd';
 import type { Test } from 'tap';
 import type { StationDriver } from '../src/port.js';
@@ -33,6 +34,7 @@ export async function setStage(t: Test, options: Omit<SshdOptions, 'dir'> = {}):
   const sshd = await startSshd({ dir: join(dir, 'sshd'), ...options });
   t.teardown(() => sshd.stop());
   const charger = await makeStandIn(join(dir, 'charger'));
+  endProcessesOf(t, charger.dir);
   const entry: RealDriverEntry = { ...charger.entry, ...over(sshd) };
   return {
     sshd,
@@ -44,6 +46,27 @@ export async function setStage(t: Test, options: Omit<SshdOptions, 'dir'> = {}):
       return createRealDriver('gate', { ...from, ...change }, pool);
     },
   };
+}
+
+/** At the end of a test, before its folder is removed: whatever still runs for the charger in it. */
+export function endProcessesOf(t: Test, dir: string): void {
+  t.teardown(async () => {
+    await awaitUntil(
+      () => {
+        const running = processesWith(dir);
+        for (const pid of running) {
+          try {
+            process.kill(pid, 'SIGKILL');
+          } catch {
+            // It went by itself.
+          }
+        }
+        return running.length === 0;
+      },
+      20_000,
+      'the processes of the charger to end',
+    );
+  });
 }
 
 /** Processes whose command line holds the text; not those that look for it. */

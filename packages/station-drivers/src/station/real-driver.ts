@@ -2,7 +2,7 @@
 
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
-import { unlessAborted, unreachable } from '../pool.js';
+import { unreachable } from '../pool.js';
 import type { EffectState, EffectStep, StationDriver } from '../port.js';
 import type { Profile } from '../profiles/profile.js';
 import { profileOf } from '../profiles/profiles.js';
@@ -15,9 +15,6 @@ import { effectOf, evidenceOf, readClockText, readEvidence, readInstall, readLin
 import { putImage } from './put-image.js';
 import { createStationProgram, newNonce, readSections } from './station-program.js';
 
-/** Station folders in which our program and the scripts of the profile were seen by this process. */
-const prepared = new Set<string>();
-
 /** Exit code of a tool that is at work. */
 const BUSY = 75;
 
@@ -29,20 +26,13 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
   const limits = limitsOf(entry);
   const target = entry.transport === 'ssh' ? sshTargetOf(entry, limits) : undefined;
   const transport = target ? createSshTransport(target, connections) : localTransport;
-  const program = createStationProgram({ transport, stateDir, bootId });
   const profile: Profile = profileOf(entry);
+  const program = createStationProgram({ transport, stateDir, scripts: profile.scripts, bootId });
   const options = (signal: AbortSignal): CallOptions => ({ signal, timeoutMs: (limits.commandS + 30) * 1000 });
   const limitOf: Record<EffectStep, number> = {
     install: limits.installS,
     reboot: limits.rebootS,
     restart: limits.restartS,
-  };
-
-  const prepare = async (signal: AbortSignal): Promise<void> => {
-    const where = JSON.stringify([target ?? 'local', stateDir, profile.scripts.map(({ name }) => name)]);
-    if (prepared.has(where)) return;
-    for (const script of profile.scripts) await program.place(script, options(signal));
-    prepared.add(where);
   };
 
   const look = async (operationId: string, step: EffectStep, signal: AbortSignal) => {
@@ -68,7 +58,6 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
   };
 
   const run = async (argv: readonly string[], signal: AbortSignal, input?: string) => {
-    await prepare(signal);
     return program.run(argv, { signal, limitS: limits.commandS, input });
   };
 
@@ -88,7 +77,6 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
       if (seen.effect.state !== 'absent') return;
       // The station decides once more when it begins; this spares a transfer that would be for nothing.
       refuseFor(seen.others);
-      await prepare(signal);
       let argv: readonly string[];
       if (effect.step === 'install') {
         const { image } = effect;
@@ -124,7 +112,6 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
     },
 
     async observe(signal) {
-      await prepare(signal);
       const nonce = newNonce();
       const args = [nonce, String(limits.commandS), ...profile.evidence()];
       let sections: ReturnType<typeof readSections>;
@@ -178,7 +165,6 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
       signal.throwIfAborted();
       const argv = profile.logs(query);
       if (!argv) throw new CodedError('LOGS_UNAVAILABLE', 'the station has no command that gives its logs');
-      await unlessAborted(prepare(signal), signal);
       await program.prepare(options(signal));
       const stream = await openLogStream({ transport, program, argv, limitS: limits.logsS, signal });
       return [{ name: query.type === 'SecurityLog' ? 'security' : 'logs', stream }];

@@ -12,7 +12,10 @@ const OURS = readFileSync(new URL('../../../station/khumbu-station.sh', import.m
 const NOT_THERE = 91;
 const FAILED = 90;
 
-const START = 'p=$1/$2; [ -r "$p" ] || exit 91; v=$3; s=$1; shift 3; exec /bin/sh "$p" "$v" "$s" "$@"';
+/** STATE_DIR N NAMES... VERB ARGUMENTS...: all scripts must be there; the first one is called. */
+const START =
+  's=$1; n=$2; p=$3; shift 2; while [ "$n" -gt 0 ]; do [ -r "$s/$1" ] || exit 91; shift; n=$((n - 1)); done; ' +
+  'v=$1; shift; exec /bin/sh "$s/$p" "$v" "$s" "$@"';
 const PUT =
   'umask 077; mkdir -p "$1" || exit 90; t=$1/.$2.$$; cat >"$t" || exit 90; h=$(sha256sum <"$t") || exit 90; ' +
   'case $h in "$3 "*) sync; mv -f "$t" "$1/$2" ;; *) rm -f "$t"; exit 92 ;; esac';
@@ -35,6 +38,8 @@ const PROGRAM = stationScript('khumbu-station', OURS);
 export interface StationProgramOptions {
   readonly transport: Transport;
   readonly stateDir: string;
+  /** Scripts of the profile, put there beside our program. */
+  readonly scripts: readonly StationScript[];
   /** What tells one boot from another; empty: the kernel. */
   readonly bootId: readonly string[];
 }
@@ -49,19 +54,18 @@ export interface StationProgram {
    * also for other exit codes than 0; 124 is the time limit.
    */
   run(argv: readonly string[], options: RunOptions): Promise<CallResult>;
-  /** Where a script is at the station; it is put there if it is missing. */
-  place(script: StationScript, options: CallOptions): Promise<string>;
-  /** The argument vector of a verb, for a process that is not waited for; `place` has been called. */
+  /** The argument vector of a verb, for a process that is not waited for; `prepare` has been called. */
   argvOf(verb: string, args: readonly string[]): readonly string[];
   /** End what runs under this name, if anything does and the station can be reached. */
   end(nonce: string): void;
-  /** Put our program there if it is missing. */
+  /** Put our scripts there if one is missing. */
   prepare(options: CallOptions): Promise<void>;
 }
 
 export const newNonce = (): string => randomUUID();
 
-export function createStationProgram({ transport, stateDir, bootId }: StationProgramOptions): StationProgram {
+export function createStationProgram({ transport, stateDir, scripts, bootId }: StationProgramOptions): StationProgram {
+  const ours = [PROGRAM, ...scripts];
   const put = async ({ name, sha256, bytes }: StationScript, { signal, timeoutMs }: CallOptions): Promise<void> => {
     const argv = ['/bin/sh', '-c', PUT, 'khumbu', stateDir, name, sha256];
     const { code, stderr } = await call(transport, argv, { signal, timeoutMs, input: bytes.toString('utf8') });
@@ -76,7 +80,8 @@ export function createStationProgram({ transport, stateDir, bootId }: StationPro
     START,
     'khumbu',
     stateDir,
-    PROGRAM.name,
+    String(ours.length),
+    ...ours.map(({ name }) => name),
     verb,
     String(bootId.length),
     ...bootId,
@@ -86,7 +91,7 @@ export function createStationProgram({ transport, stateDir, bootId }: StationPro
   const ask = async (verb: string, args: readonly string[], options: CallOptions): Promise<CallResult> => {
     let result = await call(transport, argvOf(verb, args), options);
     if (result.code === NOT_THERE) {
-      await put(PROGRAM, options);
+      for (const script of ours) await put(script, options);
       result = await call(transport, argvOf(verb, args), options);
     }
     if (result.code === NOT_THERE) throw unreachable('the station lost what was just put there');
@@ -117,12 +122,6 @@ export function createStationProgram({ transport, stateDir, bootId }: StationPro
     },
     async prepare(options) {
       await ask('missing', [], options);
-    },
-    async place(script, options) {
-      const path = `${stateDir}/${script.name}`;
-      const there = await call(transport, ['/bin/sh', '-c', '[ -r "$1" ] || exit 91', 'khumbu', path], options);
-      if (there.code === NOT_THERE) await put(script, options);
-      return path;
     },
   };
 }
