@@ -6,6 +6,8 @@ import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/prom
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { hasSshd, type Sshd, sessionPids, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
@@ -89,6 +91,34 @@ await t.test('a transfer that is cut goes on from where it was', only, async (t)
       .digest('hex'),
     image.sha256,
   );
+});
+
+await t.test('sessions cut at any moment while two workers begin: one effect', only, async (t) => {
+  const stage = await setStage(t);
+  for (let round = 0; round < 12; round += 1) {
+    const operationId = `op-${round}`;
+    const image = await stage.charger.image(operationId);
+    const begin = async (): Promise<void> => {
+      const driver = stage.driver();
+      for (;;) {
+        try {
+          return await driver.start({ step: 'install', operationId, image }, signal);
+        } catch (error) {
+          if (!hasCode(error, 'STATION_UNREACHABLE')) throw error;
+          await pause(20);
+        }
+      }
+    };
+    const both = Promise.all([begin(), begin()]);
+    // From before the first session to after the effect was begun.
+    await pause(round * 35);
+    cut(stage.sshd);
+    await both;
+    await stage.charger.let();
+    t.match(await ended(stage, operationId, 'install'), { state: 'succeeded' }, `cut after ${round * 35} ms`);
+  }
+  const expected = Array.from({ length: 12 }, (_none, round) => `install op-${round}`);
+  t.same(await stage.charger.log(), expected, 'each once');
 });
 
 await t.test('what a power cut left of a transfer is not trusted', only, async (t) => {
