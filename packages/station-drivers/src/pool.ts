@@ -101,121 +101,132 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal)
   }
 }
 
-export function createPool<T, C extends PooledConnection>(options: PoolOptions<T, C>): ConnectionPool<T, C> {
-  const entries = new Map<string, Entry<C> & { readonly sessions: Places }>();
-  const room = new Places(options.mostOpen);
-  const opening = new Places(options.mostOpening);
-  let open = 0;
+interface Shared<C> extends Entry<C> {
+  readonly sessions: Places;
+}
 
-  const entryOf = (target: T) => {
-    const key = options.keyOf(target);
-    let entry = entries.get(key);
-    if (!entry) {
-      entry = {
-        connection: undefined,
-        opening: undefined,
-        inUse: 0,
-        idleSince: 0,
-        idle: undefined,
-        failure: undefined,
-        sessions: new Places(options.sessionsEach),
+class SharedPool<T, C extends PooledConnection> implements ConnectionPool<T, C> {
+  readonly #options: PoolOptions<T, C>;
+  readonly #entries = new Map<string, Shared<C>>();
+  readonly #room: Places;
+  readonly #opening: Places;
+  #open = 0;
+
+  constructor(options: PoolOptions<T, C>) {
+    this.#options = options;
+    this.#room = new Places(options.mostOpen);
+    this.#opening = new Places(options.mostOpening);
+  }
+
+  readonly open = (): number => this.#open;
+
+  async acquire(target: T, signal: AbortSignal): Promise<Lease<C>> {
+    const entry = this.#entryOf(target);
+    await entry.sessions.take(signal);
+    entry.inUse += 1;
+    clearTimeout(entry.idle);
+    try {
+      const connection = await unlessAborted(this.#connectionOf(entry, target), signal);
+      let isReleased = false;
+      const release = (): void => {
+        if (isReleased) return;
+        isReleased = true;
+        this.#release(entry);
       };
-      entries.set(key, entry);
+      return { connection, release };
+    } catch (error) {
+      this.#release(entry);
+      throw error;
     }
-    return entry;
-  };
+  }
 
-  const drop = (entry: Entry<C>): void => {
+  close(): void {
+    for (const entry of this.#entries.values()) this.#drop(entry);
+    this.#entries.clear();
+  }
+
+  #entryOf(target: T): Shared<C> {
+    const key = this.#options.keyOf(target);
+    const known = this.#entries.get(key);
+    if (known) return known;
+    const entry: Shared<C> = {
+      connection: undefined,
+      opening: undefined,
+      inUse: 0,
+      idleSince: 0,
+      idle: undefined,
+      failure: undefined,
+      sessions: new Places(this.#options.sessionsEach),
+    };
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
+  #drop(entry: Shared<C>): void {
     clearTimeout(entry.idle);
     if (!entry.connection) return;
     entry.connection.retire();
     entry.connection = undefined;
-    open -= 1;
-    room.give();
-  };
+    this.#open -= 1;
+    this.#room.give();
+  }
 
   /** Make room by closing the connection that has been idle for longest. */
-  const evict = (): void => {
-    if (open < options.mostOpen) return;
-    const idle = [...entries.values()].filter((entry) => entry.connection && entry.inUse === 0);
+  #evict(): void {
+    if (this.#open < this.#options.mostOpen) return;
+    const idle = [...this.#entries.values()].filter((entry) => entry.connection && entry.inUse === 0);
     const oldest = idle.sort((a, b) => a.idleSince - b.idleSince)[0];
-    if (oldest) drop(oldest);
-  };
+    if (oldest) this.#drop(oldest);
+  }
 
-  const openFor = async (entry: Entry<C>, target: T): Promise<C> => {
-    evict();
-    await room.take();
+  async #openFor(entry: Shared<C>, target: T): Promise<C> {
+    this.#evict();
+    await this.#room.take();
     try {
-      await opening.take();
+      await this.#opening.take();
       try {
-        const connection = await options.open(target);
+        const connection = await this.#options.open(target);
         entry.connection = connection;
         entry.failure = undefined;
-        open += 1;
+        this.#open += 1;
         return connection;
       } finally {
-        opening.give();
+        this.#opening.give();
       }
     } catch (error) {
-      room.give();
-      entry.failure = { error, until: performance.now() + options.pauseMs(error) };
+      this.#room.give();
+      entry.failure = { error, until: performance.now() + this.#options.pauseMs(error) };
       throw error;
     }
-  };
+  }
 
-  const connectionOf = (entry: Entry<C>, target: T): Promise<C> => {
-    if (entry.connection?.isSpent) drop(entry);
+  #connectionOf(entry: Shared<C>, target: T): Promise<C> {
+    if (entry.connection?.isSpent) this.#drop(entry);
     if (entry.connection) return Promise.resolve(entry.connection);
     if (entry.failure && performance.now() < entry.failure.until) return Promise.reject(entry.failure.error);
-    entry.opening ??= openFor(entry, target).finally(() => {
+    entry.opening ??= this.#openFor(entry, target).finally(() => {
       entry.opening = undefined;
     });
     return entry.opening;
-  };
+  }
 
-  const release = (entry: Entry<C> & { readonly sessions: Places }): void => {
+  #release(entry: Shared<C>): void {
     entry.inUse -= 1;
     entry.sessions.give();
     if (entry.inUse > 0) return;
     // Another station waits for the room of this one.
-    if (room.isWanted) {
-      drop(entry);
+    if (this.#room.isWanted) {
+      this.#drop(entry);
       return;
     }
     entry.idleSince = performance.now();
     clearTimeout(entry.idle);
-    entry.idle = setTimeout(() => entry.inUse === 0 && drop(entry), options.idleMs).unref();
-  };
-
-  return {
-    async acquire(target, signal) {
-      const entry = entryOf(target);
-      await entry.sessions.take(signal);
-      entry.inUse += 1;
-      clearTimeout(entry.idle);
-      try {
-        const connection = await unlessAborted(connectionOf(entry, target), signal);
-        let isReleased = false;
-        return {
-          connection,
-          release() {
-            if (isReleased) return;
-            isReleased = true;
-            release(entry);
-          },
-        };
-      } catch (error) {
-        release(entry);
-        throw error;
-      }
-    },
-    open: () => open,
-    close() {
-      for (const entry of entries.values()) drop(entry);
-      entries.clear();
-    },
-  };
+    entry.idle = setTimeout(() => entry.inUse === 0 && this.#drop(entry), this.#options.idleMs).unref();
+  }
 }
+
+export const createPool = <T, C extends PooledConnection>(options: PoolOptions<T, C>): ConnectionPool<T, C> =>
+  new SharedPool(options);
 
 export const unreachable = (message: string, cause?: unknown): CodedError =>
   new CodedError('STATION_UNREACHABLE', message, { cause });

@@ -159,6 +159,7 @@ await t.test('an effect whose processes were killed has failed, and the station 
   await stage.driver().start({ step: 'install', operationId: 'op-1', image }, signal);
   const folder = join(stage.charger.dir, 'state', 'effects', 'op-1.install');
   const pidIn = async (name: string) => Number((await readFile(join(folder, name), 'utf8')).split(' ')[0]);
+  await awaitUntil(() => stat(join(folder, 'child')).catch(() => undefined), PATIENCE_MS, 'its command to run');
   process.kill(await pidIn('begun'), 'SIGKILL');
   t.match(await stage.driver().observeEffect('op-1', 'install', signal), { state: 'running' }, 'its command lives');
   process.kill(-(await pidIn('child')), 'SIGKILL');

@@ -123,9 +123,7 @@ async function program(dir: string, name: string, body: string): Promise<string>
   return file;
 }
 
-export async function startRauc({ bootloader = 'custom' }: RaucOptions = {}): Promise<RaucStation> {
-  // Names of sockets are short.
-  const dir = await mkdtemp(join(tmpdir(), 'rauc-'));
+async function writeFiles(dir: string, bootloader: string): Promise<void> {
   const at = (name: string): string => join(dir, name);
   await mkdir(at('mnt'));
   openssl(
@@ -153,6 +151,13 @@ export async function startRauc({ bootloader = 'custom' }: RaucOptions = {}): Pr
     await writeFile(at(name), `${text}\n`);
   for (const slot of ['A', 'B']) await writeFile(at(`slot-${slot}`), Buffer.alloc(3_000_000, slot));
   for (const [name, body] of Object.entries({ backend: BACKEND, pre: PRE, post: POST })) await program(dir, name, body);
+}
+
+export async function startRauc({ bootloader = 'custom' }: RaucOptions = {}): Promise<RaucStation> {
+  // Names of sockets are short.
+  const dir = await mkdtemp(join(tmpdir(), 'rauc-'));
+  const at = (name: string): string => join(dir, name);
+  await writeFiles(dir, bootloader);
   const env = { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${at('bus')}` };
   const bus = await startChild('dbus-daemon', [`--config-file=${at('bus.conf')}`, '--nofork'], { env });
   await awaitUntil(() => existsSync(at('bus')), READY_MS, 'the bus');
@@ -178,39 +183,7 @@ export async function startRauc({ bootloader = 'custom' }: RaucOptions = {}): Pr
     program: client,
     reboot: [reboot],
     bootIdFile: at('boot'),
-    async bundle(name, { compatible = 'khumbu-test', extensions = [], days = 30 } = {}) {
-      const work = at(`bundle-${encodeURIComponent(name)}`);
-      await mkdir(work);
-      const image = createHash('sha256').update(name).digest();
-      await writeFile(join(work, 'rootfs.img'), Buffer.alloc(2_000_000, image));
-      await writeFile(
-        join(work, 'manifest.raucm'),
-        `[update]\ncompatible=${compatible}\nversion=${name}\n[bundle]\nformat=plain\n[image.rootfs]\nfilename=rootfs.img\n`,
-      );
-      const signer = `${work}-signer`;
-      const extension = extensions.flatMap((one) => ['-addext', one]);
-      openssl(
-        'req',
-        '-new',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-keyout',
-        `${signer}.key`,
-        '-out',
-        `${signer}.csr`,
-        '-subj',
-        `/CN=${name}`,
-        ...extension,
-      );
-      const dates =
-        days < 0 ? ['-not_before', '20200101000000Z', '-not_after', '20200102000000Z'] : ['-days', String(days)];
-      sign(dir, signer, dates);
-      const path = `${work}.raucb`;
-      execFileSync('rauc', ['bundle', `--cert=${signer}.pem`, `--key=${signer}.key`, work, path], { stdio: 'ignore' });
-      const bytes = await readFile(path);
-      return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
-    },
+    bundle: (name, change = {}) => makeBundle(dir, name, change),
     let: () => writeFile(at('go'), ''),
     set: (fact, value = '') => writeFile(at(fact), value),
     unset: (fact) => rm(at(fact), { force: true }),
@@ -242,6 +215,44 @@ export async function startRauc({ bootloader = 'custom' }: RaucOptions = {}): Pr
   };
   await station.startService();
   return station;
+}
+
+async function makeBundle(
+  dir: string,
+  name: string,
+  { compatible = 'khumbu-test', extensions = [], days = 30 }: Partial<BundleOptions>,
+): Promise<RaucBundle> {
+  const work = join(dir, `bundle-${encodeURIComponent(name)}`);
+  await mkdir(work);
+  const image = createHash('sha256').update(name).digest();
+  await writeFile(join(work, 'rootfs.img'), Buffer.alloc(2_000_000, image));
+  await writeFile(
+    join(work, 'manifest.raucm'),
+    `[update]\ncompatible=${compatible}\nversion=${name}\n[bundle]\nformat=plain\n[image.rootfs]\nfilename=rootfs.img\n`,
+  );
+  const signer = `${work}-signer`;
+  const extension = extensions.flatMap((one) => ['-addext', one]);
+  openssl(
+    'req',
+    '-new',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    `${signer}.key`,
+    '-out',
+    `${signer}.csr`,
+    '-subj',
+    `/CN=${name}`,
+    ...extension,
+  );
+  const dates =
+    days < 0 ? ['-not_before', '20200101000000Z', '-not_after', '20200102000000Z'] : ['-days', String(days)];
+  sign(dir, signer, dates);
+  const path = `${work}.raucb`;
+  execFileSync('rauc', ['bundle', `--cert=${signer}.pem`, `--key=${signer}.key`, work, path], { stdio: 'ignore' });
+  const bytes = await readFile(path);
+  return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
 /** By the certificate that the station's keyring holds. `openssl ca` alone sets dates. */

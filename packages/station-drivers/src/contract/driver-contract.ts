@@ -37,6 +37,12 @@ const timeOf = (line: string): number => Date.parse(line.split(' ')[0] ?? '');
 
 /** Run the contract as subtests of `t`. */
 export async function driverContract(t: Test, makeStation: MakeStation): Promise<void> {
+  await effectsContract(t, makeStation);
+  await commandsContract(t, makeStation);
+  await logsContract(t, makeStation);
+}
+
+async function effectsContract(t: Test, makeStation: MakeStation): Promise<void> {
   await t.test('nothing was started on a new station', async (t) => {
     const station = await makeStation(t);
     const driver = station.driver();
@@ -125,7 +131,9 @@ export async function driverContract(t: Test, makeStation: MakeStation): Promise
     });
     t.same(await station.driver().observeEffect('op-1', 'install', signal), { state: 'absent' });
   });
+}
 
+async function commandsContract(t: Test, makeStation: MakeStation): Promise<void> {
   await t.test('EVerest restarts without a boot', async (t) => {
     const station = await makeStation(t);
     const before = await station.driver().observe(signal);
@@ -154,6 +162,21 @@ export async function driverContract(t: Test, makeStation: MakeStation): Promise
     t.same(await station.driver().configureNetwork(setup, signal), first);
   });
 
+  await t.test('a signal that has fired stops everything before it begins', async (t) => {
+    const station = await makeStation(t);
+    const driver = station.driver();
+    const { bootId } = await driver.observe(signal);
+    const fired = AbortSignal.abort();
+    await t.rejects(driver.start({ step: 'reboot', operationId: 'op-1' }, fired), { name: 'AbortError' });
+    await t.rejects(driver.observe(fired), { name: 'AbortError' });
+    await t.rejects(driver.setClock(new Date(0), fired), { name: 'AbortError' });
+    await t.rejects(driver.openLogs({ type: 'SecurityLog' }, fired), { name: 'AbortError' });
+    t.same(await driver.observeEffect('op-1', 'reboot', signal), { state: 'absent' });
+    t.match(await driver.observe(signal), { bootId, busy: false });
+  });
+}
+
+async function logsContract(t: Test, makeStation: MakeStation): Promise<void> {
   for (const type of ['DiagnosticsLog', 'SecurityLog'] as const)
     await t.test(`${type}: records in time order, exactly those of the window`, async (t) => {
       const station = await makeStation(t);
@@ -189,18 +212,5 @@ export async function driverContract(t: Test, makeStation: MakeStation): Promise
     t.ok(sources.length > 0);
     abort.abort();
     for (const { stream } of sources) await t.rejects(text(stream), { name: 'AbortError' });
-  });
-
-  await t.test('a signal that has fired stops everything before it begins', async (t) => {
-    const station = await makeStation(t);
-    const driver = station.driver();
-    const { bootId } = await driver.observe(signal);
-    const fired = AbortSignal.abort();
-    await t.rejects(driver.start({ step: 'reboot', operationId: 'op-1' }, fired), { name: 'AbortError' });
-    await t.rejects(driver.observe(fired), { name: 'AbortError' });
-    await t.rejects(driver.setClock(new Date(0), fired), { name: 'AbortError' });
-    await t.rejects(driver.openLogs({ type: 'SecurityLog' }, fired), { name: 'AbortError' });
-    t.same(await driver.observeEffect('op-1', 'reboot', signal), { state: 'absent' });
-    t.match(await driver.observe(signal), { bootId, busy: false });
   });
 }

@@ -1,0 +1,50 @@
+/** What is done at a station at once: its clock, its network, its logs. */
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { unreachable } from '../pool.js';
+import type { StationDriver } from '../port.js';
+import { readableText } from './call.js';
+import { openLogStream } from './log-stream.js';
+import { readClockText, readLines } from './protocol.js';
+import type { StationParts } from './station-parts.js';
+
+type Commands = Pick<StationDriver, 'readClock' | 'setClock' | 'configureNetwork' | 'openLogs'>;
+
+export function commandsAt({ limits, transport, profile, program, options, run }: StationParts): Commands {
+  return {
+    async readClock(signal) {
+      const { code, stdout, stderr } = await run(profile.readClock(), signal);
+      if (code !== 0) throw unreachable(`the clock cannot be read: ${readableText(stderr)}`);
+      return readClockText(stdout);
+    },
+
+    async setClock(time, signal) {
+      const argv = profile.setClock(time);
+      const seconds = (time.getTime() / 1000).toFixed(3);
+      const { code, stderr } = argv
+        ? await run(argv, signal)
+        : await program.ask('set-clock', [seconds], options(signal));
+      if (code !== 0)
+        throw new CodedError('CLOCK_REFUSED', readableText(stderr) || 'the station refused to set its clock');
+    },
+
+    async configureNetwork({ interfaceName, apn, vpn }, signal) {
+      const argv = profile.network(interfaceName);
+      if (!argv) throw new CodedError('NOT_SUPPORTED', 'networks are not configured at this station');
+      // Not an argument: those can be read by everybody at the station.
+      const request = JSON.stringify({ interface: interfaceName, apn, vpn });
+      const { code, stdout, stderr } = await run(argv, signal, `${request}\n`);
+      if (code !== 0)
+        throw new CodedError('NETWORK_FAILED', readableText(stderr) || 'the station could not prepare the interface');
+      return { interfaceAddress: readLines(stdout).address ?? interfaceName };
+    },
+
+    async openLogs(query, signal) {
+      signal.throwIfAborted();
+      const argv = profile.logs(query);
+      if (!argv) throw new CodedError('LOGS_UNAVAILABLE', 'the station has no command that gives its logs');
+      await program.prepare(options(signal));
+      const stream = await openLogStream({ transport, program, argv, limitS: limits.logsS, signal });
+      return [{ name: query.type === 'SecurityLog' ? 'security' : 'logs', stream }];
+    },
+  };
+}

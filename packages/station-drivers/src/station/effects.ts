@@ -1,0 +1,136 @@
+/** Effects at a station, and its own evidence. */
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { unreachable } from '../pool.js';
+import type {
+  Effect,
+  EffectState,
+  EffectStep,
+  FirmwareImage,
+  StationDriver,
+  StationEvidence,
+  TransferProgress,
+} from '../port.js';
+import { readableText } from './call.js';
+import { effectOf, evidenceOf, readEvidence, readInstall } from './protocol.js';
+import { putImage } from './put-image.js';
+import type { StationParts } from './station-parts.js';
+import { newNonce, readSections } from './station-program.js';
+
+/** Exit code of a tool that is at work. */
+const BUSY = 75;
+
+type Effects = Pick<StationDriver, 'start' | 'retire' | 'observeEffect' | 'observe'>;
+
+const first = (sections: ReadonlyMap<string, readonly Buffer[]>, name: string): Buffer =>
+  sections.get(name)?.[0] ?? Buffer.alloc(0);
+
+/** Throws for what keeps an effect from beginning. */
+function assertMayBegin(answer: string): void {
+  const [word, ...rest] = answer.trim().split(' ');
+  if (word === 'retired') throw new CodedError('EFFECT_RETIRED', 'the operation was given up');
+  if (word === 'busy') throw new CodedError('STATION_BUSY', `${readableText(rest.join(' '), 100)} is under way`);
+  if (word !== 'started' && word !== 'known' && word !== 'free')
+    throw unreachable(`it is not known whether it began: ${readableText(answer, 200)}`);
+}
+
+/** What the verb `observe` printed. Throws `STATION_UNREACHABLE` where nothing is known by it. */
+function evidenceFrom(sections: ReadonlyMap<string, readonly Buffer[]>): StationEvidence {
+  const code = first(sections, 'exit').toString('latin1');
+  if (code !== '0') throw unreachable(`the evidence ended with ${code}: ${readableText(first(sections, 'err'), 300)}`);
+  const installs = (sections.get('install') ?? []).map(readInstall).filter((install) => install !== undefined);
+  const evidence = readEvidence(first(sections, 'out'));
+  return evidenceOf(installs, first(sections, 'boot').toString('latin1'), evidence, first(sections, 'busy').length > 0);
+}
+
+export function effectsAt({ stateDir, limits, profile, program, options, run }: StationParts): Effects {
+  const limitOf: Record<EffectStep, number> = {
+    install: limits.installS,
+    reboot: limits.rebootS,
+    restart: limits.restartS,
+  };
+
+  const look = async (operationId: string, step: EffectStep, signal: AbortSignal) => {
+    const { stdout } = await program.ask('observe-effect', [`${operationId}.${step}`], options(signal));
+    const sections = readSections(stdout);
+    const state = first(sections, 'state').toString('latin1');
+    const effect = effectOf(step, {
+      state,
+      out: first(sections, 'out'),
+      err: first(sections, 'err'),
+      limitS: limitOf[step],
+    });
+    const isBrokenOff = state === 'lost' || state.startsWith('ended late');
+    return { effect, isBrokenOff, others: first(sections, 'others').toString('latin1') };
+  };
+
+  const bring = (image: FirmwareImage, signal: AbortSignal, onProgress?: TransferProgress): Promise<void> =>
+    putImage(program, image, {
+      signal,
+      stallMs: limits.transferStallS * 1000,
+      finishMs: (limits.transferStallS + Math.ceil(image.sizeBytes / 1e6)) * 1000,
+      onProgress,
+    });
+
+  const argvOf = (effect: Effect): readonly string[] => {
+    const { operationId } = effect;
+    if (effect.step === 'reboot') return profile.reboot(operationId);
+    if (effect.step === 'restart') return profile.restart(operationId);
+    const { sha256, sizeBytes } = effect.image;
+    return profile.install({ operationId, imagePath: `${stateDir}/images/${sha256}`, sha256, sizeBytes });
+  };
+
+  return {
+    async start(effect, signal, onTransfer) {
+      signal.throwIfAborted();
+      const { operationId, step } = effect;
+      const seen = await look(operationId, step, signal);
+      if (seen.effect.state !== 'absent') return;
+      // The station decides once more when it begins; this spares a transfer that would be for nothing.
+      assertMayBegin(seen.others);
+      if (effect.step === 'install') await bring(effect.image, signal, onTransfer);
+      const probe = profile.evidence();
+      const image = effect.step === 'install' ? effect.image.sha256 : '-';
+      const limit = String(limitOf[step]);
+      const args = [
+        operationId,
+        step,
+        limit,
+        limit,
+        image,
+        newNonce(),
+        String(probe.length),
+        ...probe,
+        ...argvOf(effect),
+      ];
+      const { stdout } = await program.ask('start', args, options(signal));
+      assertMayBegin(stdout.toString('latin1'));
+    },
+
+    async retire(operationId, signal) {
+      await program.ask('retire', [operationId], options(signal));
+    },
+
+    async observeEffect(operationId, step, signal): Promise<EffectState> {
+      const { effect, isBrokenOff } = await look(operationId, step, signal);
+      const argv = step === 'install' && isBrokenOff ? profile.recover?.(operationId) : undefined;
+      if (!argv) return effect;
+      const { code, stderr } = await run(argv, signal);
+      if (code === BUSY) return { state: 'running' };
+      if (code !== 0) throw unreachable(`what was broken off cannot be put back: ${readableText(stderr)}`);
+      return effect;
+    },
+
+    async observe(signal) {
+      const nonce = newNonce();
+      const args = [nonce, String(limits.commandS), ...profile.evidence()];
+      let sections: ReturnType<typeof readSections>;
+      try {
+        sections = readSections((await program.ask('observe', args, options(signal))).stdout);
+      } catch (error) {
+        if (signal.aborted) program.end(nonce);
+        throw error;
+      }
+      return evidenceFrom(sections);
+    },
+  };
+}

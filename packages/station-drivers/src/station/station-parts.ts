@@ -1,0 +1,18 @@
+/** What a driver of a real station is made of. */
+import type { Profile } from '../profiles/profile.js';
+import type { Transport } from '../transports/transport.js';
+import type { CallOptions, CallResult } from './call.js';
+import type { Limits } from './entry-settings.js';
+import type { StationProgram } from './station-program.js';
+
+export interface StationParts {
+  readonly stateDir: string;
+  readonly limits: Limits;
+  readonly transport: Transport;
+  readonly profile: Profile;
+  readonly program: StationProgram;
+  /** For what the station program does at once. */
+  readonly options: (signal: AbortSignal) => CallOptions;
+  /** A command of the profile that is no effect. */
+  readonly run: (argv: readonly string[], signal: AbortSignal, input?: string) => Promise<CallResult>;
+}
