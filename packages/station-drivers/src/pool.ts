@@ -2,6 +2,7 @@
  * Connections to stations, shared by all drivers of a process: opened when first needed, reused, closed when idle. A budget
  * for each station (sessions on its one connection) and for all together (connections open, connections being opened).
  */
+import { unlessAborted } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 
 export interface PooledConnection {
@@ -83,21 +84,6 @@ class Places {
     const next = this.#waiting.shift();
     if (next) next();
     else this.#taken -= 1;
-  }
-}
-
-/** The promise, or the reason of the signal if that comes first. What the promise is about goes on. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let onAbort = (): void => {};
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

@@ -1,7 +1,7 @@
 /** A process at a station, from its beginning to its end, within limits: what a station sends may be without end. */
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { deadlineAfter } from '@khumbu/shared/runtime/deadline';
+import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { unreachable } from '../pool.js';
 import type { StationProcess, Transport } from '../transports/transport.js';

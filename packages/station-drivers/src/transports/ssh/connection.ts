@@ -1,9 +1,10 @@
 /** One SSH connection: opened with a pinned host key, watched by keep-alive, with sessions that may get stuck. */
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { unlessAborted } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import ssh2, { type Client, type ClientChannel, type ConnectConfig } from 'ssh2';
-import { type PooledConnection, unlessAborted, unreachable } from '../../pool.js';
+import { type PooledConnection, unreachable } from '../../pool.js';
 import type { ProcessEnd, StationProcess } from '../transport.js';
 import { readPinned, readPrivateKey } from './credentials.js';
 import { algorithmsFor, fingerprint, judgeHostKey, type PinnedKey } from './known-hosts.js';
