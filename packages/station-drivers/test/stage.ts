@@ -51,6 +51,8 @@ export async function setStage(t: Test, options: Omit<SshdOptions, 'dir'> = {}):
 /** At the end of a test, before its folder is removed: whatever still runs for the charger in it. */
 export function endProcessesOf(t: Test, dir: string): void {
   t.teardown(async () => {
+    // One that is just being begun has no command line of its own yet.
+    let quiet = 0;
     await awaitUntil(
       () => {
         const running = processesWith(dir);
@@ -61,7 +63,8 @@ export function endProcessesOf(t: Test, dir: string): void {
             // It went by itself.
           }
         }
-        return running.length === 0;
+        quiet = running.length === 0 ? quiet + 1 : 0;
+        return quiet > 5;
       },
       20_000,
       'the processes of the charger to end',
