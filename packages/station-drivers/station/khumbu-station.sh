@@ -242,12 +242,15 @@ is_busy() {
   [ "$seen" = running ]
 }
 
+# NAME FILE: as it is now. Another call may be writing it, or removing it.
 section() {
-  [ -f "$2" ] || return 0
-  size=$(wc -c <"$2")
+  copy=$state/runs/.section.$$
+  cp "$2" "$copy" 2>/dev/null || return 0
+  size=$(wc -c <"$copy")
   printf '@%s %s\n' "$1" $((size))
-  head -c "$((size))" "$2"
+  cat "$copy"
   echo
+  rm -f "$copy"
 }
 
 say() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
@@ -457,7 +460,8 @@ observe_effect() {
 observe() {
   say boot "$boot"
   if is_busy; then say busy "$active"; else say busy ''; fi
-  for each in "$state/installs"/*; do section install "$each"; done
+  # Whole ones: six digits.
+  for each in "$state/installs"/[0-9][0-9][0-9][0-9][0-9][0-9]; do section install "$each"; done
   nonce=$1
   limit=$2
   shift 2
