@@ -9,7 +9,7 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import type { LogSource } from '@khumbu/station-drivers/station-driver';
+import type { LogSource } from '@khumbu/station-drivers/port';
 import t, { type Test } from 'tap';
 import { extract } from 'tar-stream';
 import { type ArchiveInput, createArchive } from '../src/archive/archive.js';

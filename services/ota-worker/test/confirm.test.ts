@@ -10,7 +10,7 @@ import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { openStationDirectory } from '@khumbu/shared/stations/stations-file';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import { createConfirm } from '@khumbu/steps/firmware-update/confirm';
 import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';

@@ -6,7 +6,7 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import { createInstall } from '@khumbu/steps/firmware-update/install';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { openRedis } from '@khumbu/test-support/redis';

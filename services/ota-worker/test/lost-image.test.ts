@@ -7,7 +7,7 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
-import type { FirmwareImage, StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { FirmwareImage, StationDriver } from '@khumbu/station-drivers/port';
 import { createInstall } from '@khumbu/steps/firmware-update/install';
 import { createVerify } from '@khumbu/steps/firmware-update/verify';
 import { makeImage } from '@khumbu/test-support/firmware';

@@ -10,7 +10,7 @@ import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { profileFrom, type StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import type { StepDeps } from '@khumbu/steps/firmware-update/step-deps';
 
 export const STATION = 'cp1';

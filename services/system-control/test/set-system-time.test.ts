@@ -1,6 +1,6 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { type SystemTimeRecord, tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import { createSetSystemTime } from '@khumbu/steps/station/set-system-time';
 import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';

@@ -7,7 +7,7 @@ import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { parseStationsFile, profileFrom } from '@khumbu/shared/stations/stations-file';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import type { StepDeps } from '@khumbu/steps/station/step-deps';
 import type { Redis } from 'ioredis';
 

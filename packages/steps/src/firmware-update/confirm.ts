@@ -12,7 +12,7 @@ import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
-import type { StationEvidence } from '@khumbu/station-drivers/station-driver';
+import type { StationEvidence } from '@khumbu/station-drivers/port';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 
 /** EVerest should receive InstallRebooting before the reboot; a station that is away is not waited for. */

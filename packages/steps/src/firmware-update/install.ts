@@ -14,7 +14,7 @@ import { decideInstallStart, type InstallStart } from '@khumbu/operations/statio
 import { resetReservedMs, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import { openUnlessLost } from './image-ports.js';
 import { applyAll, loseImage, type StationView, type StepDeps, viewStation } from './step-deps.js';
 

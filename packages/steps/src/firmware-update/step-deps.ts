@@ -10,7 +10,7 @@ import {
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import { dialectOf, readStation, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import type { ImageChecks, ImageStore } from './image-ports.js';
 
 export interface StepDeps extends Pick<WorkerParts, 'store' | 'jobs' | 'directory' | 'now'> {

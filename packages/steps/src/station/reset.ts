@@ -19,7 +19,7 @@ import {
 } from '@khumbu/operations/stations/station-state';
 import type { BootReason, ResetType } from '@khumbu/shared/contract/schemas';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
-import type { EffectStep } from '@khumbu/station-drivers/station-driver';
+import type { EffectStep } from '@khumbu/station-drivers/port';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
 const INSTALL_PAUSE_MS = 500;

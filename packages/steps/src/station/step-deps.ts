@@ -1,6 +1,6 @@
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
 import { requireProfile, type StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 
 export interface StepDeps extends Pick<WorkerParts, 'store' | 'directory' | 'now'> {
   readonly driverOf: (profile: StationProfile) => StationDriver;

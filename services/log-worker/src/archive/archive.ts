@@ -5,7 +5,7 @@
  */
 import { pipeline, type Readable } from 'node:stream';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import type { LogSource, LogType } from '@khumbu/station-drivers/station-driver';
+import type { LogSource, LogType } from '@khumbu/station-drivers/port';
 import { type Pack, pack } from 'tar-stream';
 import { membersOf } from './members.js';
 import { ParallelGzip } from './parallel-gzip.js';

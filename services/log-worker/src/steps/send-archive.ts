@@ -9,7 +9,7 @@ import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import { createArchive } from '../archive/archive.js';
 import { UploadError } from '../upload/failure-status.js';
 import type { HttpPutInput } from '../upload/http-put.js';

@@ -1,7 +1,7 @@
 /** Gates around what the product uses: its Redis connection and its station driver. The product knows nothing of them. */
 
 import { hasCode } from '@khumbu/shared/runtime/errors';
-import type { StationDriver } from '@khumbu/station-drivers/station-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import type { Redis } from 'ioredis';
 import type { GateOptions } from './scheduler.js';
 

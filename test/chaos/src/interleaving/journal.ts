@@ -3,7 +3,7 @@
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { OutboxEntry } from '@khumbu/operations/outbox/entry';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
-import type { EffectStep } from '@khumbu/station-drivers/station-driver';
+import type { EffectStep } from '@khumbu/station-drivers/port';
 
 interface At {
   /** How many gates had been passed. */
