@@ -45,6 +45,14 @@ await t.test('the examples are ones', (t) => {
     { transport: 'ssh', profile: 'command' },
     { transport: 'ssh', profile: 'rauc' },
   ]);
+  const [, inCommon = ''] = [...read('docs/stations-file.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(
+    ([, x]) => x,
+  );
+  t.match(profileFrom(parseStationsFile(inCommon), 'gate-6')?.driverEntry, {
+    host: '10.0.7.6',
+    profile: 'rauc',
+    limits: { command_s: 90, connect_s: 30 },
+  });
   t.match(profileFrom(parseStationsFile(read('infra/station/stations.example.yml')), 'gate-4'), {
     driver: 'local/command',
   });
@@ -72,6 +80,74 @@ await t.test('where a mistake is, and what', (t) => {
     t.throws(() => parseStationsFile(text), { code: 'STATIONS_FILE_INVALID', message }, `${from} -> ${to}`);
   }
   t.throws(() => parseStationsFile('stations: {a: {driver: ssh}}'), { message: /driver must be equal to .*simulated/ });
+  t.end();
+});
+
+const DEFAULTS = `defaults:
+  driver:
+    transport: ssh
+    user: khumbu
+    private_key_file: /etc/khumbu/key
+    known_hosts_file: /etc/khumbu/known_hosts
+    state_dir: /var/lib/khumbu-station
+    profile: command
+    command: ${COMMAND}
+    limits: {connect_s: 20, command_s: 90}
+    reboot: [sudo, systemctl, reboot]
+stations:
+  gate-1: {driver: {host: 10.0.7.1}}
+  gate-2: {driver: {host: 10.0.7.2, reboot: [/opt/r], limits: {connect_s: 5}, command: {logs: [/opt/l]}, agent_socket: /a}}
+  gate-3: {driver: {transport: local}}
+  bench: {driver: simulated}
+  other: {driver: {package: '@maker/driver'}}
+`;
+
+await t.test('what all stations have in common stands under defaults, member by member', (t) => {
+  const file = parseStationsFile(DEFAULTS);
+  const entryOf = (station: string) => profileFrom(file, station)?.driverEntry;
+  const { driver: common } = file.defaults ?? {};
+  t.same(entryOf('gate-1'), { ...Object(common), host: '10.0.7.1' });
+  t.match(entryOf('gate-2'), {
+    reboot: ['/opt/r'],
+    limits: { connect_s: 5, command_s: 90 },
+    command: { install: ['/opt/i', '{image}', '{sha256}'], logs: ['/opt/l'] },
+    agent_socket: '/a',
+  });
+  t.notOk('private_key_file' in Object(entryOf('gate-2')), 'its own way to log in takes the place of the other one');
+  t.match(profileFrom(file, 'gate-3'), { driver: 'local/command' });
+  t.match(profileFrom(file, 'bench'), { driver: 'simulated' });
+  t.same(entryOf('other'), { package: '@maker/driver' });
+  t.equal(profileFrom(file, 'unlisted'), undefined);
+  const packaged = parseStationsFile(
+    'defaults: {driver: {package: x, settings: {a: 1}}}\nstations: {a: {}, b: {driver: {settings: {b: 2}}}}',
+  );
+  t.same(profileFrom(packaged, 'a')?.driverEntry, { package: 'x', settings: { a: 1 } });
+  t.same(
+    profileFrom(packaged, 'b')?.driverEntry,
+    { package: 'x', settings: { b: 2 } },
+    'settings are left as they are',
+  );
+  t.end();
+});
+
+await t.test('where a mistake is if a part stands under defaults', (t) => {
+  const cases: [string, string, RegExp][] = [
+    ['transport: ssh', 'transport: telnet', /line 3, column 16: .*ssh/],
+    ['user: khumbu', 'user: khumbu\n    hots: x', /line 5, column 5: .*hots/],
+    ['connect_s: 20', 'connect_s: 0', /line 10, column 25/],
+    ['{driver: {host: 10.0.7.1}}', '{}', /line 13, column 11: .*\/stations\/gate-1\/driver must .*host.*defaults/],
+    ['{host: 10.0.7.1}', '{port: 2222}', /line 13, column 20: .*gate-1.*host/],
+    ['{host: 10.0.7.1}', '{host: 10.0.7.1, profile: magic}', /line 13, column 46: .*command/],
+    ['{host: 10.0.7.1}', '{host: 10.0.7.1, hots: x}', /line 13, column 37: .*hots/],
+    ['{host: 10.0.7.1}', '{settings: {}}', /line 13, column 20: .*gate-1.*transport/],
+    [`    command: ${COMMAND}\n`, '', /line 12, column 20: .*gate-1.*command/],
+    ['    user: khumbu\n', '', /line 12, column 20: .*gate-1.*user/],
+  ];
+  for (const [from, to, message] of cases) {
+    const text = DEFAULTS.replace(from, to);
+    t.not(text, DEFAULTS, 'there is something to replace');
+    t.throws(() => parseStationsFile(text), { code: 'STATIONS_FILE_INVALID', message }, `${from} -> ${to}`);
+  }
   t.end();
 });
 

@@ -38,8 +38,15 @@ function yamlNodeOf(root: unknown, { path, unknown }: Mismatch): unknown {
   return unknown !== undefined && isMap(node) ? (pairOf(node, unknown)?.key ?? node) : node;
 }
 
-/** Read YAML 1.2; nothing but comments counts as `{}`. Throws `TEXT_INVALID`: it is no YAML, or does not fit the schema. */
-export function readYaml<S extends TSchema>(text: string, schema: S): Static<S> {
+/**
+ * Read YAML 1.2; nothing but comments counts as `{}`. Throws `TEXT_INVALID`: it is no YAML, or does not fit the schema, or
+ * `check` has found something that a schema cannot say.
+ */
+export function readYaml<S extends TSchema>(
+  text: string,
+  schema: S,
+  check: (value: Static<S>) => Mismatch | undefined = () => undefined,
+): Static<S> {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' });
   const [error] = document.errors;
@@ -51,7 +58,7 @@ export function readYaml<S extends TSchema>(text: string, schema: S): Static<S> 
     // Aliases that lead nowhere, or to too much.
     throw new CodedError('TEXT_INVALID', describeError(failure), { cause: failure });
   }
-  const problem = firstMismatch(schema, value);
+  const problem = firstMismatch(schema, value) ?? check(value as Static<S>);
   if (!problem) return value as Static<S>;
   const node = yamlNodeOf(document.contents, problem);
   throw invalid(lineCounter.linePos(isNode(node) ? (node.range?.[0] ?? 0) : 0), problem.text);

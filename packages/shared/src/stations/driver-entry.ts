@@ -40,7 +40,7 @@ const login = {
 };
 
 /** Conditions instead of alternatives: then what is said of a mistake is about what was meant. */
-const conditional = (condition: object, consequence: object, otherwise: object = {}): object => {
+export const conditional = (condition: object, consequence: object, otherwise: object = {}): object => {
   const parts = [condition, consequence, otherwise];
   return Object.fromEntries(['if', 'then', 'else'].map((keyword, i) => [keyword, parts[i]]));
 };
@@ -147,6 +147,30 @@ export const Driver = Type.Unsafe<DriverEntry>(
     { not: { type: 'object' } },
     Type.Enum(['simulated']),
     conditional({ required: ['package'] }, Packaged, Real),
+  ),
+);
+
+/** A schema whose objects may lack any member: what is missing comes from somewhere else. */
+function partOf(schema: object): object {
+  const { required: _required, allOf: _allOf, ...rest } = schema as Readonly<Record<string, unknown>>;
+  const { properties } = rest as { readonly properties?: Readonly<Record<string, object>> };
+  if (!properties) return schema;
+  return {
+    ...rest,
+    properties: Object.fromEntries(Object.entries(properties).map(([name, of]) => [name, partOf(of)])),
+  };
+}
+
+/** Any members of an entry. */
+type PartOf<T> = { readonly [M in keyof T]?: T[M] extends readonly unknown[] ? T[M] : PartOf<T[M]> };
+export type DriverPart = 'simulated' | PartOf<RealDriverEntry> | PartOf<PackagedDriverEntry>;
+
+/** One that is made whole by `defaults.driver`, or is that. */
+export const DriverPart = Type.Unsafe<DriverPart>(
+  conditional(
+    { not: { type: 'object' } },
+    Type.Enum(['simulated']),
+    conditional({ anyOf: [{ required: ['package'] }, { required: ['settings'] }] }, partOf(Packaged), partOf(Real)),
   ),
 );
 

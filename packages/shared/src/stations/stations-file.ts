@@ -3,10 +3,12 @@
  * is not in it is refused, unless `unknown_stations: simulated` makes every station a simulated one.
  */
 import { type Static, Type } from 'typebox';
+import type { Mismatch } from '../contract/codec.js';
 import { CodedError, describeError } from '../runtime/errors.js';
 import { type FileReports, followFile, textOf } from '../runtime/followed-file.js';
 import { readYaml } from '../runtime/structured-text.js';
-import { Driver, type DriverEntry, driverName } from './driver-entry.js';
+import { driverMismatch, mergedDriver, wholeDriver } from './driver-defaults.js';
+import { conditional, Driver, type DriverEntry, DriverPart, driverName } from './driver-entry.js';
 
 const closed = { additionalProperties: false } as const;
 
@@ -46,7 +48,7 @@ export type SimulatedSettings = Static<typeof Simulated>;
 
 const Station = Type.Object(
   {
-    driver: Type.Optional(Driver),
+    driver: Type.Optional(DriverPart),
     dialect: Type.Optional(Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'])),
     ocpp: Type.Optional(Type.Boolean({ description: 'false: no OCPP there, so no permission is waited for.' })),
     announce: Type.Optional(Type.Boolean({ description: 'Tell EVerest of updates that REST asked for.' })),
@@ -70,6 +72,16 @@ const Station = Type.Object(
 );
 type StationEntry = Static<typeof Station>;
 
+/** Without a driver among the defaults, that of each station is whole by itself. */
+const wholeDrivers = conditional(
+  {
+    required: ['defaults'],
+    properties: { defaults: { required: ['driver'], properties: { driver: { type: 'object' } } } },
+  },
+  {},
+  { properties: { stations: { additionalProperties: { properties: { driver: Driver } } } } },
+);
+
 /** Published as a JSON schema for editors: docs/stations.schema.json. */
 export const StationsFile = Type.Object(
   {
@@ -77,7 +89,7 @@ export const StationsFile = Type.Object(
     defaults: Type.Optional(Station),
     stations: Type.Optional(Type.Record(Type.String(), Station)),
   },
-  closed,
+  { ...closed, allOf: [wholeDrivers] },
 );
 type StationsFileContent = Static<typeof StationsFile>;
 
@@ -114,10 +126,25 @@ export interface StationDirectory {
   close(): void;
 }
 
+/** The first station whose driver is not whole with what the defaults have. */
+function firstBrokenDriver({ defaults, stations = {} }: StationsFileContent): Mismatch | undefined {
+  for (const [station, { driver }] of Object.entries(stations)) {
+    const part = mergedDriver(defaults?.driver, driver);
+    const found = part && driverMismatch(part);
+    if (!found) continue;
+    const at = ['stations', station, 'driver'];
+    const place = `/${at.join('/')}${found.text.replace(/^\/ /, ' ')}`;
+    return { ...found, path: [...at, ...found.path], text: `${place} (defaults.driver is counted in)` };
+  }
+  return undefined;
+}
+
+const readContent = (text: string): StationsFileContent => readYaml(text, StationsFile, firstBrokenDriver);
+
 /** Read the text of a stations file. Throws `STATIONS_FILE_INVALID` that says where. */
 export function parseStationsFile(text: string): StationsFileContent {
   try {
-    return readYaml(text, StationsFile);
+    return readContent(text);
   } catch (error) {
     throw new CodedError('STATIONS_FILE_INVALID', `stations file: ${describeError(error)}`, { cause: error });
   }
@@ -130,7 +157,7 @@ export function profileFrom(file: StationsFileContent, station: string): Station
   const simulated = { ...file.defaults?.simulated, ...listed?.simulated };
   // Where everybody is simulated, so is one that is listed for something else; a real driver is only for those listed.
   const everybody = file.unknown_stations === 'simulated' ? 'simulated' : undefined;
-  const driver = listed ? (entry.driver ?? everybody) : everybody;
+  const driver = (listed && wholeDriver(file.defaults?.driver, listed.driver)) ?? everybody;
   if (!driver) return undefined;
   return {
     station,
@@ -159,7 +186,7 @@ function readStations(): (bytes: Buffer) => StationsFileContent {
   let hadSomething = false;
   return (bytes) => {
     const text = textOf(bytes);
-    const file = readYaml(text, StationsFile);
+    const file = readContent(text);
     if (hasNothing(text) && hadSomething)
       throw new CodedError('TEXT_INVALID', 'there is nothing but comments in it: write {} for none');
     hadSomething = !hasNothing(text);

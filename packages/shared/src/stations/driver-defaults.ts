@@ -1,0 +1,41 @@
+/** `defaults.driver` and the `driver` of a station: one entry, the station's own members first. Pure. */
+import { firstMismatch, type Mismatch } from '../contract/codec.js';
+import { Driver, type DriverEntry, type DriverPart } from './driver-entry.js';
+
+type Members = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Members =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Each of these takes the place of the other: a station's own way to log in is not mixed with that of the defaults. */
+const EITHER = ['private_key_file', 'agent_socket'] as const;
+/** Handed to a driver of someone else as they are. */
+const OPAQUE = 'settings';
+
+function mergedMembers(base: Members, own: Members): Members {
+  const replaced = EITHER.some((member) => member in own) ? EITHER : [];
+  const kept = Object.entries(base).filter(([member]) => !replaced.some((one) => one === member));
+  const given = Object.entries(own).map(([member, value]) => {
+    const before = base[member];
+    const isMerged = member !== OPAQUE && isObject(before) && isObject(value);
+    return [member, isMerged ? mergedMembers(before, value) : value] as const;
+  });
+  return Object.fromEntries([...kept, ...given]);
+}
+
+/** Whether it speaks of a driver of someone else. */
+const isPackaged = (part: Members): boolean => 'package' in part || OPAQUE in part;
+
+/** Objects in both are merged member by member, argument vectors are replaced. Another kind of driver takes nothing over. */
+export function mergedDriver(base: DriverPart | undefined, own: DriverPart | undefined): DriverPart | undefined {
+  if (own === undefined) return base;
+  if (!isObject(base) || !isObject(own) || isPackaged(base) !== isPackaged(own)) return own;
+  return mergedMembers(base, own) as DriverPart;
+}
+
+/** By what it is not whole, with the path inside the entry. */
+export const driverMismatch = (part: DriverPart): Mismatch | undefined => firstMismatch(Driver, part);
+
+/** The entry of a station, of a file that was checked when it was read. */
+export const wholeDriver = (base: DriverPart | undefined, own: DriverPart | undefined): DriverEntry | undefined =>
+  mergedDriver(base, own) as DriverEntry | undefined;
