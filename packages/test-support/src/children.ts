@@ -1,9 +1,11 @@
 /** Child processes that do not outlive the test that started them, whatever way it ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { within } from './events.js';
 
 const OUTPUT_KEPT = 20_000;
+const KILLED_MS = 10_000;
 const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
 const living = new Set<ChildProcess>();
 process.on('exit', () => {
@@ -51,6 +53,8 @@ export async function startChild(command: string, args: readonly string[], optio
     child.once('exit', (code, signal) => {
       living.delete(child);
       ended = { code, signal };
+      // What it has started may hold its output open, and is not waited for.
+      for (const stream of [child.stdout, child.stderr]) if (stream instanceof Socket) stream.unref();
       resolve(ended);
     });
   });
@@ -81,7 +85,7 @@ export async function startChild(command: string, args: readonly string[], optio
         return await within(exited, deadlineMs, `end of ${command} after ${signal}`);
       } catch (error) {
         child.kill('SIGKILL');
-        await exited;
+        await within(exited, KILLED_MS, `end of ${command} after SIGKILL`);
         throw error;
       }
     },

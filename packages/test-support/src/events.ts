@@ -14,9 +14,22 @@ const stretched = (deadlineMs: number): number =>
 const inVain = (waitMs: number, what: string | (() => string)): Error =>
   new Error(`waited ${waitMs} ms in vain: ${typeof what === 'string' ? what : what()}`);
 
+/** Settle as the promise does, or reject after `waitMs`. */
+async function unlessLate<T>(promise: Promise<T>, waitMs: number, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(late()), waitMs);
+  });
+  try {
+    return await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Ask again and again until the answer is neither `undefined`, `null` nor `false`; resolves with it. A `check` that
- * throws ends the wait at once. `what` may look at what there is when the wait ends. For things that send no event of
+ * throws ends the wait at once, one that never answers ends it at the deadline. `what` may look at what there is when the wait ends. For things that send no event of
  * their own; prefer {@link nextEvent} or a collector.
  */
 export async function awaitUntil<T>(
@@ -27,7 +40,11 @@ export async function awaitUntil<T>(
   const waitMs = stretched(deadlineMs);
   const end = performance.now() + waitMs;
   for (;;) {
-    const answer = await check();
+    const asked = check();
+    const answer =
+      asked instanceof Promise
+        ? await unlessLate<T>(asked, Math.max(0, end - performance.now()), () => inVain(waitMs, what))
+        : asked;
     if (answer !== undefined && answer !== null && answer !== false) {
       return answer as Exclude<T, undefined | null | false>;
     }
@@ -55,17 +72,9 @@ export function nextEvent(
 }
 
 /** Settle as the promise does, or reject after the deadline. */
-export async function within<T>(promise: Promise<T>, deadlineMs: number, what: string | (() => string)): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+export function within<T>(promise: Promise<T>, deadlineMs: number, what: string | (() => string)): Promise<T> {
   const waitMs = stretched(deadlineMs);
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(inVain(waitMs, what)), waitMs);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return unlessLate(promise, waitMs, () => inVain(waitMs, what));
 }
 
 /**

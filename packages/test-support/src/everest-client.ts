@@ -5,8 +5,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { requestFrame } from '@khumbu/shared/contract/everest-frames';
+import { resolveWithin } from '@khumbu/shared/runtime/abort';
 import { connectAsync, type MqttClient } from 'mqtt';
-import { collector } from './events.js';
+import { collector, within } from './events.js';
+
+/** How long the broker may take to let go of a client that leaves. */
+const LEAVE_MS = 3000;
+const ACKNOWLEDGED_MS = 30_000;
 
 /** What came for this module below `m2e/`. */
 export interface M2eMessage {
@@ -99,7 +104,8 @@ export async function startEverestClient(options: EverestClientOptions) {
 
   /** Send bytes on an e2m leaf at QoS 2; resolves when the broker has them for good. */
   const publishRaw = async (leaf: string, bytes: string | Uint8Array): Promise<void> => {
-    await mqtt.publishAsync(`${prefix}${home}/e2m/${leaf}`, Buffer.from(bytes), { qos: 2, retain: false });
+    const sent = mqtt.publishAsync(`${prefix}${home}/e2m/${leaf}`, Buffer.from(bytes), { qos: 2, retain: false });
+    await within(sent, ACKNOWLEDGED_MS, `the broker to acknowledge ${leaf}`);
   };
 
   return {
@@ -139,10 +145,12 @@ export async function startEverestClient(options: EverestClientOptions) {
       ),
     startHeartbeats,
     stopHeartbeats,
-    /** Leave the broker; with `abruptly` without a DISCONNECT. Safe to repeat. */
+    /** Leave the broker; with `abruptly`, or when it does not answer, without its leave. Safe to repeat. */
     async close(abruptly = false): Promise<void> {
       stopHeartbeats();
-      await mqtt.endAsync(abruptly);
+      // Without end where a message is not acknowledged.
+      const left = await resolveWithin(mqtt.endAsync(abruptly), LEAVE_MS, 'late');
+      if (left === 'late') mqtt.stream.destroy();
     },
   };
 }

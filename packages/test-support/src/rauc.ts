@@ -5,10 +5,12 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import { type Child, startChild } from './children.js';
 import { awaitUntil } from './events.js';
 
 const READY_MS = 15_000;
+const COMMAND_MS = 60_000;
 
 export const hasRauc = (): boolean =>
   process.getuid?.() === 0 && ['/usr/bin/rauc', '/usr/bin/dbus-daemon', '/usr/bin/mksquashfs'].every(existsSync);
@@ -80,7 +82,12 @@ cp "$D/booted" "$D/primary"
 pid=$(cat "$D/service.pid")
 kill "$pid"
 # A host that is down answers nothing: not as from the slot before.
-while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+tries=0
+while kill -0 "$pid" 2>/dev/null; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 600 ] || kill -9 "$pid"
+  sleep 0.05
+done
 cp /proc/sys/kernel/random/uuid "$D/boot.part"; mv "$D/boot.part" "$D/boot"`;
 
 const systemConf = (dir: string, bootloader: string): string => `[system]
@@ -113,7 +120,7 @@ const busConf = (
 </busconfig>`;
 
 function openssl(...args: readonly string[]): void {
-  execFileSync('openssl', args, { stdio: 'ignore' });
+  execFileSync('openssl', args, { stdio: 'ignore', timeout: COMMAND_MS });
 }
 
 async function program(dir: string, name: string, body: string): Promise<string> {
@@ -171,10 +178,25 @@ export async function startRauc({ bootloader = 'custom' }: RaucOptions = {}): Pr
   ];
   const answers = (): boolean => {
     try {
-      execFileSync(client[0] ?? '', [...client.slice(1), 'status'], { stdio: 'ignore' });
+      execFileSync(client[0] ?? '', [...client.slice(1), 'status'], { stdio: 'ignore', timeout: COMMAND_MS });
       return true;
     } catch {
       return false;
+    }
+  };
+  /** Of the service that runs, or ran last. While it is being written down there is none: 0 would be our own group. */
+  const servicePid = (): Promise<number> =>
+    awaitUntil(
+      async () => Number.parseInt(await readFile(at('service.pid'), 'utf8'), 10) || undefined,
+      READY_MS,
+      'the pid of the service',
+    );
+  const killOne = (pid: number): void => {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // It went by itself.
+      if (!hasCode(error, 'ESRCH')) throw error;
     }
   };
   let service: Child | undefined;
@@ -191,7 +213,7 @@ export async function startRauc({ bootloader = 'custom' }: RaucOptions = {}): Pr
     slot: (name) => readFile(at(`slot-${name}`)),
     async killService(stay = false) {
       if (stay) await writeFile(at('stay-away'), '');
-      process.kill(Number(await readFile(at('service.pid'), 'utf8')), 'SIGKILL');
+      killOne(await servicePid());
       await awaitUntil(() => (stay ? !answers() : answers()), READY_MS, 'the service');
     },
     async startService() {
@@ -202,18 +224,20 @@ export async function startRauc({ bootloader = 'custom' }: RaucOptions = {}): Pr
     async stop() {
       await writeFile(at('stop'), '');
       await writeFile(at('go'), '');
-      try {
-        process.kill(Number(await readFile(at('service.pid'), 'utf8')), 'SIGKILL');
-      } catch {
-        // It went by itself.
-      }
+      // What starts it anew goes first.
       await service?.end('SIGTERM');
+      if (existsSync(at('service.pid'))) killOne(await servicePid());
       await bus.end('SIGTERM');
       // A service that was killed leaves its bundle mounted.
       spawn('sh', ['-c', `umount -l ${dir}/mnt/* 2>/dev/null; rm -rf ${dir}`], { stdio: 'ignore' }).unref();
     },
   };
-  await station.startService();
+  try {
+    await station.startService();
+  } catch (error) {
+    await station.stop();
+    throw error;
+  }
   return station;
 }
 
@@ -250,7 +274,10 @@ async function makeBundle(
     days < 0 ? ['-not_before', '20200101000000Z', '-not_after', '20200102000000Z'] : ['-days', String(days)];
   sign(dir, signer, dates);
   const path = `${work}.raucb`;
-  execFileSync('rauc', ['bundle', `--cert=${signer}.pem`, `--key=${signer}.key`, work, path], { stdio: 'ignore' });
+  execFileSync('rauc', ['bundle', `--cert=${signer}.pem`, `--key=${signer}.key`, work, path], {
+    stdio: 'ignore',
+    timeout: COMMAND_MS,
+  });
   const bytes = await readFile(path);
   return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
 }

@@ -20,12 +20,17 @@ export async function startServer(recipe: ServerRecipe, wantedPort = 0) {
   async function launch(port: number): Promise<Child> {
     await recipe.prepare?.(port);
     const child = await startChild(recipe.command, recipe.args(port));
-    const up = await awaitUntil(
-      async () => (child.exit() ? 'ended' : (await recipe.answers(port)) && 'up'),
-      READY_MS,
-      `${recipe.command} to answer on port ${port}`,
-    );
-    if (up === 'up' && !child.exit()) return child;
+    try {
+      const up = await awaitUntil(
+        async () => (child.exit() ? 'ended' : (await recipe.answers(port)) && 'up'),
+        READY_MS,
+        () => `${recipe.command} to answer on port ${port}: ${child.output()}`,
+      );
+      if (up === 'up' && !child.exit()) return child;
+    } catch (error) {
+      await child.end('SIGKILL');
+      throw error;
+    }
     throw new Error(`${recipe.command} did not start on port ${port}: ${child.output()}`);
   }
 

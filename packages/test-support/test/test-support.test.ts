@@ -1,5 +1,9 @@
 import { createVerify, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { connect as connectTcp } from 'node:net';
+import { join } from 'node:path';
 import { requestFrame } from '@khumbu/shared/contract/everest-frames';
+import { freePort } from '@khumbu/shared/runtime/free-port';
 import { Redis } from 'ioredis';
 import { connect, connectAsync } from 'mqtt';
 import t from 'tap';
@@ -12,6 +16,7 @@ import { startMosquitto } from '../src/mosquitto.js';
 import { type Behaviour, startOrigin } from '../src/origin.js';
 import { startRedis } from '../src/redis.js';
 import { startS3 } from '../src/s3.js';
+import { startServer } from '../src/server.js';
 
 await t.test('waiting ends with what came, or says what did not', async (t) => {
   const numbers = collector<number>();
@@ -28,6 +33,67 @@ await t.test('waiting ends with what came, or says what did not', async (t) => {
     /in vain: the moon/,
   );
   await t.rejects(within(new Promise(() => {}), 20, 'nothing'), /in vain: nothing/);
+  await t.rejects(
+    awaitUntil(() => new Promise<boolean>(() => {}), 20, 'an answer'),
+    /in vain: an answer/,
+  );
+});
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+await t.test('what a test started ends, whoever is frozen, silent or left behind', async (t) => {
+  await t.test('a client whose broker answers nothing any more', async (t) => {
+    const server = await startMosquitto({ dir: t.testdir() });
+    t.teardown(() => server.stop());
+    const client = await startEverestClient({ mqttUrl: server.url, moduleId: 'm' });
+    server.freeze();
+    const sent = client.publishRaw('allow_firmware_installation', 'true');
+    sent.catch(() => {});
+    await within(client.close(), 15_000, 'the client to leave');
+    await within(client.close(), 15_000, 'the client to leave once more');
+    server.thaw();
+  });
+
+  await t.test('a server whose client has never spoken', async (t) => {
+    const origin = await startOrigin({ tlsDir: t.testdir() });
+    const silent = connectTcp(origin.port, '127.0.0.1');
+    t.teardown(() => silent.destroy());
+    silent.on('error', () => {});
+    await nextEvent(silent, 'connect', 5000);
+    await within(origin.close(), 15_000, 'the server to close');
+  });
+
+  await t.test('a process beside whose child goes on with its output', async (t) => {
+    const script = `import { startChild } from ${JSON.stringify(new URL('../src/children.js', import.meta.url).href)};
+      const child = await startChild('sh', ['-c', 'sleep 60 & echo $!']); await child.exited; console.log(child.stdout());`;
+    const parent = await startChild(process.execPath, ['--input-type=module', '-e', script]);
+    t.match(await within(parent.exited, 15_000, 'the process to end'), { code: 0 });
+    const left = Number(parent.stdout());
+    t.ok(isAlive(left), 'which is left alone');
+    process.kill(left, 'SIGKILL');
+  });
+
+  await t.test('a server that never comes up', async (t) => {
+    let pid = 0;
+    const recipe = {
+      command: 'sh',
+      args: () => ['-c', `echo $$ >${join(t.testdir({}), 'pid')}; exec sleep 60`],
+      answers: async () => {
+        const text = await readFile(join(t.testdirName, 'pid'), 'utf8').catch(() => '');
+        pid = Number(text);
+        if (pid > 0) throw new Error('not this one');
+        return false;
+      },
+    };
+    await t.rejects(startServer(recipe, await freePort()), { message: 'not this one' });
+    t.notOk(isAlive(pid));
+  });
 });
 
 await t.test('Redis keeps what it accepted through SIGKILL, on the same port', async (t) => {
@@ -247,14 +313,7 @@ await t.test('a child ends with its parent, even by SIGKILL', async (t) => {
     const child = await startChild('sleep', ['60']); console.log(child.pid); setInterval(() => {}, 1000);`;
   const parent = await startChild(process.execPath, ['--input-type=module', '-e', script]);
   const pid = Number(await awaitUntil(() => /^(\d+)\n/.exec(parent.stdout())?.[1], 10_000, 'the pid'));
-  const alive = () => {
-    try {
-      return process.kill(pid, 0);
-    } catch {
-      return false;
-    }
-  };
-  t.ok(alive());
+  t.ok(isAlive(pid));
   await parent.end('SIGKILL');
-  await awaitUntil(() => !alive(), 5000, 'the child to be gone');
+  await awaitUntil(() => !isAlive(pid), 5000, 'the child to be gone');
 });

@@ -14,6 +14,8 @@ import type { Test } from 'tap';
 const UP = fileURLToPath(new URL('../../../../scripts/up.mjs', import.meta.url));
 const START_MS = 60_000;
 const RESTART_MS = 15_000;
+const STOP_MS = 15_000;
+const ANSWER_MS = 60_000;
 
 export type ProcessName =
   | 'redis'
@@ -116,7 +118,13 @@ export async function startCluster(t: Test, options: ClusterOptions): Promise<Cl
   const { dataDir } = options;
   writeStationsFile(options);
   const run = await startUp(options);
-  const stop = async (): Promise<number | null> => (await run.end('SIGTERM', 15_000)).code;
+  const stop = async (): Promise<number | null> => {
+    try {
+      return (await run.end('SIGTERM', STOP_MS)).code;
+    } catch (error) {
+      throw new Error(`the cluster did not stop; it said: ${run.output().slice(-2000)}`, { cause: error });
+    }
+  };
   t.teardown(stop);
   const endpoints = await readLine(run);
   const chargers = join(dataDir, 'chargers');
@@ -156,7 +164,10 @@ export async function startCluster(t: Test, options: ClusterOptions): Promise<Cl
     },
     async get(path) {
       const headers = { authorization: `Bearer ${endpoints.apiKey}` };
-      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, { headers });
+      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, {
+        headers,
+        signal: AbortSignal.timeout(ANSWER_MS),
+      });
       if (response.status !== 200) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
       return response.json();
     },

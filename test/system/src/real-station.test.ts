@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sleep } from '@khumbu/shared/runtime/abort';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
@@ -16,7 +17,8 @@ import { allowAfter, connect, PATIENCE_MS, update } from './everest.js';
 
 const TEMPLATE = fileURLToPath(new URL('../../../../infra/station/maker.sh', import.meta.url));
 const MB = 1_000_000;
-t.setTimeout(240_000);
+// Each wait has a deadline of its own that says for what; this is for all of them on a busy machine.
+t.setTimeout(900_000);
 
 /** What a maker fills in: two files for slots; an install waits until it is let. */
 function conf(dir: string): string {
@@ -189,9 +191,17 @@ await t.test(
       await awaitUntil(() => installs(rauc.dir, 'begun') >= requestId, PATIENCE_MS, 'the install to begin');
     };
     const letUntilInstalled = async (requestId: number) => {
-      const letting = setInterval(() => void rauc.let(), 100);
-      await client.awaitStatus(requestId, 'Installed', 2 * PATIENCE_MS);
-      clearInterval(letting);
+      // Each handler takes it away again.
+      const over = new AbortController();
+      const letting = (async () => {
+        for (; !over.signal.aborted; await sleep(100, over.signal)) await rauc.let();
+      })();
+      try {
+        await client.awaitStatus(requestId, 'Installed', 2 * PATIENCE_MS);
+      } finally {
+        over.abort();
+        await letting;
+      }
       await rauc.unset('go');
       t.same(withoutRepeats(client.statusNames(requestId)), SIGNED);
     };
