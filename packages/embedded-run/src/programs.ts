@@ -34,6 +34,8 @@ export const PROGRAMS = {
   rauc: ofOneName('rauc'),
   mksquashfs: { ...ofOneName('mksquashfs'), debianPackage: 'squashfs-tools', brewPackage: 'squashfs' },
   'dbus-daemon': { ...ofOneName('dbus-daemon'), brewPackage: 'dbus' },
+  busybox: ofOneName('busybox'),
+  chronyd: { ...ofOneName('chronyd'), debianPackage: 'chrony', brewPackage: 'chrony', unit: 'chrony' },
   faketime: { ...ofOneName('faketime'), brewPackage: 'libfaketime' },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;

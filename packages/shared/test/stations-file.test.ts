@@ -22,6 +22,7 @@ void t.test('the stations file', async (t) => {
     announce: true,
     requireSignature: false,
     certificate: 'any',
+    clock: { largestStepMs: 31_622_400_000, slewBelowMs: 5000 },
     settleMs: 0,
     readyStatus: 'before-install',
     readyLeadMs: 60_000,
@@ -46,7 +47,7 @@ void t.test('the stations file', async (t) => {
 unknown_stations: simulated
 defaults: {driver: simulated, dialect: ocpp2.x, require_signature: true, simulated: {install_ms: 5, reboot_ms: 6}}
 stations:
-  7: {dialect: ocpp1.6, ocpp: false, announce: false, settle_ms: 9, simulated: {install_ms: 1}, interfaces: {Any: eth0}}
+  7: {dialect: ocpp1.6, ocpp: false, announce: false, settle_ms: 9, simulated: {install_ms: 1}, interfaces: {Any: eth0}, clock: {largest_step_s: 60}}
 `;
   t.match(profileOf(file, '7'), {
     dialect: 'ocpp1.6',
@@ -54,6 +55,7 @@ stations:
     announce: false,
     requireSignature: true,
     settleMs: 9,
+    clock: { largestStepMs: 60_000, slewBelowMs: 5000 },
     interfaces: { Any: 'eth0' },
     simulated: { install_ms: 1, reboot_ms: 6 },
   });

@@ -54,6 +54,11 @@ export function packagedDriver({ station }: StationProfile, entry: PackagedDrive
     observe: async (...args) => (await driver()).observe(...args),
     readClock: async (...args) => (await driver()).readClock(...args),
     setClock: async (...args) => (await driver()).setClock(...args),
+    async slewClock(byMs, signal) {
+      const ready = await driver();
+      if (!ready.slewClock) throw new CodedError('NOT_SUPPORTED', `the driver ${entry.package} slews no clocks`);
+      await ready.slewClock(byMs, signal);
+    },
     configureNetwork: async (...args) => (await driver()).configureNetwork(...args),
     openLogs: async (...args) => (await driver()).openLogs(...args),
   };

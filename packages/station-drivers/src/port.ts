@@ -130,8 +130,18 @@ export interface StationDriver {
   /** The station's clock, read now. Rejects: `STATION_UNREACHABLE`. */
   readClock(signal: AbortSignal): Promise<Date>;
 
-  /** Set the station's clock. Safe to repeat with a newer time. Rejects: `STATION_UNREACHABLE`, `CLOCK_REFUSED`. */
+  /**
+   * Step the station's clock. Safe to repeat with a newer time. Rejects: `STATION_UNREACHABLE`, `CLOCK_REFUSED`, also where
+   * a time service keeps it.
+   */
   setClock(time: Date, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Let the clock run faster or slower until it has gained `byMs` milliseconds, or lost them. Returns at once; one that still
+   * goes on is replaced, so it is safe to repeat with what is left. Absent, or rejects with `NOT_SUPPORTED` and nothing has
+   * happened: the station cannot. Rejects: `STATION_UNREACHABLE`, `CLOCK_REFUSED`.
+   */
+  slewClock?(byMs: number, signal: AbortSignal): Promise<void>;
 
   /**
    * Prepare a network interface; resolves with its name or address. Safe to repeat. Rejects with `NETWORK_FAILED`,

@@ -540,28 +540,55 @@ size_of() {
   echo $((bytes))
 }
 
-# Who keeps the clock: setting it beside a time server that runs would not last.
-clock_keeper() {
-  if [ "$(timedatectl show -p NTP --value 2>/dev/null)" = yes ]; then
-    echo timesyncd
-    return
-  fi
-  for each in chronyd ntpd openntpd; do
-    if pidof "$each" >/dev/null 2>&1; then
-      echo "$each"
-      return
-    fi
-  done
+# KEEPER: it says itself that it is not synchronised. One that cannot be asked is believed.
+is_unsynchronised() {
+  case $1 in
+  chronyd) words=$(chronyc -n tracking 2>/dev/null) ;;
+  ntpd | openntpd)
+    if command -v ntpctl >/dev/null 2>&1; then words=$(ntpctl -s status 2>/dev/null); else words=$(ntpq -c 'rv 0 leap' 2>/dev/null); fi
+    ;;
+  *) words=$(timedatectl show -p NTPSynchronized 2>/dev/null) ;;
+  esac
+  case $words in
+  *'Not synchronised'* | *'clock unsynced'* | *leap=11* | *leap_alarm* | NTPSynchronized=no) return 0 ;;
+  *) return 1 ;;
+  esac
 }
 
-# SECONDS.FRACTION
-set_clock() {
-  keeper=$(clock_keeper)
+# Who keeps the clock: setting it beside a time service would not last. One that runs and has no time, as in a depot
+# without a time server, keeps nothing.
+clock_keeper() {
+  keeper=
+  for each in chronyd ntpd openntpd; do
+    if pidof "$each" >/dev/null 2>&1; then keeper=$each; fi
+  done
+  if [ -z "$keeper" ] && [ "$(timedatectl show -p NTP --value 2>/dev/null)" = yes ]; then keeper=timesyncd; fi
+  if [ -n "$keeper" ] && is_unsynchronised "$keeper"; then keeper=; fi
+}
+
+leave_kept_clock() {
+  clock_keeper
   if [ -n "$keeper" ]; then
     printf 'khumbu-station: the clock is kept by %s\n' "$keeper" >&2
     exit 75
   fi
+}
+
+# SECONDS.FRACTION
+set_clock() {
+  leave_kept_clock
   date -u -s "@$1" >/dev/null 2>&1 || date -u -s "@${1%%.*}" >/dev/null
+}
+
+# MICROSECONDS, signed: the kernel does it, 500 ppm fast or slow, and ends by itself (ADJ_OFFSET_SINGLESHOT). Of adjtimex
+# there are two: -o of busybox is --singleshot of Debian, whose own -o is something else.
+slew_clock() {
+  leave_kept_clock
+  if adjtimex --help 2>&1 | grep -q -e --singleshot; then
+    adjtimex --singleshot "$1" >/dev/null || exit 69
+  else
+    busybox adjtimex -q -o "$1" >/dev/null || exit 69
+  fi
 }
 
 prepare() {
@@ -624,6 +651,7 @@ run)
   ;;
 end-run) end_run "$@" ;;
 set-clock) set_clock "$@" ;;
+slew-clock) slew_clock "$@" ;;
 missing) missing "$@" ;;
 *) fail "there is no verb $verb" ;;
 esac

@@ -5,7 +5,16 @@ import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { FirmwareImage } from '../src/port.js';
 
-type Scripts = 'install' | 'reboot' | 'restart' | 'evidence' | 'clock' | 'set-clock' | 'logs' | 'network';
+type Scripts =
+  | 'install'
+  | 'reboot'
+  | 'restart'
+  | 'evidence'
+  | 'clock'
+  | 'set-clock'
+  | 'slew-clock'
+  | 'logs'
+  | 'network';
 
 /** `$D` is the folder of the charger. */
 const scripts: Record<Scripts, string> = {
@@ -36,11 +45,18 @@ rm -f "$D/go"`,
 running=
 [ ! -e "$D/running" ] || [ -e "$D/silent" ] || running=", \\"running_sha256\\": \\"$(cat "$D/running")\\""
 printf '{"boot_id": "%s", "healthy": true, "slot": "%s"%s}\\n' "$(cat "$D/boot")" "$(cat "$D/slot")" "$running"`,
+  // What it is to gain it gains by half of the time that passes.
   clock: `
-now=$(date +%s.%N); off=$(cat "$D/offset" 2>/dev/null || echo 0)
-awk -v now="$now" -v off="$off" 'BEGIN { printf "%.3f\\n", now + off }'`,
+now=$(date +%s.%N); off=$(cat "$D/offset" 2>/dev/null || echo 0); slew=$(cat "$D/slew" 2>/dev/null || echo "$now 0")
+awk -v now="$now" -v off="$off" -v since="\${slew% *}" -v by="\${slew#* }" 'BEGIN {
+  gained = (now - since) / 2; most = by < 0 ? -by : by; if (gained > most) gained = most
+  printf "%.3f\\n", now + off + (by < 0 ? -gained : gained)
+}'`,
   'set-clock': `
+rm -f "$D/slew"
 awk -v now="$(date +%s.%N)" -v to="\${1#@}" 'BEGIN { printf "%.3f\\n", to - now }' >"$D/offset"`,
+  'slew-clock': `
+echo "$(date +%s.%N) $1" >"$D/slew"`,
   logs: `
 awk -v from="$2" -v to="$3" '(from == "" || $1 >= from) && (to == "" || $1 <= to)' "$D/$1.txt"
 [ ! -e "$D/endless" ] || while :; do echo '9999-12-31T00:00:00.000Z more'; done`,
@@ -96,6 +112,7 @@ export async function makeStandIn(dir: string): Promise<StandIn> {
         evidence: [program('evidence')],
         read_clock: [program('clock')],
         set_clock: [program('set-clock'), '{seconds}'],
+        slew_clock: [program('slew-clock'), '{offset}'],
         logs: [program('logs'), '{type}', '{oldest}', '{latest}'],
         network: [program('network'), '{interface}'],
       },

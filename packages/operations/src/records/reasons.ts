@@ -15,6 +15,8 @@ export const REASONS = {
   deadline: 'It took too long.',
   everest_not_heard: 'The station was reset, and EVerest was not heard afterwards.',
   stale: 'The time was too old to be set.',
+  transaction_running: 'A transaction runs at the station, and its clock is not stepped meanwhile.',
+  clock_step_too_large: 'The step would be larger than is made without a person.',
   error: 'Something unexpected went wrong.',
   failed: 'It failed; the message says more.',
   // What happens to an update on its way.

@@ -33,6 +33,8 @@ export const STATION_FIELDS = {
   /** Its heartbeats have stopped. */
   awaySince: 'awaySince',
   ocppConsumer: 'ocppConsumer',
+  /** Sessions with a transaction that runs, as far as `ocpp_consumer_API` tells; absent: nothing is known. */
+  transactions: 'transactions',
 } as const;
 
 /** What is stored while EVerest may reset, gone. */
@@ -106,6 +108,7 @@ export function readStationState(fields: StationFields) {
     conflictSince: number('conflictSince'),
     awaySince: number('awaySince'),
     ocppConsumer: text('ocppConsumer'),
+    transactions: json<readonly string[]>('transactions'),
     slot: (kind: StationKind): string | undefined => fields[slotField(kind)],
   };
 }

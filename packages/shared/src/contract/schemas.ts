@@ -298,5 +298,14 @@ export const ConnectionStatus = Type.Object(
   { $id: 'ConnectionStatus', description: 'The state of the link to the CSMS.' },
 );
 
+export const OcppTransactionEvent = Type.Object(
+  {
+    transaction_event: Text('Started, Updated or Ended.'),
+    session_id: Text('The id that the EVSE manager gave to the session.'),
+  },
+  { $id: 'OcppTransactionEvent', description: 'What has happened to a transaction.' },
+);
+export type OcppTransactionEvent = Static<typeof OcppTransactionEvent>;
+
 /** `allow_firmware_installation`: today the bytes `true`, by its source an empty message; anything counts. */
 export const AnyPayload = Type.Unknown({ $id: 'AnyPayload', description: 'Any content, none included.' });

@@ -107,10 +107,13 @@ export const DISCOVERY = {
   answerFilter: 'everest_api/khumbu/discovered/+',
 } as const;
 
-/** The `ocpp_consumer_API` topics with the state of the station's CSMS link; each has a latched `/get`. */
+/**
+ * The `ocpp_consumer_API` topics with the state of the station's CSMS link, and with what becomes of its transactions; each
+ * has a latched `/get`.
+ */
 export const OCPP_CONSUMER = {
   type: 'ocpp_consumer',
-  leaves: ['boot_notification_response', 'connection_status'] as const,
+  leaves: ['boot_notification_response', 'connection_status', 'ocpp_transaction_event'] as const,
   filter: (prefix: TopicPrefix, leaf: string): string => `${prefix.wildcard}${API}/ocpp_consumer/+/e2m/${leaf}`,
   getTopic: (prefix: TopicPrefix, station: string, moduleId: string, leaf: string): string =>
     `${prefix.of(station)}${API}/ocpp_consumer/${moduleId}/m2e/${leaf}/get`,

@@ -11,6 +11,7 @@ export const PLACEHOLDERS = {
   evidence: [],
   read_clock: [],
   set_clock: ['time', 'seconds'],
+  slew_clock: ['offset', 'microseconds'],
   logs: ['type', 'oldest', 'latest'],
   network: ['interface'],
 } as const;
@@ -79,7 +80,11 @@ const Command = Type.Object(
     restart_everest: verb('restart_everest', 'Restart EVerest; default: systemctl restart everest.'),
     evidence: argv('Print one JSON object: what runs and how it does.'),
     read_clock: verb('read_clock', 'Print seconds since 1970; default: date +%s.%N.'),
-    set_clock: verb('set_clock', 'Set the clock; default: date, unless a time server keeps it.'),
+    set_clock: verb('set_clock', 'Set the clock; default: date, unless a time service keeps it.'),
+    slew_clock: verb(
+      'slew_clock',
+      'Let the clock gain so much, or lose it; default: adjtimex, unless a time service keeps it.',
+    ),
     logs: verb('logs', 'Print log records in time order. Absent bounds are empty arguments.'),
     network: verb('network', 'Prepare an interface; the request is JSON on standard input.'),
   },
@@ -113,6 +118,7 @@ const members = {
   restart_everest: verb('restart_everest', 'Instead of the profile’s own.'),
   read_clock: verb('read_clock', 'Instead of the profile’s own.'),
   set_clock: verb('set_clock', 'Instead of the profile’s own.'),
+  slew_clock: verb('slew_clock', 'Instead of the profile’s own.'),
   limits: Type.Optional(Limits),
 };
 

@@ -18,6 +18,9 @@ const closed = { additionalProperties: false } as const;
  */
 const SETTLE_MS = 30_000;
 
+/** 366 days: a clock that was left alone for a season is put right; a time that is years off is rather a mistake. */
+const LARGEST_STEP_S = 31_622_400;
+
 const Count = (description: string, limits: { minimum?: number; maximum?: number } = {}) =>
   Type.Optional(Type.Integer({ minimum: 0, ...limits, description }));
 
@@ -46,6 +49,19 @@ const Simulated = Type.Object(
 );
 export type SimulatedSettings = Static<typeof Simulated>;
 
+const Clock = Type.Object(
+  {
+    largest_step_s: Count(
+      'Seconds: a clock that is off by more is set only over REST, unless it shows a time before 2024, as one that was never set; default 31622400 (366 days).',
+    ),
+    slew_below_s: Count(
+      'Seconds: a clock that is off by no more runs faster or slower until it is right, where the station can do that, and is stepped otherwise; 0: always stepped; default 5.',
+      { maximum: 2000 },
+    ),
+  },
+  { ...closed, description: 'How the clock is put right.' },
+);
+
 const Station = Type.Object(
   {
     driver: Type.Optional(DriverPart),
@@ -57,6 +73,7 @@ const Station = Type.Object(
     interfaces: Type.Optional(
       Type.Record(Type.String(), Type.String(), { description: 'Interface of each interface class.' }),
     ),
+    clock: Type.Optional(Clock),
     settle_ms: Count('Pause between the first heartbeat of a boot and the first status, without OCPP evidence.'),
     ready_status: Type.Optional(
       Type.Enum(['before-install', 'at-once'], {
@@ -95,6 +112,14 @@ type StationsFileContent = Static<typeof StationsFile>;
 
 export type Dialect = NonNullable<StationEntry['dialect']>;
 
+/** How a station's clock may be put right, in milliseconds. */
+export interface ClockPolicy {
+  /** The largest step without a person. */
+  readonly largestStepMs: number;
+  /** What is off by no more is slewed, where that can be done. */
+  readonly slewBelowMs: number;
+}
+
 /** What is known about a configured station, every default filled in. */
 export interface StationProfile {
   readonly station: string;
@@ -110,6 +135,7 @@ export interface StationProfile {
   readonly certificate: 'chain' | 'any';
   /** Interface class to interface name; `undefined`: networks are not configured there. */
   readonly interfaces?: Readonly<Record<string, string>>;
+  readonly clock: ClockPolicy;
   /** From the first heartbeat of a boot that we caused to the status after it, where it is not known that OCPP is up. */
   readonly settleMs: number;
   /** When the status that an image for a later date is ready is published, which takes connectors out of use. */
@@ -169,6 +195,10 @@ export function profileFrom(file: StationsFileContent, station: string): Station
     requireSignature: entry.require_signature ?? driver !== 'simulated',
     certificate: entry.certificate ?? (driver === 'simulated' ? 'any' : 'chain'),
     ...(entry.interfaces ? { interfaces: entry.interfaces } : {}),
+    clock: {
+      largestStepMs: (entry.clock?.largest_step_s ?? LARGEST_STEP_S) * 1000,
+      slewBelowMs: (entry.clock?.slew_below_s ?? 5) * 1000,
+    },
     settleMs: entry.settle_ms ?? (driver === 'simulated' ? 0 : SETTLE_MS),
     readyStatus: entry.ready_status ?? 'before-install',
     readyLeadMs: (entry.ready_lead_s ?? 60) * 1000,

@@ -150,6 +150,24 @@ async function commandsContract(t: Test, makeStation: MakeStation): Promise<void
     t.ok(late >= 0 && late < 30_000, `${late} ms later`);
   });
 
+  await t.test('a clock that is slewed does not jump', async (t) => {
+    const station = await makeStation(t);
+    const driver = station.driver();
+    if (!driver.slewClock) return;
+    const before = await driver.readClock(signal);
+    // A step would be seen, however slow the station is.
+    await driver.slewClock(-1_800_000, signal);
+    const times = [before, await driver.readClock(signal), await driver.readClock(signal)].map((time) =>
+      time.getTime(),
+    );
+    t.same(
+      times,
+      [...times].sort((a, b) => a - b),
+      'it does not go back',
+    );
+    await driver.slewClock(0, signal);
+  });
+
   await t.test('a network interface is prepared, again and again', async (t) => {
     const station = await makeStation(t);
     const setup = { interfaceName: station.interfaceName ?? 'eth0' };

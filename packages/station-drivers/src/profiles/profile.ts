@@ -34,6 +34,8 @@ export interface Profile {
   readClock(): readonly string[];
   /** `undefined`: the station program sets it, unless a time server keeps it. */
   setClock(time: Date): readonly string[] | undefined;
+  /** `undefined`: the station program slews it where it can; `cannot`: nobody can. */
+  slewClock(byMs: number): readonly string[] | undefined | 'cannot';
   /** `undefined`: it cannot. The request is on standard input. */
   network(interfaceName: string): readonly string[] | undefined;
   /** `undefined`: there are none. */

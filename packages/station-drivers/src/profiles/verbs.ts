@@ -16,9 +16,15 @@ export const timeValues = (time: Date): Values => ({
   seconds: `@${(time.getTime() / 1000).toFixed(3)}`,
 });
 
+/** Signed: seconds, and whole microseconds. */
+const offsetValues = (byMs: number): Values => ({
+  offset: (byMs / 1000).toFixed(3),
+  microseconds: String(Math.round(byMs * 1000)),
+});
+
 /** What every profile does alike, unless the stations file has a command of its own. */
 export const commonVerbs = (
-  entry: Pick<RealDriverEntry, 'reboot' | 'restart_everest' | 'read_clock' | 'set_clock'>,
+  entry: Pick<RealDriverEntry, 'reboot' | 'restart_everest' | 'read_clock' | 'set_clock' | 'slew_clock'>,
 ) => ({
   reboot: (operation: string): readonly string[] => withValues(entry.reboot ?? ['systemctl', 'reboot'], { operation }),
   restart: (operation: string): readonly string[] =>
@@ -26,4 +32,7 @@ export const commonVerbs = (
   readClock: (): readonly string[] => entry.read_clock ?? ['date', '+%s.%N'],
   setClock: (time: Date): readonly string[] | undefined =>
     entry.set_clock && withValues(entry.set_clock, timeValues(time)),
+  // Who sets the clock in a way of their own need not be able to slew it in ours.
+  slewClock: (byMs: number): readonly string[] | undefined | 'cannot' =>
+    entry.slew_clock ? withValues(entry.slew_clock, offsetValues(byMs)) : entry.set_clock && 'cannot',
 });

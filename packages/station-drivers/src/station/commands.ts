@@ -7,7 +7,10 @@ import { openLogStream } from './log-stream.js';
 import { readClockText, readLines } from './protocol.js';
 import type { StationParts } from './station-parts.js';
 
-type Commands = Pick<StationDriver, 'readClock' | 'setClock' | 'configureNetwork' | 'openLogs'>;
+/** Exit code of the station program where there is no program for it, or it may not. */
+const NO_PROGRAM = 69;
+
+type Commands = Pick<StationDriver, 'readClock' | 'setClock' | 'slewClock' | 'configureNetwork' | 'openLogs'>;
 
 export function commandsAt({ limits, transport, profile, program, options, run }: StationParts): Commands {
   return {
@@ -25,6 +28,17 @@ export function commandsAt({ limits, transport, profile, program, options, run }
         : await program.ask('set-clock', [seconds], options(signal));
       if (code !== 0)
         throw new CodedError('CLOCK_REFUSED', readableText(stderr) || 'the station refused to set its clock');
+    },
+
+    async slewClock(byMs, signal) {
+      const argv = profile.slewClock(byMs);
+      if (argv === 'cannot') throw new CodedError('NOT_SUPPORTED', 'the clock is set by a command of its own');
+      const { code, stderr } = argv
+        ? await run(argv, signal)
+        : await program.ask('slew-clock', [String(Math.round(byMs * 1000))], options(signal));
+      if (code === NO_PROGRAM && !argv) throw new CodedError('NOT_SUPPORTED', readableText(stderr));
+      if (code !== 0)
+        throw new CodedError('CLOCK_REFUSED', readableText(stderr) || 'the station refused to slew its clock');
     },
 
     async configureNetwork({ interfaceName, apn, vpn }, signal) {

@@ -1,10 +1,14 @@
-/** Set a station's clock to the newest time of the CSMS, if it is off by more than the tolerance and that time is fresh. */
+/** Put a station's clock right by the newest time of the CSMS, if it is off by more than the tolerance and that time is fresh. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
-import { SYSTEM_TIME_TTL_MS, type SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
+import type { SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
 import { type Reason, reasonOfCode } from '@khumbu/operations/records/reasons';
 import { ended, inState } from '@khumbu/operations/records/record';
+import { readStation } from '@khumbu/operations/stations/station-state';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
-import { requireDriver, type StepDeps } from './step-deps.js';
+import { requireProfile } from '@khumbu/shared/stations/stations-file';
+import type { StationDriver } from '@khumbu/station-drivers/port';
+import { type ClockSituation, decideCorrection, isStale, judgeTime, type ToldTime } from './decide-clock.js';
+import type { StepDeps } from './step-deps.js';
 
 export interface SetSystemTimeDeps extends StepDeps {
   /** Milliseconds since 1970 on the clock of the Redis server, which was also read when the time was received. */
@@ -12,26 +16,39 @@ export interface SetSystemTimeDeps extends StepDeps {
   readonly toleranceMs: number;
 }
 
-type ToldTime = { readonly value: number; readonly ageMs: number };
-
-const isStale = ({ ageMs }: ToldTime): boolean => ageMs < 0 || ageMs > SYSTEM_TIME_TTL_MS;
-
-/** Pure: what to do with a received time that is `ageMs` old, at a station whose clock shows `clockMs`. */
-export function judgeTime(
-  told: ToldTime,
-  clockMs: number,
-  toleranceMs: number,
-): { readonly kind: 'set'; readonly to: number } | { readonly kind: 'stale' } | { readonly kind: 'close_enough' } {
-  if (isStale(told)) return { kind: 'stale' };
-  const to = told.value + told.ageMs;
-  return Math.abs(clockMs - to) <= toleranceMs ? { kind: 'close_enough' } : { kind: 'set', to };
+/** Resolves with why it was left alone. */
+async function correct(
+  driver: StationDriver,
+  { signal, log }: Pick<StepContext, 'signal' | 'log'>,
+  situation: ClockSituation,
+): Promise<Reason | undefined> {
+  const offByMs = situation.clockMs - situation.to;
+  const correction = decideCorrection(situation);
+  if (correction.kind === 'leave') {
+    log.warn({ offByMs, reason: correction.reason }, 'clock left alone');
+    return correction.reason;
+  }
+  if (correction.kind === 'step') {
+    await driver.setClock(new Date(correction.to), signal);
+    log.info({ offByMs }, 'clock set');
+    return undefined;
+  }
+  try {
+    await driver.slewClock?.(correction.byMs, signal);
+  } catch (error) {
+    if (!hasCode(error, 'NOT_SUPPORTED')) throw error;
+    return correct(driver, { signal, log }, { ...situation, canSlew: false });
+  }
+  log.info({ offByMs }, 'clock slewed');
+  return undefined;
 }
 
 export function createSetSystemTime(deps: SetSystemTimeDeps) {
   const { store, redisNow, toleranceMs, now } = deps;
 
   /** Resolves with why the clock was not set; `undefined`: it is right. */
-  const setClock = async (record: SystemTimeRecord, { signal, log }: StepContext): Promise<Reason | undefined> => {
+  const setClock = async (record: SystemTimeRecord, context: StepContext): Promise<Reason | undefined> => {
+    const { signal } = context;
     const told = async (): Promise<ToldTime> => ({
       value: record.value,
       ageMs: (await redisNow()) - record.toldAtRedisMs,
@@ -39,14 +56,21 @@ export function createSetSystemTime(deps: SetSystemTimeDeps) {
     // Before anything that can fail: what is tried again has an end.
     if (isStale(await told())) return 'stale';
     try {
-      const driver = requireDriver(deps, record.station);
-      const clock = await driver.readClock(signal);
-      const verdict = judgeTime(await told(), clock.getTime(), toleranceMs);
+      const profile = requireProfile(deps.directory.profileOf(record.station));
+      const driver = deps.driverOf(profile);
+      const clockMs = (await driver.readClock(signal)).getTime();
+      const { transactions = [] } = await readStation(store, record.station);
+      const verdict = judgeTime(await told(), clockMs, toleranceMs);
       if (verdict.kind === 'stale') return 'stale';
       if (verdict.kind === 'close_enough') return undefined;
-      await driver.setClock(new Date(verdict.to), signal);
-      log.info({ offByMs: clock.getTime() - verdict.to }, 'clock set');
-      return undefined;
+      return await correct(driver, context, {
+        clockMs,
+        to: verdict.to,
+        policy: profile.clock,
+        byPerson: record.origin === 'rest',
+        transactionRuns: transactions.length > 0,
+        canSlew: driver.slewClock !== undefined,
+      });
     } catch (error) {
       // The next heartbeat response of the CSMS carries the time again; there is nothing to retry.
       if (!hasCode(error, 'STATION_UNREACHABLE', 'CLOCK_REFUSED', 'STATION_NOT_CONFIGURED')) throw error;

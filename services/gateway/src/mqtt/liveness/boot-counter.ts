@@ -68,6 +68,8 @@ export function createBootCounter(deps: Deps) {
   /** EVerest has started anew. Returns the number of the boot. */
   const begin = (entry: Station): number => {
     entry.registered = false;
+    // They ended with the boot before, and nothing told so.
+    if (entry.transactions) entry.transactions = [];
     return ++entry.bootsNoticed;
   };
 

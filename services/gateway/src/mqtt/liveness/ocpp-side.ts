@@ -1,14 +1,15 @@
 /**
  * Whether a station's OCPP side is up, for stations that expose `ocpp_consumer_API`: a status sent before the CSMS has
- * accepted the station is lost.
+ * accepted the station is lost. And whether a transaction runs there.
  */
 import { randomUUID } from 'node:crypto';
 import { mismatch } from '@khumbu/shared/contract/codec';
-import { BootNotificationResponse, ConnectionStatus } from '@khumbu/shared/contract/schemas';
+import { BootNotificationResponse, ConnectionStatus, OcppTransactionEvent } from '@khumbu/shared/contract/schemas';
 import { DISCOVERY, OCPP_CONSUMER } from '@khumbu/shared/contract/topics';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Core } from '../core.js';
 import type { Station } from './station.js';
+import { transactionsAfter } from './transactions.js';
 
 type Deps = Pick<Core, 'registry' | 'prefix' | 'publish' | 'log'> & {
   readonly onRegistered: (station: string) => void;
@@ -36,6 +37,12 @@ export function createOcppSide({ registry, prefix, publish, onRegistered, log }:
       const version = (value as { ocpp_version?: string }).ocpp_version;
       if (version === undefined) return;
       entry.learnedDialect = version.startsWith('1.') ? 'ocpp1.6' : 'ocpp2.x';
+      entry.dirty = true;
+    }
+    if (leaf === 'ocpp_transaction_event' && !mismatch(OcppTransactionEvent, value)) {
+      const transactions = transactionsAfter(entry.transactions, value as OcppTransactionEvent);
+      if (!transactions || transactions === entry.transactions) return;
+      entry.transactions = transactions;
       entry.dirty = true;
     }
   };

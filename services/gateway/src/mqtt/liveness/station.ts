@@ -27,6 +27,8 @@ export interface Station {
   /** Its OCPP side is registered at the CSMS, in this boot. */
   registered: boolean;
   learnedDialect: Dialect;
+  /** Sessions with a transaction that runs; absent: its `ocpp_consumer_API` has told of none in this boot. */
+  transactions?: readonly string[];
   /** When the next communication check is due, monotonic. */
   checkDueAt?: number;
   /** When anything at all was heard that is not a heartbeat, monotonic. */

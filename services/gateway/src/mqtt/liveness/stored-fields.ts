@@ -22,6 +22,7 @@ export function storedFields(entry: Station, { wall, monotonic }: Moment, mono: 
   }
   if (communication) fields.push([STATION_FIELDS.communication, JSON.stringify(communication)]);
   if (entry.ocppConsumer !== undefined) fields.push([STATION_FIELDS.ocppConsumer, entry.ocppConsumer]);
+  if (entry.transactions) fields.push([STATION_FIELDS.transactions, JSON.stringify(entry.transactions)]);
   if (entry.learnedDialect !== 'unknown') fields.push([STATION_FIELDS.learnedDialect, entry.learnedDialect]);
   return fields;
 }
@@ -63,5 +64,6 @@ export const knownBefore = (state: StationState): Partial<Station> => ({
     away: state.awaySince !== undefined,
   },
   ...(state.ocppConsumer === undefined ? {} : { ocppConsumer: state.ocppConsumer }),
+  ...(state.transactions === undefined ? {} : { transactions: state.transactions }),
   learnedDialect: state.learnedDialect ?? 'unknown',
 });
