@@ -27,6 +27,7 @@ export const PROGRAMS = {
     unit: 'redis-server',
   },
   mosquitto: { ...ofOneName('mosquitto'), unit: 'mosquitto' },
+  mosquitto_pub: { ...ofOneName('mosquitto_pub'), debianPackage: 'mosquitto-clients', brewPackage: 'mosquitto' },
   openssl: ofOneName('openssl'),
   curl: ofOneName('curl'),
   tinyproxy: { ...ofOneName('tinyproxy'), unit: 'tinyproxy' },

@@ -44,6 +44,7 @@ await t.test('the examples are ones', (t) => {
   t.match(inDocs.flatMap(nameOf), [
     { transport: 'ssh', profile: 'command' },
     { transport: 'ssh', profile: 'rauc' },
+    { transport: 'local', restart_everest: { management_api: true } },
   ]);
   const [, inCommon = ''] = [...read('docs/stations-file.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(
     ([, x]) => x,
@@ -64,6 +65,8 @@ await t.test('where a mistake is, and what', (t) => {
     ['transport: ssh', 'transport: telnet', /line 4, column 18: .*ssh/],
     ['      host: 10.0.7.3\n', '', /line 4, column 7: .*host/],
     ['      private_key_file: /etc/khumbu/key\n', '', /line 4, column 7: .*private_key_file/],
+    [/reboot: .*/, 'restart_everest: {management_api: yes}', /line 12, column .*management_api/],
+    [/reboot: .*/, 'restart_everest: systemctl restart everest', /line 12, column 24: .*array/],
     ['profile: command', 'profile: magic', /line 10, column 16: .*command/],
     [/ {6}command: .*\n/, '', /line 4, column 7: .*command/],
     ['user: khumbu', 'user: "a b"', /line 6, column 13/],

@@ -59,6 +59,26 @@ const loginNeeds = {
   ],
 };
 
+/** EVerest's own lifecycle_API, over a broker that is reached from the station. */
+const ManagementApi = Type.Object(
+  {
+    management_api: Type.Literal(true, {
+      description: 'Restart EVerest by the lifecycle_API of its manager, which is started with --lifecycle-api=rw.',
+    }),
+    host: Type.Optional({ ...host, description: 'EVerest’s broker, as the station reaches it; default 127.0.0.1.' }),
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'Default 1883.' })),
+  },
+  closed,
+);
+export type ManagementApi = Static<typeof ManagementApi>;
+
+const restart = (description: string) =>
+  Type.Optional(
+    Type.Unsafe<string[] | ManagementApi>(
+      conditional({ type: 'object' }, ManagementApi, argv(description, PLACEHOLDERS.restart_everest)),
+    ),
+  );
+
 const Limits = Type.Object(
   {
     connect_s: seconds('To open a connection; default 10.'),
@@ -77,7 +97,7 @@ const Command = Type.Object(
   {
     install: argv('Write the image to the slot that does not run.', PLACEHOLDERS.install),
     reboot: verb('reboot', 'Restart the host; default: systemctl reboot.'),
-    restart_everest: verb('restart_everest', 'Restart EVerest; default: systemctl restart everest.'),
+    restart_everest: restart('Restart EVerest; default: systemctl restart everest.'),
     evidence: argv('Print one JSON object: what runs and how it does.'),
     read_clock: verb('read_clock', 'Print seconds since 1970; default: date +%s.%N.'),
     set_clock: verb('set_clock', 'Set the clock; default: date, unless a time service keeps it.'),
@@ -115,7 +135,7 @@ const members = {
   rauc: Type.Optional(Rauc),
   boot_id: Type.Optional(argv('Prints what tells one boot from another; default: the kernel’s boot id.')),
   reboot: verb('reboot', 'Instead of the profile’s own.'),
-  restart_everest: verb('restart_everest', 'Instead of the profile’s own.'),
+  restart_everest: restart('Instead of the profile’s own.'),
   read_clock: verb('read_clock', 'Instead of the profile’s own.'),
   set_clock: verb('set_clock', 'Instead of the profile’s own.'),
   slew_clock: verb('slew_clock', 'Instead of the profile’s own.'),

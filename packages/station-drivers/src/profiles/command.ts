@@ -6,7 +6,6 @@ import { commonVerbs, withValues } from './verbs.js';
 export function commandProfile(entry: RealDriverEntry, command: CommandVerbs): Profile {
   return {
     name: 'command',
-    scripts: [],
     ...commonVerbs({ ...command, ...entry }),
     install: ({ operationId, imagePath, sha256, sizeBytes }) =>
       withValues(command.install, { image: imagePath, sha256, size: String(sizeBytes), operation: operationId }),

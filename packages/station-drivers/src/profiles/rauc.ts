@@ -22,10 +22,11 @@ export function raucProfile(entry: RealDriverEntry, { program, health, mark_good
     mark_good === true ? 'yes' : 'no',
     ...args,
   ];
+  const common = commonVerbs(entry);
   return {
     name: 'rauc',
-    scripts: [SCRIPT],
-    ...commonVerbs(entry),
+    ...common,
+    scripts: [SCRIPT, ...common.scripts],
     install: ({ imagePath, sha256, operationId }) => ask('install', imagePath, sha256, operationId),
     recover: (operationId) => ask('recover', operationId),
     evidence: () => ask('evidence'),

@@ -1,5 +1,6 @@
 /** Argument vectors of the stations file with values in them. Pure. */
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { apiScripts, restartByApi } from './restart-everest.js';
 
 export type Values = Readonly<Record<string, string>>;
 
@@ -24,11 +25,14 @@ const offsetValues = (byMs: number): Values => ({
 
 /** What every profile does alike, unless the stations file has a command of its own. */
 export const commonVerbs = (
-  entry: Pick<RealDriverEntry, 'reboot' | 'restart_everest' | 'read_clock' | 'set_clock' | 'slew_clock'>,
+  entry: Pick<RealDriverEntry, 'state_dir' | 'reboot' | 'restart_everest' | 'read_clock' | 'set_clock' | 'slew_clock'>,
 ) => ({
+  scripts: apiScripts(entry.restart_everest),
   reboot: (operation: string): readonly string[] => withValues(entry.reboot ?? ['systemctl', 'reboot'], { operation }),
-  restart: (operation: string): readonly string[] =>
-    withValues(entry.restart_everest ?? ['systemctl', 'restart', 'everest'], { operation }),
+  restart(operation: string): readonly string[] {
+    const { restart_everest: how = ['systemctl', 'restart', 'everest'], state_dir: stateDir } = entry;
+    return Array.isArray(how) ? withValues(how, { operation }) : restartByApi(stateDir, how);
+  },
   readClock: (): readonly string[] => entry.read_clock ?? ['date', '+%s.%N'],
   setClock: (time: Date): readonly string[] | undefined =>
     entry.set_clock && withValues(entry.set_clock, timeValues(time)),
