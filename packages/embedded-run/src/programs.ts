@@ -36,7 +36,6 @@ export const PROGRAMS = {
   mksquashfs: { ...ofOneName('mksquashfs'), debianPackage: 'squashfs-tools', brewPackage: 'squashfs' },
   'dbus-daemon': { ...ofOneName('dbus-daemon'), brewPackage: 'dbus' },
   busybox: ofOneName('busybox'),
-  chronyd: { ...ofOneName('chronyd'), debianPackage: 'chrony', brewPackage: 'chrony', unit: 'chrony' },
   faketime: { ...ofOneName('faketime'), brewPackage: 'libfaketime' },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;

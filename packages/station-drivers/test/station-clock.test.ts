@@ -1,9 +1,9 @@
 /** The station program beside real time services, in namespaces of their own; what would set the clock is a stand-in. */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { debianFiles } from '@khumbu/test-support/debian-files';
 import t, { type Test } from 'tap';
 
 const run = promisify(execFile);
@@ -14,7 +14,8 @@ const DEADLINE_MS = 60_000;
 const APART = ['--mount', '--net', '--pid', '--fork', '--mount-proc', 'sh', '-c'];
 const mayUnshare = (await run('unshare', [...APART, 'true']).catch(() => undefined)) !== undefined;
 const cannot = mayUnshare ? false : 'namespaces cannot be made here';
-const noChrony = existsSync('/usr/sbin/chronyd') ? cannot : 'there is no chronyd';
+const chronyFiles = await debianFiles(['chrony']);
+const noChrony = typeof chronyFiles === 'string' ? chronyFiles : cannot;
 
 interface Scene {
   /** Programs of the station by name, as shell scripts; `$D` is a folder. */
@@ -37,7 +38,8 @@ async function ask(t: Test, verb: string, value: string, { programs = {}, before
   const line = `mount -t tmpfs tmpfs /run; ip link set lo up; ${before}
 exec "$0" "$@"`;
   const argv = [...APART, line, ...shell.split(' '), PROGRAM, verb, join(dir, 'state'), '0', value];
-  const env = { PATH: `${join(dir, 'bin')}:/usr/sbin:/usr/bin:/sbin:/bin`, D: dir };
+  const brought = typeof chronyFiles === 'string' ? '' : `${chronyFiles.path}:`;
+  const env = { PATH: `${join(dir, 'bin')}:${brought}/usr/sbin:/usr/bin:/sbin:/bin`, D: dir };
   const end = await run('unshare', argv, { env, timeout: DEADLINE_MS }).then(
     ({ stderr }) => ({ code: 0, stderr }),
     ({ code, stderr }: { code: number; stderr: string }) => ({ code, stderr }),
