@@ -9,13 +9,15 @@ import { type ServerProgram, startServer } from './server.js';
 
 const SSHD = ['/usr/sbin/sshd', '/usr/local/sbin/sshd', '/usr/bin/sshd'].find((path) => existsSync(path));
 
-export interface Sshd extends ServerProgram {
+export interface SshdLogin {
   readonly user: string;
   readonly privateKeyFile: string;
   /** Pins its host key. */
   readonly knownHostsFile: string;
   readonly hostPublicKey: string;
 }
+
+export interface Sshd extends ServerProgram, SshdLogin {}
 
 export interface SshdOptions {
   /** For its files, and the home folder of its sessions. */
@@ -31,7 +33,8 @@ function makeKey(file: string): void {
   if (!existsSync(file)) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file]);
 }
 
-export async function startSshd({ dir, config = [] }: SshdOptions): Promise<Sshd> {
+/** The files of a server, and how it is called: for one that is started elsewhere. Rejects where there is no sshd. */
+export async function sshdFiles({ dir, config = [] }: SshdOptions) {
   if (SSHD === undefined) throw new Error('there is no sshd');
   const home = join(dir, 'home');
   await mkdir(home, { recursive: true });
@@ -43,8 +46,6 @@ export async function startSshd({ dir, config = [] }: SshdOptions): Promise<Sshd
   ];
   makeKey(hostKey);
   makeKey(ours);
-  // Its folder for separated privileges is made by a package's start script elsewhere.
-  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   const hostPublicKey = (await readFile(`${hostKey}.pub`, 'utf8')).split(' ').slice(0, 2).join(' ');
   const configFile = (port: number): string => join(dir, `sshd-${port}.conf`);
   const textOf = (port: number): string =>
@@ -65,24 +66,32 @@ export async function startSshd({ dir, config = [] }: SshdOptions): Promise<Sshd
       `SetEnv HOME=${home}`,
       '',
     ].join('\n');
-  const server = await startServer({
+  const login: SshdLogin = {
+    user: userInfo().username,
+    privateKeyFile: ours,
+    knownHostsFile: known,
+    hostPublicKey,
+  };
+  return {
     command: SSHD,
-    args: (port) => ['-D', '-e', '-f', configFile(port)],
-    answers: (port) => answersOn(port, 'SSH-2.0-test\r\n', 'SSH-2.0'),
-    prepare: async (port) => {
+    args: (port: number): string[] => ['-D', '-e', '-f', configFile(port)],
+    async prepare(port: number): Promise<void> {
       await writeFile(configFile(port), textOf(port));
       // Whoever reads it while the server is started again finds it whole.
       const line = `[127.0.0.1]:${port} ${hostPublicKey}\n`;
       const isPinned = existsSync(known) && (await readFile(known, 'utf8')).includes(`]:${port}`);
       if (!isPinned) await writeFile(known, line);
     },
-  });
-  return Object.assign(server, {
-    user: userInfo().username,
-    privateKeyFile: ours,
-    knownHostsFile: known,
-    hostPublicKey,
-  });
+    answers: (port: number) => answersOn(port, 'SSH-2.0-test\r\n', 'SSH-2.0'),
+    login,
+  };
+}
+
+export async function startSshd(options: SshdOptions): Promise<Sshd> {
+  const { login, ...files } = await sshdFiles(options);
+  // Its folder for separated privileges is made by a package's start script elsewhere.
+  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
+  return Object.assign(await startServer(files), login);
 }
 
 /** Processes of the sessions that a server has open now. */
