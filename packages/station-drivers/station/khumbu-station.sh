@@ -155,8 +155,11 @@ limited() {
   # Words of the shell about a child that was ended may find nobody at the other end.
   trap : PIPE
   exec 3<&0
+  # Only what is ours is private: a command, also one by sudo, which takes this over, makes files that others read.
+  umask 022
   setsid "$@" <&3 3<&- &
   child=$!
+  umask 077
   exec 3<&-
   write_me "$child" >"$run"
   # It was to end before it was written down.
@@ -331,8 +334,10 @@ perform() {
   uptime_s
   until_s=$((uptime + limit))
   while :; do
+    umask 022
     setsid "$@" </dev/null >&4 2>&5 4>&- 5>&- &
     child=$!
+    umask 077
     write_me "$child" >"$effect/child"
     {
       # For good: a redirection of the function alone would keep them open beside.
