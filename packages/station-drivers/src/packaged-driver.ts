@@ -3,6 +3,7 @@
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { PackagedDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import { checkBy } from './check/check-by.js';
 import type { Capabilities, StationDriver } from './port.js';
 
 /** What the package exports as `createStationDriver`. */
@@ -61,5 +62,6 @@ export function packagedDriver({ station }: StationProfile, entry: PackagedDrive
     },
     configureNetwork: async (...args) => (await driver()).configureNetwork(...args),
     openLogs: async (...args) => (await driver()).openLogs(...args),
+    check: async (signal) => checkBy(await driver(), signal),
   };
 }

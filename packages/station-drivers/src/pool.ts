@@ -214,5 +214,20 @@ class SharedPool<T, C extends PooledConnection> implements ConnectionPool<T, C> 
 export const createPool = <T, C extends PooledConnection>(options: PoolOptions<T, C>): ConnectionPool<T, C> =>
   new SharedPool(options);
 
-export const unreachable = (message: string, cause?: unknown): CodedError =>
-  new CodedError('STATION_UNREACHABLE', message, { cause });
+/** How far the way to a station went. */
+export type ReachStage = 'our_key' | 'pinned_key' | 'network' | 'host_key' | 'algorithms' | 'login';
+
+class Unreachable extends CodedError {
+  /** Absent: what went wrong is none of these. */
+  readonly stage?: ReachStage;
+  constructor(message: string, cause: unknown, stage: ReachStage | undefined) {
+    super('STATION_UNREACHABLE', message, { cause });
+    if (stage !== undefined) this.stage = stage;
+  }
+}
+
+export const unreachable = (message: string, cause?: unknown, stage?: ReachStage): CodedError =>
+  new Unreachable(message, cause, stage);
+
+export const stageOf = (error: unknown): ReachStage | undefined =>
+  error instanceof Unreachable ? error.stage : undefined;

@@ -74,6 +74,52 @@ export interface Capabilities {
 /** How far the image has been brought to the station, in bytes; what was there already counts. */
 export type TransferProgress = (sentBytes: number, sizeBytes: number) => void;
 
+/** What a driver does at a station, as people name it. */
+export const STATION_VERBS = [
+  'observe',
+  'install',
+  'reboot',
+  'restart',
+  'read_clock',
+  'set_clock',
+  'logs',
+  'network',
+] as const;
+export type StationVerb = (typeof STATION_VERBS)[number];
+
+/**
+ * - `can`: nothing was found that keeps it from being done now.
+ * - `cannot`: something is missing; the findings say what, and what to do.
+ * - `unknown`: it could not be found out without doing it.
+ * - `not_needed`: the station sees to it itself, as to a clock that a time server keeps.
+ * - `not_supported`: the profile has no command for it.
+ */
+export type VerbVerdict = 'can' | 'cannot' | 'unknown' | 'not_needed' | 'not_supported';
+
+export interface CheckFinding {
+  /** A stable word: `host_key`, `space`, `rauc_service`. */
+  readonly subject: string;
+  /** `missing` and `unknown` decide about the verbs that are named; `warning` is for people. */
+  readonly outcome: 'ok' | 'warning' | 'missing' | 'unknown' | 'not_needed';
+  /** For people; no secrets. */
+  readonly text: string;
+  /** What to do. */
+  readonly remedy?: string;
+  readonly verbs: readonly StationVerb[];
+}
+
+/** What a look at a station found. Nothing was changed by it. */
+export interface DriverCheck {
+  readonly verbs: Readonly<Record<StationVerb, VerbVerdict>>;
+  readonly findings: readonly CheckFinding[];
+  /** To the station and back; absent: it was not reached. */
+  readonly latencyMs?: number;
+  /** Its clock against ours; positive: it is ahead. */
+  readonly clockOffsetMs?: number;
+  /** Free for its state folder. */
+  readonly freeBytes?: number;
+}
+
 export type LogType = 'DiagnosticsLog' | 'SecurityLog';
 
 /** Records with `oldest <= time <= latest`; an absent bound is open. */
@@ -154,4 +200,10 @@ export interface StationDriver {
    * `LOGS_UNAVAILABLE`, `STATION_UNREACHABLE`; a stream may fail with the same codes.
    */
   openLogs(query: LogQuery, signal: AbortSignal): Promise<readonly LogSource[]>;
+
+  /**
+   * Whether each verb could be done now, and what is missing. Changes nothing at the station and begins nothing there. A
+   * station that cannot be reached is a finding, no error. Safe to repeat and to abort. Absent: the driver does not tell.
+   */
+  check?(signal: AbortSignal): Promise<DriverCheck>;
 }

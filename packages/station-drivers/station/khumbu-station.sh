@@ -545,6 +545,7 @@ size_of() {
   echo $((bytes))
 }
 
+# --- Who keeps the clock (khumbu-check.sh has this part as well) ---
 # KEEPER: it says itself that it is not synchronised. One that cannot be asked is believed.
 is_unsynchronised() {
   case $1 in
@@ -571,6 +572,7 @@ clock_keeper() {
   if [ -n "$keeper" ] && is_unsynchronised "$keeper"; then keeper=; fi
 }
 
+# --- end of this part ---
 leave_kept_clock() {
   clock_keeper
   if [ -n "$keeper" ]; then

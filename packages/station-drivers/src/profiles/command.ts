@@ -1,11 +1,13 @@
 /** Profile `command`: the maker's own programs, as the stations file names them. */
 import type { CommandVerbs, RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { commandCheck } from './command-check.js';
 import type { Profile } from './profile.js';
 import { commonVerbs, withValues } from './verbs.js';
 
 export function commandProfile(entry: RealDriverEntry, command: CommandVerbs): Profile {
   return {
     name: 'command',
+    check: commandCheck(command),
     ...commonVerbs({ ...command, ...entry }),
     install: ({ operationId, imagePath, sha256, sizeBytes }) =>
       withValues(command.install, { image: imagePath, sha256, size: String(sizeBytes), operation: operationId }),

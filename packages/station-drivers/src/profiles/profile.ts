@@ -4,8 +4,10 @@
  * standard output. A tool that says such things differently gets a script that translates, run at the station, where it goes
  * on when we do not.
  */
+import type { PlannedCommand } from '../check/commands.js';
 import type { LogQuery } from '../port.js';
 import type { StationScript } from '../station/station-program.js';
+import type { ProfileCheck } from './profile-check.js';
 
 export interface InstallJob {
   readonly operationId: string;
@@ -19,6 +21,8 @@ export interface Profile {
   readonly name: string;
   /** Put into the state folder before anything else is asked. */
   readonly scripts: readonly StationScript[];
+  /** What a check before use looks at, beside what all stations need. */
+  readonly check: ProfileCheck;
   /** Writes the image beside the running system and makes it the next to boot; busy is asked again until its time is over. */
   install(job: InstallJob): readonly string[];
   /**
@@ -26,6 +30,8 @@ export interface Profile {
    * switched is put back before its failure is told. 75: the tool is at work still. Safe to repeat. Absent: nothing to do.
    */
   recover?(operationId: string): readonly string[];
+  /** Those of reboot, restart and clock, with placeholders; the others are in `check`. */
+  readonly commands: readonly PlannedCommand[];
   reboot(operationId: string): readonly string[];
   restart(operationId: string): readonly string[];
   /** Prints the evidence: one JSON object. */

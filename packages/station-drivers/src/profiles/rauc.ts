@@ -3,13 +3,15 @@ import { readFileSync } from 'node:fs';
 import type { RaucSettings, RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { stationScript } from '../station/station-program.js';
 import type { Profile } from './profile.js';
+import { raucCheck } from './rauc-check.js';
 import { commonVerbs } from './verbs.js';
 
 const SCRIPT = stationScript('khumbu-rauc', readFileSync(new URL('../../../station/khumbu-rauc.sh', import.meta.url)));
 
 const counted = (words: readonly string[]): readonly string[] => [String(words.length), ...words];
 
-export function raucProfile(entry: RealDriverEntry, { program, health, mark_good }: RaucSettings): Profile {
+export function raucProfile(entry: RealDriverEntry, settings: RaucSettings): Profile {
+  const { program, health, mark_good } = settings;
   const { state_dir: stateDir, boot_id: bootId = [] } = entry;
   const ask = (verb: string, ...args: readonly string[]): readonly string[] => [
     '/bin/sh',
@@ -27,6 +29,7 @@ export function raucProfile(entry: RealDriverEntry, { program, health, mark_good
     name: 'rauc',
     ...common,
     scripts: [SCRIPT, ...common.scripts],
+    check: raucCheck(settings),
     install: ({ imagePath, sha256, operationId }) => ask('install', imagePath, sha256, operationId),
     recover: (operationId) => ask('recover', operationId),
     evidence: () => ask('evidence'),

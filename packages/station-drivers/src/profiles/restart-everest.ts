@@ -8,6 +8,9 @@ const SCRIPT = stationScript(
   readFileSync(new URL('../../../station/khumbu-everest.sh', import.meta.url)),
 );
 
+/** What the script runs at the station. */
+export const API_PROGRAMS: readonly (readonly string[])[] = [['mosquitto_sub'], ['mosquitto_pub']];
+
 export const restartByApi = (stateDir: string, { host, port }: ManagementApi): readonly string[] => [
   '/bin/sh',
   `${stateDir}/${SCRIPT.name}`,

@@ -2,7 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
-import type { Effect, FirmwareImage, LogQuery, LogSource, StationDriver } from '../port.js';
+import { EVERY_VERB, good, verdictsOf, wanting } from '../check/findings.js';
+import type { DriverCheck, Effect, FirmwareImage, LogQuery, LogSource, StationDriver } from '../port.js';
 import {
   assertReachable,
   begin,
@@ -11,12 +12,13 @@ import {
   effectState,
   evidence,
   factoryCharger,
+  isRebooting,
   retire,
   unhang,
   withClockOffset,
   withNetwork,
 } from './charger.js';
-import { changeCharger, chargerFolder } from './charger-state.js';
+import { changeCharger, chargerFolder, readCharger } from './charger-state.js';
 import { brokenJournalStream, eventStream, type JournalShape, journalStream } from './journal.js';
 import { settle } from './settle.js';
 
@@ -41,6 +43,8 @@ const defaults = {
 } satisfies SimulatedSettings;
 
 type Settings = Required<Omit<SimulatedSettings, 'fail'>> & Pick<SimulatedSettings, 'fail'>;
+
+const CAPABILITIES = { effects: ['install', 'reboot', 'restart'], clock: true, logs: true } as const;
 
 /** The clock of a charger goes from 1970 up to the last year of four digits. */
 const lastTime = Date.UTC(10_000, 0) - 1;
@@ -86,12 +90,7 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
 
   return {
     station,
-    capabilities: {
-      effects: ['install', 'reboot', 'restart'],
-      clock: true,
-      network: interfaces !== undefined,
-      logs: true,
-    },
+    capabilities: { ...CAPABILITIES, network: interfaces !== undefined },
 
     async start(effect, signal) {
       // What has become of an earlier effect is stored first: a refusal must not keep its time from beginning.
@@ -140,12 +139,26 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
       return { interfaceAddress: interfaceName };
     },
 
+    async check(signal) {
+      signal.throwIfAborted();
+      return simulatedCheck(present((await readCharger(folder))?.charger, now()), interfaces !== undefined);
+    },
+
     async openLogs(query, signal) {
       const charger = await reach(signal);
       if (fail.logs === 'unavailable') throw new CodedError('LOGS_UNAVAILABLE', 'the station does not give its logs');
       return logSources(station, settings, charger, query, now() + charger.clockOffsetMs, signal);
     },
   };
+}
+
+/** Of a charger as it is now: what has ended meanwhile is not written down by a look. */
+function simulatedCheck(charger: Charger, hasNetwork: boolean): DriverCheck {
+  const finding = isRebooting(charger)
+    ? wanting('missing', 'reach', 'the simulated station boots', 'ask again when it has', EVERY_VERB)
+    : good('reach', 'a simulated station: nothing real is reached by it', EVERY_VERB);
+  const has = EVERY_VERB.filter((verb) => verb !== 'network' || hasNetwork);
+  return { findings: [finding], verbs: verdictsOf([finding], has) };
 }
 
 /** All records are stamped by the clock as it is set now, so setting it neither opens a gap nor fills one. */

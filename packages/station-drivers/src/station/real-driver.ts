@@ -1,5 +1,6 @@
 /** The driver of a real station: a transport, the program that runs there, and a profile. */
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { checkStation } from '../check/check-station.js';
 import type { StationDriver } from '../port.js';
 import { profileOf } from '../profiles/profiles.js';
 import { localTransport } from '../transports/local.js';
@@ -10,15 +11,17 @@ import { limitsOf, sshTargetOf } from './entry-settings.js';
 import type { StationParts } from './station-parts.js';
 import { createStationProgram } from './station-program.js';
 
-export function createRealDriver(station: string, entry: RealDriverEntry, connections: SshPool): StationDriver {
+/** What an entry is made of at its station. Begins nothing. */
+export function stationParts(entry: RealDriverEntry, connections: SshPool): StationParts {
   const { state_dir: stateDir, boot_id: bootId = [] } = entry;
   const limits = limitsOf(entry);
   const transport =
     entry.transport === 'ssh' ? createSshTransport(sshTargetOf(entry, limits), connections) : localTransport;
   const profile = profileOf(entry);
   const program = createStationProgram({ transport, stateDir, scripts: profile.scripts, bootId });
-  const parts: StationParts = {
+  return {
     stateDir,
+    bootId,
     limits,
     transport,
     profile,
@@ -26,6 +29,11 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
     options: (signal) => ({ signal, timeoutMs: (limits.commandS + 30) * 1000 }),
     run: (argv, signal, input) => program.run(argv, { signal, limitS: limits.commandS, input }),
   };
+}
+
+export function createRealDriver(station: string, entry: RealDriverEntry, connections: SshPool): StationDriver {
+  const parts = stationParts(entry, connections);
+  const { profile } = parts;
   return {
     station,
     capabilities: {
@@ -36,5 +44,6 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
     },
     ...effectsAt(parts),
     ...commandsAt(parts),
+    check: (signal) => checkStation(parts, signal),
   };
 }

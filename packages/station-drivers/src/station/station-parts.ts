@@ -7,6 +7,8 @@ import type { StationProgram } from './station-program.js';
 
 export interface StationParts {
   readonly stateDir: string;
+  /** A command in place of the kernel's boot id; empty: none. */
+  readonly bootId: readonly string[];
   readonly limits: Limits;
   readonly transport: Transport;
   readonly profile: Profile;

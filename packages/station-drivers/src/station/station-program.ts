@@ -56,6 +56,8 @@ export interface StationProgram {
   run(argv: readonly string[], options: RunOptions): Promise<CallResult>;
   /** The argument vector of a verb, for a process that is not waited for; `prepare` has been called. */
   argvOf(verb: string, args: readonly string[]): readonly string[];
+  /** The argument vectors by which our scripts are put there. */
+  readonly puts: readonly (readonly string[])[];
   /** End what runs under this name, if anything does and the station can be reached. */
   end(nonce: string): void;
   /** Put our scripts there if one is missing. */
@@ -66,8 +68,18 @@ export const newNonce = (): string => randomUUID();
 
 export function createStationProgram({ transport, stateDir, scripts, bootId }: StationProgramOptions): StationProgram {
   const ours = [PROGRAM, ...scripts];
-  const put = async ({ name, sha256, bytes }: StationScript, { signal, timeoutMs }: CallOptions): Promise<void> => {
-    const argv = ['/bin/sh', '-c', PUT, 'khumbu', stateDir, name, sha256];
+  const putArgv = ({ name, sha256 }: StationScript): readonly string[] => [
+    '/bin/sh',
+    '-c',
+    PUT,
+    'khumbu',
+    stateDir,
+    name,
+    sha256,
+  ];
+  const put = async (script: StationScript, { signal, timeoutMs }: CallOptions): Promise<void> => {
+    const { bytes } = script;
+    const argv = putArgv(script);
     const { code, stderr } = await call(transport, argv, { signal, timeoutMs, input: bytes.toString('utf8') });
     if (code === 0) return;
     const why = code === 92 ? 'what arrived is not what was sent' : readableText(stderr);
@@ -109,6 +121,7 @@ export function createStationProgram({ transport, stateDir, scripts, bootId }: S
   return {
     ask,
     argvOf,
+    puts: ours.map(putArgv),
     end,
     async run(argv, { limitS, ...options }) {
       const nonce = newNonce();

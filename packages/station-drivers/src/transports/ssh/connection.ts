@@ -29,7 +29,7 @@ function openTcp(host: string, port: number, ms: number): Promise<Socket> {
     const socket = connectTcp({ host, port });
     const fail = (error: Error): void => {
       socket.destroy();
-      reject(unreachable(`${host}:${port}: ${describeError(error)}`, error));
+      reject(unreachable(`${host}:${port}: ${describeError(error)}`, error, 'network'));
     };
     const timer = setTimeout(() => fail(new Error(`no answer in ${ms} ms`)), ms);
     socket.once('error', fail);
@@ -51,9 +51,10 @@ const REFUSALS = {
 
 function whyNot(target: SshTarget, error: Error & { level?: string }, refusal: string | undefined): Error {
   const name = targetName(target);
-  if (refusal !== undefined) return unreachable(refusal, error);
-  if (error.level === 'client-authentication') return unreachable(`${name} refuses our key or user`, error);
-  if (error.level === 'handshake') return unreachable(`${name} has no algorithm in common: ${error.message}`, error);
+  if (refusal !== undefined) return unreachable(refusal, error, 'host_key');
+  if (error.level === 'client-authentication') return unreachable(`${name} refuses our key or user`, error, 'login');
+  if (error.level === 'handshake')
+    return unreachable(`${name} has no algorithm in common: ${error.message}`, error, 'algorithms');
   return unreachable(`${name}: ${describeError(error)}`, error);
 }
 

@@ -1,43 +1,47 @@
 /** The files of an SSH connection: our key, and the keys that are pinned for the other end. */
 import { readFile } from 'node:fs/promises';
 import ssh2 from 'ssh2';
-import { unreachable } from '../../pool.js';
+import { type ReachStage, unreachable } from '../../pool.js';
 import { type PinnedKey, pinnedKeys } from './known-hosts.js';
 import { type SshTarget, targetName } from './target.js';
 
-async function textOfFile(path: string, what: string): Promise<string> {
+async function textOfFile(path: string, what: string, stage: ReachStage): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    throw unreachable(`${what} ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, error);
+    throw unreachable(`${what} ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, error, stage);
   }
 }
 
+const unusable = (message: string): Error => unreachable(message, undefined, 'our_key');
+
 /** Our key. Refused here is what would be misread, or what would stop the worker while it is decrypted. */
 export async function readPrivateKey(path: string): Promise<string> {
-  const text = await textOfFile(path, 'private_key_file');
+  const text = await textOfFile(path, 'private_key_file', 'our_key');
   if (text.includes('BEGIN PRIVATE KEY') || text.includes('BEGIN ENCRYPTED PRIVATE KEY'))
-    throw unreachable(`private_key_file ${path} is PKCS#8: make one with ssh-keygen -t ed25519 -f ${path}`);
+    throw unusable(`private_key_file ${path} is PKCS#8: make one with ssh-keygen -t ed25519 -f ${path}`);
   const key = ssh2.utils.parseKey(text);
   if (key instanceof Error) {
     const isEncrypted = /encrypted|passphrase/i.test(key.message);
-    throw unreachable(
+    throw unusable(
       isEncrypted
         ? `private_key_file ${path} has a passphrase: give it to an ssh-agent and name its agent_socket`
         : `private_key_file ${path} is no private key: ${key.message}`,
     );
   }
   const [first] = Array.isArray(key) ? key : [key];
-  if (!first?.isPrivateKey()) throw unreachable(`private_key_file ${path} holds no private key`);
+  if (!first?.isPrivateKey()) throw unusable(`private_key_file ${path} holds no private key`);
   return text;
 }
 
 /** What is pinned for the host. Rejects where nothing is: then nothing could tell whether it is the right one. */
 export async function readPinned(target: SshTarget): Promise<readonly PinnedKey[]> {
-  const text = await textOfFile(target.knownHostsFile, 'known_hosts_file');
+  const text = await textOfFile(target.knownHostsFile, 'known_hosts_file', 'pinned_key');
   const pinned = pinnedKeys(text, target.host, target.port);
   if (pinned.some(({ revoked }) => !revoked)) return pinned;
   throw unreachable(
     `no host key of ${targetName(target)} is pinned in ${target.knownHostsFile}: npm run station-trust shows it`,
+    undefined,
+    'pinned_key',
   );
 }

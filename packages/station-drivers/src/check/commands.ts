@@ -1,0 +1,72 @@
+/** The commands of a station's entry: whether each is there, and may be run. Pure. */
+import type { CheckFinding, StationVerb } from '../port.js';
+import { readableText } from '../station/call.js';
+import { good, wanting } from './findings.js';
+import type { ProgramAnswer } from './questions.js';
+
+/** A command that a verb runs at the station. A word in braces, as `{image}`, stands for a value. */
+export interface PlannedCommand {
+  readonly verb: StationVerb;
+  readonly argv: readonly string[];
+}
+
+/** Values as they will be, where a command is asked about before there are any. */
+export const SAMPLES = (stateDir: string): Readonly<Record<string, string>> => ({
+  image: `${stateDir}/images/${'0'.repeat(64)}`,
+  sha256: '0'.repeat(64),
+  size: '1048576',
+  operation: 'firmware-update-m0000000-0000000000',
+  time: '2026-01-01T00:00:00.000Z',
+  seconds: '@1767225600.000',
+  type: 'DiagnosticsLog',
+  oldest: '2026-01-01T00:00:00.000Z',
+  latest: '2026-01-01T00:00:00.000Z',
+  interface: 'eth0',
+  slot: 'rootfs.0',
+});
+
+const shown = (argv: readonly string[]): string => readableText(argv.join(' '), 300);
+
+export function findingOfCommand({ verb, argv }: PlannedCommand, { state, said }: ProgramAnswer): CheckFinding {
+  const command = shown(argv);
+  const subject = 'command';
+  const why = readableText(said, 300);
+  switch (state) {
+    case 'found':
+      return good(subject, command, [verb]);
+    case 'denied':
+      return wanting('missing', subject, `${command}: ${why} cannot be run`, `make it executable for the user`, [verb]);
+    case 'refused':
+      return wanting(
+        'missing',
+        subject,
+        `${command}: sudo refuses it${why === '' ? '' : ` (${why})`}`,
+        'npm run station-sudoers prints the lines that allow it',
+        [verb],
+      );
+    case 'missing':
+      return wanting('missing', subject, `${command}: the program is not there`, 'install it, or change the entry', [
+        verb,
+      ]);
+  }
+}
+
+/** `systemctl reboot` and the like, of a user that is not root: polkit decides. */
+export function findingOfSystemctl(
+  { verb, argv }: PlannedCommand,
+  facts: ReadonlyMap<string, string>,
+): CheckFinding | undefined {
+  if (argv[0] !== 'systemctl' && argv[0] !== '/usr/bin/systemctl' && argv[0] !== '/bin/systemctl') return undefined;
+  if (facts.get('systemd') === undefined)
+    return wanting('missing', 'systemd', 'systemd does not run there', `name another command for ${verb}`, [verb]);
+  if (facts.get('uid') === '0') return undefined;
+  const isAllowed = argv[1] === 'reboot' && facts.get('may_reboot') === 's "yes"';
+  if (isAllowed) return good('polkit', 'polkit allows a reboot', [verb]);
+  return wanting(
+    argv[1] === 'reboot' ? 'missing' : 'unknown',
+    'polkit',
+    `${shown(argv)} needs root, or a rule of polkit`,
+    `put sudo before it in the entry, and the line for sudo`,
+    [verb],
+  );
+}

@@ -1,0 +1,51 @@
+/** Findings of a check, and what follows from them for each verb. Pure. */
+import { type CheckFinding, type DriverCheck, STATION_VERBS, type StationVerb, type VerbVerdict } from '../port.js';
+
+/** What changes the station, or asks for more than a look. */
+export const EVERY_VERB: readonly StationVerb[] = STATION_VERBS;
+
+export const good = (subject: string, text: string, verbs: readonly StationVerb[] = []): CheckFinding => ({
+  subject,
+  outcome: 'ok',
+  text,
+  verbs,
+});
+
+/** One that is for people, or keeps verbs from being done. */
+export const wanting = (
+  outcome: Exclude<CheckFinding['outcome'], 'ok'>,
+  subject: string,
+  text: string,
+  remedy: string,
+  verbs: readonly StationVerb[],
+): CheckFinding => ({ subject, outcome, text, remedy, verbs });
+
+/** What decides about a verb, the strongest first. */
+const DECIDES = [
+  ['missing', 'cannot'],
+  ['not_needed', 'not_needed'],
+  ['unknown', 'unknown'],
+] as const;
+
+function verdictOf(verb: StationVerb, findings: readonly CheckFinding[], has: ReadonlySet<StationVerb>): VerbVerdict {
+  if (!has.has(verb)) return 'not_supported';
+  const about = findings.filter(({ verbs }) => verbs.includes(verb));
+  const decided = DECIDES.find(([outcome]) => about.some((finding) => finding.outcome === outcome));
+  return decided?.[1] ?? 'can';
+}
+
+/** `has`: verbs that the profile has a command for. */
+export function verdictsOf(
+  findings: readonly CheckFinding[],
+  has: Iterable<StationVerb> = STATION_VERBS,
+): DriverCheck['verbs'] {
+  const known = new Set(has);
+  return Object.fromEntries(STATION_VERBS.map((verb) => [verb, verdictOf(verb, findings, known)])) as Record<
+    StationVerb,
+    VerbVerdict
+  >;
+}
+
+/** Every verb that is there can be done, or need not be. */
+export const isAllWell = ({ verbs }: Pick<DriverCheck, 'verbs'>): boolean =>
+  Object.values(verbs).every((verdict) => verdict !== 'cannot' && verdict !== 'unknown');

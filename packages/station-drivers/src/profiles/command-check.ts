@@ -1,0 +1,45 @@
+/** Profile `command`, checked before use: its programs are there, and its evidence can be read. */
+import type { CommandVerbs } from '@khumbu/shared/stations/driver-entry';
+import type { PlannedCommand } from '../check/commands.js';
+import { good, wanting } from '../check/findings.js';
+import type { AskAnswer } from '../check/questions.js';
+import type { CheckFinding, StationVerb } from '../port.js';
+import { readableText } from '../station/call.js';
+import { readEvidence } from '../station/protocol.js';
+import type { ProfileCheck } from './profile-check.js';
+
+const EVIDENCE_S = 20;
+
+function judgeEvidence({ code, out, err }: AskAnswer): CheckFinding {
+  const verbs: readonly StationVerb[] = ['observe', 'install'];
+  const bad = (why: string): CheckFinding =>
+    wanting('missing', 'evidence', `the evidence cannot be read: ${why}`, 'run its command by hand', verbs);
+  if (code === undefined) return bad('it prints too much');
+  if (code !== 0) return bad(readableText(err, 200) || `it ends with ${code}`);
+  let evidence: ReturnType<typeof readEvidence>;
+  try {
+    evidence = readEvidence(out);
+  } catch (error) {
+    return bad((error as Error).message);
+  }
+  const { healthy, slot, version } = evidence;
+  const what = [slot === undefined ? '' : `slot ${slot}`, version === undefined ? '' : `version ${version}`];
+  const runs = what.filter((text) => text !== '').join(', ') || 'evidence is given';
+  if (healthy) return good('evidence', runs, verbs);
+  return wanting('warning', 'evidence', `${runs}; the station says that it is not well`, 'look at the station', verbs);
+}
+
+export function commandCheck(command: CommandVerbs): ProfileCheck {
+  const planned = (verb: StationVerb, argv: readonly string[] | undefined): readonly PlannedCommand[] =>
+    argv ? [{ verb, argv }] : [];
+  return {
+    commands: [
+      { verb: 'install', argv: command.install },
+      { verb: 'observe', argv: command.evidence },
+      ...planned('logs', command.logs),
+      ...planned('network', command.network),
+    ],
+    questions: [{ kind: 'ask', argv: command.evidence, limitS: EVIDENCE_S }],
+    judge: ([evidence]) => (evidence?.kind === 'ask' ? [judgeEvidence(evidence)] : []),
+  };
+}
