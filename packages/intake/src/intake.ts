@@ -94,6 +94,8 @@ export function createIntake(deps: IntakeDeps) {
     /** Over a store of its own: questions take no time from requests that wait for a decision. */
     questionsOver: (reading: Store): Questions =>
       createQuestions(createReader({ ...deps, store: reading }), isAbandoned),
+    /** No worker takes jobs from this queue. */
+    isAbandoned,
     /** No commit of unknown fate is left. */
     isSettled: (): boolean => fence.isSettled(),
     close: (): void => fence.close(),

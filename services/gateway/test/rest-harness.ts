@@ -10,6 +10,7 @@ import { createIntake } from '@khumbu/intake/intake';
 import type { JudgeCertificate } from '@khumbu/intake/judge-certificate';
 import { locations } from '@khumbu/intake/test/fixtures';
 import { momentOf, type Now } from '@khumbu/operations/clock/depot-clock';
+import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
@@ -196,6 +197,7 @@ export async function openRest(t: Test, options: RestOptions) {
   const load = createLoad();
   const waiting = patientRedis(server.url, () => undefined);
   const events = await openEventLog(waiting, reading, store.keys, log);
+  const looks = createLookAsker(reading, store.keys);
   const app = await buildApp(
     {
       inventory: createInventory({
@@ -212,6 +214,7 @@ export async function openRest(t: Test, options: RestOptions) {
       redis: reading,
       keys: store.keys,
       events,
+      looks,
       archives: options.archives,
       authenticate: authentication.authenticate,
       health: { ready: () => true, report: () => ({ redis: 'ok' }), stop: () => undefined },
@@ -232,6 +235,7 @@ export async function openRest(t: Test, options: RestOptions) {
     intake.close();
     directory.close();
     await jobs.close();
+    await looks.close();
     prompt.disconnect();
     reading.disconnect();
     patient.disconnect();

@@ -1,8 +1,10 @@
 /** system-control: acts on a station at once: reset, system time, network. */
+import { startLookWorker } from '@khumbu/operations/driver-checks/driver-checks';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { createCheckDriver } from '@khumbu/steps/station/check-driver';
 import { createConfigureNetwork } from '@khumbu/steps/station/configure-network';
 import { createReset } from '@khumbu/steps/station/reset';
 import { createSetSystemTime } from '@khumbu/steps/station/set-system-time';
@@ -12,7 +14,7 @@ import { SystemControlSettings } from './config.js';
 runWorkerService(
   'system-control',
   () => loadConfig(SystemControlSettings, process.env),
-  ({ config }) =>
+  ({ config, life, log }) =>
     ({ store, directory, redis, now }) => {
       const deps: StepDeps = {
         store,
@@ -20,6 +22,14 @@ runWorkerService(
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         now,
       };
+      const looks = startLookWorker({
+        redis,
+        keys: store.keys,
+        concurrency: config.ACTIONS_AT_ONCE,
+        ...createCheckDriver(deps),
+        onError: (error) => log.warn({ err: error }, 'a look at a station'),
+      });
+      life.onStop('looks at stations', () => looks.stop());
       const toleranceMs = config.CLOCK_TOLERANCE_MS;
       return [
         {

@@ -33,6 +33,8 @@ export const keysFor = (prefix: string) => ({
   restAnswer: (hash: string) => `${prefix}:rest-answer:${hash}`,
   /** A message that came again is being read by a leader; expires. */
   redelivered: (hash: string) => `${prefix}:redelivered:${hash}`,
+  /** Hash: the last look at a station before use, see `driver-checks/driver-checks.ts`; expires. */
+  driverCheck: (station: string) => `${prefix}:driver-check:${station}`,
   lease: `${prefix}:lease`,
   /** Hash: counts that move while a queue is worked on. */
   beats: `${prefix}:beats`,

@@ -6,6 +6,7 @@ import { fastifyRateLimit } from '@fastify/rate-limit';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Intake } from '@khumbu/intake/intake';
 import type { Questions } from '@khumbu/intake/questions';
+import type { LookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import type { Keys } from '@khumbu/operations/records/keys';
 import type { AsyncApiOptions } from '@khumbu/shared/contract/async-api';
 import type { Health } from '@khumbu/shared/runtime/health';
@@ -30,6 +31,7 @@ import { protect } from './protection.js';
 import { acceptJsonOnly, handleErrors, refuseAddress, requireHost } from './request-errors.js';
 import { controlRoutes } from './routes/control.js';
 import { depotRoutes } from './routes/depot.js';
+import { driverCheckRoutes } from './routes/driver-check.js';
 import { eventRoutes } from './routes/events.js';
 import { firmwareRoutes } from './routes/firmware-updates.js';
 import { type Archives, logRoutes } from './routes/log-uploads.js';
@@ -53,6 +55,8 @@ export interface AppDeps {
   readonly events: EventLog;
   /** `undefined`: the depot has no object store. */
   readonly archives: Archives | undefined;
+  /** Looks at stations before use are asked for by it. */
+  readonly looks: LookAsker;
   readonly authenticate: Authenticate;
   readonly health: Health;
   readonly metrics: Registry;
@@ -177,6 +181,7 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   controlRoutes(app, { inventory, intake, submit, audit, questions });
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
+  driverCheckRoutes(app, deps);
   const subscribers = new Gauge({
     name: 'khumbu_event_subscribers',
     help: 'Open event streams.',

@@ -113,6 +113,8 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
   return {
     /** It is in the stations file, without a driver: as good as not listed. */
     isWithoutDriver: (station: string): boolean => isListed(station) && directory.profileOf(station) === undefined,
+    /** Something may be done with it: it is in the stations file, with a driver. */
+    isServed: (station: string): boolean => directory.profileOf(station) !== undefined,
     /** The stored state of a station. Rejects with `STATION_UNKNOWN`. */
     requireStation: reading(known),
     /** Every station that was heard or is configured, by name. */

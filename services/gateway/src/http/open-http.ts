@@ -1,6 +1,7 @@
 /** The REST API of a gateway from its settings: what it is made of, and the server that listens. */
 import type { Server } from 'node:https';
 import { createObjectStore } from '@khumbu/object-store/object-store';
+import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import { createStore } from '@khumbu/operations/kinds/store';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { GatewayConfig } from '../config.js';
@@ -43,6 +44,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const store = createStore(reading, config.KEY_PREFIX, undefined, now);
   const load = createLoad();
   const { eventLoopTurn } = load;
+  const looks = createLookAsker(reading, keys);
   const events = await openEventLog(anotherPatient(), reading, keys, log);
   const app = await buildApp(
     {
@@ -54,6 +56,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       load,
       idempotency: createIdempotency(prompt, keys),
       events,
+      looks,
       archives: openArchives(config),
     },
     {
@@ -79,6 +82,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       certificate?.close();
       await app.close();
       events.stop();
+      await looks.close();
     },
   };
 }

@@ -112,6 +112,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['events', /^khumbu:progress-events$/, shorterThan(300 * ROUGHLY)],
   ['progress', /^khumbu:progress:/, expiresWithin(3_600_000)],
   ['REST answer', /^khumbu:rest-answer:/, expiresWithin(DAY_MS)],
+  ['driver check', /^khumbu:driver-check:/, expiresWithin(30 * DAY_MS)],
   ['clock', /^khumbu:clock$/, always],
   ['beats', /^khumbu:beats$/, fewerFieldsThan(QUEUE_NAMES.length + 2)],
   ['files', /^khumbu:files$/, expiresWithin(60_000)],

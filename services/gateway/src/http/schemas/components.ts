@@ -1,5 +1,6 @@
 /** The schemas that are components of the OpenAPI document, with all they are made of. */
 import { DepotSchema } from './depot.js';
+import { DriverCheckSchema } from './driver-check.js';
 import { OperationPageSchema, OperationSchema } from './operations.js';
 import {
   FirmwareUpdateOrderSchema,
@@ -13,6 +14,7 @@ import { BootReasonViewSchema, ResetPermissionSchema, StationPageSchema } from '
 
 export const REST_SCHEMAS = [
   DepotSchema,
+  DriverCheckSchema,
   OperationSchema,
   StationPageSchema,
   OperationPageSchema,
