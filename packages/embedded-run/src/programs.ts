@@ -32,6 +32,7 @@ export const PROGRAMS = {
   curl: ofOneName('curl'),
   tinyproxy: { ...ofOneName('tinyproxy'), unit: 'tinyproxy' },
   sshd: { ...ofOneName('sshd'), debianPackage: 'openssh-server', brewPackage: 'openssh', unit: 'ssh' },
+  sudo: ofOneName('sudo'),
   rauc: ofOneName('rauc'),
   mksquashfs: { ...ofOneName('mksquashfs'), debianPackage: 'squashfs-tools', brewPackage: 'squashfs' },
   'dbus-daemon': { ...ofOneName('dbus-daemon'), brewPackage: 'dbus' },
