@@ -90,10 +90,10 @@ export async function startEverestClient(options: EverestClientOptions) {
 
   let heartbeats: NodeJS.Timeout | undefined;
   const stopHeartbeats = (): void => clearInterval(heartbeats);
-  /** Begin to publish heartbeats from 0, as after a start. */
-  function startHeartbeats(periodMs: number): void {
+  /** Begin to publish heartbeats, from 0 as after a start. */
+  function startHeartbeats(periodMs: number, firstId = 0): void {
     stopHeartbeats();
-    let id = 0;
+    let id = firstId;
     const beat = (): void => {
       if (mqtt.connected) mqtt.publish(`${prefix}${home}/e2m/heartbeat`, String(id++), { qos: 2 });
     };

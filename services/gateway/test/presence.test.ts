@@ -7,7 +7,9 @@ import {
   heartbeatPeriodMs,
   isAway,
   NEVER_HEARD,
+  type Presence,
   restartExplained,
+  silenceBefore,
 } from '../src/mqtt/liveness/presence.js';
 import { newStation } from '../src/mqtt/liveness/station.js';
 import { ageOfHeartbeat } from '../src/mqtt/liveness/stored-fields.js';
@@ -122,12 +124,27 @@ void t.test('presence: a restart while nobody listened', async (t) => {
   const cases: [label: string, id: number, at: number, restarted: boolean][] = [
     ['the count has gone on', 30, 20_000, false],
     ['a few were late', 27, 20_000, false],
-    ['it began anew and has overtaken', 14, 20_000, true],
     ['a short gap tells nothing', 11, 2900, false],
-    ['it began anew and has not', 3, 20_000, true],
-    ['it began anew soon after it left', 32, 40_000, true],
+    ['it began anew and has not overtaken', 3, 20_000, true],
   ];
   for (const [label, id, at, restarted] of cases) t.match(hearHeartbeat(left, id, at), { restarted }, label);
+  for (const [label, id, at] of [
+    ['it began anew and has overtaken', 14, 20_000],
+    ['it began anew soon after it left', 32, 40_000],
+  ] as const) {
+    const first = hearHeartbeat(left, id, at);
+    t.match(first, { restarted: 'open', returned: true, presence: { handedOver: true } }, label);
+    t.notOk(isAway(first.presence, at), 'whichever boot it is, it is there');
+    const second = hearHeartbeat(first.presence, id + 1, at + 990);
+    t.match(second, { restarted: 'open', returned: false, presence: { handedOver: true } }, `${label}: one more`);
+    const third = hearHeartbeat(second.presence, id + 2, at + 1980);
+    t.match(third, { restarted: true, returned: true, presence: { countBeganAt: at } }, `${label}: it is at its pace`);
+    t.equal(silenceBefore(second.presence, at + 1980), at, 'the silence ended with its first heartbeat');
+    t.notOk(third.presence.behind);
+    t.match(hearHeartbeat(third.presence, id + 3, at + 2970), { restarted: false }, `${label}: counted once`);
+    t.match(hearHeartbeat(second.presence, 1, at + 1980), { restarted: true }, `${label}: and once more`);
+    t.match(hearHeartbeat(bootBegun(second.presence, second.presence, at + 1000), 1, at + 1100), { restarted: false });
+  }
   const quick = { ...left, heartbeatId: 30, communication: { heartbeat_period_ms: 250 } };
   t.match(hearHeartbeat(quick, 31, 900), { restarted: false }, 'a leader that is busy with its start hears it late');
   const young = { ...quick, heartbeatId: 1 };
@@ -143,6 +160,26 @@ void t.test('presence: a restart while nobody listened', async (t) => {
   t.match(hearHeartbeat(own, 14, 20_000), { restarted: false }, 'heartbeats that were merely lost');
   t.notOk(hearHeartbeat(left, 30, 20_000).presence.handedOver, 'told once');
 });
+
+void t.test(
+  'presence: heartbeats that were kept on their way and come all at once are of the boot that goes on',
+  async (t) => {
+    const left = { ...hearAll([[0, 8]]), handedOver: true as const, communication: { heartbeat_period_ms: 1000 } };
+    // The broker stood still for 12 s, and a machine as busy may pause among them.
+    for (const pauseMs of [0, 900]) {
+      let presence: Presence = left;
+      for (let id = 9; id <= 20; id += 1) {
+        const heard = hearHeartbeat(presence, id, 12_100 + (id > 9 ? pauseMs : 0) + id);
+        t.not(heard.restarted, true, `heartbeat ${id}`);
+        presence = heard.presence;
+      }
+      t.notOk(presence.handedOver, 'the newest shows that the count has gone on');
+      t.notOk(presence.behind);
+      t.match(hearHeartbeat(presence, 21, 13_100), { restarted: false });
+      t.match(hearHeartbeat(presence, 0, 13_100), { restarted: true });
+    }
+  },
+);
 
 void t.test('the age of a stored heartbeat', async (t) => {
   const hour = 3600_000;

@@ -6,7 +6,7 @@ import type { BootCounter } from '../liveness/boot-counter.js';
 import type { BootSigns } from '../liveness/boot-signs.js';
 import { hasDuplicateIdentity } from '../liveness/duplicate-identity.js';
 import type { DuplicateWatch } from '../liveness/duplicate-watch.js';
-import { beaconHeard, hearHeartbeat } from '../liveness/presence.js';
+import { beaconHeard, hearHeartbeat, silenceBefore } from '../liveness/presence.js';
 import type { Station } from '../liveness/station.js';
 import type { CommunicationChecks } from '../outbound/communication-checks.js';
 import type { StatusPublisher } from '../outbound/status-publisher.js';
@@ -38,21 +38,23 @@ export function createHeartbeatHandler(deps: Deps) {
       // That a station is away shows some time after it left, and EVerest subscribes at QoS 0: what was published in
       // between is lost.
       const unheard = published?.isUnheard ? published.entry : undefined;
-      if (published) published.isUnheard = false;
-      if (heard.restarted)
+      if (published && heard.restarted !== 'open') published.isUnheard = false;
+      if (heard.restarted === true)
         bootCounter.begunByHeartbeat(entry, {
           id: before.handedOver ? 0 : id,
           at: now,
-          silentMs: before.heardAt === undefined ? undefined : now - before.heardAt,
+          silentMs: silenceBefore(before, now),
           unheard,
           isCounted,
         });
       // After a boot that began with its question, what was published since then was published to the new one.
-      else if (unheard && heard.returned && before.heartbeatId !== -1) bootCounter.publishOnceMore(entry, unheard);
+      else if (!heard.restarted && unheard && heard.returned && before.heartbeatId !== -1)
+        bootCounter.publishOnceMore(entry, unheard);
       if (heard.returned || entry.checkDueAt === undefined) {
         checks.begin(entry);
         publisher.kick(entry.station);
       }
+      if (heard.restarted === 'open') return;
       if (heard.restarted) discovery.ask(entry.station);
       // In the queue of its questions it comes after the boot that was just counted.
       signs.came(entry.station, heard.restarted ? 'begins' : 'goes_on');

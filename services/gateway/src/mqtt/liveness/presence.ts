@@ -11,6 +11,8 @@ const PERIODS_UNTIL_AWAY = 3;
 const HANDOVER_SLACK_MS = 1000;
 /** The heartbeat period of a station may differ from the one in its discovery by this part of it. */
 const PERIOD_TOLERANCE = 0.25;
+/** Heartbeats after the first that show at which pace a count goes on. */
+const PACE_BEATS = 2;
 /** How long after the first one the last module of a start may be ready. */
 const BEACONS_SPREAD_MS = 5000;
 
@@ -29,6 +31,11 @@ export interface Presence {
   readonly beaconAt?: number;
   /** The newest heartbeat was received by an earlier leader; how many have come since is not known. */
   readonly handedOver?: true;
+  /**
+   * The first heartbeat after it that was behind the count that would have gone on, and how long EVerest had not been heard
+   * before: of another boot, or of this one and kept on its way. What comes next tells.
+   */
+  readonly behind?: { readonly id: number; readonly at: number; readonly silentMs: number };
   /** Anything that proves that EVerest is up and listens. */
   readonly heardAt?: number;
   /** An earlier leader has found it gone, and it has not been heard since. */
@@ -87,14 +94,9 @@ export function isAway(presence: Presence, now: number): boolean {
  * that a count which began in the gap can have reached. A quarter is left for periods that are not what they were told
  * to be: a busy station loses beats, and one that has counted for longer than the gap did not begin in it.
  */
-function restartedUnheard(
-  { handedOver, heartbeatId, heartbeatAt, communication }: Presence,
-  id: number,
-  now: number,
-): boolean {
+function isBehind({ heartbeatId, heartbeatAt, communication }: Presence, id: number, now: number): boolean {
   const period = communication?.heartbeat_period_ms ?? 0;
-  if (!handedOver || heartbeatId === undefined || heartbeatId < 0 || heartbeatAt === undefined || period <= 0)
-    return false;
+  if (heartbeatId === undefined || heartbeatId < 0 || heartbeatAt === undefined || period <= 0) return false;
   const gap = now - heartbeatAt;
   const fewest = (gap - HANDOVER_SLACK_MS) / period;
   return (
@@ -105,10 +107,37 @@ function restartedUnheard(
 }
 
 /**
- * `restarted`: the id did not rise, EVerest has started anew. `returned`: it was not there before this heartbeat, or this is
- * the first one. `unjudged`: the presence before it is known whether a restart was ours.
+ * Whether the count has begun anew. A broker that stood still (or the network before it) ends the session, and then passes
+ * on at once what stations have sent meanwhile: heartbeats that are behind as well, and of the same boot. Those of
+ * another boot are behind and come no faster than it counts. `open`: one is behind, and its pace is not known yet.
  */
-export function hearHeartbeat(presence: Presence, id: number, now: number) {
+function countedAnew(presence: Presence, id: number, now: number): boolean | 'open' {
+  const { heartbeatId, handedOver, behind, communication } = presence;
+  if (heartbeatId === undefined) return false;
+  if (id <= heartbeatId) return true;
+  if (!handedOver || !isBehind(presence, id, now)) return false;
+  if (!behind) return 'open';
+  const beats = id - behind.id;
+  if (beats <= 0) return true;
+  const leastMs = beats * (communication?.heartbeat_period_ms ?? 0) * (1 - PERIOD_TOLERANCE);
+  return beats >= PACE_BEATS && now - behind.at >= leastMs ? true : 'open';
+}
+
+/** How long EVerest had not been heard before the count that is heard now. */
+export const silenceBefore = ({ behind, heardAt }: Presence, now: number): number | undefined =>
+  behind?.silentMs ?? (heardAt === undefined ? undefined : now - heardAt);
+
+export interface HeardHeartbeat {
+  /** The id did not rise, EVerest has started anew; `open`: the next heartbeats tell. */
+  readonly restarted: boolean | 'open';
+  /** It was not there before this heartbeat, or this is the first one. */
+  readonly returned: boolean;
+  readonly presence: Presence;
+  /** The presence before it is known whether a restart was ours. */
+  readonly unjudged: Presence;
+}
+
+export function hearHeartbeat(presence: Presence, id: number, now: number): HeardHeartbeat {
   const isNext =
     presence.heartbeatAt !== undefined && presence.heartbeatId === id - 1 && id > 0 && presence.abandonedId !== id - 1;
   if (isNext && !presence.handedOver) {
@@ -117,6 +146,13 @@ export function hearHeartbeat(presence: Presence, id: number, now: number) {
     const next = { heartbeatId: id, heartbeatAt: now, heardAt: now, previousHeartbeatAt: presence.heartbeatAt };
     const heard = beatInLine({ ...presence, ...next }, now);
     return { restarted: false, returned, presence: heard, unjudged: heard };
+  }
+  const restarted = countedAnew(presence, id, now);
+  if (restarted === 'open') {
+    // It is there, whichever boot it is.
+    const { behind = { id, at: now, silentMs: silenceBefore(presence, now) ?? 0 }, ...before } = presence;
+    const open = { ...provenListening(before, now), behind };
+    return { restarted, returned: isAway(presence, now), presence: open, unjudged: open };
   }
   const {
     heartbeatId,
@@ -128,21 +164,22 @@ export function hearHeartbeat(presence: Presence, id: number, now: number) {
     begunAt: _begunAt,
     beaconAt,
     handedOver: _handedOver,
+    behind,
     foundAway: _foundAway,
     ...rest
   } = presence;
-  const restarted = heartbeatId !== undefined && (id <= heartbeatId || restartedUnheard(presence, id, now));
   const resumed = abandonedId !== undefined && id === abandonedId + 1 && heartbeatId !== abandonedId;
   const leaves = restarted || resumed ? heartbeatId : abandonedId;
   const begins = restarted || heartbeatId === -1;
-  const beganAt = begins ? now : countBeganAt;
+  const firstAt = behind?.at ?? now;
+  const beganAt = begins ? firstAt : countBeganAt;
   const next: Presence = {
     ...rest,
     ...(resumed ? { resumptions: oneMore(presence, now), beatsInLine: 0 } : {}),
     heartbeatId: id,
     heartbeatAt: now,
     heardAt: now,
-    countHeardAt: begins ? now : (countHeardAt ?? now),
+    countHeardAt: begins ? firstAt : (countHeardAt ?? firstAt),
     ...(beganAt === undefined ? {} : { countBeganAt: beganAt }),
     ...(begins || beaconAt === undefined ? {} : { beaconAt }),
     ...(leaves === undefined ? {} : { abandonedId: leaves }),
@@ -183,7 +220,7 @@ export function restartExplained({ abandonedId: _abandoned, ...presence }: Prese
  * when the question came (`before`), a heartbeat that was heard since then is the first of this boot.
  */
 export function bootBegun(presence: Presence, before: Pick<Presence, 'heartbeatId'>, now: number): Presence {
-  const { abandonedId: _abandoned, beaconAt: _beacon, ...rest } = presence;
+  const { abandonedId: _abandoned, beaconAt: _beacon, behind: _behind, ...rest } = presence;
   const { heartbeatId = -1, countHeardAt = now } = presence;
   if ((before.heartbeatId ?? -1) < 0 && heartbeatId >= 0) return { ...rest, countBeganAt: countHeardAt };
   return { ...rest, heartbeatId: -1, begunAt: now };
