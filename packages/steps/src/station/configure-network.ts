@@ -1,9 +1,14 @@
-/** Prepare a network interface. One try: the station sends the request again at its next connection. */
-import type { StepContext } from '@khumbu/operations/jobs/job-loop';
+/**
+ * Prepare a network interface. A host that cannot be reached (it reboots, or a connection broke) is tried again until EVerest
+ * waits no longer; what the station itself says is its answer: EVerest asks again before its next connection.
+ */
+import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
 import { reasonOfCode } from '@khumbu/operations/records/reasons';
 import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { requireDriver, type StepDeps } from './step-deps.js';
+
+const UNREACHABLE_PAUSE_MS = 1000;
 
 export function createConfigureNetwork(deps: StepDeps) {
   const { store, now } = deps;
@@ -20,7 +25,11 @@ export function createConfigureNetwork(deps: StepDeps) {
       const { interfaceAddress } = await requireDriver(deps, record.station).configureNetwork(setup, signal);
       end = applyNetworkEvent(record, 'ready', context(), { interfaceAddress });
     } catch (error) {
-      if (!hasCode(error, 'NETWORK_FAILED', 'STATION_UNREACHABLE', 'STATION_NOT_CONFIGURED')) throw error;
+      if (hasCode(error, 'STATION_UNREACHABLE')) {
+        const again = putOff(record, UNREACHABLE_PAUSE_MS, 'station_unreachable', now());
+        return commit(store.transaction().put(again));
+      }
+      if (!hasCode(error, 'NETWORK_FAILED', 'STATION_NOT_CONFIGURED')) throw error;
       const coded = error as CodedError;
       log.warn({ reason: coded.code }, 'the network was not configured');
       end = applyNetworkEvent(record, 'failed', context(), { reason: reasonOfCode(coded), message: coded.message });

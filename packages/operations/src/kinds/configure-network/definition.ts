@@ -1,4 +1,4 @@
-import type { WaitWord } from '../../records/wait-words.js';
+import { readStoredWait, type WaitWord } from '../../records/wait-words.js';
 import type { KindDefinition, OpenState } from '../kind-definition.js';
 import {
   applyNetworkEvent,
@@ -22,6 +22,9 @@ export const configureNetwork = {
   channel: 'configure_network',
   status: { channel: 'configure_network_status', isFinal: () => true },
   apply: applyNetworkEvent,
-  onDeadline: (record, context) => applyNetworkEvent(record, 'outOfTime', context),
+  onDeadline(record, context) {
+    const wait = readStoredWait(record.waitingFor);
+    return applyNetworkEvent(record, 'outOfTime', context, wait ? { reason: `deadline_${wait.for}` } : {});
+  },
   view: ({ interfaceName }) => ({ interfaceName }),
 } as const satisfies KindDefinition<ConfigureNetworkRecord, ConfigureNetworkEvent>;
