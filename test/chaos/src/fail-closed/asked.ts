@@ -71,6 +71,29 @@ function repliesTo(station: EverestClient): Replies {
   return known.replies;
 }
 
+/** The questions of each station for its boot reason. */
+const bootQuestions = new WeakMap<EverestClient, Asked[]>();
+
+/**
+ * EVerest allows an installation in answer to the status that asks for it. These stations have no heartbeats: one has started
+ * anew, as far as anybody can know, when it asks for its boot reason, and a permission from before does not count then. So the
+ * same status may come again, as often as the station may have started since the update was asked for, and is answered again.
+ */
+async function allowWhenAsked({ station, requestId, sentAt }: Asked, end: string, deadlineMs: number): Promise<void> {
+  const told = (wanted: string): number => station.statusNames(requestId).filter((status) => status === wanted).length;
+  const mayBeLater = (question: Asked): boolean => question.answers().every(({ ms }) => question.sentAt + ms >= sentAt);
+  const what = `${end}, or Downloaded, of update_firmware ${requestId} at ${station.moduleId}`;
+  let answered = 0;
+  for (let permissions = 0; told(end) === 0; permissions += 1) {
+    const starts = (bootQuestions.get(station) ?? []).filter(mayBeLater).length;
+    const mayAsk = permissions <= starts;
+    await station.messages.awaitAll(() => told(end) > 0 || (mayAsk && told('Downloaded') > answered), deadlineMs, what);
+    if (told(end) > 0) return;
+    answered = told('Downloaded');
+    await station.allowInstallation();
+  }
+}
+
 type Row = (world: World, station: EverestClient, requestId: number) => Doing;
 
 /** A channel without a row does not compile. */
@@ -145,7 +168,7 @@ export function ask(world: World, station: EverestClient, name: RequestChannelNa
       ms: atMs - sentAt,
     }));
   void again();
-  return {
+  const asked: Asked = {
     station,
     name,
     requestId,
@@ -173,11 +196,10 @@ export function ask(world: World, station: EverestClient, name: RequestChannelNa
           deadlineMs,
           `${status} of ${name} ${requestId} at ${station.moduleId}`,
         );
-      if (name === 'update_firmware') {
-        await hear('Downloaded');
-        await station.allowInstallation();
-      }
+      if (name === 'update_firmware') await allowWhenAsked(asked, end.status, deadlineMs);
       await hear(end.status);
     },
   };
+  if (name === 'get_boot_reason') bootQuestions.set(station, [...(bootQuestions.get(station) ?? []), asked]);
+  return asked;
 }
