@@ -9,6 +9,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Store } from '@khumbu/operations/kinds/store';
+import type { RequestChannelName } from '@khumbu/shared/contract/channels';
+import type {
+  ConfigureNetworkRequest,
+  FirmwareUpdateRequest,
+  UploadLogsRequest,
+} from '@khumbu/shared/contract/schemas';
 import { answerAgain, createAccept } from './accept.js';
 import { createAllowInstallation } from './allow-installation.js';
 import { createCancel } from './cancel.js';
@@ -17,7 +23,7 @@ import { createConfirm } from './confirm.js';
 import type { Answer, Undo } from './decision.js';
 import { createDecisionLoop } from './decision-loop.js';
 import { createEpochFence } from './epoch-fence.js';
-import { createGetBootReason } from './get-boot-reason.js';
+import { createGetBootReason, type Liveness } from './get-boot-reason.js';
 import type { IntakeDeps, Parts } from './intake-deps.js';
 import { createIsResetAllowed } from './is-reset-allowed.js';
 import { createQuestions, type Questions } from './questions.js';
@@ -30,6 +36,15 @@ import { createReader } from './situation.js';
 import { revokeReset } from './stored-reset.js';
 import { createUpdateFirmware } from './update-firmware.js';
 import { createUploadLogs } from './upload-logs.js';
+
+/** What is known of a station's request beside its words. */
+export interface Circumstances {
+  /** Of the moment in which it came; with the sign that came since, once it has waited for one. */
+  readonly liveness: Liveness;
+  /** The broker has kept it, for an unknown time. */
+  readonly isLate: boolean;
+}
+type Serve = (payload: unknown, requester: Requester, circumstances: Circumstances) => Promise<Answer>;
 
 export type Intake = ReturnType<typeof createIntake>;
 
@@ -58,12 +73,27 @@ export function createIntake(deps: IntakeDeps) {
     }
   };
 
+  const updateFirmware = createUpdateFirmware(requests);
+  const uploadLogs = createUploadLogs(requests);
+  const configureNetwork = createConfigureNetwork(requests);
+  const isResetAllowed = createIsResetAllowed(requests);
+  const getBootReason = createGetBootReason(requests);
+
   return {
-    updateFirmware: createUpdateFirmware(requests),
-    uploadLogs: createUploadLogs(requests),
-    configureNetwork: createConfigureNetwork(requests),
-    isResetAllowed: createIsResetAllowed(requests),
-    getBootReason: createGetBootReason(requests),
+    /** What stations ask, by channel; one without a row does not compile. The codec has checked each payload. */
+    serve: {
+      update_firmware: (payload, requester) => updateFirmware(payload as FirmwareUpdateRequest, requester),
+      upload_logs: (payload, requester) => uploadLogs(payload as UploadLogsRequest, requester),
+      is_reset_allowed: (_payload, requester) => isResetAllowed(requester, true),
+      set_system_time: (payload, requester, { isLate }) => setSystemTime(payload as string, requester, isLate),
+      get_boot_reason: (_payload, requester, { liveness }) => getBootReason(requester, liveness),
+      configure_network: (payload, requester) => configureNetwork(payload as ConfigureNetworkRequest, requester),
+    } as const satisfies Readonly<Record<RequestChannelName, Serve>>,
+    updateFirmware,
+    uploadLogs,
+    configureNetwork,
+    isResetAllowed,
+    getBootReason,
     setSystemTime,
     reset: createReset(parts),
     allowInstallation: createAllowInstallation(parts),

@@ -83,7 +83,15 @@ export function createStationInbox(options: DialectCheckOptions, effects: InboxE
     effects.tell('check', value);
   }
 
-  const take: Record<M2eChannelName, (payload: unknown) => void> = {
+  /** That of a request which OCPP knows nothing of. */
+  function other(
+    kind: M2eChannelName,
+    { request_id: requestId, status }: { request_id: number; status: string },
+  ): void {
+    record({ kind, status, requestId });
+  }
+
+  const take: Partial<Record<M2eChannelName, (payload: unknown) => void>> = {
     firmware_update_status: (payload) => firmware(payload as FirmwareUpdateStatus),
     log_status: (payload) => log(payload as LogStatus),
     configure_network_status: (payload) => network(payload as ConfigureNetworkStatus),
@@ -98,8 +106,9 @@ export function createStationInbox(options: DialectCheckOptions, effects: InboxE
     /** EVerest drops what it cannot read, with a warning that does not reach us. */
     receive(name: M2eChannelName, bytes: Buffer): void {
       const decoded = decode(name, bytes);
-      if (decoded.ok) take[name](decoded.payload);
-      else violated(`${name}: ${decoded.reason}`);
+      if (!decoded.ok) violated(`${name}: ${decoded.reason}`);
+      else if (take[name]) take[name](decoded.payload);
+      else other(name, decoded.payload as { request_id: number; status: string });
     },
     /** A request has its answer: from now on its statuses may come. */
     answered({ name, payload, reply }: RequestOutcome): void {

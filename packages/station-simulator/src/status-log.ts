@@ -1,10 +1,12 @@
 /** What a station received, in order, and a way to wait for what is still to come. */
 import { EventEmitter, once } from 'node:events';
+import type { M2eChannelName } from '@khumbu/shared/contract/channels';
 import type { FirmwareUpdateMetadata } from '@khumbu/shared/contract/schemas';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 
 export interface ReceivedStatus {
-  readonly kind: 'firmware' | 'log' | 'network';
+  /** The channel, where it has no shorter name here. */
+  readonly kind: 'firmware' | 'log' | 'network' | M2eChannelName;
   readonly status: string;
   readonly requestId: number;
   readonly metadata?: FirmwareUpdateMetadata;

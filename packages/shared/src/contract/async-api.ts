@@ -3,8 +3,9 @@
  * EVerest's own specification, so that code and knowledge made for that one fit this one.
  */
 import { type JsonSchema, type NamedSchemas, referTo } from './async-api-schemas.js';
-import { DISCOVERY_MESSAGES, INFO, MESSAGES, type MessageText, REPLIES } from './async-api-texts.js';
-import { CHANNELS, type Channel, type ChannelName, channel, type RequestChannelName } from './channels.js';
+import { DISCOVERY_MESSAGES, INFO } from './async-api-texts.js';
+import { CHANNELS, type Channel, type ChannelName, channel, isRequest } from './channels.js';
+import type { MessageText } from './message-text.js';
 import * as schema from './schemas.js';
 import { channelTopic, DISCOVERY, type TopicPrefix, topicPrefix } from './topics.js';
 
@@ -58,17 +59,14 @@ function payloadOf({ frame, payload, payloadOptional }: Channel, named: NamedSch
   return envelope(payloadOptional ? undefined : referTo(payload, named));
 }
 
-const isRequest = (name: ChannelName): name is RequestChannelName => channel(name).reply !== undefined;
-
 /** `receive_request_x` with `send_reply_x` for a request, `receive_x` for what is only told, `send_x` for ours. */
 function channelParts(name: ChannelName, named: NamedSchemas): Part[] {
-  const { direction, qos } = CHANNELS[name];
+  const { direction, qos, text } = CHANNELS[name];
   const payload = payloadOf(channel(name), named);
   const told = { server: 'default', address: `${direction}/${name}`, qos, ...(payload ? { payload } : {}) } as const;
-  const text = MESSAGES[name];
   if (direction === 'm2e') return [{ ...told, name: `send_${name}`, action: 'send', text }];
   if (!isRequest(name)) return [{ ...told, name: `receive_${name}`, action: 'receive', text }];
-  const { schema: replySchema, fallback } = CHANNELS[name].reply;
+  const { schema: replySchema, fallback, text: replyText } = CHANNELS[name].reply;
   const assumed = `If no reply comes in time, EVerest assumes \`${JSON.stringify(fallback)}\`.`;
   const asked = { ...text, description: `${text.description} ${assumed}` };
   const replyName = `send_reply_${name}`;
@@ -80,7 +78,7 @@ function channelParts(name: ChannelName, named: NamedSchemas): Part[] {
       address: null,
       action: 'send',
       qos: REPLY_QOS,
-      text: REPLIES[name],
+      text: replyText,
       payload: referTo(replySchema, named),
     },
   ];

@@ -1,5 +1,5 @@
 /** Operations as REST shows them. */
-import { STATION_KINDS } from '@khumbu/operations/kinds/kinds';
+import { KINDS, STATION_KINDS } from '@khumbu/operations/kinds/kinds';
 import { LIFTERS, type Lifter, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/wait-words';
 import { FirmwareUpdateStatusEnum, LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { type Static, Type } from 'typebox';
@@ -14,31 +14,16 @@ export const OriginSchema = Type.Enum(['everest', 'rest'], {
   description: '`everest`: asked over MQTT, usually by the CSMS through OCPP. `rest`: asked over this API.',
 });
 
-const OWN_STATUSES = [
-  'Offered',
-  'Accepted',
-  'Superseded',
-  'Canceled',
-  'Withdrawn',
-  'Resetting',
-  'Restarting',
-  'Restarted',
-  'Ready',
-  'Failed',
-  'Pending',
-  'Done',
-] as const;
+const EVERESTS_STATUSES: readonly string[] = [...FirmwareUpdateStatusEnum.enum, ...LogStatusEnum.enum];
+/** The states of all kinds that EVerest has no word for. */
+const OWN_STATUSES = [...new Set(STATION_KINDS.flatMap((kind) => Object.keys(KINDS[kind].transitions)))].filter(
+  (state) => !EVERESTS_STATUSES.includes(state),
+);
 /** Every status an operation can be asked for by. */
-export const STATUS_FILTERS = [
-  ...new Set(['open', 'ended', ...OWN_STATUSES, ...FirmwareUpdateStatusEnum.enum, ...LogStatusEnum.enum]),
-];
+export const STATUS_FILTERS = [...new Set(['open', 'ended', ...OWN_STATUSES, ...EVERESTS_STATUSES])];
 
 export const OperationStatusSchema = Type.Union(
-  [
-    FirmwareUpdateStatusEnum,
-    LogStatusEnum,
-    Type.Enum([...OWN_STATUSES], { description: 'What EVerest has no word for.' }),
-  ],
+  [FirmwareUpdateStatusEnum, LogStatusEnum, Type.Enum(OWN_STATUSES, { description: 'What EVerest has no word for.' })],
   {
     $id: 'OperationStatus',
     description:

@@ -10,6 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Answer } from '@khumbu/intake/decision';
+import type { Circumstances } from '@khumbu/intake/intake';
 import type { Requester } from '@khumbu/intake/requester';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import { describeError } from '@khumbu/shared/runtime/errors';
@@ -17,7 +18,6 @@ import { mayNot } from '../../leader/standing.js';
 import type { Core } from '../core.js';
 import type { Decided, PublishDecided } from '../outbound/decided-answers.js';
 import type { Answerable, CreateReply } from '../outbound/reply.js';
-import { type Circumstances, REQUESTS } from './request-table.js';
 import { afterWorking } from './working-time.js';
 
 /** EVerest's caller blocks its OCPP stack while it waits. */
@@ -91,7 +91,7 @@ export function createAnswering(deps: Deps) {
     const { name, payload } = request;
     let answer: Answer;
     try {
-      answer = await REQUESTS[name](intake, payload, requester, request);
+      answer = await intake.serve[name](payload, requester, request);
     } catch (error) {
       await reply.refuse(describeError(error));
       return undefined;

@@ -2,14 +2,13 @@
  * A message that the broker delivers again may have ended the leader that read it: it is marked before it is read. Not so a
  * message that is too small to do harm, and a request that this process has answered before.
  */
-import { channel, type E2mChannelName, type RequestChannelName } from '@khumbu/shared/contract/channels';
+import { channel, type E2mChannelName, isRequest, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import { parseApiTopic } from '@khumbu/shared/contract/topics';
 import type { Core } from '../core.js';
 import type { Incoming } from '../session/incoming.js';
 import { answerKeyOf } from './answering.js';
 import { plainReplyTo, type Redelivered } from './redelivered.js';
 import type { Refusals } from './refusals.js';
-import { isRequest } from './request-table.js';
 import { channelOf, type OnMessage } from './router.js';
 
 /** A reset, or a permission. */

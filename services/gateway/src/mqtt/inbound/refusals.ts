@@ -2,7 +2,7 @@
  * Messages that nothing is done with. One with a reply address gets the default, acknowledged first, so that no later leader
  * decides it anew.
  */
-import { channel, type E2mChannelName } from '@khumbu/shared/contract/channels';
+import { channel, type E2mChannelName, isRequest } from '@khumbu/shared/contract/channels';
 import { encodeReply } from '@khumbu/shared/contract/codec';
 import { replyTopic, type StationAddress } from '@khumbu/shared/contract/topics';
 import type { Core } from '../core.js';
@@ -10,7 +10,6 @@ import type { Station } from '../liveness/station.js';
 import type { Incoming } from '../session/incoming.js';
 import type { Answering } from './answering.js';
 import { plainReplyTo } from './redelivered.js';
-import { isRequest } from './request-table.js';
 
 /** A topic may be 64 KiB long, and so may a reason that names a member; a line in the log need not be. */
 export const LOGGED_LENGTH = 300;

@@ -11,7 +11,7 @@ import type { Incoming } from '../session/incoming.js';
 import type { Answering } from './answering.js';
 import { bootQuestion } from './boot-question.js';
 import type { Refusals } from './refusals.js';
-import { dialectShownBy } from './request-table.js';
+import { dialectShownBy } from './shown-dialect.js';
 
 type Deps = Pick<Core, 'prefix' | 'registry' | 'backlogMarker' | 'backlogMs'> & {
   readonly answer: Answering;

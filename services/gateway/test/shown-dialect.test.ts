@@ -1,5 +1,5 @@
 import t from 'tap';
-import { dialectShownBy } from '../src/mqtt/inbound/request-table.js';
+import { dialectShownBy } from '../src/mqtt/inbound/shown-dialect.js';
 
 void t.test('what a request shows of the OCPP version', async (t) => {
   t.equal(dialectShownBy('update_firmware', { request_id: -1 }), 'ocpp1.6');
