@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -12,6 +12,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { hasSshd, type Sshd, sessionPids, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import type { FirmwareImage } from '../src/port.js';
+import { openConnection } from '../src/transports/ssh/connection.js';
 import { over, processesWith, type Stage, setStage } from './stage.js';
 
 const { signal } = new AbortController();
@@ -167,6 +168,30 @@ await t.test('an effect whose processes were killed has failed, and the station 
   t.match(await stage.driver().observe(signal), { busy: false });
   await stage.driver().start({ step: 'install', operationId: 'op-1', image }, signal);
   t.match(await stage.driver().observe(signal), { busy: false }, 'it is not begun again');
+});
+
+await t.test('a connection that broke and has not said so yet', only, async (t) => {
+  const { sshd } = await setStage(t);
+  let socket: Socket | undefined;
+  const target = {
+    host: '127.0.0.1',
+    port: sshd.port,
+    user: sshd.user,
+    knownHostsFile: sshd.knownHostsFile,
+    privateKeyFile: sshd.privateKeyFile,
+    connectMs: 10_000,
+    keepAliveMs: 4000,
+  };
+  const connection = await openConnection({ ...target, jump: target }, async (_jump, host, port) => {
+    socket = connect({ host, port });
+    return socket;
+  });
+  socket?.destroy();
+  await Promise.all([
+    t.rejects(connection.exec('true', signal), { code: 'STATION_UNREACHABLE' }),
+    t.rejects(connection.forward('127.0.0.1', sshd.port), { code: 'STATION_UNREACHABLE' }),
+  ]);
+  t.ok(connection.isSpent);
 });
 
 await t.test('a server that stands still is found dead, one that never answers is given up', only, async (t) => {

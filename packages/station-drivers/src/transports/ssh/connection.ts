@@ -3,25 +3,18 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { unlessAborted } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
-import ssh2, { type Client, type ClientChannel, type ConnectConfig } from 'ssh2';
+import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { type PooledConnection, unreachable } from '../../pool.js';
-import type { ProcessEnd, StationProcess } from '../transport.js';
+import type { StationProcess } from '../transport.js';
 import { readPinned, readPrivateKey } from './credentials.js';
 import { algorithmsFor, fingerprint, judgeHostKey, type PinnedKey } from './known-hosts.js';
+import { type Line, openForward, openSession } from './session.js';
 import { type SshTarget, targetName } from './target.js';
-
-/** For the server to open a session or to close one. */
-const SESSION_MS = 10_000;
-const CLOSE_MS = 3000;
 
 export interface SshConnection extends PooledConnection {
   /** Rejects with `STATION_UNREACHABLE`, and with `SESSION_REFUSED` where the server has no room for one more. */
   exec(command: string, signal: AbortSignal): Promise<StationProcess>;
   forward(host: string, port: number): Promise<Duplex>;
-}
-
-class SessionRefused extends Error {
-  readonly code = 'SESSION_REFUSED';
 }
 
 function openTcp(host: string, port: number, ms: number): Promise<Socket> {
@@ -151,30 +144,15 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
     finish();
   };
 
-  /** What follows may come in the very packet that opens it: it is listened to before anything else runs. */
-  const openSession = (command: string): Promise<StationProcess> =>
-    new Promise((resolve, reject) => {
-      if (lostBy !== undefined) return reject(unreachable(lostBy));
-      const late = setTimeout(() => {
-        isSpent = true;
-        lostBy ??= `${targetName(target)} opens no session`;
-        client.destroy();
-        reject(unreachable(lostBy));
-      }, SESSION_MS);
-      const lose = (): void => reject(unreachable(lostBy ?? 'the connection was lost'));
-      client.once('close', lose);
-      client.exec(command, (error, channel) => {
-        clearTimeout(late);
-        client.off('close', lose);
-        if (!error) return resolve(processOn(channel, () => lostBy, over));
-        const isFull = /open failed/i.test(error.message) && lostBy === undefined;
-        reject(
-          isFull
-            ? new SessionRefused('the station opens no more sessions')
-            : unreachable(`${targetName(target)}: ${describeError(error)}`, error),
-        );
-      });
-    });
+  const line: Line = {
+    name: targetName(target),
+    lostBy: () => lostBy,
+    lose(why) {
+      lostBy ??= why;
+      isSpent = true;
+    },
+    over,
+  };
 
   return {
     get isSpent() {
@@ -186,7 +164,7 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
     },
     async exec(command, signal) {
       begin();
-      const opening = openSession(command);
+      const opening = openSession(client, line, command);
       opening.catch(finish);
       try {
         return await unlessAborted(opening, signal);
@@ -198,57 +176,19 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
         throw error;
       }
     },
-    forward: (host, port) =>
-      new Promise((resolve, reject) => {
-        begin();
-        client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
-          if (error) {
-            finish();
-            return reject(unreachable(`${targetName(target)} does not reach ${host}:${port}: ${error.message}`, error));
-          }
-          channel.once('close', finish);
-          resolve(channel);
-        });
-      }),
-  };
-}
-
-function processOn(
-  channel: ClientChannel,
-  lostBy: () => string | undefined,
-  onOver: (isStuck: boolean) => void,
-): StationProcess {
-  let stuck: NodeJS.Timeout | undefined;
-  let isOver = false;
-  const over = (isStuck: boolean): void => {
-    clearTimeout(stuck);
-    if (!isOver) onOver(isStuck);
-    isOver = true;
-  };
-  let end: ProcessEnd | undefined;
-  const ended = new Promise<ProcessEnd>((resolve) => {
-    channel.once('exit', (code: number | null, how?: string) => {
-      end = code === null ? { signal: how ?? 'unknown' } : { code };
-    });
-    channel.once('close', () => {
-      over(false);
-      resolve(end ?? { lost: lostBy() ?? 'the session was closed without an exit code' });
-    });
-  });
-  channel.on('error', () => {});
-  channel.stderr.on('error', () => {});
-  return {
-    stdin: channel,
-    stdout: channel,
-    stderr: channel.stderr,
-    ended,
-    letGo() {
-      if (stuck || isOver) return;
-      channel.end();
-      channel.resume();
-      channel.stderr.resume();
-      channel.close();
-      stuck = setTimeout(() => over(true), CLOSE_MS).unref();
+    async forward(host, port) {
+      begin();
+      try {
+        return await openForward(
+          client,
+          `${targetName(target)} does not reach ${host}:${port}`,
+          { host, port },
+          finish,
+        );
+      } catch (error) {
+        finish();
+        throw error;
+      }
     },
   };
 }
