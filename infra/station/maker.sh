@@ -121,7 +121,8 @@ install() {
     echo 'another updater is at work' >&2
     exit 75
   fi
-  target=$(other_of "$(running_slot)")
+  running=$(running_slot)
+  target=$(other_of "$running")
   device=$(slot_device "$target")
   size=$(wc -c <"$image")
   if ! image_fits "$image"; then
@@ -129,9 +130,11 @@ install() {
     exit 65
   fi
   mkdir -p "$DATA"
-  # From here on the other slot is nothing that may be told as installed.
+  # From here on the other slot is nothing that may be told as installed, or be started.
   rm -f "$DATA/slot-$target.sha256"
+  echo "$3" >"$DATA/installing"
   sync
+  boot_next "$running"
   piece=$((4 * 1024 * 1024))
   pieces=$(((size + piece - 1) / piece))
   i=0
@@ -152,6 +155,11 @@ install() {
   progress 100
 }
 
+# OPERATION: its install was broken off, or its reboot did not come.
+recover() {
+  if [ "$(cat "$DATA/installing" 2>/dev/null)" = "$1" ]; then boot_next "$(running_slot)"; fi
+}
+
 evidence() {
   slot=$(running_slot)
   healthy=false
@@ -168,6 +176,7 @@ verb=$1
 shift
 case $verb in
 install) install "$@" ;;
+recover) recover "$@" ;;
 reboot) reboot_host ;;
 restart-everest) restart_everest ;;
 evidence) evidence ;;

@@ -264,7 +264,8 @@ install() {
   # Apart, for it has names of its own for what is read here.
   (evidence) >/dev/null || fail_with 'RAUC does not know the slot that runs'
   echo "$$.$(cat /proc/uptime)" >"$state/generation"
-  printf '%s %s\n' "$operation" "$before" >"$state/before"
+  # By this what it switches is put back, whatever becomes of us.
+  printf '%s %s\n' "$operation" "$before" >"$state/before" || fail_with 'the state folder cannot be written'
   flush "$state/before"
   trap give_up TERM
   runs=0

@@ -27,7 +27,20 @@ flush_all() { sync "$1"/* 2>/dev/null || sync; }
 
 # Standard input becomes the content of a file, durably: whole or not at all.
 store() {
-  dd of="$1.$$" conv=fsync 2>/dev/null && mv -f "$1.$$" "$1" && flush "${1%/*}"
+  if dd of="$1.$$" conv=fsync 2>/dev/null && mv -f "$1.$$" "$1"; then
+    flush "${1%/*}"
+  else
+    rm -f "$1.$$"
+    return 1
+  fi
+}
+
+# FILE TEXT: the same for what must not be lost, however long there is no room for it.
+store_at_last() {
+  until printf '%s\n' "$2" | store "$1"; do
+    [ -d "${1%/*}" ] || return 1
+    sleep 1
+  done
 }
 
 uptime_s() {
@@ -110,7 +123,8 @@ lock() {
   done
 }
 
-unlock() { : >"$held.free"; }
+# Where there is no room for one more name, the holder's is taken back.
+unlock() { printf '' >"$held.free" || printf '' >"$held"; }
 
 # --- Commands with a time limit --------------------------------------------------------------------------------------
 # FILE LIMIT_S FLAG: ends the process group that is written down in FILE when its time is over. It looks every few seconds
@@ -161,7 +175,10 @@ limited() {
   child=$!
   umask 077
   exec 3<&-
-  write_me "$child" >"$run"
+  if ! write_me "$child" >"$run"; then
+    kill -KILL "-$child" "$child" 2>/dev/null
+    fail 'the state folder cannot be written'
+  fi
   # It was to end before it was written down.
   [ ! -e "$run.end" ] || end_group "$run"
   watch "$run" "$limit" "$run.late" &
@@ -248,7 +265,12 @@ is_busy() {
 # NAME FILE: as it is now. Another call may be writing it, or removing it.
 section() {
   copy=$state/runs/.section.$$
-  cp "$2" "$copy" 2>/dev/null || return 0
+  if ! cp "$2" "$copy" 2>/dev/null; then
+    [ -e "$2" ] || return 0
+    # What is left out would be taken for what is not there.
+    rm -f "$copy"
+    fail 'the state folder cannot be written'
+  fi
   size=$(wc -c <"$copy")
   printf '@%s %s\n' "$1" $((size))
   cat "$copy"
@@ -288,8 +310,10 @@ run_effect() {
   if [ ! -e "$effect/begun" ] && [ -s "$ask/probe" ]; then
     set --
     while IFS= read -r word; do set -- "$@" "$word"; done <"$ask/probe"
-    limited "before.$$" 30 "$@" 2>/dev/null </dev/null | head -c 16384 >"$ask/before"
+    limited "before.$$" 30 "$@" 2>/dev/null </dev/null | head -c 16384 >"$ask/before" ||
+      answer 'error the state folder cannot be written'
   fi
+  if [ -e "$ask/answer" ]; then return; fi
   if ! lock effects 30; then
     answer 'error the station is occupied with itself'
   elif [ -e "$effect/begun" ]; then
@@ -338,7 +362,8 @@ perform() {
     setsid "$@" </dev/null >&4 2>&5 4>&- 5>&- &
     child=$!
     umask 077
-    write_me "$child" >"$effect/child"
+    # Without it nothing would end it when its time is over.
+    until write_me "$child" >"$effect/child" || ! ticks_of "$child"; do sleep 1; done
     {
       # For good: a redirection of the function alone would keep them open beside.
       exec 4>&- 5>&-
@@ -371,7 +396,7 @@ perform() {
   if [ "$step" = install ] && [ "$code" = 0 ]; then record_install; fi
   uptime_s
   flush "$effect/out"
-  printf '%s %s\n' "$code" "$uptime" | store "$effect/result"
+  store_at_last "$effect/result" "$code $uptime"
   forget_old
 }
 
@@ -386,10 +411,10 @@ record_install() {
     while [ "${number#0}" != "$number" ]; do number=${number#0}; done
     [ "${number:-0}" -le "$highest" ] || highest=$number
   done
-  {
-    printf '%s %s %s %s %s\n' "$operation" "$(cat "$effect/image" 2>/dev/null || echo -)" "$reboot" "$boot" "$(date +%s)"
-    [ ! -f "$effect/before" ] || cat "$effect/before"
-  } | store "$state/installs/$(printf '%06d' $((highest + 1)))"
+  said=$(cat "$effect/before" 2>/dev/null)
+  store_at_last "$state/installs/$(printf '%06d' $((highest + 1)))" \
+    "$operation $(cat "$effect/image" 2>/dev/null || echo -) $reboot $boot $(date +%s)
+$said"
   rm -f "$state/installs/$(printf '%06d' $((highest - 9)))"
 }
 
@@ -416,33 +441,46 @@ detach() {
   setsid /bin/sh "$SELF" run-effect "$state" 0 "$1" </dev/null >/dev/null 2>&1 &
 }
 
+# What became of the process that decides, into $answer: its own word, or what it leaves behind when it ended without one.
+await_answer() {
+  tries=0
+  while [ ! -e "$ask/answer" ]; do
+    tries=$((tries + 1))
+    # It is given time to be there at all.
+    if [ "$tries" -gt 1600 ] || { [ "$tries" -gt 200 ] && [ ! -s "$ask/.runner" ]; } ||
+      { [ -s "$ask/.runner" ] && ! file_runs "$ask/.runner" && [ ! -e "$ask/answer" ]; }; then
+      answer='error the process of the effect ended without an answer'
+      [ ! -e "$state/effects/$1/begun" ] || answer=known
+      return
+    fi
+    nap
+  done
+  read -r answer <"$ask/answer"
+}
+
 # --- Verbs -----------------------------------------------------------------------------------------------------------
 # OPERATION STEP LIMIT_S PATIENCE_S IMAGE NONCE N PROBE_ARGV... ARGV...
 start() {
   ask=$state/asks/$6
   mkdir "$ask" || fail 'the state folder cannot be written'
-  printf '%s %s %s\n' "$1" "$2" "$3" >"$ask/what"
-  printf '%s\n' "$4" >"$ask/patience"
-  printf '%s' "$boot_words" >"$ask/boot-id"
-  [ "$5" = - ] || printf '%s\n' "$5" >"$ask/image"
+  name=$1.$2
+  if ! { printf '%s %s %s\n' "$1" "$2" "$3" >"$ask/what" && printf '%s\n' "$4" >"$ask/patience" &&
+    printf '%s' "$boot_words" >"$ask/boot-id" && { [ "$5" = - ] || printf '%s\n' "$5" >"$ask/image"; }; }; then
+    fail 'the state folder cannot be written'
+  fi
   nonce=$6
   probe_words=$7
   shift 7
   : >"$ask/probe"
   while [ "$probe_words" -gt 0 ]; do
-    printf '%s\n' "$1" >>"$ask/probe"
+    printf '%s\n' "$1" >>"$ask/probe" || fail 'the state folder cannot be written'
     shift
     probe_words=$((probe_words - 1))
   done
   printf '%s\n' "$@" >"$ask/argv" || fail 'the state folder cannot be written'
   detach "$nonce"
-  tries=0
-  until [ -e "$ask/answer" ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 1600 ] || fail 'no answer from the effect'
-    nap
-  done
-  cat "$ask/answer"
+  await_answer "$name"
+  printf '%s\n' "$answer"
   rm -rf "$ask"
 }
 
@@ -630,6 +668,7 @@ prepare
 find_boot
 if [ "$verb" = run-effect ]; then
   nonce=$1
+  write_me $$ >"$state/asks/$nonce/.runner" || fail 'the state folder cannot be written'
   set --
   while IFS= read -r word; do set -- "$@" "$word"; done <"$state/asks/$nonce/boot-id"
   ask_boot "$#" "$@"

@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { mountSmallDisk } from '@khumbu/test-support/small-disk';
@@ -208,4 +209,95 @@ await t.test('a state folder that is full, or cannot be written, or is of a newe
   await t.rejects(small.start({ step: 'install', operationId: 'op-1', image }, signal), { code: 'EFFECT_RETIRED' });
   await writeFile(join(disk.path, 'state', 'layout'), '2\n');
   await t.rejects(small.observe(signal), { code: 'STATION_FAILED', message: /newer/ });
+});
+
+await t.test('a process of an effect that is killed before it said anything is not waited for', async (t) => {
+  const { charger, driver } = await setUp(t);
+  // Asked by the process that decides, before it does.
+  const evidence = [
+    'sh',
+    '-c',
+    '[ ! -e "$0/kill" ] || kill -9 "$(awk \'{ print $4 }\' /proc/$PPID/stat)"',
+    charger.dir,
+  ];
+  const killing = driver({ verbs: { evidence } });
+  await charger.set('kill');
+  const before = performance.now();
+  await t.rejects(killing.start(await install(charger), signal), { code: 'STATION_UNREACHABLE' });
+  t.ok(performance.now() - before < 25_000, 'long before the call is out of time');
+  await charger.unset('kill');
+  await killing.start(await install(charger), signal);
+  await charger.let();
+  t.same(await end(killing), { state: 'succeeded', rebootNeeded: true });
+  t.same(await charger.log(), ['install op-1']);
+});
+
+await t.test(
+  'a state folder that is full when an effect ends: its end is written down once there is room',
+  async (t) => {
+    const { charger, driver } = await setUp(t);
+    const place = await mkdtemp(join(tmpdir(), 'full-disk-'));
+    t.teardown(() => rm(place, { recursive: true, force: true }));
+    const disk = await mountSmallDisk(t, place, 4 * 1024 * 1024);
+    if (!disk) {
+      t.comment('nothing can be mounted here');
+      return;
+    }
+    const full = 'cat /dev/zero >"$1/ballast"; echo filled >>"$0/log"';
+    const small = driver({
+      state_dir: join(disk.path, 'state'),
+      verbs: {
+        install: ['sh', '-c', full, charger.dir, disk.path],
+        evidence: ['sh', '-c', 'printf \'{"boot_id": "%s", "healthy": true}\' "$(cat "$0/boot")"', charger.dir],
+      },
+    });
+    await small.start(await install(charger), signal);
+    await awaitUntil(async () => (await charger.log()).length > 0, PATIENCE_MS, 'the disk to be full');
+    await awaitUntil(() => processesWith(full).length === 0, PATIENCE_MS, 'its command to end');
+    for (let look = 0; look < 5; look += 1)
+      t.not((await small.observeEffect('op-1', 'install', signal).catch(() => undefined))?.state, 'failed');
+    await disk.free();
+    t.same(await end(small), { state: 'succeeded', rebootNeeded: true });
+    await writeFile(join(charger.dir, 'boot'), 'boot-2\n');
+    t.match(await small.observe(signal), { runningInstalledBy: 'op-1' });
+    await disk.fill(0);
+    const seen = await small
+      .observe(signal)
+      .catch((error: unknown) => (hasCode(error, 'STATION_FAILED') ? 'nothing' : error));
+    t.ok(
+      seen === 'nothing' || (seen as { runningInstalledBy?: string }).runningInstalledBy === 'op-1',
+      'or nothing is said',
+    );
+    await disk.free();
+    t.match(await small.observe(signal), { runningInstalledBy: 'op-1' });
+  },
+);
+
+await t.test('what broke off, or was not booted, is put back before its failure is told', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const back = 'echo "recover $1" >>"$0/log"; rm -f "$0/next"';
+  const verbs = { recover: ['sh', '-c', back, charger.dir, '{operation}'] };
+  const careful = driver({ verbs });
+  await careful.start(await install(charger), signal);
+  await awaitUntil(async () => (await charger.log()).length > 0, PATIENCE_MS, 'its command to run');
+  const begun = await readFile(join(charger.dir, 'state', 'effects', 'op-1.install', 'begun'), 'utf8');
+  process.kill(Number(begun.split(' ')[0]), 'SIGKILL');
+  await charger.let();
+  t.match(await end(careful), { state: 'failed', code: 'failed' });
+  t.same(await charger.log(), ['install op-1', 'recover op-1']);
+  t.notOk(await stat(join(charger.dir, 'next')).catch(() => undefined), 'the command had gone on to its end');
+
+  await charger.let();
+  await careful.start(await install(charger, 'op-2'), signal);
+  t.match(await end(careful, 'op-2'), { state: 'succeeded' });
+  const stays = driver({ verbs, reboot: ['true'], limits: { reboot_s: 1 } });
+  await stays.start({ step: 'reboot', operationId: 'op-2' }, signal);
+  const ended = await end(stays, 'op-2', 'reboot');
+  const isThere = (await stat(join(charger.dir, 'next')).catch(() => undefined)) !== undefined;
+  t.equal(isThere, ended.state === 'succeeded', `${ended.state}`);
+
+  const broken = driver({ verbs, reboot: ['sh', '-c', 'exit 1'] });
+  await broken.start({ step: 'reboot', operationId: 'op-3' }, signal);
+  t.match(await end(broken, 'op-3', 'reboot'), { state: 'failed' });
+  t.same((await charger.log()).at(-1), 'recover op-3');
 });

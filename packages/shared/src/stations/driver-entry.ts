@@ -6,6 +6,7 @@ const closed = { additionalProperties: false } as const;
 /** Names that commands may ask for. Each stands alone as an argument; it is never a part of one. */
 export const PLACEHOLDERS = {
   install: ['image', 'sha256', 'size', 'operation'],
+  recover: ['operation'],
   reboot: ['operation'],
   restart_everest: ['operation'],
   evidence: [],
@@ -96,6 +97,10 @@ const Limits = Type.Object(
 const Command = Type.Object(
   {
     install: argv('Write the image to the slot that does not run.', PLACEHOLDERS.install),
+    recover: verb(
+      'recover',
+      'After an install or a reboot that was broken off: make the slot that runs the next to boot; default: nothing is put back.',
+    ),
     reboot: verb('reboot', 'Restart the host; default: systemctl reboot.'),
     restart_everest: restart('Restart EVerest; default: systemctl restart everest.'),
     evidence: argv('Print one JSON object: what runs and how it does.'),

@@ -11,6 +11,7 @@ export function commandProfile(entry: RealDriverEntry, command: CommandVerbs): P
     ...commonVerbs({ ...command, ...entry }),
     install: ({ operationId, imagePath, sha256, sizeBytes }) =>
       withValues(command.install, { image: imagePath, sha256, size: String(sizeBytes), operation: operationId }),
+    recover: (operation) => command.recover && withValues(command.recover, { operation }),
     evidence: () => command.evidence,
     network: (interfaceName) => command.network && withValues(command.network, { interface: interfaceName }),
     logs: ({ type, oldest, latest }) =>

@@ -112,7 +112,10 @@ export function effectsAt({ stateDir, limits, profile, program, options, run }: 
 
     async observeEffect(operationId, step, signal): Promise<EffectState> {
       const { effect, isBrokenOff } = await look(operationId, step, signal);
-      const argv = step === 'install' && isBrokenOff ? profile.recover?.(operationId) : undefined;
+      const isUnknown = step === 'install' && isBrokenOff;
+      // An image that is told as failed must not run after the next power cut.
+      const isUnbooted = step === 'reboot' && effect.state === 'failed';
+      const argv = isUnknown || isUnbooted ? profile.recover?.(operationId) : undefined;
       if (!argv) return effect;
       const { code, stderr } = await run(argv, signal);
       if (code === BUSY) return { state: 'running' };
