@@ -11,6 +11,14 @@ export interface TcpProxy {
   mend(): Promise<void>;
   /** Break the connections of now; new ones are taken. */
   cut(): void;
+  /** Break the connections of now once so many more bytes have passed, in whatever piece the last of them is. */
+  cutAfter(bytes: number): void;
+  /** Take new connections and answer nothing on them, until `mend`. */
+  mute(): void;
+  /** Let nothing pass either way, and break nothing, until `mend`. */
+  hold(): void;
+  /** How many clients are connected. */
+  connections(): number;
   /** Let no more than so many bytes a second pass each way on each connection; `undefined` ends it. */
   slow(bytesPerSecond: number | undefined): void;
   /** Hold every piece back for so many milliseconds each way, one after the other, as a slow disk would; 0 ends it. */
@@ -36,6 +44,10 @@ export async function openProxy(serverPort: number): Promise<TcpProxy> {
   const bytes = { up: 0, down: 0 };
   let limit: number | undefined;
   let lagMs = 0;
+  let cutIn: number | undefined;
+  let isMute = false;
+  let held: { readonly over: Promise<void>; readonly end: () => void } | undefined;
+  let clients = 0;
   let server: Server | undefined;
 
   const keep = (socket: Socket): void => {
@@ -53,6 +65,13 @@ export async function openProxy(serverPort: number): Promise<TcpProxy> {
         bytes[direction] += piece.length;
         if (limit) await delay((piece.length / limit) * 1000);
         if (lagMs > 0) await delay(lagMs);
+        while (held) await held.over;
+        if (cutIn !== undefined && piece.length >= cutIn) {
+          to.write(piece.subarray(0, cutIn));
+          cut();
+          return;
+        }
+        if (cutIn !== undefined) cutIn -= piece.length;
         if (!to.write(piece)) await writable(to);
       }
       to.end();
@@ -63,6 +82,11 @@ export async function openProxy(serverPort: number): Promise<TcpProxy> {
 
   const take = (client: Socket): void => {
     keep(client);
+    clients += 1;
+    client.once('close', () => {
+      clients -= 1;
+    });
+    if (isMute) return;
     const upstream = connect({ port: serverPort, host: '127.0.0.1' });
     keep(upstream);
     client.once('close', () => upstream.destroy());
@@ -81,7 +105,12 @@ export async function openProxy(serverPort: number): Promise<TcpProxy> {
       });
     });
 
+  const release = (): void => {
+    held?.end();
+    held = undefined;
+  };
   const cut = (): void => {
+    cutIn = undefined;
     for (const socket of sockets) socket.destroy();
   };
   async function refuse(): Promise<void> {
@@ -101,15 +130,36 @@ export async function openProxy(serverPort: number): Promise<TcpProxy> {
     async mend() {
       limit = undefined;
       lagMs = 0;
+      cutIn = undefined;
+      isMute = false;
+      release();
       server ??= await listen(port);
     },
     cut,
+    cutAfter(more) {
+      cutIn = more;
+    },
+    mute() {
+      isMute = true;
+    },
+    hold() {
+      if (held) return;
+      let end = (): void => {};
+      const over = new Promise<void>((resolve) => {
+        end = resolve;
+      });
+      held = { over, end };
+    },
+    connections: () => clients,
     slow(bytesPerSecond) {
       limit = bytesPerSecond;
     },
     lag(milliseconds) {
       lagMs = milliseconds;
     },
-    close: refuse,
+    close() {
+      release();
+      return refuse();
+    },
   };
 }

@@ -3,6 +3,7 @@ import type { Experiment } from '../experiment.js';
 import { badInput } from './bad-input.js';
 import { clockJumps } from './clock-jumps.js';
 import { disk } from './disk.js';
+import { drivers } from './drivers.js';
 import { failClosed } from './fail-closed.js';
 import { flood } from './flood.js';
 import { interleavings } from './interleavings.js';
@@ -26,4 +27,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   clockJumps,
   badInput,
   flood,
+  drivers,
 ];

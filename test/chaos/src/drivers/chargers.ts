@@ -1,0 +1,6 @@
+/** A charger of every profile: the one place that knows them all. */
+import type { ChargerKind } from './charger.js';
+import { commandCharger } from './command-charger.js';
+import { raucCharger } from './rauc-charger.js';
+
+export const CHARGER_KINDS: readonly ChargerKind[] = [commandCharger, raucCharger];
