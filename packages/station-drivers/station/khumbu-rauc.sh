@@ -1,62 +1,14 @@
-#!/bin/sh
-# RAUC at a charging station, in the words of profile `command`: exit 0 done, 65 the bundle is unfit, 75 busy, else failed;
-# lines of JSON on standard output. Called by Khumbu with an argument vector:
-#
-#   khumbu-rauc VERB STATE_DIR N PROGRAM... N BOOT_ID... N HEALTH... MARK_GOOD ARGUMENTS...
+# shellcheck shell=sh disable=SC2154 # what khumbu-tool.sh defines
+# RAUC at a charging station. khumbu-tool.sh stands before it and takes the first words; these are left: MARK_GOOD ARGUMENTS...
 #
 # What RAUC says is believed where it is true (seen with 1.8): the exit of the client, never Operation, percent or `idle`. After
 # a service that died in the middle, neither status=ok nor the checksum says anything about the slot.
-set -u
-umask 077
-LC_ALL=C
-export LC_ALL
-
-verb=$1
-state=$2/rauc
-shift 2
+state=$state_dir/rauc
 mkdir -p "$state" || exit 1
-
-newline='
-'
-# N WORDS...: the first N of them, by lines, in $taken. The caller shifts by N + 1.
-take() {
-  count=$1
-  shift
-  taken=
-  while [ "$count" -gt 0 ]; do
-    taken=$taken$1$newline
-    shift
-    count=$((count - 1))
-  done
-}
-
-take "$@"
-program=$taken
-shift $(($1 + 1))
-take "$@"
-boot_program=$taken
-shift $(($1 + 1))
-take "$@"
-health_program=$taken
-shift $(($1 + 1))
 mark_good=$1
 shift
 
-# WORDS MORE...: a command of words that are lines; no word is read as shell code or as a pattern.
-words() (
-  set -f
-  list=$1
-  shift
-  IFS=$newline
-  # shellcheck disable=SC2086
-  exec $list "$@"
-)
 rauc() { words "$program" "$@"; }
-
-flush() { sync "$1" 2>/dev/null || sync; }
-
-json_text() { printf '%s' "$1" | tr -d '\042\134' | tr -d '[:cntrl:]'; }
-message() { printf '{"message": "%s"}\n' "$(json_text "$1")"; }
 
 # What to tell apart in words: RAUC has two spellings for a busy service.
 is_busy_text() { case $1 in *[Aa]'lready processing a different method'*) return 0 ;; *) return 1 ;; esac; }
@@ -101,12 +53,6 @@ booted_slot() {
 # What is in a slot by RAUC's own file: checksum and the count of installs, which rises with each.
 content_of() { printf '%s %s' "$(value "RAUC_SLOT_STATUS_CHECKSUM_SHA256_$1")" "$(value "RAUC_SLOT_STATUS_INSTALLED_COUNT_$1")"; }
 
-boot_id() {
-  if [ -n "$boot_program" ]; then words "$boot_program"; else cat /proc/sys/kernel/random/boot_id; fi
-}
-
-is_healthy() { [ -z "$health_program" ] || words "$health_program" >/dev/null 2>&1; }
-
 evidence() {
   id=$(json_text "$(boot_id)")
   ask_status
@@ -130,10 +76,11 @@ evidence() {
     return 1
   fi
   index=$(number_of "$slot")
-  running=
+  # `null`: what runs is not ours, or not any more.
+  running=null
   if [ -r "$state/slot-$slot" ]; then
     read -r sha256 there <"$state/slot-$slot"
-    [ "$there" != "$(content_of "$index")" ] || running=", \"running_sha256\": \"$sha256\""
+    [ "$there" != "$(content_of "$index")" ] || running="\"$sha256\""
   fi
   version=$(json_text "$(value "RAUC_SLOT_STATUS_BUNDLE_VERSION_$index")")
   [ -z "$version" ] || version=", \"version\": \"$version\""
@@ -144,17 +91,17 @@ evidence() {
       rauc status mark-good >/dev/null 2>&1 || healthy=false
     fi
   fi
-  printf '{"boot_id": "%s", "healthy": %s, "slot": "%s"%s%s}\n' "$id" "$healthy" "$slot" "$running" "$version" |
+  printf '{"boot_id": "%s", "healthy": %s, "slot": "%s", "running_sha256": %s%s}\n' "$id" "$healthy" "$slot" "$running" "$version" |
     tee "$state/evidence.part"
   mv "$state/evidence.part" "$state/evidence"
 }
 
 # BEFORE: if another slot than before would be booted, the one that runs becomes it again. What an installation that failed
-# has switched would be booted some day.
+# has switched would be booted some day. A bootloader that does not tell is left alone.
 put_back() {
   [ -n "$1" ] || return 0
   ask_status || return 1
-  [ "$(value RAUC_BOOT_PRIMARY)" != "$1" ] || return 0
+  case $(value RAUC_BOOT_PRIMARY) in '' | "$1") return 0 ;; esac
   if [ "$(booted_slot)" = "$1" ]; then rauc status mark-active booted; else rauc status mark-active "$1"; fi >/dev/null 2>&1
   ask_status || return 1
   [ "$(value RAUC_BOOT_PRIMARY)" = "$1" ]
@@ -183,14 +130,53 @@ give_up() {
   exit 1
 }
 
-is_old_rauc() {
-  rest=$(rauc --version 2>/dev/null | sed -n 's/^rauc \([0-9.]*\).*/\1/p')
+# Its version, in $major, $minor, $patch; zeros where it does not tell.
+read_version() {
+  rest=$(rauc --version 2>/dev/null | sed -n 's/^rauc \([0-9.]*\).*/\1/p').0.0
   major=${rest%%.*}
   rest=${rest#*.}
   minor=${rest%%.*}
-  patch=${rest#*.}
-  [ "$patch" != "$rest" ] || patch=0
-  [ "${major:-0}" -eq 0 ] || [ "$major" -eq 1 ] && { [ "${minor:-0}" -lt 15 ] || { [ "$minor" -eq 15 ] && [ "${patch%%.*}" -lt 2 ]; }; }
+  rest=${rest#*.}
+  patch=${rest%%.*}
+}
+
+# MAJOR MINOR PATCH: the one that was read is older.
+is_before() {
+  [ "${major:-0}" -eq "$1" ] || {
+    [ "${major:-0}" -lt "$1" ]
+    return
+  }
+  [ "${minor:-0}" -eq "$2" ] || {
+    [ "${minor:-0}" -lt "$2" ]
+    return
+  }
+  [ "${patch:-0}" -lt "$3" ]
+}
+
+# IMAGE: what RAUC says of it, before anything is written; in $manifest_hash what it is to be again when it is installed.
+look_into() {
+  manifest_hash=
+  read_version
+  is_large=no
+  [ "$(($(wc -c <"$1")))" -le 2147483647 ] || is_large=yes
+  if is_before 1 14 0 && [ "$is_large" = no ]; then return 0; fi
+  if ! info=$(rauc info --no-check-time "$1" 2>"$state/info.err"); then
+    why=$(tail -n 1 "$state/info.err")
+    [ "$is_large" = no ] || fail_with "Invalid bundle, above 2 GiB: $why"
+    fail_with "$why"
+  fi
+  format=$(printf '%s\n' "$info" | sed -n 's/^Bundle Format:[[:space:]]*\([a-z]*\).*/\1/p' | head -n 1)
+  case $format in
+  verity | crypt)
+    ! is_before 1 14 0 || return 0
+    manifest_hash=$(printf '%s\n' "$info" | sed -n "s/^Manifest Hash:[[:space:]]*'\([0-9a-f]*\)'.*/\1/p" | head -n 1)
+    [ -n "$manifest_hash" ] || fail_with 'RAUC tells no manifest hash'
+    ;;
+  *)
+    # It has no hash.
+    if [ "$is_large" = yes ]; then fail_with 'Invalid bundle: plain bundles above 2 GiB are unsafe with RAUC before 1.15.2, and refused by it from then on'; fi
+    ;;
+  esac
 }
 
 # TEXT: exits by what it means. Time is not forgery.
@@ -211,7 +197,11 @@ fail_with() {
 install_once() {
   rm -f "$state/install.code" "$state/install.reason"
   {
-    rauc install "$1" 2>"$state/install.err"
+    if [ -n "$manifest_hash" ]; then
+      rauc install --require-manifest-hash "$manifest_hash" "$1" 2>"$state/install.err"
+    else
+      rauc install "$1" 2>"$state/install.err"
+    fi
     echo $? >"$state/install.code"
   } | while IFS= read -r line; do
     case $line in
@@ -251,22 +241,22 @@ install() {
   image=$1
   sha256=$2
   operation=$3
-  if [ "$(($(wc -c <"$image")))" -gt 2147483647 ] && is_old_rauc && rauc info --no-check-time "$image" 2>/dev/null | grep -qi 'format: *plain'; then
-    fail_with 'Invalid bundle: plain bundles above 2 GiB are unsafe with this RAUC (before 1.15.2)'
-  fi
   ask_status
   case $? in
   0) ;;
   75) exit 75 ;;
   *) fail_with "RAUC does not answer: $why" ;;
   esac
-  before=$(value RAUC_BOOT_PRIMARY)
+  look_into "$image"
+  # What runs, and not what an install that was never booted had made the next: its slot is about to be written.
+  before=$(booted_slot)
   # Apart, for it has names of its own for what is read here.
   (evidence) >/dev/null || fail_with 'RAUC does not know the slot that runs'
   echo "$$.$(cat /proc/uptime)" >"$state/generation"
   # By this what it switches is put back, whatever becomes of us.
   printf '%s %s\n' "$operation" "$before" >"$state/before" || fail_with 'the state folder cannot be written'
   flush "$state/before"
+  put_back "$before" || fail_with "the slot that runs, $before, cannot be made the next to boot"
   trap give_up TERM
   runs=0
   while :; do

@@ -30,6 +30,8 @@ function commandsOf(program: readonly string[], { health, mark_good: markGood }:
   const install = (...words: readonly string[]): PlannedCommand => ({ verb: 'install', argv: [...program, ...words] });
   return [
     install('install', '{image}'),
+    // From 1.14 on.
+    install('install', '--require-manifest-hash', '{sha256}', '{image}'),
     install('info', '--no-check-time', '{image}'),
     install('--version'),
     install('status', 'mark-active', 'booted'),

@@ -7,7 +7,8 @@ import { readableText } from './call.js';
 export interface Evidence {
   readonly bootId: string;
   readonly healthy: boolean;
-  readonly runningSha256?: string;
+  /** `null`: what runs is known not to be ours; absent: it does not say. */
+  readonly runningSha256?: string | null;
   readonly version?: string;
   readonly slot?: string;
   readonly bootReason?: string;
@@ -37,8 +38,9 @@ export function readEvidence(output: Buffer | string): Evidence {
   const healthy = value?.healthy;
   if (value === undefined || bootId === undefined || typeof healthy !== 'boolean')
     throw unreachable('the evidence of the station is no JSON object with boot_id and healthy');
-  const sha256 = typeof value.running_sha256 === 'string' ? value.running_sha256.toLowerCase() : undefined;
-  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256))
+  const { running_sha256: running } = value;
+  const sha256 = typeof running === 'string' ? running.toLowerCase() : running === null ? null : undefined;
+  if (typeof sha256 === 'string' && !/^[0-9a-f]{64}$/.test(sha256))
     throw unreachable('running_sha256 in the evidence of the station is no SHA-256');
   const [version, slot, bootReason] = [value.version, value.slot, value.boot_reason].map(shortText);
   return {

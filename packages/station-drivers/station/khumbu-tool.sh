@@ -1,0 +1,62 @@
+#!/bin/sh
+# What the scripts for update tools have in common: it stands before each of them in the file that is put to the station.
+# They are called with an argument vector:
+#
+#   khumbu-TOOL VERB STATE_DIR N PROGRAM... N BOOT_ID... N HEALTH... ARGUMENTS...
+#
+# and speak as profile `command`: exit 0 done, 65 the image is unfit, 75 busy, else failed; lines of JSON on standard output.
+set -u
+umask 077
+LC_ALL=C
+export LC_ALL
+
+newline='
+'
+# N WORDS...: the first N of them, by lines, in $taken. The caller shifts by N + 1.
+take() {
+  count=$1
+  shift
+  taken=
+  while [ "$count" -gt 0 ]; do
+    taken=$taken$1$newline
+    shift
+    count=$((count - 1))
+  done
+}
+
+# WORDS MORE...: a command of words that are lines; no word is read as shell code or as a pattern.
+words() (
+  set -f
+  list=$1
+  shift
+  IFS=$newline
+  # shellcheck disable=SC2086
+  exec $list "$@"
+)
+
+flush() { sync "$1" 2>/dev/null || sync; }
+
+# FILE: standard input becomes its content, durably: whole or not at all.
+keep() { cat >"$1.part" && flush "$1.part" && mv "$1.part" "$1" && flush "${1%/*}"; }
+
+json_text() { printf '%s' "$1" | tr -d '\042\134' | tr -d '[:cntrl:]'; }
+message() { printf '{"message": "%s"}\n' "$(json_text "$1")"; }
+
+boot_id() {
+  if [ -n "$boot_program" ]; then words "$boot_program"; else cat /proc/sys/kernel/random/boot_id; fi
+}
+
+is_healthy() { [ -z "$health_program" ] || words "$health_program" >/dev/null 2>&1; }
+
+verb=$1
+state_dir=$2
+shift 2
+take "$@"
+program=$taken
+shift $(($1 + 1))
+take "$@"
+boot_program=$taken
+shift $(($1 + 1))
+take "$@"
+health_program=$taken
+shift $(($1 + 1))
