@@ -37,6 +37,10 @@ export const PROGRAMS = {
   mksquashfs: { ...ofOneName('mksquashfs'), debianPackage: 'squashfs-tools', brewPackage: 'squashfs' },
   'dbus-daemon': { ...ofOneName('dbus-daemon'), brewPackage: 'dbus' },
   busybox: ofOneName('busybox'),
+  chronyd: { ...ofOneName('chronyd'), debianPackage: 'chrony', brewPackage: 'chrony', unit: 'chrony' },
+  swupdate: ofOneName('swupdate'),
+  fw_printenv: { ...ofOneName('fw_printenv'), debianPackage: 'libubootenv-tool' },
+  cpio: ofOneName('cpio'),
   faketime: { ...ofOneName('faketime'), brewPackage: 'libfaketime' },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;

@@ -44,6 +44,7 @@ await t.test('the examples are ones', (t) => {
   t.match(inDocs.flatMap(nameOf), [
     { transport: 'ssh', profile: 'command' },
     { transport: 'ssh', profile: 'rauc' },
+    { transport: 'ssh', profile: 'swupdate' },
     { transport: 'local', restart_everest: { management_api: true } },
   ]);
   const [, inCommon = ''] = [...read('docs/stations-file.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(

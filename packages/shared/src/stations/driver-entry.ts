@@ -128,6 +128,76 @@ const Rauc = Type.Object(
 );
 export type RaucSettings = Static<typeof Rauc>;
 
+const variable = Type.String({ pattern: '^[A-Za-z0-9_.-]+$', maxLength: 100 });
+const socket = (description: string) => Type.String({ pattern: '^/[A-Za-z0-9._/-]+$', maxLength: 100, description });
+
+const Swupdate = Type.Object(
+  {
+    client: Type.Optional(
+      argv('The client of the daemon; default: swupdate-client. `[sudo, swupdate-client]` where it needs that.'),
+    ),
+    program: Type.Optional(
+      argv('SWUpdate itself, where no daemon runs: it is started for each update with -v, -i and what is set below.'),
+    ),
+    control_socket: Type.Optional(
+      socket('Of the daemon; default: sockinstctrl in TMPDIR, in /run/swupdate, in /tmp, where one listens.'),
+    ),
+    progress_socket: Type.Optional(socket('Of the daemon; default: swupdateprog beside the control socket.')),
+    tmpdir: Type.Optional(
+      path('Where SWUpdate unpacks; default: the folder of the control socket, for `program` TMPDIR or /tmp.'),
+    ),
+    running_slot: argv('Prints the slot that runs, as the first of boot_variables names it.'),
+    boot_variables: Type.Array(variable, {
+      minItems: 1,
+      maxItems: 20,
+      description:
+        'Variables of the bootloader that an image sets: first the one that names the slot to boot, then those that are put back with it.',
+    }),
+    selections: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[^=\\u0000-\\u0020\\u007f]+$', maxLength: 100 }),
+        Type.String({ pattern: '^[^,\\s]+,[^,\\s]+$', maxLength: 200 }),
+        {
+          minProperties: 2,
+          maxProperties: 2,
+          description: 'By slot, what writes it (option -e); default: what SWUpdate selects itself.',
+        },
+      ),
+    ),
+    read_variable: Type.Optional(
+      argv('Prints the value of the variable whose name is appended; default: fw_printenv -n.'),
+    ),
+    write_variable: Type.Optional(argv('Name and value are appended, no value removes it; default: fw_setenv.')),
+    version: Type.Optional(argv('Prints the version that runs, as sw-description has it; default: none is known.')),
+    refuse_downgrade: Type.Optional(
+      Type.Boolean({
+        description: 'Take no image with an older version than the one that runs; default false. Needs version.',
+      }),
+    ),
+    health: Type.Optional(argv('Exits with 0 when the running system is well; default: none is asked.')),
+    public_key: Type.Optional(path('Option -k of `program`: who signs images.')),
+    bootloader: Type.Optional(
+      Type.Enum(['uboot', 'grub', 'ebg', 'cboot'], { description: 'Option -B of `program`; default uboot.' }),
+    ),
+    hardware: Type.Optional(
+      Type.String({
+        pattern: '^[^:\\s]+:[^:\\s]+$',
+        maxLength: 200,
+        description: 'Option -H of `program`: board:revision; default: /etc/hwrevision.',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    ...conditional(
+      { properties: { refuse_downgrade: { const: true } }, required: ['refuse_downgrade'] },
+      { required: ['version'] },
+    ),
+    description: 'Profile `swupdate`.',
+  },
+);
+export type SwupdateSettings = Static<typeof Swupdate>;
+
 const members = {
   transport: Type.Enum(['local', 'ssh'], { description: 'How it is reached.' }),
   ...login,
@@ -135,9 +205,10 @@ const members = {
     Type.Object(login, { ...closed, ...loginNeeds, description: 'The host by which it is reached.' }),
   ),
   state_dir: path('Folder at the station for markers and results.'),
-  profile: Type.Enum(['command', 'rauc'], { description: 'Whose update tool is there.' }),
+  profile: Type.Enum(['command', 'rauc', 'swupdate'], { description: 'Whose update tool is there.' }),
   command: Type.Optional(Command),
   rauc: Type.Optional(Rauc),
+  swupdate: Type.Optional(Swupdate),
   boot_id: Type.Optional(argv('Prints what tells one boot from another; default: the kernel’s boot id.')),
   reboot: verb('reboot', 'Instead of the profile’s own.'),
   restart_everest: restart('Instead of the profile’s own.'),
@@ -152,6 +223,7 @@ const needs = {
   allOf: [
     conditional(stands('transport', 'ssh'), loginNeeds),
     conditional(stands('profile', 'command'), { required: ['command'] }),
+    conditional(stands('profile', 'swupdate'), { required: ['swupdate'] }),
   ],
 };
 

@@ -23,6 +23,7 @@ export const SAMPLES = (stateDir: string): Readonly<Record<string, string>> => (
   latest: '2026-01-01T00:00:00.000Z',
   interface: 'eth0',
   slot: 'rootfs.0',
+  value: 'a',
 });
 
 const shown = (argv: readonly string[]): string => readableText(argv.join(' '), 300);

@@ -28,6 +28,22 @@ export const KNOWN_DEFECTS: readonly KnownDefect[] = [
     source: 'seen with 1.8; source of 1.11',
     verbs: ['install'],
   },
+  {
+    program: 'swupdate',
+    before: '2023.12',
+    text: 'padding after an image is counted wrongly: the client may fail while the update goes on; it is followed to its end',
+    remedy: 'nothing needs to be done',
+    source: 'seen with 2022.12; core/cpio_utils.c, 3074e154',
+    verbs: ['install'],
+  },
+  {
+    program: 'swupdate',
+    before: '2023.12',
+    text: 'a request in the moment in which another update ends is taken and never begun; it ends with install_s',
+    remedy: 'let nothing else install',
+    source: 'core/stream_interface.c, 7e80ad49',
+    verbs: ['install'],
+  },
 ];
 
 /** `1.8`, `1.15.2`: numbers by dots, what follows is left out. */

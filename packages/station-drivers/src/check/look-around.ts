@@ -19,7 +19,7 @@ export interface Surroundings {
 
 /** The way that an entry names. Rejects with `STATION_UNREACHABLE`. `others`: more programs, by name or path. */
 export async function lookAround(
-  way: Omit<RealDriverEntry, 'profile' | 'command' | 'rauc'>,
+  way: Omit<RealDriverEntry, 'profile' | 'command' | 'rauc' | 'swupdate'>,
   others: readonly string[],
   signal: AbortSignal,
 ): Promise<Surroundings> {

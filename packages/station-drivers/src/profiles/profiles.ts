@@ -3,6 +3,7 @@ import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { commandProfile } from './command.js';
 import type { Profile } from './profile.js';
 import { raucProfile } from './rauc.js';
+import { swupdateProfile } from './swupdate.js';
 
 type Make = (entry: RealDriverEntry) => Profile;
 
@@ -12,6 +13,10 @@ const profiles: Readonly<Record<RealDriverEntry['profile'], Make>> = {
     return commandProfile(entry, entry.command);
   },
   rauc: (entry) => raucProfile(entry, entry.rauc ?? {}),
+  swupdate: (entry) => {
+    if (!entry.swupdate) throw new TypeError('a station with profile swupdate has its settings');
+    return swupdateProfile(entry, entry.swupdate);
+  },
 };
 
 export const profileOf: Make = (entry) => profiles[entry.profile](entry);

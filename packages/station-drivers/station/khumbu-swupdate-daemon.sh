@@ -1,0 +1,173 @@
+# shellcheck shell=sh disable=SC2034,SC2154 # the middle of a file: khumbu-swupdate.sh stands around it
+# --- The daemon --------------------------------------------------------------------------------------------------------
+# PATH: the inode of the socket that somebody listens on, in $inode. A file without a listener was left by a SIGKILL.
+listens() {
+  inode=
+  while read -r _ _ _ flags _ _ number path; do
+    if [ "$path" = "$1" ] && [ "$flags" = 00010000 ]; then inode=$number; fi
+  done </proc/net/unix
+  [ -n "$inode" ]
+}
+
+# Until 2025.12 in TMPDIR of the daemon, from 2026.05 on in /run/swupdate: in $socket and $inode.
+find_socket() {
+  if [ -n "$control_socket" ]; then
+    socket=$control_socket
+    listens "$socket"
+    return
+  fi
+  for socket in "${TMPDIR:-/tmp}/sockinstctrl" /run/swupdate/sockinstctrl /tmp/sockinstctrl; do
+    listens "$socket" && return 0
+  done
+  return 1
+}
+
+# SOCKET SECONDS: in the place of this shell: standard input goes to it, what comes is printed, until the other side ends.
+through() {
+  exec 2>/dev/null
+  if command -v perl >/dev/null 2>&1; then
+    # shellcheck disable=SC2016
+    exec perl -MSocket -e '$SIG{PIPE}="IGNORE"; alarm($ARGV[1]); socket(S,AF_UNIX,SOCK_STREAM,0) && connect(S,sockaddr_un($ARGV[0])) or exit 7;
+      $/=undef; syswrite(S,<STDIN>); shutdown(S,1); while(sysread(S,$b,65536)){syswrite(STDOUT,$b) or exit}' "$1" "$2"
+  elif command -v python3 >/dev/null 2>&1; then
+    exec python3 -c 'import os,signal,socket,sys
+signal.alarm(int(sys.argv[2])); s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.buffer.read()); s.shutdown(1)
+while True:
+  try: b=s.recv(65536)
+  except ConnectionResetError: break
+  if not b: break
+  os.write(1,b)' "$1" "$2"
+  else
+    exec socat -t "$2" -T "$2" - "UNIX-CONNECT:$1"
+  fi
+}
+
+can_ask() {
+  for each in perl python3 socat; do
+    command -v "$each" >/dev/null 2>&1 && return 0
+  done
+  return 1
+}
+
+# One request, in $current and $text. Each takes one line off the daemon's queue, and while one is left, $current is that
+# line's. Longer than any version's message: what is too short is dropped, what is left over is not read.
+ask_status() {
+  if [ ! -s "$state/request" ]; then
+    { printf '\001\040\005\024\003\000\000\000' && head -c 8184 /dev/zero; } | keep "$state/request"
+  fi
+  (through "$socket" 10 <"$state/request" >"$state/answer") || [ -s "$state/answer" ] || return 1
+  # shellcheck disable=SC2046
+  set -- $(od -An -v -t d4 -N 12 "$state/answer")
+  [ "$#" = 3 ] && [ "$1" = 335880193 ] && [ "$2" = 1 ] || return 1
+  current=$3
+  text=$(tail -c +21 "$state/answer" | tr '\000' '\n' | head -n 1)
+}
+
+# What is left in the queue of the daemon is taken in. 0: it is idle, 75 at work, 1 it does not answer.
+drain() {
+  find_socket || return 1
+  asked=0
+  while [ "$asked" -lt 400 ]; do
+    asked=$((asked + 1))
+    ask_status || return 1
+    if [ -z "$text" ]; then
+      [ "$current" = 0 ] || return 75
+      return 0
+    fi
+    case $current in 4) note_error "$text" ;; *) note "$text" ;; esac
+  done
+  return 75
+}
+
+# 0: nothing is installed at this moment, 75 something is, 1 not known.
+ask_idle() {
+  if [ -n "$program" ]; then
+    # It listens as long as it installs.
+    ! find_socket || return 75
+    return 0
+  fi
+  drain
+}
+
+# SECONDS: until it is idle; 1 when it did not come back.
+await_idle() {
+  tries=0
+  while [ "$tries" -lt "$1" ]; do
+    ask_idle && return 0
+    [ $? = 75 ] || tries=$((tries + 1))
+    sleep 1
+  done
+  return 1
+}
+
+# --- What SWUpdate says -----------------------------------------------------------------------------------------------
+note_error() {
+  error=${1#*ERROR : }
+  case $error in *'SWUpdate *failed*'*) return ;; esac
+  errors=$((errors + 1))
+  [ "$errors" -gt 20 ] || printf '%s\n' "$error" >>"$state/errors"
+}
+
+note() {
+  case $1 in
+  *'SWUPDATE successful !'*) : >"$state/said-success" ;;
+  *'already installed, skipping'*) : >"$state/said-skipped" ;;
+  *'[get_common_fields] : Version '*) printf '%s' "${1#*: Version }" >"$state/said-version" ;;
+  *'[network_initializer]'*) : >"$state/said-much" ;;
+  esac
+}
+
+# Standard input, in $state/errors, said-*, refused, and the last line of it in $state/last.
+take_in() {
+  errors=0
+  last=
+  while IFS= read -r line || [ -n "$line" ]; do
+    last=$line
+    case $line in
+    'Status: 4 message: '*) note_error "${line#Status: 4 message: }" ;;
+    '[ERROR] : SWUPDATE failed ['*) note_error "${line#*] : * failed *] }" ;;
+    'Error: '* | 'Unable to open'*) note_error "$line" ;;
+    'swupdate_async_start returns'*) : >"$state/said-refused" ;;
+    'swupdate_image_write failed'*) : >"$state/said-cut" ;;
+    *) note "$line" ;;
+    esac
+    line=
+  done
+  printf '%s\n' "$last" | head -c 1000 >"$state/last"
+}
+
+# The bar alone, from the messages on standard input: each of 2416 bytes is 151 lines of 16. They look otherwise from 2023.12
+# on: nothing is shown then.
+show_progress() {
+  od -An -v -t u4 | {
+    shown=
+    at=0
+    while read -r first second third fourth; do
+      at=$((at + 1))
+      case $at in
+      1) [ "$first" = 0 ] && [ "$second" -le 8 ] || exit 0 ;;
+      2) steps=$third step=$fourth ;;
+      3)
+        if [ "$steps" -gt 0 ] && [ "$step" -gt 0 ] && [ "$step" -le "$steps" ] && [ "$first" -le 100 ]; then
+          percent=$((((step - 1) * 100 + first) / steps))
+          [ "$percent" = "$shown" ] || printf '{"progress": %s}\n' "$percent"
+          shown=$percent
+        fi
+        ;;
+      151) at=0 ;;
+      esac
+    done
+  }
+}
+
+# Until $watcher is ended.
+watch_progress() {
+  watcher=
+  : "${progress_socket:=${socket%/*}/swupdateprog}"
+  listens "$progress_socket" || return 0
+  rm -f "$state/progress.pipe"
+  mkfifo "$state/progress.pipe" || return 0
+  show_progress <"$state/progress.pipe" &
+  (through "$progress_socket" 86400 </dev/null >"$state/progress.pipe") &
+  watcher=$!
+}
