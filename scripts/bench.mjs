@@ -5,5 +5,6 @@ await main(async () => {
   await prepare();
   const { findPrograms } = await import('../packages/embedded-run/dist/src/programs.js');
   await findPrograms(['redis', 'mosquitto', 'openssl', 'curl'], { say });
+  await findPrograms(['sshd'], { say }).catch((error) => say(error.message));
   await import('../test/bench/dist/src/main.js');
 });

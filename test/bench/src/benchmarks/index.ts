@@ -12,6 +12,9 @@ import { readyTime } from './ready-time.js';
 import { replyLatency } from './reply-latency.js';
 import { replyThroughput } from './reply-throughput.js';
 import { replyWhileRead } from './reply-while-read.js';
+import { sshIdle } from './ssh-idle.js';
+import { sshImage } from './ssh-image.js';
+import { sshImages } from './ssh-images.js';
 import { statusPath } from './status-path.js';
 import { takeover } from './takeover.js';
 import { updateWall } from './update-wall.js';
@@ -32,6 +35,9 @@ export const BENCHMARKS: readonly Benchmark[] = [
   updateWall,
   fleet,
   logUpload,
+  sshImage,
+  sshImages,
+  sshIdle,
   idleFootprint,
   readyTime,
 ];

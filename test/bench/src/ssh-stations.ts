@@ -1,0 +1,70 @@
+/** Stations behind one real SSH server, each with a folder of its own, whose install does nothing; and OpenSSH's client. */
+import { createHash, randomBytes } from 'node:crypto';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import type { FirmwareImage } from '@khumbu/station-drivers/port';
+import { startSshd } from '@khumbu/test-support/sshd';
+import { type Remote, startRemote } from './load/remote.js';
+import type { BenchContext } from './row.js';
+import { timedCommand } from './timed-command.js';
+
+const EVIDENCE = 'echo \'{"boot_id": "b1", "healthy": true}\'';
+const PIECE_BYTES = 10_000_000;
+
+export interface SshStations {
+  readonly worker: Remote;
+  /** Seconds of `scp` to so many stations, one after the other, each followed by `sha256sum` there. */
+  readonly scp: (image: FirmwareImage, stations: number) => Promise<number>;
+}
+
+export function makeSshImage(dir: string, sizeBytes: number): FirmwareImage {
+  const path = join(dir, 'image');
+  const hash = createHash('sha256');
+  writeFileSync(path, '');
+  for (let rest = sizeBytes; rest > 0; rest -= PIECE_BYTES) {
+    const piece = randomBytes(Math.min(rest, PIECE_BYTES));
+    appendFileSync(path, piece);
+    hash.update(piece);
+  }
+  return { path, sizeBytes, sha256: hash.digest('hex') };
+}
+
+export async function startSshStations(context: BenchContext, count: number): Promise<SshStations> {
+  const dir = join(context.dir, 'ssh');
+  mkdirSync(dir, { recursive: true });
+  const sshd = await startSshd({ dir: join(dir, 'sshd'), config: ['Subsystem sftp internal-sftp'] });
+  context.teardown(() => sshd.stop());
+  const entryOf = (index: number): RealDriverEntry => ({
+    transport: 'ssh',
+    host: '127.0.0.1',
+    port: sshd.port,
+    user: sshd.user,
+    private_key_file: sshd.privateKeyFile,
+    known_hosts_file: sshd.knownHostsFile,
+    state_dir: join(dir, `station-${index}`),
+    profile: 'command',
+    command: { install: ['true'], evidence: ['sh', '-c', EVIDENCE] },
+    // Connections are shared by equal entries: each has one of its own.
+    limits: { connect_s: 60 + index },
+  });
+  const worker = await startRemote(context, 'ssh-worker');
+  await worker.call(
+    'use',
+    Array.from({ length: count }, (_none, index) => entryOf(index)),
+  );
+  return {
+    worker,
+    scp: async (image, stations) => {
+      const out = join(dir, 'scp');
+      const options = `-q -i '${sshd.privateKeyFile}' -o UserKnownHostsFile='${sshd.knownHostsFile}' -o BatchMode=yes`;
+      const each = `scp ${options} -P ${sshd.port} "$IMAGE" "$HOST:$OUT-$n"; ssh ${options} -p ${sshd.port} "$HOST" sha256sum "$OUT-$n" | grep -q "^$SUM "`;
+      const script = `for n in $(seq ${stations}); do ${each}; done`;
+      const env = { IMAGE: image.path, HOST: `${sshd.user}@127.0.0.1`, OUT: out, SUM: image.sha256 };
+      const { seconds } = await timedCommand(script, env);
+      for (let n = 1; n <= stations; n += 1) await rm(`${out}-${n}`);
+      return seconds;
+    },
+  };
+}
