@@ -112,6 +112,8 @@ await main(async () => {
   await findPrograms(['faketime'], { say }).catch((error) => say(error.message));
   // Without them no station is reached by SSH as a user without rights, and what is about that is left out.
   await findPrograms(['sshd', 'sudo'], { say }).catch((error) => say(error.message));
+  // Without it nobody looks for slips in scripts for stations.
+  await findPrograms(['shellcheck'], { say }).catch((error) => say(error.message));
   // Without them no station is updated by RAUC, and what is about that is left out.
   await findPrograms(['rauc', 'mksquashfs', 'dbus-daemon'], { say }).catch((error) => say(error.message));
   // What stations have: busybox, a client of their broker.

@@ -1,28 +1,41 @@
 #!/bin/sh
-# Profile `command`: a template for the maker of a charging station. One program for all verbs.
+# Profile `command`: a template for the maker of a charging station. One program for all verbs, plain POSIX sh (busybox too).
 #
-# 1. Copy it to the station, say as /opt/maker/maker, executable, owned by root.
-# 2. Make the functions of part 1 true for your hardware: two slots that can be written as a whole, and a bootloader that is
-#    told which one to start. They may also stand in a file maker.conf beside it, which is read after part 1.
-# 3. Try each verb by hand at the station:  /opt/maker/maker evidence
-# 4. Name it in the stations file, as infra/station/stations.example.yml does.
+#  10 minutes  Copy it to the station as /opt/maker/maker, executable, owned by root, and maker.conf with it: to begin with
+#              infra/station/rehearsal.conf, whose slots are files and whose reboot is none. docs/stations.md goes on to the
+#              first update with these two.
+#  40 minutes  Make the functions of part 1 true for your hardware, one after the other, here or in maker.conf, which is read
+#              after part 1. Each says what is asked of it and when. Try them by hand at the station, as root:
+#                /opt/maker/maker evidence                       one line of JSON with the slot that runs
+#                /opt/maker/maker install FILE "$(sha256sum <FILE | cut -c 1-64)" by-hand
+#                /opt/maker/maker reboot                         ... and `evidence` again: the other slot, another boot_id
+#  10 minutes  Name it in the stations file, as infra/station/stations.example.yml does, and allow the user of Khumbu the verbs
+#              that need root. `evidence` and `logs` are called as that user if the stations file says no sudo.
 #
 # What Khumbu expects of a verb (docs/stations.md has it all):
 #   exit 0 done, 65 the image is unfit, 75 busy: try later, anything else failed; the last line of stderr says why.
 #   install may print lines of JSON: {"progress": 42}  {"message": "..."}  {"reboot_needed": false}
 #   evidence prints one JSON object.
-# Khumbu calls install once for an operation, lets it run without a connection, and never begins another one beside it. It must
+# Khumbu calls install once for an operation, lets it run without a connection, and never begins another one beside it. When
+# its time is over (install_s) it gets SIGTERM, through sudo as well; what it has begun itself has to end with it. It must
 # never touch the slot that runs, and must not reboot by itself.
+#
+# What has to outlive an update of both slots: DATA below, state_dir of the stations file, the host keys of sshd; and each
+# image brings this program, its maker.conf, the user of Khumbu with its key, and the lines of sudoers.
 set -eu
+# sudo keeps the umask of its caller. What install writes has to be readable for evidence, which need not be root.
+umask 022
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export PATH
 
 # ======================================================================================================================
 # Part 1: fill in
 # ======================================================================================================================
 
-# What survives updates of both slots.
+# A folder that survives updates of both slots.
 DATA=/var/lib/maker
 
-# Print A or B: the slot that runs now.
+# Print A or B: the slot that runs now. Fails where it is neither: then nothing is installed.
 running_slot() {
   case $(cat /proc/cmdline) in
   *root=/dev/mmcblk0p2*) echo A ;;
@@ -36,35 +49,40 @@ slot_device() {
   case $1 in
   A) echo /dev/mmcblk0p2 ;;
   B) echo /dev/mmcblk0p3 ;;
+  *) return 1 ;;
   esac
 }
 
-# A or B: start this slot next time, and fall back to the other one if it does not come up. Read back what was set.
+# A or B: start this slot next time, and fall back to the other one if it does not come up. Read back what was set: the last
+# command decides. Called twice by an install: for the slot that runs, before the other one is touched, and at the end.
 boot_next() {
   fw_setenv BOOT_NEXT "$1"
   [ "$(fw_printenv -n BOOT_NEXT)" = "$1" ]
 }
 
-# PATH: whether the image is one for this station. Nothing has been written yet.
+# PATH: whether the image is one for this station: its header, its board, its size. Its signature has been verified by Khumbu
+# if the station wants one; this is the place for one of your own. Nothing has been written yet.
 image_fits() {
   [ -s "$1" ]
 }
 
-# Whether the system that runs is well: asked after the reboot, before the update counts as installed.
+# Whether the system that runs is well: asked after the reboot, before the update counts as installed. If it is not yet, the
+# update has failed: wait here as long as your services need, within command_s (60 s).
 is_healthy() {
   systemctl is-active --quiet everest
 }
 
-# Whether another updater is at work.
+# Whether another updater is at work. Install is tried again every five seconds then.
 is_busy() {
   return 1
 }
 
-# Print why the system booted, where that is known: Watchdog, PowerUp, ...; nothing otherwise.
+# Print why the system booted, where that is known: Watchdog, PowerUp, ApplicationReset, ...; nothing otherwise.
 boot_reason() {
   :
 }
 
+# Print what people call the system that runs.
 running_version() {
   sed -n 's/^VERSION_ID="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release
 }
@@ -74,6 +92,7 @@ boot_id() {
   cat /proc/sys/kernel/random/boot_id
 }
 
+# Return, or not: only a new boot id counts.
 reboot_host() {
   systemctl reboot
 }
@@ -96,6 +115,12 @@ conf=${0%/*}/maker.conf
 # shellcheck source=/dev/null
 [ ! -r "$conf" ] || . "$conf"
 
+# CODE TEXT
+stop() {
+  echo "$2" >&2
+  exit "$1"
+}
+
 other_of() {
   case $1 in
   A) echo B ;;
@@ -117,41 +142,38 @@ progress() {
 install() {
   image=$1
   sha256=$2
-  if is_busy; then
-    echo 'another updater is at work' >&2
-    exit 75
-  fi
-  running=$(running_slot)
+  ! is_busy || stop 75 'another updater is at work'
+  running=$(running_slot) || stop 1 'it is not known which slot runs: running_slot is not filled in for this station'
   target=$(other_of "$running")
-  device=$(slot_device "$target")
+  device=$(slot_device "$target") || stop 1 "it is not known where slot $target is: slot_device is not filled in"
+  # dd would make a file of what is no device.
+  case $device in /dev/*) [ -b "$device" ] || stop 1 "$device is no block device" ;; esac
   size=$(wc -c <"$image")
-  if ! image_fits "$image"; then
-    echo 'the image is not for this station' >&2
-    exit 65
-  fi
+  image_fits "$image" || stop 65 'the image is not for this station'
   mkdir -p "$DATA"
-  # From here on the other slot is nothing that may be told as installed, or be started.
-  rm -f "$DATA/slot-$target.sha256"
+  # An earlier install may have been waiting for its reboot. From here on the other slot is nothing to boot, and nothing that
+  # may be told as installed.
   echo "$3" >"$DATA/installing"
+  boot_next "$running" || stop 1 "the bootloader does not take slot $running"
+  rm -f "$DATA/slot-$target.sha256"
   sync
-  boot_next "$running"
   piece=$((4 * 1024 * 1024))
   pieces=$(((size + piece - 1) / piece))
   i=0
   while [ "$i" -lt "$pieces" ]; do
-    dd if="$image" of="$device" bs=$piece count=1 skip="$i" seek="$i" conv=notrunc,fsync 2>/dev/null
+    said=$(dd if="$image" of="$device" bs=$piece count=1 skip="$i" seek="$i" conv=notrunc,fsync 2>&1) ||
+      stop 1 "slot $target cannot be written: $said"
     i=$((i + 1))
     progress $((i * 90 / pieces))
   done
   # Read back: what was written is what counts.
   written=$(head -c "$((size))" "$device" | sha256sum)
-  if [ "${written%% *}" != "$sha256" ]; then
-    echo "slot $target holds something else than was written" >&2
-    exit 1
-  fi
-  echo "$sha256" >"$DATA/slot-$target.sha256"
+  [ "${written%% *}" = "$sha256" ] || stop 1 "slot $target holds something else than was written"
+  echo "$sha256" >"$DATA/slot.part"
   sync
-  boot_next "$target"
+  mv "$DATA/slot.part" "$DATA/slot-$target.sha256"
+  sync
+  boot_next "$target" || stop 1 "the bootloader does not take slot $target"
   progress 100
 }
 
@@ -161,7 +183,7 @@ recover() {
 }
 
 evidence() {
-  slot=$(running_slot)
+  slot=$(running_slot) || stop 1 'it is not known which slot runs: running_slot is not filled in for this station'
   healthy=false
   ! is_healthy || healthy=true
   running=
@@ -172,18 +194,18 @@ evidence() {
     "$(json_text "$(boot_id)")" "$healthy" "$slot" "$(json_text "$(running_version)")" "$running" "$reason"
 }
 
-verb=$1
-shift
+verb=${1:-none}
+[ "$#" = 0 ] || shift
 case $verb in
-install) install "$@" ;;
+install)
+  [ "$#" = 3 ] || stop 64 'install IMAGE SHA256 OPERATION'
+  install "$@"
+  ;;
 recover) recover "$@" ;;
 reboot) reboot_host ;;
 restart-everest) restart_everest ;;
 evidence) evidence ;;
 boot-id) boot_id ;;
 logs) print_logs "$@" ;;
-*)
-  echo "there is no verb $verb" >&2
-  exit 64
-  ;;
+*) stop 64 "there is no verb $verb: install, recover, reboot, restart-everest, evidence, boot-id, logs" ;;
 esac

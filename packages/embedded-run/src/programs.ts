@@ -33,6 +33,7 @@ export const PROGRAMS = {
   tinyproxy: { ...ofOneName('tinyproxy'), unit: 'tinyproxy' },
   sshd: { ...ofOneName('sshd'), debianPackage: 'openssh-server', brewPackage: 'openssh', unit: 'ssh' },
   sudo: ofOneName('sudo'),
+  shellcheck: ofOneName('shellcheck'),
   rauc: ofOneName('rauc'),
   mksquashfs: { ...ofOneName('mksquashfs'), debianPackage: 'squashfs-tools', brewPackage: 'squashfs' },
   'dbus-daemon': { ...ofOneName('dbus-daemon'), brewPackage: 'dbus' },
