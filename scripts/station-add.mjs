@@ -53,7 +53,7 @@ async function trust({ host, port, known, fingerprint }, questions) {
   const { pinnedKeys } = await import('@khumbu/station-drivers/transports/ssh/known-hosts');
   const { shownHostKey } = await import('@khumbu/station-drivers/transports/ssh/shown-host-key');
   if (existsSync(known) && pinnedKeys(readFileSync(known, 'utf8'), host, port).length > 0) return;
-  const shown = await shownHostKey(host, port, 15_000).catch((error) => {
+  const shown = await shownHostKey({ host, port }, 15_000).catch((error) => {
     throw new Refusal(`${host}:${port} shows no host key: ${error.message}`);
   });
   say(`${host} shows ${shown.line.split(' ')[1]} ${shown.fingerprint}`);

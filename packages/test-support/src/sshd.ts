@@ -29,7 +29,8 @@ export interface SshdOptions {
 /** Whether it is installed. */
 export const hasSshd = (): boolean => SSHD !== undefined;
 
-function makeKey(file: string): void {
+/** An ed25519 key without a passphrase, and its `.pub`. Safe to repeat. */
+export function makeKey(file: string): void {
   if (!existsSync(file)) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file]);
 }
 

@@ -39,6 +39,13 @@ const login = {
   private_key_file: Type.Optional(path('Our key, as ssh-keygen writes it, without a passphrase.')),
   agent_socket: Type.Optional(path('Socket of an ssh-agent that holds our key.')),
   known_hosts_file: Type.Optional(path('Where its host key is pinned.')),
+  host_key_alias: Type.Optional(
+    Type.String({
+      pattern: '^[A-Za-z0-9._-]+$',
+      maxLength: 255,
+      description: 'The name its host key is pinned under; default: host and port. For chargers behind a tunnel.',
+    }),
+  ),
 };
 
 /** Conditions instead of alternatives: then what is said of a mistake is about what was meant. */

@@ -24,7 +24,10 @@ export const limitsOf = ({ limits = {} }: RealDriverEntry): Limits => ({
   logsS: limits.logs_s ?? 3600,
 });
 
-type Login = Pick<RealDriverEntry, 'host' | 'port' | 'user' | 'private_key_file' | 'agent_socket' | 'known_hosts_file'>;
+type Login = Pick<
+  RealDriverEntry,
+  'host' | 'port' | 'user' | 'private_key_file' | 'agent_socket' | 'known_hosts_file' | 'host_key_alias'
+>;
 
 /** Throws a TypeError for an entry that the schema of the stations file does not let through. */
 function loginOf(login: Login, { connectS, keepAliveS }: Limits): SshTarget {
@@ -36,6 +39,7 @@ function loginOf(login: Login, { connectS, keepAliveS }: Limits): SshTarget {
     port: login.port ?? 22,
     user,
     knownHostsFile,
+    ...(login.host_key_alias === undefined ? {} : { hostKeyAlias: login.host_key_alias }),
     ...(login.private_key_file === undefined ? {} : { privateKeyFile: login.private_key_file }),
     ...(login.agent_socket === undefined ? {} : { agentSocket: login.agent_socket }),
     connectMs: connectS * 1000,

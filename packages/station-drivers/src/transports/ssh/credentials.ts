@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import ssh2 from 'ssh2';
 import { type ReachStage, unreachable } from '../../pool.js';
 import { type PinnedKey, pinnedKeys } from './known-hosts.js';
-import { type SshTarget, targetName } from './target.js';
+import { pinnedAs, type SshTarget, targetName } from './target.js';
 
 async function textOfFile(path: string, what: string, stage: ReachStage): Promise<string> {
   try {
@@ -37,7 +37,8 @@ export async function readPrivateKey(path: string): Promise<string> {
 /** What is pinned for the host. Rejects where nothing is: then nothing could tell whether it is the right one. */
 export async function readPinned(target: SshTarget): Promise<readonly PinnedKey[]> {
   const text = await textOfFile(target.knownHostsFile, 'known_hosts_file', 'pinned_key');
-  const pinned = pinnedKeys(text, target.host, target.port);
+  const { host, port } = pinnedAs(target);
+  const pinned = pinnedKeys(text, host, port);
   if (pinned.some(({ revoked }) => !revoked)) return pinned;
   throw unreachable(
     `no host key of ${targetName(target)} is pinned in ${target.knownHostsFile}: npm run station-trust shows it`,

@@ -4,6 +4,8 @@ export interface SshTarget {
   readonly port: number;
   readonly user: string;
   readonly knownHostsFile: string;
+  /** The name its key is pinned under, where the address says nothing of who answers there. ssh_config(5), HostKeyAlias. */
+  readonly hostKeyAlias?: string;
   readonly privateKeyFile?: string;
   /** Socket of an ssh-agent. */
   readonly agentSocket?: string;
@@ -16,6 +18,14 @@ export interface SshTarget {
 }
 
 export const targetName = ({ user, host, port }: SshTarget): string => `${user}@${host}:${port}`;
+
+/** Host and port as known_hosts names them: an alias stands there without a port. */
+export const pinnedAs = ({
+  host,
+  port,
+  hostKeyAlias,
+}: Pick<SshTarget, 'host' | 'port' | 'hostKeyAlias'>): { readonly host: string; readonly port: number } =>
+  hostKeyAlias === undefined ? { host, port } : { host: hostKeyAlias, port: 22 };
 
 /** Equal for targets that can share a connection. */
 export const targetKey = (target: SshTarget): string => JSON.stringify(target);
