@@ -179,7 +179,9 @@ install() {
 
 # OPERATION: its install was broken off, or its reboot did not come.
 recover() {
-  if [ "$(cat "$DATA/installing" 2>/dev/null)" = "$1" ]; then boot_next "$(running_slot)"; fi
+  [ "$(cat "$DATA/installing" 2>/dev/null)" = "${1:-}" ] || return 0
+  running=$(running_slot) || stop 1 'it is not known which slot runs: running_slot is not filled in for this station'
+  boot_next "$running" || stop 1 "the bootloader does not take slot $running"
 }
 
 evidence() {

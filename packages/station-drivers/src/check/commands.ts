@@ -1,6 +1,6 @@
 /** The commands of a station's entry: whether each is there, and may be run. Pure. */
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../station/call.js';
+import { readableText } from '../readable-text.js';
 import { good, wanting } from './findings.js';
 import type { ProgramAnswer } from './questions.js';
 

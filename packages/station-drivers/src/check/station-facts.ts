@@ -1,6 +1,6 @@
 /** What the station itself has to have, whatever its profile. Pure: facts in, findings out. */
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../station/call.js';
+import { readableText } from '../readable-text.js';
 import { EVERY_VERB, good, wanting } from './findings.js';
 
 type Facts = ReadonlyMap<string, string>;

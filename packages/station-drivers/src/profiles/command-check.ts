@@ -4,7 +4,7 @@ import type { PlannedCommand } from '../check/commands.js';
 import { good, wanting } from '../check/findings.js';
 import type { AskAnswer } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../station/call.js';
+import { readableText } from '../readable-text.js';
 import { readEvidence } from '../station/protocol.js';
 import type { ProfileCheck } from './profile-check.js';
 

@@ -6,7 +6,7 @@ import { good, wanting } from '../check/findings.js';
 import { defectsOf } from '../check/known-defects.js';
 import type { AskAnswer, Question } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../station/call.js';
+import { readableText } from '../readable-text.js';
 import type { ProfileCheck } from './profile-check.js';
 
 const VERBS: readonly StationVerb[] = ['install', 'observe'];

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { unreachable } from '../pool.js';
+import { readableText } from '../readable-text.js';
 import type { StationProcess, Transport } from '../transports/transport.js';
 
 export interface CallOptions {
@@ -22,14 +23,6 @@ export interface CallResult {
 
 const MAX_STDOUT_BYTES = 1024 * 1024;
 const MAX_STDERR_BYTES = 16 * 1024;
-
-/** Text of a station for people: no control characters, one line, bounded. */
-export const readableText = (bytes: Buffer | string, length = 500): string =>
-  bytes
-    .toString('utf8')
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
-    .trim()
-    .slice(0, length);
 
 async function readUpTo(stream: Readable, most: number): Promise<{ bytes: Buffer; isWhole: boolean }> {
   const pieces: Buffer[] = [];
@@ -67,7 +60,8 @@ async function collect(process: StationProcess, { input, maxStdoutBytes }: CallO
   const end = await process.ended;
   if ('lost' in end) throw unreachable(end.lost);
   const text = await stderr;
-  if ('signal' in end) throw unreachable(`the command was ended by ${end.signal}: ${readableText(text)}`);
+  if ('signal' in end)
+    throw unreachable(`the command was ended by ${readableText(end.signal, 40)}: ${readableText(text)}`);
   return { code: end.code, stdout: out.bytes, stderr: text };
 }
 

@@ -2,9 +2,10 @@
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { unreachable } from '../pool.js';
 import type { StationDriver } from '../port.js';
-import { readableText } from './call.js';
+import { readableText } from '../readable-text.js';
 import { openLogStream } from './log-stream.js';
 import { readClockText, readLines } from './protocol.js';
+import { withoutSecretsOf } from './quoted-secrets.js';
 import type { StationParts } from './station-parts.js';
 
 /** Exit code of the station program where there is no program for it, or it may not. */
@@ -47,8 +48,8 @@ export function commandsAt({ limits, transport, profile, program, options, run }
       // Not an argument: those can be read by everybody at the station.
       const request = JSON.stringify({ interface: interfaceName, apn, vpn });
       const { code, stdout, stderr } = await run(argv, signal, `${request}\n`);
-      if (code !== 0)
-        throw new CodedError('NETWORK_FAILED', readableText(stderr) || 'the station could not prepare the interface');
+      const why = readableText(withoutSecretsOf({ apn, vpn }, stderr));
+      if (code !== 0) throw new CodedError('NETWORK_FAILED', why || 'the station could not prepare the interface');
       return { interfaceAddress: readLines(stdout).address ?? interfaceName };
     },
 

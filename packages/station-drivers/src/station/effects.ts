@@ -10,7 +10,7 @@ import type {
   StationEvidence,
   TransferProgress,
 } from '../port.js';
-import { readableText } from './call.js';
+import { readableText } from '../readable-text.js';
 import { effectOf, evidenceOf, readEvidence, readInstall } from './protocol.js';
 import { putImage } from './put-image.js';
 import type { StationParts } from './station-parts.js';
@@ -36,7 +36,10 @@ function assertMayBegin(answer: string): void {
 /** What the verb `observe` printed. Throws `STATION_UNREACHABLE` where nothing is known by it. */
 function evidenceFrom(sections: ReadonlyMap<string, readonly Buffer[]>): StationEvidence {
   const code = first(sections, 'exit').toString('latin1');
-  if (code !== '0') throw unreachable(`the evidence ended with ${code}: ${readableText(first(sections, 'err'), 300)}`);
+  if (code !== '0')
+    throw unreachable(
+      `the evidence ended with ${readableText(code, 20)}: ${readableText(first(sections, 'err'), 300)}`,
+    );
   const installs = (sections.get('install') ?? []).map(readInstall).filter((install) => install !== undefined);
   const evidence = readEvidence(first(sections, 'out'));
   return evidenceOf(installs, first(sections, 'boot').toString('latin1'), evidence, first(sections, 'busy').length > 0);

@@ -1,8 +1,8 @@
 /** The output of a command at a station, as it comes. */
 import { PassThrough, type Readable } from 'node:stream';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '../readable-text.js';
 import type { ProcessEnd, Transport } from '../transports/transport.js';
-import { readableText } from './call.js';
 import { newNonce, type StationProgram } from './station-program.js';
 
 interface LogCommand {
@@ -18,7 +18,7 @@ const MAX_STDERR_BYTES = 4096;
 function failureOf(end: ProcessEnd, stderr: string): CodedError | undefined {
   if ('lost' in end) return new CodedError('STATION_UNREACHABLE', end.lost);
   if ('code' in end && end.code === 0) return undefined;
-  const how = 'code' in end ? `ended with ${end.code}` : `was ended by ${end.signal}`;
+  const how = 'code' in end ? `ended with ${end.code}` : `was ended by ${readableText(end.signal, 40)}`;
   return new CodedError('LOGS_UNAVAILABLE', `the command for logs ${how}: ${readableText(stderr)}`);
 }
 

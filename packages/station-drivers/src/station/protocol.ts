@@ -2,7 +2,7 @@
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { unreachable } from '../pool.js';
 import type { EffectState, EffectStep, StationEvidence } from '../port.js';
-import { readableText } from './call.js';
+import { readableText } from '../readable-text.js';
 
 export interface Evidence {
   readonly bootId: string;
@@ -64,17 +64,20 @@ export interface InstallRecord {
   readonly slotBefore?: string;
 }
 
+/** OPERATION SHA256 REBOOT BOOT SECONDS, as the station program writes it; anything else was not written by it. */
+const INSTALL_LINE = /^([A-Za-z0-9._:-]{1,200}) ([0-9a-f]{64}|-) (yes|no) ([A-Za-z0-9._:-]{1,200}) (\d{1,12})$/;
+
 export function readInstall(bytes: Buffer): InstallRecord | undefined {
   const [line = '', ...rest] = bytes.toString('utf8').split('\n');
-  const [operationId, sha256, reboot, boot, at] = line.split(' ');
-  if (!operationId || !sha256 || !reboot || !boot || !at) return undefined;
+  const [, operationId, sha256, reboot, boot, seconds] = INSTALL_LINE.exec(line) ?? [];
+  if (!operationId || !sha256 || !reboot || !boot || !seconds) return undefined;
   const slotBefore = shortText(parseObject(rest.join('\n'))?.slot);
   return {
     operationId,
     sha256,
     needsReboot: reboot !== 'no',
     boot,
-    at: new Date(Number(at) * 1000),
+    at: new Date(Number(seconds) * 1000),
     ...(slotBefore === undefined ? {} : { slotBefore }),
   };
 }
@@ -172,14 +175,15 @@ export function effectOf(step: EffectStep, { state, out, err, limitS }: SeenEffe
   if (code === 'late') return failed(`it was not done in ${limitS} s${why === '' ? '' : `: ${why}`}`);
   if (code === BUSY) return failed(why || 'the station stayed busy');
   if (code === UNFIT && step === 'install') return failed(why || 'the image is unfit', 'verification_failed');
-  return failed(why || `its command ended with ${code}`);
+  return failed(why || `its command ended with ${readableText(code, 20)}`);
 }
 
 const lastLine = (bytes: Buffer): string => bytes.toString('utf8').trimEnd().split('\n').at(-1) ?? '';
 
 /** Seconds since 1970, with or without a fraction. Throws `STATION_UNREACHABLE`: then nothing is known. */
 export function readClockText(output: Buffer): Date {
-  const [, seconds, fraction = ''] = /^@?(\d{1,12})(?:[.,](\d{1,9}))?/.exec(output.toString('latin1').trim()) ?? [];
+  const [, seconds, fraction = ''] =
+    /^@?(\d{1,12})(?:[.,](\d{1,9}))?(?![0-9A-Za-z])/.exec(output.toString('latin1').trim()) ?? [];
   if (seconds === undefined) throw unreachable('the clock of the station is no number of seconds');
   return new Date(Number(seconds) * 1000 + Number(fraction.padEnd(3, '0').slice(0, 3)));
 }

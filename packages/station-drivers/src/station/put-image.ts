@@ -5,8 +5,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { unreachable } from '../pool.js';
 import type { FirmwareImage, TransferProgress } from '../port.js';
+import { readableText } from '../readable-text.js';
 import type { CallResult } from './call.js';
-import { readableText } from './call.js';
 import type { StationProgram } from './station-program.js';
 
 const PIECE_BYTES = 256 * 1024;

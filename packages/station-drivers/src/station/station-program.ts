@@ -3,8 +3,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { unreachable } from '../pool.js';
+import { readableText } from '../readable-text.js';
 import type { Transport } from '../transports/transport.js';
-import { type CallOptions, type CallResult, call, readableText } from './call.js';
+import { type CallOptions, type CallResult, call } from './call.js';
 
 const OURS = readFileSync(new URL('../../../station/khumbu-station.sh', import.meta.url));
 
@@ -151,7 +152,10 @@ export function readSections(output: Buffer): ReadonlyMap<string, readonly Buffe
     const to = from + Number(size);
     if (name === '' || output[to] !== 0x0a)
       throw new CodedError('STATION_FAILED', 'the station answers in no known form');
-    sections.set(name, [...(sections.get(name) ?? []), output.subarray(from, to)]);
+    const section = output.subarray(from, to);
+    const known = sections.get(name);
+    if (known) known.push(section);
+    else sections.set(name, [section]);
     at = to + 1;
   }
   return sections;

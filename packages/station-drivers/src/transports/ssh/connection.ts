@@ -5,6 +5,7 @@ import { unlessAborted } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { type PooledConnection, unreachable } from '../../pool.js';
+import { readableError } from '../../readable-text.js';
 import type { StationProcess } from '../transport.js';
 import { readPinned, readPrivateKey } from './credentials.js';
 import { algorithmsFor, fingerprint, judgeHostKey, type PinnedKey } from './known-hosts.js';
@@ -47,8 +48,8 @@ function whyNot(target: SshTarget, error: Error & { level?: string }, refusal: s
   if (refusal !== undefined) return unreachable(refusal, error, 'host_key');
   if (error.level === 'client-authentication') return unreachable(`${name} refuses our key or user`, error, 'login');
   if (error.level === 'handshake')
-    return unreachable(`${name} has no algorithm in common: ${error.message}`, error, 'algorithms');
-  return unreachable(`${name}: ${describeError(error)}`, error);
+    return unreachable(`${name} has no algorithm in common: ${readableError(error)}`, error, 'algorithms');
+  return unreachable(`${name}: ${readableError(error)}`, error);
 }
 
 function handshake(
@@ -111,7 +112,7 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
   let sessions = 0;
   let lostBy: string | undefined;
   client.on('error', (error) => {
-    lostBy ??= `${targetName(target)}: ${describeError(error)}`;
+    lostBy ??= `${targetName(target)}: ${readableError(error)}`;
     isSpent = true;
   });
   client.on('close', () => {

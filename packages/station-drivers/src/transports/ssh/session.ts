@@ -1,8 +1,8 @@
 /** Sessions and forwarded connections on an SSH connection that may break at any time, and sessions that may get stuck. */
 import type { Duplex } from 'node:stream';
-import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Client, ClientChannel } from 'ssh2';
 import { unreachable } from '../../pool.js';
+import { readableError } from '../../readable-text.js';
 import type { ProcessEnd, StationProcess } from '../transport.js';
 
 /** For the server to open a session or to close one. */
@@ -54,14 +54,14 @@ export function openSession(client: Client, line: Line, command: string): Promis
         reject(
           isFull
             ? new SessionRefused('the station opens no more sessions')
-            : unreachable(`${name}: ${describeError(error)}`, error),
+            : unreachable(`${name}: ${readableError(error)}`, error),
         );
       });
     } catch (error) {
       // The connection is broken, and has not said so yet.
       stop();
-      line.lose(`${name}: ${describeError(error)}`);
-      reject(unreachable(`${name}: ${describeError(error)}`, error));
+      line.lose(`${name}: ${readableError(error)}`);
+      reject(unreachable(`${name}: ${readableError(error)}`, error));
     }
   });
 }
@@ -74,7 +74,7 @@ export function openForward(
   onClose: () => void,
 ): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => reject(unreachable(`${failure}: ${describeError(error)}`, error));
+    const fail = (error: unknown): void => reject(unreachable(`${failure}: ${readableError(error)}`, error));
     try {
       client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
         if (error) {
