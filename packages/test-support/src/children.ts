@@ -23,6 +23,8 @@ export interface ChildOptions {
   readonly env?: Record<string, string | undefined>;
   /** A process group of its own. */
   readonly detached?: boolean;
+  /** Its standard input can be written to; default: there is none. */
+  readonly stdin?: boolean;
   /** An IPC channel, as `fork` has. */
   readonly ipc?: boolean;
 }
@@ -34,7 +36,7 @@ export async function startChild(command: string, args: readonly string[], optio
     cwd: options.cwd,
     env: { ...(options.env ?? process.env) } as NodeJS.ProcessEnv,
     detached: options.detached ?? false,
-    stdio: ['ignore', 'pipe', 'pipe', ...(options.ipc ? ['ipc' as const] : [])],
+    stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe', ...(options.ipc ? ['ipc' as const] : [])],
   });
   let output = '';
   let stdout = '';
