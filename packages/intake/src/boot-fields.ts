@@ -1,5 +1,10 @@
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
-import { NO_RESET_ALLOWED, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
+import {
+  lastAliveAt,
+  NO_RESET_ALLOWED,
+  STATION_FIELDS,
+  type StationState,
+} from '@khumbu/operations/stations/station-state';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
 
 /** What is stored about a boot that has begun. `asked`: EVerest has asked for its reason. */
@@ -10,9 +15,15 @@ export const bootFields = (
   now: Moment,
 ): Record<string, string | undefined> => {
   const bootEpoch = state.bootEpoch + (begins ? 1 : 0);
+  const aliveAt = begins ? lastAliveAt(state) : state.bootReason?.aliveAt;
   return {
     [STATION_FIELDS.bootEpoch]: String(bootEpoch),
-    [STATION_FIELDS.bootReason]: JSON.stringify({ bootEpoch, reason, asked }),
+    [STATION_FIELDS.bootReason]: JSON.stringify({
+      bootEpoch,
+      reason,
+      asked,
+      ...(aliveAt === undefined ? {} : { aliveAt }),
+    }),
     ...(begins
       ? {
           ...NO_RESET_ALLOWED,

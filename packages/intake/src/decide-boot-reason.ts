@@ -4,7 +4,8 @@
  * after a silence: the question may arrive before the first heartbeat. Where the silence is too short to decide whether EVerest
  * has started anew, the decision waits for evidence (`BootSign`).
  */
-import type { StationState } from '@khumbu/operations/stations/station-state';
+import { hasHostBooted, type ObservedHost } from '@khumbu/operations/stations/observed-host';
+import { lastAliveAt, type StationState } from '@khumbu/operations/stations/station-state';
 import type { BootReason, CommunicationParameters } from '@khumbu/shared/contract/schemas';
 
 /** No host boots quicker than this: a shorter silence was a restart of EVerest alone. */
@@ -47,6 +48,8 @@ export interface BootEvidence {
   readonly beaconHeard?: boolean;
   /** Its boot was counted between the question and this decision. */
   readonly isCounted?: boolean;
+  /** What the host testifies, looked at in this boot. */
+  readonly host?: ObservedHost | undefined;
   /** What came while the question waited, and the boot epoch in which it was found open. */
   readonly sign?: { readonly what: BootSign; readonly bootEpoch: number } | undefined;
   /** On the depot's monotonic clock, as the restart that is expected. */
@@ -75,6 +78,35 @@ export interface BootAnswer {
   readonly beginsBoot: boolean;
   /** The answer is to be kept for this boot. */
   readonly store: boolean;
+}
+
+/** Worked out from silence alone. */
+const INFERRED: readonly BootReason[] = ['ApplicationReset', 'PowerUp'];
+
+/**
+ * What the host testifies counts more than a silence, and less than what the depot itself has caused. Pure.
+ *
+ * | the depot expects it | since EVerest last ran the host | reason |
+ * |---|---|---|
+ * | yes | | the one that is expected |
+ * | no | has not booted | `ApplicationReset` |
+ * | no | has booted | its own (`Watchdog`), else `PowerUp` |
+ * | no | is not known to have booted or not | by the silence |
+ */
+export function refinedByHost(
+  answer: BootAnswer,
+  { state, host, monotonicNow }: Pick<BootEvidence, 'state' | 'host' | 'monotonicNow'>,
+): BootAnswer {
+  if (!host || !answer.store || !INFERRED.includes(answer.reason) || expectedOf({ state, monotonicNow })) return answer;
+  const { bootEpoch, bootReason } = state;
+  const hasBooted = hasHostBooted(
+    host,
+    answer.beginsBoot
+      ? { lastAlive: lastAliveAt(state), lastEpoch: bootEpoch }
+      : { lastAlive: bootReason?.aliveAt, lastEpoch: bootEpoch - 1 },
+  );
+  if (hasBooted === undefined) return answer;
+  return { ...answer, reason: hasBooted ? (host.bootReason ?? 'PowerUp') : 'ApplicationReset' };
 }
 
 /** It cannot be decided yet: wait for a sign. */

@@ -1,5 +1,6 @@
 /** What to answer to `configure_network`. Without an answer the station does not connect to its CSMS. Pure. */
 import type { ConfigureNetworkRequest, ConfigureNetworkResponse } from '@khumbu/shared/contract/schemas';
+import { configuresNetworks } from '@khumbu/shared/stations/driver-entry';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 
 export type NetworkDecision =
@@ -8,12 +9,14 @@ export type NetworkDecision =
 
 /**
  * A name wins over the class. Only a station that has interfaces refuses one it does not have: after `Rejected` EVerest
- * skips that connection profile, after `NotSupported` it connects as it would without asking.
+ * skips that connection profile, after `NotSupported` it connects as it would without asking. So is answered, too, where the driver
+ * has no way to prepare an interface.
  */
 export function decideNetwork(request: ConfigureNetworkRequest, profile: StationProfile | undefined): NetworkDecision {
   const interfaces = profile?.interfaces ?? {};
   const names = Object.values(interfaces).filter((known) => known !== '');
-  if (names.length === 0) return { reply: { status: 'NotSupported' }, reason: 'not_supported' };
+  const isAble = configuresNetworks(profile?.driverEntry ?? 'simulated');
+  if (names.length === 0 || !isAble) return { reply: { status: 'NotSupported' }, reason: 'not_supported' };
   const { interface: interfaceClass, interface_name: name } = request;
   const found =
     name !== undefined && name !== ''

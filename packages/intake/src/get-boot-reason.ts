@@ -3,7 +3,7 @@ import { stationEvent } from '@khumbu/operations/events/events';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { fallbackReply } from '@khumbu/shared/contract/channels';
 import { bootFields } from './boot-fields.js';
-import { type BootEvidence, decideBootReason, OPEN } from './decide-boot-reason.js';
+import { type BootEvidence, decideBootReason, OPEN, refinedByHost } from './decide-boot-reason.js';
 import type { Answer, Decision } from './decision.js';
 import type { Parts } from './intake-deps.js';
 import type { Requester } from './requester.js';
@@ -17,7 +17,11 @@ export function createGetBootReason({ accept, read, now }: Parts) {
     if (!profile) return { kind: 'answer', reply: fallbackReply('get_boot_reason'), reason: 'station_not_configured' };
     const decision = decideBootReason({ state, ...liveness, monotonicNow: now().monotonic });
     if (decision === OPEN) return { kind: 'open', bootEpoch: state.bootEpoch };
-    const { reason, beginsBoot, store } = decision;
+    const { reason, beginsBoot, store } = refinedByHost(decision, {
+      state,
+      host: liveness.host,
+      monotonicNow: now().monotonic,
+    });
     if (!store) return { kind: 'answer', reply: reason };
     const { bootEpoch } = STATION_FIELDS;
     const boot = { bootEpoch: state.bootEpoch + 1, bootReason: reason };

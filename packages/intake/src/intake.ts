@@ -24,6 +24,7 @@ import type { Answer, Undo } from './decision.js';
 import { createDecisionLoop } from './decision-loop.js';
 import { createEpochFence } from './epoch-fence.js';
 import { createGetBootReason, type Liveness } from './get-boot-reason.js';
+import { createHostEvidence } from './host-evidence.js';
 import type { IntakeDeps, Parts } from './intake-deps.js';
 import { createIsResetAllowed } from './is-reset-allowed.js';
 import { createQuestions, type Questions } from './questions.js';
@@ -94,6 +95,8 @@ export function createIntake(deps: IntakeDeps) {
     configureNetwork,
     isResetAllowed,
     getBootReason,
+    /** For a question for the boot reason, before it is asked. */
+    hostEvidence: createHostEvidence(parts),
     setSystemTime,
     reset: createReset(parts),
     allowInstallation: createAllowInstallation(parts),

@@ -7,9 +7,61 @@ import {
   OPEN,
   RESTART_EXPECTED_FOR_MS,
   reasonOfBoot,
+  refinedByHost,
   signWaitMs,
 } from '../src/decide-boot-reason.js';
 import { stationState } from './fixtures.js';
+
+void t.test('what the host testifies counts more than a silence', async (t) => {
+  const host = (more: object) => ({ bootId: 'b', bootSeenAt: 500, at: 1, steadyAt: 900, bootEpoch: 3, ...more });
+  const before = { bootId: 'a', bootEpoch: 3 };
+  const heartbeat = { id: 9, at: 1, steadyAt: 400 };
+  const begins = (reason: 'PowerUp' | 'ApplicationReset' | 'RemoteReset') => ({
+    reason,
+    beginsBoot: true,
+    store: true,
+  });
+  const rows: [string, object, Parameters<typeof refinedByHost>[0], object | undefined, string][] = [
+    ['nothing is known', { heartbeat }, begins('PowerUp'), undefined, 'PowerUp'],
+    ['it has booted', { heartbeat }, begins('ApplicationReset'), host({ before }), 'PowerUp'],
+    ['by its watchdog', { heartbeat }, begins('PowerUp'), host({ before, bootReason: 'Watchdog' }), 'Watchdog'],
+    [
+      'long silent, and up all the time',
+      { heartbeat },
+      begins('PowerUp'),
+      host({ bootSeenAt: 300 }),
+      'ApplicationReset',
+    ],
+    ['first seen', { heartbeat }, begins('PowerUp'), host({ bootReason: 'Watchdog' }), 'PowerUp'],
+    [
+      'last seen two boots of EVerest ago',
+      { heartbeat },
+      begins('PowerUp'),
+      host({ before: { bootId: 'a', bootEpoch: 2 }, bootReason: 'Watchdog' }),
+      'PowerUp',
+    ],
+    ['caused by the depot', { heartbeat }, begins('RemoteReset'), host({ before }), 'RemoteReset'],
+    [
+      'noticed by its heartbeat before it asked',
+      { bootEpoch: '4', bootReason: { bootEpoch: 4, reason: 'PowerUp', asked: false, aliveAt: 400 } },
+      { reason: 'PowerUp', beginsBoot: false, store: true },
+      host({ before, bootEpoch: 4, bootReason: 'Watchdog' }),
+      'Watchdog',
+    ],
+    [
+      'told before',
+      { bootEpoch: '4', bootReason: { bootEpoch: 4, reason: 'PowerUp', asked: true, aliveAt: 400 } },
+      { reason: 'PowerUp', beginsBoot: false, store: false },
+      host({ before, bootEpoch: 4, bootReason: 'Watchdog' }),
+      'PowerUp',
+    ],
+  ];
+  for (const [what, fields, answer, seen, reason] of rows) {
+    const state = stationState({ bootEpoch: '3', ...fields });
+    const evidence = { state, host: seen as BootEvidence['host'], monotonicNow: 1000 };
+    t.same(refinedByHost(answer, evidence), { ...answer, reason }, what);
+  }
+});
 
 void t.test('get_boot_reason', async (t) => {
   const now = 10 * RESTART_EXPECTED_FOR_MS;

@@ -21,6 +21,17 @@ void t.test('configure_network', async (t) => {
         'a station without interfaces connects as it would without asking',
       );
   }
+  const real = { transport: 'local', state_dir: '/s', profile: 'command' };
+  const command = { install: ['/i'], evidence: ['/e'] };
+  for (const [driver, status] of [
+    [{ ...real, command }, 'NotSupported'],
+    [{ ...real, command: { ...command, network: ['/n', '{interface}'] } }, 'Processing'],
+    [{ ...real, profile: 'rauc' }, 'NotSupported'],
+    [{ package: '@maker/driver' }, 'Processing'],
+  ] as const) {
+    const station = profile({ driver, interfaces: { Wired0: 'eth0' } });
+    t.match(ask({}, station), { reply: { status } }, JSON.stringify(driver));
+  }
   const half = profile({ interfaces: { Wired0: '', Wireless0: 'wwan0' } });
   t.match(ask({}, half), { reply: { status: 'Rejected' } }, 'the station has another one');
   t.match(ask({ interface: 'Any' }, half), { interfaceName: 'wwan0' });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
@@ -108,12 +109,32 @@ await t.test('whoever waits for an install hears how far it is', async (t) => {
   const driver = bench.driver({ install_ms: 4000 });
   await driver.start({ step: 'install', operationId: 'op-1', image: await bench.image('new') }, signal);
   const heard: number[] = [];
-  const effect = await awaitEffect(driver, 'op-1', 'install', signal, (percent) => {
-    heard.push(percent);
-    bench.now += 1000;
+  const effect = await awaitEffect(driver, 'op-1', 'install', signal, {
+    onPercent(percent) {
+      heard.push(percent);
+      bench.now += 1000;
+    },
   });
   t.same(heard, [0, 25, 50, 75]);
   t.equal(effect.state, 'succeeded');
+});
+
+await t.test('a station that went away is looked for a while, and then told to be away', async (t) => {
+  const bench = benchFor(t);
+  const driver = bench.driver({ install_ms: 4000 });
+  await driver.start({ step: 'install', operationId: 'op-1', image: await bench.image('new') }, signal);
+  let looks = 0;
+  const away: typeof driver = {
+    ...driver,
+    async observeEffect(...args) {
+      looks += 1;
+      if (looks > 3) throw new CodedError('STATION_UNREACHABLE', 'nobody there');
+      bench.now += 5000;
+      return looks < 3 ? { state: 'running' } : driver.observeEffect(...args);
+    },
+  };
+  t.match(await awaitEffect(away, 'op-1', 'install', signal), { state: 'succeeded' });
+  await t.rejects(awaitEffect(away, 'op-1', 'install', signal, { awayMs: 100 }), { code: 'STATION_UNREACHABLE' });
 });
 
 await t.test('without reboots an image takes effect at once', async (t) => {

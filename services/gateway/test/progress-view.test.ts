@@ -1,5 +1,5 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { createPercent, createProgress, installSubject } from '@khumbu/operations/events/progress';
+import { createInstallProgress, createProgress, installSubject } from '@khumbu/operations/events/progress';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
@@ -87,11 +87,16 @@ void t.test('how far an installation is, as the station says', async (t) => {
   await advance(rest, id, 'fetched');
   await advance(rest, id, 'installBegun');
   t.equal((await shown(rest, id)).progress, undefined);
-  const served = [{ operationId: id, station: 'a', kind: 'firmware_update' as const }];
-  createPercent(telling(t, rest))(installSubject(id), () => served)(41.6);
+  const served = { operationId: id, station: 'a', kind: 'firmware_update' as const };
+  const told = (percent: boolean) => async () => ((await shown(rest, id)).progress?.percent !== undefined) === percent;
+  createInstallProgress(telling(t, rest))(served).onTransfer(3, 9);
+  await awaitUntil(told(false), 5000, 'the transfer');
   await stored(rest, installSubject(id));
+  t.match((await shown(rest, id)).progress, { bytes: 3, totalBytes: 9, percent: undefined });
+  createInstallProgress(telling(t, rest))(served).onPercent(41.6);
+  await awaitUntil(told(true), 5000, 'the percentage');
   t.match((await shown(rest, id)).progress, { percent: 42, bytes: undefined });
-  const [event] = await rest.redis.xrange(rest.store.keys.progressEvents, '-', '+');
+  const [, event] = await rest.redis.xrange(rest.store.keys.progressEvents, '-', '+');
   t.match(event?.[1].at(-1), `"operationId":"${id}","kind":"firmware_update","percent":42`);
   await advance(rest, id, 'rebootNeeded');
   t.equal((await shown(rest, id)).progress, undefined, 'only while it is installed');

@@ -7,6 +7,7 @@ import { startLookWorker } from '@khumbu/operations/driver-checks/driver-checks'
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { observedHost } from '@khumbu/operations/stations/observed-host';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
@@ -292,6 +293,26 @@ void t.test('log archives are fetched from the object store', async (t) => {
   t.equal((await rest.call('GET', `${LOGS}/${elsewhere}/archive`)).body.code, 'ARCHIVE_ELSEWHERE');
   t.equal((await rest.call('GET', LOGS)).body.items.length, 2);
   t.equal((await rest.call('GET', `${LOGS}/${elsewhere}`)).body.status, 'Uploaded');
+});
+
+void t.test('what a station runs, as it said last', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+  const shown = async () => (await rest.call('GET', '/v1/stations/cs-1')).body.firmware;
+  t.equal(await shown(), undefined, 'it was not asked yet');
+  const asked = momentOf(Date.now() - 90_000);
+  const installedAt = new Date('2026-01-02T03:04:05Z');
+  const evidence = { bootId: 'secret-to-nobody', version: '1.2', slot: 'B', installedAt, runningInstalledBy: 'op-1' };
+  const observed = observedHost(undefined, evidence, { bootEpoch: 0, asked });
+  await rest.store.commit(rest.store.transaction().setStation('cs-1', { observed: JSON.stringify(observed) }));
+  const { ageS, ...firmware } = await shown();
+  t.strictSame(firmware, {
+    version: '1.2',
+    slot: 'B',
+    installedAt: '2026-01-02T03:04:05.000Z',
+    by: 'op-1',
+    observedAt: new Date(asked.wall).toISOString(),
+  });
+  t.ok(ageS >= 90 && ageS < 300, `${ageS} s old`);
 });
 
 void t.test('resets, clocks, boot reasons and networks', async (t) => {

@@ -1,6 +1,6 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { openObjectStore } from '@khumbu/object-store/object-store';
-import { createPercent, createProgress } from '@khumbu/operations/events/progress';
+import { createInstallProgress, createProgress } from '@khumbu/operations/events/progress';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
@@ -68,7 +68,7 @@ runWorkerService(
             download: (record, context) =>
               record.state === 'Downloaded' ? verify(record, context) : join(record, context),
             announce: createAnnounce(deps),
-            install: createInstall(deps, createPercent(progressOptions)),
+            install: createInstall(deps, createInstallProgress(progressOptions)),
             confirm: createConfirm(deps),
           },
         },

@@ -6,6 +6,7 @@ import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { createCheckDriver } from '@khumbu/steps/station/check-driver';
 import { createConfigureNetwork } from '@khumbu/steps/station/configure-network';
+import { createKeepObserved } from '@khumbu/steps/station/keep-observed';
 import { createReset } from '@khumbu/steps/station/reset';
 import { createSetSystemTime } from '@khumbu/steps/station/set-system-time';
 import type { StepDeps } from '@khumbu/steps/station/step-deps';
@@ -15,7 +16,7 @@ runWorkerService(
   'system-control',
   () => loadConfig(SystemControlSettings, process.env),
   ({ config, life, log }) =>
-    ({ store, directory, redis, now }) => {
+    ({ store, directory, redis, notifications, now }) => {
       const deps: StepDeps = {
         store,
         directory,
@@ -30,6 +31,11 @@ runWorkerService(
         onError: (error) => log.warn({ err: error }, 'a look at a station'),
       });
       life.onStop('looks at stations', () => looks.stop());
+      const stopping = new AbortController();
+      life.onStop('looks at hosts', () => stopping.abort());
+      const observed = createKeepObserved({ ...deps, redis, log, everyMs: config.OBSERVE_INTERVAL_S * 1000 });
+      notifications.on('observe', (station) => void observed.look(station, stopping.signal));
+      void observed.run(stopping.signal);
       const toleranceMs = config.CLOCK_TOLERANCE_MS;
       return [
         {

@@ -31,6 +31,7 @@ boot_next() { echo "$1" >"$D/next"; }
 image_fits() { echo begun >>"$D/installs"; while [ ! -e "$D/go" ]; do [ -d "$D" ] || exit 1; sleep 0.1; done; [ ! -e "$D/unfit" ]; }
 is_healthy() { :; }
 running_version() { echo 1.0; }
+boot_reason() { cat "$D/reason" 2>/dev/null || :; }
 boot_id() { cat "$D/boot"; }
 reboot_host() {
   [ -e "$D/falls-back" ] || cp "$D/next" "$D/running"
@@ -146,8 +147,35 @@ await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no
     t.equal(readFileSync(join(dir, 'unfit', 'running'), 'utf8'), 'A\n');
   });
 
-  await t.test('REST shows how it is reached', async (t) => {
-    t.match(await cluster.get('/stations/good'), { driver: 'ssh/command' });
+  interface Shown {
+    readonly bootEpoch: number;
+    readonly firmware?: { readonly by?: string; readonly observedAt: string; readonly ageS: number };
+  }
+  const shown = async (station: string): Promise<Shown> => (await cluster.get(`/stations/${station}`)) as Shown;
+
+  await t.test('REST shows how it is reached, and what it runs', async (t) => {
+    const [update] = ((await cluster.get('/operations?station=good')) as { items: { operationId: string }[] }).items;
+    t.match(await shown('good'), {
+      driver: 'ssh/command',
+      firmware: { slot: 'B', version: '1.0', by: update?.operationId ?? 'none', installedAt: String, ageS: Number },
+    });
+    t.match(await shown('fallen'), { firmware: { slot: 'A', by: undefined } });
+  });
+
+  await t.test('EVerest is told why its host has booted', async (t) => {
+    const client = await connect(t, cluster, 'good', { heartbeatMs: 200 });
+    t.equal((await client.request('get_boot_reason')).reply, 'FirmwareUpdate', 'by us');
+    const { bootEpoch } = await shown('good');
+    const asked = Date.now();
+    const isSeen = async (): Promise<boolean> =>
+      Date.parse((await shown('good')).firmware?.observedAt ?? '') >= asked - 5000;
+    await awaitUntil(isSeen, PATIENCE_MS, 'a worker to look at the host');
+    client.stopHeartbeats();
+    writeFileSync(join(dir, 'good', 'reason'), 'Watchdog\n');
+    writeFileSync(join(dir, 'good', 'boot'), 'the-watchdog-boot\n');
+    client.startHeartbeats(200);
+    t.equal((await client.request('get_boot_reason')).reply, 'Watchdog', 'by its watchdog');
+    t.match(await shown('good'), { bootEpoch: bootEpoch + 1, bootReason: 'Watchdog' });
   });
 });
 

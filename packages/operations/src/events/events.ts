@@ -9,10 +9,10 @@ import { type AnyRecord, isEnded, type Origin, type Outcome } from '../records/r
 import type { Lifter } from '../records/wait-words.js';
 import { type Waiting, type WaitRules, waitingBy, waitingForOf } from '../records/waiting.js';
 
-export const STATION_CHANGES = ['heard', 'restarted', 'conflict', 'conflict_over', 'away', 'back'] as const;
+export const STATION_CHANGES = ['heard', 'restarted', 'conflict', 'conflict_over', 'away', 'back', 'firmware'] as const;
 /**
  * `heard`: for the first time. `restarted`: EVerest has started anew. `conflict`: two stations use one identity.
- * `away`: its heartbeats have stopped; `back`: they go on.
+ * `away`: its heartbeats have stopped; `back`: they go on. `firmware`: it runs another one, or one that was not known.
  */
 export type StationChange = (typeof STATION_CHANGES)[number];
 
@@ -38,6 +38,12 @@ export interface StationEvent extends Pick<OperationEvent, 'at' | 'stationId'> {
   readonly change: StationChange;
   readonly bootEpoch?: number;
   readonly bootReason?: string;
+  readonly firmware?: {
+    readonly version?: string;
+    readonly slot?: string;
+    readonly installedAt?: string;
+    readonly by?: string;
+  };
 }
 
 /** How far a download, an upload or an installation is. Told about once a second while it runs, to those who listen then; never replayed. */

@@ -41,9 +41,7 @@ export interface ProgressDeps {
 export type OnProgress = (bytes: number, totalBytes?: number) => void;
 
 export type ProgressPort = ReturnType<typeof createProgress>;
-/** As `OnProgress`. */
-export type OnPercent = (percent: number) => void;
-export type PercentPort = ReturnType<typeof createPercent>;
+export type InstallProgressPort = ReturnType<typeof createInstallProgress>;
 
 /** What the installation of an update is stored under. */
 export const installSubject = (operationId: string): string => `${operationId}.install`;
@@ -90,12 +88,15 @@ export function createProgress(deps: ProgressDeps) {
   };
 }
 
-/** What a station says of an installation. `subject`: see `installSubject`. */
-export function createPercent(deps: ProgressDeps) {
+/** The installation of an update: the bytes of the image that have come to the station, then what that says of its work. */
+export function createInstallProgress(deps: ProgressDeps) {
   const teller = createTeller(deps);
-  return (subject: string, served: () => readonly Served[]): OnPercent => {
-    const tell = teller(subject, served);
-    return (percent) => tell({ percent: Math.round(Math.min(100, Math.max(0, percent))) });
+  return (served: Served) => {
+    const tell = teller(installSubject(served.operationId), () => [served]);
+    return {
+      onTransfer: (bytes: number, totalBytes: number): void => tell({ bytes, totalBytes }),
+      onPercent: (percent: number): void => tell({ percent: Math.round(Math.min(100, Math.max(0, percent))) }),
+    };
   };
 }
 

@@ -35,6 +35,8 @@ export const keysFor = (prefix: string) => ({
   redelivered: (hash: string) => `${prefix}:redelivered:${hash}`,
   /** Hash: the last look at a station before use, see `driver-checks/driver-checks.ts`; expires. */
   driverCheck: (station: string) => `${prefix}:driver-check:${station}`,
+  /** A worker is looking at a host; expires. */
+  observing: (station: string) => `${prefix}:observing:${station}`,
   lease: `${prefix}:lease`,
   /** Hash: counts that move while a queue is worked on. */
   beats: `${prefix}:beats`,

@@ -5,25 +5,25 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 
-export type HintKind = 'outbox' | 'cancel';
+/** `observe`: a station's host is to be looked at now. */
+const HINT_KINDS = ['outbox', 'cancel', 'observe'] as const;
+export type HintKind = (typeof HINT_KINDS)[number];
 
 export type Notifications = Awaited<ReturnType<typeof subscribeNotifications>>;
 
 /** `redis` is a connection of its own: a subscribed connection does nothing else. */
 export async function subscribeNotifications(redis: Redis, keys: Keys) {
-  const listeners: Record<HintKind, Set<(subject: string) => void>> = { outbox: new Set(), cancel: new Set() };
+  const listeners = new Map<string, Set<(subject: string) => void>>(HINT_KINDS.map((kind) => [kind, new Set()]));
   redis.on('message', (_channel, message: string) => {
     const space = message.indexOf(' ');
-    const kind = message.slice(0, space);
-    if (kind !== 'outbox' && kind !== 'cancel') return;
-    for (const listener of listeners[kind]) listener(message.slice(space + 1));
+    for (const listener of listeners.get(message.slice(0, space)) ?? []) listener(message.slice(space + 1));
   });
   await redis.subscribe(keys.notifications);
   return {
     /** Returns what ends the subscription. */
     on(kind: HintKind, listener: (subject: string) => void): () => void {
-      listeners[kind].add(listener);
-      return () => listeners[kind].delete(listener);
+      listeners.get(kind)?.add(listener);
+      return () => listeners.get(kind)?.delete(listener);
     },
     close: (): void => redis.disconnect(),
   };

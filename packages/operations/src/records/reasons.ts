@@ -74,6 +74,11 @@ export const REASONS = {
   s3_wrong_endpoint: 'The endpoint of the object store is another one.',
   // Stations.
   reset_failed: 'The station could not be reset.',
+  station_full: 'The station has no room for the image.',
+  image_changed: 'The image arrives at the station as another one.',
+  driver_unusable: 'The driver of the station cannot be loaded.',
+  effect_retired: 'The station was told before that this operation was given up.',
+  argument_refused: 'A command for the station has a word that no argument can hold.',
 } as const;
 
 type Word = keyof typeof REASONS;

@@ -5,6 +5,7 @@ import type { StationKind } from '../kinds/kinds.js';
 import type { Store } from '../kinds/store.js';
 import { slotField } from '../records/keys.js';
 import type { StationFields } from '../records/transaction.js';
+import type { ObservedHost } from './observed-host.js';
 
 /** The fields of the hash. */
 export const STATION_FIELDS = {
@@ -35,6 +36,8 @@ export const STATION_FIELDS = {
   ocppConsumer: 'ocppConsumer',
   /** Sessions with a transaction that runs, as far as `ocpp_consumer_API` tells; absent: nothing is known. */
   transactions: 'transactions',
+  /** What its host testified last: see `observed-host.ts`. */
+  observed: 'observed',
 } as const;
 
 /** What is stored while EVerest may reset, gone. */
@@ -75,7 +78,13 @@ export interface KnownBootReason {
   readonly reason: BootReason;
   /** EVerest has asked for it in this boot; absent where an earlier version has not said. */
   readonly asked?: boolean;
+  /** The last heartbeat of the boot before, on the depot's monotonic clock. */
+  readonly aliveAt?: number;
 }
+
+/** The newest heartbeat of the boot that goes on; monotonic. `undefined`: none came. */
+export const lastAliveAt = ({ heartbeat, bootReason }: Pick<StationState, 'heartbeat' | 'bootReason'>) =>
+  heartbeat && heartbeat.id >= 0 ? heartbeat.steadyAt : bootReason?.aliveAt;
 
 type Field = (typeof STATION_FIELDS)[keyof typeof STATION_FIELDS];
 
@@ -109,6 +118,7 @@ export function readStationState(fields: StationFields) {
     awaySince: number('awaySince'),
     ocppConsumer: text('ocppConsumer'),
     transactions: json<readonly string[]>('transactions'),
+    observed: json<ObservedHost>('observed'),
     slot: (kind: StationKind): string | undefined => fields[slotField(kind)],
   };
 }

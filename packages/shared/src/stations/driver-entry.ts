@@ -284,6 +284,15 @@ export const DriverPart = Type.Unsafe<DriverPart>(
   ),
 );
 
+/**
+ * Whether the driver of this entry can prepare a network interface at all, as far as the entry tells; it may still refuse one.
+ * Who gives a profile a way to do it says so here: what it says is answered to EVerest before a worker is asked.
+ */
+export function configuresNetworks(entry: DriverEntry): boolean {
+  if (entry === 'simulated' || 'package' in entry) return true;
+  return entry.profile === 'command' && entry.command?.network !== undefined;
+}
+
 /** What people read: `simulated`, `ssh/command`, the name of a package. */
 export function driverName(entry: DriverEntry): string {
   if (entry === 'simulated') return entry;

@@ -12,15 +12,21 @@ import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
-import type { StationEvidence } from '@khumbu/station-drivers/port';
+import type { StationDriver, StationEvidence } from '@khumbu/station-drivers/port';
+import { orSettle } from '../driver-faults.js';
+import { noteEvidence } from '../observe.js';
+import { awaitHeartbeat } from './await-heartbeat.js';
+import { settleUpdate } from './settle-update.js';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 
 /** EVerest should receive InstallRebooting before the reboot; a station that is away is not waited for. */
 const STATUS_LEAD_MS = 5000;
-/** The broker has it before EVerest has: there may be a bridge between them, and EVerest may be busy. */
-const HEARING_MS = 500;
+/**
+ * The broker has it before EVerest has: there may be a bridge between them, and EVerest may be busy. A heartbeat that follows
+ * tells that EVerest goes on; this is for one that has none, or whose next one is far.
+ */
+const HEARING_MS = 1000;
 const LOOK_MS = 25;
-
 /** Pure: what the evidence after the reboot means. */
 export function judgeEvidence(
   record: Pick<FirmwareUpdateRecord, 'id' | 'image' | 'bootIdBefore'>,
@@ -30,6 +36,24 @@ export function judgeEvidence(
   const ours = evidence.runningInstalledBy === record.id && evidence.runningImageSha256 === record.image?.sha256;
   if (!ours) return { event: 'fellBack', reason: 'fell_back' };
   return evidence.healthy ? { event: 'proved' } : { event: 'fellBack', reason: 'not_healthy' };
+}
+
+/** The reboot, and what the station testifies after it. */
+async function reboot(
+  record: FirmwareUpdateRecord,
+  { signal, log }: StepContext,
+  driver: StationDriver,
+  now: StepDeps['now'],
+) {
+  await driver.start({ step: 'reboot', operationId: record.id }, signal);
+  log.info('reboot started');
+  const effect = await awaitEffect(driver, record.id, 'reboot', signal);
+  if (effect.state === 'failed')
+    return { event: 'installFailed', detail: { reason: 'reboot_failed', message: effect.message } } as const;
+  const asked = now();
+  const evidence = await driver.observe(signal);
+  const { event, ...detail } = judgeEvidence(record, evidence);
+  return { event, detail, seen: { evidence, asked } } as const;
 }
 
 export function createConfirm(deps: StepDeps) {
@@ -42,7 +66,8 @@ export function createConfirm(deps: StepDeps) {
       if (!waiting.some((entry) => entry.operationId === record.id)) break;
       await pause(LOOK_MS, undefined, { signal });
     }
-    if (record.announced) await pause(HEARING_MS, undefined, { signal });
+    const hearing = { since: now().monotonic, withinMs: HEARING_MS, lookMs: LOOK_MS };
+    if (record.announced) await awaitHeartbeat(store, record.station, hearing, signal);
   };
 
   const releaseWhenIdle = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
@@ -56,29 +81,31 @@ export function createConfirm(deps: StepDeps) {
     await commit(store.transaction().put(await releaseSlot(record, obstacle, now)));
   };
 
-  return async (record: FirmwareUpdateRecord, context: StepContext): Promise<void> => {
-    if (isEnded(record)) return releaseWhenIdle(record, context);
-    const { signal, commit, log } = context;
+  /** Begun at `begunAt`, on the depot's monotonic clock. */
+  const confirm = async (record: FirmwareUpdateRecord, begunAt: number, context: StepContext): Promise<void> => {
     const profile = requireProfile((await viewStation(deps, record.station)).profile);
-    const driver = driverOf(profile);
-    await awaitTold(record, signal);
-    const begunAt = now().monotonic;
-    await driver.start({ step: 'reboot', operationId: record.id }, signal);
-    log.info('reboot started');
-    const effect = await awaitEffect(driver, record.id, 'reboot', signal);
+    const verdict = await reboot(record, context, driverOf(profile), now);
     const { context: transition, state } = await viewStation(deps, record.station);
     const transaction = store.transaction();
-    const verdict =
-      effect.state === 'failed'
-        ? ({ event: 'installFailed', reason: 'reboot_failed' } as const)
-        : judgeEvidence(record, await driver.observe(signal));
-    const reason = 'reason' in verdict && verdict.reason !== undefined ? { reason: verdict.reason } : {};
+    if ('seen' in verdict) noteEvidence(transaction, record.station, state, verdict.seen.evidence, verdict.seen.asked);
     const afterBoot = { at: now().monotonic, settleMs: profile.settleMs, begunAt };
-    applyAll(transaction, record, [{ event: verdict.event, detail: { ...reason, afterBoot } }], transition);
+    applyAll(transaction, record, [{ event: verdict.event, detail: { ...verdict.detail, afterBoot } }], transition);
     // A restart that failed is no reason for a later boot.
-    if (effect.state === 'failed' && state.restartExpected?.operationId === record.id) {
+    if (verdict.event === 'installFailed' && state.restartExpected?.operationId === record.id) {
       transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
     }
-    await commit(transaction);
+    await context.commit(transaction);
+  };
+
+  return async (record: FirmwareUpdateRecord, context: StepContext): Promise<void> => {
+    if (isEnded(record)) return releaseWhenIdle(record, context);
+    if (record.rebootBegunAt === undefined) await awaitTold(record, context.signal);
+    const begunAt = record.rebootBegunAt ?? now().monotonic;
+    await orSettle(
+      context,
+      () => confirm(record, begunAt, context),
+      // What is known of the reboot is kept for the next look.
+      (error) => settleUpdate(deps, { ...record, rebootBegunAt: begunAt }, 'reboot', error, context.signal),
+    );
   };
 }

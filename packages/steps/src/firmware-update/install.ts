@@ -2,7 +2,7 @@
  * From permission to the new image being in place. "About to" is committed before the station is touched, and the
  * effect on the station is idempotent, so that a worker that continues after a crash finds it there.
  */
-import { installSubject, type PercentPort } from '@khumbu/operations/events/progress';
+import type { InstallProgressPort } from '@khumbu/operations/events/progress';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
@@ -14,8 +14,11 @@ import { decideInstallStart, type InstallStart } from '@khumbu/operations/statio
 import { resetReservedMs, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
-import type { StationDriver } from '@khumbu/station-drivers/port';
+import { orSettle } from '../driver-faults.js';
+import { hasBegun } from '../has-begun.js';
+import { noteEvidence } from '../observe.js';
 import { openUnlessLost } from './image-ports.js';
+import { settleUpdate } from './settle-update.js';
 import { applyAll, loseImage, type StationView, type StepDeps, viewStation } from './step-deps.js';
 
 /** How soon a reset that has precedence is looked for again. */
@@ -39,17 +42,8 @@ function absence(start: InstallStart, { awaySince }: StationState): Obstacle | u
   return { waitMs: isFound ? AWAY_PAUSE_MS : SILENT_PAUSE_MS, waitingFor: start.waitFor };
 }
 
-/** Whether the station has begun to install it. If it has not it never will. */
-async function hasBegun(driver: StationDriver, operationId: string, signal: AbortSignal): Promise<boolean> {
-  const isThere = async () => (await driver.observeEffect(operationId, 'install', signal)).state !== 'absent';
-  if (await isThere()) return true;
-  // A worker that was frozen since before its first effect on the station must not begin now.
-  await driver.retire(operationId, signal);
-  return isThere();
-}
-
-/** `progress` publishes the percentage that the station reports. */
-export function createInstall(deps: StepDeps, progress?: PercentPort) {
+/** `progress` publishes how far the image is on its way to the station, and the percentage that the station reports. */
+export function createInstall(deps: StepDeps, progress?: InstallProgressPort) {
   const { store, images, driverOf, now } = deps;
 
   /** Why the install may not begin yet, when to look again, and until when (monotonic); `undefined`: it may. */
@@ -82,13 +76,16 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
     // Brought here now, while the station may still be left as it is.
     const path = await openUnlessLost(images, record.image, signal);
     if (path === undefined) return commit(await loseImage(deps, record));
-    const { bootId } = await driverOf(profile).observe(signal);
+    const asked = now();
+    const evidence = await driverOf(profile).observe(signal);
     const { resetReservedUntil, resetAllowedEpoch, bootEpoch, conflictSince, awaySince } = STATION_FIELDS;
     const reservation = [resetReservedUntil, resetAllowedEpoch, slotField('reset')];
     for (const field of [...reservation, bootEpoch, conflictSince, awaySince]) {
       transaction.expectStation(record.station, field, state.fields[field]);
     }
-    applyAll(transaction, record, [{ event: 'installBegun', detail: { set: { bootIdBefore: bootId } } }], context);
+    noteEvidence(transaction, record.station, state, evidence, asked);
+    const set = { bootIdBefore: evidence.bootId };
+    applyAll(transaction, record, [{ event: 'installBegun', detail: { set } }], context);
     await commit(transaction);
   };
 
@@ -96,13 +93,13 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
     const driver = driverOf(requireProfile((await viewStation(deps, record.station)).profile));
     if (!record.image) throw new TypeError('an update being installed has an image');
     const path = await openUnlessLost(images, record.image, signal);
-    if (path !== undefined) {
-      await driver.start({ step: 'install', operationId: record.id, image: { path, ...record.image } }, signal);
-      log.info('install started');
-    } else if (!(await hasBegun(driver, record.id, signal))) return commit(await loseImage(deps, record));
     const { id: operationId, station, kind } = record;
-    const onPercent = progress?.(installSubject(operationId), () => [{ operationId, station, kind }]);
-    const effect = await awaitEffect(driver, operationId, 'install', signal, onPercent);
+    const { onTransfer, onPercent } = progress?.({ operationId, station, kind }) ?? {};
+    if (path !== undefined) {
+      await driver.start({ step: 'install', operationId, image: { path, ...record.image } }, signal, onTransfer);
+      log.info('install started');
+    } else if (!(await hasBegun(driver, operationId, 'install', signal))) return commit(await loseImage(deps, record));
+    const effect = await awaitEffect(driver, operationId, 'install', signal, { onPercent });
     const { context } = await viewStation(deps, record.station);
     const transaction = store.transaction();
     if (effect.state === 'failed') {
@@ -127,5 +124,9 @@ export function createInstall(deps: StepDeps, progress?: PercentPort) {
   };
 
   return (record: FirmwareUpdateRecord, context: StepContext): Promise<void> =>
-    isBeforeInstall(record.state) ? begin(record, context) : perform(record, context);
+    orSettle(
+      context,
+      () => (isBeforeInstall(record.state) ? begin(record, context) : perform(record, context)),
+      (error) => settleUpdate(deps, record, 'install', error, context.signal),
+    );
 }

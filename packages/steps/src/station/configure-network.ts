@@ -5,7 +5,8 @@
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
 import { reasonOfCode } from '@khumbu/operations/records/reasons';
-import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { hasCode } from '@khumbu/shared/runtime/errors';
+import { isDriverFault } from '../driver-faults.js';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
 const UNREACHABLE_PAUSE_MS = 1000;
@@ -29,10 +30,9 @@ export function createConfigureNetwork(deps: StepDeps) {
         const again = putOff(record, UNREACHABLE_PAUSE_MS, 'station_unreachable', now());
         return commit(store.transaction().put(again));
       }
-      if (!hasCode(error, 'NETWORK_FAILED', 'STATION_NOT_CONFIGURED')) throw error;
-      const coded = error as CodedError;
-      log.warn({ reason: coded.code }, 'the network was not configured');
-      end = applyNetworkEvent(record, 'failed', context(), { reason: reasonOfCode(coded), message: coded.message });
+      if (!isDriverFault(error)) throw error;
+      log.warn({ reason: error.code }, 'the network was not configured');
+      end = applyNetworkEvent(record, 'failed', context(), { reason: reasonOfCode(error), message: error.message });
     }
     await commit(store.transaction().put(end.record).enqueueStatus(record.station, end.statuses));
   };

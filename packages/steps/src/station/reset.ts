@@ -20,6 +20,8 @@ import {
 import type { BootReason, ResetType } from '@khumbu/shared/contract/schemas';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
 import type { EffectStep } from '@khumbu/station-drivers/port';
+import { orSettle } from '../driver-faults.js';
+import { failReset, settleReset } from './settle-reset.js';
 import { requireDriver, type StepDeps } from './step-deps.js';
 
 const INSTALL_PAUSE_MS = 500;
@@ -98,11 +100,7 @@ export function createReset(deps: StepDeps) {
       transaction.expectStation(record.station, STATION_FIELDS.bootEpoch, state.fields[STATION_FIELDS.bootEpoch]);
       return commit(finish(transaction, record, state.bootEpoch));
     }
-    // A restart that failed is no reason for a later boot.
-    if (state.restartExpected?.operationId === record.id) {
-      transaction.setStation(record.station, { [STATION_FIELDS.restartExpected]: undefined });
-    }
-    await commit(transaction.put(apply(record, 'failed', { reason: 'reset_failed', message: effect.message })));
+    await commit(await failReset(deps, record, { reason: 'reset_failed', message: effect.message }));
   };
 
   /** Out of time: a worker that was frozen since before its first effect on the station must not begin now. */
@@ -116,6 +114,11 @@ export function createReset(deps: StepDeps) {
 
   return (record: ResetRecord, context: StepContext): Promise<void> => {
     if (isEnded(record)) return release(record, context);
-    return record.state === 'Accepted' ? begin(record, context) : perform(record, context);
+    if (record.state === 'Accepted') return begin(record, context);
+    return orSettle(
+      context,
+      () => perform(record, context),
+      (error) => settleReset(deps, record, EFFECT_OF_TYPE[record.type], error, context.signal),
+    );
   };
 }

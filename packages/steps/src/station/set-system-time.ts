@@ -4,9 +4,10 @@ import type { SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/
 import { type Reason, reasonOfCode } from '@khumbu/operations/records/reasons';
 import { ended, inState } from '@khumbu/operations/records/record';
 import { readStation } from '@khumbu/operations/stations/station-state';
-import { type CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
+import { isDriverFault } from '../driver-faults.js';
 import { type ClockSituation, decideCorrection, isStale, judgeTime, type ToldTime } from './decide-clock.js';
 import type { StepDeps } from './step-deps.js';
 
@@ -73,8 +74,8 @@ export function createSetSystemTime(deps: SetSystemTimeDeps) {
       });
     } catch (error) {
       // The next heartbeat response of the CSMS carries the time again; there is nothing to retry.
-      if (!hasCode(error, 'STATION_UNREACHABLE', 'CLOCK_REFUSED', 'STATION_NOT_CONFIGURED')) throw error;
-      return reasonOfCode(error as CodedError);
+      if (!isDriverFault(error)) throw error;
+      return reasonOfCode(error);
     }
   };
 

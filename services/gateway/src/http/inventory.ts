@@ -98,7 +98,13 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
     const shown = await views(open);
     return stations.map(([station, state]) => {
       const own = shown.filter(({ stationId }) => stationId === station);
-      return stationView(station, state, { profile: directory.profileOf(station), isListed: isListed(station) }, own);
+      return stationView(
+        station,
+        state,
+        { profile: directory.profileOf(station), isListed: isListed(station) },
+        own,
+        now(),
+      );
     });
   };
 

@@ -4,6 +4,7 @@ import { publicOutcome } from '@khumbu/operations/events/events';
 import type { Progress } from '@khumbu/operations/events/progress';
 import { deadlineDate, definitionOf, type StationRecord, waitingMembers } from '@khumbu/operations/kinds/kinds';
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
+import { firmwareView } from '@khumbu/operations/stations/observed-host';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
@@ -65,6 +66,7 @@ export function stationView(
   state: StationState,
   { profile, isListed }: { readonly profile: StationProfile | undefined; readonly isListed: boolean },
   operations: OperationView[],
+  now: Moment,
 ): StationView {
   const isInConflict = state.conflictSince !== undefined;
   const presence = presenceOf(state);
@@ -84,6 +86,11 @@ export function stationView(
       bootReason: state.bootReason?.reason,
       firstSeenAt: isoOf(state.firstSeenAt),
       lastSeenAt: isoOf(state.lastSeenAt),
+      firmware: state.observed && {
+        ...firmwareView(state.observed),
+        observedAt: rfc3339(state.observed.at),
+        ageS: Math.max(0, Math.round((now.monotonic - state.observed.steadyAt) / 1000)),
+      },
     }),
     operations,
   };

@@ -50,6 +50,8 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly permission?: Permission;
   /** The boot of the host before the reboot into the new image. */
   readonly bootIdBefore?: string;
+  /** When that reboot was begun; monotonic. */
+  readonly rebootBegunAt?: number;
 }
 
 /** When it is to be fetched, if that was asked for. Milliseconds; between 2000 and 2100 (`plannedDate`). */

@@ -41,7 +41,7 @@ const DESCRIPTION = `Server-Sent Events of everything that changes.
 | event | what |
 |---|---|
 | \`operation\` | an operation has changed: \`stationId\`, \`operationId\`, \`kind\`, \`origin\`, \`status\`, \`version\`, \`ended\`, \`waitingFor\`, \`waiting\`, \`outcome\` |
-| \`station\` | \`change\` is \`heard\` (first time), \`restarted\` (with \`bootEpoch\`, \`bootReason\`), \`away\`, \`back\`, \`conflict\`, \`conflict_over\` |
+| \`station\` | \`change\` is \`heard\` (first time), \`restarted\` (with \`bootEpoch\`, \`bootReason\`), \`away\`, \`back\`, \`conflict\`, \`conflict_over\`, \`firmware\` (what it runs is another one, with \`firmware\`) |
 | \`progress\` | how far a transfer or an installation is, about once a second: \`bytes\`, \`totalBytes\`, or \`percent\`. Without id, never replayed |
 | \`gap\` | events between \`after\` and \`until\` are not kept any more: read \`/v1/stations\` and \`/v1/operations\` anew |
 

@@ -45,7 +45,7 @@ export const OutcomeSchema = Type.Object(
 
 export const ProgressSchema = Type.Object(
   {
-    bytes: Type.Optional(count('Bytes so far, of a download or an upload.')),
+    bytes: Type.Optional(count('Bytes so far: of a download, an upload, or of the image on its way to the station.')),
     totalBytes: Type.Optional(count('Bytes in all, where that is known.')),
     percent: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 100, description: 'Of an installation, where the station says.' }),
@@ -54,7 +54,8 @@ export const ProgressSchema = Type.Object(
   },
   {
     $id: 'Progress',
-    description: 'How far this operation’s own download, upload or installation is, while it runs.',
+    description:
+      'How far this operation’s own download, upload or installation is, while it runs. An installation begins with the bytes that have come to the station; what the station says of its work comes after them.',
   },
 );
 

@@ -1,7 +1,7 @@
 /** Stations as REST shows them, and what EVerest is answered there. */
 import { BootReason, ResetType } from '@khumbu/shared/contract/schemas';
 import { type Static, Type } from 'typebox';
-import { count, nextCursor, optionalText, optionalTime, text } from './members.js';
+import { count, nextCursor, optionalText, optionalTime, text, time } from './members.js';
 import { OperationSchema } from './operations.js';
 
 export const StationSchema = Type.Object(
@@ -27,6 +27,25 @@ export const StationSchema = Type.Object(
     bootReason: Type.Optional(BootReason),
     firstSeenAt: optionalTime('When it was first heard; absent: never.'),
     lastSeenAt: optionalTime('When it was last heard.'),
+    firmware: Type.Optional(
+      Type.Object(
+        {
+          version: optionalText('What the station calls it.', { examples: ['2026.4'] }),
+          slot: optionalText('The slot it runs from, by the station’s own name.', { examples: ['B'] }),
+          installedAt: optionalTime(
+            'When it was installed, by the station’s clock; where an operation of ours did it.',
+          ),
+          by: optionalText('The operation that installed it; absent: none of ours.', {
+            examples: ['firmware-update-mia0x1c2-5f0c9a7be1'],
+          }),
+          observedAt: time('When the station said so.'),
+          ageS: count(
+            'Seconds since then. It is looked at after every install and boot, and every `OBSERVE_INTERVAL_S`.',
+          ),
+        },
+        { description: 'What it runs, as it said last; absent: it was not asked yet. Reading this asks no station.' },
+      ),
+    ),
     operations: Type.Array(OperationSchema, { description: 'What is under way.' }),
   },
   { $id: 'Station', description: 'One EVerest instance with `system_API`.' },

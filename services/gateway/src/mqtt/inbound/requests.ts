@@ -13,7 +13,7 @@ import { bootQuestion } from './boot-question.js';
 import type { Refusals } from './refusals.js';
 import { dialectShownBy } from './shown-dialect.js';
 
-type Deps = Pick<Core, 'prefix' | 'registry' | 'backlogMarker' | 'backlogMs'> & {
+type Deps = Pick<Core, 'intake' | 'prefix' | 'registry' | 'backlogMarker' | 'backlogMs'> & {
   readonly answer: Answering;
   readonly refusals: Refusals;
   readonly bootCounter: BootCounter;
@@ -23,7 +23,7 @@ type Deps = Pick<Core, 'prefix' | 'registry' | 'backlogMarker' | 'backlogMs'> & 
 export type HandleRequest = ReturnType<typeof createRequests>;
 
 export function createRequests(deps: Deps) {
-  const { prefix, registry, answer, refusals, bootCounter, signs, backlogMarker, backlogMs } = deps;
+  const { intake, prefix, registry, answer, refusals, bootCounter, signs, backlogMarker, backlogMs } = deps;
 
   /** Stored before the request is served, so that its statuses are already in the station's dialect. */
   const learnDialect = async (entry: Station, name: RequestChannelName, payload: unknown): Promise<void> => {
@@ -51,6 +51,9 @@ export function createRequests(deps: Deps) {
     // What the leader before had in hand it may have answered: that answer stands, however old it is.
     if (refusal !== undefined && !dup) return refusals.refuse(name, entry, message, decoded.replyTo, refusal);
     const question = bootQuestion(entry, message, signs);
+    // What was asked before may have been answered: that answer stands.
+    const look = name === 'get_boot_reason' && !dup ? intake.hostEvidence(station) : undefined;
+    const host = look === undefined ? undefined : await look;
     await answer({
       name,
       station,
@@ -60,7 +63,7 @@ export function createRequests(deps: Deps) {
       bytes,
       refusal,
       get liveness() {
-        return question.liveness();
+        return { ...question.liveness(), host };
       },
       isLate: dup || !backlogMarker.isPassed(),
       acknowledge,

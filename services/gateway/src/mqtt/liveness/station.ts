@@ -68,7 +68,7 @@ export const newStation = ({ station, moduleId }: StationAddress, messagesPerS: 
 });
 
 /** What is noticed by listening for a while; a restart is stored as a boot. */
-export type NoticedChange = Exclude<StationChange, 'restarted'>;
+export type NoticedChange = Exclude<StationChange, 'restarted' | 'firmware'>;
 
 /** What has happened to a station and is not stored yet. Pure. */
 export function changesToStore(entry: Pick<Station, 'stored' | 'presence'>, mono: number): NoticedChange[] {
