@@ -13,6 +13,7 @@ import { compareVersions, defectsOf } from '../src/check/known-defects.js';
 import type { DriverCheck } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { raucEntry } from './rauc-entry.js';
 import { runScript } from './scripts.js';
 import { treeOf } from './tree.js';
 
@@ -21,17 +22,7 @@ t.setTimeout(240_000);
 const only = { skip: hasRauc() ? false : 'there is no RAUC, or we are not root' };
 const run = promisify(execFile);
 
-const entryOf = (rauc: RaucStation): RealDriverEntry => ({
-  transport: 'local',
-  state_dir: join(rauc.dir, 'state'),
-  profile: 'rauc',
-  boot_id: ['cat', rauc.bootIdFile],
-  rauc: { program: [...rauc.program] },
-  reboot: [...rauc.reboot],
-  restart_everest: ['true'],
-  set_clock: ['true', '{seconds}'],
-  limits: { install_s: 60, reboot_s: 30, command_s: 30 },
-});
+const entryOf = (rauc: RaucStation): RealDriverEntry => ({ ...raucEntry(rauc), read_clock: ['date', '+%s'] });
 
 const driverOf = (entry: RealDriverEntry) => createRealDriver('gate', entry, createSshPool());
 

@@ -14,6 +14,7 @@ import { type ContractStation, driverContract } from '../src/contract/driver-con
 import type { Effect, StationDriver } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { raucEntry } from './rauc-entry.js';
 import { over, processesWith } from './stage.js';
 
 const { signal } = new AbortController();
@@ -21,21 +22,6 @@ const PATIENCE_MS = 60_000;
 t.setTimeout(1_200_000);
 const only = { skip: hasRauc() ? false : 'there is no RAUC, or we are not root' };
 const run = promisify(execFile);
-
-const entryOf = (rauc: RaucStation): RealDriverEntry => ({
-  transport: 'local',
-  state_dir: join(rauc.dir, 'state'),
-  profile: 'rauc',
-  boot_id: ['cat', rauc.bootIdFile],
-  rauc: { program: [...rauc.program] },
-  reboot: [...rauc.reboot],
-  restart_everest: ['true'],
-  // Never the clock of this host.
-  read_clock: ['sh', '-c', `cat ${rauc.dir}/clock 2>/dev/null || date +%s.%N`],
-  set_clock: ['sh', '-c', `echo "$0" | tr -d @ >${rauc.dir}/clock`, '{seconds}'],
-  slew_clock: ['true'],
-  limits: { install_s: 60, reboot_s: 30, command_s: 30 },
-});
 
 interface Setup {
   readonly rauc: RaucStation;
@@ -45,7 +31,10 @@ interface Setup {
 async function setUp(t: Test, options: RaucOptions = {}): Promise<Setup> {
   const rauc = await startRauc(options);
   t.teardown(() => rauc.stop());
-  return { rauc, driver: (change = {}) => createRealDriver('gate', { ...entryOf(rauc), ...change }, createSshPool()) };
+  return {
+    rauc,
+    driver: (change = {}) => createRealDriver('gate', { ...raucEntry(rauc), ...change }, createSshPool()),
+  };
 }
 
 const install = async (rauc: RaucStation, name = 'op-1'): Promise<Effect> => ({
@@ -325,7 +314,7 @@ async function contractStation(t: Test, transport: Partial<RealDriverEntry>): Pr
     driver() {
       turn += 1;
       const pool = pools[turn % 2] ?? createSshPool();
-      return createRealDriver('gate', { ...entryOf(rauc), ...transport }, pool);
+      return createRealDriver('gate', { ...raucEntry(rauc), ...transport }, pool);
     },
     image: (name) => rauc.bundle(name),
     async finish() {
