@@ -197,7 +197,7 @@ export async function openRest(t: Test, options: RestOptions) {
   const load = createLoad();
   const waiting = patientRedis(server.url, () => undefined);
   const events = await openEventLog(waiting, reading, store.keys, log);
-  const looks = createLookAsker(reading, store.keys);
+  const looks = createLookAsker({ prompt: reading, patient, keys: store.keys });
   const app = await buildApp(
     {
       inventory: createInventory({

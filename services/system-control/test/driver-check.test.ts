@@ -23,7 +23,7 @@ function open(check: StationDriver['check']) {
   const keys = keysFor(`t${randomUUID()}`);
   const driver = { station: 'cs:1', check } as StationDriver;
   const deps = { directory: { profileOf: (station: string) => profileFrom(FILE, station) }, driverOf: () => driver };
-  const asker = createLookAsker(redis, keys);
+  const asker = createLookAsker({ prompt: redis, patient: redis, keys });
   t.teardown(() => asker.close());
   const work = () => {
     const worker = startLookWorker({

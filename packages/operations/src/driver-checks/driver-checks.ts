@@ -57,8 +57,16 @@ export interface LookAsker {
   close(): Promise<void>;
 }
 
-export function createLookAsker(redis: Redis, keys: Keys): LookAsker {
-  const queue = new Queue<LookData>(QUEUE, { connection: redis, prefix: keys.jobs });
+export interface LookAskerOptions {
+  /** Fails fast: whoever asks hears soon that Redis is away. */
+  readonly prompt: Redis;
+  /** Waits for Redis, as BullMQ wants it. */
+  readonly patient: Redis;
+  readonly keys: Keys;
+}
+
+export function createLookAsker({ prompt: redis, patient, keys }: LookAskerOptions): LookAsker {
+  const queue = new Queue<LookData>(QUEUE, { connection: patient, prefix: keys.jobs });
   // Connection trouble shows at each call; without a listener it would end the process.
   queue.on('error', () => undefined);
   return {

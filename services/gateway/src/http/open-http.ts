@@ -37,14 +37,14 @@ function openArchives(config: GatewayConfig): Archives | undefined {
 /** Resolves when it listens; `url` says where. */
 export async function openHttp(parts: HttpParts): Promise<{ url: string; close: () => Promise<void> }> {
   const { config, directory, certificate, log } = parts;
-  const { prompt, promptStore, reading, anotherPatient, clock } = parts.connections;
+  const { prompt, promptStore, reading, patient, anotherPatient, clock } = parts.connections;
   const { now } = clock;
   const { keys } = promptStore;
   // However much is read, no station waits for it.
   const store = createStore(reading, config.KEY_PREFIX, undefined, now);
   const load = createLoad();
   const { eventLoopTurn } = load;
-  const looks = createLookAsker(reading, keys);
+  const looks = createLookAsker({ prompt: reading, patient, keys });
   const events = await openEventLog(anotherPatient(), reading, keys, log);
   const app = await buildApp(
     {
