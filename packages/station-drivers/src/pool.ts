@@ -215,7 +215,7 @@ export const createPool = <T, C extends PooledConnection>(options: PoolOptions<T
   new SharedPool(options);
 
 /** How far the way to a station went. */
-export type ReachStage = 'our_key' | 'pinned_key' | 'network' | 'host_key' | 'algorithms' | 'login';
+export type ReachStage = 'our_key' | 'pinned_key' | 'network' | 'host_key' | 'algorithms' | 'login' | 'gate';
 
 class Unreachable extends CodedError {
   /** Absent: what went wrong is none of these. */

@@ -10,6 +10,7 @@ import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import { awaitEffect } from '../src/await-effect.js';
 import { checkBy } from '../src/check/check-by.js';
+import { findingOfSudo } from '../src/check/commands.js';
 import { isAllWell } from '../src/check/findings.js';
 import { type ContractStation, driverContract } from '../src/contract/driver-contract.js';
 import type { DriverCheck, StationDriver } from '../src/port.js';
@@ -24,7 +25,7 @@ import { makeStandIn, type StandIn } from './stand-in.js';
 import { treeOf } from './tree.js';
 
 const { signal } = new AbortController();
-t.setTimeout(300_000);
+t.setTimeout(600_000);
 const has = (program: string): boolean => spawnSync(program, ['-V'], { stdio: 'ignore' }).error === undefined;
 const isRoot = process.getuid?.() === 0;
 const only = { skip: isRoot && hasSshd() && has('sudo') ? false : 'there is no sudo or no sshd, or we are not root' };
@@ -240,6 +241,13 @@ await t.test('RAUC by sudo', { skip: only.skip || (hasRauc() ? false : 'there is
   t.equal(await rauc.primary(), 'B');
 });
 
+await t.test('a sudo that is too old for these lines', async (t) => {
+  const commands = [{ verb: 'reboot', argv: ['sudo', 'reboot'] }] as const;
+  t.match(findingOfSudo(commands, '1.9.5p2'), { outcome: 'warning', subject: 'sudo', verbs: ['reboot'] });
+  t.equal(findingOfSudo(commands, '1.9.13p3'), undefined);
+  t.equal(findingOfSudo([{ verb: 'reboot', argv: ['reboot'] }], '1.8.0'), undefined);
+});
+
 await t.test('odd words in lines for sudo', { skip: has('visudo') ? false : 'there is no visudo' }, async (t) => {
   const commands = [
     { verb: 'reboot', argv: ['sudo', '-n', '--', '/opt/a b/re,boot', 'x=1', 'a b', '#5', '(.*)', '\\', '"'] },
@@ -324,6 +332,10 @@ await t.test('what the gate lets through, and what it does not', only, async (t)
     const { code, stderr } = await call(transport, argv, { signal, timeoutMs: 30_000 });
     t.match({ code, stderr }, { code: 126, stderr: /khumbu-gate: refused/ }, argv.join(' ').slice(0, 80));
   }
+  // As after an update of Khumbu, or a change of the entry, that the gate does not know.
+  const changed = driverOf(t, { ...entry, read_clock: ['date', '+%s'], state_dir: `${site.login.state_dir}/other` });
+  t.match((await checkBy(changed, signal)).findings, [{ subject: 'gate', remedy: /station-gate/ }]);
+  await t.rejects(changed.observe(signal), { code: 'STATION_UNREACHABLE', message: /station-gate/ });
   const { privateKeyFile: key, knownHostsFile: known, port } = site.sshd;
   const options = ['-i', key, '-p', String(port), '-o', 'BatchMode=yes', '-o', `UserKnownHostsFile=${known}`];
   const ssh = (...args: readonly string[]) => spawnSync('ssh', [...options, ...args], { input: '' });

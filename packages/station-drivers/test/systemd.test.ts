@@ -9,7 +9,10 @@ import { hasSshd, sshdFiles } from '@khumbu/test-support/sshd';
 import { startSystemd, whyNoSystemd } from '@khumbu/test-support/systemd';
 import t, { type Test } from 'tap';
 import { awaitEffect } from '../src/await-effect.js';
+import { checkBy } from '../src/check/check-by.js';
+import { isAllWell } from '../src/check/findings.js';
 import { driverContract } from '../src/contract/driver-contract.js';
+import type { DriverCheck } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
 import { endProcessesOf, over } from './stage.js';
@@ -168,3 +171,23 @@ await underSystemd(
     t.equal((await readFile(file, 'utf8')).trim(), 'replaced $', 'it reads the words of a command');
   },
 );
+
+await underSystemd('a look before use', async (t, opened) => {
+  const { charger, driver } = await station(t, opened);
+  const check = await checkBy(driver(), signal);
+  t.ok(isAllWell(check));
+  const found = (subject: string, { findings }: DriverCheck) => findings.find((finding) => finding.subject === subject);
+  t.match(found('supervision', check), { outcome: 'ok', text: /transient units/ });
+  const { restart_everest: _restart, ...command } = charger.entry.command ?? { install: [], evidence: [] };
+  for (const [unit, verdict, outcome] of [
+    ['khumbu-sshd', 'can', 'ok'],
+    ['no-such-unit', 'cannot', 'missing'],
+  ] as const) {
+    const restart = ['systemctl', 'restart', unit];
+    const other = await station(t, opened, { command, restart_everest: restart });
+    const seen = await checkBy(other.driver(), signal);
+    t.match(found('unit', seen), { outcome, text: new RegExp(unit) });
+    t.equal(seen.verbs.restart, verdict);
+  }
+  t.match(await effectUnits(opened), [], 'nothing was begun');
+});

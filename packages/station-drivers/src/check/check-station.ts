@@ -9,8 +9,18 @@ import { readableText } from '../readable-text.js';
 import { call } from '../station/call.js';
 import type { Limits } from '../station/entry-settings.js';
 import { readClockText } from '../station/protocol.js';
+import { assertLetIn } from '../station/station-program.js';
 import type { Transport } from '../transports/transport.js';
-import { findingOfCommand, findingOfSystemctl, type PlannedCommand, SAMPLES } from './commands.js';
+import {
+  findingOfCommand,
+  findingOfSudo,
+  findingOfSystemctl,
+  findingOfUnit,
+  type PlannedCommand,
+  SAMPLES,
+  unitOf,
+  unitQuestion,
+} from './commands.js';
 import { EVERY_VERB, good, verdictsOf, wanting } from './findings.js';
 import { type Answer, type Looked, type Question, readAnswers, wordsOf } from './questions.js';
 import { findingsOfFacts, freeBytesOf } from './station-facts.js';
@@ -42,14 +52,23 @@ const REMEDIES: Readonly<Record<ReachStage, string>> = {
   host_key: 'find out why its key is another one, then pin the new one: npm run station-trust',
   algorithms: 'let its SSH server allow curve25519-sha256 and aes-gcm as well',
   login: 'put our public key into authorized_keys of its user',
+  gate: 'make it anew for this version of Khumbu and this entry: npm run station-gate',
 };
 
 /** Commands that a look asks about: of all verbs, in the order of the questions. */
 export const commandsOf = ({ commands, check }: Profile): readonly PlannedCommand[] => [...check.commands, ...commands];
 
+/** Commands that restart a unit of systemd. */
+const unitsOf = (profile: Profile): readonly (readonly [PlannedCommand, string])[] =>
+  commandsOf(profile).flatMap((command) => {
+    const unit = unitOf(command);
+    return unit === undefined ? [] : [[command, unit] as const];
+  });
+
 function questionsOf({ profile, bootId }: CheckParts): readonly Question[] {
   return [
     ...commandsOf(profile).map(({ argv }) => ({ kind: 'program', argv }) as const),
+    ...unitsOf(profile).map(([, unit]) => ({ kind: 'ask', argv: unitQuestion(unit), limitS: CLOCK_S }) as const),
     ...(bootId.length > 0 ? [{ kind: 'ask', argv: bootId, limitS: CLOCK_S } as const] : []),
     ...profile.check.questions,
     // The last: what it says is about the end of the look.
@@ -106,7 +125,12 @@ function judge(parts: CheckParts, { facts, answers }: Looked, ourMs: number, lat
     const bySystemd = answer.state === 'found' ? findingOfSystemctl(command, facts) : undefined;
     return [findingOfCommand(command, answer), ...(bySystemd ? [bySystemd] : [])];
   });
-  const rest = answers.slice(commands.length, -1);
+  const units = unitsOf(profile);
+  const ofUnits = units.flatMap(([command, unit], at) => {
+    const answer = answers[commands.length + at];
+    return answer?.kind === 'ask' ? (findingOfUnit(command, unit, answer) ?? []) : [];
+  });
+  const rest = answers.slice(commands.length + units.length, -1);
   const [boot] = bootId.length > 0 ? rest : [];
   const ofBoot = boot?.kind === 'ask' ? [bootIdFinding(boot)] : [];
   const { offsetMs, finding } = clockOf(answers.at(-1), ourMs);
@@ -117,6 +141,8 @@ function judge(parts: CheckParts, { facts, answers }: Looked, ourMs: number, lat
     ...(finding ? [finding] : []),
     ...ofBoot,
     ...ofCommands,
+    ...ofUnits,
+    ...[findingOfSudo(commands, facts.get('sudo') ?? '')].filter((found) => found !== undefined),
     ...profile.check.judge(bootId.length > 0 ? rest.slice(1) : rest, ourMs + (offsetMs ?? 0)),
   ];
   const has = new Set<StationVerb>([...commands.map(({ verb }) => verb), 'set_clock']);
@@ -142,6 +168,7 @@ export async function checkStation(parts: CheckParts, signal: AbortSignal): Prom
     const latencyMs = performance.now() - before;
     const { stdout, stderr, code } = await call(transport, argvs.look, options);
     const ourMs = Date.now() - latencyMs / 2;
+    assertLetIn({ code, stderr });
     if (code !== 0 && stdout.length === 0)
       throw unreachable(`its shell does not run a script: ${readableText(stderr, 300) || `it ends with ${code}`}`);
     return judge(parts, readAnswers(stdout, questionsOf(parts)), ourMs, latencyMs);

@@ -2,7 +2,8 @@
 import type { CheckFinding, StationVerb } from '../port.js';
 import { readableText } from '../readable-text.js';
 import { good, wanting } from './findings.js';
-import type { ProgramAnswer } from './questions.js';
+import { compareVersions } from './known-defects.js';
+import { type AskAnswer, type ProgramAnswer, unwrap } from './questions.js';
 
 /** A command that a verb runs at the station. A word in braces, as `{image}`, stands for a value. */
 export interface PlannedCommand {
@@ -70,4 +71,37 @@ export function findingOfSystemctl(
     `put sudo before it in the entry, and the line for sudo`,
     [verb],
   );
+}
+
+/** The unit that a command restarts by systemd. */
+export function unitOf({ argv }: PlannedCommand): string | undefined {
+  const [program, verb, unit, ...more] = unwrap(argv).argv;
+  const isRestart = /(?:^|\/)systemctl$/.test(program ?? '') && verb === 'restart' && more.length === 0;
+  return isRestart ? unit : undefined;
+}
+
+/** What `systemctl show` says of a unit: it ends well for one that it does not know, too. */
+export const unitQuestion = (unit: string): readonly string[] => [
+  'systemctl',
+  'show',
+  '--property=LoadState',
+  '--value',
+  unit,
+];
+
+export function findingOfUnit({ verb }: PlannedCommand, unit: string, { out }: AskAnswer): CheckFinding | undefined {
+  const state = readableText(out, 40);
+  if (state === 'loaded') return good('unit', `systemd knows ${unit}`, [verb]);
+  if (state === '') return undefined;
+  return wanting('missing', 'unit', `systemd says of ${unit}: ${state}`, 'name the unit that EVerest runs as', [verb]);
+}
+
+/** The first that reads regular expressions in sudoers. */
+const OLDEST_SUDO = '1.9.10';
+
+export function findingOfSudo(commands: readonly PlannedCommand[], version: string): CheckFinding | undefined {
+  const verbs = [...new Set(commands.filter(({ argv }) => unwrap(argv).isPrivileged).map(({ verb }) => verb))];
+  if (verbs.length === 0 || version === '' || compareVersions(version, OLDEST_SUDO) >= 0) return undefined;
+  const text = `sudo ${readableText(version, 40)} does not read the lines of npm run station-sudoers`;
+  return wanting('warning', 'sudo', text, `sudo ${OLDEST_SUDO}, or lines of your own`, verbs);
 }

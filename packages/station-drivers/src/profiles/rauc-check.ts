@@ -18,6 +18,14 @@ const KEYRING =
   'for c in "$@"; do [ -f "$c" ] || continue; p=$(sed -n "/^\\[keyring\\]/,/^\\[[^k]/s/^path *= *//p" "$c" | head -n 1); ' +
   'case $p in /*) ;; *) p=$(dirname "$c")/$p ;; esac; [ -r "$p" ] || { echo "$p" >&2; exit 3; }; head -c 60000 "$p"; exit 0; done; exit 2';
 
+const unknownSlot = wanting(
+  'missing',
+  'rauc_booted',
+  'RAUC does not know the slot that runs',
+  'name it by rauc.slot= on the command line of the kernel',
+  VERBS,
+);
+
 const confOf = (program: readonly string[]): readonly string[] => {
   const at = program.findIndex((word) => word === '-c' || word === '--conf' || word.startsWith('--conf='));
   if (at < 0) return CONFS;
@@ -73,16 +81,7 @@ function judgeSlots(out: string): readonly CheckFinding[] {
     );
   else findings.push(good('rauc_slots', bootable.map(({ name }) => name).join(', '), VERBS));
   if (booted) findings.push(good('rauc_booted', `it runs from ${booted.name} (${bootname})`, VERBS));
-  else
-    findings.push(
-      wanting(
-        'missing',
-        'rauc_booted',
-        'RAUC does not know the slot that runs',
-        'rauc.slot= on the command line',
-        VERBS,
-      ),
-    );
+  else findings.push(unknownSlot);
   if (shellValue(out, 'RAUC_BOOT_PRIMARY') === '')
     findings.push(
       wanting(
@@ -103,16 +102,7 @@ function judgeStatus({ code, out, err }: AskAnswer): readonly CheckFinding[] {
     return [
       wanting('warning', 'rauc_busy', 'RAUC installs something else now', 'an install waits for its end', ['install']),
     ];
-  if (/booted slot not found/i.test(err))
-    return [
-      wanting(
-        'missing',
-        'rauc_booted',
-        'RAUC does not know the slot that runs',
-        'rauc.slot= on the command line',
-        VERBS,
-      ),
-    ];
+  if (/booted slot not found/i.test(err)) return [unknownSlot];
   return [wanting('missing', 'rauc_service', `its service does not answer: ${why}`, 'systemctl status rauc', VERBS)];
 }
 

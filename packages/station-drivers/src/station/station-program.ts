@@ -13,6 +13,15 @@ const OURS = readFileSync(new URL('../../../station/khumbu-station.sh', import.m
 const NOT_THERE = 91;
 const FAILED = 90;
 
+/** What the gate of a forced command answers to what it does not know. */
+const REFUSED = 126;
+
+/** Throws `STATION_UNREACHABLE` for an answer of the gate: it was made for another version of Khumbu, or another entry. */
+export function assertLetIn({ code, stderr }: Pick<CallResult, 'code' | 'stderr'>): void {
+  if (code === REFUSED && stderr.includes('khumbu-gate: refused'))
+    throw unreachable('the gate of the station refuses it: npm run station-gate makes it anew', undefined, 'gate');
+}
+
 /** STATE_DIR N NAMES... VERB ARGUMENTS...: all scripts must be there; the first one is called. */
 const START =
   's=$1; n=$2; p=$3; shift 2; while [ "$n" -gt 0 ]; do [ -r "$s/$1" ] || exit 91; shift; n=$((n - 1)); done; ' +
@@ -78,10 +87,15 @@ export function createStationProgram({ transport, stateDir, scripts, bootId }: S
     name,
     sha256,
   ];
+  const callThere = async (argv: readonly string[], options: CallOptions): Promise<CallResult> => {
+    const result = await call(transport, argv, options);
+    assertLetIn(result);
+    return result;
+  };
   const put = async (script: StationScript, { signal, timeoutMs }: CallOptions): Promise<void> => {
     const { bytes } = script;
     const argv = putArgv(script);
-    const { code, stderr } = await call(transport, argv, { signal, timeoutMs, input: bytes.toString('utf8') });
+    const { code, stderr } = await callThere(argv, { signal, timeoutMs, input: bytes.toString('utf8') });
     if (code === 0) return;
     const why = code === 92 ? 'what arrived is not what was sent' : readableText(stderr);
     throw new CodedError('STATION_FAILED', `the state folder ${stateDir} cannot be used: ${why}`);
@@ -102,10 +116,10 @@ export function createStationProgram({ transport, stateDir, scripts, bootId }: S
   ];
 
   const ask = async (verb: string, args: readonly string[], options: CallOptions): Promise<CallResult> => {
-    let result = await call(transport, argvOf(verb, args), options);
+    let result = await callThere(argvOf(verb, args), options);
     if (result.code === NOT_THERE) {
       for (const script of ours) await put(script, options);
-      result = await call(transport, argvOf(verb, args), options);
+      result = await callThere(argvOf(verb, args), options);
     }
     if (result.code === NOT_THERE) throw unreachable('the station lost what was just put there');
     if (result.code === FAILED) throw new CodedError('STATION_FAILED', readableText(result.stderr));
