@@ -11,8 +11,8 @@ import { prepare, Refusal, say } from './prepare.mjs';
 import { command, optionsOf, Usage } from './stations.mjs';
 
 const USAGE = `npm run station-add -- [--station STATION] [--file STATIONS_FILE] [--transport ssh|local] [--host HOST] [--port PORT]
-  [--user USER] [--key FILE] [--known-hosts FILE] [--fingerprint SHA256:...] [--state-dir DIR] [--profile rauc|command]
-  [--program FILE] [--keep] [--defaults]
+  [--user USER] [--key FILE] [--known-hosts FILE] [--fingerprint SHA256:...] [--state-dir DIR] [--profile rauc|swupdate|command]
+  [--program FILE] [--running-slot FILE] [--slot-variable NAME] [--keep] [--defaults]
   --fingerprint pins the host key if it is this one; --keep writes the entry whatever the check says;
   --defaults asks nothing: what is not given is the default`;
 const TIMEOUT_MS = 120_000;
@@ -28,6 +28,8 @@ const OPTIONS = {
   'state-dir': text,
   profile: text,
   program: text,
+  'running-slot': text,
+  'slot-variable': text,
   keep: { type: 'boolean' },
   defaults: { type: 'boolean' },
 };
@@ -111,17 +113,33 @@ const verbsOf = (sudo) => ({
   ...(sudo.length > 0 ? { set_clock: [...sudo, 'date', '-u', '-s', '{seconds}'] } : {}),
 });
 
+const swupdateOf = (sudo, slot, variable) => ({
+  client: [...sudo, 'swupdate-client'],
+  running_slot: [slot],
+  boot_variables: [variable],
+  ...(sudo.length > 0 ? { read_variable: [...sudo, 'fw_printenv', '-n'], write_variable: [...sudo, 'fw_setenv'] } : {}),
+});
+
 async function profileOf(way, given, questions) {
   const { lookAround } = await import('@khumbu/station-drivers/check/look-around');
   const program = given.program ?? '/opt/maker/maker';
   const seen = await lookAround(way, [program], AbortSignal.timeout(TIMEOUT_MS));
-  const there = ['rauc', program].filter((name) => seen.programs.has(name));
-  say(`Reached. There is ${there.length === 0 ? `neither rauc nor ${program}` : there.join(' and ')}.`);
-  const found = seen.programs.has('rauc') && !seen.programs.has(program) ? 'rauc' : 'command';
-  const profile = given.profile ?? (await questions.ask('Profile, rauc or command?', found));
+  const there = ['rauc', 'swupdate-client', program].filter((name) => seen.programs.has(name));
+  say(
+    `Reached. There is ${there.length === 0 ? `neither rauc nor swupdate-client nor ${program}` : there.join(' and ')}.`,
+  );
+  const tool = seen.programs.has('rauc') ? 'rauc' : seen.programs.has('swupdate-client') ? 'swupdate' : 'command';
+  const found = seen.programs.has(program) ? 'command' : tool;
+  const profile = given.profile ?? (await questions.ask('Profile, rauc, swupdate or command?', found));
   const sudo = seen.isRoot ? [] : ['sudo'];
   if (profile === 'rauc') return { profile, rauc: { program: [...sudo, 'rauc'] }, ...verbsOf(sudo) };
-  if (profile !== 'command') throw new Usage(`--profile is rauc or command\n${USAGE}`);
+  if (profile === 'swupdate') {
+    const slot = given['running-slot'] ?? (await questions.ask('Its program that prints the slot that runs'));
+    const variable = given['slot-variable'] ?? (await questions.ask('Variable of the bootloader that names the slot'));
+    if (!slot || !variable) throw new Usage(`--running-slot and --slot-variable are needed\n${USAGE}`);
+    return { profile, swupdate: swupdateOf(sudo, slot, variable), ...verbsOf(sudo) };
+  }
+  if (profile !== 'command') throw new Usage(`--profile is rauc, swupdate or command\n${USAGE}`);
   const named = given.program ?? (await questions.ask('Its program, as infra/station/maker.sh is one', program));
   return { profile, ...commandsOf(named, sudo) };
 }

@@ -112,6 +112,14 @@ await t.test('a check that fails leaves the file as it was, unless that is wante
     rauc: { program: ['rauc'] },
   });
   t.match(rauc, { code: 1, stdout: /ssh\/rauc/ });
+  const bySwupdate = ['--station', 'gate-5', '--profile', 'swupdate', '--keep'];
+  t.match(await runScript('station-add', [...given, ...bySwupdate]), { code: 2, output: /--running-slot/ });
+  const slot = ['--running-slot', '/opt/slot', '--slot-variable', 'BOOT_SLOT'];
+  t.match(await runScript('station-add', [...given, ...bySwupdate, ...slot]), { stdout: /ssh\/swupdate/ });
+  t.match(parseStationsFile(readFileSync(file, 'utf8')).stations?.['gate-5']?.driver, {
+    profile: 'swupdate',
+    swupdate: { client: ['swupdate-client'], running_slot: ['/opt/slot'], boot_variables: ['BOOT_SLOT'] },
+  });
 });
 
 await t.test('by a person, question by question', only, async (t) => {
