@@ -4,22 +4,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { type Sshd, type SshdLogin, type SshdOptions, startSshd } from '@khumbu/test-support/sshd';
+import { overSsh, type Sshd, type SshdOptions, startSshd } from '@khumbu/test-support/sshd';
 import type { Test } from 'tap';
 import type { StationDriver } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
 import { makeStandIn, type StandIn } from './stand-in.js';
 
-export const over = (sshd: SshdLogin & { readonly port: number }) =>
-  ({
-    transport: 'ssh',
-    host: '127.0.0.1',
-    port: sshd.port,
-    user: sshd.user,
-    private_key_file: sshd.privateKeyFile,
-    known_hosts_file: sshd.knownHostsFile,
-  }) as const;
+export const over = overSsh;
 
 export interface Stage {
   readonly sshd: Sshd;

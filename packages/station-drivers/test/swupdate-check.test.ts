@@ -8,7 +8,7 @@ import { defectsOf } from '../src/check/known-defects.js';
 import type { CheckFinding, DriverCheck } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
-import { entryOf, settingsOf, setUp } from './swupdate-stage.js';
+import { entryOf, setUp } from './swupdate-stage.js';
 import { treeOf } from './tree.js';
 
 const { signal } = new AbortController();
@@ -20,7 +20,7 @@ const isOfDaemon = (path: string): boolean => path === 'daemon.log';
 
 async function look(t: Test, station: SwupdateStation, change: Partial<SwupdateSettings> = {}): Promise<DriverCheck> {
   const before = treeOf(station.dir, isOfDaemon);
-  const entry = { ...entryOf(station), swupdate: { ...settingsOf(station), ...change } };
+  const entry = { ...entryOf(station), swupdate: { ...station.settings, ...change } };
   const check = await checkBy(createRealDriver('gate', entry, createSshPool()), signal);
   t.same(treeOf(station.dir, isOfDaemon), before, 'nothing at the station is another one');
   return check;

@@ -17,23 +17,12 @@ import { endProcessesOf, processesWith } from './stage.js';
 const { signal } = new AbortController();
 export const PATIENCE_MS = 90_000;
 
-export const settingsOf = (station: SwupdateStation): SwupdateSettings => ({
-  client: [...station.inside('swupdate-client')],
-  control_socket: join(station.dir, 'tmp/sockinstctrl'),
-  running_slot: [...station.runningSlot],
-  version: [...station.version],
-  boot_variables: ['slot', 'upgrade_available'],
-  selections: { a: 'stable,copy-a', b: 'stable,copy-b' },
-  read_variable: [...station.inside('fw_printenv', '-n')],
-  write_variable: [...station.inside('fw_setenv')],
-});
-
 export const entryOf = (station: SwupdateStation): RealDriverEntry => ({
   transport: 'local',
   state_dir: join(station.dir, 'state'),
   profile: 'swupdate',
   boot_id: ['cat', station.bootIdFile],
-  swupdate: settingsOf(station),
+  swupdate: station.settings,
   reboot: [...station.reboot],
   restart_everest: ['true'],
   // Never the clock of this host.
@@ -64,7 +53,7 @@ export async function setUp(t: Test, options: SwupdateOptions = {}): Promise<Set
     station,
     driver,
     withSettings(change) {
-      const kept = Object.entries({ ...settingsOf(station), ...change }).filter(([, value]) => value !== undefined);
+      const kept = Object.entries({ ...station.settings, ...change }).filter(([, value]) => value !== undefined);
       return driver({ swupdate: Object.fromEntries(kept) as SwupdateSettings });
     },
   };

@@ -105,3 +105,14 @@ export function sessionPids(server: ServerProgram): readonly number[] {
     .filter((pid) => pid !== '')
     .map(Number);
 }
+
+/** How a station behind it is reached: the part of `driver` in the stations file that is the same for every profile. */
+export const overSsh = (sshd: SshdLogin & { readonly port: number }) =>
+  ({
+    transport: 'ssh',
+    host: '127.0.0.1',
+    port: sshd.port,
+    user: sshd.user,
+    private_key_file: sshd.privateKeyFile,
+    known_hosts_file: sshd.knownHostsFile,
+  }) as const;

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SwupdateSettings } from '@khumbu/shared/stations/driver-entry';
 import { type Child, startChild } from './children.js';
 import { awaitUntil } from './events.js';
 import { makeSwu, type SwuOptions } from './swu.js';
@@ -32,9 +33,8 @@ export interface SwupdateStation {
   inside(...argv: readonly string[]): readonly string[];
   /** Restarts the host as far as SWUpdate can tell: the slot that the bootloader names runs, the boot id is another one. */
   readonly reboot: readonly string[];
-  /** Prints the slot that runs; the version in it. */
-  readonly runningSlot: readonly string[];
-  readonly version: readonly string[];
+  /** What the stations file says of it. */
+  readonly settings: SwupdateSettings;
   readonly bootIdFile: string;
   readonly publicKey: string;
   image(name: string, change?: Partial<SwuOptions>): Promise<SwuImage>;
@@ -161,8 +161,16 @@ export async function startSwupdate({ daemon, tmpBytes = 0 }: SwupdateOptions = 
     dir,
     inside,
     reboot: inside(reboot),
-    runningSlot: ['cat', at('running')],
-    version: [version],
+    settings: {
+      client: [...inside('swupdate-client')],
+      control_socket: at('tmp/sockinstctrl'),
+      running_slot: ['cat', at('running')],
+      version: [version],
+      boot_variables: ['slot', 'upgrade_available'],
+      selections: { a: 'stable,copy-a', b: 'stable,copy-b' },
+      read_variable: [...inside('fw_printenv', '-n')],
+      write_variable: [...inside('fw_setenv')],
+    },
     bootIdFile: at('boot'),
     publicKey: at('cert.pem'),
     async image(name, change = {}) {

@@ -6,14 +6,13 @@ import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
-import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import type { SwuOptions } from '@khumbu/test-support/swu';
 import { hasSwupdate, type SwupdateStation, startSwupdate } from '@khumbu/test-support/swupdate';
 import t from 'tap';
 import { startCluster } from './cluster.js';
 import { connect, PATIENCE_MS, update } from './everest.js';
-import { overSsh } from './ssh-station.js';
 
 t.setTimeout(400_000);
 /** A slot is written, up to three times, on a busy machine. */
@@ -23,16 +22,7 @@ const driverOf = (station: SwupdateStation, sshd: Sshd): RealDriverEntry => ({
   ...overSsh(sshd),
   state_dir: join(station.dir, 'state'),
   profile: 'swupdate',
-  swupdate: {
-    client: [...station.inside('swupdate-client')],
-    control_socket: join(station.dir, 'tmp/sockinstctrl'),
-    running_slot: [...station.runningSlot],
-    version: [...station.version],
-    boot_variables: ['slot', 'upgrade_available'],
-    selections: { a: 'stable,copy-a', b: 'stable,copy-b' },
-    read_variable: [...station.inside('fw_printenv', '-n')],
-    write_variable: [...station.inside('fw_setenv')],
-  },
+  swupdate: station.settings,
   boot_id: ['cat', station.bootIdFile],
   reboot: [...station.reboot],
   restart_everest: ['true'],
