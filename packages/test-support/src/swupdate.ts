@@ -99,7 +99,8 @@ while [ ! -e "$D/stop" ]; do
   while [ -e "$D/stay-away" ] && [ ! -e "$D/stop" ]; do sleep 0.1; done
 done`;
 const REBOOT = `
-[ -e "$D/fall-back" ] || fw_printenv -n slot >"$D/running"
+# Whole at any moment: somebody may just ask which slot runs.
+[ -e "$D/fall-back" ] || { fw_printenv -n slot >"$D/running.part" && mv "$D/running.part" "$D/running"; }
 fw_setenv slot "$(cat "$D/running")"
 cp /proc/sys/kernel/random/uuid "$D/boot.part"; mv "$D/boot.part" "$D/boot"`;
 const VERSION = `head -n 1 "$D/slot-$(cat "$D/running")"`;
