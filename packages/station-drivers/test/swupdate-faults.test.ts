@@ -106,7 +106,9 @@ await t.test('a daemon that dies in the middle of a slot: it is written again in
   await awaitUntil(isHalf, PATIENCE_MS, 'half of the slot to be written');
   t.equal(station.variable('recovery_status'), 'in_progress');
   await station.killDaemon();
-  const pipe = spawn('sh', ['-c', `while [ -d ${station.dir} ]; do cat ${station.dir}/hold >/dev/null; done`]);
+  const pipe = spawn('sh', ['-c', `while [ -d ${station.dir} ]; do cat ${station.dir}/hold; done`], {
+    stdio: 'ignore',
+  });
   t.teardown(() => pipe.kill());
   t.same(await letting(station, end(driver())), { state: 'succeeded', rebootNeeded: true });
   t.equal(await station.begun(), 2);

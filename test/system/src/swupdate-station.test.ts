@@ -77,8 +77,14 @@ await t.test('an update by SWUpdate', { skip }, async (t) => {
     const isHalf = async () => (await station.slot('a')).subarray(0, 4).toString() === '2.0\n';
     await awaitUntil(isHalf, PATIENCE_MS, 'half of the slot to be written');
     await station.killDaemon();
-    const reader = spawn('sh', ['-c', 'while [ -p "$0" ]; do cat "$0" >/dev/null; done', join(station.dir, 'hold')]);
-    t.teardown(() => reader.kill());
+    // A process group of its own: the one that reads may be blocked in it.
+    const reader = spawn('sh', ['-c', 'while [ -p "$0" ]; do cat "$0"; done', join(station.dir, 'hold')], {
+      stdio: 'ignore',
+      detached: true,
+    });
+    const { pid } = reader;
+    if (pid === undefined) throw new Error('nobody reads what is held');
+    t.teardown(() => process.kill(-pid, 'SIGKILL'));
     await letUntil(2, 'Installed');
     t.same(withoutRepeats(client.statusNames(2)), SIGNED);
     t.equal(await station.begun(), 3);
