@@ -46,6 +46,7 @@ await t.test('the examples are ones', (t) => {
     { transport: 'ssh', profile: 'rauc' },
     { transport: 'ssh', profile: 'swupdate' },
     { transport: 'local', restart_everest: { management_api: true } },
+    { transport: 'local', network_manager: { rollback_s: 40 } },
   ]);
   const [, inCommon = ''] = [...read('docs/stations-file.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(
     ([, x]) => x,

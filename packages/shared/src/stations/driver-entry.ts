@@ -87,6 +87,20 @@ const restart = (description: string) =>
     ),
   );
 
+const NetworkManager = Type.Object(
+  {
+    prefix: Type.Optional(argv('What nmcli and busctl are called by, as sudo; default: nothing.')),
+    rollback_s: Type.Optional(
+      Type.Integer({
+        minimum: 15,
+        maximum: 55,
+        description: 'Seconds after which NetworkManager takes back what was not confirmed; default 40.',
+      }),
+    ),
+  },
+  { ...closed, description: 'Networks are configured by NetworkManager, unless the profile has a command for it.' },
+);
+
 const Limits = Type.Object(
   {
     connect_s: seconds('To open a connection; default 10.'),
@@ -222,6 +236,7 @@ const members = {
   read_clock: verb('read_clock', 'Instead of the profile’s own.'),
   set_clock: verb('set_clock', 'Instead of the profile’s own.'),
   slew_clock: verb('slew_clock', 'Instead of the profile’s own.'),
+  network_manager: Type.Optional(NetworkManager),
   limits: Type.Optional(Limits),
 };
 

@@ -23,6 +23,8 @@ export const SAMPLES = (stateDir: string): Readonly<Record<string, string>> => (
   oldest: '2026-01-01T00:00:00.000Z',
   latest: '2026-01-01T00:00:00.000Z',
   interface: 'eth0',
+  device: '/org/freedesktop/NetworkManager/Devices/1',
+  checkpoint: '/org/freedesktop/NetworkManager/Checkpoint/1',
   slot: 'rootfs.0',
   value: 'a',
 });

@@ -154,6 +154,7 @@ async function commandsContract(t: Test, makeStation: MakeStation): Promise<void
     const station = await makeStation(t);
     const driver = station.driver();
     if (!driver.slewClock) return;
+    await driver.setClock(new Date('2031-02-03T04:05:06.789Z'), signal);
     const before = await driver.readClock(signal);
     // A step would be seen, however slow the station is.
     await driver.slewClock(-1_800_000, signal);

@@ -33,6 +33,7 @@ const OFFSET = 'khumbu-value-offset';
 const SECONDS = 'khumbu-value-seconds';
 const MICROSECONDS = 'khumbu-value-microseconds';
 const INTERFACE = 'khumbu-value-interface';
+const CHECKPOINT = 'khumbu-value-checkpoint';
 const SET_TO = new Date(Date.UTC(2038, 0, 19, 3, 14, 7, 101));
 const OLDEST = new Date(Date.UTC(2038, 0, 19, 3, 14, 7, 102));
 const LATEST = new Date(Date.UTC(2038, 0, 19, 3, 14, 7, 103));
@@ -41,7 +42,17 @@ const SLEW_MS = 123_456_789;
 const bound = (time: string): string => `(''|${time})`;
 
 function patternOf(argv: readonly string[], stateDir: string): string {
-  const { sha256, size, operation, time, seconds, offset, microseconds, interface: name } = VALUE_PATTERNS(stateDir);
+  const {
+    sha256,
+    size,
+    operation,
+    time,
+    seconds,
+    offset,
+    microseconds,
+    interface: name,
+    checkpoint,
+  } = VALUE_PATTERNS(stateDir);
   const values: readonly (readonly [text: string, pattern: string | undefined])[] = [
     [HASH, sha256],
     [String(SIZE), size],
@@ -51,6 +62,7 @@ function patternOf(argv: readonly string[], stateDir: string): string {
     [SECONDS, '[0-9]{1,12}\\.[0-9]{3}'],
     [MICROSECONDS, microseconds],
     [INTERFACE, name],
+    [CHECKPOINT, checkpoint],
     [SET_TO.toISOString(), time],
     [`@${(SET_TO.getTime() / 1000).toFixed(3)}`, seconds],
     [OLDEST.toISOString(), bound(time ?? '')],
@@ -86,7 +98,6 @@ function sentArgvs({ stateDir, limits, profile, program }: GateParts): readonly 
     const probe = [String(evidence.length), ...evidence];
     return program.argvOf('start', [OPERATION, step, limit, limit, image, NONCE, ...probe, ...argv]);
   });
-  const slew = profile.slewClock(SLEW_MS);
   const run = (argv: readonly string[] | undefined, limitS: number): readonly (readonly string[])[] =>
     argv ? [program.argvOf('run', [NONCE, String(limitS), ...argv])] : [];
   const logs = (['DiagnosticsLog', 'SecurityLog'] as const).map((type) =>
@@ -106,8 +117,9 @@ function sentArgvs({ stateDir, limits, profile, program }: GateParts): readonly 
     ...run(profile.recover?.(OPERATION), limits.commandS),
     ...run(profile.readClock(), limits.commandS),
     ...run(profile.setClock(SET_TO), limits.commandS),
-    ...(slew === 'cannot' ? [] : run(slew, limits.commandS)),
+    ...run(profile.slewClock?.(SLEW_MS), limits.commandS),
     ...run(profile.network(INTERFACE), limits.commandS),
+    ...run(profile.keepNetwork?.(CHECKPOINT), limits.commandS),
     ...logs.flatMap((argv) => run(argv, limits.logsS)),
   ];
 }

@@ -22,5 +22,7 @@ export const VALUE_PATTERNS = (stateDir: string): Readonly<Record<string, string
   interface: '[A-Za-z0-9][A-Za-z0-9._:@-]{0,31}',
   // Of a variable of the bootloader.
   value: '[!-~]{1,200}',
+  device: '/org/freedesktop/NetworkManager/Devices/[0-9]{1,10}',
+  checkpoint: '/org/freedesktop/NetworkManager/Checkpoint/[0-9]{1,10}',
   slot: '[A-Za-z0-9_-]{1,32}\\.[0-9]{1,4}',
 });

@@ -5,15 +5,20 @@ import type { Profile } from './profile.js';
 import { commonVerbs, withValues } from './verbs.js';
 
 export function commandProfile(entry: RealDriverEntry, command: CommandVerbs): Profile {
+  const { network_manager: manager, ...rest } = entry;
+  // The maker's own command wins, and then nothing is asked of NetworkManager.
+  const network = command.network || !manager ? {} : { network_manager: manager };
+  const common = commonVerbs({ ...command, ...rest, ...network });
   return {
     name: 'command',
     check: commandCheck(command),
-    ...commonVerbs({ ...command, ...entry }),
+    ...common,
     install: ({ operationId, imagePath, sha256, sizeBytes }) =>
       withValues(command.install, { image: imagePath, sha256, size: String(sizeBytes), operation: operationId }),
     recover: (operation) => command.recover && withValues(command.recover, { operation }),
     evidence: () => command.evidence,
-    network: (interfaceName) => command.network && withValues(command.network, { interface: interfaceName }),
+    network: (interfaceName) =>
+      command.network ? withValues(command.network, { interface: interfaceName }) : common.network(interfaceName),
     logs: ({ type, oldest, latest }) =>
       command.logs &&
       withValues(command.logs, {

@@ -41,10 +41,15 @@ export interface Profile {
   readClock(): readonly string[];
   /** `undefined`: the station program sets it, unless a time server keeps it. */
   setClock(time: Date): readonly string[] | undefined;
-  /** `undefined`: the station program slews it where it can; `cannot`: nobody can. */
-  slewClock(byMs: number): readonly string[] | undefined | 'cannot';
+  /** `undefined`: the station program slews it, where it can. Absent: it is not slewed there. */
+  slewClock?(byMs: number): readonly string[] | undefined;
   /** `undefined`: it cannot. The request is on standard input. */
   network(interfaceName: string): readonly string[] | undefined;
+  /**
+   * What `network` has brought up stays: the station was reached through it. Where `network` names a checkpoint
+   * (`{"checkpoint": "..."}`), the station takes everything back by itself unless this has been said.
+   */
+  keepNetwork?(checkpoint: string): readonly string[];
   /** `undefined`: there are none. */
   logs(query: LogQuery): readonly string[] | undefined;
 }

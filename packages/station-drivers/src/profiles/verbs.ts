@@ -1,6 +1,7 @@
 /** Argument vectors of the stations file with values in them. Pure. */
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { PlannedCommand } from '../check/commands.js';
+import { networkCommands, networkVerbs } from './network-manager.js';
 import { API_PROGRAMS, apiScripts, restartByApi } from './restart-everest.js';
 
 export type Values = Readonly<Record<string, string>>;
@@ -26,7 +27,7 @@ const offsetValues = (byMs: number): Values => ({
 
 type Common = Pick<
   RealDriverEntry,
-  'state_dir' | 'reboot' | 'restart_everest' | 'read_clock' | 'set_clock' | 'slew_clock'
+  'state_dir' | 'network_manager' | 'reboot' | 'restart_everest' | 'read_clock' | 'set_clock' | 'slew_clock'
 >;
 
 const REBOOT: readonly string[] = ['systemctl', 'reboot'];
@@ -46,8 +47,9 @@ const commonCommands = (entry: Common): readonly PlannedCommand[] => {
 
 /** What every profile does alike, unless the stations file has a command of its own. */
 export const commonVerbs = (entry: Common) => ({
-  scripts: apiScripts(entry.restart_everest),
-  commands: commonCommands(entry),
+  ...networkVerbs(entry),
+  scripts: [...apiScripts(entry.restart_everest), ...networkVerbs(entry).scripts],
+  commands: [...commonCommands(entry), ...networkCommands(entry)],
   reboot: (operation: string): readonly string[] => withValues(entry.reboot ?? REBOOT, { operation }),
   restart(operation: string): readonly string[] {
     const { restart_everest: how = RESTART, state_dir: stateDir } = entry;
@@ -57,6 +59,10 @@ export const commonVerbs = (entry: Common) => ({
   setClock: (time: Date): readonly string[] | undefined =>
     entry.set_clock && withValues(entry.set_clock, timeValues(time)),
   // Who sets the clock in a way of their own need not be able to slew it in ours.
-  slewClock: (byMs: number): readonly string[] | undefined | 'cannot' =>
-    entry.slew_clock ? withValues(entry.slew_clock, offsetValues(byMs)) : entry.set_clock && 'cannot',
+  ...(entry.set_clock && !entry.slew_clock
+    ? {}
+    : {
+        slewClock: (byMs: number): readonly string[] | undefined =>
+          entry.slew_clock && withValues(entry.slew_clock, offsetValues(byMs)),
+      }),
 });

@@ -13,8 +13,26 @@ const NO_PROGRAM = 69;
 
 type Commands = Pick<StationDriver, 'readClock' | 'setClock' | 'slewClock' | 'configureNetwork' | 'openLogs'>;
 
-export function commandsAt({ limits, transport, profile, program, options, run }: StationParts): Commands {
+function slewing({ profile, program, options, run }: StationParts): Pick<Commands, 'slewClock'> {
+  if (!profile.slewClock) return {};
   return {
+    async slewClock(byMs, signal) {
+      const argv = profile.slewClock?.(byMs);
+      const { code, stderr } = argv
+        ? await run(argv, signal)
+        : await program.ask('slew-clock', [String(Math.round(byMs * 1000))], options(signal));
+      if (code === NO_PROGRAM && !argv) throw new CodedError('NOT_SUPPORTED', readableText(stderr));
+      if (code !== 0)
+        throw new CodedError('CLOCK_REFUSED', readableText(stderr) || 'the station refused to slew its clock');
+    },
+  };
+}
+
+export function commandsAt(parts: StationParts): Commands {
+  const { limits, transport, profile, program, options, run } = parts;
+  return {
+    ...slewing(parts),
+
     async readClock(signal) {
       const { code, stdout, stderr } = await run(profile.readClock(), signal);
       if (code !== 0) throw unreachable(`the clock cannot be read: ${readableText(stderr)}`);
@@ -31,17 +49,6 @@ export function commandsAt({ limits, transport, profile, program, options, run }
         throw new CodedError('CLOCK_REFUSED', readableText(stderr) || 'the station refused to set its clock');
     },
 
-    async slewClock(byMs, signal) {
-      const argv = profile.slewClock(byMs);
-      if (argv === 'cannot') throw new CodedError('NOT_SUPPORTED', 'the clock is set by a command of its own');
-      const { code, stderr } = argv
-        ? await run(argv, signal)
-        : await program.ask('slew-clock', [String(Math.round(byMs * 1000))], options(signal));
-      if (code === NO_PROGRAM && !argv) throw new CodedError('NOT_SUPPORTED', readableText(stderr));
-      if (code !== 0)
-        throw new CodedError('CLOCK_REFUSED', readableText(stderr) || 'the station refused to slew its clock');
-    },
-
     async configureNetwork({ interfaceName, apn, vpn }, signal) {
       const argv = profile.network(interfaceName);
       if (!argv) throw new CodedError('NOT_SUPPORTED', 'networks are not configured at this station');
@@ -50,7 +57,13 @@ export function commandsAt({ limits, transport, profile, program, options, run }
       const { code, stdout, stderr } = await run(argv, signal, `${request}\n`);
       const why = readableText(withoutSecretsOf({ apn, vpn }, stderr));
       if (code !== 0) throw new CodedError('NETWORK_FAILED', why || 'the station could not prepare the interface');
-      return { interfaceAddress: readLines(stdout).address ?? interfaceName };
+      const { address, checkpoint } = readLines(stdout);
+      // Over a connection that is there now: otherwise the station takes it back.
+      const keep = checkpoint === undefined ? undefined : profile.keepNetwork?.(checkpoint);
+      const kept = keep && (await run(keep, signal));
+      if (kept && kept.code !== 0)
+        throw new CodedError('NETWORK_FAILED', `it was taken back: ${readableText(kept.stderr)}`);
+      return { interfaceAddress: address ?? interfaceName };
     },
 
     async openLogs(query, signal) {

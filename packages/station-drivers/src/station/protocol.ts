@@ -132,7 +132,11 @@ interface Lines {
   readonly message?: string;
   readonly rebootNeeded?: boolean;
   readonly address?: string;
+  /** Of NetworkManager. */
+  readonly checkpoint?: string;
 }
+
+const CHECKPOINT = /^\/org\/freedesktop\/NetworkManager\/Checkpoint\/\d{1,10}$/;
 
 /** The last of each kind of JSON line; what is none is passed over. */
 export function readLines(output: Buffer): Lines {
@@ -141,10 +145,11 @@ export function readLines(output: Buffer): Lines {
     const value = line.startsWith('{') ? parseObject(line) : undefined;
     if (!value) continue;
     const { progress, reboot_needed: rebootNeeded } = value;
-    const [message, address] = [value.message, value.address].map(shortText);
+    const [message, address, checkpoint] = [value.message, value.address, value.checkpoint].map(shortText);
     if (typeof progress === 'number' && progress >= 0 && progress <= 100) lines = { ...lines, progress };
     if (message !== undefined) lines = { ...lines, message };
     if (address !== undefined) lines = { ...lines, address };
+    if (checkpoint !== undefined && CHECKPOINT.test(checkpoint)) lines = { ...lines, checkpoint };
     if (typeof rebootNeeded === 'boolean') lines = { ...lines, rebootNeeded };
   }
   return lines;
