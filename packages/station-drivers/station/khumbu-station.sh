@@ -359,11 +359,11 @@ perform() {
   until_s=$((uptime + limit))
   while :; do
     umask 022
-    setsid "$@" </dev/null >&4 2>&5 4>&- 5>&- &
+    rm -f "$effect/child"
+    setsid /bin/sh "$SELF" run-command "$state" 0 "$name" "$@" </dev/null >&4 2>&5 4>&- 5>&- &
     child=$!
     umask 077
-    # Without it nothing would end it when its time is over.
-    until write_me "$child" >"$effect/child" || ! ticks_of "$child"; do sleep 1; done
+    until [ -s "$effect/child" ] || ! ticks_of "$child"; do nap; done
     {
       # For good: a redirection of the function alone would keep them open beside.
       exec 4>&- 5>&-
@@ -398,6 +398,21 @@ perform() {
   flush "$effect/out"
   store_at_last "$effect/result" "$code $uptime"
   forget_old
+}
+
+# NAME ARGV...: the command of an effect. It is written down before it begins, and does not begin when the process that wanted it
+# is gone by then: whoever found neither of them has told that it broke off.
+run_command() {
+  effect=$state/effects/$1
+  shift
+  umask 077
+  until write_me $$ >"$effect/child.part" && mv -f "$effect/child.part" "$effect/child"; do
+    file_runs "$effect/begun" || exit 1
+    sleep 1
+  done
+  file_runs "$effect/begun" || exit 1
+  umask 022
+  exec "$@"
 }
 
 # Who installed what, and in which boot: by this the running slot is known after the next one.
@@ -691,6 +706,7 @@ observe-effect) observe_effect "$@" ;;
 observe) observe "$@" ;;
 retire) retire "$@" ;;
 put) put "$@" ;;
+run-command) run_command "$@" ;;
 run)
   limited "$@"
   exit $?

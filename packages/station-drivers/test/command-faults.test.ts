@@ -1,7 +1,10 @@
 /** What goes wrong at a station, seen through profile `command` on this host. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -301,4 +304,23 @@ await t.test('what broke off, or was not booted, is put back before its failure 
   // A command that failed may have been ended by the very shutdown it began: that is waited for.
   t.match(await awaitEffect(broken, 'op-3', 'reboot', AbortSignal.timeout(4 * PATIENCE_MS)), { state: 'failed' });
   t.same((await charger.log()).at(-1), 'recover op-3');
+});
+
+await t.test('a command does not begin when the process that wanted it is gone', (t) => {
+  const dir = t.testdir({ state: {} });
+  const program = fileURLToPath(new URL('../../station/khumbu-station.sh', import.meta.url));
+  const effect = join(dir, 'state', 'effects', 'op-1.install');
+  mkdirSync(effect, { recursive: true });
+  const run = (begun: string) => {
+    writeFileSync(join(effect, 'begun'), begun);
+    return spawnSync('sh', [program, 'run-command', join(dir, 'state'), '0', 'op-1.install', 'echo', 'it ran']);
+  };
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const ticks = readFileSync('/proc/self/stat', 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')[19];
+  t.equal(run(`${process.pid} ${ticks} ${boot} 1\n`).stdout.toString(), 'it ran\n');
+  t.equal(run(`${process.pid} 1 ${boot} 1\n`).stdout.toString(), '');
+  t.match(readFileSync(join(effect, 'child'), 'utf8'), boot, 'it was written down first');
+  t.end();
 });
