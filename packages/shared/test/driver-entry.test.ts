@@ -42,11 +42,11 @@ await t.test('the examples are ones', (t) => {
   const inDocs = [...read('docs/stations.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
   const nameOf = (text: string) => Object.values(parseStationsFile(text).stations ?? {}).map(({ driver }) => driver);
   t.match(inDocs.flatMap(nameOf), [
-    { transport: 'ssh', profile: 'command' },
     { transport: 'ssh', profile: 'rauc' },
     { transport: 'ssh', profile: 'swupdate' },
     { transport: 'local', restart_everest: { management_api: true } },
     { transport: 'local', network_manager: { rollback_s: 40 } },
+    { transport: 'ssh', profile: 'rauc', host_key_alias: 'gate-7' },
   ]);
   const [, inCommon = ''] = [...read('docs/stations-file.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(
     ([, x]) => x,
