@@ -157,13 +157,20 @@ await t.test(
   only,
   async (t) => {
     const { station, driver } = await setUp(t);
-    await driver().start(await install(station), signal);
-    await begun(station);
-    const clients = clientsOf(station);
+    let turn = 0;
+    let clients: readonly number[] = [];
+    // Where the end of an archive comes late, a client ends before its update does (see the next test): then once more.
+    while (clients.length === 0 && turn < 10) {
+      turn += 1;
+      await driver().start(await install(station, `op-${turn}`), signal);
+      await begun(station, turn);
+      clients = clientsOf(station);
+      if (clients.length === 0) await letting(station, end(driver(), `op-${turn}`));
+    }
     t.equal(clients.length, 1);
     for (const pid of clients) process.kill(pid, 'SIGKILL');
-    t.same(await letting(station, end(driver())), { state: 'succeeded', rebootNeeded: true });
-    t.equal(await station.begun(), 2);
+    t.same(await letting(station, end(driver(), `op-${turn}`)), { state: 'succeeded', rebootNeeded: true });
+    t.equal(await station.begun(), turn + 1);
     t.equal(station.variable('slot'), 'b');
   },
 );
@@ -190,9 +197,9 @@ await t.test('another updater is waited for', only, async (t) => {
   await begun(station);
   await driver().start(await install(station), signal);
   t.match(await driver().observeEffect('op-1', 'install', signal), { state: 'running' });
-  await station.let();
-  await theirEnd;
-  t.same(await letting(station, end(driver())), { state: 'succeeded', rebootNeeded: true });
+  // Their client may see its end only once ours has ended as well.
+  const [ours] = await letting(station, Promise.all([end(driver()), theirEnd]));
+  t.same(ours, { state: 'succeeded', rebootNeeded: true });
   t.match(await rebooted(driver(), 'op-1'), { runningInstalledBy: 'op-1' });
 });
 
@@ -268,7 +275,7 @@ await t.test('a client that floods us', only, async (t) => {
   if (!swupdate) throw new TypeError('there are settings');
   const floods = driver({
     limits,
-    swupdate: { ...swupdate, client: ['yes', 'Status: 4 message: ERROR : '.padEnd(3000, 'x')] },
+    swupdate: { ...swupdate, client: ['yes', '--', 'Status: 4 message: ERROR : '.padEnd(3000, 'x')] },
   });
   await floods.start(await install(station), signal);
   t.match(await end(floods), { state: 'failed', message: /not done in 3 s/ });

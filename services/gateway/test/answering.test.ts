@@ -20,7 +20,7 @@ const log = createLogger('test', 'silent');
 const DEADLINE_MS = 700;
 
 /** One answering gateway, with an intake that is told what to say; everything it does is written down in order. */
-function place(answers: Partial<Intake>, publishes: () => Promise<boolean> = async () => true) {
+function place({ updateFirmware, ...answers }: Partial<Intake>, publishes: () => Promise<boolean> = async () => true) {
   const done: string[] = [];
   const over = new AbortController();
   const kept: CachedReply[] = [];
@@ -30,6 +30,7 @@ function place(answers: Partial<Intake>, publishes: () => Promise<boolean> = asy
     confirm: async () => undefined,
     revoke: async () => void done.push('taken back'),
     noteAnswerSent: async (operationId: string) => void done.push(`sent ${operationId}`),
+    serve: { update_firmware: updateFirmware },
     ...answers,
   } as unknown as Intake;
   const replyCache = createReplyCache(async (answers) => void kept.push(...answers), over.signal, log);
