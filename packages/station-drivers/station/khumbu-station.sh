@@ -347,12 +347,23 @@ perform() {
   mkfifo "$effect/out.pipe" "$effect/err.pipe"
   : >"$effect/out"
   : >"$effect/err"
-  keep_lines "$effect/out" 4000 '{' <"$effect/out.pipe" &
-  readers=$!
-  keep_lines "$effect/err" 100 '' <"$effect/err.pipe" &
-  readers="$readers $!"
-  # Held open, so that the readers go on from one try to the next.
+  # Opened for both ways first: whoever opens one end of a pipe alone waits for the other one, for ever where we are killed
+  # meanwhile. Held open for writing, so that the readers go on from one try to the next.
+  exec 6<>"$effect/out.pipe" 7<>"$effect/err.pipe"
   exec 4>"$effect/out.pipe" 5>"$effect/err.pipe"
+  exec 8<"$effect/out.pipe" 9<"$effect/err.pipe"
+  exec 6>&- 7>&-
+  {
+    exec 4>&- 5>&- 9<&-
+    keep_lines "$effect/out" 4000 '{' <&8
+  } &
+  readers=$!
+  {
+    exec 4>&- 5>&- 8<&-
+    keep_lines "$effect/err" 100 '' <&9
+  } &
+  readers="$readers $!"
+  exec 8<&- 9<&-
   set --
   while IFS= read -r word; do set -- "$@" "$word"; done <"$effect/argv"
   uptime_s
