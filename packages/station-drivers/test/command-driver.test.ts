@@ -2,12 +2,10 @@
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { hasSshd, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import { type ContractStation, driverContract } from '../src/contract/driver-contract.js';
-import { createRealDriver } from '../src/station/real-driver.js';
-import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
-import { endProcessesOf, over } from './stage.js';
+import { driversOfTwoWorkers, endProcessesOf } from './stage.js';
 import { makeStandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
@@ -17,16 +15,7 @@ async function contractStation(t: Test, transport: Pick<RealDriverEntry, 'transp
   const charger = await makeStandIn(join(t.testdir({}), 'charger'));
   endProcessesOf(t, charger.dir);
   const entry: RealDriverEntry = { ...charger.entry, ...transport };
-  // As of two workers: connections of their own.
-  const pools = [createSshPool(), createSshPool()];
-  t.teardown(() => {
-    for (const pool of pools) pool.close();
-  });
-  let turn = 0;
-  const driver = () => {
-    turn += 1;
-    return createRealDriver('gate', entry, pools[turn % 2] ?? createSshPool());
-  };
+  const driver = driversOfTwoWorkers(t, entry);
   return {
     driver,
     image: (name) => charger.image(name),
@@ -45,5 +34,5 @@ await t.test('local', async (t) => {
 await t.test('ssh', { skip: hasSshd() ? false : 'there is no sshd' }, async (t) => {
   const sshd = await startSshd({ dir: join(t.testdir({}), 'sshd') });
   t.teardown(() => sshd.stop());
-  await driverContract(t, (t) => contractStation(t, over(sshd)));
+  await driverContract(t, (t) => contractStation(t, overSsh(sshd)));
 });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { hasRauc, startRauc } from '@khumbu/test-support/rauc';
-import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import { awaitEffect } from '../src/await-effect.js';
 import { checkBy } from '../src/check/check-by.js';
@@ -20,7 +20,7 @@ import { call } from '../src/station/call.js';
 import { createRealDriver, stationParts } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
 import { runScript } from './scripts.js';
-import { endProcessesOf, over, processesWith } from './stage.js';
+import { endProcessesOf, processesWith } from './stage.js';
 import { makeStandIn, type StandIn } from './stand-in.js';
 import { treeOf } from './tree.js';
 
@@ -80,7 +80,7 @@ async function makeSite(t: Test): Promise<Site> {
       writeFileSync(sudoers, lines, { mode: 0o440 });
     },
     restrict,
-    login: { ...over(sshd), user, state_dir: stateDir },
+    login: { ...overSsh(sshd), user, state_dir: stateDir },
   };
 }
 

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { hasRauc, type RaucOptions, type RaucStation, startRauc } from '@khumbu/test-support/rauc';
-import { hasSshd, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import { awaitEffect } from '../src/await-effect.js';
 import { type ContractStation, driverContract } from '../src/contract/driver-contract.js';
@@ -15,7 +15,7 @@ import type { Effect, StationDriver } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
 import { raucEntry } from './rauc-entry.js';
-import { over, processesWith } from './stage.js';
+import { driversOfTwoWorkers, processesWith } from './stage.js';
 
 const { signal } = new AbortController();
 const PATIENCE_MS = 60_000;
@@ -305,17 +305,8 @@ await t.test('a bootloader that tells nothing', only, async (t) => {
 
 async function contractStation(t: Test, transport: Partial<RealDriverEntry>): Promise<ContractStation> {
   const { rauc, driver } = await setUp(t);
-  const pools = [createSshPool(), createSshPool()];
-  t.teardown(() => {
-    for (const pool of pools) pool.close();
-  });
-  let turn = 0;
   return {
-    driver() {
-      turn += 1;
-      const pool = pools[turn % 2] ?? createSshPool();
-      return createRealDriver('gate', { ...raucEntry(rauc), ...transport }, pool);
-    },
+    driver: driversOfTwoWorkers(t, { ...raucEntry(rauc), ...transport }),
     image: (name) => rauc.bundle(name),
     async finish() {
       await rauc.let();
@@ -338,5 +329,5 @@ await t.test('the contract, here', only, (t) => driverContract(t, (t) => contrac
 await t.test('the contract, over SSH', { skip: only.skip || !hasSshd() }, async (t) => {
   const sshd = await startSshd({ dir: join(t.testdir({}), 'sshd') });
   t.teardown(() => sshd.stop());
-  await driverContract(t, (t) => contractStation(t, over(sshd)));
+  await driverContract(t, (t) => contractStation(t, overSsh(sshd)));
 });

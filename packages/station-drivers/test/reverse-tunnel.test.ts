@@ -10,11 +10,11 @@ import { answersOn, freePort } from '@khumbu/shared/runtime/free-port';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { hasSshd, makeKey, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, makeKey, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import { limitsOf, sshTargetOf } from '../src/station/entry-settings.js';
 import { shownHostKey } from '../src/transports/ssh/shown-host-key.js';
-import { over, setStage } from './stage.js';
+import { setStage } from './stage.js';
 
 const run = promisify(execFile);
 const { signal } = new AbortController();
@@ -181,7 +181,7 @@ await t.test('who answers at the port is judged by the name that is pinned', onl
   await writeFile(known, `[127.0.0.1]:${listen} ${stage.sshd.hostPublicKey}\n`);
   await t.rejects(stage.driver({}, entry).observe(signal), { message: /no host key of .* is pinned/ });
   // Shown through the tunnel, for a person to compare; here by way of a jump host, where the tunnels end.
-  const reached: RealDriverEntry = { ...entry, jump: over(other) };
+  const reached: RealDriverEntry = { ...entry, jump: overSsh(other) };
   const shown = await shownHostKey(sshTargetOf(reached, limitsOf(reached)), PATIENCE_MS);
   t.equal(shown.line, `gate-7 ${stage.sshd.hostPublicKey}`);
   await writeFile(known, `${shown.line}\n`);

@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { hasSshd, type Sshd, sessionPids, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, type Sshd, sessionPids, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import type { FirmwareImage } from '../src/port.js';
 import { openConnection } from '../src/transports/ssh/connection.js';
-import { over, processesWith, type Stage, setStage } from './stage.js';
+import { processesWith, type Stage, setStage } from './stage.js';
 
 const { signal } = new AbortController();
 const MB = 1_000_000;
@@ -305,7 +305,7 @@ await t.test('by way of a jump host', only, async (t) => {
   const stage = await setStage(t);
   const jump = await startSshd({ dir: join(stage.charger.dir, 'jump') });
   t.teardown(() => jump.stop());
-  const { transport: _none, ...login } = over(jump);
+  const { transport: _none, ...login } = overSsh(jump);
   const driver = stage.driver({ jump: login });
   const image = await bigImage(stage, 5);
   await driver.start({ step: 'install', operationId: 'op-1', image }, signal);

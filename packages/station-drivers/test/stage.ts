@@ -11,8 +11,6 @@ import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
 import { makeStandIn, type StandIn } from './stand-in.js';
 
-export const over = overSsh;
-
 export interface Stage {
   readonly sshd: Sshd;
   readonly charger: StandIn;
@@ -27,7 +25,7 @@ export async function setStage(t: Test, options: Omit<SshdOptions, 'dir'> = {}):
   t.teardown(() => sshd.stop());
   const charger = await makeStandIn(join(dir, 'charger'));
   endProcessesOf(t, charger.dir);
-  const entry: RealDriverEntry = { ...charger.entry, ...over(sshd) };
+  const entry: RealDriverEntry = { ...charger.entry, ...overSsh(sshd) };
   return {
     sshd,
     charger,
@@ -37,6 +35,19 @@ export async function setStage(t: Test, options: Omit<SshdOptions, 'dir'> = {}):
       t.teardown(() => pool.close());
       return createRealDriver('gate', { ...from, ...change }, pool);
     },
+  };
+}
+
+/** Drivers of one station by turns as two workers have them: with connections of their own. */
+export function driversOfTwoWorkers(t: Test, entry: RealDriverEntry): () => StationDriver {
+  const pools = [createSshPool(), createSshPool()];
+  t.teardown(() => {
+    for (const pool of pools) pool.close();
+  });
+  let turn = 0;
+  return () => {
+    turn += 1;
+    return createRealDriver('gate', entry, pools[turn % 2] ?? createSshPool());
   };
 }
 

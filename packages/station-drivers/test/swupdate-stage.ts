@@ -12,7 +12,7 @@ import type { ContractStation } from '../src/contract/driver-contract.js';
 import type { Effect, StationDriver } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
-import { endProcessesOf, processesWith } from './stage.js';
+import { driversOfTwoWorkers, endProcessesOf, processesWith } from './stage.js';
 
 const { signal } = new AbortController();
 export const PATIENCE_MS = 90_000;
@@ -106,17 +106,8 @@ export const outputOf = (station: SwupdateStation, operationId = 'op-1'): Promis
 
 export async function contractStation(t: Test, transport: Partial<RealDriverEntry>): Promise<ContractStation> {
   const { station, driver } = await setUp(t);
-  const pools = [createSshPool(), createSshPool()];
-  t.teardown(() => {
-    for (const pool of pools) pool.close();
-  });
-  let turn = 0;
   return {
-    driver() {
-      turn += 1;
-      const pool = pools[turn % 2] ?? createSshPool();
-      return createRealDriver('gate', { ...entryOf(station), ...transport }, pool);
-    },
+    driver: driversOfTwoWorkers(t, { ...entryOf(station), ...transport }),
     image: (name) => station.image(name),
     async finish() {
       await station.let();

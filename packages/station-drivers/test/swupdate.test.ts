@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { hasSshd, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import { hasSwupdate } from '@khumbu/test-support/swupdate';
 import t from 'tap';
 import { driverContract } from '../src/contract/driver-contract.js';
-import { over, processesWith } from './stage.js';
+import { processesWith } from './stage.js';
 import {
   begun,
   contractStation,
@@ -194,5 +194,5 @@ await t.test('the contract, here', only, (t) => driverContract(t, (t) => contrac
 await t.test('the contract, over SSH', { skip: only.skip || !hasSshd() }, async (t) => {
   const sshd = await startSshd({ dir: join(t.testdir({}), 'sshd') });
   t.teardown(() => sshd.stop());
-  await driverContract(t, (t) => contractStation(t, over(sshd)));
+  await driverContract(t, (t) => contractStation(t, overSsh(sshd)));
 });

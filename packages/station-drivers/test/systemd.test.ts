@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { hasSshd, sshdFiles } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, sshdFiles } from '@khumbu/test-support/sshd';
 import { startSystemd, whyNoSystemd } from '@khumbu/test-support/systemd';
 import t, { type Test } from 'tap';
 import { awaitEffect } from '../src/await-effect.js';
@@ -15,7 +15,7 @@ import { driverContract } from '../src/contract/driver-contract.js';
 import type { DriverCheck } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
-import { endProcessesOf, over } from './stage.js';
+import { endProcessesOf } from './stage.js';
 import { makeStandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
@@ -36,7 +36,7 @@ async function openStation() {
   t.teardown(() => systemd.stop());
   const listens = () => awaitUntil(() => files.answers(port), 60_000, 'sshd to listen');
   await listens();
-  return { share, systemd, listens, transport: over({ ...files.login, port }) };
+  return { share, systemd, listens, transport: overSsh({ ...files.login, port }) };
 }
 const opened = why === undefined ? await openStation() : undefined;
 

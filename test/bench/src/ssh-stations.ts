@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { FirmwareImage } from '@khumbu/station-drivers/port';
-import { startSshd } from '@khumbu/test-support/sshd';
+import { overSsh, startSshd } from '@khumbu/test-support/sshd';
 import { type Remote, startRemote } from './load/remote.js';
 import type { BenchContext } from './row.js';
 import { timedCommand } from './timed-command.js';
@@ -37,12 +37,7 @@ export async function startSshStations(context: BenchContext, count: number): Pr
   const sshd = await startSshd({ dir: join(dir, 'sshd'), config: ['Subsystem sftp internal-sftp'] });
   context.teardown(() => sshd.stop());
   const entryOf = (index: number): RealDriverEntry => ({
-    transport: 'ssh',
-    host: '127.0.0.1',
-    port: sshd.port,
-    user: sshd.user,
-    private_key_file: sshd.privateKeyFile,
-    known_hosts_file: sshd.knownHostsFile,
+    ...overSsh(sshd),
     state_dir: join(dir, `station-${index}`),
     profile: 'command',
     command: { install: ['true'], evidence: ['sh', '-c', EVIDENCE] },

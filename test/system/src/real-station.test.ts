@@ -9,7 +9,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { hasRauc, startRauc } from '@khumbu/test-support/rauc';
-import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import t from 'tap';
 import { startCluster } from './cluster.js';
@@ -52,12 +52,7 @@ function makeCharger(dir: string): void {
 function driverOf(dir: string, sshd: Sshd): RealDriverEntry {
   const maker = (...words: string[]) => [join(dir, 'maker'), ...words];
   return {
-    transport: 'ssh',
-    host: '127.0.0.1',
-    port: sshd.port,
-    user: sshd.user,
-    private_key_file: sshd.privateKeyFile,
-    known_hosts_file: sshd.knownHostsFile,
+    ...overSsh(sshd),
     state_dir: join(dir, 'state'),
     profile: 'command',
     boot_id: maker('boot-id'),
@@ -192,12 +187,7 @@ await t.test(
     const rauc = await startRauc();
     t.teardown(() => rauc.stop());
     const driver: RealDriverEntry = {
-      transport: 'ssh',
-      host: '127.0.0.1',
-      port: sshd.port,
-      user: sshd.user,
-      private_key_file: sshd.privateKeyFile,
-      known_hosts_file: sshd.knownHostsFile,
+      ...overSsh(sshd),
       state_dir: join(rauc.dir, 'state'),
       profile: 'rauc',
       rauc: { program: [...rauc.program] },

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { hasSshd, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import t from 'tap';
 import { startCluster } from './cluster.js';
 import { connect, PATIENCE_MS } from './everest.js';
@@ -54,12 +54,7 @@ echo "cannot use $request" >&2
 exit 1`;
     writeFileSync(join(place, 'network'), network);
     const driver: RealDriverEntry = {
-      transport: 'ssh',
-      host: '127.0.0.1',
-      port: sshd.port,
-      user: sshd.user,
-      private_key_file: sshd.privateKeyFile,
-      known_hosts_file: sshd.knownHostsFile,
+      ...overSsh(sshd),
       state_dir: join(place, 'state'),
       profile: 'command',
       command: {

@@ -15,8 +15,6 @@ const FEW_BYTES = 256 * 1024 * 1024;
 const MOST_OFFSET_MS = 60_000;
 
 const MIB = 1024 * 1024;
-/** Everything but the read of a clock runs by the station program, which needs its folder. */
-const BY_PROGRAM = EVERY_VERB;
 
 const factOf = (facts: Facts, name: string): string => readableText(facts.get(name) ?? '', 300);
 
@@ -28,7 +26,7 @@ function toolsFinding(facts: Facts): CheckFinding {
     'tools',
     `not there: ${missing}`,
     'install coreutils, findutils and util-linux, or busybox',
-    [...EVERY_VERB],
+    EVERY_VERB,
   );
 }
 
@@ -49,19 +47,19 @@ function stateFindings(facts: Facts, stateDir: string): readonly CheckFinding[] 
             'state_layout',
             `${stateDir} has layout ${layout}, written by a newer Khumbu`,
             'update Khumbu, or name another state_dir',
-            BY_PROGRAM,
+            EVERY_VERB,
           ),
         ]
       : [];
-  if (word === 'there') return [good('state_dir', `${stateDir} can be written`, BY_PROGRAM), ...newer];
-  if (word === 'to-be-made') return [good('state_dir', `${stateDir} will be made in ${at}`, BY_PROGRAM), ...newer];
+  if (word === 'there') return [good('state_dir', `${stateDir} can be written`, EVERY_VERB), ...newer];
+  if (word === 'to-be-made') return [good('state_dir', `${stateDir} will be made in ${at}`, EVERY_VERB), ...newer];
   return [
     wanting(
       'missing',
       'state_dir',
       `${user} cannot write to ${at}`,
       `as root: install -d -o ${user} -m 0700 ${stateDir}`,
-      BY_PROGRAM,
+      EVERY_VERB,
     ),
   ];
 }
@@ -78,7 +76,7 @@ function spaceFinding(facts: Facts, stateDir: string): CheckFinding {
   if (free === undefined)
     return wanting('unknown', 'space', 'df does not say what is free', `look at df -Pk ${stateDir}`, verbs);
   const text = `${Math.floor(free / MIB)} MiB are free for ${stateDir}`;
-  if (free < LEAST_BYTES) return wanting('missing', 'space', text, 'make room there', BY_PROGRAM);
+  if (free < LEAST_BYTES) return wanting('missing', 'space', text, 'make room there', EVERY_VERB);
   if (free < FEW_BYTES)
     return wanting('warning', 'space', text, 'an image that is larger is refused with STATION_FULL', verbs);
   return good('space', text, verbs);

@@ -25,7 +25,7 @@ const STATUS_LEAD_MS = 5000;
  * The broker has it before EVerest has: there may be a bridge between them, and EVerest may be busy. A heartbeat that follows
  * tells that EVerest goes on; this is for one that has none, or whose next one is far.
  */
-const HEARING_MS = 1000;
+const HEARTBEAT_WAIT_MS = 1000;
 const LOOK_MS = 25;
 /** Pure: what the evidence after the reboot means. */
 export function judgeEvidence(
@@ -66,8 +66,8 @@ export function createConfirm(deps: StepDeps) {
       if (!waiting.some((entry) => entry.operationId === record.id)) break;
       await pause(LOOK_MS, undefined, { signal });
     }
-    const hearing = { since: now().monotonic, withinMs: HEARING_MS, lookMs: LOOK_MS };
-    if (record.announced) await awaitHeartbeat(store, record.station, hearing, signal);
+    const patience = { since: now().monotonic, withinMs: HEARTBEAT_WAIT_MS, lookMs: LOOK_MS };
+    if (record.announced) await awaitHeartbeat(store, record.station, patience, signal);
   };
 
   const releaseWhenIdle = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {

@@ -3,7 +3,7 @@ import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { mountSmallDisk, type SmallDisk } from '@khumbu/test-support/small-disk';
-import { type Sshd, sessionPids, startSshd } from '@khumbu/test-support/sshd';
+import { overSsh, sessionPids, startSshd } from '@khumbu/test-support/sshd';
 import type { Cleanup } from '../depot/cleanup.js';
 import { openProxy, type TcpProxy } from '../depot/proxy.js';
 import type { Charger, ChargerKind } from './charger.js';
@@ -39,16 +39,6 @@ async function pidIn(file: string): Promise<number | undefined> {
   return pid > 1 ? pid : undefined;
 }
 
-const reach = (sshd: Sshd, proxy: TcpProxy) =>
-  ({
-    transport: 'ssh',
-    host: '127.0.0.1',
-    port: proxy.port,
-    user: sshd.user,
-    private_key_file: sshd.privateKeyFile,
-    known_hosts_file: sshd.knownHostsFile,
-  }) as const;
-
 export async function openLane(cleanup: Cleanup, kind: ChargerKind, dir: string): Promise<Lane> {
   await mkdir(dir, { recursive: true });
   const sshd = await startSshd({ dir: join(dir, 'sshd') });
@@ -69,7 +59,10 @@ export async function openLane(cleanup: Cleanup, kind: ChargerKind, dir: string)
     charger,
     proxy,
     stateDisk,
-    entry: (transport) => ({ ...charger.entry, ...(transport === 'ssh' ? reach(sshd, proxy) : { transport }) }),
+    entry: (transport) => ({
+      ...charger.entry,
+      ...(transport === 'ssh' ? overSsh({ ...sshd, port: proxy.port }) : { transport }),
+    }),
     killSessions(withCommands) {
       for (const pid of sessionPids(sshd))
         for (const each of withCommands ? [pid, ...childrenOf(pid)] : [pid]) killHard(each);

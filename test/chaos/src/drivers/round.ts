@@ -1,6 +1,7 @@
 /** One update at one charger with what happens to it, and what is to be seen afterwards. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode } from '@khumbu/shared/runtime/errors';
+import { retryUntil } from '@khumbu/shared/runtime/retry-until';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { createRealDriver } from '@khumbu/station-drivers/station/real-driver';
 import { createSshPool } from '@khumbu/station-drivers/transports/ssh/ssh-transport';
@@ -42,17 +43,12 @@ const LIMITS = {
 } as const;
 
 /** Ask until it is answered; what the experiment does to the station may stand in the way for a while. */
-async function insist(ask: () => Promise<void>): Promise<void> {
-  for (const until = performance.now() + OVER_MS; ; ) {
-    try {
-      return await ask();
-    } catch (error) {
-      const isForNow = ['STATION_UNREACHABLE', 'STATION_FAILED'].some((code) => hasCode(error, code));
-      if (!isForNow || performance.now() > until) throw error;
-      await pause(LOOK_MS);
-    }
-  }
-}
+const askUntilAnswered = (ask: () => Promise<void>): Promise<void> =>
+  retryUntil(ask, {
+    pausesMs: [LOOK_MS],
+    signal: AbortSignal.timeout(OVER_MS),
+    isRetryable: (error) => hasCode(error, 'STATION_UNREACHABLE', 'STATION_FAILED'),
+  });
 
 /** Resolves with whether it held in time. */
 async function inTime(ms: number, check: () => boolean | Promise<boolean>): Promise<boolean> {
@@ -107,7 +103,7 @@ export async function playRound(lane: Lane, stock: WorkerStock, plan: Plan, oper
     await awaitMoment(scene, plan.givenUp.phase, plan.givenUp.atMs);
     book.giveUp();
     if (!book.wasGivenUp()) return;
-    await insist(() => driver.retire(operationId, signal));
+    await askUntilAnswered(() => driver.retire(operationId, signal));
     whenRetired = await lane.effects(operationId);
   };
 
@@ -129,7 +125,7 @@ export async function playRound(lane: Lane, stock: WorkerStock, plan: Plan, oper
     driver.start({ step: 'install', operationId, image }, signal).catch((error: unknown) => {
       if (!hasCode(error, 'EFFECT_RETIRED')) throw error;
     });
-  if (isDone()) await insist(startLate);
+  if (isDone()) await askUntilAnswered(startLate);
   const isIdle = async (): Promise<boolean> => !(await driver.observe(signal).catch(() => ({ busy: true }))).busy;
   if (!(await inTime(OVER_MS, isIdle))) left.push('the station is busy for ever');
   await charger.quiet();
