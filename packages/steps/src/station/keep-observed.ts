@@ -9,6 +9,7 @@ import { isDue, type ObservedHost } from '@khumbu/operations/stations/observed-h
 import { readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { sleep } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
+import { repeatUntil } from '@khumbu/shared/runtime/retry-until';
 import { noteEvidence } from '../observe.js';
 import type { StepDeps } from './step-deps.js';
 
@@ -102,11 +103,12 @@ export function createKeepObserved({ store, redis, directory, driverOf, now, log
     /** Look at all that want it. Rejects when the store does not answer. */
     round,
     /** Round after round until the signal fires. Never rejects. */
-    async run(signal: AbortSignal): Promise<void> {
-      for (; !signal.aborted; await sleep(ROUND_MS, signal))
-        await round(signal).catch((error: unknown) =>
-          log.debug({ reason: describeError(error) }, 'hosts were not looked at'),
-        );
-    },
+    run: (signal: AbortSignal): Promise<void> =>
+      repeatUntil(
+        signal,
+        ROUND_MS,
+        () => round(signal),
+        (error) => log.debug({ reason: describeError(error) }, 'hosts were not looked at'),
+      ),
   };
 }
