@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 import { fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
-import { BEGIN_BYTES, isWebPage, readLabels } from '@khumbu/ota-worker/fetching/labels';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { resultFor } from '@khumbu/steps/firmware-update/fetch-results';
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
+import { BEGIN_BYTES, isWebPage, readLabels } from '@khumbu/transfer/labels';
 import t from 'tap';
 import { handlerOrigin } from './handler-origin.js';
 

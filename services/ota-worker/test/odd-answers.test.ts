@@ -4,8 +4,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import * as zlib from 'node:zlib';
 import { fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
-import { fileNamesOf } from '@khumbu/ota-worker/fetching/labels';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { fileNamesOf } from '@khumbu/transfer/labels';
 import t, { type Test } from 'tap';
 
 const IMAGE = Buffer.from(Array.from({ length: 20_000 }, (_, at) => 97 + (at % 26)));

@@ -6,7 +6,7 @@
 import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import { type FetchReason, RETRYABLE_4XX } from '@khumbu/steps/firmware-update/fetch-error';
 import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
-import { type Coding, type Labels, readLabels, transferCoding } from './labels.js';
+import { type Coding, type Labels, type ResponseHead, readLabels, transferCoding } from '@khumbu/transfer/labels';
 
 /** The first `offset` bytes of a representation, of `total` bytes if that is known. */
 export interface Held {
@@ -15,11 +15,6 @@ export interface Held {
   readonly validators: Validators;
   /** The coding they may be of, by their label. */
   readonly coding?: Coding;
-}
-
-export interface ResponseHead {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
 export type FetchDecision =

@@ -2,7 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { FinishedImage } from '@khumbu/steps/firmware-update/image-ports';
-import { BEGIN_BYTES, isWebPage } from './labels.js';
+import { BEGIN_BYTES, isWebPage } from '@khumbu/transfer/labels';
 import { PartFile } from './part-file.js';
 import type { PartPaths } from './sidecar.js';
 import { type CodedFile, codingToRemove, removeCoding } from './transport-coding.js';

@@ -12,9 +12,9 @@ import { basename, dirname, join } from 'node:path';
 import { syncFolder } from '@khumbu/shared/runtime/folders';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { ImageFile, Validators } from '@khumbu/steps/firmware-update/image-ports';
+import type { Labels } from '@khumbu/transfer/labels';
 import { ImageWriter } from '../writing/image-writer.js';
 import type { Held } from './content-range.js';
-import type { Labels } from './labels.js';
 import { hostBootId, type PartPaths, type Sidecar, unlessSuperseded, writeSidecar } from './sidecar.js';
 import type { Reservation } from './space-reservation.js';
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { hasCode, ifExists } from '@khumbu/shared/runtime/errors';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
-import type { Labels } from './labels.js';
+import type { Labels } from '@khumbu/transfer/labels';
 
 export interface Sidecar {
   readonly validators: Validators;

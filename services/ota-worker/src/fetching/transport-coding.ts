@@ -19,7 +19,7 @@ import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
-import type { Coding, Labels } from './labels.js';
+import type { Coding, Labels } from '@khumbu/transfer/labels';
 
 const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
 const PIECE_BYTES = 256 * 1024;

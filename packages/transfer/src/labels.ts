@@ -3,7 +3,12 @@
  * file (Apache AddEncoding, metadata of object stores), and `identity` was asked for: so it is only a suspicion, which the
  * bytes confirm or not (`transport-coding.ts`). Pure. RFC 9110: 8.4 (content codings), 12.5.3.
  */
-import type { ResponseHead } from './content-range.js';
+
+/** Names of headers in lower case, as Node gives them. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
 
 /** Codings that bytes can be recognized by or decoded from. RFC 9110, 8.4.1; RFC 7932; RFC 8878. */
 export type Coding = 'gzip' | 'deflate' | 'br' | 'zstd' | 'compress';

@@ -1,0 +1,162 @@
+/**
+ * The port behind which every scheme of locations stands, in both directions: one `open` is one request for content, one
+ * `put` one try to bring it. What happens between two of them (part files, tries, archives, journals) is the caller's.
+ * Whatever fails is a `TransferError` whose reason is in the fault table (`faults/fault-table.ts`).
+ */
+import type { Readable } from 'node:stream';
+import type { ObjectStore } from '@khumbu/object-store/object-store';
+import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
+import type { Location, LocationScheme } from '@khumbu/shared/locations/location';
+import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { Labels } from './labels.js';
+
+/** Which way content goes: from a location (images), or to it (archives). */
+export type Direction = 'get' | 'put';
+
+/**
+ * By what a server tells one content from another: strong validators only (RFC 9110, 8.8), empty when it gave none. They
+ * are stored beside parts and images. A scheme without ETags writes what it has in a form of its own, and reads only that.
+ */
+export interface Validators {
+  readonly etag?: string;
+  readonly lastModified?: string;
+}
+
+/** A limit on bytes a second that transfers share. */
+export interface RateLimiter {
+  /**
+   * So many bytes have come, or are about to go. `undefined`: go on at once, the way of almost every call; else resolves
+   * when reading or sending may go on. Rejects with the signal's reason alone. Time spent here is no stall.
+   */
+  take(bytes: number, signal: AbortSignal): Promise<void> | undefined;
+}
+
+/** What all schemes share: rules, trust and limits. One for each try of a transfer. */
+export interface TransferContext {
+  /** Judges the location and every redirect, and pins addresses: connect by `lookupFor(port)` alone. */
+  readonly policy: LocationPolicy;
+  /** Which origins are reached through a forward proxy; none by default. */
+  readonly proxy?: ProxyRules | undefined;
+  /** Trusted authorities in PEM, in place of the built-in ones. */
+  readonly ca?: string | readonly string[] | undefined;
+  /** Lines of a known-hosts file: the keys that servers of `sftp` must have. None: no server is trusted. */
+  readonly knownHosts?: string | undefined;
+  /** What requests call themselves; `khumbu/<version>` by default. */
+  readonly userAgent?: string | undefined;
+  /** Longest silence in milliseconds: while connecting, before an answer, between two pieces of content. */
+  readonly stallMs: number;
+  readonly limiter?: RateLimiter | undefined;
+  /** The depot's own store, for `s3`; none: `scheme_unsupported`. */
+  readonly objects?: StoreForTransfers | undefined;
+}
+
+/** What of the object store `s3` needs. A thread that only fetches asks for the first two by message. */
+export type StoreForTransfers = Pick<ObjectStore, 'presignGet' | 'presignFoundGet'> &
+  Partial<Pick<ObjectStore, 'putStream' | 'stat' | 'abortStaleUploads'>>;
+
+export interface OpenOptions {
+  /** How many bytes are held, from the beginning of the content; 0: none. */
+  readonly offset: number;
+  /** Of the content the held bytes are of. Without any nothing is gone on with. */
+  readonly validators: Validators | undefined;
+  /** Size of that content in bytes, if it is known. Equal to `offset`: all of it is held, and it is asked whether it still counts. */
+  readonly total?: number | undefined;
+  /** Labels that its `whole` came with. */
+  readonly labels?: Labels | undefined;
+  /** Of other content that is there already, whole: if the location still has that, it is `unchanged`. */
+  readonly known?: Validators | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Content that comes. One of `readBody` and `drop` has to be called, once. */
+export interface Body {
+  /**
+   * Hand the content to `use`, piece by piece, each valid only during the call. Resolves when the server has ended it: the
+   * caller compares with `total`. Rejects with what `use` throws, else `TransferError` or the signal's reason. Time that
+   * `use` takes is no stall.
+   */
+  readBody(use: (piece: Buffer) => void): Promise<void>;
+  /** It is not wanted: ends the connection. Safe to repeat, and after `readBody`. */
+  drop(): void;
+}
+
+export type Opened =
+  /** The location still has what `known` stands for. `sentAnyway`: the server began to send it all the same. */
+  | { readonly kind: 'unchanged'; readonly sentAnyway?: true }
+  /** The content from its beginning. What was held, if anything, is not of it and must be dropped. */
+  | (Body & {
+      readonly kind: 'whole';
+      readonly total: number | undefined;
+      readonly validators: Validators;
+      /** What its head says about the bytes, where the scheme has such heads. */
+      readonly labels?: Labels;
+    })
+  /**
+   * The content from `offset` on, certainly of what is held: the server proved it by its validators. May be empty, when
+   * all was held.
+   */
+  | (Body & { readonly kind: 'part'; readonly offset: number; readonly total: number | undefined });
+
+/** What is to be brought. */
+export interface UploadBody {
+  /** Bytes in all; `undefined`: not known before it was read, which `s3` alone can bring. */
+  readonly size: number | undefined;
+  readonly contentType: string;
+  /** From byte `start` on (0 by default). With a `size` it can be called again: a server may want another login. */
+  open(start?: number): Promise<Readable> | Readable;
+}
+
+/** Parts that a store keeps of an upload that is not whole: whoever dies in between leaves them, and they are paid for. */
+export interface MultipartJournal {
+  /** Durable when it resolves; no part is sent before. */
+  begun(upload: MultipartUpload): Promise<void>;
+  /** Nothing of it is left in the store. */
+  ended(upload: MultipartUpload): Promise<void>;
+  /** Nothing of any earlier try is. */
+  cleared(): Promise<void>;
+}
+
+export interface MultipartUpload {
+  readonly bucket: string;
+  readonly key: string;
+  readonly uploadId: string;
+}
+
+export interface PutOptions {
+  readonly signal: AbortSignal;
+  /** Bytes handed over so far. Must not throw. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+  /**
+   * Names what is brought, where the scheme can keep it with the content (`s3`: user metadata). Content that has it is there
+   * already and is not brought again.
+   */
+  readonly mark?: { readonly name: string; readonly value: string } | undefined;
+  readonly journal?: MultipartJournal | undefined;
+}
+
+/** The server has confirmed all of it. */
+export interface Brought {
+  readonly bytes: number;
+  /** Of `s3`: the object, with its SHA-256 in lower-case hex if that is known. */
+  readonly object?: { readonly etag: string; readonly sha256?: string };
+}
+
+export interface Transport {
+  /**
+   * Ask for the content once; redirects, logins, and the one plain request that follows a refused range are part of it.
+   * What is held is never mixed with what does not continue it: any doubt ends in `whole` or in an error. Throws
+   * `TransferError`, or the signal's reason. Safe to repeat and to abort.
+   */
+  open(location: Location, options: OpenOptions): Promise<Opened>;
+  /**
+   * Bring content once, and never so that a half is taken for it where the protocol allows that. Throws `TransferError`,
+   * what `body` fails with, or the signal's reason. As safe to repeat as the server makes it.
+   */
+  put(location: Location, body: UploadBody, options: PutOptions): Promise<Brought>;
+}
+
+/** One transport for each try: what it learns (logins, cookies) is forgotten with it. */
+export type CreateTransport = (context: TransferContext) => Transport;
+
+/** A file in `src/schemes` for each row. */
+export type TransportTable = Readonly<Partial<Record<LocationScheme, CreateTransport>>>;
