@@ -6,6 +6,7 @@ import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type LocationUse, locationText } from '@khumbu/shared/locations/store-areas';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { RefusalReason } from './refusal-reasons.js';
 
 export interface LogUploadSituation {
   readonly profile: StationProfile | undefined;
@@ -26,7 +27,7 @@ export type LogUploadDecision =
       readonly location?: string;
       readonly replaces?: LogUploadRecord;
     }
-  | { readonly reply: 'Rejected'; readonly reason: string; readonly detail?: string };
+  | { readonly reply: 'Rejected'; readonly reason: RefusalReason; readonly detail?: string };
 
 /** OCPP 1.6 GetDiagnostics names no type. */
 export function logTypeOf(type: string | undefined): LogUploadRecord['logType'] | undefined {

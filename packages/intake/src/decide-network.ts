@@ -2,10 +2,14 @@
 import type { ConfigureNetworkRequest, ConfigureNetworkResponse } from '@khumbu/shared/contract/schemas';
 import { configuresNetworks } from '@khumbu/shared/stations/driver-entry';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { RefusalReason } from './refusal-reasons.js';
 
 export type NetworkDecision =
   | { readonly reply: ConfigureNetworkResponse & { status: 'Processing' }; readonly interfaceName: string }
-  | { readonly reply: ConfigureNetworkResponse & { status: 'NotSupported' | 'Rejected' }; readonly reason: string };
+  | {
+      readonly reply: ConfigureNetworkResponse & { status: 'NotSupported' | 'Rejected' };
+      readonly reason: RefusalReason;
+    };
 
 /**
  * A name wins over the class. Only a station that has interfaces refuses one it does not have: after `Rejected` EVerest

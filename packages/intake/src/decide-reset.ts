@@ -4,6 +4,7 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { RefusalReason } from './refusal-reasons.js';
 
 export interface ResetSituation {
   readonly profile: StationProfile | undefined;
@@ -11,7 +12,7 @@ export interface ResetSituation {
   readonly current: ResetRecord | undefined;
 }
 
-export type ResetPermission = { readonly allowed: true } | { readonly allowed: false; readonly reason: string };
+export type ResetPermission = { readonly allowed: true } | { readonly allowed: false; readonly reason: RefusalReason };
 
 /** A station being changed must not lose power; everything else can wait or go on after a reset. */
 export function decideResetAllowed({ profile, update }: Omit<ResetSituation, 'current'>): ResetPermission {
@@ -21,7 +22,7 @@ export function decideResetAllowed({ profile, update }: Omit<ResetSituation, 'cu
 }
 
 export type ResetDecision =
-  | { readonly kind: 'refuse'; readonly reason: string }
+  | { readonly kind: 'refuse'; readonly reason: RefusalReason }
   /** It is the reset that is open already. */
   | { readonly kind: 'repeat'; readonly operationId: string }
   | { readonly kind: 'accept'; readonly replaces?: ResetRecord };

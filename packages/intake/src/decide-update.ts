@@ -13,6 +13,7 @@ import type { FirmwareUpdateRequest, UpdateFirmwareResponse } from '@khumbu/shar
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { LocationUse } from '@khumbu/shared/locations/store-areas';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { RefusalReason } from './refusal-reasons.js';
 
 /** The verdict on the signing certificate; `undefined` where there is none to judge. */
 export type CertificateVerdict =
@@ -20,7 +21,9 @@ export type CertificateVerdict =
   | {
       readonly ok: false;
       readonly response: 'InvalidCertificate' | 'RevokedCertificate' | 'Rejected';
-      readonly reason: string;
+      readonly reason: RefusalReason;
+      /** A sentence for people. */
+      readonly detail?: string;
     };
 
 export interface UpdateSituation {
@@ -39,12 +42,12 @@ export type UpdateDecision =
   | { readonly reply: 'AcceptedCanceled'; readonly signed: boolean; readonly replaces: FirmwareUpdateRecord }
   | {
       readonly reply: Exclude<UpdateFirmwareResponse, 'Accepted' | 'AcceptedCanceled'>;
-      readonly reason: string;
+      readonly reason: RefusalReason;
       /** A sentence for people. */
       readonly detail?: string;
     };
 
-const rejected = (reason: string, detail?: string): UpdateDecision => ({
+const rejected = (reason: RefusalReason, detail?: string): UpdateDecision => ({
   reply: 'Rejected',
   reason,
   ...(detail === undefined ? {} : { detail }),
@@ -74,7 +77,11 @@ export function decideUpdate(request: FirmwareUpdateRequest, situation: UpdateSi
   if (objected) return objected;
   const { certificate } = situation;
   if (request.signing_certificate && certificate && !certificate.ok)
-    return { reply: certificate.response, reason: certificate.reason };
+    return {
+      reply: certificate.response,
+      reason: certificate.reason,
+      ...(certificate.detail === undefined ? {} : { detail: certificate.detail }),
+    };
   const signed = Boolean(request.signing_certificate && request.signature);
   const { current } = situation;
   if (current?.slotHeld) return rejected('installing');

@@ -6,6 +6,7 @@ import type { ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import type { StoredAnswer } from '@khumbu/operations/records/transaction';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
+import type { RefusalReason } from './refusal-reasons.js';
 import type { Requester } from './requester.js';
 
 /** What is still to be done once an answer is out. */
@@ -27,7 +28,7 @@ export interface Answer {
   readonly operationId?: string;
   /** The operation as far as it is known with this answer. For REST, which shows it. */
   readonly record?: OperationRecord;
-  /** Why it was refused, for logs and fleet tools: a stable word. */
+  /** Why it was refused, for logs and fleet tools: a stable word (`RefusalReason`, or that of an earlier version). */
   readonly reason?: string;
   /** The same as a sentence, where there is more to say than the word does. Holds no credentials. */
   readonly detail?: string;
@@ -43,8 +44,9 @@ export interface Answer {
 
 export type Decision =
   /** The answer is kept; of the station only `fields` change. */
-  | (StoredAnswer & {
+  | (Omit<StoredAnswer, 'reason'> & {
       readonly kind: 'answer';
+      readonly reason?: RefusalReason;
       /** The operation that begins once the answer is out, as it will begin. */
       readonly record?: OperationRecord;
       readonly fields?: Readonly<Record<string, string | undefined>>;

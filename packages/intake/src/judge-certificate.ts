@@ -20,19 +20,20 @@ export interface JudgeCertificateDeps {
   readonly onJudged?: (outcome: 'valid' | 'invalid' | 'revoked' | 'undecided') => void;
 }
 
-/** There is no verdict now: nothing is known against the certificate. */
-export const NOT_JUDGED = 'certificate_not_judged';
-
 const OUTCOMES = { valid: 'valid', InvalidCertificate: 'invalid', RevokedCertificate: 'revoked' } as const;
 
 function verdictOf(judgement: Judgement): CertificateVerdict {
   if ('undecided' in judgement)
-    return { ok: false, response: 'Rejected', reason: `${NOT_JUDGED}: ${judgement.undecided}` };
+    return { ok: false, response: 'Rejected', reason: 'certificate_not_judged', detail: judgement.undecided };
   const { verdict } = judgement;
   if (verdict.verdict === 'valid') return { ok: true };
   const detail = verdict.verdict === 'InvalidCertificate' ? verdict.detail : undefined;
-  const reason = detail === undefined ? verdict.reason : `${verdict.reason}: ${detail}`;
-  return { ok: false, response: verdict.verdict, reason };
+  return {
+    ok: false,
+    response: verdict.verdict,
+    reason: verdict.reason,
+    ...(detail === undefined ? {} : { detail }),
+  };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { KINDS, type OperationKind } from '@khumbu/operations/kinds/kinds';
 import type { RequestChannelName } from '@khumbu/shared/contract/channels';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { RefusalReason } from './refusal-reasons.js';
 
 type Definition = (typeof KINDS)[OperationKind];
 type OfferingChannel = Extract<Definition, { readonly channel: unknown }>['channel'];
@@ -31,7 +32,7 @@ const needsOf = (name: RequestChannelName): readonly QueueName[] =>
     ? NEEDS[name]
     : OFFERS.filter(({ channel }) => channel === name).flatMap(({ queue, alsoNeeds = [] }) => [queue, ...alsoNeeds]);
 
-export const WORKERS_GONE = 'workers_gone';
+export const WORKERS_GONE = 'workers_gone' satisfies RefusalReason;
 
 export type IsAbandoned = (queue: QueueName) => boolean;
 

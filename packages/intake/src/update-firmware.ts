@@ -34,7 +34,8 @@ export function createUpdateFirmware(parts: Parts) {
     if (!profile || !wantsVerdict(request, { profile, locations, origin })) return undefined;
     const verdict = await judgeCertificate(request, profile, requester);
     const isUndecided = verdict?.ok === false && verdict.response === 'Rejected';
-    if (isUndecided && origin === 'rest') throw new CodedError('CERTIFICATE_NOT_JUDGED', verdict.reason);
+    if (isUndecided && origin === 'rest')
+      throw new CodedError('CERTIFICATE_NOT_JUDGED', verdict.detail ?? verdict.reason);
     return { rule: profile.certificate, verdict };
   };
 

@@ -9,7 +9,7 @@ const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
 
 void t.test('every refusal has a code of its own', async (t) => {
-  const certificate = { ok: false, response: 'InvalidCertificate', reason: 'certificate_expired' } as const;
+  const certificate = { ok: false, response: 'InvalidCertificate', reason: 'expired' } as const;
   const rest = await openRest(t, {
     redis,
     stations: { 'cs-1': {}, strict: { require_signature: true }, plain: { interfaces: {} }, twin: {} },

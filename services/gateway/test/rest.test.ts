@@ -203,7 +203,8 @@ void t.test(
     let verdict: CertificateVerdict = {
       ok: false,
       response: 'Rejected',
-      reason: 'certificate_not_judged: all are busy',
+      reason: 'certificate_not_judged',
+      detail: 'all are busy',
     };
     const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, judgeCertificate: async () => verdict });
     const body = { location: IMAGE, signing_certificate: 'x', signature: 'y' };
@@ -213,7 +214,7 @@ void t.test(
     t.match(undecided.body.detail, /all are busy/);
     verdict = { ok: true };
     t.match(await ask(), { status: 202 }, 'nothing was kept of it');
-    verdict = { ok: false, response: 'InvalidCertificate', reason: 'weak_key: RSA of 1024 bits' };
+    verdict = { ok: false, response: 'InvalidCertificate', reason: 'weak_key', detail: 'RSA of 1024 bits' };
     const weak = await rest.call('POST', UPDATES, { body });
     t.match(weak, {
       status: 422,

@@ -10,18 +10,18 @@ const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${t
 
 const isCode = (text: string): text is ProblemCode => Object.hasOwn(PROBLEMS, text);
 
-/** The reason of a certificate may have more words behind a colon: which extension, which key. */
-function certificateRefusal(code: ProblemCode, reason: string | undefined): Problem {
+/** `detail`: which extension, which key. Answers that the last release stored have it behind the word and a colon. */
+function certificateRefusal(code: ProblemCode, reason: string | undefined, detail: string | undefined): Problem {
   if (reason === undefined) return new Problem(code);
   const [word = reason] = reason.split(':', 1);
-  const more = reason.slice(word.length + 1).trim();
+  const more = detail ?? reason.slice(word.length + 1).trim();
   return new Problem(code, more === '' ? undefined : sentence(more), { reason: word });
 }
 
 /** `reply` is what EVerest would have been answered, `detail` a sentence for people. Pure. */
 export function refusal(reply: unknown, reason: string | undefined, detail?: string): Problem {
-  if (reply === 'InvalidCertificate') return certificateRefusal('CERTIFICATE_INVALID', reason);
-  if (reply === 'RevokedCertificate') return certificateRefusal('CERTIFICATE_REVOKED', reason);
+  if (reply === 'InvalidCertificate') return certificateRefusal('CERTIFICATE_INVALID', reason, detail);
+  if (reply === 'RevokedCertificate') return certificateRefusal('CERTIFICATE_REVOKED', reason, detail);
   const members = reason === undefined ? {} : { reason };
   if (reason === undefined) return new Problem('REFUSED');
   const code = CODE_OF_REASON[reason] ?? reason.toUpperCase();
