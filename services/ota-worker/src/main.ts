@@ -1,4 +1,5 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
+import { join } from 'node:path';
 import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createInstallProgress, createProgress } from '@khumbu/operations/events/progress';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
@@ -16,6 +17,7 @@ import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
 import type { StepDeps } from '@khumbu/steps/firmware-update/step-deps';
 import { createVerify } from '@khumbu/steps/firmware-update/verify';
 import { OtaWorkerSettings } from './config.js';
+import { listLeftParts } from './fetching/resume-download.js';
 import { createDownload } from './images/download.js';
 import { openImages } from './images/open-images.js';
 
@@ -44,12 +46,13 @@ runWorkerService(
       };
       const onError = (error: unknown): void => log.debug({ err: error }, 'progress not told');
       const progressOptions = { redis, keys: store.keys, onError, now: () => now().wall };
-      const join = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS, createLocationPolicy(rules));
+      const joinFetch = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS, createLocationPolicy(rules));
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);
       const fetch = createFetch({
         ...deps,
         notifications,
         download: createDownload({ config, rules, objects, makeRoom, ca: authorities?.current }),
+        listLeftParts: (key) => listLeftParts(join(config.SPOOL_DIR, 'fetching'), key),
         progress: createProgress(progressOptions),
         reuseUnaskedMs: config.REUSE_UNASKED_MS,
         minBytes: config.MIN_FIRMWARE_BYTES,
@@ -66,7 +69,7 @@ runWorkerService(
           concurrency: config.UPDATES_AT_ONCE,
           steps: {
             download: (record, context) =>
-              record.state === 'Downloaded' ? verify(record, context) : join(record, context),
+              record.state === 'Downloaded' ? verify(record, context) : joinFetch(record, context),
             announce: createAnnounce(deps),
             install: createInstall(deps, createInstallProgress(progressOptions)),
             confirm: createConfirm(deps),

@@ -15,6 +15,11 @@ import type { StepDeps } from './step-deps.js';
 
 export interface FetchDeps extends StepDeps, ObtainImageDeps, WaitersDeps {
   readonly retries: RetrySettings;
+  /**
+   * What is left in the spool of downloads under this key at this moment; call what it resolves with to remove just that. Safe
+   * beside runs that begin meanwhile.
+   */
+  readonly listLeftParts: (key: string) => Promise<() => Promise<void>>;
 }
 
 const WAITERS_IN_LOG = 20;
@@ -57,8 +62,28 @@ export function createFetch(deps: FetchDeps) {
     }
   };
 
+  /**
+   * A run that lost its job while its process stood still keeps its part for the one that goes on. When that one has long
+   * brought the image, nobody would come for the part. What is left is listed before the record is read: a run that begins
+   * after that is not touched.
+   */
+  const removeUnlessWanted = async (fetch: FirmwareFetchRecord): Promise<void> => {
+    const removeLeft = await deps.listLeftParts(fetch.id);
+    const current = await store.load(fetch.id, 'firmware_fetch');
+    const hasCome = current?.held?.fetchedAt !== fetch.held?.fetchedAt;
+    if (current === undefined || (current.state !== 'Fetching' && hasCome)) await removeLeft();
+  };
+
   const run = async (fetch: FirmwareFetchRecord, context: StepContext): Promise<void> => {
-    const { result, held } = await obtainWhileWanted(fetch, context);
+    const { result, held } = await obtainWhileWanted(fetch, context).catch(async (error: unknown) => {
+      await removeUnlessWanted(fetch).catch((failure: unknown) => {
+        context.log.warn(
+          { err: failure },
+          'could not look for what is left of a download; it is removed after seven days',
+        );
+      });
+      throw error;
+    });
     // Updates may have joined meanwhile: the record as it is now is ended, not as it was at the start of the run.
     for (;;) {
       const current = await store.load(fetch.id, 'firmware_fetch');

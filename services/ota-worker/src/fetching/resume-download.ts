@@ -34,16 +34,19 @@ export function usableBytes(size: number, sidecar: Sidecar | undefined, bootId: 
   return sidecar.total !== undefined && usable > sidecar.total ? 0 : usable;
 }
 
-async function generationsOf(folder: string, key: string): Promise<Generation[]> {
+async function pathsOf(folder: string, key: string): Promise<PartPaths[]> {
   const bases = new Set<string>();
-  for (const name of await readdir(folder)) {
+  for (const name of (await ifExists(readdir(folder))) ?? []) {
     const match = FILE_NAME.exec(name);
     if (match?.[1] === key) bases.add(join(folder, `${match[1]}.${match[2]}`));
   }
+  return [...bases].map((base) => ({ part: `${base}.part`, sidecar: `${base}.json` }));
+}
+
+async function generationsOf(folder: string, key: string): Promise<Generation[]> {
   const bootId = hostBootId();
   return Promise.all(
-    [...bases].map(async (base) => {
-      const paths = { part: `${base}.part`, sidecar: `${base}.json` };
+    (await pathsOf(folder, key)).map(async (paths) => {
       const sidecarContent = await readSidecar(paths.sidecar);
       const size = (await ifExists(stat(paths.part)))?.size ?? 0;
       return { ...paths, sidecarContent, usable: usableBytes(size, sidecarContent, bootId) };
@@ -116,6 +119,16 @@ export async function resumeDownload(folder: string, key: string, signal: AbortS
   const part = await unlessSuperseded(take(best, withNewBoot(sidecar, best.usable), newPaths(folder, key), signal));
   await unlessSuperseded(remove(found));
   return part;
+}
+
+/**
+ * What is left of the downloads of `key` at this moment; call what it resolves with to remove just that. A run that begins in
+ * between has files of its own, and one that wants to go on with a part that is gone begins anew, or fails with `superseded`.
+ */
+export async function listLeftParts(folder: string, key: string): Promise<() => Promise<void>> {
+  assertKey(key);
+  const found = await pathsOf(folder, key);
+  return () => remove(found);
 }
 
 /** Remove parts of abandoned downloads. Safe while others run, if the age is longer than any pause. */

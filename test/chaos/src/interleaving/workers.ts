@@ -46,6 +46,7 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
           throw new FetchError(true, 'cut', 'the connection was cut');
         return { kind: 'fetched' as const, ...image };
       }),
+    listLeftParts: async () => async () => undefined,
     progress: () => () => undefined,
     reuseUnaskedMs: 0,
     minBytes: 1,
