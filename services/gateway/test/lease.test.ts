@@ -119,6 +119,32 @@ void t.test('not held any more when Redis has been silent for the lease', async 
   t.same(only.changes, [true], 'it goes on as before');
 });
 
+void t.test(
+  'Redis that reads and takes no writes is out as well: the last holder gets the time to come back',
+  async (t) => {
+    await observer.config('SET', 'min-replicas-to-write', '1');
+    t.teardown(() => observer.config('SET', 'min-replicas-to-write', '0'));
+    // Each a look later than the one before, so that of any rhythm of their own one would take it at once.
+    const waiting: Contender[] = [];
+    for (let count = 0; count < 7; count += 1) {
+      const one = await contender(t, randomUUID());
+      waiting.push(one);
+      await looks(waiting[0] ?? one, 1);
+    }
+    await Promise.all(waiting.map((one) => looks(one, 1)));
+    const before = performance.now();
+    await observer.config('SET', 'min-replicas-to-write', '0');
+    const heldAfter = await Promise.all(
+      waiting.map(async (one) => {
+        await held(one, 20_000);
+        return performance.now() - before;
+      }),
+    );
+    // A look may have been under way; what is left of the time is a second at least.
+    for (const ms of heldAfter) t.ok(ms > 1000, `after ${Math.round(ms)} ms`);
+  },
+);
+
 void t.test('lost when another is seen to have it', async (t) => {
   const key = randomUUID();
   const first = await contender(t, key);

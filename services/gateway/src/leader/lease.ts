@@ -21,9 +21,11 @@ const COME_BACK_MS = 1500;
 
 /**
  * 1: ours, renewed, or taken where `take` says so, or from the holder that is named. -1: free. Else the holder; one that
- * lives longer than it may (a clock jumped) is cut short.
+ * lives longer than it may (a clock jumped) is cut short. Every call writes first: a Redis that reads and takes no writes
+ * (full, read-only, without its replicas, unable to save) fails whoever looks, too, and so counts as out.
  */
 const ACQUIRE = `
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 local holder = redis.call('GET', KEYS[1])
 if holder == ARGV[1] or (holder == false and ARGV[3] == 'take') or (holder and holder == ARGV[4]) then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1
@@ -56,7 +58,7 @@ export function createLease(redis: Redis, key: string, log: Logger) {
 
   const ask = async (how: 'look' | 'take', from = ''): Promise<unknown> => {
     const asked = performance.now();
-    const got = await redis.eval(ACQUIRE, 1, key, holder, String(LEASE_MS), how, from);
+    const got = await redis.eval(ACQUIRE, 2, key, `${key}:asked`, holder, String(LEASE_MS), how, from);
     if (got === -1) return got;
     ours = got === 1;
     heldUntil = ours ? asked + LEASE_MS - MARGIN_MS : 0;

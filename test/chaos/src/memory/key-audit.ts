@@ -117,7 +117,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['beats', /^khumbu:beats$/, fewerFieldsThan(QUEUE_NAMES.length + 2)],
   ['files', /^khumbu:files$/, expiresWithin(60_000)],
   ['lease', /^khumbu:lease:desk:/, expiresWithin(DAY_MS)],
-  ['lease', /^khumbu:lease(?::serving)?$/, expiresWithin(3000)],
+  ['lease', /^khumbu:lease(?::(?:serving|asked))?$/, expiresWithin(3000)],
   ['lease', /^khumbu:lease:served$/, expiresWithin(300_000)],
   ['queue', /^khumbu-jobs:[a-z-]+:events$/, shorterThan(10_000 * ROUGHLY)],
   ['queue', /^khumbu-jobs:[a-z-]+:(?:meta|id|marker)$/, always],
