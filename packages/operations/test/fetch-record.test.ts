@@ -133,6 +133,10 @@ void t.test('which locations are the same image', async (t) => {
     ['http://h/f?t=1', 'http://h/g?t=1', ['t'], false],
     ['http://u:p@h/f', 'http://h/f', [], false],
     ['not a url?t=1', 'not a url?t=2', ['t'], false],
+    // At a file server what follows ? and # belongs to the name.
+    ['ftp://h/f#1', 'ftp://h/f#2', [], false],
+    ['sftp://h/f?t=1', 'sftp://h/f?t=2', ['t'], false],
+    ['FTPS://h/f', 'FTPS://h/f#disable_connectors_during_install=false', [], true],
   ];
   for (const [a, b, ignored, wanted] of same)
     t.equal(fetchKey(a, ignored).id === fetchKey(b, ignored).id, wanted, `${a} and ${b}`);

@@ -42,6 +42,47 @@ void t.test('a location is read in one normal form', async (t) => {
   t.match(sftp, { ok: true, location: { host: '127.0.0.1', port: 22 } }, 'hosts of other schemes are normalised too');
 });
 
+void t.test('the path of a location on a file server', async (t) => {
+  const cases: [text: string, folder: string, name: string, fragment?: string][] = [
+    ['ftp://h/fw.bin', '', 'fw.bin'],
+    ['ftp://h/a/b/fw.bin', 'a/b', 'fw.bin'],
+    ['ftp://h//srv/fw.bin', '/srv', 'fw.bin'],
+    ['ftp://h/%2Fsrv/fw.bin', '/srv', 'fw.bin'],
+    ['ftp://h//fw.bin', '/', 'fw.bin'],
+    ['ftps://h/%2Ffw.bin', '/', 'fw.bin'],
+    ['ftp://h/a//b/fw.bin', 'a/b', 'fw.bin'],
+    ['ftp://h/my%20files/fw+1%2B2.bin', 'my files', 'fw+1+2.bin'],
+    ['ftp://h/fw?v=1&x#2.bin', '', 'fw?v=1&x#2.bin'],
+    ['ftp://h/fw%3Fv%231.bin', '', 'fw?v#1.bin'],
+    ['ftp://h/fw.bin?', '', 'fw.bin?'],
+    ['ftp://h/a?b/c#d/e', 'a?b/c#d', 'e'],
+    ['ftp://h/%C3%BCber/%E2%82%AC.bin', 'über', '€.bin'],
+    ['ftp://h/fw.bin;type=i', '', 'fw.bin'],
+    ['ftp://h/fw.bin#disable_connectors_during_install=false', '', 'fw.bin', 'disable_connectors_during_install=false'],
+    ['ftp://h/a/../b/%2e%2e/fw.bin', '', 'fw.bin'],
+    ['ftp://h', '', ''],
+    ['ftp://h/logs/', 'logs', ''],
+    ['ftp://h/%2F', '/', ''],
+    ['sftp://h/srv/fw.bin', '/srv', 'fw.bin'],
+    ['sftp://h//srv/fw.bin', '/srv', 'fw.bin'],
+    ['sftp://h/~/fw.bin', '', 'fw.bin'],
+    ['sftp://h/~/a/fw.bin?x', 'a', 'fw.bin?x'],
+    ['sftp://h/logs/', '/logs', ''],
+    ['sftp://h/fw;type=i', '/', 'fw;type=i'],
+  ];
+  for (const [text, folder, name, fragment = ''] of cases) {
+    const parsed = parseLocation(text);
+    if (!parsed.ok || parsed.location.scheme === 's3') t.fail(text);
+    else t.match(parsed.location, { path: { folder, name }, fragment }, text);
+  }
+  t.match(parseLocation('ftp://[fd00::1]:2121/x'), { ok: true, location: { host: 'fd00::1', port: 2121 } });
+  t.match(parseLocation('ftp://us%40er:p%23%3F%2F%3A@h:21/x'), {
+    location: { port: 21, credentials: { username: 'us@er', password: 'p#?/:' } },
+  });
+  for (const text of ['ftp://h/a%', 'ftp://h/%ff', 'sftp://h/a%0d%0ab', 'ftp://h/%00', 'ftp://us%0d%0aDELE:x@h/a'])
+    t.match(parseLocation(text), { ok: false, code: 'LOCATION_MALFORMED' }, text);
+});
+
 void t.test('what cannot be a location is named, never repeated', async (t) => {
   const cases: [string, string][] = [
     ['', 'LOCATION_MALFORMED'],

@@ -2,13 +2,13 @@
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { makeKey } from '@khumbu/test-support/sshd';
 import ssh2 from 'ssh2';
 import t, { type Test } from 'tap';
 import { awaitEffect } from '../src/await-effect.js';
 import type { StationDriver } from '../src/port.js';
-import { readableText } from '../src/readable-text.js';
 import { effectOf, readClockText, readEvidence, readInstall, readLines } from '../src/station/protocol.js';
 import { withoutSecretsOf } from '../src/station/quoted-secrets.js';
 import { createRealDriver } from '../src/station/real-driver.js';

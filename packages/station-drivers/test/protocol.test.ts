@@ -3,11 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { algorithmsFor, fingerprint, judgeHostKey, pinnedKeys } from '@khumbu/shared/ssh/known-hosts';
 import t from 'tap';
 import { timeValues, withValues } from '../src/profiles/verbs.js';
 import { effectOf, evidenceOf, readClockText, readEvidence, readInstall, readLines } from '../src/station/protocol.js';
 import { readSections } from '../src/station/station-program.js';
-import { algorithmsFor, fingerprint, judgeHostKey, pinnedKeys } from '../src/transports/ssh/known-hosts.js';
 import { quoteArgv } from '../src/transports/ssh/quote.js';
 
 const A = 'a'.repeat(64);

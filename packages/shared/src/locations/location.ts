@@ -1,5 +1,6 @@
 /** A location: where EVerest or a fleet tool says that a firmware image is, or that logs go. Pure; nothing is connected. */
 import { isIP } from 'node:net';
+import { type FilePath, type FileScheme, isFileScheme, OWN_FRAGMENT, readFilePath } from './file-path.js';
 
 /** Every scheme that some part of the product can serve, and its port when none is written. */
 export const DEFAULT_PORTS = { https: 443, http: 80, ftps: 990, ftp: 21, sftp: 22 } as const;
@@ -20,8 +21,10 @@ export interface HostLocation {
   readonly host: string;
   readonly port: number;
   readonly credentials?: Credentials;
-  /** Text after `#`, still encoded, `''` if none. Never sent to a server. */
+  /** Text after `#`, still encoded, `''` if none. Never sent to a server; of a file server only what is meant for us. */
   readonly fragment: string;
+  /** Of `ftp`, `ftps`, `sftp`: what is named at the server. `url` has it in its path alone. */
+  readonly path?: FilePath;
 }
 
 /** `key` may be empty: a log upload picks its own name inside the bucket. */
@@ -112,6 +115,22 @@ function normalHost(host: string): string | undefined {
 /** Where something stands, counted as people count: characters, from 1. */
 const place = (text: string, index: number): string => `at character ${Array.from(text.slice(0, index)).length + 1}`;
 
+/** Path and fragment of a location on a file server, whose query and hash become part of the path of `url`; or what is wrong with it. */
+function ofFileServer(
+  scheme: FileScheme,
+  url: URL,
+  { username, password }: Credentials,
+): { path: FilePath; fragment: string } | string {
+  const path = readFilePath(scheme, url);
+  if (typeof path === 'string') return path;
+  if (/\p{Cc}/u.test(`${username}${password}`)) return 'the user name or the password has a control character';
+  const fragment = url.hash.slice(1);
+  const isOurs = OWN_FRAGMENT.test(fragment);
+  url.pathname = [url.pathname, url.search, isOurs ? '' : url.hash].join('').replace(/[?#]/g, encodeURIComponent);
+  url.search = '';
+  return { path, fragment: isOurs ? fragment : '' };
+}
+
 /** Why `URL` cannot read it. */
 function whyNotAUrl(text: string): string {
   if (text === '') return 'it is empty';
@@ -152,11 +171,13 @@ export function parseLocation(text: string): ParsedLocation {
   const password = decoded(url.password);
   if (username === undefined || password === undefined) return malformed(whyNotCredentials(trimmed));
   const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port);
+  const file = isFileScheme(scheme) ? ofFileServer(scheme, url, { username, password }) : { fragment };
+  if (typeof file === 'string') return malformed(file);
   url.hash = '';
   url.username = '';
   url.password = '';
   const credentials = username === '' && password === '' ? {} : { credentials: { username, password } };
-  return { ok: true, location: { scheme, url, host, port, ...credentials, fragment } };
+  return { ok: true, location: { scheme, url, host, port, ...credentials, ...file } };
 }
 
 /**

@@ -61,6 +61,11 @@ export interface LocationPolicy {
    * `LOCATION_ADDRESS_FORBIDDEN`, or as DNS does.
    */
   lookupFor(port: number): LookupFunction;
+  /**
+   * Whether this address and port are a server of the depot itself. For a connection that another one asks for, as the data
+   * connection of FTP: its address is judged already, its port is the word of the other server.
+   */
+  isOwnServer(address: string, port: number): Promise<boolean>;
 }
 
 type LookupAll = (
@@ -145,5 +150,8 @@ export function createLocationPolicy(rules: LocationRules, lookupAll: LookupAll 
     });
   };
 
-  return { check, checkNow, lookupFor };
+  const isOwnServer: LocationPolicy['isOwnServer'] = async (address, port) =>
+    own.isNamed(normalAddress(address), port) || (await own.isBehind(address, port));
+
+  return { check, checkNow, lookupFor, isOwnServer };
 }

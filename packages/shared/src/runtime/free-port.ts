@@ -30,9 +30,9 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
 }
 
 /** Whether something accepts connections there; with `send`, whether what it answers contains `expect`. */
-export function answersOn(port: number, send = '', expect = ''): Promise<boolean> {
+export function answersOn(port: number, send = '', expect = '', host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' });
+    const socket = connect({ port, host });
     let seen = '';
     const finish = (answer: boolean): void => {
       socket.destroy();

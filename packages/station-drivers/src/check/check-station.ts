@@ -1,11 +1,11 @@
 /** A real station, looked at before it is used. Nothing is written there: the script that looks is an argument. */
 import { readFileSync } from 'node:fs';
 import { hasCode } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { type ReachStage, stageOf, unreachable } from '../pool.js';
 import type { CheckFinding, DriverCheck, StationVerb } from '../port.js';
 import type { Profile } from '../profiles/profile.js';
 import { withValues } from '../profiles/verbs.js';
-import { readableText } from '../readable-text.js';
 import { call } from '../station/call.js';
 import type { Limits } from '../station/entry-settings.js';
 import { readClockText } from '../station/protocol.js';

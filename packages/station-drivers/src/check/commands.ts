@@ -1,6 +1,7 @@
 /** The commands of a station's entry: whether each is there, and may be run. Pure. */
+
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../readable-text.js';
 import { good, wanting } from './findings.js';
 import { compareVersions } from './known-defects.js';
 import { type AskAnswer, type ProgramAnswer, unwrap } from './questions.js';

@@ -1,7 +1,8 @@
 /** What is at a station of which nothing is written down yet: asked once, when its entry is made. Changes nothing there. */
+
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { unreachable } from '../pool.js';
-import { readableText } from '../readable-text.js';
 import { call } from '../station/call.js';
 import { stationParts } from '../station/real-driver.js';
 import { createSshPool } from '../transports/ssh/ssh-transport.js';

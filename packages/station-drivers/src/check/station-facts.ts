@@ -1,6 +1,7 @@
 /** What the station itself has to have, whatever its profile. Pure: facts in, findings out. */
+
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../readable-text.js';
 import { EVERY_VERB, good, wanting } from './findings.js';
 
 type Facts = ReadonlyMap<string, string>;

@@ -1,10 +1,11 @@
 /** Profile `command`, checked before use: its programs are there, and its evidence can be read. */
+
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { CommandVerbs } from '@khumbu/shared/stations/driver-entry';
 import type { PlannedCommand } from '../check/commands.js';
 import { good, wanting } from '../check/findings.js';
 import type { AskAnswer } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../readable-text.js';
 import { readEvidence } from '../station/protocol.js';
 import type { ProfileCheck } from './profile-check.js';
 

@@ -1,12 +1,12 @@
 /** Profile `rauc`, checked before use: its service, slots, version, and the dates of its keyring. */
 import { X509Certificate } from 'node:crypto';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { RaucSettings } from '@khumbu/shared/stations/driver-entry';
 import type { PlannedCommand } from '../check/commands.js';
 import { good, wanting } from '../check/findings.js';
 import { defectsOf } from '../check/known-defects.js';
 import type { AskAnswer, Question } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../readable-text.js';
 import type { ProfileCheck } from './profile-check.js';
 
 const VERBS: readonly StationVerb[] = ['install', 'observe'];

@@ -1,11 +1,12 @@
 /** Profile `swupdate`, checked before use: who listens, the bootloader's variables, the slot that runs, versions. */
+
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { SwupdateSettings } from '@khumbu/shared/stations/driver-entry';
 import type { PlannedCommand } from '../check/commands.js';
 import { good, wanting } from '../check/findings.js';
 import { defectsOf } from '../check/known-defects.js';
 import type { AskAnswer, Question } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readableText } from '../readable-text.js';
 import type { ProfileCheck } from './profile-check.js';
 
 const INSTALL: readonly StationVerb[] = ['install'];

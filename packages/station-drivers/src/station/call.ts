@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
-import { readableText } from '../readable-text.js';
 import type { StationProcess, Transport } from '../transports/transport.js';
 
 export interface CallOptions {

@@ -1,8 +1,8 @@
 /** What is done at a station at once: its clock, its network, its logs. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type { StationDriver } from '../port.js';
-import { readableText } from '../readable-text.js';
 import { openLogStream } from './log-stream.js';
 import { readClockText, readLines } from './protocol.js';
 import { withoutSecretsOf } from './quoted-secrets.js';

@@ -1,5 +1,6 @@
 /** Effects at a station, and its own evidence. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type {
   Effect,
@@ -10,7 +11,6 @@ import type {
   StationEvidence,
   TransferProgress,
 } from '../port.js';
-import { readableText } from '../readable-text.js';
 import { effectOf, evidenceOf, readEvidence, readInstall } from './protocol.js';
 import { putImage } from './put-image.js';
 import type { StationParts } from './station-parts.js';

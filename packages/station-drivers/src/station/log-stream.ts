@@ -1,7 +1,7 @@
 /** The output of a command at a station, as it comes. */
 import { PassThrough, type Readable } from 'node:stream';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '../readable-text.js';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { ProcessEnd, Transport } from '../transports/transport.js';
 import { newNonce, type StationProgram } from './station-program.js';
 

@@ -1,8 +1,8 @@
 /** What stations say, read with suspicion: sizes, forms and characters are theirs to choose. Pure. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type { EffectState, EffectStep, StationEvidence } from '../port.js';
-import { readableText } from '../readable-text.js';
 
 export interface Evidence {
   readonly bootId: string;

@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import { Transform } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type { FirmwareImage, TransferProgress } from '../port.js';
-import { readableText } from '../readable-text.js';
 import type { CallResult } from './call.js';
 import type { StationProgram } from './station-program.js';
 

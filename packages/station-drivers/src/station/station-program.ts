@@ -2,8 +2,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
-import { readableText } from '../readable-text.js';
 import type { Transport } from '../transports/transport.js';
 import { type CallOptions, type CallResult, call } from './call.js';
 

@@ -4,6 +4,7 @@
  * the waiter's own record, so no waiter has to unsubscribe.
  */
 import { createHash } from 'node:crypto';
+import { isFileLocation, OWN_FRAGMENT } from '@khumbu/shared/locations/file-path';
 import type { Moment } from '../../clock/depot-clock.js';
 import type { Reason } from '../../records/reasons.js';
 import { type AnyRecord, inState, newRecordBase, type RecordBase } from '../../records/record.js';
@@ -60,14 +61,22 @@ export const FIRMWARE_FETCH_TRANSITIONS = {
   Delivering: { delivered: 'Resting', joined: 'Fetching' },
 } as const satisfies Record<FirmwareFetchState, Partial<Record<FirmwareFetchEvent, FirmwareFetchState>>>;
 
+/** Without what is meant for us alone. At a file server `#` may be part of a name. */
+function forTheOrigin(location: string): string {
+  const ofName = isFileLocation(location);
+  const hash = location.indexOf('#');
+  const isOurs = hash >= 0 && (!ofName || OWN_FRAGMENT.test(location.slice(hash + 1).trim()));
+  return isOurs ? location.slice(0, hash) : location;
+}
+
 /**
  * Two locations with the same key are the same image. The fragment is for us, not for the origin; query parameters in
- * `ignored` (tokens, signatures) do not count.
+ * `ignored` (tokens, signatures) do not count. File servers know neither.
  */
 export function fetchKey(location: string, ignored: readonly string[]): { id: string; location: string } {
-  const [withoutFragment = location] = location.split('#', 1);
+  const withoutFragment = forTheOrigin(location);
   let identity = withoutFragment;
-  if (ignored.length > 0 && URL.canParse(withoutFragment)) {
+  if (ignored.length > 0 && !isFileLocation(location) && URL.canParse(withoutFragment)) {
     const url = new URL(withoutFragment);
     for (const name of ignored) url.searchParams.delete(name);
     identity = url.href;

@@ -3,12 +3,12 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { unlessAborted } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
+import { readableError } from '@khumbu/shared/runtime/readable-text';
+import { algorithmsFor, fingerprint, judgeHostKey, type PinnedKey } from '@khumbu/shared/ssh/known-hosts';
 import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { type PooledConnection, unreachable } from '../../pool.js';
-import { readableError } from '../../readable-text.js';
 import type { StationProcess } from '../transport.js';
 import { readPinned, readPrivateKey } from './credentials.js';
-import { algorithmsFor, fingerprint, judgeHostKey, type PinnedKey } from './known-hosts.js';
 import { type Line, openForward, openSession } from './session.js';
 import { type SshTarget, targetName } from './target.js';
 

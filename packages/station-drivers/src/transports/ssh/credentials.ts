@@ -1,8 +1,8 @@
 /** The files of an SSH connection: our key, and the keys that are pinned for the other end. */
 import { readFile } from 'node:fs/promises';
-import ssh2 from 'ssh2';
+import { type PinnedKey, pinnedKeys } from '@khumbu/shared/ssh/known-hosts';
+import { type KeyProblem, privateKeyProblem } from '@khumbu/shared/ssh/private-key';
 import { type ReachStage, unreachable } from '../../pool.js';
-import { type PinnedKey, pinnedKeys } from './known-hosts.js';
 import { pinnedAs, type SshTarget, targetName } from './target.js';
 
 async function textOfFile(path: string, what: string, stage: ReachStage): Promise<string> {
@@ -15,22 +15,18 @@ async function textOfFile(path: string, what: string, stage: ReachStage): Promis
 
 const unusable = (message: string): Error => unreachable(message, undefined, 'our_key');
 
+const UNUSABLE: Readonly<Record<KeyProblem, (path: string, detail: string) => string>> = {
+  pkcs8: (path) => `private_key_file ${path} is PKCS#8: make one with ssh-keygen -t ed25519 -f ${path}`,
+  encrypted: (path) => `private_key_file ${path} has a passphrase: give it to an ssh-agent and name its agent_socket`,
+  unreadable: (path, detail) => `private_key_file ${path} is no private key: ${detail}`,
+  public: (path) => `private_key_file ${path} holds no private key`,
+};
+
 /** Our key. Refused here is what would be misread, or what would stop the worker while it is decrypted. */
 export async function readPrivateKey(path: string): Promise<string> {
   const text = await textOfFile(path, 'private_key_file', 'our_key');
-  if (text.includes('BEGIN PRIVATE KEY') || text.includes('BEGIN ENCRYPTED PRIVATE KEY'))
-    throw unusable(`private_key_file ${path} is PKCS#8: make one with ssh-keygen -t ed25519 -f ${path}`);
-  const key = ssh2.utils.parseKey(text);
-  if (key instanceof Error) {
-    const isEncrypted = /encrypted|passphrase/i.test(key.message);
-    throw unusable(
-      isEncrypted
-        ? `private_key_file ${path} has a passphrase: give it to an ssh-agent and name its agent_socket`
-        : `private_key_file ${path} is no private key: ${key.message}`,
-    );
-  }
-  const [first] = Array.isArray(key) ? key : [key];
-  if (!first?.isPrivateKey()) throw unusable(`private_key_file ${path} holds no private key`);
+  const found = privateKeyProblem(text);
+  if (found) throw unusable(UNUSABLE[found.problem](path, found.detail));
   return text;
 }
 

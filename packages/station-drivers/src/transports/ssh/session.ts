@@ -1,8 +1,8 @@
 /** Sessions and forwarded connections on an SSH connection that may break at any time, and sessions that may get stuck. */
 import type { Duplex } from 'node:stream';
+import { readableError } from '@khumbu/shared/runtime/readable-text';
 import type { Client, ClientChannel } from 'ssh2';
 import { unreachable } from '../../pool.js';
-import { readableError } from '../../readable-text.js';
 import type { ProcessEnd, StationProcess } from '../transport.js';
 
 /** For the server to open a session or to close one. */

@@ -1,8 +1,8 @@
 /** The host key that a station shows, for a person to compare. Nothing is trusted by it. */
 import type { Duplex } from 'node:stream';
+import { fingerprint, hostEntry } from '@khumbu/shared/ssh/known-hosts';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { openConnection } from './connection.js';
-import { fingerprint, hostEntry } from './known-hosts.js';
 import { pinnedAs, type SshTarget } from './target.js';
 
 export interface ShownHostKey {

@@ -1,5 +1,5 @@
 /** Text of a station for people: what they read it on may be a terminal, a log viewer, a page. Pure. */
-import { describeError } from '@khumbu/shared/runtime/errors';
+import { describeError } from './errors.js';
 
 /** Control characters (C0, C1), those that turn or hide text, halves of pairs, line and paragraph separators. */
 const UNREADABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+/gu;
