@@ -5,9 +5,9 @@
  */
 import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
-import type { ProxyRules } from '@khumbu/shared/http/forward-proxy';
-import type { Location, LocationScheme } from '@khumbu/shared/locations/location';
+import type { Location } from '@khumbu/shared/locations/location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { ProxyRules } from './http/forward-proxy.js';
 import type { Labels } from './labels.js';
 
 /** Which way content goes: from a location (images), or to it (archives). */
@@ -43,6 +43,8 @@ export interface TransferContext {
   readonly knownHosts?: string | undefined;
   /** What requests call themselves; `khumbu/<version>` by default. */
   readonly userAgent?: string | undefined;
+  /** Further headers of requests by http and https, sent to the location's own origin only. */
+  readonly originHeaders?: Readonly<Record<string, string>> | undefined;
   /** Longest silence in milliseconds: while connecting, before an answer, between two pieces of content. */
   readonly stallMs: number;
   readonly limiter?: RateLimiter | undefined;
@@ -58,7 +60,7 @@ export interface OpenOptions {
   /** How many bytes are held, from the beginning of the content; 0: none. */
   readonly offset: number;
   /** Of the content the held bytes are of. Without any nothing is gone on with. */
-  readonly validators: Validators | undefined;
+  readonly validators?: Validators | undefined;
   /** Size of that content in bytes, if it is known. Equal to `offset`: all of it is held, and it is asked whether it still counts. */
   readonly total?: number | undefined;
   /** Labels that its `whole` came with. */
@@ -128,9 +130,9 @@ export interface PutOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined;
   /**
    * Names what is brought, where the scheme can keep it with the content (`s3`: user metadata). Content that has it is there
-   * already and is not brought again.
+   * already and is not brought again. Its SHA-256 is kept under `sha256Name`, where it is known in time.
    */
-  readonly mark?: { readonly name: string; readonly value: string } | undefined;
+  readonly mark?: { readonly name: string; readonly value: string; readonly sha256Name: string } | undefined;
   readonly journal?: MultipartJournal | undefined;
 }
 
@@ -157,6 +159,3 @@ export interface Transport {
 
 /** One transport for each try: what it learns (logins, cookies) is forgotten with it. */
 export type CreateTransport = (context: TransferContext) => Transport;
-
-/** A file in `src/schemes` for each row. */
-export type TransportTable = Readonly<Partial<Record<LocationScheme, CreateTransport>>>;

@@ -1,9 +1,10 @@
 /** The settings of the log-worker. */
-import { PROXY_SETTINGS } from '@khumbu/shared/http/forward-proxy';
-import { RETRY_AFTER_SETTINGS } from '@khumbu/shared/http/retry-after';
+
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, optionalText, S3_SETTINGS, WORKER_SETTINGS, whole } from '@khumbu/shared/runtime/config';
+import { PROXY_SETTINGS } from '@khumbu/transfer/http/forward-proxy';
+import { RETRY_AFTER_SETTINGS } from '@khumbu/transfer/http/retry-after';
 import { Type } from 'typebox';
 
 export const LogWorkerSettings = Type.Object({

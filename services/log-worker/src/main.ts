@@ -4,13 +4,13 @@ import { createProgress } from '@khumbu/operations/events/progress';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { isEnded } from '@khumbu/operations/records/record';
-import { proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import { LogWorkerSettings } from './config.js';
 import { createUpload } from './steps/upload.js';
 import { sweepJournal } from './upload/multipart-journal.js';
@@ -33,7 +33,6 @@ runWorkerService(
         store,
         directory,
         now,
-        objects,
         locations,
         progress: createProgress({
           redis,
@@ -44,7 +43,12 @@ runWorkerService(
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         spoolDir,
         gzipLevel: config.LOG_GZIP_LEVEL,
-        http: { stallMs: config.UPLOAD_STALL_MS, userAgent: userAgentOf(config), proxy: proxyRules(config) },
+        transfers: {
+          objects,
+          stallMs: config.UPLOAD_STALL_MS,
+          userAgent: userAgentOf(config),
+          proxy: proxyRules(config),
+        },
         ca: authorities?.current,
         retries: {
           tries: config.LOG_UPLOAD_TRIES,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { startOrigin } from '@khumbu/test-support/origin';
 import t, { type Test } from 'tap';
-import { type HttpPutInput, httpPut } from '../src/upload/http-put.js';
+import { type Put, putFile } from './put-file.js';
 
 const ARCHIVE = Buffer.from('an archive');
 
@@ -17,15 +17,10 @@ async function origin(t: Test) {
 }
 
 /** One PUT of a file. */
-async function put(
-  t: Test,
-  url: string,
-  more: Partial<HttpPutInput> = {},
-  archive: Buffer = ARCHIVE,
-): Promise<{ bytes: number }> {
+async function put(t: Test, url: string, more: Put = {}, archive: Buffer = ARCHIVE): Promise<{ bytes: number }> {
   const path = join(t.testdir({}), 'archive');
   writeFileSync(path, archive);
-  return httpPut({ url, path, contentType: 'application/gzip', ...more });
+  return putFile(url, path, more);
 }
 
 void t.test('an upload says who sends it', async (t) => {

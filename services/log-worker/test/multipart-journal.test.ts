@@ -9,6 +9,7 @@ import { startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
 import { addToJournal, sweepJournal } from '../src/upload/multipart-journal.js';
 import { uploadArchive } from '../src/upload/upload-archive.js';
+import { loopback } from './put-file.js';
 
 const PIECE = Buffer.alloc(9 * 1024 * 1024);
 const BUCKET = 'depot';
@@ -45,7 +46,8 @@ async function stage(test: Test) {
       target: { kind: 's3', bucket: BUCKET, key: 'logs/a', fileName: 'a' },
       openArchive: async () => Readable.from(body(), { objectMode: false }),
       operationId: 'log-1',
-      objectStore,
+      context: { policy: loopback, stallMs: 30_000, objects: objectStore },
+      signal: new AbortController().signal,
       spoolDir,
     });
   return {

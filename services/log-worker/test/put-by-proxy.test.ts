@@ -3,17 +3,17 @@ import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { PROXY_SETTINGS, proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { within } from '@khumbu/test-support/events';
 import { keepCollecting } from '@khumbu/test-support/garbage';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { hasTinyproxy, startTinyproxy } from '@khumbu/test-support/tinyproxy';
+import { PROXY_SETTINGS, proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import t from 'tap';
 import { Type } from 'typebox';
 import type { UploadError } from '../src/upload/failure-status.js';
-import { type HttpPutInput, httpPut } from '../src/upload/http-put.js';
+import { type Put, putFile } from './put-file.js';
 
 const rulesOf = (env: Record<string, string>) => proxyRules(loadConfig(Type.Object(PROXY_SETTINGS), env));
 const SMALL = Buffer.from('an archive');
@@ -29,10 +29,10 @@ void t.test(
     const secure = await startOrigin({ tlsDir: join(dir, 'tls') });
     t.teardown(() => Promise.all([proxy.stop(), plain.close(), secure.close()]));
     const path = join(dir, 'archive');
-    const put = async (url: string, bytes: Buffer, env: Record<string, string>, more: Partial<HttpPutInput> = {}) => {
+    const put = async (url: string, bytes: Buffer, env: Record<string, string>, more: Put = {}) => {
       writeFileSync(path, bytes);
-      const input = { url, path, contentType: 'application/gzip', proxy: rulesOf(env), ca: secure.caPem, ...more };
-      return httpPut(input).catch((error: unknown) => error as UploadError);
+      const input = { proxy: rulesOf(env), ca: secure.caPem, ...more };
+      return putFile(url, path, input).catch((error: unknown) => error as UploadError);
     };
     for (const origin of [plain, secure]) {
       const url = origin.receive('/logs/a.gz');
@@ -55,13 +55,13 @@ void t.test(
       for (const error of [without, gone])
         t.notMatch(JSON.stringify([error, 'message' in error && error.message]), /hush|ZGVwb3Q6/);
     }
-    const lookup = createLocationPolicy(
+    const policy = createLocationPolicy(
       { allowedSchemes: ['http', 'https'], allowedHosts: [], allowLoopback: false },
       (_name, _options, done) => done(null, [{ address: '169.254.169.254', family: 4 }]),
-    ).lookupFor(443);
+    );
     const before = proxy.asked().length;
     for (const url of ['http://inside.example/x', 'https://inside.example/x'])
-      t.match(await put(url, SMALL, { LOCATION_PROXY: proxy.url }, { lookup }), { status: 'UploadFailure' });
+      t.match(await put(url, SMALL, { LOCATION_PROXY: proxy.url }, { policy }), { status: 'UploadFailure' });
     t.equal(proxy.asked().length, before, 'the policy is asked first');
   },
 );
@@ -75,9 +75,7 @@ void t.test('a proxy that says nothing is waited for no longer than any other se
   const { port } = silent.address() as AddressInfo;
   const proxy = rulesOf({ LOCATION_PROXY: `http://127.0.0.1:${port}` });
   for (const url of ['https://198.51.100.7/x', 'http://198.51.100.7/x']) {
-    const outcome = httpPut({ url, path, contentType: 'application/gzip', proxy, stallMs: 300 }).catch(
-      (error: unknown) => error,
-    );
+    const outcome = putFile(url, path, { proxy, stallMs: 300 }).catch((error: unknown) => error);
     t.match(await within(outcome, 30_000, url), { status: 'UploadFailure', retryable: true }, url);
   }
 });

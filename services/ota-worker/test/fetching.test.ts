@@ -128,7 +128,7 @@ void t.test('a whole image, with progress, basic auth and no fragment', async (t
   const result = await fetchImage(
     optionsFor(spool, `http://us%3Aer:p%40ss@${server.base}/fw.bin?x=1#khumbu`, {
       onProgress: (bytes, total) => seen.push(bytes, total ?? 0),
-      headers: { 'x-depot': '7' },
+      originHeaders: { 'x-depot': '7' },
     }),
   );
   isImage(t, spool, result);
@@ -330,7 +330,7 @@ void t.test('a redirect: followed, checked, without credentials for strangers', 
     response.writeHead(307, { location }).end();
   });
   const location = `http://user:secret@${server.base}/fw.bin`;
-  isImage(t, spool, await fetchImage(optionsFor(spool, location, { headers: { 'x-token': 'ours' } })));
+  isImage(t, spool, await fetchImage(optionsFor(spool, location, { originHeaders: { 'x-token': 'ours' } })));
   t.match(server.requests[1]?.headers, { authorization: /^Basic/, 'x-token': 'ours' }, 'the same origin');
   t.notOk(target.requests[0]?.headers.authorization);
   t.notOk(target.requests[0]?.headers['x-token']);

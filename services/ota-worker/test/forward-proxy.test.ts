@@ -7,12 +7,12 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
-import { PROXY_SETTINGS, proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { selfSigned } from '@khumbu/test-support/certificates';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { hasTinyproxy, startTinyproxy } from '@khumbu/test-support/tinyproxy';
+import { PROXY_SETTINGS, proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import t, { type Test } from 'tap';
 import { Type } from 'typebox';
 

@@ -4,8 +4,8 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { reasonOfCode } from '@khumbu/operations/records/reasons';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { notConfigured } from '@khumbu/shared/stations/stations-file';
+import type { Validators } from '@khumbu/transfer/port';
 import { FetchError } from './fetch-error.js';
-import type { Validators } from './image-ports.js';
 
 type Failure = Extract<FetchResult, { ok: false }>;
 

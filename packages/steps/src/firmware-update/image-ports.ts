@@ -2,12 +2,7 @@
 import type { SignatureOptions, SignatureVerdict } from '@khumbu/firmware-trust/signature';
 import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
 import { hasCode } from '@khumbu/shared/runtime/errors';
-
-/** Strong validators only; empty when the server gave none. */
-export interface Validators {
-  readonly etag?: string;
-  readonly lastModified?: string;
-}
+import type { Validators } from '@khumbu/transfer/port';
 
 /** Facts of an image file. */
 export interface ImageFacts {

@@ -2,8 +2,9 @@
 import type { OnProgress } from '@khumbu/operations/events/progress';
 import type { FetchedVersion, FetchResult, FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
+import type { Validators } from '@khumbu/transfer/port';
 import { arrivedAs, isFresh, validatorsOf } from './fetch-results.js';
-import type { Downloaded, ImageFile, Validators } from './image-ports.js';
+import type { Downloaded, ImageFile } from './image-ports.js';
 import type { StepDeps } from './step-deps.js';
 
 export interface ObtainImageDeps extends Pick<StepDeps, 'images' | 'checks' | 'now'> {

@@ -11,16 +11,19 @@ import { S3_FAULTS } from './s3-faults.js';
 
 export const FAULTS: readonly Fault[] = [...HTTP_FAULTS, ...HTTP_STATUS_FAULTS, ...S3_FAULTS];
 
-const BUSY = /_(408|425|429)$/;
-const REFUSED = /_(401|403)$/;
+/** Statuses of a proxy that share the row of another one. */
+const PROXY_ROWS: readonly (readonly [statuses: RegExp, row: TransferReason])[] = [
+  [/_(408|425|429)$/, 'proxy_429'],
+  [/_(401|403)$/, 'proxy_403'],
+  [/_(501|505)$/, 'proxy_501'],
+];
 
 /** The reason whose row counts where a status has no row of its own. */
 function familyOf(reason: TransferReason): TransferReason | RestOfFamily | undefined {
   const [, family, first] = /^(http|proxy)_(\d)\d\d$/.exec(reason) ?? [];
   if (family === 'http') return `http_${first === '1' ? '4' : (first as '4')}xx`;
   if (family !== 'proxy') return undefined;
-  if (BUSY.test(reason)) return 'proxy_429';
-  return REFUSED.test(reason) ? 'proxy_403' : first === '5' ? 'proxy_5xx' : 'proxy_4xx';
+  return PROXY_ROWS.find(([statuses]) => statuses.test(reason))?.[1] ?? (first === '5' ? 'proxy_5xx' : 'proxy_4xx');
 }
 
 /** The row of a reason in one direction; a scheme without a row of its own shares that of `http`. Pure. */

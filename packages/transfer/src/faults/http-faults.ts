@@ -237,6 +237,27 @@ const PROXIES: readonly Fault[] = [
   },
   {
     schemes: WEB,
+    fault: 'The forward proxy answers 404.',
+    ...final('proxy_404'),
+    ...upload('UploadFailure', 'proxy_404'),
+    advice: 'Correct the host of the location, or let the proxy know it.',
+  },
+  {
+    schemes: WEB,
+    fault: 'The forward proxy makes no tunnels: 405.',
+    ...final('proxy_405'),
+    ...upload('NotSupportedOperation', 'proxy_405'),
+    advice: 'Use a proxy that allows CONNECT.',
+  },
+  {
+    schemes: WEB,
+    fault: 'The forward proxy knows no tunnels: 501, 505.',
+    ...again('proxy_501'),
+    ...upload('NotSupportedOperation', 'proxy_501'),
+    advice: 'Use a proxy that knows CONNECT.',
+  },
+  {
+    schemes: WEB,
     fault: 'The forward proxy refuses for another reason (4xx).',
     ...final('proxy_4xx'),
     ...upload('BadMessage', 'proxy_4xx'),

@@ -71,10 +71,23 @@ export const S3_FAULTS: readonly Fault[] = [
   },
   {
     schemes: S3,
-    fault: 'There is no such object, or no such bucket.',
+    fault: 'There is no such bucket.',
     ...final('http_404'),
     ...upload('UploadFailure', 's3_no_such_bucket'),
-    advice: 'Put the object there, or make the bucket.',
+    advice: 'Make the bucket, or correct `S3_BUCKET` or the location.',
+  },
+  {
+    schemes: S3,
+    fault: 'There is no such object.',
+    ...final('http_404'),
+    ...upload('UploadFailure', 's3_no_such_key'),
+    advice: 'Put the object there, or correct the key in the location.',
+  },
+  {
+    schemes: S3,
+    fault: 'What the store has is not what was put there.',
+    ...upload('UploadFailure', 's3_corrupt'),
+    advice: 'Look at the disk of the store: the next try brings it again.',
   },
   {
     schemes: S3,

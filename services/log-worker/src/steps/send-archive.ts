@@ -1,6 +1,5 @@
 /** One try: collect the logs of a station and send them to their location. */
 import type { Readable } from 'node:stream';
-import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { ProgressPort } from '@khumbu/operations/events/progress';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
@@ -10,19 +9,18 @@ import { type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
+import type { TransferContext } from '@khumbu/transfer/port';
 import { createArchive } from '../archive/archive.js';
 import { UploadError } from '../upload/failure-status.js';
-import type { HttpPutInput } from '../upload/http-put.js';
 import { type SentArchive, uploadArchive } from '../upload/upload-archive.js';
 
 export interface SendArchiveDeps {
   readonly driverOf: (profile: StationProfile) => StationDriver;
-  readonly objects: ObjectStore | undefined;
   readonly locations: LocationPolicy;
   readonly progress: ProgressPort;
   readonly spoolDir: string;
   readonly gzipLevel: number;
-  readonly http: Pick<HttpPutInput, 'stallMs' | 'userAgent' | 'proxy'>;
+  readonly transfers: Omit<TransferContext, 'policy' | 'ca'>;
   /** PEM of the authorities of https locations, as it is now; default: the built-in ones. */
   readonly ca?: (() => string) | undefined;
 }
@@ -33,7 +31,7 @@ export const logSpoolError =
     log.warn({ reason: describeError(error) }, 'the spool was not tidied; check SPOOL_DIR');
 
 export function createSendArchive(deps: SendArchiveDeps) {
-  const { driverOf, objects, locations, spoolDir, http } = deps;
+  const { driverOf, locations, spoolDir, transfers } = deps;
 
   const openArchive = async (
     record: LogUploadRecord,
@@ -48,7 +46,7 @@ export function createSendArchive(deps: SendArchiveDeps) {
     return createArchive({ sources, manifest, gzipLevel: deps.gzipLevel, signal });
   };
 
-  /** Judged again: settings and DNS may have changed since the request. `port`: of an http location. */
+  /** Judged again: settings and DNS may have changed since the request. */
   const targetOf = async ({ station, origin, request, fileName }: LogUploadRecord) => {
     const checked = await locations.checkNow(request.location, { for: 'logs', station, origin });
     const unusable = (reason: string) => new UploadError('BadMessage', reason, { reason: 'location_unusable' });
@@ -59,19 +57,17 @@ export function createSendArchive(deps: SendArchiveDeps) {
     }
     const target: UploadTarget | { kind: 'refused'; reason: string } = uploadTarget(checked.location, fileName);
     if (target.kind === 'refused') throw unusable(target.reason);
-    return { target, lookup: 'port' in checked.location ? locations.lookupFor(checked.location.port) : undefined };
+    return target;
   };
 
   return async (record: LogUploadRecord, profile: StationProfile, step: StepContext): Promise<SentArchive> => {
     const { id: operationId, station, kind } = record;
     const { signal } = step;
-    const { target, lookup } = await targetOf(record);
     return uploadArchive({
-      target,
+      target: await targetOf(record),
       operationId,
-      objectStore: objects,
       spoolDir,
-      http: { ...http, lookup, ca: deps.ca?.() },
+      context: { ...transfers, policy: locations, ca: deps.ca?.() },
       signal,
       openArchive: () => openArchive(record, profile, signal),
       onSpoolError: logSpoolError(step),

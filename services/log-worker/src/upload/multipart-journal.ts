@@ -10,13 +10,8 @@ import { StoreError } from '@khumbu/object-store/store-error';
 import { describeError, ifExists } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import type { MultipartUpload } from '@khumbu/transfer/port';
 import { logsDir, removeSpoolFiles, spooledNames } from './spool-file.js';
-
-export interface MultipartUpload {
-  readonly bucket: string;
-  readonly key: string;
-  readonly uploadId: string;
-}
 
 /** The suffix is that of earlier versions: their entries are read, too. */
 const NAME = /^([A-Za-z0-9_-]+)\.[0-9a-f]{32}\.begun$/;

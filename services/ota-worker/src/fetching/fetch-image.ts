@@ -1,18 +1,15 @@
-/** Fetch a firmware image over HTTP into the spool; resumes where an earlier try or a killed process stopped. */
+/** Fetch a firmware image into the spool; resumes where an earlier try or a killed process stopped. */
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
-import { FetchError, isNoSpace, noSpace, spoolError } from '@khumbu/steps/firmware-update/fetch-error';
-import type { Downloaded, Validators } from '@khumbu/steps/firmware-update/image-ports';
-import { fileNamesOf, type Labels } from '@khumbu/transfer/labels';
-import { conditionalHeaders, decideResponse, type Held, isUnconditional, mayRefuseTheRange } from './content-range.js';
+import { FetchError, isNoSpace, noSpace, ofTransfer, spoolError } from '@khumbu/steps/firmware-update/fetch-error';
+import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
+import type { Opened, Validators } from '@khumbu/transfer/port';
+import { createDownload } from '@khumbu/transfer/transfer';
 import type { FetchOptions } from './fetch-options.js';
 import { finishImage, tooLarge } from './finish-image.js';
-import { explain, type HttpGetResponse, httpGet } from './http-get.js';
 import { PartFile } from './part-file.js';
 import { assertKey, resumeDownload } from './resume-download.js';
-import { Session } from './session.js';
 import { newPaths } from './sidecar.js';
 import { reservedBytes } from './space-reservation.js';
 
@@ -21,10 +18,8 @@ class Fetch {
   readonly #options: FetchOptions;
   readonly #folder: string;
   readonly #images: string;
-  readonly #session = new Session();
+  readonly #open: ReturnType<typeof createDownload>;
   #part: PartFile | undefined;
-  /** A range or a condition may have been refused: one request without them follows. */
-  #isPlain = false;
   /** Bytes the spool lacks, as far as that is known. */
   #missing: number | undefined;
 
@@ -32,6 +27,7 @@ class Fetch {
     this.#options = options;
     this.#folder = join(options.spoolDir, 'fetching');
     this.#images = join(options.spoolDir, 'images');
+    this.#open = createDownload(options.location, options);
   }
 
   async run(): Promise<Downloaded> {
@@ -40,7 +36,7 @@ class Fetch {
     await makeFolder(this.#images);
     this.#part = await resumeDownload(this.#folder, key, signal);
     for (;;) {
-      const result = await this.#requestOnce().catch((error: unknown) => this.#makeRoomFor(error));
+      const result = await this.#requestOnce().catch((error: unknown) => this.#makeRoomFor(ofTransfer(error)));
       if (result) return result;
     }
   }
@@ -73,104 +69,50 @@ class Fetch {
     this.#part = await resumeDownload(this.#folder, this.#options.key, this.#options.signal);
   }
 
-  /**
-   * `undefined`: request again. Each further request drops what is held, follows bytes that were gained, or is the one without
-   * range and condition.
-   */
+  /** `undefined`: request again. Each further request follows bytes that were gained. */
   async #requestOnce(): Promise<Downloaded | undefined> {
-    const held = this.#isPlain ? undefined : this.#part?.held;
-    const known = this.#isPlain ? undefined : this.#options.known;
-    const conditions = conditionalHeaders(held, known);
-    const isConditional = !isUnconditional(conditions);
-    const answer = await this.#send(conditions).catch((error: unknown) => {
-      // Some servers close the connection or redirect elsewhere when they do not support ranges.
-      if (isConditional && error instanceof FetchError && WITHOUT_ANSWER.includes(error.reason)) return undefined;
-      throw error;
-    });
-    if (!answer) {
-      this.#isPlain = true;
-      return undefined;
+    const { known, signal } = this.#options;
+    const { offset = 0, ...held } = this.#part?.held ?? {};
+    const opened = await this.#open({ ...held, offset, known, signal });
+    if (opened.kind === 'unchanged') {
+      await this.#part?.discard();
+      return opened;
     }
     try {
-      const isAnswered = answer.status === 416 && held !== undefined;
-      if (isConditional && !isAnswered && mayRefuseTheRange(answer, conditions)) {
-        this.#isPlain = true;
-        return undefined;
-      }
-      return await this.#use(answer, held, known);
+      return await this.#use(opened);
     } finally {
-      answer.drop();
+      opened.drop();
     }
   }
 
-  #send(conditions: Readonly<Record<string, string>>): Promise<HttpGetResponse> {
-    const { location, policy, proxy, stallMs, signal, headers, ca, userAgent = DEFAULT_USER_AGENT } = this.#options;
-    return httpGet(location, {
-      policy,
-      session: this.#session,
-      proxy,
-      headers: { 'user-agent': userAgent, ...conditions },
-      originHeaders: headers,
-      ca,
-      stallMs,
-      signal,
-    });
-  }
-
-  async #use(
-    answer: HttpGetResponse,
-    held: Held | undefined,
-    known: Validators | undefined,
-  ): Promise<Downloaded | undefined> {
-    const names = [...fileNamesOf(new URL(this.#options.location)), ...fileNamesOf(answer.url)];
-    const decision = decideResponse(answer, held, known, Date.now(), names);
-    switch (decision.kind) {
-      case 'fail': {
-        const retryable = decision.retryable || (this.#options.retryableStatuses?.includes(answer.status) ?? false);
-        throw new FetchError(retryable, decision.reason, explain(answer, decision.reason), decision);
-      }
-      case 'unchanged':
-        await this.#part?.discard();
-        return answer.status === 200 ? { kind: 'unchanged', sentAnyway: true } : { kind: 'unchanged' };
-      case 'changed':
-        await this.#part?.discard();
-        this.#part = undefined;
-        return undefined;
-      case 'complete':
-        return this.#publish();
-      case 'resume':
-        break;
-      case 'start_anew': {
-        const before = this.#part?.held;
-        await this.#part?.discard();
-        this.#part = undefined;
-        await this.#assertFits(decision.total, 0);
-        this.#part = await PartFile.create(
-          newPaths(this.#folder, this.#options.key),
-          decision.validators,
-          decision.total,
-          { ...decision.labels, ...sizeBefore(before, decision) },
-        );
-        break;
-      }
-    }
+  async #use(opened: OpenedBody): Promise<Downloaded | undefined> {
+    if (opened.kind === 'whole') await this.#startAnew(opened);
     const part = this.#part;
     if (!part) throw new FetchError(true, 'bad_response', 'a partial answer to nothing');
-    part.total = decision.total;
-    await this.#assertFits(
-      decision.total,
-      part.held.offset,
-      await reservedBytes(this.#folder, part.reservation, Date.now()),
-    );
-    return this.#receive(answer, part);
+    const { offset } = part.held;
+    if (opened.kind === 'part' && opened.offset !== offset)
+      throw new FetchError(true, 'bad_response', `a part from ${opened.offset} on, and ${offset} bytes are held`);
+    part.total = opened.total;
+    const { total } = part.held;
+    if (opened.kind === 'part' && offset === total) return this.#publish();
+    await this.#assertFits(total, offset, await reservedBytes(this.#folder, part.reservation, Date.now()));
+    return this.#receive(opened, part);
   }
 
-  async #receive(answer: HttpGetResponse, part: PartFile): Promise<Downloaded | undefined> {
+  /** What is held, if anything, is of other content. */
+  async #startAnew({ total, validators, labels }: Extract<Opened, { kind: 'whole' }>): Promise<void> {
+    await this.#part?.discard();
+    this.#part = undefined;
+    await this.#assertFits(total, 0);
+    this.#part = await PartFile.create(newPaths(this.#folder, this.#options.key), validators, total, labels);
+  }
+
+  async #receive(opened: OpenedBody, part: PartFile): Promise<Downloaded | undefined> {
     const { maxBytes, onProgress } = this.#options;
     const before = part.held.offset;
     const { total } = part.held;
     let size = before;
-    await answer.readBody((piece) => {
+    await opened.readBody((piece) => {
       size += piece.length;
       if (size > maxBytes) throw tooLarge(maxBytes);
       if (total !== undefined && size > total) throw wrongLength(size, total);
@@ -180,8 +122,7 @@ class Fetch {
     const { offset, validators } = part.held;
     if (total === undefined || offset === total) return this.#publish();
     // A server may send less than the range: request the rest while bytes come.
-    const isResumable = (validators.etag ?? validators.lastModified) !== undefined;
-    if (answer.status === 206 && offset > before && isResumable) return undefined;
+    if (opened.kind === 'part' && offset > before && isResumable(validators)) return undefined;
     throw new FetchError(true, 'cut', `the body ended after ${offset} of ${total} bytes`);
   }
 
@@ -208,23 +149,10 @@ class Fetch {
   }
 }
 
-/** A strong ETag stands for the same bytes: another size is a coding that was put on, or a server that is wrong. */
-const sizeBefore = (before: Held | undefined, { validators, total }: Pick<Held, 'validators' | 'total'>): Labels =>
-  before?.total !== undefined &&
-  before.total !== total &&
-  validators.etag !== undefined &&
-  before.validators.etag === validators.etag
-    ? { sizeBefore: before.total }
-    : {};
+type OpenedBody = Exclude<Opened, { kind: 'unchanged' }>;
 
-/** Failures without a response. */
-const WITHOUT_ANSWER: readonly FetchError['reason'][] = [
-  'cut',
-  'bad_response',
-  'too_many_redirects',
-  'location_refused',
-  'scheme_unsupported',
-];
+const isResumable = ({ etag, lastModified }: Validators): boolean => (etag ?? lastModified) !== undefined;
+
 /** After these failures the held part is removed: the next try starts from nothing. */
 const OF_NO_USE: readonly FetchError['reason'][] = ['wrong_length', 'content_encoding', 'empty', 'too_small'];
 

@@ -8,25 +8,34 @@ import { FetchError, type FetchReason } from '@khumbu/steps/firmware-update/fetc
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
 import { createThreads } from '../threads/threads.js';
 import type { FetchOptions } from './fetch-options.js';
+import { type SignedUrl, type SignUrl, signUrl } from './store-of-parent.js';
 
 /** What can go from thread to thread as it is. */
-export type PlainFetchOptions = Omit<FetchOptions, 'policy' | 'signal' | 'onProgress' | 'makeRoom'>;
+export type PlainFetchOptions = Omit<
+  FetchOptions,
+  'policy' | 'signal' | 'onProgress' | 'makeRoom' | 'objects' | 'limiter'
+> & {
+  /** There is an object store, and the parent signs its URLs. */
+  readonly hasStore: boolean;
+};
 
 export interface ThreadFetchOptions
-  extends PlainFetchOptions,
-    Pick<FetchOptions, 'signal' | 'onProgress' | 'makeRoom'> {
+  extends Omit<PlainFetchOptions, 'hasStore'>,
+    Pick<FetchOptions, 'signal' | 'onProgress' | 'makeRoom' | 'objects'> {
   readonly rules: LocationRules;
 }
 
 export type ToFetchThread =
   | { readonly kind: 'fetch'; readonly options: PlainFetchOptions; readonly rules: LocationRules }
   | { readonly kind: 'abort' }
-  | { readonly kind: 'freed'; readonly bytes: number };
+  | { readonly kind: 'freed'; readonly bytes: number }
+  | SignedUrl;
 
 export type FromFetchThread =
   | { readonly kind: 'progress'; readonly bytes: number; readonly total: number | undefined }
   /** Answered by `freed`. */
   | { readonly kind: 'makeRoom'; readonly bytes: number }
+  | SignUrl
   | { readonly kind: 'done'; readonly result: Downloaded }
   | {
       readonly kind: 'failed';
@@ -53,8 +62,10 @@ export function fetchInThread({
   signal,
   onProgress,
   makeRoom,
-  ...options
+  objects,
+  ...plain
 }: ThreadFetchOptions): Promise<Downloaded> {
+  const options: PlainFetchOptions = { ...plain, hasStore: objects !== undefined };
   /** Why no room could be made. */
   let cause: unknown;
   const free = async (bytes: number): Promise<number> => {
@@ -75,7 +86,8 @@ export function fetchInThread({
       if (message.kind === 'done') return { result: message.result };
       if (message.kind === 'failed') throw errorOf(message, cause);
       if (message.kind === 'progress') onProgress?.(message.bytes, message.total);
-      else void free(message.bytes).then((bytes) => post({ kind: 'freed', bytes }));
+      else if (message.kind === 'makeRoom') void free(message.bytes).then((bytes) => post({ kind: 'freed', bytes }));
+      else if (objects) void signUrl(objects, message, signal).then(post);
       return undefined;
     },
   });

@@ -4,6 +4,7 @@ import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import { fetchImage } from './fetch-image.js';
 import type { FromFetchThread, ToFetchThread } from './fetch-in-thread.js';
+import { createStoreOfParent } from './store-of-parent.js';
 
 const PROGRESS_MS = 100;
 
@@ -13,13 +14,15 @@ let aborter = new AbortController();
 let freed: ((bytes: number) => void) | undefined;
 const post = (message: FromFetchThread): void => parentPort?.postMessage(message);
 
+const parent = createStoreOfParent(post);
+
 const makeRoom = (bytes: number): Promise<number> =>
   new Promise((resolve) => {
     freed = resolve;
     post({ kind: 'makeRoom', bytes });
   });
 
-async function fetch({ options, rules }: Order, signal: AbortSignal): Promise<void> {
+async function fetch({ options: { hasStore, ...options }, rules }: Order, signal: AbortSignal): Promise<void> {
   let postedAt = 0;
   const onProgress = (bytes: number, total: number | undefined): void => {
     const now = performance.now();
@@ -29,7 +32,8 @@ async function fetch({ options, rules }: Order, signal: AbortSignal): Promise<vo
   };
   try {
     const policy = createLocationPolicy(rules);
-    const result = await fetchImage({ ...options, policy, signal, onProgress, makeRoom });
+    const objects = hasStore ? parent.store : undefined;
+    const result = await fetchImage({ ...options, policy, objects, signal, onProgress, makeRoom });
     post({ kind: 'done', result });
   } catch (error) {
     const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
@@ -42,6 +46,7 @@ async function fetch({ options, rules }: Order, signal: AbortSignal): Promise<vo
 parentPort?.on('message', (message: ToFetchThread) => {
   if (message.kind === 'abort') aborter.abort();
   else if (message.kind === 'freed') freed?.(message.bytes);
+  else if (message.kind === 'signedUrl') parent.answered(message);
   else {
     aborter = new AbortController();
     void fetch(message, aborter.signal);

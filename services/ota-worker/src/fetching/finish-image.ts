@@ -3,9 +3,9 @@ import type { FileHandle } from 'node:fs/promises';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { FinishedImage } from '@khumbu/steps/firmware-update/image-ports';
 import { BEGIN_BYTES, isWebPage } from '@khumbu/transfer/labels';
+import { type CodedFile, codingToRemove, removeCoding } from '@khumbu/transfer/transport-coding';
 import { PartFile } from './part-file.js';
 import type { PartPaths } from './sidecar.js';
-import { type CodedFile, codingToRemove, removeCoding } from './transport-coding.js';
 
 export interface FinishOptions {
   /** For what is decoded. */
@@ -60,7 +60,7 @@ async function decoded(coded: CodedFile, { paths, maxBytes }: FinishOptions): Pr
 }
 
 /**
- * Publish what `part` holds. Throws `FetchError`: `empty`, `too_small`, `too_large`, `content_encoding`; then `part` is as
+ * Publish what `part` holds. Throws `FetchError`: `empty`, `too_small`, `too_large`; `TransferError`: `content_encoding`; then `part` is as
  * it was. Safe to repeat until it resolves.
  */
 export async function finishImage(part: PartFile, options: FinishOptions): Promise<FinishedImage> {

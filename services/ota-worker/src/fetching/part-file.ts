@@ -11,10 +11,10 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncFolder } from '@khumbu/shared/runtime/folders';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
-import type { ImageFile, Validators } from '@khumbu/steps/firmware-update/image-ports';
+import type { ImageFile } from '@khumbu/steps/firmware-update/image-ports';
 import type { Labels } from '@khumbu/transfer/labels';
+import type { OpenOptions, Validators } from '@khumbu/transfer/port';
 import { ImageWriter } from '../writing/image-writer.js';
-import type { Held } from './content-range.js';
 import { hostBootId, type PartPaths, type Sidecar, unlessSuperseded, writeSidecar } from './sidecar.js';
 import type { Reservation } from './space-reservation.js';
 
@@ -24,6 +24,8 @@ import type { Reservation } from './space-reservation.js';
  */
 const SYNC_BYTES = 16 * 1024 * 1024;
 const SYNC_MS = 1000;
+
+type Held = Pick<OpenOptions, 'offset' | 'total' | 'labels'> & { readonly validators: Validators };
 
 /** One generation, open for writing at its end. Not for concurrent use. */
 export class PartFile {
@@ -85,12 +87,8 @@ export class PartFile {
   }
 
   get held(): Held {
-    const { coding } = this.labels;
-    const held = {
-      offset: this.#writer.written,
-      validators: this.#validators,
-      ...(coding === undefined ? {} : { coding }),
-    };
+    const { labels } = this;
+    const held = { offset: this.#writer.written, validators: this.#validators, labels };
     return this.#total === undefined ? held : { ...held, total: this.#total };
   }
 

@@ -5,8 +5,8 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode, ifExists } from '@khumbu/shared/runtime/errors';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
-import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
 import type { Labels } from '@khumbu/transfer/labels';
+import type { Validators } from '@khumbu/transfer/port';
 
 export interface Sidecar {
   readonly validators: Validators;

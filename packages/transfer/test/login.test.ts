@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readChallenges } from '@khumbu/shared/http/challenges';
-import { digestAuthorization, digestChallenge } from '@khumbu/shared/http/digest-auth';
-import { Login, wantedSchemes } from '@khumbu/shared/http/login';
 import t from 'tap';
+import { readChallenges } from '../src/http/challenges.js';
+import { digestAuthorization, digestChallenge } from '../src/http/digest-auth.js';
+import { Login, wantedSchemes } from '../src/http/login.js';
 
 void t.test('challenges are read however they are written', async (t) => {
   const read = (...fields: string[]) =>

@@ -4,10 +4,10 @@
  */
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { domainToASCII } from 'node:url';
+import { normalAddress } from '@khumbu/shared/locations/address';
+import type { Credentials } from '@khumbu/shared/locations/location';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { type Static, type TObject, Type } from 'typebox';
-import { normalAddress } from '../locations/address.js';
-import type { Credentials } from '../locations/location.js';
-import { CodedError } from '../runtime/errors.js';
 
 const variable = (description: string) => Type.Optional(Type.String({ description }));
 

@@ -4,7 +4,7 @@
  * a server only offers.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Credentials } from '../locations/location.js';
+import type { Credentials } from '@khumbu/shared/locations/location';
 import type { Challenge } from './challenges.js';
 
 /** Best first: of several challenges the strongest we know is answered (RFC 7616, 3.7). */

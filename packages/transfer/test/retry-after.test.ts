@@ -1,5 +1,5 @@
-import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
 import t from 'tap';
+import { retryAfterSeconds } from '../src/http/retry-after.js';
 
 void t.test('a Retry-After in all its spellings', async (t) => {
   const date = 'Sun, 22 Nov 2026 10:00:00 GMT';

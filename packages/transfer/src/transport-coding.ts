@@ -18,8 +18,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
-import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
-import type { Coding, Labels } from '@khumbu/transfer/labels';
+import type { Coding, Labels } from './labels.js';
+import { TransferError } from './transfer-error.js';
 
 const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
 const PIECE_BYTES = 256 * 1024;
@@ -76,8 +76,13 @@ async function isFramed(file: FileHandle, begin: Buffer): Promise<boolean> {
   return bytesRead === 2 && buffer.toString('latin1') === '\r\n';
 }
 
-const refused = (coding: Coding | 'aws-chunked', why: string, cause?: unknown): FetchError =>
-  new FetchError(true, 'content_encoding', `the server sent the image as ${coding}, unasked, and ${why}`, { cause });
+const refused = (coding: Coding | 'aws-chunked', why: string, cause?: unknown): TransferError =>
+  new TransferError(
+    { direction: 'get', scheme: 'https' },
+    'content_encoding',
+    `the server sent the image as ${coding}, unasked, and ${why}`,
+    { cause },
+  );
 
 /** What a decoder fails with when the bytes are not what it wants, or end too early. */
 const isBadData = (error: unknown): boolean =>
@@ -118,7 +123,7 @@ const markedCoding = (begin: Buffer): Coding | undefined =>
   (['gzip', 'zstd'] as const).find((coding) => DECODERS[coding].maybe(begin));
 
 /**
- * Which coding is to be taken off, `undefined`: none. Throws `FetchError` `content_encoding` for what has to be taken off
+ * Which coding is to be taken off, `undefined`: none. Throws `TransferError` `content_encoding` for what has to be taken off
  * and cannot.
  */
 export async function codingToRemove({ file, sizeBytes, begin, labels }: CodedFile): Promise<Coding | undefined> {

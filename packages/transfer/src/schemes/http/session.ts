@@ -3,9 +3,9 @@
  * from and never shown to another one, whatever its domain. Forgotten with the download.
  */
 import type { IncomingHttpHeaders } from 'node:http';
-import { Login } from '@khumbu/shared/http/login';
 import type { Credentials, HostLocation } from '@khumbu/shared/locations/location';
 import type { CookieJar } from 'tough-cookie';
+import { Login } from '../../http/login.js';
 
 /** RFC 6265, 6.1 wants 50 of 4096 bytes to be kept; no portal of firmware needs as many. */
 const MOST_COOKIES = 20;

@@ -1,12 +1,6 @@
-import {
-  conditionalHeaders,
-  decideResponse,
-  type Held,
-  strongValidators,
-} from '@khumbu/ota-worker/fetching/content-range';
-import { usableBytes } from '@khumbu/ota-worker/fetching/resume-download';
-import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
 import t from 'tap';
+import type { Validators } from '../src/port.js';
+import { conditionalHeaders, decideResponse, type Held, strongValidators } from '../src/schemes/http/content-range.js';
 
 const DATE = 'Sun, 22 Nov 2026 10:00:00 GMT';
 const EARLIER = 'Sun, 22 Nov 2026 09:59:59 GMT';
@@ -104,14 +98,4 @@ void t.test('what the answer means', async (t) => {
   t.match(decide(503, { 'retry-after': 'Sun, 22 Nov 2026 10:01:30 GMT' }), { retryAfterS: 90 });
   t.match(decide(429, { 'retry-after': EARLIER }), { retryAfterS: 0 });
   t.notOk('retryAfterS' in decide(429, { 'retry-after': 'soon' }));
-});
-
-void t.test('which bytes of a left file count', async (t) => {
-  const sidecar = { validators: { etag: A }, total: 100, bootId: 'one', syncedBytes: 30, closed: false };
-  t.equal(usableBytes(60, sidecar, 'one'), 60, 'same boot: what the kernel has');
-  t.equal(usableBytes(60, sidecar, 'two'), 30, 'another boot: what was synced');
-  t.equal(usableBytes(20, sidecar, 'two'), 20);
-  t.equal(usableBytes(101, sidecar, 'one'), 0, 'longer than it can be');
-  t.equal(usableBytes(60, { ...sidecar, validators: {} }, 'one'), 0);
-  t.equal(usableBytes(60, undefined, 'one'), 0);
 });

@@ -4,9 +4,9 @@ import { type IncomingMessage, request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
-import { DirectBody } from '@khumbu/ota-worker/fetching/direct-body';
 import { selfSigned } from '@khumbu/test-support/certificates';
 import t, { type Test } from 'tap';
+import { DirectBody } from '../src/schemes/http/direct-body.js';
 
 const BODY = randomBytes(3_000_000);
 const CRLF = '\r\n';
@@ -122,7 +122,7 @@ for (const tls of [false, true]) {
   void t.test(`${tls ? 'TLS' : 'TCP'}: what the reader throws ends it`, async (t) => {
     const { direct, response } = await ask(t, pieces(all), tls);
     let calls = 0;
-    const enough = (): void => {
+    const enough = (): undefined => {
       calls += 1;
       throw new Error('enough');
     };

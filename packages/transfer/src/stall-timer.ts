@@ -1,4 +1,4 @@
-import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
+import { type Leg, TransferError } from './transfer-error.js';
 
 /** Aborts a connection that sends nothing for too long while data is awaited. One timer: pieces come by the thousand. */
 export class StallTimer {
@@ -6,9 +6,11 @@ export class StallTimer {
   readonly #timer: NodeJS.Timeout;
   #isAwaited = false;
 
-  constructor(stallMs: number) {
+  constructor(leg: Leg, stallMs: number) {
     this.#timer = setTimeout(() => {
-      if (this.#isAwaited) this.#aborter.abort(new FetchError(true, 'stalled', `nothing came for ${stallMs} ms`));
+      if (!this.#isAwaited) return;
+      const reason = leg.direction === 'get' ? 'stalled' : 'connection';
+      this.#aborter.abort(new TransferError(leg, reason, `nothing came for ${stallMs} ms`));
     }, stallMs);
   }
 

@@ -3,7 +3,7 @@
  * with credentials (N01.FR.29) and as servers that never ask expect it; a server that answers with a challenge gets what
  * that wants. Not for several requests at once.
  */
-import type { Credentials } from '../locations/location.js';
+import type { Credentials } from '@khumbu/shared/locations/location';
 import { type Challenge, readChallenges } from './challenges.js';
 import { type DigestState, digestAuthorization, digestChallenge } from './digest-auth.js';
 

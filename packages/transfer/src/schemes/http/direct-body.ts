@@ -44,6 +44,8 @@ export class DirectBody {
   #take: ((piece: Buffer) => void) | undefined;
   /** What came before there was a reader. */
   readonly #early: Buffer[] = [];
+  /** So many pieces are waited for until reading goes on. */
+  #waits = 0;
 
   constructor(protocol: string, detour?: Detour) {
     this.#isTls = detour?.kind === 'proxy' ? detour.isTls : protocol === 'https:';
@@ -75,21 +77,26 @@ export class DirectBody {
   }
 
   /**
-   * Once. Each piece is valid only while `use` runs; what it throws ends the reading. Resolves at the end of the body,
-   * rejects with the error of the connection. What is past the end stays unread: `response.destroy()` comes next.
+   * Once. Each piece is valid only while `use` runs; what it throws ends the reading. If it returns a promise, nothing more
+   * is read until that resolves. Resolves at the end of the body, rejects with the error of the connection. What is past the
+   * end stays unread: `response.destroy()` comes next.
    */
-  read(use: (piece: Buffer) => void): Promise<void> {
+  read(use: (piece: Buffer) => Promise<void> | undefined): Promise<void> {
     const response = this.#response as IncomingMessage;
     return new Promise((resolve, reject) => {
       response.on('error', reject);
       if (response.destroyed) return reject(response.errored ?? new Error('the connection has ended'));
+      const end = (error: unknown): void => {
+        reject(error as Error);
+        response.destroy();
+      };
       const guarded = (piece: Buffer): boolean => {
         try {
-          use(piece);
+          const wait = use(piece);
+          if (wait) this.#readAfter(wait).catch(end);
           return true;
         } catch (error) {
-          reject(error);
-          response.destroy();
+          end(error);
           return false;
         }
       };
@@ -103,8 +110,19 @@ export class DirectBody {
       this.#take = (piece) => {
         if (guarded(piece) && this.#left === 0) resolve();
       };
-      this.#socket?.resume();
+      if (this.#waits === 0) this.#socket?.resume();
     });
+  }
+
+  /** What was deciphered already may still come meanwhile. */
+  async #readAfter(wait: Promise<void>): Promise<void> {
+    this.#waits += 1;
+    this.#response?.pause();
+    await wait;
+    this.#waits -= 1;
+    if (this.#waits > 0) return;
+    if (this.#left === undefined) this.#response?.resume();
+    else this.#socket?.resume();
   }
 
   /** The result is whether to read on. */
@@ -116,7 +134,7 @@ export class DirectBody {
       this.#left -= piece.length;
       if (this.#take) this.#take(piece);
       else this.#early.push(Buffer.from(piece));
-      return this.#take !== undefined && this.#left > 0;
+      return this.#take !== undefined && this.#left > 0 && this.#waits === 0;
     }
     // The parser keeps pieces of what it gets.
     this.#socket?.emit('data', Buffer.from(bytes));

@@ -3,10 +3,12 @@
  * 15.3.7 (206), 15.5.17 (416). A server may lie about ranges in many ways; every doubt costs a new start, never a
  * wrong byte.
  */
-import { retryAfterSeconds } from '@khumbu/shared/http/retry-after';
-import { type FetchReason, RETRYABLE_4XX } from '@khumbu/steps/firmware-update/fetch-error';
-import type { Validators } from '@khumbu/steps/firmware-update/image-ports';
-import { type Coding, type Labels, type ResponseHead, readLabels, transferCoding } from '@khumbu/transfer/labels';
+
+import type { TransferReason } from '../../faults/fault.js';
+import { verdictOf } from '../../faults/fault-table.js';
+import { retryAfterSeconds } from '../../http/retry-after.js';
+import { type Coding, type Labels, type ResponseHead, readLabels, transferCoding } from '../../labels.js';
+import type { Validators } from '../../port.js';
 
 /** The first `offset` bytes of a representation, of `total` bytes if that is known. */
 export interface Held {
@@ -30,7 +32,7 @@ export type FetchDecision =
   | { readonly kind: 'changed' }
   | {
       readonly kind: 'fail';
-      readonly reason: FetchReason;
+      readonly reason: TransferReason;
       readonly retryable: boolean;
       readonly retryAfterS?: number;
     };
@@ -39,6 +41,12 @@ function headerOf({ headers }: ResponseHead, name: string): string | undefined {
   const value = headers[name];
   return typeof value === 'string' ? value : value?.[0];
 }
+
+const failed = (reason: TransferReason): Extract<FetchDecision, { kind: 'fail' }> => ({
+  kind: 'fail',
+  reason,
+  retryable: verdictOf('get', reason, 'https').retried,
+});
 
 const byteCount = (text: string | undefined): number | undefined => {
   const count = text !== undefined && /^\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -144,7 +152,7 @@ function decideWhole(
 }
 
 function decidePart(head: ResponseHead, held: Held | undefined): FetchDecision {
-  if (!held) return { kind: 'fail', reason: 'bad_response', retryable: true };
+  if (!held) return failed('bad_response');
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headerOf(head, 'content-range') ?? '');
   if (!range || contradicts(head, held)) return { kind: 'changed' };
   const [start, end, total] = [byteCount(range[1]), byteCount(range[2]), byteCount(range[3])];
@@ -156,7 +164,7 @@ function decidePart(head: ResponseHead, held: Held | undefined): FetchDecision {
 }
 
 function decideUnsatisfiable(head: ResponseHead, held: Held | undefined): FetchDecision {
-  if (!held) return { kind: 'fail', reason: 'http_416', retryable: false };
+  if (!held) return failed('http_416');
   const total = byteCount(/^bytes \*\/(\d+)$/.exec(headerOf(head, 'content-range') ?? '')?.[1]);
   const isAll = total === held.offset && (held.total === undefined || held.total === total);
   return { kind: isAll && !contradicts(head, held) ? 'complete' : 'changed' };
@@ -176,13 +184,11 @@ export function decideResponse(
   const { status } = head;
   // 203: a proxy on the way has changed what the server sent (15.3.4); a signature judges that as well.
   const isWhole = status === 200 || status === 203;
-  if ((isWhole || status === 206) && transferCoding(head) !== undefined)
-    return { kind: 'fail', reason: 'transfer_encoding', retryable: false };
+  if ((isWhole || status === 206) && transferCoding(head) !== undefined) return failed('transfer_encoding');
   if (isWhole) return decideWhole(head, held, known, names);
   if (status === 206) return decidePart(head, held);
   if (status === 304 && held && isComplete(held)) return { kind: 'complete' };
   if (status === 304 && known && isUsable(known)) return { kind: 'unchanged' };
   if (status === 416) return decideUnsatisfiable(head, held);
-  const retryable = status >= 500 || RETRYABLE_4XX.includes(status);
-  return { kind: 'fail', reason: `http_${status}`, retryable, ...retryAfter(head, nowMs) };
+  return { ...failed(`http_${status}`), ...retryAfter(head, nowMs) };
 }

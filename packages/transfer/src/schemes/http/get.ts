@@ -1,39 +1,27 @@
 /** One GET over `node:http` or `node:https`: policy for names and addresses, redirects followed here, an end to stalls. */
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { chooseProxy, type ForwardProxy, type ProxyRules } from '@khumbu/shared/http/forward-proxy';
-import { type Login, wantedSchemes } from '@khumbu/shared/http/login';
-import {
-  judgeProxiedName,
-  MAX_PROXY_LOGINS,
-  openTunnel,
-  proxyRefusal,
-  unreachable,
-} from '@khumbu/shared/http/proxy-tunnel';
-import { MAX_HEAD_BYTES } from '@khumbu/shared/http/response-head';
 import { DEFAULT_USER_AGENT } from '@khumbu/shared/http/user-agent';
 import type { HostLocation } from '@khumbu/shared/locations/location';
-import type { LocationPolicy } from '@khumbu/shared/locations/policy';
-import { FetchError, type FetchReason, networkError } from '@khumbu/steps/firmware-update/fetch-error';
+import { checkedLocation } from '../../checked-location.js';
+import type { TransferReason } from '../../faults/fault.js';
+import { chooseProxy, type ForwardProxy } from '../../http/forward-proxy.js';
+import { type Login, wantedSchemes } from '../../http/login.js';
+import { judgeProxiedName, MAX_PROXY_LOGINS, openTunnel, proxyRefusal, unreachable } from '../../http/proxy-tunnel.js';
+import { MAX_HEAD_BYTES } from '../../http/response-head.js';
+import { networkFailure } from '../../network-failure.js';
+import type { TransferContext } from '../../port.js';
+import { StallTimer } from '../../stall-timer.js';
+import { type Leg, TransferError } from '../../transfer-error.js';
 import { type Detour, DirectBody } from './direct-body.js';
 import { redirectTarget } from './redirect-target.js';
 import type { Session } from './session.js';
-import { StallTimer } from './stall-timer.js';
 
-export interface HttpGetOptions {
-  readonly policy: LocationPolicy;
+export interface HttpGetOptions extends TransferContext {
   /** Of the download this request belongs to. */
   readonly session: Session;
   /** Sent to every hop. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Sent to the origin of the location only, never to where a redirect leads. */
-  readonly originHeaders?: Readonly<Record<string, string>> | undefined;
-  /** Which origins are reached through a forward proxy; none without it. */
-  readonly proxy?: ProxyRules | undefined;
-  /** Trusted authorities in PEM, in place of the built-in ones. */
-  readonly ca?: string | readonly string[] | undefined;
-  /** Longest silence in milliseconds: while connecting, before the response, between two pieces of the body. */
-  readonly stallMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -44,7 +32,7 @@ export interface HttpGetResponse {
   readonly url: URL;
   /**
    * At most once: hand the body to `use`, piece by piece, each valid only during the call. Throws what `use` throws, else
-   * `FetchError` or the signal's reason. Time that `use` takes is no stall.
+   * `TransferError` or the signal's reason. Time that `use` takes is no stall.
    */
   readBody(use: (piece: Buffer) => void): Promise<void>;
   /** The rest of the body is not wanted: ends the connection. */
@@ -56,12 +44,13 @@ const MAX_REDIRECTS = 5;
 const MAX_LOGINS = 3;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
-async function checked(locationText: string, policy: LocationPolicy): Promise<HostLocation> {
-  const check = await policy.checkNow(locationText);
-  if (!check.ok) throw new FetchError(false, 'location_refused', `${check.code}: ${check.reason}`);
-  const { location } = check;
+export const GET: Leg = { direction: 'get', scheme: 'https' };
+
+/** A redirect is judged as the location itself. */
+async function nextHop(text: string, { policy }: HttpGetOptions): Promise<HostLocation> {
+  const location = await checkedLocation(policy, text, GET);
   if (location.scheme !== 'http' && location.scheme !== 'https')
-    throw new FetchError(false, 'scheme_unsupported', `${location.scheme}: is not fetched over HTTP`);
+    throw new TransferError(GET, 'scheme_unsupported', `${location.scheme}: is not fetched over HTTP`);
   return location;
 }
 
@@ -89,7 +78,7 @@ async function pathTo(
   const { proxy, login } = route;
   await judgeProxiedName(options.policy.lookupFor(port), url.hostname, options.proxy?.allowsUnresolved ?? false).catch(
     (error: unknown) => {
-      throw networkError(error);
+      throw networkFailure(GET, error);
     },
   );
   signal.throwIfAborted();
@@ -107,7 +96,7 @@ async function pathTo(
 }
 
 const isUnconnected = (failure: unknown): boolean =>
-  failure instanceof FetchError && ['dns', 'connect', 'tls'].includes(failure.reason);
+  failure instanceof TransferError && ['dns', 'connect', 'tls'].includes(failure.reason);
 
 /** One hop. The response is not read yet. */
 async function send(
@@ -117,10 +106,10 @@ async function send(
   options: HttpGetOptions,
 ): Promise<HttpGetResponse> {
   const { url, port } = hop;
-  const { policy, ca, stallMs, signal } = options;
-  const stall = new StallTimer(stallMs);
+  const { policy, ca, stallMs, limiter, signal } = options;
+  const stall = new StallTimer(GET, stallMs);
   const either = AbortSignal.any([signal, stall.signal]);
-  const translate = (error: unknown): unknown => (either.aborted ? either.reason : networkError(error));
+  const translate = (error: unknown): unknown => (either.aborted ? either.reason : networkFailure(GET, error));
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   try {
     signal.throwIfAborted();
@@ -144,7 +133,7 @@ async function send(
       outgoing.on('error', reject);
       // An unrequested switch of protocols (101) closes it without an error.
       outgoing.on('close', () =>
-        reject(new FetchError(true, 'bad_response', 'the server gave no answer to the request')),
+        reject(new TransferError(GET, 'bad_response', 'the server gave no answer to the request')),
       );
       outgoing.end();
     });
@@ -156,6 +145,8 @@ async function send(
       url,
       async readBody(use) {
         let isWithReader = false;
+        /** For the limiter: what was deciphered already comes all the same. */
+        let waits = 0;
         try {
           stall.start();
           await body.read((piece) => {
@@ -163,7 +154,13 @@ async function send(
             isWithReader = true;
             use(piece);
             isWithReader = false;
-            stall.start();
+            const wait = limiter?.take(piece.length, either);
+            if (wait) waits += 1;
+            else if (waits === 0) stall.start();
+            return wait?.then(() => {
+              waits -= 1;
+              if (waits === 0) stall.start();
+            });
           });
         } catch (error) {
           // What the reader threw is its own; the rest is the network's.
@@ -183,7 +180,7 @@ async function send(
     const failure = translate(error);
     // Errors of a tunnel name the proxy already.
     const isOfProxy = route && url.protocol === 'http:' && isUnconnected(failure) && failure !== error;
-    throw isOfProxy ? networkError(unreachable(error)) : failure;
+    throw isOfProxy ? networkFailure(GET, unreachable(error)) : failure;
   } finally {
     stall.pause();
   }
@@ -214,7 +211,7 @@ async function getFromOrigin(
       answer.drop();
       refusals += 1;
       if (refusals < MAX_PROXY_LOGINS && route.login.refused(answer.headers['proxy-authenticate'])) continue;
-      throw networkError(proxyRefusal(answer.status, answer.headers));
+      throw networkFailure(GET, proxyRefusal(answer.status, answer.headers));
     }
     await session.learn(hop.url, answer.headers);
     const isAgain = answer.status === 401 && asked < MAX_LOGINS && login.refused(answer.headers['www-authenticate']);
@@ -224,18 +221,20 @@ async function getFromOrigin(
 }
 
 /** A failed response, for people: a 401 names the schemes that the server wants. */
-export function explain({ status, headers }: Pick<HttpGetResponse, 'status' | 'headers'>, reason: FetchReason): string {
+export function explain(
+  { status, headers }: Pick<HttpGetResponse, 'status' | 'headers'>,
+  reason: TransferReason,
+): string {
   const plain = `the server answered ${status}`;
   if (reason === 'transfer_encoding') return `${plain}, with a transfer coding that was not asked for`;
   return status === 401 ? `${plain}; it wants ${wantedSchemes(headers['www-authenticate'])}` : plain;
 }
 
 /**
- * GET a location and follow its redirects, each checked like the location itself. Credentials of the location go
- * to its own origin only, cookies to the one that set them. Throws `FetchError`, or the signal's reason when aborted.
+ * GET a location that was checked and follow its redirects, each checked like the location itself. Credentials of the location go
+ * to its own origin only, cookies to the one that set them. Throws `TransferError`, or the signal's reason when aborted.
  */
-export async function httpGet(locationText: string, options: HttpGetOptions): Promise<HttpGetResponse> {
-  const first = await checked(locationText, options.policy);
+export async function httpGet(first: HostLocation, options: HttpGetOptions): Promise<HttpGetResponse> {
   let hop = first;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     const answer = await getFromOrigin(hop, first, options);
@@ -243,8 +242,8 @@ export async function httpGet(locationText: string, options: HttpGetOptions): Pr
     if (!REDIRECTS.includes(answer.status) || target === undefined) return answer;
     answer.drop();
     const next = redirectTarget(target, hop.url);
-    if (!next) throw new FetchError(true, 'bad_response', 'the redirect leads nowhere');
-    hop = await checked(next.href, options.policy);
+    if (!next) throw new TransferError(GET, 'bad_response', 'the redirect leads nowhere');
+    hop = await nextHop(next.href, options);
   }
-  throw new FetchError(false, 'too_many_redirects', `more than ${MAX_REDIRECTS} redirects`);
+  throw new TransferError(GET, 'too_many_redirects', `more than ${MAX_REDIRECTS} redirects`);
 }

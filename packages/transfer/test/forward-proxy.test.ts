@@ -1,7 +1,7 @@
-import { chooseProxy, PROXY_SETTINGS, proxyRules } from '@khumbu/shared/http/forward-proxy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import t from 'tap';
 import { Type } from 'typebox';
+import { chooseProxy, PROXY_SETTINGS, proxyRules } from '../src/http/forward-proxy.js';
 
 const rulesOf = (env: Record<string, string>) => proxyRules(loadConfig(Type.Object(PROXY_SETTINGS), env));
 const chosen = (env: Record<string, string>, url: string): string | undefined =>

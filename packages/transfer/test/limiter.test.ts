@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { startOrigin } from '@khumbu/test-support/origin';
+import t, { type Test } from 'tap';
+import type { RateLimiter, TransferContext } from '../src/port.js';
+import { bringTo, createDownload } from '../src/transfer.js';
+
+const CONTENT = randomBytes(3_000_000);
+const policy = createLocationPolicy({ allowedSchemes: ['http', 'https'], allowedHosts: [], allowLoopback: true });
+const { signal } = new AbortController();
+
+/** Lets pieces by only after a turn of the loop, and counts. */
+function stage() {
+  let taken = 0;
+  let waiting = 0;
+  let mostWaiting = 0;
+  const limiter: RateLimiter = {
+    async take(bytes) {
+      taken += bytes;
+      waiting += 1;
+      mostWaiting = Math.max(mostWaiting, waiting);
+      await new Promise(setImmediate);
+      waiting -= 1;
+    },
+  };
+  return { limiter, taken: () => taken, mostWaiting: () => mostWaiting };
+}
+
+async function origin(t: Test, tlsDir?: string) {
+  const server = await startOrigin(tlsDir === undefined ? {} : { tlsDir });
+  t.teardown(() => server.close());
+  return server;
+}
+
+async function read(location: string, context: TransferContext, abort = signal): Promise<Buffer> {
+  const opened = await createDownload(location, context)({ offset: 0, signal: abort });
+  if (opened.kind === 'unchanged') throw new Error('unasked');
+  const pieces: Buffer[] = [];
+  await opened.readBody((piece) => void pieces.push(Buffer.from(piece)));
+  return Buffer.concat(pieces);
+}
+
+for (const [name, isTls, contentLength] of [
+  ['by length', false, true],
+  ['in chunks', false, false],
+  ['by TLS', true, true],
+] as const) {
+  void t.test(
+    `a limiter is asked for each byte of a download ${name}, and nothing is lost while it is waited for`,
+    async (t) => {
+      const server = await origin(t, isTls ? t.testdir({}) : undefined);
+      const { limiter, taken } = stage();
+      const url = server.serve('/fw', CONTENT, { contentLength });
+      // Less than the whole wait: none of it is a stall.
+      const bytes = await read(url, { policy, limiter, stallMs: 20_000, ca: server.caPem });
+      t.ok(bytes.equals(CONTENT));
+      t.equal(taken(), CONTENT.length);
+    },
+  );
+}
+
+void t.test('time at the limiter is no stall, and an abort ends it', async (t) => {
+  const server = await origin(t);
+  const url = server.serve('/fw', CONTENT);
+  let isFirst = true;
+  const late: RateLimiter = {
+    take: () => {
+      if (!isFirst) return undefined;
+      isFirst = false;
+      return new Promise((resolve) => void setTimeout(resolve, 400));
+    },
+  };
+  t.ok((await read(url, { policy, limiter: late, stallMs: 150 })).equals(CONTENT));
+  const abort = new AbortController();
+  const never: RateLimiter = {
+    take: (_bytes, given) =>
+      new Promise((_resolve, reject) => {
+        given.addEventListener('abort', () => reject(given.reason as Error));
+        abort.abort(new Error('paused'));
+      }),
+  };
+  await t.rejects(read(url, { policy, limiter: never, stallMs: 20_000 }, abort.signal), { message: 'paused' });
+});
+
+void t.test('a limiter is asked for each byte of an upload', async (t) => {
+  const server = await origin(t);
+  const url = new URL(server.receive('/up'));
+  const { limiter, taken, mostWaiting } = stage();
+  const { Readable } = await import('node:stream');
+  const pieces = Array.from({ length: 30 }, (_, at) => CONTENT.subarray(at * 100_000, (at + 1) * 100_000));
+  const body = { size: CONTENT.length, contentType: 'application/gzip', open: () => Readable.from(pieces) };
+  const location = { scheme: 'http', url, host: '127.0.0.1', port: server.port, fragment: '' } as const;
+  const context = { policy, limiter, stallMs: 20_000 };
+  t.same(await bringTo(location, body, { context, signal }), { bytes: CONTENT.length });
+  t.ok(server.uploads.items[0]?.body.equals(CONTENT));
+  t.equal(taken(), CONTENT.length);
+  t.equal(mostWaiting(), 1, 'nothing is read meanwhile');
+});
