@@ -53,6 +53,7 @@ export function packagedDriver({ station }: StationProfile, entry: PackagedDrive
     retire: async (...args) => (await driver()).retire(...args),
     observeEffect: async (...args) => (await driver()).observeEffect(...args),
     observe: async (...args) => (await driver()).observe(...args),
+    recover: async (...args) => (await driver()).recover?.(...args) ?? 'not_supported',
     readClock: async (...args) => (await driver()).readClock(...args),
     setClock: async (...args) => (await driver()).setClock(...args),
     async slewClock(byMs, signal) {

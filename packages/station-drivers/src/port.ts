@@ -63,6 +63,16 @@ export interface StationEvidence {
   readonly installedAt?: Date;
 }
 
+/**
+ * What a given-up operation has left at its station.
+ *
+ * - `nothing`: its install never began there, or failed and switched nothing.
+ * - `put_back`: the slot that runs is the next one to boot again.
+ * - `runs`: the station runs its image already; that was left as it is.
+ * - `not_supported`: it may have made its image the next one to boot, and the profile cannot change that.
+ */
+export type Recovered = 'nothing' | 'put_back' | 'runs' | 'not_supported';
+
 /** What a driver can do at its station; what it cannot is rejected with `NOT_SUPPORTED`. */
 export interface Capabilities {
   readonly effects: readonly EffectStep[];
@@ -163,6 +173,13 @@ export interface StationDriver {
    * on durably. Safe to repeat. Rejects with `STATION_UNREACHABLE`.
    */
   retire(operationId: string, signal: AbortSignal): Promise<void>;
+
+  /**
+   * An operation whose install had begun was given up and retired: the station must not come up in its image some day. Safe
+   * to repeat. Rejects with `STATION_BUSY` while an effect runs there; with `RECOVERY_FAILED` when the station could not do it,
+   * with `STATION_UNREACHABLE`. Absent: as if it said `not_supported`.
+   */
+  recover?(operationId: string, signal: AbortSignal): Promise<Recovered>;
 
   /**
    * What became of an effect that was (or was not) started. Changes nothing. Rejects with `STATION_UNREACHABLE`, also

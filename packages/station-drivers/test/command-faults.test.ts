@@ -306,6 +306,36 @@ await t.test('what broke off, or was not booted, is put back before its failure 
   t.same((await charger.log()).at(-1), 'recover op-3');
 });
 
+await t.test(
+  'what was given up: a recover that fails or is missing is told, and what broke off is put back',
+  async (t) => {
+    const { charger, driver } = await setUp(t);
+    const recover = async (at: StationDriver, operationId = 'op-1') => at.recover?.(operationId, signal);
+    await charger.let();
+    await driver().start(await install(charger), signal);
+    await end(driver());
+    await charger.set('cannot-recover');
+    await t.rejects(recover(driver()), {
+      code: 'RECOVERY_FAILED',
+      message: /the bootloader does not answer/,
+    });
+    await charger.unset('cannot-recover');
+    const busy = driver({ verbs: { recover: ['sh', '-c', 'exit 75'] } });
+    await t.rejects(recover(busy), { code: 'STATION_BUSY' });
+    const { recover: _none, ...verbs } = charger.entry.command ?? {};
+    const entry = { ...charger.entry, transport: 'local', command: verbs } as RealDriverEntry;
+    const unable = createRealDriver('gate', entry, createSshPool());
+    t.equal(await recover(unable), 'not_supported');
+    t.equal(await recover(driver()), 'put_back');
+
+    await charger.set('fail', '1');
+    await charger.let();
+    await driver().start(await install(charger, 'op-2'), signal);
+    await end(driver(), 'op-2');
+    t.equal(await recover(driver(), 'op-2'), 'nothing', 'it said itself that it has failed');
+  },
+);
+
 await t.test('a command does not begin when the process that wanted it is gone', (t) => {
   const dir = t.testdir({ state: {} });
   const program = fileURLToPath(new URL('../../station/khumbu-station.sh', import.meta.url));

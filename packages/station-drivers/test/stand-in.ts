@@ -7,6 +7,7 @@ import type { FirmwareImage } from '../src/port.js';
 
 type Scripts =
   | 'install'
+  | 'recover'
   | 'reboot'
   | 'restart'
   | 'evidence'
@@ -28,6 +29,10 @@ sum=$(sha256sum <"$1"); [ "\${sum%% *}" = "$2" ] || exit 65
 cp "$1" "$D/next.img"; echo "$2" >"$D/next"
 echo '{"progress": 100}'
 [ ! -e "$D/no-reboot" ] || { mv "$D/next" "$D/running"; echo '{"reboot_needed": false}'; }`,
+  recover: `
+echo "recover $1" >>"$D/log"
+[ ! -e "$D/cannot-recover" ] || { echo 'the bootloader does not answer' >&2; exit 1; }
+rm -f "$D/next"`,
   reboot: `
 echo "reboot $1" >>"$D/log"
 while [ ! -e "$D/go" ]; do [ -d "$D" ] || exit 1; sleep 0.05; done
@@ -107,6 +112,7 @@ export async function makeStandIn(dir: string): Promise<StandIn> {
       boot_id: ['cat', at('boot')],
       command: {
         install: [program('install'), '{image}', '{sha256}', '{operation}'],
+        recover: [program('recover'), '{operation}'],
         reboot: [program('reboot'), '{operation}'],
         restart_everest: [program('restart'), '{operation}'],
         evidence: [program('evidence')],

@@ -24,8 +24,9 @@ export async function releaseSlot<R extends OperationRecord>(
   try {
     waitingFor = await obstacle();
   } catch (error) {
-    if (!hasCode(error, 'STATION_UNREACHABLE')) throw error;
-    waitingFor = 'station_unreachable';
+    if (hasCode(error, 'STATION_BUSY')) waitingFor = 'station_busy';
+    else if (hasCode(error, 'STATION_UNREACHABLE')) waitingFor = 'station_unreachable';
+    else throw error;
   }
   if (waitingFor !== undefined) return putOff(record, LOOK_MS, waitingFor, now());
   return without(withoutWait(record), 'slotHeld', 'notBefore', 'faults');

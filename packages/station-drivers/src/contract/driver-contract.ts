@@ -131,6 +131,30 @@ async function effectsContract(t: Test, makeStation: MakeStation): Promise<void>
     });
     t.same(await station.driver().observeEffect('op-1', 'install', signal), { state: 'absent' });
   });
+
+  await t.test('what was given up while it was installed is not booted some day', async (t) => {
+    const station = await makeStation(t);
+    const driver = station.driver();
+    if (!driver.recover) return;
+    t.equal(await driver.recover('op-0', signal), 'nothing', 'an operation it never heard of');
+    await run(station, await install(station, 'op-1'));
+    await run(station, { step: 'reboot', operationId: 'op-1' });
+    t.equal(await driver.recover('op-1', signal), 'runs');
+    const before = await driver.observe(signal);
+
+    await driver.start(await install(station, 'op-2'), signal);
+    await driver.retire('op-2', signal);
+    await t.rejects(driver.recover('op-2', signal), { code: 'STATION_BUSY' });
+    await station.finish();
+    const found = await driver.recover('op-2', signal);
+    if (found === 'not_supported') return;
+    t.equal(found, 'put_back');
+    t.equal(await station.driver().recover?.('op-2', signal), 'put_back', 'safe to repeat');
+    await run(station, { step: 'reboot', operationId: 'op-3' });
+    const { bootId, ...after } = await driver.observe(signal);
+    t.not(bootId, before.bootId);
+    t.same(after, Object.fromEntries(Object.entries(before).filter(([name]) => name !== 'bootId')), 'as it was');
+  });
 }
 
 async function commandsContract(t: Test, makeStation: MakeStation): Promise<void> {

@@ -26,9 +26,9 @@ export interface Profile {
   /** Writes the image beside the running system and makes it the next to boot; busy is asked again until its time is over. */
   install(job: InstallJob): readonly string[];
   /**
-   * The install of this operation ended without an end (it lost power, was killed, or ran out of time), or the reboot into
-   * it did not come. What it has switched is put back before the failure is told. 75: the tool is at work still. Safe to
-   * repeat. Absent or `undefined`: it cannot.
+   * The install of this operation ended without an end (it lost power, was killed, or ran out of time), the reboot into it
+   * did not come, or it was given up before its end and has ended since. What it has switched is put back before the failure
+   * is told, or as soon as the tool is idle. 75: the tool is at work still. Safe to repeat. Absent or `undefined`: it cannot.
    */
   recover?(operationId: string): readonly string[] | undefined;
   /** Those of reboot, restart and clock, with placeholders; the others are in `check`. */

@@ -162,6 +162,14 @@ export function retire(charger: Charger, operationId: string): Charger {
   return retired.includes(operationId) ? charger : { ...charger, retired: append(retired, operationId, kept.retired) };
 }
 
+/** The image of this operation is not the next one to boot any more. The same object if it was not. */
+export function putBack(charger: Charger, operationId: string, now: number): Charger {
+  const { next, running, slots } = charger;
+  const slot = slots[next];
+  if (next === running || slot.kind !== 'image' || slot.installedBy !== operationId) return charger;
+  return withEvent({ ...charger, next: running }, now, `charger: slot ${running} is the next to boot again`);
+}
+
 /** A hung effect goes on: its time begins at `now`. */
 export const unhang = (charger: Charger, effect: RunningEffect, now: number): Charger => ({
   ...charger,

@@ -13,6 +13,7 @@ import {
   evidence,
   factoryCharger,
   isRebooting,
+  putBack,
   retire,
   unhang,
   withClockOffset,
@@ -104,6 +105,16 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
         assertReachable(charger);
         return retire(charger, operationId);
       });
+    },
+
+    async recover(operationId, signal) {
+      const charger = await reach(signal);
+      const { effect } = charger;
+      if (effect) throw new CodedError('STATION_BUSY', `the station is busy with ${effect.step}; try again later`);
+      if (effectState(charger, operationId, 'install', now()).state !== 'succeeded') return 'nothing';
+      if (evidence(charger).runningInstalledBy === operationId) return 'runs';
+      await visit(signal, (charger, time) => putBack(charger, operationId, time));
+      return 'put_back';
     },
 
     async observeEffect(operationId, step, signal) {

@@ -19,7 +19,8 @@ import { newNonce, readSections } from './station-program.js';
 /** Exit code of a tool that is at work. */
 const BUSY = 75;
 
-type Effects = Pick<StationDriver, 'start' | 'retire' | 'observeEffect' | 'observe'>;
+type Effects = Pick<StationDriver, 'start' | 'retire' | 'observeEffect' | 'observe'> &
+  Required<Pick<StationDriver, 'recover'>>;
 
 const first = (sections: ReadonlyMap<string, readonly Buffer[]>, name: string): Buffer =>
   sections.get(name)?.[0] ?? Buffer.alloc(0);
@@ -74,6 +75,19 @@ export function effectsAt({ stateDir, limits, profile, program, options, run }: 
       onProgress,
     });
 
+  const observe = async (signal: AbortSignal): Promise<StationEvidence> => {
+    const nonce = newNonce();
+    const args = [nonce, String(limits.commandS), ...profile.evidence()];
+    let sections: ReturnType<typeof readSections>;
+    try {
+      sections = readSections((await program.ask('observe', args, options(signal))).stdout);
+    } catch (error) {
+      if (signal.aborted) program.end(nonce);
+      throw error;
+    }
+    return evidenceFrom(sections);
+  };
+
   const argvOf = (effect: Effect): readonly string[] => {
     const { operationId } = effect;
     if (effect.step === 'reboot') return profile.reboot(operationId);
@@ -126,17 +140,20 @@ export function effectsAt({ stateDir, limits, profile, program, options, run }: 
       return effect;
     },
 
-    async observe(signal) {
-      const nonce = newNonce();
-      const args = [nonce, String(limits.commandS), ...profile.evidence()];
-      let sections: ReturnType<typeof readSections>;
-      try {
-        sections = readSections((await program.ask('observe', args, options(signal))).stdout);
-      } catch (error) {
-        if (signal.aborted) program.end(nonce);
-        throw error;
-      }
-      return evidenceFrom(sections);
+    async recover(operationId, signal) {
+      const { effect, isBrokenOff } = await look(operationId, 'install', signal);
+      if (effect.state === 'absent' || (effect.state === 'failed' && !isBrokenOff)) return 'nothing';
+      const { busy, runningInstalledBy } = await observe(signal);
+      if (busy) throw new CodedError('STATION_BUSY', 'an effect is under way');
+      if (runningInstalledBy === operationId) return 'runs';
+      const argv = profile.recover?.(operationId);
+      if (!argv) return 'not_supported';
+      const { code, stderr } = await run(argv, signal);
+      if (code === BUSY) throw new CodedError('STATION_BUSY', 'the update tool is at work');
+      if (code !== 0) throw new CodedError('RECOVERY_FAILED', readableText(stderr) || `its command ended with ${code}`);
+      return 'put_back';
     },
+
+    observe,
   };
 }

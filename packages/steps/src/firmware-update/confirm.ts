@@ -1,14 +1,9 @@
-/**
- * The reboot into the new image and the verdict after it: Installed only from what the station itself testifies. Also
- * keeps the slot of an update that ran out of time until the station is seen idle.
- */
+/** The reboot into the new image and the verdict after it: Installed only from what the station itself testifies. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
-import { releaseSlot } from '@khumbu/operations/jobs/release-slot';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { Reason } from '@khumbu/operations/records/reasons';
 import { isEnded } from '@khumbu/operations/records/record';
-import type { StoredWait } from '@khumbu/operations/records/wait-words';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
@@ -16,6 +11,7 @@ import type { StationDriver, StationEvidence } from '@khumbu/station-drivers/por
 import { orSettle } from '../driver-faults.js';
 import { noteEvidence } from '../observe.js';
 import { awaitHeartbeat } from './await-heartbeat.js';
+import { createReleaseWhenIdle } from './release-when-idle.js';
 import { settleUpdate } from './settle-update.js';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 
@@ -70,16 +66,7 @@ export function createConfirm(deps: StepDeps) {
     if (record.announced) await awaitHeartbeat(store, record.station, patience, signal);
   };
 
-  const releaseWhenIdle = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
-    const { profile } = await viewStation(deps, record.station);
-    const obstacle = async (): Promise<StoredWait | undefined> => {
-      if (!profile) return undefined;
-      // A worker that was frozen since before its first effect on the station must not begin now.
-      await driverOf(profile).retire(record.id, signal);
-      return (await driverOf(profile).observe(signal)).busy ? 'station_busy' : undefined;
-    };
-    await commit(store.transaction().put(await releaseSlot(record, obstacle, now)));
-  };
+  const releaseWhenIdle = createReleaseWhenIdle(deps);
 
   /** Begun at `begunAt`, on the depot's monotonic clock. */
   const confirm = async (record: FirmwareUpdateRecord, begunAt: number, context: StepContext): Promise<void> => {
