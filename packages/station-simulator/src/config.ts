@@ -25,6 +25,10 @@ export const SimulatorConfig = Type.Object({
   COMMUNICATION_CHECK_S: Type.Integer({ default: 5, description: 'Tolerated silence in seconds; 0 for any.' }),
   REQUEST_REPLY_TIMEOUT_S: Type.Integer({ default: 30, minimum: 1, maximum: 550, description: 'Wait for a reply.' }),
   EXPOSE_OCPP_CONSUMER: Type.Boolean({ default: false, description: 'Offer ocpp_consumer_API too.' }),
+  EXPOSE_EVSE_SECURITY: Type.Boolean({
+    default: false,
+    description: 'Offer evse_security_consumer_API too, with a certificate of each kind.',
+  }),
   SIMULATED_STATIONS_DIR: Type.Optional(
     Type.String({ description: 'Folder of the simulated chargers; stations follow their reboots.' }),
   ),

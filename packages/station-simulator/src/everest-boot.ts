@@ -7,6 +7,7 @@ import { dump } from '@khumbu/shared/contract/everest-frames';
 import {
   channelTopic,
   DISCOVERY,
+  EVSE_SECURITY,
   OCPP_CONSUMER,
   type StationAddress,
   type TopicPrefix,
@@ -15,7 +16,7 @@ import {
 import { createRequests, type RequestOutcome } from './boot-requests.js';
 import { BootWire } from './boot-wire.js';
 import { hasEnvelope, parseJson, readReplyTo } from './everest-frames.js';
-import { type EverestModuleOptions, OCPP_CONSUMER_MODULE } from './everest-options.js';
+import { EVSE_SECURITY_MODULE, type EverestModuleOptions, OCPP_CONSUMER_MODULE } from './everest-options.js';
 
 export interface BootHandlers {
   received(name: M2eChannelName, bytes: Buffer): void;
@@ -28,6 +29,8 @@ export interface BootHandlers {
   /** The connection is gone, and the process with it. */
   lost(): void;
 }
+
+type CertificateStatuses = NonNullable<EverestModuleOptions['certificates']>;
 
 interface Routing {
   readonly wire: BootWire;
@@ -81,6 +84,23 @@ function routeLatched({ wire, handlers, home, prefix, address }: Routing): void 
   }
 }
 
+/** As EVerest's module does: the certificates that it names, and the password of their key beside them. */
+function routeCertificates({ wire, home, prefix, address }: Routing, certificates: CertificateStatuses): void {
+  wire.route(EVSE_SECURITY.leafTopic(prefix, address.station, EVSE_SECURITY_MODULE), (bytes) => {
+    const replyTo = readReplyTo(bytes);
+    const frame = parseJson(bytes) as { readonly payload?: { readonly certificate_type?: string } } | undefined;
+    const leaf = EVSE_SECURITY.leaves.find((kind) => kind === frame?.payload?.certificate_type);
+    const status = leaf && certificates()[leaf];
+    if (replyTo === undefined || status === undefined) return;
+    const info = {
+      key: `/etc/everest/certs/client/${leaf}.key`,
+      certificate_count: 1,
+      password: 'a-password-of-a-key',
+    };
+    wire.publish(`${home}${replyTo}`, dump({ status, ...(status === 'Accepted' ? { info } : {}) }));
+  });
+}
+
 /** Connect and subscribe. Rejects with `STATION_CONNECT_FAILED`. */
 export async function startBoot(options: EverestModuleOptions, handlers: BootHandlers) {
   const { station, moduleId = station, answersDiscovery = true, exposeOcppConsumer = false } = options;
@@ -108,6 +128,7 @@ export async function startBoot(options: EverestModuleOptions, handlers: BootHan
   routeStatuses(routing);
   if (answersDiscovery) routeDiscovery(routing, exposeOcppConsumer, monitoring);
   if (exposeOcppConsumer) routeLatched(routing);
+  if (options.certificates) routeCertificates(routing, options.certificates);
   await wire.subscribeRoutes();
 
   return {

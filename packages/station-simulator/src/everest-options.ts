@@ -1,5 +1,6 @@
 /** What a simulated station can be, and what it reports. */
 import type { BootReason } from '@khumbu/shared/contract/schemas';
+import type { CertificateLeaf } from '@khumbu/shared/contract/topics';
 import type { RequestOutcome } from './boot-requests.js';
 import type { ChargerWatch } from './charger-watch.js';
 import type { CommunicationFault } from './communication-check.js';
@@ -25,6 +26,11 @@ export interface EverestModuleOptions extends DialectCheckOptions {
   readonly dialect: StationDialect;
   /** Offer `ocpp_consumer_API`, so that others can see the link to the CSMS. Default false. */
   readonly exposeOcppConsumer?: boolean;
+  /**
+   * Offer `evse_security_consumer_API`: the status of each kind of certificate when it is asked for; a kind that is absent gets
+   * no answer. Default: no such module.
+   */
+  readonly certificates?: () => Partial<Readonly<Record<CertificateLeaf, string>>>;
   /** Answer discovery. Default true. */
   readonly answersDiscovery?: boolean;
   /** From the answered boot reason to the accepted BootNotification; default 50. */
@@ -64,3 +70,5 @@ export type Tell = <K extends keyof EverestModuleEvents>(event: K, ...details: E
 
 /** Module id of the `ocpp_consumer_API` of every simulated station that has one. */
 export const OCPP_CONSUMER_MODULE = 'ocpp_consumer';
+/** Module id of its `evse_security_consumer_API`. */
+export const EVSE_SECURITY_MODULE = 'evse_security_consumer';

@@ -32,6 +32,7 @@ const fleet = createFleet({
   communicationCheckS: config.COMMUNICATION_CHECK_S,
   requestReplyTimeoutS: config.REQUEST_REPLY_TIMEOUT_S,
   exposeOcppConsumer: config.EXPOSE_OCPP_CONSUMER,
+  ...(config.EXPOSE_EVSE_SECURITY ? { certificates: () => ({ CSMS: 'Accepted', V2G: 'Accepted' }) } : {}),
   unknownIds: 'adopt',
   ...(config.SIMULATED_STATIONS_DIR === undefined ? {} : { watch: watch(config.SIMULATED_STATIONS_DIR) }),
   logger,

@@ -341,6 +341,30 @@ void t.test('ocpp_consumer: registration after the boot reason, with latched val
   t.equal((await peer.message('/e2m/connection_status', 1)).text, '{"connected":false,"ocpp_version":"1.6"}');
 });
 
+void t.test('evse_security: a kind of certificate each, as it is now, and silence', async (t) => {
+  let statuses: { CSMS?: string; V2G?: string } = { CSMS: 'Accepted', V2G: 'NotFound' };
+  const { module, root } = station(t, { certificates: () => statuses });
+  const peer = await foreigner(t, root);
+  await module.start();
+  const ask = (certificate_type: string, n: number) =>
+    peer.say(
+      `${root}everest_api/1/evse_security_consumer/evse_security_consumer/m2e/get_leaf_certificate_info`,
+      JSON.stringify({
+        headers: { replyTo: `everest_api/me/${n}` },
+        payload: { certificate_type, encoding: 'PEM', include_ocsp: false },
+      }),
+    );
+  await ask('CSMS', 1);
+  t.match(JSON.parse((await peer.message('everest_api/me/1')).text), { status: 'Accepted', info: { key: String } });
+  await ask('V2G', 2);
+  t.same(JSON.parse((await peer.message('everest_api/me/2')).text), { status: 'NotFound' });
+  statuses = { V2G: 'Accepted' };
+  await ask('CSMS', 3);
+  await ask('V2G', 4);
+  t.match(JSON.parse((await peer.message('everest_api/me/4')).text), { status: 'Accepted' });
+  t.same(peer.on('everest_api/me/3'), []);
+});
+
 void t.test('restarts: by hand, after a reset, after InstallRebooting', async (t) => {
   const { module, root, home } = station(t, { restartMs: 10, rebootMs: 10, goDownMs: 0, heartbeatMs: 10_000 });
   const peer = await foreigner(t, root, BOOTED);

@@ -31,6 +31,7 @@ void t.test('a service that cannot be opened leaves nothing running', async (t) 
     intake: {} as Intake,
     registry: { load } as Registry,
     boots: {} as Boots,
+    directory: { profileOf: () => undefined, configured: () => [] },
     store: { stationsWithOutbox: async () => [] } as unknown as MqttServiceDeps['store'],
     notifications: {} as Notifications,
     marks: { set: async () => true, remove: async () => undefined },

@@ -4,6 +4,7 @@ import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { askCertificateStore } from '@khumbu/steps/certificate-store';
 import { createCheckDriver } from '@khumbu/steps/station/check-driver';
 import { createConfigureNetwork } from '@khumbu/steps/station/configure-network';
 import { createKeepObserved } from '@khumbu/steps/station/keep-observed';
@@ -27,7 +28,7 @@ runWorkerService(
         redis,
         keys: store.keys,
         concurrency: config.ACTIONS_AT_ONCE,
-        ...createCheckDriver(deps),
+        ...createCheckDriver(deps, (station, signal) => askCertificateStore(store, station, signal)),
         onError: (error) => log.warn({ err: error }, 'a look at a station'),
       });
       life.onStop('looks at stations', () => looks.stop());

@@ -30,7 +30,7 @@ function open(check: StationDriver['check']) {
       redis,
       keys,
       concurrency: 2,
-      ...createCheckDriver(deps),
+      ...createCheckDriver(deps, async () => undefined),
       onError: () => undefined,
     });
     t.teardown(() => worker.stop());

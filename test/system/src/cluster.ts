@@ -34,6 +34,7 @@ export interface StationSettings {
   readonly settle_ms?: number;
   readonly certificate?: 'chain' | 'any';
   readonly driver?: DriverEntry;
+  readonly evse_security?: { readonly module_id: string; readonly answer_within_s?: number };
   readonly simulated?: SimulatedSettings;
 }
 

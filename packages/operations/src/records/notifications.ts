@@ -5,8 +5,8 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 
-/** `observe`: a station's host is to be looked at now. */
-const HINT_KINDS = ['outbox', 'cancel', 'observe'] as const;
+/** `observe`: a station's host is to be looked at now. `certificates`: its certificate store is to be asked, QUESTION STATION. */
+const HINT_KINDS = ['outbox', 'cancel', 'observe', 'certificates'] as const;
 export type HintKind = (typeof HINT_KINDS)[number];
 
 export type Notifications = Awaited<ReturnType<typeof subscribeNotifications>>;

@@ -32,6 +32,7 @@ export const REASONS = {
   not_rebooted: 'The station did not restart.',
   not_running: 'The station does not run the image.',
   not_healthy: 'The station runs the image and says that it is not well.',
+  certificate_store: 'The station runs the image, and the certificate store of EVerest does not answer as before.',
   fell_back: 'The station runs another image.',
   // Signatures.
   signatureBad: 'The signature is not that of the image.',

@@ -185,6 +185,12 @@ export class RecordTransaction<R extends AnyRecord> {
     return this;
   }
 
+  /** The leader is to ask the station's certificate store; the answers are stored under the name of the question. */
+  askCertificateStore(station: string, question: string): this {
+    this.ops.push(['PUBLISH', this.keys.notifications, `certificates ${question} ${station}`]);
+    return this;
+  }
+
   /** Notify the worker that has the operation; only for speed. */
   notifyCancel(operationId: string): this {
     this.ops.push(['PUBLISH', this.keys.notifications, `cancel ${operationId}`]);

@@ -87,6 +87,12 @@ export const WAITS = {
     'operator',
   ),
   station_unreachable: wait('The host of the station cannot be reached.', 'deadline', 'station', 'operator'),
+  certificate_store: wait(
+    'EVerest at the station is to be back, and its certificate store to answer as before the update (`evse_security`).',
+    'deadline',
+    'everest',
+    'operator',
+  ),
   error: wait('Something unexpected went wrong (`detail`); it is tried again.', 'pause', 'time', 'operator'),
   download: atWork('The image is being fetched.', 'deadline', 'worker', 'origin'),
   verification: atWork('The signature is being checked.', 'deadline', 'worker'),

@@ -5,6 +5,7 @@ import type { StationKind } from '../kinds/kinds.js';
 import type { Store } from '../kinds/store.js';
 import { slotField } from '../records/keys.js';
 import type { StationFields } from '../records/transaction.js';
+import type { CertificateStoreAnswers } from './certificate-store.js';
 import type { ObservedHost } from './observed-host.js';
 
 /** The fields of the hash. */
@@ -38,6 +39,8 @@ export const STATION_FIELDS = {
   transactions: 'transactions',
   /** What its host testified last: see `observed-host.ts`. */
   observed: 'observed',
+  /** What its certificate store answered last: see `certificate-store.ts`. */
+  certificateStore: 'certificateStore',
 } as const;
 
 /** What is stored while EVerest may reset, gone. */
@@ -119,6 +122,7 @@ export function readStationState(fields: StationFields) {
     ocppConsumer: text('ocppConsumer'),
     transactions: json<readonly string[]>('transactions'),
     observed: json<ObservedHost>('observed'),
+    certificateStore: json<CertificateStoreAnswers>('certificateStore'),
     slot: (kind: StationKind): string | undefined => fields[slotField(kind)],
   };
 }

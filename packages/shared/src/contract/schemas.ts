@@ -307,5 +307,12 @@ export const OcppTransactionEvent = Type.Object(
 );
 export type OcppTransactionEvent = Static<typeof OcppTransactionEvent>;
 
+/** Of `evse_security_consumer_API`; what else is in it (paths of files, the password of a key) is not read. */
+export const LeafCertificateAnswer = Type.Object(
+  { status: Text('Accepted, Rejected, NotFound, NotFoundValid or PrivateKeyNotFound.') },
+  { $id: 'LeafCertificateAnswer', description: 'Whether the certificate store has a certificate of the kind.' },
+);
+export type LeafCertificateAnswer = Static<typeof LeafCertificateAnswer>;
+
 /** `allow_firmware_installation`: today the bytes `true`, by its source an empty message; anything counts. */
 export const AnyPayload = Type.Unknown({ $id: 'AnyPayload', description: 'Any content, none included.' });

@@ -118,3 +118,12 @@ export const OCPP_CONSUMER = {
   getTopic: (prefix: TopicPrefix, station: string, moduleId: string, leaf: string): string =>
     `${prefix.of(station)}${API}/ocpp_consumer/${moduleId}/m2e/${leaf}/get`,
 } as const;
+
+/** Of `evse_security_consumer_API`: whether the certificate store of EVerest has a certificate of its own of a kind. */
+export const EVSE_SECURITY = {
+  leafTopic: (prefix: TopicPrefix, station: string, moduleId: string): string =>
+    `${prefix.of(station)}${API}/evse_security_consumer/${moduleId}/m2e/get_leaf_certificate_info`,
+  /** Kinds that EVerest keeps a key for. */
+  leaves: ['CSMS', 'V2G'] as const,
+} as const;
+export type CertificateLeaf = (typeof EVSE_SECURITY.leaves)[number];

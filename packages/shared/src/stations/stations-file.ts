@@ -4,6 +4,7 @@
  */
 import { type Static, Type } from 'typebox';
 import type { Mismatch } from '../contract/codec.js';
+import { type CertificateLeaf, EVSE_SECURITY } from '../contract/topics.js';
 import { CodedError, describeError } from '../runtime/errors.js';
 import { type FileReports, followFile, textOf } from '../runtime/followed-file.js';
 import { readYaml } from '../runtime/structured-text.js';
@@ -62,6 +63,33 @@ const Clock = Type.Object(
   { ...closed, description: 'How the clock is put right.' },
 );
 
+const EvseSecurity = Type.Object(
+  {
+    module_id: Type.String({
+      minLength: 1,
+      maxLength: 128,
+      pattern: '^[^/+#]+$',
+      description: 'The id of its evse_security_consumer_API module.',
+    }),
+    leaves: Type.Optional(
+      Type.Array(Type.Enum([...EVSE_SECURITY.leaves]), {
+        minItems: 1,
+        uniqueItems: true,
+        description: 'Kinds of certificates that are asked for; default all.',
+      }),
+    ),
+    answer_within_s: Count(
+      'Seconds from the first heartbeat after a reboot in which the store has to answer as before; default 120.',
+      { minimum: 1, maximum: 1800 },
+    ),
+  },
+  {
+    ...closed,
+    description:
+      'Before Installed: whether the certificate store of EVerest answers as before the update. Absent: not asked.',
+  },
+);
+
 const Station = Type.Object(
   {
     driver: Type.Optional(DriverPart),
@@ -74,6 +102,7 @@ const Station = Type.Object(
       Type.Record(Type.String(), Type.String(), { description: 'Interface of each interface class.' }),
     ),
     clock: Type.Optional(Clock),
+    evse_security: Type.Optional(EvseSecurity),
     settle_ms: Count('Pause between the first heartbeat of a boot and the first status, without OCPP evidence.'),
     ready_status: Type.Optional(
       Type.Enum(['before-install', 'at-once'], {
@@ -120,6 +149,14 @@ export interface ClockPolicy {
   readonly slewBelowMs: number;
 }
 
+/** Which certificates of EVerest's certificate store have to be there after an update as before it. */
+export interface CertificateQuestions {
+  readonly moduleId: string;
+  readonly leaves: readonly CertificateLeaf[];
+  /** From the first heartbeat after the reboot. */
+  readonly answerWithinMs: number;
+}
+
 /** What is known about a configured station, every default filled in. */
 export interface StationProfile {
   readonly station: string;
@@ -136,6 +173,8 @@ export interface StationProfile {
   /** Interface class to interface name; `undefined`: networks are not configured there. */
   readonly interfaces?: Readonly<Record<string, string>>;
   readonly clock: ClockPolicy;
+  /** Absent: its certificate store is not asked. */
+  readonly certificateStore?: CertificateQuestions;
   /** From the first heartbeat of a boot that we caused to the status after it, where it is not known that OCPP is up. */
   readonly settleMs: number;
   /** When the status that an image for a later date is ready is published, which takes connectors out of use. */
@@ -176,6 +215,13 @@ export function parseStationsFile(text: string): StationsFileContent {
   }
 }
 
+const certificateQuestions = ({ evse_security: store }: StationEntry): CertificateQuestions | undefined =>
+  store && {
+    moduleId: store.module_id,
+    leaves: store.leaves ?? EVSE_SECURITY.leaves,
+    answerWithinMs: (store.answer_within_s ?? 120) * 1000,
+  };
+
 export function profileFrom(file: StationsFileContent, station: string): StationProfile | undefined {
   const listed = file.stations && Object.hasOwn(file.stations, station) ? file.stations[station] : undefined;
   if (!listed && file.unknown_stations !== 'simulated') return undefined;
@@ -185,6 +231,7 @@ export function profileFrom(file: StationsFileContent, station: string): Station
   const everybody = file.unknown_stations === 'simulated' ? 'simulated' : undefined;
   const driver = (listed && wholeDriver(file.defaults?.driver, listed.driver)) ?? everybody;
   if (!driver) return undefined;
+  const certificateStore = certificateQuestions(entry);
   return {
     station,
     driver: driverName(driver),
@@ -199,6 +246,7 @@ export function profileFrom(file: StationsFileContent, station: string): Station
       largestStepMs: (entry.clock?.largest_step_s ?? LARGEST_STEP_S) * 1000,
       slewBelowMs: (entry.clock?.slew_below_s ?? 5) * 1000,
     },
+    ...(certificateStore ? { certificateStore } : {}),
     settleMs: entry.settle_ms ?? (driver === 'simulated' ? 0 : SETTLE_MS),
     readyStatus: entry.ready_status ?? 'before-install',
     readyLeadMs: (entry.ready_lead_s ?? 60) * 1000,

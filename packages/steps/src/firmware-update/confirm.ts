@@ -11,6 +11,7 @@ import type { StationDriver, StationEvidence } from '@khumbu/station-drivers/por
 import { orSettle } from '../driver-faults.js';
 import { noteEvidence } from '../observe.js';
 import { awaitHeartbeat } from './await-heartbeat.js';
+import { lookAtCertificates } from './certificates.js';
 import { createReleaseWhenIdle } from './release-when-idle.js';
 import { settleUpdate } from './settle-update.js';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
@@ -71,7 +72,21 @@ export function createConfirm(deps: StepDeps) {
   /** Begun at `begunAt`, on the depot's monotonic clock. */
   const confirm = async (record: FirmwareUpdateRecord, begunAt: number, context: StepContext): Promise<void> => {
     const profile = requireProfile((await viewStation(deps, record.station)).profile);
-    const verdict = await reboot(record, context, driverOf(profile), now);
+    const booted = await reboot(record, context, driverOf(profile), now);
+    const seen = booted.event === 'proved' ? await lookAtCertificates(deps, record, context.signal) : undefined;
+    if (seen?.verdict === 'later') {
+      // The reboot is not begun again, and what is told after it counts from it.
+      await context.commit(store.transaction().put({ ...seen.record, rebootBegunAt: begunAt }));
+      return;
+    }
+    const verdict =
+      seen?.verdict === 'worse'
+        ? {
+            ...booted,
+            event: 'fellBack' as const,
+            detail: { reason: 'certificate_store' as const, message: seen.message },
+          }
+        : booted;
     const { context: transition, state } = await viewStation(deps, record.station);
     const transaction = store.transaction();
     if ('seen' in verdict) noteEvidence(transaction, record.station, state, verdict.seen.evidence, verdict.seen.asked);

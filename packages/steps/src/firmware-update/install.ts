@@ -10,10 +10,12 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { slotField } from '@khumbu/operations/records/keys';
 import { isEnded } from '@khumbu/operations/records/record';
 import type { StoredWait } from '@khumbu/operations/records/wait-words';
+import { hasAnswered } from '@khumbu/operations/stations/certificate-store';
 import { decideInstallStart, type InstallStart } from '@khumbu/operations/stations/everest-presence';
 import { resetReservedMs, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
+import { askCertificateStore } from '../certificate-store.js';
 import { orSettle } from '../driver-faults.js';
 import { hasBegun } from '../has-begun.js';
 import { noteEvidence } from '../observe.js';
@@ -59,7 +61,7 @@ export function createInstall(deps: StepDeps, progress?: InstallProgressPort) {
     return reset && (!isEnded(reset) || reset.slotHeld) ? { waitMs: RESET_PAUSE_MS, waitingFor: 'reset' } : undefined;
   };
 
-  const begin = async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
+  const begin = async (record: FirmwareUpdateRecord, { signal, commit, log }: StepContext): Promise<void> => {
     if (!record.image) throw new TypeError('an update to be installed has an image');
     const view = await viewStation(deps, record.station);
     const profile = requireProfile(view.profile);
@@ -76,6 +78,10 @@ export function createInstall(deps: StepDeps, progress?: InstallProgressPort) {
     // Brought here now, while the station may still be left as it is.
     const path = await openUnlessLost(images, record.image, signal);
     if (path === undefined) return commit(await loseImage(deps, record));
+    const before = profile.certificateStore && (await askCertificateStore(store, record.station, signal));
+    const certificates = hasAnswered(before) ? { certificates: { before } } : {};
+    if (profile.certificateStore && !hasAnswered(before))
+      log.warn('the certificate store of EVerest does not answer before the installation: it is not judged after it');
     const asked = now();
     const evidence = await driverOf(profile).observe(signal);
     const { resetReservedUntil, resetAllowedEpoch, bootEpoch, conflictSince, awaySince } = STATION_FIELDS;
@@ -84,7 +90,7 @@ export function createInstall(deps: StepDeps, progress?: InstallProgressPort) {
       transaction.expectStation(record.station, field, state.fields[field]);
     }
     noteEvidence(transaction, record.station, state, evidence, asked);
-    const set = { bootIdBefore: evidence.bootId };
+    const set = { bootIdBefore: evidence.bootId, ...certificates };
     applyAll(transaction, record, [{ event: 'installBegun', detail: { set } }], context);
     await commit(transaction);
   };

@@ -7,6 +7,7 @@ import type { Notifications } from '@khumbu/operations/records/notifications';
 import { CHANNELS, channelNames } from '@khumbu/shared/contract/channels';
 import { channelFilter, DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { hasCode } from '@khumbu/shared/runtime/errors';
+import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import { assertMay } from '../leader/standing.js';
 import { createRateLimitedLog, type RateLimitedLog } from '../rate-limited-log.js';
 import type { Core } from './core.js';
@@ -25,6 +26,7 @@ import { createRouter, type OnMessage } from './inbound/router.js';
 import { createUnanswered } from './inbound/unanswered.js';
 import { createBootCounter } from './liveness/boot-counter.js';
 import { createBootSigns } from './liveness/boot-signs.js';
+import { createCertificateStore } from './liveness/certificate-store.js';
 import { createDuplicateWatch } from './liveness/duplicate-watch.js';
 import { createOcppSide } from './liveness/ocpp-side.js';
 import type { Station } from './liveness/station.js';
@@ -55,6 +57,7 @@ export interface MqttServiceDeps extends Pick<Core, Given> {
   /** The gateways of one depot share a session. */
   readonly depot: string;
   readonly boots: Boots;
+  readonly directory: Pick<StationDirectory, 'profileOf' | 'configured'>;
   readonly notifications: Notifications;
   readonly marks: Marks;
   /** Redis answers, and no commit is of unknown fate. */
@@ -114,6 +117,7 @@ function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal,
     session.isOpen() && standing() === 'leading' && deps.canStore() && publisher.moves();
   const checks = createCommunicationChecks({ ...core, keepsPromise });
   const ocppSide = createOcppSide({ ...core, onRegistered: publisher.kick });
+  const certificateStore = createCertificateStore({ ...core, directory: deps.directory }, over);
 
   // Discovery asks modules and is given their answers; what follows from an answer may be another question.
   const judge = (entry: Station): void => duplicates.judge(entry);
@@ -130,7 +134,17 @@ function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal,
   const request = createRequests({ ...core, answer, refusals, bootCounter, signs });
   const reset = createResets({ ...core, unanswered, refusals });
   const permission = createPermissions({ ...core, unanswered });
-  const handlers = { heartbeats, request, reset, permission, refusals, discovery, ocppSide, publisher };
+  const handlers = {
+    heartbeats,
+    request,
+    reset,
+    permission,
+    refusals,
+    discovery,
+    ocppSide,
+    certificateStore,
+    publisher,
+  };
   const router = createRouter({ ...core, heartbeatTopics, ...handlers });
   const redelivered = createRedelivered({ ...core, marks, isStopping });
   const careful = createCarefulReading({ ...core, refusals, redelivered }, router);
@@ -138,6 +152,7 @@ function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal,
     classify: createClassify({ ...core, heartbeatTopics }),
     onMessage: guarded(careful, over, core.limitedLog),
     publisher,
+    certificateStore,
     checks,
     discovery,
     backlogMarker: core.backlogMarker,
@@ -156,7 +171,7 @@ export async function openMqttService(deps: MqttServiceDeps) {
   let ends: 'by us' | 'lost' | undefined;
   const session = createMqttSession(deps.mqtt);
   const parts = compose(deps, session, over.signal, () => ends === 'by us');
-  const { publisher, checks, discovery, backlogMarker, redelivered } = parts;
+  const { publisher, certificateStore, checks, discovery, backlogMarker, redelivered } = parts;
   const stop = (): void => {
     ends ??= 'lost';
     over.abort();
@@ -180,8 +195,13 @@ export async function openMqttService(deps: MqttServiceDeps) {
     await session.end();
     throw error;
   }
-  const unsubscribe = deps.notifications.on('outbox', publisher.kick);
-  void session.closed.then(unsubscribe);
+  const listening = [
+    deps.notifications.on('outbox', publisher.kick),
+    deps.notifications.on('certificates', certificateStore.wanted),
+  ];
+  void session.closed.then(() => {
+    for (const unsubscribe of listening) unsubscribe();
+  });
   registry.start();
   if (!prefix.perStation) discovery.ask('');
   if (prefix.perStation) for (const entry of registry.all()) discovery.ask(entry.station);

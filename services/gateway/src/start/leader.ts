@@ -54,6 +54,7 @@ function serviceOpener(config: GatewayConfig, parts: LeaderParts, stopping: Abor
     intake,
     registry,
     boots: createBoots({ store, jobs, directory, now, log: createRateLimitedLog(log) }),
+    directory,
     store,
     notifications,
     marks: createMarks(patient, store.keys),

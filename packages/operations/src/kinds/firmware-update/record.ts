@@ -1,6 +1,7 @@
 import type { FirmwareUpdateRequest, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import { plannedDate } from '@khumbu/shared/runtime/dates';
 import type { RecordBase } from '../../records/record.js';
+import type { CertificateEvidence } from '../../stations/certificate-store.js';
 import { type FirmwareUpdateState, isBeforeInstall } from './machine.js';
 
 /** An image in the depot's store. */
@@ -50,6 +51,8 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly permission?: Permission;
   /** The boot of the host before the reboot into the new image. */
   readonly bootIdBefore?: string;
+  /** What EVerest's certificate store answered before the installation; absent: it is not judged. */
+  readonly certificates?: CertificateEvidence;
   /** When that reboot was begun; monotonic. */
   readonly rebootBegunAt?: number;
 }

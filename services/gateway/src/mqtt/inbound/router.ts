@@ -4,6 +4,7 @@ import { decode } from '@khumbu/shared/contract/codec';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
 import { DISCOVERY, OCPP_CONSUMER, parseApiTopic, type StationAddress } from '@khumbu/shared/contract/topics';
 import type { Core } from '../core.js';
+import type { CertificateStore } from '../liveness/certificate-store.js';
 import type { OcppSide } from '../liveness/ocpp-side.js';
 import { PROVES_LISTENING, provenListening } from '../liveness/presence.js';
 import type { Station } from '../liveness/station.js';
@@ -34,6 +35,7 @@ type Deps = Pick<Core, 'prefix' | 'registry' | 'backlogMarker' | 'metrics' | 'li
   readonly refusals: Refusals;
   readonly discovery: Discovery;
   readonly ocppSide: OcppSide;
+  readonly certificateStore: CertificateStore;
   readonly publisher: StatusPublisher;
 };
 
@@ -82,7 +84,17 @@ function createStationMessages(deps: Deps) {
 }
 
 export function createRouter(deps: Deps): OnMessage {
-  const { prefix, registry, heartbeatTopics, heartbeats, refusals, discovery, ocppSide, backlogMarker } = deps;
+  const {
+    prefix,
+    registry,
+    heartbeatTopics,
+    heartbeats,
+    refusals,
+    discovery,
+    ocppSide,
+    certificateStore,
+    backlogMarker,
+  } = deps;
   const ofStation = createStationMessages(deps);
 
   /** There is no room for its station: it is answered as an unconfigured one is, and not remembered. */
@@ -126,6 +138,6 @@ export function createRouter(deps: Deps): OnMessage {
     if (api?.type === OCPP_CONSUMER.type) return ocppSide.hearPublished(api.station, api.leaf, payload);
     const stripped = prefix.strip(topic);
     if (stripped?.rest === DISCOVERY.readyBeacon) return beacon(stripped.station);
-    if (!ocppSide.hearLatched(topic, payload)) discovery.hear(topic, payload);
+    if (!ocppSide.hearLatched(topic, payload) && !certificateStore.hear(topic, payload)) discovery.hear(topic, payload);
   };
 }
