@@ -1,7 +1,7 @@
 /** A process at a station, from its beginning to its end, within limits: what a station sends may be without end. */
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { deadlineAfter } from '@khumbu/shared/runtime/abort';
+import { deadlineAfter, unlessAborted } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
@@ -74,11 +74,8 @@ export async function call(transport: Transport, argv: readonly string[], option
   let process: StationProcess | undefined;
   try {
     process = await transport.begin(argv, limit.signal);
-    const running = process;
-    return await new Promise<CallResult>((resolve, reject) => {
-      limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true });
-      collect(running, options).then(resolve, reject);
-    });
+    // A listener that stays would keep the signal, and by it the connection, for as long as this process lives.
+    return await unlessAborted(collect(process, options), limit.signal);
   } catch (error) {
     process?.letGo();
     options.signal.throwIfAborted();
