@@ -1,7 +1,7 @@
 /** Asking the certificate store of a station's EVerest: the leader does, over MQTT, and stores the answers. */
 import { randomUUID } from 'node:crypto';
+import type { LeafAnswers } from '@khumbu/operations/kinds/firmware-update/certificates';
 import type { Store } from '@khumbu/operations/kinds/store';
-import type { LeafAnswers } from '@khumbu/operations/stations/certificate-store';
 import { readStation } from '@khumbu/operations/stations/station-state';
 import { sleep } from '@khumbu/shared/runtime/abort';
 

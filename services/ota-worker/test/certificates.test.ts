@@ -2,17 +2,17 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
-import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
-import { waitingOf } from '@khumbu/operations/kinds/kinds';
-import { createStore } from '@khumbu/operations/kinds/store';
-import { subscribeNotifications } from '@khumbu/operations/records/notifications';
 import {
   certificateText,
   hasAnswered,
   type LeafAnswers,
   worseThan,
-} from '@khumbu/operations/stations/certificate-store';
+} from '@khumbu/operations/kinds/firmware-update/certificates';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import { waitingOf } from '@khumbu/operations/kinds/kinds';
+import { createStore } from '@khumbu/operations/kinds/store';
+import { subscribeNotifications } from '@khumbu/operations/records/notifications';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { judgeCertificates, seenBack } from '@khumbu/steps/firmware-update/certificates';
 import { createConfirm } from '@khumbu/steps/firmware-update/confirm';

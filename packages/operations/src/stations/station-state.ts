@@ -1,11 +1,11 @@
 /** What is stored about a station beside its operations: a Redis hash, read as a whole, written field by field. */
 import type { BootReason, CommunicationParameters } from '@khumbu/shared/contract/schemas';
 import type { Dialect, StationProfile } from '@khumbu/shared/stations/stations-file';
+import type { LeafAnswers } from '../kinds/firmware-update/certificates.js';
 import type { StationKind } from '../kinds/kinds.js';
 import type { Store } from '../kinds/store.js';
 import { slotField } from '../records/keys.js';
 import type { StationFields } from '../records/transaction.js';
-import type { CertificateStoreAnswers } from './certificate-store.js';
 import type { ObservedHost } from './observed-host.js';
 
 /** The fields of the hash. */
@@ -39,7 +39,7 @@ export const STATION_FIELDS = {
   transactions: 'transactions',
   /** What its host testified last: see `observed-host.ts`. */
   observed: 'observed',
-  /** What its certificate store answered last: see `certificate-store.ts`. */
+  /** What its certificate store answered last. */
   certificateStore: 'certificateStore',
 } as const;
 
@@ -88,6 +88,15 @@ export interface KnownBootReason {
 /** The newest heartbeat of the boot that goes on; monotonic. `undefined`: none came. */
 export const lastAliveAt = ({ heartbeat, bootReason }: Pick<StationState, 'heartbeat' | 'bootReason'>) =>
   heartbeat && heartbeat.id >= 0 ? heartbeat.steadyAt : bootReason?.aliveAt;
+
+/** What its certificate store answered last. */
+export interface CertificateStoreAnswers {
+  /** The question it answers, as the worker named it. */
+  readonly question: string;
+  /** A date. */
+  readonly at: number;
+  readonly answers: LeafAnswers;
+}
 
 type Field = (typeof STATION_FIELDS)[keyof typeof STATION_FIELDS];
 

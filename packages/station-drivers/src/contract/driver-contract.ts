@@ -38,6 +38,7 @@ const timeOf = (line: string): number => Date.parse(line.split(' ')[0] ?? '');
 /** Run the contract as subtests of `t`. */
 export async function driverContract(t: Test, makeStation: MakeStation): Promise<void> {
   await effectsContract(t, makeStation);
+  await recoveryContract(t, makeStation);
   await commandsContract(t, makeStation);
   await logsContract(t, makeStation);
 }
@@ -131,7 +132,9 @@ async function effectsContract(t: Test, makeStation: MakeStation): Promise<void>
     });
     t.same(await station.driver().observeEffect('op-1', 'install', signal), { state: 'absent' });
   });
+}
 
+async function recoveryContract(t: Test, makeStation: MakeStation): Promise<void> {
   await t.test('what was given up while it was installed is not booted some day', async (t) => {
     const station = await makeStation(t);
     const driver = station.driver();

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { EVERY_VERB, good, verdictsOf, wanting } from '../check/findings.js';
-import type { DriverCheck, Effect, FirmwareImage, LogQuery, LogSource, StationDriver } from '../port.js';
+import type { DriverCheck, Effect, FirmwareImage, LogQuery, LogSource, Recovered, StationDriver } from '../port.js';
 import {
   assertReachable,
   begin,
@@ -92,6 +92,7 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
   return {
     station,
     capabilities: { ...CAPABILITIES, network: interfaces !== undefined },
+    recover: recoveryOf(reach, visit, now),
 
     async start(effect, signal) {
       // What has become of an earlier effect is stored first: a refusal must not keep its time from beginning.
@@ -105,16 +106,6 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
         assertReachable(charger);
         return retire(charger, operationId);
       });
-    },
-
-    async recover(operationId, signal) {
-      const charger = await reach(signal);
-      const { effect } = charger;
-      if (effect) throw new CodedError('STATION_BUSY', `the station is busy with ${effect.step}; try again later`);
-      if (effectState(charger, operationId, 'install', now()).state !== 'succeeded') return 'nothing';
-      if (evidence(charger).runningInstalledBy === operationId) return 'runs';
-      await visit(signal, (charger, time) => putBack(charger, operationId, time));
-      return 'put_back';
     },
 
     async observeEffect(operationId, step, signal) {
@@ -162,6 +153,20 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
     },
   };
 }
+
+type Visit = (signal: AbortSignal, change: (charger: Charger, time: number) => Charger) => Promise<Charger>;
+
+const recoveryOf =
+  (reach: (signal: AbortSignal) => Promise<Charger>, visit: Visit, now: () => number) =>
+  async (operationId: string, signal: AbortSignal): Promise<Recovered> => {
+    const charger = await reach(signal);
+    const { effect } = charger;
+    if (effect) throw new CodedError('STATION_BUSY', `the station is busy with ${effect.step}; try again later`);
+    if (effectState(charger, operationId, 'install', now()).state !== 'succeeded') return 'nothing';
+    if (evidence(charger).runningInstalledBy === operationId) return 'runs';
+    await visit(signal, (latest, time) => putBack(latest, operationId, time));
+    return 'put_back';
+  };
 
 /** Of a charger as it is now: what has ended meanwhile is not written down by a look. */
 function simulatedCheck(charger: Charger, hasNetwork: boolean): DriverCheck {

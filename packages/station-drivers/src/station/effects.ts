@@ -46,7 +46,24 @@ function evidenceFrom(sections: ReadonlyMap<string, readonly Buffer[]>): Station
   return evidenceOf(installs, first(sections, 'boot').toString('latin1'), evidence, first(sections, 'busy').length > 0);
 }
 
-export function effectsAt({ stateDir, limits, profile, program, options, run }: StationParts): Effects {
+const observerOf =
+  ({ limits, profile, program, options }: StationParts) =>
+  async (signal: AbortSignal): Promise<StationEvidence> => {
+    const nonce = newNonce();
+    const args = [nonce, String(limits.commandS), ...profile.evidence()];
+    let sections: ReturnType<typeof readSections>;
+    try {
+      sections = readSections((await program.ask('observe', args, options(signal))).stdout);
+    } catch (error) {
+      if (signal.aborted) program.end(nonce);
+      throw error;
+    }
+    return evidenceFrom(sections);
+  };
+
+export function effectsAt(parts: StationParts): Effects {
+  const { stateDir, limits, profile, program, options, run } = parts;
+  const observe = observerOf(parts);
   const limitOf: Record<EffectStep, number> = {
     install: limits.installS,
     reboot: limits.rebootS,
@@ -74,19 +91,6 @@ export function effectsAt({ stateDir, limits, profile, program, options, run }: 
       finishMs: (limits.transferStallS + Math.ceil(image.sizeBytes / 1e6)) * 1000,
       onProgress,
     });
-
-  const observe = async (signal: AbortSignal): Promise<StationEvidence> => {
-    const nonce = newNonce();
-    const args = [nonce, String(limits.commandS), ...profile.evidence()];
-    let sections: ReturnType<typeof readSections>;
-    try {
-      sections = readSections((await program.ask('observe', args, options(signal))).stdout);
-    } catch (error) {
-      if (signal.aborted) program.end(nonce);
-      throw error;
-    }
-    return evidenceFrom(sections);
-  };
 
   const argvOf = (effect: Effect): readonly string[] => {
     const { operationId } = effect;

@@ -3,13 +3,13 @@
  * that runs well can neither reach its CSMS nor charge by Plug & Charge.
  */
 import { putOff } from '@khumbu/operations/jobs/job-loop';
-import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import {
   type CertificateEvidence,
   certificateText,
   type LeafAnswers,
   worseThan,
-} from '@khumbu/operations/stations/certificate-store';
+} from '@khumbu/operations/kinds/firmware-update/certificates';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { StationState } from '@khumbu/operations/stations/station-state';
 import { askCertificateStore } from '../certificate-store.js';
 import { type StepDeps, viewStation } from './step-deps.js';

@@ -4,13 +4,13 @@
  */
 import type { InstallProgressPort } from '@khumbu/operations/events/progress';
 import { putOff, type StepContext } from '@khumbu/operations/jobs/job-loop';
+import { hasAnswered } from '@khumbu/operations/kinds/firmware-update/certificates';
 import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
 import { needsReaffirming, reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { slotField } from '@khumbu/operations/records/keys';
 import { isEnded } from '@khumbu/operations/records/record';
 import type { StoredWait } from '@khumbu/operations/records/wait-words';
-import { hasAnswered } from '@khumbu/operations/stations/certificate-store';
 import { decideInstallStart, type InstallStart } from '@khumbu/operations/stations/everest-presence';
 import { resetReservedMs, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';

@@ -1,5 +1,5 @@
 /** A look at a station before it is used, as a job. */
-import { certificateText, hasAnswered, type LeafAnswers } from '@khumbu/operations/stations/certificate-store';
+import { certificateText, hasAnswered, type LeafAnswers } from '@khumbu/operations/kinds/firmware-update/certificates';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';

@@ -1,7 +1,7 @@
 import type { FirmwareUpdateRequest, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import { plannedDate } from '@khumbu/shared/runtime/dates';
 import type { RecordBase } from '../../records/record.js';
-import type { CertificateEvidence } from '../../stations/certificate-store.js';
+import type { CertificateEvidence } from './certificates.js';
 import { type FirmwareUpdateState, isBeforeInstall } from './machine.js';
 
 /** An image in the depot's store. */

@@ -4,8 +4,8 @@
  * key is encrypted the password of the key.
  */
 import { randomUUID } from 'node:crypto';
-import type { CertificateStoreAnswers, LeafAnswers } from '@khumbu/operations/stations/certificate-store';
-import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import type { LeafAnswers } from '@khumbu/operations/kinds/firmware-update/certificates';
+import { type CertificateStoreAnswers, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { LeafCertificateAnswer } from '@khumbu/shared/contract/schemas';
 import { type CertificateLeaf, DISCOVERY, EVSE_SECURITY } from '@khumbu/shared/contract/topics';
@@ -106,7 +106,7 @@ export function createCertificateStore(deps: Deps, over: AbortSignal) {
 
   return {
     /** A worker wants to know: `QUESTION STATION`. Never rejects: a worker that is not answered asks again. */
-    wanted(subject: string): void {
+    wanted: (subject: string): void => {
       const space = subject.indexOf(' ');
       const station = subject.slice(space + 1);
       ask(station, subject.slice(0, space)).catch((error: unknown) =>

@@ -8,15 +8,6 @@ import type { CertificateLeaf } from '@khumbu/shared/contract/topics';
 /** The status of each kind; absent: no answer. */
 export type LeafAnswers = Partial<Readonly<Record<CertificateLeaf, string>>>;
 
-/** Stored as the field `certificateStore` of a station. */
-export interface CertificateStoreAnswers {
-  /** The question it answers, as the worker named it. */
-  readonly question: string;
-  /** A date. */
-  readonly at: number;
-  readonly answers: LeafAnswers;
-}
-
 /** What a record keeps of it; times on the depot's monotonic clock. */
 export interface CertificateEvidence {
   readonly before: LeafAnswers;
