@@ -481,7 +481,8 @@ await_answer() {
     fi
     nap
   done
-  read -r answer <"$ask/answer"
+  # An empty one: there was no room for a word.
+  read -r answer <"$ask/answer" || answer='error the state folder cannot be written'
 }
 
 # --- Verbs -----------------------------------------------------------------------------------------------------------
@@ -694,7 +695,11 @@ prepare
 find_boot
 if [ "$verb" = run-effect ]; then
   nonce=$1
-  write_me $$ >"$state/asks/$nonce/.runner" || fail 'the state folder cannot be written'
+  if ! write_me $$ >"$state/asks/$nonce/.runner"; then
+    # A name takes no room: whoever waits is to hear of it at once.
+    printf '' >"$state/asks/$nonce/answer"
+    fail 'the state folder cannot be written'
+  fi
   set --
   while IFS= read -r word; do set -- "$@" "$word"; done <"$state/asks/$nonce/boot-id"
   ask_boot "$#" "$@"

@@ -1,7 +1,7 @@
 /** What goes wrong at a station, seen through profile `command` on this host. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,7 @@ import { makeStandIn, type StandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
 const PATIENCE_MS = 20_000;
+const PROGRAM = fileURLToPath(new URL('../../station/khumbu-station.sh', import.meta.url));
 t.setTimeout(240_000);
 
 type Change = Partial<RealDriverEntry> & { readonly verbs?: Partial<NonNullable<RealDriverEntry['command']>> };
@@ -235,6 +236,32 @@ await t.test('a process of an effect that is killed before it said anything is n
   t.same(await charger.log(), ['install op-1']);
 });
 
+await t.test('nor one that cannot write down that it is there, for the state folder is full by then', async (t) => {
+  const place = await mkdtemp(join(tmpdir(), 'full-disk-'));
+  t.teardown(() => rm(place, { recursive: true, force: true }));
+  const disk = await mountSmallDisk(t, place, 4 * 1024 * 1024);
+  if (!disk) {
+    t.comment('nothing can be mounted here');
+    return;
+  }
+  const shims = t.testdir({
+    setsid: `#!/bin/sh
+case "$*" in *run-effect*) cat /dev/zero >'${disk.path}/ballast' 2>/dev/null ;; esac
+PATH=$(echo "$PATH" | cut -d: -f2-)
+exec setsid "$@"
+`,
+  });
+  await chmod(join(shims, 'setsid'), 0o755);
+  const env = { ...process.env, PATH: `${shims}:${process.env.PATH}` };
+  const before = performance.now();
+  const words = ['start', join(disk.path, 'state'), '0', 'op-1', 'reboot', '5', '5', '-', 'nonce', '0', 'true'];
+  const { stdout } = spawnSync('sh', [PROGRAM, ...words], { env });
+  t.equal(stdout.toString(), 'error the state folder cannot be written\n');
+  t.ok(performance.now() - before < 5000, 'at once: it is what a worker waits for');
+  await disk.free();
+  t.equal(spawnSync('sh', [PROGRAM, ...words.with(8, 'again')]).stdout.toString(), 'started\n', 'nothing had begun');
+});
+
 await t.test(
   'a state folder that is full when an effect ends: its end is written down once there is room',
   async (t) => {
@@ -290,6 +317,14 @@ await t.test('what broke off, or was not booted, is put back before its failure 
   t.same(await charger.log(), ['install op-1', 'recover op-1']);
   t.notOk(await stat(join(charger.dir, 'next')).catch(() => undefined), 'the command had gone on to its end');
 
+  const killed = driver({
+    verbs: { ...verbs, install: ['sh', '-c', 'echo next >"$0/next"; kill -9 $$', charger.dir] },
+  });
+  await killed.start(await install(charger, 'op-4'), signal);
+  t.match(await end(killed, 'op-4'), { state: 'failed', code: 'failed', message: /ended with 137/ });
+  t.same((await charger.log()).at(-1), 'recover op-4', 'its command was ended, and could put nothing back');
+  t.notOk(await stat(join(charger.dir, 'next')).catch(() => undefined));
+
   await charger.let();
   await careful.start(await install(charger, 'op-2'), signal);
   t.match(await end(careful, 'op-2'), { state: 'succeeded' });
@@ -338,12 +373,11 @@ await t.test(
 
 await t.test('a command does not begin when the process that wanted it is gone', (t) => {
   const dir = t.testdir({ state: {} });
-  const program = fileURLToPath(new URL('../../station/khumbu-station.sh', import.meta.url));
   const effect = join(dir, 'state', 'effects', 'op-1.install');
   mkdirSync(effect, { recursive: true });
   const run = (begun: string) => {
     writeFileSync(join(effect, 'begun'), begun);
-    return spawnSync('sh', [program, 'run-command', join(dir, 'state'), '0', 'op-1.install', 'echo', 'it ran']);
+    return spawnSync('sh', [PROGRAM, 'run-command', join(dir, 'state'), '0', 'op-1.install', 'echo', 'it ran']);
   };
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const ticks = readFileSync('/proc/self/stat', 'utf8')

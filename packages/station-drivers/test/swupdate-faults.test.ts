@@ -236,6 +236,24 @@ await t.test('killed with all its processes: failure is told once what boots is 
   t.equal(station.variable('slot'), 'b', 'a later install is left alone');
 });
 
+await t.test(
+  'killed without the process that waits for it: told as failed once what boots is put back',
+  only,
+  async (t) => {
+    const { station, driver } = await setUp(t);
+    await driver().start(await install(station), signal);
+    await begun(station);
+    const folder = join(station.dir, 'state/effects/op-1.install');
+    process.kill(-Number((await readFile(join(folder, 'child'), 'utf8')).split(' ')[0]), 'SIGKILL');
+    await awaitUntil(() => existsSync(join(folder, 'result')), PATIENCE_MS, 'its end to be written down');
+    t.match(await driver().observeEffect('op-1', 'install', signal), { state: 'running' }, 'the daemon is at work');
+    await station.let();
+    t.match(await end(driver()), { state: 'failed', code: 'failed', message: /137/ });
+    t.match(await readFile(join(station.dir, 'daemon.log'), 'utf8'), /SWUPDATE successful/);
+    t.equal(station.variable('slot'), 'a');
+  },
+);
+
 await t.test('no room where it unpacks', only, async (t) => {
   const { station, driver, withSettings } = await setUp(t, { tmpBytes: 700_000 });
   await station.let();

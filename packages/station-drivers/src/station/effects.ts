@@ -25,6 +25,18 @@ type Effects = Pick<StationDriver, 'start' | 'retire' | 'observeEffect' | 'obser
 const first = (sections: ReadonlyMap<string, readonly Buffer[]>, name: string): Buffer =>
   sections.get(name)?.[0] ?? Buffer.alloc(0);
 
+/** Exit codes above are those of a command that a signal ended. */
+const ENDED_BY_SIGNAL = 128;
+
+/**
+ * Whether the command of an effect was ended before it could say how it went, or put anything back. What it had set to work
+ * may go on: the service of an update tool does. Pure.
+ */
+function isBrokenOff(state: string): boolean {
+  const [word, code] = state.split(' ');
+  return word === 'lost' || (word === 'ended' && (code === 'late' || Number(code) > ENDED_BY_SIGNAL));
+}
+
 /** Throws for what keeps an effect from beginning. */
 function assertMayBegin(answer: string): void {
   const [word, ...rest] = answer.trim().split(' ');
@@ -80,8 +92,7 @@ export function effectsAt(parts: StationParts): Effects {
       err: first(sections, 'err'),
       limitS: limitOf[step],
     });
-    const isBrokenOff = state === 'lost' || state.startsWith('ended late');
-    return { effect, isBrokenOff, others: first(sections, 'others').toString('latin1') };
+    return { effect, isBrokenOff: isBrokenOff(state), others: first(sections, 'others').toString('latin1') };
   };
 
   const bring = (image: FirmwareImage, signal: AbortSignal, onProgress?: TransferProgress): Promise<void> =>
