@@ -6,7 +6,7 @@ await main(async () => {
   const { findPrograms } = await import('../packages/embedded-run/dist/src/programs.js');
   await findPrograms(['redis', 'mosquitto', 'openssl', 'faketime'], { say });
   // Without them what is about real chargers is left out, by name.
-  for (const programs of [['sshd'], ['rauc', 'mksquashfs', 'dbus-daemon']])
+  for (const programs of [['sshd'], ['rauc', 'mksquashfs', 'dbus-daemon'], ['swupdate', 'fw_printenv', 'cpio']])
     await findPrograms(programs, { say }).catch((error) => say(error.message));
   await import('../test/chaos/dist/src/main.js');
 });

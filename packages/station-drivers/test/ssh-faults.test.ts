@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { awaitUntil } from '@khumbu/test-support/events';
-import { hasSshd, overSsh, type Sshd, sessionPids, startSshd } from '@khumbu/test-support/sshd';
+import { hasSshd, killSessions, overSsh, sessionPids, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import type { FirmwareImage } from '../src/port.js';
 import { openConnection } from '../src/transports/ssh/connection.js';
@@ -27,31 +27,6 @@ async function bigImage(stage: Stage, megabytes: number): Promise<FirmwareImage>
   await writeFile(path, bytes);
   return { path, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
-
-/** The server ends its sessions: SIGKILL to each. */
-function cut(sshd: Sshd): void {
-  for (const pid of sessionPids(sshd)) {
-    for (const child of [pid, ...childrenOf(pid)]) {
-      try {
-        process.kill(child, 'SIGKILL');
-      } catch {
-        // It went by itself.
-      }
-    }
-  }
-}
-const childrenOf = (pid: number): readonly number[] => {
-  try {
-    return execFileSync('cat', [`/proc/${pid}/task/${pid}/children`], { stdio: ['ignore', 'pipe', 'ignore'] })
-      .toString()
-      .trim()
-      .split(' ')
-      .filter((text) => text !== '')
-      .map(Number);
-  } catch {
-    return [];
-  }
-};
 
 const ended = (stage: Stage, operationId: string, step: 'install' | 'reboot' | 'restart') =>
   awaitUntil(
@@ -76,7 +51,7 @@ await t.test('a transfer that is cut goes on from where it was', only, async (t)
         first.push(sent);
         if (isCut || sent < (cuts + 1) * 12 * MB) return;
         isCut = true;
-        cut(stage.sshd);
+        killSessions(stage.sshd);
       }),
       { code: 'STATION_UNREACHABLE' },
     );
@@ -113,7 +88,7 @@ await t.test('sessions cut at any moment while two workers begin: one effect', o
     const both = Promise.all([begin(), begin()]);
     // From before the first session to after the effect was begun.
     await pause(round * 35);
-    cut(stage.sshd);
+    killSessions(stage.sshd);
     await both;
     await stage.charger.let();
     t.match(await ended(stage, operationId, 'install'), { state: 'succeeded' }, `cut after ${round * 35} ms`);
@@ -144,7 +119,7 @@ await t.test('an effect goes on without the connection, the server, and whoever 
   const stage = await setStage(t);
   const image = await stage.charger.image('new');
   await stage.driver().start({ step: 'install', operationId: 'op-1', image }, signal);
-  cut(stage.sshd);
+  killSessions(stage.sshd);
   await stage.sshd.restart();
   t.match(await stage.driver().observeEffect('op-1', 'install', signal), { state: 'running', progressPercent: 10 });
   await stage.sshd.kill();
@@ -198,7 +173,7 @@ await t.test('a server that stands still is found dead, one that never answers i
   const stage = await setStage(t);
   const driver = stage.driver({ limits: { keep_alive_s: 1, connect_s: 2 } });
   await driver.observe(signal);
-  const frozen = sessionPids(stage.sshd).flatMap((pid) => [pid, ...childrenOf(pid)]);
+  const frozen = sessionPids(stage.sshd, true);
   for (const pid of frozen) process.kill(pid, 'SIGSTOP');
   t.teardown(() => {
     for (const pid of frozen) {
@@ -236,7 +211,7 @@ await t.test('a command ends with whoever wanted it, and by its limit when nobod
   const slow = stage.driver({ read_clock: ['sleep', '4321'], limits: { command_s: 2 } });
   const reading = t.rejects(slow.readClock(signal), { code: 'STATION_UNREACHABLE' });
   await awaitUntil(() => processesWith('sleep 4321').length > 0, PATIENCE_MS, 'the command to run');
-  cut(stage.sshd);
+  killSessions(stage.sshd);
   await stage.sshd.restart();
   await reading;
   await awaitUntil(() => processesWith('sleep 4321').length === 0, PATIENCE_MS, 'its limit to end it');
@@ -311,7 +286,7 @@ await t.test('by way of a jump host', only, async (t) => {
   await driver.start({ step: 'install', operationId: 'op-1', image }, signal);
   await stage.charger.let();
   t.match(await ended(stage, 'op-1', 'install'), { state: 'succeeded' });
-  cut(jump);
+  killSessions(jump);
   await jump.kill();
   await t.rejects(driver.observe(signal), { code: 'STATION_UNREACHABLE' });
   await jump.restart();

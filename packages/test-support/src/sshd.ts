@@ -4,6 +4,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import { answersOn } from '@khumbu/shared/runtime/free-port';
 import { type ServerProgram, startServer } from './server.js';
 
@@ -95,15 +96,32 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
   return Object.assign(await startServer(files), login);
 }
 
-/** Processes of the sessions that a server has open now. */
-export function sessionPids(server: ServerProgram): readonly number[] {
-  const children = execFileSync('sh', ['-c', 'cat /proc/"$1"/task/*/children', 'sh', String(server.pid)]);
+/** Children of a process; none of one that has ended. */
+function childrenOf(pid: number): readonly number[] {
+  const tasks = '/proc/"$1"/task/*/children';
+  const children = execFileSync('sh', ['-c', `cat ${tasks} 2>/dev/null || :`, 'sh', String(pid)]);
   return children
     .toString('utf8')
     .trim()
     .split(/\s+/)
-    .filter((pid) => pid !== '')
+    .filter((each) => each !== '')
     .map(Number);
+}
+
+/** Processes of the server for the sessions that are open now, and, if wanted, the commands that they run. */
+export const sessionPids = (server: ServerProgram, withCommands = false): readonly number[] =>
+  childrenOf(server.pid).flatMap((pid) => (withCommands ? [pid, ...childrenOf(pid)] : [pid]));
+
+/** SIGKILL to all of these. */
+export function killSessions(server: ServerProgram, withCommands = true): void {
+  for (const pid of sessionPids(server, withCommands)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // It went by itself.
+      if (!hasCode(error, 'ESRCH')) throw error;
+    }
+  }
 }
 
 /** How a station behind it is reached: the part of `driver` in the stations file that is the same for every profile. */

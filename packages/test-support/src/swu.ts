@@ -35,11 +35,24 @@ preinst)
   ;;
 postinst)
   [ -e "$D/post-fails" ] || exit 0
-  fw_setenv slot b
+  if [ "$(cat "$D/running")" = a ]; then fw_setenv slot b; else fw_setenv slot a; fi
   exit "$(cat "$D/post-fails")"
   ;;
 esac
 `;
+
+const DEFAULTS: SwuOptions = {
+  version: '1.0',
+  hardware: '1.0',
+  sizeBytes: 1_000_000,
+  members: '',
+  bare: false,
+  variables: { slot: 'SLOT', upgrade_available: '1' },
+  stranger: false,
+  halves: false,
+  paddingBytes: 0,
+  damaged: false,
+};
 
 interface Part {
   readonly name: string;
@@ -48,8 +61,9 @@ interface Part {
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
-/** First its version, in a line; then bytes that are the same for the same name. */
-function content(name: string, version: string, sizeBytes: number): Buffer {
+/** What a slot begins with once that image is in it: its version, in a line; then bytes that are the same for the same name. */
+export function swuContent(name: string, change: Partial<Pick<SwuOptions, 'version' | 'sizeBytes'>> = {}): Buffer {
+  const { version, sizeBytes } = { ...DEFAULTS, ...change };
   const key = createHash('sha256').update(name).digest();
   const noise = createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(sizeBytes));
   return Buffer.concat([Buffer.from(`${version}\n`), noise]);
@@ -81,19 +95,6 @@ function describe(dir: string, parts: readonly Part[], tool: Part, options: SwuO
 `;
 }
 
-const DEFAULTS: SwuOptions = {
-  version: '1.0',
-  hardware: '1.0',
-  sizeBytes: 1_000_000,
-  members: '',
-  bare: false,
-  variables: { slot: 'SLOT', upgrade_available: '1' },
-  stranger: false,
-  halves: false,
-  paddingBytes: 0,
-  damaged: false,
-};
-
 function sign(dir: string, work: string, stranger: boolean): void {
   const [key, cert] = stranger
     ? [join(work, 'key.pem'), join(work, 'cert.pem')]
@@ -112,7 +113,7 @@ export async function makeSwu(dir: string, name: string, change: Partial<SwuOpti
   const options = { ...DEFAULTS, ...change };
   const work = join(dir, `swu-${encodeURIComponent(name)}`);
   await mkdir(work);
-  const whole = content(name, options.version, options.sizeBytes);
+  const whole = swuContent(name, options);
   const middle = Math.floor(options.sizeBytes / 2);
   const parts = options.halves
     ? [

@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { SwupdateSettings } from '@khumbu/shared/stations/driver-entry';
 import { type Child, startChild } from './children.js';
 import { awaitUntil } from './events.js';
@@ -158,6 +159,14 @@ export async function startSwupdate({ daemon, tmpBytes = 0 }: SwupdateOptions = 
     return execFileSync(file, rest).toString('utf8').trim();
   };
   const daemonPid = async (): Promise<number> => Number(await readFile(at('daemon.pid'), 'utf8'));
+  const killOne = (pid: number): void => {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // It went by itself.
+      if (!hasCode(error, 'ESRCH')) throw error;
+    }
+  };
   return {
     dir,
     inside,
@@ -190,7 +199,7 @@ export async function startSwupdate({ daemon, tmpBytes = 0 }: SwupdateOptions = 
     async killDaemon(stay = false) {
       if (stay) await writeFile(at('stay-away'), '');
       const before = await daemonPid();
-      process.kill(before, 'SIGKILL');
+      killOne(before);
       const isAway = async () => !(await isHeard(at('tmp/sockinstctrl')));
       const isBack = async () => (await daemonPid()) !== before && !(await isAway());
       await awaitUntil(stay ? isAway : isBack, READY_MS, 'the daemon');
@@ -198,13 +207,7 @@ export async function startSwupdate({ daemon, tmpBytes = 0 }: SwupdateOptions = 
     async stop() {
       await writeFile(at('stop'), '');
       await writeFile(at('go'), '');
-      if (args.length > 0) {
-        try {
-          process.kill(await daemonPid(), 'SIGKILL');
-        } catch {
-          // It went by itself.
-        }
-      }
+      if (args.length > 0) killOne(await daemonPid());
       await host.end('SIGTERM');
       if (tmpBytes > 0) execFileSync('umount', ['-l', at('tmp')]);
       spawn('rm', ['-rf', dir], { stdio: 'ignore' }).unref();

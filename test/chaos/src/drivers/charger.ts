@@ -51,6 +51,15 @@ export interface Charger {
   runs(): Promise<readonly Run[]>;
   /** SIGKILL to the service of the update tool, which is started again; absent: it has none. */
   killService?(): Promise<void>;
+  /** The same, and it is started again only after so long. */
+  keepServiceAway?(forMs: number): Promise<void>;
+  /** SIGKILL to the client of the update tool that runs now, and to nothing else; false: there is none. */
+  killClient?(): boolean;
+  /**
+   * One install may run its tool to a whole end more than once: where the tool was killed, what it wrote before is not
+   * believed, also when it was whole.
+   */
+  readonly writesAgain?: boolean;
   /** Resolves once nothing of the tool is at work, whoever began it. */
   quiet(): Promise<void>;
   /** Processes that are part of the charger, not of an update. */

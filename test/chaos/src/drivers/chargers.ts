@@ -2,5 +2,6 @@
 import type { ChargerKind } from './charger.js';
 import { commandCharger } from './command-charger.js';
 import { raucCharger } from './rauc-charger.js';
+import { swupdateCharger } from './swupdate-charger.js';
 
-export const CHARGER_KINDS: readonly ChargerKind[] = [commandCharger, raucCharger];
+export const CHARGER_KINDS: readonly ChargerKind[] = [commandCharger, raucCharger, swupdateCharger];

@@ -1,6 +1,6 @@
 /** What must be true of an update when everything has come to rest, whatever was done to it. Pure. */
 import type { Outcome, Run } from './charger.js';
-import { mayFail, type Plan } from './plan.js';
+import { endsTool, mayFail, type Plan } from './plan.js';
 import type { FinalState } from './record.js';
 import type { Played } from './round.js';
 
@@ -47,16 +47,25 @@ function judgeStatus(plan: Plan, { record, verdicts, wasGivenUp }: Played): stri
   return isAllowed ? faults : [...faults, `${record.state} (${record.reason}) instead of ${expected}`];
 }
 
+/** One that is told as done was whole once; again only where its tool was ended, and then the last one was whole. */
+function judgeWhole(plan: Plan, { runs, writesAgain }: Played): string[] {
+  const isWhole = runs.filter(({ verb }) => verb === 'install').map(({ code }) => code === 0);
+  const times = isWhole.filter((whole) => whole).length;
+  if (isWhole.at(-1) !== true) return ['Installed, but its last install did not run to its end'];
+  const isRight = times === 1 || (writesAgain && endsTool(plan));
+  return isRight ? [] : [`Installed, but ${times} installs ran to their end`];
+}
+
 /** The status compared with what the station holds. */
-function judgeTruth({ record, wasGivenUp, image, before, after, runs }: Played): string[] {
+function judgeTruth(plan: Plan, played: Played): string[] {
+  const { record, wasGivenUp, image, before, after } = played;
   const faults: string[] = [];
   if (wasGivenUp) return faults;
   if (record.state === 'Installed') {
     if (after.holds[after.running] !== image.name)
       faults.push(`Installed, but it runs ${after.holds[after.running] ?? 'no image that is whole'}`);
     if (after.bootId === before.bootId) faults.push('Installed, but it has not booted');
-    const whole = runs.filter(({ verb, code }) => verb === 'install' && code === 0).length;
-    if (whole !== 1) faults.push(`Installed, but ${whole} installs ran to their end`);
+    faults.push(...judgeWhole(plan, played));
   } else {
     if (after.running !== before.running || after.holds[after.running] !== before.holds[before.running])
       faults.push(`${record.state}, but it does not run what it ran before`);
@@ -75,5 +84,5 @@ export const judgePlayed = (plan: Plan, played: Played): string[] => [
   ...judgeErrors(plan, played),
   ...judgeEffects(played),
   ...judgeStatus(plan, played),
-  ...judgeTruth(played),
+  ...judgeTruth(plan, played),
 ];

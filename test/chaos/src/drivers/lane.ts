@@ -3,11 +3,11 @@ import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { mountSmallDisk, type SmallDisk } from '@khumbu/test-support/small-disk';
-import { overSsh, sessionPids, startSshd } from '@khumbu/test-support/sshd';
+import { killSessions, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import type { Cleanup } from '../depot/cleanup.js';
 import { openProxy, type TcpProxy } from '../depot/proxy.js';
 import type { Charger, ChargerKind } from './charger.js';
-import { childrenOf, killHard, processesWith, type RunningProcess } from './processes.js';
+import { killHard, processesWith, type RunningProcess } from './processes.js';
 
 /** Room for images and markers; small enough to be filled at once. */
 const STATE_BYTES = 24 * 1024 * 1024;
@@ -63,10 +63,7 @@ export async function openLane(cleanup: Cleanup, kind: ChargerKind, dir: string)
       ...charger.entry,
       ...(transport === 'ssh' ? overSsh({ ...sshd, port: proxy.port }) : { transport }),
     }),
-    killSessions(withCommands) {
-      for (const pid of sessionPids(sshd))
-        for (const each of withCommands ? [pid, ...childrenOf(pid)] : [pid]) killHard(each);
-    },
+    killSessions: (withCommands) => killSessions(sshd, withCommands),
     async effects(operationId) {
       const names = await readdir(effectsDir).catch(() => []);
       const own = names.filter((name) => name.startsWith(`${operationId}.`));

@@ -3,7 +3,10 @@ import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { createRandom, type Random } from '../random.js';
 import type { Behaviour, Outcome } from './charger.js';
 
-/** `mayFail`: the update may then truly fail at the station. `ssh`: it is about the way to the station. */
+/**
+ * `mayFail`: the update may then truly fail at the station. `ssh`: it is about the way to the station. `tool`: the update tool
+ * ends in the middle of what it does.
+ */
 export const FAULTS = {
   'kill the worker': {},
   'freeze the worker': {},
@@ -13,12 +16,14 @@ export const FAULTS = {
   'cut the connection': { ssh: true },
   'take connections and never answer': { ssh: true },
   'let nothing pass': { ssh: true },
-  'kill the service': { mayFail: true },
+  'kill the service': { mayFail: true, tool: true },
+  'keep the service away': { mayFail: true, tool: true },
+  'kill the client': { tool: true },
   'kill the process of the effect': { mayFail: true },
   'kill the command of the effect': { mayFail: true },
   'kill all of the effect': { mayFail: true },
   'fill the state folder': { mayFail: true },
-} as const satisfies Readonly<Record<string, { readonly mayFail?: true; readonly ssh?: true }>>;
+} as const satisfies Readonly<Record<string, { readonly mayFail?: true; readonly ssh?: true; readonly tool?: true }>>;
 
 export type FaultName = keyof typeof FAULTS;
 const NAMES = Object.keys(FAULTS) as FaultName[];
@@ -88,7 +93,14 @@ export function planOf(seed: number, possible: (name: FaultName) => boolean): Pl
   };
 }
 
-export const mayFail = ({ faults }: Plan): boolean => faults.some(({ name }) => 'mayFail' in FAULTS[name]);
+/** So often a profile runs its tool anew before it gives up. */
+const TRIES = 3;
+
+/** The tool itself was ended: what it had done by then is not believed. */
+export const endsTool = ({ faults }: Plan): boolean => faults.some(({ name }) => 'tool' in FAULTS[name]);
+export const mayFail = ({ faults }: Plan): boolean =>
+  faults.some(({ name }) => 'mayFail' in FAULTS[name]) ||
+  faults.filter(({ name }) => 'tool' in FAULTS[name]).length >= TRIES;
 
 const whenOf = ({ phase, atMs }: Pick<PlannedFault, 'phase' | 'atMs'>): string => `${atMs} ms into ${phase}`;
 const textOf = (fault: PlannedFault): string =>

@@ -22,15 +22,6 @@ export function processesWith(texts: readonly string[]): readonly RunningProcess
   return found;
 }
 
-export function childrenOf(pid: number): readonly number[] {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    return children === '' ? [] : children.split(' ').map(Number);
-  } catch {
-    return [];
-  }
-}
-
 /** SIGKILL; one that went by itself is no fault. A negative number is a process group. */
 export function killHard(pid: number): void {
   try {

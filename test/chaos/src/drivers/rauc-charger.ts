@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { hasRauc, startRauc } from '@khumbu/test-support/rauc';
 import { hasSshd } from '@khumbu/test-support/sshd';
@@ -98,6 +99,11 @@ async function start(cleanup: Cleanup, stateDir: string): Promise<Charger> {
     },
     runs: journal.runs,
     killService: () => rauc.killService(),
+    async keepServiceAway(forMs) {
+      await rauc.killService(true);
+      await pause(forMs);
+      await rauc.startService();
+    },
     quiet: async () => void (await awaitUntil(isIdle, QUIET_MS, 'RAUC to be idle')),
     isOwn: (commandLine) => / service$|\/(?:service|pre|post|backend)(?: |$)|dbus-daemon/.test(commandLine),
   };

@@ -27,6 +27,7 @@ export interface Played {
   readonly before: Truth;
   readonly after: Truth;
   readonly runs: readonly Run[];
+  readonly writesAgain: boolean;
   /** What had not ended in time, at the station or here. */
   readonly left: readonly string[];
   /** Effects that had begun when the station had taken on that it was given up, and in the end. */
@@ -148,6 +149,7 @@ export async function playRound(lane: Lane, stock: WorkerStock, plan: Plan, oper
     before,
     after: await charger.truth(),
     runs: await charger.runs(),
+    writesAgain: charger.writesAgain === true,
     left,
     ...(whenRetired ? { effects: { whenRetired, inTheEnd: await lane.effects(operationId) } } : {}),
   };

@@ -84,6 +84,10 @@ const STRIKES: Readonly<Record<FaultName, (scene: Scene, fault: PlannedFault) =>
       () => proxy.mend(),
     ),
   'kill the service': ({ lane }) => lane.charger.killService?.(),
+  'keep the service away': ({ lane }, { forMs }) => lane.charger.keepServiceAway?.(forMs),
+  async 'kill the client'({ lane, isOver }) {
+    while (!isOver() && lane.charger.killClient?.() === false) await pause(LOOK_MS);
+  },
   'kill the process of the effect': (scene) => killEffect(scene, { runner: true, command: false }),
   'kill the command of the effect': (scene) => killEffect(scene, { runner: false, command: true }),
   'kill all of the effect': (scene) => killEffect(scene, { runner: true, command: true }),

@@ -50,8 +50,12 @@ const ask = (move?: Move): Promise<UpdateRecord> =>
 async function work({ entry, operationId, image, startsAtOnce }: WorkerTask): Promise<void> {
   const pool = createSshPool({ idleMs: IDLE_MS });
   const driver = createRealDriver('gate', entry, pool);
-  const start = async (effect: Parameters<typeof driver.start>[0]): Promise<void> =>
-    void (await Promise.all(Array.from({ length: startsAtOnce }, () => driver.start(effect, signal))));
+  const start = async (effect: Parameters<typeof driver.start>[0]): Promise<void> => {
+    const calls = Array.from({ length: startsAtOnce }, () => driver.start(effect, signal));
+    // A job ends when all of its calls have ended: none may outlive the worker's work.
+    const [failed] = (await Promise.allSettled(calls)).filter((call) => call.status === 'rejected');
+    if (failed) throw failed.reason;
+  };
 
   const step = async (record: UpdateRecord): Promise<UpdateRecord> => {
     const from = record.state;

@@ -15,11 +15,18 @@ import { type Experiment, type ExperimentContext, judge } from '../experiment.js
 const CASES = { short: 6, long: 200 } as const;
 const LANES = { short: 1, long: 2 } as const;
 
+/** What a fault takes that not every charger, or not every machine, has. */
+const NEEDS: Partial<Readonly<Record<FaultName, (lane: Lane) => boolean>>> = {
+  'kill the service': ({ charger }) => charger.killService !== undefined,
+  'keep the service away': ({ charger }) => charger.keepServiceAway !== undefined,
+  'kill the client': ({ charger }) => charger.killClient !== undefined,
+  'fill the state folder': ({ stateDisk }) => stateDisk !== undefined,
+};
+
 const isPossible =
-  ({ charger, stateDisk }: Lane) =>
+  (lane: Lane) =>
   (name: FaultName): boolean =>
-    (name !== 'kill the service' || charger.killService !== undefined) &&
-    (name !== 'fill the state folder' || stateDisk !== undefined);
+    NEEDS[name]?.(lane) ?? true;
 
 async function play(
   context: ExperimentContext,
