@@ -280,18 +280,20 @@ section() {
 
 say() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
 
-# FILE LINES PATTERN: keep the first lines of standard input that begin so, and the last one that does not fit; never stop
-# reading. Reading line by line makes a program that floods us wait.
+# FILE LINES BYTES PATTERN: keep the first lines of standard input that begin so, and the last one that does not fit; never
+# stop reading. What is kept of an effect has to fit into one answer. Reading line by line makes a program that floods us wait.
 keep_lines() {
   kept=0
+  room=$3
   rest=
   while IFS= read -r line || [ -n "$line" ]; do
-    case $line in "$3"*) ;; *) continue ;; esac
+    case $line in "$4"*) ;; *) continue ;; esac
     if [ "${#line}" -gt 4000 ]; then
       line=$(printf '%s' "$line" | head -c 4000)
     fi
-    if [ "$kept" -lt "$2" ]; then
+    if [ "$kept" -lt "$2" ] && [ "${#line}" -lt "$room" ]; then
       kept=$((kept + 1))
+      room=$((room - ${#line} - 1))
       printf '%s\n' "$line" >>"$1"
     else
       rest=$line
@@ -355,12 +357,12 @@ perform() {
   exec 6>&- 7>&-
   {
     exec 4>&- 5>&- 9<&-
-    keep_lines "$effect/out" 4000 '{' <&8
+    keep_lines "$effect/out" 4000 524288 '{' <&8
   } &
   readers=$!
   {
     exec 4>&- 5>&- 8<&-
-    keep_lines "$effect/err" 100 '' <&9
+    keep_lines "$effect/err" 100 262144 '' <&9
   } &
   readers="$readers $!"
   exec 8<&- 9<&-

@@ -151,6 +151,11 @@ await t.test('floods', async (t) => {
     /^error 0\n[\s\S]*error 19999\n$/,
     'the first words and the last',
   );
+  await charger.let();
+  const wordy = `x=$(head -c 3900 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 400 ]; do echo "{\\"message\\": \\"$x$i\\"}"; echo "$x$i" >&2; i=$((i + 1)); done`;
+  const long = driver({ verbs: { install: ['sh', '-c', wordy] } });
+  await long.start(await install(charger, 'op-2'), signal);
+  t.same(await end(long, 'op-2'), { state: 'succeeded', rebootNeeded: true }, 'long lines do not hide the end');
   const endless = ['sh', '-c', 'while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done'];
   await t.rejects(driver({ read_clock: endless }).readClock(signal), { code: 'OUTPUT_TOO_LONG' });
   const chatty = driver({ verbs: { evidence: ['sh', '-c', 'head -c 3000000 /dev/zero | tr "\\0" x'] } });

@@ -10,7 +10,7 @@ import type { StationProcess, Transport } from '../transports/transport.js';
 export interface CallOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  readonly input?: Readable | string | undefined;
+  readonly input?: Readable | Buffer | string | undefined;
   readonly maxStdoutBytes?: number;
 }
 
@@ -35,8 +35,8 @@ async function readUpTo(stream: Readable, most: number): Promise<{ bytes: Buffer
   return { bytes: Buffer.concat(pieces), isWhole: true };
 }
 
-async function feed(process: StationProcess, input: Readable | string | undefined): Promise<void> {
-  if (input === undefined || typeof input === 'string') {
+async function feed(process: StationProcess, input: CallOptions['input']): Promise<void> {
+  if (input === undefined || typeof input === 'string' || Buffer.isBuffer(input)) {
     process.stdin.end(input ?? '');
     return;
   }

@@ -95,7 +95,7 @@ export function createStationProgram({ transport, stateDir, scripts, bootId }: S
   const put = async (script: StationScript, { signal, timeoutMs }: CallOptions): Promise<void> => {
     const { bytes } = script;
     const argv = putArgv(script);
-    const { code, stderr } = await callThere(argv, { signal, timeoutMs, input: bytes.toString('utf8') });
+    const { code, stderr } = await callThere(argv, { signal, timeoutMs, input: bytes });
     if (code === 0) return;
     const why = code === 92 ? 'what arrived is not what was sent' : readableText(stderr);
     throw new CodedError('STATION_FAILED', `the state folder ${stateDir} cannot be used: ${why}`);
