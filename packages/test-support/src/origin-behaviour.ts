@@ -24,7 +24,17 @@ export interface Behaviour {
   /** Of what is sent, or of what is taken from an upload. */
   readonly bytesPerSecond?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What a partial answer (206) does wrong. */
+  readonly lie?: RangeLie;
+  /** A connection with nothing to say is destroyed before any answer. */
+  readonly noAnswer?: boolean;
 }
+
+/**
+ * `later`: another range than was asked for, and says so. `from_zero`: all of it, as a part. `unsaid`: no Content-Range.
+ * `other_total`, `no_total`: of the whole. `portion`: less than was asked for. `unordered`: its end is before its beginning.
+ */
+export type RangeLie = 'later' | 'from_zero' | 'unsaid' | 'other_total' | 'no_total' | 'portion' | 'unordered';
 
 export interface Resource {
   readonly content: Buffer;
@@ -53,4 +63,33 @@ export function sliceFor(range: string | undefined, ifRangeHolds: boolean, size:
   const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
   const end = match[1] === '' || match[2] === '' ? size : Math.min(size, Number(match[2]) + 1);
   return start >= size || start >= end ? { status: 416 } : { status: 206, start, end };
+}
+
+/** A partial answer: the bytes `[start, end)` it has, and what it says of them. */
+export function partialAnswer(
+  { start, end }: { readonly start: number; readonly end: number },
+  size: number,
+  lie: RangeLie | undefined,
+): { readonly start: number; readonly end: number; readonly contentRange?: string } {
+  const said = (from: number, to: number, total: number | '*' = size): string => `bytes ${from}-${to - 1}/${total}`;
+  const later = Math.min(start + 1000, end - 1);
+  const sooner = Math.min(start + 1000, end);
+  switch (lie) {
+    case 'later':
+      return { start: later, end, contentRange: said(later, end) };
+    case 'from_zero':
+      return { start: 0, end: size, contentRange: said(0, size) };
+    case 'unsaid':
+      return { start, end };
+    case 'other_total':
+      return { start, end, contentRange: said(start, end, size + 7) };
+    case 'no_total':
+      return { start, end, contentRange: said(start, end, '*') };
+    case 'portion':
+      return { start, end: sooner, contentRange: said(start, sooner) };
+    case 'unordered':
+      return { start, end, contentRange: `bytes ${end}-${start}/${size}` };
+    default:
+      return { start, end, contentRange: said(start, end) };
+  }
 }

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { closeNow, listen } from '@khumbu/shared/runtime/listening';
 import { selfSigned } from './certificates.js';
 import { awaitUntil, collector } from './events.js';
-import { type Behaviour, etagOf, lastModifiedOf, type Resource, sliceFor } from './origin-behaviour.js';
+import { type Behaviour, etagOf, lastModifiedOf, partialAnswer, type Resource, sliceFor } from './origin-behaviour.js';
 
 export type { Behaviour } from './origin-behaviour.js';
 
@@ -100,6 +100,7 @@ export async function startOrigin(options: { readonly tlsDir?: string; readonly 
     const resource = resources.get(log.path);
     if (!resource) return finish(response, log, 404, {});
     const behaviour = nextOf(resource.script);
+    if (behaviour.noAnswer) return void response.destroy();
     const refused = refusal(request, behaviour);
     if (refused) return finish(response, log, refused.status, { ...refused.headers, ...behaviour.headers });
     const etag = etagOf(resource, behaviour);
@@ -115,15 +116,17 @@ export async function startOrigin(options: { readonly tlsDir?: string; readonly 
     const ifRange = asked['if-range'];
     const holds = ifRange === undefined || (ifRange === etag && !etag?.startsWith('W/')) || ifRange === modified;
     const size = resource.content.length;
-    const slice = sliceFor(behaviour.ranges === false ? undefined : asked.range, holds, size);
-    if (slice.status === 416) return finish(response, log, 416, { 'content-range': `bytes */${size}` });
-    log.status = slice.status;
-    response.writeHead(slice.status, {
+    const asks = sliceFor(behaviour.ranges === false ? undefined : asked.range, holds, size);
+    if (asks.status === 416) return finish(response, log, 416, { 'content-range': `bytes */${size}` });
+    const slice = asks.status === 206 ? partialAnswer(asks, size, behaviour.lie) : { ...asks, contentRange: undefined };
+    const { contentRange } = slice;
+    log.status = asks.status;
+    response.writeHead(asks.status, {
       'content-type': 'application/octet-stream',
       ...validators,
       ...(behaviour.ranges === false ? {} : { 'accept-ranges': 'bytes' }),
       ...(behaviour.contentLength === false ? {} : { 'content-length': slice.end - slice.start }),
-      ...(slice.status === 206 ? { 'content-range': `bytes ${slice.start}-${slice.end - 1}/${size}` } : {}),
+      ...(contentRange === undefined ? {} : { 'content-range': contentRange }),
       ...behaviour.headers,
     });
     if (request.method === 'HEAD') return void response.end();

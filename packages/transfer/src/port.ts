@@ -124,15 +124,23 @@ export interface MultipartUpload {
   readonly uploadId: string;
 }
 
+/**
+ * Names what is brought, where the scheme can keep it with the content (`s3`: user metadata). Content that has it is there
+ * already, whole, and is not brought again.
+ */
+export interface Mark {
+  readonly name: string;
+  readonly value: string;
+  /** Names of its SHA-256 and of its size, where these are known in time. */
+  readonly sha256Name: string;
+  readonly bytesName: string;
+}
+
 export interface PutOptions {
   readonly signal: AbortSignal;
   /** Bytes handed over so far. Must not throw. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
-  /**
-   * Names what is brought, where the scheme can keep it with the content (`s3`: user metadata). Content that has it is there
-   * already and is not brought again. Its SHA-256 is kept under `sha256Name`, where it is known in time.
-   */
-  readonly mark?: { readonly name: string; readonly value: string; readonly sha256Name: string } | undefined;
+  readonly mark?: Mark | undefined;
   readonly journal?: MultipartJournal | undefined;
 }
 

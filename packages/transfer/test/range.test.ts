@@ -9,6 +9,7 @@ const half: Held = { offset: 50, total: 100, validators: { etag: A } };
 const whole: Held = { ...half, offset: 100 };
 const coded: Held = { ...half, coding: 'gzip' };
 const dated: Held = { offset: 50, total: 100, validators: { lastModified: EARLIER } };
+const both: Held = { ...half, validators: { etag: A, lastModified: EARLIER } };
 type Headers = Record<string, string>;
 const decide = (status: number, headers: Headers, held?: Held, known?: Validators) =>
   decideResponse({ status, headers: { date: DATE, ...headers } }, held, known, Date.parse(DATE));
@@ -56,6 +57,8 @@ void t.test('what the answer means', async (t) => {
     ['end behind the total', 'changed', [206, part('bytes 50-100/100'), half]],
     ['end before the start', 'changed', [206, part('bytes 50-49/100'), half]],
     ['another ETag', 'changed', [206, part('bytes 50-99/100', { etag: '"b"' }), half]],
+    ['one ETag for all, another date', 'changed', [206, part('bytes 50-99/100', { 'last-modified': DATE }), both]],
+    ['the same ETag and date', 'resume', [206, part('bytes 50-99/100', { 'last-modified': EARLIER }), both]],
     ['weak ETag', 'changed', [206, part('bytes 50-99/100', { etag: 'W/"a"' }), half]],
     ['multipart', 'changed', [206, { 'content-type': 'multipart/byteranges; boundary=x' }, half]],
     ['other unit', 'changed', [206, part('lines 50-99/100'), half]],

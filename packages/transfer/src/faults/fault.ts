@@ -26,8 +26,8 @@ export type TransferWord =
   | 'connection'
   | StoreReason;
 
-/** Codes of the object store, in lower case. */
-export type StoreReason = Lowercase<StoreErrorCode>;
+/** Codes of the object store, in lower case, but for the one of what it brings to a file. */
+export type StoreReason = Lowercase<Exclude<StoreErrorCode, 'S3_CORRUPT'>>;
 
 /** Words, and the families of statuses: of HTTP, of a forward proxy. */
 export type TransferReason = TransferWord | `http_${number}` | `proxy_${number}`;

@@ -85,12 +85,6 @@ export const S3_FAULTS: readonly Fault[] = [
   },
   {
     schemes: S3,
-    fault: 'What the store has is not what was put there.',
-    ...upload('UploadFailure', 's3_corrupt'),
-    advice: 'Look at the disk of the store: the next try brings it again.',
-  },
-  {
-    schemes: S3,
     fault: 'The bucket is in another region.',
     ...final('s3_wrong_region'),
     ...upload('UploadFailure', 's3_wrong_region', false),

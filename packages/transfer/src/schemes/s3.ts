@@ -1,5 +1,6 @@
 /** `s3`: the depot's own object store. Read by HTTP through URLs that it has signed, written by `packages/object-store`. */
 import { createHash } from 'node:crypto';
+import type { ObjectFacts } from '@khumbu/object-store/object-store';
 import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
 import {
   type BucketLocation,
@@ -12,6 +13,7 @@ import type { StoreReason } from '../faults/fault.js';
 import type {
   Brought,
   CreateTransport,
+  Mark,
   MultipartUpload,
   Opened,
   OpenOptions,
@@ -122,6 +124,15 @@ async function ifAllowed<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
+/**
+ * Whether an object is what is marked so, whole: not every server that speaks S3 throws away what came of a PUT that was cut
+ * (s3rver 4.0.4 keeps it, with its metadata).
+ */
+function isBrought({ bytes, metadata }: Pick<ObjectFacts, 'bytes' | 'metadata'>, mark: Mark): boolean {
+  const noted = metadata[mark.bytesName];
+  return metadata[mark.name] === mark.value && (noted === undefined || noted === String(bytes));
+}
+
 /** What of it an upload needs. */
 type WritableStore = Required<StoreForTransfers>;
 const isWritable = (store: StoreForTransfers | undefined): store is WritableStore =>
@@ -134,7 +145,7 @@ async function bring(
   { mark, journal, signal, onProgress }: PutOptions,
 ): Promise<Brought> {
   const found = mark && (await ifAllowed(store.stat(bucket, key, signal)));
-  if (mark && found?.metadata[mark.name] === mark.value) {
+  if (mark && found && isBrought(found, mark)) {
     await journal?.cleared();
     const sha256 = found.metadata[mark.sha256Name];
     return { bytes: found.bytes, object: { etag: found.etag, ...(sha256 === undefined ? {} : { sha256 }) } };
@@ -147,6 +158,7 @@ async function bring(
     if (upload) await journal?.ended(upload);
   };
   const hash = createHash('sha256');
+  let size = 0;
   let digest: string | undefined;
   const sha256 = (): string => {
     digest ??= hash.digest('hex');
@@ -156,13 +168,16 @@ async function bring(
     bucket,
     key,
     body: await body.open(),
-    onRead: (piece) => void hash.update(piece),
+    onRead: (piece) => {
+      hash.update(piece);
+      size += piece.length;
+    },
     contentType: body.contentType,
     ...(mark === undefined
       ? {}
       : {
           metadata: { [mark.name]: mark.value },
-          metadataOfWhole: () => ({ [mark.sha256Name]: sha256() }),
+          metadataOfWhole: () => ({ [mark.sha256Name]: sha256(), [mark.bytesName]: String(size) }),
         }),
     async onInitiated(uploadId) {
       upload = { bucket, key, uploadId };

@@ -9,6 +9,7 @@ import { type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
+import { checkedLocation } from '@khumbu/transfer/checked-location';
 import type { TransferContext } from '@khumbu/transfer/port';
 import { createArchive } from '../archive/archive.js';
 import { UploadError } from '../upload/failure-status.js';
@@ -48,15 +49,10 @@ export function createSendArchive(deps: SendArchiveDeps) {
 
   /** Judged again: settings and DNS may have changed since the request. */
   const targetOf = async ({ station, origin, request, fileName }: LogUploadRecord) => {
-    const checked = await locations.checkNow(request.location, { for: 'logs', station, origin });
-    const unusable = (reason: string) => new UploadError('BadMessage', reason, { reason: 'location_unusable' });
-    if (!checked.ok) {
-      if (checked.code === 'LOCATION_MALFORMED' || checked.code === 'LOCATION_SCHEME_UNKNOWN')
-        throw unusable(checked.reason);
-      throw new UploadError('PermissionDenied', checked.reason, { reason: 'location_refused' });
-    }
-    const target: UploadTarget | { kind: 'refused'; reason: string } = uploadTarget(checked.location, fileName);
-    if (target.kind === 'refused') throw unusable(target.reason);
+    const leg = { direction: 'put', scheme: 'https' } as const;
+    const location = await checkedLocation(locations, request.location, leg, { for: 'logs', station, origin });
+    const target: UploadTarget | { kind: 'refused'; reason: string } = uploadTarget(location, fileName);
+    if (target.kind === 'refused') throw new UploadError('BadMessage', target.reason, { reason: 'location_unusable' });
     return target;
   };
 

@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
 import {
+  BYTES_METADATA,
   OPERATION_METADATA,
   SHA256_METADATA,
   type StoredArchive,
@@ -67,7 +68,7 @@ async function toObjectStore(
       context,
       signal,
       onProgress,
-      mark: { name: OPERATION_METADATA, value: operationId, sha256Name: SHA256_METADATA },
+      mark: { name: OPERATION_METADATA, value: operationId, sha256Name: SHA256_METADATA, bytesName: BYTES_METADATA },
       journal: journalOf(input),
     },
   );

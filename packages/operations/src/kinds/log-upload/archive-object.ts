@@ -5,6 +5,9 @@ export const OPERATION_METADATA = 'khumbu-operation';
 /** Object metadata with the SHA-256 of the content; absent where the object was sent in parts before that was known. */
 export const SHA256_METADATA = 'khumbu-sha256';
 
+/** Object metadata with the size of the content in bytes; absent as the SHA-256, and of what earlier versions brought. */
+export const BYTES_METADATA = 'khumbu-bytes';
+
 /** The archive as it was when the upload ended. */
 export interface StoredArchive {
   readonly bucket: string;

@@ -74,16 +74,20 @@ export function strongValidators(head: ResponseHead): Validators {
 const isComplete = (held: Held): boolean => held.offset === held.total;
 
 /**
- * Whether the response speaks of another representation than what is held: an ETag decides, else Last-Modified. A part
- * may leave its coding unsaid (15.3.7), but not say another one.
+ * Whether the response speaks of another representation than what is held: each validator that both have must be the same,
+ * because some servers give one strong ETag for whatever is under a name. A part may leave its coding unsaid (15.3.7), but
+ * not say another one.
  */
 function contradicts(head: ResponseHead, { validators, coding }: Held): boolean {
   const said = readLabels(head, []).coding;
   if (said !== undefined && said !== coding) return true;
-  const etag = headerOf(head, 'etag');
-  if (validators.etag !== undefined) return etag !== undefined && etag !== validators.etag;
-  const lastModified = headerOf(head, 'last-modified');
-  return lastModified !== undefined && lastModified !== validators.lastModified;
+  const differs = (held: string | undefined, now: string | undefined): boolean =>
+    held !== undefined && now !== undefined && now !== held;
+  return (
+    differs(validators.etag, headerOf(head, 'etag')) ||
+    differs(validators.lastModified, headerOf(head, 'last-modified')) ||
+    (!isUsable(validators) && headerOf(head, 'last-modified') !== undefined)
+  );
 }
 
 const UNCONDITIONAL = { 'accept-encoding': 'identity' } as const;

@@ -1,0 +1,73 @@
+/** How the faults of a table are brought about: servers that do one thing wrong, and what is asked of them. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import type { Test } from 'tap';
+import { checkedLocation } from '../src/checked-location.js';
+import type { Direction, TransferContext } from '../src/port.js';
+import { bringTo, createDownload } from '../src/transfer.js';
+
+/** What one fault is asked for with. */
+export interface Play {
+  readonly location: string;
+  readonly context?: Partial<TransferContext>;
+}
+
+const { signal } = new AbortController();
+const BYTES = Buffer.alloc(400_000, 'x');
+
+export const rules = {
+  allowedSchemes: ['http', 'https', 's3'],
+  allowedHosts: [] as readonly string[],
+  allowLoopback: true,
+} as const;
+export const policy = createLocationPolicy(rules);
+/** Names lead where this says, or fail with this code. */
+export const policyOfNames = (answer: string) =>
+  createLocationPolicy(rules, (_name, _options, done) =>
+    answer.startsWith('E')
+      ? done(Object.assign(new Error('no answer'), { code: answer }), [])
+      : done(null, [{ address: answer, family: 4 }]),
+  );
+
+/** Settles as one try does. */
+export async function perform(direction: Direction, { location, context }: Play): Promise<void> {
+  const all: TransferContext = { policy, stallMs: 20_000, ...context };
+  if (direction === 'get') {
+    const opened = await createDownload(location, all)({ offset: 0, signal });
+    if (opened.kind !== 'unchanged') await opened.readBody(() => undefined);
+    return;
+  }
+  const checked = await checkedLocation(all.policy, location, { direction, scheme: 'https' });
+  const body = { size: BYTES.length, contentType: 'application/gzip', open: () => Readable.from([BYTES]) };
+  await bringTo(checked, body, { context: all, signal });
+}
+
+/** A server that hands each connection over once its client has said something; its port. */
+export async function rawServer(t: Test, answer: (socket: Socket) => void, tls?: TlsOptions): Promise<number> {
+  const sockets = new Set<Socket>();
+  const onSocket = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('data', () => answer(socket));
+    // What is sent on does not matter; a connection with unread bytes would be reset when it is closed.
+    socket.resume();
+  };
+  const server = tls ? createTlsServer(tls, onSocket) : createServer(onSocket);
+  server.on('tlsClientError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/** A head, and nothing more. */
+export const says =
+  (...lines: string[]) =>
+  (socket: Socket): void =>
+    void socket.write(`${lines.join('\r\n')}\r\n\r\n`);
