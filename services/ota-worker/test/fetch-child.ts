@@ -3,7 +3,7 @@ import { fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 
-const [, , location = '', spoolDir = ''] = process.argv;
+const [, , location = '', spoolDir = '', stallMs = '60000'] = process.argv;
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const options: FetchOptions = {
   location,
@@ -11,7 +11,7 @@ const options: FetchOptions = {
   spoolDir,
   policy: createLocationPolicy({ allowedSchemes: ['http'], allowedHosts: [], allowLoopback: true }),
   maxBytes: 1e9,
-  stallMs: 60_000,
+  stallMs: Number(stallMs),
   signal: new AbortController().signal,
   onProgress: (bytes) => say(String(bytes)),
 };

@@ -12,6 +12,7 @@ import { memoryAndKeys } from './memory-and-keys.js';
 import { randomFaults } from './random-faults.js';
 import { stationAbsence } from './station-absence.js';
 import { stationMisbehaviour } from './station-misbehaviour.js';
+import { transfer } from './transfer.js';
 import { twoEffects } from './two-effects.js';
 
 export const EXPERIMENTS: readonly Experiment[] = [
@@ -28,4 +29,5 @@ export const EXPERIMENTS: readonly Experiment[] = [
   badInput,
   flood,
   drivers,
+  transfer,
 ];
