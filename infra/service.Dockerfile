@@ -44,6 +44,12 @@ RUN --mount=type=bind,from=build,source=/app,target=/built \
 
 FROM ${BASE}
 WORKDIR /app
+# Signatures of firmware are verified by the openssl program.
+ARG SERVICE
+RUN if [ "${SERVICE}" = ota-worker ]; then \
+      apt-get update -qq && apt-get install -y -qq --no-install-recommends openssl >/dev/null && \
+      rm -rf /var/lib/apt/lists/*; \
+    fi
 ENV NODE_ENV=production \
     HTTP_HOST=0.0.0.0 HTTP_PORT=8080 \
     HEALTH_HOST=0.0.0.0 HEALTH_PORT=8080 \

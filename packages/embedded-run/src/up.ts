@@ -27,7 +27,7 @@ async function prepare(settings: UpSettings, dataDir: DataDir, options: UpOption
   if (leftovers.length > 0) options.say(`Stopped what an earlier run left behind: ${leftovers.join(', ')}`);
   const { env, scripts, say } = options;
   const progress = settings.UP_JSON ? () => {} : say;
-  const programs = await findPrograms(['redis', 'mosquitto'], { path: env.PATH, say, progress, signal });
+  const programs = await findPrograms(['redis', 'mosquitto', 'openssl'], { path: env.PATH, say, progress, signal });
   const ports = await claimPorts(settings);
   const cluster = layOutCluster({ settings, env, ports, dataDir, programs, scripts });
   const supervisor = createSupervisor({

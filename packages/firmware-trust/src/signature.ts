@@ -1,12 +1,13 @@
 /**
  * The signature of a firmware image: over the SHA-256 digest of the whole file as it was downloaded. OCPP wants
- * RSA-PSS or ECDSA, EVerest's own tools make RSA PKCS#1 v1.5, and nothing in a request says which it is. An RSA
- * signature shows it when its padding is looked at; of the encodings of ECDSA both are tried, in one pass over the file.
+ * RSA-PSS or ECDSA, EVerest's own tools make RSA PKCS#1 v1.5, and nothing in a request says which it is: what the key
+ * allows is tried one after the other, over the digest alone.
  */
-import { constants, createVerify, type KeyObject, publicDecrypt } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { hasCode } from '@khumbu/shared/runtime/errors';
-import { readCertificates } from './certificate.js';
+import type { KeyObject } from 'node:crypto';
+import { type ReadCertificate, readCertificates } from './certificate.js';
+import { ecdsaDer } from './ecdsa-der.js';
+import { verifyDigest } from './openssl-verify.js';
+import type { KeyFacts } from './strength.js';
 
 export type SignatureScheme = 'rsa-pkcs1' | 'rsa-pss' | 'ecdsa';
 export type SignatureReason =
@@ -20,61 +21,51 @@ export type SignatureVerdict =
   | { readonly ok: false; readonly reason: SignatureReason };
 
 export interface SignatureOptions {
-  readonly imagePath: string;
   /** Digest of the file, lower-case hex, computed by the caller from the present file. */
-  readonly sha256?: string;
+  readonly sha256: string;
   /** Its first certificate's key is used; whether to trust it is `checkChain`'s question. */
   readonly certificatePem: string;
   /** Base64, line breaks allowed, also as literal `\n`. */
   readonly signatureBase64: string;
   readonly allowPkcs1: boolean;
+  /** A folder for files of a few hundred bytes, which lose their names at once. */
+  readonly scratchDir: string;
   readonly signal: AbortSignal;
 }
 
-const CHUNK_BYTES = 1024 * 1024;
-
-const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO };
-
-/** RFC 8017, 9.2, note 1: DigestInfo of SHA-256, without the digest. */
-const SHA256_INFO = Buffer.from('3031300d060960864801650304020105000420', 'hex');
-
-/**
- * What an RSA signature holds under PKCS#1 v1.5 padding; `undefined`: it is not padded so. OpenSSL checks the padding;
- * the same bytes whole are what its own verification compares (RFC 8017, 8.2.2).
- */
-function pkcs1Content(key: KeyObject, signature: Buffer): Buffer | undefined {
-  const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-  if (signature.length !== Math.ceil(bits / 8)) return undefined;
-  try {
-    return publicDecrypt({ key, padding: constants.RSA_PKCS1_PADDING }, signature);
-  } catch (error) {
-    // OpenSSL refuses the padding, or a number that is out of range for this key.
-    if ((error as { code?: string }).code?.startsWith('ERR_OSSL_')) return undefined;
-    throw error;
-  }
+interface Candidate {
+  readonly scheme: SignatureScheme;
+  readonly options: readonly string[];
+  readonly signature: Buffer;
 }
 
-function candidatesOf(key: KeyObject, pkcs1: Buffer | undefined) {
-  const candidate = (scheme: SignatureScheme, options: object) => {
-    const digest = createVerify('sha256');
-    const isGood = (signature: Buffer): boolean => {
-      try {
-        return digest.verify({ key, ...options }, signature);
-      } catch (error) {
-        // The error of Node when `r || s` does not have the length of the curve.
-        if (hasCode(error, 'ERR_CRYPTO_OPERATION_FAILED')) return false;
-        throw error;
-      }
-    };
-    return { scheme, digest, isGood };
-  };
-  switch (key.asymmetricKeyType) {
+/** Salts differ: OpenSSL's own default is the longest, many tools take that of the digest. */
+const PSS = ['rsa_padding_mode:pss', 'rsa_pss_saltlen:auto'];
+
+/** Bytes of the order of a curve. That of secp224k1 alone is longer than its field. */
+const orderBytes = ({ curve, bits }: Extract<KeyFacts, { kind: 'ec' }>): number =>
+  Math.ceil((curve === 'secp224k1' ? bits + 1 : bits) / 8);
+
+/** What an RSA key of type `rsa-pss` (RFC 4055, 1.2) is bound to, if to anything. */
+const allowsSha256 = ({ asymmetricKeyDetails }: KeyObject): boolean =>
+  (asymmetricKeyDetails?.hashAlgorithm ?? 'sha256') === 'sha256';
+
+/** The ways in which this may be a signature by this key; none: keys of this type do not sign images. */
+function candidatesOf({ x509, key }: ReadCertificate, signature: Buffer): Candidate[] {
+  const { publicKey } = x509;
+  switch (publicKey.asymmetricKeyType) {
     case 'rsa':
-      return [pkcs1 ? candidate('rsa-pkcs1', { padding: constants.RSA_PKCS1_PADDING }) : candidate('rsa-pss', PSS)];
+      return [
+        { scheme: 'rsa-pkcs1', options: [], signature },
+        { scheme: 'rsa-pss', options: PSS, signature },
+      ];
     case 'rsa-pss':
-      return [candidate('rsa-pss', PSS)];
-    case 'ec':
-      return ['der', 'ieee-p1363'].map((dsaEncoding) => candidate('ecdsa', { dsaEncoding }));
+      // Padding, mask and salt are the key's: to name them makes OpenSSL refuse a key that is bound.
+      return allowsSha256(publicKey) ? [{ scheme: 'rsa-pss', options: [], signature }] : [];
+    case 'ec': {
+      const der = key.kind === 'ec' ? ecdsaDer(signature, orderBytes(key)) : undefined;
+      return [signature, ...(der ? [der] : [])].map((form) => ({ scheme: 'ecdsa', options: [], signature: form }));
+    }
     default:
       return [];
   }
@@ -87,33 +78,22 @@ export function readSignature(base64: string): Buffer | undefined {
 }
 
 /**
- * Verify the file. Reads it once, in chunks of 1 MiB, memory bounded, and not at all for PKCS#1 v1.5 with `sha256`; safe
- * to repeat. Rejects with the signal's reason when aborted, and with the file system's error when the file cannot be
- * read.
+ * Verify the signature of the file that has this digest. Costs a process of some milliseconds for each way in which it may be
+ * meant; safe to repeat. Rejects with the signal's reason when aborted, and as `verifyDigest` when there is no verdict.
  */
 export async function verifySignature(options: SignatureOptions): Promise<SignatureVerdict> {
-  const { imagePath, sha256, certificatePem, signatureBase64, allowPkcs1, signal } = options;
+  const { sha256, certificatePem, signatureBase64, allowPkcs1, scratchDir, signal } = options;
   signal.throwIfAborted();
   const text = readCertificates(certificatePem);
   if (!text.ok) return { ok: false, reason: 'certificate_unreadable' };
   const signature = readSignature(signatureBase64);
   if (!signature) return { ok: false, reason: 'signature_unreadable' };
-  const key = text.leaf.x509.publicKey;
-  const pkcs1 = key.asymmetricKeyType === 'rsa' ? pkcs1Content(key, signature) : undefined;
-  if (pkcs1 && sha256 !== undefined) {
-    if (!pkcs1.equals(Buffer.concat([SHA256_INFO, Buffer.from(sha256, 'hex')])))
-      return { ok: false, reason: 'signature_mismatch' };
-    return allowPkcs1 ? { ok: true, scheme: 'rsa-pkcs1' } : { ok: false, reason: 'pkcs1_not_allowed' };
-  }
-  const candidates = candidatesOf(key, pkcs1);
+  const candidates = candidatesOf(text.leaf, signature);
   if (candidates.length === 0) return { ok: false, reason: 'key_type_unsupported' };
-  for await (const chunk of createReadStream(imagePath, { highWaterMark: CHUNK_BYTES })) {
-    signal.throwIfAborted();
-    for (const { digest } of candidates) digest.update(chunk as Buffer);
+  const shared = { key: text.leaf.x509.publicKey, digest: Buffer.from(sha256, 'hex'), scratchDir, signal };
+  for (const { scheme, ...candidate } of candidates) {
+    if (!(await verifyDigest({ ...shared, ...candidate }))) continue;
+    return scheme === 'rsa-pkcs1' && !allowPkcs1 ? { ok: false, reason: 'pkcs1_not_allowed' } : { ok: true, scheme };
   }
-  signal.throwIfAborted();
-  const good = candidates.find((candidate) => candidate.isGood(signature));
-  if (!good) return { ok: false, reason: 'signature_mismatch' };
-  if (good.scheme === 'rsa-pkcs1' && !allowPkcs1) return { ok: false, reason: 'pkcs1_not_allowed' };
-  return { ok: true, scheme: good.scheme };
+  return { ok: false, reason: 'signature_mismatch' };
 }

@@ -8,6 +8,7 @@ import { type ChainOptions, checkChain, isClockSane } from '@khumbu/firmware-tru
 import { openTrustStore, type TrustStore } from '@khumbu/firmware-trust/roots';
 import { verifySignature } from '@khumbu/firmware-trust/signature';
 import t from 'tap';
+import { nodeVerdict } from './node-verdict.js';
 
 const dir = t.testdir({
   'ca.cnf': `
@@ -228,12 +229,13 @@ void t.test('signatures', async (t) => {
   const never = new AbortController().signal;
   const judge = async (certificate: string, signatureBase64: string, image = 'image', allowPkcs1 = true) => {
     const certificatePem = text(`${certificate}.pem`);
-    const request = { imagePath: at(image), certificatePem, signatureBase64, allowPkcs1, signal: never };
-    const verdict = await verifySignature(request);
     const sha256 = createHash('sha256')
       .update(readFileSync(at(image)))
       .digest('hex');
-    t.same(await verifySignature({ ...request, sha256 }), verdict, 'the same with the digest at hand');
+    const request = { sha256, certificatePem, signatureBase64, allowPkcs1, scratchDir: dir, signal: never };
+    const verdict = await verifySignature(request);
+    const byNode = nodeVerdict({ certificatePem, signatureBase64, allowPkcs1, message: readFileSync(at(image)) });
+    t.same(verdict, byNode, 'what Node says of the whole image');
     return verdict.ok ? verdict.scheme : verdict.reason;
   };
   const raw = (der: Buffer): string => {
@@ -300,10 +302,11 @@ void t.test('signatures', async (t) => {
   openssl('genpkey', '-algorithm', 'ed25519', '-out', 'ed.key');
   openssl('req', '-x509', '-key', 'ed.key', '-subj', '/CN=ed', '-out', 'ed.pem');
   t.equal(await judge('ed', pkcs1), 'key_type_unsupported');
-  const request = { imagePath: at('image'), certificatePem: 'garbage', signatureBase64: pkcs1, allowPkcs1: true };
+  const shared = { sha256: digest.toString('hex'), scratchDir: dir, signatureBase64: pkcs1, allowPkcs1: true };
+  const request = { ...shared, certificatePem: 'garbage' };
   t.match(await verifySignature({ ...request, signal: never }), { ok: false, reason: 'certificate_unreadable' });
   const certificatePem = text('leaf.pem');
-  await t.rejects(verifySignature({ ...request, certificatePem, imagePath: at('absent'), signal: never }), {
+  await t.rejects(verifySignature({ ...request, certificatePem, scratchDir: at('absent'), signal: never }), {
     code: 'ENOENT',
   });
   const aborter = new AbortController();

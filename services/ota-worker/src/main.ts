@@ -1,5 +1,6 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { join } from 'node:path';
+import { requireOpenssl } from '@khumbu/firmware-trust/openssl-verify';
 import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createInstallProgress, createProgress } from '@khumbu/operations/events/progress';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
@@ -27,6 +28,7 @@ runWorkerService(
   'ota-worker',
   () => loadConfig(OtaWorkerSettings, process.env),
   ({ config, life, log }) => {
+    requireOpenssl();
     const objects = openObjectStore(config, { stallMs: config.DOWNLOAD_STALL_MS });
     const rules = locationRules(config);
 

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type SignatureVerdict, verifySignature } from '@khumbu/firmware-trust/signature';
 import { connectorsFlagOfImage } from '@khumbu/steps/firmware-update/image-metadata';
 import type { ImageChecks, ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
@@ -67,7 +68,7 @@ export function createImageChecks(): ImageChecks {
       const { sha256 } = await factsOf(imagePath, signal);
       const asked = createHash('sha256').update(JSON.stringify(question)).digest('hex');
       return about(verdicts, imagePath, asked, signal, (shared) =>
-        verifySignature({ ...question, imagePath, sha256, signal: shared }),
+        verifySignature({ ...question, sha256, scratchDir: dirname(imagePath), signal: shared }),
       );
     },
     async matches(path, sha256, signal) {

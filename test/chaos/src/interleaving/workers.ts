@@ -1,5 +1,5 @@
 /** The workers and the reconciler as actors: the product's own loop and steps, one process each. */
-
+import { dirname } from 'node:path';
 import { verifySignature } from '@khumbu/firmware-trust/signature';
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop, type JobLoopOptions } from '@khumbu/operations/jobs/job-loop';
@@ -24,7 +24,8 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const images: ImageStore = { keep: async () => undefined, has: async () => true, open: async () => image.path };
   const checks: ImageChecks = {
     remember: async () => undefined,
-    verdict: (imagePath, question, signal) => verifySignature({ ...question, imagePath, sha256: image.sha256, signal }),
+    verdict: (imagePath, question, signal) =>
+      verifySignature({ ...question, sha256: image.sha256, scratchDir: dirname(imagePath), signal }),
     matches: async () => true,
     connectorsFlag: async () => undefined,
   };
