@@ -10,6 +10,7 @@
 import { isStoppable } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { FirmwareUpdateRequest, UpdateFirmwareResponse } from '@khumbu/shared/contract/schemas';
+import { artifactOf } from '@khumbu/shared/locations/artifact-location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { LocationUse } from '@khumbu/shared/locations/store-areas';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
@@ -59,8 +60,11 @@ function objectionToImage(
   { profile, locations, origin = 'everest' }: Pick<UpdateSituation, 'profile' | 'locations' | 'origin'>,
 ): UpdateDecision | undefined {
   if (!profile) return rejected('station_not_configured');
-  const location = locations.check(request.location, { for: 'firmware', station: profile.station, origin });
-  if (!location.ok) return rejected(location.code, location.reason);
+  // What the depot holds is connected to nowhere.
+  if (artifactOf(request.location) === undefined) {
+    const location = locations.check(request.location, { for: 'firmware', station: profile.station, origin });
+    if (!location.ok) return rejected(location.code, location.reason);
+  }
   const parts = [request.signing_certificate, request.signature].filter((part) => part !== undefined && part !== '');
   if (parts.length === 1) return rejected('signature_incomplete');
   return parts.length === 0 && profile.requireSignature ? rejected('signature_required') : undefined;

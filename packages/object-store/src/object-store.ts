@@ -4,9 +4,10 @@
  */
 import { createReadStream } from 'node:fs';
 import { stat as statFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
 import type { loadConfig, S3_SETTINGS } from '@khumbu/shared/runtime/config';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import type { Client, ClientOptions } from 'minio';
+import type { BucketItem, Client, ClientOptions } from 'minio';
 import { type GetToFileInput, getToFile } from './get-to-file.js';
 import { DEFAULT_PART_BYTES, MAX_PARTS, type PutStreamInput, putStream } from './put-stream.js';
 import { createStoreCaller, type StoreCaller } from './store-call.js';
@@ -121,6 +122,51 @@ async function statObject(store: StoreCaller, place: Place, signal?: AbortSignal
   }
 }
 
+export interface ListedObject {
+  readonly key: string;
+  readonly bytes: number;
+  readonly lastModified: Date;
+}
+
+/** The client's own listing as a promise: it ends with the signal, whose connection it reads from. */
+const listObjects = async (client: Client, { bucket, key }: Place): Promise<ListedObject[]> => {
+  const found: ListedObject[] = [];
+  for await (const item of client.listObjectsV2(bucket, key, true) as AsyncIterable<BucketItem>) {
+    if (item.name !== undefined && item.lastModified !== undefined)
+      found.push({ key: item.name, bytes: item.size, lastModified: item.lastModified });
+  }
+  return found;
+};
+
+export interface ReadRange extends Place {
+  /** The first byte, and how many. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Whether the answer begins where it has to and goes on as far: some stores send all the rest for `bytes=0-0`. */
+function holdsRange(contentRange: string | undefined, first: number, last: number): boolean {
+  const [, from, to] = /^bytes (\d+)-(\d+)\//.exec(contentRange ?? '') ?? [];
+  return Number(from) === first && Number(to) >= last;
+}
+
+/** Rejects with `S3_UNAVAILABLE` where the store sends something else than what was asked for. */
+async function readRange(store: StoreCaller, range: ReadRange, signal?: AbortSignal): Promise<IncomingMessage> {
+  const { bucket, key, offset, length } = range;
+  const last = offset + length - 1;
+  return store.once(`read ${bucket}/${key}`, signal, async (client) => {
+    const headers = { range: `bytes=${offset}-${last}` };
+    const response = await client.makeRequestAsync(
+      { method: 'GET', bucketName: bucket, objectName: key, headers },
+      '',
+      [206],
+    );
+    if (holdsRange(response.headers['content-range'], offset, last)) return response;
+    response.destroy();
+    throw new StoreError('S3_UNAVAILABLE', `read ${bucket}/${key}: the object store sent other bytes than these`);
+  });
+}
+
 async function ensureBucket(store: StoreCaller, region: string, bucket: string, signal?: AbortSignal): Promise<void> {
   const exists = (): Promise<boolean> =>
     store.call(`find bucket ${bucket}`, signal, (client) => client.bucketExists(bucket));
@@ -152,6 +198,14 @@ export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 
     getToFile: (input: GetToFileInput) => getToFile(store, input),
     /** Undefined when there is no such object; a missing bucket looks the same. */
     stat: (bucket: string, key: string, signal?: AbortSignal) => statObject(store, { bucket, key }, signal),
+    /** The objects whose keys begin with `prefix`. */
+    list: (bucket: string, prefix: string, signal?: AbortSignal): Promise<ListedObject[]> =>
+      store.call(`list ${bucket}/${prefix}`, signal, (client) => listObjects(client, { bucket, key: prefix })),
+    /**
+     * Some bytes of an object, at least one, as they come; the stream fails when the store stays silent or the signal fires.
+     * The reader counts them: a connection may end early, and some stores send more than was asked for.
+     */
+    read: (range: ReadRange, signal?: AbortSignal): Promise<IncomingMessage> => readRange(store, range, signal),
     /** An object that is not there counts as removed. */
     remove: (bucket: string, key: string, signal?: AbortSignal): Promise<void> =>
       store.call(`remove ${bucket}/${key}`, signal, (client) => client.removeObject(bucket, key)),

@@ -1,6 +1,8 @@
 /** The settings of the gateway. */
+import { ARTIFACT_SETTINGS } from '@khumbu/artifacts/settings';
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
+import { IGNORED_PARAMETER_SETTINGS } from '@khumbu/shared/locations/ignored-parameters';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, optionalText, S3_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
@@ -9,6 +11,8 @@ export const GatewaySettings = Type.Object({
   ...COMMON_SETTINGS,
   ...LOCATION_SETTINGS,
   ...S3_SETTINGS,
+  ...ARTIFACT_SETTINGS,
+  ...IGNORED_PARAMETER_SETTINGS,
   MANUFACTURER_ROOTS_FILE: TRUST_SETTINGS.MANUFACTURER_ROOTS_FILE,
   FIRMWARE_CRL_FILE: TRUST_SETTINGS.FIRMWARE_CRL_FILE,
   REVOCATION_UNKNOWN: TRUST_SETTINGS.REVOCATION_UNKNOWN,
@@ -77,6 +81,12 @@ export const GatewaySettings = Type.Object({
       'Event streams this gateway serves at once to each caller (the name of a key, the subject of a token).',
   }),
   ARCHIVE_URL_S: whole(300, 10, 'Seconds for which the URL of a log archive works.', 604_800),
+  ARTIFACT_URL_S: whole(
+    900,
+    1,
+    'Seconds for which a signed URL of an artefact works where the request does not say.',
+    604_800,
+  ),
   RESET_RESERVATION_S: Type.Integer({
     default: 300,
     minimum: 1,

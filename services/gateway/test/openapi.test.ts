@@ -33,6 +33,7 @@ void t.test('bodies are the contract’s, as components', async (t) => {
   t.match(schemas.ResetOrder.properties.type, { $ref: '#/components/schemas/ResetType' });
   t.match(schemas.InterfaceClassEnum.enum, ['Wired0']);
   t.strictSame(Object.keys(schemas.FirmwareUpdateOrder.properties).sort(), [
+    'artifact',
     'install_timestamp',
     'location',
     'replace',
@@ -56,8 +57,11 @@ void t.test('every operation says what it is, what it needs and how it fails', a
       for (const [status, { content }] of Object.entries<Json>(operation.responses)) {
         if (Number(status) >= 400) t.ok(content['application/problem+json'], `${name} ${status}`);
       }
-      const body = operation.requestBody?.content['application/json'].schema.$ref;
-      if (operation.requestBody) t.match(body, /Order$/, name);
+      const { 'application/json': json, ...others } = operation.requestBody?.content ?? {};
+      // The bytes of an image; all else is an order.
+      if (name.includes('/firmware-artifacts') && !json && operation.requestBody)
+        t.match(others, { 'application/octet-stream': { schema: { $ref: /ImageBytes$/ } } }, name);
+      else if (operation.requestBody) t.match(json.schema.$ref, /Order$/, name);
     }
   }
 });

@@ -19,7 +19,10 @@ void t.test('only who may, may', async (t) => {
   const rank = ['read', 'operate', 'admin'];
   for (const [template, methods] of Object.entries(paths)) {
     for (const [method, { description }] of Object.entries(methods)) {
-      const path = template.replace('{stationId}', 'cs-1').replace('{operationId}', 'x');
+      const path = template
+        .replace('{stationId}', 'cs-1')
+        .replace('{operationId}', 'x')
+        .replace('{sha256}', 'a'.repeat(64));
       const ask = (key: string | null) => rest.call(method.toUpperCase() as 'GET', path, { key });
       const nobody = await ask(null);
       t.strictSame([nobody.status, nobody.body.code], [401, 'NOT_AUTHENTICATED'], `${method} ${template}`);

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { tellSpool } from '@khumbu/artifacts/spool-id';
 import type { CertificateVerdict } from '@khumbu/intake/decide-update';
 import { createIntake } from '@khumbu/intake/intake';
 import type { JudgeCertificate } from '@khumbu/intake/judge-certificate';
@@ -14,6 +15,7 @@ import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks'
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createFileHealth } from '@khumbu/shared/runtime/file-health';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { patientRedis, promptRedis } from '@khumbu/shared/runtime/redis';
@@ -25,7 +27,9 @@ import addFormats from 'ajv-formats';
 import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import type { Test } from 'tap';
+import { GatewaySettings } from '../src/config.js';
 import { type AppOptions, buildApp, DEFAULT_APP_OPTIONS } from '../src/http/app.js';
+import { type ArtifactConfig, openArtifacts } from '../src/http/artifacts/open-artifacts.js';
 import { openAuthentication } from '../src/http/authentication.js';
 import { openEventLog } from '../src/http/events/event-log.js';
 import { createIdempotency } from '../src/http/idempotency.js';
@@ -55,6 +59,8 @@ export interface RestOptions {
   readonly tokens?: TokenSettings;
   readonly issuerTimes?: Partial<IssuerKeysTimes>;
   readonly archives?: Archives;
+  /** Settings of artefacts; a spool that ota-workers share with it by default. */
+  readonly artifacts?: Partial<ArtifactConfig>;
   readonly certificate?: CertificateVerdict;
   readonly judgeCertificate?: JudgeCertificate;
   /** Nobody works on any queue. */
@@ -198,6 +204,14 @@ export async function openRest(t: Test, options: RestOptions) {
   const waiting = patientRedis(server.url, () => undefined);
   const events = await openEventLog(waiting, reading, store.keys, log);
   const looks = createLookAsker({ prompt: reading, patient, keys: store.keys });
+  const spoolDir = options.artifacts?.SPOOL_DIR ?? join(dir, 'spool');
+  const artifacts = openArtifacts({
+    config: { ...loadConfig(GatewaySettings, {}), ...options.artifacts, SPOOL_DIR: spoolDir },
+    redis: reading,
+    store: readStore,
+    now: () => moment().wall,
+  });
+  if (options.artifacts?.SPOOL_DIR === undefined) await tellSpool(patient, store.keys, spoolDir, moment().wall);
   const app = await buildApp(
     {
       inventory: createInventory({
@@ -216,6 +230,7 @@ export async function openRest(t: Test, options: RestOptions) {
       events,
       looks,
       archives: options.archives,
+      artifacts,
       authenticate: authentication.authenticate,
       health: { ready: () => true, report: () => ({ redis: 'ok' }), stop: () => undefined },
       metrics: new Registry(),
@@ -252,6 +267,8 @@ export async function openRest(t: Test, options: RestOptions) {
     prefix,
     store,
     redis: patient,
+    artifacts,
+    spoolDir,
     intake,
     events,
     lines,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { CertificateVerdict } from '@khumbu/intake/decide-update';
 import type { Answer } from '@khumbu/intake/decision';
@@ -422,6 +423,21 @@ void t.test('the depot says which file is not usable, and that nothing stands st
   });
   rest.files.usable('STATIONS_FILE');
   await awaitUntil(async () => (await depot()).body.ok === true, 10_000, 'the mended file');
+});
+
+void t.test('an image is brought in, seen, handed out and removed', async (t) => {
+  const rest = await openRest(t, { redis });
+  const bytes = Buffer.from('an image');
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const headers = { 'content-type': 'application/octet-stream' };
+  const path = `/v1/firmware-artifacts/${sha256}`;
+  t.equal((await rest.call('POST', '/v1/firmware-artifacts', { body: bytes, headers })).status, 201);
+  t.equal((await rest.call('PUT', path, { body: bytes, headers })).status, 200);
+  t.match((await rest.call('GET', '/v1/firmware-artifacts')).body, { items: [{ sha256, sizeBytes: 8 }] });
+  t.match((await rest.call('GET', path)).body, { sha256, broughtIn: true });
+  t.equal((await rest.call('GET', `${path}/content`)).body, 'an image');
+  t.match((await rest.call('POST', `${path}/content-url`, { body: {} })).body, { sha256, sizeBytes: 8 });
+  t.equal((await rest.call('DELETE', path)).status, 204);
 });
 
 void t.test('every documented route was answered with success', async (t) => {

@@ -1,10 +1,13 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { join } from 'node:path';
+import { tellSpool } from '@khumbu/artifacts/spool-id';
 import { requireOpenssl } from '@khumbu/firmware-trust/openssl-verify';
 import { openObjectStore } from '@khumbu/object-store/object-store';
+import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
 import { createInstallProgress, createProgress } from '@khumbu/operations/events/progress';
-import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
+import { type Sweep, sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
+import { ignoredParameters } from '@khumbu/shared/locations/ignored-parameters';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
@@ -31,12 +34,24 @@ runWorkerService(
     requireOpenssl();
     const objects = openObjectStore(config, { stallMs: config.DOWNLOAD_STALL_MS });
     const rules = locationRules(config);
+    const ignored = ignoredParameters(config);
 
     return ({ redis, store, jobs, directory, notifications, now, files }) => {
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
       life.onStop('authorities', () => authorities?.close());
-      const { images, checks, makeRoom, sweeps } = openImages(config, objects, store, log);
-      void sweepRegularly(life, log, SWEEP_MS, sweeps);
+      const stopping = new AbortController();
+      life.onStop('images', () => stopping.abort());
+      const wall = (): number => now().wall;
+      const artifacts = createArtifactRecords(redis, store.keys, wall);
+      const parts = { objects, store, artifacts, ignored, now: wall, stopping: stopping.signal, log };
+      const { images, checks, makeRoom, sweeps } = openImages(config, parts);
+      const spoolTelling: Sweep = {
+        run: async () => tellSpool(redis, store.keys, config.SPOOL_DIR, wall()),
+        counts: 'told',
+        done: 'the spool was named',
+        failed: 'the spool was not named: gateways take no artefacts for it',
+      };
+      void sweepRegularly(life, log, SWEEP_MS, [spoolTelling, ...sweeps]);
       const deps: StepDeps = {
         store,
         jobs,
@@ -48,7 +63,7 @@ runWorkerService(
       };
       const onError = (error: unknown): void => log.debug({ err: error }, 'progress not told');
       const progressOptions = { redis, keys: store.keys, onError, now: () => now().wall };
-      const joinFetch = createJoinFetch(deps, config.IGNORED_LOCATION_PARAMETERS, createLocationPolicy(rules));
+      const joinFetch = createJoinFetch(deps, ignored, createLocationPolicy(rules));
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);
       const fetch = createFetch({
         ...deps,
@@ -56,6 +71,8 @@ runWorkerService(
         download: createDownload({ config, rules, objects, makeRoom, ca: authorities?.current }),
         listLeftParts: (key) => listLeftParts(join(config.SPOOL_DIR, 'fetching'), key),
         progress: createProgress(progressOptions),
+        artifacts,
+        ignored,
         reuseUnaskedMs: config.REUSE_UNASKED_MS,
         minBytes: config.MIN_FIRMWARE_BYTES,
         retries: {

@@ -37,7 +37,7 @@ void t.test('what was accepted and may not be fetched any more ends before anyth
   const deps = { store, jobs, directory, images, checks, driverOf, now } as unknown as Parameters<
     typeof createJoinFetch
   >[0];
-  const download = createJoinFetch(deps, [], locations);
+  const download = createJoinFetch(deps, () => [], locations);
   const log = createLogger('test', 'silent');
   const work = createJobLoop({ steps: { download }, store, jobs: deps.jobs, log, now });
 

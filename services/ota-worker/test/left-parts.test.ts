@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import {
   type FirmwareFetchRecord,
@@ -50,6 +51,8 @@ async function abortedRun(
     ...depsOf({ store, profile: profileOf({}), spoolDir }),
     notifications: { on: () => () => undefined, close: () => undefined },
     progress: () => () => undefined,
+    artifacts: createArtifactRecords(redis, store.keys, Date.now),
+    ignored: () => [],
     reuseUnaskedMs: 0,
     minBytes: 1,
     retries: { tries: 1, retryIntervalS: 1, maxRetryAfterS: 1 },

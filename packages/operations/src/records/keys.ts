@@ -21,6 +21,22 @@ export const keysFor = (prefix: string) => ({
   index: `${prefix}:index:`,
   /** Sorted set of fetches that rest and hold an image, by end time. */
   fetches: `${prefix}:fetches`,
+  /** Hash: what is known of an image that the depot holds, see `artifacts/artifact-records.ts`; kept for a while after. */
+  artifact: (sha256: string) => `${prefix}:artifact:${sha256}`,
+  /** Sorted set of where it came from, and one of the stations it was given to, by when that was last. */
+  artifactSources: (sha256: string) => `${prefix}:artifact-sources:${sha256}`,
+  artifactStations: (sha256: string) => `${prefix}:artifact-stations:${sha256}`,
+  /** Sorted set of the images that the depot holds, by when they came. */
+  artifacts: `${prefix}:artifacts`,
+  /** Set of those that were brought in by hand, and a hash of them by the locations they are used for. */
+  broughtArtifacts: `${prefix}:brought-artifacts`,
+  broughtLocations: `${prefix}:brought-locations`,
+  /** Hash: files of import folders, see `artifacts/imports.ts`. */
+  imports: `${prefix}:imports`,
+  /** Hash: spool folders of ota-workers, by their ids, with when they were told. */
+  spools: `${prefix}:spools`,
+  /** The key of signed URLs. */
+  urlKey: `${prefix}:url-key`,
   /** Set of stations whose outbox may hold something. */
   outboxes: `${prefix}:outboxes`,
   /** Stream of everything that changed. */

@@ -160,6 +160,8 @@ export function createRecordStore<R extends AnyRecord>(
       const records = await loadMany([...new Set([...open, ...ended])]);
       return records.filter((record) => record.station === station).sort((a, b) => b.createdAt - a.createdAt);
     },
+    /** Fetches that rest and hold an image, by when they ended. */
+    restingFetches: (): Promise<string[]> => redis.zrange(keys.fetches, '0', '-1'),
     /** SHA-256 of every image that a fetch or an open update names. */
     async namedImages(): Promise<Set<string>> {
       const [open, fetches] = await Promise.all([

@@ -21,6 +21,14 @@ export const NOT_CONFIGURED: Failure = {
   message: notConfigured().message,
 };
 
+/** For the location of an artefact that was removed, or never here. */
+export const NOT_HELD: Failure = {
+  ok: false,
+  permanent: true,
+  reason: 'image_missing',
+  message: 'the depot does not hold this artefact; see /v1/firmware-artifacts',
+};
+
 /** A login page, a captive portal, an error sent with 200. Another try may find the image. */
 const WEB_PAGE: Failure = {
   ok: false,

@@ -2,10 +2,12 @@
  * The depot's fetch of one location: it runs while updates wait for it, and its end is committed to each of them. Both can
  * be repeated: the download is resumed, and an update that was committed to does not wait any more.
  */
+import { noteObtained } from '@khumbu/operations/artifacts/artifact-records';
+import { expectNotRemoved } from '@khumbu/operations/artifacts/artifact-removals';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import { type FirmwareFetchRecord, fetchEnded } from '@khumbu/operations/kinds/firmware-fetch/record';
-import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import { FetchError } from './fetch-error.js';
 import { failureOf, isUnwanted } from './fetch-results.js';
 import { createWaiters, type WaitersDeps } from './fetch-waiters.js';
@@ -49,6 +51,8 @@ export function createFetch(deps: FetchDeps) {
       if (signal.aborted || !(await isOurs())) throw error;
       // Another process runs the same fetch: no failure of the origin, and no try of the waiters.
       if (error instanceof FetchError && error.reason === 'superseded') throw error;
+      // Nor that somebody removed what had just come.
+      if (hasCode(error, 'CONFLICT')) throw error;
       const result = failureOf(
         error,
         run.isUnwanted() || (error instanceof CodedError && error.code === 'NOBODY_WAITS'),
@@ -75,7 +79,12 @@ export function createFetch(deps: FetchDeps) {
   };
 
   const run = async (fetch: FirmwareFetchRecord, context: StepContext): Promise<void> => {
-    const { result, held } = await obtainWhileWanted(fetch, context).catch(async (error: unknown) => {
+    const {
+      result,
+      held,
+      marks = [],
+      fetchedBytes = 0,
+    } = await obtainWhileWanted(fetch, context).catch(async (error: unknown) => {
       await removeUnlessWanted(fetch).catch((failure: unknown) => {
         context.log.warn(
           { err: failure },
@@ -84,14 +93,22 @@ export function createFetch(deps: FetchDeps) {
       });
       throw error;
     });
+    const { location } = fetch;
     // Updates may have joined meanwhile: the record as it is now is ended, not as it was at the start of the run.
     for (;;) {
       const current = await store.load(fetch.id, 'firmware_fetch');
       if (current?.state !== 'Fetching' || current.generation !== fetch.generation) return;
       // An update that joined during the abort is a reason to run again.
       if (isUnwanted(result) && (await waitersOf(current)).length > 0) return;
-      if (await store.commit(store.transaction().put(fetchEnded(current, result, held, now())))) return;
+      const transaction = store.transaction().put(fetchEnded(current, result, held, now()));
+      expectNotRemoved(transaction, marks);
+      if (result.ok) noteObtained(transaction, result.image, { location, fetchedBytes, at: now().wall });
+      if (await store.commit(transaction)) return;
       context.signal.throwIfAborted();
+      for (const [sha256, mark] of marks) {
+        const [, markNow] = await deps.artifacts.settled(sha256, context.signal);
+        if (markNow !== mark) throw new CodedError('CONFLICT', 'the image was removed meanwhile');
+      }
     }
   };
 

@@ -2,6 +2,8 @@
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { fetchKey, joinFetch, newFetch } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { artifactOf } from '@khumbu/shared/locations/artifact-location';
+import type { IgnoredParameters } from '@khumbu/shared/locations/ignored-parameters';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { sleep } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
@@ -11,24 +13,21 @@ import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 const MAX_RACES = 500;
 const RACE_PAUSE_MS = 20;
 
-export function createJoinFetch(
-  deps: StepDeps,
-  ignoredParameters: readonly string[],
-  locations: Pick<LocationPolicy, 'check'>,
-) {
+export function createJoinFetch(deps: StepDeps, ignored: IgnoredParameters, locations: Pick<LocationPolicy, 'check'>) {
   const { store, jobs, now } = deps;
   return async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
     const { station, origin, request } = record;
     // Checked again: settings may have changed since the request. For each update: stations have different permissions.
-    const checked = locations.check(request.location, { for: 'firmware', station, origin });
-    if (!checked.ok) {
+    const isHere = artifactOf(request.location) !== undefined;
+    const checked = isHere ? undefined : locations.check(request.location, { for: 'firmware', station, origin });
+    if (checked?.ok === false) {
       const { context } = await viewStation(deps, station);
       const detail = { reason: 'location_refused' as const, message: `${checked.code}: ${checked.reason}` };
       const transaction = store.transaction();
       applyAll(transaction, record, [{ event: 'gaveUp', detail }], context);
       return commit(transaction);
     }
-    const { id, location } = fetchKey(request.location, ignoredParameters);
+    const { id, location } = fetchKey(request.location, ignored(request.location));
     for (let race = 0; race < MAX_RACES; race++) {
       signal.throwIfAborted();
       const { context } = await viewStation(deps, station);

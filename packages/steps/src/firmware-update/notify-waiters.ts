@@ -2,6 +2,7 @@
  * The end of a fetch, committed to each update that waits for it: the image, another try, or the failure. Safe to repeat:
  * an update that was committed to does not wait any more.
  */
+import { noteGiven } from '@khumbu/operations/artifacts/artifact-records';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { nextTry, type RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import {
@@ -53,6 +54,7 @@ export function createNotifyWaiters(deps: StepDeps, retries: RetrySettings) {
       image: update.signed ? image : unsigned,
       ...(update.signed ? {} : connectorsDetail(update, requireProfile(view.profile), flag)),
     };
+    noteGiven(transaction, image, update.station, now().wall);
     const later = !update.signed && (installAt(update) ?? 0) > view.context.now.wall;
     const events = [
       { event: 'fetched' as const, detail: { set } },

@@ -1,9 +1,15 @@
-/** The image of a location: the one that is held, if it is still current, else a new one. */
+/** The image of a location: one that was brought in for it, the one that is held, if it is still current, else a new one. */
+import type { ArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
+import type { RemovalMark } from '@khumbu/operations/artifacts/artifact-removals';
+import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
 import type { OnProgress } from '@khumbu/operations/events/progress';
 import type { FetchedVersion, FetchResult, FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
-import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
+import { imagesOf, type StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
+import { artifactOf } from '@khumbu/shared/locations/artifact-location';
+import type { IgnoredParameters } from '@khumbu/shared/locations/ignored-parameters';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Validators } from '@khumbu/transfer/port';
-import { arrivedAs, isFresh, validatorsOf } from './fetch-results.js';
+import { arrivedAs, isFresh, NOT_HELD, validatorsOf } from './fetch-results.js';
 import type { Downloaded, ImageFile } from './image-ports.js';
 import type { StepDeps } from './step-deps.js';
 
@@ -15,6 +21,9 @@ export interface ObtainImageDeps extends Pick<StepDeps, 'images' | 'checks' | 'n
     signal: AbortSignal,
     onProgress: OnProgress,
   ) => Promise<Downloaded>;
+  readonly artifacts: Pick<ArtifactRecords, 'settled' | 'broughtFor' | 'find'>;
+  /** Parameters of a location by which nobody tells what was brought in for it. */
+  readonly ignored: IgnoredParameters;
   readonly reuseUnaskedMs: number;
   /** Least size of an image. */
   readonly minBytes: number;
@@ -24,11 +33,43 @@ export interface ObtainImageDeps extends Pick<StepDeps, 'images' | 'checks' | 'n
 export interface ObtainedImage {
   readonly result: FetchResult;
   readonly held?: FetchedVersion;
+  /** The bytes are there as long as these are as they were: for the commit of the result. */
+  readonly marks?: readonly RemovalMark[];
+  /** What came over the network for it. */
+  readonly fetchedBytes?: number;
 }
 
-export function createObtainImage({ images, checks, now, download, reuseUnaskedMs, minBytes }: ObtainImageDeps) {
+export function createObtainImage({
+  images,
+  checks,
+  now,
+  download,
+  artifacts,
+  ignored,
+  reuseUnaskedMs,
+  minBytes,
+}: ObtainImageDeps) {
   const isStored = async ({ asCame, ...image }: StoredImage, signal: AbortSignal): Promise<boolean> =>
     (await images.has(image, signal)) && (asCame === undefined || (await images.has(asCame, signal)));
+
+  /** In this order: a removal that begins after the first look is seen by the commit. */
+  const marksOfStored = async (image: StoredImage, signal: AbortSignal): Promise<RemovalMark[] | undefined> => {
+    const marks = await Promise.all(imagesOf(image).map((sha256) => artifacts.settled(sha256, signal)));
+    return (await isStored(image, signal)) ? marks : undefined;
+  };
+
+  /** What somebody brought in: the artefact that the location names, or the one that stands for it. */
+  const obtainBrought = async (location: string, signal: AbortSignal): Promise<ObtainedImage | undefined> => {
+    const sha256 = artifactOf(location);
+    const found =
+      sha256 === undefined
+        ? await artifacts.broughtFor(broughtKey(location, ignored))
+        : await artifacts.find(sha256, 0);
+    const image = found && { sha256: found.sha256, sizeBytes: found.sizeBytes };
+    const marks = image && (await marksOfStored(image, signal));
+    if (image && marks) return { result: { ok: true, image }, marks };
+    return sha256 === undefined ? undefined : { result: NOT_HELD };
+  };
 
   const keep = async (file: ImageFile, signal: AbortSignal): Promise<StoredImage> => {
     await checks.remember(file.path, file);
@@ -37,22 +78,35 @@ export function createObtainImage({ images, checks, now, download, reuseUnaskedM
     return { sha256, sizeBytes };
   };
 
-  return async (fetch: FirmwareFetchRecord, signal: AbortSignal, onProgress: OnProgress): Promise<ObtainedImage> => {
-    const { held } = fetch;
-    // A held image may be smaller than the setting allows now, or was fetched by an older version.
-    const isUsable = held !== undefined && held.image.sizeBytes >= minBytes && (await isStored(held.image, signal));
-    if (held && isUsable && isFresh(held, now().wall, reuseUnaskedMs)) return { result: arrivedAs(held) };
-    const known = held && isUsable ? validatorsOf(held) : undefined;
-    const fetched = await download(fetch.location, fetch.id, known, signal, onProgress);
-    if (fetched.kind === 'unchanged') {
-      if (!held) throw new TypeError('nothing is held that could be unchanged');
-      const sentAgain = { ...held, sentAnyway: true as const, fetchedAt: now().wall };
-      return { result: arrivedAs(held), ...(fetched.sentAnyway ? { held: sentAgain } : {}) };
-    }
+  const keepFetched = async (
+    fetched: Extract<Downloaded, { kind: 'fetched' }>,
+    signal: AbortSignal,
+  ): Promise<ObtainedImage> => {
+    const files = [fetched, ...(fetched.asCame ? [fetched.asCame] : [])];
+    const marks = await Promise.all(files.map(({ sha256 }) => artifacts.settled(sha256, signal)));
     const asCame = fetched.asCame ? { asCame: await keep(fetched.asCame, signal) } : {};
     const image = { ...(await keep(fetched, signal)), ...asCame };
+    // A removal that went on while the file was put under its name may have taken it away.
+    if (!(await isStored(image, signal))) throw new CodedError('CONFLICT', 'the image was removed as it came');
     const webPage = fetched.webPage ? { webPage: true as const } : {};
     const version = { image, fetchedAt: now().wall, ...validatorsOf(fetched), ...webPage };
-    return { result: arrivedAs(version), held: version };
+    const fetchedBytes = (fetched.asCame ?? fetched).sizeBytes;
+    return { result: arrivedAs(version), held: version, marks, fetchedBytes };
+  };
+
+  return async (fetch: FirmwareFetchRecord, signal: AbortSignal, onProgress: OnProgress): Promise<ObtainedImage> => {
+    const brought = await obtainBrought(fetch.location, signal);
+    if (brought) return brought;
+    const { held } = fetch;
+    // A held image may be smaller than the setting allows now, or was fetched by an older version.
+    const isLargeEnough = held !== undefined && held.image.sizeBytes >= minBytes;
+    const marks = isLargeEnough ? await marksOfStored(held.image, signal) : undefined;
+    if (held && marks && isFresh(held, now().wall, reuseUnaskedMs)) return { result: arrivedAs(held), marks };
+    const known = held && marks ? validatorsOf(held) : undefined;
+    const fetched = await download(fetch.location, fetch.id, known, signal, onProgress);
+    if (fetched.kind === 'fetched') return keepFetched(fetched, signal);
+    if (!held || !marks) throw new TypeError('nothing is held that could be unchanged');
+    const sentAgain = { ...held, sentAnyway: true as const, fetchedAt: now().wall };
+    return { result: arrivedAs(held), marks, ...(fetched.sentAnyway ? { held: sentAgain } : {}) };
   };
 }

@@ -16,6 +16,8 @@ import type { Redis } from 'ioredis';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Standing } from '../leader/standing.js';
 import { hasScope } from './api-keys.js';
+import type { Artifacts } from './artifacts/artifacts.js';
+import { createUploadTimes, type UploadTimes } from './artifacts/upload-times.js';
 import type { Authenticate } from './authentication.js';
 import { createServer, watchConnections } from './connections.js';
 import { addSchemas } from './contract-schemas.js';
@@ -29,6 +31,9 @@ import { asyncApiRoute, documentRoutes } from './openapi.js';
 import { Problem } from './problems.js';
 import { protect } from './protection.js';
 import { acceptJsonOnly, handleErrors, refuseAddress, requireHost } from './request-errors.js';
+import { artifactContentRoutes } from './routes/artifact-content.js';
+import { artifactUploadRoutes } from './routes/artifact-uploads.js';
+import { artifactRoutes } from './routes/artifacts.js';
 import { controlRoutes } from './routes/control.js';
 import { depotRoutes } from './routes/depot.js';
 import { driverCheckRoutes } from './routes/driver-check.js';
@@ -55,6 +60,8 @@ export interface AppDeps {
   readonly events: EventLog;
   /** `undefined`: the depot has no object store. */
   readonly archives: Archives | undefined;
+  /** The images that the depot holds. */
+  readonly artifacts: Artifacts;
   /** Looks at stations before use are asked for by it. */
   readonly looks: LookAsker;
   readonly authenticate: Authenticate;
@@ -114,6 +121,8 @@ function guard(v1: FastifyInstance, authenticate: Authenticate): void {
     throw new Problem('TOO_MANY_REQUESTS');
   };
   v1.addHook('onRequest', async (request, reply) => {
+    const { isSigned } = request.routeOptions.config;
+    if (await isSigned?.(request).catch((error: unknown) => refuse(request, reply, error))) return;
     const caller = await authenticate(request.headers.authorization).catch((error: unknown) =>
       // The token could not be checked: such requests are limited as well.
       refuse(request, reply, error),
@@ -161,8 +170,20 @@ function countRequests(app: FastifyInstance, { metrics, log }: AppDeps): (status
   return (status) => requests.inc({ method: 'unknown', route: 'unknown', status: String(status) });
 }
 
-async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping: AbortSignal): Promise<void> {
-  const { inventory, questions, intake, idempotency, events, archives, load, log } = deps;
+/** Bodies that are taken as they come, whatever their type. */
+function rawBodies(app: RestApp): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+}
+
+async function addV1(
+  app: RestApp,
+  deps: AppDeps,
+  options: AppOptions,
+  stopping: AbortSignal,
+  times: UploadTimes,
+): Promise<void> {
+  const { artifacts, inventory, questions, intake, idempotency, events, archives, load, log } = deps;
   await app.register(fastifyRateLimit, {
     max: options.rateLimitPerMinute,
     timeWindow: 60_000,
@@ -176,12 +197,18 @@ async function addV1(app: RestApp, deps: AppDeps, options: AppOptions, stopping:
   const submit = createSubmitOperation({ intake, inventory, idempotency, stopping, log }, audit);
   const { eventLoopTurn } = load;
   stationRoutes(app, inventory, eventLoopTurn);
-  firmwareRoutes(app, { inventory, intake, submit, audit, eventLoopTurn });
+  firmwareRoutes(app, { inventory, intake, submit, audit, artifacts, eventLoopTurn });
   logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn });
   controlRoutes(app, { inventory, intake, submit, audit, questions });
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
   driverCheckRoutes(app, deps);
+  artifactRoutes(app, { artifacts, audit, eventLoopTurn, stopping });
+  artifactContentRoutes(app, { artifacts, audit, stopping });
+  await app.register(async (uploads) => {
+    rawBodies(uploads);
+    artifactUploadRoutes(uploads, { artifacts, audit, stopping, times });
+  });
   const subscribers = new Gauge({
     name: 'khumbu_event_subscribers',
     help: 'Open event streams.',
@@ -197,6 +224,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   const { requestTimeoutMs, https } = options;
   const { load } = deps;
   let onParserError: (error: { readonly code?: string }, socket: Socket) => void = (_error, socket) => socket.destroy();
+  const times = createUploadTimes();
   const app: FastifyInstance = Fastify({
     logger: false,
     bodyLimit: options.bodyLimitBytes,
@@ -212,7 +240,9 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
     },
     // Of HTTPS, nothing else can be read.
     serverFactory: (handle) => createServer(handle, { requestTimeoutMs, https }),
-    clientErrorHandler: (error, socket) => onParserError(error, socket),
+    clientErrorHandler: (error, socket) => {
+      if (!times.mayGoOn(error, socket)) onParserError(error, socket);
+    },
   });
   acceptJsonOnly(app);
   const stopping = new AbortController();
@@ -234,7 +264,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   await documentRoutes(app);
   probes(app, deps);
   asyncApiRoute(app, options.asyncApi);
-  await app.register((v1) => addV1(v1.withTypeProvider<TypeBoxTypeProvider>(), deps, options, stopping.signal), {
+  await app.register((v1) => addV1(v1.withTypeProvider<TypeBoxTypeProvider>(), deps, options, stopping.signal, times), {
     prefix: '/v1',
   });
   return app;

@@ -1,4 +1,5 @@
 /** The headers of answers, as one table that the OpenAPI document is completed from. */
+import { IMAGE_TYPE } from './artifacts/content-stream.js';
 
 interface Documented {
   readonly description: string;
@@ -10,6 +11,10 @@ interface Documented {
 interface Answer {
   readonly status: number;
   readonly isStream: boolean;
+  /** Bytes of an artefact, or nothing because the reader has them. */
+  readonly isContent: boolean;
+  /** Of a route that takes the bytes of an artefact, with success. */
+  readonly isUpload: boolean;
   /** The route takes an Idempotency-Key. */
   readonly isKeyed: boolean;
 }
@@ -58,9 +63,14 @@ export const HEADERS: Readonly<Record<string, Documented>> = {
     isThere: ({ status }) => status === 401,
   },
   Location: {
-    description: 'Where to go on: the path of the operation, or the presigned URL of the archive.',
+    description: 'Where to go on: the path of the operation or the artefact, or the presigned URL of the archive.',
     schema: { type: 'string', format: 'uri-reference' },
-    isThere: ({ status }) => status === 202 || status === 302,
+    isThere: ({ status, isUpload }) => isUpload || status === 202 || status === 302,
+  },
+  ETag: {
+    description: 'The SHA-256 in quotes, a strong validator.',
+    schema: text(['"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"']),
+    isThere: ({ isContent }) => isContent,
   },
   'Idempotency-Replayed': {
     description: '`true`: this Idempotency-Key was sent before, and this is the answer it got.',
@@ -75,6 +85,7 @@ interface DocumentedResponse {
 }
 interface DocumentedOperation {
   readonly parameters?: readonly { readonly name?: string }[];
+  readonly requestBody?: { readonly content?: Readonly<Record<string, unknown>> };
   readonly responses?: Readonly<Record<string, DocumentedResponse>>;
 }
 /** As much of the document as is looked at. */
@@ -90,11 +101,14 @@ export function describeHeaders(document: DocumentedPaths): void {
     Object.entries(HEADERS).map(([name, { description, schema }]) => [name, { description, schema }]),
   );
   for (const methods of Object.values(document.paths ?? {})) {
-    for (const { parameters = [], responses = {} } of Object.values(methods)) {
+    for (const { parameters = [], requestBody, responses = {} } of Object.values(methods)) {
+      const isOfContent = '206' in responses;
       const isKeyed = parameters.some(({ name }) => name === 'idempotency-key');
       for (const [status, response] of Object.entries(responses)) {
         const isStream = response.content !== undefined && 'text/event-stream' in response.content;
-        const answer: Answer = { status: Number(status), isStream, isKeyed };
+        const isContent = isOfContent && ['200', '206', '304', '412', '416'].includes(status);
+        const isUpload = requestBody?.content?.[IMAGE_TYPE] !== undefined && (status === '200' || status === '201');
+        const answer: Answer = { status: Number(status), isStream, isKeyed, isContent, isUpload };
         const names = Object.keys(HEADERS).filter((name) => HEADERS[name]?.isThere(answer));
         response.headers = Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
       }

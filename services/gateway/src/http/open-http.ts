@@ -7,6 +7,7 @@ import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file
 import type { GatewayConfig } from '../config.js';
 import type { Connections } from '../start/connections.js';
 import { type AppDeps, buildApp, DEFAULT_APP_OPTIONS } from './app.js';
+import { openArtifacts } from './artifacts/open-artifacts.js';
 import { openEventLog } from './events/event-log.js';
 import type { HttpsCertificate } from './https-certificate.js';
 import { createIdempotency } from './idempotency.js';
@@ -58,6 +59,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       events,
       looks,
       archives: openArchives(config),
+      artifacts: openArtifacts({ config, redis: reading, store, now: () => now().wall }),
     },
     {
       ...DEFAULT_APP_OPTIONS,

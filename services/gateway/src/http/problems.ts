@@ -23,6 +23,7 @@ export const PROBLEMS = {
   STATION_UNKNOWN: kind(404, 'No station with this id has been heard or configured.'),
   OPERATION_UNKNOWN: kind(404, 'There is no such operation, or it was removed after its retention.'),
   ARCHIVE_UNKNOWN: kind(404, 'The upload ended without an archive, or it was removed or replaced.'),
+  ARTIFACT_UNKNOWN: kind(404, 'The depot does not hold this artefact.'),
   REQUEST_TIMEOUT: kind(408, 'The request did not come to its end in time; the connection is closed.'),
   STATION_NOT_CONFIGURED: kind(
     409,
@@ -46,13 +47,19 @@ export const PROBLEMS = {
   NOT_WAITING: kind(409, 'The update does not wait for a permission now.'),
   ARCHIVE_NOT_READY: kind(409, 'The upload is still under way.'),
   ARCHIVE_ELSEWHERE: kind(409, 'The archive was sent to a server that is not the depot’s object store.'),
+  ARTIFACT_IN_USE: kind(409, 'The artefact is needed, or is just being removed.'),
+  ARTIFACT_ELSEWHERE: kind(409, 'This gateway does not see where the ota-workers keep images.'),
   REFUSED: kind(409, 'Refused; reason says why.'),
   PRECONDITION_FAILED: kind(412, 'The file is not the one that was named by its ETag or date.'),
   BODY_TOO_LARGE: kind(413, 'The body is too large.'),
-  CONTENT_TYPE_UNSUPPORTED: kind(415, 'The body must be application/json.'),
+  CONTENT_TYPE_UNSUPPORTED: kind(
+    415,
+    'The body must be application/json, or the image itself where one is brought in.',
+  ),
   RANGE_NOT_SATISFIABLE: kind(416, 'The file does not have these bytes.'),
   EXPECTATION_UNKNOWN: kind(417, 'Nothing but 100-continue may be expected.'),
   BODY_INVALID: kind(422, 'The body is JSON but not what is needed.'),
+  ARTIFACT_REFUSED: kind(422, 'The bytes are not what they have to be; reason says in what.'),
   LOCATION_MALFORMED: kind(422, 'The location cannot be read.'),
   LOCATION_SCHEME_UNKNOWN: kind(422, 'The scheme of the location is not supported.'),
   LOCATION_NOT_USABLE: kind(422, 'Logs cannot be brought to this location.'),
@@ -69,9 +76,11 @@ export const PROBLEMS = {
   READS_BUSY: kind(503, 'More is being asked for at this gateway than it answers at once. Ask again.'),
   WORKERS_GONE: kind(503, 'No worker is there to do it: nothing was accepted. Ask again.'),
   CERTIFICATE_NOT_JUDGED: kind(503, 'The certificate was not judged in time: nothing was accepted. Ask again.'),
+  ARTIFACT_STORE_UNREACHABLE: kind(503, 'Where images are kept cannot be used now.'),
   OBJECT_STORE_UNREACHABLE: kind(503, 'The object store does not answer.'),
   AUTHORITY_UNREACHABLE: kind(503, 'The token cannot be checked: its issuer’s keys are out of reach.'),
   TOO_MANY_SUBSCRIBERS: kind(503, 'This gateway serves as many event streams as it may.'),
+  ARTIFACT_NO_SPACE: kind(507, 'There is no room for the artefact.'),
 } as const satisfies Record<string, ProblemKind>;
 export type ProblemCode = keyof typeof PROBLEMS;
 
@@ -91,6 +100,8 @@ export interface ProblemMembers {
   /** The stable word of the decision behind it. */
   readonly reason?: string;
   readonly operationId?: string;
+  /** Operations that need what was to be removed. */
+  readonly operations?: readonly string[];
   /** All that is wrong, up to a limit. */
   readonly errors?: readonly ProblemError[];
 }

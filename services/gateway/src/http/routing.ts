@@ -26,6 +26,8 @@ declare module 'fastify' {
     scope?: Scope;
     /** What it does lasts, and is counted in another way than by turns. */
     hasOwnTurns?: boolean;
+    /** Whether the address alone lets the caller in, without a key; rejects with a problem for a wrong signature. */
+    isSigned?: (request: FastifyRequest) => Promise<boolean>;
     /** It reads, and waits for the object store too. */
     asksObjectStore?: boolean;
   }

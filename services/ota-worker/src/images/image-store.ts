@@ -2,8 +2,9 @@
  * Where images are kept for every ota-worker, by their SHA-256. An image counts as downloaded only when any worker can
  * read it: with a shared spool that is so at once, else after the copy to the object store.
  */
-import { stat, utimes } from 'node:fs/promises';
+import { rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { KEPT_BELOW, keyOf, SHA256_METADATA } from '@khumbu/artifacts/store-place';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
 import { CodedError, hasCode, ifExists } from '@khumbu/shared/runtime/errors';
@@ -29,22 +30,41 @@ async function renew(path: string): Promise<void> {
   }
 }
 
-/** All workers share the spool folder. */
-export function sharedSpool(spoolDir: string): ImageStore {
+export interface ImageStoreOptions {
+  readonly checks?: Pick<ImageChecks, 'matches'>;
+  /** Something else was kept under the name of an image; it was removed. */
+  readonly onCorrupt?: (image: StoredImage) => void;
+}
+
+/** All workers share the spool folder. What `open` resolves with has the SHA-256 of the image: read again if it was touched. */
+export function sharedSpool(
+  spoolDir: string,
+  { checks = createImageChecks(), onCorrupt }: ImageStoreOptions = {},
+): ImageStore {
+  const missing = (why: string): CodedError => new CodedError('IMAGE_MISSING', why);
   return {
     keep: async () => undefined,
     async has(image) {
       await renew(pathIn(spoolDir, image));
       return isInSpool(spoolDir, image);
     },
-    async open(image) {
-      if (await isInSpool(spoolDir, image)) return pathIn(spoolDir, image);
-      throw new CodedError('IMAGE_MISSING', 'the image is not in the spool any more');
+    async open(image, signal) {
+      const path = pathIn(spoolDir, image);
+      for (;;) {
+        if (!(await isInSpool(spoolDir, image))) throw missing('the image is not in the spool any more');
+        const identity = await ifExists(identityOf(path));
+        const isWhole = identity !== undefined && (await ifExists(checks.matches(path, image.sha256, signal)));
+        if (isWhole) return path;
+        // Another worker may have put it there anew, or taken it away.
+        if (identity === undefined || (await ifExists(identityOf(path))) !== identity) continue;
+        await rm(path, { force: true });
+        onCorrupt?.(image);
+        throw missing('the spool had other content under the name of the image');
+      }
     },
   };
 }
 
-const KEPT_BELOW = 'firmware/sha256/';
 /** Longer than any copy takes, and than any clock is wrong. */
 const COPY_MS = 24 * 3600_000;
 
@@ -59,14 +79,6 @@ export const endStaleCopies = (
 ): Promise<number> => objects.abortUploadsBefore(bucket, KEPT_BELOW, now - COPY_MS);
 
 const MOST_VERIFIED = 256;
-/** Object metadata with the SHA-256 the object was put for. */
-const SHA256_METADATA = 'khumbu-sha256';
-
-export interface ObjectStoreImagesOptions {
-  readonly checks?: Pick<ImageChecks, 'matches'>;
-  /** The object store had something else under the name of an image; it was removed. */
-  readonly onCorrupt?: (image: StoredImage) => void;
-}
 
 /**
  * Each worker has a spool of its own, which is only a cache. `makeRoom`: as in `FetchOptions`. What `open` resolves with
@@ -77,9 +89,9 @@ export function objectStoreImages(
   objects: ObjectStore,
   bucket: string,
   makeRoom: (bytes: number) => Promise<number>,
-  { checks = createImageChecks(), onCorrupt }: ObjectStoreImagesOptions = {},
+  { checks = createImageChecks(), onCorrupt }: ImageStoreOptions = {},
 ): ImageStore {
-  const key = ({ sha256 }: StoredImage): string => `${KEPT_BELOW}${sha256}`;
+  const key = ({ sha256 }: StoredImage): string => keyOf(sha256);
   const opening = new SharedWork<string>();
   /** Of files as they were brought. */
   const verified = new Map<string, string>();

@@ -31,7 +31,7 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   };
   const deps = { store, jobs, directory, images, checks, driverOf, now: world.moment };
   let downloads = 0;
-  const join = createJoinFetch(deps, [], world.locations);
+  const join = createJoinFetch(deps, () => [], world.locations);
   const verify = createVerify(deps, true);
   const announce = createAnnounce(deps);
   const install = createInstall(deps);
@@ -49,6 +49,13 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
       }),
     listLeftParts: async () => async () => undefined,
     progress: () => () => undefined,
+    // Nobody brings anything in, and nobody removes it.
+    artifacts: {
+      settled: async (sha256) => [sha256, ''],
+      broughtFor: async () => undefined,
+      find: async () => undefined,
+    },
+    ignored: () => [],
     reuseUnaskedMs: 0,
     minBytes: 1,
     retries: { tries: 3, retryIntervalS: 1, maxRetryAfterS: 900 },

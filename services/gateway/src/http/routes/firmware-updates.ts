@@ -1,4 +1,7 @@
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
+import { artifactLocation, artifactOf } from '@khumbu/shared/locations/artifact-location';
+import type { Static } from 'typebox';
+import { type Artifacts, requireArtifact } from '../artifacts/artifacts.js';
 import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import { Problem } from '../problems.js';
@@ -21,7 +24,26 @@ import { stationOperationRoutes } from './operations.js';
 /** REST has no request id on the wire; EVerest gets -1, as for any update it did not request. */
 export const REST_REQUEST_ID = -1;
 
-export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly eventLoopTurn: EventLoopTurn }): void {
+export interface FirmwareRouteDeps extends CancelDeps {
+  readonly artifacts: Artifacts;
+  readonly eventLoopTurn: EventLoopTurn;
+}
+
+type Order = Static<typeof FirmwareUpdateOrderSchema>;
+
+/** Rejects with `BODY_INVALID` for an order that names both or none, `ARTIFACT_UNKNOWN` for what is not here. */
+async function locationOfOrder({ location, artifact }: Order, artifacts: Artifacts): Promise<string> {
+  if ((location === undefined) === (artifact === undefined)) {
+    const detail = 'it needs either location or artifact';
+    throw new Problem('BODY_INVALID', `the body ${detail}`, { errors: [{ detail, pointer: '#' }] });
+  }
+  const wanted = location ?? artifactLocation(artifact ?? '');
+  const sha256 = artifactOf(wanted);
+  if (sha256 !== undefined) await requireArtifact(artifacts, sha256);
+  return wanted;
+}
+
+export function firmwareRoutes(app: RestApp, deps: FirmwareRouteDeps): void {
   const { submit, audit, intake, inventory } = deps;
 
   app.post(
@@ -32,12 +54,13 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly event
       scope: 'operate',
       summary: 'Update a station',
       description:
-        'Fetches the image, verifies it, waits until the station may be changed, installs it, and confirms it after the reboot. An update of this API that is under way gives way to the new one.',
+        'Fetches the image, or takes the one that the depot holds, verifies it, waits until the station may be changed, installs it, and confirms it after the reboot. An update of this API that is under way gives way to the new one.',
       problems: [
         ...WITH_BODY,
         ...REFUSALS,
         // Of logs alone.
         ...LOCATION_PROBLEMS.filter((code) => code !== 'LOCATION_NOT_USABLE'),
+        'ARTIFACT_UNKNOWN',
         'INSTALLING',
         'SIGNATURE_REQUIRED',
         'SIGNATURE_INCOMPLETE',
@@ -48,9 +71,10 @@ export function firmwareRoutes(app: RestApp, deps: CancelDeps & { readonly event
       success: accepted,
       takes: { params: StationParams, headers: IdempotencyHeaders, body: ref(FirmwareUpdateOrderSchema) },
     }),
-    (request, reply) => {
-      const { replace, ...order } = request.body;
-      const update = { ...order, request_id: REST_REQUEST_ID };
+    async (request, reply) => {
+      const { replace, artifact: _artifact, ...order } = request.body;
+      const location = await locationOfOrder(request.body, deps.artifacts);
+      const update = { ...order, location, request_id: REST_REQUEST_ID };
       return submit(request, reply, {
         what: 'update_firmware',
         station: request.params.stationId,

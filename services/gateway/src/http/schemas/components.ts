@@ -1,4 +1,5 @@
 /** The schemas that are components of the OpenAPI document, with all they are made of. */
+import { ArtifactPageSchema, ContentUrlOrderSchema, ContentUrlSchema, ImageBytesSchema } from './artifacts.js';
 import { DepotSchema } from './depot.js';
 import { DriverCheckSchema } from './driver-check.js';
 import { OperationPageSchema, OperationSchema } from './operations.js';
@@ -13,6 +14,10 @@ import { ProblemSchema } from './problem.js';
 import { BootReasonViewSchema, ResetPermissionSchema, StationPageSchema } from './stations.js';
 
 export const REST_SCHEMAS = [
+  ArtifactPageSchema,
+  ContentUrlSchema,
+  ContentUrlOrderSchema,
+  ImageBytesSchema,
   DepotSchema,
   DriverCheckSchema,
   OperationSchema,

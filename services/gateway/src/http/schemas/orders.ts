@@ -7,17 +7,27 @@ import {
   UploadLogsRequest,
 } from '@khumbu/shared/contract/schemas';
 import { Type } from 'typebox';
-import { closed } from './members.js';
+import { SHA256 } from './artifacts.js';
+import { closed, optionalText } from './members.js';
 
 const replace = Type.Optional(
   Type.Boolean({ description: 'true: end what EVerest asked for and is under way, instead of being refused.' }),
 );
+const { location: imageLocation, ...updateOptions } = Type.Omit(FirmwareUpdateRequest, ['request_id']).properties;
 export const FirmwareUpdateOrderSchema = Type.Object(
-  { ...Type.Omit(FirmwareUpdateRequest, ['request_id']).properties, replace },
+  {
+    location: Type.Optional(imageLocation),
+    artifact: optionalText('SHA-256 of an image that the depot holds, lower-case hex: in place of a location.', {
+      pattern: SHA256,
+    }),
+    ...updateOptions,
+    replace,
+  },
   {
     ...closed,
     $id: 'FirmwareUpdateOrder',
-    description: 'FirmwareUpdateRequest without request_id.',
+    anyOf: [{ required: ['location'] }, { required: ['artifact'] }],
+    description: 'FirmwareUpdateRequest without request_id; with location or artifact.',
     examples: [{ location: 'https://files.example/charger-2.1.raucb', retries: 3, retry_interval_s: 60 }],
   },
 );

@@ -13,6 +13,9 @@ export const ProblemSchema = Type.Object(
     code: Type.Enum(Object.keys(PROBLEMS) as ProblemCode[], { description: 'Stable: decide by this.' }),
     reason: optionalText('The word of the decision behind it.'),
     operationId: optionalText('The operation it is about.'),
+    operations: Type.Optional(
+      Type.Array(Type.String(), { description: 'Operations that need what was to be removed, 20 at most.' }),
+    ),
     errors: Type.Optional(
       Type.Array(
         Type.Object({

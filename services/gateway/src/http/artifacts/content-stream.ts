@@ -1,0 +1,85 @@
+/** The bytes of an artefact as a stream that reads no faster than its reader takes them. */
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { ArtifactPlace } from '@khumbu/artifacts/place';
+import type { Bytes } from './byte-ranges.js';
+
+export const IMAGE_TYPE = 'application/octet-stream';
+
+interface Source {
+  readonly place: Pick<ArtifactPlace, 'read'>;
+  readonly sha256: string;
+  readonly size: number;
+}
+
+/** Fails when fewer bytes come: what the reader gets is cut off, and never filled up. */
+async function* piecesOf({ place, sha256 }: Source, part: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const stream = await place.read(sha256, part, signal);
+  try {
+    let left = part.length;
+    for await (const piece of stream as AsyncIterable<Uint8Array>) {
+      yield piece.subarray(0, left);
+      left -= Math.min(left, piece.length);
+      if (left === 0) return;
+    }
+    if (left > 0) throw new Error(`the bytes of ${sha256} are not as many as they were`);
+  } finally {
+    stream.destroy();
+  }
+}
+
+const contentRange = ({ offset, length }: Bytes, size: number): string =>
+  `bytes ${offset}-${offset + length - 1}/${size}`;
+
+async function* framed(
+  source: Source,
+  parts: readonly Bytes[],
+  heads: readonly string[],
+  end: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for (const [index, part] of parts.entries()) {
+    yield Buffer.from(heads[index] ?? '');
+    yield* piecesOf(source, part, signal);
+  }
+  yield Buffer.from(end);
+}
+
+export interface Content {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Opened when it is read. */
+  readonly body: (signal: AbortSignal) => Readable;
+}
+
+const asStream = (pieces: AsyncGenerator<Uint8Array>): Readable => Readable.from(pieces, { objectMode: false });
+
+/** All of it. */
+export const wholeContent = (source: Source): Content => ({
+  headers: { 'content-type': IMAGE_TYPE, 'content-length': String(source.size) },
+  body: (signal) => asStream(piecesOf(source, { offset: 0, length: source.size }, signal)),
+});
+
+/** Some of it: RFC 9110, 15.3.7. */
+export function partialContent(source: Source, parts: readonly Bytes[]): Content {
+  const { size } = source;
+  const [only, ...more] = parts;
+  if (only && more.length === 0) {
+    const headers = { 'content-type': IMAGE_TYPE, 'content-range': contentRange(only, size) };
+    return {
+      headers: { ...headers, 'content-length': String(only.length) },
+      body: (signal) => asStream(piecesOf(source, only, signal)),
+    };
+  }
+  const boundary = `khumbu${randomBytes(18).toString('hex')}`;
+  const heads = parts.map(
+    (part, index) =>
+      `${index === 0 ? '' : '\r\n'}--${boundary}\r\nContent-Type: ${IMAGE_TYPE}\r\nContent-Range: ${contentRange(part, size)}\r\n\r\n`,
+  );
+  const end = `\r\n--${boundary}--\r\n`;
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const length = heads.reduce((sum, head) => sum + head.length, bytes + end.length);
+  return {
+    headers: { 'content-type': `multipart/byteranges; boundary=${boundary}`, 'content-length': String(length) },
+    body: (signal) => asStream(framed(source, parts, heads, end, signal)),
+  };
+}

@@ -1,0 +1,165 @@
+import { Readable } from 'node:stream';
+import { onAbort } from '@khumbu/shared/runtime/abort';
+import { rfc3339 } from '@khumbu/shared/runtime/dates';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import { type Artifacts, atPlace, requireBytes } from '../artifacts/artifacts.js';
+import { decideContent } from '../artifacts/byte-ranges.js';
+import { IMAGE_TYPE, partialContent, wholeContent } from '../artifacts/content-stream.js';
+import { ref } from '../contract-schemas.js';
+import { reading } from '../inventory.js';
+import { Problem } from '../problems.js';
+import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
+import {
+  ArtifactParams,
+  ContentHeadersSchema,
+  ContentQuery,
+  ContentUrlOrderSchema,
+  ContentUrlSchema,
+} from '../schemas/artifacts.js';
+import type { Audit } from '../submit-operation.js';
+
+export interface ArtifactContentDeps {
+  readonly artifacts: Artifacts;
+  readonly audit: Audit;
+  readonly stopping: AbortSignal;
+}
+
+/** All of them read at the pace of their stations. */
+const MOST_READERS = 100;
+
+const etagOf = (sha256: string): string => `"${sha256}"`;
+const binary = { type: 'string', format: 'binary' };
+
+/** The URL is enough. `false`: there is no signature, and the caller needs a key. Rejects with `NOT_AUTHENTICATED`. */
+async function isSigned({ signer }: Artifacts, request: FastifyRequest): Promise<boolean> {
+  const { expires, signature } = request.query as Record<string, unknown>;
+  if (typeof signature !== 'string' || typeof expires !== 'string') return false;
+  const { sha256 } = request.params as Static<typeof ArtifactParams>;
+  const verdict = await reading(() => signer.verify(sha256, { expires: Number(expires), signature }))();
+  if (verdict === 'good') return true;
+  throw new Problem('NOT_AUTHENTICATED', verdict === 'expired' ? 'The signed URL has expired.' : undefined);
+}
+
+type Serve = (request: FastifyRequest, reply: FastifyReply, sha256: string) => Promise<FastifyReply>;
+
+function createServe({ artifacts, stopping }: Pick<ArtifactContentDeps, 'artifacts' | 'stopping'>): Serve {
+  const { place } = artifacts;
+  let readers = 0;
+
+  return async (request, reply, sha256) => {
+    await requireBytes(artifacts);
+    const found = await atPlace(() => place.find(sha256, stopping));
+    if (!found) throw new Problem('ARTIFACT_UNKNOWN');
+    const { sizeBytes: size } = found;
+    const etag = etagOf(sha256);
+    const isHead = request.method === 'HEAD';
+    const decision = decideContent(request.headers, { size, etag, isHead });
+    reply.header('etag', etag).header('accept-ranges', 'bytes');
+    switch (decision.kind) {
+      case 'precondition_failed':
+        throw new Problem('PRECONDITION_FAILED');
+      case 'unsatisfiable':
+        reply.header('content-range', `bytes */${size}`);
+        throw new Problem('RANGE_NOT_SATISFIABLE');
+      case 'not_modified':
+        return reply.status(304).send();
+      case 'whole':
+      case 'parts':
+        break;
+    }
+    const source = { place, sha256, size };
+    const content = decision.kind === 'whole' ? wholeContent(source) : partialContent(source, decision.parts);
+    reply.status(decision.kind === 'whole' ? 200 : 206).headers(content.headers);
+    // Of an empty stream alone Fastify leaves Content-Length as it is.
+    if (isHead) return reply.send(Readable.from([]));
+    if (readers >= MOST_READERS) throw new Problem('READS_BUSY', 'As many read artefacts from this gateway as may.');
+    readers += 1;
+    const gone = new AbortController();
+    const withdraw = onAbort(stopping, () => gone.abort());
+    reply.raw.once('close', () => {
+      readers -= 1;
+      withdraw();
+      gone.abort();
+    });
+    return reply.send(content.body(gone.signal));
+  };
+}
+
+/** The bytes of artefacts, for stations that fetch them. */
+export function artifactContentRoutes(app: RestApp, { artifacts, audit, stopping }: ArtifactContentDeps): void {
+  const { place } = artifacts;
+  const serve = createServe({ artifacts, stopping });
+
+  app.get(
+    '/firmware-artifacts/:sha256/content',
+    {
+      ...describeRoute({
+        id: 'getFirmwareArtifactContent',
+        tag: 'firmware',
+        scope: 'read',
+        summary: 'The bytes of an image',
+        description:
+          'For a station on the LAN that fetches its image itself. In place of a key the URL may carry `expires` and `signature`, as `content-url` gives them. The ETag is the SHA-256; one range and several, `If-Range`, `If-Match`, `If-None-Match` and HEAD are served as RFC 9110 has them.',
+        problems: [
+          'ARTIFACT_UNKNOWN',
+          'ARTIFACT_ELSEWHERE',
+          'ARTIFACT_STORE_UNREACHABLE',
+          'PRECONDITION_FAILED',
+          'RANGE_NOT_SATISFIABLE',
+        ],
+        success: {
+          200: { description: 'All of its bytes.', content: { [IMAGE_TYPE]: { schema: binary } } },
+          206: {
+            description: 'The bytes that were asked for.',
+            content: { [IMAGE_TYPE]: { schema: binary }, 'multipart/byteranges': { schema: binary } },
+          },
+          304: { description: 'The reader has it already.', type: 'null' },
+        },
+        takes: { params: ArtifactParams, querystring: ContentQuery, headers: ContentHeadersSchema },
+      }),
+      config: {
+        scope: 'read',
+        asksObjectStore: true,
+        isSigned: (request: FastifyRequest) => isSigned(artifacts, request),
+      },
+    },
+    (request, reply) => serve(request, reply, request.params.sha256),
+  );
+
+  app.post(
+    '/firmware-artifacts/:sha256/content-url',
+    {
+      ...describeRoute({
+        id: 'signFirmwareArtifactUrl',
+        tag: 'firmware',
+        scope: 'operate',
+        summary: 'A URL without a key',
+        description:
+          'A URL at this gateway, under the host name that the request was sent to, by which anybody may fetch the bytes for a while.',
+        problems: [
+          ...WITH_ANY_BODY,
+          'BODY_INVALID',
+          'ARTIFACT_UNKNOWN',
+          'ARTIFACT_ELSEWHERE',
+          'ARTIFACT_STORE_UNREACHABLE',
+        ],
+        success: answers(200, 'The URL.', ref(ContentUrlSchema)),
+        takes: { params: ArtifactParams, body: ref(ContentUrlOrderSchema) },
+      }),
+      config: { scope: 'operate', asksObjectStore: true },
+    },
+    async (request) => {
+      const { sha256 } = request.params;
+      await requireBytes(artifacts);
+      const found = await atPlace(() => place.find(sha256, stopping));
+      if (!found) throw new Problem('ARTIFACT_UNKNOWN');
+      const seconds = request.body.seconds ?? artifacts.urlSeconds;
+      const { expires, signature } = await reading(() => artifacts.signer.sign(sha256, seconds))();
+      audit(request, 'firmware artifact url', '', { outcome: 'handed out', sha256, expires });
+      const { protocol, host } = request;
+      const url = `${protocol}://${host}/v1/firmware-artifacts/${sha256}/content?expires=${expires}&signature=${signature}`;
+      return { url, expiresAt: rfc3339(expires * 1000), sha256, sizeBytes: found.sizeBytes };
+    },
+  );
+}
