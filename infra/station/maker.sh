@@ -153,7 +153,7 @@ install() {
   mkdir -p "$DATA"
   # An earlier install may have been waiting for its reboot. From here on the other slot is nothing to boot, and nothing that
   # may be told as installed.
-  echo "$3" >"$DATA/installing"
+  echo "$3" >"$DATA/installing" || stop 1 "$DATA cannot be written"
   boot_next "$running" || stop 1 "the bootloader does not take slot $running"
   rm -f "$DATA/slot-$target.sha256"
   sync
@@ -169,7 +169,7 @@ install() {
   # Read back: what was written is what counts.
   written=$(head -c "$((size))" "$device" | sha256sum)
   [ "${written%% *}" = "$sha256" ] || stop 1 "slot $target holds something else than was written"
-  echo "$sha256" >"$DATA/slot.part"
+  echo "$sha256" >"$DATA/slot.part" || stop 1 "$DATA cannot be written"
   sync
   mv "$DATA/slot.part" "$DATA/slot-$target.sha256"
   sync

@@ -123,7 +123,7 @@ give_up() {
   trap '' TERM
   generation=$(cat "$state/generation")
   (
-    exec </dev/null >/dev/null 2>&1
+    exec </dev/null >/dev/null 2>&1 3>&-
     await_service 600
     [ "$(cat "$state/generation")" != "$generation" ] || put_back "$before"
   ) &
@@ -193,19 +193,17 @@ fail_with() {
   exit 1
 }
 
-# IMAGE: one run of the client. Its exit code in $code, its own reason in $reason, its standard error in $state/install.err.
-install_once() {
-  rm -f "$state/install.code" "$state/install.reason"
-  {
-    if [ -n "$manifest_hash" ]; then
-      rauc install --require-manifest-hash "$manifest_hash" "$1" 2>"$state/install.err"
-    else
-      rauc install "$1" 2>"$state/install.err"
-    fi
-    echo $? >"$state/install.code"
-  } | while IFS= read -r line; do
+# IMAGE: the client, in the place of this shell.
+start_client() (
+  if [ -n "$manifest_hash" ]; then set -- --require-manifest-hash "$manifest_hash" "$1"; fi
+  rauc install "$@"
+)
+
+# Its standard output: progress goes on to ours, the reason of a failure to descriptor 4.
+take_in() {
+  while IFS= read -r line; do
     case $line in
-    'LastError: '*) printf '%s\n' "${line#LastError: }" >"$state/install.reason" ;;
+    'LastError: '*) printf 'khumbu-reason %s\n' "${line#LastError: }" >&4 ;;
     *%*)
       percent=${line%%\%*}
       percent=${percent##* }
@@ -213,9 +211,26 @@ install_once() {
       ;;
     esac
   done
-  code=$(cat "$state/install.code")
-  reason=$(cat "$state/install.reason" 2>/dev/null)
-  [ -n "$reason" ] || reason=$(tail -n 1 "$state/install.err")
+}
+
+# IMAGE: one run of the client. Its exit code in $code, its own reason in $reason, its standard error in $errors. Nothing of it
+# takes room: what was installed would be installed again if the state folder were full.
+install_once() {
+  exec 3>&1
+  said=$(
+    {
+      {
+        start_client "$1" 2>&4
+        # Its last words may have no line end.
+        printf '\nkhumbu-code %s\n' "$?" >&4
+      } | take_in >&3
+    } 4>&1 | tail -c 8000
+  )
+  exec 3>&-
+  code=$(printf '%s\n' "$said" | sed -n 's/^khumbu-code //p' | tail -n 1)
+  reason=$(printf '%s\n' "$said" | sed -n 's/^khumbu-reason //p' | tail -n 1)
+  errors=$(printf '%s\n' "$said" | grep -v '^khumbu-\|^$')
+  [ -n "$reason" ] || reason=$(printf '%s\n' "$errors" | tail -n 1)
 }
 
 # OPERATION: what became of its install is not known: it lost power, or was killed. Its service may be at work still. Once that
@@ -265,8 +280,8 @@ install() {
     case $code in
     0) break ;;
     2)
-      ! is_busy_text "$(cat "$state/install.err")" || exit 75
-      case $(cat "$state/install.err") in
+      ! is_busy_text "$errors" || exit 75
+      case $errors in
       *'service disappeared'*) why='RAUC ended in the middle of the installation' ;;
       *) fail_with "RAUC does not answer: $reason" ;;
       esac
@@ -289,10 +304,8 @@ install() {
   [ -n "$after" ] || after=$(changed_slot)
   index=$(number_of "$after")
   if [ -z "$index" ] || [ "$after" = "$(booted_slot)" ]; then fail_with 'RAUC says it is done, and boots the slot that runs'; fi
-  printf '%s %s\n' "$sha256" "$(content_of "$index")" >"$state/slot-$after.part"
-  flush "$state/slot-$after.part"
-  mv "$state/slot-$after.part" "$state/slot-$after"
-  flush "$state"
+  # Without it nobody would know what runs after the boot, and the update would be told as fallen back.
+  keep_at_last "$state/slot-$after" "$sha256 $(content_of "$index")"
 }
 
 # Where the bootloader tells nothing: the other slot of the class whose bundle was written last.

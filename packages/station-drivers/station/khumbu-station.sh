@@ -265,6 +265,8 @@ is_busy() {
 # NAME FILE: as it is now. Another call may be writing it, or removing it.
 section() {
   copy=$state/runs/.section.$$
+  # It may come to be between a copy that found nothing and a look.
+  [ -e "$2" ] || return 0
   if ! cp "$2" "$copy" 2>/dev/null; then
     [ -e "$2" ] || return 0
     # What is left out would be taken for what is not there.

@@ -216,11 +216,17 @@ run_once() {
   find_socket
   listened=$inode
   [ -n "$program" ] || watch_progress
-  {
-    start_once 2>&1
-    echo $? >"$state/code"
-  } | take_in
-  code=$(cat "$state/code")
+  # Not by way of the file, which a full state folder would not hold: what is installed would be installed again.
+  code=$(
+    {
+      {
+        start_once 2>&1 3>&-
+        code=$?
+        echo "$code" >&3
+        echo "$code" >"$state/code"
+      } | take_in 3>&- >/dev/null
+    } 3>&1
+  )
   drained=0
   errors=0
   [ -z "$program" ] || return 0
@@ -385,7 +391,7 @@ install() {
     installed) break ;;
     already)
       put_back || fail_with "what boots could not be put back: $why"
-      printf '%s %s\n' "$sha256" "$wanted" | keep "$mine"
+      keep_at_last "$mine" "$sha256 $wanted"
       message "version $version is installed already"
       echo '{"reboot_needed": false}'
       return
@@ -407,8 +413,9 @@ install() {
     [ "$runs" -lt 3 ] || fail_with "$reason, again and again"
   done
   trap - TERM
-  printf '%s %s\n' "$sha256" "$wanted" | keep "$(record_of "$next")"
-  printf '%s %s\n' "$operation" "$next" | keep "$state/installed"
+  # Without the first nobody would know what runs after the boot, and the update would be told as fallen back.
+  keep_at_last "$(record_of "$next")" "$sha256 $wanted"
+  keep_at_last "$state/installed" "$operation $next"
 }
 
 # OPERATION ARGV...: what its install made the next to boot still is.

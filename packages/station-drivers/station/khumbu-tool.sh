@@ -39,6 +39,14 @@ flush() { sync "$1" 2>/dev/null || sync; }
 # FILE: standard input becomes its content, durably: whole or not at all.
 keep() { cat >"$1.part" && flush "$1.part" && mv "$1.part" "$1" && flush "${1%/*}"; }
 
+# FILE TEXT: the same for what must not be lost, however long there is no room for it.
+keep_at_last() {
+  until printf '%s\n' "$2" | keep "$1" 2>/dev/null; do
+    [ -d "${1%/*}" ] || return 1
+    sleep 1
+  done
+}
+
 json_text() { printf '%s' "$1" | tr -d '\042\134' | tr -d '[:cntrl:]'; }
 message() { printf '{"message": "%s"}\n' "$(json_text "$1")"; }
 

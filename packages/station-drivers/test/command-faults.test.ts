@@ -376,6 +376,24 @@ await t.test(
   },
 );
 
+await t.test('output that comes to be while it is looked for is no sign of a full disk', async (t) => {
+  const dir = t.testdir({
+    // As the process of an effect that makes it in this very moment.
+    cp: '#!/bin/sh\n/bin/cp "$@"; code=$?; [ "$code" = 0 ] || : >"$1"; exit "$code"\n',
+    state: {},
+  });
+  await chmod(join(dir, 'cp'), 0o755);
+  const effect = join(dir, 'state', 'effects', 'op-1.install');
+  mkdirSync(effect, { recursive: true });
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  writeFileSync(join(effect, 'begun'), `${process.pid} 1 ${boot} 1\n`);
+  const env = { ...process.env, PATH: `${dir}:${process.env.PATH}` };
+  const { status, stderr } = spawnSync('sh', [PROGRAM, 'observe-effect', join(dir, 'state'), '0', 'op-1.install'], {
+    env,
+  });
+  t.same([status, stderr.toString()], [0, '']);
+});
+
 await t.test('a command does not begin when the process that wanted it is gone', (t) => {
   const dir = t.testdir({ state: {} });
   const effect = join(dir, 'state', 'effects', 'op-1.install');

@@ -2,13 +2,25 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode } from '@khumbu/shared/runtime/errors';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { hasSshd, killSessions, overSsh, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import { hasSwupdate, type SwupdateStation } from '@khumbu/test-support/swupdate';
 import t, { type Test } from 'tap';
 import type { Effect, StationDriver } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
-import { begun, clientsOf, end, entryOf, install, letting, rebooted, setUp } from './swupdate-stage.js';
+import {
+  begun,
+  clientsOf,
+  end,
+  entryOf,
+  install,
+  installWithClient,
+  letting,
+  PATIENCE_MS,
+  rebooted,
+  setUp,
+} from './swupdate-stage.js';
 
 const { signal } = new AbortController();
 const RETRY_MS = 50;
@@ -80,22 +92,20 @@ await t.test('killed at any moment while two workers begin it', only, async (t) 
 
 await t.test('killed while SWUpdate writes, and away for the rest of it: it goes on by itself', only, async (t) => {
   const { station, sshd, driver } = await reach(t);
-  await driver().start(await install(station), signal);
-  await begun(station);
-  const clients = clientsOf(station);
+  const { turn, operationId, client } = await installWithClient(station, driver());
   killSessions(sshd);
   await sshd.kill();
-  await t.rejects(driver().observeEffect('op-1', 'install', signal), { code: 'STATION_UNREACHABLE' });
-  t.same(clientsOf(station), clients, 'its client is no command of a session');
+  await t.rejects(driver().observeEffect(operationId, 'install', signal), { code: 'STATION_UNREACHABLE' });
+  t.same(clientsOf(station), [client], 'its client is no command of a session');
   await sshd.restart();
-  t.match(await driver().observeEffect('op-1', 'install', signal), { state: 'running' });
+  t.match(await driver().observeEffect(operationId, 'install', signal), { state: 'running' });
   killSessions(sshd);
   await sshd.kill();
   await station.let();
-  await begun(station);
+  await awaitUntil(() => clientsOf(station).length === 0, PATIENCE_MS, 'SWUpdate to be done with it');
   await sshd.restart();
-  t.same(await end(driver()), { state: 'succeeded', rebootNeeded: true });
-  t.equal(await station.begun(), 1, 'it was installed once');
+  t.same(await end(driver(), operationId), { state: 'succeeded', rebootNeeded: true });
+  t.equal(await station.begun(), turn, 'it was installed once');
   t.equal(station.variable('slot'), 'b');
   t.equal(station.variable('recovery_status'), '', 'and nothing is left of it');
 });

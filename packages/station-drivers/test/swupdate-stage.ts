@@ -94,6 +94,21 @@ export async function letting<T>(station: SwupdateStation, what: Promise<T>): Pr
   }
 }
 
+/**
+ * Begin one install after the other until the client of one waits for its end: where the end of an archive comes late, a client
+ * ends before its update does. `turn` is the number of that install, in the name of its operation and among all.
+ */
+export async function installWithClient(station: SwupdateStation, driver: StationDriver, first = 1) {
+  for (let turn = first; turn < first + 10; turn += 1) {
+    await driver.start(await install(station, `op-${turn}`), signal);
+    await begun(station, turn);
+    const [client] = clientsOf(station);
+    if (client !== undefined) return { turn, operationId: `op-${turn}`, client };
+    await letting(station, end(driver, `op-${turn}`));
+  }
+  throw new Error('no client waited for its update');
+}
+
 /** Reboot, and what the station says then. */
 export async function rebooted(driver: StationDriver, operationId: string) {
   await driver.start({ step: 'reboot', operationId }, signal);
