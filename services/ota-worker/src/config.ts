@@ -17,6 +17,9 @@ export const OtaWorkerSettings = Type.Object({
   ...PROXY_SETTINGS,
   ...RETRY_AFTER_SETTINGS,
   ...ARTIFACT_SETTINGS,
+  FIRMWARE_IMPORT_DIR: optionalText(
+    'Folder, as of a stick, whose images are taken in; it is only read. Looked at every 5 s.',
+  ),
   FIRMWARE_STORE_MAX_BYTES: whole(
     0,
     0,

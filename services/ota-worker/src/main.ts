@@ -4,6 +4,7 @@ import { tellSpool } from '@khumbu/artifacts/spool-id';
 import { requireOpenssl } from '@khumbu/firmware-trust/openssl-verify';
 import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
+import { createImports } from '@khumbu/operations/artifacts/imports';
 import { createInstallProgress, createProgress } from '@khumbu/operations/events/progress';
 import { type Sweep, sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
@@ -24,6 +25,8 @@ import { OtaWorkerSettings } from './config.js';
 import { listLeftParts } from './fetching/resume-download.js';
 import { createDownload } from './images/download.js';
 import { openImages } from './images/open-images.js';
+import { createImportFolder } from './importing/import-folder.js';
+import { lookRegularly } from './importing/look-regularly.js';
 
 const SWEEP_MS = 3600_000;
 
@@ -44,7 +47,26 @@ runWorkerService(
       const wall = (): number => now().wall;
       const artifacts = createArtifactRecords(redis, store.keys, wall);
       const parts = { objects, store, artifacts, ignored, now: wall, stopping: stopping.signal, log };
-      const { images, checks, makeRoom, sweeps } = openImages(config, parts);
+      const { images, checks, makeRoom, place, sweeps } = openImages(config, parts);
+      if (config.FIRMWARE_IMPORT_DIR !== undefined) {
+        const takeIn = {
+          place,
+          records: artifacts,
+          spoolDir: config.SPOOL_DIR,
+          minBytes: config.MIN_FIRMWARE_BYTES,
+          maxBytes: config.MAX_FIRMWARE_BYTES,
+          allowPkcs1: config.ALLOW_PKCS1_SIGNATURES,
+        };
+        const options = {
+          folder: config.FIRMWARE_IMPORT_DIR,
+          takeIn,
+          imports: createImports(redis, store.keys),
+          ignored,
+          now: wall,
+          log,
+        };
+        void lookRegularly(createImportFolder(options), stopping.signal, log);
+      }
       const spoolTelling: Sweep = {
         run: async () => tellSpool(redis, store.keys, config.SPOOL_DIR, wall()),
         counts: 'told',

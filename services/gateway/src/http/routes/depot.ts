@@ -1,3 +1,4 @@
+import { createImports } from '@khumbu/operations/artifacts/imports';
 import { readToldFiles, type ToldFile } from '@khumbu/operations/files/told-files';
 import type { Keys } from '@khumbu/operations/records/keys';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
@@ -37,10 +38,12 @@ export function depotRoutes(app: RestApp, { redis, keys, health }: DepotRouteDep
     }),
     async () => {
       const files = await reading(readToldFiles)(redis, keys);
+      const imports = await reading(() => createImports(redis, keys).read())();
       return {
-        ok: health.ready() && files.every(({ usable }) => usable),
+        ok: health.ready() && files.every(({ usable }) => usable) && imports.every(({ takenIn }) => takenIn),
         checks: health.report(),
         files: files.map(fileView),
+        imports: imports.map(({ identity: _identity, at, ...file }) => ({ ...file, at: rfc3339(at) })),
       };
     },
   );

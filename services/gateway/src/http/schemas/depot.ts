@@ -1,6 +1,6 @@
 /** What REST says of the depot itself. */
 import { Type } from 'typebox';
-import { optionalTime } from './members.js';
+import { optionalTime, time } from './members.js';
 
 export const DepotFileSchema = Type.Object(
   {
@@ -22,6 +22,17 @@ export const DepotFileSchema = Type.Object(
   { $id: 'DepotFile', description: 'A file, or a set of keys, as one service follows it.' },
 );
 
+const ImportSchema = Type.Object(
+  {
+    file: Type.String({ description: 'Host and path of the file.' }),
+    takenIn: Type.Boolean({ description: 'false: refused; message says why.' }),
+    at: time('When it was looked at last.'),
+    sha256: Type.Optional(Type.String({ description: 'Of the artefact that it is.' })),
+    message: Type.Optional(Type.String({ description: 'Why it was refused.' })),
+  },
+  { $id: 'ImportedFile', description: 'A file of an import folder.' },
+);
+
 export const DepotSchema = Type.Object(
   {
     ok: Type.Boolean({ description: 'Nothing below needs somebody.' }),
@@ -32,6 +43,9 @@ export const DepotSchema = Type.Object(
     files: Type.Array(DepotFileSchema, {
       description:
         'Of every service, those that are not usable first. A service that is gone is left out after half a minute.',
+    }),
+    imports: Type.Array(ImportSchema, {
+      description: 'What became of the files in FIRMWARE_IMPORT_DIR of ota-workers.',
     }),
   },
   { $id: 'Depot', description: 'How the depot itself does.' },

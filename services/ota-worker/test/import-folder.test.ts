@@ -1,0 +1,64 @@
+/** Images on a stick: whole ones are taken in, what is refused is told. */
+import { rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { spoolPlace } from '@khumbu/artifacts/spool-place';
+import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
+import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
+import { createImports } from '@khumbu/operations/artifacts/imports';
+import { createStore } from '@khumbu/operations/kinds/store';
+import { createImportFolder } from '@khumbu/ota-worker/importing/import-folder';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { makeImage } from '@khumbu/test-support/firmware';
+import { openRedis } from '@khumbu/test-support/redis';
+import t from 'tap';
+
+const signal = AbortSignal.timeout(60_000);
+const { redis } = await openRedis(t, t.testdir({}));
+const { bytes, sha256 } = makeImage(40_000);
+
+void t.test('whole files are taken in once, with what lies beside them', async (t) => {
+  const dir = t.testdir({ stick: {}, spool: {} });
+  const at = (name: string): string => join(dir, 'stick', name);
+  const { keys } = createStore(redis, 'imports');
+  const records = createArtifactRecords(redis, keys, Date.now);
+  const imports = createImports(redis, keys);
+  const spoolDir = join(dir, 'spool');
+  const takeIn = { place: spoolPlace(spoolDir), records, spoolDir, minBytes: 10, maxBytes: 1e6, allowPkcs1: true };
+  const log = createLogger('test', 'silent');
+  const options = { folder: join(dir, 'stick'), takeIn, imports, ignored: () => [], now: Date.now, log };
+  const stick = createImportFolder(options);
+
+  writeFileSync(at('fw.raucb'), bytes);
+  writeFileSync(at('copy.part'), bytes);
+  writeFileSync(at('.hidden'), bytes);
+  symlinkSync('/etc/hostname', at('link'));
+  t.equal(await stick.look(signal), 0, 'it may still be copied');
+  writeFileSync(at('fw.raucb.location'), 'ftp://files.example/fw.raucb\n');
+  writeFileSync(at('fw.raucb.sha256'), `${sha256}  fw.raucb\n`);
+  t.equal(await stick.look(signal), 1, 'its hash says that it is whole');
+  t.match(await records.find(sha256), { isBrought: true, sources: [{ by: 'folder', from: 'fw.raucb' }] });
+  t.match(await records.broughtFor(broughtKey('ftp://u:p@files.example/fw.raucb', () => [])), { sha256 });
+  t.equal(await stick.look(signal), 0);
+  t.equal(await createImportFolder(options).look(signal), 0, 'nor by a worker that starts anew');
+
+  writeFileSync(at('bad.raucb'), 'not what it should be');
+  writeFileSync(at('bad.raucb.sha256'), 'f'.repeat(64));
+  writeFileSync(at('tiny'), 'x');
+  writeFileSync(at('tiny.sha256'), 'no hash');
+  t.equal(await stick.look(signal), 2);
+  t.match(await imports.read(), [
+    { file: /bad\.raucb$/, takenIn: false, message: /SHA-256/ },
+    { file: /fw\.raucb$/, takenIn: true, sha256 },
+    { file: /tiny$/, takenIn: false, message: /begins with no SHA-256/ },
+  ]);
+  t.equal(await stick.look(signal), 0, 'what was refused is not read again and again');
+  rmSync(at('tiny'));
+  utimesSync(at('bad.raucb'), 1, 1);
+  writeFileSync(at('bad.raucb'), bytes);
+  writeFileSync(at('bad.raucb.sha256'), sha256);
+  t.equal(await stick.look(signal), 1, 'it was replaced');
+  t.same(
+    (await imports.read()).map(({ takenIn: isIn }) => isIn),
+    [true, true],
+  );
+});
