@@ -27,6 +27,8 @@ void t.test('configure_network', async (t) => {
     [{ ...real, command }, 'NotSupported'],
     [{ ...real, command: { ...command, network: ['/n', '{interface}'] } }, 'Processing'],
     [{ ...real, profile: 'rauc' }, 'NotSupported'],
+    [{ ...real, profile: 'rauc', network_manager: {} }, 'Processing'],
+    [{ ...real, command, network_manager: {} }, 'Processing'],
     [{ package: '@maker/driver' }, 'Processing'],
   ] as const) {
     const station = profile({ driver, interfaces: { Wired0: 'eth0' } });

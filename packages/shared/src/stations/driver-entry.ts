@@ -305,7 +305,8 @@ export const DriverPart = Type.Unsafe<DriverPart>(
  */
 export function configuresNetworks(entry: DriverEntry): boolean {
   if (entry === 'simulated' || 'package' in entry) return true;
-  return entry.profile === 'command' && entry.command?.network !== undefined;
+  // Of any profile; the maker's own command wins.
+  return entry.network_manager !== undefined || (entry.profile === 'command' && entry.command?.network !== undefined);
 }
 
 /** What people read: `simulated`, `ssh/command`, the name of a package. */
