@@ -143,6 +143,7 @@ const TABLES = {
   lifters: liftersTable,
   webfaults: () => faultsTable('http', 'https'),
   storefaults: () => faultsTable('s3'),
+  filefaults: () => faultsTable('ftp', 'ftps', 'sftp'),
 };
 /** For editors: what may stand in a stations file. */
 async function stationsSchema() {

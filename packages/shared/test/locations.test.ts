@@ -285,7 +285,7 @@ void t.test('inside a real connection', async (t) => {
 void t.test('settings', async (t) => {
   const schema = Type.Object(LOCATION_SETTINGS);
   t.same(loadConfig(schema, {}), {
-    ALLOWED_LOCATION_SCHEMES: ['https', 'http', 's3'],
+    ALLOWED_LOCATION_SCHEMES: ['https', 'http', 's3', 'ftps', 'ftp', 'sftp'],
     ALLOWED_LOCATION_HOSTS: [],
     ALLOW_LOOPBACK_LOCATIONS: false,
     FORBIDDEN_LOCATION_HOSTS: [],

@@ -14,6 +14,21 @@ const run = promisify(execFile);
 const BRING_MS = 240_000;
 const LIBRARIES = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
 
+/** FTP servers, which cannot be installed side by side, with the libraries that a Debian without servers lacks. */
+export const FTP_SERVERS = {
+  vsftpd: ['vsftpd', 'libwrap0'],
+  proftpd: [
+    'proftpd-core',
+    'proftpd-mod-crypto',
+    'libhiredis0.14',
+    'libmemcached11',
+    'libmemcachedutil2',
+    'libhashkit2',
+    'libpcre2-posix3',
+    'libsodium23',
+  ],
+} as const;
+
 export interface DebianFiles {
   readonly root: string;
   /** With it, and `PATH`, programs in there find their libraries. */

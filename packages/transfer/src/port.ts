@@ -41,6 +41,8 @@ export interface TransferContext {
   readonly ca?: string | readonly string[] | undefined;
   /** Lines of a known-hosts file: the keys that servers of `sftp` must have. None: no server is trusted. */
   readonly knownHosts?: string | undefined;
+  /** Text of our SSH key, for `sftp` locations without a password. */
+  readonly privateKey?: string | undefined;
   /** What requests call themselves; `khumbu/<version>` by default. */
   readonly userAgent?: string | undefined;
   /** Further headers of requests by http and https, sent to the location's own origin only. */
@@ -56,6 +58,9 @@ export interface TransferContext {
 export type StoreForTransfers = Pick<ObjectStore, 'presignGet' | 'presignFoundGet'> &
   Partial<Pick<ObjectStore, 'putStream' | 'stat' | 'abortStaleUploads'>>;
 
+/** So many of the last bytes that are held are given along. */
+export const TAIL_BYTES = 64 * 1024;
+
 export interface OpenOptions {
   /** How many bytes are held, from the beginning of the content; 0: none. */
   readonly offset: number;
@@ -63,6 +68,11 @@ export interface OpenOptions {
   readonly validators?: Validators | undefined;
   /** Size of that content in bytes, if it is known. Equal to `offset`: all of it is held, and it is asked whether it still counts. */
   readonly total?: number | undefined;
+  /**
+   * The last of the held bytes, up to `TAIL_BYTES`. Where validators are weak and servers may ignore the place they are asked
+   * to begin at (`ftp`, `sftp`), nothing is gone on with unless the server sends these bytes there.
+   */
+  readonly tail?: Buffer | undefined;
   /** Labels that its `whole` came with. */
   readonly labels?: Labels | undefined;
   /** Of other content that is there already, whole: if the location still has that, it is `unchanged`. */

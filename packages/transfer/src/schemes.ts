@@ -1,24 +1,20 @@
 /** The schemes, one file each. They are loaded when they are needed: each thread that fetches would load all of them. */
 import type { Location, LocationScheme } from '@khumbu/shared/locations/location';
-import type { CreateTransport, Direction, TransferContext, Transport } from './port.js';
-import { TransferError } from './transfer-error.js';
+import type { CreateTransport, TransferContext, Transport } from './port.js';
 
 const http = async (): Promise<CreateTransport> => (await import('./schemes/http.js')).createHttpTransport;
+const ftp = async (): Promise<CreateTransport> => (await import('./schemes/ftp/ftp.js')).createFtpTransport;
 
-export const SCHEMES: Readonly<Partial<Record<LocationScheme, () => Promise<CreateTransport>>>> = {
+export const SCHEMES: Readonly<Record<LocationScheme, () => Promise<CreateTransport>>> = {
   https: http,
   http,
   s3: async () => (await import('./schemes/s3.js')).createS3Transport,
+  ftps: ftp,
+  ftp,
+  sftp: async () => (await import('./schemes/sftp/sftp.js')).createSftpTransport,
 };
 
-/** The transport for one try of a transfer. Throws `TransferError` `scheme_unsupported`, or `not_supported` of an upload. */
-export async function transportFor(
-  { scheme }: Pick<Location, 'scheme'>,
-  direction: Direction,
-  context: TransferContext,
-): Promise<Transport> {
-  const load = SCHEMES[scheme];
-  if (load) return (await load())(context);
-  const reason = direction === 'get' ? 'scheme_unsupported' : 'not_supported';
-  throw new TransferError({ direction, scheme }, reason, `${scheme}: is not supported`);
+/** The transport for one try of a transfer. */
+export async function transportFor({ scheme }: Pick<Location, 'scheme'>, context: TransferContext): Promise<Transport> {
+  return (await SCHEMES[scheme]())(context);
 }

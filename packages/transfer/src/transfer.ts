@@ -13,7 +13,7 @@ export function createDownload(location: string, context: TransferContext): (opt
   return async (options) => {
     options.signal.throwIfAborted();
     const checked = await checkedLocation(context.policy, location, { direction: 'get', scheme: 'https' });
-    transport ??= await transportFor(checked, 'get', context);
+    transport ??= await transportFor(checked, context);
     return transport.open(checked, options);
   };
 }
@@ -26,5 +26,5 @@ export async function bringTo(
 ): Promise<Brought> {
   const { context, ...put } = options;
   put.signal.throwIfAborted();
-  return (await transportFor(location, 'put', context)).put(location, body, put);
+  return (await transportFor(location, context)).put(location, body, put);
 }

@@ -47,7 +47,8 @@ void t.test('what is wrong with a location is said over REST, in the log and to 
   }
   const logs = [
     ['http://host/a b', 422, 'LOCATION_NOT_USABLE', /white space/],
-    ['ftp://host/secret/', 422, 'LOCATION_NOT_USABLE', /logs cannot be uploaded by ftp/i],
+    ['ftp://host/secret%/', 422, 'LOCATION_NOT_USABLE', /write a % as %25/i],
+    ['ftp://host/secret/', 409, 'LOCATION_SCHEME_NOT_ALLOWED', /ftp: is not allowed/i],
     ['s3://khumbu/firmware/', 409, 'LOCATION_KEY_NOT_ALLOWED', /the depot's own/],
   ] as const;
   for (const [location, status, code, detail] of logs)

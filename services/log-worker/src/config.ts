@@ -5,6 +5,7 @@ import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, optionalText, S3_SETTINGS, WORKER_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { PROXY_SETTINGS } from '@khumbu/transfer/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/transfer/http/retry-after';
+import { SSH_SETTINGS } from '@khumbu/transfer/ssh-settings';
 import { Type } from 'typebox';
 
 export const LogWorkerSettings = Type.Object({
@@ -15,6 +16,7 @@ export const LogWorkerSettings = Type.Object({
   ...USER_AGENT_SETTINGS,
   ...PROXY_SETTINGS,
   ...RETRY_AFTER_SETTINGS,
+  ...SSH_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:
@@ -25,5 +27,7 @@ export const LogWorkerSettings = Type.Object({
   UPLOAD_STALL_MS: whole(60_000, 100, 'Milliseconds an upload may stand still before the try counts as failed.'),
   LOG_GZIP_LEVEL: whole(6, 1, 'Compression: 1 is fast, 9 is small.', 9),
   UPLOADS_AT_ONCE: whole(4, 1, 'Uploads one worker does at once.'),
-  LOCATION_CA_FILE: optionalText('PEM file of authorities for https locations, in place of the built-in ones.'),
+  LOCATION_CA_FILE: optionalText(
+    'PEM file of authorities for https and ftps locations, in place of the built-in ones.',
+  ),
 });

@@ -11,6 +11,7 @@ import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
+import { followSshTrust } from '@khumbu/transfer/ssh-settings';
 import { LogWorkerSettings } from './config.js';
 import { createUpload } from './steps/upload.js';
 import { sweepJournal } from './upload/multipart-journal.js';
@@ -29,6 +30,8 @@ runWorkerService(
     return async ({ redis, store, directory, now, files }) => {
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
       life.onStop('authorities', () => authorities?.close());
+      const ssh = followSshTrust(config, files);
+      life.onStop('ssh', () => ssh.close());
       const upload = createUpload({
         store,
         directory,
@@ -50,6 +53,7 @@ runWorkerService(
           proxy: proxyRules(config),
         },
         ca: authorities?.current,
+        ssh: ssh.current,
         retries: {
           tries: config.LOG_UPLOAD_TRIES,
           retryIntervalS: config.LOG_UPLOAD_RETRY_INTERVAL_S,

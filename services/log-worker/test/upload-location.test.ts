@@ -8,6 +8,10 @@ const http = (url: string, fileName: string, credentials?: { username: string; p
   fileName,
   ...(credentials === undefined ? {} : { credentials }),
 });
+const files = (url: string, fileName: string, credentials?: { username: string; password: string }) => ({
+  ...http(url, fileName, credentials),
+  kind: 'files',
+});
 const s3 = (bucket: string, key: string, fileName: string) => ({ kind: 's3', bucket, key, fileName });
 
 const TARGETS: readonly (readonly [string, object])[] = [
@@ -28,11 +32,18 @@ const TARGETS: readonly (readonly [string, object])[] = [
   ['s3://depot/a/b/', s3('depot', `a/b/${FILE}`, FILE)],
   ['s3://depot/a/b.tgz', s3('depot', 'a/b.tgz', 'b.tgz')],
   ['s3://depot/a/%F0%9F%98%80', s3('depot', 'a/😀', '😀')],
+  ['ftp://csms.example/logs/', files(`ftp://csms.example/logs/${FILE}`, FILE)],
+  ['ftp://csms.example', files(`ftp://csms.example/${FILE}`, FILE)],
+  ['ftp://csms.example/%2F', files(`ftp://csms.example/%2F/${FILE}`, FILE)],
+  ['ftps://csms.example:21/logs/diag.log?1#2', files('ftps://csms.example:21/logs/diag.log%3F1%232', 'diag.log?1#2')],
+  ['sftp://csms.example', files(`sftp://csms.example/${FILE}`, FILE)],
+  [
+    'sftp://user:secret@csms.example/logs/',
+    files(`sftp://csms.example/logs/${FILE}`, FILE, { username: 'user', password: 'secret' }),
+  ],
 ];
 
 const REFUSALS: readonly (readonly [string, string])[] = [
-  ['ftp://csms.example/logs/', 'NotSupportedOperation'],
-  ['sftp://user:secret@csms.example/logs/', 'NotSupportedOperation'],
   ['file:///etc/passwd', 'NotSupportedOperation'],
   ['mailto:secret@csms.example', 'NotSupportedOperation'],
   ['', 'BadMessage'],

@@ -6,6 +6,7 @@ import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, optionalText, S3_SETTINGS, WORKER_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { PROXY_SETTINGS } from '@khumbu/transfer/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/transfer/http/retry-after';
+import { SSH_SETTINGS } from '@khumbu/transfer/ssh-settings';
 import { type Static, Type } from 'typebox';
 
 export const OtaWorkerSettings = Type.Object({
@@ -16,6 +17,7 @@ export const OtaWorkerSettings = Type.Object({
   ...USER_AGENT_SETTINGS,
   ...PROXY_SETTINGS,
   ...RETRY_AFTER_SETTINGS,
+  ...SSH_SETTINGS,
   ...ARTIFACT_SETTINGS,
   FIRMWARE_IMPORT_DIR: optionalText(
     'Folder, as of a stick, whose images are taken in; it is only read. Looked at every 5 s.',
@@ -35,7 +37,9 @@ export const OtaWorkerSettings = Type.Object({
       'Milliseconds in which an image is used again without asking its origin, when the origin gave no way to ask whether it has changed, or ignores the question.',
   }),
   ...IGNORED_PARAMETER_SETTINGS,
-  LOCATION_CA_FILE: optionalText('PEM file of authorities for https locations, in place of the built-in ones.'),
+  LOCATION_CA_FILE: optionalText(
+    'PEM file of authorities for https and ftps locations, in place of the built-in ones.',
+  ),
   UPDATES_AT_ONCE: whole(50, 1, 'Stations one worker works on at once.'),
   FETCHES_AT_ONCE: whole(4, 1, 'Locations one worker fetches at once.'),
 });

@@ -21,6 +21,7 @@ import { createInstall } from '@khumbu/steps/firmware-update/install';
 import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
 import type { StepDeps } from '@khumbu/steps/firmware-update/step-deps';
 import { createVerify } from '@khumbu/steps/firmware-update/verify';
+import { followSshTrust } from '@khumbu/transfer/ssh-settings';
 import { OtaWorkerSettings } from './config.js';
 import { listLeftParts } from './fetching/resume-download.js';
 import { createDownload } from './images/download.js';
@@ -42,6 +43,8 @@ runWorkerService(
     return ({ redis, store, jobs, directory, notifications, now, files }) => {
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
       life.onStop('authorities', () => authorities?.close());
+      const ssh = followSshTrust(config, files);
+      life.onStop('ssh', () => ssh.close());
       const stopping = new AbortController();
       life.onStop('images', () => stopping.abort());
       const wall = (): number => now().wall;
@@ -90,7 +93,7 @@ runWorkerService(
       const fetch = createFetch({
         ...deps,
         notifications,
-        download: createDownload({ config, rules, objects, makeRoom, ca: authorities?.current }),
+        download: createDownload({ config, rules, objects, makeRoom, ca: authorities?.current, ssh: ssh.current }),
         listLeftParts: (key) => listLeftParts(join(config.SPOOL_DIR, 'fetching'), key),
         progress: createProgress(progressOptions),
         artifacts,

@@ -25,6 +25,8 @@ export interface OriginSignature {
 
 export interface FirmwareOrigin extends Pick<OriginSignature, 'signed'> {
   readonly sizeBytes: number;
+  /** The image itself. */
+  readonly imageFile: string;
   /** Another location for the same bytes each time, so that nothing is there already. */
   location(): string;
   /** By each of the schemes that were asked for. */
@@ -92,6 +94,7 @@ export async function startFirmwareOrigin(
   let asked = 0;
   return {
     sizeBytes,
+    imageFile: at('bin'),
     location() {
       asked += 1;
       return `${url}/firmware-${asked}.bin`;

@@ -314,7 +314,7 @@ test('every channel answers, in milliseconds, also what cannot be understood', a
     ['update_firmware', { request_id: 1, location: origin.serve('/channels.bin', image.bytes) }, 'Accepted'],
     [
       'upload_logs',
-      { request_id: 2, type: 'DiagnosticsLog', location: 'ftp://depot/' },
+      { request_id: 2, type: 'DiagnosticsLog', location: 'gopher://depot/' },
       { upload_logs_status: 'Rejected' },
     ],
     ['configure_network', { request_id: 3, interface: 'Any' }, { status: 'Processing' }],

@@ -82,6 +82,22 @@ export const REASONS = {
   s3_not_supported: 'The object store lacks what is needed.',
   s3_corrupt: 'The object is not what was put there.',
   s3_unavailable: 'The object store cannot be used now.',
+  // File servers.
+  login_refused: 'The server refuses the user, the password or the key.',
+  no_such_file: 'There is no such file.',
+  no_such_folder: 'There is no such folder.',
+  remote_full: 'The disk or the quota of the server is full.',
+  remote_busy: 'The server takes no more connections for now.',
+  data_connection: 'The port for data that the server names cannot be reached.',
+  tls_required: 'The server wants TLS, and the location has none.',
+  host_key_unknown: 'No host key of the server is pinned.',
+  host_key_changed: 'The server has another host key than the pinned one.',
+  algorithms: 'The server has no algorithm in common with us.',
+  no_sftp: 'The server offers no SFTP.',
+  sftp_failure: 'The server answers that it failed, and no more.',
+  content_changed: 'The file was changed while it was read.',
+  not_whole: 'The server has another number of bytes than were sent.',
+  size_unknown: 'The server does not tell how many bytes have arrived.',
   // Stations.
   reset_failed: 'The station could not be reset.',
   station_full: 'The station has no room for the image.',
@@ -98,8 +114,14 @@ declare const coded: unique symbol;
 /** The code of an error in lower case, as `station_unreachable`. */
 export type CodedReason = string & { readonly [coded]: true };
 
-/** A stable word. The families: a status of HTTP, one of a proxy, what was waited for when time was up, the code of an error. */
-export type Reason = Word | `http_${number}` | `proxy_${number}` | `deadline_${WaitWord}` | CodedReason;
+/** A stable word. The families: a status of HTTP, one of a proxy, a reply of FTP, what was waited for when time was up, the code of an error. */
+export type Reason =
+  | Word
+  | `http_${number}`
+  | `proxy_${number}`
+  | `ftp_${number}`
+  | `deadline_${WaitWord}`
+  | CodedReason;
 
 const isCode = (text: string): text is CodedReason => /^[a-z][a-z0-9_]*$/.test(text);
 

@@ -18,7 +18,8 @@ const TOLD: Fault = {
 };
 
 /** Below HTTP, before or while an answer came; and what a proxy says of the way on, unless it is about itself. */
-const CONNECTION_REASONS = /^(connection|dns|connect|tls|stalled|cut|bad_response|proxy_(?!407)\d{3})$/;
+const CONNECTION_REASONS =
+  /^(connection|dns|connect|tls|stalled|cut|bad_response|data_connection|host_key_changed|algorithms|proxy_(?!407)\d{3})$/;
 
 export const toldFault = (fault: Fault, origin: Origin): Fault =>
   origin === 'everest' && CONNECTION_REASONS.test(fault.reason) ? TOLD : fault;

@@ -2,9 +2,10 @@
  * The path of a location on a file server (`ftp`, `ftps`, `sftp`). RFC 1738, 3.2: its parts are decoded one by one, and a name
  * may hold what means something elsewhere: `?`, `#`, `+`, spaces. Pure.
  */
-import type { HostScheme } from './location.js';
+import type { HostLocation, HostScheme } from './location.js';
 
 export type FileScheme = Extract<HostScheme, 'ftp' | 'ftps' | 'sftp'>;
+export type FileLocation = HostLocation & { readonly scheme: FileScheme; readonly path: FilePath };
 
 const FILE_SCHEMES: readonly string[] = ['ftp', 'ftps', 'sftp'];
 export const isFileScheme = (scheme: string): scheme is FileScheme => FILE_SCHEMES.includes(scheme);

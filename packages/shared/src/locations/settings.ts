@@ -9,11 +9,12 @@ const PREFIX = '^(s3://[a-z0-9][a-z0-9.-]+/)?([^/]+/)*$';
 
 export const LOCATION_SETTINGS = {
   /**
-   * `http` is in the default: many CSMS and most depot file servers offer nothing else, and what makes an image
-   * trustworthy is its signature, not its transport. Production sites that can, set `https,s3`.
+   * `http` and `ftp` are in the default: many CSMS and most depot file servers offer nothing else, and what makes an image
+   * trustworthy is its signature, not its transport. Production sites that can, set `https,s3`, or `sftp`. An `sftp` location
+   * leads nowhere until its host is pinned.
    */
-  ALLOWED_LOCATION_SCHEMES: Type.Array(Type.Enum(['https', 'http', 's3']), {
-    default: ['https', 'http', 's3'],
+  ALLOWED_LOCATION_SCHEMES: Type.Array(Type.Enum(['https', 'http', 's3', 'ftps', 'ftp', 'sftp']), {
+    default: ['https', 'http', 's3', 'ftps', 'ftp', 'sftp'],
     minItems: 1,
     description: 'Comma-separated schemes a firmware or log location may have.',
   }),

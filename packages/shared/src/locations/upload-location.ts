@@ -5,7 +5,9 @@ import { type Credentials, type HostLocation, type Location, MAX_KEY_BYTES, pars
 export type UploadTarget =
   | { readonly kind: 's3'; readonly bucket: string; readonly key: string; readonly fileName: string }
   /** `url` holds no credentials. */
-  | { readonly kind: 'http'; readonly url: string; readonly fileName: string; readonly credentials?: Credentials };
+  | { readonly kind: 'http'; readonly url: string; readonly fileName: string; readonly credentials?: Credentials }
+  /** As `http`, at a server of `ftp`, `ftps` or `sftp`. */
+  | { readonly kind: 'files'; readonly url: string; readonly fileName: string; readonly credentials?: Credentials };
 
 export type RefusedUpload = {
   readonly kind: 'refused';
@@ -54,6 +56,18 @@ function toServer({ url, credentials }: HostLocation, fileName: string): UploadT
   };
 }
 
+function toFileServer({ url, path, credentials }: HostLocation, fileName: string): UploadTarget {
+  const target = new URL(url);
+  const isFolder = !path || path.name === '';
+  if (isFolder) target.pathname = `${target.pathname.replace(/\/$/, '')}/${encodeURIComponent(fileName)}`;
+  return {
+    kind: 'files',
+    url: target.href,
+    fileName: shownName(encodeURIComponent(isFolder ? fileName : path.name)),
+    ...(credentials === undefined ? {} : { credentials }),
+  };
+}
+
 /**
  * OCPP 2.1 N01.FR.21-30: a path that ends with a slash gets our file name, any other URL is used unchanged; userinfo
  * is what to log in with. `s3://bucket/prefix/` means the depot's own object store. Says nothing about whether
@@ -78,7 +92,7 @@ export function uploadTarget(found: Location, fileName: string): UploadTarget | 
     case 'ftp':
     case 'ftps':
     case 'sftp':
-      return refused('NotSupportedOperation', `logs cannot be uploaded by ${found.scheme}`);
+      return toFileServer(found, fileName);
   }
 }
 

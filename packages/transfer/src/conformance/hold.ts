@@ -1,5 +1,5 @@
 /** A caller of `open` as the suite and the experiments have it: it keeps what it holds in memory, and goes on with it. */
-import type { Opened, OpenOptions, TransferContext, Validators } from '../port.js';
+import { type Opened, type OpenOptions, TAIL_BYTES, type TransferContext, type Validators } from '../port.js';
 import { createDownload } from '../transfer.js';
 import { TransferError } from '../transfer-error.js';
 
@@ -33,7 +33,8 @@ export class Hold {
     for (;;) {
       const before = this.bytes.length;
       const { signal, known } = options;
-      const opened = await open({ ...this.#held, offset: before, known, signal });
+      const tail = before > 0 ? this.bytes.subarray(-TAIL_BYTES) : undefined;
+      const opened = await open({ ...this.#held, offset: before, known, signal, tail });
       if (opened.kind === 'unchanged') return opened.kind;
       try {
         if (opened.kind === 'whole') this.#startAnew(opened);

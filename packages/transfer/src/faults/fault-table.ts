@@ -5,11 +5,19 @@
 import type { LocationScheme } from '@khumbu/shared/locations/location';
 import type { Direction } from '../port.js';
 import type { Fault, Outcome, RestOfFamily, TransferReason, UploadStatus } from './fault.js';
+import { FILE_FAULTS, FTP_FAULTS, SFTP_FAULTS } from './file-faults.js';
 import { HTTP_FAULTS } from './http-faults.js';
 import { HTTP_STATUS_FAULTS } from './http-status-faults.js';
 import { S3_FAULTS } from './s3-faults.js';
 
-export const FAULTS: readonly Fault[] = [...HTTP_FAULTS, ...HTTP_STATUS_FAULTS, ...S3_FAULTS];
+export const FAULTS: readonly Fault[] = [
+  ...HTTP_FAULTS,
+  ...HTTP_STATUS_FAULTS,
+  ...S3_FAULTS,
+  ...FILE_FAULTS,
+  ...FTP_FAULTS,
+  ...SFTP_FAULTS,
+];
 
 /** Statuses of a proxy that share the row of another one. */
 const PROXY_ROWS: readonly (readonly [statuses: RegExp, row: TransferReason])[] = [
@@ -20,8 +28,9 @@ const PROXY_ROWS: readonly (readonly [statuses: RegExp, row: TransferReason])[] 
 
 /** The reason whose row counts where a status has no row of its own. */
 function familyOf(reason: TransferReason): TransferReason | RestOfFamily | undefined {
-  const [, family, first] = /^(http|proxy)_(\d)\d\d$/.exec(reason) ?? [];
+  const [, family, first] = /^(http|proxy|ftp)_(\d)\d\d$/.exec(reason) ?? [];
   if (family === 'http') return `http_${first === '1' ? '4' : (first as '4')}xx`;
+  if (family === 'ftp') return first === '4' ? 'ftp_4xx' : 'ftp_5xx';
   if (family !== 'proxy') return undefined;
   return PROXY_ROWS.find(([statuses]) => statuses.test(reason))?.[1] ?? (first === '5' ? 'proxy_5xx' : 'proxy_4xx');
 }
@@ -30,7 +39,9 @@ function familyOf(reason: TransferReason): TransferReason | RestOfFamily | undef
 function rowOf(direction: Direction, reason: TransferReason, scheme: LocationScheme): Fault | undefined {
   const find = (wanted: string | undefined, of: LocationScheme) =>
     FAULTS.find((row) => row[direction]?.reason === wanted && row.schemes.includes(of));
-  return find(reason, scheme) ?? find(reason, 'https') ?? find(familyOf(reason), 'https');
+  return (
+    find(reason, scheme) ?? find(reason, 'https') ?? find(familyOf(reason), scheme) ?? find(familyOf(reason), 'https')
+  );
 }
 
 export interface Verdict {

@@ -24,16 +24,44 @@ export type TransferWord =
   | 'proxy_unreachable'
   /** Of an upload: what is `dns`, `connect`, `tls`, `stalled`, `cut`, `bad_response` of a download. */
   | 'connection'
+  | FileReason
   | StoreReason;
+
+/** Of file servers: `ftp`, `ftps`, `sftp`. */
+export type FileReason =
+  | 'login_refused'
+  | 'no_such_file'
+  | 'no_such_folder'
+  | 'denied'
+  | 'remote_full'
+  | 'remote_busy'
+  | 'data_connection'
+  | 'tls_required'
+  | 'host_key_unknown'
+  | 'host_key_changed'
+  | 'algorithms'
+  | 'no_sftp'
+  | 'sftp_failure'
+  | 'content_changed'
+  | 'not_whole'
+  | 'size_unknown';
 
 /** Codes of the object store, in lower case, but for the one of what it brings to a file. */
 export type StoreReason = Lowercase<Exclude<StoreErrorCode, 'S3_CORRUPT'>>;
 
 /** Words, and the families of statuses: of HTTP, of a forward proxy. */
-export type TransferReason = TransferWord | `http_${number}` | `proxy_${number}`;
+export type TransferReason = TransferWord | `http_${number}` | `proxy_${number}` | `ftp_${number}`;
 
 /** Of a row that stands for the rest of a family. */
-export type RestOfFamily = 'http_2xx' | 'http_3xx' | 'http_4xx' | 'http_5xx' | 'proxy_4xx' | 'proxy_5xx';
+export type RestOfFamily =
+  | 'http_2xx'
+  | 'http_3xx'
+  | 'http_4xx'
+  | 'http_5xx'
+  | 'proxy_4xx'
+  | 'proxy_5xx'
+  | 'ftp_4xx'
+  | 'ftp_5xx';
 
 /** What EVerest is told of an upload that failed. OCPP 2.x N01.FR.10: the specific failure, not just "failed". */
 export type UploadStatus = Extract<

@@ -11,6 +11,7 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
 import { checkedLocation } from '@khumbu/transfer/checked-location';
 import type { TransferContext } from '@khumbu/transfer/port';
+import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import { createArchive } from '../archive/archive.js';
 import { UploadError } from '../upload/failure-status.js';
 import { type SentArchive, uploadArchive } from '../upload/upload-archive.js';
@@ -24,6 +25,8 @@ export interface SendArchiveDeps {
   readonly transfers: Omit<TransferContext, 'policy' | 'ca'>;
   /** PEM of the authorities of https locations, as it is now; default: the built-in ones. */
   readonly ca?: (() => string) | undefined;
+  /** Trust and key of sftp locations, as they are now; default: no server is trusted. */
+  readonly ssh?: SshTrust['current'] | undefined;
 }
 
 export const logSpoolError =
@@ -63,7 +66,7 @@ export function createSendArchive(deps: SendArchiveDeps) {
       target: await targetOf(record),
       operationId,
       spoolDir,
-      context: { ...transfers, policy: locations, ca: deps.ca?.() },
+      context: { ...transfers, policy: locations, ca: deps.ca?.(), ...deps.ssh?.() },
       signal,
       openArchive: () => openArchive(record, profile, signal),
       onSpoolError: logSpoolError(step),

@@ -75,8 +75,10 @@ async function toObjectStore(
   return { bytes, ...(object === undefined ? {} : { archive: { bucket, key, ...object } }) };
 }
 
+type ServerTarget = Extract<UploadTarget, { kind: 'http' | 'files' }>;
+
 /** Of a target: the policy has judged it as the location of the request. */
-function locationOf({ url, credentials }: Extract<UploadTarget, { kind: 'http' }>): Location {
+function locationOf({ url, credentials }: ServerTarget): Location {
   const parsed = parseLocation(url);
   if (!parsed.ok) throw new UploadError('BadMessage', parsed.reason, { reason: 'location_unusable' });
   return credentials === undefined ? parsed.location : ({ ...parsed.location, credentials } as Location);
@@ -86,10 +88,7 @@ function locationOf({ url, credentials }: Extract<UploadTarget, { kind: 'http' }
  * A spooled archive is kept while another try may follow: the station collects its logs once. One that was sent is kept as
  * a mark until the caller has committed the end of the upload and removes it: the server gets the archive once.
  */
-async function toServer(
-  input: UploadArchiveInput,
-  target: Extract<UploadTarget, { kind: 'http' }>,
-): Promise<SentArchive> {
+async function toServer(input: UploadArchiveInput, target: ServerTarget): Promise<SentArchive> {
   const { spoolDir, operationId, context, signal, onProgress } = input;
   const sent = await sentBytes(spoolDir, operationId);
   if (sent !== undefined) return { bytes: sent };

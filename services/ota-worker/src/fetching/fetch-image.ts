@@ -73,7 +73,8 @@ class Fetch {
   async #requestOnce(): Promise<Downloaded | undefined> {
     const { known, signal } = this.#options;
     const { offset = 0, ...held } = this.#part?.held ?? {};
-    const opened = await this.#open({ ...held, offset, known, signal });
+    const tail = offset > 0 ? await this.#part?.tail() : undefined;
+    const opened = await this.#open({ ...held, offset, known, signal, tail });
     if (opened.kind === 'unchanged') {
       await this.#part?.discard();
       return opened;
@@ -154,7 +155,13 @@ type OpenedBody = Exclude<Opened, { kind: 'unchanged' }>;
 const isResumable = ({ etag, lastModified }: Validators): boolean => (etag ?? lastModified) !== undefined;
 
 /** After these failures the held part is removed: the next try starts from nothing. */
-const OF_NO_USE: readonly FetchError['reason'][] = ['wrong_length', 'content_encoding', 'empty', 'too_small'];
+const OF_NO_USE: readonly FetchError['reason'][] = [
+  'wrong_length',
+  'content_changed',
+  'content_encoding',
+  'empty',
+  'too_small',
+];
 
 const wrongLength = (size: number, total: number) =>
   new FetchError(true, 'wrong_length', `the image has ${size} bytes, not ${total} as announced`);

@@ -13,7 +13,7 @@ import { syncFolder } from '@khumbu/shared/runtime/folders';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { ImageFile } from '@khumbu/steps/firmware-update/image-ports';
 import type { Labels } from '@khumbu/transfer/labels';
-import type { OpenOptions, Validators } from '@khumbu/transfer/port';
+import { type OpenOptions, TAIL_BYTES, type Validators } from '@khumbu/transfer/port';
 import { ImageWriter } from '../writing/image-writer.js';
 import { hostBootId, type PartPaths, type Sidecar, unlessSuperseded, writeSidecar } from './sidecar.js';
 import type { Reservation } from './space-reservation.js';
@@ -99,6 +99,19 @@ export class PartFile {
   /** All that was appended, open for reading; the caller closes it. */
   readBack(): Promise<FileHandle> {
     return unlessSuperseded(open(this.#paths.part, 'r'));
+  }
+
+  /** The last bytes that were appended, as `OpenOptions` wants them. */
+  async tail(): Promise<Buffer> {
+    const length = Math.min(TAIL_BYTES, this.#writer.written);
+    const file = await this.readBack();
+    try {
+      const tail = Buffer.alloc(length);
+      const { bytesRead } = await file.read(tail, 0, length, this.#writer.written - length);
+      return tail.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
   }
 
   /** Learned later than the file was made, e.g. from Content-Range. */

@@ -4,6 +4,7 @@ import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import type { LocationRules } from '@khumbu/shared/locations/policy';
 import type { ObtainImageDeps } from '@khumbu/steps/firmware-update/obtain-image';
 import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
+import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import type { OtaWorkerConfig } from '../config.js';
 import { fetchInThread } from '../fetching/fetch-in-thread.js';
 
@@ -13,10 +14,19 @@ export interface DownloadDeps {
   readonly objects: ObjectStore | undefined;
   /** PEM of the authorities of https locations, as it is now; default: the built-in ones. */
   readonly ca?: (() => string) | undefined;
+  /** Trust and key of sftp locations, as they are now; default: no server is trusted. */
+  readonly ssh?: SshTrust['current'] | undefined;
   readonly makeRoom: (bytes: number) => Promise<number>;
 }
 
-export function createDownload({ config, rules, objects, ca, makeRoom }: DownloadDeps): ObtainImageDeps['download'] {
+export function createDownload({
+  config,
+  rules,
+  objects,
+  ca,
+  ssh,
+  makeRoom,
+}: DownloadDeps): ObtainImageDeps['download'] {
   const proxy = proxyRules(config);
   return (location, key, known, signal, onProgress) =>
     fetchInThread({
@@ -35,5 +45,6 @@ export function createDownload({ config, rules, objects, ca, makeRoom }: Downloa
       makeRoom,
       ...(known ? { known } : {}),
       ...(ca === undefined ? {} : { ca: ca() }),
+      ...ssh?.(),
     });
 }

@@ -2,6 +2,7 @@
 import type { Benchmark } from '../row.js';
 import { admission } from './admission.js';
 import { firmwareVerify } from './firmware-verify.js';
+import { firmwareVerifyFiles } from './firmware-verify-files.js';
 import { fleet } from './fleet.js';
 import { idleFootprint } from './footprint.js';
 import { gatewayCrash } from './gateway-crash.js';
@@ -32,6 +33,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   gatewayCrash,
   workerRecovery,
   firmwareVerify,
+  firmwareVerifyFiles,
   updateWall,
   fleet,
   logUpload,

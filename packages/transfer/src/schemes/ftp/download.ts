@@ -1,0 +1,130 @@
+/** One file of an FTP server, as it is at the beginning of a download. */
+import { deadlineAfter, onAbort, unlessAborted } from '@khumbu/shared/runtime/abort';
+import type { Body, TransferContext } from '../../port.js';
+import { TransferError } from '../../transfer-error.js';
+import type { TailCheck } from '../files/held-tail.js';
+import { timeOfMdtm, type Version } from '../files/version.js';
+import { beginTransfer, type DataLine, openData, type Transfer } from './data.js';
+import { receive } from './receive.js';
+import { faultOfReply } from './replies.js';
+import type { FtpSession } from './session.js';
+
+/** What the server tells of a file before any of it is asked for. Both commands are of RFC 3659, and may be missing. */
+export async function versionOf(session: FtpSession, name: string): Promise<Version> {
+  const size = await session.ask(`SIZE ${name}`);
+  const bytes = size.code === 213 ? /^213 (\d+)/.exec(size.message)?.[1] : undefined;
+  if (bytes === undefined) return { size: undefined, modified: undefined, timeMs: undefined };
+  const time = await session.ask(`MDTM ${name}`);
+  const modified = time.code === 213 ? /^213 (\S+)/.exec(time.message)?.[1] : undefined;
+  return { size: Number(bytes), modified, timeMs: modified === undefined ? undefined : timeOfMdtm(modified) };
+}
+
+export interface FtpFile {
+  readonly session: FtpSession;
+  readonly context: TransferContext;
+  readonly signal: AbortSignal;
+  readonly name: string;
+  readonly version: Version;
+}
+
+export interface Running {
+  readonly line: DataLine;
+  readonly transfer: Transfer;
+}
+
+/** Many servers say the same of a file that is not there, of one that may not be read, and of a folder. */
+async function whyRefused({ session, name, version }: FtpFile, reply: { code: number; message: string }) {
+  const { leg } = session;
+  if (reply.code !== 550) return faultOfReply(leg, reply, 'get', session.say(reply));
+  if ((await session.ask(`CWD ${name}`)).code === 250)
+    return new TransferError(leg, 'no_such_file', 'the location names a folder, and no file in it');
+  if (version.size !== undefined) return new TransferError(leg, 'denied', `the server says ${session.say(reply)}`);
+  return faultOfReply(leg, reply, 'get', session.say(reply));
+}
+
+/** Ask for the content from `offset` on. `undefined`: the server does not begin there. Throws for a file that it does not send at all. */
+export async function beginDownload(file: FtpFile, offset: number): Promise<Running | undefined> {
+  const { session, context, signal, name } = file;
+  const line = await openData(session, context, signal);
+  try {
+    if (offset > 0 && (await session.ask(`REST ${offset}`)).code !== 350) {
+      line.reset();
+      return undefined;
+    }
+    const transfer = beginTransfer(session, `RETR ${name}`);
+    const begun = await unlessAborted(transfer.begun, signal);
+    if (begun.code < 200) return { line, transfer };
+    if (offset === 0 || begun.code === 421) throw await whyRefused(file, begun);
+    line.reset();
+    // The place may be remembered for the next command.
+    await session.ask('REST 0');
+    return undefined;
+  } catch (error) {
+    line.reset();
+    throw error;
+  }
+}
+
+/**
+ * Read so many bytes as `check` compares. Resolves with what came beyond them; `undefined`: they are others, or the server has
+ * ended before. The connection is paused then.
+ */
+export function readOverlap({ session, context, signal }: FtpFile, { line }: Running, check: TailCheck) {
+  const { socket } = line;
+  const deadline = deadlineAfter(context.stallMs, signal);
+  return new Promise<Buffer | undefined>((resolve) => {
+    const onData = (piece: Buffer): void => {
+      const rest = check.rest(piece);
+      if (rest === undefined) done(undefined);
+      else if (check.isDone) done(rest);
+    };
+    const end = (): void => done(undefined);
+    const done = (rest: Buffer | undefined): void => {
+      socket.pause();
+      socket.off('data', onData).off('end', end).off('close', end);
+      withdraw();
+      deadline.clear();
+      resolve(rest);
+    };
+    const withdraw = onAbort(deadline.signal, end);
+    socket.once('end', end).once('close', end).on('data', onData);
+    if (session.ftp.closed || socket.readableEnded) end();
+  });
+}
+
+/** Whether it is still the file that it was at the beginning. Throws when it is not. */
+async function assertUnchanged({ session, name, version }: FtpFile): Promise<void> {
+  if (version.size === undefined || session.ftp.closed) return;
+  const now = await versionOf(session, name);
+  if (now.size !== version.size || now.modified !== version.modified)
+    throw new TransferError(session.leg, 'content_changed', 'the file was changed while it was read');
+}
+
+/** The content from `offset` on, of which `first` has come already. */
+export function bodyOf(file: FtpFile, running: Running, offset: number, first: Buffer): Body {
+  const { session, context, signal, version } = file;
+  const { size } = version;
+  return {
+    async readBody(use) {
+      let at = offset;
+      const take = (piece: Buffer): void => {
+        at += piece.length;
+        if (size !== undefined && at > size)
+          throw new TransferError(session.leg, 'content_changed', 'the server sends more bytes than the file had');
+        use(piece);
+      };
+      try {
+        if (first.length > 0) take(first);
+        await receive({ session, ...running, context, signal }, take, () => at === size);
+        if (at === size || size === undefined) await assertUnchanged(file);
+      } finally {
+        running.line.reset();
+        session.close();
+      }
+    },
+    drop() {
+      running.line.reset();
+      session.close();
+    },
+  };
+}

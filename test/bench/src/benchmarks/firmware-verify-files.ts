@@ -1,0 +1,113 @@
+/** As `firmware-verify`, from real file servers: vsftpd beside curl, OpenSSH's SFTP beside its own client. */
+import { chmodSync, copyFileSync, linkSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startSftpServer } from '@khumbu/test-support/sftp-server';
+import { startVsftpd } from '@khumbu/test-support/vsftpd';
+import { type Depot, startDepot } from '../depot.js';
+import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js';
+import type { BenchContext, Benchmark } from '../row.js';
+import { interleaved } from '../stage.js';
+import { type CommandTime, timedCommand } from '../timed-command.js';
+import { ours } from './firmware-verify.js';
+
+const SIZE = { full: 500_000_000, short: 20_000_000 } as const;
+/** Beside a first one of ours that is not counted. */
+const PAIRS = { full: 5, short: 1 } as const;
+
+const VERIFY = 'openssl dgst -sha256 -verify "$KEY" -signature "$SIG" "$OUT"';
+const CURL = `curl --fail --silent --output "$OUT" "$URL"; ${VERIFY}`;
+const SFTP = `sftp -q -b - -i "$ID" -P "$PORT" -o "UserKnownHostsFile=$HOSTS" fw@127.0.0.1 <<END >/dev/null
+get "$FROM" "$OUT"
+END
+${VERIFY}`;
+
+interface Files {
+  readonly base: string;
+  readonly home: string;
+  readonly command: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+async function pairsOf(
+  context: BenchContext,
+  depot: Depot,
+  origin: FirmwareOrigin,
+  { base, home, command, env }: Files,
+) {
+  const first = join(home, 'firmware.bin');
+  copyFileSync(origin.imageFile, first);
+  chmodSync(first, 0o644);
+  let asked = 0;
+  const nextName = (): string => {
+    asked += 1;
+    linkSync(first, join(home, `firmware-${asked}.bin`));
+    return `firmware-${asked}.bin`;
+  };
+  const place = { ...origin, location: () => `${base}/${nextName()}` };
+  const theirs = async (): Promise<CommandTime> => {
+    const out = join(context.dir, 'fetched.bin');
+    const name = nextName();
+    const { publicKeyFile: KEY, signatureFile: SIG } = origin.by('rsa-pkcs1');
+    const more = { OUT: out, KEY, SIG, URL: `${base}/${name}`, FROM: name };
+    const time = await timedCommand(command, { ...env, ...more });
+    rmSync(out);
+    return time;
+  };
+  await ours(context, depot, place, 0);
+  const pairs = await interleaved(PAIRS[context.effort], (n) => ours(context, depot, place, n + 1), theirs);
+  rmSync(home, { recursive: true });
+  return {
+    ours: pairs.ours.map(({ seconds }) => seconds),
+    baseline: pairs.baseline.map(({ seconds }) => seconds),
+    notes: [`${SIZE[context.effort] / 1e6} MB; ours is on disk (fsync) before Downloaded`],
+  };
+}
+
+const meets = ({ ratio }: { readonly ratio: number | null }): boolean => ratio !== null && ratio <= 1.3;
+
+export const firmwareVerifyFiles: Benchmark<'firmware-verify-ftp' | 'firmware-verify-sftp'> = {
+  rows: [
+    {
+      name: 'firmware-verify-ftp',
+      unit: 's',
+      baselineName: 'curl, then openssl dgst -verify',
+      wanted: 'ratio <= 1.3',
+      meets,
+    },
+    {
+      name: 'firmware-verify-sftp',
+      unit: 's',
+      baselineName: 'sftp, then openssl dgst -verify',
+      wanted: 'ratio <= 1.3',
+      meets,
+    },
+  ],
+  async measure(context) {
+    // Folders above the homes of the users must be open to them.
+    const open = await mkdtemp(join(tmpdir(), 'khumbu-files-'));
+    chmodSync(open, 0o755);
+    context.teardown(() => rm(open, { recursive: true, force: true }));
+    const ftp = await startVsftpd({ dir: join(open, 'ftp') });
+    const sftp = await startSftpServer({ dir: join(open, 'sftp') });
+    context.teardown(() => Promise.all([ftp.stop(), sftp.stop()]));
+    const origin = await startFirmwareOrigin(context, context.dir, SIZE[context.effort]);
+    mkdirSync(join(context.dir, 'depot'), { recursive: true });
+    const depot = await startDepot(context, {
+      dataDir: join(context.dir, 'depot'),
+      env: { LOCATION_KNOWN_HOSTS_FILE: sftp.knownHostsFile, LOCATION_PRIVATE_KEY_FILE: sftp.privateKeyFile },
+    });
+    const ofFtp = { base: `ftp://fw:${ftp.password}@127.0.0.1:${ftp.port}`, home: ftp.home, command: CURL, env: {} };
+    const ofSftp = {
+      base: `sftp://fw@127.0.0.1:${sftp.port}/~`,
+      home: sftp.home,
+      command: SFTP,
+      env: { ID: sftp.privateKeyFile, PORT: String(sftp.port), HOSTS: sftp.knownHostsFile },
+    };
+    return {
+      'firmware-verify-ftp': await pairsOf(context, depot, origin, ofFtp),
+      'firmware-verify-sftp': await pairsOf(context, depot, origin, ofSftp),
+    };
+  },
+};
