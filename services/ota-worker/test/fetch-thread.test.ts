@@ -86,6 +86,28 @@ void t.test('one that is aborted ends with the reason and leaves what it has clo
   });
 });
 
+void t.test('several fetches share a thread, and nothing of one gets into another', async (t) => {
+  const spool = t.testdir();
+  const ends: (() => void)[] = [];
+  const url = await serve(t, ({ url: path }, response) => {
+    const bytes = Buffer.concat([Buffer.from(path ?? ''), IMAGE]);
+    response.writeHead(200, { etag: '"a"', 'content-length': bytes.length }).write(bytes.subarray(0, 1_000_000));
+    ends.push(() => response.end(bytes.subarray(1_000_000)));
+    // All are under way by then.
+    if (ends.length === 5) for (const end of ends) end();
+  });
+  const aborter = new AbortController();
+  const fetches = [1, 2, 3, 4].map((n) => fetchInThread(optionsFor(spool, `${url}/${n}`, { key: `key-${n}` })));
+  const onProgress = (): void => aborter.abort(new Error('enough'));
+  const given = fetchInThread(optionsFor(spool, `${url}/5`, { key: 'key-5', signal: aborter.signal, onProgress }));
+  await t.rejects(given, { message: 'enough' });
+  const hashes = [1, 2, 3, 4].map((n) => createHash('sha256').update(`/image/${n}`).update(IMAGE).digest('hex'));
+  t.match(
+    await Promise.all(fetches),
+    hashes.map((hash) => ({ kind: 'fetched', sha256: hash })),
+  );
+});
+
 void t.test('it asks for room and goes by the answer', async (t) => {
   const size = 1e15;
   const url = await serve(t, (_request, response) => response.writeHead(200, { 'content-length': size }).write('x'));

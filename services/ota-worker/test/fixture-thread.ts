@@ -1,10 +1,14 @@
 /** A thread that does what it is told, and counts how often. */
-import { parentPort } from 'node:worker_threads';
+import { serveWork } from '@khumbu/ota-worker/threads/serve-work';
 
 let count = 0;
-parentPort?.on('message', (order: string) => {
-  if (order === 'throw') throw new Error('broken');
-  if (order === 'exit') process.exit(0);
-  count += 1;
-  parentPort?.postMessage({ order, count });
+let begun = 0;
+serveWork<string, { readonly order: string; readonly count: number; readonly begun: number }>((post) => {
+  begun += 1;
+  return (order) => {
+    if (order === 'throw') throw new Error('broken');
+    if (order === 'exit') process.exit(0);
+    count += 1;
+    if (order !== 'wait') post({ order, count, begun });
+  };
 });

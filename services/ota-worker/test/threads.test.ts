@@ -1,10 +1,12 @@
 /** Threads that are used again: what is done in one, when there is a new one, and how it ends. */
-import { createThreads, type Threads, type Work } from '@khumbu/ota-worker/threads/threads';
+import { createSharedThreads, createThreads, type Threads, type Work } from '@khumbu/ota-worker/threads/threads';
 import t from 'tap';
 
 interface Said {
   readonly order: string;
   readonly count: number;
+  /** Pieces of work that it has begun by now. */
+  readonly begun: number;
 }
 
 const open = (): Threads<string, Said> => createThreads(new URL('./fixture-thread.js', import.meta.url));
@@ -69,4 +71,31 @@ void t.test('what is told late does not reach the next work', async (t) => {
   });
   late?.('late');
   t.equal(await count(threads), 2);
+});
+
+void t.test('shared threads: no more of them than allowed, and abort of one work leaves the others', async (t) => {
+  const threads = createSharedThreads<string, Said>(new URL('./fixture-thread.js', import.meta.url), 2);
+  const told = new AbortController();
+  const waits = (signal: AbortSignal) =>
+    threads<Said>({ request: 'wait', abort: 'stop', signal, onMessage: (said) => ({ result: said }) });
+  const other = new AbortController();
+  const work = (): Promise<Said> =>
+    threads({ request: 'work', abort: 'stop', signal: never, onMessage: (result) => ({ result }) });
+  const held = [waits(told.signal), waits(told.signal), waits(other.signal)];
+  t.match(await work(), { begun: 2 }, 'the fourth piece is the second one of its thread');
+  told.abort(new Error('enough'));
+  t.match(await Promise.all(held.slice(0, 2)), [{ order: 'stop' }, { order: 'stop' }], 'each says its last word');
+  t.match(await work(), { begun: 3 }, 'the same thread');
+  other.abort(new Error('this one, too'));
+  t.match(await held[2], { order: 'stop' }, 'and the third went on until then');
+});
+
+void t.test('a shared thread that breaks fails all that it does', async (t) => {
+  const threads = createSharedThreads<string, Said>(new URL('./fixture-thread.js', import.meta.url), 1);
+  const work = (request: string) =>
+    threads<Said>({ request, abort: 'stop', signal: never, onMessage: (result) => ({ result }) });
+  const [waiting, broken] = [work('wait'), work('throw')];
+  await t.rejects(waiting, { message: 'broken' });
+  await t.rejects(broken, { message: 'broken' });
+  t.match(await work('work'), { begun: 1 }, 'a new thread');
 });

@@ -1,6 +1,7 @@
 /**
  * As a process: GET of any path answers with one file, whose bytes are counted; with 304 to a client that has it, as file servers
- * do. `GET /sent` answers how many.
+ * do. `GET /sent` answers how many. Below `/different/` each path is other content: the file with the path written over its
+ * beginning.
  */
 import { createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -20,8 +21,11 @@ const server = createServer((request, response) => {
     response.writeHead(304, { etag }).end();
     return;
   }
+  const beginning = request.url?.startsWith('/different/') ? request.url : '';
   response.writeHead(200, { 'content-length': size, etag });
-  const body = createReadStream(file, { highWaterMark: 1024 * 1024 });
+  response.write(beginning);
+  sent += beginning.length;
+  const body = createReadStream(file, { highWaterMark: 1024 * 1024, start: beginning.length });
   body.on('data', (piece) => {
     sent += piece.length;
   });

@@ -29,6 +29,8 @@ export interface FirmwareOrigin extends Pick<OriginSignature, 'signed'> {
   readonly imageFile: string;
   /** Another location for the same bytes each time, so that nothing is there already. */
   location(): string;
+  /** The same, for other bytes of that size each time: nobody has signed them. */
+  differentLocation(): string;
   /** By each of the schemes that were asked for. */
   by(scheme: SignatureScheme): OriginSignature;
   /** Bytes it has sent so far. */
@@ -92,13 +94,15 @@ export async function startFirmwareOrigin(
   const port = await awaitUntil(() => child.stdout().trim() || undefined, START_MS, 'the firmware server to listen');
   const url = `http://127.0.0.1:${port}`;
   let asked = 0;
+  const nextPath = (): string => {
+    asked += 1;
+    return `firmware-${asked}.bin`;
+  };
   return {
     sizeBytes,
+    location: () => `${url}/${nextPath()}`,
+    differentLocation: () => `${url}/different/${nextPath()}`,
     imageFile: at('bin'),
-    location() {
-      asked += 1;
-      return `${url}/firmware-${asked}.bin`;
-    },
     by,
     signed: by(schemes[0] as SignatureScheme).signed,
     async sentBytes() {

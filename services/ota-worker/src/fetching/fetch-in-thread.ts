@@ -6,7 +6,7 @@ import type { LocationRules } from '@khumbu/shared/locations/policy';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { FetchError, type FetchReason } from '@khumbu/steps/firmware-update/fetch-error';
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
-import { createThreads } from '../threads/threads.js';
+import { createSharedThreads } from '../threads/threads.js';
 import type { FetchOptions } from './fetch-options.js';
 import { type SignedUrl, type SignUrl, signUrl } from './store-of-parent.js';
 
@@ -46,7 +46,13 @@ export type FromFetchThread =
       readonly retryAfterS?: number;
     };
 
-const runInThread = createThreads<ToFetchThread, FromFetchThread>(new URL('./fetch-thread.js', import.meta.url));
+/**
+ * Threads for all fetches of this process: one writes and hashes faster than most lines are, and its memory is that of a
+ * dozen downloads.
+ */
+const MOST_THREADS = 2;
+const SCRIPT = new URL('./fetch-thread.js', import.meta.url);
+const runInThread = createSharedThreads<ToFetchThread, FromFetchThread>(SCRIPT, MOST_THREADS);
 
 function errorOf(
   { code, message, reason, retryAfterS }: Extract<FromFetchThread, { kind: 'failed' }>,

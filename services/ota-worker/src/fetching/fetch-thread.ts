@@ -1,7 +1,7 @@
-/** The thread behind `fetchInThread`: one fetch after the other. */
-import { parentPort } from 'node:worker_threads';
+/** The thread behind `fetchInThread`: several fetches at once. */
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
+import { serveWork } from '../threads/serve-work.js';
 import { fetchImage } from './fetch-image.js';
 import type { FromFetchThread, ToFetchThread } from './fetch-in-thread.js';
 import { createStoreOfParent } from './store-of-parent.js';
@@ -10,45 +10,48 @@ const PROGRESS_MS = 100;
 
 type Order = Extract<ToFetchThread, { kind: 'fetch' }>;
 
-let aborter = new AbortController();
-let freed: ((bytes: number) => void) | undefined;
-const post = (message: FromFetchThread): void => parentPort?.postMessage(message);
+/** One fetch: its order comes first. */
+function beginFetch(post: (message: FromFetchThread) => void): (message: ToFetchThread) => void {
+  const aborter = new AbortController();
+  let freed: ((bytes: number) => void) | undefined;
+  const parent = createStoreOfParent(post);
+  const makeRoom = (bytes: number): Promise<number> =>
+    new Promise((resolve) => {
+      freed = resolve;
+      post({ kind: 'makeRoom', bytes });
+    });
 
-const parent = createStoreOfParent(post);
-
-const makeRoom = (bytes: number): Promise<number> =>
-  new Promise((resolve) => {
-    freed = resolve;
-    post({ kind: 'makeRoom', bytes });
-  });
-
-async function fetch({ options: { hasStore, ...options }, rules }: Order, signal: AbortSignal): Promise<void> {
-  let postedAt = 0;
-  const onProgress = (bytes: number, total: number | undefined): void => {
-    const now = performance.now();
-    if (now - postedAt < PROGRESS_MS && bytes !== total) return;
-    postedAt = now;
-    post({ kind: 'progress', bytes, total });
+  const fetch = async ({ options: { hasStore, ...options }, rules }: Order): Promise<void> => {
+    let postedAt = 0;
+    const onProgress = (bytes: number, total: number | undefined): void => {
+      const now = performance.now();
+      if (now - postedAt < PROGRESS_MS && bytes !== total) return;
+      postedAt = now;
+      post({ kind: 'progress', bytes, total });
+    };
+    try {
+      const policy = createLocationPolicy(rules);
+      const objects = hasStore ? parent.store : undefined;
+      const { signal } = aborter;
+      const result = await fetchImage({ ...options, policy, objects, signal, onProgress, makeRoom });
+      post({ kind: 'done', result });
+    } catch (error) {
+      const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
+      const { reason, retryAfterS } = error instanceof FetchError ? error : {};
+      const more = {
+        ...(reason === undefined ? {} : { reason }),
+        ...(retryAfterS === undefined ? {} : { retryAfterS }),
+      };
+      post({ kind: 'failed', code: String(code), message, ...more });
+    }
   };
-  try {
-    const policy = createLocationPolicy(rules);
-    const objects = hasStore ? parent.store : undefined;
-    const result = await fetchImage({ ...options, policy, objects, signal, onProgress, makeRoom });
-    post({ kind: 'done', result });
-  } catch (error) {
-    const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
-    const { reason, retryAfterS } = error instanceof FetchError ? error : {};
-    const more = { ...(reason === undefined ? {} : { reason }), ...(retryAfterS === undefined ? {} : { retryAfterS }) };
-    post({ kind: 'failed', code: String(code), message, ...more });
-  }
+
+  return (message) => {
+    if (message.kind === 'abort') aborter.abort();
+    else if (message.kind === 'freed') freed?.(message.bytes);
+    else if (message.kind === 'signedUrl') parent.answered(message);
+    else void fetch(message);
+  };
 }
 
-parentPort?.on('message', (message: ToFetchThread) => {
-  if (message.kind === 'abort') aborter.abort();
-  else if (message.kind === 'freed') freed?.(message.bytes);
-  else if (message.kind === 'signedUrl') parent.answered(message);
-  else {
-    aborter = new AbortController();
-    void fetch(message, aborter.signal);
-  }
-});
+serveWork(beginFetch);

@@ -1,9 +1,10 @@
 /**
- * A pool of threads of one script: to start one takes as much of a processor as to fetch some megabytes. Idle threads are
- * ended after a while.
+ * A pool of threads of one script: to start one takes as much of a processor as to fetch some megabytes, and each takes 25 MB
+ * of memory. Idle threads are ended after a while. In the thread: `serve-work.ts`.
  */
 import { Worker } from 'node:worker_threads';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { FromThread, ToThread } from './serve-work.js';
 
 /** How long a thread stays idle, and how many at most. */
 const IDLE_MS = 10_000;
@@ -26,75 +27,67 @@ export interface Work<In, Out, Result> {
 /** Rejects with the signal's reason when aborted, or with `THREAD_ENDED`. Does not keep the process alive without work. */
 export type Threads<In, Out> = <Result>(work: Work<In, Out, Result>) => Promise<Result>;
 
-const withoutListeners = (worker: Worker): void => {
-  for (const event of ['message', 'error', 'exit']) worker.removeAllListeners(event);
-};
+/** Work that leaves the thread to the others when it is aborted. */
+export type SharedThreads<In, Out> = <Result>(work: Work<In, Out, Result> & { readonly abort: In }) => Promise<Result>;
 
-export function createThreads<In, Out>(script: URL): Threads<In, Out> {
-  const idle = new Map<Worker, NodeJS.Timeout>();
+/** What a piece of work hears of its thread. */
+interface Listener<Out> {
+  readonly message: (message: Out) => void;
+  readonly failed: (error: Error) => void;
+}
 
-  const acquire = (): Worker => {
-    const [next] = idle;
-    if (!next) return new Worker(script, { execArgv: [], env: {} });
-    const [worker, timer] = next;
-    clearTimeout(timer);
-    idle.delete(worker);
-    withoutListeners(worker);
-    worker.ref();
-    return worker;
-  };
-  const end = (worker: Worker): void => {
-    idle.delete(worker);
-    void worker.terminate();
-  };
-  const release = (worker: Worker): void => {
-    withoutListeners(worker);
-    if (idle.size >= MOST_IDLE) {
-      end(worker);
-      return;
-    }
-    worker.unref();
-    idle.set(worker, setTimeout(() => end(worker), IDLE_MS).unref());
-    worker.once('error', () => end(worker));
-    worker.once('exit', () => end(worker));
-  };
+interface PoolThread<Out> {
+  readonly worker: Worker;
+  /** By the number of the work. */
+  readonly works: Map<number, Listener<Out>>;
+  idle: NodeJS.Timeout | undefined;
+}
 
-  return async ({ request, signal, abort, onMessage }) => {
+class Pool<In, Out> {
+  readonly #script: URL;
+  readonly #most: number;
+  readonly #threads = new Set<PoolThread<Out>>();
+  #last = 0;
+
+  constructor(script: URL, most: number) {
+    this.#script = script;
+    this.#most = most;
+  }
+
+  readonly run: Threads<In, Out> = async ({ request, signal, abort, onMessage }) => {
     signal.throwIfAborted();
-    const worker = acquire();
-    let isOver = false;
+    const thread = this.#acquire();
+    this.#last += 1;
+    const work = this.#last;
+    const tell = (message: ToThread<In>): void => thread.worker.postMessage(message);
     const post = (message: In): void => {
-      // A late message would reach the thread during its next work.
-      if (!isOver) worker.postMessage(message);
+      // A late message would begin the work anew.
+      if (thread.works.has(work)) tell({ work, message });
     };
     let onAbort: () => void = () => undefined;
     try {
       return await new Promise((resolve, reject) => {
-        const fail = (error: Error): void => {
-          if (isOver) return;
-          isOver = true;
-          end(worker);
+        const failed = (error: Error): void => {
+          if (!thread.works.delete(work)) return;
+          this.#end(thread);
           reject(error);
         };
-        onAbort = () => (abort === undefined ? fail(signal.reason as Error) : post(abort));
-        signal.addEventListener('abort', onAbort, { once: true });
-        worker.on('message', (message: Out) => {
-          if (isOver) return;
+        const message = (said: Out): void => {
           try {
-            const last = onMessage(message, { post });
+            const last = onMessage(said, { post });
             if (!last) return;
             resolve(last.result);
           } catch (error) {
             reject(error as Error);
           }
-          isOver = true;
-          release(worker);
-        });
-        worker.once('error', fail);
-        worker.once('exit', () =>
-          fail(new CodedError('THREAD_ENDED', 'the thread has ended before its work was done')),
-        );
-        worker.postMessage(request);
+          thread.works.delete(work);
+          tell({ work, over: true });
+          this.#release(thread);
+        };
+        onAbort = () => (abort === undefined ? failed(signal.reason as Error) : post(abort));
+        signal.addEventListener('abort', onAbort, { once: true });
+        thread.works.set(work, { message, failed });
+        post(request);
       });
     } catch (error) {
       signal.throwIfAborted();
@@ -103,4 +96,56 @@ export function createThreads<In, Out>(script: URL): Threads<In, Out> {
       signal.removeEventListener('abort', onAbort);
     }
   };
+
+  /** One that is idle, else a new one, else the one with the least to do. */
+  #acquire(): PoolThread<Out> {
+    const byLoad = [...this.#threads].toSorted((a, b) => a.works.size - b.works.size);
+    const [best] = byLoad;
+    if (!best || (best.works.size > 0 && byLoad.length < this.#most)) return this.#start();
+    clearTimeout(best.idle);
+    best.worker.ref();
+    return best;
+  }
+
+  #start(): PoolThread<Out> {
+    const worker = new Worker(this.#script, { execArgv: [], env: {} });
+    const thread: PoolThread<Out> = { worker, works: new Map(), idle: undefined };
+    this.#threads.add(thread);
+    const fail = (error: Error): void => {
+      this.#end(thread);
+      for (const { failed } of thread.works.values()) failed(error);
+    };
+    worker.on('message', ({ work, message }: FromThread<Out>) => thread.works.get(work)?.message(message));
+    worker.once('error', fail);
+    worker.once('exit', () => fail(new CodedError('THREAD_ENDED', 'the thread has ended before its work was done')));
+    return thread;
+  }
+
+  #end(thread: PoolThread<Out>): void {
+    if (!this.#threads.delete(thread)) return;
+    clearTimeout(thread.idle);
+    void thread.worker.terminate();
+  }
+
+  #release(thread: PoolThread<Out>): void {
+    if (thread.works.size > 0 || !this.#threads.has(thread)) return;
+    const idle = [...this.#threads].filter(({ works }) => works.size === 0);
+    if (idle.length > MOST_IDLE) {
+      this.#end(thread);
+      return;
+    }
+    thread.worker.unref();
+    thread.idle = setTimeout(() => this.#end(thread), IDLE_MS).unref();
+  }
 }
+
+/** Each piece of work has a thread for itself. */
+export const createThreads = <In, Out>(script: URL): Threads<In, Out> =>
+  new Pool<In, Out>(script, Number.POSITIVE_INFINITY).run;
+
+/**
+ * No more than so many threads, each for as much work at once as there is: for work that waits most of the time. A thread
+ * that breaks fails all that it does.
+ */
+export const createSharedThreads = <In, Out>(script: URL, most: number): SharedThreads<In, Out> =>
+  new Pool<In, Out>(script, most).run;

@@ -1,12 +1,11 @@
 /** The thread behind `readImageFacts`: one file after the other. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { parentPort } from 'node:worker_threads';
 import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
+import { serveWork } from '../threads/serve-work.js';
 import { FactFinder } from './image-facts.js';
 import type { FromReadingThread } from './read-image.js';
 
 const piece = Buffer.allocUnsafe(256 * 1024);
-const post = (message: FromReadingThread): void => parentPort?.postMessage(message);
 
 function readFacts(path: string): ImageFacts {
   const finder = new FactFinder();
@@ -20,7 +19,7 @@ function readFacts(path: string): ImageFacts {
   return finder.facts();
 }
 
-parentPort?.on('message', (path: string) => {
+serveWork<string, FromReadingThread>((post) => (path) => {
   try {
     post({ kind: 'done', facts: readFacts(path) });
   } catch (error) {

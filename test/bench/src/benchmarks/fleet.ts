@@ -1,9 +1,9 @@
 /** Many stations ask for one image: how long until all have it installed, and how often it is fetched. */
 import { join } from 'node:path';
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
-import { connectAsync } from 'mqtt';
-import { type Depot, startDepot } from '../depot.js';
+import { startDepot } from '../depot.js';
 import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js';
+import { askForUpdates, chargerNames, INSTALLED, watchFleet } from '../installs.js';
 import type { BenchContext, Benchmark, Measured } from '../row.js';
 import { awaitKnown } from '../station-client.js';
 
@@ -12,11 +12,6 @@ const STATIONS = { full: 200, short: 5 } as const;
 const REPEATS = { full: 3, short: 1 } as const;
 /** More points of the curve, once each. */
 const CURVE = [10, 50, 1000];
-const WAVE_MS = 240_000;
-const ASK_AT_ONCE = 16;
-const STATUSES = 'everest_api/1/system/+/m2e/firmware_update_status';
-
-const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `charger_${index + 1}`);
 
 interface Wave {
   readonly seconds: number;
@@ -29,54 +24,26 @@ interface Fleet {
   update(count: number): Promise<Wave>;
 }
 
-/** Resolves when each of these stations has received `Installing` and then `Installed`. */
-async function watchInstalls(
-  depot: Depot,
-  stations: readonly string[],
-): Promise<{ all: Promise<number>; end(): void }> {
-  const mqtt = await connectAsync(depot.endpoints.mqttUrl, { protocolVersion: 5, reconnectPeriod: 0 });
-  const waiting = new Set(stations);
-  const installing = new Set<string>();
-  const all = new Promise<number>((resolve, reject) => {
-    const late = (): void => reject(new Error(`${waiting.size} of ${stations.length} stations are not Installed`));
-    const timer = setTimeout(late, WAVE_MS);
-    mqtt.on('close', () => clearTimeout(timer));
-    mqtt.on('message', (topic, payload) => {
-      const station = topic.split('/')[3] ?? '';
-      const { firmware_update_status: status } = JSON.parse(payload.toString()) as { firmware_update_status: string };
-      if (status === 'Installing') installing.add(station);
-      else if (status === 'Installed' && installing.has(station)) waiting.delete(station);
-      else if (/Failed|Invalid/.test(status)) reject(new Error(`${station}: ${status}`));
-      if (waiting.size === 0) resolve(performance.now());
-    });
-  });
-  all.catch(() => undefined);
-  await mqtt.subscribeAsync(STATUSES, { qos: 0 });
-  return { all, end: () => void mqtt.end(true) };
-}
-
 async function startFleet(cleanup: Cleanup, dataDir: string, origin: FirmwareOrigin, size: number): Promise<Fleet> {
   const depot = await startDepot(cleanup, {
     dataDir,
     simulated: { install_ms: 0, reboot: false },
     env: { SIMULATED_STATIONS: String(size), RATE_LIMIT_PER_MINUTE: '1000000' },
   });
-  for (const station of names(size)) await awaitKnown(depot, station);
+  for (const station of chargerNames(size)) await awaitKnown(depot, station);
   return {
     async update(count) {
-      const stations = names(count);
-      const watch = await watchInstalls(depot, stations);
+      const stations = chargerNames(count);
+      const watch = await watchFleet(depot.endpoints.mqttUrl, stations, INSTALLED);
       const location = origin.location();
       const before = await origin.sentBytes();
       const startedAt = performance.now();
-      const left = [...stations];
-      const ask = async (): Promise<void> => {
-        for (let station = left.shift(); station !== undefined; station = left.shift()) {
-          await depot.post(`/stations/${station}/firmware-updates`, { location, ...origin.signed });
-        }
-      };
       try {
-        await Promise.all(Array.from({ length: ASK_AT_ONCE }, ask));
+        await askForUpdates(
+          (path, body) => depot.post(path, body),
+          stations,
+          () => ({ location, ...origin.signed }),
+        );
         const endedAt = await watch.all;
         const fetched = ((await origin.sentBytes()) - before) / origin.sizeBytes;
         return { seconds: (endedAt - startedAt) / 1000, fetched };

@@ -7,6 +7,7 @@ import { fleet } from './fleet.js';
 import { idleFootprint } from './footprint.js';
 import { gatewayCrash } from './gateway-crash.js';
 import { heartbeats } from './heartbeats.js';
+import { imagesRss } from './images-rss.js';
 import { jobThroughput } from './job-throughput.js';
 import { logUpload } from './log-upload.js';
 import { readyTime } from './ready-time.js';
@@ -36,6 +37,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   firmwareVerifyFiles,
   updateWall,
   fleet,
+  imagesRss,
   logUpload,
   sshImage,
   sshImages,
