@@ -30,7 +30,8 @@ function unit(name, schema) {
   const { minimum, maximum } = schema;
   const range =
     maximum === undefined ? (minimum === undefined ? '' : `${minimum} or more`) : `${minimum} to ${maximum}`;
-  return [UNITS[name.split('_').at(-1)] ?? 'number', range].filter(Boolean).join(', ');
+  const unitOf = name.endsWith('_BYTES_PER_S') ? 'bytes per second' : UNITS[name.split('_').at(-1)];
+  return [unitOf ?? 'number', range].filter(Boolean).join(', ');
 }
 
 function standard(schema, required) {

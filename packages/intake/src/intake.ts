@@ -27,6 +27,7 @@ import { createGetBootReason, type Liveness } from './get-boot-reason.js';
 import { createHostEvidence } from './host-evidence.js';
 import type { IntakeDeps, Parts } from './intake-deps.js';
 import { createIsResetAllowed } from './is-reset-allowed.js';
+import { createOrderDownload } from './order-download.js';
 import { createQuestions, type Questions } from './questions.js';
 import { createRememberedStations } from './remembered-stations.js';
 import type { Requester } from './requester.js';
@@ -100,6 +101,7 @@ export function createIntake(deps: IntakeDeps) {
     setSystemTime,
     reset: createReset(parts),
     allowInstallation: createAllowInstallation(parts),
+    orderDownload: createOrderDownload(parts),
     cancel: createCancel(parts),
 
     /** The answer is out: what follows from it begins. Safe to repeat. */

@@ -24,6 +24,8 @@ export interface Validators {
 
 /** A limit on bytes a second that transfers share. */
 export interface RateLimiter {
+  /** Longest piece that keeps the rate even; any by default. */
+  readonly pieceBytes?: number;
   /**
    * So many bytes have come, or are about to go. `undefined`: go on at once, the way of almost every call; else resolves
    * when reading or sending may go on. Rejects with the signal's reason alone. Time spent here is no stall.

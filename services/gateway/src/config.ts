@@ -1,6 +1,7 @@
 /** The settings of the gateway. */
 import { ARTIFACT_SETTINGS } from '@khumbu/artifacts/settings';
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
+import { WAN_SETTINGS } from '@khumbu/operations/wan/settings';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { IGNORED_PARAMETER_SETTINGS } from '@khumbu/shared/locations/ignored-parameters';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
@@ -80,6 +81,7 @@ export const GatewaySettings = Type.Object({
     description:
       'Event streams this gateway serves at once to each caller (the name of a key, the subject of a token).',
   }),
+  ...WAN_SETTINGS,
   ARCHIVE_URL_S: whole(300, 10, 'Seconds for which the URL of a log archive works.', 604_800),
   ARTIFACT_URL_S: whole(
     900,

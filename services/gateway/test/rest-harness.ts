@@ -15,6 +15,8 @@ import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks'
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import type { WanRules } from '@khumbu/operations/wan/settings';
+import { createWanStore } from '@khumbu/operations/wan/wan-store';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createFileHealth } from '@khumbu/shared/runtime/file-health';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -61,6 +63,7 @@ export interface RestOptions {
   readonly archives?: Archives;
   /** Settings of artefacts; a spool that ota-workers share with it by default. */
   readonly artifacts?: Partial<ArtifactConfig>;
+  readonly wan?: Partial<WanRules>;
   readonly certificate?: CertificateVerdict;
   readonly judgeCertificate?: JudgeCertificate;
   /** Nobody works on any queue. */
@@ -203,6 +206,7 @@ export async function openRest(t: Test, options: RestOptions) {
   const load = createLoad();
   const waiting = patientRedis(server.url, () => undefined);
   const events = await openEventLog(waiting, reading, store.keys, log);
+  const rules: WanRules = { timeZone: 'UTC', windows: [], startSpreadS: 0, ...options.wan };
   const looks = createLookAsker({ prompt: reading, patient, keys: store.keys });
   const spoolDir = options.artifacts?.SPOOL_DIR ?? join(dir, 'spool');
   const artifacts = openArtifacts({
@@ -229,6 +233,11 @@ export async function openRest(t: Test, options: RestOptions) {
       keys: store.keys,
       events,
       looks,
+      wan: {
+        rules,
+        reading: createWanStore(reading, store.keys, rules, moment),
+        writing: createWanStore(prompt, store.keys, rules, moment),
+      },
       archives: options.archives,
       artifacts,
       authenticate: authentication.authenticate,

@@ -1,5 +1,5 @@
 /** The settings of the log-worker. */
-
+import { WAN_LINK_SETTINGS } from '@khumbu/operations/wan/settings';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { COMMON_SETTINGS, optionalText, S3_SETTINGS, WORKER_SETTINGS, whole } from '@khumbu/shared/runtime/config';
@@ -17,6 +17,7 @@ export const LogWorkerSettings = Type.Object({
   ...PROXY_SETTINGS,
   ...RETRY_AFTER_SETTINGS,
   ...SSH_SETTINGS,
+  ...WAN_LINK_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:

@@ -4,6 +4,9 @@ import { createProgress } from '@khumbu/operations/events/progress';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { isEnded } from '@khumbu/operations/records/record';
+import { wanLink } from '@khumbu/operations/wan/settings';
+import { openWanMeter } from '@khumbu/operations/wan/wan-meter';
+import { createWanStore } from '@khumbu/operations/wan/wan-store';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
@@ -26,12 +29,16 @@ runWorkerService(
     const objects = openObjectStore(config, { stallMs: config.UPLOAD_STALL_MS });
     const locations = createLocationPolicy(locationRules(config));
     const spoolDir = config.SPOOL_DIR;
+    const link = wanLink(config);
 
     return async ({ redis, store, directory, now, files }) => {
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
       life.onStop('authorities', () => authorities?.close());
       const ssh = followSshTrust(config, files);
       life.onStop('ssh', () => ssh.close());
+      const { keys } = store;
+      const meter = openWanMeter({ redis, keys, now }, createWanStore(redis, keys, link, now), link, log);
+      life.onStop('bytes over the WAN', () => meter.stop());
       const upload = createUpload({
         store,
         directory,
@@ -54,6 +61,7 @@ runWorkerService(
         },
         ca: authorities?.current,
         ssh: ssh.current,
+        limiter: () => meter.pace('up'),
         retries: {
           tries: config.LOG_UPLOAD_TRIES,
           retryIntervalS: config.LOG_UPLOAD_RETRY_INTERVAL_S,

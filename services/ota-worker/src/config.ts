@@ -1,5 +1,6 @@
 /** The settings of the ota-worker. */
 import { ARTIFACT_SETTINGS } from '@khumbu/artifacts/settings';
+import { WAN_SETTINGS } from '@khumbu/operations/wan/settings';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { IGNORED_PARAMETER_SETTINGS } from '@khumbu/shared/locations/ignored-parameters';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
@@ -18,6 +19,7 @@ export const OtaWorkerSettings = Type.Object({
   ...PROXY_SETTINGS,
   ...RETRY_AFTER_SETTINGS,
   ...SSH_SETTINGS,
+  ...WAN_SETTINGS,
   ...ARTIFACT_SETTINGS,
   FIRMWARE_IMPORT_DIR: optionalText(
     'Folder, as of a stick, whose images are taken in; it is only read. Looked at every 5 s.',

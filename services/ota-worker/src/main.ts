@@ -6,8 +6,10 @@ import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
 import { createImports } from '@khumbu/operations/artifacts/imports';
 import { createInstallProgress, createProgress } from '@khumbu/operations/events/progress';
+import type { RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import { type Sweep, sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
+import { wanRules } from '@khumbu/operations/wan/settings';
 import { ignoredParameters } from '@khumbu/shared/locations/ignored-parameters';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
@@ -22,14 +24,21 @@ import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
 import type { StepDeps } from '@khumbu/steps/firmware-update/step-deps';
 import { createVerify } from '@khumbu/steps/firmware-update/verify';
 import { followSshTrust } from '@khumbu/transfer/ssh-settings';
-import { OtaWorkerSettings } from './config.js';
+import { type OtaWorkerConfig, OtaWorkerSettings } from './config.js';
 import { listLeftParts } from './fetching/resume-download.js';
 import { createDownload } from './images/download.js';
 import { openImages } from './images/open-images.js';
 import { createImportFolder } from './importing/import-folder.js';
 import { lookRegularly } from './importing/look-regularly.js';
+import { openWan } from './wan.js';
 
 const SWEEP_MS = 3600_000;
+
+const retriesBy = (config: OtaWorkerConfig): RetrySettings => ({
+  tries: config.DOWNLOAD_TRIES,
+  retryIntervalS: config.DOWNLOAD_RETRY_INTERVAL_S,
+  maxRetryAfterS: config.MAX_RETRY_AFTER_S,
+});
 
 runWorkerService(
   'ota-worker',
@@ -39,6 +48,7 @@ runWorkerService(
     const objects = openObjectStore(config, { stallMs: config.DOWNLOAD_STALL_MS });
     const rules = locationRules(config);
     const ignored = ignoredParameters(config);
+    const link = wanRules(config);
 
     return ({ redis, store, jobs, directory, notifications, now, files }) => {
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
@@ -86,25 +96,33 @@ runWorkerService(
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         now,
       };
+      const { maxRetryAfterS } = retriesBy(config);
+      const { gate, meter } = openWan({ redis, store, jobs, notifications, now }, link, maxRetryAfterS, life, log);
       const onError = (error: unknown): void => log.debug({ err: error }, 'progress not told');
       const progressOptions = { redis, keys: store.keys, onError, now: () => now().wall };
-      const joinFetch = createJoinFetch(deps, ignored, createLocationPolicy(rules));
+      const joinFetch = createJoinFetch(deps, ignored, createLocationPolicy(rules), gate);
       const verify = createVerify(deps, config.ALLOW_PKCS1_SIGNATURES);
       const fetch = createFetch({
         ...deps,
         notifications,
-        download: createDownload({ config, rules, objects, makeRoom, ca: authorities?.current, ssh: ssh.current }),
+        gate,
+        meter,
+        download: createDownload({
+          config,
+          rules,
+          objects,
+          makeRoom,
+          meter,
+          ca: authorities?.current,
+          ssh: ssh.current,
+        }),
         listLeftParts: (key) => listLeftParts(join(config.SPOOL_DIR, 'fetching'), key),
         progress: createProgress(progressOptions),
         artifacts,
         ignored,
         reuseUnaskedMs: config.REUSE_UNASKED_MS,
         minBytes: config.MIN_FIRMWARE_BYTES,
-        retries: {
-          tries: config.DOWNLOAD_TRIES,
-          retryIntervalS: config.DOWNLOAD_RETRY_INTERVAL_S,
-          maxRetryAfterS: config.MAX_RETRY_AFTER_S,
-        },
+        retries: retriesBy(config),
       });
 
       return [

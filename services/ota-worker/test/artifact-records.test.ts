@@ -26,7 +26,7 @@ import { makeImage } from '@khumbu/test-support/firmware';
 import { openRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
-import { depsOf, offeredUpdate, profileOf } from './update-stage.js';
+import { depsOf, NO_METER, OPEN_GATE, offeredUpdate, profileOf } from './update-stage.js';
 
 const now = () => momentOf(Date.now());
 const wall = (): number => Date.now();
@@ -62,6 +62,8 @@ function stage(t: Test) {
     },
     listLeftParts: async () => async () => undefined,
     progress: () => () => undefined,
+    gate: OPEN_GATE,
+    meter: NO_METER,
     artifacts: records,
     ignored: () => [],
     reuseUnaskedMs: 0,

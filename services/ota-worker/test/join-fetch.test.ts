@@ -13,6 +13,7 @@ import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
 import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
+import { OPEN_GATE } from './update-stage.js';
 
 const signal = AbortSignal.timeout(60_000);
 const now = () => momentOf(Date.now());
@@ -37,7 +38,7 @@ void t.test('what was accepted and may not be fetched any more ends before anyth
   const deps = { store, jobs, directory, images, checks, driverOf, now } as unknown as Parameters<
     typeof createJoinFetch
   >[0];
-  const download = createJoinFetch(deps, () => [], locations);
+  const download = createJoinFetch(deps, () => [], locations, OPEN_GATE);
   const log = createLogger('test', 'silent');
   const work = createJobLoop({ steps: { download }, store, jobs: deps.jobs, log, now });
 

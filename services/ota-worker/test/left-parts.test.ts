@@ -21,7 +21,7 @@ import { createFetch } from '@khumbu/steps/firmware-update/fetch';
 import { openRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
 import { handlerOrigin } from './handler-origin.js';
-import { depsOf, offeredUpdate, profileOf } from './update-stage.js';
+import { depsOf, NO_METER, OPEN_GATE, offeredUpdate, profileOf } from './update-stage.js';
 
 const now = () => momentOf(Date.now());
 const { redis } = await openRedis(t, t.testdir({}));
@@ -53,6 +53,8 @@ async function abortedRun(
     progress: () => () => undefined,
     artifacts: createArtifactRecords(redis, store.keys, Date.now),
     ignored: () => [],
+    gate: OPEN_GATE,
+    meter: NO_METER,
     reuseUnaskedMs: 0,
     minBytes: 1,
     retries: { tries: 1, retryIntervalS: 1, maxRetryAfterS: 1 },

@@ -11,6 +11,7 @@ import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { profileFrom, type StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
+import type { DownloadGate } from '@khumbu/steps/firmware-update/download-gate';
 import type { StepDeps } from '@khumbu/steps/firmware-update/step-deps';
 
 export const STATION = 'cp1';
@@ -65,6 +66,16 @@ export function workOn({ store, jobs, now }: StepDeps, steps: JobLoopOptions['st
     return load();
   };
 }
+
+/** Nothing keeps a download. */
+export const OPEN_GATE: DownloadGate = {
+  holdOf: async () => undefined,
+  mustStop: async () => false,
+  end: async () => undefined,
+  noteFailure: async () => undefined,
+};
+/** Nothing is counted. */
+export const NO_METER = { begin: () => () => undefined, receivedOf: () => 0 };
 
 /** The statuses that wait for the station. */
 export const statusesIn = async (store: Store): Promise<unknown[]> =>

@@ -38,6 +38,9 @@ export interface KindView {
   readonly installTimestamp?: string | undefined;
   readonly image?: { readonly sha256: string; readonly sizeBytes: number } | undefined;
   readonly permissionBy?: 'everest' | 'rest' | undefined;
+  readonly pausedBy?: string | undefined;
+  readonly downloadNowBy?: string | undefined;
+  readonly wanBytes?: number | undefined;
   readonly fileName?: string;
   readonly sizeBytes?: number | undefined;
   readonly resetType?: 'NotSpecified' | 'Hard' | 'Soft';
@@ -82,6 +85,8 @@ export interface KindDefinition<R extends AnyRecord, E extends string = string> 
   /** The record set right where another one that it waits for has gone on without it. */
   onReconcile?(record: R, load: (id: string) => Promise<AnyRecord | undefined>, now: Moment): Promise<R | undefined>;
   view?(record: R): KindView;
+  /** The status that REST and events show; absent: its state. */
+  shownStatus?(record: R): string;
   /** Where its progress is published now, and of which run or try it has to be; `undefined`: nothing runs. */
   progress?(record: R): { readonly subject: string; readonly run?: number | undefined } | undefined;
   /** What becomes of it once it has ended; absent: it is kept in the history of its station. */

@@ -62,6 +62,10 @@ export const STATION_KINDS = OPERATION_KINDS.filter(isStationKind);
 export const isNews = (record: OperationRecord): boolean =>
   isOfStation(record) && !(definitionOf(record).isQuiet?.(record) ?? false);
 
+/** Where it stands, as REST and events show it: its state, or what that has no word for. */
+export const shownStatus = (record: OperationRecord): string =>
+  definitionOf(record).shownStatus?.(record) ?? record.state;
+
 /** `undefined`: it has ended, and nothing of it is left to be done. */
 export const waitingOf = (record: OperationRecord, now: Moment): Waiting | undefined =>
   waitingBy(definitionOf(record).waits, record, now);
@@ -79,7 +83,9 @@ export const isOverdue = (record: OperationRecord, now: Moment): boolean =>
 
 /** The event of a record that is about to be stored as `version`. `undefined`: there is none. */
 export const operationEvent = (record: OperationRecord, version: number, now: Moment): OperationEvent | undefined =>
-  isNews(record) ? operationEventBy(definitionOf(record).waits, record, version, now) : undefined;
+  isNews(record)
+    ? { ...operationEventBy(definitionOf(record).waits, record, version, now), status: shownStatus(record) }
+    : undefined;
 
 const DEFINITIONS: readonly AnyKind[] = Object.values(KINDS);
 

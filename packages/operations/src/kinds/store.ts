@@ -4,7 +4,15 @@ import type { Redis } from 'ioredis';
 import type { Now } from '../clock/depot-clock.js';
 import { createRecordStore, type RecordStore } from '../records/store.js';
 import type { RecordRules, RecordTransaction } from '../records/transaction.js';
-import { definitionOf, isKnown, isOfStation, type OperationRecord, operationEvent, withoutSecrets } from './kinds.js';
+import {
+  definitionOf,
+  isKnown,
+  isOfStation,
+  type OperationRecord,
+  operationEvent,
+  shownStatus,
+  withoutSecrets,
+} from './kinds.js';
 
 export type Store = RecordStore<OperationRecord>;
 export type Transaction = RecordTransaction<OperationRecord>;
@@ -15,6 +23,7 @@ export const RECORD_RULES: RecordRules<OperationRecord> = {
   retention: (record) => definitionOf(record).retention?.(record) ?? 'history',
   withoutSecrets,
   images: (record) => definitionOf(record).images?.(record) ?? [],
+  shownStatus,
   event: operationEvent,
 };
 

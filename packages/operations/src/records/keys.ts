@@ -58,6 +58,18 @@ export const keysFor = (prefix: string) => ({
   beats: `${prefix}:beats`,
   /** Hash: how the files of each process do; expires when none is left. */
   files: `${prefix}:files`,
+  /** Hash: who has paused all downloads, and since when; see `wan/wan-store.ts`. */
+  wan: `${prefix}:wan`,
+  /** Hash: bytes of a month over the WAN, and its budget; expires. */
+  wanMonth: (month: string) => `${prefix}:wan:month:${month}`,
+  /** Hash: bytes that running fetches have still to come; expires. */
+  wanReserved: `${prefix}:wan:reserved`,
+  /** When the link is free again, see `wan/link-schedule.ts`; expires. */
+  wanSchedule: `${prefix}:wan:schedule`,
+  /** Until when a server has asked for peace; expires. */
+  wanQuiet: (hash: string) => `${prefix}:wan:quiet:${hash}`,
+  /** When a fetch may begin; expires. */
+  wanStart: (fetchId: string) => `${prefix}:wan:start:${fetchId}`,
   /** The monotonic reading of the depot's clock, see `clock/depot-clock.ts`. */
   clock: `${prefix}:clock`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */

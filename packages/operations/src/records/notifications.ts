@@ -5,8 +5,11 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.js';
 
-/** `observe`: a station's host is to be looked at now. `certificates`: its certificate store is to be asked, QUESTION STATION. */
-const HINT_KINDS = ['outbox', 'cancel', 'observe', 'certificates'] as const;
+/**
+ * `observe`: a station's host is to be looked at now. `certificates`: its certificate store is to be asked, QUESTION STATION.
+ * `wan`: what keeps downloads has changed.
+ */
+const HINT_KINDS = ['outbox', 'cancel', 'observe', 'certificates', 'wan'] as const;
 export type HintKind = (typeof HINT_KINDS)[number];
 
 export type Notifications = Awaited<ReturnType<typeof subscribeNotifications>>;

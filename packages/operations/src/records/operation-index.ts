@@ -34,10 +34,10 @@ function setsOf(part: Part, { station, kind, state, origin }: Facets): string[] 
  * those that are used again, while they rest. Pure.
  */
 export function indexText<R extends AnyRecord>(rules: RecordRules<R>, record: R): string {
-  const { kind, state, origin, station, createdAt, endedAt } = record;
+  const { kind, origin, station, createdAt, endedAt } = record;
   if (!rules.isOfStation(record) || (isEnded(record) && rules.retention(record) === 'reused')) return '';
   const part = isEnded(record) ? 'ended' : 'open';
-  const names = setsOf(part, { station, kind, state, origin });
+  const names = setsOf(part, { station, kind, state: rules.shownStatus(record), origin });
   return JSON.stringify([String(endedAt ?? createdAt), ...(part === 'open' ? ['open:all'] : []), ...names]);
 }
 

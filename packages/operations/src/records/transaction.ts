@@ -34,6 +34,8 @@ export interface RecordRules<R extends AnyRecord> {
   withoutSecrets(record: R): R;
   /** SHA-256 of the images that it names. */
   images(record: R): readonly string[];
+  /** What it is found by: its state, or what that has no word for. */
+  shownStatus(record: R): string;
   /** The event of a record that is about to be stored as `version`, if there is one. */
   event(record: R, version: number, now: Moment): StoredEvent | undefined;
 }

@@ -47,6 +47,26 @@ export const WAITS = {
   worker: wait('A worker that takes it up.', 'deadline', 'worker'),
   retry: wait('The pause before the next try.', 'pause', 'time'),
   retry_after: wait('The pause that the other server asked for (`Retry-After`).', 'pause', 'time', 'origin'),
+  operator_pause: wait('An operator has paused its download: `resume` over REST.', 'deadline', 'operator'),
+  depot_pause: wait('An operator has paused all downloads: `/v1/wan/resume` over REST.', 'deadline', 'operator'),
+  download_window: wait(
+    'The time of day at which images are fetched (`DOWNLOAD_WINDOW`), or `download-now` over REST.',
+    'pause',
+    'time',
+    'operator',
+  ),
+  month_budget: wait(
+    'The next month: the image would exceed the bytes of this one. Or a larger budget, or `download-now`, over REST.',
+    'pause',
+    'operator',
+    'time',
+  ),
+  update_budget: wait(
+    'It has fetched as much as one update may (`WAN_UPDATE_BUDGET_BYTES`): `download-now` over REST.',
+    'deadline',
+    'operator',
+  ),
+  start_spread: wait('Downloads begin at random times (`DOWNLOAD_START_SPREAD_S`), not all at once.', 'pause', 'time'),
   permission: wait(
     'Permission to install: EVerest’s `allow_firmware_installation`, or `allow-installation` over REST.',
     'deadline',

@@ -9,6 +9,15 @@ import { FetchError } from './fetch-error.js';
 
 type Failure = Extract<FetchResult, { ok: false }>;
 
+/** The result of a run that stopped because none of its waiters may have the image now. */
+export const PAUSED: Failure = {
+  ok: false,
+  permanent: false,
+  reason: 'paused',
+  message: 'it was paused',
+  paused: true,
+};
+
 /** The reason of a run that was aborted because its last waiter had ended. */
 export const NOBODY_WAITS = 'nobody_waits';
 export const isUnwanted = (result: FetchResult): boolean => !result.ok && result.reason === NOBODY_WAITS;

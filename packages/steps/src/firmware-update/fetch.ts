@@ -8,8 +8,9 @@ import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import { type FirmwareFetchRecord, fetchEnded } from '@khumbu/operations/kinds/firmware-fetch/record';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import type { DownloadGate } from './download-gate.js';
 import { FetchError } from './fetch-error.js';
-import { failureOf, isUnwanted } from './fetch-results.js';
+import { failureOf, isUnwanted, PAUSED } from './fetch-results.js';
 import { createWaiters, type WaitersDeps } from './fetch-waiters.js';
 import { createNotifyWaiters } from './notify-waiters.js';
 import { createObtainImage, type ObtainedImage, type ObtainImageDeps } from './obtain-image.js';
@@ -22,6 +23,7 @@ export interface FetchDeps extends StepDeps, ObtainImageDeps, WaitersDeps {
    * beside runs that begin meanwhile.
    */
   readonly listLeftParts: (key: string) => Promise<() => Promise<void>>;
+  readonly gate: DownloadGate;
 }
 
 const WAITERS_IN_LOG = 20;
@@ -34,7 +36,7 @@ const detailOf = (error: unknown, { waiters }: FirmwareFetchRecord): object => (
 });
 
 export function createFetch(deps: FetchDeps) {
-  const { store, now } = deps;
+  const { store, now, gate } = deps;
   const { waitersOf, whileWanted } = createWaiters(deps);
   const obtain = createObtainImage(deps);
   const notifyWaiters = createNotifyWaiters(deps, deps.retries);
@@ -43,26 +45,32 @@ export function createFetch(deps: FetchDeps) {
     fetch: FirmwareFetchRecord,
     { signal, log, isOurs }: StepContext,
   ): Promise<ObtainedImage> => {
-    const run = whileWanted(fetch, signal);
+    const run = whileWanted(fetch, signal, log);
+    const brought = () => ({ wanBytes: run.amount().received });
     try {
-      if ((await waitersOf(fetch)).length === 0) throw new CodedError('NOBODY_WAITS', 'nobody waits for it');
-      return await obtain(fetch, run.signal, run.onProgress);
+      await run.begin();
+      run.signal.throwIfAborted();
+      const obtained = await obtain(fetch, run.signal, run.onProgress);
+      return { ...obtained, result: { ...obtained.result, ...brought() } };
     } catch (error) {
       if (signal.aborted || !(await isOurs())) throw error;
+      if (run.isPaused()) {
+        const { toCome } = run.amount();
+        log.info({ ...brought(), toCome }, 'fetch paused');
+        return { result: { ...PAUSED, ...brought(), ...(toCome === undefined ? {} : { bytesToCome: toCome }) } };
+      }
       // Another process runs the same fetch: no failure of the origin, and no try of the waiters.
       if (error instanceof FetchError && error.reason === 'superseded') throw error;
       // Nor that somebody removed what had just come.
       if (hasCode(error, 'CONFLICT')) throw error;
-      const result = failureOf(
-        error,
-        run.isUnwanted() || (error instanceof CodedError && error.code === 'NOBODY_WAITS'),
-      );
+      const result = failureOf(error, run.isUnwanted());
       const { reason } = result;
       if (reason === 'error') log.error({ err: error }, 'fetch failed unexpectedly');
       else log.info({ reason, ...detailOf(error, fetch) }, 'fetch ended without an image');
-      return { result };
+      await gate.noteFailure(fetch.location, reason, result.retryAfterS);
+      return { result: { ...result, ...brought() } };
     } finally {
-      run.end();
+      await run.end();
     }
   };
 

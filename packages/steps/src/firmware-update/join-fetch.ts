@@ -1,19 +1,26 @@
 /** The first step of an update: join the depot's fetch of its location. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import { fetchKey, joinFetch, newFetch } from '@khumbu/operations/kinds/firmware-fetch/record';
+import { holdDownload } from '@khumbu/operations/kinds/firmware-update/hold-download';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { artifactOf } from '@khumbu/shared/locations/artifact-location';
 import type { IgnoredParameters } from '@khumbu/shared/locations/ignored-parameters';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { sleep } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import type { DownloadGate } from './download-gate.js';
 import { applyAll, type StepDeps, viewStation } from './step-deps.js';
 
 /** Two hundred updates may join at once; each lost race is a few milliseconds. */
 const MAX_RACES = 500;
 const RACE_PAUSE_MS = 20;
 
-export function createJoinFetch(deps: StepDeps, ignored: IgnoredParameters, locations: Pick<LocationPolicy, 'check'>) {
+export function createJoinFetch(
+  deps: StepDeps,
+  ignored: IgnoredParameters,
+  locations: Pick<LocationPolicy, 'check'>,
+  gate: Pick<DownloadGate, 'holdOf'>,
+) {
   const { store, jobs, now } = deps;
   return async (record: FirmwareUpdateRecord, { signal, commit }: StepContext): Promise<void> => {
     const { station, origin, request } = record;
@@ -32,6 +39,12 @@ export function createJoinFetch(deps: StepDeps, ignored: IgnoredParameters, loca
       signal.throwIfAborted();
       const { context } = await viewStation(deps, station);
       const fetch = (await store.load(id, 'firmware_fetch')) ?? newFetch(id, location, now());
+      // Asked once: hundreds may race for one fetch. What changes meanwhile is seen by the fetch.
+      const hold = race === 0 ? await gate.holdOf(record, id, fetch.state === 'Fetching') : undefined;
+      if (hold) {
+        const held = holdDownload(record, hold, context);
+        return commit(store.transaction().put(held.record).enqueueStatus(station, held.statuses));
+      }
       const joined = joinFetch(fetch, record.id, location, now());
       const set = { fetch: { id, generation: joined.generation }, tries: record.tries + 1 };
       const transaction = store.transaction();

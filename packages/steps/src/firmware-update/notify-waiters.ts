@@ -10,6 +10,7 @@ import {
   type FirmwareFetchRecord,
   fetchDelivered,
 } from '@khumbu/operations/kinds/firmware-fetch/record';
+import { askAgain } from '@khumbu/operations/kinds/firmware-update/hold-download';
 import { type FirmwareUpdateRecord, installAt } from '@khumbu/operations/kinds/firmware-update/record';
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import { toldFault } from '@khumbu/operations/records/told-fault';
@@ -32,9 +33,12 @@ export function createNotifyWaiters(deps: StepDeps, retries: RetrySettings) {
       const { fetch: _fetch, ...without } = update;
       const transaction = store.transaction();
       const outcome = view.profile ? resultFor(result, update) : NOT_CONFIGURED;
+      const charged = { ...without, wanBytes: (update.wanBytes ?? 0) + (result.wanBytes ?? 0) };
       const next = outcome.ok
-        ? arrived(transaction, without, outcome, view)
-        : failed(transaction, without, outcome, view);
+        ? arrived(transaction, charged, outcome, view)
+        : outcome.paused
+          ? paused(transaction, charged, outcome, view)
+          : failed(transaction, charged, outcome, view);
       if (await store.commit(transaction)) {
         await jobs.ensure({ ...next, version: next.version + 1 });
         return;
@@ -61,6 +65,19 @@ export function createNotifyWaiters(deps: StepDeps, retries: RetrySettings) {
       ...(later ? [{ event: 'installLater' as const }] : []),
     ];
     return applyAll(transaction, update, events, view.context);
+  };
+
+  /** No try of its own: it asks again at once, and then it is told what keeps it. */
+  const paused = (
+    transaction: Transaction,
+    update: FirmwareUpdateRecord,
+    { bytesToCome }: Extract<FetchResult, { ok: false }>,
+    { context }: StationView,
+  ): FirmwareUpdateRecord => {
+    const known = bytesToCome === undefined ? {} : { bytesToCome };
+    const next = { ...askAgain(update, context.now), ...known, tries: Math.max(0, update.tries - 1) };
+    transaction.put(next);
+    return next;
   };
 
   const failed = (

@@ -42,6 +42,7 @@ import { firmwareRoutes } from './routes/firmware-updates.js';
 import { type Archives, logRoutes } from './routes/log-uploads.js';
 import { operationRoutes } from './routes/operations.js';
 import { stationRoutes } from './routes/stations.js';
+import { type WanRouteDeps, wanRoutes } from './routes/wan.js';
 import type { RestApp } from './routing.js';
 import { REST_SCHEMAS } from './schemas/components.js';
 import { createAudit, createSubmitOperation } from './submit-operation.js';
@@ -64,6 +65,7 @@ export interface AppDeps {
   readonly artifacts: Artifacts;
   /** Looks at stations before use are asked for by it. */
   readonly looks: LookAsker;
+  readonly wan: WanRouteDeps['wan'];
   readonly authenticate: Authenticate;
   readonly health: Health;
   readonly metrics: Registry;
@@ -202,6 +204,7 @@ async function addV1(
   controlRoutes(app, { inventory, intake, submit, audit, questions });
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
+  wanRoutes(app, { wan: deps.wan, audit });
   driverCheckRoutes(app, deps);
   artifactRoutes(app, { artifacts, audit, eventLoopTurn, stopping });
   artifactContentRoutes(app, { artifacts, audit, stopping });

@@ -3,6 +3,8 @@ import type { Server } from 'node:https';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import { createStore } from '@khumbu/operations/kinds/store';
+import { wanRules } from '@khumbu/operations/wan/settings';
+import { createWanStore } from '@khumbu/operations/wan/wan-store';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { GatewayConfig } from '../config.js';
 import type { Connections } from '../start/connections.js';
@@ -46,6 +48,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const load = createLoad();
   const { eventLoopTurn } = load;
   const looks = createLookAsker({ prompt: reading, patient, keys });
+  const rules = wanRules(config);
   const events = await openEventLog(anotherPatient(), reading, keys, log);
   const app = await buildApp(
     {
@@ -58,6 +61,11 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       idempotency: createIdempotency(prompt, keys),
       events,
       looks,
+      wan: {
+        rules,
+        reading: createWanStore(reading, keys, rules, now),
+        writing: createWanStore(prompt, keys, rules, now),
+      },
       archives: openArchives(config),
       artifacts: openArtifacts({ config, redis: reading, store, now: () => now().wall }),
     },

@@ -45,6 +45,7 @@ export const PROBLEMS = {
   SLOT_BUSY: kind(409, 'An operation is just being answered; ask again in a moment.'),
   NOT_CANCELABLE: kind(409, 'The station is being changed; the update cannot be stopped any more.'),
   NOT_WAITING: kind(409, 'The update does not wait for a permission now.'),
+  NO_DOWNLOAD: kind(409, 'The image is here already, or the update has ended: nothing is left to be fetched.'),
   ARCHIVE_NOT_READY: kind(409, 'The upload is still under way.'),
   ARCHIVE_ELSEWHERE: kind(409, 'The archive was sent to a server that is not the depot’s object store.'),
   ARTIFACT_IN_USE: kind(409, 'The artefact is needed, or is just being removed.'),

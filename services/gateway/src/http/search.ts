@@ -7,6 +7,7 @@ import {
   type OperationRecord,
   type StationKind,
   type StationRecord,
+  shownStatus,
 } from '@khumbu/operations/kinds/kinds';
 import type { Store } from '@khumbu/operations/kinds/store';
 import type { IndexKeeper } from '@khumbu/operations/records/index-keeper';
@@ -69,7 +70,7 @@ export function matches(record: OperationRecord, search: Search): record is Stat
   if (origin !== undefined && record.origin !== origin) return false;
   if (status === undefined) return true;
   if (status === 'open' || status === 'ended') return isEnded(record) === (status === 'ended');
-  return record.state === status;
+  return shownStatus(record) === status;
 }
 
 export function createSearch(redis: Redis, store: Store, { fresh }: IndexKeeper, eventLoopTurn: EventLoopTurn) {

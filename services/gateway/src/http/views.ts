@@ -2,7 +2,13 @@
 import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { publicOutcome } from '@khumbu/operations/events/events';
 import type { Progress } from '@khumbu/operations/events/progress';
-import { deadlineDate, definitionOf, type StationRecord, waitingMembers } from '@khumbu/operations/kinds/kinds';
+import {
+  deadlineDate,
+  definitionOf,
+  type StationRecord,
+  shownStatus,
+  waitingMembers,
+} from '@khumbu/operations/kinds/kinds';
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { firmwareView } from '@khumbu/operations/stations/observed-host';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
@@ -38,7 +44,7 @@ export function operationView(record: StationRecord, now: Moment, progress?: Pro
     stationId: record.station,
     origin: record.origin,
     requestId: record.requestId,
-    status: record.state,
+    status: shownStatus(record),
     ended: record.endedAt !== undefined,
     createdAt: rfc3339(record.createdAt),
     updatedAt: rfc3339(record.updatedAt),

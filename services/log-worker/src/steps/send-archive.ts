@@ -10,7 +10,7 @@ import { describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
 import { checkedLocation } from '@khumbu/transfer/checked-location';
-import type { TransferContext } from '@khumbu/transfer/port';
+import type { RateLimiter, TransferContext } from '@khumbu/transfer/port';
 import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import { createArchive } from '../archive/archive.js';
 import { UploadError } from '../upload/failure-status.js';
@@ -22,7 +22,9 @@ export interface SendArchiveDeps {
   readonly progress: ProgressPort;
   readonly spoolDir: string;
   readonly gzipLevel: number;
-  readonly transfers: Omit<TransferContext, 'policy' | 'ca'>;
+  readonly transfers: Omit<TransferContext, 'policy' | 'ca' | 'limiter'>;
+  /** Counts what goes to a server, and makes it wait for its turn; the depot's own store is not behind the WAN. */
+  readonly limiter?: () => RateLimiter;
   /** PEM of the authorities of https locations, as it is now; default: the built-in ones. */
   readonly ca?: (() => string) | undefined;
   /** Trust and key of sftp locations, as they are now; default: no server is trusted. */
@@ -62,11 +64,13 @@ export function createSendArchive(deps: SendArchiveDeps) {
   return async (record: LogUploadRecord, profile: StationProfile, step: StepContext): Promise<SentArchive> => {
     const { id: operationId, station, kind } = record;
     const { signal } = step;
+    const target = await targetOf(record);
+    const limiter = target.kind === 's3' ? undefined : deps.limiter?.();
     return uploadArchive({
-      target: await targetOf(record),
+      target,
       operationId,
       spoolDir,
-      context: { ...transfers, policy: locations, ca: deps.ca?.(), ...deps.ssh?.() },
+      context: { ...transfers, policy: locations, ca: deps.ca?.(), ...deps.ssh?.(), limiter },
       signal,
       openArchive: () => openArchive(record, profile, signal),
       onSpoolError: logSpoolError(step),

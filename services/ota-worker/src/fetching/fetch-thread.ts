@@ -5,6 +5,7 @@ import { serveWork } from '../threads/serve-work.js';
 import { fetchImage } from './fetch-image.js';
 import type { FromFetchThread, ToFetchThread } from './fetch-in-thread.js';
 import { createStoreOfParent } from './store-of-parent.js';
+import { createThreadLimiter, type ThreadLimiter } from './thread-limiter.js';
 
 const PROGRESS_MS = 100;
 
@@ -14,6 +15,7 @@ type Order = Extract<ToFetchThread, { kind: 'fetch' }>;
 function beginFetch(post: (message: FromFetchThread) => void): (message: ToFetchThread) => void {
   const aborter = new AbortController();
   let freed: ((bytes: number) => void) | undefined;
+  let limiter: ThreadLimiter | undefined;
   const parent = createStoreOfParent(post);
   const makeRoom = (bytes: number): Promise<number> =>
     new Promise((resolve) => {
@@ -21,7 +23,9 @@ function beginFetch(post: (message: FromFetchThread) => void): (message: ToFetch
       post({ kind: 'makeRoom', bytes });
     });
 
-  const fetch = async ({ options: { hasStore, ...options }, rules }: Order): Promise<void> => {
+  const fetch = async ({ options: plain, rules }: Order): Promise<void> => {
+    const { hasStore, isMetered, pieceBytes, ...options } = plain;
+    if (isMetered) limiter = createThreadLimiter(post, pieceBytes);
     let postedAt = 0;
     const onProgress = (bytes: number, total: number | undefined): void => {
       const now = performance.now();
@@ -33,9 +37,11 @@ function beginFetch(post: (message: FromFetchThread) => void): (message: ToFetch
       const policy = createLocationPolicy(rules);
       const objects = hasStore ? parent.store : undefined;
       const { signal } = aborter;
-      const result = await fetchImage({ ...options, policy, objects, signal, onProgress, makeRoom });
+      const result = await fetchImage({ ...options, policy, objects, limiter, signal, onProgress, makeRoom });
+      limiter?.end();
       post({ kind: 'done', result });
     } catch (error) {
+      limiter?.end();
       const { code = 'ERR_UNKNOWN', message } = error as NodeJS.ErrnoException;
       const { reason, retryAfterS } = error instanceof FetchError ? error : {};
       const more = {
@@ -49,6 +55,7 @@ function beginFetch(post: (message: FromFetchThread) => void): (message: ToFetch
   return (message) => {
     if (message.kind === 'abort') aborter.abort();
     else if (message.kind === 'freed') freed?.(message.bytes);
+    else if (message.kind === 'granted') limiter?.granted(message.bytes);
     else if (message.kind === 'signedUrl') parent.answered(message);
     else void fetch(message);
   };

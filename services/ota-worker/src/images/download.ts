@@ -6,7 +6,7 @@ import type { ObtainImageDeps } from '@khumbu/steps/firmware-update/obtain-image
 import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import type { OtaWorkerConfig } from '../config.js';
-import { fetchInThread } from '../fetching/fetch-in-thread.js';
+import { fetchInThread, type ThreadFetchOptions } from '../fetching/fetch-in-thread.js';
 
 export interface DownloadDeps {
   readonly config: OtaWorkerConfig;
@@ -17,6 +17,7 @@ export interface DownloadDeps {
   /** Trust and key of sftp locations, as they are now; default: no server is trusted. */
   readonly ssh?: SshTrust['current'] | undefined;
   readonly makeRoom: (bytes: number) => Promise<number>;
+  readonly meter?: ThreadFetchOptions['meter'];
 }
 
 export function createDownload({
@@ -26,6 +27,7 @@ export function createDownload({
   ca,
   ssh,
   makeRoom,
+  meter,
 }: DownloadDeps): ObtainImageDeps['download'] {
   const proxy = proxyRules(config);
   return (location, key, known, signal, onProgress) =>
@@ -43,6 +45,8 @@ export function createDownload({
       signal,
       onProgress,
       makeRoom,
+      // The object store is the depot's own: what comes from it does not pass the WAN.
+      ...(meter && !/^s3:/i.test(location) ? { meter } : {}),
       ...(known ? { known } : {}),
       ...(ca === undefined ? {} : { ca: ca() }),
       ...ssh?.(),

@@ -17,6 +17,15 @@ import type { Hands, World } from './world.js';
 
 const OTA_QUEUES: readonly QueueName[] = ['firmware-fetches', 'firmware-updates'];
 
+/** Nothing keeps a download, and nothing is counted. */
+const OPEN_GATE = {
+  holdOf: async () => undefined,
+  mustStop: async () => false,
+  end: async () => undefined,
+  noteFailure: async () => undefined,
+};
+const NO_METER = { begin: () => () => undefined, receivedOf: () => 0 };
+
 function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const { image, directory } = world;
   const { store, jobs, notifications, driverOf } = hands;
@@ -31,7 +40,7 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   };
   const deps = { store, jobs, directory, images, checks, driverOf, now: world.moment };
   let downloads = 0;
-  const join = createJoinFetch(deps, () => [], world.locations);
+  const join = createJoinFetch(deps, () => [], world.locations, OPEN_GATE);
   const verify = createVerify(deps, true);
   const announce = createAnnounce(deps);
   const install = createInstall(deps);
@@ -56,6 +65,8 @@ function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
       find: async () => undefined,
     },
     ignored: () => [],
+    gate: OPEN_GATE,
+    meter: NO_METER,
     reuseUnaskedMs: 0,
     minBytes: 1,
     retries: { tries: 3, retryIntervalS: 1, maxRetryAfterS: 900 },

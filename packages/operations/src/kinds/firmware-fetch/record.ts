@@ -33,6 +33,8 @@ export type FetchResult =
       readonly image: StoredImage;
       /** As in `FetchedVersion`. */
       readonly webPage?: true;
+      /** Bytes that came over the WAN. */
+      readonly wanBytes?: number;
     }
   | {
       readonly ok: false;
@@ -40,6 +42,12 @@ export type FetchResult =
       readonly reason: Reason;
       readonly message: string;
       readonly retryAfterS?: number;
+      /** Nothing failed: nobody who waits for it may have it now. */
+      readonly paused?: true;
+      /** Bytes that were still to come, where that is known. */
+      readonly bytesToCome?: number;
+      /** Bytes that came over the WAN. */
+      readonly wanBytes?: number;
     };
 
 export interface FirmwareFetchRecord extends RecordBase<'firmware_fetch', FirmwareFetchState> {

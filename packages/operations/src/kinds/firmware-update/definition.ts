@@ -37,12 +37,16 @@ export const firmwareUpdate = {
   awaitsBoot: ({ triggerEpoch }) => triggerEpoch !== undefined,
   onBoot: (record, context) => (needsReaffirming(record, context.bootEpoch) ? reaffirm(record, context) : undefined),
   onReconcile: rejoin,
+  shownStatus: ({ state, downloadPaused }) => (state === 'Downloading' && downloadPaused ? 'DownloadPaused' : state),
   view: (record) => ({
     location: publicLocation(record.request.location),
     retrieveTimestamp: dateText(retrieveAt(record)),
     installTimestamp: dateText(installAt(record)),
     image: record.image && { sha256: record.image.sha256, sizeBytes: record.image.sizeBytes },
     permissionBy: record.permission?.by,
+    pausedBy: record.pausedByOperator?.by,
+    downloadNowBy: record.downloadNow?.by,
+    wanBytes: record.wanBytes,
   }),
   progress(record) {
     if (record.state === 'Installing') return { subject: installSubject(record.id) };

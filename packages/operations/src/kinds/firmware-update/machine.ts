@@ -15,6 +15,8 @@ export const FIRMWARE_UPDATE_EVENTS = [
   'fetchJoined',
   /** A try failed and another one is left: silent. */
   'tryFailed',
+  /** Its download stops, and goes on later. */
+  'downloadPaused',
   /** The image is in the depot, readable by every ota-worker. */
   'fetched',
   /** No try is left, or none can help. */
@@ -73,6 +75,7 @@ export const FIRMWARE_UPDATE_TRANSITIONS = {
   Downloading: {
     fetchJoined: 'Downloading',
     tryFailed: 'Downloading',
+    downloadPaused: 'Downloading',
     fetched: 'Downloaded',
     gaveUp: 'DownloadFailed',
     outOfTime: 'DownloadFailed',

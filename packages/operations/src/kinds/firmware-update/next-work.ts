@@ -3,7 +3,7 @@ import { isEnded } from '../../records/record.js';
 import type { Work } from '../kind-definition.js';
 import { isBeforeInstall } from './machine.js';
 import { awaitsDelayedPermission } from './permission-wait.js';
-import { awaitedDate, type FirmwareUpdateRecord } from './record.js';
+import { awaitedDate, type FirmwareUpdateRecord, isBeforeDownloaded } from './record.js';
 
 export const UPDATE_JOBS = ['download', 'announce', 'install', 'confirm'] as const;
 type UpdateWork = Work<(typeof UPDATE_JOBS)[number]> | undefined;
@@ -27,6 +27,8 @@ function readyWork(record: FirmwareUpdateRecord): UpdateWork {
 /** Pure. */
 export function nextUpdateWork(record: FirmwareUpdateRecord): UpdateWork {
   if (record.slotHeld && isEnded(record)) return { name: 'confirm' };
+  // Until an operator lets it go on.
+  if (record.pausedByOperator && isBeforeDownloaded(record)) return undefined;
   switch (record.state) {
     case 'Accepted':
     case 'DownloadScheduled': {

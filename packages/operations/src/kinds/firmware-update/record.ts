@@ -55,7 +55,27 @@ export interface FirmwareUpdateRecord extends RecordBase<'firmware_update', Firm
   readonly certificates?: CertificateEvidence;
   /** When that reboot was begun; monotonic. */
   readonly rebootBegunAt?: number;
+  /** Its download had begun and was paused. Told as `DownloadPaused`; the state stays `Downloading`, which older processes know. */
+  readonly downloadPaused?: true;
+  /** An operator has paused its download. */
+  readonly pausedByOperator?: ByOperator;
+  /** An operator lets it be fetched whatever the window and the budgets say. */
+  readonly downloadNow?: ByOperator;
+  /** Bytes that its fetches have brought over the WAN, shared ones in full. */
+  readonly wanBytes?: number;
+  /** Bytes that were still to come when its download stopped; absent: not known. */
+  readonly bytesToCome?: number;
 }
+
+/** When, and who: the name of a key or the subject of a token. */
+export interface ByOperator {
+  readonly at: number;
+  readonly by?: string;
+}
+
+/** It can be paused: the image is not here yet. */
+export const isBeforeDownloaded = ({ state }: FirmwareUpdateRecord): boolean =>
+  state === 'Accepted' || state === 'DownloadScheduled' || state === 'Downloading';
 
 /** When it is to be fetched, if that was asked for. Milliseconds; between 2000 and 2100 (`plannedDate`). */
 export const retrieveAt = (record: FirmwareUpdateRecord): number | undefined =>

@@ -19,6 +19,7 @@ import {
   nextFirmwareUpdateState,
   statusOfState,
 } from './machine.js';
+import { isPaused, pauseDownload, unpaused } from './pause-download.js';
 import { awaitsDelayedPermission, permissionWait, TOLD_LOOK_MS } from './permission-wait.js';
 import { type FirmwareUpdateRecord, installAt, retrieveAt } from './record.js';
 
@@ -34,6 +35,8 @@ export const UPDATE_DEADLINES = {
   permissionMs: 7 * 24 * 3600_000,
   installMs: 2 * 3600_000,
   rebootMs: 3600_000,
+  /** Of a pause whose end nobody knows. */
+  pauseMs: 31 * 24 * 3600_000,
 } as const;
 
 /** What an event brings with it. */
@@ -119,7 +122,7 @@ function close(
   now: Moment,
 ): FirmwareUpdateRecord {
   const { signing_certificate: _certificate, signature: _signature, ...request } = record.request;
-  const { fetch: _fetch, triggerHeldUntil: _until, heldStatuses: _held, ...rest } = record;
+  const { fetch: _fetch, triggerHeldUntil: _until, heldStatuses: _held, downloadPaused: _paused, ...rest } = record;
   const ok = record.state === 'Installed';
   const outcome = {
     ok,
@@ -203,15 +206,27 @@ export function applyUpdateEvent(
 ): Transition {
   const state = nextFirmwareUpdateState(before.state, event);
   if (event === 'triggerDue') return tellHeld(before, context, detail.reason ?? 'announced');
+  if (event === 'downloadPaused') {
+    const record = pauseDownload(before, context.now, detail);
+    // Of a pause that it knows of it has heard.
+    const isHeard = record.announced && before.downloadPaused !== true;
+    return { record, statuses: isHeard ? spoken(record, 'DownloadPaused', context) : [] };
+  }
   const { now, dialect } = context;
+  // Told again where it heard of the pause.
+  const goesOnAloud =
+    event === 'fetchJoined' &&
+    before.downloadPaused === true &&
+    speakFirmwareStatus('DownloadPaused', before.requestId, dialect) !== undefined;
   // A repeated trigger is told again after a restart; every other event that keeps the state is silent.
-  const silent = state === before.state && event !== 'stationRestarted';
+  const silent = state === before.state && event !== 'stationRestarted' && !goesOnAloud;
   let record: FirmwareUpdateRecord = {
     ...inState(before, state, now, detail.reason),
     ...keptWait(before, state),
     ...detail.set,
     ...(event === 'confirmed' ? { acceptedEpoch: context.bootEpoch } : {}),
   };
+  if (event === 'fetchJoined' && isPaused(before)) record = unpaused(record);
   const status =
     event === 'stationRestarted'
       ? triggerStatus(record, dialect)

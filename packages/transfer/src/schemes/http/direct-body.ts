@@ -8,8 +8,9 @@ import type { IncomingMessage, RequestOptions } from 'node:http';
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 
-/** How much the kernel may hand over at once. */
+/** How much the kernel may hand over at once; at least so much, where pieces are to be small. */
 const BUFFER_BYTES = 1024 * 1024;
+const LEAST_BUFFER_BYTES = 16 * 1024;
 
 /** The connection options that a detour changes. The location policy does not apply to a configured proxy. */
 function placeOf(detour: Detour | undefined): object {
@@ -37,6 +38,7 @@ export type Detour =
 export class DirectBody {
   readonly #isTls: boolean;
   readonly #detour: Detour | undefined;
+  readonly #bufferBytes: number;
   #socket: Socket | undefined;
   #response: IncomingMessage | undefined;
   /** Of the body, past the parser; `undefined`: what comes is the parser's. */
@@ -47,7 +49,9 @@ export class DirectBody {
   /** So many pieces are waited for until reading goes on. */
   #waits = 0;
 
-  constructor(protocol: string, detour?: Detour) {
+  /** `pieceBytes`: longest piece that is wanted. */
+  constructor(protocol: string, detour?: Detour, pieceBytes: number = BUFFER_BYTES) {
+    this.#bufferBytes = Math.min(BUFFER_BYTES, Math.max(LEAST_BUFFER_BYTES, pieceBytes));
     this.#isTls = detour?.kind === 'proxy' ? detour.isTls : protocol === 'https:';
     this.#detour = detour;
   }
@@ -57,7 +61,7 @@ export class DirectBody {
     const detour = this.#detour;
     const host = detour?.kind === 'proxy' ? detour.host : options.host;
     const onread: OnReadOpts = {
-      buffer: Buffer.allocUnsafeSlow(BUFFER_BYTES),
+      buffer: Buffer.allocUnsafeSlow(this.#bufferBytes),
       callback: (length, buffer) => this.#read(buffer.subarray(0, length) as Buffer),
     };
     // Names as `node:https` sets them: an address is no server name (RFC 6066, 3).

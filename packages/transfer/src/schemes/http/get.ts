@@ -115,7 +115,7 @@ async function send(
     signal.throwIfAborted();
     stall.start();
     const way = await pathTo(hop, route, options, either);
-    const body = new DirectBody(url.protocol, way.detour);
+    const body = new DirectBody(url.protocol, way.detour, limiter?.pieceBytes);
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = request(url, {
         headers: { ...headers, ...way.headers },

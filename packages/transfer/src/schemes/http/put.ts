@@ -151,7 +151,11 @@ async function exchange(input: HttpPutInput, logins: Logins, expect: boolean): P
     const begin = async (from: Readable): Promise<void> => {
       body = from;
       body.on('error', failBody);
-      for await (const chunk of body as AsyncIterable<Buffer>) await handOver(chunk).catch(fail);
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        const pieceBytes = limiter?.pieceBytes ?? chunk.length;
+        for (let at = 0; at < chunk.length; at += pieceBytes)
+          await handOver(chunk.subarray(at, at + pieceBytes)).catch(fail);
+      }
       request.end();
     };
     const sendBody = (): void => {

@@ -19,6 +19,7 @@ import { OperationSchema } from '../schemas/operations.js';
 import { FirmwareUpdateOrderSchema } from '../schemas/orders.js';
 import { IdempotencyHeaders, StationOperationParams, StationParams } from '../schemas/parameters.js';
 import { type CancelDeps, cancelRoute, storing } from './cancel.js';
+import { downloadOrderRoutes } from './download-orders.js';
 import { stationOperationRoutes } from './operations.js';
 
 /** REST has no request id on the wire; EVerest gets -1, as for any update it did not request. */
@@ -116,6 +117,7 @@ export function firmwareRoutes(app: RestApp, deps: FirmwareRouteDeps): void {
     },
   );
 
+  downloadOrderRoutes(app, deps);
   stationOperationRoutes(app, inventory, 'firmware_update', deps.eventLoopTurn);
   cancelRoute(app, deps, 'firmware_update');
 }

@@ -12,6 +12,7 @@ import {
 } from './orders.js';
 import { ProblemSchema } from './problem.js';
 import { BootReasonViewSchema, ResetPermissionSchema, StationPageSchema } from './stations.js';
+import { WanBudgetOrderSchema, WanSchema } from './wan.js';
 
 export const REST_SCHEMAS = [
   ArtifactPageSchema,
@@ -31,4 +32,6 @@ export const REST_SCHEMAS = [
   ResetOrderSchema,
   SystemTimeOrderSchema,
   NetworkOrderSchema,
+  WanSchema,
+  WanBudgetOrderSchema,
 ] as const;

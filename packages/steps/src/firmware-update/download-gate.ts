@@ -1,0 +1,86 @@
+/** Asks the depot whether an update may be fetched now, and a running fetch whether it has to stop. */
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { type DepotFacts, delayOf, type Hold, pauseOf, type UpdateFacts } from '@khumbu/operations/wan/gate';
+import type { WanRules } from '@khumbu/operations/wan/settings';
+import type { WanStore } from '@khumbu/operations/wan/wan-store';
+
+/** How far the fetch is that runs. */
+export interface FetchAmount {
+  /** Bytes that came over the WAN in this run. */
+  readonly received: number;
+  /** Bytes that are still to come; absent: not known. */
+  readonly toCome?: number | undefined;
+}
+
+export interface DownloadGateDeps {
+  readonly wan: Pick<WanStore, 'look' | 'claim' | 'disclaim' | 'startOf' | 'beQuiet'>;
+  readonly rules: Pick<WanRules, 'updateBudgetBytes'>;
+  /** The longest `Retry-After` that is followed, in seconds. */
+  readonly maxRetryAfterS: number;
+}
+
+/** Statuses that speak for the server and not for one file. RFC 6585, 4; RFC 9110, 15.6.4. */
+const OF_SERVER: readonly string[] = ['http_429', 'http_503'];
+
+/** In the depot's own store, or in its spool already. */
+const isLocal = (location: string): boolean => /^(?:s3|artifact):/i.test(location);
+
+/** Scheme, host and port. Without user and password: a server counts all its callers here as one. Pure. */
+export function serverOf(location: string): string {
+  if (!URL.canParse(location)) return '';
+  const { protocol, host } = new URL(location);
+  return `${protocol}//${host}`.toLowerCase();
+}
+
+export type DownloadGate = ReturnType<typeof createDownloadGate>;
+
+export function createDownloadGate({ wan, rules, maxRetryAfterS }: DownloadGateDeps) {
+  const factsOf = (update: FirmwareUpdateRecord, fetchId: string, amount?: FetchAmount): UpdateFacts => ({
+    pausedByOperator: update.pausedByOperator !== undefined,
+    downloadNow: update.downloadNow !== undefined,
+    isLocal: isLocal(update.request.location),
+    brought: (update.wanBytes ?? 0) + (amount?.received ?? 0),
+    budget: rules.updateBudgetBytes,
+    toCome: amount?.toCome ?? update.bytesToCome ?? 0,
+    fetchId,
+  });
+  const withoutBudget = (depot: DepotFacts): DepotFacts => {
+    const { budget: _budget, ...month } = depot.month;
+    return { ...depot, month };
+  };
+
+  return {
+    /** What keeps it from joining the fetch; one that runs needs no start. */
+    async holdOf(update: FirmwareUpdateRecord, fetchId: string, isRunning: boolean): Promise<Hold | undefined> {
+      const depot = await wan.look();
+      const pause = pauseOf(depot, factsOf(update, fetchId));
+      const { location } = update.request;
+      if (pause || isRunning || isLocal(location)) return pause;
+      return delayOf(depot.now, await wan.startOf(fetchId, serverOf(location)));
+    },
+
+    /** None of those who wait for it may have it now. With a budget, what is still to come is claimed. */
+    async mustStop(waiters: readonly FirmwareUpdateRecord[], fetchId: string, amount: FetchAmount): Promise<boolean> {
+      const depot = await wan.look();
+      const { budget } = depot.month;
+      const all = waiters.map((update) => factsOf(update, fetchId, amount));
+      const isMetered = budget !== undefined && all.some((update) => !update.isLocal);
+      const toCome = amount.toCome ?? Math.max(0, ...all.map((update) => update.toCome));
+      const isClaimed = !isMetered || (await wan.claim(fetchId, Math.max(1, toCome)));
+      const unmetered = withoutBudget(depot);
+      return all.every((facts) => {
+        const isBeyond = !isClaimed && !facts.isLocal && !facts.downloadNow;
+        return isBeyond || pauseOf(unmetered, facts) !== undefined;
+      });
+    },
+
+    /** The fetch has ended. */
+    end: (fetchId: string): Promise<void> => wan.disclaim(fetchId),
+
+    /** A fetch has failed: where its server asked all for peace, other locations of it wait too. */
+    async noteFailure(location: string, reason: string, retryAfterS: number | undefined): Promise<void> {
+      if (retryAfterS === undefined || !OF_SERVER.includes(reason)) return;
+      await wan.beQuiet(serverOf(location), Math.min(retryAfterS, maxRetryAfterS) * 1000);
+    },
+  };
+}

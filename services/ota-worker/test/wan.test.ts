@@ -1,0 +1,283 @@
+/** Downloads within the limits of the link: real origins on loopback, real Redis, a clock that is set by hand. */
+import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
+import { expectedJob } from '@khumbu/operations/jobs/expected-job';
+import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
+import { pauseByOperator, resumeByOperator } from '@khumbu/operations/kinds/firmware-update/hold-download';
+import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { waitingOf } from '@khumbu/operations/kinds/kinds';
+import { createStore } from '@khumbu/operations/kinds/store';
+import { subscribeNotifications } from '@khumbu/operations/records/notifications';
+import type { WanRules } from '@khumbu/operations/wan/settings';
+import { openWanMeter } from '@khumbu/operations/wan/wan-meter';
+import { createWanStore } from '@khumbu/operations/wan/wan-store';
+import { OtaWorkerSettings } from '@khumbu/ota-worker/config';
+import { createDownload } from '@khumbu/ota-worker/images/download';
+import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { locationRules } from '@khumbu/shared/locations/settings';
+import { loadConfig } from '@khumbu/shared/runtime/config';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { createDownloadGate } from '@khumbu/steps/firmware-update/download-gate';
+import { createFetch } from '@khumbu/steps/firmware-update/fetch';
+import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
+import { startWaking } from '@khumbu/steps/firmware-update/wake-held';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { openRedis } from '@khumbu/test-support/redis';
+import t, { type Test } from 'tap';
+import { handlerOrigin } from './handler-origin.js';
+import { depsOf, offeredUpdate, profileOf } from './update-stage.js';
+
+const { redis } = await openRedis(t, t.testdir({ redis: {} }));
+const log = createLogger('test', 'silent');
+const signal = AbortSignal.timeout(600_000);
+const HOUR = 3600_000;
+const MIB = 1024 * 1024;
+const IMAGE = randomBytes(3 * MIB);
+const PATIENCE_MS = 20_000;
+
+/** Serves the image; the first answer falls silent after `holdAt` bytes. */
+function holdingOrigin(t: Test, holdAt: number) {
+  const starts: number[] = [];
+  let sent = 0;
+  return handlerOrigin(t, (request, response: ServerResponse) => {
+    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    starts.push(start);
+    const size = IMAGE.length - start;
+    const range = start > 0 ? { 'content-range': `bytes ${start}-${IMAGE.length - 1}/${IMAGE.length}` } : {};
+    response.writeHead(start > 0 ? 206 : 200, { etag: '"a"', 'content-length': size, ...range });
+    const body = starts.length === 1 ? IMAGE.subarray(0, holdAt) : IMAGE.subarray(start);
+    sent += body.length;
+    if (starts.length === 1) response.write(body);
+    else response.end(body);
+  }).then(({ url }) => ({ url, starts, sent: () => sent }));
+}
+
+async function stage(t: Test, rules: Partial<WanRules> = {}) {
+  const wanRules: WanRules = { timeZone: 'UTC', windows: [], startSpreadS: 0, ...rules };
+  const spoolDir = t.testdir({});
+  const store = createStore(redis, t.name.replaceAll(/\W/g, ''));
+  const clock = { shift: 0 };
+  const now = () => ({ wall: Date.now() + clock.shift, monotonic: Date.now() + clock.shift });
+  const notifications = await subscribeNotifications(redis.duplicate(), store.keys);
+  const wan = createWanStore(redis, store.keys, wanRules, now);
+  const meter = openWanMeter({ redis, keys: store.keys, now }, wan, wanRules, log);
+  const config = loadConfig(OtaWorkerSettings, { SPOOL_DIR: spoolDir, ALLOW_LOOPBACK_LOCATIONS: 'true' });
+  const locations = locationRules(config);
+  const deps = depsOf({ store, profile: profileOf({ dialect: 'ocpp2.x' }), spoolDir, now });
+  const gate = createDownloadGate({ wan, rules: wanRules, maxRetryAfterS: 900 });
+  const fetch = createFetch({
+    ...deps,
+    notifications,
+    gate,
+    meter,
+    download: createDownload({ config, rules: locations, objects: undefined, makeRoom: async () => 0, meter }),
+    listLeftParts: async () => async () => undefined,
+    progress: () => () => undefined,
+    artifacts: createArtifactRecords(redis, store.keys, Date.now),
+    ignored: () => [],
+    reuseUnaskedMs: 0,
+    minBytes: 1,
+    retries: { tries: 3, retryIntervalS: 0, maxRetryAfterS: 900 },
+  });
+  const join = createJoinFetch(deps, () => [], createLocationPolicy(locations), gate);
+  const loop = createJobLoop({ steps: { download: join, fetch }, store, jobs: deps.jobs, log, now });
+  t.teardown(async () => {
+    notifications.close();
+    await meter.stop();
+  });
+
+  /** A worker takes the job that a record wants now, until it wants another one, or none. */
+  const work = async (id: string): Promise<void> => {
+    for (;;) {
+      const record = await store.load(id);
+      const job = record && expectedJob(record);
+      if (!job || (job.notBefore ?? 0) > now().monotonic) return;
+      await loop({ jobId: job.jobId, name: job.name, operationId: id, isOurs: async () => true }, signal);
+    }
+  };
+  const load = async (id: string) => (await store.load(id)) as FirmwareUpdateRecord;
+  return {
+    store,
+    wan,
+    meter,
+    clock,
+    now,
+    work,
+    load,
+    /** Some of its image has come. */
+    async partOf(id: string): Promise<void> {
+      const fetchId = (await load(id)).fetch?.id ?? '';
+      await awaitUntil(() => meter.receivedOf(fetchId) >= MIB / 4, PATIENCE_MS, 'a part to come');
+    },
+    waker: () => startWaking({ store, jobs: deps.jobs, now, wan, notifications, log }),
+    /** An update is accepted. */
+    async accept(location: string): Promise<string> {
+      const update = offeredUpdate(now(), {
+        state: 'Accepted',
+        signed: false,
+        tries: 0,
+        request: { location, request_id: 7 },
+      });
+      await store.commit(store.transaction().put(update));
+      return update.id;
+    },
+    /** Its fetch, as long as it runs. */
+    fetching: async (id: string) => work((await load(id)).fetch?.id ?? ''),
+    statuses: async () =>
+      (await store.outboxEntries('cp1')).map(
+        ({ payload }) => (payload as { firmware_update_status: string }).firmware_update_status,
+      ),
+  };
+}
+/** So that the depot's clock shows this hour. */
+const shiftTo = (hour: number): number => {
+  const date = new Date();
+  date.setUTCHours(hour, 0, 0, 0);
+  return date.getTime() - Date.now();
+};
+
+void t.test('a window that closes stops a download, which goes on where it stopped when it opens', async (t) => {
+  const depot = await stage(t, { windows: [{ begin: '22:00', end: '06:00' }] });
+  const { clock, work, load, fetching, statuses } = depot;
+  const origin = await holdingOrigin(t, MIB);
+  clock.shift = shiftTo(21);
+  const id = await depot.accept(origin.url);
+  await work(id);
+  t.same(await statuses(), ['DownloadScheduled']);
+  t.match(waitingOf(await load(id), depot.now()), { for: 'download_window', liftedBy: ['time', 'operator'] });
+  t.equal(origin.starts.length, 0);
+
+  clock.shift += 1.5 * HOUR;
+  await work(id);
+  t.match(await load(id), { state: 'Downloading', tries: 1 });
+  const run = fetching(id);
+  await depot.partOf(id);
+  clock.shift += 8 * HOUR;
+  await run;
+  await work(id);
+  const paused = await load(id);
+  t.match(paused, { state: 'Downloading', downloadPaused: true, tries: 0 });
+  const { wanBytes = 0, bytesToCome = 0 } = paused;
+  t.ok(wanBytes > 0 && wanBytes <= MIB, `${wanBytes} bytes came`);
+  t.ok(bytesToCome >= IMAGE.length - wanBytes && bytesToCome < IMAGE.length, `${bytesToCome} are to come`);
+  t.equal(paused.fetch, undefined);
+  t.same(await statuses(), ['DownloadScheduled', 'Downloading', 'DownloadPaused']);
+
+  clock.shift += 16 * HOUR;
+  await work(id);
+  await fetching(id);
+  t.match(await load(id), { state: 'Downloaded', image: { sizeBytes: IMAGE.length } });
+  t.same(await statuses(), ['DownloadScheduled', 'Downloading', 'DownloadPaused', 'Downloading', 'Downloaded']);
+  t.same(origin.starts, [0, wanBytes], 'nothing comes twice');
+  await depot.meter.stop();
+  t.match((await depot.wan.look()).month, { down: IMAGE.length, up: 0 }, 'each byte is counted once');
+});
+
+void t.test('what would exceed the month stops once its size is known, and goes on with a larger budget', async (t) => {
+  const depot = await stage(t, { monthBudgetBytes: 2 * MIB });
+  const { work, load, fetching } = depot;
+  const origin = await holdingOrigin(t, 64 * 1024);
+  const id = await depot.accept(origin.url);
+  await work(id);
+  await fetching(id);
+  await work(id);
+  const waiting = await load(id);
+  t.match(waiting, { downloadPaused: true, wanBytes: Number });
+  t.ok((waiting.bytesToCome ?? 0) > 2 * MIB);
+  t.match(waitingOf(waiting, depot.now()), {
+    for: 'month_budget',
+    liftedBy: ['operator', 'time'],
+    afterwards: 'goes_on',
+  });
+  t.same([...(await depot.wan.look()).month.reserved], [], 'it has no claim any more');
+
+  const waker = depot.waker();
+  t.teardown(() => waker.stop());
+  // Its first look wakes all: another window may have been set. It is asked, and nothing has changed.
+  await awaitUntil(async () => (await load(id)).notBefore === undefined, PATIENCE_MS, 'the first look');
+  await work(id);
+  t.match(await load(id), { waitingFor: 'month_budget', waitingSince: waiting.waitingSince });
+  await depot.wan.setBudget(4 * MIB, 'alice');
+  await awaitUntil(async () => (await load(id)).notBefore === undefined, PATIENCE_MS, 'it to be woken');
+  await work(id);
+  await fetching(id);
+  t.match(await load(id), { state: 'Downloaded' });
+  t.same(origin.starts, [0, waiting.wanBytes]);
+});
+
+void t.test('of two updates of one image, one that is paused leaves the other its download', async (t) => {
+  const depot = await stage(t);
+  const { store, work, load, fetching } = depot;
+  const origin = await holdingOrigin(t, MIB);
+  const [one, two] = [await depot.accept(origin.url), await depot.accept(origin.url)];
+  const context = () => ({ now: depot.now(), dialect: 'ocpp2.x' as const, bootEpoch: 0 });
+  const pause = async (id: string): Promise<void> => {
+    const paused = pauseByOperator(await load(id), 'alice', context());
+    if (!paused) throw new Error('too late');
+    await store.commit(store.transaction().put(paused.record).notifyCancel(id));
+  };
+  await work(one);
+  await work(two);
+  const run = fetching(one);
+  await depot.partOf(one);
+  await pause(one);
+  const fetchId = (await load(two)).fetch?.id ?? '';
+  t.match(await store.load(fetchId), { state: 'Fetching' });
+  await pause(two);
+  await run;
+  t.match(await store.load(fetchId), { state: 'Resting' }, 'nobody is left');
+  for (const id of [one, two]) {
+    await work(id);
+    t.match(waitingOf(await load(id), depot.now()), { for: 'operator_pause', liftedBy: ['operator'] });
+  }
+  const resumed = resumeByOperator(await load(two), depot.now());
+  if (!resumed) throw new Error('too late');
+  await store.commit(store.transaction().put(resumed));
+  await work(two);
+  await fetching(two);
+  t.match(await load(two), { state: 'Downloaded' });
+  t.match(await load(one), { state: 'Downloading', downloadPaused: true });
+  t.equal(origin.starts.length, 2);
+  t.ok((origin.starts[1] ?? 0) > MIB / 4, 'it went on where the two had stopped');
+});
+
+void t.test('a server that asked for peace is left in peace by its other locations', async (t) => {
+  const depot = await stage(t);
+  const { work, load, fetching, clock } = depot;
+  let asked = 0;
+  const { url } = await handlerOrigin(t, (_request, response) => {
+    asked += 1;
+    if (asked === 1) return void response.writeHead(503, { 'retry-after': '60' }).end();
+    response.writeHead(200, { etag: '"a"' }).end(IMAGE);
+  });
+  const [one, two] = [await depot.accept(`${url}/one`), await depot.accept(`${url}/two`)];
+  await work(one);
+  await fetching(one);
+  t.match(await load(one), { state: 'Downloading', waitingFor: 'retry_after' });
+  await work(two);
+  t.match(await load(two), { state: 'Accepted', waitingFor: 'retry_after' }, 'silently');
+  t.equal(asked, 1);
+  clock.shift += 61_000;
+  for (const id of [one, two]) {
+    await work(id);
+    await fetching(id);
+    t.match(await load(id), { state: 'Downloaded' });
+  }
+});
+
+void t.test('downloads in threads share the rate, and their bytes are counted', async (t) => {
+  const rate = 2 * MIB;
+  const depot = await stage(t, { rateBytesPerS: rate });
+  const { url } = await handlerOrigin(t, (_request, response) => response.writeHead(200, { etag: '"a"' }).end(IMAGE));
+  const ids = [await depot.accept(`${url}/a`), await depot.accept(`${url}/b`)];
+  for (const id of ids) await depot.work(id);
+  const began = performance.now();
+  await Promise.all(ids.map((id) => depot.fetching(id)));
+  const tookMs = performance.now() - began;
+  for (const id of ids) t.match(await depot.load(id), { state: 'Downloaded' });
+  const leastMs = ((2 * IMAGE.length) / rate) * 1000;
+  t.ok(tookMs >= leastMs * 0.8, `6 MiB took ${tookMs} ms`);
+  await depot.meter.stop();
+  t.equal((await depot.wan.look()).month.down, 2 * IMAGE.length);
+});
