@@ -116,8 +116,6 @@ await main(async () => {
   await findPrograms(['shellcheck'], { say }).catch((error) => say(error.message));
   // Without them no station is updated by RAUC, and what is about that is left out.
   await findPrograms(['rauc', 'mksquashfs', 'dbus-daemon'], { say }).catch((error) => say(error.message));
-  // What stations have: busybox, a client of their broker.
-  await findPrograms(['busybox', 'mosquitto_pub'], { say }).catch((error) => say(error.message));
   // What stations have: a time service, busybox, a client of their broker.
   await findPrograms(['busybox', 'chronyd', 'mosquitto_pub'], { say }).catch((error) => say(error.message));
   // Without them no station is updated by SWUpdate, and what is about that is left out.
