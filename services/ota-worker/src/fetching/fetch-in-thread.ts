@@ -56,11 +56,8 @@ export type FromFetchThread =
       readonly retryAfterS?: number;
     };
 
-/**
- * Threads for all fetches of this process: one writes and hashes faster than most lines are, and its memory is that of a
- * dozen downloads.
- */
-const MOST_THREADS = 2;
+/** For all fetches of this process: one thread writes and hashes faster than lines bring, and each takes 25 MB. */
+const MOST_THREADS = 1;
 const SCRIPT = new URL('./fetch-thread.js', import.meta.url);
 const runInThread = createSharedThreads<ToFetchThread, FromFetchThread>(SCRIPT, MOST_THREADS);
 

@@ -1,4 +1,4 @@
-/** Bring the content of a location into the spool, by a thread of its own. */
+/** Bring the content of a location into the spool, by the thread that fetches. */
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import type { LocationRules } from '@khumbu/shared/locations/policy';

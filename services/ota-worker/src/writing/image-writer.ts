@@ -1,6 +1,6 @@
 /**
  * Write an image into its file and know its digest at the end, without reading it again. All of it is done in the thread
- * that calls, piece by piece as the pieces come, while they are in the processor's cache: a fetch has a thread of its own,
+ * that calls, piece by piece as the pieces come, while they are in the processor's cache: fetches have a thread of their own,
  * and to hand the bytes to another one costs more than to hash them.
  */
 import { writeSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /** Every benchmark, in the order of the table. */
 import type { Benchmark } from '../row.js';
 import { admission } from './admission.js';
+import { fetchOnce } from './fetch-once.js';
 import { firmwareVerify } from './firmware-verify.js';
 import { firmwareVerifyFiles } from './firmware-verify-files.js';
 import { fleet } from './fleet.js';
@@ -37,6 +38,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   firmwareVerifyFiles,
   updateWall,
   fleet,
+  fetchOnce,
   imagesRss,
   logUpload,
   sshImage,
