@@ -95,6 +95,11 @@ export interface KindDefinition<R extends AnyRecord, E extends string = string> 
   withoutSecrets?(record: R): R;
   /** SHA-256 of the images that it names. */
   images?(record: R): readonly string[];
+  /**
+   * Ids of the operations that, by this open record, need the image with this SHA-256. `isFor`: the image is what this location
+   * stands for.
+   */
+  needing?(record: R, sha256: string, isFor: (location: string) => boolean): readonly string[];
   /** Too ordinary for an event or an audit line. */
   isQuiet?(record: R): boolean;
 }

@@ -58,4 +58,8 @@ export const firmwareUpdate = {
     request: { ...record.request, location: keptLocation(record.request.location) },
   }),
   images: ({ image }) => (image ? imagesOf(image) : []),
+  needing({ id, image, request }, sha256, isFor) {
+    const isNeeded = image ? imagesOf(image).includes(sha256) : isFor(request.location);
+    return isNeeded ? [id] : [];
+  },
 } as const satisfies KindDefinition<FirmwareUpdateRecord, FirmwareUpdateEvent>;
