@@ -52,7 +52,7 @@ function createQuestions(isSilent) {
 
 /** Pin the host key of a station that has none pinned yet. */
 async function trust({ host, port, known, fingerprint }, questions) {
-  const { pinnedKeys } = await import('@khumbu/station-drivers/transports/ssh/known-hosts');
+  const { pinnedKeys } = await import('@khumbu/shared/ssh/known-hosts');
   const { shownHostKey } = await import('@khumbu/station-drivers/transports/ssh/shown-host-key');
   if (existsSync(known) && pinnedKeys(readFileSync(known, 'utf8'), host, port).length > 0) return;
   const shown = await shownHostKey({ host, port }, 15_000).catch((error) => {

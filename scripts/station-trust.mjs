@@ -25,7 +25,7 @@ await main(async () => {
   await prepare();
   const { parseStationsFile, profileFrom } = await import('@khumbu/shared/stations/stations-file');
   const { limitsOf, sshTargetOf } = await import('@khumbu/station-drivers/station/entry-settings');
-  const { pinnedKeys } = await import('@khumbu/station-drivers/transports/ssh/known-hosts');
+  const { pinnedKeys } = await import('@khumbu/shared/ssh/known-hosts');
   const { shownHostKey } = await import('@khumbu/station-drivers/transports/ssh/shown-host-key');
   const { pinnedAs } = await import('@khumbu/station-drivers/transports/ssh/target');
   const entry = profileFrom(parseStationsFile(readFileSync(file, 'utf8')), station)?.driverEntry;

@@ -18,6 +18,7 @@ interface Fault {
 export class TcpFaults {
   readonly #servers: Server[] = [];
   readonly #open = new Set<Socket>();
+  readonly #clients = new WeakSet<Socket>();
   #sent = 0;
   #fault: Fault | undefined;
 
@@ -58,6 +59,7 @@ export class TcpFaults {
 
   async #listen(port: number, isData: boolean): Promise<void> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+      this.#clients.add(client);
       const onward = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
       for (const [one, other] of [
         [client, onward],
@@ -90,6 +92,17 @@ export class TcpFaults {
     this.#fault = undefined;
     from.removeAllListeners('data');
     from.pause();
-    if (fault.kind === 'cut') to.end(() => this.#endAll());
+    if (fault.kind === 'cut') this.#cut(fault.direction);
+  }
+
+  /** Whoever receives gets what has passed, and an end: a reset would take it away again. */
+  #cut(direction: Fault['direction']): void {
+    for (const socket of this.#open) {
+      for (const name of ['data', 'end', 'close', 'drain']) socket.removeAllListeners(name);
+      socket.once('close', () => this.#open.delete(socket));
+      const receives = this.#clients.has(socket) === (direction === 'down');
+      if (receives) socket.end().resume();
+      else socket.destroy();
+    }
   }
 }

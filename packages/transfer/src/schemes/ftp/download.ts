@@ -116,7 +116,10 @@ export function bodyOf(file: FtpFile, running: Running, offset: number, first: B
       try {
         if (first.length > 0) take(first);
         await receive({ session, ...running, context, signal }, take, () => at === size);
-        if (at === size || size === undefined) await assertUnchanged(file);
+        // A server may have said that all is sent while it was still on its way.
+        if (size !== undefined && at < size)
+          throw new TransferError(session.leg, 'cut', `the content ended after ${at} of ${size} bytes`);
+        await assertUnchanged(file);
       } finally {
         running.line.reset();
         session.close();
