@@ -13,7 +13,7 @@ import { startVsftpd, whyNoVsftpd } from '@khumbu/test-support/vsftpd';
 import t, { type Test } from 'tap';
 import { conformance } from '../src/conformance/conformance.js';
 import type { ConformanceServer } from '../src/conformance/conformance-server.js';
-import { contextOf } from './file-transfers.js';
+import { contextOf, watchSockets } from './file-transfers.js';
 
 const dir = await mkdtemp(join(tmpdir(), 'khumbu-files-'));
 chmodSync(dir, 0o755);
@@ -114,7 +114,10 @@ async function sftpPlace(t: Test): Promise<ConformanceServer> {
 }
 
 const ftp = { skip: why ?? false };
+const noSocketIsLeft = watchSockets();
 await t.test('ftp', ftp, (t) => conformance(t, (t) => ftpPlace(t, 'ftp', false)));
 await t.test('ftps, TLS by command', ftp, (t) => conformance(t, (t) => ftpPlace(t, 'ftps', false)));
 await t.test('ftps, TLS at once', ftp, (t) => conformance(t, (t) => ftpPlace(t, 'ftps', true)));
 await t.test('sftp', { skip: !(hasSshd() && hasAccounts()) }, (t) => conformance(t, (t) => sftpPlace(t)));
+
+await t.test('no socket is left', noSocketIsLeft);

@@ -1,9 +1,12 @@
 /** What tests of file servers do with a transport, whatever the scheme. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import type { FilePath } from '@khumbu/shared/locations/file-path';
 import { type Location, parseLocation } from '@khumbu/shared/locations/location';
 import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locations/policy';
+import { hasCode } from '@khumbu/shared/runtime/errors';
+import { awaitUntil } from '@khumbu/test-support/events';
+import type { Test } from 'tap';
 import type { Opened, OpenOptions, TransferContext, UploadBody } from '../src/port.js';
 
 export const RULES: LocationRules = {
@@ -69,7 +72,31 @@ export function killSessions(pid: number): void {
     .filter(Boolean)
     .map(Number);
   for (const child of children) {
-    killSessions(child);
-    process.kill(child, 'SIGKILL');
+    try {
+      killSessions(child);
+      process.kill(child, 'SIGKILL');
+    } catch (error) {
+      // It went by itself.
+      if (!hasCode(error, 'ESRCH', 'ENOENT')) throw error;
+    }
   }
+}
+
+const socketsHeld = (): number =>
+  readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
+    } catch {
+      // The descriptor of the look itself.
+      return false;
+    }
+  }).length;
+
+/** Call it before the first transfer, and what it returns after the last one: no descriptor of a socket is left. */
+export function watchSockets(): (t: Test) => Promise<void> {
+  const before = socketsHeld();
+  return async (t) => {
+    await awaitUntil(() => socketsHeld() <= before, 60_000, 'every socket to be closed');
+    t.ok(socketsHeld() <= before);
+  };
 }

@@ -73,7 +73,10 @@ export async function openData(session: FtpSession, context: TransferContext, si
     socket,
     ready,
     reset() {
-      raw.resetAndDestroy();
+      // In Node a reset of what is just being ended fails, with EINVAL, and its descriptor is never closed: a thread that has one
+      // does not end. Whoever has been told of an end before takes what it has for all in any case.
+      if (raw.writableEnded || socket.writableEnded) raw.destroy();
+      else raw.resetAndDestroy();
       if (socket !== raw) socket.destroy();
     },
   };
