@@ -13,11 +13,13 @@ export interface RemovalDeps {
   readonly place: Pick<ArtifactPlace, 'remove'>;
   /** Ids of the operations that need it now. */
   readonly neededBy: (sha256: string) => Promise<readonly string[]>;
+  /** Asked once the removal is announced: it stays, whoever needs it. Absent: nothing stays for that. */
+  readonly isKept?: (sha256: string) => Promise<boolean>;
 }
 
 export type Removal =
   | { readonly kind: 'removed' }
-  /** `operations` is empty where somebody else is just removing it. */
+  /** `operations` is empty where somebody else is just removing it, or it is kept. */
   | { readonly kind: 'kept'; readonly operations: readonly string[] };
 
 /** Safe to repeat, and for many processes at once; a process that is killed leaves it to the next one. */
@@ -29,8 +31,9 @@ export async function removeArtifact(deps: RemovalDeps, sha256: string, signal: 
     const mark = await records.beginRemoval(sha256, randomUUID());
     if (mark === undefined) return { kind: 'kept', operations: [] };
     const operations = await neededBy(sha256);
+    const isKept = operations.length > 0 || ((await deps.isKept?.(sha256)) ?? false);
     deadline.signal.throwIfAborted();
-    if (operations.length > 0) {
+    if (isKept) {
       await records.giveUpRemoval(sha256, mark);
       return { kind: 'kept', operations };
     }

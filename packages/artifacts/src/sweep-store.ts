@@ -67,8 +67,10 @@ export async function sweepStore(deps: StoreSweepDeps, signal: AbortSignal): Pro
   const [named, needed, brought] = await Promise.all([deps.namedImages(), deps.neededImages(), records.brought()]);
   const rules = { now: deps.now(), maxBytes, named, kept: new Set([...needed, ...brought]) };
   const swept = images.map((image) => ({ ...image, usedAt: known.get(image.sha256)?.lastUsedAt ?? 0 }));
+  // Somebody may have brought one in since; who does so later waits for the end of the removal.
+  const isKept = async (sha256: string): Promise<boolean> => (await records.brought()).has(sha256);
   let removed = 0;
   for (const sha256 of whatGoes(swept, rules))
-    if ((await removeArtifact(deps, sha256, signal)).kind === 'removed') removed += 1;
+    if ((await removeArtifact({ ...deps, isKept }, sha256, signal)).kind === 'removed') removed += 1;
   return removed;
 }

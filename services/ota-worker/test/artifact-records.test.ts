@@ -254,13 +254,18 @@ void t.test('objects of the store are swept by name, age and room, and never tho
   }
   await records.bring({ sha256: of('brought'), sizeBytes: 1000, md5: 'm', by: 'upload', from: 'x' });
   await redis.hset(store.keys.artifact(of('named-new')), 'lastUsedAt', String(Date.now() + 3_000_000));
+  /** What happens once the sweep has decided. */
+  let meanwhile = async (): Promise<void> => undefined;
   const sweep = (ms: number, maxBytes: number) =>
     sweepStore(
       {
         records,
         place,
         list: () => place.list(signal),
-        neededBy: async (id) => (id === of('needed') ? ['firmware-update-1'] : []),
+        neededBy: async (id) => {
+          await meanwhile();
+          return id === of('needed') ? ['firmware-update-1'] : [];
+        },
         // `needed` has become so since: who removes it hears of that.
         namedImages: async () => new Set([of('named-old'), of('named-new')]),
         neededImages: async () => new Set(),
@@ -274,6 +279,11 @@ void t.test('objects of the store are swept by name, age and room, and never tho
     return images.filter((image) => there.has(image.sha256)).map(({ seed }) => seed);
   };
   t.equal(await sweep(0, 1), 0, 'all are young');
+  meanwhile = () => records.bring({ sha256: of('unnamed'), sizeBytes: 1000, md5: 'm', by: 'upload', from: 'y' });
+  t.equal(await sweep(3_700_000, 0), 0, 'somebody has just been told that the depot keeps it');
+  t.ok((await left()).includes('unnamed'));
+  meanwhile = async () => undefined;
+  await redis.srem(store.keys.broughtArtifacts, of('unnamed'));
   t.equal(await sweep(3_700_000, 0), 1);
   t.same(await left(), ['named-old', 'named-new', 'needed', 'brought']);
   t.equal(await sweep(3_700_000, 2000), 1);
