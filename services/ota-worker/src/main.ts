@@ -97,7 +97,13 @@ runWorkerService(
         now,
       };
       const { maxRetryAfterS } = retriesBy(config);
-      const { gate, meter } = openWan({ redis, store, jobs, notifications, now }, link, maxRetryAfterS, life, log);
+      const { gate, meter } = openWan(
+        { redis, store, jobs, notifications, now, artifacts, ignored },
+        link,
+        maxRetryAfterS,
+        life,
+        log,
+      );
       const onError = (error: unknown): void => log.debug({ err: error }, 'progress not told');
       const progressOptions = { redis, keys: store.keys, onError, now: () => now().wall };
       const joinFetch = createJoinFetch(deps, ignored, createLocationPolicy(rules), gate);

@@ -1,7 +1,10 @@
 /** Downloads within the limits of the link: real origins on loopback, real Redis, a clock that is set by hand. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { join as joinPath } from 'node:path';
 import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
+import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
 import { pauseByOperator, resumeByOperator } from '@khumbu/operations/kinds/firmware-update/hold-download';
@@ -21,7 +24,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { createDownloadGate } from '@khumbu/steps/firmware-update/download-gate';
 import { createFetch } from '@khumbu/steps/firmware-update/fetch';
 import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
-import { startWaking } from '@khumbu/steps/firmware-update/wake-held';
+import { startWaking, whoMayGoOn } from '@khumbu/steps/firmware-update/wake-held';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { openRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
@@ -65,7 +68,10 @@ async function stage(t: Test, rules: Partial<WanRules> = {}) {
   const config = loadConfig(OtaWorkerSettings, { SPOOL_DIR: spoolDir, ALLOW_LOOPBACK_LOCATIONS: 'true' });
   const locations = locationRules(config);
   const deps = depsOf({ store, profile: profileOf({ dialect: 'ocpp2.x' }), spoolDir, now });
-  const gate = createDownloadGate({ wan, rules: wanRules, maxRetryAfterS: 900 });
+  const artifacts = createArtifactRecords(redis, store.keys, Date.now);
+  const isHere = async (location: string): Promise<boolean> =>
+    (await artifacts.broughtFor(broughtKey(location, () => []))) !== undefined;
+  const gate = createDownloadGate({ wan, rules: wanRules, maxRetryAfterS: 900, isHere });
   const fetch = createFetch({
     ...deps,
     notifications,
@@ -74,7 +80,7 @@ async function stage(t: Test, rules: Partial<WanRules> = {}) {
     download: createDownload({ config, rules: locations, objects: undefined, makeRoom: async () => 0, meter }),
     listLeftParts: async () => async () => undefined,
     progress: () => () => undefined,
-    artifacts: createArtifactRecords(redis, store.keys, Date.now),
+    artifacts,
     ignored: () => [],
     reuseUnaskedMs: 0,
     minBytes: 1,
@@ -99,6 +105,8 @@ async function stage(t: Test, rules: Partial<WanRules> = {}) {
   const load = async (id: string) => (await store.load(id)) as FirmwareUpdateRecord;
   return {
     store,
+    artifacts,
+    spoolDir,
     wan,
     meter,
     clock,
@@ -110,7 +118,7 @@ async function stage(t: Test, rules: Partial<WanRules> = {}) {
       const fetchId = (await load(id)).fetch?.id ?? '';
       await awaitUntil(() => meter.receivedOf(fetchId) >= MIB / 4, PATIENCE_MS, 'a part to come');
     },
-    waker: () => startWaking({ store, jobs: deps.jobs, now, wan, notifications, log }),
+    waker: () => startWaking({ store, jobs: deps.jobs, now, wan, artifacts, notifications, log }),
     /** An update is accepted. */
     async accept(location: string): Promise<string> {
       const update = offeredUpdate(now(), {
@@ -205,6 +213,59 @@ void t.test('what would exceed the month stops once its size is known, and goes 
   t.match(await load(id), { state: 'Downloaded' });
   t.same(origin.starts, [0, waiting.wanBytes]);
 });
+
+void t.test(
+  'an image that is brought in by hand waits for no window and no budget: nothing comes for it',
+  async (t) => {
+    const closed = { windows: [{ begin: '22:00', end: '06:00' }], startSpreadS: 3600 };
+    const depot = await stage(t, { ...closed, updateBudgetBytes: 1, monthBudgetBytes: 1 });
+    const { work, load, fetching } = depot;
+    const origin = await holdingOrigin(t, MIB);
+    depot.clock.shift = shiftTo(12);
+    const early = await depot.accept(origin.url);
+    await work(early);
+    t.match(await load(early), { waitingFor: 'download_window' });
+    const waker = depot.waker();
+    t.teardown(() => waker.stop());
+    await awaitUntil(async () => (await load(early)).notBefore === undefined, PATIENCE_MS, 'the first look');
+    await work(early);
+    t.match(await load(early), { waitingFor: 'download_window' });
+
+    const sha256 = createHash('sha256').update(IMAGE).digest('hex');
+    mkdirSync(joinPath(depot.spoolDir, 'images'), { recursive: true });
+    writeFileSync(joinPath(depot.spoolDir, 'images', sha256), IMAGE);
+    const locationKey = broughtKey(origin.url, () => []);
+    const image = { sha256, sizeBytes: IMAGE.length, md5: 'm' };
+    await depot.artifacts.bring({ ...image, by: 'upload', from: 'stick', locationKey });
+    await awaitUntil(async () => (await load(early)).notBefore === undefined, PATIENCE_MS, 'it to be woken');
+    const late = await depot.accept(origin.url);
+    for (const id of [early, late]) {
+      await work(id);
+      await fetching(id);
+      t.match(await load(id), { state: 'Downloaded', image: { sha256 } });
+    }
+    t.same(origin.starts, []);
+    t.match((await depot.wan.look()).month, { down: 0 });
+  },
+);
+
+void t.test(
+  'what a running download leaves free from moment to moment wakes only those for whom it is enough',
+  async (t) => {
+    const depot = await stage(t, { monthBudgetBytes: 100 });
+    const seen = async (down: number) => {
+      const facts = await depot.wan.look();
+      return { depot: { ...facts, month: { ...facts.month, down } }, brought: {} };
+    };
+    const [before, after] = [await seen(60), await seen(50)];
+    const mayGoOn = whoMayGoOn(before, after);
+    t.equal(mayGoOn?.({ waitingFor: 'month_budget', bytesToCome: 50 }), true);
+    t.equal(mayGoOn?.({ waitingFor: 'month_budget' }), true);
+    t.equal(mayGoOn?.({ waitingFor: 'month_budget', bytesToCome: 51 }), false);
+    t.equal(mayGoOn?.({ waitingFor: 'download_window' }), false);
+    t.equal(whoMayGoOn(after, before), undefined);
+  },
+);
 
 void t.test('of two updates of one image, one that is paused leaves the other its download', async (t) => {
   const depot = await stage(t);

@@ -17,6 +17,8 @@ export interface DownloadGateDeps {
   readonly rules: Pick<WanRules, 'updateBudgetBytes'>;
   /** The longest `Retry-After` that is followed, in seconds. */
   readonly maxRetryAfterS: number;
+  /** The depot holds the image that somebody brought in for this location. */
+  readonly isHere: (location: string) => Promise<boolean>;
 }
 
 /** Statuses that speak for the server and not for one file. RFC 6585, 4; RFC 9110, 15.6.4. */
@@ -34,11 +36,21 @@ export function serverOf(location: string): string {
 
 export type DownloadGate = ReturnType<typeof createDownloadGate>;
 
-export function createDownloadGate({ wan, rules, maxRetryAfterS }: DownloadGateDeps) {
-  const factsOf = (update: FirmwareUpdateRecord, fetchId: string, amount?: FetchAmount): UpdateFacts => ({
+export function createDownloadGate({ wan, rules, maxRetryAfterS, isHere }: DownloadGateDeps) {
+  /** Nothing comes over the WAN. Should what is held be lost, bytes come after all, and then it is kept as any other. */
+  const comesFromHere = async (location: string, amount?: FetchAmount): Promise<boolean> => {
+    if (isLocal(location)) return true;
+    return (amount?.received ?? 0) === 0 && amount?.toCome === undefined && (await isHere(location));
+  };
+  const factsOf = (
+    update: FirmwareUpdateRecord,
+    fetchId: string,
+    isFromHere: boolean,
+    amount?: FetchAmount,
+  ): UpdateFacts => ({
     pausedByOperator: update.pausedByOperator !== undefined,
     downloadNow: update.downloadNow !== undefined,
-    isLocal: isLocal(update.request.location),
+    isLocal: isFromHere,
     brought: (update.wanBytes ?? 0) + (amount?.received ?? 0),
     budget: rules.updateBudgetBytes,
     toCome: amount?.toCome ?? update.bytesToCome ?? 0,
@@ -53,9 +65,10 @@ export function createDownloadGate({ wan, rules, maxRetryAfterS }: DownloadGateD
     /** What keeps it from joining the fetch; one that runs needs no start. */
     async holdOf(update: FirmwareUpdateRecord, fetchId: string, isRunning: boolean): Promise<Hold | undefined> {
       const depot = await wan.look();
-      const pause = pauseOf(depot, factsOf(update, fetchId));
       const { location } = update.request;
-      if (pause || isRunning || isLocal(location)) return pause;
+      const isFromHere = await comesFromHere(location);
+      const pause = pauseOf(depot, factsOf(update, fetchId, isFromHere));
+      if (pause || isRunning || isFromHere) return pause;
       return delayOf(depot.now, await wan.startOf(fetchId, serverOf(location)));
     },
 
@@ -63,7 +76,10 @@ export function createDownloadGate({ wan, rules, maxRetryAfterS }: DownloadGateD
     async mustStop(waiters: readonly FirmwareUpdateRecord[], fetchId: string, amount: FetchAmount): Promise<boolean> {
       const depot = await wan.look();
       const { budget } = depot.month;
-      const all = waiters.map((update) => factsOf(update, fetchId, amount));
+      const [first] = waiters;
+      // They are of one fetch: what was brought in is for all of them.
+      const isFromHere = first !== undefined && (await comesFromHere(first.request.location, amount));
+      const all = waiters.map((update) => factsOf(update, fetchId, isFromHere, amount));
       const isMetered = budget !== undefined && all.some((update) => !update.isLocal);
       const toCome = amount.toCome ?? Math.max(0, ...all.map((update) => update.toCome));
       const isClaimed = !isMetered || (await wan.claim(fetchId, Math.max(1, toCome)));
