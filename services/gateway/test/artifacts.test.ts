@@ -3,9 +3,11 @@ import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { noteGiven, noteObtained } from '@khumbu/operations/artifacts/artifact-records';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
@@ -325,4 +327,84 @@ void t.test('bytes that are lost or shorter than they were are never filled up',
     },
   });
   await t.rejects(curl(`${A}/${sha256}/content`), /transfer closed|end of response/);
+});
+
+void t.test('readers that take nothing, and those that leave early, keep nobody from the bytes', async (t) => {
+  const { rest, curl, url } = await stage(t);
+  t.equal((await curl(`${A}/${sha256}`, '-T', FILE)).status, 201);
+  const { place } = rest.artifacts;
+  const { find, read } = place;
+  const { url: signed } = json(
+    await curl(`${A}/${sha256}/content-url`, '-H', 'Content-Type: application/json', '-d', '{}'),
+  );
+  const gone = new AbortController();
+  let looked = 0;
+  let reading = 0;
+  const answers: Promise<unknown>[] = [];
+  const ask = (many: number) => {
+    for (let n = 0; n < many; n++) answers.push(fetch(signed, { signal: gone.signal }).catch(() => undefined));
+  };
+
+  // More than the turns that any route gives, and their bytes never come.
+  Object.assign(place, {
+    read: async (...of: Parameters<typeof read>) => {
+      reading += 1;
+      return new Promise((_resolve, reject) => {
+        of[2].addEventListener('abort', () => reject(new Error('gone')), { once: true });
+      });
+    },
+  });
+  ask(20);
+  await awaitUntil(() => reading === 20, 20_000, 'the slow readers');
+  Object.assign(place, { read });
+  t.equal((await curl(signed)).status, 200);
+  gone.abort();
+  await Promise.all(answers);
+
+  // Those leave while their image is looked for.
+  for (let round = 0; round < 3; round++) {
+    const leaving = new AbortController();
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const closed: Promise<unknown>[] = [];
+    const onConnection = (socket: NodeJS.EventEmitter): void =>
+      void closed.push(new Promise((resolve) => socket.once('close', resolve)));
+    rest.app.server.on('connection', onConnection);
+    looked = 0;
+    Object.assign(place, {
+      find: async (...of: Parameters<typeof find>) => {
+        looked += 1;
+        await released;
+        return find(...of);
+      },
+    });
+    const left = Array.from({ length: 40 }, () =>
+      fetch(signed, { signal: leaving.signal, headers: { connection: 'close' } }).catch(() => undefined),
+    );
+    await awaitUntil(() => looked === 40, 20_000, 'all to be looked for');
+    leaving.abort();
+    await Promise.all([...left, ...closed]);
+    rest.app.server.off('connection', onConnection);
+    release();
+    Object.assign(place, { find });
+  }
+  t.equal((await curl(signed)).status, 200, 'more have left than may read at once');
+  t.ok(signed.startsWith(url));
+});
+
+void t.test('who has sent an image hears the end, however long it takes to keep it', async (t) => {
+  const { rest, curl } = await stage(t);
+  const { place } = rest.artifacts;
+  const { add } = place;
+  rest.app.server.setTimeout(500);
+  Object.assign(place, {
+    add: async (...of: Parameters<typeof add>) => {
+      // A slow store: no event is awaited, the time itself is what is tested.
+      await pause(2000);
+      return add(...of);
+    },
+  });
+  t.equal((await curl(`${A}/${sha256}`, '-T', FILE)).status, 201);
 });

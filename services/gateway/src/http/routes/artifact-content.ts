@@ -47,7 +47,7 @@ function createServe({ artifacts, stopping }: Pick<ArtifactContentDeps, 'artifac
   const { place } = artifacts;
   let readers = 0;
 
-  return async (request, reply, sha256) => {
+  const serve: Serve = async (request, reply, sha256) => {
     await requireBytes(artifacts);
     const found = await atPlace(() => place.find(sha256, stopping));
     if (!found) throw new Problem('ARTIFACT_UNKNOWN');
@@ -73,16 +73,25 @@ function createServe({ artifacts, stopping }: Pick<ArtifactContentDeps, 'artifac
     reply.status(decision.kind === 'whole' ? 200 : 206).headers(content.headers);
     // Of an empty stream alone Fastify leaves Content-Length as it is.
     if (isHead) return reply.send(Readable.from([]));
-    if (readers >= MOST_READERS) throw new Problem('READS_BUSY', 'As many read artefacts from this gateway as may.');
-    readers += 1;
     const gone = new AbortController();
     const withdraw = onAbort(stopping, () => gone.abort());
-    reply.raw.once('close', () => {
-      readers -= 1;
+    try {
+      // Until the answer has ended, or its reader is gone, whenever that was.
+      return await reply.send(content.body(gone.signal));
+    } finally {
       withdraw();
       gone.abort();
-    });
-    return reply.send(content.body(gone.signal));
+    }
+  };
+
+  return async (request, reply, sha256) => {
+    if (readers >= MOST_READERS) throw new Problem('READS_BUSY', 'As many read artefacts from this gateway as may.');
+    readers += 1;
+    try {
+      return await serve(request, reply, sha256);
+    } finally {
+      readers -= 1;
+    }
   };
 }
 
@@ -120,7 +129,8 @@ export function artifactContentRoutes(app: RestApp, { artifacts, audit, stopping
       }),
       config: {
         scope: 'read',
-        asksObjectStore: true,
+        // A turn would last as long as its reader takes: a few slow ones would keep all others from what is kept.
+        hasOwnTurns: true,
         isSigned: (request: FastifyRequest) => isSigned(artifacts, request),
       },
     },

@@ -104,7 +104,11 @@ export function artifactUploadRoutes(app: RestApp, { artifacts, audit, stopping,
   const upload = async (request: FastifyRequest, reply: FastifyReply, query: Query) => {
     if (underWay >= MOST_AT_ONCE) throw new Problem('READS_BUSY', 'Other uploads are under way.');
     underWay += 1;
-    const end = times.begin(request.raw.socket);
+    const { raw } = request;
+    const end = times.begin(raw.socket);
+    // Who has sent all waits while it is written, checked and kept, which takes minutes for gigabytes: the time limit of the socket
+    // is for those that stand still. Node.js sets it again with the next request.
+    raw.once('end', () => raw.socket.setTimeout(0));
     try {
       const taken = await receive(request, query);
       audit(request, 'upload firmware artifact', '', { outcome: 'taken in', sha256: taken.sha256 });
