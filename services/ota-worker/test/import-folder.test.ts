@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { spoolPlace } from '@khumbu/artifacts/spool-place';
 import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
 import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
-import { createImports } from '@khumbu/operations/artifacts/imports';
+import { createImports, isLeft } from '@khumbu/operations/artifacts/imports';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { createImportFolder } from '@khumbu/ota-worker/importing/import-folder';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -61,4 +61,36 @@ void t.test('whole files are taken in once, with what lies beside them', async (
     (await imports.read()).map(({ takenIn: isIn }) => isIn),
     [true, true],
   );
+});
+
+void t.test('a refused file is told as long as somebody looks at its folder, and no longer', async (t) => {
+  const dir = t.testdir({ stick: { 'bad.raucb': 'x', 'bad.raucb.sha256': 'f'.repeat(64) }, spool: {} });
+  const { keys } = createStore(redis, 'leftimports');
+  const records = createArtifactRecords(redis, keys, Date.now);
+  const imports = createImports(redis, keys);
+  const spoolDir = join(dir, 'spool');
+  const takeIn = { place: spoolPlace(spoolDir), records, spoolDir, minBytes: 1, maxBytes: 1e6, allowPkcs1: true };
+  let at = 1_700_000_000_000;
+  const log = createLogger('test', 'silent');
+  const stick = createImportFolder({
+    folder: join(dir, 'stick'),
+    takeIn,
+    imports,
+    ignored: () => [],
+    now: () => at,
+    log,
+  });
+  t.equal(await stick.look(signal), 1);
+  const told = async () => (await imports.read()).filter((file) => !isLeft(file, at));
+  for (let minutes = 0; minutes < 120; minutes += 30) {
+    at += 30 * 60_000;
+    t.equal(await stick.look(signal), 0);
+    t.match(await told(), [{ takenIn: false, at: 1_700_000_000_000 }], 'looked at once');
+  }
+  at += 61 * 60_000;
+  t.same(await told(), [], 'its worker has gone, or has another host name');
+  t.equal((await imports.read()).length, 1);
+  t.equal(await stick.look(signal), 0, 'it is known all the same when the worker is back');
+  t.equal((await told()).length, 1);
+  t.ok((await redis.ttl(keys.imports)) > 0);
 });

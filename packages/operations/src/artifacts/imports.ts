@@ -1,6 +1,7 @@
 /** What became of the files in the import folders of ota-workers: told by those, shown by REST. */
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
+import { repliesOf } from '../records/replies.js';
 
 export interface ImportedFile {
   /** Host and path. */
@@ -10,10 +11,25 @@ export interface ImportedFile {
   readonly takenIn: boolean;
   /** Milliseconds since 1970. */
   readonly at: number;
+  /** When it was last known to lie there; absent: as `at`. Milliseconds since 1970. */
+  readonly seenAt?: number;
   readonly sha256?: string;
   /** Why it was refused. */
   readonly message?: string;
 }
+
+/** What is looked at is renewed so often. */
+const RENEW_MS = 10 * 60_000;
+/** Nobody looks at that folder any more: its worker has another host name, or none of the setting. */
+const LEFT_MS = 3600_000;
+/** Of all: the hash lives as long as somebody looks. */
+const KEPT_S = 31 * 24 * 3600;
+
+const ageOf = ({ at, seenAt = at }: ImportedFile, now: number): number => now - seenAt;
+/** Pure. */
+export const wantsRenewal = (file: ImportedFile, now: number): boolean => ageOf(file, now) >= RENEW_MS;
+/** Pure. */
+export const isLeft = (file: ImportedFile, now: number): boolean => ageOf(file, now) >= LEFT_MS;
 
 export type Imports = ReturnType<typeof createImports>;
 
@@ -23,7 +39,9 @@ export const createImports = (redis: Redis, { imports }: Pick<Keys, 'imports'>) 
     Object.values(await redis.hgetall(imports))
       .map((text) => JSON.parse(text) as ImportedFile)
       .sort((a, b) => (a.file < b.file ? -1 : 1)),
-  write: async (file: ImportedFile): Promise<void> => void (await redis.hset(imports, file.file, JSON.stringify(file))),
+  write: async (file: ImportedFile): Promise<void> => {
+    await repliesOf(redis.multi().hset(imports, file.file, JSON.stringify(file)).expire(imports, KEPT_S));
+  },
   /** They are not there any more. */
   forget: async (files: readonly string[]): Promise<void> => {
     if (files.length > 0) await redis.hdel(imports, ...files);

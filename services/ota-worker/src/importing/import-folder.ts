@@ -8,7 +8,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type TakeInDeps, TakeInError, takeIn } from '@khumbu/artifacts/take-in';
 import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
-import type { ImportedFile, Imports } from '@khumbu/operations/artifacts/imports';
+import { type ImportedFile, type Imports, wantsRenewal } from '@khumbu/operations/artifacts/imports';
 import type { IgnoredParameters } from '@khumbu/shared/locations/ignored-parameters';
 import { parseLocation } from '@khumbu/shared/locations/location';
 import { describeError, ifExists } from '@khumbu/shared/runtime/errors';
@@ -120,8 +120,13 @@ export function createImportFolder(options: ImportFolder) {
         const identity = await identityOf(name);
         if (identity === undefined) continue;
         seen.set(name, identity);
+        const entry = known.get(nameOf(name));
+        if (entry?.identity === identity) {
+          if (wantsRenewal(entry, now())) await imports.write({ ...entry, seenAt: now() });
+          continue;
+        }
         const isWhole = before.get(name) === identity || (await textOf(join(folder, `${name}.sha256`))) !== undefined;
-        if (!isWhole || known.get(nameOf(name))?.identity === identity) continue;
+        if (!isWhole) continue;
         looked += 1;
         await importOne(name, identity, signal);
       }

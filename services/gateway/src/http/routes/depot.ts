@@ -1,6 +1,7 @@
-import { createImports } from '@khumbu/operations/artifacts/imports';
+import { createImports, isLeft } from '@khumbu/operations/artifacts/imports';
 import { readToldFiles, type ToldFile } from '@khumbu/operations/files/told-files';
 import type { Keys } from '@khumbu/operations/records/keys';
+import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Redis } from 'ioredis';
@@ -38,12 +39,15 @@ export function depotRoutes(app: RestApp, { redis, keys, health }: DepotRouteDep
     }),
     async () => {
       const files = await reading(readToldFiles)(redis, keys);
-      const imports = await reading(() => createImports(redis, keys).read())();
+      const imports = await reading(async () => {
+        const [all, now] = await Promise.all([createImports(redis, keys).read(), redisTimeMs(redis)]);
+        return all.filter((file) => !isLeft(file, now));
+      })();
       return {
         ok: health.ready() && files.every(({ usable }) => usable) && imports.every(({ takenIn }) => takenIn),
         checks: health.report(),
         files: files.map(fileView),
-        imports: imports.map(({ identity: _identity, at, ...file }) => ({ ...file, at: rfc3339(at) })),
+        imports: imports.map(({ identity: _identity, seenAt: _seenAt, at, ...file }) => ({ ...file, at: rfc3339(at) })),
       };
     },
   );
