@@ -7,6 +7,7 @@ import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-rec
 import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
 import { expectedJob } from '@khumbu/operations/jobs/expected-job';
 import { createJobLoop } from '@khumbu/operations/jobs/job-loop';
+import { newFetch } from '@khumbu/operations/kinds/firmware-fetch/record';
 import { pauseByOperator, resumeByOperator } from '@khumbu/operations/kinds/firmware-update/hold-download';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { waitingOf } from '@khumbu/operations/kinds/kinds';
@@ -23,6 +24,7 @@ import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { createDownloadGate } from '@khumbu/steps/firmware-update/download-gate';
 import { createFetch } from '@khumbu/steps/firmware-update/fetch';
+import { createWaiters } from '@khumbu/steps/firmware-update/fetch-waiters';
 import { createJoinFetch } from '@khumbu/steps/firmware-update/join-fetch';
 import { startWaking, whoMayGoOn } from '@khumbu/steps/firmware-update/wake-held';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -266,6 +268,42 @@ void t.test(
     t.equal(whoMayGoOn(after, before), undefined);
   },
 );
+
+void t.test('an image that has as many bytes as its update may fetch is not stopped on its way', async (t) => {
+  const depot = await stage(t, { updateBudgetBytes: 100 });
+  const gate = createDownloadGate({
+    wan: depot.wan,
+    rules: { updateBudgetBytes: 100 },
+    maxRetryAfterS: 900,
+    isHere: async () => false,
+  });
+  const fetch = newFetch('firmware-fetch-1', 'http://h/f', depot.now());
+  const update = offeredUpdate(depot.now(), {
+    state: 'Downloading',
+    fetch: { id: fetch.id, generation: fetch.generation },
+  });
+  await depot.store.commit(depot.store.transaction().put(update));
+  let received = 0;
+  const { whileWanted } = createWaiters({
+    store: depot.store,
+    notifications: { on: () => () => undefined, close: () => undefined },
+    progress: () => () => undefined,
+    gate,
+    meter: { begin: () => () => undefined, receivedOf: () => received },
+  });
+  const run = whileWanted({ ...fetch, waiters: [update.id] }, signal, log);
+  received = 40;
+  run.onProgress(40, 100);
+  // Bytes are counted sooner than they are told to be on their way.
+  received = 70;
+  await run.begin();
+  t.notOk(run.isPaused());
+  received = 101;
+  run.onProgress(99, 100);
+  await run.begin();
+  t.ok(run.isPaused(), 'one byte more');
+  await run.end();
+});
 
 void t.test('of two updates of one image, one that is paused leaves the other its download', async (t) => {
   const depot = await stage(t);

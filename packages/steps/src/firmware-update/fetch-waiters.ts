@@ -33,13 +33,16 @@ export function createWaiters({ store, notifications, progress, gate, meter }: W
     const paused = new AbortController();
     let waiting: readonly FirmwareUpdateRecord[] = [];
     let toCome: number | undefined;
+    /** What had come when that was told: what comes until it is told again must not count twice. */
+    let receivedThen = 0;
     const forgetBytes = meter.begin(fetch.id);
     const amount = (): FetchAmount => ({ received: meter.receivedOf(fetch.id), toCome });
+    const told = (): FetchAmount => (toCome === undefined ? amount() : { received: receivedThen, toCome });
 
     const lookAtWaiters = async (): Promise<void> => {
       waiting = await waitersOf(fetch);
       if (waiting.length === 0) unwanted.abort(new CodedError('ABORTED', 'nobody waits for it any more'));
-      else if (await gate.mustStop(waiting, fetch.id, amount())) paused.abort(new CodedError('ABORTED', 'paused'));
+      else if (await gate.mustStop(waiting, fetch.id, told())) paused.abort(new CodedError('ABORTED', 'paused'));
     };
     let looking: Promise<void> | undefined;
     /** One at a time. The next look reads again what this one could not. */
@@ -68,7 +71,10 @@ export function createWaiters({ store, notifications, progress, gate, meter }: W
       signal: AbortSignal.any([signal, unwanted.signal, paused.signal]),
       onProgress: (bytes: number, totalBytes?: number): void => {
         const isNews = toCome === undefined && totalBytes !== undefined;
-        if (totalBytes !== undefined) toCome = Math.max(0, totalBytes - bytes);
+        if (totalBytes !== undefined) {
+          toCome = Math.max(0, totalBytes - bytes);
+          receivedThen = meter.receivedOf(fetch.id);
+        }
         tell(bytes, totalBytes);
         // Whether the month has as many is to be known before they come.
         if (isNews) void look();
