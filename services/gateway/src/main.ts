@@ -1,6 +1,7 @@
 /** The gateway: MQTT and REST in front of the depot. */
 import { setFlagsFromString } from 'node:v8';
 import { tellFiles } from '@khumbu/operations/files/told-files';
+import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { compileContract } from '@khumbu/shared/contract/codec';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
 import { sleep } from '@khumbu/shared/runtime/abort';
@@ -26,6 +27,8 @@ import { describeNotServed, openStations } from './start/stations.js';
 
 /** How long a gateway waits for the keys of the issuer of tokens before it leads without them. */
 const ISSUER_PATIENCE_MS = 1000;
+/** How often what killed uploads have left is looked for. */
+const SWEEP_MS = 3600_000;
 
 /** Rejects with `PORT_TAKEN`. */
 async function assertPortIsFree({ HTTP_HOST, HTTP_PORT }: GatewayConfig): Promise<void> {
@@ -124,6 +127,15 @@ runService(
       log,
     });
     life.ready();
+    const { sweepIncoming } = await import('@khumbu/artifacts/take-in');
+    // Its spool may be its own: no ota-worker would come by.
+    const uploadSweep = {
+      run: () => sweepIncoming(config.SPOOL_DIR, Date.now()),
+      counts: 'removed',
+      done: 'leftovers of uploads removed from the spool',
+      failed: 'leftovers of uploads were not looked for',
+    };
+    void sweepRegularly(life, log, SWEEP_MS, [uploadSweep]);
     void certificates.judges.warmUp();
   },
 );

@@ -1,7 +1,7 @@
 /** Two real gateways on one Redis and one broker: what stations do is told by both, over HTTP and HTTPS. */
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer, get as getHttp } from 'node:http';
 import { get as getHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -59,7 +59,15 @@ async function startGateway(env: Record<string, string> = {}) {
   t.teardown(() => child.end('SIGTERM'));
   return { child, port };
 }
-const plain = await startGateway();
+const spoolDir = join(dir, 'spool');
+const [left, underWay] = ['left.part', 'under-way.part'].map((name) => join(spoolDir, 'incoming', name)) as [
+  string,
+  string,
+];
+mkdirSync(join(spoolDir, 'incoming'), { recursive: true });
+for (const file of [left, underWay]) writeFileSync(file, 'part of an image');
+utimesSync(left, 1, 1);
+const plain = await startGateway({ SPOOL_DIR: spoolDir });
 const secure = await startGateway({ HTTPS_CERT_FILE: tls.cert, HTTPS_KEY_FILE: tls.key });
 const base = `http://127.0.0.1:${plain.port}`;
 await awaitUntil(
@@ -240,4 +248,9 @@ void t.test('half a configuration does not start, and says which half', async (t
     t.equal(code, 1);
     t.match(child.output(), named);
   }
+});
+
+void t.test('what a killed gateway left of an upload is removed by the next one', async (t) => {
+  await awaitUntil(() => !existsSync(left), 20_000, 'its removal');
+  t.ok(existsSync(underWay));
 });
