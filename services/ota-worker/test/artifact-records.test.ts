@@ -223,6 +223,23 @@ void t.test('a removal whose process was killed holds nobody up for long', async
   t.match(await records.find(sha256), { sha256 }, 'the dead one ends nothing any more');
 });
 
+void t.test('a removal that is killed at its end leaves no location behind', async (t) => {
+  const { store, records } = stage(t);
+  const dying = redis.duplicate();
+  t.teardown(() => dying.disconnect());
+  const theirs = createArtifactRecords(dying, store.keys, wall);
+  await records.bring({ sha256, sizeBytes: 1, md5: 'm', by: 'upload', from: 'x', locationKey: 'a' });
+  await records.bring({ sha256: 'f'.repeat(64), sizeBytes: 1, md5: 'm', by: 'upload', from: 'x', locationKey: 'b' });
+  const mark = (await theirs.beginRemoval(sha256, 'one')) ?? '';
+  // The first command goes, and no other.
+  const ending = theirs.endRemoval(sha256, mark);
+  const send = dying.sendCommand.bind(dying);
+  dying.sendCommand = (command, ...more) =>
+    command.name === 'hgetall' ? Promise.reject(new Error('killed')) : send(command, ...more);
+  await ending.catch(() => undefined);
+  t.same(await records.broughtLocations(), { b: 'f'.repeat(64) });
+});
+
 void t.test('objects of the store are swept by name, age and room, and never those that are needed', async (t) => {
   const { records, store } = stage(t);
   const s3 = await startS3({ dir: t.testdir({ s3: {}, staging: {} }) });

@@ -38,6 +38,10 @@ redis.call('HSET', KEYS[1], 'removal', ARGV[2])
 if ARGV[3] == '' then return 1 end
 redis.call('ZREM', KEYS[4], ARGV[3])
 redis.call('SREM', KEYS[5], ARGV[3])
+local locations = redis.call('HGETALL', KEYS[6])
+for i = 1, #locations, 2 do
+  if locations[i + 1] == ARGV[3] then redis.call('HDEL', KEYS[6], locations[i]) end
+end
 for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[4]) end
 return 1`;
 
@@ -50,6 +54,7 @@ declare module 'ioredis' {
       stations: string,
       artifacts: string,
       brought: string,
+      broughtLocations: string,
       mark: string,
       ended: string,
       sha256: string,
@@ -60,7 +65,7 @@ declare module 'ioredis' {
 
 export function createArtifactRemovals(redis: Redis, keys: Keys, now: () => number) {
   redis.defineCommand('khumbuBeginRemoval', { lua: BEGIN_SCRIPT, numberOfKeys: 1 });
-  redis.defineCommand('khumbuEndRemoval', { lua: END_SCRIPT, numberOfKeys: 5 });
+  redis.defineCommand('khumbuEndRemoval', { lua: END_SCRIPT, numberOfKeys: 6 });
 
   const ended = (sha256: string, mark: string, isGone: boolean): Promise<number> =>
     redis.khumbuEndRemoval(
@@ -69,6 +74,7 @@ export function createArtifactRemovals(redis: Redis, keys: Keys, now: () => numb
       keys.artifactStations(sha256),
       keys.artifacts,
       keys.broughtArtifacts,
+      keys.broughtLocations,
       mark,
       mark.split(' ')[0] ?? '',
       isGone ? sha256 : '',
@@ -100,10 +106,7 @@ export function createArtifactRemovals(redis: Redis, keys: Keys, now: () => numb
     },
     /** Its bytes are gone: it is not listed any more, nor used for any location. */
     async endRemoval(sha256: string, mark: string): Promise<void> {
-      if ((await ended(sha256, mark, true)) !== 1) return;
-      const all = Object.entries(await redis.hgetall(keys.broughtLocations));
-      const gone = all.filter(([, named]) => named === sha256).map(([key]) => key);
-      if (gone.length > 0) await redis.hdel(keys.broughtLocations, ...gone);
+      await ended(sha256, mark, true);
     },
   };
 }
