@@ -83,6 +83,8 @@ void t.test('what a server asked for is of all its locations, and starts are spr
   t.equal((await other.startOf('f0', origin)).startsAt, starts[0], 'all who wait for one fetch have one start');
 
   await wan.beQuiet(origin, 60_000);
+  // Of another location of it.
+  await other.beQuiet(origin, 1000);
   const quiet = await other.startOf('g', origin);
   t.equal(quiet.quietUntil, clock.monotonic + 60_000);
   t.ok((quiet.startsAt ?? 0) >= clock.monotonic + 60_000, 'spread behind the peace that was asked for');

@@ -44,6 +44,12 @@ redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 return 1`;
 
+/** A server that has asked for longer is left in peace for longer. ARGV: until when (monotonic), for how many milliseconds. */
+const BE_QUIET = `
+if (tonumber(redis.call('GET', KEYS[1])) or 0) >= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1`;
+
 type Fields = Readonly<Record<string, string>>;
 
 const budgetText = (bytes: number | undefined): string => (bytes === undefined ? UNLIMITED : String(bytes));
@@ -153,7 +159,7 @@ export function createWanStore(redis: Redis, keys: Keys, rules: WanRules, now: N
     /** A server has answered that it wants peace for so long. */
     async beQuiet(origin: string, ms: number): Promise<void> {
       if (ms <= 0) return;
-      await redis.set(keys.wanQuiet(hashOf(origin)), String(now().monotonic + ms), 'PX', Math.ceil(ms));
+      await redis.eval(BE_QUIET, 1, keys.wanQuiet(hashOf(origin)), String(now().monotonic + ms), Math.ceil(ms));
     },
 
     /**
