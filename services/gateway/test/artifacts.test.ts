@@ -330,7 +330,7 @@ void t.test('bytes that are lost or shorter than they were are never filled up',
 });
 
 void t.test('readers that take nothing, and those that leave early, keep nobody from the bytes', async (t) => {
-  const { rest, curl, url } = await stage(t);
+  const { rest, curl } = await stage(t);
   t.equal((await curl(`${A}/${sha256}`, '-T', FILE)).status, 201);
   const { place } = rest.artifacts;
   const { find, read } = place;
@@ -380,9 +380,7 @@ void t.test('readers that take nothing, and those that leave early, keep nobody 
         return find(...of);
       },
     });
-    const left = Array.from({ length: 40 }, () =>
-      fetch(signed, { signal: leaving.signal, headers: { connection: 'close' } }).catch(() => undefined),
-    );
+    const left = Array.from({ length: 40 }, () => fetch(signed, { signal: leaving.signal }).catch(() => undefined));
     await awaitUntil(() => looked === 40, 20_000, 'all to be looked for');
     leaving.abort();
     await Promise.all([...left, ...closed]);
@@ -391,7 +389,6 @@ void t.test('readers that take nothing, and those that leave early, keep nobody 
     Object.assign(place, { find });
   }
   t.equal((await curl(signed)).status, 200, 'more have left than may read at once');
-  t.ok(signed.startsWith(url));
 });
 
 void t.test('who has sent an image hears the end, however long it takes to keep it', async (t) => {
