@@ -16,6 +16,8 @@ export interface FtpScript {
   readonly surplus?: Buffer;
   /** Called when content was sent, before its last reply. */
   readonly onSent?: () => void;
+  /** Of a download; `''`: none. */
+  readonly lastReply?: string;
   /** After so many bytes an upload is read no further, and this is the last reply. */
   readonly refuseAt?: { readonly bytes: number; readonly reply: string };
   /** So many of the bytes that come are lost, and nobody is told. */
@@ -145,7 +147,7 @@ class Conversation {
     script.onSent?.();
     data.end();
     await new Promise<void>((resolve) => data.once('close', resolve).resume());
-    return '226 all sent';
+    return script.lastReply ?? '226 all sent';
   }
 
   async #receive(name: string): Promise<string | undefined> {

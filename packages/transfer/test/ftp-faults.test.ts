@@ -155,6 +155,23 @@ await t.test('what is held is gone on with only where the server proves it', asy
   t.ok((await get(held)).bytes?.equals(changed), 'changed content of equal length and time');
 });
 
+await t.test('what is held outlives a line that breaks before it was compared', async (t) => {
+  const offset = 300_000;
+  const held = { offset, total: CONTENT.length, validators: VALIDATORS, tail: CONTENT.subarray(offset - 5000, offset) };
+  const open = (context: Partial<TransferContext> = {}) =>
+    createFtpTransport(contextOf(context)).open(at('f'), asked(held));
+  begin({ cutAt: 2000 });
+  t.match(await failure(open()), { reason: 'cut', retryable: true }, 'a cut is no other content');
+  begin({ stallAt: 2000 });
+  t.match(await failure(open({ stallMs: 300 })), { reason: 'stalled', retryable: true }, 'nor is silence');
+  t.equal(server.commands.filter((line) => line.startsWith('RETR')).length, 1, 'it is not fetched anew');
+});
+
+await t.test('a control connection that was forgotten while content flowed', async (t) => {
+  begin({ lastReply: '' });
+  t.ok((await get({}, { stallMs: 300 })).bytes?.equals(CONTENT), 'all bytes are all');
+});
+
 await t.test('content that is not what the server said', async (t) => {
   begin({ surplus: Buffer.from('more') });
   t.match(await failure(get()), { reason: 'content_changed', retryable: true }, 'it grew while it was read');

@@ -1,11 +1,12 @@
 /** One file of an FTP server, as it is at the beginning of a download. */
-import { deadlineAfter, onAbort, unlessAborted } from '@khumbu/shared/runtime/abort';
+import { onAbort, unlessAborted } from '@khumbu/shared/runtime/abort';
 import type { Body, TransferContext } from '../../port.js';
+import { StallTimer } from '../../stall-timer.js';
 import { TransferError } from '../../transfer-error.js';
 import type { TailCheck } from '../files/held-tail.js';
 import { timeOfMdtm, type Version } from '../files/version.js';
 import { beginTransfer, type DataLine, openData, type Transfer } from './data.js';
-import { receive } from './receive.js';
+import { lastReply, REASON_MS, receive } from './receive.js';
 import { faultOfReply } from './replies.js';
 import type { FtpSession } from './session.js';
 
@@ -65,31 +66,59 @@ export async function beginDownload(file: FtpFile, offset: number): Promise<Runn
   }
 }
 
-/**
- * Read so many bytes as `check` compares. Resolves with what came beyond them; `undefined`: they are others, or the server has
- * ended before. The connection is paused then.
- */
-export function readOverlap({ session, context, signal }: FtpFile, { line }: Running, check: TailCheck) {
+/** How reading the overlap ended: with what came beyond it, or why not. */
+type OverlapEnd = Buffer | 'other' | 'ended' | 'broken' | 'silent';
+
+/** The connection is paused afterwards. */
+function compareOverlap({ session, context, signal }: FtpFile, { line }: Running, check: TailCheck) {
   const { socket } = line;
-  const deadline = deadlineAfter(context.stallMs, signal);
-  return new Promise<Buffer | undefined>((resolve) => {
+  const stall = new StallTimer(session.leg, context.stallMs);
+  const either = AbortSignal.any([signal, stall.signal]);
+  return new Promise<OverlapEnd>((resolve) => {
     const onData = (piece: Buffer): void => {
+      stall.start();
       const rest = check.rest(piece);
-      if (rest === undefined) done(undefined);
+      if (rest === undefined) done('other');
       else if (check.isDone) done(rest);
     };
-    const end = (): void => done(undefined);
-    const done = (rest: Buffer | undefined): void => {
+    const onEnd = (): void => done('ended');
+    const onClose = (): void => done('broken');
+    const done = (end: OverlapEnd): void => {
       socket.pause();
-      socket.off('data', onData).off('end', end).off('close', end);
+      socket.off('data', onData).off('end', onEnd).off('close', onClose);
       withdraw();
-      deadline.clear();
-      resolve(rest);
+      stall.end();
+      resolve(end);
     };
-    const withdraw = onAbort(deadline.signal, end);
-    socket.once('end', end).once('close', end).on('data', onData);
-    if (session.ftp.closed || socket.readableEnded) end();
+    const withdraw = onAbort(either, () => done('silent'));
+    stall.start();
+    socket.once('end', onEnd).once('close', onClose).on('data', onData);
+    if (socket.readableEnded) onEnd();
+    else if (session.ftp.closed || socket.closed) onClose();
   });
+}
+
+/** Replies that say nothing of the place that was asked for: the server goes away, or the line has broken. */
+const OF_THE_LINE: readonly number[] = [421, 425, 426];
+
+/**
+ * Read so many bytes as `check` compares. Resolves with what came beyond them; `undefined`: they are others, or the server says
+ * that it has ended before. Throws when the line was cut or is silent: what is held may be good, and is kept for the next try.
+ */
+export async function readOverlap(file: FtpFile, running: Running, check: TailCheck): Promise<Buffer | undefined> {
+  const { session, context, signal } = file;
+  const { leg } = session;
+  signal.throwIfAborted();
+  const end = await compareOverlap(file, running, check);
+  signal.throwIfAborted();
+  if (typeof end !== 'string') return end;
+  if (end === 'other') return undefined;
+  if (end === 'silent') throw new TransferError(leg, 'stalled', `nothing came for ${context.stallMs} ms`);
+  const receiving = { transfer: running.transfer, signal };
+  const reply = await lastReply(receiving, end === 'ended' ? context.stallMs : REASON_MS);
+  if (!reply) throw new TransferError(leg, 'cut', 'the connection ended before what is held could be compared');
+  if (OF_THE_LINE.includes(reply.code)) throw faultOfReply(leg, reply, 'underway', session.say(reply));
+  return undefined;
 }
 
 /** Whether it is still the file that it was at the beginning. Throws when it is not. */

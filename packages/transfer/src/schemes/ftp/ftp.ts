@@ -18,8 +18,13 @@ const nameAsArgument = (name: string): string => (/^[ -]/.test(name) ? `./${name
 async function openPart(file: FtpFile, offset: number, tail: Buffer): Promise<Opened | undefined> {
   const running = await beginDownload(file, offset - tail.length);
   if (!running) return undefined;
-  const first = await readOverlap(file, running, new TailCheck(tail));
-  file.signal.throwIfAborted();
+  let first: Buffer | undefined;
+  try {
+    first = await readOverlap(file, running, new TailCheck(tail));
+  } catch (error) {
+    running.line.reset();
+    throw error;
+  }
   if (first) return { kind: 'part', offset, total: file.version.size, ...bodyOf(file, running, offset, first) };
   running.line.reset();
   file.session.close();

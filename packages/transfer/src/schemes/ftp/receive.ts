@@ -11,7 +11,7 @@ import { faultOfReply } from './replies.js';
 import type { FtpSession } from './session.js';
 
 /** For the last reply, when the data connection has broken off: it says why. */
-const REASON_MS = 5000;
+export const REASON_MS = 5000;
 
 interface Receiving {
   readonly session: FtpSession;
@@ -70,7 +70,10 @@ function pump({ session, line, context, signal }: Receiving, use: (piece: Buffer
 }
 
 /** The last reply; `undefined`: the control connection was lost, or says nothing in time. */
-async function lastReply({ transfer, signal }: Receiving, ms: number): Promise<FTPResponse | undefined> {
+export async function lastReply(
+  { transfer, signal }: Pick<Receiving, 'transfer' | 'signal'>,
+  ms: number,
+): Promise<FTPResponse | undefined> {
   const deadline = deadlineAfter(ms, signal);
   try {
     return await unlessAborted(transfer.ended, deadline.signal);
@@ -101,6 +104,8 @@ export async function receive(receiving: Receiving, use: (piece: Buffer) => void
   const reply = await lastReply(receiving, broken === undefined ? context.stallMs : REASON_MS);
   if (reply && reply.code >= 400) throw faultOfReply(leg, reply, 'underway', session.say(reply));
   if (broken !== undefined) throw networkFailure(leg, broken);
+  // A connection that owes a reply is of no more use: the next command would be taken for a mistake of ours.
+  if (!reply) session.close();
   if (!reply && !isAll())
     throw new TransferError(leg, 'cut', 'the connection ended before the server had confirmed that it has sent all');
 }
