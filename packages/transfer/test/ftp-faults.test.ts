@@ -272,3 +272,25 @@ await t.test('an upload has its final name only when it is whole', async (t) => 
   t.match(await failure(put()), { reason: 'denied', retryable: false });
   t.equal(server.files.get('up')?.bytes.toString(), 'older', 'what was there is not touched');
 });
+
+await t.test('what passes stays what passes, also while a file is renamed', async (t) => {
+  for (const command of ['RNFR', 'RNTO']) {
+    begin({
+      answer: (got) => {
+        if (got !== command) return undefined;
+        const isFirst = server.commands.filter((line) => line.startsWith(command)).length === 1;
+        return isFirst ? '450 busy' : '503 bad sequence';
+      },
+    });
+    t.match(await failure(put()), { reason: 'ftp_450', retryable: true }, command);
+  }
+});
+
+await t.test('a half under its final name is gone before the next try begins', async (t) => {
+  begin({
+    answer: (command, argument) =>
+      command === 'RNFR' ? '550 no' : command === 'SIZE' && argument === 'up' ? '213 1' : undefined,
+  });
+  t.match(await failure(put()), { reason: 'not_whole' });
+  t.notOk(server.files.has('up'));
+});

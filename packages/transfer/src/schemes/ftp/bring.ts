@@ -1,12 +1,14 @@
 /** One file brought to an FTP server: under a name of its own, measured, and only then under its final one. */
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
+import type { FTPResponse } from 'basic-ftp';
 import type { Brought, PutOptions, TransferContext, UploadBody } from '../../port.js';
 import { TransferError } from '../../transfer-error.js';
 import { temporaryName } from '../files/temporary-name.js';
+import { faultOfReply } from './replies.js';
 import { type Sending, send } from './send.js';
 import type { FtpSession } from './session.js';
 
-/** For tidying up after a try that has failed; whoever waits for the try does not wait for it. */
+/** For tidying up after a try that has failed. Only a final name is waited for: the next try may bring its file there. */
 const TIDY_MS = 5000;
 /** RFC 959, 5.4: of RNFR and RNTO. `550`, `553` of some servers mean that the user may not. */
 const mayNot = (code: number): boolean => code >= 500;
@@ -35,15 +37,17 @@ async function assertWhole(session: FtpSession, name: string, bytes: number): Pr
 async function renamed(session: FtpSession, from: string, to: string): Promise<boolean> {
   const asked = await session.ask(`RNFR ${from}`);
   if (mayNot(asked.code)) return false;
-  if (asked.code >= 400) await session.demand(`RNFR ${from}`, 'rename');
+  const busy = (refusal: FTPResponse): TransferError =>
+    faultOfReply(session.leg, refusal, 'rename', session.say(refusal));
+  // Not to be asked again: RNTO without RNFR right before it is an error of its own, and a final one.
+  if (asked.code >= 400) throw busy(asked);
   const reply = await session.ask(`RNTO ${to}`);
   if (reply.code < 400) return true;
   if (mayNot(reply.code)) return false;
-  await session.demand(`RNTO ${to}`, 'rename');
-  return true;
+  throw busy(reply);
 }
 
-/** Remove what is there under a name that nobody else uses. Resolves whatever comes of it: the next try has another name. */
+/** Remove what this try has left there. Resolves whatever comes of it, in `TIDY_MS`. */
 async function tidy(session: FtpSession, name: string, openAnother: () => Promise<FtpSession>): Promise<void> {
   session.close();
   const another = await openAnother().catch(() => undefined);
@@ -92,7 +96,10 @@ export async function bring({ session, context, name, body, options, openAnother
   } catch (error) {
     const deadline = deadlineAfter(TIDY_MS);
     if (open === undefined) session.close();
-    else void tidy(session, open, () => openAnother(deadline.signal)).finally(deadline.clear);
+    else {
+      const tidied = tidy(session, open, () => openAnother(deadline.signal)).finally(deadline.clear);
+      if (open === name && !signal.aborted) await tidied;
+    }
     throw error;
   }
 }

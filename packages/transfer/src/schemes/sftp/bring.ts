@@ -8,7 +8,7 @@ import type { SftpSession } from './session.js';
 import { faultOf, statusOf } from './statuses.js';
 import { writeAll } from './write.js';
 
-/** For tidying up after a try that has failed; whoever waits for the try does not wait for it. */
+/** For tidying up after a try that has failed. Only a final name is waited for: the next try may bring its file there. */
 const TIDY_MS = 5000;
 
 export interface Bringing {
@@ -100,7 +100,10 @@ export async function bring(bringing: Bringing): Promise<Brought> {
     const fault = error instanceof OfSource ? error.error : await faultOf(session, error, folder === '' ? '.' : folder);
     const deadline = deadlineAfter(TIDY_MS);
     if (open === undefined) session.close();
-    else void tidy(session, open, () => openAnother(deadline.signal)).finally(deadline.clear);
+    else {
+      const tidied = tidy(session, open, () => openAnother(deadline.signal)).finally(deadline.clear);
+      if (open === final && !bringing.options.signal.aborted) await tidied;
+    }
     throw fault;
   }
 }
