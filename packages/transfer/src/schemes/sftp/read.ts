@@ -19,7 +19,7 @@ export interface Reading {
 async function fill({ session, handle }: Reading, buffer: Buffer, position: number): Promise<Buffer> {
   let filled = 0;
   while (filled < buffer.length) {
-    const got = await session.ask<number>((sftp, answered) =>
+    const got = await session.begin<number>((sftp, answered) =>
       sftp.read(handle, buffer, filled, buffer.length - filled, position + filled, (error, bytes) =>
         answered(error, bytes),
       ),

@@ -15,8 +15,10 @@ type Answered<T> = (error: Error | undefined | null, value: T) => void;
 export interface SftpSession {
   readonly leg: Leg;
   readonly sftp: SFTPWrapper;
-  /** One request: rejects with what the server answers, when the connection is lost, or with the signal's reason. */
+  /** One request: rejects with what the server answers, when the connection is lost or silent, or with the signal's reason. */
   ask<T = void>(request: (sftp: SFTPWrapper, answered: Answered<T>) => void): Promise<T>;
+  /** As `ask`, for one of many under way: whoever waits for them watches for stalls. */
+  begin<T = void>(request: (sftp: SFTPWrapper, answered: Answered<T>) => void): Promise<T>;
   fault(error: unknown): unknown;
   /** Ends everything at once. Safe to repeat. */
   close(): void;
@@ -92,6 +94,13 @@ function connected(leg: Leg, config: ConnectConfig, pinned: readonly PinnedKey[]
   });
 }
 
+const silence = (leg: Leg, stallMs: number): TransferError =>
+  new TransferError(
+    leg,
+    leg.direction === 'get' ? 'stalled' : 'connection',
+    `the server said nothing for ${stallMs} ms`,
+  );
+
 /** Throws `TransferError`, or the signal's reason. */
 export async function openSession(
   leg: Leg,
@@ -111,9 +120,16 @@ export async function openSession(
   const failAll = (error: unknown): void => {
     for (const fail of waiting) fail(error);
   };
+  /** The library answers no request that is made afterwards. */
+  let lost: Error | undefined;
+  const lose = (error: Error): void => {
+    lost ??= error;
+    failAll(lost);
+  };
   /** Settles as the work does, or when the connection is lost or the signal fires. */
   const unlessLost = <T>(begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => void): Promise<T> =>
     new Promise<T>((resolve, reject) => {
+      if (lost) return reject(lost);
       waiting.add(reject);
       const settle = (act: () => void): void => {
         waiting.delete(reject);
@@ -124,7 +140,7 @@ export async function openSession(
         (error) => settle(() => reject(error as Error)),
       );
     });
-  client.once('close', () => failAll(new Error('the server closed the connection')));
+  client.once('close', () => lose(new Error('the server closed the connection')));
   const withdraw = onAbort(signal, () => failAll(signal.reason));
   client.once('close', withdraw);
   const close = (): void => {
@@ -152,27 +168,30 @@ export async function openSession(
       );
     });
     const sftp = await unlessAborted(opening, deadline.signal);
-    return {
-      leg,
-      sftp,
-      ask: <T>(request: (sftp: SFTPWrapper, answered: Answered<T>) => void) =>
-        unlessLost<T>((resolve, reject) => {
-          signal.throwIfAborted();
-          request(sftp, (error, value) => (error ? reject(error) : resolve(value)));
-        }),
-      fault,
-      close,
+    sftp.on('error', lose);
+    sftp.once('close', () => lose(new Error('the server ended SFTP')));
+    type Request<T> = (sftp: SFTPWrapper, answered: Answered<T>) => void;
+    const begin = <T>(request: Request<T>): Promise<T> =>
+      unlessLost<T>((resolve, reject) => {
+        signal.throwIfAborted();
+        request(sftp, (error, value) => (error ? reject(error) : resolve(value)));
+      });
+    // The SSH server answers keepalives for an SFTP server that hangs, as on a file system that is away.
+    const ask = async <T>(request: Request<T>): Promise<T> => {
+      const patience = deadlineAfter(stallMs);
+      try {
+        return await unlessAborted(begin(request), patience.signal);
+      } catch (error) {
+        throw error === patience.signal.reason ? silence(leg, stallMs) : error;
+      } finally {
+        patience.clear();
+      }
     };
+    return { leg, sftp, ask, begin, fault, close };
   } catch (error) {
     close();
     const isLate = deadline.signal.aborted && !signal.aborted;
-    throw isLate
-      ? new TransferError(
-          leg,
-          leg.direction === 'get' ? 'stalled' : 'connection',
-          `the server said nothing for ${stallMs} ms`,
-        )
-      : fault(error);
+    throw isLate ? silence(leg, stallMs) : fault(error);
   } finally {
     deadline.clear();
   }

@@ -37,7 +37,7 @@ export async function writeAll(
       await context.limiter?.take(piece.length, either);
       const position = bytes;
       const writing = session
-        .ask((sftp, answered) =>
+        .begin((sftp, answered) =>
           sftp.write(handle, piece, 0, piece.length, position, (error) => answered(error, undefined)),
         )
         .then(() => {
