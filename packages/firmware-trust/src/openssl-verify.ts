@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 
 const PROGRAM = 'openssl';
@@ -96,6 +97,7 @@ export async function verifyDigest(question: DigestQuestion): Promise<boolean> {
   const { key, signature, digest, options, scratchDir, signal } = question;
   signal.throwIfAborted();
   const files: FileHandle[] = [];
+  const deadline = deadlineAfter(DEADLINE_MS, signal);
   try {
     for (const content of [key.export({ type: 'spki', format: 'pem' }), signature, digest])
       files.push(await nameless(scratchDir, content));
@@ -104,7 +106,7 @@ export async function verifyDigest(question: DigestQuestion): Promise<boolean> {
     const child = spawn(PROGRAM, ['pkeyutl', '-verify', '-pubin', ...inputs, ...more], {
       env: environment(),
       stdio: ['ignore', 'pipe', 'pipe', ...files.map(({ fd }) => fd)],
-      signal: AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
+      signal: deadline.signal,
       killSignal: 'SIGKILL',
     });
     return await answerOf(child);
@@ -114,6 +116,7 @@ export async function verifyDigest(question: DigestQuestion): Promise<boolean> {
       ? missing(error)
       : error;
   } finally {
+    deadline.clear();
     await Promise.all(files.map((file) => file.close()));
   }
 }
