@@ -13,7 +13,11 @@ export type Phase = 'greeting' | 'login' | 'setup' | 'folder' | 'passive' | 'get
 
 /** Words of the server for people: one line, bounded, without what it was sent in confidence. */
 export const replyText = ({ message }: FTPResponse, secrets: readonly string[]): string =>
-  secrets.reduce((text, secret) => text.replaceAll(secret, '***'), readableText(message, 200));
+  // Before it is cut: of a secret that the cut goes through the beginning would stay.
+  readableText(
+    secrets.reduce((text, secret) => text.replaceAll(secret, '***'), message),
+    200,
+  );
 
 // vsftpd "Non-anonymous sessions must use encryption", ProFTPD "SSL/TLS required on the control channel", FileZilla "Use AUTH first",
 // IIS "Policy requires SSL", vsftpd and ProFTPD 522 for data.
