@@ -71,6 +71,7 @@ await t.test('a reply is told by what it means in its moment', async (t) => {
     ['put', reply('STOR', '502 read-only server'), 'ftp_502', false],
     ['put', reply('STOR', '421 shutting down'), 'remote_busy', true],
     ['put', reply('SIZE', '502 no'), 'size_unknown', false],
+    ['put', reply('SIZE', '450 busy'), 'ftp_450', true],
     ['put', { loses: 1 }, 'not_whole', true],
     ['put', { refuseAt: { bytes: 100_000, reply: '451 Failure writing to local file.' } }, 'ftp_451', true],
     ['put', { refuseAt: { bytes: 100_000, reply: '452 disk full' } }, 'remote_full', true],

@@ -13,14 +13,17 @@ const TIDY_MS = 5000;
 /** RFC 959, 5.4: of RNFR and RNTO. `550`, `553` of some servers mean that the user may not. */
 const mayNot = (code: number): boolean => code >= 500;
 
-/** How many bytes the server has under a name; `undefined`: it does not tell. RFC 3659, 4 and 7. */
+/** How many bytes the server has under a name; `undefined`: it never tells. Throws for a refusal that may pass. RFC 3659, 4 and 7. */
 async function sizeOf(session: FtpSession, name: string): Promise<number | undefined> {
   const size = await session.ask(`SIZE ${name}`);
   const bytes = size.code === 213 ? /^213 (\d+)/.exec(size.message)?.[1] : undefined;
   if (bytes !== undefined) return Number(bytes);
   const facts = await session.ask(`MLST ${name}`);
   const told = facts.code === 250 ? /(?:^|[;\s])size=(\d+);/i.exec(facts.message)?.[1] : undefined;
-  return told === undefined ? undefined : Number(told);
+  if (told !== undefined) return Number(told);
+  // It would tell at another time.
+  if (size.code >= 400 && size.code < 500) throw faultOfReply(session.leg, size, 'underway', session.say(size));
+  return undefined;
 }
 
 async function assertWhole(session: FtpSession, name: string, bytes: number): Promise<void> {
