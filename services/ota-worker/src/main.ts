@@ -40,6 +40,29 @@ const retriesBy = (config: OtaWorkerConfig): RetrySettings => ({
   maxRetryAfterS: config.MAX_RETRY_AFTER_S,
 });
 
+type ImportFolder = Parameters<typeof createImportFolder>[0];
+type ImportParts = Pick<ImportFolder, 'imports' | 'ignored' | 'now' | 'log'> &
+  Pick<ImportFolder['takeIn'], 'place' | 'records'>;
+
+/** What lies in `FIRMWARE_IMPORT_DIR`, if it is set, is taken in until the signal fires. */
+function lookIntoImportFolder(
+  config: OtaWorkerConfig,
+  { place, records, imports, ignored, now, log }: ImportParts,
+  stopping: AbortSignal,
+): void {
+  const folder = config.FIRMWARE_IMPORT_DIR;
+  if (folder === undefined) return;
+  const takeIn = {
+    place,
+    records,
+    spoolDir: config.SPOOL_DIR,
+    minBytes: config.MIN_FIRMWARE_BYTES,
+    maxBytes: config.MAX_FIRMWARE_BYTES,
+    allowPkcs1: config.ALLOW_PKCS1_SIGNATURES,
+  };
+  void lookRegularly(createImportFolder({ folder, takeIn, imports, ignored, now, log }), stopping, log);
+}
+
 runWorkerService(
   'ota-worker',
   () => loadConfig(OtaWorkerSettings, process.env),
@@ -61,25 +84,11 @@ runWorkerService(
       const artifacts = createArtifactRecords(redis, store.keys, wall);
       const parts = { objects, store, artifacts, ignored, now: wall, stopping: stopping.signal, log };
       const { images, checks, makeRoom, place, sweeps } = openImages(config, parts);
-      if (config.FIRMWARE_IMPORT_DIR !== undefined) {
-        const takeIn = {
-          place,
-          records: artifacts,
-          spoolDir: config.SPOOL_DIR,
-          minBytes: config.MIN_FIRMWARE_BYTES,
-          maxBytes: config.MAX_FIRMWARE_BYTES,
-          allowPkcs1: config.ALLOW_PKCS1_SIGNATURES,
-        };
-        const options = {
-          folder: config.FIRMWARE_IMPORT_DIR,
-          takeIn,
-          imports: createImports(redis, store.keys),
-          ignored,
-          now: wall,
-          log,
-        };
-        void lookRegularly(createImportFolder(options), stopping.signal, log);
-      }
+      lookIntoImportFolder(
+        config,
+        { place, records: artifacts, imports: createImports(redis, store.keys), ignored, now: wall, log },
+        stopping.signal,
+      );
       const spoolTelling: Sweep = {
         run: async () => tellSpool(redis, store.keys, config.SPOOL_DIR, wall()),
         counts: 'told',
