@@ -388,6 +388,9 @@ perform() {
     wait "$child"
     code=$?
     kill "$watcher" 2>/dev/null
+    uptime_s
+    # What runs as root is ended by sudo, whose own watch may come first.
+    if [ "$code" -gt 128 ] && [ "$uptime" -ge "$until_s" ]; then code=late; fi
     # Busy: it is tried again, until its time is over or the operation was given up.
     if [ "$code" != 75 ] || [ "$step" != install ] || [ -e "$state/retired/$operation" ]; then break; fi
     sleep 5
