@@ -440,6 +440,21 @@ void t.test('an image is brought in, seen, handed out and removed', async (t) =>
   t.equal((await rest.call('DELETE', path)).status, 204);
 });
 
+void t.test('downloads are paused and go on, one of them and all, and the link has a budget', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+  const { operationId } = (await rest.call('POST', UPDATES, { body: { location: IMAGE } })).body;
+  for (const order of ['pause', 'resume', 'download-now'])
+    t.match(
+      await rest.call('POST', `${UPDATES}/${operationId}/${order}`),
+      { status: 200, body: { operationId } },
+      order,
+    );
+  t.match((await rest.call('GET', '/v1/wan')).body, { paused: false });
+  t.match((await rest.call('POST', '/v1/wan/pause')).body, { paused: true });
+  t.match((await rest.call('POST', '/v1/wan/resume')).body, { paused: false });
+  t.equal((await rest.call('PUT', '/v1/wan/budget', { body: { budgetBytes: 1000 } })).status, 200);
+});
+
 void t.test('every documented route was answered with success', async (t) => {
   const rest = await openRest(t, { redis });
   const paths = rest.app.swagger().paths as unknown as Record<string, object>;

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { TakeInError, type TakenIn, takeIn } from '@khumbu/artifacts/take-in';
 import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
@@ -108,7 +109,9 @@ export function artifactUploadRoutes(app: RestApp, { artifacts, audit, stopping,
     const end = times.begin(raw.socket);
     // Who has sent all waits while it is written, checked and kept, which takes minutes for gigabytes: the time limit of the socket
     // is for those that stand still. Node.js sets it again with the next request.
-    raw.once('end', () => raw.socket.setTimeout(0));
+    raw.once('end', () => {
+      if (raw.socket instanceof Socket) raw.socket.setTimeout(0);
+    });
     try {
       const taken = await receive(request, query);
       audit(request, 'upload firmware artifact', '', { outcome: 'taken in', sha256: taken.sha256 });
