@@ -395,11 +395,11 @@ void t.test('who has sent an image hears the end, however long it takes to keep 
   const { rest, curl } = await stage(t);
   const { place } = rest.artifacts;
   const { add } = place;
-  rest.app.server.setTimeout(500);
+  rest.app.server.setTimeout(3000);
   Object.assign(place, {
     add: async (...of: Parameters<typeof add>) => {
       // A slow store: no event is awaited, the time itself is what is tested.
-      await pause(2000);
+      await pause(5000);
       return add(...of);
     },
   });
