@@ -186,9 +186,13 @@ async function judgeFolders(run: Run): Promise<void> {
   }
   const filesOf = async (images: boolean): Promise<string[]> => {
     const spool = await readdir(depot.folders.spool, { recursive: true, withFileTypes: true });
-    return spool
-      .filter((entry) => entry.isFile() && entry.parentPath.endsWith('images') === images)
-      .map(({ name }) => name);
+    return (
+      spool
+        .filter((entry) => entry.isFile() && entry.parentPath.endsWith('images') === images)
+        .map(({ name }) => name)
+        // What names the spool itself.
+        .filter((name) => name !== 'spool-id')
+    );
   };
   // What a superseded upload left is swept once a minute.
   const isSwept = async (): Promise<boolean> => (await filesOf(false)).length === 0;

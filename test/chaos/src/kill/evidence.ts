@@ -42,11 +42,13 @@ async function filesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Files in the spool that are not images which records name. */
+/** Files in the spool that are not images which records name, nor what names the spool itself. */
 export async function spoolLeftovers(stage: Stage): Promise<string[]> {
   const named = await stage.store.namedImages();
   const files = await filesIn(stage.depot.folders.spool);
-  return files.filter((file) => !(file.startsWith('images/') && named.has(file.slice('images/'.length))));
+  return files.filter(
+    (file) => file !== 'spool-id' && !(file.startsWith('images/') && named.has(file.slice('images/'.length))),
+  );
 }
 
 /** Unfinished uploads in the object store. */

@@ -97,6 +97,12 @@ const indexRule: Rule = async (key, part, { redis, open, ended }) => {
 const outboxRule: Rule = async (_key, station, { outboxes }) =>
   outboxes.has(station) ? undefined : 'nobody would look into this outbox';
 
+/** Of an image that is held, or about to be forgotten. */
+const artifactRule: Rule = async (key, sha256, { redis }) => {
+  if ((await redis.zscore('khumbu:artifacts', sha256)) !== null || (await redis.pttl(key)) !== -1) return undefined;
+  return 'the depot does not hold its image, and it does not expire';
+};
+
 /** First match wins; the group is the name of what it belongs to. */
 const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] = [
   ['record', /^khumbu:record:(.+)$/, recordRule],
@@ -113,6 +119,8 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['progress', /^khumbu:progress:/, expiresWithin(3_600_000)],
   ['REST answer', /^khumbu:rest-answer:/, expiresWithin(DAY_MS)],
   ['driver check', /^khumbu:driver-check:/, expiresWithin(30 * DAY_MS)],
+  ['artifact', /^khumbu:artifact(?:-sources|-stations)?:([0-9a-f]{64})$/, artifactRule],
+  ['artifact', /^khumbu:(?:artifacts|brought-artifacts|brought-locations|imports|spools|url-key)$/, always],
   ['WAN', /^khumbu:wan$/, always],
   ['WAN', /^khumbu:wan:month:\d{4}-\d\d$/, expiresWithin(400 * DAY_MS)],
   ['WAN', /^khumbu:wan:(?:reserved|schedule|quiet:[0-9a-f]{32}|start:.+)$/, expiresWithin(2 * DAY_MS)],
