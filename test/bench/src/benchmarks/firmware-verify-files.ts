@@ -24,6 +24,8 @@ END
 ${VERIFY}`;
 
 interface Files {
+  /** Number of the first update: each is of another station. */
+  readonly from: number;
   readonly base: string;
   readonly home: string;
   readonly command: string;
@@ -34,7 +36,7 @@ async function pairsOf(
   context: BenchContext,
   depot: Depot,
   origin: FirmwareOrigin,
-  { base, home, command, env }: Files,
+  { from, base, home, command, env }: Files,
 ) {
   const first = join(home, 'firmware.bin');
   copyFileSync(origin.imageFile, first);
@@ -55,8 +57,8 @@ async function pairsOf(
     rmSync(out);
     return time;
   };
-  await ours(context, depot, place, 0);
-  const pairs = await interleaved(PAIRS[context.effort], (n) => ours(context, depot, place, n + 1), theirs);
+  await ours(context, depot, place, from);
+  const pairs = await interleaved(PAIRS[context.effort], (n) => ours(context, depot, place, from + n + 1), theirs);
   rmSync(home, { recursive: true });
   return {
     ours: pairs.ours.map(({ seconds }) => seconds),
@@ -98,8 +100,15 @@ export const firmwareVerifyFiles: Benchmark<'firmware-verify-ftp' | 'firmware-ve
       dataDir: join(context.dir, 'depot'),
       env: { LOCATION_KNOWN_HOSTS_FILE: sftp.knownHostsFile, LOCATION_PRIVATE_KEY_FILE: sftp.privateKeyFile },
     });
-    const ofFtp = { base: `ftp://fw:${ftp.password}@127.0.0.1:${ftp.port}`, home: ftp.home, command: CURL, env: {} };
+    const ofFtp = {
+      from: 0,
+      base: `ftp://fw:${ftp.password}@127.0.0.1:${ftp.port}`,
+      home: ftp.home,
+      command: CURL,
+      env: {},
+    };
     const ofSftp = {
+      from: 100,
       base: `sftp://fw@127.0.0.1:${sftp.port}/~`,
       home: sftp.home,
       command: SFTP,
