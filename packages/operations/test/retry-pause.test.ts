@@ -1,4 +1,4 @@
-import { retryPause } from '@khumbu/operations/jobs/retry-pause';
+import { mayWaitUntil, retryPause } from '@khumbu/operations/jobs/retry-pause';
 import t from 'tap';
 
 const now = { wall: 0, monotonic: 1000 };
@@ -19,6 +19,16 @@ void t.test('how long the next try waits', async (t) => {
   t.equal(seconds({ retryAfterS: 99_999_999_999 }), '30 retry', 'beyond the deadline it is not followed');
   t.equal(seconds({ retryAfterS: 99_999_999_999, intervalS: 0 }), '0 retry');
   t.equal(seconds({ retryAfterS: 1e12 }), '30 retry');
+});
+
+void t.test('nobody waits so long that a try is lost', async (t) => {
+  const update = { request: { retries: 3 }, tries: 0, deadlineAt: 4000 };
+  const at = { monotonic: 0 };
+  t.equal(mayWaitUntil(1000, update, { tries: 9 }, at), true, 'a share of the time');
+  t.equal(mayWaitUntil(1001, update, { tries: 9 }, at), false);
+  t.equal(mayWaitUntil(2000, { ...update, tries: 2 }, { tries: 9 }, at), true, 'the last try may wait for longer');
+  t.equal(mayWaitUntil(401, { ...update, request: {} }, { tries: 9 }, at), false, 'by the setting');
+  t.equal(mayWaitUntil(1e9, { request: { retries: 3 }, tries: 0 }, { tries: 9 }, at), true, 'no deadline');
 });
 
 void t.test('whatever anybody asks for, the tries that are left come before the deadline', async (t) => {

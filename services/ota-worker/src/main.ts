@@ -105,11 +105,10 @@ runWorkerService(
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         now,
       };
-      const { maxRetryAfterS } = retriesBy(config);
       const { gate, meter } = openWan(
         { redis, store, jobs, notifications, now, artifacts, ignored },
         link,
-        maxRetryAfterS,
+        retriesBy(config),
         life,
         log,
       );

@@ -1,6 +1,7 @@
 /** The link to the world, as this worker uses it: what keeps downloads, and the meter that its transfers pass. */
 import type { ArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
 import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
+import type { RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import type { WorkerParts } from '@khumbu/operations/jobs/worker-service';
 import type { WanRules } from '@khumbu/operations/wan/settings';
 import { openWanMeter } from '@khumbu/operations/wan/wan-meter';
@@ -20,7 +21,7 @@ interface Parts extends Pick<WorkerParts, 'redis' | 'store' | 'jobs' | 'notifica
 export function openWan(
   { redis, store, jobs, notifications, now, artifacts, ignored }: Parts,
   rules: WanRules,
-  maxRetryAfterS: number,
+  retries: RetrySettings,
   life: Lifecycle,
   log: Logger,
 ) {
@@ -32,5 +33,5 @@ export function openWan(
   life.onStop('waiting downloads', () => waking.stop());
   const isHere = async (location: string): Promise<boolean> =>
     (await artifacts.broughtFor(broughtKey(location, ignored))) !== undefined;
-  return { gate: createDownloadGate({ wan, rules, maxRetryAfterS, isHere }), meter };
+  return { gate: createDownloadGate({ wan, rules, retries, isHere }), meter };
 }

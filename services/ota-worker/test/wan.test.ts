@@ -73,7 +73,7 @@ async function stage(t: Test, rules: Partial<WanRules> = {}) {
   const artifacts = createArtifactRecords(redis, store.keys, Date.now);
   const isHere = async (location: string): Promise<boolean> =>
     (await artifacts.broughtFor(broughtKey(location, () => []))) !== undefined;
-  const gate = createDownloadGate({ wan, rules: wanRules, maxRetryAfterS: 900, isHere });
+  const gate = createDownloadGate({ wan, rules: wanRules, retries: { tries: 3, maxRetryAfterS: 900 }, isHere });
   const fetch = createFetch({
     ...deps,
     notifications,
@@ -274,7 +274,7 @@ void t.test('an image that has as many bytes as its update may fetch is not stop
   const gate = createDownloadGate({
     wan: depot.wan,
     rules: { updateBudgetBytes: 100 },
-    maxRetryAfterS: 900,
+    retries: { tries: 3, maxRetryAfterS: 900 },
     isHere: async () => false,
   });
   const fetch = newFetch('firmware-fetch-1', 'http://h/f', depot.now());
@@ -363,6 +363,22 @@ void t.test('a server that asked for peace is left in peace by its other locatio
     await fetching(id);
     t.match(await load(id), { state: 'Downloaded' });
   }
+});
+
+void t.test('peace that is asked for beyond every deadline is nobody’s', async (t) => {
+  const depot = await stage(t);
+  const { work, load, fetching } = depot;
+  const { url } = await handlerOrigin(t, (request, response) => {
+    if (request.url === '/one') return void response.writeHead(503, { 'retry-after': '99999999999' }).end();
+    response.writeHead(200, { etag: '"a"' }).end(IMAGE);
+  });
+  const [one, two] = [await depot.accept(`${url}/one`), await depot.accept(`${url}/two`)];
+  await work(one);
+  await fetching(one);
+  t.match(await load(one), { state: 'Downloading', waitingFor: 'retry' });
+  await work(two);
+  await fetching(two);
+  t.match(await load(two), { state: 'Downloaded' }, 'at once');
 });
 
 void t.test('downloads in threads share the rate, and their bytes are counted', async (t) => {

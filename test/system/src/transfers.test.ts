@@ -95,7 +95,10 @@ test('a server that wants to be asked in a thousand years keeps nobody from the 
 });
 
 test('what a server asks for is shown as what is waited for, with its end', async (t) => {
-  const location = origin.serve('/soon.bin', Buffer.alloc(0), { status: 429, headers: { 'retry-after': '600' } });
+  // A server of its own: its other locations are left in peace as well.
+  const busy = await startOrigin();
+  t.teardown(() => busy.close());
+  const location = busy.serve('/soon.bin', Buffer.alloc(0), { status: 429, headers: { 'retry-after': '600' } });
   const client = await connect(t, cluster, 'shown');
   t.equal(await update(client, 7, { location, retries: 3, retry_interval_s: 1 }), 'Accepted');
   const { waiting } = await newest('shown', ({ waitingFor }) => waitingFor === 'retry_after');

@@ -19,19 +19,30 @@ export interface RetryPause extends Required<Pick<RecordBase, 'notBefore' | 'wai
   readonly waitingFor: 'retry' | 'retry_after';
 }
 
+const leftMs = (deadlineAt: number | undefined, { monotonic }: Pick<Moment, 'monotonic'>): number =>
+  deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - monotonic);
+
+/** The longest pause: so long that the tries that are left all come before the deadline. Milliseconds. */
+const shareMs = (left: number, triesLeft: number): number => left / (Math.max(1, triesLeft) + 1);
+
+/** How much of a server's `Retry-After` is followed, in seconds: none of one beyond the deadline. */
+export const followedRetryAfterS = (
+  { retryAfterS = 0, maxRetryAfterS, deadlineAt }: Pick<RetryTiming, 'retryAfterS' | 'maxRetryAfterS' | 'deadlineAt'>,
+  now: Pick<Moment, 'monotonic'>,
+): number => (retryAfterS * 1000 < leftMs(deadlineAt, now) ? Math.min(retryAfterS, maxRetryAfterS) : 0);
+
 /**
  * The longer of the interval and the server's `Retry-After`, that one up to `maxRetryAfterS`; a `Retry-After` beyond the
  * deadline is ignored. Whatever is asked for, the tries that are left all come before the deadline: no pause is longer than
  * its share of the time.
  */
 export function retryPause(
-  { intervalS, retryAfterS = 0, maxRetryAfterS, triesLeft, deadlineAt }: RetryTiming,
+  { intervalS, triesLeft, deadlineAt, ...asked }: RetryTiming,
   { monotonic, wall }: Moment,
 ): RetryPause {
-  const leftMs = deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - monotonic);
-  const followedS = retryAfterS * 1000 < leftMs ? Math.min(retryAfterS, maxRetryAfterS) : 0;
-  const shareMs = leftMs / (Math.max(1, triesLeft) + 1);
-  const pauseMs = Math.min(Math.max(intervalS, followedS) * 1000, shareMs);
+  const followedS = followedRetryAfterS({ ...asked, deadlineAt }, { monotonic });
+  const longestMs = shareMs(leftMs(deadlineAt, { monotonic }), triesLeft);
+  const pauseMs = Math.min(Math.max(intervalS, followedS) * 1000, longestMs);
   return {
     notBefore: monotonic + Math.floor(pauseMs),
     waitingFor: followedS > intervalS ? 'retry_after' : 'retry',
@@ -60,6 +71,17 @@ export interface FailedTransfer {
  */
 export const triesAllowed = (request: FailedTransfer['request'], fallback: number): number =>
   Math.max(1, request.retries ?? fallback);
+
+/** Whether it may wait until then and all tries that are left still come before its deadline. Monotonic. */
+export function mayWaitUntil(
+  until: number,
+  { request, tries, deadlineAt }: Pick<FailedTransfer, 'request' | 'tries' | 'deadlineAt'>,
+  settings: Pick<RetrySettings, 'tries'>,
+  now: Pick<Moment, 'monotonic'>,
+): boolean {
+  const triesLeft = triesAllowed(request, settings.tries) - tries;
+  return until - now.monotonic <= shareMs(leftMs(deadlineAt, now), triesLeft);
+}
 
 /** The members of its record for the next try; `undefined`: no tries are left. */
 export function nextTry(

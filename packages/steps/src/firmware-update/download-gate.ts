@@ -1,4 +1,5 @@
 /** Asks the depot whether an update may be fetched now, and a running fetch whether it has to stop. */
+import { followedRetryAfterS, mayWaitUntil, type RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { type DepotFacts, delayOf, type Hold, pauseOf, type UpdateFacts } from '@khumbu/operations/wan/gate';
 import type { WanRules } from '@khumbu/operations/wan/settings';
@@ -15,8 +16,7 @@ export interface FetchAmount {
 export interface DownloadGateDeps {
   readonly wan: Pick<WanStore, 'look' | 'claim' | 'disclaim' | 'startOf' | 'beQuiet'>;
   readonly rules: Pick<WanRules, 'updateBudgetBytes'>;
-  /** The longest `Retry-After` that is followed, in seconds. */
-  readonly maxRetryAfterS: number;
+  readonly retries: Pick<RetrySettings, 'tries' | 'maxRetryAfterS'>;
   /** The depot holds the image that somebody brought in for this location. */
   readonly isHere: (location: string) => Promise<boolean>;
 }
@@ -36,7 +36,7 @@ export function serverOf(location: string): string {
 
 export type DownloadGate = ReturnType<typeof createDownloadGate>;
 
-export function createDownloadGate({ wan, rules, maxRetryAfterS, isHere }: DownloadGateDeps) {
+export function createDownloadGate({ wan, rules, retries, isHere }: DownloadGateDeps) {
   /** Nothing comes over the WAN. Should what is held be lost, bytes come after all, and then it is kept as any other. */
   const comesFromHere = async (location: string, amount?: FetchAmount): Promise<boolean> => {
     if (isLocal(location)) return true;
@@ -69,7 +69,9 @@ export function createDownloadGate({ wan, rules, maxRetryAfterS, isHere }: Downl
       const isFromHere = await comesFromHere(location);
       const pause = pauseOf(depot, factsOf(update, fetchId, isFromHere));
       if (pause || isRunning || isFromHere) return pause;
-      return delayOf(depot.now, await wan.startOf(fetchId, serverOf(location)));
+      const { quietUntil, ...start } = await wan.startOf(fetchId, serverOf(location));
+      const isFollowed = quietUntil !== undefined && mayWaitUntil(quietUntil, update, retries, depot.now);
+      return delayOf(depot.now, isFollowed ? { ...start, quietUntil } : start);
     },
 
     /** None of those who wait for it may have it now. With a budget, what is still to come is claimed. */
@@ -93,10 +95,23 @@ export function createDownloadGate({ wan, rules, maxRetryAfterS, isHere }: Downl
     /** The fetch has ended. */
     end: (fetchId: string): Promise<void> => wan.disclaim(fetchId),
 
-    /** A fetch has failed: where its server asked all for peace, other locations of it wait too. */
-    async noteFailure(location: string, reason: string, retryAfterS: number | undefined): Promise<void> {
-      if (retryAfterS === undefined || !OF_SERVER.includes(reason)) return;
-      await wan.beQuiet(serverOf(location), Math.min(retryAfterS, maxRetryAfterS) * 1000);
+    /**
+     * A fetch has failed: where its server asked all for peace, other locations of it wait too, as long as one of those who
+     * waited for this one follows it.
+     */
+    async noteFailure(
+      location: string,
+      reason: string,
+      retryAfterS: number,
+      waiters: readonly Pick<FirmwareUpdateRecord, 'deadlineAt'>[],
+    ): Promise<void> {
+      if (!OF_SERVER.includes(reason)) return;
+      const { maxRetryAfterS } = retries;
+      const { now } = await wan.look();
+      const followed = waiters.map(({ deadlineAt }) =>
+        followedRetryAfterS({ retryAfterS, maxRetryAfterS, deadlineAt }, now),
+      );
+      await wan.beQuiet(serverOf(location), Math.max(0, ...followed) * 1000);
     },
   };
 }

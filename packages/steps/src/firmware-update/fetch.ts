@@ -67,7 +67,8 @@ export function createFetch(deps: FetchDeps) {
       const { reason } = result;
       if (reason === 'error') log.error({ err: error }, 'fetch failed unexpectedly');
       else log.info({ reason, ...detailOf(error, fetch) }, 'fetch ended without an image');
-      await gate.noteFailure(fetch.location, reason, result.retryAfterS);
+      if (result.retryAfterS !== undefined)
+        await gate.noteFailure(fetch.location, reason, result.retryAfterS, await waitersOf(fetch));
       return { result: { ...result, ...brought() } };
     } finally {
       await run.end();
