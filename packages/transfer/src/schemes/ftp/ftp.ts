@@ -2,11 +2,12 @@
 import type { Location } from '@khumbu/shared/locations/location';
 import type { CreateTransport, Opened, OpenOptions, TransferContext } from '../../port.js';
 import { type Leg, TransferError } from '../../transfer-error.js';
+import { bringWhole } from '../files/bring-whole.js';
 import { fileOf } from '../files/file-of.js';
 import { TailCheck } from '../files/held-tail.js';
 import { isSameVersion, validatorsOf } from '../files/version.js';
-import { bring } from './bring.js';
 import { beginDownload, bodyOf, type FtpFile, readOverlap, versionOf } from './download.js';
+import { receiverOf } from './receiver.js';
 import { openSession } from './session.js';
 
 const NOTHING = Buffer.alloc(0);
@@ -68,13 +69,13 @@ export const createFtpTransport: CreateTransport = (context) => ({
     const leg: Leg = { direction: 'put', scheme: location.scheme };
     const place = fileOf(leg, location);
     const session = await openSession(leg, place, context, options.signal);
-    return bring({
-      session,
-      context,
-      name: nameAsArgument(place.path.name),
-      body,
-      options,
-      openAnother: (signal) => openSession(leg, place, context, signal),
+    const receiving = { context, body, options };
+    return bringWhole({
+      receiver: receiverOf(session, receiving),
+      openAnother: async (signal) => receiverOf(await openSession(leg, place, context, signal), receiving),
+      pathOf: nameAsArgument,
+      name: place.path.name,
+      signal: options.signal,
     });
   },
 });

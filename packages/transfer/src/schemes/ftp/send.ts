@@ -21,8 +21,8 @@ export interface Sending {
   readonly signal: AbortSignal;
   /** Bytes handed over so far. */
   readonly onProgress: (bytes: number) => void;
-  /** The server has opened a file under this name. */
-  readonly onBegun: (name: string) => void;
+  /** The server has opened a file under the name. */
+  readonly onBegun: () => void;
 }
 
 const write = (line: DataLine, piece: Buffer): Promise<void> =>
@@ -73,7 +73,7 @@ export async function send(sending: Sending, name: string, source: Readable): Pr
     };
     const begun = await unlessAborted(transfer.begun, signal);
     if (begun.code >= 200) fail(begun, 'put');
-    sending.onBegun(name);
+    sending.onBegun();
     // A server may give up in the midst: then it reads no more.
     const refused = transfer.ended.then((reply) => (reply.code >= 400 ? fail(reply) : new Promise<never>(() => {})));
     refused.catch(() => {});

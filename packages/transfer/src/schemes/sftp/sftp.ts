@@ -3,11 +3,12 @@ import type { Location } from '@khumbu/shared/locations/location';
 import type { Stats } from 'ssh2';
 import type { Body, CreateTransport, Opened, OpenOptions, TransferContext } from '../../port.js';
 import { type Leg, TransferError } from '../../transfer-error.js';
+import { bringWhole } from '../files/bring-whole.js';
 import { fileOf } from '../files/file-of.js';
 import { TailCheck } from '../files/held-tail.js';
 import { isSameVersion, type Version, validatorsOf } from '../files/version.js';
-import { bring, pathOf } from './bring.js';
 import { type Reading, readFrom } from './read.js';
+import { pathOf, receiverOf } from './receiver.js';
 import { openSession } from './session.js';
 import { faultOf } from './statuses.js';
 
@@ -93,7 +94,14 @@ export const createSftpTransport: CreateTransport = (context) => ({
     const leg: Leg = { direction: 'put', scheme: location.scheme };
     const place = fileOf(leg, location);
     const session = await openSession(leg, place, context, options.signal);
-    const openAnother = (signal: AbortSignal) => openSession(leg, place, context, signal);
-    return bring({ session, context, ...place.path, body, options, openAnother });
+    const { folder, name } = place.path;
+    const receiving = { context, folder, body, options };
+    return bringWhole({
+      receiver: receiverOf(session, receiving),
+      openAnother: async (signal) => receiverOf(await openSession(leg, place, context, signal), receiving),
+      pathOf: (of) => pathOf(folder, of),
+      name,
+      signal: options.signal,
+    });
   },
 });

@@ -1,0 +1,75 @@
+/** One file brought to a file server: under a name of its own, measured, and only then under its final one. */
+import { deadlineAfter } from '@khumbu/shared/runtime/abort';
+import type { Brought } from '../../port.js';
+import { temporaryName } from './temporary-name.js';
+
+/** For tidying up after a try that has failed. Only a final name is waited for: the next try may bring its file there. */
+const TIDY_MS = 5000;
+
+/** What a session at the server does for it. */
+export interface Receiver {
+  /** Bring all of it under this path. Resolves with its bytes once the server was seen to have as many. `onBegun`: a file is there now. */
+  write(path: string, onBegun: () => void): Promise<number>;
+  /** `false`: the server lets nothing be renamed, or not to this path. Rejects for a refusal that may pass. */
+  rename(from: string, to: string): Promise<boolean>;
+  /** Whether it was allowed to does not matter. */
+  remove(path: string): Promise<unknown>;
+  close(): void;
+  /** What a failure means to the caller, while the session still stands. */
+  explain(error: unknown): Promise<unknown>;
+}
+
+export interface Bringing {
+  readonly receiver: Receiver;
+  /** A session for tidying up. */
+  readonly openAnother: (signal: AbortSignal) => Promise<Pick<Receiver, 'remove' | 'close'>>;
+  /** The path of a name. */
+  readonly pathOf: (name: string) => string;
+  readonly name: string;
+  readonly signal: AbortSignal;
+}
+
+/** Remove what this try has left there. Resolves whatever comes of it, in `TIDY_MS`. */
+async function tidy(path: string, { receiver, openAnother }: Bringing): Promise<void> {
+  receiver.close();
+  const deadline = deadlineAfter(TIDY_MS);
+  try {
+    const another = await openAnother(deadline.signal).catch(() => undefined);
+    await another?.remove(path).catch(() => undefined);
+    another?.close();
+  } finally {
+    deadline.clear();
+  }
+}
+
+/** Resolves when all of it is there under its name. See `Transport.put`. */
+export async function bringWhole(bringing: Bringing): Promise<Brought> {
+  const { receiver, pathOf, name, signal } = bringing;
+  const final = pathOf(name);
+  const temporary = pathOf(temporaryName(name));
+  /** What a failed try would leave behind. */
+  let left: string | undefined;
+  const write = (path: string): Promise<number> =>
+    receiver.write(path, () => {
+      left = path;
+    });
+  try {
+    const bytes = await write(temporary);
+    if (!(await receiver.rename(temporary, final))) {
+      await receiver.remove(temporary);
+      left = undefined;
+      // Under its final name nobody can tell a half from the whole until it is measured.
+      await write(final);
+    }
+    receiver.close();
+    return { bytes };
+  } catch (error) {
+    const fault = await receiver.explain(error);
+    if (left === undefined) receiver.close();
+    else {
+      const tidied = tidy(left, bringing);
+      if (left === final && !signal.aborted) await tidied;
+    }
+    throw fault;
+  }
+}
