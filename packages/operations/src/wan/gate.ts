@@ -52,7 +52,7 @@ export interface UpdateFacts {
   readonly pausedByOperator: boolean;
   /** An operator lets it be fetched whatever the window and the budgets say. */
   readonly downloadNow: boolean;
-  /** The location is in the depot's own object store. */
+  /** Nothing of it comes over the WAN: it is in the depot's own object store, or was brought in by hand. */
   readonly isLocal: boolean;
   /** Of its own: what its fetches brought, and what they may bring. */
   readonly brought: number;

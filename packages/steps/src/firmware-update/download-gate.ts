@@ -1,4 +1,6 @@
 /** Asks the depot whether an update may be fetched now, and a running fetch whether it has to stop. */
+
+import type { Moment } from '@khumbu/operations/clock/depot-clock';
 import { followedRetryAfterS, mayWaitUntil, type RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { type DepotFacts, delayOf, type Hold, pauseOf, type UpdateFacts } from '@khumbu/operations/wan/gate';
@@ -104,10 +106,10 @@ export function createDownloadGate({ wan, rules, retries, isHere }: DownloadGate
       reason: string,
       retryAfterS: number,
       waiters: readonly Pick<FirmwareUpdateRecord, 'deadlineAt'>[],
+      now: Moment,
     ): Promise<void> {
       if (!OF_SERVER.includes(reason)) return;
       const { maxRetryAfterS } = retries;
-      const { now } = await wan.look();
       const followed = waiters.map(({ deadlineAt }) =>
         followedRetryAfterS({ retryAfterS, maxRetryAfterS, deadlineAt }, now),
       );

@@ -68,7 +68,7 @@ export function createFetch(deps: FetchDeps) {
       if (reason === 'error') log.error({ err: error }, 'fetch failed unexpectedly');
       else log.info({ reason, ...detailOf(error, fetch) }, 'fetch ended without an image');
       if (result.retryAfterS !== undefined)
-        await gate.noteFailure(fetch.location, reason, result.retryAfterS, await waitersOf(fetch));
+        await gate.noteFailure(fetch.location, reason, result.retryAfterS, await waitersOf(fetch), now());
       return { result: { ...result, ...brought() } };
     } finally {
       await run.end();
