@@ -1,7 +1,9 @@
 /** What is wrong with a request is told: all of it, with its place and with what would have been taken. */
+
+import { PROBLEMS, type ProblemCode } from '@khumbu/rest-contract/problem-codes';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { PROBLEMS, Problem, type ProblemCode, problemBody } from '../src/http/problems.js';
+import { Problem, problemBody } from '../src/http/problems.js';
 import { type Json, openRest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });

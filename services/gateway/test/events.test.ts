@@ -7,6 +7,8 @@ import { stationEvent } from '@khumbu/operations/events/events';
 import { createProgress } from '@khumbu/operations/events/progress';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
+import { EventSchema } from '@khumbu/rest-contract/events';
+import { violations } from '@khumbu/shared/contract/violations';
 import { awaitUntil, collector, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
@@ -20,6 +22,16 @@ interface Event {
   readonly id: string | undefined;
   readonly event: string;
   readonly data: Json;
+}
+
+/** What came and is not as the OpenAPI document has it. */
+const undocumented: string[] = [];
+function undocumentedIn({ event, data }: Event): string[] {
+  const schema = EventSchema.anyOf.find(({ properties }) => properties.type.const === event);
+  if (!schema) return [`an event ${event}`];
+  const wrong = violations(schema, data).map(({ pointer, message }) => `${event}${pointer} ${message}`);
+  const unknown = Object.keys(data as object).filter((member) => !Object.hasOwn(schema.properties, member));
+  return [...wrong, ...unknown.map((member) => `${event} has ${member}`)];
 }
 
 /** A subscriber as a browser is one: remembers the last id, also of events without data. */
@@ -42,6 +54,7 @@ function subscribe(url: string, options: { lastEventId?: string; onEvent?: (even
     const data = field('data');
     if (data === undefined) return;
     const event = { id, event: field('event') ?? 'message', data: JSON.parse(data) as Json };
+    undocumented.push(...undocumentedIn(event));
     events.push(event);
     options.onEvent?.(event);
   };
@@ -460,4 +473,8 @@ void t.test('who leaves while the stream is being opened gives its place back', 
     return statusCode === 200;
   };
   await awaitUntil(served, 20_000, 'a stream');
+});
+
+void t.test('every event that came is as the OpenAPI document has it', async (t) => {
+  t.same(undocumented, []);
 });

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { PROBLEMS } from '@khumbu/rest-contract/problem-codes';
 import { startRedis } from '@khumbu/test-support/redis';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import t from 'tap';
-import { PROBLEMS } from '../src/http/problems.js';
 import { type Json, openRest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });

@@ -1,7 +1,7 @@
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { PROBLEMS } from '@khumbu/rest-contract/problem-codes';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { PROBLEMS } from '../src/http/problems.js';
 import { openRest } from './rest-harness.js';
 import { advance, IMAGE, LOGS, UPDATES } from './rest-updates.js';
 

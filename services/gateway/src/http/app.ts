@@ -8,6 +8,7 @@ import type { Intake } from '@khumbu/intake/intake';
 import type { Questions } from '@khumbu/intake/questions';
 import type { LookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import type { Keys } from '@khumbu/operations/records/keys';
+import { REST_SCHEMAS } from '@khumbu/rest-contract/components';
 import type { AsyncApiOptions } from '@khumbu/shared/contract/async-api';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -44,7 +45,6 @@ import { operationRoutes } from './routes/operations.js';
 import { stationRoutes } from './routes/stations.js';
 import { type WanRouteDeps, wanRoutes } from './routes/wan.js';
 import type { RestApp } from './routing.js';
-import { REST_SCHEMAS } from './schemas/components.js';
 import { createAudit, createSubmitOperation } from './submit-operation.js';
 import { createUnreadable } from './unreadable-requests.js';
 

@@ -1,5 +1,6 @@
 /** Why the intake refused, as a problem. */
-import { PROBLEMS, Problem, type ProblemCode } from './problems.js';
+import { PROBLEMS, type ProblemCode } from '@khumbu/rest-contract/problem-codes';
+import { Problem } from './problems.js';
 
 /** Reasons whose problem has another name. Any other reason in capitals that is a code stands for itself. */
 const CODE_OF_REASON: Readonly<Record<string, ProblemCode>> = {

@@ -1,9 +1,11 @@
 /** What Fastify and its plugins find wrong with a request, in our words. */
+
+import type { ProblemCode } from '@khumbu/rest-contract/problem-codes';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Load, pacedRefusal } from './load.js';
-import { Problem, type ProblemCode, sendProblem } from './problems.js';
+import { Problem, sendProblem } from './problems.js';
 
 const CODE_OF_FASTIFY: Readonly<Record<string, ProblemCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',

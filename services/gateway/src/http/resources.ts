@@ -1,5 +1,5 @@
 import type { StationKind } from '@khumbu/operations/kinds/kinds';
-import type { ProblemCode } from './problems.js';
+import type { ProblemCode } from '@khumbu/rest-contract/problem-codes';
 
 interface Resource {
   readonly path: string;

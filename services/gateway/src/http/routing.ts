@@ -1,13 +1,13 @@
 /** The description of a route, and the type of the app they are added to. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import { OperationSchema } from '@khumbu/rest-contract/operations';
+import { ProblemSchema } from '@khumbu/rest-contract/problem';
+import { PROBLEMS, type ProblemCode } from '@khumbu/rest-contract/problem-codes';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Caller, Scope } from './api-keys.js';
 import { ref } from './contract-schemas.js';
-import { PROBLEMS, type ProblemCode } from './problems.js';
-import { OperationSchema } from './schemas/operations.js';
-import { ProblemSchema } from './schemas/problem.js';
 
 export type RestApp = FastifyInstance<
   RawServerDefault,

@@ -7,6 +7,7 @@ import { anonymousAnswerKey, type Intake } from '@khumbu/intake/intake';
 import type { Requester } from '@khumbu/intake/requester';
 import { isOfStation, type OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { StationState } from '@khumbu/operations/stations/station-state';
+import type { OperationView } from '@khumbu/rest-contract/operations';
 import { resolveWithin } from '@khumbu/shared/runtime/abort';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -17,7 +18,6 @@ import type { Inventory } from './inventory.js';
 import { Problem, pathOf, problemBody } from './problems.js';
 import { refusal } from './refusals.js';
 import { pathOfKind } from './resources.js';
-import type { OperationView } from './schemas/operations.js';
 
 /** How long an answer waits for the confirmation of its decision, which is tried again after the answer, too. */
 const CONFIRM_MS = 1000;

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { Problem, type ProblemCode, problemBody } from './problems.js';
+import type { ProblemCode } from '@khumbu/rest-contract/problem-codes';
+import { Problem, problemBody } from './problems.js';
 
 const CODE_OF_PARSER: Readonly<Record<string, ProblemCode>> = {
   HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',

@@ -12,11 +12,11 @@ import {
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { firmwareView } from '@khumbu/operations/stations/observed-host';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
+import type { OperationView } from '@khumbu/rest-contract/operations';
+import type { StationView } from '@khumbu/rest-contract/stations';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { withoutCredentials } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { OperationView } from './schemas/operations.js';
-import type { StationView } from './schemas/stations.js';
 
 /** Under which name it is published how far it is, and of which run; `undefined`: nothing runs. */
 export const progressOf = (record: StationRecord) => definitionOf(record).progress?.(record);

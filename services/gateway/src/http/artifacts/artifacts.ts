@@ -2,13 +2,13 @@
 import type { ArtifactPlace } from '@khumbu/artifacts/place';
 import type { TakeInDeps } from '@khumbu/artifacts/take-in';
 import type { Artifact, ArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
+import type { ArtifactSchema } from '@khumbu/rest-contract/artifacts';
 import type { IgnoredParameters } from '@khumbu/shared/locations/ignored-parameters';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Static } from 'typebox';
 import { reading } from '../inventory.js';
 import { Problem } from '../problems.js';
-import type { ArtifactSchema } from '../schemas/artifacts.js';
 import type { UrlSigner } from './signed-urls.js';
 
 export interface Artifacts {

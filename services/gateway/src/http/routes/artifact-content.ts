@@ -1,4 +1,11 @@
 import { Readable } from 'node:stream';
+import {
+  ArtifactParams,
+  ContentHeadersSchema,
+  ContentQuery,
+  ContentUrlOrderSchema,
+  ContentUrlSchema,
+} from '@khumbu/rest-contract/artifacts';
 import { onAbort } from '@khumbu/shared/runtime/abort';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -10,13 +17,6 @@ import { ref } from '../contract-schemas.js';
 import { reading } from '../inventory.js';
 import { Problem } from '../problems.js';
 import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
-import {
-  ArtifactParams,
-  ContentHeadersSchema,
-  ContentQuery,
-  ContentUrlOrderSchema,
-  ContentUrlSchema,
-} from '../schemas/artifacts.js';
 import type { Audit } from '../submit-operation.js';
 
 export interface ArtifactContentDeps {

@@ -2,15 +2,6 @@ import { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { TakeInError, type TakenIn, takeIn } from '@khumbu/artifacts/take-in';
 import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
-import { parseLocation, publicLocation } from '@khumbu/shared/locations/location';
-import { describeError } from '@khumbu/shared/runtime/errors';
-import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Static } from 'typebox';
-import { artifactView, requireArtifact, requireBytes } from '../artifacts/artifacts.js';
-import type { UploadTimes } from '../artifacts/upload-times.js';
-import { ref } from '../contract-schemas.js';
-import { Problem, type ProblemCode } from '../problems.js';
-import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
 import {
   ArtifactParams,
   ArtifactPostQuery,
@@ -19,7 +10,17 @@ import {
   ArtifactUploadHeaders,
   ImageBytesSchema,
   type ArtifactUploadHeaders as UploadHeaders,
-} from '../schemas/artifacts.js';
+} from '@khumbu/rest-contract/artifacts';
+import type { ProblemCode } from '@khumbu/rest-contract/problem-codes';
+import { parseLocation, publicLocation } from '@khumbu/shared/locations/location';
+import { describeError } from '@khumbu/shared/runtime/errors';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import { artifactView, requireArtifact, requireBytes } from '../artifacts/artifacts.js';
+import type { UploadTimes } from '../artifacts/upload-times.js';
+import { ref } from '../contract-schemas.js';
+import { Problem } from '../problems.js';
+import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
 import type { ArtifactRouteDeps } from './artifacts.js';
 
 export interface ArtifactUploadDeps extends Omit<ArtifactRouteDeps, 'eventLoopTurn'> {

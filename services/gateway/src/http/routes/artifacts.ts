@@ -1,5 +1,7 @@
 import { removeArtifact } from '@khumbu/artifacts/remove-artifact';
 import { type Artifact, isSha256 } from '@khumbu/operations/artifacts/artifact-records';
+import { ArtifactPageSchema, ArtifactParams, ArtifactSchema } from '@khumbu/rest-contract/artifacts';
+import { PageQuery } from '@khumbu/rest-contract/parameters';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { type Artifacts, artifactView, atPlace, requireArtifact, requireBytes } from '../artifacts/artifacts.js';
 import { ref } from '../contract-schemas.js';
@@ -8,8 +10,6 @@ import { reading } from '../inventory.js';
 import { sendPage } from '../pages.js';
 import { Problem } from '../problems.js';
 import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
-import { ArtifactPageSchema, ArtifactParams, ArtifactSchema } from '../schemas/artifacts.js';
-import { PageQuery } from '../schemas/parameters.js';
 import type { Audit } from '../submit-operation.js';
 
 export interface ArtifactRouteDeps {

@@ -1,4 +1,6 @@
 import type { Intake } from '@khumbu/intake/intake';
+import { OperationSchema, type OperationView } from '@khumbu/rest-contract/operations';
+import { StationOperationParams } from '@khumbu/rest-contract/parameters';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { FastifyRequest } from 'fastify';
 import { ref } from '../contract-schemas.js';
@@ -6,8 +8,6 @@ import type { Inventory } from '../inventory.js';
 import { Problem } from '../problems.js';
 import { RESOURCES, type ResourceKind } from '../resources.js';
 import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
-import { OperationSchema, type OperationView } from '../schemas/operations.js';
-import { StationOperationParams } from '../schemas/parameters.js';
 import type { Audit, SubmitOperation } from '../submit-operation.js';
 
 export interface CancelDeps {

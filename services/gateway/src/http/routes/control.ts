@@ -1,10 +1,10 @@
 import type { Questions } from '@khumbu/intake/questions';
+import { NetworkOrderSchema, ResetOrderSchema, SystemTimeOrderSchema } from '@khumbu/rest-contract/orders';
+import { IdempotencyHeaders, ResetPermissionQuery, StationParams } from '@khumbu/rest-contract/parameters';
+import { BootReasonViewSchema, ResetPermissionSchema } from '@khumbu/rest-contract/stations';
 import { ref } from '../contract-schemas.js';
 import { reading } from '../inventory.js';
 import { accepted, answers, describeRoute, REFUSALS, type RestApp, WITH_BODY } from '../routing.js';
-import { NetworkOrderSchema, ResetOrderSchema, SystemTimeOrderSchema } from '../schemas/orders.js';
-import { IdempotencyHeaders, ResetPermissionQuery, StationParams } from '../schemas/parameters.js';
-import { BootReasonViewSchema, ResetPermissionSchema } from '../schemas/stations.js';
 import type { CancelDeps } from './cancel.js';
 import { REST_REQUEST_ID } from './firmware-updates.js';
 

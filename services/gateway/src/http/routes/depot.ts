@@ -2,6 +2,7 @@ import { createImports, isLeft } from '@khumbu/operations/artifacts/imports';
 import { readToldFiles, type ToldFile } from '@khumbu/operations/files/told-files';
 import type { Keys } from '@khumbu/operations/records/keys';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
+import { type DepotFileSchema, DepotSchema } from '@khumbu/rest-contract/depot';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { Health } from '@khumbu/shared/runtime/health';
 import type { Redis } from 'ioredis';
@@ -9,7 +10,6 @@ import type { Static } from 'typebox';
 import { ref } from '../contract-schemas.js';
 import { reading } from '../inventory.js';
 import { answers, describeRoute, type RestApp } from '../routing.js';
-import { type DepotFileSchema, DepotSchema } from '../schemas/depot.js';
 
 export interface DepotRouteDeps {
   readonly redis: Redis;

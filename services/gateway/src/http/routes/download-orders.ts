@@ -1,9 +1,9 @@
 import type { DownloadOrder } from '@khumbu/intake/order-download';
+import { OperationSchema } from '@khumbu/rest-contract/operations';
+import { StationOperationParams } from '@khumbu/rest-contract/parameters';
 import { ref } from '../contract-schemas.js';
 import { Problem } from '../problems.js';
 import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
-import { OperationSchema } from '../schemas/operations.js';
-import { StationOperationParams } from '../schemas/parameters.js';
 import { type CancelDeps, storing } from './cancel.js';
 
 interface OrderText {

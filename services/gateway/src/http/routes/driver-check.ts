@@ -1,14 +1,14 @@
 import type { Intake } from '@khumbu/intake/intake';
 import { type LookAsker, readLook, type StoredLook } from '@khumbu/operations/driver-checks/driver-checks';
 import type { Keys } from '@khumbu/operations/records/keys';
+import { DriverCheckSchema, type DriverCheckView } from '@khumbu/rest-contract/driver-check';
+import { StationParams } from '@khumbu/rest-contract/parameters';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { Redis } from 'ioredis';
 import { ref } from '../contract-schemas.js';
 import { type Inventory, reading } from '../inventory.js';
 import { Problem } from '../problems.js';
 import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
-import { DriverCheckSchema, type DriverCheckView } from '../schemas/driver-check.js';
-import { StationParams } from '../schemas/parameters.js';
 
 export interface DriverCheckRouteDeps {
   readonly inventory: Inventory;

@@ -1,8 +1,11 @@
 import { setMaxListeners } from 'node:events';
+import { EventSchema } from '@khumbu/rest-contract/events';
+import { EventsHeaders, EventsQuery } from '@khumbu/rest-contract/parameters';
 import { onAbort } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import type { EventLog } from '../events/event-log.js';
 import { isStreamId } from '../events/stream-ids.js';
@@ -11,7 +14,6 @@ import { type Filter, serveSubscriber } from '../events/subscription.js';
 import { reading } from '../inventory.js';
 import { Problem } from '../problems.js';
 import { describeRoute, type RestApp } from '../routing.js';
-import { EventsHeaders, EventsQuery } from '../schemas/parameters.js';
 
 export interface EventRouteDeps {
   readonly events: EventLog;
@@ -111,7 +113,7 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
         success: {
           200: {
             description: 'The stream; it does not end.',
-            content: { 'text/event-stream': { schema: { type: 'string', examples: [EXAMPLE] } } },
+            content: { 'text/event-stream': { schema: ref(EventSchema), example: EXAMPLE } },
           },
         },
         takes: { querystring: EventsQuery, headers: EventsHeaders },

@@ -1,4 +1,7 @@
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
+import { OperationSchema } from '@khumbu/rest-contract/operations';
+import { FirmwareUpdateOrderSchema } from '@khumbu/rest-contract/orders';
+import { IdempotencyHeaders, StationOperationParams, StationParams } from '@khumbu/rest-contract/parameters';
 import { artifactLocation, artifactOf } from '@khumbu/shared/locations/artifact-location';
 import type { Static } from 'typebox';
 import { type Artifacts, requireArtifact } from '../artifacts/artifacts.js';
@@ -15,9 +18,6 @@ import {
   WITH_ANY_BODY,
   WITH_BODY,
 } from '../routing.js';
-import { OperationSchema } from '../schemas/operations.js';
-import { FirmwareUpdateOrderSchema } from '../schemas/orders.js';
-import { IdempotencyHeaders, StationOperationParams, StationParams } from '../schemas/parameters.js';
 import { type CancelDeps, cancelRoute, storing } from './cancel.js';
 import { downloadOrderRoutes } from './download-orders.js';
 import { stationOperationRoutes } from './operations.js';

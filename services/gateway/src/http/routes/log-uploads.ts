@@ -1,6 +1,8 @@
 import type { ObjectFacts, ObjectStore } from '@khumbu/object-store/object-store';
 import { isArchiveOf } from '@khumbu/operations/kinds/log-upload/archive-object';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { LogUploadOrderSchema } from '@khumbu/rest-contract/orders';
+import { IdempotencyHeaders, StationOperationParams, StationParams } from '@khumbu/rest-contract/parameters';
 import { stationFolder } from '@khumbu/shared/locations/store-areas';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';
@@ -8,8 +10,6 @@ import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import { Problem } from '../problems.js';
 import { accepted, describeRoute, LOCATION_PROBLEMS, REFUSALS, type RestApp, WITH_BODY } from '../routing.js';
-import { LogUploadOrderSchema } from '../schemas/orders.js';
-import { IdempotencyHeaders, StationOperationParams, StationParams } from '../schemas/parameters.js';
 import { type CancelDeps, cancelRoute } from './cancel.js';
 import { stationOperationRoutes } from './operations.js';
 

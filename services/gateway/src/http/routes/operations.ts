@@ -1,17 +1,17 @@
-import { ref } from '../contract-schemas.js';
-import type { EventLoopTurn } from '../event-loop-turn.js';
-import type { Inventory } from '../inventory.js';
-import { sendPage } from '../pages.js';
-import { RESOURCES, type ResourceKind } from '../resources.js';
-import { answers, describeRoute, type RestApp } from '../routing.js';
-import { OperationPageSchema, OperationSchema } from '../schemas/operations.js';
+import { OperationPageSchema, OperationSchema } from '@khumbu/rest-contract/operations';
 import {
   OperationParams,
   OperationsQuery,
   StationOperationParams,
   StationOperationsQuery,
   StationParams,
-} from '../schemas/parameters.js';
+} from '@khumbu/rest-contract/parameters';
+import { ref } from '../contract-schemas.js';
+import type { EventLoopTurn } from '../event-loop-turn.js';
+import type { Inventory } from '../inventory.js';
+import { sendPage } from '../pages.js';
+import { RESOURCES, type ResourceKind } from '../resources.js';
+import { answers, describeRoute, type RestApp } from '../routing.js';
 
 /** `/v1/operations`: what was asked of stations, and what became of it. */
 export function operationRoutes(app: RestApp, inventory: Inventory, eventLoopTurn: EventLoopTurn): void {

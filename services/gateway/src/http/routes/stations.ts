@@ -1,10 +1,10 @@
+import { PageQuery, StationParams } from '@khumbu/rest-contract/parameters';
+import { StationPageSchema, StationSchema } from '@khumbu/rest-contract/stations';
 import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import type { Inventory } from '../inventory.js';
 import { sendPage } from '../pages.js';
 import { answers, describeRoute, type RestApp } from '../routing.js';
-import { PageQuery, StationParams } from '../schemas/parameters.js';
-import { StationPageSchema, StationSchema } from '../schemas/stations.js';
 
 /** `/v1/stations`: who is there, and what is being done with them. */
 export function stationRoutes(app: RestApp, inventory: Inventory, eventLoopTurn: EventLoopTurn): void {

@@ -1,11 +1,11 @@
 import type { WanRules } from '@khumbu/operations/wan/settings';
 import type { WanView as Wan, WanStore } from '@khumbu/operations/wan/wan-store';
+import { WanBudgetOrderSchema, WanSchema, type WanView } from '@khumbu/rest-contract/wan';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { FastifyRequest } from 'fastify';
 import { ref } from '../contract-schemas.js';
 import { reading } from '../inventory.js';
 import { answers, describeRoute, type RestApp, WITH_ANY_BODY, WITH_BODY } from '../routing.js';
-import { WanBudgetOrderSchema, WanSchema, type WanView } from '../schemas/wan.js';
 import type { Audit } from '../submit-operation.js';
 
 export interface WanRouteDeps {

@@ -1,7 +1,7 @@
 /** RFC 9457. */
 import { Type } from 'typebox';
-import { PROBLEMS, type ProblemCode } from '../problems.js';
 import { optionalText, text } from './members.js';
+import { PROBLEMS, type ProblemCode } from './problem-codes.js';
 
 export const ProblemSchema = Type.Object(
   {

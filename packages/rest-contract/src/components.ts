@@ -2,6 +2,7 @@
 import { ArtifactPageSchema, ContentUrlOrderSchema, ContentUrlSchema, ImageBytesSchema } from './artifacts.js';
 import { DepotSchema } from './depot.js';
 import { DriverCheckSchema } from './driver-check.js';
+import { EventSchema } from './events.js';
 import { OperationPageSchema, OperationSchema } from './operations.js';
 import {
   FirmwareUpdateOrderSchema,
@@ -21,6 +22,7 @@ export const REST_SCHEMAS = [
   ImageBytesSchema,
   DepotSchema,
   DriverCheckSchema,
+  EventSchema,
   OperationSchema,
   StationPageSchema,
   OperationPageSchema,

@@ -22,8 +22,9 @@ const OWN_STATUSES = [...new Set(STATION_KINDS.flatMap((kind) => Object.keys(KIN
 /** Every status an operation can be asked for by. */
 export const STATUS_FILTERS = [...new Set(['open', 'ended', ...OWN_STATUSES, ...EVERESTS_STATUSES])];
 
-export const OperationStatusSchema = Type.Union(
-  [FirmwareUpdateStatusEnum, LogStatusEnum, Type.Enum(OWN_STATUSES, { description: 'What EVerest has no word for.' })],
+/** One flat list: of a union of lists some generators make a type that no value fits. */
+export const OperationStatusSchema = Type.Enum(
+  [...new Set([...FirmwareUpdateStatusEnum.enum, ...LogStatusEnum.enum, ...OWN_STATUSES])],
   {
     $id: 'OperationStatus',
     description:
