@@ -61,8 +61,18 @@ stations:
   });
   t.match(profileOf(file, 'other'), { dialect: 'ocpp2.x', requireSignature: true, simulated: { install_ms: 5 } });
 
+  const labeled = `
+defaults: {driver: simulated, labels: {site: north, make: acme}}
+stations: {cp1: {labels: {site: south, row: "3"}}, cp2: {}}
+`;
+  t.strictSame(profileOf(labeled, 'cp1')?.labels, { site: 'south', make: 'acme', row: '3' }, 'key by key');
+  t.strictSame(profileOf(labeled, 'cp2')?.labels, { site: 'north', make: 'acme' });
+
   const bad: [string, RegExp][] = [
     ['stations: [', /stations file/],
+    ['stations: {cp1: {labels: {row: 3}}}', /\/stations\/cp1\/labels\/row .*string/],
+    ['stations: {cp1: {labels: {Row: "3"}}}', /\/stations\/cp1\/labels .*Row/],
+    ['stations: {cp1: {labels: {row: "a=b"}}}', /\/stations\/cp1\/labels\/row /],
     ['- a', /stations file: .*object/],
     ['stations: {cp1: {driver: ssh}}', /\/stations\/cp1\/driver .*simulated/],
     ['stations: {cp1: {drivr: simulated}}', /\/stations\/cp1 .*drivr/],

@@ -90,9 +90,21 @@ const EvseSecurity = Type.Object(
   },
 );
 
+/** Names as people give them to groups: of a site, a row, a make. */
+const Labels = Type.Record(
+  Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$' }),
+  Type.String({ pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$' }),
+  {
+    ...closed,
+    description:
+      'Names of groups it belongs to, as site: north; what is done with many stations is done with those of a label. Those of the defaults count too, key by key.',
+  },
+);
+
 const Station = Type.Object(
   {
     driver: Type.Optional(DriverPart),
+    labels: Type.Optional(Labels),
     dialect: Type.Optional(Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'])),
     ocpp: Type.Optional(Type.Boolean({ description: 'false: no OCPP there, so no permission is waited for.' })),
     announce: Type.Optional(Type.Boolean({ description: 'Tell EVerest of updates that REST asked for.' })),
@@ -162,6 +174,8 @@ export interface StationProfile {
   readonly station: string;
   /** What people read: `simulated`, `ssh/command`, the name of a package. */
   readonly driver: string;
+  /** Groups it belongs to. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** How a real one is reached and acted upon. */
   readonly driverEntry?: Exclude<DriverEntry, 'simulated'>;
   /** `unknown` may be learned from the station's messages. */
@@ -227,6 +241,7 @@ export function profileFrom(file: StationsFileContent, station: string): Station
   if (!listed && file.unknown_stations !== 'simulated') return undefined;
   const entry: StationEntry = { ...file.defaults, ...listed };
   const simulated = { ...file.defaults?.simulated, ...listed?.simulated };
+  const labels = { ...file.defaults?.labels, ...listed?.labels };
   // Where everybody is simulated, so is one that is listed for something else; a real driver is only for those listed.
   const everybody = file.unknown_stations === 'simulated' ? 'simulated' : undefined;
   const driver = (listed && wholeDriver(file.defaults?.driver, listed.driver)) ?? everybody;
@@ -235,6 +250,7 @@ export function profileFrom(file: StationsFileContent, station: string): Station
   return {
     station,
     driver: driverName(driver),
+    ...(Object.keys(labels).length > 0 ? { labels } : {}),
     ...(driver === 'simulated' ? {} : { driverEntry: driver }),
     dialect: entry.dialect ?? 'unknown',
     ocpp: entry.ocpp ?? true,
