@@ -132,18 +132,86 @@ export interface DriverCheck {
 
 export type LogType = 'DiagnosticsLog' | 'SecurityLog';
 
-/** Records with `oldest <= time <= latest`; an absent bound is open. */
+/**
+ * Records with `oldest <= time <= latest`, where a record's time is cut to whole milliseconds; an absent bound is open. So
+ * windows that follow one another, the next one a millisecond after the last, have each record once.
+ */
 export interface LogQuery {
   readonly type: LogType;
   readonly oldest?: Date;
   readonly latest?: Date;
+  /** What is written from now on follows, until the signal fires. Default: up to the moment of the call. */
+  readonly follow?: true;
+  /** Names of sources; default: all of the type. */
+  readonly sources?: readonly string[];
 }
 
-/** One source of log records, in time order, as text. `name` is a plain word (`journal`), ours, never the station's. */
-export interface LogSource {
+/**
+ * What a reader of the logs must know of them.
+ *
+ * - `truncated`: it became shorter while it was read, or ends in the middle; what was there is there.
+ * - `vanished`: it was listed, and was gone when its turn came.
+ * - `rotated`: it got another name meanwhile, and was read under that.
+ * - `grew`: more was written after the moment of the call, and is left out.
+ * - `clock_set_back`: the station's clock went back between two records; all are there, in the order they were written.
+ * - `overlap`: two stretches of records have the same times, and are no copies of one another.
+ * - `by_file_time`: its records have no times: it is there as a whole, because of when it was written last.
+ * - `no_access`: it is there and may not be read.
+ * - `missing`: there is nothing where the stations file says.
+ * - `not_decompressed`: neither Khumbu nor the station can; it is left out.
+ * - `incomplete`: the station said something that means that records may be missing.
+ * - `line_cut`: a line was too long, and goes on in the next one.
+ */
+export interface LogNote {
+  readonly code:
+    | 'truncated'
+    | 'vanished'
+    | 'rotated'
+    | 'grew'
+    | 'clock_set_back'
+    | 'overlap'
+    | 'by_file_time'
+    | 'no_access'
+    | 'missing'
+    | 'not_decompressed'
+    | 'incomplete'
+    | 'line_cut';
+  /** For people; no secrets. May hold the path of a file, made readable. */
+  readonly text: string;
+}
+
+/** A file, or a boot of a journal. */
+export interface LogPart {
+  /** Plain (`[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`) and unique in its source: names in archives come from it. */
   readonly name: string;
+  /** Text records, those inside the window alone; each ends with a line end, but for a last one that has none. */
+  readonly stream: Readable;
+  /** Complete once the stream has ended. */
+  readonly notes?: () => readonly LogNote[];
+}
+
+/** `name` is a plain word (`journal`), ours, never the station's. */
+interface NamedLog {
+  readonly name: string;
+  /** What is to be known of the source as a whole. Complete once its stream or its last part has ended. */
+  readonly notes?: () => readonly LogNote[];
+}
+
+/** Text records, one a line. */
+export interface LogStream extends NamedLog {
   readonly stream: Readable;
 }
+
+/**
+ * Parts come one after the other, and from the station as they are asked for: the next one when the stream of the one before
+ * has ended or was destroyed. They can be iterated once. Whoever stops early ends the iteration, as `for await` does.
+ */
+export interface LogParts extends NamedLog {
+  readonly parts: AsyncIterable<LogPart>;
+}
+
+/** One source of log records, as text, in the order they were written: that of time, unless a clock was set back. */
+export type LogSource = LogStream | LogParts;
 
 export interface NetworkSetup {
   readonly interfaceName: string;
@@ -213,8 +281,10 @@ export interface StationDriver {
   configureNetwork(setup: NetworkSetup, signal: AbortSignal): Promise<{ readonly interfaceAddress: string }>;
 
   /**
-   * Open the station's logs, up to the moment of the call. Streams end when the signal fires. Rejects with
-   * `LOGS_UNAVAILABLE`, `STATION_UNREACHABLE`; a stream may fail with the same codes.
+   * Open the station's logs, up to the moment of the call. Streams and parts end with the signal's reason when it fires. Rejects
+   * with `LOGS_UNAVAILABLE` where no source of the type can be read, or none of `query.sources` is there, with
+   * `STATION_UNREACHABLE`; a stream, and the iteration of parts, may fail with the same codes. A source that cannot be read
+   * beside others that can has no records, and a note.
    */
   openLogs(query: LogQuery, signal: AbortSignal): Promise<readonly LogSource[]>;
 

@@ -8,6 +8,7 @@ import { makeKey } from '@khumbu/test-support/sshd';
 import ssh2 from 'ssh2';
 import t, { type Test } from 'tap';
 import { awaitEffect } from '../src/await-effect.js';
+import { bytesOf } from '../src/log-parts.js';
 import type { StationDriver } from '../src/port.js';
 import { effectOf, readClockText, readEvidence, readInstall, readLines } from '../src/station/protocol.js';
 import { withoutSecretsOf } from '../src/station/quoted-secrets.js';
@@ -174,8 +175,8 @@ for (const [name, bytes] of Object.entries(BOMBS))
       network: () => driver({}, { network: says }).configureNetwork({ interfaceName: 'eth0' }, signal),
       'network that fails': () => driver({}, { network: fails }).configureNetwork({ interfaceName: 'eth0' }, signal),
       'logs that fail': async () => {
-        const [source] = await driver({}, { logs: fails }).openLogs({ type: 'DiagnosticsLog' }, signal);
-        for await (const _piece of source?.stream ?? []);
+        const sources = await driver({}, { logs: fails }).openLogs({ type: 'DiagnosticsLog' }, signal);
+        for await (const _piece of bytesOf(...sources));
       },
       install: async () => {
         const installer = driver({}, { install: fails });

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { hasRauc, startRauc } from '@khumbu/test-support/rauc';
@@ -13,6 +14,7 @@ import { checkBy } from '../src/check/check-by.js';
 import { findingOfSudo } from '../src/check/commands.js';
 import { isAllWell } from '../src/check/findings.js';
 import { type ContractStation, driverContract } from '../src/contract/driver-contract.js';
+import { bytesOf } from '../src/log-parts.js';
 import type { DriverCheck, StationDriver } from '../src/port.js';
 import { gateFor } from '../src/privileges/for-entry.js';
 import { sudoersOf } from '../src/privileges/sudoers.js';
@@ -126,8 +128,7 @@ const refused = ({ findings }: DriverCheck): readonly string[] => [
 ];
 
 async function readLogs(driver: StationDriver, query: Parameters<StationDriver['openLogs']>[0]): Promise<string> {
-  const [source] = await driver.openLogs(query, signal);
-  return source ? Buffer.concat(await source.stream.toArray()).toString('utf8') : '';
+  return text(bytesOf(...(await driver.openLogs(query, signal))));
 }
 
 await t.test('a user with these lines alone does what the entry says, and nothing else', only, async (t) => {

@@ -6,11 +6,13 @@ import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/prom
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { hasSshd, killSessions, overSsh, sessionPids, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
+import { bytesOf } from '../src/log-parts.js';
 import type { FirmwareImage } from '../src/port.js';
 import { openConnection } from '../src/transports/ssh/connection.js';
 import { processesWith, type Stage, setStage } from './stage.js';
@@ -201,12 +203,13 @@ await t.test('a command ends with whoever wanted it, and by its limit when nobod
   const stage = await setStage(t);
   await stage.charger.set('endless');
   const abort = new AbortController();
-  const [logs] = await stage.driver().openLogs({ type: 'SecurityLog' }, abort.signal);
-  logs?.stream.resume();
+  const logs = await stage.driver().openLogs({ type: 'SecurityLog' }, abort.signal);
+  const ended = t.rejects(buffer(bytesOf(...logs)), { name: 'AbortError' });
   const programs = `${stage.charger.dir}/bin/logs`;
   await awaitUntil(() => processesWith(programs).length > 0, PATIENCE_MS, 'the command to run');
   abort.abort();
   await awaitUntil(() => processesWith(programs).length === 0, PATIENCE_MS, 'the command to end');
+  await ended;
 
   const slow = stage.driver({ read_clock: ['sleep', '4321'], limits: { command_s: 2 } });
   const reading = t.rejects(slow.readClock(signal), { code: 'STATION_UNREACHABLE' });

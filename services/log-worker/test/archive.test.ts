@@ -9,7 +9,7 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import type { LogSource } from '@khumbu/station-drivers/port';
+import type { LogStream } from '@khumbu/station-drivers/port';
 import t, { type Test } from 'tap';
 import { extract } from 'tar-stream';
 import { type ArchiveInput, createArchive } from '../src/archive/archive.js';
@@ -27,7 +27,7 @@ const lines = (count: number, word: string): Buffer =>
   Buffer.from(Array.from({ length: count }, (_, i) => `2026-01-01T00:00:00Z ${word} record ${i * 7919}\n`).join(''));
 
 /** A source that hands out its bytes in pieces of odd sizes. */
-function source(name: string, bytes: Buffer, pieceBytes = 1013): LogSource {
+function source(name: string, bytes: Buffer, pieceBytes = 1013): LogStream {
   function* pieces() {
     for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
   }

@@ -1,5 +1,7 @@
 /** How a real station is reached and acted upon: the `driver` of an entry of the stations file. */
 import { type Static, Type } from 'typebox';
+import { conditional } from './conditional.js';
+import { Logs } from './log-sources.js';
 
 const closed = { additionalProperties: false } as const;
 
@@ -46,12 +48,6 @@ const login = {
       description: 'The name its host key is pinned under; default: host and port. For chargers behind a tunnel.',
     }),
   ),
-};
-
-/** Conditions instead of alternatives: then what is said of a mistake is about what was meant. */
-export const conditional = (condition: object, consequence: object, otherwise: object = {}): object => {
-  const parts = [condition, consequence, otherwise];
-  return Object.fromEntries(['if', 'then', 'else'].map((keyword, i) => [keyword, parts[i]]));
 };
 
 const stands = (member: string, value: string): object => ({
@@ -238,6 +234,7 @@ const members = {
   slew_clock: verb('slew_clock', 'Instead of the profile’s own.'),
   network_manager: Type.Optional(NetworkManager),
   limits: Type.Optional(Limits),
+  logs: Type.Optional(Logs),
 };
 
 /** What must stand beside what. */

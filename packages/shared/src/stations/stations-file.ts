@@ -8,8 +8,9 @@ import { type CertificateLeaf, EVSE_SECURITY } from '../contract/topics.js';
 import { CodedError, describeError } from '../runtime/errors.js';
 import { type FileReports, followFile, textOf } from '../runtime/followed-file.js';
 import { readYaml } from '../runtime/structured-text.js';
+import { conditional } from './conditional.js';
 import { driverMismatch, mergedDriver, wholeDriver } from './driver-defaults.js';
-import { conditional, Driver, type DriverEntry, DriverPart, driverName } from './driver-entry.js';
+import { Driver, type DriverEntry, DriverPart, driverName } from './driver-entry.js';
 
 const closed = { additionalProperties: false } as const;
 

@@ -1,6 +1,7 @@
 /** What every station driver must do, whatever is behind it. */
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
+import { bytesOf } from '../log-parts.js';
 import type { Effect, FirmwareImage, LogSource, StationDriver } from '../port.js';
 
 /** A station to try a driver on; each test gets a new one, idle, with clocks that may be set. */
@@ -31,7 +32,7 @@ async function run(station: ContractStation, effect: Effect): Promise<void> {
 }
 
 const linesOf = async (source: LogSource): Promise<readonly string[]> =>
-  (await text(source.stream)).split('\n').filter((line) => line !== '');
+  (await text(bytesOf(source))).split('\n').filter((line) => line !== '');
 
 const timeOf = (line: string): number => Date.parse(line.split(' ')[0] ?? '');
 
@@ -257,6 +258,6 @@ async function logsContract(t: Test, makeStation: MakeStation): Promise<void> {
     const sources = await station.driver().openLogs({ type: 'DiagnosticsLog' }, abort.signal);
     t.ok(sources.length > 0);
     abort.abort();
-    for (const { stream } of sources) await t.rejects(text(stream), { name: 'AbortError' });
+    for (const source of sources) await t.rejects(text(bytesOf(source)), { name: 'AbortError' });
   });
 }

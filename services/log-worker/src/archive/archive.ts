@@ -5,6 +5,7 @@
  */
 import { pipeline, type Readable } from 'node:stream';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { partsOf } from '@khumbu/station-drivers/log-parts';
 import type { LogSource, LogType } from '@khumbu/station-drivers/port';
 import { type Pack, pack } from 'tar-stream';
 import { membersOf } from './members.js';
@@ -44,20 +45,30 @@ const addEntry = (tar: Pack, name: string, mtime: Date, bytes: Buffer): Promise<
     entry.on('error', reject);
   });
 
-async function addSource(tar: Pack, { name, stream }: LogSource, mtime: Date, memberBytes: number) {
-  const count: SourceCount = { name, bytes: 0, records: 0, members: 0 };
-  for await (const { bytes, records } of membersOf(stream, memberBytes)) {
-    count.members += 1;
-    count.bytes += bytes.length;
-    count.records += records;
-    await addEntry(tar, `${name}/${name}-${String(count.members).padStart(4, '0')}.log`, mtime, bytes);
+async function addSource(tar: Pack, source: LogSource, { manifest, memberBytes = 4 * 1024 * 1024 }: ArchiveInput) {
+  const count: SourceCount = { name: source.name, bytes: 0, records: 0, members: 0 };
+  for await (const part of partsOf(source)) {
+    let number = 0;
+    // One that breaks ends what reads it.
+    const closeWithTar = (): void => void part.stream.destroy();
+    tar.once('close', closeWithTar);
+    for await (const { bytes, records } of membersOf(part.stream, memberBytes)) {
+      number += 1;
+      count.members += 1;
+      count.bytes += bytes.length;
+      count.records += records;
+      const name = `${source.name}/${part.name}-${String(number).padStart(4, '0')}.log`;
+      await addEntry(tar, name, manifest.created, bytes);
+    }
+    tar.off('close', closeWithTar);
   }
   return count;
 }
 
-async function addAll(tar: Pack, { sources, manifest, memberBytes = 4 * 1024 * 1024 }: ArchiveInput): Promise<void> {
+async function addAll(tar: Pack, input: ArchiveInput): Promise<void> {
+  const { sources, manifest } = input;
   const counts: SourceCount[] = [];
-  for (const source of sources) counts.push(await addSource(tar, source, manifest.created, memberBytes));
+  for (const source of sources) counts.push(await addSource(tar, source, input));
   const text = `${JSON.stringify({ ...manifest, sources: counts }, null, 2)}\n`;
   await addEntry(tar, 'manifest.json', manifest.created, Buffer.from(text));
   tar.finalize();
@@ -83,10 +94,11 @@ export function createArchive(input: ArchiveInput): Readable {
   const fail = (error: Error): void => void archive.destroy(error);
   const onAbort = (): void => fail(new CodedError('ABORTED', 'the archive was aborted', { cause: signal?.reason }));
 
-  for (const { stream } of sources) stream.on('error', fail);
+  const streams = sources.flatMap((source) => ('stream' in source ? [source.stream] : []));
+  for (const stream of streams) stream.on('error', fail);
   pipeline(tar, archive, () => {
     signal?.removeEventListener('abort', onAbort);
-    for (const { stream } of sources) stream.destroy();
+    for (const stream of streams) stream.destroy();
     tar.destroy();
   });
   signal?.addEventListener('abort', onAbort);
