@@ -169,9 +169,9 @@ install() {
   # Read back: what was written is what counts.
   written=$(head -c "$((size))" "$device" | sha256sum)
   [ "${written%% *}" = "$sha256" ] || stop 1 "slot $target holds something else than was written"
-  echo "$sha256" >"$DATA/slot.part" || stop 1 "$DATA cannot be written"
+  echo "$sha256" >"$DATA/slot-$target.$$" || stop 1 "$DATA cannot be written"
   sync
-  mv "$DATA/slot.part" "$DATA/slot-$target.sha256"
+  mv "$DATA/slot-$target.$$" "$DATA/slot-$target.sha256"
   sync
   boot_next "$target" || stop 1 "the bootloader does not take slot $target"
   progress 100

@@ -15,9 +15,12 @@ is_busy_text() { case $1 in *[Aa]'lready processing a different method'*) return
 
 # Ask the service for its slots, into $status. 0, 75 it installs something, 1 it does not answer: why is in $why.
 ask_status() {
-  if status=$(rauc status --detailed --output-format=shell 2>"$state/status.err"); then return 0; fi
-  why=$(tail -n 1 "$state/status.err")
-  ! is_busy_text "$(cat "$state/status.err")" || return 75
+  if capture rauc status --detailed --output-format=shell; then
+    status=$out
+    return 0
+  fi
+  why=$(last_line "$err")
+  ! is_busy_text "$err" || return 75
   return 1
 }
 
@@ -91,9 +94,12 @@ evidence() {
       rauc status mark-good >/dev/null 2>&1 || healthy=false
     fi
   fi
-  printf '{"boot_id": "%s", "healthy": %s, "slot": "%s", "running_sha256": %s%s}\n' "$id" "$healthy" "$slot" "$running" "$version" |
-    tee "$state/evidence.part"
-  mv "$state/evidence.part" "$state/evidence"
+  line="{\"boot_id\": \"$id\", \"healthy\": $healthy, \"slot\": \"$slot\", \"running_sha256\": $running$version}"
+  printf '%s\n' "$line"
+  # For the time in which RAUC does not answer. Where there is no room for it, nothing is told then.
+  if [ "$line" != "$(cat "$state/evidence" 2>/dev/null)" ]; then
+    printf '%s\n' "$line" | keep "$state/evidence" 2>/dev/null || rm -f "$state/evidence"
+  fi
 }
 
 # BEFORE: if another slot than before would be booted, the one that runs becomes it again. What an installation that failed
@@ -160,11 +166,12 @@ look_into() {
   is_large=no
   [ "$(($(wc -c <"$1")))" -le 2147483647 ] || is_large=yes
   if is_before 1 14 0 && [ "$is_large" = no ]; then return 0; fi
-  if ! info=$(rauc info --no-check-time "$1" 2>"$state/info.err"); then
-    why=$(tail -n 1 "$state/info.err")
+  if ! capture rauc info --no-check-time "$1"; then
+    why=$(last_line "$err")
     [ "$is_large" = no ] || fail_with "Invalid bundle, above 2 GiB: $why"
     fail_with "$why"
   fi
+  info=$out
   format=$(printf '%s\n' "$info" | sed -n 's/^Bundle Format:[[:space:]]*\([a-z]*\).*/\1/p' | head -n 1)
   case $format in
   verity | crypt)
@@ -267,6 +274,7 @@ install() {
   before=$(booted_slot)
   # Apart, for it has names of its own for what is read here.
   (evidence) >/dev/null || fail_with 'RAUC does not know the slot that runs'
+  forget_parts "$state"
   echo "$$.$(cat /proc/uptime)" >"$state/generation"
   # By this what it switches is put back, whatever becomes of us.
   printf '%s %s\n' "$operation" "$before" >"$state/before" || fail_with 'the state folder cannot be written'

@@ -55,12 +55,16 @@ ask_status() {
   if [ ! -s "$state/request" ]; then
     { printf '\001\040\005\024\003\000\000\000' && head -c 8184 /dev/zero; } | keep "$state/request"
   fi
-  (through "$socket" 10 <"$state/request" >"$state/answer") || [ -s "$state/answer" ] || return 1
+  # Not by way of a file: another call may ask in this moment.
+  said=$( (through "$socket" 10 <"$state/request") | {
+    dd bs=1 count=12 2>/dev/null | od -An -v -t d4
+    tail -c +9 | tr '\000' '\n' | sed -n 1p
+  })
   # shellcheck disable=SC2046
-  set -- $(od -An -v -t d4 -N 12 "$state/answer")
+  set -- $(printf '%s\n' "$said" | head -n 1)
   [ "$#" = 3 ] && [ "$1" = 335880193 ] && [ "$2" = 1 ] || return 1
   current=$3
-  text=$(tail -c +21 "$state/answer" | tr '\000' '\n' | head -n 1)
+  text=$(printf '%s\n' "$said" | sed -n 2p)
 }
 
 # What is left in the queue of the daemon is taken in. 0: it is idle, 75 at work, 1 it does not answer.
@@ -89,10 +93,11 @@ ask_idle() {
   drain
 }
 
-# SECONDS: until it is idle; 1 when it did not come back.
+# SECONDS [GENERATION]: until it is idle; 1 when it did not come back, or a later install has begun.
 await_idle() {
   tries=0
   while [ "$tries" -lt "$1" ]; do
+    [ -z "${2-}" ] || has_generation "$2" || return 1
     ask_idle && return 0
     [ $? = 75 ] || tries=$((tries + 1))
     sleep 1
@@ -115,6 +120,12 @@ note() {
   *'[get_common_fields] : Version '*) printf '%s' "${1#*: Version }" >"$state/said-version" ;;
   *'[network_initializer]'*) : >"$state/said-much" ;;
   esac
+}
+
+# What is heard from here on is nothing to the install whose files these are.
+leave_notes() {
+  note_error() { :; }
+  note() { :; }
 }
 
 # Standard input, in $state/errors, said-*, refused, and the last line of it in $state/last.

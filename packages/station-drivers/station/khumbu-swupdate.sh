@@ -63,13 +63,14 @@ fail_with() {
 # NAME: its value in $value, empty where there is none. 1: they cannot be read; a default that is printed instead is no value.
 read_value() {
   why="the variables of the bootloader cannot be read"
-  if value=$(words "$read_variable" "$1" 2>"$state/variable.err" </dev/null); then
-    ! grep -qi 'default env\|using default' "$state/variable.err"
+  if capture words "$read_variable" "$1" </dev/null; then
+    value=$out
+    ! printf '%s\n' "$err" | grep -qi 'default env\|using default'
     return
   fi
   value=
-  grep -q 'not defined' "$state/variable.err" && return 0
-  why="$why: $(tail -n 1 "$state/variable.err")"
+  case $err in *'not defined'*) return 0 ;; esac
+  why="$why: $(last_line "$err")"
   return 1
 }
 
@@ -320,24 +321,31 @@ give_up() {
   generation=$(cat "$state/generation")
   (
     exec </dev/null >/dev/null 2>&1
-    await_idle 600
-    [ "$(cat "$state/generation")" != "$generation" ] || put_back
+    leave_notes
+    await_idle 600 "$generation"
+    ! has_generation "$generation" || put_back
   ) &
   exit 1
 }
 
 # OPERATION: what became of its install is not known. Once SWUpdate is idle, what is to boot is what it was before.
 recover() {
+  # Another install that has begun since takes what the daemon says: it is not asked beside that.
+  began_last "$1" || return 0
+  leave_notes
   ask_idle
   case $? in
   75) exit 75 ;;
   1) message 'no SWUpdate listens' ;;
   esac
-  { read -r operation; } 2>/dev/null <"$state/before" || return 0
-  # Another install has begun since.
-  [ "$operation" = "$1" ] || return 0
+  began_last "$1" || return 0
   put_back
 }
+
+# OPERATION: its install was the last to begin.
+began_last() { { read -r operation; } 2>/dev/null <"$state/before" && [ "$operation" = "$1" ]; }
+
+has_generation() { [ "$(cat "$state/generation")" = "$1" ]; }
 
 # The slot that runs becomes the next to boot, and what the variables are then is written down. 1: it did not.
 keep_variables() {
@@ -371,6 +379,7 @@ prepare() {
   mine=$(record_of "$slot")
   for each in "$state"/slot-*; do [ "$each" = "$mine" ] || rm -f "$each"; done
   rm -f "$state/installed"
+  forget_parts "$state"
   echo "$$.$(cat /proc/uptime)" >"$state/generation"
 }
 

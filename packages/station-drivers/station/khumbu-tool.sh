@@ -36,8 +36,37 @@ words() (
 
 flush() { sync "$1" 2>/dev/null || sync; }
 
-# FILE: standard input becomes its content, durably: whole or not at all.
-keep() { cat >"$1.part" && flush "$1.part" && mv "$1.part" "$1" && flush "${1%/*}"; }
+# FILE: standard input becomes its content, durably: whole or not at all. Several calls may do so at once: each has a temporary
+# name of its own.
+keep() {
+  if cat >"$1.$$.part" && flush "$1.$$.part" && mv "$1.$$.part" "$1"; then
+    flush "${1%/*}"
+  else
+    rm -f "$1.$$.part"
+    return 1
+  fi
+}
+
+# FOLDER: what calls that were killed left behind.
+forget_parts() { find "$1" -name '*.part' -mtime +1 -exec rm -f {} + 2>/dev/null; }
+
+separator=$(printf '\036')
+# ARGV...: run it; what it prints is in $out, what it says of errors in $err. Exits as it does. Not by way of files: other calls may
+# ask the same in this moment.
+capture() {
+  told=$(
+    {
+      err=$("$@" 2>&1 >&3 3>&-)
+      printf '%s%s%s%s' "$separator" "$?" "$separator" "$err"
+    } 3>&1
+  )
+  out=$(printf '%s' "${told%%"$separator"*}")
+  told=${told#*"$separator"}
+  err=${told#*"$separator"}
+  return "${told%%"$separator"*}"
+}
+
+last_line() { printf '%s\n' "$1" | tail -n 1; }
 
 # FILE TEXT: the same for what must not be lost, however long there is no room for it.
 keep_at_last() {
