@@ -14,7 +14,7 @@ import { startRedis } from '@khumbu/test-support/redis';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
 import { ears, makeSecrets, ROOT, startDepotBroker } from './depot-broker.js';
-import { ANSWER_MS } from './everest.js';
+import { ANSWER_LATEST_MS, askUntilDecided } from './everest.js';
 
 const run = promisify(execFile);
 const PATIENCE_MS = 20_000;
@@ -142,8 +142,9 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
     discovery: { heartbeat_period_ms: 1000, communication_check_period_s: 1, request_reply_timeout_s: 60 },
   });
   t.teardown(() => everest.close());
-  const bootReason = async (): Promise<unknown> =>
-    (await everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS })).reply;
+  const askBootReason = () =>
+    askUntilDecided('get_boot_reason', () => everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS }));
+  const bootReason = async (): Promise<unknown> => (await askBootReason()).reply;
 
   await t.test('request and reply, checks and discovery', async (t) => {
     // Heard in both directions: the chain stands. What is asked before that is lost on the way.
@@ -153,9 +154,9 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
       'a check through the bridge',
     );
     t.equal(await bootReason(), 'PowerUp');
-    const { reply, ms } = await everest.request('get_boot_reason');
+    const { reply, ms } = await askBootReason();
     t.equal(reply, 'PowerUp');
-    t.ok(ms < ANSWER_MS, `answered in ${Math.round(ms)} ms`);
+    t.ok(ms < ANSWER_LATEST_MS, `answered in ${Math.round(ms)} ms`);
   });
 
   const watcher = await broker.spokesman();

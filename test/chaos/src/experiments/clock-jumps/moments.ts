@@ -105,14 +105,24 @@ async function ask(
   const path = `/${station.name}.bin`;
   const location = origin.serve(path, image.bytes, behaviours);
   const whole = { location, ...request, ...signer.signed(image.bytes) };
-  // What was rejected because a machine was too slow for the reply may be asked again, as a CSMS does.
-  const isAccepted = async (): Promise<boolean> => {
-    const answer = await station.update(1, whole);
-    if (answer !== 'Accepted') say(`${station.name}: the update was answered ${JSON.stringify(answer)}`);
-    return answer === 'Accepted';
-  };
-  await awaitUntil(isAccepted, PATIENCE_MS, `${station.name}: the update to be accepted`);
+  await untilAccepted(station, say, 'the update', () => station.update(1, whole), 'Accepted');
   return path;
+}
+
+/** What was rejected because a machine was too slow for the reply may be asked again, as a CSMS does. */
+async function untilAccepted(
+  station: HandStation,
+  say: Scene['say'],
+  what: string,
+  act: () => Promise<unknown>,
+  wanted: unknown,
+): Promise<void> {
+  const isAccepted = async (): Promise<boolean> => {
+    const answer = await act();
+    if (answer !== wanted) say(`${station.name}: ${what} was answered ${JSON.stringify(answer)}`);
+    return answer === wanted;
+  };
+  await awaitUntil(isAccepted, PATIENCE_MS, `${station.name}: ${what} to be accepted`);
 }
 
 /** One install, one final status, every status in its order, nothing left open. */
@@ -235,7 +245,11 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     const path = `/${station.name}`;
     const location = origin.receive(path, [{ status: 503 }, {}]);
     const request = { request_id: 1, type: 'DiagnosticsLog', location, retries: 3, retry_interval_s: pauseS };
-    await station.client.request('upload_logs', request);
+    const upload = async (): Promise<unknown> => {
+      const { reply } = await station.client.request('upload_logs', request);
+      return (reply as { upload_logs_status?: unknown }).upload_logs_status;
+    };
+    await untilAccepted(station, scene.say, 'the upload', upload, 'Accepted');
     const tries = (): number => origin.requests.items.filter((one) => one.path.startsWith(path)).length;
     await awaitUntil(() => tries() > 0, PATIENCE_MS, 'the first upload');
     const pause = awaitSince(performance.now(), () => tries() > 1, LEFT_MS, 'the second upload');
@@ -260,7 +274,8 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     await ask(scene, station);
     await station.awaitHeard(1, TRIGGER, PATIENCE_MS);
     const reserved = performance.now();
-    await station.client.request('is_reset_allowed', 'Soft');
+    const reset = async (): Promise<unknown> => (await station.client.request('is_reset_allowed', 'Soft')).reply;
+    await untilAccepted(station, scene.say, 'the reset', reset, true);
     await station.client.allowInstallation();
     await awaitWaiting(scene, station, 'reset_reservation');
     const free = awaitSince(reserved, () => station.heard(1).includes('Installing'), LEFT_MS, 'the reservation to end');
