@@ -18,9 +18,9 @@ export const replyThroughput: Benchmark<'reply-throughput'> = {
     const isShort = context.effort === 'short';
     const { depot, ours, bare } = await setStage(context, stationNames(50), { get_boot_reason: 'PowerUp' });
     const load: LoadOptions = {
-      inFlight: 300,
+      inFlight: isShort ? 50 : 300,
       seconds: isShort ? 1 : 8,
-      question: { leaf: 'get_boot_reason', expect: 'PowerUp' },
+      question: { leaf: 'get_boot_reason', expect: 'PowerUp', mayBeLate: isShort },
     };
     const warmUp = { ...load, seconds: isShort ? 1 : 4 };
     await ours.call('inFlight', warmUp);
