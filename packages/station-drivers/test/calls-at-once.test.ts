@@ -155,13 +155,13 @@ await t.test('SWUpdate: what the daemon answers', async (t) => {
   idle.writeInt32LE(0x14052001, 0);
   idle.writeInt32LE(1, 4);
   let asked = 0;
-  const daemon = createServer({ allowHalfOpen: true }, async (asker) => {
+  const daemon = createServer({ allowHalfOpen: true }, (asker) => {
     asked += 1;
-    if (asked === 2) {
-      writeFileSync(stage.at('at-b'), '');
-      await awaitUntil(() => existsSync(stage.at('go-b')), PATIENCE_MS, 'the second call to be let');
-    }
-    asker.resume().once('end', () => asker.end(idle));
+    const answer = (): void => void asker.resume().once('end', () => asker.end(idle));
+    if (asked !== 2) return answer();
+    writeFileSync(stage.at('at-b'), '');
+    const isLet = awaitUntil(() => existsSync(stage.at('go-b')), PATIENCE_MS, 'the second call to be let');
+    isLet.then(answer, () => asker.destroy());
   });
   await new Promise<void>((resolve) => {
     daemon.listen(socket, resolve);
