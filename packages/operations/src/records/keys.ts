@@ -37,6 +37,8 @@ export const keysFor = (prefix: string) => ({
   spools: `${prefix}:spools`,
   /** The key of signed URLs. */
   urlKey: `${prefix}:url-key`,
+  /** The key of pseudonyms in redacted logs, see `files/redaction-key.ts`. */
+  redactionKey: `${prefix}:redaction-key`,
   /** Set of stations whose outbox may hold something. */
   outboxes: `${prefix}:outboxes`,
   /** Stream of everything that changed. */

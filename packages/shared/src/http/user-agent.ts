@@ -6,10 +6,11 @@ import { readFileSync } from 'node:fs';
 import { Type } from 'typebox';
 
 const manifest = new URL('../../../package.json', import.meta.url);
-const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+/** Of Khumbu. */
+export const { version: VERSION } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
 
 /** `khumbu/<version>`. */
-export const DEFAULT_USER_AGENT = `khumbu/${version}`;
+export const DEFAULT_USER_AGENT = `khumbu/${VERSION}`;
 
 export const USER_AGENT_SETTINGS = {
   HTTP_USER_AGENT: Type.Optional(

@@ -98,10 +98,22 @@ export function uploadTarget(found: Location, fileName: string): UploadTarget | 
 
 const safe = (text: string): string => text.replace(/[^A-Za-z0-9._-]+/g, '_').replace(/^[._-]+/, '');
 
-/** `<station>-<type>-<UTC time>-<short id>.tar.gz`: safe in any file system, URL and key, at most 255 characters. */
-export function uploadFileName(station: string, type: string, at: Date, operationId: string): string {
+/** How an archive is compressed. */
+export const ARCHIVE_FORMATS = ['gzip', 'zstd'] as const;
+export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number];
+
+const SUFFIXES: Readonly<Record<ArchiveFormat, string>> = { gzip: '.tar.gz', zstd: '.tar.zst' };
+
+/** `<station>-<type>-<UTC time>-<short id>.tar.gz`, or `.tar.zst`: safe in any file system, URL and key, at most 255 characters. */
+export function uploadFileName(
+  station: string,
+  type: string,
+  at: Date,
+  operationId: string,
+  format: ArchiveFormat = 'gzip',
+): string {
   const time = at.toISOString().replace(/\.\d+/, '').replace(/[-:]/g, '');
   const shortId = operationId.replace(/[^A-Za-z0-9]/g, '').slice(-8);
-  const rest = `-${safe(type)}-${time}-${shortId}.tar.gz`;
+  const rest = `-${safe(type)}-${time}-${shortId}${SUFFIXES[format]}`;
   return `${(safe(station) || 'station').slice(0, MAX_NAME - rest.length)}${rest}`;
 }

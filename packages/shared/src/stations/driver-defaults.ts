@@ -1,6 +1,7 @@
 /** `defaults.driver` and the `driver` of a station: one entry, the station's own members first. Pure. */
 import { firstMismatch, type Mismatch } from '../contract/codec.js';
 import { Driver, type DriverEntry, type DriverPart } from './driver-entry.js';
+import { type RedactRule, RedactRules, redactProblem } from './redact-rules.js';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -34,7 +35,20 @@ export function mergedDriver(base: DriverPart | undefined, own: DriverPart | und
 }
 
 /** By what it is not whole, with the path inside the entry. */
-export const driverMismatch = (part: DriverPart): Mismatch | undefined => firstMismatch(Driver, part);
+export const driverMismatch = (part: DriverPart): Mismatch | undefined =>
+  firstMismatch(Driver, part) ?? redactMismatch(part);
+
+/** A rule of redaction that cannot be used. */
+export function redactMismatch(part: DriverPart): Mismatch | undefined {
+  const rules: unknown = typeof part === 'object' && 'logs' in part ? (part.logs?.redact ?? []) : [];
+  const path = ['logs', 'redact'];
+  const wrong = firstMismatch(RedactRules, rules);
+  if (wrong) return { ...wrong, path: [...path, ...wrong.path], text: `/${path.join('/')}${wrong.text}` };
+  const found = redactProblem(rules as readonly RedactRule[]);
+  if (!found) return undefined;
+  const at = [...path, String(found.index)];
+  return { path: at, text: `/${at.join('/')} ${found.text}` };
+}
 
 /** The entry of a station, of a file that was checked when it was read. */
 export const wholeDriver = (base: DriverPart | undefined, own: DriverPart | undefined): DriverEntry | undefined =>

@@ -1,6 +1,7 @@
 /** Where a real station's logs are: `logs` of an entry of the stations file. */
 import { type Static, Type } from 'typebox';
 import { conditional } from './conditional.js';
+import { RedactRules } from './redact-rules.js';
 
 const closed = { additionalProperties: false } as const;
 
@@ -112,19 +113,6 @@ const Source = Type.Unsafe<LogSourceEntry>(
 
 const sources = (description: string) => Type.Optional(Type.Array(Source, { maxItems: MAX_SOURCES, description }));
 
-const OwnRule = Type.Object(
-  {
-    name: Type.String({ pattern: '^[a-z0-9][a-z0-9_-]{0,31}$', description: 'What it is called in manifests.' }),
-    pattern: Type.String({
-      minLength: 1,
-      maxLength: 1024,
-      description: 'A regular expression; what it matches is taken out.',
-    }),
-  },
-  closed,
-);
-export type RedactionRuleEntry = string | Static<typeof OwnRule>;
-
 /** Of a type that is not named the profile's own sources are taken; an empty list: there are none, and it is Rejected. */
 export const Logs = Type.Object(
   {
@@ -132,12 +120,7 @@ export const Logs = Type.Object(
       'Default: the journal of EVerest’s unit, its OCPP messages and its sessions, where they are.',
     ),
     SecurityLog: sources('Default: the journal of auth and authpriv, and EVerest’s security events, where they are.'),
-    redact: Type.Optional(
-      Type.Array(
-        Type.Unsafe<RedactionRuleEntry>(conditional({ type: 'object' }, OwnRule, word('^[a-z0-9][a-z0-9_-]{0,31}$'))),
-        { maxItems: 100, description: 'What is taken out of records before they leave: rules by name, and your own.' },
-      ),
-    ),
+    redact: Type.Optional(RedactRules),
   },
   { ...closed, description: 'Where the logs are that the CSMS asks for.' },
 );

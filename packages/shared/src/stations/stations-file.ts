@@ -9,7 +9,7 @@ import { CodedError, describeError } from '../runtime/errors.js';
 import { type FileReports, followFile, textOf } from '../runtime/followed-file.js';
 import { readYaml } from '../runtime/structured-text.js';
 import { conditional } from './conditional.js';
-import { driverMismatch, mergedDriver, wholeDriver } from './driver-defaults.js';
+import { driverMismatch, mergedDriver, redactMismatch, wholeDriver } from './driver-defaults.js';
 import { Driver, type DriverEntry, DriverPart, driverName } from './driver-entry.js';
 
 const closed = { additionalProperties: false } as const;
@@ -208,6 +208,10 @@ export interface StationDirectory {
 
 /** The first station whose driver is not whole with what the defaults have. */
 function firstBrokenDriver({ defaults, stations = {} }: StationsFileContent): Mismatch | undefined {
+  const redact = defaults?.driver && redactMismatch(defaults.driver);
+  if (redact) {
+    return { ...redact, path: ['defaults', 'driver', ...redact.path], text: `/defaults/driver${redact.text}` };
+  }
   for (const [station, { driver }] of Object.entries(stations)) {
     const part = mergedDriver(defaults?.driver, driver);
     const found = part && driverMismatch(part);

@@ -1,4 +1,5 @@
 import { LogStatusEnum, type UploadLogsRequest } from '@khumbu/shared/contract/schemas';
+import type { ArchiveFormat } from '@khumbu/shared/locations/upload-location';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Moment } from '../../clock/depot-clock.js';
 import { speakLogStatus } from '../../outbox/dialect.js';
@@ -53,6 +54,8 @@ export interface LogUploadRecord extends RecordBase<'log_upload', LogUploadState
   readonly request: UploadLogsRequest;
   readonly logType: 'DiagnosticsLog' | 'SecurityLog';
   readonly fileName: string;
+  /** How the archive is compressed; absent: gzip. */
+  readonly archiveFormat?: ArchiveFormat;
   /** EVerest asked for it and is told. Log uploads from REST are silent. */
   readonly announced: boolean;
   /** Tries that have failed. */

@@ -1,0 +1,135 @@
+/** All secrets among some lines. */
+import {
+  type OwnRedactionRule,
+  REDACTION_RULES,
+  type RedactionRule,
+  type RedactRule,
+} from '@khumbu/shared/stations/redact-rules';
+import type { Finder, Line, Secret } from './finder.js';
+import { certificates } from './finders/certificates.js';
+import { credentials } from './finders/credentials.js';
+import { exiMessages } from './finders/exi-messages.js';
+import { macAddresses } from './finders/mac-addresses.js';
+import { rfidTokens } from './finders/rfid-tokens.js';
+import { createMarkScan } from './marks.js';
+import { createOwnFinder } from './own-rules.js';
+
+const FINDERS: Readonly<Record<RedactionRule, Finder>> = {
+  rfid_tokens: rfidTokens,
+  mac_addresses: macAddresses,
+  credentials,
+  certificates,
+  exi_messages: exiMessages,
+};
+
+/** Something to take out of `bytes`, and by which rule. */
+export interface Found {
+  from: number;
+  to: number;
+  readonly rule: string;
+  readonly tag: string;
+  readonly value?: string | undefined;
+  readonly isRest: boolean;
+  /** Where what makes it a secret begins, and where that and the secret end. */
+  contextFrom: number;
+  contextTo: number;
+}
+
+export interface SecretFinder {
+  /** Names of all rules that are looked for. */
+  readonly rules: readonly string[];
+  /** In order, none over another. `to`: the end of a line, or of all there is. */
+  readonly find: (bytes: Buffer, from: number, to: number) => Found[];
+}
+
+const NEWLINE = 0x0a;
+const BRACKETS = [0x5b, 0x5d] as const;
+const PSEUDONYM = /^\[\w+:[0-9a-f]{10}\]$/;
+const LONGEST_TAG = 34;
+
+/** Taken out before, as in a log that was fetched from another depot: with its brackets, or what is in them. */
+function isPseudonym(bytes: Buffer, from: number, to: number): boolean {
+  const isOpen = bytes[from] === BRACKETS[0];
+  if (!isOpen && bytes[to] !== BRACKETS[1]) return false;
+  const before = bytes.toString('latin1', isOpen ? from : Math.max(0, from - LONGEST_TAG), to + (isOpen ? 0 : 1));
+  return PSEUDONYM.test(before.slice(before.lastIndexOf('[')));
+}
+const isOwn = (rule: RedactRule): rule is OwnRedactionRule => typeof rule !== 'string';
+
+/** In order; where two overlap the first one takes both. */
+function disjoint(found: Found[]): Found[] {
+  found.sort((a, b) => a.from - b.from || b.to - a.to);
+  const result: Found[] = [];
+  for (const next of found) {
+    const last = result.at(-1);
+    if (!last || next.from >= last.to) {
+      result.push(next);
+      continue;
+    }
+    last.to = Math.max(last.to, next.to);
+    last.contextFrom = Math.min(last.contextFrom, next.contextFrom);
+    last.contextTo = Math.max(last.contextTo, next.contextTo);
+  }
+  return result;
+}
+
+export function createSecretFinder(rules: readonly RedactRule[]): SecretFinder {
+  const finders = REDACTION_RULES.filter((name) => rules.includes(name)).map((name) => FINDERS[name]);
+  const own = rules.filter(isOwn).map(createOwnFinder);
+  const marks = finders.flatMap((finder, index) => finder.marks.map((text) => ({ text, bits: 1 << index })));
+  const macBits = finders.reduce((bits, finder, index) => bits | (finder.isMacLike ? 1 << index : 0), 0);
+  const { scan } = createMarkScan(marks, macBits);
+
+  const add = (bytes: Buffer, found: Found[], rule: string, tag: string, secret: Secret): void => {
+    const { from, to, value, isRest = false, context = [from, to] } = secret;
+    if (to <= from || isPseudonym(bytes, from, to)) return;
+    const contextFrom = Math.min(from, context[0]);
+    const contextTo = Math.max(to, context[1]);
+    found.push({ from, to, rule, tag, value, isRest, contextFrom, contextTo });
+  };
+
+  const inLine = (bytes: Buffer, from: number, to: number, end: number, bits: number, found: Found[]): void => {
+    const around = (first: number, last: number) => bytes.toString('latin1', Math.max(0, first), Math.min(end, last));
+    const line: Line = { text: bytes.toString('latin1', from, to), at: from, around };
+    for (const [index, { rule, tag, find }] of finders.entries()) {
+      if ((bits & (1 << index)) === 0) continue;
+      for (const secret of find(line)) add(bytes, found, rule, tag, secret);
+    }
+  };
+
+  const eachLine = (bytes: Buffer, from: number, to: number, onLine: (from: number, to: number) => void): void => {
+    for (let at = from; at < to; ) {
+      const newline = bytes.indexOf(NEWLINE, at);
+      const lineEnd = newline === -1 || newline > to ? to : newline;
+      onLine(at, lineEnd);
+      at = lineEnd + 1;
+    }
+  };
+
+  return {
+    rules: [...finders.map(({ rule }) => rule), ...own.map(({ name }) => name)],
+    find(bytes, from, to) {
+      const found: Found[] = [];
+      const marked = new Map<number, { readonly lineTo: number; bits: number }>();
+      let lineFrom = -1;
+      let lineTo = -1;
+      scan(bytes, from, to, (at, bits) => {
+        if (at >= lineTo || at < lineFrom) {
+          lineFrom = Math.max(from, bytes.lastIndexOf(NEWLINE, at) + 1);
+          const newline = bytes.indexOf(NEWLINE, at);
+          lineTo = newline === -1 || newline > to ? to : newline;
+        }
+        const known = marked.get(lineFrom);
+        if (known) known.bits |= bits;
+        else marked.set(lineFrom, { lineTo, bits });
+      });
+      for (const [first, { lineTo: last, bits }] of marked) inLine(bytes, first, last, to, bits, found);
+      for (const { name, find } of own) {
+        eachLine(bytes, from, to, (first, last) => {
+          for (const secret of find(bytes, first, last)) add(bytes, found, name, name, secret);
+        });
+      }
+      return disjoint(found);
+    },
+  };
+}

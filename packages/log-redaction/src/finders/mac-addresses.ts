@@ -1,0 +1,74 @@
+/** MAC addresses and EVCCIDs, by which a vehicle is known again at every station: ISO 15118 `SessionSetupReq`, SLAC, IPv6. */
+import type { Finder, Line, Secret } from '../finder.js';
+import { matchesOf, memberSecrets, memberValues, variableValues } from './quoted.js';
+
+const members = memberValues('evcc_?id|(?:ev_?)?mac(?:_?addr(?:ess)?)?|vehicle_?id|vin');
+/** Six groups: neither an EUI-64 nor a fingerprint. */
+const MAC = /(?<![\w:-])[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}(?![0-9a-z]|[:-][0-9a-f]{2})/gi;
+/** `EVCC 00e04c680012`, `EVCCID: ...`, `MAC address ...` */
+const NAMED =
+  /\b(?:evcc(?:[ _-]?id)?|(?:ev[ _-]?)?mac(?:[ _-]?addr(?:ess)?)?|vehicle[ _-]?id|vin)\b["'\\]{0,3}\s{0,2}[:=]?\s{0,2}["'\\]{0,3}([0-9a-hj-npr-z]{12,20})(?!\w)/gi;
+const XML = /(?:<|&lt;)(?:[\w.-]{1,40}:)?evccid(?:\s[^<>&]{0,200})?(?:>|&gt;)\s{0,8}([^<&\s]{1,64})/gi;
+/** A link-local address that is made of a MAC address (RFC 4291, appendix A). */
+const EUI64 = /fe80::([0-9a-f]{1,4}):([0-9a-f]{0,2})ff:fe([0-9a-f]{2}):([0-9a-f]{1,4})/gi;
+const VARIABLE = /(?<!\\)(\\{0,31}")(?:name|variable)\1\s*:\s*\1(?:VehicleId|EVCCID|MacAddress)\1/gi;
+
+const plain = (text: string): string => text.toUpperCase().replace(/[^0-9A-Z]/g, '');
+
+function macOf([, a = '', b = '', c = '', d = '']: RegExpMatchArray): string {
+  const first = a.padStart(4, '0');
+  const universal = Number.parseInt(first.slice(0, 2), 16) ^ 2;
+  return `${universal.toString(16).padStart(2, '0')}${first.slice(2)}${b.padStart(2, '0')}${c}${d.padStart(4, '0')}`;
+}
+
+function* find(line: Line): Generator<Secret> {
+  const { text, at } = line;
+  const secret = (from: number, value: string, of = value): Secret => ({
+    from: at + from,
+    to: at + from + value.length,
+    value: plain(of),
+  });
+  for (const match of matchesOf(MAC, text)) yield secret(match.index, match[0]);
+  for (const expression of text.includes('<') || text.includes('&lt;') ? [NAMED, XML] : [NAMED]) {
+    for (const match of matchesOf(expression, text)) {
+      const value = match[1] ?? '';
+      yield secret(match.index + match[0].length - value.length, value);
+    }
+  }
+  if (text.includes('::')) {
+    for (const match of matchesOf(EUI64, text)) yield secret(match.index, match[0], macOf(match));
+  }
+  if (!text.includes('"') && !text.includes("'")) return;
+  for (const [from, to] of members(text)) yield secret(from, text.slice(from, to));
+  for (const each of memberSecrets(line, VARIABLE, variableValues, true)) {
+    yield { ...each, value: plain(line.around(each.from, each.to)) };
+  }
+}
+
+export const macAddresses: Finder = {
+  rule: 'mac_addresses',
+  tag: 'mac',
+  marks: [
+    'evcc',
+    'mac ',
+    'mac:',
+    'mac=',
+    'mac"',
+    'mac\\',
+    "mac'",
+    'mac_a',
+    'mac-a',
+    'macad',
+    'vehicleid',
+    'vehicle_id',
+    'vehicle id',
+    'vin"',
+    'vin\\',
+    'vin ',
+    'vin:',
+    'vin=',
+    'fe80::',
+  ],
+  isMacLike: true,
+  find,
+};

@@ -1,0 +1,129 @@
+/**
+ * Takes secrets out of logs. For an archive as a stream of bytes in bounded memory; for a person who looks on line by line. The
+ * same bytes, rules and key give the same bytes, however the stream is cut.
+ */
+import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
+import { createSecretFinder, type Found } from './find-secrets.js';
+import { createLineMemory } from './line-memory.js';
+import { createPseudonyms } from './pseudonyms.js';
+
+export interface RedactorInput {
+  readonly rules: readonly RedactRule[];
+  /** The depot's key of pseudonyms. */
+  readonly key: string;
+}
+
+/** For one source: what a block of PEM began is known from line to line. */
+export interface Redactor {
+  /** One line, without its end. What only a later line would tell is taken out to be safe. */
+  readonly line: (text: string) => string;
+  /**
+   * What it yields is good until the next piece is asked for. Line ends stay as they are. Of a source that breaks what came before
+   * is there first, then its error.
+   */
+  readonly pass: (source: AsyncIterable<Buffer | string>) => AsyncGenerator<Buffer, void, undefined>;
+  /** How many were taken out by each rule. */
+  readonly counts: () => Readonly<Record<string, number>>;
+}
+
+const WINDOW_BYTES = 256 * 1024;
+/** What stays for the next window, so that a secret and what tells of it are seen together. */
+const HELD_BYTES = 16 * 1024;
+/** Before a value: the name that makes it a secret. */
+const NAME_BYTES = 512;
+const NEWLINE = 0x0a;
+
+const asBuffer = (chunk: Buffer | string): Buffer => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+
+export function createRedactor({ rules, key }: RedactorInput): Redactor {
+  const finder = createSecretFinder(rules);
+  const pseudonym = createPseudonyms(key);
+  const counts = new Map<string, number>(finder.rules.map((rule) => [rule, 0]));
+  const memory = createLineMemory(rules);
+  let scratch = Buffer.alloc(0);
+
+  const standIn = (bytes: Buffer, { from, to, rule, tag, value, isRest }: Found): string => {
+    if (isRest) return '';
+    counts.set(rule, (counts.get(rule) ?? 0) + 1);
+    return pseudonym(tag, value ?? bytes.toString('latin1', from, to));
+  };
+
+  /** `bytes` from `start` to `end` with what was found there replaced. */
+  const replaced = (bytes: Buffer, start: number, end: number, found: readonly Found[]): Buffer => {
+    if (found.length === 0) return bytes.subarray(start, end);
+    const words = found.map((each) => standIn(bytes, each));
+    const size = found.reduce((sum, { from, to }, n) => sum - (to - from) + (words[n]?.length ?? 0), end - start);
+    // A new one each time would make the garbage of a whole log.
+    if (scratch.length < size) scratch = Buffer.allocUnsafeSlow(size + WINDOW_BYTES);
+    const result = scratch.subarray(0, size);
+    let at = 0;
+    let done = start;
+    for (const [n, { from, to }] of found.entries()) {
+      at += bytes.copy(result, at, done, from);
+      at += result.write(words[n] ?? '', at, 'latin1');
+      done = to;
+    }
+    bytes.copy(result, at, done, end);
+    return result;
+  };
+
+  /** The last place at which neither a line nor what belongs together is cut. */
+  const cutOf = (bytes: Buffer, used: number, found: readonly Found[]): number => {
+    const limit = used - HELD_BYTES;
+    let cut = bytes.lastIndexOf(NEWLINE, limit - 1) + 1 || limit;
+    for (const { contextFrom, contextTo } of found.toReversed()) {
+      const begins = contextFrom - NAME_BYTES;
+      if (begins >= cut || contextTo <= cut) continue;
+      cut = Math.min(cut, bytes.lastIndexOf(NEWLINE, contextFrom) + 1 || Math.max(0, begins));
+    }
+    // A group of lines, or a line, as long as a window: what was found of it is taken out, and it is cut all the same.
+    return cut > 0 ? cut : used;
+  };
+
+  return {
+    counts: () => Object.fromEntries(counts),
+    line(text) {
+      const bytes = Buffer.from(text);
+      const found = memory.add(bytes.toString('latin1'), finder.find(bytes, 0, bytes.length));
+      return found.length === 0 ? text : replaced(bytes, 0, bytes.length, found).toString();
+    },
+    async *pass(source) {
+      const window = Buffer.allocUnsafeSlow(WINDOW_BYTES + HELD_BYTES);
+      let used = 0;
+      /** The rest of a line whose secret is longer than a window. */
+      let isDropping = false;
+      const take = (chunk: Buffer, from: number): number => {
+        if (isDropping) {
+          const newline = chunk.indexOf(NEWLINE, from);
+          if (newline === -1) return chunk.length - from;
+          isDropping = false;
+          return newline - from;
+        }
+        const copied = chunk.copy(window, used, from);
+        used += copied;
+        return copied;
+      };
+      let failure: { readonly error: unknown } | undefined;
+      try {
+        for await (const piece of source) {
+          const chunk = asBuffer(piece);
+          for (let from = 0; from < chunk.length; ) {
+            from += take(chunk, from);
+            if (used < window.length) continue;
+            const found = finder.find(window, 0, used);
+            const cut = cutOf(window, used, found);
+            const whole = found.filter((each) => each.from < cut);
+            yield replaced(window, 0, cut, whole);
+            isDropping = (whole.at(-1)?.to ?? 0) >= used;
+            window.copyWithin(0, cut, used);
+            used -= cut;
+          }
+        }
+      } catch (error) {
+        failure = { error };
+      }
+      if (used > 0) yield replaced(window, 0, used, finder.find(window, 0, used));
+      if (failure) throw failure.error;
+    },
+  };
+}

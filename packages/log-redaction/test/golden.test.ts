@@ -1,0 +1,300 @@
+/** Logs as stations write them go in, with every kind of secret; none comes out, and what support needs stays. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
+import t from 'tap';
+import { createRedactor } from '../src/redactor.js';
+
+const KEY = 'a key of a depot that is for tests';
+const GOLDEN = join(import.meta.dirname, '../../test/golden');
+
+/** By file: what must not come out, by the rule that takes it out; and what must. */
+const FILES: Record<string, { secrets: Record<string, string[]>; kept: string[] }> = {
+  'ocpp-1.6.log': {
+    secrets: {
+      rfid_tokens: [
+        '04A2B3C4D5E680',
+        'FLEET-PARENT-7',
+        'app-user-4711',
+        'LOCALTAG01',
+        'LOCALTAG02',
+        'LOCALPARENT',
+        'RESERVE-0815',
+        'RESERVE-PARENT',
+        'DEKHUC00000042X',
+        '0B16C2D3E4F500',
+      ],
+      credentials: [
+        '4f43415f4f4354545f61646d696e5f74',
+        '6c65616b65642d627920612073746174',
+        'Umkh%40mbu!7',
+        'ska-PW-99',
+        'AKIAGOLDENEXAMPLE',
+        'f0e1d2c3b4a5968778695a4b3c2d1e0f',
+        'hunter2hunter',
+      ],
+      certificates: ['MIIBGOLDENSIGNER', 'JCUmJygp', 'MIICGOLDENCONTRACT'],
+      exi_messages: ['gJgCEXIREQUESTgolden'],
+    },
+    kept: [
+      '"key": "HeartbeatInterval",\n        "value": "300"',
+      '"key": "AuthorizationKey"',
+      '"key":"MeterValueSampleInterval","readonly":false,"value":"60"',
+      '"key":"ConnectionTimeOut","readonly":false,"value":"120"',
+      'ftp://diag:[secret:',
+      '@files.depot.example/logs/',
+      '"meterStart":1520',
+      '"value":"1534"',
+      'keepnamehash',
+      '-----BEGIN CERTIFICATE-----',
+      'MEUCIQkeepthis==',
+      'Khumbu Makers',
+    ],
+  },
+  'ocpp-2.0.1.log': {
+    secrets: {
+      rfid_tokens: [
+        '04112233445566',
+        'ADDITIONAL-99',
+        'GROUP-TOKEN-1',
+        'DE-KHU-C00000077-Y',
+        'T0NNRnx7IklEIjoiMDQx',
+        'readertoken123',
+        'PRETTYTOKEN10',
+      ],
+      mac_addresses: ['00e04c680a01'],
+      credentials: [
+        '8aG2.basic-auth-Pass{word}',
+        'Ws5-Secret',
+        'np-basic-secret-1',
+        'apn-secret-2',
+        '4711',
+        'vpn-user-3',
+        'vpn-secret-4',
+        'vpn-shared-5',
+        'reported-secret-6',
+        'Sftp-secret-7',
+        'pretty-secret-8',
+      ],
+      certificates: ['MIIDGOLDENEMAIDLEAF', 'MIIEGOLDENEMAIDSUB', 'MIIFGOLDENSIGNEDCHAIN'],
+      exi_messages: ['gJgCEXI2REQUEST', 'gJgCEXI2RESPONSE'],
+    },
+    kept: [
+      '"type":"eMAID"',
+      'keepkeyhash',
+      'tx-keep-1',
+      '"attributeValue":"900"',
+      '"name":"BasicAuthPassword"',
+      'wss://cs:[secret:',
+      'vpn.depot.example',
+      '"actualValue":"Occupied"',
+      'Keep This Organization',
+      'keep-this-value-9',
+      'YAK60-0007',
+    ],
+  },
+  'everest.log': {
+    secrets: {
+      rfid_tokens: ['04DEADBEEF1180', 'evparent12', '9C1185A5C5E9FC54', 'CAFEBABE13', 'app-14-tag', 'DEKHUC00000019Z'],
+      mac_addresses: ['00:E0:4C:68:0A:15', '00e04c680a16', 'fe80::2e0:4cff:fe68:a17', '00-e0-4c-68-0a-18'],
+      credentials: [
+        'eWFrLTc6c2VjcmV0LWhlYWRlci0yMA==',
+        'bearer-21',
+        'digest-secret-22',
+        'bW9yZTpzZWNyZXQtMjM=',
+        'gsm-secret-24',
+        'wifi secret 25',
+        'opt-secret-26',
+        'py-secret-27',
+        'query-secret-28',
+        'GOLDEN29',
+      ],
+      certificates: [
+        'MIIBplainGOLDENleaf30',
+        'ICEiIyQl',
+        'lastGOLDENline31',
+        'GOLDENprivate32',
+        'GOLDENtail33',
+        'MIICGOLDENder34',
+      ],
+    },
+    kept: [
+      'USED_TO_START_TRANSACTION',
+      'in AuthorizationList',
+      'id_token could not be validated by any validator',
+      'GET /ocpp/yak-7 HTTP/1.1',
+      'Authorization: Basic [secret:',
+      'ssid="depot"',
+      "'user': 'admin'",
+      '&station=yak-7',
+      'Failed password for invalid user admin from 10.1.2.3',
+      '-----END CERTIFICATE-----',
+      'eth0: Link is Up - 100Mbps/Full',
+      'fingerprint 12:34:56:78:9a:bc:de:f0:12:34:56:78:9a:bc:de:f0:12:34:56:78',
+      'charging with 16.0 A',
+    ],
+  },
+  'session.log': {
+    secrets: {
+      rfid_tokens: ['DEKHUC00000036W', 'DEKHUC00000040V', 'HTMLTAG44'],
+      mac_addresses: ['00E04C680B35', '00E04C680B41'],
+      certificates: ['MIIDGOLDENxml37', 'bG9uZ0dPTERFTmtleTM4', 'ZGhHT0xERU5wdWIzOQ'],
+      exi_messages: ['00e04c680b42', 'gJgCAAAAAAAAAAAR0BgGOLDEN43'],
+    },
+    kept: [
+      'V2G SessionSetupReq',
+      '<SessionSetupReq>',
+      '&lt;EVCCID&gt;',
+      '"connectorId": 1',
+      'Session logging stopped.',
+    ],
+  },
+};
+
+const redactorOf = (rules: Parameters<typeof createRedactor>[0]['rules'] = REDACTION_RULES) =>
+  createRedactor({ rules, key: KEY });
+
+/** In pieces that cut everything. */
+async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+}
+
+async function passedBytes(bytes: Buffer, redactor = redactorOf(), size = 777): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of redactor.pass(inPieces(bytes, size))) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
+}
+
+const passed = async (...input: Parameters<typeof passedBytes>): Promise<string> =>
+  (await passedBytes(...input)).toString();
+
+const byLine = (text: string): string => {
+  const redactor = redactorOf();
+  return text.split('\n').map(redactor.line).join('\n');
+};
+
+const has = (text: string, word: string): boolean => text.toLowerCase().includes(word.toLowerCase());
+
+for (const [file, { secrets, kept }] of Object.entries(FILES)) {
+  void t.test(`${file}: none of its secrets comes out`, async (t) => {
+    const bytes = await readFile(join(GOLDEN, file));
+    const text = bytes.toString();
+    const redactor = redactorOf();
+    const out = await passed(bytes, redactor);
+    const lines = byLine(text);
+    for (const [rule, words] of Object.entries(secrets)) {
+      for (const word of words) {
+        t.ok(has(text, word), `${word} is in the log`);
+        t.notOk(has(out, word), `${rule}: ${word} is not in the archive`);
+        t.notOk(has(lines, word), `${rule}: ${word} is not in the live view`);
+      }
+      t.ok((redactor.counts()[rule] ?? 0) > 0, `${rule} is counted`);
+    }
+    for (const word of kept) {
+      t.ok(text.includes(word) || word.includes('[secret:'), `${word} is in the log`);
+      t.ok(out.includes(word), `${word} stays`);
+    }
+    t.equal(out.split('\n').length, text.split('\n').length, 'lines stay lines');
+    t.equal(await passed(Buffer.from(out)), out, 'what was taken out once is left alone');
+  });
+}
+
+void t.test('all golden logs one after another, over the edges of windows at every place', async (t) => {
+  const logs = await Promise.all(Object.keys(FILES).map((file) => readFile(join(GOLDEN, file))));
+  const all = Buffer.concat(logs);
+  const filler = Buffer.from(`${'2026-03-01T10:00:00Z nothing to see here, 16.0 A\n'.repeat(5000)}`);
+  const words = Object.values(FILES).flatMap(({ secrets }) => Object.values(secrets).flat());
+  for (let shift = 0; shift < 40; shift += 1) {
+    const head = filler.subarray(0, 256 * 1024 - all.length - 20_000 + shift * 1499);
+    const out = await passed(
+      Buffer.concat([head, Buffer.from('\n'), all, filler.subarray(0, 100_000)]),
+      redactorOf(),
+      65_536,
+    );
+    const left = words.filter((word) => has(out, word));
+    t.same(left, [], `shifted by ${shift * 1499}`);
+  }
+});
+
+void t.test('a rule that is off takes nothing out, and is not counted', async (t) => {
+  const bytes = await readFile(join(GOLDEN, 'ocpp-1.6.log'));
+  const redactor = redactorOf(['certificates']);
+  const out = await passed(bytes, redactor);
+  t.ok(out.includes('04A2B3C4D5E680'));
+  t.notOk(out.includes('MIIBGOLDENSIGNER'));
+  t.same(Object.keys(redactor.counts()), ['certificates']);
+  t.equal(await passed(bytes, redactorOf([])), bytes.toString());
+});
+
+void t.test('one card has one pseudonym in all its spellings, another depot another one', async (t) => {
+  const pseudonyms = async (text: string, key = KEY) =>
+    (await passed(Buffer.from(text), createRedactor({ rules: REDACTION_RULES, key }))).match(/\[\w+:[0-9a-f]{10}\]/g);
+  const card = await pseudonyms('{"idTag":"04a2b3c4"} {"idToken": {"idToken": "04A2B3C4"}} token 04:A2:B3:C4\n');
+  t.equal(card?.length, 3);
+  t.equal(new Set(card).size, 1);
+  const car = await pseudonyms('00:E0:4C:68:0A:15 <EVCCID>00e04c680a15</EVCCID> fe80::2e0:4cff:fe68:a15\n');
+  t.equal(car?.length, 3);
+  t.equal(new Set(car).size, 1);
+  const other = await pseudonyms('{"idTag":"04A2B3C4"}', 'the key of another depot, also long');
+  t.not(other?.[0], card?.[0]);
+  t.throws(() => createRedactor({ rules: [], key: 'short' }), TypeError);
+});
+
+void t.test('own expressions, in lines of any script, beside the named ones', async (t) => {
+  const rules = [
+    'rfid_tokens' as const,
+    { name: 'driver_name', expression: 'driver=(\\p{L}+ \\p{L}+)', group: 1 },
+    { name: 'plate', expression: '(?i)\\bKH-[A-Z]{1,2} \\d{1,4}\\b' },
+  ];
+  const redactor = redactorOf(rules);
+  const out = await passed(Buffer.from('§ driver=Änne Müller plate kh-ab 123 {"idTag":"0A0B"} ok ✓\n'), redactor, 5);
+  t.match(out, /^§ driver=\[driver_name:\w{10}\] plate \[plate:\w{10}\] \{"idTag":"\[rfid:\w{10}\]"\} ok ✓\n$/);
+  t.same(redactor.counts(), { rfid_tokens: 1, driver_name: 1, plate: 1 });
+});
+
+void t.test('bytes that are no text pass as they are; the same bytes give the same bytes', async (t) => {
+  const noise = Buffer.from(Array.from({ length: 700_000 }, (_, i) => (i * 7919 + (i >> 3)) & 0xff));
+  const tagged = Buffer.concat([noise, Buffer.from('\n{"idTag":"0A0B0C0D"}\n'), noise]);
+  t.ok((await passedBytes(tagged, redactorOf([]), 100_000)).equals(tagged));
+  t.ok((await passedBytes(tagged, redactorOf(), 1000)).equals(await passedBytes(tagged, redactorOf(), 500_000)));
+});
+
+void t.test('a line longer than a window, and a secret longer than one', async (t) => {
+  const word = 'plain words, no secret; ';
+  const long = `{"note":"${word.repeat(20_000)}","idTag":"LONGLINE01","more":"${word.repeat(30_000)}","password":"LONGLINE02"}\n`;
+  const out = await passed(Buffer.from(long), redactorOf(), 10_000);
+  t.notMatch(out, /LONGLINE/);
+  t.equal(out.split(word).length, 50_001, 'the rest stays');
+  const endless = await passed(Buffer.from(`{"password":"${'s3cret'.repeat(200_000)}","idTag":"AFTER"}\nnext line\n`));
+  t.notMatch(endless, /s3cret|AFTER/);
+  t.match(endless, /\nnext line\n$/);
+});
+
+void t.test('no line makes it take long', async (t) => {
+  const MANY = 300_000;
+  for (const piece of [
+    '\\',
+    '"',
+    '{"password":',
+    '"idTag":"',
+    '{"name":"password"',
+    '-----BEGIN A-----',
+    'MIIB',
+    'token ',
+    'a.',
+    '://a:',
+    '[{"vpn":{',
+    '04:',
+    'evcc ',
+    'fe80::',
+    '<Certificate',
+    '&lt;EVCCID ',
+    'Authorization: ',
+    'OCMF"ID":"',
+    '--password',
+  ]) {
+    const line = `password idTag evcc ${piece.repeat(Math.ceil(MANY / piece.length))}\n`;
+    const out = await passed(Buffer.from(line), redactorOf(), 65_536);
+    t.equal(out.at(-1), '\n', piece);
+  }
+});
