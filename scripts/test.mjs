@@ -120,6 +120,8 @@ await main(async () => {
   await findPrograms(['busybox', 'chronyd', 'mosquitto_pub'], { say }).catch((error) => say(error.message));
   // Without them no station is updated by SWUpdate, and what is about that is left out.
   await findPrograms(['swupdate', 'fw_printenv', 'cpio'], { say }).catch((error) => say(error.message));
+  // What people open archives with.
+  await findPrograms(['bsdtar', '7z', 'zstd'], { say }).catch((error) => say(error.message));
   // Without it no transfer goes through a real forward proxy, and what is about that is left out.
   await findPrograms(['tinyproxy'], { say }).catch((error) => say(error.message));
 

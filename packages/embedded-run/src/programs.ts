@@ -42,6 +42,9 @@ export const PROGRAMS = {
   swupdate: ofOneName('swupdate'),
   fw_printenv: { ...ofOneName('fw_printenv'), debianPackage: 'libubootenv-tool' },
   cpio: ofOneName('cpio'),
+  bsdtar: { ...ofOneName('bsdtar'), debianPackage: 'libarchive-tools', brewPackage: 'libarchive' },
+  '7z': { ...ofOneName('7z'), debianPackage: 'p7zip-full', brewPackage: 'p7zip' },
+  zstd: ofOneName('zstd'),
   faketime: { ...ofOneName('faketime'), brewPackage: 'libfaketime' },
 } as const satisfies Record<string, Program>;
 export type ProgramName = keyof typeof PROGRAMS;

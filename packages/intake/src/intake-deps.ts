@@ -3,6 +3,7 @@ import type { Now } from '@khumbu/operations/clock/depot-clock';
 import type { Jobs } from '@khumbu/operations/jobs/jobs';
 import type { Store } from '@khumbu/operations/kinds/store';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
+import type { ArchiveFormat } from '@khumbu/shared/locations/upload-location';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
@@ -30,6 +31,8 @@ export interface IntakeDeps {
   readonly isAbandoned: IsAbandoned;
   /** How long the broker may keep a request whose answer is out, but not confirmed: its offer waits for that. */
   readonly redeliveryMs: number;
+  /** How archives of logs are compressed; gzip by default. */
+  readonly archiveFormat?: ArchiveFormat;
   readonly now: Now;
   readonly log: Logger;
 }

@@ -12,13 +12,13 @@ import type { Requester } from './requester.js';
 import type { SituationInSlot } from './situation.js';
 
 export function createUploadLogs(parts: Parts) {
-  const { accept, read, locations, now } = parts;
+  const { accept, read, locations, now, archiveFormat = 'gzip' } = parts;
 
   const decide = (request: UploadLogsRequest, id: string, situation: SituationInSlot<'log_upload'>): Decision => {
     const { requester, profile, current } = situation;
     const { station, origin } = requester;
     const type = request.type || 'DiagnosticsLog';
-    const fileName = uploadFileName(station, type, new Date(now().wall), id);
+    const fileName = uploadFileName(station, type, new Date(now().wall), id, archiveFormat);
     const decision = decideLogUpload(request, { profile, current, locations, origin, fileName });
     if (decision.reply === 'Rejected') {
       const { reply: upload_logs_status, ...why } = decision;
@@ -32,6 +32,7 @@ export function createUploadLogs(parts: Parts) {
       request: { ...request, location },
       logType: decision.logType,
       fileName: decision.fileName,
+      ...(archiveFormat === 'gzip' ? {} : { archiveFormat }),
       announced: origin === 'everest',
       tries: 0,
     };

@@ -5,6 +5,7 @@ import { WAN_SETTINGS } from '@khumbu/operations/wan/settings';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { IGNORED_PARAMETER_SETTINGS } from '@khumbu/shared/locations/ignored-parameters';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
+import { ARCHIVE_FORMATS } from '@khumbu/shared/locations/upload-location';
 import { COMMON_SETTINGS, optionalText, S3_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
 
@@ -48,6 +49,10 @@ export const GatewaySettings = Type.Object({
     maximum: 300,
     description:
       'Seconds the broker keeps requests, resets and permissions while no gateway is connected, or Redis cannot be reached.',
+  }),
+  LOG_ARCHIVE_FORMAT: Type.Enum([...ARCHIVE_FORMATS], {
+    default: 'gzip',
+    description: 'How archives of logs are compressed: gzip (.tar.gz), which opens everywhere, or zstd (.tar.zst).',
   }),
   HTTP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the REST API.' }),
   HTTP_PORT: whole(8080, 0, 'TCP port of the REST API.', 65535),

@@ -1,4 +1,5 @@
 /** The settings of the log-worker. */
+import { REDACTION_SETTINGS } from '@khumbu/log-redaction/settings';
 import { WAN_LINK_SETTINGS } from '@khumbu/operations/wan/settings';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
@@ -18,6 +19,7 @@ export const LogWorkerSettings = Type.Object({
   ...RETRY_AFTER_SETTINGS,
   ...SSH_SETTINGS,
   ...WAN_LINK_SETTINGS,
+  ...REDACTION_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:
@@ -26,7 +28,8 @@ export const LogWorkerSettings = Type.Object({
   LOG_UPLOAD_TRIES: whole(3, 1, 'Tries in all where the request names none.'),
   LOG_UPLOAD_RETRY_INTERVAL_S: whole(30, 0, 'Seconds between tries where the request names none.'),
   UPLOAD_STALL_MS: whole(60_000, 100, 'Milliseconds an upload may stand still before the try counts as failed.'),
-  LOG_GZIP_LEVEL: whole(6, 1, 'Compression: 1 is fast, 9 is small.', 9),
+  LOG_GZIP_LEVEL: whole(6, 1, 'Compression with gzip: 1 is fast, 9 is small.', 9),
+  LOG_ZSTD_LEVEL: whole(3, 1, 'Compression with zstd: 1 is fast, 9 is small.', 9),
   UPLOADS_AT_ONCE: whole(4, 1, 'Uploads one worker does at once.'),
   LOCATION_CA_FILE: optionalText(
     'PEM file of authorities for https and ftps locations, in place of the built-in ones.',

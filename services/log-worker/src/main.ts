@@ -1,6 +1,9 @@
 /** The log-worker: collects a station's logs, streams them into one archive and sends it to its location. */
+import { createRedactor } from '@khumbu/log-redaction/redactor';
+import { rulesInForce } from '@khumbu/log-redaction/settings';
 import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createProgress } from '@khumbu/operations/events/progress';
+import { redactionKey } from '@khumbu/operations/files/redaction-key';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { isEnded } from '@khumbu/operations/records/record';
@@ -52,7 +55,9 @@ runWorkerService(
         }),
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
         spoolDir,
-        gzipLevel: config.LOG_GZIP_LEVEL,
+        levels: { gzip: config.LOG_GZIP_LEVEL, zstd: config.LOG_ZSTD_LEVEL },
+        redactorOf: async (profile) =>
+          createRedactor({ rules: rulesInForce(config, profile), key: await redactionKey(redis, keys) }),
         transfers: {
           objects,
           stallMs: config.UPLOAD_STALL_MS,

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
@@ -60,17 +60,26 @@ void t.test('the system tar reads it; members are whole lines and together the s
   }
   t.ok(Buffer.concat(parts).equals(journal));
   t.ok((await readFile(join(dir, 'everest/everest-0001.log'))).equals(tail));
-  t.same(JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8')), {
+  const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+  const { members: listed, ...manifest } = JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8'));
+  t.same(manifest, {
     station: 'cs-1',
     type: 'DiagnosticsLog',
     window: { oldest: '2026-01-01T00:00:00.000Z' },
     created: '2026-01-02T03:04:05.000Z',
     sources: [
-      { name: 'journal', bytes: journal.length, records: 20_000, members: members.length },
-      { name: 'everest', bytes: tail.length, records: 4, members: 1 },
-      { name: 'empty', bytes: 0, records: 0, members: 0 },
+      { name: 'journal', bytes: journal.length, records: 20_000, members: members.length, sha256: digest(journal) },
+      { name: 'everest', bytes: tail.length, records: 4, members: 1, sha256: digest(tail) },
+      { name: 'empty', bytes: 0, records: 0, members: 0, sha256: digest(Buffer.alloc(0)) },
     ],
+    left_out: [],
+    notes: [],
+    redaction: {},
   });
+  t.same(
+    listed.map(({ name }: { name: string }) => name),
+    names.filter((name) => name !== 'manifest.json'),
+  );
   t.notOk((await readdir(dir)).includes('empty'));
 });
 
@@ -164,7 +173,11 @@ void t.test('a slow reader slows the source: memory stays bounded', async (t) =>
   );
   let taken = 0;
   let held = 0;
-  for await (const chunk of createArchive({ sources: [{ name: 's', stream }], manifest: MANIFEST, gzipLevel: 0 })) {
+  for await (const chunk of createArchive({
+    sources: [{ name: 's', stream }],
+    manifest: MANIFEST,
+    compression: { format: 'gzip', level: 0 },
+  })) {
     for (let turn = 0; turn < 20; turn += 1) await setImmediate();
     held = Math.max(held, handedOut - taken);
     taken += (chunk as Buffer).length;

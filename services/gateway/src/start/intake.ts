@@ -50,6 +50,7 @@ export function openIntake(config: GatewayConfig, parts: IntakeParts, life: Life
       onJudged: (outcome) => metrics.certificates.labels(outcome).inc(),
     }),
     isAbandoned: workers.isAbandoned,
+    archiveFormat: config.LOG_ARCHIVE_FORMAT,
     resetReservationMs: config.RESET_RESERVATION_S * 1000,
     now: connections.clock.now,
     redeliveryMs: config.MQTT_SESSION_EXPIRY_S * 1000,

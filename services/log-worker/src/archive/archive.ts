@@ -1,108 +1,121 @@
 /**
- * One station's logs as one tar.gz, streamed: `<source>/<source>-0001.log`, ... and `manifest.json` as the last member.
- * Tar needs sizes first, so a source is cut into members that fit into memory. The same records and manifest give the
- * same bytes.
+ * One station's logs as one compressed tar, streamed: `<source>/<part>-0001.log`, ... and `manifest.json` as the last member.
+ * Tar needs sizes first, so a part is cut into members that fit into memory. The same records and manifest give the
+ * same bytes: a try after another one sends again only what is not there yet.
  */
 import { pipeline, type Readable } from 'node:stream';
+import type { Redactor } from '@khumbu/log-redaction/redactor';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { partsOf } from '@khumbu/station-drivers/log-parts';
-import type { LogSource, LogType } from '@khumbu/station-drivers/port';
-import { type Pack, pack } from 'tar-stream';
-import { membersOf } from './members.js';
+import type { LogSource } from '@khumbu/station-drivers/port';
+import { addSource, isStationLost } from './add-source.js';
+import { type ArchiveManifest, type ArchiveNote, manifestText, type SourceFacts } from './manifest.js';
 import { ParallelGzip } from './parallel-gzip.js';
+import { createTar, type Tar } from './tar.js';
+import { ZstdFrames } from './zstd-frames.js';
 
-/** The manifest of the archive, beside the counts of its sources. */
-export interface ArchiveManifest {
-  readonly station: string;
-  readonly type: LogType;
-  /** Bounds as asked, each inclusive; an absent one is open. */
-  readonly window: { readonly oldest?: Date; readonly latest?: Date };
-  /** Also the time of every member. */
-  readonly created: Date;
+export type Compression =
+  /** 1 (fast) to 9 (small); 4 by default: no larger than the output of `gzip -6` on logs, in a third of the time. */
+  | { readonly format: 'gzip'; readonly level?: number }
+  /** 1 (fast) to 9 (small); 3 by default. */
+  | { readonly format: 'zstd'; readonly level?: number };
+
+/** A member that is not the station's; some MB at most. */
+export interface ExtraMember {
+  readonly name: string;
+  readonly open: () => AsyncIterable<Buffer | string>;
 }
 
 export interface ArchiveInput {
+  /** None at all: `leftOut` says why. */
   readonly sources: readonly LogSource[];
   readonly manifest: ArchiveManifest;
+  /** Of what it finds nothing gets into the archive; absent: everything is left as it is. */
+  readonly redactor?: Redactor | undefined;
+  readonly extra?: readonly ExtraMember[];
+  readonly leftOut?: readonly ArchiveNote[];
   /** Largest member in bytes; 4 MiB by default. */
   readonly memberBytes?: number;
-  /** 1 (fast) to 9 (small); 4 by default: no larger than the output of `gzip -6` on logs, in a third of the time. */
-  readonly gzipLevel?: number;
+  /** gzip by default. */
+  readonly compression?: Compression;
+  /** No other try follows: a station that is lost leaves what was read, and a line in the manifest. */
+  readonly isLastTry?: boolean;
   readonly signal?: AbortSignal;
+  /** Told at least once a member how many records have been read. */
+  readonly onRecord?: (records: number) => void;
 }
 
-interface SourceCount {
-  readonly name: string;
-  bytes: number;
-  records: number;
-  members: number;
+async function bytesOf(chunks: AsyncIterable<Buffer | string>): Promise<Buffer> {
+  const all: Buffer[] = [];
+  for await (const chunk of chunks) all.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
+  return Buffer.concat(all);
 }
 
-const addEntry = (tar: Pack, name: string, mtime: Date, bytes: Buffer): Promise<void> =>
-  new Promise((resolve, reject) => {
-    // The callback comes when the entry has moved on towards the reader: this is the backpressure.
-    const entry = tar.entry({ name, mtime, mode: 0o644 }, bytes, (error) => (error ? reject(error) : resolve()));
-    entry.on('error', reject);
-  });
-
-async function addSource(tar: Pack, source: LogSource, { manifest, memberBytes = 4 * 1024 * 1024 }: ArchiveInput) {
-  const count: SourceCount = { name: source.name, bytes: 0, records: 0, members: 0 };
-  for await (const part of partsOf(source)) {
-    let number = 0;
-    // One that breaks ends what reads it.
-    const closeWithTar = (): void => void part.stream.destroy();
-    tar.once('close', closeWithTar);
-    for await (const { bytes, records } of membersOf(part.stream, memberBytes)) {
-      number += 1;
-      count.members += 1;
-      count.bytes += bytes.length;
-      count.records += records;
-      const name = `${source.name}/${part.name}-${String(number).padStart(4, '0')}.log`;
-      await addEntry(tar, name, manifest.created, bytes);
-    }
-    tar.off('close', closeWithTar);
+async function addAll(tar: Tar, input: ArchiveInput, isFatal: (error: unknown) => boolean): Promise<void> {
+  const { sources, manifest, redactor, extra = [], leftOut = [], memberBytes = 4 * 1024 * 1024, onRecord } = input;
+  const facts: SourceFacts[] = [];
+  const notes: ArchiveNote[] = [...leftOut];
+  const failures: unknown[] = [];
+  let recordsRead = 0;
+  const onRecords = (records: number): void => {
+    recordsRead += records;
+    onRecord?.(recordsRead);
+  };
+  for (const source of sources) {
+    const added = await addSource(source, { tar, memberBytes, redactor, isFatal, onRecords });
+    facts.push(added.facts);
+    notes.push(...added.notes);
+    if (added.failure !== undefined) failures.push(added.failure);
   }
-  return count;
+  // Nothing but a manifest would pass for the logs.
+  if (failures.length > 0 && failures.length === sources.length) throw failures[0];
+  for (const { name, open } of extra) await tar.add(name, await bytesOf(open()));
+  const text = manifestText({ manifest, sources: facts, members: tar.members, notes, redaction: redactor?.counts() });
+  await tar.add('manifest.json', Buffer.from(text));
+  tar.stream.finalize();
 }
 
-async function addAll(tar: Pack, input: ArchiveInput): Promise<void> {
-  const { sources, manifest } = input;
-  const counts: SourceCount[] = [];
-  for (const source of sources) counts.push(await addSource(tar, source, input));
-  const text = `${JSON.stringify({ ...manifest, sources: counts }, null, 2)}\n`;
-  await addEntry(tar, 'manifest.json', manifest.created, Buffer.from(text));
-  tar.finalize();
-}
-
-function assertNames(sources: readonly LogSource[]): void {
-  const names = sources.map(({ name }) => name);
-  if (names.every((name) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(name)) && new Set(names).size === names.length)
+function assertNames(sources: readonly LogSource[], extra: readonly ExtraMember[]): void {
+  const names = [...sources.map(({ name }) => name), ...extra.map(({ name }) => name)];
+  const isPlain = (name: string) => name.split('/').every((part) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(part));
+  if (sources.every(({ name }) => !name.includes('/')) && names.every(isPlain) && new Set(names).size === names.length)
     return;
   throw new CodedError('ARCHIVE_INVALID', 'log sources need different, plain names');
 }
 
+const compressorOf = ({ format, level }: Compression) =>
+  format === 'zstd' ? new ZstdFrames({ level: level ?? 3 }) : new ParallelGzip({ level: level ?? 4 });
+
 /**
- * Begins to read at once, no further than a few members ahead of the reader. An error of any source destroys the
- * archive with that error; an abort with `ABORTED`. However the archive ends, every source is destroyed.
- * Throws `ARCHIVE_INVALID` for source names that cannot be member names.
+ * Begins to read at once, no further than a few members ahead of the reader. A source that fails leaves what came before it and a
+ * line in the manifest. The archive is destroyed with the error of a source when all sources failed, or when the station
+ * is lost (`STATION_UNREACHABLE`) and another try may follow; with `ABORTED` when the signal fires. However it ends, every source
+ * is destroyed. Throws `ARCHIVE_INVALID` for names that cannot be member names.
  */
 export function createArchive(input: ArchiveInput): Readable {
-  assertNames(input.sources);
-  const { sources, signal } = input;
-  const tar = pack();
-  const archive = new ParallelGzip({ level: input.gzipLevel ?? 4 });
+  const { sources, signal, extra = [], compression = { format: 'gzip' }, isLastTry = false } = input;
+  assertNames(sources, extra);
+  const tar = createTar(input.manifest.created);
+  const archive = compressorOf(compression);
+  const isFatal = (error: unknown): boolean => !isLastTry && isStationLost(error);
   const fail = (error: Error): void => void archive.destroy(error);
   const onAbort = (): void => fail(new CodedError('ABORTED', 'the archive was aborted', { cause: signal?.reason }));
 
   const streams = sources.flatMap((source) => ('stream' in source ? [source.stream] : []));
-  for (const stream of streams) stream.on('error', fail);
-  pipeline(tar, archive, () => {
+  for (const stream of streams) {
+    // Whoever reads it hears of anything else, when its turn has come.
+    stream.on('error', (error) => {
+      if (isFatal(error)) fail(error);
+    });
+  }
+  pipeline(tar.stream, archive, () => {
     signal?.removeEventListener('abort', onAbort);
     for (const stream of streams) stream.destroy();
-    tar.destroy();
+    tar.stream.destroy();
   });
   signal?.addEventListener('abort', onAbort);
   if (signal?.aborted) onAbort();
-  addAll(tar, input).catch((error: unknown) => fail(error instanceof Error ? error : new Error(String(error))));
+  addAll(tar, input, isFatal).catch((error: unknown) =>
+    fail(error instanceof Error ? error : new Error(String(error))),
+  );
   return archive;
 }

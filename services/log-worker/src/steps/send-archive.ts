@@ -1,11 +1,12 @@
 /** One try: collect the logs of a station and send them to their location. */
 import type { Readable } from 'node:stream';
+import type { Redactor } from '@khumbu/log-redaction/redactor';
 import type { ProgressPort } from '@khumbu/operations/events/progress';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
-import { type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload-location';
+import { type ArchiveFormat, type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
@@ -13,6 +14,7 @@ import { checkedLocation } from '@khumbu/transfer/checked-location';
 import type { RateLimiter, TransferContext } from '@khumbu/transfer/port';
 import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import { createArchive } from '../archive/archive.js';
+import { softwareOf } from '../archive/software.js';
 import { UploadError } from '../upload/failure-status.js';
 import { type SentArchive, uploadArchive } from '../upload/upload-archive.js';
 
@@ -21,7 +23,9 @@ export interface SendArchiveDeps {
   readonly locations: LocationPolicy;
   readonly progress: ProgressPort;
   readonly spoolDir: string;
-  readonly gzipLevel: number;
+  readonly levels: Readonly<Record<ArchiveFormat, number>>;
+  /** A new one for each archive. */
+  readonly redactorOf: (profile: StationProfile) => Promise<Redactor>;
   readonly transfers: Omit<TransferContext, 'policy' | 'ca' | 'limiter'>;
   /** Counts what goes to a server, and makes it wait for its turn; the depot's own store is not behind the WAN. */
   readonly limiter?: () => RateLimiter;
@@ -42,14 +46,22 @@ export function createSendArchive(deps: SendArchiveDeps) {
   const openArchive = async (
     record: LogUploadRecord,
     profile: StationProfile,
+    isLastTry: boolean,
     signal: AbortSignal,
   ): Promise<Readable> => {
     // Older versions accepted requests with an empty window.
     const window = logWindow(record.request);
     if (!window) throw new UploadError('BadMessage', 'the window of times is empty', { reason: 'window_empty' });
-    const sources = await driverOf(profile).openLogs({ type: record.logType, ...window }, signal);
-    const manifest = { station: record.station, type: record.logType, window, created: new Date(record.createdAt) };
-    return createArchive({ sources, manifest, gzipLevel: deps.gzipLevel, signal });
+    const { station, logType: type, archiveFormat: format = 'gzip' } = record;
+    const driver = driverOf(profile);
+    const redactor = await deps.redactorOf(profile);
+    const [sources, { software, leftOut }] = await Promise.all([
+      driver.openLogs({ type, ...window }, signal),
+      softwareOf(driver, signal),
+    ]);
+    const manifest = { station, type, window, created: new Date(record.createdAt), software };
+    const compression = { format, level: deps.levels[format] };
+    return createArchive({ sources, manifest, redactor, leftOut, compression, isLastTry, signal });
   };
 
   /** Judged again: settings and DNS may have changed since the request. */
@@ -61,7 +73,13 @@ export function createSendArchive(deps: SendArchiveDeps) {
     return target;
   };
 
-  return async (record: LogUploadRecord, profile: StationProfile, step: StepContext): Promise<SentArchive> => {
+  /** `isLastTry`: no other one follows if this one fails. */
+  return async (
+    record: LogUploadRecord,
+    profile: StationProfile,
+    step: StepContext,
+    isLastTry: boolean,
+  ): Promise<SentArchive> => {
     const { id: operationId, station, kind } = record;
     const { signal } = step;
     const target = await targetOf(record);
@@ -69,10 +87,11 @@ export function createSendArchive(deps: SendArchiveDeps) {
     return uploadArchive({
       target,
       operationId,
+      format: record.archiveFormat,
       spoolDir,
       context: { ...transfers, policy: locations, ca: deps.ca?.(), ...deps.ssh?.(), limiter },
       signal,
-      openArchive: () => openArchive(record, profile, signal),
+      openArchive: () => openArchive(record, profile, isLastTry, signal),
       onSpoolError: logSpoolError(step),
       onProgress: deps.progress(operationId, () => [{ operationId, station, kind }], record.tries),
     });

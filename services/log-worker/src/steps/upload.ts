@@ -42,6 +42,9 @@ export function createUpload(deps: UploadDeps) {
     await commit(store.transaction().put(after.record).enqueueStatus(record.station, after.statuses));
   };
 
+  const isLastTry = (record: LogUploadRecord): boolean =>
+    nextTry({ ...record, tries: record.tries + 1 }, deps.retries, undefined, now()) === undefined;
+
   const fail = async (record: LogUploadRecord, error: unknown, step: StepContext): Promise<void> => {
     const { status, reason, text, retryable, retryAfterS } = toUploadError(error);
     const tries = record.tries + 1;
@@ -68,7 +71,7 @@ export function createUpload(deps: UploadDeps) {
     try {
       const profile = requireProfile(directory.profileOf(record.station));
       step.log.info('upload started');
-      sent = await send(record, profile, step);
+      sent = await send(record, profile, step, isLastTry(record));
     } catch (error) {
       if (step.signal.aborted || !(await step.isOurs())) throw error;
       return fail(record, error, step);

@@ -8,7 +8,7 @@ import {
   type StoredArchive,
 } from '@khumbu/operations/kinds/log-upload/archive-object';
 import { type Location, parseLocation } from '@khumbu/shared/locations/location';
-import type { UploadTarget } from '@khumbu/shared/locations/upload-location';
+import type { ArchiveFormat, UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { fileBody } from '@khumbu/transfer/file-body';
 import type { MultipartJournal, TransferContext } from '@khumbu/transfer/port';
@@ -18,12 +18,15 @@ import { toUploadError, UploadError } from './failure-status.js';
 import { addToJournal, clearJournal, removeFromJournal } from './multipart-journal.js';
 import { markSent, removeSpooled, sentBytes, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
 
-const CONTENT_TYPE = 'application/gzip';
+const CONTENT_TYPES: Readonly<Record<ArchiveFormat, string>> = { gzip: 'application/gzip', zstd: 'application/zstd' };
+const contentTypeOf = ({ format = 'gzip' }: UploadArchiveInput): string => CONTENT_TYPES[format];
 
 export interface UploadArchiveInput {
   readonly target: UploadTarget;
   /** Called at most once, and only when no archive of the operation is spooled or stored yet. */
   readonly openArchive: () => Promise<Readable>;
+  /** How the archive is compressed; gzip by default. */
+  readonly format?: ArchiveFormat | undefined;
   readonly operationId: string;
   readonly spoolDir: string;
   /** Without `objects`, where the depot has none, an s3 target is `NotSupportedOperation`. */
@@ -63,7 +66,7 @@ async function toObjectStore(
   const { operationId, context, signal, onProgress, openArchive } = input;
   const { bytes, object } = await bringTo(
     { scheme: 's3', bucket, key, fragment: '' },
-    { size: undefined, contentType: CONTENT_TYPE, open: openArchive },
+    { size: undefined, contentType: contentTypeOf(input), open: openArchive },
     {
       context,
       signal,
@@ -98,7 +101,7 @@ async function toServer(input: UploadArchiveInput, target: ServerTarget): Promis
   }
   let bytes: number;
   try {
-    const body = await fileBody(spoolPath(spoolDir, operationId), CONTENT_TYPE);
+    const body = await fileBody(spoolPath(spoolDir, operationId), contentTypeOf(input));
     ({ bytes } = await bringTo(locationOf(target), body, { context, signal, onProgress }));
   } catch (error) {
     const isUsed = (error instanceof TransferError && error.retryable) || hasCode(signal.reason, LOCK_LOST);
