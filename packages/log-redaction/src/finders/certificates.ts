@@ -100,9 +100,9 @@ export const certificates: Finder = {
   tag: 'certificate',
   marks: [
     '-----begin ',
-    ...[...'abcdefghijklmnop'].map((letter) => `mii${letter}`),
+    ...'abcdefghijklmnop'.split('').map((letter) => `mii${letter}`),
     'mhcc',
-    ...[...'hijklmnopqrst'].map((letter) => `mig${letter}`),
+    ...'hijklmnopqrst'.split('').map((letter) => `mig${letter}`),
     'encryptedprivatekey',
     'dhpublickey',
     'certificate>',

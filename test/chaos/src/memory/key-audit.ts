@@ -120,7 +120,11 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['REST answer', /^khumbu:rest-answer:/, expiresWithin(DAY_MS)],
   ['driver check', /^khumbu:driver-check:/, expiresWithin(30 * DAY_MS)],
   ['artifact', /^khumbu:artifact(?:-sources|-stations)?:([0-9a-f]{64})$/, artifactRule],
-  ['artifact', /^khumbu:(?:artifacts|brought-artifacts|brought-locations|imports|spools|url-key|redaction-key)$/, always],
+  [
+    'artifact',
+    /^khumbu:(?:artifacts|brought-artifacts|brought-locations|imports|spools|url-key|redaction-key)$/,
+    always,
+  ],
   ['WAN', /^khumbu:wan$/, always],
   ['WAN', /^khumbu:wan:month:\d{4}-\d\d$/, expiresWithin(400 * DAY_MS)],
   ['WAN', /^khumbu:wan:(?:reserved|schedule|quiet:[0-9a-f]{32}|start:.+)$/, expiresWithin(2 * DAY_MS)],
