@@ -120,6 +120,12 @@ async function liftersTable() {
   );
 }
 
+async function problemsTable() {
+  const { PROBLEMS } = await load('packages/rest-contract/dist/src/problem-codes.js');
+  const rows = Object.entries(PROBLEMS).map(([code, { status, title }]) => [`\`${code}\``, status, title]);
+  return table(['code', 'status', 'meaning'], rows);
+}
+
 /** One table a family of schemes; a reason of a whole family of statuses is written with xx. */
 async function faultsTable(...schemes) {
   const { FAULTS } = await load('packages/transfer/dist/src/faults/fault-table.js');
@@ -142,6 +148,7 @@ const TABLES = {
   m2e: () => channelsTable('m2e'),
   waits: waitsTable,
   lifters: liftersTable,
+  problems: problemsTable,
   webfaults: () => faultsTable('http', 'https'),
   storefaults: () => faultsTable('s3'),
   filefaults: () => faultsTable('ftp', 'ftps', 'sftp'),

@@ -12,6 +12,7 @@ import {
   SystemTimeOrderSchema,
 } from './orders.js';
 import { ProblemSchema } from './problem.js';
+import { SessionSchema, SignInCodeOrderSchema, SignInCodeSchema } from './sessions.js';
 import { BootReasonViewSchema, ResetPermissionSchema, StationPageSchema } from './stations.js';
 import { WanBudgetOrderSchema, WanSchema } from './wan.js';
 
@@ -34,6 +35,9 @@ export const REST_SCHEMAS = [
   ResetOrderSchema,
   SystemTimeOrderSchema,
   NetworkOrderSchema,
+  SessionSchema,
+  SignInCodeOrderSchema,
+  SignInCodeSchema,
   WanSchema,
   WanBudgetOrderSchema,
 ] as const;

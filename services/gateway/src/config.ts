@@ -65,6 +65,12 @@ export const GatewaySettings = Type.Object({
   ),
   JWT_ISSUER: optionalText('The iss a token must have.'),
   JWT_AUDIENCE: optionalText('The aud a token must have.'),
+  SESSION_S: Type.Integer({
+    default: 43_200,
+    minimum: 60,
+    maximum: 2_592_000,
+    description: 'Seconds after which the session of a browser ends; it ends with its API key at the latest.',
+  }),
   ...USER_AGENT_SETTINGS,
   HTTPS_CERT_FILE: optionalText(
     'PEM file with the certificate chain of the REST API; with HTTPS_KEY_FILE: HTTPS only.',

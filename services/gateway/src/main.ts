@@ -120,6 +120,7 @@ runService(
       directory,
       intake,
       authenticate: authentication.authenticate,
+      callerWithHash: authentication.callerWithHash,
       health,
       certificate,
       metrics: metrics.registry,

@@ -40,6 +40,8 @@ import type { IssuerKeysTimes } from '../src/http/issuer-keys.js';
 import type { TokenSettings } from '../src/http/json-web-tokens.js';
 import { createLoad } from '../src/http/load.js';
 import type { Archives } from '../src/http/routes/log-uploads.js';
+import { createSessionStore } from '../src/http/sessions/session-store.js';
+import { createSessions } from '../src/http/sessions/sessions.js';
 
 export const KEYS = { admin: 'key-admin', operate: 'key-operate', read: 'key-read', other: 'key-other' } as const;
 const SCOPES: Record<keyof typeof KEYS, string[]> = {
@@ -241,6 +243,13 @@ export async function openRest(t: Test, options: RestOptions) {
       archives: options.archives,
       artifacts,
       authenticate: authentication.authenticate,
+      now: () => moment().wall,
+      sessions: createSessions({
+        store: createSessionStore(prompt, store.keys, { sessionS: 3600, now: () => moment().wall }),
+        callerWithHash: authentication.callerWithHash,
+        isTls: false,
+        sessionS: 3600,
+      }),
       health: { ready: () => true, report: () => ({ redis: 'ok' }), stop: () => undefined },
       metrics: new Registry(),
       standing: () => 'leading',

@@ -49,6 +49,10 @@ export const keysFor = (prefix: string) => ({
   progress: (subject: string) => `${prefix}:progress:${subject}`,
   /** What REST answered to an idempotency key; expires. */
   restAnswer: (hash: string) => `${prefix}:rest-answer:${hash}`,
+  /** The session of a browser, by the hash of its id; expires. */
+  session: (hash: string) => `${prefix}:session:${hash}`,
+  /** The API key that a code signs in with, by the hash of the code; expires. */
+  signInCode: (hash: string) => `${prefix}:sign-in-code:${hash}`,
   /** A message that came again is being read by a leader; expires. */
   redelivered: (hash: string) => `${prefix}:redelivered:${hash}`,
   /** Hash: the last look at a station before use, see `driver-checks/driver-checks.ts`; expires. */

@@ -4,6 +4,7 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
 import { readJson } from '@khumbu/shared/runtime/structured-text';
 import { type Static, Type } from 'typebox';
+import type { Session } from './sessions/session-store.js';
 
 export const SCOPES = ['read', 'operate', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -28,6 +29,10 @@ export interface Caller {
   readonly expiresAt?: number;
   /** Aborts when it is withdrawn. */
   readonly withdrawn?: AbortSignal;
+  /** Of an API key: lower-case hex. */
+  readonly keySha256?: string;
+  /** Of a browser, which is known by its cookie. */
+  readonly session?: Session;
 }
 
 /** Each scope holds those before it. */
@@ -74,13 +79,17 @@ export function openApiKeys(path: string | undefined, reports: FileReports) {
   };
   const options = { setting: 'API_KEYS_FILE', read: readApiKeys, code: 'CONFIG_INVALID', nothing: '[]' };
   const followed = path === undefined ? undefined : followFile({ ...options, path, reports, onChange });
+  const withHash = (hash: Buffer): Caller | undefined => {
+    const found = followed?.current().find((known) => timingSafeEqual(Buffer.from(known.sha256, 'hex'), hash));
+    if (!found) return undefined;
+    const { name, scopes, sha256: keySha256 } = found;
+    return { name, scopes, keySha256, withdrawn: withdrawalOf(found) };
+  };
   return {
     /** The caller with this key; `undefined`: there is none. */
-    callerOf(key: string): Caller | undefined {
-      const hash = createHash('sha256').update(key).digest();
-      const found = followed?.current().find((known) => timingSafeEqual(Buffer.from(known.sha256, 'hex'), hash));
-      return found && { name: found.name, scopes: found.scopes, withdrawn: withdrawalOf(found) };
-    },
+    callerOf: (key: string): Caller | undefined => withHash(createHash('sha256').update(key).digest()),
+    /** The caller whose key has this SHA-256, as it stands in the file. */
+    callerWithHash: (sha256: string): Caller | undefined => withHash(Buffer.from(sha256, 'hex')),
     close: (): void => followed?.close(),
   };
 }

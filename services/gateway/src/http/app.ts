@@ -16,7 +16,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Redis } from 'ioredis';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Standing } from '../leader/standing.js';
-import { hasScope } from './api-keys.js';
+import { type Caller, hasScope } from './api-keys.js';
 import type { Artifacts } from './artifacts/artifacts.js';
 import { createUploadTimes, type UploadTimes } from './artifacts/upload-times.js';
 import type { Authenticate } from './authentication.js';
@@ -42,9 +42,11 @@ import { eventRoutes } from './routes/events.js';
 import { firmwareRoutes } from './routes/firmware-updates.js';
 import { type Archives, logRoutes } from './routes/log-uploads.js';
 import { operationRoutes } from './routes/operations.js';
+import { sessionRoutes } from './routes/sessions.js';
 import { stationRoutes } from './routes/stations.js';
 import { type WanRouteDeps, wanRoutes } from './routes/wan.js';
 import type { RestApp } from './routing.js';
+import type { Sessions } from './sessions/sessions.js';
 import { createAudit, createSubmitOperation } from './submit-operation.js';
 import { createUnreadable } from './unreadable-requests.js';
 
@@ -67,6 +69,9 @@ export interface AppDeps {
   readonly looks: LookAsker;
   readonly wan: WanRouteDeps['wan'];
   readonly authenticate: Authenticate;
+  readonly sessions: Sessions;
+  /** The depot's time, milliseconds since 1970. */
+  readonly now: () => number;
   readonly health: Health;
   readonly metrics: Registry;
   readonly standing: () => Standing;
@@ -106,7 +111,7 @@ const FAILURES_PER_MINUTE = 120;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /** Authentication and scopes. */
-function guard(v1: FastifyInstance, authenticate: Authenticate): void {
+function guard(v1: FastifyInstance, { authenticate, sessions }: Pick<AppDeps, 'authenticate' | 'sessions'>): void {
   // Failed authentications are limited by address; valid callers are not.
   const countFailure = v1.createRateLimit({
     max: FAILURES_PER_MINUTE,
@@ -122,11 +127,18 @@ function guard(v1: FastifyInstance, authenticate: Authenticate): void {
     reply.header('retry-after', String(count.ttlInSeconds));
     throw new Problem('TOO_MANY_REQUESTS');
   };
+  const callerOf = async (request: FastifyRequest): Promise<Caller | undefined> => {
+    const { authorization } = request.headers;
+    // A key goes before a cookie: who sends one means it.
+    if (authorization === undefined) return sessions.callerOf(request);
+    const { takesCode } = request.routeOptions.config;
+    return (await authenticate(authorization)) ?? (takesCode ? sessions.callerByCode(request) : undefined);
+  };
   v1.addHook('onRequest', async (request, reply) => {
     const { isSigned } = request.routeOptions.config;
     if (await isSigned?.(request).catch((error: unknown) => refuse(request, reply, error))) return;
-    const caller = await authenticate(request.headers.authorization).catch((error: unknown) =>
-      // The token could not be checked: such requests are limited as well.
+    const caller = await callerOf(request).catch((error: unknown) =>
+      // It could not be checked: such requests are limited as well.
       refuse(request, reply, error),
     );
     if (!caller) return refuse(request, reply, new Problem('NOT_AUTHENTICATED'));
@@ -193,11 +205,12 @@ async function addV1(
     hook: 'preValidation',
     keyGenerator: (request: FastifyRequest) => request.caller?.name ?? request.ip,
   });
-  guard(app as unknown as FastifyInstance, deps.authenticate);
+  guard(app as unknown as FastifyInstance, deps);
   takeTurns(app as unknown as FastifyInstance, load);
   const audit = createAudit(log);
   const submit = createSubmitOperation({ intake, inventory, idempotency, stopping, log }, audit);
   const { eventLoopTurn } = load;
+  sessionRoutes(app, deps);
   stationRoutes(app, inventory, eventLoopTurn);
   firmwareRoutes(app, { inventory, intake, submit, audit, artifacts, eventLoopTurn });
   logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn });

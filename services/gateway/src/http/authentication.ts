@@ -25,6 +25,7 @@ export function openAuthentication(
       if (presented === undefined) return undefined;
       return keys.callerOf(presented) ?? (looksLikeToken(presented) ? tokens?.callerOf(presented) : undefined);
     },
+    callerWithHash: keys.callerWithHash,
     /** Before anybody is served. Rejects with `CONFIG_INVALID` when the issuer's keys must not be used. */
     begin: async (): Promise<void> => tokens?.begin(),
     close: (): void => {

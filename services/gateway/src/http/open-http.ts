@@ -16,6 +16,8 @@ import { createIdempotency } from './idempotency.js';
 import { createInventory } from './inventory.js';
 import { createLoad } from './load.js';
 import type { Archives } from './routes/log-uploads.js';
+import { createSessionStore } from './sessions/session-store.js';
+import { createSessions, type SessionDeps } from './sessions/sessions.js';
 
 type Passed = 'intake' | 'authenticate' | 'health' | 'metrics' | 'standing' | 'log';
 
@@ -23,6 +25,7 @@ export interface HttpParts extends Pick<AppDeps, Passed> {
   readonly config: GatewayConfig;
   readonly connections: Connections;
   readonly directory: OpenStationDirectory;
+  readonly callerWithHash: SessionDeps['callerWithHash'];
   /** `undefined`: plain HTTP. Closed with the rest. */
   readonly certificate: HttpsCertificate | undefined;
 }
@@ -42,6 +45,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const { config, directory, certificate, log } = parts;
   const { prompt, promptStore, reading, patient, anotherPatient, clock } = parts.connections;
   const { now } = clock;
+  const wallNow = (): number => now().wall;
   const { keys } = promptStore;
   // However much is read, no station waits for it.
   const store = createStore(reading, config.KEY_PREFIX, undefined, now);
@@ -53,6 +57,13 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const app = await buildApp(
     {
       ...parts,
+      now: wallNow,
+      sessions: createSessions({
+        store: createSessionStore(prompt, keys, { sessionS: config.SESSION_S, now: wallNow }),
+        callerWithHash: parts.callerWithHash,
+        isTls: certificate !== undefined,
+        sessionS: config.SESSION_S,
+      }),
       redis: reading,
       keys,
       inventory: createInventory({ redis: reading, store, directory, now, eventLoopTurn }),
@@ -67,7 +78,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
         writing: createWanStore(prompt, keys, rules, now),
       },
       archives: openArchives(config),
-      artifacts: openArtifacts({ config, redis: reading, store, now: () => now().wall }),
+      artifacts: openArtifacts({ config, redis: reading, store, now: wallNow }),
     },
     {
       ...DEFAULT_APP_OPTIONS,

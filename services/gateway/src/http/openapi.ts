@@ -58,6 +58,7 @@ const TAGS = {
   operations: 'What was asked, and what became of it.',
   events: 'What changes, as it changes.',
   depot: 'How the depot itself does.',
+  session: 'For pages in browsers.',
 };
 
 function once<T>(make: () => T): () => T {

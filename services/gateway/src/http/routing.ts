@@ -28,6 +28,8 @@ declare module 'fastify' {
     hasOwnTurns?: boolean;
     /** Whether the address alone lets the caller in, without a key; rejects with a problem for a wrong signature. */
     isSigned?: (request: FastifyRequest) => Promise<boolean>;
+    /** A code in place of a key is taken here. */
+    takesCode?: boolean;
     /** It reads, and waits for the object store too. */
     asksObjectStore?: boolean;
   }
@@ -35,7 +37,7 @@ declare module 'fastify' {
 
 export interface RouteText<S extends object> {
   readonly id: string;
-  readonly tag: 'stations' | 'firmware' | 'logs' | 'control' | 'operations' | 'events' | 'depot';
+  readonly tag: 'stations' | 'firmware' | 'logs' | 'control' | 'operations' | 'events' | 'depot' | 'session';
   readonly summary: string;
   readonly description: string;
   readonly scope: Scope;
@@ -53,6 +55,7 @@ const EVERYWHERE: readonly ProblemCode[] = [
   'HEADERS_TOO_LARGE',
   'PARAMETER_INVALID',
   'NOT_AUTHENTICATED',
+  'CSRF_TOKEN_MISSING',
   'SCOPE_MISSING',
   'TOO_MANY_REQUESTS',
   'INTERNAL',

@@ -1,0 +1,74 @@
+/**
+ * Sessions of browsers, in Redis: every gateway of the depot knows them, and they outlive restarts. A session stands for an
+ * API key by the key's hash, so it ends with the key. Ids and codes are stored as hashes: who reads Redis cannot use them.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Keys } from '@khumbu/operations/records/keys';
+import type { Redis } from 'ioredis';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+
+const SessionRecord = Type.Object({
+  keySha256: Type.String(),
+  csrfToken: Type.String(),
+  /** Milliseconds since 1970. */
+  expiresAt: Type.Number(),
+});
+
+export interface Session {
+  readonly keySha256: string;
+  /** Every request of this session that changes something bears it. */
+  readonly csrfToken: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
+export interface SessionSettings {
+  readonly sessionS: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+const SECRET = /^[\w-]{43}$/;
+const newSecret = (): string => randomBytes(32).toString('base64url');
+const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
+
+export const isTokenOf = ({ csrfToken }: Session, token: unknown): boolean =>
+  typeof token === 'string' &&
+  token.length === csrfToken.length &&
+  timingSafeEqual(Buffer.from(token), Buffer.from(csrfToken));
+
+export type SessionStore = ReturnType<typeof createSessionStore>;
+
+/** `redis` fails fast: all of them reject when it is not there. */
+export function createSessionStore(redis: Redis, keys: Keys, { sessionS, now }: SessionSettings) {
+  return {
+    /** A new session of a key; `id` is for its cookie alone. */
+    async begin(keySha256: string): Promise<Session & { readonly id: string }> {
+      const id = newSecret();
+      const session: Session = { keySha256, csrfToken: newSecret(), expiresAt: now() + sessionS * 1000 };
+      await redis.set(keys.session(hashOf(id)), JSON.stringify(session), 'EX', sessionS);
+      return { ...session, id };
+    },
+    /** `undefined`: there is none, or it has ended. */
+    async find(id: string): Promise<Session | undefined> {
+      if (!SECRET.test(id)) return undefined;
+      const stored = await redis.get(keys.session(hashOf(id)));
+      const session: unknown = stored === null ? undefined : JSON.parse(stored);
+      return Value.Check(SessionRecord, session) && session.expiresAt > now() ? session : undefined;
+    },
+    async end(id: string): Promise<void> {
+      await redis.del(keys.session(hashOf(id)));
+    },
+    /** A code that begins one session of a key, within so many seconds. */
+    async makeCode(keySha256: string, seconds: number): Promise<string> {
+      const code = newSecret();
+      await redis.set(keys.signInCode(hashOf(code)), keySha256, 'EX', seconds);
+      return code;
+    },
+    /** The hash of the key it was made with; it is used up. `undefined`: there is no such code, or it was used. */
+    async useCode(code: string): Promise<string | undefined> {
+      return SECRET.test(code) ? ((await redis.getdel(keys.signInCode(hashOf(code)))) ?? undefined) : undefined;
+    },
+  };
+}

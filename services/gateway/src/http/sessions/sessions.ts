@@ -1,0 +1,57 @@
+/** Who a browser is: the caller of the API key that its session, or a code from a link, stands for. */
+import type { FastifyRequest } from 'fastify';
+import type { Caller } from '../api-keys.js';
+import { reading } from '../inventory.js';
+import { Problem } from '../problems.js';
+import { cookieOf, noCookie, sessionIdOf } from './session-cookie.js';
+import { isTokenOf, type Session, type SessionStore } from './session-store.js';
+
+/** A code is sent as a key is, and only where a session begins. */
+const CODE = /^Bearer +khumbu-code\.([\w-]+) *$/i;
+/** Methods that change nothing, RFC 9110, 9.2.1. */
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+export interface SessionDeps {
+  readonly store: SessionStore;
+  /** `undefined`: there is no such key any more. */
+  readonly callerWithHash: (keySha256: string) => Caller | undefined;
+  readonly isTls: boolean;
+  readonly sessionS: number;
+}
+
+export type Sessions = ReturnType<typeof createSessions>;
+
+export function createSessions({ store, callerWithHash, isTls, sessionS }: SessionDeps) {
+  const find = reading(store.find);
+  const idOf = ({ headers }: FastifyRequest): string | undefined => sessionIdOf(isTls, headers.cookie);
+
+  return {
+    /** The caller by the cookie. Rejects with `CSRF_TOKEN_MISSING` for a change that does not bear the session's token. */
+    async callerOf(request: FastifyRequest): Promise<Caller | undefined> {
+      const id = idOf(request);
+      const session = id === undefined ? undefined : await find(id);
+      const caller = session && callerWithHash(session.keySha256);
+      if (!session || !caller) return undefined;
+      if (!SAFE.has(request.method) && !isTokenOf(session, request.headers['x-csrf-token']))
+        throw new Problem('CSRF_TOKEN_MISSING');
+      return { ...caller, session, expiresAt: session.expiresAt };
+    },
+    /** The caller by a code in place of a key; the code is used up. */
+    async callerByCode(request: FastifyRequest): Promise<Caller | undefined> {
+      const code = CODE.exec(request.headers.authorization ?? '')?.[1];
+      const keySha256 = code === undefined ? undefined : await reading(store.useCode)(code);
+      return keySha256 === undefined ? undefined : callerWithHash(keySha256);
+    },
+    async begin(keySha256: string): Promise<{ readonly session: Session; readonly cookie: string }> {
+      const { id, ...session } = await reading(store.begin)(keySha256);
+      return { session, cookie: cookieOf(isTls, id, sessionS) };
+    },
+    /** Returns the cookie that removes the one there is. */
+    async end(request: FastifyRequest): Promise<string> {
+      const id = idOf(request);
+      if (id !== undefined) await reading(store.end)(id);
+      return noCookie(isTls);
+    },
+    makeCode: reading(store.makeCode),
+  };
+}
