@@ -94,8 +94,16 @@ export const GapEventSchema = Type.Object(
   },
 );
 
+/** Without a mapping a discriminator means the names of the schemas. */
+const mapping = {
+  operation: '#/components/schemas/OperationEvent',
+  station: '#/components/schemas/StationEvent',
+  progress: '#/components/schemas/ProgressEvent',
+  gap: '#/components/schemas/GapEvent',
+};
+
 export const EventSchema = Type.Union([OperationEventSchema, StationEventSchema, ProgressEventSchema, GapEventSchema], {
   $id: 'Event',
   description: 'The `data` of one Server-Sent Event.',
-  discriminator: { propertyName: 'type' },
+  discriminator: { propertyName: 'type', mapping },
 });

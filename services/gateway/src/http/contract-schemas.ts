@@ -12,12 +12,17 @@ import { Problem, type ProblemError } from './problems.js';
 type Node = Record<string, unknown>;
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Every schema with an $id inside becomes a reference to it. */
+/** Alternatives that only name members: generators of types make `unknown` of each. */
+const namesMembers = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((each) => isNode(each) && Object.keys(each).join() === 'required');
+
+/** Every schema with an $id inside becomes a reference to it. What only bodies are checked for stands in the description. */
 function withRefs(value: unknown, isRoot = true): unknown {
   if (Array.isArray(value)) return value.map((item) => withRefs(item, false));
   if (!isNode(value)) return value;
   if (!isRoot && typeof value.$id === 'string') return { $ref: `${value.$id}#` };
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withRefs(member, false)]));
+  const members = Object.entries(value).filter(([name, member]) => name !== 'anyOf' || !namesMembers(member));
+  return Object.fromEntries(members.map(([name, member]) => [name, withRefs(member, false)]));
 }
 
 const collect = (value: unknown, found: Map<string, Node>): void => {
