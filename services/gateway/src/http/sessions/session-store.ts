@@ -44,31 +44,30 @@ export type SessionStore = ReturnType<typeof createSessionStore>;
 export function createSessionStore(redis: Redis, keys: Keys, { sessionS, now }: SessionSettings) {
   return {
     /** A new session of a key; `id` is for its cookie alone. */
-    async begin(keySha256: string): Promise<Session & { readonly id: string }> {
+    begin: async (keySha256: string): Promise<Session & { readonly id: string }> => {
       const id = newSecret();
       const session: Session = { keySha256, csrfToken: newSecret(), expiresAt: now() + sessionS * 1000 };
       await redis.set(keys.session(hashOf(id)), JSON.stringify(session), 'EX', sessionS);
       return { ...session, id };
     },
     /** `undefined`: there is none, or it has ended. */
-    async find(id: string): Promise<Session | undefined> {
+    find: async (id: string): Promise<Session | undefined> => {
       if (!SECRET.test(id)) return undefined;
       const stored = await redis.get(keys.session(hashOf(id)));
       const session: unknown = stored === null ? undefined : JSON.parse(stored);
       return Value.Check(SessionRecord, session) && session.expiresAt > now() ? session : undefined;
     },
-    async end(id: string): Promise<void> {
+    end: async (id: string): Promise<void> => {
       await redis.del(keys.session(hashOf(id)));
     },
     /** A code that begins one session of a key, within so many seconds. */
-    async makeCode(keySha256: string, seconds: number): Promise<string> {
+    makeCode: async (keySha256: string, seconds: number): Promise<string> => {
       const code = newSecret();
       await redis.set(keys.signInCode(hashOf(code)), keySha256, 'EX', seconds);
       return code;
     },
     /** The hash of the key it was made with; it is used up. `undefined`: there is no such code, or it was used. */
-    async useCode(code: string): Promise<string | undefined> {
-      return SECRET.test(code) ? ((await redis.getdel(keys.signInCode(hashOf(code)))) ?? undefined) : undefined;
-    },
+    useCode: async (code: string): Promise<string | undefined> =>
+      SECRET.test(code) ? ((await redis.getdel(keys.signInCode(hashOf(code)))) ?? undefined) : undefined,
   };
 }
