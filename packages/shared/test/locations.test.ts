@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { addressKind } from '@khumbu/shared/locations/address';
 import { parseLocation, publicLocation } from '@khumbu/shared/locations/location';
 import { createLocationPolicy, type LocationRules } from '@khumbu/shared/locations/policy';
-import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
-import { loadConfig } from '@khumbu/shared/runtime/config';
+import { LOCATION_SETTINGS, locationRules } from '@khumbu/shared/locations/settings';
+import { loadConfig, S3_SETTINGS } from '@khumbu/shared/runtime/config';
 import t from 'tap';
 import { Type } from 'typebox';
 
@@ -286,6 +286,7 @@ void t.test('settings', async (t) => {
   const schema = Type.Object(LOCATION_SETTINGS);
   t.same(loadConfig(schema, {}), {
     ALLOWED_LOCATION_SCHEMES: ['https', 'http', 's3', 'ftps', 'ftp', 'sftp'],
+    ALLOWED_LOG_SCHEMES: ['ftp', 'ftps', 'http', 'https', 's3'],
     ALLOWED_LOCATION_HOSTS: [],
     ALLOW_LOOPBACK_LOCATIONS: false,
     FORBIDDEN_LOCATION_HOSTS: [],
@@ -298,4 +299,27 @@ void t.test('settings', async (t) => {
   );
   for (const env of [{ ALLOWED_LOCATION_SCHEMES: 'file' }, { ALLOWED_LOCATION_HOSTS: 'http://x' }])
     t.throws(() => loadConfig(schema, env), { code: 'CONFIG_INVALID' });
+});
+
+void t.test('logs have schemes of their own, among those of all locations', (t) => {
+  const config = loadConfig(Type.Object({ ...LOCATION_SETTINGS, ...S3_SETTINGS }), {
+    ALLOWED_LOCATION_SCHEMES: 'https,ftps,ftp,sftp',
+    ALLOWED_LOG_SCHEMES: 'https,ftps,sftp,s3',
+  });
+  const policy = createLocationPolicy(locationRules(config));
+  const codeFor = (scheme: string, use: 'logs' | 'firmware'): string => {
+    const found = policy.check(`${scheme}://depot.example/x`, { for: use, station: 'cs-1', origin: 'rest' });
+    return found.ok ? 'ok' : found.code;
+  };
+  const NOT = 'LOCATION_SCHEME_NOT_ALLOWED';
+  const schemes = ['https', 'http', 'ftps', 'ftp', 'sftp', 's3'];
+  t.same(
+    schemes.map((scheme) => codeFor(scheme, 'logs')),
+    ['ok', NOT, 'ok', NOT, 'ok', NOT],
+  );
+  t.same(
+    schemes.map((scheme) => codeFor(scheme, 'firmware')),
+    ['ok', NOT, 'ok', 'ok', 'ok', NOT],
+  );
+  t.end();
 });

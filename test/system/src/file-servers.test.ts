@@ -29,7 +29,11 @@ const sftp = await startSftpServer({ dir: join(dir, 'sftp'), password: PASSWORD 
 t.teardown(() => Promise.all([ftp.stop(), sftp.stop()]));
 const cluster = await startCluster(t, {
   dataDir: `${t.testdir({})}/data`,
-  env: { LOCATION_KNOWN_HOSTS_FILE: sftp.knownHostsFile, LOCATION_PRIVATE_KEY_FILE: sftp.privateKeyFile },
+  env: {
+    ALLOWED_LOG_SCHEMES: 'ftp,sftp',
+    LOCATION_KNOWN_HOSTS_FILE: sftp.knownHostsFile,
+    LOCATION_PRIVATE_KEY_FILE: sftp.privateKeyFile,
+  },
 });
 const image = makeImage(300_000, 'file servers');
 for (const { home, id } of [ftp, sftp]) {

@@ -21,6 +21,8 @@ import { type LocationUse, placeInStore, type StoreAreas } from './store-areas.j
 
 export interface LocationRules {
   readonly allowedSchemes: readonly LocationScheme[];
+  /** Of these the ones for logs; absent: all. */
+  readonly logSchemes?: readonly LocationScheme[];
   /**
    * Exact host, `*.suffix` (not the suffix itself), either with `:port`, IPv6 in brackets. Empty: any host. An
    * otherwise forbidden address is allowed when the list names that very address; a listed name lends its right to
@@ -114,6 +116,8 @@ export function createLocationPolicy(rules: LocationRules, lookupAll: LookupAll 
     const { location } = parsed;
     if (!rules.allowedSchemes.includes(location.scheme))
       return refused('LOCATION_SCHEME_NOT_ALLOWED', `${location.scheme}: is not allowed`);
+    if (use?.for === 'logs' && rules.logSchemes?.includes(location.scheme) === false)
+      return refused('LOCATION_SCHEME_NOT_ALLOWED', `${location.scheme}: is not allowed for logs`);
     if (location.scheme !== 's3') return checkHost(location) ?? parsed;
     return use === undefined ? parsed : placeInStore(location, use, rules.store);
   };

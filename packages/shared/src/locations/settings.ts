@@ -18,6 +18,12 @@ export const LOCATION_SETTINGS = {
     minItems: 1,
     description: 'Comma-separated schemes a firmware or log location may have.',
   }),
+  /** EVerest's own list (its `System` module takes ftp, ftps, http and https), and the depot's store. */
+  ALLOWED_LOG_SCHEMES: Type.Array(Type.Enum(['https', 'http', 's3', 'ftps', 'ftp', 'sftp']), {
+    default: ['ftp', 'ftps', 'http', 'https', 's3'],
+    minItems: 1,
+    description: 'Comma-separated schemes a log location may have, of those in ALLOWED_LOCATION_SCHEMES.',
+  }),
   ALLOWED_LOCATION_HOSTS: Type.Array(Type.String({ pattern: HOST_ENTRY }), {
     default: [],
     description:
@@ -71,6 +77,7 @@ export function locationRules(config: Readonly<Known & Servers>): LocationRules 
   ].filter((entry) => entry !== undefined);
   return {
     allowedSchemes: config.ALLOWED_LOCATION_SCHEMES,
+    logSchemes: config.ALLOWED_LOG_SCHEMES,
     allowedHosts: config.ALLOWED_LOCATION_HOSTS,
     allowLoopback: config.ALLOW_LOOPBACK_LOCATIONS,
     forbiddenHosts: [...own, ...config.FORBIDDEN_LOCATION_HOSTS],

@@ -24,7 +24,7 @@ export const FILE_FAULTS: readonly Fault[] = [
     fault: 'The scheme, the host or its address is not allowed.',
     ...final('location_refused'),
     ...upload('PermissionDenied', 'location_refused'),
-    advice: 'See `ALLOWED_LOCATION_SCHEMES` and `ALLOWED_LOCATION_HOSTS`.',
+    advice: 'See `ALLOWED_LOCATION_SCHEMES`, for archives also `ALLOWED_LOG_SCHEMES`, and `ALLOWED_LOCATION_HOSTS`.',
   },
   {
     schemes: ALL,
