@@ -1,6 +1,7 @@
 /**
  * Ending and listing unfinished multipart uploads, which s3rver does not know: without them the parts of every aborted
- * upload would stay in the data folder. Works on s3rver's own files; S3 API: AbortMultipartUpload, ListMultipartUploads.
+ * upload would stay in the data folder, and no upload could be gone on with. Works on s3rver's own files; S3 API:
+ * AbortMultipartUpload, ListMultipartUploads, ListParts.
  */
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -57,7 +58,27 @@ function listing(bucket: string, uploads: readonly UnfinishedUpload[]): string {
   return `<?xml version="1.0"?><ListMultipartUploadsResult><Bucket>${bucket}</Bucket><IsTruncated>false</IsTruncated>${entries.join('')}</ListMultipartUploadsResult>`;
 }
 
-/** Serve the two calls, pass everything else on. */
+/** Whole ones: the hash is written last. `undefined`: there is no such upload. */
+async function partListing(directory: string, bucket: string, uploadId: string): Promise<string | undefined> {
+  const folder = join(uploadsDir(directory, bucket), uploadId);
+  const names = await ifExists(readdir(folder));
+  if (names === undefined) return undefined;
+  const whole = names.filter((name) => /^\d+$/.test(name) && names.includes(`${name}.md5`));
+  const entries = await Promise.all(
+    whole
+      .sort((a, b) => Number(a) - Number(b))
+      .map(async (name) => {
+        const { size } = await stat(join(folder, name));
+        const etag = await readFile(join(folder, `${name}.md5`), 'utf8');
+        return `<Part><PartNumber>${name}</PartNumber><ETag>&quot;${etag}&quot;</ETag><Size>${size}</Size></Part>`;
+      }),
+  );
+  return `<?xml version="1.0"?><ListPartsResult><IsTruncated>false</IsTruncated>${entries.join('')}</ListPartsResult>`;
+}
+
+const NO_SUCH_UPLOAD = '<?xml version="1.0"?><Error><Code>NoSuchUpload</Code><Message>it is over</Message></Error>';
+
+/** Serve the three calls, pass everything else on. */
 export function multipartUploads(directory: string): S3Middleware {
   /** Parts on their way, by upload: one that is written after the upload was ended would stay for ever. */
   const onTheirWay = new Map<string, Set<Promise<void>>>();
@@ -90,6 +111,10 @@ export function multipartUploads(directory: string): S3Middleware {
         bucket,
         uploads.filter(({ key }) => key.startsWith(prefix)),
       );
+    } else if (context.method === 'GET' && uploadId !== undefined && isName(bucket) && isName(uploadId)) {
+      const listed = await partListing(directory, bucket, uploadId);
+      context.status = listed === undefined ? 404 : 200;
+      context.body = listed ?? NO_SUCH_UPLOAD;
     } else if (context.method === 'PUT' && uploadId !== undefined) await pass(uploadId, next);
     else await next();
   };

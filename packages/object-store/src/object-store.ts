@@ -12,6 +12,7 @@ import { type GetToFileInput, getToFile } from './get-to-file.js';
 import { DEFAULT_PART_BYTES, MAX_PARTS, type PutStreamInput, putStream } from './put-stream.js';
 import { createStoreCaller, type StoreCaller } from './store-call.js';
 import { StoreError } from './store-error.js';
+import { abortUpload, abortUploads, listParts, type Upload } from './unfinished-uploads.js';
 
 export type ObjectStoreConfig = ReturnType<typeof loadConfig<typeof S3_SETTINGS>>;
 
@@ -43,53 +44,10 @@ function clientOptions(config: ObjectStoreConfig): ClientOptions {
 const hasStoreCode = (error: unknown, code: StoreError['code']): boolean =>
   error instanceof StoreError && error.code === code;
 
-type UnfinishedUpload = Awaited<ReturnType<Client['listIncompleteUploadsQuery']>>['uploads'][number];
-
-async function unfinishedUploads(client: Client, bucket: string, prefix: string): Promise<UnfinishedUpload[]> {
-  const found: UnfinishedUpload[] = [];
-  let keyMarker = '';
-  let idMarker = '';
-  for (;;) {
-    const page = await client.listIncompleteUploadsQuery(bucket, prefix, keyMarker, idMarker, '');
-    found.push(...page.uploads);
-    if (!page.isTruncated) return found;
-    keyMarker = page.nextKeyMarker;
-    idMarker = page.nextUploadIdMarker;
-  }
-}
-
 interface Place {
   readonly bucket: string;
   readonly key: string;
 }
-type Upload = Place & { readonly uploadId: string };
-
-async function abortUpload(store: StoreCaller, upload: Upload, signal?: AbortSignal): Promise<void> {
-  const { bucket, key, uploadId } = upload;
-  try {
-    await store.call(`end an upload of ${bucket}/${key}`, signal, (client) =>
-      client.abortMultipartUpload(bucket, key, uploadId),
-    );
-  } catch (error) {
-    if (!hasStoreCode(error, 'S3_NO_SUCH_UPLOAD')) throw error;
-  }
-}
-
-async function abortUploads(
-  store: StoreCaller,
-  bucket: string,
-  prefix: string,
-  isStale: (upload: UnfinishedUpload) => boolean,
-  signal?: AbortSignal,
-): Promise<number> {
-  const found = await store.call(`list uploads of ${bucket}/${prefix}`, signal, (client) =>
-    unfinishedUploads(client, bucket, prefix),
-  );
-  const stale = found.filter(isStale);
-  for (const { key, uploadId } of stale) await abortUpload(store, { bucket, key, uploadId }, signal);
-  return stale.length;
-}
-
 /** Rejects with what the store has against a GET of the object, in its own words; any content will do, none too. */
 async function askFirstByte(client: Client, bucketName: string, objectName: string): Promise<void> {
   const headers = { range: 'bytes=0-0' };
@@ -212,9 +170,12 @@ export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 
     /**
      * End the unfinished uploads a killed writer left under exactly this key (to the store a prefix); resolves with their
      * number. For the only writer of a key. A store that cannot list uploads (`S3_NOT_SUPPORTED`) has to expire them itself.
+     * `except`: one that is gone on with.
      */
-    abortStaleUploads: (bucket: string, key: string, signal?: AbortSignal) =>
-      abortUploads(store, bucket, key, (upload) => upload.key === key, signal),
+    abortStaleUploads: (bucket: string, key: string, signal?: AbortSignal, except?: string) =>
+      abortUploads(store, bucket, key, (upload) => upload.key === key && upload.uploadId !== except, signal),
+    /** See `listParts` in unfinished-uploads.ts. */
+    listParts: (upload: Upload, signal?: AbortSignal) => listParts(store, upload, signal),
     /** Abort one unfinished upload, by the id of `onInitiated`; one that is over already counts as aborted. */
     abortUpload: (upload: Upload, signal?: AbortSignal) => abortUpload(store, upload, signal),
     /**

@@ -3,10 +3,14 @@
  * unfinished uploads of the same key and does not survive an error of its source; this one holds `inFlight` + 1 parts
  * in memory and leaves nothing behind.
  */
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { onAbort } from '@khumbu/shared/runtime/abort';
+import { type Part, partsOf } from './parts.js';
+import { explainRefusal, type Protection, protectionHeaders, requireEncrypted, requireKept } from './protection.js';
 import { abortedError, type StoreCaller } from './store-call.js';
 import { StoreError } from './store-error.js';
+import type { UnfinishedUpload } from './unfinished-uploads.js';
 
 export interface PutStreamInput {
   readonly bucket: string;
@@ -29,6 +33,15 @@ export interface PutStreamInput {
   readonly onInitiated?: (uploadId: string) => Promise<void>;
   /** The upload failed and none of its parts is left in the store. */
   readonly onAborted?: () => Promise<void>;
+  /**
+   * An upload of this key that an earlier try has left. Its parts are not trusted but compared: one with the size and the MD5
+   * of what the body has there is not sent again.
+   */
+  readonly earlier?: UnfinishedUpload;
+  /** Whether what is in the store after this failure is left for another try; by default it is freed. */
+  readonly isKept?: (error: unknown) => boolean;
+  /** What the store shall do for the object beside keeping it. */
+  readonly protection?: Protection;
   /** The next bytes of the body, once each, as they are read. Must not throw. */
   readonly onRead?: (bytes: Buffer) => void;
   /** Bytes the store has confirmed so far. */
@@ -45,43 +58,6 @@ export const MIN_PART_BYTES = 5 * 1024 * 1024;
 export const MAX_PARTS = 10_000;
 export const DEFAULT_PART_BYTES = 8 * 1024 * 1024;
 
-interface Part {
-  readonly number: number;
-  /** A view of `buffer`. */
-  readonly bytes: Buffer;
-  readonly buffer: Buffer;
-  readonly last: boolean;
-}
-
-const asBuffer = (chunk: Buffer | Uint8Array | string): Buffer =>
-  typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-
-/** Cut a stream into parts. The last part is marked so, so a full one waits for the byte after it. */
-async function* partsOf(
-  { body, onRead }: Pick<PutStreamInput, 'body' | 'onRead'>,
-  takeBuffer: () => Buffer,
-): AsyncGenerator<Part> {
-  let number = 1;
-  let buffer = takeBuffer();
-  let used = 0;
-  for await (const chunk of body as AsyncIterable<Buffer | Uint8Array | string>) {
-    let rest = asBuffer(chunk);
-    onRead?.(rest);
-    while (rest.length > 0) {
-      if (used === buffer.length) {
-        yield { number, bytes: buffer, buffer, last: false };
-        number += 1;
-        buffer = takeBuffer();
-        used = 0;
-      }
-      const copied = rest.copy(buffer, used);
-      used += copied;
-      rest = rest.subarray(copied);
-    }
-  }
-  yield { number, bytes: buffer.subarray(0, used), buffer, last: true };
-}
-
 export function objectHeaders(input: Pick<PutStreamInput, 'contentType' | 'metadata'>): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': input.contentType };
   for (const [name, value] of Object.entries(input.metadata ?? {})) {
@@ -93,6 +69,8 @@ export function objectHeaders(input: Pick<PutStreamInput, 'contentType' | 'metad
   return headers;
 }
 
+const md5Of = (bytes: Buffer, encoding: 'hex' | 'base64'): string => createHash('md5').update(bytes).digest(encoding);
+
 /** One upload: what has been sent, what is under way, why it failed. */
 class Upload {
   private readonly headers: Record<string, string>;
@@ -101,6 +79,7 @@ class Upload {
   private readonly spare: Buffer[] = [];
   private readonly parts: { part: number; etag: string }[] = [];
   private readonly what: string;
+  private readonly there: UnfinishedUpload['parts'];
   private initiating: Promise<string> | undefined;
   private completing = false;
   private failure: { readonly error: unknown } | undefined;
@@ -110,8 +89,10 @@ class Upload {
     private readonly store: StoreCaller,
     private readonly input: PutStreamInput,
   ) {
-    this.headers = objectHeaders(input);
+    this.headers = { ...objectHeaders(input), ...protectionHeaders(input.protection) };
     this.what = `put ${input.bucket}/${input.key}`;
+    this.there = input.earlier?.parts ?? new Map();
+    if (input.earlier) this.initiating = Promise.resolve(input.earlier.uploadId);
   }
 
   async run(): Promise<PutResult> {
@@ -124,13 +105,15 @@ class Upload {
     });
     const withdraw = onAbort(signal, () => this.fail(abortedError(this.what, signal?.reason)));
     try {
-      return await Promise.race([failed, this.send()]);
+      const put = await Promise.race([failed, this.send()]);
+      await requireKept(this.store, this.input, this.input.protection);
+      return put;
     } catch (error) {
       this.completing = false;
       this.fail(error);
       await Promise.all(this.underWay);
       await this.discard();
-      throw this.failure?.error;
+      throw explainRefusal(this.input.protection, this.failure?.error);
     } finally {
       withdraw();
     }
@@ -154,11 +137,12 @@ class Upload {
     const takeBuffer = (): Buffer => this.spare.pop() ?? Buffer.allocUnsafeSlow(partBytes);
     for await (const part of partsOf(this.input, takeBuffer)) {
       this.assertGoingOn();
-      if (part.number === 1 && part.last) return await this.putWhole(part.bytes);
+      if (part.number === 1 && part.last && this.isPlain()) return await this.putWhole(part.bytes);
       if (part.number > MAX_PARTS) throw new StoreError('S3_BAD_REQUEST', `${this.what}: more than ${MAX_PARTS} parts`);
+      const isNew = this.initiating === undefined;
       this.initiating ??= this.initiate();
       const uploadId = await this.initiating;
-      if (part.number === 1) await this.input.onInitiated?.(uploadId);
+      if (isNew) await this.input.onInitiated?.(uploadId);
       while (this.underWay.size >= (this.input.inFlight ?? 2)) await Promise.race(this.underWay);
       this.assertGoingOn();
       this.start(part, uploadId);
@@ -171,7 +155,11 @@ class Upload {
 
   private async putWhole(bytes: Buffer): Promise<PutResult> {
     const { bucket: bucketName, key: objectName, onProgress, contentType, metadata, metadataOfWhole } = this.input;
-    const headers = objectHeaders({ contentType, metadata: { ...metadata, ...metadataOfWhole?.() } });
+    const headers = {
+      ...objectHeaders({ contentType, metadata: { ...metadata, ...metadataOfWhole?.() } }),
+      ...protectionHeaders(this.input.protection),
+      'content-md5': md5Of(bytes, 'base64'),
+    };
     const response = await this.store.call(this.what, this.stop.signal, (client) =>
       client.makeRequestAsyncOmit({ method: 'PUT', bucketName, objectName, headers }, bytes),
     );
@@ -179,26 +167,51 @@ class Upload {
     return { bytes: bytes.length, etag: String(response.headers.etag ?? '').replaceAll('"', '') };
   }
 
-  /** Not aborted by the signal: only its answer tells which upload there is to clean up. A stall ends it. */
-  private initiate(): Promise<string> {
-    const { bucket, key } = this.input;
-    return this.store.call(this.what, undefined, (client) =>
-      client.initiateNewMultipartUpload(bucket, key, this.headers),
-    );
+  /** What a store could keep without doing what is asked is begun in parts: its first answer tells, before any content is there. */
+  private isPlain(): boolean {
+    return this.input.earlier === undefined && this.input.protection?.encryption === undefined;
   }
 
+  /** Not aborted by the signal: only its answer tells which upload there is to clean up. A stall ends it. */
+  private initiate(): Promise<string> {
+    const { bucket, key, protection } = this.input;
+    return this.store.call(this.what, undefined, async (client, answered) => {
+      const uploadId = await client.initiateNewMultipartUpload(bucket, key, this.headers);
+      try {
+        requireEncrypted(this.what, protection, answered());
+      } catch (error) {
+        await client.abortMultipartUpload(bucket, key, uploadId);
+        throw error;
+      }
+      return uploadId;
+    });
+  }
+
+  private confirm(part: Part, etag: string): void {
+    this.parts.push({ part: part.number, etag });
+    this.spare.push(part.buffer);
+    this.bytes += part.bytes.length;
+    this.input.onProgress?.(this.bytes);
+  }
+
+  /**
+   * `Content-MD5` is the checksum that every server knows; the flexible ones break several (Swift answers 501 to their
+   * trailers), and prove nothing on older ones. Where parts are encrypted by KMS their ETags are no MD5: they are sent again.
+   */
   private start(part: Part, uploadID: string): void {
     const { bucket: bucketName, key: objectName } = this.input;
+    const there = this.there.get(part.number);
+    const md5 = md5Of(part.bytes, 'hex');
+    if (there?.bytes === part.bytes.length && there.etag === md5) {
+      this.confirm(part, there.etag);
+      return;
+    }
+    const headers = { 'content-md5': Buffer.from(md5, 'hex').toString('base64') };
     const sending = this.store
       .call(`${this.what} part ${part.number}`, this.stop.signal, (client) =>
-        client.uploadPart({ bucketName, objectName, uploadID, partNumber: part.number, headers: {} }, part.bytes),
+        client.uploadPart({ bucketName, objectName, uploadID, partNumber: part.number, headers }, part.bytes),
       )
-      .then(({ etag }) => {
-        this.parts.push({ part: part.number, etag });
-        this.spare.push(part.buffer);
-        this.bytes += part.bytes.length;
-        this.input.onProgress?.(this.bytes);
-      })
+      .then(({ etag }) => this.confirm(part, etag))
       .catch((error: unknown) => this.fail(error))
       .finally(() => this.underWay.delete(sending));
     this.underWay.add(sending);
@@ -230,8 +243,8 @@ class Upload {
 
   /** Frees the parts in the store. What cannot be freed is left to the journal of `onInitiated`; the first error counts. */
   private async discard(): Promise<void> {
-    const { bucket, key } = this.input;
-    if (this.initiating === undefined) return;
+    const { bucket, key, isKept } = this.input;
+    if (this.initiating === undefined || isKept?.(this.failure?.error) === true) return;
     try {
       const uploadId = await this.initiating;
       await this.store.call(this.what, undefined, (client) => client.abortMultipartUpload(bucket, key, uploadId));

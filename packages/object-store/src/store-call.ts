@@ -39,11 +39,13 @@ const isOursToEnd = (status: number): boolean => status === 307 || (isUnavailabl
 const answeredBy = ({ statusCode = 0, headers }: http.IncomingMessage): Answered => {
   const storeTime = Date.parse(headers.date ?? '');
   const region = headers['x-amz-bucket-region'];
+  const encryption = headers['x-amz-server-side-encryption'];
   return {
     status: statusCode,
     ourTime: Date.now(),
     ...(Number.isNaN(storeTime) ? {} : { storeTime }),
     ...(typeof region === 'string' ? { region } : {}),
+    ...(typeof encryption === 'string' ? { encryption } : {}),
   };
 };
 
@@ -99,6 +101,9 @@ function redirected(
 
 const MAX_REDIRECTS = 3;
 
+/** Requests of one call; what the last answer said comes from `answered`. */
+type Run<T> = (client: Client, answered: () => Answered) => Promise<T>;
+
 /**
  * Runs calls against one object store. `stallMs`: how long a connection may stay silent. `what` names a call in errors.
  */
@@ -106,11 +111,7 @@ export function createStoreCaller(options: ClientOptions, stallMs: number) {
   const agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) };
 
   /** One try, at the host that a 307 names if there is one. Rejects with `StoreError` or `ABORTED`. */
-  async function once<T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    run: (client: Client) => Promise<T>,
-  ): Promise<T> {
+  async function once<T>(what: string, signal: AbortSignal | undefined, run: Run<T>): Promise<T> {
     if (signal?.aborted) throw abortedError(what, signal.reason);
     // Loaded by the first call: it costs 35 MB and a quarter of a second, and many processes never make one.
     const minio = await import('minio');
@@ -126,7 +127,7 @@ export function createStoreCaller(options: ClientOptions, stallMs: number) {
         retryOptions: { disableRetry: true },
       });
       try {
-        return await run(client);
+        return await run(client, () => exchange.answered);
       } catch (error) {
         if (signal?.aborted) throw abortedError(what, signal.reason);
         const { movedTo, answered, failure } = exchange;
@@ -138,11 +139,7 @@ export function createStoreCaller(options: ClientOptions, stallMs: number) {
   }
 
   /** Up to three tries with short pauses: `run` must be safe to repeat. */
-  async function call<T>(
-    what: string,
-    signal: AbortSignal | undefined,
-    run: (client: Client) => Promise<T>,
-  ): Promise<T> {
+  async function call<T>(what: string, signal: AbortSignal | undefined, run: Run<T>): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
         return await once(what, signal, run);

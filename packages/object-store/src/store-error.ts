@@ -70,6 +70,8 @@ const CODE_BY_S3_CODE: Readonly<Record<string, StoreErrorCode>> = {
   ConditionalRequestConflict: 'S3_UNAVAILABLE',
   IncompleteBody: 'S3_UNAVAILABLE',
   InternalError: 'S3_UNAVAILABLE',
+  // Another writer has put other content there meanwhile: the next try compares.
+  InvalidPart: 'S3_UNAVAILABLE',
   OperationAborted: 'S3_UNAVAILABLE',
   RequestLimitExceeded: 'S3_UNAVAILABLE',
   RequestTimeTooSkewed: 'S3_UNAVAILABLE',
@@ -107,6 +109,8 @@ export interface Answered {
   readonly ourTime?: number;
   /** `x-amz-bucket-region`. */
   readonly region?: string;
+  /** `x-amz-server-side-encryption`. */
+  readonly encryption?: string;
 }
 
 /** The bound of most stores is 15 minutes; an answer to a question without body does not say why it was refused. */

@@ -1,13 +1,19 @@
 /**
  * An S3 server in this process. It checks signatures and keeps objects as files below `dir`. It cannot list
- * unfinished uploads, and lists at most 1000 objects unless node runs with `--openssl-legacy-provider`.
+ * unfinished uploads unless `middleware` does, and lists at most 1000 objects unless node runs with `--openssl-legacy-provider`.
  */
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import S3rver from '@20minutes/s3rver';
 import { closeNow, listen } from '@khumbu/shared/runtime/listening';
 
-export async function startS3(options: { readonly dir: string; readonly bucket?: string; readonly port?: number }) {
+export async function startS3(options: {
+  readonly dir: string;
+  readonly bucket?: string;
+  readonly port?: number;
+  /** Of Koa: sees each request before the server does. */
+  readonly middleware?: (context: never, next: () => Promise<void>) => Promise<void>;
+}) {
   await mkdir(options.dir, { recursive: true });
   const bucket = options.bucket ?? 'khumbu';
   const app = new S3rver({
@@ -19,6 +25,7 @@ export async function startS3(options: { readonly dir: string; readonly bucket?:
   // A client that goes away in the middle of a request is reported here; that is part of the tests.
   app.on('error', () => {});
   await app.configureBuckets();
+  if (options.middleware) app.middleware.unshift(options.middleware);
   const handle = app.callback();
   const requests: string[] = [];
   let failure: { status: number; matches: (request: string) => boolean } | undefined;

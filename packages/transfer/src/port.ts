@@ -5,6 +5,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
+import type { Protection } from '@khumbu/object-store/protection';
 import type { Location } from '@khumbu/shared/locations/location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { ProxyRules } from './http/forward-proxy.js';
@@ -58,7 +59,7 @@ export interface TransferContext {
 
 /** What of the object store `s3` needs. A thread that only fetches asks for the first two by message. */
 export type StoreForTransfers = Pick<ObjectStore, 'presignGet' | 'presignFoundGet'> &
-  Partial<Pick<ObjectStore, 'putStream' | 'stat' | 'abortStaleUploads'>>;
+  Partial<Pick<ObjectStore, 'putStream' | 'stat' | 'abortStaleUploads' | 'listParts' | 'abortUpload'>>;
 
 /** So many of the last bytes that are held are given along. */
 export const TAIL_BYTES = 64 * 1024;
@@ -116,24 +117,30 @@ export interface UploadBody {
   /** Bytes in all; `undefined`: not known before it was read, which `s3` alone can bring. */
   readonly size: number | undefined;
   readonly contentType: string;
+  /** What it is called where it is brought; for `Content-Disposition`. */
+  readonly fileName?: string | undefined;
   /** From byte `start` on (0 by default). With a `size` it can be called again: a server may want another login. */
   open(start?: number): Promise<Readable> | Readable;
 }
 
 /** Parts that a store keeps of an upload that is not whole: whoever dies in between leaves them, and they are paid for. */
 export interface MultipartJournal {
+  /** What was begun and is not over: of earlier tries, of workers that were killed, of other workers. */
+  noted(): Promise<readonly MultipartUpload[]>;
+  /** After an abort with this reason another try follows, which goes on from the parts that are there. */
+  isGoneOnWith(reason: unknown): boolean;
   /** Durable when it resolves; no part is sent before. */
   begun(upload: MultipartUpload): Promise<void>;
   /** Nothing of it is left in the store. */
   ended(upload: MultipartUpload): Promise<void>;
-  /** Nothing of any earlier try is. */
-  cleared(): Promise<void>;
 }
 
 export interface MultipartUpload {
   readonly bucket: string;
   readonly key: string;
   readonly uploadId: string;
+  /** How it was begun; another one is not gone on with when the settings have changed since. */
+  readonly protection?: Protection;
 }
 
 /**
@@ -154,7 +161,20 @@ export interface PutOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined;
   readonly mark?: Mark | undefined;
   readonly journal?: MultipartJournal | undefined;
+  /** Of `s3`: what the store shall do for the object. */
+  readonly protection?: Protection | undefined;
+  /** Of `s3`: bytes of a part; 8 MiB by default. */
+  readonly partBytes?: number | undefined;
+  /** Of `http` and `https`; `put` by default. See `HttpMethod`. */
+  readonly method?: HttpMethod | undefined;
 }
+
+/**
+ * How a body goes to an HTTP server: as it is by PUT or by POST, or as the one field of a form (RFC 7578) by POST. Where PUT
+ * is answered 405 with an `Allow` that has POST, it is sent again by that.
+ */
+export const HTTP_METHODS = ['put', 'post', 'form'] as const;
+export type HttpMethod = (typeof HTTP_METHODS)[number];
 
 /** The server has confirmed all of it. */
 export interface Brought {

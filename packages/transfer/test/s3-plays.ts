@@ -8,15 +8,15 @@ import { type Play, rawServer, says } from './play.js';
 const LOCATION = 's3://bucket/images/fw.bin';
 
 export async function s3Plays(t: Test): Promise<Readonly<Record<string, Play>>> {
-  const storeAt = (endpoint: string): StoreForTransfers => {
+  const storeAt = (endpoint: string, stallMs: number): StoreForTransfers => {
     const account = { S3_REGION: 'us-east-1', S3_ACCESS_KEY: 'key', S3_SECRET_KEY: 'hush', S3_BUCKET: 'bucket' };
-    const store = createObjectStore({ ...account, S3_ENDPOINT: endpoint }, { stallMs: 300 });
+    const store = createObjectStore({ ...account, S3_ENDPOINT: endpoint }, { stallMs });
     t.teardown(() => store.close());
     return store;
   };
-  const at = (endpoint: string): Play => ({
+  const at = (endpoint: string, stallMs = 20_000): Play => ({
     location: LOCATION,
-    context: { objects: storeAt(endpoint), stallMs: 300 },
+    context: { objects: storeAt(endpoint, stallMs), stallMs },
   });
   const answer = async (status: number, code: string): Promise<Play> => {
     const body = `<?xml version="1.0"?><Error><Code>${code}</Code><Region>garage</Region></Error>`;
@@ -43,7 +43,7 @@ export async function s3Plays(t: Test): Promise<Readonly<Record<string, Play>>> 
     'The port of the store is closed.': at('http://127.0.0.1:1'),
     'The name of the store cannot be resolved.': at('http://no-such-store.invalid'),
     'The certificate of the store is not trusted.': at(`https://127.0.0.1:${tls}`),
-    'The store sends nothing for the stall limit.': at(`http://127.0.0.1:${silent}`),
+    'The store sends nothing for the stall limit.': at(`http://127.0.0.1:${silent}`, 300),
     'The store breaks off in the object.': at(`http://127.0.0.1:${cut}`),
     'The store denies it: keys, rights, or a clock that is wrong.': await answer(403, 'AccessDenied'),
     'There is no such bucket.': await answer(404, 'NoSuchBucket'),

@@ -8,6 +8,7 @@ import { PROXY_SETTINGS } from '@khumbu/transfer/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/transfer/http/retry-after';
 import { SSH_SETTINGS } from '@khumbu/transfer/ssh-settings';
 import { Type } from 'typebox';
+import { DELIVERY_SETTINGS } from './upload/delivery.js';
 
 export const LogWorkerSettings = Type.Object({
   ...COMMON_SETTINGS,
@@ -20,6 +21,7 @@ export const LogWorkerSettings = Type.Object({
   ...SSH_SETTINGS,
   ...WAN_LINK_SETTINGS,
   ...REDACTION_SETTINGS,
+  ...DELIVERY_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:

@@ -20,7 +20,9 @@ import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import { followSshTrust } from '@khumbu/transfer/ssh-settings';
 import { LogWorkerSettings } from './config.js';
 import { createUpload } from './steps/upload.js';
+import { deliveryOf } from './upload/delivery.js';
 import { sweepJournal } from './upload/multipart-journal.js';
+import { createSharedJournal } from './upload/shared-journal.js';
 import { sweepSpool } from './upload/spool-file.js';
 
 const SWEEP_MS = 60_000;
@@ -42,6 +44,7 @@ runWorkerService(
       const { keys } = store;
       const meter = openWanMeter({ redis, keys, now }, createWanStore(redis, keys, link, now), link, log);
       life.onStop('bytes over the WAN', () => meter.stop());
+      const shared = createSharedJournal(redis, keys);
       const upload = createUpload({
         store,
         directory,
@@ -58,6 +61,8 @@ runWorkerService(
         levels: { gzip: config.LOG_GZIP_LEVEL, zstd: config.LOG_ZSTD_LEVEL },
         redactorOf: async (profile) =>
           createRedactor({ rules: rulesInForce(config, profile), key: await redactionKey(redis, keys) }),
+        delivery: deliveryOf(config),
+        shared,
         transfers: {
           objects,
           stallMs: config.UPLOAD_STALL_MS,
@@ -86,7 +91,7 @@ runWorkerService(
           failed: 'the spool was not swept',
         },
         {
-          run: async () => (objects ? sweepJournal({ spoolDir, objectStore: objects, isOpen, log }) : 0),
+          run: async () => (objects ? sweepJournal({ spoolDir, shared, objectStore: objects, isOpen, log }) : 0),
           counts: 'ended',
           done: 'unfinished uploads ended in the object store',
           failed: 'not all unfinished uploads were ended in the object store',

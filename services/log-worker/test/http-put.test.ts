@@ -86,3 +86,76 @@ void t.test('an upload that is not let in says what is wanted, and nothing secre
   t.match(error, { text: 'the server answered 401; it wants Digest (SHA-512-256)' });
   t.notMatch(String(error), /hush/);
 });
+
+/** What an HTTP server of Node hears of one upload. */
+const heads = (server: Awaited<ReturnType<typeof origin>>) =>
+  server.uploads.items.map(({ method, headers }) => [
+    method,
+    headers['content-type'],
+    headers['content-disposition'],
+    headers['content-length'],
+  ]);
+
+void t.test('an upload says what it is and what it is called, by PUT and by POST (OCPP 2.1 N01.FR.19)', async (t) => {
+  const server = await origin(t);
+  const url = server.receive('/up');
+  await put(t, url, { fileName: 'cs-1.tar.gz' });
+  await put(t, url, { fileName: 'cs-1.tar.gz', method: 'post' });
+  await put(t, url, { fileName: 'a "b"\\ ü.gz', method: 'post' });
+  t.same(heads(server), [
+    ['PUT', 'application/gzip', 'attachment; filename="cs-1.tar.gz"', '10'],
+    ['POST', 'application/gzip', 'attachment; filename="cs-1.tar.gz"', '10'],
+    [
+      'POST',
+      'application/gzip',
+      'attachment; filename="a _b__ _.gz"; filename*=UTF-8\'\'a%20%22b%22%5C%20%C3%BC.gz',
+      '10',
+    ],
+  ]);
+  t.ok(server.uploads.items.every(({ body }) => body.equals(ARCHIVE)));
+});
+
+void t.test('an upload as a form: one field, as the example of OCPP has it', async (t) => {
+  const server = await origin(t);
+  const url = server.receive('/up');
+  for (const size of [10, 3_000_000]) {
+    const archive = Buffer.alloc(size, 'x');
+    t.same(await put(t, url, { fileName: 'cs-1.tar.gz', method: 'form' }, archive), { bytes: size });
+    const upload = server.uploads.items.at(-1);
+    // Read by another one's parser.
+    const form = await new Response(new Uint8Array(upload?.body ?? []), {
+      headers: { 'content-type': upload?.headers['content-type'] ?? '' },
+    }).formData();
+    const file = form.get('uploadedfile') as File;
+    t.match(
+      { method: upload?.method, name: file.name, type: file.type },
+      {
+        method: 'POST',
+        name: 'cs-1.tar.gz',
+        type: 'application/gzip',
+      },
+    );
+    t.ok(Buffer.from(await file.arrayBuffer()).equals(archive));
+  }
+});
+
+void t.test('a server that takes POST alone, or knows no Content-Disposition, gets it so', async (t) => {
+  const server = await origin(t);
+  const posting = server.receive('/post', [{ status: 405, headers: { allow: 'GET, post' } }, {}]);
+  await put(t, posting, { fileName: 'a.gz' });
+  const strict = server.receive('/strict', [{ status: 501 }, {}]);
+  await put(t, strict, { fileName: 'a.gz' });
+  t.match(
+    server.uploads.items.map(({ method, headers, status }) => [method, headers['content-disposition'] ?? '', status]),
+    [
+      ['PUT', /a\.gz/, 405],
+      ['POST', /a\.gz/, 201],
+      ['PUT', /a\.gz/, 501],
+      ['PUT', '', 201],
+    ],
+  );
+  const neither = server.receive('/neither', { status: 405, headers: { allow: 'GET' } });
+  const error: unknown = await put(t, neither, { fileName: 'a.gz' }).catch((failure: unknown) => failure);
+  t.match(error, { status: 'NotSupportedOperation', reason: 'http_405' });
+  t.equal(server.stats('/neither').requests, 1);
+});

@@ -6,7 +6,10 @@ import type { PutOptions, TransferContext } from '@khumbu/transfer/port';
 import { bringTo } from '@khumbu/transfer/transfer';
 import { toUploadError } from '../src/upload/failure-status.js';
 
-export type Put = Partial<TransferContext & PutOptions> & { readonly credentials?: Credentials };
+export type Put = Partial<TransferContext & PutOptions> & {
+  readonly credentials?: Credentials;
+  readonly fileName?: string;
+};
 
 export const loopback = createLocationPolicy({
   allowedSchemes: ['http', 'https', 's3'],
@@ -23,10 +26,10 @@ export async function putFile(
   const parsed = parseLocation(url);
   if (!parsed.ok) throw new Error(parsed.reason);
   const location = { ...parsed.location, ...(credentials === undefined ? {} : { credentials }) } as Location;
-  const { signal = new AbortController().signal, onProgress, ...context } = more;
-  const body = await fileBody(path, 'application/gzip');
+  const { signal = new AbortController().signal, onProgress, method, fileName, ...context } = more;
+  const body = { ...(await fileBody(path, 'application/gzip')), fileName };
   const all = { policy: loopback, stallMs: 30_000, ...context };
-  return bringTo(location, body, { context: all, signal, onProgress }).catch((error: unknown) => {
+  return bringTo(location, body, { context: all, signal, onProgress, method }).catch((error: unknown) => {
     throw toUploadError(error);
   });
 }

@@ -21,6 +21,12 @@ export const LOCK_LOST = 'LOCK_LOST';
 /** The code of the reason that makes the loop do its job anew, under a new lock. */
 export const CLOCK_JUMPED = 'CLOCK_JUMPED';
 
+/** The code of the reason of a step's signal when its worker stops; another one takes the job up. */
+export const STOPPING = 'STOPPING';
+
+/** Whether a step that was aborted so is done again: what it has prepared is of use then. */
+export const isDoneAgain = (reason: unknown): boolean => hasCode(reason, LOCK_LOST, CLOCK_JUMPED, STOPPING);
+
 export interface StepContext {
   /** Fires when the work is not wanted any more: canceled, superseded, lock lost, shutdown. */
   readonly signal: AbortSignal;

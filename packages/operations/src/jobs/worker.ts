@@ -4,7 +4,7 @@ import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Notifications } from '../records/notifications.js';
 import type { JobData, JobName, QueueName } from './expected-job.js';
-import { CLOCK_JUMPED, createJobLoop, type JobLoopOptions, LOCK_LOST } from './job-loop.js';
+import { CLOCK_JUMPED, createJobLoop, type JobLoopOptions, LOCK_LOST, STOPPING } from './job-loop.js';
 import { shortenLocks } from './lock-limits.js';
 
 export interface WorkerOptions extends JobLoopOptions {
@@ -90,7 +90,7 @@ export function startWorker(options: WorkerOptions) {
     async stop(): Promise<void> {
       clearInterval(limiter);
       const closing = worker.close();
-      stopping.abort(new CodedError('ABORTED', 'shutdown'));
+      stopping.abort(new CodedError(STOPPING, 'shutdown'));
       await closing;
     },
     /** Abort what runs and do it again under a new lock: the clock that BullMQ renews locks by has been set. */

@@ -59,6 +59,8 @@ export const keysFor = (prefix: string) => ({
   driverCheck: (station: string) => `${prefix}:driver-check:${station}`,
   /** A worker is looking at a host; expires. */
   observing: (station: string) => `${prefix}:observing:${station}`,
+  /** Hash: multipart uploads of log-workers that are not over, see `services/log-worker/src/upload/shared-journal.ts`. */
+  logParts: `${prefix}:log-parts`,
   lease: `${prefix}:lease`,
   /** Hash: counts that move while a queue is worked on. */
   beats: `${prefix}:beats`,

@@ -1,7 +1,5 @@
 /** `s3`: the depot's own object store. Read by HTTP through URLs that it has signed, written by `packages/object-store`. */
-import { createHash } from 'node:crypto';
-import type { ObjectFacts } from '@khumbu/object-store/object-store';
-import { StoreError, type StoreErrorCode } from '@khumbu/object-store/store-error';
+import { StoreError } from '@khumbu/object-store/store-error';
 import {
   type BucketLocation,
   type HostLocation,
@@ -10,21 +8,10 @@ import {
 } from '@khumbu/shared/locations/location';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import type { StoreReason } from '../faults/fault.js';
-import type {
-  Brought,
-  CreateTransport,
-  Mark,
-  MultipartUpload,
-  Opened,
-  OpenOptions,
-  PutOptions,
-  StoreForTransfers,
-  TransferContext,
-  Transport,
-  UploadBody,
-} from '../port.js';
+import type { CreateTransport, Opened, OpenOptions, TransferContext, Transport } from '../port.js';
 import { type Leg, TransferError } from '../transfer-error.js';
 import { createHttpTransport } from './http.js';
+import { bringToStore, isWritable } from './s3/bring.js';
 
 /** Long enough for any download; the URL is used by this process alone. */
 const PRESIGNED_S = 24 * 3600;
@@ -113,84 +100,6 @@ class StoreDownload {
   }
 }
 
-/** Keys that may only write get `S3_DENIED`, and some stores lack the call: neither is needed to upload. */
-async function ifAllowed<T>(answer: Promise<T>): Promise<T | undefined> {
-  const harmless: readonly StoreErrorCode[] = ['S3_DENIED', 'S3_NOT_SUPPORTED'];
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof StoreError && harmless.includes(error.code)) return undefined;
-    throw error;
-  }
-}
-
-/**
- * Whether an object is what is marked so, whole: not every server that speaks S3 throws away what came of a PUT that was cut
- * (s3rver 4.0.4 keeps it, with its metadata).
- */
-function isBrought({ bytes, metadata }: Pick<ObjectFacts, 'bytes' | 'metadata'>, mark: Mark): boolean {
-  const noted = metadata[mark.bytesName];
-  return metadata[mark.name] === mark.value && (noted === undefined || noted === String(bytes));
-}
-
-/** What of it an upload needs. */
-type WritableStore = Required<StoreForTransfers>;
-const isWritable = (store: StoreForTransfers | undefined): store is WritableStore =>
-  store?.putStream !== undefined && store.stat !== undefined && store.abortStaleUploads !== undefined;
-
-async function bring(
-  store: WritableStore,
-  { bucket, key }: BucketLocation,
-  body: UploadBody,
-  { mark, journal, signal, onProgress }: PutOptions,
-): Promise<Brought> {
-  const found = mark && (await ifAllowed(store.stat(bucket, key, signal)));
-  if (mark && found && isBrought(found, mark)) {
-    await journal?.cleared();
-    const sha256 = found.metadata[mark.sha256Name];
-    return { bytes: found.bytes, object: { etag: found.etag, ...(sha256 === undefined ? {} : { sha256 }) } };
-  }
-  const stale = await ifAllowed(store.abortStaleUploads(bucket, key, signal));
-  // The uploads of earlier tries were among them.
-  if (stale !== undefined) await journal?.cleared();
-  let upload: MultipartUpload | undefined;
-  const endEntry = async (): Promise<void> => {
-    if (upload) await journal?.ended(upload);
-  };
-  const hash = createHash('sha256');
-  let size = 0;
-  let digest: string | undefined;
-  const sha256 = (): string => {
-    digest ??= hash.digest('hex');
-    return digest;
-  };
-  const { bytes, etag } = await store.putStream({
-    bucket,
-    key,
-    body: await body.open(),
-    onRead: (piece) => {
-      hash.update(piece);
-      size += piece.length;
-    },
-    contentType: body.contentType,
-    ...(mark === undefined
-      ? {}
-      : {
-          metadata: { [mark.name]: mark.value },
-          metadataOfWhole: () => ({ [mark.sha256Name]: sha256(), [mark.bytesName]: String(size) }),
-        }),
-    async onInitiated(uploadId) {
-      upload = { bucket, key, uploadId };
-      await journal?.begun(upload);
-    },
-    onAborted: endEntry,
-    signal,
-    ...(onProgress === undefined ? {} : { onProgress }),
-  });
-  await endEntry();
-  return { bytes, object: { etag, sha256: sha256() } };
-}
-
 export const createS3Transport: CreateTransport = (context) => {
   const download = new StoreDownload(context);
   return {
@@ -200,7 +109,7 @@ export const createS3Transport: CreateTransport = (context) => {
       if (!isWritable(objects))
         throw new TransferError(PUT, 'not_supported', 'no object store is configured; set S3_ENDPOINT');
       try {
-        return await bring(objects, inStore(location, PUT), body, options);
+        return await bringToStore(objects, inStore(location, PUT), body, options);
       } catch (error) {
         options.signal.throwIfAborted();
         if (!(error instanceof StoreError)) throw error;

@@ -7,6 +7,7 @@ import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record
 import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type ArchiveFormat, type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload-location';
+import { unlessAborted } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
@@ -16,7 +17,8 @@ import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import { createArchive } from '../archive/archive.js';
 import { softwareOf } from '../archive/software.js';
 import { UploadError } from '../upload/failure-status.js';
-import { type SentArchive, uploadArchive } from '../upload/upload-archive.js';
+import type { SharedJournal } from '../upload/shared-journal.js';
+import { type Delivery, type SentArchive, uploadArchive } from '../upload/upload-archive.js';
 
 export interface SendArchiveDeps {
   readonly driverOf: (profile: StationProfile) => StationDriver;
@@ -26,6 +28,8 @@ export interface SendArchiveDeps {
   readonly levels: Readonly<Record<ArchiveFormat, number>>;
   /** A new one for each archive. */
   readonly redactorOf: (profile: StationProfile) => Promise<Redactor>;
+  readonly delivery: Delivery;
+  readonly shared: SharedJournal;
   readonly transfers: Omit<TransferContext, 'policy' | 'ca' | 'limiter'>;
   /** Counts what goes to a server, and makes it wait for its turn; the depot's own store is not behind the WAN. */
   readonly limiter?: () => RateLimiter;
@@ -65,9 +69,11 @@ export function createSendArchive(deps: SendArchiveDeps) {
   };
 
   /** Judged again: settings and DNS may have changed since the request. */
-  const targetOf = async ({ station, origin, request, fileName }: LogUploadRecord) => {
+  const targetOf = async ({ station, origin, request, fileName }: LogUploadRecord, signal: AbortSignal) => {
     const leg = { direction: 'put', scheme: 'https' } as const;
-    const location = await checkedLocation(locations, request.location, leg, { for: 'logs', station, origin });
+    const checked = checkedLocation(locations, request.location, leg, { for: 'logs', station, origin });
+    // It may ask name servers, which know no abort.
+    const location = await unlessAborted(checked, signal);
     const target: UploadTarget | { kind: 'refused'; reason: string } = uploadTarget(location, fileName);
     if (target.kind === 'refused') throw new UploadError('BadMessage', target.reason, { reason: 'location_unusable' });
     return target;
@@ -82,13 +88,15 @@ export function createSendArchive(deps: SendArchiveDeps) {
   ): Promise<SentArchive> => {
     const { id: operationId, station, kind } = record;
     const { signal } = step;
-    const target = await targetOf(record);
+    const target = await targetOf(record, signal);
     const limiter = target.kind === 's3' ? undefined : deps.limiter?.();
     return uploadArchive({
       target,
       operationId,
       format: record.archiveFormat,
       spoolDir,
+      delivery: deps.delivery,
+      shared: deps.shared,
       context: { ...transfers, policy: locations, ca: deps.ca?.(), ...deps.ssh?.(), limiter },
       signal,
       openArchive: () => openArchive(record, profile, isLastTry, signal),

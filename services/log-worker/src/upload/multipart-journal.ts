@@ -11,7 +11,8 @@ import { describeError, ifExists } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { MultipartUpload } from '@khumbu/transfer/port';
-import { logsDir, removeSpoolFiles, spooledNames } from './spool-file.js';
+import type { SharedJournal } from './shared-journal.js';
+import { logsDir, spooledNames } from './spool-file.js';
 
 /** The suffix is that of earlier versions: their entries are read, too. */
 const NAME = /^([A-Za-z0-9_-]+)\.[0-9a-f]{32}\.begun$/;
@@ -32,10 +33,6 @@ export async function addToJournal(spoolDir: string, operationId: string, upload
 export const removeFromJournal = (spoolDir: string, operationId: string, upload: MultipartUpload): Promise<void> =>
   rm(fileOf(spoolDir, operationId, upload), { force: true });
 
-/** No upload of the operation is unfinished in the store. Safe to repeat. */
-export const clearJournal = (spoolDir: string, operationId: string): Promise<number> =>
-  removeSpoolFiles(spoolDir, (name) => operationOf(name) === operationId);
-
 /** `undefined`: not written to its end, so that no part was sent; or another worker removed it first. */
 async function readEntry(path: string): Promise<MultipartUpload | undefined> {
   const text = await ifExists(readFile(path, 'utf8'));
@@ -47,8 +44,17 @@ async function readEntry(path: string): Promise<MultipartUpload | undefined> {
   }
 }
 
+/** The uploads of an operation that were begun by workers with this spool and are not over. */
+export async function journalOf(spoolDir: string, operationId: string): Promise<MultipartUpload[]> {
+  const names = (await spooledNames(spoolDir)).filter((name) => operationOf(name) === operationId);
+  const found = await Promise.all(names.map((name) => readEntry(join(logsDir(spoolDir), name))));
+  return found.filter((upload) => upload !== undefined);
+}
+
 export interface SweepJournalDeps {
   readonly spoolDir: string;
+  /** What workers with another spool have noted. */
+  readonly shared?: Pick<SharedJournal, 'all' | 'remove'>;
   readonly objectStore: Pick<ObjectStore, 'abortUpload'>;
   /** Whether the operation may still try to upload. */
   readonly isOpen: (operationId: string) => Promise<boolean>;
@@ -60,23 +66,30 @@ export interface SweepJournalDeps {
  * entry for the next sweep; what the store refuses for good is logged and its entry removed. Safe to repeat, also by
  * several workers at once.
  */
-export async function sweepJournal({ spoolDir, objectStore, isOpen, log }: SweepJournalDeps): Promise<number> {
-  let aborted = 0;
+export async function sweepJournal(deps: SweepJournalDeps): Promise<number> {
+  const { spoolDir, shared, objectStore, isOpen, log } = deps;
+  const ended = new Set<string>();
+  const end = async (operationId: string, upload: MultipartUpload): Promise<void> => {
+    try {
+      await objectStore.abortUpload(upload);
+      ended.add(upload.uploadId);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.retryable) throw error;
+      log.warn({ operationId, reason: describeError(error) }, 'parts of an upload stay in the object store');
+    }
+  };
   for (const name of await spooledNames(spoolDir)) {
     const operationId = operationOf(name);
     if (operationId === undefined || (await isOpen(operationId))) continue;
     const path = join(logsDir(spoolDir), name);
     const upload = await readEntry(path);
-    try {
-      if (upload) {
-        await objectStore.abortUpload(upload);
-        aborted += 1;
-      }
-    } catch (error) {
-      if (!(error instanceof StoreError) || error.retryable) throw error;
-      log.warn({ operationId, reason: describeError(error) }, 'parts of an upload stay in the object store');
-    }
+    if (upload) await end(operationId, upload);
     await rm(path, { force: true });
   }
-  return aborted;
+  for (const noted of (await shared?.all()) ?? []) {
+    if (await isOpen(noted.operationId)) continue;
+    if (!ended.has(noted.upload.uploadId)) await end(noted.operationId, noted.upload);
+    await shared?.remove(noted);
+  }
+  return ended.size;
 }

@@ -1,6 +1,6 @@
 /** One try to bring a log archive to its target. */
 import type { Readable } from 'node:stream';
-import { LOCK_LOST } from '@khumbu/operations/jobs/job-loop';
+import { isDoneAgain } from '@khumbu/operations/jobs/job-loop';
 import {
   BYTES_METADATA,
   OPERATION_METADATA,
@@ -9,13 +9,15 @@ import {
 } from '@khumbu/operations/kinds/log-upload/archive-object';
 import { type Location, parseLocation } from '@khumbu/shared/locations/location';
 import type { ArchiveFormat, UploadTarget } from '@khumbu/shared/locations/upload-location';
-import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
+import { onAbort, resolveWithin } from '@khumbu/shared/runtime/abort';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { fileBody } from '@khumbu/transfer/file-body';
-import type { MultipartJournal, TransferContext } from '@khumbu/transfer/port';
+import type { Mark, MultipartJournal, MultipartUpload, PutOptions, TransferContext } from '@khumbu/transfer/port';
 import { bringTo } from '@khumbu/transfer/transfer';
 import { TransferError } from '@khumbu/transfer/transfer-error';
 import { toUploadError, UploadError } from './failure-status.js';
-import { addToJournal, clearJournal, removeFromJournal } from './multipart-journal.js';
+import { addToJournal, removeFromJournal, journalOf as spoolJournalOf } from './multipart-journal.js';
+import type { SharedJournal } from './shared-journal.js';
 import { markSent, removeSpooled, sentBytes, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
 
 const CONTENT_TYPES: Readonly<Record<ArchiveFormat, string>> = { gzip: 'application/gzip', zstd: 'application/zstd' };
@@ -36,7 +38,13 @@ export interface UploadArchiveInput {
   readonly onProgress?: (bytes: number) => void;
   /** An error of the spool that does not change how the upload ends; what stays there is removed by the sweep. */
   readonly onSpoolError?: (error: unknown) => void;
+  /** What workers with another spool have begun, and are told; by default they are not. */
+  readonly shared?: SharedJournal;
+  /** How the depot's store and HTTP servers get it. */
+  readonly delivery?: Delivery;
 }
+
+export type Delivery = Pick<PutOptions, 'protection' | 'partBytes' | 'method'>;
 
 export interface SentArchive {
   readonly bytes: number;
@@ -49,15 +57,32 @@ async function tidy({ onSpoolError }: UploadArchiveInput, work: Promise<unknown>
   await work.catch((error: unknown) => onSpoolError?.(error));
 }
 
-/** Which parts are in the store, for whoever comes after a kill. An error of the spool does not end the upload. */
+/** Which parts are in the store, for whoever comes after a kill. An error of the spool or of Redis does not end the upload. */
 const journalOf = (input: UploadArchiveInput): MultipartJournal => {
-  const { spoolDir, operationId } = input;
+  const { spoolDir, operationId, shared } = input;
+  const both = async (spool: Promise<unknown>, redis: Promise<unknown> | undefined): Promise<void> => {
+    await Promise.all([tidy(input, spool), redis && tidy(input, redis)]);
+  };
   return {
-    begun: (upload) => tidy(input, addToJournal(spoolDir, operationId, upload)),
-    ended: (upload) => tidy(input, removeFromJournal(spoolDir, operationId, upload)),
-    cleared: () => tidy(input, clearJournal(spoolDir, operationId)),
+    async noted() {
+      const lists: MultipartUpload[][] = [];
+      const read = async (list: Promise<MultipartUpload[]>): Promise<void> => void lists.push(await list);
+      await both(read(spoolJournalOf(spoolDir, operationId)), shared && read(shared.of(operationId)));
+      return Array.from(new Map(lists.flat().map((upload) => [upload.uploadId, upload])).values());
+    },
+    isGoneOnWith: isDoneAgain,
+    begun: (upload) => both(addToJournal(spoolDir, operationId, upload), shared?.add({ operationId, upload })),
+    ended: (upload) => both(removeFromJournal(spoolDir, operationId, upload), shared?.remove({ operationId, upload })),
   };
 };
+
+/** What names an archive wherever it is brought: a try after this one knows what it left there. */
+const markOf = (operationId: string): Mark => ({
+  name: OPERATION_METADATA,
+  value: operationId,
+  sha256Name: SHA256_METADATA,
+  bytesName: BYTES_METADATA,
+});
 
 async function toObjectStore(
   input: UploadArchiveInput,
@@ -71,11 +96,36 @@ async function toObjectStore(
       context,
       signal,
       onProgress,
-      mark: { name: OPERATION_METADATA, value: operationId, sha256Name: SHA256_METADATA, bytesName: BYTES_METADATA },
+      ...input.delivery,
+      mark: markOf(operationId),
       journal: journalOf(input),
     },
   );
   return { bytes, ...(object === undefined ? {} : { archive: { bucket, key, ...object } }) };
+}
+
+/** For what an aborted upload does last, as removing parts; a server that does not answer is not waited for. */
+const TIDY_MS = 500;
+
+async function settledSoon<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let withdraw = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    withdraw = onAbort(signal, resolve);
+  }).then(() =>
+    resolveWithin(
+      work.then(
+        () => undefined,
+        () => undefined,
+      ),
+      TIDY_MS,
+      undefined,
+    ),
+  );
+  try {
+    return await Promise.race([work, aborted.then((): Promise<never> => Promise.reject(signal.reason as Error))]);
+  } finally {
+    withdraw();
+  }
 }
 
 type ServerTarget = Extract<UploadTarget, { kind: 'http' | 'files' }>;
@@ -102,9 +152,11 @@ async function toServer(input: UploadArchiveInput, target: ServerTarget): Promis
   let bytes: number;
   try {
     const body = await fileBody(spoolPath(spoolDir, operationId), contentTypeOf(input));
-    ({ bytes } = await bringTo(locationOf(target), body, { context, signal, onProgress }));
+    const named = { ...body, fileName: target.fileName };
+    const mark = markOf(operationId);
+    ({ bytes } = await bringTo(locationOf(target), named, { ...input.delivery, context, signal, onProgress, mark }));
   } catch (error) {
-    const isUsed = (error instanceof TransferError && error.retryable) || hasCode(signal.reason, LOCK_LOST);
+    const isUsed = (error instanceof TransferError && error.retryable) || isDoneAgain(signal.reason);
     if (!isUsed) await tidy(input, removeSpooled(spoolDir, operationId));
     throw error;
   }
@@ -116,12 +168,13 @@ async function toServer(input: UploadArchiveInput, target: ServerTarget): Promis
  * Resolves with the archive's size once the target has all of it. Rejects with `UPLOAD_FAILED` (an `UploadError`: its
  * `status`, `reason`, `retryable`) or `ABORTED`. Safe to repeat: an object of the same operation is not sent again;
  * a PUT is repeated where its mark is missing, because the worker died in between or has another spool. A multipart upload
- * that a killed worker left in the object store under this key is aborted first.
+ * of an earlier try is gone on with, by whichever worker. After an abort it has settled within `TIDY_MS`: what is tidied up
+ * later is known to the journal.
  */
 export async function uploadArchive(input: UploadArchiveInput): Promise<SentArchive> {
   const { target, signal } = input;
   try {
-    return await (target.kind === 's3' ? toObjectStore(input, target) : toServer(input, target));
+    return await settledSoon(target.kind === 's3' ? toObjectStore(input, target) : toServer(input, target), signal);
   } catch (error) {
     if (signal.aborted) throw new CodedError('ABORTED', 'the upload was aborted', { cause: signal.reason });
     throw toUploadError(error);

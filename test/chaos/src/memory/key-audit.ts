@@ -125,6 +125,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
     /^khumbu:(?:artifacts|brought-artifacts|brought-locations|imports|spools|url-key|redaction-key)$/,
     always,
   ],
+  ['parts of an upload', /^khumbu:log-parts$/, never('at rest no upload is under way')],
   ['WAN', /^khumbu:wan$/, always],
   ['WAN', /^khumbu:wan:month:\d{4}-\d\d$/, expiresWithin(400 * DAY_MS)],
   ['WAN', /^khumbu:wan:(?:reserved|schedule|quiet:[0-9a-f]{32}|start:.+)$/, expiresWithin(2 * DAY_MS)],

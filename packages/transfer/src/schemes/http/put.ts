@@ -1,4 +1,4 @@
-/** PUT of one body to an HTTP server that someone named in a request. */
+/** One body brought to an HTTP server that someone named in a request, by PUT or POST. */
 import http from 'node:http';
 import https from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
@@ -16,19 +16,19 @@ import { retryAfterSeconds } from '../../http/retry-after.js';
 import { networkFailure } from '../../network-failure.js';
 import type { Brought, PutOptions, TransferContext, UploadBody } from '../../port.js';
 import { type Leg, TransferError } from '../../transfer-error.js';
+import { type SentBody, sentBody } from './upload-body.js';
 
 interface HttpPutInput extends TransferContext, PutOptions {
   readonly location: HostLocation;
-  readonly body: UploadBody;
-  readonly size: number;
+  readonly sent: SentBody;
 }
 
 /** From this size on `Expect: 100-continue` is sent. RFC 9110, 10.1.1. */
 const EXPECT_BYTES = 1024 * 1024;
 /** Servers without support for it send nothing. RFC 9110, 10.1.1: a client must not wait for ever. */
 const CONTINUE_WAIT_MS = 1000;
-/** One without `Expect`, a challenge of the proxy and of the server, and a nonce that was stale. */
-const MAX_EXCHANGES = 5;
+/** One without `Expect`, one by POST or without a name, a challenge of the proxy and of the server, and a nonce that was stale. */
+const MAX_EXCHANGES = 6;
 
 const PUT: Leg = { direction: 'put', scheme: 'https' };
 
@@ -63,7 +63,7 @@ async function detour(input: HttpPutInput, lookup: LookupFunction, logins: Login
       const trusted = authorities(input);
       return { createConnection: () => connectTls({ ...trusted, socket, servername, ALPNProtocols: ['http/1.1'] }) };
     }
-    const authorization = logins.proxy?.authorization('PUT', url.href);
+    const authorization = logins.proxy?.authorization(input.sent.method, url.href);
     const socket = await connectToProxy(proxy, deadline.signal);
     return {
       path: url.href,
@@ -76,13 +76,13 @@ async function detour(input: HttpPutInput, lookup: LookupFunction, logins: Login
 }
 
 async function openRequest(input: HttpPutInput, logins: Logins, expect: boolean): Promise<http.ClientRequest> {
-  const { location, body, size, policy, stallMs, signal } = input;
+  const { location, sent, policy, stallMs, signal } = input;
   const { url, port } = location;
   const lookup = policy.lookupFor(port);
   const { headers, ...way } = await detour(input, lookup, logins);
-  const authorization = logins.server.authorization('PUT', `${url.pathname}${url.search}`);
+  const authorization = logins.server.authorization(sent.method, `${url.pathname}${url.search}`);
   const options: https.RequestOptions = {
-    method: 'PUT',
+    method: sent.method,
     // With an agent `createConnection` would not be called.
     ...(way.createConnection ? {} : { agent: false }),
     timeout: stallMs,
@@ -90,8 +90,8 @@ async function openRequest(input: HttpPutInput, logins: Logins, expect: boolean)
     headers: {
       'user-agent': input.userAgent ?? DEFAULT_USER_AGENT,
       ...input.originHeaders,
-      'content-type': body.contentType,
-      'content-length': size,
+      ...sent.headers,
+      'content-length': sent.size,
       connection: 'close',
       ...(expect ? { expect: '100-continue' } : {}),
       ...(authorization === undefined ? {} : { authorization }),
@@ -116,7 +116,8 @@ class BodyFailure extends Error {}
 
 /** Resolves with the final answer, or rejects with what broke the connection. */
 async function exchange(input: HttpPutInput, logins: Logins, expect: boolean): Promise<Answer> {
-  const { stallMs, size, limiter, signal } = input;
+  const { stallMs, limiter, signal } = input;
+  const { size } = input.sent;
   const request = await openRequest(input, logins, expect);
   // The option of the request is not applied to a connection of our own.
   request.setTimeout(stallMs);
@@ -162,7 +163,7 @@ async function exchange(input: HttpPutInput, logins: Logins, expect: boolean): P
       clearTimeout(waiting);
       if (isSending) return;
       isSending = true;
-      Promise.resolve(input.body.open()).then(begin).catch(failBody);
+      Promise.resolve(input.sent.open()).then(begin).catch(failBody);
     };
     request.on('error', fail);
     request.on('drain', () => goOn());
@@ -193,26 +194,42 @@ async function exchange(input: HttpPutInput, logins: Logins, expect: boolean): P
   });
 }
 
-/** The body, sent again where the server wants another login, or knows nothing of `Expect`. */
-async function deliver(input: HttpPutInput): Promise<Answer> {
-  const { location, size } = input;
+const allows = (method: string, { allow = '' }: http.IncomingHttpHeaders): boolean =>
+  allow.split(',').some((one) => one.trim().toUpperCase() === method);
+
+interface HttpUpload extends TransferContext, PutOptions {
+  readonly location: HostLocation;
+  readonly body: UploadBody;
+  readonly size: number;
+}
+
+/**
+ * The body, sent again where the server wants another login, knows nothing of `Expect`, takes it by POST alone, or knows
+ * nothing of Content-Disposition: by RFC 2616, 9.6 it must refuse a PUT with it (501) then.
+ */
+async function deliver(input: HttpUpload): Promise<Answer> {
+  const { location, body, size } = input;
   const proxy = chooseProxy(input.proxy, location.url);
   const logins = { server: new Login(location.credentials), proxy: proxy && new Login(proxy.credentials) };
+  let { method = 'put' } = input;
+  let isNamed = true;
   let expect = size > EXPECT_BYTES;
-  for (let sent = 1; ; sent++) {
-    const answer = await exchange(input, logins, expect);
+  for (let times = 1; ; times++) {
+    const answer = await exchange({ ...input, sent: sentBody(body, size, method, isNamed) }, logins, expect);
     const { code, headers } = answer;
-    const mayRepeat = sent < MAX_EXCHANGES;
+    const mayRepeat = times < MAX_EXCHANGES;
     if (code === 407 && proxy) {
       if (!mayRepeat || !logins.proxy?.refused(headers['proxy-authenticate'])) throw proxyRefusal(code, headers);
     } else if (code === 417 && expect && mayRepeat) expect = false;
+    else if (code === 405 && method === 'put' && allows('POST', headers) && mayRepeat) method = 'post';
+    else if (code === 501 && method === 'put' && isNamed && body.fileName !== undefined && mayRepeat) isNamed = false;
     else if (code !== 401 || !mayRepeat || !logins.server.refused(headers['www-authenticate'])) return answer;
   }
 }
 
 /**
  * Resolves once the server has answered 2xx to the whole body. Throws `TransferError`, what the body fails with, or the
- * signal's reason. Follows no redirect: OCPP 2.1 N01.FR.27. Safe to repeat as far as the server's PUT is.
+ * signal's reason. Follows no redirect: OCPP 2.1 N01.FR.27. Safe to repeat as far as the server's PUT or POST is.
  */
 export async function httpPut(
   location: HostLocation,
