@@ -101,3 +101,39 @@ void t.test('how far an installation is, as the station says', async (t) => {
   await advance(rest, id, 'rebootNeeded');
   t.equal((await shown(rest, id)).progress, undefined, 'only while it is installed');
 });
+
+void t.test('bytes and records of an upload, their rate and what is left: over REST and to listeners', async (t) => {
+  const rest = await openRest(t, { redis, stations: { a: {} } });
+  const body = { location: 'https://files.example/logs/' };
+  const { operationId } = (await rest.call('POST', '/v1/stations/a/log-uploads', { body })).body as Json;
+  for (const event of ['uploadBegun'] as const) {
+    const record = (await rest.store.load(operationId)) as LogUploadRecord;
+    await rest.store.commit(rest.store.transaction().put(applyLogEvent(record, event, { ...context() }).record));
+  }
+  let at = Date.now();
+  const served = { operationId, station: 'a', kind: 'log_upload' as const };
+  const progress = createProgress({ ...telling(t, rest), now: () => at })(operationId, () => [served], 0);
+  progress(0, 10_000, 70);
+  await stored(rest, operationId);
+  at += 2000;
+  const seen = async () => (await shown(rest, operationId)).progress;
+  // The word before may be on its way yet: whoever tells never waits.
+  await awaitUntil(
+    async () => {
+      progress(4000, 10_000, 70);
+      return (await seen()).bytes === 4000;
+    },
+    5000,
+    'the second word',
+  );
+  t.match(await seen(), { bytes: 4000, totalBytes: 10_000, records: 70, bytesPerS: 2000, remainingS: 3 });
+  const events = await rest.redis.xrange(rest.store.keys.progressEvents, '-', '+');
+  t.match(JSON.parse(events.at(-1)?.[1].at(-1) ?? '{}'), {
+    type: 'progress',
+    operationId,
+    bytes: 4000,
+    records: 70,
+    bytesPerS: 2000,
+    remainingS: 3,
+  });
+});

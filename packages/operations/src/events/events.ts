@@ -8,6 +8,7 @@ import type { Moment } from '../clock/depot-clock.js';
 import { type AnyRecord, isEnded, type Origin, type Outcome } from '../records/record.js';
 import type { Lifter } from '../records/wait-words.js';
 import { type Waiting, type WaitRules, waitingBy, waitingForOf } from '../records/waiting.js';
+import type { Pace } from './pace.js';
 
 export const STATION_CHANGES = ['heard', 'restarted', 'conflict', 'conflict_over', 'away', 'back', 'firmware'] as const;
 /**
@@ -47,10 +48,12 @@ export interface StationEvent extends Pick<OperationEvent, 'at' | 'stationId'> {
 }
 
 /** How far a download, an upload or an installation is. Told about once a second while it runs, to those who listen then; never replayed. */
-export interface ProgressEvent extends Pick<OperationEvent, 'at' | 'stationId' | 'operationId' | 'kind'> {
+export interface ProgressEvent extends Pick<OperationEvent, 'at' | 'stationId' | 'operationId' | 'kind'>, Pace {
   readonly type: 'progress';
   readonly bytes?: number;
   readonly totalBytes?: number;
+  /** Of a log upload: records that were read at the station. */
+  readonly records?: number;
   /** Of an installation, 0 to 100, as the station says. */
   readonly percent?: number;
 }

@@ -6,6 +6,7 @@ import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
 import type { OperationEvent, ProgressEvent } from './events.js';
+import { createPace, type Pace } from './pace.js';
 
 /** Enough for listeners that poll all the time; it is never replayed. */
 const KEPT = '200';
@@ -13,11 +14,15 @@ const KEPT_S = 3600;
 const EVERY_MS = 1000;
 
 /** How far something is: bytes of a transfer, or what a station says of an installation, 0 to 100. */
-type Amount = { readonly bytes: number; readonly totalBytes?: number } | { readonly percent: number };
+type Amount =
+  | ({ readonly bytes: number; readonly totalBytes?: number; readonly records?: number } & Pace)
+  | { readonly percent: number };
 
-export interface Progress {
+export interface Progress extends Pace {
   readonly bytes?: number;
   readonly totalBytes?: number;
+  /** Of a log upload: records that were read at the station. */
+  readonly records?: number;
   readonly percent?: number;
   /** Which run of a fetch, or try of an upload, it is of: the bytes of an earlier one are not this one’s. */
   readonly run?: number;
@@ -38,7 +43,7 @@ export interface ProgressDeps {
 }
 
 /** Call it as often as there are bytes; it never throws and never waits. */
-export type OnProgress = (bytes: number, totalBytes?: number) => void;
+export type OnProgress = (bytes: number, totalBytes?: number, records?: number) => void;
 
 export type ProgressPort = ReturnType<typeof createProgress>;
 export type InstallProgressPort = ReturnType<typeof createInstallProgress>;
@@ -47,13 +52,18 @@ export type InstallProgressPort = ReturnType<typeof createInstallProgress>;
 export const installSubject = (operationId: string): string => `${operationId}.install`;
 
 function createTeller({ redis, keys, onError, now = Date.now }: ProgressDeps) {
-  return (subject: string, served: () => readonly Served[], run?: number): ((amount: Amount) => void) => {
+  return (
+    subject: string,
+    served: () => readonly Served[],
+    run?: number,
+  ): ((amountAt: (at: number) => Amount) => void) => {
     let toldAt = Number.NEGATIVE_INFINITY;
     let busy = false;
-    return (amount) => {
+    return (amountAt) => {
       const at = now();
       if (busy || Math.abs(at - toldAt) < EVERY_MS) return;
       toldAt = at;
+      const amount = amountAt(at);
       busy = true;
       const progress: Progress = { ...amount, ...(run === undefined ? {} : { run }), at };
       const pipeline = redis.pipeline().set(keys.progress(subject), JSON.stringify(progress), 'EX', KEPT_S);
@@ -79,12 +89,19 @@ function createTeller({ redis, keys, onError, now = Date.now }: ProgressDeps) {
   };
 }
 
-/** Bytes of a download or an upload. `subject` is what they are stored under: the operation, or the fetch that serves it. */
+/** Bytes of a download or an upload, with their rate. `subject` is what they are stored under: the operation, or the fetch that serves it. */
 export function createProgress(deps: ProgressDeps) {
   const teller = createTeller(deps);
   return (subject: string, served: () => readonly Served[], run?: number): OnProgress => {
     const tell = teller(subject, served, run);
-    return (bytes, totalBytes) => tell({ bytes, ...(totalBytes === undefined ? {} : { totalBytes }) });
+    const pace = createPace();
+    return (bytes, totalBytes, records) =>
+      tell((at) => ({
+        bytes,
+        ...(totalBytes === undefined ? {} : { totalBytes }),
+        ...(records === undefined ? {} : { records }),
+        ...pace(at, bytes, totalBytes),
+      }));
   };
 }
 
@@ -93,9 +110,11 @@ export function createInstallProgress(deps: ProgressDeps) {
   const teller = createTeller(deps);
   return (served: Served) => {
     const tell = teller(installSubject(served.operationId), () => [served]);
+    const pace = createPace();
     return {
-      onTransfer: (bytes: number, totalBytes: number): void => tell({ bytes, totalBytes }),
-      onPercent: (percent: number): void => tell({ percent: Math.round(Math.min(100, Math.max(0, percent))) }),
+      onTransfer: (bytes: number, totalBytes: number): void =>
+        tell((at) => ({ bytes, totalBytes, ...pace(at, bytes, totalBytes) })),
+      onPercent: (percent: number): void => tell(() => ({ percent: Math.round(Math.min(100, Math.max(0, percent))) })),
     };
   };
 }

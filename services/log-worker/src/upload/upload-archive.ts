@@ -34,8 +34,8 @@ export interface UploadArchiveInput {
   /** Without `objects`, where the depot has none, an s3 target is `NotSupportedOperation`. */
   readonly context: TransferContext;
   readonly signal: AbortSignal;
-  /** Archive bytes the target has taken so far. */
-  readonly onProgress?: (bytes: number) => void;
+  /** Archive bytes the target has taken so far, of how many where that is known. */
+  readonly onProgress?: (bytes: number, totalBytes?: number) => void;
   /** An error of the spool that does not change how the upload ends; what stays there is removed by the sweep. */
   readonly onSpoolError?: (error: unknown) => void;
   /** What workers with another spool have begun, and are told; by default they are not. */
@@ -154,7 +154,9 @@ async function toServer(input: UploadArchiveInput, target: ServerTarget): Promis
     const body = await fileBody(spoolPath(spoolDir, operationId), contentTypeOf(input));
     const named = { ...body, fileName: target.fileName };
     const mark = markOf(operationId);
-    ({ bytes } = await bringTo(locationOf(target), named, { ...input.delivery, context, signal, onProgress, mark }));
+    const onSent = (sent: number): void => onProgress?.(Math.min(sent, body.size ?? sent), body.size);
+    const options = { ...input.delivery, context, signal, onProgress: onSent, mark };
+    ({ bytes } = await bringTo(locationOf(target), named, options));
   } catch (error) {
     const isUsed = (error instanceof TransferError && error.retryable) || isDoneAgain(signal.reason);
     if (!isUsed) await tidy(input, removeSpooled(spoolDir, operationId));
