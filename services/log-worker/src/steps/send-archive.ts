@@ -52,6 +52,7 @@ export function createSendArchive(deps: SendArchiveDeps) {
     profile: StationProfile,
     isLastTry: boolean,
     signal: AbortSignal,
+    onRecord: (records: number) => void,
   ): Promise<Readable> => {
     // Older versions accepted requests with an empty window.
     const window = logWindow(record.request);
@@ -59,13 +60,12 @@ export function createSendArchive(deps: SendArchiveDeps) {
     const { station, logType: type, archiveFormat: format = 'gzip' } = record;
     const driver = driverOf(profile);
     const redactor = await deps.redactorOf(profile);
-    const [sources, { software, leftOut }] = await Promise.all([
-      driver.openLogs({ type, ...window }, signal),
-      softwareOf(driver, signal),
-    ]);
+    // A driver may be slow to hear of an abort.
+    const opened = Promise.all([driver.openLogs({ type, ...window }, signal), softwareOf(driver, signal)]);
+    const [sources, { software, leftOut }] = await unlessAborted(opened, signal);
     const manifest = { station, type, window, created: new Date(record.createdAt), software };
     const compression = { format, level: deps.levels[format] };
-    return createArchive({ sources, manifest, redactor, leftOut, compression, isLastTry, signal });
+    return createArchive({ sources, manifest, redactor, leftOut, compression, isLastTry, signal, onRecord });
   };
 
   /** Judged again: settings and DNS may have changed since the request. */
@@ -90,6 +90,12 @@ export function createSendArchive(deps: SendArchiveDeps) {
     const { signal } = step;
     const target = await targetOf(record, signal);
     const limiter = target.kind === 's3' ? undefined : deps.limiter?.();
+    const tell = deps.progress(operationId, () => [{ operationId, station, kind }], record.tries);
+    const far: { bytes: number; totalBytes?: number; records?: number } = { bytes: 0 };
+    const onFar = (more: Partial<typeof far>): void => {
+      Object.assign(far, more);
+      tell(far.bytes, far.totalBytes, far.records);
+    };
     return uploadArchive({
       target,
       operationId,
@@ -99,9 +105,9 @@ export function createSendArchive(deps: SendArchiveDeps) {
       shared: deps.shared,
       context: { ...transfers, policy: locations, ca: deps.ca?.(), ...deps.ssh?.(), limiter },
       signal,
-      openArchive: () => openArchive(record, profile, isLastTry, signal),
+      openArchive: () => openArchive(record, profile, isLastTry, signal, (records) => onFar({ records })),
       onSpoolError: logSpoolError(step),
-      onProgress: deps.progress(operationId, () => [{ operationId, station, kind }], record.tries),
+      onProgress: (bytes, totalBytes) => onFar(totalBytes === undefined ? { bytes } : { bytes, totalBytes }),
     });
   };
 }
