@@ -1257,6 +1257,12 @@ export interface components {
             bytes?: number;
             /** @description Bytes in all, where that is known. */
             totalBytes?: number;
+            /** @description Of a log upload: records that were read at the station so far. */
+            records?: number;
+            /** @description Bytes a second over the last 20 seconds. */
+            bytesPerS?: number;
+            /** @description Seconds that are left at this rate, where all bytes are known. */
+            remainingS?: number;
             /** @description Of an installation, where the station says. */
             percent?: number;
         };
@@ -1373,6 +1379,12 @@ export interface components {
             bytes?: number;
             /** @description Bytes in all, where that is known. */
             totalBytes?: number;
+            /** @description Of a log upload: records that were read at the station so far. */
+            records?: number;
+            /** @description Bytes a second over the last 20 seconds. */
+            bytesPerS?: number;
+            /** @description Seconds that are left at this rate, where all bytes are known. */
+            remainingS?: number;
             /** @description Of an installation, where the station says. */
             percent?: number;
             /**
