@@ -262,22 +262,25 @@ is_busy() {
   [ "$seen" = running ]
 }
 
-# NAME FILE: as it is now. Another call may be writing it, or removing it.
+# NAME FILE [MOST]: as it is now, its first MOST bytes at most. Another call may be writing it, or removing it: what is told
+# is as much as was counted, of the file that was opened.
 section() {
-  copy=$state/runs/.section.$$
-  # It may come to be between a copy that found nothing and a look.
-  [ -e "$2" ] || return 0
-  if ! cp "$2" "$copy" 2>/dev/null; then
-    [ -e "$2" ] || return 0
-    # What is left out would be taken for what is not there.
-    rm -f "$copy"
-    fail 'the state folder cannot be written'
+  if [ ! -s "$2" ]; then
+    [ ! -e "$2" ] || say "$1" ''
+    return 0
   fi
-  size=$(wc -c <"$copy")
-  printf '@%s %s\n' "$1" $((size))
-  cat "$copy"
+  # It is gone by now where it cannot be opened.
+  { tell "$1" "${3:-}" 2>&4; } 4>&2 2>/dev/null 3<"$2" || return 0
+}
+
+# NAME [MOST]: what is open as 3.
+tell() {
+  size=$(wc -c </proc/self/fd/3) || fail 'what the state folder holds cannot be read'
+  size=$((size))
+  [ -z "$2" ] || [ "$size" -le "$2" ] || size=$2
+  printf '@%s %s\n' "$1" "$size"
+  head -c "$size" <&3 || fail 'what the state folder holds cannot be read'
   echo
-  rm -f "$copy"
 }
 
 say() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
@@ -544,11 +547,8 @@ observe() {
   shift 2
   limited "$nonce" "$limit" "$@" </dev/null >"$state/runs/$nonce.out" 2>"$state/runs/$nonce.err"
   say exit "$?"
-  for each in out err; do
-    head -c 65536 "$state/runs/$nonce.$each" >"$state/runs/$nonce.cut"
-    section "$each" "$state/runs/$nonce.cut"
-  done
-  rm -f "$state/runs/$nonce.out" "$state/runs/$nonce.err" "$state/runs/$nonce.cut"
+  for each in out err; do section "$each" "$state/runs/$nonce.$each" 65536; done
+  rm -f "$state/runs/$nonce.out" "$state/runs/$nonce.err"
 }
 
 # OPERATION

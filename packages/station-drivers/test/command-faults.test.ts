@@ -376,22 +376,34 @@ await t.test(
   },
 );
 
-await t.test('output that comes to be while it is looked for is no sign of a full disk', async (t) => {
-  const dir = t.testdir({
-    // As the process of an effect that makes it in this very moment.
-    cp: '#!/bin/sh\n/bin/cp "$@"; code=$?; [ "$code" = 0 ] || : >"$1"; exit "$code"\n',
-    state: {},
-  });
-  await chmod(join(dir, 'cp'), 0o755);
-  const effect = join(dir, 'state', 'effects', 'op-1.install');
-  mkdirSync(effect, { recursive: true });
+await t.test('what is kept is told as it was counted, whatever becomes of it meanwhile', async (t) => {
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  writeFileSync(join(effect, 'begun'), `${process.pid} 1 ${boot} 1\n`);
-  const env = { ...process.env, PATH: `${dir}:${process.env.PATH}` };
-  const { status, stderr } = spawnSync('sh', [PROGRAM, 'observe-effect', join(dir, 'state'), '0', 'op-1.install'], {
-    env,
-  });
-  t.same([status, stderr.toString()], [0, '']);
+  const meanwhile = {
+    'it grows': 'echo more >>"$OUT"',
+    'it is removed with its effect': 'rm -r "$(dirname "$OUT")"',
+    'it comes to be': '[ -e "$ERR" ] || echo late >"$ERR"',
+  };
+  for (const [what, command] of Object.entries(meanwhile)) {
+    const dir = t.testdir({
+      wc: `#!/bin/sh\n/usr/bin/wc "$@"\n${command}\n`,
+      state: {},
+    });
+    await chmod(join(dir, 'wc'), 0o755);
+    const effect = join(dir, 'state', 'effects', 'op-1.install');
+    const [OUT, ERR] = [join(effect, 'out'), join(effect, 'err')];
+    mkdirSync(effect, { recursive: true });
+    writeFileSync(join(effect, 'begun'), `${process.pid} 1 ${boot} 1\n`);
+    writeFileSync(OUT, '{"progress": 7}\n');
+    const env = { ...process.env, PATH: `${dir}:${process.env.PATH}`, OUT, ERR };
+    const args = [PROGRAM, 'observe-effect', join(dir, 'state'), '0', 'op-1.install'];
+    const { status, stdout, stderr } = spawnSync('sh', args, { env });
+    t.same([status, stderr.toString()], [0, ''], what);
+    t.match(stdout.toString(), '@out 16\n{"progress": 7}\n\n', what);
+  }
+  // Evidence is told up to its limit.
+  const dir = t.testdir({ state: {} });
+  const ask = (...args: string[]) => spawnSync('sh', [PROGRAM, 'observe', join(dir, 'state'), '0', 'n', '5', ...args]);
+  t.match(ask('sh', '-c', 'head -c 70000 /dev/zero').stdout.toString('latin1'), /@out 65536\n\0{65536}\n@err 0\n/);
 });
 
 await t.test('a command does not begin when the process that wanted it is gone', (t) => {
