@@ -86,10 +86,11 @@ export async function openConnection(
   via?: (jump: SshTarget, host: string, port: number) => Promise<Duplex>,
 ): Promise<SshConnection> {
   const pinned = await readPinned(target);
+  // Not `none` first, as ssh2 does by itself: a request that only fails, and the time there and back.
   const login: ConnectConfig =
     target.privateKeyFile === undefined
-      ? { agent: target.agentSocket ?? '' }
-      : { privateKey: await readPrivateKey(target.privateKeyFile) };
+      ? { agent: target.agentSocket ?? '', authHandler: ['agent'] }
+      : { privateKey: await readPrivateKey(target.privateKeyFile), authHandler: ['publickey'] };
   const sock =
     target.jump && via
       ? await via(target.jump, target.host, target.port)
