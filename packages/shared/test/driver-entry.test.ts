@@ -66,6 +66,8 @@ await t.test('where a mistake is, and what', (t) => {
   const cases: [RegExp | string, string, RegExp][] = [
     ['transport: ssh', 'transport: telnet', /line 4, column 18: .*ssh/],
     ['      host: 10.0.7.3\n', '', /line 4, column 7: .*host/],
+    ['host: 10.0.7.3', 'hosst: 10.0.7.3', /line 5, column 7: .*: hosst is not known/],
+    ['profile: command', 'profil: command', /line 10, column 7: .*: profil is not known/],
     ['      private_key_file: /etc/khumbu/key\n', '', /line 4, column 7: .*private_key_file/],
     [/reboot: .*/, 'restart_everest: {management_api: yes}', /line 12, column .*management_api/],
     [/reboot: .*/, 'restart_everest: systemctl restart everest', /line 12, column 24: .*array/],

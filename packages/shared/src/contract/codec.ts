@@ -18,6 +18,7 @@ export type Decoded =
   | { readonly ok: false; readonly reason: string; readonly replyTo?: string };
 
 const validatorOf = createValidators(false);
+const allErrorsOf = createValidators(true);
 
 /** What the message of ajv leaves out. Names and choices only, never what was given. */
 const added = ({ params }: ErrorObject): string => {
@@ -50,12 +51,7 @@ export interface Mismatch {
   readonly text: string;
 }
 
-/** The first thing by which `value` does not fit `schema`, or `undefined` if it does. */
-export function firstMismatch(schema: TSchema, value: unknown): Mismatch | undefined {
-  const validate = validatorOf(schema);
-  if (validate(value)) return undefined;
-  const error = validate.errors?.[0];
-  if (!error) return { path: [], text: 'does not fit' };
+const mismatchOf = (error: ErrorObject): Mismatch => {
   const { instancePath, message, params } = error;
   const unknown: unknown = params.additionalProperty;
   return {
@@ -63,6 +59,24 @@ export function firstMismatch(schema: TSchema, value: unknown): Mismatch | undef
     ...(typeof unknown === 'string' ? { unknown } : {}),
     text: `${instancePath || '/'} ${message ?? 'does not fit'}${added(error)}`,
   };
+};
+
+/** The first thing by which `value` does not fit `schema`, or `undefined` if it does. */
+export function firstMismatch(schema: TSchema, value: unknown): Mismatch | undefined {
+  const validate = validatorOf(schema);
+  if (validate(value)) return undefined;
+  const error = validate.errors?.[0];
+  return error ? mismatchOf(error) : { path: [], text: 'does not fit' };
+}
+
+/** The same for what a person wrote: of a member that is missing and one that is not known the latter, which may be the other misspelt. */
+export function writtenMismatch(schema: TSchema, value: unknown): Mismatch | undefined {
+  const first = firstMismatch(schema, value);
+  if (validatorOf(schema).errors?.[0]?.keyword !== 'required') return first;
+  const validate = allErrorsOf(schema);
+  validate(value);
+  const unknown = validate.errors?.find(({ params }) => typeof params.additionalProperty === 'string');
+  return unknown ? mismatchOf(unknown) : first;
 }
 
 /** Why `value` does not fit `schema`, or `undefined` if it does. Never repeats the value: it may hold secrets. */

@@ -12,7 +12,7 @@ import {
 } from 'jsonc-parser';
 import type { Static, TSchema } from 'typebox';
 import { isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
-import { firstMismatch, type Mismatch } from '../contract/codec.js';
+import { type Mismatch, writtenMismatch } from '../contract/codec.js';
 import { CodedError, describeError } from './errors.js';
 
 /** `TEXT_INVALID`, with the place first. */
@@ -58,7 +58,7 @@ export function readYaml<S extends TSchema>(
     // Aliases that lead nowhere, or to too much.
     throw new CodedError('TEXT_INVALID', describeError(failure), { cause: failure });
   }
-  const problem = firstMismatch(schema, value) ?? check(value as Static<S>);
+  const problem = writtenMismatch(schema, value) ?? check(value as Static<S>);
   if (!problem) return value as Static<S>;
   const node = yamlNodeOf(document.contents, problem);
   throw invalid(lineCounter.linePos(isNode(node) ? (node.range?.[0] ?? 0) : 0), problem.text);
@@ -110,7 +110,7 @@ export function readJson<S extends TSchema>(text: string, schema: S): Static<S> 
   }
   const repeated = repeatedMember(tree);
   if (repeated) throw invalid(placeOf(text, repeated.offset), 'this member is there twice');
-  const problem = firstMismatch(schema, value);
+  const problem = writtenMismatch(schema, value);
   if (!problem) return value as Static<S>;
   const at = tree && jsonNodeOf(tree, problem);
   throw invalid(placeOf(text, at?.offset ?? 0), problem.text);
