@@ -1,6 +1,5 @@
 /** A process at a station, from its beginning to its end, within limits: what a station sends may be without end. */
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable, Writable } from 'node:stream';
 import { deadlineAfter, unlessAborted } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
@@ -10,7 +9,8 @@ import type { StationProcess, Transport } from '../transports/transport.js';
 export interface CallOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
-  readonly input?: Readable | Buffer | string | undefined;
+  /** A function writes it, and ends it. */
+  readonly input?: ((to: Writable) => Promise<void>) | Buffer | string | undefined;
   readonly maxStdoutBytes?: number;
 }
 
@@ -36,12 +36,12 @@ async function readUpTo(stream: Readable, most: number): Promise<{ bytes: Buffer
 }
 
 async function feed(process: StationProcess, input: CallOptions['input']): Promise<void> {
-  if (input === undefined || typeof input === 'string' || Buffer.isBuffer(input)) {
+  if (typeof input !== 'function') {
     process.stdin.end(input ?? '');
     return;
   }
   // A program that stops reading says by its exit code why.
-  await pipeline(input, process.stdin).catch(() => {});
+  await input(process.stdin).catch((error: Error) => void process.stdin.destroy(error));
 }
 
 async function collect(process: StationProcess, { input, maxStdoutBytes }: CallOptions): Promise<CallResult> {

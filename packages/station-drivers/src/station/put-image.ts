@@ -1,6 +1,6 @@
 /** Bring an image to the station: from where an earlier try stopped, by one at a time, hashed there. */
-import { createReadStream } from 'node:fs';
-import { Transform } from 'node:stream';
+import { open } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
@@ -9,7 +9,7 @@ import type { FirmwareImage, TransferProgress } from '../port.js';
 import type { CallResult } from './call.js';
 import type { StationProgram } from './station-program.js';
 
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 128 * 1024;
 const TAKEN_PAUSE_MS = 500;
 const LOOK_MS = 30_000;
 
@@ -38,50 +38,68 @@ const asFull = (error: unknown): unknown =>
     ? new CodedError('STATION_FULL', (error as Error).message, { cause: error })
     : error;
 
-/** A stream that aborts `stalled` when nothing has passed for too long. */
-function watched(image: FirmwareImage, offset: number, options: PutOptions, stalled: AbortController): Transform {
-  let sent = offset;
-  const late = (): void => stalled.abort(unreachable(`the station took nothing for ${options.stallMs} ms`));
-  let timer = setTimeout(late, options.stallMs);
-  return new Transform({
-    transform(piece: Buffer, _encoding, done) {
-      clearTimeout(timer);
-      timer = setTimeout(late, options.stallMs);
-      sent += piece.length;
-      options.onProgress?.(sent, image.sizeBytes);
-      done(null, piece);
-    },
-    flush(done) {
-      clearTimeout(timer);
-      // All is on its way: now the station writes and hashes.
-      timer = setTimeout(late, options.finishMs).unref();
-      done();
-    },
-    destroy(error, done) {
-      clearTimeout(timer);
-      done(error);
-    },
+/** Resolves once it is on its way; the bytes may be overwritten then. Rejects where they are wanted no more. */
+const written = (to: Writable, piece: Buffer): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const gone = (): void => reject(new Error('its input was closed'));
+    to.once('close', gone);
+    to.write(piece, (error) => {
+      to.off('close', gone);
+      if (error) reject(error);
+      else resolve();
+    });
   });
+
+/** From `offset` to the end, by way of one buffer: what each of many transfers leaves to the garbage collector adds up. */
+async function send(
+  { path }: FirmwareImage,
+  offset: number,
+  to: Writable,
+  onPiece: (sentBytes: number) => void,
+): Promise<void> {
+  const buffer = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  const file = await open(path);
+  try {
+    for (let at = offset; ; ) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) break;
+      await written(to, buffer.subarray(0, bytesRead));
+      at += bytesRead;
+      onPiece(at);
+    }
+    to.end();
+  } finally {
+    await file.close();
+  }
 }
 
 async function append(
   program: StationProgram,
   image: FirmwareImage,
   offset: number,
-  options: PutOptions,
+  { signal, stallMs, finishMs, onProgress }: PutOptions,
 ): Promise<Answer> {
   const stalled = new AbortController();
-  const signal = AbortSignal.any([options.signal, stalled.signal]);
-  const file = createReadStream(image.path, { start: offset, highWaterMark: PIECE_BYTES });
-  const input = watched(image, offset, options, stalled);
-  file.on('error', (error) => input.destroy(error));
-  file.pipe(input);
+  const late = (): void => stalled.abort(unreachable(`the station took nothing for ${stallMs} ms`));
+  let timer = setTimeout(late, stallMs);
+  const wait = (ms: number): void => {
+    clearTimeout(timer);
+    timer = setTimeout(late, ms);
+  };
+  const input = async (to: Writable): Promise<void> => {
+    await send(image, offset, to, (sent) => {
+      wait(stallMs);
+      onProgress?.(sent, image.sizeBytes);
+    });
+    // All is on its way: now the station writes and hashes.
+    wait(finishMs);
+  };
   try {
     const args = [image.sha256, String(image.sizeBytes), String(offset)];
-    return answerOf(await program.ask('put', args, { signal, timeoutMs: 24 * 3600_000, input }));
+    const both = AbortSignal.any([signal, stalled.signal]);
+    return answerOf(await program.ask('put', args, { signal: both, timeoutMs: 24 * 3600_000, input }));
   } finally {
-    file.destroy();
-    input.destroy();
+    clearTimeout(timer);
   }
 }
 

@@ -148,6 +148,7 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
 
   const line: Line = {
     name: targetName(target),
+    sock,
     lostBy: () => lostBy,
     lose(why) {
       lostBy ??= why;

@@ -1,5 +1,5 @@
 /** Sessions and forwarded connections on an SSH connection that may break at any time, and sessions that may get stuck. */
-import type { Duplex } from 'node:stream';
+import { type Duplex, Writable } from 'node:stream';
 import { readableError } from '@khumbu/shared/runtime/readable-text';
 import type { Client, ClientChannel } from 'ssh2';
 import { unreachable } from '../../pool.js';
@@ -19,6 +19,8 @@ export interface Line {
   /** Why it can be used no more. */
   readonly lostBy: () => string | undefined;
   lose(why: string): void;
+  /** What the connection runs over. */
+  readonly sock: Duplex;
   /** A session is over; one that is stuck keeps its place at the server. */
   over(isStuck: boolean): void;
 }
@@ -47,7 +49,7 @@ export function openSession(client: Client, line: Line, command: string): Promis
       client.exec(command, (error, channel) => {
         stop();
         if (!error) {
-          resolve(processOn(channel, lostBy, (isStuck) => line.over(isStuck)));
+          resolve(processOn(channel, line));
           return;
         }
         const isFull = /open failed/i.test(error.message) && lostBy() === undefined;
@@ -90,16 +92,53 @@ export function openForward(
   });
 }
 
-function processOn(
-  channel: ClientChannel,
-  lostBy: () => string | undefined,
-  onOver: (isStuck: boolean) => void,
-): StationProcess {
+/**
+ * The input of a process, in step with the network. ssh2 by itself takes two megabytes ahead, and encrypts as many again as the
+ * window of the server allows whether its socket takes them or not: with twenty images on their way that was 100 MB.
+ */
+export function inputOf(channel: Duplex, sock: Duplex): Writable {
+  let flowsOn: (() => void) | undefined;
+  const onDrain = (): void => flowsOn?.();
+  const stop = (): void => void input.destroy();
+  const input = new Writable({
+    write(piece, _encoding, done) {
+      channel.write(piece, () => {
+        if (!sock.writableNeedDrain) {
+          done();
+          return;
+        }
+        flowsOn = () => {
+          flowsOn = undefined;
+          done();
+        };
+      });
+    },
+    final(done) {
+      channel.end();
+      done();
+    },
+    destroy(error, done) {
+      // What fails here must not leave the program there waiting for more.
+      if (error) channel.destroy();
+      sock.off('drain', onDrain);
+      channel.off('close', stop);
+      done(error);
+    },
+  });
+  // One listener for all of its life: the socket has one of each of its sessions.
+  sock.on('drain', onDrain);
+  channel.once('close', stop);
+  // Where it ends before its input has, the exit code of the program says why.
+  input.on('error', () => {});
+  return input;
+}
+
+function processOn(channel: ClientChannel, line: Line): StationProcess {
   let stuck: NodeJS.Timeout | undefined;
   let isOver = false;
   const over = (isStuck: boolean): void => {
     clearTimeout(stuck);
-    if (!isOver) onOver(isStuck);
+    if (!isOver) line.over(isStuck);
     isOver = true;
   };
   let end: ProcessEnd | undefined;
@@ -109,18 +148,20 @@ function processOn(
     });
     channel.once('close', () => {
       over(false);
-      resolve(end ?? { lost: lostBy() ?? 'the session was closed without an exit code' });
+      resolve(end ?? { lost: line.lostBy() ?? 'the session was closed without an exit code' });
     });
   });
   channel.on('error', () => {});
   channel.stderr.on('error', () => {});
+  const stdin = inputOf(channel, line.sock);
   return {
-    stdin: channel,
+    stdin,
     stdout: channel,
     stderr: channel.stderr,
     ended,
     letGo() {
       if (stuck || isOver) return;
+      stdin.destroy();
       channel.end();
       channel.resume();
       channel.stderr.resume();
