@@ -1,5 +1,5 @@
 /** The cluster that `npm run up` starts, with a stations file of ours, as what is measured. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
@@ -36,6 +36,8 @@ export interface Depot {
   readonly endpoints: Endpoints;
   /** Folder of the images and the parts of downloads. */
   readonly spool: string;
+  /** The stations that have entries of their own, in place of those before; taken by the services while they run. */
+  configure(stations: Readonly<Record<string, object>>): void;
   /** From the command to its JSON line. */
   readonly readySeconds: number;
   /** Every process of the run, the one that keeps the others included, by name. */
@@ -43,6 +45,8 @@ export interface Depot {
   pidOf(name: string): number;
   /** A JSON body to the REST API. Throws for anything but a success. */
   post(path: string, body: object): Promise<unknown>;
+  /** Throws for anything but a success. */
+  get(path: string): Promise<unknown>;
   /** Safe to repeat. */
   stop(): Promise<void>;
 }
@@ -51,11 +55,16 @@ export interface Depot {
 export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promise<Depot> {
   const { dataDir, simulated = {} } = options;
   mkdirSync(dataDir, { recursive: true });
-  // The dialect of the simulator.
-  const defaults = { driver: 'simulated', dialect: 'ocpp2.x', simulated };
-  const stations = { unknown_stations: 'simulated', defaults };
-  // JSON is YAML.
-  writeFileSync(join(dataDir, 'stations.yaml'), JSON.stringify(stations));
+  const configure = (stations: Readonly<Record<string, object>>): void => {
+    // The dialect of the simulator.
+    const defaults = { driver: 'simulated', dialect: 'ocpp2.x', simulated };
+    // JSON is YAML.
+    const text = JSON.stringify({ unknown_stations: 'simulated', defaults, stations });
+    // Whoever reads it meanwhile finds one of them whole.
+    writeFileSync(join(dataDir, 'stations.yaml.next'), text);
+    renameSync(join(dataDir, 'stations.yaml.next'), join(dataDir, 'stations.yaml'));
+  };
+  configure({});
   const env = { ...process.env, SIMULATED_STATIONS: '0', ...ENV, ...options.env, DATA_DIR: dataDir };
   const pids = (): ReadonlyMap<string, number> => {
     const folder = join(dataDir, 'run');
@@ -88,10 +97,21 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
   const readySeconds = (performance.now() - startedAt) / 1000;
   if (line === 'ended') throw new Error(`the cluster did not start: ${run.output()}`);
   const endpoints = JSON.parse(line) as Endpoints;
+  const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> => {
+    const response = await fetch(`${endpoints.httpUrl}/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${endpoints.apiKey}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return JSON.parse(text) as unknown;
+  };
 
   return {
     endpoints,
     spool: join(dataDir, 'spool'),
+    configure,
     readySeconds,
     pids,
     pidOf(name) {
@@ -99,16 +119,8 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
       if (pid === undefined) throw new Error(`there is no ${name}`);
       return pid;
     },
-    async post(path, body) {
-      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${endpoints.apiKey}`, 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      });
-      const text = await response.text();
-      if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${text}`);
-      return JSON.parse(text) as unknown;
-    },
+    post: (path, body) => ask('POST', path, body),
+    get: (path) => ask('GET', path),
     stop,
   };
 }

@@ -3,9 +3,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
+import { SERVICE_FLAGS } from '@khumbu/embedded-run/cluster';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { FirmwareImage } from '@khumbu/station-drivers/port';
-import { overSsh, startSshd } from '@khumbu/test-support/sshd';
+import { overSsh, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import { type Remote, startRemote } from './load/remote.js';
 import type { BenchContext } from './row.js';
 import { timedCommand } from './timed-command.js';
@@ -31,24 +33,39 @@ export function makeSshImage(dir: string, sizeBytes: number): FirmwareImage {
   return { path, sizeBytes, sha256: hash.digest('hex') };
 }
 
-export async function startSshStations(context: BenchContext, count: number): Promise<SshStations> {
-  const dir = join(context.dir, 'ssh');
+/** Entries of so many stations behind one server, with a folder each. Equal ones would share a connection. */
+export async function sshEntries(
+  cleanup: Cleanup,
+  dir: string,
+  count: number,
+  niceness?: number,
+): Promise<{ readonly sshd: Sshd; readonly entries: readonly RealDriverEntry[] }> {
   mkdirSync(dir, { recursive: true });
-  const sshd = await startSshd({ dir: join(dir, 'sshd'), config: ['Subsystem sftp internal-sftp'] });
-  context.teardown(() => sshd.stop());
-  const entryOf = (index: number): RealDriverEntry => ({
-    ...overSsh(sshd),
-    state_dir: join(dir, `station-${index}`),
-    profile: 'command',
-    command: { install: ['true'], evidence: ['sh', '-c', EVIDENCE] },
-    // Connections are shared by equal entries: each has one of its own.
-    limits: { connect_s: 60 + index },
+  const sshd = await startSshd({
+    dir: join(dir, 'sshd'),
+    config: ['Subsystem sftp internal-sftp'],
+    ...(niceness === undefined ? {} : { niceness }),
   });
-  const worker = await startRemote(context, 'ssh-worker');
-  await worker.call(
-    'use',
-    Array.from({ length: count }, (_none, index) => entryOf(index)),
+  cleanup.teardown(() => sshd.stop());
+  const entries = Array.from(
+    { length: count },
+    (_none, index): RealDriverEntry => ({
+      ...overSsh(sshd),
+      state_dir: join(dir, `station-${index}`),
+      profile: 'command',
+      command: { install: ['true'], evidence: ['sh', '-c', EVIDENCE] },
+      limits: { connect_s: 60 + index },
+    }),
   );
+  return { sshd, entries };
+}
+
+/** `niceness`: of the server and all that runs at the stations; without it they have the priority of what is measured. */
+export async function startSshStations(context: BenchContext, count: number, niceness?: number): Promise<SshStations> {
+  const dir = join(context.dir, niceness === undefined ? 'ssh' : `ssh-${niceness}`);
+  const { sshd, entries } = await sshEntries(context, dir, count, niceness);
+  const worker = await startRemote(context, 'ssh-worker', SERVICE_FLAGS);
+  await worker.call('use', entries);
   return {
     worker,
     scp: async (image, stations) => {

@@ -17,7 +17,7 @@ import { replyThroughput } from './reply-throughput.js';
 import { replyWhileRead } from './reply-while-read.js';
 import { sshIdle } from './ssh-idle.js';
 import { sshImage } from './ssh-image.js';
-import { sshImages } from './ssh-images.js';
+import { sshImages, sshImagesReplies } from './ssh-images.js';
 import { statusPath } from './status-path.js';
 import { takeover } from './takeover.js';
 import { updateWall } from './update-wall.js';
@@ -43,6 +43,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   logUpload,
   sshImage,
   sshImages,
+  sshImagesReplies,
   sshIdle,
   idleFootprint,
   readyTime,
