@@ -10,35 +10,40 @@ import { sshEntries, startSshStations } from '../ssh-stations.js';
 const STATIONS = { full: 100, short: 10 } as const;
 const REPEATS = { full: 5, short: 1 } as const;
 const DEPOTS = { full: 3, short: 1 } as const;
-/** Until a service has settled after its start. */
-const SETTLE_MS = { full: 20_000, short: 1000 } as const;
+/** After its start; below the minute after which connections at rest are closed. What a start leaves behind is collected later. */
+const AGE_MS = { full: 45_000, short: 1000 } as const;
 const LOOKED_AT_MS = 60_000;
 /** The kinds of workers; each may have connections of its own to a station. */
 const WORKERS = ['ota-worker-1', 'log-worker-1', 'system-control-1'] as const;
 
 const sizes = (depot: Depot): readonly number[] => WORKERS.map((name) => rssBytes(depot.pidOf(name)) / MB);
 
-/** MB that each worker of a depot grows by, from no such station to all of them looked at, with their connections open. */
-async function growthOfDepot(context: BenchContext, dir: string): Promise<readonly number[]> {
-  const { effort } = context;
-  const { entries } = await sshEntries(context, join(dir, 'ssh'), STATIONS[effort]);
+/** MB of each worker of a depot of a certain age; all stations have been looked at by then, and their connections are open. */
+async function sizesOfDepot(context: BenchContext, dir: string, stations: number): Promise<readonly number[]> {
+  const { entries } = await sshEntries(context, join(dir, 'ssh'), stations);
   const depot = await startDepot(context, { dataDir: join(dir, 'depot') });
   try {
-    await pause(SETTLE_MS[effort]);
-    const before = sizes(depot);
-    const names = entries.map((_entry, index) => `gate-${index}`);
+    const aged = pause(AGE_MS[context.effort]);
     depot.configure(Object.fromEntries(entries.map((driver, index) => [`gate-${index}`, { driver }])));
-    for (const name of names) {
+    for (const index of entries.keys()) {
       const isLookedAt = async (): Promise<boolean> => {
-        const { firmware } = (await depot.get(`/stations/${name}`).catch(() => ({}))) as { firmware?: object };
+        const { firmware } = (await depot.get(`/stations/gate-${index}`).catch(() => ({}))) as { firmware?: object };
         return firmware !== undefined;
       };
-      await awaitUntil(isLookedAt, LOOKED_AT_MS, `a look at ${name}`);
+      await awaitUntil(isLookedAt, LOOKED_AT_MS, `a look at gate-${index}`);
     }
-    return sizes(depot).map((size, index) => size - (before[index] ?? Number.NaN));
+    await aged;
+    return sizes(depot);
   } finally {
     await depot.stop();
   }
+}
+
+/** MB that the stations cost each worker: beside a depot without any. */
+async function costInDepot(context: BenchContext, dir: string): Promise<readonly number[]> {
+  const without = await sizesOfDepot(context, join(dir, 'without'), 0);
+  const having = await sizesOfDepot(context, join(dir, 'with'), STATIONS[context.effort]);
+  return having.map((size, index) => size - (without[index] ?? Number.NaN));
 }
 
 const sum = (figures: readonly number[]): number => figures.reduce((all, one) => all + one, 0);
@@ -75,8 +80,8 @@ export const sshIdle: Benchmark<'ssh-idle-100' | 'ssh-open-100' | 'ssh-observe-1
     await worker.end();
 
     const depots: (readonly number[])[] = [];
-    for (let n = 0; n < DEPOTS[effort]; n += 1) depots.push(await growthOfDepot(context, join(dir, `depot-${n}`)));
-    const each = depots.map((growth) => growth.map((mb) => mb.toFixed(1)).join(' + ')).join('; ');
+    for (let n = 0; n < DEPOTS[effort]; n += 1) depots.push(await costInDepot(context, join(dir, `depot-${n}`)));
+    const each = depots.map((cost) => cost.map((mb) => mb.toFixed(1)).join(' + ')).join('; ');
     return {
       'ssh-idle-100': { ours: depots.map(sum), notes: [`${WORKERS.join(', ')} in MB: ${each}`] },
       'ssh-open-100': { ours: [held], notes: [`of one worker with all connections open, times ${WORKERS.length}`] },
