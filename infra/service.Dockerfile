@@ -16,7 +16,7 @@ RUN --mount=type=secret,id=ca,required=false \
     if [ -s /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
     npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1
 COPY . .
-RUN node_modules/.bin/tsc -b
+RUN node_modules/.bin/tsc -b && node_modules/.bin/vite build packages/page --config packages/page/vite.config.mjs
 
 # Packages for production, and the compiled code of those of ours that this service uses.
 FROM ${BASE} AS production
@@ -34,6 +34,7 @@ RUN --mount=type=bind,from=build,source=/app,target=/built \
     for folder in packages/* services/*; do \
       if [ -e "node_modules/@khumbu/${folder#*/}" ]; \
       then mkdir "${folder}/dist" && cp -R "/built/${folder}/dist/src" "${folder}/dist/src"; \
+           if [ -d "/built/${folder}/dist/page" ]; then cp -R "/built/${folder}/dist/page" "${folder}/dist/page"; fi; \
            if [ -d "/built/${folder}/station" ]; then cp -R "/built/${folder}/station" "${folder}/station"; fi; \
       else rm -rf "${folder}"; \
       fi; \

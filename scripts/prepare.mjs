@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -109,7 +109,7 @@ function removeStrays(folder, source) {
     if (entry.isDirectory()) removeStrays(path, from);
     else {
       const name = /^(.*)\.(?:js|d\.ts)(?:\.map)?$/.exec(from)?.[1];
-      if (name && !existsSync(`${name}.ts`) && !existsSync(`${name}.d.ts`)) rmSync(path);
+      if (name && !['ts', 'tsx', 'd.ts'].some((end) => existsSync(`${name}.${end}`))) rmSync(path);
     }
   }
 }
@@ -122,12 +122,40 @@ const QUICK_BUILD_MS = 3000;
 async function build({ quiet }) {
   const folders = packageFolders();
   const compiled = folders.filter((folder) => existsSync(join(folder, 'dist')));
-  for (const folder of compiled) removeStrays(join(folder, 'dist'), folder);
+  for (const folder of compiled)
+    for (const part of ['src', 'test'])
+      if (existsSync(join(folder, 'dist', part))) removeStrays(join(folder, 'dist', part), join(folder, part));
   // Incremental: half a second when nothing has changed.
   const afterMs = compiled.length === folders.length ? QUICK_BUILD_MS : 0;
   const compile = () => run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
   const code = await telling('Compiling', { quiet, afterMs }, compile);
   if (code !== 0) throw new Refusal('the code does not compile; the compiler says why above');
+  await buildPage();
+}
+
+/** What a browser loads, made anew when something of it has changed. */
+async function buildPage() {
+  const page = at('packages', 'page');
+  const built = join(page, 'dist', 'page', 'index.html');
+  const of = (folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name));
+  const sources = [
+    ...of(join(page, 'src')),
+    ...of(at('packages', 'client', 'src')),
+    join(page, 'index.html'),
+    join(page, 'vite.config.mjs'),
+  ];
+  if (existsSync(built) && sources.every((file) => statSync(file).mtimeMs <= statSync(built).mtimeMs)) return;
+  const code = await run(process.execPath, [
+    at('node_modules', 'vite', 'bin', 'vite.js'),
+    'build',
+    page,
+    '--config',
+    join(page, 'vite.config.mjs'),
+  ]);
+  if (code !== 0) throw new Refusal('the page could not be built; vite says why above');
 }
 
 /** tap compiles its own plugin set, once after each install and after a change of its plugins. */

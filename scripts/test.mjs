@@ -125,6 +125,8 @@ await main(async () => {
   // Without it no transfer goes through a real forward proxy, and what is about that is left out.
   await findPrograms(['tinyproxy'], { say }).catch((error) => say(error.message));
 
+  // Without it nobody looks at the page, and what is about that is left out.
+  await findPrograms(['chromium'], { say }).catch((error) => say(error.message));
   // Without them no file comes by FTP. They are never installed: they exclude each other, and would end a server that is there.
   const { debianFiles, FTP_SERVERS } = await import('../packages/test-support/dist/src/debian-files.js');
   for (const packages of Object.values(FTP_SERVERS)) {

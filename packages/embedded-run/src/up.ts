@@ -8,6 +8,7 @@ import { type DataDir, openDataDir } from './data-dir.js';
 import { claimPorts } from './ports.js';
 import { findCommand, findPrograms } from './programs.js';
 import { UP_SETTINGS, type UpSettings } from './settings.js';
+import { signInLink } from './sign-in-link.js';
 import { awaitStopRequest } from './stop-request.js';
 import { createSupervisor } from './supervisor.js';
 
@@ -72,7 +73,14 @@ export async function runUp(options: UpOptions): Promise<number> {
     const { endpoints } = run.cluster;
     const seconds = (performance.now() - startedAt) / 1000;
     options.announce(
-      settings.UP_JSON ? `${JSON.stringify(endpoints)}\n` : banner(endpoints, settings.SIMULATED_STATIONS, seconds),
+      settings.UP_JSON
+        ? `${JSON.stringify(endpoints)}\n`
+        : banner(
+            endpoints,
+            await signInLink(endpoints.httpUrl, endpoints.apiKey),
+            settings.SIMULATED_STATIONS,
+            seconds,
+          ),
     );
     void run.supervisor.startLater(stop.signal);
     await aborted(stop.signal);

@@ -29,6 +29,7 @@ import type { Inventory } from './inventory.js';
 import { type Load, pacedRefusal, paceOpen, takeTurns } from './load.js';
 import { createMetricsText } from './metrics-text.js';
 import { asyncApiRoute, documentRoutes } from './openapi.js';
+import { servePage } from './page.js';
 import { Problem } from './problems.js';
 import { protect } from './protection.js';
 import { acceptJsonOnly, handleErrors, refuseAddress, requireHost } from './request-errors.js';
@@ -280,6 +281,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   await documentRoutes(app);
   probes(app, deps);
   asyncApiRoute(app, options.asyncApi);
+  await servePage(app);
   await app.register((v1) => addV1(v1.withTypeProvider<TypeBoxTypeProvider>(), deps, options, stopping.signal, times), {
     prefix: '/v1',
   });

@@ -1,0 +1,104 @@
+/** The page: who is signed in, where one is, and what was said last. */
+import { ProblemError } from '@khumbu/client/problem-error';
+import { useEffect, useState } from 'preact/hooks';
+import { Page } from './context.js';
+import { type DepotState, followDepot, NOTHING } from './depot.js';
+import { useRoute } from './routes.js';
+import { findSession, type SignedIn, signInByLink, signOut } from './session.js';
+import { en } from './texts.js';
+import { problemText } from './use-act.js';
+import { Images } from './views/images.js';
+import { Operations } from './views/operations.js';
+import { SignIn } from './views/sign-in.js';
+import { StationView } from './views/station.js';
+import { Stations } from './views/stations.js';
+
+interface Notice {
+  readonly text: string;
+  readonly isProblem: boolean;
+}
+
+const TABS = [
+  { view: 'stations', name: en.stations },
+  { view: 'operations', name: en.operations },
+  { view: 'images', name: en.images },
+] as const;
+
+function Signed({ signedIn, onOut }: { readonly signedIn: SignedIn; readonly onOut: () => void }) {
+  const { khumbu, session } = signedIn;
+  const route = useRoute();
+  const [depot, setDepot] = useState<DepotState>(NOTHING);
+  const [changes, setChanges] = useState<ReadonlyMap<string, number>>(new Map());
+  const [notice, setNotice] = useState<Notice>();
+  useEffect(() => {
+    const ended = new AbortController();
+    const onEvent = (stationId: string): void =>
+      setChanges((before) => new Map(before).set(stationId, (before.get(stationId) ?? 0) + 1));
+    followDepot(khumbu, ended.signal, setDepot, onEvent).catch((error: unknown) => {
+      if (error instanceof ProblemError && error.code === 'NOT_AUTHENTICATED') onOut();
+      else setNotice({ text: problemText(error), isProblem: true });
+    });
+    return () => ended.abort();
+  }, [khumbu]);
+  const page = {
+    khumbu,
+    depot,
+    changesOf: (stationId: string) => changes.get(stationId) ?? 0,
+    mayOperate: session.scopes.some((scope) => scope !== 'read'),
+    say: (text: string, isProblem = false) => setNotice({ text, isProblem }),
+  };
+  const leave = (): void => void signOut(signedIn).then(onOut, (error: unknown) => page.say(problemText(error), true));
+  return (
+    <Page.Provider value={page}>
+      <header>
+        <nav aria-label={en.title}>
+          {TABS.map(({ view, name }) => (
+            <a key={view} href={`#/${view}`} {...(route.view === view ? { 'aria-current': 'page' as const } : {})}>
+              {name}
+            </a>
+          ))}
+        </nav>
+        <p>
+          <span role="status" class={depot.isLive ? 'live' : 'lost'}>
+            {depot.isLive ? en.connection.live : en.connection.lost}
+          </span>{' '}
+          <small>{en.signIn.as(session.caller)}</small>{' '}
+          <button type="button" onClick={leave}>
+            {en.signIn.out}
+          </button>
+        </p>
+      </header>
+      <main>
+        <p role="alert" class={notice?.isProblem ? 'notice failed' : 'notice well'}>
+          {notice?.text}
+        </p>
+        {route.view === 'stations' ? <Stations /> : null}
+        {route.view === 'station' ? <StationView key={route.stationId} stationId={route.stationId} /> : null}
+        {route.view === 'operations' ? <Operations /> : null}
+        {route.view === 'images' ? <Images /> : null}
+      </main>
+    </Page.Provider>
+  );
+}
+
+export function App() {
+  const [signedIn, setSignedIn] = useState<SignedIn>();
+  const [isAsked, setIsAsked] = useState(false);
+  const [notice, setNotice] = useState<string>();
+  useEffect(() => {
+    const begin = async (): Promise<void> => {
+      const byLink = await signInByLink().catch((error: unknown) => {
+        const isUsed = error instanceof ProblemError && error.code === 'NOT_AUTHENTICATED';
+        setNotice(isUsed ? en.signIn.usedLink : problemText(error));
+        return undefined;
+      });
+      setSignedIn(byLink ?? (await findSession()));
+    };
+    begin()
+      .catch((error: unknown) => setNotice(problemText(error)))
+      .finally(() => setIsAsked(true));
+  }, []);
+  if (signedIn) return <Signed signedIn={signedIn} onOut={() => setSignedIn(undefined)} />;
+  if (!isAsked) return <main aria-busy="true">{en.loading}</main>;
+  return <SignIn key={notice ?? ''} notice={notice} onSignedIn={setSignedIn} />;
+}

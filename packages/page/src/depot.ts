@@ -1,0 +1,100 @@
+/**
+ * What the page knows of the depot: read once, then kept by the stream of events. An event names a station, and that station
+ * is read anew, at most a few times a second; progress is taken from its event.
+ */
+import { answered, type KhumbuClient } from '@khumbu/client/client';
+import type { ProgressEvent, Station } from '@khumbu/client/generated/rest-api';
+import { type Pace, withSample } from './pace.js';
+
+const PAGE = 500;
+const SETTLE_MS = 250;
+
+export interface DepotState {
+  readonly stations: ReadonlyMap<string, Station>;
+  readonly paces: ReadonlyMap<string, Pace>;
+  readonly isLoaded: boolean;
+  readonly isLive: boolean;
+}
+
+export const NOTHING: DepotState = { stations: new Map(), paces: new Map(), isLoaded: false, isLive: false };
+
+/** A progress event in the operation it is of. Pure. */
+export function withProgress(
+  state: DepotState,
+  { stationId, operationId, type: _type, ...told }: ProgressEvent,
+): DepotState {
+  const station = state.stations.get(stationId);
+  if (!station?.operations.some((each) => each.operationId === operationId)) return state;
+  const { at, bytes, totalBytes, percent } = told;
+  const progress = {
+    at,
+    ...(bytes === undefined ? {} : { bytes }),
+    ...(totalBytes === undefined ? {} : { totalBytes }),
+    ...(percent === undefined ? {} : { percent }),
+  };
+  const operations = station.operations.map((each) =>
+    each.operationId === operationId ? { ...each, progress } : each,
+  );
+  const stations = new Map(state.stations).set(stationId, { ...station, operations });
+  if (bytes === undefined) return { ...state, stations };
+  const pace = withSample(state.paces.get(operationId) ?? { samples: [] }, { at: Date.parse(at), bytes });
+  return { ...state, stations, paces: new Map(state.paces).set(operationId, pace) };
+}
+
+async function readStations(khumbu: KhumbuClient): Promise<Map<string, Station>> {
+  const stations = new Map<string, Station>();
+  let cursor: string | undefined;
+  do {
+    const query = { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) };
+    const page = await answered(khumbu.GET('/v1/stations', { params: { query } }));
+    for (const station of page.items) stations.set(station.stationId, station);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return stations;
+}
+
+/** Calls `onState` with each new state and `onEvent` with the station of each event, until the signal fires. */
+export async function followDepot(
+  khumbu: KhumbuClient,
+  signal: AbortSignal,
+  onState: (state: DepotState) => void,
+  onEvent: (stationId: string) => void,
+): Promise<void> {
+  let state = NOTHING;
+  const set = (next: Partial<DepotState>): void => {
+    state = { ...state, ...next };
+    if (!signal.aborted) onState(state);
+  };
+  const due = new Set<string>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const readDue = async (): Promise<void> => {
+    timer = undefined;
+    const ids = [...due];
+    due.clear();
+    const read = await Promise.all(
+      ids.map((stationId) =>
+        answered(khumbu.GET('/v1/stations/{stationId}', { params: { path: { stationId } } })).catch(() => undefined),
+      ),
+    );
+    const stations = new Map(state.stations);
+    for (const station of read) if (station) stations.set(station.stationId, station);
+    set({ stations });
+    for (const id of ids) onEvent(id);
+  };
+  const load = async (): Promise<void> => set({ stations: await readStations(khumbu), isLoaded: true });
+
+  const onStreamState = (stream: 'open' | 'lost'): void => {
+    set({ isLive: stream === 'open' });
+    // What came between the reading and the first event is not missed that way.
+    if (stream === 'open' && !state.isLoaded) void load().catch(() => undefined);
+  };
+  for await (const { event } of khumbu.follow({ signal, onState: onStreamState })) {
+    if (event.type === 'gap') await load().catch(() => undefined);
+    else if (event.type === 'progress') set(withProgress(state, event));
+    else {
+      due.add(event.stationId);
+      timer ??= setTimeout(() => void readDue(), SETTLE_MS);
+    }
+  }
+  clearTimeout(timer);
+}
