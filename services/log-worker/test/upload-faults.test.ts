@@ -1,0 +1,66 @@
+/** Every way a log upload can fail, played; and the upload that succeeds once the fault is mended, byte by byte. */
+import { chmodSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { hasAccounts } from '@khumbu/test-support/accounts';
+import { openRedis } from '@khumbu/test-support/redis';
+import { hasSshd } from '@khumbu/test-support/sshd';
+import { whyNoVsftpd } from '@khumbu/test-support/vsftpd';
+import t, { type Test } from 'tap';
+import type { Fault, Site } from './faults/fault.js';
+import { ftpFaults, realServerFaults } from './faults/file-server-faults.js';
+import { beginUpload, type Desk } from './faults/run-upload.js';
+import { makeStation, recordsIn, type TestStation } from './faults/station.js';
+import { stationFaults } from './faults/station-faults.js';
+import { webFaults } from './faults/web-faults.js';
+
+t.setTimeout(600_000);
+// Every folder above the homes of the users must be open to them.
+const dir = await mkdtemp(join(tmpdir(), 'khumbu-upload-faults-'));
+chmodSync(dir, 0o755);
+t.teardown(() => rm(dir, { recursive: true, force: true }));
+const { redis } = await openRedis(t, join(dir, 'redis'));
+const station = makeStation();
+const desk: Desk = { redis, dir, logs: station.openLogs };
+
+async function playFault(t: Test, fault: Fault, expected: string): Promise<void> {
+  const { status, reason, retried } = fault;
+  const { broken, mend, arrived } = await fault.play();
+  const only = await beginUpload(desk, broken, 1);
+  const ended = await only.oneTry();
+  t.match(ended, { state: status, outcome: { ok: false, reason } }, `it ends as ${status}, ${reason}`);
+  t.same(await only.told(), ['Uploading', status], 'one final status');
+
+  const patient = await beginUpload(desk, broken, 3);
+  const after = await patient.oneTry();
+  t.equal(after.endedAt === undefined, retried, retried ? 'it is tried again' : 'no try can help');
+  if (retried) t.same(await patient.told(), ['Uploading'], 'a failed try is silent');
+
+  const mended: Site = { ...broken, ...(await mend()) };
+  const goesOn = retried && mended.location === broken.location;
+  const next = goesOn ? patient : await beginUpload(desk, mended, 1);
+  const good = await next.oneTry(mended);
+  t.match(good, { state: 'Uploaded', outcome: { ok: true } });
+  t.same(await next.told(), ['Uploading', 'Uploaded']);
+  t.ok((await recordsIn(await arrived())) === expected, 'the window of the source, byte by byte');
+}
+
+async function playAll(t: Test, faults: readonly Fault[], { expected }: TestStation = station): Promise<void> {
+  for (const fault of faults) await t.test(fault.fault, (t) => playFault(t, fault, expected));
+}
+
+let played = 0;
+const counted = (faults: readonly Fault[]): readonly Fault[] => {
+  played += faults.length;
+  return faults;
+};
+
+await t.test('http and https', async (t) => playAll(t, counted(await webFaults(t))));
+await t.test('replies of FTP servers', async (t) => playAll(t, counted(await ftpFaults(t))));
+const why = (await whyNoVsftpd()) ?? (hasSshd() && hasAccounts() ? undefined : 'no sshd with users of its own');
+await t.test('vsftpd and OpenSSH', { skip: why ?? false }, async (t) =>
+  playAll(t, counted(await realServerFaults(t, dir))),
+);
+await t.test('the station and the worker', async (t) => playAll(t, counted(await stationFaults(t, dir, station))));
+t.ok(played >= 40, `${played} faults`);
