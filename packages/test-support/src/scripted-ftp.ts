@@ -1,6 +1,9 @@
 /** An FTP server that does what a test says, where the real ones do as they should: it ignores, lies, stalls and breaks off. */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
+import type { IssuedCertificate } from './certificates.js';
 
 export interface FtpScript {
   /** In place of its own reply; `''`: none at all. `undefined`: its own. */
@@ -8,10 +11,15 @@ export interface FtpScript {
   /** Instead of a greeting. */
   readonly greeting?: string;
   readonly ignoresRest?: boolean;
+  /** Content begins so many bytes behind the place that was asked for. */
+  readonly skew?: number;
+  readonly bytesPerSecond?: number;
   /** After so many bytes of content the data connection is reset, and then the control connection closed. */
   readonly cutAt?: number;
   /** After so many bytes of content nothing comes any more. */
   readonly stallAt?: number;
+  /** After so many bytes the server says that this was all. */
+  readonly endsAt?: number;
   /** Sent behind the content. */
   readonly surplus?: Buffer;
   /** Called when content was sent, before its last reply. */
@@ -30,10 +38,12 @@ export interface StoredFile {
 }
 
 const OLD = '20200102030405';
+const PIECE_BYTES = 16 * 1024;
 
 class Conversation {
   readonly #socket: Socket;
   readonly #server: ScriptedFtp;
+  readonly #script: FtpScript;
   #data: Promise<Socket> | undefined;
   #listener: Server | undefined;
   #rest = 0;
@@ -42,6 +52,7 @@ class Conversation {
   constructor(socket: Socket, server: ScriptedFtp) {
     this.#socket = socket;
     this.#server = server;
+    this.#script = server.next.shift() ?? server.script;
     socket.on('error', () => {});
     socket.on('close', () => this.#listener?.close());
     let text = '';
@@ -52,7 +63,7 @@ class Conversation {
       text = lines.pop() ?? '';
       for (const line of lines) turn = turn.then(() => this.#take(line));
     });
-    this.#say(server.script.greeting ?? '220 ready');
+    this.#say(this.#script.greeting ?? '220 ready');
   }
 
   #say(reply: string): void {
@@ -62,7 +73,7 @@ class Conversation {
   async #take(line: string): Promise<void> {
     const [, command = '', argument = ''] = /^(\S+) ?(.*)$/.exec(line) ?? [];
     this.#server.commands.push(command === 'PASS' ? 'PASS' : line);
-    const scripted = this.#server.script.answer?.(command, argument);
+    const scripted = this.#script.answer?.(command, argument);
     if (scripted !== undefined) return this.#say(scripted);
     const reply = await this.#answer(command, argument);
     if (reply !== undefined) this.#say(reply);
@@ -76,6 +87,9 @@ class Conversation {
         return '331 password';
       case 'PASS':
         return '230 in';
+      case 'PBSZ':
+      case 'PROT':
+        return this.#server.connects === 'connection' ? '502 no TLS' : '200 ok';
       case 'TYPE':
       case 'CWD':
         return command === 'CWD' && file ? '550 not a folder' : '250 ok';
@@ -118,9 +132,9 @@ class Conversation {
 
   async #listen(): Promise<number> {
     this.#listener?.close();
-    const listener = createServer({ allowHalfOpen: true });
+    const listener = this.#server.listener({ allowHalfOpen: true });
     this.#listener = listener;
-    this.#data = once(listener, 'connection').then(([socket]) => {
+    this.#data = once(listener, this.#server.connects).then(([socket]) => {
       (socket as Socket).on('error', () => {});
       return socket as Socket;
     });
@@ -130,13 +144,21 @@ class Conversation {
   }
 
   async #send(content: Buffer): Promise<string | undefined> {
-    const { script } = this.#server;
+    const script = this.#script;
     const data = (await this.#data) as Socket;
     this.#say('150 here it comes');
-    const bytes = content.subarray(script.ignoresRest ? 0 : this.#rest);
+    const from = script.ignoresRest ? 0 : this.#rest + (this.#rest > 0 ? (script.skew ?? 0) : 0);
     this.#rest = 0;
-    const end = script.cutAt ?? script.stallAt;
-    await new Promise<void>((resolve) => data.write(bytes.subarray(0, end ?? bytes.length), () => resolve()));
+    const end = script.cutAt ?? script.stallAt ?? script.endsAt ?? content.length;
+    const bytes = content.subarray(from, from + end);
+    const { bytesPerSecond } = script;
+    const atOnce = bytesPerSecond ? PIECE_BYTES : bytes.length || 1;
+    for (let at = 0; at < bytes.length && !data.destroyed; at += atOnce) {
+      const piece = bytes.subarray(at, at + atOnce);
+      await new Promise<void>((resolve) => data.write(piece, () => resolve()));
+      this.#server.sent += piece.length;
+      if (bytesPerSecond) await delay((piece.length / bytesPerSecond) * 1000);
+    }
     if (script.stallAt !== undefined) return undefined;
     if (script.cutAt !== undefined) {
       data.end();
@@ -151,7 +173,8 @@ class Conversation {
   }
 
   async #receive(name: string): Promise<string | undefined> {
-    const { script, files } = this.#server;
+    const { files } = this.#server;
+    const script = this.#script;
     const data = (await this.#data) as Socket;
     this.#say('150 send it');
     const pieces: Buffer[] = [];
@@ -184,18 +207,33 @@ class Conversation {
 }
 
 export class ScriptedFtp {
+  /** Of a connection, from its beginning on. */
   script: FtpScript = {};
+  /** Of the next connections, in order; `script` after them. */
+  next: FtpScript[] = [];
+  /** Bytes of content that were sent. */
+  sent = 0;
   readonly files = new Map<string, StoredFile>();
   /** What clients sent, in order; without passwords. */
   readonly commands: string[] = [];
   /** Called with the bytes of an upload that have come. */
   onReceived: (bytes: number) => void = () => {};
-  readonly #server = createServer();
+  /** How connections of its listeners are told. */
+  readonly connects: 'connection' | 'secureConnection';
+  readonly #tls: Pick<IssuedCertificate, 'keyPem' | 'certificatePem'> | undefined;
+  readonly #server: Server;
   readonly #open = new Set<Socket>();
 
-  static async start(): Promise<ScriptedFtp> {
-    const ftp = new ScriptedFtp();
-    ftp.#server.on('connection', (socket) => {
+  private constructor(tls: IssuedCertificate | undefined) {
+    this.#tls = tls;
+    this.connects = tls ? 'secureConnection' : 'connection';
+    this.#server = this.listener();
+  }
+
+  /** With a certificate: TLS from the first byte on. */
+  static async start(tls?: IssuedCertificate): Promise<ScriptedFtp> {
+    const ftp = new ScriptedFtp(tls);
+    ftp.#server.on(ftp.connects, (socket: Socket) => {
       ftp.#open.add(socket);
       socket.once('close', () => ftp.#open.delete(socket));
       new Conversation(socket, ftp);
@@ -203,6 +241,12 @@ export class ScriptedFtp {
     ftp.#server.listen(0, '127.0.0.1');
     await once(ftp.#server, 'listening');
     return ftp;
+  }
+
+  /** For control, or for data. */
+  listener(options: { readonly allowHalfOpen?: boolean } = {}): Server {
+    const tls = this.#tls;
+    return tls ? createTlsServer({ ...options, key: tls.keyPem, cert: tls.certificatePem }) : createServer(options);
   }
 
   get port(): number {

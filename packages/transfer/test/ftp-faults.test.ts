@@ -1,5 +1,5 @@
 /** What goes wrong with FTP servers, played by one that does as it is told. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
@@ -171,6 +171,29 @@ await t.test('what is held outlives a line that breaks before it was compared', 
   t.equal(server.commands.filter((line) => line.startsWith('RETR')).length, 1, 'it is not fetched anew');
 });
 
+await t.test('what is held outlives a server that does not tell its size or time just now', async (t) => {
+  const offset = 300_000;
+  const held = { offset, total: CONTENT.length, validators: VALIDATORS, tail: CONTENT.subarray(offset - 5000, offset) };
+  for (const command of ['SIZE', 'MDTM']) {
+    begin(reply(command, '450 busy'));
+    t.match(await failure(get(held)), { reason: 'ftp_450', retryable: true }, command);
+    t.notOk(
+      server.commands.some((line) => line.startsWith('RETR')),
+      'it is not fetched anew',
+    );
+    t.ok((await get()).bytes?.equals(CONTENT), 'where nothing is held it need not tell');
+    begin({
+      answer: (got) =>
+        got === command && server.commands.some((line) => line.startsWith('RETR')) ? '450 busy' : undefined,
+    });
+    t.match(
+      await failure(get()),
+      { reason: 'ftp_450', retryable: true },
+      `${command} after all has come: it was not changed`,
+    );
+  }
+});
+
 await t.test('a control connection that was forgotten while content flowed', async (t) => {
   begin({ lastReply: '' });
   t.ok((await get({}, { stallMs: 300 })).bytes?.equals(CONTENT), 'all bytes are all');
@@ -275,6 +298,30 @@ await t.test('an upload has its final name only when it is whole', async (t) => 
   server.put('up', Buffer.from('older'));
   t.match(await failure(put()), { reason: 'denied', retryable: false });
   t.equal(server.files.get('up')?.bytes.toString(), 'older', 'what was there is not touched');
+});
+
+const MARK = { name: 'operation', value: 'log-upload-1', sha256Name: 's', bytesName: 'b' };
+const OWN = `up.${createHash('sha256').update(MARK.value).digest('hex').slice(0, 8)}.part`;
+
+await t.test('what a killed try has left is removed by the next, and nothing of others', async (t) => {
+  const bring = () => createFtpTransport(contextOf()).put(at('up'), bodyOf(CONTENT), { signal: never(), mark: MARK });
+  const leave = (): void => {
+    server.put(OWN, CONTENT.subarray(0, 1000));
+    server.put('up.01234567.part', Buffer.from('of others'));
+  };
+  begin({});
+  leave();
+  t.same(await bring(), { bytes: CONTENT.length });
+  t.same([...server.files.keys()].sort(), ['f', 'up', 'up.01234567.part']);
+  t.ok(server.files.get('up')?.bytes.equals(CONTENT));
+  t.notOk(server.commands.includes(`STOR ${OWN}`), 'who has left it may still be about to remove it');
+  begin({});
+  await bring();
+  t.ok(server.commands.includes(`STOR ${OWN}`), 'where nothing was left');
+  begin(reply('DELE', '550 Permission denied.'));
+  leave();
+  t.same(await bring(), { bytes: CONTENT.length }, 'one that cannot be removed is in nobody’s way');
+  t.equal(server.files.get(OWN)?.bytes.length, 1000);
 });
 
 await t.test('what passes stays what passes, also while a file is renamed', async (t) => {

@@ -1,5 +1,5 @@
 /** `sftp` against a real OpenSSH server. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -91,6 +91,20 @@ await t.test('files come and go, by password and by key', async (t) => {
   const fresh = await opened(`${byKey}/~/fresh.bin`);
   t.match(fresh, { kind: 'whole', validators: { etag: undefined } }, 'too fresh to be told apart');
   if (fresh.kind === 'whole') fresh.drop();
+});
+
+await t.test('what a killed try has left is removed by the next, and nothing of others', async (t) => {
+  const mark = { name: 'operation', value: 'log-upload-1', sha256Name: 's', bytesName: 'b' };
+  const hash = createHash('sha256').update(mark.value).digest('hex').slice(0, 8);
+  const archive = randomBytes(100_000);
+  put(`left.${hash}.part`, randomBytes(200_000));
+  put('left.01234567.part', randomBytes(10));
+  await transport().put(locationOf(`${byKey}/~/left`), bodyOf(archive), { signal: never(), mark });
+  t.same(
+    readdirSync(server.home).filter((name) => name.startsWith('left')),
+    ['left', 'left.01234567.part'],
+  );
+  t.ok(readFileSync(join(server.home, 'left')).equals(archive));
 });
 
 await t.test('a file that is written while it is read', async (t) => {

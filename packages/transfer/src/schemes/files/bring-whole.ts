@@ -1,7 +1,7 @@
 /** One file brought to a file server: under a name of its own, measured, and only then under its final one. */
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
-import type { Brought } from '../../port.js';
-import { temporaryName } from './temporary-name.js';
+import type { Brought, PutOptions } from '../../port.js';
+import { markedName, temporaryName } from './temporary-name.js';
 
 /** For tidying up after a try that has failed. Only a final name is waited for: the next try may bring its file there. */
 const TIDY_MS = 5000;
@@ -14,6 +14,8 @@ export interface Receiver {
   rename(from: string, to: string): Promise<boolean>;
   /** Whether it was allowed to does not matter. */
   remove(path: string): Promise<unknown>;
+  /** Whether something has this path, as far as the server tells. */
+  has(path: string): Promise<boolean>;
   close(): void;
   /** What a failure means to the caller, while the session still stands. */
   explain(error: unknown): Promise<unknown>;
@@ -26,7 +28,21 @@ export interface Bringing {
   /** The path of a name. */
   readonly pathOf: (name: string) => string;
   readonly name: string;
-  readonly signal: AbortSignal;
+  readonly options: Pick<PutOptions, 'signal' | 'mark'>;
+}
+
+/**
+ * Where it is written first. What an earlier try of the same upload left is removed, and its name not taken again at once: a worker that
+ * was frozen may hold it open or still be about to remove it, and servers lock files that are being written.
+ */
+async function placeFor({ receiver, pathOf, name, options: { mark } }: Bringing): Promise<string> {
+  let free: string | undefined;
+  for (const word of mark === undefined ? [] : [mark.value, `${mark.value} again`]) {
+    const path = pathOf(markedName(name, word));
+    if (await receiver.has(path)) await receiver.remove(path);
+    else free ??= path;
+  }
+  return free ?? pathOf(temporaryName(name));
 }
 
 /** Remove what this try has left there. Resolves whatever comes of it, in `TIDY_MS`. */
@@ -44,9 +60,8 @@ async function tidy(path: string, { receiver, openAnother }: Bringing): Promise<
 
 /** Resolves when all of it is there under its name. See `Transport.put`. */
 export async function bringWhole(bringing: Bringing): Promise<Brought> {
-  const { receiver, pathOf, name, signal } = bringing;
+  const { receiver, pathOf, name, options } = bringing;
   const final = pathOf(name);
-  const temporary = pathOf(temporaryName(name));
   /** What a failed try would leave behind. */
   let left: string | undefined;
   const write = (path: string): Promise<number> =>
@@ -54,6 +69,7 @@ export async function bringWhole(bringing: Bringing): Promise<Brought> {
       left = path;
     });
   try {
+    const temporary = await placeFor(bringing);
     const bytes = await write(temporary);
     if (!(await receiver.rename(temporary, final))) {
       await receiver.remove(temporary);
@@ -68,7 +84,7 @@ export async function bringWhole(bringing: Bringing): Promise<Brought> {
     if (left === undefined) receiver.close();
     else {
       const tidied = tidy(left, bringing);
-      if (left === final && !signal.aborted) await tidied;
+      if (left === final && !options.signal.aborted) await tidied;
     }
     throw fault;
   }

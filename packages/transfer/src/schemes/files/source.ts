@@ -8,10 +8,18 @@ export class OfSource {
   }
 }
 
-/** Throws `OfSource`. */
-export async function* piecesOf(source: Readable): AsyncGenerator<Buffer> {
+/**
+ * Each one that is taken proves that the line moves: with larger ones a good slow line would count as stalled. ssh2 cuts requests of SFTP at
+ * 32 KiB less their heads, and sends the rest of one behind all others.
+ */
+const PIECE_BYTES = 30 * 1024;
+
+/** Small ones, whatever the source reads at once. Throws `OfSource`. */
+export async function* piecesOf(source: Readable, { pieceBytes = PIECE_BYTES } = {}): AsyncGenerator<Buffer> {
+  const most = Math.min(pieceBytes, PIECE_BYTES);
   try {
-    for await (const piece of source) yield piece as Buffer;
+    for await (const read of source)
+      for (let at = 0; at < (read as Buffer).length; at += most) yield (read as Buffer).subarray(at, at + most);
   } catch (error) {
     throw new OfSource(error);
   }

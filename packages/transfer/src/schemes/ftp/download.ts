@@ -10,13 +10,22 @@ import { lastReply, REASON_MS, receive } from './receive.js';
 import { faultOfReply } from './replies.js';
 import type { FtpSession } from './session.js';
 
-/** What the server tells of a file before any of it is asked for. Both commands are of RFC 3659, and may be missing. */
-export async function versionOf(session: FtpSession, name: string): Promise<Version> {
-  const size = await session.ask(`SIZE ${name}`);
-  const bytes = size.code === 213 ? /^213 (\d+)/.exec(size.message)?.[1] : undefined;
+/** Whether the server has told both before: then a refusal that may pass (4xx) says nothing of the file, and is thrown. */
+interface Known {
+  readonly isKnown: boolean;
+}
+
+/** What the server tells of a file while none of it is asked for. Both commands are of RFC 3659, and may be missing. */
+export async function versionOf(session: FtpSession, name: string, { isKnown }: Known): Promise<Version> {
+  const ask = async (command: string): Promise<string | undefined> => {
+    const reply = await session.ask(`${command} ${name}`);
+    if (isKnown && reply.code >= 400 && reply.code < 500)
+      throw faultOfReply(session.leg, reply, 'underway', session.say(reply));
+    return reply.code === 213 ? reply.message : undefined;
+  };
+  const bytes = /^213 (\d+)/.exec((await ask('SIZE')) ?? '')?.[1];
   if (bytes === undefined) return { size: undefined, modified: undefined, timeMs: undefined };
-  const time = await session.ask(`MDTM ${name}`);
-  const modified = time.code === 213 ? /^213 (\S+)/.exec(time.message)?.[1] : undefined;
+  const modified = /^213 (\S+)/.exec((await ask('MDTM')) ?? '')?.[1];
   return { size: Number(bytes), modified, timeMs: modified === undefined ? undefined : timeOfMdtm(modified) };
 }
 
@@ -124,7 +133,7 @@ export async function readOverlap(file: FtpFile, running: Running, check: TailCh
 /** Whether it is still the file that it was at the beginning. Throws when it is not. */
 async function assertUnchanged({ session, name, version }: FtpFile): Promise<void> {
   if (version.size === undefined || session.ftp.closed) return;
-  const now = await versionOf(session, name);
+  const now = await versionOf(session, name, { isKnown: version.modified !== undefined });
   if (now.size !== version.size || now.modified !== version.modified)
     throw new TransferError(session.leg, 'content_changed', 'the file was changed while it was read');
 }

@@ -39,7 +39,8 @@ async function open(location: Location, options: OpenOptions, context: TransferC
   const session = await openSession(leg, place, context, signal);
   try {
     const name = nameAsArgument(place.path.name);
-    const version = await versionOf(session, name);
+    // A version that is stored was told whole.
+    const version = await versionOf(session, name, { isKnown: options.validators?.etag !== undefined && offset > 0 });
     const file: FtpFile = { session, context, signal, name, version };
     const validators = validatorsOf(version, 'ftp', Date.now());
     if (offset === 0 && isSameVersion(validators, options.known)) {
@@ -75,7 +76,7 @@ export const createFtpTransport: CreateTransport = (context) => ({
       openAnother: async (signal) => receiverOf(await openSession(leg, place, context, signal), receiving),
       pathOf: nameAsArgument,
       name: place.path.name,
-      signal: options.signal,
+      options,
     });
   },
 });

@@ -66,6 +66,7 @@ export function receiverOf(session: FtpSession, { context, body, options }: FtpR
     },
     rename: (from, to) => renamed(session, from, to),
     remove: (name) => session.ask(`DELE ${name}`),
+    has: async (name) => (await session.ask(`SIZE ${name}`)).code < 500,
     close: () => session.close(),
     explain: async (error) => error,
   };

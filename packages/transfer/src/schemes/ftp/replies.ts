@@ -50,6 +50,8 @@ function reasonOf({ direction, scheme }: Leg, code: number, phase: Phase, text: 
   if (phase === 'folder' && code >= 500 && !IS_DENIED.test(text))
     return direction === 'get' ? 'no_such_file' : 'no_such_folder';
   if (phase === 'folder' && code >= 500) return 'denied';
+  // vsftpd without passive mode: "Permission denied."
+  if (phase === 'passive' && code === 550) return direction === 'get' ? 'bad_response' : 'connection';
   // Once content flows no command can be unknown; and vsftpd says "500 OOPS" when one of its sessions dies.
   const isBroken = (phase === 'underway' && code >= 500 && code < 505) || text.startsWith('500 OOPS');
   if (isBroken) return direction === 'get' ? 'cut' : 'connection';

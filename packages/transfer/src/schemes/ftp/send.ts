@@ -30,19 +30,20 @@ const write = (line: DataLine, piece: Buffer): Promise<void> =>
     line.socket.write(piece, (error) => (error ? reject(error) : resolve()));
   });
 
-async function pump(line: DataLine, source: Readable, sending: Sending, refused: Promise<never>): Promise<number> {
+/** `refused`: the server has given up in the midst, and reads no more. */
+async function pump(line: DataLine, source: Readable, sending: Sending, refused: AbortSignal): Promise<number> {
   const { session, context, signal, onProgress } = sending;
   const stall = new StallTimer(session.leg, context.stallMs);
-  const either = AbortSignal.any([signal, stall.signal]);
+  const either = AbortSignal.any([signal, stall.signal, refused]);
   const patient = async (work: Promise<unknown>): Promise<void> => {
     stall.start();
-    await unlessAborted(Promise.race([work, refused]), either);
+    await unlessAborted(work, either);
     stall.pause();
   };
   let bytes = 0;
   try {
     await patient(line.ready);
-    for await (const piece of piecesOf(source)) {
+    for await (const piece of piecesOf(source, context.limiter)) {
       await context.limiter?.take(piece.length, either);
       await patient(write(line, piece));
       bytes += piece.length;
@@ -74,10 +75,10 @@ export async function send(sending: Sending, name: string, source: Readable): Pr
     const begun = await unlessAborted(transfer.begun, signal);
     if (begun.code >= 200) fail(begun, 'put');
     sending.onBegun();
-    // A server may give up in the midst: then it reads no more.
     const refused = transfer.ended.then((reply) => (reply.code >= 400 ? fail(reply) : new Promise<never>(() => {})));
-    refused.catch(() => {});
-    const bytes = await pump(line, source, sending, refused).catch(async (error: unknown) => {
+    const refusal = new AbortController();
+    refused.catch((error: unknown) => refusal.abort(error));
+    const bytes = await pump(line, source, sending, refusal.signal).catch(async (error: unknown) => {
       if (error instanceof TransferError || error instanceof OfSource || signal.aborted) throw error;
       // The socket has failed, which says less than the reply.
       await unlessAborted(refused, deadlineAfter(REASON_MS, signal).signal).catch((said: unknown) => {

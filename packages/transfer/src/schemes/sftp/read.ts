@@ -5,8 +5,14 @@ import { StallTimer } from '../../stall-timer.js';
 import { TransferError } from '../../transfer-error.js';
 import type { SftpSession } from './session.js';
 
-const PIECE_BYTES = 64 * 1024;
-const AT_ONCE = 32;
+/**
+ * ssh2 cuts larger requests where the server does not say that it answers them, and asks for the rest of each behind all others: what has
+ * come would have holes, and after a cut only what is before the first one counts. For the same reason a server that gives less is asked
+ * for no more than that.
+ */
+const PIECE_BYTES = 30 * 1024;
+const LEAST_BYTES = 4 * 1024;
+const AT_ONCE = 64;
 
 export interface Reading {
   readonly session: SftpSession;
@@ -15,8 +21,13 @@ export interface Reading {
   readonly handle: Buffer;
 }
 
-/** Fill the buffer from this place on; less than that where the file ends. Servers may give less than they are asked for. */
-async function fill({ session, handle }: Reading, buffer: Buffer, position: number): Promise<Buffer> {
+/** Fill the buffer from this place on; less than that where the file ends. `onLess`: the server gives so many bytes, and not the end. */
+async function fill(
+  { session, handle }: Reading,
+  buffer: Buffer,
+  position: number,
+  onLess: (bytes: number) => void,
+): Promise<Buffer> {
   let filled = 0;
   while (filled < buffer.length) {
     const got = await session.begin<number>((sftp, answered) =>
@@ -26,6 +37,7 @@ async function fill({ session, handle }: Reading, buffer: Buffer, position: numb
     );
     if (got === 0) break;
     filled += got;
+    if (filled < buffer.length) onLess(got);
   }
   return buffer.subarray(0, filled);
 }
@@ -41,32 +53,33 @@ export async function readFrom(
   const stall = new StallTimer(session.leg, context.stallMs);
   const either = AbortSignal.any([signal, stall.signal]);
   const buffers = Array.from({ length: AT_ONCE }, () => Buffer.allocUnsafe(PIECE_BYTES));
-  const underWay: Promise<Buffer>[] = [];
+  const underWay: { readonly wanted: number; readonly filling: Promise<Buffer> }[] = [];
   let asked = 0;
   let position = from;
+  let most = PIECE_BYTES;
+  const onLess = (bytes: number): void => {
+    most = Math.max(LEAST_BYTES, Math.min(most, bytes));
+  };
   const ask = (): void => {
     while (underWay.length < AT_ONCE && position < to) {
-      const buffer = (buffers[asked % AT_ONCE] as Buffer).subarray(0, Math.min(PIECE_BYTES, to - position));
-      const filling = fill(reading, buffer, position);
+      const buffer = (buffers[asked % AT_ONCE] as Buffer).subarray(0, Math.min(most, to - position));
+      const filling = fill(reading, buffer, position, onLess);
       filling.catch(() => {});
-      underWay.push(filling);
+      underWay.push({ wanted: buffer.length, filling });
       asked += 1;
       position += buffer.length;
     }
   };
-  let at = from;
   try {
     for (;;) {
       ask();
-      const wanted = Math.min(PIECE_BYTES, to - at);
       const next = underWay.shift();
       if (!next) return;
       stall.start();
-      const piece = await unlessAborted(next, either);
+      const piece = await unlessAborted(next.filling, either);
       stall.pause();
-      if (piece.length < wanted)
+      if (piece.length < next.wanted)
         throw new TransferError(session.leg, 'content_changed', 'the file ends before its size');
-      at += piece.length;
       // Its buffer is used again only when more is asked for.
       use(piece);
       await context.limiter?.take(piece.length, either);

@@ -4,7 +4,7 @@ import { TransferError } from '../../transfer-error.js';
 import type { Receiver } from '../files/bring-whole.js';
 import { OfSource } from '../files/source.js';
 import type { SftpSession } from './session.js';
-import { faultOf, statusOf } from './statuses.js';
+import { faultOf, STATUS, statusOf } from './statuses.js';
 import { writeAll } from './write.js';
 
 export interface SftpReceiving {
@@ -65,6 +65,14 @@ export function receiverOf(session: SftpSession, receiving: SftpReceiving): Rece
     // It may be allowed as little as to rename.
     remove: (path) =>
       session.ask((sftp, answered) => sftp.unlink(path, (error) => answered(error, undefined))).catch(() => undefined),
+    // Whatever else the server answers, something is there.
+    has: (path) =>
+      session
+        .ask<unknown>((sftp, answered) => sftp.stat(path, answered))
+        .then(
+          () => true,
+          (error: unknown) => statusOf(error) !== STATUS.noSuchFile,
+        ),
     close: () => session.close(),
     explain: async (error) =>
       error instanceof OfSource ? error.error : faultOf(session, error, folder === '' ? '.' : folder),

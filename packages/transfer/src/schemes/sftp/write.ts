@@ -6,7 +6,8 @@ import { StallTimer } from '../../stall-timer.js';
 import { piecesOf } from '../files/source.js';
 import type { SftpSession } from './session.js';
 
-const AT_ONCE = 16;
+/** Of the pieces of `piecesOf`: 2 MiB. */
+const AT_ONCE = 64;
 
 export interface Writing {
   readonly session: SftpSession;
@@ -33,7 +34,7 @@ export async function writeAll(
     onProgress(confirmed);
   };
   try {
-    for await (const piece of piecesOf(source)) {
+    for await (const piece of piecesOf(source, context.limiter)) {
       await context.limiter?.take(piece.length, either);
       const position = bytes;
       const writing = session
