@@ -13,13 +13,18 @@ import { bringTo, createDownload } from '../src/transfer.js';
 export interface Play {
   readonly location: string;
   readonly context?: Partial<TransferContext>;
+  /** Around the try: `after` whatever comes of it. */
+  readonly before?: () => unknown;
+  readonly after?: () => unknown;
+  /** Once, when content flows. */
+  readonly meanwhile?: () => void;
 }
 
 const { signal } = new AbortController();
 const BYTES = Buffer.alloc(400_000, 'x');
 
 export const rules = {
-  allowedSchemes: ['http', 'https', 's3'],
+  allowedSchemes: ['http', 'https', 's3', 'ftp', 'ftps', 'sftp'],
   allowedHosts: [] as readonly string[],
   allowLoopback: true,
 } as const;
@@ -32,17 +37,31 @@ export const policyOfNames = (answer: string) =>
       : done(null, [{ address: answer, family: 4 }]),
   );
 
-/** Settles as one try does. */
-export async function perform(direction: Direction, { location, context }: Play): Promise<void> {
+async function tryOnce(direction: Direction, { location, context, meanwhile }: Play): Promise<void> {
   const all: TransferContext = { policy, stallMs: 20_000, ...context };
+  let flows = false;
+  const onFlow = (): void => {
+    if (!flows) meanwhile?.();
+    flows = true;
+  };
   if (direction === 'get') {
     const opened = await createDownload(location, all)({ offset: 0, signal });
-    if (opened.kind !== 'unchanged') await opened.readBody(() => undefined);
+    if (opened.kind !== 'unchanged') await opened.readBody(onFlow);
     return;
   }
   const checked = await checkedLocation(all.policy, location, { direction, scheme: 'https' });
   const body = { size: BYTES.length, contentType: 'application/gzip', open: () => Readable.from([BYTES]) };
-  await bringTo(checked, body, { context: all, signal });
+  await bringTo(checked, body, { context: all, signal, onProgress: onFlow });
+}
+
+/** Settles as one try does. */
+export async function perform(direction: Direction, play: Play): Promise<void> {
+  await play.before?.();
+  try {
+    await tryOnce(direction, play);
+  } finally {
+    await play.after?.();
+  }
 }
 
 /** A server that hands each connection over once its client has said something; its port. */

@@ -35,6 +35,13 @@ export const FILE_FAULTS: readonly Fault[] = [
   },
   {
     schemes: ALL,
+    fault: 'The name of the host leads only to addresses that are not allowed.',
+    ...final('location_refused'),
+    ...CONNECTION,
+    advice: 'Correct the name in DNS; a name that is listed lends its right to no forbidden address.',
+  },
+  {
+    schemes: ALL,
     fault: 'The port is closed, or there is no route to the host.',
     ...again('connect'),
     ...CONNECTION,
@@ -86,7 +93,6 @@ export const FILE_FAULTS: readonly Fault[] = [
   {
     schemes: ALL,
     fault: 'The disk or the quota of the server is full.',
-    ...again('remote_full'),
     ...upload('UploadFailure', 'remote_full'),
     advice: 'Make room at the server.',
   },
@@ -105,6 +111,12 @@ export const FILE_FAULTS: readonly Fault[] = [
 ];
 
 export const FTP_FAULTS: readonly Fault[] = [
+  {
+    schemes: FTP,
+    fault: 'The server lacks room for what it does to send the file (452, 552).',
+    ...again('remote_full'),
+    advice: 'Make room at the server.',
+  },
   {
     schemes: FTP,
     fault: 'The port for data that the server names cannot be reached, or the server opens none (425).',
