@@ -4,12 +4,12 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startOrigin } from '@khumbu/test-support/origin';
 import { type Experiment, judge } from '../experiment.js';
 import { createRandom } from '../random.js';
 import { judgePlayed } from '../transfer/judge.js';
 import { describePlan, planOf } from '../transfer/plan.js';
 import { play } from '../transfer/play.js';
+import { startSources } from '../transfer/sources.js';
 
 const CASES = { short: 8, long: 500 } as const;
 const LANES = 3;
@@ -21,17 +21,16 @@ export const transfer: Experiment = {
   async run(context) {
     const { effort, seed, dir } = context;
     const cases = context.cases ?? CASES[effort];
-    const origin = await startOrigin();
-    context.teardown(() => origin.close());
     const seeds = Array.from({ length: cases }, (_none, index) => seed + index);
     let runs = 0;
     const lane = async (): Promise<void> => {
+      const sources = await startSources(context);
       for (let next = seeds.shift(); next !== undefined; next = seeds.shift()) {
         const spool = join(dir, String(next));
         await mkdir(spool);
-        const plan = planOf(createRandom(next).fork('transfer'));
+        const plan = planOf(next, createRandom(next).fork('transfer'));
         const what = `seed ${next}: ${describePlan(plan)}`;
-        const played = await play(plan, origin, `/${next}`, spool);
+        const played = await play(plan, sources[plan.scheme], String(next), spool);
         runs += played.ends.length;
         judge(context, `${what}: ${played.ends.join(', ')}`, judgePlayed(plan, played));
         await rm(spool, { recursive: true, force: true });

@@ -9,15 +9,13 @@ import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { within } from '@khumbu/test-support/events';
-import type { Origin } from '@khumbu/test-support/origin';
 import type { Plan, Run } from './plan.js';
+import type { FetchSettings, Source } from './sources.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../../../services/ota-worker/dist/test/fetch-child.js', import.meta.url));
 /** Longer than a busy machine lets an honest server wait. */
 const STALL_MS = 4000;
 const RUN_MS = 60_000;
-/** Slow enough that what is under way when a worker is killed is little. */
-const BYTES_PER_SECOND = 12_000_000;
 const DAY_MS = 86_400_000;
 
 const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
@@ -41,14 +39,21 @@ export interface Played {
   readonly breaks: number;
 }
 
+interface Fetching {
+  readonly location: string;
+  readonly spool: string;
+  readonly settings: FetchSettings;
+}
+
 class Worker {
   readonly #child: ChildProcess;
   readonly end: Promise<string>;
   #bytes = 0;
   #waiting: (() => void) | undefined;
 
-  constructor(location: string, spool: string) {
-    const child = spawn(process.execPath, [SCRIPT, location, spool, String(STALL_MS)], {
+  constructor({ location, spool, settings }: Fetching) {
+    const more = JSON.stringify({ ...settings, stallMs: STALL_MS });
+    const child = spawn(process.execPath, [SCRIPT, location, spool, more], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     this.#child = child;
@@ -80,8 +85,8 @@ class Worker {
 }
 
 /** Resolves with how it ended; of one that is frozen, after another worker has fetched the file and it was woken. */
-async function run({ blow }: Run, location: string, spool: string): Promise<readonly string[]> {
-  const worker = new Worker(location, spool);
+async function run({ blow }: Run, fetching: Fetching): Promise<readonly string[]> {
+  const worker = new Worker(fetching);
   try {
     if (!blow) return [await within(worker.end, RUN_MS, 'a run')];
     await within(worker.reached(blow.atBytes), RUN_MS, 'bytes of a run');
@@ -90,7 +95,7 @@ async function run({ blow }: Run, location: string, spool: string): Promise<read
       return [await worker.end];
     }
     worker.kill('SIGSTOP');
-    const other = new Worker(location, spool);
+    const other = new Worker(fetching);
     try {
       const end = await within(other.end, RUN_MS, 'a run beside a frozen one');
       worker.kill('SIGCONT');
@@ -103,31 +108,29 @@ async function run({ blow }: Run, location: string, spool: string): Promise<read
   }
 }
 
-/** Until a run has fetched the file after which nothing changes any more. */
-export async function play(plan: Plan, origin: Origin, path: string, spool: string): Promise<Played> {
+/** Until a run has fetched the file after which nothing changes any more. `name`: another one for each plan. */
+export async function play(plan: Plan, source: Source, name: string, spool: string): Promise<Played> {
   let content = randomBytes(plan.sizeBytes);
-  let modified = Date.now() - 100 * DAY_MS;
+  let modifiedMs = Date.now() - 100 * DAY_MS;
   const versions = [sha256Of(content)];
   const ends: string[] = [];
   let breaks = 0;
-  for (const each of plan.runs) {
-    if (each.changesTo !== undefined) {
-      content = randomBytes(each.changesTo);
+  for (const { changesTo, keepsTime, ...each } of plan.runs) {
+    if (changesTo !== undefined) {
+      content = randomBytes(changesTo);
       versions.push(sha256Of(content));
-      modified += DAY_MS;
+      if (!keepsTime) modifiedMs += DAY_MS;
     }
-    const slow = { bytesPerSecond: BYTES_PER_SECOND };
-    const script = [...each.meets.map(({ behaviour }) => ({ ...slow, ...behaviour })), slow];
-    const location = origin.serve(path, content, script, new Date(modified));
-    const said = await run(each, location, spool);
+    const location = source.serve(name, { content, modifiedMs, meets: each.meets });
+    const said = await run(each, { location, spool, settings: source.settings });
     ends.push(...said);
     breaks += said.filter((end) => end !== 'fetched').length;
   }
   const folder = join(spool, 'images');
   const names = await readdir(folder);
   const images = await Promise.all(
-    names.map(async (name) => ({ name, sha256: await sha256OfFile(join(folder, name)) })),
+    names.map(async (one) => ({ name: one, sha256: await sha256OfFile(join(folder, one)) })),
   );
   const parts = await readdir(join(spool, 'fetching'));
-  return { ends, versions, images, parts, originBytes: origin.stats(path).bodyBytes, breaks };
+  return { ends, versions, images, parts, originBytes: source.sent(name), breaks };
 }
