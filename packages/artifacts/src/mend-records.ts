@@ -11,6 +11,8 @@ export interface MendDeps {
   readonly records: Pick<ArtifactRecords, 'listed' | 'found' | 'beginRemoval' | 'giveUpRemoval' | 'endRemoval'>;
   readonly place: Pick<ArtifactPlace, 'find' | 'list'>;
   readonly store: Pick<Store, 'restingFetches' | 'loadMany'>;
+  /** Whether what the place does not show is gone; `false`: it may lie in a folder that is not mounted now. */
+  readonly showsAll: () => Promise<boolean>;
 }
 
 /** From where the images came that fetches hold. */
@@ -29,15 +31,20 @@ async function sourcesByImage(store: MendDeps['store']): Promise<ReadonlyMap<str
  * Bytes come before their record, so a record whose bytes are not there twice, the second time while nobody may build
  * upon them, has lost them.
  */
-export async function mendRecords({ records, place, store }: MendDeps, signal: AbortSignal): Promise<number> {
+export async function mendRecords({ records, place, store, showsAll }: MendDeps, signal: AbortSignal): Promise<number> {
   const [bytes, listed] = [await place.list(signal), new Set(await records.listed())];
   const unknown = bytes.filter(({ sha256 }) => !listed.has(sha256));
   const sources = unknown.length === 0 ? new Map<string, ArtifactSource[]>() : await sourcesByImage(store);
   for (const { sha256, sizeBytes, at } of unknown)
     await records.found({ sha256, sizeBytes }, Math.round(at), sources.get(sha256));
   const there = new Set(bytes.map(({ sha256 }) => sha256));
+  const missing = [...listed].filter((sha256) => !there.has(sha256));
   let gone = 0;
-  for (const sha256 of [...listed].filter((one) => !there.has(one))) {
+  // Asked at each look: it is then that a folder becomes known as the one that has the images.
+  if (!(await showsAll())) return unknown.length;
+  for (const sha256 of missing) {
+    // Each time: the folder may be taken away meanwhile.
+    if (!(await showsAll())) break;
     const mark = await records.beginRemoval(sha256, randomUUID());
     if (mark === undefined) continue;
     if (await place.find(sha256, signal)) await records.giveUpRemoval(sha256, mark);

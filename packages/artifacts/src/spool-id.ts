@@ -11,8 +11,10 @@ import { makeFolder } from '@khumbu/shared/runtime/folders';
 import type { Redis } from 'ioredis';
 
 const NAME = 'spool-id';
-/** The hash lives as long as somebody tells. */
+/** The hash lives as long as somebody tells; a folder that was not told for so long has no images any more. */
 const TOLD_S = 7 * 24 * 3600;
+/** Field of the hash: the folder that the records of images are of. No name of a folder. */
+const OWNER = 'images';
 
 const readId = async (spoolDir: string): Promise<string | undefined> => {
   const text = (await ifExists(readFile(join(spoolDir, NAME), 'utf8')))?.trim();
@@ -50,6 +52,27 @@ export async function tellSpool(
   await redis.hset(keys.spools, id, String(Math.round(now)));
   await redis.expire(keys.spools, TOLD_S);
   return 0;
+}
+
+/**
+ * For ota-workers: whether the records of images are of this folder, so that what is not in it is gone. Not so where another folder
+ * was told before: the disk that the images are on is not mounted now, and under its name there is an empty folder. After a
+ * week without the other one it counts as lost.
+ */
+export async function ownsImages(
+  redis: Redis,
+  keys: Pick<Keys, 'spools'>,
+  spoolDir: string,
+  now: number,
+): Promise<boolean> {
+  const id = await readId(spoolDir);
+  if (id === undefined) return false;
+  const { [OWNER]: owner, ...told } = await redis.hgetall(keys.spools);
+  if (owner === id) return true;
+  const others = owner === undefined ? Object.keys(told).filter((other) => other !== id) : [owner];
+  if (others.some((other) => now - Number(told[other] ?? 0) < TOLD_S * 1000)) return false;
+  await redis.hset(keys.spools, OWNER, id);
+  return true;
 }
 
 /** Why what is put into this folder would not be seen by ota-workers; `undefined`: it would. */

@@ -38,6 +38,8 @@ export interface TakeInDeps {
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly allowPkcs1: boolean;
+  /** Bytes of its file system that others will still need; none by default. */
+  readonly reservedBytes?: () => Promise<number>;
 }
 
 export interface Brought extends Pick<BroughtArtifact, 'by' | 'from' | 'locationKey'> {
@@ -71,11 +73,12 @@ function noSpace(error: unknown): unknown {
     : error;
 }
 
-async function assertFits(folder: string, { sizeBytes = 0 }: Brought, maxBytes: number): Promise<void> {
-  if (sizeBytes > maxBytes) throw tooLarge(maxBytes);
+async function assertFits(folder: string, { sizeBytes = 0 }: Brought, deps: TakeInDeps): Promise<void> {
+  if (sizeBytes > deps.maxBytes) throw tooLarge(deps.maxBytes);
   const { bavail, bsize } = await statfs(folder);
-  if (sizeBytes > bavail * bsize)
-    throw new TakeInError('ARTIFACT_NO_SPACE', `SPOOL_DIR lacks ${sizeBytes - bavail * bsize} bytes for it`);
+  const missing = sizeBytes + ((await deps.reservedBytes?.()) ?? 0) - bavail * bsize;
+  if (sizeBytes > 0 && missing > 0)
+    throw new TakeInError('ARTIFACT_NO_SPACE', `SPOOL_DIR lacks ${missing} bytes for it`);
 }
 
 type Received = Omit<TakenIn, 'isNew'>;
@@ -135,7 +138,7 @@ export async function takeIn(deps: TakeInDeps, brought: Brought, signal: AbortSi
   const path = join(folder, `${randomUUID()}.part`);
   try {
     await makeFolder(folder);
-    await assertFits(folder, brought, deps.maxBytes);
+    await assertFits(folder, brought, deps);
     const file = await open(path, 'wx');
     let received: Received;
     try {

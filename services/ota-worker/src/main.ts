@@ -1,6 +1,6 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { join } from 'node:path';
-import { tellSpool } from '@khumbu/artifacts/spool-id';
+import { ownsImages, tellSpool } from '@khumbu/artifacts/spool-id';
 import { requireOpenssl } from '@khumbu/firmware-trust/openssl-verify';
 import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
@@ -26,6 +26,7 @@ import { createVerify } from '@khumbu/steps/firmware-update/verify';
 import { followSshTrust } from '@khumbu/transfer/ssh-settings';
 import { type OtaWorkerConfig, OtaWorkerSettings } from './config.js';
 import { listLeftParts } from './fetching/resume-download.js';
+import { LAST, reservedBytes } from './fetching/space-reservation.js';
 import { createDownload } from './images/download.js';
 import { openImages } from './images/open-images.js';
 import { createImportFolder } from './importing/import-folder.js';
@@ -59,6 +60,7 @@ function lookIntoImportFolder(
     minBytes: config.MIN_FIRMWARE_BYTES,
     maxBytes: config.MAX_FIRMWARE_BYTES,
     allowPkcs1: config.ALLOW_PKCS1_SIGNATURES,
+    reservedBytes: () => reservedBytes(join(config.SPOOL_DIR, 'fetching'), LAST, Date.now()),
   };
   void lookRegularly(createImportFolder({ folder, takeIn, imports, ignored, now, log }), stopping, log);
 }
@@ -82,7 +84,8 @@ runWorkerService(
       life.onStop('images', () => stopping.abort());
       const wall = (): number => now().wall;
       const artifacts = createArtifactRecords(redis, store.keys, wall);
-      const parts = { objects, store, artifacts, ignored, now: wall, stopping: stopping.signal, log };
+      const showsAll = () => ownsImages(redis, store.keys, config.SPOOL_DIR, wall());
+      const parts = { objects, store, artifacts, ignored, showsAll, now: wall, stopping: stopping.signal, log };
       const { images, checks, makeRoom, place, sweeps } = openImages(config, parts);
       lookIntoImportFolder(
         config,

@@ -1,15 +1,16 @@
 /** What is known of images follows what fetches, updates, sweeps and lost disks do: the product's steps, a real Redis. */
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mendRecords } from '@khumbu/artifacts/mend-records';
 import type { ArtifactPlace } from '@khumbu/artifacts/place';
 import { removeArtifact } from '@khumbu/artifacts/remove-artifact';
+import { ownsImages, tellSpool } from '@khumbu/artifacts/spool-id';
 import { spoolPlace } from '@khumbu/artifacts/spool-place';
 import { storePlace } from '@khumbu/artifacts/store-place';
 import { sweepStore } from '@khumbu/artifacts/sweep-store';
 import { createObjectStore } from '@khumbu/object-store/object-store';
-import { createArtifactRecords, noteObtained } from '@khumbu/operations/artifacts/artifact-records';
+import { createArtifactRecords, noteGiven, noteObtained } from '@khumbu/operations/artifacts/artifact-records';
 import { broughtKey } from '@khumbu/operations/artifacts/brought-key';
 import { createNeededBy } from '@khumbu/operations/artifacts/needed-by';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
@@ -193,7 +194,7 @@ void t.test(
 
 void t.test('records become what the bytes are, after kills and lost disks', async (t) => {
   const { want, records, place, store, path, spoolDir } = stage(t);
-  const mend = () => mendRecords({ records, place, store }, signal);
+  const mend = () => mendRecords({ records, place, store, showsAll: async () => true }, signal);
   await want(LOCATION, ['cp1', 'cp2']);
   rmSync(path);
   t.equal(await mend(), 1);
@@ -205,6 +206,61 @@ void t.test('records become what the bytes are, after kills and lost disks', asy
     { sha256, bytesSaved: bytes.length, sources: [{ from: 'http://files.example/fw.bin' }] },
   ]);
   t.equal(await mend(), 0);
+});
+
+void t.test('a spool that is not mounted for a while loses nothing', async (t) => {
+  const { records, place, store, path, spoolDir } = stage(t);
+  const { keys } = store;
+  let now = Date.now();
+  /** As ota-workers do it at the start and every hour. */
+  const sweep = async (): Promise<number> => {
+    await tellSpool(redis, keys, spoolDir, now);
+    return mendRecords({ records, place, store, showsAll: () => ownsImages(redis, keys, spoolDir, now) }, signal);
+  };
+  mkdirSync(join(spoolDir, 'images'), { recursive: true });
+  writeFileSync(path, bytes);
+  await records.bring({ sha256, sizeBytes: bytes.length, md5: 'm', by: 'upload', from: 'x', locationKey: 'a' });
+  await sweep();
+  const away = `${spoolDir}-away`;
+  renameSync(spoolDir, away);
+  mkdirSync(spoolDir);
+  t.equal(
+    await mendRecords({ records, place, store, showsAll: () => ownsImages(redis, keys, spoolDir, now) }, signal),
+    0,
+  );
+  now += 3600_000;
+  t.equal(await sweep(), 0, 'under its name there is another folder');
+  now += 5 * 24 * 3600_000;
+  t.equal(await sweep(), 0, 'for days');
+  const other = `${spoolDir}-other`;
+  renameSync(spoolDir, other);
+  renameSync(away, spoolDir);
+  t.equal(await sweep(), 0);
+  t.match([await records.find(sha256), await records.broughtFor('a')], [{ isBrought: true }, { sha256 }]);
+  rmSync(path);
+  t.equal(await sweep(), 1, 'what is lost in the folder itself is lost');
+  writeFileSync(path, bytes);
+  await records.bring({ sha256, sizeBytes: bytes.length, md5: 'm', by: 'upload', from: 'x' });
+  rmSync(spoolDir, { recursive: true });
+  renameSync(other, spoolDir);
+  now += 6 * 24 * 3600_000;
+  t.equal(await sweep(), 0);
+  now += 2 * 24 * 3600_000;
+  t.equal(await sweep(), 1, 'a disk that does not come back');
+});
+
+void t.test('what is given after its record was removed leaves no key without an end', async (t) => {
+  const { records, place, store, showsAll } = { ...stage(t), showsAll: async () => true };
+  await records.found({ sha256, sizeBytes: 1 }, 1);
+  const mark = (await records.beginRemoval(sha256, 'one')) ?? '';
+  await records.endRemoval(sha256, mark);
+  const transaction = store.transaction();
+  noteGiven(transaction, { sha256, sizeBytes: 1 }, 'cs-1', 2);
+  await store.commit(transaction);
+  await mendRecords({ records, place, store, showsAll }, signal);
+  t.same(await records.listed(), [], 'its bytes are gone');
+  for (const key of [store.keys.artifact(sha256), store.keys.artifactStations(sha256)])
+    t.ok((await redis.ttl(key)) > 0, key);
 });
 
 void t.test('a removal whose process was killed holds nobody up for long', async (t) => {

@@ -10,6 +10,7 @@ import { createImportFolder } from '@khumbu/ota-worker/importing/import-folder';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { openRedis } from '@khumbu/test-support/redis';
+import { mountSmallDisk } from '@khumbu/test-support/small-disk';
 import t from 'tap';
 
 const signal = AbortSignal.timeout(60_000);
@@ -61,6 +62,57 @@ void t.test('whole files are taken in once, with what lies beside them', async (
     (await imports.read()).map(({ takenIn: isIn }) => isIn),
     [true, true],
   );
+});
+
+void t.test('what cannot be taken in now is told once, and not read over and over', async (t) => {
+  const dir = t.testdir({ stick: {}, spool: {} });
+  const disk = await mountSmallDisk(t, join(dir, 'spool'), 400_000);
+  const { keys } = createStore(redis, 'roomimports');
+  const records = createArtifactRecords(redis, keys, Date.now);
+  const imports = createImports(redis, keys);
+  const spoolDir = join(dir, 'spool');
+  const place = spoolPlace(spoolDir);
+  const said: string[] = [];
+  const log = createLogger('test', 'warn', { write: (line) => void said.push(line) });
+  let at = 1_700_000_000_000;
+  let reserved = 0;
+  const limits = { minBytes: 1, maxBytes: 1e6, allowPkcs1: true, reservedBytes: async () => reserved };
+  const takeIn = { place, records, spoolDir, ...limits };
+  const folder = join(dir, 'stick');
+  const stick = createImportFolder({ folder, takeIn, imports, ignored: () => [], now: () => at, log });
+  const look = async (): Promise<number> => {
+    at += 5000;
+    return stick.look(signal);
+  };
+  const tell = async () => (await imports.read()).map(({ takenIn: isIn, message }) => ({ isIn, message }));
+
+  writeFileSync(join(folder, 'fw.raucb'), bytes);
+  writeFileSync(join(folder, 'fw.raucb.sha256'), sha256);
+  reserved = 2 ** 60;
+  for (let looks = 0; looks < 4; looks += 1) {
+    t.equal(await look(), 1, 'room may come at any time');
+    reserved -= 2 ** 30;
+  }
+  t.match(await tell(), [{ isIn: false, message: /lacks/ }]);
+  t.equal(said.length, 1, 'once');
+  reserved = 0;
+  // Its own file system says that there is room, and has none.
+  takeIn.place = { ...place, add: async () => Promise.reject(Object.assign(new Error('quota'), { code: 'EDQUOT' })) };
+  t.equal(await look(), 1);
+  for (let looks = 0; looks < 10; looks += 1) t.equal(await look(), 0, 'it is not copied again and again');
+  t.equal(said.length, 2, 'it is told when it changes');
+  takeIn.place = place;
+  at += 60_000;
+  t.equal(await look(), 1);
+  t.match(await tell(), [{ isIn: true }]);
+  t.equal(said.length, 2);
+  if (disk) {
+    await disk.fill(1000);
+    writeFileSync(join(folder, 'more.raucb'), makeImage(300_000, 'more').bytes);
+    await look();
+    for (let looks = 0; looks < 3; looks += 1) t.equal(await look(), 1, 'a look at a full disk is cheap');
+    t.equal(said.length, 3);
+  }
 });
 
 void t.test('a refused file is told as long as somebody looks at its folder, and no longer', async (t) => {

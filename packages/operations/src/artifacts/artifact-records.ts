@@ -88,11 +88,12 @@ export function noteObtained(
   if (fetchedBytes > 0) ops.push(['HINCRBY', keys.artifact(image.sha256), 'fetched', String(fetchedBytes)]);
 }
 
-/** Of the commit that gives an update this image. */
+/** Of the commit that gives an update this image. Its bytes are here: if its record was just removed, it is listed again until somebody finds them gone. */
 export function noteGiven({ keys, ops }: Change, image: StoredImage, station: string, at: number): void {
   const { sha256, asCame, sizeBytes } = image;
   const hash = keys.artifact(sha256);
   const stations = keys.artifactStations(sha256);
+  for (const file of filesOf(image)) ops.push(...held(keys, file, at));
   ops.push(
     ['HINCRBY', hash, 'given', String(asCame?.sizeBytes ?? sizeBytes)],
     ['HINCRBY', hash, 'uses', '1'],

@@ -28,10 +28,13 @@ async function bytesToCome(folder: string, name: string, own: Reservation, now: 
   return found && now - found.mtimeMs < ALIVE_MS ? Math.max(0, sidecar.total - found.size) : 0;
 }
 
+/** Of who comes behind all downloads that run. */
+export const LAST: Reservation = { startedAt: Number.POSITIVE_INFINITY, name: '' };
+
 /** Bytes that downloads before `own` will still write, as far as their sizes are known. */
 export async function reservedBytes(folder: string, own: Reservation, now: number): Promise<number> {
   let sum = 0;
-  for (const file of await readdir(folder)) {
+  for (const file of (await ifExists(readdir(folder))) ?? []) {
     if (file.endsWith('.json')) sum += await bytesToCome(folder, file.slice(0, -'.json'.length), own, now);
   }
   return sum;

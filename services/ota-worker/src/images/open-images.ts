@@ -23,6 +23,8 @@ export interface OpenImagesParts {
   readonly store: Store;
   readonly artifacts: ArtifactRecords;
   readonly ignored: IgnoredParameters;
+  /** Of a shared spool: as in `MendDeps`. */
+  readonly showsAll: () => Promise<boolean>;
   /** The depot's time, milliseconds since 1970. */
   readonly now: () => number;
   /** Fires when the worker stops. */
@@ -48,9 +50,10 @@ export function openImages(config: OtaWorkerConfig, parts: OpenImagesParts): Ope
   const kept = config.FIRMWARE_STORE === 's3' ? objects : undefined;
   const place = kept ? storePlace(kept, bucket) : spoolPlace(spoolDir);
   const checks = createImageChecks();
+  const showsAll = kept ? async () => true : parts.showsAll;
   /** In a shared spool these are all there is of them; elsewhere the spool has copies. */
   const brought = async (): Promise<ReadonlySet<string>> => (kept ? new Set() : artifacts.brought());
-  const mend = (): Promise<number> => mendRecords({ records: artifacts, place, store }, stopping);
+  const mend = (): Promise<number> => mendRecords({ records: artifacts, place, store, showsAll }, stopping);
   const free = oneAtATime(async (bytes) => {
     const needed = async () => union(await store.neededImages(), await brought());
     const freed = await makeRoom(spoolDir, bytes, needed, Date.now());

@@ -2,7 +2,7 @@
  * Images on a stick, or in any folder: whole files are taken in as uploads over REST are. A file is whole when it did not
  * change from one look to the next, or when its SHA-256 lies beside it. The folder is only read, so it may be read-only.
  */
-import { constants } from 'node:fs';
+import { constants, type ReadStream } from 'node:fs';
 import { lstat, open, readdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -28,6 +28,8 @@ export interface ImportFolder {
 const BESIDE = ['.sha256', '.sig', '.pem', '.location'] as const;
 type Beside = Readonly<Record<(typeof BESIDE)[number], string | undefined>>;
 const MOST_BYTES_BESIDE = 64 * 1024;
+/** A file of which some was read in vain is read again after so long: reading it takes the disk and the processor from others. */
+const READ_AGAIN_MS = 60_000;
 /** Copies that are under way, as file managers and browsers name them. */
 const UNFINISHED = /\.(part|partial|tmp|crdownload|filepart)$/i;
 
@@ -35,6 +37,14 @@ const isImage = (name: string): boolean =>
   !name.startsWith('.') && !UNFINISHED.test(name) && !BESIDE.some((ending) => name.endsWith(ending));
 
 class Refused extends Error {}
+
+/** What a try has come to. */
+interface Reading {
+  body?: Pick<ReadStream, 'bytesRead'>;
+}
+
+/** Sizes in it change from look to look, and are no news. */
+const withoutNumbers = (message: string | undefined): string | undefined => message?.replace(/\d+/g, '');
 
 async function textOf(path: string): Promise<string | undefined> {
   const found = await ifExists(lstat(path));
@@ -67,6 +77,8 @@ export function createImportFolder(options: ImportFolder) {
   const { folder, imports, now, log } = options;
   /** Identities at the last look. */
   let seen = new Map<string, string>();
+  /** Which were read in vain, as what and when. */
+  const readInVain = new Map<string, { readonly identity: string; readonly at: number }>();
   const own = `${hostname()}:${resolve(folder)}/`;
   const nameOf = (name: string): string => `${own}${name}`;
 
@@ -76,7 +88,7 @@ export function createImportFolder(options: ImportFolder) {
     return stats.map((found) => (found ? `${found.size}@${found.mtimeMs}` : '-')).join(' ');
   };
 
-  const take = async (name: string, signal: AbortSignal): Promise<string> => {
+  const take = async (name: string, reading: Reading, signal: AbortSignal): Promise<string> => {
     const path = join(folder, name);
     const texts = await Promise.all(BESIDE.map(async (ending) => [ending, await textOf(`${path}${ending}`)] as const));
     const brought = broughtBy(Object.fromEntries(texts) as Beside, options.ignored);
@@ -85,16 +97,25 @@ export function createImportFolder(options: ImportFolder) {
     try {
       const { size: sizeBytes } = await file.stat();
       const body = file.createReadStream({ autoClose: false, highWaterMark: 256 * 1024 });
+      reading.body = body;
       return (await takeIn(options.takeIn, { ...brought, by: 'folder', from: name, body, sizeBytes }, signal)).sha256;
     } finally {
       await file.close();
     }
   };
 
-  const importOne = async (name: string, identity: string, signal: AbortSignal): Promise<void> => {
+  /** `before`: what was told of it last. */
+  const importOne = async (
+    name: string,
+    identity: string,
+    before: ImportedFile | undefined,
+    signal: AbortSignal,
+  ): Promise<void> => {
     const told = { file: nameOf(name), identity, at: now() };
+    const reading: Reading = {};
     try {
-      const sha256 = await take(name, signal);
+      const sha256 = await take(name, reading, signal);
+      readInVain.delete(name);
       await imports.write({ ...told, takenIn: true, sha256 });
       log.info({ file: told.file, sha256 }, 'an image was taken in from the import folder');
     } catch (error) {
@@ -102,8 +123,11 @@ export function createImportFolder(options: ImportFolder) {
       // Room may come, and a stick that was pulled out may be put in again: those are tried at the next look.
       const isFinal = error instanceof Refused || (error instanceof TakeInError && error.code !== 'ARTIFACT_NO_SPACE');
       const message = describeError(error);
-      await imports.write({ ...told, identity: isFinal ? identity : '', takenIn: false, message });
-      log.warn({ file: told.file, reason: message }, 'a file of the import folder was not taken in');
+      if (!isFinal && reading.body?.bytesRead) readInVain.set(name, { identity, at: now() });
+      const isNews = isFinal || before?.takenIn !== false || withoutNumbers(before.message) !== withoutNumbers(message);
+      if (isNews || wantsRenewal(before, now()))
+        await imports.write({ ...told, identity: isFinal ? identity : '', takenIn: false, message });
+      if (isNews) log.warn({ file: told.file, reason: message }, 'a file of the import folder was not taken in');
     }
   };
 
@@ -126,10 +150,13 @@ export function createImportFolder(options: ImportFolder) {
           continue;
         }
         const isWhole = before.get(name) === identity || (await textOf(join(folder, `${name}.sha256`))) !== undefined;
-        if (!isWhole) continue;
+        const vain = readInVain.get(name);
+        const isRest = vain?.identity === identity && now() - vain.at < READ_AGAIN_MS;
+        if (!isWhole || isRest) continue;
         looked += 1;
-        await importOne(name, identity, signal);
+        await importOne(name, identity, entry, signal);
       }
+      for (const name of readInVain.keys()) if (!seen.has(name)) readInVain.delete(name);
       const gone = [...known.keys()].filter((file) => file.startsWith(own) && !seen.has(file.slice(own.length)));
       await imports.forget(gone);
       return looked;
