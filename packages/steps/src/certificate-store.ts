@@ -1,6 +1,6 @@
 /** Asking the certificate store of a station's EVerest: the leader does, over MQTT, and stores the answers. */
 import { randomUUID } from 'node:crypto';
-import type { LeafAnswers } from '@khumbu/operations/kinds/firmware-update/certificates';
+import type { StoreAnswers } from '@khumbu/operations/kinds/firmware-update/certificates';
 import type { Store } from '@khumbu/operations/kinds/store';
 import { readStation } from '@khumbu/operations/stations/station-state';
 import { sleep } from '@khumbu/shared/runtime/abort';
@@ -17,14 +17,15 @@ export async function askCertificateStore(
   store: Store,
   station: string,
   signal: AbortSignal,
-): Promise<LeafAnswers | undefined> {
+): Promise<StoreAnswers | undefined> {
   const question = randomUUID();
   await store.commit(store.transaction().askCertificateStore(station, question));
   for (const end = performance.now() + ANSWERED_MS; performance.now() < end; ) {
     await sleep(LOOK_MS, signal);
     signal.throwIfAborted();
-    const { certificateStore } = await readStation(store, station);
+    const { certificateStore, certificateStoreUnasked } = await readStation(store, station);
     if (certificateStore?.question === question) return certificateStore.answers;
+    if (certificateStoreUnasked === question) return 'ambiguous';
   }
   return undefined;
 }

@@ -95,4 +95,9 @@ void t.test('without a prefix per station, stations that share an id are not ask
   t.match(JSON.parse((await stored('cs-3')) ?? ''), { question: 'a-question', answers: {} });
   t.same([await stored('cs-1'), await stored('cs-2')], [undefined, undefined]);
   t.match(gateway.child.output(), /neither is asked/);
+  t.same(
+    await Promise.all(['cs-1', 'cs-2'].map(async (station) => (await store.station(station)).certificateStoreUnasked)),
+    ['a-question', 'a-question'],
+    'who asked is told so',
+  );
 });

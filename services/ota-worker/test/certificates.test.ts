@@ -6,6 +6,7 @@ import {
   certificateText,
   hasAnswered,
   type LeafAnswers,
+  type StoreAnswers,
   worseThan,
 } from '@khumbu/operations/kinds/firmware-update/certificates';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
@@ -39,13 +40,16 @@ await t.test('what is worse than before', (t) => {
   ];
   for (const [before, after, worse] of cases) t.same(worseThan(before, after), worse, JSON.stringify([before, after]));
   t.equal(certificateText(['CSMS', 'V2G'], { V2G: 'NotFound' }), 'CSMS: no answer, V2G: NotFound');
-  t.same([hasAnswered(undefined), hasAnswered({}), hasAnswered({ CSMS: 'NotFound' })], [false, false, true]);
+  t.same(
+    [hasAnswered(undefined), hasAnswered({}), hasAnswered({ CSMS: 'NotFound' }), hasAnswered('ambiguous')],
+    [false, false, true, false],
+  );
   t.end();
 });
 
 await t.test('how long is waited for the store', (t) => {
   const before = { CSMS: 'Accepted' };
-  const judge = (backAt: number | undefined, answers: LeafAnswers | undefined, monotonicNow: number) =>
+  const judge = (backAt: number | undefined, answers: StoreAnswers | undefined, monotonicNow: number) =>
     judgeCertificates({ before, ...(backAt === undefined ? {} : { backAt }) }, answers, {
       answerWithinMs: 100,
       monotonicNow,
@@ -57,6 +61,7 @@ await t.test('how long is waited for the store', (t) => {
   t.equal(judge(0, { CSMS: 'Accepted' }, 99), 'as_before');
   t.equal(judge(0, { CSMS: 'Accepted' }, 5000), 'as_before');
   t.equal(judge(0, { CSMS: 'NotFound' }, 100), 'worse');
+  t.equal(judge(0, 'ambiguous', 1), 'as_before', 'nobody can ask: that is no fault of the image');
 
   const heartbeat = (steadyAt: number, id = 7) => ({ heartbeat: { id, at: 0, steadyAt }, communication: undefined });
   const back = (state: Parameters<typeof seenBack>[1], backAt?: number) =>

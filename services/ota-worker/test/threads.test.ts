@@ -90,6 +90,26 @@ void t.test('shared threads: no more of them than allowed, and abort of one work
   t.match(await held[2], { order: 'stop' }, 'and the third went on until then');
 });
 
+void t.test('work whose listener throws is aborted in its thread', async (t) => {
+  const threads = createSharedThreads<string, Said>(new URL('./fixture-thread.js', import.meta.url), 1);
+  const failing = threads({
+    request: 'work',
+    abort: 'stop',
+    signal: never,
+    onMessage: () => {
+      throw new Error('the listener is broken');
+    },
+  });
+  await t.rejects(failing, { message: 'the listener is broken' });
+  const after = await threads<Said>({
+    request: 'work',
+    abort: 'stop',
+    signal: never,
+    onMessage: (result) => ({ result }),
+  });
+  t.match(after, { begun: 2, count: 3 }, 'the same thread, which was told to stop in between');
+});
+
 void t.test('a shared thread that breaks fails all that it does', async (t) => {
   const threads = createSharedThreads<string, Said>(new URL('./fixture-thread.js', import.meta.url), 1);
   const work = (request: string) =>

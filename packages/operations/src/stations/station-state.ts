@@ -41,6 +41,8 @@ export const STATION_FIELDS = {
   observed: 'observed',
   /** What its certificate store answered last. */
   certificateStore: 'certificateStore',
+  /** The last question that was not asked, because another station has the same module id. */
+  certificateStoreUnasked: 'certificateStoreUnasked',
 } as const;
 
 /** What is stored while EVerest may reset, gone. */
@@ -132,6 +134,7 @@ export function readStationState(fields: StationFields) {
     transactions: json<readonly string[]>('transactions'),
     observed: json<ObservedHost>('observed'),
     certificateStore: json<CertificateStoreAnswers>('certificateStore'),
+    certificateStoreUnasked: text('certificateStoreUnasked'),
     slot: (kind: StationKind): string | undefined => fields[slotField(kind)],
   };
 }

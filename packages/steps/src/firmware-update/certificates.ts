@@ -6,7 +6,7 @@ import { putOff } from '@khumbu/operations/jobs/job-loop';
 import {
   type CertificateEvidence,
   certificateText,
-  type LeafAnswers,
+  type StoreAnswers,
   worseThan,
 } from '@khumbu/operations/kinds/firmware-update/certificates';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
@@ -34,15 +34,17 @@ export type CertificateVerdict =
   | { readonly verdict: 'worse'; readonly message: string };
 
 /**
- * `answers`: `undefined`: nobody has asked, so nothing is known. A store may take its time, and wait for the clock of the
+ * `answers`: `undefined`: nobody has asked, so nothing is known. `ambiguous`: a person has changed the stations file so that nobody can,
+ * which is for a person to mend and no fault of the image. A store may take its time, and wait for the clock of the
  * station: it is worse only when `answerWithinMs` have passed since EVerest was back. Pure.
  */
 export function judgeCertificates(
   { before, backAt }: CertificateEvidence,
-  answers: LeafAnswers | undefined,
+  answers: StoreAnswers | undefined,
   { answerWithinMs, monotonicNow }: { readonly answerWithinMs: number; readonly monotonicNow: number },
 ): CertificateVerdict {
   if (!answers || backAt === undefined) return { verdict: 'wait' };
+  if (answers === 'ambiguous') return { verdict: 'as_before' };
   const worse = worseThan(before, answers);
   if (worse.length === 0) return { verdict: 'as_before' };
   if (monotonicNow - backAt < answerWithinMs) return { verdict: 'wait' };

@@ -1,5 +1,5 @@
 /** A look at a station before it is used, as a job. */
-import { certificateText, hasAnswered, type LeafAnswers } from '@khumbu/operations/kinds/firmware-update/certificates';
+import { certificateText, hasAnswered, type StoreAnswers } from '@khumbu/operations/kinds/firmware-update/certificates';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
@@ -14,7 +14,7 @@ const LOOK_MS = 5 * 60_000;
 /** Of the certificate store of EVerest, by the gateway: it decides about no verb of the driver. */
 async function certificateFindings(
   profile: StationProfile | undefined,
-  ask: () => Promise<LeafAnswers | undefined>,
+  ask: () => Promise<StoreAnswers | undefined>,
 ): Promise<readonly CheckFinding[]> {
   const subject = 'certificate_store';
   if (!profile?.certificateStore) {
@@ -24,6 +24,10 @@ async function certificateFindings(
   }
   const { leaves, moduleId } = profile.certificateStore;
   const answers = await ask();
+  if (answers === 'ambiguous') {
+    const text = `another station has the module id ${moduleId}: neither is asked, and updates are not judged by it`;
+    return [wanting('warning', subject, text, 'give each its own evse_security.module_id', [])];
+  }
   const text = `${moduleId} answers ${certificateText(leaves, answers ?? {})}`;
   if (hasAnswered(answers)) return [good(subject, text)];
   const remedy = answers
@@ -33,7 +37,7 @@ async function certificateFindings(
 }
 
 /** `undefined`: nobody has asked. */
-type AskCertificates = (station: string, signal: AbortSignal) => Promise<LeafAnswers | undefined>;
+type AskCertificates = (station: string, signal: AbortSignal) => Promise<StoreAnswers | undefined>;
 
 export function createCheckDriver(deps: DriverDeps, askCertificates: AskCertificates) {
   return {

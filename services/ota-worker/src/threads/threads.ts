@@ -20,7 +20,7 @@ export interface Work<In, Out, Result> {
   readonly signal: AbortSignal;
   /** Posted when the signal fires; the thread answers when it has stopped. Without it the thread is ended. */
   readonly abort?: In;
-  /** A result or an exception ends the work, and the thread is idle again. */
+  /** A result or an exception ends the work, and the thread is idle again. `abort` is posted for an exception, whether or not the thread has ended it. */
   readonly onMessage: (message: Out, thread: Thread<In>) => { readonly result: Result } | undefined;
 }
 
@@ -78,6 +78,8 @@ class Pool<In, Out> {
             if (!last) return;
             resolve(last.result);
           } catch (error) {
+            // The thread may go on with it, unheard: only its last word says that it does not.
+            if (abort !== undefined) post(abort);
             reject(error as Error);
           }
           thread.works.delete(work);

@@ -8,6 +8,9 @@ import type { CertificateLeaf } from '@khumbu/shared/contract/topics';
 /** The status of each kind; absent: no answer. */
 export type LeafAnswers = Partial<Readonly<Record<CertificateLeaf, string>>>;
 
+/** `ambiguous`: another station has the same module id, and neither is asked while that is so. */
+export type StoreAnswers = LeafAnswers | 'ambiguous';
+
 /** What a record keeps of it; times on the depot's monotonic clock. */
 export interface CertificateEvidence {
   readonly before: LeafAnswers;
@@ -19,8 +22,8 @@ export interface CertificateEvidence {
 
 const leavesOf = (answers: LeafAnswers): CertificateLeaf[] => Object.keys(answers) as CertificateLeaf[];
 
-export const hasAnswered = (answers: LeafAnswers | undefined): answers is LeafAnswers =>
-  answers !== undefined && leavesOf(answers).length > 0;
+export const hasAnswered = (answers: StoreAnswers | undefined): answers is LeafAnswers =>
+  typeof answers === 'object' && leavesOf(answers).length > 0;
 
 /**
  * What is worse than before: no answer where there was one, or no certificate where there was one. Other differences are the

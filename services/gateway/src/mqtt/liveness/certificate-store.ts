@@ -90,6 +90,10 @@ export function createCertificateStore(deps: Deps, over: AbortSignal) {
     const { leaves, moduleId } = asked;
     if (isAmbiguous(station, moduleId)) {
       limitedLog.warn({ station, moduleId }, 'another station has the same evse_security.module_id: neither is asked');
+      // Whoever wants to know does not wait for an answer.
+      await store.commit(
+        store.transaction().setStation(station, { [STATION_FIELDS.certificateStoreUnasked]: question }),
+      );
       return;
     }
     const statuses = await Promise.all(leaves.map((leaf) => askFor(station, moduleId, leaf)));
