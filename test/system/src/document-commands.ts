@@ -31,9 +31,12 @@ export const allBlocks = (file: string): readonly Block[] =>
 export const blocks = (file: string, language: string): readonly string[] =>
   allBlocks(file).flatMap((block) => (block.language === language ? [block.text] : []));
 
-export async function startRun(dataDir: string): Promise<{ run: Child; line: Record<string, string> }> {
+export async function startRun(
+  dataDir: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<{ run: Child; line: Record<string, string> }> {
   const free = { HTTP_PORT: '0', MQTT_PORT: '0', REDIS_PORT: '0', S3_PORT: '0' };
-  const env = { ...process.env, ...free, DATA_DIR: dataDir, UP_JSON: '1', npm_lifecycle_event: '' };
+  const env = { ...process.env, ...free, ...more, DATA_DIR: dataDir, UP_JSON: '1', npm_lifecycle_event: '' };
   const run = await startChild(process.execPath, [UP], { cwd: ROOT, env });
   const line = await awaitUntil(
     () => run.exit() !== undefined || /^\{.*\}\n/.exec(run.stdout())?.[0],
