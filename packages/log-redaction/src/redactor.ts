@@ -40,7 +40,6 @@ export function createRedactor({ rules, key }: RedactorInput): Redactor {
   const pseudonym = createPseudonyms(key);
   const counts = new Map<string, number>(finder.rules.map((rule) => [rule, 0]));
   const memory = createLineMemory(rules);
-  let scratch = Buffer.alloc(0);
 
   const standIn = (bytes: Buffer, { from, to, rule, tag, value, isRest }: Found): string => {
     if (isRest) return '';
@@ -48,23 +47,29 @@ export function createRedactor({ rules, key }: RedactorInput): Redactor {
     return pseudonym(tag, value ?? bytes.toString('latin1', from, to));
   };
 
-  /** `bytes` from `start` to `end` with what was found there replaced. */
-  const replaced = (bytes: Buffer, start: number, end: number, found: readonly Found[]): Buffer => {
-    if (found.length === 0) return bytes.subarray(start, end);
+  /**
+   * `bytes` from 0 to `end` with what was found there replaced. Into `free`, the bytes from there on, where it fits: copies within one
+   * buffer cost no object each.
+   */
+  const replaced = (bytes: Buffer, end: number, found: readonly Found[], free = bytes.length): Buffer => {
+    if (found.length === 0) return bytes.subarray(0, end);
     const words = found.map((each) => standIn(bytes, each));
-    const size = found.reduce((sum, { from, to }, n) => sum - (to - from) + (words[n]?.length ?? 0), end - start);
-    // A new one each time would make the garbage of a whole log.
-    if (scratch.length < size) scratch = Buffer.allocUnsafeSlow(size + WINDOW_BYTES);
-    const result = scratch.subarray(0, size);
-    let at = 0;
-    let done = start;
+    let size = end;
+    for (const [n, { from, to }] of found.entries()) size += (words[n]?.length ?? 0) - (to - from);
+    const isWithin = free + size <= bytes.length;
+    const result = isWithin ? bytes : Buffer.concat([bytes.subarray(0, end), Buffer.alloc(size)]);
+    const base = isWithin ? free : end;
+    let at = base;
+    let done = 0;
     for (const [n, { from, to }] of found.entries()) {
-      at += bytes.copy(result, at, done, from);
-      at += result.write(words[n] ?? '', at, 'latin1');
+      result.copyWithin(at, done, from);
+      at += from - done;
+      for (let word = words[n] ?? '', char = 0; char < word.length; char += 1, at += 1)
+        result[at] = word.charCodeAt(char);
       done = to;
     }
-    bytes.copy(result, at, done, end);
-    return result;
+    result.copyWithin(at, done, end);
+    return result.subarray(base, base + size);
   };
 
   /** The last place at which neither a line nor what belongs together is cut. */
@@ -85,10 +90,12 @@ export function createRedactor({ rules, key }: RedactorInput): Redactor {
     line(text) {
       const bytes = Buffer.from(text);
       const found = memory.add(bytes.toString('latin1'), finder.find(bytes, 0, bytes.length));
-      return found.length === 0 ? text : replaced(bytes, 0, bytes.length, found).toString();
+      return found.length === 0 ? text : replaced(bytes, bytes.length, found).toString();
     },
     async *pass(source) {
-      const window = Buffer.allocUnsafeSlow(WINDOW_BYTES + HELD_BYTES);
+      const windowBytes = WINDOW_BYTES + HELD_BYTES;
+      // Behind it, what comes out of it.
+      const window = Buffer.allocUnsafeSlow(3 * windowBytes);
       let used = 0;
       /** The rest of a line whose secret is longer than a window. */
       let isDropping = false;
@@ -99,7 +106,7 @@ export function createRedactor({ rules, key }: RedactorInput): Redactor {
           isDropping = false;
           return newline - from;
         }
-        const copied = chunk.copy(window, used, from);
+        const copied = chunk.copy(window, used, from, Math.min(chunk.length, from + windowBytes - used));
         used += copied;
         return copied;
       };
@@ -109,11 +116,11 @@ export function createRedactor({ rules, key }: RedactorInput): Redactor {
           const chunk = asBuffer(piece);
           for (let from = 0; from < chunk.length; ) {
             from += take(chunk, from);
-            if (used < window.length) continue;
+            if (used < windowBytes) continue;
             const found = finder.find(window, 0, used);
             const cut = cutOf(window, used, found);
             const whole = found.filter((each) => each.from < cut);
-            yield replaced(window, 0, cut, whole);
+            yield replaced(window, cut, whole, windowBytes);
             isDropping = (whole.at(-1)?.to ?? 0) >= used;
             window.copyWithin(0, cut, used);
             used -= cut;
@@ -122,7 +129,7 @@ export function createRedactor({ rules, key }: RedactorInput): Redactor {
       } catch (error) {
         failure = { error };
       }
-      if (used > 0) yield replaced(window, 0, used, finder.find(window, 0, used));
+      if (used > 0) yield replaced(window, used, finder.find(window, 0, used), windowBytes);
       if (failure) throw failure.error;
     },
   };
