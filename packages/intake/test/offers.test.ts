@@ -30,6 +30,13 @@ void t.test('an offer makes no job; the confirmation does, and is safe to repeat
   t.equal((await d.jobIds()).length, 3);
 });
 
+void t.test('the format of an archive is told by its name and kept in the record', async (t) => {
+  const d = await openStage(t, { archiveFormat: 'zstd' });
+  const logs = await d.intake.uploadLogs(LOGS, requester());
+  t.match(logs.reply, { file_name: /\.tar\.zst$/ });
+  t.match(await d.store.load(must(logs.operationId)), { archiveFormat: 'zstd' });
+});
+
 void t.test('an offer to EVerest waits for as long as its request may come again; one to REST does not', async (t) => {
   const d = await openStage(t);
   const waitsMs = async (answer: Answer): Promise<number> => {

@@ -33,6 +33,7 @@ interface StageOptions {
   /** Share the keys of another one: a second gateway. */
   readonly prefix?: string;
   readonly resetReservationMs?: number;
+  readonly archiveFormat?: 'gzip' | 'zstd';
 }
 
 /** An intake of its own, on keys of its own. */
@@ -84,6 +85,7 @@ export async function openStage(test: Test, options: StageOptions = {}) {
     judgeCertificate: async () => undefined,
     isAbandoned: (queue) => options.abandoned?.includes(queue) ?? false,
     resetReservationMs: options.resetReservationMs ?? 60_000,
+    ...(options.archiveFormat === undefined ? {} : { archiveFormat: options.archiveFormat }),
     now: moment,
     redeliveryMs: REDELIVERY_MS,
     log,

@@ -202,17 +202,17 @@ for (const [file, { secrets, kept }] of Object.entries(FILES)) {
 void t.test('all golden logs one after another, over the edges of windows at every place', async (t) => {
   const logs = await Promise.all(Object.keys(FILES).map((file) => readFile(join(GOLDEN, file))));
   const all = Buffer.concat(logs);
-  const filler = Buffer.from(`${'2026-03-01T10:00:00Z nothing to see here, 16.0 A\n'.repeat(5000)}`);
+  const filler = Buffer.from(`${'2026-03-01T10:00:00Z nothing to see here, 16.0 A\n'.repeat(6200)}`);
   const words = Object.values(FILES).flatMap(({ secrets }) => Object.values(secrets).flat());
-  for (let shift = 0; shift < 40; shift += 1) {
-    const head = filler.subarray(0, 256 * 1024 - all.length - 20_000 + shift * 1499);
+  for (let shift = 0; shift < 12; shift += 1) {
+    const head = filler.subarray(0, 256 * 1024 - all.length - 20_000 + shift * 4999);
     const out = await passed(
-      Buffer.concat([head, Buffer.from('\n'), all, filler.subarray(0, 100_000)]),
+      Buffer.concat([head, Buffer.from('\n'), all, filler.subarray(0, 40_000)]),
       redactorOf(),
       65_536,
     );
     const left = words.filter((word) => has(out, word));
-    t.same(left, [], `shifted by ${shift * 1499}`);
+    t.same(left, [], `shifted by ${shift * 4999}`);
   }
 });
 
@@ -253,25 +253,25 @@ void t.test('own expressions, in lines of any script, beside the named ones', as
 });
 
 void t.test('bytes that are no text pass as they are; the same bytes give the same bytes', async (t) => {
-  const noise = Buffer.from(Array.from({ length: 700_000 }, (_, i) => (i * 7919 + (i >> 3)) & 0xff));
+  const noise = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919 + (i >> 3)) & 0xff));
   const tagged = Buffer.concat([noise, Buffer.from('\n{"idTag":"0A0B0C0D"}\n'), noise]);
   t.ok((await passedBytes(tagged, redactorOf([]), 100_000)).equals(tagged));
-  t.ok((await passedBytes(tagged, redactorOf(), 1000)).equals(await passedBytes(tagged, redactorOf(), 500_000)));
+  t.ok((await passedBytes(tagged, redactorOf(), 1000)).equals(await passedBytes(tagged, redactorOf(), 200_000)));
 });
 
 void t.test('a line longer than a window, and a secret longer than one', async (t) => {
   const word = 'plain words, no secret; ';
-  const long = `{"note":"${word.repeat(20_000)}","idTag":"LONGLINE01","more":"${word.repeat(30_000)}","password":"LONGLINE02"}\n`;
+  const long = `{"note":"${word.repeat(12_000)}","idTag":"LONGLINE01","more":"${word.repeat(12_000)}","password":"LONGLINE02"}\n`;
   const out = await passed(Buffer.from(long), redactorOf(), 10_000);
   t.notMatch(out, /LONGLINE/);
-  t.equal(out.split(word).length, 50_001, 'the rest stays');
-  const endless = await passed(Buffer.from(`{"password":"${'s3cret'.repeat(200_000)}","idTag":"AFTER"}\nnext line\n`));
+  t.equal(out.split(word).length, 24_001, 'the rest stays');
+  const endless = await passed(Buffer.from(`{"password":"${'s3cret'.repeat(60_000)}","idTag":"AFTER"}\nnext line\n`));
   t.notMatch(endless, /s3cret|AFTER/);
   t.match(endless, /\nnext line\n$/);
 });
 
 void t.test('no line makes it take long', async (t) => {
-  const MANY = 300_000;
+  const MANY = 60_000;
   for (const piece of [
     '\\',
     '"',

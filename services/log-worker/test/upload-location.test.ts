@@ -72,6 +72,7 @@ void t.test('locations', async (t) => {
 void t.test('a file name says whose logs of when, in safe characters, in at most 255', async (t) => {
   const at = new Date('2026-01-02T03:04:05.678Z');
   t.equal(uploadFileName('cs-1', 'DiagnosticsLog', at, 'log-0123-abcd1234'), FILE);
+  t.equal(uploadFileName('cs-1', 'DiagnosticsLog', at, 'log-0123-abcd1234', 'zstd'), FILE.replace(/gz$/, 'zst'));
   t.equal(uploadFileName('../a b/ü', 'SecurityLog', at, 'x'), 'a_b_-SecurityLog-20260102T030405Z-x.tar.gz');
   const long = uploadFileName('s'.repeat(400), 'SecurityLog', at, '12345678');
   t.equal(long.length, 255);
