@@ -12,6 +12,7 @@ import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
+import { goFirst, goWithAllOthers } from '@khumbu/test-support/priority';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
 import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
@@ -23,6 +24,7 @@ const STATIONS = 4;
 const RECORDS = 1500;
 const ASKED = 200;
 
+goFirst();
 const dir = t.testdir();
 const redis = await startRedis({ dir });
 const broker = await startMosquitto({ dir });
@@ -80,6 +82,7 @@ async function askAll(clients: readonly EverestClient[]): Promise<{ ms: number[]
 async function startLoad(t: Test, url: string, key: string, connections: number, paths: string[]): Promise<Child> {
   const child = await startChild(process.execPath, [LOADER, url, key, String(connections), ...paths]);
   t.teardown(() => child.end('SIGKILL'));
+  goWithAllOthers(child.pid);
   await awaitUntil(() => child.stdout().includes('begun'), 20_000, 'the load');
   return child;
 }
