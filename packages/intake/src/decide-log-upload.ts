@@ -35,11 +35,16 @@ export function logTypeOf(type: string | undefined): LogUploadRecord['logType'] 
   return type === 'SecurityLog' ? 'SecurityLog' : undefined;
 }
 
+/** The stations file names the type, and no source for it. */
+function hasNone({ driverEntry }: StationProfile, type: LogUploadRecord['logType']): boolean {
+  return driverEntry !== undefined && !('package' in driverEntry) && driverEntry.logs?.[type]?.length === 0;
+}
+
 export function decideLogUpload(request: UploadLogsRequest, situation: LogUploadSituation): LogUploadDecision {
   const { profile, current, locations, origin = 'everest', fileName } = situation;
   if (!profile) return { reply: 'Rejected', reason: 'station_not_configured' };
   const logType = logTypeOf(request.type);
-  if (!logType) return { reply: 'Rejected', reason: 'log_type_unknown' };
+  if (!logType || hasNone(profile, logType)) return { reply: 'Rejected', reason: 'log_type_unknown' };
   if (!logWindow(request)) return { reply: 'Rejected', reason: 'window_empty' };
   const target = resolveUploadTarget(request.location, fileName);
   if (target.kind === 'refused') return { reply: 'Rejected', reason: 'location_not_usable', detail: target.reason };

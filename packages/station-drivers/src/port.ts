@@ -130,7 +130,8 @@ export interface DriverCheck {
   readonly freeBytes?: number;
 }
 
-export type LogType = 'DiagnosticsLog' | 'SecurityLog';
+export const LOG_TYPES = ['DiagnosticsLog', 'SecurityLog'] as const;
+export type LogType = (typeof LOG_TYPES)[number];
 
 /**
  * Records with `oldest <= time <= latest`, where a record's time is cut to whole milliseconds; an absent bound is open. So

@@ -36,7 +36,20 @@ export function mergedDriver(base: DriverPart | undefined, own: DriverPart | und
 
 /** By what it is not whole, with the path inside the entry. */
 export const driverMismatch = (part: DriverPart): Mismatch | undefined =>
-  firstMismatch(Driver, part) ?? redactMismatch(part);
+  firstMismatch(Driver, part) ?? sameNameMismatch(part) ?? redactMismatch(part);
+
+/** Two log sources of one type with the same name: each is a folder of the archive. The part fits the schema. */
+function sameNameMismatch(part: DriverPart): Mismatch | undefined {
+  const logs = typeof part === 'object' && 'logs' in part ? part.logs : undefined;
+  for (const type of ['DiagnosticsLog', 'SecurityLog'] as const) {
+    const names = (logs?.[type] ?? []).map((source) => source?.name);
+    const second = names.findIndex((name, at) => name !== undefined && names.indexOf(name) < at);
+    if (second < 0) continue;
+    const path = ['logs', type, String(second), 'name'];
+    return { path, text: `/${path.join('/')} is the name of another source of the type as well` };
+  }
+  return undefined;
+}
 
 /** A rule of redaction that cannot be used. */
 export function redactMismatch(part: DriverPart): Mismatch | undefined {

@@ -145,7 +145,13 @@ function judge(parts: CheckParts, { facts, answers }: Looked, ourMs: number, lat
     ...[findingOfSudo(commands, facts.get('sudo') ?? '')].filter((found) => found !== undefined),
     ...profile.check.judge(bootId.length > 0 ? rest.slice(1) : rest, ourMs + (offsetMs ?? 0)),
   ];
-  const has = new Set<StationVerb>([...commands.map(({ verb }) => verb), 'set_clock']);
+  // Logs that nobody has named are read where they are.
+  const hasLogs = findings.some(({ subject }) => subject === 'logs');
+  const has = new Set<StationVerb>([
+    ...commands.map(({ verb }) => verb),
+    'set_clock',
+    ...(hasLogs ? (['logs'] as const) : []),
+  ]);
   const freeBytes = freeBytesOf(facts);
   return {
     verbs: verdictsOf(findings, has),

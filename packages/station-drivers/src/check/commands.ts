@@ -20,6 +20,7 @@ export const SAMPLES = (stateDir: string): Readonly<Record<string, string>> => (
   operation: 'firmware-update-m0000000-0000000000',
   time: '2026-01-01T00:00:00.000Z',
   seconds: '@1767225600.000',
+  boot: `_BOOT_ID=${'0'.repeat(32)}`,
   type: 'DiagnosticsLog',
   oldest: '2026-01-01T00:00:00.000Z',
   latest: '2026-01-01T00:00:00.000Z',

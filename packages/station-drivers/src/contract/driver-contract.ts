@@ -1,7 +1,7 @@
 /** What every station driver must do, whatever is behind it. */
 import { text } from 'node:stream/consumers';
 import type { Test } from 'tap';
-import { bytesOf } from '../log-parts.js';
+import { bytesOf, partsOf } from '../log-parts.js';
 import type { Effect, FirmwareImage, LogSource, StationDriver } from '../port.js';
 
 /** A station to try a driver on; each test gets a new one, idle, with clocks that may be set. */
@@ -231,7 +231,12 @@ async function logsContract(t: Test, makeStation: MakeStation): Promise<void> {
         await t.rejects(station.driver().openLogs({ type }, signal), { code: 'LOGS_UNAVAILABLE' });
         return;
       }
-      const all = await Promise.all((await station.driver().openLogs({ type }, signal)).map(linesOf));
+      const sources = await station.driver().openLogs({ type }, signal);
+      const names = sources.map(({ name }) => name);
+      t.ok(
+        names.every((name) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(name)) && new Set(names).size === names.length,
+      );
+      const all = await Promise.all(sources.map(linesOf));
       t.ok(all.flat().length > 4);
       for (const lines of all) {
         const times = lines.map(timeOf);
@@ -250,6 +255,27 @@ async function logsContract(t: Test, makeStation: MakeStation): Promise<void> {
         all.map((lines) => lines.filter(inside)),
       );
     });
+
+  await t.test(
+    'parts of a log have plain names, each once, and notes that can be read once they have ended',
+    async (t) => {
+      const station = await makeStation(t);
+      if (!station.driver().capabilities.logs) return;
+      for (const source of await station.driver().openLogs({ type: 'DiagnosticsLog' }, signal)) {
+        const names: string[] = [];
+        for await (const { name, stream, notes } of partsOf(source)) {
+          names.push(name);
+          await text(stream);
+          t.ok((notes?.() ?? []).every((note) => note.code !== undefined && note.text !== ''));
+        }
+        t.ok(
+          names.every((name) => /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(name)) &&
+            new Set(names).size === names.length,
+        );
+        t.ok((source.notes?.() ?? []).every(({ text }) => text !== ''));
+      }
+    },
+  );
 
   await t.test('log streams end when the signal fires', async (t) => {
     const station = await makeStation(t);

@@ -61,5 +61,5 @@ export async function sudoersFor(station: string, user: string, entry: RealDrive
 /** The gate of a forced command. Reaches no station. */
 export function gateFor(station: string, entry: RealDriverEntry): string {
   const connections = createSshPool();
-  return gateOf({ station, ...stationParts(entry, connections) });
+  return gateOf({ station, entry, ...stationParts(entry, connections) });
 }

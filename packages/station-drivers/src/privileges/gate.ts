@@ -4,7 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { lookArgvs } from '../check/check-station.js';
+import { commandArgv } from '../logs/command-source.js';
+import { logCalls } from '../logs/logs-script.js';
+import { plannedSources } from '../logs/planned-sources.js';
+import { LOG_TYPES } from '../port.js';
 import type { Profile } from '../profiles/profile.js';
 import type { Limits } from '../station/entry-settings.js';
 import type { StationProgram } from '../station/station-program.js';
@@ -16,6 +21,7 @@ const TEMPLATE = readFileSync(new URL('../../../station/khumbu-gate.sh', import.
 
 export interface GateParts {
   readonly station: string;
+  readonly entry: RealDriverEntry;
   readonly stateDir: string;
   readonly limits: Limits;
   readonly profile: Profile;
@@ -77,7 +83,7 @@ function patternOf(argv: readonly string[], stateDir: string): string {
 }
 
 /** Every argument vector that the driver sends, with values in it. */
-function sentArgvs({ stateDir, limits, profile, program }: GateParts): readonly (readonly string[])[] {
+function sentArgvs({ entry, stateDir, limits, profile, program }: GateParts): readonly (readonly string[])[] {
   const evidence = profile.evidence();
   const steps = {
     install: [
@@ -100,9 +106,12 @@ function sentArgvs({ stateDir, limits, profile, program }: GateParts): readonly 
   });
   const run = (argv: readonly string[] | undefined, limitS: number): readonly (readonly string[])[] =>
     argv ? [program.argvOf('run', [NONCE, String(limitS), ...argv])] : [];
-  const logs = (['DiagnosticsLog', 'SecurityLog'] as const).map((type) =>
-    profile.logs({ type, oldest: OLDEST, latest: LATEST }),
+  const logs = LOG_TYPES.flatMap((type) =>
+    plannedSources(entry, type).flatMap((source) =>
+      source.kind === 'command' ? [commandArgv(source.argv, { type, oldest: OLDEST, latest: LATEST })] : [],
+    ),
   );
+  const lists = logCalls(stateDir, entry);
   return [
     ...program.puts,
     ...starts,
@@ -121,6 +130,7 @@ function sentArgvs({ stateDir, limits, profile, program }: GateParts): readonly 
     ...run(profile.network(INTERFACE), limits.commandS),
     ...run(profile.keepNetwork?.(CHECKPOINT), limits.commandS),
     ...logs.flatMap((argv) => run(argv, limits.logsS)),
+    ...lists.flatMap((argv) => [...run(argv, limits.logsS), ...run(argv, limits.commandS)]),
   ];
 }
 

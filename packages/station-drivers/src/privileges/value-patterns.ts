@@ -15,6 +15,8 @@ export const VALUE_PATTERNS = (stateDir: string): Readonly<Record<string, string
   seconds: '@[0-9]{1,12}\\.[0-9]{3}',
   offset: '-?[0-9]{1,12}\\.[0-9]{3}',
   microseconds: '-?[0-9]{1,15}',
+  // Which boot of a journal.
+  boot: '_BOOT_ID=[0-9a-f]{32}',
   type: '(DiagnosticsLog|SecurityLog)',
   // Absent bounds are empty.
   oldest: `(${TIME})?`,

@@ -19,12 +19,5 @@ export function commandProfile(entry: RealDriverEntry, command: CommandVerbs): P
     evidence: () => command.evidence,
     network: (interfaceName) =>
       command.network ? withValues(command.network, { interface: interfaceName }) : common.network(interfaceName),
-    logs: ({ type, oldest, latest }) =>
-      command.logs &&
-      withValues(command.logs, {
-        type,
-        oldest: oldest?.toISOString() ?? '',
-        latest: latest?.toISOString() ?? '',
-      }),
   };
 }

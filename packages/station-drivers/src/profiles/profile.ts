@@ -5,7 +5,6 @@
  * on when we do not.
  */
 import type { PlannedCommand } from '../check/commands.js';
-import type { LogQuery } from '../port.js';
 import type { StationScript } from '../station/station-program.js';
 import type { ProfileCheck } from './profile-check.js';
 
@@ -50,6 +49,4 @@ export interface Profile {
    * (`{"checkpoint": "..."}`), the station takes everything back by itself unless this has been said.
    */
   keepNetwork?(checkpoint: string): readonly string[];
-  /** `undefined`: there are none. */
-  logs(query: LogQuery): readonly string[] | undefined;
 }

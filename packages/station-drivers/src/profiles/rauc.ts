@@ -19,6 +19,5 @@ export function raucProfile(entry: RealDriverEntry, settings: RaucSettings): Pro
     install: ({ imagePath, sha256, operationId }) => ask('install', imagePath, sha256, operationId),
     recover: (operationId) => ask('recover', operationId),
     evidence: () => ask('evidence'),
-    logs: () => undefined,
   };
 }

@@ -40,6 +40,5 @@ export function swupdateProfile(entry: RealDriverEntry, settings: SwupdateSettin
     install: ({ imagePath, sha256, operationId }) => ask('install', imagePath, sha256, operationId),
     recover: (operationId) => ask('recover', operationId),
     evidence: () => ask('evidence'),
-    logs: () => undefined,
   };
 }

@@ -198,12 +198,12 @@ function logSources(
   const latest = query.latest?.getTime() ?? Number.POSITIVE_INFINITY;
   const records = settings.fail?.logs === 'midway' ? brokenJournalStream : journalStream;
   const stream = records(shape, { oldest, latest: Math.min(latest, clock) }, signal);
-  if (type === 'SecurityLog') return [{ name: 'security', stream }];
   // Events from before the clock was set back have dates in its future, and are included nevertheless.
-  return [
-    { name: 'journal', stream },
-    { name: 'events', stream: eventStream(charger.events, { oldest, latest }, signal) },
-  ];
+  const events = (): LogSource => ({ name: 'events', stream: eventStream(charger.events, { oldest, latest }, signal) });
+  const sources = type === 'SecurityLog' ? [{ name: 'security', stream }] : [{ name: 'journal', stream }, events()];
+  const asked = sources.filter(({ name }) => query.sources?.includes(name) ?? true);
+  if (asked.length === 0) throw new CodedError('LOGS_UNAVAILABLE', 'the station has no such source');
+  return asked;
 }
 
 async function planOf(effect: Effect, settings: Settings): Promise<EffectPlan> {

@@ -1,9 +1,8 @@
-/** What is done at a station at once: its clock, its network, its logs. */
+/** What is done at a station at once: its clock, its network. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type { StationDriver } from '../port.js';
-import { openLogStream } from './log-stream.js';
 import { readClockText, readLines } from './protocol.js';
 import { withoutSecretsOf } from './quoted-secrets.js';
 import type { StationParts } from './station-parts.js';
@@ -11,7 +10,7 @@ import type { StationParts } from './station-parts.js';
 /** Exit code of the station program where there is no program for it, or it may not. */
 const NO_PROGRAM = 69;
 
-type Commands = Pick<StationDriver, 'readClock' | 'setClock' | 'slewClock' | 'configureNetwork' | 'openLogs'>;
+type Commands = Pick<StationDriver, 'readClock' | 'setClock' | 'slewClock' | 'configureNetwork'>;
 
 function slewing({ profile, program, options, run }: StationParts): Pick<Commands, 'slewClock'> {
   if (!profile.slewClock) return {};
@@ -29,7 +28,7 @@ function slewing({ profile, program, options, run }: StationParts): Pick<Command
 }
 
 export function commandsAt(parts: StationParts): Commands {
-  const { limits, transport, profile, program, options, run } = parts;
+  const { profile, program, options, run } = parts;
   return {
     ...slewing(parts),
 
@@ -64,15 +63,6 @@ export function commandsAt(parts: StationParts): Commands {
       if (kept && kept.code !== 0)
         throw new CodedError('NETWORK_FAILED', `it was taken back: ${readableText(kept.stderr)}`);
       return { interfaceAddress: address ?? interfaceName };
-    },
-
-    async openLogs(query, signal) {
-      signal.throwIfAborted();
-      const argv = profile.logs(query);
-      if (!argv) throw new CodedError('LOGS_UNAVAILABLE', 'the station has no command that gives its logs');
-      await program.prepare(options(signal));
-      const stream = await openLogStream({ transport, program, argv, limitS: limits.logsS, signal });
-      return [{ name: query.type === 'SecurityLog' ? 'security' : 'logs', stream }];
     },
   };
 }

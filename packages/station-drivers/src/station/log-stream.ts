@@ -11,6 +11,8 @@ interface LogCommand {
   readonly argv: readonly string[];
   readonly limitS: number;
   readonly signal: AbortSignal;
+  /** For its standard input. */
+  readonly input: string;
 }
 
 const MAX_STDERR_BYTES = 4096;
@@ -23,10 +25,17 @@ function failureOf(end: ProcessEnd, stderr: string): CodedError | undefined {
 }
 
 /** The stream fails with `LOGS_UNAVAILABLE` when the command does, and is destroyed when the signal fires. */
-export async function openLogStream({ transport, program, argv, limitS, signal }: LogCommand): Promise<Readable> {
+export async function openLogStream({
+  transport,
+  program,
+  argv,
+  limitS,
+  signal,
+  input,
+}: LogCommand): Promise<Readable> {
   const nonce = newNonce();
   const process = await transport.begin(program.argvOf('run', [nonce, String(limitS), ...argv]), signal);
-  process.stdin.end();
+  process.stdin.end(input);
   let stderr = '';
   process.stderr.on('data', (bytes: Buffer) => {
     if (stderr.length < MAX_STDERR_BYTES) stderr += bytes.toString('utf8');

@@ -1,7 +1,11 @@
 /** The driver of a real station: a transport, the program that runs there, and a profile. */
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { checkStation } from '../check/check-station.js';
-import type { StationDriver } from '../port.js';
+import { withLogs } from '../logs/logs-check.js';
+import { logCommands, logScripts } from '../logs/logs-script.js';
+import { openLogs } from '../logs/open-logs.js';
+import { plannedSources } from '../logs/planned-sources.js';
+import { LOG_TYPES, type StationDriver } from '../port.js';
 import { profileOf } from '../profiles/profiles.js';
 import { localTransport } from '../transports/local.js';
 import { createSshTransport, type SshPool } from '../transports/ssh/ssh-transport.js';
@@ -17,8 +21,10 @@ export function stationParts(entry: RealDriverEntry, connections: SshPool): Stat
   const limits = limitsOf(entry);
   const transport =
     entry.transport === 'ssh' ? createSshTransport(sshTargetOf(entry, limits), connections) : localTransport;
-  const profile = profileOf(entry);
-  const program = createStationProgram({ transport, stateDir, scripts: profile.scripts, bootId });
+  const own = profileOf(entry);
+  const profile = { ...own, commands: [...own.commands, ...logCommands(entry)], check: withLogs(own.check, entry) };
+  const scripts = [...profile.scripts, ...logScripts(entry)];
+  const program = createStationProgram({ transport, stateDir, scripts, bootId });
   return {
     stateDir,
     bootId,
@@ -40,10 +46,11 @@ export function createRealDriver(station: string, entry: RealDriverEntry, connec
       effects: ['install', 'reboot', 'restart'],
       clock: true,
       network: profile.network('any') !== undefined,
-      logs: profile.logs({ type: 'DiagnosticsLog' }) !== undefined,
+      logs: LOG_TYPES.some((type) => plannedSources(entry, type).length > 0),
     },
     ...effectsAt(parts),
     ...commandsAt(parts),
+    openLogs: (query, signal) => openLogs(parts, entry, query, signal),
     check: (signal) => checkStation(parts, signal),
   };
 }

@@ -1,0 +1,45 @@
+/** What a command of a station prints, as a source. */
+import { Readable } from 'node:stream';
+import type { LogQuery, LogSource } from '../port.js';
+import { withValues } from '../profiles/verbs.js';
+import { openLogStream } from '../station/log-stream.js';
+import type { StationParts } from '../station/station-parts.js';
+import { windowOf } from './log-window.js';
+import type { PlannedSource } from './planned-sources.js';
+import { linesInside } from './window-lines.js';
+
+type CommandPlan = Extract<PlannedSource, { kind: 'command' }>;
+
+export const commandArgv = (argv: readonly string[], { type, oldest, latest }: LogQuery): readonly string[] =>
+  withValues(argv, { type, oldest: oldest?.toISOString() ?? '', latest: latest?.toISOString() ?? '' });
+
+/** Begins it. What it prints beside the window is left out, unless it is trusted to keep to it. */
+export async function commandSource(
+  { transport, program, limits }: Pick<StationParts, 'transport' | 'program' | 'limits'>,
+  { name, argv, isTrusted }: CommandPlan,
+  query: LogQuery,
+  signal: AbortSignal,
+): Promise<LogSource> {
+  const stream = await openLogStream({
+    transport,
+    program,
+    argv: commandArgv(argv, query),
+    limitS: limits.logsS,
+    signal,
+    input: '',
+  });
+  if (isTrusted) return { name, stream };
+  const context = { zoneMinutes: 0, modifiedMs: Date.now(), takesWhole: true };
+  const { bytes, seen } = linesInside(stream as AsyncIterable<Buffer>, windowOf(query), context);
+  const lines = Readable.from(bytes, { objectMode: false });
+  // Whoever reads it hears of it; before that, it is kept there.
+  stream.on('error', (error) => lines.destroy(error));
+  lines.on('error', () => {});
+  lines.once('close', () => stream.destroy());
+  return {
+    name,
+    stream: lines,
+    notes: () =>
+      seen.isCut ? [{ code: 'line_cut', text: `${name}: a line was too long, and goes on in the next one` }] : [],
+  };
+}

@@ -1,0 +1,188 @@
+/** The systemd journal of a station as a source: a part for each boot, in the order they were written. */
+import { Readable } from 'node:stream';
+import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
+import type { LogNote, LogPart, LogParts } from '../port.js';
+import { type Boot, inOrderOfWriting } from './boots.js';
+import { readParts, type StreamedPart } from './boundary.js';
+import { createExportReader } from './journal-export.js';
+import { readJsonRecord } from './journal-json.js';
+import { type JournalRecord, microsText, RecordLines } from './journal-record.js';
+import type { JournalListing } from './listing.js';
+import type { LogContext } from './log-context.js';
+import { microsPattern } from './micros-pattern.js';
+import { fieldsOf, type PlannedSource } from './planned-sources.js';
+import { MAX_LINE_BYTES } from './window-lines.js';
+
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
+/** Below this part of a boot's time its records are looked through at the station. */
+const NARROW = 0.25;
+const OUT_CHARS = 64 * 1024;
+const MAX_JSON_BYTES = 256 * 1024 * 1024;
+
+type JournalPlan = Extract<PlannedSource, { kind: 'journal' }>;
+
+/** For `grep` at the station, where the window is a small part of the boot; `undefined`: all of it comes here. */
+function patternFor(boot: Boot, until: number, { window }: LogContext): string | undefined {
+  const from = boot.firstMicros / 1000;
+  const asked = Math.min(window.latest, until) - Math.max(window.oldest, from);
+  // A clock that went back leaves no length to compare with.
+  if (until <= from || asked > (until - from) * NARROW) return undefined;
+  return microsPattern(Math.max(0, window.oldest), Math.min(LAST_MS, window.latest));
+}
+
+async function* jsonRecords(bytes: AsyncIterable<Buffer>, fields: readonly string[]) {
+  let held: Buffer[] = [];
+  let size = 0;
+  for await (const piece of bytes) {
+    let from = 0;
+    for (let end = piece.indexOf(0x0a); end !== -1; end = piece.indexOf(0x0a, from)) {
+      const line = Buffer.concat([...held, piece.subarray(from, end)]).toString('utf8');
+      held = [];
+      size = 0;
+      from = end + 1;
+      if (line.trim() !== '') yield readJsonRecord(line, fields);
+    }
+    held.push(piece.subarray(from));
+    size += piece.length - from;
+    if (size > MAX_JSON_BYTES) throw new CodedError('LOGS_UNAVAILABLE', 'a record of the journal is too long');
+  }
+}
+
+/** One that is too long goes on in the next ones. */
+function cut(line: string, onCut: () => void): string {
+  if (line.length <= MAX_LINE_BYTES) return line;
+  onCut();
+  return line.slice(0, -1).replaceAll(new RegExp(`.{1,${MAX_LINE_BYTES - 1}}`, 'gs'), '$&\n');
+}
+
+class BootReading {
+  readonly notes: LogNote[] = [];
+  readonly lines: RecordLines;
+  private readonly boot: Boot;
+  private readonly fields: readonly string[];
+  private out = '';
+
+  constructor(boot: Boot, fields: readonly string[], { window, now }: LogContext) {
+    this.boot = boot;
+    this.fields = fields;
+    this.lines = new RecordLines(window, boot.id === now.boot ? now.sinceBootMicros : Number.POSITIVE_INFINITY);
+  }
+
+  /** Text records from what the station sends. */
+  async *read(part: StreamedPart, isJson: boolean): AsyncGenerator<Buffer, void, undefined> {
+    yield* isJson ? this.readJson(part) : this.readExport(part);
+    if (this.out !== '') yield this.takeOut();
+    this.judge(part.words());
+  }
+
+  private async *readExport({ bytes }: StreamedPart): AsyncGenerator<Buffer, void, undefined> {
+    const reader = createExportReader(this.fields, (record) => this.add(record));
+    for await (const piece of bytes) {
+      reader.push(piece);
+      if (this.out.length > OUT_CHARS) yield this.takeOut();
+    }
+    if (!reader.end()) this.note('truncated', 'the last record of the boot broke off');
+  }
+
+  private async *readJson({ bytes }: StreamedPart): AsyncGenerator<Buffer, void, undefined> {
+    for await (const record of jsonRecords(bytes, this.fields)) {
+      if (record) this.add(record);
+      else this.note('incomplete', 'a record is in no known form');
+      if (this.out.length > OUT_CHARS) yield this.takeOut();
+    }
+  }
+
+  private add(record: JournalRecord): void {
+    this.out += cut(this.lines.line(record), () => {
+      this.note('line_cut', 'a record was too long for one line');
+    });
+  }
+
+  private takeOut(): Buffer {
+    const bytes = Buffer.from(this.out, 'latin1');
+    this.out = '';
+    return bytes;
+  }
+
+  private note(code: LogNote['code'], text: string): void {
+    if (!this.notes.some((note) => note.code === code))
+      this.notes.push({ code, text: `boot ${this.boot.id}: ${text}` });
+  }
+
+  private judge(words: string): void {
+    const said = readableText(Buffer.from(words, 'latin1'));
+    if (said !== '') this.note(mayNotSee(said) ? 'no_access' : 'incomplete', `journalctl says: ${said}`);
+    const [step] = this.lines.steps;
+    if (!step) return;
+    const [from, to] = [microsText(step.from), microsText(step.to)];
+    const more = this.lines.steps.length > 1 ? `, and ${this.lines.steps.length - 1} times more` : '';
+    const at = (step.atMonotonic / 1e6).toFixed(6);
+    this.note('clock_set_back', `${at} s after the boot the clock went back from ${from} to ${to}${more}`);
+    this.note('overlap', `records before and after that have times between ${to} and ${from}`);
+  }
+}
+
+/** What journalctl says to a user who may see records of their own alone. */
+export const mayNotSee = (said: string): boolean =>
+  /not seeing messages|insufficient permissions|Permission denied/i.test(said);
+
+/** A boot whose records begin before the end of an earlier one: the clock was set back from one to the next. */
+function overlapWith(
+  earlier: { readonly id: string; readonly newest: number } | undefined,
+  lines: RecordLines,
+  id: string,
+): readonly LogNote[] {
+  if (!earlier || lines.records === 0 || lines.first >= earlier.newest) return [];
+  const [first, newest] = [microsText(lines.first), microsText(earlier.newest)];
+  const text = `boot ${id} begins at ${first}, and boot ${earlier.id} before it ends at ${newest}`;
+  return [
+    { code: 'clock_set_back', text },
+    { code: 'overlap', text: `${text}: both have records between these times` },
+  ];
+}
+
+export function journalParts(
+  plan: JournalPlan,
+  listing: JournalListing,
+  context: LogContext,
+  notes: readonly LogNote[],
+): LogParts {
+  const boots = inOrderOfWriting(listing.boots);
+  const read = async function* (): AsyncGenerator<LogPart, void, undefined> {
+    if (boots.length === 0) return;
+    const boundary = context.boundary();
+    const patterns = boots.map((boot, at) =>
+      patternFor(boot, (boots[at + 1]?.firstMicros ?? context.now.ms * 1000) / 1000, context),
+    );
+    const wanted = boots.map(({ id }, at) => [id, patterns[at] ?? ''].join(' ').trimEnd());
+    const stream = await context.begin(
+      'journal',
+      [fieldsOf(plan.fields), ...plan.argv],
+      `${[boundary, ...wanted].join('\n')}\n`,
+    );
+    let earlier: { id: string; newest: number } | undefined;
+    try {
+      for await (const part of readParts(stream, boundary)) {
+        const boot = boots[part.number - 1];
+        if (!boot) throw new CodedError('LOGS_UNAVAILABLE', 'the station answers in no known form');
+        const reading = new BootReading(boot, plan.fields, context);
+        const before = earlier;
+        const records = Readable.from(reading.read(part, patterns[part.number - 1] !== undefined), {
+          objectMode: false,
+        });
+        yield {
+          name: `boot-${String(part.number).padStart(4, '0')}-${boot.id.slice(0, 8)}`,
+          stream: records,
+          notes: () => [...reading.notes, ...overlapWith(before, reading.lines, boot.id)],
+        };
+        records.destroy();
+        if (reading.lines.records > 0)
+          earlier = { id: boot.id, newest: Math.max(reading.lines.newest, before?.newest ?? 0) };
+      }
+    } finally {
+      stream.destroy();
+    }
+  };
+  return { name: plan.name, parts: read(), notes: () => notes };
+}

@@ -1,0 +1,15 @@
+/** What all sources of one query are read by. */
+import type { Readable } from 'node:stream';
+import type { Listing } from './listing.js';
+import type { LogWindow } from './log-window.js';
+
+export interface LogContext {
+  readonly window: LogWindow;
+  readonly now: Listing['now'];
+  /** Begins a verb of khumbu-logs.sh: its output. */
+  begin(verb: 'journal' | 'files', words: readonly string[], input: string): Promise<Readable>;
+  /** What there is now. */
+  list(globs: readonly string[]): Promise<Listing>;
+  /** Hard to guess, so that it stands in no log. */
+  boundary(): string;
+}

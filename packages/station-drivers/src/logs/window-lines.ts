@@ -1,0 +1,155 @@
+/** The lines of a file that are inside a window. A line without a time belongs to the record before it. */
+import { isInside, type LogWindow } from './log-window.js';
+import { createTimeReader, type TimeContext } from './record-times.js';
+
+export interface FileContext extends TimeContext {
+  /** Whether the file counts where its records have no times. */
+  readonly takesWhole: boolean;
+}
+
+/** Longer lines go on in the next one: what reads lines holds a whole one. */
+export const MAX_LINE_BYTES = 1024 * 1024;
+/** Lines before the first time, as the head of an HTML file; a file that has none in so much has no times. */
+const MAX_HEAD_BYTES = 256 * 1024;
+/** Threads that write to one file are less apart. */
+const STEP_MS = 1000;
+/** A time stands at the beginning of a line. */
+const MAX_TIME_BYTES = 4200;
+
+const LF = 0x0a;
+
+export interface LinesSeen {
+  /** Whether any line told a time. */
+  readonly hasTimes: boolean;
+  readonly isCut: boolean;
+  /** The first few steps back, in milliseconds of the station's clock. */
+  readonly steps: readonly { readonly from: number; readonly to: number }[];
+  /** Of the records inside the window. */
+  readonly first: number;
+  readonly last: number;
+}
+
+const MAX_STEPS = 20;
+
+/** Cuts bytes into lines with their ends, each of at most `MAX_LINE_BYTES`. */
+class LineCutter {
+  private pieces: Buffer[] = [];
+  private size = 0;
+  isCut = false;
+
+  *push(piece: Buffer): Generator<Buffer, void, undefined> {
+    for (let from = 0; from < piece.length; ) {
+      const end = piece.indexOf(LF, from) + 1 || piece.length;
+      const isTooLong = end - from > MAX_LINE_BYTES - this.size;
+      const part = piece.subarray(from, isTooLong ? from + MAX_LINE_BYTES - this.size : end);
+      from += part.length;
+      if (isTooLong) this.isCut = true;
+      else if (part.at(-1) !== LF) {
+        this.pieces.push(part);
+        this.size += part.length;
+        continue;
+      }
+      yield this.take(part, ...(isTooLong ? [Buffer.of(LF)] : []));
+    }
+  }
+
+  /** The last line, which has no end. */
+  *end(): Generator<Buffer, void, undefined> {
+    if (this.size > 0) yield this.take();
+  }
+
+  private take(...last: readonly Buffer[]): Buffer {
+    const [first] = last;
+    const line = this.size === 0 && last.length === 1 && first ? first : Buffer.concat([...this.pieces, ...last]);
+    this.pieces = [];
+    this.size = 0;
+    return line;
+  }
+}
+
+/** Judges lines in turn. */
+class LineJudge implements LinesSeen {
+  hasTimes = false;
+  first = Number.POSITIVE_INFINITY;
+  last = Number.NEGATIVE_INFINITY;
+  readonly steps: { from: number; to: number }[] = [];
+  private previous = Number.NEGATIVE_INFINITY;
+  private head: Buffer[] = [];
+  private headBytes = 0;
+  private isKept = false;
+  private readonly window: LogWindow;
+  private readonly timeOf: (line: string) => number | undefined;
+  private readonly cutter: LineCutter;
+  private readonly takesWhole: boolean;
+
+  constructor(window: LogWindow, context: FileContext, cutter: LineCutter) {
+    this.window = window;
+    this.takesWhole = context.takesWhole;
+    this.timeOf = createTimeReader(context);
+    this.cutter = cutter;
+  }
+
+  get isCut(): boolean {
+    return this.cutter.isCut;
+  }
+
+  /** What is to be given on, now that this line is known. */
+  judge(line: Buffer): readonly Buffer[] {
+    const ms = this.timeOf(line.toString('latin1', 0, Math.min(line.length, MAX_TIME_BYTES)));
+    if (ms !== undefined) this.isKept = this.see(ms);
+    else if (!this.hasTimes && !this.isKept) {
+      this.head.push(line);
+      this.headBytes += line.length;
+      if (this.headBytes <= MAX_HEAD_BYTES) return [];
+      // It counts as a whole, whatever comes: or not at all.
+      this.isKept = this.takesWhole;
+      const head = this.takeHead();
+      return this.isKept ? head : [];
+    }
+    return this.isKept ? [...this.takeHead(), line] : [];
+  }
+
+  /** What was held back, where no line told a time. */
+  rest(): readonly Buffer[] {
+    return this.hasTimes || !this.takesWhole ? [] : this.takeHead();
+  }
+
+  private takeHead(): readonly Buffer[] {
+    const { head } = this;
+    if (head.length > 0) {
+      this.head = [];
+      this.headBytes = 0;
+    }
+    return head;
+  }
+
+  private see(ms: number): boolean {
+    this.hasTimes = true;
+    if (ms < this.previous - STEP_MS && this.steps.length < MAX_STEPS) this.steps.push({ from: this.previous, to: ms });
+    this.previous = ms;
+    if (!isInside(this.window, ms)) return false;
+    this.first = Math.min(this.first, ms);
+    this.last = Math.max(this.last, ms);
+    return true;
+  }
+}
+
+/**
+ * Keeps what is inside the window. Where no line tells a time, everything: the caller has judged the file as a whole. `seen` is
+ * complete once the bytes have ended.
+ */
+export function linesInside(bytes: AsyncIterable<Buffer>, window: LogWindow, context: FileContext) {
+  const cutter = new LineCutter();
+  const judge = new LineJudge(window, context, cutter);
+  const inside = async function* (): AsyncGenerator<Buffer, void, undefined> {
+    for await (const piece of bytes) {
+      const kept: Buffer[] = [];
+      for (const line of cutter.push(piece)) kept.push(...judge.judge(line));
+      if (kept.length > 0) yield Buffer.concat(kept);
+    }
+    const kept = [...[...cutter.end()].flatMap((line) => judge.judge(line)), ...judge.rest()];
+    if (kept.length > 0) yield Buffer.concat(kept);
+  };
+  const seen: LinesSeen = judge;
+  return { bytes: inside(), seen };
+}

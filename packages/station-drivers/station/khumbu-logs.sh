@@ -1,0 +1,257 @@
+#!/bin/sh
+# Lists and streams the logs of a charging station, and changes nothing there. It judges nothing: what of it is in a window of
+# times is for the worker. POSIX sh; needs stat, readlink, head and Linux' /proc (busybox has them), for a journal journalctl.
+#
+#   list                            then for each source, in the order of the answer:
+#     journal N ARGV...             ARGV is journalctl with what selects its records
+#     files N GLOBS...              absolute patterns of paths
+#   journal FIELDS ARGV...          streams boots
+#   files GLOBS...                  streams files
+#
+# What is streamed is named on standard input: the first line is a boundary, each further one a boot or a file. An argument
+# could come to be in the very logs that are read. Each is sent as `LF BOUNDARY begin NUMBER LF`, its bytes, and
+# `LF BOUNDARY end NUMBER WORDS LF`. Paths are sent as they are, never read as code.
+set -u
+LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+# A pattern is expanded, and nothing is split.
+IFS=
+
+MOST_FILES=5000
+
+say() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
+
+# --- Files ---------------------------------------------------------------------------------------------------------------
+# GLOB: the folder above its first wildcard in $fixed, and in $base where links of it lead.
+base_of() {
+  fixed=${1%%[*?[]*}
+  fixed=${fixed%/*}
+  base=$(readlink -f "${fixed:-/}") || base=
+  [ "$base" != / ] || base=
+}
+
+# PATH below $fixed: a file of its own, not one that a link below there brings in. Who may write there could name any file of the
+# station.
+is_inside() {
+  [ -f "$1" ] || return 1
+  real=$(
+    readlink -f "$1"
+    echo .
+  )
+  real=${real%??}
+  [ "$real" = "$base${1#"$fixed"}" ]
+}
+
+# GLOBS...: a section for each file: DEVICE:INODE SIZE MODIFIED r|- PATH
+list_files() {
+  count=0
+  for glob in "$@"; do
+    base_of "$glob"
+    # A folder that may not be looked into expands to nothing.
+    if [ -d "${fixed:-/}" ] && { [ ! -r "${fixed:-/}" ] || [ ! -x "${fixed:-/}" ]; }; then say denied "$fixed"; fi
+    for path in $glob; do
+      [ -e "$path" ] || [ -L "$path" ] || continue
+      [ ! -d "$path" ] || continue
+      count=$((count + 1))
+      if [ "$count" -gt "$MOST_FILES" ]; then
+        say left "more than $MOST_FILES files"
+        return
+      fi
+      # Of one without a wildcard the operator has named the very path.
+      if [ "$path" != "$glob" ] && ! is_inside "$path"; then
+        say left "link $path"
+        continue
+      fi
+      may=-
+      [ ! -r "$path" ] || may=r
+      facts=$(stat -L -c '%d:%i %s %Y' "$path" 2>/dev/null) || continue
+      [ ! -f "$path" ] || say file "$facts $may $path"
+    done
+  done
+}
+
+# GLOBS...: the paths of regular files that there are now, also under names they get by rotation, as a list of DEVICE:INODE.
+inodes_of() {
+  globs=$#
+  # shellcheck disable=SC2086
+  for glob in "$@"; do set -- "$@" $glob $glob.* $glob-*; done
+  shift "$globs"
+  for path in "$@"; do
+    shift
+    [ ! -f "$path" ] || set -- "$@" "$path"
+  done
+  [ "$#" = 0 ] || stat -L -c '%d:%i' "$@" 2>/dev/null
+}
+
+# NUMBER GLOBS...: the path of that number among them, in $path, and $glob.
+path_of() {
+  left=$1
+  shift
+  for glob in "$@"; do
+    # shellcheck disable=SC2231
+    for path in $glob $glob.* $glob-*; do
+      [ -f "$path" ] || continue
+      left=$((left - 1))
+      [ "$left" -gt 0 ] || return 0
+    done
+  done
+  return 1
+}
+
+# DEVICE:INODE GLOBS...: the file under the name that it has now, opened as 3.
+open_file() {
+  wanted=$1
+  shift
+  tries=0
+  # A rotation may come between a look and the opening.
+  while [ "$tries" -lt 3 ]; do
+    tries=$((tries + 1))
+    at=$(inodes_of "$@" | grep -n -x -F -e "$wanted" | head -n 1)
+    [ -n "$at" ] || return 1
+    path_of "${at%%:*}" "$@" || continue
+    base_of "$glob"
+    [ "$path" = "$glob" ] || is_inside "$path" || continue
+    [ -r "$path" ] || return 2
+    exec 3<"$path" || return 2
+    [ "$(stat -L -c '%d:%i' /dev/fd/3 2>/dev/null)" != "$wanted" ] || return 0
+    exec 3<&-
+  done
+  return 1
+}
+
+# SIZE HOW: the first bytes of 3, as a program says that unpacks them.
+send_file() {
+  case $2 in
+  cat) head -c "$1" <&3 ;;
+  zstd | xz | bzip2)
+    command -v "$2" >/dev/null 2>&1 || return 127
+    head -c "$1" <&3 | "$2" -dc 2>/dev/null
+    ;;
+  *) return 127 ;;
+  esac
+}
+
+# GLOBS...: for each line DEVICE:INODE SIZE HOW of standard input. Ends with CODE SIZE NAME, or with vanished or denied.
+stream_files() {
+  number=0
+  while IFS=' ' read -r inode size how; do
+    number=$((number + 1))
+    printf '\n%s begin %s\n' "$boundary" "$number"
+    open_file "$inode" "$@"
+    case $? in
+    0)
+      send_file "$size" "$how" </dev/null
+      code=$?
+      printf '\n%s end %s %s %s %s\n' "$boundary" "$number" "$code" "$(stat -L -c %s /dev/fd/3 2>/dev/null || echo 0)" \
+        "$(printf '%s' "${path##*/}" | tr '\n' '?')"
+      exec 3<&-
+      ;;
+    2) printf '\n%s end %s denied\n' "$boundary" "$number" ;;
+    *) printf '\n%s end %s vanished\n' "$boundary" "$number" ;;
+    esac
+  done
+}
+
+# --- The journal ---------------------------------------------------------------------------------------------------------
+# ARGV...: how many journal files there are where it looks, and how many of them we may read.
+journal_files() {
+  folders=$(for word in "$@"; do case $word in --directory=*) printf '%s' "${word#--directory=}" ;; esac done)
+  total=0
+  open=0
+  if [ -n "$folders" ]; then set -- "$folders"; else set -- /var/log/journal /run/log/journal; fi
+  for folder in "$@"; do
+    for path in "$folder"/*.journal "$folder"/*/*.journal; do
+      [ -f "$path" ] || continue
+      total=$((total + 1))
+      [ ! -r "$path" ] || open=$((open + 1))
+    done
+  done
+  echo "$total $open"
+}
+
+# The beginning of standard input as one line. It is read to its end: who writes it is not to be ended by that.
+first_words() {
+  head -c 2000 | tr '\n' ' '
+  cat >/dev/null
+}
+
+# ARGV...: its boots, in no order, each with the head of its first record; and what it complains of.
+list_journal() {
+  say files "$(journal_files "$@")"
+  if ! command -v "$1" >/dev/null 2>&1; then
+    say err 'command not found'
+    return
+  fi
+  say err "$({ "$@" --field=_BOOT_ID </dev/null >/dev/null || printf 'ended with %s\n' "$?" >&2; } 2>&1 | first_words)"
+  boots=$("$@" --field=_BOOT_ID </dev/null 2>/dev/null | head -n "$MOST_FILES")
+  say known "$(printf '%s' "$boots" | grep -c .)"
+  printf '%s\n' "$boots" | while read -r each; do
+    [ -n "$each" ] || continue
+    # Its number in the journal, and its times.
+    first=$("$@" --output=export --output-fields=_BOOT_ID "_BOOT_ID=$each" </dev/null 2>/dev/null | head -n 3 | head -c 1000)
+    [ -z "$first" ] || say boot "$each
+$first"
+  done
+}
+
+# FIELDS ARGV...: the records of $boot, to 5: in the export format, or those lines of JSON that match $pattern.
+send_boot() {
+  fields=$1
+  shift
+  if [ -z "$pattern" ]; then
+    "$@" --output=export "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null >&5 || printf 'ended with %s\n' "$?" >&2
+  else
+    { "$@" --output=json --all "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null || printf 'ended with %s\n' "$?" >&2; } |
+      grep -E -e "$pattern" >&5
+  fi
+}
+
+# FIELDS ARGV...: for each line BOOT PATTERN of standard input. Ends with what journalctl complained of.
+stream_journal() {
+  number=0
+  exec 5>&1
+  while IFS=' ' read -r boot pattern; do
+    number=$((number + 1))
+    printf '\n%s begin %s\n' "$boundary" "$number"
+    said=$(send_boot "$@" 2>&1 | first_words)
+    printf '\n%s end %s %s\n' "$boundary" "$number" "$said"
+  done
+}
+
+# ------------------------------------------------------------------------------------------------------------------------
+verb=$1
+shift
+case $verb in
+list)
+  uptime=
+  { IFS=' ' read -r uptime _ </proc/uptime; } 2>/dev/null
+  { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=
+  say now "$(date +%s) $(date +%z) ${uptime:-0} $boot"
+  while [ "$#" -gt 0 ]; do
+    kind=$1
+    count=$2
+    shift 2
+    say source "$kind"
+    # In a subshell, so that the words of one are not those of the others.
+    (
+      rest=$(($# - count))
+      turn=$count
+      while [ "$turn" -gt 0 ]; do
+        word=$1
+        shift
+        set -- "$@" "$word"
+        turn=$((turn - 1))
+      done
+      shift "$rest"
+      "list_$kind" "$@"
+    )
+    shift "$count"
+  done
+  ;;
+journal | files)
+  read -r boundary || exit 1
+  "stream_$verb" "$@"
+  ;;
+*) exit 64 ;;
+esac
