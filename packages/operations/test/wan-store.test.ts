@@ -91,6 +91,27 @@ void t.test('what a server asked for is of all its locations, and starts are spr
   t.equal((await other.startOf('h', 'https://other.example')).quietUntil, undefined);
 });
 
+void t.test('a fast transfer is not counted for each MiB of it', async (t) => {
+  const { wan } = stage();
+  let counts = 0;
+  const store = {
+    count: async (down: number, up: number) => {
+      counts += 1;
+      await wan.count(down, up);
+    },
+  };
+  const meter = createWanMeter(store, undefined, createLogger('test', 'silent'));
+  const begunAt = performance.now();
+  for (let n = 0; n < 500; n += 1) {
+    meter.count('down', 1024 * 1024);
+    await new Promise(setImmediate);
+  }
+  const most = 1 + (performance.now() - begunAt) / 100;
+  t.ok(counts >= 1 && counts <= most, `${counts} times, ${most} at most`);
+  await meter.stop();
+  t.match((await wan.look()).month, { down: 500 * 1024 * 1024 }, 'and none is forgotten');
+});
+
 void t.test('what was not counted is counted later, once', async (t) => {
   const { wan } = stage();
   let isAway = true;

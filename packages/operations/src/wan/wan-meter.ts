@@ -8,6 +8,8 @@ import type { WanStore } from './wan-store.js';
 /** Counted in Redis so often, or after so many bytes: what a killed process has not counted. */
 const COUNT_MS = 1000;
 const COUNT_BYTES = 1024 * 1024;
+/** Each count is a synced write of Redis: a fast transfer would have one for each MiB, beside its own on the same disk. */
+const LEAST_MS = 100;
 
 /**
  * One transfer. `take` is called with the bytes of each piece, as it came or before it goes; while its promise is open, no
@@ -40,12 +42,14 @@ export function createWanMeter(
   const uncounted = { down: 0, up: 0 };
   const received = new Map<string, number>();
   let counting: Promise<void> | undefined;
+  let countedAt = Number.NEGATIVE_INFINITY;
 
   const count = async (): Promise<void> => {
     const { down, up } = uncounted;
     if (down + up === 0) return;
     uncounted.down -= down;
     uncounted.up -= up;
+    countedAt = performance.now();
     try {
       await store.count(down, up);
     } catch (error) {
@@ -65,7 +69,8 @@ export function createWanMeter(
 
   const add = (direction: 'down' | 'up', bytes: number): void => {
     uncounted[direction] += bytes;
-    if (uncounted.down + uncounted.up >= COUNT_BYTES) void countSoon();
+    if (uncounted.down + uncounted.up < COUNT_BYTES || performance.now() - countedAt < LEAST_MS) return;
+    void countSoon();
   };
 
   return {

@@ -4,9 +4,12 @@
  */
 import type { RateLimiter } from '@khumbu/transfer/port';
 
-/** So often, or after so many bytes, what has come is reported: the service counts that once more in a row. */
+/**
+ * So often, or after so many bytes, what has come is reported: the service counts that once more in a row. On a fast line each
+ * report costs both threads as much as some hundred KiB.
+ */
 const REPORT_MS = 100;
-const REPORT_BYTES = 256 * 1024;
+const REPORT_BYTES = 4 * 1024 * 1024;
 
 /** Answered by `granted`, where it waits. */
 export interface Received {
@@ -31,7 +34,7 @@ export interface ThreadLimiter extends RateLimiter {
 /** `pieceBytes`: absent: there is no limit, and nothing waits. */
 export function createThreadLimiter(post: (message: Received) => void, pieceBytes: number | undefined): ThreadLimiter {
   let unreported = 0;
-  let reportedAt = performance.now();
+  let timer: NodeJS.Timeout | undefined;
   let allowed = 0;
   let onGranted: (() => void) | undefined;
   let waiting: Promise<void> | undefined;
@@ -39,7 +42,8 @@ export function createThreadLimiter(post: (message: Received) => void, pieceByte
   const report = (waits: boolean): void => {
     post({ kind: 'received', bytes: unreported, waits });
     unreported = 0;
-    reportedAt = performance.now();
+    clearTimeout(timer);
+    timer = undefined;
   };
   const granted = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -68,7 +72,9 @@ export function createThreadLimiter(post: (message: Received) => void, pieceByte
     take(bytes, signal) {
       unreported += bytes;
       if (pieceBytes === undefined) {
-        if (unreported >= REPORT_BYTES || performance.now() - reportedAt >= REPORT_MS) report(false);
+        if (unreported >= REPORT_BYTES) report(false);
+        // By a timer: a server may fall silent after what it has sent.
+        else timer ??= setTimeout(report, REPORT_MS, false);
         return undefined;
       }
       allowed -= bytes;
