@@ -23,7 +23,7 @@ async function fileOf(t: Test, path: string, flags = 'r+') {
 void t.test('what goes in is in the file, in order, and its digest is known at the end', async (t) => {
   const path = join(t.testdir(), 'image');
   const image = randomBytes(1_300_000);
-  const writer = new ImageWriter(await fileOf(t, path));
+  const writer = new ImageWriter(await fileOf(t, path), path);
   const piece = Buffer.alloc(700_000);
   for (let at = 0, length = 1; at < image.length; at += length, length = Math.min(length * 3, piece.length)) {
     const used = image.copy(piece, 0, at, at + length);
@@ -34,7 +34,7 @@ void t.test('what goes in is in the file, in order, and its digest is known at t
     t.equal(statSync(path).size, writer.written, 'a kill costs nothing');
   }
   t.ok(readFileSync(path).equals(image));
-  t.same(writer.facts(), { sha256: sha256(image) });
+  t.same(await writer.facts(), { sha256: sha256(image) });
 });
 
 void t.test('it goes on behind what is there and reads that first', async (t) => {
@@ -42,17 +42,18 @@ void t.test('it goes on behind what is there and reads that first', async (t) =>
   const image = makeImage(700_000, 'half', false).bytes;
   writeFileSync(path, image.subarray(0, 400_000));
   const file = await fileOf(t, path);
-  const writer = await ImageWriter.behind(file, 400_000, never);
+  const writer = await ImageWriter.behind(file, path, 400_000, never);
   writer.append(image.subarray(400_000));
-  t.same(writer.facts(), { sha256: sha256(image), metadataAt: BEGIN.length });
+  t.same(await writer.facts(), { sha256: sha256(image), metadataAt: BEGIN.length });
   t.ok(readFileSync(path).equals(image));
-  await t.rejects(ImageWriter.behind(file, 700_001, never), { code: 'EIO' }, 'it is shorter than it was');
+  await t.rejects(ImageWriter.behind(file, path, 700_001, never), { code: 'EIO' }, 'it is shorter than it was');
   const enough = AbortSignal.abort(new Error('enough'));
-  await t.rejects(ImageWriter.behind(file, 700_000, enough), { message: 'enough' });
+  await t.rejects(ImageWriter.behind(file, path, 700_000, enough), { message: 'enough' });
 });
 
 void t.test('a file that cannot be written fails with the code of the system', async (t) => {
-  const writer = new ImageWriter(await fileOf(t, join(t.testdir(), 'image'), 'r'));
+  const path = join(t.testdir(), 'image');
+  const writer = new ImageWriter(await fileOf(t, path, 'r'), path);
   t.throws(() => writer.append(randomBytes(1000)), { code: 'EBADF' });
   t.equal(writer.written, 0);
 });

@@ -26,7 +26,8 @@ function beginFetch(post: (message: FromFetchThread) => void): (message: ToFetch
   const fetch = async ({ options: plain, rules }: Order): Promise<void> => {
     const { hasStore, isMetered, pieceBytes, ...options } = plain;
     if (isMetered) limiter = createThreadLimiter(post, pieceBytes);
-    let postedAt = 0;
+    // The clock of a thread begins with it: the first piece is always told.
+    let postedAt = Number.NEGATIVE_INFINITY;
     const onProgress = (bytes: number, total: number | undefined): void => {
       const now = performance.now();
       if (now - postedAt < PROGRESS_MS && bytes !== total) return;

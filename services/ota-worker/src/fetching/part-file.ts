@@ -67,7 +67,7 @@ export class PartFile {
     await writeSidecar(paths.sidecar, whole);
     try {
       const file = await open(paths.part, 'wx');
-      return new PartFile(paths, file, whole, new ImageWriter(file));
+      return new PartFile(paths, file, whole, new ImageWriter(file, paths.part));
     } catch (error) {
       await rm(paths.sidecar, { force: true });
       throw error;
@@ -79,7 +79,7 @@ export class PartFile {
     const file = await open(paths.part, 'r+');
     try {
       await file.truncate(size);
-      return new PartFile(paths, file, sidecar, await ImageWriter.behind(file, size, signal));
+      return new PartFile(paths, file, sidecar, await ImageWriter.behind(file, paths.part, size, signal));
     } catch (error) {
       await file.close();
       throw error;
@@ -137,8 +137,8 @@ export class PartFile {
   async publish(imagesFolder: string): Promise<ImageFile> {
     await this.#syncing;
     if (this.#failure !== undefined) throw this.#failure;
-    const facts = this.#writer.facts();
-    await this.#file.sync();
+    // The last bytes are hashed while the disk writes.
+    const [facts] = await unlessSuperseded(Promise.all([this.#writer.facts(), this.#file.sync()]));
     await this.#end();
     const path = join(imagesFolder, facts.sha256);
     await unlessSuperseded(rename(this.#paths.part, path));
@@ -171,6 +171,7 @@ export class PartFile {
   async #end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    await this.#writer.stop();
     await this.#file.close();
   }
 

@@ -20,6 +20,8 @@ export interface Work<In, Out, Result> {
   readonly signal: AbortSignal;
   /** Posted when the signal fires; the thread answers when it has stopped. Without it the thread is ended. */
   readonly abort?: In;
+  /** Called as soon as the request is posted: for more messages before the thread has said anything. */
+  readonly onBegun?: (thread: Thread<In>) => void;
   /** A result or an exception ends the work, and the thread is idle again. `abort` is posted for an exception, whether or not the thread has ended it. */
   readonly onMessage: (message: Out, thread: Thread<In>) => { readonly result: Result } | undefined;
 }
@@ -54,7 +56,7 @@ class Pool<In, Out> {
     this.#most = most;
   }
 
-  readonly run: Threads<In, Out> = async ({ request, signal, abort, onMessage }) => {
+  readonly run: Threads<In, Out> = async ({ request, signal, abort, onBegun, onMessage }) => {
     signal.throwIfAborted();
     const thread = this.#acquire();
     this.#last += 1;
@@ -90,6 +92,7 @@ class Pool<In, Out> {
         signal.addEventListener('abort', onAbort, { once: true });
         thread.works.set(work, { message, failed });
         post(request);
+        onBegun?.({ post });
       });
     } catch (error) {
       signal.throwIfAborted();

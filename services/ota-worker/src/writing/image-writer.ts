@@ -1,14 +1,18 @@
 /**
- * Write an image into its file and know its digest at the end, without reading it again. All of it is done in the thread
- * that calls, piece by piece as the pieces come, while they are in the processor's cache: fetches have a thread of their own,
- * and to hand the bytes to another one costs more than to hash them.
+ * Write an image into its file and know its digest at the end, without reading it from the disk again. Small images are hashed by
+ * the thread that calls, piece by piece while a piece is in the processor's cache; of larger ones a second thread hashes
+ * what is written (`following-hash.ts`), and nothing waits for it but the end.
  */
 import { writeSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
+import { FollowingHash } from './following-hash.js';
 import { FactFinder } from './image-facts.js';
 
 const PIECE_BYTES = 256 * 1024;
+
+/** From this size on a file is followed: below it a thread costs more than it gains. What was hashed before is hashed again. */
+const FOLLOWED_BYTES = 8 * 1024 * 1024;
 
 /** The first `size` bytes of a file, piece by piece. The buffer is used again: copy what must stay. */
 export async function* readPieces(file: FileHandle, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
@@ -22,22 +26,26 @@ export async function* readPieces(file: FileHandle, size: number, signal: AbortS
   }
 }
 
-/** The file must stay open as long as it is used. */
+/** The file must stay open as long as it is used, and have its path until `append` has written to it. */
 export class ImageWriter {
   readonly #fd: number;
-  readonly #facts = new FactFinder();
+  readonly #path: string;
+  readonly #finder = new FactFinder();
+  #following: FollowingHash | undefined;
   #written = 0;
 
   /** For an empty file. */
-  constructor(file: FileHandle) {
+  constructor(file: FileHandle, path: string) {
     this.#fd = file.fd;
+    this.#path = path;
   }
 
-  /** Go on behind the first `size` bytes, which are read first. */
-  static async behind(file: FileHandle, size: number, signal: AbortSignal): Promise<ImageWriter> {
-    const writer = new ImageWriter(file);
-    for await (const piece of readPieces(file, size, signal)) writer.#facts.feed(piece);
+  /** Go on behind the first `size` bytes. Those of a small file are read first; large ones are read while more comes. */
+  static async behind(file: FileHandle, path: string, size: number, signal: AbortSignal): Promise<ImageWriter> {
+    const writer = new ImageWriter(file, path);
     writer.#written = size;
+    if (size >= FOLLOWED_BYTES) writer.#follow();
+    else for await (const piece of readPieces(file, size, signal)) writer.#finder.feed(piece);
     return writer;
   }
 
@@ -53,11 +61,23 @@ export class ImageWriter {
       this.#written += length;
       at += length;
     }
-    this.#facts.feed(bytes);
+    if (this.#following) this.#following.written(this.#written);
+    else if (this.#written >= FOLLOWED_BYTES) this.#follow();
+    else this.#finder.feed(bytes);
   }
 
-  /** Once, at the end. */
-  facts(): ImageFacts {
-    return this.#facts.facts();
+  /** Once, at the end. Rejects with the system's code, `THREAD_ENDED`, or `HASH_STOPPED` after `stop`. */
+  async facts(): Promise<ImageFacts> {
+    return this.#following ? this.#following.whole(this.#written) : this.#finder.facts();
+  }
+
+  /** Resolves when nobody reads the file any more. Safe to repeat, and at any time. */
+  async stop(): Promise<void> {
+    await this.#following?.stop();
+  }
+
+  #follow(): void {
+    this.#following = new FollowingHash(this.#path);
+    this.#following.written(this.#written);
   }
 }
