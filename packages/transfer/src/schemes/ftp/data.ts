@@ -7,6 +7,7 @@ import { FTPError } from 'basic-ftp';
 import type { TransferContext } from '../../port.js';
 import { TransferError } from '../../transfer-error.js';
 import { connectTo } from '../files/connect.js';
+import { Incoming } from './incoming.js';
 import type { FtpSession } from './session.js';
 
 /** RFC 2428: `229 Entering Extended Passive Mode (|||6446|)`; some write `!` for `|`. RFC 959: `227 ... (h1,h2,h3,h4,p1,p2)`. */
@@ -24,6 +25,8 @@ const within = (port: number): number | undefined => (port > 0 && port < 65_536 
 
 export interface DataLine {
   readonly socket: Socket;
+  /** Content that comes; of an upload there is none. */
+  readonly incoming: Incoming;
   /** Resolves once content may be sent: TLS stands. */
   readonly ready: Promise<unknown>;
   /** The server must not take what it has for all. */
@@ -56,21 +59,26 @@ export async function openData(session: FtpSession, context: TransferContext, si
     );
   if (await context.policy.isOwnServer(host, port))
     throw new TransferError(leg, 'location_refused', 'the port for data leads to a server of the depot itself');
+  const incoming = new Incoming();
+  const { hasTLS } = session.ftp;
+  const isRead = leg.direction === 'get' && !hasTLS;
+  const onread = isRead ? { onread: incoming.onread(context.limiter?.pieceBytes) } : {};
   let raw: Socket;
   try {
-    raw = await connectTo(leg, { host, port }, context, signal);
+    raw = await connectTo(leg, { host, port, ...onread }, context, signal);
   } catch (error) {
     signal.throwIfAborted();
     throw new TransferError(leg, 'data_connection', 'the port for data that the server named cannot be reached', {
       cause: error,
     });
   }
-  const socket = session.ftp.hasTLS ? secured(raw, session) : raw;
+  const socket = hasTLS ? secured(raw, session) : raw;
   for (const one of [raw, socket]) one.on('error', () => {});
   const ready = socket === raw ? Promise.resolve() : once(socket, 'secureConnect', { signal });
   ready.catch(() => {});
   return {
     socket,
+    incoming: leg.direction === 'get' ? incoming.from(socket, hasTLS) : incoming,
     ready,
     reset() {
       // In Node a reset of what is just being ended fails, with EINVAL, and its descriptor is never closed: a thread that has one

@@ -80,7 +80,7 @@ type OverlapEnd = Buffer | 'other' | 'ended' | 'broken' | 'silent';
 
 /** The connection is paused afterwards. */
 function compareOverlap({ session, context, signal }: FtpFile, { line }: Running, check: TailCheck) {
-  const { socket } = line;
+  const { socket, incoming } = line;
   const stall = new StallTimer(session.leg, context.stallMs);
   const either = AbortSignal.any([signal, stall.signal]);
   return new Promise<OverlapEnd>((resolve) => {
@@ -88,20 +88,22 @@ function compareOverlap({ session, context, signal }: FtpFile, { line }: Running
       stall.start();
       const rest = check.rest(piece);
       if (rest === undefined) done('other');
-      else if (check.isDone) done(rest);
+      // The piece is valid no longer than this call.
+      else if (check.isDone) done(Buffer.from(rest));
     };
     const onEnd = (): void => done('ended');
     const onClose = (): void => done('broken');
     const done = (end: OverlapEnd): void => {
-      socket.pause();
-      socket.off('data', onData).off('end', onEnd).off('close', onClose);
+      incoming.hold();
+      socket.off('end', onEnd).off('close', onClose);
       withdraw();
       stall.end();
       resolve(end);
     };
     const withdraw = onAbort(either, () => done('silent'));
     stall.start();
-    socket.once('end', onEnd).once('close', onClose).on('data', onData);
+    socket.once('end', onEnd).once('close', onClose);
+    incoming.read(onData);
     if (socket.readableEnded) onEnd();
     else if (session.ftp.closed || socket.closed) onClose();
   });

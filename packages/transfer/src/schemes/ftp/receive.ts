@@ -31,7 +31,7 @@ class FromReader {
 
 /** All that comes until the server ends it. */
 function pump({ session, line, context, signal }: Receiving, use: (piece: Buffer) => void): Promise<void> {
-  const { socket } = line;
+  const { socket, incoming } = line;
   const { stallMs, limiter } = context;
   const stall = new StallTimer(session.leg, stallMs);
   const either = AbortSignal.any([signal, stall.signal]);
@@ -51,7 +51,7 @@ function pump({ session, line, context, signal }: Receiving, use: (piece: Buffer
     socket.once('error', fail);
     socket.once('close', () => fail(new Error('the data connection was closed')));
     socket.once('close', withdraw);
-    socket.on('data', (piece: Buffer) => {
+    const take = (piece: Buffer): void => {
       stall.pause();
       try {
         use(piece);
@@ -62,10 +62,9 @@ function pump({ session, line, context, signal }: Receiving, use: (piece: Buffer
       const limit = limiter?.take(piece.length, either);
       if (limit) waitFor(limit).catch(fail);
       else stall.start();
-    });
+    };
     stall.start();
-    // It may have been read from before.
-    socket.resume();
+    incoming.read(take);
   }).finally(() => stall.end());
 }
 
