@@ -2,14 +2,12 @@
  * Many stations ask for one image by each scheme, two ota-workers do it, and the one that fetches is killed halfway: how
  * often does the image come over the line?
  */
-import { chmodSync, chownSync, copyFileSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Depot, type ServiceName, startDepot } from '@khumbu/chaos/depot/depot';
-import { SERVICE_SCRIPTS } from '@khumbu/embedded-run/cluster';
+import { type Depot, startDepot } from '@khumbu/chaos/depot/depot';
 import { createObjectStore } from '@khumbu/object-store/object-store';
-import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { startSftpServer } from '@khumbu/test-support/sftp-server';
@@ -19,13 +17,13 @@ import { ftpLine } from '../ftp-line.js';
 import { askForUpdates, chargerNames, INSTALLED, watchFleet } from '../installs.js';
 import { pacedLine } from '../paced-line.js';
 import type { BenchContext, Benchmark, Measured } from '../row.js';
+import { fetchesOf, postTo, startStations, WORKERS } from '../several-workers.js';
 
 const SIZE = { full: 50_000_000, short: 3_000_000 } as const;
 const STATIONS = { full: 200, short: 5 } as const;
 /** Slow enough to be halfway when all have asked. */
 const BYTES_PER_S = { full: 8_000_000, short: 2_000_000 } as const;
 const PATIENCE_MS = 120_000;
-const WORKERS = ['ota-worker-1', 'ota-worker-2'] as const satisfies ServiceName[];
 const NAME = 'firmware.bin';
 
 const SCHEMES = ['http', 's3', 'ftp', 'sftp'] as const;
@@ -82,34 +80,6 @@ async function putIntoStore({ s3 }: Depot, image: FirmwareOrigin): Promise<strin
   return `s3://${bucket}/${key}`;
 }
 
-async function startStations(context: BenchContext, depot: Depot, count: number): Promise<void> {
-  const settings = {
-    MQTT_URL: depot.mqttUrl,
-    SIMULATED_STATIONS: String(count),
-    SIMULATED_STATIONS_DIR: depot.folders.chargers,
-    NODE_OPTIONS: '',
-  };
-  const env = { ...process.env, ...settings };
-  const child = await startChild(process.execPath, [SERVICE_SCRIPTS['station-simulator']], { ipc: true, env });
-  context.teardown(() => child.end('SIGKILL'));
-  await new Promise<void>((resolve, reject) => {
-    child.process.once('message', () => resolve());
-    void child.exited.then(() => reject(new Error(`the stations ended: ${child.output()}`)));
-  });
-}
-
-/** Whether a process has the file of a download open. */
-const isFetching = (pid: number | undefined, folder: string): boolean =>
-  pid !== undefined &&
-  readdirSync(`/proc/${pid}/fd`).some((fd) => {
-    try {
-      return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith(folder);
-    } catch {
-      // Closed meanwhile.
-      return false;
-    }
-  });
-
 /** How often the image came over the line until all stations had it installed. */
 async function once(
   context: BenchContext,
@@ -119,18 +89,12 @@ async function once(
   stations: readonly string[],
 ): Promise<number> {
   const watch = await watchFleet(depot.mqttUrl, stations, INSTALLED);
-  const post = async (path: string, body: object): Promise<void> => {
-    const headers = { 'content-type': 'application/json' };
-    const answer = await depot.fetch(`/v1${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-    if (answer.status !== 202) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`);
-  };
+  const post = (path: string, body: object): Promise<void> => postTo(depot, path, body);
   try {
     const before = received();
     const asking = askForUpdates(post, stations, () => ({ location, ...image.signed }));
     await awaitUntil(() => received() - before > image.sizeBytes / 2, PATIENCE_MS, 'half of the image');
-    const killed = WORKERS.find((worker) =>
-      isFetching(depot.process(worker).pid, join(depot.folders.spool, 'fetching')),
-    );
+    const killed = WORKERS.find((worker) => fetchesOf(depot, worker) > 0);
     if (killed === undefined) throw new Error('no worker fetches');
     depot.process(killed).kill();
     await asking;

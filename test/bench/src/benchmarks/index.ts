@@ -21,6 +21,7 @@ import { sshImages, sshImagesReplies } from './ssh-images.js';
 import { statusPath } from './status-path.js';
 import { takeover } from './takeover.js';
 import { updateWall } from './update-wall.js';
+import { wanRate } from './wan-rate.js';
 import { workerRecovery } from './worker-recovery.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -40,6 +41,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   fleet,
   fetchOnce,
   imagesRss,
+  wanRate,
   logUpload,
   sshImage,
   sshImages,
