@@ -42,6 +42,7 @@ await t.test('the examples are ones', (t) => {
   const inDocs = [...read('docs/stations.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
   const nameOf = (text: string) => Object.values(parseStationsFile(text).stations ?? {}).map(({ driver }) => driver);
   t.match(inDocs.flatMap(nameOf), [
+    { transport: 'ssh', profile: 'command', depot_url: 'http://10.0.7.1:8080' },
     { transport: 'ssh', profile: 'rauc' },
     { transport: 'ssh', profile: 'swupdate' },
     { transport: 'local', restart_everest: { management_api: true } },
@@ -77,6 +78,14 @@ await t.test('where a mistake is, and what', (t) => {
     ['state_dir: /var', 'state_dir: var', /line 9, column 18/],
     ['user: khumbu', 'user: khumbu\n      hots: x', /line 7, column 7: .*hots/],
     ['"{image}"', '"--file={image}"', /line 11, column 35/],
+    ['"{image}"', '"{url}"', /line 4, column 7: .*depot_url/],
+    ['"{image}", "{sha256}"', '"{url}"', /line 4, column 7: .*depot_url/],
+    [
+      '"{image}", "{sha256}"], evidence: [/opt/e]}',
+      '"{url}"], evidence: [/opt/e]}\n      depot_url: http://d:1',
+      /install must contain/,
+    ],
+    ['profile: command', 'profile: command\n      depot_url: http://depot:8080/', /line 11, column 18/],
     ['"{image}"', '"a\\nb"', /line 11, column 35/],
     ['[sudo, systemctl, reboot]', '"sudo systemctl reboot"', /line 12, column 15: .*array/],
     ['[sudo, systemctl, reboot]', '[]', /line 12, column 15/],

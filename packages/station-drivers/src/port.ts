@@ -14,6 +14,11 @@ export interface FirmwareImage {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly sizeBytes: number;
+  /**
+   * Path and query by which anybody may fetch it from a gateway of the depot, for so many seconds from now. Absent: nobody may.
+   * Rejects where that cannot be promised now.
+   */
+  readonly contentPath?: (seconds: number) => Promise<string>;
 }
 
 /**

@@ -329,7 +329,7 @@ run_effect() {
     answer retired
   elif is_busy; then
     answer "busy $active"
-  elif [ "$step" = install ] && [ ! -f "$state/images/$(cat "$ask/image")" ]; then
+  elif [ "$step" = install ] && [ ! -e "$ask/pulled" ] && [ ! -f "$state/images/$(cat "$ask/image")" ]; then
     # The end of another install of the same image took it away: it is brought again.
     answer 'error the image is not there any more'
   else
@@ -496,13 +496,15 @@ await_answer() {
 }
 
 # --- Verbs -----------------------------------------------------------------------------------------------------------
-# OPERATION STEP LIMIT_S PATIENCE_S IMAGE NONCE N PROBE_ARGV... ARGV...
+# OPERATION STEP LIMIT_S PATIENCE_S IMAGE NONCE N PROBE_ARGV... ARGV...; IMAGE: its SHA-256, which the install fetches itself
+# where `pulled:` stands before it; -: none.
 start() {
   ask=$state/asks/$6
   mkdir "$ask" || fail 'the state folder cannot be written'
   name=$1.$2
   if ! { printf '%s %s %s\n' "$1" "$2" "$3" >"$ask/what" && printf '%s\n' "$4" >"$ask/patience" &&
-    printf '%s' "$boot_words" >"$ask/boot-id" && { [ "$5" = - ] || printf '%s\n' "$5" >"$ask/image"; }; }; then
+    printf '%s' "$boot_words" >"$ask/boot-id" && { [ "$5" = - ] || printf '%s\n' "${5#pulled:}" >"$ask/image"; } &&
+    { [ "${5#pulled:}" = "$5" ] || : >"$ask/pulled"; }; }; then
     fail 'the state folder cannot be written'
   fi
   nonce=$6

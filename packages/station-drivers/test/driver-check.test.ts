@@ -1,8 +1,10 @@
 /** A station is looked at before it is used: what could be done, what is missing, and nothing is changed. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { closeNow, listen } from '@khumbu/shared/runtime/listening';
 import { parseStationsFile, profileFrom, requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { mountSmallDisk } from '@khumbu/test-support/small-disk';
@@ -64,6 +66,20 @@ await t.test('a station that nobody has used yet, and one that was', only, async
   t.same(check.verbs, EVERYTHING);
   t.match(find(check, 'state_dir'), { outcome: 'ok', text: /can be written/ });
   t.same(await driver.observe(signal), evidence, 'its effects are what they were');
+});
+
+await t.test('whether it reaches the depot that it fetches images from', only, async (t) => {
+  const stage = await setStage(t);
+  const server = createServer((request, response) => response.writeHead(request.url === '/livez' ? 200 : 404).end());
+  const depotUrl = `http://127.0.0.1:${await listen(server, 0)}`;
+  const driver = stage.driver({}, { ...stage.entry, ...stage.charger.pulling(depotUrl) });
+  const check = await look(t, stage, driver);
+  t.same(check.verbs, EVERYTHING);
+  t.match(find(check, 'depot_url'), { outcome: 'ok', text: depotUrl });
+  await closeNow(server);
+  const away = await look(t, stage, driver);
+  t.match(away.verbs, { ...EVERYTHING, install: 'cannot' });
+  t.match(find(away, 'depot_url'), { outcome: 'missing', verbs: ['install'], remedy: /depot_url/ });
 });
 
 await t.test('an effect that is under way', only, async (t) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
+import { startOrigin } from '@khumbu/test-support/origin';
 import { hasRauc, startRauc } from '@khumbu/test-support/rauc';
 import { hasSshd, overSsh, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
@@ -298,6 +299,34 @@ await t.test('the contract of drivers, through the gate of a forced command', on
     };
   };
   await driverContract(t, contractStation);
+});
+
+await t.test('an image that a charger fetches by sudo, through the gate', only, async (t) => {
+  const site = await makeSite(t);
+  const { charger, entry: bringing } = await makePrivileged(site);
+  const origin = await startOrigin();
+  t.teardown(() => origin.close());
+  origin.serve('/livez', Buffer.from('{}'));
+  const { url: depot_url } = origin;
+  const install = ['sudo', join(charger.dir, 'bin', 'pull'), '{url}', '{sha256}', '{operation}'];
+  const { command } = bringing;
+  if (!command) throw new Error('the stand-in has commands');
+  const entry: RealDriverEntry = { ...bringing, depot_url, command: { ...command, install } };
+  site.allow(await linesFor(site.dir, entry));
+  closeGate(site, entry);
+  const driver = driverOf(t, entry);
+  t.ok(isAllWell(await checkBy(driver, signal)), 'a look');
+  const image = await charger.image('an image');
+  const path = `/v1/firmware-artifacts/${image.sha256}/content`;
+  origin.serve(path, Buffer.from('an image'));
+  const contentPath = async (): Promise<string> => `${path}?expires=1767225600&signature=${'-sign_'.padEnd(43, 'x')}`;
+  await charger.let();
+  await driver.start({ step: 'install', operationId: 'op-1', image: { ...image, contentPath } }, signal);
+  t.match(await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(60_000)), { state: 'succeeded' });
+
+  const elsewhere = async (): Promise<string> => `/v1/firmware-artifacts/${image.sha256}/content/../../x`;
+  const other = { step: 'install', operationId: 'op-2', image: { ...image, contentPath: elsewhere } } as const;
+  await t.rejects(driver.start(other, signal), { code: 'STATION_UNREACHABLE', message: /station-gate/ });
 });
 
 await t.test('what the gate lets through, and what it does not', only, async (t) => {

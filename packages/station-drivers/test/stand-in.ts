@@ -2,11 +2,12 @@
 import { createHash } from 'node:crypto';
 import { access, chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import type { CommandVerbs, RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { FirmwareImage } from '../src/port.js';
 
 type Scripts =
   | 'install'
+  | 'pull'
   | 'recover'
   | 'reboot'
   | 'restart'
@@ -29,6 +30,11 @@ sum=$(sha256sum <"$1"); [ "\${sum%% *}" = "$2" ] || exit 65
 cp "$1" "$D/next.img"; echo "$2" >"$D/next"
 echo '{"progress": 100}'
 [ ! -e "$D/no-reboot" ] || { mv "$D/next" "$D/running"; echo '{"reboot_needed": false}'; }`,
+  // URL SHA256 OPERATION: a beginning, and then what is left of it.
+  pull: `
+rm -f "$D/pulled"
+curl -fsS -r 0-1 -o "$D/pulled" "$1" && curl -fsS -C - -o "$D/pulled" "$1" || exit 1
+exec "$D/bin/install" "$D/pulled" "$2" "$3"`,
   recover: `
 echo "recover $1" >>"$D/log"
 [ ! -e "$D/cannot-recover" ] || { echo 'the bootloader does not answer' >&2; exit 1; }
@@ -83,6 +89,8 @@ export interface StandIn {
   /** The `driver` of its entry, without the transport. */
   readonly entry: Omit<RealDriverEntry, 'transport'>;
   image(name: string): Promise<FirmwareImage>;
+  /** Its entry, where it fetches images itself from this URL. */
+  pulling(depotUrl: string): Omit<RealDriverEntry, 'transport'>;
   /** Let the effect under way end; resolves when it went. */
   let(): Promise<void>;
   /** Say or take back a fact about it: `fail` with an exit code, `falls-back`, `silent`, `no-reboot`. */
@@ -104,26 +112,33 @@ export async function makeStandIn(dir: string): Promise<StandIn> {
   await writeFile(at('boot'), 'boot-1\n');
   await writeFile(at('slot'), 'A\n');
   for (const type of ['DiagnosticsLog', 'SecurityLog']) await writeFile(at(`${type}.txt`), logText(type));
+  const command: CommandVerbs = {
+    install: [program('install'), '{image}', '{sha256}', '{operation}'],
+    recover: [program('recover'), '{operation}'],
+    reboot: [program('reboot'), '{operation}'],
+    restart_everest: [program('restart'), '{operation}'],
+    evidence: [program('evidence')],
+    read_clock: [program('clock')],
+    set_clock: [program('set-clock'), '{seconds}'],
+    slew_clock: [program('slew-clock'), '{offset}'],
+    logs: [program('logs'), '{type}', '{oldest}', '{latest}'],
+    network: [program('network'), '{interface}'],
+  };
+  const entry: Omit<RealDriverEntry, 'transport'> = {
+    state_dir: at('state'),
+    profile: 'command',
+    boot_id: ['cat', at('boot')],
+    command,
+    limits: { install_s: 60, reboot_s: 60, restart_s: 60, command_s: 20 },
+  };
   return {
     dir,
-    entry: {
-      state_dir: at('state'),
-      profile: 'command',
-      boot_id: ['cat', at('boot')],
-      command: {
-        install: [program('install'), '{image}', '{sha256}', '{operation}'],
-        recover: [program('recover'), '{operation}'],
-        reboot: [program('reboot'), '{operation}'],
-        restart_everest: [program('restart'), '{operation}'],
-        evidence: [program('evidence')],
-        read_clock: [program('clock')],
-        set_clock: [program('set-clock'), '{seconds}'],
-        slew_clock: [program('slew-clock'), '{offset}'],
-        logs: [program('logs'), '{type}', '{oldest}', '{latest}'],
-        network: [program('network'), '{interface}'],
-      },
-      limits: { install_s: 60, reboot_s: 60, restart_s: 60, command_s: 20 },
-    },
+    entry,
+    pulling: (depotUrl) => ({
+      ...entry,
+      depot_url: depotUrl,
+      command: { ...command, install: [program('pull'), '{url}', '{sha256}', '{operation}'] },
+    }),
     async image(name) {
       const path = at(`image-${encodeURIComponent(name)}`);
       await writeFile(path, name);

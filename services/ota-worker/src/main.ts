@@ -1,5 +1,6 @@
 /** The ota-worker: fetches firmware once per depot, verifies, installs, confirms after the reboot. */
 import { join } from 'node:path';
+import { contentPath, createUrlSigner } from '@khumbu/artifacts/signed-urls';
 import { ownsImages, tellSpool } from '@khumbu/artifacts/spool-id';
 import { requireOpenssl } from '@khumbu/firmware-trust/openssl-verify';
 import { openObjectStore } from '@khumbu/object-store/object-store';
@@ -99,6 +100,7 @@ runWorkerService(
         failed: 'the spool was not named: gateways take no artefacts for it',
       };
       void sweepRegularly(life, log, SWEEP_MS, [spoolTelling, ...sweeps]);
+      const signer = createUrlSigner(redis, store.keys, wall);
       const deps: StepDeps = {
         store,
         jobs,
@@ -106,6 +108,7 @@ runWorkerService(
         images,
         checks,
         driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
+        contentPath: async (sha256, seconds) => contentPath(sha256, await signer.sign(sha256, seconds)),
         now,
       };
       const { gate, meter } = openWan(

@@ -1,9 +1,10 @@
 /** From an MQTT request to Installed at real stations by SSH: the template for makers with file-backed slots, and RAUC. */
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sleep } from '@khumbu/shared/runtime/abort';
+import { freePort } from '@khumbu/shared/runtime/free-port';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
@@ -41,9 +42,18 @@ restart_everest() { :; }
 `;
 }
 
+/** URL SHA256 OPERATION: a charger that fetches its image itself, in two ranges. */
+const PULL = `#!/bin/sh
+D=\${0%/*}
+curl -fsS -r 0-999999 -o "$D/pulled" "$1" && curl -fsS -C - -o "$D/pulled" "$1" || exit 1
+sum=$(sha256sum <"$D/pulled"); [ "\${sum%% *}" = "$2" ] || exit 65
+exec "$D/maker" install "$D/pulled" "$2" "$3"
+`;
+
 function makeCharger(dir: string): void {
   mkdirSync(dir, { recursive: true });
   copyFileSync(TEMPLATE, join(dir, 'maker'));
+  writeFileSync(join(dir, 'pull'), PULL, { mode: 0o755 });
   writeFileSync(join(dir, 'maker.conf'), conf(dir));
   writeFileSync(join(dir, 'running'), 'A\n');
   writeFileSync(join(dir, 'boot'), 'the-first-boot\n');
@@ -65,6 +75,13 @@ function driverOf(dir: string, sshd: Sshd): RealDriverEntry {
   };
 }
 
+function pullingFrom(depotUrl: string, dir: string, sshd: Sshd): RealDriverEntry {
+  const { command, ...entry } = driverOf(dir, sshd);
+  if (!command) throw new TypeError('its profile is command');
+  const install = [join(dir, 'pull'), '{url}', '{sha256}', '{operation}'];
+  return { ...entry, depot_url: depotUrl, command: { ...command, install } };
+}
+
 /** Lines of a file that a stand-in writes one into for each install. */
 const installs = (dir: string, file = 'installs'): number =>
   existsSync(join(dir, file)) ? readFileSync(join(dir, file), 'utf8').trim().split('\n').length : 0;
@@ -77,15 +94,21 @@ await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no
   t.teardown(() => origin.close());
   const signer = await makeSigner(join(dir, 'keys'));
   const stations = ['good', 'killed', 'fallen', 'unfit'];
-  for (const station of stations) makeCharger(join(dir, station));
+  for (const station of [...stations, 'pulls']) makeCharger(join(dir, station));
+  const port = String(await freePort());
+  const pulls = pullingFrom(`http://127.0.0.1:${port}`, join(dir, 'pulls'), sshd);
   const cluster = await startCluster(t, {
     dataDir: join(dir, 'data'),
-    stations: Object.fromEntries(
-      stations.map((station) => [
-        station,
-        { driver: driverOf(join(dir, station), sshd), certificate: 'any', settle_ms: 0 },
-      ]),
-    ),
+    env: { HTTP_PORT: port },
+    stations: {
+      ...Object.fromEntries(
+        stations.map((station) => [
+          station,
+          { driver: driverOf(join(dir, station), sshd), certificate: 'any', settle_ms: 0 },
+        ]),
+      ),
+      pulls: { driver: pulls, certificate: 'any', settle_ms: 0 },
+    },
   });
   const image = makeImage(9 * MB, 'real');
   const location = origin.serve('/real.bin', image.bytes);
@@ -106,6 +129,15 @@ await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no
     t.same(withoutRepeats(client.statusNames(1)), SIGNED);
     t.equal(readFileSync(join(dir, 'good', 'running'), 'utf8'), 'B\n');
     t.equal(written('good'), image.sha256);
+  });
+
+  await t.test('by a station that fetches the image from a gateway', async (t) => {
+    writeFileSync(join(dir, 'pulls', 'go'), '');
+    const client = await begin('pulls');
+    await allowAfter(client, 1, 'SignatureVerified');
+    t.same(withoutRepeats(client.statusNames(1)), SIGNED);
+    t.equal(written('pulls'), image.sha256);
+    t.same(readdirSync(join(dir, 'pulls', 'state', 'images')), [], 'nothing was brought');
   });
 
   await t.test('with the worker and the server killed in the middle of the install', async (t) => {

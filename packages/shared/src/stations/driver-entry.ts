@@ -7,7 +7,7 @@ const closed = { additionalProperties: false } as const;
 
 /** Names that commands may ask for. Each stands alone as an argument; it is never a part of one. */
 export const PLACEHOLDERS = {
-  install: ['image', 'sha256', 'size', 'operation'],
+  install: ['image', 'url', 'sha256', 'size', 'operation'],
   recover: ['operation'],
   reboot: ['operation'],
   restart_everest: ['operation'],
@@ -221,6 +221,14 @@ const members = {
   jump: Type.Optional(
     Type.Object(login, { ...closed, ...loginNeeds, description: 'The host by which it is reached.' }),
   ),
+  depot_url: Type.Optional(
+    Type.String({
+      pattern: '^https?://(?:[A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?$',
+      maxLength: 300,
+      description:
+        'A gateway as the station reaches it, http://host:port: from there {url} of install leads to the image.',
+    }),
+  ),
   state_dir: path('Folder at the station for markers and results.'),
   profile: Type.Enum(['command', 'rauc', 'swupdate'], { description: 'Whose update tool is there.' }),
   command: Type.Optional(Command),
@@ -237,12 +245,19 @@ const members = {
   logs: Type.Optional(Logs),
 };
 
+/** Its own command to install takes this value. */
+const installsBy = (value: string): object => ({
+  properties: { command: { properties: { install: { contains: { const: `{${value}}` } } }, required: ['install'] } },
+  required: ['command'],
+});
+
 /** What must stand beside what. */
 const needs = {
   allOf: [
     conditional(stands('transport', 'ssh'), loginNeeds),
     conditional(stands('profile', 'command'), { required: ['command'] }),
     conditional(stands('profile', 'swupdate'), { required: ['swupdate'] }),
+    conditional(installsBy('url'), { allOf: [{ required: ['depot_url'] }, installsBy('sha256')] }),
   ],
 };
 

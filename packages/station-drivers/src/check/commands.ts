@@ -15,6 +15,7 @@ export interface PlannedCommand {
 /** Values as they will be, where a command is asked about before there are any. */
 export const SAMPLES = (stateDir: string): Readonly<Record<string, string>> => ({
   image: `${stateDir}/images/${'0'.repeat(64)}`,
+  url: `http://depot/v1/firmware-artifacts/${'0'.repeat(64)}/content?expires=1767225600&signature=${'0'.repeat(43)}`,
   sha256: '0'.repeat(64),
   size: '1048576',
   operation: 'firmware-update-m0000000-0000000000',

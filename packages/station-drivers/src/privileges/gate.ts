@@ -10,7 +10,7 @@ import { commandArgv } from '../logs/command-source.js';
 import { logCalls } from '../logs/logs-script.js';
 import { plannedSources } from '../logs/planned-sources.js';
 import { LOG_TYPES } from '../port.js';
-import type { Profile } from '../profiles/profile.js';
+import { imageWord, type Profile } from '../profiles/profile.js';
 import type { Limits } from '../station/entry-settings.js';
 import type { StationProgram } from '../station/station-program.js';
 import { quoteArgv } from '../transports/ssh/quote.js';
@@ -33,6 +33,9 @@ export interface GateParts {
 /** Values that occur nowhere else, each replaced by the pattern of what may stand there. All are plain words when quoted. */
 const HASH = 'c0ffee11'.repeat(8);
 const SIZE = 987_654_321_012_345;
+const EXPIRES = '214748364799';
+const SIGNATURE = 'khumbu-value-signature'.padEnd(43, '-');
+const CONTENT = `/v1/firmware-artifacts/${HASH}/content?expires=${EXPIRES}&signature=${SIGNATURE}`;
 const OPERATION = 'khumbu-value-operation';
 const NONCE = 'khumbu-value-nonce';
 const OFFSET = 'khumbu-value-offset';
@@ -58,10 +61,14 @@ function patternOf(argv: readonly string[], stateDir: string): string {
     microseconds,
     interface: name,
     checkpoint,
+    expires,
+    signature,
   } = VALUE_PATTERNS(stateDir);
   const values: readonly (readonly [text: string, pattern: string | undefined])[] = [
     [HASH, sha256],
     [String(SIZE), size],
+    [EXPIRES, expires],
+    [SIGNATURE, signature],
     [OPERATION, operation],
     [NONCE, '[A-Za-z0-9-]{1,64}'],
     [OFFSET, '([0-9]{1,15}|-)'],
@@ -88,10 +95,11 @@ function sentArgvs({ entry, stateDir, limits, profile, program }: GateParts): re
   const steps = {
     install: [
       limits.installS,
-      HASH,
+      imageWord(profile, HASH),
       profile.install({
         operationId: OPERATION,
         imagePath: `${stateDir}/images/${HASH}`,
+        ...(profile.pullsFrom === undefined ? {} : { imageUrl: `${profile.pullsFrom}${CONTENT}` }),
         sha256: HASH,
         sizeBytes: SIZE,
       }),

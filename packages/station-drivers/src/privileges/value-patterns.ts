@@ -5,9 +5,15 @@ export const inExtended = (text: string): string => text.replace(/[.[\]()*+?{}|^
 
 const TIME = '[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z';
 
-/** By the name of the placeholder. */
+const EXPIRES = '[0-9]{1,12}';
+const SIGNATURE = '[A-Za-z0-9_-]{43}';
+
+/** By the name of the placeholder; of a URL, by those of its parameters, too. */
 export const VALUE_PATTERNS = (stateDir: string): Readonly<Record<string, string>> => ({
   image: `${inExtended(stateDir)}/images/[0-9a-f]{64}`,
+  url: `https?://[]A-Za-z0-9.:[-]{1,255}/v1/firmware-artifacts/[0-9a-f]{64}/content\\?expires=${EXPIRES}&signature=${SIGNATURE}`,
+  expires: EXPIRES,
+  signature: SIGNATURE,
   sha256: '[0-9a-f]{64}',
   size: '[0-9]{1,15}',
   operation: '[A-Za-z0-9][A-Za-z0-9._-]{0,127}',

@@ -30,7 +30,31 @@ function judgeEvidence({ code, out, err }: AskAnswer): CheckFinding {
   return wanting('warning', 'evidence', `${runs}; the station says that it is not well`, 'look at the station', verbs);
 }
 
-export function commandCheck(command: CommandVerbs): ProfileCheck {
+/** URL: whether this answers, by whichever of two programs is there. The maker's own need be neither. */
+const REACHES =
+  'if command -v curl >/dev/null; then exec curl -fsS -m 15 -o /dev/null "$1"; ' +
+  'elif command -v wget >/dev/null; then exec wget -q -T 15 -O /dev/null "$1"; ' +
+  'else echo "neither curl nor wget is there to try it" >&2; exit 127; fi';
+const REACHES_S = 20;
+
+function judgeDepot(depotUrl: string, { code, err }: AskAnswer): CheckFinding {
+  const verbs: readonly StationVerb[] = ['install'];
+  if (code === 0) return good('depot_url', `the station reaches the depot at ${depotUrl}`, verbs);
+  const why = readableText(err, 200) || `it ends with ${code}`;
+  if (code === 127)
+    return wanting(
+      'unknown',
+      'depot_url',
+      `it is not known whether the station reaches ${depotUrl}: ${why}`,
+      'try it there',
+      verbs,
+    );
+  const text = `the station does not reach the depot at ${depotUrl}: ${why}`;
+  return wanting('missing', 'depot_url', text, 'mend depot_url of its entry, or the way between', verbs);
+}
+
+/** `depotUrl`: where the station pulls images from, if it does. */
+export function commandCheck(command: CommandVerbs, depotUrl?: string): ProfileCheck {
   const planned = (verb: StationVerb, argv: readonly string[] | undefined): readonly PlannedCommand[] =>
     argv ? [{ verb, argv }] : [];
   return {
@@ -40,7 +64,21 @@ export function commandCheck(command: CommandVerbs): ProfileCheck {
       ...planned('logs', command.logs),
       ...planned('network', command.network),
     ],
-    questions: [{ kind: 'ask', argv: command.evidence, limitS: EVIDENCE_S }],
-    judge: ([evidence]) => (evidence?.kind === 'ask' ? [judgeEvidence(evidence)] : []),
+    questions: [
+      { kind: 'ask', argv: command.evidence, limitS: EVIDENCE_S },
+      ...(depotUrl === undefined
+        ? []
+        : [
+            {
+              kind: 'ask',
+              argv: ['/bin/sh', '-c', REACHES, 'khumbu', `${depotUrl}/livez`],
+              limitS: REACHES_S,
+            } as const,
+          ]),
+    ],
+    judge: ([evidence, depot]) => [
+      ...(evidence?.kind === 'ask' ? [judgeEvidence(evidence)] : []),
+      ...(depot?.kind === 'ask' && depotUrl !== undefined ? [judgeDepot(depotUrl, depot)] : []),
+    ],
   };
 }

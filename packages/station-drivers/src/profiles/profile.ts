@@ -10,8 +10,10 @@ import type { ProfileCheck } from './profile-check.js';
 
 export interface InstallJob {
   readonly operationId: string;
-  /** Where the image is at the station, whole and hashed. */
+  /** Where the image is at the station, whole and hashed; of a profile that pulls, where it would be. */
   readonly imagePath: string;
+  /** Of a profile that pulls. */
+  readonly imageUrl?: string;
   readonly sha256: string;
   readonly sizeBytes: number;
 }
@@ -22,6 +24,8 @@ export interface Profile {
   readonly scripts: readonly StationScript[];
   /** What a check before use looks at, beside what all stations need. */
   readonly check: ProfileCheck;
+  /** Its install fetches the image from here by itself, a gateway's URL; absent: the image is brought. */
+  readonly pullsFrom?: string;
   /** Writes the image beside the running system and makes it the next to boot; busy is asked again until its time is over. */
   install(job: InstallJob): readonly string[];
   /**
@@ -50,3 +54,7 @@ export interface Profile {
    */
   keepNetwork?(checkpoint: string): readonly string[];
 }
+
+/** The image of an install as the station program hears of it: one that was brought has to be there when it begins. */
+export const imageWord = ({ pullsFrom }: Pick<Profile, 'pullsFrom'>, sha256: string): string =>
+  pullsFrom === undefined ? sha256 : `pulled:${sha256}`;

@@ -11,6 +11,7 @@ import type {
   StationEvidence,
   TransferProgress,
 } from '../port.js';
+import { imageWord } from '../profiles/profile.js';
 import { effectOf, evidenceOf, readEvidence, readInstall } from './protocol.js';
 import { putImage } from './put-image.js';
 import type { StationParts } from './station-parts.js';
@@ -73,8 +74,31 @@ const observerOf =
     return evidenceFrom(sections);
   };
 
+/** From where the station fetches the image itself: good for as long as its install may take. */
+async function urlOf(
+  { profile, limits }: StationParts,
+  { contentPath }: FirmwareImage,
+): Promise<{ imageUrl?: string }> {
+  const { pullsFrom } = profile;
+  if (pullsFrom === undefined) return {};
+  if (!contentPath) throw new CodedError('NOT_SUPPORTED', 'this depot hands out no URL of its images');
+  return { imageUrl: `${pullsFrom}${await contentPath(limits.installS)}` };
+}
+
+const argvOfEffect =
+  (parts: StationParts) =>
+  async (effect: Effect): Promise<readonly string[]> => {
+    const { profile, stateDir } = parts;
+    const { operationId } = effect;
+    if (effect.step === 'reboot') return profile.reboot(operationId);
+    if (effect.step === 'restart') return profile.restart(operationId);
+    const { sha256, sizeBytes } = effect.image;
+    const imagePath = `${stateDir}/images/${sha256}`;
+    return profile.install({ operationId, imagePath, sha256, sizeBytes, ...(await urlOf(parts, effect.image)) });
+  };
+
 export function effectsAt(parts: StationParts): Effects {
-  const { stateDir, limits, profile, program, options, run } = parts;
+  const { limits, profile, program, options, run } = parts;
   const observe = observerOf(parts);
   const limitOf: Record<EffectStep, number> = {
     install: limits.installS,
@@ -103,13 +127,7 @@ export function effectsAt(parts: StationParts): Effects {
       onProgress,
     });
 
-  const argvOf = (effect: Effect): readonly string[] => {
-    const { operationId } = effect;
-    if (effect.step === 'reboot') return profile.reboot(operationId);
-    if (effect.step === 'restart') return profile.restart(operationId);
-    const { sha256, sizeBytes } = effect.image;
-    return profile.install({ operationId, imagePath: `${stateDir}/images/${sha256}`, sha256, sizeBytes });
-  };
+  const argvOf = argvOfEffect(parts);
 
   return {
     async start(effect, signal, onTransfer) {
@@ -119,9 +137,9 @@ export function effectsAt(parts: StationParts): Effects {
       if (seen.effect.state !== 'absent') return;
       // The station decides once more when it begins; this spares a transfer that would be for nothing.
       assertMayBegin(seen.others);
-      if (effect.step === 'install') await bring(effect.image, signal, onTransfer);
+      if (effect.step === 'install' && profile.pullsFrom === undefined) await bring(effect.image, signal, onTransfer);
       const probe = profile.evidence();
-      const image = effect.step === 'install' ? effect.image.sha256 : '-';
+      const image = effect.step === 'install' ? imageWord(profile, effect.image.sha256) : '-';
       const limit = String(limitOf[step]);
       const args = [
         operationId,
@@ -132,7 +150,7 @@ export function effectsAt(parts: StationParts): Effects {
         newNonce(),
         String(probe.length),
         ...probe,
-        ...argvOf(effect),
+        ...(await argvOf(effect)),
       ];
       const { stdout } = await program.ask('start', args, options(signal));
       assertMayBegin(stdout.toString('latin1'));

@@ -15,6 +15,7 @@ import { decideInstallStart, type InstallStart } from '@khumbu/operations/statio
 import { resetReservedMs, STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
+import type { FirmwareImage } from '@khumbu/station-drivers/port';
 import { askCertificateStore } from '../certificate-store.js';
 import { orSettle } from '../driver-faults.js';
 import { hasBegun } from '../has-begun.js';
@@ -43,6 +44,9 @@ function absence(start: InstallStart, { awaySince }: StationState): Obstacle | u
   const isFound = awaySince !== undefined || start.waitFor === 'station_never_heard';
   return { waitMs: isFound ? AWAY_PAUSE_MS : SILENT_PAUSE_MS, waitingFor: start.waitFor };
 }
+
+const pathOfContent = ({ contentPath }: StepDeps, sha256: string): Pick<FirmwareImage, 'contentPath'> =>
+  contentPath ? { contentPath: (seconds) => contentPath(sha256, seconds) } : {};
 
 /** `progress` publishes how far the image is on its way to the station, and the percentage that the station reports. */
 export function createInstall(deps: StepDeps, progress?: InstallProgressPort) {
@@ -102,7 +106,8 @@ export function createInstall(deps: StepDeps, progress?: InstallProgressPort) {
     const { id: operationId, station, kind } = record;
     const { onTransfer, onPercent } = progress?.({ operationId, station, kind }) ?? {};
     if (path !== undefined) {
-      await driver.start({ step: 'install', operationId, image: { path, ...record.image } }, signal, onTransfer);
+      const image = { path, ...record.image, ...pathOfContent(deps, record.image.sha256) };
+      await driver.start({ step: 'install', operationId, image }, signal, onTransfer);
       log.info('install started');
     } else if (!(await hasBegun(driver, operationId, 'install', signal))) return commit(await loseImage(deps, record));
     const effect = await awaitEffect(driver, operationId, 'install', signal, { onPercent });

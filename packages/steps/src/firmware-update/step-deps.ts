@@ -17,6 +17,8 @@ export interface StepDeps extends Pick<WorkerParts, 'store' | 'jobs' | 'director
   readonly images: ImageStore;
   readonly checks: ImageChecks;
   readonly driverOf: (profile: StationProfile) => StationDriver;
+  /** As `contentPath` of an image has it, of images by their SHA-256; none: stations are handed no URLs. */
+  readonly contentPath?: (sha256: string, seconds: number) => Promise<string>;
 }
 
 export interface StationView {

@@ -1,5 +1,6 @@
 /** The artefacts of the depot as the routes see them. */
 import type { ArtifactPlace } from '@khumbu/artifacts/place';
+import type { UrlSigner } from '@khumbu/artifacts/signed-urls';
 import type { TakeInDeps } from '@khumbu/artifacts/take-in';
 import type { Artifact, ArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
 import type { ArtifactSchema } from '@khumbu/rest-contract/artifacts';
@@ -9,7 +10,6 @@ import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Static } from 'typebox';
 import { reading } from '../inventory.js';
 import { Problem } from '../problems.js';
-import type { UrlSigner } from './signed-urls.js';
 
 export interface Artifacts {
   /** Over the connection for reading. */

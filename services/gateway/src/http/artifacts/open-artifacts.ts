@@ -1,5 +1,6 @@
 /** What the gateway knows of artefacts, and how it reaches their bytes, from its settings. */
 import type { ArtifactPlace } from '@khumbu/artifacts/place';
+import { createUrlSigner } from '@khumbu/artifacts/signed-urls';
 import { spoolObstacle } from '@khumbu/artifacts/spool-id';
 import { spoolPlace } from '@khumbu/artifacts/spool-place';
 import { storePlace } from '@khumbu/artifacts/store-place';
@@ -11,7 +12,6 @@ import { ignoredParameters } from '@khumbu/shared/locations/ignored-parameters';
 import type { Redis } from 'ioredis';
 import type { GatewayConfig } from '../../config.js';
 import type { Artifacts } from './artifacts.js';
-import { createUrlSigner } from './signed-urls.js';
 
 /** Of the settings, what concerns artefacts. */
 export type ArtifactConfig = Pick<

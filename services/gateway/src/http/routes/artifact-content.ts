@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { contentPath } from '@khumbu/artifacts/signed-urls';
 import {
   ArtifactParams,
   ContentHeadersSchema,
@@ -165,10 +166,11 @@ export function artifactContentRoutes(app: RestApp, { artifacts, audit, stopping
       const found = await atPlace(() => place.find(sha256, stopping));
       if (!found) throw new Problem('ARTIFACT_UNKNOWN');
       const seconds = request.body.seconds ?? artifacts.urlSeconds;
-      const { expires, signature } = await reading(() => artifacts.signer.sign(sha256, seconds))();
+      const signed = await reading(() => artifacts.signer.sign(sha256, seconds))();
+      const { expires } = signed;
       audit(request, 'firmware artifact url', '', { outcome: 'handed out', sha256, expires });
       const { protocol, host } = request;
-      const url = `${protocol}://${host}/v1/firmware-artifacts/${sha256}/content?expires=${expires}&signature=${signature}`;
+      const url = `${protocol}://${host}${contentPath(sha256, signed)}`;
       return { url, expiresAt: rfc3339(expires * 1000), sha256, sizeBytes: found.sizeBytes };
     },
   );

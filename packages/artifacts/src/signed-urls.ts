@@ -20,6 +20,10 @@ const SIGNATURE = /^[\w-]{43}$/;
 const signatureOf = (key: string, sha256: string, expires: number): Buffer =>
   createHmac('sha256', Buffer.from(key, 'base64url')).update(`GET firmware-artifact ${sha256} ${expires}`).digest();
 
+/** Where gateways serve it, beside the URL that they are reached by. Pure. */
+export const contentPath = (sha256: string, { expires, signature }: Signed): string =>
+  `/v1/firmware-artifacts/${sha256}/content?expires=${expires}&signature=${signature}`;
+
 export type UrlSigner = ReturnType<typeof createUrlSigner>;
 
 /** `redis` fails fast. `now`: the depot's time, milliseconds since 1970. Both reject when Redis is not there. */
