@@ -3,6 +3,7 @@ import { offer } from '@khumbu/operations/kinds/offer';
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import { slotField } from '@khumbu/operations/records/keys';
 import type { StoredAnswer } from '@khumbu/operations/records/transaction';
+import type { ToldFact } from '@khumbu/operations/security-log/append-fact';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { Answer, Attempt, Decision } from './decision.js';
 import type { Parts } from './intake-deps.js';
@@ -26,6 +27,29 @@ export const answerAgain = (stored: StoredAnswer): Answer => ({
   ...(stored.operationId === undefined ? {} : { followUp: { kind: 'confirm', operationId: stored.operationId } }),
 });
 
+/** What would have acted on the station: its refusal is a fact of the security log. A station that asks without end is counted. */
+const ACTS: ReadonlySet<string> = new Set<RequestChannelName>([
+  'update_firmware',
+  'upload_logs',
+  'set_system_time',
+  'configure_network',
+]);
+
+function refusalFact(
+  channel: RequestChannelName,
+  { station, origin, caller }: Requester,
+  { reason, detail }: Pick<Answer, 'reason' | 'detail'>,
+  at: number,
+): ToldFact | undefined {
+  if (reason === undefined || !ACTS.has(channel)) return undefined;
+  const by = { cause: origin, ...(caller === undefined ? {} : { name: caller }) };
+  const why = { ok: false, reason, ...(detail === undefined ? {} : { message: detail }) };
+  return {
+    fact: { at, what: channel, phase: 'refused', by, station, ...why },
+    limit: `refused:${channel}:${reason}:${station}`,
+  };
+}
+
 function writeAnswer(
   transaction: Transaction,
   { station, answerKey, answerTtlMs }: Requester,
@@ -40,7 +64,7 @@ function writeAnswer(
   return { ...answer, ...(begun ? { begun } : {}), ...(record ? { record } : {}) };
 }
 
-export function createAccept({ store, readDecideCommit, isAbandoned }: Omit<Parts, 'accept' | 'read'>): Accept {
+export function createAccept({ store, readDecideCommit, isAbandoned, now }: Omit<Parts, 'accept' | 'read'>): Accept {
   /** What the decision stores, and what its requester gets. */
   const attemptOf = (channel: RequestChannelName, situation: Situation, decision: Decision): Attempt<Answer> => {
     const { requester, state, isConfigured, remembered } = situation;
@@ -54,6 +78,7 @@ export function createAccept({ store, readDecideCommit, isAbandoned }: Omit<Part
     const undo = { kind: 'revoke', channel, requester } as const;
     if (decision.kind === 'answer') {
       const result = writeAnswer(transaction, requester, decision);
+      transaction.tellSecurityLog(refusalFact(channel, requester, decision, now().wall));
       return isConfigured ? { result, transaction, undo } : { result };
     }
     const { record, replaces, reply } = decision;

@@ -53,7 +53,18 @@ export function createAllowInstallation({ read, readDecideCommit, store, jobs, l
       .transaction()
       .expectStation(station, bootEpoch, state.fields[bootEpoch])
       .expectStation(station, conflictSince, undefined)
-      .put(next);
+      .put(next)
+      .tellSecurityLog({
+        fact: {
+          at: now().wall,
+          what: 'allow_firmware_installation',
+          phase: 'done',
+          by: { cause: by },
+          station,
+          operationId: next.id,
+          ...(next.image ? { details: { sha256: next.image.sha256 } } : {}),
+        },
+      });
     // Without undo: a permission that may or may not have been stored is asked for again by the caller.
     return { result: next, transaction };
   };

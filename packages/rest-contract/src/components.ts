@@ -12,6 +12,7 @@ import {
   SystemTimeOrderSchema,
 } from './orders.js';
 import { ProblemSchema } from './problem.js';
+import { SecurityEntrySchema, SecurityLogPageSchema, SecurityVerdictSchema } from './security-log.js';
 import { SessionSchema, SignInCodeOrderSchema, SignInCodeSchema } from './sessions.js';
 import { BootReasonViewSchema, ResetPermissionSchema, StationPageSchema } from './stations.js';
 import { WanBudgetOrderSchema, WanSchema } from './wan.js';
@@ -30,6 +31,9 @@ export const REST_SCHEMAS = [
   ResetPermissionSchema,
   BootReasonViewSchema,
   ProblemSchema,
+  SecurityEntrySchema,
+  SecurityLogPageSchema,
+  SecurityVerdictSchema,
   FirmwareUpdateOrderSchema,
   LogUploadOrderSchema,
   ResetOrderSchema,

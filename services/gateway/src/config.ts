@@ -108,6 +108,8 @@ export const GatewaySettings = Type.Object({
   }),
   KEEP_OPERATIONS_PER_STATION: whole(50, 1, 'Ended operations that are kept for each station.'),
   KEEP_OPERATIONS_DAYS: whole(30, 1, 'Days an ended operation is kept.'),
+  SECURITY_LOG_DAYS: whole(365, 1, 'Days an entry of the security log is kept in Redis, some 500 bytes each.', 36_500),
+  SECURITY_LOG_MAX_ENTRIES: whole(500_000, 1000, 'Entries of the security log that are kept, whatever their age.'),
   WORKERS_GONE_AFTER_S: Type.Integer({
     default: 15,
     minimum: 3,

@@ -2,8 +2,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
+import { followPolicies } from '@khumbu/operations/security-log/told-policy';
 import { compileContract } from '@khumbu/shared/contract/codec';
 import { topicPrefix } from '@khumbu/shared/contract/topics';
+import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { sleep } from '@khumbu/shared/runtime/abort';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
@@ -63,6 +65,10 @@ runService(
     const connections = await openConnections(config, life, log);
     const { prompt, patient, store, clock } = connections;
     const { now } = clock;
+    const policies = followPolicies({ redis: patient, keys: store.keys, service: 'gateway', now, log });
+    life.onStop('policies', () => policies.stop());
+    fileHealth.followContents((setting, content) => void policies.tell(setting, content));
+    policies.tellSettings(LOCATION_SETTINGS, config);
     const brokerCa = followAuthorities('MQTT_CA_FILE', config.MQTT_CA_FILE, fileHealth);
     life.onStop('authorities', () => brokerCa?.close());
     const { directory, driverless } = openStations(config, fileHealth, life, log);

@@ -252,6 +252,7 @@ function leader(test: Test) {
       openMqttService,
       reconciler: { round: async () => undefined },
       reconcileEveryMs: 50,
+      chain: async () => undefined,
       trim: async () => undefined,
       redis: observer,
       servingKey: randomUUID(),

@@ -14,6 +14,7 @@ import { momentOf, type Now } from '@khumbu/operations/clock/depot-clock';
 import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createStore } from '@khumbu/operations/kinds/store';
+import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { WanRules } from '@khumbu/operations/wan/settings';
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
@@ -235,6 +236,7 @@ export async function openRest(t: Test, options: RestOptions) {
       keys: store.keys,
       events,
       looks,
+      append: createAppendFact(prompt, store.keys),
       wan: {
         rules,
         reading: createWanStore(reading, store.keys, rules, moment),

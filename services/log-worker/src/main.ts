@@ -12,10 +12,11 @@ import { openWanMeter } from '@khumbu/operations/wan/wan-meter';
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
-import { locationRules } from '@khumbu/shared/locations/settings';
+import { LOCATION_SETTINGS, locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { createSshPool } from '@khumbu/station-drivers/transports/ssh/ssh-transport';
 import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import { followSshTrust } from '@khumbu/transfer/ssh-settings';
 import { LogWorkerSettings } from './config.js';
@@ -36,7 +37,9 @@ runWorkerService(
     const spoolDir = config.SPOOL_DIR;
     const link = wanLink(config);
 
-    return async ({ redis, store, directory, now, files }) => {
+    return async ({ redis, store, directory, now, files, onLogin, tellSettings }) => {
+      tellSettings(LOCATION_SETTINGS, config);
+      const connections = createSshPool({ onLogin });
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
       life.onStop('authorities', () => authorities?.close());
       const ssh = followSshTrust(config, files);
@@ -56,7 +59,7 @@ runWorkerService(
           onError: (error) => log.debug({ err: error }, 'progress not told'),
           now: () => now().wall,
         }),
-        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
+        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections }),
         spoolDir,
         levels: { gzip: config.LOG_GZIP_LEVEL, zstd: config.LOG_ZSTD_LEVEL },
         redactorOf: async (profile) =>

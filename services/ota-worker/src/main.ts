@@ -13,10 +13,11 @@ import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { wanRules } from '@khumbu/operations/wan/settings';
 import { ignoredParameters } from '@khumbu/shared/locations/ignored-parameters';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
-import { locationRules } from '@khumbu/shared/locations/settings';
+import { LOCATION_SETTINGS, locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { createSshPool } from '@khumbu/station-drivers/transports/ssh/ssh-transport';
 import { createAnnounce } from '@khumbu/steps/firmware-update/announce';
 import { createConfirm } from '@khumbu/steps/firmware-update/confirm';
 import { createFetch } from '@khumbu/steps/firmware-update/fetch';
@@ -76,7 +77,9 @@ runWorkerService(
     const ignored = ignoredParameters(config);
     const link = wanRules(config);
 
-    return ({ redis, store, jobs, directory, notifications, now, files }) => {
+    return ({ redis, store, jobs, directory, notifications, now, files, onLogin, tellSettings }) => {
+      tellSettings(LOCATION_SETTINGS, config);
+      const connections = createSshPool({ onLogin });
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
       life.onStop('authorities', () => authorities?.close());
       const ssh = followSshTrust(config, files);
@@ -107,7 +110,7 @@ runWorkerService(
         directory,
         images,
         checks,
-        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
+        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections }),
         contentPath: async (sha256, seconds) => contentPath(sha256, await signer.sign(sha256, seconds)),
         now,
       };

@@ -4,6 +4,7 @@ import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import { createSshPool } from '@khumbu/station-drivers/transports/ssh/ssh-transport';
 import { askCertificateStore } from '@khumbu/steps/certificate-store';
 import { createCheckDriver } from '@khumbu/steps/station/check-driver';
 import { createConfigureNetwork } from '@khumbu/steps/station/configure-network';
@@ -17,11 +18,12 @@ runWorkerService(
   'system-control',
   () => loadConfig(SystemControlSettings, process.env),
   ({ config, life, log }) =>
-    ({ store, directory, redis, notifications, now }) => {
+    ({ store, directory, redis, notifications, now, onLogin }) => {
+      const connections = createSshPool({ onLogin });
       const deps: StepDeps = {
         store,
         directory,
-        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR }),
+        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections }),
         now,
       };
       const looks = startLookWorker({

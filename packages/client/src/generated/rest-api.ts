@@ -586,6 +586,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/security-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was done, and by whom
+         * @description Every login to a station, clock set, reset, firmware installed or refused, change of keys and policies, request over REST. Each entry has the hash of the one before.
+         *
+         *     Needs the scope `admin`.
+         */
+        get: operations["getSecurityLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/security-log/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether the security log is whole
+         * @description Reads all of it and computes each hash again. With anchors (from the manifest of a log archive, or the log of a gateway) it also finds that its end was cut off, or that all of it was written anew.
+         *
+         *     Needs the scope `admin`.
+         */
+        get: operations["verifySecurityLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stations/{stationId}/driver-check": {
         parameters: {
             query?: never;
@@ -1586,6 +1630,139 @@ export interface components {
                 allowed?: unknown[];
             }[];
         };
+        /** @description An entry of the security log. */
+        SecurityEntry: {
+            /** @description From 1 on, without a gap. */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description When it happened.
+             * @example 2026-11-22T09:30:00.000Z
+             */
+            at: string;
+            /**
+             * @description A kind of operation, the name of a request, or a word as `login`, `policy_changed`.
+             * @example firmware_update
+             */
+            what: string;
+            /**
+             * @description `asked` and `ended`: of an operation. `refused`: no operation came of the request. `done`: all the rest.
+             * @enum {unknown}
+             */
+            phase: "asked" | "refused" | "ended" | "done";
+            /** @description Who or what was the cause. */
+            by: {
+                /**
+                 * @description A request of EVerest or of a caller of REST, a schedule, the depot by itself, or a file or setting that somebody has changed.
+                 * @enum {unknown}
+                 */
+                cause: "everest" | "rest" | "schedule" | "depot" | "file";
+                /**
+                 * @description The caller, or the service.
+                 * @example fleet-tool
+                 */
+                name?: string;
+            };
+            /** @description Absent: of the whole depot. */
+            stationId?: string;
+            /** @description The operation it belongs to. */
+            operationId?: string;
+            /** @description Whether it went well; absent: nothing to say yet. */
+            ok?: boolean;
+            /** @description Why not: a stable word. */
+            reason?: string;
+            /** @description The same for people. */
+            message?: string;
+            /** @description More of it: the SHA-256 of an image, what was changed. No secrets. */
+            details?: {
+                [key: string]: string | number | boolean | string[];
+            };
+            /**
+             * @description Hash of the entry before.
+             * @example 5f0c9a7be1000000000000000000000000000000000000000000000000000000
+             */
+            previous: string;
+            /**
+             * @description SHA-256 of all the rest in its canonical form (RFC 8785).
+             * @example 5f0c9a7be1000000000000000000000000000000000000000000000000000000
+             */
+            hash: string;
+        };
+        /** @description Entries, the newest first. A page may be short and not be the last: only without `nextCursor` it is. */
+        SecurityLogPage: {
+            items: components["schemas"]["SecurityEntry"][];
+            /** @description For the next page; absent on the last one. */
+            nextCursor?: string;
+            /** @description The newest entry. */
+            head: {
+                /** @description Its place in the chain; 0: before the first entry. */
+                sequence: number;
+                /**
+                 * @description Its hash.
+                 * @example 5f0c9a7be1000000000000000000000000000000000000000000000000000000
+                 */
+                hash: string;
+            };
+            /** @description The newest entry that was removed because of its age; absent: none was. */
+            checkpoint?: {
+                /** @description Its place in the chain; 0: before the first entry. */
+                sequence: number;
+                /**
+                 * @description Its hash.
+                 * @example 5f0c9a7be1000000000000000000000000000000000000000000000000000000
+                 */
+                hash: string;
+            };
+        };
+        /** @description Whether the security log is whole. */
+        SecurityVerdict: {
+            /** @description Every entry is as it was chained, and none is missing. */
+            ok: boolean;
+            /** @description Entries that are right, from the first on. */
+            entries: number;
+            /** @description Where they begin. */
+            first?: number;
+            /** @description An entry, by its place and its hash. */
+            last?: {
+                /** @description Its place in the chain; 0: before the first entry. */
+                sequence: number;
+                /**
+                 * @description Its hash.
+                 * @example 5f0c9a7be1000000000000000000000000000000000000000000000000000000
+                 */
+                hash: string;
+            };
+            /** @description The first thing that is wrong. */
+            fault?: {
+                /**
+                 * @description `hash`: an entry is not what was chained. `link`: it does not follow the one before. `gap`: entries are missing. `cut`: the end is missing. `anchor`: what was noted is something else.
+                 * @enum {unknown}
+                 */
+                kind: "hash" | "link" | "gap" | "cut" | "anchor";
+                /** @description Where. */
+                sequence: number;
+            };
+            /** @description The newest entry. */
+            head: {
+                /** @description Its place in the chain; 0: before the first entry. */
+                sequence: number;
+                /**
+                 * @description Its hash.
+                 * @example 5f0c9a7be1000000000000000000000000000000000000000000000000000000
+                 */
+                hash: string;
+            };
+            /** @description The newest entry that was removed because of its age; absent: none was. */
+            checkpoint?: {
+                /** @description Its place in the chain; 0: before the first entry. */
+                sequence: number;
+                /**
+                 * @description Its hash.
+                 * @example 5f0c9a7be1000000000000000000000000000000000000000000000000000000
+                 */
+                hash: string;
+            };
+        };
         /**
          * @description FirmwareUpdateRequest without request_id; with location or artifact.
          * @example {
@@ -1890,6 +2067,9 @@ export type ResetPermission = components['schemas']['ResetPermission'];
 export type ResetType = components['schemas']['ResetType'];
 export type BootReasonView = components['schemas']['BootReasonView'];
 export type Problem = components['schemas']['Problem'];
+export type SecurityEntry = components['schemas']['SecurityEntry'];
+export type SecurityLogPage = components['schemas']['SecurityLogPage'];
+export type SecurityVerdict = components['schemas']['SecurityVerdict'];
 export type FirmwareUpdateOrder = components['schemas']['FirmwareUpdateOrder'];
 export type LogUploadOrder = components['schemas']['LogUploadOrder'];
 export type ResetOrder = components['schemas']['ResetOrder'];
@@ -3031,6 +3211,86 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Wan"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSecurityLog: {
+        parameters: {
+            query?: {
+                /** @description Only of this station. */
+                station?: string;
+                /** @description Only these, as `login`. */
+                what?: string;
+                /**
+                 * @description Only from this time on.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                since?: string;
+                /**
+                 * @description Only up to this time.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                until?: string;
+                /** @description Entries on a page. */
+                limit?: number;
+                /** @description nextCursor of the page before. */
+                cursor?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of entries. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityLogPage"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verifySecurityLog: {
+        parameters: {
+            query?: {
+                /** @description What was noted outside, as `sequence:hash`; may be repeated. */
+                anchor?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecurityVerdict"];
                 };
             };
             /** @description An error. */

@@ -15,6 +15,9 @@ import { auditEnded } from '../kinds/audit.js';
 import { createStore, type Store } from '../kinds/store.js';
 import { keysFor } from '../records/keys.js';
 import { type Notifications, subscribeNotifications } from '../records/notifications.js';
+import { createAppendFact } from '../security-log/append-fact.js';
+import { createTellLogin, type Login } from '../security-log/tell-login.js';
+import { followPolicies, type TellSettings } from '../security-log/told-policy.js';
 import type { QueueName } from './expected-job.js';
 import type { Steps } from './job-loop.js';
 import { createJobs, type Jobs } from './jobs.js';
@@ -32,6 +35,10 @@ export interface WorkerParts {
   readonly now: Now;
   /** Files that a worker follows are reported to it. */
   readonly files: FileHealth;
+  /** The security log has each connection to a station that was opened, or could not be. */
+  readonly onLogin: (login: Login) => void;
+  /** The security log has a policy that is in the settings, whenever it is another one than before. */
+  readonly tellSettings: TellSettings;
 }
 
 export interface WorkerQueue {
@@ -87,7 +94,14 @@ async function runWorkers(
   const directory = openStationDirectory(config.STATIONS_FILE, files);
   life.onStop('stations file', () => directory.close());
 
-  const queues = await build({ redis, store, jobs, notifications, directory, now, files });
+  const append = createAppendFact(redis, store.keys);
+  const policies = followPolicies({ redis, keys: store.keys, service, now, log });
+  life.onStop('policies', () => policies.stop());
+  files.followContents((setting, content) => void policies.tell(setting, content));
+  const onLogin = createTellLogin({ append, service, now, log });
+  const { tellSettings } = policies;
+
+  const queues = await build({ redis, store, jobs, notifications, directory, now, files, onLogin, tellSettings });
   const workers = queues.map((queue) =>
     startWorker({ ...queue, redis, store, jobs, notifications, log, now, lockMs: config.JOB_LOCK_MS }),
   );

@@ -7,6 +7,7 @@ import type { Reason } from '../records/reasons.js';
 import type { AnyRecord } from '../records/record.js';
 import type { Retention } from '../records/transaction.js';
 import type { WaitRules } from '../records/waiting.js';
+import type { Details } from '../security-log/entry.js';
 
 /** What is known of the station when an event is applied. */
 export interface KindContext {
@@ -45,6 +46,11 @@ export interface KindView {
   readonly sizeBytes?: number | undefined;
   readonly resetType?: 'NotSpecified' | 'Hard' | 'Soft';
   readonly interfaceName?: string;
+}
+
+export interface SecurityDetails {
+  readonly details: Details;
+  readonly limit?: string;
 }
 
 /**
@@ -102,4 +108,9 @@ export interface KindDefinition<R extends AnyRecord, E extends string = string> 
   needing?(record: R, sha256: string, isFor: (location: string) => boolean): readonly string[];
   /** Too ordinary for an event or an audit line. */
   isQuiet?(record: R): boolean;
+  /**
+   * What the security log is told of it beside what all operations have. `undefined`: nothing is told. Absent: no more than that. No
+   * secrets. `limit`: told a few times in a while, and counted then, together with those of its station that have the same one.
+   */
+  securityDetails?(record: R, phase: 'asked' | 'ended'): SecurityDetails | undefined;
 }

@@ -13,6 +13,7 @@ import {
   shownStatus,
   withoutSecrets,
 } from './kinds.js';
+import { securityFactOf } from './security-fact.js';
 
 export type Store = RecordStore<OperationRecord>;
 export type Transaction = RecordTransaction<OperationRecord>;
@@ -24,6 +25,7 @@ export const RECORD_RULES: RecordRules<OperationRecord> = {
   withoutSecrets,
   images: (record) => definitionOf(record).images?.(record) ?? [],
   shownStatus,
+  securityFact: securityFactOf,
   event: operationEvent,
 };
 

@@ -78,6 +78,20 @@ export const keysFor = (prefix: string) => ({
   wanQuiet: (hash: string) => `${prefix}:wan:quiet:${hash}`,
   /** When a fetch may begin; expires. */
   wanStart: (fetchId: string) => `${prefix}:wan:start:${fetchId}`,
+  /** What is told to the security log, see `security-log/append-fact.ts`: a list of facts that are not chained yet, oldest first. */
+  securityPending: `${prefix}:security:pending`,
+  /** Hash: facts that came too often, counted. */
+  securityCounted: `${prefix}:security:counted`,
+  /** Begins the names of counts of such facts; they expire. */
+  securityRate: `${prefix}:security:rate:`,
+  /** Stream of chained entries, its ids their sequence; and of a station those of the sequences alone. */
+  securityChain: `${prefix}:security:chain`,
+  securityOf: (station: string) => `${prefix}:security:of:${station}`,
+  /** Hash: sequence and hash of the newest entry; and of the newest one that was removed. */
+  securityHead: `${prefix}:security:head`,
+  securityCheckpoint: `${prefix}:security:checkpoint`,
+  /** Hash: keys and policies as they were told last, see `security-log/told-policy.ts`. */
+  securityPolicies: `${prefix}:security:policies`,
   /** The monotonic reading of the depot's clock, see `clock/depot-clock.ts`. */
   clock: `${prefix}:clock`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */

@@ -8,6 +8,7 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Redis, Result } from 'ioredis';
 import { momentOf, type Now } from '../clock/depot-clock.js';
 import type { OutboxEntry } from '../outbox/entry.js';
+import { APPEND_FUNCTION, factArguments, factKeys } from '../security-log/append-fact.js';
 import { keysFor } from './keys.js';
 import { INDEX_FUNCTIONS } from './operation-index.js';
 import { type AnyRecord, RECORD_SCHEMA } from './record.js';
@@ -18,7 +19,7 @@ import { type RecordRules, RecordTransaction, type StationFields, type StoredAns
  * A commit that was sent twice (a connection that broke after Redis had run it) finds its own mark and is done;
  * otherwise all guards must hold. An absent field equals the empty string.
  */
-const COMMIT_SCRIPT = `${INDEX_FUNCTIONS}
+const COMMIT_SCRIPT = `${INDEX_FUNCTIONS}${APPEND_FUNCTION}
 local c = cjson.decode(ARGV[1])
 if c.mark and redis.call('HGET', c.mark, 'commit') == c.id then return 1 end
 for _, g in ipairs(c.guards) do
@@ -29,6 +30,7 @@ for _, k in ipairs(c.absent) do
 end
 for _, o in ipairs(c.ops) do redis.call(unpack(o)) end
 for _, i in ipairs(c.indexed) do put_into_index(c.index, unpack(i)) end
+for _, f in ipairs(c.facts) do append_fact(c.security, unpack(f)) end
 return 1`;
 
 const POP_SCRIPT = `
@@ -129,7 +131,17 @@ export function createRecordStore<R extends AnyRecord>(
       const key = transaction.mark ?? transaction.stationMark;
       const mark = key === undefined ? [] : [['HSET', key, 'commit', id]];
       const { guards, absent, indexed } = transaction;
-      const commit = { id, mark: key, guards, absent, ops: [...transaction.ops, ...mark], index: keys.index, indexed };
+      const commit = {
+        id,
+        mark: key,
+        guards,
+        absent,
+        ops: [...transaction.ops, ...mark],
+        index: keys.index,
+        indexed,
+        facts: transaction.facts.map(factArguments),
+        security: factKeys(keys),
+      };
       const done = (await redis.khumbuCommit(JSON.stringify(commit))) === 1;
       if (!done) return undefined;
       for (const record of transaction.ends) onEnded(record);

@@ -5,6 +5,7 @@
 import type { Moment, Now } from '../clock/depot-clock.js';
 import type { StoredEvent } from '../events/events.js';
 import type { OutboxEntry } from '../outbox/entry.js';
+import type { ToldFact } from '../security-log/append-fact.js';
 import type { Keys } from './keys.js';
 import { indexText } from './operation-index.js';
 import type { AnyRecord } from './record.js';
@@ -36,6 +37,8 @@ export interface RecordRules<R extends AnyRecord> {
   images(record: R): readonly string[];
   /** What it is found by: its state, or what that has no word for. */
   shownStatus(record: R): string;
+  /** What the security log is told when it is stored for the first time, and with its end. */
+  securityFact(record: R, phase: 'asked' | 'ended', now: Moment): ToldFact | undefined;
   /** The event of a record that is about to be stored as `version`, if there is one. */
   event(record: R, version: number, now: Moment): StoredEvent | undefined;
 }
@@ -68,6 +71,8 @@ export class RecordTransaction<R extends AnyRecord> {
   readonly records: R[] = [];
   /** Those of them that end with this commit. */
   readonly ends: R[] = [];
+  /** What the security log is told, in order. */
+  readonly facts: ToldFact[] = [];
   constructor(
     readonly keys: Keys,
     private readonly rules: RecordRules<R>,
@@ -95,6 +100,8 @@ export class RecordTransaction<R extends AnyRecord> {
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
     this.indexed.push([key, record.id, String(version), indexText(this.rules, record)]);
     this.keep(record, key);
+    if (record.version === 0) this.tellSecurityLog(this.rules.securityFact(stored, 'asked', this.now()));
+    if (endedAt !== undefined && !isOver) this.tellSecurityLog(this.rules.securityFact(stored, 'ended', this.now()));
     const event = isOver ? undefined : this.rules.event(record, version, this.now());
     return event ? this.emitEvent(event) : this;
   }
@@ -126,6 +133,12 @@ export class RecordTransaction<R extends AnyRecord> {
     const kind = event.type === 'operation' ? event.kind : '';
     const fields = ['type', type, 'station', station, 'kind', kind, 'event', JSON.stringify(event)];
     this.ops.push(['XADD', this.keys.events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...fields]);
+    return this;
+  }
+
+  /** The security log has it, if the commit takes place: see `security-log/append-fact.ts`. `undefined`: nothing. */
+  tellSecurityLog(told: ToldFact | undefined): this {
+    if (told) this.facts.push(told);
     return this;
   }
 

@@ -4,6 +4,7 @@
  */
 import { Gauge, type Registry } from 'prom-client';
 import { type CodedError, describeError } from './errors.js';
+import type { FileContent } from './followed-file.js';
 import type { Logger } from './logger.js';
 
 export interface FileState {
@@ -21,6 +22,8 @@ export interface FileState {
 export function createFileHealth(log: Logger, now: () => number = Date.now) {
   const states = new Map<string, FileState>();
   const listeners: (() => void)[] = [];
+  const contents = new Map<string, FileContent>();
+  let onContent: ((setting: string, content: FileContent) => void) | undefined;
   const set = (state: FileState): void => {
     states.set(state.setting, state);
     for (const listener of listeners) listener();
@@ -42,16 +45,25 @@ export function createFileHealth(log: Logger, now: () => number = Date.now) {
         ...(loadedAt === undefined ? {} : { loadedAt }),
       });
     },
-    usable(setting: string): void {
+    /** `content`: absent for what is no file. */
+    usable(setting: string, content?: FileContent): void {
       const before = states.get(setting);
       if (before) log.info({ setting }, before.usable ? 'a file was read again' : 'a file is usable again');
       set({ setting, usable: true, loadedAt: now() });
+      if (!content) return;
+      contents.set(setting, content);
+      onContent?.(setting, content);
     },
     states: (): readonly FileState[] => [...states.values()],
     /** `ok`, or what is wrong with which. */
     summary: (): string => {
       const broken = [...states.values()].filter(({ usable }) => !usable);
       return broken.length === 0 ? 'ok' : broken.map(({ reason }) => `not usable: ${reason}`).join('; ');
+    },
+    /** Called with what is in use now, and whenever something is taken into use; for one listener. */
+    followContents(listener: (setting: string, content: FileContent) => void): void {
+      onContent = listener;
+      for (const [setting, content] of contents) listener(setting, content);
     },
     /** Called after every change of a state. */
     onChange: (listener: () => void): void => void listeners.push(listener),

@@ -7,6 +7,7 @@
  * symbolic link (the `..data` of a Kubernetes config map), a folder that was replaced, mode bits, and file systems that
  * tell of no changes. Where they are told of, it is read at once.
  */
+import { createHash } from 'node:crypto';
 import { closeSync, constants, type FSWatcher, fstatSync, openSync, readFileSync, watch } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -17,7 +18,15 @@ export interface FileReports {
   /** What is there now cannot be used. Told again when the reason changes. */
   readonly unusable: (setting: string, error: CodedError) => void;
   /** What is there now is in use. */
-  readonly usable: (setting: string) => void;
+  readonly usable: (setting: string, content?: FileContent) => void;
+}
+
+/** What is in use, for who looks after changes. */
+export interface FileContent {
+  /** Lower-case hex. */
+  readonly sha256: string;
+  /** What it grants, in short lines without secrets: see `FollowedFileOptions.summary`. */
+  readonly lines: readonly string[];
 }
 
 export interface FollowedFileOptions<T> {
@@ -31,6 +40,8 @@ export interface FollowedFileOptions<T> {
   /** How it is written that there is nothing, where that can be: an empty file says so in its message. */
   readonly nothing?: string;
   readonly reports: FileReports;
+  /** Short lines that say what the content grants, so that people see what has changed. Repeats no secret. */
+  readonly summary?: (content: T) => readonly string[];
   /** Another content is in use. */
   readonly onChange?: (() => void) | undefined;
 }
@@ -131,7 +142,7 @@ function watchFolder(path: string, onTouched: () => void): FSWatcher | undefined
  * setting, and the line and column where the reader knows them.
  */
 export function followFile<T>(options: FollowedFileOptions<T>): FollowedFile<T> {
-  const { setting, path, read, code, nothing, reports, onChange } = options;
+  const { setting, path, read, code, nothing, reports, summary, onChange } = options;
 
   const coded = (error: unknown): CodedError => {
     const system = error instanceof CodedError ? undefined : (error as NodeJS.ErrnoException).syscall;
@@ -149,7 +160,12 @@ export function followFile<T>(options: FollowedFileOptions<T>): FollowedFile<T> 
   } catch (error) {
     throw coded(error);
   }
-  reports.usable(setting);
+  const tellUsable = (): void =>
+    reports.usable(setting, {
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      lines: summary?.(content) ?? [],
+    });
+  tellUsable();
 
   let problem: string | undefined;
   const take = (): void => {
@@ -168,7 +184,7 @@ export function followFile<T>(options: FollowedFileOptions<T>): FollowedFile<T> 
       problem = reason.message;
       return;
     }
-    if (changed || problem !== undefined) reports.usable(setting);
+    if (changed || problem !== undefined) tellUsable();
     problem = undefined;
     if (changed) onChange?.();
   };

@@ -2,6 +2,7 @@
  * The stations file: which station is reached how, and what is allowed on it. YAML, reloaded on change. A station that
  * is not in it is refused, unless `unknown_stations: simulated` makes every station a simulated one.
  */
+import { createHash } from 'node:crypto';
 import { type Static, Type } from 'typebox';
 import type { Mismatch } from '../contract/codec.js';
 import { type CertificateLeaf, EVSE_SECURITY } from '../contract/topics.js';
@@ -293,6 +294,12 @@ function readStations(): (bytes: Buffer) => StationsFileContent {
   };
 }
 
+/** Each entry by a hash of it: which of them have changed is told, not what they say. */
+const stationLines = ({ stations = {}, ...rest }: StationsFileContent): string[] =>
+  Object.entries({ ...stations, '(all others)': rest }).map(
+    ([station, entry]) => `${station} ${createHash('sha256').update(JSON.stringify(entry)).digest('hex').slice(0, 8)}`,
+  );
+
 /**
  * Open the stations file and follow its changes. A change that cannot be read keeps the last good content and is
  * reported. Without a file no station is configured. Throws `STATIONS_FILE_INVALID` for a bad file at the start.
@@ -307,6 +314,7 @@ export function openStationDirectory(path: string | undefined, reports: FileRepo
           read: readStations(),
           code: 'STATIONS_FILE_INVALID',
           nothing: '{}',
+          summary: stationLines,
           reports,
           onChange,
         });

@@ -47,7 +47,8 @@ function loginOf(login: Login, { connectS, keepAliveS }: Limits): SshTarget {
   };
 }
 
-export const sshTargetOf = (entry: RealDriverEntry, limits: Limits): SshTarget => ({
-  ...loginOf(entry, limits),
-  ...(entry.jump ? { jump: loginOf(entry.jump, limits) } : {}),
-});
+export function sshTargetOf(entry: RealDriverEntry, limits: Limits, station?: string): SshTarget {
+  const whose = station === undefined ? {} : { station };
+  const jump = entry.jump ? { jump: { ...loginOf(entry.jump, limits), ...whose } } : {};
+  return { ...loginOf(entry, limits), ...whose, ...jump };
+}

@@ -16,11 +16,11 @@ import type { StationParts } from './station-parts.js';
 import { createStationProgram } from './station-program.js';
 
 /** What an entry is made of at its station. Begins nothing. */
-export function stationParts(entry: RealDriverEntry, connections: SshPool): StationParts {
+export function stationParts(entry: RealDriverEntry, connections: SshPool, station?: string): StationParts {
   const { state_dir: stateDir, boot_id: bootId = [] } = entry;
   const limits = limitsOf(entry);
   const transport =
-    entry.transport === 'ssh' ? createSshTransport(sshTargetOf(entry, limits), connections) : localTransport;
+    entry.transport === 'ssh' ? createSshTransport(sshTargetOf(entry, limits, station), connections) : localTransport;
   const own = profileOf(entry);
   const profile = { ...own, commands: [...own.commands, ...logCommands(entry)], check: withLogs(own.check, entry) };
   const scripts = [...profile.scripts, ...logScripts(entry)];
@@ -38,7 +38,7 @@ export function stationParts(entry: RealDriverEntry, connections: SshPool): Stat
 }
 
 export function createRealDriver(station: string, entry: RealDriverEntry, connections: SshPool): StationDriver {
-  const parts = stationParts(entry, connections);
+  const parts = stationParts(entry, connections, station);
   const { profile } = parts;
   return {
     station,

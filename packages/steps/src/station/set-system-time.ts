@@ -1,6 +1,6 @@
 /** Put a station's clock right by the newest time of the CSMS, if it is off by more than the tolerance and that time is fresh. */
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
-import type { SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
+import type { ClockCorrection, SystemTimeRecord } from '@khumbu/operations/kinds/set-system-time/record';
 import { type Reason, reasonOfCode } from '@khumbu/operations/records/reasons';
 import { ended, inState } from '@khumbu/operations/records/record';
 import { readStation } from '@khumbu/operations/stations/station-state';
@@ -17,22 +17,27 @@ export interface SetSystemTimeDeps extends StepDeps {
   readonly toleranceMs: number;
 }
 
-/** Resolves with why it was left alone. */
+/** Why it was left alone, or what was done; neither: it is right. */
+interface Treatment {
+  readonly reason?: Reason;
+  readonly correction?: ClockCorrection;
+}
+
 async function correct(
   driver: StationDriver,
   { signal, log }: Pick<StepContext, 'signal' | 'log'>,
   situation: ClockSituation,
-): Promise<Reason | undefined> {
+): Promise<Treatment> {
   const offByMs = situation.clockMs - situation.to;
   const correction = decideCorrection(situation);
   if (correction.kind === 'leave') {
     log.warn({ offByMs, reason: correction.reason }, 'clock left alone');
-    return correction.reason;
+    return { reason: correction.reason };
   }
   if (correction.kind === 'step') {
     await driver.setClock(new Date(correction.to), signal);
     log.info({ offByMs }, 'clock set');
-    return undefined;
+    return { correction: { kind: 'step', offByMs } };
   }
   try {
     await driver.slewClock?.(correction.byMs, signal);
@@ -41,29 +46,28 @@ async function correct(
     return correct(driver, { signal, log }, { ...situation, canSlew: false });
   }
   log.info({ offByMs }, 'clock slewed');
-  return undefined;
+  return { correction: { kind: 'slew', offByMs } };
 }
 
 export function createSetSystemTime(deps: SetSystemTimeDeps) {
   const { store, redisNow, toleranceMs, now } = deps;
 
-  /** Resolves with why the clock was not set; `undefined`: it is right. */
-  const setClock = async (record: SystemTimeRecord, context: StepContext): Promise<Reason | undefined> => {
+  const setClock = async (record: SystemTimeRecord, context: StepContext): Promise<Treatment> => {
     const { signal } = context;
     const told = async (): Promise<ToldTime> => ({
       value: record.value,
       ageMs: (await redisNow()) - record.toldAtRedisMs,
     });
     // Before anything that can fail: what is tried again has an end.
-    if (isStale(await told())) return 'stale';
+    if (isStale(await told())) return { reason: 'stale' };
     try {
       const profile = requireProfile(deps.directory.profileOf(record.station));
       const driver = deps.driverOf(profile);
       const clockMs = (await driver.readClock(signal)).getTime();
       const { transactions = [] } = await readStation(store, record.station);
       const verdict = judgeTime(await told(), clockMs, toleranceMs);
-      if (verdict.kind === 'stale') return 'stale';
-      if (verdict.kind === 'close_enough') return undefined;
+      if (verdict.kind === 'stale') return { reason: 'stale' };
+      if (verdict.kind === 'close_enough') return {};
       return await correct(driver, context, {
         clockMs,
         to: verdict.to,
@@ -75,13 +79,13 @@ export function createSetSystemTime(deps: SetSystemTimeDeps) {
     } catch (error) {
       // The next heartbeat response of the CSMS carries the time again; there is nothing to retry.
       if (!isDriverFault(error)) throw error;
-      return reasonOfCode(error);
+      return { reason: reasonOfCode(error) };
     }
   };
 
   return async (record: SystemTimeRecord, context: StepContext): Promise<void> => {
-    const reason = await setClock(record, context);
-    const done = inState(record, 'Done', now(), reason);
+    const { reason, correction } = await setClock(record, context);
+    const done = { ...inState(record, 'Done', now(), reason), ...(correction ? { correction } : {}) };
     const outcome = reason === undefined ? { ok: true } : { ok: false, reason };
     await context.commit(store.transaction().put(ended(done, now(), outcome)));
   };

@@ -77,7 +77,10 @@ export function openApiKeys(path: string | undefined, reports: FileReports) {
       withdrawal.abort();
     }
   };
-  const options = { setting: 'API_KEYS_FILE', read: readApiKeys, code: 'CONFIG_INVALID', nothing: '[]' };
+  // The beginning of a hash tells one key from the next.
+  const summary = (keys: ApiKeysFile): string[] =>
+    keys.map(({ name, sha256, scopes }) => `${name} ${scopes.join('+')} ${sha256.slice(0, 8)}`);
+  const options = { setting: 'API_KEYS_FILE', read: readApiKeys, code: 'CONFIG_INVALID', nothing: '[]', summary };
   const followed = path === undefined ? undefined : followFile({ ...options, path, reports, onChange });
   const withHash = (hash: Buffer): Caller | undefined => {
     const found = followed?.current().find((known) => timingSafeEqual(Buffer.from(known.sha256, 'hex'), hash));

@@ -8,6 +8,7 @@ import type { Intake } from '@khumbu/intake/intake';
 import type { Questions } from '@khumbu/intake/questions';
 import type { LookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import type { Keys } from '@khumbu/operations/records/keys';
+import type { AppendFact } from '@khumbu/operations/security-log/append-fact';
 import { REST_SCHEMAS } from '@khumbu/rest-contract/components';
 import type { AsyncApiOptions } from '@khumbu/shared/contract/async-api';
 import type { Health } from '@khumbu/shared/runtime/health';
@@ -43,10 +44,12 @@ import { eventRoutes } from './routes/events.js';
 import { firmwareRoutes } from './routes/firmware-updates.js';
 import { type Archives, logRoutes } from './routes/log-uploads.js';
 import { operationRoutes } from './routes/operations.js';
+import { securityLogRoutes } from './routes/security-log.js';
 import { sessionRoutes } from './routes/sessions.js';
 import { stationRoutes } from './routes/stations.js';
 import { type WanRouteDeps, wanRoutes } from './routes/wan.js';
 import type { RestApp } from './routing.js';
+import { createSecurityAudit } from './security-audit.js';
 import type { Sessions } from './sessions/sessions.js';
 import { createAudit, createSubmitOperation } from './submit-operation.js';
 import { createUnreadable } from './unreadable-requests.js';
@@ -69,6 +72,8 @@ export interface AppDeps {
   /** Looks at stations before use are asked for by it. */
   readonly looks: LookAsker;
   readonly wan: WanRouteDeps['wan'];
+  /** The security log is told of requests that no record tells of. */
+  readonly append: AppendFact;
   readonly authenticate: Authenticate;
   readonly sessions: Sessions;
   /** The depot's time, milliseconds since 1970. */
@@ -208,8 +213,9 @@ async function addV1(
   });
   guard(app as unknown as FastifyInstance, deps);
   takeTurns(app as unknown as FastifyInstance, load);
-  const audit = createAudit(log);
-  const submit = createSubmitOperation({ intake, inventory, idempotency, stopping, log }, audit);
+  // What a request of its own is told by its decision; all the rest is told here.
+  const submit = createSubmitOperation({ intake, inventory, idempotency, stopping, log }, createAudit(log));
+  const audit = createSecurityAudit(createAudit(log), deps);
   const { eventLoopTurn } = load;
   sessionRoutes(app, deps);
   stationRoutes(app, inventory, eventLoopTurn);
@@ -219,6 +225,7 @@ async function addV1(
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
   wanRoutes(app, { wan: deps.wan, audit });
+  securityLogRoutes(app, { ...deps, eventLoopTurn });
   driverCheckRoutes(app, deps);
   artifactRoutes(app, { artifacts, audit, eventLoopTurn, stopping });
   artifactContentRoutes(app, { artifacts, audit, stopping });

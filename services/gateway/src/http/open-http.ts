@@ -3,6 +3,7 @@ import type { Server } from 'node:https';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import { createStore } from '@khumbu/operations/kinds/store';
+import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { wanRules } from '@khumbu/operations/wan/settings';
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
@@ -72,6 +73,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       idempotency: createIdempotency(prompt, keys),
       events,
       looks,
+      append: createAppendFact(prompt, keys),
       wan: {
         rules,
         reading: createWanStore(reading, keys, rules, now),

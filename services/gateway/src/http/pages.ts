@@ -5,6 +5,7 @@ import type { EventLoopTurn } from './event-loop-turn.js';
 interface ListPage {
   readonly items: readonly unknown[];
   readonly nextCursor?: string;
+  readonly [member: string]: unknown;
 }
 
 const SOME = 25;

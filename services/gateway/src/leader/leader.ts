@@ -13,6 +13,7 @@ import type { MqttService } from '../mqtt/mqtt-service.js';
 import type { Lease } from './lease.js';
 
 const TRIM_EVERY_MS = 60_000;
+const CHAIN_EVERY_MS = 1000;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LONGEST_MS = 1000;
 /** How often a leader that lost its connection looks whether it has its lease again. */
@@ -28,7 +29,9 @@ export interface LeaderDeps {
   readonly openMqttService: (backlogMs: number) => Promise<MqttService>;
   readonly reconciler: Reconciler;
   readonly reconcileEveryMs: number;
-  /** Remove ended operations that are kept too long. */
+  /** Chain what was told to the security log. */
+  readonly chain: (signal: AbortSignal) => Promise<unknown>;
+  /** Remove what is kept too long: ended operations, entries of the security log. */
   readonly trim: () => Promise<unknown>;
   /** For the mark that the depot is served. */
   readonly redis: Redis;
@@ -121,6 +124,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal) {
     terms = [
       before.then(() => keepServing(deps, over, markBegun)),
       repeatUntil(over, deps.reconcileEveryMs, () => deps.reconciler.round(over), failed('not reconciled')),
+      repeatUntil(over, CHAIN_EVERY_MS, () => deps.chain(over), failed('security log not chained')),
       keepTrimmed(over),
     ];
   };

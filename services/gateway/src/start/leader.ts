@@ -4,6 +4,8 @@ import type { Intake } from '@khumbu/intake/intake';
 import { createReconciler } from '@khumbu/operations/reconciler/reconciler';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { createSecretSweep } from '@khumbu/operations/records/sweep-secrets';
+import { createChainWriter } from '@khumbu/operations/security-log/chain-writer';
+import { forgetEntries } from '@khumbu/operations/security-log/forget-entries';
 import type { TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
@@ -79,13 +81,24 @@ export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lif
   const { now } = clock;
   const stopping = new AbortController();
   const sweepSecrets = createSecretSweep(patient, store, log);
+  const chain = createChainWriter({
+    redis: patient,
+    keys: store.keys,
+    holder: lease.holder,
+    now,
+    // Where the log goes, the end of the chain cannot be cut off unseen.
+    onAnchor: (head) => log.info({ audit: true, securityLog: head }, 'the newest entry of the security log'),
+  });
   const leader = runLeader(
     {
       lease,
       openMqttService: serviceOpener(config, parts, stopping.signal, log),
       reconciler: createReconciler({ store, jobs, directory, now, log }),
       reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
+      chain: (signal) => chain.round(signal),
       trim: async () => {
+        const entries = { days: config.SECURITY_LOG_DAYS, most: config.SECURITY_LOG_MAX_ENTRIES };
+        await forgetEntries(patient, store.keys, lease.holder, entries, now().wall);
         const rules = { perStation: config.KEEP_OPERATIONS_PER_STATION, days: config.KEEP_OPERATIONS_DAYS };
         await trimEnded(patient, store.keys, rules, now().wall);
         await sweepSecrets(now().wall);

@@ -27,4 +27,6 @@ export const configureNetwork = {
     return applyNetworkEvent(record, 'outOfTime', context, wait ? { reason: `deadline_${wait.for}` } : {});
   },
   view: ({ interfaceName }) => ({ interfaceName }),
+  // EVerest asks before every connection to its CSMS.
+  securityDetails: ({ interfaceName }, phase) => ({ details: { interfaceName }, limit: phase }),
 } as const satisfies KindDefinition<ConfigureNetworkRecord, ConfigureNetworkEvent>;

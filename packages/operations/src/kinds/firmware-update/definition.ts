@@ -53,6 +53,13 @@ export const firmwareUpdate = {
     const { fetch } = record;
     return record.state === 'Downloading' && fetch ? { subject: fetch.id, run: fetch.generation } : undefined;
   },
+  securityDetails: ({ request, signed, image }) => ({
+    details: {
+      location: publicLocation(request.location),
+      signed,
+      ...(image ? { sha256: image.sha256, sizeBytes: image.sizeBytes } : {}),
+    },
+  }),
   withoutSecrets: (record) => ({
     ...record,
     request: { ...record.request, location: keptLocation(record.request.location) },

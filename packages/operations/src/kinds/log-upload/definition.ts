@@ -23,6 +23,14 @@ export const logUpload = {
   onDeadline: (record, context) => applyLogEvent(record, 'outOfTime', context),
   view: ({ request, fileName, sizeBytes }) => ({ location: publicLocation(request.location), fileName, sizeBytes }),
   progress: ({ state, id, tries }) => (state === 'Uploading' ? { subject: id, run: tries } : undefined),
+  securityDetails: ({ logType, request, sizeBytes, archive }) => ({
+    details: {
+      logType,
+      location: publicLocation(request.location),
+      ...(sizeBytes === undefined ? {} : { sizeBytes }),
+      ...(archive?.sha256 === undefined ? {} : { sha256: archive.sha256 }),
+    },
+  }),
   withoutSecrets: (record) => ({
     ...record,
     request: { ...record.request, location: keptLocation(record.request.location) },

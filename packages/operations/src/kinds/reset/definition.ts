@@ -34,4 +34,5 @@ export const reset = {
       ? apply(record, 'restartSeen', context)
       : undefined,
   view: ({ type }) => ({ resetType: type }),
+  securityDetails: ({ type, scheduled }) => ({ details: { type, scheduled } }),
 } as const satisfies KindDefinition<ResetRecord, ResetEvent>;

@@ -12,6 +12,13 @@ export interface SystemTimeRecord extends RecordBase<'set_system_time', SystemTi
   readonly value: number;
   /** When it was told, on the clock of the Redis server, which all processes share. */
   readonly toldAtRedisMs: number;
+  /** What was done to the clock, which was ahead by so much; absent: nothing. */
+  readonly correction?: ClockCorrection;
+}
+
+export interface ClockCorrection {
+  readonly kind: 'step' | 'slew';
+  readonly offByMs: number;
 }
 
 /** A told time is worth nothing after this long. */
@@ -28,8 +35,16 @@ export function tellSystemTime(
 ): SystemTimeRecord {
   const id = systemTimeId(station);
   const options = { station, origin: told.origin, requestId: -1, now, id };
-  const base = previous ?? newRecordBase('set_system_time', 'Pending', options);
-  const { endedAt: _endedAt, endTold: _endTold, outcome: _outcome, askedBy: _askedBy, ...open } = base;
+  const base: Partial<SystemTimeRecord> & RecordBase<'set_system_time', SystemTimeState> =
+    previous ?? newRecordBase('set_system_time', 'Pending', options);
+  const {
+    endedAt: _endedAt,
+    endTold: _endTold,
+    outcome: _outcome,
+    askedBy: _askedBy,
+    correction: _done,
+    ...open
+  } = base;
   return {
     ...inState({ ...open, history: open.history.slice(-4) }, 'Pending', now),
     value: told.value,

@@ -1,7 +1,7 @@
 /** Stations reached by SSH, over connections that all drivers of the process share. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { hasCode } from '@khumbu/shared/runtime/errors';
-import { type ConnectionPool, createPool, unreachable } from '../../pool.js';
+import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
+import { type ConnectionPool, createPool, type ReachStage, stageOf, unreachable } from '../../pool.js';
 import type { StationProcess, Transport } from '../transport.js';
 import { openConnection, type SshConnection } from './connection.js';
 import { quoteArgv } from './quote.js';
@@ -17,27 +17,64 @@ const REFUSED_PAUSE_MS = 250;
 const isRefusal = (error: unknown): boolean =>
   error instanceof Error && /refuses our key|^the host key/.test(error.message);
 
-export function createSshPool(options: { readonly mostOpen?: number; readonly idleMs?: number } = {}): SshPool {
+/** A connection was opened, or could not be: for who keeps account of logins. */
+export interface Login {
+  /** Absent: not for a station of the stations file. */
+  readonly station?: string;
+  /** user@host:port. */
+  readonly at: string;
+  /** Absent: it is open. */
+  readonly failure?: { readonly stage?: ReachStage; readonly message: string };
+}
+
+export interface SshPoolOptions {
+  readonly mostOpen?: number;
+  readonly idleMs?: number;
+  /** Must not throw. */
+  readonly onLogin?: (login: Login) => void;
+}
+
+/** The connection, told of either way. */
+async function told(
+  target: SshTarget,
+  opening: Promise<SshConnection>,
+  onLogin: SshPoolOptions['onLogin'],
+): Promise<SshConnection> {
+  const { station } = target;
+  const login = { ...(station === undefined ? {} : { station }), at: targetName(target) };
+  try {
+    const connection = await opening;
+    onLogin?.(login);
+    return connection;
+  } catch (error) {
+    const stage = stageOf(error);
+    onLogin?.({ ...login, failure: { ...(stage === undefined ? {} : { stage }), message: describeError(error) } });
+    throw error;
+  }
+}
+
+export function createSshPool(options: SshPoolOptions = {}): SshPool {
   const pool: SshPool = createPool({
     keyOf: targetKey,
-    open: (target) =>
-      openConnection(target, async (jump, host, port) => {
-        const lease = await pool.acquire(jump, AbortSignal.timeout(jump.connectMs));
-        try {
-          const channel = await lease.connection.forward(host, port);
-          channel.once('close', lease.release);
-          return channel;
-        } catch (error) {
-          lease.release();
-          throw error;
-        }
-      }),
+    open: (target) => told(target, openFor(target), options.onLogin),
     sessionsEach: 8,
     mostOpen: options.mostOpen ?? 256,
     mostOpening: 16,
     idleMs: options.idleMs ?? 60_000,
     pauseMs: (error) => (isRefusal(error) ? 15_000 : 1000),
   });
+  const openFor = (target: SshTarget): Promise<SshConnection> =>
+    openConnection(target, async (jump, host, port) => {
+      const lease = await pool.acquire(jump, AbortSignal.timeout(jump.connectMs));
+      try {
+        const channel = await lease.connection.forward(host, port);
+        channel.once('close', lease.release);
+        return channel;
+      } catch (error) {
+        lease.release();
+        throw error;
+      }
+    });
   return pool;
 }
 

@@ -1,5 +1,7 @@
 /** Where a station is reached by SSH, and as whom. */
 export interface SshTarget {
+  /** Whose it is, for who looks after logins. */
+  readonly station?: string;
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -28,4 +30,5 @@ export const pinnedAs = ({
   hostKeyAlias === undefined ? { host, port } : { host: hostKeyAlias, port: 22 };
 
 /** Equal for targets that can share a connection. */
-export const targetKey = (target: SshTarget): string => JSON.stringify(target);
+export const targetKey = (target: SshTarget): string =>
+  JSON.stringify(target, (name, value: unknown) => (name === 'station' ? undefined : value));
