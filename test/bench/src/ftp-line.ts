@@ -1,6 +1,7 @@
-/** As `pacedLine`, for FTP: content comes on connections of its own, whose port the server tells on the first one. */
+/** As `pacedLine`, for FTP: content comes on connections of its own, whose port the server tells on the first one, in TLS where nobody reads it. */
 import { createInterface } from 'node:readline';
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
+import { freePort } from '@khumbu/shared/runtime/free-port';
 import { openLine, type PacedLine, pacedLine } from './paced-line.js';
 
 /** RFC 2428, 3. */
@@ -28,4 +29,28 @@ export async function ftpLine(cleanup: Cleanup, serverPort: number, bytesPerSeco
     },
   );
   return { port, received: () => content.reduce((sum, { received }) => sum + received(), replies) };
+}
+
+/** Where lines of `ftpsLine` listen. */
+export const LINE_ADDRESS = '127.0.0.2';
+const DATA_PORTS = 10;
+
+/** Ports for data connections, one after the other: the settings of vsftpd for them. */
+export async function passivePorts() {
+  const first = await freePort();
+  const ports = Array.from({ length: DATA_PORTS }, (_none, index) => first + index);
+  return { ports, config: [`pasv_min_port=${first}`, `pasv_max_port=${ports.at(-1)}`] };
+}
+
+/** For FTP within TLS: each port of the server has a line at the same port of `LINE_ADDRESS`. */
+export async function ftpsLine(
+  cleanup: Cleanup,
+  serverPort: number,
+  dataPorts: readonly number[],
+  bytesPerSecond: number,
+): Promise<PacedLine> {
+  const lines: PacedLine[] = [];
+  for (const port of [serverPort, ...dataPorts])
+    lines.push(await pacedLine(cleanup, () => port, bytesPerSecond, { host: LINE_ADDRESS, port }));
+  return { port: serverPort, received: () => lines.reduce((sum, { received }) => sum + received(), 0) };
 }

@@ -15,11 +15,22 @@ export interface PacedLine {
   readonly received: () => number;
 }
 
+/** Where a line listens; any free port of 127.0.0.1 by default. */
+export interface LinePlace {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** How the server's side of one connection reaches the client. */
 type Pass = (server: Socket, client: Socket) => Promise<void>;
 
 /** A port that leads to another one, as long as `cleanup` lasts. */
-export async function openLine(cleanup: Cleanup, serverPort: () => number, pass: Pass): Promise<number> {
+export async function openLine(
+  cleanup: Cleanup,
+  serverPort: () => number,
+  pass: Pass,
+  { host, port }: LinePlace = { host: '127.0.0.1', port: 0 },
+): Promise<number> {
   const sockets = new Set<Socket>();
   const line = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const server = connect({ port: serverPort(), host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
@@ -36,7 +47,7 @@ export async function openLine(cleanup: Cleanup, serverPort: () => number, pass:
     pipeline(client, server).catch(broken);
     pass(server, client).catch(broken);
   });
-  line.listen(0, '127.0.0.1');
+  line.listen(port, host);
   await once(line, 'listening');
   cleanup.teardown(() => {
     line.close();
@@ -49,6 +60,7 @@ export async function pacedLine(
   cleanup: Cleanup,
   serverPort: () => number,
   bytesPerSecond: number,
+  at?: LinePlace,
 ): Promise<PacedLine> {
   let received = 0;
   const pass: Pass = (server, client) => {
@@ -60,6 +72,6 @@ export async function pacedLine(
     });
     return pipeline(server, pace, client);
   };
-  const port = await openLine(cleanup, serverPort, pass);
+  const port = await openLine(cleanup, serverPort, pass, at);
   return { port, received: () => received };
 }

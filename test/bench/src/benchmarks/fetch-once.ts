@@ -8,12 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Depot, startDepot } from '@khumbu/chaos/depot/depot';
 import { createObjectStore } from '@khumbu/object-store/object-store';
+import { selfSigned } from '@khumbu/test-support/certificates';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { startSftpServer } from '@khumbu/test-support/sftp-server';
 import { startVsftpd } from '@khumbu/test-support/vsftpd';
 import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js';
-import { ftpLine } from '../ftp-line.js';
+import { ftpLine, ftpsLine, LINE_ADDRESS, passivePorts } from '../ftp-line.js';
 import { askForUpdates, chargerNames, INSTALLED, watchFleet } from '../installs.js';
 import { pacedLine } from '../paced-line.js';
 import type { BenchContext, Benchmark, Measured } from '../row.js';
@@ -26,9 +27,10 @@ const BYTES_PER_S = { full: 8_000_000, short: 2_000_000 } as const;
 const PATIENCE_MS = 120_000;
 const NAME = 'firmware.bin';
 
-const SCHEMES = ['http', 's3', 'ftp', 'sftp'] as const;
-type Scheme = (typeof SCHEMES)[number];
-type RowName = `fetch-once-${Scheme}`;
+/** `ftps`: TLS by command; `ftps-at-once`: from the first byte on. */
+const WAYS = ['http', 's3', 'ftp', 'ftps', 'ftps-at-once', 'sftp'] as const;
+type Way = (typeof WAYS)[number];
+type RowName = `fetch-once-${Way}`;
 
 interface Place {
   readonly location: string;
@@ -36,17 +38,29 @@ interface Place {
   readonly received: () => number;
 }
 
-/** An origin for each scheme, and the settings that workers need for them. */
+/** An origin for each way, and the settings that workers need for them. */
 async function startOrigins(context: BenchContext, image: FirmwareOrigin) {
   const pace = BYTES_PER_S[context.effort];
   // Folders above the homes of the users must be open to them.
   const open = await mkdtemp(join(tmpdir(), 'khumbu-once-'));
   chmodSync(open, 0o755);
   context.teardown(() => rm(open, { recursive: true, force: true }));
+  const extensions = [`subjectAltName=IP:${LINE_ADDRESS}`];
+  const certificate = await selfSigned(join(open, 'tls'), 'server', { extensions });
   const ftp = await startVsftpd({ dir: join(open, 'ftp') });
   const sftp = await startSftpServer({ dir: join(open, 'sftp') });
   context.teardown(() => Promise.all([ftp.stop(), sftp.stop()]));
-  for (const { home, id } of [ftp, sftp]) {
+  const overTls = async (name: string, isImplicit: boolean) => {
+    const { ports, config } = await passivePorts();
+    const server = await startVsftpd({ dir: join(open, name), certificate, isImplicit, config });
+    context.teardown(() => server.stop());
+    const line = await ftpsLine(context, server.port, ports, pace);
+    const location = `ftps://fw:${server.password}@${LINE_ADDRESS}:${line.port}/${NAME}`;
+    return { server, place: { location, received: line.received } };
+  };
+  const byCommand = await overTls('ftps', false);
+  const atOnce = await overTls('ftps-at-once', true);
+  for (const { home, id } of [ftp, sftp, byCommand.server, atOnce.server]) {
     copyFileSync(image.imageFile, join(home, NAME));
     chownSync(join(home, NAME), id, id);
   }
@@ -58,14 +72,20 @@ async function startOrigins(context: BenchContext, image: FirmwareOrigin) {
   const ftpTo = await ftpLine(context, ftp.port, pace);
   const knownHosts = join(context.dir, 'known_hosts');
   writeFileSync(knownHosts, `[127.0.0.1]:${sftpTo.port} ${sftp.hostPublicKey}\n`);
-  const places: Readonly<Record<Exclude<Scheme, 's3'>, Place>> = {
+  const places: Readonly<Record<Exclude<Way, 's3'>, Place>> = {
     http: { location: `http://127.0.0.1:${http.port}${byHttp.pathname}`, received: http.received },
     ftp: { location: `ftp://fw:${ftp.password}@127.0.0.1:${ftpTo.port}/${NAME}`, received: ftpTo.received },
+    ftps: byCommand.place,
+    'ftps-at-once': atOnce.place,
     sftp: { location: `sftp://fw@127.0.0.1:${sftpTo.port}/~/${NAME}`, received: sftpTo.received },
   };
   return {
     places,
-    env: { LOCATION_KNOWN_HOSTS_FILE: knownHosts, LOCATION_PRIVATE_KEY_FILE: sftp.privateKeyFile },
+    env: {
+      LOCATION_KNOWN_HOSTS_FILE: knownHosts,
+      LOCATION_PRIVATE_KEY_FILE: sftp.privateKeyFile,
+      LOCATION_CA_FILE: certificate.certificateFile,
+    },
   };
 }
 
@@ -108,8 +128,8 @@ async function once(
 }
 
 export const fetchOnce: Benchmark<RowName> = {
-  rows: SCHEMES.map((scheme) => ({
-    name: `fetch-once-${scheme}` as const,
+  rows: WAYS.map((way) => ({
+    name: `fetch-once-${way}` as const,
     unit: 'x',
     baselineName: 'every station fetches for itself',
     wanted: 'ours <= 1.01',
@@ -132,7 +152,7 @@ export const fetchOnce: Benchmark<RowName> = {
       proxies: false,
       env: {
         S3_ENDPOINT: `http://127.0.0.1:${toStore.port}`,
-        ALLOWED_LOCATION_SCHEMES: SCHEMES.join(','),
+        ALLOWED_LOCATION_SCHEMES: 'http,s3,ftp,ftps,sftp',
         ...env,
         ...(effort === 'short' ? { JOB_LOCK_MS: '2000' } : {}),
       },
@@ -141,11 +161,11 @@ export const fetchOnce: Benchmark<RowName> = {
     await depot.leader();
     await startStations(context, depot, count);
     const measured: Partial<Record<RowName, Measured>> = {};
-    for (const scheme of SCHEMES) {
+    for (const way of WAYS) {
       const place =
-        scheme === 's3' ? { location: await putIntoStore(depot, image), received: toStore.received } : places[scheme];
+        way === 's3' ? { location: await putIntoStore(depot, image), received: toStore.received } : places[way];
       const ours = [await once(context, depot, image, place, chargerNames(count))];
-      measured[`fetch-once-${scheme}`] = { ours, baseline: [count] };
+      measured[`fetch-once-${way}`] = { ours, baseline: [count] };
     }
     return measured;
   },
