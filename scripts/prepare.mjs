@@ -130,12 +130,12 @@ async function build({ quiet }) {
   const compile = () => run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
   const code = await telling('Compiling', { quiet, afterMs }, compile);
   if (code !== 0) throw new Refusal('the code does not compile; the compiler says why above');
-  await buildPage();
+  const page = folders.find((folder) => existsSync(join(folder, 'vite.config.mjs')));
+  if (page) await buildPage(page);
 }
 
 /** What a browser loads, made anew when something of it has changed. */
-async function buildPage() {
-  const page = at('packages', 'page');
+async function buildPage(page) {
   const built = join(page, 'dist', 'page', 'index.html');
   const of = (folder) =>
     readdirSync(folder, { recursive: true, withFileTypes: true })

@@ -1,12 +1,12 @@
 /** What a person reads when everything is ready. */
 import type { Endpoints } from './cluster.js';
 
-/** `page`: the link that signs a browser in. */
+/** `page`: where the page is, and how one signs in. */
 export function banner(endpoints: Endpoints, page: string, stations: number, seconds: number): string {
   return `
 Khumbu is ready (${seconds.toFixed(1)} s), with ${stations} simulated stations.
 
-  Page          ${page}  (signs in once, within an hour; later: the API key)
+  Page          ${page}
   REST API      ${endpoints.httpUrls.join(', ')}  (documentation: ${endpoints.httpUrl}/docs)
   MQTT broker   ${endpoints.mqttUrl}
   Redis         ${endpoints.redisUrl}

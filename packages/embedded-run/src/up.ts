@@ -8,7 +8,7 @@ import { type DataDir, openDataDir } from './data-dir.js';
 import { claimPorts } from './ports.js';
 import { findCommand, findPrograms } from './programs.js';
 import { UP_SETTINGS, type UpSettings } from './settings.js';
-import { signInLink } from './sign-in-link.js';
+import { pageOf } from './sign-in-link.js';
 import { awaitStopRequest } from './stop-request.js';
 import { createSupervisor } from './supervisor.js';
 
@@ -75,12 +75,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     options.announce(
       settings.UP_JSON
         ? `${JSON.stringify(endpoints)}\n`
-        : banner(
-            endpoints,
-            await signInLink(endpoints.httpUrl, endpoints.apiKey),
-            settings.SIMULATED_STATIONS,
-            seconds,
-          ),
+        : banner(endpoints, await pageOf(endpoints.httpUrl, endpoints.apiKey), settings.SIMULATED_STATIONS, seconds),
     );
     void run.supervisor.startLater(stop.signal);
     await aborted(stop.signal);

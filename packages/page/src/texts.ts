@@ -1,3 +1,5 @@
+import type { OperationKind, Waiting } from '@khumbu/client/generated/rest-api';
+
 /** Every text of the page. Another language is another table of this shape. */
 export const en = {
   title: 'Khumbu',
@@ -51,7 +53,7 @@ export const en = {
     reset: 'Reset',
     configure_network: 'Network',
     set_system_time: 'Clock',
-  } as Readonly<Record<string, string>>,
+  } satisfies Record<OperationKind, string> as Readonly<Record<string, string>>,
   origins: { everest: 'asked by EVerest', rest: 'asked here or by a tool' },
   waiting: {
     for: {
@@ -77,7 +79,20 @@ export const en = {
       reset_reservation: 'a reset that EVerest was allowed',
       reset: 'a reset that is under way',
       install: 'an installation that is under way',
-    } as Readonly<Record<string, string>>,
+      new_boot: 'EVerest, which is to be heard after the restart',
+      station_busy: 'the station, which is still at what was begun there',
+      station_unreachable: 'the host of the station, which cannot be reached',
+      certificate_store: 'the certificate store of EVerest, which is to answer as before',
+      error: 'the next try: something went wrong',
+      download: 'its image, which is being fetched',
+      verification: 'its signature, which is being checked',
+      installation: 'the station, which is installing it',
+      reboot: 'the station, which is restarting',
+      restart: 'the station, which is being reset',
+      upload: 'its archive, which is being made and sent',
+      network: 'the interface, which is being prepared',
+      clock: 'the clock, which is being set',
+    } satisfies Record<Waiting['for'], string> as Readonly<Record<string, string>>,
     since: (time: string) => `since ${time}`,
     until: (time: string) => `until ${time}`,
     afterwards: { goes_on: 'then it goes on', fails: 'then it fails', ends: 'then it ends' } as Readonly<
@@ -92,7 +107,7 @@ export const en = {
       gateway: 'the gateway',
       station: 'the station',
       origin: 'the server',
-    } as Readonly<Record<string, string>>,
+    } satisfies Record<Waiting['liftedBy'][number], string> as Readonly<Record<string, string>>,
   },
   progress: {
     bytes: (done: string, all: string) => `${done} of ${all}`,
