@@ -47,6 +47,7 @@ await t.test('the examples are ones', (t) => {
     { transport: 'ssh', profile: 'swupdate' },
     { transport: 'local', restart_everest: { management_api: true } },
     { transport: 'local', network_manager: { rollback_s: 40 } },
+    { transport: 'local', logs: { SecurityLog: [{}, { everest: 'security' }] } },
     { transport: 'ssh', profile: 'rauc', host_key_alias: 'gate-7' },
   ]);
   const [, inCommon = ''] = [...read('docs/stations-file.md').matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(
