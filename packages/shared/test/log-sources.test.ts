@@ -16,7 +16,7 @@ void t.test('sources of logs are checked when the file is read, with their place
     ['{ DataCollectorLog: [] }', /line 7, column \d+: .*DataCollectorLog is not known/],
     [
       '{ DiagnosticsLog: [{ jornal: {} }] }',
-      /line 7, column \d+: \/stations\/gate-1\/driver\/logs\/DiagnosticsLog\/0 .*journal/,
+      /line 7, column \d+: \/stations\/gate-1\/driver\/logs\/DiagnosticsLog\/0 .*jornal is not known/,
     ],
     ['{ DiagnosticsLog: [{ journal: { unit: x } }] }', /DiagnosticsLog\/0\/journal .*unit is not known/],
     ['{ DiagnosticsLog: [{ journal: { priority: loud } }] }', /0\/journal\/priority .*emerg, alert/],

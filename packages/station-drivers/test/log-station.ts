@@ -1,5 +1,6 @@
 /** Stations on this host whose logs are read, and what comes of them. */
 
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
@@ -12,6 +13,17 @@ import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
 const { signal } = new AbortController();
 
 type Sources = NonNullable<NonNullable<RealDriverEntry['logs']>['DiagnosticsLog']>;
+
+/** Records of twelve seconds in two files, one of them rotated, as sources of both types. */
+export async function rotatedLogs(dir: string): Promise<NonNullable<RealDriverEntry['logs']>> {
+  const folder = join(dir, 'logs');
+  await mkdir(folder);
+  const line = (second: number): string => `${new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString()} ${second}\n`;
+  const six = (first: number): string => Array.from({ length: 6 }, (_none, second) => line(first + second)).join('');
+  await writeFile(join(folder, 'a.log.1'), six(0));
+  await writeFile(join(folder, 'a.log'), six(6));
+  return { DiagnosticsLog: [{ files: [`${folder}/a.log*`] }], SecurityLog: [{ files: [`${folder}/a.log`] }] };
+}
 
 export const logEntry = (dir: string, sources: Sources | undefined): RealDriverEntry => ({
   transport: 'local',

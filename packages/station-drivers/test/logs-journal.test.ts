@@ -1,6 +1,7 @@
 /** The systemd journal as a source: a real journalctl, and journals whose times were chosen. */
 import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type JournalEntry, whyNoJournal, writeJournal } from '@khumbu/test-support/journal';
 import { hasSshd, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
@@ -238,17 +239,8 @@ await t.test('over SSH: two sources, one of which cannot be read', { skip: why ?
   t.same(codesOf(opened[1]?.notes?.() ?? []), ['missing']);
   t.equal(files?.[0]?.text, '2026-11-29T12:00:00Z from a file\n');
 
-  const abort = new AbortController();
-  const [begun] = await driver.openLogs({ type: 'DiagnosticsLog', sources: ['journal'] }, abort.signal);
-  const pieces = begun ? bytesOf(begun) : undefined;
-  await pieces?.next();
-  abort.abort();
-  await t.rejects(
-    async () => {
-      for await (const _rest of pieces ?? []);
-    },
-    { name: 'AbortError' },
-  );
+  const one = await driver.openLogs({ type: 'DiagnosticsLog', sources: ['files-2'] }, signal);
+  t.equal(await text(bytesOf(...one)), '2026-11-29T12:00:00Z from a file\n');
   await t.rejects(driver.openLogs({ type: 'DiagnosticsLog', sources: ['other'] }, signal), {
     code: 'LOGS_UNAVAILABLE',
   });

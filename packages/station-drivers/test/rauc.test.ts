@@ -1,6 +1,6 @@
 /** Profile `rauc` with a real RAUC: its service on a bus of its own, files for slots. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,6 +14,7 @@ import { type ContractStation, driverContract } from '../src/contract/driver-con
 import type { Effect, StationDriver } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { rotatedLogs } from './log-station.js';
 import { raucEntry } from './rauc-entry.js';
 import { driversOfTwoWorkers, processesWith } from './stage.js';
 
@@ -305,17 +306,8 @@ await t.test('a bootloader that tells nothing', only, async (t) => {
 
 async function contractStation(t: Test, transport: Partial<RealDriverEntry>): Promise<ContractStation> {
   const { rauc, driver } = await setUp(t);
-  const folder = join(rauc.dir, 'logs');
-  mkdirSync(folder);
-  const line = (second: number): string => `${new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString()} ${second}\n`;
-  for (const [name, first] of [
-    ['a.log.1', 0],
-    ['a.log', 6],
-  ] as const)
-    writeFileSync(join(folder, name), Array.from({ length: 6 }, (_none, second) => line(first + second)).join(''));
-  const logs = { DiagnosticsLog: [{ files: [`${folder}/a.log*`] }], SecurityLog: [{ files: [`${folder}/a.log`] }] };
   return {
-    driver: driversOfTwoWorkers(t, { ...raucEntry(rauc), ...transport, logs }),
+    driver: driversOfTwoWorkers(t, { ...raucEntry(rauc), ...transport, logs: await rotatedLogs(rauc.dir) }),
     image: (name) => rauc.bundle(name),
     async finish() {
       await rauc.let();

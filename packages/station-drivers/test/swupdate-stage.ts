@@ -12,6 +12,7 @@ import type { ContractStation } from '../src/contract/driver-contract.js';
 import type { Effect, StationDriver } from '../src/port.js';
 import { createRealDriver } from '../src/station/real-driver.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
+import { rotatedLogs } from './log-station.js';
 import { driversOfTwoWorkers, endProcessesOf, processesWith } from './stage.js';
 
 const { signal } = new AbortController();
@@ -122,7 +123,7 @@ export const outputOf = (station: SwupdateStation, operationId = 'op-1'): Promis
 export async function contractStation(t: Test, transport: Partial<RealDriverEntry>): Promise<ContractStation> {
   const { station, driver } = await setUp(t);
   return {
-    driver: driversOfTwoWorkers(t, { ...entryOf(station), ...transport }),
+    driver: driversOfTwoWorkers(t, { ...entryOf(station), ...transport, logs: await rotatedLogs(station.dir) }),
     image: (name) => station.image(name),
     async finish() {
       await station.let();
