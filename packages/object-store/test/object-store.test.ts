@@ -353,7 +353,11 @@ void t.test('a server that goes away or falls silent midway rejects soon', async
   }
   // What could not be freed then is freed now.
   const store = storeAt(t, server.endpoint);
-  t.equal((await store.abortStaleUploads(BUCKET, 'shut')) + (await store.abortStaleUploads(BUCKET, 'freeze')), 2);
+  const free = async (): Promise<number> =>
+    (await store.abortStaleUploads(BUCKET, 'shut')) + (await store.abortStaleUploads(BUCKET, 'freeze'));
+  // Of a beginning that was asked for again there may be two.
+  t.ok((await free()) >= 2);
+  t.equal(await free(), 0, 'nothing is left');
 });
 
 void t.test('a download goes on where it was cut, and starts anew when the object changed', async (t) => {
