@@ -455,6 +455,27 @@ void t.test('downloads are paused and go on, one of them and all, and the link h
   t.equal((await rest.call('PUT', '/v1/wan/budget', { body: { budgetBytes: 1000 } })).status, 200);
 });
 
+void t.test('a browser signs in and out', async (t) => {
+  const rest = await openRest(t, { redis });
+  const begun = await rest.call('POST', '/v1/session');
+  const headers = {
+    cookie: String(begun.headers['set-cookie']).split(';')[0] ?? '',
+    'x-csrf-token': begun.body.csrfToken,
+  };
+  const call = (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) =>
+    rest.call(method, path, { key: null, headers, ...(body ? { body } : {}) });
+  t.equal((await call('GET', '/v1/session')).status, 200);
+  t.equal((await call('POST', '/v1/session/codes', {})).status, 201);
+  t.equal((await call('DELETE', '/v1/session')).status, 204);
+  t.equal((await call('GET', '/v1/session')).status, 401);
+});
+
+void t.test('an administrator reads what the depot did', async (t) => {
+  const rest = await openRest(t, { redis });
+  t.same((await rest.call('GET', '/v1/security-log')).body.items, []);
+  t.equal((await rest.call('GET', '/v1/security-log/verification')).status, 200);
+});
+
 void t.test('every documented route was answered with success', async (t) => {
   const rest = await openRest(t, { redis });
   const paths = rest.app.swagger().paths as unknown as Record<string, object>;
