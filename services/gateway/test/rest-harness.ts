@@ -247,7 +247,10 @@ export async function openRest(t: Test, options: RestOptions) {
       authenticate: authentication.authenticate,
       now: () => moment().wall,
       sessions: createSessions({
-        store: createSessionStore(prompt, store.keys, { sessionS: 3600, now: () => moment().wall }),
+        store: createSessionStore({ reading, writing: prompt }, store.keys, {
+          sessionS: 3600,
+          now: () => moment().wall,
+        }),
         callerWithHash: authentication.callerWithHash,
         isTls: false,
         sessionS: 3600,

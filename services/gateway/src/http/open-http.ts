@@ -60,7 +60,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       ...parts,
       now: wallNow,
       sessions: createSessions({
-        store: createSessionStore(prompt, keys, { sessionS: config.SESSION_S, now: wallNow }),
+        store: createSessionStore({ reading, writing: prompt }, keys, { sessionS: config.SESSION_S, now: wallNow }),
         callerWithHash: parts.callerWithHash,
         isTls: certificate !== undefined,
         sessionS: config.SESSION_S,

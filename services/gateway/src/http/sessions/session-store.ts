@@ -40,34 +40,44 @@ export const isTokenOf = ({ csrfToken }: Session, token: unknown): boolean =>
 
 export type SessionStore = ReturnType<typeof createSessionStore>;
 
-/** `redis` fails fast: all of them reject when it is not there. */
-export function createSessionStore(redis: Redis, keys: Keys, { sessionS, now }: SessionSettings) {
+export interface SessionConnections {
+  /** For what every request of a browser asks: no station waits for it. */
+  readonly reading: Redis;
+  readonly writing: Redis;
+}
+
+/** Both connections fail fast: all of them reject when Redis is not there. */
+export function createSessionStore(
+  { reading, writing }: SessionConnections,
+  keys: Keys,
+  { sessionS, now }: SessionSettings,
+) {
   return {
     /** A new session of a key; `id` is for its cookie alone. */
     begin: async (keySha256: string): Promise<Session & { readonly id: string }> => {
       const id = newSecret();
       const session: Session = { keySha256, csrfToken: newSecret(), expiresAt: now() + sessionS * 1000 };
-      await redis.set(keys.session(hashOf(id)), JSON.stringify(session), 'EX', sessionS);
+      await writing.set(keys.session(hashOf(id)), JSON.stringify(session), 'EX', sessionS);
       return { ...session, id };
     },
     /** `undefined`: there is none, or it has ended. */
     find: async (id: string): Promise<Session | undefined> => {
       if (!SECRET.test(id)) return undefined;
-      const stored = await redis.get(keys.session(hashOf(id)));
+      const stored = await reading.get(keys.session(hashOf(id)));
       const session: unknown = stored === null ? undefined : JSON.parse(stored);
       return Value.Check(SessionRecord, session) && session.expiresAt > now() ? session : undefined;
     },
     end: async (id: string): Promise<void> => {
-      await redis.del(keys.session(hashOf(id)));
+      await writing.del(keys.session(hashOf(id)));
     },
     /** A code that begins one session of a key, within so many seconds. */
     makeCode: async (keySha256: string, seconds: number): Promise<string> => {
       const code = newSecret();
-      await redis.set(keys.signInCode(hashOf(code)), keySha256, 'EX', seconds);
+      await writing.set(keys.signInCode(hashOf(code)), keySha256, 'EX', seconds);
       return code;
     },
     /** The hash of the key it was made with; it is used up. `undefined`: there is no such code, or it was used. */
     useCode: async (code: string): Promise<string | undefined> =>
-      SECRET.test(code) ? ((await redis.getdel(keys.signInCode(hashOf(code)))) ?? undefined) : undefined,
+      SECRET.test(code) ? ((await writing.getdel(keys.signInCode(hashOf(code)))) ?? undefined) : undefined,
   };
 }
