@@ -62,6 +62,13 @@ const shorterThan =
     return found <= length ? undefined : `has ${found} entries, more than ${length}`;
   };
 
+const listShorterThan =
+  (length: number): Rule =>
+  async (key, _name, { redis }) => {
+    const found = await redis.llen(key);
+    return found <= length ? undefined : `has ${found} entries, more than ${length}`;
+  };
+
 const fewerFieldsThan =
   (count: number): Rule =>
   async (key, _name, { redis }) => {
@@ -129,6 +136,11 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['WAN', /^khumbu:wan$/, always],
   ['WAN', /^khumbu:wan:month:\d{4}-\d\d$/, expiresWithin(400 * DAY_MS)],
   ['WAN', /^khumbu:wan:(?:reserved|schedule|quiet:[0-9a-f]{32}|start:.+)$/, expiresWithin(2 * DAY_MS)],
+  ['security log', /^khumbu:security:pending$/, listShorterThan(1000)],
+  ['security log', /^khumbu:security:rate:/, expiresWithin(600_000)],
+  ['security log', /^khumbu:security:(?:chain|of:.+)$/, shorterThan(500_000)],
+  ['security log', /^khumbu:security:(?:counted|head|checkpoint|policies)$/, always],
+  ['session', /^khumbu:(?:session|sign-in-code):[0-9a-f]{64}$/, expiresWithin(DAY_MS)],
   ['clock', /^khumbu:clock$/, always],
   ['beats', /^khumbu:beats$/, fewerFieldsThan(QUEUE_NAMES.length + 2)],
   ['files', /^khumbu:files$/, expiresWithin(60_000)],
