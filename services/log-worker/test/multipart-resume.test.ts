@@ -53,7 +53,11 @@ async function stage(test: Test) {
       ...rest,
     });
   };
-  const partsSent = (): number => server.requests.filter((line) => /^PUT .*[?&]partNumber=/.test(line)).length;
+  const numbers = (): number[] =>
+    server.requests.flatMap((line) => Number(/^PUT .*[?&]partNumber=(\d+)/.exec(line)?.[1] ?? []) || []);
+  const partsSent = (): number => numbers().length;
+  /** Which parts have come since then. One that was on its way when its upload failed may come late. */
+  const partsSince = (before: number): number[] => [...new Set(numbers().slice(before))].toSorted((a, b) => a - b);
   const stored = async (): Promise<Buffer> =>
     buffer(
       await objects.read({
@@ -69,6 +73,7 @@ async function stage(test: Test) {
     shared,
     run,
     partsSent,
+    partsSince,
     stored,
     unfinished: () => unfinishedUploads(dir, BUCKET),
     /** So many parts are there of an upload that then failed for now. */
@@ -110,7 +115,7 @@ void t.test('a store that fails for now keeps the parts; only the rest is sent t
   t.match(await s.unfinished(), [{ key: KEY }]);
   const before = s.partsSent();
   await s.run();
-  t.equal(s.partsSent() - before, PARTS - 4);
+  t.same(s.partsSince(before), [5, 6]);
   await assertWhole(t, s);
 });
 
@@ -146,7 +151,7 @@ void t.test('an upload that is gone, or was begun otherwise, is begun anew', asy
   const before = other.partsSent();
   const tags = { delivery: { partBytes: PART_BYTES, protection: { tags: { site: 'north' } } } };
   await t.rejects(other.run(tags), { code: 'UPLOAD_FAILED', status: 'NotSupportedOperation' });
-  t.equal(other.partsSent() - before, PARTS, 'without tags nothing of it could be used');
+  t.same(other.partsSince(before), [1, 2, 3, 4, 5, 6], 'without tags nothing of it could be used');
   t.same(await other.unfinished(), []);
 });
 
