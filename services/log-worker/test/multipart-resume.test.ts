@@ -54,7 +54,10 @@ async function stage(test: Test) {
     });
   };
   const numbers = (): number[] =>
-    server.requests.flatMap((line) => Number(/^PUT .*[?&]partNumber=(\d+)/.exec(line)?.[1] ?? []) || []);
+    server.requests
+      .map((line) => /^PUT .*[?&]partNumber=(\d+)/.exec(line)?.[1])
+      .filter((number) => number !== undefined)
+      .map(Number);
   const partsSent = (): number => numbers().length;
   /** Which parts have come since then. One that was on its way when its upload failed may come late. */
   const partsSince = (before: number): number[] => [...new Set(numbers().slice(before))].toSorted((a, b) => a - b);
