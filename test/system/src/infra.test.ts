@@ -153,7 +153,7 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
       PATIENCE_MS,
       'a check through the bridge',
     );
-    t.equal(await bootReason(), 'PowerUp');
+    // Once: who asks again some time later has restarted since.
     const { reply, ms } = await askBootReason();
     t.equal(reply, 'PowerUp');
     t.ok(ms < ANSWER_LATEST_MS, `answered in ${Math.round(ms)} ms`);
