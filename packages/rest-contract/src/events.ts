@@ -11,6 +11,7 @@ import {
   OperationStatusSchema,
   OriginSchema,
   OutcomeSchema,
+  PROGRESS_MEMBERS,
   WaitingSchema,
 } from './operations.js';
 
@@ -69,14 +70,7 @@ export const ProgressEventSchema = Type.Object(
     stationId,
     operationId,
     kind: OperationKindSchema,
-    bytes: Type.Optional(count('Bytes so far.')),
-    totalBytes: Type.Optional(count('Bytes in all, where that is known.')),
-    records: Type.Optional(count('Of a log upload: records that were read at the station so far.')),
-    bytesPerS: Type.Optional(count('Bytes a second over the last 20 seconds.')),
-    remainingS: Type.Optional(count('Seconds that are left at this rate, where all bytes are known.')),
-    percent: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 100, description: 'Of an installation, where the station says.' }),
-    ),
+    ...PROGRESS_MEMBERS,
   },
   {
     $id: 'ProgressEvent',

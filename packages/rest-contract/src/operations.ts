@@ -44,16 +44,21 @@ export const OutcomeSchema = Type.Object(
   { $id: 'Outcome', description: 'How an operation ended.' },
 );
 
+/** How far something is; in events as in views. */
+export const PROGRESS_MEMBERS = {
+  bytes: Type.Optional(count('Bytes so far: of a download, an upload, or of the image on its way to the station.')),
+  totalBytes: Type.Optional(count('Bytes in all, where that is known.')),
+  records: Type.Optional(count('Of a log upload: records that were read at the station so far.')),
+  bytesPerS: Type.Optional(count('Bytes a second over the last 20 seconds.')),
+  remainingS: Type.Optional(count('Seconds that are left at this rate, where all bytes are known.')),
+  percent: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 100, description: 'Of an installation, where the station says.' }),
+  ),
+};
+
 export const ProgressSchema = Type.Object(
   {
-    bytes: Type.Optional(count('Bytes so far: of a download, an upload, or of the image on its way to the station.')),
-    totalBytes: Type.Optional(count('Bytes in all, where that is known.')),
-    records: Type.Optional(count('Of a log upload: records that were read at the station so far.')),
-    bytesPerS: Type.Optional(count('Bytes a second over the last 20 seconds.')),
-    remainingS: Type.Optional(count('Seconds that are left at this rate, where all bytes are known.')),
-    percent: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 100, description: 'Of an installation, where the station says.' }),
-    ),
+    ...PROGRESS_MEMBERS,
     at: time('When this was true.'),
   },
   {

@@ -5,11 +5,12 @@ import { gzipSync } from 'node:zlib';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { makeAuthority, selfSigned } from '@khumbu/test-support/certificates';
 import { startOrigin } from '@khumbu/test-support/origin';
+import { rawServer } from '@khumbu/test-support/raw-server';
 import type { Test } from 'tap';
 import type { Labels } from '../src/labels.js';
 import type { TransferContext } from '../src/port.js';
 import { codingToRemove, removeCoding } from '../src/transport-coding.js';
-import { type Play, policyOfNames, rawServer, rules, says } from './play.js';
+import { type Play, policyOfNames, rules, says } from './play.js';
 
 type Asked = Play | (() => Promise<unknown>);
 type Plays = Readonly<Record<string, Asked>>;

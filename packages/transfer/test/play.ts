@@ -1,10 +1,7 @@
 /** How the faults of a table are brought about: servers that do one thing wrong, and what is asked of them. */
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
-import type { Test } from 'tap';
 import { checkedLocation } from '../src/checked-location.js';
 import type { Direction, TransferContext } from '../src/port.js';
 import { bringTo, createDownload } from '../src/transfer.js';
@@ -62,27 +59,6 @@ export async function perform(direction: Direction, play: Play): Promise<void> {
   } finally {
     await play.after?.();
   }
-}
-
-/** A server that hands each connection over once its client has said something; its port. */
-export async function rawServer(t: Test, answer: (socket: Socket) => void, tls?: TlsOptions): Promise<number> {
-  const sockets = new Set<Socket>();
-  const onSocket = (socket: Socket): void => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.once('data', () => answer(socket));
-    // What is sent on does not matter; a connection with unread bytes would be reset when it is closed.
-    socket.resume();
-  };
-  const server = tls ? createTlsServer(tls, onSocket) : createServer(onSocket);
-  server.on('tlsClientError', () => undefined);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  return (server.address() as AddressInfo).port;
 }
 
 /** A head, and nothing more. */

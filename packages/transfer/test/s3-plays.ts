@@ -1,9 +1,10 @@
 /** The faults of the object store, each with a store that has it. */
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { selfSigned } from '@khumbu/test-support/certificates';
+import { rawServer } from '@khumbu/test-support/raw-server';
 import type { Test } from 'tap';
 import type { StoreForTransfers } from '../src/port.js';
-import { type Play, rawServer, says } from './play.js';
+import { type Play, says } from './play.js';
 
 const LOCATION = 's3://bucket/images/fw.bin';
 

@@ -1297,7 +1297,7 @@ export interface components {
              */
             operationId: string;
             kind: components["schemas"]["OperationKind"];
-            /** @description Bytes so far. */
+            /** @description Bytes so far: of a download, an upload, or of the image on its way to the station. */
             bytes?: number;
             /** @description Bytes in all, where that is known. */
             totalBytes?: number;

@@ -4,8 +4,8 @@ import { createLocationPolicy, type LocationPolicy } from '@khumbu/shared/locati
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { makeAuthority } from '@khumbu/test-support/certificates';
 import { type Behaviour, type Origin, startOrigin } from '@khumbu/test-support/origin';
+import { rawServer } from '@khumbu/test-support/raw-server';
 import type { Test } from 'tap';
-import { rawServer } from '../raw-server.js';
 import { type Fault, final, type Played, passing } from './fault.js';
 
 const RULES = {

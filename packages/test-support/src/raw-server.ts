@@ -2,10 +2,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
-import type { Test } from 'tap';
 
 /** Its port. What clients say is read and forgotten: a connection with unread bytes would be reset when it is closed. */
-export async function rawServer(t: Test, onSaid: (socket: Socket) => void, tls?: TlsOptions): Promise<number> {
+export async function rawServer(
+  t: { teardown(clean: () => void): void },
+  onSaid: (socket: Socket) => void,
+  tls?: TlsOptions,
+): Promise<number> {
   const sockets = new Set<Socket>();
   const onSocket = (socket: Socket): void => {
     sockets.add(socket);
