@@ -49,14 +49,16 @@ can_ask() {
   return 1
 }
 
+# A request for its status. Longer than any version's message: what is too short is dropped, what is left over is not read.
+status_request() {
+  printf '\001\040\005\024\003\000\000\000'
+  head -c 8184 /dev/zero
+}
+
 # One request, in $current and $text. Each takes one line off the daemon's queue, and while one is left, $current is that
-# line's. Longer than any version's message: what is too short is dropped, what is left over is not read.
+# line's. Nothing of it goes by way of a file: another call may ask in this moment, and the state folder may be full.
 ask_status() {
-  if [ ! -s "$state/request" ]; then
-    { printf '\001\040\005\024\003\000\000\000' && head -c 8184 /dev/zero; } | keep "$state/request"
-  fi
-  # Not by way of a file: another call may ask in this moment.
-  said=$( (through "$socket" 10 <"$state/request") | {
+  said=$(status_request | (through "$socket" 10) | {
     dd bs=1 count=12 2>/dev/null | od -An -v -t d4
     tail -c +9 | tr '\000' '\n' | sed -n 1p
   })
@@ -106,45 +108,66 @@ await_idle() {
 }
 
 # --- What SWUpdate says -----------------------------------------------------------------------------------------------
+# Held by the shell, for a full state folder would lose it. `said_...` is `yes` once it was said.
+forget_notes() {
+  errors= error_count=0 last=
+  said_success= said_skipped= said_version= said_much= said_refused= said_cut=
+}
+
 note_error() {
   error=${1#*ERROR : }
   case $error in *'SWUpdate *failed*'*) return ;; esac
-  errors=$((errors + 1))
-  [ "$errors" -gt 20 ] || printf '%s\n' "$error" >>"$state/errors"
+  error_count=$((error_count + 1))
+  [ "$error_count" -gt 20 ] || errors=$errors$error$newline
 }
 
 note() {
   case $1 in
-  *'SWUPDATE successful !'*) : >"$state/said-success" ;;
-  *'already installed, skipping'*) : >"$state/said-skipped" ;;
-  *'[get_common_fields] : Version '*) printf '%s' "${1#*: Version }" >"$state/said-version" ;;
-  *'[network_initializer]'*) : >"$state/said-much" ;;
+  *'SWUPDATE successful !'*) said_success=yes ;;
+  *'already installed, skipping'*) said_skipped=yes ;;
+  *'[get_common_fields] : Version '*) said_version=${1#*: Version } ;;
+  *'[network_initializer]'*) said_much=yes ;;
   esac
 }
 
-# What is heard from here on is nothing to the install whose files these are.
+# What is heard from here on is nothing to the install that began last.
 leave_notes() {
   note_error() { :; }
   note() { :; }
 }
 
-# Standard input, in $state/errors, said-*, refused, and the last line of it in $state/last.
+# What is said on standard input becomes notes, and these are printed, a line each, for `note_again` in another shell.
 take_in() {
-  errors=0
-  last=
+  forget_notes
   while IFS= read -r line || [ -n "$line" ]; do
     last=$line
     case $line in
     'Status: 4 message: '*) note_error "${line#Status: 4 message: }" ;;
     '[ERROR] : SWUPDATE failed ['*) note_error "${line#*] : * failed *] }" ;;
     'Error: '* | 'Unable to open'*) note_error "$line" ;;
-    'swupdate_async_start returns'*) : >"$state/said-refused" ;;
-    'swupdate_image_write failed'*) : >"$state/said-cut" ;;
+    'swupdate_async_start returns'*) said_refused=yes ;;
+    'swupdate_image_write failed'*) said_cut=yes ;;
     *) note "$line" ;;
     esac
     line=
   done
-  printf '%s\n' "$last" | head -c 1000 >"$state/last"
+  printf '%s\n' "last $(printf '%s' "$last" | tr -d '[:cntrl:]' | head -c 1000)" "version $said_version" \
+    "success $said_success" "skipped $said_skipped" "much $said_much" "refused $said_refused" "cut $said_cut"
+  printf '%s' "$errors" | sed 's/^/error /'
+}
+
+note_again() {
+  case $1 in
+  'code '*) code=${1#code } ;;
+  'last '*) last=${1#last } ;;
+  'version '*) said_version=${1#version } ;;
+  'success '*) said_success=${1#success } ;;
+  'skipped '*) said_skipped=${1#skipped } ;;
+  'much '*) said_much=${1#much } ;;
+  'refused '*) said_refused=${1#refused } ;;
+  'cut '*) said_cut=${1#cut } ;;
+  'error '*) note_error "${1#error }" ;;
+  esac
 }
 
 # The bar alone, from the messages on standard input: each of 2416 bytes is 151 lines of 16. They look otherwise from 2023.12

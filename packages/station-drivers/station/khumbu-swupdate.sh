@@ -41,7 +41,7 @@ hardware=$6
 refuse_downgrade=$7
 shift 7
 boot_variable=${variables%%"$newline"*}
-errors=0
+forget_notes
 [ -z "$tmpdir" ] || export TMPDIR="$tmpdir"
 
 # TEXT: exits by what it means.
@@ -210,33 +210,38 @@ check_space() {
   [ "$#" -lt 4 ] || [ "$4" -ge "$needed" ] || fail_with "no space in $folder, where SWUpdate unpacks: $4 KiB free, $needed KiB needed"
 }
 
-# One run, into $code and $state/errors, said-*.
+# One run, into $code and the notes of what was said.
 run_once() {
-  rm -f "$state/errors" "$state"/said-* "$state/code"
+  forget_notes
+  rm -f "$state/code"
   inode=
   find_socket
   listened=$inode
   [ -n "$program" ] || watch_progress
-  # Not by way of the file, which a full state folder would not hold: what is installed would be installed again.
-  code=$(
+  told=$(
     {
       {
         start_once 2>&1 3>&-
         code=$?
-        echo "$code" >&3
+        echo "code $code" >&3
+        # For people who look for the reason of a failure.
         echo "$code" >"$state/code"
-      } | take_in 3>&- >/dev/null
+      } | take_in
     } 3>&1
   )
+  # Nobody knows how it ended.
+  code=255
+  while IFS= read -r line; do note_again "$line"; done <<NOTES
+$told
+NOTES
   drained=0
-  errors=0
   [ -z "$program" ] || return 0
   # The client may have ended before the reason was told, or before the update has: where more padding follows an image than
   # SWUpdate reads (2022.12 counts it wrongly), it fails to write what nobody reads, and the update goes on.
   while :; do
     drain
     drained=$?
-    if [ "$drained" != 75 ] || [ "$code" = 0 ] || [ -e "$state/said-refused" ]; then break; fi
+    if [ "$drained" != 75 ] || [ "$code" = 0 ] || [ -n "$said_refused" ]; then break; fi
     sleep 1
   done
   listens "$socket" || inode=
@@ -261,12 +266,13 @@ start_once() (
 
 # How the run ended: `installed`, `already`, `again` (nobody knows what is written), `busy`, `failed`; why is in $reason.
 judge() {
-  reason=$(head -n 1 "$state/errors" 2>/dev/null)
-  [ -n "$reason" ] || reason=$(tr -d '[:cntrl:]' <"$state/last")
-  if [ -e "$state/said-refused" ]; then
+  reason=${errors%%"$newline"*}
+  reason=${reason:-$last}
+  if [ -n "$said_refused" ]; then
     verdict=busy
-    [ "$drained" != 1 ] || verdict=again
-    not_taken=$(grep '^Selection .* is not allowed' "$state/errors" 2>/dev/null | tail -n 1)
+    # Not by one at work: by none, and it may be there again by now.
+    if [ "$drained" = 1 ] || [ "$inode" != "$listened" ]; then verdict=again; fi
+    not_taken=$(printf '%s' "$errors" | grep '^Selection .* is not allowed' | tail -n 1)
     [ -z "$not_taken" ] || verdict=failed reason=$not_taken
     return
   fi
@@ -288,22 +294,22 @@ judge() {
   is_same=no
   [ -z "$version" ] || [ "$(compare "$wanted" "$version")" != 0 ] || is_same=yes
   # Its client failed to write what the daemon did not read: the daemon's word counts.
-  if [ -e "$state/said-cut" ] && [ -e "$state/said-success" ] && [ ! -s "$state/errors" ]; then code=0; fi
-  if [ -s "$state/errors" ] || [ "$code" != 0 ]; then
+  if [ -n "$said_cut" ] && [ -n "$said_success" ] && [ -z "$errors" ]; then code=0; fi
+  if [ -n "$errors" ] || [ "$code" != 0 ]; then
     case $reason in *'Found nothing to install'* | *'No reinstalling allowed'*)
       # The same words where the selection is not in the image: only the version tells.
       if [ "$is_same" = yes ]; then verdict=already; else reason="$reason: version '$version' runs, the image has '$wanted'"; fi
       return
       ;;
     esac
-    [ -s "$state/errors" ] || verdict=again
-  elif [ ! -e "$state/said-success" ] || { [ "$was_broken_off" = no ] && is_broken_off; }; then
+    [ -n "$errors" ] || verdict=again
+  elif [ -z "$said_success" ] || { [ "$was_broken_off" = no ] && is_broken_off; }; then
     verdict=again reason='SWUpdate ended without its word that it is done'
-  elif [ -n "$wanted" ] && [ -s "$state/said-version" ] && [ "$(cat "$state/said-version")" != "$wanted" ]; then
+  elif [ -n "$wanted" ] && [ -n "$said_version" ] && [ "$said_version" != "$wanted" ]; then
     verdict=again reason='SWUpdate installed something else meanwhile'
-  elif may_skip && [ ! -e "$state/said-much" ]; then
+  elif may_skip && [ -z "$said_much" ]; then
     reason='SWUpdate does not say what it leaves out: it has to be started with -v'
-  elif may_skip && [ -e "$state/said-skipped" ]; then
+  elif may_skip && [ -n "$said_skipped" ]; then
     # Its variables were set all the same: the slot they name was not written, or not as a whole.
     if [ "$is_same" = yes ]; then verdict=already; else reason='SWUpdate left out images that are installed already'; fi
   elif [ "$next" = "$slot" ]; then
@@ -380,6 +386,8 @@ prepare() {
   for each in "$state"/slot-*; do [ "$each" = "$mine" ] || rm -f "$each"; done
   rm -f "$state/installed"
   forget_parts "$state"
+  # Earlier releases kept notes here.
+  rm -f "$state"/said-* "$state/errors" "$state/last" "$state/request" "$state/answer"
   echo "$$.$(cat /proc/uptime)" >"$state/generation"
 }
 

@@ -122,8 +122,8 @@ await t.test('a reboot is proved by a new boot alone', async (t) => {
   t.match(await end(idle, 'op-2', 'reboot'), { state: 'succeeded' }, 'the command said so and nothing booted');
 });
 
-await t.test('a slot that did not come up', async (t) => {
-  for (const isSilent of [false, true]) {
+for (const isSilent of [false, true])
+  await t.test(`a slot that did not come up, told by slot${isSilent ? ' alone' : ' and image'}`, async (t) => {
     const { charger, driver } = await setUp(t);
     if (isSilent) await charger.set('silent');
     await charger.set('falls-back');
@@ -133,9 +133,8 @@ await t.test('a slot that did not come up', async (t) => {
     await charger.let();
     await driver().start({ step: 'reboot', operationId: 'op-1' }, signal);
     await end(driver(), 'op-1', 'reboot');
-    t.notOk('runningInstalledBy' in (await driver().observe(signal)), `slot${isSilent ? ' alone' : ' and image'}`);
-  }
-});
+    t.notOk('runningInstalledBy' in (await driver().observe(signal)));
+  });
 
 await t.test('floods', async (t) => {
   const { charger, driver } = await setUp(t);

@@ -156,6 +156,37 @@ await t.test(
   },
 );
 
+/** Before its first run the daemon is ended, and another one listens by the time that run has failed. */
+const BETWEEN_TWO_DAEMONS = (dir: string): string => `#!/bin/sh
+D='${dir}'
+is_heard() { grep -q "00010000 .* $D/tmp/sockinstctrl\\$" /proc/net/unix; }
+read -r _ _ _ _ group _ </proc/self/stat
+echo "$group" >>"$D/groups"
+[ ! -e "$D/tried" ] || exec "$@"
+: >"$D/tried"
+: >"$D/stay-away"
+kill -9 "$(cat "$D/daemon.pid")"
+while is_heard; do sleep 0.05; done
+"$@"
+code=$?
+rm "$D/stay-away"
+until is_heard; do sleep 0.05; done
+exit "$code"`;
+
+await t.test('a client that met no daemon, and one listens when it has ended: it is no busy one', only, async (t) => {
+  const { station, withSettings } = await setUp(t);
+  const program = join(station.dir, 'between');
+  await writeFile(program, BETWEEN_TWO_DAEMONS(station.dir), { mode: 0o755 });
+  const driver = withSettings({ client: [program, ...(station.settings.client ?? [])] });
+  await station.let();
+  await driver.start(await install(station), signal);
+  t.same(await end(driver), { state: 'succeeded', rebootNeeded: true });
+  t.equal(await station.begun(), 1);
+  const groups = (await readFile(join(station.dir, 'groups'), 'utf8')).trim().split('\n');
+  t.equal(groups.length, 2, 'its client ran twice');
+  t.equal(new Set(groups).size, 1, 'in one run of the effect');
+});
+
 await t.test('more padding than SWUpdate reads: its client fails, and the update does not', only, async (t) => {
   const { station, driver } = await setUp(t);
   await driver().start(await install(station, 'op-1', { paddingBytes: 1_000_000 }), signal);
