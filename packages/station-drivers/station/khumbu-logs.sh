@@ -195,12 +195,14 @@ $first"
   done
 }
 
-# FIELDS ARGV...: the records of $boot, to 5: in the export format, or those lines of JSON that match $pattern.
+# FIELDS ARGV...: the records of $boot, to 5: in the export format, or those lines of JSON that match $pattern. journalctl writes
+# pages of 4 KiB, and for each of them whoever reads is woken.
 send_boot() {
   fields=$1
   shift
   if [ -z "$pattern" ]; then
-    "$@" --output=export "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null >&5 || printf 'ended with %s\n' "$?" >&2
+    { "$@" --output=export "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null || printf 'ended with %s\n' "$?" >&2; } |
+      dd ibs=65536 obs=65536 2>/dev/null >&5
   else
     { "$@" --output=json --all "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null || printf 'ended with %s\n' "$?" >&2; } |
       grep -E -e "$pattern" >&5

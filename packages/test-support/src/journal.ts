@@ -55,11 +55,29 @@ const exported = ({ realtime, monotonic, boot, fields }: JournalEntry): Buffer =
   return Buffer.concat([Buffer.from(times), ...values, Buffer.from('\n')]);
 };
 
-/** Writes one journal file; resolves with its path. Several in one folder are one journal. */
+/** Each write wakes the program that reads. */
+const PIECE_ENTRIES = 256;
+
+function* exportedPieces(entries: Iterable<JournalEntry>): Generator<Buffer> {
+  let piece: Buffer[] = [];
+  for (const entry of entries) {
+    piece.push(exported(entry));
+    if (piece.length < PIECE_ENTRIES) continue;
+    yield Buffer.concat(piece);
+    piece = [];
+  }
+  yield Buffer.concat(piece);
+}
+
+/**
+ * Writes one journal file, and further ones beside it when it is as large as journald makes them; resolves with its path. Several in
+ * one folder are one journal.
+ */
 export async function writeJournal(
   directory: string,
   entries: Iterable<JournalEntry>,
   name = 'system',
+  limitMs = WRITE_MS,
 ): Promise<string> {
   const files = await debianFiles(PACKAGES);
   if (typeof files === 'string') throw new Error(files);
@@ -67,9 +85,10 @@ export async function writeJournal(
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${name}.journal`);
   const env = { ...process.env, LD_LIBRARY_PATH: files.libraries };
-  const child = execFile(join(files.root, PROGRAM), [`--output=${path}`, '-'], { env, timeout: WRITE_MS });
+  const child = execFile(join(files.root, PROGRAM), [`--output=${path}`, '-'], { env, timeout: limitMs });
   const ended = once(child, 'close');
-  for (const entry of entries) if (child.stdin?.write(exported(entry)) === false) await once(child.stdin, 'drain');
+  for (const piece of exportedPieces(entries))
+    if (child.stdin?.write(piece) === false) await once(child.stdin, 'drain');
   child.stdin?.end();
   const [code] = (await ended) as [number | null];
   if (code !== 0) throw new Error(`systemd-journal-remote ended with ${code}`);

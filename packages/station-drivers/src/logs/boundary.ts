@@ -42,6 +42,16 @@ class Scanner {
     return true;
   }
 
+  /** Bytes at the end of what is held that the mark may have begun with. Mostly none: then nothing is copied for the next ones. */
+  private begun(): number {
+    const { held, mark } = this;
+    for (let length = Math.min(mark.length - 1, held.length); length > 0; length -= 1) {
+      const at = held.length - length;
+      if (held[at] === mark[0] && held.compare(mark, 0, length, at) === 0) return length;
+    }
+    return 0;
+  }
+
   /** What comes before the next mark, which is passed; throws where there is none. */
   async *untilMark(): AsyncGenerator<Buffer, void, undefined> {
     for (;;) {
@@ -52,8 +62,7 @@ class Scanner {
         if (before.length > 0) yield before;
         return;
       }
-      // The mark may have begun.
-      const safe = this.held.length - this.mark.length + 1;
+      const safe = this.held.length - this.begun();
       if (safe > 0) {
         const before = this.held.subarray(0, safe);
         this.held = this.held.subarray(safe);

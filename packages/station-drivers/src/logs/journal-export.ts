@@ -101,6 +101,14 @@ export function createExportReader(wanted: readonly string[], onRecord: (record:
   };
 
   return {
+    /** Whether it has nothing of a record yet. */
+    get isBetween(): boolean {
+      return pendingBytes === 0 && !hasFields;
+    },
+    /** Bytes without which nothing more can be read; 0: it is not known. */
+    get missing(): number {
+      return Math.max(0, neededBytes - pendingBytes);
+    },
     push(bytes: Buffer): void {
       pending.push(bytes.toString('latin1'));
       pendingBytes += bytes.length;

@@ -5,8 +5,8 @@ import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { LogNote, LogPart, LogParts } from '../port.js';
 import { type Boot, inOrderOfWriting } from './boots.js';
 import { readParts, type StreamedPart } from './boundary.js';
-import { createExportReader } from './journal-export.js';
 import { readJsonRecord } from './journal-json.js';
+import { ExportLines } from './journal-lines.js';
 import { type JournalRecord, microsText, RecordLines } from './journal-record.js';
 import type { JournalListing } from './listing.js';
 import type { LogContext } from './log-context.js';
@@ -77,26 +77,25 @@ class BootReading {
   }
 
   private async *readExport({ bytes }: StreamedPart): AsyncGenerator<Buffer, void, undefined> {
-    const reader = createExportReader(this.fields, (record) => this.add(record));
-    for await (const piece of bytes) {
-      reader.push(piece);
-      if (this.out.length > OUT_CHARS) yield this.takeOut();
-    }
-    if (!reader.end()) this.note('truncated', 'the last record of the boot broke off');
+    const lineOf = (record: JournalRecord): string => this.lineOf(record);
+    const { fields, lines } = this;
+    const reader = new ExportLines({ fields, lines, lineOf, maxLineBytes: MAX_LINE_BYTES });
+    for await (const piece of bytes) yield* reader.push(piece);
+    const { last, isWhole } = reader.end();
+    yield* last;
+    if (!isWhole) this.note('truncated', 'the last record of the boot broke off');
   }
 
   private async *readJson({ bytes }: StreamedPart): AsyncGenerator<Buffer, void, undefined> {
     for await (const record of jsonRecords(bytes, this.fields)) {
-      if (record) this.add(record);
+      if (record) this.out += this.lineOf(record);
       else this.note('incomplete', 'a record is in no known form');
       if (this.out.length > OUT_CHARS) yield this.takeOut();
     }
   }
 
-  private add(record: JournalRecord): void {
-    this.out += cut(this.lines.line(record), () => {
-      this.note('line_cut', 'a record was too long for one line');
-    });
+  private lineOf(record: JournalRecord): string {
+    return cut(this.lines.line(record), () => this.note('line_cut', 'a record was too long for one line'));
   }
 
   private takeOut(): Buffer {

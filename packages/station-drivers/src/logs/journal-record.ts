@@ -20,7 +20,7 @@ export interface JournalRecord {
 /** What is asked of journalctl beside times, boot and cursor, which it always gives. */
 export const RECORD_FIELDS: readonly string[] = ['MESSAGE', 'PRIORITY', '_SYSTEMD_UNIT', 'UNIT', 'SYSLOG_IDENTIFIER'];
 
-const PRIORITIES = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'];
+export const PRIORITIES: readonly string[] = ['emerg', 'alert', 'crit', 'err', 'warning', 'notice', 'info', 'debug'];
 
 /** All but tabs, what can be seen, and the bytes of UTF-8. */
 const CONTROL = /[^\t -~\u0080-\u00ff]/;
@@ -64,19 +64,26 @@ export class RecordLines {
     this.endMonotonic = endMonotonic;
   }
 
+  /** Whether a record of these times is in the window; it is counted then. */
+  takes(micros: number, sinceBoot: number): boolean {
+    if (sinceBoot > this.endMonotonic || !isInside(this.window, Math.floor(micros / 1000))) return false;
+    this.see(micros, sinceBoot);
+    this.records += 1;
+    return true;
+  }
+
   /** `''`: it is not in the window, or its time cannot be read. */
   line(record: JournalRecord): string {
     const { realtime, monotonic } = record;
     const micros = Number(realtime);
     const sinceBoot = Number(monotonic);
     if (!Number.isSafeInteger(micros) || micros < 0 || !Number.isSafeInteger(sinceBoot)) return '';
-    if (sinceBoot > this.endMonotonic || !isInside(this.window, Math.floor(micros / 1000))) return '';
-    this.see(micros, sinceBoot);
-    this.records += 1;
-    const unit = record.unit || '-';
+    if (!this.takes(micros, sinceBoot)) return '';
+    const unit = oneLine(record.unit) || '-';
     const priority = PRIORITIES[Number(record.priority || 6)] ?? '-';
-    const who = record.pid === '' ? record.identifier || '-' : `${record.identifier || '-'}[${record.pid}]`;
-    let text = `${this.timeOf(realtime, micros)} ${record.boot} ${this.sinceBootOf(monotonic)} ${unit} ${priority} ${who}: ${oneLine(record.message)}`;
+    const identifier = oneLine(record.identifier) || '-';
+    const who = record.pid === '' ? identifier : `${identifier}[${oneLine(record.pid)}]`;
+    let text = `${this.timeOf(realtime, micros)} ${oneLine(record.boot)} ${this.sinceBootOf(monotonic)} ${unit} ${priority} ${who}: ${oneLine(record.message)}`;
     for (const [name, value] of record.more) text += ` ${name}=${oneLine(value)}`;
     return `${text}\n`;
   }

@@ -10,6 +10,7 @@ import { gatewayCrash } from './gateway-crash.js';
 import { heartbeats } from './heartbeats.js';
 import { imagesRss } from './images-rss.js';
 import { jobThroughput } from './job-throughput.js';
+import { logJournal } from './log-journal.js';
 import { logUpload } from './log-upload.js';
 import { readyTime } from './ready-time.js';
 import { replyLatency } from './reply-latency.js';
@@ -43,6 +44,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   imagesRss,
   wanRate,
   logUpload,
+  logJournal,
   sshImage,
   sshImages,
   sshImagesReplies,
