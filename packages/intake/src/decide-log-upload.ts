@@ -6,7 +6,7 @@ import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type LocationUse, locationText } from '@khumbu/shared/locations/store-areas';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { RefusalReason } from './refusal-reasons.js';
+import { type RefusalReason, refusalOf } from './refusal-reasons.js';
 
 export interface LogUploadSituation {
   readonly profile: StationProfile | undefined;
@@ -27,7 +27,15 @@ export type LogUploadDecision =
       readonly location?: string;
       readonly replaces?: LogUploadRecord;
     }
-  | { readonly reply: 'Rejected'; readonly reason: RefusalReason; readonly detail?: string };
+  | {
+      readonly reply: 'Rejected';
+      readonly reason: RefusalReason;
+      readonly detail?: string;
+      /** What the request might have had in its place. */
+      readonly allowed?: readonly string[];
+    };
+
+const LOG_TYPES: readonly LogUploadRecord['logType'][] = ['DiagnosticsLog', 'SecurityLog'];
 
 /** OCPP 1.6 GetDiagnostics names no type. */
 export function logTypeOf(type: string | undefined): LogUploadRecord['logType'] | undefined {
@@ -44,12 +52,17 @@ export function decideLogUpload(request: UploadLogsRequest, situation: LogUpload
   const { profile, current, locations, origin = 'everest', fileName } = situation;
   if (!profile) return { reply: 'Rejected', reason: 'station_not_configured' };
   const logType = logTypeOf(request.type);
-  if (!logType || hasNone(profile, logType)) return { reply: 'Rejected', reason: 'log_type_unknown' };
+  if (!logType || hasNone(profile, logType))
+    return {
+      reply: 'Rejected',
+      reason: 'log_type_unknown',
+      allowed: LOG_TYPES.filter((type) => !hasNone(profile, type)),
+    };
   if (!logWindow(request)) return { reply: 'Rejected', reason: 'window_empty' };
   const target = resolveUploadTarget(request.location, fileName);
   if (target.kind === 'refused') return { reply: 'Rejected', reason: 'location_not_usable', detail: target.reason };
   const checked = locations.check(request.location, { for: 'logs', station: profile.station, origin });
-  if (!checked.ok) return { reply: 'Rejected', reason: checked.code, detail: checked.reason };
+  if (!checked.ok) return { reply: 'Rejected', ...refusalOf(checked) };
   const meant = checked.location.scheme === 's3' ? locationText(checked.location) : request.location;
   const location = meant === request.location ? {} : { location: meant };
   const accepted = { logType, fileName: target.fileName, ...location };

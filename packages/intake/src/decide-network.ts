@@ -9,6 +9,8 @@ export type NetworkDecision =
   | {
       readonly reply: ConfigureNetworkResponse & { status: 'NotSupported' | 'Rejected' };
       readonly reason: RefusalReason;
+      /** The interfaces that the station has. */
+      readonly allowed?: readonly string[];
     };
 
 /**
@@ -30,6 +32,11 @@ export function decideNetwork(request: ConfigureNetworkRequest, profile: Station
         : Object.hasOwn(interfaces, interfaceClass)
           ? interfaces[interfaceClass]
           : undefined;
-  if (!found) return { reply: { status: 'Rejected' }, reason: 'interface_unknown' };
+  if (!found)
+    return {
+      reply: { status: 'Rejected' },
+      reason: 'interface_unknown',
+      allowed: name ? names : ['Any', ...Object.keys(interfaces)],
+    };
   return { reply: { status: 'Processing' }, interfaceName: found };
 }

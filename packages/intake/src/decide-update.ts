@@ -14,7 +14,7 @@ import { artifactOf } from '@khumbu/shared/locations/artifact-location';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import type { LocationUse } from '@khumbu/shared/locations/store-areas';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
-import type { RefusalReason } from './refusal-reasons.js';
+import { type RefusalReason, refusalOf } from './refusal-reasons.js';
 
 /** The verdict on the signing certificate; `undefined` where there is none to judge. */
 export type CertificateVerdict =
@@ -46,13 +46,11 @@ export type UpdateDecision =
       readonly reason: RefusalReason;
       /** A sentence for people. */
       readonly detail?: string;
+      /** What the request might have had in its place. */
+      readonly allowed?: readonly string[];
     };
 
-const rejected = (reason: RefusalReason, detail?: string): UpdateDecision => ({
-  reply: 'Rejected',
-  reason,
-  ...(detail === undefined ? {} : { detail }),
-});
+const rejected = (reason: RefusalReason): UpdateDecision => ({ reply: 'Rejected', reason });
 
 /** Why the image may not be fetched whatever its signature is; `undefined`: it may. */
 function objectionToImage(
@@ -63,7 +61,7 @@ function objectionToImage(
   // What the depot holds is connected to nowhere.
   if (artifactOf(request.location) === undefined) {
     const location = locations.check(request.location, { for: 'firmware', station: profile.station, origin });
-    if (!location.ok) return rejected(location.code, location.reason);
+    if (!location.ok) return { reply: 'Rejected', ...refusalOf(location) };
   }
   const parts = [request.signing_certificate, request.signature].filter((part) => part !== undefined && part !== '');
   if (parts.length === 1) return rejected('signature_incomplete');

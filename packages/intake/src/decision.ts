@@ -32,6 +32,8 @@ export interface Answer {
   readonly reason?: string;
   /** The same as a sentence, where there is more to say than the word does. Holds no credentials. */
   readonly detail?: string;
+  /** What would have been accepted in place of what was refused, where that is a list. */
+  readonly allowed?: readonly string[];
   /** This question was the first sign of a new boot. */
   readonly begun?: boolean;
   /** Not answered yet: it cannot be decided whether the question belongs to the boot with this epoch. */

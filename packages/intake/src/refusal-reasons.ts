@@ -4,7 +4,7 @@
  * may be of another version and have words of its own.
  */
 import type { ChainVerdict } from '@khumbu/firmware-trust/chain';
-import type { LocationRefusal } from '@khumbu/shared/locations/policy';
+import type { CheckedLocation, LocationRefusal } from '@khumbu/shared/locations/policy';
 
 export const REFUSAL_REASONS = {
   station_not_configured: 'The station is not in the stations file, or two stations share its name.',
@@ -28,3 +28,10 @@ export type RefusalReason =
   | keyof typeof REFUSAL_REASONS
   | LocationRefusal
   | Exclude<ChainVerdict, { verdict: 'valid' }>['reason'];
+
+/** A location that may not be used, as a decision tells it. */
+export const refusalOf = ({ code, reason, allowed }: CheckedLocation & { readonly ok: false }) => ({
+  reason: code,
+  detail: reason,
+  ...(allowed ? { allowed } : {}),
+});

@@ -25,9 +25,16 @@ export const ProblemSchema = Type.Object(
           }),
           parameter: optionalText('Name of the parameter.', { examples: ['status'] }),
           in: Type.Optional(Type.Enum(['query', 'path', 'header'], { description: 'Where the parameter stands.' })),
+          rule: optionalText(
+            'The rule of JSON Schema it breaks; `additionalProperties`: it is not known there. Absent where the code names the rule.',
+            { examples: ['required', 'type', 'maximum', 'format'] },
+          ),
           allowed: Type.Optional(Type.Array(Type.Unknown(), { description: 'What would have been taken.' })),
         }),
-        { description: 'All that is wrong with a body or with parameters, twenty at most.' },
+        {
+          description:
+            'All that is wrong with a body or with parameters, twenty at most. Of a refusal: the members it is about.',
+        },
       ),
     ),
   },

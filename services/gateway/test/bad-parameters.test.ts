@@ -61,6 +61,9 @@ void t.test('all that is wrong is told at once', async (t) => {
   const pointers = update.body.errors.map((error: Json) => error.pointer);
   for (const pointer of ['#/location', '#/retries', '#/retrys', '#/install_timestamp'])
     t.ok(pointers.includes(pointer), pointer);
+  const rules = Object.fromEntries(update.body.errors.map((error: Json) => [error.pointer, error.rule]));
+  t.match(rules, { '#/retries': 'type', '#/retrys': 'additionalProperties', '#/install_timestamp': /format/ });
+  t.ok(body.errors.every((error: Json) => typeof error.rule === 'string'));
   const reset = await rest.call('POST', '/v1/stations/cs-1/reset', { body: { type: 'soft' } });
   t.match(reset.body.errors[0], { pointer: '#/type', allowed: ['Soft', 'Hard', 'NotSpecified'] });
   for (const wrong of [[], 'text', 1]) {

@@ -90,3 +90,49 @@ void t.test('an address that cannot be read is a problem like any other, and is 
     t.notMatch(JSON.stringify(answer.body), 'secret');
   }
 });
+
+void t.test('a refusal names the member of the order that it is about, and what might have stood there', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {}, strict: { require_signature: true }, plain: {} } });
+  const at = (station: string, what = 'firmware-updates'): string => `/v1/stations/${station}/${what}`;
+  const good = { location: 'https://files.example/x' };
+  const rows: readonly [string, string, unknown, string, readonly string[], (readonly string[])?][] = [
+    [
+      'POST',
+      at('plain'),
+      { location: 'ftp://files.example/x' },
+      'LOCATION_SCHEME_NOT_ALLOWED',
+      ['#/location'],
+      ['https'],
+    ],
+    ['POST', at('plain'), { location: 'gopher://host/x' }, 'LOCATION_SCHEME_UNKNOWN', ['#/location'], ['https']],
+    ['POST', at('plain'), { location: 'http://169.254.169.254/' }, 'LOCATION_ADDRESS_FORBIDDEN', ['#/location']],
+    ['POST', at('strict'), { ...good, signature: 'y' }, 'SIGNATURE_INCOMPLETE', ['#/signature']],
+    ['POST', at('strict'), good, 'SIGNATURE_REQUIRED', ['#/signing_certificate', '#/signature']],
+    ['POST', LOGS, { ...good, type: 'Diary' }, 'LOG_TYPE_UNKNOWN', ['#/type'], ['DiagnosticsLog', 'SecurityLog']],
+    ['POST', LOGS, {}, 'NO_OBJECT_STORE', ['#/location']],
+    [
+      'PUT',
+      at('plain', 'network'),
+      { interface: 'Wireless0' },
+      'INTERFACE_UNKNOWN',
+      ['#/interface'],
+      ['Any', 'Wired0'],
+    ],
+    ['PUT', at('plain', 'system-time'), { time: '1999-01-01T00:00:00Z' }, 'TIME_ABSURD', ['#/time']],
+  ];
+  for (const [method, path, body, code, pointers, allowed] of rows) {
+    const answer = await rest.call(method as 'POST', path, { body });
+    t.equal(answer.body.code, code);
+    t.strictSame(
+      answer.body.errors?.map(({ pointer }: { pointer: string }) => pointer),
+      pointers,
+      code,
+    );
+    for (const choice of allowed ?? []) {
+      t.ok(answer.body.errors[0].allowed.includes(choice), `${code}: ${choice}`);
+      t.match(answer.body.detail, choice, code);
+    }
+  }
+  const named = await rest.call('PUT', at('plain', 'network'), { body: { interface: 'Any', interface_name: 'wlan9' } });
+  t.match(named.body.errors, [{}, { pointer: '#/interface_name', allowed: ['eth0'] }]);
+});

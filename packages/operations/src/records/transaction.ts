@@ -52,6 +52,8 @@ export interface StoredAnswer {
   /** Why it was refused: a stable word, and a sentence where there is more to say. */
   readonly reason?: string;
   readonly detail?: string;
+  /** What would have been accepted in place of what was refused, where that is a list. */
+  readonly allowed?: readonly string[];
 }
 
 type Op = string[];

@@ -47,16 +47,19 @@ export interface Mismatch {
   readonly path: readonly string[];
   /** The member in it that is not known, if that is what is wrong. */
   readonly unknown?: string;
+  /** The keyword of JSON Schema that it breaks; absent: a rule of ours. */
+  readonly rule?: string;
   /** The place as a JSON pointer, and why. Never repeats the value: it may hold secrets. */
   readonly text: string;
 }
 
 const mismatchOf = (error: ErrorObject): Mismatch => {
-  const { instancePath, message, params } = error;
+  const { instancePath, keyword: rule, message, params } = error;
   const unknown: unknown = params.additionalProperty;
   return {
     path: membersOf(instancePath),
     ...(typeof unknown === 'string' ? { unknown } : {}),
+    rule,
     text: `${instancePath || '/'} ${message ?? 'does not fit'}${added(error)}`,
   };
 };

@@ -10,6 +10,8 @@ export interface Violation {
   readonly pointer: string;
   /** Names and choices, never what was given: it may hold secrets. */
   readonly message: string;
+  /** Which rule it breaks, as JSON Schema names it: `type`, `required`, `minimum`; `additionalProperties` for a member that is not known. */
+  readonly rule?: string;
   /** What may stand there, where the choice is a list. */
   readonly allowed?: readonly unknown[];
 }
@@ -34,13 +36,19 @@ function hasManyMembers(value: unknown): boolean {
 const escaped = (name: string): string => name.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1');
 
 /** What ajv found, in words that need no schema beside them. Pure. */
-export function readViolation({ instancePath, params, message = 'does not fit' }: ErrorObject): Violation {
+export function readViolation({
+  instancePath,
+  keyword: rule,
+  params,
+  message = 'does not fit',
+}: ErrorObject): Violation {
   const { additionalProperty: unknown, missingProperty: missing, allowedValues } = params as Record<string, unknown>;
   if (typeof unknown === 'string')
-    return { pointer: `${instancePath}/${escaped(unknown)}`, message: 'is not known here' };
-  if (typeof missing === 'string') return { pointer: `${instancePath}/${escaped(missing)}`, message: 'is missing' };
-  if (!Array.isArray(allowedValues)) return { pointer: instancePath, message };
-  return { pointer: instancePath, message: `must be one of ${allowedValues.join(', ')}`, allowed: allowedValues };
+    return { pointer: `${instancePath}/${escaped(unknown)}`, message: 'is not known here', rule };
+  if (typeof missing === 'string')
+    return { pointer: `${instancePath}/${escaped(missing)}`, message: 'is missing', rule };
+  if (!Array.isArray(allowedValues)) return { pointer: instancePath, message, rule };
+  return { pointer: instancePath, message: `must be one of ${allowedValues.join(', ')}`, rule, allowed: allowedValues };
 }
 
 /** Empty: it fits. `MOST_VIOLATIONS` at most. */
@@ -52,6 +60,7 @@ export function violations(schema: TSchema, value: unknown): readonly Violation[
       .map((member) => `/${escaped(member)}`)
       .join(''),
     message: first.text.slice(first.text.indexOf(' ') + 1),
+    ...(first.rule === undefined ? {} : { rule: first.rule }),
   };
   if (hasManyMembers(value)) return [alone];
   const validate = validatorOf(schema);

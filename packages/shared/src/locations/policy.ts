@@ -45,7 +45,13 @@ export type LocationRefusal =
 
 export type CheckedLocation =
   | { readonly ok: true; readonly location: Location }
-  | { readonly ok: false; readonly code: LocationRefusal; readonly reason: string };
+  | {
+      readonly ok: false;
+      readonly code: LocationRefusal;
+      readonly reason: string;
+      /** Schemes or hosts that the settings allow, where one that they do not is why. */
+      readonly allowed?: readonly string[];
+    };
 
 export interface LocationPolicy {
   /**
@@ -77,7 +83,12 @@ type LookupAll = (
 ) => void;
 
 const OWN_SERVER = 'it leads to a server of the depot itself';
-const refused = (code: LocationRefusal, reason: string): CheckedLocation => ({ ok: false, code, reason });
+const refused = (code: LocationRefusal, reason: string, allowed?: readonly string[]): CheckedLocation => ({
+  ok: false,
+  code,
+  reason,
+  ...(allowed ? { allowed } : {}),
+});
 
 /** Throws `CONFIG_INVALID` for a host entry that cannot be read. `lookupAll` replaces DNS in tests. */
 export function createLocationPolicy(rules: LocationRules, lookupAll: LookupAll = systemLookup): LocationPolicy {
@@ -104,7 +115,7 @@ export function createLocationPolicy(rules: LocationRules, lookupAll: LookupAll 
     const host = isIP(text) === 0 ? text : normalAddress(text);
     if (own.isNamed(host, port)) return refused('LOCATION_ADDRESS_FORBIDDEN', OWN_SERVER);
     if (entries.length > 0 && !entries.some((entry) => isNamedBy(entry, host, port)))
-      return refused('LOCATION_HOST_NOT_ALLOWED', `host ${host}:${port} is not allowed`);
+      return refused('LOCATION_HOST_NOT_ALLOWED', `host ${host}:${port} is not allowed`, rules.allowedHosts);
     const address = isLocalhost(host) ? '127.0.0.1' : host;
     const forbidden = isIP(address) === 0 ? undefined : forbiddenBecause(address, port);
     return forbidden === undefined ? undefined : refused('LOCATION_ADDRESS_FORBIDDEN', forbidden);
@@ -112,12 +123,19 @@ export function createLocationPolicy(rules: LocationRules, lookupAll: LookupAll 
 
   const check: LocationPolicy['check'] = (locationText, use) => {
     const parsed = parseLocation(locationText);
-    if (!parsed.ok) return parsed;
+    if (!parsed.ok) {
+      const { code, reason } = parsed;
+      return code === 'LOCATION_SCHEME_UNKNOWN' ? refused(code, reason, rules.allowedSchemes) : parsed;
+    }
     const { location } = parsed;
     if (!rules.allowedSchemes.includes(location.scheme))
-      return refused('LOCATION_SCHEME_NOT_ALLOWED', `${location.scheme}: is not allowed`);
+      return refused('LOCATION_SCHEME_NOT_ALLOWED', `${location.scheme}: is not allowed`, rules.allowedSchemes);
     if (use?.for === 'logs' && rules.logSchemes?.includes(location.scheme) === false)
-      return refused('LOCATION_SCHEME_NOT_ALLOWED', `${location.scheme}: is not allowed for logs`);
+      return refused(
+        'LOCATION_SCHEME_NOT_ALLOWED',
+        `${location.scheme}: is not allowed for logs`,
+        rules.allowedSchemes.filter((scheme) => rules.logSchemes?.includes(scheme)),
+      );
     if (location.scheme !== 's3') return checkHost(location) ?? parsed;
     return use === undefined ? parsed : placeInStore(location, use, rules.store);
   };

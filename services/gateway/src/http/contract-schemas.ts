@@ -49,9 +49,14 @@ export function addSchemas(app: FastifyInstance, schemas: Iterable<object>): voi
 const told = (errors: readonly ProblemError[]): string => errors.map(({ detail }) => detail).join('; ');
 
 /** Where in a body, as RFC 9457 points: a fragment of a URI. */
-function bodyError({ pointer, message, allowed }: Violation): ProblemError {
+function bodyError({ pointer, message, rule, allowed }: Violation): ProblemError {
   const detail = `${pointer === '' ? 'the body' : pointer.slice(1)} ${message}`;
-  return { detail, pointer: `#${encodeURI(pointer)}`, ...(allowed ? { allowed } : {}) };
+  return {
+    detail,
+    pointer: `#${encodeURI(pointer)}`,
+    ...(rule === undefined ? {} : { rule }),
+    ...(allowed ? { allowed } : {}),
+  };
 }
 
 const PLACES: Readonly<Record<string, 'query' | 'path' | 'header'>> = {
@@ -60,11 +65,17 @@ const PLACES: Readonly<Record<string, 'query' | 'path' | 'header'>> = {
   headers: 'header',
 };
 
-function parameterError({ pointer, message, allowed }: Violation, httpPart = ''): ProblemError {
+function parameterError({ pointer, message, rule, allowed }: Violation, httpPart = ''): ProblemError {
   const parameter = (pointer.split('/')[1] ?? '').replaceAll('~1', '/').replaceAll('~0', '~');
   const place = PLACES[httpPart];
   const detail = `${parameter || httpPart} ${message}`;
-  return { detail, parameter, ...(place ? { in: place } : {}), ...(allowed ? { allowed } : {}) };
+  return {
+    detail,
+    parameter,
+    ...(place ? { in: place } : {}),
+    ...(rule === undefined ? {} : { rule }),
+    ...(allowed ? { allowed } : {}),
+  };
 }
 
 /** Text becomes numbers and lists in queries and headers; bodies are taken as they are. All that is wrong is told at once. */

@@ -54,7 +54,12 @@ export function createIdempotency(redis: Redis, keys: Keys) {
           .exec(),
       );
       const [known, answer] = (replies?.[2]?.[1] ?? []) as (string | null)[];
-      if (known !== request) throw new Problem('IDEMPOTENCY_KEY_REUSED');
+      if (known !== request) {
+        const detail = 'idempotency-key was sent with another method, address or body';
+        throw new Problem('IDEMPOTENCY_KEY_REUSED', detail, {
+          errors: [{ detail, parameter: 'idempotency-key', in: 'header' }],
+        });
+      }
       return answer ? (JSON.parse(answer) as HttpAnswer) : undefined;
     },
 

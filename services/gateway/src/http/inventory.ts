@@ -20,7 +20,7 @@ import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { Redis } from 'ioredis';
 import type { EventLoopTurn } from './event-loop-turn.js';
-import { Problem } from './problems.js';
+import { cursorInvalid, Problem } from './problems.js';
 import { createSearch, type Search } from './search.js';
 import { createStationNames, firstBeyond } from './station-names.js';
 import { operationView, progressOf, stationView } from './views.js';
@@ -45,7 +45,7 @@ export const reading =
 /** Throws `CURSOR_INVALID` for what is no text in base64url. */
 function readStationCursor(cursor: string): string {
   const name = Buffer.from(cursor, 'base64url').toString('utf8');
-  if (name === '' || Buffer.from(name).toString('base64url') !== cursor) throw new Problem('CURSOR_INVALID');
+  if (name === '' || Buffer.from(name).toString('base64url') !== cursor) throw cursorInvalid();
   return name;
 }
 

@@ -11,6 +11,8 @@ export interface ProblemError {
   /** Which parameter, and where it stands. */
   readonly parameter?: string;
   readonly in?: 'query' | 'path' | 'header';
+  /** The keyword of JSON Schema it breaks; absent: a rule of the depot, which the code names. */
+  readonly rule?: string;
   /** What would have been taken. */
   readonly allowed?: readonly unknown[];
 }
@@ -37,6 +39,12 @@ export class Problem extends CodedError {
     if (detail !== undefined && detail !== PROBLEMS[code].title) this.detail = withoutCredentials(detail);
   }
 }
+
+/** A cursor that this API did not make. */
+export const cursorInvalid = (options?: { cause?: unknown }): Problem => {
+  const detail = 'cursor is not the nextCursor of a page';
+  return new Problem('CURSOR_INVALID', detail, { errors: [{ detail, parameter: 'cursor', in: 'query' }] }, options);
+};
 
 /** The body of a problem, RFC 9457. */
 export function problemBody(problem: Problem, path: string) {

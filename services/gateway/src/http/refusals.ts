@@ -1,11 +1,52 @@
 /** Why the intake refused, as a problem. */
 import { PROBLEMS, type ProblemCode } from '@khumbu/rest-contract/problem-codes';
-import { Problem } from './problems.js';
+import { Problem, type ProblemError, type ProblemMembers } from './problems.js';
 
 /** Reasons whose problem has another name. Any other reason in capitals that is a code stands for itself. */
 const CODE_OF_REASON: Readonly<Record<string, ProblemCode>> = {
   not_supported: 'NETWORK_NOT_SUPPORTED',
 };
+
+/** Members of the order that a refusal is about, where it has any: a location is fine as such, and not for this station. */
+const MEMBERS_OF_CODE: Readonly<Partial<Record<ProblemCode, readonly string[]>>> = {
+  SIGNATURE_REQUIRED: ['signing_certificate', 'signature'],
+  SIGNATURE_INCOMPLETE: ['signing_certificate', 'signature'],
+  LOCATION_SCHEME_NOT_ALLOWED: ['location'],
+  LOCATION_HOST_NOT_ALLOWED: ['location'],
+  LOCATION_ADDRESS_FORBIDDEN: ['location'],
+  LOCATION_KEY_NOT_ALLOWED: ['location'],
+  LOCATION_MALFORMED: ['location'],
+  LOCATION_SCHEME_UNKNOWN: ['location'],
+  LOCATION_NOT_USABLE: ['location'],
+  LOG_TYPE_UNKNOWN: ['type'],
+  WINDOW_EMPTY: ['oldest_timestamp', 'latest_timestamp'],
+  INTERFACE_UNKNOWN: ['interface', 'interface_name'],
+  CERTIFICATE_INVALID: ['signing_certificate'],
+  CERTIFICATE_REVOKED: ['signing_certificate'],
+  TIME_ABSURD: ['time'],
+  SLOT_TAKEN_BY_EVEREST: ['replace'],
+};
+
+/** What is said with the code: which members of the order it is about, and what might have stood there. Pure. */
+function about(
+  members: readonly string[] | undefined,
+  code: ProblemCode,
+  detail: string | undefined,
+  order: unknown,
+  allowed: readonly string[] | undefined,
+): ProblemMembers {
+  if (!members) return {};
+  const given = members.filter((member) => typeof order === 'object' && order !== null && Object.hasOwn(order, member));
+  const text = detail ?? PROBLEMS[code].title;
+  const errors = (given.length > 0 ? given : members).map(
+    (member): ProblemError => ({
+      detail: `${member}: ${text}`,
+      pointer: `#/${member}`,
+      ...(allowed ? { allowed } : {}),
+    }),
+  );
+  return { errors };
+}
 
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
 
@@ -19,8 +60,30 @@ function certificateRefusal(code: ProblemCode, reason: string | undefined, detai
   return new Problem(code, more === '' ? undefined : sentence(more), { reason: word });
 }
 
-/** `reply` is what EVerest would have been answered, `detail` a sentence for people. Pure. */
-export function refusal(reply: unknown, reason: string | undefined, detail?: string): Problem {
+const choices = (detail: string | undefined, allowed: readonly string[] | undefined): string | undefined => {
+  if (!allowed) return detail;
+  const choice = `May be ${allowed.length === 0 ? 'none' : allowed.join(', ')}.`;
+  return detail === undefined ? choice : `${detail} ${choice}`;
+};
+
+export interface Refused {
+  /** What EVerest would have been answered. */
+  readonly reply: unknown;
+  readonly reason?: string;
+  /** A sentence for people. */
+  readonly detail?: string;
+  readonly allowed?: readonly string[];
+}
+
+/** `order` is the body that was refused: it says which of several members is meant; `member`: it is another one. Pure. */
+export function refusal({ reply, reason, detail, allowed }: Refused, order?: unknown, member?: string): Problem {
+  const problem = withoutPlace(reply, reason, detail);
+  const { code, members } = problem;
+  const errors = about(member === undefined ? MEMBERS_OF_CODE[code] : [member], code, problem.detail, order, allowed);
+  return new Problem(code, choices(problem.detail, allowed), { ...members, ...errors });
+}
+
+function withoutPlace(reply: unknown, reason: string | undefined, detail: string | undefined): Problem {
   if (reply === 'InvalidCertificate') return certificateRefusal('CERTIFICATE_INVALID', reason, detail);
   if (reply === 'RevokedCertificate') return certificateRefusal('CERTIFICATE_REVOKED', reason, detail);
   const members = reason === undefined ? {} : { reason };

@@ -16,7 +16,7 @@ import { isEnded, type Origin } from '@khumbu/operations/records/record';
 import { repliesOf } from '@khumbu/operations/records/replies';
 import type { Redis } from 'ioredis';
 import type { EventLoopTurn } from './event-loop-turn.js';
-import { Problem } from './problems.js';
+import { cursorInvalid } from './problems.js';
 
 export interface Search {
   readonly station?: string;
@@ -52,12 +52,12 @@ export function readCursor(text: string): Place {
   try {
     value = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
   } catch (error) {
-    throw new Problem('CURSOR_INVALID', undefined, {}, { cause: error });
+    throw cursorInvalid({ cause: error });
   }
   const [part, score, id] = Array.isArray(value) ? (value as unknown[]) : [];
   const isPlace =
     (part === 'open' || part === 'ended') && (score === null || Number.isFinite(score)) && typeof id === 'string';
-  if (!isPlace) throw new Problem('CURSOR_INVALID');
+  if (!isPlace) throw cursorInvalid();
   return { part, score: score === null ? Number.POSITIVE_INFINITY : (score as number), id };
 }
 

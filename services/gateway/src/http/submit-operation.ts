@@ -151,7 +151,7 @@ export function createSubmitOperation(
     if (operationId === undefined) {
       audit(request, what, station, { outcome: 'refused', answer: reply, reason, detail });
       const isNotServed = reason === 'station_not_configured';
-      const problem = isNotServed ? notServed(inventory, station, state, reason) : refusal(reply, reason, detail);
+      const problem = isNotServed ? notServed(inventory, station, state, reason) : refusal(answer, request.body);
       const body = problemBody(problem, pathOf(request));
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }

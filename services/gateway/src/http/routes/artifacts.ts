@@ -8,7 +8,7 @@ import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import { reading } from '../inventory.js';
 import { sendPage } from '../pages.js';
-import { Problem } from '../problems.js';
+import { cursorInvalid, Problem } from '../problems.js';
 import { answers, describeRoute, type RestApp, WITH_ANY_BODY } from '../routing.js';
 import type { Audit } from '../submit-operation.js';
 
@@ -32,11 +32,10 @@ function readCursor(text: string): Pick<Artifact, 'addedAt' | 'sha256'> {
   try {
     value = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
   } catch (error) {
-    throw new Problem('CURSOR_INVALID', undefined, {}, { cause: error });
+    throw cursorInvalid({ cause: error });
   }
   const [addedAt, sha256] = Array.isArray(value) ? (value as unknown[]) : [];
-  if (typeof addedAt !== 'number' || typeof sha256 !== 'string' || !isSha256(sha256))
-    throw new Problem('CURSOR_INVALID');
+  if (typeof addedAt !== 'number' || typeof sha256 !== 'string' || !isSha256(sha256)) throw cursorInvalid();
   return { addedAt, sha256 };
 }
 

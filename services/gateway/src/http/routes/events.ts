@@ -122,7 +122,12 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     },
     async (request, reply) => {
       const last = request.headers['last-event-id'];
-      if (last && !isStreamId(last)) throw new Problem('LAST_EVENT_ID_INVALID');
+      if (last && !isStreamId(last)) {
+        const detail = 'last-event-id is not the id of an event';
+        throw new Problem('LAST_EVENT_ID_INVALID', detail, {
+          errors: [{ detail, parameter: 'last-event-id', in: 'header' }],
+        });
+      }
       const leave = quota.take(request.caller?.name ?? '');
       const fromNowOn = (): Promise<string> =>
         newestId().catch((error: unknown) => {

@@ -36,7 +36,7 @@ type Order = Static<typeof FirmwareUpdateOrderSchema>;
 async function locationOfOrder({ location, artifact }: Order, artifacts: Artifacts): Promise<string> {
   if ((location === undefined) === (artifact === undefined)) {
     const detail = 'it needs either location or artifact';
-    throw new Problem('BODY_INVALID', `the body ${detail}`, { errors: [{ detail, pointer: '#' }] });
+    throw new Problem('BODY_INVALID', `the body ${detail}`, { errors: [{ detail, pointer: '#', rule: 'oneOf' }] });
   }
   const wanted = location ?? artifactLocation(artifact ?? '');
   const sha256 = artifactOf(wanted);

@@ -87,7 +87,10 @@ export function logRoutes(
       const { replace, location: wanted, ...order } = request.body;
       const { stationId: station } = request.params;
       const location = wanted ?? (archives && depotLogLocation(archives.bucket, station));
-      if (location === undefined) throw new Problem('NO_OBJECT_STORE');
+      if (location === undefined)
+        throw new Problem('NO_OBJECT_STORE', undefined, {
+          errors: [{ detail: 'location is missing', pointer: '#/location', rule: 'required' }],
+        });
       return submit(request, reply, {
         what: 'upload_logs',
         station,
