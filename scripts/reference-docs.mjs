@@ -120,6 +120,12 @@ async function liftersTable() {
   );
 }
 
+async function breaksTable() {
+  const { BREAKS } = await load('packages/rest-contract/dist/src/compatibility/breaks.js');
+  const rows = Object.entries(BREAKS).map(([what, meaning]) => [`\`${what}\``, meaning]);
+  return table(['break', 'what a caller would notice'], rows);
+}
+
 async function problemsTable() {
   const { PROBLEMS } = await load('packages/rest-contract/dist/src/problem-codes.js');
   const rows = Object.entries(PROBLEMS).map(([code, { status, title }]) => [`\`${code}\``, status, title]);
@@ -148,6 +154,7 @@ const TABLES = {
   m2e: () => channelsTable('m2e'),
   waits: waitsTable,
   lifters: liftersTable,
+  breaks: breaksTable,
   problems: problemsTable,
   webfaults: () => faultsTable('http', 'https'),
   storefaults: () => faultsTable('s3'),

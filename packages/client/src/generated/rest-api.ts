@@ -1607,7 +1607,7 @@ export interface components {
             operationId?: string;
             /** @description Operations that need what was to be removed, 20 at most. */
             operations?: string[];
-            /** @description All that is wrong with a body or with parameters, twenty at most. */
+            /** @description All that is wrong with a body or with parameters, twenty at most. Of a refusal: the members it is about. */
             errors?: {
                 /** @description What is wrong there. */
                 detail: string;
@@ -1626,6 +1626,14 @@ export interface components {
                  * @enum {unknown}
                  */
                 in?: "query" | "path" | "header";
+                /**
+                 * @description The rule of JSON Schema it breaks; `additionalProperties`: it is not known there. Absent where the code names the rule.
+                 * @example required
+                 * @example type
+                 * @example maximum
+                 * @example format
+                 */
+                rule?: string;
                 /** @description What would have been taken. */
                 allowed?: unknown[];
             }[];

@@ -23,6 +23,7 @@ import { createUploadTimes, type UploadTimes } from './artifacts/upload-times.js
 import type { Authenticate } from './authentication.js';
 import { createServer, watchConnections } from './connections.js';
 import { addSchemas } from './contract-schemas.js';
+import { tellDeprecations } from './deprecation.js';
 import type { EventLog } from './events/event-log.js';
 import { createStreamQuota } from './events/stream-quota.js';
 import type { Idempotency } from './idempotency.js';
@@ -284,6 +285,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   await protect(app, https !== undefined);
   paceOpen(app, load);
   requireHost(app);
+  tellDeprecations(app);
   addSchemas(app, REST_SCHEMAS);
   await documentRoutes(app);
   probes(app, deps);

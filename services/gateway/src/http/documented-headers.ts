@@ -15,6 +15,7 @@ interface Answer {
   readonly isContent: boolean;
   /** Of a route that takes the bytes of an artefact, with success. */
   readonly isUpload: boolean;
+  readonly isDeprecated: boolean;
   /** The route takes an Idempotency-Key. */
   readonly isKeyed: boolean;
 }
@@ -77,6 +78,21 @@ export const HEADERS: Readonly<Record<string, Documented>> = {
     schema: { type: 'string', enum: ['true'] },
     isThere: ({ status, isKeyed }) => isKeyed && (status === 202 || status === 409 || status === 422),
   },
+  Deprecation: {
+    description: 'Since when it is deprecated, RFC 9745: `@` and seconds since 1970.',
+    schema: text(['@1800000000']),
+    isThere: ({ isDeprecated }) => isDeprecated,
+  },
+  Sunset: {
+    description: 'From when on it may be gone, RFC 8594: a date of HTTP.',
+    schema: text(['Wed, 01 Dec 2027 00:00:00 GMT']),
+    isThere: ({ isDeprecated }) => isDeprecated,
+  },
+  Link: {
+    description: 'Where it is written how long things stay: `rel="deprecation"`.',
+    schema: text(['</openapi.json>; rel="deprecation"']),
+    isThere: ({ isDeprecated }) => isDeprecated,
+  },
 };
 
 interface DocumentedResponse {
@@ -84,6 +100,7 @@ interface DocumentedResponse {
   readonly content?: Readonly<Record<string, unknown>>;
 }
 interface DocumentedOperation {
+  readonly deprecated?: boolean;
   readonly parameters?: readonly { readonly name?: string }[];
   readonly requestBody?: { readonly content?: Readonly<Record<string, unknown>> };
   readonly responses?: Readonly<Record<string, DocumentedResponse>>;
@@ -101,14 +118,21 @@ export function describeHeaders(document: DocumentedPaths): void {
     Object.entries(HEADERS).map(([name, { description, schema }]) => [name, { description, schema }]),
   );
   for (const methods of Object.values(document.paths ?? {})) {
-    for (const { parameters = [], requestBody, responses = {} } of Object.values(methods)) {
+    for (const { parameters = [], requestBody, responses = {}, deprecated = false } of Object.values(methods)) {
       const isOfContent = '206' in responses;
       const isKeyed = parameters.some(({ name }) => name === 'idempotency-key');
       for (const [status, response] of Object.entries(responses)) {
         const isStream = response.content !== undefined && 'text/event-stream' in response.content;
         const isContent = isOfContent && ['200', '206', '304', '412', '416'].includes(status);
         const isUpload = requestBody?.content?.[IMAGE_TYPE] !== undefined && (status === '200' || status === '201');
-        const answer: Answer = { status: Number(status), isStream, isKeyed, isContent, isUpload };
+        const answer: Answer = {
+          status: Number(status),
+          isStream,
+          isKeyed,
+          isContent,
+          isUpload,
+          isDeprecated: deprecated,
+        };
         const names = Object.keys(HEADERS).filter((name) => HEADERS[name]?.isThere(answer));
         response.headers = Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
       }

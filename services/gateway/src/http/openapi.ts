@@ -48,6 +48,8 @@ auth $API/stations/cs-1/reset -H 'Content-Type: application/json' -d '{"type":"S
 - Scopes: \`read\` sees, \`operate\` acts on stations, \`admin\` also sets clocks and networks. Each includes the one before.
 - The contract with EVerest itself, over MQTT, is at [/asyncapi.json](/asyncapi.json).
 - Lists have \`limit\` and \`cursor\`; \`nextCursor\` leads on.
+- Below \`/v1\` only what the policy of versions allows changes: members, words and routes are added, and what will go is
+  \`deprecated\` here and in its answers (\`Deprecation\`, \`Sunset\`) for a year before.
 - Send \`X-Request-Id\` to find a request again in the logs; every answer carries one.`;
 
 const TAGS = {

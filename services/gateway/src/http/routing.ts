@@ -8,6 +8,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { TSchema } from 'typebox';
 import type { Caller, Scope } from './api-keys.js';
 import { ref } from './contract-schemas.js';
+import type { Deprecation } from './deprecation.js';
 
 export type RestApp = FastifyInstance<
   RawServerDefault,
@@ -44,6 +45,8 @@ export interface RouteText<S extends object> {
   /** Beside those that every route may answer with. */
   readonly problems?: readonly ProblemCode[];
   readonly success: Readonly<Record<string, unknown>>;
+  /** It will go. */
+  readonly deprecation?: Deprecation;
   /** The schemas of its parameters, headers and body. */
   readonly takes: S;
 }
@@ -99,14 +102,16 @@ function problemResponses(codes: readonly ProblemCode[]): Record<string, unknown
 /** The options of a route. */
 export function describeRoute<S extends object>(route: RouteText<S>) {
   const problems = [...new Set([...EVERYWHERE, ...(route.problems ?? [])])];
+  const { deprecation } = route;
   const response = { ...route.success, ...problemResponses(problems) } as Record<number, TSchema>;
   return {
-    config: { scope: route.scope },
+    config: { scope: route.scope, ...(deprecation ? { deprecation } : {}) },
     schema: {
       operationId: route.id,
       tags: [route.tag],
       summary: route.summary,
-      description: `${route.description}\n\nNeeds the scope \`${route.scope}\`.`,
+      description: `${deprecation ? `Deprecated: ${deprecation.instead}\n\n` : ''}${route.description}\n\nNeeds the scope \`${route.scope}\`.`,
+      ...(deprecation ? { deprecated: true, 'x-sunset': deprecation.sunset } : {}),
       security: [{ bearer: [] }],
       response,
       ...route.takes,
