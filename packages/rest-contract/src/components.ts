@@ -3,6 +3,7 @@ import { ArtifactPageSchema, ContentUrlOrderSchema, ContentUrlSchema, ImageBytes
 import { DepotSchema } from './depot.js';
 import { DriverCheckSchema } from './driver-check.js';
 import { EventSchema } from './events.js';
+import { LogArchivePageSchema, LogArchiveSchema } from './log-archives.js';
 import { OperationPageSchema, OperationSchema } from './operations.js';
 import {
   FirmwareUpdateOrderSchema,
@@ -25,6 +26,8 @@ export const REST_SCHEMAS = [
   DepotSchema,
   DriverCheckSchema,
   EventSchema,
+  LogArchivePageSchema,
+  LogArchiveSchema,
   OperationSchema,
   StationPageSchema,
   OperationPageSchema,

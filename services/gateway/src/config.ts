@@ -1,6 +1,7 @@
 /** The settings of the gateway. */
 import { ARTIFACT_SETTINGS } from '@khumbu/artifacts/settings';
 import { TRUST_SETTINGS } from '@khumbu/firmware-trust/roots';
+import { LOG_COPY_SETTINGS } from '@khumbu/operations/log-copies/settings';
 import { WAN_SETTINGS } from '@khumbu/operations/wan/settings';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { IGNORED_PARAMETER_SETTINGS } from '@khumbu/shared/locations/ignored-parameters';
@@ -54,6 +55,7 @@ export const GatewaySettings = Type.Object({
     default: 'gzip',
     description: 'How archives of logs are compressed: gzip (.tar.gz), which opens everywhere, or zstd (.tar.zst).',
   }),
+  ...LOG_COPY_SETTINGS,
   HTTP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the REST API.' }),
   HTTP_PORT: whole(8080, 0, 'TCP port of the REST API.', 65535),
   API_KEYS_FILE: optionalText(

@@ -164,7 +164,8 @@ void t.test('a silent object store keeps nobody from reading anything else', asy
   const asked = new Set<() => void>();
   const stat = () => new Promise<undefined>((resolve) => asked.add(() => resolve(undefined)));
   const presignGet = async (): Promise<string> => 'http://127.0.0.1/';
-  const archives = { bucket: 'khumbu', objects: { stat }, publicObjects: { presignGet }, urlSeconds: 60 };
+  const read = () => Promise.reject(new Error('nothing is read here'));
+  const archives = { bucket: 'khumbu', objects: { stat, read }, publicObjects: { presignGet }, urlSeconds: 60 };
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, archives });
   const { operationId, fileName } = (await rest.call('POST', LOGS, { body: {} })).body;
   await uploaded(rest, operationId, { archive: { bucket: 'khumbu', key: `logs/cs-1/${fileName}`, etag: 'x' } });

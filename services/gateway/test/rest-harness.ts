@@ -14,6 +14,8 @@ import { momentOf, type Now } from '@khumbu/operations/clock/depot-clock';
 import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createStore } from '@khumbu/operations/kinds/store';
+import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
+import type { CopyRules } from '@khumbu/operations/log-copies/settings';
 import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { WanRules } from '@khumbu/operations/wan/settings';
@@ -64,6 +66,7 @@ export interface RestOptions {
   readonly tokens?: TokenSettings;
   readonly issuerTimes?: Partial<IssuerKeysTimes>;
   readonly archives?: Archives;
+  readonly copies?: CopyRules;
   /** Settings of artefacts; a spool that ota-workers share with it by default. */
   readonly artifacts?: Partial<ArtifactConfig>;
   readonly wan?: Partial<WanRules>;
@@ -243,6 +246,10 @@ export async function openRest(t: Test, options: RestOptions) {
         writing: createWanStore(prompt, store.keys, rules, moment),
       },
       archives: options.archives,
+      copies: {
+        records: createCopyRecords(reading, store.keys),
+        rules: options.copies ?? { days: { DiagnosticsLog: 30, SecurityLog: 365 } },
+      },
       artifacts,
       authenticate: authentication.authenticate,
       now: () => moment().wall,

@@ -1,5 +1,6 @@
 /** The settings of the log-worker. */
 import { REDACTION_SETTINGS } from '@khumbu/log-redaction/settings';
+import { LOG_COPY_SETTINGS } from '@khumbu/operations/log-copies/settings';
 import { WAN_LINK_SETTINGS } from '@khumbu/operations/wan/settings';
 import { USER_AGENT_SETTINGS } from '@khumbu/shared/http/user-agent';
 import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
@@ -22,6 +23,7 @@ export const LogWorkerSettings = Type.Object({
   ...WAN_LINK_SETTINGS,
   ...REDACTION_SETTINGS,
   ...DELIVERY_SETTINGS,
+  ...LOG_COPY_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:

@@ -6,6 +6,8 @@ import { createProgress } from '@khumbu/operations/events/progress';
 import { redactionKey } from '@khumbu/operations/files/redaction-key';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
+import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
+import { copyRules } from '@khumbu/operations/log-copies/settings';
 import { isEnded } from '@khumbu/operations/records/record';
 import { wanLink } from '@khumbu/operations/wan/settings';
 import { openWanMeter } from '@khumbu/operations/wan/wan-meter';
@@ -20,6 +22,7 @@ import { createSshPool } from '@khumbu/station-drivers/transports/ssh/ssh-transp
 import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import { followSshTrust } from '@khumbu/transfer/ssh-settings';
 import { LogWorkerSettings } from './config.js';
+import { forgetCopies } from './copies/forget-copies.js';
 import { createUpload } from './steps/upload.js';
 import { deliveryOf } from './upload/delivery.js';
 import { sweepJournal } from './upload/multipart-journal.js';
@@ -48,6 +51,7 @@ runWorkerService(
       const meter = openWanMeter({ redis, keys, now }, createWanStore(redis, keys, link, now), link, log);
       life.onStop('bytes over the WAN', () => meter.stop());
       const shared = createSharedJournal(redis, keys);
+      const copies = { records: createCopyRecords(redis, keys), rules: copyRules(config), bucket: config.S3_BUCKET };
       const upload = createUpload({
         store,
         directory,
@@ -66,6 +70,7 @@ runWorkerService(
           createRedactor({ rules: rulesInForce(config, profile), key: await redactionKey(redis, keys) }),
         delivery: deliveryOf(config),
         shared,
+        copies: objects && copies,
         transfers: {
           objects,
           stallMs: config.UPLOAD_STALL_MS,
@@ -98,6 +103,12 @@ runWorkerService(
           counts: 'ended',
           done: 'unfinished uploads ended in the object store',
           failed: 'not all unfinished uploads were ended in the object store',
+        },
+        {
+          run: async () => (objects ? forgetCopies({ ...copies, objects, isOpen, now: () => now().wall, log }) : 0),
+          counts: 'removed',
+          done: 'kept archives removed: too old, or more than the quota',
+          failed: 'not all kept archives that must go were removed',
         },
       ]);
 

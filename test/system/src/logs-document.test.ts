@@ -47,6 +47,7 @@ await t.test('the depot’s store, an FTP server, a presigned URL', { skip: why 
     Array(3).fill('Uploaded'),
   );
   t.match(text, /\[ '\w+'/, 'the manifest is in the archive');
+  t.match(text, /^charger_1\r?$/m, 'the kept archive, fetched in two ranges, is whole');
   t.match(text, /^charger_2-DiagnosticsLog-\S+\.tar\.gz\r?$/m, 'the file is at the FTP server, under its name');
   t.notMatch(text, '.part');
   const { size } = await store.statObject(bucket, 'from the depot.tar.gz');

@@ -322,6 +322,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/log-archives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The log archives that the depot keeps
+         * @description Of every upload of logs the depot keeps a copy for some days, wherever the archive went and however that ended. The newest first.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["listLogArchives"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/log-archives/{operationId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One kept archive
+         * @description What is known of an archive that the depot keeps.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["getKeptLogArchive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/log-archives/{operationId}/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The bytes of a kept archive
+         * @description From the object store through this gateway, so that a caller need not reach the store. One range and several, `If-Range`, `If-Match`, `If-None-Match` and HEAD are served as RFC 9110 has them: a download that was cut goes on where it ended.
+         *
+         *     Needs the scope `read`.
+         */
+        get: operations["getKeptLogArchiveContent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/stations/{stationId}/reset": {
         parameters: {
             query?: never;
@@ -1319,6 +1385,69 @@ export interface components {
             /** @description Id of the last event that is not kept any more. */
             until: string;
         };
+        /** @description A page of kept archives, the newest first. */
+        LogArchivePage: {
+            items: components["schemas"]["LogArchive"][];
+            /** @description For the next page; absent on the last one. */
+            nextCursor?: string;
+            /** @description How many the depot keeps in all. */
+            keptArchives: number;
+            /** @description How many bytes those have. */
+            keptBytes: number;
+            /** @description How many they may have; absent: no limit. */
+            quotaBytes?: number;
+        };
+        /** @description A log archive that the depot keeps, wherever else it went. */
+        LogArchive: {
+            /**
+             * @description The log upload that it was made for; that may be forgotten earlier.
+             * @example log-upload-mfx3k1c0-5f0c9a7be1
+             */
+            operationId: string;
+            /**
+             * @description The station.
+             * @example cs-1
+             */
+            stationId: string;
+            /**
+             * @description Which logs.
+             * @enum {unknown}
+             */
+            type: "DiagnosticsLog" | "SecurityLog";
+            /**
+             * Format: date-time
+             * @description When it was asked for. Its days count from here.
+             * @example 2026-11-22T09:30:00.000Z
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description When it is removed, unless the quota wants it earlier; absent: no date is set.
+             * @example 2026-11-22T09:30:00.000Z
+             */
+            keptUntil?: string;
+            /** @description The window that was asked for, as it was written; absent: open. */
+            oldest?: string;
+            /** @description Its other end, likewise. */
+            latest?: string;
+            /**
+             * @description What to call it.
+             * @example cs-1-DiagnosticsLog-20261122T023000Z-9a7be1f0.tar.gz
+             */
+            fileName: string;
+            /**
+             * @description How it is compressed.
+             * @enum {unknown}
+             */
+            format: "gzip" | "zstd";
+            /** @description How many bytes it has. */
+            sizeBytes: number;
+            /**
+             * @description SHA-256 of its bytes, if that is known.
+             * @example 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+             */
+            sha256?: string;
+        };
         /** @description What was asked of a station, and what became of it. */
         Operation: {
             /**
@@ -2065,6 +2194,8 @@ export type StationEvent = components['schemas']['StationEvent'];
 export type BootReason = components['schemas']['BootReason'];
 export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type GapEvent = components['schemas']['GapEvent'];
+export type LogArchivePage = components['schemas']['LogArchivePage'];
+export type LogArchive = components['schemas']['LogArchive'];
 export type Operation = components['schemas']['Operation'];
 export type Progress = components['schemas']['Progress'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
@@ -2786,6 +2917,149 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Operation"];
                 };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listLogArchives: {
+        parameters: {
+            query?: {
+                /** @description Only of this station. */
+                station?: string;
+                /** @description Only of this type. */
+                type?: "DiagnosticsLog" | "SecurityLog";
+                /**
+                 * @description Only those that were asked for from this time on.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                since?: string;
+                /**
+                 * @description Only those that were asked for up to this time.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                until?: string;
+                /** @description Items on a page. */
+                limit?: number;
+                /** @description nextCursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of archives. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogArchivePage"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getKeptLogArchive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the log upload. */
+                operationId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The archive. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogArchive"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getKeptLogArchiveContent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description RFC 9110, 14.2; several ranges too.
+                 * @example bytes=0-1023
+                 */
+                range?: string;
+                /** @description The ETag: ranges only of that. */
+                "if-range"?: string;
+                /** @description ETags. */
+                "if-match"?: string;
+                /** @description ETags. */
+                "if-none-match"?: string;
+            };
+            path: {
+                /** @description Id of the log upload. */
+                operationId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of its bytes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                    "application/zstd": string;
+                };
+            };
+            /** @description The bytes that were asked for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": string;
+                    "application/zstd": string;
+                    "multipart/byteranges": string;
+                };
+            };
+            /** @description The reader has it already. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description An error. */
             default: {

@@ -43,6 +43,7 @@ import { depotRoutes } from './routes/depot.js';
 import { driverCheckRoutes } from './routes/driver-check.js';
 import { eventRoutes } from './routes/events.js';
 import { firmwareRoutes } from './routes/firmware-updates.js';
+import { type LogArchiveDeps, logArchiveRoutes } from './routes/log-archives.js';
 import { type Archives, logRoutes } from './routes/log-uploads.js';
 import { operationRoutes } from './routes/operations.js';
 import { securityLogRoutes } from './routes/security-log.js';
@@ -68,6 +69,8 @@ export interface AppDeps {
   readonly events: EventLog;
   /** `undefined`: the depot has no object store. */
   readonly archives: Archives | undefined;
+  /** The archives that the depot keeps for itself. */
+  readonly copies: LogArchiveDeps['copies'];
   /** The images that the depot holds. */
   readonly artifacts: Artifacts;
   /** Looks at stations before use are asked for by it. */
@@ -222,6 +225,7 @@ async function addV1(
   stationRoutes(app, inventory, eventLoopTurn);
   firmwareRoutes(app, { inventory, intake, submit, audit, artifacts, eventLoopTurn });
   logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn });
+  logArchiveRoutes(app, { copies: deps.copies, archives, audit, eventLoopTurn, stopping });
   controlRoutes(app, { inventory, intake, submit, audit, questions });
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);

@@ -3,6 +3,8 @@ import type { Server } from 'node:https';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks';
 import { createStore } from '@khumbu/operations/kinds/store';
+import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
+import { copyRules } from '@khumbu/operations/log-copies/settings';
 import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { wanRules } from '@khumbu/operations/wan/settings';
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
@@ -80,6 +82,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
         writing: createWanStore(prompt, keys, rules, now),
       },
       archives: openArchives(config),
+      copies: { records: createCopyRecords(reading, keys), rules: copyRules(config) },
       artifacts: openArtifacts({ config, redis: reading, store, now: wallNow }),
     },
     {

@@ -16,6 +16,7 @@ import type { RateLimiter, TransferContext } from '@khumbu/transfer/port';
 import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import { createArchive } from '../archive/archive.js';
 import { softwareOf } from '../archive/software.js';
+import { type CopyDeps, copyToKeep, ownCopy } from '../copies/own-copies.js';
 import { UploadError } from '../upload/failure-status.js';
 import type { SharedJournal } from '../upload/shared-journal.js';
 import { type Delivery, type SentArchive, uploadArchive } from '../upload/upload-archive.js';
@@ -30,6 +31,8 @@ export interface SendArchiveDeps {
   readonly redactorOf: (profile: StationProfile) => Promise<Redactor>;
   readonly delivery: Delivery;
   readonly shared: SharedJournal;
+  /** The depot's own copies; absent where it has no object store. */
+  readonly copies?: CopyDeps | undefined;
   readonly transfers: Omit<TransferContext, 'policy' | 'ca' | 'limiter'>;
   /** Counts what goes to a server, and makes it wait for its turn; the depot's own store is not behind the WAN. */
   readonly limiter?: () => RateLimiter;
@@ -43,6 +46,11 @@ export const logSpoolError =
   ({ log }: Pick<StepContext, 'log'>) =>
   (error: unknown): void =>
     log.warn({ reason: describeError(error) }, 'the spool was not tidied; check SPOOL_DIR');
+
+const logCopyError =
+  ({ log }: Pick<StepContext, 'log'>) =>
+  (error: unknown): void =>
+    log.warn({ reason: describeError(error) }, 'the depot has no copy of this archive');
 
 export function createSendArchive(deps: SendArchiveDeps) {
   const { driverOf, locations, spoolDir, transfers } = deps;
@@ -96,8 +104,11 @@ export function createSendArchive(deps: SendArchiveDeps) {
       Object.assign(far, more);
       tell(far.bytes, far.totalBytes, far.records);
     };
+    const copy = deps.copies && copyToKeep(record, target, deps.copies);
     return uploadArchive({
       target,
+      ...(deps.copies && copy ? { copy: ownCopy(copy, deps.copies) } : {}),
+      onCopyError: logCopyError(step),
       operationId,
       format: record.archiveFormat,
       spoolDir,

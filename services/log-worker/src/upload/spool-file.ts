@@ -101,7 +101,8 @@ export async function spoolArchive(input: SpoolInput): Promise<{ path: string; b
   }
 }
 
-const sentPath = (spoolDir: string, operationId: string): string => `${spoolPath(spoolDir, operationId)}.sent`;
+/** Where an archive lies that the server has accepted. */
+export const sentPath = (spoolDir: string, operationId: string): string => `${spoolPath(spoolDir, operationId)}.sent`;
 
 /**
  * The server has accepted the archive: a second run of the job, after a lost lock, must not send it again. Safe to

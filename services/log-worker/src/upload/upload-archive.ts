@@ -17,13 +17,14 @@ import { bringTo } from '@khumbu/transfer/transfer';
 import { TransferError } from '@khumbu/transfer/transfer-error';
 import { toUploadError, UploadError } from './failure-status.js';
 import { addToJournal, removeFromJournal, journalOf as spoolJournalOf } from './multipart-journal.js';
+import { aside, type BringCopy, besideCopy, type CopyInput, type OwnCopy } from './own-copy.js';
 import type { SharedJournal } from './shared-journal.js';
-import { markSent, removeSpooled, sentBytes, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
+import { markSent, removeSpooled, sentBytes, sentPath, spoolArchive, spooledBytes, spoolPath } from './spool-file.js';
 
 const CONTENT_TYPES: Readonly<Record<ArchiveFormat, string>> = { gzip: 'application/gzip', zstd: 'application/zstd' };
 const contentTypeOf = ({ format = 'gzip' }: UploadArchiveInput): string => CONTENT_TYPES[format];
 
-export interface UploadArchiveInput {
+export interface UploadArchiveInput extends CopyInput {
   readonly target: UploadTarget;
   /** Called at most once, and only when no archive of the operation is spooled or stored yet. */
   readonly openArchive: () => Promise<Readable>;
@@ -33,7 +34,6 @@ export interface UploadArchiveInput {
   readonly spoolDir: string;
   /** Without `objects`, where the depot has none, an s3 target is `NotSupportedOperation`. */
   readonly context: TransferContext;
-  readonly signal: AbortSignal;
   /** Archive bytes the target has taken so far, of how many where that is known. */
   readonly onProgress?: (bytes: number, totalBytes?: number) => void;
   /** An error of the spool that does not change how the upload ends; what stays there is removed by the sweep. */
@@ -88,7 +88,8 @@ async function toObjectStore(
   input: UploadArchiveInput,
   { bucket, key }: Extract<UploadTarget, { kind: 's3' }>,
 ): Promise<SentArchive> {
-  const { operationId, context, signal, onProgress, openArchive } = input;
+  const { operationId, context, signal, onProgress, openArchive, copy } = input;
+  if (copy) await aside(input, copy.begin());
   const { bytes, object } = await bringTo(
     { scheme: 's3', bucket, key, fragment: '' },
     { size: undefined, contentType: contentTypeOf(input), open: openArchive },
@@ -101,8 +102,25 @@ async function toObjectStore(
       journal: journalOf(input),
     },
   );
+  if (copy && object) await aside(input, copy.keep({ bytes, ...object }));
   return { bytes, ...(object === undefined ? {} : { archive: { bucket, key, ...object } }) };
 }
+
+/** As `toObjectStore`, of a file that was spooled for another target. */
+const bringCopy =
+  (input: UploadArchiveInput, { bucket, key }: OwnCopy): BringCopy =>
+  (body, signal) =>
+    bringTo(
+      { scheme: 's3', bucket, key, fragment: '' },
+      { ...body, contentType: contentTypeOf(input) },
+      {
+        ...input.delivery,
+        context: input.context,
+        signal,
+        mark: markOf(input.operationId),
+        journal: journalOf(input),
+      },
+    );
 
 /** For what an aborted upload does last, as removing parts; a server that does not answer is not waited for. */
 const TIDY_MS = 500;
@@ -141,14 +159,8 @@ function locationOf({ url, credentials }: ServerTarget): Location {
  * A spooled archive is kept while another try may follow: the station collects its logs once. One that was sent is kept as
  * a mark until the caller has committed the end of the upload and removes it: the server gets the archive once.
  */
-async function toServer(input: UploadArchiveInput, target: ServerTarget): Promise<SentArchive> {
+async function sendSpooled(input: UploadArchiveInput, target: ServerTarget): Promise<SentArchive> {
   const { spoolDir, operationId, context, signal, onProgress } = input;
-  const sent = await sentBytes(spoolDir, operationId);
-  if (sent !== undefined) return { bytes: sent };
-  if ((await spooledBytes(spoolDir, operationId)) === undefined) {
-    const archive = await input.openArchive();
-    await spoolArchive({ archive, spoolDir, operationId, signal });
-  }
   let bytes: number;
   try {
     const body = await fileBody(spoolPath(spoolDir, operationId), contentTypeOf(input));
@@ -164,6 +176,20 @@ async function toServer(input: UploadArchiveInput, target: ServerTarget): Promis
   }
   await tidy(input, markSent(spoolDir, operationId));
   return { bytes };
+}
+
+async function toServer(input: UploadArchiveInput, target: ServerTarget): Promise<SentArchive> {
+  const { spoolDir, operationId, signal, copy } = input;
+  const beside = (path: string, work: () => Promise<SentArchive>): Promise<SentArchive> =>
+    copy ? besideCopy({ ...input, copy }, path, bringCopy(input, copy), work) : work();
+  const sent = await sentBytes(spoolDir, operationId);
+  // Whoever has sent it was killed: perhaps before the copy was whole.
+  if (sent !== undefined) return beside(sentPath(spoolDir, operationId), async () => ({ bytes: sent }));
+  if ((await spooledBytes(spoolDir, operationId)) === undefined) {
+    const archive = await input.openArchive();
+    await spoolArchive({ archive, spoolDir, operationId, signal });
+  }
+  return beside(spoolPath(spoolDir, operationId), () => sendSpooled(input, target));
 }
 
 /**

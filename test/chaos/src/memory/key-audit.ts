@@ -110,6 +110,10 @@ const artifactRule: Rule = async (key, sha256, { redis }) => {
   return 'the depot does not hold its image, and it does not expire';
 };
 
+/** Where no list names it, retention would never find it. */
+const copyRule: Rule = async (_key, id, { redis }) =>
+  (await redis.zscore('khumbu:log-copies', id)) === null ? 'no list names this kept archive' : undefined;
+
 /** First match wins; the group is the name of what it belongs to. */
 const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] = [
   ['record', /^khumbu:record:(.+)$/, recordRule],
@@ -133,6 +137,9 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
     always,
   ],
   ['parts of an upload', /^khumbu:log-parts$/, never('at rest no upload is under way')],
+  ['kept archive', /^khumbu:log-copy:(.+)$/, copyRule],
+  ['kept archive', /^khumbu:log-copies(?::(?:type:(?:DiagnosticsLog|SecurityLog)|of:.+|sums))?$/, always],
+  ['kept archive', /^khumbu:log-copies:begun$/, never('at rest no archive is on its way into the store')],
   ['WAN', /^khumbu:wan$/, always],
   ['WAN', /^khumbu:wan:month:\d{4}-\d\d$/, expiresWithin(400 * DAY_MS)],
   ['WAN', /^khumbu:wan:(?:reserved|schedule|quiet:[0-9a-f]{32}|start:.+)$/, expiresWithin(2 * DAY_MS)],

@@ -1,20 +1,22 @@
-/** The bytes of an artefact as a stream that reads no faster than its reader takes them. */
+/** Bytes of what the depot holds as a stream that reads no faster than its reader takes them. */
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { ArtifactPlace } from '@khumbu/artifacts/place';
 import type { Bytes } from './byte-ranges.js';
 
 export const IMAGE_TYPE = 'application/octet-stream';
 
 interface Source {
-  readonly place: Pick<ArtifactPlace, 'read'>;
-  readonly sha256: string;
+  /** At least one byte; the stream may have more of them, and they are not passed on. */
+  readonly read: (part: Bytes, signal: AbortSignal) => Promise<Readable>;
+  /** For errors. */
+  readonly what: string;
+  readonly type: string;
   readonly size: number;
 }
 
 /** Fails when fewer bytes come: what the reader gets is cut off, and never filled up. */
-async function* piecesOf({ place, sha256 }: Source, part: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const stream = await place.read(sha256, part, signal);
+async function* piecesOf({ read, what }: Source, part: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const stream = await read(part, signal);
   try {
     let left = part.length;
     for await (const piece of stream as AsyncIterable<Uint8Array>) {
@@ -22,7 +24,7 @@ async function* piecesOf({ place, sha256 }: Source, part: Bytes, signal: AbortSi
       left -= Math.min(left, piece.length);
       if (left === 0) return;
     }
-    if (left > 0) throw new Error(`the bytes of ${sha256} are not as many as they were`);
+    if (left > 0) throw new Error(`the bytes of ${what} are not as many as they were`);
   } finally {
     stream.destroy();
   }
@@ -55,16 +57,16 @@ const asStream = (pieces: AsyncGenerator<Uint8Array>): Readable => Readable.from
 
 /** All of it. */
 export const wholeContent = (source: Source): Content => ({
-  headers: { 'content-type': IMAGE_TYPE, 'content-length': String(source.size) },
+  headers: { 'content-type': source.type, 'content-length': String(source.size) },
   body: (signal) => asStream(piecesOf(source, { offset: 0, length: source.size }, signal)),
 });
 
 /** Some of it: RFC 9110, 15.3.7. */
 export function partialContent(source: Source, parts: readonly Bytes[]): Content {
-  const { size } = source;
+  const { size, type } = source;
   const [only, ...more] = parts;
   if (only && more.length === 0) {
-    const headers = { 'content-type': IMAGE_TYPE, 'content-range': contentRange(only, size) };
+    const headers = { 'content-type': type, 'content-range': contentRange(only, size) };
     return {
       headers: { ...headers, 'content-length': String(only.length) },
       body: (signal) => asStream(piecesOf(source, only, signal)),
@@ -73,7 +75,7 @@ export function partialContent(source: Source, parts: readonly Bytes[]): Content
   const boundary = `khumbu${randomBytes(18).toString('hex')}`;
   const heads = parts.map(
     (part, index) =>
-      `${index === 0 ? '' : '\r\n'}--${boundary}\r\nContent-Type: ${IMAGE_TYPE}\r\nContent-Range: ${contentRange(part, size)}\r\n\r\n`,
+      `${index === 0 ? '' : '\r\n'}--${boundary}\r\nContent-Type: ${type}\r\nContent-Range: ${contentRange(part, size)}\r\n\r\n`,
   );
   const end = `\r\n--${boundary}--\r\n`;
   const bytes = parts.reduce((sum, { length }) => sum + length, 0);

@@ -12,7 +12,7 @@ import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { type Artifacts, atPlace, requireBytes } from '../artifacts/artifacts.js';
-import { decideContent } from '../artifacts/byte-ranges.js';
+import { type Bytes, decideContent } from '../artifacts/byte-ranges.js';
 import { IMAGE_TYPE, partialContent, wholeContent } from '../artifacts/content-stream.js';
 import { ref } from '../contract-schemas.js';
 import { reading } from '../inventory.js';
@@ -69,7 +69,8 @@ function createServe({ artifacts, stopping }: Pick<ArtifactContentDeps, 'artifac
       case 'parts':
         break;
     }
-    const source = { place, sha256, size };
+    const read = (part: Bytes, signal: AbortSignal) => place.read(sha256, part, signal);
+    const source = { read, what: sha256, type: IMAGE_TYPE, size };
     const content = decision.kind === 'whole' ? wholeContent(source) : partialContent(source, decision.parts);
     reply.status(decision.kind === 'whole' ? 200 : 206).headers(content.headers);
     // Of an empty stream alone Fastify leaves Content-Length as it is.

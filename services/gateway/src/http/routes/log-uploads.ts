@@ -1,9 +1,9 @@
 import type { ObjectFacts, ObjectStore } from '@khumbu/object-store/object-store';
 import { isArchiveOf } from '@khumbu/operations/kinds/log-upload/archive-object';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { copyFolder } from '@khumbu/operations/log-copies/log-copy';
 import { LogUploadOrderSchema } from '@khumbu/rest-contract/orders';
 import { IdempotencyHeaders, StationOperationParams, StationParams } from '@khumbu/rest-contract/parameters';
-import { stationFolder } from '@khumbu/shared/locations/store-areas';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import { ref } from '../contract-schemas.js';
@@ -16,15 +16,14 @@ import { stationOperationRoutes } from './operations.js';
 /** The depot's object store, as REST needs it. */
 export interface Archives {
   readonly bucket: string;
-  readonly objects: Pick<ObjectStore, 'stat'>;
+  readonly objects: Pick<ObjectStore, 'stat' | 'read'>;
   /** The same store under the address that callers reach. */
   readonly publicObjects: Pick<ObjectStore, 'presignGet'>;
   readonly urlSeconds: number;
 }
 
 /** Where logs go when the request names no location. */
-export const depotLogLocation = (bucket: string, station: string): string =>
-  `s3://${bucket}/logs/${stationFolder(station)}/`;
+export const depotLogLocation = (bucket: string, station: string): string => `s3://${bucket}/${copyFolder(station)}`;
 
 /** Where the archive was put; records of version 0.1.0 say only where it was to go. */
 function placeOf(record: LogUploadRecord): { bucket: string; key: string; fileName: string } | undefined {

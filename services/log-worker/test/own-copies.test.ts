@@ -1,0 +1,267 @@
+/** The copy that the depot keeps of every upload: against a real S3 server, HTTP server and Redis. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
+import type { LogCopy } from '@khumbu/operations/log-copies/log-copy';
+import type { CopyRules } from '@khumbu/operations/log-copies/settings';
+import { keysFor } from '@khumbu/operations/records/keys';
+import { newRecordBase } from '@khumbu/operations/records/record';
+import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
+import { startOrigin } from '@khumbu/test-support/origin';
+import { openRedis } from '@khumbu/test-support/redis';
+import { startS3 } from '@khumbu/test-support/s3';
+import t, { type Test } from 'tap';
+import { forgetCopies, overQuota } from '../src/copies/forget-copies.js';
+import { copyToKeep, ownCopy } from '../src/copies/own-copies.js';
+import { markSent } from '../src/upload/spool-file.js';
+import { type UploadArchiveInput, uploadArchive } from '../src/upload/upload-archive.js';
+import { BUCKET, madeBytes, PART_BYTES, storeAt, streamOf } from './made-archive.js';
+import { loopback } from './put-file.js';
+
+const DAY_MS = 24 * 3600_000;
+const NOW = 1_800_000_000_000;
+const RULES: CopyRules = { days: { DiagnosticsLog: 30, SecurityLog: 365 } };
+const BYTES = madeBytes(PART_BYTES + 1000);
+
+const directory = await mkdtemp(join(tmpdir(), 'khumbu-copies-'));
+t.teardown(() => rm(directory, { recursive: true, force: true }));
+const { redis } = await openRedis(t, join(directory, 'redis'));
+let isDenied = (_line: string): boolean => false;
+interface Koa {
+  readonly method: string;
+  readonly url: string;
+  status: number;
+  body: string;
+}
+const server = await startS3({
+  dir: join(directory, 's3'),
+  bucket: BUCKET,
+  middleware: async (context, next) => {
+    const answer = context as Koa;
+    if (!isDenied(`${answer.method} ${answer.url}`)) return next();
+    answer.status = 403;
+    answer.body = '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>locked</Message></Error>';
+  },
+});
+t.teardown(() => server.stop());
+const objects = storeAt(server.endpoint, 5000);
+t.teardown(() => objects.close());
+let runs = 0;
+
+function stage() {
+  runs += 1;
+  const records = createCopyRecords(redis, keysFor(`t${runs}`));
+  const spoolDir = join(directory, `spool-${runs}`);
+  const id = (name: string): string => `log-${runs}-${name}`;
+  const recordOf = (name: string, location: string, more: Partial<LogUploadRecord> = {}): LogUploadRecord => ({
+    ...newRecordBase('log_upload', 'Uploading', {
+      station: 'cs-1',
+      origin: 'everest',
+      requestId: 1,
+      now: momentOf(NOW),
+      id: id(name),
+    }),
+    request: { location, request_id: 1 },
+    logType: 'DiagnosticsLog',
+    fileName: 'x',
+    announced: true,
+    tries: 0,
+    ...more,
+  });
+  const errors: unknown[] = [];
+  const upload = (record: LogUploadRecord, more: Partial<UploadArchiveInput> = {}) => {
+    const { location } = record.request;
+    const target = resolveUploadTarget(location, `${record.id}.tar.gz`);
+    if (target.kind === 'refused') throw new Error(target.reason);
+    const deps = { records, rules: RULES, bucket: BUCKET };
+    const copy = copyToKeep(record, target, deps);
+    return uploadArchive({
+      target,
+      openArchive: async () => streamOf(BYTES),
+      operationId: record.id,
+      spoolDir,
+      delivery: { partBytes: PART_BYTES },
+      context: { policy: loopback, stallMs: 5000, objects },
+      signal: new AbortController().signal,
+      ...(copy ? { copy: ownCopy(copy, deps) } : {}),
+      onCopyError: (error) => void errors.push(error),
+      ...more,
+    });
+  };
+  const contentOf = async ({ bucket, key, bytes: length }: LogCopy): Promise<Buffer> =>
+    buffer(await objects.read({ bucket, key, offset: 0, length }));
+  const open = new Set<string>();
+  const warnings: object[] = [];
+  const forget = (now: number, rules: CopyRules = RULES): Promise<number> =>
+    forgetCopies({
+      records,
+      objects,
+      rules,
+      isOpen: async (operationId) => open.has(operationId),
+      now: () => now,
+      log: { warn: (line: object) => void warnings.push(line) },
+    });
+  return { records, recordOf, upload, contentOf, errors, forget, open, warnings, spoolDir };
+}
+
+const failureOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'nothing failed',
+    (error: unknown) => error,
+  );
+
+async function origin(t: Test) {
+  const web = await startOrigin({});
+  t.teardown(() => web.close());
+  return web;
+}
+
+void t.test('a copy is kept byte by byte, whether the target takes the archive or refuses it', async (t) => {
+  const web = await origin(t);
+  web.receive('/good', {});
+  web.receive('/bad', { status: 403 });
+  const { upload, recordOf, records, contentOf } = stage();
+  const good = recordOf('good', `${web.url}/good/`);
+  await upload(good);
+  const bad = recordOf('bad', `${web.url}/bad/`);
+  t.match(await failureOf(upload(bad)), { status: 'PermissionDenied' });
+  for (const { id } of [good, bad]) {
+    const kept = (await records.find(id)) as LogCopy;
+    t.match(kept, { station: 'cs-1', bytes: BYTES.length, createdAt: NOW, sha256: /^[0-9a-f]{64}$/ });
+    t.ok((await contentOf(kept)).equals(BYTES));
+  }
+  t.strictSame(await records.begun(), []);
+});
+
+void t.test(
+  'an archive that goes to the own folder is its own copy; other places of the store are left alone',
+  async (t) => {
+    const { upload, recordOf, records } = stage();
+    const own = recordOf('own', `s3://${BUCKET}/logs/cs-1/`);
+    const before = server.requests.length;
+    await upload(own);
+    const kept = (await records.find(own.id)) as LogCopy;
+    t.match(kept, { key: `logs/cs-1/${own.id}.tar.gz`, bytes: BYTES.length });
+    const completed = server.requests.slice(before).filter((line) => /^POST .*uploadId=/.test(line));
+    t.equal(completed.length, 1, 'it is there once');
+    const elsewhere = recordOf('elsewhere', `s3://${BUCKET}/for-the-maker/`);
+    await upload(elsewhere);
+    t.equal(await records.find(elsewhere.id), undefined);
+  },
+);
+
+void t.test('a store that is away does not change how the upload ends, and is told', async (t) => {
+  const web = await origin(t);
+  web.receive('/good', {});
+  const { upload, recordOf, records, errors } = stage();
+  server.failWith(403);
+  t.teardown(() => server.failWith(undefined));
+  const record = recordOf('alone', `${web.url}/good/`);
+  t.same(await upload(record), { bytes: BYTES.length });
+  t.equal(errors.length, 1);
+  t.equal(await records.find(record.id), undefined);
+  t.equal((await records.begun()).length, 1, 'it was noted before anything was sent');
+});
+
+void t.test(
+  'a worker that was killed after the target had all: the next one keeps the copy and sends nothing',
+  async (t) => {
+    const web = await origin(t);
+    web.receive('/good', {});
+    const { upload, recordOf, records, contentOf, spoolDir } = stage();
+    const record = recordOf('killed', `${web.url}/good/`);
+    server.failWith(403);
+    await upload(record);
+    server.failWith(undefined);
+    await markSent(spoolDir, record.id);
+    t.same(await upload(record), { bytes: BYTES.length });
+    t.equal(web.uploads.items.length, 1);
+    t.ok((await contentOf((await records.find(record.id)) as LogCopy)).equals(BYTES));
+  },
+);
+
+void t.test('what a killed worker left in the store is found by its note', async (t) => {
+  const { upload, recordOf, records, forget, open } = stage();
+  const whole = recordOf('whole', `s3://${BUCKET}/logs/cs-1/`);
+  const never = recordOf('never', `s3://${BUCKET}/logs/cs-1/`);
+  await upload(whole);
+  const { bytes: _bytes, etag: _etag, sha256: _sha256, ...begun } = (await records.find(whole.id)) as LogCopy;
+  await records.drop({ ...begun, bytes: BYTES.length, etag: '' });
+  await records.begin(begun);
+  await records.begin({ ...begun, operationId: never.id, key: 'logs/cs-1/never.tar.gz' });
+  open.add(whole.id).add(never.id);
+  await forget(NOW);
+  t.equal((await records.begun()).length, 2, 'their operations may still go on');
+  open.clear();
+  await forget(NOW);
+  t.strictSame(await records.begun(), []);
+  t.match(await records.find(whole.id), { bytes: BYTES.length });
+  t.equal(await records.find(never.id), undefined);
+});
+
+void t.test('copies go after their days, by type, while every target is down', async (t) => {
+  const { upload, recordOf, records, forget } = stage();
+  const nowhere = 'http://127.0.0.1:9/down/';
+  const diagnostics = recordOf('diagnostics', nowhere);
+  const security = recordOf('security', nowhere, { logType: 'SecurityLog' });
+  for (const record of [diagnostics, security]) t.match(await failureOf(upload(record)), { status: 'UploadFailure' });
+  const kept = (await records.find(diagnostics.id)) as LogCopy;
+  t.equal(await forget(NOW + 30 * DAY_MS), 0, 'to the last millisecond');
+  t.equal(await forget(NOW + 30 * DAY_MS + 1, { days: { DiagnosticsLog: 0, SecurityLog: 365 } }), 0, '0: none goes');
+  t.equal(await forget(NOW + 30 * DAY_MS + 1), 1);
+  t.equal(await objects.stat(kept.bucket, kept.key), undefined, 'its bytes are gone');
+  t.equal(await records.find(diagnostics.id), undefined);
+  t.ok(await records.find(security.id));
+  t.equal(await forget(NOW + 366 * DAY_MS), 1);
+});
+
+void t.test('a store that is away keeps them until it is back; what took the place of one stays', async (t) => {
+  const { upload, recordOf, records, forget } = stage();
+  const record = recordOf('own', `s3://${BUCKET}/logs/cs-1/same.tar.gz`);
+  await upload(record);
+  server.failWith(503);
+  await t.rejects(forget(NOW + 31 * DAY_MS), { code: 'S3_UNAVAILABLE' });
+  server.failWith(undefined);
+  t.ok(await records.find(record.id));
+  await upload(recordOf('other', `s3://${BUCKET}/logs/cs-1/same.tar.gz`, { createdAt: NOW + 31 * DAY_MS }));
+  t.equal(await forget(NOW + 31 * DAY_MS), 1);
+  t.ok(await objects.stat(BUCKET, 'logs/cs-1/same.tar.gz'), 'it is the archive of another operation');
+});
+
+void t.test('one that the store does not let go keeps none of the others', async (t) => {
+  const { upload, recordOf, records, forget, warnings } = stage();
+  for (const name of ['locked', 'free']) await upload(recordOf(name, `s3://${BUCKET}/logs/cs-1/`));
+  isDenied = (line) => line.startsWith('DELETE') && line.includes('locked');
+  t.teardown(() => {
+    isDenied = () => false;
+  });
+  t.equal(await forget(NOW + 31 * DAY_MS), 1);
+  t.match(warnings, [{ operationId: /locked/ }]);
+  t.equal((await records.page({}, 10)).copies.length, 1);
+});
+
+void t.test('beyond the quota the oldest go, those of type SecurityLog last', async (t) => {
+  const { upload, recordOf, records, forget } = stage();
+  for (const [name, logType, age] of [
+    ['s-old', 'SecurityLog', 3],
+    ['d-old', 'DiagnosticsLog', 2],
+    ['d-new', 'DiagnosticsLog', 1],
+  ] as const)
+    await upload(recordOf(name, `s3://${BUCKET}/logs/cs-1/`, { logType, createdAt: NOW - age }));
+  const left = async (): Promise<string[]> =>
+    (await records.page({}, 10)).copies.map(({ operationId }) => operationId.replace(/^log-\d+-/, ''));
+  const quota = (quotaBytes: number): CopyRules => ({ ...RULES, quotaBytes });
+  t.equal(await forget(NOW, quota(3 * BYTES.length)), 0);
+  t.equal(await forget(NOW, quota(3 * BYTES.length - 1)), 1);
+  t.strictSame(await left(), ['d-new', 's-old']);
+  t.equal(await forget(NOW, quota(BYTES.length)), 1);
+  t.strictSame(await left(), ['s-old']);
+  t.equal(await forget(NOW, quota(1)), 1);
+  t.strictSame(await left(), []);
+  const of = (bytes: number) => ({ bytes }) as LogCopy;
+  t.strictSame(overQuota([of(5), of(5), of(5)], 6), [of(5), of(5)]);
+});
