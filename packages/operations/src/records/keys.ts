@@ -1,3 +1,15 @@
+/** Of the archives of logs that the depot keeps for itself. */
+const keptLogKeys = (prefix: string) => ({
+  /** An archive that the depot keeps, see `log-copies/copy-records.ts`; and sorted sets of all of them, those of a type, of a station. */
+  logCopy: (id: string) => `${prefix}:log-copy:${id}`,
+  logCopies: `${prefix}:log-copies`,
+  logCopiesOfType: (type: string) => `${prefix}:log-copies:type:${type}`,
+  logCopiesOf: (station: string) => `${prefix}:log-copies:of:${station}`,
+  /** Hash: how many they are and how large, by type; and one of those that are on their way into the store. */
+  logCopySums: `${prefix}:log-copies:sums`,
+  logCopiesBegun: `${prefix}:log-copies:begun`,
+});
+
 /** Every Redis key of ours, in one place. BullMQ has its own prefix beside these. */
 export const keysFor = (prefix: string) => ({
   /** Hash: version, schema, commit, data; index, indexed: see `records/operation-index.ts`. */
@@ -61,14 +73,7 @@ export const keysFor = (prefix: string) => ({
   observing: (station: string) => `${prefix}:observing:${station}`,
   /** Hash: multipart uploads of log-workers that are not over, see `services/log-worker/src/upload/shared-journal.ts`. */
   logParts: `${prefix}:log-parts`,
-  /** An archive that the depot keeps, see `log-copies/copy-records.ts`; and sorted sets of all of them, those of a type, of a station. */
-  logCopy: (id: string) => `${prefix}:log-copy:${id}`,
-  logCopies: `${prefix}:log-copies`,
-  logCopiesOfType: (type: string) => `${prefix}:log-copies:type:${type}`,
-  logCopiesOf: (station: string) => `${prefix}:log-copies:of:${station}`,
-  /** Hash: how many they are and how large, by type; and one of those that are on their way into the store. */
-  logCopySums: `${prefix}:log-copies:sums`,
-  logCopiesBegun: `${prefix}:log-copies:begun`,
+  ...keptLogKeys(prefix),
   lease: `${prefix}:lease`,
   /** Hash: counts that move while a queue is worked on. */
   beats: `${prefix}:beats`,
