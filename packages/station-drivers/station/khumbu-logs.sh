@@ -209,6 +209,13 @@ send_boot() {
   fi
 }
 
+# FIELDS ARGV...: what journalctl says of the files of $boot now. It ends without a word, and as if all were well, where a file is
+# cut short while it reads (systemd 252).
+look_again() {
+  shift
+  "$@" --output=export --output-fields=_BOOT_ID "_BOOT_ID=$boot" </dev/null | head -n 1 >/dev/null
+}
+
 # FIELDS ARGV...: for each line BOOT PATTERN of standard input. Ends with what journalctl complained of.
 stream_journal() {
   number=0
@@ -216,7 +223,10 @@ stream_journal() {
   while IFS=' ' read -r boot pattern; do
     number=$((number + 1))
     printf '\n%s begin %s\n' "$boundary" "$number"
-    said=$(send_boot "$@" 2>&1 | first_words)
+    said=$({
+      send_boot "$@"
+      look_again "$@"
+    } 2>&1 | first_words)
     printf '\n%s end %s %s\n' "$boundary" "$number" "$said"
   done
 }

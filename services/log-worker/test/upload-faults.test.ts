@@ -4,15 +4,19 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasAccounts } from '@khumbu/test-support/accounts';
+import { whyNoJournal } from '@khumbu/test-support/journal';
+import { startOrigin } from '@khumbu/test-support/origin';
 import { openRedis } from '@khumbu/test-support/redis';
 import { hasSshd } from '@khumbu/test-support/sshd';
 import { whyNoVsftpd } from '@khumbu/test-support/vsftpd';
 import t, { type Test } from 'tap';
 import type { Fault, Site } from './faults/fault.js';
 import { ftpFaults, realServerFaults } from './faults/file-server-faults.js';
+import { journalFaults, journalLines } from './faults/journal-faults.js';
 import { beginUpload, type Desk } from './faults/run-upload.js';
-import { makeStation, recordsIn, type TestStation } from './faults/station.js';
+import { makeStation, recordsIn, type TestStation, textIn } from './faults/station.js';
 import { stationFaults } from './faults/station-faults.js';
+import { storeFaults } from './faults/store-faults.js';
 import { webFaults } from './faults/web-faults.js';
 
 t.setTimeout(600_000);
@@ -22,6 +26,11 @@ chmodSync(dir, 0o755);
 t.teardown(() => rm(dir, { recursive: true, force: true }));
 const { redis } = await openRedis(t, join(dir, 'redis'));
 const station = makeStation();
+// Asked before the first test: tap takes a pause between two of them for the end.
+const whyNo = {
+  servers: (await whyNoVsftpd()) ?? (hasSshd() && hasAccounts() ? undefined : 'no sshd with users of its own'),
+  journal: await whyNoJournal(),
+};
 const desk: Desk = { redis, dir, logs: station.openLogs };
 
 async function playFault(t: Test, fault: Fault, expected: string): Promise<void> {
@@ -41,7 +50,7 @@ async function playFault(t: Test, fault: Fault, expected: string): Promise<void>
   const goesOn = retried && mended.location === broken.location;
   const next = goesOn ? patient : await beginUpload(desk, mended, 1);
   const good = await next.oneTry(mended);
-  t.match(good, { state: 'Uploaded', outcome: { ok: true } });
+  t.match(good, { state: 'Uploaded', outcome: { ok: true } }, JSON.stringify(good.outcome));
   t.same(await next.told(), ['Uploading', 'Uploaded']);
   t.ok((await recordsIn(await arrived())) === expected, 'the window of the source, byte by byte');
 }
@@ -58,9 +67,45 @@ const counted = (faults: readonly Fault[]): readonly Fault[] => {
 
 await t.test('http and https', async (t) => playAll(t, counted(await webFaults(t))));
 await t.test('replies of FTP servers', async (t) => playAll(t, counted(await ftpFaults(t))));
-const why = (await whyNoVsftpd()) ?? (hasSshd() && hasAccounts() ? undefined : 'no sshd with users of its own');
-await t.test('vsftpd and OpenSSH', { skip: why ?? false }, async (t) =>
+await t.test('vsftpd and OpenSSH', { skip: whyNo.servers ?? false }, async (t) =>
   playAll(t, counted(await realServerFaults(t, dir))),
 );
+await t.test('the object store of the depot', async (t) => {
+  const stations = { small: station, large: makeStation(4200) };
+  const { small, large } = await storeFaults(t, join(dir, 's3'), stations);
+  await playAll(t, counted(small));
+  await playAll(t, counted(large), stations.large);
+});
 await t.test('the station and the worker', async (t) => playAll(t, counted(await stationFaults(t, dir, station))));
+
+await t.test('the journal, while it is read', { skip: whyNo.journal ?? false }, async (t) => {
+  const origin = await startOrigin();
+  t.teardown(() => origin.close());
+  for (const { fault, isWhole, openLogs } of await journalFaults(t, dir)) {
+    played += 1;
+    await t.test(fault, async (t) => {
+      const path = `/journal-${played}`;
+      const upload = await beginUpload(desk, { location: origin.receive(path), logs: openLogs }, 1);
+      t.match(await upload.oneTry(), { state: 'Uploaded', outcome: { ok: true } }, 'what can be read arrives');
+      t.same(await upload.told(), ['Uploading', 'Uploaded']);
+      const archive = origin.uploads.items.find((each) => each.path === path)?.body ?? Buffer.alloc(0);
+      const records = await recordsIn(archive);
+      const manifest = JSON.parse(await textIn(archive, 'manifest.json')) as { left_out: unknown[] };
+      const all = journalLines.join('');
+      if (isWhole) {
+        t.ok(records === all, 'the window of the journal, byte by byte');
+        t.same(manifest.left_out, []);
+        return;
+      }
+      const lines = records.split(/(?<=\n)/);
+      t.ok(lines.length > 10 && lines.length < journalLines.length, `${lines.length} records`);
+      t.ok(all.startsWith(records), 'a beginning of the window, of whole records');
+      t.match(
+        manifest.left_out,
+        [{ source: 'journal', code: /^(?:incomplete|truncated)$/ }],
+        'and the manifest says so',
+      );
+    });
+  }
+});
 t.ok(played >= 40, `${played} faults`);

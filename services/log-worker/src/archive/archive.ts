@@ -33,7 +33,7 @@ export interface ArchiveInput {
   readonly redactor?: Redactor | undefined;
   readonly extra?: readonly ExtraMember[];
   readonly leftOut?: readonly ArchiveNote[];
-  /** Largest member in bytes; 4 MiB by default. */
+  /** Largest member in bytes; 1 MiB by default: two are held, and what is left of more. */
   readonly memberBytes?: number;
   /** gzip by default. */
   readonly compression?: Compression;
@@ -51,7 +51,7 @@ async function bytesOf(chunks: AsyncIterable<Buffer | string>): Promise<Buffer> 
 }
 
 async function addAll(tar: Tar, input: ArchiveInput, isFatal: (error: unknown) => boolean): Promise<void> {
-  const { sources, manifest, redactor, extra = [], leftOut = [], memberBytes = 4 * 1024 * 1024, onRecord } = input;
+  const { sources, manifest, redactor, extra = [], leftOut = [], memberBytes = 1024 * 1024, onRecord } = input;
   const facts: SourceFacts[] = [];
   const notes: ArchiveNote[] = [...leftOut];
   const failures: unknown[] = [];

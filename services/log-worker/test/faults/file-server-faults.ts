@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { type FtpScript, ScriptedFtp } from '@khumbu/test-support/scripted-ftp';
 import { startSftpServer } from '@khumbu/test-support/sftp-server';
+import { mountSmallDisk } from '@khumbu/test-support/small-disk';
 import { makeKey } from '@khumbu/test-support/sshd';
 import { startVsftpd } from '@khumbu/test-support/vsftpd';
 import type { Test } from 'tap';
@@ -64,6 +65,8 @@ export async function ftpFaults(t: Test): Promise<readonly Fault[]> {
 
 /** A real vsftpd and a real OpenSSH, each with a user of its own. `dir`: open to everybody, as all above it. */
 export async function realServerFaults(t: Test, dir: string): Promise<readonly Fault[]> {
+  // Before the server is there: its mounts are its own.
+  const disk = await mountSmallDisk(t, join(dir, 'sftp/account/home'), 4_000_000);
   const ftp = await startVsftpd({ dir: join(dir, 'ftp'), password: PASSWORD });
   const sftp = await startSftpServer({ dir: join(dir, 'sftp'), password: PASSWORD });
   t.teardown(() => Promise.all([ftp.stop(), sftp.stop()]));
@@ -93,7 +96,20 @@ export async function realServerFaults(t: Test, dir: string): Promise<readonly F
   const onSftp = at(sftp, 'sftp', '/~');
   const good = `fw:${PASSWORD}`;
   const changed = `[127.0.0.1]:${sftp.port} ${keyType} ${key}\n`;
+  const full = disk && [
+    passing('OpenSSH: the disk, or the quota, there is used up', 'remote_full', async () => {
+      await disk.fill(16 * 1024);
+      return {
+        ...onSftp(good)(),
+        mend: async () => {
+          await disk.free();
+          return undefined;
+        },
+      };
+    }),
+  ];
   return [
+    ...(full ?? []),
     final('vsftpd: the password is wrong', 'PermissionDenied', 'login_refused', onFtp('fw:wrong')),
     final('vsftpd: the folder may not be written to', 'PermissionDenied', 'denied', onFtp(good, '/closed')),
     passing('vsftpd: there is no such folder', 'no_such_folder', onFtp(good, '/none')),

@@ -7,11 +7,13 @@ import { extract } from 'tar-stream';
 
 export type Openings = StationDriver['openLogs'];
 
-const BEGIN = Date.UTC(2026, 0, 1);
+export const BEGIN = Date.UTC(2026, 0, 1);
 const at = (second: number): Date => new Date(BEGIN + second * 1000);
 /** The window that is asked for: both ends are in it. */
 const FROM = 100;
 const TO = 1900;
+/** Of the window, both inclusive. */
+export const WINDOW_SECONDS = { from: FROM, to: TO } as const;
 export const WINDOW = { oldest_timestamp: at(FROM).toISOString(), latest_timestamp: at(TO).toISOString() } as const;
 
 /** `width`: bytes of noise in a record, which no compression makes smaller than three quarters. */
@@ -43,15 +45,18 @@ export function makeStation(width = 40): TestStation {
   };
 }
 
-/** The records of all members of an archive, in their order. */
-export async function recordsIn(archive: Buffer): Promise<string> {
+/** The texts of all members of an archive whose names end so, in their order. */
+export async function textIn(archive: Buffer, ending: string): Promise<string> {
   const members = extract();
   members.end(gunzipSync(archive));
   let text = '';
   for await (const member of members) {
     const pieces: Buffer[] = [];
     for await (const piece of member) pieces.push(piece as Buffer);
-    if (member.header.name.endsWith('.log')) text += Buffer.concat(pieces).toString();
+    if (member.header.name.endsWith(ending)) text += Buffer.concat(pieces).toString();
   }
   return text;
 }
+
+/** The records of all members of an archive, in their order. */
+export const recordsIn = (archive: Buffer): Promise<string> => textIn(archive, '.log');
