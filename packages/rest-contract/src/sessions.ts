@@ -1,11 +1,12 @@
 /** What REST says of the sessions of browsers. */
 import { type Static, Type } from 'typebox';
+import { SCOPES } from './api-keys-file.js';
 import { closed, text, time } from './members.js';
 
 export const SessionSchema = Type.Object(
   {
     caller: text('Name of the API key it stands for.', { examples: ['local'] }),
-    scopes: Type.Array(Type.Enum(['read', 'operate', 'admin']), { description: 'What it may.' }),
+    scopes: Type.Array(Type.Enum([...SCOPES]), { description: 'What it may.' }),
     csrfToken: text('To be sent as `X-CSRF-Token` with every request that changes something.'),
     expiresAt: time('When it ends.'),
   },

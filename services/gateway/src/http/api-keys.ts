@@ -1,26 +1,8 @@
 /** API keys and their scopes. Only hashes are kept; keys are compared in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { CodedError } from '@khumbu/shared/runtime/errors';
-import { type FileReports, followFile, textOf } from '@khumbu/shared/runtime/followed-file';
-import { readJson } from '@khumbu/shared/runtime/structured-text';
-import { type Static, Type } from 'typebox';
+import { type ApiKeysFile, readApiKeys, SCOPES, type Scope } from '@khumbu/rest-contract/api-keys-file';
+import { type FileReports, followFile } from '@khumbu/shared/runtime/followed-file';
 import type { Session } from './sessions/session-store.js';
-
-export const SCOPES = ['read', 'operate', 'admin'] as const;
-export type Scope = (typeof SCOPES)[number];
-
-const ApiKeysFile = Type.Array(
-  Type.Object(
-    {
-      // Not blank, and not the prefix of callers with a token.
-      name: Type.String({ pattern: '^(?!jwt:).*\\S' }),
-      sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-      scopes: Type.Array(Type.Enum([...SCOPES])),
-    },
-    { additionalProperties: false },
-  ),
-);
-type ApiKeysFile = Static<typeof ApiKeysFile>;
 
 export interface Caller {
   readonly name: string;
@@ -38,21 +20,6 @@ export interface Caller {
 /** Each scope holds those before it. */
 export const hasScope = ({ scopes }: Pick<Caller, 'scopes'>, wanted: Scope): boolean =>
   scopes.some((scope) => SCOPES.indexOf(scope) >= SCOPES.indexOf(wanted));
-
-/** Throws `TEXT_INVALID`. A name stands for one caller everywhere: limits, logs, `askedBy`. */
-function readApiKeys(bytes: Buffer): ApiKeysFile {
-  const keys = readJson(textOf(bytes), ApiKeysFile);
-  for (const member of ['name', 'sha256'] as const) {
-    const first = new Map<string, number>();
-    for (const [index, { [member]: value }] of keys.entries()) {
-      const before = first.get(value);
-      if (before !== undefined)
-        throw new CodedError('TEXT_INVALID', `entries ${before + 1} and ${index + 1} have the same ${member}`);
-      first.set(value, index);
-    }
-  }
-  return keys;
-}
 
 type Entry = ApiKeysFile[number];
 

@@ -2,12 +2,14 @@
  * The caller with a JSON Web Token. A token that is not for us by its own claims is refused before any key is looked up.
  * RFC 7519; scopes as in RFC 9068 (`scope`, words) or as a list (`scp`).
  */
+
+import { SCOPES, type Scope } from '@khumbu/rest-contract/api-keys-file';
 import { userAgentOf } from '@khumbu/shared/http/user-agent';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { type CryptoKey, decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { GatewayConfig } from '../config.js';
-import { type Caller, SCOPES, type Scope } from './api-keys.js';
+import type { Caller } from './api-keys.js';
 import { type IssuerKeysTimes, openIssuerKeys, SIGNATURE_ALGORITHMS } from './issuer-keys.js';
 import { Problem } from './problems.js';
 

@@ -1,12 +1,13 @@
 /** The description of a route, and the type of the app they are added to. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Scope } from '@khumbu/rest-contract/api-keys-file';
 import { OperationSchema } from '@khumbu/rest-contract/operations';
 import { ProblemSchema } from '@khumbu/rest-contract/problem';
 import { PROBLEMS, type ProblemCode } from '@khumbu/rest-contract/problem-codes';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { TSchema } from 'typebox';
-import type { Caller, Scope } from './api-keys.js';
+import type { Caller } from './api-keys.js';
 import { ref } from './contract-schemas.js';
 import type { Deprecation } from './deprecation.js';
 
