@@ -1,0 +1,213 @@
+/** `khumbu logs`: one command from the question to the file; or lines as they come. */
+import { createWriteStream, existsSync, renameSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { answered } from '@khumbu/client/client';
+import type { LogUploadOrder, Operation } from '@khumbu/client/generated/rest-api';
+import { problemOf } from '@khumbu/client/problem-error';
+import { buildCommand } from '@stricli/core';
+import { acting, type CliContext, type OutputFlags, usage } from '../context.js';
+import type { DepotFlags } from '../depot/choose-depot.js';
+import { type Depot, openDepot } from '../depot/open-depot.js';
+import { Failure } from '../failure.js';
+import { awaitOperation, type WaitFlags } from '../operations/await-operation.js';
+import { bytesText } from '../output/shown.js';
+import { plain } from '../output/terminal.js';
+import { DEPOT_FLAGS, pastMoment, STATION, text, WAIT_FLAGS } from './flags.js';
+
+interface LogsFlags extends DepotFlags, OutputFlags, WaitFlags {
+  readonly output?: string;
+  readonly force: boolean;
+  readonly type: 'DiagnosticsLog' | 'SecurityLog';
+  readonly since?: string;
+  readonly until?: string;
+  readonly follow: boolean;
+  readonly grep?: string;
+  readonly source?: string;
+}
+
+const STDOUT = '-';
+
+function orderOf({ type, since, until }: LogsFlags): LogUploadOrder {
+  return {
+    type,
+    ...(since === undefined ? {} : { oldest_timestamp: since }),
+    ...(until === undefined ? {} : { latest_timestamp: until }),
+  };
+}
+
+/**
+ * The archive: the depot says where it is, and that place is asked without the key. Rejects with a `Failure` where it does
+ * not give it.
+ */
+async function openArchive(depot: Depot, { stationId, operationId }: Operation, signal: AbortSignal) {
+  const path = `/v1/stations/${encodeURIComponent(stationId)}/log-uploads/${operationId}/archive`;
+  const answer = await depot.fetch(path);
+  const place = answer.headers.get('location');
+  if (answer.ok && answer.body) return answer;
+  if (answer.status !== 302 || place === null) throw await problemOf(answer);
+  const url = new URL(place, depot.url);
+  const archive = await fetch(url, { signal }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw new Failure(
+      'unreachable',
+      'STORE_NO_ANSWER',
+      `the archive lies in the object store at ${url.origin}, which does not answer from here (S3_PUBLIC_ENDPOINT of the gateway): ${error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)}`,
+    );
+  });
+  if (archive.ok && archive.body) return archive;
+  throw new Failure(
+    'unreachable',
+    'STORE_REFUSED',
+    `the object store at ${url.origin} answered HTTP ${archive.status}`,
+  );
+}
+
+/** Whole or not at all. */
+async function store(context: CliContext, archive: Response, file: string): Promise<void> {
+  const { terminal, signal } = context;
+  const total = Number(archive.headers.get('content-length') ?? Number.NaN);
+  let bytes = 0;
+  const body = Readable.fromWeb(archive.body as never).on('data', (piece: Uint8Array) => {
+    bytes += piece.length;
+    terminal.live(`${basename(file)}: ${bytesText(bytes)}${Number.isNaN(total) ? '' : ` of ${bytesText(total)}`}`);
+  });
+  const part = `${file}.${process.pid}.part`;
+  try {
+    await pipeline(body, createWriteStream(part, { flags: 'wx', mode: 0o600 }), { signal });
+    if (!Number.isNaN(total) && bytes !== total)
+      throw new Failure('unreachable', 'ARCHIVE_CUT', `the archive ended after ${bytes} of ${total} bytes: ask again`);
+    renameSync(part, file);
+  } finally {
+    rmSync(part, { force: true });
+  }
+}
+
+async function toStdout({ terminal, signal }: CliContext, archive: Response): Promise<void> {
+  for await (const piece of Readable.fromWeb(archive.body as never) as AsyncIterable<Uint8Array>) {
+    signal.throwIfAborted();
+    await terminal.write(piece);
+  }
+}
+
+async function fetchLogs(context: CliContext, depot: Depot, stationId: string, flags: LogsFlags): Promise<void> {
+  const { terminal, signal } = context;
+  const { output, force, json } = flags;
+  if (output === STDOUT && json) throw usage('with --output - the archive itself goes to stdout: leave --json out');
+  if (output !== undefined && output !== STDOUT && !force && existsSync(output))
+    throw usage(`${output} is there already: --force replaces it`);
+  const accepted = await answered(
+    depot.client.POST('/v1/stations/{stationId}/log-uploads', {
+      params: { path: { stationId } },
+      body: orderOf(flags),
+      signal,
+    }),
+  );
+  terminal.say(`${stationId}: ${accepted.operationId}`);
+  const ended = await awaitOperation(context, depot, accepted.operationId, flags);
+  if (ended.outcome?.ok !== true) {
+    if (json) terminal.json({ operation: ended });
+    context.ending.exit = 'failed';
+    return;
+  }
+  const archive = await openArchive(depot, ended, signal);
+  if (output === STDOUT) return toStdout(context, archive);
+  // The name of the depot is a name, whatever it holds.
+  const file = output ?? basename(ended.fileName ?? `${ended.operationId}.tar.gz`);
+  if (!force && existsSync(file)) throw usage(`${file} is there already: --force replaces it, --output names another`);
+  await store(context, archive, file);
+  if (json) terminal.json({ file, operation: ended });
+  else terminal.print(file);
+}
+
+/** Lines of the live view, until the caller ends it. */
+async function followLogs(context: CliContext, depot: Depot, stationId: string, flags: LogsFlags): Promise<void> {
+  const { since, until, grep, source, json } = flags;
+  const query = new URLSearchParams({ follow: 'true' });
+  for (const [name, value] of Object.entries({ since, until, grep, source }))
+    if (value !== undefined) query.set(name, value);
+  const answer = await depot.fetch(`/v1/stations/${encodeURIComponent(stationId)}/logs?${query.toString()}`, {
+    headers: { accept: json ? 'application/x-ndjson' : 'text/plain' },
+  });
+  if (!answer.ok || !answer.body) {
+    const problem = await problemOf(answer);
+    if (problem.code === 'NOT_FOUND' || problem.code === 'UNREADABLE')
+      throw new Failure(
+        'unsupported',
+        'NO_LIVE_VIEW',
+        'this gateway has no live view of logs: leave --follow out, and the logs are fetched as an archive',
+      );
+    throw problem;
+  }
+  const isShown = process.stdout.isTTY === true;
+  for await (const piece of Readable.fromWeb(answer.body as never).setEncoding('utf8') as AsyncIterable<string>) {
+    context.signal.throwIfAborted();
+    await context.terminal.write(isShown ? piece.split('\n').map(plain).join('\n') : piece);
+  }
+}
+
+export const logs = buildCommand<LogsFlags, readonly [string], CliContext>({
+  docs: {
+    brief: 'Fetch the logs of a station into a file, or follow them',
+    fullDescription:
+      'Asks for an archive, waits for it, and writes it into a file of this folder whose name is printed. --follow prints lines as they come until Ctrl-C, where the gateway has a live view. --json: the file and its operation; with --follow an object a line.',
+  },
+  parameters: {
+    aliases: { o: 'output', f: 'follow' },
+    flags: {
+      ...DEPOT_FLAGS,
+      output: {
+        kind: 'parsed',
+        parse: text,
+        optional: true,
+        placeholder: 'file',
+        brief: 'Where it goes; - : stdout; by default the name that the depot gives it',
+      },
+      force: { kind: 'boolean', default: false, brief: 'Replace a file that is there' },
+      type: {
+        kind: 'enum',
+        values: ['DiagnosticsLog', 'SecurityLog'],
+        default: 'DiagnosticsLog',
+        brief: 'Which logs',
+      },
+      since: {
+        kind: 'parsed',
+        parse: pastMoment,
+        optional: true,
+        placeholder: 'date',
+        brief: 'Only from this date on, or so long ago: 2h, 3d',
+      },
+      until: {
+        kind: 'parsed',
+        parse: pastMoment,
+        optional: true,
+        placeholder: 'date',
+        brief: 'Only up to this date, or so long ago',
+      },
+      ...WAIT_FLAGS,
+      follow: { kind: 'boolean', default: false, brief: 'Lines as they come' },
+      grep: {
+        kind: 'parsed',
+        parse: text,
+        optional: true,
+        placeholder: 'text',
+        brief: 'With --follow: only lines with this text',
+      },
+      source: {
+        kind: 'parsed',
+        parse: text,
+        optional: true,
+        placeholder: 'name',
+        brief: 'With --follow: only of this source',
+      },
+    },
+    positional: { kind: 'tuple', parameters: [STATION] },
+  },
+  func: acting(async (context, flags, stationId) => {
+    if (!flags.follow && (flags.grep !== undefined || flags.source !== undefined))
+      throw usage('--grep and --source choose lines of --follow; an archive is whole');
+    const depot = await openDepot(context, flags);
+    await (flags.follow ? followLogs : fetchLogs)(context, depot, stationId, flags);
+  }),
+});

@@ -1,0 +1,48 @@
+/** What every command is given, and how its end becomes an exit code. */
+import type { CommandContext } from '@stricli/core';
+import { EXITS, type Exit } from './exit-codes.js';
+import { Failure, toldOf } from './failure.js';
+import { plain, type Terminal } from './output/terminal.js';
+
+export interface CliContext extends CommandContext {
+  readonly terminal: Terminal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Fires when a person ends the command. */
+  readonly signal: AbortSignal;
+  /** How it ends; the first that is set stays. */
+  readonly ending: { exit: Exit };
+}
+
+export interface OutputFlags {
+  readonly json: boolean;
+}
+
+function tell({ terminal, ending, signal }: CliContext, isJson: boolean, error: unknown): void {
+  terminal.live('');
+  const told = signal.aborted
+    ? ({ exit: 'interrupted', code: 'INTERRUPTED', message: 'interrupted' } as const)
+    : toldOf(error);
+  ending.exit = told?.exit ?? 'internal';
+  if (!told) {
+    terminal.say(`khumbu: this is a fault of the command: ${error instanceof Error ? error.stack : String(error)}`);
+    return;
+  }
+  const { exit, ...rest } = told;
+  if (isJson) terminal.say(JSON.stringify({ error: { ...rest, exitCode: EXITS[exit].code } }));
+  else terminal.say(`khumbu: ${told.message.split('\n').map(plain).join('\n')}`);
+}
+
+/** A command whose failures are told in one way. */
+export const acting = <F extends OutputFlags, A extends readonly unknown[]>(
+  act: (context: CliContext, flags: F, ...args: A) => Promise<void>,
+) =>
+  async function run(this: CliContext, flags: F, ...args: A): Promise<void> {
+    try {
+      await act(this, flags, ...args);
+      this.terminal.live('');
+    } catch (error) {
+      tell(this, flags.json, error);
+    }
+  };
+
+export const usage = (message: string): Failure => new Failure('usage', 'USAGE', message);

@@ -1,0 +1,112 @@
+/** Decisions of the command line, and the live view where a gateway has it and where not. */
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { ProblemError } from '@khumbu/client/problem-error';
+import { closeNow, listen } from '@khumbu/shared/runtime/listening';
+import { startChild } from '@khumbu/test-support/children';
+import { awaitUntil, within } from '@khumbu/test-support/events';
+import t from 'tap';
+import { futureMoment, pastMoment } from '../src/commands/flags.js';
+import { chooseDepot, type DepotFlags } from '../src/depot/choose-depot.js';
+import type { Profiles } from '../src/depot/profiles.js';
+import { toldOf } from '../src/failure.js';
+import { bytesText, durationText, table } from '../src/output/shown.js';
+
+const BIN = fileURLToPath(new URL('../../bin/khumbu.mjs', import.meta.url));
+const NONE: DepotFlags = { keyStdin: false };
+const SETTINGS = { KHUMBU_TIMEOUT_S: 30, KHUMBU_RETRY_S: 5, HTTP_PORT: 8080, DATA_DIR: './var' };
+const PROFILES: Profiles = {
+  default: 'north',
+  profiles: { north: { url: 'https://north.example/', key: 'north-key' }, bare: { url: 'https://bare.example' } },
+};
+
+await t.test('which depot, and whose key', async (t) => {
+  const choose = (flags: Partial<DepotFlags>, settings: object = {}, profiles: Profiles = { profiles: {} }) =>
+    chooseDepot({ ...NONE, ...flags }, { ...SETTINGS, ...settings }, () => profiles);
+  t.match(choose({}), { url: 'http://127.0.0.1:8080', key: { kind: 'run', path: 'var/api-key' } });
+  t.match(choose({}, {}, PROFILES), { url: 'https://north.example', key: { kind: 'text', text: 'north-key' } });
+  const env = { KHUMBU_KEY: 'env-key' };
+  t.match(choose({}, env, PROFILES).key, { text: 'north-key' }, 'a profile has its own');
+  t.match(choose({ profile: 'bare' }, env, PROFILES).key, { text: 'env-key' });
+  t.match(
+    choose({ url: 'https://other.example' }, {}, PROFILES).key,
+    { kind: 'none' },
+    'no key of a profile goes there',
+  );
+  t.match(choose({ url: 'https://other.example' }, env, PROFILES).key, { text: 'env-key' });
+  t.match(choose({}, { ...env, KHUMBU_URL: 'https://set.example' }, PROFILES).url, 'https://set.example');
+  t.match(choose({ profile: 'north', keyFile: '/k' }, env, PROFILES).key, { kind: 'file', path: '/k' });
+  t.match(choose({ keyStdin: true }, env, PROFILES).key, { kind: 'stdin' });
+  t.throws(() => choose({ profile: 'south' }, {}, PROFILES), { code: 'PROFILE_UNKNOWN' });
+  t.throws(() => choose({}, { HTTP_PORT: 0 }), { code: 'URL_UNKNOWN' });
+  t.throws(() => choose({ url: 'ftp://x' }), { code: 'URL_INVALID' });
+  t.throws(() => choose({ url: 'https://u:p@x' }), { code: 'URL_INVALID' });
+  t.throws(() => choose({ url: 'https://x', profile: 'north' }, {}, PROFILES), { code: 'USAGE' });
+});
+
+await t.test('how failures end', async (t) => {
+  const problem = (status: number) => toldOf(new ProblemError(status, undefined))?.exit;
+  t.equal(problem(401), 'denied');
+  t.equal(problem(403), 'denied');
+  t.equal(problem(404), 'refused');
+  t.equal(problem(409), 'refused');
+  t.equal(problem(429), 'unreachable');
+  t.equal(problem(503), 'unreachable');
+  const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+  t.match(toldOf(new TypeError('fetch failed', { cause: refused })), { exit: 'unreachable', message: /doctor/ });
+  const strange = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  t.match(toldOf(new TypeError('fetch failed', { cause: strange })), { message: /NODE_EXTRA_CA_CERTS/ });
+  t.equal(toldOf(new TypeError('x is not a function')), undefined, 'a fault of ours');
+});
+
+await t.test('dates and sizes', async (t) => {
+  t.equal(pastMoment('2026-11-22T09:30:00Z'), '2026-11-22T09:30:00.000Z');
+  t.ok(Math.abs(Date.parse(pastMoment('2h')) - Date.now() + 7_200_000) < 60_000);
+  t.ok(Math.abs(Date.parse(futureMoment('2h')) - Date.now() - 7_200_000) < 60_000);
+  t.throws(() => pastMoment('yesterday'));
+  t.throws(() => pastMoment('2026-11-22'));
+  t.equal(bytesText(999), '999 B');
+  t.equal(bytesText(3_000_000), '3.0 MB');
+  t.equal(durationText(45), '45 s');
+  t.equal(durationText(7200), '2 h');
+  t.equal(table(['A', 'B'], [['one', '\u001b[31mred']]), 'A    B\none  \\x1b[31mred', 'no colours of others');
+});
+
+async function follow(url: string, args: readonly string[] = []) {
+  const env = { ...process.env, NODE_OPTIONS: undefined, KHUMBU_URL: url, KHUMBU_KEY: 'key' };
+  return startChild(process.execPath, [BIN, 'logs', 'gate 1', '--follow', ...args], { env });
+}
+
+await t.test('logs as they come, until the reader ends it', async (t) => {
+  const asked: (string | undefined)[] = [];
+  let isOver = false;
+  const server = createServer((request, response) => {
+    asked.push(request.url, request.headers.authorization, request.headers.accept);
+    response.writeHead(200, { 'content-type': 'text/plain' });
+    response.write('first\n');
+    response.once('close', () => {
+      isOver = true;
+    });
+  });
+  t.teardown(() => closeNow(server));
+  const child = await follow(`http://127.0.0.1:${await listen(server, 0)}`, ['--grep', 'a b', '--source', 'journal']);
+  await awaitUntil(
+    () => child.stdout() === 'first\n',
+    20_000,
+    () => `a line: ${child.output()}`,
+  );
+  t.equal((await child.end('SIGINT')).code, 130);
+  await awaitUntil(() => isOver, 5000, 'the connection to be closed');
+  t.strictSame(asked, ['/v1/stations/gate%201/logs?follow=true&grep=a+b&source=journal', 'Bearer key', 'text/plain']);
+});
+
+await t.test('a gateway without a live view', async (t) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(404, { 'content-type': 'application/problem+json' });
+    response.end(JSON.stringify({ code: 'NOT_FOUND', title: 'There is nothing at this address.', status: 404 }));
+  });
+  t.teardown(() => closeNow(server));
+  const child = await follow(`http://127.0.0.1:${await listen(server, 0)}`);
+  t.equal((await within(child.exited, 20_000, 'the command to end')).code, 6);
+  t.match(child.output(), 'no live view');
+});
