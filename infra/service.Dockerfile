@@ -60,7 +60,13 @@ ENV NODE_ENV=production \
 RUN install -d -o node -g node -m 0750 /var/lib/khumbu /var/lib/khumbu/spool /var/lib/khumbu/chargers
 COPY --from=production /app ./
 COPY infra/healthcheck.mjs ./
+RUN case ${SERVICE} in \
+      ota-worker | system-control) flags='--v8-pool-size=1 --max-semi-space-size=1' ;; \
+      *) flags='--v8-pool-size=1' ;; \
+    esac; \
+    echo "exec node ${flags} service/dist/src/main.js" >start.sh
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "healthcheck.mjs"]
-CMD ["node", "--v8-pool-size=1", "service/dist/src/main.js"]
+# The shell is replaced by the service, which signals are for.
+CMD ["sh", "start.sh"]

@@ -25,10 +25,23 @@ export const SERVICE_SCRIPTS: ServiceScripts = {
 };
 
 /**
- * For Node.js, before the script of a service. One helping thread instead of four for the garbage collector: on two
- * cores the helpers of all processes keep each other, Redis and the broker from their turn, 30 ms at a time.
+ * One helping thread instead of four for the garbage collector: on two cores the helpers of all processes keep each other,
+ * Redis and the broker from their turn, 30 ms at a time.
  */
-export const SERVICE_FLAGS: readonly string[] = ['--v8-pool-size=1'];
+const EVERY_SERVICE = ['--v8-pool-size=1'];
+/**
+ * Half of the space for new objects, in MB: V8 lets it grow to 16 where many connections are busy at once, hardly ever gives it
+ * back, and collects the buffers of those connections as seldom. docs/adr/0035-a-small-space-for-new-objects.md.
+ */
+const REACHES_STATIONS = [...EVERY_SERVICE, '--max-semi-space-size=1'];
+
+/** For Node.js, before the script of a service; systemd units and the image of a container have the same. */
+export const SERVICE_FLAGS = {
+  gateway: EVERY_SERVICE,
+  'ota-worker': REACHES_STATIONS,
+  'log-worker': EVERY_SERVICE,
+  'system-control': REACHES_STATIONS,
+} as const satisfies Partial<Record<ServiceName, readonly string[]>>;
 
 /** Lowest rank first, together below 10 s even if every one of them has to be killed. */
 const STOPPING = {
@@ -98,7 +111,7 @@ const gatewayMqtt = ({ ports, dataDir }: ClusterParts) => ({
 function standby(parts: ClusterParts, common: ChildSpec['env']): Phase[] {
   if (!parts.settings.STANDBY_GATEWAY || parts.ports.http.length > 1) return [];
   const env = { ...common, ...gatewayMqtt(parts), HTTP_HOST: '127.0.0.1', HTTP_PORT: '0' };
-  const child = node('gateway-standby', parts.scripts.gateway, env, 'says-so', STOPPING.gateway, SERVICE_FLAGS);
+  const child = node('gateway-standby', parts.scripts.gateway, env, 'says-so', STOPPING.gateway, SERVICE_FLAGS.gateway);
   return [{ what: 'a gateway that stands by', children: [child] }];
 }
 
@@ -108,7 +121,7 @@ function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
   const gateways = ports.http.map((port, index): Entry => {
     const env = { ...common, ...mqtt, HTTP_HOST: '127.0.0.1', HTTP_PORT: String(port) };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
-    return node(`gateway-${index + 1}`, scripts.gateway, env, ready, STOPPING.gateway, SERVICE_FLAGS);
+    return node(`gateway-${index + 1}`, scripts.gateway, env, ready, STOPPING.gateway, SERVICE_FLAGS.gateway);
   });
   const counts = {
     'ota-worker': settings.OTA_WORKERS,
@@ -122,7 +135,7 @@ function services(parts: ClusterParts, common: ChildSpec['env']): Phase {
     const port = ports.health[index];
     const env = { ...common, HEALTH_HOST: '127.0.0.1', HEALTH_PORT: String(port) };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
-    return node(name, scripts[service], env, ready, STOPPING.worker, SERVICE_FLAGS);
+    return node(name, scripts[service], env, ready, STOPPING.worker, SERVICE_FLAGS[service]);
   });
   return { what: `${gateways.length} gateway and ${workers.length} workers`, children: [...gateways, ...workers] };
 }

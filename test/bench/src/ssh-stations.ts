@@ -64,7 +64,7 @@ export async function sshEntries(
 export async function startSshStations(context: BenchContext, count: number, niceness?: number): Promise<SshStations> {
   const dir = join(context.dir, niceness === undefined ? 'ssh' : `ssh-${niceness}`);
   const { sshd, entries } = await sshEntries(context, dir, count, niceness);
-  const worker = await startRemote(context, 'ssh-worker', SERVICE_FLAGS);
+  const worker = await startRemote(context, 'ssh-worker', SERVICE_FLAGS['ota-worker']);
   await worker.call('use', entries);
   return {
     worker,

@@ -17,7 +17,7 @@ async function startGateway(test: Test, env: Readonly<Record<string, string>>) {
   const port = await freePort();
   const child: Child = await startChild(
     process.execPath,
-    [...SERVICE_FLAGS, `${ROOT}/services/gateway/dist/src/main.js`],
+    [...SERVICE_FLAGS.gateway, `${ROOT}/services/gateway/dist/src/main.js`],
     {
       env: { PATH: process.env.PATH, ...env, HTTP_PORT: String(port) },
     },

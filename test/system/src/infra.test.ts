@@ -25,13 +25,16 @@ const depot = await makeSecrets(dir);
 const { folder: secrets, read: secret, script: infra } = depot;
 
 void t.test('services are started with the same flags everywhere', async (t) => {
-  const units = ['gateway', 'ota-worker', 'log-worker', 'system-control'].map(
-    (name) => `systemd/khumbu-${name}@.service`,
-  );
-  const flags = SERVICE_FLAGS.join(' ');
-  for (const unit of units) t.match(readFileSync(`${ROOT}/infra/${unit}`, 'utf8'), `/usr/bin/node ${flags} /`, unit);
-  const quoted = ['node', ...SERVICE_FLAGS].map((word) => `"${word}", `).join('');
-  t.match(readFileSync(`${ROOT}/infra/service.Dockerfile`, 'utf8'), `CMD [${quoted}"service/`);
+  const script = readFileSync(`${ROOT}/infra/service.Dockerfile`, 'utf8').match(/^RUN (case[\s\S]*?>start\.sh)$/m)?.[1];
+  for (const [service, all] of Object.entries(SERVICE_FLAGS)) {
+    const flags = all.join(' ');
+    const unit = readFileSync(`${ROOT}/infra/systemd/khumbu-${service}@.service`, 'utf8');
+    t.match(unit, `/usr/bin/node ${flags} /`, `unit of ${service}`);
+    const cwd = t.testdir({});
+    await run('sh', ['-c', script ?? 'exit 1'], { cwd, env: { SERVICE: service } });
+    const start = readFileSync(`${cwd}/start.sh`, 'utf8');
+    t.equal(start, `exec node ${flags} service/dist/src/main.js\n`, `image of ${service}`);
+  }
 });
 
 void t.test('secrets are made once, belong to their readers, and name the broker', async (t) => {

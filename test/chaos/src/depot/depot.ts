@@ -107,8 +107,8 @@ function writeStationsFile(
   writeFileSync(path, JSON.stringify({ unknown_stations: unknownStations, defaults, stations }, undefined, 2));
 }
 
-const kindOf = (name: ServiceName): keyof typeof SERVICE_SCRIPTS =>
-  name.replace(/-\d+$/, '') as keyof typeof SERVICE_SCRIPTS;
+const kindOf = (name: ServiceName): keyof typeof SERVICE_FLAGS =>
+  name.replace(/-\d+$/, '') as keyof typeof SERVICE_FLAGS;
 
 /** Build it and wait until every process serves; `cleanup` stops it. */
 export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promise<Depot> {
@@ -167,7 +167,8 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
       ...options.env,
     };
     const ready = httpReady(`http://127.0.0.1:${port}/readyz`);
-    add(name, process.execPath, [...SERVICE_FLAGS, SERVICE_SCRIPTS[kindOf(name)]], env, ready);
+    const kind = kindOf(name);
+    add(name, process.execPath, [...SERVICE_FLAGS[kind], SERVICE_SCRIPTS[kind]], env, ready);
   }
 
   const processOf = (name: ProcessName): DepotProcess => {
