@@ -11,6 +11,8 @@ export interface Requester {
   readonly caller?: string;
   /** REST may push aside what EVerest asked for. */
   readonly replace?: boolean;
+  /** It takes the place of nothing that is under way, whoever asked for that. */
+  readonly isPatient?: true;
   /** How long the answer is kept, where it is not for as long as EVerest could ask again. */
   readonly answerTtlMs?: number;
 }

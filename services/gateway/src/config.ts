@@ -9,6 +9,7 @@ import { LOCATION_SETTINGS } from '@khumbu/shared/locations/settings';
 import { ARCHIVE_FORMATS } from '@khumbu/shared/locations/upload-location';
 import { COMMON_SETTINGS, optionalText, S3_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
+import { COLLECTION_SETTINGS } from './collection/settings.js';
 
 export const GatewaySettings = Type.Object({
   ...COMMON_SETTINGS,
@@ -56,6 +57,7 @@ export const GatewaySettings = Type.Object({
     description: 'How archives of logs are compressed: gzip (.tar.gz), which opens everywhere, or zstd (.tar.zst).',
   }),
   ...LOG_COPY_SETTINGS,
+  ...COLLECTION_SETTINGS,
   HTTP_HOST: Type.String({ default: '127.0.0.1', description: 'Address of the REST API.' }),
   HTTP_PORT: whole(8080, 0, 'TCP port of the REST API.', 65535),
   API_KEYS_FILE: optionalText(

@@ -1,4 +1,4 @@
-/** Of the archives of logs that the depot keeps for itself. */
+/** Of the archives of logs that the depot keeps for itself, and of their collection. */
 const keptLogKeys = (prefix: string) => ({
   /** An archive that the depot keeps, see `log-copies/copy-records.ts`; and sorted sets of all of them, those of a type, of a station. */
   logCopy: (id: string) => `${prefix}:log-copy:${id}`,
@@ -8,6 +8,10 @@ const keptLogKeys = (prefix: string) => ({
   /** Hash: how many they are and how large, by type; and one of those that are on their way into the store. */
   logCopySums: `${prefix}:log-copies:sums`,
   logCopiesBegun: `${prefix}:log-copies:begun`,
+  /** Hashes: the newest collection of logs; what of it is open; until when each station's logs were collected. */
+  logCollection: `${prefix}:log-collection`,
+  logCollectionOpen: `${prefix}:log-collection:open`,
+  logCollected: `${prefix}:log-collection:until`,
 });
 
 /** Every Redis key of ours, in one place. BullMQ has its own prefix beside these. */

@@ -43,6 +43,13 @@ function momentOf(day: Temporal.PlainDate, time: string, timeZone: string): numb
   return (moment ?? earlier).epochMilliseconds;
 }
 
+/** The last moment up to now at which the clock showed this time of day, as `02:30`. */
+export function lastDailyMoment(time: string, timeZone: string, now: number): number {
+  const today = Temporal.Instant.fromEpochMilliseconds(now).toZonedDateTimeISO(timeZone).toPlainDate();
+  const moments = [1, 0, -1, -2].map((days) => momentOf(today.add({ days }), time, timeZone));
+  return Math.max(...moments.filter((moment) => moment <= now));
+}
+
 interface Interval {
   readonly begin: number;
   readonly end: number;

@@ -14,6 +14,7 @@ import type { Lease } from './lease.js';
 
 const TRIM_EVERY_MS = 60_000;
 const CHAIN_EVERY_MS = 1000;
+const COLLECT_EVERY_MS = 2000;
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_LONGEST_MS = 1000;
 /** How often a leader that lost its connection looks whether it has its lease again. */
@@ -31,6 +32,8 @@ export interface LeaderDeps {
   readonly reconcileEveryMs: number;
   /** Chain what was told to the security log. */
   readonly chain: (signal: AbortSignal) => Promise<unknown>;
+  /** Collect logs by the clock; absent: never. */
+  readonly collect?: ((signal: AbortSignal) => Promise<unknown>) | undefined;
   /** Remove what is kept too long: ended operations, entries of the security log. */
   readonly trim: () => Promise<unknown>;
   /** For the mark that the depot is served. */
@@ -100,7 +103,7 @@ async function keepServing(deps: LeaderDeps, over: AbortSignal, onTried: () => v
 }
 
 export function runLeader(deps: LeaderDeps, signal: AbortSignal) {
-  const { lease, log } = deps;
+  const { lease, log, collect } = deps;
   let term: AbortController | undefined;
   let terms: Promise<unknown>[] = [];
   let markBegun: () => void = () => undefined;
@@ -126,6 +129,7 @@ export function runLeader(deps: LeaderDeps, signal: AbortSignal) {
       repeatUntil(over, deps.reconcileEveryMs, () => deps.reconciler.round(over), failed('not reconciled')),
       repeatUntil(over, CHAIN_EVERY_MS, () => deps.chain(over), failed('security log not chained')),
       keepTrimmed(over),
+      ...(collect ? [repeatUntil(over, COLLECT_EVERY_MS, () => collect(over), failed('logs not collected'))] : []),
     ];
   };
   const end = (): void => {

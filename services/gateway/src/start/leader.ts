@@ -10,6 +10,9 @@ import type { TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import { createCollection } from '../collection/collect-logs.js';
+import { createCollectionState } from '../collection/collection-state.js';
+import { collectionRules } from '../collection/settings.js';
 import type { GatewayConfig } from '../config.js';
 import { type Leader, runLeader } from '../leader/leader.js';
 import type { Lease } from '../leader/lease.js';
@@ -75,6 +78,15 @@ function serviceOpener(config: GatewayConfig, parts: LeaderParts, stopping: Abor
   };
 }
 
+/** `undefined`: nothing is collected. Throws `CONFIG_INVALID`. */
+function logCollection(config: GatewayConfig, { connections, lease, intake, directory }: LeaderParts, log: Logger) {
+  const rules = collectionRules(config);
+  if (!rules) return undefined;
+  const { patient, store, clock } = connections;
+  const state = createCollectionState(patient, store.keys, lease.holder);
+  return createCollection({ rules, state, store, intake, directory, now: () => clock.now().wall, log });
+}
+
 export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lifecycle, log: Logger): Leader {
   const { connections, lease, directory, metrics, servingKey } = parts;
   const { prompt, patient, store, jobs, clock } = connections;
@@ -96,6 +108,7 @@ export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lif
       reconciler: createReconciler({ store, jobs, directory, now, log }),
       reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
       chain: (signal) => chain.round(signal),
+      collect: logCollection(config, parts, log),
       trim: async () => {
         const entries = { days: config.SECURITY_LOG_DAYS, most: config.SECURITY_LOG_MAX_ENTRIES };
         await forgetEntries(patient, store.keys, lease.holder, entries, now().wall);

@@ -140,6 +140,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['kept archive', /^khumbu:log-copy:(.+)$/, copyRule],
   ['kept archive', /^khumbu:log-copies(?::(?:type:(?:DiagnosticsLog|SecurityLog)|of:.+|sums))?$/, always],
   ['kept archive', /^khumbu:log-copies:begun$/, never('at rest no archive is on its way into the store')],
+  ['collection', /^khumbu:log-collection(?::(?:open|until))?$/, always],
   ['WAN', /^khumbu:wan$/, always],
   ['WAN', /^khumbu:wan:month:\d{4}-\d\d$/, expiresWithin(400 * DAY_MS)],
   ['WAN', /^khumbu:wan:(?:reserved|schedule|quiet:[0-9a-f]{32}|start:.+)$/, expiresWithin(2 * DAY_MS)],

@@ -1,0 +1,224 @@
+/** The scheduled collection of logs, over the real intake and a real Redis. */
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { loadConfig } from '@khumbu/shared/runtime/config';
+import { parseStationsFile, profileFrom } from '@khumbu/shared/stations/stations-file';
+import { startRedis } from '@khumbu/test-support/redis';
+import t, { type Test } from 'tap';
+import { COLLECTOR, createCollection, isDue, startOffset, windowFrom } from '../src/collection/collect-logs.js';
+import { type CollectionState, createCollectionState } from '../src/collection/collection-state.js';
+import { type CollectionRules, collectionRules } from '../src/collection/settings.js';
+import { GatewaySettings } from '../src/config.js';
+import { openRest } from './rest-harness.js';
+
+const redis = await startRedis({ dir: t.testdir() });
+t.teardown(() => redis.stop());
+
+const HOUR_MS = 3600_000;
+const DAY_MS = 24 * HOUR_MS;
+const NIGHT = Date.UTC(2026, 10, 20, 2, 30);
+const going = new AbortController().signal;
+
+const STATIONS = {
+  'cs-1': { labels: { site: 'north' } },
+  'cs-2': { labels: { site: 'north' } },
+  'cs-3': { labels: { site: 'south' } },
+};
+
+async function stage(t: Test, changes: Partial<CollectionRules> = {}, stations: Record<string, object> = STATIONS) {
+  let now = NIGHT - HOUR_MS;
+  const rest = await openRest(t, { redis, stations, now: () => momentOf(now) });
+  const { store, intake } = rest;
+  const entries = Object.entries(stations).map(([name, entry]) => [name, { driver: 'simulated', ...entry }] as const);
+  const file = parseStationsFile(JSON.stringify({ stations: Object.fromEntries(entries) }));
+  const rules: CollectionRules = {
+    at: '02:30',
+    timeZone: 'UTC',
+    labels: { site: 'north' },
+    types: ['DiagnosticsLog'],
+    spreadMs: 0,
+    atOnce: 10,
+    bucket: 'khumbu',
+    ...changes,
+  };
+  await rest.redis.set(store.keys.lease, 'me');
+  const state = createCollectionState(rest.redis, store.keys, 'me');
+  const told: object[] = [];
+  const note = (line: object): void => void told.push(line);
+  const collector = (over: CollectionState = state) =>
+    createCollection({
+      rules,
+      state: over,
+      store,
+      intake,
+      directory: { configured: () => Object.keys(stations), profileOf: (station) => profileFrom(file, station) },
+      now: () => now,
+      log: { info: note, warn: note, debug: note },
+    });
+  const look = collector();
+  const uploads = async (station: string): Promise<LogUploadRecord[]> =>
+    (await store.operationsOf(station)).filter((record): record is LogUploadRecord => record.kind === 'log_upload');
+  const openUpload = async (station: string): Promise<LogUploadRecord> => {
+    const found = (await uploads(station)).find(({ endedAt }) => endedAt === undefined);
+    if (!found) throw new Error(`no logs of ${station} are under way`);
+    return found;
+  };
+  const end = async (station: string, event: LogUploadEvent): Promise<void> => {
+    for (const each of ['uploadBegun', event] as const) {
+      const record = await openUpload(station);
+      const next = applyLogEvent(record, each, { now: momentOf(now), dialect: 'unknown' });
+      await store.commit(store.transaction().put(next.record).enqueueStatus(station, next.statuses));
+    }
+  };
+  return {
+    rest,
+    state,
+    told,
+    collector,
+    uploads,
+    openUpload,
+    end,
+    look: () => look(going),
+    at: (time: number): void => {
+      now = time;
+    },
+  };
+}
+
+void t.test('every night the stations of a label, in windows that follow each other without a gap', async (t) => {
+  const { look, at, uploads, openUpload, end, told } = await stage(t);
+  await look();
+  t.strictSame(await uploads('cs-1'), [], 'the first collection is the next one');
+  at(NIGHT);
+  await look();
+  t.match((await openUpload('cs-1')).request, {
+    type: 'DiagnosticsLog',
+    location: 's3://khumbu/logs/cs-1/',
+    oldest_timestamp: new Date(NIGHT - DAY_MS).toISOString(),
+    latest_timestamp: new Date(NIGHT).toISOString(),
+  });
+  t.match(await openUpload('cs-2'), { askedBy: COLLECTOR, origin: 'rest', announced: false });
+  t.strictSame(await uploads('cs-3'), [], 'it has another label');
+  await end('cs-1', 'uploaded');
+  await end('cs-2', 'failed');
+  await look();
+  await look();
+  t.equal((await uploads('cs-1')).length, 1);
+  t.match(told.at(-1), { collected: 1, failed: 1 });
+  at(NIGHT + DAY_MS + 5000);
+  await look();
+  const latest = new Date(NIGHT + DAY_MS).toISOString();
+  t.match((await openUpload('cs-1')).request, {
+    oldest_timestamp: new Date(NIGHT + 1).toISOString(),
+    latest_timestamp: latest,
+  });
+  t.match(
+    (await openUpload('cs-2')).request,
+    { oldest_timestamp: new Date(NIGHT).toISOString(), latest_timestamp: latest },
+    'a station that never came through begins a day back',
+  );
+});
+
+void t.test('what failed in one night is in the window of the next', async (t) => {
+  const { look, at, openUpload, end } = await stage(t, {}, { 'cs-1': { labels: { site: 'north' } } });
+  await look();
+  for (const [day, event] of [
+    [0, 'uploaded'],
+    [1, 'failed'],
+  ] as const) {
+    at(NIGHT + day * DAY_MS);
+    await look();
+    await end('cs-1', event);
+    await look();
+  }
+  at(NIGHT + 2 * DAY_MS);
+  await look();
+  t.match((await openUpload('cs-1')).request, { oldest_timestamp: new Date(NIGHT + 1).toISOString() });
+});
+
+void t.test('a gateway that is killed behind any step has ordered each archive once', async (t) => {
+  const { look, at, collector, state, uploads, openUpload } = await stage(t);
+  await look();
+  at(NIGHT);
+  let isKilled = true;
+  const broken: CollectionState = {
+    ...state,
+    change: (item) => (isKilled ? Promise.reject(new Error('killed')) : state.change(item)),
+  };
+  await t.rejects(collector(broken)(going), { message: 'killed' });
+  isKilled = false;
+  const next = collector();
+  await next(going);
+  await next(going);
+  for (const station of ['cs-1', 'cs-2']) t.equal((await uploads(station)).length, 1, station);
+  t.equal((await openUpload('cs-1')).state, 'Accepted', 'and it was begun');
+});
+
+void t.test('whoever has the slot is waited for, and pushed aside by nobody', async (t) => {
+  const { rest, look, at, uploads, openUpload, end } = await stage(t);
+  await look();
+  const body = { location: 's3://khumbu/mine/' };
+  const { operationId } = (await rest.call('POST', '/v1/stations/cs-1/log-uploads', { body })).body;
+  at(NIGHT);
+  await look();
+  await look();
+  t.equal((await openUpload('cs-1')).id, operationId);
+  await end('cs-1', 'uploaded');
+  at(NIGHT + 60_000);
+  await look();
+  t.equal((await uploads('cs-1')).length, 2);
+  t.match((await openUpload('cs-1')).request, { latest_timestamp: new Date(NIGHT).toISOString() });
+  // A person may push the collection aside: it comes again.
+  await rest.call('POST', '/v1/stations/cs-1/log-uploads', { body });
+  await look();
+  await end('cs-1', 'uploaded');
+  at(NIGHT + 120_000);
+  await look();
+  t.match(await openUpload('cs-1'), { askedBy: COLLECTOR });
+});
+
+void t.test('a few at once, spread over their time; a gateway that does not lead begins nothing', async (t) => {
+  const { rest, look, at, uploads, end } = await stage(t, { labels: {}, atOnce: 2 });
+  const count = async (): Promise<number> =>
+    (await Promise.all(Object.keys(STATIONS).map(uploads))).flat().filter(({ endedAt }) => !endedAt).length;
+  await look();
+  at(NIGHT);
+  await rest.redis.set(rest.store.keys.lease, 'another');
+  await look();
+  t.equal(await count(), 0);
+  await rest.redis.set(rest.store.keys.lease, 'me');
+  await look();
+  t.equal(await count(), 2);
+  await look();
+  t.equal(await count(), 2);
+  const [busy] = (await Promise.all(Object.keys(STATIONS).map(uploads))).flat();
+  await end(busy?.station ?? '', 'uploaded');
+  await look();
+  t.equal(await count(), 2);
+  const offsets = Array.from({ length: 50 }, (_, n) => startOffset(`cs-${n}`, 1_800_000));
+  t.ok(Math.max(...offsets) < 1_800_000 && new Set(offsets).size > 40);
+  t.equal(startOffset('cs-1', 1_800_000), startOffset('cs-1', 1_800_000));
+});
+
+void t.test('clocks that were wrong, and settings', (t) => {
+  t.equal(isDue(NIGHT, NIGHT, NIGHT + 1), false);
+  t.equal(isDue(NIGHT, NIGHT - DAY_MS, NIGHT - 1), false, 'set back by a second: last night is not done again');
+  t.equal(
+    isDue(NIGHT + 400 * DAY_MS, NIGHT, NIGHT + 1),
+    true,
+    'a clock that was a year ahead keeps nothing from being done',
+  );
+  t.equal(windowFrom(undefined, NIGHT), NIGHT - DAY_MS);
+  t.equal(windowFrom(NIGHT + 400 * DAY_MS, NIGHT), NIGHT - DAY_MS);
+  const config = (env: Record<string, string>) => collectionRules(loadConfig(GatewaySettings, env));
+  t.equal(config({}), undefined);
+  const store = { S3_ENDPOINT: 'http://127.0.0.1:1', LOG_COLLECTION_AT: '02:30' };
+  t.match(config({ ...store, LOG_COLLECTION_LABELS: 'site=north,kind=dc', LOG_COLLECTION_TYPES: 'SecurityLog' }), {
+    labels: { site: 'north', kind: 'dc' },
+    types: ['SecurityLog'],
+  });
+  t.throws(() => config({ LOG_COLLECTION_AT: '02:30' }), { code: 'CONFIG_INVALID', message: /S3_ENDPOINT/ });
+  t.throws(() => config({ ...store, LOG_COLLECTION_AT: '25:00' }), { code: 'CONFIG_INVALID' });
+  t.throws(() => config({ ...store, LOG_COLLECTION_LABELS: 'north' }), { code: 'CONFIG_INVALID' });
+  t.end();
+});
