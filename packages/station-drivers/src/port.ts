@@ -146,7 +146,15 @@ export interface LogQuery {
   readonly type: LogType;
   readonly oldest?: Date;
   readonly latest?: Date;
-  /** What is written from now on follows, until the signal fires. Default: up to the moment of the call. */
+  /**
+   * Begin with the newest records of each source alone, about a thousand, at once and without reading the rest. Each source is then
+   * one stream. A driver that cannot gives all of the window.
+   */
+  readonly newest?: true;
+  /**
+   * Of `newest`: what is written from now on follows, until the signal fires or the driver's own limit has passed. The streams are to be read at the
+   * same time. Default: up to the moment of the call.
+   */
   readonly follow?: true;
   /** Names of sources; default: all of the type. */
   readonly sources?: readonly string[];
@@ -167,6 +175,8 @@ export interface LogQuery {
  * - `not_decompressed`: neither Khumbu nor the station can; it is left out.
  * - `incomplete`: the station said something that means that records may be missing.
  * - `line_cut`: a line was too long, and goes on in the next one.
+ * - `older_left_out`: only the newest records were asked for, and there are more in the window.
+ * - `not_followed`: it can be read, and not be followed.
  */
 export interface LogNote {
   readonly code:
@@ -181,7 +191,9 @@ export interface LogNote {
     | 'missing'
     | 'not_decompressed'
     | 'incomplete'
-    | 'line_cut';
+    | 'line_cut'
+    | 'older_left_out'
+    | 'not_followed';
   /** For people; no secrets. May hold the path of a file, made readable. */
   readonly text: string;
 }

@@ -7,6 +7,10 @@
 #     files N GLOBS...              absolute patterns of paths
 #   journal FIELDS ARGV...          streams boots
 #   files GLOBS...                  streams files
+#   newest-journal FIELDS ARGV...   the newest records, and ends
+#   follow-journal FIELDS ARGV...   the newest records, and what is written from then on
+#   newest-files GLOBS...           what stands in files behind given places, and ends
+#   follow-files GLOBS...           that, what is written to them from then on, and files that come to be
 #
 # What is streamed is named on standard input: the first line is a boundary, each further one a boot or a file. An argument
 # could come to be in the very logs that are read. Each is sent as `LF BOUNDARY begin NUMBER LF`, its bytes, and
@@ -19,6 +23,7 @@ export LC_ALL PATH
 IFS=
 
 MOST_FILES=5000
+NEWEST=1000
 
 say() { printf '@%s %s\n%s\n' "$1" "${#2}" "$2"; }
 
@@ -71,8 +76,10 @@ list_files() {
   done
 }
 
-# GLOBS...: the paths of regular files that there are now, also under names they get by rotation, as a list of DEVICE:INODE.
-inodes_of() {
+# FORMAT GLOBS...: of the regular files that there are now, also under names they get by rotation, what stat says.
+facts_of() {
+  format=$1
+  shift
   globs=$#
   # shellcheck disable=SC2086
   for glob in "$@"; do set -- "$@" $glob $glob.* $glob-*; done
@@ -81,7 +88,7 @@ inodes_of() {
     shift
     [ ! -f "$path" ] || set -- "$@" "$path"
   done
-  [ "$#" = 0 ] || stat -L -c '%d:%i' "$@" 2>/dev/null
+  [ "$#" = 0 ] || stat -L -c "$format" "$@" 2>/dev/null
 }
 
 # NUMBER GLOBS...: the path of that number among them, in $path, and $glob.
@@ -107,7 +114,7 @@ open_file() {
   # A rotation may come between a look and the opening.
   while [ "$tries" -lt 3 ]; do
     tries=$((tries + 1))
-    at=$(inodes_of "$@" | grep -n -x -F -e "$wanted" | head -n 1)
+    at=$(facts_of '%d:%i' "$@" | grep -n -x -F -e "$wanted" | head -n 1)
     [ -n "$at" ] || return 1
     path_of "${at%%:*}" "$@" || continue
     base_of "$glob"
@@ -150,6 +157,96 @@ stream_files() {
     2) printf '\n%s end %s denied\n' "$boundary" "$number" ;;
     *) printf '\n%s end %s vanished\n' "$boundary" "$number" ;;
     esac
+  done
+}
+
+# --- Files, as they are written ------------------------------------------------------------------------------------------
+# PATH GLOBS...: it belongs to one of them, and no link brings it in.
+is_followed() {
+  wanted=$1
+  shift
+  for glob in "$@"; do
+    # shellcheck disable=SC2254
+    case $wanted in $glob | $glob.* | $glob-*) ;; *) continue ;; esac
+    base_of "$glob"
+    [ "$wanted" != "$glob" ] || return 0
+    ! is_inside "$wanted" || return 0
+  done
+  return 1
+}
+
+# INODE: how far it has been read, in $offset; empty: it is not known. $known has lines ` INODE OFFSET`.
+offset_of() {
+  after=${known#*"
+ $1 "}
+  offset=
+  [ "$after" = "$known" ] || offset=${after%%"
+"*}
+}
+
+# INODE OFFSET
+know() {
+  offset_of "$1"
+  if [ -z "$offset" ]; then
+    known="$known
+ $1 $2"
+  else
+    known="${known%%"
+ $1 "*}
+ $1 $2${known#*"
+ $1 $offset"}"
+  fi
+}
+
+# INODE SIZE PATH GLOBS...: what is new of it, as a part whose head is INODE OFFSET PATH.
+send_news() {
+  inode=$1
+  size=$2
+  path=$3
+  shift 3
+  offset_of "$inode"
+  # A copy that a rotation has made.
+  case $offset:$path in :*.gz | :*.xz | :*.zst | :*.bz2 | :*.[0-9] | :*.[0-9][0-9]) know "$inode" "$size" && return ;; esac
+  # One that became shorter was emptied: what is in it is new.
+  if [ -z "$offset" ] || [ "$offset" -gt "$size" ]; then from=0; else from=$offset; fi
+  [ "$size" -gt "$from" ] || { know "$inode" "$size" && return; }
+  is_followed "$path" "$@" && [ -r "$path" ] || return
+  { exec 3<"$path"; } 2>/dev/null || return
+  if [ "$(stat -L -c '%d:%i' /dev/fd/3 2>/dev/null)" = "$inode" ]; then
+    number=$((number + 1))
+    printf '\n%s begin %s %s %s %s\n' "$boundary" "$number" "$inode" "$from" "$path"
+    # Whole blocks are passed over without being read.
+    dd bs=4096 skip=$((from / 4096)) <&3 2>/dev/null | tail -c +$((from % 4096 + 1)) | head -c $((size - from))
+    printf '\n%s end %s\n' "$boundary" "$number"
+    know "$inode" "$size"
+  fi
+  exec 3<&-
+}
+
+# newest|follow GLOBS...: standard input has a line INODE OFFSET for each file that is known.
+send_written() {
+  how=$1
+  shift
+  known="
+$(sed 's/^/ /')"
+  number=0
+  before=
+  while :; do
+    now=$(facts_of '%d:%i %s %n' "$@")
+    if [ "$now" != "$before" ]; then
+      while IFS=' ' read -r inode size path; do
+        case $inode:$size in *[!0-9:]* | :* | *:) continue ;; esac
+        [ -n "$path" ] && send_news "$inode" "$size" "$path" "$@" </dev/null
+      done <<NOW
+$now
+NOW
+      before=$now
+    fi
+    [ "$how" = follow ] || return 0
+    # An empty part a second: where nobody reads any more, writing it ends us.
+    number=$((number + 1))
+    printf '\n%s begin %s\n\n%s end %s\n' "$boundary" "$number" "$boundary" "$number" || return
+    sleep 1
   done
 }
 
@@ -264,6 +361,17 @@ list)
 journal | files)
   read -r boundary || exit 1
   "stream_$verb" "$@"
+  ;;
+newest-files | follow-files)
+  read -r boundary || exit 1
+  send_written "${verb%-files}" "$@"
+  ;;
+newest-journal | follow-journal)
+  fields=$1
+  shift
+  [ "$verb" = newest-journal ] || set -- "$@" --follow
+  # It ends by itself where nobody reads.
+  exec "$@" "--lines=$NEWEST" --output=export "--output-fields=$fields" </dev/null
   ;;
 *) exit 64 ;;
 esac

@@ -1,5 +1,5 @@
 /**
- * What khumbu-logs.sh streams: parts, each from `LF BOUNDARY begin NUMBER LF` to `LF BOUNDARY end NUMBER WORDS LF`. No lengths:
+ * What khumbu-logs.sh streams: parts, each from `LF BOUNDARY begin NUMBER HEAD LF` to `LF BOUNDARY end NUMBER WORDS LF`. No lengths:
  * a file may become shorter while it is read.
  */
 import type { Readable } from 'node:stream';
@@ -13,6 +13,8 @@ const unreadable = (): CodedError => new CodedError('LOGS_UNAVAILABLE', 'the sta
 export interface StreamedPart {
   /** From 1: the number of what was asked for. */
   readonly number: number;
+  /** What stands behind `begin` and the number; as bytes were, in Latin-1. */
+  readonly head: string;
   /** Its bytes. Has to be read to its end, or returned from: then the rest is passed over. */
   readonly bytes: AsyncGenerator<Buffer, void, undefined>;
   /** What stands behind `end`, once the bytes are read; as bytes were, in Latin-1. */
@@ -104,7 +106,7 @@ export async function* readParts(stream: Readable, boundary: string): AsyncGener
   const scanner = new Scanner(stream, Buffer.from(`\n${boundary} `, 'latin1'));
   while (await scanner.hasMore()) {
     for await (const _between of scanner.untilMark()) throw unreadable();
-    const [number] = numberIn(await scanner.line(), 'begin');
+    const [number, head] = numberIn(await scanner.line(), 'begin');
     let words = '';
     let isRead = false;
     const read = async function* (): AsyncGenerator<Buffer, void, undefined> {
@@ -115,7 +117,7 @@ export async function* readParts(stream: Readable, boundary: string): AsyncGener
       words = rest;
     };
     const bytes = read();
-    yield { number, bytes, words: () => words };
+    yield { number, head, bytes, words: () => words };
     // Whoever had enough of it has closed it: what is left of it is not theirs.
     await bytes.return();
     if (!isRead) for await (const _rest of read());

@@ -140,7 +140,10 @@ class FileReading {
   }
 }
 
-function sourceNotes({ files, denied, left }: FilesListing, accepts: (path: string) => boolean): readonly LogNote[] {
+export function sourceNotes(
+  { files, denied, left }: FilesListing,
+  accepts: (path: string) => boolean,
+): readonly LogNote[] {
   return [
     ...denied.map(
       (path): LogNote => ({ code: 'no_access', text: `${shownPath(path)}: the folder may not be looked into` }),

@@ -3,11 +3,13 @@ import type { Readable } from 'node:stream';
 import type { Listing } from './listing.js';
 import type { LogWindow } from './log-window.js';
 
+type LogVerb = `${'' | 'newest-' | 'follow-'}${'journal' | 'files'}`;
+
 export interface LogContext {
   readonly window: LogWindow;
   readonly now: Listing['now'];
   /** Begins a verb of khumbu-logs.sh: its output. */
-  begin(verb: 'journal' | 'files', words: readonly string[], input: string): Promise<Readable>;
+  begin(verb: LogVerb, words: readonly string[], input: string, onSaid?: (text: string) => void): Promise<Readable>;
   /** What there is now. */
   list(globs: readonly string[]): Promise<Listing>;
   /** Hard to guess, so that it stands in no log. */

@@ -9,6 +9,9 @@ import { fieldsOf, isListed, type PlannedSource, plannedSources, rotatedToo } fr
 
 const SCRIPT = stationScript('khumbu-logs', readFileSync(new URL('../../../station/khumbu-logs.sh', import.meta.url)));
 
+/** So many does the script begin with. */
+export const NEWEST_RECORDS = 1000;
+
 const sourcesOf = (entry: RealDriverEntry): readonly PlannedSource[] =>
   LOG_TYPES.flatMap((type) => plannedSources(entry, type));
 
@@ -27,6 +30,9 @@ export const logCall = (stateDir: string, verb: string, words: readonly string[]
 export const listCall = (stateDir: string, sources: readonly PlannedSource[]): readonly string[] =>
   logCall(stateDir, 'list', sources.flatMap(wordsOf));
 
+/** What is listed before the newest records are read: that a journal is long is not to be waited for. */
+export const filesAmong = (sources: readonly PlannedSource[]) => sources.filter(({ kind }) => kind === 'files');
+
 /** What the station needs for the logs of its entry. */
 export const logScripts = (entry: RealDriverEntry): readonly StationScript[] =>
   sourcesOf(entry).some(isListed) ? [SCRIPT] : [];
@@ -43,6 +49,13 @@ export function logCommands(entry: RealDriverEntry): readonly PlannedCommand[] {
       [...argv, '--output=export', '--output-fields=_BOOT_ID', '{boot}'],
       [...argv, '--output=export', `--output-fields=${fieldsOf(source.fields)}`, '{boot}'],
       [...argv, '--output=json', '--all', `--output-fields=${fieldsOf(source.fields)}`, '{boot}'],
+      ...[[], ['--follow']].map((follow) => [
+        ...argv,
+        ...follow,
+        `--lines=${NEWEST_RECORDS}`,
+        '--output=export',
+        `--output-fields=${fieldsOf(source.fields)}`,
+      ]),
     ].map((words) => ({ verb: 'logs', argv: words }));
   });
 }
@@ -54,12 +67,15 @@ export function logCalls(stateDir: string, entry: RealDriverEntry): readonly (re
   );
   return subsets.flatMap((sources) => [
     listCall(stateDir, sources),
+    listCall(stateDir, filesAmong(sources)),
     ...sources.flatMap((source) =>
       source.kind === 'journal'
-        ? [logCall(stateDir, 'journal', [fieldsOf(source.fields), ...source.argv])]
+        ? ['journal', 'newest-journal', 'follow-journal'].map((verb) =>
+            logCall(stateDir, verb, [fieldsOf(source.fields), ...source.argv]),
+          )
         : [
             listCall(stateDir, [{ ...source, globs: rotatedToo(source.globs) }]),
-            logCall(stateDir, 'files', source.globs),
+            ...['files', 'newest-files', 'follow-files'].map((verb) => logCall(stateDir, verb, source.globs)),
           ],
     ),
   ]);

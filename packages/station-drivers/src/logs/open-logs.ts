@@ -7,12 +7,15 @@ import type { LogNote, LogQuery, LogSource } from '../port.js';
 import { openLogStream } from '../station/log-stream.js';
 import type { StationParts } from '../station/station-parts.js';
 import { commandSource } from './command-source.js';
-import { fileParts } from './file-parts.js';
+import { fileParts, sourceNotes } from './file-parts.js';
 import { journalParts, mayNotSee } from './journal-parts.js';
 import { type FilesListing, type JournalListing, type Listing, readListing } from './listing.js';
 import type { LogContext } from './log-context.js';
 import { windowOf } from './log-window.js';
-import { listCall, logCall } from './logs-script.js';
+import { filesAmong, listCall, logCall } from './logs-script.js';
+import { newestOfFiles } from './newest-files.js';
+import { newestOfJournal } from './newest-journal.js';
+import { newestOfCommand } from './newest-of-command.js';
 import { type PlannedSource, plannedSources } from './planned-sources.js';
 
 const MAX_LISTING_BYTES = 8 * 1024 * 1024;
@@ -57,8 +60,10 @@ function contextOf(parts: Station, query: LogQuery, now: Listing['now'], signal:
   return {
     window: windowOf(query),
     now,
-    begin: (verb, words, input) =>
-      openLogStream({ transport, program, argv: logCall(stateDir, verb, words), limitS: limits.logsS, signal, input }),
+    begin: (verb, words, input, onSaid) => {
+      const argv = logCall(stateDir, verb, words);
+      return openLogStream({ transport, program, argv, limitS: limits.logsS, signal, input, onSaid });
+    },
     list: (globs) => listAt(parts, [{ kind: 'files', name: '', isNamed: true, globs, accepts: () => true }], signal),
     boundary: () => `khumbu-${randomBytes(16).toString('hex')}`,
   };
@@ -112,6 +117,7 @@ export async function openLogs(
   const all = plannedSources(entry, query.type);
   const plans = all.filter(({ name }) => query.sources?.includes(name) ?? true);
   if (plans.length === 0) throw new CodedError('LOGS_UNAVAILABLE', `the station has no source for a ${query.type}`);
+  if (query.newest) return openNewest(parts, { all, plans }, query, signal);
   // All of them, whichever are asked for: the gate of a station knows this one call.
   const listed = all.filter(({ kind }) => kind !== 'command');
   const isListed = plans.some(({ kind }) => kind !== 'command');
@@ -139,6 +145,37 @@ export async function openLogs(
       )
       .map(({ source }) => source)
   );
+}
+
+type Plans = Readonly<Record<'all' | 'plans', readonly PlannedSource[]>>;
+
+/** All at once: each begins as soon as the station has begun it. */
+async function openNewest(
+  parts: Station,
+  { all, plans }: Plans,
+  query: LogQuery,
+  signal: AbortSignal,
+): Promise<readonly LogSource[]> {
+  const follow = query.follow === true;
+  const files = filesAmong(all);
+  const hasFiles = plans.some(({ kind }) => kind === 'files');
+  if (!hasFiles) await parts.program.prepare(parts.options(signal));
+  const listing = hasFiles ? await listAt(parts, files, signal) : undefined;
+  const now = listing?.now ?? { ms: Date.now(), zoneMinutes: 0, sinceBootMicros: 0, boot: '' };
+  const context = contextOf(parts, query, now, signal);
+  const open = async (plan: PlannedSource): Promise<LogSource | undefined> => {
+    if (plan.kind === 'journal') return newestOfJournal(plan, context, follow);
+    if (plan.kind === 'command') return newestOfCommand(await commandSource(parts, plan, query, signal), follow);
+    const found = listing?.sources[files.indexOf(plan)];
+    if (found?.kind !== 'files')
+      throw new CodedError('LOGS_UNAVAILABLE', 'the station lists its logs in no known form');
+    const { isOut, notes } = standingOfFiles(found, plan.accepts);
+    // What is usual and is not there yet may come.
+    if (isOut && !plan.isNamed && !follow) return undefined;
+    return newestOfFiles(plan, found, context, follow, [...notes, ...sourceNotes(found, plan.accepts)]);
+  };
+  const opened = await Promise.all(plans.map(open));
+  return opened.filter((source) => source !== undefined);
 }
 
 function noneReadable(opened: readonly Opened[]): CodedError {

@@ -32,7 +32,7 @@ export interface LinesSeen {
 const MAX_STEPS = 20;
 
 /** Cuts bytes into lines with their ends, each of at most `MAX_LINE_BYTES`. */
-class LineCutter {
+export class LineCutter {
   private pieces: Buffer[] = [];
   private size = 0;
   isCut = false;

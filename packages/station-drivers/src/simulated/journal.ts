@@ -37,7 +37,10 @@ const headBytes = timeBytes + 1 + serialBytes + 1;
 const minuteMs = 60_000;
 
 /** Indexes of the records inside the window: from `first` up to, not including, `end`. */
-function recordsIn(shape: JournalShape, window: JournalWindow): { readonly first: number; readonly end: number } {
+export function recordsIn(
+  shape: JournalShape,
+  window: JournalWindow,
+): { readonly first: number; readonly end: number } {
   const first = Math.max(0, Math.ceil((window.oldest - shape.firstAt) / shape.intervalMs));
   const end = Math.floor((window.latest - shape.firstAt) / shape.intervalMs) + 1;
   return { first, end: Math.max(first, end) };
@@ -61,22 +64,24 @@ async function* broken(whole: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   throw new CodedError('LOGS_UNAVAILABLE', 'the station broke the log stream off; try again');
 }
 
+export const lineOf = ({ at, text }: ChargerEvent): string => `${new Date(at).toISOString()} ${text}\n`;
+
 /** Stream the events inside the window, in time order. */
 export function eventStream(events: readonly ChargerEvent[], window: JournalWindow, signal: AbortSignal): Readable {
   const lines = events
     .filter(({ at }) => at >= window.oldest && at <= window.latest)
     .toSorted((a, b) => a.at - b.at)
-    .map(({ at, text }) => Buffer.from(`${new Date(at).toISOString()} ${text}\n`));
+    .map((event) => Buffer.from(lineOf(event)));
   return streamOf(lines, signal);
 }
 
-const streamOf = (
+export const streamOf = (
   source: Iterable<Buffer> | AsyncIterable<Buffer>,
   signal: AbortSignal,
   highWaterMark: number = chunkBytes,
 ): Readable => Readable.from(source, { objectMode: false, highWaterMark, signal });
 
-async function* chunks(shape: JournalShape, first: number, end: number): AsyncGenerator<Buffer> {
+export async function* chunks(shape: JournalShape, first: number, end: number): AsyncGenerator<Buffer> {
   const perChunk = Math.max(1, Math.floor(chunkBytes / shape.recordBytes));
   const template = templateOf(shape, perChunk);
   let made = 0;

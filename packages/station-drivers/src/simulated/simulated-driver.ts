@@ -20,7 +20,8 @@ import {
   withNetwork,
 } from './charger.js';
 import { changeCharger, chargerFolder, readCharger } from './charger-state.js';
-import { brokenJournalStream, eventStream, type JournalShape, journalStream } from './journal.js';
+import { brokenJournalStream, eventStream, type JournalShape, type JournalWindow, journalStream } from './journal.js';
+import { newestEvents, newestRecords } from './newest.js';
 import { settle } from './settle.js';
 
 export interface SimulatedStation {
@@ -149,7 +150,10 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
     async openLogs(query, signal) {
       const charger = await reach(signal);
       if (fail.logs === 'unavailable') throw new CodedError('LOGS_UNAVAILABLE', 'the station does not give its logs');
-      return logSources(station, settings, charger, query, now() + charger.clockOffsetMs, signal);
+      if (!query.newest) return logSources(station, settings, charger, query, now() + charger.clockOffsetMs, signal);
+      const eventsNow = async (): Promise<Charger['events']> =>
+        present((await readCharger(folder))?.charger, now()).events;
+      return newestSources({ station, settings, charger, query, now, eventsNow, signal });
     },
   };
 }
@@ -177,6 +181,19 @@ function simulatedCheck(charger: Charger, hasNetwork: boolean): DriverCheck {
   return { findings: [finding], verbs: verdictsOf([finding], has) };
 }
 
+const shapeOf = (station: string, settings: Settings, charger: Charger, type: LogQuery['type']): JournalShape => ({
+  station,
+  type,
+  firstAt: charger.createdAt + charger.clockOffsetMs - settings.log_history_s * 1000,
+  intervalMs: settings.log_interval_ms,
+  recordBytes: settings.log_record_bytes,
+});
+
+const windowOf = ({ oldest, latest }: LogQuery): JournalWindow => ({
+  oldest: Math.max(0, oldest?.getTime() ?? 0),
+  latest: latest?.getTime() ?? Number.POSITIVE_INFINITY,
+});
+
 /** All records are stamped by the clock as it is set now, so setting it neither opens a gap nor fills one. */
 function logSources(
   station: string,
@@ -187,20 +204,42 @@ function logSources(
   signal: AbortSignal,
 ): readonly LogSource[] {
   const { type } = query;
-  const shape: JournalShape = {
-    station,
-    type,
-    firstAt: charger.createdAt + charger.clockOffsetMs - settings.log_history_s * 1000,
-    intervalMs: settings.log_interval_ms,
-    recordBytes: settings.log_record_bytes,
-  };
-  const oldest = Math.max(0, query.oldest?.getTime() ?? 0);
-  const latest = query.latest?.getTime() ?? Number.POSITIVE_INFINITY;
+  const shape = shapeOf(station, settings, charger, type);
+  const { oldest, latest } = windowOf(query);
   const records = settings.fail?.logs === 'midway' ? brokenJournalStream : journalStream;
   const stream = records(shape, { oldest, latest: Math.min(latest, clock) }, signal);
   // Events from before the clock was set back have dates in its future, and are included nevertheless.
   const events = (): LogSource => ({ name: 'events', stream: eventStream(charger.events, { oldest, latest }, signal) });
   const sources = type === 'SecurityLog' ? [{ name: 'security', stream }] : [{ name: 'journal', stream }, events()];
+  return askedOf(sources, query);
+}
+
+interface Newest {
+  readonly station: string;
+  readonly settings: Settings;
+  readonly charger: Charger;
+  readonly query: LogQuery;
+  readonly now: () => number;
+  readonly eventsNow: () => Promise<Charger['events']>;
+  readonly signal: AbortSignal;
+}
+
+function newestSources({ station, settings, charger, query, now, eventsNow, signal }: Newest): readonly LogSource[] {
+  const { type, follow = false } = query;
+  const clock = (): number => now() + charger.clockOffsetMs;
+  const how = { window: windowOf(query), clock, follow, signal };
+  const records = newestRecords(shapeOf(station, settings, charger, type), how);
+  const sources =
+    type === 'SecurityLog'
+      ? [{ name: 'security', stream: records }]
+      : [
+          { name: 'journal', stream: records },
+          { name: 'events', stream: newestEvents(eventsNow, how) },
+        ];
+  return askedOf(sources, query);
+}
+
+function askedOf(sources: readonly LogSource[], query: LogQuery): readonly LogSource[] {
   const asked = sources.filter(({ name }) => query.sources?.includes(name) ?? true);
   if (asked.length === 0) throw new CodedError('LOGS_UNAVAILABLE', 'the station has no such source');
   return asked;

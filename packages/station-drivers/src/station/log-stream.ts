@@ -13,6 +13,8 @@ interface LogCommand {
   readonly signal: AbortSignal;
   /** For its standard input. */
   readonly input: string;
+  /** What it says beside its output, as it comes. */
+  readonly onSaid?: ((text: string) => void) | undefined;
 }
 
 const MAX_STDERR_BYTES = 4096;
@@ -32,13 +34,16 @@ export async function openLogStream({
   limitS,
   signal,
   input,
+  onSaid,
 }: LogCommand): Promise<Readable> {
   const nonce = newNonce();
   const process = await transport.begin(program.argvOf('run', [nonce, String(limitS), ...argv]), signal);
   process.stdin.end(input);
   let stderr = '';
   process.stderr.on('data', (bytes: Buffer) => {
-    if (stderr.length < MAX_STDERR_BYTES) stderr += bytes.toString('utf8');
+    if (stderr.length >= MAX_STDERR_BYTES) return;
+    stderr += bytes.toString('utf8');
+    onSaid?.(stderr);
   });
   const stream = new PassThrough();
   // Whoever reads it hears of it; before that, it is kept there.
