@@ -9,9 +9,10 @@
  */
 import createOpenApiClient, { type Client } from 'openapi-fetch';
 import { type Followed, type FollowOptions, followEvents } from './follow-events.js';
-import type { Problem, paths } from './generated/rest-api.js';
+import type { LogViewLine, Problem, paths } from './generated/rest-api.js';
 import { createPatientFetch } from './patient-fetch.js';
 import { ProblemError } from './problem-error.js';
+import { type ViewLogsOptions, viewLogs } from './view-logs.js';
 
 export interface ClientOptions {
   /** Of a gateway, without path. */
@@ -28,6 +29,8 @@ export interface ClientOptions {
 export interface KhumbuClient extends Client<paths> {
   /** See `followEvents`. */
   follow(options?: FollowOptions): AsyncGenerator<Followed, void>;
+  /** See `viewLogs`. */
+  viewLogs(station: string, options?: ViewLogsOptions): AsyncGenerator<LogViewLine, void>;
 }
 
 export function createKhumbuClient(options: ClientOptions): KhumbuClient {
@@ -41,7 +44,12 @@ export function createKhumbuClient(options: ClientOptions): KhumbuClient {
   };
   const patient = createPatientFetch({ fetch: signed, retryForMs: options.retryForMs ?? 30_000 });
   const client = createOpenApiClient<paths>({ baseUrl, fetch: patient });
-  return { ...client, follow: (following) => followEvents({ baseUrl, fetch: signed }, following) };
+  const streams = { baseUrl, fetch: signed };
+  return {
+    ...client,
+    follow: (following) => followEvents(streams, following),
+    viewLogs: (station, viewing) => viewLogs(streams, station, viewing),
+  };
 }
 
 interface Answer<T> {

@@ -4,6 +4,7 @@ import { DepotSchema } from './depot.js';
 import { DriverCheckSchema } from './driver-check.js';
 import { EventSchema } from './events.js';
 import { LogArchivePageSchema, LogArchiveSchema } from './log-archives.js';
+import { LogViewLineSchema } from './log-view.js';
 import { OperationPageSchema, OperationSchema } from './operations.js';
 import {
   FirmwareUpdateOrderSchema,
@@ -28,6 +29,7 @@ export const REST_SCHEMAS = [
   EventSchema,
   LogArchivePageSchema,
   LogArchiveSchema,
+  LogViewLineSchema,
   OperationSchema,
   StationPageSchema,
   OperationPageSchema,

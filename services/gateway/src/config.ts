@@ -96,6 +96,8 @@ export const GatewaySettings = Type.Object({
     description:
       'Event streams this gateway serves at once to each caller (the name of a key, the subject of a token).',
   }),
+  MAX_LOG_VIEWS: whole(50, 1, 'Live views of logs this gateway serves at once.'),
+  MAX_LOG_VIEWS_PER_CALLER: whole(5, 1, 'Live views of logs this gateway serves at once to each caller.'),
   ...WAN_SETTINGS,
   ARCHIVE_URL_S: whole(300, 10, 'Seconds for which the URL of a log archive works.', 604_800),
   ARTIFACT_URL_S: whole(

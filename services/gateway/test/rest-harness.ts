@@ -16,6 +16,7 @@ import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
 import type { CopyRules } from '@khumbu/operations/log-copies/settings';
+import { createLogViews } from '@khumbu/operations/log-views/ask-views';
 import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { WanRules } from '@khumbu/operations/wan/settings';
@@ -214,6 +215,8 @@ export async function openRest(t: Test, options: RestOptions) {
   const events = await openEventLog(waiting, reading, store.keys, log);
   const rules: WanRules = { timeZone: 'UTC', windows: [], startSpreadS: 0, ...options.wan };
   const looks = createLookAsker({ prompt: reading, patient, keys: store.keys });
+  const listening = patientRedis(server.url, () => undefined);
+  const views = createLogViews({ redis: reading, subscriber: listening, keys: store.keys });
   const spoolDir = options.artifacts?.SPOOL_DIR ?? join(dir, 'spool');
   const artifacts = openArtifacts({
     config: { ...loadConfig(GatewaySettings, {}), ...options.artifacts, SPOOL_DIR: spoolDir },
@@ -239,6 +242,7 @@ export async function openRest(t: Test, options: RestOptions) {
       keys: store.keys,
       events,
       looks,
+      views,
       append: createAppendFact(prompt, store.keys),
       wan: {
         rules,
@@ -273,6 +277,7 @@ export async function openRest(t: Test, options: RestOptions) {
   const close = async (): Promise<void> => {
     await app.close();
     events.stop();
+    views.close();
   };
   t.teardown(async () => {
     server.thaw();

@@ -8,8 +8,9 @@ import { COMMON_SETTINGS, optionalText, S3_SETTINGS, WORKER_SETTINGS, whole } fr
 import { PROXY_SETTINGS } from '@khumbu/transfer/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/transfer/http/retry-after';
 import { SSH_SETTINGS } from '@khumbu/transfer/ssh-settings';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { DELIVERY_SETTINGS } from './upload/delivery.js';
+import { VIEW_SETTINGS } from './views/settings.js';
 
 export const LogWorkerSettings = Type.Object({
   ...COMMON_SETTINGS,
@@ -24,6 +25,7 @@ export const LogWorkerSettings = Type.Object({
   ...REDACTION_SETTINGS,
   ...DELIVERY_SETTINGS,
   ...LOG_COPY_SETTINGS,
+  ...VIEW_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:
@@ -39,3 +41,4 @@ export const LogWorkerSettings = Type.Object({
     'PEM file of authorities for https and ftps locations, in place of the built-in ones.',
   ),
 });
+export type LogWorkerConfig = Readonly<Static<typeof LogWorkerSettings>>;

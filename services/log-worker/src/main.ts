@@ -1,5 +1,5 @@
 /** The log-worker: collects a station's logs, streams them into one archive and sends it to its location. */
-import { createRedactor } from '@khumbu/log-redaction/redactor';
+import { createRedactor, type Redactor } from '@khumbu/log-redaction/redactor';
 import { rulesInForce } from '@khumbu/log-redaction/settings';
 import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createProgress } from '@khumbu/operations/events/progress';
@@ -17,7 +17,9 @@ import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { LOCATION_SETTINGS, locationRules } from '@khumbu/shared/locations/settings';
 import { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import { loadConfig } from '@khumbu/shared/runtime/config';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
+import type { StationDriver } from '@khumbu/station-drivers/port';
 import { createSshPool } from '@khumbu/station-drivers/transports/ssh/ssh-transport';
 import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import { followSshTrust } from '@khumbu/transfer/ssh-settings';
@@ -28,6 +30,7 @@ import { deliveryOf } from './upload/delivery.js';
 import { sweepJournal } from './upload/multipart-journal.js';
 import { createSharedJournal } from './upload/shared-journal.js';
 import { sweepSpool } from './upload/spool-file.js';
+import { startViews } from './views/start-views.js';
 
 const SWEEP_MS = 60_000;
 
@@ -52,6 +55,12 @@ runWorkerService(
       life.onStop('bytes over the WAN', () => meter.stop());
       const shared = createSharedJournal(redis, keys);
       const copies = { records: createCopyRecords(redis, keys), rules: copyRules(config), bucket: config.S3_BUCKET };
+      const driverOf = (profile: StationProfile): StationDriver =>
+        createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections });
+      const redactorOf = async (profile: StationProfile): Promise<Redactor> =>
+        createRedactor({ rules: rulesInForce(config, profile), key: await redactionKey(redis, keys) });
+      const views = startViews(config, { redis, keys, directory, driverOf, redactorOf, log });
+      life.onStop('live views', () => views.stop());
       const upload = createUpload({
         store,
         directory,
@@ -63,11 +72,10 @@ runWorkerService(
           onError: (error) => log.debug({ err: error }, 'progress not told'),
           now: () => now().wall,
         }),
-        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections }),
+        driverOf,
         spoolDir,
         levels: { gzip: config.LOG_GZIP_LEVEL, zstd: config.LOG_ZSTD_LEVEL },
-        redactorOf: async (profile) =>
-          createRedactor({ rules: rulesInForce(config, profile), key: await redactionKey(redis, keys) }),
+        redactorOf,
         delivery: deliveryOf(config),
         shared,
         copies: objects && copies,

@@ -50,6 +50,9 @@ await t.test('the depot’s store, an FTP server, a presigned URL', { skip: why 
   t.match(text, /^charger_1\r?$/m, 'the kept archive, fetched in two ranges, is whole');
   t.match(text, /^charger_2-DiagnosticsLog-\S+\.tar\.gz\r?$/m, 'the file is at the FTP server, under its name');
   t.notMatch(text, '.part');
+  t.match(text, /^journal \| \d{4}-\d\d-\d\dT\S+ .*\r?\n.*-- end: complete\r?$/ms, 'the newest lines, as text');
+  t.match(text, /"source":"events",.*booted slot A/, 'what was looked for');
+  t.equal(text.split('{"type":"end","reason":"complete"}').length, 3, 'both ends of JSON');
   const { size } = await store.statObject(bucket, 'from the depot.tar.gz');
   t.ok(size > 1000, 'the file is where the presigned URL leads');
 });

@@ -834,6 +834,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/stations/{stationId}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look into the logs of a station
+         * @description The logs as they are at the station, without an archive: to see the last minutes of a charger. A log-worker logs in and reads; what is
+         *     taken out of archives is taken out here.
+         *
+         *     Without `since` and `until`, and with `follow`, it begins with the newest records of each source, about a thousand (of files, with the end of the
+         *     newest ones), and reads sources at the same time. A window without `follow` has exactly its records, one source after the other. Each line is
+         *     JSON; with `Accept: text/plain` text, a source before each line. The last line is `end` and says why it ended; where it is missing, the answer was
+         *     cut off. It comes as fast as you read, up to `LOG_VIEW_BYTES_PER_S`, and ends after `LOG_VIEW_MAX_BYTES` or `LOG_VIEW_MAX_S` at the latest. End
+         *     the request, and nothing is left running at the station.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["viewLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -1448,6 +1477,57 @@ export interface components {
              */
             sha256?: string;
         };
+        /** @description One line of the live view as JSON. */
+        LogViewLine: components["schemas"]["LogViewRecord"] | components["schemas"]["LogViewNote"] | components["schemas"]["LogViewAlive"] | components["schemas"]["LogViewEnd"];
+        /** @description One line of a log. */
+        LogViewRecord: {
+            /** @enum {string} */
+            type: "record";
+            /**
+             * @description The source, by its name in the stations file.
+             * @example journal
+             */
+            source: string;
+            /**
+             * @description When it was written, by the clock of the station, where the line begins with it: RFC 3339.
+             * @example 2026-11-22T09:30:00.123456Z
+             */
+            time?: string;
+            /** @description The line, without what is taken out of logs. */
+            text: string;
+        };
+        /** @description What has to be known of a source. */
+        LogViewNote: {
+            /** @enum {string} */
+            type: "note";
+            /**
+             * @description The source, by its name in the stations file.
+             * @example journal
+             */
+            source: string;
+            /**
+             * @description A stable word, as in the manifest of an archive.
+             * @example older_left_out
+             */
+            code: string;
+            /** @description The same for people. */
+            text: string;
+        };
+        /** @description Nothing was written for a while; the view goes on. */
+        LogViewAlive: {
+            /** @enum {string} */
+            type: "alive";
+        };
+        /** @description The last line. Where it is missing, the answer was cut off. */
+        LogViewEnd: {
+            /** @enum {string} */
+            type: "end";
+            /**
+             * @description `complete`: nothing more is there. `size_limit`, `time_limit`: as much, or as long, as one view may: ask for the rest. `failed`: no source could be read to its end. `lost`: what read it is gone. `stopping`: the gateway or the worker stops. `withdrawn`: your key is withdrawn, or your token has run out.
+             * @enum {unknown}
+             */
+            reason: "complete" | "size_limit" | "time_limit" | "failed" | "lost" | "stopping" | "withdrawn";
+        };
         /** @description What was asked of a station, and what became of it. */
         Operation: {
             /**
@@ -1729,7 +1809,7 @@ export interface components {
              * @description Stable: decide by this.
              * @enum {unknown}
              */
-            code: "REQUEST_MALFORMED" | "BODY_MALFORMED" | "PARAMETER_INVALID" | "CURSOR_INVALID" | "LAST_EVENT_ID_INVALID" | "NOT_AUTHENTICATED" | "CSRF_TOKEN_MISSING" | "SCOPE_MISSING" | "NOT_FOUND" | "NO_SESSION" | "STATION_UNKNOWN" | "OPERATION_UNKNOWN" | "ARCHIVE_UNKNOWN" | "ARTIFACT_UNKNOWN" | "REQUEST_TIMEOUT" | "STATION_NOT_CONFIGURED" | "STATION_IN_CONFLICT" | "INSTALLING" | "SIGNATURE_REQUIRED" | "SIGNATURE_INCOMPLETE" | "LOCATION_SCHEME_NOT_ALLOWED" | "LOCATION_HOST_NOT_ALLOWED" | "LOCATION_ADDRESS_FORBIDDEN" | "LOCATION_KEY_NOT_ALLOWED" | "LOG_TYPE_UNKNOWN" | "WINDOW_EMPTY" | "NETWORK_NOT_SUPPORTED" | "INTERFACE_UNKNOWN" | "SLOT_TAKEN_BY_EVEREST" | "SLOT_BUSY" | "NOT_CANCELABLE" | "NOT_WAITING" | "NO_DOWNLOAD" | "ARCHIVE_NOT_READY" | "ARCHIVE_ELSEWHERE" | "ARTIFACT_IN_USE" | "ARTIFACT_ELSEWHERE" | "SESSION_NEEDS_KEY" | "REFUSED" | "PRECONDITION_FAILED" | "BODY_TOO_LARGE" | "CONTENT_TYPE_UNSUPPORTED" | "RANGE_NOT_SATISFIABLE" | "EXPECTATION_UNKNOWN" | "BODY_INVALID" | "ARTIFACT_REFUSED" | "LOCATION_MALFORMED" | "LOCATION_SCHEME_UNKNOWN" | "LOCATION_NOT_USABLE" | "CERTIFICATE_INVALID" | "CERTIFICATE_REVOKED" | "TIME_ABSURD" | "NO_OBJECT_STORE" | "IDEMPOTENCY_KEY_REUSED" | "TOO_MANY_REQUESTS" | "TOO_MANY_EVENT_STREAMS" | "HEADERS_TOO_LARGE" | "INTERNAL" | "NOT_STORED" | "READS_BUSY" | "WORKERS_GONE" | "CERTIFICATE_NOT_JUDGED" | "ARTIFACT_STORE_UNREACHABLE" | "OBJECT_STORE_UNREACHABLE" | "AUTHORITY_UNREACHABLE" | "TOO_MANY_SUBSCRIBERS" | "ARTIFACT_NO_SPACE";
+            code: "REQUEST_MALFORMED" | "BODY_MALFORMED" | "PARAMETER_INVALID" | "CURSOR_INVALID" | "LAST_EVENT_ID_INVALID" | "NOT_AUTHENTICATED" | "CSRF_TOKEN_MISSING" | "SCOPE_MISSING" | "NOT_FOUND" | "NO_SESSION" | "STATION_UNKNOWN" | "OPERATION_UNKNOWN" | "ARCHIVE_UNKNOWN" | "ARTIFACT_UNKNOWN" | "REQUEST_TIMEOUT" | "STATION_NOT_CONFIGURED" | "STATION_IN_CONFLICT" | "INSTALLING" | "SIGNATURE_REQUIRED" | "SIGNATURE_INCOMPLETE" | "LOCATION_SCHEME_NOT_ALLOWED" | "LOCATION_HOST_NOT_ALLOWED" | "LOCATION_ADDRESS_FORBIDDEN" | "LOCATION_KEY_NOT_ALLOWED" | "LOG_TYPE_UNKNOWN" | "WINDOW_EMPTY" | "NETWORK_NOT_SUPPORTED" | "INTERFACE_UNKNOWN" | "SLOT_TAKEN_BY_EVEREST" | "SLOT_BUSY" | "NOT_CANCELABLE" | "NOT_WAITING" | "NO_DOWNLOAD" | "ARCHIVE_NOT_READY" | "ARCHIVE_ELSEWHERE" | "ARTIFACT_IN_USE" | "ARTIFACT_ELSEWHERE" | "SESSION_NEEDS_KEY" | "LOGS_UNAVAILABLE" | "REFUSED" | "PRECONDITION_FAILED" | "BODY_TOO_LARGE" | "CONTENT_TYPE_UNSUPPORTED" | "RANGE_NOT_SATISFIABLE" | "EXPECTATION_UNKNOWN" | "BODY_INVALID" | "ARTIFACT_REFUSED" | "LOCATION_MALFORMED" | "LOCATION_SCHEME_UNKNOWN" | "LOCATION_NOT_USABLE" | "CERTIFICATE_INVALID" | "CERTIFICATE_REVOKED" | "TIME_ABSURD" | "NO_OBJECT_STORE" | "IDEMPOTENCY_KEY_REUSED" | "TOO_MANY_REQUESTS" | "TOO_MANY_EVENT_STREAMS" | "TOO_MANY_LOG_VIEWS" | "HEADERS_TOO_LARGE" | "INTERNAL" | "NOT_STORED" | "READS_BUSY" | "WORKERS_GONE" | "CERTIFICATE_NOT_JUDGED" | "STATION_UNREACHABLE" | "ARTIFACT_STORE_UNREACHABLE" | "OBJECT_STORE_UNREACHABLE" | "AUTHORITY_UNREACHABLE" | "TOO_MANY_SUBSCRIBERS" | "ARTIFACT_NO_SPACE";
             /** @description The word of the decision behind it. */
             reason?: string;
             /** @description The operation it is about. */
@@ -2196,6 +2276,11 @@ export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type GapEvent = components['schemas']['GapEvent'];
 export type LogArchivePage = components['schemas']['LogArchivePage'];
 export type LogArchive = components['schemas']['LogArchive'];
+export type LogViewLine = components['schemas']['LogViewLine'];
+export type LogViewRecord = components['schemas']['LogViewRecord'];
+export type LogViewNote = components['schemas']['LogViewNote'];
+export type LogViewAlive = components['schemas']['LogViewAlive'];
+export type LogViewEnd = components['schemas']['LogViewEnd'];
 export type Operation = components['schemas']['Operation'];
 export type Progress = components['schemas']['Progress'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
@@ -3974,6 +4059,69 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ContentUrl"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    viewLogs: {
+        parameters: {
+            query?: {
+                /** @description Which logs. */
+                type?: "DiagnosticsLog" | "SecurityLog";
+                /**
+                 * @description Only records from this time on, by the clock of the station.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                since?: string;
+                /**
+                 * @description Only records up to this time; not with `follow`.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                until?: string;
+                /**
+                 * @description Only lines that this expression of RE2 fits somewhere, after secrets were taken out; `(?i)` before it ignores case.
+                 * @example (?i)error|fault
+                 */
+                grep?: string;
+                /** @description Only of these sources, by their names; may be repeated. */
+                source?: string[];
+                /** @description Go on with what is written, until you end the request. */
+                follow?: boolean;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the station.
+                 * @example cs-1
+                 */
+                stationId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its lines, as they come. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {"type":"record","source":"journal","time":"2026-11-22T09:30:00.123456Z","text":"2026-11-22T09:30:00.123456Z ... everest.service info manager: started"}
+                     *     {"type":"note","source":"ocpp","code":"older_left_out","text":"these are the ends of the 2 newest of 9 files"}
+                     *     {"type":"end","reason":"complete"}
+                     */
+                    "application/jsonl": components["schemas"]["LogViewLine"];
+                    "text/plain": string;
                 };
             };
             /** @description An error. */

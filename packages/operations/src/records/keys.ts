@@ -113,6 +113,11 @@ export const keysFor = (prefix: string) => ({
   clock: `${prefix}:clock`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
   notifications: `${prefix}:hints`,
+  /** List of live views of logs that no worker has taken up yet, see `log-views/messages.ts`. */
+  logViews: `${prefix}:log-views`,
+  /** Pub/sub channels of one view: what the worker sends, and what its reader says. */
+  logView: (id: string) => `${prefix}:log-view:${id}`,
+  logViewReader: (id: string) => `${prefix}:log-view:${id}:reader`,
   jobs: `${prefix}-jobs`,
 });
 export type Keys = Readonly<ReturnType<typeof keysFor>>;

@@ -61,16 +61,24 @@ export function redactProblem(
   return undefined;
 }
 
-function expressionProblem({ expression, group = 0 }: OwnRedactionRule): string | undefined {
+/** What keeps an expression from being one of RE2, in words that repeat no value. */
+export function syntaxProblem(expression: string): string | undefined {
   try {
-    const compiled = compileOwn(expression);
-    if (compiled.test('')) return 'expression: it must not fit an empty text';
-    return compiled.groupCount() < group ? `group: the expression has no group ${group}` : undefined;
+    compileOwn(expression);
+    return undefined;
   } catch (error) {
     if (!(error instanceof RE2JSSyntaxException)) throw error;
     const { error: what, input } = error;
     const at = input === null ? -1 : expression.indexOf(input);
     const where = at < 0 ? '' : ` at its character ${at + 1}`;
-    return `expression: not in the syntax of RE2${where}: ${what}`;
+    return `not in the syntax of RE2${where}: ${what}`;
   }
+}
+
+function expressionProblem({ expression, group = 0 }: OwnRedactionRule): string | undefined {
+  const problem = syntaxProblem(expression);
+  if (problem !== undefined) return `expression: ${problem}`;
+  const compiled = compileOwn(expression);
+  if (compiled.test('')) return 'expression: it must not fit an empty text';
+  return compiled.groupCount() < group ? `group: the expression has no group ${group}` : undefined;
 }

@@ -7,6 +7,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { Intake } from '@khumbu/intake/intake';
 import type { Questions } from '@khumbu/intake/questions';
 import type { LookAsker } from '@khumbu/operations/driver-checks/driver-checks';
+import type { LogViews } from '@khumbu/operations/log-views/ask-views';
 import type { Keys } from '@khumbu/operations/records/keys';
 import type { AppendFact } from '@khumbu/operations/security-log/append-fact';
 import { REST_SCHEMAS } from '@khumbu/rest-contract/components';
@@ -25,7 +26,7 @@ import { createServer, watchConnections } from './connections.js';
 import { addSchemas } from './contract-schemas.js';
 import { tellDeprecations } from './deprecation.js';
 import type { EventLog } from './events/event-log.js';
-import { createStreamQuota } from './events/stream-quota.js';
+import { createStreamQuota, LOG_VIEWS } from './events/stream-quota.js';
 import type { Idempotency } from './idempotency.js';
 import type { Inventory } from './inventory.js';
 import { type Load, pacedRefusal, paceOpen, takeTurns } from './load.js';
@@ -45,6 +46,7 @@ import { eventRoutes } from './routes/events.js';
 import { firmwareRoutes } from './routes/firmware-updates.js';
 import { type LogArchiveDeps, logArchiveRoutes } from './routes/log-archives.js';
 import { type Archives, logRoutes } from './routes/log-uploads.js';
+import { logViewRoutes } from './routes/log-view.js';
 import { operationRoutes } from './routes/operations.js';
 import { securityLogRoutes } from './routes/security-log.js';
 import { sessionRoutes } from './routes/sessions.js';
@@ -75,6 +77,8 @@ export interface AppDeps {
   readonly artifacts: Artifacts;
   /** Looks at stations before use are asked for by it. */
   readonly looks: LookAsker;
+  /** Live views of logs are asked for by it. */
+  readonly views: LogViews;
   readonly wan: WanRouteDeps['wan'];
   /** The security log is told of requests that no record tells of. */
   readonly append: AppendFact;
@@ -95,6 +99,9 @@ export interface AppOptions {
   readonly mostSubscribers: number;
   /** Event streams of one caller. */
   readonly mostSubscribersPerCaller: number;
+  readonly mostLogViews: number;
+  /** Live views of logs of one caller. */
+  readonly mostLogViewsPerCaller: number;
   /** A request has to be whole so soon after its first byte; a connection may be idle for as long. */
   readonly requestTimeoutMs: number;
   readonly keepAliveMs: number;
@@ -110,6 +117,8 @@ export const DEFAULT_APP_OPTIONS: AppOptions = {
   rateLimitPerMinute: 600,
   mostSubscribers: 500,
   mostSubscribersPerCaller: 50,
+  mostLogViews: 50,
+  mostLogViewsPerCaller: 5,
   requestTimeoutMs: 30_000,
   keepAliveMs: 15_000,
   subscriberStallMs: 60_000,
@@ -245,6 +254,18 @@ async function addV1(
   });
   const { mostSubscribers: most, mostSubscribersPerCaller: mostPerCaller, keepAliveMs, subscriberStallMs } = options;
   const quota = createStreamQuota(most, mostPerCaller, (open) => subscribers.set(open));
+  const openViews = new Gauge({
+    name: 'khumbu_log_views',
+    help: 'Live views of logs that are open.',
+    registers: [deps.metrics],
+  });
+  const viewQuota = createStreamQuota(
+    options.mostLogViews,
+    options.mostLogViewsPerCaller,
+    (open) => openViews.set(open),
+    LOG_VIEWS,
+  );
+  logViewRoutes(app, { ...deps, audit, quota: viewQuota, stopping, stallMs: subscriberStallMs });
   eventRoutes(app, { events, eventLoopTurn, stopping, quota, keepAliveMs, stallMs: subscriberStallMs, log });
 }
 

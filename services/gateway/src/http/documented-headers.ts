@@ -20,6 +20,9 @@ interface Answer {
   readonly isKeyed: boolean;
 }
 
+/** Of answers that last. */
+const LASTING_TYPES = ['text/event-stream', 'application/jsonl'];
+
 const text = (examples: string[]): object => ({ type: 'string', examples });
 const count = { type: 'integer', minimum: 0 };
 
@@ -122,7 +125,7 @@ export function describeHeaders(document: DocumentedPaths): void {
       const isOfContent = '206' in responses;
       const isKeyed = parameters.some(({ name }) => name === 'idempotency-key');
       for (const [status, response] of Object.entries(responses)) {
-        const isStream = response.content !== undefined && 'text/event-stream' in response.content;
+        const isStream = LASTING_TYPES.some((type) => response.content !== undefined && type in response.content);
         const isContent = isOfContent && ['200', '206', '304', '412', '416'].includes(status);
         const isUpload = requestBody?.content?.[IMAGE_TYPE] !== undefined && (status === '200' || status === '201');
         const answer: Answer = {

@@ -5,6 +5,7 @@ import { createLookAsker } from '@khumbu/operations/driver-checks/driver-checks'
 import { createStore } from '@khumbu/operations/kinds/store';
 import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
 import { copyRules } from '@khumbu/operations/log-copies/settings';
+import { createLogViews } from '@khumbu/operations/log-views/ask-views';
 import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { wanRules } from '@khumbu/operations/wan/settings';
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
@@ -55,6 +56,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const load = createLoad();
   const { eventLoopTurn } = load;
   const looks = createLookAsker({ prompt: reading, patient, keys });
+  const views = createLogViews({ redis: reading, subscriber: anotherPatient(), keys });
   const rules = wanRules(config);
   const events = await openEventLog(anotherPatient(), reading, keys, log);
   const app = await buildApp(
@@ -75,6 +77,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       idempotency: createIdempotency(prompt, keys),
       events,
       looks,
+      views,
       append: createAppendFact(prompt, keys),
       wan: {
         rules,
@@ -91,6 +94,8 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       rateLimitPerMinute: config.RATE_LIMIT_PER_MINUTE,
       mostSubscribers: config.MAX_EVENT_SUBSCRIBERS,
       mostSubscribersPerCaller: config.MAX_EVENT_STREAMS_PER_CALLER,
+      mostLogViews: config.MAX_LOG_VIEWS,
+      mostLogViewsPerCaller: config.MAX_LOG_VIEWS_PER_CALLER,
       requestTimeoutMs: config.HTTP_REQUEST_TIMEOUT_S * 1000,
       ...(certificate ? { https: certificate.current() } : {}),
       asyncApi: { topicPrefix: config.MQTT_TOPIC_PREFIX, brokerHost: new URL(config.MQTT_URL).host },
@@ -108,6 +113,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       certificate?.close();
       await app.close();
       events.stop();
+      views.close();
       await looks.close();
     },
   };

@@ -45,7 +45,7 @@ const formatProgress = ({ data }: Entry): string => `event: progress\ndata: ${da
 const formatPlace = (cursor: string): string => `id: ${cursor}\n\n`;
 
 /** Rejects with `STALLED` when nothing was read in time. */
-async function drained(output: Writable, signal: AbortSignal, stallMs: number): Promise<void> {
+export async function drained(output: Writable, signal: AbortSignal, stallMs: number): Promise<void> {
   // Not `AbortSignal.any`: a signal that lives as long as the subscriber would keep one of them for each write.
   const ended = new AbortController();
   const end = (): void => ended.abort();

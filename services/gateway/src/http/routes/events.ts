@@ -1,7 +1,5 @@
-import { setMaxListeners } from 'node:events';
 import { EventSchema } from '@khumbu/rest-contract/events';
 import { EventsHeaders, EventsQuery } from '@khumbu/rest-contract/parameters';
-import { onAbort } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -12,6 +10,7 @@ import { isStreamId } from '../events/stream-ids.js';
 import type { StreamQuota } from '../events/stream-quota.js';
 import { type Filter, serveSubscriber } from '../events/subscription.js';
 import { reading } from '../inventory.js';
+import { beginLasting, endLasting, lastingAnswer } from '../lasting-answer.js';
 import { Problem } from '../problems.js';
 import { describeRoute, type RestApp } from '../routing.js';
 
@@ -24,8 +23,6 @@ export interface EventRouteDeps {
   readonly stallMs: number;
   readonly log: Logger;
 }
-
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const setOf = (values: readonly string[] | undefined): ReadonlySet<string> | undefined =>
   values === undefined || values.length === 0 ? undefined : new Set(values);
@@ -63,38 +60,17 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
     filter: Filter,
     leave: () => void,
   ): Promise<void> => {
-    const { raw } = reply;
-    const gone = new AbortController();
-    const end = (): void => gone.abort();
-    raw.on('close', end);
-    raw.on('error', end);
-    // It may have disconnected before there was a listener.
-    if (raw.destroyed) end();
-    const { expiresAt, withdrawn } = request.caller ?? {};
-    if (withdrawn) setMaxListeners(0, withdrawn);
-    const withdraw = [deps.stopping, withdrawn].map((signal) => onAbort(signal, end));
-    // A longer delay than a timer can have counts as no end.
-    const lastsMs = expiresAt === undefined ? LONGEST_TIMER_MS : Math.max(0, expiresAt - Date.now());
-    const expiry = setTimeout(end, Math.min(LONGEST_TIMER_MS, lastsMs));
-    reply.hijack();
-    raw.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      'x-accel-buffering': 'no',
-      'x-request-id': request.id,
-    });
+    const lasting = lastingAnswer(request, reply, deps.stopping);
+    beginLasting(request, reply, 'text/event-stream; charset=utf-8');
     try {
       const caller = request.caller?.name ?? '';
-      await serveSubscriber(raw, { ...deps, log: events, caller, filter, cursor, signal: gone.signal });
+      await serveSubscriber(reply.raw, { ...deps, log: events, caller, filter, cursor, signal: lasting.signal });
     } catch (error) {
       log.debug({ requestId: request.id, reason: describeError(error) }, 'subscriber let go');
     } finally {
-      clearTimeout(expiry);
-      for (const remove of withdraw) remove();
+      lasting.close();
       leave();
-      // A client that does not read would not read the end either.
-      if (raw.writableNeedDrain) raw.destroy();
-      else raw.end();
+      endLasting(reply);
     }
   };
 

@@ -1,0 +1,208 @@
+/** One live view of logs: from the driver, through redaction and search, to who looks. */
+import type { Redactor } from '@khumbu/log-redaction/redactor';
+import type { LogViewRequest } from '@khumbu/operations/log-views/messages';
+import type { ViewOutput } from '@khumbu/operations/log-views/take-views';
+import { deadlineAfter, unlessAborted } from '@khumbu/shared/runtime/abort';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { compileOwn } from '@khumbu/shared/stations/redact-rules';
+import type { StationProfile } from '@khumbu/shared/stations/stations-file';
+import { partsOf } from '@khumbu/station-drivers/log-parts';
+import { LineCutter } from '@khumbu/station-drivers/logs/window-lines';
+import type { LogNote, LogQuery, LogSource, StationDriver } from '@khumbu/station-drivers/port';
+import { createPace } from './pace.js';
+import { type ViewEnd, type ViewLines, viewLines } from './view-lines.js';
+
+export interface ServeViewDeps {
+  readonly profileOf: (station: string) => StationProfile | undefined;
+  readonly driverOf: (profile: StationProfile) => StationDriver;
+  /** A new one for each source: what began in one line goes on in the next. */
+  readonly redactorOf: (profile: StationProfile) => Promise<Redactor>;
+  readonly limits: {
+    readonly bytesPerS: number;
+    readonly maxBytes: number;
+    readonly maxS: number;
+    /** Who looks is told that it goes on. */
+    readonly aliveMs: number;
+  };
+}
+
+const dateOf = (ms: number | undefined): Date | undefined => (ms === undefined ? undefined : new Date(ms));
+
+function queryOf({ type, since, until, sources, newest, follow }: LogViewRequest): LogQuery {
+  const [oldest, latest] = [dateOf(since), dateOf(until)];
+  return {
+    type,
+    ...(oldest ? { oldest } : {}),
+    ...(latest ? { latest } : {}),
+    ...(sources ? { sources } : {}),
+    ...(newest ? { newest } : {}),
+    ...(follow ? { follow } : {}),
+  };
+}
+
+/** Ends a view before its sources do. */
+class Enough extends Error {
+  readonly reason: ViewEnd;
+  constructor(reason: ViewEnd) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+/** Writes within the limits of one view, in turn. */
+class ViewWriter {
+  private sentBytes = 0;
+  private turn: Promise<void> = Promise.resolve();
+  private readonly output: ViewOutput;
+  private readonly pace: ReturnType<typeof createPace>;
+  private readonly maxBytes: number;
+  private readonly signal: AbortSignal;
+
+  constructor(output: ViewOutput, { bytesPerS, maxBytes }: ServeViewDeps['limits'], signal: AbortSignal) {
+    this.output = output;
+    this.pace = createPace(bytesPerS);
+    this.maxBytes = maxBytes;
+    this.signal = signal;
+  }
+
+  /** Lines with their ends. Rejects with `Enough`, and with the signal's reason. */
+  write(lines: string): Promise<void> {
+    if (lines === '') return Promise.resolve();
+    const written = this.turn.then(async () => {
+      this.signal.throwIfAborted();
+      const bytes = Buffer.from(lines);
+      if (this.sentBytes + bytes.length > this.maxBytes) throw new Enough('size_limit');
+      this.sentBytes += bytes.length;
+      await this.output.write(bytes);
+      await this.pace(bytes.length, this.signal);
+    });
+    this.turn = written.catch(() => undefined);
+    return written;
+  }
+
+  /** The last line, which has room in any case. */
+  async end(line: string): Promise<void> {
+    await this.turn;
+    await this.output.write(Buffer.from(line));
+  }
+}
+
+/** At most so much is made into one piece: whoever looks sees the first of it soon. */
+const PIECE_CHARS = 32 * 1024;
+
+interface Reading {
+  readonly source: LogSource;
+  readonly redactor: Redactor;
+  readonly fits: (line: string) => boolean;
+  readonly lines: ViewLines;
+  readonly writer: ViewWriter;
+}
+
+/** Tells each note once, when it is known. */
+function createNoteTeller({ source, lines, writer }: Reading) {
+  const told = new Set<string>();
+  return async (notes: readonly LogNote[]): Promise<void> => {
+    for (const { code, text } of notes) {
+      if (told.has(code + text)) continue;
+      told.add(code + text);
+      await writer.write(lines.note({ source: source.name, code, text }));
+    }
+  };
+}
+
+async function readStream(
+  reading: Reading,
+  stream: AsyncIterable<Buffer>,
+  afterPiece: () => Promise<void>,
+): Promise<void> {
+  const { source, redactor, fits, lines, writer } = reading;
+  const cutter = new LineCutter();
+  let out = '';
+  const add = (line: Buffer): void => {
+    // Secrets are taken out first: a search would find them out, letter by letter.
+    const text = redactor.line(line.toString().replace(/\r?\n$/, ''));
+    if (fits(text)) out += lines.record({ source: source.name, text });
+  };
+  const flush = async (): Promise<void> => {
+    const made = out;
+    out = '';
+    await writer.write(made);
+  };
+  for await (const piece of stream) {
+    for (const line of cutter.push(piece)) {
+      add(line);
+      if (out.length > PIECE_CHARS) await flush();
+    }
+    await flush();
+    await afterPiece();
+  }
+  for (const line of cutter.end()) add(line);
+  await flush();
+}
+
+/** Whether it could be read to its end. What keeps it from that is a note. */
+async function readSource(reading: Reading): Promise<boolean> {
+  const { source } = reading;
+  const tell = createNoteTeller(reading);
+  const tellOwn = (): Promise<void> => tell(source.notes?.() ?? []);
+  try {
+    await tellOwn();
+    for await (const { stream, notes } of partsOf(source)) {
+      await readStream(reading, stream as AsyncIterable<Buffer>, tellOwn);
+      await tell(notes?.() ?? []);
+    }
+    await tellOwn();
+    return true;
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code === 'READER_GONE') throw error;
+    await tell([{ code: 'incomplete', text: describeError(error) }]);
+    return false;
+  }
+}
+
+async function readAll(readings: readonly Reading[], isLive: boolean): Promise<ViewEnd> {
+  const ends: boolean[] = [];
+  if (isLive) ends.push(...(await Promise.all(readings.map(readSource))));
+  else for (const reading of readings) ends.push(await readSource(reading));
+  return ends.length > 0 && ends.every((isWhole) => !isWhole) ? 'failed' : 'complete';
+}
+
+/**
+ * Reads until nothing more comes, a limit is reached or nobody looks any more; then nothing of it is left at the station. Rejects before anything
+ * was sent with `STATION_NOT_CONFIGURED` and the codes of the driver.
+ */
+export async function serveView(
+  request: LogViewRequest,
+  output: ViewOutput,
+  { profileOf, driverOf, redactorOf, limits }: ServeViewDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const profile = profileOf(request.station);
+  if (!profile) throw new CodedError('STATION_NOT_CONFIGURED', 'the station is not in the stations file');
+  const lines = viewLines(request.format);
+  const grep = request.grep === undefined ? undefined : compileOwn(request.grep);
+  const fits = (line: string): boolean => grep?.test(line) ?? true;
+  const over = new AbortController();
+  const limit = deadlineAfter(limits.maxS * 1000, signal, over.signal);
+  const writer = new ViewWriter(output, limits, limit.signal);
+  const alive = setInterval(() => void writer.write(lines.alive()).catch(() => undefined), limits.aliveMs);
+  let end: ViewEnd;
+  try {
+    // A driver may be slow to hear of an abort.
+    const sources = await unlessAborted(driverOf(profile).openLogs(queryOf(request), limit.signal), limit.signal);
+    const readings = await Promise.all(
+      sources.map(async (source) => ({ source, redactor: await redactorOf(profile), fits, lines, writer })),
+    );
+    await output.opened();
+    end = await unlessAborted(readAll(readings, request.newest), limit.signal);
+  } catch (error) {
+    if (error instanceof Enough) end = error.reason;
+    else if (!signal.aborted && error instanceof DOMException && error.name === 'TimeoutError') end = 'time_limit';
+    else throw error;
+  } finally {
+    clearInterval(alive);
+    limit.clear();
+    over.abort();
+  }
+  await writer.end(lines.end(end));
+}
