@@ -14,6 +14,18 @@ const keptLogKeys = (prefix: string) => ({
   logCollected: `${prefix}:log-collection:until`,
 });
 
+const keysOfLogs = (prefix: string) => ({
+  /** The key of pseudonyms in redacted logs, see `files/redaction-key.ts`. */
+  redactionKey: `${prefix}:redaction-key`,
+  /** Hash: multipart uploads of log-workers that are not over, see `services/log-worker/src/upload/shared-journal.ts`. */
+  logParts: `${prefix}:log-parts`,
+  /** List of live views of logs that no worker has taken up yet, see `log-views/messages.ts`. */
+  logViews: `${prefix}:log-views`,
+  /** Pub/sub channels of one view: what the worker sends, and what its reader says. */
+  logView: (id: string) => `${prefix}:log-view:${id}`,
+  logViewReader: (id: string) => `${prefix}:log-view:${id}:reader`,
+});
+
 /** Every Redis key of ours, in one place. BullMQ has its own prefix beside these. */
 export const keysFor = (prefix: string) => ({
   /** Hash: version, schema, commit, data; index, indexed: see `records/operation-index.ts`. */
@@ -53,8 +65,6 @@ export const keysFor = (prefix: string) => ({
   spools: `${prefix}:spools`,
   /** The key of signed URLs. */
   urlKey: `${prefix}:url-key`,
-  /** The key of pseudonyms in redacted logs, see `files/redaction-key.ts`. */
-  redactionKey: `${prefix}:redaction-key`,
   /** Set of stations whose outbox may hold something. */
   outboxes: `${prefix}:outboxes`,
   /** Stream of everything that changed. */
@@ -75,8 +85,6 @@ export const keysFor = (prefix: string) => ({
   driverCheck: (station: string) => `${prefix}:driver-check:${station}`,
   /** A worker is looking at a host; expires. */
   observing: (station: string) => `${prefix}:observing:${station}`,
-  /** Hash: multipart uploads of log-workers that are not over, see `services/log-worker/src/upload/shared-journal.ts`. */
-  logParts: `${prefix}:log-parts`,
   ...keptLogKeys(prefix),
   lease: `${prefix}:lease`,
   /** Hash: counts that move while a queue is worked on. */
@@ -113,11 +121,7 @@ export const keysFor = (prefix: string) => ({
   clock: `${prefix}:clock`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
   notifications: `${prefix}:hints`,
-  /** List of live views of logs that no worker has taken up yet, see `log-views/messages.ts`. */
-  logViews: `${prefix}:log-views`,
-  /** Pub/sub channels of one view: what the worker sends, and what its reader says. */
-  logView: (id: string) => `${prefix}:log-view:${id}`,
-  logViewReader: (id: string) => `${prefix}:log-view:${id}:reader`,
+  ...keysOfLogs(prefix),
   jobs: `${prefix}-jobs`,
 });
 export type Keys = Readonly<ReturnType<typeof keysFor>>;

@@ -1,5 +1,6 @@
 /** The driver of simulated stations: for development, demonstrations and tests. Its chargers live in a folder. */
 import { stat } from 'node:fs/promises';
+import { unlessAborted } from '@khumbu/shared/runtime/abort';
 import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { EVERY_VERB, good, verdictsOf, wanting } from '../check/findings.js';
@@ -69,6 +70,9 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
     return settle(effect?.planned === 'hang' && !hangs ? unhang(charger, effect, time) : charger, time);
   };
 
+  /** The charger now; nothing is written down. */
+  const look = async (): Promise<Charger> => present((await readCharger(folder))?.charger, now());
+
   /** The charger now, with what has ended meanwhile; `change` goes on from there. */
   async function visit(
     signal: AbortSignal,
@@ -93,6 +97,7 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
   return {
     station,
     capabilities: { ...CAPABILITIES, network: interfaces !== undefined },
+    check: async (signal) => simulatedCheck(await unlessAborted(look(), signal), interfaces !== undefined),
     recover: recoveryOf(reach, visit, now),
 
     async start(effect, signal) {
@@ -142,18 +147,11 @@ export function createSimulatedDriver(options: SimulatedStation): StationDriver 
       return { interfaceAddress: interfaceName };
     },
 
-    async check(signal) {
-      signal.throwIfAborted();
-      return simulatedCheck(present((await readCharger(folder))?.charger, now()), interfaces !== undefined);
-    },
-
     async openLogs(query, signal) {
       const charger = await reach(signal);
       if (fail.logs === 'unavailable') throw new CodedError('LOGS_UNAVAILABLE', 'the station does not give its logs');
       if (!query.newest) return logSources(station, settings, charger, query, now() + charger.clockOffsetMs, signal);
-      const eventsNow = async (): Promise<Charger['events']> =>
-        present((await readCharger(folder))?.charger, now()).events;
-      return newestSources({ station, settings, charger, query, now, eventsNow, signal });
+      return newestSources({ station, settings, charger, query, now, look, signal });
     },
   };
 }
@@ -220,11 +218,11 @@ interface Newest {
   readonly charger: Charger;
   readonly query: LogQuery;
   readonly now: () => number;
-  readonly eventsNow: () => Promise<Charger['events']>;
+  readonly look: () => Promise<Charger>;
   readonly signal: AbortSignal;
 }
 
-function newestSources({ station, settings, charger, query, now, eventsNow, signal }: Newest): readonly LogSource[] {
+function newestSources({ station, settings, charger, query, now, look, signal }: Newest): readonly LogSource[] {
   const { type, follow = false } = query;
   const clock = (): number => now() + charger.clockOffsetMs;
   const how = { window: windowOf(query), clock, follow, signal };
@@ -234,7 +232,7 @@ function newestSources({ station, settings, charger, query, now, eventsNow, sign
       ? [{ name: 'security', stream: records }]
       : [
           { name: 'journal', stream: records },
-          { name: 'events', stream: newestEvents(eventsNow, how) },
+          { name: 'events', stream: newestEvents(async () => (await look()).events, how) },
         ];
   return askedOf(sources, query);
 }
