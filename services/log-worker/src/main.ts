@@ -23,6 +23,7 @@ import type { StationDriver } from '@khumbu/station-drivers/port';
 import { createSshPool } from '@khumbu/station-drivers/transports/ssh/ssh-transport';
 import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import { followSshTrust } from '@khumbu/transfer/ssh-settings';
+import { securityLogOf } from './archive/security-log.js';
 import { LogWorkerSettings } from './config.js';
 import { forgetCopies } from './copies/forget-copies.js';
 import { createUpload } from './steps/upload.js';
@@ -78,6 +79,7 @@ runWorkerService(
         redactorOf,
         delivery: deliveryOf(config),
         shared,
+        securityLog: securityLogOf(redis, keys),
         copies: objects && copies,
         transfers: {
           objects,

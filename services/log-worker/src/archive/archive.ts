@@ -19,7 +19,7 @@ export type Compression =
   /** 1 (fast) to 9 (small); 3 by default. */
   | { readonly format: 'zstd'; readonly level?: number };
 
-/** A member that is not the station's; some MB at most. */
+/** A member that is not the station's; a large one is cut into several. */
 export interface ExtraMember {
   readonly name: string;
   readonly open: () => AsyncIterable<Buffer | string>;
@@ -44,14 +44,27 @@ export interface ArchiveInput {
   readonly onRecord?: (records: number) => void;
 }
 
-async function bytesOf(chunks: AsyncIterable<Buffer | string>): Promise<Buffer> {
-  const all: Buffer[] = [];
-  for await (const chunk of chunks) all.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-  return Buffer.concat(all);
+/** In members of `memberBytes` at most, a chunk more: each is whole in memory. One that is empty is a member too. */
+async function addExtra(tar: Tar, { name, open }: ExtraMember, memberBytes: number): Promise<void> {
+  let all: Buffer[] = [];
+  let bytes = 0;
+  let isAny = false;
+  const flush = async (): Promise<void> => {
+    await tar.add(name, Buffer.concat(all));
+    [all, bytes, isAny] = [[], 0, true];
+  };
+  for await (const chunk of open()) {
+    const piece = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    all.push(piece);
+    bytes += piece.length;
+    if (bytes >= memberBytes) await flush();
+  }
+  if (bytes > 0 || !isAny) await flush();
 }
 
 async function addAll(tar: Tar, input: ArchiveInput, isFatal: (error: unknown) => boolean): Promise<void> {
-  const { sources, manifest, redactor, extra = [], leftOut = [], memberBytes = 1024 * 1024, onRecord } = input;
+  const { sources, manifest, redactor, extra = [], leftOut = [], memberBytes = 1024 * 1024 } = input;
+  const { onRecord, isLastTry = false } = input;
   const facts: SourceFacts[] = [];
   const notes: ArchiveNote[] = [...leftOut];
   const failures: unknown[] = [];
@@ -66,9 +79,10 @@ async function addAll(tar: Tar, input: ArchiveInput, isFatal: (error: unknown) =
     notes.push(...added.notes);
     if (added.failure !== undefined) failures.push(added.failure);
   }
-  // Nothing but a manifest would pass for the logs.
-  if (failures.length > 0 && failures.length === sources.length) throw failures[0];
-  for (const { name, open } of extra) await tar.add(name, await bytesOf(open()));
+  // Nothing but a manifest would pass for the logs. What the depot knows is worth sending when no other try may have more.
+  const isWorthless = extra.length === 0 || !isLastTry;
+  if (isWorthless && failures.length > 0 && failures.length === sources.length) throw failures[0];
+  for (const member of extra) await addExtra(tar, member, memberBytes);
   const text = manifestText({ manifest, sources: facts, members: tar.members, notes, redaction: redactor?.counts() });
   await tar.add('manifest.json', Buffer.from(text));
   tar.stream.finalize();

@@ -5,16 +5,18 @@ import type { ProgressPort } from '@khumbu/operations/events/progress';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
+import { VERSION } from '@khumbu/shared/http/user-agent';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type ArchiveFormat, type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload-location';
 import { unlessAborted } from '@khumbu/shared/runtime/abort';
-import { describeError } from '@khumbu/shared/runtime/errors';
+import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
 import { checkedLocation } from '@khumbu/transfer/checked-location';
 import type { RateLimiter, TransferContext } from '@khumbu/transfer/port';
 import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import { createArchive } from '../archive/archive.js';
+import type { SecurityLogReader } from '../archive/security-log.js';
 import { softwareOf } from '../archive/software.js';
 import { type CopyDeps, copyToKeep, ownCopy } from '../copies/own-copies.js';
 import { UploadError } from '../upload/failure-status.js';
@@ -31,6 +33,8 @@ export interface SendArchiveDeps {
   readonly redactorOf: (profile: StationProfile) => Promise<Redactor>;
   readonly delivery: Delivery;
   readonly shared: SharedJournal;
+  /** What the depot did at a station, and the newest entry of the log that says so. */
+  readonly securityLog: SecurityLogReader;
   /** The depot's own copies; absent where it has no object store. */
   readonly copies?: CopyDeps | undefined;
   readonly transfers: Omit<TransferContext, 'policy' | 'ca' | 'limiter'>;
@@ -68,12 +72,23 @@ export function createSendArchive(deps: SendArchiveDeps) {
     const { station, logType: type, archiveFormat: format = 'gzip' } = record;
     const driver = driverOf(profile);
     const redactor = await deps.redactorOf(profile);
+    const isSecurity = type === 'SecurityLog';
     // A driver may be slow to hear of an abort.
-    const opened = Promise.all([driver.openLogs({ type, ...window }, signal), softwareOf(driver, signal)]);
+    const reached = Promise.all([driver.openLogs({ type, ...window }, signal), softwareOf(driver, signal)]);
+    const opened = reached.catch((error: unknown) => {
+      // What was done to a station that is lost is wanted most of all.
+      if (!isSecurity || !isLastTry || signal.aborted) throw error;
+      const code = error instanceof CodedError ? error.code.toLowerCase() : 'failed';
+      const leftOut = [{ source: 'station', code, text: describeError(error) }];
+      return [[], { software: { khumbu: VERSION }, leftOut }] as const;
+    });
     const [sources, { software, leftOut }] = await unlessAborted(opened, signal);
-    const manifest = { station, type, window, created: new Date(record.createdAt), software };
+    const security_log = await deps.securityLog.head();
+    const manifest = { station, type, window, created: new Date(record.createdAt), software, security_log };
     const compression = { format, level: deps.levels[format] };
-    return createArchive({ sources, manifest, redactor, leftOut, compression, isLastTry, signal, onRecord });
+    const entries = () => deps.securityLog.entries(station, window);
+    const extra = isSecurity ? [{ name: 'depot/security.log', open: entries }] : [];
+    return createArchive({ sources, manifest, redactor, extra, leftOut, compression, isLastTry, signal, onRecord });
   };
 
   /** Judged again: settings and DNS may have changed since the request. */

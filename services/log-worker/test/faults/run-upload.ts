@@ -11,6 +11,7 @@ import { parseStationsFile, profileFrom, type StationProfile } from '@khumbu/sha
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import type { StationDriver } from '@khumbu/station-drivers/port';
 import type { Redis } from 'ioredis';
+import { securityLogOf } from '../../src/archive/security-log.js';
 import { createUpload } from '../../src/steps/upload.js';
 import { createSharedJournal } from '../../src/upload/shared-journal.js';
 import { PART_BYTES } from '../made-archive.js';
@@ -66,6 +67,7 @@ export async function beginUpload({ redis, dir, logs }: Desk, site: Site, retrie
       levels: { gzip: 1, zstd: 1 },
       redactorOf: async () => createRedactor({ rules: [], key: randomBytes(32).toString('hex') }),
       delivery: { partBytes: PART_BYTES },
+      securityLog: securityLogOf(redis, keysFor(PREFIX)),
       shared: createSharedJournal(redis, keysFor(PREFIX)),
       transfers: { stallMs, objects },
       ca: ca === undefined ? undefined : () => String(ca),
