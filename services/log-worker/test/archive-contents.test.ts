@@ -257,7 +257,8 @@ void t.test('opens with what people have, in both formats', async (t) => {
     }
     const unpack = format === 'gzip' ? 'gzip' : 'zstd';
     execFileSync(unpack, ['-t', '-q', file]);
-    const content = execFileSync('tar', ['-xOf', file, 'ocpp/ocpp-0001.log'], { encoding: 'utf8', maxBuffer: 2 ** 24 });
+    const members = ['--wildcards', 'ocpp/ocpp-*.log'];
+    const content = execFileSync('tar', ['-xOf', file, ...members], { encoding: 'utf8', maxBuffer: 2 ** 24 });
     t.ok(content === long, `${format}: what went in`);
   }
 });
