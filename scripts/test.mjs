@@ -122,6 +122,8 @@ await main(async () => {
   await findPrograms(['swupdate', 'fw_printenv', 'cpio'], { say }).catch((error) => say(error.message));
   // What people open archives with.
   await findPrograms(['bsdtar', '7z', 'zstd'], { say }).catch((error) => say(error.message));
+  // Without it nobody sees what a tab proposes there.
+  await findPrograms(['zsh'], { say }).catch((error) => say(error.message));
   // Without it no transfer goes through a real forward proxy, and what is about that is left out.
   await findPrograms(['tinyproxy'], { say }).catch((error) => say(error.message));
 

@@ -45,6 +45,7 @@ export const PROGRAMS = {
   bsdtar: { ...ofOneName('bsdtar'), debianPackage: 'libarchive-tools', brewPackage: 'libarchive' },
   '7z': { ...ofOneName('7z'), debianPackage: 'p7zip-full', brewPackage: 'p7zip' },
   zstd: ofOneName('zstd'),
+  zsh: ofOneName('zsh'),
   chromium: { ...ofOneName('chromium'), commands: ['chromium', 'chromium-browser', 'google-chrome'] },
   faketime: { ...ofOneName('faketime'), brewPackage: 'libfaketime' },
 } as const satisfies Record<string, Program>;

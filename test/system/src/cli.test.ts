@@ -7,21 +7,28 @@ import { findCommand } from '@khumbu/embedded-run/programs';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import { startOrigin } from '@khumbu/test-support/origin';
 import t from 'tap';
-import { allBlocks, openTerminal, portOf, startRun } from './document-commands.js';
+import { allBlocks, openTerminal, portOf } from './document-commands.js';
 import { BIN, type Ended, type Given, khumbu, startKhumbu } from './khumbu.js';
 
 t.setTimeout(300_000);
 const dir = await mkdtemp(join(tmpdir(), 'khumbu-cli-'));
 const at = (name: string): string => join(dir, name);
 const origin = await startOrigin();
-const { run, line } = await startRun(at('var'));
+const FREE = { HTTP_PORT: '0', MQTT_PORT: '0', REDIS_PORT: '0', S3_PORT: '0' };
+const run = await startKhumbu(['up', '--json'], { cwd: dir, env: { ...FREE, DATA_DIR: at('var') } });
 t.teardown(async () => {
   await run.end('SIGTERM');
   await origin.close();
   await rm(dir, { recursive: true, force: true });
 });
 
-const { apiKey = '', httpUrl = '' } = line;
+const announced = await awaitUntil(
+  () => run.exit() !== undefined || /^\{.*\}\n/.exec(run.stdout())?.[0],
+  60_000,
+  () => `khumbu up to be ready: ${run.output()}`,
+);
+if (announced === true) throw new Error(`khumbu up has ended: ${run.output()}`);
+const { apiKey, httpUrl } = JSON.parse(announced) as { apiKey: string; httpUrl: string };
 const HERE = {
   HOME: dir,
   XDG_CONFIG_HOME: at('.config'),
@@ -204,6 +211,9 @@ await t.test('driver-check and doctor', { timeout: 240_000 }, async (t) => {
   const check = await call(['driver-check', 'charger_1']);
   t.equal(check.code, 0, check.output);
   t.match(check.stdout, /install +can/);
+  writeFileSync(at('stations.yml'), 'stations:\n  gate-1: { driver: simulated }\n');
+  t.equal((await call(['driver-check', 'gate-1', '--file', 'stations.yml'])).code, 0, 'no depot is asked');
+  t.equal((await call(['driver-check', 'gate-2', '--file', 'stations.yml'])).code, 2);
   const doctor = await call(['doctor', '--json']);
   t.equal(doctor.code, 0, doctor.output);
   const subjects = parsed(doctor.stdout).map((finding: { subject: string }) => finding.subject);
@@ -260,4 +270,8 @@ await t.test('the commands of docs/cli.md', { timeout: 240_000 }, async (t) => {
 
 await t.test('nothing was said of the key', { timeout: 240_000 }, async (t) => {
   t.notOk(all.some(({ output }) => output.includes(apiKey)));
+});
+
+await t.test('khumbu up ends in order', async (t) => {
+  t.match(await run.end('SIGINT', 30_000), { code: 0 }, run.output());
 });
