@@ -4,41 +4,30 @@
  */
 import { answered, type KhumbuClient } from '@khumbu/client/client';
 import type { ProgressEvent, Station } from '@khumbu/client/generated/rest-api';
-import { type Pace, withSample } from './pace.js';
 
 const PAGE = 500;
 const SETTLE_MS = 250;
 
 export interface DepotState {
   readonly stations: ReadonlyMap<string, Station>;
-  readonly paces: ReadonlyMap<string, Pace>;
   readonly isLoaded: boolean;
   readonly isLive: boolean;
 }
 
-export const NOTHING: DepotState = { stations: new Map(), paces: new Map(), isLoaded: false, isLive: false };
+export const NOTHING: DepotState = { stations: new Map(), isLoaded: false, isLive: false };
 
 /** A progress event in the operation it is of. Pure. */
 export function withProgress(
   state: DepotState,
-  { stationId, operationId, type: _type, ...told }: ProgressEvent,
+  { stationId, operationId, type: _type, kind: _kind, ...progress }: ProgressEvent,
 ): DepotState {
   const station = state.stations.get(stationId);
   if (!station?.operations.some((each) => each.operationId === operationId)) return state;
-  const { at, bytes, totalBytes, percent } = told;
-  const progress = {
-    at,
-    ...(bytes === undefined ? {} : { bytes }),
-    ...(totalBytes === undefined ? {} : { totalBytes }),
-    ...(percent === undefined ? {} : { percent }),
-  };
   const operations = station.operations.map((each) =>
     each.operationId === operationId ? { ...each, progress } : each,
   );
   const stations = new Map(state.stations).set(stationId, { ...station, operations });
-  if (bytes === undefined) return { ...state, stations };
-  const pace = withSample(state.paces.get(operationId) ?? { samples: [] }, { at: Date.parse(at), bytes });
-  return { ...state, stations, paces: new Map(state.paces).set(operationId, pace) };
+  return { ...state, stations };
 }
 
 async function readStations(khumbu: KhumbuClient): Promise<Map<string, Station>> {

@@ -1,4 +1,4 @@
-import type { OperationKind, Waiting } from '@khumbu/client/generated/rest-api';
+import type { LogViewEnd, OperationKind, Waiting } from '@khumbu/client/generated/rest-api';
 
 /** Every text of the page. Another language is another table of this shape. */
 export const en = {
@@ -112,6 +112,7 @@ export const en = {
   progress: {
     bytes: (done: string, all: string) => `${done} of ${all}`,
     bytesOnly: (done: string) => done,
+    records: (records: number) => `${records} records`,
     rate: (rate: string) => `${rate}/s`,
     left: (time: string) => `${time} left`,
   },
@@ -147,6 +148,24 @@ export const en = {
     logType: 'Which logs',
     diagnostics: 'Diagnostics',
     security: 'Security',
+  },
+  live: {
+    heading: 'Logs live',
+    grep: 'Only lines with',
+    grepHint: 'An expression, as error|fault; (?i) before it ignores case.',
+    begin: 'Look',
+    stop: 'Stop',
+    lines: 'Lines of the logs',
+    open: (lines: number) => (lines === 0 ? 'Waiting for the station ...' : 'Live: the newest lines are at the end.'),
+    ends: {
+      complete: 'Nothing more is there.',
+      size_limit: 'It ended: as much as one look may show. Look again.',
+      time_limit: 'It ended: as long as one look may last. Look again.',
+      failed: 'It ended: no log could be read to its end.',
+      lost: 'It broke off. Look again.',
+      stopping: 'It ended: the gateway or the worker stops. Look again.',
+      withdrawn: 'It ended with your session.',
+    } satisfies Record<LogViewEnd['reason'], string> as Readonly<Record<string, string>>,
   },
   /** What will happen, also to a car that charges. */
   consequences: {

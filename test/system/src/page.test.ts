@@ -123,6 +123,25 @@ await t.test('the page', { skip: executable ? false : 'there is no Chromium' }, 
     t.same([...readFileSync(file).subarray(0, 2)], [0x1f, 0x8b], 'it is gzip');
   });
 
+  await t.test('look into the logs of a station while they are written', async (t) => {
+    const page = await signedIn();
+    await openStation(page, 'charger_2');
+    await page.getByLabel('Only lines with').fill('reset|restarted|booted');
+    await button(page, 'Look').click();
+    const lines = page.getByRole('list', { name: 'Lines of the logs' });
+    await lines.getByText(/booted slot A/).waitFor();
+    const before = await lines.getByRole('listitem').count();
+    await ask('/stations/charger_2/reset', { type: 'Soft' });
+    await lines.getByRole('listitem').nth(before).waitFor();
+    t.same(await accessibilityFaults(page), []);
+    await button(page, 'Stop').click();
+    await button(page, 'Stop').waitFor({ state: 'detached' });
+    await page.getByLabel('Only lines with').fill('[');
+    await button(page, 'Look').click();
+    await page.getByRole('alert').getByText('not in the syntax of RE2').waitFor();
+    t.pass('what is wrong with an expression is said');
+  });
+
   await t.test('reset a station, by the keyboard alone', async (t) => {
     const page = await signedIn();
     await openStation(page, 'charger_3');
