@@ -12,6 +12,7 @@ import { imagesRss } from './images-rss.js';
 import { jobThroughput } from './job-throughput.js';
 import { logJournal } from './log-journal.js';
 import { logUpload } from './log-upload.js';
+import { logView } from './log-view.js';
 import { readyTime } from './ready-time.js';
 import { replyLatency } from './reply-latency.js';
 import { replyThroughput } from './reply-throughput.js';
@@ -44,6 +45,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   imagesRss,
   wanRate,
   logUpload,
+  logView,
   logJournal,
   sshImage,
   sshImages,
