@@ -96,7 +96,9 @@ export const SecurityLogQuery = Type.Object(
     since: optionalTime('Only from this time on.'),
     until: optionalTime('Only up to this time.'),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 500, default: 100, description: 'Entries on a page.' })),
-    cursor: Type.Optional(Type.Integer({ minimum: 1, description: 'nextCursor of the page before.' })),
+    cursor: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'nextCursor of the page before.' }),
+    ),
   },
   closed,
 );

@@ -10,6 +10,7 @@ import { interleavings } from './interleavings.js';
 import { killMatrix } from './kill-matrix.js';
 import { memoryAndKeys } from './memory-and-keys.js';
 import { randomFaults } from './random-faults.js';
+import { restInput } from './rest-input.js';
 import { stationAbsence } from './station-absence.js';
 import { stationMisbehaviour } from './station-misbehaviour.js';
 import { transfer } from './transfer.js';
@@ -27,6 +28,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   memoryAndKeys,
   clockJumps,
   badInput,
+  restInput,
   flood,
   drivers,
   transfer,
