@@ -120,6 +120,17 @@ async function liftersTable() {
   );
 }
 
+async function eventFieldsTable() {
+  const { EVENT_FIELDS } = await load('packages/operations/dist/src/webhooks/event-filter.js');
+  const { OPERATORS } = await load('packages/filter/dist/src/fields.js');
+  const rows = Object.entries(EVENT_FIELDS).map(([name, { type, meaning, isKeyed, values }]) => [
+    `\`${isKeyed ? `${name}.NAME` : name}\``,
+    OPERATORS[type].map((one) => `\`${one}\``).join(' '),
+    values ? `${meaning} ${values.map((value) => `\`${value}\``).join(', ')}.` : meaning,
+  ]);
+  return table(['field', 'operators', 'meaning'], rows);
+}
+
 async function breaksTable() {
   const { BREAKS } = await load('packages/rest-contract/dist/src/compatibility/breaks.js');
   const rows = Object.entries(BREAKS).map(([what, meaning]) => [`\`${what}\``, meaning]);
@@ -223,6 +234,7 @@ const TABLES = {
   waits: waitsTable,
   lifters: liftersTable,
   breaks: breaksTable,
+  eventfields: eventFieldsTable,
   problems: problemsTable,
   webfaults: () => faultsTable('http', 'https'),
   storefaults: () => faultsTable('s3'),

@@ -18,6 +18,14 @@ import { SecurityEntrySchema, SecurityLogPageSchema, SecurityVerdictSchema } fro
 import { SessionSchema, SignInCodeOrderSchema, SignInCodeSchema } from './sessions.js';
 import { BootReasonViewSchema, ResetPermissionSchema, StationPageSchema } from './stations.js';
 import { WanBudgetOrderSchema, WanSchema } from './wan.js';
+import {
+  DeadLetterPageSchema,
+  NewWebhookSchema,
+  WebhookKeyOrderSchema,
+  WebhookOrderSchema,
+  WebhookPageSchema,
+  WebhookResendSchema,
+} from './webhooks.js';
 
 export const REST_SCHEMAS = [
   ArtifactPageSchema,
@@ -49,4 +57,10 @@ export const REST_SCHEMAS = [
   SignInCodeSchema,
   WanSchema,
   WanBudgetOrderSchema,
+  WebhookPageSchema,
+  NewWebhookSchema,
+  WebhookOrderSchema,
+  WebhookKeyOrderSchema,
+  DeadLetterPageSchema,
+  WebhookResendSchema,
 ] as const;

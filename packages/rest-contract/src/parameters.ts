@@ -11,6 +11,8 @@ const Page = {
 export const StationParams = Type.Object({ stationId: text('Id of the station.', { examples: ['cs-1'] }) });
 export const OperationParams = Type.Object({ operationId: text('Id of the operation.') });
 export const StationOperationParams = Type.Object({ ...StationParams.properties, ...OperationParams.properties });
+export const WebhookParams = Type.Object({ webhookId: text('Id of the webhook.', { examples: ['wh_0a1b2c3d4e5f'] }) });
+export const DeliveryParams = Type.Object({ ...WebhookParams.properties, deliveryId: text('Id of the message.') });
 export const PageQuery = Type.Object(Page, closed);
 const status = Type.Optional(
   Type.Enum(STATUS_FILTERS, { description: '`open`, `ended`, or a status such as `Downloading`.', examples: ['open'] }),

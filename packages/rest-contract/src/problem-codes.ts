@@ -23,6 +23,8 @@ export const PROBLEMS = {
   OPERATION_UNKNOWN: kind(404, 'There is no such operation, or it was removed after its retention.'),
   ARCHIVE_UNKNOWN: kind(404, 'The upload ended without an archive, or it was removed or replaced.'),
   ARTIFACT_UNKNOWN: kind(404, 'The depot does not hold this artefact.'),
+  WEBHOOK_UNKNOWN: kind(404, 'There is no such webhook.'),
+  DEAD_LETTER_UNKNOWN: kind(404, 'There is no such dead letter, or it was sent again already.'),
   REQUEST_TIMEOUT: kind(408, 'The request did not come to its end in time; the connection is closed.'),
   STATION_NOT_CONFIGURED: kind(
     409,
@@ -49,6 +51,7 @@ export const PROBLEMS = {
   ARCHIVE_ELSEWHERE: kind(409, 'The archive was sent to a server that is not the depot’s object store.'),
   ARTIFACT_IN_USE: kind(409, 'The artefact is needed, or is just being removed.'),
   ARTIFACT_ELSEWHERE: kind(409, 'This gateway does not see where the ota-workers keep images.'),
+  TOO_MANY_WEBHOOKS: kind(409, 'There are as many webhooks as there may be: delete one.'),
   SESSION_NEEDS_KEY: kind(409, 'Only an API key begins a session; a token does not.'),
   LOGS_UNAVAILABLE: kind(409, 'No log of the station can be read.'),
   REFUSED: kind(409, 'Refused; reason says why.'),

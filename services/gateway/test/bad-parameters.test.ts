@@ -29,6 +29,8 @@ void t.test('a parameter that does not fit is named, with what would have been t
     ['/v1/operations?limit=many', 'limit'],
     ['/v1/stations?limit=-1', 'limit'],
     ['/v1/stations?station=cs-1', 'station'],
+    ['/v1/security-log?since=2016-12-31T23:59:60Z', 'since'],
+    ['/v1/security-log?cursor=1e308', 'cursor'],
     ['/v1/operations?Status=open', 'Status'],
     ['/v1/stations/cs-1/firmware-updates?kind=reset', 'kind'],
     ['/v1/operations?a%2Fb~c=1', 'a/b~c'],

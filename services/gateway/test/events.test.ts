@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { stationEvent } from '@khumbu/operations/events/events';
 import { createProgress } from '@khumbu/operations/events/progress';
+import { compareIds, idBefore } from '@khumbu/operations/events/stream-ids';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { EventSchema } from '@khumbu/rest-contract/events';
@@ -12,7 +13,6 @@ import { violations } from '@khumbu/shared/contract/violations';
 import { awaitUntil, collector, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import { compareIds, idBefore } from '../src/http/events/stream-ids.js';
 import { type Json, KEYS, openRest, type Rest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });

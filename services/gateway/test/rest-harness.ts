@@ -21,6 +21,7 @@ import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import type { WanRules } from '@khumbu/operations/wan/settings';
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
+import { createWebhookStore } from '@khumbu/operations/webhooks/webhook-store';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { createFileHealth } from '@khumbu/shared/runtime/file-health';
 import { createLogger } from '@khumbu/shared/runtime/logger';
@@ -249,6 +250,8 @@ export async function openRest(t: Test, options: RestOptions) {
         reading: createWanStore(reading, store.keys, rules, moment),
         writing: createWanStore(prompt, store.keys, rules, moment),
       },
+      webhooks: createWebhookStore(prompt, store.keys),
+      locations,
       archives: options.archives,
       copies: {
         records: createCopyRecords(reading, store.keys),

@@ -16,6 +16,7 @@ import { startS3 } from '@khumbu/test-support/s3';
 import t from 'tap';
 import { type Called, type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
 import { advance, CONTEXT, IMAGE, LOGS, UPDATES } from './rest-updates.js';
+import { judgeWebhooks } from './rest-webhooks.js';
 
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
@@ -453,6 +454,10 @@ void t.test('downloads are paused and go on, one of them and all, and the link h
   t.match((await rest.call('POST', '/v1/wan/pause')).body, { paused: true });
   t.match((await rest.call('POST', '/v1/wan/resume')).body, { paused: false });
   t.equal((await rest.call('PUT', '/v1/wan/budget', { body: { budgetBytes: 1000 } })).status, 200);
+});
+
+void t.test('webhooks are registered, changed, tried out and deleted, and their dead letters sent again', async (t) => {
+  await judgeWebhooks(t, await openRest(t, { redis }));
 });
 
 void t.test('a browser signs in and out', async (t) => {

@@ -11,6 +11,7 @@ import { SSH_SETTINGS } from '@khumbu/transfer/ssh-settings';
 import { type Static, Type } from 'typebox';
 import { DELIVERY_SETTINGS } from './upload/delivery.js';
 import { VIEW_SETTINGS } from './views/settings.js';
+import { WEBHOOK_SETTINGS } from './webhooks/settings.js';
 
 export const LogWorkerSettings = Type.Object({
   ...COMMON_SETTINGS,
@@ -26,6 +27,7 @@ export const LogWorkerSettings = Type.Object({
   ...DELIVERY_SETTINGS,
   ...LOG_COPY_SETTINGS,
   ...VIEW_SETTINGS,
+  ...WEBHOOK_SETTINGS,
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:

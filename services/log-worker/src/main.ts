@@ -1,4 +1,4 @@
-/** The log-worker: collects a station's logs, streams them into one archive and sends it to its location. */
+/** The log-worker: what leaves the depot. A station's logs, streamed into one archive and sent to its location; events, told to webhooks. */
 import { createRedactor, type Redactor } from '@khumbu/log-redaction/redactor';
 import { rulesInForce } from '@khumbu/log-redaction/settings';
 import { openObjectStore } from '@khumbu/object-store/object-store';
@@ -32,6 +32,7 @@ import { sweepJournal } from './upload/multipart-journal.js';
 import { createSharedJournal } from './upload/shared-journal.js';
 import { sweepSpool } from './upload/spool-file.js';
 import { startViews } from './views/start-views.js';
+import { startWebhooks } from './webhooks/start-webhooks.js';
 
 const SWEEP_MS = 60_000;
 
@@ -44,7 +45,7 @@ runWorkerService(
     const spoolDir = config.SPOOL_DIR;
     const link = wanLink(config);
 
-    return async ({ redis, store, directory, now, files, onLogin, tellSettings }) => {
+    return async ({ redis, store, directory, notifications, now, files, onLogin, tellSettings }) => {
       tellSettings(LOCATION_SETTINGS, config);
       const connections = createSshPool({ onLogin });
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
@@ -96,6 +97,13 @@ runWorkerService(
           maxRetryAfterS: config.MAX_RETRY_AFTER_S,
         },
       });
+
+      startWebhooks(
+        { config, life, log },
+        { redis, store, notifications, directory, now },
+        locations,
+        authorities?.current,
+      );
 
       const isOpen = async (id: string): Promise<boolean> => {
         const record = await store.load(id);

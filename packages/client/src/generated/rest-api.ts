@@ -652,6 +652,178 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All webhooks
+         * @description The oldest first, with what waits for them and what they did not take. No secrets.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["listWebhooks"];
+        put?: never;
+        /**
+         * Register a webhook
+         * @description What happens from now on is told to it. The answer has the secret, this once. Sent again it registers another one.
+         *
+         *     Needs the scope `admin`.
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhookId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One webhook
+         * @description With what waits for it and what it did not take. No secrets.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["getWebhook"];
+        /**
+         * Change a webhook
+         * @description What is not in the body is not so any more: without `filter` it is told every event, without `paused` it goes on, also after a 410. Its keys stay, and so does what waits for it. Safe to repeat.
+         *
+         *     Needs the scope `admin`.
+         */
+        put: operations["replaceWebhook"];
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description With what waits for it and what it did not take. A message on its way may still arrive.
+         *
+         *     Needs the scope `admin`.
+         */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhookId}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Another key
+         * @description Messages are signed by it from now on, and for `overlapS` by the key before as well, so that the receiver may change over at any time between. The answer has the new secret, this once. An older one that was still valid ends.
+         *
+         *     Needs the scope `admin`.
+         */
+        post: operations["rotateWebhookKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhookId}/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a message to try it out
+         * @description A message of type `ping`, signed, tried again and given up as any other. Each call sends one.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["pingWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhookId}/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What it did not take
+         * @description Messages whose tries are used up, with why, the oldest first.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["listDeadLetters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhookId}/dead-letters/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send all of them again
+         * @description Behind what waits for their stations: later events may have come before. Safe to repeat.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["resendDeadLetters"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhookId}/dead-letters/{deliveryId}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send one of them again
+         * @description With the id and the body it had, behind what waits for its station.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["resendDeadLetter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/security-log": {
         parameters: {
             query?: never;
@@ -1809,7 +1981,7 @@ export interface components {
              * @description Stable: decide by this.
              * @enum {unknown}
              */
-            code: "REQUEST_MALFORMED" | "BODY_MALFORMED" | "PARAMETER_INVALID" | "CURSOR_INVALID" | "LAST_EVENT_ID_INVALID" | "NOT_AUTHENTICATED" | "CSRF_TOKEN_MISSING" | "SCOPE_MISSING" | "NOT_FOUND" | "NO_SESSION" | "STATION_UNKNOWN" | "OPERATION_UNKNOWN" | "ARCHIVE_UNKNOWN" | "ARTIFACT_UNKNOWN" | "REQUEST_TIMEOUT" | "STATION_NOT_CONFIGURED" | "STATION_IN_CONFLICT" | "INSTALLING" | "SIGNATURE_REQUIRED" | "SIGNATURE_INCOMPLETE" | "LOCATION_SCHEME_NOT_ALLOWED" | "LOCATION_HOST_NOT_ALLOWED" | "LOCATION_ADDRESS_FORBIDDEN" | "LOCATION_KEY_NOT_ALLOWED" | "LOG_TYPE_UNKNOWN" | "WINDOW_EMPTY" | "NETWORK_NOT_SUPPORTED" | "INTERFACE_UNKNOWN" | "SLOT_TAKEN_BY_EVEREST" | "SLOT_BUSY" | "NOT_CANCELABLE" | "NOT_WAITING" | "NO_DOWNLOAD" | "ARCHIVE_NOT_READY" | "ARCHIVE_ELSEWHERE" | "ARTIFACT_IN_USE" | "ARTIFACT_ELSEWHERE" | "SESSION_NEEDS_KEY" | "LOGS_UNAVAILABLE" | "REFUSED" | "PRECONDITION_FAILED" | "BODY_TOO_LARGE" | "CONTENT_TYPE_UNSUPPORTED" | "RANGE_NOT_SATISFIABLE" | "EXPECTATION_UNKNOWN" | "BODY_INVALID" | "ARTIFACT_REFUSED" | "LOCATION_MALFORMED" | "LOCATION_SCHEME_UNKNOWN" | "LOCATION_NOT_USABLE" | "CERTIFICATE_INVALID" | "CERTIFICATE_REVOKED" | "TIME_ABSURD" | "NO_OBJECT_STORE" | "IDEMPOTENCY_KEY_REUSED" | "TOO_MANY_REQUESTS" | "TOO_MANY_EVENT_STREAMS" | "TOO_MANY_LOG_VIEWS" | "HEADERS_TOO_LARGE" | "INTERNAL" | "NOT_STORED" | "READS_BUSY" | "WORKERS_GONE" | "CERTIFICATE_NOT_JUDGED" | "STATION_UNREACHABLE" | "ARTIFACT_STORE_UNREACHABLE" | "OBJECT_STORE_UNREACHABLE" | "AUTHORITY_UNREACHABLE" | "TOO_MANY_SUBSCRIBERS" | "ARTIFACT_NO_SPACE";
+            code: "REQUEST_MALFORMED" | "BODY_MALFORMED" | "PARAMETER_INVALID" | "CURSOR_INVALID" | "LAST_EVENT_ID_INVALID" | "NOT_AUTHENTICATED" | "CSRF_TOKEN_MISSING" | "SCOPE_MISSING" | "NOT_FOUND" | "NO_SESSION" | "STATION_UNKNOWN" | "OPERATION_UNKNOWN" | "ARCHIVE_UNKNOWN" | "ARTIFACT_UNKNOWN" | "WEBHOOK_UNKNOWN" | "DEAD_LETTER_UNKNOWN" | "REQUEST_TIMEOUT" | "STATION_NOT_CONFIGURED" | "STATION_IN_CONFLICT" | "INSTALLING" | "SIGNATURE_REQUIRED" | "SIGNATURE_INCOMPLETE" | "LOCATION_SCHEME_NOT_ALLOWED" | "LOCATION_HOST_NOT_ALLOWED" | "LOCATION_ADDRESS_FORBIDDEN" | "LOCATION_KEY_NOT_ALLOWED" | "LOG_TYPE_UNKNOWN" | "WINDOW_EMPTY" | "NETWORK_NOT_SUPPORTED" | "INTERFACE_UNKNOWN" | "SLOT_TAKEN_BY_EVEREST" | "SLOT_BUSY" | "NOT_CANCELABLE" | "NOT_WAITING" | "NO_DOWNLOAD" | "ARCHIVE_NOT_READY" | "ARCHIVE_ELSEWHERE" | "ARTIFACT_IN_USE" | "ARTIFACT_ELSEWHERE" | "TOO_MANY_WEBHOOKS" | "SESSION_NEEDS_KEY" | "LOGS_UNAVAILABLE" | "REFUSED" | "PRECONDITION_FAILED" | "BODY_TOO_LARGE" | "CONTENT_TYPE_UNSUPPORTED" | "RANGE_NOT_SATISFIABLE" | "EXPECTATION_UNKNOWN" | "BODY_INVALID" | "ARTIFACT_REFUSED" | "LOCATION_MALFORMED" | "LOCATION_SCHEME_UNKNOWN" | "LOCATION_NOT_USABLE" | "CERTIFICATE_INVALID" | "CERTIFICATE_REVOKED" | "TIME_ABSURD" | "NO_OBJECT_STORE" | "IDEMPOTENCY_KEY_REUSED" | "TOO_MANY_REQUESTS" | "TOO_MANY_EVENT_STREAMS" | "TOO_MANY_LOG_VIEWS" | "HEADERS_TOO_LARGE" | "INTERNAL" | "NOT_STORED" | "READS_BUSY" | "WORKERS_GONE" | "CERTIFICATE_NOT_JUDGED" | "STATION_UNREACHABLE" | "ARTIFACT_STORE_UNREACHABLE" | "OBJECT_STORE_UNREACHABLE" | "AUTHORITY_UNREACHABLE" | "TOO_MANY_SUBSCRIBERS" | "ARTIFACT_NO_SPACE";
             /** @description The word of the decision behind it. */
             reason?: string;
             /** @description The operation it is about. */
@@ -2246,6 +2418,188 @@ export interface components {
             /** @description Bytes that may come and go in the month that is now, or `unlimited`. */
             budgetBytes: number | "unlimited";
         };
+        /** @description All webhooks, the oldest first. */
+        WebhookPage: {
+            items: components["schemas"]["Webhook"][];
+        };
+        /** @description Events of the depot are told to it, signed as Standard Webhooks has it, in order for each station. */
+        Webhook: {
+            /**
+             * @description Id of the webhook.
+             * @example wh_0a1b2c3d4e5f
+             */
+            id: string;
+            /**
+             * @description Where messages go, without user, password, query and fragment.
+             * @example https://csms.example/hooks/khumbu
+             */
+            url: string;
+            /** @description For people. */
+            title?: string;
+            /**
+             * @description Which events it is told, in the language of filters; absent: every event.
+             * @example event = operation and ended = true
+             */
+            filter?: string;
+            /** @description Nothing is sent; what happens waits. */
+            paused: boolean;
+            /** @description Its receiver has answered 410 and wants no more; `PUT` lets it go on. */
+            gone: boolean;
+            /** @description The newest first, two at most: messages are signed by all of them. */
+            keys: {
+                /** @description Id of the key. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                createdAt: string;
+                /**
+                 * Format: date-time
+                 * @description Until when messages are signed by it as well; absent: the key in use.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                expiresAt?: string;
+            }[];
+            /**
+             * Format: date-time
+             * @description When it was registered.
+             * @example 2026-11-22T09:30:00.000Z
+             */
+            createdAt: string;
+            /** @description Who registered it. */
+            createdBy?: string;
+            /** @description Messages that wait or are on their way. */
+            waiting: number;
+            /** @description Messages whose tries are used up. */
+            deadLetters: number;
+            /** @description Dead letters that made room for newer ones. */
+            droppedDeadLetters: number;
+        };
+        /** @description A webhook with the secret of its newest key. */
+        NewWebhook: {
+            /**
+             * @description Id of the webhook.
+             * @example wh_0a1b2c3d4e5f
+             */
+            id: string;
+            /**
+             * @description Where messages go, without user, password, query and fragment.
+             * @example https://csms.example/hooks/khumbu
+             */
+            url: string;
+            /** @description For people. */
+            title?: string;
+            /**
+             * @description Which events it is told, in the language of filters; absent: every event.
+             * @example event = operation and ended = true
+             */
+            filter?: string;
+            /** @description Nothing is sent; what happens waits. */
+            paused: boolean;
+            /** @description Its receiver has answered 410 and wants no more; `PUT` lets it go on. */
+            gone: boolean;
+            /** @description The newest first, two at most: messages are signed by all of them. */
+            keys: {
+                /** @description Id of the key. */
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                createdAt: string;
+                /**
+                 * Format: date-time
+                 * @description Until when messages are signed by it as well; absent: the key in use.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                expiresAt?: string;
+            }[];
+            /**
+             * Format: date-time
+             * @description When it was registered.
+             * @example 2026-11-22T09:30:00.000Z
+             */
+            createdAt: string;
+            /** @description Who registered it. */
+            createdBy?: string;
+            /** @description Messages that wait or are on their way. */
+            waiting: number;
+            /** @description Messages whose tries are used up. */
+            deadLetters: number;
+            /** @description Dead letters that made room for newer ones. */
+            droppedDeadLetters: number;
+            /**
+             * @description The key in use: `whsec_` and base64. It is told this once.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+             */
+            secret: string;
+        };
+        /**
+         * @description What a webhook is to be.
+         * @example {
+         *       "url": "https://csms.example/hooks/khumbu",
+         *       "filter": "event = operation and ended = true"
+         *     }
+         */
+        WebhookOrder: {
+            /** @description Where messages go, by POST. Judged by the policy of locations. */
+            url: string;
+            /** @description For people. */
+            title?: string;
+            /** @description Which events; absent: every event. */
+            filter?: string;
+            /** @description Nothing is sent for now. Default: false. */
+            paused?: boolean;
+        };
+        /**
+         * @description Another key.
+         * @example {
+         *       "overlapS": 86400
+         *     }
+         */
+        WebhookKeyOrder: {
+            /** @description Seconds for which messages are signed by the key before as well. Default: a day. */
+            overlapS?: number;
+        };
+        /** @description Messages whose tries are used up, 1000 at most. */
+        DeadLetterPage: {
+            /** @description The oldest first. */
+            items: {
+                /** @description Id of the message, as in `webhook-id`. */
+                id: string;
+                /** @description The station it is about. */
+                stationId?: string;
+                /** @description Type of the event. */
+                type: string;
+                /**
+                 * Format: date-time
+                 * @description When it was given up.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                at: string;
+                /** @description How often it was tried. */
+                tries: number;
+                /**
+                 * @description Why the last try failed.
+                 * @example http_500
+                 * @example refused
+                 * @example location_refused
+                 */
+                reason: string;
+                /** @description The same for people. */
+                message: string;
+                /** @description The event, as `GET /v1/events` tells it. */
+                event: unknown;
+            }[];
+        };
+        /** @description What is sent again. */
+        WebhookResend: {
+            /** @description So many are on their way again, behind what waits for their stations. */
+            resent: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -2310,6 +2664,13 @@ export type SignInCodeOrder = components['schemas']['SignInCodeOrder'];
 export type SignInCode = components['schemas']['SignInCode'];
 export type Wan = components['schemas']['Wan'];
 export type WanBudgetOrder = components['schemas']['WanBudgetOrder'];
+export type WebhookPage = components['schemas']['WebhookPage'];
+export type Webhook = components['schemas']['Webhook'];
+export type NewWebhook = components['schemas']['NewWebhook'];
+export type WebhookOrder = components['schemas']['WebhookOrder'];
+export type WebhookKeyOrder = components['schemas']['WebhookKeyOrder'];
+export type DeadLetterPage = components['schemas']['DeadLetterPage'];
+export type WebhookResend = components['schemas']['WebhookResend'];
 export type $defs = Record<string, never>;
 export interface operations {
     getSession: {
@@ -3578,6 +3939,356 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Wan"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookPage"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookOrder"];
+            };
+        };
+        responses: {
+            /** @description The webhook, with its secret. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhook"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the webhook.
+                 * @example wh_0a1b2c3d4e5f
+                 */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replaceWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the webhook.
+                 * @example wh_0a1b2c3d4e5f
+                 */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookOrder"];
+            };
+        };
+        responses: {
+            /** @description As it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the webhook.
+                 * @example wh_0a1b2c3d4e5f
+                 */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateWebhookKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the webhook.
+                 * @example wh_0a1b2c3d4e5f
+                 */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookKeyOrder"];
+            };
+        };
+        responses: {
+            /** @description The webhook, with its new secret. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhook"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pingWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the webhook.
+                 * @example wh_0a1b2c3d4e5f
+                 */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on its way. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDeadLetters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the webhook.
+                 * @example wh_0a1b2c3d4e5f
+                 */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeadLetterPage"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resendDeadLetters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the webhook.
+                 * @example wh_0a1b2c3d4e5f
+                 */
+                webhookId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookResend"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resendDeadLetter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the webhook.
+                 * @example wh_0a1b2c3d4e5f
+                 */
+                webhookId: string;
+                /** @description Id of the message. */
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookResend"];
                 };
             };
             /** @description An error. */

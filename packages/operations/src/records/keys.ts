@@ -26,6 +26,40 @@ const keysOfLogs = (prefix: string) => ({
   logViewReader: (id: string) => `${prefix}:log-view:${id}:reader`,
 });
 
+/** Of webhooks, see `webhooks/webhook-store.ts`. */
+const webhookKeys = (prefix: string) => ({
+  /** Hash: webhooks; where each is in the stream of events; how much waits; dead letters dropped. */
+  webhooks: `${prefix}:webhooks`,
+  webhookPositions: `${prefix}:webhook-positions`,
+  webhookWaiting: `${prefix}:webhook-waiting`,
+  webhookDropped: `${prefix}:webhook-dropped`,
+  /** Set of webhooks with stations that something waits for. */
+  webhookBusy: `${prefix}:webhook-busy`,
+  /** List of deliveries to a webhook that are of one station, oldest first. */
+  webhookList: (webhook: string, station: string) => `${prefix}:webhook-list:${webhook}:${station}`,
+  /** Hash of dead letters of a webhook, and the list of their ids, oldest first. */
+  webhookDead: (webhook: string) => `${prefix}:webhook-dead:${webhook}`,
+  webhookDeadOrder: (webhook: string) => `${prefix}:webhook-dead-order:${webhook}`,
+});
+
+/** Of the security log. */
+const securityKeys = (prefix: string) => ({
+  /** What is told to the security log, see `security-log/append-fact.ts`: a list of facts that are not chained yet, oldest first. */
+  securityPending: `${prefix}:security:pending`,
+  /** Hash: facts that came too often, counted. */
+  securityCounted: `${prefix}:security:counted`,
+  /** Begins the names of counts of such facts; they expire. */
+  securityRate: `${prefix}:security:rate:`,
+  /** Stream of chained entries, its ids their sequence; and of a station those of the sequences alone. */
+  securityChain: `${prefix}:security:chain`,
+  securityOf: (station: string) => `${prefix}:security:of:${station}`,
+  /** Hash: sequence and hash of the newest entry; and of the newest one that was removed. */
+  securityHead: `${prefix}:security:head`,
+  securityCheckpoint: `${prefix}:security:checkpoint`,
+  /** Hash: keys and policies as they were told last, see `security-log/told-policy.ts`. */
+  securityPolicies: `${prefix}:security:policies`,
+});
+
 /** Every Redis key of ours, in one place. BullMQ has its own prefix beside these. */
 export const keysFor = (prefix: string) => ({
   /** Hash: version, schema, commit, data; index, indexed: see `records/operation-index.ts`. */
@@ -86,6 +120,7 @@ export const keysFor = (prefix: string) => ({
   /** A worker is looking at a host; expires. */
   observing: (station: string) => `${prefix}:observing:${station}`,
   ...keptLogKeys(prefix),
+  ...webhookKeys(prefix),
   lease: `${prefix}:lease`,
   /** Hash: counts that move while a queue is worked on. */
   beats: `${prefix}:beats`,
@@ -103,20 +138,7 @@ export const keysFor = (prefix: string) => ({
   wanQuiet: (hash: string) => `${prefix}:wan:quiet:${hash}`,
   /** When a fetch may begin; expires. */
   wanStart: (fetchId: string) => `${prefix}:wan:start:${fetchId}`,
-  /** What is told to the security log, see `security-log/append-fact.ts`: a list of facts that are not chained yet, oldest first. */
-  securityPending: `${prefix}:security:pending`,
-  /** Hash: facts that came too often, counted. */
-  securityCounted: `${prefix}:security:counted`,
-  /** Begins the names of counts of such facts; they expire. */
-  securityRate: `${prefix}:security:rate:`,
-  /** Stream of chained entries, its ids their sequence; and of a station those of the sequences alone. */
-  securityChain: `${prefix}:security:chain`,
-  securityOf: (station: string) => `${prefix}:security:of:${station}`,
-  /** Hash: sequence and hash of the newest entry; and of the newest one that was removed. */
-  securityHead: `${prefix}:security:head`,
-  securityCheckpoint: `${prefix}:security:checkpoint`,
-  /** Hash: keys and policies as they were told last, see `security-log/told-policy.ts`. */
-  securityPolicies: `${prefix}:security:policies`,
+  ...securityKeys(prefix),
   /** The monotonic reading of the depot's clock, see `clock/depot-clock.ts`. */
   clock: `${prefix}:clock`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */

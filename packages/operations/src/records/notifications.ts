@@ -7,9 +7,9 @@ import type { Keys } from './keys.js';
 
 /**
  * `observe`: a station's host is to be looked at now. `certificates`: its certificate store is to be asked, QUESTION STATION.
- * `wan`: what keeps downloads has changed.
+ * `wan`: what keeps downloads has changed. `webhook`: one has changed, or has something to send.
  */
-const HINT_KINDS = ['outbox', 'cancel', 'observe', 'certificates', 'wan'] as const;
+const HINT_KINDS = ['outbox', 'cancel', 'observe', 'certificates', 'wan', 'webhook'] as const;
 export type HintKind = (typeof HINT_KINDS)[number];
 
 export type Notifications = Awaited<ReturnType<typeof subscribeNotifications>>;

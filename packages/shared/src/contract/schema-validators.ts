@@ -7,7 +7,8 @@ import type { TSchema } from 'typebox';
 const rfc3339Ajv = new Ajv();
 addFormats.default(rfc3339Ajv, ['date-time']);
 const rfc3339 = rfc3339Ajv.compile({ type: 'string', format: 'date-time' });
-const isTimeStamp = (text: string): boolean => rfc3339(text) && Number.isFinite(Date.parse(text));
+/** A time stamp of RFC 3339 that a clock of ours can show. */
+export const isTimeStamp = (text: string): boolean => rfc3339(text) && Number.isFinite(Date.parse(text));
 
 /** The schemas carry $id for the published documents; ajv must not take them for shared definitions. */
 const forAjv = (key: string, value: unknown): unknown => {

@@ -52,6 +52,7 @@ import { securityLogRoutes } from './routes/security-log.js';
 import { sessionRoutes } from './routes/sessions.js';
 import { stationRoutes } from './routes/stations.js';
 import { type WanRouteDeps, wanRoutes } from './routes/wan.js';
+import { type WebhookRouteDeps, webhookRoutes } from './routes/webhooks.js';
 import type { RestApp } from './routing.js';
 import { createSecurityAudit } from './security-audit.js';
 import type { Sessions } from './sessions/sessions.js';
@@ -80,6 +81,9 @@ export interface AppDeps {
   /** Live views of logs are asked for by it. */
   readonly views: LogViews;
   readonly wan: WanRouteDeps['wan'];
+  readonly webhooks: WebhookRouteDeps['webhooks'];
+  /** Judges where webhooks may lead. */
+  readonly locations: WebhookRouteDeps['locations'];
   /** The security log is told of requests that no record tells of. */
   readonly append: AppendFact;
   readonly authenticate: Authenticate;
@@ -239,6 +243,7 @@ async function addV1(
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
   wanRoutes(app, { wan: deps.wan, audit });
+  webhookRoutes(app, { ...deps, audit });
   securityLogRoutes(app, { ...deps, eventLoopTurn });
   driverCheckRoutes(app, deps);
   artifactRoutes(app, { artifacts, audit, eventLoopTurn, stopping });

@@ -2,6 +2,7 @@
  * The schemas of the wire contract as components of the OpenAPI document, and how routes refer to them. What a body has
  * to be is checked by the contract's own validator, so that REST and MQTT cannot differ.
  */
+import { isTimeStamp } from '@khumbu/shared/contract/schema-validators';
 import { MOST_VIOLATIONS, readViolation, type Violation, violations } from '@khumbu/shared/contract/violations';
 import { Ajv, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
@@ -83,6 +84,8 @@ function validatorCompiler(known: ReadonlyMap<string, Node>): FastifySchemaCompi
   // Bounded by the 16 KiB that addresses and headers have together.
   const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true, strict: false, allErrors: true });
   addFormats.default(ajv);
+  // As in bodies: a leap second is no number, and would be compared with numbers.
+  ajv.addFormat('date-time', isTimeStamp);
   return ({ schema, httpPart }) => {
     if (httpPart === 'body') {
       const id = String(schema.$ref ?? schema.$id).replace(/#$/, '');

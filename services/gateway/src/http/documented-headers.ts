@@ -116,10 +116,7 @@ export interface DocumentedPaths {
 
 /** Completes the document in place. */
 export function describeHeaders(document: DocumentedPaths): void {
-  document.components ??= {};
-  document.components.headers = Object.fromEntries(
-    Object.entries(HEADERS).map(([name, { description, schema }]) => [name, { description, schema }]),
-  );
+  const used = new Set<string>();
   for (const methods of Object.values(document.paths ?? {})) {
     for (const { parameters = [], requestBody, responses = {}, deprecated = false } of Object.values(methods)) {
       const isOfContent = '206' in responses;
@@ -137,8 +134,16 @@ export function describeHeaders(document: DocumentedPaths): void {
           isDeprecated: deprecated,
         };
         const names = Object.keys(HEADERS).filter((name) => HEADERS[name]?.isThere(answer));
+        for (const name of names) used.add(name);
         response.headers = Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
       }
     }
   }
+  document.components ??= {};
+  // Those of deprecated routes, while there are none, would be components that nothing refers to.
+  document.components.headers = Object.fromEntries(
+    Object.entries(HEADERS)
+      .filter(([name]) => used.has(name))
+      .map(([name, { description, schema }]) => [name, { description, schema }]),
+  );
 }

@@ -9,6 +9,9 @@ import { createLogViews } from '@khumbu/operations/log-views/ask-views';
 import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { wanRules } from '@khumbu/operations/wan/settings';
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
+import { createWebhookStore } from '@khumbu/operations/webhooks/webhook-store';
+import { createLocationPolicy } from '@khumbu/shared/locations/policy';
+import { locationRules } from '@khumbu/shared/locations/settings';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { GatewayConfig } from '../config.js';
 import type { Connections } from '../start/connections.js';
@@ -84,6 +87,8 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
         reading: createWanStore(reading, keys, rules, now),
         writing: createWanStore(prompt, keys, rules, now),
       },
+      webhooks: createWebhookStore(prompt, keys),
+      locations: createLocationPolicy(locationRules(config)),
       archives: openArchives(config),
       copies: { records: createCopyRecords(reading, keys), rules: copyRules(config) },
       artifacts: openArtifacts({ config, redis: reading, store, now: wallNow }),

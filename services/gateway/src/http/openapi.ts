@@ -59,6 +59,7 @@ const TAGS = {
   control: 'Resets, clocks, boot reasons, networks.',
   operations: 'What was asked, and what became of it.',
   events: 'What changes, as it changes.',
+  webhooks: 'Events, told to other servers.',
   depot: 'How the depot itself does.',
   session: 'For pages in browsers.',
 };

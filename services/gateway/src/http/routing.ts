@@ -39,7 +39,16 @@ declare module 'fastify' {
 
 export interface RouteText<S extends object> {
   readonly id: string;
-  readonly tag: 'stations' | 'firmware' | 'logs' | 'control' | 'operations' | 'events' | 'depot' | 'session';
+  readonly tag:
+    | 'stations'
+    | 'firmware'
+    | 'logs'
+    | 'control'
+    | 'operations'
+    | 'events'
+    | 'depot'
+    | 'webhooks'
+    | 'session';
   readonly summary: string;
   readonly description: string;
   readonly scope: Scope;

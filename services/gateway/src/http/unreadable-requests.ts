@@ -75,7 +75,9 @@ export function createUnreadable(
     onParserError: (error: { readonly code?: string }, socket: Socket): void => refuse(socket, problemOfParser(error)),
     onLate: (socket: Socket): void => refuse(socket, new Problem('REQUEST_TIMEOUT')),
     /** `Expect` with anything but 100-continue, RFC 9110, 10.1.1. */
-    onExpectation: (_request: IncomingMessage, response: ServerResponse): void => {
+    onExpectation: ({ socket }: IncomingMessage, response: ServerResponse): void => {
+      // What the parser finds in its body is answered with this already.
+      refused.add(socket);
       const body = problemBody(new Problem('EXPECTATION_UNKNOWN'), '');
       onAnswered(body.status);
       const text = JSON.stringify(body);

@@ -114,6 +114,9 @@ const artifactRule: Rule = async (key, sha256, { redis }) => {
 const copyRule: Rule = async (_key, id, { redis }) =>
   (await redis.zscore('khumbu:log-copies', id)) === null ? 'no list names this kept archive' : undefined;
 
+const webhookRule: Rule = async (_key, webhook, { redis }) =>
+  (await redis.hexists('khumbu:webhooks', webhook)) === 1 ? undefined : 'its webhook was deleted';
+
 /** First match wins; the group is the name of what it belongs to. */
 const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] = [
   ['record', /^khumbu:record:(.+)$/, recordRule],
@@ -148,6 +151,8 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['security log', /^khumbu:security:rate:/, expiresWithin(600_000)],
   ['security log', /^khumbu:security:(?:chain|of:.+)$/, shorterThan(500_000)],
   ['security log', /^khumbu:security:(?:counted|head|checkpoint|policies)$/, always],
+  ['webhook', /^khumbu:webhook(?:s|-positions|-waiting|-dropped|-busy)$/, always],
+  ['webhook', /^khumbu:webhook-(?:list|dead|dead-order):(wh_[0-9a-f]{12})(?::.*)?$/, webhookRule],
   ['session', /^khumbu:(?:session|sign-in-code):[0-9a-f]{64}$/, expiresWithin(DAY_MS)],
   ['clock', /^khumbu:clock$/, always],
   ['beats', /^khumbu:beats$/, fewerFieldsThan(QUEUE_NAMES.length + 2)],

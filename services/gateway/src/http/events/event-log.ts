@@ -3,6 +3,16 @@
  * are kept in a ring, and a subscriber that is further behind reads pages from Redis. Memory is bounded by the ring and one
  * page for each subscriber.
  */
+
+import {
+  type Entry,
+  newestId,
+  type Page,
+  type RawEntry,
+  readEntry,
+  readPage,
+} from '@khumbu/operations/events/stream-entries';
+import { compareIds } from '@khumbu/operations/events/stream-ids';
 import type { Keys } from '@khumbu/operations/records/keys';
 import { sleep } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
@@ -10,8 +20,6 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { Redis } from 'ioredis';
 import { createRequestQueue } from '../request-queue.js';
 import { EventRing, inGroups } from './event-ring.js';
-import { type Entry, newestId, type Page, type RawEntry, readEntry, readPage } from './stream-entries.js';
-import { compareIds } from './stream-ids.js';
 
 const READ_AT_ONCE = 200;
 const REPLAYS_AT_ONCE = 2;

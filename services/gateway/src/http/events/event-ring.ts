@@ -1,8 +1,8 @@
 /** The newest entries of the stream, and the subscribers that wait for the next one. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Entry } from '@khumbu/operations/events/stream-entries';
+import { compareIds } from '@khumbu/operations/events/stream-ids';
 import { onAbort } from '@khumbu/shared/runtime/abort';
-import type { Entry } from './stream-entries.js';
-import { compareIds } from './stream-ids.js';
 
 const RING = 1000;
 const PAGE = 200;

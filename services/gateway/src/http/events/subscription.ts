@@ -1,11 +1,11 @@
 /** One subscriber of events: reads the log at its own pace and writes Server-Sent Events (WHATWG HTML, 9.2). */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import type { Entry } from '@khumbu/operations/events/stream-entries';
 import { onAbort } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import type { EventLog } from './event-log.js';
-import type { Entry } from './stream-entries.js';
 
 const WRITTEN_AT_ONCE = 20;
 

@@ -1,3 +1,4 @@
+import { isStreamId } from '@khumbu/operations/events/stream-ids';
 import { EventSchema } from '@khumbu/rest-contract/events';
 import { EventsHeaders, EventsQuery } from '@khumbu/rest-contract/parameters';
 import { describeError } from '@khumbu/shared/runtime/errors';
@@ -6,7 +7,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import type { EventLog } from '../events/event-log.js';
-import { isStreamId } from '../events/stream-ids.js';
 import type { StreamQuota } from '../events/stream-quota.js';
 import { type Filter, serveSubscriber } from '../events/subscription.js';
 import { reading } from '../inventory.js';

@@ -1,6 +1,7 @@
 /** Entries of the event streams in Redis, and pages of those that are kept there. */
-import { repliesOf } from '@khumbu/operations/records/replies';
+
 import type { Redis } from 'ioredis';
+import { repliesOf } from '../records/replies.js';
 import { compareIds, idBefore } from './stream-ids.js';
 
 /** Pages from Redis are small: reading takes the thread that answers stations. */

@@ -1,0 +1,191 @@
+/** What webhooks are made of: signatures, filters, pauses, and the scripts that change several things at once. */
+
+import { stationEvent } from '@khumbu/operations/events/events';
+import { readEntry } from '@khumbu/operations/events/stream-entries';
+import { backoffMs } from '@khumbu/operations/webhooks/backoff';
+import { deliveriesOf } from '@khumbu/operations/webhooks/dispatcher';
+import { eventFilter, parseEventFilter } from '@khumbu/operations/webhooks/event-filter';
+import { newKey, signedHeaders } from '@khumbu/operations/webhooks/signature';
+import { type Delivery, shownUrl, type Webhook } from '@khumbu/operations/webhooks/webhook';
+import { createWebhookStore, MOST_DEAD_LETTERS, MOST_WEBHOOKS } from '@khumbu/operations/webhooks/webhook-store';
+import { Webhook as Verifier } from 'standardwebhooks';
+import t from 'tap';
+import { fresh, NOW, redis } from './store-stage.js';
+
+const webhookOf = (id: string, more: Partial<Webhook> = {}): Webhook => ({
+  id,
+  url: 'https://csms.example/hook',
+  keys: [newKey(NOW)],
+  createdAt: NOW,
+  ...more,
+});
+const deliveryOf = (webhook: string, station: string, n: number): Delivery => ({
+  id: `${webhook}.${n}-0`,
+  station,
+  type: 'station',
+  body: `{"n":${n}}`,
+});
+const open = () => {
+  const { store } = fresh();
+  return { keys: store.keys, store, webhooks: createWebhookStore(redis, store.keys) };
+};
+
+void t.test(
+  'messages are signed so that the library of Standard Webhooks takes them, by each key that is valid',
+  async (t) => {
+    const now = Date.now();
+    const [fresh, old, over] = [
+      newKey(now),
+      { ...newKey(now), expiresAt: now + 1000 },
+      { ...newKey(now), expiresAt: now - 1 },
+    ];
+    const message = { id: 'wh_1.1-0', body: '{"type":"station","ünd":"✓"}' };
+    const headers = signedHeaders([fresh, old, over], message, now);
+    for (const { secret } of [fresh, old])
+      t.strictSame(new Verifier(secret).verify(message.body, headers), JSON.parse(message.body));
+    t.throws(() => new Verifier(over.secret).verify(message.body, headers), /No matching signature/);
+    t.throws(() => new Verifier(fresh.secret).verify(`${message.body} `, headers), /No matching signature/);
+    t.throws(
+      () => new Verifier(fresh.secret).verify(message.body, { ...headers, 'webhook-id': 'wh_1.2-0' }),
+      /No matching/,
+    );
+    t.not(fresh.secret, old.secret);
+  },
+);
+
+void t.test('pauses double up to a quarter of an hour, a fifth more or less', async (t) => {
+  t.strictSame(
+    [1, 2, 3, 8, 20, 1000].map((made) => backoffMs(made, 5000, () => 0.5)),
+    [5000, 10_000, 20_000, 640_000, 900_000, 900_000],
+  );
+  t.equal(
+    backoffMs(1, 5000, () => 0),
+    4000,
+  );
+  t.equal(
+    backoffMs(1, 5000, () => 1),
+    6000,
+  );
+});
+
+void t.test('filters choose by what an event says and by the labels of its station', async (t) => {
+  const labelsOf = (station: string): Record<string, string> => (station === 'cs-1' ? { site: 'north' } : {});
+  const operation = {
+    type: 'operation',
+    at: '2026-11-29T00:00:00.000Z',
+    stationId: 'cs-1',
+    operationId: 'op',
+    kind: 'firmware_update',
+    origin: 'rest',
+    status: 'Installed',
+    version: 3,
+    ended: true,
+    outcome: { ok: true, reason: 'done' },
+  } as const;
+  const station = stationEvent('cs-2', 'away', NOW);
+  const rows: [filter: string | undefined, operation: boolean, station: boolean][] = [
+    [undefined, true, true],
+    ['event = station', false, true],
+    ['event = operation and ended = true', true, false],
+    ['ok = false', false, false],
+    ['kind in (firmware_update, reset) or change = away', true, true],
+    ['change = back', false, false],
+    ['station ~ cs-*', true, true],
+    ['label.site = north', true, false],
+    ['not label.site = north', false, true],
+    ['status = Installed and reason = done and origin = rest', true, false],
+  ];
+  for (const [filter, ofOperation, ofStation] of rows) {
+    const wants = eventFilter(filter, labelsOf);
+    t.strictSame([wants(operation), wants(station)], [ofOperation, ofStation], filter ?? 'none');
+  }
+  t.throws(() => parseEventFilter('change = gone'), { code: 'FILTER_INVALID', expected: ['heard'] });
+  t.throws(() => parseEventFilter('colour = red'), /no field/);
+});
+
+void t.test('an address is shown without what may be secret in it', async (t) => {
+  t.equal(shownUrl('https://user:word@csms.example/hooks/khumbu?token=secret#x'), 'https://csms.example/hooks/khumbu');
+});
+
+void t.test('the position moves with what it passed over, from where it was read alone', async (t) => {
+  const { webhooks, keys } = open();
+  await webhooks.create(webhookOf('wh_a'));
+  t.strictSame(await webhooks.positions(), { wh_a: '0-0' });
+  const first = [deliveryOf('wh_a', 'cs-1', 1), deliveryOf('wh_a', 'cs 2', 2)];
+  t.equal(await webhooks.advance('wh_a', '0-0', '2-0', first), true);
+  t.equal(await webhooks.advance('wh_a', '0-0', '2-0', first), false, 'another process has read the same');
+  t.equal(await webhooks.advance('wh_b', '0-0', '2-0', first), false, 'there is none');
+  t.strictSame(await webhooks.positions(), { wh_a: '2-0' });
+  t.strictSame(await webhooks.counts('wh_a'), { waiting: 2, deadLetters: 0, dropped: 0 });
+  const pairs = (await webhooks.busy()).map(({ webhook, station }) => [webhook, station]);
+  t.strictSame(pairs.map(String).toSorted(), ['wh_a,cs 2', 'wh_a,cs-1']);
+  t.equal(await webhooks.remove('wh_a'), true);
+  t.equal(await webhooks.remove('wh_a'), false);
+  t.strictSame(await redis.keys(`${keys.webhooks}*`), [], 'nothing is left');
+  t.strictSame(await redis.keys(`${keys.webhookBusy.replace('-busy', '')}*`), [], 'nothing is left');
+});
+
+void t.test('the first of a list is taken off once, and a dead letter goes back behind what waits', async (t) => {
+  const { webhooks } = open();
+  await webhooks.create(webhookOf('wh_a'));
+  const [one, two] = [deliveryOf('wh_a', 'cs-1', 1), deliveryOf('wh_a', 'cs-1', 2)];
+  await webhooks.advance('wh_a', '0-0', '2-0', [one, two]);
+  t.match(await webhooks.head('wh_a', 'cs-1'), one);
+  const dead = { ...one, at: NOW, reason: 'http_500', message: 'the server answered 500', tries: 3 };
+  t.match(await webhooks.settle('wh_a', one, dead), two);
+  t.match(await webhooks.settle('wh_a', one, dead), two, 'it is over already: nothing else is taken off');
+  t.strictSame(await webhooks.deadLetters('wh_a'), [dead]);
+  t.equal(await webhooks.resend('wh_a', one.id), true);
+  t.equal(await webhooks.resend('wh_a', one.id), false);
+  t.match(await webhooks.settle('wh_a', two), { id: one.id, body: one.body });
+  t.equal(await webhooks.settle('wh_a', one), undefined);
+  t.strictSame(await webhooks.busy(), []);
+  t.strictSame(await webhooks.counts('wh_a'), { waiting: 0, deadLetters: 0, dropped: 0 });
+});
+
+void t.test('dead letters are bounded and those that made room are counted; so are webhooks', async (t) => {
+  const { webhooks, keys } = open();
+  await webhooks.create(webhookOf('wh_a'));
+  const all = Array.from({ length: MOST_DEAD_LETTERS + 2 }, (_none, n) => deliveryOf('wh_a', 'cs-1', n));
+  await webhooks.advance('wh_a', '0-0', '9-0', all);
+  for (const one of all) await webhooks.settle('wh_a', one, { ...one, at: NOW, reason: 'x', message: 'x', tries: 1 });
+  t.strictSame(await webhooks.counts('wh_a'), { waiting: 0, deadLetters: MOST_DEAD_LETTERS, dropped: 2 });
+  t.equal((await webhooks.deadLetters('wh_a'))[0]?.id, 'wh_a.2-0');
+  const made = await Promise.all(
+    Array.from({ length: MOST_WEBHOOKS }, (_none, n) => webhooks.create(webhookOf(`wh_${n}`))),
+  );
+  t.equal(made.filter(Boolean).length, MOST_WEBHOOKS - 1);
+  t.equal(await redis.hlen(keys.webhooks), MOST_WEBHOOKS);
+});
+
+void t.test('of changes at once none is lost', async (t) => {
+  const { webhooks } = open();
+  await webhooks.create(webhookOf('wh_a', { title: '' }));
+  await Promise.all(
+    ['a', 'b', 'c'].map((letter) => webhooks.change('wh_a', (one) => ({ ...one, title: `${one.title}${letter}` }))),
+  );
+  const { title = '' } = (await webhooks.read('wh_a')) ?? {};
+  t.strictSame([title.length, new Set(title).size], [3, 3]);
+  t.equal(await webhooks.change('wh_b', (one) => one), undefined);
+});
+
+void t.test('what the stream has lost is told before what follows', async (t) => {
+  const { store } = open();
+  await store.commit(store.transaction().emitEvent(stationEvent('cs-1', 'away', NOW)));
+  const [raw] = await redis.xrange(store.keys.events, '-', '+');
+  const entries = raw ? [readEntry(raw)] : [];
+  const page = { gap: { after: '1-0', until: '5-0' }, entries };
+  const [gap, event] = deliveriesOf({ id: 'wh_a', filter: 'change = away' }, page, () => ({}), NOW);
+  t.match(gap, { id: 'wh_a.gap-5-0', station: '', type: 'gap' });
+  t.strictSame(JSON.parse(gap?.body ?? ''), {
+    type: 'gap',
+    timestamp: new Date(NOW).toISOString(),
+    data: { type: 'gap', after: '1-0', until: '5-0' },
+  });
+  t.match(event, { id: `wh_a.${raw?.[0]}`, station: 'cs-1', type: 'station' });
+  t.match(JSON.parse(event?.body ?? ''), { type: 'station', data: { stationId: 'cs-1', change: 'away' } });
+  t.strictSame(
+    deliveriesOf({ id: 'wh_a', filter: 'change = back' }, { entries }, () => ({}), NOW),
+    [],
+  );
+});
