@@ -143,6 +143,18 @@ async function problemsTable() {
   return table(['code', 'status', 'meaning'], rows);
 }
 
+/** What filters ask for: of stations, and of operations beside that. */
+async function filterTable() {
+  const { OPERATION_FIELDS, OPERATORS, STATION_FIELDS } = await load('packages/filter/dist/src/fields.js');
+  const rows = Object.entries({ ...STATION_FIELDS, ...OPERATION_FIELDS }).map(([name, { type, meaning, isKeyed }]) => [
+    `\`${isKeyed ? `${name}.NAME` : name}\``,
+    name in STATION_FIELDS ? 'both' : 'operations',
+    OPERATORS[type].map((operator) => `\`${operator}\``).join(' '),
+    meaning,
+  ]);
+  return table(['field', 'of', 'compared by', 'meaning'], rows);
+}
+
 /** One table a family of schemes; a reason of a whole family of statuses is written with xx. */
 async function faultsTable(...schemes) {
   const { FAULTS } = await load('packages/transfer/dist/src/faults/fault-table.js');
@@ -236,6 +248,7 @@ const TABLES = {
   breaks: breaksTable,
   eventfields: eventFieldsTable,
   problems: problemsTable,
+  filter: filterTable,
   webfaults: () => faultsTable('http', 'https'),
   storefaults: () => faultsTable('s3'),
   filefaults: () => faultsTable('ftp', 'ftps', 'sftp'),

@@ -35,6 +35,8 @@ export const STATION_FIELDS = {
   driver: { type: 'word', meaning: 'How it is reached.' },
 } as const satisfies Fields;
 
+export type StationField = keyof typeof STATION_FIELDS;
+
 /** Of operations alone; those of their stations can be asked for as well. `kinds` and `statuses` are known by who serves them. */
 const OWN_FIELDS = {
   kind: { type: 'word', meaning: 'What was asked for.' },
@@ -44,7 +46,7 @@ const OWN_FIELDS = {
   reason: { type: 'whole', meaning: '`outcome.reason`.' },
   ok: { type: 'flag', meaning: '`outcome.ok`; neither of both while it is open.' },
   title: { type: 'whole', meaning: 'The title it was ordered with.' },
-  order: { type: 'whole', meaning: 'The bulk order it came with.' },
+  orderId: { type: 'whole', meaning: 'The bulk order it came with.' },
   createdAt: { type: 'time', meaning: 'When it was asked for.' },
   updatedAt: { type: 'time', meaning: 'When it changed last.' },
   endedAt: { type: 'time', meaning: 'When it ended.' },

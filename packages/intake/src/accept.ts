@@ -27,6 +27,14 @@ export const answerAgain = (stored: StoredAnswer): Answer => ({
   ...(stored.operationId === undefined ? {} : { followUp: { kind: 'confirm', operationId: stored.operationId } }),
 });
 
+/** What would be answered, of which nothing is stored. */
+function trialOf(decision: Decision): Answer {
+  if (decision.kind === 'offer') return { reply: decision.reply, operationId: decision.record.id };
+  if (decision.kind === 'open') return { reply: undefined };
+  const { reply, reason, detail } = decision;
+  return { reply, ...(reason === undefined ? {} : { reason }), ...(detail === undefined ? {} : { detail }) };
+}
+
 /** What would have acted on the station: its refusal is a fact of the security log. A station that asks without end is counted. */
 const ACTS: ReadonlySet<string> = new Set<RequestChannelName>([
   'update_firmware',
@@ -102,6 +110,7 @@ export function createAccept({ store, readDecideCommit, isAbandoned, now }: Omit
       decide(situation): Attempt<Answer> {
         const { stored, storedRecord } = situation;
         if (stored) return { result: { ...answerAgain(stored), ...(storedRecord ? { record: storedRecord } : {}) } };
+        if (requester.isTrial) return { result: trialOf(decide(situation)) };
         const isRefused = abandonedQueue(channel, isAbandoned) !== undefined;
         const refusal = { kind: 'answer', reply: fallbackReply(channel), reason: WORKERS_GONE } as const;
         return attemptOf(channel, situation, isRefused ? refusal : decide(situation));

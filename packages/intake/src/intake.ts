@@ -33,6 +33,7 @@ import { createRememberedStations } from './remembered-stations.js';
 import type { Requester } from './requester.js';
 import { createReset } from './reset.js';
 import { createRevoke } from './revoke.js';
+import { createSetGroups } from './set-groups.js';
 import { createSetSystemTime } from './set-system-time.js';
 import { createReader } from './situation.js';
 import { revokeReset } from './stored-reset.js';
@@ -103,6 +104,7 @@ export function createIntake(deps: IntakeDeps) {
     allowInstallation: createAllowInstallation(parts),
     orderDownload: createOrderDownload(parts),
     cancel: createCancel(parts),
+    setGroups: createSetGroups(parts),
 
     /** The answer is out: what follows from it begins. Safe to repeat. */
     async confirm({ followUp }: Answer): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Origin } from '@khumbu/operations/records/record';
+import type { Origin, RecordBase } from '@khumbu/operations/records/record';
 
 /** Where a request comes from. `answerKey` names the request: the same key gets the same answer. */
 export interface Requester {
@@ -13,9 +13,20 @@ export interface Requester {
   readonly replace?: boolean;
   /** It takes the place of nothing that is under way, whoever asked for that. */
   readonly isPatient?: true;
+  /** What it is called by who asks over REST, and the bulk order it comes with. */
+  readonly title?: string;
+  readonly orderId?: string;
+  /** Over REST: the installation is allowed with the order, and its permission not waited for. */
+  readonly allowsInstallation?: true;
+  /** It is decided and nothing is stored: what would be answered now. */
+  readonly isTrial?: true;
   /** How long the answer is kept, where it is not for as long as EVerest could ask again. */
   readonly answerTtlMs?: number;
 }
 
-export const askedBy = ({ caller }: Requester): { askedBy?: string } =>
-  caller === undefined ? {} : { askedBy: caller };
+/** What a record has of who asked. */
+export const askedBy = ({ caller, title, orderId }: Requester): Pick<RecordBase, 'askedBy' | 'title' | 'orderId'> => ({
+  ...(caller === undefined ? {} : { askedBy: caller }),
+  ...(title === undefined ? {} : { title }),
+  ...(orderId === undefined ? {} : { orderId }),
+});

@@ -89,11 +89,14 @@ export function createReset(parts: Parts) {
     const id = newOperationId('reset', now());
     const answer = await readDecideCommit({
       read: () => readSituation(requester),
-      decide: (situation) => ({ ...decide(request, id, situation), ...undoOf(requester, id, situation) }),
+      decide: (situation) => {
+        const attempt = decide(request, id, situation);
+        return requester.isTrial ? { result: attempt.result } : { ...attempt, ...undoOf(requester, id, situation) };
+      },
     });
     // The process that stored it may have ended before its job was added.
     const { record } = answer;
-    if (!record || isEnded(record)) return answer;
+    if (!record || isEnded(record) || requester.isTrial) return answer;
     if (isOverRest) return { ...answer, followUp: { kind: 'begin', record } };
     await jobs.ensure(record);
     return answer;

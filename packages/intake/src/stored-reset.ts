@@ -13,13 +13,15 @@ import type { Situation } from './situation.js';
 
 /** What a reset is stored from. */
 type Order = Pick<ResetRecord, 'id' | 'origin' | 'type' | 'scheduled'> &
-  Partial<Pick<ResetRecord, 'askedBy' | 'takeBackFor' | 'deadlineAt'>>;
+  Partial<Pick<ResetRecord, 'askedBy' | 'title' | 'orderId' | 'takeBackFor' | 'deadlineAt'>>;
 
-const orderOf = ({ origin, type, scheduled, askedBy, deadlineAt }: ResetRecord): Omit<Order, 'id'> => ({
+const orderOf = ({ origin, type, scheduled, askedBy, title, orderId, deadlineAt }: ResetRecord): Omit<Order, 'id'> => ({
   origin,
   type,
   scheduled,
   ...(askedBy === undefined ? {} : { askedBy }),
+  ...(title === undefined ? {} : { title }),
+  ...(orderId === undefined ? {} : { orderId }),
   ...(deadlineAt === undefined ? {} : { deadlineAt }),
 });
 

@@ -41,6 +41,7 @@ export function createUpdateFirmware(parts: Parts) {
 
   const decide = (request: FirmwareUpdateRequest, id: string, situation: UpdateSituation): Decision => {
     const { requester, profile, current, certificate } = situation;
+    const { bootEpoch } = situation.state;
     const { origin } = requester;
     const decision = decideUpdate(request, { profile, current, certificate, locations, origin });
     if (!profile || 'reason' in decision) return { kind: 'answer', ...decision };
@@ -54,6 +55,7 @@ export function createUpdateFirmware(parts: Parts) {
       signed: decision.signed,
       announced,
       permissionNeeded: announced ? profile.ocpp : true,
+      ...(requester.allowsInstallation ? { permission: { bootEpoch, at: now().wall, by: 'rest' } } : {}),
       tries: 0,
     };
     return { kind: 'offer', reply: decision.reply, record, replaces };

@@ -4,6 +4,8 @@ import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
 import { keysOfFacets, type Part } from '@khumbu/operations/records/operation-index';
+import { COLUMNS, type Column, columnOf, numberOfWord } from '@khumbu/operations/records/operation-rows';
+import { createOperationTable, type OperationTable } from '@khumbu/operations/records/operation-table';
 import { ended } from '@khumbu/operations/records/record';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { openRedis } from '@khumbu/test-support/redis';
@@ -148,4 +150,79 @@ void t.test('a record that is removed is in no set any more, and one of a newer 
   await storeAsBefore(store, { ...updateRecord({ id: 'newer' }), schema: 99 });
   await createIndexKeeper(redis, store).fresh();
   t.equal(await redis.hget(store.keys.record('newer'), 'indexed'), null);
+});
+
+const tableOf = ({ keys }: Store): OperationTable => createOperationTable(redis, keys, async () => undefined);
+/** Ids of the rows whose column says this, in order; `all` of them without a column. */
+async function rowsWith(table: OperationTable, column: Column = 'status', word?: string): Promise<string[]> {
+  const found: number[] = [];
+  for (const { first, rows } of await table.blocks()) {
+    for (let row = 0; row * COLUMNS.length < rows.length; row++) {
+      const value = rows[row * COLUMNS.length + columnOf(column)] ?? 0;
+      if (word === undefined ? value !== 0 : value === numberOfWord(word)) found.push(first + row);
+    }
+  }
+  return (await table.ids(found)).map((id) => id ?? 'free').sort();
+}
+
+void t.test('a row says what the record says, and a table that was read before sees what has changed', async (t) => {
+  const store = fresh();
+  const table = tableOf(store);
+  const dates = { createdAt: NOW - 5000, updatedAt: NOW - 4000 };
+  const update = await put(store, { ...updateRecord({ id: 'u', station: 'a', state: 'Downloading' }), ...dates });
+  await put(store, { ...logRecord({ id: 'l', station: 'b', origin: 'rest', state: 'Uploading' }), askedBy: 'anna' });
+  t.strictSame(await rowsWith(table, 'status', 'Downloading'), ['u']);
+  t.strictSame(await rowsWith(table, 'askedBy', 'anna'), ['l']);
+  const end = {
+    ...endOf(update, 'DownloadFailed'),
+    outcome: { ok: false, reason: 'no_space' },
+    title: 'T',
+    orderId: 'o',
+  };
+  await put(store, end as OperationRecord);
+  t.strictSame(await rowsWith(table, 'status', 'Downloading'), []);
+  t.strictSame(await rowsWith(table, 'reason', 'no_space'), ['u']);
+  const [block] = await table.blocks();
+  const words = ['a', 'firmware_update', 'DownloadFailed', 'everest', undefined, 'no_space', 'T', 'o'];
+  t.strictSame(
+    [...(block?.rows.slice(0, COLUMNS.length) ?? [])],
+    [NOW - 5000, NOW, NOW, 2, ...words.map(numberOfWord)],
+  );
+  t.strictSame(await rowsWith(tableOf(store)), ['l', 'u'], 'as another process reads it');
+});
+
+void t.test(
+  'the table is made of what an older version has stored, over many blocks, and by many at once',
+  async (t) => {
+    const store = fresh();
+    for (let n = 0; n < 1100; n++) await storeAsBefore(store, updateRecord({ id: `u${n}`, state: 'Downloading' }));
+    await storeAsBefore(store, { ...updateRecord({ id: 'newer' }), schema: 99 });
+    const table = tableOf(store);
+    t.strictSame(await rowsWith(table), []);
+    await Promise.all([1, 2, 3].map(() => createIndexKeeper(redis, store).fresh()));
+    t.equal((await rowsWith(table)).length, 1100);
+    t.equal(await redis.get(`${store.keys.index}row-count`), '1100', 'none has two');
+    t.equal((await table.blocks()).length, 3);
+  },
+);
+
+void t.test('a row is free once its record is gone, whoever has removed it, and is used again', async (t) => {
+  const store = fresh();
+  const table = tableOf(store);
+  let now = 0;
+  const keeper = createIndexKeeper(redis, store, () => now);
+  for (let n = 0; n < 5; n++) await put(store, endOf(updateRecord({ id: `x${n}` }), 'Installed', NOW + n));
+  await keeper.fresh();
+  await trimEnded(redis, store.keys, { perStation: 3, days: 3650 }, NOW + 10);
+  t.strictSame(await rowsWith(table), ['x2', 'x3', 'x4']);
+  // As an older process removes it.
+  await redis.del(store.keys.record('x2'));
+  await redis.zrem(store.keys.ended, 'x2');
+  now += 3601_000;
+  await keeper.fresh();
+  t.strictSame(await rowsWith(table), ['x3', 'x4']);
+  for (let n = 0; n < 4; n++) await put(store, updateRecord({ id: `y${n}` }));
+  t.strictSame(await rowsWith(table), ['x3', 'x4', 'y0', 'y1', 'y2', 'y3']);
+  t.equal(await redis.get(`${store.keys.index}row-count`), '6');
+  t.strictSame(await rowsWith(tableOf(store)), await rowsWith(table), 'nothing of the old rows is left');
 });

@@ -1,5 +1,11 @@
 /** The schemas that are components of the OpenAPI document, with all they are made of. */
 import { ArtifactPageSchema, ContentUrlOrderSchema, ContentUrlSchema, ImageBytesSchema } from './artifacts.js';
+import {
+  BulkFirmwareUpdateOrderSchema,
+  BulkLogUploadOrderSchema,
+  BulkResetOrderSchema,
+  BulkResultSchema,
+} from './bulk.js';
 import { DepotSchema } from './depot.js';
 import { DriverCheckSchema } from './driver-check.js';
 import { EventSchema } from './events.js';
@@ -16,7 +22,12 @@ import {
 import { ProblemSchema } from './problem.js';
 import { SecurityEntrySchema, SecurityLogPageSchema, SecurityVerdictSchema } from './security-log.js';
 import { SessionSchema, SignInCodeOrderSchema, SignInCodeSchema } from './sessions.js';
-import { BootReasonViewSchema, ResetPermissionSchema, StationPageSchema } from './stations.js';
+import {
+  BootReasonViewSchema,
+  ResetPermissionSchema,
+  StationGroupsOrderSchema,
+  StationPageSchema,
+} from './stations.js';
 import { WanBudgetOrderSchema, WanSchema } from './wan.js';
 import {
   DeadLetterPageSchema,
@@ -52,6 +63,11 @@ export const REST_SCHEMAS = [
   ResetOrderSchema,
   SystemTimeOrderSchema,
   NetworkOrderSchema,
+  StationGroupsOrderSchema,
+  BulkFirmwareUpdateOrderSchema,
+  BulkLogUploadOrderSchema,
+  BulkResetOrderSchema,
+  BulkResultSchema,
   SessionSchema,
   SignInCodeOrderSchema,
   SignInCodeSchema,

@@ -11,4 +11,5 @@ export const count = (description: string) => Type.Integer({ minimum: 0, descrip
 /** Unknown members are mistakes. */
 export const closed = { additionalProperties: false } as const;
 
+export const total = Type.Optional(count('How many there are on all pages. With `total=true` alone.'));
 export const nextCursor = optionalText('For the next page; absent on the last one.');

@@ -3,7 +3,7 @@ import { KINDS, STATION_KINDS } from '@khumbu/operations/kinds/kinds';
 import { LIFTERS, type Lifter, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/wait-words';
 import { FirmwareUpdateStatusEnum, LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { type Static, Type } from 'typebox';
-import { count, nextCursor, optionalText, optionalTime, text, time } from './members.js';
+import { count, nextCursor, optionalText, optionalTime, text, time, total } from './members.js';
 
 export const OperationKindSchema = Type.Enum([...STATION_KINDS], {
   $id: 'OperationKind',
@@ -118,6 +118,8 @@ export const OperationSchema = Type.Object(
     stationId: text('The station.', { examples: ['cs-1'] }),
     origin: OriginSchema,
     askedBy: optionalText('Who asked over REST.'),
+    title: optionalText('What it was called by who asked.'),
+    orderId: optionalText('The bulk order it came with.'),
     requestId: Type.Integer({ description: 'request_id on the wire; -1 where EVerest gave none. May repeat.' }),
     status: OperationStatusSchema,
     ended: Type.Boolean({ description: 'Nothing more will happen; `outcome` says how it went.' }),
@@ -159,6 +161,12 @@ export const OperationSchema = Type.Object(
 export type OperationView = Static<typeof OperationSchema>;
 
 export const OperationPageSchema = Type.Object(
-  { items: Type.Array(OperationSchema, { description: 'Open ones first, newest first in each part.' }), nextCursor },
+  {
+    items: Type.Array(OperationSchema, {
+      description: 'Open ones first, newest first in each part, where no other order was asked for.',
+    }),
+    total,
+    nextCursor,
+  },
   { $id: 'OperationPage', description: 'A page of operations.' },
 );

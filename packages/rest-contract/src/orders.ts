@@ -13,6 +13,7 @@ import { closed, optionalText } from './members.js';
 const replace = Type.Optional(
   Type.Boolean({ description: 'true: end what EVerest asked for and is under way, instead of being refused.' }),
 );
+const title = optionalText('What it is called, for people, and to find it by.', { minLength: 1, maxLength: 200 });
 const { location: imageLocation, ...updateOptions } = Type.Omit(FirmwareUpdateRequest, ['request_id']).properties;
 export const FirmwareUpdateOrderSchema = Type.Object(
   {
@@ -22,6 +23,13 @@ export const FirmwareUpdateOrderSchema = Type.Object(
     }),
     ...updateOptions,
     replace,
+    title,
+    allowInstallation: Type.Optional(
+      Type.Boolean({
+        description:
+          'true: as if `allow-installation` followed as soon as the image is ready. A car that charges then is cut off. Void when EVerest restarts after it was told of the image.',
+      }),
+    ),
   },
   {
     ...closed,
@@ -33,7 +41,7 @@ export const FirmwareUpdateOrderSchema = Type.Object(
 );
 const { location: logLocation, ...logOptions } = Type.Omit(UploadLogsRequest, ['request_id']).properties;
 export const LogUploadOrderSchema = Type.Object(
-  { location: Type.Optional(logLocation), ...logOptions, replace },
+  { location: Type.Optional(logLocation), ...logOptions, replace, title },
   {
     ...closed,
     $id: 'LogUploadOrder',
@@ -42,7 +50,7 @@ export const LogUploadOrderSchema = Type.Object(
   },
 );
 export const ResetOrderSchema = Type.Object(
-  { ...ResetRequest.properties, replace },
+  { ...ResetRequest.properties, replace, title },
   { ...closed, $id: 'ResetOrder', description: 'ResetRequest.', examples: [{ type: 'Soft' }] },
 );
 export const SystemTimeOrderSchema = Type.Object(
@@ -55,7 +63,7 @@ export const SystemTimeOrderSchema = Type.Object(
   },
 );
 export const NetworkOrderSchema = Type.Object(
-  { ...Type.Omit(ConfigureNetworkRequest, ['request_id']).properties, replace },
+  { ...Type.Omit(ConfigureNetworkRequest, ['request_id']).properties, replace, title },
   {
     ...closed,
     $id: 'NetworkOrder',

@@ -1,7 +1,8 @@
 /** Parameters of paths and queries, and headers. */
+import { MOST_CHARACTERS } from '@khumbu/filter/parse-filter';
 import { STATION_KINDS } from '@khumbu/operations/kinds/kinds';
 import { Type } from 'typebox';
-import { closed, optionalText, text } from './members.js';
+import { closed, optionalText, optionalTime, text } from './members.js';
 import { STATUS_FILTERS } from './operations.js';
 
 const Page = {
@@ -14,6 +15,24 @@ export const StationOperationParams = Type.Object({ ...StationParams.properties,
 export const WebhookParams = Type.Object({ webhookId: text('Id of the webhook.', { examples: ['wh_0a1b2c3d4e5f'] }) });
 export const DeliveryParams = Type.Object({ ...WebhookParams.properties, deliveryId: text('Id of the message.') });
 export const PageQuery = Type.Object(Page, closed);
+const filter = (examples: string[]) =>
+  optionalText('Only what fits this filter.', { minLength: 1, maxLength: MOST_CHARACTERS, examples });
+const withTotal = Type.Optional(Type.Boolean({ description: 'true: tell how many there are on all pages.' }));
+export const StationsQuery = Type.Object(
+  {
+    filter: filter(['label.site = north and version < 2.1']),
+    sort: Type.Optional(
+      Type.Enum(['stationId', '-stationId', 'lastSeenAt', '-lastSeenAt', 'version', '-version'], {
+        description: 'In which order; `-`: the last one first. By name where it is absent.',
+      }),
+    ),
+    since: optionalTime('Only those that were heard at this time or later.'),
+    until: optionalTime('Only those that were heard before this time, and not since.'),
+    total: withTotal,
+    ...Page,
+  },
+  closed,
+);
 const status = Type.Optional(
   Type.Enum(STATUS_FILTERS, { description: '`open`, `ended`, or a status such as `Downloading`.', examples: ['open'] }),
 );
@@ -25,6 +44,16 @@ export const OperationsQuery = Type.Object(
     kind: Type.Optional(Type.Enum([...STATION_KINDS], { description: 'Only of this kind.' })),
     status,
     origin,
+    filter: filter(['kind = log_upload and ok = false']),
+    sort: Type.Optional(
+      Type.Enum(['createdAt', '-createdAt', 'updatedAt', '-updatedAt'], {
+        description:
+          'In which order; `-`: the newest first. Where it is absent, open ones come first, then ended ones, the newest first in each part.',
+      }),
+    ),
+    since: optionalTime('Only those that were asked for at this time or later.'),
+    until: optionalTime('Only those that were asked for before this time.'),
+    total: withTotal,
     ...Page,
   },
   closed,

@@ -29,6 +29,10 @@ export const ProblemSchema = Type.Object(
             'The rule of JSON Schema it breaks; `additionalProperties`: it is not known there. Absent where the code names the rule.',
             { examples: ['required', 'type', 'maximum', 'format'] },
           ),
+          position: Type.Optional(
+            Type.Integer({ minimum: 0, description: 'Of a filter: the first character that does not fit, from 0 on.' }),
+          ),
+          length: Type.Optional(Type.Integer({ minimum: 0, description: 'How many characters do not fit.' })),
           allowed: Type.Optional(Type.Array(Type.Unknown(), { description: 'What would have been taken.' })),
         }),
         {

@@ -1,7 +1,8 @@
 /** Stations as REST shows them, and what EVerest is answered there. */
 import { BootReason, ResetType } from '@khumbu/shared/contract/schemas';
+import { LabelName, LabelValue } from '@khumbu/shared/stations/stations-file';
 import { type Static, Type } from 'typebox';
-import { count, nextCursor, optionalText, optionalTime, text, time } from './members.js';
+import { closed, count, nextCursor, optionalText, optionalTime, text, time, total } from './members.js';
 import { OperationSchema } from './operations.js';
 
 export const StationSchema = Type.Object(
@@ -10,6 +11,16 @@ export const StationSchema = Type.Object(
     moduleId: optionalText('Id of the `system_API` module of its EVerest.'),
     configured: Type.Boolean({ description: 'false: not in the stations file; listed, never touched.' }),
     driver: optionalText('How it is reached.', { examples: ['simulated'] }),
+    type: optionalText('What it is, by the stations file or as it was set over REST.', { examples: ['dc-180'] }),
+    labels: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Groups it belongs to, by the stations file and as they were set over REST, which wins.',
+        examples: [{ site: 'north' }],
+      }),
+    ),
+    ownLabels: Type.Optional(
+      Type.Record(Type.String(), Type.String(), { description: 'Those of them that were set over REST.' }),
+    ),
     dialect: Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'], { description: 'What its OCPP module speaks.' }),
     conflict: Type.Boolean({ description: 'Two stations use this identity: nothing is done with either.' }),
     refusedBecause: Type.Optional(
@@ -53,8 +64,32 @@ export const StationSchema = Type.Object(
 export type StationView = Static<typeof StationSchema>;
 
 export const StationPageSchema = Type.Object(
-  { items: Type.Array(StationSchema, { description: 'By name.' }), nextCursor },
+  {
+    items: Type.Array(StationSchema, { description: 'By name, where no other order was asked for.' }),
+    total,
+    nextCursor,
+  },
   { $id: 'StationPage', description: 'A page of stations.' },
+);
+export const StationGroupsOrderSchema = Type.Object(
+  {
+    type: Type.Optional(
+      Type.Union([LabelValue, Type.Null()], { description: 'What it is; null: as the stations file says.' }),
+    ),
+    labels: Type.Optional(
+      Type.Record(LabelName, Type.Union([LabelValue, Type.Null()]), {
+        ...closed,
+        maxProperties: 64,
+        description: 'Labels to be set; null takes away what was set over REST.',
+      }),
+    ),
+  },
+  {
+    ...closed,
+    $id: 'StationGroupsOrder',
+    description: 'What changes of a station’s type and labels, RFC 7396. What is not named stays.',
+    examples: [{ type: 'dc-180', labels: { site: 'north', row: null } }],
+  },
 );
 export const ResetPermissionSchema = Type.Object(
   {

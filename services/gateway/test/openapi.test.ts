@@ -33,6 +33,7 @@ void t.test('bodies are the contract’s, as components', async (t) => {
   t.match(schemas.ResetOrder.properties.type, { $ref: '#/components/schemas/ResetType' });
   t.match(schemas.InterfaceClassEnum.enum, ['Wired0']);
   t.strictSame(Object.keys(schemas.FirmwareUpdateOrder.properties).sort(), [
+    'allowInstallation',
     'artifact',
     'install_timestamp',
     'location',
@@ -42,6 +43,7 @@ void t.test('bodies are the contract’s, as components', async (t) => {
     'retry_interval_s',
     'signature',
     'signing_certificate',
+    'title',
   ]);
   for (const [name, schema] of Object.entries<Json>(schemas)) t.ok(schema.description, `${name} is described`);
   for (const name of Object.keys(schemas).filter((name) => name.endsWith('Order')))

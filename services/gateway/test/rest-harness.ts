@@ -316,7 +316,7 @@ export async function openRest(t: Test, options: RestOptions) {
     /** As EVerest asks, answered and begun. */
     everest: (station: string) => ({ station, origin: 'everest' as const, answerKey: `none-${randomUUID()}` }),
     async call(
-      method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+      method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
       path: string,
       more: { body?: unknown; key?: string | null; headers?: Record<string, string> } = {},
     ): Promise<Called> {

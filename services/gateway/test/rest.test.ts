@@ -481,6 +481,19 @@ void t.test('an administrator reads what the depot did', async (t) => {
   t.equal((await rest.call('GET', '/v1/security-log/verification')).status, 200);
 });
 
+void t.test('many stations are ordered at once, and belong to groups', async (t) => {
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+  const many = { target: { stations: ['cs-1'] }, dryRun: true };
+  const forms = {
+    '/v1/resets': { type: 'Soft' },
+    '/v1/log-uploads': { location: 'https://files.example/in/' },
+    '/v1/firmware-updates': { location: 'https://files.example/a' },
+  };
+  for (const [path, order] of Object.entries(forms))
+    t.equal((await rest.call('POST', path, { body: { ...many, order } })).body.accepted, 1, path);
+  t.equal((await rest.call('PATCH', '/v1/stations/cs-1', { body: { type: 'dc-180' } })).body.type, 'dc-180');
+});
+
 void t.test('every documented route was answered with success', async (t) => {
   const rest = await openRest(t, { redis });
   const paths = rest.app.swagger().paths as unknown as Record<string, object>;

@@ -65,7 +65,7 @@ export interface paths {
         };
         /**
          * All stations
-         * @description Every station that was heard or is configured, by name, with what is under way at each.
+         * @description Every station that was heard or is configured, with what is under way at each; those that fit a filter, in an order. A cursor goes with the parameters it was given for.
          *
          *     Needs the scope `read`.
          */
@@ -97,7 +97,13 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Set the type and labels of a station
+         * @description By them filters and bulk orders find it. They win over those of the stations file, label by label, and are kept in the depot. What is not named stays. Safe to repeat.
+         *
+         *     Needs the scope `admin`.
+         */
+        patch: operations["setStationGroups"];
         trace?: never;
     };
     "/v1/stations/{stationId}/firmware-updates": {
@@ -498,6 +504,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/firmware-updates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Update many stations
+         * @description Each station of the target is decided by itself: `results` has the operation or the problem of each. With an `Idempotency-Key` the same request may be sent again until all are decided: nothing is done twice. `dryRun` tells what would be answered.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["startFirmwareUpdates"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/log-uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fetch the logs of many stations
+         * @description Each station of the target is decided by itself: `results` has the operation or the problem of each. With an `Idempotency-Key` the same request may be sent again until all are decided: nothing is done twice. `dryRun` tells what would be answered.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["startLogUploads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/resets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reset many stations
+         * @description Each station of the target is decided by itself: `results` has the operation or the problem of each. With an `Idempotency-Key` the same request may be sent again until all are decided: nothing is done twice. `dryRun` tells what would be answered.
+         *
+         *     Needs the scope `operate`.
+         */
+        post: operations["resetStations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/operations": {
         parameters: {
             query?: never;
@@ -507,7 +579,7 @@ export interface paths {
         };
         /**
          * Search operations
-         * @description Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`.
+         * @description Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`. A cursor goes with the parameters it was given for.
          *
          *     Needs the scope `read`.
          */
@@ -1716,6 +1788,10 @@ export interface components {
             origin: components["schemas"]["Origin"];
             /** @description Who asked over REST. */
             askedBy?: string;
+            /** @description What it was called by who asked. */
+            title?: string;
+            /** @description The bulk order it came with. */
+            orderId?: string;
             /** @description request_id on the wire; -1 where EVerest gave none. May repeat. */
             requestId: number;
             status: components["schemas"]["OperationStatus"];
@@ -1834,8 +1910,10 @@ export interface components {
         };
         /** @description A page of stations. */
         StationPage: {
-            /** @description By name. */
+            /** @description By name, where no other order was asked for. */
             items: components["schemas"]["Station"][];
+            /** @description How many there are on all pages. With `total=true` alone. */
+            total?: number;
             /** @description For the next page; absent on the last one. */
             nextCursor?: string;
         };
@@ -1855,6 +1933,24 @@ export interface components {
              * @example simulated
              */
             driver?: string;
+            /**
+             * @description What it is, by the stations file or as it was set over REST.
+             * @example dc-180
+             */
+            type?: string;
+            /**
+             * @description Groups it belongs to, by the stations file and as they were set over REST, which wins.
+             * @example {
+             *       "site": "north"
+             *     }
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Those of them that were set over REST. */
+            ownLabels?: {
+                [key: string]: string;
+            };
             /**
              * @description What its OCPP module speaks.
              * @enum {unknown}
@@ -1926,8 +2022,10 @@ export interface components {
         };
         /** @description A page of operations. */
         OperationPage: {
-            /** @description Open ones first, newest first in each part. */
+            /** @description Open ones first, newest first in each part, where no other order was asked for. */
             items: components["schemas"]["Operation"][];
+            /** @description How many there are on all pages. With `total=true` alone. */
+            total?: number;
             /** @description For the next page; absent on the last one. */
             nextCursor?: string;
         };
@@ -2015,6 +2113,10 @@ export interface components {
                  * @example format
                  */
                 rule?: string;
+                /** @description Of a filter: the first character that does not fit, from 0 on. */
+                position?: number;
+                /** @description How many characters do not fit. */
+                length?: number;
                 /** @description What would have been taken. */
                 allowed?: unknown[];
             }[];
@@ -2185,6 +2287,10 @@ export interface components {
             signature?: string;
             /** @description true: end what EVerest asked for and is under way, instead of being refused. */
             replace?: boolean;
+            /** @description What it is called, for people, and to find it by. */
+            title?: string;
+            /** @description true: as if `allow-installation` followed as soon as the image is ready. A car that charges then is cut off. Void when EVerest restarts after it was told of the image. */
+            allowInstallation?: boolean;
         };
         /**
          * @description UploadLogsRequest without request_id; without location the archive goes to the depot’s object store.
@@ -2214,6 +2320,8 @@ export interface components {
             type?: string;
             /** @description true: end what EVerest asked for and is under way, instead of being refused. */
             replace?: boolean;
+            /** @description What it is called, for people, and to find it by. */
+            title?: string;
         };
         /**
          * @description ResetRequest.
@@ -2227,6 +2335,8 @@ export interface components {
             scheduled?: boolean;
             /** @description true: end what EVerest asked for and is under way, instead of being refused. */
             replace?: boolean;
+            /** @description What it is called, for people, and to find it by. */
+            title?: string;
         };
         /**
          * @description The time the station’s clock is set to, unless it differs only a little.
@@ -2256,6 +2366,8 @@ export interface components {
             vpn?: components["schemas"]["VPN"];
             /** @description true: end what EVerest asked for and is under way, instead of being refused. */
             replace?: boolean;
+            /** @description What it is called, for people, and to find it by. */
+            title?: string;
         };
         /**
          * @description Class of network interface.
@@ -2302,6 +2414,143 @@ export interface components {
          * @enum {unknown}
          */
         VPNTypeEnum: "IKEv2" | "IPSec" | "L2TP" | "PPTP" | "Other";
+        /**
+         * @description What changes of a station’s type and labels, RFC 7396. What is not named stays.
+         * @example {
+         *       "type": "dc-180",
+         *       "labels": {
+         *         "site": "north",
+         *         "row": null
+         *       }
+         *     }
+         */
+        StationGroupsOrder: {
+            /** @description What it is; null: as the stations file says. */
+            type?: string | null;
+            /** @description Labels to be set; null takes away what was set over REST. */
+            labels?: {
+                [key: string]: string | null;
+            };
+        };
+        /**
+         * @description The same order for many stations.
+         * @example {
+         *       "target": {
+         *         "filter": "label.site = north"
+         *       },
+         *       "title": "North to 2.1",
+         *       "order": {
+         *         "location": "https://files.example/charger-2.1.raucb",
+         *         "retries": 3
+         *       }
+         *     }
+         */
+        BulkFirmwareUpdateOrder: {
+            /** @description Which stations: by name, by a filter, or both; 2000 at most. */
+            target: {
+                /** @description These stations. */
+                stations?: string[];
+                /**
+                 * @description Stations that fit this filter; with `stations` those of them that do.
+                 * @example label.site = north and version < 2.1
+                 */
+                filter?: string;
+            };
+            order: components["schemas"]["FirmwareUpdateOrder"];
+            /** @description What all of it is called; the title of each order that has none. */
+            title?: string;
+            /** @description true: decide, and do nothing. */
+            dryRun?: boolean;
+        };
+        /**
+         * @description The same order for many stations.
+         * @example {
+         *       "target": {
+         *         "filter": "label.site = north"
+         *       },
+         *       "order": {
+         *         "type": "DiagnosticsLog",
+         *         "oldest_timestamp": "2026-11-21T00:00:00Z"
+         *       }
+         *     }
+         */
+        BulkLogUploadOrder: {
+            /** @description Which stations: by name, by a filter, or both; 2000 at most. */
+            target: {
+                /** @description These stations. */
+                stations?: string[];
+                /**
+                 * @description Stations that fit this filter; with `stations` those of them that do.
+                 * @example label.site = north and version < 2.1
+                 */
+                filter?: string;
+            };
+            order: components["schemas"]["LogUploadOrder"];
+            /** @description What all of it is called; the title of each order that has none. */
+            title?: string;
+            /** @description true: decide, and do nothing. */
+            dryRun?: boolean;
+        };
+        /**
+         * @description The same order for many stations.
+         * @example {
+         *       "target": {
+         *         "stations": [
+         *           "cs-1",
+         *           "cs-2"
+         *         ]
+         *       },
+         *       "order": {
+         *         "type": "Soft"
+         *       },
+         *       "dryRun": true
+         *     }
+         */
+        BulkResetOrder: {
+            /** @description Which stations: by name, by a filter, or both; 2000 at most. */
+            target: {
+                /** @description These stations. */
+                stations?: string[];
+                /**
+                 * @description Stations that fit this filter; with `stations` those of them that do.
+                 * @example label.site = north and version < 2.1
+                 */
+                filter?: string;
+            };
+            order: components["schemas"]["ResetOrder"];
+            /** @description What all of it is called; the title of each order that has none. */
+            title?: string;
+            /** @description true: decide, and do nothing. */
+            dryRun?: boolean;
+        };
+        /** @description What became of one order at each of many stations. */
+        BulkResult: {
+            /**
+             * @description Its operations have this `orderId`: `filter=orderId = ...` finds them.
+             * @example bulk-5f0c9a7be1d24c11
+             */
+            orderId: string;
+            /** @description What it is called. */
+            title?: string;
+            /** @description true: nothing of it was done. */
+            dryRun: boolean;
+            /** @description Stations of the target. */
+            total: number;
+            /** @description Stations at which it was accepted. */
+            accepted: number;
+            /** @description Stations at which it was not. */
+            refused: number;
+            /** @description By name. */
+            results: {
+                /** @description The station. */
+                stationId: string;
+                /** @description The status that an order for this station alone would have been answered with. */
+                status: number;
+                /** @description The operation; absent where there is none, as for a dry run. */
+                operationId?: string;
+                problem?: components["schemas"]["Problem"];
+            }[];
+        };
         /** @description The session of a browser, known by a cookie that no script can read. */
         Session: {
             /**
@@ -2659,6 +2908,11 @@ export type Apn = components['schemas']['APN'];
 export type ApnAuthenticationEnum = components['schemas']['APNAuthenticationEnum'];
 export type Vpn = components['schemas']['VPN'];
 export type VpnTypeEnum = components['schemas']['VPNTypeEnum'];
+export type StationGroupsOrder = components['schemas']['StationGroupsOrder'];
+export type BulkFirmwareUpdateOrder = components['schemas']['BulkFirmwareUpdateOrder'];
+export type BulkLogUploadOrder = components['schemas']['BulkLogUploadOrder'];
+export type BulkResetOrder = components['schemas']['BulkResetOrder'];
+export type BulkResult = components['schemas']['BulkResult'];
 export type Session = components['schemas']['Session'];
 export type SignInCodeOrder = components['schemas']['SignInCodeOrder'];
 export type SignInCode = components['schemas']['SignInCode'];
@@ -2794,6 +3048,25 @@ export interface operations {
     listStations: {
         parameters: {
             query?: {
+                /**
+                 * @description Only what fits this filter.
+                 * @example label.site = north and version < 2.1
+                 */
+                filter?: string;
+                /** @description In which order; `-`: the last one first. By name where it is absent. */
+                sort?: "stationId" | "-stationId" | "lastSeenAt" | "-lastSeenAt" | "version" | "-version";
+                /**
+                 * @description Only those that were heard at this time or later.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                since?: string;
+                /**
+                 * @description Only those that were heard before this time, and not since.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                until?: string;
+                /** @description true: tell how many there are on all pages. */
+                total?: boolean;
                 /** @description Items on a page. */
                 limit?: number;
                 /** @description nextCursor of the page before. */
@@ -2841,6 +3114,45 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description The station. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Station"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setStationGroups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the station.
+                 * @example cs-1
+                 */
+                stationId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StationGroupsOrder"];
+            };
+        };
+        responses: {
+            /** @description The station as it is now. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3726,6 +4038,123 @@ export interface operations {
             };
         };
     };
+    startFirmwareUpdates: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Names the request: sent again with the same key it gets the same answer and does nothing new, for 24 hours.
+                 * @example 5e9d1c1e-7f0b-4d0e-9c55-0a8c3f6f1a10
+                 */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkFirmwareUpdateOrder"];
+            };
+        };
+        responses: {
+            /** @description What became of it at each station; some may have refused. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResult"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startLogUploads: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Names the request: sent again with the same key it gets the same answer and does nothing new, for 24 hours.
+                 * @example 5e9d1c1e-7f0b-4d0e-9c55-0a8c3f6f1a10
+                 */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkLogUploadOrder"];
+            };
+        };
+        responses: {
+            /** @description What became of it at each station; some may have refused. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResult"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resetStations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Names the request: sent again with the same key it gets the same answer and does nothing new, for 24 hours.
+                 * @example 5e9d1c1e-7f0b-4d0e-9c55-0a8c3f6f1a10
+                 */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkResetOrder"];
+            };
+        };
+        responses: {
+            /** @description What became of it at each station; some may have refused. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResult"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     searchOperations: {
         parameters: {
             query?: {
@@ -3740,6 +4169,25 @@ export interface operations {
                 status?: "open" | "ended" | "Offered" | "Accepted" | "Superseded" | "Canceled" | "Withdrawn" | "Resetting" | "Restarting" | "Restarted" | "Failed" | "Ready" | "Pending" | "Done" | "Downloaded" | "DownloadFailed" | "Downloading" | "DownloadScheduled" | "DownloadPaused" | "Idle" | "InstallationFailed" | "Installing" | "Installed" | "InstallRebooting" | "InstallScheduled" | "InstallVerificationFailed" | "InvalidSignature" | "SignatureVerified" | "AcceptedCanceled" | "BadMessage" | "NotSupportedOperation" | "PermissionDenied" | "Uploaded" | "UploadFailure" | "Uploading";
                 /** @description Who asked. */
                 origin?: "everest" | "rest";
+                /**
+                 * @description Only what fits this filter.
+                 * @example kind = log_upload and ok = false
+                 */
+                filter?: string;
+                /** @description In which order; `-`: the newest first. Where it is absent, open ones come first, then ended ones, the newest first in each part. */
+                sort?: "createdAt" | "-createdAt" | "updatedAt" | "-updatedAt";
+                /**
+                 * @description Only those that were asked for at this time or later.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                since?: string;
+                /**
+                 * @description Only those that were asked for before this time.
+                 * @example 2026-11-22T09:30:00.000Z
+                 */
+                until?: string;
+                /** @description true: tell how many there are on all pages. */
+                total?: boolean;
                 /** @description Items on a page. */
                 limit?: number;
                 /** @description nextCursor of the page before. */

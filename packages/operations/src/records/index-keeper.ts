@@ -6,6 +6,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Redis, Result } from 'ioredis';
 import { INDEX_FUNCTIONS, indexText } from './operation-index.js';
+import { rowOf } from './operation-rows.js';
+import { sweepRows } from './operation-table.js';
 import type { AnyRecord } from './record.js';
 import { repliesOf } from './replies.js';
 import type { RecordStore } from './store.js';
@@ -20,12 +22,19 @@ const LOOK_AT_ALL_MS = 3600_000;
 
 const MEND_SCRIPT = `${INDEX_FUNCTIONS}
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[3] then return 0 end
-put_into_index(ARGV[1], KEYS[1], ARGV[2], ARGV[3], ARGV[4])
+put_into_index(ARGV[1], KEYS[1], ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[5]))
 return 1`;
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    khumbuIndex(record: string, prefix: string, id: string, version: string, text: string): Result<number, Context>;
+    khumbuIndex(
+      record: string,
+      prefix: string,
+      id: string,
+      version: string,
+      text: string,
+      columns: string,
+    ): Result<number, Context>;
   }
 }
 
@@ -46,18 +55,19 @@ export function createIndexKeeper<R extends AnyRecord>(
   /** Resolves with how many of these were not where they belong, and are now. */
   const mend = async (ids: readonly string[]): Promise<number> => {
     const pipeline = redis.pipeline();
-    for (const id of ids) pipeline.hmget(keys.record(id), 'version', 'indexed');
+    for (const id of ids) pipeline.hmget(keys.record(id), 'version', 'indexed', 'row');
     const stored = await repliesOf<(string | null)[][]>(pipeline);
     const stale = ids.filter((_id, at) => {
-      const [version, indexed] = stored[at] ?? [];
-      return version !== null && version !== indexed;
+      const [version, indexed, row] = stored[at] ?? [];
+      return version !== null && (version !== indexed || row === null);
     });
     let mended = 0;
     // A record of a newer version is not among those that are loaded: it is for newer processes to find.
     for (const record of await store.loadMany(stale)) {
       const { id, version } = record;
       const text = indexText(store.rules, record);
-      mended += await redis.khumbuIndex(keys.record(id), keys.index, id, String(version), text);
+      const row = JSON.stringify(rowOf(store.rules, record));
+      mended += await redis.khumbuIndex(keys.record(id), keys.index, id, String(version), text, row);
     }
     return mended;
   };
@@ -74,12 +84,28 @@ export function createIndexKeeper<R extends AnyRecord>(
     }
   };
 
+  /** Rows of records that a process without the table has removed. */
+  const sweepAll = async (): Promise<void> => {
+    for (let cursor = '0'; ; ) {
+      const [next, flat] = await redis.hscan(keys.rowIds, cursor, 'COUNT', BATCH);
+      const pairs: [string, string][] = [];
+      for (let at = 0; at + 1 < flat.length; at += 2) pairs.push([flat[at] ?? '', flat[at + 1] ?? '']);
+      await sweepRows(redis, keys, pairs);
+      if (next === '0') return;
+      cursor = next;
+      await turn();
+    }
+  };
+
   const look = async (): Promise<void> => {
     const began = now();
     const isWhole = lookedAtAll === undefined || began - lookedAtAll > LOOK_AT_ALL_MS;
     const open = await mendSet(keys.open, () => false);
     const ended = await mendSet(keys.ended, (mended) => !isWhole && mended === 0);
-    if (isWhole) lookedAtAll = began;
+    if (isWhole) {
+      await sweepAll();
+      lookedAtAll = began;
+    }
     if (open + ended > 0 || lookedAt === undefined) mendedAt = began;
     lookedAt = began;
   };

@@ -60,9 +60,19 @@ const securityKeys = (prefix: string) => ({
   securityPolicies: `${prefix}:security:policies`,
 });
 
+/** Of the table of operations, see `records/operation-rows.ts`. */
+const rowKeysFor = (index: string) => ({
+  /** A string of rows. */
+  rows: (block: string) => `${index}rows:${block}`,
+  /** Hash: ids of operations by their rows. */
+  rowIds: `${index}row-ids`,
+  /** Hash: what changed each block last. Beside it `row-count`, how many rows there are, and `row-free`, a list of free ones. */
+  rowMarks: `${index}row-marks`,
+});
+
 /** Every Redis key of ours, in one place. BullMQ has its own prefix beside these. */
 export const keysFor = (prefix: string) => ({
-  /** Hash: version, schema, commit, data; index, indexed: see `records/operation-index.ts`. */
+  /** Hash: version, schema, commit, data; index, indexed: see `records/operation-index.ts`; row: see `records/operation-rows.ts`. */
   record: (id: string) => `${prefix}:record:${id}`,
   /** Hash: slots and what is known of the station, see `stations/station-state.ts`. */
   station: (station: string) => `${prefix}:station:${station}`,
@@ -81,6 +91,7 @@ export const keysFor = (prefix: string) => ({
   endedStations: `${prefix}:ended-stations`,
   /** Begins the names of the sorted sets by which operations are found, see `records/operation-index.ts`. */
   index: `${prefix}:index:`,
+  ...rowKeysFor(`${prefix}:index:`),
   /** Sorted set of fetches that rest and hold an image, by end time. */
   fetches: `${prefix}:fetches`,
   /** Hash: what is known of an image that the depot holds, see `artifacts/artifact-records.ts`; kept for a while after. */

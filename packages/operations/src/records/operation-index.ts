@@ -5,6 +5,7 @@
  * put there (`indexed`), so that what another process stored without them is seen and mended, see `index-keeper.ts`.
  */
 import type { Keys } from './keys.js';
+import { ROW_FUNCTIONS } from './operation-rows.js';
 import { type AnyRecord, isEnded } from './record.js';
 import type { RecordRules } from './transaction.js';
 
@@ -50,10 +51,10 @@ export function keysOfFacets(keys: Keys, part: Part, facets: Facets): string[] {
 }
 
 /**
- * For the scripts that store, mend and remove. `text` is empty for a record that is to stand nowhere; nothing is moved
- * where it stands right already.
+ * For the scripts that store, mend and remove. `text` and `columns` are empty for a record that is to stand nowhere; nothing
+ * is moved where it stands right already.
  */
-export const INDEX_FUNCTIONS = `
+export const INDEX_FUNCTIONS = `${ROW_FUNCTIONS}
 local function leave_index(prefix, key, id, kept)
   local was = redis.call('HGET', key, 'index')
   if not was or was == '' then return end
@@ -61,7 +62,7 @@ local function leave_index(prefix, key, id, kept)
     if at > 1 and not kept[name] then redis.call('ZREM', prefix .. name, id) end
   end
 end
-local function put_into_index(prefix, key, id, version, text)
+local function put_into_index(prefix, key, id, version, text, columns)
   if (redis.call('HGET', key, 'index') or '') ~= text then
     local kept = {}
     local entry = text == '' and {} or cjson.decode(text)
@@ -70,4 +71,5 @@ local function put_into_index(prefix, key, id, version, text)
     for name in pairs(kept) do redis.call('ZADD', prefix .. name, entry[1], id) end
   end
   redis.call('HSET', key, 'index', text, 'indexed', version)
+  put_row(prefix, key, id, version, columns)
 end`;

@@ -41,6 +41,10 @@ export interface RecordBase<K extends string = string, S extends string = string
   readonly origin: Origin;
   /** Who asked over REST: the name of the key or the subject of the token. */
   readonly askedBy?: string;
+  /** What it was called by who asked over REST. */
+  readonly title?: string;
+  /** The bulk order it came with. */
+  readonly orderId?: string;
   /** The `request_id` on the wire; -1 where there was none. May repeat: never an identity. */
   readonly requestId: number;
   readonly state: S;

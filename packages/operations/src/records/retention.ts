@@ -24,6 +24,7 @@ local removed = 0
 for i = 4, #ARGV do
   if not redis.call('ZSCORE', KEYS[1], ARGV[i]) then
     leave_index(ARGV[3], ARGV[1] .. ARGV[i], ARGV[i], {})
+    leave_row(ARGV[3], ARGV[1] .. ARGV[i], ARGV[i])
     redis.call('DEL', ARGV[1] .. ARGV[i])
     redis.call('ZREM', KEYS[2], ARGV[i])
     redis.call('ZREM', KEYS[3], ARGV[i])

@@ -8,6 +8,7 @@ import type { OutboxEntry } from '../outbox/entry.js';
 import type { ToldFact } from '../security-log/append-fact.js';
 import type { Keys } from './keys.js';
 import { indexText } from './operation-index.js';
+import { rowOf } from './operation-rows.js';
 import type { AnyRecord } from './record.js';
 
 /** How many changes are kept for subscribers that were away; trimmed roughly. */
@@ -64,8 +65,8 @@ export class RecordTransaction<R extends AnyRecord> {
   /** Keys that must not exist. */
   readonly absent: string[] = [];
   readonly ops: Op[] = [];
-  /** Of each record its key, id and version, and where it stands in the index. */
-  readonly indexed: [string, string, string, string][] = [];
+  /** Of each record its key, id and version, where it stands in the index, and its row of the table. */
+  readonly indexed: [string, string, string, string, number[]][] = [];
   /** The hash that keeps this commit's mark: that of a record, else that of a station. */
   mark?: string;
   stationMark?: string;
@@ -100,7 +101,7 @@ export class RecordTransaction<R extends AnyRecord> {
     if (endedAt !== undefined && !isOver) this.ends.push(stored);
     const data = JSON.stringify(stored);
     this.ops.push(['HSET', key, 'version', String(version), 'schema', String(record.schema), 'data', data]);
-    this.indexed.push([key, record.id, String(version), indexText(this.rules, record)]);
+    this.indexed.push([key, record.id, String(version), indexText(this.rules, record), rowOf(this.rules, record)]);
     this.keep(record, key);
     if (record.version === 0) this.tellSecurityLog(this.rules.securityFact(stored, 'asked', this.now()));
     if (endedAt !== undefined && !isOver) this.tellSecurityLog(this.rules.securityFact(stored, 'ended', this.now()));

@@ -43,6 +43,9 @@ export const STATION_FIELDS = {
   certificateStore: 'certificateStore',
   /** The last question that was not asked, because another station has the same module id. */
   certificateStoreUnasked: 'certificateStoreUnasked',
+  /** Labels and type as they were set over REST: see `station-groups.ts`. */
+  ownLabels: 'ownLabels',
+  ownType: 'ownType',
 } as const;
 
 /** What is stored while EVerest may reset, gone. */
@@ -135,6 +138,8 @@ export function readStationState(fields: StationFields) {
     observed: json<ObservedHost>('observed'),
     certificateStore: json<CertificateStoreAnswers>('certificateStore'),
     certificateStoreUnasked: text('certificateStoreUnasked'),
+    ownLabels: json<Readonly<Record<string, string>>>('ownLabels'),
+    ownType: text('ownType'),
     slot: (kind: StationKind): string | undefined => fields[slotField(kind)],
   };
 }

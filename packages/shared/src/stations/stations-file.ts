@@ -92,21 +92,29 @@ const EvseSecurity = Type.Object(
   },
 );
 
+const LABEL_NAME = '^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$';
+const LABEL_VALUE = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$';
+/** The name of a label, and what a label or a type may be. */
+export const LabelName = Type.String({ pattern: LABEL_NAME });
+export const LabelValue = Type.String({ pattern: LABEL_VALUE });
+
 /** Names as people give them to groups: of a site, a row, a make. */
-const Labels = Type.Record(
-  Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$' }),
-  Type.String({ pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$' }),
-  {
-    ...closed,
-    description:
-      'Names of groups it belongs to, as site: north; what is done with many stations is done with those of a label. Those of the defaults count too, key by key.',
-  },
-);
+const Labels = Type.Record(LabelName, LabelValue, {
+  ...closed,
+  description:
+    'Names of groups it belongs to, as site: north; what is done with many stations is done with those of a label. Those of the defaults count too, key by key.',
+});
 
 const Station = Type.Object(
   {
     driver: Type.Optional(DriverPart),
     labels: Type.Optional(Labels),
+    type: Type.Optional(
+      Type.String({
+        pattern: LABEL_VALUE,
+        description: 'What it is, as its maker calls it: dc-180. Filters choose by it.',
+      }),
+    ),
     dialect: Type.Optional(Type.Enum(['ocpp1.6', 'ocpp2.x', 'unknown'])),
     ocpp: Type.Optional(Type.Boolean({ description: 'false: no OCPP there, so no permission is waited for.' })),
     announce: Type.Optional(Type.Boolean({ description: 'Tell EVerest of updates that REST asked for.' })),
@@ -178,6 +186,8 @@ export interface StationProfile {
   readonly driver: string;
   /** Groups it belongs to. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** What it is, as its maker calls it. */
+  readonly type?: string;
   /** How a real one is reached and acted upon. */
   readonly driverEntry?: Exclude<DriverEntry, 'simulated'>;
   /** `unknown` may be learned from the station's messages. */
@@ -257,6 +267,7 @@ export function profileFrom(file: StationsFileContent, station: string): Station
     station,
     driver: driverName(driver),
     ...(Object.keys(labels).length > 0 ? { labels } : {}),
+    ...(entry.type === undefined ? {} : { type: entry.type }),
     ...(driver === 'simulated' ? {} : { driverEntry: driver }),
     dialect: entry.dialect ?? 'unknown',
     ocpp: entry.ocpp ?? true,

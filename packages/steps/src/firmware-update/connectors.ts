@@ -13,7 +13,7 @@ export function connectorsDetail(
   const asked = record.announced ? profile.ocpp && disableConnectors !== false : true;
   return {
     permissionNeeded: asked,
-    ...(asked ? { waitingFor: 'permission' } : {}),
+    ...(asked && record.permission === undefined ? { waitingFor: 'permission' } : {}),
     ...(disableConnectors === undefined ? {} : { disableConnectors }),
   };
 }

@@ -39,6 +39,7 @@ import { acceptJsonOnly, handleErrors, refuseAddress, requireHost } from './requ
 import { artifactContentRoutes } from './routes/artifact-content.js';
 import { artifactUploadRoutes } from './routes/artifact-uploads.js';
 import { artifactRoutes } from './routes/artifacts.js';
+import { bulkRoutes } from './routes/bulk.js';
 import { controlRoutes } from './routes/control.js';
 import { depotRoutes } from './routes/depot.js';
 import { driverCheckRoutes } from './routes/driver-check.js';
@@ -231,15 +232,19 @@ async function addV1(
   guard(app as unknown as FastifyInstance, deps);
   takeTurns(app as unknown as FastifyInstance, load);
   // What a request of its own is told by its decision; all the rest is told here.
-  const submit = createSubmitOperation({ intake, inventory, idempotency, stopping, log }, createAudit(log));
+  const { submit, submitOne } = createSubmitOperation(
+    { intake, inventory, idempotency, stopping, log },
+    createAudit(log),
+  );
   const audit = createSecurityAudit(createAudit(log), deps);
   const { eventLoopTurn } = load;
   sessionRoutes(app, deps);
-  stationRoutes(app, inventory, eventLoopTurn);
+  stationRoutes(app, { inventory, intake, audit, eventLoopTurn });
   firmwareRoutes(app, { inventory, intake, submit, audit, artifacts, eventLoopTurn });
   logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn });
   logArchiveRoutes(app, { copies: deps.copies, archives, audit, eventLoopTurn, stopping });
   controlRoutes(app, { inventory, intake, submit, audit, questions });
+  bulkRoutes(app, { inventory, intake, archives, artifacts, idempotency, submitOne, now: deps.now });
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
   wanRoutes(app, { wan: deps.wan, audit });

@@ -79,7 +79,7 @@ export const HEADERS: Readonly<Record<string, Documented>> = {
   'Idempotency-Replayed': {
     description: '`true`: this Idempotency-Key was sent before, and this is the answer it got.',
     schema: { type: 'string', enum: ['true'] },
-    isThere: ({ status, isKeyed }) => isKeyed && (status === 202 || status === 409 || status === 422),
+    isThere: ({ status, isKeyed }) => isKeyed && (status === 200 || status === 202 || status === 409 || status === 422),
   },
   Deprecation: {
     description: 'Since when it is deprecated, RFC 9745: `@` and seconds since 1970.',

@@ -1,34 +1,20 @@
 /** What REST shows of stations and operations: read from the store, without secrets. */
-import type { Now } from '@khumbu/operations/clock/depot-clock';
-import { readProgress } from '@khumbu/operations/events/progress';
-import {
-  isOfStation,
-  type OperationKind,
-  type RecordOf,
-  STATION_KINDS,
-  type StationRecord,
-} from '@khumbu/operations/kinds/kinds';
-import type { Store } from '@khumbu/operations/kinds/store';
+import { isOfStation, type OperationKind, type RecordOf, type StationRecord } from '@khumbu/operations/kinds/kinds';
 import { createIndexKeeper } from '@khumbu/operations/records/index-keeper';
-import { isEnded } from '@khumbu/operations/records/record';
-import { repliesOf } from '@khumbu/operations/records/replies';
-import type { StationFields } from '@khumbu/operations/records/transaction';
-import { readStation, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
+import { readStation, type StationState } from '@khumbu/operations/stations/station-state';
 import type { OperationView } from '@khumbu/rest-contract/operations';
 import type { StationView } from '@khumbu/rest-contract/stations';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
-import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
-import type { Redis } from 'ioredis';
-import type { EventLoopTurn } from './event-loop-turn.js';
+import { createOperationList, type OperationSearch } from './finding/operation-list.js';
+import { createStationFacts } from './finding/station-facts.js';
+import { type StationSearch, stationPage } from './finding/station-list.js';
 import { cursorInvalid, Problem } from './problems.js';
+import { createReadViews, type ReadViewsDeps } from './read-views.js';
 import { createSearch, type Search } from './search.js';
 import { createStationNames, firstBeyond } from './station-names.js';
-import { operationView, progressOf, stationView } from './views.js';
+import { operationView } from './views.js';
 
 export type Inventory = ReturnType<typeof createInventory>;
-
-/** Stations, and operations, that are read and shown in one go. */
-const SOME = 25;
 
 /** Redis is not there, or slow: `NOT_STORED`. Problems and surprises of our own stay what they are. */
 export const reading =
@@ -49,64 +35,17 @@ function readStationCursor(cursor: string): string {
   return name;
 }
 
-/** Several stations as they are stored now, in one round trip. */
-async function statesOf(
-  redis: Redis,
-  { keys }: Pick<Store, 'keys'>,
-  stations: readonly string[],
-): Promise<[string, StationState][]> {
-  const pipeline = redis.pipeline();
-  for (const station of stations) pipeline.hgetall(keys.station(station));
-  const found = await repliesOf<StationFields[]>(pipeline);
-  return stations.map((station, at) => [station, readStationState(found[at] ?? {})]);
-}
-
-export interface InventoryDeps {
-  /** For reading alone: nothing that a station waits for goes over it. */
-  readonly redis: Redis;
-  readonly store: Store;
-  readonly directory: OpenStationDirectory;
-  readonly now: Now;
-  readonly eventLoopTurn: EventLoopTurn;
-}
-
-export function createInventory({ redis, store, directory, now, eventLoopTurn }: InventoryDeps) {
-  const search = createSearch(redis, store, createIndexKeeper(redis, store), eventLoopTurn);
+export function createInventory(deps: ReadViewsDeps) {
+  const { redis, store, directory, now, eventLoopTurn } = deps;
+  const { views, stationsNow, stationViews } = createReadViews(deps);
+  const keeper = createIndexKeeper(redis, store);
+  const search = createSearch(redis, store, keeper, eventLoopTurn);
   const stationNames = createStationNames(redis, store, directory);
-
-  const views = async (records: readonly StationRecord[]): Promise<OperationView[]> => {
-    const all: OperationView[] = [];
-    for (let at = 0; at < records.length; at += SOME) {
-      if (at > 0) await eventLoopTurn();
-      const some = records.slice(at, at + SOME);
-      const running = some.flatMap((record) => progressOf(record)?.subject ?? []);
-      const said = await readProgress(redis, store.keys, running);
-      const progress = new Map(running.map((subject, index) => [subject, said[index]]));
-      all.push(...some.map((record) => operationView(record, now(), progress.get(progressOf(record)?.subject ?? ''))));
-    }
-    return all;
-  };
+  const facts = createStationFacts({ redis, store, directory, names: stationNames, eventLoopTurn });
+  const wallNow = (): number => now().wall;
+  const operationList = createOperationList({ redis, store, keeper, facts, now: wallNow, eventLoopTurn });
 
   const isListed = (station: string): boolean => directory.isConfigured(station);
-
-  /** A few stations, in three looks at the store however many they are. */
-  const stationsNow = async (stations: readonly [string, StationState][]): Promise<StationView[]> => {
-    const ids = stations.flatMap(([, state]) =>
-      STATION_KINDS.map((slot) => state.slot(slot)).filter((id) => id !== undefined),
-    );
-    const open = (await store.loadMany(ids)).filter(isOfStation).filter((record) => !isEnded(record));
-    const shown = await views(open);
-    return stations.map(([station, state]) => {
-      const own = shown.filter(({ stationId }) => stationId === station);
-      return stationView(
-        station,
-        state,
-        { profile: directory.profileOf(station), isListed: isListed(station) },
-        own,
-        now(),
-      );
-    });
-  };
 
   /** Heard or configured. `unknown_stations: simulated` makes no station known. */
   const known = async (station: string): Promise<StationState> => {
@@ -129,14 +68,18 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
       const after = cursor === undefined ? '' : readStationCursor(cursor);
       const rest = names.slice(firstBeyond(names, after));
       const page = rest.slice(0, limit);
-      const items: StationView[] = [];
-      for (let at = 0; at < page.length; at += SOME) {
-        if (at > 0) await eventLoopTurn();
-        items.push(...(await stationsNow(await statesOf(redis, store, page.slice(at, at + SOME)))));
-      }
+      const items = await stationViews(page);
       const last = rest.length > limit ? page.at(-1) : undefined;
-      return { items, ...(last === undefined ? {} : { nextCursor: Buffer.from(last).toString('base64url') }) };
+      const nextCursor = last === undefined ? {} : { nextCursor: Buffer.from(last).toString('base64url') };
+      return { items, total: names.length, ...nextCursor };
     }),
+    /** Those that were chosen, in an order. Rejects with `CURSOR_INVALID`. */
+    chosenStations: reading(async (wanted: StationSearch) => {
+      const { names, ...rest } = stationPage(await facts(), wanted, wallNow());
+      return { items: await stationViews(names), ...rest };
+    }),
+    /** What is known of all stations, to choose among them. */
+    stationFacts: reading(facts),
     station: reading(async (station: string): Promise<StationView> => {
       const [view] = await stationsNow([[station, await known(station)]]);
       return view as StationView;
@@ -159,6 +102,11 @@ export function createInventory({ redis, store, directory, now, eventLoopTurn }:
     }),
     /** From what is known of it, without asking the store. */
     viewAsKnown: (record: StationRecord): OperationView => operationView(record, now()),
+    /** Those that were chosen, in an order, with how many there are. Rejects with `CURSOR_INVALID`. */
+    chosenOperations: reading(async (wanted: OperationSearch) => {
+      const { records, ...rest } = await operationList(wanted);
+      return { items: await views(records), ...rest };
+    }),
     operations: reading(async (wanted: Search) => {
       const { records, nextCursor } = await search(wanted);
       return { items: await views(records), ...(nextCursor === undefined ? {} : { nextCursor }) };

@@ -13,6 +13,9 @@ export interface ProblemError {
   readonly in?: 'query' | 'path' | 'header';
   /** The keyword of JSON Schema it breaks; absent: a rule of the depot, which the code names. */
   readonly rule?: string;
+  /** Of a filter: the first character that does not fit, from 0 on, and how many do not. */
+  readonly position?: number;
+  readonly length?: number;
   /** What would have been taken. */
   readonly allowed?: readonly unknown[];
 }

@@ -40,6 +40,12 @@ export interface Submission {
   readonly what: string;
   readonly station: string;
   readonly replace?: boolean | undefined;
+  readonly title?: string | undefined;
+  readonly allowsInstallation?: boolean | undefined;
+  /** The bulk order it belongs to. */
+  readonly orderId?: string;
+  /** Decide, and do nothing. */
+  readonly isTrial?: boolean;
   readonly decide: (requester: Requester) => Promise<Answer>;
 }
 
@@ -70,14 +76,15 @@ function notServed(inventory: Inventory, station: string, { conflictSince }: Sta
   return new Problem('STATION_NOT_CONFIGURED', detail, { reason });
 }
 
-function keyedOf(request: FastifyRequest): Keyed | undefined {
+export function keyedOf(request: FastifyRequest): Keyed | undefined {
   const key = request.headers['idempotency-key'];
   if (typeof key !== 'string') return undefined;
   const what = JSON.stringify([request.method, pathOf(request), request.body ?? null]);
   return { caller: request.caller?.name ?? '', key, request: what };
 }
 
-function requesterOf(request: FastifyRequest, { station, replace }: Submission, keyed: Keyed | undefined): Requester {
+function requesterOf(request: FastifyRequest, submission: Submission, keyed: Keyed | undefined): Requester {
+  const { station, replace, title, orderId, allowsInstallation, isTrial } = submission;
   const caller = request.caller?.name;
   return {
     station,
@@ -86,6 +93,10 @@ function requesterOf(request: FastifyRequest, { station, replace }: Submission, 
     ...(keyed ? { answerTtlMs: IDEMPOTENCY_TTL_MS } : { isFresh: true as const }),
     ...(caller === undefined ? {} : { caller }),
     ...(replace === undefined ? {} : { replace }),
+    ...(title === undefined ? {} : { title }),
+    ...(orderId === undefined ? {} : { orderId }),
+    ...(allowsInstallation ? { allowsInstallation } : {}),
+    ...(isTrial ? { isTrial } : {}),
   };
 }
 
@@ -98,10 +109,22 @@ export type SubmitOperation = (
   submission: Submission,
 ) => Promise<FastifyReply>;
 
+/** One decision of a request that makes many: `keyed` names it. Rejects with a problem where nothing was decided. */
+export type SubmitOne = (
+  request: FastifyRequest,
+  submission: Submission,
+  keyed: Keyed | undefined,
+) => Promise<HttpAnswer>;
+
 export function createSubmitOperation(
   { intake, inventory, idempotency, stopping, log }: SubmitDeps,
-  audit: Audit,
-): SubmitOperation {
+  auditLine: Audit,
+): { readonly submit: SubmitOperation; readonly submitOne: SubmitOne } {
+  /** Of a trial there is nothing to tell. */
+  const audit = (request: FastifyRequest, { what, station, isTrial }: Submission, outcome: object): void => {
+    if (!isTrial) auditLine(request, what, station, outcome);
+  };
+
   /**
    * The decision is stored, so it stands: it is confirmed, however often that has to be tried. If this process ends first,
    * the reconciler ends the operation as withdrawn.
@@ -123,17 +146,13 @@ export function createSubmitOperation(
     }
   };
 
-  const decide = async (
-    request: FastifyRequest,
-    { what, station, decide }: Submission,
-    requester: Requester,
-  ): Promise<Answer> => {
+  const decide = async (request: FastifyRequest, submission: Submission, requester: Requester): Promise<Answer> => {
     try {
-      return await decide(requester);
+      return await submission.decide(requester);
     } catch (error) {
       const code = NOT_DECIDED.find((one) => hasCode(error, one));
       const reason = (code ?? 'NOT_STORED').toLowerCase();
-      audit(request, what, station, { outcome: reason });
+      audit(request, submission, { outcome: reason });
       if (code === undefined) throw error;
       throw new Problem(code, describeError(error), code === 'NOT_STORED' ? {} : { reason }, { cause: error });
     }
@@ -144,25 +163,26 @@ export function createSubmitOperation(
     submission: Submission,
     requester: Requester,
   ): Promise<HttpAnswer> => {
-    const { what, station } = submission;
+    const { station, isTrial } = submission;
     const state = await inventory.requireStation(station);
     const answer = await decide(request, submission, requester);
     const { operationId, record, reason, detail, reply, followUp } = answer;
     if (operationId === undefined) {
-      audit(request, what, station, { outcome: 'refused', answer: reply, reason, detail });
+      audit(request, submission, { outcome: 'refused', answer: reply, reason, detail });
       const isNotServed = reason === 'station_not_configured';
       const problem = isNotServed ? notServed(inventory, station, state, reason) : refusal(answer, request.body);
       const body = problemBody(problem, pathOf(request));
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }
+    if (isTrial) return { status: 202, headers: {}, body: {} };
     if (followUp) await resolveWithin(confirm(answer), CONFIRM_MS, undefined);
     const body = await viewOf(operationId, record);
     if (body.status === 'Withdrawn') {
       // Another gateway had decided the same request, and took it back before it was confirmed here.
-      audit(request, what, station, { outcome: 'not_stored' });
+      audit(request, submission, { outcome: 'not_stored' });
       throw new Problem('NOT_STORED', 'the decision was taken back: nothing of it happens');
     }
-    audit(request, what, station, { outcome: 'accepted', answer: reply, operationId });
+    audit(request, submission, { outcome: 'accepted', answer: reply, operationId });
     const headers = { 'content-type': 'application/json; charset=utf-8', location: locationOf(body) };
     return { status: 202, headers, body };
   };
@@ -177,7 +197,7 @@ export function createSubmitOperation(
     }
   };
 
-  return async (request, reply, submission) => {
+  const submit: SubmitOperation = async (request, reply, submission) => {
     const keyed = keyedOf(request);
     const requester = requesterOf(request, submission, keyed);
     if (!keyed) return send(reply, await submitOnce(request, submission, requester));
@@ -185,5 +205,10 @@ export function createSubmitOperation(
     if (before) return send(reply.header('idempotency-replayed', 'true'), before);
     const answer = await submitOnce(request, submission, requester);
     return send(reply, await keep(keyed, answer));
+  };
+  return {
+    submit,
+    submitOne: (request, submission, keyed) =>
+      submitOnce(request, submission, requesterOf(request, submission, submission.isTrial ? undefined : keyed)),
   };
 }

@@ -11,6 +11,7 @@ import {
 } from '@khumbu/operations/kinds/kinds';
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { firmwareView } from '@khumbu/operations/stations/observed-host';
+import { groupsOf } from '@khumbu/operations/stations/station-groups';
 import { dialectOf, type StationState } from '@khumbu/operations/stations/station-state';
 import type { OperationView } from '@khumbu/rest-contract/operations';
 import type { StationView } from '@khumbu/rest-contract/stations';
@@ -50,6 +51,8 @@ export function operationView(record: StationRecord, now: Moment, progress?: Pro
     updatedAt: rfc3339(record.updatedAt),
     ...given({
       askedBy: record.askedBy,
+      title: record.title,
+      orderId: record.orderId,
       endedAt: isoOf(record.endedAt),
       deadlineAt: isoOf(deadlineDate(record, now)),
       ...waitingMembers(record, now),
@@ -66,7 +69,17 @@ export function operationView(record: StationRecord, now: Moment, progress?: Pro
   };
 }
 
-/** `isListed`: in the stations file, with a driver or without. */
+/** Why nothing is done with a station; `undefined`: it is served. `isListed`: in the stations file, with a driver or without. */
+export function refusedBecause(
+  { conflictSince }: Pick<StationState, 'conflictSince'>,
+  profile: StationProfile | undefined,
+  isListed: boolean,
+): StationView['refusedBecause'] {
+  if (conflictSince !== undefined) return 'conflict';
+  return profile ? undefined : isListed ? 'no_driver' : 'not_listed';
+}
+
+/** `isListed`: as for `refusedBecause`. */
 export function stationView(
   stationId: string,
   state: StationState,
@@ -76,7 +89,7 @@ export function stationView(
 ): StationView {
   const isInConflict = state.conflictSince !== undefined;
   const presence = presenceOf(state);
-  const refused = isInConflict ? 'conflict' : profile ? undefined : isListed ? 'no_driver' : 'not_listed';
+  const { type, labels } = groupsOf(profile, state);
   return {
     stationId,
     configured: profile !== undefined,
@@ -88,7 +101,10 @@ export function stationView(
     ...given({
       moduleId: state.moduleId,
       driver: profile?.driver,
-      refusedBecause: refused,
+      type,
+      labels: Object.keys(labels).length > 0 ? labels : undefined,
+      ownLabels: state.ownLabels,
+      refusedBecause: refusedBecause(state, profile, isListed),
       bootReason: state.bootReason?.reason,
       firstSeenAt: isoOf(state.firstSeenAt),
       lastSeenAt: isoOf(state.lastSeenAt),

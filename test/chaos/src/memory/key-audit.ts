@@ -101,6 +101,16 @@ const indexRule: Rule = async (key, part, { redis, open, ended }) => {
   return stale.length === 0 ? undefined : `names ${stale.length} operations that are not ${part}, such as ${stale[0]}`;
 };
 
+/** Every operation that is kept has a row, every other row is free. */
+const rowIdsRule: Rule = async (key, _name, { redis, open, ended }) => {
+  const ids = await redis.hvals(key);
+  const stray = ids.filter((id) => !open.has(id) && !ended.has(id));
+  if (stray.length > 0) return `has rows of ${stray.length} operations that are gone, such as ${stray[0]}`;
+  const [count, free] = await Promise.all([redis.get('khumbu:index:row-count'), redis.llen('khumbu:index:row-free')]);
+  const rows = ids.length + free;
+  return Number(count) === rows ? undefined : `${count} rows, and ${rows} that are used or free`;
+};
+
 const outboxRule: Rule = async (_key, station, { outboxes }) =>
   outboxes.has(station) ? undefined : 'nobody would look into this outbox';
 
@@ -127,6 +137,8 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['ended of a station', /^khumbu:ended:(.+)$/, endedRule],
   ['index', /^khumbu:(?:stations|outboxes|open|ended|ended-stations|fetches)$/, always],
   ['index', /^khumbu:index:(open|ended):(?:all|(?:station|kind|state|origin):.+)$/, indexRule],
+  ['index', /^khumbu:index:row-ids$/, rowIdsRule],
+  ['index', /^khumbu:index:(?:rows:\d+|row-marks|row-free|row-count)$/, always],
   ['came again', /^khumbu:redelivered:/, expiresWithin(900_000)],
   ['events', /^khumbu:events$/, shorterThan(20_000 * ROUGHLY)],
   ['events', /^khumbu:progress-events$/, shorterThan(300 * ROUGHLY)],

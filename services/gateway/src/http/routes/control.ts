@@ -4,9 +4,9 @@ import { IdempotencyHeaders, ResetPermissionQuery, StationParams } from '@khumbu
 import { BootReasonViewSchema, ResetPermissionSchema } from '@khumbu/rest-contract/stations';
 import { ref } from '../contract-schemas.js';
 import { reading } from '../inventory.js';
+import { REST_REQUEST_ID, resetSubmission } from '../orders.js';
 import { accepted, answers, describeRoute, REFUSALS, type RestApp, WITH_BODY } from '../routing.js';
 import type { CancelDeps } from './cancel.js';
-import { REST_REQUEST_ID } from './firmware-updates.js';
 
 type ControlDeps = CancelDeps & { readonly questions: Questions };
 
@@ -26,15 +26,7 @@ function resetRoutes(app: RestApp, { submit, intake, inventory, questions }: Con
       success: accepted,
       takes: { params: StationParams, headers: IdempotencyHeaders, body: ref(ResetOrderSchema) },
     }),
-    (request, reply) => {
-      const { replace, ...order } = request.body;
-      return submit(request, reply, {
-        what: 'reset',
-        station: request.params.stationId,
-        replace,
-        decide: (requester) => intake.reset(order, requester),
-      });
-    },
+    (request, reply) => submit(request, reply, resetSubmission(request.body, { intake })(request.params.stationId)),
   );
 
   app.get(
@@ -114,11 +106,12 @@ function networkRoute(app: RestApp, { submit, intake }: ControlDeps): void {
       takes: { params: StationParams, headers: IdempotencyHeaders, body: ref(NetworkOrderSchema) },
     }),
     (request, reply) => {
-      const { replace, ...order } = request.body;
+      const { replace, title, ...order } = request.body;
       return submit(request, reply, {
         what: 'configure_network',
         station: request.params.stationId,
         replace,
+        title,
         decide: (requester) => intake.configureNetwork({ ...order, request_id: REST_REQUEST_ID }, requester),
       });
     },

@@ -2,11 +2,10 @@ import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
 import { OperationSchema } from '@khumbu/rest-contract/operations';
 import { FirmwareUpdateOrderSchema } from '@khumbu/rest-contract/orders';
 import { IdempotencyHeaders, StationOperationParams, StationParams } from '@khumbu/rest-contract/parameters';
-import { artifactLocation, artifactOf } from '@khumbu/shared/locations/artifact-location';
-import type { Static } from 'typebox';
-import { type Artifacts, requireArtifact } from '../artifacts/artifacts.js';
+import type { Artifacts } from '../artifacts/artifacts.js';
 import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
+import { updateSubmission } from '../orders.js';
 import { Problem } from '../problems.js';
 import {
   accepted,
@@ -22,26 +21,9 @@ import { type CancelDeps, cancelRoute, storing } from './cancel.js';
 import { downloadOrderRoutes } from './download-orders.js';
 import { stationOperationRoutes } from './operations.js';
 
-/** REST has no request id on the wire; EVerest gets -1, as for any update it did not request. */
-export const REST_REQUEST_ID = -1;
-
 export interface FirmwareRouteDeps extends CancelDeps {
   readonly artifacts: Artifacts;
   readonly eventLoopTurn: EventLoopTurn;
-}
-
-type Order = Static<typeof FirmwareUpdateOrderSchema>;
-
-/** Rejects with `BODY_INVALID` for an order that names both or none, `ARTIFACT_UNKNOWN` for what is not here. */
-async function locationOfOrder({ location, artifact }: Order, artifacts: Artifacts): Promise<string> {
-  if ((location === undefined) === (artifact === undefined)) {
-    const detail = 'it needs either location or artifact';
-    throw new Problem('BODY_INVALID', `the body ${detail}`, { errors: [{ detail, pointer: '#', rule: 'oneOf' }] });
-  }
-  const wanted = location ?? artifactLocation(artifact ?? '');
-  const sha256 = artifactOf(wanted);
-  if (sha256 !== undefined) await requireArtifact(artifacts, sha256);
-  return wanted;
 }
 
 export function firmwareRoutes(app: RestApp, deps: FirmwareRouteDeps): void {
@@ -73,15 +55,8 @@ export function firmwareRoutes(app: RestApp, deps: FirmwareRouteDeps): void {
       takes: { params: StationParams, headers: IdempotencyHeaders, body: ref(FirmwareUpdateOrderSchema) },
     }),
     async (request, reply) => {
-      const { replace, artifact: _artifact, ...order } = request.body;
-      const location = await locationOfOrder(request.body, deps.artifacts);
-      const update = { ...order, location, request_id: REST_REQUEST_ID };
-      return submit(request, reply, {
-        what: 'update_firmware',
-        station: request.params.stationId,
-        replace,
-        decide: (requester) => intake.updateFirmware(update, requester),
-      });
+      const submissionFor = await updateSubmission(request.body, deps);
+      return submit(request, reply, submissionFor(request.params.stationId));
     },
   );
 

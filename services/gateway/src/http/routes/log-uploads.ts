@@ -1,13 +1,13 @@
 import type { ObjectFacts, ObjectStore } from '@khumbu/object-store/object-store';
 import { isArchiveOf } from '@khumbu/operations/kinds/log-upload/archive-object';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
-import { copyFolder } from '@khumbu/operations/log-copies/log-copy';
 import { LogUploadOrderSchema } from '@khumbu/rest-contract/orders';
 import { IdempotencyHeaders, StationOperationParams, StationParams } from '@khumbu/rest-contract/parameters';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
+import { logSubmission } from '../orders.js';
 import { Problem } from '../problems.js';
 import { accepted, describeRoute, LOCATION_PROBLEMS, REFUSALS, type RestApp, WITH_BODY } from '../routing.js';
 import { type CancelDeps, cancelRoute } from './cancel.js';
@@ -21,9 +21,6 @@ export interface Archives {
   readonly publicObjects: Pick<ObjectStore, 'presignGet'>;
   readonly urlSeconds: number;
 }
-
-/** Where logs go when the request names no location. */
-export const depotLogLocation = (bucket: string, station: string): string => `s3://${bucket}/${copyFolder(station)}`;
 
 /** Where the archive was put; records of version 0.1.0 say only where it was to go. */
 function placeOf(record: LogUploadRecord): { bucket: string; key: string; fileName: string } | undefined {
@@ -60,7 +57,7 @@ export function logRoutes(
   app: RestApp,
   deps: CancelDeps & { readonly archives: Archives | undefined; readonly eventLoopTurn: EventLoopTurn },
 ): void {
-  const { submit, audit, intake, inventory, archives } = deps;
+  const { submit, audit, inventory, archives } = deps;
 
   app.post(
     '/stations/:stationId/log-uploads',
@@ -82,21 +79,7 @@ export function logRoutes(
       success: accepted,
       takes: { params: StationParams, headers: IdempotencyHeaders, body: ref(LogUploadOrderSchema) },
     }),
-    async (request, reply) => {
-      const { replace, location: wanted, ...order } = request.body;
-      const { stationId: station } = request.params;
-      const location = wanted ?? (archives && depotLogLocation(archives.bucket, station));
-      if (location === undefined)
-        throw new Problem('NO_OBJECT_STORE', undefined, {
-          errors: [{ detail: 'location is missing', pointer: '#/location', rule: 'required' }],
-        });
-      return submit(request, reply, {
-        what: 'upload_logs',
-        station,
-        replace,
-        decide: (requester) => intake.uploadLogs({ ...order, location }, requester),
-      });
-    },
+    async (request, reply) => submit(request, reply, logSubmission(request.body, deps)(request.params.stationId)),
   );
 
   app.get(

@@ -8,6 +8,7 @@ import {
 } from '@khumbu/rest-contract/parameters';
 import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
+import { listOperations } from '../finding/list-queries.js';
 import type { Inventory } from '../inventory.js';
 import { sendPage } from '../pages.js';
 import { RESOURCES, type ResourceKind } from '../resources.js';
@@ -23,12 +24,12 @@ export function operationRoutes(app: RestApp, inventory: Inventory, eventLoopTur
       scope: 'read',
       summary: 'Search operations',
       description:
-        'Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`.',
+        'Open ones first, then ended ones; newest first in each part. A page may hold fewer than `limit` items and still have a `nextCursor`. A cursor goes with the parameters it was given for.',
       problems: ['CURSOR_INVALID'],
       success: answers(200, 'A page of operations.', ref(OperationPageSchema)),
       takes: { querystring: OperationsQuery },
     }),
-    async ({ query }, reply) => sendPage(reply, await inventory.operations(query), eventLoopTurn),
+    async ({ query }, reply) => sendPage(reply, await listOperations(inventory, query), eventLoopTurn),
   );
 
   app.get(
