@@ -1,22 +1,23 @@
-/** The archives that the depot keeps, over REST: listed, and downloaded in ranges, from a real S3 server. */
+/**
+ * The archives that the depot keeps, over REST: listed, and downloaded in ranges, from a real S3 server. Called by `rest.test.ts`,
+ * which counts the routes that were answered with success.
+ */
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
 import type { LogCopy } from '@khumbu/operations/log-copies/log-copy';
-import { startRedis } from '@khumbu/test-support/redis';
+import type { RedisServer } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
-import t, { type Test } from 'tap';
+import type { Test } from 'tap';
 import { KEYS, openRest } from './rest-harness.js';
 
-const redis = await startRedis({ dir: t.testdir() });
-t.teardown(() => redis.stop());
 const LIST = '/v1/log-archives';
 const BYTES = randomBytes(100_000);
 const SHA256 = createHash('sha256').update(BYTES).digest('hex');
 const DAY_MS = 24 * 3600_000;
 
-async function stage(t: Test) {
+async function stage(t: Test, redis: RedisServer) {
   const s3 = await startS3({ dir: t.testdir() });
   const account = { S3_REGION: s3.region, S3_ACCESS_KEY: s3.accessKey, S3_SECRET_KEY: s3.secretKey };
   const objects = createObjectStore({ S3_ENDPOINT: s3.endpoint, S3_BUCKET: s3.bucket, ...account });
@@ -59,8 +60,8 @@ async function stage(t: Test) {
   return { rest, s3, put, keep };
 }
 
-void t.test('kept archives are listed, by station, type and date, page by page', async (t) => {
-  const { rest, keep } = await stage(t);
+export async function judgeArchiveLists(t: Test, redis: RedisServer): Promise<void> {
+  const { rest, keep } = await stage(t, redis);
   await keep('log-a', { oldest: '2026-10-31T00:00:00Z' });
   await keep('log-b', { type: 'SecurityLog', createdAt: Date.UTC(2026, 10, 2) });
   await keep('log-c', { station: 'cs-2', createdAt: Date.UTC(2026, 10, 3) });
@@ -92,10 +93,10 @@ void t.test('kept archives are listed, by station, type and date, page by page',
   t.notHas((await rest.call('GET', `${LIST}/log-b`)).body, { keptUntil: '' }, 'no date is set for its type');
   t.match((await rest.call('GET', `${LIST}/log-x`)).body, { status: 404, code: 'ARCHIVE_UNKNOWN' });
   t.equal((await rest.call('GET', LIST, { key: null })).status, 401);
-});
+}
 
-void t.test('the bytes come whole or in ranges, and a cut download goes on', async (t) => {
-  const { rest, keep } = await stage(t);
+export async function judgeArchiveContent(t: Test, redis: RedisServer): Promise<void> {
+  const { rest, keep } = await stage(t, redis);
   await keep('log-a');
   const url = `${LIST}/log-a/content`;
   const raw = (headers: Record<string, string> = {}, method: 'GET' | 'HEAD' = 'GET') =>
@@ -112,6 +113,7 @@ void t.test('the bytes come whole or in ranges, and a cut download goes on', asy
     'cache-control': 'no-store',
   });
   t.ok(whole.rawPayload.equals(BYTES));
+  t.equal((await rest.call('GET', url)).status, 200);
   const rest2 = await raw({ range: 'bytes=60000-', 'if-range': String(etag) });
   t.equal(rest2.statusCode, 206);
   t.equal(rest2.headers['content-range'], `bytes 60000-99999/${BYTES.length}`);
@@ -130,10 +132,10 @@ void t.test('the bytes come whole or in ranges, and a cut download goes on', asy
   t.equal(head.rawPayload.length, 0);
   const handedOut = rest.lines.filter(({ request }) => request === 'log archive');
   t.match(handedOut[0], { audit: true, caller: 'read', station: 'cs-1', operationId: 'log-a' });
-});
+}
 
-void t.test('what is not that archive any more is not handed out; a store that is away is told', async (t) => {
-  const { rest, keep, put, s3 } = await stage(t);
+export async function judgeLostArchives(t: Test, redis: RedisServer): Promise<void> {
+  const { rest, keep, put, s3 } = await stage(t, redis);
   const { key } = await keep('log-a');
   const get = () => rest.call('GET', `${LIST}/log-a/content`);
   await put(key, 'log-b');
@@ -142,4 +144,4 @@ void t.test('what is not that archive any more is not handed out; a store that i
   t.match(await get(), { status: 404, body: { code: 'ARCHIVE_UNKNOWN' } });
   s3.failWith(503);
   t.match(await get(), { status: 503, body: { code: 'OBJECT_STORE_UNREACHABLE' } });
-});
+}
