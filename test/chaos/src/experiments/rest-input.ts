@@ -55,11 +55,12 @@ function faultOf(
   return check(route, status, type, text);
 }
 
-/** "Nothing was accepted; ask again": a machine that is busy may say so for a while, and not for ever. */
+/** "Ask again": a machine that is busy, a station that reboots, may say so for a while, and not for ever. */
 async function patientExchange(baseUrl: string, agent: Agent, request: Request): Promise<Answer> {
   for (let times = 1; ; times += 1) {
     const answer = await exchange(baseUrl, agent, request, PATIENCE_MS);
-    const isBusy = answer.status === 503 && /"code":"(NOT_STORED|READS_BUSY|WORKERS_GONE)"/.test(answer.text);
+    const isBusy =
+      answer.status === 503 && /"code":"(NOT_STORED|READS_BUSY|WORKERS_GONE|STATION_UNREACHABLE)"/.test(answer.text);
     if (!isBusy || times === MOST_ASKED) return answer;
     await delay(ASK_AGAIN_MS);
   }

@@ -83,7 +83,7 @@ export function createAnswerCheck(document: Document) {
     const type = contentType.split(';', 1)[0] ?? '';
     const content = response.content[type];
     if (!content) return `${status} as ${type} is not documented`;
-    if (!type.includes('json') || !content.schema) return undefined;
+    if (!/^application\/(.+\+)?json$/.test(type) || !content.schema) return undefined;
     const validate = validatorOf(content.schema);
     return validate(JSON.parse(text)) ? undefined : `${status}: ${ajv.errorsText(validate.errors)}`;
   };

@@ -3,6 +3,9 @@ import { type Agent, request as send } from 'node:http';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Request } from './requests.js';
 
+/** Media types of answers that go on: events, and logs that are followed. */
+const STREAMS: ReadonlySet<string> = new Set(['text/event-stream', 'application/jsonl', 'text/plain']);
+
 export interface Answer {
   readonly status: number;
   readonly type: string;
@@ -24,7 +27,7 @@ export function exchange(baseUrl: string, agent: Agent, request: Request, patien
       const type = response.headers['content-type'] ?? '';
       const end = (text: string): void =>
         resolve({ status: response.statusCode ?? 0, type, text, ms: performance.now() - began });
-      if (type.startsWith('text/event-stream')) {
+      if (STREAMS.has(type.split(';', 1)[0] ?? '')) {
         response.destroy();
         end('');
         return;
