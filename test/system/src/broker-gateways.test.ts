@@ -131,6 +131,16 @@ void t.test('a gateway that is told the listener of the chargers, as in earlier 
   await heard.awaitItem((text) => text.endsWith('"ours"'), PATIENCE_MS, 'its own word');
 });
 
+/** Lines of a gateway's log: its connection ended, and not because another one leads now, as it may on a busy machine. */
+function lostWhileLeading(log: string): readonly string[] {
+  let leads = false;
+  return log.split('\n').filter((line) => {
+    if (line.includes('is the leader now')) leads = true;
+    if (line.includes('is not the leader any more')) leads = false;
+    return leads && line.includes('connection to the broker lost');
+  });
+}
+
 void t.test(
   'the listener for stations on a trusted wire: nothing but everest_api/#, and no session of a gateway',
   async (t) => {
@@ -159,7 +169,11 @@ void t.test(
       t.ok(await askUntilAnswered(station), `while somebody is ${id}`);
       await other.endAsync();
     }
-    t.notMatch(output(), /connection to the broker lost/);
+    t.same(
+      both.flatMap(({ child }) => lostWhileLeading(child.output())),
+      [],
+      'nobody took the session of the one that leads',
+    );
     t.notMatch(output(), clientId, 'the client id is not logged');
 
     for (const topic of ['khumbu/fence/khumbu-khumbu', 'depot/cp1/anything', '$SYS/x']) {
