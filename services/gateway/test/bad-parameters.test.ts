@@ -130,7 +130,7 @@ void t.test('the document has what any request may meet, and the headers of all 
           t.ok(document.components.headers[String($ref).split('/').at(-1) ?? ''], $ref);
       }
       if (parameters.some((one: Json) => one.name === 'idempotency-key'))
-        t.ok(responses['202'].headers['Idempotency-Replayed'], name);
+        t.ok((responses['202'] ?? responses['200']).headers['Idempotency-Replayed'], name);
     }
   }
 });
