@@ -56,7 +56,7 @@ class IncomingView {
     this.tell = tell;
   }
 
-  hear({ kind, number, bytes }: ViewMessage): void {
+  hear({ word, number, bytes }: ViewMessage): void {
     this.heardAt = performance.now();
     this.isTakenUp = true;
     if (number !== this.next) {
@@ -64,10 +64,10 @@ class IncomingView {
       return;
     }
     this.next += 1;
-    if (kind === 'bytes') this.waiting.push(bytes);
-    else if (kind === 'opened') this.isOpen = true;
-    else if (kind === 'ended') this.end ??= {};
-    else if (kind === 'failed') {
+    if (word === 'bytes') this.waiting.push(bytes);
+    else if (word === 'opened') this.isOpen = true;
+    else if (word === 'ended') this.end ??= {};
+    else if (word === 'failed') {
       const { code, message } = JSON.parse(bytes.toString()) as ViewFailure;
       this.stop(new CodedError(code, message));
     }

@@ -1,6 +1,6 @@
 /**
  * What a gateway and a log-worker say to each other about one live view of logs. Over publish and subscribe: nothing is stored. From
- * the worker: a kind, its number and a line end, then bytes; from the reader: a word and a number.
+ * the worker: a word, its number and a line end, then bytes; from the reader: a word and a number.
  */
 
 /** What is looked for. Put at the end of a list in Redis; one worker takes it. */
@@ -23,11 +23,11 @@ export interface LogViewRequest {
 export type LogViewFormat = 'json' | 'text';
 
 /** `opened`: bytes will follow. `failed`: nothing could be opened, and none will. `alive`: it goes on. */
-const KINDS = ['opened', 'bytes', 'failed', 'ended', 'alive'] as const;
-export type ViewMessageKind = (typeof KINDS)[number];
+const WORDS = ['opened', 'bytes', 'failed', 'ended', 'alive'] as const;
+export type ViewMessageWord = (typeof WORDS)[number];
 
 export interface ViewMessage {
-  readonly kind: ViewMessageKind;
+  readonly word: ViewMessageWord;
   /** From 0, without a gap: one that is missing was lost. */
   readonly number: number;
   readonly bytes: Buffer;
@@ -41,16 +41,16 @@ export interface ViewFailure {
 
 const LF = 0x0a;
 
-export const viewMessage = (kind: ViewMessageKind, number: number, bytes: Buffer | string = ''): Buffer =>
-  Buffer.concat([Buffer.from(`${kind} ${number}\n`), Buffer.from(bytes)]);
+export const viewMessage = (word: ViewMessageWord, number: number, bytes: Buffer | string = ''): Buffer =>
+  Buffer.concat([Buffer.from(`${word} ${number}\n`), Buffer.from(bytes)]);
 
 /** `undefined`: it is no such message. */
 export function readViewMessage(message: Buffer): ViewMessage | undefined {
   const end = message.indexOf(LF);
-  const [, word = '', number] =
+  const [, said = '', number] =
     /^([a-z]{1,10}) (\d{1,15})$/.exec(message.toString('latin1', 0, Math.max(0, end))) ?? [];
-  const kind = KINDS.find((each) => each === word);
-  return kind && { kind, number: Number(number), bytes: message.subarray(end + 1) };
+  const word = WORDS.find((each) => each === said);
+  return word && { word, number: Number(number), bytes: message.subarray(end + 1) };
 }
 
 /** `taken`: so many bytes in all have gone on to who looks. Also says that the reader is there. `gone`: nobody looks any more. */

@@ -8,7 +8,7 @@ import {
   readReaderMessage,
   SILENCE_MS,
   type ViewFailure,
-  type ViewMessageKind,
+  type ViewMessageWord,
   viewMessage,
   WINDOW_BYTES,
 } from './messages.js';
@@ -68,11 +68,11 @@ class OutgoingView implements ViewOutput {
   }
 
   /** In the order of the calls. Nobody hears it: nobody looks. */
-  send(kind: ViewMessageKind, bytes?: Buffer | string): Promise<void> {
+  send(word: ViewMessageWord, bytes?: Buffer | string): Promise<void> {
     const sent = this.last.then(async () => {
       // The last word goes out also when the worker stops.
-      if (kind !== 'failed') this.signal.throwIfAborted();
-      const message = viewMessage(kind, this.number, bytes);
+      if (word !== 'failed') this.signal.throwIfAborted();
+      const message = viewMessage(word, this.number, bytes);
       this.number += 1;
       if ((await this.publish(message)) > 0) return;
       this.abort.abort(gone());
