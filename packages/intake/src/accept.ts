@@ -31,8 +31,13 @@ export const answerAgain = (stored: StoredAnswer): Answer => ({
 function trialOf(decision: Decision): Answer {
   if (decision.kind === 'offer') return { reply: decision.reply, operationId: decision.record.id };
   if (decision.kind === 'open') return { reply: undefined };
-  const { reply, reason, detail } = decision;
-  return { reply, ...(reason === undefined ? {} : { reason }), ...(detail === undefined ? {} : { detail }) };
+  const { reply, reason, detail, allowed } = decision;
+  return {
+    reply,
+    ...(reason === undefined ? {} : { reason }),
+    ...(detail === undefined ? {} : { detail }),
+    ...(allowed === undefined ? {} : { allowed }),
+  };
 }
 
 /** What would have acted on the station: its refusal is a fact of the security log. A station that asks without end is counted. */
