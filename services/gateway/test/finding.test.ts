@@ -196,6 +196,32 @@ void t.test('operations are chosen by what they are and by what their stations a
   t.match(wrong, { status: 400, body: { code: 'CURSOR_INVALID' } });
 });
 
+void t.test('the total may be asked for on one page and not on the next', async (t) => {
+  const rest = await openDepot(t);
+  await fill(rest);
+  for (const list of ['operations', 'stations']) {
+    const get = (cursor: string | undefined, total: boolean): Promise<{ status: number; body: Json }> =>
+      rest.call('GET', `/v1/${list}?limit=2${total ? '&total=true' : ''}${cursor ? `&cursor=${cursor}` : ''}`);
+    const name = ({ operationId, stationId }: Json): string => (list === 'operations' ? operationId : stationId);
+    const all: string[] = (await rest.call('GET', `/v1/${list}`)).body.items.map(name);
+    t.equal(all.length, 5);
+    for (const wanted of [
+      [true, false, true],
+      [false, true, false],
+    ]) {
+      const names: string[] = [];
+      let cursor: string | undefined;
+      for (const total of wanted) {
+        const page = await get(cursor, total);
+        t.strictSame([page.status, page.body.total], [200, total ? 5 : undefined], `${list} ${wanted.join()}`);
+        names.push(...page.body.items.map(name));
+        cursor = page.body.nextCursor;
+      }
+      t.strictSame([names, cursor], [all, undefined]);
+    }
+  }
+});
+
 void t.test('what moves on moves in the table, and what is removed leaves it', async (t) => {
   const rest = await openDepot(t);
   await fill(rest);

@@ -47,14 +47,21 @@ export function momentOfParameter(parameter: 'since' | 'until', text: string | u
 export const writeOrderedCursor = (sort: string, value: number | string | null, last: number | string): string =>
   Buffer.from(JSON.stringify(['sorted', sort, value, last])).toString('base64url');
 
-export function readOrderedCursor(text: string, sort: string): { value: unknown; last: unknown } {
+function partsOfCursor(text: string): unknown[] {
   let read: unknown;
   try {
     read = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
   } catch (error) {
     throw cursorInvalid({ cause: error });
   }
-  const [mark, order, value, last] = Array.isArray(read) ? (read as unknown[]) : [];
+  return Array.isArray(read) ? (read as unknown[]) : [];
+}
+
+/** Whether it is one of a list in an order. Rejects with `CURSOR_INVALID` for what cannot be read at all. */
+export const isOrderedCursor = (text: string): boolean => partsOfCursor(text)[0] === 'sorted';
+
+export function readOrderedCursor(text: string, sort: string): { value: unknown; last: unknown } {
+  const [mark, order, value, last] = partsOfCursor(text);
   if (mark !== 'sorted' || order !== sort) throw cursorInvalid();
   return { value, last };
 }

@@ -2,13 +2,17 @@
 import type { OperationsQuery, StationsQuery } from '@khumbu/rest-contract/parameters';
 import type { Static } from 'typebox';
 import type { Inventory } from '../inventory.js';
-import { momentOfParameter, readFilter } from './filters.js';
+import { isOrderedCursor, momentOfParameter, readFilter } from './filters.js';
+import type { OperationSearch } from './operation-list.js';
 
 const DEFAULT_LIMIT = 100;
 
 /** `total` is told to who asks for it. */
 const told = <P extends { readonly total?: number }>({ total, ...page }: P, isWanted: boolean | undefined) =>
   isWanted ? { ...page, total } : page;
+
+const countOperations = async (inventory: Inventory, wanted: OperationSearch): Promise<number> =>
+  (await inventory.chosenOperations({ ...wanted, limit: 0 })).total;
 
 /** A page of stations. Rejects with `PARAMETER_INVALID` for a filter that cannot be read, and with `CURSOR_INVALID`. */
 export async function listStations(inventory: Inventory, query: Static<typeof StationsQuery>) {
@@ -29,8 +33,13 @@ export async function listStations(inventory: Inventory, query: Static<typeof St
 /** A page of operations. Rejects as `listStations`. */
 export async function listOperations(inventory: Inventory, query: Static<typeof OperationsQuery>) {
   const { filter, sort, since, until, total, ...rest } = query;
-  const isPlain = [filter, sort, since, until].every((one) => one === undefined) && total !== true;
-  if (isPlain) return inventory.operations(rest);
+  const { cursor, ...wanted } = rest;
+  const isPlain = [filter, sort, since, until].every((one) => one === undefined);
+  // The order of both lists is the same, but each goes on from its own cursors only, whatever else is asked with them.
+  if (isPlain && (cursor === undefined ? total !== true : !isOrderedCursor(cursor))) {
+    const page = await inventory.operations(rest);
+    return total ? { ...page, total: await countOperations(inventory, wanted) } : page;
+  }
   const page = await inventory.chosenOperations({
     ...rest,
     filter: readFilter(filter, 'operations'),
