@@ -1,5 +1,6 @@
 /** Labels and types over REST, and one order for many stations. */
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { awaitUntil, within } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { type Called, type Json, KEYS, openRest, type Rest } from './rest-harness.js';
@@ -140,6 +141,25 @@ void t.test('a dry run decides everything and stores nothing', async (t) => {
   t.notOk(rest.lines.some((line) => line.audit === true));
 });
 
+void t.test('a dry run is refused with what would have been taken', async (t) => {
+  const rest = await openRest(t, {
+    redis,
+    stations: {
+      'n-1': {
+        driver: { transport: 'local', state_dir: '/var/lib/khumbu', profile: 'rauc', logs: { SecurityLog: [] } },
+      },
+    },
+  });
+  const order = { type: 'SecurityLog', location: 'https://files.example/in/' };
+  const problemOf = async (dryRun: boolean): Promise<Json> => {
+    const body = { target: { stations: ['n-1'] }, order, dryRun };
+    return (await rest.call('POST', '/v1/log-uploads', { body })).body.results[0].problem;
+  };
+  const problem = await problemOf(true);
+  t.match(problem, { code: 'LOG_TYPE_UNKNOWN', errors: [{ allowed: ['DiagnosticsLog'] }] });
+  t.strictSame(problem, await problemOf(false));
+});
+
 void t.test('the same request again does nothing twice, and decides what was not decided', async (t) => {
   const rest = await openDepot(t);
   const headers = { 'idempotency-key': 'weekly' };
@@ -169,6 +189,113 @@ void t.test('the same request again does nothing twice, and decides what was not
     headers: { 'idempotency-key': 'alone' },
   });
   t.match(many, { status: 422, body: { code: 'IDEMPOTENCY_KEY_REUSED' } });
+});
+
+void t.test('an error at one station is the result of that station alone', async (t) => {
+  let isBroken = true;
+  const rest = await openRest(t, {
+    redis,
+    stations: STATIONS,
+    judgeCertificate: async (_request, _profile, { station }) => {
+      if (isBroken && station === 'n-1') throw new TypeError('a mistake of our own');
+      return { ok: true };
+    },
+  });
+  const headers = { 'idempotency-key': 'broken' };
+  const order = { location: LOCATION, signing_certificate: 'pem', signature: 'c2ln' };
+  const body = { target: { stations: ['n-1', 'n-2', 's-1'] }, order };
+  const send = () => rest.call('POST', '/v1/firmware-updates', { body, headers });
+  const done = await send();
+  t.match(done, { status: 200, body: { total: 3, accepted: 2, refused: 1 } });
+  const [first, ...others] = done.body.results;
+  t.match(first, { stationId: 'n-1', status: 500, problem: { status: 500, code: 'INTERNAL' } });
+  t.notMatch(JSON.stringify(done.body), 'a mistake of our own');
+  t.strictSame(
+    others.map(({ status }: Json) => status),
+    [202, 202],
+  );
+  const line = rest.lines.find(({ err }) => (err as Json)?.message === 'a mistake of our own');
+  t.match(line, { level: 50, station: 'n-1', requestId: done.headers['x-request-id'] });
+  // That is no last word.
+  isBroken = false;
+  const again = await send();
+  t.match(again.body, { orderId: done.body.orderId, accepted: 3, refused: 0 });
+  t.strictSame(again.body.results.slice(1), others);
+});
+
+void t.test('what was accepted is answered so, also when a newer version has taken it on since', async (t) => {
+  const rest = await openDepot(t);
+  const confirm = rest.intake.confirm.bind(rest.intake);
+  Object.assign(rest.intake, {
+    confirm: async (answer: Parameters<typeof confirm>[0]) => {
+      await confirm(answer);
+      const { station, id = '' } = answer.record ?? {};
+      if (station === 'n-1') await rest.redis.hset(rest.store.keys.record(id), 'schema', 1000);
+    },
+  });
+  const body = { target: { stations: ['n-1', 's-1'] }, order: { location: 'https://files.example/in/' } };
+  const done = await rest.call('POST', '/v1/log-uploads', { body });
+  t.match(done, { status: 200, body: { total: 2, accepted: 2, results: [{ stationId: 'n-1', status: 202 }] } });
+  await t.rejects(rest.store.load(done.body.results[0].operationId), { code: 'RECORD_TOO_NEW' });
+});
+
+void t.test('the same request with a filter is answered for the stations it chose at first', async (t) => {
+  const rest = await openDepot(t);
+  const headers = { 'idempotency-key': 'north' };
+  const body = { target: { filter: 'label.site = north and not station = driverless' }, order: { type: 'Soft' } };
+  const send = () => rest.call('POST', '/v1/resets', { body, headers });
+  const first = await send();
+  t.strictSame([first.body.total, first.body.accepted], [2, 2]);
+  const patch = (station: string, labels: object) =>
+    rest.call('PATCH', `/v1/stations/${station}`, { body: { labels } });
+  t.equal((await patch('s-1', { site: 'north' })).status, 200);
+  t.equal((await patch('n-1', { site: 'west' })).status, 200);
+  // What is known of stations is kept for a moment.
+  const fitting = async (): Promise<string> => {
+    const { results } = (await rest.call('POST', '/v1/resets', { body: { ...body, dryRun: true } })).body;
+    return results.map(({ stationId }: Json) => stationId).join();
+  };
+  await awaitUntil(async () => (await fitting()) === 'n-2,s-1', 5000, 'other stations that fit');
+  // As if the gateway had ended before its answer was kept.
+  for (const key of await rest.redis.keys(`${rest.prefix}:rest-answer:*`)) await rest.redis.hdel(key, 'answer');
+  t.strictSame((await send()).body, first.body);
+  t.equal((await rest.store.openIds()).length, 2);
+});
+
+void t.test('orders for single stations come in between the stations of bulk orders', async (t) => {
+  const names = Array.from({ length: 8 }, (_, at) => `many-${at}`);
+  let judged = 0;
+  const held: (() => void)[] = [];
+  let isHolding = true;
+  const release = (): void => {
+    for (const go of held.splice(0)) go();
+  };
+  const rest = await openRest(t, {
+    redis,
+    stations: Object.fromEntries([...names, 'single'].map((name) => [name, {}])),
+    judgeCertificate: async () => {
+      judged += 1;
+      if (isHolding) await new Promise<void>((resolve) => held.push(resolve));
+      return { ok: false, response: 'InvalidCertificate', reason: 'expired' };
+    },
+  });
+  const order = { location: LOCATION, signing_certificate: 'pem', signature: 'c2ln' };
+  const many = Array.from({ length: 8 }, () =>
+    rest.call('POST', '/v1/firmware-updates', { body: { target: { stations: names }, order } }),
+  );
+  await awaitUntil(
+    () => judged === 32,
+    5000,
+    () => `half of each order, of which ${judged} are decided on`,
+  );
+  const single = rest.call('POST', '/v1/stations/single/reset', { body: { type: 'Soft' }, key: KEYS.other });
+  await awaitUntil(() => rest.load.asks.waiting() === 1, 5000, 'the order for one station in line');
+  release();
+  t.equal((await within(single, 5000, 'the order for one station')).status, 202);
+  isHolding = false;
+  release();
+  for (const { body } of await Promise.all(many)) t.match(body, { total: 8, accepted: 0, refused: 8 });
+  t.equal(judged, 64);
 });
 
 void t.test('an update is allowed and named with its order', async (t) => {

@@ -308,6 +308,7 @@ export async function openRest(t: Test, options: RestOptions) {
     artifacts,
     spoolDir,
     intake,
+    load,
     events,
     lines,
     files: reports,

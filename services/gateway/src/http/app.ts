@@ -244,7 +244,7 @@ async function addV1(
   logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn });
   logArchiveRoutes(app, { copies: deps.copies, archives, audit, eventLoopTurn, stopping });
   controlRoutes(app, { inventory, intake, submit, audit, questions });
-  bulkRoutes(app, { inventory, intake, archives, artifacts, idempotency, submitOne, now: deps.now });
+  bulkRoutes(app, { ...deps, submitOne, turns: load.asks });
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
   wanRoutes(app, { wan: deps.wan, audit });

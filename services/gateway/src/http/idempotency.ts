@@ -63,6 +63,22 @@ export function createIdempotency(redis: Redis, keys: Keys) {
       return answer ? (JSON.parse(answer) as HttpAnswer) : undefined;
     },
 
+    /**
+     * The stations this key stands for: as they were chosen when it came first, so that a repeated request does not choose
+     * others from what has changed since. Call it after `begin`.
+     */
+    async stations(keyed: Keyed, choose: () => Promise<string[]>): Promise<string[]> {
+      const name = keys.restAnswer(hash(keyed.caller, keyed.key));
+      const known = await stored(redis.hget(name, 'stations'));
+      if (known !== null) return JSON.parse(known) as string[];
+      const chosen = JSON.stringify(await choose());
+      // The same request may have chosen at the same time: the first one counts for both.
+      const replies = await stored(
+        redis.multi().hsetnx(name, 'stations', chosen).pexpire(name, IDEMPOTENCY_TTL_MS).hget(name, 'stations').exec(),
+      );
+      return JSON.parse(String(replies?.[2]?.[1])) as string[];
+    },
+
     /** Keep the answer, unless there is one already; resolves with the one that is kept. */
     async end(keyed: Keyed, answer: HttpAnswer): Promise<HttpAnswer> {
       const name = keys.restAnswer(hash(keyed.caller, keyed.key));

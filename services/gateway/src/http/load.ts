@@ -51,7 +51,7 @@ export async function pacedRefusal(request: FastifyRequest, { refusals }: Load):
   return turn !== undefined;
 }
 
-/** Every route that is added from now on waits for its turn, but for the streams, which are counted in another way. */
+/** Every route that is added from now on waits for its turn, but for streams, which are counted in another way, and for what takes several turns. */
 export function takeTurns(v1: FastifyInstance, { reads, archives, asks }: Load): void {
   const wrapped = new WeakSet<RouteHandlerMethod>();
   v1.addHook('onRoute', (route) => {

@@ -26,7 +26,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a caller needs. A route below /v1 without one is a mistake. */
     scope?: Scope;
-    /** What it does lasts, and is counted in another way than by turns. */
+    /** What it does lasts, and takes its turns by itself or is counted in another way. */
     hasOwnTurns?: boolean;
     /** Whether the address alone lets the caller in, without a key; rejects with a problem for a wrong signature. */
     isSigned?: (request: FastifyRequest) => Promise<boolean>;

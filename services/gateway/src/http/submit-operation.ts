@@ -136,12 +136,13 @@ export function createSubmitOperation(
       onFailure: (error) => log.debug({ reason: describeError(error) }, 'not begun yet'),
     }).catch(() => undefined);
 
-  /** The operation as it is now; while the store cannot be read, as it was accepted. */
+  /** The operation as it is now; while it cannot be read, as it was accepted: a newer process may have taken it on since. */
   const viewOf = async (operationId: string, known: OperationRecord | undefined): Promise<OperationView> => {
     try {
       return await inventory.view(await inventory.record(operationId));
     } catch (error) {
-      if (!(error instanceof Problem && known && isOfStation(known))) throw error;
+      const isUnreadable = error instanceof Problem || hasCode(error, 'RECORD_TOO_NEW');
+      if (!(isUnreadable && known && isOfStation(known))) throw error;
       return inventory.viewAsKnown(known);
     }
   };
