@@ -1,5 +1,7 @@
 /** Decisions of the command line, and the live view where a gateway has it and where not. */
+import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ProblemError } from '@khumbu/client/problem-error';
 import { closeNow, listen } from '@khumbu/shared/runtime/listening';
@@ -82,14 +84,21 @@ await t.test('logs as they come, until the reader ends it', async (t) => {
   let isOver = false;
   const server = createServer((request, response) => {
     asked.push(request.url, request.headers.authorization, request.headers.accept);
-    response.writeHead(200, { 'content-type': 'text/plain' });
-    response.write('first\n');
+    response.writeHead(200, { 'content-type': 'application/jsonl' });
+    response.write('{"type": "record", "source": "journal", "text": "first"}\n');
     response.once('close', () => {
       isOver = true;
     });
   });
   t.teardown(() => closeNow(server));
-  const child = await follow(`http://127.0.0.1:${await listen(server, 0)}`, ['--grep', 'a b', '--source', 'journal']);
+  const child = await follow(`http://127.0.0.1:${await listen(server, 0)}`, [
+    '--grep',
+    'a b',
+    '--source',
+    'journal',
+    '--type',
+    'SecurityLog',
+  ]);
   await awaitUntil(
     () => child.stdout() === 'first\n',
     20_000,
@@ -97,7 +106,51 @@ await t.test('logs as they come, until the reader ends it', async (t) => {
   );
   t.equal((await child.end('SIGINT')).code, 130);
   await awaitUntil(() => isOver, 5000, 'the connection to be closed');
-  t.strictSame(asked, ['/v1/stations/gate%201/logs?follow=true&grep=a+b&source=journal', 'Bearer key', 'text/plain']);
+  const query = 'type=SecurityLog&grep=a+b&follow=true&source=journal';
+  t.strictSame(asked, [`/v1/stations/gate%201/logs?${query}`, 'Bearer key', 'application/jsonl']);
+});
+
+await t.test('a view that ends badly, or breaks off, is no success', async (t) => {
+  for (const [last, code] of [
+    ['{"type": "end", "reason": "failed"}\n', 1],
+    ['', 5],
+  ] as const) {
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/jsonl' });
+      response.end(`{"type": "record", "source": "journal", "text": "first"}\n${last}`);
+    });
+    t.teardown(() => closeNow(server));
+    const child = await follow(`http://127.0.0.1:${await listen(server, 0)}`);
+    t.equal((await within(child.exited, 20_000, 'the command to end')).code, code, last);
+    t.match(child.stdout(), 'first');
+  }
+});
+
+await t.test('doctor: the key of a profile goes to no other depot', async (t) => {
+  const heard: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    heard.push(request.headers.authorization);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  });
+  t.teardown(() => closeNow(server));
+  const home = t.testdir({
+    khumbu: {
+      'profiles.json': JSON.stringify({
+        default: 'north',
+        profiles: { north: { url: 'https://north.example', key: 'key-of-north' } },
+      }),
+    },
+  });
+  chmodSync(join(home, 'khumbu', 'profiles.json'), 0o600);
+  const port = await listen(server, 0);
+  const env = { ...process.env, NODE_OPTIONS: undefined, XDG_CONFIG_HOME: home, HTTP_PORT: String(port) };
+  const child = await startChild(process.execPath, [BIN, 'doctor', '--up'], { env });
+  await within(child.exited, 60_000, 'the command to end');
+  t.ok(heard.length > 0, 'it was looked at');
+  t.strictSame(
+    heard.filter((key) => key !== undefined),
+    [],
+  );
 });
 
 await t.test('a gateway without a live view', async (t) => {

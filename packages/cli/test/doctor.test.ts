@@ -51,7 +51,7 @@ const SOUND = {
 };
 
 async function look(env: Record<string, string | undefined>, fileNames: string[] = []): Promise<Finding[]> {
-  const place = findPlace({ env, fileNames, remoteUrl: undefined, isUp: false, key: undefined });
+  const place = { ...findPlace({ env, fileNames, remoteUrl: undefined, isUp: false }), key: undefined };
   return runChecks(place, createSight(), new AbortController().signal);
 }
 const of = (findings: readonly Finding[], subject: string): Finding[] =>

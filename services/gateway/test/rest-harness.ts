@@ -319,12 +319,13 @@ export async function openRest(t: Test, options: RestOptions) {
     async call(
       method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
       path: string,
-      more: { body?: unknown; key?: string | null; headers?: Record<string, string> } = {},
+      more: { body?: unknown; key?: string | null; headers?: Record<string, string>; from?: string } = {},
     ): Promise<Called> {
-      const { body, key = KEYS.admin, headers = {} } = more;
+      const { body, key = KEYS.admin, headers = {}, from = '127.0.0.1' } = more;
       const response = await app.inject({
         method,
         url: path,
+        remoteAddress: from,
         headers: { ...(key === null ? {} : { authorization: `Bearer ${key}` }), ...headers },
         ...(body === undefined ? {} : { payload: body as object }),
       });

@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CertificateLeaf } from '@khumbu/shared/contract/topics';
 import { EVSE_SECURITY_MODULE } from '@khumbu/station-simulator/everest-options';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { UNSIGNED } from '@khumbu/test-support/statuses';
 import t, { type Test } from 'tap';
 import { type Cluster, startCluster } from './cluster.js';
-import { askUntilDecided, PATIENCE_MS, runningImage } from './everest.js';
+import { PATIENCE_MS, runningImage } from './everest.js';
 import { firmwareStatuses, startStation } from './simulators.js';
 
 const PREFIX = 'depot/{station}/';

@@ -1,7 +1,7 @@
 /** What the tests do as a plain EVerest: ask for updates, give permission, wait for statuses. */
-import { isDeepStrictEqual } from 'node:util';
-import { CHANNELS, type ChannelName, fallbackReply } from '@khumbu/shared/contract/channels';
+import { CHANNELS, type ChannelName } from '@khumbu/shared/contract/channels';
 import type { Charger } from '@khumbu/station-drivers/simulated/charger';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { type EverestClient, type EverestClientOptions, startEverestClient } from '@khumbu/test-support/everest-client';
 import type { Test } from 'tap';
 import type { Cluster } from './cluster.js';
@@ -11,29 +11,8 @@ export const PATIENCE_MS = 30_000;
 
 export const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
 
-interface Answered {
-  readonly reply: unknown;
-  readonly ms: number;
-}
-
 /** Within this every request has its answer, whatever happens, on any machine; how fast it is, the benchmark tells. */
 export const ANSWER_LATEST_MS = 5000;
-
-/** Decisions take some milliseconds; a default that comes later comes because the time for the answer was over. */
-const LATE_MS = 300;
-
-/**
- * Ask until the answer is a decision. On a busy machine it may be the default because the time for it was over; nothing of
- * such a request happens, and it may be sent again.
- */
-export async function askUntilDecided<A extends Answered>(channel: ChannelName, ask: () => Promise<A>): Promise<A> {
-  const end = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const answer = await ask();
-    const isLate = answer.ms > LATE_MS && isDeepStrictEqual(answer.reply, fallbackReply(channel));
-    if (!isLate || performance.now() > end) return answer;
-  }
-}
 
 const isChannelName = (leaf: string): leaf is ChannelName => leaf in CHANNELS;
 

@@ -1,9 +1,10 @@
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { SIGNED, UNSIGNED } from '@khumbu/test-support/statuses';
 import t from 'tap';
 import { startCluster } from './cluster.js';
-import { allowAfter, askUntilDecided, connect, PATIENCE_MS, runningImage, update } from './everest.js';
+import { allowAfter, connect, PATIENCE_MS, runningImage, update } from './everest.js';
 import { firmwareStatuses, startFleet } from './simulators.js';
 
 const MB = 1_000_000;

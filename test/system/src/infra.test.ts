@@ -6,6 +6,7 @@ import { type AddressInfo, connect as connectTcp, createServer, type Socket } fr
 import { promisify } from 'node:util';
 import { SERVICE_FLAGS } from '@khumbu/embedded-run/cluster';
 import { freePort } from '@khumbu/shared/runtime/free-port';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { startChild } from '@khumbu/test-support/children';
 import { nextEvent } from '@khumbu/test-support/events';
 import { startEverestClient } from '@khumbu/test-support/everest-client';
@@ -14,7 +15,7 @@ import { startRedis } from '@khumbu/test-support/redis';
 import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
 import { ears, makeSecrets, ROOT, startDepotBroker } from './depot-broker.js';
-import { ANSWER_LATEST_MS, askUntilDecided } from './everest.js';
+import { ANSWER_LATEST_MS } from './everest.js';
 
 const run = promisify(execFile);
 const PATIENCE_MS = 20_000;

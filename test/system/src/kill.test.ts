@@ -1,13 +1,14 @@
 import { gunzipSync } from 'node:zlib';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import type { EverestModule } from '@khumbu/station-simulator/everest-module';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
 import { SIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import t from 'tap';
 import { type ProcessName, startCluster } from './cluster.js';
-import { askUntilDecided, connect, PATIENCE_MS, runningImage } from './everest.js';
+import { connect, PATIENCE_MS, runningImage } from './everest.js';
 import { firmwareStatuses, startFleet, startStation } from './simulators.js';
 
 const MB = 1_000_000;

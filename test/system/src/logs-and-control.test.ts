@@ -3,6 +3,7 @@ import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import type { EverestModule } from '@khumbu/station-simulator/everest-module';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
@@ -11,7 +12,7 @@ import { UNSIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import { Client as S3 } from 'minio';
 import t, { type Test } from 'tap';
 import { startCluster } from './cluster.js';
-import { ANSWER_LATEST_MS, askUntilDecided, connect, inSeconds, PATIENCE_MS } from './everest.js';
+import { ANSWER_LATEST_MS, connect, inSeconds, PATIENCE_MS } from './everest.js';
 import { firmwareStatuses, startStation } from './simulators.js';
 
 const run = promisify(execFile);

@@ -32,10 +32,16 @@ function settingsOfFiles(files: readonly string[]): Record<string, string | unde
   return Object.assign({}, ...all) as Record<string, string | undefined>;
 }
 
-/** A key is a help here: without one less is told. */
-async function keyIfAny(context: CliContext, flags: DepotFlags): Promise<string | undefined> {
+/**
+ * For what is looked at, at `url`. A key is a help here: without one less is told. That of the default profile, or of a run, is for
+ * its own depot alone.
+ */
+async function keyIfAny(context: CliContext, flags: DepotFlags, url: string): Promise<string | undefined> {
   try {
-    return await keyOf(chosenDepot(context, flags).key, context);
+    const usual = chosenDepot(context, flags);
+    const isThat = new URL(usual.url).origin === new URL(url).origin;
+    const { key } = isThat ? usual : chosenDepot(context, { ...flags, url });
+    return await keyOf(key, context);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     context.terminal.say(`khumbu: without a key: ${error.message}`);
@@ -76,13 +82,13 @@ export const doctor = buildCommand<DoctorFlags, readonly [], CliContext>({
       import('../doctor/real-sight.js'),
       import('../doctor/describe-findings.js'),
     ]);
-    const place = findPlace({
+    const looked = findPlace({
       env: { ...context.env, ...settings },
       fileNames: Object.keys(settings),
       remoteUrl: isElsewhere ? chosenDepot(context, flags).url : undefined,
       isUp: flags.up,
-      key: await keyIfAny(context, flags),
     });
+    const place = { ...looked, key: await keyIfAny(context, flags, looked.url) };
     terminal.say(`Looking at ${WHAT[place.kind]}.`);
     const findings = await runChecks(place, createSight(), signal);
     if (flags.json) terminal.json(findings);

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { answered } from '@khumbu/client/client';
 import type { LogUploadOrder, Operation } from '@khumbu/client/generated/rest-api';
-import { problemOf } from '@khumbu/client/problem-error';
+import { ProblemError, problemOf } from '@khumbu/client/problem-error';
 import { buildCommand } from '@stricli/core';
 import { acting, type CliContext, type OutputFlags, usage } from '../context.js';
 import type { DepotFlags } from '../depot/choose-depot.js';
@@ -123,27 +123,35 @@ async function fetchLogs(context: CliContext, depot: Depot, stationId: string, f
 
 /** Lines of the live view, until the caller ends it. */
 async function followLogs(context: CliContext, depot: Depot, stationId: string, flags: LogsFlags): Promise<void> {
-  const { since, until, grep, source, json } = flags;
-  const query = new URLSearchParams({ follow: 'true' });
-  for (const [name, value] of Object.entries({ since, until, grep, source }))
-    if (value !== undefined) query.set(name, value);
-  const answer = await depot.fetch(`/v1/stations/${encodeURIComponent(stationId)}/logs?${query.toString()}`, {
-    headers: { accept: json ? 'application/x-ndjson' : 'text/plain' },
+  const { type, since, until, grep, source, json } = flags;
+  const { terminal, signal, ending } = context;
+  const view = depot.client.viewLogs(stationId, {
+    type,
+    follow: true,
+    signal,
+    ...(since === undefined ? {} : { since: new Date(since) }),
+    ...(until === undefined ? {} : { until: new Date(until) }),
+    ...(grep === undefined ? {} : { grep }),
+    ...(source === undefined ? {} : { source: [source] }),
   });
-  if (!answer.ok || !answer.body) {
-    const problem = await problemOf(answer);
-    if (problem.code === 'NOT_FOUND' || problem.code === 'UNREADABLE')
-      throw new Failure(
-        'unsupported',
-        'NO_LIVE_VIEW',
-        'this gateway has no live view of logs: leave --follow out, and the logs are fetched as an archive',
-      );
-    throw problem;
-  }
-  const isShown = process.stdout.isTTY === true;
-  for await (const piece of Readable.fromWeb(answer.body as never).setEncoding('utf8') as AsyncIterable<string>) {
-    context.signal.throwIfAborted();
-    await context.terminal.write(isShown ? piece.split('\n').map(plain).join('\n') : piece);
+  try {
+    for await (const line of view) {
+      if (json) terminal.json(line);
+      else if (line.type === 'record') terminal.print(plain(line.text));
+      else if (line.type === 'note') terminal.say(`khumbu: ${line.source}: ${line.text}`);
+      if (line.type !== 'end') continue;
+      if (!json) terminal.say(`khumbu: the view has ended: ${line.reason}`);
+      if (line.reason === 'lost') ending.exit = 'unreachable';
+      else if (line.reason !== 'complete') ending.exit = 'failed';
+    }
+    signal.throwIfAborted();
+  } catch (error) {
+    if (!(error instanceof ProblemError) || (error.code !== 'NOT_FOUND' && error.code !== 'UNREADABLE')) throw error;
+    throw new Failure(
+      'unsupported',
+      'NO_LIVE_VIEW',
+      'this gateway has no live view of logs: leave --follow out, and the logs are fetched as an archive',
+    );
   }
 }
 
@@ -191,8 +199,8 @@ export const logs = buildCommand<LogsFlags, readonly [string], CliContext>({
         kind: 'parsed',
         parse: text,
         optional: true,
-        placeholder: 'text',
-        brief: 'With --follow: only lines with this text',
+        placeholder: 'expression',
+        brief: 'With --follow: only lines that this expression (RE2) fits',
       },
       source: {
         kind: 'parsed',
@@ -207,6 +215,8 @@ export const logs = buildCommand<LogsFlags, readonly [string], CliContext>({
   func: acting(async (context, flags, stationId) => {
     if (!flags.follow && (flags.grep !== undefined || flags.source !== undefined))
       throw usage('--grep and --source choose lines of --follow; an archive is whole');
+    if (flags.follow && (flags.output !== undefined || flags.force))
+      throw usage('--follow prints lines: --output and --force are for an archive');
     const depot = await openDepot(context, flags);
     await (flags.follow ? followLogs : fetchLogs)(context, depot, stationId, flags);
   }),

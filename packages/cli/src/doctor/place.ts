@@ -48,7 +48,6 @@ export interface PlaceOptions {
   /** Of `--url` or a profile. */
   readonly remoteUrl: string | undefined;
   readonly isUp: boolean;
-  readonly key: string | undefined;
 }
 
 function kindOf({ env, fileNames, remoteUrl, isUp }: PlaceOptions): PlaceKind {
@@ -79,8 +78,8 @@ const envOfUp = (env: Environment, { DATA_DIR, REDIS_PORT, MQTT_PORT, HTTP_PORT 
 });
 
 /** Reads files that settings name (`NAME_FILE`), and asks nobody. */
-export function findPlace(options: PlaceOptions): Place {
-  const { fileNames, remoteUrl, key } = options;
+export function findPlace(options: PlaceOptions): Omit<Place, 'key'> {
+  const { fileNames, remoteUrl } = options;
   const kind = kindOf(options);
   const problems: { of: string; problem: string }[] = [];
   const load = <T>(of: string, read: () => T): T | undefined => {
@@ -107,7 +106,6 @@ export function findPlace(options: PlaceOptions): Place {
     kind,
     env,
     url: remoteUrl ?? `${scheme}://${host.includes(':') ? `[${host}]` : host}:${gateway?.HTTP_PORT ?? 8080}`,
-    key,
     gateway,
     otaWorker,
     up,

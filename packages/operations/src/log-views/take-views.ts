@@ -1,4 +1,5 @@
 /** The side of a worker: takes the live views that are asked for and sends what it reads, at the pace of who looks. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
@@ -32,6 +33,8 @@ export interface TakeViewsOptions {
   readonly serve: (request: LogViewRequest, output: ViewOutput, signal: AbortSignal) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
+
+const AFTER_ERROR_MS = 1000;
 
 const gone = (): CodedError => new CodedError('READER_GONE', 'nobody looks any more');
 
@@ -136,15 +139,20 @@ export function takeViews(options: TakeViewsOptions): { stop(): Promise<void> } 
         await Promise.race(running);
         continue;
       }
-      const [, text] = (await blocking.blpop(keys.logViews, 0)) ?? [];
-      if (text === undefined) continue;
-      const one = run(JSON.parse(text) as LogViewRequest).finally(() => running.delete(one));
-      running.add(one);
+      try {
+        const [, text] = (await blocking.blpop(keys.logViews, 0)) ?? [];
+        if (text === undefined) continue;
+        const one = run(JSON.parse(text) as LogViewRequest).finally(() => running.delete(one));
+        running.add(one);
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        // A failover of Redis, or what is no request: the next one is taken all the same.
+        onError(error);
+        await pause(AFTER_ERROR_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+      }
     }
   };
-  const taking = take().catch((error: unknown) => {
-    if (!stopping.signal.aborted) onError(error);
-  });
+  const taking = take();
 
   return {
     async stop() {

@@ -93,19 +93,21 @@ const PIECE_CHARS = 32 * 1024;
 interface Reading {
   readonly source: LogSource;
   readonly redactor: Redactor;
+  /** Without what is taken out; by itself, for it is no part of the logs. */
+  readonly textOf: (text: string) => Promise<string>;
   readonly fits: (line: string) => boolean;
   readonly lines: ViewLines;
   readonly writer: ViewWriter;
 }
 
-/** Tells each note once, when it is known. */
-function createNoteTeller({ source, lines, writer }: Reading) {
+/** Tells each note once, when it is known. It may hold what a program at the station has said. */
+function createNoteTeller({ source, lines, writer, textOf }: Reading) {
   const told = new Set<string>();
   return async (notes: readonly LogNote[]): Promise<void> => {
     for (const { code, text } of notes) {
       if (told.has(code + text)) continue;
       told.add(code + text);
-      await writer.write(lines.note({ source: source.name, code, text }));
+      await writer.write(lines.note({ source: source.name, code, text: await textOf(text) }));
     }
   };
 }
@@ -186,23 +188,31 @@ export async function serveView(
   const limit = deadlineAfter(limits.maxS * 1000, signal, over.signal);
   const writer = new ViewWriter(output, limits, limit.signal);
   const alive = setInterval(() => void writer.write(lines.alive()).catch(() => undefined), limits.aliveMs);
+  const textOf = async (text: string): Promise<string> => (await redactorOf(profile)).line(text);
   let end: ViewEnd;
+  let isOpened = false;
+  const opened = async (): Promise<void> => {
+    isOpened = true;
+    await output.opened();
+  };
   try {
     // A driver may be slow to hear of an abort.
     const sources = await unlessAborted(driverOf(profile).openLogs(queryOf(request), limit.signal), limit.signal);
     const readings = await Promise.all(
-      sources.map(async (source) => ({ source, redactor: await redactorOf(profile), fits, lines, writer })),
+      sources.map(async (source) => ({ source, redactor: await redactorOf(profile), textOf, fits, lines, writer })),
     );
-    await output.opened();
+    await opened();
     end = await unlessAborted(readAll(readings, request.newest), limit.signal);
   } catch (error) {
     if (error instanceof Enough) end = error.reason;
     else if (!signal.aborted && error instanceof DOMException && error.name === 'TimeoutError') end = 'time_limit';
+    else if (error instanceof CodedError && !isOpened) throw new CodedError(error.code, await textOf(error.message));
     else throw error;
   } finally {
     clearInterval(alive);
     limit.clear();
     over.abort();
   }
+  if (!isOpened) await opened();
   await writer.end(lines.end(end));
 }
