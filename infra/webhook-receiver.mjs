@@ -52,15 +52,24 @@ async function bodyOf(request) {
 
 export function createReceiver(secrets, take) {
   const taken = new Set();
+  /** Running, by id: who sends the same again meanwhile hears how that ends. */
+  const underWay = new Map();
+  const takeOnce = async (id, body) => {
+    if (taken.has(id)) return;
+    await take(JSON.parse(body.toString('utf8')), id);
+    taken.add(id);
+    if (taken.size > MOST_REMEMBERED) taken.delete(taken.values().next().value);
+  };
   const serve = async (request, response) => {
     try {
       const body = await bodyOf(request);
       const id = verify(secrets, request.headers, body);
-      if (!taken.has(id)) {
-        await take(JSON.parse(body.toString('utf8')), id);
-        taken.add(id);
-        if (taken.size > MOST_REMEMBERED) taken.delete(taken.values().next().value);
-      }
+      if (!underWay.has(id))
+        underWay.set(
+          id,
+          takeOnce(id, body).finally(() => underWay.delete(id)),
+        );
+      await underWay.get(id);
       // Only what has been taken is confirmed: everything else comes again.
       response.writeHead(204).end();
     } catch (error) {

@@ -2,14 +2,22 @@
 
 import { stationEvent } from '@khumbu/operations/events/events';
 import { readEntry } from '@khumbu/operations/events/stream-entries';
+import type { Keys } from '@khumbu/operations/records/keys';
 import { backoffMs } from '@khumbu/operations/webhooks/backoff';
-import { deliveriesOf } from '@khumbu/operations/webhooks/dispatcher';
+import { deliveriesOf, startDispatcher } from '@khumbu/operations/webhooks/dispatcher';
 import { eventFilter, parseEventFilter } from '@khumbu/operations/webhooks/event-filter';
 import { newKey, signedHeaders } from '@khumbu/operations/webhooks/signature';
-import { type Delivery, shownUrl, type Webhook } from '@khumbu/operations/webhooks/webhook';
-import { createWebhookStore, MOST_DEAD_LETTERS, MOST_WEBHOOKS } from '@khumbu/operations/webhooks/webhook-store';
+import { type Delivery, isShownUrl, shownUrl, type Webhook } from '@khumbu/operations/webhooks/webhook';
+import {
+  createWebhookStore,
+  MOST_DEAD_LETTERS,
+  MOST_WAITING,
+  MOST_WEBHOOKS,
+  type WebhookStore,
+} from '@khumbu/operations/webhooks/webhook-store';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { Webhook as Verifier } from 'standardwebhooks';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { fresh, NOW, redis } from './store-stage.js';
 
 const webhookOf = (id: string, more: Partial<Webhook> = {}): Webhook => ({
@@ -104,7 +112,18 @@ void t.test('filters choose by what an event says and by the labels of its stati
 });
 
 void t.test('an address is shown without what may be secret in it', async (t) => {
-  t.equal(shownUrl('https://user:word@csms.example/hooks/khumbu?token=secret#x'), 'https://csms.example/hooks/khumbu');
+  const rows: [url: string, shown: string][] = [
+    ['https://user:word@csms.example/hooks/khumbu?token=secret#x', 'https://csms.example/…'],
+    ['https://hooks.example:8443/bot-token/', 'https://hooks.example:8443/…'],
+    ['https://user:word@csms.example', 'https://csms.example/…'],
+    ['https://csms.example/?token=secret', 'https://csms.example/…'],
+    ['http://csms.example', 'http://csms.example/'],
+  ];
+  for (const [url, shown] of rows) {
+    t.equal(shownUrl(url), shown);
+    t.equal(shownUrl(shown), shown, 'it is shown as it is');
+    t.strictSame([isShownUrl(url), isShownUrl(shown)], [false, shown.endsWith('…')]);
+  }
 });
 
 void t.test('the position moves with what it passed over, from where it was read alone', async (t) => {
@@ -188,4 +207,90 @@ void t.test('what the stream has lost is told before what follows', async (t) =>
     deliveriesOf({ id: 'wh_a', filter: 'change = back' }, { entries }, () => ({}), NOW),
     [],
   );
+});
+
+const WAIT_MS = 60_000;
+
+/** A dispatcher beside a store that may be another one than the real one. */
+function dispatch(t: Test, store: WebhookStore, keys: Keys): Error[] {
+  const errors: Error[] = [];
+  const dispatcher = startDispatcher({
+    store,
+    redis,
+    waiting: redis.duplicate(),
+    keys,
+    labelsOf: () => ({}),
+    now: () => NOW,
+    onDeliveries: () => Promise.resolve(),
+    onError: (error) => errors.push(error as Error),
+  });
+  t.teardown(() => dispatcher.stop());
+  return errors;
+}
+
+void t.test('a webhook that is full is asked again after a pause, and goes on when there is room', async (t) => {
+  const { store, webhooks, keys } = open();
+  for (const id of ['wh_full', 'wh_live']) await webhooks.create(webhookOf(id));
+  let isFull = true;
+  const asked: number[] = [];
+  const counts = async (id: string) => {
+    const real = await webhooks.counts(id);
+    if (id !== 'wh_full') return real;
+    asked.push(performance.now());
+    return isFull ? { ...real, waiting: MOST_WAITING } : real;
+  };
+  const errors = dispatch(t, { ...webhooks, counts }, keys);
+  await awaitUntil(() => asked.length > 0, WAIT_MS, 'the first look');
+  for (const station of ['cs-1', 'cs-2', 'cs-3']) {
+    await store.commit(store.transaction().emitEvent(stationEvent(station, 'away', NOW)));
+    await awaitUntil(() => webhooks.head('wh_live', station), WAIT_MS, 'the other one is told meanwhile');
+  }
+  await awaitUntil(() => asked.length > 2, WAIT_MS, 'looks while it is full');
+  t.ok((asked[2] ?? 0) - (asked[0] ?? 0) > 3000, `a pause between looks: ${asked.join(', ')}`);
+  t.equal(await webhooks.head('wh_full', 'cs-1'), undefined);
+  isFull = false;
+  await awaitUntil(() => webhooks.head('wh_full', 'cs-1'), WAIT_MS, 'what it was not told');
+  t.strictSame(errors, []);
+});
+
+void t.test('while all webhooks are full nothing is asked without a pause', async (t) => {
+  const { store, webhooks, keys } = open();
+  await webhooks.create(webhookOf('wh_full'));
+  await store.commit(store.transaction().emitEvent(stationEvent('cs-1', 'away', NOW)));
+  const rounds: number[] = [];
+  const full: WebhookStore = {
+    ...webhooks,
+    list: () => {
+      rounds.push(performance.now());
+      return webhooks.list();
+    },
+    counts: () => Promise.resolve({ waiting: MOST_WAITING, deadLetters: 0, dropped: 0 }),
+  };
+  dispatch(t, full, keys);
+  await awaitUntil(() => rounds.length > 2, WAIT_MS, 'three rounds');
+  t.ok((rounds[2] ?? 0) - (rounds[0] ?? 0) > 3000, `pauses: ${rounds.join(', ')}`);
+});
+
+void t.test('a webhook whose filter cannot be read holds up no other one', async (t) => {
+  const { store, webhooks, keys } = open();
+  await webhooks.create(webhookOf('wh_a', { filter: 'colour = red' }));
+  await webhooks.create(webhookOf('wh_b'));
+  const errors = dispatch(t, webhooks, keys);
+  await store.commit(store.transaction().emitEvent(stationEvent('cs-1', 'away', NOW)));
+  await awaitUntil(() => webhooks.head('wh_b', 'cs-1'), WAIT_MS, 'what happens');
+  t.match(errors[0], { message: /wh_a/, cause: /no field/ });
+  await webhooks.change('wh_a', ({ filter: _unreadable, ...one }) => one);
+  await awaitUntil(() => webhooks.head('wh_a', 'cs-1'), WAIT_MS, 'the other one, once it can be read');
+});
+
+void t.test('a message is appended where there is a webhook and room', async (t) => {
+  const { webhooks, keys } = open();
+  t.equal(await webhooks.append('wh_a', deliveryOf('wh_a', '', 1)), 'unknown');
+  t.strictSame(await redis.keys(`${keys.webhookBusy.replace('-busy', '')}*`), [], 'nothing is left of it');
+  await webhooks.create(webhookOf('wh_a'));
+  await redis.hset(keys.webhookWaiting, 'wh_a', MOST_WAITING - 1);
+  t.equal(await webhooks.append('wh_a', deliveryOf('wh_a', '', 1)), 'appended');
+  t.equal(await webhooks.append('wh_a', deliveryOf('wh_a', '', 2)), 'full');
+  t.equal((await webhooks.counts('wh_a')).waiting, MOST_WAITING);
+  t.equal(await redis.llen(keys.webhookList('wh_a', '')), 1);
 });

@@ -13,8 +13,8 @@ const KeySchema = Type.Object(
 
 const members = {
   id: text('Id of the webhook.', { examples: ['wh_0a1b2c3d4e5f'] }),
-  url: text('Where messages go, without user, password, query and fragment.', {
-    examples: ['https://csms.example/hooks/khumbu'],
+  url: text('Where messages go: the origin, and `/…` for the rest, which may hold secrets.', {
+    examples: ['https://csms.example/…'],
   }),
   title: optionalText('For people.'),
   filter: optionalText('Which events it is told, in the language of filters; absent: every event.', {
@@ -50,11 +50,14 @@ export const NewWebhookSchema = Type.Object(
 
 export const WebhookOrderSchema = Type.Object(
   {
-    url: text('Where messages go, by POST. Judged by the policy of locations.', {
-      minLength: 1,
-      maxLength: 2000,
-      pattern: '^https?://',
-    }),
+    url: text(
+      'Where messages go, by POST. Judged by the policy of locations. In a `PUT` also as `GET` shows it: as it is.',
+      {
+        minLength: 1,
+        maxLength: 2000,
+        pattern: '^https?://',
+      },
+    ),
     title: Type.Optional(Type.String({ maxLength: 200, description: 'For people.' })),
     filter: Type.Optional(Type.String({ maxLength: 2000, description: 'Which events; absent: every event.' })),
     paused: Type.Optional(Type.Boolean({ description: 'Nothing is sent for now. Default: false.' })),

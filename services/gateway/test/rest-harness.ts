@@ -250,7 +250,7 @@ export async function openRest(t: Test, options: RestOptions) {
         reading: createWanStore(reading, store.keys, rules, moment),
         writing: createWanStore(prompt, store.keys, rules, moment),
       },
-      webhooks: createWebhookStore(prompt, store.keys),
+      webhooks: { reading: createWebhookStore(reading, store.keys), writing: createWebhookStore(prompt, store.keys) },
       locations,
       archives: options.archives,
       copies: {

@@ -1,6 +1,6 @@
 /** Webhooks over REST; called by `rest.test.ts`, which counts the routes that were answered with success. */
 import { newKey } from '@khumbu/operations/webhooks/signature';
-import { createWebhookStore, MOST_WEBHOOKS } from '@khumbu/operations/webhooks/webhook-store';
+import { createWebhookStore, MOST_WAITING, MOST_WEBHOOKS } from '@khumbu/operations/webhooks/webhook-store';
 import type { Test } from 'tap';
 import { type Json, KEYS, type Rest } from './rest-harness.js';
 
@@ -13,7 +13,7 @@ export async function judgeWebhooks(t: Test, rest: Rest): Promise<void> {
   const made = await rest.call('POST', HOOKS, { body });
   t.match(made, {
     status: 201,
-    body: { title: 'CSMS', filter: body.filter, url: 'https://csms.example/hooks/khumbu' },
+    body: { title: 'CSMS', filter: body.filter, url: 'https://csms.example/…' },
   });
   t.match(made.body, {
     paused: false,
@@ -39,6 +39,15 @@ export async function judgeWebhooks(t: Test, rest: Rest): Promise<void> {
   t.equal(again.body.keys.length, 2, 'and never three');
   t.equal(again.body.keys[1].id, rotated.body.keys[0].id);
 
+  const webhooks = createWebhookStore(rest.redis, rest.store.keys);
+  const asShown = await rest.call('PUT', path, { body: { url: made.body.url, title: 'CSMS' } });
+  t.match(asShown, { status: 200, body: { url: made.body.url } });
+  t.equal((await webhooks.read(id))?.url, URL_WITH_SECRETS, 'the URL as it is shown leaves it as it is');
+  const ofAnother = { url: 'https://other.example/…' };
+  const malformed = { status: 422, body: { code: 'LOCATION_MALFORMED', errors: [{ pointer: '#/url' }] } };
+  t.match(await rest.call('PUT', path, { body: ofAnother }), malformed);
+  t.match(await rest.call('POST', HOOKS, { body: ofAnother }), malformed);
+
   const changed = await rest.call('PUT', path, { body: { url: 'https://other.example/', paused: true } });
   t.match(changed.body, { id, paused: true, url: 'https://other.example/', keys: again.body.keys });
   t.notOk('filter' in changed.body);
@@ -47,7 +56,11 @@ export async function judgeWebhooks(t: Test, rest: Rest): Promise<void> {
   t.equal((await rest.call('GET', path, { key: KEYS.read })).body.code, 'SCOPE_MISSING');
   t.match((await rest.call('GET', HOOKS)).body.items, [{ id }]);
 
-  const webhooks = createWebhookStore(rest.redis, rest.store.keys);
+  const { webhookWaiting } = rest.store.keys;
+  await rest.redis.hset(webhookWaiting, id, MOST_WAITING);
+  t.match(await rest.call('POST', `${path}/ping`), { status: 409, body: { code: 'WEBHOOK_FULL' } });
+  t.equal(await webhooks.head(id, ''), undefined);
+  await rest.redis.hdel(webhookWaiting, id);
   t.equal((await rest.call('POST', `${path}/ping`)).status, 202);
   const ping = await webhooks.head(id, '');
   if (!ping) throw new Error('no ping waits');
@@ -97,6 +110,7 @@ export async function judgeWebhooks(t: Test, rest: Rest): Promise<void> {
   ] as const)
     t.equal((await rest.call(method, `${path}${below}`)).body.code, 'WEBHOOK_UNKNOWN', `${method} ${below}`);
   const said = JSON.stringify(rest.lines);
-  for (const secret of ['pass-word', 'secret-token', made.body.secret, again.body.secret]) t.notMatch(said, secret);
+  for (const secret of ['pass-word', 'secret-token', 'hooks/khumbu', made.body.secret, again.body.secret])
+    t.notMatch(said, secret);
   t.match(said, 'rotate_webhook_key');
 }

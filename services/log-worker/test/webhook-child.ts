@@ -15,6 +15,7 @@ runWebhooks({
     WEBHOOK_RETRY_INTERVAL_MS: 20,
     WEBHOOK_TIMEOUT_MS: 20_000,
     WEBHOOKS_AT_ONCE: 16,
+    MAX_RETRY_AFTER_S: 900,
     JOB_LOCK_MS: 2000,
   },
   redis: open(),

@@ -1,14 +1,20 @@
 /** Webhooks as their receivers meet them: order, signatures, tries, dead letters, and workers that are killed. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type StationChange, stationEvent } from '@khumbu/operations/events/events';
 import { createStore } from '@khumbu/operations/kinds/store';
 import { subscribeNotifications } from '@khumbu/operations/records/notifications';
-import { newKey, type WebhookKey } from '@khumbu/operations/webhooks/signature';
+import { newKey, signedHeaders, type WebhookKey } from '@khumbu/operations/webhooks/signature';
 import type { Webhook } from '@khumbu/operations/webhooks/webhook';
 import { createWebhookStore } from '@khumbu/operations/webhooks/webhook-store';
 import { createLocationPolicy, type LocationPolicy } from '@khumbu/shared/locations/policy';
@@ -36,7 +42,11 @@ interface Heard {
 }
 
 /** Answers as `answer` says; notes what it has answered with success. */
-async function openReceiver(t: Test, answer: (heard: Heard, times: number) => number | Promise<number> = () => 204) {
+async function openReceiver(
+  t: Test,
+  answer: (heard: Heard, times: number) => number | Promise<number> = () => 204,
+  headers: Readonly<Record<string, string>> = {},
+) {
   const taken: Heard[] = [];
   const asked = new Map<string, number>();
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -50,7 +60,7 @@ async function openReceiver(t: Test, answer: (heard: Heard, times: number) => nu
     asked.set(id, (asked.get(id) ?? 0) + 1);
     const status = await answer(heard, asked.get(id) ?? 0);
     if (status < 300) taken.push(heard);
-    response.writeHead(status).end();
+    response.writeHead(status, headers).end();
   };
   const receiver = createServer((request, response) => void serve(request, response));
   receiver.listen(0, '127.0.0.1');
@@ -98,6 +108,7 @@ async function openWorker(
       WEBHOOK_RETRY_INTERVAL_MS: 20,
       WEBHOOK_TIMEOUT_MS: 20_000,
       WEBHOOKS_AT_ONCE: 16,
+      MAX_RETRY_AFTER_S: 900,
       JOB_LOCK_MS: 30_000,
       ...config,
     },
@@ -116,6 +127,10 @@ async function openWorker(
   });
   return worker;
 }
+
+const aborted = async ({ signal }: AbortController): Promise<void> => {
+  if (!signal.aborted) await once(signal, 'abort');
+};
 
 const numbersOf = (taken: readonly Heard[], station: string): number[] =>
   taken.filter((one) => one.station === station).map(({ n }) => n);
@@ -241,6 +256,34 @@ void t.test('410 stops a webhook, a pause keeps what happens, and both end', asy
   t.strictSame(numbersOf(receiver.taken, 'cs-1'), [1, 2, 3]);
 });
 
+void t.test('a 410 of the URL before does not stop a webhook that was given another one', async (t) => {
+  const depot = openDepot();
+  const [asked, mayAnswer] = [new AbortController(), new AbortController()];
+  const before = await openReceiver(t, async () => {
+    asked.abort();
+    await aborted(mayAnswer);
+    return 410;
+  });
+  const after = await openReceiver(t);
+  const { id } = await depot.register(before.url);
+  await openWorker(t, depot);
+  await depot.happens('cs-1', 1);
+  await aborted(asked);
+  await depot.webhooks.change(id, (one) => ({ ...one, url: after.url }));
+  mayAnswer.abort();
+  await awaitUntil(() => after.taken.length === 1, WAIT_MS, 'the message at the URL that is in force');
+  t.notOk((await depot.webhooks.read(id))?.gone);
+});
+
+void t.test('a Retry-After is followed as far as the settings say', async (t) => {
+  const depot = openDepot();
+  const receiver = await openReceiver(t, (_heard, times) => (times < 2 ? 503 : 204), { 'retry-after': '86400' });
+  await depot.register(receiver.url);
+  await openWorker(t, depot, { MAX_RETRY_AFTER_S: 1 });
+  await depot.happens('cs-1', 1);
+  await awaitUntil(() => receiver.taken.length === 1, WAIT_MS, 'the second try');
+});
+
 void t.test('a receiver that does not answer holds up no other one', async (t) => {
   const depot = openDepot();
   const dead = await openReceiver(t, () => new Promise<number>(() => undefined));
@@ -343,4 +386,39 @@ void t.test('the example of a receiver takes what is signed, once, and refuses t
     [1, 2],
   );
   await awaitUntil(async () => (await depot.webhooks.counts(id)).waiting === 0, WAIT_MS, 'nothing waits');
+});
+
+void t.test('the example of a receiver takes a message that comes twice at once one time', async (t) => {
+  const example = new URL('../../../../infra/webhook-receiver.mjs', import.meta.url);
+  const { createReceiver } = (await import(example.href)) as {
+    createReceiver: (secrets: readonly string[], take: (message: unknown, id: string) => Promise<void>) => Server;
+  };
+  const key = newKey(Date.now());
+  const outcomes = ['fails', 'is taken'];
+  const takes: string[] = [];
+  const mayEnd = new AbortController();
+  const receiver = createReceiver([key.secret], async (_message, id) => {
+    takes.push(id);
+    await aborted(mayEnd);
+    if (outcomes.shift() === 'fails') throw Object.assign(new Error('the store is full'), { status: 503 });
+  });
+  let verified = 0;
+  receiver.on('request', (request: IncomingMessage) => request.on('end', () => setImmediate(() => (verified += 1))));
+  receiver.listen(0, '127.0.0.1');
+  await once(receiver, 'listening');
+  t.teardown(() => closeNow(receiver));
+  const { port } = receiver.address() as AddressInfo;
+  const message = { id: 'wh_1.1-0', body: '{}' };
+  const send = async (): Promise<number> => {
+    const headers = signedHeaders([key], message, Date.now());
+    const { status } = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body: message.body, headers });
+    return status;
+  };
+  const both = [send(), send()];
+  await awaitUntil(() => verified === 2, WAIT_MS, 'both are there');
+  mayEnd.abort();
+  t.strictSame(await Promise.all(both), [503, 503], 'both hear how it ended');
+  t.equal(takes.length, 1);
+  t.strictSame([await send(), await send()], [204, 204], 'and it is taken when it comes again');
+  t.equal(takes.length, 2);
 });

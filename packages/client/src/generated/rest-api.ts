@@ -768,7 +768,7 @@ export interface paths {
         get: operations["getWebhook"];
         /**
          * Change a webhook
-         * @description What is not in the body is not so any more: without `filter` it is told every event, without `paused` it goes on, also after a 410. Its keys stay, and so does what waits for it. Safe to repeat.
+         * @description What is not in the body is not so any more: without `filter` it is told every event, without `paused` it goes on, also after a 410. Its keys stay, and so does what waits for it. A `url` as `GET` shows it, with `/…` at its end, leaves the URL as it is. Safe to repeat.
          *
          *     Needs the scope `admin`.
          */
@@ -2079,7 +2079,7 @@ export interface components {
              * @description Stable: decide by this.
              * @enum {unknown}
              */
-            code: "REQUEST_MALFORMED" | "BODY_MALFORMED" | "PARAMETER_INVALID" | "CURSOR_INVALID" | "LAST_EVENT_ID_INVALID" | "NOT_AUTHENTICATED" | "CSRF_TOKEN_MISSING" | "SCOPE_MISSING" | "NOT_FOUND" | "NO_SESSION" | "STATION_UNKNOWN" | "OPERATION_UNKNOWN" | "ARCHIVE_UNKNOWN" | "ARTIFACT_UNKNOWN" | "WEBHOOK_UNKNOWN" | "DEAD_LETTER_UNKNOWN" | "REQUEST_TIMEOUT" | "STATION_NOT_CONFIGURED" | "STATION_IN_CONFLICT" | "INSTALLING" | "SIGNATURE_REQUIRED" | "SIGNATURE_INCOMPLETE" | "LOCATION_SCHEME_NOT_ALLOWED" | "LOCATION_HOST_NOT_ALLOWED" | "LOCATION_ADDRESS_FORBIDDEN" | "LOCATION_KEY_NOT_ALLOWED" | "LOG_TYPE_UNKNOWN" | "WINDOW_EMPTY" | "NETWORK_NOT_SUPPORTED" | "INTERFACE_UNKNOWN" | "SLOT_TAKEN_BY_EVEREST" | "SLOT_BUSY" | "NOT_CANCELABLE" | "NOT_WAITING" | "NO_DOWNLOAD" | "ARCHIVE_NOT_READY" | "ARCHIVE_ELSEWHERE" | "ARTIFACT_IN_USE" | "ARTIFACT_ELSEWHERE" | "TOO_MANY_WEBHOOKS" | "SESSION_NEEDS_KEY" | "LOGS_UNAVAILABLE" | "REFUSED" | "PRECONDITION_FAILED" | "BODY_TOO_LARGE" | "CONTENT_TYPE_UNSUPPORTED" | "RANGE_NOT_SATISFIABLE" | "EXPECTATION_UNKNOWN" | "BODY_INVALID" | "ARTIFACT_REFUSED" | "LOCATION_MALFORMED" | "LOCATION_SCHEME_UNKNOWN" | "LOCATION_NOT_USABLE" | "CERTIFICATE_INVALID" | "CERTIFICATE_REVOKED" | "TIME_ABSURD" | "NO_OBJECT_STORE" | "IDEMPOTENCY_KEY_REUSED" | "TOO_MANY_REQUESTS" | "TOO_MANY_EVENT_STREAMS" | "TOO_MANY_LOG_VIEWS" | "HEADERS_TOO_LARGE" | "INTERNAL" | "NOT_STORED" | "READS_BUSY" | "WORKERS_GONE" | "CERTIFICATE_NOT_JUDGED" | "STATION_UNREACHABLE" | "ARTIFACT_STORE_UNREACHABLE" | "OBJECT_STORE_UNREACHABLE" | "AUTHORITY_UNREACHABLE" | "TOO_MANY_SUBSCRIBERS" | "ARTIFACT_NO_SPACE";
+            code: "REQUEST_MALFORMED" | "BODY_MALFORMED" | "PARAMETER_INVALID" | "CURSOR_INVALID" | "LAST_EVENT_ID_INVALID" | "NOT_AUTHENTICATED" | "CSRF_TOKEN_MISSING" | "SCOPE_MISSING" | "NOT_FOUND" | "NO_SESSION" | "STATION_UNKNOWN" | "OPERATION_UNKNOWN" | "ARCHIVE_UNKNOWN" | "ARTIFACT_UNKNOWN" | "WEBHOOK_UNKNOWN" | "DEAD_LETTER_UNKNOWN" | "REQUEST_TIMEOUT" | "STATION_NOT_CONFIGURED" | "STATION_IN_CONFLICT" | "INSTALLING" | "SIGNATURE_REQUIRED" | "SIGNATURE_INCOMPLETE" | "LOCATION_SCHEME_NOT_ALLOWED" | "LOCATION_HOST_NOT_ALLOWED" | "LOCATION_ADDRESS_FORBIDDEN" | "LOCATION_KEY_NOT_ALLOWED" | "LOG_TYPE_UNKNOWN" | "WINDOW_EMPTY" | "NETWORK_NOT_SUPPORTED" | "INTERFACE_UNKNOWN" | "SLOT_TAKEN_BY_EVEREST" | "SLOT_BUSY" | "NOT_CANCELABLE" | "NOT_WAITING" | "NO_DOWNLOAD" | "ARCHIVE_NOT_READY" | "ARCHIVE_ELSEWHERE" | "ARTIFACT_IN_USE" | "ARTIFACT_ELSEWHERE" | "TOO_MANY_WEBHOOKS" | "WEBHOOK_FULL" | "SESSION_NEEDS_KEY" | "LOGS_UNAVAILABLE" | "REFUSED" | "PRECONDITION_FAILED" | "BODY_TOO_LARGE" | "CONTENT_TYPE_UNSUPPORTED" | "RANGE_NOT_SATISFIABLE" | "EXPECTATION_UNKNOWN" | "BODY_INVALID" | "ARTIFACT_REFUSED" | "LOCATION_MALFORMED" | "LOCATION_SCHEME_UNKNOWN" | "LOCATION_NOT_USABLE" | "CERTIFICATE_INVALID" | "CERTIFICATE_REVOKED" | "TIME_ABSURD" | "NO_OBJECT_STORE" | "IDEMPOTENCY_KEY_REUSED" | "TOO_MANY_REQUESTS" | "TOO_MANY_EVENT_STREAMS" | "TOO_MANY_LOG_VIEWS" | "HEADERS_TOO_LARGE" | "INTERNAL" | "NOT_STORED" | "READS_BUSY" | "WORKERS_GONE" | "CERTIFICATE_NOT_JUDGED" | "STATION_UNREACHABLE" | "ARTIFACT_STORE_UNREACHABLE" | "OBJECT_STORE_UNREACHABLE" | "AUTHORITY_UNREACHABLE" | "TOO_MANY_SUBSCRIBERS" | "ARTIFACT_NO_SPACE";
             /** @description The word of the decision behind it. */
             reason?: string;
             /** @description The operation it is about. */
@@ -2679,8 +2679,8 @@ export interface components {
              */
             id: string;
             /**
-             * @description Where messages go, without user, password, query and fragment.
-             * @example https://csms.example/hooks/khumbu
+             * @description Where messages go: the origin, and `/…` for the rest, which may hold secrets.
+             * @example https://csms.example/…
              */
             url: string;
             /** @description For people. */
@@ -2734,8 +2734,8 @@ export interface components {
              */
             id: string;
             /**
-             * @description Where messages go, without user, password, query and fragment.
-             * @example https://csms.example/hooks/khumbu
+             * @description Where messages go: the origin, and `/…` for the rest, which may hold secrets.
+             * @example https://csms.example/…
              */
             url: string;
             /** @description For people. */
@@ -2794,7 +2794,7 @@ export interface components {
          *     }
          */
         WebhookOrder: {
-            /** @description Where messages go, by POST. Judged by the policy of locations. */
+            /** @description Where messages go, by POST. Judged by the policy of locations. In a `PUT` also as `GET` shows it: as it is. */
             url: string;
             /** @description For people. */
             title?: string;

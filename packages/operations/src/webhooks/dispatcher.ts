@@ -14,6 +14,8 @@ import { type Delivery, isStopped, messageBody, type Webhook } from './webhook.j
 import { MOST_WAITING, type WebhookStore } from './webhook-store.js';
 
 const BLOCK_MS = 2000;
+/** One that is full, or whose events cannot be told, is left alone so long, however much happens. */
+const REST_MS = BLOCK_MS;
 const RETRY_MS = 1000;
 
 export interface DispatcherOptions {
@@ -58,11 +60,16 @@ export function deliveriesOf(
 export function startDispatcher(options: DispatcherOptions) {
   const { store, redis, waiting, keys, labelsOf, now, onDeliveries, onError } = options;
   const stopping = new AbortController();
+  /** Until when webhooks are left alone, by their ids, as `performance.now()` has it. */
+  const resting = new Map<string, number>();
 
-  /** One page of one webhook; resolves with where it is then. `undefined`: nothing moved. */
+  /** One page of one webhook; resolves with where it is then. `undefined`: it goes no farther. */
   const advance = async (webhook: Webhook, position: string): Promise<string | undefined> => {
     const { waiting: count } = await store.counts(webhook.id);
-    if (count >= MOST_WAITING) return undefined;
+    if (count >= MOST_WAITING) {
+      resting.set(webhook.id, performance.now() + REST_MS);
+      return undefined;
+    }
     const page = await readPage(redis, keys.events, position);
     const to = page.entries.at(-1)?.id ?? page.gap?.until;
     if (to === undefined) return undefined;
@@ -73,15 +80,31 @@ export function startDispatcher(options: DispatcherOptions) {
     return isMoved ? to : undefined;
   };
 
-  /** Every webhook as far as it goes. Resolves with the newest position. */
-  const round = async (): Promise<string> => {
-    const [webhooks, positions] = await Promise.all([store.list(), store.positions()]);
-    let newest = '$';
-    for (const webhook of webhooks.filter((one) => !isStopped(one))) {
-      for (let at = positions[webhook.id]; at !== undefined && !stopping.signal.aborted; ) {
-        if (newest === '$' || compareIds(at, newest) > 0) newest = at;
+  /** As far as it goes. Resolves with its position; `undefined`: it has none, or rests. */
+  const advanceFully = async (webhook: Webhook, position: string | undefined): Promise<string | undefined> => {
+    let reached = position;
+    try {
+      for (let at = position; at !== undefined && !stopping.signal.aborted; ) {
+        reached = at;
         at = await advance(webhook, at);
       }
+    } catch (error) {
+      if (stopping.signal.aborted) return undefined;
+      // Others are told what happens nevertheless.
+      onError(new Error(`events are not told to the webhook ${webhook.id}`, { cause: error }));
+      resting.set(webhook.id, performance.now() + REST_MS);
+    }
+    return resting.has(webhook.id) ? undefined : reached;
+  };
+
+  /** Every webhook that does not rest. Resolves with the newest position of these, `$` if there is none. */
+  const round = async (): Promise<string> => {
+    const [webhooks, positions] = await Promise.all([store.list(), store.positions()]);
+    for (const [id, until] of resting) if (until <= performance.now()) resting.delete(id);
+    let newest = '$';
+    for (const webhook of webhooks.filter((one) => !isStopped(one) && !resting.has(one.id))) {
+      const at = await advanceFully(webhook, positions[webhook.id]);
+      if (at !== undefined && (newest === '$' || compareIds(at, newest) > 0)) newest = at;
     }
     return newest;
   };
@@ -91,7 +114,8 @@ export function startDispatcher(options: DispatcherOptions) {
       try {
         const after = await round();
         if (stopping.signal.aborted) return;
-        // A webhook that is new, or has room again, is seen after this at the latest.
+        // A webhook that is new, or has room again, is seen after this at the latest. The position of one that rests is
+        // behind what it was not told: waiting from there would not wait.
         await waiting.xread('COUNT', 1, 'BLOCK', BLOCK_MS, 'STREAMS', keys.events, after);
       } catch (error) {
         if (stopping.signal.aborted) return;

@@ -56,6 +56,15 @@ redis.call('SADD', KEYS[3], ARGV[3] .. dead.station)
 redis.call('HINCRBY', KEYS[4], ARGV[1], 1)
 return 1`;
 
+/** ARGV: webhook, delivery, member, most that wait. Answers 1, or 0 when there is no room, or -1 when there is no webhook. */
+const APPEND = `
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return -1 end
+if tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0') >= tonumber(ARGV[4]) then return 0 end
+redis.call('RPUSH', KEYS[3], ARGV[2])
+redis.call('SADD', KEYS[4], ARGV[3])
+redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
+return 1`;
+
 /** ARGV: webhook, JSON, position, most. Creates only where there is room. */
 const CREATE = `
 if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
@@ -89,6 +98,9 @@ export interface WebhookCounts {
   /** Dead letters that made room for newer ones. */
   readonly dropped: number;
 }
+
+/** `full`: as much waits as may. `unknown`: there is no such webhook. Nothing was appended then. */
+export type Appended = 'appended' | 'full' | 'unknown';
 
 function createHint(redis: Redis, keys: Keys): (id: string) => Promise<number> {
   return (id) => redis.publish(keys.notifications, `webhook ${id}`);
@@ -235,24 +247,22 @@ function onTheWay(redis: Redis, keys: Keys) {
       if (sent === 1) await hint(id);
       return sent === 1;
     },
-    /** One delivery more, behind what waits for its station. */
-    append: async (id: string, delivery: Delivery): Promise<void> => {
+    /** One delivery more, behind what waits for its station. Repeated, it is there twice. */
+    append: async (id: string, delivery: Delivery): Promise<Appended> => {
       const { station } = delivery;
-      await repliesOf(
-        redis
-          .multi()
-          .rpush(keys.webhookList(id, station), JSON.stringify(delivery))
-          .sadd(webhookBusy, pairOf(id, station))
-          .hincrby(webhookWaiting, id, 1),
-      );
+      const known = [webhooks, webhookWaiting, keys.webhookList(id, station), webhookBusy];
+      const text = JSON.stringify(delivery);
+      const appended = await redis.eval(APPEND, 4, ...known, id, text, pairOf(id, station), MOST_WAITING);
+      if (appended !== 1) return appended === 0 ? 'full' : 'unknown';
       await hint(id);
+      return 'appended';
     },
   };
 }
 
 export type WebhookStore = ReturnType<typeof createWebhookStore>;
 
-/** All of it rejects when Redis does not answer; all of it is safe to repeat. */
+/** All of it rejects when Redis does not answer; all of it but `append` is safe to repeat. */
 export const createWebhookStore = (redis: Redis, keys: Keys) => ({
   ...registered(redis, keys),
   ...onTheWay(redis, keys),

@@ -47,6 +47,8 @@ export interface WebhookWorkerOptions {
   /** Tries of a delivery in all. */
   readonly tries: number;
   readonly firstWaitMs: number;
+  /** A receiver that asks for a longer pause by its Retry-After gets this one. */
+  readonly mostRetryAfterMs: number;
   /** So long after a worker was killed another one takes up what it had. */
   readonly lockMs: number;
   /** Milliseconds since 1970. */
@@ -92,7 +94,7 @@ function createJobs({ store, redis, keys, tries, onError }: WebhookWorkerOptions
 
 /** One try of the first delivery. Resolves with the next one, if this one is over. Throws `TryAgain`. */
 function createAttempt(options: WebhookWorkerOptions, signal: AbortSignal) {
-  const { store, tries, firstWaitMs, now, send, onDead, onGone } = options;
+  const { store, tries, firstWaitMs, mostRetryAfterMs, now, send, onDead, onGone } = options;
   const giveUp = async (webhook: Webhook, delivery: Delivery, failure: Failure, made: number) => {
     const { reason, message } = failure;
     const { id, station, type, body } = delivery;
@@ -101,16 +103,19 @@ function createAttempt(options: WebhookWorkerOptions, signal: AbortSignal) {
     onDead(webhook, delivery, failure);
     return next;
   };
+  /** The receiver at this URL wants no more. A webhook that was given another URL meanwhile goes on there, at once. */
+  const stop = async (asked: Webhook): Promise<undefined> => {
+    const webhook = await store.change(asked.id, (one) => (one.url === asked.url ? { ...one, gone: true } : one));
+    if (webhook && webhook.url !== asked.url) throw new TryAgain('it has another URL by now', 0);
+    if (webhook) onGone(webhook);
+  };
   return async (webhook: Webhook, head: Delivery, made: number): Promise<Delivery | undefined> => {
     const failure = await send(webhook, head, signal);
     if (!failure) return store.settle(webhook.id, head);
-    if (failure.isGone) {
-      await store.change(webhook.id, (one) => ({ ...one, gone: true }));
-      onGone(webhook);
-      return undefined;
-    }
+    if (failure.isGone) return stop(webhook);
     if (made >= tries) return giveUp(webhook, head, failure, made);
-    throw new TryAgain(failure.message, Math.max(backoffMs(made, firstWaitMs), failure.retryAfterMs ?? 0));
+    const askedMs = Math.min(failure.retryAfterMs ?? 0, mostRetryAfterMs);
+    throw new TryAgain(failure.message, Math.max(backoffMs(made, firstWaitMs), askedMs));
   };
 }
 

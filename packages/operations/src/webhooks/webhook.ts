@@ -42,11 +42,21 @@ export interface DeadLetter extends Delivery {
   readonly tries: number;
 }
 
-/** For people and answers: without user, password, query and fragment, which are secrets at many receivers. */
+const HIDDEN = '/…';
+
+/**
+ * For people and answers: the origin, and `/…` for what is hidden. User, password, query and fragment are secrets at many
+ * receivers, and so is the path, at some from its first part on (`/bot<token>/`).
+ */
 export function shownUrl(text: string): string {
-  const url = new URL(text);
-  for (const part of ['username', 'password', 'search', 'hash'] as const) url[part] = '';
-  return url.href;
+  const { origin, href } = new URL(text);
+  return href === `${origin}/` ? href : `${origin}${HIDDEN}`;
+}
+
+/** Something is hidden in it: it stands for a URL, and leads nowhere itself. */
+export function isShownUrl(text: string): boolean {
+  const { origin, href } = new URL(text);
+  return href === new URL(`${origin}${HIDDEN}`).href;
 }
 
 /** Of a message: what happened, when, and the event as `GET /v1/events` tells it. */

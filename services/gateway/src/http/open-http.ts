@@ -87,7 +87,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
         reading: createWanStore(reading, keys, rules, now),
         writing: createWanStore(prompt, keys, rules, now),
       },
-      webhooks: createWebhookStore(prompt, keys),
+      webhooks: { reading: createWebhookStore(reading, keys), writing: createWebhookStore(prompt, keys) },
       locations: createLocationPolicy(locationRules(config)),
       archives: openArchives(config),
       copies: { records: createCopyRecords(reading, keys), rules: copyRules(config) },

@@ -14,6 +14,7 @@ export interface WebhookConfig {
   readonly WEBHOOK_RETRY_INTERVAL_MS: number;
   readonly WEBHOOK_TIMEOUT_MS: number;
   readonly WEBHOOKS_AT_ONCE: number;
+  readonly MAX_RETRY_AFTER_S: number;
   readonly JOB_LOCK_MS: number;
 }
 
@@ -42,6 +43,7 @@ export function runWebhooks(deps: WebhookDeps) {
     concurrency: config.WEBHOOKS_AT_ONCE,
     tries: config.WEBHOOK_TRIES,
     firstWaitMs: config.WEBHOOK_RETRY_INTERVAL_MS,
+    mostRetryAfterMs: config.MAX_RETRY_AFTER_S * 1000,
     lockMs: config.JOB_LOCK_MS,
     now,
     send: createSend({ context, timeoutMs: config.WEBHOOK_TIMEOUT_MS, now }),

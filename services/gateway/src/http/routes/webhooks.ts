@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { FilterError } from '@khumbu/filter/filter-error';
 import { parseEventFilter } from '@khumbu/operations/webhooks/event-filter';
 import { newKey, validKeys, type WebhookKey } from '@khumbu/operations/webhooks/signature';
-import { messageBody, shownUrl, type Webhook } from '@khumbu/operations/webhooks/webhook';
+import { isShownUrl, messageBody, shownUrl, type Webhook } from '@khumbu/operations/webhooks/webhook';
 import type { WebhookStore } from '@khumbu/operations/webhooks/webhook-store';
 import { DeliveryParams, WebhookParams } from '@khumbu/rest-contract/parameters';
 import {
@@ -29,7 +29,11 @@ const OVERLAP_S = 86_400;
 const BODY = WITH_BODY.filter((code) => code !== 'IDEMPOTENCY_KEY_REUSED');
 
 export interface WebhookRouteDeps {
-  readonly webhooks: WebhookStore;
+  readonly webhooks: {
+    /** However much is read by it, no station waits. */
+    readonly reading: Pick<WebhookStore, 'read' | 'list' | 'counts' | 'deadLetters'>;
+    readonly writing: Pick<WebhookStore, 'create' | 'change' | 'remove' | 'append' | 'resend'>;
+  };
   readonly locations: Pick<LocationPolicy, 'check'>;
   readonly audit: Audit;
   /** Milliseconds since 1970. */
@@ -41,6 +45,10 @@ type Order = Static<typeof WebhookOrderSchema>;
 /** Throws what is wrong with the filter or the target of an order: a policy that is stricter later stops what is sent then. */
 function judgeOrder({ url, filter }: Order, locations: WebhookRouteDeps['locations']): void {
   if (!URL.canParse(url)) throw refusal({ reply: 'Rejected', reason: 'location_malformed' }, undefined, 'url');
+  if (isShownUrl(url)) {
+    const detail = 'this is the URL as it is shown, of another webhook or of one that has changed: give the whole one';
+    throw refusal({ reply: 'Rejected', reason: 'location_malformed', detail }, undefined, 'url');
+  }
   const checked = locations.check(url);
   if (!checked.ok) {
     const { code, reason, allowed } = checked;
@@ -64,6 +72,10 @@ function judgeOrder({ url, filter }: Order, locations: WebhookRouteDeps['locatio
   }
 }
 
+/** Who sends back what GET has shown means the URL that is in force. Pure. */
+const meantUrl = (given: string, before: string): string =>
+  URL.canParse(given) && isShownUrl(given) && shownUrl(given) === shownUrl(before) ? before : given;
+
 const keyView = ({ id, createdAt, expiresAt }: WebhookKey) => ({
   id,
   createdAt: rfc3339(createdAt),
@@ -73,7 +85,7 @@ const keyView = ({ id, createdAt, expiresAt }: WebhookKey) => ({
 function createParts({ webhooks, now }: WebhookRouteDeps) {
   const viewOf = async (webhook: Webhook): Promise<WebhookView> => {
     const { id, url, title, filter, paused = false, gone = false, keys, createdAt, createdBy } = webhook;
-    const { waiting, deadLetters, dropped } = await reading(webhooks.counts)(id);
+    const { waiting, deadLetters, dropped } = await reading(webhooks.reading.counts)(id);
     return {
       id,
       url: shownUrl(url),
@@ -97,9 +109,9 @@ function createParts({ webhooks, now }: WebhookRouteDeps) {
     if (!webhook) throw new Problem('WEBHOOK_UNKNOWN');
     return webhook;
   };
-  const read = async (id: string): Promise<Webhook> => found(await reading(webhooks.read)(id));
+  const read = async (id: string): Promise<Webhook> => found(await reading(webhooks.reading.read)(id));
   const change = async (id: string, make: (one: Webhook) => Webhook): Promise<Webhook> =>
-    found(await reading(webhooks.change)(id, make));
+    found(await reading(webhooks.writing.change)(id, make));
   return { viewOf, secretOf, read, change };
 }
 
@@ -132,7 +144,7 @@ function registrationRoutes(app: RestApp, parts: RouteParts): void {
         createdAt: at,
         ...(createdBy === undefined ? {} : { createdBy }),
       };
-      if (!(await reading(webhooks.create)(webhook))) throw new Problem('TOO_MANY_WEBHOOKS');
+      if (!(await reading(webhooks.writing.create)(webhook))) throw new Problem('TOO_MANY_WEBHOOKS');
       audit(request, 'create_webhook', '', { outcome: 'accepted', webhook: webhook.id, url: shownUrl(webhook.url) });
       return reply.status(201).send({ ...(await viewOf(webhook)), secret: secretOf(webhook) });
     },
@@ -152,7 +164,7 @@ function registrationRoutes(app: RestApp, parts: RouteParts): void {
     }),
     async (request, reply) => {
       const { webhookId: webhook } = request.params;
-      if (!(await reading(webhooks.remove)(webhook))) throw new Problem('WEBHOOK_UNKNOWN');
+      if (!(await reading(webhooks.writing.remove)(webhook))) throw new Problem('WEBHOOK_UNKNOWN');
       audit(request, 'delete_webhook', '', { outcome: 'accepted', webhook });
       return reply.status(204).send();
     },
@@ -171,7 +183,7 @@ function readingRoutes(app: RestApp, { webhooks, read, viewOf }: RouteParts): vo
       success: answers(200, 'They.', ref(WebhookPageSchema)),
       takes: {},
     }),
-    async () => ({ items: await Promise.all((await reading(webhooks.list)()).map(viewOf)) }),
+    async () => ({ items: await Promise.all((await reading(webhooks.reading.list)()).map(viewOf)) }),
   );
 
   app.get(
@@ -190,7 +202,7 @@ function readingRoutes(app: RestApp, { webhooks, read, viewOf }: RouteParts): vo
   );
 }
 
-function changingRoutes(app: RestApp, { locations, audit, now, viewOf, change }: RouteParts): void {
+function changingRoutes(app: RestApp, { locations, audit, now, viewOf, read, change }: RouteParts): void {
   app.put(
     '/webhooks/:webhookId',
     describeRoute({
@@ -199,16 +211,19 @@ function changingRoutes(app: RestApp, { locations, audit, now, viewOf, change }:
       scope: 'admin',
       summary: 'Change a webhook',
       description:
-        'What is not in the body is not so any more: without `filter` it is told every event, without `paused` it goes on, also after a 410. Its keys stay, and so does what waits for it. Safe to repeat.',
+        'What is not in the body is not so any more: without `filter` it is told every event, without `paused` it goes on, also after a 410. Its keys stay, and so does what waits for it. A `url` as `GET` shows it, with `/…` at its end, leaves the URL as it is. Safe to repeat.',
       problems: [...BODY, ...LOCATION_PROBLEMS, 'WEBHOOK_UNKNOWN'],
       success: answers(200, 'As it is now.', ref(WebhookSchema)),
       takes: { params: WebhookParams, body: ref(WebhookOrderSchema) },
     }),
     async (request) => {
-      judgeOrder(request.body, locations);
-      const webhook = await change(request.params.webhookId, ({ id, keys, createdAt, createdBy }) => ({
+      const { webhookId } = request.params;
+      const { url: before } = await read(webhookId);
+      const order = { ...request.body, url: meantUrl(request.body.url, before) };
+      judgeOrder(order, locations);
+      const webhook = await change(webhookId, ({ id, keys, createdAt, createdBy }) => ({
         id,
-        ...request.body,
+        ...order,
         keys,
         createdAt,
         ...(createdBy === undefined ? {} : { createdBy }),
@@ -257,7 +272,7 @@ function pingRoute(app: RestApp, { webhooks, audit, now, read, viewOf }: RoutePa
       scope: 'operate',
       summary: 'Send a message to try it out',
       description: 'A message of type `ping`, signed, tried again and given up as any other. Each call sends one.',
-      problems: [...WITH_ANY_BODY, 'WEBHOOK_UNKNOWN'],
+      problems: [...WITH_ANY_BODY, 'WEBHOOK_UNKNOWN', 'WEBHOOK_FULL'],
       success: answers(202, 'It is on its way.', ref(WebhookSchema)),
       takes: { params: WebhookParams },
     }),
@@ -266,12 +281,9 @@ function pingRoute(app: RestApp, { webhooks, audit, now, read, viewOf }: RoutePa
       const { id } = webhook;
       const type = 'ping';
       const body = messageBody(type, rfc3339(now()), { type });
-      await reading(webhooks.append)(id, {
-        id: `${id}.ping-${randomBytes(6).toString('hex')}`,
-        station: '',
-        type,
-        body,
-      });
+      const delivery = { id: `${id}.ping-${randomBytes(6).toString('hex')}`, station: '', type, body };
+      const appended = await reading(webhooks.writing.append)(id, delivery);
+      if (appended !== 'appended') throw new Problem(appended === 'full' ? 'WEBHOOK_FULL' : 'WEBHOOK_UNKNOWN');
       audit(request, 'ping_webhook', '', { outcome: 'accepted', webhook: id });
       return reply
         .status(202)
@@ -300,7 +312,7 @@ function deadLetterRoutes(app: RestApp, { webhooks, audit, read }: DeadLetterDep
     }),
     async ({ params: { webhookId } }) => {
       await read(webhookId);
-      const letters = await reading(webhooks.deadLetters)(webhookId);
+      const letters = await reading(webhooks.reading.deadLetters)(webhookId);
       return {
         items: letters.map(({ id, station, type, at, tries, reason, message, body }) => ({
           id,
@@ -331,8 +343,8 @@ function deadLetterRoutes(app: RestApp, { webhooks, audit, read }: DeadLetterDep
     async (request) => {
       const { id } = await read(request.params.webhookId);
       let resent = 0;
-      for (const letter of await reading(webhooks.deadLetters)(id)) {
-        if (await reading(webhooks.resend)(id, letter.id)) resent += 1;
+      for (const letter of await reading(webhooks.reading.deadLetters)(id)) {
+        if (await reading(webhooks.writing.resend)(id, letter.id)) resent += 1;
       }
       audit(request, 'resend_dead_letters', '', { outcome: 'accepted', webhook: id, resent });
       return { resent };
@@ -354,7 +366,7 @@ function deadLetterRoutes(app: RestApp, { webhooks, audit, read }: DeadLetterDep
     async (request) => {
       const { webhookId, deliveryId: delivery } = request.params;
       const { id } = await read(webhookId);
-      if (!(await reading(webhooks.resend)(id, delivery))) throw new Problem('DEAD_LETTER_UNKNOWN');
+      if (!(await reading(webhooks.writing.resend)(id, delivery))) throw new Problem('DEAD_LETTER_UNKNOWN');
       audit(request, 'resend_dead_letter', '', { outcome: 'accepted', webhook: id, delivery });
       return { resent: 1 };
     },
