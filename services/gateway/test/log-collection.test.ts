@@ -1,11 +1,12 @@
 /** The scheduled collection of logs, over the real intake and a real Redis. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { COLLECTOR } from '@khumbu/operations/log-copies/log-copy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { parseStationsFile, profileFrom } from '@khumbu/shared/stations/stations-file';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import { COLLECTOR, createCollection, isDue, startOffset, windowFrom } from '../src/collection/collect-logs.js';
+import { createCollection, isDue, mayStart, startOffset, windowFrom } from '../src/collection/collect-logs.js';
 import { type CollectionState, createCollectionState } from '../src/collection/collection-state.js';
 import { type CollectionRules, collectionRules } from '../src/collection/settings.js';
 import { GatewaySettings } from '../src/config.js';
@@ -200,7 +201,22 @@ void t.test('a few at once, spread over their time; a gateway that does not lead
   t.equal(startOffset('cs-1', 1_800_000), startOffset('cs-1', 1_800_000));
 });
 
+void t.test('a place that is refused is no station without logs', async (t) => {
+  const { look, at, told } = await stage(t, { bucket: 'No_Bucket' });
+  await look();
+  at(NIGHT);
+  await look();
+  t.match(
+    told.filter((line) => 'reason' in line),
+    [{ station: 'cs-1' }, { station: 'cs-2' }],
+  );
+  t.match(told.at(-1), { collected: 0, failed: 2 });
+});
+
 void t.test('clocks that were wrong, and settings', (t) => {
+  t.ok(mayStart(NIGHT, NIGHT));
+  t.notOk(mayStart(NIGHT + HOUR_MS, NIGHT), 'its turn comes later');
+  t.ok(mayStart(NIGHT + 400 * DAY_MS, NIGHT), 'a clock was a year ahead');
   t.equal(isDue(NIGHT, NIGHT, NIGHT + 1), false);
   t.equal(isDue(NIGHT, NIGHT - DAY_MS, NIGHT - 1), false, 'set back by a second: last night is not done again');
   t.equal(

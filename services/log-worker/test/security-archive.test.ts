@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { createRedactor } from '@khumbu/log-redaction/redactor';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import { COLLECTOR } from '@khumbu/operations/log-copies/log-copy';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
@@ -58,7 +59,12 @@ const writer = createChainWriter({ redis, keys, holder: 'me', now: () => momentO
 await writer.round(new AbortController().signal);
 
 let count = 0;
-async function sent(driver: typeof here, logType: LogUploadRecord['logType'], isLastTry: boolean) {
+async function sent(
+  driver: typeof here,
+  logType: LogUploadRecord['logType'],
+  isLastTry: boolean,
+  more: Partial<LogUploadRecord> = {},
+) {
   const id = `log-${++count}`;
   const record: LogUploadRecord = {
     ...newRecordBase('log_upload', 'Uploading', {
@@ -77,6 +83,7 @@ async function sent(driver: typeof here, logType: LogUploadRecord['logType'], is
     fileName: `${id}.tar.gz`,
     announced: true,
     tries: 0,
+    ...more,
   };
   const send = createSendArchive({
     driverOf: () => driver as StationDriver,
@@ -131,6 +138,11 @@ void t.test('a station that is away: tried again, and at last what the depot kno
   const { tar, manifest } = await sent(away, 'SecurityLog', true);
   t.match(manifest.left_out, [{ source: 'station', code: 'station_unreachable', text: /no route to it/ }]);
   t.match(tar('depot/security.log'), /"what":"reset"/);
+  t.match(
+    await failureOf(sent(away, 'SecurityLog', true, { askedBy: COLLECTOR })),
+    unreachable,
+    'the next night asks for its time again',
+  );
 });
 
 void t.test('its files are gone: what the depot knows is sent with the last try', async (t) => {

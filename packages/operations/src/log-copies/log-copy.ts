@@ -3,6 +3,9 @@ import { stationFolder } from '@khumbu/shared/locations/store-areas';
 import { uploadFileName } from '@khumbu/shared/locations/upload-location';
 import type { LogUploadRecord } from '../kinds/log-upload/record.js';
 
+/** Who asks for the archives of every night, in records and in the security log. */
+export const COLLECTOR = 'log-collection';
+
 export const COPIED_LOG_TYPES = [
   'DiagnosticsLog',
   'SecurityLog',

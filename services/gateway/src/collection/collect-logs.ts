@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Intake } from '@khumbu/intake/intake';
 import type { Store } from '@khumbu/operations/kinds/store';
-import { copyFolder } from '@khumbu/operations/log-copies/log-copy';
+import { COLLECTOR, copyFolder } from '@khumbu/operations/log-copies/log-copy';
 import { isEnded } from '@khumbu/operations/records/record';
 import { lastDailyMoment } from '@khumbu/operations/wan/download-window';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
@@ -25,20 +25,23 @@ export interface CollectionDeps {
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>;
 }
 
+/** Refusals of a station that has no such logs, or is not served: nothing is lost. */
+const NOTHING_TO_COLLECT: readonly string[] = ['log_type_unknown', 'station_not_configured'];
+
 const DAY_MS = 24 * 3600_000;
 /** Whoever has the station's slot for logs is waited for. */
 const BUSY_MS = 30_000;
 /** Orders in a row that came to nothing, for one station in one run. */
 const MOST_TRIES = 240;
-/** Who asked, in records and in the security log. */
-export const COLLECTOR = 'log-collection';
-
 /** How long after the due time a station begins, always the same. Pure. */
 export const startOffset = (station: string, spreadMs: number): number =>
   spreadMs === 0 ? 0 : createHash('sha256').update(station).digest().readUInt32BE(0) % spreadMs;
 
 /** Whether a run is due: a new one, or one of a clock that was far ahead when the last began. Pure. */
 export const isDue = (last: number, due: number, now: number): boolean => due > last || last > now + DAY_MS;
+
+/** Whether what waits may begin: its time has come, or was set by a clock that was far ahead. Pure. */
+export const mayStart = (startAt: number, now: number): boolean => startAt <= now || startAt > now + DAY_MS;
 
 /** Where the window of a station begins: behind the one before; a day before its end where there was none. Pure. */
 export const windowFrom = (until: number | undefined, due: number): number =>
@@ -106,7 +109,7 @@ export function createCollection(deps: CollectionDeps) {
     }
     if (reason === 'slot_busy' || reason === 'slot_taken_by_everest')
       return tries < MOST_TRIES ? again(item, BUSY_MS) : failed(item, reason);
-    // It has no such logs, or is not served: nothing is lost.
+    if (!NOTHING_TO_COLLECT.includes(reason)) return failed(item, reason);
     log.debug({ station, type, reason }, 'no logs to collect');
     return end(item, 'skipped');
   };
@@ -135,7 +138,7 @@ export function createCollection(deps: CollectionDeps) {
       if (signal.aborted) return;
       if (item.operationId !== undefined && (await follow(item, item.operationId))) underWay += 1;
     }
-    const waiting = open.filter(({ operationId, startAt }) => operationId === undefined && startAt <= now());
+    const waiting = open.filter(({ operationId, startAt }) => operationId === undefined && mayStart(startAt, now()));
     for (const item of waiting.toSorted((a, b) => a.startAt - b.startAt)) {
       if (signal.aborted || underWay >= rules.atOnce) return;
       underWay += 1;

@@ -1,10 +1,12 @@
 /** One try: collect the logs of a station and send them to their location. */
+
 import type { Readable } from 'node:stream';
 import type { Redactor } from '@khumbu/log-redaction/redactor';
 import type { ProgressPort } from '@khumbu/operations/events/progress';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
+import { COLLECTOR } from '@khumbu/operations/log-copies/log-copy';
 import { VERSION } from '@khumbu/shared/http/user-agent';
 import type { LocationPolicy } from '@khumbu/shared/locations/policy';
 import { type ArchiveFormat, type UploadTarget, uploadTarget } from '@khumbu/shared/locations/upload-location';
@@ -131,7 +133,11 @@ export function createSendArchive(deps: SendArchiveDeps) {
       shared: deps.shared,
       context: { ...transfers, policy: locations, ca: deps.ca?.(), ...deps.ssh?.(), limiter },
       signal,
-      openArchive: () => openArchive(record, profile, isLastTry, signal, (records) => onFar({ records })),
+      // A night that was only sent in part would not be in the window of the next.
+      openArchive: () =>
+        openArchive(record, profile, isLastTry && record.askedBy !== COLLECTOR, signal, (records) =>
+          onFar({ records }),
+        ),
       onSpoolError: logSpoolError(step),
       onProgress: (bytes, totalBytes) => onFar(totalBytes === undefined ? { bytes } : { bytes, totalBytes }),
     });
