@@ -28,7 +28,14 @@ const part = (from: number, to: number, rule: string, tag: string, isRest = fals
   contextTo: to,
 });
 
-export function createLineMemory(rules: readonly RedactRule[]): {
+/** Of a bare line of base64 that may be the last of a block whose beginning was not seen. */
+const BARE_CHARS = 16;
+
+/** `beginsInside`: what came before the first line is not known; it may have begun a block of PEM. */
+export function createLineMemory(
+  rules: readonly RedactRule[],
+  beginsInside = false,
+): {
   /** What is taken out of a line in which `found` was found. */
   add(text: string, found: Found[]): readonly Found[];
 } {
@@ -39,22 +46,37 @@ export function createLineMemory(rules: readonly RedactRule[]): {
   let patience = 0;
   let word = '';
   let isFirst = false;
+  /** Lines that may still be of a block whose beginning was not seen. */
+  let unseen = beginsInside ? FOREIGN_LINES : 0;
   let keyBefore = false;
   /** Members that an object for a token may still have. */
   let tokenMembers = 0;
 
+  /** Takes a line that looks like one of a block for one: the block has begun then. */
+  const ofUnseen = (text: string): void => {
+    unseen -= 1;
+    const [from, to] = pemTail(text, '') ?? [0, 0];
+    if (to - from < BARE_CHARS) return;
+    unseen = 0;
+    patience = FOREIGN_LINES;
+    word = wordBefore(text, from);
+    isFirst = true;
+  };
+
   const ofPem = (text: string): readonly Found[] => {
     const begins = text.lastIndexOf('-----BEGIN ');
     if (begins !== -1) {
+      unseen = 0;
       patience = text.includes('-----END ', begins) ? 0 : FOREIGN_LINES;
       word = wordBefore(text, begins);
       isFirst = true;
       return [];
     }
+    if (unseen > 0) ofUnseen(text);
     if (patience === 0) return [];
     const end = text.indexOf('-----END ');
     const tail = pemTail(end === -1 ? text : text.slice(0, end), word);
-    if (end !== -1) patience = 0;
+    if (end !== -1) [patience, unseen] = [0, 0];
     else patience = tail ? FOREIGN_LINES : patience - 1;
     if (!tail) return [];
     const body = part(...tail, 'certificates', 'certificate', !isFirst);

@@ -11,6 +11,8 @@ export interface RedactorInput {
   readonly rules: readonly RedactRule[];
   /** The depot's key of pseudonyms. */
   readonly key: string;
+  /** The first line is not the first of its source: what began before it is not known. Default: it is. */
+  readonly beginsInside?: boolean;
 }
 
 /** For one source: what a block of PEM began is known from line to line. */
@@ -35,11 +37,11 @@ const NEWLINE = 0x0a;
 
 const asBuffer = (chunk: Buffer | string): Buffer => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
 
-export function createRedactor({ rules, key }: RedactorInput): Redactor {
+export function createRedactor({ rules, key, beginsInside }: RedactorInput): Redactor {
   const finder = createSecretFinder(rules);
   const pseudonym = createPseudonyms(key);
   const counts = new Map<string, number>(finder.rules.map((rule) => [rule, 0]));
-  const memory = createLineMemory(rules);
+  const memory = createLineMemory(rules, beginsInside);
 
   const standIn = (bytes: Buffer, { from, to, rule, tag, value, isRest }: Found): string => {
     if (isRest) return '';

@@ -298,3 +298,24 @@ void t.test('no line makes it take long', async (t) => {
     t.equal(out.at(-1), '\n', piece);
   }
 });
+
+void t.test('a block of PEM whose beginning was not seen, for who begins to look in the middle', (t) => {
+  const body = 'QUJD'.repeat(16);
+  const after = 'a'.repeat(64);
+  for (const word of ['', 'evse_security[512]: ']) {
+    const redactor = createRedactor({ rules: REDACTION_RULES, key: KEY, beginsInside: true });
+    const lines = [body, body, 'QUJDQUJDQUJDQUJDQUI=', '-----END EC PRIVATE KEY-----', after].map(
+      (line) => word + line,
+    );
+    const shown = lines.map((line) => redactor.line(line));
+    t.notMatch(shown.join('\n'), /QUJD/, `behind "${word}"`);
+    t.match(shown[0], /\[certificate:[0-9a-f]{10}\]/);
+    t.equal(shown[4], lines[4], 'what follows the block is not of it');
+  }
+  const plain = createRedactor({ rules: REDACTION_RULES, key: KEY, beginsInside: true });
+  for (const line of ['session started', 'ready', '2026-11-29T10:00:00Z evse 1: Charging'])
+    t.equal(plain.line(line), line);
+  const whole = createRedactor({ rules: REDACTION_RULES, key: KEY });
+  t.equal(whole.line(body), body, 'a source from its beginning has none');
+  t.end();
+});

@@ -49,7 +49,8 @@ async function depot(t: Test, entry: (dir: string) => Promise<object>, settings:
       close: () => undefined,
     },
     driverOf: (of) => createDriver(of, { dataDir: dir, connections }),
-    redactorOf: async (of) => createRedactor({ rules: rulesInForce(config, of), key: 'k'.repeat(64) }),
+    redactorOf: async (of, beginsInside) =>
+      createRedactor({ rules: rulesInForce(config, of), key: 'k'.repeat(64), beginsInside }),
     log,
   });
   const views = createLogViews({ redis: commands, subscriber: listening, keys });

@@ -15,8 +15,8 @@ import { type ViewEnd, type ViewLines, viewLines } from './view-lines.js';
 export interface ServeViewDeps {
   readonly profileOf: (station: string) => StationProfile | undefined;
   readonly driverOf: (profile: StationProfile) => StationDriver;
-  /** A new one for each source: what began in one line goes on in the next. */
-  readonly redactorOf: (profile: StationProfile) => Promise<Redactor>;
+  /** A new one for each source: what began in one line goes on in the next. `beginsInside`: what comes is not the whole of it. */
+  readonly redactorOf: (profile: StationProfile, beginsInside: boolean) => Promise<Redactor>;
   readonly limits: {
     readonly bytesPerS: number;
     readonly maxBytes: number;
@@ -188,7 +188,7 @@ export async function serveView(
   const limit = deadlineAfter(limits.maxS * 1000, signal, over.signal);
   const writer = new ViewWriter(output, limits, limit.signal);
   const alive = setInterval(() => void writer.write(lines.alive()).catch(() => undefined), limits.aliveMs);
-  const textOf = async (text: string): Promise<string> => (await redactorOf(profile)).line(text);
+  const textOf = async (text: string): Promise<string> => (await redactorOf(profile, false)).line(text);
   let end: ViewEnd;
   let isOpened = false;
   const opened = async (): Promise<void> => {
@@ -199,7 +199,14 @@ export async function serveView(
     // A driver may be slow to hear of an abort.
     const sources = await unlessAborted(driverOf(profile).openLogs(queryOf(request), limit.signal), limit.signal);
     const readings = await Promise.all(
-      sources.map(async (source) => ({ source, redactor: await redactorOf(profile), textOf, fits, lines, writer })),
+      sources.map(async (source) => ({
+        source,
+        redactor: await redactorOf(profile, true),
+        textOf,
+        fits,
+        lines,
+        writer,
+      })),
     );
     await opened();
     end = await unlessAborted(readAll(readings, request.newest), limit.signal);
