@@ -126,6 +126,21 @@ await t.test('a view that ends badly, or breaks off, is no success', async (t) =
   }
 });
 
+await t.test('a folder that is not there is told before anything is asked', async (t) => {
+  const asked: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url);
+    response.end();
+  });
+  t.teardown(() => closeNow(server));
+  const url = `http://127.0.0.1:${await listen(server, 0)}`;
+  const env = { ...process.env, NODE_OPTIONS: undefined, KHUMBU_URL: url, KHUMBU_KEY: 'key' };
+  const child = await startChild(process.execPath, [BIN, 'logs', 'gate', '-o', '/no/such/archive'], { env });
+  t.equal((await within(child.exited, 20_000, 'the command to end')).code, 2);
+  t.match(child.output(), '/no/such cannot be written to');
+  t.same(asked, []);
+});
+
 await t.test('doctor: the key of a profile goes to no other depot', async (t) => {
   const heard: (string | undefined)[] = [];
   const server = createServer((request, response) => {

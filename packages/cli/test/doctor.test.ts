@@ -64,6 +64,19 @@ async function wrongWith(t: Test, change: Record<string, string | undefined>, su
   t.ok(first?.remedy, 'it says the fix');
 }
 
+await t.test('what one check may not see hides nothing of the others', async (t) => {
+  const place = { ...findPlace({ env: SOUND, fileNames: [], remoteUrl: undefined, isUp: false }), key: undefined };
+  const refused = (): never => {
+    throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+  };
+  const sight = { ...createSight(), fileAt: refused };
+  const findings = await runChecks(place, sight, new AbortController().signal);
+  const unseen = findings.filter(({ outcome }) => outcome === 'unknown');
+  t.ok(unseen.length > 0);
+  for (const { text } of unseen) t.match(text, /could not be looked at: .*EACCES/);
+  t.match(of(findings, 'redis'), [{ outcome: 'ok' }]);
+});
+
 await t.test('a sound installation that does not run', async (t) => {
   const findings = await look(SOUND);
   for (const subject of ['node', 'settings', 'redis', 'store', 'ports', 'disk', 'keys', 'secrets', 'stations'])

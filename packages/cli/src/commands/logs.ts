@@ -1,11 +1,12 @@
 /** `khumbu logs`: one command from the question to the file; or lines as they come. */
-import { createWriteStream, existsSync, renameSync, rmSync } from 'node:fs';
-import { basename } from 'node:path';
+import { accessSync, constants, createWriteStream, existsSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { answered } from '@khumbu/client/client';
 import type { LogUploadOrder, Operation } from '@khumbu/client/generated/rest-api';
 import { ProblemError, problemOf } from '@khumbu/client/problem-error';
+import { describeError } from '@khumbu/shared/runtime/errors';
 import { buildCommand } from '@stricli/core';
 import { acting, type CliContext, type OutputFlags, usage } from '../context.js';
 import type { DepotFlags } from '../depot/choose-depot.js';
@@ -97,6 +98,13 @@ async function fetchLogs(context: CliContext, depot: Depot, stationId: string, f
   if (output === STDOUT && json) throw usage('with --output - the archive itself goes to stdout: leave --json out');
   if (output !== undefined && output !== STDOUT && !force && existsSync(output))
     throw usage(`${output} is there already: --force replaces it`);
+  const folder = dirname(output === undefined || output === STDOUT ? '.' : output);
+  try {
+    // Before anything is asked of a station.
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw usage(`${folder} cannot be written to: ${describeError(error)}`);
+  }
   const accepted = await answered(
     depot.client.POST('/v1/stations/{stationId}/log-uploads', {
       params: { path: { stationId } },

@@ -1,4 +1,6 @@
 /** Everything that is looked at, in the order in which it is told. docs/cli.md shows the table. */
+
+import { describeError } from '@khumbu/shared/runtime/errors';
 import { lookAtBroker } from './checks/broker.js';
 import { lookAtClock } from './checks/clock.js';
 import { lookAtDisk } from './checks/disk.js';
@@ -10,7 +12,7 @@ import { lookAtRedis } from './checks/redis.js';
 import { lookAtSettings } from './checks/settings.js';
 import { lookAtStations } from './checks/stations.js';
 import { lookAtStore } from './checks/store.js';
-import type { Finding } from './finding.js';
+import { about, type Finding } from './finding.js';
 import type { Place, PlaceKind } from './place.js';
 import type { Sight } from './sight.js';
 
@@ -96,9 +98,16 @@ export const CHECKS: readonly Check[] = [
 /** All that fit the place, one after the other; each ends within seconds. */
 export async function runChecks(place: Place, sight: Sight, signal: AbortSignal): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { places, look } of CHECKS) {
+  for (const { subject, places, look } of CHECKS) {
     signal.throwIfAborted();
-    if (places.includes(place.kind)) findings.push(...(await look(place, sight)));
+    if (!places.includes(place.kind)) continue;
+    try {
+      findings.push(...(await look(place, sight)));
+    } catch (error) {
+      // What one of them may not see hides nothing of the others.
+      const text = `it could not be looked at: ${describeError(error)}`;
+      findings.push(about(subject).unknown(text, 'run it as the user of the services, or as root'));
+    }
   }
   return findings;
 }
