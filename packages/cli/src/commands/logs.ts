@@ -92,19 +92,22 @@ async function toStdout({ terminal, signal }: CliContext, archive: Response): Pr
   }
 }
 
+function mustBeWritable(folder: string): void {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw usage(`${folder} cannot be written to: ${describeError(error)}`);
+  }
+}
+
 async function fetchLogs(context: CliContext, depot: Depot, stationId: string, flags: LogsFlags): Promise<void> {
   const { terminal, signal } = context;
   const { output, force, json } = flags;
   if (output === STDOUT && json) throw usage('with --output - the archive itself goes to stdout: leave --json out');
   if (output !== undefined && output !== STDOUT && !force && existsSync(output))
     throw usage(`${output} is there already: --force replaces it`);
-  const folder = dirname(output === undefined || output === STDOUT ? '.' : output);
-  try {
-    // Before anything is asked of a station.
-    accessSync(folder, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw usage(`${folder} cannot be written to: ${describeError(error)}`);
-  }
+  // Before anything is asked of a station.
+  if (output !== STDOUT) mustBeWritable(dirname(output ?? '.'));
   const accepted = await answered(
     depot.client.POST('/v1/stations/{stationId}/log-uploads', {
       params: { path: { stationId } },
