@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import { createKhumbuClient } from '@khumbu/client/client';
 import type { LogViewRequest } from '@khumbu/operations/log-views/messages';
 import { takeViews, type ViewOutput } from '@khumbu/operations/log-views/take-views';
@@ -58,6 +59,18 @@ async function get(url: string, headers: Record<string, string> = {}) {
 }
 
 const lineOf = (words: string): string => `${JSON.stringify({ type: 'record', source: 'journal', text: words })}\n`;
+
+await t.test('quiet logs as text: nothing comes for longer than a connection may be idle', async (t) => {
+  const idleMs = 200;
+  const { rest, url } = await depot(t, async (_request, output) => {
+    await output.opened();
+    await pause(4 * idleMs);
+    await output.write(Buffer.from('journal | one\n-- end: complete\n'));
+  });
+  rest.app.server.setTimeout(idleMs);
+  const { response } = await get(`${url}?follow=true`, { accept: 'text/plain' });
+  t.equal(await text(response), 'journal | one\n-- end: complete\n');
+});
 
 await t.test('what a worker sends arrives as it is; nothing is left in Redis', async (t) => {
   const asked: LogViewRequest[] = [];

@@ -111,6 +111,8 @@ export function logViewRoutes(app: RestApp, deps: LogViewRouteDeps): void {
   ): Promise<void> => {
     const { raw } = reply;
     beginLasting(request, reply, format === 'json' ? JSON_LINES : `${TEXT}; charset=utf-8`);
+    // Logs may be quiet for as long as they like; who does not read is let go by `drained`.
+    raw.setTimeout(0);
     // So that who looks knows at once that there is a view, also of logs in which nothing is written.
     raw.flushHeaders();
     try {
