@@ -206,10 +206,8 @@ void t.test('a place that is refused is no station without logs', async (t) => {
   await look();
   at(NIGHT);
   await look();
-  t.match(
-    told.filter((line) => 'reason' in line),
-    [{ station: 'cs-1' }, { station: 'cs-2' }],
-  );
+  const refused = told.flatMap((line) => ('reason' in line && 'station' in line ? [line.station] : []));
+  t.same(new Set(refused), new Set(['cs-1', 'cs-2']));
   t.match(told.at(-1), { collected: 0, failed: 2 });
 });
 
