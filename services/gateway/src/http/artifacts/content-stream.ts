@@ -5,7 +5,7 @@ import type { Bytes } from './byte-ranges.js';
 
 export const IMAGE_TYPE = 'application/octet-stream';
 
-interface Source {
+export interface ContentSource {
   /** At least one byte; the stream may have more of them, and they are not passed on. */
   readonly read: (part: Bytes, signal: AbortSignal) => Promise<Readable>;
   /** For errors. */
@@ -15,7 +15,7 @@ interface Source {
 }
 
 /** Fails when fewer bytes come: what the reader gets is cut off, and never filled up. */
-async function* piecesOf({ read, what }: Source, part: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* piecesOf({ read, what }: ContentSource, part: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const stream = await read(part, signal);
   try {
     let left = part.length;
@@ -34,7 +34,7 @@ const contentRange = ({ offset, length }: Bytes, size: number): string =>
   `bytes ${offset}-${offset + length - 1}/${size}`;
 
 async function* framed(
-  source: Source,
+  source: ContentSource,
   parts: readonly Bytes[],
   heads: readonly string[],
   end: string,
@@ -56,13 +56,13 @@ export interface Content {
 const asStream = (pieces: AsyncGenerator<Uint8Array>): Readable => Readable.from(pieces, { objectMode: false });
 
 /** All of it. */
-export const wholeContent = (source: Source): Content => ({
+export const wholeContent = (source: ContentSource): Content => ({
   headers: { 'content-type': source.type, 'content-length': String(source.size) },
   body: (signal) => asStream(piecesOf(source, { offset: 0, length: source.size }, signal)),
 });
 
 /** Some of it: RFC 9110, 15.3.7. */
-export function partialContent(source: Source, parts: readonly Bytes[]): Content {
+export function partialContent(source: ContentSource, parts: readonly Bytes[]): Content {
   const { size, type } = source;
   const [only, ...more] = parts;
   if (only && more.length === 0) {

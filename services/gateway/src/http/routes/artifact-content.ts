@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { contentPath } from '@khumbu/artifacts/signed-urls';
 import {
   ArtifactParams,
@@ -7,13 +6,13 @@ import {
   ContentUrlOrderSchema,
   ContentUrlSchema,
 } from '@khumbu/rest-contract/artifacts';
-import { onAbort } from '@khumbu/shared/runtime/abort';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { type Artifacts, atPlace, requireBytes } from '../artifacts/artifacts.js';
-import { type Bytes, decideContent } from '../artifacts/byte-ranges.js';
-import { IMAGE_TYPE, partialContent, wholeContent } from '../artifacts/content-stream.js';
+import type { Bytes } from '../artifacts/byte-ranges.js';
+import { IMAGE_TYPE } from '../artifacts/content-stream.js';
+import { createContentServer, type Offered } from '../artifacts/serve-content.js';
 import { ref } from '../contract-schemas.js';
 import { reading } from '../inventory.js';
 import { Problem } from '../problems.js';
@@ -29,7 +28,6 @@ export interface ArtifactContentDeps {
 /** All of them read at the pace of their stations. */
 const MOST_READERS = 100;
 
-const etagOf = (sha256: string): string => `"${sha256}"`;
 const binary = { type: 'string', format: 'binary' };
 
 /** The URL is enough. `false`: there is no signature, and the caller needs a key. Rejects with `NOT_AUTHENTICATED`. */
@@ -42,65 +40,18 @@ async function isSigned({ signer }: Artifacts, request: FastifyRequest): Promise
   throw new Problem('NOT_AUTHENTICATED', verdict === 'expired' ? 'The signed URL has expired.' : undefined);
 }
 
-type Serve = (request: FastifyRequest, reply: FastifyReply, sha256: string) => Promise<FastifyReply>;
-
-function createServe({ artifacts, stopping }: Pick<ArtifactContentDeps, 'artifacts' | 'stopping'>): Serve {
-  const { place } = artifacts;
-  let readers = 0;
-
-  const serve: Serve = async (request, reply, sha256) => {
-    await requireBytes(artifacts);
-    const found = await atPlace(() => place.find(sha256, stopping));
-    if (!found) throw new Problem('ARTIFACT_UNKNOWN');
-    const { sizeBytes: size } = found;
-    const etag = etagOf(sha256);
-    const isHead = request.method === 'HEAD';
-    const decision = decideContent(request.headers, { size, etag, isHead });
-    reply.header('etag', etag).header('accept-ranges', 'bytes');
-    switch (decision.kind) {
-      case 'precondition_failed':
-        throw new Problem('PRECONDITION_FAILED');
-      case 'unsatisfiable':
-        reply.header('content-range', `bytes */${size}`);
-        throw new Problem('RANGE_NOT_SATISFIABLE');
-      case 'not_modified':
-        return reply.status(304).send();
-      case 'whole':
-      case 'parts':
-        break;
-    }
-    const read = (part: Bytes, signal: AbortSignal) => place.read(sha256, part, signal);
-    const source = { read, what: sha256, type: IMAGE_TYPE, size };
-    const content = decision.kind === 'whole' ? wholeContent(source) : partialContent(source, decision.parts);
-    reply.status(decision.kind === 'whole' ? 200 : 206).headers(content.headers);
-    // Of an empty stream alone Fastify leaves Content-Length as it is.
-    if (isHead) return reply.send(Readable.from([]));
-    const gone = new AbortController();
-    const withdraw = onAbort(stopping, () => gone.abort());
-    try {
-      // Until the answer has ended, or its reader is gone, whenever that was.
-      return await reply.send(content.body(gone.signal));
-    } finally {
-      withdraw();
-      gone.abort();
-    }
-  };
-
-  return async (request, reply, sha256) => {
-    if (readers >= MOST_READERS) throw new Problem('READS_BUSY', 'As many read artefacts from this gateway as may.');
-    readers += 1;
-    try {
-      return await serve(request, reply, sha256);
-    } finally {
-      readers -= 1;
-    }
-  };
-}
-
 /** The bytes of artefacts, for stations that fetch them. */
 export function artifactContentRoutes(app: RestApp, { artifacts, audit, stopping }: ArtifactContentDeps): void {
   const { place } = artifacts;
-  const serve = createServe({ artifacts, stopping });
+  const busy = 'As many read artefacts from this gateway as may.';
+  const serve = createContentServer({ mostReaders: MOST_READERS, busy, stopping });
+  const find = async (sha256: string): Promise<Offered> => {
+    await requireBytes(artifacts);
+    const found = await atPlace(() => place.find(sha256, stopping));
+    if (!found) throw new Problem('ARTIFACT_UNKNOWN');
+    const read = (part: Bytes, signal: AbortSignal) => place.read(sha256, part, signal);
+    return { source: { read, what: sha256, type: IMAGE_TYPE, size: found.sizeBytes }, etag: `"${sha256}"` };
+  };
 
   app.get(
     '/firmware-artifacts/:sha256/content',
@@ -136,7 +87,7 @@ export function artifactContentRoutes(app: RestApp, { artifacts, audit, stopping
         isSigned: (request: FastifyRequest) => isSigned(artifacts, request),
       },
     },
-    (request, reply) => serve(request, reply, request.params.sha256),
+    (request, reply) => serve(request, reply, () => find(request.params.sha256)),
   );
 
   app.post(

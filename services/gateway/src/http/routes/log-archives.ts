@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { ObjectFacts } from '@khumbu/object-store/object-store';
 import { isArchiveOf } from '@khumbu/operations/kinds/log-upload/archive-object';
 import type { CopyPlace, CopyRecords } from '@khumbu/operations/log-copies/copy-records';
@@ -11,13 +10,11 @@ import {
   LogArchiveSchema,
   LogArchivesQuery,
 } from '@khumbu/rest-contract/log-archives';
-import { onAbort } from '@khumbu/shared/runtime/abort';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import { describeError } from '@khumbu/shared/runtime/errors';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
-import { decideContent } from '../artifacts/byte-ranges.js';
-import { partialContent, wholeContent } from '../artifacts/content-stream.js';
+import { createContentServer, type Offered } from '../artifacts/serve-content.js';
 import { ref } from '../contract-schemas.js';
 import type { EventLoopTurn } from '../event-loop-turn.js';
 import { reading } from '../inventory.js';
@@ -76,11 +73,10 @@ function archiveView(copy: LogCopy, rules: CopyRules): Static<typeof LogArchiveS
   };
 }
 
-type Serve = (request: FastifyRequest, reply: FastifyReply, operationId: string) => Promise<FastifyReply>;
+type Find = (request: FastifyRequest, operationId: string) => Promise<Offered>;
 
-function createServe({ copies, archives, audit, stopping }: LogArchiveDeps): Serve {
+function createFind({ copies, archives, audit }: LogArchiveDeps): Find {
   const find = reading((operationId: string) => copies.records.find(operationId));
-  let readers = 0;
 
   /** What the store has is compared with what was kept: nothing else is handed out as the logs of this station. */
   const require = async (operationId: string): Promise<LogCopy> => {
@@ -99,59 +95,22 @@ function createServe({ copies, archives, audit, stopping }: LogArchiveDeps): Ser
     return copy;
   };
 
-  const serve: Serve = async (request, reply, operationId) => {
-    const copy = await require(operationId);
-    const { bucket, key, bytes: size, station } = copy;
-    const etag = `"${copy.sha256 ?? copy.etag}"`;
-    const isHead = request.method === 'HEAD';
-    const decision = decideContent(request.headers, { size, etag, isHead });
-    reply.header('etag', etag).header('accept-ranges', 'bytes').header('cache-control', 'no-store');
-    switch (decision.kind) {
-      case 'precondition_failed':
-        throw new Problem('PRECONDITION_FAILED');
-      case 'unsatisfiable':
-        reply.header('content-range', `bytes */${size}`);
-        throw new Problem('RANGE_NOT_SATISFIABLE');
-      case 'not_modified':
-        return reply.status(304).send();
-      case 'whole':
-      case 'parts':
-        break;
-    }
-    const source = {
-      read: (part: { offset: number; length: number }, signal: AbortSignal) =>
-        (archives as Archives).objects.read({ bucket, key, ...part }, signal),
-      what: `archive ${operationId}`,
-      type: CONTENT_TYPES[copy.format],
-      size,
+  return async (request, operationId) => {
+    const { bucket, key, bytes: size, station, sha256, etag, format, fileName } = await require(operationId);
+    return {
+      source: {
+        read: (part, signal) => (archives as Archives).objects.read({ bucket, key, ...part }, signal),
+        what: `archive ${operationId}`,
+        type: CONTENT_TYPES[format],
+        size,
+      },
+      etag: `"${sha256 ?? etag}"`,
+      headers: { 'cache-control': 'no-store' },
+      contentHeaders: {
+        'content-disposition': `attachment; filename="${fileName.replace(/[^\x20-\x7e]|["\\]/g, '_')}"`,
+      },
+      onHandedOut: () => audit(request, 'log archive', station, { outcome: 'handed out', operationId }),
     };
-    const content = decision.kind === 'whole' ? wholeContent(source) : partialContent(source, decision.parts);
-    reply
-      .status(decision.kind === 'whole' ? 200 : 206)
-      .headers(content.headers)
-      .header('content-disposition', `attachment; filename="${copy.fileName.replace(/[^\x20-\x7e]|["\\]/g, '_')}"`);
-    // Of an empty stream alone Fastify leaves Content-Length as it is.
-    if (isHead) return reply.send(Readable.from([]));
-    audit(request, 'log archive', station, { outcome: 'handed out', operationId });
-    const gone = new AbortController();
-    const withdraw = onAbort(stopping, () => gone.abort());
-    try {
-      // Until the answer has ended, or its reader is gone, whenever that was.
-      return await reply.send(content.body(gone.signal));
-    } finally {
-      withdraw();
-      gone.abort();
-    }
-  };
-
-  return async (request, reply, operationId) => {
-    if (readers >= MOST_READERS) throw new Problem('READS_BUSY', 'As many read archives from this gateway as may.');
-    readers += 1;
-    try {
-      return await serve(request, reply, operationId);
-    } finally {
-      readers -= 1;
-    }
   };
 }
 
@@ -161,7 +120,9 @@ export function logArchiveRoutes(app: RestApp, deps: LogArchiveDeps): void {
   const { records, rules } = copies;
   const read = reading((...of: Parameters<typeof records.page>) => Promise.all([records.page(...of), records.sums()]));
   const find = reading((operationId: string) => records.find(operationId));
-  const serve = createServe(deps);
+  const busy = 'As many read archives from this gateway as may.';
+  const serve = createContentServer({ mostReaders: MOST_READERS, busy, stopping: deps.stopping });
+  const findContent = createFind(deps);
 
   app.get(
     '/log-archives',
@@ -244,6 +205,6 @@ export function logArchiveRoutes(app: RestApp, deps: LogArchiveDeps): void {
       // A turn would last as long as its reader takes.
       config: { scope: 'read', hasOwnTurns: true },
     },
-    (request, reply) => serve(request, reply, request.params.operationId),
+    (request, reply) => serve(request, reply, () => findContent(request, request.params.operationId)),
   );
 }
