@@ -6,7 +6,7 @@ import type { DepotFlags } from '../depot/choose-depot.js';
 import { openDepot } from '../depot/open-depot.js';
 import { outcomeText, progressText, waitingText } from '../operations/await-operation.js';
 import { plain } from '../output/terminal.js';
-import { DEPOT_FLAGS, proposeStations, text, whole } from './flags.js';
+import { DEPOT_FLAGS, STATION_FLAG, text, whole } from './flags.js';
 
 interface EventsFlags extends DepotFlags, OutputFlags {
   readonly station?: readonly string[];
@@ -46,15 +46,9 @@ export const events = buildCommand<EventsFlags, readonly [], CliContext>({
     flags: {
       ...DEPOT_FLAGS,
       station: {
-        kind: 'parsed',
-        parse: text,
-        optional: true,
+        ...STATION_FLAG,
         variadic: true,
-        placeholder: 'station',
         brief: 'Only of this station; may be repeated',
-        proposeCompletions(partial) {
-          return proposeStations(this, partial);
-        },
       },
       kind: {
         kind: 'enum',

@@ -22,7 +22,7 @@ async function quietly(find: () => Promise<readonly string[]> | readonly string[
   }
 }
 
-export const proposeStations = (context: CliContext, partial: string): Promise<readonly string[]> =>
+const proposeStations = (context: CliContext, partial: string): Promise<readonly string[]> =>
   quietly(async () => {
     const { client } = await openDepot(context, NO_DEPOT);
     const signal = AbortSignal.timeout(PROPOSE_MS);
@@ -118,6 +118,8 @@ export const STATION = {
     return proposeStations(this, partial);
   },
 };
+/** `--station`, of what is listed or followed. */
+export const STATION_FLAG = { ...STATION, kind: 'parsed', optional: true } as const;
 export const OPERATION = {
   brief: 'Id of the operation',
   placeholder: 'operation',

@@ -8,7 +8,7 @@ import { type Depot, openDepot } from '../depot/open-depot.js';
 import { Failure } from '../failure.js';
 import { awaitOperation, outcomeText, type WaitFlags, waitingText } from '../operations/await-operation.js';
 import { agoText, table } from '../output/shown.js';
-import { DEPOT_FLAGS, OPERATION, proposeStations, text, WAIT_FLAGS, whole } from './flags.js';
+import { DEPOT_FLAGS, OPERATION, STATION_FLAG, text, WAIT_FLAGS, whole } from './flags.js';
 
 const KINDS = ['firmware_update', 'log_upload', 'reset', 'configure_network', 'set_system_time'] as const;
 const HEAD = ['OPERATION', 'STATION', 'STATUS', 'CHANGED', 'WAITS FOR'];
@@ -36,16 +36,7 @@ export const operations = buildCommand<ListFlags, readonly [], CliContext>({
   parameters: {
     flags: {
       ...DEPOT_FLAGS,
-      station: {
-        kind: 'parsed',
-        parse: text,
-        optional: true,
-        placeholder: 'station',
-        brief: 'Only of this station',
-        proposeCompletions(partial) {
-          return proposeStations(this, partial);
-        },
-      },
+      station: { ...STATION_FLAG, brief: 'Only of this station' },
       kind: { kind: 'enum', values: KINDS, optional: true, brief: 'Only of this kind' },
       status: {
         kind: 'parsed',
