@@ -218,6 +218,11 @@ interface NamedLog {
 /** Text records, one a line. */
 export interface LogStream extends NamedLog {
   readonly stream: Readable;
+  /**
+   * There where lines of several files come mixed, as they are written: each piece of the stream is whole lines of one of them. Which
+   * one, as a word that is the same for all its pieces.
+   */
+  readonly fileOf?: (piece: Buffer) => string | undefined;
 }
 
 /**

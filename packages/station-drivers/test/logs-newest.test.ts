@@ -128,6 +128,38 @@ await t.test('files: rotated, emptied, new ones, and a line whose end comes late
   t.equal(await lines.next(), 'another');
 });
 
+await t.test(
+  'files whose last lines have no end: so much of all of them is held, and which file a piece is of',
+  async (t) => {
+    const dir = t.testdir({ logs: { 'a.log': line(1, 'one') } });
+    endProcessesOf(t, join(dir, 'state'));
+    const abort = new AbortController();
+    t.teardown(() => abort.abort());
+    const driver = logDriver(t, logEntry(dir, [{ files: [`${dir}/logs/*.log`] }]));
+    const source = streamIn(await openNewest(driver, { follow: true }, abort.signal), 'files');
+    const pieces = (source.stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+    const next = async (): Promise<{ readonly text: string; readonly file: string | undefined }> => {
+      const { value, done } = await pieces.next();
+      if (done) throw new Error('there are no more pieces');
+      return { text: value.toString(), file: source.fileOf?.(value) };
+    };
+    const first = await next();
+    t.match(first.text, / one\n$/);
+    const long = 900 * 1024;
+    for (let n = 0; n < 5; n += 1) await writeFile(join(dir, 'logs', `b${n}.log`), String(n).repeat(long));
+    const cut = await next();
+    t.match(cut.text, /^(\d)\1*\n$/, 'of one file alone');
+    t.equal(cut.text.length, long + 1);
+    t.not(cut.file, first.file);
+    await appendFile(join(dir, 'logs', `b${cut.text[0]}.log`), ' goes on\n');
+    const rest = await next();
+    t.same(rest, { text: ' goes on\n', file: cut.file });
+    await appendFile(join(dir, 'logs', 'a.log'), line(2, 'two'));
+    t.same(await next(), { text: line(2, 'two'), file: first.file });
+    t.ok(codesOf(source.notes?.() ?? []).includes('line_cut'));
+  },
+);
+
 await t.test('of long files the end is shown, from a whole line on', async (t) => {
   const dir = t.testdir({});
   const path = join(dir, 'long.log');

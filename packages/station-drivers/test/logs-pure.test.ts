@@ -11,6 +11,7 @@ import { standingOfJournal } from '../src/logs/open-logs.js';
 import { createPlainNames } from '../src/logs/plain-name.js';
 import { plannedSources } from '../src/logs/planned-sources.js';
 import { createTimeReader } from '../src/logs/record-times.js';
+import { LineCutter, MAX_LINE_BYTES } from '../src/logs/window-lines.js';
 
 void t.test('a pattern of times matches every microsecond of the seconds of its range, and no others', (t) => {
   const ranges = [
@@ -185,6 +186,28 @@ void t.test('which sources a station has', (t) => {
     'command',
   ]);
   t.same(namesOf({ ...base, logs: { DiagnosticsLog: [] } }), []);
+  t.end();
+});
+
+void t.test('lines are cut, and what has no end yet keeps nothing of the piece that it came with', (t) => {
+  const cutter = new LineCutter();
+  const linesOf = (piece: Buffer): readonly string[] => [...cutter.push(piece)].map((bytes) => bytes.toString());
+  const piece = Buffer.from('one\ntw');
+  t.same(linesOf(piece), ['one\n']);
+  t.equal(cutter.heldBytes, 2);
+  piece.fill('x');
+  t.same(linesOf(Buffer.from('o\n\nthr')), ['two\n', '\n']);
+  t.same([...cutter.cut()].map(String), ['thr\n'], 'given up: it goes on in the next one');
+  t.ok(cutter.isCut);
+  t.same(linesOf(Buffer.from('ee\nlast')), ['ee\n']);
+  t.same([...cutter.end()].map(String), ['last']);
+  t.equal(cutter.heldBytes, 0);
+  t.same([...cutter.cut(), ...cutter.end()], []);
+  const long = linesOf(Buffer.from(`${'y'.repeat(MAX_LINE_BYTES + 10)}\n`));
+  t.same(
+    long.map((line) => line.length),
+    [MAX_LINE_BYTES + 1, 11],
+  );
   t.end();
 });
 

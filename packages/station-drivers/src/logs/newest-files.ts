@@ -38,40 +38,82 @@ function readHead(
   return inode === undefined ? undefined : { inode, offset: Number(offset), path };
 }
 
+/** Lines that have no end yet, of all files together: an end may never come. */
+const MOST_HELD_BYTES = 4 * 1024 * 1024;
+const MOST_HELD_LINES = 5000;
+
+/** Of one file. */
+interface Piece {
+  readonly inode: string;
+  readonly bytes: Buffer;
+}
+
 class FilesFollowed {
-  private readonly shown: ReadonlyMap<string, ListedFile>;
-  /** The last line of each, while it has no end. */
-  private readonly cutters = new Map<string, LineCutter>();
+  /** Those whose end is still to be shown. */
+  private readonly toShow: Map<string, ListedFile>;
+  /** By file: the last line, while it has no end. Who waits longest is first. */
+  private readonly held = new Map<string, LineCutter>();
+  private heldBytes = 0;
   private readonly plan: FilesPlan;
   private readonly context: LogContext;
+  isCut = false;
 
   constructor(plan: FilesPlan, shown: readonly ListedFile[], context: LogContext) {
     this.plan = plan;
     this.context = context;
-    this.shown = new Map(shown.map((file) => [file.inode, file]));
+    this.toShow = new Map(shown.map((file) => [file.inode, file]));
   }
 
-  async *read(part: StreamedPart): AsyncGenerator<Buffer, void, undefined> {
+  async *read(part: StreamedPart): AsyncGenerator<Piece, void, undefined> {
     const head = readHead(part.head);
     if (!head || !this.plan.accepts(head.path)) return;
-    const file = this.cutters.has(head.inode) ? undefined : this.shown.get(head.inode);
-    const cutter = this.cutters.get(head.inode) ?? new LineCutter();
-    this.cutters.set(head.inode, cutter);
-    const lines = this.lines(part.bytes, cutter, file !== undefined && head.offset > 0);
-    if (!file) {
-      yield* lines;
-      return;
-    }
-    const { window, now } = this.context;
-    // It was written within the window, and is no older than that.
-    const how = { zoneMinutes: now.zoneMinutes, modifiedMs: file.modifiedMs, takesWhole: true };
-    yield* linesInside(lines, window, how).bytes;
+    const { inode, offset } = head;
+    const cutter = this.take(inode);
+    for await (const bytes of this.shownOf(inode, offset, part.bytes, cutter)) yield { inode, bytes };
+    this.isCut ||= cutter.isCut;
+    this.hold(inode, cutter);
+    yield* this.giveUp();
   }
 
   /** Lines that have no end yet. */
-  *rest(): Generator<Buffer, void, undefined> {
-    for (const cutter of this.cutters.values())
-      for (const line of cutter.end()) yield Buffer.concat([line, Buffer.of(LF)]);
+  *rest(): Generator<Piece, void, undefined> {
+    for (const [inode, cutter] of this.held)
+      for (const line of cutter.end()) yield { inode, bytes: Buffer.concat([line, Buffer.of(LF)]) };
+  }
+
+  private take(inode: string): LineCutter {
+    const cutter = this.held.get(inode) ?? new LineCutter();
+    this.held.delete(inode);
+    this.heldBytes -= cutter.heldBytes;
+    return cutter;
+  }
+
+  private hold(inode: string, cutter: LineCutter): void {
+    if (cutter.heldBytes === 0) return;
+    this.held.set(inode, cutter);
+    this.heldBytes += cutter.heldBytes;
+  }
+
+  /** More than may be held: the longest lines go on in their next ones. */
+  private *giveUp(): Generator<Piece, void, undefined> {
+    while (this.heldBytes > MOST_HELD_BYTES || this.held.size > MOST_HELD_LINES) {
+      let [found, most] = ['', 0];
+      for (const [inode, { heldBytes }] of this.held) if (heldBytes > most) [found, most] = [inode, heldBytes];
+      const cutter = this.take(found);
+      for (const bytes of cutter.cut()) yield { inode: found, bytes };
+      this.isCut = true;
+    }
+  }
+
+  private shownOf(inode: string, offset: number, bytes: AsyncIterable<Buffer>, cutter: LineCutter) {
+    const file = this.toShow.get(inode);
+    this.toShow.delete(inode);
+    const lines = this.lines(bytes, cutter, file !== undefined && offset > 0);
+    if (!file) return lines;
+    const { window, now } = this.context;
+    // It was written within the window, and is no older than that.
+    const how = { zoneMinutes: now.zoneMinutes, modifiedMs: file.modifiedMs, takesWhole: true };
+    return linesInside(lines, window, how).bytes;
   }
 
   private async *lines(bytes: AsyncIterable<Buffer>, cutter: LineCutter, beginsInside: boolean) {
@@ -102,10 +144,16 @@ export async function newestOfFiles(
   const verb = follow ? 'follow-files' : 'newest-files';
   const output = await context.begin(verb, plan.globs, `${[boundary, ...known].join('\n')}\n`);
   const followed = new FilesFollowed(plan, shown, context);
+  const files = new WeakMap<Buffer, string>();
+  const pieceOf = ({ inode, bytes }: Piece): Buffer => {
+    files.set(bytes, inode);
+    return bytes;
+  };
   const read = async function* (): AsyncGenerator<Buffer, void, undefined> {
     try {
-      for await (const part of readParts(output, boundary)) yield* followed.read(part);
-      yield* followed.rest();
+      for await (const part of readParts(output, boundary))
+        for await (const piece of followed.read(part)) yield pieceOf(piece);
+      for (const piece of followed.rest()) yield pieceOf(piece);
     } finally {
       output.destroy();
     }
@@ -114,5 +162,12 @@ export async function newestOfFiles(
     shown.some((file) => endOf(file) > 0) || mine.length > shown.length
       ? [{ code: 'older_left_out', text: `these are the ends of the ${shown.length} newest of ${mine.length} files` }]
       : [];
-  return { name: plan.name, stream: streamOf(read(), output), notes: () => [...notes, ...leftOut] };
+  const cut = (): readonly LogNote[] =>
+    followed.isCut ? [{ code: 'line_cut', text: 'a line was too long, and goes on in the next one' }] : [];
+  return {
+    name: plan.name,
+    stream: streamOf(read(), output, true),
+    fileOf: (piece) => files.get(piece),
+    notes: () => [...notes, ...leftOut, ...cut()],
+  };
 }

@@ -60,9 +60,9 @@ export async function newestOfJournal(
   return { name: plan.name, stream: streamOf(read(), output), notes };
 }
 
-/** Ends with what it reads from, also before it is read. */
-export function streamOf(bytes: AsyncIterable<Buffer>, output: Readable): Readable {
-  const stream = Readable.from(bytes, { objectMode: false });
+/** Ends with what it reads from, also before it is read. `objectMode`: pieces stay as they are. */
+export function streamOf(bytes: AsyncIterable<Buffer>, output: Readable, objectMode = false): Readable {
+  const stream = Readable.from(bytes, { objectMode });
   output.on('error', (error) => stream.destroy(error));
   // Whoever reads it hears of it; before that, it is kept there.
   stream.on('error', () => {});

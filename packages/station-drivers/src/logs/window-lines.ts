@@ -31,11 +31,21 @@ export interface LinesSeen {
 
 const MAX_STEPS = 20;
 
+const FIRST_HELD_BYTES = 256;
+/** Of a line that was long the room is given back. */
+const MOST_KEPT_BYTES = 64 * 1024;
+
 /** Cuts bytes into lines with their ends, each of at most `MAX_LINE_BYTES`. */
 export class LineCutter {
-  private pieces: Buffer[] = [];
+  /** The line that has no end yet, as a copy: a few bytes would keep the whole piece that they came with. */
+  private held: Buffer = Buffer.alloc(0);
   private size = 0;
   isCut = false;
+
+  /** Of a line that has no end yet. */
+  get heldBytes(): number {
+    return this.size;
+  }
 
   *push(piece: Buffer): Generator<Buffer, void, undefined> {
     for (let from = 0; from < piece.length; ) {
@@ -45,8 +55,7 @@ export class LineCutter {
       from += part.length;
       if (isTooLong) this.isCut = true;
       else if (part.at(-1) !== LF) {
-        this.pieces.push(part);
-        this.size += part.length;
+        this.hold(part);
         continue;
       }
       yield this.take(part, ...(isTooLong ? [Buffer.of(LF)] : []));
@@ -58,11 +67,32 @@ export class LineCutter {
     if (this.size > 0) yield this.take();
   }
 
+  /** What is held, as a line of its own: what comes next goes on with it. */
+  *cut(): Generator<Buffer, void, undefined> {
+    if (this.size === 0) return;
+    this.isCut = true;
+    yield this.take(Buffer.of(LF));
+  }
+
+  private hold(part: Buffer): void {
+    const size = this.size + part.length;
+    if (size > this.held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_HELD_BYTES, 2 * size));
+      this.held.copy(larger, 0, 0, this.size);
+      this.held = larger;
+    }
+    part.copy(this.held, this.size);
+    this.size = size;
+  }
+
   private take(...last: readonly Buffer[]): Buffer {
     const [first] = last;
-    const line = this.size === 0 && last.length === 1 && first ? first : Buffer.concat([...this.pieces, ...last]);
-    this.pieces = [];
+    const line =
+      this.size === 0 && last.length === 1 && first
+        ? first
+        : Buffer.concat([this.held.subarray(0, this.size), ...last]);
     this.size = 0;
+    if (this.held.length > MOST_KEPT_BYTES) this.held = Buffer.alloc(0);
     return line;
   }
 }
