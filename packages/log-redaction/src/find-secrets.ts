@@ -13,6 +13,7 @@ import { macAddresses } from './finders/mac-addresses.js';
 import { rfidTokens } from './finders/rfid-tokens.js';
 import { createMarkScan } from './marks.js';
 import { createOwnFinder } from './own-rules.js';
+import { linesBy, speakerOf } from './speaker.js';
 
 const FINDERS: Readonly<Record<RedactionRule, Finder>> = {
   rfid_tokens: rfidTokens,
@@ -90,7 +91,15 @@ export function createSecretFinder(rules: readonly RedactRule[]): SecretFinder {
 
   const inLine = (bytes: Buffer, from: number, to: number, end: number, bits: number, found: Found[]): void => {
     const around = (first: number, last: number) => bytes.toString('latin1', Math.max(0, first), Math.min(end, last));
-    const line: Line = { text: bytes.toString('latin1', from, to), at: from, around };
+    const text = bytes.toString('latin1', from, to);
+    const alone = (first: number, last: number): string | undefined => {
+      const speaker = speakerOf(text);
+      if (!speaker) return undefined;
+      // Before its first line end stands what began before it.
+      const isWhole = first <= 0 || bytes[first - 1] === NEWLINE;
+      return linesBy(speaker.name, around(first, last), isWhole ? undefined : first > from && first <= to);
+    };
+    const line: Line = { text, at: from, around, alone };
     for (const [index, { rule, tag, find }] of finders.entries()) {
       if ((bits & (1 << index)) === 0) continue;
       for (const secret of find(line)) add(bytes, found, rule, tag, secret);

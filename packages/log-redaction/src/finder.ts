@@ -8,6 +8,8 @@ export interface Line {
   readonly at: number;
   /** What stands around it: bytes `from` to `to`, cut to what there is. */
   readonly around: (from: number, to: number) => string;
+  /** The same, with blanks where other programs wrote in between; `undefined`: none did, or lines do not say who wrote them. */
+  readonly alone: (from: number, to: number) => string | undefined;
 }
 
 /** Offsets among the bytes that are looked at; `to` is not part of it. */

@@ -1,108 +1,128 @@
 /**
- * What one line tells of the next ones, for whoever sees each line at once: the lines of a PEM block, and the members of
- * pretty-printed OCPP messages, whose value may stand before the name that makes it a secret.
+ * What one line tells of the next ones, for whoever sees each line at once. Lines of several files, or of several programs in one,
+ * come mixed: each has a memory of its own, so that what one writes does not end what another has begun.
  */
 import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import type { Found } from './find-secrets.js';
-import { pemTail, wordBefore } from './finders/certificates.js';
-import { variableValues } from './finders/quoted.js';
+import { createNamedValues, createTokenValues, createUnseenValues, createVpnValues } from './member-memory.js';
+import { createPemMemory } from './pem-memory.js';
+import { speakerOf } from './speaker.js';
 
-/** Of a PEM block; whoever writes between its lines does not end it. */
-const FOREIGN_LINES = 64;
-/** A member alone in its line, before the name of its variable is known. */
-const LONE_VALUE = /^\s*\\{0,31}"(?:attributeValue|actualValue)\\{0,31}"/;
-const LONE_PLAIN_VALUE = /^\s*\\{0,31}"value\\{0,31}"/;
-const SECRET_KEY =
-  /"(?:key|name)\\{0,31}"\s*:\s*\\{0,31}"[\w.-]*(?:passw|passphrase|secret|authorizationkey|psk|privatekey)/i;
-/** EVerest writes its tokens with a member a line. */
-const TOKEN_OBJECT = /"(?:parent_?|group_?)?id_?(?:token|tag)\\{0,31}"\s*:\s*\{\s*$/i;
-const TOKEN_MEMBERS = 4;
+/** Files and programs that are remembered at once; of those not heard for the longest time it is forgotten what they have begun. */
+const MOST_STRANDS = 1000;
 
-const part = (from: number, to: number, rule: string, tag: string, isRest = false): Found => ({
-  from,
-  to,
-  rule,
-  tag,
-  isRest,
-  contextFrom: from,
-  contextTo: to,
-});
+export interface LineMemoryOptions {
+  /** What came before the first line is not known: it may have begun a block of PEM, or a message. */
+  readonly beginsInside?: boolean | undefined;
+  /** Only what began before the first line is looked for: whoever asks sees the rest as a whole. */
+  readonly isHeadOnly?: boolean;
+}
 
-/** Of a bare line of base64 that may be the last of a block whose beginning was not seen. */
-const BARE_CHARS = 16;
+/** Taken out of a text. */
+type Part = Pick<Found, 'from' | 'to' | 'rule' | 'tag' | 'isRest'>;
+/** What one program writes to one file. */
+type Strand = (text: string) => readonly Part[];
 
-/** `beginsInside`: what came before the first line is not known; it may have begun a block of PEM. */
-export function createLineMemory(
-  rules: readonly RedactRule[],
-  beginsInside = false,
-): {
-  /** What is taken out of a line in which `found` was found. */
-  add(text: string, found: Found[]): readonly Found[];
-} {
-  const hasPem = rules.includes('certificates');
-  const hasTokens = rules.includes('rfid_tokens');
+function createStrand(rules: readonly RedactRule[], { beginsInside = false, isHeadOnly }: LineMemoryOptions): Strand {
+  const looks: Strand[] = [];
+  const add = (rule: 'credentials' | 'rfid_tokens', tag: string, members: ReturnType<typeof createNamedValues>): void =>
+    void looks.push((text) => Array.from(members(text), ([from, to]) => ({ from, to, rule, tag, isRest: false })));
+  if (rules.includes('certificates')) {
+    const pem = createPemMemory(beginsInside);
+    looks.push((text) => {
+      const body = pem(text);
+      return body ? [{ ...body, rule: 'certificates', tag: 'certificate' }] : [];
+    });
+  }
   const hasSecrets = rules.includes('credentials');
-  /** Lines that a block may still have others between; 0: none has begun. */
-  let patience = 0;
-  let word = '';
-  let isFirst = false;
-  /** Lines that may still be of a block whose beginning was not seen. */
-  let unseen = beginsInside ? FOREIGN_LINES : 0;
-  let keyBefore = false;
-  /** Members that an object for a token may still have. */
-  let tokenMembers = 0;
+  const hasTokens = rules.includes('rfid_tokens');
+  if (hasTokens && !isHeadOnly) add('rfid_tokens', 'rfid', createTokenValues());
+  if (hasSecrets && !isHeadOnly) {
+    add('credentials', 'secret', createNamedValues());
+    add('credentials', 'secret', createVpnValues());
+  }
+  if (beginsInside && (hasSecrets || hasTokens)) {
+    const unseen = createUnseenValues();
+    if (hasSecrets) add('credentials', 'secret', unseen);
+    else add('rfid_tokens', 'rfid', unseen);
+  }
+  return (text) => looks.flatMap((look) => look(text));
+}
 
-  /** Takes a line that looks like one of a block for one: the block has begun then. */
-  const ofUnseen = (text: string): void => {
-    unseen -= 1;
-    const [from, to] = pemTail(text, '') ?? [0, 0];
-    if (to - from < BARE_CHARS) return;
-    unseen = 0;
-    patience = FOREIGN_LINES;
-    word = wordBefore(text, from);
-    isFirst = true;
-  };
+export interface LineMemory {
+  /**
+   * What is taken out of a line in which `found` was found. `file`: which one the line is of, where lines of several come mixed.
+   */
+  add(text: string, found: readonly Found[], file?: string): readonly Found[];
+}
 
-  const ofPem = (text: string): readonly Found[] => {
-    const begins = text.lastIndexOf('-----BEGIN ');
-    if (begins !== -1) {
-      unseen = 0;
-      patience = text.includes('-----END ', begins) ? 0 : FOREIGN_LINES;
-      word = wordBefore(text, begins);
-      isFirst = true;
-      return [];
+const NEWLINE = 0x0a;
+
+/** Those and more, in order, none over another. */
+function together(found: readonly Found[], parts: readonly Part[], at: number): readonly Found[] {
+  const more: Found[] = [];
+  for (const part of parts) {
+    const [from, to] = [part.from + at, part.to + at];
+    if ([...found, ...more].some((each) => each.from < to && from < each.to)) continue;
+    more.push({ ...part, from, to, contextFrom: from, contextTo: to });
+  }
+  return more.length === 0 ? found : [...found, ...more].sort((a, b) => a.from - b.from);
+}
+
+export function createLineMemory(rules: readonly RedactRule[], options: LineMemoryOptions = {}): LineMemory {
+  const strands = new Map<string, Strand>();
+  /** Who wrote last, by file. A line that does not say who wrote it may go on with what they wrote. */
+  const last = new Map<string, string>();
+
+  const strandOf = (key: string): Strand => {
+    const strand = strands.get(key) ?? createStrand(rules, options);
+    strands.delete(key);
+    strands.set(key, strand);
+    for (const oldest of strands.keys()) {
+      if (strands.size <= MOST_STRANDS) break;
+      strands.delete(oldest);
     }
-    if (unseen > 0) ofUnseen(text);
-    if (patience === 0) return [];
-    const end = text.indexOf('-----END ');
-    const tail = pemTail(end === -1 ? text : text.slice(0, end), word);
-    if (end !== -1) [patience, unseen] = [0, 0];
-    else patience = tail ? FOREIGN_LINES : patience - 1;
-    if (!tail) return [];
-    const body = part(...tail, 'certificates', 'certificate', !isFirst);
-    isFirst = false;
-    return [body];
+    return strand;
   };
 
-  const ofMembers = (text: string): readonly Found[] => {
-    const isSecret = LONE_VALUE.test(text) || (keyBefore && LONE_PLAIN_VALUE.test(text));
-    keyBefore = SECRET_KEY.test(text);
-    return isSecret ? [...variableValues(text)].map(([from, to]) => part(from, to, 'credentials', 'secret')) : [];
-  };
-
-  const ofTokens = (text: string): readonly Found[] => {
-    const isToken = tokenMembers > 0 && LONE_PLAIN_VALUE.test(text);
-    tokenMembers = TOKEN_OBJECT.test(text) ? TOKEN_MEMBERS : Math.max(0, tokenMembers - 1);
-    return isToken ? [...variableValues(text)].map(([from, to]) => part(from, to, 'rfid_tokens', 'rfid')) : [];
+  const keysOf = (file: string, name: string | undefined): readonly string[] => {
+    if (name === undefined) {
+      const before = last.get(file);
+      return before === undefined ? [`${file}\n`] : [`${file}\n`, `${file}\n${before}`];
+    }
+    if (last.size >= MOST_STRANDS && !last.has(file)) last.clear();
+    last.set(file, name);
+    return [`${file}\n${name}`];
   };
 
   return {
-    add(text, found) {
-      const tokens = hasTokens ? ofTokens(text) : [];
-      const more = [...(hasPem ? ofPem(text) : []), ...(hasSecrets ? ofMembers(text) : []), ...tokens];
-      if (more.length === 0) return found;
-      const added = more.filter(({ from, to }) => !found.some((each) => each.from < to && from < each.to));
-      return [...found, ...added].sort((a, b) => a.from - b.from);
+    add(text, found, file = '') {
+      const { name, bodyFrom = 0 } = speakerOf(text) ?? {};
+      const body = text.slice(bodyFrom);
+      return together(
+        found,
+        keysOf(file, name).flatMap((key) => strandOf(key)(body)),
+        bodyFrom,
+      );
     },
   };
+}
+
+/** What is found in the first `used` bytes of a stream, and what lines there go on with that began before it. */
+export function headFound(
+  rules: readonly RedactRule[],
+  bytes: Buffer,
+  used: number,
+  found: readonly Found[],
+): readonly Found[] {
+  const memory = createLineMemory(rules, { beginsInside: true, isHeadOnly: true });
+  const parts: Part[] = [];
+  for (let from = 0; from < used; ) {
+    const newline = bytes.indexOf(NEWLINE, from);
+    const to = newline === -1 || newline > used ? used : newline;
+    const inLine = memory.add(bytes.toString('latin1', from, to), []);
+    for (const part of inLine) parts.push({ ...part, from: part.from + from, to: part.to + from });
+    from = to + 1;
+  }
+  return together(found, parts, 0);
 }

@@ -4,21 +4,24 @@
  */
 import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import { createSecretFinder, type Found } from './find-secrets.js';
-import { createLineMemory } from './line-memory.js';
+import { createLineMemory, headFound } from './line-memory.js';
 import { createPseudonyms } from './pseudonyms.js';
 
 export interface RedactorInput {
   readonly rules: readonly RedactRule[];
   /** The depot's key of pseudonyms. */
   readonly key: string;
-  /** The first line is not the first of its source: what began before it is not known. Default: it is. */
+  /** What begins before the first line of each file and stream is not known: it is not the first one of its log. Default: it is. */
   readonly beginsInside?: boolean;
 }
 
-/** For one source: what a block of PEM began is known from line to line. */
+/** For one source: what lines have begun is known in the next ones. */
 export interface Redactor {
-  /** One line, without its end. What only a later line would tell is taken out to be safe. */
-  readonly line: (text: string) => string;
+  /**
+   * One line, without its end. What only a later line would tell is taken out to be safe. `file`: which one it is of, where lines of
+   * several come mixed.
+   */
+  readonly line: (text: string, file?: string) => string;
   /**
    * What it yields is good until the next piece is asked for. Line ends stay as they are. Of a source that breaks what came before
    * is there first, then its error.
@@ -37,11 +40,24 @@ const NEWLINE = 0x0a;
 
 const asBuffer = (chunk: Buffer | string): Buffer => (typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
 
+/** The last place at which neither a line nor what belongs together is cut. */
+function cutOf(bytes: Buffer, used: number, found: readonly Found[]): number {
+  const limit = used - HELD_BYTES;
+  let cut = bytes.lastIndexOf(NEWLINE, limit - 1) + 1 || limit;
+  for (const { contextFrom, contextTo } of found.toReversed()) {
+    const begins = contextFrom - NAME_BYTES;
+    if (begins >= cut || contextTo <= cut) continue;
+    cut = Math.min(cut, bytes.lastIndexOf(NEWLINE, contextFrom) + 1 || Math.max(0, begins));
+  }
+  // A group of lines, or a line, as long as a window: what was found of it is taken out, and it is cut all the same.
+  return cut > 0 ? cut : used;
+}
+
 export function createRedactor({ rules, key, beginsInside }: RedactorInput): Redactor {
   const finder = createSecretFinder(rules);
   const pseudonym = createPseudonyms(key);
   const counts = new Map<string, number>(finder.rules.map((rule) => [rule, 0]));
-  const memory = createLineMemory(rules, beginsInside);
+  const memory = createLineMemory(rules, { beginsInside });
 
   const standIn = (bytes: Buffer, { from, to, rule, tag, value, isRest }: Found): string => {
     if (isRest) return '';
@@ -74,24 +90,11 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
     return result.subarray(base, base + size);
   };
 
-  /** The last place at which neither a line nor what belongs together is cut. */
-  const cutOf = (bytes: Buffer, used: number, found: readonly Found[]): number => {
-    const limit = used - HELD_BYTES;
-    let cut = bytes.lastIndexOf(NEWLINE, limit - 1) + 1 || limit;
-    for (const { contextFrom, contextTo } of found.toReversed()) {
-      const begins = contextFrom - NAME_BYTES;
-      if (begins >= cut || contextTo <= cut) continue;
-      cut = Math.min(cut, bytes.lastIndexOf(NEWLINE, contextFrom) + 1 || Math.max(0, begins));
-    }
-    // A group of lines, or a line, as long as a window: what was found of it is taken out, and it is cut all the same.
-    return cut > 0 ? cut : used;
-  };
-
   return {
     counts: () => Object.fromEntries(counts),
-    line(text) {
+    line(text, file) {
       const bytes = Buffer.from(text);
-      const found = memory.add(bytes.toString('latin1'), finder.find(bytes, 0, bytes.length));
+      const found = memory.add(bytes.toString('latin1'), finder.find(bytes, 0, bytes.length), file);
       return found.length === 0 ? text : replaced(bytes, bytes.length, found).toString();
     },
     async *pass(source) {
@@ -112,6 +115,13 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
         used += copied;
         return copied;
       };
+      let isFirst = true;
+      const find = (): Found[] => {
+        const found = finder.find(window, 0, used);
+        const all = isFirst && beginsInside ? [...headFound(rules, window, used, found)] : found;
+        isFirst = false;
+        return all;
+      };
       let failure: { readonly error: unknown } | undefined;
       try {
         for await (const piece of source) {
@@ -119,7 +129,7 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
           for (let from = 0; from < chunk.length; ) {
             from += take(chunk, from);
             if (used < windowBytes) continue;
-            const found = finder.find(window, 0, used);
+            const found = find();
             const cut = cutOf(window, used, found);
             const whole = found.filter((each) => each.from < cut);
             yield replaced(window, cut, whole, windowBytes);
@@ -131,7 +141,7 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
       } catch (error) {
         failure = { error };
       }
-      if (used > 0) yield replaced(window, used, finder.find(window, 0, used), windowBytes);
+      if (used > 0) yield replaced(window, used, find(), windowBytes);
       if (failure) throw failure.error;
     },
   };

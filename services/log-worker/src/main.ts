@@ -59,7 +59,7 @@ runWorkerService(
       const copies = { records: createCopyRecords(redis, keys), rules: copyRules(config), bucket: config.S3_BUCKET };
       const driverOf = (profile: StationProfile): StationDriver =>
         createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections });
-      const redactorOf = async (profile: StationProfile, beginsInside = false): Promise<Redactor> =>
+      const redactorOf = async (profile: StationProfile, beginsInside = true): Promise<Redactor> =>
         createRedactor({ rules: rulesInForce(config, profile), key: await redactionKey(redis, keys), beginsInside });
       const views = startViews(config, { redis, keys, directory, driverOf, redactorOf, log });
       life.onStop('live views', () => views.stop());

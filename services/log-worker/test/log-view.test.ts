@@ -141,6 +141,30 @@ await t.test('secrets are taken out, and no search finds them', async (t) => {
   t.same(found, [{ type: 'end', reason: 'complete' }]);
 });
 
+await t.test('lines of followed files come mixed, and each file has secrets of its own', async (t) => {
+  const { dir, open } = await depot(t, filesEntry([]));
+  const at = (name: string): string => join(dir, 'logs', name);
+  const lines = linesOf(await open({ newest: true, follow: true, sources: ['app'] }));
+  const records: string[] = [];
+  const shows = async (file: string, text: string): Promise<string> => {
+    await appendFile(at(file), `${text}\n`);
+    for (;;) {
+      const { value } = await lines.next();
+      if (value === undefined) throw new Error('the view has ended');
+      if (value.type !== 'record') continue;
+      records.push(value.text ?? '');
+      return value.text ?? '';
+    }
+  };
+  await shows('a.log', '  "key": "AuthorizationKey",');
+  for (let n = 0; n < 5; n += 1) await shows('b.log', `connector ${n}: charging`);
+  await shows('b.log', '  "key": "HeartbeatInterval",');
+  t.match(await shows('a.log', '  "value": "a secret"'), /^ {2}"value": "\[secret:[0-9a-f]{10}\]"$/);
+  t.equal(await shows('b.log', '  "value": "300"'), '  "value": "300"');
+  t.notMatch(records.join('\n'), 'a secret');
+  await lines.return(undefined);
+});
+
 await t.test('what cannot be opened is told with its code', async (t) => {
   const { open, views, abort } = await depot(t, filesEntry([]));
   await t.rejects(open({ sources: ['nothing'] }), { code: 'LOGS_UNAVAILABLE' });

@@ -48,21 +48,38 @@ function* bodyLines(text: string, word: string, base: number, context: readonly 
   }
 }
 
-/** How far a block goes whose end is not there: over the lines that go on with it. */
+/** Lines that others may write between those of a block whose end is not there. */
+const FOREIGN_LINES = 64;
+
+/** How far a block goes whose end is not there: to the last of the lines that go on with it. */
 function lengthOfCut(text: string, word: string): number {
   let at = 0;
+  let end = 0;
+  let foreign = 0;
   for (const line of text.split('\n')) {
-    if (!pemTail(line, word)) break;
     at += line.length + 1;
+    if (pemTail(line, word)) [end, foreign] = [at, 0];
+    else foreign += 1;
+    if (foreign > FOREIGN_LINES) break;
   }
-  return Math.min(at, text.length);
+  return Math.min(end, text.length);
 }
 
-function* block({ text, at, around }: Line, match: RegExpMatchArray, index: number): Generator<Secret> {
+/** Where the block ends that has begun before `text`; others of its kind may begin and end in between. */
+function endOfBlock(text: string, label: string): number {
+  let depth = 1;
+  for (const match of matchesOf(new RegExp(`-----(BEGIN|END) ${label}-----`, 'g'), text)) {
+    depth += match[1] === 'BEGIN' ? 1 : -1;
+    if (depth === 0) return match.index;
+  }
+  return -1;
+}
+
+function* block({ text, at, around, alone }: Line, match: RegExpMatchArray, index: number): Generator<Secret> {
   const start = index + match[0].length;
-  const ending = `-----END ${match[1] ?? ''}-----`;
+  const label = match[1] ?? '';
   const near = text.slice(start, start + 2 * LONGEST_PEM);
-  const length = near.indexOf(ending);
+  const length = near.indexOf(`-----END ${label}-----`);
   if (length !== -1) {
     if (length > 0) {
       const value = near.slice(0, length).replace(/\\+[nr]|[^A-Za-z0-9+/=]/g, '');
@@ -76,11 +93,14 @@ function* block({ text, at, around }: Line, match: RegExpMatchArray, index: numb
   // Within its own line it was cut: what follows in the line is not of it.
   if (start + rest.length < text.length) return;
   const from = at + text.length + 1;
-  const following = around(from, from + LONGEST_PEM);
-  const end = following.indexOf(ending);
   const word = wordBefore(text, index);
-  const body = following.slice(0, end === -1 ? lengthOfCut(following, word) : end);
-  yield* bodyLines(body, word, from, [at + index, from + body.length]);
+  for (const look of [around, alone]) {
+    const following = look(from, from + LONGEST_PEM);
+    if (following === undefined) continue;
+    const end = endOfBlock(following, label);
+    const body = following.slice(0, end === -1 ? lengthOfCut(following, word) : end);
+    yield* bodyLines(body, word, from, [at + index, from + body.length]);
+  }
 }
 
 function* find(line: Line): Generator<Secret> {

@@ -119,10 +119,13 @@ interface Members {
 /** Objects within objects of one list entry: `{"variable":{"name":...},"variableAttribute":[{"value":...}]}`. */
 const LEVELS = 3;
 
+type Around = (from: number, to: number) => string | undefined;
+
 /** The values of the object that holds the name at `at`, which stands between quotes as `quote`. */
-function valuesBeside({ around }: Line, at: number, quote: string, values: Ranges): Members | undefined {
+function valuesBeside(around: Around, at: number, quote: string, values: Ranges): Members | undefined {
   const base = Math.max(0, at - REACH);
   const text = around(base, at + REACH);
+  if (text === undefined) return undefined;
   let place = at - base - 1;
   for (let level = 0; level < LEVELS; level += 1) {
     const open = objectAround(text, place, quote);
@@ -138,10 +141,10 @@ function valuesBeside({ around }: Line, at: number, quote: string, values: Range
 }
 
 /** The values within the object that begins at `at`, behind its name. */
-function valuesWithin({ around }: Line, at: number, quote: string, values: Ranges): Members | undefined {
+function valuesWithin(around: Around, at: number, quote: string, values: Ranges): Members | undefined {
   const text = around(at, at + REACH);
-  const open = text.search(/\S/);
-  if (open < 0 || text[open] !== '{') return undefined;
+  const open = text?.search(/\S/) ?? -1;
+  if (text === undefined || text[open] !== '{') return undefined;
   const end = objectEnd(text, open, quote);
   const found = [...values(text.slice(open, end))].map(([from, to]) => [at + open + from, at + open + to] as const);
   return { values: found, object: [at, at + end] };
@@ -153,7 +156,7 @@ const MOST_NAMES = 200;
 /**
  * Values that are secrets because of another member: `beside` finds names within an object (`"key":"AuthorizationKey"`), else the
  * name of the object itself (`"vpn":`); the quote is its first group. Lines do not matter: OCPP logs of EVerest have a
- * member a line.
+ * member a line, and other programs may write between them.
  */
 export function* memberSecrets(line: Line, name: RegExp, values: Ranges, isBeside: boolean): Generator<Secret> {
   let names = 0;
@@ -165,12 +168,16 @@ export function* memberSecrets(line: Line, name: RegExp, values: Ranges, isBesid
     }
     const quote = match[1] ?? '"';
     const at = line.at + match.index;
-    const found = isBeside
-      ? valuesBeside(line, at, quote, values)
-      : valuesWithin(line, at + match[0].length, quote, values);
-    if (!found) continue;
-    const [first, last] = found.object;
-    for (const [from, to] of found.values) yield { from, to, context: [Math.min(first, at), last] };
+    for (const around of [line.around, line.alone]) {
+      const found = isBeside
+        ? valuesBeside(around, at, quote, values)
+        : valuesWithin(around, at + match[0].length, quote, values);
+      if (!found) continue;
+      const [first, last] = found.object;
+      for (const [from, to] of found.values) yield { from, to, context: [Math.min(first, at), last] };
+      // Nobody else can have written into it.
+      if (first >= line.at && last <= line.at + line.text.length) break;
+    }
   }
 }
 

@@ -31,7 +31,7 @@ export interface SendArchiveDeps {
   readonly progress: ProgressPort;
   readonly spoolDir: string;
   readonly levels: Readonly<Record<ArchiveFormat, number>>;
-  /** A new one for each archive. */
+  /** A new one for each archive. What comes of a source, and of each of its files, is not the whole of it. */
   readonly redactorOf: (profile: StationProfile) => Promise<Redactor>;
   readonly delivery: Delivery;
   readonly shared: SharedJournal;

@@ -15,7 +15,7 @@ import { type ViewEnd, type ViewLines, viewLines } from './view-lines.js';
 export interface ServeViewDeps {
   readonly profileOf: (station: string) => StationProfile | undefined;
   readonly driverOf: (profile: StationProfile) => StationDriver;
-  /** A new one for each source: what began in one line goes on in the next. `beginsInside`: what comes is not the whole of it. */
+  /** A new one for each source: what lines of a file have begun goes on in its next ones. `beginsInside`: what comes is not the whole. */
   readonly redactorOf: (profile: StationProfile, beginsInside: boolean) => Promise<Redactor>;
   readonly limits: {
     readonly bytesPerS: number;
@@ -112,17 +112,19 @@ function createNoteTeller({ source, lines, writer, textOf }: Reading) {
   };
 }
 
+/** `fileOf`: which file a piece is of; what lines of one have begun does not end with those of another. */
 async function readStream(
   reading: Reading,
   stream: AsyncIterable<Buffer>,
+  fileOf: (piece: Buffer) => string | undefined,
   afterPiece: () => Promise<void>,
 ): Promise<void> {
   const { source, redactor, fits, lines, writer } = reading;
   const cutter = new LineCutter();
   let out = '';
-  const add = (line: Buffer): void => {
+  const add = (line: Buffer, file: string | undefined): void => {
     // Secrets are taken out first: a search would find them out, letter by letter.
-    const text = redactor.line(line.toString().replace(/\r?\n$/, ''));
+    const text = redactor.line(line.toString().replace(/\r?\n$/, ''), file);
     if (fits(text)) out += lines.record({ source: source.name, text });
   };
   const flush = async (): Promise<void> => {
@@ -130,15 +132,17 @@ async function readStream(
     out = '';
     await writer.write(made);
   };
+  let file: string | undefined;
   for await (const piece of stream) {
+    file = fileOf(piece);
     for (const line of cutter.push(piece)) {
-      add(line);
+      add(line, file);
       if (out.length > PIECE_CHARS) await flush();
     }
     await flush();
     await afterPiece();
   }
-  for (const line of cutter.end()) add(line);
+  for (const line of cutter.end()) add(line, file);
   await flush();
 }
 
@@ -149,8 +153,9 @@ async function readSource(reading: Reading): Promise<boolean> {
   const tellOwn = (): Promise<void> => tell(source.notes?.() ?? []);
   try {
     await tellOwn();
-    for await (const { stream, notes } of partsOf(source)) {
-      await readStream(reading, stream as AsyncIterable<Buffer>, tellOwn);
+    for await (const { name, stream, notes } of partsOf(source)) {
+      const fileOf = ('stream' in source && source.fileOf) || (() => name);
+      await readStream(reading, stream as AsyncIterable<Buffer>, fileOf, tellOwn);
       await tell(notes?.() ?? []);
     }
     await tellOwn();

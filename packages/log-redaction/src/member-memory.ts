@@ -1,0 +1,74 @@
+/**
+ * The members of pretty-printed messages, for whoever sees one line at a time: whether a value is a secret stands in another line,
+ * before it or behind it.
+ */
+import { memberValues, variableValues } from './finders/quoted.js';
+import { FOREIGN_LINES } from './pem-memory.js';
+
+type Range = readonly [from: number, to: number];
+type Values = (text: string) => Iterable<Range>;
+/** What is taken out of the next line. */
+export type Members = (text: string) => Iterable<Range>;
+
+/** A member alone in its line, before the name of its variable is known. */
+const LONE_VALUE = /^\s*\\{0,31}"(?:attributeValue|actualValue)\\{0,31}"/;
+const LONE_PLAIN_VALUE = /^\s*\\{0,31}"value\\{0,31}"/;
+const NAME = /"(?:key|name|variable|configurationKey)\\{0,31}"\s*:\s*\\{0,31}"/;
+const SECRET_NAME =
+  /"(?:key|name|variable|configurationKey)\\{0,31}"\s*:\s*\\{0,31}"[\w.-]*(?:passw|passphrase|secret|authorizationkey|hmackey|psk|privatekey|simpin)/i;
+/** Lines after such a name in which its value may stand: `variableAttribute` has it two levels deeper. */
+const NAMED_LINES = 12;
+/** So many at least, whatever comes: another program may write between them. */
+const SURE_LINES = 4;
+/** EVerest writes its tokens with a member a line. */
+const TOKEN_OBJECT = /"(?:parent_?|group_?)?id_?(?:token|tag)\\{0,31}"\s*:\s*\{\s*$/i;
+const VPN_OBJECT = /"vpn\\{0,31}"\s*:\s*\{\s*$/i;
+const ENDS = /^\s*[}\]]/;
+
+const none: readonly Range[] = [];
+const depthOf = (text: string): number => text.length - text.trimStart().length;
+const vpnValues = memberValues('key|password|user');
+
+/** `"name": "BasicAuthPassword"`, and the value behind it; a value in front of its name in any case. */
+export function createNamedValues(): Members {
+  let since = Number.POSITIVE_INFINITY;
+  return (text) => {
+    since += 1;
+    if (SECRET_NAME.test(text)) since = 0;
+    // Of another one.
+    else if (since > SURE_LINES - 1 && NAME.test(text)) since = Number.POSITIVE_INFINITY;
+    const isSecret = LONE_VALUE.test(text) || (since > 0 && since <= NAMED_LINES && LONE_PLAIN_VALUE.test(text));
+    return isSecret ? variableValues(text) : none;
+  };
+}
+
+/** All `values` of an object that begins at the end of a line. */
+function createObjectMemory(opens: RegExp, values: Values): Members {
+  let lines = 0;
+  let depth = 0;
+  return (text) => {
+    const isWithin = lines > 0;
+    if (opens.test(text)) {
+      lines = FOREIGN_LINES;
+      depth = depthOf(text);
+    } else if (isWithin) {
+      const isEnd = ENDS.test(text) && depthOf(text) <= depth && FOREIGN_LINES - lines >= SURE_LINES;
+      lines = isEnd ? 0 : lines - 1;
+    }
+    return isWithin ? values(text) : none;
+  };
+}
+
+const plainValues: Values = (text) => (LONE_PLAIN_VALUE.test(text) ? variableValues(text) : none);
+export const createTokenValues = (): Members => createObjectMemory(TOKEN_OBJECT, plainValues);
+export const createVpnValues = (): Members => createObjectMemory(VPN_OBJECT, vpnValues);
+
+/** Values of an object whose beginning was not seen: what would tell what they are may have stood there. */
+export function createUnseenValues(): Members {
+  let left = FOREIGN_LINES;
+  return (text) => {
+    if (left === 0) return none;
+    left = text.includes('{') || NAME.test(text) ? 0 : left - 1;
+    return left > 0 && LONE_PLAIN_VALUE.test(text) ? variableValues(text) : none;
+  };
+}

@@ -1,0 +1,75 @@
+/** The lines of a block of PEM, for whoever sees one line at a time. */
+import { pemTail, wordBefore } from './finders/certificates.js';
+
+/** Of a PEM block; whoever writes between its lines does not end it. */
+export const FOREIGN_LINES = 64;
+/** Of a bare line of base64 that may be of a block whose beginning was not seen. */
+const BARE_CHARS = 16;
+/** A checksum: no line of a block has these digits alone. */
+const HEXADECIMAL = /^[0-9a-f]+$/i;
+const BEGIN = '-----BEGIN ';
+const END = '-----END ';
+
+const count = (text: string, word: string): number => text.split(word).length - 1;
+
+export interface PemBody {
+  readonly from: number;
+  readonly to: number;
+  /** The first one of its block was taken out before. */
+  readonly isRest: boolean;
+}
+
+/** `beginsInside`: what came before the first line is not known; it may have begun a block. */
+export function createPemMemory(beginsInside: boolean): (text: string) => PemBody | undefined {
+  /** Lines that a block may still have others between; 0: none has begun. */
+  let patience = 0;
+  /** Blocks that have begun and not ended: two programs may write theirs at the same time. */
+  let depth = 0;
+  let word = '';
+  let isFirst = false;
+  /** Lines that may still be of a block whose beginning was not seen. */
+  let unseen = beginsInside ? FOREIGN_LINES : 0;
+
+  const begin = (text: string, at: number, blocks: number): void => {
+    depth = blocks;
+    patience = FOREIGN_LINES;
+    word = wordBefore(text, at);
+    isFirst = true;
+    unseen = 0;
+  };
+
+  /** Takes a line that looks like one of a block for one: the block has begun then. */
+  const lookForUnseen = (text: string): void => {
+    unseen -= 1;
+    const [from, to] = pemTail(text, '') ?? [0, 0];
+    if (to - from >= BARE_CHARS && !HEXADECIMAL.test(text.slice(from, to))) begin(text, from, 1);
+  };
+
+  const end = (): void => {
+    patience = 0;
+    depth = 0;
+    unseen = 0;
+  };
+
+  return (text) => {
+    const begins = text.lastIndexOf(BEGIN);
+    const ends = count(text, END);
+    if (begins !== -1) {
+      const open = Math.max(0, depth + count(text, BEGIN) - ends);
+      if (open > 0) begin(text, begins, open);
+      else end();
+      return undefined;
+    }
+    if (unseen > 0) lookForUnseen(text);
+    if (patience === 0) return undefined;
+    const tail = pemTail(ends === 0 ? text : text.slice(0, text.indexOf(END)), word);
+    patience = tail || ends > 0 ? FOREIGN_LINES : patience - 1;
+    depth = Math.max(0, depth - ends);
+    if (patience === 0 || depth === 0) end();
+    if (!tail) return undefined;
+    const [from, to] = tail;
+    const body: PemBody = { from, to, isRest: !isFirst };
+    isFirst = false;
+    return body;
+  };
+}

@@ -1,0 +1,156 @@
+/** Lines of several files, and of several programs in one log, come mixed: what one has begun does not end with what another writes. */
+import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
+import t from 'tap';
+import { createRedactor } from '../src/redactor.js';
+import { FILES, goldenLog, has, inPieces, KEY, SECRETS } from './golden-logs.js';
+
+const redactorOf = (beginsInside = false) => createRedactor({ rules: REDACTION_RULES, key: KEY, beginsInside });
+const leftIn = (text: string): readonly string[] => SECRETS.filter((word) => has(text, word));
+
+async function passed(text: string, redactor = redactorOf()): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of redactor.pass(inPieces(Buffer.from(text), 777))) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces).toString();
+}
+
+const FILE_NAMES = Object.keys(FILES);
+const logs = await Promise.all(
+  FILE_NAMES.map(async (file) => (await goldenLog(file)).toString().trimEnd().split('\n')),
+);
+
+/** A line of each in turn, as long as there are any. */
+const mixed = logs
+  .flatMap((lines, log) => lines.map((line, at) => ({ line, at, log })))
+  .toSorted((a, b) => a.at - b.at || a.log - b.log);
+
+interface Form {
+  readonly name: string;
+  readonly head: (program: string, second: number) => string;
+}
+const two = (number: number): string => String(number).padStart(2, '0');
+const FORMS: readonly Form[] = [
+  {
+    name: 'a journal as the drivers write it',
+    head: (program, second) =>
+      `2026-03-01T10:${two(second % 60)}:00.000000Z ${'a'.repeat(32)} ${second}.000000 ${program}.service info ${program}: `,
+  },
+  { name: 'RFC 3164', head: (program, second) => `Mar 01 10:${two(second % 60)}:00 yak-7 ${program}[512]: ` },
+  {
+    name: 'RFC 3339 in front of a program',
+    head: (program, second) => `2026-03-01T10:${two(second % 60)}:00+01:00 yak-7 ${program}[7]: `,
+  },
+  { name: 'RFC 5424', head: (program) => `<30>1 2026-03-01T10:00:00Z yak-7 ${program} 512 - [meta seq="1"] ` },
+];
+/** What others write in between: nothing of it closes, and nothing of it is JSON. */
+const NOISE = ['"', '}', '{ "', ']', 'don"t', '}}} "value', '[['];
+
+for (const { name, head } of FORMS) {
+  const text = mixed
+    .flatMap(({ line, log, at }) => [
+      `${head(`module-${log}`, at)}${line}`,
+      `${head('audit', at)}${NOISE[(at + log) % NOISE.length]}`,
+    ])
+    .join('\n');
+
+  void t.test(`${name}: programs that write at the same time`, async (t) => {
+    t.same(
+      SECRETS.filter((word) => !has(text, word)),
+      [],
+      'all are in the log',
+    );
+    t.same(leftIn(await passed(text)), [], 'none is in the archive');
+    const redactor = redactorOf();
+    const shown = text.split('\n').map((line) => redactor.line(line));
+    t.same(leftIn(shown.join('\n')), [], 'none is in the live view');
+    t.equal(shown.filter((line) => line.includes('audit')).length, mixed.length);
+    t.equal((await passed(text)).split('\n').length, text.split('\n').length, 'lines stay lines');
+  });
+}
+
+void t.test('files that are followed at the same time', (t) => {
+  const redactor = redactorOf();
+  const shown = mixed.map(({ line, log }) => redactor.line(line, FILE_NAMES[log]));
+  t.same(leftIn(shown.join('\n')), []);
+  t.end();
+});
+
+void t.test('a name in one file, its value behind lines of another', (t) => {
+  const redactor = redactorOf();
+  const show = (text: string, file: string): string => redactor.line(text, file);
+  show('  "key": "AuthorizationKey",', 'a');
+  for (let n = 0; n < 100; n += 1) t.equal(show('  "value": "300"', 'b'), '  "value": "300"');
+  t.notMatch(show('  "value": "the secret"', 'a'), 'the secret');
+  show('  "id_token": {', 'a');
+  for (let n = 0; n < 100; n += 1) show('  }', 'b');
+  t.notMatch(show('    "value": "04A2B3C4"', 'a'), '04A2B3C4');
+  t.end();
+});
+
+void t.test('a name and its value in one file that two programs write to without a word of who they are', (t) => {
+  const redactor = redactorOf();
+  for (const [secret, foreign] of [
+    ['"key": "AuthorizationKey",', 'connector 1: charging'],
+    ['"name": "BasicAuthPassword" },', '"readonly": false,'],
+    ['"id_token": {', '}'],
+    ['"vpn": {', '},'],
+  ] as const) {
+    redactor.line(`    ${secret}`);
+    redactor.line(foreign);
+    const value = secret.includes('vpn') ? '"key": "hidden-1"' : '"value": "hidden-1"';
+    t.notMatch(redactor.line(`        ${value}`), 'hidden-1', secret);
+    for (let n = 0; n < 70; n += 1) redactor.line('ready');
+  }
+  t.equal(redactor.line('  "value": "300"'), '  "value": "300"', 'and it ends');
+  t.end();
+});
+
+const body = (letter: string): string => `${letter}QUJD${letter.toLowerCase()}`.repeat(10);
+
+void t.test('two blocks of PEM at the same time, also where nobody says who writes', async (t) => {
+  const lines = [
+    '-----BEGIN CERTIFICATE-----',
+    body('A'),
+    '-----BEGIN CERTIFICATE-----',
+    body('B'),
+    '-----END CERTIFICATE-----',
+    body('C'),
+    '-----END CERTIFICATE-----',
+    'ready',
+  ];
+  t.notMatch(await passed(lines.join('\n')), 'QUJD');
+  const redactor = redactorOf();
+  const shown = lines.map((line) => redactor.line(line));
+  t.notMatch(shown.join('\n'), 'QUJD');
+  t.equal(shown.at(-1), 'ready');
+});
+
+void t.test('each file may begin in the middle of what is a secret, however much of others came before', async (t) => {
+  const redactor = redactorOf(true);
+  for (let n = 0; n < 200; n += 1) redactor.line(`connector 1: ${n} W`, 'a');
+  t.notMatch(redactor.line(body('A'), 'b'), 'QUJD', 'the end of a block');
+  t.notMatch(redactor.line('    "value": "the secret"', 'c'), 'the secret', 'the end of a message');
+  t.equal(redactor.line('connector 1: 5 W', 'c'), 'connector 1: 5 W');
+  const digest = `image ${'0123456789abcdef'.repeat(4)}`;
+  t.equal(redactor.line(digest, 'd'), digest, 'a checksum is no block');
+
+  const parts = [
+    `${body('A')}\n${body('B')}\n-----END CERTIFICATE-----\nready\n`,
+    '    "value": "the secret"\n},\nready\n',
+  ];
+  const archive = redactorOf(true);
+  for (const part of parts) {
+    const out = await passed(part, archive);
+    t.notMatch(out, /QUJD|the secret/);
+    t.match(out, /ready\n$/);
+  }
+  t.equal(await passed(digest, archive), digest);
+  t.match(archive.counts(), { certificates: 1, credentials: 1 });
+});
+
+void t.test('a program that writes to a log of many is remembered, within limits', (t) => {
+  const redactor = redactorOf();
+  redactor.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "key": "AuthorizationKey",');
+  for (let n = 0; n < 500; n += 1) redactor.line(`Mar 01 10:00:00 yak-7 job[${n}]: ready`);
+  t.notMatch(redactor.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "value": "the secret"'), 'the secret');
+  t.end();
+});
