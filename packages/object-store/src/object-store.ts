@@ -160,8 +160,9 @@ export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 
     list: (bucket: string, prefix: string, signal?: AbortSignal): Promise<ListedObject[]> =>
       store.call(`list ${bucket}/${prefix}`, signal, (client) => listObjects(client, { bucket, key: prefix })),
     /**
-     * Some bytes of an object, at least one, as they come; the stream fails when the store stays silent or the signal fires.
-     * The reader counts them: a connection may end early, and some stores send more than was asked for.
+     * Some bytes of an object, at least one, as they come; the stream fails when the store stays silent or the signal fires. A reader
+     * may pause for as long as the store bears it. The reader counts them: a connection may end early, and some stores send more
+     * than was asked for.
      */
     read: (range: ReadRange, signal?: AbortSignal): Promise<IncomingMessage> => readRange(store, range, signal),
     /** An object that is not there counts as removed. */

@@ -55,7 +55,11 @@ function watchedRequest(secure: boolean, stallMs: number, signal: AbortSignal | 
     const onResponse = rest.at(-1) as (response: http.IncomingMessage) => void;
     const send = secure ? https.request : http.request;
     const asked = options as http.RequestOptions;
+    let answer: http.IncomingMessage | undefined;
+    let watched: http.ClientRequest['socket'];
     const request = send({ ...asked, timeout: stallMs, ...(signal === undefined ? {} : { signal }) }, (response) => {
+      answer = response;
+      response.once('close', () => watched?.off('timeout', onSilence));
       exchange.answered = answeredBy(response);
       const status = response.statusCode ?? 0;
       if (!isOursToEnd(status)) return onResponse(response);
@@ -66,11 +70,20 @@ function watchedRequest(secure: boolean, stallMs: number, signal: AbortSignal | 
       const said = `the object store answered HTTP ${status}; see its log and its disk`;
       request.emit('error', new StoreError('S3_UNAVAILABLE', said));
     });
-    request.once('timeout', () => {
+    const onSilence = (): void => {
+      // What came is not taken yet: it is the reader who pauses, and the store that waits. A socket tells of one silence alone.
+      if (answer && (answer.readableLength > 0 || answer.complete)) {
+        watched = request.socket;
+        watched?.setTimeout(stallMs, onSilence);
+        return;
+      }
       const said = `the object store made no progress for ${stallMs} ms; see its log and its disk`;
       exchange.failure = new StoreError('S3_UNAVAILABLE', said);
+      // Else its reader hears of a reset alone.
+      answer?.destroy(exchange.failure);
       request.destroy(exchange.failure);
-    });
+    };
+    request.once('timeout', onSilence);
     return request;
   };
 }

@@ -5,6 +5,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 import { Client } from 'minio';
 import t, { type Test } from 'tap';
 import { createObjectStore, type ObjectStore } from '../src/object-store.js';
@@ -397,6 +399,33 @@ void t.test('a download goes on where it was cut, and starts anew when the objec
     t.equal(ranges.length, replacement === undefined ? 2 : 3);
     t.same(await readdir(t.testdirName), ['image'], 'no temporary file');
   }
+});
+
+void t.test('a reader who pauses is waited for; a store that falls silent meanwhile is told', async (t) => {
+  const { server, store } = await setUp(t);
+  const content = randomBytes(12 * MIB);
+  await store.putStream({ bucket: BUCKET, key: 'k', body: Readable.from([content], { objectMode: false }), ...type });
+  const door = await startDoor(t, server.port);
+  const stallMs = 1500;
+  const through = storeAt(t, door.endpoint, { stallMs });
+  const range = { bucket: BUCKET, key: 'k', offset: 0, length: content.length };
+  const pieces: Buffer[] = [];
+  for await (const piece of (await through.read(range)) as AsyncIterable<Buffer>) {
+    if (pieces.length === 10) await setTimeout(2.5 * stallMs);
+    pieces.push(piece);
+  }
+  t.ok(Buffer.concat(pieces).equals(content));
+  const rest = { ...range, offset: content.length - 5, length: 5 };
+  t.ok((await buffer(await through.read(rest))).equals(content.subarray(-5)), 'and the next one finds no trace of it');
+
+  const silent = async (): Promise<void> => {
+    let isFirst = true;
+    for await (const _piece of (await through.read(range)) as AsyncIterable<Buffer>) {
+      if (isFirst) door.freeze();
+      isFirst = false;
+    }
+  };
+  await t.rejects(silent(), { message: /made no progress/ });
 });
 
 void t.test('a download that is aborted, or has no server, leaves the file as it was', async (t) => {

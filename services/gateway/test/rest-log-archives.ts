@@ -3,13 +3,20 @@
  * which counts the routes that were answered with success.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
 import type { LogCopy } from '@khumbu/operations/log-copies/log-copy';
+import { within } from '@khumbu/test-support/events';
 import type { RedisServer } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import type { Test } from 'tap';
+import type { AppOptions } from '../src/http/app.js';
 import { KEYS, openRest } from './rest-harness.js';
 
 const LIST = '/v1/log-archives';
@@ -17,17 +24,20 @@ const BYTES = randomBytes(100_000);
 const SHA256 = createHash('sha256').update(BYTES).digest('hex');
 const DAY_MS = 24 * 3600_000;
 
-async function stage(t: Test, redis: RedisServer) {
+async function stage(t: Test, redis: RedisServer, app: Partial<AppOptions> = {}, stallMs?: number) {
   const s3 = await startS3({ dir: t.testdir() });
   const account = { S3_REGION: s3.region, S3_ACCESS_KEY: s3.accessKey, S3_SECRET_KEY: s3.secretKey };
-  const objects = createObjectStore({ S3_ENDPOINT: s3.endpoint, S3_BUCKET: s3.bucket, ...account });
+  const objects = createObjectStore(
+    { S3_ENDPOINT: s3.endpoint, S3_BUCKET: s3.bucket, ...account },
+    stallMs === undefined ? {} : { stallMs },
+  );
   t.teardown(async () => {
     objects.close();
     await s3.stop();
   });
   const archives = { bucket: s3.bucket, objects, publicObjects: objects, urlSeconds: 60 };
   const copies = { days: { DiagnosticsLog: 30, SecurityLog: 0 }, quotaBytes: 1_000_000 };
-  const rest = await openRest(t, { redis, stations: { 'cs-1': {}, 'cs-2': {} }, archives, copies });
+  const rest = await openRest(t, { redis, stations: { 'cs-1': {}, 'cs-2': {} }, archives, copies, app });
   const records = createCopyRecords(rest.redis, rest.store.keys);
   const put = (key: string, operation: string, bytes = BYTES) =>
     objects.putStream({
@@ -37,9 +47,9 @@ async function stage(t: Test, redis: RedisServer) {
       contentType: 'application/gzip',
       metadata: { 'khumbu-operation': operation },
     });
-  const keep = async (operationId: string, changes: Partial<LogCopy> = {}): Promise<LogCopy> => {
+  const keep = async (operationId: string, changes: Partial<LogCopy> = {}, bytes = BYTES): Promise<LogCopy> => {
     const key = `logs/cs-1/${operationId}.tar.gz`;
-    const { etag } = await put(key, operationId);
+    const { etag } = await put(key, operationId, bytes);
     const copy: LogCopy = {
       operationId,
       station: 'cs-1',
@@ -49,7 +59,7 @@ async function stage(t: Test, redis: RedisServer) {
       fileName: `${operationId}.tar.gz`,
       format: 'gzip',
       createdAt: Date.UTC(2026, 10, 1),
-      bytes: BYTES.length,
+      bytes: bytes.length,
       etag,
       sha256: SHA256,
       ...changes,
@@ -132,6 +142,35 @@ export async function judgeArchiveContent(t: Test, redis: RedisServer): Promise<
   t.equal(head.rawPayload.length, 0);
   const handedOut = rest.lines.filter(({ request }) => request === 'log archive');
   t.match(handedOut[0], { audit: true, caller: 'read', station: 'cs-1', operationId: 'log-a' });
+}
+
+export async function judgeSlowReaders(t: Test, redis: RedisServer): Promise<void> {
+  const stallMs = 1000;
+  const { rest, keep } = await stage(t, redis, { readerStallMs: 2 * stallMs }, stallMs);
+  // More than the buffers on the way hold.
+  const bytes = randomBytes(24 * 1024 * 1024);
+  await keep('log-a', {}, bytes);
+  await rest.app.listen({ host: '127.0.0.1', port: 0 });
+  t.teardown(() => rest.app.server.closeAllConnections());
+  const { port } = rest.app.server.address() as AddressInfo;
+  const open = async (): Promise<IncomingMessage> => {
+    const headers = { authorization: `Bearer ${KEYS.read}` };
+    const outgoing = request({ port, path: `${LIST}/log-a/content`, headers, agent: false }).end();
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    return response;
+  };
+  const pausing = await open();
+  const pieces: Buffer[] = [];
+  for await (const piece of pausing as AsyncIterable<Buffer>) {
+    if (pieces.length === 5) await setTimeout(1.5 * stallMs);
+    pieces.push(piece);
+  }
+  t.ok(Buffer.concat(pieces).equals(bytes), 'longer than the store may be silent');
+  const connected = once(rest.app.server, 'connection');
+  const away = await open();
+  const [socket] = (await connected) as [Socket];
+  await within(once(socket, 'close'), 60_000, 'a reader who takes nothing any more to be cut off');
+  await t.rejects(buffer(away), 'and it is told that this was not all');
 }
 
 export async function judgeLostArchives(t: Test, redis: RedisServer): Promise<void> {

@@ -15,7 +15,7 @@ import { startRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import t from 'tap';
 import { type Called, type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
-import { judgeArchiveContent, judgeArchiveLists, judgeLostArchives } from './rest-log-archives.js';
+import { judgeArchiveContent, judgeArchiveLists, judgeLostArchives, judgeSlowReaders } from './rest-log-archives.js';
 import { advance, CONTEXT, IMAGE, LOGS, UPDATES } from './rest-updates.js';
 import { judgeWebhooks } from './rest-webhooks.js';
 
@@ -464,6 +464,8 @@ void t.test('webhooks are registered, changed, tried out and deleted, and their 
 void t.test('kept archives are listed, by station, type and date, page by page', (t) => judgeArchiveLists(t, redis));
 
 void t.test('the bytes come whole or in ranges, and a cut download goes on', (t) => judgeArchiveContent(t, redis));
+
+void t.test('a reader who pauses gets all of it, and one who is gone is let go', (t) => judgeSlowReaders(t, redis));
 
 void t.test('what is not that archive any more is not handed out; a store that is away is told', (t) =>
   judgeLostArchives(t, redis),

@@ -112,6 +112,11 @@ export interface AppOptions {
   readonly keepAliveMs: number;
   /** Event streams whose reader takes nothing for this long are ended. */
   readonly subscriberStallMs: number;
+  /**
+   * Downloads whose reader takes nothing for this long are cut off. Over a slow line a reader takes a megabyte at once when its buffers
+   * have room again, and that is minutes apart.
+   */
+  readonly readerStallMs: number;
   /** PEM: serve HTTPS. */
   readonly https?: { readonly cert: string | Buffer; readonly key: string | Buffer };
   readonly asyncApi?: AsyncApiOptions;
@@ -127,6 +132,7 @@ export const DEFAULT_APP_OPTIONS: AppOptions = {
   requestTimeoutMs: 30_000,
   keepAliveMs: 15_000,
   subscriberStallMs: 60_000,
+  readerStallMs: 300_000,
 };
 
 /** Requests without a valid key from one address, before they are refused without a look at what they want. */
@@ -238,11 +244,12 @@ async function addV1(
   );
   const audit = createSecurityAudit(createAudit(log), deps);
   const { eventLoopTurn } = load;
+  const { readerStallMs } = options;
   sessionRoutes(app, deps);
   stationRoutes(app, { inventory, intake, audit, eventLoopTurn });
   firmwareRoutes(app, { inventory, intake, submit, audit, artifacts, eventLoopTurn });
   logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn });
-  logArchiveRoutes(app, { copies: deps.copies, archives, audit, eventLoopTurn, stopping });
+  logArchiveRoutes(app, { copies: deps.copies, archives, audit, eventLoopTurn, stopping, stallMs: readerStallMs });
   controlRoutes(app, { inventory, intake, submit, audit, questions });
   bulkRoutes(app, { ...deps, submitOne, turns: load.asks });
   operationRoutes(app, inventory, eventLoopTurn);
@@ -252,7 +259,7 @@ async function addV1(
   securityLogRoutes(app, { ...deps, eventLoopTurn });
   driverCheckRoutes(app, deps);
   artifactRoutes(app, { artifacts, audit, eventLoopTurn, stopping });
-  artifactContentRoutes(app, { artifacts, audit, stopping });
+  artifactContentRoutes(app, { artifacts, audit, stopping, stallMs: readerStallMs });
   await app.register(async (uploads) => {
     rawBodies(uploads);
     artifactUploadRoutes(uploads, { artifacts, audit, stopping, times });

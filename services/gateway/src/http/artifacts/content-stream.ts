@@ -49,16 +49,25 @@ async function* framed(
 
 export interface Content {
   readonly headers: Readonly<Record<string, string>>;
-  /** Opened when it is read. */
-  readonly body: (signal: AbortSignal) => Readable;
+  /** Opened when it is read. `onAsked`: its reader has taken what there was, and wants more. */
+  readonly body: (signal: AbortSignal, onAsked: () => void) => Readable;
 }
 
-const asStream = (pieces: AsyncGenerator<Uint8Array>): Readable => Readable.from(pieces, { objectMode: false });
+async function* asked(pieces: AsyncGenerator<Uint8Array>, onAsked: () => void): AsyncGenerator<Uint8Array> {
+  onAsked();
+  for await (const piece of pieces) {
+    yield piece;
+    onAsked();
+  }
+}
+
+const asStream = (pieces: AsyncGenerator<Uint8Array>, onAsked: () => void): Readable =>
+  Readable.from(asked(pieces, onAsked), { objectMode: false });
 
 /** All of it. */
 export const wholeContent = (source: ContentSource): Content => ({
   headers: { 'content-type': source.type, 'content-length': String(source.size) },
-  body: (signal) => asStream(piecesOf(source, { offset: 0, length: source.size }, signal)),
+  body: (signal, onAsked) => asStream(piecesOf(source, { offset: 0, length: source.size }, signal), onAsked),
 });
 
 /** Some of it: RFC 9110, 15.3.7. */
@@ -69,7 +78,7 @@ export function partialContent(source: ContentSource, parts: readonly Bytes[]): 
     const headers = { 'content-type': type, 'content-range': contentRange(only, size) };
     return {
       headers: { ...headers, 'content-length': String(only.length) },
-      body: (signal) => asStream(piecesOf(source, only, signal)),
+      body: (signal, onAsked) => asStream(piecesOf(source, only, signal), onAsked),
     };
   }
   const boundary = `khumbu${randomBytes(18).toString('hex')}`;
@@ -82,6 +91,6 @@ export function partialContent(source: ContentSource, parts: readonly Bytes[]): 
   const length = heads.reduce((sum, head) => sum + head.length, bytes + end.length);
   return {
     headers: { 'content-type': `multipart/byteranges; boundary=${boundary}`, 'content-length': String(length) },
-    body: (signal) => asStream(framed(source, parts, heads, end, signal)),
+    body: (signal, onAsked) => asStream(framed(source, parts, heads, end, signal), onAsked),
   };
 }

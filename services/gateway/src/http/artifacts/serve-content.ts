@@ -22,6 +22,8 @@ export interface ContentServerOptions {
   readonly mostReaders: number;
   /** What is said to one more. */
   readonly busy: string;
+  /** One who takes nothing for this long is cut off, so that others have the place; who comes again goes on with a range. */
+  readonly stallMs: number;
   readonly stopping: AbortSignal;
 }
 
@@ -35,7 +37,7 @@ export type ServeContent = (
  * Resolves when the answer has ended, or its reader is gone. Rejects with `READS_BUSY`, `PRECONDITION_FAILED`,
  * `RANGE_NOT_SATISFIABLE`, and with what `find` rejects with.
  */
-export function createContentServer({ mostReaders, busy, stopping }: ContentServerOptions): ServeContent {
+export function createContentServer({ mostReaders, busy, stallMs, stopping }: ContentServerOptions): ServeContent {
   let readers = 0;
 
   const serve: ServeContent = async (request, reply, find) => {
@@ -66,10 +68,12 @@ export function createContentServer({ mostReaders, busy, stopping }: ContentServ
     onHandedOut?.();
     const gone = new AbortController();
     const withdraw = onAbort(stopping, () => gone.abort());
+    const stalled = setTimeout(() => reply.raw.destroy(), stallMs);
     try {
       // Until the answer has ended, or its reader is gone, whenever that was.
-      return await reply.send(content.body(gone.signal));
+      return await reply.send(content.body(gone.signal, () => stalled.refresh()));
     } finally {
+      clearTimeout(stalled);
       withdraw();
       gone.abort();
     }

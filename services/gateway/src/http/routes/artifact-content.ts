@@ -23,6 +23,8 @@ export interface ArtifactContentDeps {
   readonly artifacts: Artifacts;
   readonly audit: Audit;
   readonly stopping: AbortSignal;
+  /** A reader who takes nothing for this long is cut off. */
+  readonly stallMs: number;
 }
 
 /** All of them read at the pace of their stations. */
@@ -41,10 +43,13 @@ async function isSigned({ signer }: Artifacts, request: FastifyRequest): Promise
 }
 
 /** The bytes of artefacts, for stations that fetch them. */
-export function artifactContentRoutes(app: RestApp, { artifacts, audit, stopping }: ArtifactContentDeps): void {
+export function artifactContentRoutes(
+  app: RestApp,
+  { artifacts, audit, stopping, stallMs }: ArtifactContentDeps,
+): void {
   const { place } = artifacts;
   const busy = 'As many read artefacts from this gateway as may.';
-  const serve = createContentServer({ mostReaders: MOST_READERS, busy, stopping });
+  const serve = createContentServer({ mostReaders: MOST_READERS, busy, stallMs, stopping });
   const find = async (sha256: string): Promise<Offered> => {
     await requireBytes(artifacts);
     const found = await atPlace(() => place.find(sha256, stopping));

@@ -31,6 +31,8 @@ export interface LogArchiveDeps {
   readonly audit: Audit;
   readonly eventLoopTurn: EventLoopTurn;
   readonly stopping: AbortSignal;
+  /** A reader who takes nothing for this long is cut off. */
+  readonly stallMs: number;
 }
 
 /** Archives that are read from one gateway at once: each at the pace of its reader. */
@@ -121,7 +123,8 @@ export function logArchiveRoutes(app: RestApp, deps: LogArchiveDeps): void {
   const read = reading((...of: Parameters<typeof records.page>) => Promise.all([records.page(...of), records.sums()]));
   const find = reading((operationId: string) => records.find(operationId));
   const busy = 'As many read archives from this gateway as may.';
-  const serve = createContentServer({ mostReaders: MOST_READERS, busy, stopping: deps.stopping });
+  const { stallMs, stopping } = deps;
+  const serve = createContentServer({ mostReaders: MOST_READERS, busy, stallMs, stopping });
   const findContent = createFind(deps);
 
   app.get(
