@@ -2,6 +2,7 @@
 import { createRedactor, type Redactor } from '@khumbu/log-redaction/redactor';
 import { rulesInForce } from '@khumbu/log-redaction/settings';
 import { openObjectStore } from '@khumbu/object-store/object-store';
+import { createRetentionDate } from '@khumbu/operations/clock/retention-date';
 import { createProgress } from '@khumbu/operations/events/progress';
 import { redactionKey } from '@khumbu/operations/files/redaction-key';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
@@ -105,6 +106,7 @@ runWorkerService(
         authorities?.current,
       );
 
+      const retentionDate = createRetentionDate(redis, keys.retentionDate, now);
       const isOpen = async (id: string): Promise<boolean> => {
         const record = await store.load(id);
         return record !== undefined && !isEnded(record);
@@ -123,7 +125,8 @@ runWorkerService(
           failed: 'not all unfinished uploads were ended in the object store',
         },
         {
-          run: async () => (objects ? forgetCopies({ ...copies, objects, isOpen, now: () => now().wall, log }) : 0),
+          run: async () =>
+            objects ? forgetCopies({ ...copies, objects, isOpen, date: await retentionDate(), log }) : 0,
           counts: 'removed',
           done: 'kept archives removed: too old, or more than the quota',
           failed: 'not all kept archives that must go were removed',

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import { createRetentionDate } from '@khumbu/operations/clock/retention-date';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
 import type { LogCopy } from '@khumbu/operations/log-copies/log-copy';
@@ -54,7 +55,8 @@ let runs = 0;
 
 function stage() {
   runs += 1;
-  const records = createCopyRecords(redis, keysFor(`t${runs}`));
+  const keys = keysFor(`t${runs}`);
+  const records = createCopyRecords(redis, keys);
   const spoolDir = join(directory, `spool-${runs}`);
   const id = (name: string): string => `log-${runs}-${name}`;
   const recordOf = (name: string, location: string, more: Partial<LogUploadRecord> = {}): LogUploadRecord => ({
@@ -96,16 +98,16 @@ function stage() {
     buffer(await objects.read({ bucket, key, offset: 0, length }));
   const open = new Set<string>();
   const warnings: object[] = [];
-  const forget = (now: number, rules: CopyRules = RULES): Promise<number> =>
+  const forget = (date: number, rules: CopyRules = RULES): Promise<number> =>
     forgetCopies({
       records,
       objects,
       rules,
       isOpen: async (operationId) => open.has(operationId),
-      now: () => now,
+      date,
       log: { warn: (line: object) => void warnings.push(line) },
     });
-  return { records, recordOf, upload, contentOf, errors, forget, open, warnings, spoolDir };
+  return { keys, records, recordOf, upload, contentOf, errors, forget, open, warnings, spoolDir };
 }
 
 const failureOf = (work: Promise<unknown>): Promise<unknown> =>
@@ -217,6 +219,26 @@ void t.test('copies go after their days, by type, while every target is down', a
   t.equal(await records.find(diagnostics.id), undefined);
   t.ok(await records.find(security.id));
   t.equal(await forget(NOW + 366 * DAY_MS), 1);
+});
+
+void t.test('a clock that is a year ahead for some hours removes none', async (t) => {
+  const { keys, upload, recordOf, records, forget } = stage();
+  const record = recordOf('kept', `s3://${BUCKET}/logs/cs-1/`);
+  await upload(record);
+  let moment = momentOf(NOW);
+  const retentionDate = createRetentionDate(redis, keys.retentionDate, () => moment);
+  for (const [days, aheadDays, removed] of [
+    [0, 0, 0],
+    [0.1, 365, 0],
+    [0.9, 365, 0],
+    [1, 0, 0],
+    [30.1, 0, 1],
+  ] as const) {
+    const monotonic = NOW + days * DAY_MS;
+    moment = { monotonic, wall: monotonic + aheadDays * DAY_MS };
+    t.equal(await forget(await retentionDate()), removed, `after ${days} days`);
+  }
+  t.equal(await records.find(record.id), undefined);
 });
 
 void t.test('a store that is away keeps them until it is back; what took the place of one stays', async (t) => {

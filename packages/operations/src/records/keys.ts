@@ -152,6 +152,8 @@ export const keysFor = (prefix: string) => ({
   ...securityKeys(prefix),
   /** The monotonic reading of the depot's clock, see `clock/depot-clock.ts`. */
   clock: `${prefix}:clock`,
+  /** Hash: the date by which days of retention are counted, see `clock/retention-date.ts`. */
+  retentionDate: `${prefix}:retention-date`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
   notifications: `${prefix}:hints`,
   ...keysOfLogs(prefix),

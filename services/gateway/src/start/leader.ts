@@ -1,6 +1,7 @@
 /** What this gateway does while it leads, from its settings. */
 import { createBoots } from '@khumbu/intake/boots';
 import type { Intake } from '@khumbu/intake/intake';
+import { createRetentionDate } from '@khumbu/operations/clock/retention-date';
 import { createReconciler } from '@khumbu/operations/reconciler/reconciler';
 import { trimEnded } from '@khumbu/operations/records/retention';
 import { createSecretSweep } from '@khumbu/operations/records/sweep-secrets';
@@ -92,6 +93,7 @@ export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lif
   const { prompt, patient, store, jobs, clock } = connections;
   const { now } = clock;
   const stopping = new AbortController();
+  const retentionDate = createRetentionDate(patient, store.keys.retentionDate, now);
   const sweepSecrets = createSecretSweep(patient, store, log);
   const chain = createChainWriter({
     redis: patient,
@@ -111,9 +113,10 @@ export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lif
       collect: logCollection(config, parts, log),
       trim: async () => {
         const entries = { days: config.SECURITY_LOG_DAYS, most: config.SECURITY_LOG_MAX_ENTRIES };
-        await forgetEntries(patient, store.keys, lease.holder, entries, now().wall);
+        const date = await retentionDate();
+        await forgetEntries(patient, store.keys, lease.holder, entries, date);
         const rules = { perStation: config.KEEP_OPERATIONS_PER_STATION, days: config.KEEP_OPERATIONS_DAYS };
-        await trimEnded(patient, store.keys, rules, now().wall);
+        await trimEnded(patient, store.keys, rules, date);
         await sweepSecrets(now().wall);
       },
       redis: prompt,

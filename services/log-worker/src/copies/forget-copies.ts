@@ -27,8 +27,8 @@ export interface ForgetDeps {
   readonly rules: CopyRules;
   /** Whether the operation may still try to upload. */
   readonly isOpen: (operationId: string) => Promise<boolean>;
-  /** The depot's time, milliseconds since 1970. */
-  readonly now: () => number;
+  /** By which days are counted, milliseconds since 1970: see `operations/clock/retention-date.ts`. */
+  readonly date: number;
   readonly log: Pick<Logger, 'warn'>;
 }
 
@@ -91,12 +91,12 @@ async function removeAll(deps: ForgetDeps, copies: readonly LogCopy[]): Promise<
  * the next round. Safe to repeat, also by several workers at once.
  */
 export async function forgetCopies(deps: ForgetDeps): Promise<number> {
-  const { records, rules, isOpen, now } = deps;
+  const { records, rules, isOpen, date } = deps;
   for (const copy of await records.begun()) if (!(await isOpen(copy.operationId))) await settle(deps, copy);
   let removed = 0;
   for (const type of COPIED_LOG_TYPES) {
     if (rules.days[type] === 0) continue;
-    const oldestKept = now() - (keptUntil(rules, { type, createdAt: 0 }) ?? 0);
+    const oldestKept = date - (keptUntil(rules, { type, createdAt: 0 }) ?? 0);
     for (let stuck = 0; ; ) {
       const old = (await records.oldest(type, stuck + BATCH, oldestKept)).slice(stuck);
       const round = await removeAll(deps, old);

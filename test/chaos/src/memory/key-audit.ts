@@ -166,7 +166,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['webhook', /^khumbu:webhook(?:s|-positions|-waiting|-dropped|-busy)$/, always],
   ['webhook', /^khumbu:webhook-(?:list|dead|dead-order):(wh_[0-9a-f]{12})(?::.*)?$/, webhookRule],
   ['session', /^khumbu:(?:session|sign-in-code):[0-9a-f]{64}$/, expiresWithin(DAY_MS)],
-  ['clock', /^khumbu:clock$/, always],
+  ['clock', /^khumbu:(?:clock|retention-date)$/, always],
   ['beats', /^khumbu:beats$/, fewerFieldsThan(QUEUE_NAMES.length + 2)],
   ['files', /^khumbu:files$/, expiresWithin(60_000)],
   ['lease', /^khumbu:lease:desk:/, expiresWithin(DAY_MS)],
