@@ -8,12 +8,14 @@ import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/error
 import { partsOf } from '@khumbu/station-drivers/log-parts';
 import type { LogNote, LogPart, LogSource } from '@khumbu/station-drivers/port';
 import type { ArchiveNote, SourceFacts } from './manifest.js';
+import type { MemberBuffers } from './member-buffers.js';
 import { membersOf } from './members.js';
 import type { Tar } from './tar.js';
 
 export interface SourceInput {
   readonly tar: Tar;
   readonly memberBytes: number;
+  readonly buffers: MemberBuffers;
   readonly redactor?: Redactor | undefined;
   /** Whether a source that failed with this ends the archive, because another try may have all of it. */
   readonly isFatal: (error: unknown) => boolean;
@@ -62,9 +64,9 @@ const failureNote = (source: string, part: string | undefined, error: unknown): 
 
 /** Resolves with the source's error; rejects with one of the archive. */
 async function addPart(source: string, part: LogPart, input: SourceInput, counts: Counts): Promise<unknown> {
-  const { tar, redactor, memberBytes, onRecords } = input;
+  const { tar, redactor, memberBytes, buffers, onRecords } = input;
   const chunks = part.stream as AsyncIterable<Buffer | string>;
-  const members = membersOf(redactor ? redactor.pass(chunks) : chunks, memberBytes);
+  const members = membersOf(redactor ? redactor.pass(chunks) : chunks, memberBytes, buffers);
   // Whoever reads the archive went away: nobody reads on at the station.
   const closeWithTar = (): void => void part.stream.destroy();
   tar.stream.once('close', closeWithTar);

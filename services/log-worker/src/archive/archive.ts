@@ -9,6 +9,7 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { LogSource } from '@khumbu/station-drivers/port';
 import { addSource, isStationLost } from './add-source.js';
 import { type ArchiveManifest, type ArchiveNote, manifestText, type SourceFacts } from './manifest.js';
+import { createMemberBuffers, type MemberBuffers } from './member-buffers.js';
 import { ParallelGzip } from './parallel-gzip.js';
 import { createTar, type Tar } from './tar.js';
 import { ZstdFrames } from './zstd-frames.js';
@@ -33,7 +34,7 @@ export interface ArchiveInput {
   readonly redactor?: Redactor | undefined;
   readonly extra?: readonly ExtraMember[];
   readonly leftOut?: readonly ArchiveNote[];
-  /** Largest member in bytes; 1 MiB by default: two are held, and what is left of more. */
+  /** Largest member in bytes; 1 MiB by default: three are held. */
   readonly memberBytes?: number;
   /** gzip by default. */
   readonly compression?: Compression;
@@ -43,6 +44,8 @@ export interface ArchiveInput {
   /** Told at least once a member how many records have been read. */
   readonly onRecord?: (records: number) => void;
 }
+
+const MEMBER_BYTES = 1024 * 1024;
 
 /** In members of `memberBytes` at most, a chunk more: each is whole in memory. One that is empty is a member too. */
 async function addExtra(tar: Tar, { name, open }: ExtraMember, memberBytes: number): Promise<void> {
@@ -62,8 +65,13 @@ async function addExtra(tar: Tar, { name, open }: ExtraMember, memberBytes: numb
   if (bytes > 0 || !isAny) await flush();
 }
 
-async function addAll(tar: Tar, input: ArchiveInput, isFatal: (error: unknown) => boolean): Promise<void> {
-  const { sources, manifest, redactor, extra = [], leftOut = [], memberBytes = 1024 * 1024 } = input;
+async function addAll(
+  tar: Tar,
+  input: ArchiveInput,
+  buffers: MemberBuffers,
+  isFatal: (error: unknown) => boolean,
+): Promise<void> {
+  const { sources, manifest, redactor, extra = [], leftOut = [], memberBytes = MEMBER_BYTES } = input;
   const { onRecord, isLastTry = false } = input;
   const facts: SourceFacts[] = [];
   const notes: ArchiveNote[] = [...leftOut];
@@ -74,7 +82,7 @@ async function addAll(tar: Tar, input: ArchiveInput, isFatal: (error: unknown) =
     onRecord?.(recordsRead);
   };
   for (const source of sources) {
-    const added = await addSource(source, { tar, memberBytes, redactor, isFatal, onRecords });
+    const added = await addSource(source, { tar, memberBytes, buffers, redactor, isFatal, onRecords });
     facts.push(added.facts);
     notes.push(...added.notes);
     if (added.failure !== undefined) failures.push(added.failure);
@@ -96,8 +104,10 @@ function assertNames(sources: readonly LogSource[], extra: readonly ExtraMember[
   throw new CodedError('ARCHIVE_INVALID', 'log sources need different, plain names');
 }
 
-const compressorOf = ({ format, level }: Compression) =>
-  format === 'zstd' ? new ZstdFrames({ level: level ?? 3 }) : new ParallelGzip({ level: level ?? 4 });
+const compressorOf = ({ format, level }: Compression, { absorbed: onAbsorbed }: MemberBuffers) =>
+  format === 'zstd'
+    ? new ZstdFrames({ level: level ?? 3, onAbsorbed })
+    : new ParallelGzip({ level: level ?? 4, onAbsorbed });
 
 /**
  * Begins to read at once, no further than a few members ahead of the reader. A source that fails leaves what came before it and a
@@ -107,9 +117,11 @@ const compressorOf = ({ format, level }: Compression) =>
  */
 export function createArchive(input: ArchiveInput): Readable {
   const { sources, signal, extra = [], compression = { format: 'gzip' }, isLastTry = false } = input;
+  const { memberBytes = MEMBER_BYTES } = input;
   assertNames(sources, extra);
   const tar = createTar(input.manifest.created);
-  const archive = compressorOf(compression);
+  const buffers = createMemberBuffers(memberBytes);
+  const archive = compressorOf(compression, buffers);
   const isFatal = (error: unknown): boolean => !isLastTry && isStationLost(error);
   const fail = (error: Error): void => void archive.destroy(error);
   const onAbort = (): void => fail(new CodedError('ABORTED', 'the archive was aborted', { cause: signal?.reason }));
@@ -128,7 +140,7 @@ export function createArchive(input: ArchiveInput): Readable {
   });
   signal?.addEventListener('abort', onAbort);
   if (signal?.aborted) onAbort();
-  addAll(tar, input, isFatal).catch((error: unknown) =>
+  addAll(tar, input, buffers, isFatal).catch((error: unknown) =>
     fail(error instanceof Error ? error : new Error(String(error))),
   );
   return archive;

@@ -1,4 +1,6 @@
 /** Cut a log stream at line ends. */
+import type { MemberBuffers } from './member-buffers.js';
+
 export interface Member {
   readonly bytes: Buffer;
   /** Lines that end here. */
@@ -19,14 +21,16 @@ const asBuffer = (chunk: Buffer | string): Buffer => (typeof chunk === 'string' 
 /**
  * Members of at most `memberBytes`, together exactly the bytes of `stream`. Each ends with a line end, except a line
  * longer than a member, and a last line that has none (it counts as a record). An empty stream has no members. Of a stream that
- * breaks what came before is there first, then its error. Bytes are copied: the stream may use its buffers again.
+ * breaks what came before is there first, then its error. Bytes are copied: the stream may use its buffers again. Those of a member are
+ * used again when `buffers` hears that they are not needed.
  */
 export async function* membersOf(
   stream: AsyncIterable<Buffer | string>,
   memberBytes: number,
+  buffers: MemberBuffers,
 ): AsyncGenerator<Member, void, undefined> {
   // Small at first: a source may have a thousand small files.
-  let buffer = Buffer.allocUnsafeSlow(Math.min(FIRST_BYTES, memberBytes));
+  let buffer = buffers.take(Math.min(FIRST_BYTES, memberBytes));
   let used = 0;
   let failure: { readonly error: unknown } | undefined;
   const chunks = stream[Symbol.asyncIterator]();
@@ -45,13 +49,14 @@ export async function* membersOf(
         if (used === memberBytes) {
           const end = buffer.lastIndexOf(NEWLINE) + 1 || memberBytes;
           const full = buffer;
-          // The archive still holds the old buffer: no reuse.
-          buffer = Buffer.allocUnsafeSlow(memberBytes);
+          buffer = buffers.take(memberBytes);
           used = full.copy(buffer, 0, end);
-          yield { bytes: full.subarray(0, end), records: countLines(full.subarray(0, end)) };
+          const bytes = full.subarray(0, end);
+          buffers.lend(bytes);
+          yield { bytes, records: countLines(bytes) };
         }
         if (used === buffer.length) {
-          const larger = Buffer.allocUnsafeSlow(Math.min(2 * used, memberBytes));
+          const larger = buffers.take(Math.min(2 * used, memberBytes));
           buffer.copy(larger);
           buffer = larger;
         }
@@ -65,6 +70,7 @@ export async function* membersOf(
   }
   if (used > 0) {
     const last = buffer.subarray(0, used);
+    buffers.lend(last);
     yield { bytes: last, records: countLines(last) + (last[used - 1] === NEWLINE ? 0 : 1) };
   }
   if (failure) throw failure.error;

@@ -19,12 +19,15 @@ export interface GzipOptions {
   readonly level: number;
   /** Blocks deflated at once; by default as many as there are cores, at most 4. */
   readonly parallel?: number;
+  /** A piece was copied: its bytes may be used again. */
+  readonly onAbsorbed?: ((piece: Buffer) => void) | undefined;
 }
 
 /** Bytes in, one gzip member out. Holds about `parallel` + 1 blocks, whatever the size of the chunks written to it. */
 export class ParallelGzip extends Transform {
   private readonly level: number;
   private readonly parallel: number;
+  private readonly onAbsorbed: GzipOptions['onAbsorbed'];
   private readonly underWay: Promise<Buffer>[] = [];
   private readonly spare: Buffer[] = [];
   private block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
@@ -32,10 +35,11 @@ export class ParallelGzip extends Transform {
   private checksum = 0;
   private size = 0;
 
-  constructor({ level, parallel = Math.min(4, availableParallelism()) }: GzipOptions) {
+  constructor({ level, parallel = Math.min(4, availableParallelism()), onAbsorbed }: GzipOptions) {
     super({ readableHighWaterMark: BLOCK_BYTES / 4, writableHighWaterMark: BLOCK_BYTES });
     this.level = level;
     this.parallel = parallel;
+    this.onAbsorbed = onAbsorbed;
     this.push(HEADER);
   }
 
@@ -52,10 +56,11 @@ export class ParallelGzip extends Transform {
       const copied = chunk.copy(this.block, this.used, from);
       from += copied;
       this.used += copied;
-      if (this.used < BLOCK_BYTES) return;
+      if (this.used < BLOCK_BYTES) break;
       this.deflateBlock();
       if (this.underWay.length >= this.parallel) await this.pushOldest();
     }
+    this.onAbsorbed?.(chunk);
   }
 
   private deflateBlock(): void {

@@ -9,16 +9,25 @@ import { Zstd } from '@hpcc-js/wasm-zstd';
 /** Large enough that starting anew costs little size, small enough to keep pauses short. */
 const BLOCK_BYTES = 1024 * 1024;
 
+export interface ZstdOptions {
+  /** 1 (fast) to 9 (small). */
+  readonly level: number;
+  /** A piece was copied: its bytes may be used again. */
+  readonly onAbsorbed?: ((piece: Buffer) => void) | undefined;
+}
+
 /** Bytes in, frames out; the same bytes give the same frames, however they are cut. */
 export class ZstdFrames extends Transform {
   private readonly level: number;
+  private readonly onAbsorbed: ZstdOptions['onAbsorbed'];
   private readonly block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   private used = 0;
   private frames = 0;
 
-  constructor({ level }: { readonly level: number }) {
+  constructor({ level, onAbsorbed }: ZstdOptions) {
     super({ readableHighWaterMark: BLOCK_BYTES / 4, writableHighWaterMark: BLOCK_BYTES });
     this.level = level;
+    this.onAbsorbed = onAbsorbed;
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -37,6 +46,7 @@ export class ZstdFrames extends Transform {
       this.used += copied;
       if (this.used === BLOCK_BYTES) await this.pushFrame();
     }
+    this.onAbsorbed?.(chunk);
   }
 
   private async pushFrame(): Promise<void> {
