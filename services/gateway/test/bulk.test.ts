@@ -121,11 +121,19 @@ void t.test('who refuses does not keep the others from it', async (t) => {
 void t.test('a dry run decides everything and stores nothing', async (t) => {
   const rest = await openDepot(t);
   const forms = {
-    '/v1/firmware-updates': { order: { location: LOCATION, signature: 'c2ln' }, refused: 'SIGNATURE_INCOMPLETE' },
-    '/v1/log-uploads': { order: { location: 'gopher://files.example/' }, refused: 'LOCATION_NOT_USABLE' },
-    '/v1/resets': { order: { type: 'Hard' }, refused: undefined },
+    '/v1/firmware-updates': {
+      order: { location: LOCATION, signature: 'c2ln' },
+      refused: 'SIGNATURE_INCOMPLETE',
+      pointers: ['#/order/signature'],
+    },
+    '/v1/log-uploads': {
+      order: { location: 'gopher://files.example/' },
+      refused: 'LOCATION_NOT_USABLE',
+      pointers: ['#/order/location'],
+    },
+    '/v1/resets': { order: { type: 'Hard' }, refused: undefined, pointers: undefined },
   };
-  for (const [path, { order, refused }] of Object.entries(forms)) {
+  for (const [path, { order, refused, pointers }] of Object.entries(forms)) {
     const before = await rest.redis.dbsize();
     const headers = { 'idempotency-key': 'dry' };
     const body = { target: { stations: ['n-1', 'nobody'] }, order, dryRun: true };
@@ -133,6 +141,11 @@ void t.test('a dry run decides everything and stores nothing', async (t) => {
     t.match(done, { status: 200, body: { dryRun: true, total: 2 } }, path);
     const [first, second] = done.body.results;
     t.strictSame([first.status === 202, first.problem?.code], [refused === undefined, refused], path);
+    t.strictSame(
+      first.problem?.errors.map(({ pointer }: Json) => pointer),
+      pointers,
+      `${path}: where it stands in this body`,
+    );
     t.notOk(first.operationId);
     t.equal(second.problem.code, 'STATION_UNKNOWN');
     t.equal(await rest.redis.dbsize(), before, `${path} stores nothing`);
@@ -158,6 +171,8 @@ void t.test('a dry run is refused with what would have been taken', async (t) =>
   const problem = await problemOf(true);
   t.match(problem, { code: 'LOG_TYPE_UNKNOWN', errors: [{ allowed: ['DiagnosticsLog'] }] });
   t.strictSame(problem, await problemOf(false));
+  const alone = await rest.call('POST', '/v1/stations/n-1/log-uploads', { body: order });
+  t.strictSame([problem.errors[0].pointer, alone.body.errors[0].pointer], ['#/order/type', '#/type']);
 });
 
 void t.test('the same request again does nothing twice, and decides what was not decided', async (t) => {

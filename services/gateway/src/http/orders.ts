@@ -49,6 +49,7 @@ export async function updateSubmission(
     replace,
     title,
     allowsInstallation: allowInstallation,
+    given: { order: body, pointer },
     decide: (requester) => intake.updateFirmware(update, requester),
   });
 }
@@ -58,10 +59,11 @@ const depotLogLocation = (bucket: string, station: string): string => `s3://${bu
 
 /** Throws `NO_OBJECT_STORE` for an order without location in a depot without one. `pointer`: as for an update. */
 export function logSubmission(
-  { replace, title, location, ...order }: LogUploadOrder,
+  body: LogUploadOrder,
   { intake, archives }: { readonly intake: Intake; readonly archives: { readonly bucket: string } | undefined },
   pointer = '#',
 ): SubmissionFor {
+  const { replace, title, location, ...order } = body;
   if (location === undefined && archives === undefined)
     throw new Problem('NO_OBJECT_STORE', undefined, {
       errors: [{ detail: 'location is missing', pointer: `${pointer}/location`, rule: 'required' }],
@@ -72,19 +74,24 @@ export function logSubmission(
     station,
     replace,
     title,
+    given: { order: body, pointer },
     decide: (requester) => intake.uploadLogs({ ...order, location: placeOf(station) }, requester),
   });
 }
 
+/** `pointer`: as for an update. */
 export function resetSubmission(
-  { replace, title, ...order }: ResetOrder,
+  body: ResetOrder,
   { intake }: { readonly intake: Intake },
+  pointer = '#',
 ): SubmissionFor {
+  const { replace, title, ...order } = body;
   return (station) => ({
     what: 'reset',
     station,
     replace,
     title,
+    given: { order: body, pointer },
     decide: (requester) => intake.reset(order, requester),
   });
 }

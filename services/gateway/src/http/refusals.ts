@@ -27,12 +27,20 @@ const MEMBERS_OF_CODE: Readonly<Partial<Record<ProblemCode, readonly string[]>>>
   SLOT_TAKEN_BY_EVEREST: ['replace'],
 };
 
+/** What was ordered. */
+export interface GivenOrder {
+  readonly order: unknown;
+  /** Where it stands in the body: `#`, or `#/order` of a bulk order. */
+  readonly pointer: string;
+}
+const NO_ORDER: GivenOrder = { order: undefined, pointer: '#' };
+
 /** What is said with the code: which members of the order it is about, and what might have stood there. Pure. */
 function about(
   members: readonly string[] | undefined,
   code: ProblemCode,
   detail: string | undefined,
-  order: unknown,
+  { order, pointer }: GivenOrder,
   allowed: readonly string[] | undefined,
 ): ProblemMembers {
   if (!members) return {};
@@ -41,7 +49,7 @@ function about(
   const errors = (given.length > 0 ? given : members).map(
     (member): ProblemError => ({
       detail: `${member}: ${text}`,
-      pointer: `#/${member}`,
+      pointer: `${pointer}/${member}`,
       ...(allowed ? { allowed } : {}),
     }),
   );
@@ -75,8 +83,12 @@ export interface Refused {
   readonly allowed?: readonly string[];
 }
 
-/** `order` is the body that was refused: it says which of several members is meant; `member`: it is another one. Pure. */
-export function refusal({ reply, reason, detail, allowed }: Refused, order?: unknown, member?: string): Problem {
+/** The order says which of several members is meant, and where that stands; `member`: it is another one. Pure. */
+export function refusal(
+  { reply, reason, detail, allowed }: Refused,
+  order: GivenOrder = NO_ORDER,
+  member?: string,
+): Problem {
   const problem = withoutPlace(reply, reason, detail);
   const { code, members } = problem;
   const errors = about(member === undefined ? MEMBERS_OF_CODE[code] : [member], code, problem.detail, order, allowed);

@@ -16,7 +16,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { answerKeyOf, type HttpAnswer, IDEMPOTENCY_TTL_MS, type Idempotency, type Keyed } from './idempotency.js';
 import type { Inventory } from './inventory.js';
 import { Problem, pathOf, problemBody } from './problems.js';
-import { refusal } from './refusals.js';
+import { type GivenOrder, refusal } from './refusals.js';
 import { pathOfKind } from './resources.js';
 
 /** How long an answer waits for the confirmation of its decision, which is tried again after the answer, too. */
@@ -46,6 +46,8 @@ export interface Submission {
   readonly orderId?: string;
   /** Decide, and do nothing. */
   readonly isTrial?: boolean;
+  /** What was ordered; absent: the whole body. */
+  readonly given?: GivenOrder;
   readonly decide: (requester: Requester) => Promise<Answer>;
 }
 
@@ -171,7 +173,9 @@ export function createSubmitOperation(
     if (operationId === undefined) {
       audit(request, submission, { outcome: 'refused', answer: reply, reason, detail });
       const isNotServed = reason === 'station_not_configured';
-      const problem = isNotServed ? notServed(inventory, station, state, reason) : refusal(answer, request.body);
+      const problem = isNotServed
+        ? notServed(inventory, station, state, reason)
+        : refusal(answer, submission.given ?? { order: request.body, pointer: '#' });
       const body = problemBody(problem, pathOf(request));
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }

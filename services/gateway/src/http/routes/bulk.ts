@@ -84,6 +84,6 @@ export function bulkRoutes(app: RestApp, deps: BulkRouteDeps): void {
       config,
     },
     async (request, reply) =>
-      submit(request, reply, request.body, async () => resetSubmission(request.body.order, deps)),
+      submit(request, reply, request.body, async () => resetSubmission(request.body.order, deps, '#/order')),
   );
 }
