@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { BREAKS, type Break } from '../src/compatibility/breaks.js';
 import { compareDocuments, type Document, type Operation } from '../src/compatibility/compare-documents.js';
-import type { Schema } from '../src/compatibility/compare-schemas.js';
+import { COMPARED, type Schema } from '../src/compatibility/compare-schemas.js';
 
 const DOCS = new URL('../../../../docs/', import.meta.url);
 const read = (path: string): Document => JSON.parse(readFileSync(new URL(path, DOCS), 'utf8')) as Document;
@@ -87,8 +87,11 @@ const Thing = {
     size: { type: 'integer' },
     state: { enum: ['on', 'off'] },
     parts: { type: 'array', items: { type: 'string' } },
+    labels: { type: 'object', additionalProperties: { type: 'string' } },
   },
 } as const;
+/** A map. */
+const LABELS = { type: 'object', additionalProperties: { type: 'string', maxLength: 63 } } as const;
 const Order = {
   type: 'object',
   additionalProperties: false,
@@ -96,6 +99,8 @@ const Order = {
     kind: { enum: ['a', 'b'] },
     times: { type: 'integer', minimum: 0, maximum: 9 },
     text: { anyOf: [{ type: 'string' }, { type: 'integer' }] },
+    names: { type: 'array', items: { type: 'string' } },
+    labels: LABELS,
   },
 } as const;
 const PUT: Operation = {
@@ -134,13 +139,20 @@ const BROKEN: Record<Break, readonly Document[]> = {
     put({ requestBody: { content: { 'text/plain': {} } } }),
     ofOrder('times', { type: 'string' }),
     ofOrder('text', { type: 'string' }),
+    ofOrder('labels', { type: 'object', additionalProperties: { type: 'integer' } }),
+    ofOrder('labels', { ...LABELS, properties: { site: { type: 'integer' } } }),
   ],
   request_value_removed: [ofOrder('kind', { enum: ['a'] }), ofOrder('times', { type: 'integer', enum: [1] })],
   request_bound_tightened: [
     ofOrder('times', { type: 'integer', minimum: 1, maximum: 9 }),
     ofOrder('times', { type: 'integer', minimum: 0, maximum: 8 }),
+    ofOrder('labels', { type: 'object', additionalProperties: { type: 'string', maxLength: 62 } }),
+    ofOrder('names', { type: 'array', items: { type: 'string' }, uniqueItems: true }),
   ],
-  request_member_removed: [ofOrder('kind', undefined)],
+  request_member_removed: [
+    ofOrder('kind', undefined),
+    ofOrder('labels', { type: 'object', additionalProperties: false }),
+  ],
   request_member_required: [documentOf(PUT, Thing, { ...Order, required: ['kind'] })],
   answer_removed: [put({ responses: { 201: {} } }), put({ responses: { 200: { ...ANSWER[200], content: {} } } })],
   answer_header_removed: [put({ responses: { 200: { ...ANSWER[200], headers: {} } } })],
@@ -148,11 +160,41 @@ const BROKEN: Record<Break, readonly Document[]> = {
     ofThing('size', { type: ['integer', 'null'] }),
     ofThing('parts', { type: 'array', items: { type: 'integer' } }),
     ofThing('size', { anyOf: [{ type: 'integer' }, { type: 'string' }] }),
+    ofThing('labels', { type: 'object', additionalProperties: { type: ['string', 'null'] } }),
+    ofThing('labels', { type: 'object' }),
+    ofThing('labels', { ...LABELS, properties: { floor: { type: 'integer' } } }),
   ],
-  answer_member_removed: [ofThing('size', undefined)],
+  answer_member_removed: [
+    ofThing('size', undefined),
+    ofThing('labels', { type: 'object', additionalProperties: false }),
+  ],
   answer_member_optional: [documentOf(PUT, { ...Thing, required: [] })],
   answer_value_removed: [ofThing('state', { enum: ['on'] })],
 };
+
+/** Of a schema they promise nothing to a caller. */
+const ANNOTATIONS = ['description', 'title', 'examples', 'default', 'deprecated', 'discriminator'];
+
+void t.test('the comparison knows every word that the document has for values', async (t) => {
+  const unknown = new Set<string>();
+  const look = (schema: Schema): void => {
+    for (const word of Object.keys(schema)) if (!COMPARED.has(word) && !ANNOTATIONS.includes(word)) unknown.add(word);
+    const { properties = {}, items, additionalProperties, anyOf = [], oneOf = [] } = schema;
+    const inside = [...Object.values(properties), ...anyOf, ...oneOf];
+    for (const one of [...inside, items, additionalProperties]) if (typeof one === 'object') look(one);
+  };
+  const find = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [name, member] of Object.entries(value)) {
+      if (name === 'schema') look(member as Schema);
+      else find(member);
+    }
+  };
+  const { paths, components } = read('openapi.json');
+  find(paths);
+  for (const schema of Object.values(components?.schemas ?? {})) look(schema);
+  t.strictSame([...unknown], []);
+});
 
 void t.test('each break is seen', async (t) => {
   t.strictSame(Object.keys(BROKEN), Object.keys(BREAKS));
@@ -176,11 +218,14 @@ void t.test('what may change is no break', async (t) => {
     put({ responses: { ...ANSWER, 409: {} } }),
     put({ responses: { 200: { ...ANSWER[200], headers: { etag: {}, Age: {} } } } }),
     ofThing('colour', { type: 'string' }),
+    ofThing('labels', { ...LABELS, properties: { site: { enum: ['north'] } } }),
     ofThing('state', { enum: ['on', 'off', 'broken'] }),
     documentOf(PUT, { ...Thing, required: ['name', 'size'] }),
     ofOrder('colour', { type: 'string' }),
     ofOrder('kind', { enum: ['a', 'b', 'c'] }),
     ofOrder('times', { type: 'number', minimum: -1, maximum: 10 }),
+    ofOrder('labels', { type: 'object', additionalProperties: { type: ['string', 'null'], maxLength: 64 } }),
+    ofOrder('labels', { type: 'object' }),
     ofOrder('text', { anyOf: [{ type: 'integer' }, { type: 'boolean' }, { type: 'string' }] }),
   ];
   for (const after of allowed)

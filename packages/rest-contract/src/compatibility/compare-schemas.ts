@@ -34,6 +34,25 @@ export interface Sides {
 const UPPER = ['maximum', 'exclusiveMaximum', 'maxLength', 'maxItems', 'maxProperties'] as const;
 const LOWER = ['minimum', 'exclusiveMinimum', 'minLength', 'minItems', 'minProperties'] as const;
 
+/** What a document may say of a value and this comparison looks at; beside it only words that promise nothing. */
+export const COMPARED: ReadonlySet<string> = new Set([
+  ...UPPER,
+  ...LOWER,
+  '$ref',
+  'type',
+  'enum',
+  'const',
+  'properties',
+  'required',
+  'additionalProperties',
+  'items',
+  'uniqueItems',
+  'anyOf',
+  'oneOf',
+  'pattern',
+  'format',
+]);
+
 const DEEPEST = 12;
 const ANYTHING = ['array', 'boolean', 'null', 'number', 'object', 'string'];
 
@@ -94,6 +113,36 @@ function compareBounds(old: Schema, now: Schema, where: string, tell: Tell): voi
   for (const name of ['pattern', 'format'] as const) {
     if (now[name] !== undefined && now[name] !== old[name]) say(name);
   }
+  if (now.uniqueItems === true && old.uniqueItems !== true) say('uniqueItems');
+}
+
+/** What members have to be that are not named; `undefined`: anything. */
+const unnamedOf = ({ additionalProperties: unnamed }: Schema): Schema | undefined =>
+  typeof unnamed === 'object' ? unnamed : undefined;
+
+/**
+ * Members that are not named, as those of a map. One that has got a name is still one for those who do not know the name; one
+ * that has lost it is taken as the others are.
+ */
+function compareUnnamed(old: Schema, now: Schema, sides: Sides, where: string, tell: Tell, depth: number): void {
+  const isRequest = sides.direction === 'request';
+  const [before, after] = [unnamedOf(old), unnamedOf(now)];
+  const [wasClosed, isClosed] = [old.additionalProperties === false, now.additionalProperties === false];
+  const isOfMembers = old.properties !== undefined || before !== undefined;
+  if (isRequest && isClosed && !wasClosed && isOfMembers)
+    tell('request_member_removed', where, 'members that are not named');
+  if (!isRequest && isClosed && before) tell('answer_member_removed', where, 'members that are not named');
+  // An answer may have members that it did not have.
+  const isPromise = isRequest ? !wasClosed : before !== undefined;
+  if ((before ?? after) && isPromise && !isClosed)
+    compareSchemas(before ?? {}, after ?? {}, sides, `${where}/*`, tell, depth + 1);
+  for (const [name, member] of Object.entries(now.properties ?? {})) {
+    if (before && !old.properties?.[name]) compareSchemas(before, member, sides, `${where}/${name}`, tell, depth + 1);
+  }
+  if (!isRequest || !after) return;
+  for (const [name, member] of Object.entries(old.properties ?? {})) {
+    if (!now.properties?.[name]) compareSchemas(member, after, sides, `${where}/${name}`, tell, depth + 1);
+  }
 }
 
 function compareMembers(old: Schema, now: Schema, sides: Sides, where: string, tell: Tell, depth: number): void {
@@ -113,8 +162,6 @@ function compareMembers(old: Schema, now: Schema, sides: Sides, where: string, t
   for (const name of isRequired) {
     if (!wasRequired.has(name)) tell('request_member_required', `${where}/${name}`, name);
   }
-  if (now.additionalProperties === false && old.additionalProperties !== false && old.properties)
-    tell('request_member_removed', where, 'members that are not named');
 }
 
 const alternatives = (schema: Schema): readonly Schema[] => schema.anyOf ?? schema.oneOf ?? [schema];
@@ -159,5 +206,6 @@ export function compareSchemas(old: Schema, now: Schema, sides: Sides, outer: st
   compareWords(before, after, sides, where, tell);
   if (sides.direction === 'request') compareBounds(before, after, where, tell);
   compareMembers(before, after, sides, where, tell, depth);
+  compareUnnamed(before, after, sides, where, tell, depth);
   if (before.items && after.items) compareSchemas(before.items, after.items, sides, `${where}/items`, tell, depth + 1);
 }
