@@ -288,7 +288,8 @@ void t.test('what is not kept any more is a gap, said aloud', async (t) => {
   for (let n = 2; n <= 10; n++) await transaction(rest, 'cs-1', n);
   await rest.redis.xtrim(keys.events, 'MAXLEN', 3);
   const late = await openRest(t, { redis, prefix: rest.prefix });
-  const subscriber = await following(t, await listen(t, late), { lastEventId: oldest });
+  const lateUrl = await listen(t, late);
+  const subscriber = await following(t, lateUrl, { lastEventId: oldest });
   const events = await subscriber.events.awaitAll((list) => list.length === 4, 3000, 'the gap and the rest');
   t.strictSame(
     events.map(({ event }) => event),
@@ -299,6 +300,9 @@ void t.test('what is not kept any more is a gap, said aloud', async (t) => {
     events.slice(1).map(({ data }) => data.bootEpoch),
     [8, 9, 10],
   );
+  const beginning = await following(t, lateUrl, { lastEventId: '0-0' });
+  const all = await beginning.events.awaitAll((list) => list.length === 4, 3000, 'the gap at the beginning');
+  t.match(all[0], { event: 'gap', data: { type: 'gap', after: '0-0' } });
 
   const future = await following(t, url, { lastEventId: '9999999999999-0' });
   t.equal((await future.events.awaitItem(() => true, 3000, 'the gap of a lost stream')).event, 'gap');

@@ -4,6 +4,7 @@
  */
 import type { Moment, Now } from '../clock/depot-clock.js';
 import type { StoredEvent } from '../events/events.js';
+import { EVENTS_KEPT } from '../events/stream-entries.js';
 import type { OutboxEntry } from '../outbox/entry.js';
 import type { ToldFact } from '../security-log/append-fact.js';
 import type { Keys } from './keys.js';
@@ -11,8 +12,6 @@ import { indexText } from './operation-index.js';
 import { rowOf } from './operation-rows.js';
 import type { AnyRecord } from './record.js';
 
-/** How many changes are kept for subscribers that were away; trimmed roughly. */
-const EVENTS_KEPT = '20000';
 /** Longer than any station waits for a reply (EVerest: 550 s at most). */
 const ANSWER_TTL_MS = 900_000;
 /** How long a brief record is remembered; longer than its last job lives. */
@@ -135,7 +134,7 @@ export class RecordTransaction<R extends AnyRecord> {
     const { type, stationId: station } = event;
     const kind = event.type === 'operation' ? event.kind : '';
     const fields = ['type', type, 'station', station, 'kind', kind, 'event', JSON.stringify(event)];
-    this.ops.push(['XADD', this.keys.events, 'MAXLEN', '~', EVENTS_KEPT, '*', ...fields]);
+    this.ops.push(['XADD', this.keys.events, 'MAXLEN', '~', String(EVENTS_KEPT), '*', ...fields]);
     return this;
   }
 
