@@ -2,6 +2,8 @@
  * Deliveries as jobs: one for the first of each list. BullMQ knows when a try is due; which delivery that is, and when it is
  * over, says the list.
  */
+
+import { mergeRuns } from '@khumbu/shared/runtime/merge-runs';
 import { DelayedError, type Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
@@ -78,8 +80,11 @@ function createJobs({ store, redis, keys, tries, onError }: WebhookWorkerOptions
       if (head) await add(webhook, head);
     }
   };
-  /** What a kill has left without a job, what goes on after a pause, what is to be sent again. Never rejects. */
-  const sweep = async (): Promise<void> => {
+  /**
+   * What a kill has left without a job, what goes on after a pause, what is to be sent again. Never rejects. Each dead letter
+   * that is sent again asks for it: hundreds would be under way at once, each over all that waits.
+   */
+  const sweep = mergeRuns(async (): Promise<void> => {
     try {
       const stopped = new Set((await store.list()).filter(isStopped).map(({ id }) => id));
       for (const { webhook, station } of await store.busy()) {
@@ -88,7 +93,7 @@ function createJobs({ store, redis, keys, tries, onError }: WebhookWorkerOptions
     } catch (error) {
       onError(error);
     }
-  };
+  });
   return { add, addHeads, sweep, close: () => queue.close() };
 }
 
