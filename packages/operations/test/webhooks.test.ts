@@ -1,8 +1,10 @@
 /** What webhooks are made of: signatures, filters, pauses, and the scripts that change several things at once. */
 
+import { setImmediate as immediate } from 'node:timers/promises';
 import { stationEvent } from '@khumbu/operations/events/events';
-import { readEntry } from '@khumbu/operations/events/stream-entries';
+import { EVENTS_KEPT, hasLostEntries, readEntry, readPage } from '@khumbu/operations/events/stream-entries';
 import type { Keys } from '@khumbu/operations/records/keys';
+import { createReadGroups, type GroupsOf, noGroups, type ReadGroups } from '@khumbu/operations/stations/read-groups';
 import { backoffMs } from '@khumbu/operations/webhooks/backoff';
 import { deliveriesOf, startDispatcher } from '@khumbu/operations/webhooks/dispatcher';
 import { eventFilter, parseEventFilter } from '@khumbu/operations/webhooks/event-filter';
@@ -15,10 +17,12 @@ import {
   MOST_WEBHOOKS,
   type WebhookStore,
 } from '@khumbu/operations/webhooks/webhook-store';
+import { startWebhookWorker } from '@khumbu/operations/webhooks/webhook-worker';
+import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { Webhook as Verifier } from 'standardwebhooks';
 import t, { type Test } from 'tap';
-import { fresh, NOW, redis } from './store-stage.js';
+import { fresh, NOW, redis, server } from './store-stage.js';
 
 const webhookOf = (id: string, more: Partial<Webhook> = {}): Webhook => ({
   id,
@@ -77,7 +81,8 @@ void t.test('pauses double up to a quarter of an hour, a fifth more or less', as
 });
 
 void t.test('filters choose by what an event says and by the labels of its station', async (t) => {
-  const labelsOf = (station: string): Record<string, string> => (station === 'cs-1' ? { site: 'north' } : {});
+  const groupsOf: GroupsOf = (station) =>
+    station === 'cs-1' ? { type: 'dc-180', labels: { site: 'north' } } : { labels: {} };
   const operation = {
     type: 'operation',
     at: '2026-11-29T00:00:00.000Z',
@@ -101,10 +106,11 @@ void t.test('filters choose by what an event says and by the labels of its stati
     ['station ~ cs-*', true, true],
     ['label.site = north', true, false],
     ['not label.site = north', false, true],
+    ['type ~ dc-*', true, false],
     ['status = Installed and reason = done and origin = rest', true, false],
   ];
   for (const [filter, ofOperation, ofStation] of rows) {
-    const wants = eventFilter(filter, labelsOf);
+    const wants = eventFilter(filter, groupsOf);
     t.strictSame([wants(operation), wants(station)], [ofOperation, ofStation], filter ?? 'none');
   }
   t.throws(() => parseEventFilter('change = gone'), { code: 'FILTER_INVALID', expected: ['heard'] });
@@ -194,7 +200,7 @@ void t.test('what the stream has lost is told before what follows', async (t) =>
   const [raw] = await redis.xrange(store.keys.events, '-', '+');
   const entries = raw ? [readEntry(raw)] : [];
   const page = { gap: { after: '1-0', until: '5-0' }, entries };
-  const [gap, event] = deliveriesOf({ id: 'wh_a', filter: 'change = away' }, page, () => ({}), NOW);
+  const [gap, event] = deliveriesOf({ id: 'wh_a', filter: 'change = away' }, page, noGroups, NOW);
   t.match(gap, { id: 'wh_a.gap-5-0', station: '', type: 'gap' });
   t.strictSame(JSON.parse(gap?.body ?? ''), {
     type: 'gap',
@@ -203,23 +209,25 @@ void t.test('what the stream has lost is told before what follows', async (t) =>
   });
   t.match(event, { id: `wh_a.${raw?.[0]}`, station: 'cs-1', type: 'station' });
   t.match(JSON.parse(event?.body ?? ''), { type: 'station', data: { stationId: 'cs-1', change: 'away' } });
-  t.strictSame(
-    deliveriesOf({ id: 'wh_a', filter: 'change = back' }, { entries }, () => ({}), NOW),
-    [],
-  );
+  t.strictSame(deliveriesOf({ id: 'wh_a', filter: 'change = back' }, { entries }, noGroups, NOW), []);
 });
 
 const WAIT_MS = 60_000;
 
 /** A dispatcher beside a store that may be another one than the real one. */
-function dispatch(t: Test, store: WebhookStore, keys: Keys): Error[] {
+function dispatch(
+  t: Test,
+  store: WebhookStore,
+  keys: Keys,
+  readGroups: ReadGroups = () => Promise.resolve(noGroups),
+): Error[] {
   const errors: Error[] = [];
   const dispatcher = startDispatcher({
     store,
     redis,
     waiting: redis.duplicate(),
     keys,
-    labelsOf: () => ({}),
+    readGroups,
     now: () => NOW,
     onDeliveries: () => Promise.resolve(),
     onError: (error) => errors.push(error as Error),
@@ -293,4 +301,115 @@ void t.test('a message is appended where there is a webhook and room', async (t)
   t.equal(await webhooks.append('wh_a', deliveryOf('wh_a', '', 2)), 'full');
   t.equal((await webhooks.counts('wh_a')).waiting, MOST_WAITING);
   t.equal(await redis.llen(keys.webhookList('wh_a', '')), 1);
+});
+
+void t.test('what its station is, a webhook is told of as it is when the event is passed on', async (t) => {
+  const { store, webhooks, keys } = open();
+  await webhooks.create(webhookOf('wh_a', { filter: 'label.site = north and type = dc-180' }));
+  const profiles: Record<string, { type?: string; labels: Record<string, string> }> = {
+    'cs-1': { type: 'dc-180', labels: { site: 'north' } },
+    'cs-2': { type: 'ac-22', labels: { site: 'north' } },
+  };
+  const directory = { profileOf: (station: string) => profiles[station] };
+  const own = (station: string, ownLabels: Record<string, string> | undefined, ownType: string | undefined) =>
+    store.commit(
+      store.transaction().setStation(station, {
+        ownLabels: ownLabels && JSON.stringify(ownLabels),
+        ownType,
+      }),
+    );
+  const happens = (station: string) => store.commit(store.transaction().emitEvent(stationEvent(station, 'away', NOW)));
+  const told = async () => [...new Set((await webhooks.busy()).map(({ station }) => station))].toSorted();
+  // By the file; by REST over the file; by REST alone, in no file.
+  await own('cs-2', undefined, 'dc-180');
+  await own('cs-3', { site: 'north' }, 'dc-180');
+  await own('cs-4', { site: 'south' }, 'dc-180');
+  for (const station of ['cs-1', 'cs-2', 'cs-3', 'cs-4', 'cs-5']) await happens(station);
+  const errors = dispatch(t, webhooks, keys, createReadGroups({ redis, keys, directory }));
+  await awaitUntil(async () => (await told()).length >= 3, WAIT_MS, 'three stations of the group');
+  t.strictSame(await told(), ['cs-1', 'cs-2', 'cs-3']);
+  await own('cs-1', { site: 'south' }, undefined);
+  await own('cs-4', { site: 'north' }, 'dc-180');
+  const before = (await webhooks.counts('wh_a')).waiting;
+  await happens('cs-1');
+  await happens('cs-4');
+  await awaitUntil(() => webhooks.head('wh_a', 'cs-4'), WAIT_MS, 'a station that has joined the group');
+  t.equal((await webhooks.counts('wh_a')).waiting, before + 1, 'one that has left it is not told of');
+  t.strictSame(errors, []);
+});
+
+void t.test('a webhook from before anything happened hears of what the stream has lost meanwhile', async (t) => {
+  const { store, webhooks, keys } = open();
+  await webhooks.create(webhookOf('wh_new'));
+  await webhooks.create(webhookOf('wh_paused', { paused: true }));
+  const happens = (station: string) => store.commit(store.transaction().emitEvent(stationEvent(station, 'away', NOW)));
+  await happens('cs-1');
+  const errors = dispatch(t, webhooks, keys);
+  await awaitUntil(() => webhooks.head('wh_new', 'cs-1'), WAIT_MS, 'the first event there ever was');
+  t.equal(await webhooks.head('wh_new', ''), undefined, 'nothing is lost');
+  for (const station of ['cs-2', 'cs-3']) await happens(station);
+  await redis.xtrim(keys.events, 'MAXLEN', 1);
+  await webhooks.change('wh_paused', ({ paused: _paused, ...one }) => one);
+  await awaitUntil(() => webhooks.head('wh_paused', 'cs-3'), WAIT_MS, 'what is still kept');
+  const gap = await webhooks.head('wh_paused', '');
+  t.match(gap, { type: 'gap' });
+  t.match(JSON.parse(gap?.body ?? '{}'), { data: { type: 'gap', after: '0-0' } });
+  t.strictSame([(await webhooks.counts('wh_paused')).waiting, errors], [2, []]);
+});
+
+void t.test('whether the beginning of a stream is gone', async (t) => {
+  t.equal(hasLostEntries(['length', 3, 'last-generated-id', '5-0', 'entries-added', 3]), false);
+  t.equal(hasLostEntries(['length', 3, 'last-generated-id', '5-0', 'entries-added', 4]), true);
+  // Redis 6.2 does not count.
+  t.equal(hasLostEntries(['length', EVENTS_KEPT - 1, 'last-generated-id', '5-0']), false);
+  t.equal(hasLostEntries(['length', EVENTS_KEPT, 'last-generated-id', '5-0']), true);
+  const { keys } = open();
+  t.strictSame(await readPage(redis, keys.events, '0-0'), { entries: [] }, 'no stream');
+});
+
+void t.test('however many ask for it, what waits is gone through once at a time', async (t) => {
+  const { webhooks, keys } = open();
+  const waits: (() => void)[] = [];
+  let [begun, underWay, most] = [0, 0, 0];
+  const slow: WebhookStore = {
+    ...webhooks,
+    busy: async () => {
+      [begun, underWay] = [begun + 1, underWay + 1];
+      most = Math.max(most, underWay);
+      await new Promise<void>((resolve) => waits.push(resolve));
+      underWay -= 1;
+      return [];
+    },
+  };
+  const own = patientRedis(server.url, () => undefined);
+  const errors: unknown[] = [];
+  const worker = startWebhookWorker({
+    store: slow,
+    redis: own,
+    keys,
+    concurrency: 4,
+    tries: 1,
+    firstWaitMs: 10,
+    mostRetryAfterMs: 10,
+    lockMs: 30_000,
+    now: () => NOW,
+    send: () => Promise.resolve(undefined),
+    onDead: () => undefined,
+    onGone: () => undefined,
+    onError: (error) => errors.push(error),
+  });
+  t.teardown(async () => {
+    await worker.stop();
+    own.disconnect();
+  });
+  const asked = Array.from({ length: 200 }, () => worker.sweep());
+  const all = Promise.all(asked).then(() => true);
+  const goOn = async (): Promise<boolean | undefined> => {
+    waits.shift()?.();
+    return Promise.race([all, immediate(undefined)]);
+  };
+  await awaitUntil(goOn, WAIT_MS, 'all that asked');
+  t.strictSame([most, errors], [1, []], 'never two at once');
+  // By itself it looks every ten seconds.
+  t.ok(begun < 20, `${begun} for 200 questions`);
 });

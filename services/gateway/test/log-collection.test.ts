@@ -2,15 +2,16 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { COLLECTOR } from '@khumbu/operations/log-copies/log-copy';
+import { createReadGroups } from '@khumbu/operations/stations/read-groups';
 import { loadConfig } from '@khumbu/shared/runtime/config';
-import { parseStationsFile, profileFrom } from '@khumbu/shared/stations/stations-file';
+import { parseStationsFile, profileFrom, type StationProfile } from '@khumbu/shared/stations/stations-file';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
 import { createCollection, isDue, mayStart, startOffset, windowFrom } from '../src/collection/collect-logs.js';
 import { type CollectionState, createCollectionState } from '../src/collection/collection-state.js';
 import { type CollectionRules, collectionRules } from '../src/collection/settings.js';
 import { GatewaySettings } from '../src/config.js';
-import { openRest } from './rest-harness.js';
+import { KEYS, openRest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
@@ -32,6 +33,10 @@ async function stage(t: Test, changes: Partial<CollectionRules> = {}, stations: 
   const { store, intake } = rest;
   const entries = Object.entries(stations).map(([name, entry]) => [name, { driver: 'simulated', ...entry }] as const);
   const file = parseStationsFile(JSON.stringify({ stations: Object.fromEntries(entries) }));
+  const directory = {
+    configured: () => Object.keys(stations),
+    profileOf: (station: string): StationProfile | undefined => profileFrom(file, station),
+  };
   const rules: CollectionRules = {
     at: '02:30',
     timeZone: 'UTC',
@@ -52,7 +57,8 @@ async function stage(t: Test, changes: Partial<CollectionRules> = {}, stations: 
       state: over,
       store,
       intake,
-      directory: { configured: () => Object.keys(stations), profileOf: (station) => profileFrom(file, station) },
+      directory,
+      readGroups: createReadGroups({ redis: rest.redis, keys: store.keys, directory }),
       now: () => now,
       log: { info: note, warn: note, debug: note },
     });
@@ -118,6 +124,22 @@ void t.test('every night the stations of a label, in windows that follow each ot
     { oldest_timestamp: new Date(NIGHT).toISOString(), latest_timestamp: latest },
     'a station that never came through begins a day back',
   );
+});
+
+void t.test('labels that were set over REST count as those of the file do', async (t) => {
+  const { rest, look, at, uploads } = await stage(t);
+  await look();
+  for (const [station, site] of [
+    ['cs-1', 'south'],
+    ['cs-3', 'north'],
+  ] as const) {
+    const set = await rest.call('PATCH', `/v1/stations/${station}`, { body: { labels: { site } }, key: KEYS.admin });
+    t.equal(set.status, 200);
+  }
+  at(NIGHT);
+  await look();
+  const ordered = await Promise.all(['cs-1', 'cs-2', 'cs-3'].map(async (one) => (await uploads(one)).length));
+  t.strictSame(ordered, [0, 1, 1]);
 });
 
 void t.test('what failed in one night is in the window of the next', async (t) => {

@@ -22,7 +22,7 @@ runWebhooks({
   waiting: open(),
   keys,
   notifications: await subscribeNotifications(open(), keys),
-  labelsOf: () => ({}),
+  directory: { profileOf: () => undefined },
   context: () => ({ policy: loopbackPolicy() }),
   now: Date.now,
   log: createLogger('webhooks', 'warn'),

@@ -116,7 +116,7 @@ async function openWorker(
     waiting,
     keys,
     notifications: await subscribeNotifications(hints, keys),
-    labelsOf: () => ({}),
+    directory: { profileOf: () => undefined },
     context: () => ({ policy }),
     now: Date.now,
     log: createLogger('test', 'silent'),

@@ -9,7 +9,8 @@ import type { StoredEvent } from '../events/events.js';
 import { type Entry, type Page, readPage } from '../events/stream-entries.js';
 import { compareIds } from '../events/stream-ids.js';
 import type { Keys } from '../records/keys.js';
-import { eventFilter, type LabelsOf } from './event-filter.js';
+import { type GroupsOf, noGroups, type ReadGroups } from '../stations/read-groups.js';
+import { asksForGroups, eventFilter } from './event-filter.js';
 import { type Delivery, isStopped, messageBody, type Webhook } from './webhook.js';
 import { MOST_WAITING, type WebhookStore } from './webhook-store.js';
 
@@ -24,7 +25,7 @@ export interface DispatcherOptions {
   /** A connection of its own, which waits for events; closed at the stop. */
   readonly waiting: Redis;
   readonly keys: Keys;
-  readonly labelsOf: LabelsOf;
+  readonly readGroups: ReadGroups;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Something waits for these. Must not reject. */
@@ -48,17 +49,17 @@ const gapOf = (webhook: string, gap: NonNullable<Page['gap']>, now: number): Del
 export function deliveriesOf(
   { id, filter }: Pick<Webhook, 'id' | 'filter'>,
   { gap, entries }: Page,
-  labelsOf: LabelsOf,
+  groupsOf: GroupsOf,
   now: number,
 ): readonly Delivery[] {
-  const wants = eventFilter(filter, labelsOf);
+  const wants = eventFilter(filter, groupsOf);
   const wanted = entries.filter(({ data }) => wants(JSON.parse(data) as StoredEvent));
   return [...(gap ? [gapOf(id, gap, now)] : []), ...wanted.map((entry) => deliveryOf(id, entry))];
 }
 
 /** Dispatches until stopped. */
 export function startDispatcher(options: DispatcherOptions) {
-  const { store, redis, waiting, keys, labelsOf, now, onDeliveries, onError } = options;
+  const { store, redis, waiting, keys, readGroups, now, onDeliveries, onError } = options;
   const stopping = new AbortController();
   /** Until when webhooks are left alone, by their ids, as `performance.now()` has it. */
   const resting = new Map<string, number>();
@@ -73,7 +74,10 @@ export function startDispatcher(options: DispatcherOptions) {
     const page = await readPage(redis, keys.events, position);
     const to = page.entries.at(-1)?.id ?? page.gap?.until;
     if (to === undefined) return undefined;
-    const deliveries = deliveriesOf(webhook, page, labelsOf, now());
+    const groupsOf = asksForGroups(webhook.filter)
+      ? await readGroups(page.entries.map(({ station }) => station))
+      : noGroups;
+    const deliveries = deliveriesOf(webhook, page, groupsOf, now());
     const isMoved = await store.advance(webhook.id, position, to, deliveries);
     if (isMoved && deliveries.length > 0)
       await onDeliveries(webhook.id, [...new Set(deliveries.map(({ station }) => station))]);

@@ -1,8 +1,9 @@
 /** Which events a webhook wants: the filter language over what an event says, and what its station is. Pure. */
 import type { Fields } from '@khumbu/filter/fields';
 import { compileFilter, matcherOf, type Value } from '@khumbu/filter/match';
-import { type Filter, parseFilter } from '@khumbu/filter/parse-filter';
+import { comparisonsOf, type Filter, parseFilter } from '@khumbu/filter/parse-filter';
 import { type OperationEvent, STATION_CHANGES, type StationEvent } from '../events/events.js';
+import type { GroupsOf } from '../stations/read-groups.js';
 
 export const EVENT_FIELDS = {
   event: { type: 'word', meaning: 'What it is about:', values: ['operation', 'station'] },
@@ -14,11 +15,10 @@ export const EVENT_FIELDS = {
   ok: { type: 'flag', meaning: 'Of an operation that has ended: how it went.' },
   reason: { type: 'whole', meaning: 'Of an operation that has failed: why.' },
   change: { type: 'word', meaning: 'Of a station, what happened to it:', values: STATION_CHANGES },
+  type: { type: 'word', meaning: 'What its station is: `type` of the stations file, or as it was set over REST.' },
   label: { type: 'word', meaning: 'The label of its station that has this name, as `label.site`.', isKeyed: true },
 } as const satisfies Fields;
 
-/** Labels of a station, as they are now. */
-export type LabelsOf = (station: string) => Readonly<Record<string, string>>;
 type Told = OperationEvent | StationEvent;
 
 const operationValues: Readonly<Record<string, (event: OperationEvent) => Value>> = {
@@ -30,11 +30,12 @@ const operationValues: Readonly<Record<string, (event: OperationEvent) => Value>
   reason: ({ outcome }) => outcome?.reason,
 };
 
-function toldValue(event: Told, field: string, key: string | undefined, labelsOf: LabelsOf): Value {
+function toldValue(event: Told, field: string, key: string | undefined, groupsOf: GroupsOf): Value {
   if (field === 'event') return event.type;
   if (field === 'station') return event.stationId;
+  if (field === 'type') return groupsOf(event.stationId).type;
   if (field === 'label') {
-    const labels = labelsOf(event.stationId);
+    const { labels } = groupsOf(event.stationId);
     return key !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
   }
   if (event.type === 'station') return field === 'change' ? event.change : undefined;
@@ -44,12 +45,17 @@ function toldValue(event: Told, field: string, key: string | undefined, labelsOf
 /** Throws `FilterError` that says where. */
 export const parseEventFilter = (text: string): Filter => parseFilter(text, EVENT_FIELDS);
 
+/** It asks what its stations are. Throws as `parseEventFilter`. */
+export const asksForGroups = (text: string | undefined): boolean =>
+  text !== undefined &&
+  comparisonsOf(parseEventFilter(text)).some(({ field }) => field === 'type' || field === 'label');
+
 /** `text` was parsed before; absent: every event. */
-export function eventFilter(text: string | undefined, labelsOf: LabelsOf): (event: Told) => boolean {
+export function eventFilter(text: string | undefined, groupsOf: GroupsOf): (event: Told) => boolean {
   if (text === undefined) return () => true;
   return compileFilter<Told>(parseEventFilter(text), (comparison) => {
     const { field, key } = comparison;
     const matches = matcherOf(comparison, EVENT_FIELDS[field as keyof typeof EVENT_FIELDS], 0);
-    return (event) => matches(toldValue(event, field, key, labelsOf));
+    return (event) => matches(toldValue(event, field, key, groupsOf));
   });
 }

@@ -7,6 +7,7 @@ import type { Intake } from '@khumbu/intake/intake';
 import type { Store } from '@khumbu/operations/kinds/store';
 import { COLLECTOR, copyFolder } from '@khumbu/operations/log-copies/log-copy';
 import { isEnded } from '@khumbu/operations/records/record';
+import type { ReadGroups } from '@khumbu/operations/stations/read-groups';
 import { lastDailyMoment } from '@khumbu/operations/wan/download-window';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -20,6 +21,7 @@ export interface CollectionDeps {
   readonly store: Pick<Store, 'load'>;
   readonly intake: Pick<Intake, 'uploadLogs' | 'confirm'>;
   readonly directory: Pick<StationDirectory, 'configured' | 'profileOf'>;
+  readonly readGroups: ReadGroups;
   /** The depot's time, milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Pick<Logger, 'info' | 'warn' | 'debug'>;
@@ -48,15 +50,14 @@ export const windowFrom = (until: number | undefined, due: number): number =>
   until === undefined || until >= due ? due - DAY_MS : until + 1;
 
 export function createCollection(deps: CollectionDeps) {
-  const { rules, state, store, intake, directory, now, log } = deps;
+  const { rules, state, store, intake, directory, readGroups, now, log } = deps;
 
   const begin = async (last: number, due: number): Promise<void> => {
     const { labels, types, spreadMs } = rules;
-    const isWanted = (station: string): boolean => {
-      const profile = directory.profileOf(station);
-      return profile !== undefined && hasLabels(labels, profile.labels);
-    };
     const configured = new Set(directory.configured());
+    const groupsOf = await readGroups([...configured]);
+    const isWanted = (station: string): boolean =>
+      directory.profileOf(station) !== undefined && hasLabels(labels, groupsOf(station).labels);
     await state.forget((station) => configured.has(station));
     const until = await state.collectedUntil();
     const items = [...configured].filter(isWanted).flatMap((station) =>

@@ -78,5 +78,5 @@ export function collectionRules(config: Configured): CollectionRules | undefined
 }
 
 /** Pure. */
-export const hasLabels = (wanted: CollectionRules['labels'], labels: Readonly<Record<string, string>> = {}): boolean =>
+export const hasLabels = (wanted: CollectionRules['labels'], labels: Readonly<Record<string, string>>): boolean =>
   Object.entries(wanted).every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value);

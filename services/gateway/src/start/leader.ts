@@ -7,6 +7,7 @@ import { trimEnded } from '@khumbu/operations/records/retention';
 import { createSecretSweep } from '@khumbu/operations/records/sweep-secrets';
 import { createChainWriter } from '@khumbu/operations/security-log/chain-writer';
 import { forgetEntries } from '@khumbu/operations/security-log/forget-entries';
+import { createReadGroups } from '@khumbu/operations/stations/read-groups';
 import type { TopicPrefix } from '@khumbu/shared/contract/topics';
 import type { followAuthorities } from '@khumbu/shared/runtime/certificate-bundle';
 import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
@@ -85,7 +86,8 @@ function logCollection(config: GatewayConfig, { connections, lease, intake, dire
   if (!rules) return undefined;
   const { patient, store, clock } = connections;
   const state = createCollectionState(patient, store.keys, lease.holder);
-  return createCollection({ rules, state, store, intake, directory, now: () => clock.now().wall, log });
+  const readGroups = createReadGroups({ redis: patient, keys: store.keys, directory });
+  return createCollection({ rules, state, store, intake, directory, readGroups, now: () => clock.now().wall, log });
 }
 
 export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lifecycle, log: Logger): Leader {

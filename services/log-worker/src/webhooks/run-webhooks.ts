@@ -1,8 +1,8 @@
 /** Tells webhooks what happens: from the stream of events into their lists, and from there to their receivers. */
 import type { Keys } from '@khumbu/operations/records/keys';
 import type { Notifications } from '@khumbu/operations/records/notifications';
+import { createReadGroups, type ReadGroupsDeps } from '@khumbu/operations/stations/read-groups';
 import { startDispatcher } from '@khumbu/operations/webhooks/dispatcher';
-import type { LabelsOf } from '@khumbu/operations/webhooks/event-filter';
 import { createWebhookStore } from '@khumbu/operations/webhooks/webhook-store';
 import { startWebhookWorker } from '@khumbu/operations/webhooks/webhook-worker';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -25,7 +25,7 @@ export interface WebhookDeps {
   readonly waiting: Redis;
   readonly keys: Keys;
   readonly notifications: Pick<Notifications, 'on'>;
-  readonly labelsOf: LabelsOf;
+  readonly directory: ReadGroupsDeps['directory'];
   readonly context: SendDeps['context'];
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -33,7 +33,7 @@ export interface WebhookDeps {
 }
 
 export function runWebhooks(deps: WebhookDeps) {
-  const { config, redis, waiting, keys, notifications, labelsOf, context, now, log } = deps;
+  const { config, redis, waiting, keys, notifications, directory, context, now, log } = deps;
   const store = createWebhookStore(redis, keys);
   const onError = (error: unknown): void => log.warn({ err: error }, 'webhooks');
   const worker = startWebhookWorker({
@@ -57,7 +57,7 @@ export function runWebhooks(deps: WebhookDeps) {
     redis,
     waiting,
     keys,
-    labelsOf,
+    readGroups: createReadGroups({ redis, keys, directory }),
     now,
     onDeliveries: worker.onDeliveries,
     onError,

@@ -25,7 +25,7 @@ export function startWebhooks(
     waiting: patientRedis(config.REDIS_URL, (error) => log.debug({ err: error }, 'Redis connection')),
     keys: store.keys,
     notifications,
-    labelsOf: (station) => directory.profileOf(station)?.labels ?? {},
+    directory,
     context: () => ({ policy, proxy: proxyRules(config), ca: ca?.(), userAgent: userAgentOf(config) }),
     now: () => now().wall,
     log,
