@@ -191,6 +191,7 @@ async function commandsTable() {
     const shown = places.map(({ placeholder, optional }) =>
       (optional ? `[${placeholder}]` : placeholder).toUpperCase(),
     );
+    if (positional?.kind === 'array') shown.push(`[${positional.parameter.placeholder.toUpperCase()}...]`);
     return [`\`${['khumbu', ...words, ...shown].join(' ')}\``, [`${brief}.`, fullDescription].join(' ').trim()];
   });
   return table(['command', 'what it does'], rows);

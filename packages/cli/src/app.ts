@@ -1,6 +1,7 @@
 /** All commands. */
 import { readFileSync } from 'node:fs';
 import { type Application, buildApplication, buildRouteMap } from '@stricli/core';
+import { bulk } from './commands/bulk.js';
 import { campaign } from './commands/campaign.js';
 import { doctor } from './commands/doctor.js';
 import { driverCheck } from './commands/driver-check.js';
@@ -37,6 +38,7 @@ const root = buildRouteMap({
     wait,
     allow,
     cancel,
+    bulk,
     campaign,
     keys,
     profiles,

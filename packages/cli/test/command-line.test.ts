@@ -3,15 +3,19 @@ import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { BulkResult, Operation } from '@khumbu/client/generated/rest-api';
 import { ProblemError } from '@khumbu/client/problem-error';
+import { STATION_FIELDS } from '@khumbu/filter/fields';
 import { closeNow, listen } from '@khumbu/shared/runtime/listening';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import t from 'tap';
+import { checkFilter } from '../src/commands/filter-flag.js';
 import { futureMoment, pastMoment } from '../src/commands/flags.js';
 import { chooseDepot, type DepotFlags } from '../src/depot/choose-depot.js';
 import type { Profiles } from '../src/depot/profiles.js';
 import { toldOf } from '../src/failure.js';
+import { exitOf, rowsOf } from '../src/operations/bulk-order.js';
 import { bytesText, durationText, table } from '../src/output/shown.js';
 
 const BIN = fileURLToPath(new URL('../../bin/khumbu.mjs', import.meta.url));
@@ -139,6 +143,75 @@ await t.test('a folder that is not there is told before anything is asked', asyn
   t.equal((await within(child.exited, 20_000, 'the command to end')).code, 2);
   t.match(child.output(), '/no/such cannot be written to');
   t.same(asked, []);
+});
+
+await t.test('a filter that cannot be read is shown where it is wrong', async (t) => {
+  const shown = (filter: string): string => {
+    try {
+      checkFilter(filter, STATION_FIELDS);
+      return '';
+    } catch (error) {
+      return toldOf(error)?.message ?? String(error);
+    }
+  };
+  t.equal(shown('label.site = north and (version < 2.1 or not state = away)'), '');
+  t.match(
+    shown('label.site\t= north and\nhue = 1'),
+    /character 24: .*\n {2}label\.site = north and hue = 1\n {25}\^\^\^$/,
+  );
+  t.match(shown('state = gone'), /where one of these should be: here, away.*\n.*\n {10}\^{4}$/);
+  t.match(shown('state ='), /\n {2}state =\n {9}\^$/);
+});
+
+type BulkProblem = NonNullable<BulkResult['results'][number]['problem']>;
+const resultOf = (statuses: Record<string, number>, dryRun = false): BulkResult => {
+  const results = Object.entries(statuses).map(([stationId, status]) =>
+    status === 202
+      ? { stationId, status, ...(dryRun ? {} : { operationId: `op-${stationId}` }) }
+      : { stationId, status, problem: { code: 'NOT_STORED', title: 'Not now.', status } as BulkProblem },
+  );
+  const accepted = results.filter(({ status }) => status === 202).length;
+  return { orderId: 'bulk-1', dryRun, total: results.length, accepted, refused: results.length - accepted, results };
+};
+
+await t.test('how an order for many ends', async (t) => {
+  const ended = (stationId: string, ok: boolean) =>
+    ({ operationId: `op-${stationId}`, stationId, status: ok ? 'Uploaded' : 'Failed', outcome: { ok } }) as Operation;
+  t.equal(exitOf(resultOf({ a: 202, b: 202 }), undefined), 'done');
+  t.equal(exitOf(resultOf({ a: 202, b: 409 }), undefined), 'refused');
+  t.equal(exitOf(resultOf({}), undefined), 'refused', 'nobody fits');
+  t.equal(exitOf(resultOf({ a: 202, b: 409, c: 503 }), undefined), 'unreachable');
+  t.equal(exitOf(resultOf({ a: 202 }), [ended('a', true)]), 'done');
+  t.equal(exitOf(resultOf({ a: 202, b: 202 }), [ended('a', true), ended('b', false)]), 'failed');
+  t.equal(exitOf(resultOf({ a: 202, b: 202 }), [ended('a', true)]), 'failed', 'nothing is known of its end');
+  t.strictSame(rowsOf(resultOf({ a: 202, b: 503 }), [ended('a', false)]), [
+    ['a', 'op-a', 'Failed'],
+    ['b', '', 'NOT_STORED: Not now.'],
+  ]);
+  t.strictSame(rowsOf(resultOf({ a: 202 }, true), undefined), [['a', '', 'would be accepted']]);
+});
+
+await t.test('an order for many is sent again under its name until all is decided', async (t) => {
+  const asked: { readonly key: unknown; readonly body: string }[] = [];
+  const answers = [resultOf({ a: 202, b: 503 }), resultOf({ a: 202, b: 202 })];
+  const server = createServer((request, response) => {
+    const pieces: Buffer[] = [];
+    request.on('data', (piece: Buffer) => pieces.push(piece));
+    request.once('end', () => {
+      asked.push({ key: request.headers['idempotency-key'], body: Buffer.concat(pieces).toString() });
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answers[asked.length - 1]));
+    });
+  });
+  t.teardown(() => closeNow(server));
+  const url = `http://127.0.0.1:${await listen(server, 0)}`;
+  const env = { ...process.env, NODE_OPTIONS: undefined, KHUMBU_URL: url, KHUMBU_KEY: 'key', KHUMBU_RETRY_S: '60' };
+  const child = await startChild(process.execPath, [BIN, 'bulk', 'reset', 'a', 'b', '--yes', '--json'], { env });
+  t.equal((await within(child.exited, 60_000, 'the command to end')).code, 0, child.output());
+  t.match(JSON.parse(child.stdout()), { accepted: 2, refused: 0 });
+  t.equal(asked.length, 2);
+  t.strictSame(asked[1], asked[0], 'the same order, by the same key');
+  t.ok(asked[0]?.key);
+  t.strictSame(JSON.parse(asked[0]?.body ?? ''), { target: { stations: ['a', 'b'] }, order: { type: 'Soft' } });
 });
 
 await t.test('doctor: the key of a profile goes to no other depot', async (t) => {

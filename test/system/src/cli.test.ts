@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findCommand } from '@khumbu/embedded-run/programs';
+import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 import { startOrigin } from '@khumbu/test-support/origin';
 import t from 'tap';
@@ -163,6 +164,107 @@ await t.test('a reset is asked for, or said', { timeout: 240_000 }, async (t) =>
   const events = seen.stdout().trim().split('\n').map(parsed);
   t.equal(events.length, 2);
   t.match(events[0], { event: { type: 'operation', kind: 'reset', stationId: 'charger_1' } });
+});
+
+await t.test('a filter chooses, and a wrong one is shown where it is wrong', { timeout: 240_000 }, async (t) => {
+  const idsOf = ({ stdout }: Ended, member: string) => parsed(stdout).map((one: Record<string, string>) => one[member]);
+  const wanted = ['--filter', 'station in (charger_1, charger_3) and state = here'];
+  const chosen = await call(['stations', ...wanted, '--sort', 'stationId', '--reverse', '--json']);
+  t.strictSame(idsOf(chosen, 'stationId'), ['charger_3', 'charger_1'], chosen.output);
+  const uploads = ['operations', '--filter', 'kind = log_upload and station = charger_1 and ok = true'];
+  const oldest = idsOf(await call([...uploads, '--sort', 'createdAt', '--json']), 'operationId');
+  t.ok(oldest.length > 1);
+  const newest = await call([...uploads, '--sort', 'createdAt', '--reverse', '--limit', '1', '--json']);
+  t.strictSame(idsOf(newest, 'operationId'), [oldest.at(-1)]);
+  t.match(newest.output, 'there are more than 1');
+  t.same(idsOf(await call([...uploads, '--until', '7d', '--json']), 'operationId'), []);
+  const wrong = await call(['stations', '--filter', 'label.site == north']);
+  t.equal(wrong.code, 2);
+  t.match(wrong.output, /character 13: .*\n {2}label\.site == north\n {14}\^/);
+  const unknown = await call(['operations', '--filter', 'colour = red', '--json']);
+  t.match(failureOf(unknown), { code: 'FILTER_INVALID', message: /is no field/ });
+  t.equal((await call(['stations', 'charger_1', '--filter', 'state = here'])).code, 2);
+});
+
+await t.test('one order for many stations', { timeout: 240_000 }, async (t) => {
+  const tried = await call(['bulk', 'logs', '--filter', 'station ~ charger_*', '--dry-run', '--json']);
+  t.equal(tried.code, 0, tried.output);
+  t.match(parsed(tried.stdout), { dryRun: true, total: 3, accepted: 3 });
+  const named = ['bulk', 'logs', 'charger_1', 'charger_2', '--title', 'Weekly', '--idempotency-key', 'weekly'];
+  const done = await call([...named, '--wait', '--json']);
+  t.equal(done.code, 0, done.output);
+  const { orderId, operations, results } = parsed(done.stdout);
+  t.match(operations, [
+    { stationId: 'charger_1', status: 'Uploaded', title: 'Weekly', orderId },
+    { stationId: 'charger_2', status: 'Uploaded', title: 'Weekly', orderId },
+  ]);
+  const again = await call([...named, '--json']);
+  t.match(parsed(again.stdout), { orderId, results }, 'nothing is done twice');
+  const some = await call(['bulk', 'logs', 'charger_1', 'nobody']);
+  t.equal(some.code, 3, 'one has refused');
+  t.match(some.stdout, /^charger_1 +log-upload-\S+ +accepted$/m);
+  t.match(some.stdout, /^nobody +STATION_UNKNOWN: /m);
+  const none = await call(['bulk', 'reset', '--filter', 'label.site = nowhere', '--yes']);
+  t.equal(none.code, 3);
+  t.match(none.output, 'no station fits');
+  t.equal((await call(['bulk', 'reset', '--yes'])).code, 2, 'of which stations?');
+  const unasked = await call(['bulk', 'reset', 'charger_2']);
+  t.equal(unasked.code, 2);
+  t.match(unasked.output, '--yes');
+  const reset = await call(['bulk', 'reset', '--filter', 'station in (charger_2, charger_3)', '--yes', '--wait']);
+  t.equal(reset.code, 0, reset.output);
+  t.match(reset.stdout, /^charger_2 .* Restarted$/m);
+  t.match(reset.stdout, /^charger_3 .* Restarted$/m);
+  const update = ['bulk', 'update', 'charger_2', 'charger_3', '--allow', '--yes'];
+  t.equal((await call([...update, '--dry-run', '--image', at('hand.img')])).code, 2, 'it would be brought in');
+  const updated = await call([...update, '--image', at('hand.img'), '--wait', '--json']);
+  t.equal(updated.code, 0, updated.output);
+  t.match(parsed(updated.stdout).operations, [{ status: 'Installed' }, { status: 'Installed' }]);
+  const failed = await call([
+    'bulk',
+    'update',
+    'charger_3',
+    '--location',
+    `${origin.url}/none`,
+    '--retries',
+    '1',
+    '--yes',
+    '--wait',
+  ]);
+  t.equal(failed.code, 1, failed.output);
+  t.match(failed.stdout, /^charger_3 .* DownloadFailed \(http_404/m);
+});
+
+await t.test('who orders for many in a terminal says yes to these very stations', { timeout: 240_000 }, async (t) => {
+  const inTerminal = (stations: string) => {
+    const command = `env -u NODE_OPTIONS '${process.execPath}' '${BIN}' bulk reset ${stations}`;
+    const env = { ...process.env, ...HERE };
+    return startChild('script', ['-qec', command, '/dev/null'], { cwd: dir, env, stdin: true });
+  };
+  const answer = async (word: string) => {
+    const child = await inTerminal('charger_1 nobody');
+    await awaitUntil(
+      () => child.output().includes('Type yes: '),
+      30_000,
+      () => `the question: ${child.output()}`,
+    );
+    child.process.stdin?.write(`${word}\n`);
+    const { code } = await within(child.exited, 30_000, () => `the end: ${child.output()}`);
+    return { code, output: child.output() };
+  };
+  const done = await answer('yes');
+  t.match(
+    done.output,
+    '2 stations will be reset (charger_1, nobody), of which 1 would refuse it now. Its EVerest restarts;',
+  );
+  t.match(done.output, /^charger_1 +reset-\S+ +accepted/m);
+  t.equal(done.code, 3);
+  const not = await answer('no');
+  t.equal(not.code, 130);
+  t.match(not.output, 'nothing was asked of any station');
+  const refused = await inTerminal('nobody');
+  t.equal((await within(refused.exited, 30_000, () => `the end: ${refused.output()}`)).code, 3);
+  t.match(refused.output(), 'nothing is done: 0 accepted, 1 refused', 'nothing to say yes to');
 });
 
 await t.test('keys: made, followed by the gateway, with a scope, withdrawn', { timeout: 240_000 }, async (t) => {

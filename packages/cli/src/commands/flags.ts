@@ -73,6 +73,10 @@ export const pastMoment = dateOr('how long ago', -1);
 /** A date of RFC 3339, or in how long. Returns RFC 3339. */
 export const futureMoment = dateOr('in how long', 1);
 
+/** A flag for a date that has passed. */
+export const optionalPast = (brief: string) =>
+  ({ kind: 'parsed', parse: pastMoment, optional: true, placeholder: 'date', brief }) as const;
+
 export const JSON_FLAG = {
   json: { kind: 'boolean', default: false, brief: 'JSON on stdout, and failures as JSON on stderr' },
 } as const satisfies FlagParametersForType<OutputFlags, CliContext>;

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { answered } from '@khumbu/client/client';
-import type { LogUploadOrder, Operation } from '@khumbu/client/generated/rest-api';
+import type { Operation } from '@khumbu/client/generated/rest-api';
 import { ProblemError, problemOf } from '@khumbu/client/problem-error';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import { buildCommand } from '@stricli/core';
@@ -15,28 +15,18 @@ import { Failure } from '../failure.js';
 import { awaitOperation, type WaitFlags } from '../operations/await-operation.js';
 import { bytesText } from '../output/shown.js';
 import { plain } from '../output/terminal.js';
-import { DEPOT_FLAGS, pastMoment, STATION, text, WAIT_FLAGS } from './flags.js';
+import { DEPOT_FLAGS, STATION, text, WAIT_FLAGS } from './flags.js';
+import { LOG_ORDER_FLAGS, type LogOrderFlags, logOrderOf } from './log-order.js';
 
-interface LogsFlags extends DepotFlags, OutputFlags, WaitFlags {
+interface LogsFlags extends DepotFlags, OutputFlags, WaitFlags, LogOrderFlags {
   readonly output?: string;
   readonly force: boolean;
-  readonly type: 'DiagnosticsLog' | 'SecurityLog';
-  readonly since?: string;
-  readonly until?: string;
   readonly follow: boolean;
   readonly grep?: string;
   readonly source?: string;
 }
 
 const STDOUT = '-';
-
-function orderOf({ type, since, until }: LogsFlags): LogUploadOrder {
-  return {
-    type,
-    ...(since === undefined ? {} : { oldest_timestamp: since }),
-    ...(until === undefined ? {} : { latest_timestamp: until }),
-  };
-}
 
 /**
  * The archive: the depot says where it is, and that place is asked without the key. Rejects with a `Failure` where it does
@@ -111,7 +101,7 @@ async function fetchLogs(context: CliContext, depot: Depot, stationId: string, f
   const accepted = await answered(
     depot.client.POST('/v1/stations/{stationId}/log-uploads', {
       params: { path: { stationId } },
-      body: orderOf(flags),
+      body: logOrderOf(flags),
       signal,
     }),
   );
@@ -184,26 +174,7 @@ export const logs = buildCommand<LogsFlags, readonly [string], CliContext>({
         brief: 'Where it goes; - : stdout; by default the name that the depot gives it',
       },
       force: { kind: 'boolean', default: false, brief: 'Replace a file that is there' },
-      type: {
-        kind: 'enum',
-        values: ['DiagnosticsLog', 'SecurityLog'],
-        default: 'DiagnosticsLog',
-        brief: 'Which logs',
-      },
-      since: {
-        kind: 'parsed',
-        parse: pastMoment,
-        optional: true,
-        placeholder: 'date',
-        brief: 'Only from this date on, or so long ago: 2h, 3d',
-      },
-      until: {
-        kind: 'parsed',
-        parse: pastMoment,
-        optional: true,
-        placeholder: 'date',
-        brief: 'Only up to this date, or so long ago',
-      },
+      ...LOG_ORDER_FLAGS,
       ...WAIT_FLAGS,
       follow: { kind: 'boolean', default: false, brief: 'Lines as they come' },
       grep: {

@@ -1,14 +1,16 @@
 /** `khumbu operations`, `wait`, `allow`, `cancel`: what is under way, and what a person may do about it. */
 import { answered } from '@khumbu/client/client';
 import type { Operation, OperationKind } from '@khumbu/client/generated/rest-api';
+import { OPERATION_FILTER } from '@khumbu/rest-contract/filters';
 import { buildCommand } from '@stricli/core';
-import { acting, type CliContext, type OutputFlags } from '../context.js';
+import { acting, type CliContext, type OutputFlags, usage } from '../context.js';
 import type { DepotFlags } from '../depot/choose-depot.js';
 import { type Depot, openDepot } from '../depot/open-depot.js';
 import { Failure } from '../failure.js';
 import { awaitOperation, outcomeText, type WaitFlags, waitingText } from '../operations/await-operation.js';
 import { agoText, table } from '../output/shown.js';
-import { DEPOT_FLAGS, OPERATION, STATION_FLAG, text, WAIT_FLAGS, whole } from './flags.js';
+import { checkFilter, FILTER_FLAGS, type FilterFlags } from './filter-flag.js';
+import { DEPOT_FLAGS, OPERATION, optionalPast, STATION_FLAG, text, WAIT_FLAGS, whole } from './flags.js';
 
 const KINDS = ['firmware_update', 'log_upload', 'reset', 'configure_network', 'set_system_time'] as const;
 const HEAD = ['OPERATION', 'STATION', 'STATUS', 'CHANGED', 'WAITS FOR'];
@@ -21,17 +23,38 @@ const rowOf = (operation: Operation, nowMs: number): string[] => [
   waitingText(operation).replace(/^waits for /, ''),
 ];
 
-interface ListFlags extends DepotFlags, OutputFlags {
+interface ListFlags extends DepotFlags, OutputFlags, FilterFlags {
   readonly station?: string;
   readonly kind?: OperationKind;
   readonly status?: string;
+  readonly sort?: 'createdAt' | 'updatedAt';
+  readonly reverse: boolean;
+  readonly since?: string;
+  readonly until?: string;
   readonly limit: number;
+}
+
+/** Without what is not given. The depot knows which statuses there are. Throws a `Failure` for a filter that cannot be read. */
+function queryOf({ station, kind, status, filter, sort, reverse, since, until, limit }: ListFlags) {
+  if (filter !== undefined) checkFilter(filter, OPERATION_FILTER);
+  if (reverse && sort === undefined) throw usage('--reverse needs --sort');
+  return {
+    limit,
+    ...(station === undefined ? {} : { station }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(status === undefined ? {} : { status: status as 'open' }),
+    ...(filter === undefined ? {} : { filter }),
+    ...(sort === undefined ? {} : { sort: reverse ? (`-${sort}` as const) : sort }),
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+  };
 }
 
 export const operations = buildCommand<ListFlags, readonly [], CliContext>({
   docs: {
     brief: 'Show what is under way and what has ended',
-    fullDescription: 'Open ones first, the newest first in each part. --json: an array.',
+    fullDescription:
+      'Open ones first, the newest first in each part, where --sort says nothing else. --json: an array.',
   },
   parameters: {
     flags: {
@@ -46,21 +69,24 @@ export const operations = buildCommand<ListFlags, readonly [], CliContext>({
         brief: 'open, ended, or a status as Downloading',
         proposeCompletions: (partial) => ['open', 'ended'].filter((word) => word.startsWith(partial)),
       },
+      ...FILTER_FLAGS,
+      sort: {
+        kind: 'enum',
+        values: ['createdAt', 'updatedAt'],
+        optional: true,
+        brief: 'In this order, the oldest first',
+      },
+      reverse: { kind: 'boolean', default: false, brief: 'The other way round' },
+      since: optionalPast('Only what was asked for from this date on, or so long ago: 2h, 3d'),
+      until: optionalPast('Only what was asked for before this date, or so long ago'),
       limit: { kind: 'parsed', parse: whole, default: '20', placeholder: 'number', brief: 'So many, 500 at most' },
     },
   },
   func: acting(async (context, flags) => {
+    const query = queryOf(flags);
     const depot = await openDepot(context, flags);
-    const { station, kind, status, limit } = flags;
-    const query = {
-      limit,
-      ...(station === undefined ? {} : { station }),
-      ...(kind === undefined ? {} : { kind }),
-      // The depot says which there are.
-      ...(status === undefined ? {} : { status: status as 'open' }),
-    };
     const { signal, terminal } = context;
-    const { items } = await answered(depot.client.GET('/v1/operations', { params: { query }, signal }));
+    const { items, nextCursor } = await answered(depot.client.GET('/v1/operations', { params: { query }, signal }));
     if (flags.json) terminal.json(items);
     else
       terminal.print(
@@ -69,6 +95,7 @@ export const operations = buildCommand<ListFlags, readonly [], CliContext>({
           items.map((operation) => rowOf(operation, Date.now())),
         ),
       );
+    if (nextCursor !== undefined) terminal.say(`khumbu: there are more than ${items.length}: --limit, --filter`);
   }),
 });
 

@@ -1,31 +1,41 @@
 /** `khumbu reset`: restart a station, once a person has said so. */
 import { answered } from '@khumbu/client/client';
-import { buildCommand } from '@stricli/core';
-import { acting, type CliContext, type OutputFlags, usage } from '../context.js';
+import type { ResetOrder } from '@khumbu/client/generated/rest-api';
+import { buildCommand, type FlagParametersForType } from '@stricli/core';
+import { acting, type CliContext, type OutputFlags } from '../context.js';
 import type { DepotFlags } from '../depot/choose-depot.js';
 import { openDepot } from '../depot/open-depot.js';
-import { Failure } from '../failure.js';
 import { awaitOperation, type WaitFlags } from '../operations/await-operation.js';
+import { CONFIRM_FLAGS, type ConfirmFlags, confirmed } from './confirm.js';
 import { DEPOT_FLAGS, STATION, WAIT_FLAGS } from './flags.js';
 import { tellEnd } from './operations.js';
 
-interface ResetFlags extends DepotFlags, OutputFlags, WaitFlags {
+export interface ResetOrderFlags {
   readonly type: 'Soft' | 'Hard';
-  readonly yes: boolean;
-  readonly wait: boolean;
   readonly replace: boolean;
 }
+export const RESET_ORDER_FLAGS: FlagParametersForType<ResetOrderFlags, CliContext> = {
+  type: {
+    kind: 'enum',
+    values: ['Soft', 'Hard'],
+    default: 'Soft',
+    brief: 'Soft: EVerest restarts; Hard: the host',
+  },
+  replace: { kind: 'boolean', default: false, brief: 'End a reset that EVerest asked for' },
+};
+export const whatResets = (type: ResetOrderFlags['type']): string =>
+  type === 'Hard' ? 'Its host restarts' : 'Its EVerest restarts';
+export const resetOrderOf = ({ type, replace }: ResetOrderFlags): ResetOrder => ({
+  type,
+  ...(replace ? { replace: true } : {}),
+});
 
-async function confirm({ terminal }: CliContext, stationId: string, { yes, type, keyStdin }: ResetFlags) {
-  if (yes) return;
-  if (!terminal.isAnswering || keyStdin) throw usage('nobody can be asked: --yes says that it may be reset');
-  const what = type === 'Hard' ? 'Its host restarts' : 'Its EVerest restarts';
-  const answer = await terminal.line(
-    `${stationId} will be reset. ${what}; a car that charges is cut off. Type yes: `,
-    false,
-  );
-  if (answer !== 'yes') throw new Failure('interrupted', 'NOT_CONFIRMED', 'nothing was asked of the station');
+interface ResetFlags extends DepotFlags, OutputFlags, WaitFlags, ConfirmFlags, ResetOrderFlags {
+  readonly wait: boolean;
 }
+
+const confirm = (context: CliContext, stationId: string, flags: ResetFlags): Promise<void> =>
+  confirmed(context, flags, `${stationId} will be reset. ${whatResets(flags.type)}; a car that charges is cut off.`);
 
 export const reset = buildCommand<ResetFlags, readonly [string], CliContext>({
   docs: {
@@ -37,16 +47,10 @@ export const reset = buildCommand<ResetFlags, readonly [string], CliContext>({
     aliases: { y: 'yes' },
     flags: {
       ...DEPOT_FLAGS,
-      type: {
-        kind: 'enum',
-        values: ['Soft', 'Hard'],
-        default: 'Soft',
-        brief: 'Soft: EVerest restarts; Hard: the host',
-      },
-      yes: { kind: 'boolean', default: false, brief: 'Do not ask' },
+      ...RESET_ORDER_FLAGS,
+      ...CONFIRM_FLAGS,
       wait: { kind: 'boolean', default: false, brief: 'Wait until it has restarted' },
       ...WAIT_FLAGS,
-      replace: { kind: 'boolean', default: false, brief: 'End a reset that EVerest asked for' },
     },
     positional: { kind: 'tuple', parameters: [STATION] },
   },
@@ -54,7 +58,7 @@ export const reset = buildCommand<ResetFlags, readonly [string], CliContext>({
     await confirm(context, stationId, flags);
     const depot = await openDepot(context, flags);
     const { signal, terminal } = context;
-    const body = { type: flags.type, ...(flags.replace ? { replace: true } : {}) };
+    const body = resetOrderOf(flags);
     const params = { path: { stationId } };
     const accepted = await answered(depot.client.POST('/v1/stations/{stationId}/reset', { params, body, signal }));
     if (!flags.wait && flags.timeout === undefined) return tellEnd(context, flags, accepted);
