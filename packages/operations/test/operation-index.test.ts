@@ -125,6 +125,35 @@ void t.test('an older process beside this one may go on storing', async (t) => {
   t.strictSame(await members(store, 'open', { state: 'Uploading' }), ['late']);
 });
 
+void t.test('while everything is looked at again nobody waits for that', async (t) => {
+  const store = fresh();
+  for (let n = 0; n < 300; n++) await put(store, endOf(updateRecord({ id: `x${n}` }), 'Installed', NOW + n));
+  const own = redis.duplicate();
+  t.teardown(() => own.disconnect());
+  let now = 0;
+  const keeper = createIndexKeeper(own, store, () => now);
+  await keeper.fresh();
+  const zrevrange = own.zrevrange.bind(own);
+  let goOn = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  Object.assign(own, {
+    // Behind the newest ones.
+    zrevrange: async (key: string, from: string, to: string) => {
+      if (from !== '0') await held;
+      return zrevrange(key, from, to);
+    },
+  });
+  const whole = keeper.lookAtAll();
+  await storeAsBefore(store, logRecord({ id: 'added', state: 'Uploading' }));
+  now += 1500;
+  await keeper.fresh();
+  t.strictSame(await members(store, 'open', { state: 'Uploading' }), ['added']);
+  goOn();
+  await whole;
+});
+
 void t.test('keepers and commits that meet leave every record in one place', async (t) => {
   const store = fresh();
   const ids = Array.from({ length: 40 }, (_, n) => `r${n}`);

@@ -239,3 +239,21 @@ void t.test('what moves on moves in the table, and what is removed leaves it', a
   t.equal(await rest.redis.get(`${keys.index}row-count`), '5');
   t.equal(await count('station = s-2'), 1);
 });
+
+void t.test('what is looked at before a gateway serves, the first list does not look at again', async (t) => {
+  const rest = await openDepot(t);
+  for (let n = 0; n < 600; n += 100) {
+    const transaction = rest.store.transaction();
+    for (let m = n; m < n + 100; m++) {
+      transaction.put(over(updateRecord({ id: `w${m}`, station: 'n-1' }), 'Installed', NOW));
+    }
+    t.ok(await rest.store.commit(transaction));
+  }
+  await rest.inventory.warmUp();
+  await rest.redis.config('RESETSTAT');
+  t.equal((await rest.call('GET', '/v1/operations?total=true')).body.total, 600);
+  const looks = /cmdstat_zrevrange:calls=(\d+)/.exec(await rest.redis.info('commandstats'))?.[1] ?? '0';
+  // A look at what is open and at the newest that have ended is due every second.
+  t.ok(Number(looks) <= 2, `${looks} looks at ids`);
+  t.notMatch(await rest.redis.info('commandstats'), /cmdstat_hscan/);
+});

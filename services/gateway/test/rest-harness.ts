@@ -226,15 +226,16 @@ export async function openRest(t: Test, options: RestOptions) {
     now: () => moment().wall,
   });
   if (options.artifacts?.SPOOL_DIR === undefined) await tellSpool(patient, store.keys, spoolDir, moment().wall);
+  const inventory = createInventory({
+    redis: reading,
+    store: readStore,
+    directory,
+    now: moment,
+    eventLoopTurn: load.eventLoopTurn,
+  });
   const app = await buildApp(
     {
-      inventory: createInventory({
-        redis: reading,
-        store: readStore,
-        directory,
-        now: moment,
-        eventLoopTurn: load.eventLoopTurn,
-      }),
+      inventory,
       questions: intake.questionsOver(readStore),
       load,
       intake,
@@ -308,6 +309,7 @@ export async function openRest(t: Test, options: RestOptions) {
     artifacts,
     spoolDir,
     intake,
+    inventory,
     load,
     events,
     lines,

@@ -14,6 +14,9 @@ import { createSearch, type Search } from './search.js';
 import { createStationNames, firstBeyond } from './station-names.js';
 import { operationView } from './views.js';
 
+/** Operations, and stations, that are shown to nobody at the start. */
+const WARM = 100;
+
 export type Inventory = ReturnType<typeof createInventory>;
 
 /** Redis is not there, or slow: `NOT_STORED`. Problems and surprises of our own stay what they are. */
@@ -55,7 +58,19 @@ export function createInventory(deps: ReadViewsDeps) {
     return state;
   };
 
+  /** A page of each list, so that the first caller does not wait for what is kept between pages, nor for cold code. */
+  const warmUp = async (): Promise<void> => {
+    await keeper.lookAtAll();
+    const { records } = await search({});
+    await views((await operationList({})).records.concat(records).slice(0, WARM));
+    await stationViews((await stationNames()).slice(0, WARM));
+    await facts();
+  };
+
   return {
+    warmUp: reading(warmUp),
+    /** What older processes have stored is looked for, before anybody waits for that. */
+    lookAhead: reading(keeper.lookAtAll),
     /** It is in the stations file, without a driver: as good as not listed. */
     isWithoutDriver: (station: string): boolean => isListed(station) && directory.profileOf(station) === undefined,
     /** Something may be done with it: it is in the stations file, with a driver. */

@@ -6,12 +6,14 @@ import { createStore } from '@khumbu/operations/kinds/store';
 import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
 import { copyRules } from '@khumbu/operations/log-copies/settings';
 import { createLogViews } from '@khumbu/operations/log-views/ask-views';
+import { LOOK_AHEAD_MS } from '@khumbu/operations/records/index-keeper';
 import { createAppendFact } from '@khumbu/operations/security-log/append-fact';
 import { wanRules } from '@khumbu/operations/wan/settings';
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
 import { createWebhookStore } from '@khumbu/operations/webhooks/webhook-store';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { locationRules } from '@khumbu/shared/locations/settings';
+import { resolveWithin } from '@khumbu/shared/runtime/abort';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { GatewayConfig } from '../config.js';
 import type { Connections } from '../start/connections.js';
@@ -25,6 +27,9 @@ import { createLoad } from './load.js';
 import type { Archives } from './routes/log-uploads.js';
 import { createSessionStore } from './sessions/session-store.js';
 import { createSessions, type SessionDeps } from './sessions/sessions.js';
+
+/** HTTP is served this long after the start at the latest, however much there is to look at. */
+const WARM_UP_MS = 3000;
 
 type Passed = 'intake' | 'authenticate' | 'health' | 'metrics' | 'standing' | 'log';
 
@@ -62,6 +67,9 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const views = createLogViews({ redis: reading, subscriber: anotherPatient(), keys });
   const rules = wanRules(config);
   const events = await openEventLog(anotherPatient(), reading, keys, log);
+  const inventory = createInventory({ redis: reading, store, directory, now, eventLoopTurn });
+  // Who asks first, right behind the start, is not to wait for all there is.
+  const warming = inventory.warmUp().catch((error: unknown) => log.debug({ err: error }, 'lists are not warm yet'));
   const app = await buildApp(
     {
       ...parts,
@@ -74,7 +82,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       }),
       redis: reading,
       keys,
-      inventory: createInventory({ redis: reading, store, directory, now, eventLoopTurn }),
+      inventory,
       questions: parts.intake.questionsOver(store),
       load,
       idempotency: createIdempotency(prompt, keys),
@@ -106,7 +114,11 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       asyncApi: { topicPrefix: config.MQTT_TOPIC_PREFIX, brokerHost: new URL(config.MQTT_URL).host },
     },
   );
+  await resolveWithin(warming, WARM_UP_MS, undefined);
   const url = await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT });
+  const lookingAhead = setInterval(() => {
+    inventory.lookAhead().catch((error: unknown) => log.debug({ err: error }, 'the index was not looked at'));
+  }, LOOK_AHEAD_MS).unref();
   const server = app.server as unknown as Server;
   certificate?.onRenewal((pair) => {
     server.setSecureContext(pair);
@@ -115,6 +127,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   return {
     url,
     async close() {
+      clearInterval(lookingAhead);
       certificate?.close();
       await app.close();
       events.stop();
