@@ -1,6 +1,7 @@
 /** Every benchmark, in the order of the table. */
 import type { Benchmark } from '../row.js';
 import { admission } from './admission.js';
+import { eventStream } from './event-stream.js';
 import { fetchOnce } from './fetch-once.js';
 import { firmwareVerify } from './firmware-verify.js';
 import { firmwareVerifyFiles } from './firmware-verify-files.js';
@@ -10,6 +11,7 @@ import { gatewayCrash } from './gateway-crash.js';
 import { heartbeats } from './heartbeats.js';
 import { imagesRss } from './images-rss.js';
 import { jobThroughput } from './job-throughput.js';
+import { listPage } from './list-page.js';
 import { logJournal } from './log-journal.js';
 import { logUpload } from './log-upload.js';
 import { logView } from './log-view.js';
@@ -29,6 +31,8 @@ import { workerRecovery } from './worker-recovery.js';
 export const BENCHMARKS: readonly Benchmark[] = [
   replyLatency,
   replyWhileRead,
+  eventStream,
+  listPage,
   admission,
   replyThroughput,
   statusPath,
