@@ -41,9 +41,9 @@ import { openAuthentication } from '../src/http/authentication.js';
 import { openEventLog } from '../src/http/events/event-log.js';
 import { createIdempotency } from '../src/http/idempotency.js';
 import { createInventory } from '../src/http/inventory.js';
-import type { IssuerKeysTimes } from '../src/http/issuer-keys.js';
 import type { TokenSettings } from '../src/http/json-web-tokens.js';
 import { createLoad } from '../src/http/load.js';
+import type { LookTimes } from '../src/http/regular-look.js';
 import type { Archives } from '../src/http/routes/log-uploads.js';
 import { createSessionStore } from '../src/http/sessions/session-store.js';
 import { createSessions } from '../src/http/sessions/sessions.js';
@@ -66,7 +66,7 @@ export interface RestOptions {
   readonly unconfigured?: readonly string[];
   readonly app?: Partial<AppOptions>;
   readonly tokens?: TokenSettings;
-  readonly issuerTimes?: Partial<IssuerKeysTimes>;
+  readonly issuerTimes?: Partial<LookTimes>;
   readonly archives?: Archives;
   readonly copies?: CopyRules;
   /** Settings of artefacts; a spool that ota-workers share with it by default. */

@@ -2,8 +2,8 @@
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import type { GatewayConfig } from '../config.js';
 import { type Caller, openApiKeys } from './api-keys.js';
-import type { IssuerKeysTimes } from './issuer-keys.js';
 import { openTokens, type TokenSettings } from './json-web-tokens.js';
+import type { LookTimes } from './regular-look.js';
 
 /** `undefined`: an unknown caller. Rejects with `AUTHORITY_UNREACHABLE` when a token cannot be checked. */
 export type Authenticate = (authorization: string | undefined) => Promise<Caller | undefined>;
@@ -15,7 +15,7 @@ const looksLikeToken = (text: string): boolean => /^eyJ[\w-]*\.[\w-]+\.[\w-]+$/.
 export function openAuthentication(
   settings: TokenSettings & Pick<GatewayConfig, 'API_KEYS_FILE'>,
   reports: FileReports,
-  times?: Partial<IssuerKeysTimes>,
+  times?: Partial<LookTimes>,
 ) {
   const tokens = openTokens(settings, reports, times);
   const keys = openApiKeys(settings.API_KEYS_FILE, reports);

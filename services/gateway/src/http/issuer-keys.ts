@@ -1,11 +1,10 @@
 /**
  * The keys of the issuer of tokens, from its JWKS (RFC 7517). They are looked for at the start, then every few minutes, and
- * when a token names one that is not known; never more than once in an interval, whatever is presented. A set that cannot
- * be reached or used changes nothing: the last good one stays, and it is reported like a file.
+ * when a token names one that is not known, as `regular-look.ts` has it: a key that the issuer has withdrawn is refused
+ * after the next look.
  */
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import { deadlineAfter } from '@khumbu/shared/runtime/abort';
-import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import {
   type CryptoKey,
@@ -15,6 +14,7 @@ import {
   type JSONWebKeySet,
   type JWTHeaderParameters,
 } from 'jose';
+import { type LookTimes, lookRegularly } from './regular-look.js';
 
 const SETTING = 'JWT_JWKS_URL';
 /** Signatures only: a shared secret or `none` proves nothing about an issuer. */
@@ -36,15 +36,6 @@ const LEAST_RSA_BITS = 2048;
 const LEAST_RSA_EXPONENT = 65_537n;
 const CURVES: readonly unknown[] = ['P-256', 'P-384', 'P-521', 'Ed25519'];
 const MAX_BYTES = 1024 * 1024;
-
-export interface IssuerKeysTimes {
-  /** Between two looks at least, and until the next one while there is something wrong. */
-  readonly intervalMs: number;
-  /** Until the next look while all is well: a key that the issuer has withdrawn is refused after it. */
-  readonly refreshMs: number;
-  readonly timeoutMs: number;
-}
-const TIMES: IssuerKeysTimes = { intervalMs: 5000, refreshMs: 600_000, timeoutMs: 2000 };
 
 /** What a set holds is not acceptable, however often it is fetched. */
 const refused = (what: string): CodedError => new CodedError('JWKS_REFUSED', `${SETTING}: ${what}`);
@@ -111,79 +102,41 @@ async function fetchSet(url: string, userAgent: string, signal: AbortSignal): Pr
   }
 }
 
-/** The reason behind "fetch failed". */
-const causeOf = (error: unknown): unknown =>
-  error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
-
 export function openIssuerKeys(
   url: string,
   userAgent: string,
   reports: FileReports,
-  times: Partial<IssuerKeysTimes> | undefined,
+  times: Partial<LookTimes> | undefined,
 ) {
-  const { intervalMs, refreshMs, timeoutMs } = { ...TIMES, ...times };
-  const closing = new AbortController();
-  let find: ReturnType<typeof createLocalJWKSet> | undefined;
-  let problem: CodedError | undefined;
-  let looking: Promise<void> | undefined;
-  let lookedAt = Number.NEGATIVE_INFINITY;
-  let timer: NodeJS.Timeout | undefined;
-
-  const look = async (): Promise<void> => {
-    lookedAt = performance.now();
-    const deadline = deadlineAfter(timeoutMs, closing.signal);
-    try {
-      const keys = usableKeys(await fetchSet(url, userAgent, deadline.signal));
-      find = createLocalJWKSet(keys);
-      problem = undefined;
-      reports.usable(SETTING);
-    } catch (error) {
-      if (closing.signal.aborted) return;
-      const isRefused = error instanceof CodedError;
-      const next = isRefused
-        ? error
-        : new CodedError('JWKS_UNREACHABLE', `${SETTING} cannot be read: ${describeError(causeOf(error))}`, {
-            cause: error,
-          });
-      if (next.message !== problem?.message) reports.unusable(SETTING, next);
-      problem = next;
-    } finally {
-      deadline.clear();
-    }
-    clearTimeout(timer);
-    timer = setTimeout(() => void lookOnce(), problem ? intervalMs : refreshMs).unref();
-  };
-  /** One look at a time, and one in an interval. */
-  const lookOnce = async (): Promise<void> => {
-    if (!looking && performance.now() - lookedAt < intervalMs) return;
-    looking ??= look().finally(() => {
-      looking = undefined;
-    });
-    await looking;
-  };
-
+  const keys = lookRegularly({
+    setting: SETTING,
+    look: async (signal) => createLocalJWKSet(usableKeys(await fetchSet(url, userAgent, signal))),
+    unreachable: 'JWKS_UNREACHABLE',
+    reports,
+    times,
+  });
   return {
     /** The first look. Rejects with `CONFIG_INVALID` for keys that must not be used; one that cannot be reached is reported. */
     begin: async (): Promise<void> => {
-      await lookOnce();
+      await keys.lookOnce();
+      const problem = keys.problem();
       if (problem?.code === 'JWKS_REFUSED') throw new CodedError('CONFIG_INVALID', problem.message, { cause: problem });
     },
     /** The key of a token. Rejects with `JWKS_UNREACHABLE` while no set was ever read, else with the errors of jose. */
     keyOf: async (header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> => {
-      if (find) {
+      const known = keys.current();
+      if (known) {
         try {
-          return await find(header, token);
+          return await known(header, token);
         } catch (error) {
           if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
         }
       }
-      await lookOnce();
-      if (!find) throw problem ?? new CodedError('JWKS_UNREACHABLE', `${SETTING} was not read yet`);
+      await keys.lookOnce();
+      const find = keys.current();
+      if (!find) throw keys.problem() ?? new CodedError('JWKS_UNREACHABLE', `${SETTING} was not read yet`);
       return find(header, token);
     },
-    close: (): void => {
-      closing.abort();
-      clearTimeout(timer);
-    },
+    close: keys.close,
   };
 }

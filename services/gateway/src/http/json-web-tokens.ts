@@ -10,8 +10,9 @@ import type { FileReports } from '@khumbu/shared/runtime/followed-file';
 import { type CryptoKey, decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { GatewayConfig } from '../config.js';
 import type { Caller } from './api-keys.js';
-import { type IssuerKeysTimes, openIssuerKeys, SIGNATURE_ALGORITHMS } from './issuer-keys.js';
+import { openIssuerKeys, SIGNATURE_ALGORITHMS } from './issuer-keys.js';
 import { Problem } from './problems.js';
+import type { LookTimes } from './regular-look.js';
 
 const CLOCK_TOLERANCE_S = 30;
 
@@ -55,7 +56,7 @@ export function isMeantForUs(token: string, issuer: string, audience: string, no
 }
 
 /** `undefined`: no tokens are taken. Throws `CONFIG_INVALID` for half a configuration. */
-export function openTokens(settings: TokenSettings, reports: FileReports, times?: Partial<IssuerKeysTimes>) {
+export function openTokens(settings: TokenSettings, reports: FileReports, times?: Partial<LookTimes>) {
   const { JWT_JWKS_URL: url, JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = settings;
   if (url === undefined) return undefined;
   if (issuer === undefined || audience === undefined)
