@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { Page } from './context.js';
 import { type DepotState, followDepot, NOTHING } from './depot.js';
 import { useRoute } from './routes.js';
-import { findSession, type SignedIn, signInByLink, signOut } from './session.js';
+import { findSession, type SignedIn, signInByLink, signInFailure, signOut } from './session.js';
 import { en } from './texts.js';
 import { problemText } from './use-act.js';
 import { Images } from './views/images.js';
@@ -81,12 +81,20 @@ function Signed({ signedIn, onOut }: { readonly signedIn: SignedIn; readonly onO
   );
 }
 
+const failureText = (failure: string, requestId: string): string =>
+  en.signIn.failed(en.signIn.failures[failure] ?? failure, requestId);
+
 export function App() {
   const [signedIn, setSignedIn] = useState<SignedIn>();
   const [isAsked, setIsAsked] = useState(false);
   const [notice, setNotice] = useState<string>();
+  const [isOutHere, setIsOutHere] = useState(false);
   useEffect(() => {
     const begin = async (): Promise<void> => {
+      const failed = signInFailure();
+      if (failed) setNotice(failureText(failed.failure, failed.requestId));
+      // Another account may be let in: the provider goes on with this one until one signs out there.
+      setIsOutHere(failed?.failure === 'NO_RIGHTS');
       const byLink = await signInByLink().catch((error: unknown) => {
         const isUsed = error instanceof ProblemError && error.code === 'NOT_AUTHENTICATED';
         setNotice(isUsed ? en.signIn.usedLink : problemText(error));
@@ -98,7 +106,14 @@ export function App() {
       .catch((error: unknown) => setNotice(problemText(error)))
       .finally(() => setIsAsked(true));
   }, []);
-  if (signedIn) return <Signed signedIn={signedIn} onOut={() => setSignedIn(undefined)} />;
+  if (signedIn) {
+    const onOut = (): void => {
+      setIsOutHere(signedIn.session.signedInWith === 'oidc');
+      setNotice(undefined);
+      setSignedIn(undefined);
+    };
+    return <Signed signedIn={signedIn} onOut={onOut} />;
+  }
   if (!isAsked) return <main aria-busy="true">{en.loading}</main>;
-  return <SignIn key={notice ?? ''} notice={notice} onSignedIn={setSignedIn} />;
+  return <SignIn key={notice ?? ''} notice={notice} isOutHere={isOutHere} onSignedIn={setSignedIn} />;
 }

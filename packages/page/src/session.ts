@@ -4,6 +4,9 @@ import type { Session } from '@khumbu/client/generated/rest-api';
 import { ProblemError } from '@khumbu/client/problem-error';
 
 const CODE = /^#sign-in=([\w-]+)$/;
+const FAILED = /^#sign-in-failed=([A-Z_]+)&request=([\w.:%-]+)$/;
+/** What a gateway takes for a place of the page. */
+const PLACE = /^#\/[A-Za-z0-9/?=&%:@+,;.!$'()*_~-]*$/;
 
 export interface SignedIn {
   readonly session: Session;
@@ -31,6 +34,34 @@ export async function signInByLink(): Promise<SignedIn | undefined> {
   history.replaceState(null, '', '#/');
   return signIn(`khumbu-code.${code}`);
 }
+
+/** Why signing in at the provider came to nothing, taken out of the address at once. `undefined`: the address says nothing of it. */
+export function signInFailure(): { readonly failure: string; readonly requestId: string } | undefined {
+  const [, failure, requestId] = FAILED.exec(location.hash) ?? [];
+  if (failure === undefined || requestId === undefined) return undefined;
+  history.replaceState(null, '', '#/');
+  return { failure, requestId: decodeURIComponent(requestId) };
+}
+
+/** At which one may sign in beside a key. */
+export interface Provider {
+  /** For people. */
+  readonly name: string;
+  readonly path: string;
+  /** Absent: it has no address for signing out, or was not reached yet. */
+  readonly signOutPath?: string;
+}
+
+/** Where one may sign in beside a key. `undefined`: nowhere. Rejects when the gateway cannot be asked. */
+export async function findProvider(): Promise<Provider | undefined> {
+  const response = await fetch('/sign-in/methods');
+  if (!response.ok) throw new Error(`the gateway answers with status ${response.status}`);
+  return ((await response.json()) as { readonly provider?: Provider }).provider;
+}
+
+/** Leads to the provider, and then back to where one is now. */
+export const addressOf = ({ path }: Provider): string =>
+  PLACE.test(location.hash) ? `${path}?return=${encodeURIComponent(location.hash)}` : path;
 
 /** The session that there is. */
 export async function findSession(): Promise<SignedIn | undefined> {

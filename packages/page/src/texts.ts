@@ -16,6 +16,24 @@ export const en = {
     usedLink: 'This link was used, or its time is over. Sign in with a key, or ask for a new link.',
     wrongKey: 'This key is not known.',
     as: (caller: string) => `Signed in as ${caller}`,
+    at: (provider: string) => `Sign in with ${provider}`,
+    withKey: 'Or with a key',
+    outHere: (provider: string) => `You are not signed in here. At ${provider} you may still be.`,
+    outThere: (provider: string) => `Sign out at ${provider}, too`,
+    failed: (text: string, requestId: string) => `${text} The log of the gateway has more under ${requestId}.`,
+    failures: {
+      PROVIDER_UNREACHABLE:
+        'The service at which people sign in cannot be reached, or does not answer as it should. Try again, or sign in with a key.',
+      NOT_SET_UP: 'The depot is not set up right at the service at which people sign in. Tell whoever looks after it.',
+      DENIED: 'The service at which people sign in did not let you in. Sign in again, or ask for access there.',
+      NO_RIGHTS: 'Your account is known, but it may do nothing here. Ask whoever looks after the depot for a right.',
+      SIGN_IN_LOST: 'Signing in took too long, or was begun in another window. Sign in again.',
+      CLOCKS_DIFFER:
+        'The clocks of the depot and of the service at which people sign in differ. Tell whoever looks after the depot.',
+      ID_TOKEN_REFUSED:
+        'What the service at which people sign in has answered is not valid. Sign in again; if it stays so, tell whoever looks after the depot.',
+      NOT_STORED: 'The depot could not keep your session. Sign in again in a moment.',
+    } as Readonly<Record<string, string>>,
   },
   connection: {
     live: 'Live',

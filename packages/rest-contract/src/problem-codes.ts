@@ -53,7 +53,10 @@ export const PROBLEMS = {
   ARTIFACT_ELSEWHERE: kind(409, 'This gateway does not see where the ota-workers keep images.'),
   TOO_MANY_WEBHOOKS: kind(409, 'There are as many webhooks as there may be: delete one.'),
   WEBHOOK_FULL: kind(409, 'As many messages wait for the webhook as may: try again when it has taken some.'),
-  SESSION_NEEDS_KEY: kind(409, 'Only an API key begins a session; a token does not.'),
+  SESSION_NEEDS_KEY: kind(
+    409,
+    'Only an API key begins a session here; a token, or a session of the provider, does not.',
+  ),
   LOGS_UNAVAILABLE: kind(409, 'No log of the station can be read.'),
   REFUSED: kind(409, 'Refused; reason says why.'),
   PRECONDITION_FAILED: kind(412, 'The file is not the one that was named by its ETag or date.'),

@@ -5,8 +5,14 @@ import { closed, text, time } from './members.js';
 
 export const SessionSchema = Type.Object(
   {
-    caller: text('Name of the API key it stands for.', { examples: ['local'] }),
+    caller: text(
+      'Name of the API key it stands for; `oidc:` and a name, of somebody who has signed in at the provider.',
+      {
+        examples: ['local'],
+      },
+    ),
     scopes: Type.Array(Type.Enum([...SCOPES]), { description: 'What it may.' }),
+    signedInWith: Type.Enum(['api_key', 'oidc'], { description: 'What it was begun with.' }),
     csrfToken: text('To be sent as `X-CSRF-Token` with every request that changes something.'),
     expiresAt: time('When it ends.'),
   },

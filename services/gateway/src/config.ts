@@ -10,6 +10,7 @@ import { ARCHIVE_FORMATS } from '@khumbu/shared/locations/upload-location';
 import { COMMON_SETTINGS, optionalText, S3_SETTINGS, whole } from '@khumbu/shared/runtime/config';
 import { type Static, Type } from 'typebox';
 import { COLLECTION_SETTINGS } from './collection/settings.js';
+import { SIGN_IN_SETTINGS } from './http/sign-in/settings.js';
 
 export const GatewaySettings = Type.Object({
   ...COMMON_SETTINGS,
@@ -73,8 +74,10 @@ export const GatewaySettings = Type.Object({
     default: 43_200,
     minimum: 60,
     maximum: 2_592_000,
-    description: 'Seconds after which the session of a browser ends; it ends with its API key at the latest.',
+    description:
+      'Seconds after which the session of a browser ends; it ends with its API key, or with its row of OIDC_RIGHTS, at the latest.',
   }),
+  ...SIGN_IN_SETTINGS,
   ...USER_AGENT_SETTINGS,
   HTTPS_CERT_FILE: optionalText(
     'PEM file with the certificate chain of the REST API; with HTTPS_KEY_FILE: HTTPS only.',

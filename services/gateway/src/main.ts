@@ -18,6 +18,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { type GatewayConfig, GatewaySettings } from './config.js';
 import { openAuthentication } from './http/authentication.js';
 import { openHttpsCertificate } from './http/https-certificate.js';
+import { openSignIn } from './http/sign-in/open-sign-in.js';
 import { createLease } from './leader/lease.js';
 import { countCrls, createGatewayMetrics } from './metrics.js';
 import { createRegistry } from './mqtt/liveness/registry.js';
@@ -58,6 +59,8 @@ runService(
     const certificate = openHttpsCertificate(config, fileHealth);
     const authentication = openAuthentication(config, fileHealth);
     life.onStop('API keys', () => authentication.close());
+    const signIn = openSignIn(config, fileHealth);
+    life.onStop('sign-in', () => signIn?.close());
     const knowsIssuer = authentication.begin();
     // It is waited for below, before HTTP is served.
     knowsIssuer.catch(() => undefined);
@@ -127,6 +130,7 @@ runService(
       intake,
       authenticate: authentication.authenticate,
       callerWithHash: authentication.callerWithHash,
+      signIn,
       health,
       certificate,
       metrics: metrics.registry,

@@ -47,6 +47,8 @@ import type { LookTimes } from '../src/http/regular-look.js';
 import type { Archives } from '../src/http/routes/log-uploads.js';
 import { createSessionStore } from '../src/http/sessions/session-store.js';
 import { createSessions } from '../src/http/sessions/sessions.js';
+import { callerOfIdentity } from '../src/http/sign-in/callers.js';
+import { openProvider, type ProviderOptions } from '../src/http/sign-in/provider.js';
 
 export const KEYS = { admin: 'key-admin', operate: 'key-operate', read: 'key-read', other: 'key-other' } as const;
 const SCOPES: Record<keyof typeof KEYS, string[]> = {
@@ -67,6 +69,8 @@ export interface RestOptions {
   readonly app?: Partial<AppOptions>;
   readonly tokens?: TokenSettings;
   readonly issuerTimes?: Partial<LookTimes>;
+  /** The provider at which people sign in. */
+  readonly signIn?: Omit<ProviderOptions, 'reports'>;
   readonly archives?: Archives;
   readonly copies?: CopyRules;
   /** Settings of artefacts; a spool that ota-workers share with it by default. */
@@ -233,8 +237,11 @@ export async function openRest(t: Test, options: RestOptions) {
     now: moment,
     eventLoopTurn: load.eventLoopTurn,
   });
+  const provider = options.signIn && openProvider({ ...options.signIn, reports });
+  t.teardown(() => provider?.close());
   const app = await buildApp(
     {
+      provider,
       inventory,
       questions: intake.questionsOver(readStore),
       load,
@@ -267,6 +274,7 @@ export async function openRest(t: Test, options: RestOptions) {
           now: () => moment().wall,
         }),
         callerWithHash: authentication.callerWithHash,
+        callerOfIdentity: (identity) => callerOfIdentity(provider, identity),
         isTls: false,
         sessionS: 3600,
       }),

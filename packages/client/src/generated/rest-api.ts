@@ -2554,12 +2554,17 @@ export interface components {
         /** @description The session of a browser, known by a cookie that no script can read. */
         Session: {
             /**
-             * @description Name of the API key it stands for.
+             * @description Name of the API key it stands for; `oidc:` and a name, of somebody who has signed in at the provider.
              * @example local
              */
             caller: string;
             /** @description What it may. */
             scopes: ("read" | "operate" | "admin")[];
+            /**
+             * @description What it was begun with.
+             * @enum {unknown}
+             */
+            signedInWith: "api_key" | "oidc";
             /** @description To be sent as `X-CSRF-Token` with every request that changes something. */
             csrfToken: string;
             /**

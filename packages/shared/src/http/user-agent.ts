@@ -17,7 +17,7 @@ export const USER_AGENT_SETTINGS = {
     Type.String({
       pattern: '^[!-~]([ -~]*[!-~])?$',
       description:
-        'User-Agent of requests to firmware servers, log servers and the issuer of tokens; khumbu/<version> where unset.',
+        'User-Agent of requests to firmware servers, log servers, the issuer of tokens and the provider of sign-ins; khumbu/<version> where unset.',
     }),
   ),
 } as const;

@@ -51,12 +51,14 @@ import { logViewRoutes } from './routes/log-view.js';
 import { operationRoutes } from './routes/operations.js';
 import { securityLogRoutes } from './routes/security-log.js';
 import { sessionRoutes } from './routes/sessions.js';
+import { signInRoutes } from './routes/sign-in.js';
 import { stationRoutes } from './routes/stations.js';
 import { type WanRouteDeps, wanRoutes } from './routes/wan.js';
 import { type WebhookRouteDeps, webhookRoutes } from './routes/webhooks.js';
 import type { RestApp } from './routing.js';
 import { createSecurityAudit } from './security-audit.js';
 import type { Sessions } from './sessions/sessions.js';
+import type { Provider } from './sign-in/provider.js';
 import { createAudit, createSubmitOperation } from './submit-operation.js';
 import { createUnreadable } from './unreadable-requests.js';
 
@@ -89,6 +91,8 @@ export interface AppDeps {
   readonly append: AppendFact;
   readonly authenticate: Authenticate;
   readonly sessions: Sessions;
+  /** At which people sign in; `undefined`: keys alone. */
+  readonly provider: Provider | undefined;
   /** The depot's time, milliseconds since 1970. */
   readonly now: () => number;
   readonly health: Health;
@@ -333,6 +337,7 @@ export async function buildApp(deps: AppDeps, options: AppOptions = DEFAULT_APP_
   probes(app, deps);
   asyncApiRoute(app, options.asyncApi);
   await servePage(app);
+  await signInRoutes(app, { ...deps, audit: createSecurityAudit(createAudit(deps.log), deps) });
   await app.register((v1) => addV1(v1.withTypeProvider<TypeBoxTypeProvider>(), deps, options, stopping.signal, times), {
     prefix: '/v1',
   });

@@ -27,6 +27,8 @@ import { createLoad } from './load.js';
 import type { Archives } from './routes/log-uploads.js';
 import { createSessionStore } from './sessions/session-store.js';
 import { createSessions, type SessionDeps } from './sessions/sessions.js';
+import { callerOfIdentity } from './sign-in/callers.js';
+import type { ProviderOptions } from './sign-in/provider.js';
 
 /** HTTP is served this long after the start at the latest, however much there is to look at. */
 const WARM_UP_MS = 3000;
@@ -38,6 +40,8 @@ export interface HttpParts extends Pick<AppDeps, Passed> {
   readonly connections: Connections;
   readonly directory: OpenStationDirectory;
   readonly callerWithHash: SessionDeps['callerWithHash'];
+  /** Of the provider at which people sign in; `undefined`: keys alone. */
+  readonly signIn: Omit<ProviderOptions, 'times'> | undefined;
   /** `undefined`: plain HTTP. Closed with the rest. */
   readonly certificate: HttpsCertificate | undefined;
 }
@@ -70,13 +74,18 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const inventory = createInventory({ redis: reading, store, directory, now, eventLoopTurn });
   // Who asks first, right behind the start, is not to wait for all there is.
   const warming = inventory.warmUp().catch((error: unknown) => log.debug({ err: error }, 'lists are not warm yet'));
+  // Its library is loaded where it is needed.
+  const provider = parts.signIn && (await import('./sign-in/provider.js')).openProvider(parts.signIn);
+  void provider?.lookOnce();
   const app = await buildApp(
     {
       ...parts,
+      provider,
       now: wallNow,
       sessions: createSessions({
         store: createSessionStore({ reading, writing: prompt }, keys, { sessionS: config.SESSION_S, now: wallNow }),
         callerWithHash: parts.callerWithHash,
+        callerOfIdentity: (identity) => callerOfIdentity(provider, identity),
         isTls: certificate !== undefined,
         sessionS: config.SESSION_S,
       }),
@@ -129,6 +138,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
     async close() {
       clearInterval(lookingAhead);
       certificate?.close();
+      provider?.close();
       await app.close();
       events.stop();
       views.close();

@@ -31,8 +31,6 @@ export interface RegularLookOptions<T> {
 const causeOf = (error: unknown): unknown =>
   error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
 
-export type RegularLook<T> = ReturnType<typeof lookRegularly<T>>;
-
 /** Begins with the first call of `lookOnce`. */
 export function lookRegularly<T>({ setting, look, unreachable, reports, times }: RegularLookOptions<T>) {
   const { intervalMs, refreshMs, timeoutMs } = { ...LOOK_TIMES, ...times };

@@ -16,8 +16,15 @@ const SECRETS = [
   'S3_ACCESS_KEY_FILE',
   'S3_SECRET_KEY_FILE',
   'HTTPS_KEY_FILE',
+  'OIDC_CLIENT_SECRET_FILE',
 ] as const;
-const CERTIFICATES = ['HTTPS_CERT_FILE', 'MQTT_CA_FILE', 'MANUFACTURER_ROOTS_FILE', 'LOCATION_CA_FILE'] as const;
+const CERTIFICATES = [
+  'HTTPS_CERT_FILE',
+  'MQTT_CA_FILE',
+  'OIDC_CA_FILE',
+  'MANUFACTURER_ROOTS_FILE',
+  'LOCATION_CA_FILE',
+] as const;
 const OTHERS_WRITE = 0o022;
 const OTHERS = 0o077;
 const DAY_MS = 86_400_000;
@@ -27,12 +34,12 @@ const octal = (mode: number): string => mode.toString(8).padStart(3, '0');
 
 export async function lookAtKeys({ gateway, kind }: Place, sight: Sight): Promise<Finding[]> {
   const { ok, warning, wrong } = about('keys');
-  const { API_KEYS_FILE: path, JWT_JWKS_URL: issuer } = gateway ?? {};
+  const { API_KEYS_FILE: path, JWT_JWKS_URL, OIDC_ISSUER } = gateway ?? {};
   if (!gateway) return [];
   if (path === undefined)
-    return issuer === undefined
+    return (JWT_JWKS_URL ?? OIDC_ISSUER) === undefined
       ? [warning('API_KEYS_FILE is not set: REST is closed', 'khumbu keys add NAME --file FILE, and name it there')]
-      : [ok('tokens of an issuer alone')];
+      : [ok(JWT_JWKS_URL === undefined ? 'people of a provider alone' : 'tokens of an issuer alone')];
   const facts = sight.fileAt(path);
   if (!facts?.isFile) {
     if (kind === 'up' && !facts) return [ok('khumbu up makes one at its first start')];

@@ -20,11 +20,12 @@ export interface SessionRouteDeps {
   readonly now: () => number;
 }
 
-const view = ({ name, scopes }: Caller, { csrfToken, expiresAt }: Session): SessionView => ({
+const view = ({ name, scopes }: Caller, session: Session): SessionView => ({
   caller: name,
   scopes: [...scopes],
-  csrfToken,
-  expiresAt: rfc3339(expiresAt),
+  signedInWith: 'oidc' in session ? 'oidc' : 'api_key',
+  csrfToken: session.csrfToken,
+  expiresAt: rfc3339(session.expiresAt),
 });
 
 function keyHashOf(caller: Caller | undefined): string {
@@ -47,7 +48,7 @@ export function sessionRoutes(app: RestApp, { sessions, now }: SessionRouteDeps)
   });
   app.post('/session', { ...route, config: { ...route.config, takesCode: true } }, async (request, reply) => {
     const caller = request.caller as Caller;
-    const { session, cookie } = await sessions.begin(keyHashOf(caller));
+    const { session, cookie } = await sessions.begin({ keySha256: keyHashOf(caller) });
     reply.header('set-cookie', cookie);
     return reply.status(201).send(view(caller, session));
   });

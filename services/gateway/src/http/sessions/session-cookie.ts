@@ -5,7 +5,7 @@ const NAME = 'khumbu-session';
 
 const nameOf = (isTls: boolean): string => (isTls ? `__Host-${NAME}` : NAME);
 
-const setCookie = (isTls: boolean, value: string, maxAge: number): string =>
+const setCookie = (isTls: boolean, value: string, maxAge: number, isSecure = isTls): string =>
   stringifySetCookie({
     name: nameOf(isTls),
     value,
@@ -13,10 +13,12 @@ const setCookie = (isTls: boolean, value: string, maxAge: number): string =>
     path: '/',
     httpOnly: true,
     sameSite: 'strict',
-    secure: isTls,
+    secure: isSecure,
   });
 
-export const cookieOf = (isTls: boolean, id: string, seconds: number): string => setCookie(isTls, id, seconds);
+/** `isSecure`: browsers come over TLS, to a proxy if not to this gateway. */
+export const cookieOf = (isTls: boolean, id: string, seconds: number, isSecure?: boolean): string =>
+  setCookie(isTls, id, seconds, isSecure);
 export const noCookie = (isTls: boolean): string => setCookie(isTls, '', 0);
 export const sessionIdOf = (isTls: boolean, header: string | undefined): string | undefined =>
   parseCookie(header ?? '')[nameOf(isTls)];

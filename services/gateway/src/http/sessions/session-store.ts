@@ -1,27 +1,45 @@
 /**
  * Sessions of browsers, in Redis: every gateway of the depot knows them, and they outlive restarts. A session stands for an
- * API key by the key's hash, so it ends with the key. Ids and codes are stored as hashes: who reads Redis cannot use them.
+ * API key by the key's hash, so it ends with the key; or for somebody who has signed in at a provider, by who that is there.
+ * Ids and codes are stored as hashes: who reads Redis cannot use them.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Keys } from '@khumbu/operations/records/keys';
 import type { Redis } from 'ioredis';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 
-const SessionRecord = Type.Object({
-  keySha256: Type.String(),
+const OidcIdentity = Type.Object({
+  /** As in the settings. */
+  issuer: Type.String(),
+  /** Unique at the issuer, and never given to somebody else (OpenID Connect Core, 2). */
+  subject: Type.String(),
+  /** For people. */
+  name: Type.String(),
+  /** The rows of `OIDC_RIGHTS` that fitted, by their values. */
+  rows: Type.Array(Type.String()),
+});
+const AnySession = {
   csrfToken: Type.String(),
   /** Milliseconds since 1970. */
   expiresAt: Type.Number(),
-});
+};
+const SessionRecord = Type.Union([
+  Type.Object({ keySha256: Type.String(), ...AnySession }),
+  Type.Object({ oidc: OidcIdentity, ...AnySession }),
+]);
 
-export interface Session {
-  readonly keySha256: string;
+/** Somebody who has signed in at a provider. */
+export type OidcIdentity = Readonly<Static<typeof OidcIdentity>>;
+/** What a session stands for. */
+export type SessionHolder = { readonly keySha256: string } | { readonly oidc: OidcIdentity };
+
+export type Session = SessionHolder & {
   /** Every request of this session that changes something bears it. */
   readonly csrfToken: string;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
-}
+};
 
 export interface SessionSettings {
   readonly sessionS: number;
@@ -53,10 +71,10 @@ export function createSessionStore(
   { sessionS, now }: SessionSettings,
 ) {
   return {
-    /** A new session of a key; `id` is for its cookie alone. */
-    begin: async (keySha256: string): Promise<Session & { readonly id: string }> => {
+    /** A new session; `id` is for its cookie alone. */
+    begin: async (holder: SessionHolder): Promise<Session & { readonly id: string }> => {
       const id = newSecret();
-      const session: Session = { keySha256, csrfToken: newSecret(), expiresAt: now() + sessionS * 1000 };
+      const session: Session = { ...holder, csrfToken: newSecret(), expiresAt: now() + sessionS * 1000 };
       await writing.set(keys.session(hashOf(id)), JSON.stringify(session), 'EX', sessionS);
       return { ...session, id };
     },

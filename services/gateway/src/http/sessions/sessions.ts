@@ -1,10 +1,10 @@
-/** Who a browser is: the caller of the API key that its session, or a code from a link, stands for. */
+/** Who a browser is: the caller whom its session, or a code from a link, stands for. */
 import type { FastifyRequest } from 'fastify';
 import type { Caller } from '../api-keys.js';
 import { reading } from '../inventory.js';
 import { Problem } from '../problems.js';
 import { cookieOf, noCookie, sessionIdOf } from './session-cookie.js';
-import { isTokenOf, type Session, type SessionStore } from './session-store.js';
+import { isTokenOf, type OidcIdentity, type Session, type SessionHolder, type SessionStore } from './session-store.js';
 
 /** A code is sent as a key is, and only where a session begins. */
 const CODE = /^Bearer +khumbu-code\.([\w-]+) *$/i;
@@ -15,22 +15,26 @@ export interface SessionDeps {
   readonly store: SessionStore;
   /** `undefined`: there is no such key any more. */
   readonly callerWithHash: (keySha256: string) => Caller | undefined;
+  /** `undefined`: he is let in no more. */
+  readonly callerOfIdentity: (identity: OidcIdentity) => Caller | undefined;
   readonly isTls: boolean;
   readonly sessionS: number;
 }
 
 export type Sessions = ReturnType<typeof createSessions>;
 
-export function createSessions({ store, callerWithHash, isTls, sessionS }: SessionDeps) {
+export function createSessions({ store, callerWithHash, callerOfIdentity, isTls, sessionS }: SessionDeps) {
   const find = reading(store.find);
   const idOf = ({ headers }: FastifyRequest): string | undefined => sessionIdOf(isTls, headers.cookie);
+  const callerOf = (holder: SessionHolder): Caller | undefined =>
+    'oidc' in holder ? callerOfIdentity(holder.oidc) : callerWithHash(holder.keySha256);
 
   return {
     /** The caller by the cookie. Rejects with `CSRF_TOKEN_MISSING` for a change that does not bear the session's token. */
     async callerOf(request: FastifyRequest): Promise<Caller | undefined> {
       const id = idOf(request);
       const session = id === undefined ? undefined : await find(id);
-      const caller = session && callerWithHash(session.keySha256);
+      const caller = session && callerOf(session);
       if (!session || !caller) return undefined;
       if (!SAFE.has(request.method) && !isTokenOf(session, request.headers['x-csrf-token']))
         throw new Problem('CSRF_TOKEN_MISSING');
@@ -42,9 +46,13 @@ export function createSessions({ store, callerWithHash, isTls, sessionS }: Sessi
       const keySha256 = code === undefined ? undefined : await reading(store.useCode)(code);
       return keySha256 === undefined ? undefined : callerWithHash(keySha256);
     },
-    async begin(keySha256: string): Promise<{ readonly session: Session; readonly cookie: string }> {
-      const { id, ...session } = await reading(store.begin)(keySha256);
-      return { session, cookie: cookieOf(isTls, id, sessionS) };
+    /** `isSecure`: the browser came over TLS, though perhaps not to this gateway. */
+    async begin(
+      holder: SessionHolder,
+      isSecure = isTls,
+    ): Promise<{ readonly session: Session; readonly cookie: string }> {
+      const { id, ...session } = await reading(store.begin)(holder);
+      return { session, cookie: cookieOf(isTls, id, sessionS, isSecure) };
     },
     /** Returns the cookie that removes the one there is. */
     async end(request: FastifyRequest): Promise<string> {
