@@ -174,6 +174,8 @@ await t.test('settings and files', async (t) => {
   chmodSync(at('open.json'), 0o666);
   await wrongWith(t, { API_KEYS_FILE: at('open.json') }, 'keys', /mode 666/);
   await wrongWith(t, { API_KEYS_FILE: at('nothing.json') }, 'keys', /is not there/);
+  const people = await look({ ...SOUND, API_KEYS_FILE: '', OIDC_ISSUER: 'https://sso.example' });
+  t.match(of(people, 'keys'), [{ outcome: 'ok', text: 'people of a provider alone' }]);
   writeFileSync(at('broken.json'), '[{"name":"a"}]', { mode: 0o600 });
   await wrongWith(t, { API_KEYS_FILE: at('broken.json') }, 'keys', /broken\.json/);
   writeFileSync(at('broken.yml'), 'stations:\n  gate-1: { drivr: simulated }\n');

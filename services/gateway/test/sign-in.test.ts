@@ -222,8 +222,34 @@ void t.test('while the provider is gone a key signs in, and it is said where peo
 });
 
 void t.test('a provider whose certificate nobody here has vouched for is not asked anything', async (t) => {
-  const foreign = await makeAuthority(t.testdir());
-  const rest = await open(t, { signIn: signInWith({}, foreign.certificatePem) });
+  let ca = (await makeAuthority(t.testdir())).certificatePem;
+  const rest = await open(t, { signIn: { ...signInWith(), authorities: () => ca } });
   t.match((await browserOf(t, () => rest).signIn('ada')).url, '#sign-in-failed=PROVIDER_UNREACHABLE');
   t.match(rest.files.summary(), /: unable to verify the first certificate; OIDC_CA_FILE names the authority/);
+  ca = authority.certificatePem;
+  const isAsked = async (): Promise<boolean> =>
+    !String((await rest.call('GET', '/sign-in/oidc', { key: null })).headers.location).startsWith('/#sign-in-failed=');
+  await awaitUntil(isAsked, 30_000, 'the file that was renewed to be used');
+});
+
+void t.test('without Redis nobody gets a session, and is told so', async (t) => {
+  const browser = browserOf(t, () => rest);
+  const form = await browser.go('/sign-in/oidc');
+  const { url } = await browser.go(form.url, { account: 'ada', choice: 'in' }, CALLBACK);
+  redis.freeze();
+  t.teardown(() => redis.thaw());
+  const { url: back, setCookies } = await browser.go(url);
+  redis.thaw();
+  t.match(back, '#sign-in-failed=NOT_STORED');
+  t.notMatch(setCookies.join(), 'khumbu-session=');
+});
+
+void t.test('who comes back again and again from one address is slowed down', async (t) => {
+  const statuses: number[] = [];
+  for (let i = 0; i < 125; i += 1) {
+    const url = `/sign-in/oidc/callback?code=x&state=${i}`;
+    statuses.push((await rest.call('GET', url, { key: null, from: '127.0.9.9' })).status);
+  }
+  t.strictSame([statuses[0], statuses.at(-1)], [303, 429]);
+  t.equal((await rest.call('GET', '/sign-in/oidc/callback?x', { key: null })).status, 303, 'others are not');
 });

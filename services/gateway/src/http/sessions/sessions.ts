@@ -49,10 +49,10 @@ export function createSessions({ store, callerWithHash, callerOfIdentity, isTls,
     /** `isSecure`: the browser came over TLS, though perhaps not to this gateway. */
     async begin(
       holder: SessionHolder,
-      isSecure = isTls,
+      isSecure = false,
     ): Promise<{ readonly session: Session; readonly cookie: string }> {
       const { id, ...session } = await reading(store.begin)(holder);
-      return { session, cookie: cookieOf(isTls, id, sessionS, isSecure) };
+      return { session, cookie: cookieOf(isTls, id, sessionS, isTls || isSecure) };
     },
     /** Returns the cookie that removes the one there is. */
     async end(request: FastifyRequest): Promise<string> {

@@ -98,7 +98,10 @@ function clientOf(rules: SignInRules, known: ServerMetadata, request: CustomFetc
   return configuration;
 }
 
-/** All claims that are needed; those that the ID token lacks are asked for with the access token. */
+/**
+ * All claims that are needed; those that the ID token lacks are asked for with the access token: many providers put there
+ * nothing but `sub` (OpenID Connect Core, 5.4; oidc-provider 8.8).
+ */
 async function claimsOf(
   { nameClaim, rightsClaim }: SignInRules,
   configuration: Configuration,
