@@ -4,7 +4,7 @@ import type { Session } from '@khumbu/client/generated/rest-api';
 import { ProblemError } from '@khumbu/client/problem-error';
 
 const CODE = /^#sign-in=([\w-]+)$/;
-const FAILED = /^#sign-in-failed=([A-Z_]+)&request=([\w.:%-]+)$/;
+const FAILED = /^#sign-in-failed=([A-Z_]+)&request=((?:[\w.-]|%3A)+)$/;
 /** What a gateway takes for a place of the page. */
 const PLACE = /^#\/[A-Za-z0-9/?=&%:@+,;.!$'()*_~-]*$/;
 

@@ -14,6 +14,7 @@ import {
   type JSONWebKeySet,
   type JWTHeaderParameters,
 } from 'jose';
+import { readBounded } from './bounded-body.js';
 import { type LookTimes, lookRegularly } from './regular-look.js';
 
 const SETTING = 'JWT_JWKS_URL';
@@ -88,15 +89,9 @@ async function fetchSet(url: string, userAgent: string, signal: AbortSignal): Pr
     await reader?.cancel();
     throw new Error(`it answers with status ${response.status}`);
   }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of reader ?? []) {
-    size += chunk.length;
-    if (size > MAX_BYTES) throw new Error(`it is longer than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
+  const bytes = await readBounded(reader, MAX_BYTES);
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(bytes.toString('utf8'));
   } catch (error) {
     throw new Error('it is not JSON', { cause: error });
   }

@@ -3,6 +3,7 @@ import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { CustomFetch } from 'openid-client';
 import { Agent, fetch as send } from 'undici';
+import { readBounded } from '../bounded-body.js';
 
 const MAX_BYTES = 1024 * 1024;
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/;
@@ -12,18 +13,6 @@ export interface ProviderFetchOptions {
   readonly authorities: () => string | undefined;
   readonly userAgent: string;
   readonly timeoutMs: number;
-}
-
-async function readBody(body: AsyncIterable<Uint8Array> | null): Promise<Buffer | null> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body ?? []) {
-    size += chunk.length;
-    if (size > MAX_BYTES) throw new Error(`the answer is longer than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  // Some statuses may have no body, not even an empty one.
-  return size === 0 ? null : Buffer.concat(chunks);
 }
 
 /** What is wrong, and with a certificate what to do about it. */
@@ -60,8 +49,12 @@ export function createProviderFetch({ authorities, userAgent, timeoutMs }: Provi
         signal: deadline.signal,
         dispatcher: agentNow(),
       });
-      const bytes = await readBody(response.body);
-      return new Response(bytes, { status: response.status, headers: [...response.headers] });
+      const bytes = await readBounded(response.body, MAX_BYTES);
+      // Some statuses may have no body, not even an empty one.
+      return new Response(bytes.length === 0 ? null : bytes, {
+        status: response.status,
+        headers: [...response.headers],
+      });
     } catch (error) {
       const { host, pathname } = new URL(url);
       throw new CodedError('PROVIDER_UNREACHABLE', `${host}${pathname}: ${whyNot(error)}`, { cause: error });
