@@ -1,5 +1,5 @@
 /** A filter of operations as a question about rows of the table of operations. Pure. */
-import { compileFilter, matcherOf, type Value } from '@khumbu/filter/match';
+import { compileFilter, matcherOf } from '@khumbu/filter/match';
 import type { Comparison, Filter } from '@khumbu/filter/parse-filter';
 import { type Column, columnOf, numberOfWord } from '@khumbu/operations/records/operation-rows';
 import { OPERATION_FILTER } from '@khumbu/rest-contract/filters';
@@ -39,17 +39,27 @@ export interface FilterContext {
 
 const fieldOf = ({ field }: Comparison) => OPERATION_FILTER[field as keyof typeof OPERATION_FILTER];
 
-const number = ({ rows, at }: Row, column: Column): number => rows[at + columnOf(column)] ?? 0;
+/** The number of a row in a column: where that stands is looked up once, and not for each row. */
+const numberIn = (column: Column): ((row: Row) => number) => {
+  const place = columnOf(column);
+  return ({ rows, at }) => rows[at + place] ?? 0;
+};
+const [statusOf, endedAtOf, okOf, stationOf] = [
+  numberIn('status'),
+  numberIn('endedAt'),
+  numberIn('ok'),
+  numberIn('station'),
+];
 
 function byWord(comparison: Comparison, column: Column, words: readonly string[], now: number): (row: Row) => boolean {
   const { operator, values } = comparison;
   const isWhole = operator === '=' || operator === '!=' || operator === 'in';
   const matches = matcherOf(comparison, fieldOf(comparison), now);
   const wanted = new Set((isWhole ? values : words.filter(matches)).map(numberOfWord));
-  const at = columnOf(column);
-  return operator === '!='
-    ? (row) => !wanted.has(row.rows[row.at + at] ?? 0)
-    : (row) => wanted.has(row.rows[row.at + at] ?? 0);
+  const numberOf = numberIn(column);
+  const [only] = wanted;
+  if (operator === '=' && only !== undefined) return (row) => numberOf(row) === only;
+  return operator === '!=' ? (row) => !wanted.has(numberOf(row)) : (row) => wanted.has(numberOf(row));
 }
 
 /** `open` and `ended` stand beside the statuses. */
@@ -64,15 +74,15 @@ function byStatus(comparison: Comparison, now: number): (row: Row) => boolean {
   );
   const wanted = new Set(words.filter(matches).map(numberOfWord));
   const [open, ended] = [matches('open'), matches('ended')];
-  const isOne = (row: Row): boolean =>
-    wanted.has(number(row, 'status')) || (number(row, 'endedAt') === 0 ? open : ended);
+  const isOne = (row: Row): boolean => wanted.has(statusOf(row)) || (endedAtOf(row) === 0 ? open : ended);
   return operator === '!=' ? (row) => !isOne(row) : isOne;
 }
 
 function byTime(comparison: Comparison, column: Column, now: number): (row: Row) => boolean {
   const matches = matcherOf(comparison, fieldOf(comparison), now);
+  const momentOf = numberIn(column);
   return (row) => {
-    const moment = number(row, column);
+    const moment = momentOf(row);
     return matches(moment === 0 ? undefined : moment);
   };
 }
@@ -83,7 +93,7 @@ function byStation(comparison: Comparison, facts: readonly StationFacts[], now: 
   // Of a station that is in no list any more nothing is known.
   const others = facts.filter((one) => matches(factOf(one, comparison)) !== isOfUnknown);
   const numbers = new Set(others.map(({ station }) => numberOfWord(station)));
-  return (row) => numbers.has(number(row, 'station')) !== isOfUnknown;
+  return (row) => numbers.has(stationOf(row)) !== isOfUnknown;
 }
 
 function compileOne(comparison: Comparison, { stationNames, facts, now }: FilterContext): (row: Row) => boolean {
@@ -98,8 +108,8 @@ function compileOne(comparison: Comparison, { stationNames, facts, now }: Filter
       return byTime(comparison, field, now);
     case 'ok': {
       const matches = matcherOf(comparison, fieldOf(comparison), now);
-      const told: readonly Value[] = [undefined, true, false];
-      return (row) => matches(told[number(row, 'ok')]);
+      const told = [undefined, true, false].map(matches);
+      return (row) => told[okOf(row)] ?? false;
     }
     case 'station':
       return byWord(comparison, 'station', stationNames, now);

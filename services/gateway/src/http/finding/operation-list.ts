@@ -45,32 +45,40 @@ const OPEN = 1e15;
 /** The name of the order where none is asked for. */
 const STANDARD = 'standard';
 
-const at = (rows: Float64Array, row: number, column: Column): number => rows[row + columnOf(column)] ?? 0;
-const isFree = (rows: Float64Array, row: number): boolean => at(rows, row, 'status') === 0;
+const [CREATED, ENDED, STATUS] = [columnOf('createdAt'), columnOf('endedAt'), columnOf('status')];
+
+const at = (rows: Float64Array, row: number, column: number): number => rows[row + column] ?? 0;
+const isFree = (rows: Float64Array, row: number): boolean => at(rows, row, STATUS) === 0;
+/** The newest, or what has ended last, comes first. */
+const isNewestFirst = (sort: OperationSort | undefined): boolean => sort === undefined || sort.startsWith('-');
 
 /** What has a higher one comes first. */
 function keyOf(sort: OperationSort | undefined): (rows: Float64Array, row: number) => number {
   if (sort === undefined)
     return (rows, row) => {
-      const ended = at(rows, row, 'endedAt');
-      return ended === 0 ? OPEN + at(rows, row, 'createdAt') : ended;
+      const ended = at(rows, row, ENDED);
+      return ended === 0 ? OPEN + at(rows, row, CREATED) : ended;
     };
   const column = columnOf(sort.endsWith('createdAt') ? 'createdAt' : 'updatedAt');
-  const sign = sort.startsWith('-') ? 1 : -1;
+  const sign = isNewestFirst(sort) ? 1 : -1;
   return (rows, row) => sign * (rows[row + column] ?? 0);
 }
 
-/** Whether a row is within the parameters beside the filter. */
+/** Whether a row is within the parameters beside the filter; nothing is asked of it but what they say. */
 function withinParameters({ station, kind, status, origin, since, until }: OperationSearch): MatchesRow {
   const isPart = status === 'open' || status === 'ended';
+  const isWindow = since !== undefined || until !== undefined;
   const words = Object.entries({ station, kind, origin, ...(isPart ? {} : { status }) } as const)
     .filter(([, word]) => word !== undefined)
     .map(([column, word]) => [columnOf(column as Column), numberOfWord(word)] as const);
   return (rows, row) => {
-    if (isPart && (at(rows, row, 'endedAt') === 0) !== (status === 'open')) return false;
-    const created = at(rows, row, 'createdAt');
-    if (created < (since ?? created) || created >= (until ?? Number.POSITIVE_INFINITY)) return false;
-    return words.every(([column, number]) => rows[row + column] === number);
+    if (isPart && (at(rows, row, ENDED) === 0) !== (status === 'open')) return false;
+    if (isWindow) {
+      const created = at(rows, row, CREATED);
+      if (created < (since ?? created) || created >= (until ?? Number.POSITIVE_INFINITY)) return false;
+    }
+    for (const [column, number] of words) if (rows[row + column] !== number) return false;
+    return true;
   };
 }
 
@@ -115,13 +123,16 @@ export function createOperationList({ redis, store, keeper, facts, now, eventLoo
     after: Placed | undefined,
     limit: number,
   ) => {
-    const blocks = await table.blocks();
+    // Rows are taken in the order in which operations come: from the right end on nearly all others stand behind the page.
+    const isBackwards = isNewestFirst(sort);
+    const blocks = (await table.blocks()).toSorted((a, b) => (isBackwards ? b.first - a.first : a.first - b.first));
     const key = keyOf(sort);
     const found = createFirstOf(limit + 1);
     let total = 0;
     for (const [index, { first, rows }] of blocks.entries()) {
       if (index % BLOCKS_A_TURN === BLOCKS_A_TURN - 1) await eventLoopTurn();
-      for (let row = 0; row < ROWS_A_BLOCK; row++) {
+      for (let n = 0; n < ROWS_A_BLOCK; n++) {
+        const row = isBackwards ? ROWS_A_BLOCK - 1 - n : n;
         const begin = row * COLUMNS.length;
         if (isFree(rows, begin) || !matches(rows, begin)) continue;
         total += 1;
