@@ -1,6 +1,6 @@
 /** Records follow the bytes: what killed processes, other versions and lost disks leave behind is made right. */
 import { randomUUID } from 'node:crypto';
-import type { ArtifactRecords, ArtifactSource } from '@khumbu/operations/artifacts/artifact-records';
+import { type ArtifactRecords, type ArtifactSource, isElsewhere } from '@khumbu/operations/artifacts/artifact-records';
 import { isFetch } from '@khumbu/operations/kinds/firmware-fetch/record';
 import { imagesOf } from '@khumbu/operations/kinds/firmware-update/record';
 import type { Store } from '@khumbu/operations/kinds/store';
@@ -19,7 +19,7 @@ export interface MendDeps {
 async function sourcesByImage(store: MendDeps['store']): Promise<ReadonlyMap<string, ArtifactSource[]>> {
   const sources = new Map<string, ArtifactSource[]>();
   for (const record of await store.loadMany(await store.restingFetches())) {
-    if (!isFetch(record) || !record.held) continue;
+    if (!isFetch(record) || !record.held || !isElsewhere(record.location)) continue;
     const source = { by: 'fetched' as const, from: publicLocation(record.location), at: record.held.fetchedAt };
     for (const sha256 of imagesOf(record.held.image)) sources.set(sha256, [...(sources.get(sha256) ?? []), source]);
   }

@@ -279,6 +279,24 @@ void t.test('a removal whose process was killed holds nobody up for long', async
   t.match(await records.find(sha256), { sha256 }, 'the dead one ends nothing any more');
 });
 
+void t.test('an image that updates take out of the depot came from where it was brought in', async (t) => {
+  const { store, records } = stage(t);
+  await records.bring({ sha256, sizeBytes: 1, md5: 'm', by: 'upload', from: 'charger.img' });
+  // As version 0.1.0 noted it.
+  const before = JSON.stringify(['fetched', `artifact://sha256/${sha256}`]);
+  await redis.zadd(store.keys.artifactSources(sha256), Date.now() + 1000, before);
+  const transaction = store.transaction();
+  const location = `artifact://sha256/${sha256}#x`;
+  noteObtained(transaction, { sha256, sizeBytes: 1 }, { location, fetchedBytes: 0, at: Date.now() + 2000 });
+  await store.commit(transaction);
+  const found = await records.find(sha256);
+  t.same(
+    found?.sources.map(({ by, from }) => [by, from]),
+    [['upload', 'charger.img']],
+  );
+  t.equal(await redis.zcard(store.keys.artifactSources(sha256)), 2, 'nothing is added any more');
+});
+
 void t.test('a removal that is killed at its end leaves no location behind', async (t) => {
   const { store, records } = stage(t);
   const dying = redis.duplicate();

@@ -2,6 +2,7 @@
  * What is known of the images that the depot holds. Bytes are the truth: a record without them leaves the list. What is
  * counted is counted in the commit that it belongs to, so that a kill counts nothing twice and nothing not at all.
  */
+import { artifactOf } from '@khumbu/shared/locations/artifact-location';
 import { publicLocation } from '@khumbu/shared/locations/location';
 import type { Redis } from 'ioredis';
 import type { StoredImage } from '../kinds/firmware-update/record.js';
@@ -73,6 +74,9 @@ function cameFrom(keys: Keys, sha256: string, { by, from, at }: ArtifactSource):
   ];
 }
 
+/** Whether an image can come from there: what an update takes out of the depot came to it another way. */
+export const isElsewhere = (location: string): boolean => artifactOf(location) === undefined;
+
 /** The forms in which an image is kept, each a file of its own. */
 const filesOf = ({ asCame, ...image }: StoredImage): StoredImage[] => [image, ...(asCame ? [asCame] : [])];
 
@@ -83,8 +87,10 @@ export function noteObtained(
   { location, fetchedBytes, at }: { readonly location: string; readonly fetchedBytes: number; readonly at: number },
 ): void {
   const from = publicLocation(location);
-  for (const file of filesOf(image))
-    ops.push(...held(keys, file, at), ...cameFrom(keys, file.sha256, { by: 'fetched', from, at }));
+  for (const file of filesOf(image)) {
+    ops.push(...held(keys, file, at));
+    if (isElsewhere(location)) ops.push(...cameFrom(keys, file.sha256, { by: 'fetched', from, at }));
+  }
   if (fetchedBytes > 0) ops.push(['HINCRBY', keys.artifact(image.sha256), 'fetched', String(fetchedBytes)]);
 }
 
@@ -167,7 +173,10 @@ async function loadArtifacts(
         uses: number('uses'),
         bytesSaved: Math.max(0, number('given') - number('fetched')),
         isBrought: brought === 1,
-        sources: pairs(sources).map(readSource),
+        // Version 0.1.0 noted the depot itself.
+        sources: pairs(sources)
+          .map(readSource)
+          .filter(({ from }) => isElsewhere(from)),
         stations,
         stationCount,
       },
