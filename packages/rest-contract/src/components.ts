@@ -11,6 +11,7 @@ import { DriverCheckSchema } from './driver-check.js';
 import { EventSchema } from './events.js';
 import { LogArchivePageSchema, LogArchiveSchema } from './log-archives.js';
 import { LogViewLineSchema } from './log-view.js';
+import { MqttFramesSchema } from './mqtt-frames.js';
 import { OperationPageSchema, OperationSchema } from './operations.js';
 import {
   FirmwareUpdateOrderSchema,
@@ -49,6 +50,7 @@ export const REST_SCHEMAS = [
   LogArchivePageSchema,
   LogArchiveSchema,
   LogViewLineSchema,
+  MqttFramesSchema,
   OperationSchema,
   StationPageSchema,
   OperationPageSchema,

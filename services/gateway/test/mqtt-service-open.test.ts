@@ -7,10 +7,12 @@ import { freePort } from '@khumbu/shared/runtime/free-port';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
+import { createFrameRecorder } from '../src/frames/frame-recorder.js';
 import { createGatewayMetrics } from '../src/metrics.js';
 import type { Registry } from '../src/mqtt/liveness/registry.js';
 import { type MqttServiceDeps, openMqttService } from '../src/mqtt/mqtt-service.js';
 
+const now = () => momentOf(Date.now());
 const timers = (): number => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length;
 
 void t.test('a service that cannot be opened leaves nothing running', async (t) => {
@@ -37,7 +39,9 @@ void t.test('a service that cannot be opened leaves nothing running', async (t) 
     marks: { set: async () => true, remove: async () => undefined },
     replyCache: { find: () => undefined, remember: () => undefined, forget: () => undefined },
     canStore: () => true,
-    now: () => momentOf(Date.now()),
+    recorder: createFrameRecorder(topicPrefix(''), now),
+    answerFrames: () => undefined,
+    now,
     metrics: createGatewayMetrics(),
     messagesPerS: 200,
     log,

@@ -35,6 +35,7 @@ import type { FastifyInstance } from 'fastify';
 import { Registry } from 'prom-client';
 import type { Test } from 'tap';
 import { GatewaySettings } from '../src/config.js';
+import { createFrameAsker } from '../src/frames/ask-frames.js';
 import { type AppOptions, buildApp, DEFAULT_APP_OPTIONS } from '../src/http/app.js';
 import { type ArtifactConfig, openArtifacts } from '../src/http/artifacts/open-artifacts.js';
 import { openAuthentication } from '../src/http/authentication.js';
@@ -77,6 +78,8 @@ export interface RestOptions {
   readonly artifacts?: Partial<ArtifactConfig>;
   readonly wan?: Partial<WanRules>;
   readonly certificate?: CertificateVerdict;
+  /** How long frames are waited for. */
+  readonly framesMs?: number;
   readonly judgeCertificate?: JudgeCertificate;
   /** Nobody works on any queue. */
   readonly abandoned?: boolean;
@@ -222,6 +225,12 @@ export async function openRest(t: Test, options: RestOptions) {
   const looks = createLookAsker({ prompt: reading, patient, keys: store.keys });
   const listening = patientRedis(server.url, () => undefined);
   const views = createLogViews({ redis: reading, subscriber: listening, keys: store.keys });
+  const frames = createFrameAsker({
+    redis: reading,
+    subscriber: patientRedis(server.url, () => undefined),
+    keys: store.keys,
+    patienceMs: options.framesMs ?? 5000,
+  });
   const spoolDir = options.artifacts?.SPOOL_DIR ?? join(dir, 'spool');
   const artifacts = openArtifacts({
     config: { ...loadConfig(GatewaySettings, {}), ...options.artifacts, SPOOL_DIR: spoolDir },
@@ -252,6 +261,7 @@ export async function openRest(t: Test, options: RestOptions) {
       events,
       looks,
       views,
+      frames,
       append: createAppendFact(prompt, store.keys),
       wan: {
         rules,
@@ -290,6 +300,7 @@ export async function openRest(t: Test, options: RestOptions) {
     await app.close();
     events.stop();
     views.close();
+    frames.close();
   };
   t.teardown(async () => {
     server.thaw();

@@ -16,6 +16,7 @@ import { startS3 } from '@khumbu/test-support/s3';
 import t from 'tap';
 import { type Called, type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
 import { judgeArchiveContent, judgeArchiveLists, judgeLostArchives, judgeSlowReaders } from './rest-log-archives.js';
+import { judgeMqttFrames } from './rest-mqtt-frames.js';
 import { advance, CONTEXT, IMAGE, LOGS, UPDATES } from './rest-updates.js';
 import { judgeWebhooks } from './rest-webhooks.js';
 
@@ -456,6 +457,8 @@ void t.test('downloads are paused and go on, one of them and all, and the link h
   t.match((await rest.call('POST', '/v1/wan/resume')).body, { paused: false });
   t.equal((await rest.call('PUT', '/v1/wan/budget', { body: { budgetBytes: 1000 } })).status, 200);
 });
+
+void t.test('MQTT frames are told without secrets, to who may, and stored nowhere', (t) => judgeMqttFrames(t, redis));
 
 void t.test('webhooks are registered, changed, tried out and deleted, and their dead letters sent again', async (t) => {
   await judgeWebhooks(t, await openRest(t, { redis }));

@@ -968,6 +968,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/stations/{stationId}/mqtt-frames": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The last MQTT frames of a station
+         * @description What the station said, and what it was told: the last minutes of MQTT, from the memory of the gateway that leads. Any gateway may be asked. Values of members that speak of passwords, PINs, keys and tokens are taken out, and what is taken out of logs. Heartbeats and communication checks are one frame each, with a count. 503 READS_BUSY while no gateway leads. Safe to repeat.
+         *
+         *     Needs the scope `operate`.
+         */
+        get: operations["getMqttFrames"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/firmware-artifacts": {
         parameters: {
             query?: never;
@@ -1771,6 +1793,61 @@ export interface components {
              * @enum {unknown}
              */
             reason: "complete" | "size_limit" | "time_limit" | "failed" | "lost" | "stopping" | "withdrawn";
+        };
+        /** @description The last MQTT frames of a station. */
+        MqttFrames: {
+            /**
+             * @description The station.
+             * @example cs-1
+             */
+            stationId: string;
+            /**
+             * Format: date-time
+             * @description Before that frames may be missing: from then on the gateway that leads has listened without a break.
+             * @example 2026-11-22T09:30:00.000Z
+             */
+            since: string;
+            /** @description Oldest first; 100 at most, of the last 15 minutes. */
+            frames: components["schemas"]["MqttFrame"][];
+        };
+        /** @description An MQTT frame from or to a station. */
+        MqttFrame: {
+            /**
+             * Format: date-time
+             * @description When it came or went; of several that say the same, the last one.
+             * @example 2026-11-22T09:30:00.000Z
+             */
+            at: string;
+            /** @description How many of them there were, of heartbeats and communication checks. */
+            count?: number;
+            /**
+             * Format: date-time
+             * @description When the first of them came or went.
+             * @example 2026-11-22T09:30:00.000Z
+             */
+            firstAt?: string;
+            /**
+             * @description Who sent it.
+             * @enum {unknown}
+             */
+            direction: "from_station" | "to_station";
+            /**
+             * @description Its topic.
+             * @example everest_api/1/system/cs-1/e2m/update_firmware
+             */
+            topic: string;
+            /** @description Quality of service it was sent with. */
+            qos: number;
+            /** @description Size of its payload. */
+            sizeBytes: number;
+            /** @description Its payload without secrets: values of members that speak of passwords, PINs, keys, tokens are taken out, of locations user, password, query and fragment, and what is taken out of logs. JSON without white space; what is none as the text it is. */
+            payload: string;
+            /** @description true: there was more of it than is shown. */
+            cut: boolean;
+            /** @description true: the broker delivered it again. */
+            again?: boolean;
+            /** @description Of one to the station. false: the broker said that nobody listens. */
+            heard?: boolean;
         };
         /** @description What was asked of a station, and what became of it. */
         Operation: {
@@ -2889,6 +2966,8 @@ export type LogViewRecord = components['schemas']['LogViewRecord'];
 export type LogViewNote = components['schemas']['LogViewNote'];
 export type LogViewAlive = components['schemas']['LogViewAlive'];
 export type LogViewEnd = components['schemas']['LogViewEnd'];
+export type MqttFrames = components['schemas']['MqttFrames'];
+export type MqttFrame = components['schemas']['MqttFrame'];
 export type Operation = components['schemas']['Operation'];
 export type Progress = components['schemas']['Progress'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
@@ -4892,6 +4971,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DriverCheck"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMqttFrames: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the station.
+                 * @example cs-1
+                 */
+                stationId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its frames, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MqttFrames"];
                 };
             };
             /** @description An error. */

@@ -156,6 +156,8 @@ export const keysFor = (prefix: string) => ({
   retentionDate: `${prefix}:retention-date`,
   /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
   notifications: `${prefix}:hints`,
+  /** Pub/sub channel of one question for the MQTT frames of a station: its answer. */
+  mqttFrames: (id: string) => `${prefix}:mqtt-frames:${id}`,
   ...keysOfLogs(prefix),
   jobs: `${prefix}-jobs`,
 });

@@ -7,9 +7,10 @@ import type { Keys } from './keys.js';
 
 /**
  * `observe`: a station's host is to be looked at now. `certificates`: its certificate store is to be asked, QUESTION STATION.
- * `wan`: what keeps downloads has changed. `webhook`: one has changed, or has something to send.
+ * `wan`: what keeps downloads has changed. `webhook`: one has changed, or has something to send. `frames`: a gateway asks the leader for
+ * the MQTT frames of a station, ID STATION; if the hint is lost there is no answer, and whoever asked asks again.
  */
-const HINT_KINDS = ['outbox', 'cancel', 'observe', 'certificates', 'wan', 'webhook'] as const;
+const HINT_KINDS = ['outbox', 'cancel', 'observe', 'certificates', 'wan', 'webhook', 'frames'] as const;
 export type HintKind = (typeof HINT_KINDS)[number];
 
 export type Notifications = Awaited<ReturnType<typeof subscribeNotifications>>;

@@ -17,6 +17,7 @@ import type { Logger } from '@khumbu/shared/runtime/logger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Redis } from 'ioredis';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { FrameAsker } from '../frames/ask-frames.js';
 import type { Standing } from '../leader/standing.js';
 import { type Caller, hasScope } from './api-keys.js';
 import type { Artifacts } from './artifacts/artifacts.js';
@@ -48,6 +49,7 @@ import { firmwareRoutes } from './routes/firmware-updates.js';
 import { type LogArchiveDeps, logArchiveRoutes } from './routes/log-archives.js';
 import { type Archives, logRoutes } from './routes/log-uploads.js';
 import { logViewRoutes } from './routes/log-view.js';
+import { mqttFrameRoutes } from './routes/mqtt-frames.js';
 import { operationRoutes } from './routes/operations.js';
 import { securityLogRoutes } from './routes/security-log.js';
 import { sessionRoutes } from './routes/sessions.js';
@@ -83,6 +85,8 @@ export interface AppDeps {
   readonly looks: LookAsker;
   /** Live views of logs are asked for by it. */
   readonly views: LogViews;
+  /** MQTT frames of stations are asked for by it. */
+  readonly frames: FrameAsker;
   readonly wan: WanRouteDeps['wan'];
   readonly webhooks: WebhookRouteDeps['webhooks'];
   /** Judges where webhooks may lead. */
@@ -262,6 +266,7 @@ async function addV1(
   webhookRoutes(app, { ...deps, audit });
   securityLogRoutes(app, { ...deps, eventLoopTurn });
   driverCheckRoutes(app, deps);
+  mqttFrameRoutes(app, { inventory, frames: deps.frames, audit });
   artifactRoutes(app, { artifacts, audit, eventLoopTurn, stopping });
   artifactContentRoutes(app, { artifacts, audit, stopping, stallMs: readerStallMs });
   await app.register(async (uploads) => {

@@ -16,6 +16,7 @@ import { locationRules } from '@khumbu/shared/locations/settings';
 import { resolveWithin } from '@khumbu/shared/runtime/abort';
 import type { OpenStationDirectory } from '@khumbu/shared/stations/stations-file';
 import type { GatewayConfig } from '../config.js';
+import { createFrameAsker } from '../frames/ask-frames.js';
 import type { Connections } from '../start/connections.js';
 import { type AppDeps, buildApp, DEFAULT_APP_OPTIONS } from './app.js';
 import { openArtifacts } from './artifacts/open-artifacts.js';
@@ -69,6 +70,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
   const { eventLoopTurn } = load;
   const looks = createLookAsker({ prompt: reading, patient, keys });
   const views = createLogViews({ redis: reading, subscriber: anotherPatient(), keys });
+  const frames = createFrameAsker({ redis: reading, subscriber: anotherPatient(), keys });
   const rules = wanRules(config);
   const events = await openEventLog(anotherPatient(), reading, keys, log);
   const inventory = createInventory({ redis: reading, store, directory, now, eventLoopTurn });
@@ -98,6 +100,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       events,
       looks,
       views,
+      frames,
       append: createAppendFact(prompt, keys),
       wan: {
         rules,
@@ -142,6 +145,7 @@ export async function openHttp(parts: HttpParts): Promise<{ url: string; close: 
       await app.close();
       events.stop();
       views.close();
+      frames.close();
       await looks.close();
     },
   };

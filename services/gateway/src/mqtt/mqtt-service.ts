@@ -8,6 +8,8 @@ import { CHANNELS, channelNames } from '@khumbu/shared/contract/channels';
 import { channelFilter, DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
+import type { AnswerFrames } from '../frames/answer-frames.js';
+import type { FrameRecorder } from '../frames/frame-recorder.js';
 import { assertMay } from '../leader/standing.js';
 import { createRateLimitedLog, type RateLimitedLog } from '../rate-limited-log.js';
 import type { Core } from './core.js';
@@ -60,6 +62,9 @@ export interface MqttServiceDeps extends Pick<Core, Given> {
   readonly directory: Pick<StationDirectory, 'profileOf' | 'configured'>;
   readonly notifications: Notifications;
   readonly marks: Marks;
+  /** Outlives the service: what was said before a connection was lost is wanted most. */
+  readonly recorder: FrameRecorder;
+  readonly answerFrames: AnswerFrames;
   /** Redis answers, and no commit is of unknown fate. */
   readonly canStore: () => boolean;
 }
@@ -91,6 +96,15 @@ function guarded(onMessage: OnMessage, over: AbortSignal, limitedLog: RateLimite
   };
 }
 
+/** What goes out is taken down once the broker has it. */
+const recorded =
+  (publish: MqttSession['publish'], recorder: FrameRecorder): MqttSession['publish'] =>
+  async (topic, payload, qos, speech) => {
+    const isHeard = await publish(topic, payload, qos, speech);
+    recorder.sent(topic, payload, qos, isHeard);
+    return isHeard;
+  };
+
 /** All parts of the service, from the session inwards and back to it. */
 function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal, isStopping: () => boolean) {
   const { boots, marks, log } = deps;
@@ -98,7 +112,7 @@ function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal,
   const retryUntilClosed = createRetryUntilClosed(over, log);
   const core: Core = {
     ...deps,
-    publish: session.publish,
+    publish: recorded(session.publish, deps.recorder),
     standing,
     backlogMarker: createBacklogMarker(deps.depot),
     queue: createKeyedQueue(),
@@ -148,9 +162,13 @@ function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal,
   const router = createRouter({ ...core, heartbeatTopics, ...handlers });
   const redelivered = createRedelivered({ ...core, marks, isStopping });
   const careful = createCarefulReading({ ...core, refusals, redelivered }, router);
+  const handle = guarded(careful, over, core.limitedLog);
   return {
     classify: createClassify({ ...core, heartbeatTopics }),
-    onMessage: guarded(careful, over, core.limitedLog),
+    onMessage: ((message, how) => {
+      deps.recorder.received(message);
+      return handle(message, how);
+    }) satisfies OnMessage,
     publisher,
     certificateStore,
     checks,
@@ -190,6 +208,7 @@ export async function openMqttService(deps: MqttServiceDeps) {
   checks.beginAll();
   try {
     await session.subscribe(subscriptions(prefix, backlogMarker.topic));
+    deps.recorder.listening();
     await session.publish(backlogMarker.topic, backlogMarker.nonce, 1);
   } catch (error) {
     await session.end();
@@ -198,6 +217,7 @@ export async function openMqttService(deps: MqttServiceDeps) {
   const listening = [
     deps.notifications.on('outbox', publisher.kick),
     deps.notifications.on('certificates', certificateStore.wanted),
+    deps.notifications.on('frames', deps.answerFrames),
   ];
   void session.closed.then(() => {
     for (const unsubscribe of listening) unsubscribe();

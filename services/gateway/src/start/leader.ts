@@ -16,6 +16,9 @@ import { createCollection } from '../collection/collect-logs.js';
 import { createCollectionState } from '../collection/collection-state.js';
 import { collectionRules } from '../collection/settings.js';
 import type { GatewayConfig } from '../config.js';
+import { createAnswerFrames } from '../frames/answer-frames.js';
+import { createFrameRecorder } from '../frames/frame-recorder.js';
+import { createEventLoopTurn } from '../http/event-loop-turn.js';
 import { type Leader, runLeader } from '../leader/leader.js';
 import type { Lease } from '../leader/lease.js';
 import { createMarks } from '../mqtt/inbound/redelivered.js';
@@ -52,10 +55,21 @@ const mqttOptions = (config: GatewayConfig, { lease, brokerCa }: LeaderParts): M
 
 /** How a service is opened, again whenever a connection was lost. */
 function serviceOpener(config: GatewayConfig, parts: LeaderParts, stopping: AbortSignal, log: Logger) {
-  const { prefix, connections, intake, registry, directory, metrics } = parts;
+  const { prefix, connections, intake, registry, directory, metrics, lease } = parts;
   const { patient, store, jobs, notifications, clock } = connections;
   const { now } = clock;
+  const recorder = createFrameRecorder(prefix, now);
+  const answerFrames = createAnswerFrames({
+    recorder,
+    redis: patient,
+    keys: store.keys,
+    standing: lease.standing,
+    eventLoopTurn: createEventLoopTurn(),
+    log,
+  });
   const shared = {
+    recorder,
+    answerFrames,
     depot: config.KEY_PREFIX,
     prefix,
     intake,

@@ -1,0 +1,121 @@
+/** The last MQTT frames of all stations, in memory that has a bound. */
+
+export interface Frame {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly direction: 'from_station' | 'to_station';
+  readonly topic: string;
+  readonly qos: number;
+  /** Of the whole payload. */
+  readonly sizeBytes: number;
+  /** The beginning of the payload, a character a byte: such a text pins no other memory. */
+  readonly payload: string;
+  /** The broker delivered it again. */
+  readonly isAgain?: boolean;
+  /** Of one to the station: whether the broker knew of somebody who listens. */
+  readonly isHeard?: boolean;
+}
+
+/** One frame, or the last of several that say the same all the time. */
+export interface KeptFrame extends Frame {
+  /** How many they are. */
+  readonly count: number;
+  /** When the first of them came. */
+  readonly firstAt: number;
+}
+
+export interface RingLimits {
+  readonly stationFrames: number;
+  readonly stationBytes: number;
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
+const LIMITS: RingLimits = {
+  stationFrames: 100,
+  stationBytes: 128 * 1024,
+  bytes: 16 * 1024 * 1024,
+  ageMs: 15 * 60_000,
+};
+
+/** What an entry takes beside its texts, roughly. */
+const ENTRY_BYTES = 400;
+
+interface Entry {
+  readonly station: string;
+  readonly frame: KeptFrame;
+  /** Monotonic. */
+  readonly addedAt: number;
+  readonly bytes: number;
+}
+
+interface StationEntries {
+  /** Oldest first. */
+  readonly entries: Set<Entry>;
+  /** By topic: those that come all the time. */
+  readonly pulses: Map<string, Entry>;
+  bytes: number;
+}
+
+export interface FrameRing {
+  /** `isPulse`: it says the same all the time, and takes the place of the one before on its topic. */
+  readonly add: (station: string, frame: Frame, isPulse: boolean) => void;
+  /** Oldest first. */
+  readonly of: (station: string) => readonly KeptFrame[];
+  readonly size: () => { readonly stations: number; readonly frames: number; readonly bytes: number };
+}
+
+/** `elapsed`: a monotonic time in milliseconds. */
+export function createFrameRing(limits = LIMITS, elapsed: () => number = () => performance.now()): FrameRing {
+  /** Of all stations, oldest first. */
+  const all = new Set<Entry>();
+  const stations = new Map<string, StationEntries>();
+  let bytes = 0;
+
+  const drop = (entry: Entry): void => {
+    const of = stations.get(entry.station);
+    if (!all.delete(entry) || !of) return;
+    of.entries.delete(entry);
+    if (of.pulses.get(entry.frame.topic) === entry) of.pulses.delete(entry.frame.topic);
+    of.bytes -= entry.bytes;
+    bytes -= entry.bytes;
+    if (of.entries.size === 0) stations.delete(entry.station);
+  };
+
+  const oldestOf = (entries: ReadonlySet<Entry>): Entry | undefined => entries.values().next().value;
+
+  const trim = (of: StationEntries): void => {
+    const dropOldest = (entries: ReadonlySet<Entry>): void => {
+      const oldest = oldestOf(entries);
+      if (oldest) drop(oldest);
+    };
+    while (of.entries.size > limits.stationFrames || of.bytes > limits.stationBytes) dropOldest(of.entries);
+    while (bytes > limits.bytes) dropOldest(all);
+    const since = elapsed() - limits.ageMs;
+    while ((oldestOf(all)?.addedAt ?? since) < since) dropOldest(all);
+  };
+
+  return {
+    add(station, frame, isPulse) {
+      const before = isPulse ? stations.get(station)?.pulses.get(frame.topic) : undefined;
+      if (before) drop(before);
+      const of = stations.get(station) ?? { entries: new Set(), pulses: new Map(), bytes: 0 };
+      stations.set(station, of);
+      const { count = 0, firstAt = frame.at } = before?.frame ?? {};
+      const size = ENTRY_BYTES + frame.payload.length + frame.topic.length;
+      const entry = { station, frame: { ...frame, count: count + 1, firstAt }, addedAt: elapsed(), bytes: size };
+      of.entries.add(entry);
+      if (isPulse) of.pulses.set(frame.topic, entry);
+      all.add(entry);
+      of.bytes += size;
+      bytes += size;
+      trim(of);
+    },
+    of(station) {
+      const since = elapsed() - limits.ageMs;
+      const entries = [...(stations.get(station)?.entries ?? [])];
+      return entries.filter(({ addedAt }) => addedAt >= since).map(({ frame }) => frame);
+    },
+    size: () => ({ stations: stations.size, frames: all.size, bytes }),
+  };
+}
