@@ -144,6 +144,7 @@ async function buildPage(page) {
   const sources = [
     ...of(join(page, 'src')),
     ...of(at('packages', 'client', 'src')),
+    ...of(at('packages', 'filter', 'src')),
     join(page, 'index.html'),
     join(page, 'vite.config.mjs'),
   ];

@@ -13,7 +13,8 @@ export async function pageOf(httpUrl: string, apiKey: string): Promise<string> {
   }
 }
 
-async function signInLink(httpUrl: string, apiKey: string): Promise<string> {
+/** Rejects when the gateway cannot be asked, or refuses. */
+export async function signInLink(httpUrl: string, apiKey: string): Promise<string> {
   const response = await fetch(`${httpUrl}/v1/session/codes`, {
     method: 'POST',
     headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },

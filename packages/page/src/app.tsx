@@ -7,6 +7,7 @@ import { useRoute } from './routes.js';
 import { findSession, type SignedIn, signInByLink, signInFailure, signOut } from './session.js';
 import { en } from './texts.js';
 import { problemText } from './use-act.js';
+import { Audit } from './views/audit.js';
 import { Images } from './views/images.js';
 import { Operations } from './views/operations.js';
 import { SignIn } from './views/sign-in.js';
@@ -23,6 +24,7 @@ const TABS = [
   { view: 'operations', name: en.operations },
   { view: 'images', name: en.images },
 ] as const;
+const ADMIN_TABS = [...TABS, { view: 'audit', name: en.audit.name }] as const;
 
 function Signed({ signedIn, onOut }: { readonly signedIn: SignedIn; readonly onOut: () => void }) {
   const { khumbu, session } = signedIn;
@@ -45,6 +47,7 @@ function Signed({ signedIn, onOut }: { readonly signedIn: SignedIn; readonly onO
     depot,
     changesOf: (stationId: string) => changes.get(stationId) ?? 0,
     mayOperate: session.scopes.some((scope) => scope !== 'read'),
+    mayAdminister: session.scopes.includes('admin'),
     say: (text: string, isProblem = false) => setNotice({ text, isProblem }),
   };
   const leave = (): void => void signOut(signedIn).then(onOut, (error: unknown) => page.say(problemText(error), true));
@@ -52,7 +55,7 @@ function Signed({ signedIn, onOut }: { readonly signedIn: SignedIn; readonly onO
     <Page.Provider value={page}>
       <header>
         <nav aria-label={en.title}>
-          {TABS.map(({ view, name }) => (
+          {(page.mayAdminister ? ADMIN_TABS : TABS).map(({ view, name }) => (
             <a key={view} href={`#/${view}`} {...(route.view === view ? { 'aria-current': 'page' as const } : {})}>
               {name}
             </a>
@@ -72,10 +75,11 @@ function Signed({ signedIn, onOut }: { readonly signedIn: SignedIn; readonly onO
         <p role="alert" class={notice?.isProblem ? 'notice failed' : 'notice well'}>
           {notice?.text}
         </p>
-        {route.view === 'stations' ? <Stations /> : null}
+        {route.view === 'stations' ? <Stations filter={route.filter} /> : null}
         {route.view === 'station' ? <StationView key={route.stationId} stationId={route.stationId} /> : null}
-        {route.view === 'operations' ? <Operations /> : null}
+        {route.view === 'operations' ? <Operations filter={route.filter} /> : null}
         {route.view === 'images' ? <Images /> : null}
+        {route.view === 'audit' && page.mayAdminister ? <Audit /> : null}
       </main>
     </Page.Provider>
   );

@@ -11,6 +11,8 @@ export interface PageContext {
   readonly changesOf: (stationId: string) => number;
   /** Whether this caller may act. */
   readonly mayOperate: boolean;
+  /** Whether this caller may see the security log. */
+  readonly mayAdminister: boolean;
   /** Say something to the person. */
   readonly say: (text: string, isProblem?: boolean) => void;
 }

@@ -1,4 +1,8 @@
 import type { LogViewEnd, OperationKind, Waiting } from '@khumbu/client/generated/rest-api';
+import { auditTexts } from './texts/audit.js';
+import { bulkTexts } from './texts/bulk.js';
+import { filterTexts } from './texts/filter.js';
+import { frameTexts } from './texts/frames.js';
 
 /** Every text of the page. Another language is another table of this shape. */
 export const en = {
@@ -56,9 +60,15 @@ export const en = {
     installed: 'Installed',
     unknown: 'not known',
     idle: 'nothing',
-    search: 'Find a station',
-    count: (shown: number, all: number) => (shown === all ? `${all} stations` : `${shown} of ${all} stations`),
+    count: (shown: number, all: number) => {
+      const stations = all === 1 ? '1 station' : `${all} stations`;
+      return shown === all ? stations : `${shown} of ${stations}`;
+    },
   },
+  filter: filterTexts,
+  bulk: bulkTexts,
+  audit: auditTexts,
+  frames: frameTexts,
   presence: { here: 'here', away: 'away', never_heard: 'never heard' },
   refused: {
     not_listed: 'not in the stations file: nothing is done with it',
@@ -137,6 +147,10 @@ export const en = {
   operation: {
     timeline: 'What happened',
     asked: 'Asked',
+    count: (shown: number, all: number) => {
+      const operations = all === 1 ? '1 operation' : `${all} operations`;
+      return shown === all ? operations : `the first ${shown} of ${operations}`;
+    },
     location: 'Location',
     outcome: 'Outcome',
     well: 'done',
@@ -160,6 +174,10 @@ export const en = {
     locationHint: 'https, ftp, sftp or s3; or choose an image that the depot holds.',
     held: 'Image of the depot',
     other: 'somewhere else',
+    signed: 'Signature',
+    signature: 'File of the signature (RSA or ECDSA with SHA-256, over all bytes of the image)',
+    certificate: 'File of the signing certificate (PEM)',
+    allowAtOnce: 'Install without waiting for EVerest',
     soft: 'EVerest alone (soft)',
     hard: 'The whole host (hard)',
     resetType: 'What is restarted',
@@ -189,6 +207,8 @@ export const en = {
   consequences: {
     update:
       'The image is fetched and checked first; cars go on charging. EVerest then takes the connectors out of use and allows the installation when no car charges any more. After it the station restarts.',
+    updateAllowed:
+      'The image is fetched and checked first; cars go on charging. It is then installed although EVerest has not allowed it: a car that charges stops charging when the station restarts.',
     logs: 'Nothing changes at the station. Cars go on charging.',
     resetSoft: 'EVerest restarts. A car that charges stops charging, and its session may end.',
     resetHard: 'The host restarts. A car that charges stops charging, and its session ends.',
@@ -208,5 +228,9 @@ export const en = {
     saved: 'Not fetched again',
     added: 'Since',
     used: 'Last used',
+    file: 'Image of this computer',
+    bringIn: 'Bring in',
+    sending: 'It is sent ...',
+    hint: 'It stays in the depot, and is not fetched over the link to the internet.',
   },
 };

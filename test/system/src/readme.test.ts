@@ -1,11 +1,20 @@
-/** The commands of README.md and of docs/first-update.md, as they stand there, against a run of their own. */
+/** The commands of README.md and its first steps, as they stand there, against a run of their own. */
 import { join } from 'node:path';
+import { signInLink } from '@khumbu/embedded-run/sign-in-link';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
+import { findBrowser, startBrowser } from './browser.js';
 import { blocks, COMMANDS_MS, othersOf, paste, portOf, saidBy, startRun } from './document-commands.js';
+import { perform, stepsOf } from './page-script.js';
 
+const BROWSER_MS = 600_000;
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+
+const FIRST_MINUTES = 'docs/first-minutes.md';
+/** What a person needs for a step that is read and done: they have five minutes. */
+const STEP_S = 10;
+const FIVE_MINUTES_S = 300;
 
 const dir = t.testdir();
 const DATA_DIR = join(dir, 'var');
@@ -27,6 +36,31 @@ try {
       t.ok(await awaitUntil(isShown, COMMANDS_MS, 'the stations to be listed'));
     },
   );
+
+  const executable = findBrowser();
+  const skip = executable ? false : 'there is no Chromium';
+  await t.test('the first five minutes on the page go as it says', { skip, timeout: BROWSER_MS }, async (t) => {
+    const steps = stepsOf(FIRST_MINUTES);
+    const acts = steps.filter(({ verb }) => verb !== 'See');
+    t.ok(acts.length > 20, 'there are steps');
+    t.ok(acts.length * STEP_S <= FIVE_MINUTES_S, `a person can do ${acts.length} in five minutes`);
+    const shell = await paste(blocks(FIRST_MINUTES, 'bash'), { DATA_DIR });
+    t.equal(shell.exit()?.code, 0, 'its commands succeed');
+    const browser = await startBrowser(t, executable ?? '');
+    const place = {
+      page: await browser.open(),
+      link: await signInLink(line.httpUrl ?? '', line.apiKey ?? ''),
+      fileOf: (path: string) => path.replace(/^var\//, `${DATA_DIR}/`),
+    };
+    const began = performance.now();
+    for (const step of steps) await perform(step, place);
+    t.comment(`${steps.length} steps, done in ${Math.round((performance.now() - began) / 1000)} s by a browser`);
+    t.same(
+      browser.faults.filter((fault) => !fault.includes('ERR_ABORTED')),
+      [],
+      'the page had no error',
+    );
+  });
 
   await t.test('the commands of the first update end as it says', { timeout: COMMANDS_MS + 15_000 }, async (t) => {
     const commands = blocks('docs/first-update.md', 'bash');

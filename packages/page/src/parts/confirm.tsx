@@ -3,12 +3,6 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { en } from '../texts.js';
 
-/** What was typed or chosen; empty: nothing. */
-export function textOf(fields: FormData, name: string): string {
-  const value = fields.get(name);
-  return typeof value === 'string' ? value.trim() : '';
-}
-
 interface ConfirmProps {
   readonly heading: string;
   readonly consequence: string;

@@ -1,9 +1,9 @@
 /** The logs of a station as they are written. */
 import { useEffect, useRef } from 'preact/hooks';
 import { usePage } from '../context.js';
+import { textOf } from '../orders.js';
 import { en } from '../texts.js';
 import { useLiveLogs } from '../use-live-logs.js';
-import { textOf } from './confirm.js';
 
 export function LiveLogs({ stationId }: { readonly stationId: string }) {
   const { mayOperate } = usePage();

@@ -1,6 +1,6 @@
 import { ProblemError } from '@khumbu/client/problem-error';
 import { useEffect, useState } from 'preact/hooks';
-import { textOf } from '../parts/confirm.js';
+import { textOf } from '../orders.js';
 import { addressOf, findProvider, type Provider, type SignedIn, signIn } from '../session.js';
 import { en } from '../texts.js';
 import { problemText } from '../use-act.js';

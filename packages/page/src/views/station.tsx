@@ -3,6 +3,7 @@ import type { Operation, Station } from '@khumbu/client/generated/rest-api';
 import { usePage } from '../context.js';
 import { timeText } from '../formats.js';
 import { LiveLogs } from '../parts/live-logs.js';
+import { MqttFramesSection } from '../parts/mqtt-frames.js';
 import { OperationCard } from '../parts/operation.js';
 import { StationActions } from '../parts/station-actions.js';
 import { en } from '../texts.js';
@@ -56,6 +57,7 @@ export function StationView({ stationId }: { readonly stationId: string }) {
       <Facts station={station} />
       <StationActions station={station} />
       <LiveLogs stationId={stationId} />
+      <MqttFramesSection stationId={stationId} />
       <section aria-label={en.operations}>
         <h2>{en.operations}</h2>
         {operations?.length === 0 ? <p>{en.none.operations}</p> : null}
