@@ -6,7 +6,7 @@ import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import type { Found } from './find-secrets.js';
 import { createNamedValues, createTokenValues, createUnseenValues, createVpnValues } from './member-memory.js';
 import { createPemMemory } from './pem-memory.js';
-import { speakerOf } from './speaker.js';
+import { bodyFrom, speakerOf } from './speaker.js';
 
 /** Files and programs that are remembered at once; of those not heard for the longest time it is forgotten what they have begun. */
 const MOST_STRANDS = 1000;
@@ -97,13 +97,11 @@ export function createLineMemory(rules: readonly RedactRule[], options: LineMemo
 
   return {
     add(text, found, file = '') {
-      const { name, bodyFrom = 0 } = speakerOf(text) ?? {};
-      const body = text.slice(bodyFrom);
-      return together(
-        found,
-        keysOf(file, name).flatMap((key) => strandOf(key)(body)),
-        bodyFrom,
-      );
+      const speaker = speakerOf(text);
+      const from = bodyFrom(text, speaker);
+      const body = text.slice(from);
+      const parts = keysOf(file, speaker?.name).flatMap((key) => strandOf(key)(body));
+      return together(found, parts, from);
     },
   };
 }

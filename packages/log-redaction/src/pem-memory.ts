@@ -57,7 +57,8 @@ export function createPemMemory(beginsInside: boolean): (text: string) => PemBod
     if (begins !== -1) {
       const open = Math.max(0, depth + count(text, BEGIN) - ends);
       if (open > 0) begin(text, begins, open);
-      else end();
+      // Whole in its line: what began before it may still go on.
+      else [patience, depth] = [0, 0];
       return undefined;
     }
     if (unseen > 0) lookForUnseen(text);

@@ -22,6 +22,11 @@ const FORMS: readonly RegExp[] = [
   ),
 ];
 
+/** What a wrapper puts in front of each line: RFC 3339, seconds since 1970, TAI64N of daemontools. */
+const TIME = new RegExp(
+  String.raw`^\[?(?:${RFC_3339}|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[.,]\d{1,9})?|[1-3]\d{9}(?:\.\d{1,9})?|@[0-9a-f]{24})\]? `,
+);
+
 export function speakerOf(line: string): Speaker | undefined {
   for (const form of FORMS) {
     const [head, where = '', who = ''] = form.exec(line) ?? [];
@@ -29,6 +34,10 @@ export function speakerOf(line: string): Speaker | undefined {
   }
   return undefined;
 }
+
+/** Where what was written begins in a line: behind who wrote it, or behind its time. */
+export const bodyFrom = (line: string, speaker: Speaker | undefined): number =>
+  speaker?.bodyFrom ?? TIME.exec(line)?.[0].length ?? 0;
 
 const blank = (length: number): string => ' '.repeat(length);
 

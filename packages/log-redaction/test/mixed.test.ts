@@ -74,6 +74,20 @@ void t.test('files that are followed at the same time', (t) => {
   t.end();
 });
 
+void t.test('each line with its time in front', (t) => {
+  for (const time of [
+    '2026-11-29T12:00:01.000Z',
+    '2026-11-29 12:00:01,5',
+    '[1795953601.25]',
+    '@400000006a2b3c4d5e6f7a8b',
+  ]) {
+    const redactor = redactorOf();
+    redactor.line(`${time} 	"key": "AuthorizationKey",`);
+    t.notMatch(redactor.line(`${time} 	"value": "the secret"`), 'the secret', time);
+  }
+  t.end();
+});
+
 void t.test('a name in one file, its value behind lines of another', (t) => {
   const redactor = redactorOf();
   const show = (text: string, file: string): string => redactor.line(text, file);
