@@ -13,6 +13,7 @@ import { macAddresses } from './finders/mac-addresses.js';
 import { rfidTokens } from './finders/rfid-tokens.js';
 import { createMarkScan } from './marks.js';
 import { createOwnFinder } from './own-rules.js';
+import { PSEUDONYM } from './pseudonyms.js';
 import { linesBy, speakerOf } from './speaker.js';
 
 const FINDERS: Readonly<Record<RedactionRule, Finder>> = {
@@ -45,7 +46,6 @@ export interface SecretFinder {
 
 const NEWLINE = 0x0a;
 const BRACKETS = [0x5b, 0x5d] as const;
-const PSEUDONYM = /^\[\w+:[0-9a-f]{10}\]$/;
 const LONGEST_TAG = 34;
 
 /** Taken out before, as in a log that was fetched from another depot: with its brackets, or what is in them. */

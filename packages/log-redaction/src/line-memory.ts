@@ -4,7 +4,14 @@
  */
 import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import type { Found } from './find-secrets.js';
-import { createNamedValues, createTokenValues, createUnseenValues, createVpnValues } from './member-memory.js';
+import {
+  createNamedValues,
+  createOpenValues,
+  createTokenValues,
+  createUnseenValues,
+  createVpnValues,
+  type OpenValues,
+} from './member-memory.js';
 import { createPemMemory } from './pem-memory.js';
 import { bodyFrom, speakerOf } from './speaker.js';
 
@@ -106,6 +113,16 @@ export function createLineMemory(rules: readonly RedactRule[], options: LineMemo
   };
 }
 
+/** Without their ends, and where they begin. */
+function* linesIn(bytes: Buffer, begin: number, used: number): Generator<readonly [text: string, from: number]> {
+  for (let from = begin; from < used; ) {
+    const newline = bytes.indexOf(NEWLINE, from);
+    const to = newline === -1 || newline > used ? used : newline;
+    yield [bytes.toString('latin1', from, to), from];
+    from = to + 1;
+  }
+}
+
 /** What is found in the first `used` bytes of a stream, and what lines there go on with that began before it. */
 export function headFound(
   rules: readonly RedactRule[],
@@ -115,12 +132,33 @@ export function headFound(
 ): readonly Found[] {
   const memory = createLineMemory(rules, { beginsInside: true, isHeadOnly: true });
   const parts: Part[] = [];
-  for (let from = 0; from < used; ) {
-    const newline = bytes.indexOf(NEWLINE, from);
-    const to = newline === -1 || newline > used ? used : newline;
-    const inLine = memory.add(bytes.toString('latin1', from, to), []);
-    for (const part of inLine) parts.push({ ...part, from: part.from + from, to: part.to + from });
-    from = to + 1;
+  for (const [text, from] of linesIn(bytes, 0, used))
+    for (const part of memory.add(text, [])) parts.push({ ...part, from: part.from + from, to: part.to + from });
+  return together(found, parts, 0);
+}
+
+/** As far back as a message may have begun that the end has cut off. */
+const TAIL_BYTES = 16 * 1024;
+
+/** What is found in the first `used` bytes, with which a stream ends, and values there whose name would have come later. */
+export function tailFound(
+  rules: readonly RedactRule[],
+  bytes: Buffer,
+  used: number,
+  found: readonly Found[],
+): readonly Found[] {
+  if (!rules.includes('credentials')) return found;
+  const bySpeaker = new Map<string, OpenValues>();
+  const begin = Math.max(0, used - TAIL_BYTES);
+  for (const [text, from] of linesIn(bytes, begin === 0 ? 0 : bytes.indexOf(NEWLINE, begin) + 1, used)) {
+    const speaker = speakerOf(text);
+    const body = bodyFrom(text, speaker);
+    const name = speaker?.name ?? '';
+    const values = bySpeaker.get(name) ?? createOpenValues();
+    bySpeaker.set(name, values);
+    values.add(text.slice(body), from + body);
   }
+  const left = [...bySpeaker.values()].flatMap((values) => values.left());
+  const parts = left.map(([from, to]): Part => ({ from, to, rule: 'credentials', tag: 'secret', isRest: false }));
   return together(found, parts, 0);
 }

@@ -4,6 +4,7 @@
  */
 import { memberValues, variableValues } from './finders/quoted.js';
 import { FOREIGN_LINES } from './pem-memory.js';
+import { PSEUDONYM } from './pseudonyms.js';
 
 type Range = readonly [from: number, to: number];
 type Values = (text: string) => Iterable<Range>;
@@ -26,6 +27,9 @@ const VPN_OBJECT = /"vpn\\{0,31}"\s*:\s*\{\s*$/i;
 const ENDS = /^\s*[}\]]/;
 
 const none: readonly Range[] = [];
+/** What was taken out before is left alone. */
+const fresh = (text: string, ranges: Iterable<Range>): readonly Range[] =>
+  Array.from(ranges).filter(([from, to]) => !PSEUDONYM.test(text.slice(from, to)));
 const depthOf = (text: string): number => text.length - text.trimStart().length;
 const vpnValues = memberValues('key|password|user');
 
@@ -38,7 +42,7 @@ export function createNamedValues(): Members {
     // Of another one.
     else if (since > SURE_LINES - 1 && NAME.test(text)) since = Number.POSITIVE_INFINITY;
     const isSecret = LONE_VALUE.test(text) || (since > 0 && since <= NAMED_LINES && LONE_PLAIN_VALUE.test(text));
-    return isSecret ? variableValues(text) : none;
+    return isSecret ? fresh(text, variableValues(text)) : none;
   };
 }
 
@@ -55,7 +59,7 @@ function createObjectMemory(opens: RegExp, values: Values): Members {
       const isEnd = ENDS.test(text) && depthOf(text) <= depth && FOREIGN_LINES - lines >= SURE_LINES;
       lines = isEnd ? 0 : lines - 1;
     }
-    return isWithin ? values(text) : none;
+    return isWithin ? fresh(text, values(text)) : none;
   };
 }
 
@@ -63,12 +67,36 @@ const plainValues: Values = (text) => (LONE_PLAIN_VALUE.test(text) ? variableVal
 export const createTokenValues = (): Members => createObjectMemory(TOKEN_OBJECT, plainValues);
 export const createVpnValues = (): Members => createObjectMemory(VPN_OBJECT, vpnValues);
 
+/** Whether the object of a value in front of its name has ended, when the lines do. */
+export interface OpenValues {
+  /** Values of the line; of those before, what ended with it is left out. */
+  readonly add: (text: string, at: number) => void;
+  /** Where those stand whose name may have come later. */
+  readonly left: () => readonly Range[];
+}
+
+export function createOpenValues(): OpenValues {
+  let open: { readonly depth: number; readonly ranges: readonly Range[] }[] = [];
+  return {
+    add(text, at) {
+      const depth = depthOf(text);
+      if (ENDS.test(text)) open = open.filter((each) => each.depth <= depth);
+      else if (LONE_VALUE.test(text))
+        open.push({
+          depth,
+          ranges: fresh(text, variableValues(text)).map(([from, to]) => [from + at, to + at] as const),
+        });
+    },
+    left: () => open.flatMap(({ ranges }) => ranges),
+  };
+}
+
 /** Values of an object whose beginning was not seen: what would tell what they are may have stood there. */
 export function createUnseenValues(): Members {
   let left = FOREIGN_LINES;
   return (text) => {
     if (left === 0) return none;
     left = text.includes('{') || NAME.test(text) ? 0 : left - 1;
-    return left > 0 && LONE_PLAIN_VALUE.test(text) ? variableValues(text) : none;
+    return left > 0 && LONE_PLAIN_VALUE.test(text) ? fresh(text, variableValues(text)) : none;
   };
 }

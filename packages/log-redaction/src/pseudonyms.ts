@@ -5,6 +5,9 @@ import { hash } from 'node:crypto';
 const DIGITS = 10;
 const REMEMBERED = 4096;
 
+/** As it stands in a log. */
+export const PSEUDONYM = /^\[\w+:[0-9a-f]{10}\]$/;
+
 /**
  * `key` is a secret of the depot, 32 bytes at least: a card has four bytes, so a hash without key is undone by trying all of them.
  * A prefix is as good as HMAC here, because what is shown is cut and nothing can be computed from it.

@@ -4,7 +4,7 @@
  */
 import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import { createSecretFinder, type Found } from './find-secrets.js';
-import { createLineMemory, headFound } from './line-memory.js';
+import { createLineMemory, headFound, tailFound } from './line-memory.js';
 import { createPseudonyms } from './pseudonyms.js';
 
 export interface RedactorInput {
@@ -141,7 +141,7 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
       } catch (error) {
         failure = { error };
       }
-      if (used > 0) yield replaced(window, used, find(), windowBytes);
+      if (used > 0) yield replaced(window, used, tailFound(rules, window, used, find()), windowBytes);
       if (failure) throw failure.error;
     },
   };

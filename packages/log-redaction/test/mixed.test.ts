@@ -161,6 +161,27 @@ void t.test('each file may begin in the middle of what is a secret, however much
   t.match(archive.counts(), { certificates: 1, credentials: 1 });
 });
 
+void t.test('a message that the end of a part has cut off before its name', async (t) => {
+  const value = (text: string): string => `    {\n      "attributeValue": "${text}",`;
+  const component = '      "component": {\n        "name": "SecurityCtrlr"\n      },';
+  const ended = `${value('900')}\n${component}\n      "variable": {\n        "name": "Interval"\n      }\n    },`;
+  const cut = `${ended}\n${value('the secret')}\n${component}\n`;
+  const out = await passed(cut);
+  t.notMatch(out, 'the secret');
+  t.match(out, '"attributeValue": "900"', 'of one that is whole the name is known');
+  const [journal] = FORMS;
+  const mixedCut = cut
+    .trimEnd()
+    .split('\n')
+    .flatMap((line) => [`${journal?.head('ocpp', 1)}${line}`, `${journal?.head('audit', 1)}}`])
+    .join('\n');
+  t.notMatch(await passed(mixedCut), 'the secret');
+  t.equal(await passed(out), out, 'what was taken out once is left alone');
+  const redactor = redactorOf();
+  for (const line of out.split('\n').slice(-8)) t.equal(redactor.line(line), line);
+  t.match(await passed(mixedCut), '"attributeValue": "900"');
+});
+
 void t.test('a program that writes to a log of many is remembered, within limits', (t) => {
   const redactor = redactorOf();
   redactor.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "key": "AuthorizationKey",');
