@@ -25,8 +25,6 @@ export interface SshdOptions {
   readonly dir: string;
   /** More lines of its config file. */
   readonly config?: readonly string[];
-  /** It and its sessions leave the processors to others, as `nice` does; 19 is the most. */
-  readonly niceness?: number;
 }
 
 /** Whether it is installed. */
@@ -95,11 +93,7 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
   const { login, ...files } = await sshdFiles(options);
   // Its folder for separated privileges is made by a package's start script elsewhere.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
-  const { niceness } = options;
-  if (niceness === undefined) return Object.assign(await startServer(files), login);
-  const { command, args } = files;
-  const nice = { command: 'nice', args: (port: number) => ['-n', String(niceness), command, ...args(port)] };
-  return Object.assign(await startServer({ ...files, ...nice }), login);
+  return Object.assign(await startServer(files), login);
 }
 
 /** Children of a process; none of one that has ended. */

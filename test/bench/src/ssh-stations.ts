@@ -16,6 +16,7 @@ const EVIDENCE = 'echo \'{"boot_id": "b1", "healthy": true}\'';
 const PIECE_BYTES = 10_000_000;
 
 export interface SshStations {
+  readonly sshd: Sshd;
   readonly worker: Remote;
   /** Seconds of `scp` to so many stations, one after the other, each followed by `sha256sum` there. */
   readonly scp: (image: FirmwareImage, stations: number) => Promise<number>;
@@ -38,13 +39,11 @@ export async function sshEntries(
   cleanup: Cleanup,
   dir: string,
   count: number,
-  niceness?: number,
 ): Promise<{ readonly sshd: Sshd; readonly entries: readonly RealDriverEntry[] }> {
   mkdirSync(dir, { recursive: true });
   const sshd = await startSshd({
     dir: join(dir, 'sshd'),
     config: ['Subsystem sftp internal-sftp'],
-    ...(niceness === undefined ? {} : { niceness }),
   });
   cleanup.teardown(() => sshd.stop());
   const entries = Array.from(
@@ -60,13 +59,13 @@ export async function sshEntries(
   return { sshd, entries };
 }
 
-/** `niceness`: of the server and all that runs at the stations; without it they have the priority of what is measured. */
-export async function startSshStations(context: BenchContext, count: number, niceness?: number): Promise<SshStations> {
-  const dir = join(context.dir, niceness === undefined ? 'ssh' : `ssh-${niceness}`);
-  const { sshd, entries } = await sshEntries(context, dir, count, niceness);
+export async function startSshStations(context: BenchContext, count: number, name = 'ssh'): Promise<SshStations> {
+  const dir = join(context.dir, name);
+  const { sshd, entries } = await sshEntries(context, dir, count);
   const worker = await startRemote(context, 'ssh-worker', SERVICE_FLAGS['ota-worker']);
   await worker.call('use', entries);
   return {
+    sshd,
     worker,
     scp: async (image, stations) => {
       const out = join(dir, 'scp');

@@ -1,9 +1,12 @@
 /** An image to twenty stations at once, and what the stations that ask the gateway notice of it. */
+import { join } from 'node:path';
 import { describeError } from '@khumbu/shared/runtime/errors';
+import { mountSmallDisk } from '@khumbu/test-support/small-disk';
+import { moveToIdleCgroup } from '../idle-cgroup.js';
 import type { RateOptions } from '../load/requester.js';
 import { forgetPeak, MB, peakRssBytes, rssBytes } from '../process-figures.js';
 import type { Benchmark, Measured } from '../row.js';
-import { makeSshImage, startSshStations } from '../ssh-stations.js';
+import { makeSshImage, type SshStations, startSshStations } from '../ssh-stations.js';
 import { interleaved, setStage, stationNames } from '../stage.js';
 import { quantile } from '../statistics.js';
 
@@ -12,8 +15,6 @@ const SIZE = { full: 50_000_000, short: 2_000_000 } as const;
 const PAIRS = { full: 3, short: 1 } as const;
 const PER_S = 100;
 const SECONDS = { full: 5, short: 1 } as const;
-/** As `nice` counts. */
-const LOWEST_PRIORITY = 19;
 
 export const sshImages: Benchmark<'ssh-images-20' | 'ssh-images-20-rss'> = {
   rows: [
@@ -54,6 +55,9 @@ export const sshImages: Benchmark<'ssh-images-20' | 'ssh-images-20-rss'> = {
   },
 };
 
+/** Stations with processors and disks that are not those of the depot. */
+const APART = 'ssh-apart';
+const STATION_DISKS_BYTES = 5_000_000_000;
 const BESIDE_IT = 'the same, while nothing is sent';
 
 export const sshImagesReplies: Benchmark<'ssh-images-20-reply-p99' | 'ssh-images-20-reply-p99-shared'> = {
@@ -84,9 +88,7 @@ export const sshImagesReplies: Benchmark<'ssh-images-20-reply-p99' | 'ssh-images
       questions: [{ leaf: 'get_boot_reason', expect: 'PowerUp', mayBeLate: effort === 'short' }],
     };
     const p99 = async (): Promise<number> => quantile(await ours.call<number[]>('atRate', load), 0.99);
-    /** `niceness`: of all that runs at the stations. */
-    const replies = async (niceness?: number): Promise<Measured> => {
-      const { worker } = await startSshStations(context, stations, niceness);
+    const replies = async ({ worker }: SshStations): Promise<Measured> => {
       await worker.call('observe', stations);
       await p99();
       const whileSent = async (round: number): Promise<number> => {
@@ -96,25 +98,43 @@ export const sshImagesReplies: Benchmark<'ssh-images-20-reply-p99' | 'ssh-images
           isOver = true;
           context.say(`brought in ${seconds.toFixed(1)} s`);
         });
-        const figure = await p99();
-        if (isOver && effort === 'full') throw new Error('the images were there before the questions were over');
-        await over;
+        const asked = p99().then((figure) => {
+          if (isOver && effort === 'full') throw new Error('the images were there before the questions were over');
+          return figure;
+        });
+        const [figure] = await Promise.all([asked, over]);
         return figure;
       };
       return interleaved(PAIRS[effort], whileSent, p99);
     };
-    const own = await replies(LOWEST_PRIORITY);
+    const disk = await mountSmallDisk(context, join(dir, APART), STATION_DISKS_BYTES);
+    const apart = await startSshStations(context, stations, APART);
+    const idle = moveToIdleCgroup(apart.sshd.pid);
+    if (typeof idle !== 'string') {
+      context.teardown(async () => {
+        await apart.worker.end();
+        await apart.sshd.stop();
+        await idle.remove();
+      });
+    }
+    const own = await replies(apart);
+    const together = await startSshStations(context, stations, 'ssh-shared');
     // Here a question may be answered late enough to void the figure, which is no reason to void the other one.
-    const shared = await replies().catch((error: unknown) => context.say(describeError(error)));
+    const shared = await replies(together).catch((error: unknown) => context.say(describeError(error)));
     return {
       'ssh-images-20-reply-p99': {
         ...own,
-        notes: ['the stations have the lowest priority: they have processors of their own'],
+        notes: [
+          typeof idle === 'string'
+            ? `the stations take turns with the depot on its processors: ${idle}`
+            : 'the stations get what the depot leaves of its processors, in place of processors of their own',
+          disk ? 'their files are in memory' : 'their files are on the disk of the depot: no other could be mounted',
+        ],
       },
       ...(shared && {
         'ssh-images-20-reply-p99-shared': {
           ...shared,
-          notes: ['the stations take turns with the depot on its processors'],
+          notes: ['the stations take turns with the depot on its processors, and its disk'],
         },
       }),
     };
