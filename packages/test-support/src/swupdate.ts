@@ -143,8 +143,11 @@ export async function startSwupdate({ daemon, tmpBytes = 0 }: SwupdateOptions = 
   const version = await program(dir, 'version', VERSION);
   const script = await program(dir, 'host', HOST);
   const host: Child = await startChild('unshare', ['-m', 'sh', script, ...args]);
+  // Two threads of the daemon open them, in no order.
+  const daemonIsThere = async (): Promise<boolean> =>
+    existsSync(at('tmp/swupdateprog')) && (await isHeard(at('tmp/sockinstctrl')));
   const ready = async (): Promise<boolean> =>
-    existsSync(at('host.pid')) && (args.length === 0 || (await isHeard(at('tmp/sockinstctrl'))));
+    existsSync(at('host.pid')) && (args.length === 0 || (await daemonIsThere()));
   await awaitUntil(ready, READY_MS, 'SWUpdate').catch((error: unknown) => {
     throw new Error(`${host.output()}`, { cause: error });
   });

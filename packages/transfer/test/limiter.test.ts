@@ -67,10 +67,10 @@ void t.test('time at the limiter is no stall, and an abort ends it', async (t) =
     take: () => {
       if (!isFirst) return undefined;
       isFirst = false;
-      return new Promise((resolve) => void setTimeout(resolve, 400));
+      return new Promise((resolve) => void setTimeout(resolve, 3000));
     },
   };
-  t.ok((await read(url, { policy, limiter: late, stallMs: 150 })).equals(CONTENT));
+  t.ok((await read(url, { policy, limiter: late, stallMs: 1500 })).equals(CONTENT));
   const abort = new AbortController();
   const never: RateLimiter = {
     take: (_bytes, given) =>

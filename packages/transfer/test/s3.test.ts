@@ -27,7 +27,7 @@ async function makeServer(t: Test): Promise<ConformanceServer> {
     S3_BUCKET: s3.bucket,
   };
   const direct = createObjectStore({ ...account, S3_ENDPOINT: s3.endpoint });
-  const objects = createObjectStore({ ...account, S3_ENDPOINT: `http://127.0.0.1:${line.port}` }, { stallMs: 1500 });
+  const objects = createObjectStore({ ...account, S3_ENDPOINT: `http://127.0.0.1:${line.port}` }, { stallMs: 5000 });
   t.teardown(async () => {
     objects.close();
     direct.close();

@@ -87,7 +87,7 @@ function stage() {
       operationId: record.id,
       spoolDir,
       delivery: { partBytes: PART_BYTES },
-      context: { policy: loopback, stallMs: 5000, objects },
+      context: { policy: loopback, stallMs: 30_000, objects },
       signal: new AbortController().signal,
       ...(copy ? { copy: ownCopy(copy, deps) } : {}),
       onCopyError: (error) => void errors.push(error),

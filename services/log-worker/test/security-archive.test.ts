@@ -95,7 +95,7 @@ async function sent(
     delivery: {},
     shared: createSharedJournal(redis, keys),
     securityLog: securityLogOf(redis, keys),
-    transfers: { stallMs: 5000, objects: undefined },
+    transfers: { stallMs: 30_000, objects: undefined },
   });
   const { signal } = new AbortController();
   const log = createLogger('log-worker', 'silent');

@@ -29,7 +29,7 @@ const optionsFor = (
   spoolDir,
   rules: { allowedSchemes: ['http'], allowedHosts: [], allowLoopback: true },
   maxBytes: 10_000_000,
-  stallMs: 5000,
+  stallMs: 30_000,
   signal: new AbortController().signal,
   ...changes,
 });

@@ -10,7 +10,9 @@ import { hasRauc, startRauc } from '@khumbu/test-support/rauc';
 import { hasSshd } from '@khumbu/test-support/sshd';
 import type { Cleanup } from '../depot/cleanup.js';
 import type { Charger, ChargerImage, ChargerKind, Outcome } from './charger.js';
+import { openInstallGate } from './install-gate.js';
 import { createJournal, writeProgram } from './journal.js';
+import { processesWith } from './processes.js';
 
 const QUIET_MS = 30_000;
 const SLOT_IMAGE_BYTES = 2_000_000;
@@ -54,19 +56,8 @@ async function start(cleanup: Cleanup, stateDir: string): Promise<Charger> {
       return false;
     }
   };
-  let installMs = 0;
-  // Its handler waits before it writes; the one of a service that was killed waits as well.
-  let begun = '';
-  let since = performance.now();
-  const letting = setInterval(() => {
-    void (async () => {
-      const now = await readFile(at('begun'), 'utf8').catch(() => '');
-      if (now !== begun) since = performance.now();
-      begun = now;
-      if (performance.now() - since > installMs) await rauc.let();
-    })();
-  }, 50);
-  cleanup.teardown(() => clearInterval(letting));
+  const gate = await openInstallGate(cleanup, dir);
+  const runsScript = (): boolean => processesWith([`${dir}/`]).some(({ commandLine }) => commandLine.includes('/pre'));
   const facts: Partial<Record<Outcome, string>> = { breaks: 'post-fails', 'falls back': 'fall-back' };
   return {
     dir,
@@ -84,7 +75,7 @@ async function start(cleanup: Cleanup, stateDir: string): Promise<Charger> {
       return random.pick(images.filter(({ name }) => !there.includes(name)));
     },
     async reset(behaviour) {
-      installMs = behaviour.installMs;
+      await gate.reset(behaviour.installMs);
       await writeFile(at('reboot-s'), String(behaviour.rebootMs / 1000));
       for (const [outcome, fact] of Object.entries(facts)) {
         if (outcome === behaviour.outcome) await rauc.set(fact, '3');
@@ -104,7 +95,7 @@ async function start(cleanup: Cleanup, stateDir: string): Promise<Charger> {
       await pause(forMs);
       await rauc.startService();
     },
-    quiet: async () => void (await awaitUntil(isIdle, QUIET_MS, 'RAUC to be idle')),
+    quiet: async () => void (await awaitUntil(() => !runsScript() && isIdle(), QUIET_MS, 'RAUC to be idle')),
     isOwn: (commandLine) => / service$|\/(?:service|pre|post|backend)(?: |$)|dbus-daemon/.test(commandLine),
   };
 }

@@ -1,5 +1,4 @@
 /** A charger with profile `swupdate`: a real SWUpdate with its daemon, two files for slots. */
-import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,13 +8,13 @@ import { type SwuOptions, swuContent } from '@khumbu/test-support/swu';
 import { hasSwupdate, type SlotName, startSwupdate } from '@khumbu/test-support/swupdate';
 import type { Cleanup } from '../depot/cleanup.js';
 import type { Charger, ChargerImage, ChargerKind, Outcome, Run } from './charger.js';
+import { openInstallGate } from './install-gate.js';
 import { createJournal, writeProgram } from './journal.js';
 import { killHard, processesWith } from './processes.js';
 import { isIdle } from './swupdate-daemon.js';
 
 const QUIET_MS = 60_000;
 const IMAGES = 4;
-const LOOK_MS = 50;
 
 /** In the daemon's own log, before each run of its client: what follows is the end of that run's update, if it had one. */
 const BEGINS = '### a client begins';
@@ -67,29 +66,7 @@ async function start(cleanup: Cleanup, stateDir: string): Promise<Charger> {
     return [...contents].find(([, content]) => bytes.subarray(0, content.length).equals(content))?.[0];
   };
 
-  let installMs = 0;
-  let passed = 0;
-  let begun = 0;
-  let since = performance.now();
-  let isOver = false;
-  // A script in each image waits before anything is written; the script of a daemon that was killed waits as well.
-  const letting = (async (): Promise<void> => {
-    while (!isOver) {
-      const now = await station.begun();
-      if (now !== begun) since = performance.now();
-      begun = now;
-      // One `go` is for one of them.
-      if (passed < begun && performance.now() - since > installMs && !existsSync(at('go'))) {
-        passed += 1;
-        await station.let();
-      }
-      await pause(LOOK_MS);
-    }
-  })();
-  cleanup.teardown(() => {
-    isOver = true;
-    return letting;
-  });
+  const gate = await openInstallGate(cleanup, dir);
   const clients = (): readonly number[] =>
     processesWith([`${stateDir}/`])
       .filter(({ commandLine }) => commandLine.startsWith('swupdate-client '))
@@ -116,16 +93,13 @@ async function start(cleanup: Cleanup, stateDir: string): Promise<Charger> {
       return random.pick(images.filter(({ name }) => !there.includes(name)));
     },
     async reset(behaviour) {
-      installMs = behaviour.installMs;
       await writeFile(at('reboot-s'), String(behaviour.rebootMs / 1000));
       for (const [outcome, fact] of Object.entries(FACTS)) {
         if (outcome === behaviour.outcome) await station.set(fact, '3');
         else await station.unset(fact);
       }
       station.setVariable('slot', await text('running'));
-      await station.unset('go');
-      await writeFile(at('begun'), '');
-      [passed, begun] = [0, 0];
+      await gate.reset(behaviour.installMs);
       await writeFile(at('daemon.log'), '');
       await journal.clear();
     },
