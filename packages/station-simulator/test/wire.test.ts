@@ -432,6 +432,8 @@ void t.test('a reboot of a simulated charger takes its EVerest down and brings i
   const watch = chargersIn(dataDir, life.signal, (error) => t.fail('cannot be watched', { error }))('rebooting');
   const { module } = station(t, { station: 'rebooting', watch, restartMs: 1 });
   await module.start();
+  // A boot that is over before the charger was looked at for the first time is none.
+  await module.awaitThat((s) => s.boots.length === 1 && s.up, DEADLINE_MS, 'the first boot');
   const driver = createSimulatedDriver({ dataDir, station: 'rebooting', settings: { reboot_ms: 50 } });
   const moves: string[] = [];
   module.on('down', (why) => moves.push(why));

@@ -1,9 +1,11 @@
 /** What EVerest is told of its start when it was killed and is back before anybody can have missed it. */
+
 import { randomUUID } from 'node:crypto';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { readStationState } from '@khumbu/operations/stations/station-state';
 import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import type { BootReason } from '@khumbu/shared/contract/schemas';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { connectAsync } from 'mqtt';
@@ -159,7 +161,7 @@ void t.test(
     const discovery = { heartbeat_period_ms: 120_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
     const everest = await station(t, place, { discovery });
     const other = await station(t, place, { moduleId: 'cs-2' });
-    t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
+    t.equal((await askUntilDecided('get_boot_reason', () => everest.request('get_boot_reason'))).reply, 'PowerUp');
     await everest.publishRaw('heartbeat', '0');
     await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
 
@@ -195,10 +197,10 @@ void t.test('a question that waits is answered by the next leader', async (t) =>
   const place = await depot(t, servers);
   const first = await startGateway(t, place);
   await leads(first);
-  const discovery = { heartbeat_period_ms: 10_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
+  const discovery = { heartbeat_period_ms: 120_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
   const everest = await station(t, place, { discovery });
   await restartExpected(place, 'cs-1', 'RemoteReset');
-  t.equal((await everest.request('get_boot_reason')).reply, 'RemoteReset');
+  t.equal((await askUntilDecided('get_boot_reason', () => everest.request('get_boot_reason'))).reply, 'RemoteReset');
   await everest.publishRaw('heartbeat', '0');
   const isStored = async () => readStationState(await storeOf(place).station('cs-1')).heartbeat?.id === 0;
   await awaitUntil(isStored, PATIENCE_MS, 'the heartbeat to be stored');

@@ -3,6 +3,7 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
 import { readStationState } from '@khumbu/operations/stations/station-state';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import t, { type Test } from 'tap';
@@ -57,7 +58,10 @@ void t.test('a reset that another has done is not done again', async (t) => {
     place,
     async (everest) => {
       await beats(everest);
-      t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true);
+      t.equal(
+        (await askUntilDecided('is_reset_allowed', () => everest.request('is_reset_allowed', 'Soft'))).reply,
+        true,
+      );
     },
     (everest) => everest.publishRaw('reset', RESET),
     async () => {

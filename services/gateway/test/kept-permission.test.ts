@@ -4,6 +4,7 @@ import { update } from '@khumbu/intake/test/fixtures';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { slotField } from '@khumbu/operations/records/keys';
 import { readStationState, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
@@ -44,7 +45,7 @@ async function keptPermission(t: Test, count = COUNT) {
   const second = await startGateway(t, place);
   await leads(second);
   const permission = async () => ((await store.load(waiting.id)) as FirmwareUpdateRecord).permission;
-  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true);
+  t.equal((await askUntilDecided('is_reset_allowed', () => everest.request('is_reset_allowed', 'Soft'))).reply, true);
   t.equal(await permission(), undefined, 'nobody knows yet of which boot it is');
   /** The count as it stands if this boot goes on. */
   const countNow = (): number => count + Math.ceil((Date.now() - (at - GAP_MS)) / PERIODS.heartbeat_period_ms);

@@ -61,10 +61,10 @@ async function get(url: string, headers: Record<string, string> = {}) {
 const lineOf = (words: string): string => `${JSON.stringify({ type: 'record', source: 'journal', text: words })}\n`;
 
 await t.test('quiet logs as text: nothing comes for longer than a connection may be idle', async (t) => {
-  const idleMs = 200;
+  const idleMs = 1500;
   const { rest, url } = await depot(t, async (_request, output) => {
     await output.opened();
-    await pause(4 * idleMs);
+    await pause(2 * idleMs);
     await output.write(Buffer.from('journal | one\n-- end: complete\n'));
   });
   rest.app.server.setTimeout(idleMs);

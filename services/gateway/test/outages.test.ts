@@ -1,6 +1,8 @@
 /** A leader that is killed, a Redis that stops answering, and nobody connected. */
+
 import { randomUUID } from 'node:crypto';
 import { requestFrame } from '@khumbu/shared/contract/everest-frames';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import t from 'tap';
@@ -60,7 +62,7 @@ void t.test('what was asked while nobody was connected', async (t) => {
   const first = await startGateway(t, place);
   await leads(first);
   const everest = await station(t, place);
-  t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
+  t.equal((await askUntilDecided('get_boot_reason', () => everest.request('get_boot_reason'))).reply, 'PowerUp');
   await first.child.end('SIGKILL');
   const answer = everest.request('update_firmware', UPDATE, { timeoutMs: PATIENCE_MS });
   await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
@@ -85,8 +87,8 @@ void t.test('Redis stops answering', async (t) => {
   const gateway = await startGateway(t, place);
   await leads(gateway);
   const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-  t.equal((await everest.request('get_boot_reason')).reply, 'PowerUp');
-  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true);
+  t.equal((await askUntilDecided('get_boot_reason', () => everest.request('get_boot_reason'))).reply, 'PowerUp');
+  t.equal((await askUntilDecided('is_reset_allowed', () => everest.request('is_reset_allowed', 'Soft'))).reply, true);
   redis.freeze();
   t.teardown(() => redis.thaw());
   const took: number[] = [];
@@ -108,7 +110,11 @@ void t.test('Redis stops answering', async (t) => {
   await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
   redis.thaw();
   await leads(gateway);
-  t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, true, 'it serves again');
+  t.equal(
+    (await askUntilDecided('is_reset_allowed', () => everest.request('is_reset_allowed', 'Soft'))).reply,
+    true,
+    'it serves again',
+  );
   const isReset = async () => (await openRecords(place)).some(({ kind }) => kind === 'reset');
   await awaitUntil(isReset, PATIENCE_MS, 'the reset that was announced is kept');
   await everest.publishRaw('update_firmware', frame);

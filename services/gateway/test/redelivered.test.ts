@@ -19,7 +19,7 @@ void t.test('a request that ends who reads it ends two leaders, and the third an
   const third = await startGateway(t, place, deadly);
   const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
   const other = await station(t, place, { moduleId: 'cs-2', heartbeatMs: 200, discovery: PERIODS });
-  t.equal((await other.request('get_boot_reason')).reply, 'PowerUp');
+  t.equal((await askUntilDecided('get_boot_reason', () => other.request('get_boot_reason'))).reply, 'PowerUp');
 
   const request = { ...UPDATE, location: 'https://files.example/deadly-frame' };
   const { reply } = await everest.request('update_firmware', request, { timeoutMs: 60_000 });

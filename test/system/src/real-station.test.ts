@@ -1,4 +1,5 @@
 /** From an MQTT request to Installed at real stations by SSH: the template for makers with file-backed slots, and RAUC. */
+
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { sleep } from '@khumbu/shared/runtime/abort';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
@@ -191,7 +193,11 @@ await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no
 
   await t.test('EVerest is told why its host has booted', async (t) => {
     const client = await connect(t, cluster, 'good', { heartbeatMs: 200 });
-    t.equal((await client.request('get_boot_reason')).reply, 'FirmwareUpdate', 'by us');
+    t.equal(
+      (await askUntilDecided('get_boot_reason', () => client.request('get_boot_reason'))).reply,
+      'FirmwareUpdate',
+      'by us',
+    );
     const { bootEpoch } = await shown('good');
     const asked = Date.now();
     const isSeen = async (): Promise<boolean> =>
@@ -201,7 +207,11 @@ await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no
     writeFileSync(join(dir, 'good', 'reason'), 'Watchdog\n');
     writeFileSync(join(dir, 'good', 'boot'), 'the-watchdog-boot\n');
     client.startHeartbeats(200);
-    t.equal((await client.request('get_boot_reason')).reply, 'Watchdog', 'by its watchdog');
+    t.equal(
+      (await askUntilDecided('get_boot_reason', () => client.request('get_boot_reason'))).reply,
+      'Watchdog',
+      'by its watchdog',
+    );
     t.match(await shown('good'), { bootEpoch: bootEpoch + 1, bootReason: 'Watchdog' });
   });
 });

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Endpoints } from '@khumbu/embedded-run/cluster';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
@@ -101,7 +102,7 @@ void t.test('the same statuses and one install, whatever the update was doing', 
   t.notOk(downloading.client.statusNames(3).includes('SignatureVerified'), 'so did the download');
   for (const name of OTHERS) await restart(t, name);
   // After an upgrade everything is asked and answered as before.
-  t.same((await waiting.client.request('get_boot_reason')).reply, 'PowerUp');
+  t.same((await askUntilDecided('get_boot_reason', () => waiting.client.request('get_boot_reason'))).reply, 'PowerUp');
   await waiting.client.allowInstallation();
   await downloading.client.awaitStatus(3, 'SignatureVerified', PATIENCE_MS);
   await downloading.client.allowInstallation();

@@ -1,8 +1,10 @@
 /** Transfers with servers as they are, in the running depot: through a forward proxy, put off, without bytes, at the end of time. */
+
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
@@ -75,7 +77,9 @@ test('an image and an archive go through the proxy of the environment, and nothi
   t.equal(await update(client, 7, { location, retries: 1 }), 'Accepted');
   await allowAfter(client, 7, 'Downloaded');
   const logs = { request_id: 9, type: 'DiagnosticsLog', location: 'http://logs.invalid/logs/', retries: 1 };
-  t.match((await client.request('upload_logs', logs)).reply, { upload_logs_status: 'Accepted' });
+  t.match((await askUntilDecided('upload_logs', () => client.request('upload_logs', logs))).reply, {
+    upload_logs_status: 'Accepted',
+  });
   await newest('behind', ({ status }) => status === 'Uploaded');
   t.match(asked, [`GET ${location}`, /^PUT http:\/\/logs\.invalid\/logs\/behind-DiagnosticsLog-/]);
   const folder = join(cluster.dataDir, 'log');

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
@@ -148,7 +149,10 @@ for (const writtenBy of ['82e0d90', '2c2f4fb'])
     }
     t.same(clientOf('done').statusNames(1), [], 'what was told is not told again');
     t.same(withoutRepeats(clientOf('logs').statusNames(9)), ['Uploaded']);
-    t.equal((await clientOf('resetting').request('get_boot_reason')).reply, 'RemoteReset');
+    t.equal(
+      (await askUntilDecided('get_boot_reason', () => clientOf('resetting').request('get_boot_reason'))).reply,
+      'RemoteReset',
+    );
     t.equal((await cluster.charger('resetting')).everestStarts, 2, 'reset once');
     const network = clientOf('network').messages.items.filter(({ leaf }) => leaf === 'configure_network_status');
     t.match(network.at(-1)?.json, { request_id: 13, status: 'Ready' });

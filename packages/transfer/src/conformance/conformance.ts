@@ -81,7 +81,7 @@ async function whatComes(t: Test, makeServer: MakeServer): Promise<void> {
     const content = randomBytes(SIZE);
     await server.serve(content);
     await server.stallAfter(1_000_000);
-    const hold = new Hold(server.location, { ...server.context, stallMs: 400 });
+    const hold = new Hold(server.location, { ...server.context, stallMs: 2000 });
     const stalled = await failureOf(hold.attempt({ signal }));
     t.match(stalled, { code: 'TRANSFER_FAILED', reason: 'stalled', retryable: true });
     holdsNoSecret(t, server, stalled);
@@ -205,7 +205,7 @@ async function whatIsBrought(t: Test, makeServer: MakeServer): Promise<void> {
     await holdsNoHalf(t, server, bytes, 'cut');
 
     await server.stallUpload();
-    const context = { ...server.context, stallMs: 400 };
+    const context = { ...server.context, stallMs: 2000 };
     t.match(await failureOf(put(server, location, bodyOf(bytes), { context })), { retryable: true });
     await holdsNoHalf(t, server, bytes, 'stalled');
 
