@@ -73,6 +73,8 @@ void t.test('frames grow old, and what says the same all the time is one', async
   t.same(ring.of('cs-2'), []);
   ring.add('cs-3', frame('new'), false);
   t.equal(ring.size().stations, 2, 'what is too old takes no room');
+  ring.clear();
+  t.same([ring.size(), ring.of('cs-3')], [{ stations: 0, frames: 0, bytes: 0 }, []]);
 });
 
 void t.test('whose frame it is', async (t) => {

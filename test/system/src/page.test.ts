@@ -1,51 +1,17 @@
 /** What a person does with the page, each as one test in a real browser against the whole depot. */
 import { readFileSync, statSync } from 'node:fs';
-import { makeImage } from '@khumbu/test-support/firmware';
-import { startOrigin } from '@khumbu/test-support/origin';
-import type { Page } from 'playwright-core';
+import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import t from 'tap';
-import { accessibilityFaults, findBrowser, startBrowser } from './browser.js';
-import { startCluster } from './cluster.js';
+import { accessibilityFaults, findBrowser } from './browser.js';
+import { judgeLists } from './page-lists.js';
+import { button, heading, inDialog, setPageStage } from './page-stage.js';
 
 t.setTimeout(900_000);
 const executable = findBrowser();
 
-const button = (page: Page, name: string) => page.getByRole('button', { name, exact: true });
-const inDialog = (page: Page, name: string) => page.getByRole('dialog').getByRole('button', { name, exact: true });
-const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { name });
-
 await t.test('the page', { skip: executable ? false : 'there is no Chromium' }, async (t) => {
-  const origin = await startOrigin();
-  t.teardown(() => origin.close());
-  const cluster = await startCluster(t, {
-    dataDir: `${t.testdir()}/var`,
-    env: { SIMULATED_STATIONS: '3' },
-    simulated: { install_ms: 300, reboot_ms: 300 },
-  });
-  const { httpUrl, apiKey } = cluster.endpoints;
-  const browser = await startBrowser(t, executable ?? '');
-
-  const ask = async (path: string, body?: object): Promise<{ readonly path: string }> => {
-    const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
-    const response = await fetch(`${httpUrl}/v1${path}`, {
-      method: body ? 'POST' : 'GET',
-      headers,
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
-    return (await response.json()) as { path: string };
-  };
-  /** A window in which somebody is signed in, at the stations. */
-  const signedIn = async (options: Parameters<typeof browser.open>[0] = {}): Promise<Page> => {
-    const page = await browser.open(options);
-    const { path } = await ask('/session/codes', { seconds: 600 });
-    await page.goto(`${httpUrl}${path}`);
-    await page.getByRole('link', { name: 'charger_1' }).waitFor();
-    return page;
-  };
-  const openStation = async (page: Page, name: string): Promise<void> => {
-    await page.getByRole('link', { name }).click();
-    await heading(page, name).waitFor();
-  };
+  const stage = await setPageStage(t, executable ?? '');
+  const { origin, browser, httpUrl, apiKey, ask, signedIn, openStation } = stage;
 
   await t.test('sign in with the key, and out again', async (t) => {
     const page = await browser.open();
@@ -123,6 +89,30 @@ await t.test('the page', { skip: executable ? false : 'there is no Chromium' }, 
     t.pass('the reason is there');
   });
 
+  await t.test('update with a signed image, without waiting for EVerest', async (t) => {
+    const { bytes } = makeImage(200_000, 'signed');
+    const signer = await makeSigner(t.testdir());
+    const signature = Buffer.from(signer.sign(bytes), 'base64');
+    const page = await signedIn();
+    await openStation(page, 'charger_3');
+    await button(page, 'Update firmware').click();
+    await page.getByLabel('Location of the image').fill(origin.serve('/signed.img', bytes));
+    await page.getByText('Signature', { exact: true }).click();
+    const file = { mimeType: 'application/octet-stream' };
+    await page.getByLabel('File of the signature').setInputFiles({ ...file, name: 'image.sig', buffer: signature });
+    const certificate = Buffer.from(signer.certificate.certificatePem);
+    await page
+      .getByLabel('File of the signing certificate')
+      .setInputFiles({ ...file, name: 'signer.pem', buffer: certificate });
+    await page.getByLabel('Install without waiting for EVerest').check();
+    await page.getByRole('dialog').getByText('although EVerest has not allowed it').waitFor();
+    await inDialog(page, 'Update firmware').click();
+    await heading(page, 'Firmware update: Installed').waitFor();
+    await page.getByText('What happened').first().click();
+    const happened = page.getByRole('list', { name: 'What happened' }).first();
+    t.equal(await happened.getByText('SignatureVerified', { exact: true }).count(), 1);
+  });
+
   await t.test('read the logs of a station', async (t) => {
     const page = await signedIn();
     await openStation(page, 'charger_3');
@@ -188,77 +178,7 @@ await t.test('the page', { skip: executable ? false : 'there is no Chromium' }, 
     t.pass('both are there');
   });
 
-  await t.test('choose stations and operations by a filter, which stands in the address', async (t) => {
-    const page = await signedIn();
-    const filter = page.getByLabel('Filter', { exact: true });
-    await filter.fill('station = charger_2');
-    await page.getByText('1 of 3 stations').waitFor();
-    t.equal(await page.getByRole('link', { name: 'charger_1' }).count(), 0);
-    await filter.fill('state = gone');
-    await page.getByText('Character 9: gone where one of these should be: here, away').waitFor();
-    t.equal(await filter.getAttribute('aria-invalid'), 'true');
-    t.same(await accessibilityFaults(page), []);
-    await page.reload();
-    await page.getByText('1 of 3 stations').waitFor();
-    t.equal(await filter.inputValue(), 'station = charger_2', 'the last one that could be read');
-    await page.getByText('How to filter').click();
-    t.same(await accessibilityFaults(page), [], 'with the language explained');
-    await page.getByRole('link', { name: 'Operations' }).click();
-    await filter.fill('kind = reset and station = charger_3');
-    await page.getByText('1 operation').waitFor();
-    await filter.fill('kind = gone');
-    await page.getByText('gone where one of these should be').waitFor();
-    t.pass('what the gateway alone knows is said as well');
-  });
-
-  await t.test('order something for many stations at once', async (t) => {
-    const page = await signedIn();
-    const order = async (name: string): Promise<void> => {
-      await button(page, name).click();
-      await page.getByRole('dialog').waitFor();
-    };
-    await button(page, 'Choose all 3').click();
-    await page.getByText('3 stations chosen').waitFor();
-    await order('Fetch logs');
-    await page.getByRole('dialog').getByText('At 3 stations (charger_1, charger_2, charger_3)').waitFor();
-    await page.getByLabel('Only say what would be answered').check();
-    t.same(await accessibilityFaults(page), [], 'the dialog');
-    await inDialog(page, 'Fetch logs').click();
-    await heading(page, 'Fetch logs: 3 would be accepted, 0 refused. Nothing was done.').waitFor();
-    await button(page, 'Close').click();
-
-    await order('Update firmware');
-    await page.getByLabel('Location of the image').fill('gopher://nowhere/a.img');
-    await inDialog(page, 'Update firmware').click();
-    await heading(page, 'Update firmware: 0 accepted, 3 refused').waitFor();
-    await page.getByText('(LOCATION_SCHEME_UNKNOWN)').first().waitFor();
-    t.same(await accessibilityFaults(page), [], 'what became of it');
-
-    await page.getByLabel('Choose charger_2').uncheck();
-    await page.getByText('2 stations chosen').waitFor();
-    await order('Fetch logs');
-    await page.getByLabel('Title').fill('All but one');
-    await inDialog(page, 'Fetch logs').click();
-    await heading(page, 'Fetch logs: 2 accepted, 0 refused').waitFor();
-    await page.getByRole('link', { name: 'What becomes of it' }).click();
-    await page.getByText('2 operations').waitFor();
-    for (const station of ['charger_1', 'charger_3']) await heading(page, `Logs: Uploaded ${station}`).waitFor();
-    t.pass('they are found by their order');
-  });
-
-  await t.test('who did what, and that nothing of it is missing', async (t) => {
-    const page = await signedIn();
-    await page.getByRole('link', { name: 'Audit' }).click();
-    await page.getByLabel('What', { exact: true }).fill('reset');
-    await page.getByLabel('Station', { exact: true }).fill('charger_3');
-    await button(page, 'Show').click();
-    const rows = page.getByRole('row').filter({ hasText: 'Reset' });
-    await rows.filter({ hasText: 'local (REST)' }).first().waitFor();
-    await rows.getByText('Details').first().click();
-    await button(page, 'Check that it is whole').click();
-    await page.getByText(/^It is whole: \d+ entries/).waitFor();
-    t.same(await accessibilityFaults(page), []);
-  });
+  await judgeLists(t, stage);
 
   await t.test('the first load is small', async (t) => {
     const page = await browser.open();

@@ -6,6 +6,7 @@ import { usePage } from '../context.js';
 import { ORDERED, type Order, type Ordered, textOf } from '../orders.js';
 import { en } from '../texts.js';
 import { problemText } from '../use-act.js';
+import { useOpened } from '../use-opened.js';
 import { BulkResultCard } from './bulk-result.js';
 import { OrderDialog } from './order-dialog.js';
 
@@ -49,7 +50,7 @@ interface BulkActionsProps {
 
 export function BulkActions({ possible, chosen, onChoose }: BulkActionsProps) {
   const { khumbu, mayOperate, say } = usePage();
-  const [asked, setAsked] = useState<Asked>();
+  const [asked, ask] = useOpened<Asked>();
   const [told, setTold] = useState<{ readonly what: Ordered; readonly result: BulkResult }>();
   const texts = en.bulk;
   const order = async ({ what, stations }: Asked, ordered: Promise<Order>, fields: FormData): Promise<void> => {
@@ -77,7 +78,7 @@ export function BulkActions({ possible, chosen, onChoose }: BulkActionsProps) {
             key={what}
             type="button"
             disabled={chosen.length === 0}
-            onClick={() => setAsked({ what, stations: chosen })}
+            onClick={() => ask({ what, stations: chosen })}
           >
             {en.actions[what]}
           </button>
@@ -86,10 +87,11 @@ export function BulkActions({ possible, chosen, onChoose }: BulkActionsProps) {
       </p>
       {asked ? (
         <OrderDialog
-          what={asked.what}
-          where={whereText(asked.stations)}
-          onOrder={(ordered, fields) => void order(asked, ordered, fields)}
-          onClose={() => setAsked(undefined)}
+          key={asked.key}
+          what={asked.what.what}
+          where={whereText(asked.what.stations)}
+          onOrder={(ordered, fields) => void order(asked.what, ordered, fields)}
+          onClose={asked.close}
         >
           <label for="title">{texts.title}</label>
           <input id="title" name="title" maxLength={200} aria-describedby="title-hint" />

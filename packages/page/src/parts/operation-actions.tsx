@@ -1,10 +1,10 @@
 /** What a person may do with an operation that is under way. */
 import { answered, type KhumbuClient } from '@khumbu/client/client';
 import type { Operation } from '@khumbu/client/generated/rest-api';
-import { useState } from 'preact/hooks';
 import { usePage } from '../context.js';
 import { en } from '../texts.js';
 import { useAct } from '../use-act.js';
+import { useOpened } from '../use-opened.js';
 import { Confirm } from './confirm.js';
 
 interface Action {
@@ -61,7 +61,7 @@ const cancelLogs = (khumbu: KhumbuClient, path: { stationId: string; operationId
 export function OperationActions({ operation }: { readonly operation: Operation }) {
   const { khumbu, mayOperate } = usePage();
   const act = useAct();
-  const [asked, setAsked] = useState<Action>();
+  const [asked, ask] = useOpened<Action>();
   if (operation.ended || !mayOperate) return null;
   const possible = ACTIONS.filter(({ isPossible }) => isPossible(operation));
   const { stationId, operationId } = operation;
@@ -73,16 +73,17 @@ export function OperationActions({ operation }: { readonly operation: Operation 
   return (
     <p class="buttons">
       {possible.map((action) => (
-        <button key={action.name} type="button" onClick={() => setAsked(action)}>
+        <button key={action.name} type="button" onClick={() => ask(action)}>
           {action.name}
         </button>
       ))}
       {asked ? (
         <Confirm
-          heading={asked.name}
-          consequence={asked.consequence}
-          onConfirm={() => perform(asked)}
-          onClose={() => setAsked(undefined)}
+          key={asked.key}
+          heading={asked.what.name}
+          consequence={asked.what.consequence}
+          onConfirm={() => perform(asked.what)}
+          onClose={asked.close}
         />
       ) : null}
     </p>

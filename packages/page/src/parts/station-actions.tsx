@@ -1,11 +1,11 @@
 /** What a person may ask of a station. */
 import { answered, type KhumbuClient } from '@khumbu/client/client';
 import type { Station } from '@khumbu/client/generated/rest-api';
-import { useState } from 'preact/hooks';
 import { usePage } from '../context.js';
 import { ORDERED, type Order, type Ordered } from '../orders.js';
 import { en } from '../texts.js';
 import { useAct } from '../use-act.js';
+import { useOpened } from '../use-opened.js';
 import { OrderDialog } from './order-dialog.js';
 
 function send(khumbu: KhumbuClient, stationId: string, order: Order): Promise<unknown> {
@@ -20,23 +20,24 @@ function send(khumbu: KhumbuClient, stationId: string, order: Order): Promise<un
 export function StationActions({ station: { stationId, refusedBecause } }: { readonly station: Station }) {
   const { khumbu, mayOperate } = usePage();
   const act = useAct();
-  const [asked, setAsked] = useState<Ordered>();
+  const [asked, ask] = useOpened<Ordered>();
   if (!mayOperate || refusedBecause) return null;
   const texts = en.actions;
   return (
     <section aria-label={texts.heading}>
       <p class="buttons">
         {ORDERED.map((what) => (
-          <button key={what} type="button" onClick={() => setAsked(what)}>
+          <button key={what} type="button" onClick={() => ask(what)}>
             {texts[what]}
           </button>
         ))}
       </p>
       {asked ? (
         <OrderDialog
-          what={asked}
-          onOrder={(order) => void act(texts[asked], async () => send(khumbu, stationId, await order))}
-          onClose={() => setAsked(undefined)}
+          key={asked.key}
+          what={asked.what}
+          onOrder={(order) => void act(texts[asked.what], async () => send(khumbu, stationId, await order))}
+          onClose={asked.close}
         />
       ) : null}
     </section>

@@ -20,6 +20,8 @@ export interface FrameRecorder {
   readonly sent: (topic: string, payload: string, qos: 0 | 1, isHeard: boolean) => void;
   /** A connection has begun: from now on nothing is missed. */
   readonly listening: () => void;
+  /** This gateway does not lead any more: what it holds is nobody's answer. */
+  readonly forget: () => void;
   /** Oldest first. `since`: there are no holes from then on; milliseconds since 1970. */
   readonly of: (station: string) => { readonly since: number; readonly frames: readonly KeptFrame[] };
 }
@@ -60,6 +62,7 @@ export function createFrameRecorder(prefix: TopicPrefix, now: Now, ring: FrameRi
     listening() {
       since = now().wall;
     },
+    forget: ring.clear,
     of: (station) => ({ since, frames: ring.of(station) }),
   };
 }

@@ -62,6 +62,7 @@ export interface FrameRing {
   readonly add: (station: string, frame: Frame, isPulse: boolean) => void;
   /** Oldest first. */
   readonly of: (station: string) => readonly KeptFrame[];
+  readonly clear: () => void;
   readonly size: () => { readonly stations: number; readonly frames: number; readonly bytes: number };
 }
 
@@ -115,6 +116,11 @@ export function createFrameRing(limits = LIMITS, elapsed: () => number = () => p
       const since = elapsed() - limits.ageMs;
       const entries = [...(stations.get(station)?.entries ?? [])];
       return entries.filter(({ addedAt }) => addedAt >= since).map(({ frame }) => frame);
+    },
+    clear() {
+      all.clear();
+      stations.clear();
+      bytes = 0;
     },
     size: () => ({ stations: stations.size, frames: all.size, bytes }),
   };

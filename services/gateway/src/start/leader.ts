@@ -17,7 +17,7 @@ import { createCollectionState } from '../collection/collection-state.js';
 import { collectionRules } from '../collection/settings.js';
 import type { GatewayConfig } from '../config.js';
 import { createAnswerFrames } from '../frames/answer-frames.js';
-import { createFrameRecorder } from '../frames/frame-recorder.js';
+import { createFrameRecorder, type FrameRecorder } from '../frames/frame-recorder.js';
 import { createEventLoopTurn } from '../http/event-loop-turn.js';
 import { type Leader, runLeader } from '../leader/leader.js';
 import type { Lease } from '../leader/lease.js';
@@ -54,11 +54,16 @@ const mqttOptions = (config: GatewayConfig, { lease, brokerCa }: LeaderParts): M
 });
 
 /** How a service is opened, again whenever a connection was lost. */
-function serviceOpener(config: GatewayConfig, parts: LeaderParts, stopping: AbortSignal, log: Logger) {
+function serviceOpener(
+  config: GatewayConfig,
+  parts: LeaderParts,
+  recorder: FrameRecorder,
+  stopping: AbortSignal,
+  log: Logger,
+) {
   const { prefix, connections, intake, registry, directory, metrics, lease } = parts;
   const { patient, store, jobs, notifications, clock } = connections;
   const { now } = clock;
-  const recorder = createFrameRecorder(prefix, now);
   const answerFrames = createAnswerFrames({
     recorder,
     redis: patient,
@@ -110,6 +115,7 @@ export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lif
   const { now } = clock;
   const stopping = new AbortController();
   const retentionDate = createRetentionDate(patient, store.keys.retentionDate, now);
+  const recorder = createFrameRecorder(parts.prefix, now);
   const sweepSecrets = createSecretSweep(patient, store, log);
   const chain = createChainWriter({
     redis: patient,
@@ -122,7 +128,7 @@ export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lif
   const leader = runLeader(
     {
       lease,
-      openMqttService: serviceOpener(config, parts, stopping.signal, log),
+      openMqttService: serviceOpener(config, parts, recorder, stopping.signal, log),
       reconciler: createReconciler({ store, jobs, directory, now, log }),
       reconcileEveryMs: config.RECONCILE_INTERVAL_MS,
       chain: (signal) => chain.round(signal),
@@ -142,7 +148,9 @@ export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lif
       log,
       onLeader: (leads) => {
         metrics.leader.set(leads ? 1 : 0);
-        if (!leads) metrics.duplicates.set(0);
+        if (leads) return;
+        metrics.duplicates.set(0);
+        recorder.forget();
       },
     },
     stopping.signal,

@@ -1,0 +1,117 @@
+/** What a person does with the lists of the page: choose, order for many, see who did what. Called by `page.test.ts`, which has the depot. */
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { awaitUntil } from '@khumbu/test-support/events';
+import type { Test } from 'tap';
+import { accessibilityFaults } from './browser.js';
+import { button, heading, inDialog, type PageStage } from './page-stage.js';
+
+/** After a station was reset, and another one updated. */
+export async function judgeLists(
+  t: Test,
+  { cluster, browser, httpUrl, signedIn, openStation }: PageStage,
+): Promise<void> {
+  await t.test('choose stations and operations by a filter, which stands in the address', async (t) => {
+    const page = await signedIn();
+    const filter = page.getByLabel('Filter', { exact: true });
+    await filter.fill('station = charger_2');
+    await page.getByText('1 of 3 stations').waitFor();
+    t.equal(await page.getByRole('link', { name: 'charger_1' }).count(), 0);
+    await filter.fill('state = gone');
+    await page.getByText('Character 9: gone where one of these should be: here, away').waitFor();
+    t.equal(await filter.getAttribute('aria-invalid'), 'true');
+    t.same(await accessibilityFaults(page), []);
+    await page.reload();
+    await page.getByText('1 of 3 stations').waitFor();
+    t.equal(await filter.inputValue(), 'station = charger_2', 'the last one that could be read');
+    await page.getByText('How to filter').click();
+    t.same(await accessibilityFaults(page), [], 'with the language explained');
+    await page.getByRole('link', { name: 'Operations' }).click();
+    await filter.fill('kind = reset and station = charger_3');
+    await page.getByText('1 operation').waitFor();
+    await filter.fill('kind = gone');
+    await page.getByText('gone where one of these should be').waitFor();
+    t.pass('what the gateway alone knows is said as well');
+  });
+
+  await t.test('order something for many stations at once', async (t) => {
+    const page = await signedIn();
+    const order = async (name: string): Promise<void> => {
+      await button(page, name).click();
+      await page.getByRole('dialog').waitFor();
+    };
+    await button(page, 'Choose all 3').click();
+    await page.getByText('3 stations chosen').waitFor();
+    await order('Fetch logs');
+    await page.getByRole('dialog').getByText('At 3 stations (charger_1, charger_2, charger_3)').waitFor();
+    await page.getByLabel('Only say what would be answered').check();
+    t.same(await accessibilityFaults(page), [], 'the dialog');
+    await inDialog(page, 'Fetch logs').click();
+    await heading(page, 'Fetch logs: 3 would be accepted, 0 refused. Nothing was done.').waitFor();
+    await button(page, 'Close').click();
+
+    await order('Update firmware');
+    await page.getByLabel('Location of the image').fill('gopher://nowhere/a.img');
+    await inDialog(page, 'Update firmware').click();
+    await heading(page, 'Update firmware: 0 accepted, 3 refused').waitFor();
+    await page.getByText('(LOCATION_SCHEME_UNKNOWN)').first().waitFor();
+    t.same(await accessibilityFaults(page), [], 'what became of it');
+
+    await page.getByLabel('Choose charger_2').uncheck();
+    await page.getByText('2 stations chosen').waitFor();
+    await order('Fetch logs');
+    await page.getByLabel('Title').fill('All but one');
+    await inDialog(page, 'Fetch logs').click();
+    await heading(page, 'Fetch logs: 2 accepted, 0 refused').waitFor();
+    await page.getByRole('link', { name: 'What becomes of it' }).click();
+    await page.getByText('2 operations').waitFor();
+    for (const station of ['charger_1', 'charger_3']) await heading(page, `Logs: Uploaded ${station}`).waitFor();
+    t.pass('they are found by their order');
+  });
+
+  await t.test('who did what, and that nothing of it is missing', async (t) => {
+    const page = await signedIn();
+    await page.getByRole('link', { name: 'Audit' }).click();
+    await page.getByLabel('What', { exact: true }).fill('reset');
+    await page.getByLabel('Station', { exact: true }).fill('charger_3');
+    await button(page, 'Show').click();
+    const rows = page.getByRole('row').filter({ hasText: 'Reset' });
+    await rows.filter({ hasText: 'local (REST)' }).first().waitFor();
+    await rows.getByText('Details').first().click();
+    await button(page, 'Check that it is whole').click();
+    await page.getByText(/^It is whole: \d+ entries/).waitFor();
+    t.same(await accessibilityFaults(page), []);
+  });
+
+  await t.test('what a key may not do has no button', async (t) => {
+    const file = `${cluster.dataDir}/api-keys.json`;
+    const keys = JSON.parse(readFileSync(file, 'utf8')) as object[];
+    const viewer = {
+      name: 'viewer',
+      sha256: createHash('sha256').update('viewer-key').digest('hex'),
+      scopes: ['read'],
+    };
+    writeFileSync(file, JSON.stringify([...keys, viewer]));
+    const page = await browser.open();
+    await page.goto(httpUrl);
+    const signIn = async (): Promise<boolean> => {
+      await page.getByLabel('API key').fill('viewer-key');
+      const answered = page.waitForResponse((response) => response.url().endsWith('/v1/session'));
+      await button(page, 'Sign in').click();
+      return (await answered).ok();
+    };
+    // The gateway reads the file as soon as it has changed.
+    t.ok(await awaitUntil(signIn, 60_000, 'the key to be known'));
+    await page.getByRole('link', { name: 'charger_1' }).waitFor();
+    t.equal(await page.getByRole('checkbox').count(), 0);
+    t.equal(await page.getByRole('link', { name: 'Audit' }).count(), 0);
+    await openStation(page, 'charger_1');
+    await heading(page, 'Operations').waitFor();
+    for (const name of ['Update firmware', 'Reset', 'Look', 'Show MQTT frames'])
+      t.equal(await button(page, name).count(), 0);
+    await page.getByRole('link', { name: 'Images' }).click();
+    await heading(page, /good\.img/).waitFor();
+    t.equal(await button(page, 'Bring in').count(), 0);
+    t.same(await accessibilityFaults(page), []);
+  });
+}
