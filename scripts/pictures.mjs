@@ -50,6 +50,7 @@ await main(async () => {
     await page.screenshot({ path: join(FOLDER, 'stations.png') });
     await page.getByRole('link', { name: 'charger_1' }).click();
     await page.getByRole('button', { name: 'Allow installation' }).click();
+    await page.getByRole('dialog').waitFor();
     await page.screenshot({ path: join(FOLDER, 'station.png') });
   } finally {
     await browser.close();

@@ -65,6 +65,7 @@ export async function judgeLists(
     await heading(page, 'Fetch logs: 2 accepted, 0 refused').waitFor();
     await page.getByRole('link', { name: 'What becomes of it' }).click();
     await page.getByText('2 operations').waitFor();
+    t.equal(await page.getByText('All but one').count(), 2, 'with their title');
     for (const station of ['charger_1', 'charger_3']) await heading(page, `Logs: Uploaded ${station}`).waitFor();
     t.pass('they are found by their order');
   });

@@ -24,7 +24,7 @@ export function OperationCard({
   readonly operation: Operation;
   readonly showsStation?: boolean;
 }) {
-  const { kind, status, operationId, stationId, location, sizeBytes } = operation;
+  const { kind, status, operationId, stationId, location, sizeBytes, title } = operation;
   const texts = en.operation;
   const hasArchive = kind === 'log_upload' && status === 'Uploaded';
   return (
@@ -45,6 +45,7 @@ export function OperationCard({
           <time dateTime={operation.createdAt}>{timeText(operation.createdAt)}</time>
         </small>
       </p>
+      {title === undefined ? null : <p>{title}</p>}
       {operation.waiting && !operation.ended ? <Waiting waiting={operation.waiting} /> : null}
       <Progress operation={operation} />
       <Outcome operation={operation} />
