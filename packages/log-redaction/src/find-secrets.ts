@@ -57,8 +57,8 @@ function isPseudonym(bytes: Buffer, from: number, to: number): boolean {
 }
 const isOwn = (rule: RedactRule): rule is OwnRedactionRule => typeof rule !== 'string';
 
-/** In order; where two overlap the first one takes both. */
-function disjoint(found: Found[]): Found[] {
+/** In order; where two overlap the first one, or of those that begin together the longest, takes both. */
+export function disjoint(found: Found[]): Found[] {
   found.sort((a, b) => a.from - b.from || b.to - a.to);
   const result: Found[] = [];
   for (const next of found) {

@@ -3,7 +3,7 @@
  * come mixed: each has a memory of its own, so that what one writes does not end what another has begun.
  */
 import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
-import type { Found } from './find-secrets.js';
+import { disjoint, type Found } from './find-secrets.js';
 import {
   createNamedValues,
   createOpenValues,
@@ -65,15 +65,16 @@ export interface LineMemory {
 
 const NEWLINE = 0x0a;
 
-/** Those and more, in order, none over another. */
+/**
+ * Those and more, in order; of two that overlap everything goes: the shorter one may be what an own rule found within a line of a key.
+ */
 function together(found: readonly Found[], parts: readonly Part[], at: number): readonly Found[] {
-  const more: Found[] = [];
-  for (const part of parts) {
+  if (parts.length === 0) return found;
+  const more = parts.map((part): Found => {
     const [from, to] = [part.from + at, part.to + at];
-    if ([...found, ...more].some((each) => each.from < to && from < each.to)) continue;
-    more.push({ ...part, from, to, contextFrom: from, contextTo: to });
-  }
-  return more.length === 0 ? found : [...found, ...more].sort((a, b) => a.from - b.from);
+    return { ...part, from, to, contextFrom: from, contextTo: to };
+  });
+  return disjoint([...found, ...more]);
 }
 
 export function createLineMemory(rules: readonly RedactRule[], options: LineMemoryOptions = {}): LineMemory {

@@ -1,6 +1,8 @@
 /** Lines of several files, and of several programs in one log, come mixed: what one has begun does not end with what another writes. */
 import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
 import t from 'tap';
+import type { Found } from '../src/find-secrets.js';
+import { createLineMemory } from '../src/line-memory.js';
 import { createRedactor } from '../src/redactor.js';
 import { FILES, goldenLog, has, inPieces, KEY, SECRETS } from './golden-logs.js';
 
@@ -187,5 +189,49 @@ void t.test('a program that writes to a log of many is remembered, within limits
   redactor.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "key": "AuthorizationKey",');
   for (let n = 0; n < 500; n += 1) redactor.line(`Mar 01 10:00:00 yak-7 job[${n}]: ready`);
   t.notMatch(redactor.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "value": "the secret"'), 'the secret');
+  t.end();
+});
+
+void t.test('what an own rule finds within a line of a key does not keep the rest of the line', async (t) => {
+  const rules = [...REDACTION_RULES, { name: 'number', expression: '\\d{6}' }];
+  const line = `${'QUJD'.repeat(7)}123456${'QUJD'.repeat(7)}QU`;
+  const lines = ['-----BEGIN PRIVATE KEY-----', line, line, 'QUJD123456==', '-----END PRIVATE KEY-----', 'job 123456'];
+  const redactor = createRedactor({ rules, key: KEY });
+  const shown = lines.map((each) => redactor.line(each));
+  t.notMatch(shown.join('\n'), /QU|123456/, 'in a live view');
+  t.match(shown[1], /^\[certificate:[0-9a-f]{10}\]$/);
+  t.match(shown.at(-1), /^job \[number:[0-9a-f]{10}\]$/);
+  const rest = createRedactor({ rules, key: KEY, beginsInside: true });
+  t.notMatch(await passed(lines.slice(1).join('\n'), rest), /QU|123456/, 'in an archive that begins in the middle');
+});
+
+void t.test('a line of many values is gone through once', (t) => {
+  const MANY = 4000;
+  let looks = 0;
+  /** Tells how often it is looked at where it begins. */
+  class Counted implements Found {
+    readonly rule = 'credentials';
+    readonly tag = 'secret';
+    readonly isRest = false;
+    contextFrom: number;
+    contextTo: number;
+    to: number;
+    readonly begins: number;
+    constructor(from: number, to: number) {
+      this.begins = from;
+      this.to = to;
+      this.contextFrom = from;
+      this.contextTo = to;
+    }
+    get from(): number {
+      looks += 1;
+      return this.begins;
+    }
+  }
+  const pair = '"attributeValue":"a","value":"b",';
+  const found = Array.from({ length: MANY }, (_, n) => new Counted(n * pair.length + 18, n * pair.length + 19));
+  const all = createLineMemory(['credentials']).add(pair.repeat(MANY), found);
+  t.equal(all.length, 2 * MANY, 'each value once');
+  t.ok(looks < 50 * MANY, `each is looked at a few times, not once for each other one: ${looks}`);
   t.end();
 });
