@@ -189,6 +189,14 @@ void t.test('a program that writes to a log of many is remembered, within limits
   redactor.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "key": "AuthorizationKey",');
   for (let n = 0; n < 500; n += 1) redactor.line(`Mar 01 10:00:00 yak-7 job[${n}]: ready`);
   t.notMatch(redactor.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "value": "the secret"'), 'the secret');
+  const many = redactorOf();
+  many.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "key": "AuthorizationKey",');
+  for (let n = 0; n < 1100; n += 1) many.line(`Mar 01 10:00:00 yak-7 job[${n}]: ready`);
+  t.match(
+    many.line('Mar 01 10:00:00 yak-7 ocpp[1]:   "value": "300"'),
+    '"300"',
+    'what the first has begun is forgotten',
+  );
   t.end();
 });
 
@@ -234,4 +242,20 @@ void t.test('a line of many values is gone through once', (t) => {
   t.equal(all.length, 2 * MANY, 'each value once');
   t.ok(looks < 50 * MANY, `each is looked at a few times, not once for each other one: ${looks}`);
   t.end();
+});
+
+void t.test('a fingerprint of a login is no line of a block', async (t) => {
+  const login =
+    'Nov 29 10:00:00 yak-7 sshd[7]: Accepted publickey for root from 10.0.0.1 port 22 ssh2: ED25519 SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU';
+  const integrity = 'Nov 29 10:00:01 yak-7 sshd[7]: integrity sha512-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=';
+  const show = (lines: readonly string[], redactor: ReturnType<typeof redactorOf>): string =>
+    lines.map((line) => redactor.line(line)).join('\n');
+  const lines = [login, login, integrity];
+  t.equal(show(lines, redactorOf(true)), lines.join('\n'), 'in a live view');
+  t.equal(await passed(lines.join('\n'), redactorOf(true)), lines.join('\n'), 'in an archive');
+  const mixed = ['-----BEGIN CERTIFICATE-----', body('A'), login, body('B'), '-----END CERTIFICATE-----'];
+  for (const out of [show(mixed, redactorOf()), await passed(mixed.join('\n'))]) {
+    t.match(out, login, 'also between lines of one');
+    t.notMatch(out, 'QUJD');
+  }
 });

@@ -17,13 +17,16 @@ const WHOLE_LINE = 40;
 /** The word before what a logger was given: `evse_security[512]:` of each line of syslog. */
 export const wordBefore = (text: string, at: number): string => /\S*\s*$/.exec(text.slice(0, at).slice(-80))?.[0] ?? '';
 
+/** `SHA256:47DEQ...`, as SSH tells a login: no line of a block begins behind the name of a digest. */
+const DIGEST = /\b(?:sha-?\d{1,3}|md5)[:=-]$/i;
+
 /**
  * The base64 at the end of a line of a block that began behind `word`. What another program writes between its lines ends in other
  * words.
  */
 export function pemTail(line: string, word: string): readonly [from: number, to: number] | undefined {
   const tail = TAIL.exec(line);
-  if (!tail) return undefined;
+  if (!tail || DIGEST.test(line.slice(0, tail.index).slice(-10))) return undefined;
   const isBody =
     tail[0].length >= WHOLE_LINE || line.slice(0, tail.index).trim() === '' || wordBefore(line, tail.index) === word;
   return isBody ? [tail.index, tail.index + tail[0].length] : undefined;
