@@ -4,14 +4,20 @@
  */
 import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import { disjoint, type Found } from './find-secrets.js';
+import { cutUserinfo, openUserinfo } from './finders/credentials.js';
 import {
   createNamedValues,
   createOpenValues,
   createTokenValues,
   createUnseenValues,
   createVpnValues,
+  type Members,
   type OpenValues,
+  SECRET_NAME,
+  TOKEN_NAME,
+  VEHICLE_NAME,
 } from './member-memory.js';
+import { cutValues, openValues } from './open-values.js';
 import { createPemMemory } from './pem-memory.js';
 import { bodyFrom, speakerOf } from './speaker.js';
 
@@ -30,9 +36,19 @@ type Part = Pick<Found, 'from' | 'to' | 'rule' | 'tag' | 'isRest'>;
 /** What one program writes to one file. */
 type Strand = (text: string) => readonly Part[];
 
+type ValueRule = readonly [rule: 'credentials' | 'rfid_tokens' | 'mac_addresses', tag: string];
+const VALUE_RULES: readonly ValueRule[] = [
+  ['credentials', 'secret'],
+  ['rfid_tokens', 'rfid'],
+  ['mac_addresses', 'mac'],
+];
+/** By which a value is taken out whose name is not known: each of them has names that make one a secret. */
+const valueRule = (rules: readonly RedactRule[]): ValueRule | undefined =>
+  VALUE_RULES.find(([rule]) => rules.includes(rule));
+
 function createStrand(rules: readonly RedactRule[], { beginsInside = false, isHeadOnly }: LineMemoryOptions): Strand {
   const looks: Strand[] = [];
-  const add = (rule: 'credentials' | 'rfid_tokens', tag: string, members: ReturnType<typeof createNamedValues>): void =>
+  const add = (rule: ValueRule[0], tag: string, members: Members): void =>
     void looks.push((text) => Array.from(members(text), ([from, to]) => ({ from, to, rule, tag, isRest: false })));
   if (rules.includes('certificates')) {
     const pem = createPemMemory(beginsInside);
@@ -43,16 +59,19 @@ function createStrand(rules: readonly RedactRule[], { beginsInside = false, isHe
   }
   const hasSecrets = rules.includes('credentials');
   const hasTokens = rules.includes('rfid_tokens');
-  if (hasTokens && !isHeadOnly) add('rfid_tokens', 'rfid', createTokenValues());
+  const values = valueRule(rules);
+  if (values && !isHeadOnly) add(...values, openValues);
+  if (hasTokens && !isHeadOnly) {
+    add('rfid_tokens', 'rfid', createTokenValues());
+    add('rfid_tokens', 'rfid', createNamedValues(TOKEN_NAME));
+  }
+  if (rules.includes('mac_addresses') && !isHeadOnly) add('mac_addresses', 'mac', createNamedValues(VEHICLE_NAME));
   if (hasSecrets && !isHeadOnly) {
-    add('credentials', 'secret', createNamedValues());
+    add('credentials', 'secret', createNamedValues(SECRET_NAME));
     add('credentials', 'secret', createVpnValues());
+    add('credentials', 'secret', openUserinfo);
   }
-  if (beginsInside && (hasSecrets || hasTokens)) {
-    const unseen = createUnseenValues();
-    if (hasSecrets) add('credentials', 'secret', unseen);
-    else add('rfid_tokens', 'rfid', unseen);
-  }
+  if (beginsInside && values) add(...values, createUnseenValues(hasSecrets));
   return (text) => looks.flatMap((look) => look(text));
 }
 
@@ -70,9 +89,9 @@ const NEWLINE = 0x0a;
  */
 function together(found: readonly Found[], parts: readonly Part[], at: number): readonly Found[] {
   if (parts.length === 0) return found;
-  const more = parts.map((part): Found => {
-    const [from, to] = [part.from + at, part.to + at];
-    return { ...part, from, to, contextFrom: from, contextTo: to };
+  const more = parts.map(({ from, to, rule, tag, isRest }): Found => {
+    const [contextFrom, contextTo] = [from + at, to + at];
+    return { from: contextFrom, to: contextTo, rule, tag, value: undefined, isRest, contextFrom, contextTo };
   });
   return disjoint([...found, ...more]);
 }
@@ -141,25 +160,42 @@ export function headFound(
 /** As far back as a message may have begun that the end has cut off. */
 const TAIL_BYTES = 16 * 1024;
 
-/** What is found in the first `used` bytes, with which a stream ends, and values there whose name would have come later. */
+/** Where the first line begins that is looked at of the end of a stream: the last one is, as long as it may be. */
+function tailFrom(bytes: Buffer, used: number): number {
+  const begin = Math.max(0, used - TAIL_BYTES);
+  const last = bytes.lastIndexOf(NEWLINE, used - 1) + 1;
+  return begin === 0 ? 0 : last <= begin ? last : bytes.indexOf(NEWLINE, begin) + 1;
+}
+
+/**
+ * What is found in the first `used` bytes, with which a stream ends; values there whose name would have come later; and what is cut
+ * off in the last line, if that has no end.
+ */
 export function tailFound(
   rules: readonly RedactRule[],
   bytes: Buffer,
   used: number,
   found: readonly Found[],
 ): readonly Found[] {
-  if (!rules.includes('credentials')) return found;
+  const values = valueRule(rules);
+  if (!values) return found;
   const bySpeaker = new Map<string, OpenValues>();
-  const begin = Math.max(0, used - TAIL_BYTES);
-  for (const [text, from] of linesIn(bytes, begin === 0 ? 0 : bytes.indexOf(NEWLINE, begin) + 1, used)) {
+  const parts: Part[] = [];
+  const add = ([rule, tag]: ValueRule, ranges: ReturnType<Members>, at: number): void => {
+    for (const [from, to] of ranges) parts.push({ from: from + at, to: to + at, rule, tag, isRest: false });
+  };
+  for (const [text, from] of linesIn(bytes, tailFrom(bytes, used), used)) {
     const speaker = speakerOf(text);
-    const body = bodyFrom(text, speaker);
+    const begin = bodyFrom(text, speaker);
+    const body = text.slice(begin);
     const name = speaker?.name ?? '';
-    const values = bySpeaker.get(name) ?? createOpenValues();
-    bySpeaker.set(name, values);
-    values.add(text.slice(body), from + body);
+    const open = bySpeaker.get(name) ?? createOpenValues();
+    bySpeaker.set(name, open);
+    open.add(body, from + begin);
+    if (from + text.length < used) continue;
+    add(values, cutValues(body), from + begin);
+    if (rules.includes('credentials')) add(['credentials', 'secret'], cutUserinfo(body), from + begin);
   }
-  const left = [...bySpeaker.values()].flatMap((values) => values.left());
-  const parts = left.map(([from, to]): Part => ({ from, to, rule: 'credentials', tag: 'secret', isRest: false }));
+  for (const open of bySpeaker.values()) add(values, open.left(), 0);
   return together(found, parts, 0);
 }

@@ -15,8 +15,11 @@ export type Members = (text: string) => Iterable<Range>;
 const LONE_VALUE = /^\s*\\{0,31}"(?:attributeValue|actualValue)\\{0,31}"/;
 const LONE_PLAIN_VALUE = /^\s*\\{0,31}"value\\{0,31}"/;
 const NAME = /"(?:key|name|variable|configurationKey)\\{0,31}"\s*:\s*\\{0,31}"/;
-const SECRET_NAME =
+export const SECRET_NAME =
   /"(?:key|name|variable|configurationKey)\\{0,31}"\s*:\s*\\{0,31}"[\w.-]*(?:passw|passphrase|secret|authorizationkey|hmackey|psk|privatekey|simpin)/i;
+/** Variables of the device model that hold a token, and that hold what a vehicle is known by. */
+export const TOKEN_NAME = /"(?:name|variable)\\{0,31}"\s*:\s*\\{0,31}"(?:Token|IdToken|RfidToken)\\{0,31}"/;
+export const VEHICLE_NAME = /"(?:name|variable)\\{0,31}"\s*:\s*\\{0,31}"(?:VehicleId|EVCCID|MacAddress)\\{0,31}"/i;
 /** Lines after such a name in which its value may stand: `variableAttribute` has it two levels deeper. */
 const NAMED_LINES = 12;
 /** So many at least, whatever comes: another program may write between them. */
@@ -33,12 +36,12 @@ const fresh = (text: string, ranges: Iterable<Range>): readonly Range[] =>
 const depthOf = (text: string): number => text.length - text.trimStart().length;
 const vpnValues = memberValues('key|password|user');
 
-/** `"name": "BasicAuthPassword"`, and the value behind it; a value in front of its name in any case. */
-export function createNamedValues(): Members {
+/** A name such as `"name": "BasicAuthPassword"`, and the value behind it; a value in front of its name in any case. */
+export function createNamedValues(secretName: RegExp): Members {
   let since = Number.POSITIVE_INFINITY;
   return (text) => {
     since += 1;
-    if (SECRET_NAME.test(text)) since = 0;
+    if (secretName.test(text)) since = 0;
     // Of another one.
     else if (since > SURE_LINES - 1 && NAME.test(text)) since = Number.POSITIVE_INFINITY;
     const isSecret = LONE_VALUE.test(text) || (since > 0 && since <= NAMED_LINES && LONE_PLAIN_VALUE.test(text));
@@ -91,12 +94,49 @@ export function createOpenValues(): OpenValues {
   };
 }
 
-/** Values of an object whose beginning was not seen: what would tell what they are may have stood there. */
-export function createUnseenValues(): Members {
-  let left = FOREIGN_LINES;
+const TEXTS = /"[^"]*"?/g;
+/** `"variableAttribute": [` */
+const MEMBER_OPENS = /"\s*:\s*[[{][\s[{]*$/;
+const LONE_VPN_VALUE = /^\s*\\{0,31}"(?:key|user)\\{0,31}"/;
+
+/**
+ * Values of an object whose beginning was not seen: what would tell what they are may have stood there. It goes on within what is
+ * a member of it, to the next message or entry of a list. `mayBeVpn`: also those of a network profile, as long as nothing opens.
+ */
+export function createUnseenValues(mayBeVpn: boolean): Members {
+  let lines = 0;
+  let most = FOREIGN_LINES;
+  /** Brackets that were opened since and not closed. */
+  let depth = 0;
+  let isVpn = mayBeVpn;
+  /** The object that has begun before has told its name since: a value beside it is of that one. */
+  let isNamed = false;
+
+  /** Whether the line opens something that is no member of what began before. */
+  const beginsAnew = (plain: string): boolean => {
+    let isOutside = false;
+    for (const [bracket] of plain.replace(TEXTS, '').matchAll(/[{}[\]]/g)) {
+      if (bracket === '{' || bracket === '[') {
+        isOutside ||= depth === 0;
+        depth += 1;
+        isVpn &&= bracket === '[';
+        continue;
+      }
+      isNamed &&= depth > 0;
+      depth = Math.max(0, depth - 1);
+      if (depth === 0) isOutside = false;
+    }
+    return isOutside && !MEMBER_OPENS.test(plain);
+  };
+
   return (text) => {
-    if (left === 0) return none;
-    left = text.includes('{') || NAME.test(text) ? 0 : left - 1;
-    return left > 0 && LONE_PLAIN_VALUE.test(text) ? fresh(text, variableValues(text)) : none;
+    if (lines >= most) return none;
+    lines += 1;
+    isNamed ||= depth === 0 && NAME.test(text);
+    const isUnnamed = depth > 0 || !isNamed;
+    const values = isUnnamed && LONE_PLAIN_VALUE.test(text) ? variableValues(text) : [];
+    const more = isVpn && LONE_VPN_VALUE.test(text) ? vpnValues(text) : [];
+    if (beginsAnew(text.replaceAll('\\', ''))) most = Math.min(most, SURE_LINES);
+    return fresh(text, [...values, ...more]);
   };
 }

@@ -13,6 +13,9 @@ const members = memberValues(`${SECRET_NAME}|pwd|pin|authorization`);
 const USERINFO = /:(?:\\?\/){2}(?!\[)([^\s/?#"'<>\\@:]*):([^\s/?#"'<>\\]+)@/g;
 /** A token in the place of the user. */
 const USER_ALONE = /:(?:\\?\/){2}(?!\[)([^\s/?#"'<>\\@:]{20,})@/g;
+/** The same at the end of what was cut off; a number may be a port. */
+const OPEN_USERINFO = /:(?:\\?\/){2}(?!\[)[^\s/?#"'<>\\@:]*:(?!\d{1,5}$)([^\s/?#"'<>\\@]+)$/;
+const CUT_USERINFO = /:(?:\\?\/){2}(?!\[)(?:[^\s/?#"'<>\\@:]*:([^\s/?#"'<>\\@]+)|([^\s/?#"'<>\\@:]{20,}))$/;
 const PARAMETER = new RegExp(
   `[?&;](?:${SECRET_NAME}|token|auth|sig|signature|x-amz-(?:signature|security-token|credential)|pwd|key|code)=([^&\\s"'<>#\\\\]+)`,
   'gi',
@@ -56,6 +59,17 @@ function* find(line: Line): Generator<Secret> {
     }
   }
 }
+
+function* atEnd(text: string, expression: RegExp): Generator<readonly [from: number, to: number]> {
+  const match = expression.exec(text);
+  const length = (match?.[1] ?? match?.[2] ?? '').length;
+  if (length > 0) yield [text.length - length, text.length];
+}
+
+/** A password of a URL at the end of a line whose rest, with the `@`, may have been cut off. */
+export const openUserinfo = (line: string): Iterable<readonly [from: number, to: number]> => atEnd(line, OPEN_USERINFO);
+/** The same for a line that was cut off for sure: what may be a port, or a host, goes as well. */
+export const cutUserinfo = (line: string): Iterable<readonly [from: number, to: number]> => atEnd(line, CUT_USERINFO);
 
 export const credentials: Finder = {
   rule: 'credentials',
