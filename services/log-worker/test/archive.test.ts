@@ -10,10 +10,12 @@ import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import type { LogStream } from '@khumbu/station-drivers/port';
+import { within } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
 import { extract } from 'tar-stream';
 import { type ArchiveInput, createArchive } from '../src/archive/archive.js';
 import { ParallelGzip } from '../src/archive/parallel-gzip.js';
+import { ZstdFrames } from '../src/archive/zstd-frames.js';
 
 const MIB = 1024 * 1024;
 const MANIFEST: ArchiveInput['manifest'] = {
@@ -186,17 +188,30 @@ void t.test('a slow reader slows the source: memory stays bounded', async (t) =>
   t.ok(held < 24 * MIB, `${held / MIB} MiB`);
 });
 
-void t.test('an abort while nobody reads', async (t) => {
-  const abort = new AbortController();
-  const sources = [source('s', randomBytes(40 * MIB), MIB)];
-  const archive = createArchive({ sources, manifest: MANIFEST, signal: abort.signal });
-  await once(archive, 'readable');
-  const closed = new Promise((resolve) => sources[0]?.stream.once('close', resolve));
-  const ended = once(archive, 'error');
-  abort.abort();
-  t.match(await ended, [{ code: 'ABORTED' }]);
-  await closed;
-});
+for (const format of ['gzip', 'zstd'] as const)
+  void t.test(`${format}: an abort while nobody reads`, async (t) => {
+    const abort = new AbortController();
+    const sources = [source('s', randomBytes(40 * MIB), MIB)];
+    const archive = createArchive({ sources, manifest: MANIFEST, compression: { format }, signal: abort.signal });
+    await once(archive, 'readable');
+    const closed = new Promise((resolve) => sources[0]?.stream.once('close', resolve));
+    const ended = once(archive, 'error');
+    abort.abort();
+    t.match(await ended, [{ code: 'ABORTED' }]);
+    await closed;
+  });
+
+const compressors = { gzip: ParallelGzip, zstd: ZstdFrames };
+for (const [format, Compressor] of Object.entries(compressors))
+  void t.test(`${format}: what is destroyed within a piece works on it no longer`, async (t) => {
+    const piece = randomBytes(3 * MIB);
+    const absorbed = new Promise<Buffer>((resolve) => {
+      const compressor = new Compressor({ level: 1, onAbsorbed: resolve });
+      compressor.write(piece);
+      compressor.destroy();
+    });
+    t.ok((await within(absorbed, 20_000, 'the piece to be let go')) === piece);
+  });
 
 void t.test('members carry the time of the manifest', async (t) => {
   const archive = createArchive({ sources: [source('s', lines(10, 'x'))], manifest: MANIFEST });

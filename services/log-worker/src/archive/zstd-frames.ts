@@ -45,6 +45,8 @@ export class ZstdFrames extends Transform {
       from += copied;
       this.used += copied;
       if (this.used === BLOCK_BYTES) await this.pushFrame();
+      // The block stays full then: nothing more would fit in.
+      if (this.destroyed) break;
     }
     this.onAbsorbed?.(chunk);
   }
