@@ -27,14 +27,54 @@ void t.test('a date that runs ahead is believed after a day', (t) => {
     ['and right again', { ahead: 0, doubted: doubted(365 * DAY, 1) }, at(2, 0), { ahead: 0 }],
     ['for a day', { ahead: 0, doubted: doubted(9 * DAY, 1) }, at(25, 9 * DAY), { ahead: 9 * DAY }],
     [
-      'another one is doubted anew',
+      'further ahead meanwhile: what was doubted stands',
+      { ahead: 0, doubted: doubted(9 * DAY, 1) },
+      at(24, 30 * DAY),
+      { ahead: 0, doubted: doubted(9 * DAY, 1) },
+    ],
+    [
+      'further ahead after a day: what is beyond it is doubted from then on',
       { ahead: 0, doubted: doubted(9 * DAY, 1) },
       at(25, 30 * DAY),
-      { ahead: 0, doubted: doubted(30 * DAY, 25) },
+      { ahead: 9 * DAY, doubted: doubted(30 * DAY, 25) },
+    ],
+    [
+      'less far ahead: doubted anew',
+      { ahead: 0, doubted: doubted(30 * DAY, 1) },
+      at(24, 9 * DAY),
+      { ahead: 0, doubted: doubted(9 * DAY, 24) },
     ],
     ['back', { ahead: 9 * DAY }, at(30, 0), { ahead: 0 }],
   ];
   for (const [what, before, moment, wanted] of cases) t.same(believe(before, moment), wanted, what);
+  t.end();
+});
+
+void t.test('a depot that is off for eight hours each night is never more than two days behind', (t) => {
+  let belief: Belief | undefined;
+  let most = 0;
+  for (let day = 0; day < 100; day += 1)
+    for (let hour = 0; hour < 16; hour += 1) {
+      const moment = { monotonic: START + (day * 16 + hour) * HOUR, wall: START + (day * 24 + hour) * HOUR };
+      belief = believe(belief, moment);
+      most = Math.max(most, moment.wall - moment.monotonic - belief.ahead);
+    }
+  t.ok(most <= 2 * DAY, `${most / HOUR} hours`);
+  t.end();
+});
+
+void t.test('a jump of a year for less than a day removes nothing, also in a depot that is off each night', (t) => {
+  let belief: Belief | undefined;
+  for (let day = 0; day < 10; day += 1)
+    for (let hour = 0; hour < 16; hour += 1) {
+      const isWrong = day === 5 || (day === 6 && hour < 7);
+      const wall = START + (day * 24 + hour) * HOUR;
+      belief = believe(belief, {
+        monotonic: START + (day * 16 + hour) * HOUR,
+        wall: wall + (isWrong ? 365 * DAY : 0),
+      });
+      t.ok(START + (day * 16 + hour) * HOUR + belief.ahead <= wall);
+    }
   t.end();
 });
 

@@ -1,7 +1,7 @@
 /**
  * The date by which days of retention are counted. Where the date runs ahead of the clock that nobody sets, a clock was set, or the
- * depot was off: it is believed after a day. What a clock that was wrong for an hour has removed does not come back; what is kept
- * for a day more does no harm.
+ * depot was off: it is believed after a day in which the depot ran. What a clock that was wrong for an hour has removed does not come
+ * back; what is kept for a day more does no harm.
  */
 import type { Redis } from 'ioredis';
 import type { Moment, Now } from './depot-clock.js';
@@ -9,7 +9,7 @@ import type { Moment, Now } from './depot-clock.js';
 /** In milliseconds: how far the date is ahead of the monotonic reading. */
 export interface Belief {
   readonly ahead: number;
-  /** It was seen further ahead than that, since this monotonic reading. */
+  /** It was seen at least so much further ahead, at each look since this monotonic reading. */
   readonly doubted?: { readonly ahead: number; readonly since: number };
 }
 
@@ -23,9 +23,13 @@ export function believe(before: Belief = { ahead: 0 }, { wall, monotonic }: Mome
   // A date that goes back removes nothing.
   if (ahead <= before.ahead + USUAL_MS) return { ahead };
   const { doubted } = before;
-  const isSame = doubted !== undefined && Math.abs(ahead - doubted.ahead) <= USUAL_MS;
-  const since = isSame ? doubted.since : monotonic;
-  return monotonic - since >= DAY_MS ? { ahead } : { ahead: before.ahead, doubted: { ahead, since } };
+  const anew = { ahead, since: monotonic };
+  if (!doubted || ahead < doubted.ahead - USUAL_MS) return { ahead: before.ahead, doubted: anew };
+  // A depot that is off each night is further ahead each morning: as far as it was a day ago, it still is.
+  const isFurther = ahead > doubted.ahead + USUAL_MS;
+  const stood = isFurther ? doubted : { ahead, since: doubted.since };
+  if (monotonic - stood.since < DAY_MS) return { ahead: before.ahead, doubted: stood };
+  return { ahead: stood.ahead, ...(isFurther ? { doubted: anew } : {}) };
 }
 
 const read = ({ ahead, doubted, since }: Record<string, string>): Belief | undefined =>
