@@ -49,19 +49,22 @@ async function* framed(
 
 export interface Content {
   readonly headers: Readonly<Record<string, string>>;
-  /** Opened when it is read. `onAsked`: its reader has taken what there was, and wants more. */
-  readonly body: (signal: AbortSignal, onAsked: () => void) => Readable;
+  /** Opened when it is read. */
+  readonly body: (signal: AbortSignal, onAsked: OnAsked) => Readable;
 }
 
-async function* asked(pieces: AsyncGenerator<Uint8Array>, onAsked: () => void): AsyncGenerator<Uint8Array> {
-  onAsked();
+/** A reader has taken what there was, `bytes` of it, and wants more. */
+type OnAsked = (bytes: number) => void;
+
+async function* asked(pieces: AsyncGenerator<Uint8Array>, onAsked: OnAsked): AsyncGenerator<Uint8Array> {
+  onAsked(0);
   for await (const piece of pieces) {
     yield piece;
-    onAsked();
+    onAsked(piece.length);
   }
 }
 
-const asStream = (pieces: AsyncGenerator<Uint8Array>, onAsked: () => void): Readable =>
+const asStream = (pieces: AsyncGenerator<Uint8Array>, onAsked: OnAsked): Readable =>
   Readable.from(asked(pieces, onAsked), { objectMode: false });
 
 /** All of it. */

@@ -5,6 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../problems.js';
 import { decideContent } from './byte-ranges.js';
 import { type ContentSource, partialContent, wholeContent } from './content-stream.js';
+import { createReaders, LEAST_PACE, type Pace, type Reader } from './readers.js';
 
 export interface Offered {
   readonly source: ContentSource;
@@ -24,6 +25,8 @@ export interface ContentServerOptions {
   readonly busy: string;
   /** One who takes nothing for this long is cut off, so that others have the place; who comes again goes on with a range. */
   readonly stallMs: number;
+  /** Who is slower makes room for one more when there is none: else a few who take a little now and then would keep all others out. */
+  readonly leastPace?: Pace;
   readonly stopping: AbortSignal;
 }
 
@@ -37,10 +40,16 @@ export type ServeContent = (
  * Resolves when the answer has ended, or its reader is gone. Rejects with `READS_BUSY`, `PRECONDITION_FAILED`,
  * `RANGE_NOT_SATISFIABLE`, and with what `find` rejects with.
  */
-export function createContentServer({ mostReaders, busy, stallMs, stopping }: ContentServerOptions): ServeContent {
-  let readers = 0;
+export function createContentServer(options: ContentServerOptions): ServeContent {
+  const { mostReaders, busy, stallMs, leastPace = LEAST_PACE, stopping } = options;
+  const readers = createReaders(mostReaders, leastPace);
 
-  const serve: ServeContent = async (request, reply, find) => {
+  const serve = async (
+    reader: Reader,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    find: () => Promise<Offered>,
+  ): Promise<FastifyReply> => {
     const { source, etag, headers = {}, contentHeaders = {}, onHandedOut } = await find();
     const { size } = source;
     const isHead = request.method === 'HEAD';
@@ -71,7 +80,11 @@ export function createContentServer({ mostReaders, busy, stallMs, stopping }: Co
     const stalled = setTimeout(() => reply.raw.destroy(), stallMs);
     try {
       // Until the answer has ended, or its reader is gone, whenever that was.
-      return await reply.send(content.body(gone.signal, () => stalled.refresh()));
+      const body = content.body(gone.signal, (bytes) => {
+        stalled.refresh();
+        reader.took(bytes);
+      });
+      return await reply.send(body);
     } finally {
       clearTimeout(stalled);
       withdraw();
@@ -79,13 +92,13 @@ export function createContentServer({ mostReaders, busy, stallMs, stopping }: Co
     }
   };
 
-  return async (...asked) => {
-    if (readers >= mostReaders) throw new Problem('READS_BUSY', busy);
-    readers += 1;
+  return async (request, reply, find) => {
+    const reader = readers.admit(() => reply.raw.destroy());
+    if (!reader) throw new Problem('READS_BUSY', busy);
     try {
-      return await serve(...asked);
+      return await serve(reader, request, reply, find);
     } finally {
-      readers -= 1;
+      reader.leave();
     }
   };
 }
