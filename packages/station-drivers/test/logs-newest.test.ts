@@ -1,5 +1,5 @@
 /** The newest records of a real station, and what is written while somebody looks. */
-import { appendFile, mkdir, rename, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, rename, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -151,14 +151,28 @@ await t.test(
     t.match(cut.text, /^(\d)\1*\n$/, 'of one file alone');
     t.equal(cut.text.length, long + 1);
     t.not(cut.file, first.file);
-    await appendFile(join(dir, 'logs', `b${cut.text[0]}.log`), ' goes on\n');
-    const rest = await next();
-    t.same(rest, { text: ' goes on\n', file: cut.file });
+    await appendFile(join(dir, 'logs', `b${cut.text[0]}.log`), ' goes on\nnext\n');
+    t.same(await next(), { text: 'next\n', file: cut.file }, 'what is behind the cut may be the rest of a secret');
     await appendFile(join(dir, 'logs', 'a.log'), line(2, 'two'));
     t.same(await next(), { text: line(2, 'two'), file: first.file });
     t.ok(codesOf(source.notes?.() ?? []).includes('line_cut'));
   },
 );
+
+await t.test('a file that is only followed, and ends within a line', async (t) => {
+  const dir = t.testdir({ logs: { 'a.log': '"password":"hun', 'b.log': line(1, 'whole') } });
+  endProcessesOf(t, join(dir, 'state'));
+  const abort = new AbortController();
+  t.teardown(() => abort.abort());
+  const driver = logDriver(t, logEntry(dir, [{ files: [`${dir}/logs/*.log`] }]));
+  for (const name of ['a.log', 'b.log']) await utimes(join(dir, 'logs', name), 1_700_000_000, 1_700_000_000);
+  const query = { follow: true, oldest: new Date(NOON) } as const;
+  const lines = linesOf(streamIn(await openNewest(driver, query, abort.signal), 'files'));
+  await appendFile(join(dir, 'logs', 'a.log'), 'ter2"\nnext\n');
+  t.equal(await lines.next(), 'next', 'its line began before anybody looked');
+  await appendFile(join(dir, 'logs', 'b.log'), line(2, 'two'));
+  t.match(await lines.next(), / two$/, 'its line begins where it ended');
+});
 
 await t.test('of long files the end is shown, from a whole line on', async (t) => {
   const dir = t.testdir({});

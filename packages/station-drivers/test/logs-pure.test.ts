@@ -211,6 +211,37 @@ void t.test('lines are cut, and what has no end yet keeps nothing of the piece t
   t.end();
 });
 
+void t.test('of a line that was cut the rest is left out where it may not be read alone', (t) => {
+  const cutter = new LineCutter({ dropsRest: true });
+  const linesOf = (text: string): readonly string[] => [...cutter.push(Buffer.from(text))].map(String);
+  t.same(linesOf('"password":"hun'), []);
+  t.same([...cutter.cut()].map(String), ['"password":"hun\n']);
+  t.same(linesOf('ter2"'), []);
+  t.ok(cutter.isSkipping);
+  t.same(linesOf('}\nnext\n'), ['next\n']);
+  t.notOk(cutter.isSkipping);
+  const [long, ...more] = linesOf(`${'y'.repeat(MAX_LINE_BYTES)}ter2"\nnext\n`);
+  t.same([long?.length, more], [MAX_LINE_BYTES + 1, ['next\n']], 'longer than a line may be');
+  t.same(linesOf('begun'), []);
+  cutter.skipLine();
+  t.same([...linesOf('rest\nnext'), ...cutter.end()].map(String), ['next']);
+  t.end();
+});
+
+void t.test('a few bytes keep no room that a long line needed', (t) => {
+  const cutter = new LineCutter();
+  const linesOf = (text: string): number => [...cutter.push(Buffer.from(text))].length;
+  t.equal(linesOf('y'.repeat(20_000)) + linesOf('y'.repeat(10_000)), 0);
+  t.ok(cutter.roomBytes >= 30_000);
+  t.equal(linesOf('\nx'), 1);
+  t.ok(cutter.roomBytes >= 30_000, 'what is held is counted as the room that it takes');
+  cutter.giveBack();
+  t.same([cutter.heldBytes, cutter.roomBytes], [1, 1]);
+  t.equal(linesOf('y\n'), 1);
+  t.equal(cutter.roomBytes, 0);
+  t.end();
+});
+
 void t.test('no records and no error can mean that none may be seen', (t) => {
   const of = (known: number, files: number, readable: number, said: string) =>
     standingOfJournal({ kind: 'journal', boots: [], known, files, readable, said });

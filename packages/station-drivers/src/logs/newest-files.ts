@@ -15,13 +15,19 @@ const MOST_FILES = 5;
 const END_BYTES = 64 * 1024;
 const LF = 0x0a;
 
+/** Of so many others, those that were written last, it is looked whether a line is being written to them. */
+const MOST_OTHERS = 100;
+
+/** Not packed, and not put aside by a rotation. */
+const isWritten = (path: string): boolean => packingOf(path) === 'cat' && !isRotated(path);
+
 /** Those whose end is shown: written within the window, not put aside by a rotation. Pure. */
 export function newestFiles(files: readonly ListedFile[], oldest: number): readonly ListedFile[] {
   const once = new Map(files.map((file) => [file.inode, file]));
   return [...once.values()]
     .filter(
       ({ path, isReadable, sizeBytes, modifiedMs }) =>
-        isReadable && sizeBytes > 0 && modifiedMs + 999 >= oldest && packingOf(path) === 'cat' && !isRotated(path),
+        isReadable && sizeBytes > 0 && modifiedMs + 999 >= oldest && isWritten(path),
     )
     .toSorted((a, b) => b.modifiedMs - a.modifiedMs)
     .slice(0, MOST_FILES)
@@ -30,17 +36,38 @@ export function newestFiles(files: readonly ListedFile[], oldest: number): reado
 
 const endOf = ({ sizeBytes }: ListedFile): number => Math.max(0, sizeBytes - END_BYTES);
 
+/** From where on each file is read. Of one that is only followed its last byte tells whether a line begins behind it. Pure. */
+export function placesOf(
+  files: readonly ListedFile[],
+  shown: readonly ListedFile[],
+  isFollowed: (path: string) => boolean,
+): ReadonlyMap<string, number> {
+  const others = files
+    .filter(({ path, isReadable, sizeBytes }) => isReadable && sizeBytes > 0 && isFollowed(path))
+    .toSorted((a, b) => b.modifiedMs - a.modifiedMs)
+    .slice(0, MOST_OTHERS);
+  return new Map([
+    ...files.map(({ inode, sizeBytes }) => [inode, sizeBytes] as const),
+    ...others.map(({ inode, sizeBytes }) => [inode, sizeBytes - 1] as const),
+    ...shown.map((file) => [file.inode, endOf(file)] as const),
+  ]);
+}
+
 /** What a part is about: INODE OFFSET PATH. */
 function readHead(
   head: string,
 ): { readonly inode: string; readonly offset: number; readonly path: string } | undefined {
-  const [, inode, offset, path = ''] = /^(\d+:\d+) (\d+) (.*)$/s.exec(head) ?? [];
-  return inode === undefined ? undefined : { inode, offset: Number(offset), path };
+  const [, inode, offset, path = ''] = /^(\d{1,20}:\d{1,20}) (\d+) (.*)$/s.exec(head) ?? [];
+  if (inode === undefined) return undefined;
+  // A copy: it is remembered, and a part of the head would keep all of it.
+  return { inode: Buffer.from(inode, 'latin1').toString('latin1'), offset: Number(offset), path };
 }
 
 /** Lines that have no end yet, of all files together: an end may never come. */
 const MOST_HELD_BYTES = 4 * 1024 * 1024;
 const MOST_HELD_LINES = 5000;
+/** Files of which is known where their lines are. Of one that was forgotten the next line is left out. */
+const MOST_KNOWN = 20_000;
 
 /** Of one file. */
 interface Piece {
@@ -54,6 +81,8 @@ class FilesFollowed {
   /** By file: the last line, while it has no end. Who waits longest is first. */
   private readonly held = new Map<string, LineCutter>();
   private heldBytes = 0;
+  /** By file: whether what comes next is left out, up to the end of its line. */
+  private readonly skipping = new Map<string, boolean>();
   private readonly plan: FilesPlan;
   private readonly context: LogContext;
   isCut = false;
@@ -69,7 +98,9 @@ class FilesFollowed {
     if (!head || !this.plan.accepts(head.path)) return;
     const { inode, offset } = head;
     const cutter = this.take(inode);
-    for await (const bytes of this.shownOf(inode, offset, part.bytes, cutter)) yield { inode, bytes };
+    // What was written before was not read: it may be the middle of a line, behind the name of a secret.
+    if (offset > 0 && (this.skipping.get(inode) ?? true)) cutter.skipLine();
+    for await (const bytes of this.shownOf(inode, part.bytes, cutter)) yield { inode, bytes };
     this.isCut ||= cutter.isCut;
     this.hold(inode, cutter);
     yield* this.giveUp();
@@ -82,33 +113,40 @@ class FilesFollowed {
   }
 
   private take(inode: string): LineCutter {
-    const cutter = this.held.get(inode) ?? new LineCutter();
+    const cutter = this.held.get(inode) ?? new LineCutter({ dropsRest: true });
     this.held.delete(inode);
-    this.heldBytes -= cutter.heldBytes;
+    this.heldBytes -= cutter.roomBytes;
     return cutter;
   }
 
   private hold(inode: string, cutter: LineCutter): void {
+    this.skipping.delete(inode);
+    this.skipping.set(inode, cutter.isSkipping);
+    const [oldest] = this.skipping.keys();
+    if (this.skipping.size > MOST_KNOWN && oldest !== undefined) this.skipping.delete(oldest);
     if (cutter.heldBytes === 0) return;
+    cutter.giveBack();
     this.held.set(inode, cutter);
-    this.heldBytes += cutter.heldBytes;
+    this.heldBytes += cutter.roomBytes;
   }
 
-  /** More than may be held: the longest lines go on in their next ones. */
+  /** More than may be held: of the longest lines the rest is left out. */
   private *giveUp(): Generator<Piece, void, undefined> {
     while (this.heldBytes > MOST_HELD_BYTES || this.held.size > MOST_HELD_LINES) {
       let [found, most] = ['', 0];
       for (const [inode, { heldBytes }] of this.held) if (heldBytes > most) [found, most] = [inode, heldBytes];
       const cutter = this.take(found);
-      for (const bytes of cutter.cut()) yield { inode: found, bytes };
+      const cut = [...cutter.cut()];
+      this.hold(found, cutter);
+      for (const bytes of cut) yield { inode: found, bytes };
       this.isCut = true;
     }
   }
 
-  private shownOf(inode: string, offset: number, bytes: AsyncIterable<Buffer>, cutter: LineCutter) {
+  private shownOf(inode: string, bytes: AsyncIterable<Buffer>, cutter: LineCutter) {
     const file = this.toShow.get(inode);
     this.toShow.delete(inode);
-    const lines = this.lines(bytes, cutter, file !== undefined && offset > 0);
+    const lines = this.lines(bytes, cutter);
     if (!file) return lines;
     const { window, now } = this.context;
     // It was written within the window, and is no older than that.
@@ -116,12 +154,9 @@ class FilesFollowed {
     return linesInside(lines, window, how).bytes;
   }
 
-  private async *lines(bytes: AsyncIterable<Buffer>, cutter: LineCutter, beginsInside: boolean) {
-    let isInside = beginsInside;
+  private async *lines(bytes: AsyncIterable<Buffer>, cutter: LineCutter) {
     for await (const piece of bytes) {
       const whole = [...cutter.push(piece)];
-      // It begins in the middle of a line.
-      if (isInside && whole.shift()) isInside = false;
       if (whole.length > 0) yield Buffer.concat(whole);
     }
   }
@@ -137,10 +172,9 @@ export async function newestOfFiles(
 ): Promise<LogStream> {
   const mine = listing.files.filter(({ path }) => plan.accepts(path));
   const shown = newestFiles(mine, context.window.oldest);
-  const places = new Map(listing.files.map(({ inode, sizeBytes }) => [inode, sizeBytes]));
-  for (const file of shown) places.set(file.inode, endOf(file));
   const boundary = context.boundary();
-  const known = [...places].map(([inode, offset]) => `${inode} ${offset}`);
+  const isFollowed = (path: string): boolean => follow && plan.accepts(path) && isWritten(path);
+  const known = [...placesOf(listing.files, shown, isFollowed)].map(([inode, offset]) => `${inode} ${offset}`);
   const verb = follow ? 'follow-files' : 'newest-files';
   const output = await context.begin(verb, plan.globs, `${[boundary, ...known].join('\n')}\n`);
   const followed = new FilesFollowed(plan, shown, context);
@@ -163,7 +197,7 @@ export async function newestOfFiles(
       ? [{ code: 'older_left_out', text: `these are the ends of the ${shown.length} newest of ${mine.length} files` }]
       : [];
   const cut = (): readonly LogNote[] =>
-    followed.isCut ? [{ code: 'line_cut', text: 'a line was too long, and goes on in the next one' }] : [];
+    followed.isCut ? [{ code: 'line_cut', text: 'a line was too long: its rest is left out' }] : [];
   return {
     name: plan.name,
     stream: streamOf(read(), output, true),

@@ -35,25 +35,53 @@ const FIRST_HELD_BYTES = 256;
 /** Of a line that was long the room is given back. */
 const MOST_KEPT_BYTES = 64 * 1024;
 
+interface LineCutterOptions {
+  /** What is behind a cut is left out, up to the end of the line: a secret may go on there that nothing gives away any more. */
+  readonly dropsRest?: boolean;
+}
+
 /** Cuts bytes into lines with their ends, each of at most `MAX_LINE_BYTES`. */
 export class LineCutter {
   /** The line that has no end yet, as a copy: a few bytes would keep the whole piece that they came with. */
   private held: Buffer = Buffer.alloc(0);
   private size = 0;
+  private readonly dropsRest: boolean;
+  private skips = false;
   isCut = false;
+
+  constructor({ dropsRest = false }: LineCutterOptions = {}) {
+    this.dropsRest = dropsRest;
+  }
 
   /** Of a line that has no end yet. */
   get heldBytes(): number {
     return this.size;
   }
 
+  /** The room that they take. */
+  get roomBytes(): number {
+    return this.size === 0 ? 0 : this.held.length;
+  }
+
+  /** Whether what comes next is left out, up to the end of the line. */
+  get isSkipping(): boolean {
+    return this.skips;
+  }
+
   *push(piece: Buffer): Generator<Buffer, void, undefined> {
     for (let from = 0; from < piece.length; ) {
+      if (this.skips) {
+        const begin = piece.indexOf(LF, from) + 1;
+        if (begin === 0) return;
+        this.skips = false;
+        from = begin;
+        continue;
+      }
       const end = piece.indexOf(LF, from) + 1 || piece.length;
       const isTooLong = end - from > MAX_LINE_BYTES - this.size;
       const part = piece.subarray(from, isTooLong ? from + MAX_LINE_BYTES - this.size : end);
       from += part.length;
-      if (isTooLong) this.isCut = true;
+      if (isTooLong) this.cutHere();
       else if (part.at(-1) !== LF) {
         this.hold(part);
         continue;
@@ -67,11 +95,31 @@ export class LineCutter {
     if (this.size > 0) yield this.take();
   }
 
-  /** What is held, as a line of its own: what comes next goes on with it. */
+  /** What is held, as a line of its own: what comes next goes on with it, or is left out. */
   *cut(): Generator<Buffer, void, undefined> {
     if (this.size === 0) return;
-    this.isCut = true;
+    this.cutHere();
     yield this.take(Buffer.of(LF));
+  }
+
+  /** Leaves out the line that it is in: what is held of it, and what comes, up to its end. */
+  skipLine(): void {
+    this.size = 0;
+    this.skips = true;
+  }
+
+  /** Gives back the room that it does not need until more comes. */
+  giveBack(): void {
+    const { held, size } = this;
+    if (held.length <= Math.max(FIRST_HELD_BYTES, size)) return;
+    // One of its own: a small one would keep a whole slab of the pool.
+    this.held = Buffer.allocUnsafeSlow(size);
+    held.copy(this.held, 0, 0, size);
+  }
+
+  private cutHere(): void {
+    this.isCut = true;
+    this.skips = this.dropsRest;
   }
 
   private hold(part: Buffer): void {
