@@ -55,3 +55,23 @@ void t.test('one that another worker puts there while it is looked at is the one
   t.equal(await images.open(image, signal), path);
   t.ok(readFileSync(path).equals(bytes));
 });
+
+void t.test(
+  'who asks for a new image does not make it one that has to be read again; an old one counts as new',
+  async (t) => {
+    const { spool, path } = stage(t);
+    const checks = createImageChecks();
+    const images = sharedSpool(spool, { checks });
+    // Nobody who reads it would find this.
+    const found = { sha256: 'f'.repeat(64) };
+    await checks.remember(path, found);
+    t.ok(await images.has(image, signal));
+    t.ok(await checks.matches(path, found.sha256, signal), 'what its fetch found out is known');
+    const [hourAgo, tomorrow] = [Date.now() - 3_600_000, Date.now() + 86_400_000];
+    for (const time of [hourAgo, tomorrow]) {
+      utimesSync(path, time / 1000, time / 1000);
+      t.ok(await images.has(image, signal));
+      t.ok(Math.abs(statSync(path).mtimeMs - Date.now()) < 300_000);
+    }
+  },
+);

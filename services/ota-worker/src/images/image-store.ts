@@ -13,15 +13,24 @@ import { isNoSpace, spoolError } from '@khumbu/steps/firmware-update/fetch-error
 import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
 import { createImageChecks, identityOf } from './image-checks.js';
 import { SharedWork } from './shared-work.js';
+import { NEW_MS } from './sweep.js';
 
 const pathIn = (spoolDir: string, { sha256 }: StoredImage): string => join(spoolDir, 'images', sha256);
 
 const isInSpool = async (spoolDir: string, image: StoredImage): Promise<boolean> =>
   (await ifExists(stat(pathIn(spoolDir, image))))?.size === image.sizeBytes;
 
-/** An image that was requested now counts as new: it is not removed to make room for others (`sweep.ts`). */
+/**
+ * An image that was requested now counts as new: it is not removed to make room for others (`sweep.ts`). One that is new stays
+ * as it is, for with another time it would be a file that nobody has read (`image-checks.ts`), and would be read again.
+ */
 async function renew(path: string): Promise<void> {
+  const found = await ifExists(stat(path));
+  if (!found) return;
   const now = new Date();
+  const ageMs = now.getTime() - found.mtimeMs;
+  // What is of tomorrow was made by a clock that was ahead.
+  if (ageMs >= 0 && ageMs < NEW_MS) return;
   try {
     await utimes(path, now, now);
   } catch (error) {

@@ -8,6 +8,8 @@ import { sweepParts } from '../fetching/resume-download.js';
 const YOUNG_MS = 3600_000;
 /** Images younger than this never make room: a commit that names them may be under way. */
 const SETTLED_MS = 10 * 60_000;
+/** Younger than this an image has enough of that time before it. */
+export const NEW_MS = SETTLED_MS / 2;
 const PARTS_KEPT_MS = 7 * 24 * 3600_000;
 
 /** `named`: the SHA-256 of every image a record still names. Resolves with the number of files removed. */
