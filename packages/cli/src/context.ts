@@ -1,7 +1,7 @@
 /** What every command is given, and how its end becomes an exit code. */
 import type { CommandContext } from '@stricli/core';
 import { EXITS, type Exit } from './exit-codes.js';
-import { Failure, toldOf } from './failure.js';
+import { Failure, type Told, toldOf } from './failure.js';
 import { plain, type Terminal } from './output/terminal.js';
 
 export interface CliContext extends CommandContext {
@@ -17,19 +17,26 @@ export interface OutputFlags {
   readonly json: boolean;
 }
 
-function tell({ terminal, ending, signal }: CliContext, isJson: boolean, error: unknown): void {
+/** `undefined`: a fault of the command itself. */
+export const toldIn = ({ signal }: CliContext, error: unknown): Told | undefined =>
+  signal.aborted ? { exit: 'interrupted', code: 'INTERRUPTED', message: 'interrupted' } : toldOf(error);
+
+/** On stderr; `--json`: as one line of JSON. */
+export function sayFailure({ terminal }: CliContext, { json }: OutputFlags, { exit, ...rest }: Told): void {
+  if (json) terminal.say(JSON.stringify({ error: { ...rest, exitCode: EXITS[exit].code } }));
+  else terminal.say(`khumbu: ${rest.message.split('\n').map(plain).join('\n')}`);
+}
+
+function tell(context: CliContext, flags: OutputFlags, error: unknown): void {
+  const { terminal, ending } = context;
   terminal.live('');
-  const told = signal.aborted
-    ? ({ exit: 'interrupted', code: 'INTERRUPTED', message: 'interrupted' } as const)
-    : toldOf(error);
+  const told = toldIn(context, error);
   ending.exit = told?.exit ?? 'internal';
   if (!told) {
     terminal.say(`khumbu: this is a fault of the command: ${error instanceof Error ? error.stack : String(error)}`);
     return;
   }
-  const { exit, ...rest } = told;
-  if (isJson) terminal.say(JSON.stringify({ error: { ...rest, exitCode: EXITS[exit].code } }));
-  else terminal.say(`khumbu: ${told.message.split('\n').map(plain).join('\n')}`);
+  sayFailure(context, flags, told);
 }
 
 /** A command whose failures are told in one way. */
@@ -41,7 +48,7 @@ export const acting = <F extends OutputFlags, A extends readonly unknown[]>(
       await act(this, flags, ...args);
       this.terminal.live('');
     } catch (error) {
-      tell(this, flags.json, error);
+      tell(this, flags, error);
     }
   };
 

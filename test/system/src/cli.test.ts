@@ -267,6 +267,42 @@ await t.test('who orders for many in a terminal says yes to these very stations'
   t.match(refused.output(), 'nothing is done: 0 accepted, 1 refused', 'nothing to say yes to');
 });
 
+await t.test(
+  'a station that restarts already is waited for, and an order is given again by its key',
+  {
+    timeout: 240_000,
+  },
+  async (t) => {
+    const stations = ['charger_2', 'charger_3'];
+    const post = async (path: string, body: object, key: string = crypto.randomUUID()) => {
+      const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json', 'idempotency-key': key };
+      const answer = await fetch(`${httpUrl}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+      return parsed(await answer.text());
+    };
+    // The first reset has to be open still when the order for many is decided, however busy this machine is.
+    const met = await awaitUntil(
+      async () => {
+        const key = crypto.randomUUID();
+        const { operationId } = await post('/v1/stations/charger_3/reset', { type: 'Soft' });
+        const order = await post('/v1/resets', { target: { stations }, order: { type: 'Soft' } }, key);
+        return order.results[1].operationId === operationId && { key, operationId, orderId: order.orderId };
+      },
+      60_000,
+      'an order that meets a reset',
+    );
+    const again = ['bulk', 'reset', 'charger_3', 'charger_2', '--wait', '--idempotency-key', met.key, '--json'];
+    const done = await call([...again, '--yes']);
+    t.equal(done.code, 0, done.output);
+    const { orderId, operations } = parsed(done.stdout);
+    t.equal(orderId, met.orderId, 'nothing is done twice');
+    t.match(operations, [
+      { stationId: 'charger_2', status: 'Restarted', orderId },
+      { stationId: 'charger_3', status: 'Restarted', operationId: met.operationId },
+    ]);
+    t.notOk('orderId' in operations[1], 'it is of no order');
+  },
+);
+
 await t.test('keys: made, followed by the gateway, with a scope, withdrawn', { timeout: 240_000 }, async (t) => {
   const file = at('var/api-keys.json');
   const made = await call(['keys', 'add', 'watcher', '--scope', 'read', '--file', file, '--json']);

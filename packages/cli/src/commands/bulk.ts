@@ -1,32 +1,16 @@
 /** `khumbu bulk`: one order for many stations, by name or by a filter, and what became of it at each. */
 import { answered } from '@khumbu/client/client';
-import type { BulkResult, Operation, OperationKind } from '@khumbu/client/generated/rest-api';
-import { STATION_FIELDS } from '@khumbu/filter/fields';
 import { buildCommand, buildRouteMap, type FlagParametersForType } from '@stricli/core';
-import { acting, type CliContext, type OutputFlags, usage } from '../context.js';
-import type { DepotFlags } from '../depot/choose-depot.js';
-import { type Depot, openDepot } from '../depot/open-depot.js';
-import type { WaitFlags } from '../operations/await-operation.js';
-import { exitOf, RESULT_HEAD, rowsOf, type SendBulk, sendUntilDecided, type Target } from '../operations/bulk-order.js';
-import { awaitOrder } from '../operations/watch-order.js';
-import { table } from '../output/shown.js';
-import { plain } from '../output/terminal.js';
-import { CONFIRM_FLAGS, type ConfirmFlags, confirmed, mustBeAnswerable } from './confirm.js';
-import { checkFilter, FILTER_FLAGS, type FilterFlags } from './filter-flag.js';
+import { acting, type CliContext, usage } from '../context.js';
+import { openDepot } from '../depot/open-depot.js';
+import { mustBeRepeatable } from './bulk-key.js';
+import { CONFIRM_FLAGS, type ConfirmFlags, mustBeAnswerable } from './confirm.js';
+import { FILTER_FLAGS } from './filter-flag.js';
 import { DEPOT_FLAGS, STATION, text, WAIT_FLAGS } from './flags.js';
 import { LOG_ORDER_FLAGS, type LogOrderFlags, logOrderOf } from './log-order.js';
+import { type BulkFlags, orderMany, targetOf } from './order-many.js';
 import { RESET_ORDER_FLAGS, type ResetOrderFlags, resetOrderOf, whatResets } from './reset.js';
 import { UPDATE_ORDER_FLAGS, type UpdateOrderFlags, updateOrderOf } from './update-order.js';
-
-/** Names that are shown before a person says yes. */
-const MOST_NAMES = 12;
-
-interface BulkFlags extends DepotFlags, OutputFlags, WaitFlags, FilterFlags {
-  readonly title?: string;
-  readonly dryRun: boolean;
-  readonly wait: boolean;
-  readonly idempotencyKey?: string;
-}
 
 const BULK_FLAGS: FlagParametersForType<BulkFlags, CliContext> = {
   ...DEPOT_FLAGS,
@@ -40,95 +24,10 @@ const BULK_FLAGS: FlagParametersForType<BulkFlags, CliContext> = {
     parse: text,
     optional: true,
     placeholder: 'key',
-    brief: 'A name for this very order: given again within 24 hours nothing is done twice',
+    brief:
+      'A name for this very order: given again within 24 hours nothing is done twice; dates are whole, and nobody is asked',
   },
 };
-
-/** What is ordered. `warning`: it is asked for before, with these words about each station. */
-interface Doing {
-  readonly kind: OperationKind;
-  readonly send: SendBulk;
-  readonly ask?: { readonly flags: ConfirmFlags; readonly what: string; readonly warning: string };
-}
-
-function targetOf(stations: readonly string[], { filter }: FilterFlags): Target {
-  if (stations.length === 0 && filter === undefined) throw usage('names of stations, --filter or both say which');
-  if (filter !== undefined) checkFilter(filter, STATION_FIELDS);
-  return {
-    ...(stations.length === 0 ? {} : { stations: [...new Set(stations)] }),
-    ...(filter === undefined ? {} : { filter }),
-  };
-}
-
-/** Of the target what a person has said yes to: no station that fits only after the question. */
-async function confirmedTarget(
-  context: CliContext,
-  flags: BulkFlags,
-  target: Target,
-  ask: NonNullable<Doing['ask']>,
-  tried: BulkResult,
-): Promise<Target> {
-  const { what, warning } = ask;
-  const names = tried.results.map(({ stationId }) => plain(stationId));
-  const shown = names.length > MOST_NAMES ? `${names.slice(0, MOST_NAMES).join(', ')}, ...` : names.join(', ');
-  const refuse = tried.refused === 0 ? '' : `, of which ${tried.refused} would refuse it now`;
-  const count = names.length === 1 ? '1 station' : `${names.length} stations`;
-  const answer = { ...ask.flags, keyStdin: flags.keyStdin };
-  await confirmed(context, answer, `${count} will be ${what} (${shown})${refuse}. ${warning}`);
-  return { ...target, stations: tried.results.map(({ stationId }) => stationId) };
-}
-
-function sayCounts({ terminal }: CliContext, { orderId, dryRun, total, accepted, refused }: BulkResult): void {
-  const counts = `${accepted} accepted, ${refused} refused`;
-  terminal.say(total === 0 ? 'no station fits' : dryRun ? `nothing is done: ${counts}` : `${orderId}: ${counts}`);
-}
-
-function tell(
-  { terminal, ending }: CliContext,
-  { json }: OutputFlags,
-  result: BulkResult,
-  operations?: readonly Operation[],
-): void {
-  if (json) terminal.json(operations ? { ...result, operations } : result);
-  else if (result.total > 0) terminal.print(table(RESULT_HEAD, rowsOf(result, operations)));
-  ending.exit = exitOf(result, operations);
-}
-
-async function order(
-  context: CliContext,
-  depot: Depot,
-  flags: BulkFlags,
-  whole: Target,
-  { kind, send, ask }: Doing,
-): Promise<void> {
-  const { dryRun, title, wait, timeout } = flags;
-  const key = flags.idempotencyKey ?? crypto.randomUUID();
-  const submit = (target: Target, isTrial: boolean): Promise<BulkResult> =>
-    sendUntilDecided(
-      context,
-      depot,
-      { target, ...(title === undefined ? {} : { title }), ...(isTrial ? { dryRun: true } : {}) },
-      key,
-      send,
-    );
-  let target = whole;
-  if (ask && !ask.flags.yes && !dryRun) {
-    const tried = await submit(whole, true);
-    // Nothing to say yes to, and so nothing is done, whoever would accept it a moment later.
-    if (tried.accepted === 0) {
-      sayCounts(context, tried);
-      return tell(context, flags, tried);
-    }
-    target = await confirmedTarget(context, flags, whole, ask, tried);
-  }
-  const result = await submit(target, dryRun);
-  sayCounts(context, result);
-  const { orderId } = result;
-  const operationIds = result.results.flatMap(({ operationId }) => (operationId === undefined ? [] : [operationId]));
-  const isWaiting = (wait || timeout !== undefined) && !dryRun;
-  const operations = isWaiting ? await awaitOrder(context, depot, { orderId, kind, operationIds }, flags) : undefined;
-  tell(context, flags, result, operations);
-}
 
 const positional = { kind: 'array', parameter: STATION } as const;
 const WHICH =
@@ -138,10 +37,11 @@ const logs = buildCommand<BulkFlags & LogOrderFlags, readonly string[], CliConte
   docs: { brief: 'Bring the logs of many stations into the depot', fullDescription: WHICH },
   parameters: { flags: { ...BULK_FLAGS, ...LOG_ORDER_FLAGS }, positional },
   func: acting(async (context, flags, ...stations) => {
+    mustBeRepeatable(flags);
     const target = targetOf(stations, flags);
     const depot = await openDepot(context, flags);
     const body = logOrderOf(flags);
-    await order(context, depot, flags, target, {
+    await orderMany(context, depot, flags, target, {
       kind: 'log_upload',
       send: (bulk, key, signal) => {
         const params = { header: { 'idempotency-key': key } };
@@ -159,12 +59,13 @@ const reset = buildCommand<BulkFlags & ResetOrderFlags & ConfirmFlags, readonly 
     positional,
   },
   func: acting(async (context, flags, ...stations) => {
+    mustBeRepeatable(flags);
     const target = targetOf(stations, flags);
     if (!flags.dryRun) mustBeAnswerable(context, flags);
     const depot = await openDepot(context, flags);
     const body = resetOrderOf(flags);
     const warning = `${whatResets(flags.type)}; a car that charges is cut off.`;
-    await order(context, depot, flags, target, {
+    await orderMany(context, depot, flags, target, {
       kind: 'reset',
       ask: { flags, what: 'reset', warning },
       send: (bulk, key, signal) => {
@@ -208,6 +109,7 @@ const update = buildCommand<UpdateFlags, readonly string[], CliContext>({
     positional,
   },
   func: acting(async (context, flags, ...stations) => {
+    mustBeRepeatable(flags);
     const target = targetOf(stations, flags);
     const { allow, location, image, dryRun } = flags;
     if (!dryRun) mustBeAnswerable(context, flags);
@@ -217,7 +119,7 @@ const update = buildCommand<UpdateFlags, readonly string[], CliContext>({
       ...(await updateOrderOf(context, depot, flags, location)),
       ...(allow ? { allowInstallation: true } : {}),
     };
-    await order(context, depot, flags, target, {
+    await orderMany(context, depot, flags, target, {
       kind: 'firmware_update',
       ask: { flags, what: 'updated', warning: warningOf(flags) },
       send: (bulk, key, signal) => {

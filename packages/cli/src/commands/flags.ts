@@ -57,12 +57,13 @@ export function whole(input: string): number {
   return value;
 }
 
+const SPAN = /^(\d+)([smhd])$/;
 const UNITS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 const dateOr =
   (what: string, sign: 1 | -1) =>
   (input: string): string => {
-    const [, amount, unit] = /^(\d+)([smhd])$/.exec(input) ?? [];
+    const [, amount, unit] = SPAN.exec(input) ?? [];
     if (amount !== undefined && unit !== undefined)
       return new Date(Date.now() + sign * Number(amount) * UNITS[unit as keyof typeof UNITS]).toISOString();
     if (/^\d{4}-\d\d-\d\dT/.test(input) && !Number.isNaN(Date.parse(input))) return new Date(input).toISOString();
@@ -73,9 +74,22 @@ export const pastMoment = dateOr('how long ago', -1);
 /** A date of RFC 3339, or in how long. Returns RFC 3339. */
 export const futureMoment = dateOr('in how long', 1);
 
+/** A date as it was given. */
+export interface GivenDate {
+  /** RFC 3339. */
+  readonly at: string;
+  /** It was given as a time from now: the same words are another date the next time. */
+  readonly isRelative: boolean;
+}
+const given =
+  (parse: (input: string) => string) =>
+  (input: string): GivenDate => ({ at: parse(input), isRelative: SPAN.test(input) });
+const dateFlag = (parse: (input: string) => string) => (brief: string) =>
+  ({ kind: 'parsed', parse: given(parse), optional: true, placeholder: 'date', brief }) as const;
 /** A flag for a date that has passed. */
-export const optionalPast = (brief: string) =>
-  ({ kind: 'parsed', parse: pastMoment, optional: true, placeholder: 'date', brief }) as const;
+export const optionalPast = dateFlag(pastMoment);
+/** A flag for a date to come. */
+export const optionalFuture = dateFlag(futureMoment);
 
 export const JSON_FLAG = {
   json: { kind: 'boolean', default: false, brief: 'JSON on stdout, and failures as JSON on stderr' },

@@ -2,12 +2,12 @@
 import type { LogUploadOrder } from '@khumbu/client/generated/rest-api';
 import type { FlagParametersForType } from '@stricli/core';
 import type { CliContext } from '../context.js';
-import { optionalPast } from './flags.js';
+import { type GivenDate, optionalPast } from './flags.js';
 
 export interface LogOrderFlags {
   readonly type: 'DiagnosticsLog' | 'SecurityLog';
-  readonly since?: string;
-  readonly until?: string;
+  readonly since?: GivenDate;
+  readonly until?: GivenDate;
 }
 
 export const LOG_ORDER_FLAGS: FlagParametersForType<LogOrderFlags, CliContext> = {
@@ -23,6 +23,6 @@ export const LOG_ORDER_FLAGS: FlagParametersForType<LogOrderFlags, CliContext> =
 
 export const logOrderOf = ({ type, since, until }: LogOrderFlags): LogUploadOrder => ({
   type,
-  ...(since === undefined ? {} : { oldest_timestamp: since }),
-  ...(until === undefined ? {} : { latest_timestamp: until }),
+  ...(since === undefined ? {} : { oldest_timestamp: since.at }),
+  ...(until === undefined ? {} : { latest_timestamp: until.at }),
 });

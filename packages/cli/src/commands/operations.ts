@@ -10,7 +10,16 @@ import { Failure } from '../failure.js';
 import { awaitOperation, outcomeText, type WaitFlags, waitingText } from '../operations/await-operation.js';
 import { agoText, table } from '../output/shown.js';
 import { checkFilter, FILTER_FLAGS, type FilterFlags } from './filter-flag.js';
-import { DEPOT_FLAGS, OPERATION, optionalPast, STATION_FLAG, text, WAIT_FLAGS, whole } from './flags.js';
+import {
+  DEPOT_FLAGS,
+  type GivenDate,
+  OPERATION,
+  optionalPast,
+  STATION_FLAG,
+  text,
+  WAIT_FLAGS,
+  whole,
+} from './flags.js';
 
 const KINDS = ['firmware_update', 'log_upload', 'reset', 'configure_network', 'set_system_time'] as const;
 const HEAD = ['OPERATION', 'STATION', 'STATUS', 'CHANGED', 'WAITS FOR'];
@@ -29,8 +38,8 @@ interface ListFlags extends DepotFlags, OutputFlags, FilterFlags {
   readonly status?: string;
   readonly sort?: 'createdAt' | 'updatedAt';
   readonly reverse: boolean;
-  readonly since?: string;
-  readonly until?: string;
+  readonly since?: GivenDate;
+  readonly until?: GivenDate;
   readonly limit: number;
 }
 
@@ -45,8 +54,8 @@ function queryOf({ station, kind, status, filter, sort, reverse, since, until, l
     ...(status === undefined ? {} : { status: status as 'open' }),
     ...(filter === undefined ? {} : { filter }),
     ...(sort === undefined ? {} : { sort: reverse ? (`-${sort}` as const) : sort }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
+    ...(since === undefined ? {} : { since: since.at }),
+    ...(until === undefined ? {} : { until: until.at }),
   };
 }
 

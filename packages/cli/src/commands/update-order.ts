@@ -11,7 +11,7 @@ import type { FlagParametersForType } from '@stricli/core';
 import { type CliContext, usage } from '../context.js';
 import type { Depot } from '../depot/open-depot.js';
 import { bytesText } from '../output/shown.js';
-import { futureMoment, text, whole } from './flags.js';
+import { type GivenDate, optionalFuture, text, whole } from './flags.js';
 
 export interface UpdateOrderFlags {
   readonly image?: string;
@@ -19,16 +19,14 @@ export interface UpdateOrderFlags {
   readonly replace: boolean;
   readonly retries?: number;
   readonly retryIntervalS?: number;
-  readonly retrieveAt?: string;
-  readonly installAt?: string;
+  readonly retrieveAt?: GivenDate;
+  readonly installAt?: GivenDate;
   readonly signatureFile?: string;
   readonly certificateFile?: string;
 }
 
 const optionalText = (placeholder: string, brief: string) =>
   ({ kind: 'parsed', parse: text, optional: true, placeholder, brief }) as const;
-const optionalMoment = (brief: string) =>
-  ({ kind: 'parsed', parse: futureMoment, optional: true, placeholder: 'date', brief }) as const;
 
 export const UPDATE_ORDER_FLAGS: FlagParametersForType<UpdateOrderFlags, CliContext> = {
   image: optionalText('file', 'An image on this machine: brought into the depot first'),
@@ -42,8 +40,8 @@ export const UPDATE_ORDER_FLAGS: FlagParametersForType<UpdateOrderFlags, CliCont
     placeholder: 'seconds',
     brief: 'Seconds between tries',
   },
-  retrieveAt: optionalMoment('Fetch it from this date on, or in so long: 2h'),
-  installAt: optionalMoment('Install it from this date on, or in so long'),
+  retrieveAt: optionalFuture('Fetch it from this date on, or in so long: 2h'),
+  installAt: optionalFuture('Install it from this date on, or in so long'),
   signatureFile: optionalText('file', 'The signature in base64'),
   certificateFile: optionalText('file', 'The signing certificate, PEM'),
 };
@@ -120,8 +118,8 @@ export async function updateOrderOf(
     ...(await sourceOf(context, depot, flags, location)),
     ...(retries === undefined ? {} : { retries }),
     ...(retryIntervalS === undefined ? {} : { retry_interval_s: retryIntervalS }),
-    ...(retrieveAt === undefined ? {} : { retrieve_timestamp: retrieveAt }),
-    ...(installAt === undefined ? {} : { install_timestamp: installAt }),
+    ...(retrieveAt === undefined ? {} : { retrieve_timestamp: retrieveAt.at }),
+    ...(installAt === undefined ? {} : { install_timestamp: installAt.at }),
     ...(signatureFile === undefined ? {} : { signature: fileText(signatureFile) }),
     ...(certificateFile === undefined ? {} : { signing_certificate: fileText(certificateFile) }),
     ...(replace ? { replace } : {}),

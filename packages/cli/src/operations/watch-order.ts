@@ -1,6 +1,7 @@
 /** All operations of a bulk order, watched until the last one has ended. */
 import { answered } from '@khumbu/client/client';
 import type { Operation, OperationKind } from '@khumbu/client/generated/rest-api';
+import { ProblemError } from '@khumbu/client/problem-error';
 import type { CliContext } from '../context.js';
 import type { Depot } from '../depot/open-depot.js';
 import { Failure } from '../failure.js';
@@ -14,8 +15,10 @@ export interface WatchedOrder {
 }
 type Ended = Pick<Operation, 'operationId' | 'stationId' | 'status' | 'outcome'>;
 
-/** As they stand now. */
-async function operationsOf({ client }: Depot, orderId: string, signal: AbortSignal): Promise<Operation[]> {
+/** Operations that are read at once. */
+const AT_ONCE = 4;
+
+async function listOf({ client }: Depot, orderId: string, signal: AbortSignal): Promise<Operation[]> {
   const operations: Operation[] = [];
   let cursor: string | undefined;
   do {
@@ -29,6 +32,35 @@ async function operationsOf({ client }: Depot, orderId: string, signal: AbortSig
     operations.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
+  return operations;
+}
+
+/** `undefined`: it is not kept any more. */
+async function keptOf({ client }: Depot, operationId: string, signal: AbortSignal): Promise<Operation | undefined> {
+  try {
+    return await answered(client.GET('/v1/operations/{operationId}', { params: { path: { operationId } }, signal }));
+  } catch (error) {
+    if (error instanceof ProblemError && error.code === 'OPERATION_UNKNOWN') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * As they stand now, without those that are not kept any more. A station where such a reset is open accepts the order by
+ * that one, which is of no order or of another: the list of this order does not have it.
+ */
+async function operationsOf(
+  depot: Depot,
+  { orderId, operationIds }: Pick<WatchedOrder, 'orderId' | 'operationIds'>,
+  signal: AbortSignal,
+): Promise<Operation[]> {
+  const operations = await listOf(depot, orderId, signal);
+  const listed = new Set(operations.map(({ operationId }) => operationId));
+  const others = operationIds.filter((id) => !listed.has(id));
+  for (let at = 0; at < others.length; at += AT_ONCE) {
+    const some = others.slice(at, at + AT_ONCE).map((id) => keptOf(depot, id, signal));
+    for (const operation of await Promise.all(some)) if (operation) operations.push(operation);
+  }
   return operations;
 }
 
@@ -52,7 +84,7 @@ async function watchOrder(
     if (left.size > 0)
       await new Promise<void>((resolve, reject) => {
         const look = async (): Promise<void> => {
-          const found = await operationsOf(depot, orderId, signal);
+          const found = await operationsOf(depot, { orderId, operationIds: [...left] }, signal);
           for (const operation of found) if (operation.ended) end(operation);
           const kept = new Set(found.map(({ operationId }) => operationId));
           for (const id of left) if (!kept.has(id)) left.delete(id);
@@ -74,7 +106,7 @@ async function watchOrder(
         };
         follow().catch(reject);
       });
-    const found = await operationsOf(depot, orderId, signal);
+    const found = await operationsOf(depot, { orderId, operationIds }, signal);
     return found.toSorted((one, other) => (one.stationId < other.stationId ? -1 : 1));
   } finally {
     over.abort();
