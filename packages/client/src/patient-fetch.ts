@@ -1,4 +1,5 @@
 /** `fetch` that asks again where that is safe. */
+import { newIdempotencyKey } from './idempotency-key.js';
 import { pause } from './pause.js';
 import { problemOf } from './problem-error.js';
 import { pauseBefore } from './retries.js';
@@ -20,7 +21,7 @@ export const createPatientFetch =
     // What streams can be sent once; an order is small text.
     const isRepeatable = !isOrder || request.headers.get('content-type')?.startsWith('application/json') === true;
     if (isOrder && isRepeatable && !request.headers.has('idempotency-key'))
-      request.headers.set('idempotency-key', crypto.randomUUID());
+      request.headers.set('idempotency-key', newIdempotencyKey());
     if (!isRepeatable) return fetch(request);
     for (let tried = 1; ; tried += 1) {
       let response: Response | undefined;

@@ -36,6 +36,8 @@ export async function setPageStage(t: Test, executable: string) {
   /** A window in which somebody is signed in, at the stations. */
   const signedIn = async (options: Parameters<typeof browser.open>[0] = {}): Promise<Page> => {
     const page = await browser.open(options);
+    // As over plain HTTP in the network of a depot, where browsers do not have it; on loopback they do.
+    await page.addInitScript({ content: 'delete Crypto.prototype.randomUUID' });
     const { path } = await ask('/session/codes', { seconds: 600 });
     await page.goto(`${httpUrl}${path}`);
     await page.getByRole('link', { name: 'charger_1' }).waitFor();
