@@ -5,8 +5,9 @@ import { ProblemError } from '@khumbu/client/problem-error';
 
 const CODE = /^#sign-in=([\w-]+)$/;
 const FAILED = /^#sign-in-failed=([A-Z_]+)&request=((?:[\w.-]|%3A)+)$/;
-/** What a gateway takes for a place of the page. */
+/** What a gateway takes for a place of the page, and how much of it. */
 const PLACE = /^#\/[A-Za-z0-9/?=&%:@+,;.!$'()*_~-]*$/;
+const LONGEST_PLACE = 1024;
 
 export interface SignedIn {
   readonly session: Session;
@@ -59,9 +60,9 @@ export async function findProvider(): Promise<Provider | undefined> {
   return ((await response.json()) as { readonly provider?: Provider }).provider;
 }
 
-/** Leads to the provider, and then back to where one is now. */
-export const addressOf = ({ path }: Provider): string =>
-  PLACE.test(location.hash) ? `${path}?return=${encodeURIComponent(location.hash)}` : path;
+/** Leads to the provider, and then back to this place of the page, or to its start where a gateway does not take the place. Pure. */
+export const addressOf = ({ path }: Provider, place: string): string =>
+  place.length <= LONGEST_PLACE && PLACE.test(place) ? `${path}?return=${encodeURIComponent(place)}` : path;
 
 /** The session that there is. */
 export async function findSession(): Promise<SignedIn | undefined> {

@@ -24,7 +24,7 @@ function AtProvider({ provider, isOutHere }: { readonly provider: Provider; read
         </p>
       ) : null}
       <p>
-        <a class="main button" href={addressOf(provider)}>
+        <a class="main button" href={addressOf(provider, location.hash)}>
           {texts.at(name)}
         </a>
       </p>
