@@ -4,6 +4,7 @@
  */
 import { answered, type KhumbuClient } from '@khumbu/client/client';
 import type { ProgressEvent, Station } from '@khumbu/client/generated/rest-api';
+import { createStationReads } from './station-reads.js';
 
 const PAGE = 500;
 const SETTLE_MS = 250;
@@ -30,13 +31,13 @@ export function withProgress(
   return { ...state, stations };
 }
 
-async function readStations(khumbu: KhumbuClient): Promise<Map<string, Station>> {
-  const stations = new Map<string, Station>();
+async function readStations(khumbu: KhumbuClient): Promise<Station[]> {
+  const stations: Station[] = [];
   let cursor: string | undefined;
   do {
     const query = { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) };
     const page = await answered(khumbu.GET('/v1/stations', { params: { query } }));
-    for (const station of page.items) stations.set(station.stationId, station);
+    stations.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
   return stations;
@@ -54,23 +55,28 @@ export async function followDepot(
     state = { ...state, ...next };
     if (!signal.aborted) onState(state);
   };
+  const reads = createStationReads();
   const due = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const readDue = async (): Promise<void> => {
     timer = undefined;
     const ids = [...due];
     due.clear();
-    const read = await Promise.all(
+    const read = reads.begin();
+    const answers = await Promise.all(
       ids.map((stationId) =>
         answered(khumbu.GET('/v1/stations/{stationId}', { params: { path: { stationId } } })).catch(() => undefined),
       ),
     );
-    const stations = new Map(state.stations);
-    for (const station of read) if (station) stations.set(station.stationId, station);
-    set({ stations });
+    const stations = answers.filter((station) => station !== undefined);
+    set({ stations: reads.withSome(state.stations, read, stations) });
     for (const id of ids) onEvent(id);
   };
-  const load = async (): Promise<void> => set({ stations: await readStations(khumbu), isLoaded: true });
+  const load = async (): Promise<void> => {
+    const read = reads.begin();
+    const stations = await readStations(khumbu);
+    set({ stations: reads.withAll(state.stations, read, stations), isLoaded: true });
+  };
 
   const onStreamState = (stream: 'open' | 'lost'): void => {
     set({ isLive: stream === 'open' });
