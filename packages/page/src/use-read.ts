@@ -1,35 +1,15 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
+import type { Read } from './answers.js';
 import { usePage } from './context.js';
 import { problemText } from './use-act.js';
+import { useAnswer } from './use-answer.js';
 
-/**
- * What was read last; read anew whenever one of `why` changes. `undefined`: nothing was read yet. `tell`: why it could not be read,
- * and `undefined` when it could; without it a problem is said to the person.
- */
-export function useRead<T>(
-  read: () => Promise<T>,
-  why: readonly unknown[],
-  tell?: (problem: string | undefined) => void,
-): T | undefined {
+/** As `useAnswer`; why a read failed is said to the person. */
+export function useRead<Q, T>(question: Q, read: Read<T>, changes: readonly unknown[] = []): T | undefined {
   const { say } = usePage();
-  const [value, setValue] = useState<T>();
+  const { value, failure } = useAnswer(question, read, changes);
   useEffect(() => {
-    let isWanted = true;
-    read().then(
-      (next) => {
-        if (!isWanted) return;
-        setValue(() => next);
-        tell?.(undefined);
-      },
-      (error: unknown) => {
-        if (!isWanted) return;
-        if (tell) tell(problemText(error));
-        else say(problemText(error), true);
-      },
-    );
-    return () => {
-      isWanted = false;
-    };
-  }, [...why]);
+    if (failure) say(problemText(failure.error), true);
+  }, [failure]);
   return value;
 }

@@ -1,9 +1,10 @@
 /** The security log as a person reads it: the newest entries, and older ones on demand. */
-import { answered } from '@khumbu/client/client';
+import { answered, type KhumbuClient } from '@khumbu/client/client';
 import type { SecurityEntry } from '@khumbu/client/generated/rest-api';
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { usePage } from './context.js';
 import { problemText } from './use-act.js';
+import { useRead } from './use-read.js';
 
 const PAGE = 100;
 
@@ -22,49 +23,47 @@ export interface SecurityLogRead {
   readonly older: (() => Promise<void>) | undefined;
 }
 
-interface Read {
+interface Part {
   readonly entries: readonly SecurityEntry[];
   readonly cursor: string | undefined;
+}
+
+/** Pages may be short and not be the last, where a filter leaves out much. */
+async function readPart(
+  khumbu: KhumbuClient,
+  asked: AuditQuery,
+  from: string | undefined,
+  signal?: AbortSignal,
+): Promise<Part> {
+  const entries: SecurityEntry[] = [];
+  let cursor = from;
+  do {
+    const query = { ...asked, limit: PAGE, ...(cursor === undefined ? {} : { cursor: Number(cursor) }) };
+    const page = await answered(
+      khumbu.GET('/v1/security-log', { params: { query }, ...(signal === undefined ? {} : { signal }) }),
+    );
+    entries.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined && entries.length < PAGE);
+  return { entries, cursor };
 }
 
 /** Read anew for another query, the same object is the same query. */
 export function useSecurityLog(query: AuditQuery): SecurityLogRead {
   const { khumbu, say } = usePage();
-  const [read, setRead] = useState<Read>();
+  const newest = useRead(query, (signal) => readPart(khumbu, query, undefined, signal));
+  const [longer, setLonger] = useState<{ readonly newest: Part; readonly read: Part }>();
+  // Older entries of an earlier query come when they come: they belong to what they were asked for.
+  const read = longer?.newest === newest ? longer?.read : newest;
 
-  /** Pages may be short and not be the last, where a filter leaves out much. */
-  const readFrom = async (before: readonly SecurityEntry[], from: string | undefined): Promise<Read> => {
-    const fresh: SecurityEntry[] = [];
-    let cursor = from;
-    do {
-      const params = { query: { ...query, limit: PAGE, ...(cursor === undefined ? {} : { cursor: Number(cursor) }) } };
-      const page = await answered(khumbu.GET('/v1/security-log', { params }));
-      fresh.push(...page.items);
-      cursor = page.nextCursor;
-    } while (cursor !== undefined && fresh.length < PAGE);
-    return { entries: [...before, ...fresh], cursor };
-  };
-
-  useEffect(() => {
-    let isWanted = true;
-    readFrom([], undefined).then(
-      (next) => {
-        if (isWanted) setRead(next);
-      },
-      (error: unknown) => say(problemText(error), true),
-    );
-    return () => {
-      isWanted = false;
-    };
-  }, [query]);
-
-  const older = async (): Promise<void> => {
-    if (!read) return;
+  const older = async (before: Part): Promise<void> => {
+    if (!newest) return;
     try {
-      setRead(await readFrom(read.entries, read.cursor));
+      const { entries, cursor } = await readPart(khumbu, query, before.cursor);
+      setLonger({ newest, read: { entries: [...before.entries, ...entries], cursor } });
     } catch (error) {
       say(problemText(error), true);
     }
   };
-  return { entries: read?.entries, older: read?.cursor === undefined ? undefined : older };
+  return { entries: read?.entries, older: read?.cursor === undefined ? undefined : () => older(read) };
 }

@@ -11,8 +11,8 @@ import { Confirm } from './confirm.js';
 function ImageFields({ onAllow }: { readonly onAllow: (isAllowed: boolean) => void }) {
   const { khumbu } = usePage();
   const images = useRead(
-    async () => (await answered(khumbu.GET('/v1/firmware-artifacts', { params: { query: {} } }))).items,
-    [],
+    'images',
+    async (signal) => (await answered(khumbu.GET('/v1/firmware-artifacts', { params: { query: {} }, signal }))).items,
   );
   const [artifact, setArtifact] = useState('');
   const texts = en.actions;

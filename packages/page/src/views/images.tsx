@@ -54,7 +54,8 @@ export function Images() {
   const [brought, setBrought] = useState(0);
   const changed = useAtMostEvery(depot.stations, CHANGED_MS);
   const images = useRead(
-    async () => (await answered(khumbu.GET('/v1/firmware-artifacts', { params: { query: {} } }))).items,
+    'images',
+    async (signal) => (await answered(khumbu.GET('/v1/firmware-artifacts', { params: { query: {} }, signal }))).items,
     [brought, changed],
   );
   const texts = en.image;

@@ -40,11 +40,11 @@ function Facts({ station }: { readonly station: Station }) {
 export function StationView({ stationId }: { readonly stationId: string }) {
   const { depot, khumbu, changesOf } = usePage();
   const station = depot.stations.get(stationId);
-  const read = async (): Promise<readonly Operation[]> => {
+  const read = async (signal: AbortSignal): Promise<readonly Operation[]> => {
     const query = { station: stationId, limit: SHOWN };
-    return (await answered(khumbu.GET('/v1/operations', { params: { query } }))).items;
+    return (await answered(khumbu.GET('/v1/operations', { params: { query }, signal }))).items;
   };
-  const operations = useRead(read, [stationId, changesOf(stationId)]);
+  const operations = useRead(stationId, read, [changesOf(stationId)]);
   if (!station) return <p>{depot.isLoaded ? en.none.stations : en.loading}</p>;
   // Those under way are told by each event, with their progress.
   const live = new Map(station.operations.map((each) => [each.operationId, each]));

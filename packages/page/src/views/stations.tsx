@@ -70,9 +70,8 @@ const nameOf = ({ stationId }: Station): string => stationId;
 
 export function Stations({ filter }: { readonly filter: string }) {
   const { depot, mayOperate } = usePage();
-  const [refused, setRefused] = useState<string>();
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
-  const chosen = useChosen(filter, setRefused);
+  const { names: chosen, refused } = useChosen(filter);
   const texts = en.station;
   const all = [...depot.stations.values()];
   const shown = filter === '' ? all : all.filter(({ stationId }) => chosen?.has(stationId));
@@ -81,6 +80,7 @@ export function Stations({ filter }: { readonly filter: string }) {
   const marks = possible.filter((stationId) => marked.has(stationId));
   const mark = (stationId: string, isMarked: boolean): void =>
     setMarked(new Set(isMarked ? [...marks, stationId] : marks.filter((each) => each !== stationId)));
+  const unknown = refused === undefined ? en.loading : '';
   const isKnown = depot.isLoaded && (filter === '' || chosen !== undefined);
   return (
     <>
@@ -91,7 +91,7 @@ export function Stations({ filter }: { readonly filter: string }) {
         examples={en.filter.examples.stations}
         filter={filter}
         refused={refused}
-        status={isKnown ? texts.count(shown.length, all.length) : en.loading}
+        status={isKnown ? texts.count(shown.length, all.length) : unknown}
         onFilter={(next) => goTo(listAddress('stations', next))}
       />
       <BulkActions possible={possible} chosen={marks} onChoose={(stations) => setMarked(new Set(stations))} />
