@@ -1,11 +1,10 @@
 /** What a person may ask of many stations at once. */
 import { answered, type KhumbuClient } from '@khumbu/client/client';
 import type { BulkResult } from '@khumbu/client/generated/rest-api';
-import { useState } from 'preact/hooks';
 import { usePage } from '../context.js';
 import { ORDERED, type Order, type Ordered, textOf } from '../orders.js';
 import { en } from '../texts.js';
-import { problemText } from '../use-act.js';
+import { useBulkOrder } from '../use-bulk-order.js';
 import { useOpened } from '../use-opened.js';
 import { BulkResultCard } from './bulk-result.js';
 import { OrderDialog } from './order-dialog.js';
@@ -26,14 +25,16 @@ interface Kept {
 
 function send(
   khumbu: KhumbuClient,
+  key: string,
   stations: readonly string[],
   { what, body: order }: Order,
   kept: Kept,
 ): Promise<BulkResult> {
+  const params = { header: { 'idempotency-key': key } };
   const common = { target: { stations: [...stations] }, ...kept };
-  if (what === 'update') return answered(khumbu.POST('/v1/firmware-updates', { body: { ...common, order } }));
-  if (what === 'logs') return answered(khumbu.POST('/v1/log-uploads', { body: { ...common, order } }));
-  return answered(khumbu.POST('/v1/resets', { body: { ...common, order } }));
+  if (what === 'update') return answered(khumbu.POST('/v1/firmware-updates', { params, body: { ...common, order } }));
+  if (what === 'logs') return answered(khumbu.POST('/v1/log-uploads', { params, body: { ...common, order } }));
+  return answered(khumbu.POST('/v1/resets', { params, body: { ...common, order } }));
 }
 
 function whereText(stations: readonly string[]): string {
@@ -49,18 +50,14 @@ interface BulkActionsProps {
 }
 
 export function BulkActions({ possible, chosen, onChoose }: BulkActionsProps) {
-  const { khumbu, mayOperate, say } = usePage();
+  const { khumbu, mayOperate } = usePage();
   const [asked, ask] = useOpened<Asked>();
-  const [told, setTold] = useState<{ readonly what: Ordered; readonly result: BulkResult }>();
+  const { told, order: begin, askAgain, close } = useBulkOrder();
   const texts = en.bulk;
-  const order = async ({ what, stations }: Asked, ordered: Promise<Order>, fields: FormData): Promise<void> => {
+  const order = ({ what, stations }: Asked, ordered: Promise<Order>, fields: FormData): void => {
     const title = textOf(fields, 'title');
     const kept = { ...(title === '' ? {} : { title }), ...(fields.has('dry-run') ? { dryRun: true } : {}) };
-    try {
-      setTold({ what, result: await send(khumbu, stations, await ordered, kept) });
-    } catch (error) {
-      say(problemText(error), true);
-    }
+    begin(what, async (key) => send(khumbu, key, stations, await ordered, kept));
   };
   const isIdle = possible.length === 0 && !asked && !told;
   if (!mayOperate || isIdle) return null;
@@ -90,7 +87,7 @@ export function BulkActions({ possible, chosen, onChoose }: BulkActionsProps) {
           key={asked.key}
           what={asked.what.what}
           where={whereText(asked.what.stations)}
-          onOrder={(ordered, fields) => void order(asked.what, ordered, fields)}
+          onOrder={(ordered, fields) => order(asked.what, ordered, fields)}
           onClose={asked.close}
         >
           <label for="title">{texts.title}</label>
@@ -101,7 +98,17 @@ export function BulkActions({ possible, chosen, onChoose }: BulkActionsProps) {
           </label>
         </OrderDialog>
       ) : null}
-      <div aria-live="polite">{told ? <BulkResultCard {...told} onClose={() => setTold(undefined)} /> : null}</div>
+      <div aria-live="polite">
+        {told?.result ? (
+          <BulkResultCard
+            what={told.what}
+            result={told.result}
+            isAsking={told.isAsking}
+            onAskAgain={askAgain}
+            onClose={close}
+          />
+        ) : null}
+      </div>
     </section>
   );
 }
