@@ -32,7 +32,7 @@ export interface LineMemoryOptions {
 }
 
 /** Taken out of a text. */
-type Part = Pick<Found, 'from' | 'to' | 'rule' | 'tag' | 'isRest'>;
+export type Part = Pick<Found, 'from' | 'to' | 'rule' | 'tag' | 'isRest'>;
 /** What one program writes to one file. */
 type Strand = (text: string) => readonly Part[];
 
@@ -53,7 +53,7 @@ function createStrand(rules: readonly RedactRule[], { beginsInside = false, isHe
   if (rules.includes('certificates')) {
     const pem = createPemMemory(beginsInside);
     looks.push((text) => {
-      const body = pem(text);
+      const body = pem.add(text);
       return body ? [{ ...body, rule: 'certificates', tag: 'certificate' }] : [];
     });
   }
@@ -87,7 +87,7 @@ const NEWLINE = 0x0a;
 /**
  * Those and more, in order; of two that overlap everything goes: the shorter one may be what an own rule found within a line of a key.
  */
-function together(found: readonly Found[], parts: readonly Part[], at: number): readonly Found[] {
+export function together(found: readonly Found[], parts: readonly Part[], at = 0): readonly Found[] {
   if (parts.length === 0) return found;
   const more = parts.map(({ from, to, rule, tag, isRest }): Found => {
     const [contextFrom, contextTo] = [from + at, to + at];

@@ -7,7 +7,7 @@ export const FOREIGN_LINES = 64;
 const BARE_CHARS = 16;
 /** A checksum: no line of a block has these digits alone. */
 const HEXADECIMAL = /^[0-9a-f]+$/i;
-const BEGIN = '-----BEGIN ';
+export const PEM_BEGIN = '-----BEGIN ';
 const END = '-----END ';
 
 const count = (text: string, word: string): number => text.split(word).length - 1;
@@ -19,8 +19,15 @@ export interface PemBody {
   readonly isRest: boolean;
 }
 
+export interface PemMemory {
+  /** The next line, and what of it is of a block. */
+  readonly add: (text: string) => PemBody | undefined;
+  /** Whether a block has begun and may go on. */
+  readonly isOpen: () => boolean;
+}
+
 /** `beginsInside`: what came before the first line is not known; it may have begun a block. */
-export function createPemMemory(beginsInside: boolean): (text: string) => PemBody | undefined {
+export function createPemMemory(beginsInside: boolean): PemMemory {
   /** Lines that a block may still have others between; 0: none has begun. */
   let patience = 0;
   /** Blocks that have begun and not ended: two programs may write theirs at the same time. */
@@ -51,11 +58,11 @@ export function createPemMemory(beginsInside: boolean): (text: string) => PemBod
     unseen = 0;
   };
 
-  return (text) => {
-    const begins = text.lastIndexOf(BEGIN);
+  const add = (text: string): PemBody | undefined => {
+    const begins = text.lastIndexOf(PEM_BEGIN);
     const ends = count(text, END);
     if (begins !== -1) {
-      const open = Math.max(0, depth + count(text, BEGIN) - ends);
+      const open = Math.max(0, depth + count(text, PEM_BEGIN) - ends);
       if (open > 0) begin(text, begins, open);
       // Whole in its line: what began before it may still go on.
       else [patience, depth] = [0, 0];
@@ -73,4 +80,5 @@ export function createPemMemory(beginsInside: boolean): (text: string) => PemBod
     isFirst = false;
     return body;
   };
+  return { add, isOpen: () => patience > 0 };
 }

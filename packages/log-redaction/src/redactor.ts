@@ -4,7 +4,8 @@
  */
 import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import { createSecretFinder, type Found } from './find-secrets.js';
-import { createLineMemory, headFound, tailFound } from './line-memory.js';
+import { createLineMemory, headFound, tailFound, together } from './line-memory.js';
+import { createPemBlocks } from './pem-blocks.js';
 import { createPseudonyms } from './pseudonyms.js';
 
 export interface RedactorInput {
@@ -116,6 +117,10 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
         return copied;
       };
       let isFirst = true;
+      const blocks = rules.includes('certificates') ? createPemBlocks() : undefined;
+      /** With the lines up to `end` of blocks that have begun in earlier windows. */
+      const withBlocks = (found: readonly Found[], end: number): readonly Found[] =>
+        together(found, blocks?.add(window, end) ?? []);
       const find = (): Found[] => {
         const found = finder.find(window, 0, used);
         const all = isFirst && beginsInside ? [...headFound(rules, window, used, found)] : found;
@@ -131,7 +136,8 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
             if (used < windowBytes) continue;
             const found = find();
             const cut = cutOf(window, used, found);
-            const whole = found.filter((each) => each.from < cut);
+            const inWindow = found.filter((each) => each.from < cut);
+            const whole = withBlocks(inWindow, cut);
             yield replaced(window, cut, whole, windowBytes);
             isDropping = (whole.at(-1)?.to ?? 0) >= used;
             window.copyWithin(0, cut, used);
@@ -141,7 +147,7 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
       } catch (error) {
         failure = { error };
       }
-      if (used > 0) yield replaced(window, used, tailFound(rules, window, used, find()), windowBytes);
+      if (used > 0) yield replaced(window, used, withBlocks(tailFound(rules, window, used, find()), used), windowBytes);
       if (failure) throw failure.error;
     },
   };

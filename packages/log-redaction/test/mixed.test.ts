@@ -259,3 +259,43 @@ void t.test('a fingerprint of a login is no line of a block', async (t) => {
     t.notMatch(out, 'QUJD');
   }
 });
+
+void t.test('a block of PEM between whose lines others write more than a window holds back', async (t) => {
+  const [journal] = FORMS;
+  const filler = 'connector 1: charging with 16.0 A\n'.repeat(9000);
+  const key = [
+    '-----BEGIN PRIVATE KEY-----',
+    ...Array.from({ length: 60 }, () => body('A')),
+    '-----END PRIVATE KEY-----',
+  ];
+  for (const [how, head, others] of [
+    ['a journal', (program: string) => journal?.head(program, 1) ?? '', 70],
+    ['nobody says who writes', () => '', 20],
+  ] as const) {
+    const text = key
+      .flatMap((line) => [
+        `${head('security')}${line}`,
+        ...Array.from({ length: others }, () => `${head('ocpp')}ready, 16.0 A`),
+      ])
+      .join('\n');
+    const out = await passed(`${filler}${text}\n${filler}`);
+    t.notMatch(out, 'QUJD', how);
+    t.match(out, '-----END PRIVATE KEY-----');
+    t.equal(out.split('ready, 16.0 A').length, text.split('ready, 16.0 A').length, `${how}: lines of others stay`);
+    t.ok(out.endsWith(filler), `${how}: what follows stays`);
+    t.equal(await passed(out), out, `${how}: what was taken out once is left alone`);
+  }
+});
+
+void t.test('a block without an end is over at some time', async (t) => {
+  const line = `image ${'AbCd'.repeat(12)}`;
+  const begin = `-----BEGIN PRIVATE KEY-----\n${body('A')}\n`;
+  for (const between of ['ready.\n'.repeat(70), 'ready.\n'.repeat(2000) + 'ready\n'.repeat(20)]) {
+    const out = await passed(`${begin}${between}${line}\n`);
+    t.notMatch(out, 'QUJD');
+    t.match(out, line, 'a line as one of a block, after so many that are none');
+  }
+  const words = 'ready.\nready\n'.repeat(2000);
+  const out = await passed(`${'ready.\n'.repeat(1000)}${begin}${words}`);
+  t.ok(out.split('ready\n').length > 700, 'single words are not taken for it for long');
+});

@@ -7,12 +7,12 @@ import { matchesOf } from './quoted.js';
 
 const BEGIN = /-----BEGIN ([A-Z0-9 ]{1,40})-----/g;
 /** More than the largest keys and chains of one block have. */
-const LONGEST_PEM = 12_288;
+export const LONGEST_PEM = 12_288;
 /** After `-----BEGIN`: base64, and line ends as they are or written out, once or twice escaped. */
 const SAME_LINE = /(?:[A-Za-z0-9+/=\s]|\\+[nr/])*/y;
 const TAIL = /(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]+(?=\\?r?\s*$)/;
 /** Lines of PEM have 64 characters, the last one has fewer. */
-const WHOLE_LINE = 40;
+export const WHOLE_LINE = 40;
 
 /** The word before what a logger was given: `evse_security[512]:` of each line of syslog. */
 export const wordBefore = (text: string, at: number): string => /\S*\s*$/.exec(text.slice(0, at).slice(-80))?.[0] ?? '';
