@@ -97,6 +97,7 @@ export function createOpenValues(): OpenValues {
 const TEXTS = /"[^"]*"?/g;
 /** `"variableAttribute": [` */
 const MEMBER_OPENS = /"\s*:\s*[[{][\s[{]*$/;
+const LONE_NAME = /^\s*\\{0,31}"(?:key|name|variable|configurationKey)\\{0,31}"\s*:\s*\\{0,31}"/;
 const LONE_VPN_VALUE = /^\s*\\{0,31}"(?:key|user)\\{0,31}"/;
 
 /**
@@ -132,7 +133,7 @@ export function createUnseenValues(mayBeVpn: boolean): Members {
   return (text) => {
     if (lines >= most) return none;
     lines += 1;
-    isNamed ||= depth === 0 && NAME.test(text);
+    isNamed ||= depth === 0 && LONE_NAME.test(text);
     const isUnnamed = depth > 0 || !isNamed;
     const values = isUnnamed && LONE_PLAIN_VALUE.test(text) ? variableValues(text) : [];
     const more = isVpn && LONE_VPN_VALUE.test(text) ? vpnValues(text) : [];
