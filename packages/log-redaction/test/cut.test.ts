@@ -155,6 +155,8 @@ void t.test(
     for (const [way, pass] of WAYS) {
       const own = '    "key": "HeartbeatInterval",\n    "readonly": false,\n    "value": "300"\n},\n';
       t.match(await pass(`ready\n${own}`, redactorOf(true)), '"value": "300"', way);
+      const foreign = '[2,"9","Report",{"component":{"name":"Yak"}}]\n    "value": "hunter2"\n';
+      t.notMatch(await pass(foreign, redactorOf(true)), 'hunter2', `${way}: a name within a message of its own`);
       const component =
         '        "name": "SecurityCtrlr"\n    },\n    "variableAttribute": [\n        {\n            "value": "hunter2"\n';
       t.notMatch(await pass(component, redactorOf(true)), 'hunter2', way);
