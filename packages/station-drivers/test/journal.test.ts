@@ -1,4 +1,5 @@
 import { buffer } from 'node:stream/consumers';
+import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import { eventStream, type JournalShape, journalStream } from '../src/simulated/journal.js';
 
@@ -94,4 +95,15 @@ await t.test('events in time order, inside the window', async (t) => {
     lines.map((line) => line.replace(/^1970-01-01T00:00:00\.00(\d)Z/, '$1')),
     ['3 event 1', '3 event 3', '5 event 0'],
   );
+});
+
+void t.test('what nobody reads ends with its signal, and nothing else does', async (t) => {
+  const window = { oldest: 0, latest: 1e15 };
+  const late = new AbortController();
+  const streams = [journalStream(shape, window, late.signal), eventStream([], window, AbortSignal.abort())];
+  late.abort();
+  for (const stream of streams) {
+    await awaitUntil(() => stream.closed, 30_000, 'it to end');
+    await t.rejects(buffer(stream), { name: 'AbortError' }, 'who reads it later is told');
+  }
 });

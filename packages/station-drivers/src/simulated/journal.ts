@@ -75,11 +75,12 @@ export function eventStream(events: readonly ChargerEvent[], window: JournalWind
   return streamOf(lines, signal);
 }
 
+/** Who reads it hears of the signal. Where nobody has begun to, its error is nobody's, and must not end the process. */
 export const streamOf = (
   source: Iterable<Buffer> | AsyncIterable<Buffer>,
   signal: AbortSignal,
   highWaterMark: number = chunkBytes,
-): Readable => Readable.from(source, { objectMode: false, highWaterMark, signal });
+): Readable => Readable.from(source, { objectMode: false, highWaterMark, signal }).on('error', () => undefined);
 
 export async function* chunks(shape: JournalShape, first: number, end: number): AsyncGenerator<Buffer> {
   const perChunk = Math.max(1, Math.floor(chunkBytes / shape.recordBytes));
