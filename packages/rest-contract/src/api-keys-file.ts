@@ -8,11 +8,15 @@ import { type Static, Type } from 'typebox';
 export const SCOPES = ['read', 'operate', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
 
+/** Not blank, and not as callers with a token, or who have signed in at the provider, are called. */
+const KEY_NAME = '^(?!jwt:|oidc:).*\\S';
+/** Pure. */
+export const isKeyName = (name: string): boolean => new RegExp(KEY_NAME).test(name);
+
 const ApiKeysFile = Type.Array(
   Type.Object(
     {
-      // Not blank, and not the prefix of callers with a token.
-      name: Type.String({ pattern: '^(?!jwt:).*\\S' }),
+      name: Type.String({ pattern: KEY_NAME }),
       sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
       scopes: Type.Array(Type.Enum([...SCOPES])),
     },

@@ -440,7 +440,7 @@ void t.test('a stream ends when the key that opened it is withdrawn, and others 
 void t.test('names of API keys cannot be mistaken for others', async (t) => {
   const rest = await openRest(t, { redis });
   const keys = JSON.parse(readFileSync(rest.keysFile, 'utf8')) as object[];
-  for (const name of ['jwt:tool-1', ' ', '\t']) {
+  for (const name of ['jwt:tool-1', 'oidc:ada', ' ', '\t']) {
     writeFileSync(rest.keysFile, JSON.stringify([...keys, { name, sha256: '0'.repeat(64), scopes: [] }]));
     await awaitUntil(
       () => /API_KEYS_FILE: .*\/name/.test(rest.files.summary()),

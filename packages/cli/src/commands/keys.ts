@@ -1,7 +1,7 @@
 /** `khumbu keys`: who may call REST. The file has hashes alone; a gateway follows it. */
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { type ApiKeysFile, readApiKeys, SCOPES, type Scope } from '@khumbu/rest-contract/api-keys-file';
+import { type ApiKeysFile, isKeyName, readApiKeys, SCOPES, type Scope } from '@khumbu/rest-contract/api-keys-file';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import { buildCommand, buildRouteMap } from '@stricli/core';
 import { acting, type CliContext, type OutputFlags, usage } from '../context.js';
@@ -108,7 +108,7 @@ const add = buildCommand<AddFlags, readonly [string], CliContext>({
     const { terminal } = context;
     const before = known(context, flags);
     if (before.keys.some((key) => key.name === name)) throw usage(`there is a key ${name}: \`khumbu keys remove\``);
-    if (!/\S/.test(name) || name.startsWith('jwt:')) throw usage('a name is not blank, and does not begin with jwt:');
+    if (!isKeyName(name)) throw usage('a name is not blank, and does not begin with jwt: or oidc:');
     const key = flags.keyStdin
       ? keyFrom(await terminal.line('API key: ', true))
       : `khumbu_${randomBytes(24).toString('base64url')}`;
