@@ -36,6 +36,7 @@ export const en = {
         'The clocks of the depot and of the service at which people sign in differ. Tell whoever looks after the depot.',
       ID_TOKEN_REFUSED:
         'What the service at which people sign in has answered is not valid. Sign in again; if it stays so, tell whoever looks after the depot.',
+      TOO_MANY: 'Too many people have signed in from here just now. Try again in a minute.',
       NOT_STORED: 'The depot could not keep your session. Sign in again in a moment.',
     } as Readonly<Record<string, string>>,
   },

@@ -38,6 +38,10 @@ export const SIGN_IN_FAILURES = {
     meaning: 'The ID token is not one for this sign-in: signature, issuer, audience or nonce do not fit.',
     remedy: 'The log says which. Compare `OIDC_ISSUER` and `OIDC_CLIENT_ID` with the provider.',
   },
+  TOO_MANY: {
+    meaning: 'From one address more than 120 came back from the provider to this gateway in a minute.',
+    remedy: 'Sign in again in a minute. Behind a proxy all people are one address.',
+  },
   NOT_STORED: {
     meaning: 'Redis did not take the session.',
     remedy: 'Sign in again when `/readyz` says that Redis is there.',
