@@ -29,7 +29,9 @@ export type MqttFrameView = Static<typeof MqttFrameSchema>;
 export const MqttFramesSchema = Type.Object(
   {
     stationId: text('The station.', { examples: ['cs-1'] }),
-    since: time('Before that frames may be missing: from then on the gateway that leads has listened without a break.'),
+    since: time(
+      'Before that frames may be missing. From then on the gateway that leads has listened without a break, and has dropped none of the station: later than the last one that had no room any more, and at most 15 minutes ago; the time of the answer while it has no connection to the broker.',
+    ),
     frames: Type.Array(MqttFrameSchema, { description: 'Oldest first; 100 at most, of the last 15 minutes.' }),
   },
   { $id: 'MqttFrames', description: 'The last MQTT frames of a station.' },

@@ -9,7 +9,10 @@ import { addressOfFrame, createFrameRecorder } from '../src/frames/frame-recorde
 import { createFrameRing, type Frame, type KeptFrame } from '../src/frames/frame-ring.js';
 import { shownFrame } from '../src/frames/shown-frame.js';
 import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
-import { setMqttStage } from './mqtt-stage.js';
+import { said, setMqttStage } from './mqtt-stage.js';
+
+// Before the first test: a file whose tests have all ended takes no other.
+const { broker, servers, station } = await setMqttStage(t);
 
 const frame = (payload: string, more: Partial<Frame> = {}): Frame => ({
   at: 0,
@@ -77,6 +80,71 @@ void t.test('frames grow old, and what says the same all the time is one', async
   t.same([ring.size(), ring.of('cs-3')], [{ stations: 0, frames: 0, bytes: 0 }, []]);
 });
 
+void t.test('since when none is missing', async (t) => {
+  let time = 1000;
+  const limits = { stationFrames: 3, stationBytes: 5000, bytes: 3000, ageMs: 60_000 };
+  const ring = createFrameRing(limits, () => time);
+  const wallAhead = 500_000;
+  const recorder = createFrameRecorder(
+    topicPrefix(''),
+    () => momentOf(time + wallAhead),
+    ring,
+    () => time,
+  );
+  const topicOf = (station: string, leaf = 'reset'): string => `everest_api/1/system/${station}/e2m/${leaf}`;
+  const at = (ms: number, station: string, leaf?: string, sizeBytes = 1): void => {
+    time = ms;
+    recorder.received({ topic: topicOf(station, leaf), payload: Buffer.alloc(sizeBytes, '1'), qos: 1, dup: false });
+  };
+  const since = (station: string): number => recorder.of(station).since - wallAhead;
+  t.equal(since('cs-1'), 1000, 'before it listens, nothing is promised');
+  recorder.listening();
+  at(2000, 'cs-1');
+  t.equal(since('cs-1'), 1000);
+  t.equal(since('nobody'), 1000);
+
+  for (const ms of [2100, 2200, 2300]) at(ms, 'cs-1');
+  t.equal(since('cs-1'), 2001, 'after the one that the fourth has pushed out');
+  for (const ms of [2400, 2500, 2600]) at(ms, 'cs-1', 'heartbeat');
+  t.equal(since('cs-1'), 2101, 'those that say the same push out one');
+  for (const ms of [2700, 2800]) at(ms, 'cs-2');
+  t.equal(since('cs-2'), 1000, 'others push out none of it');
+
+  at(3000, 'cs-3', 'reset', 1100);
+  t.same(payloads(recorder.of('cs-1').frames), ['1'], 'all of them have a bound');
+  t.equal(since('cs-1'), 2301);
+  at(3100, 'cs-4', 'reset', 100);
+  t.same(recorder.of('cs-1').frames, []);
+  t.equal(since('cs-1'), 2601, 'also of one of which nothing is left');
+  at(3200, 'cs-1');
+  t.equal(since('cs-1'), 2601, 'and when it says something again');
+  t.equal(since('nobody'), 2601, 'one time stands for all that have none');
+
+  at(4000, 'cs-1', 'x'.repeat(2000));
+  time = 4100;
+  t.equal(since('cs-1'), 4001, 'one whose topic has no end is not there');
+  recorder.missed(topicOf('cs-1'));
+  recorder.missed('nobody/is/told');
+  time = 4200;
+  t.equal(since('cs-1'), 4101, 'nor is one that was dropped');
+  t.equal(since('nobody'), 2601);
+  recorder.missed(topicOf('nobody'));
+  time = 4300;
+  t.equal(since('nobody'), 4201);
+  time = 100_000;
+  for (const station of ['cs-1', 'cs-4', 'nobody']) t.equal(since(station), 40_000, 'those that are too old are gone');
+  recorder.deaf();
+  at(100_100, 'cs-1');
+  t.equal(since('cs-1'), 100_100, 'without a connection nothing is promised');
+  t.same(payloads(recorder.of('cs-1').frames), ['1'], 'and what is there is told');
+  time = 100_200;
+  recorder.listening();
+  time = 100_300;
+  t.equal(since('cs-1'), 100_200);
+  recorder.forget();
+  t.same(recorder.of('cs-1'), { since: 100_300 + wallAhead, frames: [] });
+});
+
 void t.test('whose frame it is', async (t) => {
   const plain = topicPrefix('');
   const named = topicPrefix('depot/{station}/');
@@ -129,6 +197,9 @@ void t.test('secrets are taken out', async (t) => {
       vpn: { server: 'vpn.example', key: 'geheim-6', password: 'geheim-7' },
       id_token: { value: 'geheim-8' },
       text: 'see https://me:geheim-9@files.example/b?key=geheim-0',
+      credentials: ['geheim-a', 'geheim-b', ['geheim-c']],
+      private: { a: 'geheim-d', b: { c: 'geheim-e' } },
+      tokens: [{ a: 'geheim-f' }, 'geheim-g'],
     },
   };
   const { payload } = shown(JSON.stringify(request));
@@ -144,6 +215,23 @@ void t.test('secrets are taken out', async (t) => {
   }
 });
 
+void t.test('lists and objects of secrets are taken out of what is no JSON', async (t) => {
+  for (const text of [
+    'no JSON {"credentials":["anna","geheim"],"x":1}',
+    'no JSON {"private" : \n {"user":"anna","pin":{"value":"geheim"}},"x":1}',
+    `no JSON {"password":${' '.repeat(20)}"geheim"}`,
+    'no JSON {"password":"\\\u2028geheim"}',
+    `${'['.repeat(40)}{"token":[{"value":"geheim"},"geheim"]}${']'.repeat(40)}`,
+  ])
+    t.notMatch(shown(text).payload, /geheim|anna/);
+  // The end of it would never fit: it is the first members that are shown.
+  const long = `{"type":"Soft","credentials":["anna","geheim"],"x":"${'x'.repeat(20_000)}"}`;
+  const { payload, cut } = shown(long.slice(0, 16 * 1024), long.length);
+  t.match(payload, /^\{"type":"Soft","credentials":"\[taken out\]"/);
+  t.notMatch(payload, /geheim|anna/);
+  t.equal(cut, true);
+});
+
 void t.test('what is shown is one line of text, and not endless', async (t) => {
   t.equal(shown('{"a":"b\\u202e\\u0000c\\n"}').payload, '{"a":"b \\u0000c\\n"}');
   t.equal(shown('no\njson\u0007').payload, 'no json ');
@@ -155,9 +243,7 @@ void t.test('what is shown is one line of text, and not endless', async (t) => {
   t.equal(shown('').payload, '');
 });
 
-const { servers, station } = await setMqttStage(t);
-
-await t.test('any gateway may be asked, and the one that leads answers', async (t) => {
+void t.test('any gateway may be asked, and the one that leads answers', async (t) => {
   const place = await depot(t, servers);
   const leader = await startGateway(t, place);
   await leads(leader);
@@ -195,4 +281,16 @@ await t.test('any gateway may be asked, and the one that leads answers', async (
   );
   t.equal(seen.frames.filter(({ topic }) => topic.endsWith('/heartbeat')).length, 1);
   t.ok(Date.parse(seen.since) <= Date.parse(seen.frames[0]?.at ?? ''));
+
+  await broker.stop();
+  await said(leader, 'connection to the broker lost');
+  const meanwhile = await read();
+  t.ok(
+    meanwhile.frames.some(({ topic }) => topic.endsWith('/upload_logs')),
+    'while the broker is gone they are told, too',
+  );
+  t.ok(
+    meanwhile.frames.every(({ at }) => Date.parse(at) <= Date.parse(meanwhile.since)),
+    'and that some may be missing from now on',
+  );
 });

@@ -40,7 +40,6 @@ void t.test('a service that cannot be opened leaves nothing running', async (t) 
     replyCache: { find: () => undefined, remember: () => undefined, forget: () => undefined },
     canStore: () => true,
     recorder: createFrameRecorder(topicPrefix(''), now),
-    answerFrames: () => undefined,
     now,
     metrics: createGatewayMetrics(),
     messagesPerS: 200,

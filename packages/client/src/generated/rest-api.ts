@@ -1803,7 +1803,7 @@ export interface components {
             stationId: string;
             /**
              * Format: date-time
-             * @description Before that frames may be missing: from then on the gateway that leads has listened without a break.
+             * @description Before that frames may be missing. From then on the gateway that leads has listened without a break, and has dropped none of the station: later than the last one that had no room any more, and at most 15 minutes ago; the time of the answer while it has no connection to the broker.
              * @example 2026-11-22T09:30:00.000Z
              */
             since: string;

@@ -8,9 +8,9 @@ export const frameTexts = {
   again: 'Read again',
   reading: 'They are read ...',
   only: 'Only frames with',
-  since: (time: string) => `Nothing is missing since ${time}.`,
+  since: (time: string) => `Frames from before ${time} may be missing.`,
   count: (shown: number, all: number) => (shown === all ? `${all} frames` : `${shown} of ${all} frames`),
-  none: 'None was heard.',
+  none: 'There is no frame of the station.',
   list: 'Frames',
   directions: { from_station: 'from the station', to_station: 'to the station' } satisfies Record<
     MqttFrame['direction'],

@@ -18,11 +18,17 @@ interface Address {
 export interface FrameRecorder {
   readonly received: (message: Pick<Incoming, 'topic' | 'payload' | 'qos' | 'dup'>) => void;
   readonly sent: (topic: string, payload: string, qos: 0 | 1, isHeard: boolean) => void;
-  /** A connection has begun: from now on nothing is missed. */
+  /** One has come that nothing is done with: its station sends too much. */
+  readonly missed: (topic: string) => void;
+  /** A connection has begun: from now on all is heard. */
   readonly listening: () => void;
+  /** It has ended. */
+  readonly deaf: () => void;
   /** This gateway does not lead any more: what it holds is nobody's answer. */
   readonly forget: () => void;
-  /** Oldest first. `since`: there are no holes from then on; milliseconds since 1970. */
+  /**
+   * Oldest first. `since`: none is missing from then on, because it was not heard or is not kept any more; milliseconds since 1970.
+   */
   readonly of: (station: string) => { readonly since: number; readonly frames: readonly KeptFrame[] };
 }
 
@@ -39,18 +45,28 @@ export function addressOfFrame(prefix: TopicPrefix, topic: string): Address | un
 const keptPart = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, MOST_PAYLOAD_BYTES)).toString('latin1');
 
-export function createFrameRecorder(prefix: TopicPrefix, now: Now, ring: FrameRing = createFrameRing()): FrameRecorder {
-  let since = now().wall;
+/** `elapsed`: a monotonic time in milliseconds. */
+export function createFrameRecorder(
+  prefix: TopicPrefix,
+  now: Now,
+  ring: FrameRing = createFrameRing(),
+  elapsed: () => number = () => performance.now(),
+): FrameRecorder {
+  /** Monotonic; `undefined`: it does not listen. */
+  let heardFrom: number | undefined;
 
   const add = (
     topic: string,
     bytes: Uint8Array,
     rest: Pick<Frame, 'direction' | 'qos' | 'isAgain' | 'isHeard'>,
   ): void => {
-    if (topic.length > LONGEST_TOPIC) return;
     const address = addressOfFrame(prefix, topic);
     if (!address) return;
     const { station, leaf } = address;
+    if (topic.length > LONGEST_TOPIC) {
+      ring.miss(station);
+      return;
+    }
     const frame = { at: now().wall, topic, sizeBytes: bytes.byteLength, payload: keptPart(bytes), ...rest };
     ring.add(station, frame, PULSES.has(leaf));
   };
@@ -59,10 +75,24 @@ export function createFrameRecorder(prefix: TopicPrefix, now: Now, ring: FrameRi
     received: ({ topic, payload, qos, dup }) =>
       add(topic, payload, { direction: 'from_station', qos, ...(dup ? { isAgain: true } : {}) }),
     sent: (topic, payload, qos, isHeard) => add(topic, Buffer.from(payload), { direction: 'to_station', qos, isHeard }),
-    listening() {
-      since = now().wall;
+    missed(topic) {
+      const address = addressOfFrame(prefix, topic);
+      if (address) ring.miss(address.station);
     },
-    forget: ring.clear,
-    of: (station) => ({ since, frames: ring.of(station) }),
+    listening() {
+      heardFrom = elapsed();
+    },
+    deaf() {
+      heardFrom = undefined;
+    },
+    forget() {
+      heardFrom = undefined;
+      ring.clear();
+    },
+    of(station) {
+      const heardForMs = heardFrom === undefined ? 0 : elapsed() - heardFrom;
+      // Counted back from now: the clock may have been set meanwhile.
+      return { since: now().wall - Math.min(heardForMs, ring.wholeForMs(station)), frames: ring.of(station) };
+    },
   };
 }

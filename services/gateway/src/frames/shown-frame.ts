@@ -13,9 +13,9 @@ const TAKEN_OUT = '[taken out]';
 /** Members whose value is a secret, whatever it is: APN and VPN, and what stations may say beside the contract. */
 const SECRET = 'passw(?:or)?d|passphrase|secret|token|credential|psk|private|authorization';
 const SECRET_NAME = new RegExp(`${SECRET}|(?:^|[_-])(?:key|pin)$|[a-z](?:Key|Pin)$`, 'i');
-/** The same in text that is no JSON, or whose end is missing: to the end of the value, or of the text. */
+/** The same in text that is no JSON, or whose end is missing: to the end of the value; of a list or an object, of the text. */
 const SECRET_MEMBER = new RegExp(
-  `("[^"\\\\]{0,64}(?:${SECRET}|key|pin)[^"\\\\]{0,64}"\\s{0,8}:\\s{0,8})(?:"(?:[^"\\\\]|\\\\.)*"?|[^\\s,}\\]]+)`,
+  `("[^"\\\\]{0,64}(?:${SECRET}|key|pin)[^"\\\\]{0,64}"\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\[^])*"?|[[{][^]*|[^\\s,}\\]]+)`,
   'gi',
 );
 /** What the rules of logs leave in place of a secret. */

@@ -8,7 +8,6 @@ import { CHANNELS, channelNames } from '@khumbu/shared/contract/channels';
 import { channelFilter, DISCOVERY, OCPP_CONSUMER, type TopicPrefix } from '@khumbu/shared/contract/topics';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
-import type { AnswerFrames } from '../frames/answer-frames.js';
 import type { FrameRecorder } from '../frames/frame-recorder.js';
 import { assertMay } from '../leader/standing.js';
 import { createRateLimitedLog, type RateLimitedLog } from '../rate-limited-log.js';
@@ -38,6 +37,7 @@ import { createReplies } from './outbound/reply.js';
 import { createStatusPublisher } from './outbound/status-publisher.js';
 import { createBacklogMarker } from './session/backlog-marker.js';
 import { createClassify } from './session/classify.js';
+import type { Incoming } from './session/incoming.js';
 import { createKeyedQueue } from './session/keyed-queue.js';
 import { createMqttSession, type MqttSession, type MqttSessionOptions } from './session/mqtt-session.js';
 import { asLeader, createRetryUntilClosed } from './session/retry-until-closed.js';
@@ -64,7 +64,6 @@ export interface MqttServiceDeps extends Pick<Core, Given> {
   readonly marks: Marks;
   /** Outlives the service: what was said before a connection was lost is wanted most. */
   readonly recorder: FrameRecorder;
-  readonly answerFrames: AnswerFrames;
   /** Redis answers, and no commit is of unknown fate. */
   readonly canStore: () => boolean;
 }
@@ -169,6 +168,7 @@ function compose(deps: MqttServiceDeps, session: MqttSession, over: AbortSignal,
       deps.recorder.received(message);
       return handle(message, how);
     }) satisfies OnMessage,
+    onDropped: ({ topic }: Pick<Incoming, 'topic'>): void => deps.recorder.missed(topic),
     publisher,
     certificateStore,
     checks,
@@ -209,6 +209,7 @@ export async function openMqttService(deps: MqttServiceDeps) {
   try {
     await session.subscribe(subscriptions(prefix, backlogMarker.topic));
     deps.recorder.listening();
+    void session.closed.then(deps.recorder.deaf);
     await session.publish(backlogMarker.topic, backlogMarker.nonce, 1);
   } catch (error) {
     await session.end();
@@ -217,7 +218,6 @@ export async function openMqttService(deps: MqttServiceDeps) {
   const listening = [
     deps.notifications.on('outbox', publisher.kick),
     deps.notifications.on('certificates', certificateStore.wanted),
-    deps.notifications.on('frames', deps.answerFrames),
   ];
   void session.closed.then(() => {
     for (const unsubscribe of listening) unsubscribe();

@@ -61,20 +61,11 @@ function serviceOpener(
   stopping: AbortSignal,
   log: Logger,
 ) {
-  const { prefix, connections, intake, registry, directory, metrics, lease } = parts;
+  const { prefix, connections, intake, registry, directory, metrics } = parts;
   const { patient, store, jobs, notifications, clock } = connections;
   const { now } = clock;
-  const answerFrames = createAnswerFrames({
-    recorder,
-    redis: patient,
-    keys: store.keys,
-    standing: lease.standing,
-    eventLoopTurn: createEventLoopTurn(),
-    log,
-  });
   const shared = {
     recorder,
-    answerFrames,
     depot: config.KEY_PREFIX,
     prefix,
     intake,
@@ -111,11 +102,21 @@ function logCollection(config: GatewayConfig, { connections, lease, intake, dire
 
 export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lifecycle, log: Logger): Leader {
   const { connections, lease, directory, metrics, servingKey } = parts;
-  const { prompt, patient, store, jobs, clock } = connections;
+  const { prompt, patient, store, jobs, notifications, clock } = connections;
   const { now } = clock;
   const stopping = new AbortController();
   const retentionDate = createRetentionDate(patient, store.keys.retentionDate, now);
   const recorder = createFrameRecorder(parts.prefix, now);
+  const answerFrames = createAnswerFrames({
+    recorder,
+    redis: patient,
+    keys: store.keys,
+    standing: lease.standing,
+    eventLoopTurn: createEventLoopTurn(),
+    log,
+  });
+  // Also while there is no connection to the broker: then they are wanted most.
+  const stopAnswering = notifications.on('frames', answerFrames);
   const sweepSecrets = createSecretSweep(patient, store, log);
   const chain = createChainWriter({
     redis: patient,
@@ -158,6 +159,7 @@ export function startLeader(config: GatewayConfig, parts: LeaderParts, life: Lif
   life.onStop('leader', async () => {
     stopping.abort();
     await leader.done;
+    stopAnswering();
   });
   return leader;
 }

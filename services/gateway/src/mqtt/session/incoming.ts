@@ -39,6 +39,8 @@ export interface Inbound {
   readonly classify?: (message: Incoming) => Classified;
   /** Does the work. The message is acknowledged when it is done; a rejection ends the session, and it comes again. */
   readonly onMessage: (message: Incoming, how: 'serve' | 'refuse') => Promise<void> | void;
+  /** Told of each that nothing is done with; must be quick. */
+  readonly onDropped?: (message: Incoming) => void;
 }
 
 export interface RawPacket {
@@ -67,7 +69,11 @@ const messageOf = ({ topic, payload = Buffer.alloc(0), qos = 0, dup = false }: R
  * From now on messages are worked on. The connection is read on all the time: work waits for acknowledgements of what it
  * publishes, and they come the same way.
  */
-export function receive(client: MqttClient, { classify, onMessage }: Inbound, standing: () => Standing): void {
+export function receive(
+  client: MqttClient,
+  { classify, onMessage, onDropped }: Inbound,
+  standing: () => Standing,
+): void {
   const raw = client as unknown as PrivateClient;
   const acknowledgements = createAcknowledgements(raw);
   const queue = createSenderQueue({ atOnce: MAX_OPEN, perSender: classify ? MAX_OPEN_OF_ONE : MAX_OPEN });
@@ -76,6 +82,7 @@ export function receive(client: MqttClient, { classify, onMessage }: Inbound, st
     const message = messageOf(packet);
     const { sender, how } = classify?.(message) ?? FROM_ONE;
     const isDropped = how === 'drop' || queue.waitingOf(sender) >= MAX_WAITING_OF_ONE;
+    if (isDropped) onDropped?.(message);
     if (message.qos !== 1 || packet.messageId === undefined) {
       if (!isDropped) queue.take(sender, () => onMessage(message, how)).catch(end);
       next();
