@@ -262,7 +262,7 @@ void t.test('who comes back again and again from one address is slowed down', as
   const state = 's'.repeat(43);
   const pending = { state, nonce: 'n'.repeat(43), verifier: 'v'.repeat(43), place: '#/' };
   const [cookie = ''] = pendingCookie(true, pending).split(';');
-  const query = new URLSearchParams({ error: 'access_denied', state, iss: provider.issuer });
+  const query = String(new URLSearchParams({ error: 'access_denied', state, iss: provider.issuer }));
   const comeBack = async (from: string): Promise<string> => {
     const sent = { key: null, headers: { cookie }, from };
     const { status, headers } = await rest.call('GET', `${CALLBACK_ROUTE}?${query}`, sent);
