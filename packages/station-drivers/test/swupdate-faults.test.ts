@@ -13,6 +13,7 @@ import {
   begun,
   end,
   entryOf,
+  handedOver,
   install,
   installWithClient,
   letting,
@@ -233,6 +234,7 @@ await t.test('killed with all its processes: failure is told once what boots is 
   const { station, driver } = await setUp(t);
   await driver().start(await install(station), signal);
   await begun(station);
+  await handedOver(station);
   const folder = join(station.dir, 'state/effects/op-1.install');
   const pidIn = async (name: string) => Number((await readFile(join(folder, name), 'utf8')).split(' ')[0]);
   process.kill(await pidIn('begun'), 'SIGKILL');
@@ -255,6 +257,7 @@ await t.test(
     const { station, driver } = await setUp(t);
     await driver().start(await install(station), signal);
     await begun(station);
+    await handedOver(station);
     const folder = join(station.dir, 'state/effects/op-1.install');
     process.kill(-Number((await readFile(join(folder, 'child'), 'utf8')).split(' ')[0]), 'SIGKILL');
     await awaitUntil(() => existsSync(join(folder, 'result')), PATIENCE_MS, 'its end to be written down');

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { RealDriverEntry, SwupdateSettings } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { SwuOptions } from '@khumbu/test-support/swu';
@@ -82,6 +83,25 @@ export const clientsOf = (station: SwupdateStation): readonly number[] =>
 export const sleeps = (pid: number): boolean =>
   readdirSync(`/proc/${pid}/task`).some((task) =>
     /^(?:230|115) /.test(readFileSync(`/proc/${pid}/task/${task}/syscall`, 'utf8')),
+  );
+
+/**
+ * Wait until the daemon has all of the image: one whose client is killed before that gives its update up. A client that has handed
+ * everything over pauses, or has ended.
+ */
+export const handedOver = (station: SwupdateStation) =>
+  awaitUntil(
+    () => {
+      try {
+        return clientsOf(station).every(sleeps);
+      } catch (error) {
+        // It ended while we looked.
+        if (hasCode(error, 'ENOENT', 'ESRCH')) return false;
+        throw error;
+      }
+    },
+    PATIENCE_MS,
+    'the client to have handed over everything',
   );
 
 /** Let every script that waits, also those a killed daemon left behind, until what follows has ended. */

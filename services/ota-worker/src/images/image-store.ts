@@ -29,8 +29,8 @@ async function renew(path: string): Promise<void> {
   if (!found) return;
   const now = new Date();
   const ageMs = now.getTime() - found.mtimeMs;
-  // What is of tomorrow was made by a clock that was ahead.
-  if (ageMs >= 0 && ageMs < NEW_MS) return;
+  // What is of tomorrow was made by a clock that was ahead. Times of files are finer than those of clocks.
+  if (Math.abs(ageMs) < NEW_MS) return;
   try {
     await utimes(path, now, now);
   } catch (error) {
