@@ -97,7 +97,7 @@ await t.test(
     t.match(await lines.next(), / two$/);
     abort.abort();
     await t.rejects(records.next());
-    const left = (): readonly number[] => [join(dir, 'state'), journal].flatMap(processesWith);
+    const left = (): readonly number[] => [join(dir, 'state'), journal].flatMap((text) => processesWith(text));
     await awaitUntil(() => left().length === 0, 20_000, 'the programs at the station to end');
   },
 );

@@ -1,7 +1,7 @@
 /** A stand-in charger behind a real SSH server, and drivers for it as workers have them. */
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { overSsh, type Sshd, type SshdOptions, startSshd } from '@khumbu/test-support/sshd';
@@ -75,17 +75,25 @@ export function endProcessesOf(t: Test, dir: string): void {
   });
 }
 
-/** Processes whose command line holds the text; not those that look for it. */
-export function processesWith(text: string): readonly number[] {
-  const all = execFileSync('ls', ['/proc']).toString('utf8').split('\n');
-  return all
+/** What `/proc` tells of a process, or undefined: it may end between two looks. */
+function ofProcess(pid: number | string, file: 'cmdline' | 'comm'): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined;
+    throw error;
+  }
+}
+
+/** The name of its program. */
+export const programOf = (pid: number): string | undefined => ofProcess(pid, 'comm')?.trimEnd();
+
+/** Processes whose command line holds all of the texts; not this one. */
+export const processesWith = (...texts: readonly string[]): readonly number[] =>
+  readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(text);
-      } catch {
-        return false;
-      }
+      const line = ofProcess(pid, 'cmdline')?.replaceAll('\0', ' ');
+      return line !== undefined && texts.every((text) => line.includes(text));
     })
     .map(Number);
-}

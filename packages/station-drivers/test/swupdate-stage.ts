@@ -75,9 +75,7 @@ export const begun = (station: SwupdateStation, times = 1) =>
 
 /** The clients of SWUpdate that run for a station. */
 export const clientsOf = (station: SwupdateStation): readonly number[] =>
-  processesWith('swupdate-client -v -e stable').filter((pid) =>
-    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(station.dir),
-  );
+  processesWith('swupdate-client -v -e stable', station.dir);
 
 /** Whether some thread of a process sleeps for a time: clock_nanosleep, on amd64 and arm64. */
 export const sleeps = (pid: number): boolean =>

@@ -1,5 +1,4 @@
 /** Profile `swupdate` with a real SWUpdate: its daemon, files for slots, and a U-Boot environment in files. */
-import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { awaitUntil } from '@khumbu/test-support/events';
@@ -7,7 +6,7 @@ import { hasSshd, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import { hasSwupdate } from '@khumbu/test-support/swupdate';
 import t from 'tap';
 import { driverContract } from '../src/contract/driver-contract.js';
-import { processesWith } from './stage.js';
+import { processesWith, programOf } from './stage.js';
 import {
   begun,
   contractStation,
@@ -154,7 +153,7 @@ await t.test('without a daemon: SWUpdate is started for each update', only, asyn
   await begun(station);
   t.match(await driver.observe(signal), { slot: 'a', busy: true });
   const ours = processesWith(`swupdate -v -B uboot -k ${station.publicKey}`).filter(
-    (pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'swupdate\n',
+    (pid) => programOf(pid) === 'swupdate',
   );
   t.ok(ours.length > 0);
   for (const pid of ours) process.kill(pid, 'SIGKILL');

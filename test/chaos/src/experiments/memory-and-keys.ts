@@ -67,12 +67,15 @@ const DEFAULTS: readonly string[] = [false, 'Rejected', { upload_logs_status: 'R
 const MOST_DEFAULTS = 0.05;
 
 const MIB = 1024 * 1024;
+const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`;
 const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
 
-/** It keeps what was done for months, within bounds of its own: it grows by what it is for. */
-async function securityLogBytes({ redis }: Depot): Promise<number> {
+/** The list of kept archives may take so much for each of them. */
+const BYTES_PER_ARCHIVE = 2048;
+
+async function bytesOf({ redis }: Depot, pattern: string): Promise<number> {
   let bytes = 0;
-  for (const key of await redis.keys('khumbu:security:*')) {
+  for (const key of await redis.keys(pattern)) {
     const size = await redis.call('MEMORY', 'USAGE', key, 'SAMPLES', '0');
     bytes += Number(size ?? 0);
   }
@@ -157,7 +160,23 @@ class Run {
     const kinds = Object.entries(audit.counts).map(([kind, count]) => `${kind} ${count}`);
     this.context.figure(`keys after ${this.done} operations`, kinds.sort().join(', '));
     await letTimePass(depot);
-    return (await redisBytes(depot)) - (await securityLogBytes(depot));
+    // Both are kept for months, within bounds of their own: they grow by what they are for.
+    const securityLog = await bytesOf(depot, 'khumbu:security:*');
+    return (await redisBytes(depot)) - securityLog - (await this.#archiveBytes());
+  }
+
+  /** What the list of kept archives takes; judged by how many archives it tells of. */
+  async #archiveBytes(): Promise<number> {
+    const { depot, context, done } = this;
+    const bytes = await bytesOf(depot, 'khumbu:log-copies*').then(
+      async (lists) => lists + (await bytesOf(depot, 'khumbu:log-copy:*')),
+    );
+    const archives = await depot.redis.zcard('khumbu:log-copies');
+    context.figure(`kept archives after ${done} operations`, `${archives}, ${kib(bytes)} in Redis`);
+    const most = archives * BYTES_PER_ARCHIVE;
+    const seen = bytes > most ? [`${kib(bytes)} for ${archives}`] : [];
+    judge(context, `kept archives after ${done} operations take what they should`, seen);
+    return bytes;
   }
 }
 
@@ -235,7 +254,7 @@ async function judgeAudit({ context, depot, kept }: Run): Promise<void> {
 export const memoryAndKeys: Experiment = {
   name: 'memory-and-keys',
   promise:
-    'After any number of operations Redis holds what the retention says, no key without an owner, and no process has grown; the security log grows within bounds of its own.',
+    'After any number of operations Redis holds what the retention says, no key without an owner, and no process has grown; the security log and the list of kept archives grow within bounds of their own.',
   async run(context) {
     const { effort, cases } = context;
     const kept = KEPT[effort];
@@ -269,8 +288,8 @@ export const memoryAndKeys: Experiment = {
     context.figure('answered by default', String(run.defaults));
     const tooMany = run.defaults > MOST_DEFAULTS * run.done;
     judge(context, 'operations are more than defaults', tooMany ? [`${run.defaults} of ${run.done}`] : []);
-    context.figure('Redis at rest after half of it and after all of it', `${mib(half)} and ${mib(whole)}`);
-    judge(context, 'Redis does not grow', whole > half * REDIS_GROWTH ? [`${mib(half)}, then ${mib(whole)}`] : []);
+    context.figure('Redis at rest after half of it and after all of it', `${kib(half)} and ${kib(whole)}`);
+    judge(context, 'Redis does not grow', whole > half * REDIS_GROWTH ? [`${kib(half)}, then ${kib(whole)}`] : []);
     judgeProcesses(run);
     await judgeFolders(run);
     await judgeAudit(run);

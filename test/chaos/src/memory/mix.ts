@@ -1,10 +1,9 @@
 /** What the stations are asked for, and how often each: a table. Each entry does one thing to its end. */
-import { setTimeout as pause } from 'node:timers/promises';
+import { awaitUntil } from '@khumbu/test-support/events';
 import type { Random } from '../random.js';
 import type { ManyStations } from './many-stations.js';
 
-const QUESTIONS = 200;
-const QUESTION_PAUSE_MS = 50;
+const RESET_MS = 60_000;
 
 export interface Scene {
   readonly stations: ManyStations;
@@ -149,13 +148,14 @@ export const TASKS: readonly Task[] = [
       const before = await lastReset(station);
       await stations.tell(station, 'reset', { type: 'Soft', scheduled: false });
       // A station asks once it is there again, which is after the reset was stored.
-      for (let question = 1; question <= QUESTIONS; question++) {
+      const isOver = async (): Promise<boolean> => {
         const reset = await lastReset(station);
-        if (reset.id !== before.id && reset.over) return undefined;
-        if (reset.id !== before.id) await stations.request(station, 'get_boot_reason');
-        await pause(QUESTION_PAUSE_MS);
-      }
-      return 'the reset does not end';
+        if (reset.id === before.id) return false;
+        if (!reset.over) await stations.request(station, 'get_boot_reason');
+        return reset.over;
+      };
+      await awaitUntil(isOver, RESET_MS, `the reset of ${station} to end`);
+      return undefined;
     },
   },
 ];
