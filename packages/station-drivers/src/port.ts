@@ -174,7 +174,7 @@ export interface LogQuery {
  * - `missing`: there is nothing where the stations file says.
  * - `not_decompressed`: neither Khumbu nor the station can; it is left out.
  * - `incomplete`: the station said something that means that records may be missing.
- * - `line_cut`: a line was too long, and goes on in the next one; where files are followed, its rest is left out.
+ * - `line_cut`: a view had a line that was too long: its rest is left out.
  * - `older_left_out`: only the newest records were asked for, and there are more in the window.
  * - `not_followed`: it can be read, and not be followed.
  */

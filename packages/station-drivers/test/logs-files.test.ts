@@ -211,9 +211,8 @@ await t.test('files without times, damaged ones, clocks that went back, lines wi
   t.equal(byName.get('back.txt')?.text, line(100) + line(110) + line(50) + line(60));
   t.same(codesOf(byName.get('back.txt')?.notes ?? []), ['clock_set_back', 'overlap']);
   const long = byName.get('long.txt');
-  t.equal(long?.text.split('\n').length, 6);
-  t.ok(long?.text.split('\n').every((each) => each.length <= 1024 * 1024));
-  t.same(codesOf(long?.notes ?? []), ['line_cut']);
+  t.ok(long?.text === readFileSync(log('long.txt'), 'utf8'));
+  t.same(codesOf(long?.notes ?? []), []);
   t.same(codesOf(byName.get('hurt.txt')?.notes ?? []), ['truncated']);
   const cut = byName.get('cut.txt');
   t.ok(cut && cut.text.length > 10_000 && lines(0, 3000).startsWith(cut.text));

@@ -11,7 +11,7 @@ import { standingOfJournal } from '../src/logs/open-logs.js';
 import { createPlainNames } from '../src/logs/plain-name.js';
 import { plannedSources } from '../src/logs/planned-sources.js';
 import { createTimeReader } from '../src/logs/record-times.js';
-import { LineCutter, MAX_LINE_BYTES } from '../src/logs/window-lines.js';
+import { LineCutter, linesInside, MAX_LINE_BYTES } from '../src/logs/window-lines.js';
 
 void t.test('a pattern of times matches every microsecond of the seconds of its range, and no others', (t) => {
   const ranges = [
@@ -206,9 +206,21 @@ void t.test('lines are cut, and what has no end yet keeps nothing of the piece t
   const long = linesOf(Buffer.from(`${'y'.repeat(MAX_LINE_BYTES + 10)}\n`));
   t.same(
     long.map((line) => line.length),
-    [MAX_LINE_BYTES + 1, 11],
+    [MAX_LINE_BYTES, 11],
+    'in pieces that are together what was there',
   );
   t.end();
+});
+
+void t.test('a date in the middle of a long line is no time of a record', async (t) => {
+  const line = (day: string, rest: string): string => `2026-11-${day}T00:00:00Z ${rest}\n`;
+  const pad = 'y'.repeat(MAX_LINE_BYTES - line('27', '').length + 1);
+  const [long, next, outside] = [line('27', `${pad}${line('01', 'x').trimEnd()}`), line('27', 'next'), line('01', 'x')];
+  const window = { oldest: Date.UTC(2026, 10, 26), latest: Date.UTC(2026, 10, 28) };
+  const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true };
+  const { bytes, seen } = linesInside(Readable.from([Buffer.from(long + outside + next)]), window, context);
+  t.ok((await text(Readable.from(bytes))) === long + next);
+  t.equal(seen.steps.length, 1, 'of the record before, not of the date');
 });
 
 void t.test('of a line that was cut the rest is left out where it may not be read alone', (t) => {

@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises';
 import { createRedactor } from '@khumbu/log-redaction/redactor';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
+import { linesInside, MAX_LINE_BYTES } from '@khumbu/station-drivers/logs/window-lines';
 import type { LogNote, LogPart, LogSource } from '@khumbu/station-drivers/port';
 import t, { type Test } from 'tap';
 import { type ArchiveInput, createArchive } from '../src/archive/archive.js';
@@ -214,6 +215,24 @@ void t.test('nothing that a rule finds gets into it, and it is counted; members 
   }
   t.equal(manifest.redaction.rfid_tokens, 10_000);
   t.equal(manifest.redaction.certificates, 0);
+});
+
+void t.test('a secret anywhere in a line that is longer than any piece', async (t) => {
+  const key = 'the key of the depot of this test';
+  const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true };
+  for (const before of [MAX_LINE_BYTES - 20, MAX_LINE_BYTES - 8, MAX_LINE_BYTES, 2 * MAX_LINE_BYTES - 3]) {
+    const line = `2026-01-01T00:00:00Z {"a":"${'y, '.repeat(before / 3)}","password":"hunter2hunter2","b":"whole"}\n`;
+    const { bytes } = linesInside(bytesStream(line), { oldest: 0, latest: Date.now() }, context);
+    const stream = Readable.from(bytes, { objectMode: false });
+    const redactor = createRedactor({ rules: REDACTION_RULES, key });
+    const { manifest, dir } = await unpacked(t, { sources: [{ name: 's', stream }], redactor });
+    const names = (await readdir(join(dir, 's'))).toSorted();
+    const content = (await Promise.all(names.map((name) => readFile(join(dir, 's', name), 'latin1')))).join('');
+    t.notOk(/hunter|ter2/.test(content));
+    t.equal(manifest.redaction.credentials, 1);
+    const [head, rest] = content.split(/\[\w+:\w+\]|\[\w+\]/);
+    t.ok(`${head}hunter2hunter2${rest}` === line, 'all else is there, as it was');
+  }
 });
 
 const PROGRAMS: Record<string, { probe: string[]; list: (file: string) => string[]; formats: string[] }> = {

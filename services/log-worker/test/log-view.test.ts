@@ -141,6 +141,15 @@ await t.test('secrets are taken out, and no search finds them', async (t) => {
   t.same(found, [{ type: 'end', reason: 'complete' }]);
 });
 
+await t.test('of a line that is too long the rest is left out: a secret may go on there', async (t) => {
+  const line = `2026-11-29T12:00:01.000Z {"a":"${'y'.repeat(1024 * 1024 - 60)}","password":"hunter2`;
+  const { open } = await depot(t, filesEntry([`${line}${'hunter2'.repeat(20)}"}`, '2026-11-29T12:00:02.000Z next']));
+  const [first, second, note] = await all(await open({ sources: ['app'] }));
+  t.notOk(first?.text?.includes('hunter'));
+  t.match(second, { text: '2026-11-29T12:00:02.000Z next' });
+  t.match(note, { type: 'note', code: 'line_cut' });
+});
+
 await t.test('lines of followed files come mixed, and each file has secrets of its own', async (t) => {
   const { dir, open } = await depot(t, filesEntry([]));
   const at = (name: string): string => join(dir, 'logs', name);
@@ -175,12 +184,16 @@ await t.test('what cannot be opened is told with its code', async (t) => {
   await t.rejects(opening, { name: 'AbortError' });
 });
 
-await t.test('a view has as many bytes, and as much time, as it may', async (t) => {
+await t.test('a view has as many bytes as it may', async (t) => {
   const long = Array.from({ length: 3000 }, (_none, n) => `2026-11-29T12:00:01.000Z ${n} ${'x'.repeat(100)}`);
-  const { open } = await depot(t, filesEntry(long), { LOG_VIEW_MAX_BYTES: '65536', LOG_VIEW_MAX_S: '2' });
+  const { open } = await depot(t, filesEntry(long), { LOG_VIEW_MAX_BYTES: '65536' });
   const lines = await all(await open({ sources: ['app'] }));
   t.same(lines.at(-1), { type: 'end', reason: 'size_limit' });
   t.ok(lines.length > 10 && lines.length < 600);
+});
+
+await t.test('a view has as much time as it may', async (t) => {
+  const { open } = await depot(t, filesEntry([]), { LOG_VIEW_MAX_S: '2' });
   const followed = await all(await open({ newest: true, follow: true, grep: 'nothing' }));
   t.same(followed.at(-1), { type: 'end', reason: 'time_limit' });
 });

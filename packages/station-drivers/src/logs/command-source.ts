@@ -30,16 +30,11 @@ export async function commandSource(
   });
   if (isTrusted) return { name, stream };
   const context = { zoneMinutes: 0, modifiedMs: Date.now(), takesWhole: true };
-  const { bytes, seen } = linesInside(stream as AsyncIterable<Buffer>, windowOf(query), context);
+  const { bytes } = linesInside(stream as AsyncIterable<Buffer>, windowOf(query), context);
   const lines = Readable.from(bytes, { objectMode: false });
   // Whoever reads it hears of it; before that, it is kept there.
   stream.on('error', (error) => lines.destroy(error));
   lines.on('error', () => {});
   lines.once('close', () => stream.destroy());
-  return {
-    name,
-    stream: lines,
-    notes: () =>
-      seen.isCut ? [{ code: 'line_cut', text: `${name}: a line was too long, and goes on in the next one` }] : [],
-  };
+  return { name, stream: lines };
 }

@@ -89,7 +89,6 @@ class FileReading {
       more.push({ code, text: `${shownPath(file.path)}: ${text}` });
     if (seen && !seen.hasTimes && this.written > 0)
       add('by_file_time', `its records have no times; it was written last at ${timeText(file.modifiedMs)}`);
-    if (seen?.isCut) add('line_cut', 'a line was too long, and goes on in the next one');
     if (step) {
       const [from, to] = [timeText(step.from), timeText(step.to)];
       add('clock_set_back', `the times of its records go back from ${from} to ${to}`);

@@ -49,13 +49,6 @@ async function* jsonRecords(bytes: AsyncIterable<Buffer>, fields: readonly strin
   }
 }
 
-/** One that is too long goes on in the next ones. */
-function cut(line: string, onCut: () => void): string {
-  if (line.length <= MAX_LINE_BYTES) return line;
-  onCut();
-  return line.slice(0, -1).replaceAll(new RegExp(`.{1,${MAX_LINE_BYTES - 1}}`, 'gs'), '$&\n');
-}
-
 class BootReading {
   readonly notes: LogNote[] = [];
   readonly lines: RecordLines;
@@ -95,7 +88,7 @@ class BootReading {
   }
 
   private lineOf(record: JournalRecord): string {
-    return cut(this.lines.line(record), () => this.note('line_cut', 'a record was too long for one line'));
+    return this.lines.line(record);
   }
 
   private takeOut(): Buffer {

@@ -6,7 +6,7 @@ import type { FilesListing, ListedFile } from './listing.js';
 import type { LogContext } from './log-context.js';
 import { streamOf } from './newest-journal.js';
 import type { PlannedSource } from './planned-sources.js';
-import { LineCutter, linesInside } from './window-lines.js';
+import { LINE_CUT, LineCutter, linesInside } from './window-lines.js';
 
 type FilesPlan = Extract<PlannedSource, { kind: 'files' }>;
 
@@ -196,8 +196,7 @@ export async function newestOfFiles(
     shown.some((file) => endOf(file) > 0) || mine.length > shown.length
       ? [{ code: 'older_left_out', text: `these are the ends of the ${shown.length} newest of ${mine.length} files` }]
       : [];
-  const cut = (): readonly LogNote[] =>
-    followed.isCut ? [{ code: 'line_cut', text: 'a line was too long: its rest is left out' }] : [];
+  const cut = (): readonly LogNote[] => (followed.isCut ? [LINE_CUT] : []);
   return {
     name: plan.name,
     stream: streamOf(read(), output, true),

@@ -3,15 +3,15 @@ import { Readable } from 'node:stream';
 import { bytesOf } from '../log-parts.js';
 import type { LogSource, LogStream } from '../port.js';
 import { NEWEST_RECORDS } from './logs-script.js';
-import { LineCutter } from './window-lines.js';
+import { LINE_CUT, LineCutter } from './window-lines.js';
 
 const MAX_HELD_BYTES = 4 * 1024 * 1024;
 
 /** They come when it has ended. */
 export function newestOfCommand(source: LogSource, follow: boolean): LogStream {
-  let isCut = false;
+  const cutter = new LineCutter({ dropsRest: true });
+  let isShort = false;
   const last = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    const cutter = new LineCutter();
     const held: Buffer[] = [];
     let size = 0;
     const hold = (line: Buffer): void => {
@@ -19,7 +19,7 @@ export function newestOfCommand(source: LogSource, follow: boolean): LogStream {
       size += line.length;
       while (held.length > NEWEST_RECORDS || size > MAX_HELD_BYTES) {
         size -= held.shift()?.length ?? 0;
-        isCut = true;
+        isShort = true;
       }
     };
     for await (const piece of bytesOf(source)) for (const line of cutter.push(piece)) hold(line);
@@ -34,7 +34,8 @@ export function newestOfCommand(source: LogSource, follow: boolean): LogStream {
     stream,
     notes: () => [
       ...(source.notes?.() ?? []),
-      ...(isCut ? [{ code: 'older_left_out', text: `these are its last ${NEWEST_RECORDS} lines` } as const] : []),
+      ...(cutter.isCut ? [LINE_CUT] : []),
+      ...(isShort ? [{ code: 'older_left_out', text: `these are its last ${NEWEST_RECORDS} lines` } as const] : []),
       ...(follow ? [{ code: 'not_followed', text: 'a command prints what there is, and ends' } as const] : []),
     ],
   };

@@ -1,4 +1,5 @@
 /** The lines of a file that are inside a window. A line without a time belongs to the record before it. */
+import type { LogNote } from '../port.js';
 import { isInside, type LogWindow } from './log-window.js';
 import { createTimeReader, type TimeContext } from './record-times.js';
 
@@ -7,7 +8,7 @@ export interface FileContext extends TimeContext {
   readonly takesWhole: boolean;
 }
 
-/** Longer lines go on in the next one: what reads lines holds a whole one. */
+/** So much of a line is held at once. */
 export const MAX_LINE_BYTES = 1024 * 1024;
 /** Lines before the first time, as the head of an HTML file; a file that has none in so much has no times. */
 const MAX_HEAD_BYTES = 256 * 1024;
@@ -21,7 +22,6 @@ const LF = 0x0a;
 export interface LinesSeen {
   /** Whether any line told a time. */
   readonly hasTimes: boolean;
-  readonly isCut: boolean;
   /** The first few steps back, in milliseconds of the station's clock. */
   readonly steps: readonly { readonly from: number; readonly to: number }[];
   /** Of the records inside the window. */
@@ -35,12 +35,18 @@ const FIRST_HELD_BYTES = 256;
 /** Of a line that was long the room is given back. */
 const MOST_KEPT_BYTES = 64 * 1024;
 
+/** Where the rest of a line was dropped. */
+export const LINE_CUT: LogNote = { code: 'line_cut', text: 'a line was too long: its rest is left out' };
+
 interface LineCutterOptions {
-  /** What is behind a cut is left out, up to the end of the line: a secret may go on there that nothing gives away any more. */
+  /**
+   * A longer line ends where it is cut, and its rest is left out: a secret may go on there that nothing gives away any more. By
+   * default it comes in pieces, of which the last one alone has a line end: together they are what was there.
+   */
   readonly dropsRest?: boolean;
 }
 
-/** Cuts bytes into lines with their ends, each of at most `MAX_LINE_BYTES`. */
+/** Cuts bytes into lines with their ends, or pieces of them, each of at most `MAX_LINE_BYTES`. */
 export class LineCutter {
   /** The line that has no end yet, as a copy: a few bytes would keep the whole piece that they came with. */
   private held: Buffer = Buffer.alloc(0);
@@ -81,12 +87,13 @@ export class LineCutter {
       const isTooLong = end - from > MAX_LINE_BYTES - this.size;
       const part = piece.subarray(from, isTooLong ? from + MAX_LINE_BYTES - this.size : end);
       from += part.length;
-      if (isTooLong) this.cutHere();
-      else if (part.at(-1) !== LF) {
+      if (!isTooLong && part.at(-1) !== LF) {
         this.hold(part);
         continue;
       }
-      yield this.take(part, ...(isTooLong ? [Buffer.of(LF)] : []));
+      const isEnded = isTooLong && this.dropsRest;
+      if (isEnded) this.cutHere();
+      yield this.take(part, ...(isEnded ? [Buffer.of(LF)] : []));
     }
   }
 
@@ -155,25 +162,23 @@ class LineJudge implements LinesSeen {
   private head: Buffer[] = [];
   private headBytes = 0;
   private isKept = false;
+  private isMidLine = false;
   private readonly window: LogWindow;
   private readonly timeOf: (line: string) => number | undefined;
-  private readonly cutter: LineCutter;
   private readonly takesWhole: boolean;
 
-  constructor(window: LogWindow, context: FileContext, cutter: LineCutter) {
+  constructor(window: LogWindow, context: FileContext) {
     this.window = window;
     this.takesWhole = context.takesWhole;
     this.timeOf = createTimeReader(context);
-    this.cutter = cutter;
   }
 
-  get isCut(): boolean {
-    return this.cutter.isCut;
-  }
-
-  /** What is to be given on, now that this line is known. */
+  /** What is to be given on, now that this line, or piece of one, is known. */
   judge(line: Buffer): readonly Buffer[] {
-    const ms = this.timeOf(line.toString('latin1', 0, Math.min(line.length, MAX_TIME_BYTES)));
+    const ms = this.isMidLine
+      ? undefined
+      : this.timeOf(line.toString('latin1', 0, Math.min(line.length, MAX_TIME_BYTES)));
+    this.isMidLine = line.at(-1) !== LF;
     if (ms !== undefined) this.isKept = this.see(ms);
     else if (!this.hasTimes && !this.isKept) {
       this.head.push(line);
@@ -218,7 +223,7 @@ class LineJudge implements LinesSeen {
  */
 export function linesInside(bytes: AsyncIterable<Buffer>, window: LogWindow, context: FileContext) {
   const cutter = new LineCutter();
-  const judge = new LineJudge(window, context, cutter);
+  const judge = new LineJudge(window, context);
   const inside = async function* (): AsyncGenerator<Buffer, void, undefined> {
     for await (const piece of bytes) {
       const kept: Buffer[] = [];

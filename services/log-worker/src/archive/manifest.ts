@@ -52,7 +52,6 @@ const IS_THERE: ReadonlySet<string> = new Set<LogNote['code']>([
   'clock_set_back',
   'overlap',
   'by_file_time',
-  'line_cut',
 ]);
 
 export interface ManifestInput {

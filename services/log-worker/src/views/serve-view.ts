@@ -7,7 +7,7 @@ import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import { compileOwn } from '@khumbu/shared/stations/redact-rules';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import { partsOf } from '@khumbu/station-drivers/log-parts';
-import { LineCutter } from '@khumbu/station-drivers/logs/window-lines';
+import { LINE_CUT, LineCutter } from '@khumbu/station-drivers/logs/window-lines';
 import type { LogNote, LogQuery, LogSource, StationDriver } from '@khumbu/station-drivers/port';
 import { createPace } from './pace.js';
 import { type ViewEnd, type ViewLines, viewLines } from './view-lines.js';
@@ -118,9 +118,9 @@ async function readStream(
   stream: AsyncIterable<Buffer>,
   fileOf: (piece: Buffer) => string | undefined,
   afterPiece: () => Promise<void>,
-): Promise<void> {
+): Promise<readonly LogNote[]> {
   const { source, redactor, fits, lines, writer } = reading;
-  const cutter = new LineCutter();
+  const cutter = new LineCutter({ dropsRest: true });
   let out = '';
   const add = (line: Buffer, file: string | undefined): void => {
     // Secrets are taken out first: a search would find them out, letter by letter.
@@ -144,6 +144,7 @@ async function readStream(
   }
   for (const line of cutter.end()) add(line, file);
   await flush();
+  return cutter.isCut ? [LINE_CUT] : [];
 }
 
 /** Whether it could be read to its end. What keeps it from that is a note. */
@@ -155,8 +156,8 @@ async function readSource(reading: Reading): Promise<boolean> {
     await tellOwn();
     for await (const { name, stream, notes } of partsOf(source)) {
       const fileOf = ('stream' in source && source.fileOf) || (() => name);
-      await readStream(reading, stream as AsyncIterable<Buffer>, fileOf, tellOwn);
-      await tell(notes?.() ?? []);
+      const own = await readStream(reading, stream as AsyncIterable<Buffer>, fileOf, tellOwn);
+      await tell([...(notes?.() ?? []), ...own]);
     }
     await tellOwn();
     return true;
