@@ -76,12 +76,15 @@ export async function* followEvents(deps: FollowDeps, options: FollowOptions = {
   const { signal } = options;
   let { lastEventId } = options;
   let tried = 0;
+  let isOpen = false;
+  const onState = (state: 'open' | 'lost'): void => {
+    isOpen = state === 'open';
+    options.onState?.(state);
+  };
   while (!signal?.aborted) {
     let pauseMs: number | undefined;
-    let isOpen = false;
     try {
-      for await (const message of connect(deps, options, lastEventId)) {
-        isOpen = true;
+      for await (const message of connect(deps, { ...options, onState }, lastEventId)) {
         tried = 0;
         if (message.id !== undefined) lastEventId = message.id;
         if (message.data !== undefined) yield followed({ ...message, data: message.data });
@@ -92,7 +95,7 @@ export async function* followEvents(deps: FollowDeps, options: FollowOptions = {
         if (pauseMs === undefined) throw error;
       }
     }
-    if (isOpen) options.onState?.('lost');
+    if (isOpen) onState('lost');
     tried += 1;
     pauseMs ??= pauseBefore(tried, undefined, Math.random()) ?? 0;
     // The loop looks at the signal.

@@ -26,6 +26,17 @@ const TABS = [
 ] as const;
 const ADMIN_TABS = [...TABS, { view: 'audit', name: en.audit.name }] as const;
 
+/** Whether what is shown is what there is. */
+function Connection({ isLive, failure }: DepotState) {
+  const isWell = isLive && !failure;
+  const why = failure ? en.connection.failed(problemText(failure.error)) : en.connection.lost;
+  return (
+    <span role="status" class={isWell ? 'live' : 'lost'}>
+      {isWell ? en.connection.live : why}
+    </span>
+  );
+}
+
 function Signed({ signedIn, onOut }: { readonly signedIn: SignedIn; readonly onOut: () => void }) {
   const { khumbu, session } = signedIn;
   const route = useRoute();
@@ -62,10 +73,7 @@ function Signed({ signedIn, onOut }: { readonly signedIn: SignedIn; readonly onO
           ))}
         </nav>
         <p>
-          <span role="status" class={depot.isLive ? 'live' : 'lost'}>
-            {depot.isLive ? en.connection.live : en.connection.lost}
-          </span>{' '}
-          <small>{en.signIn.as(session.caller)}</small>{' '}
+          <Connection {...depot} /> <small>{en.signIn.as(session.caller)}</small>{' '}
           <button type="button" onClick={leave}>
             {en.signIn.out}
           </button>

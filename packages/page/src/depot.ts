@@ -4,6 +4,8 @@
  */
 import { answered, type KhumbuClient } from '@khumbu/client/client';
 import type { ProgressEvent, Station } from '@khumbu/client/generated/rest-api';
+import { pause } from '@khumbu/client/pause';
+import { pauseBefore } from '@khumbu/client/retries';
 import { createStationReads } from './station-reads.js';
 
 const PAGE = 500;
@@ -13,9 +15,11 @@ export interface DepotState {
   readonly stations: ReadonlyMap<string, Station>;
   readonly isLoaded: boolean;
   readonly isLive: boolean;
+  /** Why stations could not be read, while that is tried again: what is shown may be old, or missing. */
+  readonly failure: { readonly error: unknown } | undefined;
 }
 
-export const NOTHING: DepotState = { stations: new Map(), isLoaded: false, isLive: false };
+export const NOTHING: DepotState = { stations: new Map(), isLoaded: false, isLive: false, failure: undefined };
 
 /** A progress event in the operation it is of. Pure. */
 export function withProgress(
@@ -58,33 +62,58 @@ export async function followDepot(
   const reads = createStationReads();
   const due = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let isLoading = false;
+  let mustLoad = false;
+  /** All stations, again and again until they are read. One that is asked for meanwhile begins anew behind it. */
+  const load = async (): Promise<void> => {
+    mustLoad = true;
+    if (isLoading) return;
+    isLoading = true;
+    for (let tried = 1; mustLoad && !signal.aborted; tried += 1) {
+      mustLoad = false;
+      try {
+        const read = reads.begin();
+        const stations = await readStations(khumbu);
+        set({ stations: reads.withAll(state.stations, read, stations), isLoaded: true, failure: undefined });
+        tried = 0;
+      } catch (error) {
+        mustLoad = true;
+        set({ failure: { error } });
+        // The loop looks at the signal.
+        await pause(pauseBefore(tried, undefined, Math.random()) ?? 0, signal).catch(() => undefined);
+      }
+    }
+    isLoading = false;
+  };
   const readDue = async (): Promise<void> => {
     timer = undefined;
     const ids = [...due];
     due.clear();
     const read = reads.begin();
-    const answers = await Promise.all(
-      ids.map((stationId) =>
-        answered(khumbu.GET('/v1/stations/{stationId}', { params: { path: { stationId } } })).catch(() => undefined),
-      ),
-    );
-    const stations = answers.filter((station) => station !== undefined);
+    const stations: Station[] = [];
+    let isMissing = false;
+    const readOne = async (stationId: string): Promise<void> => {
+      try {
+        stations.push(await answered(khumbu.GET('/v1/stations/{stationId}', { params: { path: { stationId } } })));
+      } catch (error) {
+        // One that is not there any more is missing in the list of all as well.
+        isMissing = true;
+        set({ failure: { error } });
+      }
+    };
+    await Promise.all(ids.map(readOne));
     set({ stations: reads.withSome(state.stations, read, stations) });
+    if (isMissing) void load();
     for (const id of ids) onEvent(id);
-  };
-  const load = async (): Promise<void> => {
-    const read = reads.begin();
-    const stations = await readStations(khumbu);
-    set({ stations: reads.withAll(state.stations, read, stations), isLoaded: true });
   };
 
   const onStreamState = (stream: 'open' | 'lost'): void => {
     set({ isLive: stream === 'open' });
     // What came between the reading and the first event is not missed that way.
-    if (stream === 'open' && !state.isLoaded) void load().catch(() => undefined);
+    if (stream === 'open' && !state.isLoaded) void load();
   };
   for await (const { event } of khumbu.follow({ signal, onState: onStreamState })) {
-    if (event.type === 'gap') await load().catch(() => undefined);
+    if (event.type === 'gap') void load();
     else if (event.type === 'progress') set(withProgress(state, event));
     else {
       due.add(event.stationId);

@@ -43,6 +43,7 @@ export const en = {
   connection: {
     live: 'Live',
     lost: 'Connection lost: it is tried again, what you see may be old',
+    failed: (problem: string) => `Stations could not be read: it is tried again, what you see may be old. ${problem}`,
   },
   loading: 'Loading ...',
   none: { stations: 'No station was heard yet.', operations: 'Nothing yet.', images: 'The depot holds no image.' },
