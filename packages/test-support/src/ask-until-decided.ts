@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ChannelName, fallbackReply } from '@khumbu/shared/contract/channels';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 
 /** Decisions take some milliseconds; a default that comes later comes because the time for the answer was over. */
 const LATE_MS = 300;

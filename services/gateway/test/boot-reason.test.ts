@@ -218,23 +218,23 @@ void t.test('many questions that wait are carried from leader to leader, and hol
   const first = await startGateway(t, place);
   await leads(first);
   const discovery = { heartbeat_period_ms: 120_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
+  const ask = (everest: EverestClient) =>
+    askUntilDecided('get_boot_reason', () => everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS }));
   const stations = await Promise.all(
     Array.from({ length: 20 }, async (_, index) => {
       const name = `cs-${index}`;
       const everest = await station(t, place, { moduleId: name, discovery });
       await restartExpected(place, name, 'RemoteReset');
-      t.equal((await everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS })).reply, 'RemoteReset');
+      t.equal((await ask(everest)).reply, 'RemoteReset');
       await everest.publishRaw('heartbeat', '0');
       const isStored = async () => readStationState(await storeOf(place).station(name)).heartbeat?.id === 0;
       await awaitUntil(isStored, PATIENCE_MS, 'the heartbeat to be stored');
       return everest;
     }),
   );
-  const asking = stations.map(async (everest) =>
-    everest.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS }),
-  );
+  const asking = stations.map(ask);
   const other = await station(t, place, { moduleId: 'cs-other' });
-  t.equal((await other.request('get_boot_reason', undefined, { timeoutMs: PATIENCE_MS })).reply, 'PowerUp');
+  t.equal((await ask(other)).reply, 'PowerUp');
   // Questions and updates keep their order: the leader has all questions before it answers this one.
   const update = { request_id: 1, location: 'https://files.example/image.bin' };
   const asked = async (id: number): Promise<unknown> =>

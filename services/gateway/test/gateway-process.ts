@@ -57,6 +57,8 @@ export async function startGateway(test: Test, place: Depot, env: Record<string,
       API_KEYS_FILE: join(place.dir, 'keys.json'),
       HTTP_PORT: String(port),
       LOG_LEVEL: 'debug',
+      // Here are no workers: after a quarter of a minute all would be refused, which a busy machine takes for a few starts.
+      WORKERS_GONE_AFTER_S: '3600',
       ...env,
     },
   });

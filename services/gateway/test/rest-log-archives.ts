@@ -27,12 +27,12 @@ const DAY_MS = 24 * 3600_000;
 async function stage(t: Test, redis: RedisServer, app: Partial<AppOptions> = {}, stallMs?: number) {
   const s3 = await startS3({ dir: t.testdir() });
   const account = { S3_REGION: s3.region, S3_ACCESS_KEY: s3.accessKey, S3_SECRET_KEY: s3.secretKey };
-  const objects = createObjectStore(
-    { S3_ENDPOINT: s3.endpoint, S3_BUCKET: s3.bucket, ...account },
-    stallMs === undefined ? {} : { stallMs },
-  );
+  const settings = { S3_ENDPOINT: s3.endpoint, S3_BUCKET: s3.bucket, ...account };
+  const objects = createObjectStore(settings, stallMs === undefined ? {} : { stallMs });
+  const patient = createObjectStore(settings);
   t.teardown(async () => {
     objects.close();
+    patient.close();
     await s3.stop();
   });
   const archives = { bucket: s3.bucket, objects, publicObjects: objects, urlSeconds: 60 };
@@ -40,7 +40,7 @@ async function stage(t: Test, redis: RedisServer, app: Partial<AppOptions> = {},
   const rest = await openRest(t, { redis, stations: { 'cs-1': {}, 'cs-2': {} }, archives, copies, app });
   const records = createCopyRecords(rest.redis, rest.store.keys);
   const put = (key: string, operation: string, bytes = BYTES) =>
-    objects.putStream({
+    patient.putStream({
       bucket: s3.bucket,
       key,
       body: Readable.from([bytes], { objectMode: false }),
@@ -145,7 +145,7 @@ export async function judgeArchiveContent(t: Test, redis: RedisServer): Promise<
 }
 
 export async function judgeSlowReaders(t: Test, redis: RedisServer): Promise<void> {
-  const stallMs = 1000;
+  const stallMs = 3000;
   const { rest, keep } = await stage(t, redis, { readerStallMs: 2 * stallMs }, stallMs);
   // More than the buffers on the way hold.
   const bytes = randomBytes(24 * 1024 * 1024);

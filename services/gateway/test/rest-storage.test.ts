@@ -28,11 +28,24 @@ void t.test('the same key gets the same answer and does nothing new', async (t) 
   t.equal((await rest.call('POST', UPDATES, { ...refused, headers: { 'idempotency-key': '' } })).status, 400);
 
   const reset = { headers: { 'idempotency-key': 'three' }, body: { type: 'Hard' } };
-  const many = await Promise.all(Array.from({ length: 10 }, () => rest.call('POST', '/v1/stations/cs-2/reset', reset)));
+  /** Ten at once; a machine that is too busy for one of them says so, and it is sent again. */
+  const atOnce = (path: string, request: object) => {
+    const one = () =>
+      awaitUntil(
+        async () => {
+          const answer = await rest.call('POST', path, request);
+          return answer.status !== 503 && answer;
+        },
+        60_000,
+        'a decision',
+      );
+    return Promise.all(Array.from({ length: 10 }, one));
+  };
+  const many = await atOnce('/v1/stations/cs-2/reset', reset);
   t.equal(new Set(many.map(({ body }) => JSON.stringify(body))).size, 1, 'all at once: one answer');
   const parallel = { headers: { 'idempotency-key': 'four' }, body: { location: IMAGE } };
   const path = '/v1/stations/cs-2/firmware-updates';
-  const updates = await Promise.all(Array.from({ length: 10 }, () => rest.call('POST', path, parallel)));
+  const updates = await atOnce(path, parallel);
   t.equal(new Set(updates.map(({ body }) => body.operationId)).size, 1);
   const listed = (await rest.call('GET', path)).body.items;
   t.strictSame(

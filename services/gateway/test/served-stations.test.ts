@@ -28,7 +28,7 @@ void t.test('a station that was never heard is not there, nor is one that has le
 void t.test('a station that is listed without a driver is shown as refused, until it has one', async (t) => {
   const listed = { 'cs-1': { driver: 'simulated' }, 'cs-2': {}, 'cs-3': { dialect: 'ocpp1.6' } };
   const place = await depot(t, servers, { stations: listed });
-  const gateway = await startGateway(t, place, { WORKERS_GONE_AFTER_S: '3600' });
+  const gateway = await startGateway(t, place);
   await leads(gateway);
   await said(gateway, 'listed without a driver', PATIENCE_MS);
   const line = gateway.child
