@@ -135,16 +135,16 @@ export class PartFile {
 
   /** Make it `<imagesFolder>/<sha256>`. The same content may be there already: it is replaced by itself. */
   async publish(imagesFolder: string): Promise<ImageFile> {
-    await this.#syncing;
-    if (this.#failure !== undefined) throw this.#failure;
     // The last bytes are hashed while the disk writes.
-    const [facts] = await unlessSuperseded(Promise.all([this.#writer.facts(), this.#file.sync()]));
+    const written = Promise.all([this.#writer.facts(), this.#file.sync(), this.#syncing]);
+    const [facts] = await unlessSuperseded(written);
+    if (this.#failure !== undefined) throw this.#failure;
     await this.#end();
     const path = join(imagesFolder, facts.sha256);
     await unlessSuperseded(rename(this.#paths.part, path));
-    await syncFolder(imagesFolder);
+    await Promise.all([imagesFolder, dirname(this.#paths.part)].map(syncFolder));
+    // One that a power cut brings back belongs to no part, and is swept.
     await rm(this.#paths.sidecar, { force: true });
-    await syncFolder(dirname(this.#paths.part));
     return { path, sizeBytes: this.#writer.written, ...facts };
   }
 
