@@ -8,6 +8,7 @@ import type { Redactor } from '@khumbu/log-redaction/redactor';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { LogSource } from '@khumbu/station-drivers/port';
 import { addSource, isStationLost } from './add-source.js';
+import { DEFAULT_LEVELS } from './levels.js';
 import { type ArchiveManifest, type ArchiveNote, manifestText, type SourceFacts } from './manifest.js';
 import { createMemberBuffers, type MemberBuffers } from './member-buffers.js';
 import { ParallelGzip } from './parallel-gzip.js';
@@ -15,9 +16,9 @@ import { createTar, type Tar } from './tar.js';
 import { ZstdFrames } from './zstd-frames.js';
 
 export type Compression =
-  /** 1 (fast) to 9 (small); 4 by default: no larger than the output of `gzip -6` on logs, in a third of the time. */
+  /** 1 (fast) to 9 (small). */
   | { readonly format: 'gzip'; readonly level?: number }
-  /** 1 (fast) to 9 (small); 3 by default. */
+  /** 1 (fast) to 9 (small). */
   | { readonly format: 'zstd'; readonly level?: number };
 
 /** A member that is not the station's; a large one is cut into several. */
@@ -106,8 +107,8 @@ function assertNames(sources: readonly LogSource[], extra: readonly ExtraMember[
 
 const compressorOf = ({ format, level }: Compression, { absorbed: onAbsorbed }: MemberBuffers) =>
   format === 'zstd'
-    ? new ZstdFrames({ level: level ?? 3, onAbsorbed })
-    : new ParallelGzip({ level: level ?? 4, onAbsorbed });
+    ? new ZstdFrames({ level: level ?? DEFAULT_LEVELS.zstd, onAbsorbed })
+    : new ParallelGzip({ level: level ?? DEFAULT_LEVELS.gzip, onAbsorbed });
 
 /**
  * Begins to read at once, no further than a few members ahead of the reader. A source that fails leaves what came before it and a
