@@ -6,7 +6,7 @@ const DIGITS = 10;
 const REMEMBERED = 4096;
 
 /** As it stands in a log. */
-export const PSEUDONYM = /^\[\w+:[0-9a-f]{10}\]$/;
+export const PSEUDONYM = /^\[[\w-]+:[0-9a-f]{10}\]$/;
 
 /**
  * `key` is a secret of the depot, 32 bytes at least: a card has four bytes, so a hash without key is undone by trying all of them.

@@ -1,4 +1,5 @@
 /** A frame as people may see it: without what opens doors or tells who somebody is. Pure. */
+import { PSEUDONYM } from '@khumbu/log-redaction/pseudonyms';
 import { keptLocation } from '@khumbu/operations/records/secrets';
 import type { MqttFrameView } from '@khumbu/rest-contract/mqtt-frames';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
@@ -18,8 +19,6 @@ const SECRET_MEMBER = new RegExp(
   `("[^"\\\\]{0,64}(?:${SECRET}|key|pin)[^"\\\\]{0,64}"\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\[^])*"?|[[{][^]*|[^\\s,}\\]]+)`,
   'gi',
 );
-/** What the rules of logs leave in place of a secret. */
-const PSEUDONYM = /^\[[\w-]+:[0-9a-f]{10}\]$/;
 const CONTROL = /[\p{Cc}\p{Cf}]/gu;
 
 const isUrl = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
