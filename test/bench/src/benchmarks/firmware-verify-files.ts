@@ -14,6 +14,7 @@ import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js'
 import type { BenchContext, Benchmark, Measured } from '../row.js';
 import { interleaved } from '../stage.js';
 import { type CommandTime, timedCommand } from '../timed-command.js';
+import { warmMemory } from '../warm-memory.js';
 import { ours } from './firmware-verify.js';
 
 const SIZE = { full: 500_000_000, short: 20_000_000 } as const;
@@ -54,6 +55,7 @@ async function compare(
 ): Promise<Measured> {
   const place = { ...origin, location };
   const theirs = async (): Promise<CommandTime> => {
+    warmMemory(context.dir, place.sizeBytes);
     const out = join(context.dir, 'fetched.bin');
     const { publicKeyFile: KEY, signatureFile: SIG } = origin.by('rsa-pkcs1');
     const time = await timedCommand(command, { ...(await env()), OUT: out, KEY, SIG });

@@ -9,6 +9,7 @@ import type { BenchContext, Benchmark, Measured } from '../row.js';
 import { startStation } from '../station-client.js';
 import { median } from '../statistics.js';
 import { type CommandTime, timedCommand } from '../timed-command.js';
+import { warmMemory } from '../warm-memory.js';
 
 const PATIENCE_MS = 120_000;
 const SIZE = { full: 500_000_000, short: 20_000_000 } as const;
@@ -43,6 +44,7 @@ export async function ours(
   scheme: SignatureScheme = 'rsa-pkcs1',
 ): Promise<CommandTime> {
   const station = await startStation(context, depot, `verify_${origin.sizeBytes}_${n}`);
+  warmMemory(context.dir, origin.sizeBytes);
   const before = depotCpu(depot);
   const startedAt = performance.now();
   const request = { request_id: n, location: origin.location(), ...origin.by(scheme).signed };
@@ -62,6 +64,7 @@ interface Theirs {
 
 async function theirs({ dir }: BenchContext, origin: FirmwareOrigin): Promise<Theirs> {
   const OUT = join(dir, 'fetched.bin');
+  warmMemory(dir, origin.sizeBytes);
   const fetch = await timedCommand(FETCH, { OUT, URL: origin.location() });
   const digest = await timedCommand(DIGEST, { OUT });
   const verified: [SignatureScheme, CommandTime][] = [];
@@ -150,6 +153,7 @@ export const firmwareVerify: Benchmark<RowName> = {
     const all = (pick: (one: Theirs) => number): string => median(beside.map(pick)).toFixed(3);
     const notes = [
       `${SIZE[effort] / 1e6} MB; ours is on disk (fsync) before Downloaded, what curl wrote is in the page cache`,
+      'before each of them as many bytes were written and removed, so that none has to get its memory from the host first',
       'CPU: every process of the depot, beside the user and system time of curl and openssl dgst; the origin is in neither',
       `curl ${all(({ fetch }) => fetch.seconds)} s, openssl dgst ${all(({ digest }) => digest.seconds)} s`,
       ...(await curve(context, depot)),
