@@ -9,7 +9,6 @@ import { PROXY_SETTINGS } from '@khumbu/transfer/http/forward-proxy';
 import { RETRY_AFTER_SETTINGS } from '@khumbu/transfer/http/retry-after';
 import { SSH_SETTINGS } from '@khumbu/transfer/ssh-settings';
 import { type Static, Type } from 'typebox';
-import { DEFAULT_LEVELS } from './archive/levels.js';
 import { DELIVERY_SETTINGS } from './upload/delivery.js';
 import { VIEW_SETTINGS } from './views/settings.js';
 import { WEBHOOK_SETTINGS } from './webhooks/settings.js';
@@ -37,13 +36,8 @@ export const LogWorkerSettings = Type.Object({
   LOG_UPLOAD_TRIES: whole(3, 1, 'Tries in all where the request names none.'),
   LOG_UPLOAD_RETRY_INTERVAL_S: whole(30, 0, 'Seconds between tries where the request names none.'),
   UPLOAD_STALL_MS: whole(60_000, 100, 'Milliseconds an upload may stand still before the try counts as failed.'),
-  LOG_GZIP_LEVEL: whole(
-    DEFAULT_LEVELS.gzip,
-    1,
-    'Compression with gzip: 1 is fast, 9 is small; 4 makes logs no larger than `gzip -6` does.',
-    9,
-  ),
-  LOG_ZSTD_LEVEL: whole(DEFAULT_LEVELS.zstd, 1, 'Compression with zstd: 1 is fast, 9 is small.', 9),
+  LOG_GZIP_LEVEL: whole(6, 1, 'Compression with gzip: 1 is fast, 9 is small.', 9),
+  LOG_ZSTD_LEVEL: whole(3, 1, 'Compression with zstd: 1 is fast, 9 is small.', 9),
   UPLOADS_AT_ONCE: whole(4, 1, 'Uploads one worker does at once.'),
   LOCATION_CA_FILE: optionalText(
     'PEM file of authorities for https and ftps locations, in place of the built-in ones.',

@@ -8,7 +8,6 @@ import type { Redactor } from '@khumbu/log-redaction/redactor';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { LogSource } from '@khumbu/station-drivers/port';
 import { addSource, isStationLost } from './add-source.js';
-import { DEFAULT_LEVELS } from './levels.js';
 import { type ArchiveManifest, type ArchiveNote, manifestText, type SourceFacts } from './manifest.js';
 import { createMemberBuffers, type MemberBuffers } from './member-buffers.js';
 import { ParallelGzip } from './parallel-gzip.js';
@@ -16,9 +15,9 @@ import { createTar, type Tar } from './tar.js';
 import { ZstdFrames } from './zstd-frames.js';
 
 export type Compression =
-  /** 1 (fast) to 9 (small). */
+  /** 1 (fast) to 9 (small); 6 by default. Level 4 makes a journal a quarter larger, in a quarter of the time. */
   | { readonly format: 'gzip'; readonly level?: number }
-  /** 1 (fast) to 9 (small). */
+  /** 1 (fast) to 9 (small); 3 by default. */
   | { readonly format: 'zstd'; readonly level?: number };
 
 /** A member that is not the station's; a large one is cut into several. */
@@ -107,8 +106,8 @@ function assertNames(sources: readonly LogSource[], extra: readonly ExtraMember[
 
 const compressorOf = ({ format, level }: Compression, { absorbed: onAbsorbed }: MemberBuffers) =>
   format === 'zstd'
-    ? new ZstdFrames({ level: level ?? DEFAULT_LEVELS.zstd, onAbsorbed })
-    : new ParallelGzip({ level: level ?? DEFAULT_LEVELS.gzip, onAbsorbed });
+    ? new ZstdFrames({ level: level ?? 3, onAbsorbed })
+    : new ParallelGzip({ level: level ?? 6, onAbsorbed });
 
 /**
  * Begins to read at once, no further than a few members ahead of the reader. A source that fails leaves what came before it and a

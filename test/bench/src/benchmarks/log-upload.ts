@@ -18,7 +18,6 @@ const PAIRS = { full: 3, short: 1 } as const;
 const CURVE = { full: [10_000_000, 100_000_000], short: [] } as const;
 const RECORD_BYTES = 160;
 const INTERVAL_MS = 10;
-/** Of gzip, where nobody says otherwise. */
 const GZIP_LEVEL = 6;
 const URL_S = 3600;
 const STATION = 'logs';
@@ -41,11 +40,11 @@ interface LogDepot {
   readonly idleRssBytes: number;
 }
 
-async function startLogDepot(context: BenchContext, name: string, bytes: number, level?: number): Promise<LogDepot> {
+async function startLogDepot(context: BenchContext, name: string, bytes: number): Promise<LogDepot> {
   const historyS = (bytes / RECORD_BYTES) * (INTERVAL_MS / 1000);
   const depot = await startDepot(context, {
     dataDir: join(context.dir, name),
-    env: level === undefined ? {} : { LOG_GZIP_LEVEL: String(level) },
+    env: { LOG_GZIP_LEVEL: String(GZIP_LEVEL) },
     simulated: { log_record_bytes: RECORD_BYTES, log_interval_ms: INTERVAL_MS, log_history_s: historyS },
   });
   return { depot, idleRssBytes: rssBytes(depot.pidOf('log-worker-1')) };
@@ -77,7 +76,7 @@ async function curve(context: BenchContext): Promise<string[]> {
   return notes;
 }
 
-export const logUpload: Benchmark<'log-upload' | 'log-upload-default' | 'log-upload-rss'> = {
+export const logUpload: Benchmark<'log-upload' | 'log-upload-rss'> = {
   rows: [
     {
       name: 'log-upload',
@@ -85,13 +84,6 @@ export const logUpload: Benchmark<'log-upload' | 'log-upload-default' | 'log-upl
       baselineName: 'tar | gzip -6 | curl PUT',
       wanted: 'ratio <= 1.2',
       meets: ({ ratio }) => ratio !== null && ratio <= 1.2,
-    },
-    {
-      name: 'log-upload-default',
-      unit: 's',
-      baselineName: 'tar | gzip | curl PUT',
-      wanted: 'ratio <= 0.6',
-      meets: ({ ratio }) => ratio !== null && ratio <= 0.6,
     },
     {
       name: 'log-upload-rss',
@@ -103,7 +95,7 @@ export const logUpload: Benchmark<'log-upload' | 'log-upload-default' | 'log-upl
   ],
   async measure(context) {
     const { dir, effort } = context;
-    const logDepot = await startLogDepot(context, 'depot', LOG_BYTES[effort], GZIP_LEVEL);
+    const logDepot = await startLogDepot(context, 'depot', LOG_BYTES[effort]);
     const { depot } = logDepot;
     const { s3Endpoint, s3Region, s3AccessKey, s3SecretKey, s3Bucket: bucket } = depot.endpoints;
     const keys = { S3_ACCESS_KEY: s3AccessKey, S3_SECRET_KEY: s3SecretKey };
@@ -123,17 +115,12 @@ export const logUpload: Benchmark<'log-upload' | 'log-upload-default' | 'log-upl
     );
     if (sizeOfLogs < LOG_BYTES[effort]) throw new Error(`the logs have ${sizeOfLogs} bytes only`);
 
-    // The same depot as it comes, without a level: a process that waits meanwhile.
-    const asIs = await startLogDepot(context, 'depot-default', LOG_BYTES[effort]);
-    await ours(context, asIs, 1);
-    const byDefault: Uploaded[] = [];
     const mine: Uploaded[] = [];
     const other: number[] = [];
     let sizes = '';
     for (let pair = 1; pair <= PAIRS[effort]; pair += 1) {
       const uploaded = await ours(context, logDepot, pair + 1);
       mine.push(uploaded);
-      byDefault.push(await ours(context, asIs, pair + 1));
       const URL = await client.presignedPutObject(bucket, `${FOLDER}/baseline-${pair}.tar.gz`, URL_S);
       other.push((await timedCommand(BASELINE, { URL, FILES: files, LEVEL: String(GZIP_LEVEL) })).seconds);
       const keyOf = async (key: string): Promise<number> => (await objects.stat(bucket, key))?.bytes ?? 0;
@@ -149,19 +136,12 @@ export const logUpload: Benchmark<'log-upload' | 'log-upload-default' | 'log-upl
       ]);
     }
     await rm(files, { recursive: true });
-    const uploads = (await asIs.depot.get(`/stations/${STATION}/log-uploads`)) as { items: { sizeBytes?: number }[] };
-    const sizeByDefault = (uploads.items[0]?.sizeBytes ?? 0) / MB;
     const notes = [
       `${(sizeOfLogs / MB).toFixed(0)} MB of logs, gzip level ${GZIP_LEVEL} on both sides; ${sizes}`,
       ...(await curve(context)),
     ];
     return {
       'log-upload': { ours: mine.map((one) => one.seconds), baseline: other, notes },
-      'log-upload-default': {
-        ours: byDefault.map((one) => one.seconds),
-        baseline: other,
-        notes: [`no level named on either side; archive: ours ${sizeByDefault.toFixed(1)} MB`],
-      },
       'log-upload-rss': { ours: [first, ...mine].map((one) => one.rssGrowth) },
     };
   },
