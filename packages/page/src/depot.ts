@@ -4,8 +4,8 @@
  */
 import { answered, type KhumbuClient } from '@khumbu/client/client';
 import type { ProgressEvent, Station } from '@khumbu/client/generated/rest-api';
-import { pause } from '@khumbu/client/pause';
-import { pauseBefore } from '@khumbu/client/retries';
+import { ProblemError } from '@khumbu/client/problem-error';
+import { createPatientRead } from './patient-read.js';
 import { createStationReads } from './station-reads.js';
 
 const PAGE = 500;
@@ -35,12 +35,16 @@ export function withProgress(
   return { ...state, stations };
 }
 
-async function readStations(khumbu: KhumbuClient): Promise<Station[]> {
+/** A connection that went without a word must not hold up all later reads. */
+const LONGEST_MS = 60_000;
+const within = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]);
+
+async function readStations(khumbu: KhumbuClient, signal: AbortSignal): Promise<Station[]> {
   const stations: Station[] = [];
   let cursor: string | undefined;
   do {
     const query = { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) };
-    const page = await answered(khumbu.GET('/v1/stations', { params: { query } }));
+    const page = await answered(khumbu.GET('/v1/stations', { params: { query }, signal: within(signal) }));
     stations.push(...page.items);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
@@ -62,48 +66,38 @@ export async function followDepot(
   const reads = createStationReads();
   const due = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let isLoading = false;
-  let mustLoad = false;
-  /** All stations, again and again until they are read. One that is asked for meanwhile begins anew behind it. */
-  const load = async (): Promise<void> => {
-    mustLoad = true;
-    if (isLoading) return;
-    isLoading = true;
-    for (let tried = 1; mustLoad && !signal.aborted; tried += 1) {
-      mustLoad = false;
-      try {
-        const read = reads.begin();
-        const stations = await readStations(khumbu);
-        set({ stations: reads.withAll(state.stations, read, stations), isLoaded: true, failure: undefined });
-        tried = 0;
-      } catch (error) {
-        mustLoad = true;
-        set({ failure: { error } });
-        // The loop looks at the signal.
-        await pause(pauseBefore(tried, undefined, Math.random()) ?? 0, signal).catch(() => undefined);
+  const onFailure = (error: unknown): void => set({ failure: { error } });
+  const load = createPatientRead(
+    async () => {
+      const read = reads.begin();
+      const stations = await readStations(khumbu, signal);
+      set({ stations: reads.withAll(state.stations, read, stations), isLoaded: true, failure: undefined });
+    },
+    onFailure,
+    signal,
+  );
+  const readOne = async (stationId: string, read: number): Promise<Station | undefined> => {
+    const asked = { params: { path: { stationId } }, signal: within(signal) };
+    try {
+      return await answered(khumbu.GET('/v1/stations/{stationId}', asked));
+    } catch (error) {
+      if (error instanceof ProblemError && error.code === 'STATION_UNKNOWN') {
+        set({ stations: reads.without(state.stations, read, stationId) });
+        return undefined;
       }
+      onFailure(error);
+      void load();
+      return undefined;
     }
-    isLoading = false;
   };
   const readDue = async (): Promise<void> => {
     timer = undefined;
     const ids = [...due];
     due.clear();
     const read = reads.begin();
-    const stations: Station[] = [];
-    let isMissing = false;
-    const readOne = async (stationId: string): Promise<void> => {
-      try {
-        stations.push(await answered(khumbu.GET('/v1/stations/{stationId}', { params: { path: { stationId } } })));
-      } catch (error) {
-        // One that is not there any more is missing in the list of all as well.
-        isMissing = true;
-        set({ failure: { error } });
-      }
-    };
-    await Promise.all(ids.map(readOne));
+    const answers = await Promise.all(ids.map((id) => readOne(id, read)));
+    const stations = answers.filter((station) => station !== undefined);
     set({ stations: reads.withSome(state.stations, read, stations) });
-    if (isMissing) void load();
     for (const id of ids) onEvent(id);
   };
 

@@ -23,6 +23,12 @@ export function createStationReads() {
     /** What is shown when some stations were read. */
     withSome: (shown: Stations, read: number, stations: readonly Station[]): Stations =>
       new Map([...shown, ...take(read, stations)]),
+    /** What is shown when a station was not there any more, unless a later read has told it. */
+    without(shown: Stations, read: number, stationId: string): Stations {
+      if (isTold(stationId, read)) return shown;
+      shownBy.set(stationId, read);
+      return new Map([...shown].filter(([id]) => id !== stationId));
+    },
     /** What is shown when all stations were read: one that is not among them is gone, unless a later read has told it. */
     withAll(shown: Stations, read: number, stations: readonly Station[]): Stations {
       const later = [...shown].filter(([stationId]) => isTold(stationId, read));

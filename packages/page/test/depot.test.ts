@@ -24,7 +24,9 @@ function stage(t: Test) {
     const what = pathname === '/v1/stations' ? 'list' : 'one';
     asked[what] += 1;
     if (failing.has(what)) return json(500, { code: 'INTERNAL', title: `no ${what}`, status: 500 });
-    return json(200, what === 'list' ? { items: [...stations.values()] } : (stations.get('cs-1') ?? {}));
+    const one = stations.get('cs-1');
+    if (what === 'one' && !one) return json(404, { code: 'STATION_UNKNOWN', title: 'no such station', status: 404 });
+    return json(200, what === 'list' ? { items: [...stations.values()] } : (one ?? {}));
   };
   const khumbu = createKhumbuClient({ baseUrl: 'http://depot.test', fetch: answer, retryForMs: 0 });
   let shown: DepotState = NOTHING;
@@ -70,6 +72,15 @@ void t.test('a station that could not be read after its event is not left old', 
   await until(({ failure }) => failure !== undefined);
   const read = await until(({ failure }) => failure === undefined);
   t.match(read.stations.get('cs-1'), { label: 'new' });
+});
+
+void t.test('a station that is not there any more goes, and that is no failure', async (t) => {
+  const { stations, streams, until } = stage(t);
+  await until(({ isLoaded }) => isLoaded);
+  stations.clear();
+  for (const stream of streams) stream.enqueue(EVENT);
+  const gone = await until((state) => state.stations.size === 0);
+  t.equal(gone.failure, undefined);
 });
 
 void t.test('a connection that breaks before anything came is told too', async (t) => {
