@@ -292,10 +292,11 @@ $first"
   done
 }
 
-# Whether what it starts can be made to write more than a page at once. sudo would forget it.
+# PROGRAM: whether it can be made to write more than a page at once. What runs another program, as sudo, forgets it; where the
+# loader refuses it to this one, it says so and goes on.
 writes_widely() {
-  case $1 in sudo | */sudo) return 1 ;; esac
-  stdbuf -o65536 true >/dev/null 2>&1
+  case ${1##*/} in journalctl) ;; *) return 1 ;; esac
+  refusal=$(stdbuf -o65536 "$1" --version 2>&1 >/dev/null) && [ -z "$refusal" ]
 }
 
 # FIELDS ARGV...: the records of $boot, to 5: in the export format, or those lines of JSON that match $pattern. journalctl writes
@@ -303,7 +304,7 @@ writes_widely() {
 send_boot() {
   fields=$1
   shift
-  if [ -z "$pattern" ] && writes_widely "$1"; then
+  if [ -z "$pattern" ] && [ "$wide" = yes ]; then
     stdbuf -o65536 "$@" --output=export "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null >&5 ||
       printf 'ended with %s\n' "$?" >&2
   elif [ -z "$pattern" ]; then
@@ -325,6 +326,8 @@ look_again() {
 # FIELDS ARGV...: for each line BOOT PATTERN of standard input. Ends with what journalctl complained of.
 stream_journal() {
   number=0
+  wide=no
+  ! writes_widely "$2" </dev/null || wide=yes
   exec 5>&1
   while IFS=' ' read -r boot pattern; do
     number=$((number + 1))

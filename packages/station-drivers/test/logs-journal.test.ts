@@ -64,9 +64,14 @@ await t.test(
       entry(A, 8000, 8, ['one', 'two\nthree']),
       entry(A, 9000, 9, 'who', { _SYSTEMD_UNIT: 'ssh.service', SYSLOG_IDENTIFIER: 'sshd', PRIORITY: '3', CODE: '7' }),
     ]);
-    // Both forms in which journalctl is asked say the same.
-    for (const query of [{}, { oldest: at(0), latest: at(9000) }]) {
-      const { lines, parts } = await read(t, dir, query, { fields: ['CODE'] });
+    // Both forms in which journalctl is asked say the same, and both ways in which its pages are gathered.
+    const byAnother = { program: ['env', 'journalctl'] };
+    for (const [query, how] of [
+      [{}, {}],
+      [{}, byAnother],
+      [{ oldest: at(0), latest: at(9000) }, {}],
+    ] as const) {
+      const { lines, parts } = await read(t, dir, query, { fields: ['CODE'], ...how });
       t.equal(lines[0], `2026-11-29T12:00:00.123456Z ${A} 1.000007 everest.service info manager: plain`);
       t.same(messages(lines), [
         'plain',

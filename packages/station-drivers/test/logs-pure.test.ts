@@ -223,6 +223,19 @@ void t.test('a date in the middle of a long line is no time of a record', async 
   t.equal(seen.steps.length, 1, 'of the record before, not of the date');
 });
 
+void t.test('what goes on with a line that is left out is left out with it', async (t) => {
+  const line = (day: string, rest: string): string => `2026-11-${day}T00:00:00Z ${rest}\n`;
+  const window = { oldest: Date.UTC(2026, 10, 26), latest: Date.UTC(2026, 10, 28) };
+  const inside = async (takesWhole: boolean, content: string): Promise<string> => {
+    const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole };
+    return text(Readable.from(linesInside(Readable.from([Buffer.from(content)]), window, context).bytes));
+  };
+  const long = `"password":"${'y'.repeat(MAX_LINE_BYTES)}ter2"\n`;
+  t.ok((await inside(false, long + line('27', 'x'))) === line('27', 'x'), 'before any time');
+  t.ok((await inside(true, long + line('27', 'x'))) === long + line('27', 'x'));
+  t.ok((await inside(true, line('01', long.trimEnd()) + line('27', 'x'))) === line('27', 'x'), 'outside the window');
+});
+
 void t.test('of a line that was cut the rest is left out where it may not be read alone', (t) => {
   const cutter = new LineCutter({ dropsRest: true });
   const linesOf = (text: string): readonly string[] => [...cutter.push(Buffer.from(text))].map(String);

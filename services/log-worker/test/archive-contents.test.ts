@@ -220,8 +220,16 @@ void t.test('nothing that a rule finds gets into it, and it is counted; members 
 void t.test('a secret anywhere in a line that is longer than any piece', async (t) => {
   const key = 'the key of the depot of this test';
   const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true };
-  for (const before of [MAX_LINE_BYTES - 20, MAX_LINE_BYTES - 8, MAX_LINE_BYTES, 2 * MAX_LINE_BYTES - 3]) {
-    const line = `2026-01-01T00:00:00Z {"a":"${'y, '.repeat(before / 3)}","password":"hunter2hunter2","b":"whole"}\n`;
+  const [head, name] = ['2026-01-01T00:00:00Z {"a":"', '","password":"'];
+  const WINDOW_BYTES = 256 * 1024;
+  // The end of a piece, or of a window, within the value, and within its name.
+  const places = [MAX_LINE_BYTES, 2 * MAX_LINE_BYTES, WINDOW_BYTES].flatMap((end) =>
+    [1, 7, 13, 18, 25].map((n) => end - n),
+  );
+  for (const valueAt of places) {
+    const padding = 'y'.repeat(valueAt - head.length - name.length);
+    const line = `${head}${padding}${name}hunter2hunter2","b":"whole"}\n`;
+    t.equal(line.indexOf('hunter2'), valueAt);
     const { bytes } = linesInside(bytesStream(line), { oldest: 0, latest: Date.now() }, context);
     const stream = Readable.from(bytes, { objectMode: false });
     const redactor = createRedactor({ rules: REDACTION_RULES, key });
@@ -230,8 +238,8 @@ void t.test('a secret anywhere in a line that is longer than any piece', async (
     const content = (await Promise.all(names.map((name) => readFile(join(dir, 's', name), 'latin1')))).join('');
     t.notOk(/hunter|ter2/.test(content));
     t.equal(manifest.redaction.credentials, 1);
-    const [head, rest] = content.split(/\[\w+:\w+\]|\[\w+\]/);
-    t.ok(`${head}hunter2hunter2${rest}` === line, 'all else is there, as it was');
+    const [before, rest] = content.split(/\[\w+:\w+\]|\[\w+\]/);
+    t.ok(`${before}hunter2hunter2${rest}` === line, 'all else is there, as it was');
   }
 });
 

@@ -163,6 +163,8 @@ class LineJudge implements LinesSeen {
   private headBytes = 0;
   private isKept = false;
   private isMidLine = false;
+  /** What goes on with a line that was left out is left out with it. */
+  private isLeftOut = false;
   private readonly window: LogWindow;
   private readonly timeOf: (line: string) => number | undefined;
   private readonly takesWhole: boolean;
@@ -175,20 +177,23 @@ class LineJudge implements LinesSeen {
 
   /** What is to be given on, now that this line, or piece of one, is known. */
   judge(line: Buffer): readonly Buffer[] {
-    const ms = this.isMidLine
-      ? undefined
-      : this.timeOf(line.toString('latin1', 0, Math.min(line.length, MAX_TIME_BYTES)));
+    const isRest = this.isMidLine;
     this.isMidLine = line.at(-1) !== LF;
+    if (isRest && this.isLeftOut) return [];
+    const ms = isRest ? undefined : this.timeOf(line.toString('latin1', 0, Math.min(line.length, MAX_TIME_BYTES)));
     if (ms !== undefined) this.isKept = this.see(ms);
     else if (!this.hasTimes && !this.isKept) {
       this.head.push(line);
       this.headBytes += line.length;
+      this.isLeftOut = false;
       if (this.headBytes <= MAX_HEAD_BYTES) return [];
       // It counts as a whole, whatever comes: or not at all.
       this.isKept = this.takesWhole;
+      this.isLeftOut = !this.isKept;
       const head = this.takeHead();
       return this.isKept ? head : [];
     }
+    this.isLeftOut = !this.isKept;
     return this.isKept ? [...this.takeHead(), line] : [];
   }
 

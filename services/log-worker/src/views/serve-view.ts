@@ -117,8 +117,8 @@ async function readStream(
   reading: Reading,
   stream: AsyncIterable<Buffer>,
   fileOf: (piece: Buffer) => string | undefined,
-  afterPiece: () => Promise<void>,
-): Promise<readonly LogNote[]> {
+  tellMore: (more?: readonly LogNote[]) => Promise<void>,
+): Promise<void> {
   const { source, redactor, fits, lines, writer } = reading;
   const cutter = new LineCutter({ dropsRest: true });
   let out = '';
@@ -130,6 +130,8 @@ async function readStream(
   const flush = async (): Promise<void> => {
     const made = out;
     out = '';
+    // First: the records may be more than one view has.
+    if (cutter.isCut) await tellMore([LINE_CUT]);
     await writer.write(made);
   };
   let file: string | undefined;
@@ -140,24 +142,23 @@ async function readStream(
       if (out.length > PIECE_CHARS) await flush();
     }
     await flush();
-    await afterPiece();
+    await tellMore();
   }
   for (const line of cutter.end()) add(line, file);
   await flush();
-  return cutter.isCut ? [LINE_CUT] : [];
 }
 
 /** Whether it could be read to its end. What keeps it from that is a note. */
 async function readSource(reading: Reading): Promise<boolean> {
   const { source } = reading;
   const tell = createNoteTeller(reading);
-  const tellOwn = (): Promise<void> => tell(source.notes?.() ?? []);
+  const tellOwn = (more: readonly LogNote[] = []): Promise<void> => tell([...(source.notes?.() ?? []), ...more]);
   try {
     await tellOwn();
     for await (const { name, stream, notes } of partsOf(source)) {
       const fileOf = ('stream' in source && source.fileOf) || (() => name);
-      const own = await readStream(reading, stream as AsyncIterable<Buffer>, fileOf, tellOwn);
-      await tell([...(notes?.() ?? []), ...own]);
+      await readStream(reading, stream as AsyncIterable<Buffer>, fileOf, tellOwn);
+      await tell(notes?.() ?? []);
     }
     await tellOwn();
     return true;
