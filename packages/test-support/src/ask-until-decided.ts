@@ -4,8 +4,8 @@ import { type ChannelName, fallbackReply } from '@khumbu/shared/contract/channel
 
 const PATIENCE_MS = 120_000;
 
-/** Decisions take some milliseconds; a default that comes later comes because the time for the answer was over. */
-const LATE_MS = 300;
+/** A gateway gives the default after 700 ms of its own work: one that comes sooner was decided. */
+const LATE_MS = 600;
 
 interface Answered {
   readonly reply: unknown;

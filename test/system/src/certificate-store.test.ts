@@ -37,10 +37,11 @@ async function updated(t: Test, cluster: Cluster, name: string, certificates: (b
 await t.test('an update whose station has its certificates, and ones whose stations have lost them', async (t) => {
   const asked = { module_id: EVSE_SECURITY_MODULE, answer_within_s: 2 };
   const patient = { module_id: EVSE_SECURITY_MODULE };
+  const busy = { ...asked, answer_within_s: 20 };
   const cluster = await startCluster(t, {
     dataDir: join(t.testdir({}), 'data'),
     env: { MQTT_TOPIC_PREFIX: PREFIX },
-    stations: { kept: { evse_security: patient }, lost: { evse_security: asked }, silent: { evse_security: asked } },
+    stations: { kept: { evse_security: patient }, lost: { evse_security: busy }, silent: { evse_security: asked } },
   });
   // Its clock is not set when it boots: what it has is not valid for a while.
   let questions = 0;

@@ -36,6 +36,16 @@ const installed = (stations: readonly EverestModule[], id: number): Promise<unkn
     ),
   );
 
+/**
+ * What was told without repeats, and without the `InstallScheduled` that tells of a permission that takes long: who kills a process, or has
+ * a busy machine, makes it take long. Once, and in its place alone.
+ */
+function inTheEnd(told: readonly string[]): readonly string[] {
+  const once = withoutRepeats(told);
+  const at = once.indexOf('InstallScheduled');
+  return at > 0 && once[at - 1] === 'SignatureVerified' ? once.filter((_status, index) => index !== at) : once;
+}
+
 await t.test('a process is killed', async (t) => {
   const cluster = await startCluster(t, {
     dataDir: `${dir}/kill`,
@@ -64,7 +74,7 @@ await t.test('a process is killed', async (t) => {
         await installed(stations, requestId);
         for (const station of stations) {
           const told = firmwareStatuses(station, requestId);
-          t.same(withoutRepeats(told), SIGNED, `${station.station} heard ${told.join(' ')}`);
+          t.same(inTheEnd(told), SIGNED, `${station.station} heard ${told.join(' ')}`);
           const finals = told.filter((status) => status === 'Installed').length;
           t.ok(finals === 1 || moment === 'Installed', 'told again only if it was killed while telling it');
           const charger = await cluster.charger(station.station);
@@ -79,7 +89,7 @@ await t.test('a process is killed', async (t) => {
   await t.test('and nothing comes later', async (t) => {
     for (const station of stations) {
       for (let each = 1; each <= id; each += 1) {
-        t.same(withoutRepeats(firmwareStatuses(station, each)), SIGNED);
+        t.same(inTheEnd(firmwareStatuses(station, each)), SIGNED);
       }
       t.same(station.violations, [], station.station);
     }

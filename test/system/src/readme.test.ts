@@ -22,7 +22,7 @@ const { run, line } = await startRun(DATA_DIR);
 try {
   await t.test(
     'the first request of the README is answered as it says',
-    { timeout: COMMANDS_MS + 15_000 },
+    { timeout: COMMANDS_MS + 150_000 },
     async (t) => {
       const commands = blocks('README.md', 'bash').map((text) =>
         text
@@ -62,7 +62,7 @@ try {
     );
   });
 
-  await t.test('the commands of the first update end as it says', { timeout: COMMANDS_MS + 15_000 }, async (t) => {
+  await t.test('the commands of the first update end as it says', { timeout: COMMANDS_MS + 150_000 }, async (t) => {
     const commands = blocks('docs/first-update.md', 'bash');
     const [shown = ''] = blocks('docs/first-update.md', 'text');
     t.ok(commands.length > 0 && shown !== '', 'there are commands and what they show');

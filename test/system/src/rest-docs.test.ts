@@ -14,7 +14,7 @@ const COMMANDS_MS = 60_000;
 // Removed after the cluster has been stopped.
 const dir = t.testdir();
 
-await t.test('a station is updated, followed, its logs fetched, reset', { timeout: 150_000 }, async (t) => {
+await t.test('a station is updated, followed, its logs fetched, reset', { timeout: 300_000 }, async (t) => {
   const page = readFileSync(join(ROOT, 'docs/rest-api.md'), 'utf8');
   const section = page.split(/^## /m).find((part) => part.startsWith('Try it')) ?? '';
   const commands = Array.from(section.matchAll(/^```bash\n([\s\S]*?)^```$/gm)).map(([, content]) => content);

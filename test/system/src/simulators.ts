@@ -3,6 +3,7 @@ import { chargersIn } from '@khumbu/station-simulator/charger-watch';
 import { createEverestModule, type EverestModule } from '@khumbu/station-simulator/everest-module';
 import type { EverestModuleOptions } from '@khumbu/station-simulator/everest-options';
 import { createFleet, type Fleet } from '@khumbu/station-simulator/fleet';
+import { within } from '@khumbu/test-support/events';
 import type { Test } from 'tap';
 import type { Cluster } from './cluster.js';
 
@@ -56,7 +57,8 @@ export async function startFleet(
     ...options,
   });
   t.teardown(() => fleet.stop());
-  await fleet.start(AbortSignal.timeout(20_000));
+  // Its signal ends the supervision of the stations, not the start alone.
+  await within(fleet.start(new AbortController().signal), 30_000, 'all stations to be up');
   return fleet;
 }
 

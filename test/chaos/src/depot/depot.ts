@@ -15,6 +15,7 @@ import { freePort } from '@khumbu/shared/runtime/free-port';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import type { Charger } from '@khumbu/station-drivers/simulated/charger';
 import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { Redis } from 'ioredis';
 import type { Cleanup } from './cleanup.js';
 import { createProcess, type DepotProcess } from './process.js';
@@ -194,7 +195,7 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
   const gateways = names.filter((name) => name.startsWith('gateway'));
   const isLeader = async (index: number): Promise<boolean> => {
     try {
-      const signal = AbortSignal.timeout(500);
+      const signal = AbortSignal.timeout(5000);
       const text = await (await fetch(`${httpUrls[index]}/metrics`, { signal })).text();
       return /^khumbu_leader(?:\{.*\})? 1$/m.test(text);
     } catch {
@@ -202,11 +203,11 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
     }
   };
   async function leader(deadlineMs = 15_000): Promise<ServiceName> {
-    const end = performance.now() + deadlineMs;
-    while (performance.now() < end) {
+    const find = async (): Promise<ServiceName | undefined> => {
       for (const [index, name] of gateways.entries()) if (await isLeader(index)) return name;
-    }
-    throw new Error(`no gateway led within ${deadlineMs} ms`);
+      return undefined;
+    };
+    return awaitUntil(find, deadlineMs, 'a gateway to lead');
   }
   const ask = (path: string, init: RequestInit = {}, gateway = 0): Promise<Response> => {
     const headers = new Headers(init.headers);
