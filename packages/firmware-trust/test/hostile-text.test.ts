@@ -139,7 +139,8 @@ const TEXTS: Record<string, string> = {
 /** Of a processor, the best of several: others use it, too. */
 async function cpuMs(work: () => unknown): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 5 && best > MOST_MS / 4; i += 1) {
+  for (let i = 0; i < 5 || (i < 40 && best >= MOST_MS); i += 1) {
+    if (best < MOST_MS / 4) break;
     const before = process.cpuUsage();
     await work();
     const { user, system } = process.cpuUsage(before);
