@@ -3,6 +3,7 @@
  * by the experiment. What it received over all its lives is kept in one list.
  */
 
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import {
   type EverestClient,
@@ -30,7 +31,7 @@ export interface HandStation {
   silence(): void;
   /** Leave the broker without a word. Safe to repeat. */
   vanish(): Promise<void>;
-  /** Ask for an update; resolves with the answer. */
+  /** Ask for an update; resolves with the answer, which is a decision. */
   update(requestId: number, request: Readonly<Record<string, unknown>>): Promise<unknown>;
   /** Statuses of a request over all lives, in order. */
   heard(requestId: number): readonly string[];
@@ -119,7 +120,8 @@ export function createHandStation(cleanup: Cleanup, depot: Depot, name: string, 
     silence,
     vanish,
     async update(requestId, request) {
-      return (await client().request('update_firmware', { request_id: requestId, ...request })).reply;
+      const asked = { request_id: requestId, ...request };
+      return (await askUntilDecided('update_firmware', () => client().request('update_firmware', asked))).reply;
     },
     everything: messages,
     heard: (requestId) =>

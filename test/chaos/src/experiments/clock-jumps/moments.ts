@@ -16,7 +16,7 @@ import type { HandStation } from '../../depot/hand-station.js';
 export const PATIENCE_MS = 30_000;
 const TRIGGER = 'SignatureVerified';
 const SLACK_MS = 1000;
-const DATE_MS = 7000;
+const DATE_MS = 20_000;
 /** How long an effect lasts that a clock is to jump in. */
 const EFFECT_MS = 7000;
 /** Until the jump comes, and then some. */
