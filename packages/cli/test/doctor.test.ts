@@ -20,7 +20,7 @@ import type { Finding } from '../src/doctor/finding.js';
 import { findPlace } from '../src/doctor/place.js';
 import { createSight } from '../src/doctor/real-sight.js';
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 const dir = mkdtempSync(join(tmpdir(), 'khumbu-doctor-'));
 const at = (name: string): string => join(dir, name);
 mkdirSync(at('s3'));

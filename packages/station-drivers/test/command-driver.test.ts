@@ -12,7 +12,7 @@ import { driversOfTwoWorkers, endProcessesOf } from './stage.js';
 import { makeStandIn, type StandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 async function finish(charger: StandIn, driver: () => StationDriver): Promise<void> {
   await charger.let();

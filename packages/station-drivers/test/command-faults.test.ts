@@ -18,9 +18,9 @@ import { endProcessesOf, processesWith } from './stage.js';
 import { makeStandIn, type StandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 180_000;
 const PROGRAM = fileURLToPath(new URL('../../station/khumbu-station.sh', import.meta.url));
-t.setTimeout(240_000);
+t.setTimeout(900_000);
 
 type Change = Partial<RealDriverEntry> & { readonly verbs?: Partial<NonNullable<RealDriverEntry['command']>> };
 

@@ -20,7 +20,7 @@ import { type Stage, setStage } from './stage.js';
 import { treeOf } from './tree.js';
 
 const { signal } = new AbortController();
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 const only = { skip: hasSshd() ? false : 'there is no sshd' };
 
 const EVERYTHING = {
@@ -60,7 +60,7 @@ await t.test('a station that nobody has used yet, and one that was', only, async
   const driver = stage.driver();
   await stage.charger.let();
   await driver.start({ step: 'install', operationId: 'op-1', image: await stage.charger.image('a') }, signal);
-  await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(60_000));
+  await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(180_000));
   const evidence = await driver.observe(signal);
   const check = await look(t, stage, driver);
   t.same(check.verbs, EVERYTHING);
@@ -90,7 +90,7 @@ await t.test('an effect that is under way', only, async (t) => {
   const check = await look(t, stage, driver);
   t.match(find(check, 'effect'), { outcome: 'warning', text: 'op-1.restart is under way' });
   await stage.charger.let();
-  await awaitEffect(driver, 'op-1', 'restart', AbortSignal.timeout(60_000));
+  await awaitEffect(driver, 'op-1', 'restart', AbortSignal.timeout(180_000));
   t.match(find(await look(t, stage, driver), 'effect'), { outcome: 'ok' });
 });
 

@@ -16,8 +16,8 @@ import { endProcessesOf } from './stage.js';
 import { setUp } from './swupdate-stage.js';
 
 const { signal } = new AbortController();
-const PATIENCE_MS = 60_000;
-t.setTimeout(300_000);
+const PATIENCE_MS = 180_000;
+t.setTimeout(900_000);
 
 async function smallDisk(t: Test): Promise<SmallDisk | undefined> {
   const place = await mkdtemp(join(tmpdir(), 'full-disk-'));

@@ -20,7 +20,7 @@ import { endProcessesOf } from './stage.js';
 import { makeStandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 const ESCAPES = '\u001b[2J\u001b]0;root@gateway\u0007\u009b31m';
 const TURNED = 'ok\u202efdp.exe\u2066\u200b\ufeff';
@@ -182,7 +182,7 @@ for (const [name, bytes] of Object.entries(BOMBS))
         const installer = driver({}, { install: fails });
         const image = await charger.image(name);
         await installer.start({ step: 'install', operationId: 'op-1', image }, signal);
-        return awaitEffect(installer, 'op-1', 'install', AbortSignal.timeout(60_000));
+        return awaitEffect(installer, 'op-1', 'install', AbortSignal.timeout(180_000));
       },
     };
     for (const [verb, call] of Object.entries(calls)) {

@@ -25,7 +25,7 @@ import { quoteArgv } from '../src/transports/ssh/quote.js';
 import { codesOf, logDriver, logEntry, readLog, readSource } from './log-station.js';
 
 const { signal } = new AbortController();
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 const NOON = Date.UTC(2026, 10, 29, 12);
 const at = (seconds: number): Date => new Date(NOON + seconds * 1000);

@@ -13,7 +13,7 @@ import { endProcessesOf } from './stage.js';
 const { signal } = new AbortController();
 const why = await whyNoJournal();
 const only = { skip: why ?? false };
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 const NOON = Date.UTC(2026, 10, 29, 12);
 const A = 'a'.repeat(32);

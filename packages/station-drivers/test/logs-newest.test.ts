@@ -12,7 +12,7 @@ import type { LogQuery, LogSource, StationDriver } from '../src/port.js';
 import { codesOf, logDriver, logEntry } from './log-station.js';
 import { endProcessesOf, processesWith } from './stage.js';
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 const NOON = Date.UTC(2026, 10, 29, 12);
 const BOOT = 'a'.repeat(32);
 const only = { skip: (await whyNoJournal()) ?? false };

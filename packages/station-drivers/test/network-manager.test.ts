@@ -6,7 +6,7 @@ import { debianFiles } from '@khumbu/test-support/debian-files';
 import t from 'tap';
 
 const run = promisify(execFile);
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 const APART = ['--mount', '--net', '--pid', '--fork', '--mount-proc', 'sh', '-c'];
 const mayUnshare = (await run('unshare', [...APART, 'true']).catch(() => undefined)) !== undefined;

@@ -28,7 +28,7 @@ import { makeStandIn, type StandIn } from './stand-in.js';
 import { treeOf } from './tree.js';
 
 const { signal } = new AbortController();
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 const has = (program: string): boolean => spawnSync(program, ['-V'], { stdio: 'ignore' }).error === undefined;
 const isRoot = process.getuid?.() === 0;
 const only = { skip: isRoot && hasSshd() && has('sudo') ? false : 'there is no sudo or no sshd, or we are not root' };
@@ -152,7 +152,7 @@ await t.test('a user with these lines alone does what the entry says, and nothin
   await charger.let();
   const image = await charger.image('a');
   await driver.start({ step: 'install', operationId: 'op-1', image }, signal);
-  const until = (): AbortSignal => AbortSignal.timeout(60_000);
+  const until = (): AbortSignal => AbortSignal.timeout(180_000);
   t.match(await awaitEffect(driver, 'op-1', 'install', until()), { state: 'succeeded' });
   for (const step of ['reboot', 'restart'] as const) {
     await charger.let();
@@ -197,7 +197,7 @@ await t.test('what runs as root is ended by sudo when its time is over', only, a
   site.allow(await linesFor(site.dir, short));
   const driver = driverOf(t, short);
   await driver.start({ step: 'restart', operationId: 'op-1' }, signal);
-  const end = await awaitEffect(driver, 'op-1', 'restart', AbortSignal.timeout(60_000));
+  const end = await awaitEffect(driver, 'op-1', 'restart', AbortSignal.timeout(180_000));
   t.match(end, { state: 'failed', message: /not done in 3 s/ });
   const program = join(charger.dir, 'bin', 'restart');
   await awaitUntil(() => processesWith(program).length === 0, 30_000, 'the restart to end');
@@ -230,16 +230,16 @@ await t.test('RAUC by sudo', { skip: only.skip || (hasRauc() ? false : 'there is
   const image = await rauc.bundle('op-1');
   await rauc.let();
   await driver.start({ step: 'install', operationId: 'op-1', image }, signal);
-  t.match(await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(60_000)), { state: 'succeeded' });
+  t.match(await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(180_000)), { state: 'succeeded' });
   await driver.start({ step: 'reboot', operationId: 'op-1' }, signal);
-  await awaitEffect(driver, 'op-1', 'reboot', AbortSignal.timeout(60_000));
+  await awaitEffect(driver, 'op-1', 'reboot', AbortSignal.timeout(180_000));
   const seen = await awaitUntil(() => driver.observe(signal).catch(() => undefined), 60_000, 'RAUC to answer');
   t.match(seen, { runningInstalledBy: 'op-1', slot: 'rootfs.1' });
   // A handler that fails after the switch: the slot from before is put back, which needs sudo as well.
   await rauc.set('post-fails', '3');
   await rauc.let();
   await driver.start({ step: 'install', operationId: 'op-2', image: await rauc.bundle('op-2') }, signal);
-  t.match(await awaitEffect(driver, 'op-2', 'install', AbortSignal.timeout(60_000)), { state: 'failed' });
+  t.match(await awaitEffect(driver, 'op-2', 'install', AbortSignal.timeout(180_000)), { state: 'failed' });
   t.equal(await rauc.primary(), 'B');
 });
 
@@ -322,7 +322,7 @@ await t.test('an image that a charger fetches by sudo, through the gate', only, 
   const contentPath = async (): Promise<string> => `${path}?expires=1767225600&signature=${'-sign_'.padEnd(43, 'x')}`;
   await charger.let();
   await driver.start({ step: 'install', operationId: 'op-1', image: { ...image, contentPath } }, signal);
-  t.match(await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(60_000)), { state: 'succeeded' });
+  t.match(await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(180_000)), { state: 'succeeded' });
 
   const elsewhere = async (): Promise<string> => `/v1/firmware-artifacts/${image.sha256}/content/../../x`;
   const other = { step: 'install', operationId: 'op-2', image: { ...image, contentPath: elsewhere } } as const;
@@ -339,7 +339,7 @@ await t.test('what the gate lets through, and what it does not', only, async (t)
   t.match(await driver.observe(signal), { healthy: true });
   await charger.let();
   await driver.start({ step: 'install', operationId: 'op-1', image: await charger.image('a') }, signal);
-  t.match(await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(60_000)), { state: 'succeeded' });
+  t.match(await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(180_000)), { state: 'succeeded' });
 
   const pool = createSshPool();
   t.teardown(() => pool.close());

@@ -18,7 +18,7 @@ import { runScript } from './scripts.js';
 import { treeOf } from './tree.js';
 
 const { signal } = new AbortController();
-t.setTimeout(240_000);
+t.setTimeout(900_000);
 const only = { skip: hasRauc() ? false : 'there is no RAUC, or we are not root' };
 const run = promisify(execFile);
 
@@ -88,7 +88,7 @@ await t.test('an installation of somebody else, and of our own', only, async (t)
   const image = await rauc.bundle('op-1');
   await driver.start({ step: 'install', operationId: 'op-1', image }, signal);
   await rauc.let();
-  await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(60_000));
+  await awaitEffect(driver, 'op-1', 'install', AbortSignal.timeout(180_000));
   const evidence = await driver.observe(signal);
   await look(t, rauc);
   t.same(await driver.observe(signal), evidence);

@@ -19,7 +19,7 @@ import { raucEntry } from './rauc-entry.js';
 import { driversOfTwoWorkers, processesWith } from './stage.js';
 
 const { signal } = new AbortController();
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 t.setTimeout(1_200_000);
 const only = { skip: hasRauc() ? false : 'there is no RAUC, or we are not root' };
 const run = promisify(execFile);

@@ -19,9 +19,9 @@ import { setStage } from './stage.js';
 const run = promisify(execFile);
 const { signal } = new AbortController();
 const UNIT = fileURLToPath(new URL('../../../../infra/station/khumbu-tunnel.service', import.meta.url));
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 180_000;
 const MB = 1_000_000;
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 const only = { skip: hasSshd() ? false : 'there is no sshd' };
 
 /** What docs/stations.md writes into the sshd_config of the depot for the user of the tunnels. */

@@ -19,8 +19,8 @@ import { processesWith, type Stage, setStage } from './stage.js';
 
 const { signal } = new AbortController();
 const MB = 1_000_000;
-const PATIENCE_MS = 20_000;
-t.setTimeout(300_000);
+const PATIENCE_MS = 180_000;
+t.setTimeout(900_000);
 const only = { skip: hasSshd() ? false : 'there is no sshd' };
 
 async function bigImage(stage: Stage, megabytes: number): Promise<FirmwareImage> {

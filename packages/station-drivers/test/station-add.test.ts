@@ -8,7 +8,7 @@ import { hasSshd, type Sshd, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import { runScript } from './scripts.js';
 
-t.setTimeout(240_000);
+t.setTimeout(900_000);
 const only = { skip: hasSshd() ? false : 'there is no sshd' };
 const TEXT = `# by hand
 stations:

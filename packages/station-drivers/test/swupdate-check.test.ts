@@ -12,7 +12,7 @@ import { entryOf, setUp } from './swupdate-stage.js';
 import { treeOf } from './tree.js';
 
 const { signal } = new AbortController();
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 const only = { skip: hasSwupdate() ? false : 'there is no SWUpdate, or we are not root' };
 
 /** What the daemon writes down of being there is not ours. */

@@ -24,7 +24,7 @@ import {
 
 const { signal } = new AbortController();
 const RETRY_MS = 50;
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 const only = { skip: hasSwupdate() && hasSshd() ? false : 'there is no SWUpdate or no sshd, or we are not root' };
 
 interface Reached {

@@ -17,7 +17,7 @@ import { rotatedLogs } from './log-station.js';
 import { driversOfTwoWorkers, endProcessesOf, processesWith } from './stage.js';
 
 const { signal } = new AbortController();
-export const PATIENCE_MS = 90_000;
+export const PATIENCE_MS = 180_000;
 
 export const entryOf = (station: SwupdateStation): RealDriverEntry => ({
   transport: 'local',

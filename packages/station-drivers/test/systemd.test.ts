@@ -20,7 +20,7 @@ import { makeStandIn } from './stand-in.js';
 
 const { signal } = new AbortController();
 const why = hasSshd() ? await whyNoSystemd() : 'there is no sshd';
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 
 /** A station where systemd runs, with an SSH server as its unit. */
 async function openStation() {

@@ -9,7 +9,7 @@ import { createEverestModule } from '../src/everest-module.js';
 import type { EverestModuleOptions } from '../src/everest-options.js';
 import { createFleet } from '../src/fleet.js';
 
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 180_000;
 const UUID = '[0-9a-f]{8}-[0-9a-f-]{27}';
 
 // One folder for the whole file: a watch may still look at its charger when its test has ended.

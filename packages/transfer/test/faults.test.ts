@@ -105,7 +105,7 @@ const why =
   (hasSshd() && hasAccounts() ? undefined : 'no sshd that knows users of its own can be started here');
 
 void t.test('each row of ftp, ftps and sftp comes about as the table says', { skip: why ?? false }, async (t) => {
-  t.setTimeout(300_000);
+  t.setTimeout(900_000);
   const dir = await mkdtemp(join(tmpdir(), 'khumbu-faults-'));
   await chmod(dir, 0o755);
   // Of several the last one is called first: disks below it are unmounted then.

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 
 async function node(...args: readonly string[]): Promise<{ code: unknown; said: string }> {
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });

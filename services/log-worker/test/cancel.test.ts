@@ -25,7 +25,7 @@ const never = (): Promise<never> => new Promise(() => {});
 const SMALL = madeBytes(100_000);
 const BIG = madeBytes(2 * PART_BYTES + MIB);
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 const dir = await mkdtemp(join(tmpdir(), 'khumbu-cancel-'));
 t.teardown(() => rm(dir, { recursive: true, force: true }));
 

@@ -22,7 +22,7 @@ import { LogWorkerSettings } from '../src/config.js';
 import { startViews } from '../src/views/start-views.js';
 import { timeOf, viewLines } from '../src/views/view-lines.js';
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
 const keys = keysFor('test');

@@ -19,7 +19,7 @@ import { stationFaults } from './faults/station-faults.js';
 import { storeFaults } from './faults/store-faults.js';
 import { webFaults } from './faults/web-faults.js';
 
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 // Every folder above the homes of the users must be open to them.
 const dir = await mkdtemp(join(tmpdir(), 'khumbu-upload-faults-'));
 chmodSync(dir, 0o755);

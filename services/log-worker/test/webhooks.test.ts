@@ -28,7 +28,7 @@ import { runWebhooks, type WebhookConfig } from '../src/webhooks/run-webhooks.js
 import { loopbackPolicy } from './webhook-policy.js';
 
 const WAIT_MS = 20_000;
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 const { server, redis } = await openRedis(t, t.testdir({}));
 let opened = 0;
 
@@ -301,7 +301,7 @@ void t.test('a receiver that does not answer holds up no other one', async (t) =
 });
 
 void t.test('however often workers are killed, every event arrives, in order for each station', async (t) => {
-  t.setTimeout(300_000);
+  t.setTimeout(900_000);
   const depot = openDepot();
   const STATIONS = ['cs-1', 'cs-2', 'cs-3', 'cs-4'];
   const LAST = 60;

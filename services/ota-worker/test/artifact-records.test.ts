@@ -31,7 +31,7 @@ import { depsOf, NO_METER, OPEN_GATE, offeredUpdate, profileOf } from './update-
 
 const now = () => momentOf(Date.now());
 const wall = (): number => Date.now();
-const signal = AbortSignal.timeout(120_000);
+const signal = AbortSignal.timeout(600_000);
 const { redis } = await openRedis(t, t.testdir({}));
 const { bytes, sha256 } = makeImage(50_000);
 const LOCATION = 'http://user:secret@files.example/fw.bin?token=1';

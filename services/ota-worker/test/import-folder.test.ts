@@ -13,7 +13,7 @@ import { openRedis } from '@khumbu/test-support/redis';
 import { mountSmallDisk } from '@khumbu/test-support/small-disk';
 import t from 'tap';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(600_000);
 const { redis } = await openRedis(t, t.testdir({}));
 const { bytes, sha256 } = makeImage(40_000);
 

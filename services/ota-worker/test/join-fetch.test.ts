@@ -15,7 +15,7 @@ import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { OPEN_GATE } from './update-stage.js';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(600_000);
 const now = () => momentOf(Date.now());
 const { redis } = await openRedis(t, t.testdir({}));
 const locations = createLocationPolicy({

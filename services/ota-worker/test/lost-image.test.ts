@@ -16,7 +16,7 @@ import t, { type Test } from 'tap';
 import { depsOf, offeredUpdate, profileOf, statusesIn, workOn } from './update-stage.js';
 
 const now = () => momentOf(Date.now());
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(600_000);
 const { redis } = await openRedis(t, t.testdir({}));
 let count = 0;
 

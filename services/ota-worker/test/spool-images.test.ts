@@ -6,7 +6,7 @@ import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { makeImage } from '@khumbu/test-support/firmware';
 import t, { type Test } from 'tap';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(600_000);
 const { bytes, sha256 } = makeImage(300_000);
 const image = { sha256, sizeBytes: bytes.length };
 

@@ -46,7 +46,7 @@ void t.test('a signature may be over the decoded file or over what came; that on
     const current = (await store.load(id)) as FirmwareUpdateRecord;
     const commit = async (transaction: ReturnType<typeof store.transaction>) => void (await store.commit(transaction));
     const context = {
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(180_000),
       commit,
       log: createLogger('test', 'silent'),
       isOurs: async () => true,

@@ -10,7 +10,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 
-t.setTimeout(120_000);
+t.setTimeout(900_000);
 const server = await startRedis({ dir: t.testdir() });
 t.teardown(() => server.stop());
 const redis = patientRedis(server.url, () => undefined);

@@ -11,7 +11,7 @@ import t from 'tap';
 import { allBlocks, openTerminal, portOf } from './document-commands.js';
 import { BIN, type Ended, type Given, khumbu, startKhumbu } from './khumbu.js';
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 const dir = await mkdtemp(join(tmpdir(), 'khumbu-cli-'));
 const at = (name: string): string => join(dir, name);
 const origin = await startOrigin();
@@ -56,7 +56,7 @@ await awaitUntil(
   'three stations to be heard',
 );
 
-await t.test('stations', { timeout: 240_000 }, async (t) => {
+await t.test('stations', { timeout: 900_000 }, async (t) => {
   const table = await call(['stations']);
   t.equal(table.code, 0);
   t.match(table.stdout, /^STATION +STATE +VERSION/);
@@ -67,7 +67,7 @@ await t.test('stations', { timeout: 240_000 }, async (t) => {
   t.match(failureOf(unknown), { code: 'STATION_UNKNOWN', status: 404, exitCode: 3 });
 });
 
-await t.test('an update with live progress, to the end', { timeout: 240_000 }, async (t) => {
+await t.test('an update with live progress, to the end', { timeout: 900_000 }, async (t) => {
   const done = await call(['update', 'charger_1', image, '--allow', '--json']);
   t.equal(done.code, 0, done.output);
   t.match(parsed(done.stdout), { status: 'Installed', outcome: { ok: true }, permissionBy: 'rest' });
@@ -82,7 +82,7 @@ await t.test('an update with live progress, to the end', { timeout: 240_000 }, a
   t.match(failed.output, 'http_404');
 });
 
-await t.test('an update that outlasts --timeout, is found, allowed and waited for', { timeout: 240_000 }, async (t) => {
+await t.test('an update that outlasts --timeout, is found, allowed and waited for', { timeout: 900_000 }, async (t) => {
   const late = await call(['update', 'charger_2', image, '--timeout', '0.2', '--json']);
   t.equal(late.code, 7);
   t.match(failureOf(late), { code: 'TIMEOUT' });
@@ -102,7 +102,7 @@ await t.test('an update that outlasts --timeout, is found, allowed and waited fo
   t.match(failureOf(again), { code: 'NOT_WAITING' });
 });
 
-await t.test('an image of this machine, and one that is canceled', { timeout: 240_000 }, async (t) => {
+await t.test('an image of this machine, and one that is canceled', { timeout: 900_000 }, async (t) => {
   writeFileSync(at('hand.img'), Buffer.alloc(300_000, 9));
   const accepted = await call(['update', 'charger_3', '--image', at('hand.img')]);
   t.equal(accepted.code, 0, accepted.output);
@@ -115,7 +115,7 @@ await t.test('an image of this machine, and one that is canceled', { timeout: 24
   await call(['cancel', again.stdout.trim()]);
 });
 
-await t.test('no secret is an argument', { timeout: 240_000 }, async (t) => {
+await t.test('no secret is an argument', { timeout: 900_000 }, async (t) => {
   const refused = await call(['update', 'charger_3', 'ftp://user:pass-w0rd@files.example/i.img']);
   t.equal(refused.code, 2);
   t.notMatch(refused.output, 'pass-w0rd');
@@ -131,7 +131,7 @@ await t.test('no secret is an argument', { timeout: 240_000 }, async (t) => {
   t.notMatch(url.output, 'pass-w0rd');
 });
 
-await t.test('logs, from the question to the file', { timeout: 240_000 }, async (t) => {
+await t.test('logs, from the question to the file', { timeout: 900_000 }, async (t) => {
   const done = await call(['logs', 'charger_1', '--json']);
   t.equal(done.code, 0, done.output);
   const { file, operation } = parsed(done.stdout);
@@ -145,7 +145,7 @@ await t.test('logs, from the question to the file', { timeout: 240_000 }, async 
   t.equal(piped.stdout.slice(0, 1).charCodeAt(0), 0x1f, 'gzip');
 });
 
-await t.test('a reset is asked for, or said', { timeout: 240_000 }, async (t) => {
+await t.test('a reset is asked for, or said', { timeout: 900_000 }, async (t) => {
   const unasked = await call(['reset', 'charger_1']);
   t.equal(unasked.code, 2);
   t.match(unasked.output, '--yes');
@@ -166,7 +166,7 @@ await t.test('a reset is asked for, or said', { timeout: 240_000 }, async (t) =>
   t.match(events[0], { event: { type: 'operation', kind: 'reset', stationId: 'charger_1' } });
 });
 
-await t.test('a filter chooses, and a wrong one is shown where it is wrong', { timeout: 240_000 }, async (t) => {
+await t.test('a filter chooses, and a wrong one is shown where it is wrong', { timeout: 900_000 }, async (t) => {
   const idsOf = ({ stdout }: Ended, member: string) => parsed(stdout).map((one: Record<string, string>) => one[member]);
   const wanted = ['--filter', 'station in (charger_1, charger_3) and state = here'];
   const chosen = await call(['stations', ...wanted, '--sort', 'stationId', '--reverse', '--json']);
@@ -186,7 +186,7 @@ await t.test('a filter chooses, and a wrong one is shown where it is wrong', { t
   t.equal((await call(['stations', 'charger_1', '--filter', 'state = here'])).code, 2);
 });
 
-await t.test('one order for many stations', { timeout: 240_000 }, async (t) => {
+await t.test('one order for many stations', { timeout: 900_000 }, async (t) => {
   const tried = await call(['bulk', 'logs', '--filter', 'station ~ charger_*', '--dry-run', '--json']);
   t.equal(tried.code, 0, tried.output);
   t.match(parsed(tried.stdout), { dryRun: true, total: 3, accepted: 3 });
@@ -235,7 +235,7 @@ await t.test('one order for many stations', { timeout: 240_000 }, async (t) => {
   t.match(failed.stdout, /^charger_3 .* DownloadFailed \(http_404/m);
 });
 
-await t.test('who orders for many in a terminal says yes to these very stations', { timeout: 240_000 }, async (t) => {
+await t.test('who orders for many in a terminal says yes to these very stations', { timeout: 900_000 }, async (t) => {
   const inTerminal = (stations: string) => {
     const command = `env -u NODE_OPTIONS '${process.execPath}' '${BIN}' bulk reset ${stations}`;
     const env = { ...process.env, ...HERE };
@@ -270,7 +270,7 @@ await t.test('who orders for many in a terminal says yes to these very stations'
 await t.test(
   'a station that restarts already is waited for, and an order is given again by its key',
   {
-    timeout: 240_000,
+    timeout: 900_000,
   },
   async (t) => {
     const stations = ['charger_2', 'charger_3'];
@@ -303,7 +303,7 @@ await t.test(
   },
 );
 
-await t.test('keys: made, followed by the gateway, with a scope, withdrawn', { timeout: 240_000 }, async (t) => {
+await t.test('keys: made, followed by the gateway, with a scope, withdrawn', { timeout: 900_000 }, async (t) => {
   const file = at('var/api-keys.json');
   const made = await call(['keys', 'add', 'watcher', '--scope', 'read', '--file', file, '--json']);
   t.equal(made.code, 0, made.output);
@@ -320,7 +320,7 @@ await t.test('keys: made, followed by the gateway, with a scope, withdrawn', { t
   t.notMatch(broken.output, 'not a key');
 });
 
-await t.test('profiles: a file of its owner alone', { timeout: 240_000 }, async (t) => {
+await t.test('profiles: a file of its owner alone', { timeout: 900_000 }, async (t) => {
   const file = at('.config/khumbu/profiles.json');
   const added = await call(['profiles', 'add', 'north', '--url', httpUrl, '--key-stdin'], { stdin: apiKey });
   t.equal(added.code, 0, added.output);
@@ -338,14 +338,14 @@ await t.test('profiles: a file of its owner alone', { timeout: 240_000 }, async 
   t.equal((await call(['profiles', 'remove', 'north'])).code, 0);
 });
 
-await t.test('what cannot be', { timeout: 240_000 }, async (t) => {
+await t.test('what cannot be', { timeout: 900_000 }, async (t) => {
   t.equal((await call(['campaign', 'start', '--json'])).code, 6);
   t.equal((await call(['stations', '--url', 'http://127.0.0.1:1'], { env: { KHUMBU_RETRY_S: '0' } })).code, 5);
   t.equal((await call(['statoins'])).code, 2);
   t.equal((await call(['stations', '--bogus'])).code, 2);
 });
 
-await t.test('driver-check and doctor', { timeout: 240_000 }, async (t) => {
+await t.test('driver-check and doctor', { timeout: 900_000 }, async (t) => {
   const check = await call(['driver-check', 'charger_1']);
   t.equal(check.code, 0, check.output);
   t.match(check.stdout, /install +can/);
@@ -358,7 +358,7 @@ await t.test('driver-check and doctor', { timeout: 240_000 }, async (t) => {
   t.ok(['node', 'settings', 'ports', 'clock', 'keys', 'stations', 'gateway'].every((one) => subjects.includes(one)));
 });
 
-await t.test('completion in bash', { timeout: 240_000 }, async (t) => {
+await t.test('completion in bash', { timeout: 900_000 }, async (t) => {
   const terminal = await openTerminal(['bash'], { ...HERE, PATH: pathWithKhumbu() });
   t.teardown(() => terminal.close());
   await terminal.paste('source <(khumbu completion bash)');
@@ -390,7 +390,7 @@ await t.test('completion in zsh', { skip: zsh ? false : 'zsh is not there' }, as
   t.match(text, '-- charger_1 charger_2 charger_3');
 });
 
-await t.test('the commands of docs/cli.md', { timeout: 240_000 }, async (t) => {
+await t.test('the commands of docs/cli.md', { timeout: 900_000 }, async (t) => {
   const terminal = await openTerminal(['bash'], {
     ...HERE,
     TMPDIR: dir,
@@ -406,7 +406,7 @@ await t.test('the commands of docs/cli.md', { timeout: 240_000 }, async (t) => {
   t.match(text, /^fleet-tool +operate +[0-9a-f]{8}$/m);
 });
 
-await t.test('nothing was said of the key', { timeout: 240_000 }, async (t) => {
+await t.test('nothing was said of the key', { timeout: 900_000 }, async (t) => {
   t.notOk(all.some(({ output }) => output.includes(apiKey)));
 });
 

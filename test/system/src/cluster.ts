@@ -66,7 +66,7 @@ export interface Cluster {
   charger(station: string): Promise<Charger>;
   /** What the run has said so far. */
   said(): string;
-  /** GET below `/v1`, as JSON. Throws for anything but 200. */
+  /** GET below `/v1`, as JSON; asked again while the gateway cannot serve. Throws for anything else but 200. */
   get(path: string): Promise<unknown>;
 }
 
@@ -165,10 +165,14 @@ export async function startCluster(t: Test, options: ClusterOptions): Promise<Cl
     },
     async get(path) {
       const headers = { authorization: `Bearer ${endpoints.apiKey}` };
-      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, {
-        headers,
-        signal: AbortSignal.timeout(ANSWER_MS),
-      });
+      const ask = async (): Promise<Response | undefined> => {
+        const response = await fetch(`${endpoints.httpUrl}/v1${path}`, {
+          headers,
+          signal: AbortSignal.timeout(ANSWER_MS),
+        });
+        return response.status === 503 ? undefined : response;
+      };
+      const response = await awaitUntil(ask, ANSWER_MS, `GET ${path} to be served`);
       if (response.status !== 200) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
       return response.json();
     },

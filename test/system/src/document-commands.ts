@@ -8,7 +8,7 @@ import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-export const COMMANDS_MS = 40_000;
+export const COMMANDS_MS = 180_000;
 const START_MS = 60_000;
 /** `npm run up` after its preparations, which `npm test` has made. */
 const UP = join(ROOT, 'packages/embedded-run/dist/src/main.js');

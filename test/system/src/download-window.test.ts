@@ -84,9 +84,9 @@ await t.test(
     await t.test('an operator pauses a download, its worker is killed, and it goes on where it was', async (t) => {
       const slow = makeImage(2_000_000, 'paused');
       const path = '/paused.bin';
-      const from = origin.serve(path, slow.bytes, { bytesPerSecond: 700_000 });
+      const from = origin.serve(path, slow.bytes, { bytesPerSecond: 100_000 });
       t.equal(await update(again, 6, { location: from }), 'Accepted');
-      await origin.awaitBytes(path, 500_000);
+      await origin.awaitBytes(path, 300_000);
       const { operationId } = await seen(open, 'gate', ({ status }) => status === 'Downloading');
       const one = `/stations/gate/firmware-updates/${operationId}`;
       t.match(await post(open, `${one}/pause`), { status: 200, body: { status: 'DownloadPaused' } });
@@ -95,6 +95,7 @@ await t.test(
       const paused = await seen(open, 'gate', ({ waiting }) => waiting?.for === 'operator_pause');
       t.match(paused, { status: 'DownloadPaused', waiting: { liftedBy: ['operator'] } });
 
+      origin.serve(path, slow.bytes);
       t.match(await post(open, '/wan/pause'), { status: 200, body: { paused: true } });
       t.match(await post(open, `${one}/resume`), { status: 200 });
       await seen(open, 'gate', ({ waiting }) => waiting?.for === 'depot_pause');

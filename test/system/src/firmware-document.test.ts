@@ -14,7 +14,7 @@ import { startVsftpd, whyNoVsftpd } from '@khumbu/test-support/vsftpd';
 import t, { type Test } from 'tap';
 import { allBlocks, openTerminal, portOf, startRun } from './document-commands.js';
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 const why = (await whyNoVsftpd()) ?? (hasSshd() && hasAccounts() ? undefined : 'there is no sshd');
 const IMAGE = makeImage(300_000, 'firmware document');
 const PASSWORD = 'p@ss w/rd';
@@ -36,7 +36,7 @@ async function presigned(t: Test, dir: string): Promise<{ readonly urls: readonl
     ...object,
     path,
     contentType: 'application/octet-stream',
-    signal: AbortSignal.timeout(60_000),
+    signal: AbortSignal.timeout(180_000),
   });
   const urls = await Promise.all([600, 700].map((seconds) => objects.presignGet(object, seconds)));
   return { urls, host: new URL(endpoint).hostname };

@@ -5,7 +5,7 @@ import { within } from '@khumbu/test-support/events';
 import { ROOT } from './document-commands.js';
 
 export const BIN = join(ROOT, 'packages/cli/bin/khumbu.mjs');
-const COMMAND_MS = 30_000;
+const COMMAND_MS = 180_000;
 
 export interface Ended {
   readonly code: ChildExit['code'];

@@ -11,7 +11,7 @@ import { Client } from 'minio';
 import t, { type Test } from 'tap';
 import { allBlocks, COMMANDS_MS, openTerminal, portOf, startRun } from './document-commands.js';
 
-t.setTimeout(300_000);
+t.setTimeout(900_000);
 const why = await whyNoVsftpd();
 const PASSWORD = 'p@ss w/rd';
 const DAY_MS = 24 * 3600_000;

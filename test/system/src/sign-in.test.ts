@@ -9,7 +9,7 @@ import t from 'tap';
 import { accessibilityFaults, findBrowser, startBrowser } from './browser.js';
 import { startCluster } from './cluster.js';
 
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 const executable = findBrowser();
 const SECRET = 'a client secret';
 

@@ -8,7 +8,7 @@ import t from 'tap';
 import { startCluster } from './cluster.js';
 import { connect, PATIENCE_MS } from './everest.js';
 
-t.setTimeout(240_000);
+t.setTimeout(900_000);
 const SECRETS = { apn_password: 'hush-"apn\\one', sim_pin: '80351927', key: 'hush the vpn $key' };
 
 const bytesOf = (file: string): Buffer => {

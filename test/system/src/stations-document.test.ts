@@ -6,7 +6,7 @@ import t from 'tap';
 import { allBlocks, openTerminal, othersOf, portOf, saidBy, startRun, type Terminal } from './document-commands.js';
 
 const DOCUMENT = 'docs/stations.md';
-t.setTimeout(600_000);
+t.setTimeout(900_000);
 
 /** What differs each time, as the document writes it. */
 const withoutWhatDiffers = (text: string): string =>

@@ -109,7 +109,8 @@ export const sshImagesReplies: Benchmark<'ssh-images-20-reply-p99' | 'ssh-images
     };
     const disk = await mountSmallDisk(context, join(dir, APART), STATION_DISKS_BYTES);
     const apart = await startSshStations(context, stations, APART);
-    const idle = moveToIdleCgroup(apart.sshd.pid);
+    // Idle processes get nothing at all on a machine with other work: connections of stations would be given up.
+    const idle = effort === 'full' ? moveToIdleCgroup(apart.sshd.pid) : 'they stay where they are in the short form';
     if (typeof idle !== 'string') {
       context.teardown(async () => {
         await apart.worker.end();

@@ -33,6 +33,7 @@ export type ServiceName =
   | 'system-control-2';
 export type ProcessName = ServerName | ServiceName;
 
+const ANSWERED_MS = 60_000;
 const S3 = { accessKey: 'S3RVER', secretKey: 'S3RVER', region: 'us-east-1', bucket: 'khumbu' } as const;
 const S3_SCRIPT = fileURLToPath(import.meta.resolve('@khumbu/embedded-run/s3-server'));
 const SERVICES: readonly ServiceName[] = ['gateway-1', 'gateway-2', 'ota-worker-1', 'log-worker-1', 'system-control-1'];
@@ -82,7 +83,7 @@ export interface Depot {
   /** The gateway that has the lease now, and the other one. Waits until one has it. */
   leader(deadlineMs?: number): Promise<ServiceName>;
   standby(deadlineMs?: number): Promise<ServiceName>;
-  /** GET below `/v1` at any gateway that answers, as JSON. Throws for anything but 200. */
+  /** GET below `/v1` at any gateway that answers, as JSON; asked again while none can. Throws for what is not there. */
   get(path: string): Promise<unknown>;
   /** Any REST request; the first gateway by default. */
   fetch(path: string, init?: RequestInit, gateway?: number): Promise<Response>;
@@ -239,18 +240,24 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
       return other;
     },
     async get(path) {
-      const reasons: string[] = [];
-      for (const index of gateways.keys()) {
-        try {
-          const response = await ask(`/v1${path}`, { signal: AbortSignal.timeout(5000) }, index);
-          const text = await response.text();
-          if (response.status === 200) return JSON.parse(text);
-          reasons.push(`${response.status} ${text}`);
-        } catch (error) {
-          reasons.push(String(error));
+      let reasons: string[] = [];
+      const answered = async (): Promise<{ body: unknown } | undefined> => {
+        reasons = [];
+        for (const index of gateways.keys()) {
+          try {
+            const response = await ask(`/v1${path}`, { signal: AbortSignal.timeout(5000) }, index);
+            const text = await response.text();
+            if (response.status === 200) return { body: JSON.parse(text) };
+            reasons.push(`${response.status} ${text}`);
+          } catch (error) {
+            reasons.push(String(error));
+          }
         }
-      }
-      throw new Error(`GET ${path}: ${reasons.join('; ')}`);
+        if (reasons.some((reason) => /^4\d\d /.test(reason))) throw new Error(`GET ${path}: ${reasons.join('; ')}`);
+        return undefined;
+      };
+      // After a kill, or on a busy machine, a gateway answers 503.
+      return (await awaitUntil(answered, ANSWERED_MS, () => `GET ${path}: ${reasons.join('; ')}`)).body;
     },
     fetch: ask,
     charger: async (station) => (await readCharger(chargerFolder(at('chargers'), station)))?.charger,
