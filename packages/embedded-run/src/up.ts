@@ -12,7 +12,7 @@ import { pageOf } from './sign-in-link.js';
 import { awaitStopRequest } from './stop-request.js';
 import { createSupervisor } from './supervisor.js';
 
-const START_MS = 60_000;
+const START_MS = 180_000;
 
 export interface UpOptions {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -39,7 +39,7 @@ interface StageOptions {
 /** An intake of its own, on keys of its own. */
 export async function openStage(test: Test, options: StageOptions = {}) {
   const prefix = options.prefix ?? `t${randomUUID().replaceAll('-', '')}`;
-  const prompt = promptRedis(server.url, options.timeoutMs ?? 200, () => undefined);
+  const prompt = promptRedis(server.url, options.timeoutMs ?? 2000, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
   await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');

@@ -345,7 +345,7 @@ void t.test('a server that goes away or falls silent midway rejects soon', async
   const { server } = await setUp(t);
   for (const way of ['shut', 'freeze'] as const) {
     const door = await startDoor(t, server.port);
-    const store = storeAt(t, door.endpoint, { stallMs: 200 });
+    const store = storeAt(t, door.endpoint, { stallMs: 1500 });
     const { body } = noise(40, (index) => {
       if (index === 20) door[way]();
     });
@@ -406,7 +406,7 @@ void t.test('a reader who pauses is waited for; a store that falls silent meanwh
   const content = randomBytes(12 * MIB);
   await store.putStream({ bucket: BUCKET, key: 'k', body: Readable.from([content], { objectMode: false }), ...type });
   const door = await startDoor(t, server.port);
-  const stallMs = 1500;
+  const stallMs = 4000;
   const through = storeAt(t, door.endpoint, { stallMs });
   const range = { bucket: BUCKET, key: 'k', offset: 0, length: content.length };
   const pieces: Buffer[] = [];
@@ -438,7 +438,7 @@ void t.test('a download that is aborted, or has no server, leaves the file as it
     code: 'ABORTED',
   });
   const door = await startDoor(t, server.port);
-  const through = storeAt(t, door.endpoint, { stallMs: 200 });
+  const through = storeAt(t, door.endpoint, { stallMs: 1500 });
   await t.rejects(through.getToFile({ ...input, onProgress: () => door.shut() }), { code: 'S3_UNAVAILABLE' });
   await t.rejects(store.getToFile({ ...input, path: join(t.testdirName, 'no', 'dir') }), { code: 'ENOENT' });
   t.equal(await readFile(path, 'utf8'), 'old');

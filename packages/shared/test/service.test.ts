@@ -5,11 +5,11 @@ import t, { type Test as T } from 'tap';
 
 const CHILD = join(import.meta.dirname, 'service-child.js');
 
-/** The promise, or an error after ten seconds; also keeps the process alive for what does not. */
+/** The promise, or an error after a minute; also keeps the process alive for what does not. */
 async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited in vain: ${what}`)), 10_000);
+    timer = setTimeout(() => reject(new Error(`waited in vain: ${what}`)), 60_000);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -8,7 +8,7 @@ import { problemsOf } from './problems-of.js';
 async function soon<T>(promise: Promise<T>, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited in vain: ${what}`)), 10_000);
+    timer = setTimeout(() => reject(new Error(`waited in vain: ${what}`)), 60_000);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

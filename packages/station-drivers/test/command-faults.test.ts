@@ -261,7 +261,7 @@ exec setsid "$@"
   const words = ['start', join(disk.path, 'state'), '0', 'op-1', 'reboot', '5', '5', '-', 'nonce', '0', 'true'];
   const { stdout } = spawnSync('sh', [PROGRAM, ...words], { env });
   t.equal(stdout.toString(), 'error the state folder cannot be written\n');
-  t.ok(performance.now() - before < 5000, 'at once: it is what a worker waits for');
+  t.ok(performance.now() - before < 9500, 'at once: it is what a worker waits for');
   await disk.free();
   t.equal(spawnSync('sh', [PROGRAM, ...words.with(8, 'again')]).stdout.toString(), 'started\n', 'nothing had begun');
 });

@@ -15,7 +15,7 @@ import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
 const [dir = '', ...prefix] = process.argv.slice(2);
 const [program = '', ...before] = prefix;
 const { signal } = new AbortController();
-const ROLLBACK_S = 15;
+const ROLLBACK_S = 30;
 
 const run = async (...words: readonly string[]): Promise<string> =>
   (await promisify(execFile)(program, [...before, ...words])).stdout.trim();

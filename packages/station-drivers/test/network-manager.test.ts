@@ -60,7 +60,7 @@ async function tryInterfaces(dir: string, { path, libraries }: { path: string; l
   const prefix = ['env', `LD_LIBRARY_PATH=${libraries}`, `PATH=${path}:/usr/sbin:/usr/bin:/sbin:/bin`];
   const child = new URL('./network-child.js', import.meta.url).pathname;
   const env = { ...process.env, BUS, SETTINGS, NODE: process.execPath, CHILD: child, D: dir };
-  const { stdout } = await run('unshare', [...APART, STATION, 'sh', ...prefix], { env, timeout: 240_000 });
+  const { stdout } = await run('unshare', [...APART, STATION, 'sh', ...prefix], { env, timeout: 600_000 });
   const lines = stdout.trim().split('\n');
   return new Map(lines.map((line) => JSON.parse(line) as Told).map((told) => [told.what, told]));
 }

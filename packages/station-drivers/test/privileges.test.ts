@@ -219,7 +219,7 @@ await t.test('RAUC by sudo', { skip: only.skip || (hasRauc() ? false : 'there is
     rauc: { program: ['sudo', wrapper] },
     reboot: ['sudo', ...rauc.reboot],
     restart_everest: ['sudo', 'systemctl', 'restart', 'everest'],
-    limits: { install_s: 60, reboot_s: 30, command_s: 30 },
+    limits: { install_s: 240, reboot_s: 120, command_s: 120 },
   };
   const driver = driverOf(t, entry);
   t.match((await checkBy(driver, signal)).verbs, { install: 'cannot', observe: 'cannot' });

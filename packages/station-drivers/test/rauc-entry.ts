@@ -15,5 +15,5 @@ export const raucEntry = (rauc: RaucStation): RealDriverEntry => ({
   read_clock: ['sh', '-c', `cat ${rauc.dir}/clock 2>/dev/null || date +%s.%N`],
   set_clock: ['sh', '-c', `echo "$0" | tr -d @ >${rauc.dir}/clock`, '{seconds}'],
   slew_clock: ['true', '{offset}'],
-  limits: { install_s: 60, reboot_s: 30, command_s: 30 },
+  limits: { install_s: 240, reboot_s: 120, command_s: 120 },
 });

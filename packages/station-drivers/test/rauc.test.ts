@@ -164,14 +164,14 @@ await t.test('another updater is waited for', only, async (t) => {
 
 await t.test('out of time: what the service switches later is put back before the failure is told', only, async (t) => {
   const { rauc, driver } = await setUp(t);
-  const short = driver({ limits: { install_s: 3 } });
+  const short = driver({ limits: { install_s: 15 } });
   await short.start(await install(rauc), signal);
   await begun(rauc);
   const result = join(rauc.dir, 'state', 'effects', 'op-1.install', 'result');
   await awaitUntil(() => existsSync(result), PATIENCE_MS, 'its time to be over');
   t.match(await short.observeEffect('op-1', 'install', signal), { state: 'running' }, 'the service is at work');
   await rauc.let();
-  t.match(await end(short), { state: 'failed', message: /not done in 3 s/ });
+  t.match(await end(short), { state: 'failed', message: /not done in 15 s/ });
   t.match(await readFile(join(rauc.dir, 'service.log'), 'utf8'), /succeeded/);
   t.equal(await rauc.primary(), 'A');
 });

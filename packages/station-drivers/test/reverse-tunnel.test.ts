@@ -86,7 +86,7 @@ async function setUp(t: Test) {
     port: listen,
     known_hosts_file: known,
     host_key_alias: 'gate-7',
-    limits: { ...stage.entry.limits, keep_alive_s: 1 },
+    limits: { ...stage.entry.limits, keep_alive_s: 4 },
   };
   return { stage, dir, depot, argv, open, isOpen, entry, known, listen };
 }

@@ -371,7 +371,7 @@ await t.test('a driver by profile', async (t) => {
 
 await t.test('a watcher sees reboots and restarts end by themselves', async (t) => {
   const dataDir = t.testdir({});
-  const driver = createSimulatedDriver({ station: 'one', settings: { reboot_ms: 150 }, dataDir });
+  const driver = createSimulatedDriver({ station: 'one', settings: { reboot_ms: 3000 }, dataDir });
   const abort = new AbortController();
   const seen: ChargerView[] = [];
   let wake = (): void => {};

@@ -173,7 +173,7 @@ await t.test('a connection that broke and has not said so yet', only, async (t) 
 
 await t.test('a server that stands still is found dead, one that never answers is given up', only, async (t) => {
   const stage = await setStage(t);
-  const driver = stage.driver({ limits: { keep_alive_s: 1, connect_s: 2 } });
+  const driver = stage.driver({ limits: { keep_alive_s: 1, connect_s: 30 } });
   await driver.observe(signal);
   const frozen = sessionPids(stage.sshd, true);
   for (const pid of frozen) process.kill(pid, 'SIGSTOP');
@@ -188,7 +188,7 @@ await t.test('a server that stands still is found dead, one that never answers i
   });
   const before = performance.now();
   await t.rejects(driver.observe(signal), { code: 'STATION_UNREACHABLE' });
-  t.ok(performance.now() - before < 10_000, 'within three signs of life');
+  t.ok(performance.now() - before < 45_000, 'within three signs of life');
 
   const mute = createServer(() => {}).listen(0, '127.0.0.1');
   t.teardown(() => mute.close());
@@ -211,14 +211,14 @@ await t.test('a command ends with whoever wanted it, and by its limit when nobod
   await awaitUntil(() => processesWith(programs).length === 0, PATIENCE_MS, 'the command to end');
   await ended;
 
-  const slow = stage.driver({ read_clock: ['sleep', '4321'], limits: { command_s: 2 } });
+  const slow = stage.driver({ read_clock: ['sleep', '4321'], limits: { command_s: 15 } });
   const reading = t.rejects(slow.readClock(signal), { code: 'STATION_UNREACHABLE' });
   await awaitUntil(() => processesWith('sleep 4321').length > 0, PATIENCE_MS, 'the command to run');
   killSessions(stage.sshd);
   await stage.sshd.restart();
   await reading;
   await awaitUntil(() => processesWith('sleep 4321').length === 0, PATIENCE_MS, 'its limit to end it');
-  await t.rejects(slow.readClock(signal), { code: 'STATION_UNREACHABLE', message: /not done in 2 s/ });
+  await t.rejects(slow.readClock(signal), { code: 'STATION_UNREACHABLE', message: /not done in 15 s/ });
 
   const aborted = new AbortController();
   const long = stage.driver({ read_clock: ['sleep', '4322'] }).readClock(aborted.signal);

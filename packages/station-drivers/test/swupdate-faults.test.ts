@@ -218,14 +218,14 @@ await t.test('another updater is waited for', only, async (t) => {
 
 await t.test('out of time: what the daemon switches later is put back before the failure is told', only, async (t) => {
   const { station, driver } = await setUp(t);
-  const short = driver({ limits: { install_s: 4 } });
+  const short = driver({ limits: { install_s: 20 } });
   await short.start(await install(station), signal);
   await begun(station);
   const result = join(station.dir, 'state/effects/op-1.install/result');
   await awaitUntil(() => existsSync(result), PATIENCE_MS, 'its time to be over');
   t.match(await short.observeEffect('op-1', 'install', signal), { state: 'running' }, 'the daemon is at work');
   await station.let();
-  t.match(await end(short), { state: 'failed', message: /not done in 4 s/ });
+  t.match(await end(short), { state: 'failed', message: /not done in 20 s/ });
   t.match(await readFile(join(station.dir, 'daemon.log'), 'utf8'), /SWUPDATE successful/);
   t.equal(station.variable('slot'), 'a');
 });

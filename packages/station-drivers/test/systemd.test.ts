@@ -103,11 +103,11 @@ await underSystemd('the deadline ends all of it, and its unit goes, whatever it 
   const script = join(share, 'stays');
   await writeFile(script, `#!/bin/sh\nsetsid sleep 98765 &\ntrap '' TERM\nwhile :; do sleep 1; done\n`);
   await chmod(script, 0o755);
-  const { driver } = await station(t, opened, { restart_everest: [script], limits: { restart_s: 3 } });
+  const { driver } = await station(t, opened, { restart_everest: [script], limits: { restart_s: 20 } });
   await driver().start({ step: 'restart', operationId: 'op-1' }, signal);
   const strays = async () => (await systemd.run('pgrep', '-f', 'sleep 98765')).stdout;
   await awaitUntil(async () => (await strays()) !== '', 30_000, 'what it begins');
-  t.match(await awaitEffect(driver(), 'op-1', 'restart', signal), { state: 'failed', message: /not done in 3 s/ });
+  t.match(await awaitEffect(driver(), 'op-1', 'restart', signal), { state: 'failed', message: /not done in 20 s/ });
   await awaitUntil(async () => (await effectUnits(opened)).length === 0, 30_000, 'its unit to go');
   t.equal(await strays(), '', 'also what had left its session');
 });

@@ -465,7 +465,7 @@ void t.test('two stations share a module id below their prefixes', async (t) => 
 });
 
 void t.test('the communication fault is raised at start, cleared by a check and raised by silence', async (t) => {
-  const { module, root, home } = station(t, { communicationCheckS: 0.05 });
+  const { module, root, home } = station(t, { communicationCheckS: 1 });
   const peer = await foreigner(t, root, BOOTED);
   await module.start();
   t.match(module.faults, [{ subType: 'Initial communication check', clearedAtMs: undefined }]);

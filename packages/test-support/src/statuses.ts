@@ -24,5 +24,7 @@ export const withoutRepeats = (names: readonly string[]): string[] =>
 export function withoutDelayedPermission(names: readonly string[]): string[] {
   const once = withoutRepeats(names);
   const at = once.indexOf('InstallScheduled');
-  return at > 0 && once[at - 1] === 'SignatureVerified' ? once.filter((_name, index) => index !== at) : once;
+  return at > 0 && once[at - 1] === 'SignatureVerified'
+    ? withoutRepeats(once.filter((_name, index) => index !== at))
+    : once;
 }

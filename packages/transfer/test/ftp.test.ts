@@ -259,7 +259,7 @@ await t.test('a server that is killed in the midst', { skip: why ?? false }, asy
       onProgress: () => aborter.abort(new Error('enough')),
     });
     await t.rejects(work, { message: 'enough' });
-    t.ok(performance.now() - begun < 10_000, `${program}: an upload is given up at once`);
+    t.ok(performance.now() - begun < 25_000, `${program}: an upload is given up at once`);
     t.notOk(readdirSync(server.home).includes('up'));
     await server.stop();
   }

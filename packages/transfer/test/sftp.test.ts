@@ -213,7 +213,7 @@ await t.test('cut and given up', async (t) => {
     reading.kind === 'whole' ? reading.readBody(() => second.abort(new Error('enough'))) : Promise.resolve(),
     { message: 'enough' },
   );
-  t.ok(performance.now() - begun < 10_000, 'at once');
+  t.ok(performance.now() - begun < 25_000, 'at once');
   server.freeze();
   await t.rejects(opened(`${byKey}/~/fw.bin`, {}, { stallMs: 500 }), told({ reason: 'stalled' }));
   server.thaw();

@@ -152,9 +152,9 @@ void t.test('what is not what it has to be leaves nothing', async (t) => {
 });
 
 void t.test('an upload may take longer than a request; one that is cut off leaves nothing', async (t) => {
-  const { curl, rest } = await stage(t, { app: { requestTimeoutMs: 300 } });
-  // 700 kB at 500 kB/s: four times as long as a request may take.
-  t.equal((await curl(`${A}/${sha256}`, '--limit-rate', '500k', '-T', FILE)).status, 201);
+  const { curl, rest } = await stage(t, { app: { requestTimeoutMs: 2000 } });
+  // 700 kB at 100 kB/s: three times as long as a request may take.
+  t.equal((await curl(`${A}/${sha256}`, '--limit-rate', '100k', '-T', FILE)).status, 201);
   const other = join(dir, 'other');
   writeFileSync(other, makeImage(700_001, 'other').bytes);
   await t.rejects(curl(A, '-X', 'POST', '--limit-rate', '100k', '-m', '1', '-T', other));

@@ -20,9 +20,11 @@ void t.test('bad messages in the backlog do not keep the next leader out', async
   for (let n = 0; n < 50; n++) await everest.publishRaw('is_reset_allowed', requestFrame(`${home}/bad-${n}`, 'soft'));
   const next = await startGateway(t, place);
   await leads(next);
-  const answers = (): number => everest.messages.items.filter(({ leaf }) => leaf.startsWith('reply/bad-')).length;
-  await awaitUntil(() => answers() >= 50, 5000, 'an answer to each');
-  t.equal(answers(), 50, 'one each');
+  // One that comes again to a leader that was replaced is answered again.
+  const answers = () =>
+    new Set(everest.messages.items.map(({ leaf }) => leaf).filter((leaf) => leaf.startsWith('reply/bad-')));
+  await awaitUntil(() => answers().size >= 50, 5000, 'an answer to each');
+  t.equal(answers().size, 50, 'each of its own');
   t.equal((await askUntilDecided('get_boot_reason', () => everest.request('get_boot_reason'))).reply, 'PowerUp');
   t.notMatch(next.child.stdout(), /no connection to the broker/);
 });

@@ -61,7 +61,7 @@ async function get(url: string, headers: Record<string, string> = {}) {
 const lineOf = (words: string): string => `${JSON.stringify({ type: 'record', source: 'journal', text: words })}\n`;
 
 await t.test('quiet logs as text: nothing comes for longer than a connection may be idle', async (t) => {
-  const idleMs = 1500;
+  const idleMs = 5000;
   const { rest, url } = await depot(t, async (_request, output) => {
     await output.opened();
     await pause(2 * idleMs);

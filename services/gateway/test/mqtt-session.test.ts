@@ -25,9 +25,9 @@ async function open(test: Test, options: Partial<MqttSessionOptions & Inbound> =
   const session = createMqttSession({
     url: broker.url,
     clientId: newClientId(),
-    sessionExpiryS: 10,
+    sessionExpiryS: 300,
     keepAliveS: 5,
-    connectTimeoutMs: 2000,
+    connectTimeoutMs: 20_000,
     standing: () => 'leading',
     ...more,
   });

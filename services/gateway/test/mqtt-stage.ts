@@ -11,7 +11,7 @@ import type { Test } from 'tap';
 import type { Depot, Gateway } from './gateway-process.js';
 
 /** What a station tells of itself that waits for nothing long. */
-export const PERIODS = { heartbeat_period_ms: 200, communication_check_period_s: 1, request_reply_timeout_s: 60 };
+export const PERIODS = { heartbeat_period_ms: 1000, communication_check_period_s: 1, request_reply_timeout_s: 60 };
 
 export const said = (gateway: Gateway, text: string, ms = 60_000): Promise<unknown> =>
   awaitUntil(() => gateway.child.stdout().includes(text), ms, `the log line "${text}"`);

@@ -52,7 +52,9 @@ void t.test('a request that was in the hands of a leader that was killed is deci
   const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
   await awaitUntil(async () => (await storeOf(place).openIds()) !== undefined, 5000, 'the store');
   first.child.process.kill('SIGSTOP');
-  const asked = everest.request('update_firmware', UPDATE, { timeoutMs: 30_000 });
+  const asked = askUntilDecided('update_firmware', () =>
+    everest.request('update_firmware', UPDATE, { timeoutMs: 30_000 }),
+  );
   await leads(second);
   first.child.process.kill('SIGKILL');
   t.equal((await asked).reply, 'Accepted');

@@ -70,8 +70,9 @@ void t.test('a burst goes out at once, the rest at its pace, and there is an end
   const pace = createLeakyBucket({ perSecond: 100, burst: 5, mostWaiting: 10 });
   const began = performance.now();
   const turns = Array.from({ length: 30 }, pace);
+  const madeMs = performance.now() - began;
   const taken = turns.filter((turn) => turn !== undefined);
-  t.ok(taken.length >= 15 && taken.length <= 17, `${taken.length} are served or wait`);
+  t.ok(taken.length >= 15 && taken.length <= 17 + madeMs / 10, `${taken.length} are served or wait`);
   await within(Promise.all(taken), 20_000, 'all of them');
   // Ten of them, ten milliseconds each.
   t.ok(performance.now() - began >= 85, 'not faster than the pace');

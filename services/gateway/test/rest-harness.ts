@@ -192,8 +192,8 @@ export async function openRest(t: Test, options: RestOptions) {
     options.issuerTimes,
   );
   t.teardown(authentication.close);
-  const prompt = promptRedis(server.url, 400, () => undefined);
-  const reading = promptRedis(server.url, 1000, () => undefined);
+  const prompt = promptRedis(server.url, 3000, () => undefined);
+  const reading = promptRedis(server.url, 6000, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
   const isReady = (): boolean => prompt.status === 'ready' && reading.status === 'ready';

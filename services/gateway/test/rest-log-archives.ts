@@ -146,7 +146,7 @@ export async function judgeArchiveContent(t: Test, redis: RedisServer): Promise<
 
 export async function judgeSlowReaders(t: Test, redis: RedisServer): Promise<void> {
   const stallMs = 3000;
-  const { rest, keep } = await stage(t, redis, { readerStallMs: 2 * stallMs }, stallMs);
+  const { rest, keep } = await stage(t, redis, { readerStallMs: 4 * stallMs }, stallMs);
   // More than the buffers on the way hold.
   const bytes = randomBytes(24 * 1024 * 1024);
   await keep('log-a', {}, bytes);

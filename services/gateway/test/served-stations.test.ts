@@ -18,8 +18,11 @@ void t.test('a station that was never heard is not there, nor is one that has le
   const view = async () => (await gateway.get('/v1/stations/cs-1', API_KEY)).body;
   t.match(await view(), { presence: 'never_heard', away: true, configured: true, firstSeenAt: undefined });
   const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-  await awaitUntil(async () => (await view()).presence === 'here', PATIENCE_MS, 'it to be there');
-  t.match(await view(), { away: false, refusedBecause: undefined });
+  const isHere = async () => {
+    const one = await view();
+    return one.presence === 'here' && one;
+  };
+  t.match(await awaitUntil(isHere, PATIENCE_MS, 'it to be there'), { away: false, refusedBecause: undefined });
   await everest.close(true);
   await awaitUntil(async () => (await view()).presence === 'away', PATIENCE_MS, 'it to be away');
   t.equal((await view()).away, true);

@@ -4,8 +4,9 @@ import { connect, createServer, type Socket } from 'node:net';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
+import { withoutRepeats } from '@khumbu/test-support/statuses';
 import t, { type Test } from 'tap';
-import { depot, leads, startGateway } from './gateway-process.js';
+import { type Depot, depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 const { broker, observer, servers, station, storeOf } = await setMqttStage(t);
@@ -89,6 +90,10 @@ async function acceptedUnheard(test: Test, env: Record<string, string> = {}, per
   return { place, line, gateway, everest };
 }
 
+/** Without those that a busy machine had no time for: they were answered by default, and withdrawn. */
+const updatesOf = async (place: Depot) =>
+  (await storeOf(place).operationsOf('cs-1')).filter(({ state }) => state !== 'Withdrawn');
+
 void t.test('an accepted request of which nobody knows any more ends with a failure that is told', async (t) => {
   const { place, line, gateway, everest } = await acceptedUnheard(t, { MQTT_SESSION_EXPIRY_S: String(EXPIRY_S) });
   const openOnes = async () => storeOf(place).loadMany(await storeOf(place).openIds());
@@ -103,7 +108,7 @@ void t.test('an accepted request of which nobody knows any more ends with a fail
   await observer.incrby(keysFor(place.name).clock, OFFER_OVER_MS);
   await everest.awaitStatus(7, 'DownloadFailed', 10_000);
   await said(gateway, 'offer failed: nobody knows whether it was heard');
-  t.same(everest.statusNames(7), ['DownloadFailed']);
+  t.same(withoutRepeats(everest.statusNames(7)), ['DownloadFailed']);
   t.same(await openOnes(), []);
   const again = { ...UPDATE, request_id: 8 };
   t.equal(
@@ -115,12 +120,12 @@ void t.test('an accepted request of which nobody knows any more ends with a fail
 
 void t.test('one that comes again is confirmed after all', async (t) => {
   const { place, line } = await acceptedUnheard(t);
-  const [offered] = await storeOf(place).operationsOf('cs-1');
+  const [offered] = await updatesOf(place);
   t.equal(offered?.state, 'Offered');
   line.mend();
-  const confirmed = async () => (await storeOf(place).operationsOf('cs-1'))[0]?.state === 'Accepted';
+  const confirmed = async () => (await updatesOf(place))[0]?.state === 'Accepted';
   await awaitUntil(confirmed, 10_000, 'it to be confirmed');
-  t.equal((await storeOf(place).operationsOf('cs-1')).length, 1);
+  t.equal((await updatesOf(place)).length, 1);
 });
 
 void t.test(
@@ -130,17 +135,18 @@ void t.test(
     const { place, gateway, everest } = await acceptedUnheard(t, {}, soonGivenUp);
     const stationKey = keysFor(place.name).station('cs-1');
     t.match(await observer.hget(stationKey, 'communication'), '"request_reply_timeout_s":2', 'the next one will know');
-    const replies = () =>
-      everest.messages.items.filter(({ leaf }) => leaf.startsWith('reply/')).map(({ text }) => text);
     await gateway.child.end('SIGKILL');
     const next = await startGateway(t, place);
     await leads(next);
-    const updates = async () => (await storeOf(place).operationsOf('cs-1')).map(({ state }) => state);
+    const updates = async () => (await updatesOf(place)).map(({ state }) => state);
     await awaitUntil(async () => (await updates())[0] === 'Accepted', 10_000, 'it to be confirmed');
-    t.equal((await everest.request('update_firmware', { ...UPDATE, request_id: 8 })).reply, 'AcceptedCanceled');
-    const [told, ...again] = replies().slice(0, -1);
-    t.equal(told, '"Accepted"');
-    for (const text of again) t.equal(text, told, 'the same request is never answered otherwise');
+    const second = { ...UPDATE, request_id: 8 };
+    const answer = await askUntilDecided('update_firmware', () => everest.request('update_firmware', second));
+    t.equal(answer.reply, 'AcceptedCanceled');
+    const accepted = everest.messages.items.find(({ text }) => text === '"Accepted"')?.leaf;
+    t.ok(accepted);
+    for (const { leaf, text } of everest.messages.items)
+      if (leaf === accepted) t.equal(text, '"Accepted"', 'the same request is never answered otherwise');
     t.strictSame((await updates()).length, 2, 'each request is one operation');
   },
 );

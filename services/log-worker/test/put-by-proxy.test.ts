@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
-import { within } from '@khumbu/test-support/events';
+import { awaitUntil, within } from '@khumbu/test-support/events';
 import { keepCollecting } from '@khumbu/test-support/garbage';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { hasTinyproxy, startTinyproxy } from '@khumbu/test-support/tinyproxy';
@@ -42,6 +42,7 @@ void t.test(
         t.same(await put(url, bytes, { LOCATION_PROXY: proxy.url }), { bytes: bytes.length });
         t.ok(origin.uploads.items.at(-1)?.body.equals(bytes), 'whole');
         t.notOk(origin.uploads.items.at(-1)?.headers['proxy-authorization']);
+        await awaitUntil(() => proxy.asked().length > before, 5000, 'what the proxy was asked');
         t.same(proxy.asked().slice(before), [line]);
       }
       const before = proxy.asked().length;

@@ -29,6 +29,11 @@ export const OtaWorkerSettings = Type.Object({
     0,
     'With FIRMWARE_STORE=s3: bytes of all images there beyond which the oldest that nobody needs are removed; 0: no limit.',
   ),
+  FIRMWARE_MD5: Type.Boolean({
+    default: false,
+    description:
+      'Whether MD5 of an image is made in the same pass as SHA-256, for the list of artefacts. It costs about 1.5 s of processor time a GB.',
+  }),
   DOWNLOAD_STALL_MS: whole(60_000, 100, 'Milliseconds a download may stand still before the try counts as failed.'),
   DOWNLOAD_TRIES: whole(3, 1, 'Tries in all where the request names none.'),
   DOWNLOAD_RETRY_INTERVAL_S: whole(30, 0, 'Seconds between tries where the request names none.'),

@@ -1,5 +1,5 @@
 /** What is known of images follows what fetches, updates, sweeps and lost disks do: the product's steps, a real Redis. */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mendRecords } from '@khumbu/artifacts/mend-records';
@@ -34,6 +34,7 @@ const wall = (): number => Date.now();
 const signal = AbortSignal.timeout(600_000);
 const { redis } = await openRedis(t, t.testdir({}));
 const { bytes, sha256 } = makeImage(50_000);
+const MD5 = createHash('md5').update(bytes).digest('hex');
 const LOCATION = 'http://user:secret@files.example/fw.bin?token=1';
 const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: 0 } as const;
 let count = 0;
@@ -59,7 +60,7 @@ function stage(t: Test) {
       }
       writeFileSync(path, bytes);
       await meanwhile();
-      return { kind: 'fetched', path, sizeBytes: bytes.length, sha256, etag: '"1"' };
+      return { kind: 'fetched', path, sizeBytes: bytes.length, sha256, md5: MD5, etag: '"1"' };
     },
     listLeftParts: async () => async () => undefined,
     progress: () => () => undefined,
@@ -126,6 +127,7 @@ void t.test('a fetch for many stations and its reuse are counted once each', asy
   );
   t.match(await records.find(sha256), {
     sizeBytes: bytes.length,
+    md5: MD5,
     uses: 3,
     bytesSaved: 2 * bytes.length,
     stationCount: 3,

@@ -6,6 +6,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { fetchImage } from '@khumbu/ota-worker/fetching/fetch-image';
 import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
 import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
@@ -22,6 +23,7 @@ const MARK = '===== BEGIN METADATA ====='.length;
 const FACTS = { sha256: IMAGE.sha256, metadataAt: MARK };
 const never = new AbortController().signal;
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const md5 = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex');
 
 /** Files below a folder that a process has open, by whichever of its threads. */
 const openBelow = (folder: string, pid: number | 'self' = 'self'): string[] =>
@@ -134,6 +136,31 @@ void t.test('a cut in the middle', async (t) => {
   await t.rejects(fetchImage(optionsFor(spool, location)), { code: 'FETCH_RETRYABLE', reason: 'cut' });
   t.same(openBelow(spool), [], 'nobody reads any more');
   await isWhole();
+});
+
+void t.test('MD5 in the same pass, of what a cut, a coding and a small size make of it', async (t) => {
+  const { origin, spool, location } = await stage(t, [{ cutAfterBytes: 10 * MIB }, {}]);
+  const withMd5 = { withMd5: true };
+  await t.rejects(fetchImage(optionsFor(spool, location, withMd5)), {
+    code: 'FETCH_RETRYABLE',
+    reason: 'cut',
+  });
+  t.match(await fetchImage(optionsFor(spool, location, withMd5)), { ...FACTS, md5: md5(IMAGE.bytes) });
+  const small = randomBytes(300_000);
+  t.match(await fetchImage(optionsFor(spool, origin.serve('/small', small), { key: 'small', ...withMd5 })), {
+    sha256: sha256(small),
+    md5: md5(small),
+  });
+  const packed = gzipSync(small);
+  const coded = origin.serve('/coded', packed, { headers: { 'content-encoding': 'gzip' } });
+  t.match(await fetchImage(optionsFor(spool, coded, { key: 'coded', ...withMd5 })), {
+    md5: md5(small),
+    asCame: { sha256: sha256(packed), md5: md5(packed) },
+  });
+  t.notOk(
+    'md5' in (await fetchImage(optionsFor(spool, origin.serve('/plain', small), { key: 'plain' }))),
+    'if it is asked for',
+  );
 });
 
 void t.test('an abort in the middle', async (t) => {

@@ -10,6 +10,7 @@ import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { loadConfig } from '@khumbu/shared/runtime/config';
 import { selfSigned } from '@khumbu/test-support/certificates';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { hasTinyproxy, startTinyproxy } from '@khumbu/test-support/tinyproxy';
 import { PROXY_SETTINGS, proxyRules } from '@khumbu/transfer/http/forward-proxy';
@@ -121,6 +122,7 @@ void t.test('through a real proxy: http, https, cut and gone on, NO_PROXY', skip
     t.ok(bytes?.equals(IMAGE), message ?? 'the image');
     t.match(origin.requests.items[1]?.headers.range, /^bytes=/);
     const line = tls ? `CONNECT 127.0.0.1:${origin.port} HTTP/1.1` : `GET ${url} HTTP/1.1`;
+    await awaitUntil(() => proxy.asked().length >= before + 2, 5000, 'what the proxy was asked');
     t.same(proxy.asked().slice(before), [line, line]);
     t.equal(origin.requests.items[0]?.headers.host, `127.0.0.1:${origin.port}`);
 

@@ -37,9 +37,13 @@ void t.test('a network waits for a host that cannot be reached, without a word',
   });
   let network = await put(accepted());
   const { deadlineAt } = network;
-  for (let tries = 0; tries < 3; tries++) network = await work(network);
+  let workedFrom = 0;
+  for (let tries = 0; tries < 3; tries++) {
+    workedFrom = Date.now();
+    network = await work(network);
+  }
   t.match(network, { state: 'Accepted', waitingFor: 'station_unreachable', run: 4, faults: undefined, deadlineAt });
-  t.ok((network.notBefore ?? 0) > Date.now(), 'after a pause');
+  t.ok((network.notBefore ?? 0) >= workedFrom + 1000, 'after a pause');
   t.same(lines, [], 'it is no surprise');
   t.same(await store.outboxEntries(STATION), [], 'EVerest waits, and has heard no end');
 

@@ -98,11 +98,19 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
   if (line === 'ended') throw new Error(`the cluster did not start: ${run.output()}`);
   const endpoints = JSON.parse(line) as Endpoints;
   const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> => {
-    const response = await fetch(`${endpoints.httpUrl}/v1${path}`, {
-      method,
-      headers: { authorization: `Bearer ${endpoints.apiKey}`, ...(body ? { 'content-type': 'application/json' } : {}) },
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
+    const send = async (): Promise<Response | undefined> => {
+      const answer = await fetch(`${endpoints.httpUrl}/v1${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${endpoints.apiKey}`,
+          ...(body ? { 'content-type': 'application/json' } : {}),
+        },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+      // It could not be decided in time: nothing has happened.
+      return answer.status === 503 ? undefined : answer;
+    };
+    const response = await awaitUntil(send, START_MS, `${method} ${path} to be decided`);
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return JSON.parse(text) as unknown;

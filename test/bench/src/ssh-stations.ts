@@ -53,7 +53,7 @@ export async function sshEntries(
       state_dir: join(dir, `station-${index}`),
       profile: 'command',
       command: { install: ['true'], evidence: ['sh', '-c', EVIDENCE] },
-      limits: { connect_s: 60 + index },
+      limits: { connect_s: 60 + index, keep_alive_s: 30 },
     }),
   );
   return { sshd, entries };

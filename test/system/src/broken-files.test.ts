@@ -58,8 +58,11 @@ void t.test('a broken stations file is told everywhere, and stops nothing', asyn
       () => `${text} in ${cluster.said()}`,
     );
   await said(/^gateway-1: error: .*STATIONS_FILE: it is cut off within a line$/m);
-  const ready = await page('/readyz');
-  t.equal(ready.status, 200);
+  const isReady = async () => {
+    const seen = await page('/readyz');
+    return seen.status === 200 && seen;
+  };
+  const ready = await awaitUntil(isReady, PATIENCE_MS, 'the gateway to be ready');
   t.match(JSON.parse(ready.text), { files: 'not usable: STATIONS_FILE: it is cut off within a line' });
   await gaugeIs(1);
   t.match(await cluster.get('/stations/gate'), { configured: true, driver: 'simulated' });

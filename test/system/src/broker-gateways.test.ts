@@ -131,13 +131,13 @@ void t.test('a gateway that is told the listener of the chargers, as in earlier 
   await heard.awaitItem((text) => text.endsWith('"ours"'), PATIENCE_MS, 'its own word');
 });
 
-/** Lines of a gateway's log: its connection ended while it believed to lead. */
+/** Lines of a gateway's log: somebody took its session while it believed to lead. */
 function lostWhileLeading(log: string): readonly string[] {
   let leads = false;
   return log.split('\n').filter((line) => {
     if (line.includes('is the leader now')) leads = true;
     if (line.includes('is not the leader any more')) leads = false;
-    return leads && line.includes('connection to the broker lost');
+    return leads && line.includes('another client has our session');
   });
 }
 

@@ -6,7 +6,7 @@ import { EVSE_SECURITY_MODULE } from '@khumbu/station-simulator/everest-options'
 import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
-import { UNSIGNED } from '@khumbu/test-support/statuses';
+import { UNSIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import t, { type Test } from 'tap';
 import { type Cluster, startCluster } from './cluster.js';
 import { PATIENCE_MS, runningImage } from './everest.js';
@@ -31,7 +31,7 @@ async function updated(t: Test, cluster: Cluster, name: string, certificates: (b
   await station.awaitStatus(({ status }) => status === 'Installed' || status === 'InstallationFailed', 2 * PATIENCE_MS);
   const { items } = (await cluster.get(`/operations?station=${name}`)) as { items: { outcome?: object }[] };
   t.equal(runningImage(await cluster.charger(name)), image.sha256, 'its host runs the image in any case');
-  return { statuses: firmwareStatuses(station, 1), operation: items[0] };
+  return { statuses: withoutRepeats(firmwareStatuses(station, 1)), operation: items[0] };
 }
 
 await t.test('an update whose station has its certificates, and ones whose stations have lost them', async (t) => {

@@ -8,6 +8,8 @@ import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+/** Settings of curl by which it asks again what a busy gateway could not decide. */
+export const PATIENT_CURL = join(ROOT, 'test/system/fixtures/curl');
 export const COMMANDS_MS = 180_000;
 const START_MS = 60_000;
 /** `npm run up` after its preparations, which `npm test` has made. */
@@ -59,7 +61,7 @@ export async function paste(commands: readonly string[], env: Record<string, str
   const script = `set -e\n${commands.join('\n')}`;
   const shell = await startChild('bash', ['-c', script], {
     cwd: ROOT,
-    env: { ...process.env, ...env },
+    env: { ...process.env, CURL_HOME: PATIENT_CURL, ...env },
     detached: true,
   });
   try {
@@ -76,7 +78,7 @@ export async function openTerminal(command: readonly string[], env: Record<strin
   // The test runner gives every child options of its own, which the compiler does not bear.
   const shell = await startChild('env', ['-u', 'NODE_OPTIONS', ...command], {
     cwd: ROOT,
-    env: { ...process.env, ...env },
+    env: { ...process.env, CURL_HOME: PATIENT_CURL, ...env },
     detached: true,
     stdin: true,
   });

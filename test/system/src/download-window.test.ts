@@ -29,11 +29,18 @@ const seen = (cluster: Cluster, station: string, isWanted: (operation: Operation
     `the update of ${station}`,
   );
 
-async function post({ endpoints }: Cluster, path: string): Promise<{ status: number; body: unknown }> {
-  const headers = { authorization: `Bearer ${endpoints.apiKey}` };
-  const response = await fetch(`${endpoints.httpUrl}/v1${path}`, { method: 'POST', headers });
-  return { status: response.status, body: await response.json() };
-}
+/** Asked again while the gateway cannot decide: nothing has happened then. */
+const post = ({ endpoints }: Cluster, path: string): Promise<{ status: number; body: unknown }> =>
+  awaitUntil(
+    async () => {
+      const headers = { authorization: `Bearer ${endpoints.apiKey}` };
+      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, { method: 'POST', headers });
+      const body: unknown = await response.json();
+      return response.status === 503 ? undefined : { status: response.status, body };
+    },
+    PATIENCE_MS,
+    `POST ${path} to be decided`,
+  );
 
 /** Two hours from now, for an hour, at a depot in UTC. */
 const clockIn = (hours: number): string => new Date(Date.now() + hours * 3600_000).toISOString().slice(11, 16);

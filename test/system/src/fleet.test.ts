@@ -1,11 +1,11 @@
 import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
-import { SIGNED, UNSIGNED, withoutDelayedPermission } from '@khumbu/test-support/statuses';
+import { SIGNED, UNSIGNED, withoutDelayedPermission, withoutRepeats } from '@khumbu/test-support/statuses';
 import t from 'tap';
 import { startCluster } from './cluster.js';
 import { allowAfter, connect, PATIENCE_MS, runningImage, update } from './everest.js';
-import { firmwareStatuses, startFleet } from './simulators.js';
+import { bootReasonOf, firmwareStatuses, startFleet } from './simulators.js';
 
 const MB = 1_000_000;
 
@@ -32,11 +32,7 @@ await t.test('one cluster, one depot', async (t) => {
       await station.awaitStatus(({ requestId, status }) => requestId === id && status === 'Installed', PATIENCE_MS);
       t.same(withoutDelayedPermission(firmwareStatuses(station, id)), SIGNED);
       t.equal(runningImage(await cluster.charger('in_a_row')), image.sha256);
-      await station.awaitThat(
-        (s) => s.boots[id]?.bootReason === 'FirmwareUpdate',
-        PATIENCE_MS,
-        'the reason of the boot',
-      );
+      t.equal(await bootReasonOf(station, id + 1), 'FirmwareUpdate', 'the reason of the boot');
     }
     t.equal((await cluster.charger('in_a_row')).installCount, 6);
     t.same(station.violations, []);
@@ -56,7 +52,7 @@ await t.test('one cluster, one depot', async (t) => {
       stations.map((station) => station.awaitStatus(({ status }) => status === 'Installed', 2 * PATIENCE_MS)),
     );
     for (const station of stations) {
-      t.same(firmwareStatuses(station, 7), SIGNED, station.station);
+      t.same(withoutDelayedPermission(firmwareStatuses(station, 7)), SIGNED, station.station);
       t.same(station.violations, [], station.station);
       const charger = await cluster.charger(station.station);
       t.equal(runningImage(charger), image.sha256);
@@ -79,10 +75,14 @@ await t.test('behind a prefix two stations with the same module id are two stati
   t.same(await Promise.all([update(west, 1, { location }), update(east, 1, { location })]), ['Accepted', 'Accepted']);
   await Promise.all([west.awaitStatus(1, 'Downloaded', PATIENCE_MS), east.awaitStatus(1, 'Downloaded', PATIENCE_MS)]);
   await allowAfter(west, 1, 'Downloaded');
-  t.same(west.statusNames(1), UNSIGNED);
-  t.same(east.statusNames(1), ['Downloading', 'Downloaded'], 'permission for one is not permission for the other');
+  t.same(withoutRepeats(west.statusNames(1)), UNSIGNED);
+  t.same(
+    withoutRepeats(east.statusNames(1)),
+    ['Downloading', 'Downloaded'],
+    'permission for one is not permission for the other',
+  );
   await allowAfter(east, 1, 'Downloaded');
-  t.same(east.statusNames(1), UNSIGNED);
+  t.same(withoutRepeats(east.statusNames(1)), UNSIGNED);
   const listed = (await cluster.get('/stations')) as { items: { stationId: string; moduleId: string }[] };
   t.same(
     listed.items.map(({ stationId, moduleId }) => `${stationId} ${moduleId}`),

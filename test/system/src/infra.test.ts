@@ -142,8 +142,8 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
   const everest = await startEverestClient({
     mqttUrl: charger.url,
     moduleId: 'main',
-    heartbeatMs: 1000,
-    discovery: { heartbeat_period_ms: 1000, communication_check_period_s: 1, request_reply_timeout_s: 60 },
+    heartbeatMs: 2000,
+    discovery: { heartbeat_period_ms: 2000, communication_check_period_s: 1, request_reply_timeout_s: 60 },
   });
   t.teardown(() => everest.close());
   const askBootReason = () =>

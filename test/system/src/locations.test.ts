@@ -41,11 +41,23 @@ interface Operation {
   readonly history: readonly { readonly reason?: string }[];
 }
 
-const post = async (path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> => {
-  const headers = { authorization: `Bearer ${endpoints.apiKey}`, 'content-type': 'application/json' };
+/** Asked again while the gateway cannot decide: nothing has happened then. */
+const post = (path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> => {
+  const headers = {
+    authorization: `Bearer ${endpoints.apiKey}`,
+    'content-type': 'application/json',
+    'idempotency-key': crypto.randomUUID(),
+  };
   const request = { method: 'POST', headers, body: JSON.stringify(body) };
-  const response = await fetch(`${endpoints.httpUrl}/v1${path}`, request);
-  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+  return awaitUntil(
+    async () => {
+      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, request);
+      const answer = (await response.json()) as Record<string, unknown>;
+      return response.status === 503 ? undefined : { status: response.status, body: answer };
+    },
+    PATIENCE_MS,
+    `POST ${path} to be decided`,
+  );
 };
 
 /** The newest operation of a station, once it has ended. */

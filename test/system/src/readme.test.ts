@@ -8,7 +8,7 @@ import { findBrowser, startBrowser } from './browser.js';
 import { blocks, COMMANDS_MS, othersOf, paste, portOf, saidBy, startRun } from './document-commands.js';
 import { perform, stepsOf } from './page-script.js';
 
-const BROWSER_MS = 600_000;
+const BROWSER_MS = 1_200_000;
 const UUID = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 
 const FIRST_MINUTES = 'docs/first-minutes.md';

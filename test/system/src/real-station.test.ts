@@ -203,16 +203,21 @@ await t.test('an update by way of SSH', { skip: hasSshd() ? false : 'there is no
     const isSeen = async (): Promise<boolean> =>
       Date.parse((await shown('good')).firmware?.observedAt ?? '') >= asked - 5000;
     await awaitUntil(isSeen, PATIENCE_MS, 'a worker to look at the host');
-    client.stopHeartbeats();
     writeFileSync(join(dir, 'good', 'reason'), 'Watchdog\n');
-    writeFileSync(join(dir, 'good', 'boot'), 'the-watchdog-boot\n');
-    client.startHeartbeats(200);
-    t.equal(
-      (await askUntilDecided('get_boot_reason', () => client.request('get_boot_reason'))).reply,
-      'Watchdog',
-      'by its watchdog',
-    );
-    t.match(await shown('good'), { bootEpoch: bootEpoch + 1, bootReason: 'Watchdog' });
+    let boots = 0;
+    // A question waits some seconds for a look at the host: on a busy machine it comes too late at times.
+    const isTold = async (): Promise<boolean> => {
+      client.stopHeartbeats();
+      boots += 1;
+      writeFileSync(join(dir, 'good', 'boot'), `the-watchdog-boot-${boots}\n`);
+      client.startHeartbeats(200);
+      const { reply } = await askUntilDecided('get_boot_reason', () => client.request('get_boot_reason'));
+      return reply === 'Watchdog';
+    };
+    await awaitUntil(isTold, PATIENCE_MS, 'its watchdog to be told');
+    const after = (await shown('good')) as { bootEpoch: number };
+    t.ok(after.bootEpoch >= bootEpoch + boots);
+    t.match(after, { bootReason: 'Watchdog' });
   });
 });
 

@@ -9,6 +9,7 @@ import { within } from '@khumbu/test-support/events';
 import { withoutDelayedPermission } from '@khumbu/test-support/statuses';
 import t from 'tap';
 import { startCluster } from './cluster.js';
+import { PATIENT_CURL } from './document-commands.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const COMMANDS_MS = 240_000;
@@ -30,6 +31,7 @@ await t.test('a station is updated, followed, its logs fetched, reset', { timeou
     DATA_DIR: dataDir,
     FILE_PORT: String(await freePort()),
     TMPDIR: dir,
+    CURL_HOME: PATIENT_CURL,
     NODE_OPTIONS: '',
   };
   const shell = await startChild('bash', ['-c', `set -e\n${commands.join('\n')}`], { cwd: ROOT, env, detached: true });

@@ -34,7 +34,7 @@ const cluster = await startCluster(t, {
   stations: {
     downloading: {},
     waiting: {},
-    installing: { simulated: { install_ms: 60_000 } },
+    installing: { simulated: { install_ms: 120_000 } },
   },
 });
 const signer = await makeSigner(`${dir}/keys`);
@@ -94,7 +94,7 @@ void t.test('the same statuses and one install, whatever the update was doing', 
   await installing.client.awaitStatus(2, 'SignatureVerified', PATIENCE_MS);
   await installing.client.allowInstallation();
   await installing.client.awaitStatus(2, 'Installing', PATIENCE_MS);
-  const downloading = await begin(t, 'downloading', 3, 70_000);
+  const downloading = await begin(t, 'downloading', 3, 40_000);
   await downloading.client.awaitStatus(3, 'Downloading', PATIENCE_MS);
 
   for (const name of OTA_WORKERS) await restart(t, name);

@@ -3,9 +3,11 @@ import { chargersIn } from '@khumbu/station-simulator/charger-watch';
 import { createEverestModule, type EverestModule } from '@khumbu/station-simulator/everest-module';
 import type { EverestModuleOptions } from '@khumbu/station-simulator/everest-options';
 import { createFleet, type Fleet } from '@khumbu/station-simulator/fleet';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { within } from '@khumbu/test-support/events';
 import type { Test } from 'tap';
 import type { Cluster } from './cluster.js';
+import { PATIENCE_MS } from './everest.js';
 
 /** A beat a second: one that gets no processor for three of them counts as away, and its last status is sent again. */
 const QUICK = { heartbeatMs: 1000, communicationCheckS: 3, restartMs: 50, registrationMs: 20 } as const;
@@ -39,6 +41,15 @@ export async function startStation(
   t.teardown(() => module.stop());
   await module.start();
   return module;
+}
+
+/** The boot reason of the nth boot, once OCPP has received it. */
+export async function bootReasonOf(station: EverestModule, boot: number): Promise<unknown> {
+  const what = `the reason of boot ${boot}`;
+  const reason = await station.awaitThat((s) => s.boots[boot - 1]?.bootReason, PATIENCE_MS, what);
+  // A busy gateway answers by default.
+  if (reason !== 'Unknown' || station.boots.length !== boot) return reason;
+  return (await askUntilDecided('get_boot_reason', () => station.request('get_boot_reason'))).reply;
 }
 
 /** Several stations, up; each starts again when it has ended, as under a supervisor. They end with the test. */

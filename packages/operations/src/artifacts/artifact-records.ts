@@ -80,15 +80,26 @@ export const isElsewhere = (location: string): boolean => artifactOf(location) =
 /** The forms in which an image is kept, each a file of its own. */
 const filesOf = ({ asCame, ...image }: StoredImage): StoredImage[] => [image, ...(asCame ? [asCame] : [])];
 
-/** Of the commit that ends a fetch with this image. `fetchedBytes`: what came over the network for it. */
+interface ObtainedFrom {
+  readonly location: string;
+  /** What came over the network for it. */
+  readonly fetchedBytes: number;
+  /** MD5 of its files by their SHA-256, where it is known. */
+  readonly md5s?: ReadonlyMap<string, string> | undefined;
+  readonly at: number;
+}
+
+/** Of the commit that ends a fetch with this image. */
 export function noteObtained(
   { keys, ops }: Change,
   image: StoredImage,
-  { location, fetchedBytes, at }: { readonly location: string; readonly fetchedBytes: number; readonly at: number },
+  { location, fetchedBytes, md5s, at }: ObtainedFrom,
 ): void {
   const from = publicLocation(location);
   for (const file of filesOf(image)) {
     ops.push(...held(keys, file, at));
+    const md5 = md5s?.get(file.sha256);
+    if (md5 !== undefined) ops.push(['HSET', keys.artifact(file.sha256), 'md5', md5]);
     if (isElsewhere(location)) ops.push(...cameFrom(keys, file.sha256, { by: 'fetched', from, at }));
   }
   if (fetchedBytes > 0) ops.push(['HINCRBY', keys.artifact(image.sha256), 'fetched', String(fetchedBytes)]);

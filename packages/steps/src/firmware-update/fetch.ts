@@ -93,6 +93,7 @@ export function createFetch(deps: FetchDeps) {
       held,
       marks = [],
       fetchedBytes = 0,
+      md5s,
     } = await obtainWhileWanted(fetch, context).catch(async (error: unknown) => {
       await removeUnlessWanted(fetch).catch((failure: unknown) => {
         context.log.warn(
@@ -111,7 +112,7 @@ export function createFetch(deps: FetchDeps) {
       if (isUnwanted(result) && (await waitersOf(current)).length > 0) return;
       const transaction = store.transaction().put(fetchEnded(current, result, held, now()));
       expectNotRemoved(transaction, marks);
-      if (result.ok) noteObtained(transaction, result.image, { location, fetchedBytes, at: now().wall });
+      if (result.ok) noteObtained(transaction, result.image, { location, fetchedBytes, md5s, at: now().wall });
       if (await store.commit(transaction)) return;
       context.signal.throwIfAborted();
       for (const [sha256, mark] of marks) {

@@ -8,6 +8,8 @@ import type { Validators } from '@khumbu/transfer/port';
 export interface ImageFacts {
   /** Lower-case hex. */
   readonly sha256: string;
+  /** Lower-case hex, where it was asked for. */
+  readonly md5?: string;
   /** Where its metadata block begins, if it has one. */
   readonly metadataAt?: number;
 }

@@ -37,6 +37,8 @@ export interface ObtainedImage {
   readonly marks?: readonly RemovalMark[];
   /** What came over the network for it. */
   readonly fetchedBytes?: number;
+  /** MD5 of its files by their SHA-256, where it is known. */
+  readonly md5s?: ReadonlyMap<string, string>;
 }
 
 export function createObtainImage({
@@ -91,7 +93,8 @@ export function createObtainImage({
     const webPage = fetched.webPage ? { webPage: true as const } : {};
     const version = { image, fetchedAt: now().wall, ...validatorsOf(fetched), ...webPage };
     const fetchedBytes = (fetched.asCame ?? fetched).sizeBytes;
-    return { result: arrivedAs(version), held: version, marks, fetchedBytes };
+    const md5s = new Map(files.flatMap(({ sha256, md5 }) => (md5 === undefined ? [] : [[sha256, md5] as const])));
+    return { result: arrivedAs(version), held: version, marks, fetchedBytes, md5s };
   };
 
   return async (fetch: FirmwareFetchRecord, signal: AbortSignal, onProgress: OnProgress): Promise<ObtainedImage> => {

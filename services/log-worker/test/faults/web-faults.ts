@@ -38,7 +38,10 @@ export async function webFaults(t: Test): Promise<readonly Fault[]> {
     const path = `/fault-${++count}`;
     return {
       broken: { location: origin.receive(path, behaviour), context },
-      mend: () => void origin.receive(path),
+      mend: () => {
+        origin.receive(path);
+        return { context: {} };
+      },
       arrived: arrivedAt(path),
     };
   };

@@ -31,10 +31,10 @@ class Fetch {
   }
 
   async run(): Promise<Downloaded> {
-    const { key, signal } = this.#options;
+    const { key } = this.#options;
     await makeFolder(this.#folder);
     await makeFolder(this.#images);
-    this.#part = await resumeDownload(this.#folder, key, signal);
+    this.#part = await resumeDownload(this.#folder, key, this.#options);
     for (;;) {
       const result = await this.#requestOnce().catch((error: unknown) => this.#makeRoomFor(ofTransfer(error)));
       if (result) return result;
@@ -66,7 +66,7 @@ class Fetch {
     if (freed === 0) throw full;
     // What cannot be kept is fetched again.
     await this.#part?.close().catch(() => this.#part?.discard());
-    this.#part = await resumeDownload(this.#folder, this.#options.key, this.#options.signal);
+    this.#part = await resumeDownload(this.#folder, this.#options.key, this.#options);
   }
 
   /** `undefined`: request again. Each further request follows bytes that were gained. */
@@ -105,7 +105,8 @@ class Fetch {
     await this.#part?.discard();
     this.#part = undefined;
     await this.#assertFits(total, 0);
-    this.#part = await PartFile.create(newPaths(this.#folder, this.#options.key), validators, total, labels);
+    const { key, withMd5 } = this.#options;
+    this.#part = await PartFile.create(newPaths(this.#folder, key), validators, total, labels, withMd5);
   }
 
   async #receive(opened: OpenedBody, part: PartFile): Promise<Downloaded | undefined> {
@@ -132,9 +133,13 @@ class Fetch {
     if (!part) throw new FetchError(true, 'bad_response', 'nothing is held');
     const { validators, offset, total } = part.held;
     if (total !== undefined && offset !== total) throw wrongLength(offset, total);
-    const { maxBytes, minBytes = 1, key, signal } = this.#options;
+    const { maxBytes, minBytes = 1, key, signal, withMd5 } = this.#options;
     const places = { paths: newPaths(this.#folder, key), imagesFolder: this.#images };
-    return { kind: 'fetched', ...(await finishImage(part, { ...places, minBytes, maxBytes, signal })), ...validators };
+    return {
+      kind: 'fetched',
+      ...(await finishImage(part, { ...places, minBytes, maxBytes, signal, withMd5 })),
+      ...validators,
+    };
   }
 
   async #assertFits(total: number | undefined, offset: number, reserved = 0): Promise<void> {

@@ -12,6 +12,8 @@ export interface FetchOptions extends TransferContext {
   readonly maxBytes: number;
   /** Fewer are no image; 1 by default. */
   readonly minBytes?: number;
+  /** MD5 as well, in the same pass as SHA-256; false by default. */
+  readonly withMd5?: boolean;
   readonly signal: AbortSignal;
   /** After every piece: bytes held and, if known, bytes in all. Must not throw. */
   readonly onProgress?: (bytes: number, total: number | undefined) => void;

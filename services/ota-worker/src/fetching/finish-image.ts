@@ -14,6 +14,7 @@ export interface FinishOptions {
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly signal: AbortSignal;
+  readonly withMd5?: boolean | undefined;
 }
 
 export const tooLarge = (maxBytes: number): FetchError =>
@@ -41,10 +42,10 @@ async function beginAgain(part: PartFile): Promise<Buffer> {
 }
 
 /** The decoded file; `undefined`: it is of no coding that must be taken off. */
-async function decoded(coded: CodedFile, { paths, maxBytes }: FinishOptions): Promise<PartFile | undefined> {
+async function decoded(coded: CodedFile, { paths, maxBytes, withMd5 }: FinishOptions): Promise<PartFile | undefined> {
   const coding = await codingToRemove(coded);
   if (coding === undefined) return undefined;
-  const part = await PartFile.create(paths, {}, undefined);
+  const part = await PartFile.create(paths, {}, undefined, {}, withMd5);
   try {
     const isDone = await removeCoding(coded, coding, (piece) => {
       if (part.held.offset + piece.length > maxBytes) throw tooLarge(maxBytes);

@@ -55,19 +55,20 @@ export class PartFile {
     this.#synced = sidecar.syncedBytes;
   }
 
-  /** A new, empty file. Its sidecar is there before its first byte. */
+  /** A new, empty file. Its sidecar is there before its first byte. `withMd5`: what it publishes tells that as well. */
   static async create(
     paths: PartPaths,
     validators: Validators,
     total: number | undefined,
     labels: Labels = {},
+    withMd5 = false,
   ): Promise<PartFile> {
     const sidecar = { validators, labels, bootId: hostBootId(), syncedBytes: 0, closed: false, startedAt: Date.now() };
     const whole: Sidecar = total === undefined ? sidecar : { ...sidecar, total };
     await writeSidecar(paths.sidecar, whole);
     try {
       const file = await open(paths.part, 'wx');
-      return new PartFile(paths, file, whole, new ImageWriter(file, paths.part));
+      return new PartFile(paths, file, whole, new ImageWriter(file, paths.part, withMd5));
     } catch (error) {
       await rm(paths.sidecar, { force: true });
       throw error;
@@ -75,11 +76,17 @@ export class PartFile {
   }
 
   /** The first `size` bytes of an existing file that no other process writes to. */
-  static async reopen(paths: PartPaths, sidecar: Sidecar, size: number, signal: AbortSignal): Promise<PartFile> {
+  static async reopen(
+    paths: PartPaths,
+    sidecar: Sidecar,
+    size: number,
+    signal: AbortSignal,
+    withMd5 = false,
+  ): Promise<PartFile> {
     const file = await open(paths.part, 'r+');
     try {
       await file.truncate(size);
-      return new PartFile(paths, file, sidecar, await ImageWriter.behind(file, paths.part, size, signal));
+      return new PartFile(paths, file, sidecar, await ImageWriter.behind(file, paths.part, size, signal, withMd5));
     } catch (error) {
       await file.close();
       throw error;

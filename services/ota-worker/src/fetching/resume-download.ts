@@ -21,6 +21,11 @@ export function assertKey(key: string): void {
   if (!/^[A-Za-z0-9_-]{1,128}$/.test(key)) throw new CodedError('FETCH_KEY_INVALID', 'a fetch key is [A-Za-z0-9_-]');
 }
 
+interface ResumeOptions {
+  readonly signal: AbortSignal;
+  readonly withMd5?: boolean | undefined;
+}
+
 interface Generation extends PartPaths {
   readonly sidecarContent: Sidecar | undefined;
   /** Bytes that count; 0: of no use. */
@@ -70,7 +75,12 @@ const withNewBoot = ({ validators, total, labels, syncedBytes }: Sidecar, usable
 });
 
 /** Its writer has closed it: the file itself is renamed. The new sidecar is written first, so a kill in between loses nothing. */
-async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths, signal: AbortSignal): Promise<PartFile> {
+async function adopt(
+  from: Generation,
+  sidecar: Sidecar,
+  to: PartPaths,
+  { signal, withMd5 }: ResumeOptions,
+): Promise<PartFile> {
   await writeSidecar(to.sidecar, sidecar);
   try {
     await rename(from.part, to.part);
@@ -78,14 +88,19 @@ async function adopt(from: Generation, sidecar: Sidecar, to: PartPaths, signal: 
     await rm(to.sidecar, { force: true });
     throw error;
   }
-  return PartFile.reopen(to, sidecar, from.usable, signal);
+  return PartFile.reopen(to, sidecar, from.usable, signal, withMd5);
 }
 
 /** Its writer may still run: a copy has one writer. The old file stays until the copy survives a power cut. */
-async function copy(from: Generation, sidecar: Sidecar, to: PartPaths, signal: AbortSignal): Promise<PartFile> {
+async function copy(
+  from: Generation,
+  sidecar: Sidecar,
+  to: PartPaths,
+  { signal, withMd5 }: ResumeOptions,
+): Promise<PartFile> {
   const source = await open(from.part, 'r');
   try {
-    const part = await PartFile.create(to, sidecar.validators, sidecar.total, sidecar.labels);
+    const part = await PartFile.create(to, sidecar.validators, sidecar.total, sidecar.labels, withMd5);
     try {
       for await (const chunk of readPieces(source, from.usable, signal)) part.append(chunk);
       await part.sync();
@@ -104,7 +119,11 @@ async function copy(from: Generation, sidecar: Sidecar, to: PartPaths, signal: A
  * abort and to repeat. Throws `superseded` when another run was faster. Of runs that start at once at least
  * one goes on: a run only removes what it had listed before it made its own file, so no two can remove each other.
  */
-export async function resumeDownload(folder: string, key: string, signal: AbortSignal): Promise<PartFile | undefined> {
+export async function resumeDownload(
+  folder: string,
+  key: string,
+  options: ResumeOptions,
+): Promise<PartFile | undefined> {
   const found = await generationsOf(folder, key);
   const best = found.toSorted((a, b) => b.usable - a.usable)[0];
   const sidecar = best?.sidecarContent;
@@ -116,7 +135,7 @@ export async function resumeDownload(folder: string, key: string, signal: AbortS
     return undefined;
   }
   const take = sidecar.closed ? adopt : copy;
-  const part = await unlessSuperseded(take(best, withNewBoot(sidecar, best.usable), newPaths(folder, key), signal));
+  const part = await unlessSuperseded(take(best, withNewBoot(sidecar, best.usable), newPaths(folder, key), options));
   await unlessSuperseded(remove(found));
   return part;
 }

@@ -40,6 +40,7 @@ export function createDownload({
       spoolDir: config.SPOOL_DIR,
       maxBytes: config.MAX_FIRMWARE_BYTES,
       minBytes: config.MIN_FIRMWARE_BYTES,
+      withMd5: config.FIRMWARE_MD5,
       userAgent: userAgentOf(config),
       stallMs: config.DOWNLOAD_STALL_MS,
       signal,

@@ -8,7 +8,7 @@ import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
 import { createSharedThreads, type Thread } from '../threads/threads.js';
 
 export type ToFollowingThread =
-  | { readonly kind: 'follow'; readonly path: string }
+  | { readonly kind: 'follow'; readonly path: string; readonly withMd5: boolean }
   /** So many bytes are in the file; with `whole` these are all. */
   | { readonly kind: 'written' | 'whole'; readonly size: number }
   /** Answered by `stopped`, or by what was under way. */
@@ -34,9 +34,9 @@ export class FollowingHash {
   #told = 0;
 
   /** The file has to be there. It is opened by its path and followed under whatever name it has later. */
-  constructor(path: string) {
+  constructor(path: string, withMd5 = false) {
     this.#facts = runInThread<ImageFacts>({
-      request: { kind: 'follow', path },
+      request: { kind: 'follow', path, withMd5 },
       signal: this.#stopping.signal,
       abort: { kind: 'stop' },
       onBegun: (thread) => {

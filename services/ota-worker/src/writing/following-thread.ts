@@ -13,10 +13,11 @@ const TURN_BYTES = 4 * 1024 * 1024;
 /** One file, by a descriptor of its own: whoever writes it may close, rename and remove it. */
 class GrowingFile {
   readonly #fd: number;
-  readonly #facts = new FactFinder();
+  readonly #facts: FactFinder;
   #read = 0;
 
-  constructor(path: string) {
+  constructor(path: string, withMd5: boolean) {
+    this.#facts = new FactFinder(withMd5);
     this.#fd = openSync(path, 'r');
   }
 
@@ -76,7 +77,7 @@ serveWork<ToFollowingThread, FromFollowingThread>((post) => {
 
   return (message) =>
     guarded(() => {
-      if (message.kind === 'follow') file = new GrowingFile(message.path);
+      if (message.kind === 'follow') file = new GrowingFile(message.path, message.withMd5);
       else if (message.kind === 'stop') end({ kind: 'stopped' });
       else {
         size = message.size;

@@ -1,5 +1,5 @@
 /** Facts of an image, computed while its bytes are written. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { ImageFacts } from '@khumbu/steps/firmware-update/image-ports';
 
 const BEGIN = Buffer.from('===== BEGIN METADATA =====');
@@ -44,17 +44,27 @@ export class MarkFinder {
 
 export class FactFinder {
   readonly #hash = createHash('sha256');
+  readonly #md5: Hash | undefined;
   readonly #marks = new MarkFinder();
+
+  constructor(withMd5 = false) {
+    if (withMd5) this.#md5 = createHash('md5');
+  }
 
   /** The next bytes. The buffer may be used again. */
   feed(bytes: Buffer): void {
     this.#hash.update(bytes);
+    this.#md5?.update(bytes);
     this.#marks.feed(bytes);
   }
 
   /** Once, at the end. */
   facts(): ImageFacts {
     const metadataAt = this.#marks.found;
-    return { sha256: this.#hash.digest('hex'), ...(metadataAt === undefined ? {} : { metadataAt }) };
+    return {
+      sha256: this.#hash.digest('hex'),
+      ...(this.#md5 === undefined ? {} : { md5: this.#md5.digest('hex') }),
+      ...(metadataAt === undefined ? {} : { metadataAt }),
+    };
   }
 }

@@ -30,19 +30,28 @@ export async function* readPieces(file: FileHandle, size: number, signal: AbortS
 export class ImageWriter {
   readonly #fd: number;
   readonly #path: string;
-  readonly #finder = new FactFinder();
+  readonly #finder: FactFinder;
+  readonly #withMd5: boolean;
   #following: FollowingHash | undefined;
   #written = 0;
 
-  /** For an empty file. */
-  constructor(file: FileHandle, path: string) {
+  /** For an empty file. `withMd5`: the facts hold that as well. */
+  constructor(file: FileHandle, path: string, withMd5 = false) {
     this.#fd = file.fd;
     this.#path = path;
+    this.#withMd5 = withMd5;
+    this.#finder = new FactFinder(withMd5);
   }
 
   /** Go on behind the first `size` bytes. Those of a small file are read first; large ones are read while more comes. */
-  static async behind(file: FileHandle, path: string, size: number, signal: AbortSignal): Promise<ImageWriter> {
-    const writer = new ImageWriter(file, path);
+  static async behind(
+    file: FileHandle,
+    path: string,
+    size: number,
+    signal: AbortSignal,
+    withMd5 = false,
+  ): Promise<ImageWriter> {
+    const writer = new ImageWriter(file, path, withMd5);
     writer.#written = size;
     if (size >= FOLLOWED_BYTES) writer.#follow();
     else for await (const piece of readPieces(file, size, signal)) writer.#finder.feed(piece);
@@ -77,7 +86,7 @@ export class ImageWriter {
   }
 
   #follow(): void {
-    this.#following = new FollowingHash(this.#path);
+    this.#following = new FollowingHash(this.#path, this.#withMd5);
     this.#following.written(this.#written);
   }
 }

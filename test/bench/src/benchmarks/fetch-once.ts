@@ -23,7 +23,7 @@ import { fetchesOf, postTo, startStations, WORKERS } from '../several-workers.js
 const SIZE = { full: 50_000_000, short: 3_000_000 } as const;
 const STATIONS = { full: 200, short: 5 } as const;
 /** Slow enough to be halfway when all have asked. */
-const BYTES_PER_S = { full: 8_000_000, short: 2_000_000 } as const;
+const BYTES_PER_S = { full: 8_000_000, short: 500_000 } as const;
 const PATIENCE_MS = 120_000;
 const NAME = 'firmware.bin';
 

@@ -1,6 +1,7 @@
 /** One large signed image: from the request to `SignatureVerified`, beside curl and openssl, for each kind of signature. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import type { SignatureScheme } from '@khumbu/test-support/firmware';
 import { type Depot, startDepot } from '../depot.js';
 import { type FirmwareOrigin, startFirmwareOrigin } from '../firmware-origin.js';
@@ -48,7 +49,7 @@ export async function ours(
   const before = depotCpu(depot);
   const startedAt = performance.now();
   const request = { request_id: n, location: origin.location(), ...origin.by(scheme).signed };
-  await station.request('update_firmware', request);
+  await askUntilDecided('update_firmware', () => station.request('update_firmware', request));
   const { atMs } = await station.awaitStatus(n, 'SignatureVerified', PATIENCE_MS);
   const time = { seconds: (atMs - startedAt) / 1000, cpuSeconds: depotCpu(depot) - before };
   await station.close();

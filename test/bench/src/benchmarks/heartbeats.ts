@@ -80,7 +80,9 @@ async function climb(
     let why: string | undefined;
     for (let reads = 0; reads < READS; reads++) {
       const reading = await read(beater, carrier, isShort ? 2 : 5);
-      why = failure(stations, reading, isChecked);
+      // The short form runs beside other tests: times there say nothing.
+      if (isShort) why = reading.heardPerS > 0 ? undefined : 'nothing is heard';
+      else why = failure(stations, reading, isChecked);
       context.say(`${who}, ${stations} stations: ${describe(reading)}${why === undefined ? '' : `: ${why}`}`);
       if (why === undefined) break;
     }

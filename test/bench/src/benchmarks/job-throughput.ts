@@ -34,7 +34,7 @@ export const jobThroughput: Benchmark<'job-throughput'> = {
       stations: stationNames(STATIONS),
     };
     await feeder.call('start', options);
-    const seconds = isShort ? 1 : 8;
+    const seconds = isShort ? 5 : 8;
     await feeder.call('operations', isShort ? 1 : 4);
     await feeder.call('bareJobs', isShort ? 1 : 4);
     const measured = await interleaved(

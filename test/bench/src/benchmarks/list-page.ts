@@ -17,6 +17,8 @@ const STARTS = { full: 5, short: 1 } as const;
 const A_COMMIT = 100;
 const AT_ONCE = 4;
 const GROUP = 'charger';
+/** After a 503: what was asked could not be done in time. */
+const ASK_AGAIN_MS = 1000;
 const DAY_MS = 24 * 3600_000;
 
 const query = (path: string, parameters: Record<string, string>): string =>
@@ -58,11 +60,11 @@ async function fill({ redis }: Depot, stations: readonly string[], operations: n
 }
 
 /** Milliseconds until the last byte. Rejects for any answer but 200, and for a page without items. */
-function read(agent: Agent, { httpUrls, apiKey }: Depot, path: string): Promise<number> {
+function read(agent: Agent, depot: Depot, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const began = performance.now();
-    const headers = { authorization: `Bearer ${apiKey}` };
-    get(`${httpUrls[0]}${path}`, { agent, headers }, (response) => {
+    const headers = { authorization: `Bearer ${depot.apiKey}` };
+    get(`${depot.httpUrls[0]}${path}`, { agent, headers }, (response) => {
       const pieces: Buffer[] = [];
       response.on('data', (piece: Buffer) => pieces.push(piece));
       response.once('error', reject);
@@ -71,6 +73,8 @@ function read(agent: Agent, { httpUrls, apiKey }: Depot, path: string): Promise<
         const text = Buffer.concat(pieces).toString();
         const isPage = response.statusCode === 200 && !text.includes('"items":[]');
         if (isPage) resolve(ms);
+        else if (response.statusCode === 503)
+          setTimeout(() => void read(agent, depot, path).then(resolve, reject), ASK_AGAIN_MS);
         else reject(new Error(`${path}: ${response.statusCode} ${text.slice(0, 200)}`));
       });
     }).once('error', reject);

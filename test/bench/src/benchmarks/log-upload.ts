@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createObjectStore } from '@khumbu/object-store/object-store';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { Client } from 'minio';
 import { type Depot, startDepot } from '../depot.js';
 import { forgetPeak, MB, peakRssBytes, rssBytes } from '../process-figures.js';
@@ -56,7 +57,7 @@ async function ours(context: BenchContext, { depot, idleRssBytes }: LogDepot, n:
   forgetPeak(worker);
   const startedAt = performance.now();
   const request = { request_id: n, type: 'DiagnosticsLog', location: `s3://${depot.endpoints.s3Bucket}/${FOLDER}/` };
-  const { reply } = await station.request('upload_logs', request);
+  const { reply } = await askUntilDecided('upload_logs', () => station.request('upload_logs', request));
   const { atMs } = await station.awaitStatus(n, 'Uploaded', PATIENCE_MS);
   const rssGrowth = (peakRssBytes(worker) - idleRssBytes) / MB;
   await station.close();

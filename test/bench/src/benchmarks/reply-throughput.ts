@@ -19,7 +19,7 @@ export const replyThroughput: Benchmark<'reply-throughput'> = {
     const { depot, ours, bare } = await setStage(context, stationNames(50), { get_boot_reason: 'PowerUp' });
     const load: LoadOptions = {
       inFlight: isShort ? 50 : 300,
-      seconds: isShort ? 1 : 8,
+      seconds: isShort ? 5 : 8,
       question: { leaf: 'get_boot_reason', expect: 'PowerUp', mayBeLate: isShort },
     };
     const warmUp = { ...load, seconds: isShort ? 1 : 4 };

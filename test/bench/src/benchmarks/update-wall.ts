@@ -1,5 +1,6 @@
 /** A whole small update as EVerest's OCPP module asks for it, permission given at once. */
 import { join } from 'node:path';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { startDepot } from '../depot.js';
 import { startFirmwareOrigin } from '../firmware-origin.js';
 import type { Benchmark } from '../row.js';
@@ -33,7 +34,8 @@ export const updateWall: Benchmark<'update-wall'> = {
     for (let n = 0; n <= REPEATS[effort]; n += 1) {
       const station = await startStation(context, depot, `wall_${n}`);
       const startedAt = performance.now();
-      await station.request('update_firmware', { request_id: n, location: origin.location(), ...origin.signed });
+      const request = { request_id: n, location: origin.location(), ...origin.signed };
+      await askUntilDecided('update_firmware', () => station.request('update_firmware', request));
       await station.awaitStatus(n, 'SignatureVerified', PATIENCE_MS);
       await station.allowInstallation();
       const { atMs } = await station.awaitStatus(n, 'Installed', PATIENCE_MS);

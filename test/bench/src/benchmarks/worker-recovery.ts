@@ -5,10 +5,11 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
 import type { Benchmark } from '../row.js';
+import { postTo } from '../several-workers.js';
 
 /** A worker with 30 s locks that are looked at every 30 s, as BullMQ has them by default. */
 const BULLMQ_DEFAULTS_S = 59.6;
-const IMAGE_BYTES = 4 * 1024 * 1024;
+const IMAGE_BYTES = 16 * 1024 * 1024;
 const BYTES_PER_S = 100 * 1024;
 const BEGUN_BYTES = 256 * 1024;
 const PATIENCE_MS = 60_000;
@@ -32,19 +33,14 @@ export const workerRecovery: Benchmark<'worker-recovery'> = {
       services: ['gateway-1', 'ota-worker-1', 'ota-worker-2'],
       proxies: false,
       stations: { 'station-0': {}, 'station-1': {}, 'station-2': {}, 'station-3': {}, 'station-4': {} },
-      ...(isShort ? { env: { JOB_LOCK_MS: '2000' } } : {}),
+      ...(isShort ? { env: { JOB_LOCK_MS: '5000' } } : {}),
     });
     const [first, second] = [depot.process('ota-worker-1'), depot.process('ota-worker-2')];
     const once = async (round: number): Promise<number> => {
       await second.stop();
       const path = `/firmware-${round}.bin`;
       const location = origin.serve(path, makeImage(IMAGE_BYTES, path).bytes, { bytesPerSecond: BYTES_PER_S });
-      const asked = await depot.fetch(`/v1/stations/station-${round}/firmware-updates`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ location }),
-      });
-      if (asked.status !== 202) throw new Error(`the update is not accepted: ${asked.status} ${await asked.text()}`);
+      await postTo(depot, `/stations/station-${round}/firmware-updates`, { location });
       await origin.awaitBytes(path, BEGUN_BYTES, PATIENCE_MS);
       await second.start();
       const killedAt = performance.now();

@@ -8,7 +8,7 @@ import { connectMqtt } from './mqtt-client.js';
 import { serveCalls } from './remote.js';
 
 /** The longest wait for a reply here. */
-const REPLY_MS = 15_000;
+const REPLY_MS = 60_000;
 /** Decisions take some milliseconds; a default that comes later comes because the time for the answer was over. */
 const LATE_MS = 300;
 

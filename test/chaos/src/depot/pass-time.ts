@@ -4,7 +4,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import type { Depot } from './depot.js';
 
 /** Every process reads the clock once a second; when it has cannot be seen. */
-const READ_BY_ALL_MS = 2500;
+const READ_BY_ALL_MS = 5000;
 
 /**
  * So many milliseconds more on the clock that everything lasting a while is counted in: deadlines, pauses, reservations.

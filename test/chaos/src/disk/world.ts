@@ -1,6 +1,7 @@
 /** A depot on small disks, and how its cases ask and judge. */
 
 import { join } from 'node:path';
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
@@ -69,7 +70,12 @@ export async function buildWorld(context: ExperimentContext): Promise<DiskWorld 
   const depot = await startDepot(context, {
     dir,
     env: { RECONCILE_INTERVAL_MS: '500', RATE_LIMIT_PER_MINUTE: '1000000' },
-    envOf: { 'log-worker-1': { S3_ENDPOINT: `http://127.0.0.1:${s3Proxy.port}`, UPLOAD_STALL_MS: '3000' } },
+    envOf: {
+      'log-worker-1': {
+        S3_ENDPOINT: `http://127.0.0.1:${s3Proxy.port}`,
+        UPLOAD_STALL_MS: context.effort === 'short' ? '30000' : '3000',
+      },
+    },
     stations: { big: { simulated: { log_interval_ms: 200, log_history_s: 36_000 } } },
   });
   s3Faults.forwardTo(depot.s3.endpoint);
@@ -142,7 +148,7 @@ export async function askUpdate(
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<unknown> {
   const request = { request_id: requestId, location, retries: 1, retry_interval_s: 1, ...more };
-  return (await client.request('update_firmware', request)).reply;
+  return (await askUntilDecided('update_firmware', () => client.request('update_firmware', request))).reply;
 }
 
 export async function askLogs(
@@ -152,7 +158,7 @@ export async function askLogs(
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<unknown> {
   const request = { request_id: requestId, type: 'DiagnosticsLog', location, retries: 1, retry_interval_s: 1, ...more };
-  return (await client.request('upload_logs', request)).reply;
+  return (await askUntilDecided('upload_logs', () => client.request('upload_logs', request))).reply;
 }
 
 export const INSTALLED = ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed'];

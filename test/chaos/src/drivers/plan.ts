@@ -85,7 +85,7 @@ export function planOf(seed: number, possible: (name: FaultName) => boolean): Pl
     seed,
     transport,
     behaviour,
-    installS: isLate ? 1 : 30,
+    installS: isLate ? 1 : 120,
     workers: random.chance(0.25) ? 2 : 1,
     startsAtOnce: random.chance(0.25) ? 2 : 1,
     ...(random.chance(0.12) ? { givenUp: { phase: random.pick(PHASES), atMs: random.between(0, spanMs) } } : {}),

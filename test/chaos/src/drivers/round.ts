@@ -13,9 +13,9 @@ import { createRecordBook, isFinal, type UpdateRecord } from './record.js';
 import { awaitMoment, type Scene, strike } from './strike.js';
 import type { Worker, WorkerError, WorkerStock } from './worker.js';
 
-const OVER_MS = 90_000;
+const OVER_MS = 300_000;
 /** A watch looks every five seconds whether what it watches is still there. */
-const LEFT_MS = 12_000;
+const LEFT_MS = 60_000;
 const LOOK_MS = 20;
 
 export interface Played {
@@ -37,9 +37,9 @@ export interface Played {
 const LIMITS = {
   connect_s: 10,
   keep_alive_s: 1,
-  command_s: 20,
+  command_s: 60,
   transfer_stall_s: 5,
-  reboot_s: 8,
+  reboot_s: 40,
   restart_s: 10,
 } as const;
 

@@ -34,7 +34,7 @@ export type Told =
 const RETRY_MS = 100;
 /** A connection that is used no more is closed after so long; one whose session was lost is not. */
 const IDLE_MS = 400;
-const REST_MS = 8000;
+const REST_MS = 30_000;
 
 const say = (message: Said): void => void process.send?.(message);
 const { signal } = new AbortController();

@@ -161,7 +161,7 @@ export const clockJumps: Experiment = {
     }
     const short = context.effort === 'short';
     const clocks = hostClocks(join(context.dir, 'clocks'), library, HOSTS);
-    const reservationMs = 15_000;
+    const reservationMs = 40_000;
     const rounds = short ? SHORT : context.random.shuffled(LONG).slice(0, context.cases ?? LONG.length);
     const depot = await startDepot(context, {
       dir: join(context.dir, 'depot'),
@@ -178,7 +178,7 @@ export const clockJumps: Experiment = {
     context.teardown(() => origin.close());
     const signer = await makeSigner(context.dir);
     const say = (line: string): void => context.say(line);
-    const base = { depot, origin, signer, pauseS: 12, reservationMs, say };
+    const base = { depot, origin, signer, pauseS: 30, reservationMs, say };
     for (const [index, round] of rounds.entries()) await play(context, base, clocks, round, index + 1);
   },
 };

@@ -18,8 +18,6 @@ const ANSWER_MS = 1500;
 /** An answer that has not come by then is counted as none. */
 const PATIENCE_MS = 4000;
 const SETTLE_MS = 90_000;
-/** Processes an answer goes through, each of which a busy machine may keep waiting. */
-const HOPS = 4;
 /** What must not happen gets this long to happen. */
 const QUIET_MS = { short: 1000, long: 3000 } as const;
 const STRADDLE_MS = 400;
@@ -94,9 +92,8 @@ function answerFaults(scene: Scene, one: Asked, { withinMs, mustDefault }: Expec
   if (withinMs !== undefined) {
     const machineMs = scene.latencyProbe.worst(one.sentAt, one.sentAt + first.ms);
     if (first.ms > scene.slowest.ms) Object.assign(scene.slowest, { ms: first.ms, what: name, machineMs });
-    // The short form runs beside other tests: it must not fail on a busy machine.
-    const allowed = withinMs + (scene.context.effort === 'short' ? HOPS * machineMs : 0);
-    if (first.ms > allowed)
+    // The short form runs beside other tests: times there say nothing.
+    if (scene.context.effort === 'long' && first.ms > withinMs)
       faults.push(`${name} was answered after ${ms(first.ms)}; the machine itself was ${ms(machineMs)} late`);
   }
   if (new Set(answers.map(({ text }) => text)).size > 1) {
@@ -185,7 +182,7 @@ async function tryWorkersGone(scene: Scene, how: 'stopped' | 'frozen'): Promise<
   const from = performance.now();
   const early = askAll(scene);
   await answered(early);
-  await delay(Math.max(0, WORKERS_GONE_S * 1000 + 1700 - (performance.now() - from)));
+  await delay(Math.max(0, WORKERS_GONE_S * 1000 + 5000 - (performance.now() - from)));
   const late = [...askAll(scene)];
   await answered(late);
   await repeatSome(scene, late);

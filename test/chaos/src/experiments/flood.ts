@@ -20,7 +20,7 @@ const EFFORT = {
   short: { rounds: 1, seconds: 2 },
   long: { rounds: 8, seconds: 5 },
 } as const;
-const REPLY_MS = 10_000;
+const REPLY_MS = 30_000;
 
 /** Ten times what a station may send, and as much as the broker takes of one. */
 const FLOODS = { steady: 2000, boundless: 0 } as const;

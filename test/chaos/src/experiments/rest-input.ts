@@ -60,7 +60,10 @@ async function patientExchange(baseUrl: string, agent: Agent, request: Request):
   for (let times = 1; ; times += 1) {
     const answer = await exchange(baseUrl, agent, request, PATIENCE_MS);
     const isBusy =
-      answer.status === 503 && /"code":"(NOT_STORED|READS_BUSY|WORKERS_GONE|STATION_UNREACHABLE)"/.test(answer.text);
+      answer.status === 503 &&
+      /"code":"(NOT_STORED|READS_BUSY|WORKERS_GONE|STATION_UNREACHABLE|CERTIFICATE_NOT_JUDGED|OBJECT_STORE_UNREACHABLE|ARTIFACT_STORE_UNREACHABLE|TOO_MANY_SUBSCRIBERS)"/.test(
+        answer.text,
+      );
     if (!isBusy || times === MOST_ASKED) return answer;
     await delay(ASK_AGAIN_MS);
   }

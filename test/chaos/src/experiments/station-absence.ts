@@ -1,5 +1,6 @@
 /** Stations that disappear at every status, and come back after a minute, after a day, or never. */
 
+import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type FirmwareSigner, makeImage, makeSigner } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
@@ -29,7 +30,7 @@ const ORDER = [
 type Comeback = 'moment' | 'day' | 'never';
 const COMEBACKS: readonly Comeback[] = ['moment', 'day', 'never'];
 /** How long a moment lasts. */
-const MOMENT_MS: Readonly<Record<Effort, number>> = { short: 2000, long: 60_000 };
+const MOMENT_MS: Readonly<Record<Effort, number>> = { short: 6000, long: 60_000 };
 
 interface Scene {
   readonly context: ExperimentContext;
@@ -130,7 +131,8 @@ function uploadAt(status: 'Accepted' | 'Uploading'): Moment {
     name: `log upload at ${status}`,
     async leave({ origin }, station) {
       const location = origin.receive(path(station));
-      await station.client.request('upload_logs', { request_id: ID, type: 'DiagnosticsLog', location });
+      const request = { request_id: ID, type: 'DiagnosticsLog', location };
+      await askUntilDecided('upload_logs', () => station.client.request('upload_logs', request));
       if (status !== 'Accepted') await station.awaitHeard(ID, status, PATIENCE_MS);
       await station.vanish();
     },
@@ -160,7 +162,7 @@ const reset: Moment = {
     await station.vanish();
   },
   async judgeBack({ depot }, station, comeback) {
-    const { reply } = await station.client.request('get_boot_reason');
+    const { reply } = await askUntilDecided('get_boot_reason', () => station.client.request('get_boot_reason'));
     await awaitUntil(async () => (await openOf(depot, station.name)).length === 0, PATIENCE_MS, 'the reset to be over');
     const starts = (await depot.charger(station.name))?.everestStarts;
     return [
@@ -183,7 +185,7 @@ const MOMENTS: readonly Moment[] = [
   updateAt('Downloading'),
   updateAt('Downloaded'),
   updateAt('SignatureVerified'),
-  updateAt('InstallScheduled', () => ({ install_timestamp: inSeconds(20) })),
+  updateAt('InstallScheduled', () => ({ install_timestamp: inSeconds(60) })),
   updateAt('Installing'),
   updateAt('InstallRebooting'),
   uploadAt('Accepted'),
@@ -220,7 +222,7 @@ export const stationAbsence: Experiment = {
     'a day, and is asked anew for a permission of a boot that is over; if it never does, nothing is installed on that ' +
     'permission, everything ends with a true status, and its slot is free.',
   async run(context) {
-    const depot = await startDepot(context, { dir: context.dir, simulated: { install_ms: 1000, reboot_ms: 1000 } });
+    const depot = await startDepot(context, { dir: context.dir, simulated: { install_ms: 1000, reboot_ms: 4000 } });
     const origin = await startOrigin();
     context.teardown(() => origin.close());
     const scene: Scene = { context, depot, origin, signer: await makeSigner(context.dir) };

@@ -31,7 +31,7 @@ interface Scale {
   readonly quietMs: number;
 }
 const SCALES: Readonly<Record<'short' | 'long', Scale>> = {
-  short: { stations: 4, lockMs: 1000, installMs: 3000, rebootMs: 1000, logHistoryS: 3600, quietMs: 500 },
+  short: { stations: 4, lockMs: 1000, installMs: 10_000, rebootMs: 1000, logHistoryS: 3600, quietMs: 500 },
   long: { stations: 8, lockMs: 10_000, installMs: 32_000, rebootMs: 28_000, logHistoryS: 36_000, quietMs: 3000 },
 };
 

@@ -10,7 +10,7 @@ import { openWire, type Shot } from './wire.js';
 const WAVE = 500;
 const CLIENTS = 4;
 const UNCONFIGURED = 200;
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 60_000;
 const REPORTED = 8;
 
 export interface AttackPlan {

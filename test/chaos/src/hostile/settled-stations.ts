@@ -51,11 +51,15 @@ export async function settleStations(
   away?.stopHeartbeats();
   const isAway = async (): Promise<boolean> => (await depot.redis.hget('khumbu:station:cs-5', 'awaySince')) !== null;
   await awaitUntil(isAway, PATIENCE_MS, 'cs-5 to be away');
-  const asked = await depot.fetch('/v1/stations/cs-5/firmware-updates', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ location }),
-  });
+  const ask = async (): Promise<Response | undefined> => {
+    const answer = await depot.fetch('/v1/stations/cs-5/firmware-updates', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ location }),
+    });
+    return answer.status === 503 ? undefined : answer;
+  };
+  const asked = await awaitUntil(ask, PATIENCE_MS, 'the update over REST to be decided');
   if (asked.status !== 202) throw new Error(`the update over REST: ${asked.status} ${await asked.text()}`);
   const held = async (): Promise<boolean> => (await depot.redis.llen('khumbu:outbox:cs-5')) >= 2;
   await awaitUntil(held, PATIENCE_MS, 'held statuses of cs-5');

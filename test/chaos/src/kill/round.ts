@@ -42,7 +42,7 @@ const PREPARE_MS = 500;
 const AHEAD_MS = 200;
 const ANSWER_MS = 3000;
 const BACK_MS = 5000;
-const QUIET_MS = 120_000;
+const QUIET_MS = 300_000;
 const LOOK_MS = 250;
 /** What a frozen process does when it goes on, and what the broker delivers again, comes at once. */
 const SETTLED_MS = 1500;

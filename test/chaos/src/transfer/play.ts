@@ -14,7 +14,7 @@ import type { FetchSettings, Source } from './sources.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../../../services/ota-worker/dist/test/fetch-child.js', import.meta.url));
 /** Longer than a busy machine lets an honest server wait. */
-const STALL_MS = 4000;
+const STALL_MS = 15_000;
 const RUN_MS = 60_000;
 const DAY_MS = 86_400_000;
 

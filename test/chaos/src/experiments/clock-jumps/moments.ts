@@ -16,9 +16,9 @@ import type { HandStation } from '../../depot/hand-station.js';
 export const PATIENCE_MS = 30_000;
 const TRIGGER = 'SignatureVerified';
 const SLACK_MS = 1000;
-const DATE_MS = 30_000;
+const DATE_MS = 60_000;
 /** How long an effect lasts that a clock is to jump in. */
-const EFFECT_MS = 15_000;
+const EFFECT_MS = 30_000;
 /** Until the jump comes, and then some. */
 const LEFT_MS = 3 * PATIENCE_MS;
 
