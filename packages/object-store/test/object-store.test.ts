@@ -406,7 +406,7 @@ void t.test('a reader who pauses is waited for; a store that falls silent meanwh
   const content = randomBytes(12 * MIB);
   await store.putStream({ bucket: BUCKET, key: 'k', body: Readable.from([content], { objectMode: false }), ...type });
   const door = await startDoor(t, server.port);
-  const stallMs = 4000;
+  const stallMs = 1500;
   const through = storeAt(t, door.endpoint, { stallMs });
   const range = { bucket: BUCKET, key: 'k', offset: 0, length: content.length };
   const pieces: Buffer[] = [];
