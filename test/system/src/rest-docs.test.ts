@@ -62,7 +62,11 @@ await t.test('a station is updated, followed, its logs fetched, reset', { timeou
     'Installed',
   ]);
   t.strictSame(statuses('log_upload'), ['Offered', 'Accepted', 'Uploading', 'Uploaded']);
-  t.strictSame(statuses('reset'), ['Accepted', 'Resetting', 'Restarted']);
+  // Where EVerest takes a while to be heard again, that is told as well.
+  t.strictSame(
+    statuses('reset').filter((status) => status !== 'Restarting'),
+    ['Accepted', 'Resetting', 'Restarted'],
+  );
   const restarts = events.filter(({ change }) => change === 'restarted').map(({ bootReason }) => bootReason);
   t.strictSame(restarts, ['FirmwareUpdate', 'RemoteReset']);
   t.equal(await cluster.stop(), 0);
