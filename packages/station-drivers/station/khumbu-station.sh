@@ -150,9 +150,11 @@ watch() {
 
 end_group() {
   file_runs "$1" || return 0
-  kill -TERM "-$pid" 2>/dev/null
+  asked=
   tries=0
   while [ "$tries" -lt 60 ] && file_runs "$1"; do
+    # Its group is there a moment after it was begun.
+    [ -n "$asked" ] || ! kill -TERM "-$pid" 2>/dev/null || asked=yes
     tries=$((tries + 1))
     nap
   done

@@ -140,9 +140,10 @@ async function stage(t: Test, rules: Partial<WanRules> = {}) {
       ),
   };
 }
-/** So that the depot's clock shows this hour. */
+/** So that the depot's clock shows this hour, of a day whose next ones are in the same month: bytes are counted by the month. */
 const shiftTo = (hour: number): number => {
   const date = new Date();
+  date.setUTCDate(10);
   date.setUTCHours(hour, 0, 0, 0);
   return date.getTime() - Date.now();
 };

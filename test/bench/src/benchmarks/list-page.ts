@@ -59,10 +59,9 @@ async function fill({ redis }: Depot, stations: readonly string[], operations: n
   for (let at = 0; at < begins.length; at += AT_ONCE) await Promise.all(begins.slice(at, at + AT_ONCE).map(commit));
 }
 
-/** Milliseconds until the last byte. Rejects for any answer but 200, and for a page without items. */
-function read(agent: Agent, depot: Depot, path: string): Promise<number> {
+/** Milliseconds until the last byte, with all that was asked again. Rejects for any answer but 200 in the end, and for a page without items. */
+function read(agent: Agent, depot: Depot, path: string, began = performance.now()): Promise<number> {
   return new Promise((resolve, reject) => {
-    const began = performance.now();
     const headers = { authorization: `Bearer ${depot.apiKey}` };
     get(`${depot.httpUrls[0]}${path}`, { agent, headers }, (response) => {
       const pieces: Buffer[] = [];
@@ -74,7 +73,7 @@ function read(agent: Agent, depot: Depot, path: string): Promise<number> {
         const isPage = response.statusCode === 200 && !text.includes('"items":[]');
         if (isPage) resolve(ms);
         else if (response.statusCode === 503)
-          setTimeout(() => void read(agent, depot, path).then(resolve, reject), ASK_AGAIN_MS);
+          setTimeout(() => void read(agent, depot, path, began).then(resolve, reject), ASK_AGAIN_MS);
         else reject(new Error(`${path}: ${response.statusCode} ${text.slice(0, 200)}`));
       });
     }).once('error', reject);

@@ -1,0 +1,22 @@
+/** The program at the station, called as a driver calls it, on this host. */
+import { join } from 'node:path';
+import t from 'tap';
+import { call } from '../src/station/call.js';
+import { createStationProgram } from '../src/station/station-program.js';
+import { localTransport as transport } from '../src/transports/local.js';
+
+/** Exit codes of a command that a signal has ended. */
+const BY_TERM = 128 + 15;
+
+void t.test('a command that is to end before it has begun is asked to, and not left to its kill', async (t) => {
+  const stateDir = join(t.testdir({}), 'state');
+  const program = createStationProgram({ transport, stateDir, scripts: [], bootId: [] });
+  const options = { signal: AbortSignal.timeout(180_000), timeoutMs: 150_000 };
+  await program.prepare(options);
+  for (let turn = 1; turn <= 10; turn += 1) {
+    const nonce = `turn-${turn}`;
+    await call(transport, program.argvOf('end-run', [nonce]), options);
+    const { code } = await call(transport, program.argvOf('run', [nonce, '100', 'sleep', '98766']), options);
+    t.equal(code, BY_TERM, nonce);
+  }
+});
