@@ -183,7 +183,10 @@ await t.test('a user has one connection, and who opens thousands does not keep a
     sockets.push(socket);
     await within(new Promise((resolve) => socket.once('connect', resolve).once('close', resolve)), PATIENCE_MS, 'TCP');
   }
-  t.ok(sockets.length <= 2100, 'connections of stations are limited');
+  // A busy broker comes late to those that the kernel has taken for it.
+  const areLimited = (): boolean => sockets.length - closed <= 2100;
+  t.ok(await awaitUntil(areLimited, PATIENCE_MS, 'connections of stations to be limited'));
+  t.ok(closed > 0, 'some are closed');
   await t.rejects(broker.enter('cp1', { connectTimeout: 3000 }), 'even of those who have a password');
   const standby = await broker.enter('khumbu-gateway', {}, broker.gatewayUrl);
   await awaitUntil(() => !gateway.connected, PATIENCE_MS, 'the next leader takes the session over');

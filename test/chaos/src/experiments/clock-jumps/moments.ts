@@ -16,6 +16,7 @@ import type { HandStation } from '../../depot/hand-station.js';
 export const PATIENCE_MS = 30_000;
 const TRIGGER = 'SignatureVerified';
 const SLACK_MS = 1000;
+const ANSWERED_MS = 20_000;
 const DATE_MS = 60_000;
 /** How long an effect lasts that a clock is to jump in. */
 const EFFECT_MS = 30_000;
@@ -73,15 +74,24 @@ async function awaitOperations(
   what: string,
 ): Promise<void> {
   const isSo = async (): Promise<boolean> => {
-    const response = await Promise.any([0, 1].map((gateway) => depot.fetch(`/v1/stations/${name}`, {}, gateway)));
+    // One that was on its way to a gateway that was killed may never end.
+    const look = (gateway: number): Promise<Response> =>
+      depot.fetch(`/v1/stations/${name}`, { signal: AbortSignal.timeout(ANSWERED_MS) }, gateway);
+    const response = await Promise.any([0, 1].map(look));
     return response.status === 200 && accept(((await response.json()) as StationView).operations);
   };
   await awaitUntil(() => isSo().catch(() => false), PATIENCE_MS, `${name} ${what}`);
 }
 
-const awaitWaiting = async ({ depot }: Scene, station: HandStation, reason: string): Promise<void> => {
+/** Until it waits for that, or until that is over: then the moment has passed, which `isThere` tells. */
+const awaitWaiting = async (
+  { depot }: Scene,
+  station: HandStation,
+  reason: string,
+  isOver: () => boolean,
+): Promise<void> => {
   const waits = ({ waitingFor }: OperationView): boolean => waitingFor === reason;
-  await awaitOperations(depot, station.name, (all) => all.some(waits), `to wait for ${reason}`);
+  await awaitOperations(depot, station.name, (all) => isOver() || all.some(waits), `to wait for ${reason}`);
 };
 
 const awaitNothingOpen = ({ depot }: Scene, station: HandStation): Promise<void> =>
@@ -202,7 +212,7 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     await awaitUntil(() => origin.stats(path).requests > 0, PATIENCE_MS, 'the first try');
     const pause = awaitSince(performance.now(), () => origin.stats(path).requests > 1, LEFT_MS, 'the second try');
     pause.catch(() => undefined);
-    await awaitWaiting(scene, station, 'retry');
+    await awaitWaiting(scene, station, 'retry', () => origin.stats(path).requests > 1);
     return {
       station,
       isThere: async () => origin.stats(path).requests === 1,
@@ -255,7 +265,7 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     await awaitUntil(() => tries() > 0, PATIENCE_MS, 'the first upload');
     const pause = awaitSince(performance.now(), () => tries() > 1, LEFT_MS, 'the second upload');
     pause.catch(() => undefined);
-    await awaitWaiting(scene, station, 'retry');
+    await awaitWaiting(scene, station, 'retry', () => tries() > 1);
     return {
       station,
       isThere: async () => tries() === 1,
@@ -278,7 +288,7 @@ export const MOMENTS: Readonly<Record<string, (scene: Scene, station: HandStatio
     const reset = async (): Promise<unknown> => (await station.client.request('is_reset_allowed', 'Soft')).reply;
     await untilAccepted(station, scene.say, 'the reset', reset, true);
     await station.client.allowInstallation();
-    await awaitWaiting(scene, station, 'reset_reservation');
+    await awaitWaiting(scene, station, 'reset_reservation', () => station.heard(1).includes('Installing'));
     const free = awaitSince(reserved, () => station.heard(1).includes('Installing'), LEFT_MS, 'the reservation to end');
     return {
       station,
