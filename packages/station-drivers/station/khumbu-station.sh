@@ -153,12 +153,12 @@ end_group() {
   asked=
   tries=0
   while [ "$tries" -lt 60 ] && file_runs "$1"; do
-    # Its group is there a moment after it was begun.
-    [ -n "$asked" ] || ! kill -TERM "-$pid" 2>/dev/null || asked=yes
+    # Its group is there a moment after it was begun; until then it is alone.
+    [ -n "$asked" ] || ! { kill -TERM "-$pid" || kill -TERM "$pid"; } 2>/dev/null || asked=yes
     tries=$((tries + 1))
     nap
   done
-  kill -KILL "-$pid" 2>/dev/null
+  { kill -KILL "-$pid" || kill -KILL "$pid"; } 2>/dev/null
   return 0
 }
 
@@ -181,10 +181,10 @@ limited() {
     kill -KILL "-$child" "$child" 2>/dev/null
     fail 'the state folder cannot be written'
   fi
-  # It was to end before it was written down.
-  [ ! -e "$run.end" ] || end_group "$run"
   watch "$run" "$limit" "$run.late" &
   watcher=$!
+  # It was to end before it was written down.
+  [ ! -e "$run.end" ] || end_group "$run"
   wait "$child"
   code=$?
   kill "$watcher" 2>/dev/null

@@ -1,7 +1,8 @@
 /** What goes wrong between a worker and a station, with a real SSH server. */
 import { execFileSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -211,21 +212,31 @@ await t.test('a command ends with whoever wanted it, and by its limit when nobod
   await awaitUntil(() => processesWith(programs).length === 0, PATIENCE_MS, 'the command to end');
   await ended;
 
-  const slow = stage.driver({ read_clock: ['sleep', '4321'], limits: { command_s: 15 } });
+  // Of this run alone: one that was ended by hand may have left another.
+  const [seconds, others] = [`4321.${randomInt(1e9)}`, `4322.${randomInt(1e9)}`];
+  const slow = stage.driver({ read_clock: ['sleep', seconds], limits: { command_s: 15 } });
   const reading = t.rejects(slow.readClock(signal), { code: 'STATION_UNREACHABLE' });
-  await awaitUntil(() => processesWith('sleep 4321').length > 0, PATIENCE_MS, 'the command to run');
+  await awaitUntil(() => processesWith(`sleep ${seconds}`).length > 0, PATIENCE_MS, 'the command to run');
   killSessions(stage.sshd);
   await stage.sshd.restart();
   await reading;
-  await awaitUntil(() => processesWith('sleep 4321').length === 0, PATIENCE_MS, 'its limit to end it');
+  await awaitUntil(() => processesWith(`sleep ${seconds}`).length === 0, PATIENCE_MS, 'its limit to end it');
   await t.rejects(slow.readClock(signal), { code: 'STATION_UNREACHABLE', message: /not done in 15 s/ });
 
   const aborted = new AbortController();
-  const long = stage.driver({ read_clock: ['sleep', '4322'] }).readClock(aborted.signal);
-  await awaitUntil(() => processesWith('sleep 4322').length > 0, PATIENCE_MS, 'the command to run');
+  const long = stage.driver({ read_clock: ['sleep', others] }).readClock(aborted.signal);
+  await awaitUntil(() => processesWith(`sleep ${others}`).length > 0, PATIENCE_MS, 'the command to run');
   aborted.abort();
   await t.rejects(long, { name: 'AbortError' });
-  await awaitUntil(() => processesWith('sleep 4322').length === 0, PATIENCE_MS, 'the command to end');
+  const left = (): readonly number[] => processesWith(`sleep ${others}`);
+  await awaitUntil(
+    () => left().length === 0,
+    PATIENCE_MS,
+    () =>
+      `the aborted command to end: ${left()
+        .map((pid) => readFileSync(`/proc/${pid}/stat`, 'latin1'))
+        .join()}`,
+  );
 });
 
 await t.test('a server with room for one session serves many', { ...only }, async (t) => {
