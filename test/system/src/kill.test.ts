@@ -65,9 +65,14 @@ await t.test('a process is killed', async (t) => {
         const slow = moment === 'Accepted' || moment === 'Downloading';
         const location = origin.serve(path, image.bytes, slow ? SLOW : {});
         const request = { request_id: requestId, location, ...signer.signed(image.bytes) };
-        const ask = async (station: EverestModule) =>
-          (await askUntilDecided('update_firmware', () => station.request('update_firmware', request))).reply;
-        t.same(await Promise.all(stations.map(ask)), Array(STATIONS.length).fill('Accepted'));
+        // Who was killed before may just be back: a gateway that had no word of Redis for a while answers by default at once.
+        const ask = (station: EverestModule) =>
+          awaitUntil(
+            async () => (await station.request('update_firmware', request)).reply === 'Accepted',
+            PATIENCE_MS,
+            `${station.station} to be accepted`,
+          );
+        await Promise.all(stations.map(ask));
         if (moment === 'Downloading') await origin.awaitBytes(path, 300_000);
         else if (moment !== 'Accepted') await firstToHear(stations, requestId, moment);
         await cluster.kill(victim);
