@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
 import type { Endpoints } from '@khumbu/embedded-run/cluster';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 
@@ -98,8 +99,8 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
   if (line === 'ended') throw new Error(`the cluster did not start: ${run.output()}`);
   const endpoints = JSON.parse(line) as Endpoints;
   const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> => {
-    const send = async (): Promise<Response | undefined> => {
-      const answer = await fetch(`${endpoints.httpUrl}/v1${path}`, {
+    const send = () =>
+      fetch(`${endpoints.httpUrl}/v1${path}`, {
         method,
         headers: {
           authorization: `Bearer ${endpoints.apiKey}`,
@@ -107,10 +108,7 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
         },
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
-      // It could not be decided in time: nothing has happened.
-      return answer.status === 503 ? undefined : answer;
-    };
-    const response = await awaitUntil(send, START_MS, `${method} ${path} to be decided`);
+    const response = await askUntilServed(send, START_MS, `${method} ${path}`);
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return JSON.parse(text) as unknown;

@@ -4,8 +4,8 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Depot, ServiceName } from '@khumbu/chaos/depot/depot';
 import { SERVICE_SCRIPTS } from '@khumbu/embedded-run/cluster';
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { startChild } from '@khumbu/test-support/children';
-import { awaitUntil } from '@khumbu/test-support/events';
 import type { BenchContext } from './row.js';
 
 export const WORKERS = ['ota-worker-1', 'ota-worker-2'] as const satisfies ServiceName[];
@@ -47,10 +47,7 @@ export function fetchesOf(depot: Depot, worker: (typeof WORKERS)[number]): numbe
 /** Ask for something that is accepted. */
 export async function postTo(depot: Depot, path: string, body: object): Promise<void> {
   const headers = { 'content-type': 'application/json' };
-  const ask = async (): Promise<Response | undefined> => {
-    const answer = await depot.fetch(`/v1${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-    return answer.status === 503 ? undefined : answer;
-  };
-  const answer = await awaitUntil(ask, 60_000, `POST ${path} to be decided`);
+  const ask = () => depot.fetch(`/v1${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  const answer = await askUntilServed(ask, 60_000, `POST ${path}`);
   if (answer.status !== 202) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`);
 }

@@ -1,4 +1,5 @@
 /** A download that has to wait, in the running depot: for its time of day, for an operator, through kills and another window. */
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { startOrigin } from '@khumbu/test-support/origin';
@@ -30,17 +31,12 @@ const seen = (cluster: Cluster, station: string, isWanted: (operation: Operation
   );
 
 /** Asked again while the gateway cannot decide: nothing has happened then. */
-const post = ({ endpoints }: Cluster, path: string): Promise<{ status: number; body: unknown }> =>
-  awaitUntil(
-    async () => {
-      const headers = { authorization: `Bearer ${endpoints.apiKey}` };
-      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, { method: 'POST', headers });
-      const body: unknown = await response.json();
-      return response.status === 503 ? undefined : { status: response.status, body };
-    },
-    PATIENCE_MS,
-    `POST ${path} to be decided`,
-  );
+async function post({ endpoints }: Cluster, path: string): Promise<{ status: number; body: unknown }> {
+  const headers = { authorization: `Bearer ${endpoints.apiKey}` };
+  const ask = () => fetch(`${endpoints.httpUrl}/v1${path}`, { method: 'POST', headers });
+  const response = await askUntilServed(ask, PATIENCE_MS, `POST ${path}`);
+  return { status: response.status, body: await response.json() };
+}
 
 /** Two hours from now, for an hour, at a depot in UTC. */
 const clockIn = (hours: number): string => new Date(Date.now() + hours * 3600_000).toISOString().slice(11, 16);

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { freePort } from '@khumbu/shared/runtime/free-port';
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
@@ -42,22 +43,16 @@ interface Operation {
 }
 
 /** Asked again while the gateway cannot decide: nothing has happened then. */
-const post = (path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> => {
+const post = async (path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> => {
   const headers = {
     authorization: `Bearer ${endpoints.apiKey}`,
     'content-type': 'application/json',
     'idempotency-key': crypto.randomUUID(),
   };
   const request = { method: 'POST', headers, body: JSON.stringify(body) };
-  return awaitUntil(
-    async () => {
-      const response = await fetch(`${endpoints.httpUrl}/v1${path}`, request);
-      const answer = (await response.json()) as Record<string, unknown>;
-      return response.status === 503 ? undefined : { status: response.status, body: answer };
-    },
-    PATIENCE_MS,
-    `POST ${path} to be decided`,
-  );
+  const ask = () => fetch(`${endpoints.httpUrl}/v1${path}`, request);
+  const response = await askUntilServed(ask, PATIENCE_MS, `POST ${path}`);
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 };
 
 /** The newest operation of a station, once it has ended. */

@@ -1,4 +1,5 @@
 /** Stations with something to lose: an update that waits, one that is scheduled, a reserved reset, statuses held. */
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, startEverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
@@ -51,15 +52,13 @@ export async function settleStations(
   away?.stopHeartbeats();
   const isAway = async (): Promise<boolean> => (await depot.redis.hget('khumbu:station:cs-5', 'awaySince')) !== null;
   await awaitUntil(isAway, PATIENCE_MS, 'cs-5 to be away');
-  const ask = async (): Promise<Response | undefined> => {
-    const answer = await depot.fetch('/v1/stations/cs-5/firmware-updates', {
+  const ask = () =>
+    depot.fetch('/v1/stations/cs-5/firmware-updates', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ location }),
     });
-    return answer.status === 503 ? undefined : answer;
-  };
-  const asked = await awaitUntil(ask, PATIENCE_MS, 'the update over REST to be decided');
+  const asked = await askUntilServed(ask, PATIENCE_MS, 'the update over REST');
   if (asked.status !== 202) throw new Error(`the update over REST: ${asked.status} ${await asked.text()}`);
   const held = async (): Promise<boolean> => (await depot.redis.llen('khumbu:outbox:cs-5')) >= 2;
   await awaitUntil(held, PATIENCE_MS, 'held statuses of cs-5');
