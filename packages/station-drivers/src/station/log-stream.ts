@@ -2,7 +2,7 @@
 import { PassThrough, type Readable } from 'node:stream';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
-import type { ProcessEnd, Transport } from '../transports/transport.js';
+import type { ProcessEnd, StationProcess, Transport } from '../transports/transport.js';
 import { newNonce, type StationProgram } from './station-program.js';
 
 interface LogCommand {
@@ -37,7 +37,14 @@ export async function openLogStream({
   onSaid,
 }: LogCommand): Promise<Readable> {
   const nonce = newNonce();
-  const process = await transport.begin(program.argvOf('run', [nonce, String(limitS), ...argv]), signal);
+  let process: StationProcess;
+  try {
+    process = await transport.begin(program.argvOf('run', [nonce, String(limitS), ...argv]), signal);
+  } catch (error) {
+    // It may have begun all the same: nobody knows until the station has answered.
+    program.end(nonce);
+    throw error;
+  }
   process.stdin.end(input);
   let stderr = '';
   process.stderr.on('data', (bytes: Buffer) => {
