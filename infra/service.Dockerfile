@@ -16,7 +16,8 @@ RUN --mount=type=secret,id=ca,required=false \
     if [ -s /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
     npm ci --ignore-scripts --no-audit --no-fund --fetch-retries=1
 COPY . .
-RUN node_modules/.bin/tsc -b && node_modules/.bin/vite build packages/page --config packages/page/vite.config.mjs
+RUN node_modules/.bin/tsc -b && node_modules/.bin/vite build packages/page --config packages/page/vite.config.mjs && \
+    node scripts/bundle.mjs
 
 # Packages for production, and the compiled code of those of ours that this service uses.
 FROM ${BASE} AS production
@@ -34,7 +35,9 @@ RUN --mount=type=bind,from=build,source=/app,target=/built \
     for folder in packages/* services/*; do \
       if [ -e "node_modules/@khumbu/${folder#*/}" ]; \
       then mkdir "${folder}/dist" && cp -R "/built/${folder}/dist/src" "${folder}/dist/src"; \
-           if [ -d "/built/${folder}/dist/page" ]; then cp -R "/built/${folder}/dist/page" "${folder}/dist/page"; fi; \
+           for more in bundle page; do \
+             if [ -d "/built/${folder}/dist/${more}" ]; then cp -R "/built/${folder}/dist/${more}" "${folder}/dist/${more}"; fi; \
+           done; \
            if [ -d "/built/${folder}/station" ]; then cp -R "/built/${folder}/station" "${folder}/station"; fi; \
       else rm -rf "${folder}"; \
       fi; \
@@ -64,7 +67,7 @@ RUN case ${SERVICE} in \
       ota-worker | system-control) flags='--v8-pool-size=1 --max-semi-space-size=1' ;; \
       *) flags='--v8-pool-size=1' ;; \
     esac; \
-    echo "exec node ${flags} service/dist/src/main.js" >start.sh
+    echo "exec node ${flags} service/dist/bundle/main.js" >start.sh
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "healthcheck.mjs"]

@@ -8,6 +8,8 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { bundlePrograms } from './bundle.mjs';
+import { isCompiled, noteCompiled, sourcesOf } from './compiled.mjs';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const OLDEST_NODE = [20, 19];
@@ -119,17 +121,25 @@ export const packageFolders = () => readJson(at('tsconfig.json')).references.map
 /** One that takes longer has something to do. */
 const QUICK_BUILD_MS = 3000;
 
-async function build({ quiet }) {
-  const folders = packageFolders();
+async function compile(folders, quiet) {
+  if (isCompiled(folders)) return;
   const compiled = folders.filter((folder) => existsSync(join(folder, 'dist')));
   for (const folder of compiled)
     for (const part of ['src', 'test'])
       if (existsSync(join(folder, 'dist', part))) removeStrays(join(folder, 'dist', part), join(folder, part));
   // Incremental: half a second when nothing has changed.
   const afterMs = compiled.length === folders.length ? QUICK_BUILD_MS : 0;
-  const compile = () => run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
-  const code = await telling('Compiling', { quiet, afterMs }, compile);
+  const sources = sourcesOf(folders);
+  const tsc = () => run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+  const code = await telling('Compiling', { quiet, afterMs }, tsc);
   if (code !== 0) throw new Refusal('the code does not compile; the compiler says why above');
+  noteCompiled(folders, sources);
+}
+
+async function build({ quiet }) {
+  const folders = packageFolders();
+  await compile(folders, quiet);
+  await telling('Bundling', { quiet, afterMs: QUICK_BUILD_MS }, bundlePrograms);
   const page = folders.find((folder) => existsSync(join(folder, 'vite.config.mjs')));
   if (page) await buildPage(page);
 }

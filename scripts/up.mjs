@@ -6,5 +6,5 @@ await main(async () => {
   const isQuiet = ['1', 'true'].includes(process.env.UP_JSON ?? '');
   await prepare({ quiet: isQuiet });
   // In this very process, so that a signal has one place to go.
-  await import('../packages/embedded-run/dist/src/main.js');
+  await import('../packages/embedded-run/dist/bundle/main.js');
 });

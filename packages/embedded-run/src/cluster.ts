@@ -10,18 +10,18 @@ import type { UpSettings } from './settings.js';
 import type { Phase } from './supervisor.js';
 
 export type ServiceName = 'gateway' | 'ota-worker' | 'log-worker' | 'system-control' | 'station-simulator';
-/** The script of each service. */
+/** The script of each service: docs/adr/0047-a-program-is-bundled.md. */
 export type ServiceScripts = Readonly<Record<ServiceName, string>>;
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../../../${path}`, import.meta.url));
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export const SERVICE_SCRIPTS: ServiceScripts = {
-  gateway: fromRoot('services/gateway/dist/src/main.js'),
-  'ota-worker': fromRoot('services/ota-worker/dist/src/main.js'),
-  'log-worker': fromRoot('services/log-worker/dist/src/main.js'),
-  'system-control': fromRoot('services/system-control/dist/src/main.js'),
-  'station-simulator': fromRoot('packages/station-simulator/dist/src/main.js'),
+  gateway: fromRoot('services/gateway/dist/bundle/main.js'),
+  'ota-worker': fromRoot('services/ota-worker/dist/bundle/main.js'),
+  'log-worker': fromRoot('services/log-worker/dist/bundle/main.js'),
+  'system-control': fromRoot('services/system-control/dist/bundle/main.js'),
+  'station-simulator': fromRoot('packages/station-simulator/dist/bundle/main.js'),
 };
 
 /**

@@ -12,7 +12,7 @@ const PATIENCE_MS = 60_000;
 
 /** A project in which everything is to be done for the first time: packages, compiler, run. It needs no network. */
 function freshProject(t: T, compiler: string): string {
-  const root = t.testdir({ fake: {}, packages: { 'embedded-run': { dist: { src: {} } }, other: {} } });
+  const root = t.testdir({ fake: {}, packages: { 'embedded-run': { dist: { src: {}, bundle: {} } }, other: {} } });
   cpSync(SCRIPTS, join(root, 'scripts'), { recursive: true });
   const json = (path: string, value: object): void => writeFileSync(join(root, path), JSON.stringify(value));
   const project = { name: 'fresh', version: '1.0.0', type: 'module', dependencies: { typescript: 'file:fake' } };
@@ -30,7 +30,7 @@ function freshProject(t: T, compiler: string): string {
   json('tsconfig.json', { references: [{ path: 'packages/embedded-run' }, { path: 'packages/other' }] });
   mkdirSync(join(root, 'fake/bin'));
   writeFileSync(join(root, 'fake/bin/tsc'), compiler);
-  writeFileSync(join(root, 'packages/embedded-run/dist/src/main.js'), `process.stdout.write('ready\\n');`);
+  writeFileSync(join(root, 'packages/embedded-run/dist/bundle/main.js'), `process.stdout.write('ready\\n');`);
   writeFileSync(join(root, 'packages/embedded-run/src.ts'), '');
   // What is compiled and has no source is removed.
   mkdirSync(join(root, 'packages/embedded-run/src'));

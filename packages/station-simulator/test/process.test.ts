@@ -6,7 +6,7 @@ import { connectAsync } from 'mqtt';
 import t, { type Test } from 'tap';
 import { stationNames } from '../src/config.js';
 
-const main = fileURLToPath(new URL('../src/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../bundle/main.js', import.meta.url));
 const broker = await startMosquitto({ dir: t.testdir() });
 t.teardown(() => broker.stop());
 

@@ -9,7 +9,7 @@ import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { Test } from 'tap';
 
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../bundle/main.js', import.meta.url));
 export const API_KEY = 'a-key-for-tests';
 
 export interface Depot {

@@ -18,7 +18,7 @@ import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
 
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../bundle/main.js', import.meta.url));
 const KEY = 'process-key';
 const START_MS = 20_000;
 

@@ -1,13 +1,13 @@
 /** Gateways at the depot's broker, with the files of `infra/mosquitto`: one session for all of them, handed on and kept. */
 import { writeFile } from 'node:fs/promises';
-import { SERVICE_FLAGS } from '@khumbu/embedded-run/cluster';
+import { SERVICE_FLAGS, SERVICE_SCRIPTS } from '@khumbu/embedded-run/cluster';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil, collector, nextEvent } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import { connectAsync, type MqttClient } from 'mqtt';
 import t, { type Test } from 'tap';
-import { type DepotBroker, ears, makeSecrets, ROOT, startDepotBroker } from './depot-broker.js';
+import { type DepotBroker, ears, makeSecrets, startDepotBroker } from './depot-broker.js';
 
 const PATIENCE_MS = 60_000;
 const MODULE = 'everest_api/1/system/main';
@@ -15,13 +15,9 @@ const MODULE = 'everest_api/1/system/main';
 /** A gateway of the depot; `leads` asks it. */
 async function startGateway(test: Test, env: Readonly<Record<string, string>>) {
   const port = await freePort();
-  const child: Child = await startChild(
-    process.execPath,
-    [...SERVICE_FLAGS.gateway, `${ROOT}/services/gateway/dist/src/main.js`],
-    {
-      env: { PATH: process.env.PATH, ...env, HTTP_PORT: String(port) },
-    },
-  );
+  const child: Child = await startChild(process.execPath, [...SERVICE_FLAGS.gateway, SERVICE_SCRIPTS.gateway], {
+    env: { PATH: process.env.PATH, ...env, HTTP_PORT: String(port) },
+  });
   test.teardown(() => child.end('SIGKILL'));
   const leads = async (): Promise<boolean> => {
     try {

@@ -12,7 +12,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import type { Test } from 'tap';
 
 /** `npm run up` after its preparations, which `npm test` has made: they take seconds, and there are dozens of starts. */
-const UP = fileURLToPath(import.meta.resolve('@khumbu/embedded-run/main'));
+const UP = fileURLToPath(new URL('../bundle/main.js', import.meta.resolve('@khumbu/embedded-run/main')));
 const START_MS = 60_000;
 const RESTART_MS = 15_000;
 const STOP_MS = 15_000;

@@ -13,7 +13,7 @@ export const PATIENT_CURL = join(ROOT, 'test/system/fixtures/curl');
 export const COMMANDS_MS = 180_000;
 const START_MS = 60_000;
 /** `npm run up` after its preparations, which `npm test` has made. */
-const UP = join(ROOT, 'packages/embedded-run/dist/src/main.js');
+const UP = join(ROOT, 'packages/embedded-run/dist/bundle/main.js');
 
 export interface Block {
   readonly language: string;

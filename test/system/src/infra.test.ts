@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
-import { SERVICE_FLAGS } from '@khumbu/embedded-run/cluster';
+import { SERVICE_FLAGS, SERVICE_SCRIPTS } from '@khumbu/embedded-run/cluster';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { startChild } from '@khumbu/test-support/children';
@@ -34,7 +34,7 @@ void t.test('services are started with the same flags everywhere', async (t) => 
     const cwd = t.testdir({});
     await run('sh', ['-c', script ?? 'exit 1'], { cwd, env: { SERVICE: service } });
     const start = readFileSync(`${cwd}/start.sh`, 'utf8');
-    t.equal(start, `exec node ${flags} service/dist/src/main.js\n`, `image of ${service}`);
+    t.equal(start, `exec node ${flags} service/dist/bundle/main.js\n`, `image of ${service}`);
   }
 });
 
@@ -121,7 +121,7 @@ void t.test('a charger behind its own broker, bridged to the depot', async (t) =
   t.teardown(() => redis.stop());
 
   await writeFile(`${dir}/stations.yml`, 'stations: { cp1: { driver: simulated }, cp2: { driver: simulated } }');
-  const gateway = await startChild(process.execPath, [`${ROOT}/services/gateway/dist/src/main.js`], {
+  const gateway = await startChild(process.execPath, [SERVICE_SCRIPTS.gateway], {
     env: {
       PATH: process.env.PATH,
       REDIS_URL: redis.url,

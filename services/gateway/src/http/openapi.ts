@@ -4,6 +4,7 @@ import { fastifySwaggerUi } from '@fastify/swagger-ui';
 import { type AsyncApiOptions, asyncApiDocument } from '@khumbu/shared/contract/async-api';
 import type { FastifyInstance } from 'fastify';
 import { type DocumentedPaths, describeHeaders } from './documented-headers.js';
+import { yamlOf } from './yaml-of.js';
 
 const INTRODUCTION = `Khumbu updates the firmware of charging stations that run EVerest, fetches their logs, resets them and sets their
 clocks: one station or a thousand. This is the REST API for fleet tools. It calls the very functions that serve EVerest
@@ -103,14 +104,18 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
       buildLocalReference: (json, _base, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `schema-${i}`),
     },
   });
-  // Made once, before anybody is served: they take tens of milliseconds.
+  // Made once, before anybody is served: it takes tens of milliseconds.
   const json = once(() => Buffer.from(JSON.stringify(app.swagger())));
-  const yaml = once(() => Buffer.from(app.swagger({ yaml: true })));
+  let yaml: Buffer | undefined;
+  const inYaml = async (): Promise<Buffer> => {
+    yaml ??= Buffer.from(await yamlOf(json().toString()));
+    return yaml;
+  };
   await app.register(fastifySwaggerUi, {
     uiHooks: {
       onRequest: ({ routeOptions: { url } }, reply, done) => {
         if (url === '/docs/json') reply.type('application/json; charset=utf-8').send(json());
-        else if (url === '/docs/yaml') reply.type('application/x-yaml').send(yaml());
+        else if (url === '/docs/yaml') inYaml().then((text) => reply.type('application/x-yaml').send(text), done);
         else done();
       },
     },
@@ -123,10 +128,7 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
         .replaceAll(/ (?:https:|validator\.swagger\.io)(?=[ ;])/g, ''),
     uiConfig: { validatorUrl: 'none' },
   });
-  app.addHook('onReady', async () => {
-    json();
-    yaml();
-  });
+  app.addHook('onReady', async () => void json());
   app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(json()),
   );
