@@ -1,6 +1,6 @@
 /**
- * `npm test`: prepare, then every test with tap; what is named after `--` goes to tap, and folders stand for the tests
- * in them. Ends with `N passed, N failed`, which counts assertions; a test file that breaks off counts as failed.
+ * `npm test`: prepare, then every test, or those of the files and folders that are named after `--`. With options, `-R tap` for one,
+ * all of it goes to tap's own command. Ends with `N passed, N failed`, which counts assertions; a test file that breaks off counts as failed.
  */
 import {
   closeSync,
@@ -15,16 +15,22 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { buildTap, main, prepare, Refusal, ROOT, run, say, tapCli } from './prepare.mjs';
+import { buildTap, main, packageFolders, prepare, Refusal, ROOT, run, say, tapCli } from './prepare.mjs';
+
+const testsBelow = (folder) =>
+  readdirSync(folder, { recursive: true })
+    .filter((file) => /(^|\/)dist\/.*\.test\.js$/.test(file) && !file.includes('node_modules'))
+    .map((file) => join(folder, file));
+
+/** Those of whole depots first: they take longest, and nothing waits for them at the end. */
+const allTests = () => packageFolders().flatMap(testsBelow).sort().toReversed();
 
 /** Compiled tests of a folder or of a source file; anything else is for tap as it is. */
 function testsFor(argument) {
   const path = resolve(ROOT, argument);
   if (argument.startsWith('-') || !existsSync(path)) return [argument];
   if (statSync(path).isDirectory()) {
-    const tests = readdirSync(path, { recursive: true })
-      .filter((file) => /(^|\/)dist\/.*\.test\.js$/.test(file) && !file.includes('node_modules'))
-      .map((file) => join(path, file));
+    const tests = testsBelow(path);
     if (tests.length === 0) throw new Refusal(`no tests in ${argument}`);
     return tests;
   }
@@ -69,7 +75,7 @@ async function countAssertions(file) {
   return counts;
 }
 
-/** For output that nobody watches live: a line for each test file, and what failed with its reasons. */
+/** A line for each test file, and what failed with its reasons. */
 function shortTap() {
   let reasonsOf;
   return (line) => {
@@ -82,12 +88,10 @@ function shortTap() {
   };
 }
 
-/** Run tap; its TAP goes to the file as well. On a terminal tap draws its own picture. */
-async function runTap(tapFile, args) {
-  const ownReporter = args.some((arg) => /^(-R|--reporter)/.test(arg));
-  if (process.stdout.isTTY || ownReporter) {
+/** The TAP goes to the file as well. */
+async function runTests(tapFile, args) {
+  if (args.some((arg) => arg.startsWith('-')))
     return run(process.execPath, [tapCli(), 'run', `--output-file=${tapFile}`, ...args], { stdio: ['ignore', 1, 2] });
-  }
   const fd = openSync(tapFile, 'w');
   const print = shortTap();
   const onLine = (line) => {
@@ -95,7 +99,7 @@ async function runTap(tapFile, args) {
     print(line);
   };
   try {
-    const plain = [tapCli(), 'run', '--reporter=tap', ...args];
+    const plain = [join(ROOT, 'scripts', 'run-tests.mjs'), ...args];
     return await run(process.execPath, plain, { stdio: ['ignore', 'pipe', 2], onLine });
   } finally {
     closeSync(fd);
@@ -139,7 +143,7 @@ await main(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'khumbu-test-'));
   const tapFile = join(folder, 'all.tap');
   try {
-    const code = await runTap(tapFile, wanted.flatMap(testsFor));
+    const code = await runTests(tapFile, wanted.length === 0 ? allTests() : wanted.flatMap(testsFor));
     const counts = existsSync(tapFile) ? await countAssertions(tapFile) : { passed: 0, failed: 0 };
     if (counts.failed === 0 && (code !== 0 || counts.passed === 0)) counts.failed = 1;
     process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed\n`);
