@@ -2,9 +2,20 @@
  * Each program as `dist/bundle/main.js` of its package, with what only some runs of it load beside it. Made from what the
  * compiler wrote, anew when something of that has changed. docs/adr/0047-a-program-is-bundled.md.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { filesBelow, stateOf } from './compiled.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -22,37 +33,46 @@ const PROGRAMS = [
 /** They look for files beside their own, or are compiled for a machine. */
 const STAY_PACKAGES = /^(?:pino|thread-stream|ssh2|msgpackr-extract|@fastify\/swagger-ui)(?:$|\/)/;
 
-/** A program that runs may still load what was made with it. */
+/** Beside a bundle: what it was made from, and which files are its parts. */
+const NOTE = 'made-from.json';
+
+/** What is no longer needed stays this long: programs that were started before may load it yet. */
 const KEEP_MS = 7 * 24 * 3600_000;
 
 const at = (...parts) => join(ROOT, ...parts);
-const changedAt = (file) => statSync(file).mtimeMs;
 
-/** When something that may be in a bundle was changed last. */
-function sourcesChangedAt() {
-  const compiled = ['packages', 'services']
+/** Everything that a bundle may be made from. */
+function sourcesState() {
+  const packages = ['packages', 'services']
     .filter((group) => existsSync(at(group)))
-    .flatMap((group) => readdirSync(at(group)).map((name) => at(group, name, 'dist', 'src')))
-    .filter((folder) => existsSync(folder))
-    .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
-    .filter((file) => file.endsWith('.js'));
-  return Math.max(...[...compiled, at('package-lock.json'), fileURLToPath(import.meta.url)].map(changedAt));
+    .flatMap((group) => readdirSync(at(group)).map((name) => at(group, name)));
+  return stateOf([
+    ...['package-lock.json', 'node_modules/.package-lock.json', 'scripts/bundle.mjs'].map((name) => at(name)),
+    ...packages.flatMap((folder) => [
+      join(folder, 'package.json'),
+      ...filesBelow(join(folder, 'dist', 'src')).filter((file) => file.endsWith('.js')),
+    ]),
+  ]);
 }
 
 /** Modules find their files from where they were compiled to, wherever their code has gone. */
 const keepPlaces = (folder) => ({
   name: 'keep-places',
   transform(code, id) {
-    if (!id.startsWith(ROOT) || id.slice(ROOT.length).includes('/node_modules/') || !code.includes('import.meta.url'))
-      return undefined;
+    if (!id.startsWith(ROOT) || id.slice(ROOT.length).includes('/node_modules/')) return undefined;
+    if (/import\.meta(?!\.url\b)/.test(code)) throw new Error(`${id}: of import.meta only url stays true in a bundle`);
+    if (!code.includes('import.meta.url')) return undefined;
     const place = JSON.stringify(relative(folder, id));
     return { code: code.replaceAll('import.meta.url', `new URL(${place}, import.meta.url).href`) };
   },
 });
 
 /** V8 keeps a script with two bytes a character if one of them is beyond Latin-1. */
-const inLatin1 = (code) =>
-  code.replace(/[\u0100-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+function inLatin1(code) {
+  if (/(?<!\\)(?:\\\\)*\\[\u0100-\uffff]/.test(code))
+    throw new Error('a character beyond Latin-1 stands behind a backslash');
+  return code.replace(/[\u0100-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
 
 /** Beside others that do the same, and programs that start. */
 function put(file, text) {
@@ -61,7 +81,34 @@ function put(file, text) {
   renameSync(draft, file);
 }
 
-async function bundle(rolldown, input, folder) {
+/** `state`: of what it was made from; `parts`: the files that it consists of. */
+function readNote(folder) {
+  try {
+    return JSON.parse(readFileSync(join(folder, NOTE), 'utf8'));
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+    return { state: '', parts: [] };
+  }
+}
+
+/** From now on the week counts. */
+function keepForNow(file) {
+  try {
+    utimesSync(file, new Date(), new Date());
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+  }
+}
+
+function removeOld(folder, parts) {
+  for (const name of readdirSync(folder)) {
+    const { mtimeMs = Date.now() } = statSync(join(folder, name), { throwIfNoEntry: false }) ?? {};
+    if (!parts.includes(name) && name !== NOTE && Date.now() - mtimeMs > KEEP_MS)
+      rmSync(join(folder, name), { force: true });
+  }
+}
+
+async function bundle(rolldown, { input, folder, state }) {
   const build = await rolldown({
     input,
     platform: 'node',
@@ -77,29 +124,31 @@ async function bundle(rolldown, input, folder) {
       chunkFileNames: '[name]-[hash].js',
     });
     mkdirSync(folder, { recursive: true });
-    // The one that asks for the others comes last.
+    for (const name of readNote(folder).parts) keepForNow(join(folder, name));
+    // The one that asks for the others comes after them.
     const chunks = output.toSorted((a, b) => Number(a.isEntry) - Number(b.isEntry));
     for (const { fileName, code } of chunks) put(join(folder, fileName), inLatin1(code));
-    for (const name of readdirSync(folder)) {
-      const isOld = Date.now() - changedAt(join(folder, name)) > KEEP_MS;
-      if (isOld && !chunks.some(({ fileName }) => fileName === name)) rmSync(join(folder, name));
-    }
+    const parts = chunks.map(({ fileName }) => fileName);
+    put(join(folder, NOTE), JSON.stringify({ state, parts }));
+    removeOld(folder, parts);
   } finally {
     await build.close();
   }
 }
 
 export async function bundlePrograms() {
-  const since = sourcesChangedAt();
+  // As it is before anything is read: what changes meanwhile is bundled with the next start.
+  const state = sourcesState();
   const stale = PROGRAMS.map((program) => ({
     input: at(program, 'dist/src/main.js'),
     folder: at(program, 'dist/bundle'),
+    state,
   }))
     .filter(({ input }) => existsSync(input))
-    .filter(({ folder }) => !existsSync(join(folder, 'main.js')) || changedAt(join(folder, 'main.js')) < since);
+    .filter(({ folder }) => !existsSync(join(folder, 'main.js')) || readNote(folder).state !== state);
   if (stale.length === 0) return;
   const { rolldown } = await import('rolldown');
-  for (const { input, folder } of stale) await bundle(rolldown, input, folder);
+  for (const program of stale) await bundle(rolldown, program);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await bundlePrograms();

@@ -8,7 +8,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const STAMP = join(ROOT, 'node_modules', '.khumbu-compiled');
 
 /** Paths, times and sizes: a file that is back at an earlier time counts as changed too. */
-function stateOf(files) {
+export function stateOf(files) {
   const hash = createHash('sha256').update(ROOT);
   for (const file of files) {
     const { mtimeMs = 0, size = 0 } = statSync(file, { throwIfNoEntry: false }) ?? {};
@@ -17,7 +17,7 @@ function stateOf(files) {
   return hash.digest('hex');
 }
 
-const filesBelow = (folder) =>
+export const filesBelow = (folder) =>
   existsSync(folder) ? readdirSync(folder, { recursive: true }).map((name) => join(folder, name)) : [];
 
 /** What the compiler reads. */

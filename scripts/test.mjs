@@ -25,7 +25,7 @@ const testsBelow = (folder) =>
 /** Those of whole depots first: they take longest, and nothing waits for them at the end. */
 const allTests = () => packageFolders().flatMap(testsBelow).sort().toReversed();
 
-/** Compiled tests of a folder or of a source file; anything else is for tap as it is. */
+/** Compiled tests of a folder or of a source file; anything else is taken as it is: a compiled file, or an option for tap. */
 function testsFor(argument) {
   const path = resolve(ROOT, argument);
   if (argument.startsWith('-') || !existsSync(path)) return [argument];

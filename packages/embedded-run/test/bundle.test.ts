@@ -33,14 +33,20 @@ function project(t: T) {
     'packages/cli/dist/src/main.js',
     `import { beside } from '@khumbu/texts/file';\nconst { later } = await import('@khumbu/texts/later');\nconst { pino } = await import('pino');\nconsole.log(JSON.stringify([beside, '充電 – ü', later, typeof pino]));`,
   );
-  const run = async (...args: string[]): Promise<string> => {
-    const child = await startChild(process.execPath, args, { env: { PATH: process.env.PATH }, cwd: root });
+  const run = async (script: string, expected = 0): Promise<string> => {
+    const child = await startChild(process.execPath, [script], { env: { PATH: process.env.PATH }, cwd: root });
     const { code } = await child.exited;
-    t.equal(code, 0, child.output());
-    return child.stdout();
+    t.equal(code, expected, child.output());
+    return expected === 0 ? child.stdout() : child.output();
   };
   const folder = join(root, 'packages/cli/dist/bundle');
-  return { root, folder, put, bundle: () => run('scripts/bundle.mjs'), start: () => run(join(folder, 'main.js')) };
+  return {
+    root,
+    folder,
+    put,
+    bundle: (expected?: number) => run('scripts/bundle.mjs', expected),
+    start: () => run(join(folder, 'main.js')),
+  };
 }
 
 const SAYS = ['words of a package', '充電 – ü', 8, 'function'];
@@ -68,20 +74,47 @@ void t.test('it is made anew when something of it has changed, and then alone', 
   t.same(JSON.parse(await start()), SAYS.with(2, 'changed'));
 });
 
-void t.test('what a running program may still load stays for a week', async (t) => {
-  const { bundle, folder, put } = project(t);
+void t.test(
+  'what a running program may still load stays for a week after the last bundle that needed it',
+  async (t) => {
+    const { bundle, folder, put } = project(t);
+    await bundle();
+    const parts = (): string[] => readdirSync(folder).filter((name) => name.startsWith('later-'));
+    const [old = ''] = parts();
+    const eightDaysOld = (): void => {
+      const before = Date.now() / 1000 - 8 * 24 * 3600;
+      utimesSync(join(folder, old), before, before);
+    };
+    eightDaysOld();
+    put('packages/texts/dist/src/later.js', `export const later = 'changed';`);
+    await bundle();
+    t.ok(parts().includes(old), 'it was needed until now');
+    eightDaysOld();
+    put('packages/texts/dist/src/later.js', `export const later = 'changed again';`);
+    await bundle();
+    t.notOk(parts().includes(old));
+    t.equal(parts().length, 2);
+  },
+);
+
+void t.test('it is made anew for another version of a package, whatever the times of files', async (t) => {
+  const { bundle, start, put, root } = project(t);
   await bundle();
-  const parts = (): string[] => readdirSync(folder).filter((name) => name.startsWith('later-'));
-  const [old = ''] = parts();
   put('packages/texts/dist/src/later.js', `export const later = 'changed';`);
+  utimesSync(join(root, 'packages/texts/dist/src/later.js'), 1e9, 1e9);
   await bundle();
-  t.equal(parts().length, 2);
-  const before = Date.now() / 1000 - 8 * 24 * 3600;
-  utimesSync(join(folder, old), before, before);
-  put('packages/texts/dist/src/later.js', `export const later = 'changed again';`);
+  t.same(JSON.parse(await start()), SAYS.with(2, 'changed'));
+  put('node_modules/.package-lock.json', '{ }');
   await bundle();
-  t.notOk(parts().includes(old));
-  t.equal(parts().length, 2);
+  t.same(JSON.parse(await start()), SAYS.with(2, 'changed'));
+});
+
+void t.test('what would not be true in a bundle ends the build', async (t) => {
+  const { bundle, put } = project(t);
+  put('packages/texts/dist/src/later.js', 'export const later = import.meta.dirname;');
+  t.match(await bundle(1), 'later.js: of import.meta only url stays true in a bundle');
+  put('packages/texts/dist/src/later.js', 'export const later = /\\充/;');
+  t.match(await bundle(1), 'a character beyond Latin-1 stands behind a backslash');
 });
 
 void t.test('whether something is to be compiled', async (t) => {

@@ -11,7 +11,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 /** What `npm run up` runs when everything is installed and compiled. */
-const UP = join(ROOT, 'packages', 'embedded-run', 'dist', 'src', 'main.js');
+const UP = join(ROOT, 'packages', 'embedded-run', 'dist', 'bundle', 'main.js');
 const START_MS = 120_000;
 const STOP_MS = 20_000;
 const ENV = {

@@ -38,6 +38,18 @@ void t.test('services are started with the same flags everywhere', async (t) => 
   }
 });
 
+void t.test('a build of an image has the scripts that it runs', async (t) => {
+  const passed = readFileSync(`${ROOT}/.dockerignore`, 'utf8').split('\n');
+  const dockerfile = readFileSync(`${ROOT}/infra/service.Dockerfile`, 'utf8');
+  const scripts = new Set([...dockerfile.matchAll(/node (scripts\/\S+\.mjs)/g)].map(([, script = '']) => script));
+  t.ok(scripts.size > 0);
+  for (const script of scripts) {
+    t.ok(passed.includes(`!${script}`), script);
+    for (const [, name] of readFileSync(`${ROOT}/${script}`, 'utf8').matchAll(/from '\.\/(\S+)'/g))
+      scripts.add(`scripts/${name}`);
+  }
+});
+
 void t.test('secrets are made once, belong to their readers, and name the broker', async (t) => {
   const before = ['redis-url', 'api-key', 'mosquitto/broker.crt', 'mosquitto/passwords', 'ca.crt'].map(secret);
   await infra('make-secrets.sh', 'depot.example');

@@ -2,6 +2,9 @@
  * Coded errors. Code branches on `code`, people read `message`, which says what to do. No HTTP, no MQTT words here:
  * each edge translates codes for its own peers.
  */
+
+const MARK = Symbol.for('khumbu.CodedError');
+
 export class CodedError extends Error {
   readonly code: string;
   constructor(code: string, message: string, options?: { cause?: unknown }) {
@@ -9,7 +12,17 @@ export class CodedError extends Error {
     this.name = 'CodedError';
     this.code = code;
   }
+  get [MARK](): true {
+    return true;
+  }
 }
+
+/** Whichever copy of the class it is of: programs are bundled, and a driver of a charger maker brings what it imports. */
+function isCodedError(this: unknown, value: unknown): boolean {
+  if (this !== CodedError) return Function.prototype[Symbol.hasInstance].call(this as typeof CodedError, value);
+  return value instanceof Error && MARK in value;
+}
+Object.defineProperty(CodedError, Symbol.hasInstance, { value: isCodedError });
 
 export const hasCode = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && codes.includes((error as Error & { code?: string }).code ?? '');

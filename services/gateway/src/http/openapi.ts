@@ -106,9 +106,15 @@ export async function documentRoutes(app: FastifyInstance): Promise<void> {
   });
   // Made once, before anybody is served: it takes tens of milliseconds.
   const json = once(() => Buffer.from(JSON.stringify(app.swagger())));
-  let yaml: Buffer | undefined;
-  const inYaml = async (): Promise<Buffer> => {
-    yaml ??= Buffer.from(await yamlOf(json().toString()));
+  let yaml: Promise<Buffer> | undefined;
+  const inYaml = (): Promise<Buffer> => {
+    yaml ??= yamlOf(json().toString()).then(
+      (text) => Buffer.from(text),
+      (error: unknown) => {
+        yaml = undefined;
+        throw error;
+      },
+    );
     return yaml;
   };
   await app.register(fastifySwaggerUi, {
