@@ -47,10 +47,11 @@ void t.test('names nobody vouches for do not pile up', async (t) => {
   await replies.awaitAll((all) => all.length >= names.length, 5000, 'an answer for each');
   t.ok(replies.items.every((text) => text.endsWith(' false')));
   const everest = await station(t, place);
-  t.equal(
-    (await askUntilDecided('is_reset_allowed', () => everest.request('is_reset_allowed', 'Soft'))).reply,
-    true,
-    'who is configured always has a place',
+  // Until it is: a gateway that has not heard from Redis for a moment gives the default at once.
+  await awaitUntil(
+    async () => (await everest.request('is_reset_allowed', 'Soft')).reply === true,
+    60_000,
+    'who is configured to have a place',
   );
   await awaitUntil(
     async () => (await observer.scard(`${place.name}:stations`)) === 6,
