@@ -5,7 +5,7 @@
 import { relative } from 'node:path';
 import { t } from 'tap';
 
-const JOBS = 4;
+const JOBS = 3;
 const TIMEOUT_S = 1800;
 const FLAGS = ['--enable-source-maps', '--import=./scripts/test-order.mjs'];
 
