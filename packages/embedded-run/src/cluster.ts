@@ -24,6 +24,9 @@ export const SERVICE_SCRIPTS: ServiceScripts = {
   'station-simulator': fromRoot('packages/station-simulator/dist/bundle/main.js'),
 };
 
+/** What `npm run up` runs when everything is installed, compiled and bundled. */
+export const UP_SCRIPT = fromRoot('packages/embedded-run/dist/bundle/main.js');
+
 /**
  * One helping thread instead of four for the garbage collector: on two cores the helpers of all processes keep each other,
  * Redis and the broker from their turn, 30 ms at a time.

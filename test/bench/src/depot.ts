@@ -3,15 +3,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
-import type { Endpoints } from '@khumbu/embedded-run/cluster';
+import { type Endpoints, UP_SCRIPT } from '@khumbu/embedded-run/cluster';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-/** What `npm run up` runs when everything is installed and compiled. */
-const UP = join(ROOT, 'packages', 'embedded-run', 'dist', 'bundle', 'main.js');
 const START_MS = 120_000;
 const STOP_MS = 20_000;
 const ENV = {
@@ -79,7 +77,7 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
   };
   const startedAt = performance.now();
   // `--silent`: nothing but the line of JSON on stdout.
-  const command = options.byNpm ? ['npm', 'run', 'up', '--silent'] : [process.execPath, UP];
+  const command = options.byNpm ? ['npm', 'run', 'up', '--silent'] : [process.execPath, UP_SCRIPT];
   // The test runner gives every child options of its own, which the compiler does not bear.
   const run = await startChild('env', ['-u', 'NODE_OPTIONS', ...command], { env, cwd: ROOT });
   const stop = async (): Promise<void> => {

@@ -1,8 +1,7 @@
 /** The real cluster, as `npm run up` starts it, with ways to look at it from outside and to kill parts of it. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Endpoints } from '@khumbu/embedded-run/cluster';
+import { type Endpoints, UP_SCRIPT } from '@khumbu/embedded-run/cluster';
 import type { DriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import type { Charger } from '@khumbu/station-drivers/simulated/charger';
@@ -11,8 +10,6 @@ import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { Test } from 'tap';
 
-/** `npm run up` after its preparations, which `npm test` has made: they take seconds, and there are dozens of starts. */
-const UP = fileURLToPath(new URL('../bundle/main.js', import.meta.resolve('@khumbu/embedded-run/main')));
 const START_MS = 60_000;
 const RESTART_MS = 15_000;
 const STOP_MS = 15_000;
@@ -116,7 +113,8 @@ async function readLine(run: Child): Promise<Endpoints> {
 export function startUp({ dataDir, env: more }: Pick<ClusterOptions, 'dataDir' | 'env'>): Promise<Child> {
   const env = { ...process.env, ...ENV, ...more, DATA_DIR: dataDir };
   // The test runner gives every child options of its own, which the compiler does not bear.
-  return startChild('env', ['-u', 'NODE_OPTIONS', process.execPath, UP], { env });
+  // Without its preparations, which `npm test` has made: they take seconds, and there are dozens of starts.
+  return startChild('env', ['-u', 'NODE_OPTIONS', process.execPath, UP_SCRIPT], { env });
 }
 
 /** Start a cluster; it is stopped with the test. */

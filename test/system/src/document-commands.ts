@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { UP_SCRIPT } from '@khumbu/embedded-run/cluster';
 import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil, within } from '@khumbu/test-support/events';
 
@@ -12,8 +13,6 @@ export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 export const PATIENT_CURL = join(ROOT, 'test/system/fixtures/curl');
 export const COMMANDS_MS = 180_000;
 const START_MS = 60_000;
-/** `npm run up` after its preparations, which `npm test` has made. */
-const UP = join(ROOT, 'packages/embedded-run/dist/bundle/main.js');
 
 export interface Block {
   readonly language: string;
@@ -39,7 +38,7 @@ export async function startRun(
 ): Promise<{ run: Child; line: Record<string, string> }> {
   const free = { HTTP_PORT: '0', MQTT_PORT: '0', REDIS_PORT: '0', S3_PORT: '0' };
   const env = { ...process.env, ...free, ...more, DATA_DIR: dataDir, UP_JSON: '1', npm_lifecycle_event: '' };
-  const run = await startChild(process.execPath, [UP], { cwd: ROOT, env });
+  const run = await startChild(process.execPath, [UP_SCRIPT], { cwd: ROOT, env });
   const line = await awaitUntil(
     () => run.exit() !== undefined || /^\{.*\}\n/.exec(run.stdout())?.[0],
     START_MS,

@@ -29,7 +29,7 @@ export function createValidators(allErrors: boolean): (schema: TSchema) => Valid
     const known = validators.get(schema);
     if (known) return known;
     const plain = JSON.parse(JSON.stringify(schema, forAjv)) as Readonly<Record<string, unknown>>;
-    // Which error comes first is the same with shared parts; that a choice between two of them failed may be told once more.
+    // Which error comes first is the same with shared parts; a failed choice between two of them may be reported once more.
     const validate = ajv.compile(allErrors ? plain : withSharedParts(plain));
     validators.set(schema, validate);
     return validate;
