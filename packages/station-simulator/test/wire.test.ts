@@ -2,87 +2,16 @@ import { join } from 'node:path';
 import type { ChargerView } from '@khumbu/station-drivers/simulated/charger-view';
 import { createSimulatedDriver } from '@khumbu/station-drivers/simulated/simulated-driver';
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
-import { connectAsync, type IPublishPacket } from 'mqtt';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { chargersIn } from '../src/charger-watch.js';
-import { createEverestModule } from '../src/everest-module.js';
-import type { EverestModuleOptions } from '../src/everest-options.js';
 import { createFleet } from '../src/fleet.js';
+import { BOOTED, DEADLINE_MS, openWire } from './wire-stage.js';
 
-const DEADLINE_MS = 180_000;
 const UUID = '[0-9a-f]{8}-[0-9a-f-]{27}';
 
 // One folder for the whole file: a watch may still look at its charger when its test has ended.
 const dir = t.testdir();
-const broker = await startMosquitto({ dir });
-t.teardown(() => broker.stop());
-
-interface Heard {
-  readonly topic: string;
-  readonly text: string;
-  readonly qos: number;
-  readonly retain: boolean;
-}
-
-/** A plain MQTT 5 client that knows nothing of our code: hears all below `root`, answers by a table of leaves. */
-async function foreigner(t: Test, root: string, replies: Record<string, string | undefined> = {}) {
-  const client = await connectAsync(broker.url, { protocolVersion: 5 });
-  client.stream.on('error', () => {});
-  const heard: Heard[] = [];
-  const waiting = new Set<() => void>();
-  const say = (topic: string, text: string, retain = false) => client.publishAsync(topic, text, { qos: 1, retain });
-  client.on('message', (topic: string, bytes: Buffer, packet: IPublishPacket) => {
-    const text = bytes.toString();
-    heard.push({ topic, text, qos: packet.qos, retain: packet.retain });
-    const leaf = topic.split('/').at(-1) ?? '';
-    const answer = topic.includes('/e2m/') ? replies[leaf] : undefined;
-    if (answer !== undefined) void say(`${root}${JSON.parse(text).headers.replyTo}`, answer);
-    for (const look of waiting) look();
-  });
-  await client.subscribeAsync(`${root}#`, { qos: 2, rap: true });
-  t.teardown(() => client.endAsync(true));
-  const waitFor = <T>(look: () => T | undefined, what: string): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${what} did not come`)), DEADLINE_MS);
-      const again = (): void => {
-        const value = look();
-        if (value === undefined) return;
-        clearTimeout(timer);
-        waiting.delete(again);
-        resolve(value);
-      };
-      waiting.add(again);
-      again();
-    });
-  return {
-    heard,
-    say,
-    on: (end: string) => heard.filter(({ topic }) => topic.endsWith(end)),
-    message: (end: string, index = 0): Promise<Heard> =>
-      waitFor(() => heard.filter(({ topic }) => topic.endsWith(end))[index], `${end} [${index}]`),
-  };
-}
-
-let stationCount = 0;
-function station(t: Test, options: Partial<EverestModuleOptions> = {}) {
-  stationCount += 1;
-  const id = options.station ?? `s${stationCount}`;
-  const module = createEverestModule({
-    mqttUrl: broker.url,
-    station: id,
-    topicPrefix: `t${stationCount}/{station}/`,
-    dialect: 'ocpp2.x',
-    heartbeatMs: 50,
-    communicationCheckS: 0,
-    registrationMs: 0,
-    ...options,
-  });
-  t.teardown(() => module.stop());
-  const root = (options.topicPrefix ?? `t${stationCount}/{station}/`).replace('{station}', id);
-  return { module, root, home: `${root}everest_api/1/system/${module.moduleId}/` };
-}
-
-const BOOTED = { get_boot_reason: '"PowerUp"' };
+const { station, foreigner } = await openWire(t, dir);
 
 void t.test('a boot: the reason is asked for, then the beacon, then heartbeats from 0', async (t) => {
   const { module, root, home } = station(t);
@@ -291,87 +220,6 @@ void t.test('OCPP 1.6 dies of a log status it does not know, and EVerest with it
   await peer.say(`${home}m2e/log_status`, '{"log_status":"AcceptedCanceled","request_id":3}');
   await module.awaitThat((s) => !s.up, DEADLINE_MS, 'the abort');
   t.same(module.violations, ['log 3: AcceptedCanceled aborts the OCPP 1.6 module']);
-});
-
-void t.test('discovery: each API module answers on its own', async (t) => {
-  const { module, root } = station(t, { exposeOcppConsumer: true, communicationCheckS: 9, requestReplyTimeoutS: 20 });
-  const peer = await foreigner(t, root, BOOTED);
-  await module.start();
-  await peer.say(`${root}everest_api/query-modules/system`, '{"headers":{}}');
-  await peer.say(`${root}everest_api/query-modules/system`, '{"headers":{"replyTo":"everest_api/me/1"}}');
-  t.same(JSON.parse((await peer.message('everest_api/me/1')).text), {
-    apis: [
-      {
-        type: 'system',
-        module_id: module.moduleId,
-        version: 1,
-        communication_monitoring: {
-          heartbeat_period_ms: 50,
-          communication_check_period_s: 9,
-          request_reply_timeout_s: 20,
-        },
-      },
-    ],
-  });
-  await peer.say(`${root}everest_api/discover`, '{"headers":{"replyTo":"everest_api/me/2"}}');
-  await peer.message('everest_api/me/2', 1);
-  t.same(
-    peer.on('everest_api/me/2').map(({ text }) => JSON.parse(text).apis[0].type),
-    ['system', 'ocpp_consumer'],
-  );
-  t.equal(peer.on('everest_api/me/1').length, 1, 'no replyTo, no answer');
-});
-
-void t.test('ocpp_consumer: registration after the boot reason, with latched values', async (t) => {
-  const { module, root } = station(t, { exposeOcppConsumer: true, dialect: 'ocpp1.6' });
-  const peer = await foreigner(t, root);
-  await module.start();
-  const get = (leaf: string, n: number) =>
-    peer.say(
-      `${root}everest_api/1/ocpp_consumer/ocpp_consumer/m2e/${leaf}/get`,
-      `{"headers":{"replyTo":"everest_api/me/${n}"}}`,
-    );
-  await get('boot_notification_response', 1);
-  t.equal((await peer.message('everest_api/me/1')).text, 'true', 'no value yet');
-  await peer.say(
-    `${root}everest_api/1/system/${module.moduleId}/m2e/firmware_update_status`,
-    '{"firmware_update_status":"DownloadFailed","request_id":-1}',
-  );
-  await module.awaitThat((s) => s.violations.some((v) => /before the station was registered/.test(v)), DEADLINE_MS);
-  const { replyTo } = JSON.parse((await peer.message('/get_boot_reason')).text).headers;
-  await peer.say(`${root}${replyTo}`, '"FirmwareUpdate"');
-  t.equal((await peer.message('/e2m/connection_status')).text, '{"connected":true,"ocpp_version":"1.6"}');
-  const registration = await peer.message('/e2m/boot_notification_response');
-  t.match(JSON.parse(registration.text), { status: 'Accepted', interval: 300 });
-  await get('boot_notification_response', 2);
-  t.equal((await peer.message('everest_api/me/2')).text, registration.text);
-  module.reset('Soft');
-  t.equal((await peer.message('/e2m/reset')).text, '{"scheduled":false,"type":"Soft"}');
-  t.equal((await peer.message('/e2m/connection_status', 1)).text, '{"connected":false,"ocpp_version":"1.6"}');
-});
-
-void t.test('evse_security: a kind of certificate each, as it is now, and silence', async (t) => {
-  let statuses: { CSMS?: string; V2G?: string } = { CSMS: 'Accepted', V2G: 'NotFound' };
-  const { module, root } = station(t, { certificates: () => statuses });
-  const peer = await foreigner(t, root);
-  await module.start();
-  const ask = (certificate_type: string, n: number) =>
-    peer.say(
-      `${root}everest_api/1/evse_security_consumer/evse_security_consumer/m2e/get_leaf_certificate_info`,
-      JSON.stringify({
-        headers: { replyTo: `everest_api/me/${n}` },
-        payload: { certificate_type, encoding: 'PEM', include_ocsp: false },
-      }),
-    );
-  await ask('CSMS', 1);
-  t.match(JSON.parse((await peer.message('everest_api/me/1')).text), { status: 'Accepted', info: { key: String } });
-  await ask('V2G', 2);
-  t.same(JSON.parse((await peer.message('everest_api/me/2')).text), { status: 'NotFound' });
-  statuses = { V2G: 'Accepted' };
-  await ask('CSMS', 3);
-  await ask('V2G', 4);
-  t.match(JSON.parse((await peer.message('everest_api/me/4')).text), { status: 'Accepted' });
-  t.same(peer.on('everest_api/me/3'), []);
 });
 
 void t.test('restarts: by hand, after a reset, after InstallRebooting', async (t) => {

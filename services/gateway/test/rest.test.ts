@@ -4,7 +4,6 @@ import type { CertificateVerdict } from '@khumbu/intake/decide-update';
 import type { Answer } from '@khumbu/intake/decision';
 import { createObjectStore } from '@khumbu/object-store/object-store';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { startLookWorker } from '@khumbu/operations/driver-checks/driver-checks';
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
@@ -14,6 +13,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import t from 'tap';
+import { judgeDriverChecks } from './rest-driver-checks.js';
 import { type Called, type Json, KEYS, openRest, type Rest, succeeded } from './rest-harness.js';
 import { judgeArchiveContent, judgeArchiveLists, judgeLostArchives, judgeSlowReaders } from './rest-log-archives.js';
 import { judgeMqttFrames } from './rest-mqtt-frames.js';
@@ -38,7 +38,7 @@ const told = async ({ store }: Rest, station = 'cs-1'): Promise<Json[]> =>
   (await store.outboxEntries(station)).map(({ payload }) => payload);
 
 void t.test('stations are listed by name, in pages', async (t) => {
-  const rest = await openRest(t, { redis, stations: { b: {}, a: {}, c: {} }, unconfigured: ['stranger'] });
+  const rest = await openRest(t, { redis, stations: { b: {}, a: {}, c: {} }, unconfigured: ['unconfigured'] });
   const first = await rest.call('GET', '/v1/stations?limit=3');
   t.strictSame(
     first.body.items.map((s: Json) => s.stationId),
@@ -47,7 +47,7 @@ void t.test('stations are listed by name, in pages', async (t) => {
   const second = await rest.call('GET', `/v1/stations?limit=3&cursor=${first.body.nextCursor}`);
   t.strictSame(
     second.body.items.map((s: Json) => [s.stationId, s.configured]),
-    [['stranger', false]],
+    [['unconfigured', false]],
   );
   t.notOk(second.body.nextCursor);
   t.equal((await rest.call('GET', '/v1/stations/a')).body.driver, 'simulated');
@@ -59,43 +59,7 @@ void t.test('stations are listed by name, in pages', async (t) => {
   t.match(unknown.headers['content-type'], 'application/problem+json');
 });
 
-void t.test('a look at a station before use is asked for, and told with its age', async (t) => {
-  const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, unconfigured: ['stranger'] });
-  const path = '/v1/stations/cs-1/driver-check';
-  t.strictSame((await rest.call('GET', path)).body, { stationId: 'cs-1', state: 'never' });
-  const asked = await rest.call('POST', path, { key: KEYS.operate });
-  t.match(asked, { status: 202, headers: { location: path }, body: { state: 'running' } });
-  t.match((await rest.call('POST', path)).body, { state: 'running', askedAt: asked.body.askedAt });
-  const verbs = { observe: 'can', install: 'cannot', reboot: 'can', restart: 'can', read_clock: 'can' };
-  const more = { set_clock: 'not_needed', logs: 'not_supported', network: 'unknown' };
-  const finding = { subject: 'space', outcome: 'missing', text: 'full', remedy: 'make room', verbs: ['install'] };
-  const worker = startLookWorker({
-    redis: rest.redis,
-    keys: rest.store.keys,
-    concurrency: 1,
-    look: async () => ({ verbs: { ...verbs, ...more }, findings: [finding], latencyMs: 2, clockOffsetMs: -3 }),
-    failed: (error) => {
-      throw error;
-    },
-    onError: () => undefined,
-  });
-  t.teardown(() => worker.stop());
-  const done = await awaitUntil(
-    async () => [await rest.call('GET', path, { key: KEYS.read })].find(({ body }) => body.state === 'done'),
-    30_000,
-    'the look',
-  );
-  t.match(done.body, { result: { findings: [finding], verbs: { install: 'cannot' } } });
-  t.ok(done.body.ageS >= 0 && done.body.checkedAt >= done.body.askedAt);
-
-  t.match(await rest.call('POST', path, { key: KEYS.read }), { status: 403 });
-  t.match(await rest.call('POST', '/v1/stations/nobody/driver-check'), { status: 404 });
-  t.match(await rest.call('GET', '/v1/stations/nobody/driver-check'), { status: 404 });
-  const stranger = await rest.call('POST', '/v1/stations/stranger/driver-check');
-  t.match(stranger, { status: 409, body: { code: 'STATION_NOT_CONFIGURED' } });
-  const abandoned = await openRest(t, { redis, stations: { 'cs-1': {} }, abandoned: true });
-  t.match(await abandoned.call('POST', path), { status: 503, body: { code: 'WORKERS_GONE' } });
-});
+void t.test('a look at a station before use is asked for, and told with its age', (t) => judgeDriverChecks(t, redis));
 
 void t.test('an update is accepted, shown without secrets, and followed', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
@@ -244,7 +208,7 @@ void t.test('what is canceled ends, and EVerest hears of it', async (t) => {
   t.strictSame((await rest.call('DELETE', path)).body, canceled.body, 'again changes nothing');
   t.equal((await told(rest)).length, count);
   await notifications.ping();
-  t.ok(heard.includes(`cancel ${operationId}`), 'whoever works on it is told');
+  t.ok(heard.includes(`cancel ${operationId}`), 'the worker that has it is told');
   t.equal((await rest.call('DELETE', `${UPDATES}/nothing`)).status, 404);
 
   const logs = (await rest.call('POST', LOGS, { body: { location: 'https://a.example/' } })).body.operationId;
