@@ -3,9 +3,10 @@ import { reaffirm } from '@khumbu/operations/kinds/firmware-update/reaffirm';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { UPDATE_DEADLINES } from '@khumbu/operations/kinds/firmware-update/transition';
 import { definitionOf, isOverdue } from '@khumbu/operations/kinds/kinds';
+import { iso } from '@khumbu/test-support/dates';
 import t from 'tap';
 import { logRecord, networkRecord, resetRecord, updateRecord } from './make-records.js';
-import { type EventWithDetail, HOUR, iso, NOW, SIGNED, TO_VERIFIED, walk } from './update-walk.js';
+import { type EventWithDetail, HOUR, NOW, SIGNED, TO_VERIFIED, walk } from './update-walk.js';
 
 void t.test('how long a state may last', async (t) => {
   const later = {

@@ -2,6 +2,7 @@ import { type Bearings, openDepotClock, type Sighting, takeBearings } from '@khu
 import { waitOf } from '@khumbu/operations/jobs/expected-job';
 import { isOverdue } from '@khumbu/operations/kinds/kinds';
 import { createLogger } from '@khumbu/shared/runtime/logger';
+import { iso } from '@khumbu/test-support/dates';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import { Redis } from 'ioredis';
@@ -10,7 +11,6 @@ import { updateRecord } from './make-records.js';
 
 const HOUR = 3600_000;
 const NOW = 1_800_000_000_000;
-const iso = (at: number): string => new Date(at).toISOString();
 const log = createLogger('test', 'silent');
 
 void t.test('bearings', async (t) => {

@@ -16,7 +16,6 @@ import t, { type Test } from 'tap';
 export const WAIT_MS = 15_000;
 export const HOUR = 3600_000;
 export const moment = () => momentOf(Date.now());
-export const iso = (at: number): string => new Date(at).toISOString();
 export const server = await startRedis({ dir: t.testdir({}) });
 export const log = createLogger('test', 'silent');
 export const connect = (): Redis => new Redis(server.url, { maxRetriesPerRequest: null });

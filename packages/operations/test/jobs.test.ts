@@ -9,9 +9,10 @@ import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record
 import { tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
 import { ended, inState } from '@khumbu/operations/records/record';
 import type { CodedError } from '@khumbu/shared/runtime/errors';
+import { iso } from '@khumbu/test-support/dates';
 import { awaitUntil, collector, within } from '@khumbu/test-support/events';
 import t from 'tap';
-import { depot, HOUR, iso, moment, uploaded, WAIT_MS } from './depot-stage.js';
+import { depot, HOUR, moment, uploaded, WAIT_MS } from './depot-stage.js';
 import { logRecord, networkRecord, resetRecord, updateRecord } from './make-records.js';
 
 void t.test('the job a record wants', async (t) => {
@@ -248,7 +249,7 @@ void t.test('the worker loop', async (t) => {
     }
   });
 
-  await t.test('a hint ends the work on an operation and on no other', async (t) => {
+  await t.test('a notification ends the work on an operation and on no other', async (t) => {
     const { put, load, work, jobs, store } = await depot(t);
     const events = collector<string>();
     work('log-uploads', {

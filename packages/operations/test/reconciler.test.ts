@@ -6,8 +6,9 @@ import type { Store } from '@khumbu/operations/kinds/store';
 import { createReconciler } from '@khumbu/operations/reconciler/reconciler';
 import { slotField } from '@khumbu/operations/records/keys';
 import { ended } from '@khumbu/operations/records/record';
+import { iso } from '@khumbu/test-support/dates';
 import t, { type Test } from 'tap';
-import { depot, HOUR, iso, log, moment, redis } from './depot-stage.js';
+import { depot, HOUR, log, moment, redis } from './depot-stage.js';
 import { logRecord, networkRecord, resetRecord, updateRecord } from './make-records.js';
 
 void t.test('the reconciler', async (t) => {

@@ -7,13 +7,13 @@ import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-upd
 import { applyUpdateEvent, type EventDetail } from '@khumbu/operations/kinds/firmware-update/transition';
 import { isOverdue, waitingOf } from '@khumbu/operations/kinds/kinds';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
+import { iso } from '@khumbu/test-support/dates';
 import t from 'tap';
 import { updateRecord } from './make-records.js';
 
 const NOW = 1_800_000_000_000;
 const HOUR = 3600_000;
 const LEAD_MS = 60_000;
-const iso = (at: number): string => new Date(at).toISOString();
 
 type Told = [at: number, status: string];
 type Step =

@@ -10,7 +10,6 @@ import t from 'tap';
 
 export const NOW = 1_800_000_000_000;
 export const HOUR = 3600_000;
-export const iso = (at: number): string => new Date(at).toISOString();
 
 export type EventWithDetail = FirmwareUpdateEvent | readonly [FirmwareUpdateEvent, EventDetail];
 export const RESTART = 'RESTART';

@@ -9,6 +9,7 @@ import { deadlineDate, KINDS, operationEvent, STATION_KINDS, waitingOf } from '@
 import { tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { LIFTERS, WAIT_WORDS, waitOfWord } from '@khumbu/operations/records/wait-words';
+import { iso } from '@khumbu/test-support/dates';
 import t from 'tap';
 import { logRecord, networkRecord, resetRecord, updateRecord } from './make-records.js';
 
@@ -17,7 +18,6 @@ const HOUR = 3600_000;
 /** The monotonic clock is far behind the date: the depot was stopped for a year. */
 const BEHIND = 365 * 24 * HOUR;
 const now = { wall: NOW, monotonic: NOW - BEHIND };
-const iso = (at: number): string => new Date(at).toISOString();
 
 const clockRecord = (state: 'Pending' | 'Done'): StationRecord => ({
   ...tellSystemTime(undefined, 'cp1', { value: NOW, toldAtRedisMs: NOW, origin: 'everest' }, momentOf(NOW)),

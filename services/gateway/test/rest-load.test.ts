@@ -14,6 +14,7 @@ import { type EverestClient, startEverestClient } from '@khumbu/test-support/eve
 import { startMosquitto } from '@khumbu/test-support/mosquitto';
 import { goFirst, goWithAllOthers } from '@khumbu/test-support/priority';
 import { startRedis } from '@khumbu/test-support/redis';
+import { SIGNED } from '@khumbu/test-support/statuses';
 import t, { type Test } from 'tap';
 import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
 import { KEYS, openRest } from './rest-harness.js';
@@ -35,8 +36,7 @@ async function fill(prefix: string): Promise<void> {
   const connection = patientRedis(redis.url, () => undefined);
   const store = createStore(connection, prefix);
   const at = Date.now();
-  const states = ['Downloading', 'Downloaded', 'SignatureVerified', 'Installing', 'InstallRebooting', 'Installed'];
-  const history = Array.from({ length: 18 }, (_, n) => ({ at: at + n, state: states[n % 6] ?? '' }));
+  const history = Array.from({ length: 18 }, (_, n) => ({ at: at + n, state: SIGNED[n % SIGNED.length] ?? '' }));
   for (let n = 0; n < RECORDS; n += 50) {
     const transaction = store.transaction();
     for (let m = n; m < n + 50; m++) {

@@ -3,7 +3,7 @@ import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
-import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { PLAIN, withoutRepeats } from '@khumbu/test-support/statuses';
 import { connectAsync } from 'mqtt';
 import t from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
@@ -24,13 +24,12 @@ void t.test('statuses: in order, held while the station is away, told after its 
   await leads(await startGateway(t, place));
   const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
   await everest.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
-  const names = ['Downloading', 'Downloaded', 'Installing', 'Installed'];
   await announce(
     place,
-    names.map((name) => [1, name]),
+    PLAIN.map((name) => [1, name]),
   );
   await everest.awaitStatus(1, 'Installed', PATIENCE_MS);
-  t.same(withoutRepeats(everest.statusNames(1)), names);
+  t.same(withoutRepeats(everest.statusNames(1)), PLAIN);
 
   everest.stopHeartbeats();
   const isMissed = async (): Promise<boolean> => (await storeOf(place).station('cs-1')).awaySince !== undefined;
@@ -134,7 +133,7 @@ void t.test('an end that a late heartbeat of the boot before let go is told to t
   t.same(await endAcrossBoot(() => undefined), ['Installed'], 'begun by a heartbeat');
 });
 
-void t.test('a status that nobody listens for is held, though heartbeats are not missed yet', async (t) => {
+void t.test('a status that no client listens for is held, though heartbeats are not missed yet', async (t) => {
   const place = await depot(t, servers);
   await leads(await startGateway(t, place));
   const slow = { ...PERIODS, heartbeat_period_ms: 60_000 };

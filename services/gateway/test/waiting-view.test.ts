@@ -5,6 +5,7 @@ import {
   type EventDetail,
   UPDATE_DEADLINES,
 } from '@khumbu/operations/kinds/firmware-update/transition';
+import { iso } from '@khumbu/test-support/dates';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
 import { type Json, openRest, type Rest } from './rest-harness.js';
@@ -14,7 +15,6 @@ t.teardown(() => redis.stop());
 
 const HOUR = 3600_000;
 const UPDATES = '/v1/stations/cs-1/firmware-updates';
-const iso = (at: number): string => new Date(at).toISOString();
 
 /** A depot whose clocks are set by hand: it was stopped for a year, so its own clock is behind the date. */
 const clock = { wall: Date.now(), monotonic: Date.now() - 365 * 24 * HOUR };

@@ -1,13 +1,13 @@
 /** The disk of the (simulated) stations is full. */
 import { readdir } from 'node:fs/promises';
 import { makeImage } from '@khumbu/test-support/firmware';
+import { UNSIGNED } from '@khumbu/test-support/statuses';
 import {
   askLogs,
   askUpdate,
   type DiskCase,
   type DiskWorld,
   differs,
-  INSTALLED,
   NO_PERMISSION,
   PATIENCE_MS,
   seen,
@@ -32,7 +32,7 @@ async function updateWaits(world: DiskWorld): Promise<string[]> {
     await disks.chargers.free();
   }
   await station.awaitStatus(1, 'Installed', PATIENCE_MS);
-  faults.push(...differs(name, station.statusNames(1), INSTALLED));
+  faults.push(...differs(name, station.statusNames(1), UNSIGNED));
   const installs = (await depot.charger(name))?.installCount;
   if (installs !== 1) faults.push(`${installs} installs`);
   const files = await readdir(disks.chargers.path, { recursive: true });

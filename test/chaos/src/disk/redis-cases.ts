@@ -3,12 +3,12 @@
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
+import { UNSIGNED } from '@khumbu/test-support/statuses';
 import {
   askUpdate,
   type DiskCase,
   type DiskWorld,
   differs,
-  INSTALLED,
   NO_PERMISSION,
   PATIENCE_MS,
   type Seen,
@@ -111,7 +111,7 @@ async function diskFull(world: DiskWorld): Promise<string[]> {
   const last = answers.at(-1)?.requestId ?? 0;
   await two.awaitStatus(last, 'Installed', PATIENCE_MS);
   await seen(world, 'firmware', asking, last);
-  faults.push(...tooLate(world, answers), ...differs(busy, one.statusNames(1), INSTALLED));
+  faults.push(...tooLate(world, answers), ...differs(busy, one.statusNames(1), UNSIGNED));
   faults.push(...(await judgeAnswers(world, asking, answers)));
   for (const [name, count] of [
     [busy, 1],

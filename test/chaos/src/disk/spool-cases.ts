@@ -3,12 +3,12 @@ import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeImage } from '@khumbu/test-support/firmware';
 import type { Behaviour } from '@khumbu/test-support/origin';
+import { UNSIGNED } from '@khumbu/test-support/statuses';
 import {
   askUpdate,
   type DiskCase,
   type DiskWorld,
   differs,
-  INSTALLED,
   isWaitingForRetry,
   MB,
   NO_PERMISSION,
@@ -44,7 +44,7 @@ function tooSmall(name: string, behaviour: Behaviour): DiskCase['run'] {
     await disks.spool.free();
     await askUpdate(station, 2, location);
     await station.awaitStatus(2, 'Installed', PATIENCE_MS);
-    faults.push(...differs(name, station.statusNames(2), INSTALLED));
+    faults.push(...differs(name, station.statusNames(2), UNSIGNED));
     if (depot.process('ota-worker-1').deaths > 0) faults.push('the worker died of it');
     return faults;
   };
@@ -59,7 +59,7 @@ async function freedBetweenTries(world: DiskWorld): Promise<string[]> {
   const waits = await seen(world, 'firmware', name, 1, isWaitingForRetry);
   await world.disks.spool.free();
   await station.awaitStatus(1, 'Installed', PATIENCE_MS);
-  const faults = differs(name, station.statusNames(1), INSTALLED);
+  const faults = differs(name, station.statusNames(1), UNSIGNED);
   if (!waits.history.some(({ reason }) => reason === 'no_space')) faults.push('a failed try is not told as no_space');
   return faults;
 }
@@ -78,7 +78,7 @@ async function filledMeanwhile(world: DiskWorld): Promise<string[]> {
   const parts = (await readdir(join(disks.spool.path, 'fetching'))).filter((file) => file.includes('.tmp'));
   await disks.spool.free();
   await station.awaitStatus(1, 'Installed', PATIENCE_MS);
-  const faults = differs(name, station.statusNames(1), INSTALLED);
+  const faults = differs(name, station.statusNames(1), UNSIGNED);
   if (parts.length > 0) faults.push(`left behind: ${parts.join(', ')}`);
   const reasons = history.flatMap(({ reason }) => reason ?? []);
   if (reasons.some((reason) => reason !== 'no_space')) faults.push(`the tries failed of ${reasons.join(', ')}`);
@@ -101,7 +101,7 @@ async function readOnly(world: DiskWorld): Promise<string[]> {
   }
   await askUpdate(station, 2, location);
   await station.awaitStatus(2, 'Installed', PATIENCE_MS);
-  return [...faults, ...differs(name, station.statusNames(2), INSTALLED)];
+  return [...faults, ...differs(name, station.statusNames(2), UNSIGNED)];
 }
 
 /** The spool is a cache: what no update needs any more makes room for what one does. */
@@ -126,7 +126,7 @@ async function fullOfOldImages(world: DiskWorld): Promise<string[]> {
   if (end.status !== 'Installed') return [`${end.status}: ${JSON.stringify(end.outcome)}`];
   // What is stored is sent a moment later.
   await station.awaitStatus(2, 'Installed', PATIENCE_MS);
-  return differs(name, station.statusNames(2), INSTALLED);
+  return differs(name, station.statusNames(2), UNSIGNED);
 }
 
 /** Each fits, both do not; the space of one that fails serves the other. */
@@ -163,6 +163,6 @@ export const SPOOL_CASES: readonly DiskCase[] = [
   { name: 'the spool is full and freed between two tries', run: freedBetweenTries },
   { name: 'the spool is filled by others in the middle of a download', run: filledMeanwhile },
   { name: 'the spool is read-only', run: readOnly },
-  { name: 'the spool is full of images nobody needs', short: true, run: fullOfOldImages },
+  { name: 'the spool is full of images that no update needs', short: true, run: fullOfOldImages },
   { name: 'two downloads at once that fit only one after the other', run: twoAtOnce },
 ];

@@ -160,5 +160,3 @@ export async function askLogs(
   const request = { request_id: requestId, type: 'DiagnosticsLog', location, retries: 1, retry_interval_s: 1, ...more };
   return (await askUntilDecided('upload_logs', () => client.request('upload_logs', request))).reply;
 }
-
-export const INSTALLED = ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed'];

@@ -10,12 +10,11 @@ import { gunzipSync } from 'node:zlib';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { type Origin, startOrigin } from '@khumbu/test-support/origin';
-import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { UNSIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import { type Depot, type ServiceName, startDepot } from '../depot/depot.js';
 import { createHandStation, type HandStation } from '../depot/hand-station.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
 
-const UPDATED = ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed'];
 const SENT = ['Uploading', 'Uploaded'];
 const IMAGE_BYTES = 50_000;
 /** How often a request is made that is answered by default. */
@@ -106,7 +105,7 @@ const update: Work = {
         const charger = await depot.charger(station.name);
         const { installCount = 0, everestStarts = 0 } = charger ?? {};
         return [
-          ...judgeStatuses(station, id, UPDATED),
+          ...judgeStatuses(station, id, UNSIGNED),
           ...(installCount === 1 ? [] : [`${station.name} was installed ${installCount} times`]),
           ...(everestStarts === 2 ? [] : [`EVerest of ${station.name} was started ${everestStarts} times`]),
         ];

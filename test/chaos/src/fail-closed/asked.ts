@@ -9,7 +9,7 @@ import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { type EverestClient, type M2eMessage, readStatus } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
 import type { Origin } from '@khumbu/test-support/origin';
-import { withoutRepeats } from '@khumbu/test-support/statuses';
+import { UNSIGNED, withoutRepeats } from '@khumbu/test-support/statuses';
 import type { Depot } from '../depot/depot.js';
 
 const IMAGE_BYTES = 20_000;
@@ -111,7 +111,7 @@ const ROWS: Readonly<Record<RequestChannelName, Row>> = {
       },
       end: {
         status: 'Installed',
-        effects: ['Downloading', 'Downloaded', 'Installing', 'InstallRebooting', 'Installed', 'fetched', 'installed'],
+        effects: [...UNSIGNED, 'fetched', 'installed'],
       },
     };
   },

@@ -4,6 +4,7 @@ import { triggerStatus } from '@khumbu/operations/kinds/firmware-update/transiti
 import { fallbackReply } from '@khumbu/shared/contract/channels';
 import type { FirmwareUpdateRequest, ResetType } from '@khumbu/shared/contract/schemas';
 import { hasCode } from '@khumbu/shared/runtime/errors';
+import { iso } from '@khumbu/test-support/dates';
 import type { Actor, Rank } from './scheduler.js';
 import { type Hands, STATION, type World } from './world.js';
 
@@ -31,8 +32,6 @@ export interface UpdateOrder {
   /** The decision comes so late that the default has gone out before it. */
   readonly late?: boolean;
 }
-
-const iso = (time: number): string => new Date(time).toISOString();
 
 const requestOf = (world: World, order: UpdateOrder): FirmwareUpdateRequest => ({
   request_id: order.requestId,

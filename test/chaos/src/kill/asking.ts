@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import type { EverestModule } from '@khumbu/station-simulator/everest-module';
+import { iso } from '@khumbu/test-support/dates';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage } from '@khumbu/test-support/firmware';
 import type { Act, UpdateAct, UploadAct } from './acts.js';
@@ -31,7 +32,6 @@ export interface Asked {
 
 const UP_MS = 30_000;
 const TRIES = { retries: 20, retry_interval_s: 1 } as const;
-const iso = (at: number): string => new Date(at).toISOString();
 
 function updateRequest(stage: Stage, act: UpdateAct, requestId: number, key: string, strikeAt: number) {
   const image = makeImage(act.imageBytes, key);
