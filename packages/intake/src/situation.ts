@@ -2,7 +2,7 @@
 import type { KindContext } from '@khumbu/operations/kinds/kind-definition';
 import type { OperationRecord, RecordOf, StationKind } from '@khumbu/operations/kinds/kinds';
 import type { StoredAnswer } from '@khumbu/operations/records/transaction';
-import { dialectOf, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
+import { dialectOf, readStation, readStationState, type StationState } from '@khumbu/operations/stations/station-state';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { IntakeDeps } from './intake-deps.js';
 import type { Remembered, RememberedStations } from './remembered-stations.js';
@@ -69,7 +69,7 @@ export function createReader({ store, profileOf, isInConflict, now }: ReaderDeps
     request,
 
     station: async (station: string): Promise<StationSituation> =>
-      situationOf(station, readStationState(await store.station(station))),
+      situationOf(station, await readStation(store, station)),
 
     /** With the operation that has the station's slot for a kind. */
     requestInSlot: async <K extends StationKind>(requester: Requester, kind: K): Promise<SituationInSlot<K>> => {

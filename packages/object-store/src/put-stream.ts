@@ -101,7 +101,7 @@ class Upload {
     body.on('error', (error) => this.fail(error));
     // A source may never end, not even when destroyed: nothing waits for it alone.
     const failed = new Promise<never>((_resolve, reject) => {
-      this.stop.signal.addEventListener('abort', () => reject(this.stop.signal.reason));
+      onAbort(this.stop.signal, () => reject(this.stop.signal.reason));
     });
     const withdraw = onAbort(signal, () => this.fail(abortedError(this.what, signal?.reason)));
     try {

@@ -2,7 +2,7 @@
  * Connections to stations, shared by all drivers of a process: opened when first needed, reused, closed when idle. A budget
  * for each station (sessions on its one connection) and for all together (connections open, connections being opened).
  */
-import { unlessAborted } from '@khumbu/shared/runtime/abort';
+import { onAbort, unlessAborted } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 
 export interface PooledConnection {
@@ -64,17 +64,16 @@ class Places {
       return;
     }
     await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(go), 1);
-        reject(signal?.reason);
-      };
-      // The place passes from hand to hand, so nobody else can take it in between.
+      // The place passes from its holder to the next one that waits, so no other call can take it in between.
       const go = (): void => {
-        signal?.removeEventListener('abort', onAbort);
+        withdraw();
         resolve();
       };
       this.#waiting.push(go);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const withdraw = onAbort(signal, () => {
+        this.#waiting.splice(this.#waiting.indexOf(go), 1);
+        reject(signal?.reason);
+      });
     });
   }
   get isWanted(): boolean {

@@ -4,6 +4,7 @@ import { channel, fallbackReply, type RequestChannelName } from '@khumbu/shared/
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { requestFrame } from '@khumbu/shared/contract/everest-frames';
 import { channelTopic, type StationAddress, type TopicPrefix } from '@khumbu/shared/contract/topics';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { BootWire } from './boot-wire.js';
 import { hasEnvelope, parseJson } from './everest-frames.js';
@@ -45,18 +46,17 @@ export function createRequests({ wire, prefix, address, timeoutMs, ended, broken
       const begun = performance.now();
       const end = (reply: unknown, timedOut: boolean): void => {
         clearTimeout(timer);
-        wire.ended.removeEventListener('abort', die);
+        withdraw();
         wire.leave(topic);
         const outcome = { name, payload, reply, timedOut, ms: performance.now() - begun };
         ended(outcome);
         resolve(outcome);
       };
-      const die = (): void => {
+      const timer = setTimeout(() => end(fallbackReply(name), true), timeoutMs);
+      const withdraw = onAbort(wire.ended, () => {
         clearTimeout(timer);
         reject(stationDown(`${name} was answered`));
-      };
-      const timer = setTimeout(() => end(fallbackReply(name), true), timeoutMs);
-      wire.ended.addEventListener('abort', die, { once: true });
+      });
       wire.join(topic, (bytes) => {
         const value = parseJson(bytes);
         const reason = value === undefined ? 'not JSON' : mismatch(schema, value);

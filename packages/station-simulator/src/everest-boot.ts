@@ -13,6 +13,7 @@ import {
   type TopicPrefix,
   topicPrefix,
 } from '@khumbu/shared/contract/topics';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { createRequests, type RequestOutcome } from './boot-requests.js';
 import { BootWire } from './boot-wire.js';
 import { hasEnvelope, parseJson, readReplyTo } from './everest-frames.js';
@@ -149,7 +150,7 @@ export async function startBoot(options: EverestModuleOptions, handlers: BootHan
       const beat = (): void => wire.publish(channelTopic(prefix, address, 'heartbeat'), String(id++));
       beat();
       const heartbeats = setInterval(beat, monitoring.heartbeat_period_ms);
-      wire.ended.addEventListener('abort', () => clearInterval(heartbeats), { once: true });
+      onAbort(wire.ended, () => clearInterval(heartbeats));
     },
     /** End the process: says goodbye if the broker still listens. Safe to repeat. */
     stop: (): Promise<void> => wire.stop(),

@@ -1,5 +1,5 @@
 /** The side of a worker: takes the live views that are asked for and sends what it reads, at the pace of who looks. */
-import { setTimeout as pause } from 'node:timers/promises';
+import { onAbort, sleep } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../records/keys.js';
@@ -52,7 +52,7 @@ class OutgoingView implements ViewOutput {
   constructor(publish: (message: Buffer) => Promise<number>, stopping: AbortSignal) {
     this.publish = publish;
     this.signal = AbortSignal.any([this.abort.signal, stopping]);
-    this.signal.addEventListener('abort', () => this.wake(), { once: true });
+    onAbort(this.signal, () => this.wake());
   }
 
   hear(text: string): void {
@@ -148,7 +148,7 @@ export function takeViews(options: TakeViewsOptions): { stop(): Promise<void> } 
         if (stopping.signal.aborted) return;
         // A failover of Redis, or what is no request: the next one is taken all the same.
         onError(error);
-        await pause(AFTER_ERROR_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+        await sleep(AFTER_ERROR_MS, stopping.signal);
       }
     }
   };

@@ -1,5 +1,6 @@
 /** Watching a simulated charger from outside, as the station simulator does that plays its EVerest. */
 import { type FSWatcher, watch } from 'node:fs';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import { type Charger, factoryCharger, isRebooting, isRestarting } from './charger.js';
 import { changeCharger, chargerFolder } from './charger-state.js';
@@ -81,7 +82,7 @@ function watchFolder(folder: string, outer: AbortSignal): FolderChanges {
     watcher = undefined;
     wake();
   });
-  signal.addEventListener('abort', () => wake());
+  onAbort(signal, () => wake());
   return {
     async next(limitMs) {
       await new Promise<void>((resolve) => {

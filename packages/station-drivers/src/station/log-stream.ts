@@ -1,5 +1,6 @@
 /** The output of a command at a station, as it comes. */
 import { PassThrough, type Readable } from 'node:stream';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { ProcessEnd, StationProcess, Transport } from '../transports/transport.js';
@@ -41,7 +42,7 @@ export async function openLogStream({
   try {
     process = await transport.begin(program.argvOf('run', [nonce, String(limitS), ...argv]), signal);
   } catch (error) {
-    // It may have begun all the same: nobody knows until the station has answered.
+    // It may have begun all the same: that is not known until the station has answered.
     program.end(nonce);
     throw error;
   }
@@ -53,17 +54,16 @@ export async function openLogStream({
     onSaid?.(stderr);
   });
   const stream = new PassThrough();
-  // Whoever reads it hears of it; before that, it is kept there.
+  // Its reader gets the error; before that, the stream keeps it.
   stream.on('error', () => {});
   const leave = (): void => {
     process.letGo();
     program.end(nonce);
   };
-  const onAbort = (): void => void stream.destroy(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
+  const withdraw = onAbort(signal, () => void stream.destroy(signal.reason as Error));
   let isOver = false;
   stream.once('close', () => {
-    signal.removeEventListener('abort', onAbort);
+    withdraw();
     if (!isOver) leave();
   });
   process.stdout.pipe(stream, { end: false });

@@ -4,7 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { connect as connectTcp, isIP, isIPv6, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { resolveWithin } from '@khumbu/shared/runtime/abort';
+import { onAbort, resolveWithin } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { ForwardProxy } from './forward-proxy.js';
 import { Login, wantedSchemes } from './login.js';
@@ -70,8 +70,7 @@ function connectOnce(
 export async function connectToProxy({ host, port, isTls }: ForwardProxy, signal: AbortSignal): Promise<Socket> {
   signal.throwIfAborted();
   const socket = isTls ? connectTls({ host, port, servername: isIP(host) === 0 ? host : '' }) : connectTcp(port, host);
-  const end = (): void => void socket.destroy();
-  signal.addEventListener('abort', end, { once: true });
+  const withdraw = onAbort(signal, () => void socket.destroy());
   try {
     await once(socket, isTls ? 'secureConnect' : 'connect', { signal });
     return socket;
@@ -80,7 +79,7 @@ export async function connectToProxy({ host, port, isTls }: ForwardProxy, signal
     signal.throwIfAborted();
     throw unreachable(error);
   } finally {
-    signal.removeEventListener('abort', end);
+    withdraw();
   }
 }
 

@@ -5,7 +5,7 @@
  * other holder was seen, and its last holder may still refuse (`standing.ts`).
  */
 import { randomUUID } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
+import { sleep } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { hasEnded, identifySelf, type PlacedIdentity, parsePlaced } from '@khumbu/shared/runtime/process-identity';
@@ -22,7 +22,7 @@ const COME_BACK_MS = 1500;
 /**
  * 1: ours, renewed, or taken where `take` says so, or from the holder that is named. -1: free. Else the holder; one that
  * lives longer than it may (a clock jumped) is cut short. Every call writes first: a Redis that reads and takes no writes
- * (full, read-only, without its replicas, unable to save) fails whoever looks, too, and so counts as out.
+ * (full, read-only, without its replicas, unable to save) fails a look, too, and so counts as out.
  */
 const ACQUIRE = `
 redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
@@ -104,7 +104,7 @@ export function createLease(redis: Redis, key: string, log: Logger) {
         report();
         onAsked?.();
         const wait = standing() === 'leading' ? Math.min(RENEW_MS, heldUntil - performance.now()) : RENEW_MS / 2;
-        await pause(Math.max(20, wait), undefined, { signal }).catch(() => undefined);
+        await sleep(Math.max(20, wait), signal);
       }
       heldUntil = 0;
       ours = false;

@@ -5,6 +5,7 @@
  */
 import { pipeline, type Readable } from 'node:stream';
 import type { Redactor } from '@khumbu/log-redaction/redactor';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { LogSource } from '@khumbu/station-drivers/port';
 import { addSource, isStationLost } from './add-source.js';
@@ -124,22 +125,22 @@ export function createArchive(input: ArchiveInput): Readable {
   const archive = compressorOf(compression, buffers);
   const isFatal = (error: unknown): boolean => !isLastTry && isStationLost(error);
   const fail = (error: Error): void => void archive.destroy(error);
-  const onAbort = (): void => fail(new CodedError('ABORTED', 'the archive was aborted', { cause: signal?.reason }));
 
   const streams = sources.flatMap((source) => ('stream' in source ? [source.stream] : []));
   for (const stream of streams) {
-    // Whoever reads it hears of anything else, when its turn has come.
+    // Its reader gets any other error, once it comes to this stream.
     stream.on('error', (error) => {
       if (isFatal(error)) fail(error);
     });
   }
   pipeline(tar.stream, archive, () => {
-    signal?.removeEventListener('abort', onAbort);
+    withdraw();
     for (const stream of streams) stream.destroy();
     tar.stream.destroy();
   });
-  signal?.addEventListener('abort', onAbort);
-  if (signal?.aborted) onAbort();
+  const withdraw = onAbort(signal, () =>
+    fail(new CodedError('ABORTED', 'the archive was aborted', { cause: signal?.reason })),
+  );
   addAll(tar, input, buffers, isFatal).catch((error: unknown) =>
     fail(error instanceof Error ? error : new Error(String(error))),
   );

@@ -2,6 +2,7 @@
  * What a fetch in a thread of its own reports of the bytes that come, and where it waits for its turn: the meter is in the
  * thread of the service, which has the connection to Redis.
  */
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import type { RateLimiter } from '@khumbu/transfer/port';
 
 /**
@@ -47,13 +48,12 @@ export function createThreadLimiter(post: (message: Received) => void, pieceByte
   };
   const granted = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
-      const onAbort = (): void => {
+      const withdraw = onAbort(signal, () => {
         onGranted = undefined;
         reject(signal.reason as Error);
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
+      });
       onGranted = () => {
-        signal.removeEventListener('abort', onAbort);
+        withdraw();
         onGranted = undefined;
         resolve();
       };

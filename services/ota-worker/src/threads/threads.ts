@@ -3,6 +3,7 @@
  * of memory. Idle threads are ended after a while. In the thread: `serve-work.ts`.
  */
 import { Worker } from 'node:worker_threads';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { FromThread, ToThread } from './serve-work.js';
 
@@ -66,7 +67,7 @@ class Pool<In, Out> {
       // A late message would begin the work anew.
       if (thread.works.has(work)) tell({ work, message });
     };
-    let onAbort: () => void = () => undefined;
+    let withdraw = (): void => undefined;
     try {
       return await new Promise((resolve, reject) => {
         const failed = (error: Error): void => {
@@ -88,8 +89,7 @@ class Pool<In, Out> {
           tell({ work, over: true });
           this.#release(thread);
         };
-        onAbort = () => (abort === undefined ? failed(signal.reason as Error) : post(abort));
-        signal.addEventListener('abort', onAbort, { once: true });
+        withdraw = onAbort(signal, () => (abort === undefined ? failed(signal.reason as Error) : post(abort)));
         thread.works.set(work, { message, failed });
         post(request);
         onBegun?.({ post });
@@ -98,7 +98,7 @@ class Pool<In, Out> {
       signal.throwIfAborted();
       throw error;
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      withdraw();
     }
   };
 

@@ -9,6 +9,7 @@ import { type CertificateStoreAnswers, STATION_FIELDS } from '@khumbu/operations
 import { mismatch } from '@khumbu/shared/contract/codec';
 import { LeafCertificateAnswer } from '@khumbu/shared/contract/schemas';
 import { type CertificateLeaf, DISCOVERY, EVSE_SECURITY } from '@khumbu/shared/contract/topics';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
 import { MAY } from '../../leader/standing.js';
@@ -54,16 +55,16 @@ export function createCertificateStore(deps: Deps, over: AbortSignal) {
   const askFor = (station: string, moduleId: string, leaf: CertificateLeaf): Promise<string | undefined> =>
     new Promise((resolve) => {
       const id = `certificate-${randomUUID()}`;
+      let withdraw = (): void => undefined;
       const end = (status?: string): void => {
         clearTimeout(timer);
-        over.removeEventListener('abort', stop);
+        withdraw();
         questions.delete(id);
         resolve(status);
       };
-      const stop = (): void => end();
-      const timer = setTimeout(stop, ANSWER_MS);
-      over.addEventListener('abort', stop, { once: true });
+      const timer = setTimeout(() => end(), ANSWER_MS);
       questions.set(id, { station, answer: end });
+      withdraw = onAbort(over, () => end());
       const question = {
         headers: { replyTo: DISCOVERY.answerTopic(id) },
         payload: { certificate_type: leaf, encoding: 'PEM', include_ocsp: false },
@@ -90,7 +91,7 @@ export function createCertificateStore(deps: Deps, over: AbortSignal) {
     const { leaves, moduleId } = asked;
     if (isAmbiguous(station, moduleId)) {
       limitedLog.warn({ station, moduleId }, 'another station has the same evse_security.module_id: neither is asked');
-      // Whoever wants to know does not wait for an answer.
+      // The worker that asks does not wait for an answer then.
       await store.commit(
         store.transaction().setStation(station, { [STATION_FIELDS.certificateStoreUnasked]: question }),
       );
