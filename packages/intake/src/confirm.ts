@@ -37,7 +37,7 @@ export function createConfirm({ store, jobs, read, readDecideCommit }: Parts) {
     if (accepted) await jobs.ensure(accepted);
   };
 
-  /** The fate of the confirmation is unknown. The answer is out, so it is made again, not taken back. */
+  /** The fate of the confirmation is unknown. The answer is out, so it is made again, not revoked. */
   const confirmAgain = async (operationId: string): Promise<void> => {
     const { transaction, result } = decideConfirm(await readOffer(operationId));
     if (transaction) await commitOrThrow(store, transaction);

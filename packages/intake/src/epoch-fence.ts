@@ -51,7 +51,7 @@ export function createEpochFence(
         if (one.undo) await undo(one.undo);
         unsettled = unsettled.filter((other) => other !== one);
       }
-      log.info('commits of unknown fate were taken back');
+      log.info('commits of unknown fate were revoked');
     } catch (error) {
       log.debug({ reason: describeError(error) }, 'cannot settle yet');
     } finally {

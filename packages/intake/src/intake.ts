@@ -117,7 +117,7 @@ export function createIntake(deps: IntakeDeps) {
           return noteTime(followUp);
       }
     },
-    /** The default was sent although a decision was stored after all. Rejects until it is taken back. */
+    /** The default was sent although a decision was stored after all. Rejects until it is revoked. */
     revoke,
     /** The connection ended before it was known whether the station received the answer. Rejects when that is not stored. */
     noteAnswerSent,

@@ -18,7 +18,7 @@ export function createIsResetAllowed({ accept, read, resetReservationMs, now }: 
     const { resetReservedUntil, resetReservedBy, resetAllowedEpoch, bootEpoch } = STATION_FIELDS;
     const reservation = {
       [resetReservedUntil]: String(monotonic + Math.max(resetReservationMs, reservedMs)),
-      // If two questions count on it, neither takes it back: it lapses.
+      // If two questions count on it, neither revokes it: it lapses.
       [resetReservedBy]: isShared ? undefined : requester.answerKey,
       [resetAllowedEpoch]: String(state.bootEpoch),
     };

@@ -1,4 +1,4 @@
-/** The default was answered although a decision was stored: the decision is taken back, wherever it stands. */
+/** The default was answered although a decision was stored: the decision is revoked, wherever it stands. */
 import { isOffer, withdrawOffer } from '@khumbu/operations/kinds/offer';
 import { commitOrThrow } from '@khumbu/operations/kinds/store';
 import { NO_RESET_ALLOWED, readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';

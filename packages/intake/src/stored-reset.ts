@@ -1,4 +1,4 @@
-/** How a reset is stored, and how one of REST is taken back. */
+/** How a reset is stored, and how one of REST is revoked. */
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyResetEvent, RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/kinds/reset/record';

@@ -182,7 +182,7 @@ void t.test('a default that could not be stored is stored later, and nothing els
   t.equal((await d.intake.updateFirmware(UPDATE, requester('refused'))).reply, 'Rejected');
 });
 
-void t.test('an offer that another leader has confirmed is not taken back', async (t) => {
+void t.test('an offer that another leader has confirmed is not revoked', async (t) => {
   const d = await openStage(t);
   const ours = requester();
   const answer = await d.intake.updateFirmware(UPDATE, ours);

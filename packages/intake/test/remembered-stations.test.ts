@@ -5,7 +5,7 @@ import { accepted, openStage, requester, SILENT } from './stage.js';
 void t.test('a first try made from memory is stored only if nothing it looked at has changed', async (t) => {
   const d = await openStage(t);
   const written = async (fields: Record<string, string | undefined>): Promise<void> => {
-    t.ok(await d.store.commit(d.store.transaction().setStation(STATION, fields)), 'written by somebody else');
+    t.ok(await d.store.commit(d.store.transaction().setStation(STATION, fields)), 'written by another process');
   };
   const allowed = () => d.intake.isResetAllowed(requester(), true);
   t.equal((await allowed()).reply, true);

@@ -17,7 +17,7 @@ void t.test('a reservation belongs to the question that made it, until EVerest r
   t.equal((await d.intake.isResetAllowed(requester(), true)).reply, true);
   const reserved = must((await d.state()).resetReservedUntil);
   await d.intake.revoke(first, 'is_reset_allowed', undefined);
-  t.equal((await d.state()).resetReservedUntil, reserved, 'taking back the first question leaves the second one alone');
+  t.equal((await d.state()).resetReservedUntil, reserved, 'revoking the first question leaves the second one alone');
   await d.intake.reset({ type: 'Soft' }, requester('tool', 'rest'));
   t.equal((await d.state()).resetReservedUntil, reserved, 'an operator’s reset leaves it alone');
   await d.intake.reset({ type: 'Hard' }, requester());
@@ -60,7 +60,7 @@ void t.test('is_reset_allowed and a boot in the same moment: what is reserved is
 
 void t.test('what two questions have reserved stays when either is answered by default', async (t) => {
   for (const taken of ['first', 'second'] as const) {
-    for (const how of ['one after the other', 'in the same moment', 'while it is taken back'] as const) {
+    for (const how of ['one after the other', 'in the same moment', 'while it is revoked'] as const) {
       const d = await openStage(t);
       const other = await openStage(t, { prefix: d.prefix });
       const asked = { first: requester('is_reset_allowed:1'), second: requester('is_reset_allowed:2') };
@@ -72,10 +72,10 @@ void t.test('what two questions have reserved stays when either is answered by d
       const askSecond = async (): Promise<void> => {
         t.equal((await d.intake.isResetAllowed(asked.second, true)).reply, true);
       };
-      if (how === 'while it is taken back') other.beforeNextCommit(askSecond);
+      if (how === 'while it is revoked') other.beforeNextCommit(askSecond);
       else await askSecond();
-      const takeBack = () => other.intake.revoke(asked[taken], 'is_reset_allowed', undefined);
-      await takeBack().catch(takeBack);
+      const revoke = () => other.intake.revoke(asked[taken], 'is_reset_allowed', undefined);
+      await revoke().catch(revoke);
       t.ok(resetReservedMs(await d.state(), Date.now()) > 0, `the ${taken} one, asked ${how}`);
       t.match(await d.answerOf(asked[taken].answerKey), { reply: false });
     }
@@ -175,7 +175,7 @@ void t.test('a reset of REST that could not be stored is not done', async (t) =>
   t.same(await d.jobIds(), [`${again.operationId}.reset.1`]);
 });
 
-void t.test('a reset of REST that another request counts on is not taken back', async (t) => {
+void t.test('a reset of REST that another request counts on is not revoked', async (t) => {
   const others = [
     ['EVerest', requester('e', 'everest')],
     ['the same request at another gateway', requester('rest:2', 'rest')],
@@ -200,7 +200,7 @@ void t.test('a reset of REST that another request counts on is not taken back', 
   }
 });
 
-void t.test('what another gateway has answered to the same reset stays when a decision is taken back', async (t) => {
+void t.test('what another gateway has answered to the same reset stays when a decision is revoked', async (t) => {
   const d = await openStage(t);
   const other = await openStage(t, { prefix: d.prefix });
   const same = requester('rest:both', 'rest');

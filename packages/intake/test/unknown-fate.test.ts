@@ -60,7 +60,7 @@ void t.test('a running update goes on when the one that would replace it was ans
   t.equal(await d.slot('firmware_update'), first);
 });
 
-void t.test('what another gateway has answered to the same request stays when a decision is taken back', async (t) => {
+void t.test('what another gateway has answered to the same request stays when a decision is revoked', async (t) => {
   for (const origin of ['rest', 'everest'] as const) {
     const d = await openStage(t);
     const other = await openStage(t, { prefix: d.prefix });

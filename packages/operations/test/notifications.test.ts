@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import t from 'tap';
 import { entry, fresh, redis, server } from './store-stage.js';
 
-void t.test('hints reach those who listen', async (t) => {
+void t.test('notifications reach those who listen', async (t) => {
   const { store, prefix } = fresh();
   const notifications = await subscribeNotifications(new Redis(server.url), store.keys);
   t.teardown(() => notifications.close());
@@ -17,7 +17,7 @@ void t.test('hints reach those who listen', async (t) => {
       .notifyCancel('op')
       .enqueueStatus('cp 1', [entry('x')]),
   );
-  await heard.awaitAll((all) => all.length === 2, 5000, 'both hints');
+  await heard.awaitAll((all) => all.length === 2, 5000, 'both notifications');
   off();
   await redis.publish(`${prefix}:hints`, 'nonsense');
   await store.commit(
@@ -26,7 +26,7 @@ void t.test('hints reach those who listen', async (t) => {
       .notifyCancel('op')
       .enqueueStatus('cp2', [entry('x')]),
   );
-  t.same(await heard.awaitAll((all) => all.length === 3, 5000, 'the last hint'), [
+  t.same(await heard.awaitAll((all) => all.length === 3, 5000, 'the last notification'), [
     'cancel op',
     'outbox cp 1',
     'outbox cp2',

@@ -28,7 +28,7 @@ function place({ updateFirmware, ...answers }: Partial<Intake>, publishes: () =>
   const intake = {
     storedAnswer: async () => undefined,
     confirm: async () => undefined,
-    revoke: async () => void done.push('taken back'),
+    revoke: async () => void done.push('revoked'),
     noteAnswerSent: async (operationId: string) => void done.push(`sent ${operationId}`),
     serve: { update_firmware: updateFirmware },
     ...answers,
@@ -159,7 +159,7 @@ void t.test('one that is refused while it waits for its turn is over', async (t)
   t.same(p.done, ['publish a "Accepted"', 'acknowledged b', 'refuse b "Rejected"']);
 });
 
-void t.test('a decision that comes too late is taken back, once the default is out', async (t) => {
+void t.test('a decision that comes too late is revoked, once the default is out', async (t) => {
   let decide = (_answer: Answer): void => undefined;
   const deciding = new Promise<Answer>((resolve) => {
     decide = resolve;
@@ -169,7 +169,7 @@ void t.test('a decision that comes too late is taken back, once the default is o
   await awaitUntil(() => p.done.length === 2, 2000, 'the default');
   decide(accepted);
   await answering;
-  t.same(p.done, ['acknowledged a', 'refuse a "Rejected"', 'taken back']);
+  t.same(p.done, ['acknowledged a', 'refuse a "Rejected"', 'revoked']);
 });
 
 void t.test('a redelivery is not refused before its stored answer was looked for', async (t) => {
@@ -199,7 +199,7 @@ void t.test('a redelivery is not refused before its stored answer was looked for
   t.equal(confirmed, 1);
   const fresh = place({ updateFirmware: async () => accepted });
   await fresh.answer(fresh.request('b', { dup: true }));
-  t.same(fresh.done, ['publish b "Accepted"'], 'one that nobody has answered is decided');
+  t.same(fresh.done, ['publish b "Accepted"'], 'one that no gateway has answered is decided');
 });
 
 void t.test('an offer whose answer went out with the connection is noted', async (t) => {

@@ -15,7 +15,7 @@ const STATIONS = {
   driverless: { driver: undefined, labels: { site: 'north' } },
 };
 const openDepot = (t: Parameters<typeof openRest>[0]): Promise<Rest> =>
-  openRest(t, { redis, stations: STATIONS, unconfigured: ['stranger'] });
+  openRest(t, { redis, stations: STATIONS, unconfigured: ['unconfigured'] });
 const LOCATION = 'https://files.example/charger-2.1.raucb';
 
 void t.test('type and labels are set over REST, label by label, and taken away', async (t) => {
@@ -40,7 +40,7 @@ void t.test('type and labels are set over REST, label by label, and taken away',
   t.equal(none.body.type, 'dc-180');
   t.notOk(none.body.ownLabels);
   t.strictSame(await rest.redis.hmget(rest.store.keys.station('n-1'), 'ownLabels', 'ownType'), [null, null]);
-  t.match((await patch({ labels: { site: 'west' } }, 'stranger')).body, {
+  t.match((await patch({ labels: { site: 'west' } }, 'unconfigured')).body, {
     configured: false,
     labels: { site: 'west' },
   });
@@ -92,7 +92,7 @@ void t.test('one request starts logs of a target, with a result for each station
 
 void t.test('who refuses does not keep the others from it', async (t) => {
   const rest = await openDepot(t);
-  const stations = ['s-1', 'n-1', 'nobody', 'stranger', 'driverless'];
+  const stations = ['s-1', 'n-1', 'nobody', 'unconfigured', 'driverless'];
   const order = { type: 'Soft' };
   const done = await rest.call('POST', '/v1/resets', { body: { target: { stations }, order } });
   t.match(done.body, { total: 5, accepted: 2, refused: 3 });
@@ -103,7 +103,7 @@ void t.test('who refuses does not keep the others from it', async (t) => {
       ['n-1', 202, undefined],
       ['nobody', 404, 'STATION_UNKNOWN'],
       ['s-1', 202, undefined],
-      ['stranger', 409, 'STATION_NOT_CONFIGURED'],
+      ['unconfigured', 409, 'STATION_NOT_CONFIGURED'],
     ],
   );
   const both = { stations, filter: 'label.site = south' };

@@ -23,7 +23,7 @@ const NOW = Date.now();
 const MINUTE = 60_000;
 
 async function openDepot(t: Parameters<typeof openRest>[0]): Promise<Rest> {
-  const rest = await openRest(t, { redis, stations: STATIONS, unconfigured: ['stranger'] });
+  const rest = await openRest(t, { redis, stations: STATIONS, unconfigured: ['unconfigured'] });
   const versions = { 'n-1': '2.9', 'n-2': '2.10', 's-1': '2.10-rc1' };
   for (const [station, version] of Object.entries(versions)) {
     const evidence = { bootId: 'b', version };
@@ -48,13 +48,13 @@ void t.test('stations are chosen by labels, type, version, state, last words and
     'label.site = north': ['n-1', 'n-2'],
     'label.site = north and label.row != a': ['n-2'],
     'type = dc-180 and not state = away': ['n-1'],
-    'type != dc-180': ['s-1', 's-2', 'stranger'],
+    'type != dc-180': ['s-1', 's-2', 'unconfigured'],
     'version >= 2.10': ['n-2'],
     'version < 2.10': ['n-1', 's-1'],
     'lastSeen > now-5m': ['n-1', 's-1'],
     'lastSeen < now-1h': ['n-2'],
     'dialect = ocpp1.6 or station = n-1': ['n-1', 's-1'],
-    'state = not_listed': ['stranger'],
+    'state = not_listed': ['unconfigured'],
     'station ~ "?-1"': ['n-1', 's-1'],
     'driver = simulated and label.site in (south, west)': ['s-1', 's-2'],
     'label.site = west': [],
@@ -84,8 +84,8 @@ void t.test('stations come in the order that was asked for, in pages', async (t)
       if (cursor === undefined) return names;
     }
   };
-  t.strictSame(await all({ sort: 'version' }), ['n-1', 's-1', 'n-2', 's-2', 'stranger']);
-  t.strictSame(await all({ sort: '-lastSeenAt' }), ['stranger', 's-2', 'n-1', 's-1', 'n-2']);
+  t.strictSame(await all({ sort: 'version' }), ['n-1', 's-1', 'n-2', 's-2', 'unconfigured']);
+  t.strictSame(await all({ sort: '-lastSeenAt' }), ['unconfigured', 's-2', 'n-1', 's-1', 'n-2']);
   t.strictSame(await all({ sort: '-stationId', filter: 'label.site ~ *' }), ['s-2', 's-1', 'n-2', 'n-1']);
   const since = new Date(NOW - 5 * MINUTE).toISOString();
   t.strictSame(await all({ since }), ['n-1', 's-1']);

@@ -59,7 +59,7 @@ void t.test('what is wrong with a location is said over REST, in the log and to 
   t.same((await ask()).body.detail, (await ask()).body.detail);
 });
 
-void t.test('what a station is refused is said in its answer at the desk, for the log', async (t) => {
+void t.test('what a station is refused is said in its answer of the intake, for the log', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
   const requester = rest.everest('cs-1');
   const update = await rest.intake.updateFirmware({ request_id: 1, location: 'http://host/a b' }, requester);

@@ -257,7 +257,7 @@ await t.test('no worker has a place: refused, and not taken up later', async (t)
     status: 503,
     body: { code: 'READS_BUSY', detail: /no log-worker/ },
   });
-  await awaitUntil(async () => (await rest.redis.llen(rest.store.keys.logViews)) === 0, 10_000, 'it to be taken back');
+  await awaitUntil(async () => (await rest.redis.llen(rest.store.keys.logViews)) === 0, 10_000, 'it to be removed');
   const gone = await openRest(t, { redis, stations: { 'cs-1': {} }, abandoned: true });
   t.match(await gone.call('GET', '/v1/stations/cs-1/logs'), { status: 503, body: { code: 'WORKERS_GONE' } });
 });

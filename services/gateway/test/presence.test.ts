@@ -93,7 +93,7 @@ void t.test('presence: restarts, absence, period', async (t) => {
   t.notOk(isAway(NEVER_HEARD, 1e9), 'a station that was only asked about');
 });
 
-void t.test('presence: our own restarts are nobody else’s, however many beats they live for', async (t) => {
+void t.test('presence: our own restarts are not the station’s, however many beats they live for', async (t) => {
   for (const beats of [1, 2, 3, 5]) {
     for (const byQuestion of [false, true]) {
       for (const lost of [0, 1]) {
@@ -119,7 +119,7 @@ void t.test('presence: our own restarts are nobody else’s, however many beats 
   }
 });
 
-void t.test('presence: a restart while nobody listened', async (t) => {
+void t.test('presence: a restart while no gateway listened', async (t) => {
   const left = { ...hearAll([[0, 10]]), handedOver: true as const, communication: { heartbeat_period_ms: 1000 } };
   const cases: [label: string, id: number, at: number, restarted: boolean][] = [
     ['the count has gone on', 30, 20_000, false],
@@ -184,7 +184,10 @@ void t.test(
 void t.test('the age of a stored heartbeat', async (t) => {
   const hour = 3600_000;
   const heartbeat = { id: 7, at: 10 * hour, steadyAt: 5 * hour };
-  const after = (wallMs: number, steadyMs: number) => ({ wall: 10 * hour + wallMs, monotonic: 5 * hour + steadyMs });
+  const after = (wallMs: number, monotonicMs: number) => ({
+    wall: 10 * hour + wallMs,
+    monotonic: 5 * hour + monotonicMs,
+  });
   const here = 4 * hour;
   const since = 6 * hour;
   const cases: [string, ReturnType<typeof after>, number, number][] = [

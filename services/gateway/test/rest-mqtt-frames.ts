@@ -16,11 +16,11 @@ const PATH = '/v1/stations/cs-1/mqtt-frames';
 
 export async function judgeMqttFrames(t: Test, redis: RedisServer): Promise<void> {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, framesMs: 60_000 });
-  const hints = await subscribeNotifications(
+  const notifications = await subscribeNotifications(
     patientRedis(redis.url, () => undefined),
     rest.store.keys,
   );
-  t.teardown(() => hints.close());
+  t.teardown(() => notifications.close());
   const recorder = createFrameRecorder(topicPrefix(''), () => momentOf(Date.parse('2026-11-29T12:00:00Z')));
   let leads = true;
   const answer = createAnswerFrames({
@@ -32,7 +32,7 @@ export async function judgeMqttFrames(t: Test, redis: RedisServer): Promise<void
     log: createLogger('test', 'silent'),
   });
   let asked = 0;
-  hints.on('frames', (question) => {
+  notifications.on('frames', (question) => {
     asked += 1;
     answer(question);
   });

@@ -12,11 +12,11 @@ void t.test('every refusal has a code of its own', async (t) => {
   const certificate = { ok: false, response: 'InvalidCertificate', reason: 'expired' } as const;
   const rest = await openRest(t, {
     redis,
-    stations: { 'cs-1': {}, strict: { require_signature: true }, plain: { interfaces: {} }, twin: {} },
-    unconfigured: ['stranger'],
+    stations: { 'cs-1': {}, strict: { require_signature: true }, plain: { interfaces: {} }, duplicate: {} },
+    unconfigured: ['unconfigured'],
     certificate,
   });
-  await rest.redis.hset(rest.store.keys.station('twin'), STATION_FIELDS.conflictSince, '1');
+  await rest.redis.hset(rest.store.keys.station('duplicate'), STATION_FIELDS.conflictSince, '1');
   const { operationId } = (await rest.call('POST', UPDATES, { body: { location: IMAGE } })).body;
   await advance(rest, operationId, ['fetchJoined', 'fetched', 'installBegun']);
   const signed = { signing_certificate: 'x', signature: 'y' };
@@ -26,10 +26,10 @@ void t.test('every refusal has a code of its own', async (t) => {
     ['POST', UPDATES, good, 409, 'INSTALLING'],
     ['DELETE', `${UPDATES}/${operationId}`, undefined, 409, 'NOT_CANCELABLE'],
     ['POST', at('nobody'), good, 404, 'STATION_UNKNOWN'],
-    ['POST', at('stranger'), good, 409, 'STATION_NOT_CONFIGURED'],
-    ['POST', at('twin'), good, 409, 'STATION_IN_CONFLICT'],
-    ['POST', '/v1/stations/twin/reset', { type: 'Soft' }, 409, 'STATION_IN_CONFLICT'],
-    ['PUT', '/v1/stations/stranger/system-time', { time: '2026-01-01T00:00:00Z' }, 409, 'STATION_NOT_CONFIGURED'],
+    ['POST', at('unconfigured'), good, 409, 'STATION_NOT_CONFIGURED'],
+    ['POST', at('duplicate'), good, 409, 'STATION_IN_CONFLICT'],
+    ['POST', '/v1/stations/duplicate/reset', { type: 'Soft' }, 409, 'STATION_IN_CONFLICT'],
+    ['PUT', '/v1/stations/unconfigured/system-time', { time: '2026-01-01T00:00:00Z' }, 409, 'STATION_NOT_CONFIGURED'],
     ['POST', at('strict'), good, 409, 'SIGNATURE_REQUIRED'],
     ['POST', at('strict'), { ...good, signature: 'y' }, 409, 'SIGNATURE_INCOMPLETE'],
     ['POST', at('strict'), { ...good, ...signed }, 422, 'CERTIFICATE_INVALID'],

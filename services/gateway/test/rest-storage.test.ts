@@ -97,27 +97,27 @@ void t.test('what cannot be stored is not accepted, and may be asked again', asy
 });
 
 void t.test(
-  'an operation that another gateway takes back meanwhile is not accepted, and its key may be used again',
+  'an operation that another gateway revokes meanwhile is not accepted, and its key may be used again',
   async (t) => {
     const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
     const { intake } = rest;
     const ask = intake.updateFirmware;
-    const takenBack = new Set<string>();
+    const revoked = new Set<string>();
     Object.assign(intake, {
       updateFirmware: async (...[request, requester]: Parameters<typeof ask>) => {
         const answer = await ask(request, requester);
-        if (takenBack.size > 0) return answer;
-        takenBack.add(String(answer.operationId));
+        if (revoked.size > 0) return answer;
+        revoked.add(String(answer.operationId));
         await intake.revoke(requester, 'update_firmware', answer.operationId);
         return answer;
       },
     });
-    const request = { body: { location: IMAGE }, headers: { 'idempotency-key': 'taken back' } };
+    const request = { body: { location: IMAGE }, headers: { 'idempotency-key': 'revoked' } };
     const first = await rest.call('POST', UPDATES, request);
     t.strictSame([first.status, first.body.code, first.headers['retry-after']], [503, 'NOT_STORED', '1']);
     const again = await rest.call('POST', UPDATES, request);
     t.strictSame([again.status, again.body.status], [202, 'Accepted']);
-    t.notOk(takenBack.has(again.body.operationId));
+    t.notOk(revoked.has(again.body.operationId));
   },
 );
 

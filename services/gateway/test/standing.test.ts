@@ -1,5 +1,5 @@
 import t from 'tap';
-import { assertMay, type Deed, MAY, type Standing, standingOf } from '../src/leader/standing.js';
+import { type Act, assertMay, MAY, type Standing, standingOf } from '../src/leader/standing.js';
 
 void t.test('what a gateway is, by what it knows of the lease', (t) => {
   const rows: [isOurs: boolean, leftMs: number, standing: Standing][] = [
@@ -17,17 +17,17 @@ void t.test('what a gateway is, by what it knows of the lease', (t) => {
 });
 
 void t.test('what it may do', (t) => {
-  const deeds: readonly Deed[] = ['publish', 'refuse', 'store'];
-  const rows: Record<Standing, readonly Deed[]> = {
-    leading: deeds,
+  const acts: readonly Act[] = ['publish', 'refuse', 'store'];
+  const rows: Record<Standing, readonly Act[]> = {
+    leading: acts,
     refusing: ['refuse'],
     standby: [],
   };
-  for (const [standing, may] of Object.entries(rows) as [Standing, readonly Deed[]][])
-    for (const deed of deeds) {
-      t.equal(MAY[standing][deed], may.includes(deed), `${standing}: ${deed}`);
-      if (may.includes(deed)) t.doesNotThrow(() => assertMay(standing, deed));
-      else t.throws(() => assertMay(standing, deed), { code: 'NOT_LEADING' });
+  for (const [standing, may] of Object.entries(rows) as [Standing, readonly Act[]][])
+    for (const act of acts) {
+      t.equal(MAY[standing][act], may.includes(act), `${standing}: ${act}`);
+      if (may.includes(act)) t.doesNotThrow(() => assertMay(standing, act));
+      else t.throws(() => assertMay(standing, act), { code: 'NOT_LEADING' });
     }
   t.end();
 });

@@ -13,7 +13,7 @@ import t, { type Test } from 'tap';
 import type { Fault, Site } from './faults/fault.js';
 import { ftpFaults, realServerFaults } from './faults/file-server-faults.js';
 import { journalFaults, journalLines } from './faults/journal-faults.js';
-import { beginUpload, type Desk } from './faults/run-upload.js';
+import { beginUpload, type UploadStage } from './faults/run-upload.js';
 import { makeStation, recordsIn, type TestStation, textIn } from './faults/station.js';
 import { stationFaults } from './faults/station-faults.js';
 import { storeFaults } from './faults/store-faults.js';
@@ -31,24 +31,24 @@ const whyNo = {
   servers: (await whyNoVsftpd()) ?? (hasSshd() && hasAccounts() ? undefined : 'no sshd with users of its own'),
   journal: await whyNoJournal(),
 };
-const desk: Desk = { redis, dir, logs: station.openLogs };
+const stage: UploadStage = { redis, dir, logs: station.openLogs };
 
 async function playFault(t: Test, fault: Fault, expected: string): Promise<void> {
   const { status, reason, retried } = fault;
   const { broken, mend, arrived } = await fault.play();
-  const only = await beginUpload(desk, broken, 1);
+  const only = await beginUpload(stage, broken, 1);
   const ended = await only.oneTry();
   t.match(ended, { state: status, outcome: { ok: false, reason } }, `it ends as ${status}, ${reason}`);
   t.same(await only.told(), ['Uploading', status], 'one final status');
 
-  const patient = await beginUpload(desk, broken, 3);
+  const patient = await beginUpload(stage, broken, 3);
   const after = await patient.oneTry();
   t.equal(after.endedAt === undefined, retried, retried ? 'it is tried again' : 'no try can help');
   if (retried) t.same(await patient.told(), ['Uploading'], 'a failed try is silent');
 
   const mended: Site = { ...broken, ...(await mend()) };
   const goesOn = retried && mended.location === broken.location;
-  const next = goesOn ? patient : await beginUpload(desk, mended, 1);
+  const next = goesOn ? patient : await beginUpload(stage, mended, 1);
   const good = await next.oneTry(mended);
   t.match(good, { state: 'Uploaded', outcome: { ok: true } }, JSON.stringify(good.outcome));
   t.same(await next.told(), ['Uploading', 'Uploaded']);
@@ -85,7 +85,7 @@ await t.test('the journal, while it is read', { skip: whyNo.journal ?? false }, 
     played += 1;
     await t.test(fault, async (t) => {
       const path = `/journal-${played}`;
-      const upload = await beginUpload(desk, { location: origin.receive(path), logs: openLogs }, 1);
+      const upload = await beginUpload(stage, { location: origin.receive(path), logs: openLogs }, 1);
       t.match(await upload.oneTry(), { state: 'Uploaded', outcome: { ok: true } }, 'what can be read arrives');
       t.same(await upload.told(), ['Uploading', 'Uploaded']);
       const archive = origin.uploads.items.find((each) => each.path === path)?.body ?? Buffer.alloc(0);

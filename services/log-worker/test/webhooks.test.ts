@@ -84,7 +84,7 @@ function openDepot() {
       await webhooks.create(webhook);
       return webhook;
     },
-    /** As the commit of whoever saw it. `n`: so that order can be seen. */
+    /** As the commit of the gateway that saw it. `n`: so that order can be seen. */
     happens: async (station: string, n: number, change: StationChange = 'restarted'): Promise<void> => {
       const event = stationEvent(station, change, Date.now(), { bootEpoch: n, bootReason: 'PowerUp' });
       await store.commit(store.transaction().emitEvent(event));
@@ -101,7 +101,7 @@ async function openWorker(
 ): Promise<{ stop: () => Promise<void> }> {
   const connect = () => patientRedis(server.url, () => undefined);
   const connections = [connect(), connect(), connect()] as const;
-  const [own, waiting, hints] = connections;
+  const [own, waiting, subscriber] = connections;
   const worker = runWebhooks({
     config: {
       WEBHOOK_TRIES: 3,
@@ -115,7 +115,7 @@ async function openWorker(
     redis: own,
     waiting,
     keys,
-    notifications: await subscribeNotifications(hints, keys),
+    notifications: await subscribeNotifications(subscriber, keys),
     directory: { profileOf: () => undefined },
     context: () => ({ policy }),
     now: Date.now,

@@ -88,8 +88,8 @@ async function runWorkers(
   const store = createStore(redis, config.KEY_PREFIX, auditEnded(log), now);
   const jobs = createJobs(redis, store.keys, now);
   life.onStop('queues', () => jobs.close());
-  const notifications = await subscribeNotifications(connect('hints'), store.keys);
-  life.onStop('hints', () => notifications.close());
+  const notifications = await subscribeNotifications(connect('notifications'), store.keys);
+  life.onStop('notifications', () => notifications.close());
   const files = createFileHealth(log);
   const directory = openStationDirectory(config.STATIONS_FILE, files);
   life.onStop('stations file', () => directory.close());

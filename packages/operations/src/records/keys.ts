@@ -154,7 +154,7 @@ export const keysFor = (prefix: string) => ({
   clock: `${prefix}:clock`,
   /** Hash: the date by which days of retention are counted, see `clock/retention-date.ts`. */
   retentionDate: `${prefix}:retention-date`,
-  /** Pub/sub channel; a hint may be lost, nothing depends on it but speed. */
+  /** Pub/sub channel; a notification may be lost, nothing depends on it but speed. */
   notifications: `${prefix}:hints`,
   /** Pub/sub channel of one question for the MQTT frames of a station: its answer. */
   mqttFrames: (id: string) => `${prefix}:mqtt-frames:${id}`,

@@ -102,14 +102,14 @@ export interface WebhookCounts {
 /** `full`: as much waits as may. `unknown`: there is no such webhook. Nothing was appended then. */
 export type Appended = 'appended' | 'full' | 'unknown';
 
-function createHint(redis: Redis, keys: Keys): (id: string) => Promise<number> {
+function createNotify(redis: Redis, keys: Keys): (id: string) => Promise<number> {
   return (id) => redis.publish(keys.notifications, `webhook ${id}`);
 }
 
 /** What is registered. */
 function registered(redis: Redis, keys: Keys) {
   const { webhooks, webhookPositions, webhookBusy, webhookWaiting, webhookDropped } = keys;
-  const hint = createHint(redis, keys);
+  const notify = createNotify(redis, keys);
   return {
     read: async (id: string): Promise<Webhook | undefined> => {
       const text = await redis.hget(webhooks, id);
@@ -133,17 +133,17 @@ function registered(redis: Redis, keys: Keys) {
         position,
         MOST_WEBHOOKS,
       );
-      if (made === 1) await hint(id);
+      if (made === 1) await notify(id);
       return made === 1;
     },
-    /** What `change` makes of it as it is; asked again when somebody else was quicker. `undefined`: there is none. */
+    /** What `change` makes of it as it is; asked again when another change was quicker. `undefined`: there is none. */
     change: async (id: string, change: (webhook: Webhook) => Webhook): Promise<Webhook | undefined> => {
       for (;;) {
         const text = await redis.hget(webhooks, id);
         if (text === null) return undefined;
         const next = change(JSON.parse(text) as Webhook);
         if ((await redis.eval(REPLACE, 1, webhooks, id, text, JSON.stringify(next))) === 1) {
-          await hint(id);
+          await notify(id);
           return next;
         }
       }
@@ -177,7 +177,7 @@ function registered(redis: Redis, keys: Keys) {
 /** What is on its way. */
 function onTheWay(redis: Redis, keys: Keys) {
   const { webhooks, webhookPositions, webhookBusy, webhookWaiting, webhookDropped } = keys;
-  const hint = createHint(redis, keys);
+  const notify = createNotify(redis, keys);
   return {
     /** Where each webhook is in the stream of events. */
     positions: (): Promise<Record<string, string>> => redis.hgetall(webhookPositions),
@@ -244,7 +244,7 @@ function onTheWay(redis: Redis, keys: Keys) {
     resend: async (id: string, delivery: string): Promise<boolean> => {
       const known = [keys.webhookDead(id), keys.webhookDeadOrder(id), webhookBusy, webhookWaiting];
       const sent = await redis.eval(RESEND, 4, ...known, id, keys.webhookList(id, ''), pairOf(id, ''), delivery);
-      if (sent === 1) await hint(id);
+      if (sent === 1) await notify(id);
       return sent === 1;
     },
     /** One delivery more, behind what waits for its station. Repeated, it is there twice. */
@@ -254,7 +254,7 @@ function onTheWay(redis: Redis, keys: Keys) {
       const text = JSON.stringify(delivery);
       const appended = await redis.eval(APPEND, 4, ...known, id, text, pairOf(id, station), MOST_WAITING);
       if (appended !== 1) return appended === 0 ? 'full' : 'unknown';
-      await hint(id);
+      await notify(id);
       return 'appended';
     },
   };

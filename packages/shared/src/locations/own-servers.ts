@@ -48,10 +48,13 @@ const REMEMBERED_MS = 5000;
 const PATIENCE_MS = 1000;
 
 /** Names of the settings and what they resolve to. */
-function createNames(addressesOf: AddressesOf, steadyMs: () => number): (host: string) => Promise<readonly string[]> {
+function createNames(
+  addressesOf: AddressesOf,
+  monotonicMs: () => number,
+): (host: string) => Promise<readonly string[]> {
   const names = new Map<string, { addresses: readonly string[]; askedAt: number; asking: Promise<void> }>();
   return async (host) => {
-    const now = steadyMs();
+    const now = monotonicMs();
     const known = names.get(host) ?? { addresses: [], askedAt: Number.NEGATIVE_INFINITY, asking: Promise.resolve() };
     names.set(host, known);
     if (now - known.askedAt >= REMEMBERED_MS) {
@@ -86,10 +89,10 @@ const isOne = (a: string, b: string): boolean => a === b || (isThisMachine(a) &&
 export function createOwnServers(
   entries: readonly string[],
   addressesOf: AddressesOf,
-  steadyMs: () => number = () => performance.now(),
+  monotonicMs: () => number = () => performance.now(),
 ) {
   const servers = entries.map((text) => readHostEntry(text, 'FORBIDDEN_LOCATION_HOSTS'));
-  const resolve = createNames(addressesOf, steadyMs);
+  const resolve = createNames(addressesOf, monotonicMs);
   const at = (port: number): HostEntry[] => servers.filter((server) => (server.port ?? port) === port);
 
   const ends = async ({ host, isSuffix }: HostEntry): Promise<readonly string[]> => {

@@ -1,4 +1,4 @@
-/** The side of the leader: what it has taken down of a station, without secrets, for whoever asks. */
+/** The side of the leader: what it has taken down of a station, without secrets, for the gateway that asks. */
 import { redactionKey } from '@khumbu/operations/files/redaction-key';
 import type { Keys } from '@khumbu/operations/records/keys';
 import type { MqttFramesView, MqttFrameView } from '@khumbu/rest-contract/mqtt-frames';
@@ -21,7 +21,7 @@ export interface AnswerFramesDeps {
   readonly log: Logger;
 }
 
-/** Takes the subject of a hint: ID STATION. */
+/** Takes the subject of a notification: ID STATION. */
 export type AnswerFrames = (question: string) => void;
 
 export function createAnswerFrames(deps: AnswerFramesDeps): AnswerFrames {

@@ -30,7 +30,7 @@ import type { EventLog } from './events/event-log.js';
 import { createStreamQuota, LOG_VIEWS } from './events/stream-quota.js';
 import type { Idempotency } from './idempotency.js';
 import type { Inventory } from './inventory.js';
-import { type Load, pacedRefusal, paceOpen, takeTurns } from './load.js';
+import { type Load, pacedRefusal, paceOpen, queueRequests } from './load.js';
 import { createMetricsText } from './metrics-text.js';
 import { asyncApiRoute, documentRoutes } from './openapi.js';
 import { servePage } from './page.js';
@@ -244,7 +244,7 @@ async function addV1(
     keyGenerator: (request: FastifyRequest) => request.caller?.name ?? request.ip,
   });
   guard(app as unknown as FastifyInstance, deps);
-  takeTurns(app as unknown as FastifyInstance, load);
+  queueRequests(app as unknown as FastifyInstance, load);
   // What a request of its own is told by its decision; all the rest is told here.
   const { submit, submitOne } = createSubmitOperation(
     { intake, inventory, idempotency, stopping, log },
@@ -259,7 +259,7 @@ async function addV1(
   logRoutes(app, { inventory, intake, submit, audit, archives, eventLoopTurn });
   logArchiveRoutes(app, { copies: deps.copies, archives, audit, eventLoopTurn, stopping, stallMs: readerStallMs });
   controlRoutes(app, { inventory, intake, submit, audit, questions });
-  bulkRoutes(app, { ...deps, submitOne, turns: load.asks });
+  bulkRoutes(app, { ...deps, submitOne, queue: load.asks });
   operationRoutes(app, inventory, eventLoopTurn);
   depotRoutes(app, deps);
   wanRoutes(app, { wan: deps.wan, audit });

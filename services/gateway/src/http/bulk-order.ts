@@ -14,15 +14,15 @@ import { Problem, pathOf, problemBody } from './problems.js';
 import type { RequestQueue } from './request-queue.js';
 import { keyedOf, type Submission, type SubmitOne } from './submit-operation.js';
 
-/** Decisions of one order that are under way at once. They take one turn, and orders of others come in between. */
+/** Decisions of one order that are under way at once. They are one entry of the queue, and orders of others come in between. */
 const AT_ONCE = 4;
 
 export interface BulkDeps {
   readonly inventory: Inventory;
   readonly idempotency: Idempotency;
   readonly submitOne: SubmitOne;
-  /** Those of all orders, of which a bulk order takes one for each group of its stations. */
-  readonly turns: Pick<RequestQueue, 'run'>;
+  /** That of all orders; each group of stations of a bulk order is one entry. */
+  readonly queue: Pick<RequestQueue, 'run'>;
   readonly log: Logger;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -85,12 +85,12 @@ export type SubmitBulk = (
   request: FastifyRequest,
   reply: FastifyReply,
   order: BulkOrder,
-  /** Of one station; part of the first turn. */
+  /** Of one station; part of the first entry. */
   prepare: () => Promise<SubmissionFor>,
 ) => Promise<FastifyReply>;
 
 export function createSubmitBulk(deps: BulkDeps): SubmitBulk {
-  const { idempotency, submitOne, turns, log } = deps;
+  const { idempotency, submitOne, queue, log } = deps;
 
   const failed = (request: FastifyRequest, stationId: string, error: unknown): Result => {
     const isExpected = error instanceof Problem;
@@ -119,7 +119,7 @@ export function createSubmitBulk(deps: BulkDeps): SubmitBulk {
   return async (request, reply, { target, title, dryRun = false }, prepare) => {
     const caller = request.caller?.name ?? '';
     const given = dryRun ? undefined : keyedOf(request);
-    const begun = await turns.run(
+    const begun = await queue.run(
       caller,
       () => reply.raw.destroyed,
       async () => ({ submissionFor: await prepare(), ...(await beginOrder(target, given, deps)) }),
@@ -145,7 +145,7 @@ export function createSubmitBulk(deps: BulkDeps): SubmitBulk {
       try {
         // What has begun goes on, whether its caller is still there or not.
         results.push(
-          ...(await turns.run(
+          ...(await queue.run(
             caller,
             () => false,
             () => decideSome(some),

@@ -51,20 +51,20 @@ export async function pacedRefusal(request: FastifyRequest, { refusals }: Load):
   return turn !== undefined;
 }
 
-/** Every route that is added from now on waits for its turn, but for streams, which are counted in another way, and for what takes several turns. */
-export function takeTurns(v1: FastifyInstance, { reads, archives, asks }: Load): void {
+/** Queues requests to all routes that are added from now on, but for streams, which are counted, and what queues its work part by part. */
+export function queueRequests(v1: FastifyInstance, { reads, archives, asks }: Load): void {
   const wrapped = new WeakSet<RouteHandlerMethod>();
   v1.addHook('onRoute', (route) => {
     const { handler, method } = route;
     // The route for HEAD has the handler of its GET.
-    if (wrapped.has(handler) || route.config?.hasOwnTurns === true) return;
+    if (wrapped.has(handler) || route.config?.isUnqueued === true) return;
     const ofReads = route.config?.asksObjectStore === true ? archives : reads;
-    const turns = method === 'GET' || method === 'HEAD' ? ofReads : asks;
-    const inTurn: RouteHandlerMethod = function inTurn(request: FastifyRequest, reply: FastifyReply) {
+    const queue = method === 'GET' || method === 'HEAD' ? ofReads : asks;
+    const queued: RouteHandlerMethod = function queued(request: FastifyRequest, reply: FastifyReply) {
       const isGone = (): boolean => reply.raw.destroyed;
-      return turns.run(request.caller?.name ?? '', isGone, async () => handler.call(this, request, reply));
+      return queue.run(request.caller?.name ?? '', isGone, async () => handler.call(this, request, reply));
     };
-    wrapped.add(inTurn);
-    route.handler = inTurn;
+    wrapped.add(queued);
+    route.handler = queued;
   });
 }

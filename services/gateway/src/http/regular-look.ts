@@ -1,6 +1,6 @@
 /**
  * What is at another server and is looked at again and again, as the keys of an issuer: at the start, then every few
- * minutes, and when somebody needs it; never more than once in an interval, whoever asks. What cannot be reached or used
+ * minutes, and when a request needs it; never more than once in an interval. What cannot be reached or used
  * changes nothing: what was good last stays, and it is reported like a file.
  */
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';

@@ -26,8 +26,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a caller needs. A route below /v1 without one is a mistake. */
     scope?: Scope;
-    /** What it does lasts, and takes its turns by itself or is counted in another way. */
-    hasOwnTurns?: boolean;
+    /** What it does lasts: it queues its work part by part, or is counted in another way. */
+    isUnqueued?: boolean;
     /** Whether the address alone lets the caller in, without a key; rejects with a problem for a wrong signature. */
     isSigned?: (request: FastifyRequest) => Promise<boolean>;
     /** A code in place of a key is taken here. */

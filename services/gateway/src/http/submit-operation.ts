@@ -183,9 +183,9 @@ export function createSubmitOperation(
     if (followUp) await resolveWithin(confirm(answer), CONFIRM_MS, undefined);
     const body = await viewOf(operationId, record);
     if (body.status === 'Withdrawn') {
-      // Another gateway had decided the same request, and took it back before it was confirmed here.
+      // Another gateway had decided the same request, and revoked it before it was confirmed here.
       audit(request, submission, { outcome: 'not_stored' });
-      throw new Problem('NOT_STORED', 'the decision was taken back: nothing of it happens');
+      throw new Problem('NOT_STORED', 'the decision was revoked: nothing of it happens');
     }
     audit(request, submission, { outcome: 'accepted', answer: reply, operationId });
     const headers = { 'content-type': 'application/json; charset=utf-8', location: locationOf(body) };

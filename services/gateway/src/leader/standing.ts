@@ -16,9 +16,9 @@ export type Standing = 'leading' | 'refusing' | 'standby';
  * `publish`: answers that were decided, statuses, checks, questions. `refuse`: default answers, and what was answered before;
  * the acknowledgement of what is done. `store`: what is known of stations, and whatever follows from their messages.
  */
-export type Deed = 'publish' | 'refuse' | 'store';
+export type Act = 'publish' | 'refuse' | 'store';
 
-export const MAY: Readonly<Record<Standing, Readonly<Record<Deed, boolean>>>> = {
+export const MAY: Readonly<Record<Standing, Readonly<Record<Act, boolean>>>> = {
   leading: { publish: true, refuse: true, store: true },
   refusing: { publish: false, refuse: true, store: false },
   standby: { publish: false, refuse: false, store: false },
@@ -31,10 +31,10 @@ export const MAY: Readonly<Record<Standing, Readonly<Record<Deed, boolean>>>> = 
 export const standingOf = (isOurs: boolean, leftMs: number): Standing =>
   isOurs ? (leftMs > 0 ? 'leading' : 'refusing') : 'standby';
 
-export const mayNot = (standing: Standing, deed: Deed): CodedError =>
-  new CodedError('NOT_LEADING', `a gateway that is ${standing} does not ${deed}`);
+export const mayNot = (standing: Standing, act: Act): CodedError =>
+  new CodedError('NOT_LEADING', `a gateway that is ${standing} does not ${act}`);
 
 /** Called right before something is published or stored. Throws `NOT_LEADING`. */
-export function assertMay(standing: Standing, deed: Deed): void {
-  if (!MAY[standing][deed]) throw mayNot(standing, deed);
+export function assertMay(standing: Standing, act: Act): void {
+  if (!MAY[standing][act]) throw mayNot(standing, act);
 }

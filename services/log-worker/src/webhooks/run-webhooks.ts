@@ -62,11 +62,11 @@ export function runWebhooks(deps: WebhookDeps) {
     onDeliveries: worker.onDeliveries,
     onError,
   });
-  const endHints = notifications.on('webhook', () => void worker.sweep());
+  const endNotifications = notifications.on('webhook', () => void worker.sweep());
   void worker.sweep();
   return {
     async stop(): Promise<void> {
-      endHints();
+      endNotifications();
       await dispatcher.stop();
       await worker.stop();
     },

@@ -25,7 +25,7 @@ const log = createLogger('log-worker', 'silent');
 const stations = parseStationsFile('stations: { any: { dialect: ocpp2.x, driver: simulated } }');
 const profile = profileFrom(stations, 'any') as StationProfile;
 
-export interface Desk {
+export interface UploadStage {
   readonly redis: Redis;
   /** For spools and the states of simulated chargers. */
   readonly dir: string;
@@ -34,7 +34,7 @@ export interface Desk {
 let count = 0;
 
 /** An upload of the window, with so many tries in all. */
-export async function beginUpload({ redis, dir, logs }: Desk, site: Site, retries: number) {
+export async function beginUpload({ redis, dir, logs }: UploadStage, site: Site, retries: number) {
   const store = createStore(redis, PREFIX, undefined, now);
   const station = `cp-${++count}`;
   const request = { request_id: count, location: site.location, retries, retry_interval_s: 0, ...WINDOW };

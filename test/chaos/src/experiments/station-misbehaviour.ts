@@ -169,18 +169,19 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
 /** Two stations, one identity: noticed, nothing done with either, and over when one of them has left. */
 async function duplicateIdentity(scene: Scene, patient: boolean): Promise<readonly string[]> {
   const { context, depot } = scene;
-  const first = await scene.station('twin');
-  await first.update(1, scene.request('twin'));
+  const first = await scene.station('duplicate');
+  await first.update(1, scene.request('duplicate'));
   await first.awaitHeard(1, 'SignatureVerified', PATIENCE_MS);
-  const second = createHandStation(context, depot, 'twin', SELDOM_MS);
+  const second = createHandStation(context, depot, 'duplicate', SELDOM_MS);
   await second.arrive();
   first.beatOn(40);
   second.beatOn(0);
-  await awaitUntil(async () => (await view(depot, 'twin')).conflict, PATIENCE_MS, 'the conflict to be seen');
+  await awaitUntil(async () => (await view(depot, 'duplicate')).conflict, PATIENCE_MS, 'the conflict to be seen');
   await first.client.allowInstallation();
-  const answer = (await second.client.request('update_firmware', { request_id: 2, ...scene.request('twin-2') })).reply;
+  const answer = (await second.client.request('update_firmware', { request_id: 2, ...scene.request('duplicate-2') }))
+    .reply;
   const resetAllowed = (await second.client.request('is_reset_allowed', 'Soft')).reply;
-  const untouched = await staysFor(2000, async () => ((await depot.charger('twin'))?.installCount ?? 0) === 0);
+  const untouched = await staysFor(2000, async () => ((await depot.charger('duplicate'))?.installCount ?? 0) === 0);
   const faults = [
     ...(answer === 'Rejected'
       ? []
@@ -190,12 +191,12 @@ async function duplicateIdentity(scene: Scene, patient: boolean): Promise<readon
   ];
   if (!patient) return faults;
   await second.vanish();
-  await awaitUntil(async () => !(await view(depot, 'twin')).conflict, 90_000, 'the conflict to be over');
+  await awaitUntil(async () => !(await view(depot, 'duplicate')).conflict, 90_000, 'the conflict to be over');
   // The survivor starts anew, so that it receives the trigger again.
   first.allowAlways('SignatureVerified');
   first.beatOn(0);
   await first.awaitHeard(1, 'Installed', PATIENCE_MS);
-  const charger = await depot.charger('twin');
+  const charger = await depot.charger('duplicate');
   return [...faults, ...(charger?.installCount === 1 ? [] : [`${charger?.installCount} installs in the end`])];
 }
 

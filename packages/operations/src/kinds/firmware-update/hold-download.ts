@@ -7,7 +7,7 @@ import type { Applied } from '../kind-definition.js';
 import { type ByOperator, type FirmwareUpdateRecord, isBeforeDownloaded, retrieveAt } from './record.js';
 import { applyUpdateEvent, type TransitionContext, UPDATE_DEADLINES } from './transition.js';
 
-/** How soon a wait is looked at whose end nobody knows, should no hint come. */
+/** How soon a wait without a known end is looked at, should no notification come. */
 const LOOK_MS = 3600_000;
 
 /** What EVerest hears: the first time that it is kept from beginning, or that it stops. */
@@ -28,7 +28,7 @@ function announce(
 const dueAt = (record: FirmwareUpdateRecord, { wall, monotonic }: Moment): number =>
   monotonic + Math.max(0, (retrieveAt(record) ?? 0) - wall);
 
-/** A day from when it can be fetched, or a month where nobody knows when that is. Short delays change nothing. */
+/** A day from when it can be fetched, or a month where it is not known when that is. Short delays change nothing. */
 function deadlineOf(record: FirmwareUpdateRecord, hold: Hold, now: Moment): { readonly deadlineAt?: number } {
   if (!isPause(hold.for)) return record.deadlineAt === undefined ? {} : { deadlineAt: record.deadlineAt };
   const { downloadMs, pauseMs } = UPDATE_DEADLINES;

@@ -18,7 +18,7 @@ export interface ResetRecord extends RecordBase<'reset', ResetState> {
   /** The station's boot epoch when the reset was asked for, and from its begin on the one it is to end. */
   readonly bootEpochBefore: number;
   /**
-   * The answer key of the one request of REST that is behind it: told that nothing was accepted, the reset is taken back.
+   * The answer key of the one request of REST that is behind it: told that nothing was accepted, the reset is revoked.
    * Absent where EVerest asked, and as soon as anybody else counts on it.
    */
   readonly takeBackFor?: string;

@@ -22,7 +22,7 @@ export interface ContentHeaders {
   readonly range?: string | undefined;
 }
 
-/** Whoever wants more in one answer gets all of it: RFC 9110, 14.2, about requests that cost more than they bring. */
+/** Of a request for more in one answer all is sent: RFC 9110, 14.2, about requests that cost more than they bring. */
 const MOST_PARTS = 32;
 
 /** `undefined`: not bytes, or not well formed: such a header is ignored (RFC 9110, 14.2). */

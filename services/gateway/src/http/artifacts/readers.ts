@@ -6,7 +6,7 @@ export interface Pace {
   readonly ms: number;
 }
 
-/** About 110 kbit/s. A station on a worse line than that keeps its place while nobody else needs it. */
+/** About 110 kbit/s. A station on a worse line than that keeps its place while no other reader needs it. */
 export const LEAST_PACE: Pace = { bytes: 4 * 1024 * 1024, ms: 300_000 };
 
 export interface Reader {

@@ -87,8 +87,8 @@ export function artifactContentRoutes(
       }),
       config: {
         scope: 'read',
-        // A turn would last as long as its reader takes: a few slow ones would keep all others from what is kept.
-        hasOwnTurns: true,
+        // Its place in the queue would be taken for as long as its reader takes: a few slow ones would keep all others from what is kept.
+        isUnqueued: true,
         isSigned: (request: FastifyRequest) => isSigned(artifacts, request),
       },
     },

@@ -133,7 +133,7 @@ export function artifactUploadRoutes(app: RestApp, { artifacts, audit, stopping,
     }
   };
 
-  const config = { scope: 'operate' as const, hasOwnTurns: true };
+  const config = { scope: 'operate' as const, isUnqueued: true };
   const success = {
     ...answers(201, 'The artefact.', ref(ArtifactSchema)),
     ...answers(200, 'The depot held it already: the artefact.', ref(ArtifactSchema)),

@@ -101,7 +101,7 @@ export function artifactRoutes(app: RestApp, { artifacts, audit, eventLoopTurn, 
         success: { 204: { description: 'It is removed.', type: 'null' } },
         takes: { params: ArtifactParams },
       }),
-      config: { scope: 'operate', hasOwnTurns: true },
+      config: { scope: 'operate', isUnqueued: true },
     },
     async (request, reply) => {
       const { sha256 } = request.params;
@@ -120,7 +120,7 @@ export function artifactRoutes(app: RestApp, { artifacts, audit, eventLoopTurn, 
       audit(request, 'delete firmware artifact', '', { outcome, sha256 });
       if (removal.kind === 'removed') return reply.status(204).send();
       const operations = removal.operations.slice(0, OPERATIONS_NAMED);
-      const what = operations.length === 0 ? 'Somebody is just removing it.' : `In use by ${operations.join(', ')}.`;
+      const what = operations.length === 0 ? 'It is just being removed.' : `In use by ${operations.join(', ')}.`;
       throw new Problem('ARTIFACT_IN_USE', what, operations.length === 0 ? {} : { operations });
     },
   );

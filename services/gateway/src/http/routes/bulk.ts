@@ -23,8 +23,8 @@ const DESCRIPTION =
   'Each station of the target is decided by itself: `results` has the operation or the problem of each. With an `Idempotency-Key` the same request may be sent again until all are decided: nothing is done twice. `dryRun` tells what would be answered.';
 const success = answers(200, 'What became of it at each station; some may have refused.', ref(BulkResultSchema));
 
-/** A turn for each group of stations. */
-const config = { scope: 'operate' as const, hasOwnTurns: true };
+/** Queued group by group of its stations. */
+const config = { scope: 'operate' as const, isUnqueued: true };
 
 /** Orders for many stations at once. */
 export function bulkRoutes(app: RestApp, deps: BulkRouteDeps): void {

@@ -94,7 +94,7 @@ export function eventRoutes(app: RestApp, deps: EventRouteDeps): void {
         },
         takes: { querystring: EventsQuery, headers: EventsHeaders },
       }),
-      config: { scope: 'read', hasOwnTurns: true },
+      config: { scope: 'read', isUnqueued: true },
     },
     async (request, reply) => {
       const last = request.headers['last-event-id'];

@@ -205,8 +205,8 @@ export function logArchiveRoutes(app: RestApp, deps: LogArchiveDeps): void {
         },
         takes: { params: LogArchiveParams, headers: ContentHeadersSchema },
       }),
-      // A turn would last as long as its reader takes.
-      config: { scope: 'read', hasOwnTurns: true },
+      // Its place in the queue would be taken for as long as its reader takes.
+      config: { scope: 'read', isUnqueued: true },
     },
     (request, reply) => serve(request, reply, () => findContent(request, request.params.operationId)),
   );

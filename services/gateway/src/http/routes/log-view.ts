@@ -160,7 +160,7 @@ export function logViewRoutes(app: RestApp, deps: LogViewRouteDeps): void {
         },
         takes: { params: StationParams, querystring: LogViewQuery },
       }),
-      config: { scope: 'operate', hasOwnTurns: true },
+      config: { scope: 'operate', isUnqueued: true },
     },
     async (request, reply) => {
       const { stationId: station } = request.params;

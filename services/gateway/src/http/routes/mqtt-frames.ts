@@ -35,7 +35,7 @@ export function mqttFrameRoutes(app: RestApp, { inventory, frames, audit }: Mqtt
         takes: { params: StationParams },
       }),
       // It waits for another gateway, and other reads do not wait for it.
-      config: { scope: 'operate', hasOwnTurns: true },
+      config: { scope: 'operate', isUnqueued: true },
     },
     async (request) => {
       const { stationId } = request.params;

@@ -100,7 +100,7 @@ export function createAnswering(deps: Deps) {
     if (await publishDecided(asked, answer)) return undefined;
     // Only a default that is out is made true; one that is not leaves the request to the next session.
     await reply.refuse('decided too late');
-    await retryUntilClosed('taking back', () => intake.revoke(requester, name, answer.operationId));
+    await retryUntilClosed('revoking', () => intake.revoke(requester, name, answer.operationId));
     return undefined;
   };
 

@@ -68,7 +68,7 @@ export function createUnanswered({ queue, retryUntilClosed, standing, limitedLog
           return;
         }
         limitedLog.warn(
-          { what, line: queueKey },
+          { what, queue: queueKey },
           'too much waits to be stored: acknowledged, and kept by this process alone',
         );
         waiter.letGo();

@@ -1,6 +1,6 @@
 /**
- * Makes a stored decision the answer: publishes it, logs it and lets its work begin. Where the broker says that nobody has
- * subscribed to the reply topic, the decision is revoked instead.
+ * Makes a stored decision the answer: publishes it, logs it and lets its work begin. Where the broker says that no client
+ * has subscribed to the reply topic, the decision is revoked instead.
  */
 import type { Answer } from '@khumbu/intake/decision';
 import type { Requester } from '@khumbu/intake/requester';
@@ -33,9 +33,9 @@ export function createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log
   /** EVerest has ended, or has gone on with the default: its CSMS does not count on the offer. */
   const revoke = async ({ request, requester, reply }: Decided, { operationId }: Answer): Promise<void> => {
     const { name, station } = request;
-    log.info({ station, request: name, operationId }, 'taken back: nobody waits for the answer any more');
+    log.info({ station, request: name, operationId }, 'revoked: the answer is not waited for any more');
     reply.leaveToNext();
-    await retryUntilClosed('taking back', () => intake.revoke(requester, name, operationId));
+    await retryUntilClosed('revoking', () => intake.revoke(requester, name, operationId));
   };
 
   /** The connection ended with the answer: unless the request comes again, it stays open whether the station received it. */
