@@ -150,7 +150,7 @@ async function update(what, acts = {}) {
   await acts.Downloading?.();
   await until(() => charger.firmware(mine).includes('SignatureVerified'), 'SignatureVerified');
   await acts.SignatureVerified?.();
-  // Permission is one message: who is away when it comes hears it when he is back, within the session's life.
+  // Permission is one message: a gateway that is away when it comes gets it once it is back, within the session's life.
   await charger.allow();
   await until(() => charger.firmware(mine).includes('Installing'), 'Installing');
   await acts.Installing?.();

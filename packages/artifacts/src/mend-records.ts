@@ -28,7 +28,7 @@ async function sourcesByImage(store: MendDeps['store']): Promise<ReadonlyMap<str
 
 /**
  * Resolves with how many records were made and how many left the list. Safe to repeat, and for many processes at once.
- * Bytes come before their record, so a record whose bytes are not there twice, the second time while nobody may build
+ * Bytes come before their record, so a record whose bytes are not there twice, the second time while no commit may build
  * upon them, has lost them.
  */
 export async function mendRecords({ records, place, store, showsAll }: MendDeps, signal: AbortSignal): Promise<number> {

@@ -19,7 +19,7 @@ export interface RemovalDeps {
 
 export type Removal =
   | { readonly kind: 'removed' }
-  /** `operations` is empty where somebody else is just removing it, or it is kept. */
+  /** `operations` is empty where another removal is under way, or it is kept. */
   | { readonly kind: 'kept'; readonly operations: readonly string[] };
 
 /** Safe to repeat, and for many processes at once; a process that is killed leaves it to the next one. */

@@ -11,7 +11,7 @@ import { makeFolder } from '@khumbu/shared/runtime/folders';
 import type { Redis } from 'ioredis';
 
 const NAME = 'spool-id';
-/** The hash lives as long as somebody tells; a folder that was not told for so long has no images any more. */
+/** The hash lives as long as a process tells; a folder that was not told for so long has no images any more. */
 const TOLD_S = 7 * 24 * 3600;
 /** Field of the hash: the folder that the records of images are of. No name of a folder. */
 const OWNER = 'images';

@@ -19,7 +19,7 @@ export type TakeInCode =
   | 'ARTIFACT_HASH_MISMATCH'
   | 'ARTIFACT_SIGNATURE_BAD'
   | 'ARTIFACT_NO_SPACE'
-  /** Somebody deleted it at the same moment. */
+  /** It was deleted at the same moment. */
   | 'ARTIFACT_REMOVED';
 
 /** Messages hold no secret. */

@@ -14,7 +14,7 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
   });
 }
 
-/** A signal that fires with another one, or by `end`; `release` once nobody waits for it any more. */
+/** A signal that fires with another one, or by `end`; `release` once it is not waited for any more. */
 export function abortable(parent: AbortSignal | undefined) {
   const own = new AbortController();
   const end = (): void => own.abort(parent?.reason);

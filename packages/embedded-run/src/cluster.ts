@@ -204,7 +204,7 @@ export function layOutCluster(parts: ClusterParts) {
   const files = [...Object.keys(own), 'MQTT_CLIENT_ID'].map((name) => [`${name}_FILE`, undefined] as const);
   const common = { ...parts.env, ...Object.fromEntries(files), ...own };
   // At once: services wait for Redis and the broker, and to load them takes longer than those need. Stations come when
-  // somebody hears them, so that they are known when all is ready.
+  // a gateway hears them, so that they are known when all is ready.
   const together = [servers(parts), services(parts, common)];
   const first = {
     what: together.map(({ what }) => what).join(', '),

@@ -1,9 +1,9 @@
 /**
  * One run at a time in one folder. The lock is a row of files, `lock.1`, `lock.2` and so on, each with the identity of who
- * made it; the highest one counts, and it counts for as long as that process runs. None is ever taken away from under
- * somebody: who finds the holder gone makes the next one, which only one can (`link`), and then removes older ones. A
- * single file that is removed when its holder is gone would be removed by two who looked at once, the second time with
- * a new holder in it.
+ * made it; the highest one counts, and it counts for as long as that process runs. None is ever taken away from a
+ * holder: a process that finds the holder gone makes the next one, which only one can (`link`), and then removes older
+ * ones. A single file that is removed when its holder is gone would be removed by two processes that looked at once, the
+ * second time with a new holder in it.
  */
 import { randomUUID } from 'node:crypto';
 import { linkSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';

@@ -43,5 +43,5 @@ export const abandonedQueue = (name: RequestChannelName, isAbandoned: IsAbandone
 /** For REST: rejects with `WORKERS_GONE` and the queue in words. */
 export function requireWorkers(name: RequestChannelName, isAbandoned: IsAbandoned): void {
   const queue = abandonedQueue(name, isAbandoned);
-  if (queue !== undefined) throw new CodedError('WORKERS_GONE', `nobody works on the queue ${queue}`);
+  if (queue !== undefined) throw new CodedError('WORKERS_GONE', `no worker takes jobs from the queue ${queue}`);
 }

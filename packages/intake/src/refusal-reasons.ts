@@ -8,7 +8,7 @@ import type { CheckedLocation, LocationRefusal } from '@khumbu/shared/locations/
 
 export const REFUSAL_REASONS = {
   station_not_configured: 'The station is not in the stations file, or two stations share its name.',
-  workers_gone: 'Nobody works on what the request asks for.',
+  workers_gone: 'No worker takes on what the request asks for.',
   slot_taken_by_everest: 'What EVerest has asked for is under way; `replace` would take its place.',
   slot_busy: 'What EVerest has asked for is just being answered: ask again in a moment.',
   installing: 'The station installs firmware.',

@@ -41,7 +41,7 @@ async function verified(store: Store): Promise<number> {
   return verdict.entries;
 }
 
-void t.test('what is committed is told in the same commit, and chained by whoever leads', async (t) => {
+void t.test('what is committed is told in the same commit, and chained by the gateway that leads', async (t) => {
   const { store } = fresh();
   const { keys } = store;
   await redis.set(keys.lease, 'me');

@@ -31,7 +31,7 @@ void t.test('a queue is abandoned after the grace without a beat, and taken up w
   t.teardown(() => watch.stop());
   t.notOk(watch.isAbandoned('system-control'), 'nobody has been waited for yet');
   const from = performance.now();
-  await awaitUntil(() => watch.isAbandoned('system-control'), 6000, 'a queue nobody ever worked on');
+  await awaitUntil(() => watch.isAbandoned('system-control'), 6000, 'a queue that no worker ever took jobs from');
   t.ok(performance.now() - from > 4000, 'but not before the grace');
   t.notOk(watch.isAbandoned('log-uploads'));
   works = false;

@@ -27,7 +27,7 @@ void t.test('a killed worker whose lock would live for an hour: the clock of Red
   const key = `${store.keys.jobs}:log-uploads`;
   const record = await put(logRecord({ state: 'Uploading' }));
   await jobs.ensure(record);
-  // As the worker left it: the job is active and nobody works on it.
+  // As the worker left it: the job is active and no worker has it.
   await redis.rpoplpush(`${key}:wait`, `${key}:active`);
   await redis.set(`${key}:${record.id}.upload.1:lock`, 'dead', 'PX', HOUR);
   await redis.set(`${key}:stalled-check`, 'x', 'PX', HOUR);

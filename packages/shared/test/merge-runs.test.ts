@@ -16,7 +16,7 @@ function stage() {
   return { ask, begun: () => begun, most: () => most, current: () => underWay[0] };
 }
 
-void t.test('whoever asks while one goes on is served by one more, however many ask', async (t) => {
+void t.test('all calls during a run are served by one more', async (t) => {
   const { ask, begun, most, current } = stage();
   const first = ask();
   const others = Array.from({ length: 100 }, () => ask());

@@ -10,7 +10,7 @@ const ANSWERED_MS = 6000;
 const LOOK_MS = 50;
 
 /**
- * The answers to a question that is asked now; a kind without an answer is absent. `undefined`: nobody has asked, as while no
+ * The answers to a question that is asked now; a kind without an answer is absent. `undefined`: they were not asked for, as while no
  * gateway leads. Safe to repeat. Rejects with the reason of the signal, and when the store does not answer.
  */
 export async function askCertificateStore(

@@ -123,7 +123,7 @@ export interface UploadBody {
   open(start?: number): Promise<Readable> | Readable;
 }
 
-/** Parts that a store keeps of an upload that is not whole: whoever dies in between leaves them, and they are paid for. */
+/** Parts that a store keeps of an upload that is not whole: a process that is killed in between leaves them, and they are paid for. */
 export interface MultipartJournal {
   /** What was begun and is not over: of earlier tries, of workers that were killed, of other workers. */
   noted(): Promise<readonly MultipartUpload[]>;

@@ -24,7 +24,7 @@ export function createGatewayMetrics() {
   });
   return {
     registry,
-    /** A message from a station. Counted here and added up when somebody looks: there are many. */
+    /** A message from a station. Counted here and added up when metrics are read: there are many. */
     heard: (channel: E2mChannelName): void => void messages.set(channel, (messages.get(channel) ?? 0) + 1),
     badMessages: counter('khumbu_bad_messages_total', 'Messages that were not acted on.'),
     unread: counter(
@@ -58,7 +58,7 @@ export function createGatewayMetrics() {
     }),
     abandoned: new Gauge({
       name: 'khumbu_queue_abandoned',
-      help: '1 while nobody works on the queue, and what needs it is refused.',
+      help: '1 while no worker takes jobs from the queue, and what needs it is refused.',
       labelNames: ['queue'],
       registers,
     }),

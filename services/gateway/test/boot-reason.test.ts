@@ -126,7 +126,7 @@ void t.test('EVerest that was killed and is back at once is never told again why
 void t.test('an answer that is clear waits for nothing', async (t) => {
   const place = await depot(t, servers);
   await leads(await startGateway(t, place));
-  // Whoever waits for the next heartbeat waits for a minute.
+  // A question that waits for the next heartbeat waits for a minute.
   const discovery = { heartbeat_period_ms: 60_000, communication_check_period_s: 1, request_reply_timeout_s: 500 };
   const quick = async (everest: EverestClient): Promise<unknown> =>
     (

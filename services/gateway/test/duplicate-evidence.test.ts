@@ -33,7 +33,7 @@ void t.test('presence: two stations with one identity', async (t) => {
   );
 
   const unheard = { ...hearAll([[0, 9]]), handedOver: true as const };
-  t.notOk(hearHeartbeat(unheard, 4, 1000).presence.resumptions.length, 'what began while nobody listened did not');
+  t.notOk(hearHeartbeat(unheard, 4, 1000).presence.resumptions.length, 'what began while no gateway listened did not');
   t.ok(hasDuplicateIdentity({ ...NEVER_HEARD, twoModulesAt: 1000 }, 60_000));
   t.notOk(hasDuplicateIdentity({ ...NEVER_HEARD, twoModulesAt: 1000 }, 61_001));
 });
@@ -60,7 +60,7 @@ void t.test('presence: a station has its identity back within three heartbeats a
     ['started together', { periodMs: 1000, from: 0, id: 0 }, { periodMs: 1000, from: 10, id: 0 }, 3],
     ['quick', { periodMs: 200, from: 0, id: 9 }, { periodMs: 200, from: 120, id: 70 }, 3],
     ['slow', { periodMs: 10_000, from: 0, id: 9 }, { periodMs: 10_000, from: 4000, id: 70 }, 3],
-    // Of the seldom one's periods, as nobody knows sooner that it is gone.
+    // Of the seldom one's periods: it cannot be known sooner that it is gone.
     ['the other beats seldom', { periodMs: 1000, from: 0, id: 9 }, { periodMs: 5000, from: 400, id: 70 }, 15],
   ];
   for (const [label, stays, leaves, within] of rows) {

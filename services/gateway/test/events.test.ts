@@ -351,7 +351,7 @@ void t.test('who does not read costs little and is let go', async (t) => {
     20_000,
     'the subscriber to be let go',
   );
-  t.ok(most < 1_000_000, `${most} bytes waited for him at most`);
+  t.ok(most < 1_000_000, `${most} bytes waited for it at most`);
 });
 
 void t.test('the stream outlives a restart of Redis', async (t) => {
@@ -373,7 +373,7 @@ void t.test('the stream outlives a restart of Redis', async (t) => {
 void t.test('one caller cannot take the streams of all others', async (t) => {
   const rest = await openRest(t, { redis, stations: { 'cs-1': {} }, app: { mostSubscribersPerCaller: 3 } });
   const url = await listen(t, rest);
-  // At once: whoever is still being looked up counts too.
+  // At once: a subscriber that is still being looked up counts too.
   const many = Array.from({ length: 10 }, () => subscribe(url));
   t.teardown(() => {
     for (const one of many) one.drop();

@@ -15,7 +15,7 @@ export const API_KEY = 'a-key-for-tests';
 export interface Depot {
   readonly redisUrl: string;
   readonly mqttUrl: string;
-  /** First part of its Redis keys and of its topics: nobody else hears this depot. */
+  /** First part of its Redis keys and of its topics: no other gateway hears this depot. */
   readonly name: string;
   readonly dir: string;
   readonly topicPrefix: string;

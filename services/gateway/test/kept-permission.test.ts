@@ -1,4 +1,4 @@
-/** A permission that the broker has kept while nobody was connected. */
+/** A permission that the broker has kept while no gateway was connected. */
 
 import { update } from '@khumbu/intake/test/fixtures';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
@@ -16,7 +16,7 @@ const { servers, station, storeOf } = await setMqttStage(t);
 const COUNT = 1000;
 /** A station that started meanwhile can have counted to more. */
 const YOUNG_COUNT = 8;
-/** How long nobody listened, where that matters. */
+/** How long no gateway listened, where that matters. */
 const GAP_MS = 12_000;
 
 async function keptPermission(t: Test, count = COUNT) {

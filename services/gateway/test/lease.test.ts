@@ -167,7 +167,7 @@ void t.test('a lease that lives longer than it may is cut short', async (t) => {
   }
 });
 
-/** A lease that somebody else's process keeps from running out, until the lease is another's. */
+/** A lease that another process keeps from running out, until the lease is another's. */
 async function keptFor(test: Test, holder: string): Promise<string> {
   const key = randomUUID();
   await observer.set(key, holder, 'PX', LEASE_MS);

@@ -1,4 +1,4 @@
-/** A leader that is killed, a Redis that stops answering, and nobody connected. */
+/** A leader that is killed, a Redis that stops answering, and no gateway connected. */
 
 import { randomUUID } from 'node:crypto';
 import { requestFrame } from '@khumbu/shared/contract/everest-frames';
@@ -59,7 +59,7 @@ void t.test('a leader is killed: the standby goes on within four seconds', async
   t.ok(Math.min(...took) < 4000, `answered after ${took.map(Math.round).join()} ms`);
 });
 
-void t.test('what was asked while nobody was connected', async (t) => {
+void t.test('what was asked while no gateway was connected', async (t) => {
   const place = await depot(t, servers);
   const first = await startGateway(t, place);
   await leads(first);
@@ -108,7 +108,7 @@ void t.test('Redis stops answering', async (t) => {
   const replies = (): string[] =>
     everest.messages.items.filter(({ leaf }) => leaf === `reply/${uuid}`).map(({ text }) => text);
   await everest.publishRaw('update_firmware', frame);
-  await awaitUntil(() => replies().length === 1, PATIENCE_MS, 'the default, although nobody can lead');
+  await awaitUntil(() => replies().length === 1, PATIENCE_MS, 'the default, although no gateway can lead');
   await everest.publishRaw('reset', '{"scheduled":false,"type":"Soft"}');
   redis.thaw();
   await leads(gateway);

@@ -81,7 +81,7 @@ export interface RestOptions {
   /** How long frames are waited for. */
   readonly framesMs?: number;
   readonly judgeCertificate?: JudgeCertificate;
-  /** Nobody works on any queue. */
+  /** No worker takes jobs from any queue. */
   readonly abandoned?: boolean;
   /** Share the keys of another one: a second replica. */
   readonly prefix?: string;

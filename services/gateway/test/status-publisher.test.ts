@@ -69,7 +69,7 @@ void t.test('what is told once more comes before anything newer, or not at all',
   t.same(other.published.items, ['Installing', 'InstallRebooting']);
 });
 
-void t.test('what the broker had nobody for is told again', async (t) => {
+void t.test('what the broker had no subscriber for is told again', async (t) => {
   const { publisher, published, came, answer } = pumping(t, [status('Downloading'), status('Downloaded')]);
   publisher.kick('cs-1');
   await came(1);

@@ -174,7 +174,7 @@ void t.test('what was brought in is used for its location and by its own, and no
 });
 
 void t.test(
-  'an image that is removed while a fetch reuses it is fetched again, and given to nobody who lacks it',
+  'an image that is removed while a fetch reuses it is fetched again, and given to no update that lacks it',
   async (t) => {
     const stages = stage(t);
     const { want, records, path, place, during, downloads } = stages;
@@ -265,7 +265,7 @@ void t.test('what is given after its record was removed leaves no key without an
     t.ok((await redis.ttl(key)) > 0, key);
 });
 
-void t.test('a removal whose process was killed holds nobody up for long', async (t) => {
+void t.test('a removal whose process was killed holds nothing up for long', async (t) => {
   const { records, store } = stage(t);
   t.type(await records.beginRemoval(sha256, 'dead'), 'string');
   t.equal(await records.beginRemoval(sha256, 'other'), undefined);

@@ -60,7 +60,7 @@ void t.test('the facts are those of the bytes, whatever becomes of the name mean
   t.equal(openBelow(dir).length, 1, 'by the writer alone');
 });
 
-void t.test('one goes on behind bytes that nobody has hashed yet', async (t) => {
+void t.test('one goes on behind bytes that are not hashed yet', async (t) => {
   const path = join(t.testdir({}), 'image');
   writeFileSync(path, IMAGE.bytes.subarray(0, 10 * MIB));
   const file = await open(path, 'r+');

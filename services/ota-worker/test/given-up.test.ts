@@ -21,7 +21,7 @@ const signal = AbortSignal.timeout(600_000);
 const { redis } = await openRedis(t, t.testdir({}));
 let count = 0;
 
-/** Its station has installed the image, and nobody waits for it any more. */
+/** Its station has installed the image, and no update waits for it any more. */
 async function givenUp(t: Test, change: (simulated: StationDriver) => StationDriver = (simulated) => simulated) {
   const dir = t.testdir({ chargers: {} });
   const store = createStore(redis, `given-up${++count}`);

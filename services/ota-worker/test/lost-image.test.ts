@@ -80,7 +80,7 @@ for (const events of [DOWNLOADED, [...DOWNLOADED, 'installLater'] as const])
   });
 
 void t.test(
-  'one that was about to be installed ends if the station knows nothing of it, and nobody begins it later',
+  'one that was about to be installed ends if the station knows nothing of it, and no worker begins it later',
   async (t) => {
     const stage = await lost(t, [...DOWNLOADED, 'installBegun']);
     t.match(await stage.work(), FAILED);

@@ -50,7 +50,7 @@ void t.test('images that another process removes meanwhile are gone, which is wh
   t.equal(await makeRoom(t.testdir({}), all, async () => new Set(), Date.now()), 0, 'nothing was ever fetched');
 });
 
-void t.test('room is made for one after the other, and what was made while one waited is for him too', async (t) => {
+void t.test('room is made for one after the other, and what was made while one waited is for it too', async (t) => {
   const rounds: ((freed: number) => void)[] = [];
   const failures: ((error: Error) => void)[] = [];
   const make = oneAtATime(
@@ -72,7 +72,7 @@ void t.test('room is made for one after the other, and what was made while one w
   await t.rejects(failing, { message: 'broken' });
   await awaitUntil(() => rounds.length === 3, 5000, 'the third round');
   rounds[2]?.(0);
-  t.equal(await next, 0, 'what failed, or was freed before, is nothing to him');
+  t.equal(await next, 0, 'what failed, or was freed before, does not count for it');
 });
 
 void t.test('images leave the disk; one that was asked for just now stays', async (t) => {

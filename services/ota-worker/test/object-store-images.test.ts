@@ -81,7 +81,7 @@ void t.test('many stations want one image at once: it is brought here once; who 
   t.equal(gets(), 1, 'it is here');
 });
 
-void t.test('when nobody wants it any more it ends and leaves nothing; the next one begins anew', async (t) => {
+void t.test('when no update wants it any more it ends and leaves nothing; the next one begins anew', async (t) => {
   let began: (() => void) | undefined;
   const begun = new Promise<void>((resolve) => {
     began = resolve;

@@ -59,7 +59,7 @@ export async function startDepot(cleanup: Cleanup, options: DepotOptions): Promi
     const defaults = { driver: 'simulated', dialect: 'ocpp2.x', simulated };
     // JSON is YAML.
     const text = JSON.stringify({ unknown_stations: 'simulated', defaults, stations });
-    // Whoever reads it meanwhile finds one of them whole.
+    // A process that reads it meanwhile finds one of them whole.
     writeFileSync(join(dataDir, 'stations.yaml.next'), text);
     renameSync(join(dataDir, 'stations.yaml.next'), join(dataDir, 'stations.yaml'));
   };

@@ -127,7 +127,7 @@ void t.test('a gateway that is told the listener of the chargers, as in earlier 
   await heard.awaitItem((text) => text.endsWith('"ours"'), PATIENCE_MS, 'its own word');
 });
 
-/** Lines of a gateway's log: somebody took its session while it believed to lead. */
+/** Lines of a gateway's log: another client took its session while it led. */
 function lostWhileLeading(log: string): readonly string[] {
   let leads = false;
   return log.split('\n').filter((line) => {
@@ -168,7 +168,7 @@ void t.test(
     // On a busy machine the lease runs out at times, and who leads next takes the session before the other one knows.
     const turnsTaken = output().split('is the leader now').length - 2;
     const lost = both.flatMap(({ child }) => lostWhileLeading(child.output()));
-    t.ok(lost.length <= turnsTaken, `nobody took the session of the one that leads: ${lost.join('\n')}`);
+    t.ok(lost.length <= turnsTaken, `no client took the session of the one that leads: ${lost.join('\n')}`);
     t.notMatch(output(), clientId, 'the client id is not logged');
 
     for (const topic of ['khumbu/fence/khumbu-khumbu', 'depot/cp1/anything', '$SYS/x']) {

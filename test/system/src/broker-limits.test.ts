@@ -42,25 +42,28 @@ async function thrownOut(client: MqttClient, act: () => void): Promise<number | 
 const memoryMb = (): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${broker.pid}/status`, 'utf8'))?.[1]) / 1024;
 
-await t.test('nobody takes the session of a gateway or of another station, whatever client id he names', async (t) => {
-  const cp1 = await broker.enter('cp1');
-  const cp1Hears = await ears(cp1, `${home('cp1')}/#`);
-  for (const clientId of ['khumbu-gateway', 'khumbu-khumbu', 'cp1', 'local.cp1', '']) {
-    for (const version of [{}, V3]) {
-      const cp2 = await broker.enter('cp2', { clientId, ...version });
-      await cp2.subscribeAsync(`${home('cp2')}/#`, { qos: 1 });
-      await barrier(cp2, 'cp2');
-      await cp2.endAsync();
+await t.test(
+  'no client takes the session of a gateway or of another station, whatever client id it names',
+  async (t) => {
+    const cp1 = await broker.enter('cp1');
+    const cp1Hears = await ears(cp1, `${home('cp1')}/#`);
+    for (const clientId of ['khumbu-gateway', 'khumbu-khumbu', 'cp1', 'local.cp1', '']) {
+      for (const version of [{}, V3]) {
+        const cp2 = await broker.enter('cp2', { clientId, ...version });
+        await cp2.subscribeAsync(`${home('cp2')}/#`, { qos: 1 });
+        await barrier(cp2, 'cp2');
+        await cp2.endAsync();
+      }
     }
-  }
-  await gateway.publishAsync(`${home('cp1')}/m2e/reply/still`, '1', { qos: 1 });
-  await cp1Hears.awaitItem((text) => text.endsWith('/still 1'), PATIENCE_MS, 'the other station is still connected');
-  t.ok(gateway.connected && cp1.connected);
-  t.notOk(
-    gatewayHears.items.some((text) => text.includes('/e2m/')),
-    'and nobody has spoken in the name of another',
-  );
-});
+    await gateway.publishAsync(`${home('cp1')}/m2e/reply/still`, '1', { qos: 1 });
+    await cp1Hears.awaitItem((text) => text.endsWith('/still 1'), PATIENCE_MS, 'the other station is still connected');
+    t.ok(gateway.connected && cp1.connected);
+    t.notOk(
+      gatewayHears.items.some((text) => text.includes('/e2m/')),
+      'and nobody has spoken in the name of another',
+    );
+  },
+);
 
 await t.test('a name that is nearly another’s is nobody', async (t) => {
   const password = secrets.passwordOf('cp2');

@@ -105,7 +105,7 @@ export function noteObtained(
   if (fetchedBytes > 0) ops.push(['HINCRBY', keys.artifact(image.sha256), 'fetched', String(fetchedBytes)]);
 }
 
-/** Of the commit that gives an update this image. Its bytes are here: if its record was just removed, it is listed again until somebody finds them gone. */
+/** Of the commit that gives an update this image. Its bytes are here: if its record was just removed, it is listed again until they are found gone. */
 export function noteGiven({ keys, ops }: Change, image: StoredImage, station: string, at: number): void {
   const { sha256, asCame, sizeBytes } = image;
   const hash = keys.artifact(sha256);

@@ -1,9 +1,9 @@
-/** Who removes an artefact announces it first, so that nobody builds upon bytes that are about to go. */
+/** The removal of an artefact is announced first, so that no commit builds upon bytes that are about to go. */
 import { sleep } from '@khumbu/shared/runtime/abort';
 import type { Redis, Result } from 'ioredis';
 import type { Keys } from '../records/keys.js';
 
-/** A removal that has not ended by then was killed: nobody waits for it any more. */
+/** A removal that has not ended by then was killed: it is not waited for any more. */
 export const REMOVAL_MS = 60_000;
 const LOOK_MS = 100;
 /** What a gone one had counted is remembered for as long. */
@@ -14,10 +14,10 @@ interface Change {
   readonly guards: [string, string, string][];
 }
 
-/** Where `removal` of an artefact stood when somebody looked. */
+/** What `removal` of an artefact was when it was read. */
 export type RemovalMark = readonly [sha256: string, mark: string];
 
-/** The commit does not take place if somebody began to remove it since. */
+/** The commit does not take place if a removal has begun since. */
 export function expectNotRemoved({ keys, guards }: Change, marks: readonly RemovalMark[]): void {
   for (const [sha256, mark] of marks) guards.push([keys.artifact(sha256), 'removal', mark]);
 }
@@ -83,7 +83,7 @@ export function createArtifactRemovals(redis: Redis, keys: Keys, now: () => numb
 
   return {
     /**
-     * Resolves when nobody removes it, with what a commit that builds upon its bytes has to expect; at once for a removal
+     * Resolves when no removal is under way, with what a commit that builds upon its bytes has to expect; at once for a removal
      * whose process must be dead.
      */
     async settled(sha256: string, signal: AbortSignal): Promise<RemovalMark> {
@@ -94,7 +94,7 @@ export function createArtifactRemovals(redis: Redis, keys: Keys, now: () => numb
         signal.throwIfAborted();
       }
     },
-    /** From now on nobody builds upon its bytes. `undefined`: somebody else is removing it. */
+    /** From now on no commit builds upon its bytes. `undefined`: another removal is under way. */
     async beginRemoval(sha256: string, id: string): Promise<string | undefined> {
       const mark = `${id} ${Math.round(now() + REMOVAL_MS)}`;
       const isOurs = (await redis.khumbuBeginRemoval(keys.artifact(sha256), mark, String(Math.round(now())))) === 1;

@@ -20,9 +20,9 @@ export interface ImportedFile {
 
 /** What is looked at is renewed so often. */
 const RENEW_MS = 10 * 60_000;
-/** Nobody looks at that folder any more: its worker has another host name, or none of the setting. */
+/** No worker looks at that folder any more: its worker has another host name, or none of the setting. */
 const LEFT_MS = 3600_000;
-/** Of all: the hash lives as long as somebody looks. */
+/** Of all: the hash lives as long as a worker looks. */
 const KEPT_S = 31 * 24 * 3600;
 
 const ageOf = ({ at, seenAt = at }: ImportedFile, now: number): number => now - seenAt;

@@ -1,5 +1,5 @@
 /**
- * Whether a worker takes jobs from a queue. Every worker counts up a field of one hash while it works; whoever wants to know looks
+ * Whether a worker takes jobs from a queue. Every worker counts up a field of one hash while it works; a gateway looks
  * once a second whether the count has moved. A count has no clock: nothing here depends on whose time is right, and
  * time in which the looker or Redis stood still does not count as silence.
  */

@@ -143,7 +143,7 @@ export function createCopyRecords(redis: Redis, keys: Keys) {
     async keep(copy: LogCopy): Promise<void> {
       await change(copy, JSON.stringify(copy));
     },
-    /** It is not in the store any more; `false`: somebody else was quicker. Safe to repeat. */
+    /** It is not in the store any more; `false`: another process was quicker. Safe to repeat. */
     drop: (copy: LogCopy): Promise<boolean> => change(copy, ''),
     /** The oldest of a type, so many at most; `before`: only those that were asked for earlier. */
     async oldest(type: CopiedLogType, count: number, before?: number): Promise<LogCopy[]> {

@@ -1,7 +1,7 @@
 /**
  * The one writer of the chain: the gateway that leads. It takes facts from the list in their order, hashes them here (Redis knows no
  * SHA-256) and has one script append the entries, move the head and take the facts off the list; that does nothing where the lease has
- * passed on or the head has moved. So each fact is chained once, whoever is killed when, and whoever believes that he still leads.
+ * passed on or the head has moved. So each fact is chained once, whichever process is killed when, and where two gateways act as the leader.
  */
 import type { Redis, Result } from 'ioredis';
 import type { Now } from '../clock/depot-clock.js';
@@ -87,7 +87,7 @@ export function createChainWriter({ redis, keys, holder, now, onAnchor }: ChainW
   };
   redis.defineCommand('khumbuChain', { lua: CHAIN_SCRIPT, numberOfKeys: 5 });
 
-  /** Resolves with how many were chained; `undefined`: somebody else writes. */
+  /** Resolves with how many were chained; `undefined`: another gateway writes. */
   const batch = async (): Promise<number | undefined> => {
     const head = await readHead(redis, keys);
     const [pending, counts] = await Promise.all([

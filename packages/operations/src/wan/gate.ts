@@ -65,7 +65,7 @@ export interface UpdateFacts {
 
 const monotonicOf = ({ wall, monotonic }: Moment, date: number): number => monotonic + Math.max(0, date - wall);
 
-/** Bytes of the month that nobody has a claim to but this fetch; `undefined`: without end. */
+/** Bytes of the month that no other fetch has a claim to; `undefined`: without end. */
 export function freeBytes({ budget, down, up, reserved }: MonthUse, fetchId?: string): number | undefined {
   if (budget === undefined) return undefined;
   let taken = down + up;

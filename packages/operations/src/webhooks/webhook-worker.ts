@@ -147,7 +147,7 @@ function createWork({ store }: WebhookWorkerOptions, jobs: Jobs, attempt: Return
     const [webhook, head] = await Promise.all([store.read(id), store.head(id, station)]);
     // What waits for one that is stopped gets jobs by the sweep, once it goes on.
     if (!webhook || isStopped(webhook) || !head) return;
-    // The list has moved on: whoever moved it may have died before it gave the next one its job.
+    // The list has moved on: the worker that moved it may have been killed before it gave the next one its job.
     const next = head.id === delivery ? await attempt(webhook, head, attemptsMade + 1) : head;
     if (next) await jobs.add(id, next);
   };

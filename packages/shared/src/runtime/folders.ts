@@ -5,7 +5,7 @@ import { hasCode, ifExists } from './errors.js';
 
 /**
  * Others make and remove folders of the same tree meanwhile, so that what was missing is there a moment later, or the
- * other way round. Each such surprise means that somebody else has got on; a file system that refuses a new folder with
+ * other way round. Each such surprise means that another process has got on; a file system that refuses a new folder with
  * `ENOENT`, as `/proc` does, looks the same and has to end somewhere.
  */
 const SURPRISES = 100;

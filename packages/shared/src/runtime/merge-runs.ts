@@ -1,6 +1,6 @@
 /**
- * One run at a time, for what many ask for at once: whoever asks while one goes on is served by one more behind it, which
- * began after the question, however many ask. Resolves or rejects as that run does.
+ * One run at a time, for what many ask for at once: all calls during a run are served by one more run behind it, which
+ * began after them. Resolves or rejects as that run does.
  */
 export function mergeRuns(run: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined;
@@ -17,7 +17,7 @@ export function mergeRuns(run: () => Promise<void>): () => Promise<void> {
       .catch(() => undefined)
       .then(() => {
         next = undefined;
-        // One that somebody has begun in between began after the question, too.
+        // A run that another call has begun in between began after this call, too.
         return running ?? begin();
       });
     return next;

@@ -15,7 +15,7 @@ const ASK_S = 20;
 /** What SWUpdate itself leaves in the environment of the bootloader. */
 const MARKS = ['recovery_status', 'ustate'];
 
-/** The sockets that somebody listens on, by their paths; which of the programs that can ask is there; the version. */
+/** The sockets that a process listens on, by their paths; which of the programs that can ask is there; the version. */
 const LOOK =
   'while read -r _ _ _ f _ _ _ p; do [ "$f" != 00010000 ] || echo "socket $p"; done </proc/net/unix; ' +
   'for each in perl python3 socat; do ! command -v "$each" >/dev/null || echo "asks $each"; done; [ -n "$TMPDIR" ] || TMPDIR=/tmp; echo "temporary $TMPDIR"; ' +

@@ -126,7 +126,7 @@ const wasStarted = (charger: Charger, { operationId, step }: Effect): boolean =>
 
 /**
  * Start an effect on a settled charger. Returns the same object if it was started before. Throws
- * `STATION_UNREACHABLE` while the host reboots (also for that reboot's own repeat: nobody there can tell) and
+ * `STATION_UNREACHABLE` while the host reboots (also for that reboot's own repeat: nothing there can tell) and
  * `STATION_BUSY` while another effect runs, `EFFECT_RETIRED` for an operation that is over.
  */
 export function begin(charger: Charger, effect: Effect, plan: EffectPlan, now: number): Charger {

@@ -75,7 +75,7 @@ export function eventStream(events: readonly ChargerEvent[], window: JournalWind
   return streamOf(lines, signal);
 }
 
-/** Who reads it hears of the signal. Where nobody has begun to, its error is nobody's, and must not end the process. */
+/** Its reader gets the reason of the signal. Without a reader, that error must not end the process. */
 export const streamOf = (
   source: Iterable<Buffer> | AsyncIterable<Buffer>,
   signal: AbortSignal,

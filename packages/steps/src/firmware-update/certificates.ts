@@ -34,7 +34,7 @@ export type CertificateVerdict =
   | { readonly verdict: 'worse'; readonly message: string };
 
 /**
- * `answers`: `undefined`: nobody has asked, so nothing is known. `ambiguous`: a person has changed the stations file so that nobody can,
+ * `answers`: `undefined`: nothing was asked, so nothing is known. `ambiguous`: a person has changed the stations file so that nothing can be asked,
  * which is for a person to mend and no fault of the image. A store may take its time, and wait for the clock of the
  * station: it is worse only when `answerWithinMs` have passed since EVerest was back. Pure.
  */

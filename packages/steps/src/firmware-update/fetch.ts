@@ -61,7 +61,7 @@ export function createFetch(deps: FetchDeps) {
       }
       // Another process runs the same fetch: no failure of the origin, and no try of the waiters.
       if (error instanceof FetchError && error.reason === 'superseded') throw error;
-      // Nor that somebody removed what had just come.
+      // Nor is it one that what had just come was removed.
       if (hasCode(error, 'CONFLICT')) throw error;
       const result = failureOf(error, run.isUnwanted());
       const { reason } = result;
@@ -77,7 +77,7 @@ export function createFetch(deps: FetchDeps) {
 
   /**
    * A run that lost its job while its process stood still keeps its part for the one that goes on. When that one has long
-   * brought the image, nobody would come for the part. What is left is listed before the record is read: a run that begins
+   * brought the image, no run would come for the part. What is left is listed before the record is read: a run that begins
    * after that is not touched.
    */
   const removeUnlessWanted = async (fetch: FirmwareFetchRecord): Promise<void> => {

@@ -24,7 +24,7 @@ export interface FrameRecorder {
   readonly listening: () => void;
   /** It has ended. */
   readonly deaf: () => void;
-  /** This gateway does not lead any more: what it holds is nobody's answer. */
+  /** This gateway does not lead any more: what it holds answers nothing any more. */
   readonly forget: () => void;
   /**
    * Oldest first. `since`: none is missing from then on, because it was not heard or is not kept any more; milliseconds since 1970.

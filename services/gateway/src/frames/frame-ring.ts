@@ -12,7 +12,7 @@ export interface Frame {
   readonly payload: string;
   /** The broker delivered it again. */
   readonly isAgain?: boolean;
-  /** Of one to the station: whether the broker knew of somebody who listens. */
+  /** Of one to the station: whether the broker knew of a subscriber. */
   readonly isHeard?: boolean;
 }
 

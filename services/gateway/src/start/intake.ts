@@ -31,7 +31,7 @@ export function openIntake(config: GatewayConfig, parts: IntakeParts, life: Life
     graceS: config.WORKERS_GONE_AFTER_S,
     onChange: (queue, abandoned) => {
       metrics.abandoned.labels(queue).set(abandoned ? 1 : 0);
-      if (abandoned) log.error({ queue }, 'nobody works on this queue: what needs it is refused');
+      if (abandoned) log.error({ queue }, 'no worker takes jobs from this queue: what needs it is refused');
       else log.info({ queue }, 'this queue is worked on again');
     },
   });

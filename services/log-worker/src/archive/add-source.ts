@@ -67,7 +67,7 @@ async function addPart(source: string, part: LogPart, input: SourceInput, counts
   const { tar, redactor, memberBytes, buffers, onRecords } = input;
   const chunks = part.stream as AsyncIterable<Buffer | string>;
   const members = membersOf(redactor ? redactor.pass(chunks) : chunks, memberBytes, buffers);
-  // Whoever reads the archive went away: nobody reads on at the station.
+  // The reader of the archive went away: nothing is read on at the station.
   const closeWithTar = (): void => void part.stream.destroy();
   tar.stream.once('close', closeWithTar);
   try {

@@ -57,7 +57,7 @@ async function tidy({ onSpoolError }: UploadArchiveInput, work: Promise<unknown>
   await work.catch((error: unknown) => onSpoolError?.(error));
 }
 
-/** Which parts are in the store, for whoever comes after a kill. An error of the spool or of Redis does not end the upload. */
+/** Which parts are in the store, for the worker that goes on after a kill. An error of the spool or of Redis does not end the upload. */
 const journalOf = (input: UploadArchiveInput): MultipartJournal => {
   const { spoolDir, operationId, shared } = input;
   const both = async (spool: Promise<unknown>, redis: Promise<unknown> | undefined): Promise<void> => {
@@ -183,7 +183,7 @@ async function toServer(input: UploadArchiveInput, target: ServerTarget): Promis
   const beside = (path: string, work: () => Promise<SentArchive>): Promise<SentArchive> =>
     copy ? besideCopy({ ...input, copy }, path, bringCopy(input, copy), work) : work();
   const sent = await sentBytes(spoolDir, operationId);
-  // Whoever has sent it was killed: perhaps before the copy was whole.
+  // The worker that sent it was killed: perhaps before the copy was whole.
   if (sent !== undefined) return beside(sentPath(spoolDir, operationId), async () => ({ bytes: sent }));
   if ((await spooledBytes(spoolDir, operationId)) === undefined) {
     const archive = await input.openArchive();

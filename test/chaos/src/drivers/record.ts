@@ -1,4 +1,4 @@
-/** The record of one update, kept by the experiment as Redis keeps it: it moves on once, for whoever is first. Pure. */
+/** The record of one update, kept by the experiment as Redis keeps it: it moves on once, for the worker that is first. Pure. */
 export type UpdateState = 'Accepted' | 'Installing' | 'InstallRebooting' | FinalState;
 export type FinalState = 'Installed' | 'InstallationFailed' | 'InstallVerificationFailed';
 

@@ -73,7 +73,7 @@ const STRIKES: Readonly<Record<FaultName, (scene: Scene, fault: PlannedFault) =>
       },
       async () => {
         await proxy.mend();
-        // Whoever waits there would wait for the end of its patience.
+        // A worker that waits there would wait for the end of its patience.
         proxy.cut();
       },
     ),

@@ -102,6 +102,6 @@ process.on('message', (message: Told) => {
   if (message.told === 'record') hear(message.record);
   else void work(message.task);
 });
-// Whoever started it is gone.
+// The process that started it is gone.
 process.on('disconnect', () => process.exit(1));
 say({ said: 'ready' });

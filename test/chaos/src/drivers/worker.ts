@@ -85,7 +85,7 @@ export function createWorkerStock(size: number) {
   const make = (): Promise<Worker> => {
     made += 1;
     const worker = startWorker(`worker-${made}`);
-    // Whoever takes it hears of it.
+    // Its taker gets the error.
     worker.catch(() => {});
     return worker;
   };

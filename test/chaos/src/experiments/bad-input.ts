@@ -182,7 +182,7 @@ const lastLines = (depot: Depot): string =>
 export const badInput: Experiment = {
   name: 'bad-input',
   promise:
-    'Whatever arrives on whatever topic, nobody crashes, nothing stored changes, nothing is published outside the asking station’s own topics, memory and log stay bounded, and good requests are answered.',
+    'Whatever arrives on whatever topic, no process crashes, nothing stored changes, nothing is published outside the asking station’s own topics, memory and log stay bounded, and good requests are answered.',
   async run(context) {
     const frames = context.cases ?? FRAMES[context.effort];
     for (const addressing of ADDRESSINGS) {

@@ -90,7 +90,7 @@ async function openDepot(context: ExperimentContext): Promise<Depot> {
 export const restInput: Experiment = {
   name: 'rest-input',
   promise:
-    'Whatever is asked of whatever route of REST, it is answered in time, with a status, a type and members that the OpenAPI document has, and never with 5xx; nobody crashes.',
+    'Whatever is asked of whatever route of REST, it is answered in time, with a status, a type and members that the OpenAPI document has, and never with 5xx; no process crashes.',
   async run(context) {
     const depot = await openDepot(context);
     await depot.leader();

@@ -14,7 +14,7 @@ export const firmwareFetch = {
   retention: ({ held }) => (held ? 'cache' : 'brief'),
   withoutSecrets: (record) => ({ ...record, location: keptLocation(record.location) }),
   images: ({ held }) => (held ? imagesOf(held.image) : []),
-  // One that nobody waits for any more needs nothing.
+  // One that no update waits for any more needs nothing.
   needing({ held, result, location, waiters, nextWaiters }, sha256, isFor) {
     const isNamed = held !== undefined && imagesOf(held.image).includes(sha256);
     const isGiven = result?.ok === true && result.image.sha256 === sha256;

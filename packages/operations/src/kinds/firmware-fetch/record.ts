@@ -42,7 +42,7 @@ export type FetchResult =
       readonly reason: Reason;
       readonly message: string;
       readonly retryAfterS?: number;
-      /** Nothing failed: nobody who waits for it may have it now. */
+      /** Nothing failed: no update that waits for it may have it now. */
       readonly paused?: true;
       /** Bytes that were still to come, where that is known. */
       readonly bytesToCome?: number;

@@ -35,7 +35,7 @@ export const UPDATE_DEADLINES = {
   permissionMs: 7 * 24 * 3600_000,
   installMs: 2 * 3600_000,
   rebootMs: 3600_000,
-  /** Of a pause whose end nobody knows. */
+  /** Of a pause without a known end. */
   pauseMs: 31 * 24 * 3600_000,
 } as const;
 

@@ -113,7 +113,7 @@ export function createMqttSession(options: MqttSessionOptions) {
     });
 
   return {
-    /** Resolves when the connection has ended, whoever ended it. */
+    /** Resolves when the connection has ended, on whichever side. */
     closed,
     /** Connected, and not over yet. */
     isOpen: (): boolean => state === 'open',
@@ -143,8 +143,8 @@ export function createMqttSession(options: MqttSessionOptions) {
       if (refused) throw new CodedError('MQTT_REFUSED', `the broker refuses the subscription ${refused.topic}`);
     },
     /**
-     * Resolves when the broker has it (QoS 1: acknowledged). `false`: the broker says that nobody listens; `true` may still
-     * be nobody where a broker does not say so. Rejects with `MQTT_CLOSED` once the session is over, with `NOT_LEADING`
+     * Resolves when the broker has it (QoS 1: acknowledged). `false`: the broker says that no client has subscribed; `true`
+     * may still be none where a broker does not say so. Rejects with `MQTT_CLOSED` once the session is over, with `NOT_LEADING`
      * while this gateway may only refuse, with `MQTT_BAD_TOPIC` for a topic the broker would not forgive.
      */
     publish: async (topic: string, payload: string, qos: 0 | 1, speech: Speech = 'publish'): Promise<boolean> => {
