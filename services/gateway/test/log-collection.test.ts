@@ -1,6 +1,11 @@
 /** The scheduled collection of logs, over the real intake and a real Redis. */
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
-import { applyLogEvent, type LogUploadEvent, type LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import {
+  type ArchiveContents,
+  applyLogEvent,
+  type LogUploadEvent,
+  type LogUploadRecord,
+} from '@khumbu/operations/kinds/log-upload/record';
 import { COLLECTOR } from '@khumbu/operations/log-copies/log-copy';
 import { createReadGroups } from '@khumbu/operations/stations/read-groups';
 import { loadConfig } from '@khumbu/shared/runtime/config';
@@ -9,6 +14,7 @@ import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
 import { createCollection, isDue, mayStart, startOffset, windowFrom } from '../src/collection/collect-logs.js';
 import { type CollectionState, createCollectionState } from '../src/collection/collection-state.js';
+import { reachedBy } from '../src/collection/endings.js';
 import { type CollectionRules, collectionRules } from '../src/collection/settings.js';
 import { GatewaySettings } from '../src/config.js';
 import { KEYS, openRest } from './rest-harness.js';
@@ -70,10 +76,16 @@ async function stage(t: Test, changes: Partial<CollectionRules> = {}, stations: 
     if (!found) throw new Error(`no logs of ${station} are under way`);
     return found;
   };
-  const end = async (station: string, event: LogUploadEvent): Promise<void> => {
+  /** `contents`: by default of a station whose clock is right, and whose logs were all there. */
+  const end = async (
+    station: string,
+    event: LogUploadEvent,
+    contents: ArchiveContents | undefined = { stationClock: now + 1000, failedSources: [] },
+  ): Promise<void> => {
     for (const each of ['uploadBegun', event] as const) {
       const record = await openUpload(station);
-      const next = applyLogEvent(record, each, { now: momentOf(now), dialect: 'unknown' });
+      const set = each === 'uploaded' ? { set: { contents } } : {};
+      const next = applyLogEvent(record, each, { now: momentOf(now), dialect: 'unknown' }, set);
       await store.commit(store.transaction().put(next.record).enqueueStatus(station, next.statuses));
     }
   };
@@ -159,6 +171,49 @@ void t.test('what failed in one night is in the window of the next', async (t) =
   t.match((await openUpload('cs-1')).request, { oldest_timestamp: new Date(NIGHT + 1).toISOString() });
 });
 
+void t.test('a station whose clock is behind: the next window begins where its clock was', async (t) => {
+  const { look, at, openUpload, end } = await stage(t, {}, { 'cs-1': { labels: { site: 'north' } } });
+  await look();
+  at(NIGHT + 300_000);
+  await look();
+  const stationClock = NIGHT - 900_000;
+  await end('cs-1', 'uploaded', { stationClock, failedSources: [] });
+  await look();
+  at(NIGHT + DAY_MS);
+  await look();
+  t.match((await openUpload('cs-1')).request, {
+    oldest_timestamp: new Date(stationClock).toISOString(),
+    latest_timestamp: new Date(NIGHT + DAY_MS).toISOString(),
+  });
+});
+
+void t.test('a night without one of the sources is asked for again, for two nights more', async (t) => {
+  const { look, at, openUpload, end, told } = await stage(t, {}, { 'cs-1': { labels: { site: 'north' } } });
+  await look();
+  at(NIGHT);
+  await look();
+  await end('cs-1', 'uploaded');
+  await look();
+  const begins: number[] = [];
+  for (const night of [1, 2, 3, 4, 5]) {
+    at(NIGHT + night * DAY_MS);
+    await look();
+    begins.push((Date.parse((await openUpload('cs-1')).request.oldest_timestamp ?? '') - 1 - NIGHT) / DAY_MS);
+    const failedSources = night < 5 ? ['meter'] : [];
+    await end('cs-1', 'uploaded', { stationClock: NIGHT + night * DAY_MS + 1000, failedSources });
+    await look();
+    if (night === 1)
+      t.match(told.slice(-2), [
+        { station: 'cs-1', sources: ['meter'] },
+        { collected: 0, failed: 1 },
+      ]);
+  }
+  t.strictSame(begins, [0, 0, 0, 1, 2], 'it keeps failing: no window is longer than three days');
+  at(NIGHT + 6 * DAY_MS);
+  await look();
+  t.match((await openUpload('cs-1')).request, { oldest_timestamp: new Date(NIGHT + 5 * DAY_MS + 1).toISOString() });
+});
+
 void t.test('a gateway that is killed behind any step has ordered each archive once', async (t) => {
   const { look, at, collector, state, uploads, openUpload } = await stage(t);
   await look();
@@ -231,6 +286,36 @@ void t.test('a place that is refused is no station without logs', async (t) => {
   const refused = told.flatMap((line) => ('reason' in line && 'station' in line ? [line.station] : []));
   t.same(new Set(refused), new Set(['cs-1', 'cs-2']));
   t.match(told.at(-1), { collected: 0, failed: 2 });
+});
+
+void t.test('until when logs are had', (t) => {
+  const night = { due: NIGHT, from: NIGHT - DAY_MS };
+  const table: [string, Parameters<typeof reachedBy>[0], ArchiveContents | undefined, number, boolean][] = [
+    ['a clock that is right', night, { stationClock: NIGHT + 2000, failedSources: [] }, NIGHT, true],
+    ['one that is ahead', night, { stationClock: NIGHT + HOUR_MS, failedSources: [] }, NIGHT, true],
+    ['one that is behind', night, { stationClock: NIGHT - HOUR_MS, failedSources: [] }, NIGHT - HOUR_MS - 1, true],
+    ['by years', night, { stationClock: 0, failedSources: [] }, -1, true],
+    ['one that cannot be read', night, { failedSources: [] }, NIGHT - HOUR_MS - 1, true],
+    ['a source has failed', night, { stationClock: NIGHT + 1, failedSources: ['a'] }, night.from - 1, false],
+    ['it is not known', night, undefined, night.from - 1, false],
+    [
+      'a source fails since a week',
+      { due: NIGHT, from: NIGHT - 7 * DAY_MS },
+      { stationClock: NIGHT + 1, failedSources: ['a'] },
+      NIGHT - 2 * DAY_MS,
+      false,
+    ],
+    [
+      'and the clock is behind',
+      night,
+      { stationClock: night.from - HOUR_MS, failedSources: ['a'] },
+      night.from - HOUR_MS - 1,
+      false,
+    ],
+  ];
+  for (const [what, item, contents, until, isWhole] of table)
+    t.strictSame(reachedBy(item, contents), { until, isWhole }, what);
+  t.end();
 });
 
 void t.test('clocks that were wrong, and settings', (t) => {

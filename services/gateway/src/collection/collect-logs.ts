@@ -1,6 +1,7 @@
 /**
  * The scheduled collection: at a time of day the logs of all stations with some labels come into the depot's own store, a few at once.
- * The windows of a station follow each other without a gap: what failed in one night is in the window of the next.
+ * The windows of a station follow each other without a gap, by its own clock: what failed in one night, also of one source, is in the
+ * window of the next.
  */
 import { createHash } from 'node:crypto';
 import type { Intake } from '@khumbu/intake/intake';
@@ -12,7 +13,8 @@ import { lastDailyMoment } from '@khumbu/operations/wan/download-window';
 import { rfc3339 } from '@khumbu/shared/runtime/dates';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StationDirectory } from '@khumbu/shared/stations/stations-file';
-import type { CollectionState, OpenItem, RunSums } from './collection-state.js';
+import type { CollectionState, OpenItem } from './collection-state.js';
+import { createEndings } from './endings.js';
 import { type CollectionRules, hasLabels } from './settings.js';
 
 export interface CollectionDeps {
@@ -51,6 +53,7 @@ export const windowFrom = (until: number | undefined, due: number): number =>
 
 export function createCollection(deps: CollectionDeps) {
   const { rules, state, store, intake, directory, readGroups, now, log } = deps;
+  const { end, failed, arrived } = createEndings({ state, log });
 
   const begin = async (last: number, due: number): Promise<void> => {
     const { labels, types, spreadMs } = rules;
@@ -70,20 +73,9 @@ export function createCollection(deps: CollectionDeps) {
       log.info({ due: rfc3339(due), archives: items.length }, 'logs are being collected');
   };
 
-  const end = async (item: OpenItem, how: keyof RunSums | 'skipped'): Promise<void> => {
-    const sums = await state.end(item, how);
-    if (sums) log.info({ ...sums }, 'logs were collected');
-  };
-
   const again = (item: OpenItem, pauseMs: number): Promise<void> => {
     const { operationId: _operationId, ...rest } = item;
     return state.change({ ...rest, tries: item.tries + 1, startAt: now() + pauseMs });
-  };
-
-  const failed = async (item: OpenItem, reason: string): Promise<void> => {
-    const { station, type } = item;
-    log.warn({ station, type, reason }, 'logs not collected; the next collection takes their time too');
-    await end(item, 'failed');
   };
 
   /** Under the same key however often: a gateway that was killed in between has ordered it once. */
@@ -119,7 +111,7 @@ export function createCollection(deps: CollectionDeps) {
   const follow = async (item: OpenItem, operationId: string): Promise<boolean> => {
     const record = await store.load(operationId, 'log_upload');
     if (record && !isEnded(record)) return true;
-    if (record?.state === 'Uploaded') await end(item, 'collected');
+    if (record?.state === 'Uploaded') await arrived(item, record.contents);
     else if (record?.state === 'Superseded' || record?.state === 'Canceled' || record?.state === 'Withdrawn')
       await (item.tries < MOST_TRIES && record.state !== 'Canceled' ? again(item, BUSY_MS) : failed(item, 'canceled'));
     else await failed(item, record?.outcome?.reason ?? 'forgotten');

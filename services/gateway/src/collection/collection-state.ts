@@ -56,7 +56,7 @@ export function createCollectionState(redis: Redis, keys: Keys, holder: string) 
       const due = await redis.hget(run, 'due');
       return due === null ? undefined : Number(due);
     },
-    /** By `type station`: until when. */
+    /** By `type station`: until when, by the clock of the station. */
     async collectedUntil(): Promise<(of: Pick<OpenItem, 'station' | 'type'>) => number | undefined> {
       const all = await redis.hgetall(collected);
       return (of) => (all[fieldOf(of)] === undefined ? undefined : Number(all[fieldOf(of)]));
@@ -74,10 +74,13 @@ export function createCollectionState(redis: Redis, keys: Keys, holder: string) 
     async change(item: OpenItem): Promise<void> {
       await redis.hset(open, fieldOf(item), JSON.stringify(item));
     },
-    /** Nothing more is done for it in this run. Resolves with the sums of the run if it was the last one. */
-    async end(item: OpenItem, how: keyof RunSums | 'skipped'): Promise<RunSums | undefined> {
+    /**
+     * Nothing more is done for it in this run. `until`: its logs are had until then. Resolves with the sums of the run if it was the
+     * last one.
+     */
+    async end(item: OpenItem, how: keyof RunSums | 'skipped', until?: number): Promise<RunSums | undefined> {
       const transaction = redis.multi().hdel(open, fieldOf(item)).hincrby(run, how, 1);
-      if (how === 'collected') transaction.hset(collected, fieldOf(item), String(item.due));
+      if (until !== undefined) transaction.hset(collected, fieldOf(item), String(until));
       await transaction.exec();
       if ((await redis.hlen(open)) > 0) return undefined;
       const [good, bad] = await redis.hmget(run, 'collected', 'failed');

@@ -44,6 +44,8 @@ export interface ArchiveInput {
   readonly signal?: AbortSignal;
   /** Told at least once a member how many records have been read. */
   readonly onRecord?: (records: number) => void;
+  /** Told once, when all sources have been read and before the archive ends: the names of those that failed. */
+  readonly onSourcesRead?: (failed: readonly string[]) => void;
 }
 
 const MEMBER_BYTES = 1024 * 1024;
@@ -73,7 +75,7 @@ async function addAll(
   isFatal: (error: unknown) => boolean,
 ): Promise<void> {
   const { sources, manifest, redactor, extra = [], leftOut = [], memberBytes = MEMBER_BYTES } = input;
-  const { onRecord, isLastTry = false } = input;
+  const { onRecord, onSourcesRead, isLastTry = false } = input;
   const facts: SourceFacts[] = [];
   const notes: ArchiveNote[] = [...leftOut];
   const failures: unknown[] = [];
@@ -92,6 +94,7 @@ async function addAll(
   const isWorthless = extra.length === 0 || !isLastTry;
   if (isWorthless && failures.length > 0 && failures.length === sources.length) throw failures[0];
   for (const member of extra) await addExtra(tar, member, memberBytes);
+  onSourcesRead?.(facts.flatMap(({ name, failed }) => (failed ? [name] : [])));
   const text = manifestText({ manifest, sources: facts, members: tar.members, notes, redaction: redactor?.counts() });
   await tar.add('manifest.json', Buffer.from(text));
   tar.stream.finalize();

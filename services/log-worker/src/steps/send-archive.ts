@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import type { Redactor } from '@khumbu/log-redaction/redactor';
 import type { ProgressPort } from '@khumbu/operations/events/progress';
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
-import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
+import type { ArchiveContents, LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
 import { logWindow } from '@khumbu/operations/kinds/log-upload/window';
 import { COLLECTOR } from '@khumbu/operations/log-copies/log-copy';
 import { VERSION } from '@khumbu/shared/http/user-agent';
@@ -20,6 +20,7 @@ import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import { createArchive } from '../archive/archive.js';
 import type { SecurityLogReader } from '../archive/security-log.js';
 import { softwareOf } from '../archive/software.js';
+import { stationClock } from '../archive/station-clock.js';
 import { type CopyDeps, copyToKeep, ownCopy } from '../copies/own-copies.js';
 import { UploadError } from '../upload/failure-status.js';
 import type { SharedJournal } from '../upload/shared-journal.js';
@@ -58,16 +59,34 @@ const logCopyError =
   (error: unknown): void =>
     log.warn({ reason: describeError(error) }, 'the depot has no copy of this archive');
 
+const noClock =
+  ({ log }: Pick<StepContext, 'log'>) =>
+  (error: unknown): void =>
+    log.info({ reason: describeError(error) }, 'the clock of the station cannot be read; the next collection overlaps');
+
+export interface SentLogs extends SentArchive {
+  /** Of the nightly collection, where this try has opened the logs. */
+  readonly contents?: ArchiveContents;
+}
+
+interface OpenInput {
+  readonly record: LogUploadRecord;
+  readonly profile: StationProfile;
+  readonly step: StepContext;
+  readonly isLastTry: boolean;
+  readonly onRecord: (records: number) => void;
+  readonly onContents: (contents: ArchiveContents) => void;
+}
+
 export function createSendArchive(deps: SendArchiveDeps) {
   const { driverOf, locations, spoolDir, transfers } = deps;
 
-  const openArchive = async (
-    record: LogUploadRecord,
-    profile: StationProfile,
-    isLastTry: boolean,
-    signal: AbortSignal,
-    onRecord: (records: number) => void,
-  ): Promise<Readable> => {
+  const openArchive = async (input: OpenInput): Promise<Readable> => {
+    const { record, profile, step, onRecord } = input;
+    const { signal } = step;
+    const isCollected = record.askedBy === COLLECTOR;
+    // A night that was only sent in part would not be in the window of the next.
+    const isLastTry = input.isLastTry && !isCollected;
     // Older versions accepted requests with an empty window.
     const window = logWindow(record.request);
     if (!window) throw new UploadError('BadMessage', 'the window of times is empty', { reason: 'window_empty' });
@@ -75,6 +94,7 @@ export function createSendArchive(deps: SendArchiveDeps) {
     const driver = driverOf(profile);
     const redactor = await deps.redactorOf(profile);
     const isSecurity = type === 'SecurityLog';
+    const clock = isCollected ? await stationClock(driver, signal, noClock(step)) : undefined;
     // A driver may be slow to hear of an abort.
     const reached = Promise.all([driver.openLogs({ type, ...window }, signal), softwareOf(driver, signal)]);
     const opened = reached.catch((error: unknown) => {
@@ -90,7 +110,11 @@ export function createSendArchive(deps: SendArchiveDeps) {
     const compression = { format, level: deps.levels[format] };
     const entries = () => deps.securityLog.entries(station, window);
     const extra = isSecurity ? [{ name: 'depot/security.log', open: entries }] : [];
-    return createArchive({ sources, manifest, redactor, extra, leftOut, compression, isLastTry, signal, onRecord });
+    const parts = { sources, manifest, redactor, extra, leftOut };
+    const onSourcesRead = (failedSources: readonly string[]): void => {
+      if (isCollected) input.onContents({ ...(clock === undefined ? {} : { stationClock: clock }), failedSources });
+    };
+    return createArchive({ ...parts, compression, isLastTry, signal, onRecord, onSourcesRead });
   };
 
   /** Judged again: settings and DNS may have changed since the request. */
@@ -110,7 +134,7 @@ export function createSendArchive(deps: SendArchiveDeps) {
     profile: StationProfile,
     step: StepContext,
     isLastTry: boolean,
-  ): Promise<SentArchive> => {
+  ): Promise<SentLogs> => {
     const { id: operationId, station, kind } = record;
     const { signal } = step;
     const target = await targetOf(record, signal);
@@ -122,7 +146,18 @@ export function createSendArchive(deps: SendArchiveDeps) {
       tell(far.bytes, far.totalBytes, far.records);
     };
     const copy = deps.copies && copyToKeep(record, target, deps.copies);
-    return uploadArchive({
+    let contents: ArchiveContents | undefined;
+    const opening: OpenInput = {
+      record,
+      profile,
+      step,
+      isLastTry,
+      onRecord: (records) => onFar({ records }),
+      onContents: (told) => {
+        contents = told;
+      },
+    };
+    const sent = await uploadArchive({
       target,
       ...(deps.copies && copy ? { copy: ownCopy(copy, deps.copies) } : {}),
       onCopyError: logCopyError(step),
@@ -133,13 +168,10 @@ export function createSendArchive(deps: SendArchiveDeps) {
       shared: deps.shared,
       context: { ...transfers, policy: locations, ca: deps.ca?.(), ...deps.ssh?.(), limiter },
       signal,
-      // A night that was only sent in part would not be in the window of the next.
-      openArchive: () =>
-        openArchive(record, profile, isLastTry && record.askedBy !== COLLECTOR, signal, (records) =>
-          onFar({ records }),
-        ),
+      openArchive: () => openArchive(opening),
       onSpoolError: logSpoolError(step),
       onProgress: (bytes, totalBytes) => onFar(totalBytes === undefined ? { bytes } : { bytes, totalBytes }),
     });
+    return { ...sent, ...(contents === undefined ? {} : { contents }) };
   };
 }

@@ -13,8 +13,7 @@ import { dialectOf, readStation } from '@khumbu/operations/stations/station-stat
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { toUploadError } from '../upload/failure-status.js';
 import { removeSpooled } from '../upload/spool-file.js';
-import type { SentArchive } from '../upload/upload-archive.js';
-import { createSendArchive, logSpoolError, type SendArchiveDeps } from './send-archive.js';
+import { createSendArchive, logSpoolError, type SendArchiveDeps, type SentLogs } from './send-archive.js';
 
 export interface UploadDeps extends Pick<WorkerParts, 'store' | 'directory' | 'now'>, SendArchiveDeps {
   readonly retries: RetrySettings;
@@ -67,7 +66,7 @@ export function createUpload(deps: UploadDeps) {
 
   return async (record: LogUploadRecord, step: StepContext): Promise<void> => {
     if (record.state === 'Accepted') return apply(record, step, 'uploadBegun');
-    let sent: SentArchive;
+    let sent: SentLogs;
     try {
       const profile = requireProfile(directory.profileOf(record.station));
       step.log.info('upload started');
@@ -76,8 +75,8 @@ export function createUpload(deps: UploadDeps) {
       if (step.signal.aborted || !(await step.isOurs())) throw error;
       return fail(record, error, step);
     }
-    const { bytes: sizeBytes, archive } = sent;
-    await apply(record, step, 'uploaded', { set: { sizeBytes, ...(archive === undefined ? {} : { archive }) } });
+    const { bytes: sizeBytes, ...known } = sent;
+    await apply(record, step, 'uploaded', { set: { sizeBytes, ...known } });
     await removeSpooled(deps.spoolDir, record.id).catch(logSpoolError(step));
   };
 }

@@ -50,6 +50,14 @@ export const LOG_UPLOAD_TRANSITIONS = {
 /** Final ones are named after the status EVerest hears, as far as there is one. */
 export type LogUploadState = keyof typeof LOG_UPLOAD_TRANSITIONS;
 
+/** What an archive of the nightly collection has. */
+export interface ArchiveContents {
+  /** The station's clock before its logs were opened, milliseconds since 1970; absent: it could not be read. */
+  readonly stationClock?: number;
+  /** Sources that broke off, or could not be read, by name. */
+  readonly failedSources: readonly string[];
+}
+
 export interface LogUploadRecord extends RecordBase<'log_upload', LogUploadState> {
   readonly request: UploadLogsRequest;
   readonly logType: 'DiagnosticsLog' | 'SecurityLog';
@@ -64,6 +72,8 @@ export interface LogUploadRecord extends RecordBase<'log_upload', LogUploadState
   readonly sizeBytes?: number;
   /** Where it is, if in the object store. */
   readonly archive?: StoredArchive;
+  /** Of the nightly collection alone; absent: an older version, or a try that was killed before it could say so, has brought it. */
+  readonly contents?: ArchiveContents;
 }
 
 /** OCPP 2.x N01.FR.20: the superseded one ends with AcceptedCanceled; a dialect without it hears UploadFailure. */
