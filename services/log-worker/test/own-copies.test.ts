@@ -1,8 +1,10 @@
 /** The copy that the depot keeps of every upload: against a real S3 server, HTTP server and Redis. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { mock } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createRetentionDate } from '@khumbu/operations/clock/retention-date';
 import type { LogUploadRecord } from '@khumbu/operations/kinds/log-upload/record';
@@ -18,7 +20,7 @@ import { startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
 import { forgetCopies, overQuota } from '../src/copies/forget-copies.js';
 import { copyToKeep, ownCopy } from '../src/copies/own-copies.js';
-import { markSent } from '../src/upload/spool-file.js';
+import { markSent, spoolPath } from '../src/upload/spool-file.js';
 import { type UploadArchiveInput, uploadArchive } from '../src/upload/upload-archive.js';
 import { BUCKET, madeBytes, PART_BYTES, storeAt, streamOf } from './made-archive.js';
 import { loopback } from './put-file.js';
@@ -32,6 +34,8 @@ const directory = await mkdtemp(join(tmpdir(), 'khumbu-copies-'));
 t.teardown(() => rm(directory, { recursive: true, force: true }));
 const { redis } = await openRedis(t, join(directory, 'redis'));
 let isDenied = (_line: string): boolean => false;
+/** Parts wait for it. */
+let held: Promise<void> | undefined;
 interface Koa {
   readonly method: string;
   readonly url: string;
@@ -43,6 +47,7 @@ const server = await startS3({
   bucket: BUCKET,
   middleware: async (context, next) => {
     const answer = context as Koa;
+    if (answer.method === 'PUT') await held;
     if (!isDenied(`${answer.method} ${answer.url}`)) return next();
     answer.status = 403;
     answer.body = '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>locked</Message></Error>';
@@ -137,6 +142,40 @@ void t.test('a copy is kept byte by byte, whether the target takes the archive o
     t.ok((await contentOf(kept)).equals(BYTES));
   }
   t.strictSame(await records.begun(), []);
+});
+
+void t.test('a store that takes minutes has the copy, although the target has refused at once', async (t) => {
+  const web = await origin(t);
+  web.receive('/bad', { status: 403 });
+  const { upload, recordOf, records, contentOf, errors, spoolDir } = stage();
+  let release = (): void => undefined;
+  held = new Promise((resolve) => {
+    release = resolve;
+  });
+  t.teardown(() => {
+    held = undefined;
+    release();
+  });
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  const record = recordOf('slow', `${web.url}/bad/`);
+  const failing = failureOf(upload(record));
+  const isThere = (path: string): Promise<boolean> =>
+    access(path).then(
+      () => true,
+      () => false,
+    );
+  const spooled = spoolPath(spoolDir, record.id);
+  while (!(await isThere(spooled))) await nextTurn();
+  // It was refused: nobody sends it again.
+  while (await isThere(spooled)) await nextTurn();
+  for (let turn = 0; turn < 20; turn++) await nextTurn();
+  mock.timers.tick(30 * 60_000);
+  mock.timers.reset();
+  release();
+  t.match(await failing, { status: 'PermissionDenied' });
+  t.strictSame(errors, []);
+  t.ok((await contentOf((await records.find(record.id)) as LogCopy)).equals(BYTES));
 });
 
 void t.test(

@@ -21,9 +21,6 @@ export interface CopyInput {
   readonly signal: AbortSignal;
 }
 
-/** For the copy, once the target has its archive or refused it. */
-const COPY_MS = 60_000;
-
 /** Work on the copy, whose failure does not change how the upload ends. What was aborted is no failure. */
 export async function aside({ onCopyError, signal }: CopyInput, work: Promise<unknown>): Promise<void> {
   await work.catch((error: unknown) => {
@@ -44,7 +41,8 @@ async function keepCopy(file: FileHandle, copy: OwnCopy, bring: BringCopy, signa
 
 /**
  * `work` with a spooled archive, and beside it the copy of the same file: neither changes how the other ends. The file may be renamed
- * or removed by `work`. Settles as `work` does, at most `COPY_MS` later.
+ * or removed by `work`. Settles as `work` does, when the copy has ended too: a slow store that goes on is waited for, however the target
+ * answered; one that is silent ends the copy by itself (`stallMs` of the object store).
  */
 export async function besideCopy<T>(
   input: CopyInput & Required<Pick<CopyInput, 'copy'>>,
@@ -53,16 +51,13 @@ export async function besideCopy<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const { copy, signal } = input;
-  const late = new AbortController();
   const file = await open(path);
   try {
-    const copying = aside(input, keepCopy(file, copy, bring, AbortSignal.any([signal, late.signal])));
+    const copying = aside(input, keepCopy(file, copy, bring, signal));
     try {
       return await work();
     } finally {
-      const timer = setTimeout(() => late.abort(new Error('the object store takes too long')), COPY_MS);
       await copying;
-      clearTimeout(timer);
     }
   } finally {
     await file.close();
