@@ -1,6 +1,6 @@
 /**
  * `npm run security-log -- export [--station STATION]`: the security log of the depot at REDIS_URL and KEY_PREFIX, a line an entry.
- * `npm run security-log -- verify [FILE] [--anchor SEQUENCE:HASH]...`: whether it is whole, from the running depot or from an export.
+ * `npm run security-log -- verify [FILE] [--station STATION] [--anchor SEQUENCE:HASH]...`: whether it is whole, from the running depot or from an export.
  * An anchor is what was noted outside, as `securityLog` in the log of a gateway. Ends with 1 where something is wrong.
  */
 import { main, prepare } from './prepare.mjs';

@@ -10,7 +10,7 @@ import { createVerifier } from '@khumbu/operations/security-log/chain';
 import { createChainWriter, readHead } from '@khumbu/operations/security-log/chain-writer';
 import type { SecurityEntry, SecurityFact } from '@khumbu/operations/security-log/entry';
 import { forgetEntries, readCheckpoint } from '@khumbu/operations/security-log/forget-entries';
-import { allEntries, readPage } from '@khumbu/operations/security-log/read-entries';
+import { allEntries, entriesConcerning, readPage } from '@khumbu/operations/security-log/read-entries';
 import t from 'tap';
 import { logRecord, updateRecord } from './make-records.js';
 import { AT, fresh, NOW, redis, server, stored } from './store-stage.js';
@@ -166,6 +166,30 @@ void t.test('what is kept too long leaves a checkpoint, and the rest still verif
     what: 'security_log_entries_removed',
     details: { until: 3, hash: checkpoint?.hash, entries: 3 },
   });
+});
+
+void t.test('of one station and of the whole depot, in their order, however many', async (t) => {
+  const { store } = fresh();
+  const { keys } = store;
+  await redis.set(keys.lease, 'me');
+  const append = createAppendFact(redis, keys);
+  const { station: _station, ...policy } = { ...login(0), what: 'policy_changed' };
+  const wanted: number[] = [];
+  for (let n = 1; n <= 1300; n++) {
+    // Many of one kind first: the other's come behind them all.
+    const fact = n <= 1100 ? { ...policy, at: NOW + n } : login(n, n % 2 ? 'cp1' : 'cp2');
+    await append({ fact });
+    if (n <= 1100 || n % 2) wanted.push(n);
+  }
+  await writerOf(store).round(never);
+  const found: number[] = [];
+  for await (const { sequence } of entriesConcerning(redis, keys, 'cp1')) found.push(sequence);
+  t.strictSame(found, wanted);
+  const keep = { days: 1, most: 1000 };
+  const later = NOW + 3 * 24 * 3600_000;
+  t.equal(await forgetEntries(redis, keys, 'me', keep, later), 1000);
+  t.equal(await forgetEntries(redis, keys, 'me', keep, later), 300);
+  t.strictSame(await redis.keys(keys.securityOf('*')), [], 'no list of them stays');
 });
 
 void t.test('pages, the newest first', async (t) => {

@@ -42,6 +42,9 @@ const webhookKeys = (prefix: string) => ({
   webhookDeadOrder: (webhook: string) => `${prefix}:webhook-dead-order:${webhook}`,
 });
 
+/** In the place of a station: what concerns all of them. No station is called so. */
+export const WHOLE_DEPOT = '';
+
 /** Of the security log. */
 const securityKeys = (prefix: string) => ({
   /** What is told to the security log, see `security-log/append-fact.ts`: a list of facts that are not chained yet, oldest first. */
@@ -50,7 +53,7 @@ const securityKeys = (prefix: string) => ({
   securityCounted: `${prefix}:security:counted`,
   /** Begins the names of counts of such facts; they expire. */
   securityRate: `${prefix}:security:rate:`,
-  /** Stream of chained entries, its ids their sequence; and of a station those of the sequences alone. */
+  /** Stream of chained entries, its ids their sequence; and of a station, or of `WHOLE_DEPOT`, those of the sequences alone. */
   securityChain: `${prefix}:security:chain`,
   securityOf: (station: string) => `${prefix}:security:of:${station}`,
   /** Hash: sequence and hash of the newest entry; and of the newest one that was removed. */

@@ -5,7 +5,7 @@
  */
 import type { Redis, Result } from 'ioredis';
 import type { Now } from '../clock/depot-clock.js';
-import type { Keys } from '../records/keys.js';
+import { type Keys, WHOLE_DEPOT } from '../records/keys.js';
 import { COUNTED_MS, type CountedFacts } from './append-fact.js';
 import { chainOn, GENESIS } from './chain.js';
 import type { ChainPoint, SecurityFact } from './entry.js';
@@ -16,7 +16,7 @@ const ANCHOR_EVERY_MS = 600_000;
 
 /**
  * KEYS: lease, head, chain, pending, counted. ARGV: holder, sequence and hash of the head, sequence and hash of the next one, facts that
- * leave the list, fields of `counted` with their values, entries with their stations, how the stream of a station begins.
+ * leave the list, fields of `counted` with their values, entries with their stations (empty: of the whole depot), how their streams begin.
  */
 const CHAIN_SCRIPT = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -30,7 +30,7 @@ for _, c in ipairs(counted) do redis.call('HDEL', KEYS[5], c[1]) end
 redis.call('LTRIM', KEYS[4], ARGV[6], -1)
 for _, e in ipairs(cjson.decode(ARGV[8])) do
   redis.call('XADD', KEYS[3], e[1] .. '-0', 'entry', e[2])
-  if e[3] ~= '' then redis.call('XADD', ARGV[9] .. e[3], e[1] .. '-0', 's', '') end
+  redis.call('XADD', ARGV[9] .. e[3], e[1] .. '-0', 's', '')
 end
 redis.call('HSET', KEYS[2], 'sequence', ARGV[4], 'hash', ARGV[5])
 return 1`;
@@ -117,7 +117,9 @@ export function createChainWriter({ redis, keys, holder, now, onAnchor }: ChainW
       last.hash,
       String(pending.length),
       JSON.stringify(due.map(({ limit, text }) => [limit, text])),
-      JSON.stringify(entries.map((entry) => [String(entry.sequence), JSON.stringify(entry), entry.stationId ?? ''])),
+      JSON.stringify(
+        entries.map((entry) => [String(entry.sequence), JSON.stringify(entry), entry.stationId ?? WHOLE_DEPOT]),
+      ),
       keys.securityOf(''),
     );
     if (done !== 1) return undefined;

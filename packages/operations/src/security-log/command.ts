@@ -11,7 +11,8 @@ import type { ChainPoint, SecurityEntry } from './entry.js';
 import { readCheckpoint } from './forget-entries.js';
 import { allEntries } from './read-entries.js';
 
-const USAGE = 'npm run security-log -- export [--station STATION] | verify [FILE] [--anchor SEQUENCE:HASH]...';
+const USAGE =
+  'npm run security-log -- export [--station STATION] | verify [FILE] [--station STATION] [--anchor SEQUENCE:HASH]...';
 
 const WORDS: Readonly<Record<ChainFault, string>> = {
   hash: 'is not what was chained',
@@ -83,7 +84,8 @@ export async function securityLogCommand(args: string[], { depot, write }: Comma
     // The ends stand at both ends of the file: it is read twice.
     let ends: Ends = {};
     for await (const line of linesOf(file)) if (!isEntry(line)) ends = { ...ends, ...line };
-    const { checkpoint, head, station } = ends;
+    // Of `depot/security.log` in an archive the caller says it.
+    const { checkpoint, head, station = values.station } = ends;
     const noted = [...(head ? [head] : []), ...anchors];
     return judge(await verify(entriesOf(file), { checkpoint, anchors: noted, isPartial: station !== undefined }));
   }

@@ -3,7 +3,7 @@
  * was removed. That it was removed is itself a fact of the log, so that a checkpoint that somebody made up does not agree with it.
  */
 import type { Redis, Result } from 'ioredis';
-import type { Keys } from '../records/keys.js';
+import { type Keys, WHOLE_DEPOT } from '../records/keys.js';
 import type { ChainPoint, SecurityEntry, SecurityFact } from './entry.js';
 import { readEntries } from './read-entries.js';
 
@@ -85,7 +85,7 @@ export async function forgetEntries(
     by: { cause: 'depot', name: 'gateway' },
     details: { until: last.sequence, hash: last.hash, entries: going.length },
   };
-  const stations = new Set(going.flatMap(({ stationId }) => (stationId === undefined ? [] : [stationId])));
+  const stations = new Set(going.map(({ stationId = WHOLE_DEPOT }) => stationId));
   const done = await redis.khumbuForgetEntries(
     keys.lease,
     keys.securityCheckpoint,

@@ -1,6 +1,6 @@
 /** How the security log is read: all of it, or some by station and date. */
 import type { Redis } from 'ioredis';
-import type { Keys } from '../records/keys.js';
+import { type Keys, WHOLE_DEPOT } from '../records/keys.js';
 import { repliesOf } from '../records/replies.js';
 import type { SecurityEntry } from './entry.js';
 
@@ -19,19 +19,33 @@ export async function readEntries(redis: Redis, keys: Keys, after: number, count
   return found.map(entryOf);
 }
 
-/** All of them in their order, or those of a station; what is chained meanwhile too. */
-export async function* allEntries(redis: Redis, keys: Keys, station?: string): AsyncGenerator<SecurityEntry> {
+async function* inBatches(
+  batchAfter: (sequence: number) => Promise<readonly SecurityEntry[]>,
+): AsyncGenerator<SecurityEntry> {
   for (let after = 0; ; ) {
-    const some =
-      station === undefined
-        ? await readEntries(redis, keys, after, BATCH)
-        : await entriesAt(redis, keys, await sequencesOf(redis, keys, station, after));
+    const some = await batchAfter(after);
     yield* some;
     const last = some.at(-1);
     if (!last) return;
     after = last.sequence;
   }
 }
+
+/** All of them in their order, or those of a station; what is chained meanwhile too. */
+export const allEntries = (redis: Redis, keys: Keys, station?: string): AsyncGenerator<SecurityEntry> =>
+  inBatches(async (after) =>
+    station === undefined
+      ? readEntries(redis, keys, after, BATCH)
+      : entriesAt(redis, keys, await sequencesOf(redis, keys, station, after)),
+  );
+
+/** Those of a station, and those of the whole depot, as a change of keys is one: in their order. */
+export const entriesConcerning = (redis: Redis, keys: Keys, station: string): AsyncGenerator<SecurityEntry> =>
+  inBatches(async (after) => {
+    const both = [station, WHOLE_DEPOT].map((each) => sequencesOf(redis, keys, each, after));
+    const oldest = (await Promise.all(both)).flat().toSorted((a, b) => a - b);
+    return entriesAt(redis, keys, oldest.slice(0, BATCH));
+  });
 
 const sequencesOf = async (redis: Redis, keys: Keys, station: string, after: number): Promise<number[]> =>
   (await redis.xrange(keys.securityOf(station), `${after + 1}-0`, '+', 'COUNT', BATCH)).map(sequenceOf);
