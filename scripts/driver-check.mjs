@@ -4,7 +4,7 @@
  * called wrongly.
  */
 import { prepare } from './prepare.mjs';
-import { command, optionsOf, profileIn, Usage } from './stations.mjs';
+import { command, optionsOf, profileIn, sayLogin, Usage } from './stations.mjs';
 
 const USAGE = 'npm run driver-check -- --station STATION [--file STATIONS_FILE] [--timeout SECONDS] [--json]';
 const TIMEOUT_S = '120';
@@ -20,7 +20,7 @@ await command(async () => {
   const { checkOnce } = await import('@khumbu/station-drivers/check/check-once');
   const { describeCheck } = await import('@khumbu/station-drivers/check/describe-check');
   const { isAllWell } = await import('@khumbu/station-drivers/check/findings');
-  const check = await checkOnce(profile, AbortSignal.timeout(seconds * 1000));
+  const check = await checkOnce(profile, AbortSignal.timeout(seconds * 1000), sayLogin);
   const name = `${station} (${profile.driver})`;
   process.stdout.write(
     json ? `${JSON.stringify({ station, driver: profile.driver, ...check })}\n` : describeCheck(name, check),

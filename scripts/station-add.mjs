@@ -8,7 +8,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, statSy
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { prepare, Refusal, say } from './prepare.mjs';
-import { command, optionsOf, Usage } from './stations.mjs';
+import { command, optionsOf, sayLogin, Usage } from './stations.mjs';
 
 const USAGE = `npm run station-add -- [--station STATION] [--file STATIONS_FILE] [--transport ssh|local] [--host HOST] [--port PORT]
   [--user USER] [--key FILE] [--known-hosts FILE] [--fingerprint SHA256:...] [--state-dir DIR] [--profile rauc|swupdate|command]
@@ -123,7 +123,7 @@ const swupdateOf = (sudo, slot, variable) => ({
 async function profileOf(way, given, questions) {
   const { lookAround } = await import('@khumbu/station-drivers/check/look-around');
   const program = given.program ?? '/opt/maker/maker';
-  const seen = await lookAround(way, [program], AbortSignal.timeout(TIMEOUT_MS));
+  const seen = await lookAround(way, [program], AbortSignal.timeout(TIMEOUT_MS), sayLogin);
   const there = ['rauc', 'swupdate-client', program].filter((name) => seen.programs.has(name));
   say(
     `Reached. There is ${there.length === 0 ? `neither rauc nor swupdate-client nor ${program}` : there.join(' and ')}.`,
@@ -167,7 +167,7 @@ async function add(given, questions) {
   const { describeCheck } = await import('@khumbu/station-drivers/check/describe-check');
   const { isAllWell } = await import('@khumbu/station-drivers/check/findings');
   const profile = profileFrom(parseStationsFile(after), station);
-  const check = await checkOnce(profile, AbortSignal.timeout(TIMEOUT_MS));
+  const check = await checkOnce(profile, AbortSignal.timeout(TIMEOUT_MS), sayLogin);
   process.stdout.write(describeCheck(`${station} (${profile.driver})`, check));
   const isWell = isAllWell(check);
   if (

@@ -4,7 +4,7 @@
  * unless the entry names them by their paths.
  */
 import { prepare, Refusal } from './prepare.mjs';
-import { command, optionsOf, profileIn, realEntryOf, Usage } from './stations.mjs';
+import { command, optionsOf, profileIn, realEntryOf, sayLogin, Usage } from './stations.mjs';
 
 const USAGE = 'npm run station-sudoers -- --station STATION [--file STATIONS_FILE] [--user USER]';
 const TIMEOUT_MS = 60_000;
@@ -17,7 +17,7 @@ await command(async () => {
   const who = user ?? entry.user;
   if (!who) throw new Usage(`--user says who runs Khumbu's workers\n${USAGE}`);
   const { sudoersFor } = await import('@khumbu/station-drivers/privileges/for-entry');
-  const text = await sudoersFor(station, who, entry, AbortSignal.timeout(TIMEOUT_MS));
+  const text = await sudoersFor(station, who, entry, AbortSignal.timeout(TIMEOUT_MS), sayLogin);
   if (!text.includes(' ALL=')) throw new Refusal(`the entry of ${station} runs nothing by sudo`);
   process.stdout.write(text);
 });

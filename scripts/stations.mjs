@@ -31,6 +31,10 @@ export async function command(body) {
   }
 }
 
+/** A login by this process: it asks no depot, so a person is told that none has written it down. */
+export const sayLogin = ({ at, failure }) =>
+  say(`${failure ? 'A login that failed' : 'Logged in'} at ${at}: it is not in the security log of the depot.`);
+
 /** What the stations file says of a station. Rejects with {@link Usage} where it says nothing. */
 export async function profileIn(file, station) {
   const { parseStationsFile, profileFrom } = await import('@khumbu/shared/stations/stations-file');

@@ -4,11 +4,13 @@ import { answered } from '@khumbu/client/client';
 import { pause } from '@khumbu/client/pause';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { DriverCheck } from '@khumbu/station-drivers/port';
+import type { Login } from '@khumbu/station-drivers/transports/ssh/ssh-transport';
 import { buildCommand } from '@stricli/core';
 import { acting, type CliContext, type OutputFlags, usage } from '../context.js';
 import type { DepotFlags } from '../depot/choose-depot.js';
 import { openDepot } from '../depot/open-depot.js';
 import { Failure } from '../failure.js';
+import { plain } from '../output/terminal.js';
 import { DEPOT_FLAGS, positive, STATION, text } from './flags.js';
 
 interface CheckFlags extends DepotFlags, OutputFlags {
@@ -44,7 +46,7 @@ async function byDepot(context: CliContext, flags: CheckFlags, stationId: string
 }
 
 /** By this process, from a stations file: no Khumbu need run. */
-async function byFile({ signal }: CliContext, file: string, timeout: number, station: string): Promise<DriverCheck> {
+async function byFile(context: CliContext, file: string, flags: CheckFlags, station: string): Promise<DriverCheck> {
   const { parseStationsFile, profileFrom } = await import('@khumbu/shared/stations/stations-file');
   let content: string;
   try {
@@ -55,14 +57,20 @@ async function byFile({ signal }: CliContext, file: string, timeout: number, sta
   const profile = profileFrom(parseStationsFile(content), station);
   if (!profile) throw usage(`${station} is not in ${file}, or has no driver there`);
   const { checkOnce } = await import('@khumbu/station-drivers/check/check-once');
-  return checkOnce(profile, AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]));
+  const sayLogin = ({ at, failure }: Login): void =>
+    context.terminal.say(
+      `${failure ? 'A login that failed' : 'Logged in'} at ${plain(at)}: it is not in the security log of the depot.`,
+    );
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(flags.timeout * 1000)]);
+  // With --json there is JSON on stderr too.
+  return checkOnce(profile, signal, flags.json ? () => undefined : sayLogin);
 }
 
 export const driverCheck = buildCommand<CheckFlags, readonly [string], CliContext>({
   docs: {
     brief: 'Look whether a station could be acted upon, and what is missing',
     fullDescription:
-      'A worker of the depot looks; with --file this process does, and no depot need run. Nothing is changed at the station. Ends with 1 where something could not be done.',
+      'A worker of the depot looks; with --file this process does, no depot need run, and the login is in no security log. Nothing is changed at the station. Ends with 1 where something could not be done.',
   },
   parameters: {
     flags: {
@@ -88,7 +96,7 @@ export const driverCheck = buildCommand<CheckFlags, readonly [string], CliContex
     const check =
       flags.file === undefined
         ? await byDepot(context, flags, stationId)
-        : await byFile(context, flags.file, flags.timeout, stationId);
+        : await byFile(context, flags.file, flags, stationId);
     const { describeCheck } = await import('@khumbu/station-drivers/check/describe-check');
     const { isAllWell } = await import('@khumbu/station-drivers/check/findings');
     if (flags.json) context.terminal.json({ station: stationId, ...check });

@@ -5,7 +5,7 @@ import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { unreachable } from '../pool.js';
 import { call } from '../station/call.js';
 import { stationParts } from '../station/real-driver.js';
-import { createSshPool } from '../transports/ssh/ssh-transport.js';
+import { createSshPool, type OnLogin } from '../transports/ssh/ssh-transport.js';
 
 const TIMEOUT_MS = 30_000;
 const PROGRAMS = ['sudo', 'systemctl', 'rauc', 'swupdate', 'swupdate-client'] as const;
@@ -24,8 +24,9 @@ export async function lookAround(
   way: Omit<RealDriverEntry, 'profile' | 'command' | 'rauc' | 'swupdate'>,
   others: readonly string[],
   signal: AbortSignal,
+  onLogin: OnLogin,
 ): Promise<Surroundings> {
-  const connections = createSshPool();
+  const connections = createSshPool({ onLogin });
   try {
     // The profile is what is looked for: whichever stands here is not asked.
     const { transport } = stationParts({ ...way, profile: 'rauc' }, connections);

@@ -6,7 +6,7 @@ import type { StationVerb } from '../port.js';
 import { call } from '../station/call.js';
 import { stationParts } from '../station/real-driver.js';
 import type { StationParts } from '../station/station-parts.js';
-import { createSshPool } from '../transports/ssh/ssh-transport.js';
+import { createSshPool, type OnLogin } from '../transports/ssh/ssh-transport.js';
 import { gateOf } from './gate.js';
 import { privilegedPrograms, sudoersOf } from './sudoers.js';
 
@@ -38,8 +38,14 @@ function limitsOfVerbs({ limits }: StationParts): (verb: StationVerb) => number 
  * Lines for sudo. The station is asked where a program is that the entry names without its path; otherwise it is not reached.
  * Rejects with `PROGRAM_UNKNOWN`, `SUDO_OPTION`, `STATION_UNREACHABLE`.
  */
-export async function sudoersFor(station: string, user: string, entry: RealDriverEntry, signal: AbortSignal) {
-  const connections = createSshPool();
+export async function sudoersFor(
+  station: string,
+  user: string,
+  entry: RealDriverEntry,
+  signal: AbortSignal,
+  onLogin: OnLogin,
+) {
+  const connections = createSshPool({ onLogin });
   try {
     const parts = stationParts(entry, connections);
     const commands = commandsOf(parts.profile);

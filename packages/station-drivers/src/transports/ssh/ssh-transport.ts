@@ -27,18 +27,20 @@ export interface Login {
   readonly failure?: { readonly stage?: ReachStage; readonly message: string };
 }
 
+/** Must not throw. */
+export type OnLogin = (login: Login) => void;
+
 export interface SshPoolOptions {
   readonly mostOpen?: number;
   readonly idleMs?: number;
-  /** Must not throw. */
-  readonly onLogin?: (login: Login) => void;
+  readonly onLogin?: OnLogin;
 }
 
 /** The connection, told of either way. */
 async function told(
   target: SshTarget,
   opening: Promise<SshConnection>,
-  onLogin: SshPoolOptions['onLogin'],
+  onLogin: OnLogin | undefined,
 ): Promise<SshConnection> {
   const { station } = target;
   const login = { ...(station === undefined ? {} : { station }), at: targetName(target) };
