@@ -35,12 +35,12 @@ export function createEndings({
   };
   return {
     end,
-    async failed(item: OpenItem, reason: string): Promise<void> {
+    failed: async (item: OpenItem, reason: string): Promise<void> => {
       const { station, type } = item;
       log.warn({ station, type, reason }, 'logs not collected; the next collection takes their time too');
       await end(item, 'failed');
     },
-    async arrived(item: OpenItem, contents: ArchiveContents | undefined): Promise<void> {
+    arrived: async (item: OpenItem, contents: ArchiveContents | undefined): Promise<void> => {
       const { station, type } = item;
       const { until, isWhole } = reachedBy(item, contents);
       const told = { station, type, sources: contents?.failedSources ?? 'unknown' };
