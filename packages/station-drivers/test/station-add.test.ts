@@ -77,6 +77,7 @@ await t.test('by a script: every answer is an option', only, async (t) => {
   // No EVerest and no systemd run where this is tried: restart and reboot are the maker's, who has them.
   const done = await add('--fingerprint', fingerprint);
   t.match(done, { code: 0, stdout: /gate-3 \(ssh\/command\)[\s\S]*install +can/ }, done.output);
+  t.match(done.output, new RegExp(`Logged in at \\S+:${sshd.port}: it is not in the security log`));
   const after = readFileSync(file, 'utf8');
   const [head = '', tail = ''] = TEXT.split('unknown_stations');
   t.ok(after.startsWith(head) && after.endsWith(`unknown_stations${tail}`), after);
