@@ -167,8 +167,11 @@ export interface LogQuery {
  * - `vanished`: it was listed, and was gone when its turn came.
  * - `rotated`: it got another name meanwhile, and was read under that.
  * - `grew`: more was written after the moment of the call, and is left out.
- * - `clock_set_back`: the station's clock went back between two records; all are there, in the order they were written.
+ * - `clock_set_back`: the station's clock went back between two records; all are there, in the order they were written, also those behind it
+ *   whose times are before the window.
  * - `overlap`: two stretches of records have the same times, and are no copies of one another.
+ * - `zone_unknown`: its records have times without a zone, and the station's is not known by its name: they may be off where the clocks
+ *   were changed since.
  * - `by_file_time`: its records have no times: it is there as a whole, because of when it was written last.
  * - `no_access`: it is there and may not be read.
  * - `missing`: there is nothing where the stations file says.
@@ -187,6 +190,7 @@ export interface LogNote {
     | 'clock_set_back'
     | 'overlap'
     | 'by_file_time'
+    | 'zone_unknown'
     | 'no_access'
     | 'missing'
     | 'not_decompressed'

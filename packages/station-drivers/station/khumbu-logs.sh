@@ -1,6 +1,7 @@
 #!/bin/sh
-# Lists and streams the logs of a charging station, and changes nothing there. It judges nothing: what of it is in a window of
-# times is for the worker. POSIX sh; needs stat, readlink, head and Linux' /proc (busybox has them), for a journal journalctl.
+# Lists and streams the logs of a charging station, and changes nothing there. It judges little: what of it is in a window of
+# times is for the worker. POSIX sh; needs stat, readlink, head and Linux' /proc (busybox has them), for a journal journalctl; with
+# awk less of a journal is sent.
 #
 #   list                            then for each source, in the order of the answer:
 #     journal N ARGV...             ARGV is journalctl with what selects its records
@@ -273,7 +274,7 @@ first_words() {
   cat >/dev/null
 }
 
-# ARGV...: its boots, in no order, each with the head of its first record; and what it complains of.
+# ARGV...: its boots, in no order, each with the heads of its first and last record; and what it complains of.
 list_journal() {
   say files "$(journal_files "$@")"
   if ! command -v "$1" >/dev/null 2>&1; then
@@ -287,8 +288,12 @@ list_journal() {
     [ -n "$each" ] || continue
     # Its number in the journal, and its times.
     first=$("$@" --output=export --output-fields=_BOOT_ID "_BOOT_ID=$each" </dev/null 2>/dev/null | head -n 3 | head -c 1000)
-    [ -z "$first" ] || say boot "$each
-$first"
+    [ -n "$first" ] || continue
+    last=$("$@" --output=export --output-fields=_BOOT_ID --reverse --lines=1 "_BOOT_ID=$each" </dev/null 2>/dev/null |
+      head -n 3 | head -c 1000)
+    say boot "$each
+$first
+$last"
   done
 }
 
@@ -299,20 +304,52 @@ writes_widely() {
   refusal=$(stdbuf -o65536 "$1" --version 2>&1 >/dev/null) && [ -z "$refusal" ]
 }
 
-# FIELDS ARGV...: the records of $boot, to 5: in the export format, or those lines of JSON that match $pattern. journalctl writes
+# OLDEST LATEST: the lines of JSON between these times, and all of them from where the clock goes back by more than a second: which of
+# those count is for the worker. Inside a message a quote is escaped. No intervals in expressions: mawk has none.
+pick() {
+  if ! command -v awk >/dev/null 2>&1; then
+    cat
+    return
+  fi
+  awk -v "oldest=$1" -v "latest=$2" '
+    function time(name) {
+      if (!match($0, "\"" name "\" ?: ?\"[0-9]+\"")) return -1
+      digits = substr($0, RSTART + length(name) + 2, RLENGTH - length(name) - 3)
+      gsub(/[^0-9]/, "", digits)
+      return digits + 0
+    }
+    all { print; next }
+    {
+      passed = time("__MONOTONIC_TIMESTAMP")
+      now = time("__REALTIME_TIMESTAMP")
+      if (now < 0 || passed < 0 || (held != "" && lastNow + passed - lastPassed - now > 1000000)) {
+        all = 1
+        if (held != "" && !isSent) print held
+        print
+        next
+      }
+      isSent = now >= oldest + 0 && now <= latest + 0
+      if (isSent) print
+      held = $0
+      lastNow = now
+      lastPassed = passed
+    }'
+}
+
+# FIELDS ARGV...: the records of $boot, to 5: in the export format, or the lines of JSON that pick takes between the times of $range. journalctl writes
 # pages of 4 KiB, and for each of them whoever reads is woken.
 send_boot() {
   fields=$1
   shift
-  if [ -z "$pattern" ] && [ "$wide" = yes ]; then
+  if [ -z "$range" ] && [ "$wide" = yes ]; then
     stdbuf -o65536 "$@" --output=export "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null >&5 ||
       printf 'ended with %s\n' "$?" >&2
-  elif [ -z "$pattern" ]; then
+  elif [ -z "$range" ]; then
     { "$@" --output=export "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null || printf 'ended with %s\n' "$?" >&2; } |
       dd ibs=65536 obs=65536 2>/dev/null >&5
   else
     { "$@" --output=json --all "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null || printf 'ended with %s\n' "$?" >&2; } |
-      grep -E -e "$pattern" >&5
+      pick "${range% *}" "${range#* }" >&5
   fi
 }
 
@@ -323,13 +360,13 @@ look_again() {
   "$@" --output=export --output-fields=_BOOT_ID "_BOOT_ID=$boot" </dev/null | head -n 1 >/dev/null
 }
 
-# FIELDS ARGV...: for each line BOOT PATTERN of standard input. Ends with what journalctl complained of.
+# FIELDS ARGV...: for each line BOOT, or BOOT OLDEST LATEST, of standard input; times are in microseconds since 1970. Ends with what journalctl complained of.
 stream_journal() {
   number=0
   wide=no
   ! writes_widely "$2" </dev/null || wide=yes
   exec 5>&1
-  while IFS=' ' read -r boot pattern; do
+  while IFS=' ' read -r boot range; do
     number=$((number + 1))
     printf '\n%s begin %s\n' "$boundary" "$number"
     said=$({
@@ -340,6 +377,19 @@ stream_journal() {
   done
 }
 
+# The name of the zone of this clock; nothing: it has none that is known.
+zone_name() {
+  zone=${TZ:-}
+  zone=${zone#:}
+  if [ -z "$zone" ]; then
+    zone=$(readlink -f /etc/localtime) || zone=
+    case $zone in */zoneinfo/*) zone=${zone##*/zoneinfo/} ;; *) zone= ;; esac
+    [ -n "$zone" ] || ! [ -r /etc/timezone ] || IFS= read -r zone </etc/timezone || [ -n "$zone" ] || zone=
+  fi
+  case $zone in *[!A-Za-z0-9_+/-]*) zone= ;; esac
+  printf '%s' "$zone"
+}
+
 # ------------------------------------------------------------------------------------------------------------------------
 verb=$1
 shift
@@ -348,7 +398,7 @@ list)
   uptime=
   { IFS=' ' read -r uptime _ </proc/uptime; } 2>/dev/null
   { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=
-  say now "$(date +%s) $(date +%z) ${uptime:-0} $boot"
+  say now "$(date +%s) $(date +%z) ${uptime:-0} $boot $(zone_name)"
   while [ "$#" -gt 0 ]; do
     kind=$1
     count=$2

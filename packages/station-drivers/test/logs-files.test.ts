@@ -15,14 +15,16 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { hasSshd, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import t, { type Test } from 'tap';
 import { partsOf } from '../src/log-parts.js';
 import { listCall, logCalls } from '../src/logs/logs-script.js';
 import { plannedSources } from '../src/logs/planned-sources.js';
-import type { LogSource } from '../src/port.js';
+import type { LogQuery, LogSource, StationDriver } from '../src/port.js';
 import { gateFor } from '../src/privileges/for-entry.js';
 import { quoteArgv } from '../src/transports/ssh/quote.js';
 import { codesOf, logDriver, logEntry, readLog, readSource } from './log-station.js';
+import { endProcessesOf } from './stage.js';
 
 const { signal } = new AbortController();
 t.setTimeout(900_000);
@@ -120,6 +122,82 @@ await t.test('a file is renamed, grows, becomes shorter or vanishes before its t
   );
 });
 
+await t.test('a file is packed from the one whose turn it is to be', async (t) => {
+  const dir = t.testdir({ logs: {} });
+  const log = (name: string): string => join(dir, 'logs', name);
+  for (const name of ['a.log', 'b.log.1', 'c.log.1']) put(log(name), lines(0, 20_000), 20_000);
+  // Two programs that pack are in the middle of it; one of them goes on, and has ended before its file is read.
+  const packed = execFileSync('gzip', ['-c', log('b.log.1')]);
+  for (const name of ['b.log.1.gz', 'c.log.1.gz']) put(log(name), packed.subarray(0, 1000), 20_000);
+  const source = await opened(t, dir, log('*.log*'));
+  const found: [string, boolean, readonly string[]][] = [];
+  for await (const part of 'parts' in source ? source.parts : partsOf(source)) {
+    if (found.length === 0) {
+      writeFileSync(log('b.log.1.gz'), packed);
+      rmSync(log('b.log.1'));
+    }
+    found.push([part.name, (await text(part.stream)) === lines(0, 20_000), codesOf(part.notes?.() ?? [])]);
+  }
+  t.same(found, [
+    ['a.log', true, []],
+    ['b.log.1', false, ['vanished']],
+    ['c.log.1', true, []],
+    ['b.log.1-2', true, ['rotated', 'overlap']],
+  ]);
+});
+
+await t.test('a clock that was set back to before the window, across a rotation and for days', async (t) => {
+  const dir = t.testdir({ logs: {} });
+  const log = (name: string): string => join(dir, 'logs', name);
+  put(log('e.log.1'), line(-100) + line(100) + line(110), 110);
+  put(log('e.log'), line(-50) + line(-40) + line(150), 150);
+  const days = -3 * 86_400;
+  put(log('f.log.2'), line(90), 90);
+  put(log('f.log.1'), line(100) + line(days), days);
+  put(log('f.log'), line(days + 10), days + 10);
+  const { parts } = await readLog(t, dir, files(log('*')), { oldest: at(50) });
+  t.same(
+    parts.map((part) => [part.name, part.text, codesOf(part.notes)]),
+    [
+      ['e.log.1', line(100) + line(110), []],
+      ['e.log', line(-50) + line(-40) + line(150), ['clock_set_back', 'overlap']],
+      ['f.log.2', line(90), []],
+      ['f.log.1', line(100) + line(days), ['clock_set_back', 'overlap']],
+      ['f.log', line(days + 10), ['clock_set_back', 'overlap']],
+    ],
+  );
+  t.match(parts[1]?.notes[0]?.text, /e\.log: it begins at .*e\.log\.1 before it ends at .*; 2 records/);
+});
+
+await t.test('times without a zone at a station that is not in UTC', { skip: !hasSshd() }, async (t) => {
+  const dir = t.testdir({ logs: {} });
+  const sshd = await startSshd({ dir: join(dir, 'sshd'), config: ['SetEnv TZ=Europe/Berlin'] });
+  t.teardown(() => sshd.stop());
+  endProcessesOf(t, join(dir, 'state'));
+  writeFileSync(join(dir, 'logs', 'a.log'), '2026-01-15 12:00:00 winter\n2026-07-15 12:00:00 summer\n');
+  const print = { command: ['date', '+%Y-%m-%d %H:%M:%S now'] };
+  const hour = 3_600_000;
+  const stationWith = (...sources: NonNullable<Parameters<typeof logEntry>[1]>): StationDriver =>
+    logDriver(t, { ...logEntry(dir, sources), ...overSsh(sshd) });
+  const read = async (driver: StationDriver, query: Partial<LogQuery>): Promise<string> => {
+    const [source] = await driver.openLogs({ type: 'DiagnosticsLog', ...query }, signal);
+    return source ? contentOf(await readSource(source)) : '';
+  };
+  const now = { oldest: new Date(Date.now() - hour / 2), latest: new Date(Date.now() + hour / 2) };
+  const commands = stationWith(print);
+  t.match(await read(commands, now), / now\n$/, 'a station that has commands alone');
+  t.match(await read(commands, { ...now, newest: true }), / now\n$/);
+  const both = stationWith(print, files(join(dir, 'logs', '*')));
+  t.match(await read(both, { ...now, sources: ['command'] }), / now\n$/);
+  for (const [moment, found] of [
+    [Date.UTC(2026, 0, 15, 11), /^.* winter\n$/],
+    [Date.UTC(2026, 6, 15, 10), /^.* summer\n$/],
+  ] as const) {
+    const window = { oldest: new Date(moment), latest: new Date(moment) };
+    t.match(await read(both, { ...window, sources: ['files'] }), found);
+  }
+});
+
 await t.test('names of others are names, and links lead nowhere', async (t) => {
   const dir = t.testdir({ logs: {}, own: { 'secret.log': 'secret\n' } });
   const log = (name: string): string => join(dir, 'logs', name);
@@ -163,7 +241,7 @@ await t.test('records of EVerest: messages, security events, sessions, in its ow
     `"${at(seconds).toISOString()}","EVSE","CurrentDemandRes","<a>\n  <b/>\n</a>"\n`;
   const three = (of: (seconds: number) => string): string => of(0) + of(100) + of(200);
   put(join(dir, 'ocpp', 'libocpp_16.log.0'), ocpp(-10) + ocpp(95), 95);
-  put(join(dir, 'ocpp', 'libocpp_16.log'), three(ocpp), 200);
+  put(join(dir, 'ocpp', 'libocpp_16.log'), ocpp(100) + ocpp(200), 200);
   put(join(dir, 'ocpp', 'libocpp_16.html'), head + three(row), 200);
   put(join(dir, 'ocpp', 'libocpp_16.security.log'), three(security), 200);
   const session = join(dir, 'sessions', '2026-11-29T12:00:00.000Z-5f1e');

@@ -151,9 +151,85 @@ await t.test(
       messages(part.lines),
       [2, 3, 5, 6, 7].map((number) => `record ${number}`),
     );
-    t.same(codesOf(part.parts[0]?.notes ?? []), ['clock_set_back', 'overlap']);
+    t.same(codesOf(part.parts[0]?.notes ?? []), ['clock_set_back', 'overlap', 'incomplete']);
+    t.match(part.parts[0]?.notes[2]?.text, /have times after the window/, 'record 4');
   },
 );
+
+const MINUTE = 60_000;
+/** Minutes after noon by the clock, and since the boot. */
+const minutes = (boot: string, clock: number, sinceBoot: number, message: string): JournalEntry =>
+  entry(boot, clock * MINUTE, sinceBoot * 60, message);
+/** To the end, which is streamed whole, and up to a moment, for which the station looks. */
+const readBoth = async (t: Test, dir: string, oldest: number, latest: number) => ({
+  open: await read(t, dir, { oldest: at(oldest * MINUTE) }),
+  narrow: await read(t, dir, { oldest: at(oldest * MINUTE), latest: at(latest * MINUTE) }),
+});
+
+await t.test('a clock that was set back to before the window loses no record', only, async (t) => {
+  const dir = t.testdir({});
+  await writeJournal(journalAt(dir), [
+    minutes(A, -150, 30, 'before the window'),
+    minutes(A, -60, 120, 'in it'),
+    minutes(A, 0, 180, 'the last one before the step'),
+    minutes(A, -140, 190, 'behind it'),
+    minutes(A, -130, 200, 'still'),
+    minutes(A, -110, 220, 'in it again'),
+  ]);
+  const { open, narrow } = await readBoth(t, dir, -120, 15);
+  const kept = ['in it', 'the last one before the step', 'behind it'];
+  t.same(messages(open.lines), [...kept, 'still', 'in it again']);
+  t.same(messages(narrow.lines), [...kept, 'in it again'], 'by the clock as it would have gone on');
+  for (const [{ parts }, count] of [
+    [open, 2],
+    [narrow, 1],
+  ] as const) {
+    const [{ notes } = { notes: [] }] = parts;
+    t.same(codesOf(notes), ['clock_set_back', 'overlap']);
+    t.match(
+      notes[0]?.text,
+      new RegExp(`from 2026-11-29T12:00:00.000000Z to 2026-11-29T09:40:00.000000Z; ${count} rec`),
+    );
+  }
+  const earlier = await read(t, dir, { oldest: at(-145 * MINUTE), latest: at(-125 * MINUTE) });
+  t.same(messages(earlier.lines), ['behind it', 'still'], 'a window of those times has them too');
+});
+
+await t.test('a clock that was set back while nothing was written', only, async (t) => {
+  const dir = t.testdir({});
+  await writeJournal(journalAt(dir), [
+    minutes(A, -130, 10, 'before the window'),
+    minutes(A, -125, 30, 'a quarter of an hour back'),
+    minutes(A, -115, 40, 'in it'),
+  ]);
+  const { open, narrow } = await readBoth(t, dir, -120, 0);
+  for (const { lines, parts } of [open, narrow]) {
+    t.same(messages(lines), ['a quarter of an hour back', 'in it']);
+    t.same(codesOf(parts[0]?.notes ?? []), ['clock_set_back'], 'no two stretches have the same times');
+  }
+});
+
+await t.test('a clock that was set back to before the window by a boot', only, async (t) => {
+  const dir = t.testdir({});
+  await writeJournal(journalAt(dir), [
+    minutes(B, -180, 1, 'before the window'),
+    minutes(B, -60, 121, 'in it'),
+    minutes(A, -150, 0, 'booted'),
+    minutes(A, -149, 1, 'up'),
+    minutes(A, -55, 2, 'set right'),
+  ]);
+  const { open, narrow } = await readBoth(t, dir, -120, 15);
+  for (const { lines, parts } of [open, narrow]) {
+    t.same(messages(lines), ['in it', 'booted', 'up', 'set right']);
+    t.same(
+      parts.map(({ notes }) => codesOf(notes)),
+      [[], ['clock_set_back', 'overlap']],
+    );
+    t.match(parts[1]?.notes[0]?.text, /; 2 records/);
+  }
+  const later = await read(t, dir, { oldest: at(-58 * MINUTE), latest: at(0) });
+  t.same(messages(later.lines), ['set right'], 'the boot before it ended before this window');
+});
 
 await t.test(
   'boots in the order they were written, also where the clock was set back between them',

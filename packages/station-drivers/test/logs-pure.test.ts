@@ -3,41 +3,16 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { readParts } from '../src/logs/boundary.js';
+import { filesToRead } from '../src/logs/file-order.js';
 import { createExportReader } from '../src/logs/journal-export.js';
 import { readJsonRecord } from '../src/logs/journal-json.js';
 import type { JournalRecord } from '../src/logs/journal-record.js';
-import { microsPattern } from '../src/logs/micros-pattern.js';
+import { type ListedFile, readListing } from '../src/logs/listing.js';
 import { standingOfJournal } from '../src/logs/open-logs.js';
 import { createPlainNames } from '../src/logs/plain-name.js';
 import { plannedSources } from '../src/logs/planned-sources.js';
 import { createTimeReader } from '../src/logs/record-times.js';
 import { LineCutter, linesInside, MAX_LINE_BYTES } from '../src/logs/window-lines.js';
-
-void t.test('a pattern of times matches every microsecond of the seconds of its range, and no others', (t) => {
-  const ranges = [
-    [0, 0],
-    [0, 999],
-    [1000, 9_999],
-    [9_000, 1_000_000],
-    [1_795_953_599_000, 1_795_953_600_999],
-    [999_999_000, 10_000_000_500],
-    [0, Date.UTC(9999, 11, 31)],
-  ] as const;
-  for (const [oldest, latest] of ranges) {
-    const pattern = new RegExp(microsPattern(oldest, latest));
-    const matches = (ms: number): boolean =>
-      pattern.test(`{"__REALTIME_TIMESTAMP":"${Math.floor(ms * 1000)}","M":"x"}`);
-    const [from, to] = [Math.floor(oldest / 1000) * 1000, Math.floor(latest / 1000) * 1000 + 999];
-    for (const share of [0, 0.1, 0.25, 0.5, 0.75, 0.9, 1]) t.ok(matches(from + Math.floor((to - from) * share)));
-    if (from > 0) t.notOk(matches(from - 1));
-    t.notOk(matches(to + 1));
-  }
-  t.notOk(
-    new RegExp(microsPattern(0, 999)).test('{"MESSAGE":"\\"__REALTIME_TIMESTAMP\\":\\"5\\""}'),
-    'not in a message',
-  );
-  t.end();
-});
 
 void t.test('times of records', (t) => {
   const noon = Date.UTC(2026, 10, 29, 12);
@@ -70,6 +45,112 @@ void t.test('times of records', (t) => {
   t.equal(reader('2026-11-29T12:00:00Z x'), noon);
   t.equal(reader(`${noon / 1000} a value in the record`), undefined, 'one file has one format');
   t.end();
+});
+
+void t.test('times without a zone, by the zone that the station had then', (t) => {
+  const inBerlin = (zoneMinutes: number) => createTimeReader({ zone: 'Europe/Berlin', zoneMinutes, modifiedMs: 0 });
+  // Read after the change, and before it.
+  for (const zoneMinutes of [60, 120]) {
+    const spring = inBerlin(zoneMinutes);
+    const table: readonly (readonly [local: string, utc: string])[] = [
+      ['2027-03-27 02:30:00', '2027-03-27T01:30:00Z'],
+      ['2027-03-28 01:59:59', '2027-03-28T00:59:59Z'],
+      ['2027-03-28 03:00:00', '2027-03-28T01:00:00Z'],
+      ['2027-10-31 01:30:00', '2027-10-30T23:30:00Z'],
+      ['2027-10-31 02:10:00', '2027-10-31T00:10:00Z'],
+      ['2027-10-31 02:50:00', '2027-10-31T00:50:00Z'],
+      ['2027-10-31 02:20:00', '2027-10-31T01:20:00Z'],
+      ['2027-10-31 02:50:00', '2027-10-31T01:50:00Z'],
+      ['2027-10-31 03:00:00', '2027-10-31T02:00:00Z'],
+    ];
+    for (const [local, utc] of table) t.equal(spring(`${local} x`), Date.parse(utc), local);
+  }
+  t.equal(inBerlin(60)('2027-03-28 02:30:00 x'), Date.UTC(2027, 2, 28, 1, 30), 'a time that the clock left out');
+  const august = Date.UTC(2026, 7, 1);
+  const syslog = createTimeReader({ zone: 'America/New_York', zoneMinutes: -300, modifiedMs: august });
+  t.equal(syslog('Jul 31 12:00:00 host x'), Date.UTC(2026, 6, 31, 16));
+  const now = (zone: string, offset: string) =>
+    readListing(Buffer.from(`@now ${20 + zone.length}\n1785585600 ${offset} 1  ${zone}\n`)).now;
+  t.match(now('Europe/Berlin', '+0200'), { zone: 'Europe/Berlin', zoneMinutes: 120 });
+  t.equal(now('Europe/Berlin', '+0100').zone, undefined, 'another than the station says it has');
+  t.equal(now('Mars/Olympus', '+0200').zone, undefined);
+  t.equal(now('', '+0200').zone, undefined);
+  t.end();
+});
+
+const listed = (path: string, day: number, more: Partial<ListedFile> = {}): ListedFile => ({
+  inode: `1:${path}`,
+  sizeBytes: 10,
+  modifiedMs: Date.UTC(2026, 10, day),
+  isReadable: true,
+  path,
+  ...more,
+});
+
+void t.test('which files are read, and in which order', (t) => {
+  const now = Date.UTC(2026, 10, 30);
+  const read = (files: readonly ListedFile[], oldest: number, nowMs = now) =>
+    filesToRead(files, { oldest, latest: Number.POSITIVE_INFINITY }, nowMs).map(({ path }) => path);
+  const rotated = [listed('a.log', 29), listed('a.log.1', 20), listed('a.log.2.gz', 10)];
+  t.same(read(rotated, 0), ['a.log.2.gz', 'a.log.1', 'a.log']);
+  t.same(read(rotated, Date.UTC(2026, 10, 15)), ['a.log.1', 'a.log']);
+  t.same(
+    read([listed('a.log', 9), listed('a.log.1', 8), listed('a.log.2', 20)], 0),
+    ['a.log.2', 'a.log.1', 'a.log'],
+    'the clock was set back on the 20th',
+  );
+  t.same(read([listed('a.log', 9), listed('a.log.1', 20)], 0), ['a.log.1', 'a.log']);
+  t.same(
+    read([listed('a.log', 1), listed('a.log.1', 20), listed('a.log.2', 10)], Date.UTC(2026, 10, 15)),
+    ['a.log.1', 'a.log'],
+    'written to after one that counts, whatever its time',
+  );
+  t.same(
+    read([listed('a.log', 1)], Date.UTC(2026, 10, 15), Date.UTC(2026, 10, 2)),
+    ['a.log'],
+    'the clock is before the window',
+  );
+  t.same(read([listed('a.log', 1)], Date.UTC(2026, 10, 15)), []);
+  t.same(
+    read([listed('a.log', 9), listed('a.log.1', 5), listed('a.log.2', 6), listed('a.log.3', 7)], 0),
+    ['a.log.1', 'a.log.2', 'a.log.3', 'a.log'],
+    'numbered the other way round',
+  );
+  t.same(read([listed('a-1', 2), listed('a-2', 1)], 0), ['a-2', 'a-1'], 'no rotation that we know: by time');
+  t.same(
+    read([listed('a-20261109', 9), listed('a-20261108', 8), listed('a', 7)], 0),
+    ['a-20261108', 'a-20261109', 'a'],
+    'dates',
+  );
+  t.end();
+});
+
+void t.test('lines behind a clock that was set back to before the window', async (t) => {
+  const line = (time: string, rest = ''): string => `2026-11-29T${time}Z${rest}\n`;
+  const inside = async (lines: readonly string[], before?: number) => {
+    const window = { oldest: Date.UTC(2026, 10, 29, 10), latest: Date.UTC(2026, 10, 29, 12) };
+    const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true, before };
+    const { bytes, seen } = linesInside(Readable.from([Buffer.from(lines.join(''))]), window, context);
+    return { kept: await text(Readable.from(bytes)), seen };
+  };
+  const [early, there, late] = [line('09:30:00'), line('11:00:00'), line('11:30:00', ' last')];
+  const behind = [line('09:10:00', ' behind'), '  more of it\n', line('09:20:00'), line('10:10:00')];
+  const step = await inside([early, there, late, ...behind, line('12:10:00')]);
+  t.equal(step.kept, [there, late, ...behind].join(''));
+  t.equal(step.seen.clock.carried, 2);
+  t.equal(
+    (await inside([early, there, late, line('09:10:00'), line('09:41:00')])).kept,
+    there + late + line('09:10:00'),
+  );
+  t.equal((await inside([line('09:50:00'), line('09:10:00'), there])).kept, there, 'one that was before the window');
+  const newestFirst = await inside([late, there, line('10:05:00'), early, line('09:20:00'), line('09:10:00')]);
+  t.notMatch(newestFirst.kept, /09:[12]0/, 'no clock goes back with each record');
+  const next = await inside(behind, Date.UTC(2026, 10, 29, 11, 30));
+  t.equal(next.kept, behind.join(''), 'of the file behind one that ended in the window');
+  t.same(next.seen.steps, []);
+  const ahead = await inside([there, line('12:30:00'), there]);
+  t.equal(ahead.kept, there + there);
+  t.ok(ahead.seen.clock.leavesAhead);
 });
 
 void t.test('what a station streams is told apart at any cut', async (t) => {
@@ -215,12 +296,16 @@ void t.test('lines are cut, and what has no end yet keeps nothing of the piece t
 void t.test('a date in the middle of a long line is no time of a record', async (t) => {
   const line = (day: string, rest: string): string => `2026-11-${day}T00:00:00Z ${rest}\n`;
   const pad = 'y'.repeat(MAX_LINE_BYTES - line('27', '').length + 1);
-  const [long, next, outside] = [line('27', `${pad}${line('01', 'x').trimEnd()}`), line('27', 'next'), line('01', 'x')];
+  const [long, next, outside] = [line('27', `${pad}${line('01', 'x').trimEnd()}`), line('27', 'next'), line('30', 'x')];
   const window = { oldest: Date.UTC(2026, 10, 26), latest: Date.UTC(2026, 10, 28) };
   const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true };
   const { bytes, seen } = linesInside(Readable.from([Buffer.from(long + outside + next)]), window, context);
   t.ok((await text(Readable.from(bytes))) === long + next);
-  t.equal(seen.steps.length, 1, 'of the record before, not of the date');
+  t.same(
+    seen.steps.map(({ from, to }) => [from, to]),
+    [[Date.UTC(2026, 10, 30), Date.UTC(2026, 10, 27)]],
+    'of the record before, not of the date',
+  );
 });
 
 void t.test('what goes on with a line that is left out is left out with it', async (t) => {

@@ -7,20 +7,24 @@ export interface Boot {
   readonly number: bigint;
   /** Of its first record. Microseconds of the station's clock then. */
   readonly firstMicros: number;
+  /** Of its last one; infinite: it is not known. */
+  readonly lastMicros: number;
 }
 
 const BOOT_ID = /^[0-9a-f]{32}$/;
 
-/** A section `boot` of the listing: the id, and the head of its first record in the export format. `undefined`: it is none. */
+/** A section `boot` of the listing: the id, and the heads of its first and last record in the export format. `undefined`: it is none. */
 export function readBoot(section: string): Boot | undefined {
   const [id = '', ...fields] = section.split('\n');
-  const first = fields
-    .find((field) => field.startsWith('__REALTIME_TIMESTAMP='))
-    ?.slice('__REALTIME_TIMESTAMP='.length);
+  const [first, last] = fields
+    .filter((field) => field.startsWith('__REALTIME_TIMESTAMP='))
+    .map((field) => field.slice('__REALTIME_TIMESTAMP='.length));
   const [, numbering = '', number = '0'] = /^__CURSOR=s=([0-9a-f]{1,32});i=([0-9a-f]{1,16});/m.exec(section) ?? [];
   const firstMicros = Number(first);
   if (!BOOT_ID.test(id) || first === undefined || !Number.isSafeInteger(firstMicros)) return undefined;
-  return { id, numbering, number: BigInt(`0x${number}`), firstMicros };
+  const lastMicros = last === undefined ? Number.POSITIVE_INFINITY : Number(last);
+  if (Number.isNaN(lastMicros)) return undefined;
+  return { id, numbering, number: BigInt(`0x${number}`), firstMicros, lastMicros };
 }
 
 const byNumber = (a: Boot, b: Boot): number => (a.number < b.number ? -1 : a.number > b.number ? 1 : 0);

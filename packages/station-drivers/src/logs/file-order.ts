@@ -10,7 +10,7 @@ const PACKED = /\.(gz|zst|xz|bz2)$/;
 /** What rotation puts behind a name: a number, or a date with or without a time. */
 const ROTATED = /[.-](?:\d{1,4}|\d{8}(?:[.-]?\d{2,6})?|\d{10}|\d{14}|\d{4}-\d\d-\d\d(?:[T_.-]?\d[\d:.-]*)?)$/;
 
-/** A clock that was set back to before the window, or a zone that was taken for another: such a file is still looked into. */
+/** A zone that was taken for another, a clock that was wrong by less: such a file is still looked into. */
 const MARGIN_MS = 86_400_000;
 
 export const packingOf = (path: string): Packing => PACKINGS[PACKED.exec(path)?.[1] ?? ''] ?? 'cat';
@@ -27,9 +27,8 @@ const turnOf = (path: string): number => {
   return digits === '' ? -1 : Number(digits);
 };
 
-/** A file that may be looked into has been written to since the window began, but for a margin. */
-const matters = ({ modifiedMs, sizeBytes }: ListedFile, { oldest }: LogWindow): boolean =>
-  sizeBytes > 0 && modifiedMs + 999 + MARGIN_MS >= oldest;
+/** Whether it has been written to since the window began, but for a margin. */
+const isRecent = ({ modifiedMs }: ListedFile, { oldest }: LogWindow): boolean => modifiedMs + 999 + MARGIN_MS >= oldest;
 
 /** Whether a file whose records have no times counts: by when it was written last. */
 export const countsAsWhole = ({ modifiedMs }: ListedFile, { oldest }: LogWindow): boolean => modifiedMs + 999 >= oldest;
@@ -42,18 +41,72 @@ function isBeingPacked({ path }: ListedFile, paths: ReadonlySet<string>): boolea
 
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** Each file once, those of one log after the other, oldest first. */
-export function filesToRead(files: readonly ListedFile[], window: LogWindow): readonly ListedFile[] {
+const byTime = (a: ListedFile, b: ListedFile): number =>
+  a.modifiedMs - b.modifiedMs || turnOf(b.path) - turnOf(a.path) || compareText(a.path, b.path);
+
+/** How often a file was written to last before the one that it comes after. */
+const inversions = (files: readonly ListedFile[]): number =>
+  files.filter(({ modifiedMs }, at) => modifiedMs < (files[at - 1]?.modifiedMs ?? modifiedMs)).length;
+
+/**
+ * The files of one log, oldest first. What is written to now comes last. Those that were put aside come by their numbers, of which mostly
+ * the higher is the older: a clock that was set back leaves times that say nothing. Where the times speak for it, the other way round.
+ */
+function inTurn(log: readonly ListedFile[]): readonly ListedFile[] {
+  const timed = log.toSorted(byTime);
+  const live = timed.filter(({ path }) => !isRotated(path));
+  const aside = timed.filter(({ path }) => isRotated(path));
+  if (live.length === 0 || aside.some(({ path }) => turnOf(path) === -1)) return [...aside, ...live];
+  const usual = [...aside.toSorted((a, b) => turnOf(b.path) - turnOf(a.path)), ...live];
+  const other = [...aside.toSorted((a, b) => turnOf(a.path) - turnOf(b.path)), ...live];
+  return inversions(other) < inversions(usual) ? other : usual;
+}
+
+/**
+ * Those of one log that may have records of the window: written to since it began, or after one that was. Such a one seems older where it
+ * was written to last while the clock was set back.
+ */
+function mattering(log: readonly ListedFile[], window: LogWindow): readonly ListedFile[] {
+  const highest = Math.max(
+    ...log.map((file) => (isRecent(file, window) ? turnOf(file.path) : Number.NEGATIVE_INFINITY)),
+  );
+  if (highest === Number.NEGATIVE_INFINITY) return [];
+  return log.filter((file) => {
+    if (isRecent(file, window) || !isRotated(file.path)) return true;
+    const turn = turnOf(file.path);
+    return turn !== -1 && turn < highest;
+  });
+}
+
+function logsOf(files: readonly ListedFile[]): ReadonlyMap<string, readonly ListedFile[]> {
+  const logs = new Map<string, ListedFile[]>();
+  for (const file of files) {
+    const stem = stemOf(file.path);
+    const log = logs.get(stem);
+    if (log) log.push(file);
+    else logs.set(stem, [file]);
+  }
+  return logs;
+}
+
+/**
+ * Each file once, those of one log after the other, oldest first. `nowMs`: the station's clock; where it is before the window itself, the
+ * times of files do not say which of them count.
+ */
+export function filesToRead(files: readonly ListedFile[], window: LogWindow, nowMs: number): readonly ListedFile[] {
   const readable = files.filter(({ isReadable }) => isReadable);
   const paths = new Set(readable.map(({ path }) => path));
   const once = new Map(readable.toReversed().map((file) => [file.inode, file]));
-  return [...once.values()]
-    .filter((file) => matters(file, window) && !isBeingPacked(file, paths))
-    .toSorted(
-      (a, b) =>
-        compareText(stemOf(a.path), stemOf(b.path)) ||
-        a.modifiedMs - b.modifiedMs ||
-        turnOf(b.path) - turnOf(a.path) ||
-        compareText(a.path, b.path),
-    );
+  const isSetBack = nowMs + MARGIN_MS < window.oldest;
+  const logs = logsOf([...once.values()].filter((file) => file.sizeBytes > 0 && !isBeingPacked(file, paths)));
+  return [...logs.entries()]
+    .toSorted(([a], [b]) => compareText(a, b))
+    .flatMap(([, log]) => inTurn(isSetBack ? log : mattering(log, window)));
+}
+
+/** Of each file, whether it goes on with the one before it. Names with numbers alone may be those of several logs. */
+export function whichGoOn(files: readonly ListedFile[]): readonly boolean[] {
+  const live = new Set(files.map(({ path }) => unpackedPath(path)).filter((path) => !isRotated(path)));
+  const stems = files.map(({ path }) => stemOf(path));
+  return stems.map((stem, at) => stem === stems[at - 1] && live.has(stem));
 }

@@ -5,11 +5,14 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { LogNote, LogPart, LogParts } from '../port.js';
 import { readParts, type StreamedPart } from './boundary.js';
-import { countsAsWhole, filesToRead, isRotated, packingOf, unpackedPath } from './file-order.js';
-import type { FilesListing, ListedFile } from './listing.js';
+import { countsAsWhole, filesToRead, isRotated, packingOf, unpackedPath, whichGoOn } from './file-order.js';
+import { notesOfLines, timeText } from './line-notes.js';
+import type { FilesListing, ListedFile, Listing } from './listing.js';
 import type { LogContext } from './log-context.js';
+import type { LogWindow } from './log-window.js';
 import { createPlainNames } from './plain-name.js';
 import { type PlannedSource, rotatedToo } from './planned-sources.js';
+import { carriedText } from './steady-clock.js';
 import { type LinesSeen, linesInside } from './window-lines.js';
 
 type FilesPlan = Extract<PlannedSource, { kind: 'files' }>;
@@ -17,7 +20,8 @@ type FilesPlan = Extract<PlannedSource, { kind: 'files' }>;
 /** As people read it. */
 export const shownPath = (path: string): string => readableText(Buffer.from(path, 'latin1'), 300);
 
-const timeText = (ms: number): string => new Date(ms).toISOString();
+/** Threads that write to one log are less apart. */
+const STEP_MS = 1000;
 
 /** Writes it all, also where nobody takes it any more: what stands behind the bytes is read after them. */
 async function feed(gunzip: Gunzip, bytes: AsyncIterable<Buffer>): Promise<void> {
@@ -50,8 +54,19 @@ async function* gunzipped(bytes: AsyncIterable<Buffer>, onBroken: () => void): A
   }
 }
 
+/** The file before one, of the same log. */
+interface Earlier {
+  readonly file: ListedFile;
+  /** Of its newest record, in milliseconds. */
+  readonly newest: number;
+  /** How far the clock would have come, had nobody set it back. */
+  readonly reached: number;
+}
+
 class FileReading {
   private readonly file: ListedFile;
+  private readonly now: Listing['now'];
+  private readonly earlier: Earlier | undefined;
   private readonly found: LogNote[] = [];
   private seen: LinesSeen | undefined;
   private written = 0;
@@ -59,19 +74,34 @@ class FileReading {
   private readonly extra: readonly LogNote[];
   isLost = false;
 
-  constructor(file: ListedFile, extra: readonly LogNote[] = []) {
+  constructor(file: ListedFile, now: Listing['now'], earlier: Earlier | undefined, extra: readonly LogNote[] = []) {
     this.file = file;
+    this.now = now;
+    this.earlier = earlier;
     this.extra = extra;
   }
 
-  async *read(part: StreamedPart, { window, now }: LogContext): AsyncGenerator<Buffer, void, undefined> {
-    const { file } = this;
+  /** For the file that comes after it. */
+  get end(): Earlier | undefined {
+    const { seen, file, earlier } = this;
+    if (!seen || seen.newest === Number.NEGATIVE_INFINITY) return earlier;
+    return {
+      file,
+      newest: Math.max(seen.newest, earlier?.newest ?? seen.newest),
+      reached: Math.max(seen.clock.reached, earlier?.reached ?? seen.clock.reached),
+    };
+  }
+
+  async *read(part: StreamedPart, window: LogWindow): AsyncGenerator<Buffer, void, undefined> {
+    const { file, now } = this;
     const raw = this.counted(part.bytes);
     const bytes = packingOf(file.path) === 'gzip' ? gunzipped(raw, () => this.noteDamage()) : raw;
     const inside = linesInside(bytes, window, {
       zoneMinutes: now.zoneMinutes,
+      zone: now.zone,
       modifiedMs: file.modifiedMs,
       takesWhole: countsAsWhole(file, window),
+      before: this.earlier?.reached,
     });
     this.seen = inside.seen;
     for await (const piece of inside.bytes) {
@@ -82,17 +112,18 @@ class FileReading {
   }
 
   notes(): readonly LogNote[] {
-    const { seen, file } = this;
-    const [step] = seen?.steps ?? [];
+    const { seen, file, earlier } = this;
     const more: LogNote[] = [];
     const add = (code: LogNote['code'], text: string): number =>
       more.push({ code, text: `${shownPath(file.path)}: ${text}` });
     if (seen && !seen.hasTimes && this.written > 0)
       add('by_file_time', `its records have no times; it was written last at ${timeText(file.modifiedMs)}`);
-    if (step) {
-      const [from, to] = [timeText(step.from), timeText(step.to)];
-      add('clock_set_back', `the times of its records go back from ${from} to ${to}`);
-      add('overlap', `records before and after that have times between ${to} and ${from}`);
+    if (seen) for (const { code, text } of notesOfLines(seen, this.now)) add(code, text);
+    if (earlier && seen && seen.first < earlier.newest - STEP_MS) {
+      const [first, newest] = [timeText(seen.first), timeText(earlier.newest)];
+      const text = `it begins at ${first}, and ${shownPath(earlier.file.path)} before it ends at ${newest}`;
+      if (seen.steps.length === 0) add('clock_set_back', `${text}${carriedText(seen.clock.carried)}`);
+      add('overlap', `${text}: both have records between these times`);
     }
     return [...this.extra, ...this.found, ...more];
   }
@@ -162,8 +193,8 @@ export function fileParts(
 ): LogParts {
   const { accepts } = plan;
   const nameOf = createPlainNames();
-  const known = new Set(listing.files.map(({ inode }) => inode));
-  let isLost = false;
+  /** Of what was read, and whether something of it is missing. */
+  const asked = new Map<string, boolean>();
 
   const stream = async function* (
     files: readonly ListedFile[],
@@ -171,20 +202,24 @@ export function fileParts(
   ): AsyncGenerator<LogPart, void, undefined> {
     if (files.length === 0) return;
     const boundary = context.boundary();
+    const goOn = whichGoOn(files);
     const wanted = files.map(({ inode, sizeBytes, path }) => {
       const packing = packingOf(path);
       return `${inode} ${sizeBytes} ${packing === 'gzip' ? 'cat' : packing}`;
     });
     const output = await context.begin('files', plan.globs, `${[boundary, ...wanted].join('\n')}\n`);
     try {
+      let previous: FileReading | undefined;
       for await (const part of readParts(output, boundary)) {
         const file = files[part.number - 1];
         if (!file) throw new CodedError('LOGS_UNAVAILABLE', 'the station answers in no known form');
-        const reading = new FileReading(file, extra);
-        const lines = Readable.from(reading.read(part, context), { objectMode: false });
+        const earlier = goOn[part.number - 1] ? previous?.end : undefined;
+        const reading = new FileReading(file, context.now, earlier, extra);
+        previous = reading;
+        const lines = Readable.from(reading.read(part, context.window), { objectMode: false });
         yield { name: nameOf(partName(file.path)), stream: lines, notes: () => reading.notes() };
         lines.destroy();
-        isLost ||= reading.isLost;
+        asked.set(file.inode, reading.isLost);
       }
     } finally {
       output.destroy();
@@ -196,13 +231,17 @@ export function fileParts(
       filesToRead(
         listing.files.filter(({ path }) => accepts(path)),
         context.window,
+        context.now.ms,
       ),
     );
-    if (!isLost) return;
+    if (![...asked.values()].includes(true)) return;
     // A rotation that copies or packs has put what was lost into another file.
     const [again] = (await context.list(rotatedToo(plan.globs))).sources;
     if (again?.kind !== 'files') return;
-    const fresh = again.files.filter(({ inode, path }) => !known.has(inode) && accepts(path) && isRotated(path));
+    const copies = copiesOf(listing.files, (inode) => asked.get(inode) === false);
+    const fresh = again.files.filter(
+      ({ inode, path }) => !asked.has(inode) && !copies.has(inode) && accepts(path) && isRotated(path),
+    );
     const extra: readonly LogNote[] = [
       { code: 'rotated', text: 'made by a rotation while the logs were read' },
       {
@@ -210,10 +249,18 @@ export function fileParts(
         text: 'it may have records that are in another part as well, or were written after the request',
       },
     ];
-    yield* stream(filesToRead(fresh, context.window), extra);
+    yield* stream(filesToRead(fresh, context.window, context.now.ms), extra);
   };
 
   return { name: plan.name, parts: read(), notes: () => [...notes, ...sourceNotes(listing, accepts)] };
+}
+
+/** What was being packed at the request, where the file that it was made from has been read: inodes. */
+function copiesOf(files: readonly ListedFile[], isRead: (inode: string) => boolean): ReadonlySet<string> {
+  const read = new Set(files.flatMap(({ inode, path }) => (isRead(inode) ? [path] : [])));
+  return new Set(
+    files.flatMap(({ inode, path }) => (unpackedPath(path) !== path && read.has(unpackedPath(path)) ? [inode] : [])),
+  );
 }
 
 /** Its folder belongs to it where it tells one from another, as that of a session does. */

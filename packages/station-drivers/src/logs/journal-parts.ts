@@ -10,8 +10,8 @@ import { ExportLines } from './journal-lines.js';
 import { type JournalRecord, microsText, RecordLines } from './journal-record.js';
 import type { JournalListing } from './listing.js';
 import type { LogContext } from './log-context.js';
-import { microsPattern } from './micros-pattern.js';
 import { fieldsOf, type PlannedSource } from './planned-sources.js';
+import { carriedText, LEFT_AHEAD } from './steady-clock.js';
 import { MAX_LINE_BYTES } from './window-lines.js';
 
 const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
@@ -22,13 +22,18 @@ const MAX_JSON_BYTES = 256 * 1024 * 1024;
 
 type JournalPlan = Extract<PlannedSource, { kind: 'journal' }>;
 
-/** For `grep` at the station, where the window is a small part of the boot; `undefined`: all of it comes here. */
-function patternFor(boot: Boot, until: number, { window }: LogContext): string | undefined {
+/**
+ * `OLDEST LATEST` in microseconds, for the station to look for, where the window is a small part of the boot; `undefined`: all of it comes
+ * here. `reached`: how far the clock had come in the boots before.
+ */
+function rangeFor(boot: Boot, reached: number, until: number, { window }: LogContext): string | undefined {
   const from = boot.firstMicros / 1000;
+  // The clock was set back from one to the next: what has earlier times may count.
+  if (reached >= window.oldest && from < window.oldest) return undefined;
   const asked = Math.min(window.latest, until) - Math.max(window.oldest, from);
   // A clock that went back leaves no length to compare with.
   if (until <= from || asked > (until - from) * NARROW) return undefined;
-  return microsPattern(Math.max(0, window.oldest), Math.min(LAST_MS, window.latest));
+  return `${Math.max(0, window.oldest) * 1000} ${Math.min(LAST_MS, window.latest) * 1000 + 999}`;
 }
 
 async function* jsonRecords(bytes: AsyncIterable<Buffer>, fields: readonly string[]) {
@@ -56,10 +61,11 @@ class BootReading {
   private readonly fields: readonly string[];
   private out = '';
 
-  constructor(boot: Boot, fields: readonly string[], { window, now }: LogContext) {
+  constructor(boot: Boot, fields: readonly string[], { window, now }: LogContext, before: number | undefined) {
     this.boot = boot;
     this.fields = fields;
-    this.lines = new RecordLines(window, boot.id === now.boot ? now.sinceBootMicros : Number.POSITIVE_INFINITY);
+    const end = boot.id === now.boot ? now.sinceBootMicros : Number.POSITIVE_INFINITY;
+    this.lines = new RecordLines(window, end, before);
   }
 
   /** Text records from what the station sends. */
@@ -105,13 +111,16 @@ class BootReading {
   private judge(words: string): void {
     const said = readableText(Buffer.from(words, 'latin1'));
     if (said !== '') this.note(mayNotSee(said) ? 'no_access' : 'incomplete', `journalctl says: ${said}`);
-    const [step] = this.lines.steps;
+    const { steps, stepCount, carried, leavesAhead } = this.lines.clock;
+    const [step] = steps;
     if (!step) return;
     const [from, to] = [microsText(step.from), microsText(step.to)];
-    const more = this.lines.steps.length > 1 ? `, and ${this.lines.steps.length - 1} times more` : '';
+    const more = stepCount > 1 ? `, and ${stepCount - 1} times more` : '';
     const at = (step.atMonotonic / 1e6).toFixed(6);
-    this.note('clock_set_back', `${at} s after the boot the clock went back from ${from} to ${to}${more}`);
-    this.note('overlap', `records before and after that have times between ${to} and ${from}`);
+    const early = carriedText(carried);
+    this.note('clock_set_back', `${at} s after the boot the clock went back from ${from} to ${to}${more}${early}`);
+    if (step.overlaps) this.note('overlap', `records before and after that have times between ${to} and ${from}`);
+    if (leavesAhead) this.note('incomplete', LEFT_AHEAD);
   }
 }
 
@@ -119,15 +128,20 @@ class BootReading {
 export const mayNotSee = (said: string): boolean =>
   /not seeing messages|insufficient permissions|Permission denied/i.test(said);
 
+/** What came before a boot, in microseconds. */
+interface Earlier {
+  readonly id: string;
+  readonly newest: number;
+  /** How far the clock would have come, had nobody set it back. */
+  readonly reached: number;
+}
+
 /** A boot whose records begin before the end of an earlier one: the clock was set back from one to the next. */
-function overlapWith(
-  earlier: { readonly id: string; readonly newest: number } | undefined,
-  lines: RecordLines,
-  id: string,
-): readonly LogNote[] {
+function overlapWith(earlier: Earlier | undefined, lines: RecordLines, id: string): readonly LogNote[] {
   if (!earlier || lines.records === 0 || lines.first >= earlier.newest) return [];
   const [first, newest] = [microsText(lines.first), microsText(earlier.newest)];
-  const text = `boot ${id} begins at ${first}, and boot ${earlier.id} before it ends at ${newest}`;
+  const early = lines.steps.length > 0 ? '' : carriedText(lines.clock.carried);
+  const text = `boot ${id} begins at ${first}, and boot ${earlier.id} before it ends at ${newest}${early}`;
   return [
     { code: 'clock_set_back', text },
     { code: 'overlap', text: `${text}: both have records between these times` },
@@ -144,23 +158,27 @@ export function journalParts(
   const read = async function* (): AsyncGenerator<LogPart, void, undefined> {
     if (boots.length === 0) return;
     const boundary = context.boundary();
-    const patterns = boots.map((boot, at) =>
-      patternFor(boot, (boots[at + 1]?.firstMicros ?? context.now.ms * 1000) / 1000, context),
-    );
-    const wanted = boots.map(({ id }, at) => [id, patterns[at] ?? ''].join(' ').trimEnd());
+    let reached = Number.NEGATIVE_INFINITY;
+    const ranges = boots.map((boot, at) => {
+      const until = (boots[at + 1]?.firstMicros ?? context.now.ms * 1000) / 1000;
+      const range = rangeFor(boot, reached, until, context);
+      reached = Math.max(reached, boot.lastMicros / 1000);
+      return range;
+    });
+    const wanted = boots.map(({ id }, at) => [id, ranges[at] ?? ''].join(' ').trimEnd());
     const stream = await context.begin(
       'journal',
       [fieldsOf(plan.fields), ...plan.argv],
       `${[boundary, ...wanted].join('\n')}\n`,
     );
-    let earlier: { id: string; newest: number } | undefined;
+    let earlier: Earlier | undefined;
     try {
       for await (const part of readParts(stream, boundary)) {
         const boot = boots[part.number - 1];
         if (!boot) throw new CodedError('LOGS_UNAVAILABLE', 'the station answers in no known form');
-        const reading = new BootReading(boot, plan.fields, context);
         const before = earlier;
-        const records = Readable.from(reading.read(part, patterns[part.number - 1] !== undefined), {
+        const reading = new BootReading(boot, plan.fields, context, before?.reached);
+        const records = Readable.from(reading.read(part, ranges[part.number - 1] !== undefined), {
           objectMode: false,
         });
         yield {
@@ -169,8 +187,13 @@ export function journalParts(
           notes: () => [...reading.notes, ...overlapWith(before, reading.lines, boot.id)],
         };
         records.destroy();
-        if (reading.lines.records > 0)
-          earlier = { id: boot.id, newest: Math.max(reading.lines.newest, before?.newest ?? 0) };
+        const { records: count, newest, clock } = reading.lines;
+        if (count > 0)
+          earlier = {
+            id: boot.id,
+            newest: Math.max(newest, before?.newest ?? 0),
+            reached: Math.max(clock.reached, before?.reached ?? 0),
+          };
       }
     } finally {
       stream.destroy();

@@ -1,5 +1,6 @@
 /** One record of a journal as one line of text. Pure. */
-import { isInside, type LogWindow } from './log-window.js';
+import type { LogWindow } from './log-window.js';
+import { SteadyClock, type StepBack } from './steady-clock.js';
 
 /** Texts hold bytes, as Latin-1. */
 export interface JournalRecord {
@@ -38,37 +39,36 @@ export const oneLine = (text: string): string => (CONTROL.test(text) ? text.repl
 /** A clock stands still between two ticks, and a message of another process may overtake: less is no step. */
 const STEP_MICROS = 1_000_000;
 
-/** A step back of the clock within a boot, in microseconds of its clock. */
-export interface StepBack {
-  readonly from: number;
-  readonly to: number;
-  readonly atMonotonic: number;
-}
-
-/** Writes records as lines, those of a window alone, and sees when the clock goes back. For one boot. */
+/** Writes records as lines, those of a window alone, and sees when the clock goes back. */
 export class RecordLines {
   private second = '';
   private secondText = '';
-  private last = Number.NEGATIVE_INFINITY;
-  readonly steps: StepBack[] = [];
+  readonly clock: SteadyClock;
   records = 0;
-  /** Of the records inside the window. */
+  /** Of the records that count. */
   first = Number.POSITIVE_INFINITY;
   newest = Number.NEGATIVE_INFINITY;
-  private readonly window: LogWindow;
   /** Later ones were written after they were asked for. */
   private readonly endMonotonic: number;
 
-  constructor(window: LogWindow, endMonotonic: number) {
-    this.window = window;
+  /** `before`: how far the clock had come when the boot began, in microseconds. */
+  constructor({ oldest, latest }: LogWindow, endMonotonic: number, before?: number) {
+    const window = { oldest: oldest * 1000, latest: latest * 1000 + 999 };
+    this.clock = new SteadyClock({ window, step: STEP_MICROS, before });
     this.endMonotonic = endMonotonic;
+  }
+
+  /** In microseconds. */
+  get steps(): readonly StepBack[] {
+    return this.clock.steps;
   }
 
   /** Whether a record of these times is in the window; it is counted then. */
   takes(micros: number, sinceBoot: number): boolean {
-    if (sinceBoot > this.endMonotonic || !isInside(this.window, Math.floor(micros / 1000))) return false;
-    this.see(micros, sinceBoot);
+    if (sinceBoot > this.endMonotonic || !this.clock.takes(micros, sinceBoot)) return false;
     this.records += 1;
+    if (micros < this.first) this.first = micros;
+    if (micros > this.newest) this.newest = micros;
     return true;
   }
 
@@ -86,13 +86,6 @@ export class RecordLines {
     let text = `${this.timeOf(realtime, micros)} ${oneLine(record.boot)} ${this.sinceBootOf(monotonic)} ${unit} ${priority} ${who}: ${oneLine(record.message)}`;
     for (const [name, value] of record.more) text += ` ${name}=${oneLine(value)}`;
     return `${text}\n`;
-  }
-
-  private see(micros: number, sinceBoot: number): void {
-    if (micros < this.last - STEP_MICROS) this.steps.push({ from: this.last, to: micros, atMonotonic: sinceBoot });
-    this.last = micros;
-    if (micros < this.first) this.first = micros;
-    if (micros > this.newest) this.newest = micros;
   }
 
   /** RFC 3339 in UTC, with microseconds. */

@@ -2,6 +2,7 @@
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { type Boot, readBoot } from './boots.js';
+import { isZone } from './station-zone.js';
 
 export interface ListedFile {
   /** `DEVICE:INODE` */
@@ -39,6 +40,8 @@ export interface Listing {
     /** By the station's clock, in whole seconds. */
     readonly ms: number;
     readonly zoneMinutes: number;
+    /** Its name, where the station has one and we know it. */
+    readonly zone?: string | undefined;
     readonly sinceBootMicros: number;
     /** The boot that runs, as the journal writes it. */
     readonly boot: string;
@@ -66,12 +69,16 @@ function sectionsOf(output: Buffer): readonly Section[] {
 }
 
 function readNow(text: string | undefined): Listing['now'] {
-  const [, seconds, sign, hours, minutes, uptime, boot] =
-    /^(\d{1,12}) ([+-])(\d\d)(\d\d) (\d{1,12}\.?\d{0,9}) ([0-9a-f-]{0,40})$/.exec(text ?? '') ?? [];
+  const [, seconds, sign, hours, minutes, uptime, boot, zone = ''] =
+    /^(\d{1,12}) ([+-])(\d\d)(\d\d) (\d{1,12}\.?\d{0,9}) ([0-9a-f-]{0,40}) ([A-Za-z0-9_+/-]{0,64})$/.exec(text ?? '') ??
+    [];
   if (seconds === undefined) throw broken();
+  const ms = Number(seconds) * 1000;
+  const zoneMinutes = (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
   return {
-    ms: Number(seconds) * 1000,
-    zoneMinutes: (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)),
+    ms,
+    zoneMinutes,
+    ...(isZone(zone, ms, zoneMinutes) ? { zone } : {}),
     // It is told in hundredths: a record of the same one counts.
     sinceBootMicros: Math.ceil((Number(uptime) + 0.01) * 1e6),
     boot: (boot ?? '').replaceAll('-', ''),

@@ -9,5 +9,5 @@ export const windowOf = (query: { readonly oldest?: Date; readonly latest?: Date
   latest: query.latest?.getTime() ?? Number.POSITIVE_INFINITY,
 });
 
-/** `ms`: cut to whole milliseconds. */
-export const isInside = ({ oldest, latest }: LogWindow, ms: number): boolean => ms >= oldest && ms <= latest;
+/** `time` is in the unit of the bounds. */
+export const isInside = ({ oldest, latest }: LogWindow, time: number): boolean => time >= oldest && time <= latest;

@@ -150,7 +150,8 @@ class FilesFollowed {
     if (!file) return lines;
     const { window, now } = this.context;
     // It was written within the window, and is no older than that.
-    const how = { zoneMinutes: now.zoneMinutes, modifiedMs: file.modifiedMs, takesWhole: true };
+    const { zoneMinutes, zone } = now;
+    const how = { zoneMinutes, zone, modifiedMs: file.modifiedMs, takesWhole: true };
     return linesInside(lines, window, how).bytes;
   }
 

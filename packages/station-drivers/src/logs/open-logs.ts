@@ -12,7 +12,7 @@ import { journalParts, mayNotSee } from './journal-parts.js';
 import { type FilesListing, type JournalListing, type Listing, readListing } from './listing.js';
 import type { LogContext } from './log-context.js';
 import { windowOf } from './log-window.js';
-import { filesAmong, listCall, logCall } from './logs-script.js';
+import { filesAmong, isJudged, listCall, logCall } from './logs-script.js';
 import { newestOfFiles } from './newest-files.js';
 import { newestOfJournal } from './newest-journal.js';
 import { newestOfCommand } from './newest-of-command.js';
@@ -120,15 +120,16 @@ export async function openLogs(
   if (query.newest) return openNewest(parts, { all, plans }, query, signal);
   // All of them, whichever are asked for: the gate of a station knows this one call.
   const listed = all.filter(({ kind }) => kind !== 'command');
-  const isListed = plans.some(({ kind }) => kind !== 'command');
-  if (!isListed) await parts.program.prepare(parts.options(signal));
-  const listing = isListed ? await listAt(parts, listed, signal) : undefined;
+  const isAsked = plans.some(isJudged);
+  if (!isAsked) await parts.program.prepare(parts.options(signal));
+  const listing = isAsked ? await listAt(parts, listed, signal) : undefined;
   const context = listing && contextOf(parts, query, listing.now, signal);
 
   const opened: Opened[] = [];
   for (const plan of plans) {
     if (plan.kind === 'command') {
-      opened.push({ plan, standing: well, source: await commandSource(parts, plan, query, signal) });
+      const now = isJudged(plan) ? listing?.now : undefined;
+      opened.push({ plan, standing: well, source: await commandSource(parts, plan, query, now, signal) });
       continue;
     }
     const one = context && openListed(plan, listing.sources[listed.indexOf(plan)], context);
@@ -158,14 +159,17 @@ async function openNewest(
 ): Promise<readonly LogSource[]> {
   const follow = query.follow === true;
   const files = filesAmong(all);
-  const hasFiles = plans.some(({ kind }) => kind === 'files');
-  if (!hasFiles) await parts.program.prepare(parts.options(signal));
-  const listing = hasFiles ? await listAt(parts, files, signal) : undefined;
+  const isAsked = plans.some((plan) => plan.kind !== 'journal' && isJudged(plan));
+  if (!isAsked) await parts.program.prepare(parts.options(signal));
+  const listing = isAsked ? await listAt(parts, files, signal) : undefined;
   const now = listing?.now ?? { ms: Date.now(), zoneMinutes: 0, sinceBootMicros: 0, boot: '' };
   const context = contextOf(parts, query, now, signal);
   const open = async (plan: PlannedSource): Promise<LogSource | undefined> => {
     if (plan.kind === 'journal') return newestOfJournal(plan, context, follow);
-    if (plan.kind === 'command') return newestOfCommand(await commandSource(parts, plan, query, signal), follow);
+    if (plan.kind === 'command') {
+      const clock = isJudged(plan) ? listing?.now : undefined;
+      return newestOfCommand(await commandSource(parts, plan, query, clock, signal), follow);
+    }
     const found = listing?.sources[files.indexOf(plan)];
     if (found?.kind !== 'files')
       throw new CodedError('LOGS_UNAVAILABLE', 'the station lists its logs in no known form');

@@ -1,11 +1,14 @@
 /** The lines of a file that are inside a window. A line without a time belongs to the record before it. */
 import type { LogNote } from '../port.js';
-import { isInside, type LogWindow } from './log-window.js';
+import type { LogWindow } from './log-window.js';
 import { createTimeReader, type TimeContext } from './record-times.js';
+import { SteadyClock, type StepBack } from './steady-clock.js';
 
 export interface FileContext extends TimeContext {
   /** Whether the file counts where its records have no times. */
   readonly takesWhole: boolean;
+  /** How far the clock had come where the file before it of the same log ends, in milliseconds. */
+  readonly before?: number | undefined;
 }
 
 /** So much of a line is held at once. */
@@ -22,14 +25,16 @@ const LF = 0x0a;
 export interface LinesSeen {
   /** Whether any line told a time. */
   readonly hasTimes: boolean;
-  /** The first few steps back, in milliseconds of the station's clock. */
-  readonly steps: readonly { readonly from: number; readonly to: number }[];
-  /** Of the records inside the window. */
+  /** Whether any time named no zone. */
+  readonly hasLocalTimes: boolean;
+  /** In milliseconds. */
+  readonly clock: SteadyClock;
+  /** The first few steps back that touch the window. */
+  readonly steps: readonly StepBack[];
+  /** Of the first record that counts, in their order, and the newest time of them. */
   readonly first: number;
-  readonly last: number;
+  readonly newest: number;
 }
-
-const MAX_STEPS = 20;
 
 const FIRST_HELD_BYTES = 256;
 /** Of a line that was long the room is given back. */
@@ -155,24 +160,32 @@ export class LineCutter {
 /** Judges lines in turn. */
 class LineJudge implements LinesSeen {
   hasTimes = false;
+  hasLocalTimes = false;
   first = Number.POSITIVE_INFINITY;
-  last = Number.NEGATIVE_INFINITY;
-  readonly steps: { from: number; to: number }[] = [];
-  private previous = Number.NEGATIVE_INFINITY;
+  newest = Number.NEGATIVE_INFINITY;
+  readonly clock: SteadyClock;
+  private previous = Number.POSITIVE_INFINITY;
+  /** Time that has passed, as far as the clock ran on. */
+  private passed = 0;
   private head: Buffer[] = [];
   private headBytes = 0;
   private isKept = false;
   private isMidLine = false;
   /** What goes on with a line that was left out is left out with it. */
   private isLeftOut = false;
-  private readonly window: LogWindow;
   private readonly timeOf: (line: string) => number | undefined;
   private readonly takesWhole: boolean;
 
   constructor(window: LogWindow, context: FileContext) {
-    this.window = window;
+    this.clock = new SteadyClock({ window, step: STEP_MS, before: context.before });
     this.takesWhole = context.takesWhole;
-    this.timeOf = createTimeReader(context);
+    this.timeOf = createTimeReader(context, () => {
+      this.hasLocalTimes = true;
+    });
+  }
+
+  get steps(): readonly StepBack[] {
+    return this.clock.steps;
   }
 
   /** What is to be given on, now that this line, or piece of one, is known. */
@@ -213,11 +226,11 @@ class LineJudge implements LinesSeen {
 
   private see(ms: number): boolean {
     this.hasTimes = true;
-    if (ms < this.previous - STEP_MS && this.steps.length < MAX_STEPS) this.steps.push({ from: this.previous, to: ms });
+    this.passed += Math.max(0, ms - this.previous);
     this.previous = ms;
-    if (!isInside(this.window, ms)) return false;
-    this.first = Math.min(this.first, ms);
-    this.last = Math.max(this.last, ms);
+    if (!this.clock.takes(ms, this.passed)) return false;
+    if (this.first === Number.POSITIVE_INFINITY) this.first = ms;
+    this.newest = Math.max(this.newest, ms);
     return true;
   }
 }

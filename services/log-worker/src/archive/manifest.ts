@@ -52,6 +52,7 @@ const IS_THERE: ReadonlySet<string> = new Set<LogNote['code']>([
   'clock_set_back',
   'overlap',
   'by_file_time',
+  'zone_unknown',
 ]);
 
 export interface ManifestInput {
