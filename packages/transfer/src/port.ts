@@ -146,7 +146,7 @@ export interface MultipartUpload {
 /**
  * Names what is brought, the same in all tries. Where the scheme can keep it with the content (`s3`: user metadata), content that
  * has it is there already, whole, and is not brought again. Where files have another name while they come (`ftp`, `sftp`),
- * that name follows from it: what a killed try has left is removed by the next.
+ * that name follows from it: what a killed try has left is removed by the next, or given its name if it is whole and measured.
  */
 export interface Mark {
   readonly name: string;

@@ -324,6 +324,56 @@ await t.test('what a killed try has left is removed by the next, and nothing of 
   t.equal(server.files.get(OWN)?.bytes.length, 1000);
 });
 
+/** RNTO does not take the place of a file. `isKilled`: nothing is heard of one to a name that was just removed. */
+const keepsTaken = (isKilled = false): FtpScript => ({
+  answer: (command, argument) => {
+    if (command !== 'RNTO' || argument !== 'up') return undefined;
+    if (server.files.has('up')) return '550 File exists.';
+    return isKilled ? '' : undefined;
+  },
+});
+
+await t.test('where no file is renamed over another, the older one goes when the new one is whole', async (t) => {
+  begin(keepsTaken());
+  server.put('up', Buffer.from('older'));
+  t.same(await put(), { bytes: CONTENT.length });
+  t.ok(server.files.get('up')?.bytes.equals(CONTENT));
+  t.same([...server.files.keys()].sort(), ['f', 'up']);
+  t.notOk(server.commands.includes('STOR up'), 'a half is never under its final name');
+  const removed = server.commands.indexOf('DELE up');
+  t.ok(removed > server.commands.findLastIndex((line) => /^SIZE up\..*part$/.test(line)), 'measured before');
+});
+
+await t.test('a try that was killed between removing and renaming leaves what is whole to the next', async (t) => {
+  const bring = (bytes: Buffer, stallMs = 30_000) =>
+    createFtpTransport(contextOf({ stallMs })).put(at('up'), bodyOf(bytes), { signal: never(), mark: MARK });
+  const kill = async (): Promise<void> => {
+    begin(keepsTaken(true));
+    server.put('up', Buffer.from('older'));
+    t.match(await failure(bring(CONTENT, 500)), { reason: 'connection', retryable: true });
+    t.notOk(server.files.has('up'));
+    const [kept] = [...server.files.keys()].filter((name) => name.startsWith('up.'));
+    t.ok(server.files.get(kept ?? '')?.bytes.equals(CONTENT), 'all of it is there');
+    server.script = keepsTaken();
+    server.commands.length = 0;
+  };
+  await kill();
+  t.same(await bring(CONTENT), { bytes: CONTENT.length });
+  t.notOk(
+    server.commands.some((line) => line.startsWith('STOR')),
+    'it is not sent again',
+  );
+  t.ok(server.files.get('up')?.bytes.equals(CONTENT));
+  t.same([...server.files.keys()].sort(), ['f', 'up']);
+
+  await kill();
+  const anew = randomBytes(CONTENT.length + 1);
+  t.same(await bring(anew), { bytes: anew.length }, 'an archive that was made anew');
+  t.ok(server.commands.indexOf('RNTO up') < server.commands.findIndex((line) => line.startsWith('STOR')));
+  t.ok(server.files.get('up')?.bytes.equals(anew));
+  t.same([...server.files.keys()].sort(), ['f', 'up']);
+});
+
 await t.test('what passes stays what passes, also while a file is renamed', async (t) => {
   for (const command of ['RNFR', 'RNTO']) {
     begin({

@@ -76,6 +76,7 @@ export const createFtpTransport: CreateTransport = (context) => ({
       openAnother: async (signal) => receiverOf(await openSession(leg, place, context, signal), receiving),
       pathOf: nameAsArgument,
       name: place.path.name,
+      size: body.size,
       options,
     });
   },

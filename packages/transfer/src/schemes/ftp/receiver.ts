@@ -10,22 +10,28 @@ import type { FtpSession } from './session.js';
 /** RFC 959, 5.4: of RNFR and RNTO. `550`, `553` of some servers mean that the user may not. */
 const mayNot = (code: number): boolean => code >= 500;
 
-/** How many bytes the server has under a name; `undefined`: it never tells. Throws for a refusal that may pass. RFC 3659, 4 and 7. */
-async function sizeOf(session: FtpSession, name: string): Promise<number | undefined> {
-  const size = await session.ask(`SIZE ${name}`);
-  const bytes = size.code === 213 ? /^213 (\d+)/.exec(size.message)?.[1] : undefined;
-  if (bytes !== undefined) return Number(bytes);
+interface ToldSize {
+  readonly bytes: number | undefined;
+  /** The reply to SIZE. */
+  readonly reply: FTPResponse;
+}
+
+/** How many bytes the server has under a name. RFC 3659, 4 and 7. */
+async function askSize(session: FtpSession, name: string): Promise<ToldSize> {
+  const reply = await session.ask(`SIZE ${name}`);
+  const bytes = reply.code === 213 ? /^213 (\d+)/.exec(reply.message)?.[1] : undefined;
+  if (bytes !== undefined) return { bytes: Number(bytes), reply };
   const facts = await session.ask(`MLST ${name}`);
   const told = facts.code === 250 ? /(?:^|[;\s])size=(\d+);/i.exec(facts.message)?.[1] : undefined;
-  if (told !== undefined) return Number(told);
-  // It would tell at another time.
-  if (size.code >= 400 && size.code < 500) throw faultOfReply(session.leg, size, 'underway', session.say(size));
-  return undefined;
+  return { bytes: told === undefined ? undefined : Number(told), reply };
 }
 
 async function assertWhole(session: FtpSession, name: string, bytes: number): Promise<void> {
-  const found = await sizeOf(session, name);
+  const { bytes: found, reply } = await askSize(session, name);
   if (found === bytes) return;
+  // It would tell at another time.
+  if (found === undefined && reply.code >= 400 && reply.code < 500)
+    throw faultOfReply(session.leg, reply, 'underway', session.say(reply));
   const why =
     found === undefined
       ? new TransferError(session.leg, 'size_unknown', 'the server does not tell how many bytes have arrived')
@@ -67,6 +73,7 @@ export function receiverOf(session: FtpSession, { context, body, options }: FtpR
     rename: (from, to) => renamed(session, from, to),
     remove: (name) => session.ask(`DELE ${name}`),
     has: async (name) => (await session.ask(`SIZE ${name}`)).code < 500,
+    sizeOf: async (name) => (await askSize(session, name)).bytes,
     close: () => session.close(),
     explain: async (error) => error,
   };

@@ -73,6 +73,16 @@ export function receiverOf(session: SftpSession, receiving: SftpReceiving): Rece
           () => true,
           (error: unknown) => statusOf(error) !== STATUS.noSuchFile,
         ),
+    sizeOf: (path) =>
+      session
+        .ask<{ size: number }>((sftp, answered) => sftp.stat(path, answered))
+        .then(
+          ({ size }) => size,
+          (error: unknown) => {
+            if (statusOf(error) === undefined) throw error;
+            return undefined;
+          },
+        ),
     close: () => session.close(),
     explain: async (error) =>
       error instanceof OfSource ? error.error : faultOf(session, error, folder === '' ? '.' : folder),

@@ -101,6 +101,7 @@ export const createSftpTransport: CreateTransport = (context) => ({
       openAnother: async (signal) => receiverOf(await openSession(leg, place, context, signal), receiving),
       pathOf: (of) => pathOf(folder, of),
       name,
+      size: body.size,
       options,
     });
   },
