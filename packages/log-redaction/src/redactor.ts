@@ -4,7 +4,7 @@
  */
 import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import { createSecretFinder, type Found } from './find-secrets.js';
-import { createLineMemory, headFound, tailFound, together } from './line-memory.js';
+import { createLineMemory, headFound, type LineMemory, tailFound, together } from './line-memory.js';
 import { createPemBlocks } from './pem-blocks.js';
 import { createPseudonyms } from './pseudonyms.js';
 
@@ -23,6 +23,8 @@ export interface Redactor {
    * several come mixed.
    */
   readonly line: (text: string, file?: string) => string;
+  /** A text that is no part of the logs, as what a program said of them, or a name: nothing goes on in it, and it goes on nowhere. */
+  readonly text: (text: string) => string;
   /**
    * What it yields is good until the next piece is asked for. Line ends stay as they are. Of a source that breaks what came before
    * is there first, then its error.
@@ -54,6 +56,36 @@ function cutOf(bytes: Buffer, used: number, found: readonly Found[]): number {
   return cut > 0 ? cut : used;
 }
 
+/**
+ * `bytes` from 0 to `end` with what was found there replaced by these words. Into `free`, the bytes from there on, where it fits: copies within
+ * one buffer cost no object each.
+ */
+function withWords(
+  bytes: Buffer,
+  end: number,
+  found: readonly Found[],
+  words: readonly string[],
+  free = bytes.length,
+): Buffer {
+  if (found.length === 0) return bytes.subarray(0, end);
+  let size = end;
+  for (const [n, { from, to }] of found.entries()) size += (words[n]?.length ?? 0) - (to - from);
+  const isWithin = free + size <= bytes.length;
+  const result = isWithin ? bytes : Buffer.concat([bytes.subarray(0, end), Buffer.alloc(size)]);
+  const base = isWithin ? free : end;
+  let at = base;
+  let done = 0;
+  for (const [n, { from, to }] of found.entries()) {
+    result.copyWithin(at, done, from);
+    at += from - done;
+    for (let word = words[n] ?? '', char = 0; char < word.length; char += 1, at += 1)
+      result[at] = word.charCodeAt(char);
+    done = to;
+  }
+  result.copyWithin(at, done, end);
+  return result.subarray(base, base + size);
+}
+
 export function createRedactor({ rules, key, beginsInside }: RedactorInput): Redactor {
   const finder = createSecretFinder(rules);
   const pseudonym = createPseudonyms(key);
@@ -66,38 +98,21 @@ export function createRedactor({ rules, key, beginsInside }: RedactorInput): Red
     return pseudonym(tag, value ?? bytes.toString('latin1', from, to));
   };
 
-  /**
-   * `bytes` from 0 to `end` with what was found there replaced. Into `free`, the bytes from there on, where it fits: copies within one
-   * buffer cost no object each.
-   */
-  const replaced = (bytes: Buffer, end: number, found: readonly Found[], free = bytes.length): Buffer => {
-    if (found.length === 0) return bytes.subarray(0, end);
+  const replaced = (bytes: Buffer, end: number, found: readonly Found[], free?: number): Buffer => {
     const words = found.map((each) => standIn(bytes, each));
-    let size = end;
-    for (const [n, { from, to }] of found.entries()) size += (words[n]?.length ?? 0) - (to - from);
-    const isWithin = free + size <= bytes.length;
-    const result = isWithin ? bytes : Buffer.concat([bytes.subarray(0, end), Buffer.alloc(size)]);
-    const base = isWithin ? free : end;
-    let at = base;
-    let done = 0;
-    for (const [n, { from, to }] of found.entries()) {
-      result.copyWithin(at, done, from);
-      at += from - done;
-      for (let word = words[n] ?? '', char = 0; char < word.length; char += 1, at += 1)
-        result[at] = word.charCodeAt(char);
-      done = to;
-    }
-    result.copyWithin(at, done, end);
-    return result.subarray(base, base + size);
+    return withWords(bytes, end, found, words, free);
+  };
+
+  const shown = (text: string, lines: LineMemory, file?: string): string => {
+    const bytes = Buffer.from(text);
+    const found = lines.add(bytes.toString('latin1'), finder.find(bytes, 0, bytes.length), file);
+    return found.length === 0 ? text : replaced(bytes, bytes.length, found).toString();
   };
 
   return {
     counts: () => Object.fromEntries(counts),
-    line(text, file) {
-      const bytes = Buffer.from(text);
-      const found = memory.add(bytes.toString('latin1'), finder.find(bytes, 0, bytes.length), file);
-      return found.length === 0 ? text : replaced(bytes, bytes.length, found).toString();
-    },
+    line: (text, file) => shown(text, memory, file),
+    text: (text) => shown(text, createLineMemory(rules)),
     async *pass(source) {
       const windowBytes = WINDOW_BYTES + HELD_BYTES;
       // Behind it, what comes out of it.

@@ -60,8 +60,10 @@ runWorkerService(
       const copies = { records: createCopyRecords(redis, keys), rules: copyRules(config), bucket: config.S3_BUCKET };
       const driverOf = (profile: StationProfile): StationDriver =>
         createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections });
-      const redactorOf = async (profile: StationProfile, beginsInside = true): Promise<Redactor> =>
-        createRedactor({ rules: rulesInForce(config, profile), key: await redactionKey(redis, keys), beginsInside });
+      const redactorOf = async (profile: StationProfile): Promise<Redactor> => {
+        const key = await redactionKey(redis, keys);
+        return createRedactor({ rules: rulesInForce(config, profile), key, beginsInside: true });
+      };
       const views = startViews(config, { redis, keys, directory, driverOf, redactorOf, log });
       life.onStop('live views', () => views.stop());
       const upload = createUpload({

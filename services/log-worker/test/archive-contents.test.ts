@@ -217,6 +217,34 @@ void t.test('nothing that a rule finds gets into it, and it is counted; members 
   t.equal(manifest.redaction.certificates, 0);
 });
 
+void t.test('nor into its manifest: not by notes, by errors, or by names of files', async (t) => {
+  const redactor = createRedactor({
+    rules: REDACTION_RULES,
+    key: 'the key of the depot of this test',
+    beginsInside: true,
+  });
+  const said = (where: string): string => `${where} says: password=hunter2 {"idTag":"04A2B3C4D5E680"}`;
+  const note = (where: string): LogNote => ({ code: 'incomplete', text: said(where) });
+  const part = (name: string, stream: Readable) => ({ name, stream, notes: () => [note(`note of ${name}`)] });
+  const failed = new CodedError('LOGS_UNAVAILABLE', said('the command'));
+  const { manifest, dir, read } = await unpacked(t, {
+    sources: [
+      parts('s', [part('a.log', bytesStream('a\n')), part('b.log', broken('b\n', failed))], [note('journalctl')]),
+      parts('car', [part('00-1a-22-33-44-55.log', bytesStream('c\n')), failed]),
+    ],
+    leftOut: [{ source: 'software', ...note('an observation') }],
+    redactor,
+  });
+  const told = await read('manifest.json');
+  t.notMatch(told, /hunter2|04A2B3C4|00-1a-22/);
+  for (const where of ['note of a.log', 'note of b.log', 'the command', 'journalctl', 'an observation'])
+    t.match(told, `${where} says: password=[secret:`);
+  t.equal(manifest.redaction.rfid_tokens, 7);
+  const [name = ''] = await readdir(join(dir, 'car'));
+  t.match(name, /^_mac_[0-9a-f]{10}_-0001\.log$/);
+  t.match(manifest.left_out, [{}, {}, {}, {}, {}, { source: 'car', part: name.replace('-0001', '') }]);
+});
+
 void t.test('a secret anywhere in a line that is longer than any piece', async (t) => {
   const key = 'the key of the depot of this test';
   const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true };

@@ -46,6 +46,12 @@ export function memberName(source: string, part: string, number: number): string
   return `${source}/${base}-${String(number).padStart(4, '0')}${extension || '.log'}`;
 }
 
+/** Who made the name of a file may have put a token or a MAC address into it. A pseudonym has brackets. */
+function shownName(part: string, redactor: Redactor | undefined): string {
+  const shown = redactor?.text(part) ?? part;
+  return shown === part ? part : shown.replaceAll(/[^A-Za-z0-9._-]+/g, '_');
+}
+
 const noteOf = (
   source: string,
   part: string | undefined,
@@ -62,13 +68,19 @@ const failureNote = (source: string, part: string | undefined, error: unknown): 
   return noteOf(source, part, { code, text: describeError(error) });
 };
 
+interface NamedPart {
+  readonly source: string;
+  readonly name: string;
+  readonly stream: LogPart['stream'];
+}
+
 /** Resolves with the source's error; rejects with one of the archive. */
-async function addPart(source: string, part: LogPart, input: SourceInput, counts: Counts): Promise<unknown> {
+async function addPart({ source, name, stream }: NamedPart, input: SourceInput, counts: Counts): Promise<unknown> {
   const { tar, redactor, memberBytes, buffers, onRecords } = input;
-  const chunks = part.stream as AsyncIterable<Buffer | string>;
+  const chunks = stream as AsyncIterable<Buffer | string>;
   const members = membersOf(redactor ? redactor.pass(chunks) : chunks, memberBytes, buffers);
   // The reader of the archive went away: nothing is read on at the station.
-  const closeWithTar = (): void => void part.stream.destroy();
+  const closeWithTar = (): void => void stream.destroy();
   tar.stream.once('close', closeWithTar);
   try {
     for (let number = 1; ; number += 1) {
@@ -85,12 +97,12 @@ async function addPart(source: string, part: LogPart, input: SourceInput, counts
       counts.bytes += bytes.length;
       counts.records += records;
       counts.hash.update(bytes);
-      await tar.add(memberName(source, part.name, number), bytes);
+      await tar.add(memberName(source, name, number), bytes);
       onRecords(records);
     }
   } finally {
     tar.stream.off('close', closeWithTar);
-    part.stream.destroy();
+    stream.destroy();
   }
 }
 
@@ -104,12 +116,13 @@ export async function addSource(source: LogSource, input: SourceInput): Promise<
   let failure: unknown;
   try {
     for await (const part of partsOf(source)) {
-      const error = await addPart(source.name, part, input, counts);
-      if (part !== source) add(part.name, part.notes?.());
+      const name = part === source ? source.name : shownName(part.name, input.redactor);
+      const error = await addPart({ source: source.name, name, stream: part.stream }, input, counts);
+      if (part !== source) add(name, part.notes?.());
       if (error === undefined) isAnyRead = true;
       else {
         failure ??= error;
-        notes.push(failureNote(source.name, part.name, error));
+        notes.push(failureNote(source.name, name, error));
       }
     }
   } catch (error) {

@@ -95,7 +95,10 @@ async function addAll(
   if (isWorthless && failures.length > 0 && failures.length === sources.length) throw failures[0];
   for (const member of extra) await addExtra(tar, member, memberBytes);
   onSourcesRead?.(facts.flatMap(({ name, failed }) => (failed ? [name] : [])));
-  const text = manifestText({ manifest, sources: facts, members: tar.members, notes, redaction: redactor?.counts() });
+  // Programs at the station say what they like, and may quote what they were given.
+  const told = redactor ? notes.map((note) => ({ ...note, text: redactor.text(note.text) })) : notes;
+  const { members } = tar;
+  const text = manifestText({ manifest, sources: facts, members, notes: told, redaction: redactor?.counts() });
   await tar.add('manifest.json', Buffer.from(text));
   tar.stream.finalize();
 }

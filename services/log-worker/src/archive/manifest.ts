@@ -59,6 +59,7 @@ export interface ManifestInput {
   readonly manifest: ArchiveManifest;
   readonly sources: readonly SourceFacts[];
   readonly members: readonly MemberFacts[];
+  /** Redacted. */
   readonly notes: readonly ArchiveNote[];
   /** How often each rule of redaction found something; absent: none is in force. */
   readonly redaction?: Readonly<Record<string, number>> | undefined;

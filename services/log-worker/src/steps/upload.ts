@@ -10,7 +10,7 @@ import {
 } from '@khumbu/operations/kinds/log-upload/record';
 import { toldFault } from '@khumbu/operations/records/told-fault';
 import { dialectOf, readStation } from '@khumbu/operations/stations/station-state';
-import { requireProfile } from '@khumbu/shared/stations/stations-file';
+import { requireProfile, type StationProfile } from '@khumbu/shared/stations/stations-file';
 import { toUploadError } from '../upload/failure-status.js';
 import { removeSpooled } from '../upload/spool-file.js';
 import { createSendArchive, logSpoolError, type SendArchiveDeps, type SentLogs } from './send-archive.js';
@@ -44,8 +44,15 @@ export function createUpload(deps: UploadDeps) {
   const isLastTry = (record: LogUploadRecord): boolean =>
     nextTry({ ...record, tries: record.tries + 1 }, deps.retries, undefined, now()) === undefined;
 
-  const fail = async (record: LogUploadRecord, error: unknown, step: StepContext): Promise<void> => {
-    const { status, reason, text, retryable, retryAfterS } = toUploadError(error);
+  const fail = async (
+    record: LogUploadRecord,
+    error: unknown,
+    configured: StationProfile | undefined,
+    step: StepContext,
+  ): Promise<void> => {
+    const { status, reason, text: said, retryable, retryAfterS } = toUploadError(error);
+    // A program at the station may have said it, and quoted what it was given.
+    const text = configured ? (await deps.redactorOf(configured)).text(said) : said;
     const tries = record.tries + 1;
     const next = retryable ? nextTry({ ...record, tries }, deps.retries, retryAfterS, now()) : undefined;
     step.log.info({ tries, status, reason, text, again: next !== undefined }, 'upload failed');
@@ -66,14 +73,15 @@ export function createUpload(deps: UploadDeps) {
 
   return async (record: LogUploadRecord, step: StepContext): Promise<void> => {
     if (record.state === 'Accepted') return apply(record, step, 'uploadBegun');
+    const configured = directory.profileOf(record.station);
     let sent: SentLogs;
     try {
-      const profile = requireProfile(directory.profileOf(record.station));
+      const profile = requireProfile(configured);
       step.log.info('upload started');
       sent = await send(record, profile, step, isLastTry(record));
     } catch (error) {
       if (step.signal.aborted || !(await step.isOurs())) throw error;
-      return fail(record, error, step);
+      return fail(record, error, configured, step);
     }
     const { bytes: sizeBytes, ...known } = sent;
     await apply(record, step, 'uploaded', { set: { sizeBytes, ...known } });

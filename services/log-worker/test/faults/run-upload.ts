@@ -7,6 +7,7 @@ import { commitOrThrow, createStore } from '@khumbu/operations/kinds/store';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { createLogger } from '@khumbu/shared/runtime/logger';
+import type { RedactRule } from '@khumbu/shared/stations/redact-rules';
 import { parseStationsFile, profileFrom, type StationProfile } from '@khumbu/shared/stations/stations-file';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import type { StationDriver } from '@khumbu/station-drivers/port';
@@ -30,11 +31,13 @@ export interface UploadStage {
   /** For spools and the states of simulated chargers. */
   readonly dir: string;
   readonly logs: Openings;
+  /** What is taken out; nothing by default. */
+  readonly rules?: readonly RedactRule[];
 }
 let count = 0;
 
 /** An upload of the window, with so many tries in all. */
-export async function beginUpload({ redis, dir, logs }: UploadStage, site: Site, retries: number) {
+export async function beginUpload({ redis, dir, logs, rules = [] }: UploadStage, site: Site, retries: number) {
   const store = createStore(redis, PREFIX, undefined, now);
   const station = `cp-${++count}`;
   const request = { request_id: count, location: site.location, retries, retry_interval_s: 0, ...WINDOW };
@@ -65,7 +68,7 @@ export async function beginUpload({ redis, dir, logs }: UploadStage, site: Site,
       progress: () => () => {},
       spoolDir: at.spoolDir ?? `${dir}/spool`,
       levels: { gzip: 1, zstd: 1 },
-      redactorOf: async () => createRedactor({ rules: [], key: randomBytes(32).toString('hex') }),
+      redactorOf: async () => createRedactor({ rules, key: randomBytes(32).toString('hex') }),
       delivery: { partBytes: PART_BYTES },
       securityLog: securityLogOf(redis, keysFor(PREFIX)),
       shared: createSharedJournal(redis, keysFor(PREFIX)),
