@@ -49,8 +49,8 @@ async function depot(t: Test, entry: (dir: string) => Promise<object>, settings:
       close: () => undefined,
     },
     driverOf: (of) => createDriver(of, { dataDir: dir, connections }),
-    redactorOf: async (of, beginsInside) =>
-      createRedactor({ rules: rulesInForce(config, of), key: 'k'.repeat(64), beginsInside }),
+    redactorOf: async (of) =>
+      createRedactor({ rules: rulesInForce(config, of), key: 'k'.repeat(64), beginsInside: true }),
     log,
   });
   const views = createLogViews({ redis: commands, subscriber: listening, keys });
@@ -191,6 +191,23 @@ await t.test('a view has as many bytes as it may', async (t) => {
   const lines = await all(await open({ sources: ['app'] }));
   t.same(lines.at(-1), { type: 'end', reason: 'size_limit' });
   t.ok(lines.length > 10 && lines.length < 600);
+});
+
+await t.test('what a search leaves out was read from the station, and counts', async (t) => {
+  const lines = Array.from({ length: 3000 }, (_none, n) => `2026-11-29T12:00:01.000Z ${n} ${'x'.repeat(100)}`);
+  const request = { sources: ['app'], grep: 'nothing' };
+  await t.test('as bytes', async (t) => {
+    const { open } = await depot(t, filesEntry(lines), { LOG_VIEW_MAX_BYTES: '65536' });
+    t.same(await all(await open(request)), [{ type: 'end', reason: 'size_limit' }]);
+  });
+  await t.test('as bytes in a second', async (t) => {
+    const { open } = await depot(t, filesEntry(lines), { LOG_VIEW_BYTES_PER_S: '131072' });
+    const begun = performance.now();
+    t.same(await all(await open(request)), [{ type: 'end', reason: 'complete' }]);
+    // A second's worth comes at once.
+    const bytes = lines.join('\n').length;
+    t.ok(performance.now() - begun > (bytes / 131_072 - 1) * 1000 - 100, `${bytes} bytes`);
+  });
 });
 
 await t.test('a view has as much time as it may', async (t) => {

@@ -15,8 +15,8 @@ import { type ViewEnd, type ViewLines, viewLines } from './view-lines.js';
 export interface ServeViewDeps {
   readonly profileOf: (station: string) => StationProfile | undefined;
   readonly driverOf: (profile: StationProfile) => StationDriver;
-  /** A new one for each source: what lines of a file have begun goes on in its next ones. `beginsInside`: what comes is not the whole. */
-  readonly redactorOf: (profile: StationProfile, beginsInside: boolean) => Promise<Redactor>;
+  /** A new one for each source: what lines of a file have begun goes on in its next ones. What comes is not the whole. */
+  readonly redactorOf: (profile: StationProfile) => Promise<Redactor>;
   readonly limits: {
     readonly bytesPerS: number;
     readonly maxBytes: number;
@@ -49,18 +49,21 @@ class Enough extends Error {
   }
 }
 
-/** Writes within the limits of one view, in turn. */
+/** Writes within the limits of one view, in turn. They count for what comes from the station too, whatever of it is sent. */
 class ViewWriter {
   private sentBytes = 0;
+  private readBytes = 0;
   private turn: Promise<void> = Promise.resolve();
   private readonly output: ViewOutput;
   private readonly pace: ReturnType<typeof createPace>;
+  private readonly readPace: ReturnType<typeof createPace>;
   private readonly maxBytes: number;
   private readonly signal: AbortSignal;
 
   constructor(output: ViewOutput, { bytesPerS, maxBytes }: ServeViewDeps['limits'], signal: AbortSignal) {
     this.output = output;
     this.pace = createPace(bytesPerS);
+    this.readPace = createPace(bytesPerS);
     this.maxBytes = maxBytes;
     this.signal = signal;
   }
@@ -80,6 +83,13 @@ class ViewWriter {
     return written;
   }
 
+  /** So many bytes were read, and what is shown of them is written. Resolves when more may be. Rejects as `write` does. */
+  async read(bytes: number): Promise<void> {
+    this.readBytes += bytes;
+    if (this.readBytes > this.maxBytes) throw new Enough('size_limit');
+    await this.readPace(bytes, this.signal);
+  }
+
   /** The last line, which has room in any case. */
   async end(line: string): Promise<void> {
     await this.turn;
@@ -93,21 +103,19 @@ const PIECE_CHARS = 32 * 1024;
 interface Reading {
   readonly source: LogSource;
   readonly redactor: Redactor;
-  /** Without what is taken out; by itself, for it is no part of the logs. */
-  readonly textOf: (text: string) => Promise<string>;
   readonly fits: (line: string) => boolean;
   readonly lines: ViewLines;
   readonly writer: ViewWriter;
 }
 
 /** Tells each note once, when it is known. It may hold what a program at the station has said. */
-function createNoteTeller({ source, lines, writer, textOf }: Reading) {
+function createNoteTeller({ source, lines, writer, redactor }: Reading) {
   const told = new Set<string>();
   return async (notes: readonly LogNote[]): Promise<void> => {
     for (const { code, text } of notes) {
       if (told.has(code + text)) continue;
       told.add(code + text);
-      await writer.write(lines.note({ source: source.name, code, text: await textOf(text) }));
+      await writer.write(lines.note({ source: source.name, code, text: redactor.text(text) }));
     }
   };
 }
@@ -143,6 +151,7 @@ async function readStream(
     }
     await flush();
     await tellMore();
+    await writer.read(piece.length);
   }
   for (const line of cutter.end()) add(line, file);
   await flush();
@@ -195,7 +204,6 @@ export async function serveView(
   const limit = deadlineAfter(limits.maxS * 1000, signal, over.signal);
   const writer = new ViewWriter(output, limits, limit.signal);
   const alive = setInterval(() => void writer.write(lines.alive()).catch(() => undefined), limits.aliveMs);
-  const textOf = async (text: string): Promise<string> => (await redactorOf(profile, false)).line(text);
   let end: ViewEnd;
   let isOpened = false;
   const opened = async (): Promise<void> => {
@@ -208,8 +216,7 @@ export async function serveView(
     const readings = await Promise.all(
       sources.map(async (source) => ({
         source,
-        redactor: await redactorOf(profile, true),
-        textOf,
+        redactor: await redactorOf(profile),
         fits,
         lines,
         writer,
@@ -220,7 +227,8 @@ export async function serveView(
   } catch (error) {
     if (error instanceof Enough) end = error.reason;
     else if (!signal.aborted && error instanceof DOMException && error.name === 'TimeoutError') end = 'time_limit';
-    else if (error instanceof CodedError && !isOpened) throw new CodedError(error.code, await textOf(error.message));
+    else if (error instanceof CodedError && !isOpened)
+      throw new CodedError(error.code, (await redactorOf(profile)).text(error.message));
     else throw error;
   } finally {
     clearInterval(alive);

@@ -6,8 +6,12 @@ export const VIEW_SETTINGS = {
   LOG_VIEW_BYTES_PER_S: whole(
     262_144,
     1024,
-    'Bytes of a live view of logs that are sent in a second; the station waits meanwhile.',
+    'Bytes of a live view of logs that are read from the station, and sent, in a second; the station waits meanwhile.',
   ),
-  LOG_VIEW_MAX_BYTES: whole(33_554_432, 65_536, 'Bytes after which a live view of logs ends.'),
+  LOG_VIEW_MAX_BYTES: whole(
+    33_554_432,
+    65_536,
+    'Bytes after which a live view of logs ends, read from the station or sent.',
+  ),
   LOG_VIEW_MAX_S: whole(1800, 1, 'Seconds after which a live view of logs ends.', 86_400),
 } as const;

@@ -38,8 +38,8 @@ taken out of archives is taken out here.
 Without \`since\` and \`until\`, and with \`follow\`, it begins with the newest records of each source, about a thousand (of files, with the end of the
 newest ones), and reads sources at the same time. A window without \`follow\` has exactly its records, one source after the other. Each line is
 JSON; with \`Accept: text/plain\` text, a source before each line. The last line is \`end\` and says why it ended; where it is missing, the answer was
-cut off. It comes as fast as you read, up to \`LOG_VIEW_BYTES_PER_S\`, and ends after \`LOG_VIEW_MAX_BYTES\` or \`LOG_VIEW_MAX_S\` at the latest. End
-the request, and nothing is left running at the station.`;
+cut off. It comes as fast as you read, up to \`LOG_VIEW_BYTES_PER_S\`, and ends after \`LOG_VIEW_MAX_BYTES\` or \`LOG_VIEW_MAX_S\` at the latest; what
+\`grep\` leaves out was read from the station all the same, and counts. End the request, and nothing is left running at the station.`;
 
 const EXAMPLE = [
   '{"type":"record","source":"journal","time":"2026-11-22T09:30:00.123456Z","text":"2026-11-22T09:30:00.123456Z ... everest.service info manager: started"}',
