@@ -31,7 +31,7 @@ export const LogWorkerSettings = Type.Object({
   SPOOL_DIR: Type.String({
     default: './var/spool',
     description:
-      'Folder for archives that are sent by HTTP, and for notes of uploads that were begun in the object store.',
+      'Folder for archives that are sent to servers, each whole until it is sent, and for notes of uploads that were begun in the object store.',
   }),
   LOG_UPLOAD_TRIES: whole(3, 1, 'Tries in all where the request names none.'),
   LOG_UPLOAD_RETRY_INTERVAL_S: whole(30, 0, 'Seconds between tries where the request names none.'),

@@ -1,4 +1,4 @@
-/** Archives that are spooled on disk first, for servers that need their size ahead (Content-Length). */
+/** Archives for servers, spooled on disk first: HTTP needs their size ahead, and a try after a cut reads no station again (ADR 50). */
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { readdir, rename, rm, stat, statfs } from 'node:fs/promises';
