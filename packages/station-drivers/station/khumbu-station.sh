@@ -565,6 +565,16 @@ retire() {
 # SHA256 SIZE OFFSET: standard input goes on from there. Says `have BYTES`, `done`, `mismatch` or `taken`. Offset -: only look.
 put() {
   image=$state/images/$1
+  if [ "$3" = - ] && [ -f "$image" ]; then
+    # It may lie here since an earlier try, on a flash that has lost some of it. Another look may just have it removed.
+    if ! lock "put-$1" 2; then
+      echo taken
+      return
+    fi
+    has_sum "$image" "$1" || rm -f "$image"
+    unlock
+  fi
+  # Of an append: another one has brought it since the look.
   if [ -f "$image" ]; then
     echo "done"
     return
@@ -603,8 +613,7 @@ put() {
     return
   fi
   flush "$image.part"
-  sum=$(sha256sum <"$image.part")
-  if [ "${sum%% *}" = "$1" ]; then
+  if has_sum "$image.part" "$1"; then
     mv -f "$image.part" "$image"
     flush "$state/images"
     echo "done"
@@ -613,6 +622,12 @@ put() {
     echo mismatch
   fi
   unlock
+}
+
+# FILE SHA256. One that cannot be read has none; one that another call has just removed neither.
+has_sum() {
+  sum=$({ sha256sum; } 2>/dev/null <"$1") || return 1
+  [ "${sum%% *}" = "$2" ]
 }
 
 # 0 where there is none: another call may just have given it its name.

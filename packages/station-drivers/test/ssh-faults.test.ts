@@ -100,7 +100,7 @@ await t.test('sessions cut at any moment while two workers begin: one effect', o
   t.same(await stage.charger.log(), expected, 'each once');
 });
 
-await t.test('what a power cut left of a transfer is not trusted', only, async (t) => {
+await t.test('what a power cut or an earlier try left of an image is not trusted', only, async (t) => {
   const stage = await setStage(t);
   const image = await bigImage(stage, 2);
   await stage.driver().retire('op-0', signal);
@@ -108,6 +108,15 @@ await t.test('what a power cut left of a transfer is not trusted', only, async (
   await stage.driver().start({ step: 'install', operationId: 'op-1', image }, signal);
   await stage.charger.let();
   t.match(await ended(stage, 'op-1', 'install'), { state: 'succeeded' });
+  // Whole once, and then the flash lost some of it.
+  const kept = await bigImage(stage, 3);
+  const rotten = Buffer.from(await readFile(kept.path));
+  rotten.writeUInt8(rotten.readUInt8(1000) ^ 1, 1000);
+  await writeFile(join(stage.charger.dir, 'state', 'images', kept.sha256), rotten);
+  await stage.driver().start({ step: 'install', operationId: 'op-kept', image: kept }, signal);
+  await stage.charger.let();
+  t.match(await ended(stage, 'op-kept', 'install'), { state: 'succeeded' });
+  t.ok((await readFile(join(stage.charger.dir, 'next.img'))).equals(await readFile(kept.path)), 'brought again');
   const cutOff = { ...image, sha256: 'f'.repeat(64) };
   await t.rejects(stage.driver().start({ step: 'install', operationId: 'op-2', image: cutOff }, signal), {
     code: 'IMAGE_CHANGED',

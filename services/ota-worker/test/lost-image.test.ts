@@ -1,11 +1,13 @@
 /** What becomes of updates whose image is not in the depot any more: the product's steps, a real Redis, a charger. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { FirmwareUpdateEvent } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/transition';
 import { createStore } from '@khumbu/operations/kinds/store';
+import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
+import { sharedSpool } from '@khumbu/ota-worker/images/image-store';
 import { createDriver } from '@khumbu/station-drivers/create-driver';
 import type { FirmwareImage, StationDriver } from '@khumbu/station-drivers/port';
 import { createInstall } from '@khumbu/steps/firmware-update/install';
@@ -27,6 +29,8 @@ interface Stage {
   /** The image comes back, and is lost again. */
   restore(): void;
   lose(): void;
+  /** ...as another one, which nothing shows. */
+  restoreRotten(): Promise<void>;
   /** A worker takes the job that the update wants. */
   work(): Promise<FirmwareUpdateRecord>;
   /** What EVerest was told from the lost image on. */
@@ -42,7 +46,9 @@ async function lost(t: Test, events: readonly FirmwareUpdateEvent[], signed = fa
   const store = createStore(redis, `lost${++count}`);
   const profile = profileOf({ simulated: { install_ms: 0 } });
   const driver = createDriver(profile, { dataDir: join(dir, 'chargers') });
-  const deps = depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver });
+  const checks = createImageChecks();
+  const images = sharedSpool(join(dir, 'spool'), { checks });
+  const deps = { ...depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver }), images, checks };
   const steps = { download: createVerify(deps, false), install: createInstall(deps) };
 
   const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: 0 } as const;
@@ -56,6 +62,12 @@ async function lost(t: Test, events: readonly FirmwareUpdateEvent[], signed = fa
     image: { path, ...image },
     restore: () => writeFileSync(path, bytes),
     lose: () => rmSync(path),
+    async restoreRotten() {
+      const rotten = Buffer.from(bytes);
+      rotten.writeUInt8(rotten.readUInt8(77) ^ 1, 77);
+      writeFileSync(path, rotten);
+      await checks.remember(path, { sha256 });
+    },
     work: workOn(deps, steps, record.id),
     told: () => statusesIn(store),
   };
@@ -98,3 +110,12 @@ void t.test('one that the station installs already goes on without its image', a
   t.match(await stage.work(), { state: 'InstallRebooting' });
   await stage.driver.start({ step: 'reboot', operationId: stage.id }, signal);
 });
+
+for (const events of [DOWNLOADED, [...DOWNLOADED, 'installBegun'] as const])
+  void t.test(`one that its medium has changed is read before it is installed (${events.at(-1)})`, async (t) => {
+    const stage = await lost(t, events);
+    await stage.restoreRotten();
+    t.match(await stage.work(), FAILED);
+    t.notOk(existsSync(stage.image.path), 'the next request fetches it anew');
+    t.match(await stage.driver.observeEffect(stage.id, 'install', signal), { state: 'absent' });
+  });

@@ -3,8 +3,9 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
+import { createImageChecks } from '@khumbu/ota-worker/images/image-checks';
 import { endStaleCopies, objectStoreImages } from '@khumbu/ota-worker/images/image-store';
-import type { ImageStore } from '@khumbu/steps/firmware-update/image-ports';
+import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
 import { makeImage } from '@khumbu/test-support/firmware';
 import { type S3Server, startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
@@ -19,6 +20,7 @@ interface Stage {
   readonly s3: S3Server;
   readonly objects: ObjectStore;
   readonly images: ImageStore;
+  readonly checks: ImageChecks;
   readonly spool: string;
   readonly folder: string;
   /** What was asked of the store for the content of an image. */
@@ -49,7 +51,9 @@ async function stage(
   const spool = join(dir, 'spool');
   const folder = join(spool, 'images');
   const corrupt: string[] = [];
+  const checks = createImageChecks();
   const images = objectStoreImages(spool, around(objects), s3.bucket, makeRoom, {
+    checks,
     onCorrupt: (found) => corrupt.push(found.sha256),
   });
   mkdirSync(folder, { recursive: true });
@@ -60,6 +64,7 @@ async function stage(
     s3,
     objects,
     images,
+    checks,
     spool,
     folder,
     corrupt,
@@ -200,6 +205,19 @@ void t.test('a file that was changed here since is brought again: what is handed
   utimesSync(path, new Date(), new Date());
   t.equal(await images.open(image, never), path);
   t.equal(gets(), 2, 'touched, and still the image');
+});
+
+void t.test('one that its medium has changed here, which nothing shows, is brought again for an install', async (t) => {
+  const { images, checks, folder, gets } = await stage(t);
+  const path = join(folder, sha256);
+  writeFileSync(path, otherBytes);
+  await checks.remember(path, { sha256 });
+  t.equal(await images.open(image, never), path);
+  t.equal(gets(), 0, 'nobody has touched it');
+  t.ok(readFileSync(await images.open(image, never, { anew: true })).equals(bytes));
+  t.equal(gets(), 1);
+  t.equal(await images.open(image, never, { anew: true }), path);
+  t.equal(gets(), 1, 'it is whole');
 });
 
 void t.test('another worker’s image of the last release is taken, once it was read', async (t) => {

@@ -39,6 +39,31 @@ void t.test('an image that was changed in place, with its size and its date kept
   t.notOk(existsSync(path), 'it is fetched anew');
 });
 
+void t.test('one that its medium has changed, which nothing shows, is not installed', async (t) => {
+  const { spool, path } = stage(t);
+  const bad = Buffer.from(bytes);
+  bad.writeUInt8((bad.readUInt8(1234) + 1) % 256, 1234);
+  writeFileSync(path, bad);
+  const checks = createImageChecks();
+  await checks.remember(path, { sha256 });
+  const corrupt: string[] = [];
+  const images = sharedSpool(spool, { checks, onCorrupt: (found) => void corrupt.push(found.sha256) });
+  t.equal(await images.open(image, signal), path, 'nobody has touched it');
+  await t.rejects(images.open(image, signal, { anew: true }), { code: 'IMAGE_MISSING' });
+  t.same(corrupt, [sha256]);
+  t.notOk(existsSync(path), 'it is fetched anew');
+  writeFileSync(path, bytes);
+  const stations = Array.from({ length: 10 }, () => images.open(image, signal, { anew: true }));
+  t.same(await Promise.all(stations), Array(10).fill(path));
+});
+
+void t.test('one that its disk cannot read is none', async (t) => {
+  const { spool, path } = stage(t);
+  const matches = async () => Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' }));
+  await t.rejects(sharedSpool(spool, { checks: { matches } }).open(image, signal), { code: 'IMAGE_MISSING' });
+  t.notOk(existsSync(path));
+});
+
 void t.test('one that another worker puts there while it is looked at is the one that counts', async (t) => {
   const { spool, path } = stage(t);
   writeFileSync(path, Buffer.alloc(bytes.length));

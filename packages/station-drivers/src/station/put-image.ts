@@ -11,13 +11,12 @@ import type { StationProgram } from './station-program.js';
 
 const PIECE_BYTES = 128 * 1024;
 const TAKEN_PAUSE_MS = 500;
-const LOOK_MS = 30_000;
 
 export interface PutOptions {
   readonly signal: AbortSignal;
   /** Nothing was taken by the station for so long: the try is over. */
   readonly stallMs: number;
-  /** For the hash at the end, which a slow flash makes long. */
+  /** For the hash at the end, or of what is there already, which a slow flash makes long. */
   readonly finishMs: number;
   readonly onProgress?: TransferProgress | undefined;
 }
@@ -108,9 +107,9 @@ async function append(
  * goes on from there), `STATION_FULL`, `STATION_FAILED`, and `IMAGE_CHANGED` when what arrives is never what it should be.
  */
 export async function putImage(program: StationProgram, image: FirmwareImage, options: PutOptions): Promise<void> {
-  const { signal, onProgress } = options;
+  const { signal, finishMs, onProgress } = options;
   const look = async (): Promise<Answer> =>
-    answerOf(await program.ask('put', [image.sha256, String(image.sizeBytes), '-'], { signal, timeoutMs: LOOK_MS }));
+    answerOf(await program.ask('put', [image.sha256, String(image.sizeBytes), '-'], { signal, timeoutMs: finishMs }));
   try {
     let answer = await look();
     // One is forgiven: a disk that lost its last pages in a power cut, an offset that another worker had moved.

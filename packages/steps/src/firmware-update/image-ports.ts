@@ -39,12 +39,18 @@ export type Downloaded =
 
 type SignatureQuestion = Pick<SignatureOptions, 'certificatePem' | 'signatureBase64' | 'allowPkcs1'>;
 
+/** What is known of a file is believed as long as nothing has touched it. */
+export interface ReadAnew {
+  /** Believed only as of a read within the last minute: media change what nobody touches. Default: false. */
+  readonly anew?: boolean;
+}
+
 export interface ImageChecks {
   /** A fetch has just written this file and found this. */
   remember(path: string, facts: ImageFacts): Promise<void>;
   verdict(path: string, question: SignatureQuestion, signal: AbortSignal): Promise<SignatureVerdict>;
   /** Whether the whole file, as it is now, has this SHA-256. */
-  matches(path: string, sha256: string, signal: AbortSignal): Promise<boolean>;
+  matches(path: string, sha256: string, signal: AbortSignal, how?: ReadAnew): Promise<boolean>;
   /** The flag in its metadata block. */
   connectorsFlag(path: string, signal: AbortSignal): Promise<boolean | undefined>;
 }
@@ -53,7 +59,7 @@ export interface ImageStore {
   /** Make an image that was fetched into the spool readable for all. Safe to repeat. */
   keep(image: StoredImage, signal: AbortSignal): Promise<void>;
   /** A local file with the image. Rejects with `IMAGE_MISSING` when it is lost. */
-  open(image: StoredImage, signal: AbortSignal): Promise<string>;
+  open(image: StoredImage, signal: AbortSignal, how?: ReadAnew): Promise<string>;
   has(image: StoredImage, signal: AbortSignal): Promise<boolean>;
 }
 
@@ -62,9 +68,10 @@ export async function openUnlessLost(
   images: ImageStore,
   image: StoredImage,
   signal: AbortSignal,
+  how?: ReadAnew,
 ): Promise<string | undefined> {
   try {
-    return await images.open(image, signal);
+    return await images.open(image, signal, how);
   } catch (error) {
     if (hasCode(error, 'IMAGE_MISSING')) return undefined;
     throw error;

@@ -79,8 +79,8 @@ export function createInstall(deps: StepDeps, progress?: InstallProgressPort) {
     }
     const wait = (await obstacle(view)) ?? absence(start, state);
     if (wait) return commit(transaction.put(putOff(record, wait.waitMs, wait.waitingFor, now(), wait.until)));
-    // Brought here now, while the station may still be left as it is.
-    const path = await openUnlessLost(images, record.image, signal);
+    // Brought here and read now, while the station may still be left as it is.
+    const path = await openUnlessLost(images, record.image, signal, { anew: true });
     if (path === undefined) return commit(await loseImage(deps, record));
     const before = profile.certificateStore && (await askCertificateStore(store, record.station, signal));
     const certificates = hasAnswered(before) ? { certificates: { before } } : {};
@@ -102,7 +102,7 @@ export function createInstall(deps: StepDeps, progress?: InstallProgressPort) {
   const perform = async (record: FirmwareUpdateRecord, { signal, commit, log }: StepContext): Promise<void> => {
     const driver = driverOf(requireProfile((await viewStation(deps, record.station)).profile));
     if (!record.image) throw new TypeError('an update being installed has an image');
-    const path = await openUnlessLost(images, record.image, signal);
+    const path = await openUnlessLost(images, record.image, signal, { anew: true });
     const { id: operationId, station, kind } = record;
     const { onTransfer, onPercent } = progress?.({ operationId, station, kind }) ?? {};
     if (path !== undefined) {

@@ -13,6 +13,8 @@ import { readImageFacts } from '../writing/read-image.js';
 import { type Begin, SharedWork } from './shared-work.js';
 
 const MOST_KNOWN = 256;
+/** A read counts for so long where it has to be a new one: for all stations that install at about the same time. */
+const NEW_READ_MS = 60_000;
 
 /** Of a file as it is now: any change of it gives another one. Rejects with the system's code. */
 export const identityOf = async (path: string): Promise<string> => {
@@ -31,14 +33,30 @@ class Answers<T> {
     if (this.#known.size > MOST_KNOWN && oldest !== undefined) this.#known.delete(oldest);
   }
 
+  known(key: string): T | undefined {
+    return this.#known.get(key);
+  }
+
   async get(key: string, signal: AbortSignal, find: Begin<T>): Promise<T> {
     signal.throwIfAborted();
-    return this.#known.get(key) ?? this.#finding.get(key, signal, find);
+    return this.known(key) ?? this.findAgain(key, signal, find);
   }
+
+  /** Whatever is known. */
+  findAgain(key: string, signal: AbortSignal, find: Begin<T>): Promise<T> {
+    return this.#finding.get(key, signal, find);
+  }
+}
+
+interface Read {
+  readonly facts: ImageFacts;
+  /** By `performance.now()`. */
+  readonly begunAt: number;
 }
 
 export function createImageChecks(): ImageChecks {
   const facts = new Answers<ImageFacts>();
+  const reads = new Answers<Read>();
   const verdicts = new Answers<SignatureVerdict>();
 
   /** Compute something about a file, and cache it if the file did not change meanwhile. */
@@ -60,6 +78,23 @@ export function createImageChecks(): ImageChecks {
   const factsOf = (path: string, signal: AbortSignal): Promise<ImageFacts> =>
     about(facts, path, '', signal, (shared) => readImageFacts(path, shared));
 
+  /** Of a read that has just been, or is now. Later ones believe what it found. */
+  const factsNow = async (path: string, signal: AbortSignal): Promise<ImageFacts> => {
+    const identity = await identityOf(path);
+    const last = reads.known(identity);
+    if (last && performance.now() - last.begunAt < NEW_READ_MS) return last.facts;
+    const read = await reads.findAgain(identity, signal, async (shared) => {
+      const begunAt = performance.now();
+      const found = { facts: await readImageFacts(path, shared), begunAt };
+      if ((await identityOf(path)) === identity) {
+        facts.keep(`${identity} `, found.facts);
+        reads.keep(identity, found);
+      }
+      return found;
+    });
+    return read.facts;
+  };
+
   return {
     async remember(path, found) {
       facts.keep(`${await identityOf(path)} `, found);
@@ -71,8 +106,9 @@ export function createImageChecks(): ImageChecks {
         verifySignature({ ...question, sha256, scratchDir: dirname(imagePath), signal: shared }),
       );
     },
-    async matches(path, sha256, signal) {
-      return (await factsOf(path, signal)).sha256 === sha256;
+    async matches(path, sha256, signal, { anew = false } = {}) {
+      const found = await (anew ? factsNow(path, signal) : factsOf(path, signal));
+      return found.sha256 === sha256;
     },
     async connectorsFlag(path, signal) {
       const { metadataAt } = await factsOf(path, signal);

@@ -10,7 +10,7 @@ import type { StoredImage } from '@khumbu/operations/kinds/firmware-update/recor
 import { CodedError, hasCode, ifExists } from '@khumbu/shared/runtime/errors';
 import { makeFolder } from '@khumbu/shared/runtime/folders';
 import { isNoSpace, spoolError } from '@khumbu/steps/firmware-update/fetch-error';
-import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
+import type { ImageChecks, ImageStore, ReadAnew } from '@khumbu/steps/firmware-update/image-ports';
 import { createImageChecks, identityOf } from './image-checks.js';
 import { SharedWork } from './shared-work.js';
 import { NEW_MS } from './sweep.js';
@@ -39,10 +39,23 @@ async function renew(path: string): Promise<void> {
   }
 }
 
+type Checks = Pick<ImageChecks, 'matches'>;
+type How = [signal: AbortSignal, how?: ReadAnew];
+
 export interface ImageStoreOptions {
-  readonly checks?: Pick<ImageChecks, 'matches'>;
+  readonly checks?: Checks;
   /** Something else was kept under the name of an image; it was removed. */
   readonly onCorrupt?: (image: StoredImage) => void;
+}
+
+/** Whether a file is the image; one that its disk cannot read is none. */
+async function isImage(checks: Checks, path: string, { sha256 }: StoredImage, ...how: How): Promise<boolean> {
+  try {
+    return await checks.matches(path, sha256, ...how);
+  } catch (error) {
+    if (hasCode(error, 'EIO')) return false;
+    throw error;
+  }
 }
 
 /** All workers share the spool folder. What `open` resolves with has the SHA-256 of the image: read again if it was touched. */
@@ -57,12 +70,12 @@ export function sharedSpool(
       await renew(pathIn(spoolDir, image));
       return isInSpool(spoolDir, image);
     },
-    async open(image, signal) {
+    async open(image, ...how) {
       const path = pathIn(spoolDir, image);
       for (;;) {
         if (!(await isInSpool(spoolDir, image))) throw missing('the image is not in the spool any more');
         const identity = await ifExists(identityOf(path));
-        const isWhole = identity !== undefined && (await ifExists(checks.matches(path, image.sha256, signal)));
+        const isWhole = identity !== undefined && (await ifExists(isImage(checks, path, image, ...how)));
         if (isWhole) return path;
         // Another worker may have put it there anew, or taken it away.
         if (identity === undefined || (await ifExists(identityOf(path))) !== identity) continue;
@@ -157,9 +170,16 @@ export function objectStoreImages(
     const path = pathIn(spoolDir, image);
     const identity = await identityOf(path);
     if (verified.get(path) === identity) return true;
-    if (!(await checks.matches(path, image.sha256, signal))) return false;
+    if (!(await isImage(checks, path, image, signal))) return false;
     note(path, identity);
     return true;
+  };
+  /** One that is another one now is brought again. */
+  const readAgain = async (image: StoredImage, signal: AbortSignal): Promise<void> => {
+    const path = pathIn(spoolDir, image);
+    if (!(await isInSpool(spoolDir, image))) return;
+    const isStill = await ifExists(isImage(checks, path, image, signal, { anew: true }));
+    if (isStill === false) verified.delete(path);
   };
 
   const bring = async (image: StoredImage, signal: AbortSignal): Promise<string> => {
@@ -182,7 +202,10 @@ export function objectStoreImages(
       await objects.putFile({ bucket, key: key(image), path: pathIn(spoolDir, image), contentType, metadata, signal });
     },
     has: async (image, signal) => (await find(image, signal)).isKept,
-    // Fifty stations may want it at once.
-    open: (image, signal) => opening.get(image.sha256, signal, (shared) => bring(image, shared)),
+    async open(image, signal, how) {
+      if (how?.anew === true) await readAgain(image, signal);
+      // Fifty stations may want it at once.
+      return opening.get(image.sha256, signal, (shared) => bring(image, shared));
+    },
   };
 }
