@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
@@ -14,6 +14,7 @@ import type { FetchOptions } from '@khumbu/ota-worker/fetching/fetch-options';
 import { sweepParts } from '@khumbu/ota-worker/fetching/resume-download';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
+import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
 
 const MIB = 1024 * 1024;
@@ -162,7 +163,9 @@ void t.test('goes on after SIGKILL', async (t) => {
   const exit = once(child.process, 'exit');
   child.process.kill('SIGKILL');
   await exit;
+  const { ino } = statSync(join(spool, 'fetching', fetching(spool).find((name) => name.endsWith('.part')) ?? ''));
   isImage(t, spool, await fetchImage(optionsFor(spool, server.url)));
+  t.equal(statSync(join(spool, 'images', sha256(IMAGE))).ino, ino, 'not copied: who wrote it has ended');
   const start = Number(/\d+/.exec(server.ranges()[1] ?? '')?.[0]);
   t.ok(start <= 3 * MIB && start >= 3 * MIB - LOSS, `asked from ${start}`);
   t.ok(server.bytesSent() <= IMAGE.length + LOSS + 4096, `${server.bytesSent()} bytes from the origin`);
@@ -206,6 +209,34 @@ void t.test('after another boot only what was synced counts', async (t) => {
   writeFileSync(sidecar, JSON.stringify({ ...content, bootId: 'another', syncedBytes: MIB, closed: false }));
   isImage(t, spool, await fetchImage(optionsFor(spool, server.url)));
   t.equal(server.ranges()[1], `bytes=${MIB}-`);
+});
+
+void t.test('a line that brings little is synced soon: another boot costs no more than another cut', async (t) => {
+  const spool = t.testdir({});
+  // A piece follows when the one before is synced, as on a line that is slower than the disk.
+  const pieces = Array.from({ length: 4 }, (_none, index) => IMAGE.subarray(index * LOSS, (index + 1) * LOSS));
+  let send: (piece: Buffer) => void = () => undefined;
+  const slow: Handler = (_request, response) => {
+    response.writeHead(200, { etag: '"v1"', 'content-length': IMAGE.length });
+    send = (piece) => void response.write(piece);
+    send(pieces[0] ?? IMAGE);
+  };
+  const server = await origin(t, slow, serve(IMAGE));
+  const child = new Child(t, server.url, spool);
+  await child.reached(1);
+  const path = join(spool, 'fetching', fetching(spool).find((name) => name.endsWith('.json')) ?? '');
+  const sidecar = () => JSON.parse(readFileSync(path, 'utf8')) as { syncedBytes: number };
+  for (let held = LOSS; held <= pieces.length * LOSS; held += LOSS) {
+    await awaitUntil(() => sidecar().syncedBytes === held, 20_000, `${held} bytes to be synced`);
+    send(pieces[held / LOSS] ?? Buffer.alloc(0));
+  }
+  const exit = once(child.process, 'exit');
+  child.process.kill('SIGKILL');
+  await exit;
+  writeFileSync(path, JSON.stringify({ ...sidecar(), bootId: 'another' }));
+  isImage(t, spool, await fetchImage(optionsFor(spool, server.url)));
+  t.equal(server.ranges()[1], `bytes=${pieces.length * LOSS}-`);
+  t.ok(server.bytesSent() <= IMAGE.length + LOSS + 4096, `${server.bytesSent()} bytes from the origin`);
 });
 
 void t.test('cut and gone on', async (t) => {

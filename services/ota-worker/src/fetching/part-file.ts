@@ -2,14 +2,15 @@
  * The file a download grows in: `<folder>/<key>.<generation>.part`, beside it a sidecar `.json` with what is needed to
  * go on. Every run writes a file (an inode) of its own, and one file only ever holds bytes of one representation.
  *
- * There is no lock. A run resumes from the file of an earlier run: by rename when that run had closed it, else by copying,
- * because its process may be frozen, not dead. Then it removes the earlier files. A writer that wakes up later writes to a
+ * There is no lock. A run resumes from the file of an earlier run: by rename when that run had closed it or its process has
+ * certainly ended, else by copying, because its process may be frozen, not dead. Then it removes the earlier files. A writer that wakes up later writes to a
  * file without a name, detects that, and fails with `superseded`; it can change neither the newer run's file nor a published
  * image. The last run to start wins.
  */
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { syncFolder } from '@khumbu/shared/runtime/folders';
+import { identifySelf } from '@khumbu/shared/runtime/process-identity';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { ImageFile } from '@khumbu/steps/firmware-update/image-ports';
 import type { Labels } from '@khumbu/transfer/labels';
@@ -17,13 +18,13 @@ import { type OpenOptions, TAIL_BYTES, type Validators } from '@khumbu/transfer/
 import { ImageWriter } from '../writing/image-writer.js';
 import { hostBootId, type PartPaths, type Sidecar, unlessSuperseded, writeSidecar } from './sidecar.js';
 import type { Reservation } from './space-reservation.js';
+import { isSyncDue, LOOK_MS } from './sync-pace.js';
 
-/**
- * How much a power cut may cost: a sync begins after so many bytes or so many milliseconds, whichever comes first. A
- * kill costs nothing of what was appended.
- */
-const SYNC_BYTES = 16 * 1024 * 1024;
-const SYNC_MS = 1000;
+/** What is noted of a run that begins to write. */
+export function newRun(): Pick<Sidecar, 'bootId' | 'closed' | 'writer' | 'startedAt'> {
+  const writer = identifySelf();
+  return { bootId: hostBootId(), closed: false, startedAt: Date.now(), ...(writer === undefined ? {} : { writer }) };
+}
 
 type Held = Pick<OpenOptions, 'offset' | 'total' | 'labels'> & { readonly validators: Validators };
 
@@ -31,15 +32,16 @@ type Held = Pick<OpenOptions, 'offset' | 'total' | 'labels'> & { readonly valida
 export class PartFile {
   readonly #paths: PartPaths;
   readonly #file: FileHandle;
-  readonly #bootId: string;
-  readonly #validators: Validators;
-  readonly #startedAt: number;
-  readonly labels: Labels;
+  /** As it was when this run began. */
+  readonly #sidecar: Sidecar;
   readonly #writer: ImageWriter;
   #total: number | undefined;
   #synced: number;
   #syncedAt = performance.now();
   #syncing: Promise<void> | undefined;
+  /** The next look whether a sync is due: a line that falls silent leaves nothing at stake. */
+  #look: NodeJS.Timeout | undefined;
+  #isPublishing = false;
   #failure: unknown;
   #ended = false;
 
@@ -47,10 +49,7 @@ export class PartFile {
     this.#paths = paths;
     this.#file = file;
     this.#writer = writer;
-    this.#bootId = sidecar.bootId;
-    this.#validators = sidecar.validators;
-    this.#startedAt = sidecar.startedAt ?? 0;
-    this.labels = sidecar.labels ?? {};
+    this.#sidecar = sidecar;
     this.#total = sidecar.total;
     this.#synced = sidecar.syncedBytes;
   }
@@ -63,8 +62,13 @@ export class PartFile {
     labels: Labels = {},
     withMd5 = false,
   ): Promise<PartFile> {
-    const sidecar = { validators, labels, bootId: hostBootId(), syncedBytes: 0, closed: false, startedAt: Date.now() };
-    const whole: Sidecar = total === undefined ? sidecar : { ...sidecar, total };
+    const whole: Sidecar = {
+      validators,
+      labels,
+      ...(total === undefined ? {} : { total }),
+      ...newRun(),
+      syncedBytes: 0,
+    };
     await writeSidecar(paths.sidecar, whole);
     try {
       const file = await open(paths.part, 'wx');
@@ -93,14 +97,18 @@ export class PartFile {
     }
   }
 
+  get labels(): Labels {
+    return this.#sidecar.labels ?? {};
+  }
+
   get held(): Held {
     const { labels } = this;
-    const held = { offset: this.#writer.written, validators: this.#validators, labels };
+    const held = { offset: this.#writer.written, validators: this.#sidecar.validators, labels };
     return this.#total === undefined ? held : { ...held, total: this.#total };
   }
 
   get reservation(): Reservation {
-    return { startedAt: this.#startedAt, name: basename(this.#paths.part, '.part') };
+    return { startedAt: this.#sidecar.startedAt ?? 0, name: basename(this.#paths.part, '.part') };
   }
 
   /** All that was appended, open for reading; the caller closes it. */
@@ -130,18 +138,19 @@ export class PartFile {
   append(bytes: Buffer): void {
     if (this.#failure !== undefined) throw this.#failure;
     this.#writer.append(bytes);
-    this.#syncInBackground();
+    this.#syncWhenDue();
   }
 
   /** Everything written so far survives a power cut after this. */
   async sync(closed = false): Promise<void> {
-    await this.#syncing;
+    while (this.#syncing) await this.#syncing;
     if (this.#failure !== undefined) throw this.#failure;
     await this.#syncNow(closed);
   }
 
   /** Make it `<imagesFolder>/<sha256>`. The same content may be there already: it is replaced by itself. */
   async publish(imagesFolder: string): Promise<ImageFile> {
+    this.#isPublishing = true;
     // The last bytes are hashed while the disk writes.
     const written = Promise.all([this.#writer.facts(), this.#file.sync(), this.#syncing]);
     const [facts] = await unlessSuperseded(written);
@@ -169,7 +178,7 @@ export class PartFile {
 
   /** Remove it. Safe to repeat. */
   async discard(): Promise<void> {
-    await this.#syncing;
+    while (this.#syncing) await this.#syncing;
     await this.#end();
     await rm(this.#paths.part, { force: true });
     await rm(this.#paths.sidecar, { force: true });
@@ -178,40 +187,51 @@ export class PartFile {
   async #end(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;
+    clearTimeout(this.#look);
     await this.#writer.stop();
     await this.#file.close();
   }
 
-  #syncInBackground(): void {
+  /** In the background. */
+  #syncWhenDue(): void {
     const unsynced = this.#writer.written - this.#synced;
-    const isLate = unsynced > 0 && performance.now() - this.#syncedAt > SYNC_MS;
-    if (this.#syncing || !(isLate || unsynced >= SYNC_BYTES)) return;
-    this.#syncing = this.#syncNow(false)
-      .catch((error: unknown) => {
-        this.#failure = error; // the next append fails with it
-      })
-      .finally(() => {
-        this.#syncing = undefined;
-        this.#syncedAt = performance.now();
-      });
+    const isOver = this.#ended || this.#isPublishing || this.#failure !== undefined;
+    if (this.#syncing || isOver || unsynced === 0) return;
+    if (!isSyncDue(unsynced, performance.now() - this.#syncedAt)) {
+      this.#look ??= setTimeout(() => {
+        this.#look = undefined;
+        this.#syncWhenDue();
+      }, LOOK_MS).unref();
+      return;
+    }
+    void this.#syncNow(false).catch((error: unknown) => {
+      this.#failure = error; // the next append fails with it
+    });
   }
 
-  async #syncNow(closed: boolean): Promise<void> {
+  /** One at a time. */
+  #syncNow(closed: boolean): Promise<void> {
+    const syncing = this.#writeThrough(closed).finally(() => {
+      this.#syncing = undefined;
+      this.#syncedAt = performance.now();
+      this.#syncWhenDue();
+    });
+    // Who began it hears of its failure.
+    this.#syncing = syncing.catch(() => undefined);
+    return syncing;
+  }
+
+  async #writeThrough(closed: boolean): Promise<void> {
     const size = this.#writer.written;
     await this.#file.datasync();
     // Closed before the sidecar is marked so: from then on another run may write to this file.
     if (closed) await this.#end();
     // Another run may have removed it.
     await unlessSuperseded(stat(this.#paths.part));
-    const sidecar = {
-      validators: this.#validators,
-      labels: this.labels,
-      bootId: this.#bootId,
-      syncedBytes: size,
-      closed,
-      startedAt: this.#startedAt,
-    };
-    await writeSidecar(this.#paths.sidecar, this.#total === undefined ? sidecar : { ...sidecar, total: this.#total });
+    const total = this.#total === undefined ? {} : { total: this.#total };
+    await writeSidecar(this.#paths.sidecar, { ...this.#sidecar, ...total, syncedBytes: size, closed });
+    // Its new name as well: else a power cut brings back the one before, and it says less.
+    await syncFolder(dirname(this.#paths.sidecar));
     this.#synced = size;
   }
 }

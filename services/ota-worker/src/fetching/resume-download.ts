@@ -2,8 +2,10 @@
 import { open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, ifExists } from '@khumbu/shared/runtime/errors';
+import { hasEnded } from '@khumbu/shared/runtime/process-identity';
 import { readPieces } from '../writing/image-writer.js';
-import { PartFile } from './part-file.js';
+import type { FetchOptions } from './fetch-options.js';
+import { newRun, PartFile } from './part-file.js';
 import {
   hostBootId,
   newPaths,
@@ -21,10 +23,7 @@ export function assertKey(key: string): void {
   if (!/^[A-Za-z0-9_-]{1,128}$/.test(key)) throw new CodedError('FETCH_KEY_INVALID', 'a fetch key is [A-Za-z0-9_-]');
 }
 
-interface ResumeOptions {
-  readonly signal: AbortSignal;
-  readonly withMd5?: boolean | undefined;
-}
+type ResumeOptions = Pick<FetchOptions, 'signal' | 'withMd5' | 'makeRoom'>;
 
 interface Generation extends PartPaths {
   readonly sidecarContent: Sidecar | undefined;
@@ -68,13 +67,14 @@ const withNewBoot = ({ validators, total, labels, syncedBytes }: Sidecar, usable
   validators,
   ...(labels === undefined ? {} : { labels }),
   ...(total === undefined ? {} : { total }),
-  bootId: hostBootId(),
+  ...newRun(),
   syncedBytes: Math.min(syncedBytes, usable),
-  closed: false,
-  startedAt: Date.now(),
 });
 
-/** Its writer has closed it: the file itself is renamed. The new sidecar is written first, so a kill in between loses nothing. */
+/** Nobody writes to it any more, and nobody will. */
+const isLeft = ({ closed, writer }: Sidecar): boolean => closed || (writer !== undefined && hasEnded(writer));
+
+/** Its writer has closed it, or has ended: the file itself is renamed. The new sidecar is written first, so a kill in between loses nothing. */
 async function adopt(
   from: Generation,
   sidecar: Sidecar,
@@ -114,6 +114,17 @@ async function copy(
   }
 }
 
+/** For as long as the old file is there too. */
+async function hasRoomFor(folder: string, bytes: number, makeRoom: ResumeOptions['makeRoom']): Promise<boolean> {
+  const free = async (): Promise<number> => {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  };
+  const missing = bytes + 1 - (await free());
+  if (missing <= 0) return true;
+  return ((await makeRoom?.(missing)) ?? 0) > 0 && (await free()) > bytes;
+}
+
 /**
  * Resume from the longest usable part of `key` and remove every other file of it. `undefined`: start from nothing. Safe to
  * abort and to repeat. Throws `superseded` when another run was faster. Of runs that start at once at least
@@ -127,14 +138,15 @@ export async function resumeDownload(
   const found = await generationsOf(folder, key);
   const best = found.toSorted((a, b) => b.usable - a.usable)[0];
   const sidecar = best?.sidecarContent;
-  const disk = await statfs(folder);
+  const canAdopt = sidecar !== undefined && isLeft(sidecar);
   // Without room for a copy the old file is worth less than its space.
-  const canCopy = best !== undefined && disk.bavail * disk.bsize > best.usable;
-  if (!best || !sidecar || best.usable === 0 || !(sidecar.closed || canCopy)) {
+  const isOfUse =
+    best !== undefined && best.usable > 0 && (canAdopt || (await hasRoomFor(folder, best.usable, options.makeRoom)));
+  if (!isOfUse || !sidecar) {
     await remove(found);
     return undefined;
   }
-  const take = sidecar.closed ? adopt : copy;
+  const take = canAdopt ? adopt : copy;
   const part = await unlessSuperseded(take(best, withNewBoot(sidecar, best.usable), newPaths(folder, key), options));
   await unlessSuperseded(remove(found));
   return part;

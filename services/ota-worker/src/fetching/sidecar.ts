@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode, ifExists } from '@khumbu/shared/runtime/errors';
+import type { PlacedIdentity } from '@khumbu/shared/runtime/process-identity';
 import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import type { Labels } from '@khumbu/transfer/labels';
 import type { Validators } from '@khumbu/transfer/port';
@@ -19,6 +20,8 @@ export interface Sidecar {
   readonly syncedBytes: number;
   /** The writer has closed the file and will never write to it again. */
   readonly closed: boolean;
+  /** The process that writes to the file; absent: written by an older version, or there is no way to tell. */
+  readonly writer?: PlacedIdentity;
   /** When this file was begun or taken over; milliseconds since 1970. */
   readonly startedAt?: number;
 }
