@@ -95,9 +95,10 @@ void t.test('a fast transfer is not counted for each MiB of it', async (t) => {
   const { wan } = stage();
   let counts = 0;
   const store = {
-    count: async (down: number, up: number) => {
+    ...wan,
+    count: async (...counted: Parameters<typeof wan.count>) => {
       counts += 1;
-      await wan.count(down, up);
+      await wan.count(...counted);
     },
   };
   const meter = createWanMeter(store, undefined, createLogger('test', 'silent'));
@@ -116,12 +117,15 @@ void t.test('what was not counted is counted later, once', async (t) => {
   const { wan } = stage();
   let isAway = true;
   const store = {
-    count: async (down: number, up: number) => (isAway ? Promise.reject(new Error('away')) : wan.count(down, up)),
+    ...wan,
+    count: async (...counted: Parameters<typeof wan.count>) =>
+      isAway ? Promise.reject(new Error('away')) : wan.count(...counted),
   };
   const meter = createWanMeter(store, undefined, createLogger('test', 'silent'));
   const pace = meter.pace('up');
   t.equal(pace.take(10, signal), undefined, 'without a limit nothing waits');
-  const forget = meter.begin('f');
+  const run = { fetchId: 'f', generation: 1 };
+  const forget = meter.begin(run);
   meter.count('down', 2 * 1024 * 1024, 'f');
   meter.count('down', 1, 'unknown');
   t.equal(meter.receivedOf('f'), 2 * 1024 * 1024);
@@ -130,6 +134,10 @@ void t.test('what was not counted is counted later, once', async (t) => {
   // Refused once; what comes in between is added to it.
   await new Promise(setImmediate);
   isAway = false;
+  t.equal(await meter.broughtBefore(run), 2 * 1024 * 1024, 'of the fetch as well, for who goes on with it');
   await meter.stop();
   t.match((await wan.look()).month, { down: 2 * 1024 * 1024 + 1, up: 10 });
+  t.equal(await meter.broughtBefore({ ...run, generation: 2 }), 0);
+  await meter.forgetBrought(run);
+  t.equal(await meter.broughtBefore(run), 0);
 });

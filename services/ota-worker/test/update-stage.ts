@@ -75,7 +75,12 @@ export const OPEN_GATE: DownloadGate = {
   noteFailure: async () => undefined,
 };
 /** Nothing is counted. */
-export const NO_METER = { begin: () => () => undefined, receivedOf: () => 0 };
+export const NO_METER = {
+  begin: () => () => undefined,
+  receivedOf: () => 0,
+  broughtBefore: async () => 0,
+  forgetBrought: async () => undefined,
+};
 
 /** The statuses that wait for the station. */
 export const statusesIn = async (store: Store): Promise<unknown[]> =>

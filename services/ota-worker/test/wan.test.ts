@@ -31,7 +31,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import { openRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
 import { handlerOrigin } from './handler-origin.js';
-import { depsOf, offeredUpdate, profileOf } from './update-stage.js';
+import { depsOf, NO_METER, offeredUpdate, profileOf } from './update-stage.js';
 
 const { redis } = await openRedis(t, t.testdir({ redis: {} }));
 const log = createLogger('test', 'silent');
@@ -41,8 +41,8 @@ const MIB = 1024 * 1024;
 const IMAGE = randomBytes(3 * MIB);
 const PATIENCE_MS = 20_000;
 
-/** Serves the image; the first answer falls silent after `holdAt` bytes. */
-function holdingOrigin(t: Test, holdAt: number) {
+/** Serves the image; the first answer falls silent after `holdAt` bytes. `etag` null: nobody can go on, and all do. */
+function holdingOrigin(t: Test, holdAt: number, etag: string | null = '"a"') {
   const starts: number[] = [];
   let sent = 0;
   return handlerOrigin(t, (request, response: ServerResponse) => {
@@ -50,10 +50,12 @@ function holdingOrigin(t: Test, holdAt: number) {
     starts.push(start);
     const size = IMAGE.length - start;
     const range = start > 0 ? { 'content-range': `bytes ${start}-${IMAGE.length - 1}/${IMAGE.length}` } : {};
-    response.writeHead(start > 0 ? 206 : 200, { etag: '"a"', 'content-length': size, ...range });
-    const body = starts.length === 1 ? IMAGE.subarray(0, holdAt) : IMAGE.subarray(start);
+    const version = etag === null ? {} : { etag };
+    response.writeHead(start > 0 ? 206 : 200, { ...version, 'content-length': size, ...range });
+    const isHeld = starts.length === 1 || etag === null;
+    const body = isHeld ? IMAGE.subarray(0, holdAt) : IMAGE.subarray(start);
     sent += body.length;
-    if (starts.length === 1) response.write(body);
+    if (isHeld) response.write(body);
     else response.end(body);
   }).then(({ url }) => ({ url, starts, sent: () => sent }));
 }
@@ -96,12 +98,12 @@ async function stage(t: Test, rules: Partial<WanRules> = {}) {
   });
 
   /** A worker takes the job that a record wants now, until it wants another one, or none. */
-  const work = async (id: string): Promise<void> => {
-    for (;;) {
+  const work = async (id: string, until = signal): Promise<void> => {
+    while (!until.aborted) {
       const record = await store.load(id);
       const job = record && expectedJob(record);
       if (!job || (job.notBefore ?? 0) > now().monotonic) return;
-      await loop({ jobId: job.jobId, name: job.name, operationId: id, isOurs: async () => true }, signal);
+      await loop({ jobId: job.jobId, name: job.name, operationId: id, isOurs: async () => true }, until);
     }
   };
   const load = async (id: string) => (await store.load(id)) as FirmwareUpdateRecord;
@@ -133,7 +135,7 @@ async function stage(t: Test, rules: Partial<WanRules> = {}) {
       return update.id;
     },
     /** Its fetch, as long as it runs. */
-    fetching: async (id: string) => work((await load(id)).fetch?.id ?? ''),
+    fetching: async (id: string, until?: AbortSignal) => work((await load(id)).fetch?.id ?? '', until),
     statuses: async () =>
       (await store.outboxEntries('cp1')).map(
         ({ payload }) => (payload as { firmware_update_status: string }).firmware_update_status,
@@ -290,7 +292,7 @@ void t.test('an image that has as many bytes as its update may fetch is not stop
     notifications: { on: () => () => undefined, close: () => undefined },
     progress: () => () => undefined,
     gate,
-    meter: { begin: () => () => undefined, receivedOf: () => received },
+    meter: { ...NO_METER, receivedOf: () => received },
   });
   const run = whileWanted({ ...fetch, waiters: [update.id] }, signal, log);
   received = 40;
@@ -304,6 +306,28 @@ void t.test('an image that has as many bytes as its update may fetch is not stop
   await run.begin();
   t.ok(run.isPaused(), 'one byte more');
   await run.end();
+});
+
+void t.test('what a worker brought that was lost counts against the budget of the update', async (t) => {
+  const depot = await stage(t, { updateBudgetBytes: IMAGE.length + MIB });
+  const { work, load, fetching } = depot;
+  const origin = await holdingOrigin(t, 2 * MIB, null);
+  const id = await depot.accept(origin.url);
+  await work(id);
+  const { id: fetchId = '', generation = 0 } = (await load(id)).fetch ?? {};
+  const killed = new AbortController();
+  const run = fetching(id, killed.signal);
+  await awaitUntil(() => depot.meter.receivedOf(fetchId) >= 1.5 * MIB, PATIENCE_MS, 'half of it to come');
+  killed.abort(new Error('killed'));
+  await run;
+  t.equal((await load(id)).wanBytes, undefined, 'nobody has told what came');
+
+  await fetching(id);
+  await work(id);
+  const waiting = await load(id);
+  t.match(waitingOf(waiting, depot.now()), { for: 'update_budget', liftedBy: ['operator'] });
+  t.ok((waiting.wanBytes ?? 0) >= 1.5 * MIB, `${waiting.wanBytes} bytes came`);
+  t.equal(await depot.wan.broughtBy({ fetchId, generation }), 0, 'the update has them now');
 });
 
 void t.test('of two updates of one image, one that is paused leaves the other its download', async (t) => {

@@ -152,6 +152,8 @@ export const keysFor = (prefix: string) => ({
   wanQuiet: (hash: string) => `${prefix}:wan:quiet:${hash}`,
   /** When a fetch may begin; expires. */
   wanStart: (fetchId: string) => `${prefix}:wan:start:${fetchId}`,
+  /** Bytes that have come for one generation of a fetch; expires. */
+  wanBrought: (fetchId: string, generation: number) => `${prefix}:wan:brought:${fetchId}:${generation}`,
   ...securityKeys(prefix),
   /** The monotonic reading of the depot's clock, see `clock/depot-clock.ts`. */
   clock: `${prefix}:clock`,

@@ -3,7 +3,7 @@ import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import { createLinkSchedule, type LinkSchedule, type LinkScheduleDeps } from './link-schedule.js';
 import type { WanRules } from './settings.js';
-import type { WanStore } from './wan-store.js';
+import type { FetchRun, WanStore } from './wan-store.js';
 
 /** Counted in Redis so often, or after so many bytes: what a killed process has not counted. */
 const COUNT_MS = 1000;
@@ -22,39 +22,57 @@ export interface Pace {
 }
 
 export type WanMeter = ReturnType<typeof createWanMeter>;
+type Counts = Pick<WanStore, 'count' | 'broughtBy' | 'forgetBrought'>;
 
 /** The meter of a service. It is stopped with it. */
 export function openWanMeter(
   link: LinkScheduleDeps,
-  store: Pick<WanStore, 'count'>,
+  store: Counts,
   { rateBytesPerS }: Pick<WanRules, 'rateBytesPerS'>,
   log: Pick<Logger, 'debug'>,
 ): WanMeter {
   return createWanMeter(store, rateBytesPerS === undefined ? undefined : createLinkSchedule(link, rateBytesPerS), log);
 }
 
+/** What has come of a fetch in one run. */
+interface Download {
+  readonly run: FetchRun;
+  bytes: number;
+  /** Of these: counted in Redis. */
+  stored: number;
+}
+
 /** `schedule`: absent: no limit. */
-export function createWanMeter(
-  store: Pick<WanStore, 'count'>,
-  schedule: LinkSchedule | undefined,
-  log: Pick<Logger, 'debug'>,
-) {
+export function createWanMeter(store: Counts, schedule: LinkSchedule | undefined, log: Pick<Logger, 'debug'>) {
   const uncounted = { down: 0, up: 0 };
-  const received = new Map<string, number>();
+  const received = new Map<string, Download>();
+  /** Those of which something is not counted in Redis yet. */
+  const unstored = new Set<Download>();
   let counting: Promise<void> | undefined;
   let countedAt = Number.NEGATIVE_INFINITY;
 
   const count = async (): Promise<void> => {
     const { down, up } = uncounted;
     if (down + up === 0) return;
+    const brought = [...unstored].map((download) => ({ download, bytes: download.bytes - download.stored }));
+    unstored.clear();
     uncounted.down -= down;
     uncounted.up -= up;
+    for (const { download, bytes } of brought) download.stored += bytes;
     countedAt = performance.now();
     try {
-      await store.count(down, up);
+      await store.count(
+        down,
+        up,
+        brought.map(({ download, bytes }) => ({ ...download.run, bytes })),
+      );
     } catch (error) {
       uncounted.down += down;
       uncounted.up += up;
+      for (const { download, bytes } of brought) {
+        download.stored -= bytes;
+        unstored.add(download);
+      }
       log.debug({ reason: describeError(error) }, 'bytes over the WAN are counted later');
     }
   };
@@ -76,18 +94,30 @@ export function createWanMeter(
   return {
     isLimited: schedule !== undefined,
     ...(schedule === undefined ? {} : { pieceBytes: schedule.sliceBytes }),
-    /** Bytes that came or went; `key`: of a download that was begun. */
-    count(direction: 'down' | 'up', bytes: number, key?: string): void {
+    /** Bytes that came or went; `fetchId`: of a fetch that was begun. */
+    count(direction: 'down' | 'up', bytes: number, fetchId?: string): void {
+      const download = fetchId === undefined ? undefined : received.get(fetchId);
+      if (download) {
+        download.bytes += bytes;
+        unstored.add(download);
+      }
       add(direction, bytes);
-      const before = key === undefined ? undefined : received.get(key);
-      if (key !== undefined && before !== undefined) received.set(key, before + bytes);
     },
-    /** From now on the bytes of this download are told by `receivedOf`, until what this returns is called. */
-    begin(key: string): () => void {
-      received.set(key, 0);
-      return () => void received.delete(key);
+    /** From now on the bytes of this fetch are told by `receivedOf`, until what this returns is called. */
+    begin(run: FetchRun): () => void {
+      received.set(run.fetchId, { run, bytes: 0, stored: 0 });
+      return () => void received.delete(run.fetchId);
     },
-    receivedOf: (key: string): number => received.get(key) ?? 0,
+    /** In this run of it. */
+    receivedOf: (fetchId: string): number => received.get(fetchId)?.bytes ?? 0,
+    /** What earlier runs have counted, here and elsewhere; to be asked before a byte comes. Rejects where Redis does. */
+    async broughtBefore(run: FetchRun): Promise<number> {
+      await counting;
+      await countSoon();
+      return store.broughtBy(run);
+    },
+    /** The end of the fetch is stored, with its bytes. Safe to repeat. */
+    forgetBrought: (run: FetchRun): Promise<void> => store.forgetBrought(run),
     /** Resolves with how many bytes may be read now; without a limit at once, without end. */
     slice: async (signal: AbortSignal): Promise<number> =>
       schedule === undefined ? Number.POSITIVE_INFINITY : schedule.slice(signal),

@@ -14,7 +14,19 @@ const MONTHS_KEPT_S = 400 * 86_400;
 export const CLAIM_LIVES_MS = 15_000;
 /** How long the random start of a fetch is remembered beyond it: all updates that wait for it begin then. */
 const START_KEPT_MS = 600_000;
+/** As long as the parts that they are of. */
+const BROUGHT_KEPT_S = 7 * 86_400;
 const UNLIMITED = 'none';
+
+/** What the bytes of a download count for beside the month: its fetch, until that has ended. */
+export interface FetchRun {
+  readonly fetchId: string;
+  readonly generation: number;
+}
+
+export interface Brought extends FetchRun {
+  readonly bytes: number;
+}
 
 export interface PausedBy {
   /** Milliseconds since 1970. */
@@ -149,11 +161,25 @@ export function createWanStore(redis: Redis, keys: Keys, rules: WanRules, now: N
       await redis.hdel(keys.wanReserved, fetchId);
     },
 
-    /** Bytes that came and went since the last time; of the month that is now. */
-    async count(down: number, up: number): Promise<void> {
+    /** Bytes that came and went since the last time, of the month that is now; `brought`: those of fetches among them. */
+    async count(down: number, up: number, brought: readonly Brought[] = []): Promise<void> {
       const key = keys.wanMonth(monthNow(now().wall).name);
-      const adding = redis.multi().hincrby(key, 'down', down).hincrby(key, 'up', up);
-      await repliesOf(adding.expire(key, MONTHS_KEPT_S));
+      const adding = redis.multi().hincrby(key, 'down', down).hincrby(key, 'up', up).expire(key, MONTHS_KEPT_S);
+      for (const { fetchId, generation, bytes } of brought) {
+        const ofFetch = keys.wanBrought(fetchId, generation);
+        adding.incrby(ofFetch, bytes).expire(ofFetch, BROUGHT_KEPT_S);
+      }
+      await repliesOf(adding);
+    },
+
+    /** Bytes that were counted for it, whichever worker brought them. */
+    async broughtBy({ fetchId, generation }: FetchRun): Promise<number> {
+      return Number((await redis.get(keys.wanBrought(fetchId, generation))) ?? 0);
+    },
+
+    /** Its end is stored, with its bytes. Safe to repeat. */
+    async forgetBrought({ fetchId, generation }: FetchRun): Promise<void> {
+      await redis.del(keys.wanBrought(fetchId, generation));
     },
 
     /** A server has answered that it wants peace for so long. */

@@ -9,7 +9,7 @@ import type { WanStore } from '@khumbu/operations/wan/wan-store';
 
 /** How far the fetch is that runs. */
 export interface FetchAmount {
-  /** Bytes that came over the WAN in this run. */
+  /** Bytes that have come over the WAN for it, by runs that were killed too. */
   readonly received: number;
   /** Bytes that are still to come; absent: not known. */
   readonly toCome?: number | undefined;

@@ -18,7 +18,7 @@ export interface WaitersDeps extends Pick<StepDeps, 'store'> {
   readonly progress: ProgressPort;
   readonly gate: Pick<DownloadGate, 'mustStop' | 'end'>;
   /** Counts what comes over the WAN in a run of a fetch. */
-  readonly meter: Pick<WanMeter, 'begin' | 'receivedOf'>;
+  readonly meter: Pick<WanMeter, 'begin' | 'receivedOf' | 'broughtBefore'>;
 }
 
 export function createWaiters({ store, notifications, progress, gate, meter }: WaitersDeps) {
@@ -35,8 +35,12 @@ export function createWaiters({ store, notifications, progress, gate, meter }: W
     let toCome: number | undefined;
     /** What had come when that was told: what comes until it is told again must not count twice. */
     let receivedThen = 0;
-    const forgetBytes = meter.begin(fetch.id);
-    const amount = (): FetchAmount => ({ received: meter.receivedOf(fetch.id), toCome });
+    const ofFetch = { fetchId: fetch.id, generation: fetch.generation };
+    const forgetBytes = meter.begin(ofFetch);
+    /** By workers that were killed: it counts against the budget as well. */
+    let broughtBefore = 0;
+    const received = (): number => broughtBefore + meter.receivedOf(fetch.id);
+    const amount = (): FetchAmount => ({ received: received(), toCome });
     const told = (): FetchAmount => (toCome === undefined ? amount() : { received: receivedThen, toCome });
 
     const lookAtWaiters = async (): Promise<void> => {
@@ -73,14 +77,17 @@ export function createWaiters({ store, notifications, progress, gate, meter }: W
         const isNews = toCome === undefined && totalBytes !== undefined;
         if (totalBytes !== undefined) {
           toCome = Math.max(0, totalBytes - bytes);
-          receivedThen = meter.receivedOf(fetch.id);
+          receivedThen = received();
         }
         tell(bytes, totalBytes);
         // Whether the month has as many is to be known before they come.
         if (isNews) void look();
       },
       /** The first look, before a byte comes. Rejects where the store does. */
-      begin: lookAtWaiters,
+      async begin(): Promise<void> {
+        broughtBefore = await meter.broughtBefore(ofFetch);
+        await lookAtWaiters();
+      },
       amount,
       isUnwanted: (): boolean => unwanted.signal.aborted,
       isPaused: (): boolean => paused.signal.aborted,

@@ -7,6 +7,7 @@ import { expectNotRemoved } from '@khumbu/operations/artifacts/artifact-removals
 import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import { type FirmwareFetchRecord, fetchEnded } from '@khumbu/operations/kinds/firmware-fetch/record';
+import type { WanMeter } from '@khumbu/operations/wan/wan-meter';
 import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { DownloadGate } from './download-gate.js';
 import { FetchError } from './fetch-error.js';
@@ -24,6 +25,7 @@ export interface FetchDeps extends StepDeps, ObtainImageDeps, WaitersDeps {
    */
   readonly listLeftParts: (key: string) => Promise<() => Promise<void>>;
   readonly gate: DownloadGate;
+  readonly meter: WaitersDeps['meter'] & Pick<WanMeter, 'forgetBrought'>;
 }
 
 const WAITERS_IN_LOG = 20;
@@ -87,6 +89,13 @@ export function createFetch(deps: FetchDeps) {
     if (current === undefined || (current.state !== 'Fetching' && hasCome)) await removeLeft();
   };
 
+  /** Its end holds them: what stays all the same is of a generation that never comes again, and expires. */
+  const forgetBrought = async ({ id, generation }: FirmwareFetchRecord, { log }: StepContext): Promise<void> => {
+    await deps.meter.forgetBrought({ fetchId: id, generation }).catch((error: unknown) => {
+      log.debug({ reason: describeError(error) }, 'the bytes of a fetch that has ended stay counted for a week');
+    });
+  };
+
   const run = async (fetch: FirmwareFetchRecord, context: StepContext): Promise<void> => {
     const {
       result,
@@ -113,7 +122,7 @@ export function createFetch(deps: FetchDeps) {
       const transaction = store.transaction().put(fetchEnded(current, result, held, now()));
       expectNotRemoved(transaction, marks);
       if (result.ok) noteObtained(transaction, result.image, { location, fetchedBytes, md5s, at: now().wall });
-      if (await store.commit(transaction)) return;
+      if (await store.commit(transaction)) return forgetBrought(fetch, context);
       context.signal.throwIfAborted();
       for (const [sha256, mark] of marks) {
         const [, markNow] = await deps.artifacts.settled(sha256, context.signal);

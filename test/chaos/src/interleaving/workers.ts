@@ -24,7 +24,12 @@ const OPEN_GATE = {
   end: async () => undefined,
   noteFailure: async () => undefined,
 };
-const NO_METER = { begin: () => () => undefined, receivedOf: () => 0 };
+const NO_METER = {
+  begin: () => () => undefined,
+  receivedOf: () => 0,
+  broughtBefore: async () => 0,
+  forgetBrought: async () => undefined,
+};
 
 function otaSteps(world: World, hands: Hands): JobLoopOptions['steps'] {
   const { image, directory } = world;
