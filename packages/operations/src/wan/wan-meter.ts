@@ -1,9 +1,10 @@
 /** What a service reports of its transfers over the WAN: bytes are counted, and held back where there is a rate limit. */
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
+import { createFetchBytes, type FetchRun } from './fetch-bytes.js';
 import { createLinkSchedule, type LinkSchedule, type LinkScheduleDeps } from './link-schedule.js';
 import type { WanRules } from './settings.js';
-import type { FetchRun, WanStore } from './wan-store.js';
+import type { WanStore } from './wan-store.js';
 
 /** Counted in Redis so often, or after so many bytes: what a killed process has not counted. */
 const COUNT_MS = 1000;
@@ -34,45 +35,26 @@ export function openWanMeter(
   return createWanMeter(store, rateBytesPerS === undefined ? undefined : createLinkSchedule(link, rateBytesPerS), log);
 }
 
-/** What has come of a fetch in one run. */
-interface Download {
-  readonly run: FetchRun;
-  bytes: number;
-  /** Of these: counted in Redis. */
-  stored: number;
-}
-
 /** `schedule`: absent: no limit. */
 export function createWanMeter(store: Counts, schedule: LinkSchedule | undefined, log: Pick<Logger, 'debug'>) {
   const uncounted = { down: 0, up: 0 };
-  const received = new Map<string, Download>();
-  /** Those of which something is not counted in Redis yet. */
-  const unstored = new Set<Download>();
+  const fetches = createFetchBytes();
   let counting: Promise<void> | undefined;
   let countedAt = Number.NEGATIVE_INFINITY;
 
   const count = async (): Promise<void> => {
     const { down, up } = uncounted;
     if (down + up === 0) return;
-    const brought = [...unstored].map((download) => ({ download, bytes: download.bytes - download.stored }));
-    unstored.clear();
+    const { brought, giveBack } = fetches.take();
     uncounted.down -= down;
     uncounted.up -= up;
-    for (const { download, bytes } of brought) download.stored += bytes;
     countedAt = performance.now();
     try {
-      await store.count(
-        down,
-        up,
-        brought.map(({ download, bytes }) => ({ ...download.run, bytes })),
-      );
+      await store.count(down, up, brought);
     } catch (error) {
       uncounted.down += down;
       uncounted.up += up;
-      for (const { download, bytes } of brought) {
-        download.stored -= bytes;
-        unstored.add(download);
-      }
+      giveBack();
       log.debug({ reason: describeError(error) }, 'bytes over the WAN are counted later');
     }
   };
@@ -96,20 +78,11 @@ export function createWanMeter(store: Counts, schedule: LinkSchedule | undefined
     ...(schedule === undefined ? {} : { pieceBytes: schedule.sliceBytes }),
     /** Bytes that came or went; `fetchId`: of a fetch that was begun. */
     count(direction: 'down' | 'up', bytes: number, fetchId?: string): void {
-      const download = fetchId === undefined ? undefined : received.get(fetchId);
-      if (download) {
-        download.bytes += bytes;
-        unstored.add(download);
-      }
+      fetches.add(fetchId, bytes);
       add(direction, bytes);
     },
-    /** From now on the bytes of this fetch are told by `receivedOf`, until what this returns is called. */
-    begin(run: FetchRun): () => void {
-      received.set(run.fetchId, { run, bytes: 0, stored: 0 });
-      return () => void received.delete(run.fetchId);
-    },
-    /** In this run of it. */
-    receivedOf: (fetchId: string): number => received.get(fetchId)?.bytes ?? 0,
+    begin: fetches.begin,
+    receivedOf: fetches.receivedOf,
     /** What earlier runs have counted, here and elsewhere; to be asked before a byte comes. Rejects where Redis does. */
     async broughtBefore(run: FetchRun): Promise<number> {
       await counting;

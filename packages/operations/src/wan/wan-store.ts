@@ -5,6 +5,7 @@ import type { Now } from '../clock/depot-clock.js';
 import type { Keys } from '../records/keys.js';
 import { repliesOf } from '../records/replies.js';
 import { monthAt, windowAt } from './download-window.js';
+import { addBrought, type Brought, createBrought } from './fetch-bytes.js';
 import type { DepotFacts, MonthUse, StartFacts } from './gate.js';
 import type { WanRules } from './settings.js';
 
@@ -14,19 +15,7 @@ const MONTHS_KEPT_S = 400 * 86_400;
 export const CLAIM_LIVES_MS = 15_000;
 /** How long the random start of a fetch is remembered beyond it: all updates that wait for it begin then. */
 const START_KEPT_MS = 600_000;
-/** As long as the parts that they are of. */
-const BROUGHT_KEPT_S = 7 * 86_400;
 const UNLIMITED = 'none';
-
-/** What the bytes of a download count for beside the month: its fetch, until that has ended. */
-export interface FetchRun {
-  readonly fetchId: string;
-  readonly generation: number;
-}
-
-export interface Brought extends FetchRun {
-  readonly bytes: number;
-}
 
 export interface PausedBy {
   /** Milliseconds since 1970. */
@@ -165,22 +154,11 @@ export function createWanStore(redis: Redis, keys: Keys, rules: WanRules, now: N
     async count(down: number, up: number, brought: readonly Brought[] = []): Promise<void> {
       const key = keys.wanMonth(monthNow(now().wall).name);
       const adding = redis.multi().hincrby(key, 'down', down).hincrby(key, 'up', up).expire(key, MONTHS_KEPT_S);
-      for (const { fetchId, generation, bytes } of brought) {
-        const ofFetch = keys.wanBrought(fetchId, generation);
-        adding.incrby(ofFetch, bytes).expire(ofFetch, BROUGHT_KEPT_S);
-      }
+      addBrought(adding, keys, brought);
       await repliesOf(adding);
     },
 
-    /** Bytes that were counted for it, whichever worker brought them. */
-    async broughtBy({ fetchId, generation }: FetchRun): Promise<number> {
-      return Number((await redis.get(keys.wanBrought(fetchId, generation))) ?? 0);
-    },
-
-    /** Its end is stored, with its bytes. Safe to repeat. */
-    async forgetBrought({ fetchId, generation }: FetchRun): Promise<void> {
-      await redis.del(keys.wanBrought(fetchId, generation));
-    },
+    ...createBrought(redis, keys),
 
     /** A server has answered that it wants peace for so long. */
     async beQuiet(origin: string, ms: number): Promise<void> {

@@ -58,6 +58,12 @@ async function isImage(checks: Checks, path: string, { sha256 }: StoredImage, ..
   }
 }
 
+/** The file of an image is another one than it was, whether or not that shows. */
+async function hasChanged(checks: Checks, spoolDir: string, image: StoredImage, signal: AbortSignal): Promise<boolean> {
+  if (!(await isInSpool(spoolDir, image))) return false;
+  return (await ifExists(isImage(checks, pathIn(spoolDir, image), image, signal, { anew: true }))) === false;
+}
+
 /** All workers share the spool folder. What `open` resolves with has the SHA-256 of the image: read again if it was touched. */
 export function sharedSpool(
   spoolDir: string,
@@ -174,13 +180,6 @@ export function objectStoreImages(
     note(path, identity);
     return true;
   };
-  /** One that is another one now is brought again. */
-  const readAgain = async (image: StoredImage, signal: AbortSignal): Promise<void> => {
-    const path = pathIn(spoolDir, image);
-    if (!(await isInSpool(spoolDir, image))) return;
-    const isStill = await ifExists(isImage(checks, path, image, signal, { anew: true }));
-    if (isStill === false) verified.delete(path);
-  };
 
   const bring = async (image: StoredImage, signal: AbortSignal): Promise<string> => {
     const path = pathIn(spoolDir, image);
@@ -203,7 +202,8 @@ export function objectStoreImages(
     },
     has: async (image, signal) => (await find(image, signal)).isKept,
     async open(image, signal, how) {
-      if (how?.anew === true) await readAgain(image, signal);
+      if (how?.anew === true && (await hasChanged(checks, spoolDir, image, signal)))
+        verified.delete(pathIn(spoolDir, image));
       // Fifty stations may want it at once.
       return opening.get(image.sha256, signal, (shared) => bring(image, shared));
     },
