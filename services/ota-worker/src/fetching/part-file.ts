@@ -3,9 +3,9 @@
  * go on. Every run writes a file (an inode) of its own, and one file only ever holds bytes of one representation.
  *
  * There is no lock. A run resumes from the file of an earlier run: by rename when that run had closed it or its process has
- * certainly ended, else by copying, because its process may be frozen, not dead. Then it removes the earlier files. A writer that wakes up later writes to a
- * file without a name, detects that, and fails with `superseded`; it can change neither the newer run's file nor a published
- * image. The last run to start wins.
+ * certainly ended, else by copying, because its process may be frozen, not dead. Then it removes the earlier files. A writer that
+ * wakes up later writes to a file without a name, detects that, and fails with `superseded`; it can change neither the newer run's
+ * file nor a published image. The last run to start wins.
  */
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
