@@ -81,8 +81,9 @@ export function createWanMeter(store: Counts, schedule: LinkSchedule | undefined
       fetches.add(fetchId, bytes);
       add(direction, bytes);
     },
-    begin: fetches.begin,
-    receivedOf: fetches.receivedOf,
+    /** From now on the bytes of this fetch are told by `receivedOf`, until what this returns is called. */
+    begin: (run: FetchRun): (() => void) => fetches.begin(run),
+    receivedOf: (fetchId: string): number => fetches.receivedOf(fetchId),
     /** What earlier runs have counted, here and elsewhere; to be asked before a byte comes. Rejects where Redis does. */
     async broughtBefore(run: FetchRun): Promise<number> {
       await counting;
