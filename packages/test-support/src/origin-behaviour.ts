@@ -26,15 +26,26 @@ export interface Behaviour {
   readonly headers?: Readonly<Record<string, string>>;
   /** What a partial answer (206) does wrong. */
   readonly lie?: RangeLie;
+  /** Take no notice of If-Range. */
+  readonly ignoresIfRange?: true;
   /** A connection with nothing to say is destroyed before any answer. */
   readonly noAnswer?: boolean;
 }
 
 /**
- * `later`: another range than was asked for, and says so. `from_zero`: all of it, as a part. `unsaid`: no Content-Range.
+ * `later`: another range than was asked for, and says so. `from_zero`: all of it, as a part. `elsewhere`: it says what was asked
+ * for, and as many bytes come from the beginning. `unsaid`: no Content-Range.
  * `other_total`, `no_total`: of the whole. `portion`: less than was asked for. `unordered`: its end is before its beginning.
  */
-export type RangeLie = 'later' | 'from_zero' | 'unsaid' | 'other_total' | 'no_total' | 'portion' | 'unordered';
+export type RangeLie =
+  | 'later'
+  | 'from_zero'
+  | 'elsewhere'
+  | 'unsaid'
+  | 'other_total'
+  | 'no_total'
+  | 'portion'
+  | 'unordered';
 
 export interface Resource {
   readonly content: Buffer;
@@ -79,6 +90,8 @@ export function partialAnswer(
       return { start: later, end, contentRange: said(later, end) };
     case 'from_zero':
       return { start: 0, end: size, contentRange: said(0, size) };
+    case 'elsewhere':
+      return { start: 0, end: end - start, contentRange: said(start, end) };
     case 'unsaid':
       return { start, end };
     case 'other_total':

@@ -114,7 +114,8 @@ export async function startOrigin(options: { readonly tlsDir?: string; readonly 
       return finish(response, log, 304, validators);
     }
     const ifRange = asked['if-range'];
-    const holds = ifRange === undefined || (ifRange === etag && !etag?.startsWith('W/')) || ifRange === modified;
+    const isOfIt = (ifRange === etag && !etag?.startsWith('W/')) || ifRange === modified;
+    const holds = ifRange === undefined || isOfIt || behaviour.ignoresIfRange === true;
     const size = resource.content.length;
     const asks = sliceFor(behaviour.ranges === false ? undefined : asked.range, holds, size);
     if (asks.status === 416) return finish(response, log, 416, { 'content-range': `bytes */${size}` });

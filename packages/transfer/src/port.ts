@@ -72,8 +72,8 @@ export interface OpenOptions {
   /** Size of that content in bytes, if it is known. Equal to `offset`: all of it is held, and it is asked whether it still counts. */
   readonly total?: number | undefined;
   /**
-   * The last of the held bytes, up to `TAIL_BYTES`. Where validators are weak and servers may ignore the place they are asked
-   * to begin at (`ftp`, `sftp`), nothing is gone on with unless the server sends these bytes there.
+   * The last of the held bytes, up to `TAIL_BYTES`. Validators may be weak or lie, and servers may begin elsewhere than they were
+   * asked to: nothing is gone on with unless the server sends these bytes once more, in their place.
    */
   readonly tail?: Buffer | undefined;
   /** Labels that its `whole` came with. */
@@ -107,8 +107,8 @@ export type Opened =
       readonly labels?: Labels;
     })
   /**
-   * The content from `offset` on, certainly of what is held: the server proved it by its validators. May be empty, when
-   * all was held.
+   * The content from `offset` on, of what is held: the server proved it by its validators and by the last bytes of that. May be
+   * empty, when all was held.
    */
   | (Body & { readonly kind: 'part'; readonly offset: number; readonly total: number | undefined });
 
@@ -186,7 +186,7 @@ export interface Brought {
 
 export interface Transport {
   /**
-   * Ask for the content once; redirects, logins, and the one plain request that follows a refused range are part of it.
+   * Ask for the content once; redirects, logins, and the plain request that follows a refused range are part of it.
    * What is held is never mixed with what does not continue it: any doubt ends in `whole` or in an error. Throws
    * `TransferError`, or the signal's reason. Safe to repeat and to abort.
    */

@@ -1,5 +1,6 @@
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
+import { etagOf } from '@khumbu/test-support/origin-behaviour';
 import t, { type Test } from 'tap';
 import { conformance } from '../src/conformance/conformance.js';
 import type { ConformanceServer } from '../src/conformance/conformance-server.js';
@@ -12,6 +13,8 @@ const DAY_MS = 86_400_000;
 const LIES: Readonly<Record<string, Behaviour>> = {
   'another range': { lie: 'later' },
   'all of it as a part': { lie: 'from_zero' },
+  'a part of whatever it has, without validators': { ignoresIfRange: true, etag: 'none', lastModified: false },
+  'bytes from elsewhere': { ignoresIfRange: true, etag: 'none', lastModified: false, lie: 'elsewhere' },
   'no Content-Range': { lie: 'unsaid' },
   'another total': { lie: 'other_total' },
   'no total': { lie: 'no_total' },
@@ -31,6 +34,8 @@ async function makeServer(t: Test, isTls: boolean): Promise<ConformanceServer> {
   const origin = await startOrigin(isTls ? { tlsDir: t.testdir({}) } : {});
   t.teardown(() => origin.close());
   let content: Buffer = Buffer.alloc(0);
+  /** What was served before it. */
+  let former = content;
   let modified = Date.now() - 30 * DAY_MS;
   const behave = (...behaviours: Behaviour[]): void => {
     const all = behaviours.map((one) => ({ auth, ...one }));
@@ -46,6 +51,7 @@ async function makeServer(t: Test, isTls: boolean): Promise<ConformanceServer> {
     absent: { location: `${login}/absent`, reason: 'http_404' },
     tellsUnchanged: true,
     serve(bytes) {
+      former = content;
       content = bytes;
       modified += DAY_MS;
       behave({});
@@ -53,8 +59,17 @@ async function makeServer(t: Test, isTls: boolean): Promise<ConformanceServer> {
     sent: () => origin.stats('/fw%20image+1.bin').bodyBytes,
     cutAfter: (cutAfterBytes) => behave({ cutAfterBytes }, {}),
     stallAfter: (stallAfterBytes) => behave({ stallAfterBytes }, {}),
-    // The content was given this ETag before, too.
-    lies: Object.entries(LIES).map(([name, behaviour]) => ({ name, begin: () => behave(behaviour, behaviour, {}) })),
+    lies: [
+      ...Object.entries(LIES).map(([name, behaviour]) => ({ name, begin: () => behave(behaviour, behaviour, {}) })),
+      {
+        name: 'the same length, ETag and date',
+        begin() {
+          modified -= DAY_MS;
+          const etag = etagOf({ content: former, modified: new Date(modified) }, {}) as `"${string}"`;
+          behave({ etag }, { etag }, {});
+        },
+      },
+    ],
     upload: { location: `${login}/up/a.gz`, denied: `${withLogin('guess')}/up/a.gz`, deniedReason: 'http_401' },
     received: () => origin.uploads.items.findLast(({ status }) => status < 300)?.body,
     cutUpload: () => void origin.receive('/up', [{ auth, cutAfterBytes: 500_000 }, { auth }]),

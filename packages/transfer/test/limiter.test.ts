@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { startOrigin } from '@khumbu/test-support/origin';
 import t, { type Test } from 'tap';
-import type { RateLimiter, TransferContext } from '../src/port.js';
+import { type RateLimiter, TAIL_BYTES, type TransferContext } from '../src/port.js';
 import { bringTo, createDownload } from '../src/transfer.js';
 
 const CONTENT = randomBytes(3_000_000);
@@ -58,6 +58,64 @@ for (const [name, isTls, contentLength] of [
     },
   );
 }
+
+for (const isTls of [false, true]) {
+  void t.test(`what comes again to be compared passes it as well${isTls ? ', by TLS' : ''}`, async (t) => {
+    const server = await origin(t, isTls ? t.testdir({}) : undefined);
+    const url = server.serve('/fw', CONTENT);
+    const { limiter, taken } = stage();
+    const open = createDownload(url, { policy, limiter, stallMs: 20_000, ca: server.caPem });
+    const first = await open({ offset: 0, signal });
+    if (first.kind !== 'whole') throw new Error(first.kind);
+    first.drop();
+    const { validators, total } = first;
+    const offset = 1_000_000;
+    const tail = CONTENT.subarray(offset - TAIL_BYTES, offset);
+    const rest = await open({ offset, validators, total, tail, signal });
+    if (rest.kind !== 'part') throw new Error(rest.kind);
+    // Nothing is lost that comes before there is a reader.
+    await new Promise(setImmediate);
+    const pieces: Buffer[] = [];
+    await rest.readBody((piece) => void pieces.push(Buffer.from(piece)));
+    t.ok(Buffer.concat(pieces).equals(CONTENT.subarray(offset)), 'and is not handed on');
+    t.equal(taken(), CONTENT.length - offset + TAIL_BYTES);
+  });
+}
+
+void t.test('time between what was compared and its reader is no stall, and an abort ends it', async (t) => {
+  const server = await origin(t);
+  const url = server.serve('/fw', CONTENT);
+  const open = createDownload(url, { policy, stallMs: 1500 });
+  const first = await open({ offset: 0, signal });
+  if (first.kind !== 'whole') throw new Error(first.kind);
+  first.drop();
+  const offset = 1_000_000;
+  const { validators } = first;
+  const held = { offset, validators, total: CONTENT.length, tail: CONTENT.subarray(offset - TAIL_BYTES, offset) };
+  const rest = await open({ ...held, signal });
+  if (rest.kind !== 'part') throw new Error(rest.kind);
+  await new Promise((resolve) => void setTimeout(resolve, 3000));
+  let size = offset;
+  await rest.readBody((piece) => {
+    size += piece.length;
+  });
+  t.equal(size, CONTENT.length);
+  const abort = new AbortController();
+  const other = await open({ ...held, signal: abort.signal });
+  if (other.kind !== 'part') throw new Error(other.kind);
+  abort.abort(new Error('paused'));
+  await t.rejects(
+    other.readBody(() => undefined),
+    { message: 'paused' },
+  );
+  const full = new Error('no space');
+  const third = await open({ ...held, signal });
+  if (third.kind !== 'part') throw new Error(third.kind);
+  const fail = (): void => {
+    throw full;
+  };
+  await t.rejects(third.readBody(fail), full);
+});
 
 void t.test('time at the limiter is no stall, and an abort ends it', async (t) => {
   const server = await origin(t);

@@ -13,12 +13,53 @@ import type { ConformanceServer } from '../src/conformance/conformance-server.js
 import { bringTo } from '../src/transfer.js';
 
 const policy = createLocationPolicy({ allowedSchemes: ['s3'], allowedHosts: [], allowLoopback: false });
+/** Of what the suite has it go on with. */
+const SIZE = 3_000_000;
 /** How often the store is asked by one call. */
 const TRIES = 3;
 
+const LIES = ['bytes from elsewhere', 'no validators', 'the former validators'] as const;
+/** What of Koa's context it sees and changes. */
+interface Exchange {
+  readonly method: string;
+  readonly request: { readonly headers: Record<string, string | undefined> };
+  readonly response: { readonly status: number; readonly headers: Record<string, string | undefined> };
+  set(name: string, value: string): void;
+  remove(name: string): void;
+}
+
+/** Goes on with whatever it has, whatever If-Range says, and tells of it what the lie is. */
+function lyingStore() {
+  let validators: readonly (readonly [string, string])[] = [];
+  const store = {
+    lie: undefined as (typeof LIES)[number] | undefined,
+    async middleware(exchange: Exchange, next: () => Promise<void>): Promise<void> {
+      const { lie } = store;
+      const { headers } = exchange.request;
+      const from = /^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1];
+      if (exchange.method !== 'GET' || lie === undefined || from === undefined) {
+        await next();
+        const { status, headers: said } = exchange.response;
+        if (exchange.method === 'GET' && status === 200)
+          validators = ['etag', 'last-modified'].map((name) => [name, said[name] ?? ''] as const);
+        return;
+      }
+      delete headers['if-range'];
+      if (lie === 'bytes from elsewhere') headers.range = `bytes=0-${SIZE - Number(from) - 1}`;
+      await next();
+      if (lie === 'bytes from elsewhere') exchange.set('content-range', `bytes ${from}-${SIZE - 1}/${SIZE}`);
+      for (const [name, value] of validators)
+        if (lie === 'the former validators') exchange.set(name, value);
+        else exchange.remove(name);
+    },
+  };
+  return store;
+}
+
 async function makeServer(t: Test): Promise<ConformanceServer> {
   const dir = t.testdir({});
-  const s3 = await startS3({ dir: join(dir, 's3') });
+  const store = lyingStore();
+  const s3 = await startS3({ dir: join(dir, 's3'), middleware: store.middleware });
   const line = await startFaultyLine(s3.port);
   const account = {
     S3_REGION: s3.region,
@@ -48,12 +89,18 @@ async function makeServer(t: Test): Promise<ConformanceServer> {
     tellsUnchanged: true,
     async serve(content) {
       line.heal();
+      store.lie = undefined;
       await put('images/fw image+1.bin', content);
     },
     sent: () => line.carried('down'),
     cutAfter: (bytes) => line.cut('down', bytes),
     stallAfter: (bytes) => line.stall('down', bytes),
-    lies: [],
+    lies: LIES.map((lie) => ({
+      name: lie,
+      begin() {
+        store.lie = lie;
+      },
+    })),
     upload: { location: `s3://${s3.bucket}/logs/a.gz` },
     async received() {
       const path = join(dir, randomUUID());

@@ -143,11 +143,58 @@ void t.test(
       t.ok(bytes?.equals(IMAGE));
       t.same(
         server.requests.map(({ headers }) => headers.range !== undefined),
-        [false, true, false],
+        // What may be a fault of the moment is asked for once more, when the server is seen to be well.
+        status === 0 || (status >= 500 && status !== 501) ? [false, true, false, true, false] : [false, true, false],
       );
     }
   },
 );
+
+void t.test('one refusal of the moment costs nothing of what is held', async (t) => {
+  const OVERLAP = 64 * 1024;
+  for (const status of [500, 502, 503, 504, 0]) {
+    let ranges = 0;
+    let plain = 0;
+    const server = await handlerOrigin(t, (request, response) => {
+      const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      ranges += from > 0 ? 1 : 0;
+      plain += from > 0 ? 0 : 1;
+      if (from > 0 && ranges === 1)
+        return void (status === 0 ? request.socket.destroy() : response.writeHead(status).end('no'));
+      const head = { etag: '"v1"', 'content-length': IMAGE.length - from };
+      if (from > 0) {
+        response.writeHead(206, { ...head, 'content-range': `bytes ${from}-${IMAGE.length - 1}/${IMAGE.length}` });
+        return void response.end(IMAGE.subarray(from));
+      }
+      response.writeHead(200, head);
+      // The first one is cut; the second one is never ended, and nobody waits for that.
+      response.write(IMAGE.subarray(0, plain === 1 ? 200_000 : 1), () => (plain === 1 ? response.socket?.end() : 0));
+    });
+    const options = optionsFor(t.testdir({}), `${server.url}/fw.bin`);
+    t.equal((await tryFetch(options)).reason, 'cut');
+    const seen: number[] = [];
+    const { bytes } = await tryFetch({ ...options, onProgress: (size) => void seen.push(size) });
+    t.ok(bytes?.equals(IMAGE), `${status}`);
+    t.ok((seen[0] ?? 0) > 200_000, 'it goes on from what is held');
+    t.same(
+      server.requests.map(({ headers }) => headers.range),
+      [undefined, `bytes=${200_000 - OVERLAP}-`, undefined, `bytes=${200_000 - OVERLAP}-`],
+    );
+  }
+});
+
+void t.test('one refusal of the moment costs nothing of what is known', async (t) => {
+  for (const status of [502, 0]) {
+    const server = await handlerOrigin(t, (request, response) => {
+      if (request.headers['if-none-match'] !== undefined)
+        return void (status === 0 ? request.socket.destroy() : response.writeHead(status).end('no'));
+      response.writeHead(200, { etag: '"v1"', 'content-length': IMAGE.length }).end(IMAGE);
+    });
+    const known = { etag: '"v1"' };
+    const { reason } = await tryFetch(optionsFor(t.testdir({}), `${server.url}/fw.bin`, { known }));
+    t.equal(reason, 'unchanged', String(status));
+  }
+});
 
 void t.test('a condition that is refused is left out as well', async (t) => {
   for (const status of [400, 412, 501]) {

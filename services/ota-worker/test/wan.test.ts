@@ -39,6 +39,8 @@ const signal = AbortSignal.timeout(600_000);
 const HOUR = 3600_000;
 const MIB = 1024 * 1024;
 const IMAGE = randomBytes(3 * MIB);
+/** So much of it comes again when it is gone on with, to be compared. */
+const OVERLAP = 64 * 1024;
 const PATIENCE_MS = 20_000;
 
 /** Serves the image; the first answer falls silent after `holdAt` bytes. `etag` null: nobody can go on, and all do. */
@@ -182,15 +184,15 @@ void t.test('a window that closes stops a download, which goes on where it stopp
   await fetching(id);
   t.match(await load(id), { state: 'Downloaded', image: { sizeBytes: IMAGE.length } });
   t.same(await statuses(), ['DownloadScheduled', 'Downloading', 'DownloadPaused', 'Downloading', 'Downloaded']);
-  t.same(origin.starts, [0, wanBytes], 'nothing comes twice');
+  t.same(origin.starts, [0, wanBytes - OVERLAP], 'nothing else comes twice');
   await depot.meter.stop();
-  t.match((await depot.wan.look()).month, { down: IMAGE.length, up: 0 }, 'each byte is counted once');
+  t.match((await depot.wan.look()).month, { down: IMAGE.length + OVERLAP, up: 0 }, 'each byte is counted as it came');
 });
 
 void t.test('what would exceed the month stops once its size is known, and goes on with a larger budget', async (t) => {
   const depot = await stage(t, { monthBudgetBytes: 2 * MIB });
   const { work, load, fetching } = depot;
-  const origin = await holdingOrigin(t, 64 * 1024);
+  const origin = await holdingOrigin(t, MIB / 4);
   const id = await depot.accept(origin.url);
   await work(id);
   await fetching(id);
@@ -216,7 +218,7 @@ void t.test('what would exceed the month stops once its size is known, and goes 
   await work(id);
   await fetching(id);
   t.match(await load(id), { state: 'Downloaded' });
-  t.same(origin.starts, [0, waiting.wanBytes]);
+  t.same(origin.starts, [0, Math.max(0, (waiting.wanBytes ?? 0) - OVERLAP)]);
 });
 
 void t.test(
@@ -390,20 +392,26 @@ void t.test('a server that asked for peace is left in peace by its other locatio
   }
 });
 
-void t.test('peace that is asked for beyond every deadline is nobody’s', async (t) => {
+void t.test('peace that is asked for beyond every deadline is kept for a quarter of an hour', async (t) => {
   const depot = await stage(t);
-  const { work, load, fetching } = depot;
+  const { work, load, fetching, clock } = depot;
+  let asked = 0;
   const { url } = await handlerOrigin(t, (request, response) => {
+    asked += 1;
     if (request.url === '/one') return void response.writeHead(503, { 'retry-after': '99999999999' }).end();
     response.writeHead(200, { etag: '"a"' }).end(IMAGE);
   });
   const [one, two] = [await depot.accept(`${url}/one`), await depot.accept(`${url}/two`)];
   await work(one);
   await fetching(one);
-  t.match(await load(one), { state: 'Downloading', waitingFor: 'retry' });
+  t.match(await load(one), { state: 'Downloading', waitingFor: 'retry_after' });
+  await work(two);
+  t.match(await load(two), { state: 'Accepted', waitingFor: 'retry_after' });
+  t.equal(asked, 1);
+  clock.shift += 901_000;
   await work(two);
   await fetching(two);
-  t.match(await load(two), { state: 'Downloaded' }, 'at once');
+  t.match(await load(two), { state: 'Downloaded' });
 });
 
 void t.test('downloads in threads share the rate, and their bytes are counted', async (t) => {

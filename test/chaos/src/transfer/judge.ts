@@ -1,6 +1,6 @@
 /** What is wrong with a download that was played; empty: nothing. Pure. */
 import type { Plan } from './plan.js';
-import { isHonest } from './plan.js';
+import { isHonest, refusalsOf } from './plan.js';
 import type { Played } from './play.js';
 
 /** What one cut or kill may cost, besides what is under way in the buffers of both kernels. */
@@ -19,7 +19,7 @@ export function judgePlayed(plan: Plan, played: Played): readonly string[] {
   if (ends.some((end) => end.startsWith('TypeError') || end === '')) faults.push(`a run crashed: ${ends.join(', ')}`);
   if (isHonest(plan)) {
     const fetches = ends.filter((end) => end === 'fetched').length;
-    const most = plan.sizeBytes * fetches + breaks * PER_BREAK;
+    const most = plan.sizeBytes * fetches + (breaks + refusalsOf(plan)) * PER_BREAK;
     if (originBytes > most) faults.push(`${originBytes} bytes left the server, ${most} at most`);
   }
   return faults;

@@ -44,8 +44,7 @@ function runOf(random: Random, scheme: Scheme, sizeBytes: number, isFirst: boole
   const changesTo = random.chance(0.6) ? sizeBytes : random.between(1, 2 * sizeBytes);
   const atBytes = random.between(1, sizeBytes);
   const isStruck = random.chance(isFirst && meets.length === 0 ? 1 : 0.25);
-  // What HTTP servers say of a file must not stay the same: docs/transfers.md.
-  const keepsTime = (scheme === 'ftp' || scheme === 'sftp') && random.chance(0.5);
+  const keepsTime = random.chance(0.5);
   const changes = { changesTo, ...(keepsTime ? { keepsTime } : {}) } as const;
   return {
     meets,
@@ -75,11 +74,18 @@ export const describePlan = ({ scheme, sizeBytes, runs }: Plan): string =>
     .map((said) => said || 'nothing')
     .join(' | ')}`;
 
-/** Cuts, kills and stalls of a plan after which a server that neither lies nor changes lets go on. */
+/** Of servers that give nothing for a moment. */
+const REFUSALS: readonly string[] = ['no answer', 'no greeting', 'an overload'];
+
+/** Cuts, kills, stalls and refusals of a plan after which a server that neither lies nor changes lets go on. */
 export const isHonest = ({ runs }: Plan): boolean =>
   runs.every(
     ({ changesTo, meets, blow }) =>
       changesTo === undefined &&
       blow?.kind !== 'freeze' &&
-      meets.every(({ name }) => /^a(nother)? (cut|stall)$/.test(name)),
+      meets.every(({ name }) => /^a(nother)? (cut|stall)$/.test(name) || REFUSALS.includes(name)),
   );
+
+/** How often that happens in runs which may go on all the same. */
+export const refusalsOf = ({ runs }: Plan): number =>
+  runs.flatMap(({ meets }) => meets).filter(({ name }) => REFUSALS.includes(name)).length;

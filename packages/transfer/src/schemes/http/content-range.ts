@@ -13,6 +13,8 @@ import type { Validators } from '../../port.js';
 /** The first `offset` bytes of a representation, of `total` bytes if that is known. */
 export interface Held {
   readonly offset: number;
+  /** So many of the last of them are there to be compared. */
+  readonly overlap: number;
   readonly total?: number;
   readonly validators: Validators;
   /** The coding they may be of, by their label. */
@@ -20,7 +22,7 @@ export interface Held {
 }
 
 export type FetchDecision =
-  /** The body goes on where what we hold ends. */
+  /** The body begins with the overlap, and goes on where what we hold ends. */
   | { readonly kind: 'resume'; readonly offset: number; readonly total?: number }
   /** The body is the whole representation. */
   | { readonly kind: 'start_anew'; readonly total?: number; readonly validators: Validators; readonly labels?: Labels }
@@ -74,6 +76,13 @@ export function strongValidators(head: ResponseHead): Validators {
 const isComplete = (held: Held): boolean => held.offset === held.total;
 
 /**
+ * Whether a range is asked for. What is no more than the overlap would all come again; without validators, and without bytes to
+ * compare, nothing could prove that it goes on.
+ */
+const isGoneOnWith = ({ offset, overlap, validators }: Held): boolean =>
+  overlap > 0 && overlap < offset && isUsable(validators);
+
+/**
  * Whether the response speaks of another representation than what is held: each validator that both have must be the same,
  * because some servers give one strong ETag for whatever is under a name. A part may leave its coding unsaid (15.3.7), but
  * not say another one.
@@ -85,8 +94,7 @@ function contradicts(head: ResponseHead, { validators, coding }: Held): boolean 
     held !== undefined && now !== undefined && now !== held;
   return (
     differs(validators.etag, headerOf(head, 'etag')) ||
-    differs(validators.lastModified, headerOf(head, 'last-modified')) ||
-    (!isUsable(validators) && headerOf(head, 'last-modified') !== undefined)
+    differs(validators.lastModified, headerOf(head, 'last-modified'))
   );
 }
 
@@ -97,16 +105,15 @@ export const isUnconditional = (headers: Readonly<Record<string, string>>): bool
   Object.keys(headers).every((name) => name in UNCONDITIONAL);
 
 /**
- * The headers of a request for what is missing. A complete part is revalidated like a known image: a range
- * behind its end gets too many different responses.
+ * The headers of a request for what is missing, and for the overlap before it: only bytes prove that a server goes on with the
+ * same content, from the same place. So the range is never behind the end, also where all is held.
  */
 export function conditionalHeaders(held: Held | undefined, known: Validators | undefined): Record<string, string> {
   const headers: Record<string, string> = { ...UNCONDITIONAL };
-  const compare = held && isComplete(held) ? held.validators : known;
-  if (isStrongEtag(compare?.etag)) headers['if-none-match'] = compare.etag;
-  else if (compare?.lastModified !== undefined) headers['if-modified-since'] = compare.lastModified;
-  if (held && !isComplete(held) && held.offset > 0 && isUsable(held.validators)) {
-    headers.range = `bytes=${held.offset}-`;
+  if (isStrongEtag(known?.etag)) headers['if-none-match'] = known.etag;
+  else if (known?.lastModified !== undefined) headers['if-modified-since'] = known.lastModified;
+  if (held && isGoneOnWith(held)) {
+    headers.range = `bytes=${held.offset - held.overlap}-`;
     headers['if-range'] = held.validators.etag ?? held.validators.lastModified ?? '';
   }
   return headers;
@@ -115,6 +122,11 @@ export function conditionalHeaders(held: Held | undefined, known: Validators | u
 const COMPARISONS = ['if-none-match', 'if-modified-since'] as const;
 /** Statuses that are not about the requested range: authentication, or a refusal for now. */
 const NOT_ABOUT_RANGES: readonly number[] = [401, 407, 408, 425, 429];
+/** Of servers that do not know what they were asked for. Other ones of 5xx may pass: a proxy whose server restarts answers so. */
+const LASTING: readonly number[] = [501, 505];
+
+/** Whether a refusal by this status may be one of the moment, and none of ranges. */
+export const mayPass = (status: number): boolean => status >= 500 && !LASTING.includes(status);
 
 /**
  * Whether an answer to a request with a range or a condition may be about these: servers and firewalls refuse them in
@@ -133,6 +145,13 @@ export function mayRefuseTheRange(head: ResponseHead, conditions: Readonly<Recor
 function retryAfter(head: ResponseHead, nowMs: number): { retryAfterS?: number } {
   const retryAfterS = retryAfterSeconds(headerOf(head, 'retry-after'), headerOf(head, 'date'), nowMs);
   return retryAfterS === undefined ? {} : { retryAfterS };
+}
+
+/** Whether what comes whole is what the held bytes are of, so that the rest of it may be asked for instead. */
+export function isRestEnough({ validators, total }: Pick<Held, 'validators' | 'total'>, held: Held): boolean {
+  const { etag, lastModified } = held.validators;
+  const isSame = etag === undefined ? lastModified === validators.lastModified : etag === validators.etag;
+  return isGoneOnWith(held) && isSame && (held.total ?? total) === total;
 }
 
 function decideWhole(
@@ -157,42 +176,42 @@ function decideWhole(
 
 function decidePart(head: ResponseHead, held: Held | undefined): FetchDecision {
   if (!held) return failed('bad_response');
+  if (!isGoneOnWith(held)) return { kind: 'changed' };
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headerOf(head, 'content-range') ?? '');
   if (!range || contradicts(head, held)) return { kind: 'changed' };
   const [start, end, total] = [byteCount(range[1]), byteCount(range[2]), byteCount(range[3])];
-  const isInOrder = start === held.offset && end !== undefined && end >= start && end < (total ?? Infinity);
+  // A portion that ends within the overlap gains nothing, unless that is the end of all.
+  const least = held.offset === (total ?? held.total) ? held.offset - 1 : held.offset;
+  const isInOrder =
+    start === held.offset - held.overlap && end !== undefined && end >= least && end < (total ?? Infinity);
   const isSameTotal = total === undefined || held.total === undefined || total === held.total;
   if (!isInOrder || !isSameTotal) return { kind: 'changed' };
   const expected = total ?? held.total;
   return { kind: 'resume', offset: held.offset, ...(expected === undefined ? {} : { total: expected }) };
 }
 
-function decideUnsatisfiable(head: ResponseHead, held: Held | undefined): FetchDecision {
-  if (!held) return failed('http_416');
-  const total = byteCount(/^bytes \*\/(\d+)$/.exec(headerOf(head, 'content-range') ?? '')?.[1]);
-  const isAll = total === held.offset && (held.total === undefined || held.total === total);
-  return { kind: isAll && !contradicts(head, held) ? 'complete' : 'changed' };
+export interface Asking {
+  readonly held?: Held | undefined;
+  readonly known?: Validators | undefined;
+  /** Neither a range nor a condition was in the request: only what comes whole is compared with what there is. */
+  readonly isPlain?: boolean;
+  /** Only for a Retry-After date from a server without Date. */
+  readonly nowMs: number;
+  /** As in `readLabels`. */
+  readonly names?: readonly string[];
 }
 
-/**
- * Decide by status and headers (lower-case names, as Node gives them). `held` and `known` as they were given to
- * `conditionalHeaders`. `nowMs` is only for a Retry-After date from a server without Date. `names`: as in `readLabels`.
- */
-export function decideResponse(
-  head: ResponseHead,
-  held: Held | undefined,
-  known: Validators | undefined,
-  nowMs: number,
-  names: readonly string[] = [],
-): FetchDecision {
+/** Decide by status and headers (lower-case names, as Node gives them). */
+export function decideResponse(head: ResponseHead, { nowMs, names = [], isPlain, ...asking }: Asking): FetchDecision {
   const { status } = head;
   // 203: a proxy on the way has changed what the server sent (15.3.4); a signature judges that as well.
   const isWhole = status === 200 || status === 203;
   if ((isWhole || status === 206) && transferCoding(head) !== undefined) return failed('transfer_encoding');
-  if (isWhole) return decideWhole(head, held, known, names);
+  if (isWhole) return decideWhole(head, asking.held, asking.known, names);
+  const { held, known }: Pick<Asking, 'held' | 'known'> = isPlain ? {} : asking;
   if (status === 206) return decidePart(head, held);
-  if (status === 304 && held && isComplete(held)) return { kind: 'complete' };
   if (status === 304 && known && isUsable(known)) return { kind: 'unchanged' };
-  if (status === 416) return decideUnsatisfiable(head, held);
+  // The range began before the end of what is held: what is there now is shorter.
+  if (status === 416 && held) return { kind: 'changed' };
   return { ...failed(`http_${status}`), ...retryAfter(head, nowMs) };
 }

@@ -31,10 +31,11 @@ export interface HttpGetResponse {
   /** Where redirects led to in the end. */
   readonly url: URL;
   /**
-   * At most once: hand the body to `use`, piece by piece, each valid only during the call. Throws what `use` throws, else
-   * `TransferError` or the signal's reason. Time that `use` takes is no stall.
+   * At most once: hand the body to `use`, piece by piece, each valid only during the call. If that returns a promise, nothing more
+   * is read until it resolves, but for what was deciphered already. Throws what `use` throws, else `TransferError` or the signal's
+   * reason. Time that `use` takes is no stall.
    */
-  readBody(use: (piece: Buffer) => void): Promise<void>;
+  readBody(use: (piece: Buffer) => Promise<void> | undefined): Promise<void>;
   /** The rest of the body is not wanted: ends the connection. */
   drop(): void;
 }
@@ -145,16 +146,17 @@ async function send(
       url,
       async readBody(use) {
         let isWithReader = false;
-        /** For the limiter: what was deciphered already comes all the same. */
+        /** For the limiter, or for the reader: what was deciphered already comes all the same. */
         let waits = 0;
         try {
           stall.start();
           await body.read((piece) => {
             stall.pause();
             isWithReader = true;
-            use(piece);
+            const isHeldUp = use(piece);
             isWithReader = false;
-            const wait = limiter?.take(piece.length, either);
+            const limit = limiter?.take(piece.length, either);
+            const wait = isHeldUp && limit ? Promise.all([isHeldUp, limit]).then(() => undefined) : (isHeldUp ?? limit);
             if (wait) waits += 1;
             else if (waits === 0) stall.start();
             return wait?.then(() => {

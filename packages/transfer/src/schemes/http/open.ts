@@ -10,11 +10,16 @@ import {
   decideResponse,
   type FetchDecision,
   type Held,
+  isRestEnough,
   isUnconditional,
+  mayPass,
   mayRefuseTheRange,
 } from './content-range.js';
 import { explain, GET, type HttpGetResponse, httpGet } from './get.js';
+import { passOverlap } from './overlap.js';
 import { Session } from './session.js';
+
+const NOTHING = Buffer.alloc(0);
 
 /** Failures without a response. */
 const WITHOUT_ANSWER: readonly TransferReason[] = [
@@ -25,11 +30,12 @@ const WITHOUT_ANSWER: readonly TransferReason[] = [
   'scheme_unsupported',
 ];
 
-function heldOf({ offset, total, validators = {}, labels }: OpenOptions): Held | undefined {
+function heldOf({ offset, total, validators = {}, labels, tail = NOTHING }: OpenOptions): Held | undefined {
   if (offset === 0) return undefined;
   const coding = labels?.coding;
   return {
     offset,
+    overlap: tail.length,
     validators,
     ...(total === undefined ? {} : { total }),
     ...(coding === undefined ? {} : { coding }),
@@ -47,7 +53,11 @@ const sizeBefore = (before: Held | undefined, { validators, total }: Pick<Held, 
 
 type Use = (piece: Buffer) => void;
 const bodyOf = (answer: HttpGetResponse) => ({
-  readBody: (use: Use) => answer.readBody(use),
+  readBody: (use: Use) =>
+    answer.readBody((piece) => {
+      use(piece);
+      return undefined;
+    }),
   drop: () => answer.drop(),
 });
 /** Nothing is missing. */
@@ -59,6 +69,8 @@ export class HttpDownload {
   readonly #session = new Session();
   /** A range or a condition may have been refused: requests without them follow. */
   #isPlain = false;
+  /** That may have been a fault of the moment: what is held is not given up for it. Once; then it counts as a refusal. */
+  #doubt: 'none' | 'open' | 'settled' = 'none';
 
   constructor(context: TransferContext) {
     this.#context = context;
@@ -66,19 +78,36 @@ export class HttpDownload {
 
   /** Throws `TransferError`, or the signal's reason. */
   async open(location: HostLocation, options: OpenOptions): Promise<Opened> {
+    const { known, signal, tail = NOTHING } = options;
     let held = heldOf(options);
     for (;;) {
-      const asked = this.#isPlain ? undefined : held;
-      const known = this.#isPlain ? undefined : options.known;
-      const answer = await this.#ask(location, asked, known, options.signal);
+      const answer = await this.#ask(location, held, known, signal);
       if (!answer) continue;
       const names = [...fileNamesOf(location.url), ...fileNamesOf(answer.url)];
-      const decision = decideResponse(answer, asked, known, Date.now(), names);
-      // What is held is of no use with this answer.
-      if (decision.kind === 'changed') held = undefined;
-      const opened = this.#opened(decision, answer, held);
+      const decision = decideResponse(answer, { held, known, isPlain: this.#isPlain, nowMs: Date.now(), names });
+      if (this.#isAskedAgain(decision, held)) {
+        answer.drop();
+        continue;
+      }
+      const opened = await this.#opened(decision, answer, held, tail);
       if (opened) return opened;
+      // What is held is of no use with this answer.
+      held = undefined;
     }
+  }
+
+  /** The server is well now, and has still what is held: the rest of that is asked for once more. */
+  #isAskedAgain(decision: FetchDecision, held: Held | undefined): boolean {
+    if (this.#doubt !== 'open' || decision.kind !== 'start_anew' || !held || !isRestEnough(decision, held))
+      return false;
+    this.#doubt = 'settled';
+    this.#isPlain = false;
+    return true;
+  }
+
+  #askPlainly(isOfTheMoment: boolean): void {
+    this.#isPlain = true;
+    this.#doubt = isOfTheMoment && this.#doubt === 'none' ? 'open' : 'settled';
   }
 
   /** `undefined`: ask again, plainly. */
@@ -88,25 +117,34 @@ export class HttpDownload {
     known: Validators | undefined,
     signal: AbortSignal,
   ): Promise<HttpGetResponse | undefined> {
-    const conditions = conditionalHeaders(held, known);
+    const conditions = this.#isPlain ? conditionalHeaders(undefined, undefined) : conditionalHeaders(held, known);
     const isConditional = !isUnconditional(conditions);
     const { userAgent = DEFAULT_USER_AGENT } = this.#context;
     const headers = { 'user-agent': userAgent, ...conditions };
     const request = { ...this.#context, session: this.#session, headers, signal };
-    const answer = await httpGet(location, request).catch((error: unknown) => {
+    let answer: HttpGetResponse;
+    try {
+      answer = await httpGet(location, request);
+    } catch (error) {
       // Some servers close the connection or redirect elsewhere when they do not support ranges.
-      if (isConditional && error instanceof TransferError && WITHOUT_ANSWER.includes(error.reason)) return undefined;
-      throw error;
-    });
-    const isAnswered = answer?.status === 416 && held !== undefined;
-    if (answer && (!isConditional || isAnswered || !mayRefuseTheRange(answer, conditions))) return answer;
-    answer?.drop();
-    this.#isPlain = true;
+      if (!(isConditional && error instanceof TransferError && WITHOUT_ANSWER.includes(error.reason))) throw error;
+      this.#askPlainly(error.reason === 'cut');
+      return undefined;
+    }
+    const isAnswered = answer.status === 416 && held !== undefined;
+    if (!isConditional || isAnswered || !mayRefuseTheRange(answer, conditions)) return answer;
+    answer.drop();
+    this.#askPlainly(mayPass(answer.status));
     return undefined;
   }
 
   /** `undefined`: ask again. */
-  #opened(decision: FetchDecision, answer: HttpGetResponse, held: Held | undefined): Opened | undefined {
+  async #opened(
+    decision: FetchDecision,
+    answer: HttpGetResponse,
+    held: Held | undefined,
+    tail: Buffer,
+  ): Promise<Opened | undefined> {
     switch (decision.kind) {
       case 'start_anew': {
         const { total, validators } = decision;
@@ -114,8 +152,10 @@ export class HttpDownload {
         const labelled = Object.keys(labels).length === 0 ? {} : { labels };
         return { kind: 'whole', total, validators, ...labelled, ...bodyOf(answer) };
       }
-      case 'resume':
-        return { kind: 'part', offset: decision.offset, total: decision.total, ...bodyOf(answer) };
+      case 'resume': {
+        const rest = await passOverlap(answer, tail);
+        return rest && { kind: 'part', offset: decision.offset, total: decision.total, ...rest };
+      }
       case 'fail':
         answer.drop();
         throw new TransferError(GET, decision.reason, explain(answer, decision.reason), decision);
