@@ -3,7 +3,7 @@ import t from 'tap';
 
 const now = { wall: 0, monotonic: 1000 };
 const DAY_S = 86_400;
-const base = { intervalS: 30, maxRetryAfterS: 900, triesLeft: 2, deadlineAt: 1000 + DAY_S * 1000 };
+const base = { intervalS: 30, maxRetryAfterS: DAY_S, triesLeft: 2, deadlineAt: 1000 + DAY_S * 1000 };
 const seconds = (wish: Partial<Parameters<typeof retryPause>[0]>) => {
   const { notBefore, waitingFor } = retryPause({ ...base, ...wish }, now);
   return `${(notBefore - now.monotonic) / 1000} ${waitingFor}`;
@@ -14,11 +14,21 @@ void t.test('how long the next try waits', async (t) => {
   t.equal(seconds({ retryAfterS: 120 }), '120 retry_after', 'as the server asks');
   t.equal(seconds({ retryAfterS: 10 }), '30 retry', 'never sooner than the request asks');
   t.equal(seconds({ retryAfterS: 0 }), '30 retry');
-  t.equal(seconds({ retryAfterS: 50_000 }), '900 retry_after', 'no longer than the setting');
+  t.equal(seconds({ retryAfterS: 3600 }), '3600 retry_after', 'an hour is an hour');
+  t.equal(
+    seconds({ retryAfterS: 50_000 }),
+    '50000 retry_after',
+    'more than its share of the time, and before the deadline',
+  );
+  t.equal(seconds({ retryAfterS: 50_000, maxRetryAfterS: 900 }), '900 retry_after', 'no longer than the setting');
   t.equal(seconds({ retryAfterS: 50_000, maxRetryAfterS: 0 }), '30 retry', 'the setting may say never');
-  t.equal(seconds({ retryAfterS: 99_999_999_999 }), '30 retry', 'beyond the deadline it is not followed');
-  t.equal(seconds({ retryAfterS: 99_999_999_999, intervalS: 0 }), '0 retry');
-  t.equal(seconds({ retryAfterS: 1e12 }), '30 retry');
+  for (const retryAfterS of [DAY_S, 100_000, 99_999_999_999, 1e12])
+    t.equal(seconds({ retryAfterS, intervalS: 0 }), '900 retry_after', `${retryAfterS}: never at once`);
+  t.equal(seconds({ retryAfterS: 1e12, intervalS: 1000 }), '1000 retry');
+  t.equal(seconds({ retryAfterS: 1e12, maxRetryAfterS: 60 }), '60 retry_after');
+  t.equal(seconds({ retryAfterS: 1e12, maxRetryAfterS: 0 }), '30 retry');
+  t.equal(seconds({ retryAfterS: 1e12, deadlineAt: 1000 + 60_000 }), '20 retry_after', 'its share of a minute');
+  t.equal(seconds({ retryAfterS: 1e12, maxRetryAfterS: 1e12, deadlineAt: undefined }), `${1e12} retry_after`);
 });
 
 void t.test('nobody waits so long that a try is lost', async (t) => {
@@ -34,7 +44,11 @@ void t.test('nobody waits so long that a try is lost', async (t) => {
 void t.test('whatever anybody asks for, the tries that are left come before the deadline', async (t) => {
   t.equal(seconds({ intervalS: 2_147_483_647 }), `${DAY_S / 3} retry`, 'an interval of 68 years');
   t.equal(seconds({ intervalS: 2_147_483_647, triesLeft: 1 }), `${DAY_S / 2} retry`);
-  t.equal(seconds({ retryAfterS: 50_000, maxRetryAfterS: 80_000, triesLeft: 9 }), `${DAY_S / 10} retry_after`);
+  t.equal(
+    seconds({ retryAfterS: 80_000, triesLeft: 9 }),
+    '80000 retry_after',
+    'the tries that are left share the rest',
+  );
   t.equal(seconds({ deadlineAt: 500 }), '0 retry', 'past it');
   t.equal(seconds({ deadlineAt: undefined, intervalS: 100_000 }), '100000 retry', 'no deadline');
   for (const triesLeft of [1, 2, 5, 100]) {

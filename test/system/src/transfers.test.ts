@@ -87,15 +87,23 @@ test('an image and an archive go through the proxy of the environment, and nothi
   t.notMatch([cluster.said(), ...said].join('\n'), /hush-hush|ZGVwb3Q6/);
 });
 
-test('a server that wants to be asked in a thousand years keeps nobody from the tries that were asked for', async (t) => {
-  const location = origin.serve('/later.bin', Buffer.alloc(0), {
-    status: 503,
-    headers: { 'retry-after': '99999999999' },
-  });
-  const client = await connect(t, cluster, 'patient');
-  t.equal(await update(client, 7, { location, retries: 2, retry_interval_s: 0 }), 'Accepted');
-  await client.awaitStatus(7, 'DownloadFailed', PATIENCE_MS);
-  t.equal(origin.stats('/later.bin').gets, 2);
+test('a server that wants to be asked in an hour is, and one of a thousand years in a quarter of an hour', async (t) => {
+  const asked: readonly [string, string, number][] = [
+    ['patient', '3600', 3600],
+    ['mortal', '99999999999', 900],
+  ];
+  for (const [station, retryAfter, seconds] of asked) {
+    const busy = await startOrigin();
+    t.teardown(() => busy.close());
+    const headers = { 'retry-after': retryAfter };
+    const location = busy.serve('/later.bin', Buffer.alloc(0), { status: 503, headers });
+    const client = await connect(t, cluster, station);
+    t.equal(await update(client, 7, { location, retries: 2, retry_interval_s: 0 }), 'Accepted');
+    const { waiting } = await newest(station, ({ waitingFor }) => waitingFor === 'retry_after');
+    const lastsS = (Date.parse(waiting?.until ?? '') - Date.parse(waiting?.since ?? '')) / 1000;
+    t.ok(Math.abs(lastsS - seconds) < 10, `${lastsS} s`);
+    t.equal(busy.stats('/later.bin').gets, 1);
+  }
 });
 
 test('what a server asks for is shown as what is waited for, with its end', async (t) => {

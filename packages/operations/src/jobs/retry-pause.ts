@@ -7,7 +7,7 @@ export interface RetryTiming {
   readonly intervalS: number;
   /** The server's `Retry-After`, seconds. */
   readonly retryAfterS?: number | undefined;
-  /** The longest `Retry-After` that is honoured, seconds. */
+  /** So much of a `Retry-After` is followed, seconds. */
   readonly maxRetryAfterS: number;
   /** Tries that are left, 1 or more. */
   readonly triesLeft: number;
@@ -19,30 +19,41 @@ export interface RetryPause extends Required<Pick<RecordBase, 'notBefore' | 'wai
   readonly waitingFor: 'retry' | 'retry_after';
 }
 
+/**
+ * How long one is followed that nobody can wait for, because it ends after the deadline. It may be a mistake of the server, but it is no
+ * leave to ask again at once. Seconds.
+ */
+const BEYOND_DEADLINE_S = 900;
+
 const leftMs = (deadlineAt: number | undefined, { monotonic }: Pick<Moment, 'monotonic'>): number =>
   deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - monotonic);
 
 /** The longest pause: so long that the tries that are left all come before the deadline. Milliseconds. */
 const shareMs = (left: number, triesLeft: number): number => left / (Math.max(1, triesLeft) + 1);
 
-/** How much of a server's `Retry-After` is followed, in seconds: none of one beyond the deadline. */
-export const followedRetryAfterS = (
+/** How much of a server's `Retry-After` is followed, in seconds. */
+export function followedRetryAfterS(
   { retryAfterS = 0, maxRetryAfterS, deadlineAt }: Pick<RetryTiming, 'retryAfterS' | 'maxRetryAfterS' | 'deadlineAt'>,
   now: Pick<Moment, 'monotonic'>,
-): number => (retryAfterS * 1000 < leftMs(deadlineAt, now) ? Math.min(retryAfterS, maxRetryAfterS) : 0);
+): number {
+  const followedS = Math.min(retryAfterS, maxRetryAfterS);
+  return followedS * 1000 < leftMs(deadlineAt, now) ? followedS : Math.min(followedS, BEYOND_DEADLINE_S);
+}
 
 /**
- * The longer of the interval and the server's `Retry-After`, that one up to `maxRetryAfterS`; a `Retry-After` beyond the
- * deadline is ignored. Whatever is asked for, the tries that are left all come before the deadline: no pause is longer than
- * its share of the time.
+ * The longer of the interval and what is followed of the server's `Retry-After`. Whatever is asked for, the tries that are left all come
+ * before the deadline: the interval is no longer than its share of the time. What the server asked for is waited out where that ends
+ * before the deadline, and the tries that are left share the rest.
  */
 export function retryPause(
   { intervalS, triesLeft, deadlineAt, ...asked }: RetryTiming,
   { monotonic, wall }: Moment,
 ): RetryPause {
   const followedS = followedRetryAfterS({ ...asked, deadlineAt }, { monotonic });
-  const longestMs = shareMs(leftMs(deadlineAt, { monotonic }), triesLeft);
-  const pauseMs = Math.min(Math.max(intervalS, followedS) * 1000, longestMs);
+  const left = leftMs(deadlineAt, { monotonic });
+  const longestMs = shareMs(left, triesLeft);
+  const followedMs = followedS * 1000 < left ? followedS * 1000 : longestMs;
+  const pauseMs = Math.max(Math.min(intervalS * 1000, longestMs), followedMs);
   return {
     notBefore: monotonic + Math.floor(pauseMs),
     waitingFor: followedS > intervalS ? 'retry_after' : 'retry',

@@ -1,6 +1,7 @@
 /** Pauses between the tries of a delivery. */
 
-const LONGEST_MS = 15 * 60_000;
+/** Also of what a receiver asks for by its Retry-After: more events may come meanwhile than are kept. */
+export const LONGEST_MS = 15 * 60_000;
 const SPREAD = 0.2;
 
 /** After so many tries that failed: doubled each time up to a quarter of an hour, a fifth more or less, so that receivers are not met by all at once. */

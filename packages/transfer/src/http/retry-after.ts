@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 
 export const RETRY_AFTER_SETTINGS = {
   MAX_RETRY_AFTER_S: Type.Integer({
-    default: 900,
+    default: 86_400,
     minimum: 0,
     description: 'Longest pause before the next try that a Retry-After of a server is followed for, in seconds.',
   }),

@@ -2,6 +2,7 @@
 import type { Keys } from '@khumbu/operations/records/keys';
 import type { Notifications } from '@khumbu/operations/records/notifications';
 import { createReadGroups, type ReadGroupsDeps } from '@khumbu/operations/stations/read-groups';
+import { LONGEST_MS } from '@khumbu/operations/webhooks/backoff';
 import { startDispatcher } from '@khumbu/operations/webhooks/dispatcher';
 import { createWebhookStore } from '@khumbu/operations/webhooks/webhook-store';
 import { startWebhookWorker } from '@khumbu/operations/webhooks/webhook-worker';
@@ -43,7 +44,7 @@ export function runWebhooks(deps: WebhookDeps) {
     concurrency: config.WEBHOOKS_AT_ONCE,
     tries: config.WEBHOOK_TRIES,
     firstWaitMs: config.WEBHOOK_RETRY_INTERVAL_MS,
-    mostRetryAfterMs: config.MAX_RETRY_AFTER_S * 1000,
+    mostRetryAfterMs: Math.min(config.MAX_RETRY_AFTER_S * 1000, LONGEST_MS),
     lockMs: config.JOB_LOCK_MS,
     now,
     send: createSend({ context, timeoutMs: config.WEBHOOK_TIMEOUT_MS, now }),
