@@ -33,7 +33,7 @@ function lyingStore() {
   let validators: readonly (readonly [string, string])[] = [];
   const store = {
     lie: undefined as (typeof LIES)[number] | undefined,
-    async middleware(exchange: Exchange, next: () => Promise<void>): Promise<void> {
+    middleware: async (exchange: Exchange, next: () => Promise<void>): Promise<void> => {
       const { lie } = store;
       const { headers } = exchange.request;
       const from = /^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1];
