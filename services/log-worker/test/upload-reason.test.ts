@@ -7,7 +7,7 @@ import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { openRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { beginUpload, type Desk } from './faults/run-upload.js';
+import { beginUpload, type UploadStage } from './faults/run-upload.js';
 
 const dir = await mkdtemp(join(tmpdir(), 'khumbu-upload-reason-'));
 t.teardown(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
@@ -17,7 +17,7 @@ t.teardown(() => origin.close());
 
 await t.test('what a program has said is no secret of the record', async (t) => {
   const said = 'the command for logs ended with 3: cannot log in: password=hunter2 {"idTag":"04A2B3C4D5E680"}';
-  const logs: Desk['logs'] = async () => Promise.reject(new CodedError('LOGS_UNAVAILABLE', said));
+  const logs: UploadStage['logs'] = async () => Promise.reject(new CodedError('LOGS_UNAVAILABLE', said));
   const upload = await beginUpload({ redis, dir, rules: REDACTION_RULES, logs }, { location: origin.receive('/') }, 1);
   const record = await upload.oneTry();
   t.match(record.outcome, { reason: 'logs_unavailable', message: /cannot log in: password=\[secret:/ });
