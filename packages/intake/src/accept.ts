@@ -1,5 +1,5 @@
 /** One request that is answered, whatever its name: its stored answer comes first; else a decision is made and committed. */
-import { offer } from '@khumbu/operations/kinds/offer';
+import { OFFERING_CHANNELS, offer } from '@khumbu/operations/kinds/offer';
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import { slotField } from '@khumbu/operations/records/keys';
 import type { StoredAnswer } from '@khumbu/operations/records/transaction';
@@ -41,12 +41,7 @@ function trialOf(decision: Decision): Answer {
 }
 
 /** What would have acted on the station: its refusal is a fact of the security log. A station that asks without end is counted. */
-const ACTS: ReadonlySet<string> = new Set<RequestChannelName>([
-  'update_firmware',
-  'upload_logs',
-  'set_system_time',
-  'configure_network',
-]);
+const ACTS: ReadonlySet<string> = new Set<RequestChannelName>([...OFFERING_CHANNELS, 'set_system_time']);
 
 function refusalFact(
   channel: RequestChannelName,

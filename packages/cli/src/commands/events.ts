@@ -6,7 +6,7 @@ import type { DepotFlags } from '../depot/choose-depot.js';
 import { openDepot } from '../depot/open-depot.js';
 import { outcomeText, progressText, waitingText } from '../operations/await-operation.js';
 import { plain } from '../output/terminal.js';
-import { DEPOT_FLAGS, STATION_FLAG, text, whole } from './flags.js';
+import { DEPOT_FLAGS, OPERATION_KINDS, STATION_FLAG, text, whole } from './flags.js';
 
 interface EventsFlags extends DepotFlags, OutputFlags {
   readonly station?: readonly string[];
@@ -52,7 +52,7 @@ export const events = buildCommand<EventsFlags, readonly [], CliContext>({
       },
       kind: {
         kind: 'enum',
-        values: ['firmware_update', 'log_upload', 'reset', 'configure_network', 'set_system_time'],
+        values: OPERATION_KINDS,
         optional: true,
         variadic: true,
         brief: 'Only operations of this kind; may be repeated',

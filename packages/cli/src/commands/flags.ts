@@ -1,5 +1,7 @@
 /** Flags that several commands have, and values of arguments. */
 import { answered } from '@khumbu/client/client';
+import type { OperationKind } from '@khumbu/client/generated/rest-api';
+import { OPERATION_FILTER } from '@khumbu/rest-contract/filters';
 import type { FlagParametersForType } from '@stricli/core';
 import type { CliContext, OutputFlags } from '../context.js';
 import type { DepotFlags } from '../depot/choose-depot.js';
@@ -136,6 +138,9 @@ export const STATION = {
     return proposeStations(this, partial);
   },
 };
+/** For `--kind`. */
+export const OPERATION_KINDS: readonly OperationKind[] = OPERATION_FILTER.kind.values;
+
 /** `--station`, of what is listed or followed. */
 export const STATION_FLAG = { ...STATION, kind: 'parsed', optional: true } as const;
 export const OPERATION = {

@@ -14,6 +14,7 @@ import {
   DEPOT_FLAGS,
   type GivenDate,
   OPERATION,
+  OPERATION_KINDS,
   optionalPast,
   STATION_FLAG,
   text,
@@ -21,7 +22,6 @@ import {
   whole,
 } from './flags.js';
 
-const KINDS = ['firmware_update', 'log_upload', 'reset', 'configure_network', 'set_system_time'] as const;
 const HEAD = ['OPERATION', 'STATION', 'STATUS', 'CHANGED', 'WAITS FOR'];
 
 const rowOf = (operation: Operation, nowMs: number): string[] => [
@@ -69,7 +69,7 @@ export const operations = buildCommand<ListFlags, readonly [], CliContext>({
     flags: {
       ...DEPOT_FLAGS,
       station: { ...STATION_FLAG, brief: 'Only of this station' },
-      kind: { kind: 'enum', values: KINDS, optional: true, brief: 'Only of this kind' },
+      kind: { kind: 'enum', values: OPERATION_KINDS, optional: true, brief: 'Only of this kind' },
       status: {
         kind: 'parsed',
         parse: text,

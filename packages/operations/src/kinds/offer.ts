@@ -35,6 +35,9 @@ const kindOf = (record: OfferedRecord): OfferedKind => KINDS[record.kind];
 export const isOfferable = (record: OperationRecord): record is OfferedRecord =>
   definitionOf(record).channel !== undefined;
 
+/** The requests whose answers offer one. */
+export const OFFERING_CHANNELS = Object.values(KINDS).flatMap((kind) => ('channel' in kind ? [kind.channel] : []));
+
 /** Its answer is not known to be out. */
 export const isOffer = (record: OperationRecord): record is OfferedRecord => record.state === 'Offered';
 

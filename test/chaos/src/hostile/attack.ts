@@ -1,7 +1,7 @@
 /** Wave after wave of hostile frames; a wave is over when the broker has it and every answer that is due has come. */
 import type { Random } from '../random.js';
 import { answerDue, isLevel, readFrame } from './expectation.js';
-import { hostileFrame, LEAF_NAMES, type Leaf } from './frames.js';
+import { hostileFrame, isWritten, LEAF_NAMES, type Leaf } from './frames.js';
 import { lie } from './lies.js';
 import type { Spy } from './spy.js';
 import { wildName, wildTopic } from './wild-values.js';
@@ -42,7 +42,7 @@ const TYPES: readonly unknown[] = ['Soft', 'Hard', 'NotSpecified'];
 
 /** A mutated frame that still is a valid request, or may be taken for one. Errs towards yes. */
 function mayBeValid(leaf: Leaf, bytes: Buffer): boolean {
-  if (NEVER_FOR_SETTLED.includes(leaf)) return true;
+  if (NEVER_FOR_SETTLED.includes(leaf) || !isWritten(leaf)) return true;
   const frame = readFrame(bytes) as { payload?: unknown; type?: unknown } | null | undefined;
   if (typeof frame !== 'object' || frame === null || Array.isArray(frame)) return false;
   if (leaf === 'get_boot_reason') return true;

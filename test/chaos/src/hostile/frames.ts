@@ -1,8 +1,10 @@
 /**
  * Frames that are never sent on purpose: EVerest's own, broken member by member and byte by byte, and what was never
- * one. A second writing of the wire contract, so that a mistake in the first does not hide itself.
+ * one. A second writing of the wire contract, so that a mistake in the first does not hide itself; a channel that is not
+ * written here is attacked all the same, from its example in the first.
  */
 import { gzipSync } from 'node:zlib';
+import { channel, channelNames, type E2mChannelName } from '@khumbu/shared/contract/channels';
 import type { Random } from '../random.js';
 import { LARGEST_BYTES, REPLY_TO_TRICKS, WILD_VALUES } from './wild-values.js';
 
@@ -44,8 +46,15 @@ const RESET: Node = [
   ['type', text('Soft')],
 ];
 
-/** Each leaf with the payloads EVerest sends there; `answer`: what it assumes without an answer. */
-export const LEAVES = {
+interface LeafRow {
+  readonly payload: Node | undefined;
+  readonly framed: boolean;
+  /** What EVerest assumes without an answer; `undefined`: there is none. */
+  readonly answer: string | undefined;
+}
+
+/** Leaves with the payloads that EVerest sends there. */
+const WRITTEN: Readonly<Partial<Record<E2mChannelName, LeafRow>>> = {
   update_firmware: { payload: UPDATE, framed: true, answer: '"Rejected"' },
   upload_logs: { payload: LOGS, framed: true, answer: '{"upload_logs_status":"Rejected"}' },
   is_reset_allowed: { payload: text('Soft'), framed: true, answer: 'false' },
@@ -55,9 +64,33 @@ export const LEAVES = {
   reset: { payload: RESET, framed: false, answer: undefined },
   allow_firmware_installation: { payload: 'true', framed: false, answer: undefined },
   heartbeat: { payload: '0', framed: false, answer: undefined },
-} as const satisfies Record<string, { payload: Node | undefined; framed: boolean; answer: string | undefined }>;
-export type Leaf = keyof typeof LEAVES;
-export const LEAF_NAMES = Object.keys(LEAVES) as Leaf[];
+};
+
+const nodeOf = (value: unknown): Node =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.entries(value).map(([key, inside]) => [key, nodeOf(inside)] as const)
+    : JSON.stringify(value);
+
+/** As the published document shows it. */
+function shownRow(leaf: E2mChannelName): LeafRow {
+  const { frame, reply, text: shown } = channel(leaf);
+  const framed = frame === 'envelope';
+  const example = shown.examples[0]?.payload;
+  const payload = framed ? (example as { readonly payload?: unknown } | undefined)?.payload : example;
+  return {
+    payload: payload === undefined ? undefined : nodeOf(payload),
+    framed,
+    answer: reply && JSON.stringify(reply.fallback),
+  };
+}
+
+export type Leaf = E2mChannelName;
+/** What is valid there is known by hand. */
+export const isWritten = (leaf: Leaf): boolean => leaf in WRITTEN;
+export const LEAF_NAMES = channelNames('e2m') as Leaf[];
+export const LEAVES = Object.fromEntries(LEAF_NAMES.map((leaf) => [leaf, WRITTEN[leaf] ?? shownRow(leaf)])) as Readonly<
+  Record<Leaf, LeafRow>
+>;
 
 function mutate(node: Node, random: Random): Node {
   if (typeof node === 'string') return random.pick(WILD_VALUES);
