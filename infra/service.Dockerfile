@@ -64,6 +64,7 @@ RUN install -d -o node -g node -m 0750 /var/lib/khumbu /var/lib/khumbu/spool /va
 COPY --from=production /app ./
 COPY infra/healthcheck.mjs ./
 RUN case ${SERVICE} in \
+      gateway) flags='--v8-pool-size=1 --heap-growing-percent=200' ;; \
       ota-worker | system-control) flags='--v8-pool-size=1 --max-semi-space-size=1' ;; \
       *) flags='--v8-pool-size=1' ;; \
     esac; \

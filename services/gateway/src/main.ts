@@ -1,5 +1,4 @@
 /** The gateway: MQTT and REST in front of the depot. */
-import { setFlagsFromString } from 'node:v8';
 import { tellFiles } from '@khumbu/operations/files/told-files';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { followPolicies } from '@khumbu/operations/security-log/told-policy';
@@ -39,13 +38,6 @@ async function assertPortIsFree({ HTTP_HOST, HTTP_PORT }: GatewayConfig): Promis
   if (reason === undefined) return;
   throw new CodedError('PORT_TAKEN', `HTTP_PORT ${HTTP_PORT} of ${HTTP_HOST} cannot be listened on (${reason})`);
 }
-
-/**
- * V8 counts the bytes of long frames as memory of its own. By default it looks twice a second of a flood of them through a
- * heap in which hardly anything has changed, 5 ms each time, while every answer waits. So the heap may grow to three times
- * what was alive at the last look.
- */
-setFlagsFromString('--heap-growing-percent=200');
 
 runService(
   () => createLogger('gateway', process.env.LOG_LEVEL ?? 'info'),
