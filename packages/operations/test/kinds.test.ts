@@ -18,6 +18,7 @@ void t.test('generic code knows no kind by name', async (t) => {
     const text = readFileSync(join(src, file), 'utf8');
     t.notMatch(text, named, file);
     t.notMatch(text, /\bkind === '|switch \(\w*\.?kind\)/, file);
+    t.notMatch(text, /StatusEnum/, `${file}: the words of its statuses`);
   }
   t.ok(count > 30, 'the sources were found');
 });

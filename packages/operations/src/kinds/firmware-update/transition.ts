@@ -5,11 +5,11 @@
 import type { FirmwareUpdateMetadata, FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Moment } from '../../clock/depot-clock.js';
-import { speakFirmwareStatus } from '../../outbox/dialect.js';
 import { type OutboxEntry, outboxEntry } from '../../outbox/entry.js';
 import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, OFFER_MS } from '../../records/record.js';
 import type { Applied, KindContext } from '../kind-definition.js';
+import { speakFirmwareStatus } from './dialect.js';
 import {
   type FirmwareUpdateEvent,
   type FirmwareUpdateState,

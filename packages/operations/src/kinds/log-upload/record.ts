@@ -2,12 +2,12 @@ import { LogStatusEnum, type UploadLogsRequest } from '@khumbu/shared/contract/s
 import type { ArchiveFormat } from '@khumbu/shared/locations/upload-location';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 import type { Moment } from '../../clock/depot-clock.js';
-import { speakLogStatus } from '../../outbox/dialect.js';
 import { type OutboxEntry, outboxEntry } from '../../outbox/entry.js';
 import { type Reason, reasonOfEvent } from '../../records/reasons.js';
 import { ended, inState, OFFER_MS, type RecordBase } from '../../records/record.js';
 import type { KindContext } from '../kind-definition.js';
 import type { StoredArchive } from './archive-object.js';
+import { speakLogStatus } from './dialect.js';
 
 export type LogUploadEvent =
   | 'confirmed'
@@ -97,7 +97,7 @@ export const isFinalLogState = (state: LogUploadState): boolean =>
   Object.keys(LOG_UPLOAD_TRANSITIONS[state]).length === 0;
 
 /** How long each state may last, in milliseconds. */
-export const LOG_DEADLINES = { offerMs: OFFER_MS, uploadMs: 24 * 3600_000 } as const;
+const LOG_DEADLINES = { offerMs: OFFER_MS, uploadMs: 24 * 3600_000 } as const;
 
 /** The status an upload is announced with, in the station's dialect. */
 export const logStatusEntry = (

@@ -1,8 +1,8 @@
 /**
- * What a station's OCPP module can bear. A status outside its enumeration makes the 1.6 module throw and take EVerest
- * down, or leaves an update pending for ever. Unknown stations are spoken to as if they might be 1.6.
+ * What a station's OCPP module can bear of an update. A status outside its enumeration makes the 1.6 module throw and take
+ * EVerest down, or leaves the update pending for ever. Unknown stations are spoken to as if they might be 1.6.
  */
-import type { FirmwareUpdateStatusEnum, LogStatusEnum } from '@khumbu/shared/contract/schemas';
+import type { FirmwareUpdateStatusEnum } from '@khumbu/shared/contract/schemas';
 import type { Dialect } from '@khumbu/shared/stations/stations-file';
 
 /** The plain UpdateFirmware of OCPP 1.6 (id -1): `undefined` is not sent, it means nothing there. OCPP 1.6, 7.25. */
@@ -23,18 +23,6 @@ const PLAIN_FIRMWARE: Record<FirmwareUpdateStatusEnum, FirmwareUpdateStatusEnum 
   SignatureVerified: undefined,
 };
 
-/** GetDiagnostics of OCPP 1.6 (id -1). OCPP 1.6, 7.24. */
-const PLAIN_LOG: Record<LogStatusEnum, LogStatusEnum> = {
-  AcceptedCanceled: 'UploadFailure',
-  BadMessage: 'UploadFailure',
-  Idle: 'Idle',
-  NotSupportedOperation: 'UploadFailure',
-  PermissionDenied: 'UploadFailure',
-  Uploaded: 'Uploaded',
-  UploadFailure: 'UploadFailure',
-  Uploading: 'Uploading',
-};
-
 /** The firmware status as the station is told it; `undefined`: not at all. */
 export function speakFirmwareStatus(
   status: FirmwareUpdateStatusEnum,
@@ -42,11 +30,4 @@ export function speakFirmwareStatus(
   dialect: Dialect,
 ): FirmwareUpdateStatusEnum | undefined {
   return requestId === -1 && dialect !== 'ocpp2.x' ? PLAIN_FIRMWARE[status] : status;
-}
-
-/** The log status as the station is told it. */
-export function speakLogStatus(status: LogStatusEnum, requestId: number, dialect: Dialect): LogStatusEnum {
-  if (dialect === 'ocpp2.x' && requestId !== -1) return status;
-  if (requestId === -1) return PLAIN_LOG[status];
-  return status === 'AcceptedCanceled' ? 'UploadFailure' : status;
 }
