@@ -113,6 +113,13 @@ export const newRecordBase = <K extends string, S extends string>(
   history: [{ at: options.now.wall, state }],
 });
 
+/** Of the whole depot: no station, nobody who asked, no `request_id`. Every version has stored it in these members. */
+export const newDepotRecordBase = <K extends string, S extends string>(
+  kind: K,
+  state: S,
+  options: { now: Moment; id?: string },
+): RecordBase<K, S> => newRecordBase(kind, state, { station: '', origin: 'everest', requestId: -1, ...options });
+
 type Optional<T> = { [M in keyof T]-?: object extends Pick<T, M> ? M : never }[keyof T];
 
 /** The record without these members. */

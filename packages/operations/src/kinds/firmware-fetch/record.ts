@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { isFileLocation, OWN_FRAGMENT } from '@khumbu/shared/locations/file-path';
 import type { Moment } from '../../clock/depot-clock.js';
 import type { Reason } from '../../records/reasons.js';
-import { type AnyRecord, inState, newRecordBase, type RecordBase } from '../../records/record.js';
+import { type AnyRecord, inState, newDepotRecordBase, type RecordBase } from '../../records/record.js';
 import type { StoredImage } from '../firmware-update/record.js';
 
 /** `Resting`: no update waits. `Fetching`: this generation runs. `Delivering`: it has ended, its waiters are being updated. */
@@ -94,7 +94,7 @@ export function fetchKey(location: string, ignored: readonly string[]): { id: st
 }
 
 export const newFetch = (id: string, location: string, now: Moment): FirmwareFetchRecord => ({
-  ...newRecordBase('firmware_fetch', 'Resting', { station: '', origin: 'everest', requestId: -1, now, id }),
+  ...newDepotRecordBase('firmware_fetch', 'Resting', { now, id }),
   location,
   generation: 0,
   waiters: [],
