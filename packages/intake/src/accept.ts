@@ -1,6 +1,7 @@
 /** One request that is answered, whatever its name: its stored answer comes first; else a decision is made and committed. */
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { OFFERING_CHANNELS, offer } from '@khumbu/operations/kinds/offer';
-import type { Transaction } from '@khumbu/operations/kinds/store';
+import { storedOf, type Transaction } from '@khumbu/operations/kinds/store';
 import { slotField } from '@khumbu/operations/records/keys';
 import type { StoredAnswer } from '@khumbu/operations/records/transaction';
 import type { ToldFact } from '@khumbu/operations/security-log/append-fact';
@@ -94,13 +95,9 @@ export function createAccept({ store, readDecideCommit, isAbandoned, now }: Omit
     const slot = slotField(record.kind);
     transaction.expectStation(station, slot, state.fields[slot]);
     offer(transaction, record, replaces).answer(station, answerKey, { reply, operationId }, answerTtlMs);
-    const result: Answer = {
-      reply,
-      operationId,
-      record: { ...record, version: record.version + 1 },
-      followUp: { kind: 'confirm', operationId },
-    };
-    return { result, transaction, undo: { ...undo, operationId } };
+    const result: Answer = { reply, operationId, record, followUp: { kind: 'confirm', operationId } };
+    const onStored = (stored: readonly OperationRecord[]): Answer => ({ ...result, record: storedOf(stored, record) });
+    return { result, transaction, onStored, undo: { ...undo, operationId } };
   };
 
   return ({ channel, requester, read, decide }) => {

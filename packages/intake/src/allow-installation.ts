@@ -1,6 +1,7 @@
 /** The permission to install: of EVerest, once all connectors are out of use, or of an operator. */
 import { isBeforeInstall } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
+import { storedOf } from '@khumbu/operations/kinds/store';
 import { type Origin, without, withoutWait } from '@khumbu/operations/records/record';
 import { presenceOf } from '@khumbu/operations/stations/everest-presence';
 import { STATION_FIELDS, type StationState } from '@khumbu/operations/stations/station-state';
@@ -66,7 +67,7 @@ export function createAllowInstallation({ read, readDecideCommit, store, jobs, l
         },
       });
     // Without undo: a permission that may or may not have been stored is asked for again by the caller.
-    return { result: next, transaction };
+    return { result: next, transaction, onStored: (stored) => storedOf(stored, next) };
   };
 
   /** Resolves with whether an update was waiting for it; `operationId` means that very update. */

@@ -1,7 +1,7 @@
 /** The second commit of an offer: its answer is out, so its work begins. */
 import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { confirmOffer, isOffer, type OfferedRecord, supersede } from '@khumbu/operations/kinds/offer';
-import { commitOrThrow } from '@khumbu/operations/kinds/store';
+import { commitOrThrow, storedOf } from '@khumbu/operations/kinds/store';
 import { isEnded } from '@khumbu/operations/records/record';
 import type { Attempt } from './decision.js';
 import type { Parts } from './intake-deps.js';
@@ -28,7 +28,12 @@ export function createConfirm({ store, jobs, read, readDecideCommit }: Parts) {
     const transaction = store.transaction();
     for (const older of replaces.slice(0, -1)) supersede(transaction, older, record.origin, context);
     const confirmed = confirmOffer(transaction, record, replaces.at(-1), context);
-    return { transaction, result: confirmed.record, undo: { kind: 'confirm', operationId: record.id } };
+    return {
+      transaction,
+      result: confirmed.record,
+      onStored: (stored) => storedOf(stored, confirmed.record),
+      undo: { kind: 'confirm', operationId: record.id },
+    };
   };
 
   /** The answer is out. An offer that was withdrawn stays so. Safe to repeat. */
@@ -40,8 +45,8 @@ export function createConfirm({ store, jobs, read, readDecideCommit }: Parts) {
   /** The fate of the confirmation is unknown. The answer is out, so it is made again, not revoked. */
   const confirmAgain = async (operationId: string): Promise<void> => {
     const { transaction, result } = decideConfirm(await readOffer(operationId));
-    if (transaction) await commitOrThrow(store, transaction);
-    if (result) await jobs.ensure(result);
+    const stored = transaction ? await commitOrThrow(store, transaction) : [];
+    if (result) await jobs.ensure(storedOf(stored, result));
   };
 
   /** The offer's answer was sent, and it is not known whether the station received it. */

@@ -38,7 +38,7 @@ export type LogUploadDecision =
 const LOG_TYPES: readonly LogUploadRecord['logType'][] = ['DiagnosticsLog', 'SecurityLog'];
 
 /** OCPP 1.6 GetDiagnostics names no type. */
-export function logTypeOf(type: string | undefined): LogUploadRecord['logType'] | undefined {
+function logTypeOf(type: string | undefined): LogUploadRecord['logType'] | undefined {
   if (type === undefined || type === '' || type === 'DiagnosticsLog') return 'DiagnosticsLog';
   return type === 'SecurityLog' ? 'SecurityLog' : undefined;
 }

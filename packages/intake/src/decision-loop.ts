@@ -50,8 +50,10 @@ export function createDecisionLoop(redis: Redis, fence: EpochFence): ReadDecideC
   const readDecideCommit: ReadDecideCommit = async ({ read, decide }) => {
     for (let race = 0; race < MAX_RACES; race++) {
       const situation = await read();
-      const { transaction, result, undo } = decide(situation);
-      if (!transaction || (await fence.commit(transaction, undo))) return result;
+      const { transaction, result, onStored, undo } = decide(situation);
+      if (!transaction) return result;
+      const stored = await fence.commit(transaction, undo);
+      if (stored) return onStored ? onStored(stored) : result;
     }
     throw new Error('too many at once');
   };

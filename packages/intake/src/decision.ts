@@ -92,6 +92,8 @@ export interface Attempt<T> {
   readonly result: T;
   /** Absent: nothing changes. */
   readonly transaction?: Transaction;
+  /** The result with its records as they were stored. Absent: `result` as it is. */
+  readonly onStored?: (stored: readonly OperationRecord[]) => T;
   /** Absent: the caller repeats the request, and finds it done or does it anew. */
   readonly undo?: Undo;
 }

@@ -6,6 +6,7 @@
  * after which a late commit fails its guard.
  */
 import { randomUUID } from 'node:crypto';
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import type { Transaction } from '@khumbu/operations/kinds/store';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Undo } from './decision.js';
@@ -69,21 +70,24 @@ export function createEpochFence(
 
   return {
     /**
-     * `false`: another process committed in between. Rejects with `NOT_STORED` when it is not known whether it took place;
-     * `ifUnknown` is then done as soon as Redis answers.
+     * Resolves with the records as they are stored. `undefined`: another process committed in between. Rejects with
+     * `NOT_STORED` when it is not known whether it took place; `ifUnknown` is then done as soon as Redis answers.
      */
-    async commit(transaction: Transaction, ifUnknown: Undo | undefined): Promise<boolean> {
+    async commit(
+      transaction: Transaction,
+      ifUnknown: Undo | undefined,
+    ): Promise<readonly OperationRecord[] | undefined> {
       transaction.guards.push([key, 'epoch', epoch]);
-      let isDone: boolean;
+      let stored: readonly OperationRecord[] | undefined;
       try {
-        isDone = (await store.commit(transaction)) !== undefined;
+        stored = await store.commit(transaction);
       } catch (error) {
         unsettled.push({ undo: ifUnknown });
         schedule();
         throw notStored(error);
       }
-      if (!isDone) await keepEpoch();
-      return isDone;
+      if (!stored) await keepEpoch();
+      return stored;
     },
     /** No commit of unknown fate is left. */
     isSettled: (): boolean => unsettled.length === 0,

@@ -2,6 +2,7 @@
 import { downloadNow, pauseByOperator, resumeByOperator } from '@khumbu/operations/kinds/firmware-update/hold-download';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { Applied, KindContext } from '@khumbu/operations/kinds/kind-definition';
+import { storedOf } from '@khumbu/operations/kinds/store';
 import type { Attempt } from './decision.js';
 import type { Parts } from './intake-deps.js';
 
@@ -41,7 +42,12 @@ export function createOrderDownload({ read, readDecideCommit, store, jobs }: Par
     const transaction = store.transaction().put(next.record).enqueueStatus(update.station, next.statuses);
     // The fetch looks who is left; a step of this update that runs reads it again.
     if (order === 'pause') transaction.notifyCancel(update.id);
-    return { transaction, result: { kind: 'done', record: { ...next.record, version: next.record.version + 1 } } };
+    const { record } = next;
+    return {
+      transaction,
+      result: { kind: 'done', record },
+      onStored: (stored) => ({ kind: 'done', record: storedOf(stored, record) }),
+    };
   };
 
   /** `by`: who asks. Safe to repeat. Rejects with `NOT_STORED` when it is not known whether it was stored. */

@@ -1,7 +1,7 @@
 /** Resets. One is stored as accepted at once, without an offer: EVerest has stopped itself by then and waits for it. */
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyResetEvent, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
-import type { Transaction } from '@khumbu/operations/kinds/store';
+import { storedOf, type Transaction } from '@khumbu/operations/kinds/store';
 import { isEnded, newOperationId } from '@khumbu/operations/records/record';
 import { NO_RESET_ALLOWED } from '@khumbu/operations/stations/station-state';
 import type { ResetRequest } from '@khumbu/shared/contract/schemas';
@@ -23,8 +23,15 @@ function share(transaction: Transaction, record: ResetRecord): ResetRecord {
   if (record.takeBackFor === undefined || record.state !== 'Accepted') return record;
   const { takeBackFor: _alone, ...shared } = record;
   transaction.put(shared);
-  return { ...shared, version: record.version + 1 };
+  return shared;
 }
+
+/** The answer that shows this record, which the transaction may write. */
+const showing = (transaction: Transaction, answer: Answer, record: ResetRecord): Attempt<Answer> => ({
+  transaction,
+  result: { ...answer, record },
+  onStored: (stored) => ({ ...answer, record: storedOf(stored, record) }),
+});
 
 export function createReset(parts: Parts) {
   const { read, readDecideCommit, store, jobs, isAbandoned, now } = parts;
@@ -40,7 +47,7 @@ export function createReset(parts: Parts) {
     if (storedRecord?.kind !== 'reset') return { result: answer };
     const transaction = store.transaction();
     const record = share(transaction, storedRecord);
-    return { result: { ...answer, record }, ...(record === storedRecord ? {} : { transaction }) };
+    return record === storedRecord ? { result: { ...answer, record } } : showing(transaction, answer, record);
   };
 
   const decide = (request: ResetRequest, id: string, situation: ResetSituation): Attempt<Answer> => {
@@ -53,14 +60,13 @@ export function createReset(parts: Parts) {
       return { result: { reply: undefined, ...(reason === undefined ? {} : { reason }) } };
     const operationId = decision.kind === 'repeat' ? decision.operationId : id;
     const transaction = store.transaction();
+    const answer: Answer = { reply: undefined, operationId };
     if (isOverRest)
       transaction.answer(station, requester.answerKey, { reply: null, operationId }, requester.answerTtlMs);
     // What was reserved for EVerest's reset is used up: an open reset keeps installs away itself.
     else transaction.setStation(station, NO_RESET_ALLOWED);
-    if (decision.kind === 'repeat') {
-      const record = current && share(transaction, current);
-      return { transaction, result: { reply: undefined, operationId, ...(record ? { record } : {}) } };
-    }
+    if (decision.kind === 'repeat')
+      return current ? showing(transaction, answer, share(transaction, current)) : { transaction, result: answer };
     const { type, scheduled = false } = request;
     const own = isOverRest ? { takeBackFor: requester.answerKey } : {};
     const order = { id, origin: requester.origin, type, scheduled, ...askedBy(requester), ...own };
@@ -70,7 +76,7 @@ export function createReset(parts: Parts) {
       const context = { now: now() };
       transaction.put(applyResetEvent(replaces, 'superseded', context)).notifyCancel(replaces.id);
     }
-    return { transaction, result: { reply: undefined, operationId, record } };
+    return showing(transaction, answer, record);
   };
 
   /** If the fate of the commit is unknown, REST answers that nothing was accepted; EVerest's reset is tried until it is stored. */

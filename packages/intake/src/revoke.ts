@@ -1,6 +1,6 @@
 /** The default was answered although a decision was stored: the decision is revoked, wherever it stands. */
 import { isOffer, withdrawOffer } from '@khumbu/operations/kinds/offer';
-import { commitOrThrow } from '@khumbu/operations/kinds/store';
+import { commitOrThrow, storedOf } from '@khumbu/operations/kinds/store';
 import { NO_RESET_ALLOWED, readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
 import { fallbackReply, type RequestChannelName } from '@khumbu/shared/contract/channels';
 import type { Answer } from './decision.js';
@@ -58,8 +58,8 @@ export function createRevoke({ store, jobs, read }: Parts) {
     const slot = state.slot(record.kind);
     const context = read.contextOf(station, state);
     const { transaction, resumed } = withdrawOffer(store.transaction(), record, replaces, slot, context, successor);
-    await commitOrThrow(store, transaction);
-    if (resumed) await jobs.ensure(resumed);
+    const stored = await commitOrThrow(store, transaction);
+    if (resumed) await jobs.ensure(storedOf(stored, resumed));
   };
 
   return { revoke, persistDefaultReplies };

@@ -1,5 +1,7 @@
 /** `set_system_time`: the answer, and the time that is stored once the answer is out. */
+import type { OperationRecord } from '@khumbu/operations/kinds/kinds';
 import { type SystemTimeRecord, systemTimeId, tellSystemTime } from '@khumbu/operations/kinds/set-system-time/record';
+import { storedOf } from '@khumbu/operations/kinds/store';
 import { slotField } from '@khumbu/operations/records/keys';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { decideSystemTime } from './decide-system-time.js';
@@ -74,7 +76,8 @@ export function createSetSystemTime({ accept, read, readDecideCommit, store, red
         const next = recordOf(previous, requester, value, toldAtRedisMs);
         const fields = { [slotField('set_system_time')]: next.id };
         // Without undo: the caller notes it again until it is stored; noted twice, it is set once more or stale.
-        return { result: next, transaction: store.transaction().put(next).setStation(station, fields) };
+        const transaction = store.transaction().put(next).setStation(station, fields);
+        return { result: next, transaction, onStored: (stored: readonly OperationRecord[]) => storedOf(stored, next) };
       },
     });
     await jobs.ensure(record);

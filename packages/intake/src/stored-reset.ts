@@ -2,7 +2,7 @@
 import { isInstalling } from '@khumbu/operations/kinds/firmware-update/machine';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { applyResetEvent, RESET_DEADLINES, type ResetRecord } from '@khumbu/operations/kinds/reset/record';
-import { commitOrThrow, type Transaction } from '@khumbu/operations/kinds/store';
+import { commitOrThrow, storedOf, type Transaction } from '@khumbu/operations/kinds/store';
 import { slotField } from '@khumbu/operations/records/keys';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 import { readStation, STATION_FIELDS } from '@khumbu/operations/stations/station-state';
@@ -94,6 +94,6 @@ export async function revokeReset(
         id: newOperationId('reset', now()),
       })
     : undefined;
-  await commitOrThrow(store, transaction);
-  if (resumed) await jobs.ensure(resumed);
+  const stored = await commitOrThrow(store, transaction);
+  if (resumed) await jobs.ensure(storedOf(stored, resumed));
 }

@@ -30,6 +30,17 @@ void t.test('an offer makes no job; the confirmation does, and is safe to repeat
   t.equal((await d.jobIds()).length, 3);
 });
 
+void t.test('an update is shown to REST as it is stored', async (t) => {
+  const d = await openStage(t);
+  const answer = await d.intake.updateFirmware(UPDATE, requester('tool', 'rest'));
+  const id = must(answer.operationId);
+  t.same(answer.record, await d.store.load(id), 'offered');
+  await d.intake.confirm(answer);
+  const { record } = await d.intake.orderDownload(STATION, id, 'pause', 'an operator');
+  t.match(record, { pausedByOperator: {} });
+  t.same(record, await d.store.load(id), 'paused');
+});
+
 void t.test('the format of an archive is told by its name and kept in the record', async (t) => {
   const d = await openStage(t, { archiveFormat: 'zstd' });
   const logs = await d.intake.uploadLogs(LOGS, requester());

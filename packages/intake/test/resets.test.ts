@@ -144,6 +144,19 @@ void t.test('a reset is one until its restart is seen', async (t) => {
   t.match((await d.state()).restartExpected, { reason: 'ScheduledReset' });
 });
 
+void t.test('a reset is shown to REST as it is stored', async (t) => {
+  const d = await openStage(t);
+  for (const [key, version] of [
+    ['tool', 1],
+    ['tool', 2],
+    ['other', 2],
+  ] as const) {
+    const { record } = await d.intake.reset({ type: 'Soft' }, requester(key, 'rest'));
+    t.equal(record?.version, version, key);
+    t.same(record, await d.store.load(must(record).id), key);
+  }
+});
+
 void t.test('a reset whose commit was of unknown fate is stored once, with its job', async (t) => {
   const d = await openStage(t);
   d.freezeAtCommit();

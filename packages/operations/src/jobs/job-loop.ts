@@ -102,7 +102,9 @@ export function putOff<R extends OperationRecord>(
 
 /** Resolves when the record wants nothing of this job any more, or the signal has fired. */
 export function createJobLoop({ steps, store, jobs, log, now }: JobLoopOptions) {
-  const commit = (transaction: Transaction): Promise<void> => commitOrThrow(store, transaction);
+  const commit = async (transaction: Transaction): Promise<void> => {
+    await commitOrThrow(store, transaction);
+  };
 
   /** A surprise: keep the record, say why, try again later. Never lets an operation hang without a job. */
   const fault = async (record: OperationRecord, error: unknown): Promise<void> => {

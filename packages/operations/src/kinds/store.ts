@@ -37,7 +37,16 @@ export const createStore = (
   now?: Now,
 ): Store => createRecordStore(redis, prefix, RECORD_RULES, onEnded, now);
 
-/** Commit, or reject with `CONFLICT`: the record has moved on; read it again. */
-export async function commitOrThrow(store: Pick<Store, 'commit'>, transaction: Transaction): Promise<void> {
-  if (!(await store.commit(transaction))) throw new CodedError('CONFLICT', 'the record has moved on');
+/** Commit, or reject with `CONFLICT`: the record has moved on; read it again. Resolves with the records as they are stored. */
+export async function commitOrThrow(
+  store: Pick<Store, 'commit'>,
+  transaction: Transaction,
+): Promise<readonly OperationRecord[]> {
+  const stored = await store.commit(transaction);
+  if (!stored) throw new CodedError('CONFLICT', 'the record has moved on');
+  return stored;
 }
+
+/** The record as a commit has stored it; one that the commit did not write is as it was. */
+export const storedOf = <R extends OperationRecord>(stored: readonly OperationRecord[], record: R): R =>
+  stored.findLast((one): one is R => one.id === record.id) ?? record;

@@ -12,7 +12,7 @@ import {
 } from '@khumbu/operations/kinds/firmware-fetch/record';
 import { askAgain } from '@khumbu/operations/kinds/firmware-update/hold-download';
 import { type FirmwareUpdateRecord, installAt } from '@khumbu/operations/kinds/firmware-update/record';
-import type { Transaction } from '@khumbu/operations/kinds/store';
+import { storedOf, type Transaction } from '@khumbu/operations/kinds/store';
 import { toldFault } from '@khumbu/operations/records/told-fault';
 import { requireProfile } from '@khumbu/shared/stations/stations-file';
 import { connectorsDetail } from './connectors.js';
@@ -39,10 +39,8 @@ export function createNotifyWaiters(deps: StepDeps, retries: RetrySettings) {
         : outcome.paused
           ? paused(transaction, charged, outcome, view)
           : failed(transaction, charged, outcome, view);
-      if (await store.commit(transaction)) {
-        await jobs.ensure({ ...next, version: next.version + 1 });
-        return;
-      }
+      const stored = await store.commit(transaction);
+      if (stored) return jobs.ensure(storedOf(stored, next));
     }
   };
 

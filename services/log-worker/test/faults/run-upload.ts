@@ -84,7 +84,9 @@ export async function beginUpload({ redis, dir, logs, rules = [] }: UploadStage,
     async oneTry(at: Site = site): Promise<LogUploadRecord> {
       const step = stepAt(at);
       const { signal } = new AbortController();
-      const commit = (transaction: Parameters<typeof store.commit>[0]) => commitOrThrow(store, transaction);
+      const commit = async (transaction: Parameters<typeof store.commit>[0]): Promise<void> => {
+        await commitOrThrow(store, transaction);
+      };
       for (const before = (await load()).run; ; ) {
         const current = await load();
         if (current.endedAt !== undefined || current.run !== before) return current;
