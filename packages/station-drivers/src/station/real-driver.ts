@@ -9,18 +9,26 @@ import { LOG_TYPES, type StationDriver } from '../port.js';
 import { profileOf } from '../profiles/profiles.js';
 import { localTransport } from '../transports/local.js';
 import { createSshTransport, type SshPool } from '../transports/ssh/ssh-transport.js';
+import type { Transport } from '../transports/transport.js';
 import { commandsAt } from './commands.js';
 import { effectsAt } from './effects.js';
 import { limitsOf, sshTargetOf } from './entry-settings.js';
 import type { StationParts } from './station-parts.js';
 import { createStationProgram } from './station-program.js';
 
+type MakeTransport = (entry: RealDriverEntry, connections: SshPool, station: string | undefined) => Transport;
+
+/** The transports by name: the one place that knows them all. */
+const TRANSPORTS: Readonly<Record<RealDriverEntry['transport'], MakeTransport>> = {
+  local: () => localTransport,
+  ssh: (entry, connections, station) => createSshTransport(sshTargetOf(entry, limitsOf(entry), station), connections),
+};
+
 /** What an entry is made of at its station. Begins nothing. */
 export function stationParts(entry: RealDriverEntry, connections: SshPool, station?: string): StationParts {
   const { state_dir: stateDir, boot_id: bootId = [] } = entry;
   const limits = limitsOf(entry);
-  const transport =
-    entry.transport === 'ssh' ? createSshTransport(sshTargetOf(entry, limits, station), connections) : localTransport;
+  const transport = TRANSPORTS[entry.transport](entry, connections, station);
   const own = profileOf(entry);
   const profile = { ...own, commands: [...own.commands, ...logCommands(entry)], check: withLogs(own.check, entry) };
   const scripts = [...profile.scripts, ...logScripts(entry)];
