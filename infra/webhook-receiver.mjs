@@ -16,7 +16,11 @@ const MOST_BYTES = 1024 * 1024;
 /** Ids that were taken, so that a message that comes twice is taken once. Keep them where your events are kept. */
 const MOST_REMEMBERED = 100_000;
 
-/** Throws why a message is not from the depot. `body`: the bytes as they came, not parsed and written again. */
+/**
+ * Throws why a message is not from the depot. `body`: the bytes as they came, not parsed and written again.
+ *
+ * @public
+ */
 export function verify(secrets, headers, body, now = Date.now()) {
   const { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures } = headers;
   if (!id || !timestamp || !signatures) throw new Error('a header is missing');
@@ -50,6 +54,7 @@ async function bodyOf(request) {
   return Buffer.concat(pieces);
 }
 
+/** @public */
 export function createReceiver(secrets, take) {
   const taken = new Set();
   /** Running, by id: who sends the same again meanwhile hears how that ends. */

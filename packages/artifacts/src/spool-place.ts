@@ -10,7 +10,7 @@ import type { ArtifactPlace, HeldBytes } from './place.js';
 
 const READ_BYTES = 256 * 1024;
 
-export const imagesFolder = (spoolDir: string): string => join(spoolDir, 'images');
+const imagesFolder = (spoolDir: string): string => join(spoolDir, 'images');
 
 /** `obstacle`: as in `ArtifactPlace`; ota-workers have none. */
 export function spoolPlace(

@@ -27,7 +27,7 @@ export interface SweptImage extends HeldBytes {
 }
 
 /** Which of them go, in this order. Pure. */
-export function whatGoes(images: readonly SweptImage[], { now, maxBytes, named, kept }: StoreSweepRules): string[] {
+function whatGoes(images: readonly SweptImage[], { now, maxBytes, named, kept }: StoreSweepRules): string[] {
   const age = ({ at, usedAt }: SweptImage): number => now - Math.max(at, usedAt);
   const free = images.filter((image) => !kept.has(image.sha256) && age(image) >= YOUNG_MS);
   const unnamed = free.filter(({ sha256 }) => !named.has(sha256));

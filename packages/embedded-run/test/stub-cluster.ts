@@ -100,7 +100,7 @@ export async function startStubCluster({ dir, env = {}, group = false }: StubOpt
 }
 
 /** Children that a run wrote down, by name. */
-export function pidsIn(dataDir: string): Record<string, number> {
+function pidsIn(dataDir: string): Record<string, number> {
   const files = readdirSync(join(dataDir, 'run')).filter((file) => file.endsWith('.pid') && file !== 'supervisor.pid');
   return Object.fromEntries(
     files.flatMap((file) => {

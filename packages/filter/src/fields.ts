@@ -17,8 +17,8 @@ export interface Field {
 }
 export type Fields = Readonly<Record<string, Field>>;
 
-export const STATION_STATES = ['here', 'away', 'never_heard', 'conflict', 'no_driver', 'not_listed'] as const;
-export const DIALECTS = ['ocpp1.6', 'ocpp2.x', 'unknown'] as const;
+const STATION_STATES = ['here', 'away', 'never_heard', 'conflict', 'no_driver', 'not_listed'] as const;
+const DIALECTS = ['ocpp1.6', 'ocpp2.x', 'unknown'] as const;
 
 export const STATION_FIELDS = {
   station: { type: 'word', meaning: 'Its id.' },

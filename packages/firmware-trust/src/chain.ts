@@ -56,7 +56,7 @@ export interface ChainOptions extends ChainPolicy {
 }
 
 /** No honest clock shows less: this code did not exist then. A device without a battery wakes up in 1970 or 2000. */
-export const CLOCK_FLOOR = new Date('2026-11-01T00:00:00Z');
+const CLOCK_FLOOR = new Date('2026-11-01T00:00:00Z');
 export const isClockSane = (now: Date): boolean => now >= CLOCK_FLOOR;
 
 const OID = {

@@ -16,7 +16,7 @@ export interface Name {
   readonly emails: readonly { readonly isIa5: boolean }[];
 }
 
-export const OID_COMMON_NAME = '2.5.4.3';
+const OID_COMMON_NAME = '2.5.4.3';
 const OID_EMAIL = '1.2.840.113549.1.9.1';
 const IA5_STRING = 0x16;
 

@@ -19,18 +19,17 @@ export function der(tag: number, ...parts: Part[]): Buffer {
   return Buffer.concat([Buffer.from([tag, ...length]), content]);
 }
 export const seq = (...parts: Part[]): Buffer => der(0x30, ...parts);
-export const set = (...parts: Part[]): Buffer => der(0x31, ...parts);
+const set = (...parts: Part[]): Buffer => der(0x31, ...parts);
 export const octets = (content: Part): Buffer => der(0x04, content);
 export const bits = (content: Part, unused = 0): Buffer => der(0x03, Buffer.from([unused]), content);
-export const bool = (value: boolean): Buffer => der(0x01, Buffer.from([value ? 255 : 0]));
+const bool = (value: boolean): Buffer => der(0x01, Buffer.from([value ? 255 : 0]));
 export const int = (value: number | bigint): Buffer => {
   let hex = value.toString(16);
   if (hex.length % 2) hex = `0${hex}`;
   const bytes = Buffer.from(hex, 'hex');
   return der(0x02, (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes);
 };
-export const text = (value: string, tag = 0x0c): Buffer =>
-  der(tag, Buffer.from(value, tag === 0x0c ? 'utf8' : 'latin1'));
+const text = (value: string, tag = 0x0c): Buffer => der(tag, Buffer.from(value, tag === 0x0c ? 'utf8' : 'latin1'));
 export function oid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
   const bytes = [first * 40 + second, ...rest].flatMap((arc) => {
@@ -40,8 +39,7 @@ export function oid(dotted: string): Buffer {
   });
   return der(0x06, Buffer.from(bytes));
 }
-export const time = (at: Date): Buffer =>
-  der(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`));
+const time = (at: Date): Buffer => der(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`));
 
 const TYPES: Record<string, string> = {
   CN: '2.5.4.3',
@@ -51,7 +49,7 @@ const TYPES: Record<string, string> = {
   emailAddress: '1.2.840.113549.1.9.1',
 };
 /** `O=Maker/CN=leaf`; a value that begins with `<tag>` in hex is written as that type of string. */
-export function name(of: string): Buffer {
+function name(of: string): Buffer {
   const parts = of === '' ? [] : of.split('/');
   return seq(
     ...parts.map((part) => {
@@ -67,7 +65,7 @@ export interface Extra {
   readonly critical?: boolean;
   readonly value: Buffer;
 }
-export const extension = ({ oid: id, critical = false, value }: Extra): Buffer =>
+const extension = ({ oid: id, critical = false, value }: Extra): Buffer =>
   seq(oid(id), ...(critical ? [bool(true)] : []), octets(value));
 
 export const EXT = {
@@ -109,7 +107,7 @@ export const CODE_SIGNING = '1.3.6.1.5.5.7.3.3';
 const algorithm = (id: string, ...parameters: Buffer[]): Buffer => seq(oid(id), ...parameters);
 const NULL = der(0x05);
 const RSA = '1.2.840.113549.1.1.';
-export const SIGNING: Record<string, { readonly hash: string | null; readonly der: Buffer }> = {
+const SIGNING: Record<string, { readonly hash: string | null; readonly der: Buffer }> = {
   'rsa-md5': { hash: 'md5', der: algorithm(`${RSA}4`, NULL) },
   'rsa-sha1': { hash: 'sha1', der: algorithm(`${RSA}5`, NULL) },
   'rsa-sha224': { hash: 'sha224', der: algorithm(`${RSA}14`, NULL) },
@@ -151,7 +149,7 @@ export const pem = (label: string, bytes: Buffer): string =>
     .match(/.{1,64}/g)
     ?.join('\n')}\n-----END ${label}-----\n`;
 
-export const defaultSigning = ({ privateKey }: Keys): string => {
+const defaultSigning = ({ privateKey }: Keys): string => {
   const type = privateKey.asymmetricKeyType ?? '';
   return type === 'ec' ? 'ec-sha256' : type === 'rsa' ? 'rsa-sha256' : type === 'dsa' ? 'dsa-sha256' : type;
 };

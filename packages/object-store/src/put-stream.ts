@@ -58,7 +58,7 @@ export const MIN_PART_BYTES = 5 * 1024 * 1024;
 export const MAX_PARTS = 10_000;
 export const DEFAULT_PART_BYTES = 8 * 1024 * 1024;
 
-export function objectHeaders(input: Pick<PutStreamInput, 'contentType' | 'metadata'>): Record<string, string> {
+function objectHeaders(input: Pick<PutStreamInput, 'contentType' | 'metadata'>): Record<string, string> {
   const headers: Record<string, string> = { 'content-type': input.contentType };
   for (const [name, value] of Object.entries(input.metadata ?? {})) {
     if (!/^[a-z0-9-]+$/.test(name) || !/^[\x20-\x7e]*$/.test(value)) {

@@ -18,7 +18,7 @@ export const HOUR = 3600_000;
 export const moment = () => momentOf(Date.now());
 export const server = await startRedis({ dir: t.testdir({}) });
 export const log = createLogger('test', 'silent');
-export const connect = (): Redis => new Redis(server.url, { maxRetriesPerRequest: null });
+const connect = (): Redis => new Redis(server.url, { maxRetriesPerRequest: null });
 export const redis = connect();
 t.teardown(async () => {
   redis.disconnect();

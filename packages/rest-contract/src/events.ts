@@ -19,7 +19,7 @@ const at = time('When it happened.');
 const stationId = text('The station.', { examples: ['cs-1'] });
 const operationId = text('The operation.', { examples: ['firmware-update-mia0x1c2-5f0c9a7be1'] });
 
-export const OperationEventSchema = Type.Object(
+const OperationEventSchema = Type.Object(
   {
     type: Type.Literal('operation'),
     at,
@@ -37,7 +37,7 @@ export const OperationEventSchema = Type.Object(
   { $id: 'OperationEvent', description: 'An operation has changed.' },
 );
 
-export const StationEventSchema = Type.Object(
+const StationEventSchema = Type.Object(
   {
     type: Type.Literal('station'),
     at,
@@ -63,7 +63,7 @@ export const StationEventSchema = Type.Object(
   { $id: 'StationEvent', description: 'Something has happened to a station.' },
 );
 
-export const ProgressEventSchema = Type.Object(
+const ProgressEventSchema = Type.Object(
   {
     type: Type.Literal('progress'),
     at,
@@ -78,7 +78,7 @@ export const ProgressEventSchema = Type.Object(
   },
 );
 
-export const GapEventSchema = Type.Object(
+const GapEventSchema = Type.Object(
   {
     type: Type.Literal('gap'),
     after: text('Id of the last event that was sent.'),

@@ -28,7 +28,7 @@ export const LogViewQuery = Type.Object(
 
 const source = text('The source, by its name in the stations file.', { examples: ['journal'] });
 
-export const LogViewRecordSchema = Type.Object(
+const LogViewRecordSchema = Type.Object(
   {
     type: Type.Literal('record'),
     source,
@@ -40,7 +40,7 @@ export const LogViewRecordSchema = Type.Object(
   { $id: 'LogViewRecord', description: 'One line of a log.' },
 );
 
-export const LogViewNoteSchema = Type.Object(
+const LogViewNoteSchema = Type.Object(
   {
     type: Type.Literal('note'),
     source,
@@ -50,12 +50,12 @@ export const LogViewNoteSchema = Type.Object(
   { $id: 'LogViewNote', description: 'What has to be known of a source.' },
 );
 
-export const LogViewAliveSchema = Type.Object(
+const LogViewAliveSchema = Type.Object(
   { type: Type.Literal('alive') },
   { $id: 'LogViewAlive', description: 'Nothing was written for a while; the view goes on.' },
 );
 
-export const LogViewEndSchema = Type.Object(
+const LogViewEndSchema = Type.Object(
   {
     type: Type.Literal('end'),
     reason: Type.Enum(['complete', 'size_limit', 'time_limit', 'failed', 'lost', 'stopping', 'withdrawn'], {

@@ -56,7 +56,7 @@ export const PROGRESS_MEMBERS = {
   ),
 };
 
-export const ProgressSchema = Type.Object(
+const ProgressSchema = Type.Object(
   {
     ...PROGRESS_MEMBERS,
     at: time('When this was true.'),
@@ -106,7 +106,7 @@ export const WaitingSchema = Type.Object(
   },
 );
 
-export const HistoryEntrySchema = Type.Object(
+const HistoryEntrySchema = Type.Object(
   { at: time('When.'), status: text('The status it entered.'), reason: optionalText('Why, as a stable word.') },
   { $id: 'HistoryEntry', description: 'One step in the life of an operation.' },
 );

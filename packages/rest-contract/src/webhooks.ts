@@ -70,7 +70,7 @@ export const WebhookOrderSchema = Type.Object(
   },
 );
 
-export const LONGEST_OVERLAP_S = 30 * 86_400;
+const LONGEST_OVERLAP_S = 30 * 86_400;
 export const WebhookKeyOrderSchema = Type.Object(
   {
     overlapS: Type.Optional(

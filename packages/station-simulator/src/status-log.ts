@@ -23,7 +23,7 @@ export interface ReceivedStatus {
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
 /** Longest memory of each list; a station that runs for ever must not grow. */
-export const KEPT_ENTRIES = 10_000;
+const KEPT_ENTRIES = 10_000;
 
 export function keep<T>(list: T[], entry: T): void {
   list.push(entry);

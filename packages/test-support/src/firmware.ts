@@ -21,7 +21,7 @@ export type SignatureScheme = 'rsa-pkcs1' | 'rsa-pss' | 'ecdsa';
 const KEY_OF: Record<SignatureScheme, KeyKind> = { 'rsa-pkcs1': 'rsa', 'rsa-pss': 'rsa', ecdsa: 'ecdsa' };
 
 /** Sign the whole image over its SHA-256: base64, as in `signature` of the request. */
-export function signImage(image: Uint8Array, keyPem: string, scheme: SignatureScheme): string {
+function signImage(image: Uint8Array, keyPem: string, scheme: SignatureScheme): string {
   const signer = createSign('sha256').update(image);
   if (scheme !== 'rsa-pss') return signer.sign(keyPem, 'base64');
   const padding = constants.RSA_PKCS1_PSS_PADDING;

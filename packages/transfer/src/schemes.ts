@@ -5,7 +5,7 @@ import type { CreateTransport, TransferContext, Transport } from './port.js';
 const http = async (): Promise<CreateTransport> => (await import('./schemes/http.js')).createHttpTransport;
 const ftp = async (): Promise<CreateTransport> => (await import('./schemes/ftp/ftp.js')).createFtpTransport;
 
-export const SCHEMES: Readonly<Record<LocationScheme, () => Promise<CreateTransport>>> = {
+const SCHEMES: Readonly<Record<LocationScheme, () => Promise<CreateTransport>>> = {
   https: http,
   http,
   s3: async () => (await import('./schemes/s3.js')).createS3Transport,

@@ -25,7 +25,7 @@ export const rules = {
   allowedHosts: [] as readonly string[],
   allowLoopback: true,
 } as const;
-export const policy = createLocationPolicy(rules);
+const policy = createLocationPolicy(rules);
 /** Names lead where this says, or fail with this code. */
 export const policyOfNames = (answer: string) =>
   createLocationPolicy(rules, (_name, _options, done) =>

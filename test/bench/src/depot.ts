@@ -9,7 +9,7 @@ import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 
-export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const START_MS = 120_000;
 const STOP_MS = 20_000;
 const ENV = {

@@ -17,7 +17,7 @@ interface EventsFlags extends DepotFlags, OutputFlags {
 }
 
 /** One line. Pure. */
-export function eventText(event: Event): string {
+function eventText(event: Event): string {
   switch (event.type) {
     case 'operation': {
       const { at, stationId, operationId, kind, ended } = event;

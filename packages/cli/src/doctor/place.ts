@@ -10,7 +10,7 @@ import { SystemControlSettings } from '@khumbu/system-control/config';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export const SERVICES = {
+const SERVICES = {
   gateway: GatewaySettings,
   'ota-worker': OtaWorkerSettings,
   'log-worker': LogWorkerSettings,

@@ -5,7 +5,7 @@ import type { RedisFacts } from './sight.js';
 const PATIENCE_MS = 3000;
 
 /** Lines of INFO as members. Pure. */
-export const infoOf = (text: string): Record<string, string> =>
+const infoOf = (text: string): Record<string, string> =>
   Object.fromEntries(
     text.split(/\r?\n/).flatMap((line) => {
       const colon = line.indexOf(':');

@@ -68,7 +68,7 @@ export interface PublicWaiting extends Omit<Waiting, 'since' | 'until' | 'lifted
 }
 
 /** An error may quote a URL. */
-export function publicWaiting(waiting: Waiting): PublicWaiting {
+function publicWaiting(waiting: Waiting): PublicWaiting {
   const { since, until, detail, liftedBy, ...rest } = waiting;
   return {
     ...rest,

@@ -54,7 +54,7 @@ export interface WorkerWatchOptions {
 }
 
 /** Pure: the silence of a queue after one more look, in looks. */
-export const silenceAfter = (silence: number, before: string | undefined, seen: string | undefined): number =>
+const silenceAfter = (silence: number, before: string | undefined, seen: string | undefined): number =>
   seen === before ? silence + 1 : 0;
 
 export function watchWorkers({ redis, keys, graceS, onChange, lookMs = LOOK_MS }: WorkerWatchOptions) {

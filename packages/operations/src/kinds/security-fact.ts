@@ -6,7 +6,7 @@ import type { By } from '../security-log/entry.js';
 import { definitionOf, isOfStation, type OperationRecord, shownStatus } from './kinds.js';
 
 /** Who asked for it. */
-export const askedFor = ({ origin, askedBy }: Pick<OperationRecord, 'origin' | 'askedBy'>): By => ({
+const askedFor = ({ origin, askedBy }: Pick<OperationRecord, 'origin' | 'askedBy'>): By => ({
   cause: origin,
   ...(askedBy === undefined ? {} : { name: askedBy }),
 });

@@ -20,7 +20,7 @@ export interface OutboxEntry {
 }
 
 /** How long an ended operation is kept, and with it the statuses that could not be sent. */
-export const RETENTION_MS = 30 * 24 * 3600_000;
+const RETENTION_MS = 30 * 24 * 3600_000;
 
 /** A new status for EVerest. */
 export const outboxEntry = (

@@ -30,7 +30,7 @@ export const columnOf = (name: Column): number => PLACES[name];
 
 export const ROWS_A_BLOCK = 512;
 /** Numbers are doubles, little-endian. */
-export const BYTES_A_ROW = COLUMNS.length * Float64Array.BYTES_PER_ELEMENT;
+const BYTES_A_ROW = COLUMNS.length * Float64Array.BYTES_PER_ELEMENT;
 
 /** 48 bits of its SHA-256, and never 0, which is no word: the same in every process, and no list of words has to be kept. */
 export const numberOfWord = (word: string | undefined): number =>

@@ -5,7 +5,7 @@
 import type { CodedError } from '@khumbu/shared/runtime/errors';
 import type { WaitWord } from './wait-words.js';
 
-export const REASONS = {
+const REASONS = {
   // How an operation ends without an error.
   superseded: 'Another operation took its place.',
   canceled: 'It was canceled over REST.',

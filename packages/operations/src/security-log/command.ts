@@ -61,7 +61,7 @@ async function verify(entries: AsyncIterable<SecurityEntry>, options: VerifyOpti
 }
 
 /** Pure. */
-export function verdictText({ entries, fault, last }: ChainVerdict): string {
+function verdictText({ entries, fault, last }: ChainVerdict): string {
   if (fault)
     return `${fault.kind}: entry ${fault.sequence} ${WORDS[fault.kind]}; ${entries} entries before it are right`;
   return `${entries} entries are as they were written${last ? `; the newest is ${last.sequence}:${last.hash}` : ''}`;

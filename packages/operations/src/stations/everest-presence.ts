@@ -13,7 +13,7 @@ const PERIODS_UNTIL_AWAY = 3;
 /** A heartbeat is stored this much later than it was heard, at most: between two flushes, or two leaders. */
 const STORED_LATE_MS = 6000;
 /** How long a permission counts, since it was given or EVerest was last heard, where no heartbeats tell that it lives. */
-export const PERMISSION_WITHOUT_HEARTBEATS_MS = 3600_000;
+const PERMISSION_WITHOUT_HEARTBEATS_MS = 3600_000;
 
 /** As the leader has found it. A station without heartbeats that was heard once counts as there. */
 export function presenceOf(state: StationState): EverestPresence {

@@ -12,7 +12,7 @@ import type { WanRules } from './settings.js';
 /** Months that can be looked at later. */
 const MONTHS_KEPT_S = 400 * 86_400;
 /** A claim is renewed every second; that of a killed worker ends. */
-export const CLAIM_LIVES_MS = 15_000;
+const CLAIM_LIVES_MS = 15_000;
 /** How long the random start of a fetch is remembered beyond it: all updates that wait for it begin then. */
 const START_KEPT_MS = 600_000;
 const UNLIMITED = 'none';

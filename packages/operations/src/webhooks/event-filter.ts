@@ -5,6 +5,7 @@ import { comparisonsOf, type Filter, parseFilter } from '@khumbu/filter/parse-fi
 import { type OperationEvent, STATION_CHANGES, type StationEvent } from '../events/events.js';
 import type { GroupsOf } from '../stations/read-groups.js';
 
+/** @public The documents list them. */
 export const EVENT_FIELDS = {
   event: { type: 'word', meaning: 'What it is about:', values: ['operation', 'station'] },
   station: { type: 'word', meaning: 'Id of the station.' },

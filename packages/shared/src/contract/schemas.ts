@@ -166,17 +166,17 @@ export const ResetAllowed = Type.Boolean({ $id: 'ResetAllowed', description: 'tr
 export const SystemTime = Type.String({ format: 'date-time', $id: 'SystemTime', description: 'RFC 3339 time.' });
 export const SystemTimeSet = Type.Boolean({ $id: 'SystemTimeSet', description: 'true: the time was accepted.' });
 
-export const InterfaceClassEnum = Type.Enum(
+const InterfaceClassEnum = Type.Enum(
   ['Wired0', 'Wired1', 'Wired2', 'Wired3', 'Wireless0', 'Wireless1', 'Wireless2', 'Wireless3', 'Any'],
   { $id: 'InterfaceClassEnum', description: 'Class of network interface.' },
 );
 export type InterfaceClassEnum = Static<typeof InterfaceClassEnum>;
 
-export const APNAuthenticationEnum = Type.Enum(
+const APNAuthenticationEnum = Type.Enum(
   ['CHAP', 'NONE', 'PAP', 'AUTO'],
   named('APNAuthenticationEnum', 'How the modem authenticates.'),
 );
-export const APN = Type.Object(
+const APN = Type.Object(
   {
     apn: Text('Access point name.'),
     apn_user_name: Type.Optional(Text('User name.')),
@@ -189,8 +189,8 @@ export const APN = Type.Object(
   { $id: 'APN', description: 'Access to a mobile network.' },
 );
 
-export const VPNTypeEnum = Type.Enum(['IKEv2', 'IPSec', 'L2TP', 'PPTP', 'Other'], named('VPNTypeEnum', 'Kind of VPN.'));
-export const VPN = Type.Object(
+const VPNTypeEnum = Type.Enum(['IKEv2', 'IPSec', 'L2TP', 'PPTP', 'Other'], named('VPNTypeEnum', 'Kind of VPN.'));
+const VPN = Type.Object(
   {
     server: Text('Address of the server.'),
     type: VPNTypeEnum,
@@ -214,11 +214,11 @@ export const ConfigureNetworkRequest = Type.Object(
 );
 export type ConfigureNetworkRequest = Static<typeof ConfigureNetworkRequest>;
 
-export const ConfigureNetworkStatusEnum = Type.Enum(
+const ConfigureNetworkStatusEnum = Type.Enum(
   ['Ready', 'Processing', 'Failed', 'Rejected', 'NotSupported'],
   named('ConfigureNetworkStatusEnum', 'The immediate verdict on configure_network.'),
 );
-export const ConfigureNetworkFinalStatusEnum = Type.Enum(
+const ConfigureNetworkFinalStatusEnum = Type.Enum(
   ['Ready', 'Failed'],
   named('ConfigureNetworkFinalStatusEnum', 'How a request that was answered with Processing ended.'),
 );
@@ -268,7 +268,7 @@ export const CommunicationParameters = Type.Object(
 );
 export type CommunicationParameters = Static<typeof CommunicationParameters>;
 
-export const ApiParameter = Type.Object(
+const ApiParameter = Type.Object(
   {
     type: Text('Kind of API, for instance "system".'),
     module_id: Text('Id of the module.'),

@@ -6,7 +6,7 @@ import { type FilePath, type FileScheme, isFileScheme, OWN_FRAGMENT, readFilePat
 export const DEFAULT_PORTS = { https: 443, http: 80, ftps: 990, ftp: 21, sftp: 22 } as const;
 export type HostScheme = keyof typeof DEFAULT_PORTS;
 export type LocationScheme = HostScheme | 's3';
-export const LOCATION_SCHEMES: readonly LocationScheme[] = ['https', 'http', 's3', 'ftps', 'ftp', 'sftp'];
+const LOCATION_SCHEMES: readonly LocationScheme[] = ['https', 'http', 's3', 'ftps', 'ftp', 'sftp'];
 
 export interface Credentials {
   readonly username: string;

@@ -31,7 +31,7 @@ export type PlacedLocation =
   | { readonly ok: false; readonly code: 'LOCATION_KEY_NOT_ALLOWED' | 'LOCATION_MALFORMED'; readonly reason: string };
 
 /** Below it the depot keeps the images of `FIRMWARE_STORE=s3`. */
-export const OWN_AREA = 'firmware/';
+const OWN_AREA = 'firmware/';
 const STATION = '{station}';
 /** Folder names that were longer are cut; S3 allows 1024 bytes for the whole key. */
 const MAX_FOLDER = 200;

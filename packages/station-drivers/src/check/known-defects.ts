@@ -11,7 +11,7 @@ export interface KnownDefect {
   readonly verbs: readonly StationVerb[];
 }
 
-export const KNOWN_DEFECTS: readonly KnownDefect[] = [
+const KNOWN_DEFECTS: readonly KnownDefect[] = [
   {
     program: 'rauc',
     before: '1.15.2',

@@ -18,7 +18,7 @@ import { type LinesSeen, linesInside } from './window-lines.js';
 type FilesPlan = Extract<PlannedSource, { kind: 'files' }>;
 
 /** As people read it. */
-export const shownPath = (path: string): string => readableText(Buffer.from(path, 'latin1'), 300);
+const shownPath = (path: string): string => readableText(Buffer.from(path, 'latin1'), 300);
 
 /** Threads that write to one log are less apart. */
 const STEP_MS = 1000;

@@ -34,7 +34,7 @@ const escaped = (char: string): string => {
 };
 
 /** No line ends and no other control characters but tabs: `\n`, `\r`, `\x1b`. Other bytes stay as they are. */
-export const oneLine = (text: string): string => (CONTROL.test(text) ? text.replace(CONTROLS, escaped) : text);
+const oneLine = (text: string): string => (CONTROL.test(text) ? text.replace(CONTROLS, escaped) : text);
 
 /** A clock stands still between two ticks, and a message of another process may overtake: less is no step. */
 const STEP_MICROS = 1_000_000;

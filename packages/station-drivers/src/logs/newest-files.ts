@@ -22,7 +22,7 @@ const MOST_OTHERS = 100;
 const isWritten = (path: string): boolean => packingOf(path) === 'cat' && !isRotated(path);
 
 /** Those whose end is shown: written within the window, not put aside by a rotation. Pure. */
-export function newestFiles(files: readonly ListedFile[], oldest: number): readonly ListedFile[] {
+function newestFiles(files: readonly ListedFile[], oldest: number): readonly ListedFile[] {
   const once = new Map(files.map((file) => [file.inode, file]));
   return [...once.values()]
     .filter(

@@ -32,7 +32,7 @@ const everything = (): boolean => true;
 const isSecurity = (path: string): boolean => /\.security\.log[^/]*$/.test(path);
 
 /** What is selected, in front of the words by which the script asks. */
-export function journalArgv({ journal }: Of<'journal'>): readonly string[] {
+function journalArgv({ journal }: Of<'journal'>): readonly string[] {
   const { program = ['journalctl'], directory, units = [], facilities = [], priority } = journal;
   return [
     ...program,

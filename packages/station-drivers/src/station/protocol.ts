@@ -86,7 +86,7 @@ export function readInstall(bytes: Buffer): InstallRecord | undefined {
  * Which install the running system is from. One that needs a reboot counts from the next boot; one after which the slot is
  * the one from before has fallen back. What the station says of its image wins over both.
  */
-export function runningInstall(
+function runningInstall(
   installs: readonly InstallRecord[],
   boot: string,
   { runningSha256, slot }: Evidence,

@@ -30,7 +30,7 @@ const OF_SERVER: readonly string[] = ['http_429', 'http_503'];
 const isLocal = (location: string): boolean => /^(?:s3|artifact):/i.test(location);
 
 /** Scheme, host and port. Without user and password: a server counts all its callers here as one. Pure. */
-export function serverOf(location: string): string {
+function serverOf(location: string): string {
   if (!URL.canParse(location)) return '';
   const { protocol, host } = new URL(location);
   return `${protocol}//${host}`.toLowerCase();

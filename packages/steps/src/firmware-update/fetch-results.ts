@@ -19,7 +19,7 @@ export const PAUSED: Failure = {
 };
 
 /** The reason of a run that was aborted because its last waiter had ended. */
-export const NOBODY_WAITS = 'nobody_waits';
+const NOBODY_WAITS = 'nobody_waits';
 export const isUnwanted = (result: FetchResult): boolean => !result.ok && result.reason === NOBODY_WAITS;
 
 /** For a waiter whose station was removed from the stations file meanwhile. */

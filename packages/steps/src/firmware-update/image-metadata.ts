@@ -19,7 +19,7 @@ export function connectorsFlagOfLocation(location: string): boolean | undefined 
 }
 
 /** From the text after the begin mark: `key=value` lines. Pure. */
-export function connectorsFlagOfBlock(text: string): boolean | undefined {
+function connectorsFlagOfBlock(text: string): boolean | undefined {
   const end = text.indexOf(END);
   if (end < 0) return undefined;
   for (const line of text.slice(0, end).split(/\r?\n/)) {

@@ -7,7 +7,7 @@ import type { Credentials } from '@khumbu/shared/locations/location';
 import { type Challenge, readChallenges } from './challenges.js';
 import { type DigestState, digestAuthorization, digestChallenge } from './digest-auth.js';
 
-export const basicAuthorization = ({ username, password }: Credentials): string =>
+const basicAuthorization = ({ username, password }: Credentials): string =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 
 /** What a 401 or 407 wants, for people: the schemes, with their algorithm. No realm: it is the server's own text. */

@@ -30,7 +30,7 @@ const count = { type: 'integer', minimum: 0 };
 const UNCOUNTED: ReadonlySet<number> = new Set([401, 403, 408, 413, 415, 417, 431]);
 const isCounted = ({ status, isStream }: Answer): boolean => !UNCOUNTED.has(status) && !(isStream && status === 200);
 
-export const HEADERS: Readonly<Record<string, Documented>> = {
+const HEADERS: Readonly<Record<string, Documented>> = {
   'X-Request-Id': {
     description: 'Finds the request in the logs: the one that was sent, or a new one.',
     schema: text(['5e9d1c1e-7f0b-4d0e-9c55-0a8c3f6f1a10']),

@@ -25,7 +25,7 @@ const words = (claim: unknown): string[] => {
 };
 
 /** Only our own scopes; others in the same token are other services' business. */
-export function scopesOf(payload: JWTPayload): Scope[] {
+function scopesOf(payload: JWTPayload): Scope[] {
   const given = new Set(
     [...words(payload.scope), ...words(payload.scp)].map((word) => word.replace(/^khumbu[:.]/, '')),
   );
@@ -36,7 +36,7 @@ export function scopesOf(payload: JWTPayload): Scope[] {
 const isName = (sub: unknown): sub is string => typeof sub === 'string' && sub.trim() !== '';
 
 /** Pure: whether a token is for us by its own claims. The signature is not checked. */
-export function isMeantForUs(token: string, issuer: string, audience: string, nowS: number): boolean {
+function isMeantForUs(token: string, issuer: string, audience: string, nowS: number): boolean {
   try {
     const { alg } = decodeProtectedHeader(token);
     const { iss, aud, exp, sub } = decodeJwt(token);

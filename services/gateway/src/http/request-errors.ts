@@ -34,7 +34,7 @@ const WITHOUT_DETAIL: ReadonlySet<ProblemCode> = new Set([
 ]);
 
 /** Pure. `undefined`: a surprise. */
-export function problemOf(error: FastifyError): Problem | undefined {
+function problemOf(error: FastifyError): Problem | undefined {
   if (error instanceof Problem) return error;
   const code = CODE_OF_FASTIFY[error.code] ?? CODE_OF_STATUS[error.statusCode ?? 0];
   if (code === undefined) return undefined;

@@ -47,7 +47,7 @@ const ENDED_START: Place = { part: 'ended', score: Number.POSITIVE_INFINITY, id:
 const writeCursor = ({ part, score, id }: Place): string =>
   Buffer.from(JSON.stringify([part, score === Number.POSITIVE_INFINITY ? null : score, id])).toString('base64url');
 
-export function readCursor(text: string): Place {
+function readCursor(text: string): Place {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
@@ -62,7 +62,7 @@ export function readCursor(text: string): Place {
 }
 
 /** Whether the record is one that was asked for. Pure. */
-export function matches(record: OperationRecord, search: Search): record is StationRecord {
+function matches(record: OperationRecord, search: Search): record is StationRecord {
   const { station, kind, status, origin } = search;
   if (!isOfStation(record)) return false;
   if (station !== undefined && record.station !== station) return false;

@@ -9,7 +9,7 @@ const isDetail = (value: unknown): value is Details[string] =>
   typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 
 /** Pure. `outcome`: members of an audit line, which holds no secrets. */
-export function requestFact(caller: string, what: string, station: string, outcome: object, at: number): ToldFact {
+function requestFact(caller: string, what: string, station: string, outcome: object, at: number): ToldFact {
   const members = Object.entries(outcome).filter(([name]) => name !== 'operationId');
   const details = Object.fromEntries(members.filter(([, value]) => isDetail(value))) as Details;
   const { operationId } = outcome as { readonly operationId?: unknown };

@@ -51,7 +51,7 @@ export interface Submission {
   readonly decide: (requester: Requester) => Promise<Answer>;
 }
 
-export function locationOf(view: Pick<OperationView, 'kind' | 'stationId' | 'operationId'>): string {
+function locationOf(view: Pick<OperationView, 'kind' | 'stationId' | 'operationId'>): string {
   const { kind, stationId, operationId } = view;
   const path = pathOfKind(kind);
   return path === undefined

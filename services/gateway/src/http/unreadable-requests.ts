@@ -12,7 +12,7 @@ const CODE_OF_PARSER: Readonly<Record<string, ProblemCode>> = {
 };
 
 /** Pure. `undefined`: the client has disconnected. */
-export function problemOfParser({ code = '' }: { readonly code?: string }): Problem | undefined {
+function problemOfParser({ code = '' }: { readonly code?: string }): Problem | undefined {
   const known = CODE_OF_PARSER[code];
   if (known) return new Problem(known);
   // Words of the parser such as HPE_INVALID_METHOD; they repeat nothing of what was sent.
@@ -22,7 +22,7 @@ export function problemOfParser({ code = '' }: { readonly code?: string }): Prob
 }
 
 /** Headers of every answer that no hook of Fastify sees. */
-export const bareHeaders = (requestId: string): Readonly<Record<string, string>> => ({
+const bareHeaders = (requestId: string): Readonly<Record<string, string>> => ({
   'content-type': 'application/problem+json; charset=utf-8',
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
@@ -31,7 +31,7 @@ export const bareHeaders = (requestId: string): Readonly<Record<string, string>>
 });
 
 /** The whole answer, as it goes on the wire. */
-export function bareAnswer(problem: Problem): string {
+function bareAnswer(problem: Problem): string {
   const body = problemBody(problem, '');
   const text = JSON.stringify(body);
   const headers = {

@@ -40,7 +40,7 @@ interface Counts {
 /** Names that a program knows what to do with stay so: `eventlog-0001.html`. */
 const EXTENSION = /\.(?:log|html?|csv|json|xml|txt)$/;
 
-export function memberName(source: string, part: string, number: number): string {
+function memberName(source: string, part: string, number: number): string {
   const extension = EXTENSION.exec(part)?.[0] ?? '';
   const base = part.slice(0, part.length - extension.length);
   return `${source}/${base}-${String(number).padStart(4, '0')}${extension || '.log'}`;

@@ -121,7 +121,7 @@ export const spooledNames = async (spoolDir: string): Promise<string[]> =>
   (await ifExists(readdir(logsDir(spoolDir)))) ?? [];
 
 /** Remove the files whose names are to go; resolves with their number. Safe to repeat. */
-export async function removeSpoolFiles(
+async function removeSpoolFiles(
   spoolDir: string,
   isToGo: (name: string) => boolean | Promise<boolean>,
 ): Promise<number> {

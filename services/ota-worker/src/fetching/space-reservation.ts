@@ -17,7 +17,7 @@ export interface Reservation {
 }
 
 /** A total order: of two that are compared at once exactly one is first. Pure. */
-export const isBefore = (one: Reservation, other: Reservation): boolean =>
+const isBefore = (one: Reservation, other: Reservation): boolean =>
   one.startedAt === other.startedAt ? one.name < other.name : one.startedAt < other.startedAt;
 
 async function bytesToCome(folder: string, name: string, own: Reservation, now: number): Promise<number> {

@@ -3,7 +3,7 @@ import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { applyNetworkEvent, type ConfigureNetworkRecord } from '@khumbu/operations/kinds/configure-network/record';
 import { newOperationId, newRecordBase } from '@khumbu/operations/records/record';
 
-export const INTERFACE = 'eth0';
+const INTERFACE = 'eth0';
 const context = () => ({ now: momentOf(Date.now()) });
 
 export function acceptedOperation(station: string, requestId: number): ConfigureNetworkRecord {

@@ -36,7 +36,7 @@ export interface Journal {
 }
 
 /** Runs in the order in which they began. Pure. */
-export function readRuns(text: string): readonly Run[] {
+function readRuns(text: string): readonly Run[] {
   const runs: Run[] = [];
   for (const line of text.split('\n')) {
     const [what, verb, group = '', last] = line.split(' ');

@@ -28,7 +28,7 @@ export interface Worker {
   kill(): Promise<void>;
 }
 
-export async function startWorker(name: string): Promise<Worker> {
+async function startWorker(name: string): Promise<Worker> {
   // The test runner gives every child options of its own.
   const env = { ...process.env, NODE_OPTIONS: '' };
   const child: Child = await startChild(process.execPath, [CHILD], { ipc: true, env });

@@ -78,7 +78,7 @@ export async function archiveFault(bytes: Buffer): Promise<string | undefined> {
 export const readObject = (path: string): Promise<Buffer> => readFile(path);
 
 /** Jobs of any kind, by queue and state. */
-export async function jobLeftovers({ depot: { redis }, store }: Stage): Promise<string[]> {
+async function jobLeftovers({ depot: { redis }, store }: Stage): Promise<string[]> {
   const found: string[] = [];
   for (const queue of QUEUE_NAMES) {
     for (const list of ['wait', 'active', 'paused']) {

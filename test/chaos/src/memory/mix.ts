@@ -51,7 +51,7 @@ async function toItsEnd(
 
 const nowhere = ({ nowhere: base, nextId }: Scene): string => `${base}/${nextId()}`;
 
-export const TASKS: readonly Task[] = [
+const TASKS: readonly Task[] = [
   {
     name: 'system time',
     operations: 1,

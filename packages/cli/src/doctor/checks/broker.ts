@@ -12,7 +12,7 @@ const { ok, warning, wrong } = about('broker');
 const LARGEST_PACKET = 384 * 1024;
 
 /** Pure. */
-export function judgeBroker(facts: BrokerFacts, hasUser: boolean): Finding[] {
+function judgeBroker(facts: BrokerFacts, hasUser: boolean): Finding[] {
   const { protocol, isOpen, reason, maximumQoS, maximumPacketSize } = facts;
   if (protocol === 'none')
     return [wrong(`the broker is away: ${reason}`, 'start it (systemctl start mosquitto), or correct MQTT_URL')];

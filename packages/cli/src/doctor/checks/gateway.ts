@@ -10,7 +10,7 @@ const membersOf = (body: unknown): [string, unknown][] =>
   typeof body === 'object' && body !== null ? Object.entries(body) : [];
 
 /** `/readyz`. Pure. */
-export function judgeReadiness(url: string, { status, body }: Answer): Finding[] {
+function judgeReadiness(url: string, { status, body }: Answer): Finding[] {
   const broken = membersOf(body).filter(([, state]) => typeof state === 'string' && state !== 'ok');
   if (status === 200 && broken.length === 0) return [ok(`${url} is ready`)];
   if (status !== 200 && status !== 503)
@@ -28,7 +28,7 @@ interface DepotFile {
 }
 
 /** `/v1/depot`. Pure. */
-export function judgeDepot({ status, body }: Answer): Finding[] {
+function judgeDepot({ status, body }: Answer): Finding[] {
   if (status === 401 || status === 403)
     return [wrong('the gateway does not know the key', 'khumbu keys list shows who may; --key-file names another')];
   const { files } = (body ?? {}) as { readonly files?: readonly DepotFile[] };

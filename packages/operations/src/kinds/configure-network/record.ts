@@ -33,7 +33,7 @@ export const CONFIGURE_NETWORK_TRANSITIONS = {
 } as const satisfies Record<ConfigureNetworkState, Row>;
 
 /** libocpp gives a profile up after 60 s by default; an answer after that is of no use. */
-export const NETWORK_DEADLINES = { offerMs: OFFER_MS, configureMs: 55_000 } as const;
+const NETWORK_DEADLINES = { offerMs: OFFER_MS, configureMs: 55_000 } as const;
 
 /** One event on one request: the record after it and what EVerest hears. Pure. Throws for an event out of place. */
 export function applyNetworkEvent(

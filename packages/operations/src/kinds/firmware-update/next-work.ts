@@ -9,7 +9,7 @@ export const UPDATE_JOBS = ['download', 'announce', 'install', 'confirm'] as con
 type UpdateWork = Work<(typeof UPDATE_JOBS)[number]> | undefined;
 
 /** Permission is there or not needed, and nothing else but time keeps the image from the station. */
-export const mayInstall = (record: FirmwareUpdateRecord): boolean =>
+const mayInstall = (record: FirmwareUpdateRecord): boolean =>
   isBeforeInstall(record.state) &&
   record.triggerHeldUntil === undefined &&
   !(record.signed && record.state === 'Downloaded') &&

@@ -29,7 +29,7 @@ export interface SubscriptionOptions {
 }
 
 /** Whether an event is one that was asked for. Pure. Events of stations have no kind. */
-export function passes(
+function passes(
   { stations, kinds, types }: Filter,
   { station, kind, type }: Pick<Entry, 'station' | 'kind' | 'type'>,
 ): boolean {
@@ -38,7 +38,7 @@ export function passes(
   return !kinds || kinds.has(kind);
 }
 
-export const formatEntry = ({ id, type, data }: Entry): string => `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`;
+const formatEntry = ({ id, type, data }: Entry): string => `id: ${id}\nevent: ${type}\ndata: ${data}\n\n`;
 /** Without an id: progress is not replayed, and a reconnect goes on after the last event that has one. */
 const formatProgress = ({ data }: Entry): string => `event: progress\ndata: ${data}\n\n`;
 /** An event without data sets the client's Last-Event-ID and is not dispatched. */

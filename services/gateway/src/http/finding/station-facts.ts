@@ -45,7 +45,7 @@ export interface StationFacts {
 type Directory = Pick<OpenStationDirectory, 'profileOf' | 'isConfigured'>;
 
 /** Pure but for the directory. */
-export function factsOf(station: string, state: StationState, directory: Directory): StationFacts {
+function factsOf(station: string, state: StationState, directory: Directory): StationFacts {
   const profile = directory.profileOf(station);
   const { type, labels } = groupsOf(profile, state);
   return {

@@ -53,7 +53,7 @@ type Query = Static<typeof LogViewQuery>;
 const msOf = (time: string | undefined): number | undefined => (time === undefined ? undefined : Date.parse(time));
 
 /** Throws `PARAMETER_INVALID`, `WINDOW_EMPTY`. Pure. */
-export function viewAsked({ type = 'DiagnosticsLog', since, until, grep, source, follow = false }: Query) {
+function viewAsked({ type = 'DiagnosticsLog', since, until, grep, source, follow = false }: Query) {
   const invalid = (parameter: string, detail: string): Problem =>
     new Problem('PARAMETER_INVALID', `${parameter}: ${detail}.`, { errors: [{ detail, parameter, in: 'query' }] });
   if (follow && until !== undefined) throw invalid('until', 'what is followed has no end; leave out until or follow');
@@ -73,7 +73,7 @@ export function viewAsked({ type = 'DiagnosticsLog', since, until, grep, source,
 }
 
 /** Text where it is asked for and JSON is not. Pure. */
-export const formatFor = (accept: string | undefined): LogViewFormat =>
+const formatFor = (accept: string | undefined): LogViewFormat =>
   accept !== undefined && /\btext\/plain\b/i.test(accept) && !/\bapplication\/(?:jsonl|x-ndjson|json)\b/i.test(accept)
     ? 'text'
     : 'json';

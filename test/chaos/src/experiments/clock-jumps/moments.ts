@@ -13,7 +13,7 @@ import type { Depot } from '../../depot/depot.js';
 import type { HandStation } from '../../depot/hand-station.js';
 
 /** Far less than an hour, and more than a busy machine needs. */
-export const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 30_000;
 const TRIGGER = 'SignatureVerified';
 const SLACK_MS = 1000;
 const ANSWERED_MS = 20_000;
