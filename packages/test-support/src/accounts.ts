@@ -9,12 +9,13 @@ import { join } from 'node:path';
 
 /** Nobody's, on any Debian. */
 const ID = 61_234;
+/** What useradd and its like have there for a moment. */
+const IN_BETWEEN = /(?:\.lock|[-+]|\.\d+)$/;
 const PAM_SERVICE = 'khumbu-test';
 const PAM = 'auth required pam_unix.so nodelay\naccount required pam_permit.so\nsession required pam_permit.so\n';
 const ENTER = `set -e
 mount --make-rprivate /
-for one in passwd shadow group; do mount --bind "$0/$one" "/etc/$one"; done
-mount --bind "$0/pam.d" /etc/pam.d
+mount --bind "$0" /etc
 exec "$@"`;
 
 export interface Account {
@@ -46,7 +47,9 @@ export const cryptOf = (password: string): string =>
 export async function makeAccount(dir: string, user: string, password: string): Promise<Account> {
   const [home, etc] = [join(dir, 'home'), join(dir, 'etc')];
   await mkdir(home, { recursive: true });
-  await mkdir(join(etc, 'pam.d'), { recursive: true });
+  // The whole of it: over a single file a mount is undone by whoever renames a new one there, as useradd does, in any namespace.
+  const filter = (path: string): boolean => !IN_BETWEEN.test(path);
+  await cp('/etc', etc, { recursive: true, verbatimSymlinks: true, filter });
   chmodSync(dir, 0o755);
   chmodSync(home, 0o755);
   chownSync(home, ID, ID);
@@ -58,7 +61,6 @@ export async function makeAccount(dir: string, user: string, password: string): 
   await add('passwd', `${user}:x:${ID}:${ID}:${user}:${home}:/bin/sh`, 0o644);
   await add('group', `${user}:x:${ID}:`, 0o644);
   await add('shadow', `${user}:${cryptOf(password)}:19000:0:99999:7:::`, 0o600);
-  await cp('/etc/pam.d', join(etc, 'pam.d'), { recursive: true });
   for (const service of [PAM_SERVICE, 'sshd']) await writeFile(join(etc, 'pam.d', service), PAM);
   return { user, password, home, pamService: PAM_SERVICE, id: ID, enter: ['unshare', '-m', 'sh', '-c', ENTER, etc] };
 }
