@@ -18,6 +18,17 @@ interface PermissionSituation extends StationSituation {
 const isEverestsTurn = ({ announced, triggerHeldUntil }: FirmwareUpdateRecord): boolean =>
   announced && triggerHeldUntil === undefined;
 
+/**
+ * EVerest permits in answer to the trigger, so the boot that permits was told it, though it may have been stored before that
+ * boot was counted: the trigger is of this boot now. Told again, it would not be answered by OCPP 2.x, which permits once.
+ */
+const answeredTrigger = (
+  { triggerEpoch }: FirmwareUpdateRecord,
+  { bootEpoch }: StationState,
+  by: Origin,
+): Pick<FirmwareUpdateRecord, 'triggerEpoch'> =>
+  by === 'everest' && triggerEpoch !== undefined ? { triggerEpoch: bootEpoch } : {};
+
 /** EVerest has allowed it and its heartbeats have stopped since: an operator's permission replaces that one. */
 const overrules = ({ permission }: FirmwareUpdateRecord, state: StationState, by: Origin): boolean =>
   by === 'rest' && permission?.by === 'everest' && presenceOf(state) !== 'here';
@@ -47,6 +58,7 @@ export function createAllowInstallation({ read, readDecideCommit, store, jobs, l
     const next: FirmwareUpdateRecord = {
       ...without(withoutWait(update), 'notBefore'),
       permission: { bootEpoch: state.bootEpoch, at: now().wall, by },
+      ...answeredTrigger(update, state, by),
       updatedAt: now().wall,
     };
     const { bootEpoch, conflictSince } = STATION_FIELDS;

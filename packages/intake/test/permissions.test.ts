@@ -26,6 +26,32 @@ void t.test('a permission counts only where an update waits, in the boot it came
   t.notOk(isEnded(must(await d.store.load(id))));
 });
 
+void t.test('a permission of this boot stays, though the trigger was stored before the boot was counted', async (t) => {
+  const d = await openStage(t);
+  const id = await accepted(d.intake);
+  await d.advance(id, ['fetchJoined', 'fetched']);
+  await d.boots.notice(STATION, 20_000);
+  t.equal(await d.intake.allowInstallation(STATION, 'everest'), true, 'the new boot was told the trigger');
+  const told = await d.store.outboxEntries(STATION);
+  await d.boots.settle(STATION);
+  t.match(await d.store.load(id), { permission: { bootEpoch: 1, by: 'everest' }, triggerEpoch: 1 });
+  t.same(await d.store.outboxEntries(STATION), told, 'OCPP 2.x would not answer it again');
+  await d.boots.notice(STATION, 20_000);
+  await d.boots.settle(STATION);
+  t.equal(((await d.store.load(id)) as FirmwareUpdateRecord).permission, undefined, 'void after the next restart');
+});
+
+void t.test('an operator’s permission says nothing of what EVerest was told', async (t) => {
+  const d = await openStage(t);
+  const id = await accepted(d.intake);
+  await d.advance(id, ['fetchJoined', 'fetched']);
+  await d.boots.notice(STATION, 20_000);
+  t.equal(await d.intake.allowInstallation(STATION, 'rest', id), true);
+  await d.boots.settle(STATION);
+  t.match(await d.store.load(id), { permission: undefined, triggerEpoch: 1 });
+  t.match((await d.store.outboxEntries(STATION)).at(-1), { payload: { firmware_update_status: 'Downloaded' } });
+});
+
 void t.test('a permission counts only once EVerest was told that there is something to permit', async (t) => {
   const d = await openStage(t);
   const id = await accepted(d.intake);

@@ -102,3 +102,21 @@ void t.test('what asks for a permission waits for the first heartbeat after a ta
   for (const [status, presence, expected] of rows)
     t.equal(heldBecause(asking(status), station(presence), at), expected, status);
 });
+
+void t.test('what asks for a permission waits until the boot that begins is stored', async (t) => {
+  const at = { depotMs: 1_000_000, ownMs: 10_500 };
+  const told = (status: string): OutboxEntry => ({
+    ...entryFor(),
+    payload: { firmware_update_status: status, request_id: 1 },
+  });
+  const anew = hearAll([
+    [8000, 7],
+    [9500, 0],
+    [10_000, 1],
+  ]);
+  const noticed = station(anew, { bootsNoticed: 1 });
+  t.equal(heldBecause(told('SignatureVerified'), noticed, at), 'boot_unsure');
+  t.equal(heldBecause(told('Downloaded'), noticed, at), 'boot_unsure');
+  t.equal(heldBecause(told('Downloading'), noticed, at), undefined);
+  t.equal(heldBecause(told('SignatureVerified'), { ...noticed, bootsCounted: 1 }, at), undefined);
+});

@@ -19,7 +19,7 @@ const status = (name: FirmwareUpdateStatusEnum): OutboxEntry =>
 function pumping(test: Test, outbox: OutboxEntry[]) {
   const published = collector<string>();
   const acks: ((heard: boolean) => void)[] = [];
-  const station = { station: 'cs-1', moduleId: 'cs-1', presence: NEVER_HEARD, bootsNoticed: 0 };
+  const station = { station: 'cs-1', moduleId: 'cs-1', presence: NEVER_HEARD, bootsNoticed: 0, bootsCounted: 0 };
   const publisher = createStatusPublisher({
     store: {
       headOfOutbox: async () => outbox[0],

@@ -32,6 +32,13 @@ const asksPermission = ({ channel, payload }: OutboxEntry): boolean =>
   channel === 'firmware_update_status' &&
   ASKS_PERMISSION.has((payload as { readonly firmware_update_status?: unknown }).firmware_update_status);
 
+/**
+ * Not the boot that is stored, or perhaps not. Until it is, the next leader would take it for one that began later, and its
+ * permission for one of a boot that is over.
+ */
+const isBootUnknown = ({ presence, bootsNoticed, bootsCounted }: Station): boolean =>
+  isBootUnsure(presence) || bootsCounted !== bootsNoticed;
+
 type AfterBoot = NonNullable<OutboxEntry['afterBoot']>;
 
 /** Now in milliseconds: on the depot's monotonic clock, of what is stored, and on this process's own, of what was received. */
@@ -51,7 +58,7 @@ export function heldBecause(entry: OutboxEntry, station: Station | undefined, cl
   if (isAway(station.presence, clock.ownMs)) return 'away';
   const { heartbeatAt } = station.presence;
   const beats = heartbeatAt !== undefined && (heartbeatPeriodMs(station.presence) ?? 0) > 0;
-  if (isBootUnsure(station.presence) && asksPermission(entry)) return 'boot_unsure';
+  if (isBootUnknown(station) && asksPermission(entry)) return 'boot_unsure';
   const boot = entry.afterBoot;
   if (!boot) return undefined;
   const sinceBootMs = clock.depotMs - boot.at;
