@@ -63,6 +63,13 @@ void t.test('what an update remembers', async (t) => {
     permission: undefined,
   });
   t.match(walk(updateRecord(SIGNED), 'ocpp2.x', [...TO_VERIFIED, RESTART]).record, { waitingFor: 'permission' });
+  const early = updateRecord({ ...SIGNED, permission: { bootEpoch: 1, at: NOW, by: 'everest' } });
+  t.match(
+    walk(early, 'ocpp2.x', [...TO_DOWNLOADED, RESTART, 'signatureGood']).record,
+    { triggerEpoch: 2, permission: undefined, waitingFor: 'permission' },
+    'what an earlier boot has permitted before the trigger does not count in this one',
+  );
+  t.match(walk(early, 'ocpp2.x', TO_VERIFIED).record, { triggerEpoch: 1, permission: { bootEpoch: 1 } });
   t.match(walk(updateRecord(UNSIGNED), 'ocpp1.6', [...TO_DOWNLOADED, RESTART]).record, { waitingFor: 'permission' });
   t.notOk(needsReaffirming({ ...restarted, heldFor: 'x' }, 3), 'not while another may take its place');
 

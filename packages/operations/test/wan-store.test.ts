@@ -124,7 +124,7 @@ void t.test('what was not counted is counted later, once', async (t) => {
   const meter = createWanMeter(store, undefined, createLogger('test', 'silent'));
   const pace = meter.pace('up');
   t.equal(pace.take(10, signal), undefined, 'without a limit nothing waits');
-  const run = { fetchId: 'f', generation: 1 };
+  const run = { fetchId: 'f', createdAt: 1, generation: 1 };
   const forget = meter.begin(run);
   meter.count('down', 2 * 1024 * 1024, 'f');
   meter.count('down', 1, 'unknown');
@@ -140,4 +140,20 @@ void t.test('what was not counted is counted later, once', async (t) => {
   t.equal(await meter.broughtBefore({ ...run, generation: 2 }), 0);
   await meter.forgetBrought(run);
   t.equal(await meter.broughtBefore(run), 0);
+  t.equal(await meter.broughtBefore({ ...run, createdAt: 2 }), 0);
+});
+
+void t.test('bytes of a fetch that has ended are not counted for it afterwards', async (t) => {
+  const { wan } = stage();
+  const meter = createWanMeter(wan, undefined, createLogger('test', 'silent'));
+  const run = { fetchId: 'f', createdAt: 1, generation: 1 };
+  const [end, endOther] = [meter.begin(run), meter.begin(run)];
+  end();
+  meter.count('down', 1000, 'f');
+  t.equal(meter.receivedOf('f'), 1000, 'the end of one run is not that of the one that goes on');
+  endOther();
+  await meter.forgetBrought(run);
+  await meter.stop();
+  t.equal(await wan.broughtBy(run), 0);
+  t.match((await wan.look()).month, { down: 1000 });
 });

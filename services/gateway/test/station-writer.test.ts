@@ -81,6 +81,21 @@ void t.test('what is stored of a station whose heartbeats stop and go on', async
   t.ok(await flushedUntil(registry, isBack, 'it to be back'));
 });
 
+void t.test(
+  'the first heartbeat of a boot is stored with the boot, not before: the next leader is to notice it',
+  async (t) => {
+    const { registry, state, silentFor, entry } = await place();
+    silentFor(0);
+    entry.bootsNoticed += 1;
+    entry.learnedDialect = 'ocpp1.6';
+    await flushedUntil(registry, async () => (await state()).learnedDialect === 'ocpp1.6', 'the rest to be stored');
+    t.match(await state(), { heartbeat: { id: 1 } });
+    entry.bootsCounted += 1;
+    entry.dirty = true;
+    t.ok(await flushedUntil(registry, async () => (await state()).heartbeat?.id === 2, 'the heartbeat to be stored'));
+  },
+);
+
 void t.test('without the lease nothing is stored', async (t) => {
   const { registry, state, silentFor, entry, lead } = await place();
   lead(false);

@@ -312,7 +312,7 @@ void t.test('an image that has as many bytes as its update may fetch is not stop
 
 void t.test('what a worker brought that was lost counts against the budget of the update', async (t) => {
   const depot = await stage(t, { updateBudgetBytes: IMAGE.length + MIB });
-  const { work, load, fetching } = depot;
+  const { store, work, load, fetching } = depot;
   const origin = await holdingOrigin(t, 2 * MIB, null);
   const id = await depot.accept(origin.url);
   await work(id);
@@ -329,7 +329,9 @@ void t.test('what a worker brought that was lost counts against the budget of th
   const waiting = await load(id);
   t.match(waitingOf(waiting, depot.now()), { for: 'update_budget', liftedBy: ['operator'] });
   t.ok((waiting.wanBytes ?? 0) >= 1.5 * MIB, `${waiting.wanBytes} bytes came`);
-  t.equal(await depot.wan.broughtBy({ fetchId, generation }), 0, 'the update has them now');
+  const { createdAt = 0 } = (await store.load(fetchId, 'firmware_fetch')) ?? {};
+  t.ok(createdAt > 0, 'its record is there');
+  t.equal(await depot.wan.broughtBy({ fetchId, createdAt, generation }), 0, 'the update has them now');
 });
 
 void t.test('of two updates of one image, one that is paused leaves the other its download', async (t) => {

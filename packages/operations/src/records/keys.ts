@@ -153,7 +153,8 @@ export const keysFor = (prefix: string) => ({
   /** When a fetch may begin; expires. */
   wanStart: (fetchId: string) => `${prefix}:wan:start:${fetchId}`,
   /** Bytes that have come for one generation of a fetch; expires. */
-  wanBrought: (fetchId: string, generation: number) => `${prefix}:wan:brought:${fetchId}:${generation}`,
+  wanBrought: (fetchId: string, createdAt: number, generation: number) =>
+    `${prefix}:wan:brought:${fetchId}:${createdAt}:${generation}`,
   ...securityKeys(prefix),
   /** The monotonic reading of the depot's clock, see `clock/depot-clock.ts`. */
   clock: `${prefix}:clock`,

@@ -5,6 +5,8 @@ import type { Keys } from '../records/keys.js';
 /** One generation of a fetch. */
 export interface FetchRun {
   readonly fetchId: string;
+  /** When its record was made: one that is asked for again after it was forgotten begins its generations anew. */
+  readonly createdAt: number;
   readonly generation: number;
 }
 
@@ -15,7 +17,11 @@ export interface Brought extends FetchRun {
 /** As long as the parts that they are of. */
 const KEPT_S = 7 * 86_400;
 
-const keyOf = (keys: Keys, { fetchId, generation }: FetchRun): string => keys.wanBrought(fetchId, generation);
+const keyOf = (keys: Keys, { fetchId, createdAt, generation }: FetchRun): string =>
+  keys.wanBrought(fetchId, createdAt, generation);
+
+const isSame = (a: FetchRun, b: FetchRun): boolean =>
+  a.fetchId === b.fetchId && a.createdAt === b.createdAt && a.generation === b.generation;
 
 /** To be counted with what else is counted in this transaction. */
 export function addBrought(adding: ChainableCommander, keys: Keys, brought: readonly Brought[]): void {
@@ -51,8 +57,16 @@ export function createFetchBytes() {
   return {
     /** From now on its bytes are told by `receivedOf`, until what this returns is called. */
     begin(run: FetchRun): () => void {
-      begun.set(run.fetchId, { run, bytes: 0, counted: 0 });
-      return () => void begun.delete(run.fetchId);
+      const download: Download = { run, bytes: 0, counted: 0 };
+      begun.set(run.fetchId, download);
+      // One that lost its job while its process stood still may end beside the one that goes on.
+      return () => {
+        if (begun.get(run.fetchId) === download) begun.delete(run.fetchId);
+      };
+    },
+    /** What is not counted of it stays so. */
+    forget(run: FetchRun): void {
+      for (const download of uncounted) if (isSame(download.run, run)) uncounted.delete(download);
     },
     /** In this run of it. */
     receivedOf: (fetchId: string): number => begun.get(fetchId)?.bytes ?? 0,

@@ -90,8 +90,12 @@ export function createWanMeter(store: Counts, schedule: LinkSchedule | undefined
       await countSoon();
       return store.broughtBy(run);
     },
-    /** The end of the fetch is stored, with its bytes. Safe to repeat. */
-    forgetBrought: (run: FetchRun): Promise<void> => store.forgetBrought(run),
+    /** The end of the fetch is stored, with its bytes. Safe to repeat. Rejects where Redis does. */
+    async forgetBrought(run: FetchRun): Promise<void> {
+      while (counting) await counting;
+      fetches.forget(run);
+      await store.forgetBrought(run);
+    },
     /** Resolves with how many bytes may be read now; without a limit at once, without end. */
     slice: async (signal: AbortSignal): Promise<number> =>
       schedule === undefined ? Number.POSITIVE_INFINITY : schedule.slice(signal),

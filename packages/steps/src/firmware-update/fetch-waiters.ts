@@ -35,7 +35,7 @@ export function createWaiters({ store, notifications, progress, gate, meter }: W
     let toCome: number | undefined;
     /** What had come when that was told: what comes until it is told again must not count twice. */
     let receivedThen = 0;
-    const ofFetch = { fetchId: fetch.id, generation: fetch.generation };
+    const ofFetch = { fetchId: fetch.id, createdAt: fetch.createdAt, generation: fetch.generation };
     const forgetBytes = meter.begin(ofFetch);
     /** By workers that were killed: it counts against the budget as well. */
     let broughtBefore = 0;

@@ -90,8 +90,11 @@ export function createFetch(deps: FetchDeps) {
   };
 
   /** Its end holds them: what stays all the same is of a generation that never comes again, and expires. */
-  const forgetBrought = async ({ id, generation }: FirmwareFetchRecord, { log }: StepContext): Promise<void> => {
-    await deps.meter.forgetBrought({ fetchId: id, generation }).catch((error: unknown) => {
+  const forgetBrought = async (
+    { id, createdAt, generation }: FirmwareFetchRecord,
+    { log }: StepContext,
+  ): Promise<void> => {
+    await deps.meter.forgetBrought({ fetchId: id, createdAt, generation }).catch((error: unknown) => {
       log.debug({ reason: describeError(error) }, 'the bytes of a fetch that has ended stay counted for a week');
     });
   };

@@ -158,6 +158,7 @@ const RULES: readonly (readonly [kind: string, pattern: RegExp, rule: Rule])[] =
   ['collection', /^khumbu:log-collection(?::(?:open|until))?$/, always],
   ['WAN', /^khumbu:wan$/, always],
   ['WAN', /^khumbu:wan:month:\d{4}-\d\d$/, expiresWithin(400 * DAY_MS)],
+  ['WAN', /^khumbu:wan:brought:.+:\d+:\d+$/, expiresWithin(7 * DAY_MS)],
   ['WAN', /^khumbu:wan:(?:reserved|schedule|quiet:[0-9a-f]{32}|start:.+)$/, expiresWithin(2 * DAY_MS)],
   ['security log', /^khumbu:security:pending$/, listShorterThan(1000)],
   ['security log', /^khumbu:security:rate:/, expiresWithin(600_000)],

@@ -166,9 +166,20 @@ function spoken(
   return [outboxEntry('firmware_update_status', record.id, payload, now, afterBoot)];
 }
 
+/** One that EVerest gave in an earlier boot, in answer to a status that was no trigger, or to that of an update before. */
+const isOfEarlierBoot = ({ permission }: FirmwareUpdateRecord, { bootEpoch }: TransitionContext): boolean =>
+  permission?.by === 'everest' && permission.bootEpoch !== bootEpoch;
+
+/** Without a permission that does not count, and waiting for another. */
+function withoutEarlier(record: FirmwareUpdateRecord, context: TransitionContext): FirmwareUpdateRecord {
+  if (!isOfEarlierBoot(record, context)) return record;
+  const { permission: _void, ...rest } = record;
+  return record.permissionNeeded ? { ...rest, waitingFor: 'permission', waitingSince: context.now.wall } : rest;
+}
+
 /** The trigger is out: from now on EVerest takes connectors out of use, and is to send its permission. */
 function triggered(record: FirmwareUpdateRecord, context: TransitionContext): FirmwareUpdateRecord {
-  const { askedAt: _before, ...rest } = record;
+  const { askedAt: _before, ...rest } = withoutEarlier(record, context);
   const next = { ...rest, triggerEpoch: context.bootEpoch };
   const waitingFor = next.waitingFor === 'permission' ? { waitingFor: permissionWait(next, context) } : {};
   const delay = awaitsDelayedPermission(next) ? { notBefore: context.now.monotonic + TOLD_LOOK_MS } : {};

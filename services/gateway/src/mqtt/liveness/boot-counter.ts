@@ -83,6 +83,7 @@ export function createBootCounter(deps: Deps) {
     const store = async (): Promise<void> => {
       const isOurs = await boots.notice(entry.station, silentMs, heartbeatPeriodMs(entry.presence));
       entry.bootsCounted = boot;
+      entry.dirty = true;
       if (isOurs) entry.presence = restartExplained(entry.presence);
       else if (!isCounted) entry.presence = restartCounted(entry.presence, id, at);
       duplicates.judge(entry);

@@ -9,13 +9,17 @@ function periodOf(presence: Presence): { periodMs?: number } {
   return periodMs === undefined ? {} : { periodMs: Math.round(periodMs) };
 }
 
-/** The fields as they are now; `mono` is the clock of `presence`. */
+/**
+ * The fields as they are now; `mono` is the clock of `presence`. The first heartbeat of a boot that is not counted yet is left out: by
+ * the one before it the next leader notices the boot, should this one not come to count it.
+ */
 export function storedFields(entry: Station, { wall, monotonic }: Moment, mono: number): [string, string][] {
   const { heartbeatId, heartbeatAt, heardAt, communication } = entry.presence;
   const fields: [string, string][] = [[STATION_FIELDS.moduleId, entry.moduleId]];
   const lastHeardAt = Math.max(heardAt ?? 0, entry.lastMessageAt ?? 0);
   if (lastHeardAt > 0) fields.push([STATION_FIELDS.lastSeenAt, String(Math.round(wall - (mono - lastHeardAt)))]);
-  if (heartbeatId !== undefined && heartbeatAt !== undefined) {
+  const isCounted = entry.bootsCounted === entry.bootsNoticed;
+  if (isCounted && heartbeatId !== undefined && heartbeatAt !== undefined) {
     const at = Math.round(wall - (mono - heartbeatAt));
     const heartbeat: Heartbeat = { id: heartbeatId, at, steadyAt: at - wall + monotonic, ...periodOf(entry.presence) };
     fields.push([STATION_FIELDS.heartbeat, JSON.stringify(heartbeat)]);
