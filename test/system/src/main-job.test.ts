@@ -174,10 +174,9 @@ test('tries that fail are silent, and the pause between them is kept', async (t)
   await allowAfter(client, 8, 'Downloaded');
   t.ok(Date.now() - began >= 2000, 'two pauses of a second');
   t.same(client.statusNames(8), UNSIGNED);
-  t.ok(
-    origin.stats('/flaky.bin').bodyBytes < image.bytes.length + 64 * 1024,
-    'the third goes on where the second broke',
-  );
+  const { bodyBytes } = origin.stats('/flaky.bin');
+  // 64 KiB come once more, to be compared: not all of what the second has brought.
+  t.ok(bodyBytes < image.bytes.length + 80 * 1024, `the third goes on where the second broke: ${bodyBytes} bytes`);
 });
 
 test('fetched later, installed later: neither before its time nor without permission', async (t) => {
