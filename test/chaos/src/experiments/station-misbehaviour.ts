@@ -32,6 +32,11 @@ const view = async (depot: Depot, name: string): Promise<StationView> =>
 const handled = async (station: HandStation): Promise<unknown> =>
   (await station.client.request('is_reset_allowed', 'Soft')).reply;
 
+async function accepted(station: HandStation, request: Readonly<Record<string, unknown>>): Promise<void> {
+  const answer = await station.update(1, request);
+  if (answer !== 'Accepted') throw new Error(`the update was answered ${JSON.stringify(answer)}`);
+}
+
 async function installs(scene: Scene, station: HandStation, requestId: number, expected: readonly string[]) {
   await station.awaitHeard(requestId, 'Installed', PATIENCE_MS);
   const heard = withoutDelayedPermission(station.heard(requestId));
@@ -89,7 +94,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
   },
   async 'a repeated heartbeat while permission is awaited asks for it again'(scene) {
     const one = await scene.station('repeats');
-    await one.update(1, scene.request('repeats'));
+    await accepted(one, scene.request('repeats'));
     await one.awaitHeard(1, 'SignatureVerified', PATIENCE_MS);
     await one.beat(7);
     await one.beat(7);
@@ -101,7 +106,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
   async 'permission without a cause allows nothing later'(scene) {
     const one = await scene.station('causeless');
     for (let times = 0; times < 3; times += 1) await one.client.allowInstallation();
-    await one.update(1, scene.request('causeless'));
+    await accepted(one, scene.request('causeless'));
     await one.awaitHeard(1, 'SignatureVerified', PATIENCE_MS);
     const waits = await staysFor(2000, async () => !one.heard(1).includes('Installing'));
     await one.client.allowInstallation();
@@ -113,7 +118,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
     const one = await scene.station('early');
     const image = makeImage(300_000, 'early');
     const location = origin.serve('/early.bin', image.bytes, { stallAfterBytes: 100_000 });
-    await one.update(1, { location, ...signer.signed(image.bytes) });
+    await accepted(one, { location, ...signer.signed(image.bytes) });
     await one.awaitHeard(1, 'Downloading', PATIENCE_MS);
     await origin.awaitBytes('/early.bin', 100_000, PATIENCE_MS);
     await one.client.allowInstallation();
@@ -129,7 +134,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
   },
   async 'permission given many times installs once'(scene) {
     const one = await scene.station('generous');
-    await one.update(1, scene.request('generous'));
+    await accepted(one, scene.request('generous'));
     await one.awaitHeard(1, 'SignatureVerified', PATIENCE_MS);
     one.beatOn(2);
     await Promise.all(Array.from({ length: 10 }, () => one.client.allowInstallation()));
@@ -146,7 +151,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
     const one = await scene.station('forgets');
     // Reserved for a reset that never comes: the permission is kept, and no install starts.
     const { reply } = await askUntilDecided('is_reset_allowed', () => one.client.request('is_reset_allowed', 'Soft'));
-    await one.update(1, scene.request('forgets'));
+    await accepted(one, scene.request('forgets'));
     await one.awaitHeard(1, 'SignatureVerified', PATIENCE_MS);
     await one.client.allowInstallation();
     const waits = await staysFor(500, async () => !one.heard(1).includes('Installing'));
@@ -170,7 +175,7 @@ const SCENES: Readonly<Record<string, (scene: Scene) => Promise<readonly string[
 async function duplicateIdentity(scene: Scene, patient: boolean): Promise<readonly string[]> {
   const { context, depot } = scene;
   const first = await scene.station('duplicate');
-  await first.update(1, scene.request('duplicate'));
+  await accepted(first, scene.request('duplicate'));
   await first.awaitHeard(1, 'SignatureVerified', PATIENCE_MS);
   const second = createHandStation(context, depot, 'duplicate', SELDOM_MS);
   await second.arrive();
