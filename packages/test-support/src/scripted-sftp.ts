@@ -33,8 +33,8 @@ export interface SftpScript {
   readonly failsAt?: number;
   /** Nothing is renamed to a name that is taken, as without `posix-rename`. */
   readonly keepsTaken?: true;
-  /** The connection ends once a file was removed. */
-  readonly cutAtRemove?: true;
+  /** The connection ends once this file was renamed. */
+  readonly cutAtRename?: string;
   /** Most bytes that it gives at once. */
   readonly most?: number;
   /** The size it tells is larger by so many bytes than the content. */
@@ -81,11 +81,7 @@ class Conversation {
       sftp.handle(id, Buffer.from(path));
     });
     this.#on('CLOSE', (id) => sftp.status(id, OK));
-    this.#on('REMOVE', (id, path) => {
-      const isRemoved = files.delete(path);
-      if (isRemoved && script.cutAtRemove) socket.destroy();
-      else sftp.status(id, isRemoved ? OK : NO_SUCH_FILE);
-    });
+    this.#on('REMOVE', (id, path) => sftp.status(id, files.delete(path) ? OK : NO_SUCH_FILE));
     this.#on('RENAME', (id, from, to) => {
       if (script.keepsTaken && files.has(to)) {
         sftp.status(id, FAILURE);
@@ -93,7 +89,9 @@ class Conversation {
       }
       const file = files.get(from);
       if (file) files.set(to, file);
-      sftp.status(id, files.delete(from) ? OK : NO_SUCH_FILE);
+      const isRenamed = files.delete(from);
+      if (isRenamed && from === script.cutAtRename) socket.destroy();
+      else sftp.status(id, isRenamed ? OK : NO_SUCH_FILE);
     });
     this.#on('WRITE', (id, handle, _offset, data) => this.#inTurn(() => this.#write(id, String(handle), data)));
     this.#on('READ', (id, handle, offset, length) =>

@@ -324,12 +324,12 @@ await t.test('what a killed try has left is removed by the next, and nothing of 
   t.equal(server.files.get(OWN)?.bytes.length, 1000);
 });
 
-/** RNTO does not take the place of a file. `isKilled`: nothing is heard of one to a name that was just removed. */
+/** RNTO does not take the place of a file. `isKilled`: nothing is heard of one to a name that is free. */
 const keepsTaken = (isKilled = false): FtpScript => ({
   answer: (command, argument) => {
-    if (command !== 'RNTO' || argument !== 'up') return undefined;
-    if (server.files.has('up')) return '550 File exists.';
-    return isKilled ? '' : undefined;
+    if (command !== 'RNTO') return undefined;
+    if (server.files.has(argument)) return '550 File exists.';
+    return isKilled && argument === 'up' ? '' : undefined;
   },
 });
 
@@ -340,24 +340,97 @@ await t.test('where no file is renamed over another, the older one goes when the
   t.ok(server.files.get('up')?.bytes.equals(CONTENT));
   t.same([...server.files.keys()].sort(), ['f', 'up']);
   t.notOk(server.commands.includes('STOR up'), 'a half is never under its final name');
-  const removed = server.commands.indexOf('DELE up');
-  t.ok(removed > server.commands.findLastIndex((line) => /^SIZE up\..*part$/.test(line)), 'measured before');
+  const setAside = server.commands.indexOf('RNFR up');
+  t.ok(setAside > server.commands.findLastIndex((line) => /^SIZE up\..*part$/.test(line)), 'measured before');
 });
 
-await t.test('a try that was killed between removing and renaming leaves what is whole to the next', async (t) => {
+const WHOLE = `up.${createHash('sha256').update(`${MARK.value} whole`).digest('hex').slice(0, 8)}.part`;
+
+await t.test('what another worker has brought while this one was frozen is not touched', async (t) => {
+  const bring = () => createFtpTransport(contextOf()).put(at('up'), bodyOf(CONTENT), { signal: never(), mark: MARK });
+  const others = randomBytes(1000);
+  const gone = { reason: 'not_whole', retryable: true };
+
+  let isFrozen = true;
+  begin({
+    answer: (command, argument) => {
+      if (command !== 'RNFR' || !isFrozen) return undefined;
+      isFrozen = false;
+      server.files.delete(argument);
+      server.put('up', others);
+      return undefined;
+    },
+  });
+  t.match(await failure(bring()), gone, 'its own was removed');
+  t.equal(server.files.get('up')?.bytes, others);
+  t.same([...server.files.keys()].sort(), ['f', 'up']);
+
+  for (const moment of ['SIZE up', 'RNFR up']) {
+    const { answer: kept } = keepsTaken();
+    begin({
+      answer: (command, argument) => {
+        if (argument === 'up' && server.commands.at(-1) === moment && server.files.delete(WHOLE))
+          server.put('up', others);
+        return kept?.(command, argument);
+      },
+    });
+    server.put('up', Buffer.from('older'));
+    t.match(await failure(bring()), gone, `its own was put in its place: ${moment}`);
+    t.equal(server.files.get('up')?.bytes, others);
+    t.same([...server.files.keys()].sort(), ['f', 'up']);
+  }
+});
+
+await t.test('where nothing may be renamed, a whole under the final name may be of another worker', async (t) => {
+  const others = randomBytes(CONTENT.length);
+  begin({
+    answer: (command, argument) => {
+      if (command === 'RNFR') return '550 no';
+      if (command !== 'SIZE' || argument !== 'up' || server.files.get('up')?.bytes === others) return undefined;
+      server.put('up', others);
+      return '421 bye';
+    },
+  });
+  t.match(await failure(put()), { reason: 'remote_busy', retryable: true });
+  t.equal(server.files.get('up')?.bytes, others);
+});
+
+await t.test('what a killed try has brought whole is not missed while the server is busy', async (t) => {
+  const bring = () => createFtpTransport(contextOf()).put(at('up'), bodyOf(CONTENT), { signal: never(), mark: MARK });
+  for (const command of ['SIZE', 'MLST']) {
+    begin({
+      answer: (got, argument) =>
+        argument !== WHOLE ? undefined : got === command ? '450 busy' : got === 'SIZE' ? '502 no' : undefined,
+    });
+    server.put(WHOLE, CONTENT);
+    t.match(await failure(bring()), { reason: 'ftp_450', retryable: true }, command);
+    t.same([...server.files.keys()], ['f', WHOLE]);
+  }
+  server.script = {};
+  t.same(await bring(), { bytes: CONTENT.length });
+  t.same([...server.files.keys()].sort(), ['f', 'up'], 'nothing is left');
+});
+
+await t.test('a try that was killed while the older file is aside leaves what is whole to the next', async (t) => {
   const bring = (bytes: Buffer, stallMs = 30_000) =>
     createFtpTransport(contextOf({ stallMs })).put(at('up'), bodyOf(bytes), { signal: never(), mark: MARK });
-  const kill = async (): Promise<void> => {
-    begin(keepsTaken(true));
+  /** `isGivenUp`: whoever was killed can do no more. */
+  const kill = async (isGivenUp: boolean): Promise<void> => {
+    begin(keepsTaken());
+    server.next = [keepsTaken(true)];
+    if (isGivenUp) server.next.push({ greeting: '421 too many' });
     server.put('up', Buffer.from('older'));
     t.match(await failure(bring(CONTENT, 500)), { reason: 'connection', retryable: true });
-    t.notOk(server.files.has('up'));
-    const [kept] = [...server.files.keys()].filter((name) => name.startsWith('up.'));
-    t.ok(server.files.get(kept ?? '')?.bytes.equals(CONTENT), 'all of it is there');
-    server.script = keepsTaken();
+    t.ok(server.files.get(WHOLE)?.bytes.equals(CONTENT), 'all of it is there');
+    if (isGivenUp) t.notOk(server.files.has('up'));
+    else t.equal(server.files.get('up')?.bytes.toString(), 'older', 'no try may follow');
+    t.equal(server.files.size, 3, 'and nothing of it is lost');
     server.commands.length = 0;
   };
-  await kill();
+  await kill(false);
+  t.same(await bring(CONTENT), { bytes: CONTENT.length });
+  t.same([...server.files.keys()].sort(), ['f', 'up']);
+  await kill(true);
   t.same(await bring(CONTENT), { bytes: CONTENT.length });
   t.notOk(
     server.commands.some((line) => line.startsWith('STOR')),
@@ -366,7 +439,7 @@ await t.test('a try that was killed between removing and renaming leaves what is
   t.ok(server.files.get('up')?.bytes.equals(CONTENT));
   t.same([...server.files.keys()].sort(), ['f', 'up']);
 
-  await kill();
+  await kill(true);
   const anew = randomBytes(CONTENT.length + 1);
   t.same(await bring(anew), { bytes: anew.length }, 'an archive that was made anew');
   t.ok(server.commands.indexOf('RNTO up') < server.commands.findIndex((line) => line.startsWith('STOR')));
@@ -388,10 +461,15 @@ await t.test('what passes stays what passes, also while a file is renamed', asyn
 });
 
 await t.test('a half under its final name is gone before the next try begins', async (t) => {
-  begin({
-    answer: (command, argument) =>
-      command === 'RNFR' ? '550 no' : command === 'SIZE' && argument === 'up' ? '213 1' : undefined,
-  });
-  t.match(await failure(put()), { reason: 'not_whole' });
-  t.notOk(server.files.has('up'));
+  for (const [size, told] of [
+    ['213 1', { reason: 'not_whole' }],
+    ['450 busy', { reason: 'ftp_450' }],
+  ] as const) {
+    begin({
+      answer: (command, argument) =>
+        command === 'RNFR' ? '550 no' : command === 'SIZE' && argument === 'up' ? size : undefined,
+    });
+    t.match(await failure(put()), told);
+    t.notOk(server.files.has('up'), size);
+  }
 });

@@ -16,32 +16,37 @@ const ARCHIVE = randomBytes(300_000);
 const OLDER = Buffer.from('older');
 const MARK = { name: 'operation', value: 'log-upload-1', sha256Name: 's', bytesName: 'b' };
 
-await t.test('killed between removing and renaming: what is whole is put in its place by the next try', async (t) => {
+await t.test('killed while the older one is aside: what is whole is put in its place by the next try', async (t) => {
   const server = await ScriptedSftp.start();
   t.teardown(() => server.stop());
   const location = locationOf(`sftp://fw:secret@127.0.0.1:${server.port}/up`);
   const { knownHosts } = server;
   const bring = (bytes: Buffer) =>
     createSftpTransport(contextOf({ knownHosts })).put(location, bodyOf(bytes), { signal: never(), mark: MARK });
-  const kill = async (): Promise<void> => {
+  /** `isGivenUp`: whoever was killed can do no more. */
+  const kill = async (isGivenUp: boolean) => {
     server.files.clear();
     server.put('/up', OLDER);
-    server.script = { keepsTaken: true, cutAtRemove: true };
-    await t.rejects(bring(ARCHIVE), told({ reason: 'connection', retryable: true }));
-    const [kept, ...more] = server.files;
-    t.match(kept?.[0], /^\/up\.[0-9a-f]{8}\.part$/);
-    t.ok(kept?.[1].bytes.equals(ARCHIVE), 'all of it is there');
-    t.same(more, []);
     server.script = { keepsTaken: true };
+    server.next = [{ keepsTaken: true, cutAtRename: '/up' }];
+    if (isGivenUp) server.next.push({ noGreeting: true });
+    await t.rejects(bring(ARCHIVE), told({ reason: 'connection', retryable: true }));
+    const parts = [...server.files].filter(([name]) => /^\/up\.[0-9a-f]{8}\.part$/.test(name)).map(([, file]) => file);
+    const kept = parts.find(({ bytes }) => bytes.equals(ARCHIVE));
+    t.ok(kept, 'all of it is there');
+    t.equal(parts.length, isGivenUp ? 2 : 1);
+    if (isGivenUp) t.ok(parts.some(({ bytes }) => bytes.equals(OLDER)));
+    else t.ok(server.files.get('/up')?.bytes.equals(OLDER), 'no try may follow');
+    return kept;
   };
-  await kill();
+  await kill(false);
   // One that is written to would be changed.
-  const [kept] = server.files.values();
+  const kept = await kill(true);
   t.same(await bring(ARCHIVE), { bytes: ARCHIVE.length });
   t.equal(server.files.get('/up'), kept, 'it is not sent again');
   t.same([...server.files.keys()], ['/up']);
 
-  await kill();
+  await kill(true);
   const anew = randomBytes(ARCHIVE.length + 1);
   t.same(await bring(anew), { bytes: anew.length }, 'an archive that was made anew');
   t.ok(server.files.get('/up')?.bytes.equals(anew));

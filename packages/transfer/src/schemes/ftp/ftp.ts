@@ -72,6 +72,7 @@ export const createFtpTransport: CreateTransport = (context) => ({
     const session = await openSession(leg, place, context, options.signal);
     const receiving = { context, body, options };
     return bringWhole({
+      leg,
       receiver: receiverOf(session, receiving),
       openAnother: async (signal) => receiverOf(await openSession(leg, place, context, signal), receiving),
       pathOf: nameAsArgument,

@@ -10,28 +10,37 @@ import type { FtpSession } from './session.js';
 /** RFC 959, 5.4: of RNFR and RNTO. `550`, `553` of some servers mean that the user may not. */
 const mayNot = (code: number): boolean => code >= 500;
 
+const mayPass = ({ code }: FTPResponse): boolean => code >= 400 && code < 500;
+
 interface ToldSize {
+  /** Of a file. */
   readonly bytes: number | undefined;
-  /** The reply to SIZE. */
-  readonly reply: FTPResponse;
+  /** A refusal that says nothing of the file: the server would tell at another time. */
+  readonly busy: FTPResponse | undefined;
 }
 
 /** How many bytes the server has under a name. RFC 3659, 4 and 7. */
 async function askSize(session: FtpSession, name: string): Promise<ToldSize> {
   const reply = await session.ask(`SIZE ${name}`);
   const bytes = reply.code === 213 ? /^213 (\d+)/.exec(reply.message)?.[1] : undefined;
-  if (bytes !== undefined) return { bytes: Number(bytes), reply };
+  if (bytes !== undefined) return { bytes: Number(bytes), busy: undefined };
   const facts = await session.ask(`MLST ${name}`);
-  const told = facts.code === 250 ? /(?:^|[;\s])size=(\d+);/i.exec(facts.message)?.[1] : undefined;
-  return { bytes: told === undefined ? undefined : Number(told), reply };
+  const isFile = facts.code === 250 && !/(?:^|[;\s])type=[cp]?dir;/i.test(facts.message);
+  const told = isFile ? /(?:^|[;\s])size=(\d+);/i.exec(facts.message)?.[1] : undefined;
+  if (told !== undefined) return { bytes: Number(told), busy: undefined };
+  return { bytes: undefined, busy: [reply, facts].find(mayPass) };
+}
+
+/** Throws where the server would tell at another time. */
+async function sizeOf(session: FtpSession, name: string): Promise<number | undefined> {
+  const { bytes, busy } = await askSize(session, name);
+  if (busy) throw faultOfReply(session.leg, busy, 'underway', session.say(busy));
+  return bytes;
 }
 
 async function assertWhole(session: FtpSession, name: string, bytes: number): Promise<void> {
-  const { bytes: found, reply } = await askSize(session, name);
+  const found = await sizeOf(session, name);
   if (found === bytes) return;
-  // It would tell at another time.
-  if (found === undefined && reply.code >= 400 && reply.code < 500)
-    throw faultOfReply(session.leg, reply, 'underway', session.say(reply));
   const why =
     found === undefined
       ? new TransferError(session.leg, 'size_unknown', 'the server does not tell how many bytes have arrived')
@@ -72,8 +81,11 @@ export function receiverOf(session: FtpSession, { context, body, options }: FtpR
     },
     rename: (from, to) => renamed(session, from, to),
     remove: (name) => session.ask(`DELE ${name}`),
-    has: async (name) => (await session.ask(`SIZE ${name}`)).code < 500,
-    sizeOf: async (name) => (await askSize(session, name)).bytes,
+    has: async (name) => {
+      const { bytes, busy } = await askSize(session, name);
+      return bytes !== undefined || busy !== undefined;
+    },
+    sizeOf: (name) => sizeOf(session, name),
     close: () => session.close(),
     explain: async (error) => error,
   };

@@ -1,4 +1,5 @@
 /** What an SFTP server does with a file that is brought: it takes it, tells its size, renames it. */
+import type { Stats } from 'ssh2';
 import type { PutOptions, TransferContext, UploadBody } from '../../port.js';
 import { TransferError } from '../../transfer-error.js';
 import type { Receiver } from '../files/bring-whole.js';
@@ -75,9 +76,9 @@ export function receiverOf(session: SftpSession, receiving: SftpReceiving): Rece
         ),
     sizeOf: (path) =>
       session
-        .ask<{ size: number }>((sftp, answered) => sftp.stat(path, answered))
+        .ask<Stats>((sftp, answered) => sftp.stat(path, answered))
         .then(
-          ({ size }) => size,
+          (found) => (found.isDirectory() ? undefined : found.size),
           (error: unknown) => {
             if (statusOf(error) === undefined) throw error;
             return undefined;

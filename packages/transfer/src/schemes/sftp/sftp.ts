@@ -97,6 +97,7 @@ export const createSftpTransport: CreateTransport = (context) => ({
     const { folder, name } = place.path;
     const receiving = { context, folder, body, options };
     return bringWhole({
+      leg,
       receiver: receiverOf(session, receiving),
       openAnother: async (signal) => receiverOf(await openSession(leg, place, context, signal), receiving),
       pathOf: (of) => pathOf(folder, of),
