@@ -1,5 +1,5 @@
 /** Images that each worker brings from the depot's object store into a spool of its own. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createObjectStore, type ObjectStore } from '@khumbu/object-store/object-store';
@@ -218,6 +218,43 @@ void t.test('one that its medium has changed here, which nothing shows, is broug
   t.equal(gets(), 1);
   t.equal(await images.open(image, never, { anew: true }), path);
   t.equal(gets(), 1, 'it is whole');
+});
+
+void t.test('one that its disk cannot read any more is brought again for an install', async (t) => {
+  const { objects, s3, checks, spool, folder, gets } = await stage(t);
+  const path = join(folder, sha256);
+  let unreadable: number | undefined;
+  let isUnderWay = false;
+  const images = objectStoreImages(spool, objects, s3.bucket, async () => 0, {
+    checks: {
+      async matches(file, wanted, signal, how) {
+        const isBad = how?.anew === true && statSync(file).ino === unreadable;
+        // Somebody who asks for no new read: what is known of the file is good.
+        if (isBad && !isUnderWay) {
+          isUnderWay = true;
+          t.equal(await images.open(image, never), path);
+        }
+        if (isBad) throw Object.assign(new Error('i/o error'), { code: 'EIO' });
+        return checks.matches(file, wanted, signal, how);
+      },
+    },
+  });
+  t.equal(await images.open(image, never), path);
+  t.equal(gets(), 1);
+  unreadable = statSync(path).ino;
+  const stations = Array.from({ length: 10 }, () => images.open(image, never, { anew: true }));
+  t.same(await Promise.all(stations), Array(10).fill(path));
+  t.not(statSync(path).ino, unreadable, 'it is another file');
+  t.ok(readFileSync(path).equals(bytes));
+  t.equal(gets(), 2);
+
+  unreadable = statSync(path).ino;
+  s3.failWith(403, (request) => request.startsWith('GET'));
+  await t.rejects(images.open(image, never, { anew: true }), { code: 'S3_UNAVAILABLE' });
+  await t.rejects(images.open(image, never), { code: 'S3_UNAVAILABLE' }, 'it is not handed on to anybody');
+  s3.failWith(undefined);
+  t.equal(await images.open(image, never, { anew: true }), path);
+  t.not(statSync(path).ino, unreadable);
 });
 
 void t.test('another worker’s image of the last release is taken, once it was read', async (t) => {

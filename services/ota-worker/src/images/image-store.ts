@@ -58,10 +58,18 @@ async function isImage(checks: Checks, path: string, { sha256 }: StoredImage, ..
   }
 }
 
-/** The file of an image is another one than it was, whether or not that shows. */
-async function hasChanged(checks: Checks, spoolDir: string, image: StoredImage, signal: AbortSignal): Promise<boolean> {
-  if (!(await isInSpool(spoolDir, image))) return false;
-  return (await ifExists(isImage(checks, pathIn(spoolDir, image), image, signal, { anew: true }))) === false;
+/** The identity of the file of an image that is another one than it was, whether or not that shows. */
+async function changedFile(
+  checks: Checks,
+  spoolDir: string,
+  image: StoredImage,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (!(await isInSpool(spoolDir, image))) return undefined;
+  const path = pathIn(spoolDir, image);
+  const identity = await ifExists(identityOf(path));
+  const isChanged = (await ifExists(isImage(checks, path, image, signal, { anew: true }))) === false;
+  return isChanged ? identity : undefined;
 }
 
 /** All workers share the spool folder. What `open` resolves with has the SHA-256 of the image: read again if it was touched. */
@@ -108,6 +116,30 @@ export const endStaleCopies = (
 
 const MOST_VERIFIED = 256;
 
+/** What was found out about files of images, each as it was then. */
+class SeenFiles {
+  readonly #verified = new Map<string, string>();
+  /** No image any more, or not to be read: whatever was known of them before. */
+  readonly #refused = new Map<string, string>();
+
+  verify(path: string, identity: string): void {
+    if (this.#verified.size >= MOST_VERIFIED) this.#verified.clear();
+    this.#verified.set(path, identity);
+    this.#refused.delete(path);
+  }
+
+  refuse(path: string, identity: string): void {
+    this.#verified.delete(path);
+    this.#refused.set(path, identity);
+  }
+
+  /** `undefined`: it has to be read. */
+  isImage(path: string, identity: string): boolean | undefined {
+    if (this.#refused.get(path) === identity) return false;
+    return this.#verified.get(path) === identity ? true : undefined;
+  }
+}
+
 /**
  * Each worker has a spool of its own, which is only a cache. `makeRoom`: as in `FetchOptions`. What `open` resolves with
  * has the SHA-256 of the image: found out while it is brought, and again when the file was touched since.
@@ -121,12 +153,7 @@ export function objectStoreImages(
 ): ImageStore {
   const key = ({ sha256 }: StoredImage): string => keyOf(sha256);
   const opening = new SharedWork<string>();
-  /** Of files as they were brought. */
-  const verified = new Map<string, string>();
-  const note = (path: string, identity: string): void => {
-    if (verified.size >= MOST_VERIFIED) verified.clear();
-    verified.set(path, identity);
-  };
+  const seen = new SeenFiles();
 
   /** By the metadata of its object; `isMarked`: they name this image, which those of version 0.1.0 do not. */
   const find = async (image: StoredImage, signal: AbortSignal): Promise<{ isKept: boolean; isMarked: boolean }> => {
@@ -175,21 +202,21 @@ export function objectStoreImages(
     if (!(await isInSpool(spoolDir, image))) return false;
     const path = pathIn(spoolDir, image);
     const identity = await identityOf(path);
-    if (verified.get(path) === identity) return true;
+    const isKnown = seen.isImage(path, identity);
+    if (isKnown !== undefined) return isKnown;
     if (!(await isImage(checks, path, image, signal))) return false;
-    note(path, identity);
+    seen.verify(path, identity);
     return true;
   };
 
   const bring = async (image: StoredImage, signal: AbortSignal): Promise<string> => {
     const path = pathIn(spoolDir, image);
     if (await isHereWhole(image, signal)) return path;
-    verified.delete(path);
     if (!(await find(image, signal)).isKept) {
       throw new CodedError('IMAGE_MISSING', 'the image is not in the object store any more');
     }
     await getWhole(image, signal);
-    note(path, await identityOf(path));
+    seen.verify(path, await identityOf(path));
     return path;
   };
 
@@ -202,10 +229,14 @@ export function objectStoreImages(
     },
     has: async (image, signal) => (await find(image, signal)).isKept,
     async open(image, signal, how) {
-      if (how?.anew === true && (await hasChanged(checks, spoolDir, image, signal)))
-        verified.delete(pathIn(spoolDir, image));
-      // Fifty stations may want it at once.
-      return opening.get(image.sha256, signal, (shared) => bring(image, shared));
+      const changed = how?.anew === true ? await changedFile(checks, spoolDir, image, signal) : undefined;
+      if (changed !== undefined) seen.refuse(pathIn(spoolDir, image), changed);
+      for (;;) {
+        // Fifty stations may want it at once.
+        const path = await opening.get(image.sha256, signal, (shared) => bring(image, shared));
+        // It may have been found to be here before this read had refused it.
+        if (changed === undefined || (await ifExists(identityOf(path))) !== changed) return path;
+      }
     },
   };
 }
