@@ -17,6 +17,8 @@ const whole: Held = { ...half, offset: 100 };
 const coded: Held = { ...half, coding: 'gzip' };
 const dated: Held = { ...half, validators: { lastModified: EARLIER } };
 const both: Held = { ...half, validators: { etag: A, lastModified: EARLIER } };
+const datedWhole: Held = { ...both, offset: 100 };
+const LONG = { 'content-length': '100' };
 /** Of what has told no size. */
 const endless: Held = { offset: 50, overlap: 10, validators: { etag: A } };
 type Headers = Record<string, string>;
@@ -98,7 +100,13 @@ void t.test('what the answer means', async (t) => {
     ['whole, changed', 'start_anew', [200, { etag: '"b"' }, half, { etag: A }]],
     ['200 with the known ETag', 'unchanged', [200, { etag: A }, undefined, { etag: A }]],
     ['200 with the known weak ETag', 'start_anew', [200, { etag: 'W/"a"' }, undefined, { etag: 'W/"a"' }]],
-    ['200 with the ETag of all we hold', 'complete', [200, { etag: A }, whole]],
+    ['200 with the ETag and the length of all we hold', 'complete', [200, { etag: A, ...LONG }, whole]],
+    ['the same with its date', 'complete', [200, { etag: A, ...LONG, 'last-modified': EARLIER }, datedWhole]],
+    ['one ETag for all, another date', 'start_anew', [200, { etag: A, ...LONG, 'last-modified': DATE }, datedWhole]],
+    ['one ETag for all, another length', 'start_anew', [200, { etag: A, 'content-length': '101' }, whole]],
+    ['one ETag for all, no length', 'start_anew', [200, { etag: A }, whole]],
+    ['all we hold, of another coding', 'start_anew', [200, { etag: A, ...LONG, 'content-encoding': 'gzip' }, whole]],
+    ['a weak ETag of all we hold', 'start_anew', [200, { etag: 'W/"a"', ...LONG }, whole]],
     ['304', 'unchanged', [304, {}, undefined, { etag: A }]],
     ['304 for what is known, whatever is held', 'unchanged', [304, {}, whole, { etag: '"old"' }]],
     ['304 to no question', 'http_304', [304, {}]],
@@ -130,7 +138,8 @@ void t.test('what a plain answer means', async (t) => {
   const plainly = (status: number, headers: Headers, held?: Held, known?: Validators) =>
     decideResponse({ status, headers }, { held, known, isPlain: true, nowMs: 0 }).kind;
   t.equal(plainly(200, { etag: A }, half), 'start_anew');
-  t.equal(plainly(200, { etag: A }, whole), 'complete');
+  t.equal(plainly(200, { etag: A, ...LONG }, whole), 'complete');
+  t.equal(plainly(200, { etag: A }, whole), 'start_anew');
   t.equal(plainly(200, { etag: A }, undefined, { etag: A }), 'unchanged');
   t.equal(plainly(206, part('bytes 40-99/100'), half), 'fail', 'nobody asked');
   t.equal(plainly(304, { etag: A }, undefined, { etag: A }), 'fail', 'nobody asked');

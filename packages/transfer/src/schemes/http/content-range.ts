@@ -98,6 +98,15 @@ function contradicts(head: ResponseHead, { validators, coding }: Held): boolean 
   );
 }
 
+/** Whether a whole need not come again: of a server that ignores ranges no byte is compared, so all of its head has to fit. */
+function isAllOf(head: ResponseHead, held: Held): boolean {
+  const { etag } = strongValidators(head);
+  const isSame = etag !== undefined && etag === held.validators.etag;
+  return (
+    isComplete(held) && isSame && !contradicts(head, held) && byteCount(headerOf(head, 'content-length')) === held.total
+  );
+}
+
 const UNCONDITIONAL = { 'accept-encoding': 'identity' } as const;
 
 /** Whether these are the headers of a plain request for all there is. */
@@ -161,10 +170,9 @@ function decideWhole(
   names: readonly string[],
 ): FetchDecision {
   const validators = strongValidators(head);
-  if (held && isComplete(held) && validators.etag !== undefined && validators.etag === held.validators.etag)
-    return { kind: 'complete' };
-  if (validators.etag !== undefined && validators.etag === known?.etag) return { kind: 'unchanged' };
   const total = byteCount(headerOf(head, 'content-length'));
+  if (held && isAllOf(head, held)) return { kind: 'complete' };
+  if (validators.etag !== undefined && validators.etag === known?.etag) return { kind: 'unchanged' };
   const labels = readLabels(head, names);
   return {
     kind: 'start_anew',
