@@ -78,27 +78,52 @@ export async function beginDownload(file: FtpFile, offset: number): Promise<Runn
 /** How reading the overlap ended: with what came beyond it, or why not. */
 type OverlapEnd = Buffer | 'other' | 'ended' | 'broken' | 'silent';
 
-/** The connection is paused afterwards. */
+/** All that comes passes the limiter, what is beyond the overlap as well. The connection is paused afterwards. */
 function compareOverlap({ session, context, signal }: FtpFile, { line }: Running, check: TailCheck) {
   const { socket, incoming } = line;
+  const { limiter } = context;
   const stall = new StallTimer(session.leg, context.stallMs);
   const either = AbortSignal.any([signal, stall.signal]);
-  return new Promise<OverlapEnd>((resolve) => {
+  return new Promise<OverlapEnd>((resolve, reject) => {
+    let isOver = false;
+    const waitFor = async (limit: Promise<void>): Promise<void> => {
+      stall.pause();
+      incoming.hold();
+      await limit;
+    };
+    const goOn = (end: OverlapEnd | undefined): void => {
+      if (isOver) return;
+      if (end !== undefined) done(end);
+      else {
+        stall.start();
+        incoming.read(onData);
+      }
+    };
     const onData = (piece: Buffer): void => {
       stall.start();
       const rest = check.rest(piece);
-      if (rest === undefined) done('other');
       // The piece is valid no longer than this call.
-      else if (check.isDone) done(Buffer.from(rest));
+      const end = rest === undefined ? 'other' : check.isDone ? Buffer.from(rest) : undefined;
+      const limit = limiter?.take(piece.length, either);
+      if (limit) waitFor(limit).then(() => goOn(end), fail);
+      else if (end !== undefined) done(end);
     };
     const onEnd = (): void => done('ended');
     const onClose = (): void => done('broken');
-    const done = (end: OverlapEnd): void => {
+    const finish = (): void => {
+      isOver = true;
       incoming.hold();
       socket.off('end', onEnd).off('close', onClose);
       withdraw();
       stall.end();
+    };
+    const done = (end: OverlapEnd): void => {
+      finish();
       resolve(end);
+    };
+    const fail = (error: unknown): void => {
+      finish();
+      reject(error as Error);
     };
     const withdraw = onAbort(either, () => done('silent'));
     stall.start();
