@@ -122,6 +122,19 @@ void t.test('which files are read, and in which order', (t) => {
     ['a-20261108', 'a-20261109', 'a'],
     'dates',
   );
+  const dated = (day: number, name: string): ListedFile => listed(`a.log${name}`, day + 1);
+  for (const nameOf of [
+    (day: number) => `.2026-11-${day}`,
+    (day: number) => `-202611${day}-1234`,
+    (day: number) => `.2026-11-${day}_02-30`,
+  ]) {
+    const files = [...[18, 19, 28, 29, 30].map((day) => dated(day, nameOf(day))), dated(31, '')];
+    t.same(
+      read(files, Date.UTC(2026, 11, 1, 2), Date.UTC(2026, 11, 2, 2)),
+      [`a.log${nameOf(30)}`, 'a.log'],
+      'the last digits of a date are no number of a rotation',
+    );
+  }
   t.end();
 });
 

@@ -21,10 +21,10 @@ export const isRotated = (path: string): boolean => PACKED.test(path) || ROTATED
 
 const stemOf = (path: string): string => unpackedPath(path).replace(ROTATED, '');
 
-/** The higher, the older; dates the other way round. */
+/** The higher, the older; -1: no number, also where the last digits are those of a date (`.2026-11-09`, `-20261109-1234`). */
 const turnOf = (path: string): number => {
-  const [, digits = ''] = /[.-](\d{1,4})$/.exec(unpackedPath(path)) ?? [];
-  return digits === '' ? -1 : Number(digits);
+  const [suffix = ''] = ROTATED.exec(unpackedPath(path)) ?? [];
+  return /^.\d{1,4}$/.test(suffix) ? Number(suffix.slice(1)) : -1;
 };
 
 /** Whether it has been written to since the window began, but for a margin. */
