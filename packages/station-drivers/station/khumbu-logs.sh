@@ -304,14 +304,16 @@ writes_widely() {
   refusal=$(stdbuf -o65536 "$1" --version 2>&1 >/dev/null) && [ -z "$refusal" ]
 }
 
-# OLDEST LATEST: the lines of JSON between these times, and all of them from where the clock goes back by more than a second: which of
-# those count is for the worker. Inside a message a quote is escaped. No intervals in expressions: mawk has none.
+# OLDEST LATEST FURTHEST: the lines of JSON between OLDEST and LATEST, and all of them from where the clock goes back by more than a second
+# between OLDEST and FURTHEST: which of those count is for the worker. Inside a message a quote is escaped. No intervals in expressions:
+# mawk has none.
 pick() {
   if ! command -v awk >/dev/null 2>&1; then
     cat
     return
   fi
-  awk -v "oldest=$1" -v "latest=$2" '
+  awk -v "range=$1" '
+    BEGIN { split(range, bound, " "); oldest = bound[1] + 0; latest = bound[2] + 0; furthest = bound[3] + 0 }
     function time(name) {
       if (!match($0, "\"" name "\" ?: ?\"[0-9]+\"")) return -1
       digits = substr($0, RSTART + length(name) + 2, RLENGTH - length(name) - 3)
@@ -322,13 +324,15 @@ pick() {
     {
       passed = time("__MONOTONIC_TIMESTAMP")
       now = time("__REALTIME_TIMESTAMP")
-      if (now < 0 || passed < 0 || (held != "" && lastNow + passed - lastPassed - now > 1000000)) {
+      steady = lastNow + passed - lastPassed
+      isStep = held != "" && steady - now > 1000000 && steady >= oldest && steady <= furthest
+      if (now < 0 || passed < 0 || isStep) {
         all = 1
         if (held != "" && !isSent) print held
         print
         next
       }
-      isSent = now >= oldest + 0 && now <= latest + 0
+      isSent = now >= oldest && now <= latest
       if (isSent) print
       held = $0
       lastNow = now
@@ -336,7 +340,7 @@ pick() {
     }'
 }
 
-# FIELDS ARGV...: the records of $boot, to 5: in the export format, or the lines of JSON that pick takes between the times of $range. journalctl writes
+# FIELDS ARGV...: the records of $boot, to 5: in the export format, or the lines of JSON that pick takes by the times of $range. journalctl writes
 # pages of 4 KiB, and for each of them whoever reads is woken.
 send_boot() {
   fields=$1
@@ -349,7 +353,7 @@ send_boot() {
       dd ibs=65536 obs=65536 2>/dev/null >&5
   else
     { "$@" --output=json --all "--output-fields=$fields" "_BOOT_ID=$boot" </dev/null || printf 'ended with %s\n' "$?" >&2; } |
-      pick "${range% *}" "${range#* }" >&5
+      pick "$range" >&5
   fi
 }
 
@@ -360,7 +364,7 @@ look_again() {
   "$@" --output=export --output-fields=_BOOT_ID "_BOOT_ID=$boot" </dev/null | head -n 1 >/dev/null
 }
 
-# FIELDS ARGV...: for each line BOOT, or BOOT OLDEST LATEST, of standard input; times are in microseconds since 1970. Ends with what journalctl complained of.
+# FIELDS ARGV...: for each line BOOT, or BOOT OLDEST LATEST FURTHEST, of standard input; times are in microseconds since 1970. Ends with what journalctl complained of.
 stream_journal() {
   number=0
   wide=no

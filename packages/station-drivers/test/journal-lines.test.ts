@@ -40,7 +40,7 @@ const changed = (name: string, value: string): readonly Field[] =>
 
 /** What is read one by one: the text, and what was seen of it. */
 function oneByOne(bytes: Buffer, window: LogWindow, fields: readonly string[], end: number) {
-  const lines = new RecordLines(window, end);
+  const lines = new RecordLines(window, end, Number.POSITIVE_INFINITY);
   let text = '';
   const reader = createExportReader(fields, (each) => {
     text += lines.line(each);
@@ -52,7 +52,7 @@ function oneByOne(bytes: Buffer, window: LogWindow, fields: readonly string[], e
 }
 
 function byteByByte(pieces: readonly Buffer[], window: LogWindow, fields: readonly string[], end: number) {
-  const lines = new RecordLines(window, end);
+  const lines = new RecordLines(window, end, Number.POSITIVE_INFINITY);
   let slow = 0;
   const reader = new ExportLines({
     fields,

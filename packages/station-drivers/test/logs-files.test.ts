@@ -302,6 +302,11 @@ await t.test('what a command prints is cut to the window; nothing anywhere is an
   const print = { command: ['printf', `${line(0)}${line(10)}  more\n${line(20)}`], name: 'own' };
   const { lines: found } = await readLog(t, dir, print, { oldest: at(5), latest: at(15) });
   t.same(found, [line(10).trim(), '  more']);
+  const two = { command: ['printf', `${line(10)}${line(20)}${line(-20)}${line(0)}${line(15)}`], name: 'two logs' };
+  t.same(
+    (await readLog(t, dir, two, { oldest: at(5) })).lines,
+    [10, 20, 15].map((second) => line(second).trim()),
+  );
   await t.rejects(readLog(t, dir, files(`${dir}/logs/*.log`)), { code: 'LOGS_UNAVAILABLE', message: /no such files/ });
   const usual = logDriver(t, { ...logEntry(dir, undefined), logs: { SecurityLog: [] } });
   await t.rejects(usual.openLogs({ type: 'SecurityLog' }, signal), { code: 'LOGS_UNAVAILABLE', message: /no source/ });

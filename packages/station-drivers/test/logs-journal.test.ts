@@ -1,4 +1,5 @@
 /** The systemd journal as a source: a real journalctl, and journals whose times were chosen. */
+import { execFileSync } from 'node:child_process';
 import { readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -229,6 +230,57 @@ await t.test('a clock that was set back to before the window by a boot', only, a
   }
   const later = await read(t, dir, { oldest: at(-58 * MINUTE), latest: at(0) });
   t.same(messages(later.lines), ['set right'], 'the boot before it ended before this window');
+});
+
+await t.test('a clock that was set back by days in one boot, and is still behind in the next one', only, async (t) => {
+  const dir = t.testdir({});
+  const days = -2 * 1440;
+  await writeJournal(journalAt(dir), [
+    minutes(B, -180, 1, 'before the window'),
+    minutes(B, -60, 121, 'in it'),
+    minutes(B, days, 130, 'two days back'),
+    minutes(A, days + 5, 0, 'booted'),
+    minutes(A, days + 15, 10, 'up'),
+  ]);
+  const { open, narrow } = await readBoth(t, dir, -120, 15);
+  for (const { lines } of [open, narrow])
+    t.same(messages(lines), ['in it', 'two days back', 'booted', 'up'], 'its last record is before the window');
+});
+
+await t.test('a boot whose clock was far ahead', only, async (t) => {
+  const dir = t.testdir({});
+  await writeJournal(journalAt(dir), [
+    minutes(B, 12 * 525_600, 1, 'years ahead'),
+    minutes(B, -400, 2, 'set right before the window'),
+    minutes(A, -300, 0, 'booted'),
+    minutes(A, -60, 240, 'in it'),
+  ]);
+  const { open, narrow } = await readBoth(t, dir, -120, 15);
+  t.same(messages(open.lines), ['years ahead', 'in it']);
+  t.same(messages(narrow.lines), ['in it']);
+});
+
+await t.test('for a narrow window the station sends no more of a boot than it needs', only, async (t) => {
+  const dir = t.testdir({});
+  await writeJournal(journalAt(dir), [
+    minutes(A, 12 * 525_600, 1, 'years ahead'),
+    minutes(A, -300, 2, 'set right'),
+    minutes(A, -250, 52, 'long before the window'),
+    minutes(A, -251, 53, 'a minute and more back'),
+    minutes(A, -200, 104, 'before the window'),
+    minutes(A, -60, 244, 'in it'),
+    minutes(A, 20, 324, 'behind it'),
+    minutes(B, -60, 1, 'in it'),
+    minutes(B, -240, 2, 'set back there'),
+    minutes(B, 30, 272, 'which all comes from then on'),
+  ]);
+  const script = new URL('../../station/khumbu-logs.sh', import.meta.url).pathname;
+  const range = [-120, 15, 1440].map((minute) => (NOON + minute * MINUTE) * 1000).join(' ');
+  const sent = execFileSync('sh', [script, 'journal', 'MESSAGE', 'journalctl', `--directory=${journalAt(dir)}`], {
+    input: `--cut--\n${A} ${range}\n${B} ${range}\n`,
+  }).toString();
+  const found = [...sent.matchAll(/"MESSAGE" ?: ?"([^"]*)"/g)].map(([, message]) => message);
+  t.same(found, ['in it', 'in it', 'set back there', 'which all comes from then on']);
 });
 
 await t.test(

@@ -140,9 +140,11 @@ void t.test('which files are read, and in which order', (t) => {
 
 void t.test('lines behind a clock that was set back to before the window', async (t) => {
   const line = (time: string, rest = ''): string => `2026-11-29T${time}Z${rest}\n`;
-  const inside = async (lines: readonly string[], before?: number) => {
-    const window = { oldest: Date.UTC(2026, 10, 29, 10), latest: Date.UTC(2026, 10, 29, 12) };
-    const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true, before };
+  const bounded = { oldest: Date.UTC(2026, 10, 29, 10), latest: Date.UTC(2026, 10, 29, 12) };
+  const open = { ...bounded, latest: Number.POSITIVE_INFINITY };
+  const inside = async (lines: readonly string[], before?: number, window = bounded) => {
+    const furthest = Date.UTC(2026, 10, 30);
+    const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true, before, furthest };
     const { bytes, seen } = linesInside(Readable.from([Buffer.from(lines.join(''))]), window, context);
     return { kept: await text(Readable.from(bytes)), seen };
   };
@@ -164,6 +166,16 @@ void t.test('lines behind a clock that was set back to before the window', async
   const ahead = await inside([there, line('12:30:00'), there]);
   t.equal(ahead.kept, there + there);
   t.ok(ahead.seen.clock.leavesAhead);
+  const wrong = ['2038-01-19T03:14:07Z\n', early, line('09:40:00'), there, late];
+  t.equal((await inside(wrong, undefined, open)).kept, wrong[0] + there + late, 'no clock that was right says 2038');
+  t.equal((await inside(wrong.slice(1), Date.UTC(2038, 0), open)).kept, there + late, 'nor one of the file before');
+  const first = (minute: number): string => `1970-01-01T00:0${minute}:00Z\n`;
+  const boots = [there, first(0), first(1), line('11:10:00'), line('11:20:00'), first(0), first(2), late];
+  for (const window of [bounded, open]) {
+    const rebooted = await inside(boots, undefined, window);
+    t.equal(rebooted.kept, boots.join(''), 'a clock without a battery, twice');
+    t.equal(rebooted.seen.clock.reached, Date.UTC(2026, 10, 29, 11, 30));
+  }
 });
 
 void t.test('what a station streams is told apart at any cut', async (t) => {

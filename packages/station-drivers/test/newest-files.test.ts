@@ -28,6 +28,7 @@ async function follow(files: readonly File[], streamed: () => Iterable<Buffer> |
   const context: LogContext = {
     window: WINDOW,
     now: NOW,
+    furthest: Number.POSITIVE_INFINITY,
     boundary: () => 'mark',
     begin: async () => Readable.from(streamed(), { highWaterMark: 1 }),
     list: () => Promise.reject(new Error('nobody asks for another list')),

@@ -9,6 +9,8 @@ export interface Boot {
   readonly firstMicros: number;
   /** Of its last one; infinite: it is not known. */
   readonly lastMicros: number;
+  /** Between them, whatever the clock says. Infinite: it is not known. */
+  readonly passedMicros: number;
 }
 
 const BOOT_ID = /^[0-9a-f]{32}$/;
@@ -16,15 +18,17 @@ const BOOT_ID = /^[0-9a-f]{32}$/;
 /** A section `boot` of the listing: the id, and the heads of its first and last record in the export format. `undefined`: it is none. */
 export function readBoot(section: string): Boot | undefined {
   const [id = '', ...fields] = section.split('\n');
-  const [first, last] = fields
-    .filter((field) => field.startsWith('__REALTIME_TIMESTAMP='))
-    .map((field) => field.slice('__REALTIME_TIMESTAMP='.length));
+  const valuesOf = (name: string): readonly string[] =>
+    fields.filter((field) => field.startsWith(`${name}=`)).map((field) => field.slice(name.length + 1));
+  const [first, last] = valuesOf('__REALTIME_TIMESTAMP');
+  const [begun, ended] = valuesOf('__MONOTONIC_TIMESTAMP');
   const [, numbering = '', number = '0'] = /^__CURSOR=s=([0-9a-f]{1,32});i=([0-9a-f]{1,16});/m.exec(section) ?? [];
   const firstMicros = Number(first);
   if (!BOOT_ID.test(id) || first === undefined || !Number.isSafeInteger(firstMicros)) return undefined;
   const lastMicros = last === undefined ? Number.POSITIVE_INFINITY : Number(last);
-  if (Number.isNaN(lastMicros)) return undefined;
-  return { id, numbering, number: BigInt(`0x${number}`), firstMicros, lastMicros };
+  const passedMicros = ended === undefined ? Number.POSITIVE_INFINITY : Number(ended) - Number(begun);
+  if (Number.isNaN(lastMicros) || Number.isNaN(passedMicros)) return undefined;
+  return { id, numbering, number: BigInt(`0x${number}`), firstMicros, lastMicros, passedMicros };
 }
 
 const byNumber = (a: Boot, b: Boot): number => (a.number < b.number ? -1 : a.number > b.number ? 1 : 0);

@@ -7,9 +7,8 @@ import type { LogNote, LogPart, LogParts } from '../port.js';
 import { readParts, type StreamedPart } from './boundary.js';
 import { countsAsWhole, filesToRead, isRotated, packingOf, unpackedPath, whichGoOn } from './file-order.js';
 import { notesOfLines, timeText } from './line-notes.js';
-import type { FilesListing, ListedFile, Listing } from './listing.js';
+import type { FilesListing, ListedFile } from './listing.js';
 import type { LogContext } from './log-context.js';
-import type { LogWindow } from './log-window.js';
 import { createPlainNames } from './plain-name.js';
 import { type PlannedSource, rotatedToo } from './planned-sources.js';
 import { carriedText } from './steady-clock.js';
@@ -65,7 +64,7 @@ interface Earlier {
 
 class FileReading {
   private readonly file: ListedFile;
-  private readonly now: Listing['now'];
+  private readonly context: LogContext;
   private readonly earlier: Earlier | undefined;
   private readonly found: LogNote[] = [];
   private seen: LinesSeen | undefined;
@@ -74,9 +73,9 @@ class FileReading {
   private readonly extra: readonly LogNote[];
   isLost = false;
 
-  constructor(file: ListedFile, now: Listing['now'], earlier: Earlier | undefined, extra: readonly LogNote[] = []) {
+  constructor(file: ListedFile, context: LogContext, earlier: Earlier | undefined, extra: readonly LogNote[] = []) {
     this.file = file;
-    this.now = now;
+    this.context = context;
     this.earlier = earlier;
     this.extra = extra;
   }
@@ -92,8 +91,9 @@ class FileReading {
     };
   }
 
-  async *read(part: StreamedPart, window: LogWindow): AsyncGenerator<Buffer, void, undefined> {
-    const { file, now } = this;
+  async *read(part: StreamedPart): AsyncGenerator<Buffer, void, undefined> {
+    const { file } = this;
+    const { window, now, furthest } = this.context;
     const raw = this.counted(part.bytes);
     const bytes = packingOf(file.path) === 'gzip' ? gunzipped(raw, () => this.noteDamage()) : raw;
     const inside = linesInside(bytes, window, {
@@ -102,6 +102,7 @@ class FileReading {
       modifiedMs: file.modifiedMs,
       takesWhole: countsAsWhole(file, window),
       before: this.earlier?.reached,
+      furthest,
     });
     this.seen = inside.seen;
     for await (const piece of inside.bytes) {
@@ -118,7 +119,7 @@ class FileReading {
       more.push({ code, text: `${shownPath(file.path)}: ${text}` });
     if (seen && !seen.hasTimes && this.written > 0)
       add('by_file_time', `its records have no times; it was written last at ${timeText(file.modifiedMs)}`);
-    if (seen) for (const { code, text } of notesOfLines(seen, this.now)) add(code, text);
+    if (seen) for (const { code, text } of notesOfLines(seen, this.context.now)) add(code, text);
     if (earlier && seen && seen.first < earlier.newest - STEP_MS) {
       const [first, newest] = [timeText(seen.first), timeText(earlier.newest)];
       const text = `it begins at ${first}, and ${shownPath(earlier.file.path)} before it ends at ${newest}`;
@@ -214,9 +215,9 @@ export function fileParts(
         const file = files[part.number - 1];
         if (!file) throw new CodedError('LOGS_UNAVAILABLE', 'the station answers in no known form');
         const earlier = goOn[part.number - 1] ? previous?.end : undefined;
-        const reading = new FileReading(file, context.now, earlier, extra);
+        const reading = new FileReading(file, context, earlier, extra);
         previous = reading;
-        const lines = Readable.from(reading.read(part, context.window), { objectMode: false });
+        const lines = Readable.from(reading.read(part), { objectMode: false });
         yield { name: nameOf(partName(file.path)), stream: lines, notes: () => reading.notes() };
         lines.destroy();
         asked.set(file.inode, reading.isLost);

@@ -22,18 +22,27 @@ const MAX_JSON_BYTES = 256 * 1024 * 1024;
 
 type JournalPlan = Extract<PlannedSource, { kind: 'journal' }>;
 
+/** How far the clock had come with it, in milliseconds: as it would have gone on, where it was set back. */
+function reachedIn({ firstMicros, lastMicros, passedMicros }: Boot, { furthest }: LogContext): number {
+  const ends = [lastMicros / 1000, (firstMicros + passedMicros) / 1000];
+  // What is not known may be anything.
+  if (ends.includes(Number.POSITIVE_INFINITY)) return Number.POSITIVE_INFINITY;
+  return Math.max(...ends.filter((end) => end <= furthest));
+}
+
 /**
- * `OLDEST LATEST` in microseconds, for the station to look for, where the window is a small part of the boot; `undefined`: all of it comes
+ * `OLDEST LATEST FURTHEST` in microseconds, for the station to look for, where the window is a small part of the boot; `undefined`: all of it comes
  * here. `reached`: how far the clock had come in the boots before.
  */
-function rangeFor(boot: Boot, reached: number, until: number, { window }: LogContext): string | undefined {
+function rangeFor(boot: Boot, reached: number, until: number, { window, furthest }: LogContext): string | undefined {
   const from = boot.firstMicros / 1000;
   // The clock was set back from one to the next: what has earlier times may count.
   if (reached >= window.oldest && from < window.oldest) return undefined;
   const asked = Math.min(window.latest, until) - Math.max(window.oldest, from);
   // A clock that went back leaves no length to compare with.
   if (until <= from || asked > (until - from) * NARROW) return undefined;
-  return `${Math.max(0, window.oldest) * 1000} ${Math.min(LAST_MS, window.latest) * 1000 + 999}`;
+  const bounds = [Math.max(0, window.oldest) * 1000, Math.min(LAST_MS, window.latest) * 1000 + 999, furthest * 1000];
+  return bounds.join(' ');
 }
 
 async function* jsonRecords(bytes: AsyncIterable<Buffer>, fields: readonly string[]) {
@@ -61,11 +70,16 @@ class BootReading {
   private readonly fields: readonly string[];
   private out = '';
 
-  constructor(boot: Boot, fields: readonly string[], { window, now }: LogContext, before: number | undefined) {
+  constructor(
+    boot: Boot,
+    fields: readonly string[],
+    { window, now, furthest }: LogContext,
+    before: number | undefined,
+  ) {
     this.boot = boot;
     this.fields = fields;
     const end = boot.id === now.boot ? now.sinceBootMicros : Number.POSITIVE_INFINITY;
-    this.lines = new RecordLines(window, end, before);
+    this.lines = new RecordLines(window, end, furthest, before);
   }
 
   /** Text records from what the station sends. */
@@ -162,7 +176,7 @@ export function journalParts(
     const ranges = boots.map((boot, at) => {
       const until = (boots[at + 1]?.firstMicros ?? context.now.ms * 1000) / 1000;
       const range = rangeFor(boot, reached, until, context);
-      reached = Math.max(reached, boot.lastMicros / 1000);
+      reached = Math.max(reached, reachedIn(boot, context));
       return range;
     });
     const wanted = boots.map(({ id }, at) => [id, ranges[at] ?? ''].join(' ').trimEnd());

@@ -51,10 +51,13 @@ export class RecordLines {
   /** Later ones were written after they were asked for. */
   private readonly endMonotonic: number;
 
-  /** `before`: how far the clock had come when the boot began, in microseconds. */
-  constructor({ oldest, latest }: LogWindow, endMonotonic: number, before?: number) {
+  /**
+   * `furthest`: how far a clock that was right can have come, in milliseconds. `before`: how far it had come when the boot began, in
+   * microseconds.
+   */
+  constructor({ oldest, latest }: LogWindow, endMonotonic: number, furthest: number, before?: number) {
     const window = { oldest: oldest * 1000, latest: latest * 1000 + 999 };
-    this.clock = new SteadyClock({ window, step: STEP_MICROS, before });
+    this.clock = new SteadyClock({ window, step: STEP_MICROS, furthest: furthest * 1000, before });
     this.endMonotonic = endMonotonic;
   }
 

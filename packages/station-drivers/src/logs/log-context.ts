@@ -8,6 +8,8 @@ type LogVerb = `${'' | 'newest-' | 'follow-'}${'journal' | 'files'}`;
 export interface LogContext {
   readonly window: LogWindow;
   readonly now: Listing['now'];
+  /** How far a clock that was right can have come, in milliseconds: where it says more, it was set wrong. */
+  readonly furthest: number;
   /** Begins a verb of khumbu-logs.sh: its output. */
   begin(verb: LogVerb, words: readonly string[], input: string, onSaid?: (text: string) => void): Promise<Readable>;
   /** What there is now. */

@@ -148,10 +148,10 @@ class FilesFollowed {
     this.toShow.delete(inode);
     const lines = this.lines(bytes, cutter);
     if (!file) return lines;
-    const { window, now } = this.context;
+    const { window, now, furthest } = this.context;
     // It was written within the window, and is no older than that.
     const { zoneMinutes, zone } = now;
-    const how = { zoneMinutes, zone, modifiedMs: file.modifiedMs, takesWhole: true };
+    const how = { zoneMinutes, zone, modifiedMs: file.modifiedMs, takesWhole: true, furthest };
     return linesInside(lines, window, how).bytes;
   }
 

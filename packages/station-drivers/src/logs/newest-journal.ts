@@ -10,12 +10,12 @@ import { NEWEST_RECORDS } from './logs-script.js';
 import { fieldsOf, type PlannedSource } from './planned-sources.js';
 
 type JournalPlan = Extract<PlannedSource, { kind: 'journal' }>;
-type Context = Pick<LogContext, 'window' | 'begin'>;
+type Context = Pick<LogContext, 'window' | 'furthest' | 'begin'>;
 
 /** Begins it at once. Rejects with `STATION_UNREACHABLE`; the stream may fail with that, and with `LOGS_UNAVAILABLE`. */
 export async function newestOfJournal(
   plan: JournalPlan,
-  { window, begin }: Context,
+  { window, furthest, begin }: Context,
   follow: boolean,
 ): Promise<LogStream> {
   let said = '';
@@ -23,7 +23,7 @@ export async function newestOfJournal(
   const output = await begin(follow ? 'follow-journal' : 'newest-journal', words, '', (text) => {
     said = readableText(text);
   });
-  const lines = new RecordLines(window, Number.POSITIVE_INFINITY);
+  const lines = new RecordLines(window, Number.POSITIVE_INFINITY, furthest);
   let seen = 0;
   let oldestMicros = Number.POSITIVE_INFINITY;
   let text = '';

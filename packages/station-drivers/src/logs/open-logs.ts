@@ -18,6 +18,8 @@ import { newestOfJournal } from './newest-journal.js';
 import { newestOfCommand } from './newest-of-command.js';
 import { type PlannedSource, plannedSources } from './planned-sources.js';
 
+/** A zone that was taken for another; a clock that was ahead by less. */
+const MARGIN_MS = 86_400_000;
 const MAX_LISTING_BYTES = 8 * 1024 * 1024;
 
 type Station = Pick<StationParts, 'stateDir' | 'limits' | 'transport' | 'program' | 'options'>;
@@ -60,6 +62,8 @@ function contextOf(parts: Station, query: LogQuery, now: Listing['now'], signal:
   return {
     window: windowOf(query),
     now,
+    // The clock of a station that was set back says too little.
+    furthest: Math.max(now.ms, Date.now()) + MARGIN_MS,
     begin: (verb, words, input, onSaid) => {
       const argv = logCall(stateDir, verb, words);
       return openLogStream({ transport, program, argv, limitS: limits.logsS, signal, input, onSaid });

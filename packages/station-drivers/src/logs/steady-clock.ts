@@ -28,6 +28,8 @@ interface SteadyClockOptions {
   readonly window: LogWindow;
   /** Less is no step: threads that write to one file, a message of another process that overtakes. */
   readonly step: number;
+  /** Beyond it is no clock that was right: such a time says nothing of the records behind it. Minus infinity: none counts by it. */
+  readonly furthest: number;
   /** How far the clock had come before the first record, if something was written before. */
   readonly before?: number | undefined;
 }
@@ -43,6 +45,7 @@ export class SteadyClock {
   leavesAhead = false;
   private readonly window: LogWindow;
   private readonly step: number;
+  private readonly furthest: number;
   private last = Number.NEGATIVE_INFINITY;
   private monotonic = Number.NEGATIVE_INFINITY;
   private monotonicOfStep = Number.NEGATIVE_INFINITY;
@@ -50,28 +53,31 @@ export class SteadyClock {
   private high: number;
   private isBehind = false;
 
-  constructor({ window, step, before = Number.NEGATIVE_INFINITY }: SteadyClockOptions) {
+  constructor({ window, step, furthest, before = Number.NEGATIVE_INFINITY }: SteadyClockOptions) {
     this.window = window;
     this.step = step;
+    this.furthest = furthest;
     this.high = before;
   }
 
-  /** How far it would have come with the last record; minus infinity: there was none. */
+  /** How far it would have come with the last record; minus infinity: there was none, or it was no clock that was right. */
   get reached(): number {
-    return this.high;
+    return this.high > this.furthest ? Number.NEGATIVE_INFINITY : this.high;
   }
 
   /** Whether a record counts. `monotonic` begins anew with each boot. */
   takes(time: number, monotonic: number): boolean {
-    const { window, step } = this;
+    const { window, step, furthest } = this;
+    // In files the jump to the right time seems to have passed, and would be on top of it for ever.
+    const isSetRight = this.isBehind && time >= this.high;
     const passed = this.monotonic === Number.NEGATIVE_INFINITY ? 0 : Math.max(0, monotonic - this.monotonic);
     const steady = this.high + passed;
-    const isBehind = steady - time > step;
+    const isBehind = !isSetRight && steady - time > step;
     if (isBehind && (!this.isBehind || time < this.last - step)) this.stepBack(time, monotonic, steady);
     // What comes newest first is no clock that was set back.
     const isReversed = this.isBehind && time < this.last - step && this.monotonic === this.monotonicOfStep;
     if (isBehind && time < this.last - step) this.monotonicOfStep = monotonic;
-    this.isBehind = isBehind && !isReversed && (this.isBehind || steady >= window.oldest);
+    this.isBehind = isBehind && !isReversed && steady <= furthest && (this.isBehind || steady >= window.oldest);
     this.high = this.isBehind ? steady : time;
     this.last = time;
     this.monotonic = monotonic;

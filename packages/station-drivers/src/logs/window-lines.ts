@@ -9,6 +9,8 @@ export interface FileContext extends TimeContext {
   readonly takesWhole: boolean;
   /** How far the clock had come where the file before it of the same log ends, in milliseconds. */
   readonly before?: number | undefined;
+  /** How far a clock that was right can have come. Absent: each record counts by its own time, as those of several logs in turn. */
+  readonly furthest?: number;
 }
 
 /** So much of a line is held at once. */
@@ -177,7 +179,12 @@ class LineJudge implements LinesSeen {
   private readonly takesWhole: boolean;
 
   constructor(window: LogWindow, context: FileContext) {
-    this.clock = new SteadyClock({ window, step: STEP_MS, before: context.before });
+    this.clock = new SteadyClock({
+      window,
+      step: STEP_MS,
+      before: context.before,
+      furthest: context.furthest ?? Number.NEGATIVE_INFINITY,
+    });
     this.takesWhole = context.takesWhole;
     this.timeOf = createTimeReader(context, () => {
       this.hasLocalTimes = true;
