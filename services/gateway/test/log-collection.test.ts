@@ -306,6 +306,20 @@ void t.test('until when logs are had', (t) => {
       false,
     ],
     [
+      'and the clock is behind by five days, as it was the night before',
+      { due: NIGHT, from: NIGHT - 6 * DAY_MS },
+      { stationClock: NIGHT - 5 * DAY_MS, failedSources: ['a'] },
+      NIGHT - 6 * DAY_MS - 1,
+      false,
+    ],
+    [
+      'since a week, and the clock is behind by five days',
+      { due: NIGHT, from: NIGHT - 12 * DAY_MS },
+      { stationClock: NIGHT - 5 * DAY_MS, failedSources: ['a'] },
+      NIGHT - 7 * DAY_MS - 1,
+      false,
+    ],
+    [
       'and the clock is behind',
       night,
       { stationClock: night.from - HOUR_MS, failedSources: ['a'] },

@@ -19,7 +19,7 @@ export function reachedBy(
   const { stationClock = due - UNREAD_CLOCK_MS, failedSources } = contents ?? {};
   const until = Math.min(due, stationClock - 1);
   const isWhole = failedSources?.length === 0;
-  return { until: isWhole ? until : Math.min(until, Math.max(from - 1, due - FAILING_MS)), isWhole };
+  return { until: isWhole ? until : Math.min(until, Math.max(from - 1, until - FAILING_MS)), isWhole };
 }
 
 export function createEndings({
