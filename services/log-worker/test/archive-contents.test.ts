@@ -245,6 +245,22 @@ void t.test('nor into its manifest: not by notes, by errors, or by names of file
   t.match(manifest.left_out, [{}, {}, {}, {}, {}, { source: 'car', part: name.replace('-0001', '') }]);
 });
 
+void t.test('a MAC address in the name of a file, as names are made plain', async (t) => {
+  const redactor = createRedactor({ rules: REDACTION_RULES, key: 'the key of the depot of this test' });
+  const names = ['ev_00_1a_22_33_44_55', 'ev-00-1A-22-33-44-55-2', '00_1a_22_33_44_55.log', 'a_26-11-29_12-30-00.log'];
+  const note: LogNote = { code: 'no_access', text: '/log/ev-00:1a:22:33:44:55.log: it may not be read' };
+  const part = (name: string) => ({ name, stream: bytesStream('a\n'), notes: () => [note] });
+  const { dir, manifest } = await unpacked(t, { sources: [parts('s', names.map(part))], redactor });
+  const found = (await readdir(join(dir, 's'))).toSorted();
+  const [, mac = ''] = /(_mac_[0-9a-f]{10}_)/.exec(found.join('\n')) ?? [];
+  t.same(
+    found,
+    [`ev_${mac}-0001.log`, `ev-${mac}-2-0001.log`, `${mac}-0001.log`, 'a_26-11-29_12-30-00-0001.log'].toSorted(),
+    'the same address has the same pseudonym',
+  );
+  t.match(manifest.left_out[0]?.text, /^\/log\/ev-\[mac:[0-9a-f]{10}\]\.log: it/);
+});
+
 void t.test('a secret anywhere in a line that is longer than any piece', async (t) => {
   const key = 'the key of the depot of this test';
   const context = { zoneMinutes: 0, modifiedMs: 0, takesWhole: true };

@@ -10,6 +10,7 @@ import type { LogNote, LogPart, LogSource } from '@khumbu/station-drivers/port';
 import type { ArchiveNote, SourceFacts } from './manifest.js';
 import type { MemberBuffers } from './member-buffers.js';
 import { membersOf } from './members.js';
+import { redactedNames } from './names.js';
 import type { Tar } from './tar.js';
 
 export interface SourceInput {
@@ -46,9 +47,9 @@ function memberName(source: string, part: string, number: number): string {
   return `${source}/${base}-${String(number).padStart(4, '0')}${extension || '.log'}`;
 }
 
-/** Who made the name of a file may have put a token or a MAC address into it. A pseudonym has brackets. */
+/** A pseudonym has brackets. */
 function shownName(part: string, redactor: Redactor | undefined): string {
-  const shown = redactor?.text(part) ?? part;
+  const shown = redactor ? redactedNames(part, redactor) : part;
   return shown === part ? part : shown.replaceAll(/[^A-Za-z0-9._-]+/g, '_');
 }
 

@@ -11,6 +11,7 @@ import type { LogSource } from '@khumbu/station-drivers/port';
 import { addSource, isStationLost } from './add-source.js';
 import { type ArchiveManifest, type ArchiveNote, manifestText, type SourceFacts } from './manifest.js';
 import { createMemberBuffers, type MemberBuffers } from './member-buffers.js';
+import { redactedNames } from './names.js';
 import { ParallelGzip } from './parallel-gzip.js';
 import { createTar, type Tar } from './tar.js';
 import { ZstdFrames } from './zstd-frames.js';
@@ -96,7 +97,7 @@ async function addAll(
   for (const member of extra) await addExtra(tar, member, memberBytes);
   onSourcesRead?.(facts.flatMap(({ name, failed }) => (failed ? [name] : [])));
   // Programs at the station say what they like, and may quote what they were given.
-  const told = redactor ? notes.map((note) => ({ ...note, text: redactor.text(note.text) })) : notes;
+  const told = redactor ? notes.map((note) => ({ ...note, text: redactedNames(note.text, redactor) })) : notes;
   const { members } = tar;
   const text = manifestText({ manifest, sources: facts, members, notes: told, redaction: redactor?.counts() });
   await tar.add('manifest.json', Buffer.from(text));

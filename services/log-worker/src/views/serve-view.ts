@@ -9,6 +9,7 @@ import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import { partsOf } from '@khumbu/station-drivers/log-parts';
 import { LINE_CUT, LineCutter } from '@khumbu/station-drivers/logs/window-lines';
 import type { LogNote, LogQuery, LogSource, StationDriver } from '@khumbu/station-drivers/port';
+import { redactedNames } from '../archive/names.js';
 import { createPace } from './pace.js';
 import { type ViewEnd, type ViewLines, viewLines } from './view-lines.js';
 
@@ -115,7 +116,7 @@ function createNoteTeller({ source, lines, writer, redactor }: Reading) {
     for (const { code, text } of notes) {
       if (told.has(code + text)) continue;
       told.add(code + text);
-      await writer.write(lines.note({ source: source.name, code, text: redactor.text(text) }));
+      await writer.write(lines.note({ source: source.name, code, text: redactedNames(text, redactor) }));
     }
   };
 }
