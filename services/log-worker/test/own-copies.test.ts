@@ -121,6 +121,12 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
 async function origin(t: Test) {
   const web = await startOrigin({});
   t.teardown(() => web.close());
@@ -160,11 +166,6 @@ void t.test('a store that takes minutes has the copy, although the target has re
   t.teardown(() => mock.timers.reset());
   const record = recordOf('slow', `${web.url}/bad/`);
   const failing = failureOf(upload(record));
-  const isThere = (path: string): Promise<boolean> =>
-    access(path).then(
-      () => true,
-      () => false,
-    );
   const spooled = spoolPath(spoolDir, record.id);
   while (!(await isThere(spooled))) await nextTurn();
   // It was refused: nobody sends it again.
@@ -176,6 +177,37 @@ void t.test('a store that takes minutes has the copy, although the target has re
   t.match(await failing, { status: 'PermissionDenied' });
   t.strictSame(errors, []);
   t.ok((await contentOf((await records.find(record.id)) as LogCopy)).equals(BYTES));
+});
+
+void t.test('a store that takes longer than an hour holds up neither the outcome nor the worker', async (t) => {
+  const { upload, recordOf, records, errors, spoolDir } = stage();
+  const web = await origin(t);
+  web.receive('/bad', { status: 403 });
+  let release = (): void => undefined;
+  held = new Promise((resolve) => {
+    release = resolve;
+  });
+  t.teardown(() => {
+    held = undefined;
+    release();
+  });
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  const record = recordOf('endless', `${web.url}/bad/`);
+  let isOver = false;
+  const failing = failureOf(upload(record)).finally(() => {
+    isOver = true;
+  });
+  const spooled = spoolPath(spoolDir, record.id);
+  while (!(await isThere(spooled))) await nextTurn();
+  while (await isThere(spooled)) await nextTurn();
+  for (let turn = 0; turn < 20; turn++) await nextTurn();
+  t.notOk(isOver);
+  mock.timers.tick(61 * 60_000);
+  mock.timers.reset();
+  t.match(await failing, { status: 'PermissionDenied' });
+  t.match(errors, [{ code: 'COPY_TOO_SLOW' }]);
+  t.strictSame(await records.find(record.id), undefined);
 });
 
 void t.test(

@@ -1,5 +1,6 @@
 /** The copy of an archive that the depot keeps for itself, in its object store, beside the way to the target. */
 import { type FileHandle, open } from 'node:fs/promises';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { Brought, UploadBody } from '@khumbu/transfer/port';
 
 export interface OwnCopy {
@@ -28,6 +29,9 @@ export async function aside({ onCopyError, signal }: CopyInput, work: Promise<un
   });
 }
 
+/** So long it may go on once the target has answered: the outcome, and a place of the worker, wait for it. */
+const AFTER_TARGET_MS = 3600_000;
+
 export type BringCopy = (body: Pick<UploadBody, 'size' | 'open'>, signal: AbortSignal) => Promise<Brought>;
 
 async function keepCopy(file: FileHandle, copy: OwnCopy, bring: BringCopy, signal: AbortSignal): Promise<void> {
@@ -42,7 +46,7 @@ async function keepCopy(file: FileHandle, copy: OwnCopy, bring: BringCopy, signa
 /**
  * `work` with a spooled archive, and beside it the copy of the same file: neither changes how the other ends. The file may be renamed
  * or removed by `work`. Settles as `work` does, when the copy has ended too: a slow store that goes on is waited for, however the target
- * answered; one that is silent ends the copy by itself (`stallMs` of the object store).
+ * answered, for an hour; one that is silent ends the copy by itself (`stallMs` of the object store).
  */
 export async function besideCopy<T>(
   input: CopyInput & Required<Pick<CopyInput, 'copy'>>,
@@ -53,11 +57,18 @@ export async function besideCopy<T>(
   const { copy, signal } = input;
   const file = await open(path);
   try {
-    const copying = aside(input, keepCopy(file, copy, bring, signal));
+    const over = new AbortController();
+    const copying = aside(input, keepCopy(file, copy, bring, AbortSignal.any([signal, over.signal])));
     try {
       return await work();
     } finally {
+      const late = new CodedError(
+        'COPY_TOO_SLOW',
+        'the copy was not in the store an hour after the target had answered',
+      );
+      const timer = setTimeout(() => over.abort(late), AFTER_TARGET_MS);
       await copying;
+      clearTimeout(timer);
     }
   } finally {
     await file.close();
