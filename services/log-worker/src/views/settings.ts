@@ -6,12 +6,12 @@ export const VIEW_SETTINGS = {
   LOG_VIEW_BYTES_PER_S: whole(
     262_144,
     1024,
-    'Bytes of a live view of logs that are read from the station, and sent, in a second; the station waits meanwhile.',
+    'Bytes in a second of a live view of logs: records of its window, also those that a search leaves out, and what is sent.',
   ),
   LOG_VIEW_MAX_BYTES: whole(
     33_554_432,
     65_536,
-    'Bytes after which a live view of logs ends, read from the station or sent.',
+    'Bytes after which a live view of logs ends: records of its window, also those that a search leaves out, or what is sent.',
   ),
   LOG_VIEW_MAX_S: whole(1800, 1, 'Seconds after which a live view of logs ends.', 86_400),
 } as const;
