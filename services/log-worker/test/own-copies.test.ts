@@ -150,10 +150,8 @@ void t.test('a copy is kept byte by byte, whether the target takes the archive o
   t.strictSame(await records.begun(), []);
 });
 
-void t.test('a store that takes minutes has the copy, although the target has refused at once', async (t) => {
-  const web = await origin(t);
-  web.receive('/bad', { status: 403 });
-  const { upload, recordOf, records, contentOf, errors, spoolDir } = stage();
+/** What is sent to the store stays on its way, and clocks are set by hand, until the test ends, or what is returned is called. */
+function holdStore(t: Test): () => void {
   let release = (): void => undefined;
   held = new Promise((resolve) => {
     release = resolve;
@@ -164,13 +162,24 @@ void t.test('a store that takes minutes has the copy, although the target has re
   });
   mock.timers.enable({ apis: ['setTimeout'] });
   t.teardown(() => mock.timers.reset());
-  const record = recordOf('slow', `${web.url}/bad/`);
-  const failing = failureOf(upload(record));
-  const spooled = spoolPath(spoolDir, record.id);
+  return release;
+}
+
+/** Until the target has refused what was spooled: it is not sent again. */
+async function untilRefused(spooled: string): Promise<void> {
   while (!(await isThere(spooled))) await nextTurn();
-  // It was refused: nobody sends it again.
   while (await isThere(spooled)) await nextTurn();
   for (let turn = 0; turn < 20; turn++) await nextTurn();
+}
+
+void t.test('a store that takes minutes has the copy, although the target has refused at once', async (t) => {
+  const web = await origin(t);
+  web.receive('/bad', { status: 403 });
+  const { upload, recordOf, records, contentOf, errors, spoolDir } = stage();
+  const release = holdStore(t);
+  const record = recordOf('slow', `${web.url}/bad/`);
+  const failing = failureOf(upload(record));
+  await untilRefused(spoolPath(spoolDir, record.id));
   mock.timers.tick(30 * 60_000);
   mock.timers.reset();
   release();
@@ -183,25 +192,13 @@ void t.test('a store that takes longer than an hour holds up neither the outcome
   const { upload, recordOf, records, errors, spoolDir } = stage();
   const web = await origin(t);
   web.receive('/bad', { status: 403 });
-  let release = (): void => undefined;
-  held = new Promise((resolve) => {
-    release = resolve;
-  });
-  t.teardown(() => {
-    held = undefined;
-    release();
-  });
-  mock.timers.enable({ apis: ['setTimeout'] });
-  t.teardown(() => mock.timers.reset());
+  holdStore(t);
   const record = recordOf('endless', `${web.url}/bad/`);
   let isOver = false;
   const failing = failureOf(upload(record)).finally(() => {
     isOver = true;
   });
-  const spooled = spoolPath(spoolDir, record.id);
-  while (!(await isThere(spooled))) await nextTurn();
-  while (await isThere(spooled)) await nextTurn();
-  for (let turn = 0; turn < 20; turn++) await nextTurn();
+  await untilRefused(spoolPath(spoolDir, record.id));
   t.notOk(isOver);
   mock.timers.tick(61 * 60_000);
   mock.timers.reset();

@@ -167,7 +167,7 @@ void t.test('one refusal of the moment costs nothing of what is held', async (t)
         return void response.end(IMAGE.subarray(from));
       }
       response.writeHead(200, head);
-      // The first one is cut; the second one is never ended, and nobody waits for that.
+      // The first one is cut; the second one never ends, which holds nothing up.
       response.write(IMAGE.subarray(0, plain === 1 ? 200_000 : 1), () => (plain === 1 ? response.socket?.end() : 0));
     });
     const options = optionsFor(t.testdir({}), `${server.url}/fw.bin`);

@@ -65,6 +65,11 @@ export function createWanMeter(store: Counts, schedule: LinkSchedule | undefined
     });
     return counting;
   };
+  /** All that has come so far. */
+  const countAll = async (): Promise<void> => {
+    await counting;
+    await countSoon();
+  };
   const timer = setInterval(() => void countSoon(), COUNT_MS).unref();
 
   const add = (direction: 'down' | 'up', bytes: number): void => {
@@ -86,8 +91,7 @@ export function createWanMeter(store: Counts, schedule: LinkSchedule | undefined
     receivedOf: (fetchId: string): number => fetches.receivedOf(fetchId),
     /** What earlier runs have counted, here and elsewhere; to be asked before a byte comes. Rejects where Redis does. */
     async broughtBefore(run: FetchRun): Promise<number> {
-      await counting;
-      await countSoon();
+      await countAll();
       return store.broughtBy(run);
     },
     /** The end of the fetch is stored, with its bytes. Safe to repeat. Rejects where Redis does. */
@@ -123,8 +127,7 @@ export function createWanMeter(store: Counts, schedule: LinkSchedule | undefined
     /** Counts what is left. */
     async stop(): Promise<void> {
       clearInterval(timer);
-      await counting;
-      await countSoon();
+      await countAll();
     },
   };
 }

@@ -3,6 +3,7 @@ import type { ProgressPort } from '@khumbu/operations/events/progress';
 import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import type { Notifications } from '@khumbu/operations/records/notifications';
+import type { FetchRun } from '@khumbu/operations/wan/fetch-bytes';
 import type { WanMeter } from '@khumbu/operations/wan/wan-meter';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -21,6 +22,13 @@ export interface WaitersDeps extends Pick<StepDeps, 'store'> {
   readonly meter: Pick<WanMeter, 'begin' | 'receivedOf' | 'broughtBefore'>;
 }
 
+/** By which its bytes are counted. */
+export const runOf = ({ id, createdAt, generation }: FirmwareFetchRecord): FetchRun => ({
+  fetchId: id,
+  createdAt,
+  generation,
+});
+
 export function createWaiters({ store, notifications, progress, gate, meter }: WaitersDeps) {
   const waitersOf = async (fetch: FirmwareFetchRecord): Promise<FirmwareUpdateRecord[]> => {
     const records = await store.loadMany(fetch.waiters, 'firmware_update');
@@ -35,7 +43,7 @@ export function createWaiters({ store, notifications, progress, gate, meter }: W
     let toCome: number | undefined;
     /** What had come when that was told: what comes until it is told again must not count twice. */
     let receivedThen = 0;
-    const ofFetch = { fetchId: fetch.id, createdAt: fetch.createdAt, generation: fetch.generation };
+    const ofFetch = runOf(fetch);
     const forgetBytes = meter.begin(ofFetch);
     /** By workers that were killed: it counts against the budget as well. */
     let broughtBefore = 0;

@@ -12,7 +12,7 @@ import { CodedError, describeError, hasCode } from '@khumbu/shared/runtime/error
 import type { DownloadGate } from './download-gate.js';
 import { FetchError } from './fetch-error.js';
 import { failureOf, isUnwanted, PAUSED } from './fetch-results.js';
-import { createWaiters, type WaitersDeps } from './fetch-waiters.js';
+import { createWaiters, runOf, type WaitersDeps } from './fetch-waiters.js';
 import { createNotifyWaiters } from './notify-waiters.js';
 import { createObtainImage, type ObtainedImage, type ObtainImageDeps } from './obtain-image.js';
 import type { StepDeps } from './step-deps.js';
@@ -90,11 +90,8 @@ export function createFetch(deps: FetchDeps) {
   };
 
   /** Its end holds them: what stays all the same is of a generation that never comes again, and expires. */
-  const forgetBrought = async (
-    { id, createdAt, generation }: FirmwareFetchRecord,
-    { log }: StepContext,
-  ): Promise<void> => {
-    await deps.meter.forgetBrought({ fetchId: id, createdAt, generation }).catch((error: unknown) => {
+  const forgetBrought = async (fetch: FirmwareFetchRecord, { log }: StepContext): Promise<void> => {
+    await deps.meter.forgetBrought(runOf(fetch)).catch((error: unknown) => {
       log.debug({ reason: describeError(error) }, 'the bytes of a fetch that has ended stay counted for a week');
     });
   };
