@@ -3,7 +3,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, uti
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '@khumbu/shared/runtime/free-port';
+import { freePort, whyPortIsTaken } from '@khumbu/shared/runtime/free-port';
 import { hasAccounts } from '@khumbu/test-support/accounts';
 import { makeAuthority } from '@khumbu/test-support/certificates';
 import { startSftpServer } from '@khumbu/test-support/sftp-server';
@@ -75,19 +75,31 @@ function filesAt({ base, guess, home, id, context, faults }: Place): Conformance
   };
 }
 
+/** Ports in a row that are free at the server and at the proxy before it. */
+async function freePorts(count: number): Promise<number[]> {
+  for (;;) {
+    const first = await freePort();
+    const ports = Array.from({ length: count }, (_none, index) => first + index);
+    const taken = await Promise.all(
+      ports.flatMap((port) => ['127.0.0.1', PROXY_ADDRESS].map((host) => whyPortIsTaken(port, host))),
+    );
+    if (taken.every((reason) => reason === undefined)) return ports;
+  }
+}
+
 const why = await whyNoVsftpd();
 let made = 0;
 async function ftpPlace(t: Test, scheme: 'ftp' | 'ftps', isImplicit: boolean): Promise<ConformanceServer> {
   made += 1;
   // Sessions that are held or were broken off keep theirs for a while.
-  const first = await freePort();
-  const data = Array.from({ length: 10 }, (_none, index) => first + index);
+  const [port, ...data] = await freePorts(11);
   const server = await startVsftpd({
     dir: join(dir, `ftp-${made}`),
     password: PASSWORD,
     certificate,
     isImplicit,
-    config: [`pasv_min_port=${first}`, `pasv_max_port=${data.at(-1)}`],
+    config: [`pasv_min_port=${data[0]}`, `pasv_max_port=${data.at(-1)}`],
+    ...(port === undefined ? {} : { port }),
   });
   const faults = await TcpFaults.start({ data, control: [server.port] });
   t.teardown(async () => {

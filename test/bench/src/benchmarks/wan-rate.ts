@@ -21,10 +21,11 @@ const PATIENCE_MS = 60_000;
 /** What the buffers of the kernel and of a worker hold of one download, and more. */
 const BUFFERED = 20_000_000;
 
-/** Enough for all windows, and twice that. */
+/** Enough for all windows, twice that, and for what the first of them brings alone until the last one has begun. */
 function sizeFor(effort: BenchContext['effort']): number {
   const seconds = SETTLE_S[effort] + WINDOWS[effort] * WINDOW_S[effort];
-  return Math.ceil((2 * RATE[effort] * seconds) / DOWNLOADS[effort]) + BUFFERED;
+  const alone = (RATE[effort] * PATIENCE_MS) / 1000;
+  return Math.ceil((2 * RATE[effort] * seconds) / DOWNLOADS[effort]) + alone + BUFFERED;
 }
 
 interface CountedLine {
