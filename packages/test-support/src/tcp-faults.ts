@@ -28,9 +28,14 @@ export class TcpFaults {
     readonly control?: readonly number[];
   }): Promise<TcpFaults> {
     const faults = new TcpFaults();
-    for (const port of ports.data) await faults.#listen(port, true);
-    for (const port of ports.control ?? []) await faults.#listen(port, false);
-    return faults;
+    try {
+      for (const port of ports.data) await faults.#listen(port, true);
+      for (const port of ports.control ?? []) await faults.#listen(port, false);
+      return faults;
+    } catch (error) {
+      faults.stop();
+      throw error;
+    }
   }
 
   /** Content bytes that have gone to clients. */
@@ -90,7 +95,9 @@ export class TcpFaults {
     fault.left -= passes.length;
     if (fault.left > 0) return;
     this.#fault = undefined;
-    from.removeAllListeners('data');
+    for (const name of ['data', 'end']) from.removeAllListeners(name);
+    // It would let the other one go on.
+    to.removeAllListeners('drain');
     from.pause();
     if (fault.kind === 'cut') this.#cut(fault.direction);
   }

@@ -3,9 +3,9 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, uti
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, whyPortIsTaken } from '@khumbu/shared/runtime/free-port';
 import { hasAccounts } from '@khumbu/test-support/accounts';
 import { makeAuthority } from '@khumbu/test-support/certificates';
+import { freePorts } from '@khumbu/test-support/free-ports';
 import { startSftpServer } from '@khumbu/test-support/sftp-server';
 import { hasSshd } from '@khumbu/test-support/sshd';
 import { PROXY_ADDRESS, TcpFaults } from '@khumbu/test-support/tcp-faults';
@@ -75,37 +75,23 @@ function filesAt({ base, guess, home, id, context, faults }: Place): Conformance
   };
 }
 
-/** Ports in a row that are free at the server and at the proxy before it. */
-async function freePorts(count: number): Promise<number[]> {
-  for (;;) {
-    const first = await freePort();
-    const ports = Array.from({ length: count }, (_none, index) => first + index);
-    const taken = await Promise.all(
-      ports.flatMap((port) => ['127.0.0.1', PROXY_ADDRESS].map((host) => whyPortIsTaken(port, host))),
-    );
-    if (taken.every((reason) => reason === undefined)) return ports;
-  }
-}
-
 const why = await whyNoVsftpd();
 let made = 0;
 async function ftpPlace(t: Test, scheme: 'ftp' | 'ftps', isImplicit: boolean): Promise<ConformanceServer> {
   made += 1;
   // Sessions that are held or were broken off keep theirs for a while.
-  const [port, ...data] = await freePorts(11);
+  const [port = 0, ...data] = await freePorts(11, ['127.0.0.1', PROXY_ADDRESS]);
+  const faults = await TcpFaults.start({ data, control: [port] });
+  t.teardown(() => faults.stop());
   const server = await startVsftpd({
     dir: join(dir, `ftp-${made}`),
     password: PASSWORD,
     certificate,
     isImplicit,
     config: [`pasv_min_port=${data[0]}`, `pasv_max_port=${data.at(-1)}`],
-    ...(port === undefined ? {} : { port }),
+    port,
   });
-  const faults = await TcpFaults.start({ data, control: [server.port] });
-  t.teardown(async () => {
-    faults.stop();
-    await server.stop();
-  });
+  t.teardown(() => server.stop());
   const at = (password: string) => `${scheme}://fw:${encodeURIComponent(password)}@${PROXY_ADDRESS}:${server.port}`;
   const context = contextOf({ stallMs: 20_000, ca: authority.certificatePem });
   return filesAt({ base: at(PASSWORD), guess: at('guess'), home: server.home, id: server.id, context, faults });
@@ -114,11 +100,9 @@ async function ftpPlace(t: Test, scheme: 'ftp' | 'ftps', isImplicit: boolean): P
 async function sftpPlace(t: Test): Promise<ConformanceServer> {
   made += 1;
   const server = await startSftpServer({ dir: join(dir, `sftp-${made}`), password: PASSWORD });
+  t.teardown(() => server.stop());
   const faults = await TcpFaults.start({ data: [server.port] });
-  t.teardown(async () => {
-    faults.stop();
-    await server.stop();
-  });
+  t.teardown(() => faults.stop());
   const at = (password: string) => `sftp://fw:${encodeURIComponent(password)}@${PROXY_ADDRESS}:${server.port}/~`;
   const knownHosts = (await readFile(server.knownHostsFile, 'utf8')).replace('[127.0.0.1]', `[${PROXY_ADDRESS}]`);
   const context = contextOf({ stallMs: 20_000, knownHosts });

@@ -1,7 +1,7 @@
 /** What goes wrong with FTP servers, played by one that does as it is told. */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
 import { type FtpScript, ScriptedFtp } from '@khumbu/test-support/scripted-ftp';
 import t from 'tap';
@@ -411,6 +411,19 @@ await t.test('what a killed try has brought whole is not missed while the server
   t.same([...server.files.keys()].sort(), ['f', 'up'], 'nothing is left');
 });
 
+await t.test('a reply that comes line by line and never ends is given up', async (t) => {
+  const endless = createServer((socket) => {
+    const next = setInterval(() => socket.write('220-still starting\r\n'), 50);
+    socket.on('error', () => {}).on('close', () => clearInterval(next));
+  });
+  await once(endless.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => endless.close());
+  const { port } = endless.address() as AddressInfo;
+  const location = locationOf(`ftp://user:${SECRET}@127.0.0.1:${port}/f`);
+  const context = contextOf({ stallMs: 500 });
+  t.match(await failure(createFtpTransport(context).open(location, asked())), { reason: 'stalled', retryable: true });
+});
+
 await t.test('a try that was killed while the older file is aside leaves what is whole to the next', async (t) => {
   const bring = (bytes: Buffer, stallMs = 30_000) =>
     createFtpTransport(contextOf({ stallMs })).put(at('up'), bodyOf(bytes), { signal: never(), mark: MARK });
@@ -420,7 +433,7 @@ await t.test('a try that was killed while the older file is aside leaves what is
     server.next = [keepsTaken(true)];
     if (isGivenUp) server.next.push({ greeting: '421 too many' });
     server.put('up', Buffer.from('older'));
-    t.match(await failure(bring(CONTENT, 500)), { reason: 'connection', retryable: true });
+    t.match(await failure(bring(CONTENT, 3000)), { reason: 'connection', retryable: true });
     t.ok(server.files.get(WHOLE)?.bytes.equals(CONTENT), 'all of it is there');
     if (isGivenUp) t.notOk(server.files.has('up'));
     else t.equal(server.files.get('up')?.bytes.toString(), 'older', 'no try may follow');

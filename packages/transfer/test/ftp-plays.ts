@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createLocationPolicy } from '@khumbu/shared/locations/policy';
-import { freePort } from '@khumbu/shared/runtime/free-port';
 import { makeAuthority } from '@khumbu/test-support/certificates';
+import { within } from '@khumbu/test-support/events';
+import { freePorts } from '@khumbu/test-support/free-ports';
 import { startProftpd } from '@khumbu/test-support/proftpd';
 import { type FtpScript, ScriptedFtp } from '@khumbu/test-support/scripted-ftp';
 import { mountSmallDisk } from '@khumbu/test-support/small-disk';
@@ -25,10 +26,14 @@ async function startServers(t: Test, dir: string) {
   const certificate = await authority.issue({ name: 'server', subjectAltName });
   const past = { notBefore: new Date(Date.now() - 2 * DAY_MS), notAfter: new Date(Date.now() - DAY_MS) };
   const expired = await authority.issue({ name: 'expired', subjectAltName, ...past });
-  const first = await freePort();
-  const ports = Array.from({ length: 10 }, (_none, index) => first + index);
+  const ports = await freePorts(10);
+  const own = async <S extends { readonly stop: () => unknown }>(starting: Promise<S>): Promise<S> => {
+    const server = await starting;
+    t.teardown(() => server.stop());
+    return server;
+  };
   const vsftpd = (name: string, ...config: string[]) =>
-    startVsftpd({ dir: join(dir, name), password: 'hush', certificate, config });
+    own(startVsftpd({ dir: join(dir, name), password: 'hush', certificate, config }));
   const home = (name: string) => join(dir, name, 'home');
   // ProFTPD tells of a full disk only what cannot be written at all; after a part of it "451 Input/output error" (1.3.8, xfer_recv).
   for (const [name, left] of [
@@ -40,17 +45,16 @@ async function startServers(t: Test, dir: string) {
     await disk.fill(left);
   }
   const servers = {
-    good: await vsftpd('good', `pasv_min_port=${first}`, `pasv_max_port=${ports.at(-1)}`),
+    good: await vsftpd('good', `pasv_min_port=${ports[0]}`, `pasv_max_port=${ports.at(-1)}`),
     active: await vsftpd('active', 'pasv_enable=NO'),
     busy: await vsftpd('busy', 'max_clients=1'),
     sizeless: await vsftpd('sizeless', 'cmds_denied=SIZE,MLST'),
     strict: await vsftpd('strict', 'force_local_logins_ssl=YES', 'force_local_data_ssl=YES'),
     full: await vsftpd('full'),
-    full2: await startProftpd({ dir: join(dir, 'full-2'), password: 'hush', certificate }),
-    expired: await startVsftpd({ dir: join(dir, 'expired'), password: 'hush', certificate: expired }),
-    plain: await startVsftpd({ dir: join(dir, 'plain'), password: 'hush' }),
+    full2: await own(startProftpd({ dir: join(dir, 'full-2'), password: 'hush', certificate })),
+    expired: await own(startVsftpd({ dir: join(dir, 'expired'), password: 'hush', certificate: expired })),
+    plain: await own(startVsftpd({ dir: join(dir, 'plain'), password: 'hush' })),
   };
-  t.teardown(() => Promise.all(Object.values(servers).map((server) => server.stop())));
   furnish(servers.good);
   return { servers, ports, certificate, ca: authority.certificatePem };
 }
@@ -60,13 +64,13 @@ export async function ftpPlays(t: Test, dir: string): Promise<Readonly<Record<'f
   const { servers, ports, certificate, ca } = await startServers(t, dir);
   const { good, busy } = servers;
   const guest = connect(busy.port, '127.0.0.1');
-  await once(guest, 'data');
+  t.teardown(() => guest.destroy());
+  await within(once(guest, 'data'), 60_000, 'the greeting of a guest');
   // Its data connections lead to nothing: the firewall lets the control connection through alone.
   const walled = await TcpFaults.start({ data: [], control: [good.port] });
+  t.teardown(() => walled.stop());
   const scripted = { ftp: await ScriptedFtp.start(), ftps: await ScriptedFtp.start(certificate) };
   t.teardown(() => {
-    guest.destroy();
-    walled.stop();
     for (const one of Object.values(scripted)) one.stop();
   });
   const forbiddenHosts = ports.map((port) => `127.0.0.1:${port}`);

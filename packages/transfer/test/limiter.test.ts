@@ -85,7 +85,7 @@ for (const isTls of [false, true]) {
 void t.test('time between what was compared and its reader is no stall, and an abort ends it', async (t) => {
   const server = await origin(t);
   const url = server.serve('/fw', CONTENT);
-  const open = createDownload(url, { policy, stallMs: 1500 });
+  const open = createDownload(url, { policy, stallMs: 5000 });
   const first = await open({ offset: 0, signal });
   if (first.kind !== 'whole') throw new Error(first.kind);
   first.drop();
@@ -94,7 +94,7 @@ void t.test('time between what was compared and its reader is no stall, and an a
   const held = { offset, validators, total: CONTENT.length, tail: CONTENT.subarray(offset - TAIL_BYTES, offset) };
   const rest = await open({ ...held, signal });
   if (rest.kind !== 'part') throw new Error(rest.kind);
-  await new Promise((resolve) => void setTimeout(resolve, 3000));
+  await new Promise((resolve) => void setTimeout(resolve, 8000));
   let size = offset;
   await rest.readBody((piece) => {
     size += piece.length;
@@ -125,10 +125,10 @@ void t.test('time at the limiter is no stall, and an abort ends it', async (t) =
     take: () => {
       if (!isFirst) return undefined;
       isFirst = false;
-      return new Promise((resolve) => void setTimeout(resolve, 3000));
+      return new Promise((resolve) => void setTimeout(resolve, 8000));
     },
   };
-  t.ok((await read(url, { policy, limiter: late, stallMs: 1500 })).equals(CONTENT));
+  t.ok((await read(url, { policy, limiter: late, stallMs: 5000 })).equals(CONTENT));
   const abort = new AbortController();
   const never: RateLimiter = {
     take: (_bytes, given) =>

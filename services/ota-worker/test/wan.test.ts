@@ -191,6 +191,7 @@ void t.test('a window that closes stops a download, which goes on where it stopp
 
 void t.test('what would exceed the month stops once its size is known, and goes on with a larger budget', async (t) => {
   const depot = await stage(t, { monthBudgetBytes: 2 * MIB });
+  depot.clock.shift = shiftTo(12);
   const { work, load, fetching } = depot;
   const origin = await holdingOrigin(t, MIB / 4);
   const id = await depot.accept(origin.url);
@@ -419,6 +420,7 @@ void t.test('peace that is asked for beyond every deadline is kept for a quarter
 void t.test('downloads in threads share the rate, and their bytes are counted', async (t) => {
   const rate = 2 * MIB;
   const depot = await stage(t, { rateBytesPerS: rate });
+  depot.clock.shift = shiftTo(12);
   const { url } = await handlerOrigin(t, (_request, response) => response.writeHead(200, { etag: '"a"' }).end(IMAGE));
   const ids = [await depot.accept(`${url}/a`), await depot.accept(`${url}/b`)];
   for (const id of ids) await depot.work(id);

@@ -1,7 +1,7 @@
 /** As `pacedLine`, for FTP: content comes on connections of its own, whose port the server tells on the first one, in TLS where nobody reads it. */
 import { createInterface } from 'node:readline';
 import type { Cleanup } from '@khumbu/chaos/depot/cleanup';
-import { freePort } from '@khumbu/shared/runtime/free-port';
+import { freePorts } from '@khumbu/test-support/free-ports';
 import { openLine, type PacedLine, pacedLine } from './paced-line.js';
 
 /** RFC 2428, 3. */
@@ -35,11 +35,10 @@ export async function ftpLine(cleanup: Cleanup, serverPort: number, bytesPerSeco
 export const LINE_ADDRESS = '127.0.0.2';
 const DATA_PORTS = 10;
 
-/** Ports for data connections, one after the other: the settings of vsftpd for them. */
+/** For a server and its data connections, free there and at `LINE_ADDRESS`: the settings of vsftpd for them. */
 export async function passivePorts() {
-  const first = await freePort();
-  const ports = Array.from({ length: DATA_PORTS }, (_none, index) => first + index);
-  return { ports, config: [`pasv_min_port=${first}`, `pasv_max_port=${ports.at(-1)}`] };
+  const [port = 0, ...ports] = await freePorts(1 + DATA_PORTS, ['127.0.0.1', LINE_ADDRESS]);
+  return { port, ports, config: [`pasv_min_port=${ports[0]}`, `pasv_max_port=${ports.at(-1)}`] };
 }
 
 /** For FTP within TLS: each port of the server has a line at the same port of `LINE_ADDRESS`. */

@@ -25,8 +25,9 @@ chmodSync(dir, 0o755);
 t.teardown(() => rm(dir, { recursive: true, force: true }));
 const PASSWORD = 'hush-hush';
 const ftp = await startVsftpd({ dir: join(dir, 'ftp'), password: PASSWORD });
+t.teardown(() => ftp.stop());
 const sftp = await startSftpServer({ dir: join(dir, 'sftp'), password: PASSWORD });
-t.teardown(() => Promise.all([ftp.stop(), sftp.stop()]));
+t.teardown(() => sftp.stop());
 const cluster = await startCluster(t, {
   dataDir: `${t.testdir({})}/data`,
   env: {

@@ -1,4 +1,5 @@
 /** The depot, a browser, and what all tests of the page do with both. */
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { startOrigin } from '@khumbu/test-support/origin';
 import type { Page } from 'playwright-core';
 import type { Test } from 'tap';
@@ -26,11 +27,13 @@ export async function setPageStage(t: Test, executable: string) {
 
   const ask = async (path: string, body?: object): Promise<{ readonly path: string }> => {
     const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
-    const response = await fetch(`${httpUrl}/v1${path}`, {
-      method: body ? 'POST' : 'GET',
-      headers,
-      ...(body ? { body: JSON.stringify(body) } : {}),
-    });
+    const once = () =>
+      fetch(`${httpUrl}/v1${path}`, {
+        method: body ? 'POST' : 'GET',
+        headers,
+        ...(body ? { body: JSON.stringify(body) } : {}),
+      });
+    const response = await askUntilServed(once, 90_000, path);
     return (await response.json()) as { path: string };
   };
   /** A window in which somebody is signed in, at the stations. */

@@ -48,11 +48,12 @@ async function startOrigins(context: BenchContext, image: FirmwareOrigin) {
   const extensions = [`subjectAltName=IP:${LINE_ADDRESS}`];
   const certificate = await selfSigned(join(open, 'tls'), 'server', { extensions });
   const ftp = await startVsftpd({ dir: join(open, 'ftp') });
+  context.teardown(() => ftp.stop());
   const sftp = await startSftpServer({ dir: join(open, 'sftp') });
-  context.teardown(() => Promise.all([ftp.stop(), sftp.stop()]));
+  context.teardown(() => sftp.stop());
   const overTls = async (name: string, isImplicit: boolean) => {
-    const { ports, config } = await passivePorts();
-    const server = await startVsftpd({ dir: join(open, name), certificate, isImplicit, config });
+    const { port, ports, config } = await passivePorts();
+    const server = await startVsftpd({ dir: join(open, name), certificate, isImplicit, config, port });
     context.teardown(() => server.stop());
     const line = await ftpsLine(context, server.port, ports, pace);
     const location = `ftps://fw:${server.password}@${LINE_ADDRESS}:${line.port}/${NAME}`;

@@ -1,5 +1,5 @@
 /** One file of an FTP server, as it is at the beginning of a download. */
-import { onAbort, unlessAborted } from '@khumbu/shared/runtime/abort';
+import { onAbort } from '@khumbu/shared/runtime/abort';
 import type { Body, TransferContext } from '../../port.js';
 import { StallTimer } from '../../stall-timer.js';
 import { TransferError } from '../../transfer-error.js';
@@ -62,7 +62,7 @@ export async function beginDownload(file: FtpFile, offset: number): Promise<Runn
       return undefined;
     }
     const transfer = beginTransfer(session, `RETR ${name}`);
-    const begun = await unlessAborted(transfer.begun, signal);
+    const begun = await session.whole(transfer.begun);
     if (begun.code < 200) return { line, transfer };
     if (offset === 0 || begun.code === 421) throw await whyRefused(file, begun);
     line.reset();

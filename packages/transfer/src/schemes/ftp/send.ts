@@ -72,7 +72,7 @@ export async function send(sending: Sending, name: string, source: Readable): Pr
     const fail = (reply: FTPResponse, phase: Phase = 'underway'): never => {
       throw faultOfReply(leg, reply, phase, session.say(reply));
     };
-    const begun = await unlessAborted(transfer.begun, signal);
+    const begun = await session.whole(transfer.begun);
     if (begun.code >= 200) fail(begun, 'put');
     sending.onBegun();
     const refused = transfer.ended.then((reply) => (reply.code >= 400 ? fail(reply) : new Promise<never>(() => {})));
@@ -87,7 +87,7 @@ export async function send(sending: Sending, name: string, source: Readable): Pr
       throw networkFailure(leg, error);
     });
     session.ftp.socket.setTimeout(session.ftp.timeout);
-    const reply = await unlessAborted(transfer.ended, signal);
+    const reply = await session.whole(transfer.ended);
     if (reply.code >= 400) fail(reply);
     return bytes;
   } catch (error) {

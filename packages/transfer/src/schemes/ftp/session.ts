@@ -14,6 +14,8 @@ import { faultOfReply, type Phase, replyText } from './replies.js';
 
 /** RFC 959: who has no user on the server. */
 const ANONYMOUS = { username: 'anonymous', password: 'guest' };
+/** A reply that comes line by line is waited for, but not for ever: so many times the stall limit. */
+const LONGEST_REPLY_STALLS = 10;
 const EXPLICIT_PORT = 21;
 const IMPLICIT_PORT = 990;
 
@@ -26,6 +28,8 @@ export interface FtpSession {
   ask(command: string): Promise<FTPResponse>;
   /** As `ask`; throws for a refusal. */
   demand(command: string, phase: Phase): Promise<FTPResponse>;
+  /** A reply that is on its way, once it is whole. Throws as `ask`; one that never becomes whole ends the session. */
+  whole(answered: Promise<FTPResponse>): Promise<FTPResponse>;
   /** A reply for people: the server may quote what it was sent in confidence. */
   say(reply: FTPResponse): string;
   /** What breaks the control connection, and what a reply says, as a `TransferError`. */
@@ -125,15 +129,30 @@ class Session implements FtpSession {
       // 120: ready in some minutes; another reply follows.
       else if (answer.code >= 200) task.resolve(answer);
     });
+    return this.whole(answered);
+  }
+
+  async whole(answered: Promise<FTPResponse>): Promise<FTPResponse> {
+    const longestMs = LONGEST_REPLY_STALLS * this.ftp.timeout;
+    const deadline = deadlineAfter(longestMs, this.#signal);
     try {
-      return await unlessAborted(answered, this.#signal);
+      return await unlessAborted(answered, deadline.signal);
     } catch (error) {
-      throw this.fault(error);
+      if (this.#signal.aborted || !deadline.signal.aborted) throw this.fault(error);
+      this.close();
+      const reason = this.leg.direction === 'get' ? 'stalled' : 'connection';
+      throw new TransferError(this.leg, reason, `the server has not ended its reply in ${longestMs} ms`, {
+        cause: error,
+      });
+    } finally {
+      deadline.clear();
     }
   }
 
   /** Take a socket that is connected, and read its greeting. */
   async greet(socket: Socket, tls?: ConnectionOptions): Promise<void> {
+    // basic-ftp would wait for the greeting of one that is closed, without a limit.
+    if (socket.destroyed) throw networkFailure(this.leg, new Error('the connection was closed'));
     this.ftp.socket = socket;
     if (tls) this.ftp.tlsOptions = tls;
     this.#address = socket.remoteAddress ?? '';
