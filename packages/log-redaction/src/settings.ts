@@ -14,6 +14,9 @@ export const REDACTION_SETTINGS = {
   }),
 } as const;
 
+const ownOf = ({ driverEntry }: Pick<StationProfile, 'driverEntry'>): readonly RedactRule[] | undefined =>
+  driverEntry && 'logs' in driverEntry ? driverEntry.logs?.redact : undefined;
+
 /**
  * The station's own rules; the depot's where it names none of them. Own expressions alone are added to the depot's rules; an
  * empty list is nothing at all.
@@ -23,9 +26,17 @@ export function rulesInForce(
   profile: Pick<StationProfile, 'driverEntry'>,
 ): readonly RedactRule[] {
   const depot = REDACTION_RULES.filter((rule) => LOG_REDACTION.includes(rule) || LOG_REDACTION.includes('all'));
-  const { driverEntry } = profile;
-  const own = driverEntry && 'logs' in driverEntry ? driverEntry.logs?.redact : undefined;
+  const own = ownOf(profile);
   if (own === undefined) return depot;
   const isNamed = own.length === 0 || own.some((rule) => typeof rule === 'string');
   return isNamed ? own : [...depot, ...own];
 }
+
+/**
+ * For what a station says beside its logs, as when a command fails: that ends up where everybody who may read looks, and is nothing to
+ * be left as it is. All rules by name, whatever the depot or the station has chosen for logs, and the station's own expressions.
+ */
+export const rulesForTexts = (profile: Pick<StationProfile, 'driverEntry'>): readonly RedactRule[] => [
+  ...REDACTION_RULES,
+  ...(ownOf(profile) ?? []).filter((rule) => typeof rule !== 'string'),
+];

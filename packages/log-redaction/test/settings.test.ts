@@ -3,7 +3,7 @@ import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
 import { parseStationsFile } from '@khumbu/shared/stations/stations-file';
 import t from 'tap';
 import { Type } from 'typebox';
-import { REDACTION_SETTINGS, rulesInForce } from '../src/settings.js';
+import { REDACTION_SETTINGS, rulesForTexts, rulesInForce } from '../src/settings.js';
 
 const own = { name: 'fleet', expression: 'F-[0-9]+' };
 const entryWith = (redact: string) => {
@@ -27,5 +27,13 @@ void t.test('a station has its own; an own expression alone is added to those of
   t.same(inForce('{redact: []}'), []);
   t.same(inForce('{redact: [{name: fleet, expression: "F-[0-9]+"}]}', 'credentials'), ['credentials', own]);
   t.same(inForce('{redact: [certificates, {name: fleet, expression: "F-[0-9]+"}]}'), ['certificates', own]);
+  t.end();
+});
+
+void t.test('what is said beside logs loses all that rules by name find, and what own expressions do', (t) => {
+  const inForce = (redact: string) => rulesForTexts({ driverEntry: entryWith(redact) });
+  t.same(rulesForTexts({}), REDACTION_RULES);
+  t.same(inForce('{redact: []}'), REDACTION_RULES);
+  t.same(inForce('{redact: [exi_messages, {name: fleet, expression: "F-[0-9]+"}]}'), [...REDACTION_RULES, own]);
   t.end();
 });

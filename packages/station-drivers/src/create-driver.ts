@@ -1,9 +1,11 @@
 /** Which driver serves which station: the one place that knows them all. */
+import { rulesForTexts } from '@khumbu/log-redaction/settings';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import { packagedDriver } from './packaged-driver.js';
 import type { StationDriver } from './port.js';
 import { createSimulatedDriver } from './simulated/simulated-driver.js';
 import { createRealDriver } from './station/real-driver.js';
+import { KEY_OF_PROCESS, stationText } from './station-text.js';
 import { createSshPool, type SshPool } from './transports/ssh/ssh-transport.js';
 
 export interface DriverOptions {
@@ -11,6 +13,10 @@ export interface DriverOptions {
   readonly dataDir: string;
   /** Connections to stations; default: those that all drivers of the process share. */
   readonly connections?: SshPool;
+  /**
+   * The depot's key of pseudonyms, for what stations say; default: one of this process, where nobody compares it with logs.
+   */
+  readonly redactionKey?: string;
 }
 
 let shared: SshPool | undefined;
@@ -29,6 +35,7 @@ export function createDriver(profile: StationProfile, options: DriverOptions): S
       dataDir: options.dataDir,
       ...(interfaces ? { interfaces } : {}),
     });
-  if ('package' in driverEntry) return packagedDriver(profile, driverEntry);
-  return createRealDriver(station, driverEntry, options.connections ?? sharedConnections());
+  const texts = stationText(rulesForTexts(profile), options.redactionKey ?? KEY_OF_PROCESS);
+  if ('package' in driverEntry) return packagedDriver(profile, driverEntry, texts);
+  return createRealDriver(station, driverEntry, options.connections ?? sharedConnections(), texts);
 }

@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import type { LogContext } from '../src/logs/log-context.js';
 import { newestOfFiles, placesOf } from '../src/logs/newest-files.js';
+import { plainText } from '../src/station-text.js';
 
 const MIB = 1024 * 1024;
 const NOW = { ms: 1_800_000_000_000, zoneMinutes: 0, sinceBootMicros: 1, boot: '' };
@@ -27,6 +28,7 @@ const part = (number: number, offset: number, text: string): string =>
 async function follow(files: readonly File[], streamed: () => Iterable<Buffer> | AsyncIterable<Buffer>) {
   const context: LogContext = {
     window: WINDOW,
+    texts: plainText,
     now: NOW,
     furthest: Number.POSITIVE_INFINITY,
     boundary: () => 'mark',

@@ -21,6 +21,7 @@ import { gateFor } from '../src/privileges/for-entry.js';
 import { sudoersOf } from '../src/privileges/sudoers.js';
 import { call } from '../src/station/call.js';
 import { createRealDriver, stationParts } from '../src/station/real-driver.js';
+import { plainText } from '../src/station-text.js';
 import { createSshPool } from '../src/transports/ssh/ssh-transport.js';
 import { runScript } from './scripts.js';
 import { endProcessesOf, processesWith } from './stage.js';
@@ -245,9 +246,9 @@ await t.test('RAUC by sudo', { skip: only.skip || (hasRauc() ? false : 'there is
 
 await t.test('a sudo that is too old for these lines', async (t) => {
   const commands = [{ verb: 'reboot', argv: ['sudo', 'reboot'] }] as const;
-  t.match(findingOfSudo(commands, '1.9.5p2'), { outcome: 'warning', subject: 'sudo', verbs: ['reboot'] });
-  t.equal(findingOfSudo(commands, '1.9.13p3'), undefined);
-  t.equal(findingOfSudo([{ verb: 'reboot', argv: ['reboot'] }], '1.8.0'), undefined);
+  t.match(findingOfSudo(commands, '1.9.5p2', plainText), { outcome: 'warning', subject: 'sudo', verbs: ['reboot'] });
+  t.equal(findingOfSudo(commands, '1.9.13p3', plainText), undefined);
+  t.equal(findingOfSudo([{ verb: 'reboot', argv: ['reboot'] }], '1.8.0', plainText), undefined);
 });
 
 await t.test('odd words in lines for sudo', { skip: has('visudo') ? false : 'there is no visudo' }, async (t) => {

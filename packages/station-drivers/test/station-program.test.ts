@@ -4,6 +4,7 @@ import t from 'tap';
 import { call } from '../src/station/call.js';
 import { openLogStream } from '../src/station/log-stream.js';
 import { createStationProgram } from '../src/station/station-program.js';
+import { plainText } from '../src/station-text.js';
 import { localTransport as transport } from '../src/transports/local.js';
 import type { ProcessEnd, Transport } from '../src/transports/transport.js';
 
@@ -46,6 +47,7 @@ void t.test('a command for logs that began before the station has said so ends w
     transport: unanswered,
     program,
     argv: ['sleep', '98767'],
+    texts: plainText,
     limitS: 3600,
     signal: abort.signal,
     input: '',

@@ -1,7 +1,6 @@
 /** A real station, looked at before it is used. Nothing is written there: the script that looks is an argument. */
 import { readFileSync } from 'node:fs';
 import { hasCode } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { type ReachStage, stageOf, unreachable } from '../pool.js';
 import type { CheckFinding, DriverCheck, StationVerb } from '../port.js';
 import type { Profile } from '../profiles/profile.js';
@@ -10,6 +9,7 @@ import { call } from '../station/call.js';
 import type { Limits } from '../station/entry-settings.js';
 import { readClockText } from '../station/protocol.js';
 import { assertLetIn } from '../station/station-program.js';
+import { plainText, type StationText } from '../station-text.js';
 import type { Transport } from '../transports/transport.js';
 import {
   findingOfCommand,
@@ -21,7 +21,7 @@ import {
   unitOf,
   unitQuestion,
 } from './commands.js';
-import { EVERY_VERB, good, verdictsOf, wanting } from './findings.js';
+import { EVERY_VERB, good, shownFinding, verdictsOf, wanting } from './findings.js';
 import { type Answer, type Looked, type Question, readAnswers, wordsOf } from './questions.js';
 import { findingsOfFacts, freeBytesOf } from './station-facts.js';
 
@@ -40,6 +40,7 @@ export interface CheckParts {
   readonly limits: Limits;
   readonly transport: Transport;
   readonly profile: Profile;
+  readonly texts?: StationText;
   /** A command of the entry's own, in place of the kernel's boot id; empty: none. */
   readonly bootId: readonly string[];
 }
@@ -88,26 +89,30 @@ export function lookArgvs(parts: CheckParts): {
   return { latency: LATENCY_ARGV, look: ['/bin/sh', '-c', SCRIPT, 'khumbu-check', parts.stateDir, ...words] };
 }
 
-function unreachableCheck(error: unknown): DriverCheck {
+function unreachableCheck(error: unknown, texts: StationText): DriverCheck {
   const stage = stageOf(error);
-  const text = readableText((error as Error).message, 500);
+  const text = texts.shown((error as Error).message);
   const remedy = stage === undefined ? 'look at the station and the way to it' : REMEDIES[stage];
   const findings = [wanting('missing', stage ?? 'reach', text, remedy, EVERY_VERB)];
   return { findings, verbs: verdictsOf(findings) };
 }
 
-function bootIdFinding({ code, out, err }: Extract<Answer, { kind: 'ask' }>): CheckFinding {
+function bootIdFinding({ code, out, err }: Extract<Answer, { kind: 'ask' }>, texts: StationText): CheckFinding {
   const verbs: readonly StationVerb[] = ['observe', 'install', 'reboot', 'restart'];
-  if (code === 0 && out.trim() !== '') return good('boot_id', readableText(out, 80), verbs);
-  const why = readableText(err, 200) || 'it prints nothing';
+  if (code === 0 && out.trim() !== '') return good('boot_id', texts.shown(out, 80), verbs);
+  const why = texts.shown(err, 200) || 'it prints nothing';
   return wanting('missing', 'boot_id', `the boot id cannot be read: ${why}`, 'mend boot_id of its entry', verbs);
 }
 
 /** Its clock against ours, and why it cannot be read. */
-function clockOf(answer: Answer | undefined, ourMs: number): { offsetMs?: number; finding?: CheckFinding } {
+function clockOf(
+  answer: Answer | undefined,
+  ourMs: number,
+  texts: StationText,
+): { offsetMs?: number; finding?: CheckFinding } {
   if (answer?.kind !== 'ask') return {};
   try {
-    if (answer.code !== 0) throw new Error(readableText(answer.err, 200) || 'its command failed');
+    if (answer.code !== 0) throw new Error(texts.shown(answer.err, 200) || 'its command failed');
     return { offsetMs: readClockText(Buffer.from(answer.out)).getTime() - ourMs };
   } catch (error) {
     const text = `the clock cannot be read: ${(error as Error).message}`;
@@ -117,23 +122,23 @@ function clockOf(answer: Answer | undefined, ourMs: number): { offsetMs?: number
 
 /** Turn what was seen into findings. Pure. */
 function judge(parts: CheckParts, { facts, answers }: Looked, ourMs: number, latencyMs: number): DriverCheck {
-  const { stateDir, profile, bootId } = parts;
+  const { stateDir, profile, bootId, texts = plainText } = parts;
   const commands = commandsOf(profile);
   const ofCommands = commands.flatMap((command, at) => {
     const answer = answers[at];
     if (answer?.kind !== 'program') return [];
     const bySystemd = answer.state === 'found' ? findingOfSystemctl(command, facts) : undefined;
-    return [findingOfCommand(command, answer), ...(bySystemd ? [bySystemd] : [])];
+    return [findingOfCommand(command, answer, texts), ...(bySystemd ? [bySystemd] : [])];
   });
   const units = unitsOf(profile);
   const ofUnits = units.flatMap(([command, unit], at) => {
     const answer = answers[commands.length + at];
-    return answer?.kind === 'ask' ? (findingOfUnit(command, unit, answer) ?? []) : [];
+    return answer?.kind === 'ask' ? (findingOfUnit(command, unit, answer, texts) ?? []) : [];
   });
   const rest = answers.slice(commands.length + units.length, -1);
   const [boot] = bootId.length > 0 ? rest : [];
-  const ofBoot = boot?.kind === 'ask' ? [bootIdFinding(boot)] : [];
-  const { offsetMs, finding } = clockOf(answers.at(-1), ourMs);
+  const ofBoot = boot?.kind === 'ask' ? [bootIdFinding(boot, texts)] : [];
+  const { offsetMs, finding } = clockOf(answers.at(-1), ourMs, texts);
   const setsOwnClock = commands.some(({ verb }) => verb === 'set_clock');
   const findings = [
     good('reach', `reached in ${latencyMs.toFixed(0)} ms by ${parts.transport.name}`, EVERY_VERB),
@@ -142,9 +147,9 @@ function judge(parts: CheckParts, { facts, answers }: Looked, ourMs: number, lat
     ...ofBoot,
     ...ofCommands,
     ...ofUnits,
-    ...[findingOfSudo(commands, facts.get('sudo') ?? '')].filter((found) => found !== undefined),
-    ...profile.check.judge(bootId.length > 0 ? rest.slice(1) : rest, ourMs + (offsetMs ?? 0)),
-  ];
+    ...[findingOfSudo(commands, facts.get('sudo') ?? '', texts)].filter((found) => found !== undefined),
+    ...profile.check.judge(bootId.length > 0 ? rest.slice(1) : rest, ourMs + (offsetMs ?? 0), texts),
+  ].map((finding) => shownFinding(finding, texts));
   // Logs that nobody has named are read where they are.
   const hasLogs = findings.some(({ subject }) => subject === 'logs');
   const has = new Set<StationVerb>([
@@ -163,9 +168,9 @@ function judge(parts: CheckParts, { facts, answers }: Looked, ourMs: number, lat
 }
 
 export async function checkStation(parts: CheckParts, signal: AbortSignal): Promise<DriverCheck> {
-  const { transport, limits } = parts;
+  const { transport, limits, texts = plainText } = parts;
   const argvs = lookArgvs(parts);
-  const options = { signal, timeoutMs: (limits.commandS + limits.connectS) * 1000 };
+  const options = { signal, timeoutMs: (limits.commandS + limits.connectS) * 1000, texts };
   try {
     // The first one opens the connection; the second one is what there and back takes.
     await call(transport, argvs.latency, options);
@@ -176,11 +181,11 @@ export async function checkStation(parts: CheckParts, signal: AbortSignal): Prom
     const ourMs = Date.now() - latencyMs / 2;
     assertLetIn({ code, stderr });
     if (code !== 0 && stdout.length === 0)
-      throw unreachable(`its shell does not run a script: ${readableText(stderr, 300) || `it ends with ${code}`}`);
+      throw unreachable(`its shell does not run a script: ${texts.shown(stderr, 300) || `it ends with ${code}`}`);
     return judge(parts, readAnswers(stdout, questionsOf(parts)), ourMs, latencyMs);
   } catch (error) {
     signal.throwIfAborted();
     if (!hasCode(error, 'STATION_UNREACHABLE', 'STATION_FAILED', 'OUTPUT_TOO_LONG')) throw error;
-    return unreachableCheck(error);
+    return unreachableCheck(error, texts);
   }
 }

@@ -1,7 +1,7 @@
 /** The commands of a station's entry: whether each is there, and may be run. Pure. */
 
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { CheckFinding, StationVerb } from '../port.js';
+import { plainText, readable, type StationText } from '../station-text.js';
 import { good, wanting } from './findings.js';
 import { compareVersions } from './known-defects.js';
 import { type AskAnswer, type ProgramAnswer, unwrap } from './questions.js';
@@ -32,12 +32,17 @@ export const SAMPLES = (stateDir: string): Readonly<Record<string, string>> => (
   value: 'a',
 });
 
-const shown = (argv: readonly string[]): string => readableText(argv.join(' '), 300);
+/** Of the entry: it may have passwords among its words. */
+const shown = (argv: readonly string[]): string => plainText.shown(argv.join(' '), 300);
 
-export function findingOfCommand({ verb, argv }: PlannedCommand, { state, said }: ProgramAnswer): CheckFinding {
+export function findingOfCommand(
+  { verb, argv }: PlannedCommand,
+  { state, said }: ProgramAnswer,
+  texts: StationText,
+): CheckFinding {
   const command = shown(argv);
   const subject = 'command';
-  const why = readableText(said, 300);
+  const why = texts.shown(said, 300);
   switch (state) {
     case 'found':
       return good(subject, command, [verb]);
@@ -94,19 +99,34 @@ export const unitQuestion = (unit: string): readonly string[] => [
   unit,
 ];
 
-export function findingOfUnit({ verb }: PlannedCommand, unit: string, { out }: AskAnswer): CheckFinding | undefined {
-  const state = readableText(out, 40);
+export function findingOfUnit(
+  { verb }: PlannedCommand,
+  unit: string,
+  { out }: AskAnswer,
+  texts: StationText,
+): CheckFinding | undefined {
+  const state = readable(out, 40);
   if (state === 'loaded') return good('unit', `systemd knows ${unit}`, [verb]);
   if (state === '') return undefined;
-  return wanting('missing', 'unit', `systemd says of ${unit}: ${state}`, 'name the unit that EVerest runs as', [verb]);
+  return wanting(
+    'missing',
+    'unit',
+    `systemd says of ${unit}: ${texts.shown(out, 40)}`,
+    'name the unit that EVerest runs as',
+    [verb],
+  );
 }
 
 /** The first that reads regular expressions in sudoers. */
 const OLDEST_SUDO = '1.9.10';
 
-export function findingOfSudo(commands: readonly PlannedCommand[], version: string): CheckFinding | undefined {
+export function findingOfSudo(
+  commands: readonly PlannedCommand[],
+  version: string,
+  texts: StationText,
+): CheckFinding | undefined {
   const verbs = [...new Set(commands.filter(({ argv }) => unwrap(argv).isPrivileged).map(({ verb }) => verb))];
   if (verbs.length === 0 || version === '' || compareVersions(version, OLDEST_SUDO) >= 0) return undefined;
-  const text = `sudo ${readableText(version, 40)} does not read the lines of npm run station-sudoers`;
+  const text = `sudo ${texts.shown(version, 40)} does not read the lines of npm run station-sudoers`;
   return wanting('warning', 'sudo', text, `sudo ${OLDEST_SUDO}, or lines of your own`, verbs);
 }

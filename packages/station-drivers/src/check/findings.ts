@@ -1,5 +1,9 @@
 /** Findings of a check, and what follows from them for each verb. Pure. */
 import { type CheckFinding, type DriverCheck, STATION_VERBS, type StationVerb, type VerbVerdict } from '../port.js';
+import type { StationText } from '../station-text.js';
+
+/** Characters of what is said in a finding, with our own words. */
+const MOST_TEXT = 2000;
 
 /** What changes the station, or asks for more than a look. */
 export const EVERY_VERB: readonly StationVerb[] = STATION_VERBS;
@@ -19,6 +23,13 @@ export const wanting = (
   remedy: string,
   verbs: readonly StationVerb[],
 ): CheckFinding => ({ subject, outcome, text, remedy, verbs });
+
+/** Also what a finding is put together from that is no more than a fact, a name, a word of the entry. */
+export const shownFinding = (finding: CheckFinding, texts: StationText): CheckFinding => ({
+  ...finding,
+  text: texts.shown(finding.text, MOST_TEXT),
+  ...(finding.remedy === undefined ? {} : { remedy: texts.shown(finding.remedy, MOST_TEXT) }),
+});
 
 /** What decides about a verb, the strongest first. */
 const DECIDES = [

@@ -1,10 +1,10 @@
 /** What is at a station of which nothing is written down yet: asked once, when its entry is made. Changes nothing there. */
 
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { unreachable } from '../pool.js';
 import { call } from '../station/call.js';
 import { stationParts } from '../station/real-driver.js';
+import { plainText } from '../station-text.js';
 import { createSshPool, type OnLogin } from '../transports/ssh/ssh-transport.js';
 
 const TIMEOUT_MS = 30_000;
@@ -34,7 +34,7 @@ export async function lookAround(
     const { code, stdout, stderr } = await call(transport, argv, { signal, timeoutMs: TIMEOUT_MS });
     const [uid = '', ...programs] = stdout.toString('utf8').trimEnd().split('\n');
     if (code !== 0 || !/^\d+$/.test(uid))
-      throw unreachable(`the login shell is no POSIX shell: ${readableText(stderr)}`);
+      throw unreachable(`the login shell is no POSIX shell: ${plainText.shown(stderr)}`);
     return { isRoot: uid === '0', programs: new Set(programs) };
   } finally {
     connections.close();

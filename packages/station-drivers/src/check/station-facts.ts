@@ -1,7 +1,7 @@
 /** What the station itself has to have, whatever its profile. Pure: facts in, findings out. */
 
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { CheckFinding, StationVerb } from '../port.js';
+import { readable } from '../station-text.js';
 import { EVERY_VERB, good, wanting } from './findings.js';
 
 type Facts = ReadonlyMap<string, string>;
@@ -17,7 +17,8 @@ const MOST_OFFSET_MS = 60_000;
 
 const MIB = 1024 * 1024;
 
-const factOf = (facts: Facts, name: string): string => readableText(facts.get(name) ?? '', 300);
+/** As they are: `findingsOfFacts` is shown as a whole. */
+const factOf = (facts: Facts, name: string): string => readable(facts.get(name) ?? '', 300);
 
 function toolsFinding(facts: Facts): CheckFinding {
   const missing = factOf(facts, 'tools');

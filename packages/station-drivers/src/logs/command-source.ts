@@ -17,7 +17,7 @@ export const commandArgv = (argv: readonly string[], { type, oldest, latest }: L
 
 /** Begins it. What it prints beside the window is left out, by the station's clock `now`; absent: it is trusted to keep to it. */
 export async function commandSource(
-  { transport, program, limits }: Pick<StationParts, 'transport' | 'program' | 'limits'>,
+  { transport, program, texts, limits }: Pick<StationParts, 'transport' | 'program' | 'texts' | 'limits'>,
   { name, argv }: CommandPlan,
   query: LogQuery,
   now: Listing['now'] | undefined,
@@ -26,6 +26,7 @@ export async function commandSource(
   const stream = await openLogStream({
     transport,
     program,
+    texts,
     argv: commandArgv(argv, query),
     limitS: limits.logsS,
     signal,

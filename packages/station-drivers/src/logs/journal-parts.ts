@@ -1,8 +1,8 @@
 /** The systemd journal of a station as a source: a part for each boot, in the order they were written. */
 import { Readable } from 'node:stream';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { LogNote, LogPart, LogParts } from '../port.js';
+import type { StationText } from '../station-text.js';
 import { type Boot, inOrderOfWriting } from './boots.js';
 import { readParts, type StreamedPart } from './boundary.js';
 import { readJsonRecord } from './journal-json.js';
@@ -68,16 +68,18 @@ class BootReading {
   readonly lines: RecordLines;
   private readonly boot: Boot;
   private readonly fields: readonly string[];
+  private readonly texts: StationText;
   private out = '';
 
   constructor(
     boot: Boot,
     fields: readonly string[],
-    { window, now, furthest }: LogContext,
+    { window, texts, now, furthest }: LogContext,
     before: number | undefined,
   ) {
     this.boot = boot;
     this.fields = fields;
+    this.texts = texts;
     const end = boot.id === now.boot ? now.sinceBootMicros : Number.POSITIVE_INFINITY;
     this.lines = new RecordLines(window, end, furthest, before);
   }
@@ -123,8 +125,9 @@ class BootReading {
   }
 
   private judge(words: string): void {
-    const said = readableText(Buffer.from(words, 'latin1'));
-    if (said !== '') this.note(mayNotSee(said) ? 'no_access' : 'incomplete', `journalctl says: ${said}`);
+    const said = Buffer.from(words, 'latin1').toString();
+    const code = mayNotSee(said) ? 'no_access' : 'incomplete';
+    if (said.trim() !== '') this.note(code, `journalctl says: ${this.texts.shown(said)}`);
     const { steps, stepCount, carried, leavesAhead } = this.lines.clock;
     const [step] = steps;
     if (!step) return;

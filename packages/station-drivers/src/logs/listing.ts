@@ -1,6 +1,5 @@
 /** What khumbu-logs.sh found, read. Pure. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { type Boot, readBoot } from './boots.js';
 import { isZone } from './station-zone.js';
 
@@ -23,7 +22,7 @@ export interface JournalListing {
   /** Files of the journal that we know of, and how many of them may be read by our user itself. */
   readonly files: number;
   readonly readable: number;
-  /** What journalctl complained of. */
+  /** What journalctl complained of, as it is. */
   readonly said: string;
 }
 
@@ -116,7 +115,7 @@ function readSource(kind: string, sections: readonly Section[]): JournalListing 
     boots: textsOf(sections, 'boot').flatMap((text) => readBoot(text) ?? []),
     files,
     readable,
-    said: readableText(Buffer.from(textsOf(sections, 'err').join(' '), 'latin1').toString('utf8').trim()),
+    said: Buffer.from(textsOf(sections, 'err').join(' '), 'latin1').toString('utf8').trim(),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What all sources of one query are read by. */
 import type { Readable } from 'node:stream';
+import type { StationText } from '../station-text.js';
 import type { Listing } from './listing.js';
 import type { LogWindow } from './log-window.js';
 
@@ -7,6 +8,7 @@ type LogVerb = `${'' | 'newest-' | 'follow-'}${'journal' | 'files'}`;
 
 export interface LogContext {
   readonly window: LogWindow;
+  readonly texts: StationText;
   readonly now: Listing['now'];
   /** How far a clock that was right can have come, in milliseconds: where it says more, it was set wrong. */
   readonly furthest: number;

@@ -1,10 +1,10 @@
 /** Whether the logs of a station can be read, before somebody asks for them. Pure: answers in, findings out. */
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import { good, wanting } from '../check/findings.js';
 import { type Answer, type AskAnswer, type Question, unwrap } from '../check/questions.js';
 import { type CheckFinding, LOG_TYPES } from '../port.js';
 import type { ProfileCheck } from '../profiles/profile-check.js';
+import type { StationText } from '../station-text.js';
 import { mayNotSee } from './journal-parts.js';
 import { isListed, type ListedPlan, plannedSources } from './planned-sources.js';
 
@@ -39,14 +39,17 @@ function judgeFiles({ name, isNamed }: ListedPlan, { out }: AskAnswer): Judgemen
     : undefined;
 }
 
-function judgeJournal(plan: Extract<ListedPlan, { kind: 'journal' }>, { code, out, err }: AskAnswer): Judgement {
-  const said = readableText(err, 200);
+function judgeJournal(
+  plan: Extract<ListedPlan, { kind: 'journal' }>,
+  { code, out, err }: AskAnswer,
+  texts: StationText,
+): Judgement {
+  const said = texts.shown(err, 200);
   const { name, isNamed } = plan;
   const remedy = unwrap(plan.argv).isPrivileged
     ? 'npm run station-sudoers prints the lines that allow it'
     : 'put our user into the group systemd-journal (or adm): usermod -aG systemd-journal';
-  if (mayNotSee(said))
-    return { isReadable: false, text: `${name}: records of others may not be seen: ${said}`, remedy };
+  if (mayNotSee(err)) return { isReadable: false, text: `${name}: records of others may not be seen: ${said}`, remedy };
   const boots = out.split('\n').filter((line) => /^[0-9a-f]{32}$/.test(line)).length;
   if (boots > 0) return { isReadable: true, text: `${name}: ${boots} boots`, remedy };
   if (!isNamed) return undefined;
@@ -54,11 +57,11 @@ function judgeJournal(plan: Extract<ListedPlan, { kind: 'journal' }>, { code, ou
   return { isReadable: false, text: `${name}: ${why}${code === 127 ? ' (there is no journalctl)' : ''}`, remedy };
 }
 
-function judge(plans: readonly ListedPlan[], answers: readonly Answer[]): readonly CheckFinding[] {
+function judge(plans: readonly ListedPlan[], answers: readonly Answer[], texts: StationText): readonly CheckFinding[] {
   const judgements = plans.flatMap((plan, at) => {
     const answer = answers[at];
     if (answer?.kind !== 'ask') return [];
-    return (plan.kind === 'files' ? judgeFiles(plan, answer) : judgeJournal(plan, answer)) ?? [];
+    return (plan.kind === 'files' ? judgeFiles(plan, answer) : judgeJournal(plan, answer, texts)) ?? [];
   });
   // One that can be read is enough for an archive; what is wrong with the others is in its notes.
   const outcome = judgements.some(({ isReadable }) => isReadable) ? 'warning' : 'missing';
@@ -73,9 +76,9 @@ export function withLogs(check: ProfileCheck, entry: RealDriverEntry): ProfileCh
   return {
     commands: check.commands,
     questions: [...check.questions, ...plans.map(questionOf)],
-    judge: (answers, nowMs) => {
+    judge: (answers, nowMs, texts) => {
       const own = check.questions.length;
-      return [...check.judge(answers.slice(0, own), nowMs), ...judge(plans, answers.slice(own))];
+      return [...check.judge(answers.slice(0, own), nowMs, texts), ...judge(plans, answers.slice(own), texts)];
     },
   };
 }

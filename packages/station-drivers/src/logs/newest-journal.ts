@@ -1,6 +1,5 @@
 /** The newest records of a journal, and what is written from then on, as one stream of lines. */
 import { Readable } from 'node:stream';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { LogNote, LogStream } from '../port.js';
 import { createExportReader } from './journal-export.js';
 import { mayNotSee } from './journal-parts.js';
@@ -10,18 +9,18 @@ import { NEWEST_RECORDS } from './logs-script.js';
 import { fieldsOf, type PlannedSource } from './planned-sources.js';
 
 type JournalPlan = Extract<PlannedSource, { kind: 'journal' }>;
-type Context = Pick<LogContext, 'window' | 'furthest' | 'begin'>;
+type Context = Pick<LogContext, 'window' | 'texts' | 'furthest' | 'begin'>;
 
 /** Begins it at once. Rejects with `STATION_UNREACHABLE`; the stream may fail with that, and with `LOGS_UNAVAILABLE`. */
 export async function newestOfJournal(
   plan: JournalPlan,
-  { window, furthest, begin }: Context,
+  { window, texts, furthest, begin }: Context,
   follow: boolean,
 ): Promise<LogStream> {
   let said = '';
   const words = [fieldsOf(plan.fields), ...plan.argv];
   const output = await begin(follow ? 'follow-journal' : 'newest-journal', words, '', (text) => {
-    said = readableText(text);
+    said = text;
   });
   const lines = new RecordLines(window, Number.POSITIVE_INFINITY, furthest);
   let seen = 0;
@@ -51,9 +50,14 @@ export async function newestOfJournal(
     const isShort = seen >= NEWEST_RECORDS && oldestMicros / 1000 > window.oldest;
     const older = `these are the newest ${NEWEST_RECORDS} records; there may be older ones`;
     return [
-      ...(said === ''
+      ...(said.trim() === ''
         ? []
-        : [{ code: mayNotSee(said) ? 'no_access' : 'incomplete', text: `journalctl says: ${said}` } as const]),
+        : [
+            {
+              code: mayNotSee(said) ? 'no_access' : 'incomplete',
+              text: `journalctl says: ${texts.shown(said)}`,
+            } as const,
+          ]),
       ...(isShort ? [{ code: 'older_left_out', text: older } as const] : []),
     ];
   };

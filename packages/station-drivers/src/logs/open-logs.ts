@@ -1,11 +1,11 @@
 /** The logs of a real station: its sources are listed in one call, and each is streamed when it is read. */
 import { randomBytes } from 'node:crypto';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { LogNote, LogQuery, LogSource } from '../port.js';
 import { openLogStream } from '../station/log-stream.js';
 import type { StationParts } from '../station/station-parts.js';
+import { plainText, type StationText } from '../station-text.js';
 import { commandSource } from './command-source.js';
 import { fileParts, sourceNotes } from './file-parts.js';
 import { journalParts, mayNotSee } from './journal-parts.js';
@@ -20,9 +20,11 @@ import { type PlannedSource, plannedSources } from './planned-sources.js';
 
 /** A zone that was taken for another; a clock that was ahead by less. */
 const MARGIN_MS = 86_400_000;
+/** Characters of what is said of all sources together. */
+const MOST_WHY = 4000;
 const MAX_LISTING_BYTES = 8 * 1024 * 1024;
 
-type Station = Pick<StationParts, 'stateDir' | 'limits' | 'transport' | 'program' | 'options'>;
+type Station = Pick<StationParts, 'stateDir' | 'limits' | 'transport' | 'program' | 'texts' | 'options'>;
 
 /** What is to be known of a source before it is read; `isOut`: there is nothing to read. */
 interface Standing {
@@ -34,14 +36,19 @@ const well: Standing = { isOut: false, notes: [] };
 const out = (code: LogNote['code'], text: string): Standing => ({ isOut: true, notes: [{ code, text }] });
 
 /** No records and no error can mean that none may be seen. Pure. */
-export function standingOfJournal({ boots, known, files, readable, said }: JournalListing): Standing {
-  const words = said === '' ? '' : `: journalctl says: ${said}`;
+export function standingOfJournal(
+  { boots, known, files, readable, said }: JournalListing,
+  texts: StationText = plainText,
+): Standing {
+  const words = said === '' ? '' : `: journalctl says: ${texts.shown(said)}`;
   if (mayNotSee(said)) {
     const note: LogNote = { code: 'no_access', text: `records of others may not be seen${words}` };
     return { isOut: boots.length === 0, notes: [note] };
   }
   if (known > 0)
-    return said === '' ? well : { isOut: false, notes: [{ code: 'incomplete', text: `journalctl says: ${said}` }] };
+    return said === ''
+      ? well
+      : { isOut: false, notes: [{ code: 'incomplete', text: `journalctl says: ${texts.shown(said)}` }] };
   if (/not found/.test(said)) return out('missing', 'there is no journalctl');
   if (files > readable)
     return out('no_access', `${files - readable} of ${files} files of the journal may not be read${words}`);
@@ -58,15 +65,16 @@ function standingOfFiles({ files, denied }: FilesListing, accepts: (path: string
 }
 
 function contextOf(parts: Station, query: LogQuery, now: Listing['now'], signal: AbortSignal): LogContext {
-  const { stateDir, limits, transport, program } = parts;
+  const { stateDir, limits, transport, program, texts } = parts;
   return {
     window: windowOf(query),
+    texts,
     now,
     // The clock of a station that was set back says too little.
     furthest: Math.max(now.ms, Date.now()) + MARGIN_MS,
     begin: (verb, words, input, onSaid) => {
       const argv = logCall(stateDir, verb, words);
-      return openLogStream({ transport, program, argv, limitS: limits.logsS, signal, input, onSaid });
+      return openLogStream({ transport, program, argv, texts, limitS: limits.logsS, signal, input, onSaid });
     },
     list: (globs) => listAt(parts, [{ kind: 'files', name: '', isNamed: true, globs, accepts: () => true }], signal),
     boundary: () => `khumbu-${randomBytes(16).toString('hex')}`,
@@ -74,14 +82,14 @@ function contextOf(parts: Station, query: LogQuery, now: Listing['now'], signal:
 }
 
 async function listAt(
-  { stateDir, limits, program }: Station,
+  { stateDir, limits, program, texts }: Station,
   sources: readonly PlannedSource[],
   signal: AbortSignal,
 ): Promise<Listing> {
   const options = { signal, limitS: limits.commandS, maxStdoutBytes: MAX_LISTING_BYTES };
   const { code, stdout, stderr } = await program.run(listCall(stateDir, sources), options);
   if (code !== 0)
-    throw new CodedError('LOGS_UNAVAILABLE', `the logs cannot be listed: ${readableText(stderr) || `exit ${code}`}`);
+    throw new CodedError('LOGS_UNAVAILABLE', `the logs cannot be listed: ${texts.shown(stderr) || `exit ${code}`}`);
   const listing = readListing(stdout);
   if (listing.sources.length !== sources.length)
     throw new CodedError('LOGS_UNAVAILABLE', 'the station lists its logs in no known form');
@@ -100,7 +108,7 @@ function openListed(
   context: LogContext,
 ): Opened | undefined {
   if (plan.kind === 'journal' && found?.kind === 'journal') {
-    const standing = standingOfJournal(found);
+    const standing = standingOfJournal(found, context.texts);
     return { plan, standing, source: journalParts(plan, found, context, standing.notes) };
   }
   if (plan.kind === 'files' && found?.kind === 'files') {
@@ -140,7 +148,7 @@ export async function openLogs(
     if (!one) throw new CodedError('LOGS_UNAVAILABLE', 'the station lists its logs in no known form');
     opened.push(one);
   }
-  if (opened.every(({ standing }) => standing.isOut)) throw noneReadable(opened);
+  if (opened.every(({ standing }) => standing.isOut)) throw noneReadable(opened, parts.texts);
   return (
     opened
       // What is usual and is not there was not asked for.
@@ -186,7 +194,10 @@ async function openNewest(
   return opened.filter((source) => source !== undefined);
 }
 
-function noneReadable(opened: readonly Opened[]): CodedError {
+function noneReadable(opened: readonly Opened[], texts: StationText): CodedError {
   const why = opened.map(({ plan, source }) => `${plan.name}: ${source.notes?.()[0]?.text ?? 'nothing is there'}`);
-  return new CodedError('LOGS_UNAVAILABLE', `no log of the station can be read: ${why.join('; ')}`);
+  return new CodedError(
+    'LOGS_UNAVAILABLE',
+    `no log of the station can be read: ${texts.shown(why.join('; '), MOST_WHY)}`,
+  );
 }

@@ -1,30 +1,33 @@
 /** Profile `command`, checked before use: its programs are there, and its evidence can be read. */
 
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { CommandVerbs } from '@khumbu/shared/stations/driver-entry';
 import type { PlannedCommand } from '../check/commands.js';
 import { good, wanting } from '../check/findings.js';
 import type { AskAnswer } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
 import { readEvidence } from '../station/protocol.js';
+import type { StationText } from '../station-text.js';
 import type { ProfileCheck } from './profile-check.js';
 
 const EVIDENCE_S = 20;
 
-function judgeEvidence({ code, out, err }: AskAnswer): CheckFinding {
+function judgeEvidence({ code, out, err }: AskAnswer, texts: StationText): CheckFinding {
   const verbs: readonly StationVerb[] = ['observe', 'install'];
   const bad = (why: string): CheckFinding =>
     wanting('missing', 'evidence', `the evidence cannot be read: ${why}`, 'run its command by hand', verbs);
   if (code === undefined) return bad('it prints too much');
-  if (code !== 0) return bad(readableText(err, 200) || `it ends with ${code}`);
+  if (code !== 0) return bad(texts.shown(err, 200) || `it ends with ${code}`);
   let evidence: ReturnType<typeof readEvidence>;
   try {
-    evidence = readEvidence(out);
+    evidence = readEvidence(out, texts);
   } catch (error) {
     return bad((error as Error).message);
   }
   const { healthy, slot, version } = evidence;
-  const what = [slot === undefined ? '' : `slot ${slot}`, version === undefined ? '' : `version ${version}`];
+  const what = [
+    slot === undefined ? '' : `slot ${texts.shown(slot)}`,
+    version === undefined ? '' : `version ${version}`,
+  ];
   const runs = what.filter((text) => text !== '').join(', ') || 'evidence is given';
   if (healthy) return good('evidence', runs, verbs);
   return wanting('warning', 'evidence', `${runs}; the station says that it is not well`, 'look at the station', verbs);
@@ -37,10 +40,10 @@ const REACHES =
   'else echo "neither curl nor wget is there to try it" >&2; exit 127; fi';
 const REACHES_S = 20;
 
-function judgeDepot(depotUrl: string, { code, err }: AskAnswer): CheckFinding {
+function judgeDepot(depotUrl: string, { code, err }: AskAnswer, texts: StationText): CheckFinding {
   const verbs: readonly StationVerb[] = ['install'];
   if (code === 0) return good('depot_url', `the station reaches the depot at ${depotUrl}`, verbs);
-  const why = readableText(err, 200) || `it ends with ${code}`;
+  const why = texts.shown(err, 200) || `it ends with ${code}`;
   if (code === 127)
     return wanting(
       'unknown',
@@ -76,9 +79,9 @@ export function commandCheck(command: CommandVerbs, depotUrl?: string): ProfileC
             } as const,
           ]),
     ],
-    judge: ([evidence, depot]) => [
-      ...(evidence?.kind === 'ask' ? [judgeEvidence(evidence)] : []),
-      ...(depot?.kind === 'ask' && depotUrl !== undefined ? [judgeDepot(depotUrl, depot)] : []),
+    judge: ([evidence, depot], _nowMs, texts) => [
+      ...(evidence?.kind === 'ask' ? [judgeEvidence(evidence, texts)] : []),
+      ...(depot?.kind === 'ask' && depotUrl !== undefined ? [judgeDepot(depotUrl, depot, texts)] : []),
     ],
   };
 }

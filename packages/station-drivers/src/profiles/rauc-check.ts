@@ -1,12 +1,12 @@
 /** Profile `rauc`, checked before use: its service, slots, version, and the dates of its keyring. */
 import { X509Certificate } from 'node:crypto';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { RaucSettings } from '@khumbu/shared/stations/driver-entry';
 import type { PlannedCommand } from '../check/commands.js';
 import { good, wanting } from '../check/findings.js';
 import { defectsOf } from '../check/known-defects.js';
 import type { AskAnswer, Question } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
+import { readable, type StationText } from '../station-text.js';
 import type { ProfileCheck } from './profile-check.js';
 
 const VERBS: readonly StationVerb[] = ['install', 'observe'];
@@ -66,9 +66,9 @@ function judgeVersion({ code, out }: AskAnswer): readonly CheckFinding[] {
 
 /** A value of the output format `shell`. */
 const shellValue = (out: string, name: string): string =>
-  readableText(new RegExp(`^${name}='(.*)'$`, 'm').exec(out)?.[1] ?? '', 200);
+  readable(new RegExp(`^${name}='(.*)'$`, 'm').exec(out)?.[1] ?? '', 200);
 
-function judgeSlots(out: string): readonly CheckFinding[] {
+function judgeSlots(out: string, texts: StationText): readonly CheckFinding[] {
   const names = shellValue(out, 'RAUC_SYSTEM_SLOTS').split(' ').filter(Boolean);
   const slots = names.map((name, at) => ({ name, bootname: shellValue(out, `RAUC_SLOT_BOOTNAME_${at + 1}`) }));
   const bootable = slots.filter(({ bootname }) => bootname !== '');
@@ -79,8 +79,8 @@ function judgeSlots(out: string): readonly CheckFinding[] {
     findings.push(
       wanting('missing', 'rauc_slots', `it has ${bootable.length} slots with a bootname`, 'two are needed', VERBS),
     );
-  else findings.push(good('rauc_slots', bootable.map(({ name }) => name).join(', '), VERBS));
-  if (booted) findings.push(good('rauc_booted', `it runs from ${booted.name} (${bootname})`, VERBS));
+  else findings.push(good('rauc_slots', texts.shown(bootable.map(({ name }) => name).join(', ')), VERBS));
+  if (booted) findings.push(good('rauc_booted', texts.shown(`it runs from ${booted.name} (${bootname})`), VERBS));
   else findings.push(unknownSlot);
   if (shellValue(out, 'RAUC_BOOT_PRIMARY') === '')
     findings.push(
@@ -95,9 +95,9 @@ function judgeSlots(out: string): readonly CheckFinding[] {
   return findings;
 }
 
-function judgeStatus({ code, out, err }: AskAnswer): readonly CheckFinding[] {
-  if (code === 0) return [good('rauc_service', 'its service answers', VERBS), ...judgeSlots(out)];
-  const why = readableText(err.trimEnd().split('\n').at(-1) ?? '', 300);
+function judgeStatus({ code, out, err }: AskAnswer, texts: StationText): readonly CheckFinding[] {
+  if (code === 0) return [good('rauc_service', 'its service answers', VERBS), ...judgeSlots(out, texts)];
+  const why = texts.lastLine(err, 300);
   if (/already processing a different method/i.test(err))
     return [
       wanting('warning', 'rauc_busy', 'RAUC installs something else now', 'an install waits for its end', ['install']),
@@ -108,11 +108,14 @@ function judgeStatus({ code, out, err }: AskAnswer): readonly CheckFinding[] {
 
 const PEM = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
-function datesOf(pem: string): { readonly name: string; readonly from: number; readonly to: number } | undefined {
+function datesOf(
+  pem: string,
+  texts: StationText,
+): { readonly name: string; readonly from: number; readonly to: number } | undefined {
   try {
     const certificate = new X509Certificate(pem);
     return {
-      name: readableText(certificate.subject, 100),
+      name: texts.shown(certificate.subject, 100),
       from: Date.parse(certificate.validFrom),
       to: Date.parse(certificate.validTo),
     };
@@ -122,18 +125,12 @@ function datesOf(pem: string): { readonly name: string; readonly from: number; r
 }
 
 /** Told by the station's own clock, as RAUC does. */
-function judgeKeyring({ code, out, err }: AskAnswer, nowMs: number): CheckFinding {
+function judgeKeyring({ code, out, err }: AskAnswer, nowMs: number, texts: StationText): CheckFinding {
   const subject = 'rauc_keyring';
   const verbs: readonly StationVerb[] = ['install'];
   if (code === 3)
-    return wanting(
-      'warning',
-      subject,
-      `the keyring ${readableText(err, 200)} cannot be read by us`,
-      'look as root',
-      [],
-    );
-  const certificates = (out.match(PEM) ?? []).map(datesOf).filter((dates) => dates !== undefined);
+    return wanting('warning', subject, `the keyring ${texts.shown(err, 200)} cannot be read by us`, 'look as root', []);
+  const certificates = (out.match(PEM) ?? []).map((pem) => datesOf(pem, texts)).filter((dates) => dates !== undefined);
   if (code !== 0 || certificates.length === 0)
     return wanting('warning', subject, 'no certificate of the keyring was found', 'look at path= in [keyring]', []);
   const valid = certificates.filter(({ from, to }) => from <= nowMs && nowMs <= to);
@@ -167,11 +164,11 @@ export function raucCheck(settings: RaucSettings): ProfileCheck {
       ask(...program, 'status', '--detailed', '--output-format=shell'),
       ask('/bin/sh', '-c', KEYRING, 'keyring', ...confOf(program)),
     ],
-    judge(answers, nowMs) {
+    judge(answers, nowMs, texts) {
       const [version = noAnswer, status = noAnswer, keyring = noAnswer] = answers.map((answer) =>
         answer.kind === 'ask' ? answer : noAnswer,
       );
-      return [...judgeVersion(version), ...judgeStatus(status), judgeKeyring(keyring, nowMs)];
+      return [...judgeVersion(version), ...judgeStatus(status, texts), judgeKeyring(keyring, nowMs, texts)];
     },
   };
 }

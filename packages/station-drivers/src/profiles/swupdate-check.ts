@@ -1,12 +1,12 @@
 /** Profile `swupdate`, checked before use: who listens, the bootloader's variables, the slot that runs, versions. */
 
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { SwupdateSettings } from '@khumbu/shared/stations/driver-entry';
 import type { PlannedCommand } from '../check/commands.js';
 import { good, wanting } from '../check/findings.js';
 import { defectsOf } from '../check/known-defects.js';
 import type { AskAnswer, Question } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
+import { readable, type StationText } from '../station-text.js';
 import type { ProfileCheck } from './profile-check.js';
 
 const INSTALL: readonly StationVerb[] = ['install'];
@@ -53,10 +53,15 @@ function commandsOf(settings: SwupdateSettings): PlannedCommand[] {
   ];
 }
 
-function judgeSlot(slot: AskAnswer, variable: AskAnswer, settings: SwupdateSettings): readonly CheckFinding[] {
+function judgeSlot(
+  slot: AskAnswer,
+  variable: AskAnswer,
+  settings: SwupdateSettings,
+  texts: StationText,
+): readonly CheckFinding[] {
   const [name = ''] = settings.boot_variables;
-  const runs = readableText(slot.out, 100);
-  const next = readableText(variable.out, 100);
+  const runs = readable(slot.out, 100);
+  const next = texts.shown(variable.out, 100);
   const selections = settings.selections && Object.keys(settings.selections);
   const findings: CheckFinding[] = [];
   if (slot.code !== 0 || runs === '')
@@ -68,18 +73,18 @@ function judgeSlot(slot: AskAnswer, variable: AskAnswer, settings: SwupdateSetti
       wanting(
         'missing',
         'swupdate_slot',
-        `no selection is there for the slot that runs, ${runs}`,
+        `no selection is there for the slot that runs, ${texts.shown(slot.out, 100)}`,
         'selections',
         INSTALL,
       ),
     );
-  else findings.push(good('swupdate_slot', `it runs from ${runs}`, BOTH));
+  else findings.push(good('swupdate_slot', `it runs from ${texts.shown(slot.out, 100)}`, BOTH));
   if (variable.code !== 0 || /using default|default env/i.test(variable.err))
     findings.push(
       wanting(
         'missing',
         'swupdate_variables',
-        `the variables of the bootloader cannot be read: ${readableText(variable.err, 200)}`,
+        `the variables of the bootloader cannot be read: ${texts.shown(variable.err, 200)}`,
         '/etc/fw_env.config, and the rights to what it names',
         INSTALL,
       ),
@@ -146,14 +151,14 @@ export function swupdateCheck(settings: SwupdateSettings): ProfileCheck {
       ask(...read, 'recovery_status'),
       ask('/bin/sh', '-c', LOOK),
     ],
-    judge(answers) {
+    judge(answers, _nowMs, texts) {
       const [slot = noAnswer, variable = noAnswer, mark = noAnswer, look = noAnswer] = answers.map((answer) =>
         answer.kind === 'ask' ? answer : noAnswer,
       );
       const lines = look.out.split('\n');
       return [
         ...judgeDaemon(lines, settings),
-        ...judgeSlot(slot, variable, settings),
+        ...judgeSlot(slot, variable, settings, texts),
         ...judgeMark(mark),
         ...judgeVersion(lines),
       ];

@@ -2,8 +2,8 @@
 import type { Readable, Writable } from 'node:stream';
 import { deadlineAfter, unlessAborted } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
+import { plainText, type StationText } from '../station-text.js';
 import type { StationProcess, Transport } from '../transports/transport.js';
 
 export interface CallOptions {
@@ -12,12 +12,14 @@ export interface CallOptions {
   /** A function writes it, and ends it. */
   readonly input?: ((to: Writable) => Promise<void>) | Buffer | string | undefined;
   readonly maxStdoutBytes?: number;
+  /** For what is told of a command that was ended. Default: by the rules by name alone. */
+  readonly texts?: StationText | undefined;
 }
 
 export interface CallResult {
   readonly code: number;
   readonly stdout: Buffer;
-  /** The beginning of it. */
+  /** The beginning of it, as it is: decide by it, and show it through `StationText` alone. */
   readonly stderr: string;
 }
 
@@ -44,7 +46,10 @@ async function feed(process: StationProcess, input: CallOptions['input']): Promi
   await input(process.stdin).catch((error: Error) => void process.stdin.destroy(error));
 }
 
-async function collect(process: StationProcess, { input, maxStdoutBytes }: CallOptions): Promise<CallResult> {
+async function collect(
+  process: StationProcess,
+  { input, maxStdoutBytes, texts = plainText }: CallOptions,
+): Promise<CallResult> {
   const stderr = (async () => {
     const { bytes, isWhole } = await readUpTo(process.stderr, MAX_STDERR_BYTES);
     if (!isWhole) process.stderr.resume();
@@ -61,7 +66,7 @@ async function collect(process: StationProcess, { input, maxStdoutBytes }: CallO
   if ('lost' in end) throw unreachable(end.lost);
   const text = await stderr;
   if ('signal' in end)
-    throw unreachable(`the command was ended by ${readableText(end.signal, 40)}: ${readableText(text)}`);
+    throw unreachable(`the command was ended by ${texts.shown(end.signal, 40)}: ${texts.shown(text)}`);
   return { code: end.code, stdout: out.bytes, stderr: text };
 }
 

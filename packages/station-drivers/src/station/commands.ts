@@ -1,6 +1,5 @@
 /** What is done at a station at once: its clock, its network. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type { StationDriver } from '../port.js';
 import { readClockText, readLines } from './protocol.js';
@@ -12,7 +11,7 @@ const NO_PROGRAM = 69;
 
 type Commands = Pick<StationDriver, 'readClock' | 'setClock' | 'slewClock' | 'configureNetwork'>;
 
-function slewing({ profile, program, options, run }: StationParts): Pick<Commands, 'slewClock'> {
+function slewing({ profile, program, texts, options, run }: StationParts): Pick<Commands, 'slewClock'> {
   if (!profile.slewClock) return {};
   return {
     async slewClock(byMs, signal) {
@@ -20,21 +19,21 @@ function slewing({ profile, program, options, run }: StationParts): Pick<Command
       const { code, stderr } = argv
         ? await run(argv, signal)
         : await program.ask('slew-clock', [String(Math.round(byMs * 1000))], options(signal));
-      if (code === NO_PROGRAM && !argv) throw new CodedError('NOT_SUPPORTED', readableText(stderr));
+      if (code === NO_PROGRAM && !argv) throw new CodedError('NOT_SUPPORTED', texts.shown(stderr));
       if (code !== 0)
-        throw new CodedError('CLOCK_REFUSED', readableText(stderr) || 'the station refused to slew its clock');
+        throw new CodedError('CLOCK_REFUSED', texts.shown(stderr) || 'the station refused to slew its clock');
     },
   };
 }
 
 export function commandsAt(parts: StationParts): Commands {
-  const { profile, program, options, run } = parts;
+  const { profile, program, texts, options, run } = parts;
   return {
     ...slewing(parts),
 
     async readClock(signal) {
       const { code, stdout, stderr } = await run(profile.readClock(), signal);
-      if (code !== 0) throw unreachable(`the clock cannot be read: ${readableText(stderr)}`);
+      if (code !== 0) throw unreachable(`the clock cannot be read: ${texts.shown(stderr)}`);
       return readClockText(stdout);
     },
 
@@ -45,7 +44,7 @@ export function commandsAt(parts: StationParts): Commands {
         ? await run(argv, signal)
         : await program.ask('set-clock', [seconds], options(signal));
       if (code !== 0)
-        throw new CodedError('CLOCK_REFUSED', readableText(stderr) || 'the station refused to set its clock');
+        throw new CodedError('CLOCK_REFUSED', texts.shown(stderr) || 'the station refused to set its clock');
     },
 
     async configureNetwork({ interfaceName, apn, vpn }, signal) {
@@ -54,14 +53,14 @@ export function commandsAt(parts: StationParts): Commands {
       // Not an argument: those can be read by everybody at the station.
       const request = JSON.stringify({ interface: interfaceName, apn, vpn });
       const { code, stdout, stderr } = await run(argv, signal, `${request}\n`);
-      const why = readableText(withoutSecretsOf({ apn, vpn }, stderr));
+      const why = texts.shown(withoutSecretsOf({ apn, vpn }, stderr));
       if (code !== 0) throw new CodedError('NETWORK_FAILED', why || 'the station could not prepare the interface');
       const { address, checkpoint } = readLines(stdout);
       // Over a connection that is there now: otherwise the station takes it back.
       const keep = checkpoint === undefined ? undefined : profile.keepNetwork?.(checkpoint);
       const kept = keep && (await run(keep, signal));
       if (kept && kept.code !== 0)
-        throw new CodedError('NETWORK_FAILED', `it was taken back: ${readableText(kept.stderr)}`);
+        throw new CodedError('NETWORK_FAILED', `it was taken back: ${texts.shown(kept.stderr)}`);
       return { interfaceAddress: address ?? interfaceName };
     },
   };

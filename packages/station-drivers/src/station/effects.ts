@@ -1,6 +1,5 @@
 /** Effects at a station, and its own evidence. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type {
   Effect,
@@ -12,6 +11,7 @@ import type {
   TransferProgress,
 } from '../port.js';
 import { imageWord } from '../profiles/profile.js';
+import type { StationText } from '../station-text.js';
 import { effectOf, evidenceOf, readEvidence, readInstall } from './protocol.js';
 import { putImage } from './put-image.js';
 import type { StationParts } from './station-parts.js';
@@ -39,28 +39,27 @@ function isBrokenOff(state: string): boolean {
 }
 
 /** Throws for what keeps an effect from beginning. */
-function assertMayBegin(answer: string): void {
+function assertMayBegin(answer: string, texts: StationText): void {
   const [word, ...rest] = answer.trim().split(' ');
   if (word === 'retired') throw new CodedError('EFFECT_RETIRED', 'the operation was given up');
-  if (word === 'busy') throw new CodedError('STATION_BUSY', `${readableText(rest.join(' '), 100)} is under way`);
+  if (word === 'busy') throw new CodedError('STATION_BUSY', `${texts.shown(rest.join(' '), 100)} is under way`);
   if (word !== 'started' && word !== 'known' && word !== 'free')
-    throw unreachable(`it is not known whether it began: ${readableText(answer, 200)}`);
+    throw unreachable(`it is not known whether it began: ${texts.shown(answer, 200)}`);
 }
 
 /** What the verb `observe` printed. Throws `STATION_UNREACHABLE` where nothing is known by it. */
-function evidenceFrom(sections: ReadonlyMap<string, readonly Buffer[]>): StationEvidence {
+function evidenceFrom(sections: ReadonlyMap<string, readonly Buffer[]>, texts: StationText): StationEvidence {
   const code = first(sections, 'exit').toString('latin1');
   if (code !== '0')
-    throw unreachable(
-      `the evidence ended with ${readableText(code, 20)}: ${readableText(first(sections, 'err'), 300)}`,
-    );
+    throw unreachable(`the evidence ended with ${texts.shown(code, 20)}: ${texts.shown(first(sections, 'err'), 300)}`);
   const installs = (sections.get('install') ?? []).map(readInstall).filter((install) => install !== undefined);
-  const evidence = readEvidence(first(sections, 'out'));
-  return evidenceOf(installs, first(sections, 'boot').toString('latin1'), evidence, first(sections, 'busy').length > 0);
+  const evidence = readEvidence(first(sections, 'out'), texts);
+  const isBusy = first(sections, 'busy').length > 0;
+  return evidenceOf(installs, first(sections, 'boot').toString('latin1'), evidence, isBusy, texts);
 }
 
 const observerOf =
-  ({ limits, profile, program, options }: StationParts) =>
+  ({ limits, profile, program, texts, options }: StationParts) =>
   async (signal: AbortSignal): Promise<StationEvidence> => {
     const nonce = newNonce();
     const args = [nonce, String(limits.commandS), ...profile.evidence()];
@@ -71,7 +70,7 @@ const observerOf =
       if (signal.aborted) program.end(nonce);
       throw error;
     }
-    return evidenceFrom(sections);
+    return evidenceFrom(sections, texts);
   };
 
 /** From where the station fetches the image itself: good for as long as its install may take. */
@@ -98,7 +97,7 @@ const argvOfEffect =
   };
 
 export function effectsAt(parts: StationParts): Effects {
-  const { limits, profile, program, options, run } = parts;
+  const { limits, profile, program, texts, options, run } = parts;
   const observe = observerOf(parts);
   const limitOf: Record<EffectStep, number> = {
     install: limits.installS,
@@ -110,18 +109,15 @@ export function effectsAt(parts: StationParts): Effects {
     const { stdout } = await program.ask('observe-effect', [`${operationId}.${step}`], options(signal));
     const sections = readSections(stdout);
     const state = first(sections, 'state').toString('latin1');
-    const effect = effectOf(step, {
-      state,
-      out: first(sections, 'out'),
-      err: first(sections, 'err'),
-      limitS: limitOf[step],
-    });
+    const [out, err] = [first(sections, 'out'), first(sections, 'err')];
+    const effect = effectOf(step, { state, out, err, limitS: limitOf[step] }, texts);
     return { effect, isBrokenOff: isBrokenOff(state), others: first(sections, 'others').toString('latin1') };
   };
 
   const bring = (image: FirmwareImage, signal: AbortSignal, onProgress?: TransferProgress): Promise<void> =>
     putImage(program, image, {
       signal,
+      texts,
       stallMs: limits.transferStallS * 1000,
       finishMs: (limits.transferStallS + Math.ceil(image.sizeBytes / 1e6)) * 1000,
       onProgress,
@@ -136,7 +132,7 @@ export function effectsAt(parts: StationParts): Effects {
       const seen = await look(operationId, step, signal);
       if (seen.effect.state !== 'absent') return;
       // The station decides once more when it begins; this spares a transfer that would be for nothing.
-      assertMayBegin(seen.others);
+      assertMayBegin(seen.others, texts);
       if (effect.step === 'install' && profile.pullsFrom === undefined) await bring(effect.image, signal, onTransfer);
       const probe = profile.evidence();
       const image = effect.step === 'install' ? imageWord(profile, effect.image.sha256) : '-';
@@ -153,7 +149,7 @@ export function effectsAt(parts: StationParts): Effects {
         ...(await argvOf(effect)),
       ];
       const { stdout } = await program.ask('start', args, options(signal));
-      assertMayBegin(stdout.toString('latin1'));
+      assertMayBegin(stdout.toString('latin1'), texts);
     },
 
     async retire(operationId, signal) {
@@ -169,7 +165,7 @@ export function effectsAt(parts: StationParts): Effects {
       if (!argv) return effect;
       const { code, stderr } = await run(argv, signal);
       if (code === BUSY) return { state: 'running' };
-      if (code !== 0) throw unreachable(`what was broken off cannot be put back: ${readableText(stderr)}`);
+      if (code !== 0) throw unreachable(`what was broken off cannot be put back: ${texts.shown(stderr)}`);
       return effect;
     },
 
@@ -183,7 +179,7 @@ export function effectsAt(parts: StationParts): Effects {
       if (!argv) return 'not_supported';
       const { code, stderr } = await run(argv, signal);
       if (code === BUSY) throw new CodedError('STATION_BUSY', 'the update tool is at work');
-      if (code !== 0) throw new CodedError('RECOVERY_FAILED', readableText(stderr) || `its command ended with ${code}`);
+      if (code !== 0) throw new CodedError('RECOVERY_FAILED', texts.shown(stderr) || `its command ended with ${code}`);
       return 'put_back';
     },
 

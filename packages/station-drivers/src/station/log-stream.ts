@@ -2,7 +2,7 @@
 import { PassThrough, type Readable } from 'node:stream';
 import { onAbort } from '@khumbu/shared/runtime/abort';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
+import type { StationText } from '../station-text.js';
 import type { ProcessEnd, StationProcess, Transport } from '../transports/transport.js';
 import { newNonce, type StationProgram } from './station-program.js';
 
@@ -10,21 +10,22 @@ interface LogCommand {
   readonly transport: Transport;
   readonly program: StationProgram;
   readonly argv: readonly string[];
+  readonly texts: StationText;
   readonly limitS: number;
   readonly signal: AbortSignal;
   /** For its standard input. */
   readonly input: string;
-  /** What it says beside its output, as it comes. */
+  /** What it says beside its output, as it comes and as it is. */
   readonly onSaid?: ((text: string) => void) | undefined;
 }
 
 const MAX_STDERR_BYTES = 4096;
 
-function failureOf(end: ProcessEnd, stderr: string): CodedError | undefined {
+function failureOf(end: ProcessEnd, stderr: string, texts: StationText): CodedError | undefined {
   if ('lost' in end) return new CodedError('STATION_UNREACHABLE', end.lost);
   if ('code' in end && end.code === 0) return undefined;
-  const how = 'code' in end ? `ended with ${end.code}` : `was ended by ${readableText(end.signal, 40)}`;
-  return new CodedError('LOGS_UNAVAILABLE', `the command for logs ${how}: ${readableText(stderr)}`);
+  const how = 'code' in end ? `ended with ${end.code}` : `was ended by ${texts.shown(end.signal, 40)}`;
+  return new CodedError('LOGS_UNAVAILABLE', `the command for logs ${how}: ${texts.shown(stderr)}`);
 }
 
 /** The stream fails with `LOGS_UNAVAILABLE` when the command does, and is destroyed when the signal fires. */
@@ -32,6 +33,7 @@ export async function openLogStream({
   transport,
   program,
   argv,
+  texts,
   limitS,
   signal,
   input,
@@ -69,7 +71,7 @@ export async function openLogStream({
   process.stdout.pipe(stream, { end: false });
   void process.ended.then((end) => {
     isOver = true;
-    const failure = failureOf(end, stderr);
+    const failure = failureOf(end, stderr, texts);
     if (failure) stream.destroy(failure);
     else stream.end();
   });

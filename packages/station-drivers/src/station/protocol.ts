@@ -1,8 +1,8 @@
 /** What stations say, read with suspicion: sizes, forms and characters are theirs to choose. Pure. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type { EffectState, EffectStep, StationEvidence } from '../port.js';
+import { plainText, readable, type StationText } from '../station-text.js';
 
 export interface Evidence {
   readonly bootId: string;
@@ -26,13 +26,14 @@ function parseObject(text: string): Readonly<Record<string, unknown>> | undefine
   }
 }
 
-const shortText = (value: unknown): string | undefined => {
-  const text = typeof value === 'string' ? readableText(value, 200) : '';
+/** As it is, but readable: it is compared, or used; `show`: people see it. */
+const shortText = (value: unknown, show: StationText['shown'] = readable): string | undefined => {
+  const text = typeof value === 'string' ? show(value, 200) : '';
   return text === '' ? undefined : text;
 };
 
-/** The evidence that a program printed. Throws `STATION_UNREACHABLE`: then nothing is known. */
-export function readEvidence(output: Buffer | string): Evidence {
+/** The evidence that a program printed, its version as people may see it. Throws `STATION_UNREACHABLE`: then nothing is known. */
+export function readEvidence(output: Buffer | string, texts: StationText = plainText): Evidence {
   const value = parseObject(output.toString('utf8'));
   const bootId = shortText(value?.boot_id);
   const healthy = value?.healthy;
@@ -42,7 +43,8 @@ export function readEvidence(output: Buffer | string): Evidence {
   const sha256 = typeof running === 'string' ? running.toLowerCase() : running === null ? null : undefined;
   if (typeof sha256 === 'string' && !/^[0-9a-f]{64}$/.test(sha256))
     throw unreachable('running_sha256 in the evidence of the station is no SHA-256');
-  const [version, slot, bootReason] = [value.version, value.slot, value.boot_reason].map(shortText);
+  const version = shortText(value.version, texts.shown);
+  const [slot, bootReason] = [shortText(value.slot), shortText(value.boot_reason)];
   return {
     bootId,
     healthy,
@@ -103,6 +105,7 @@ export function evidenceOf(
   boot: string,
   evidence: Evidence,
   busy: boolean,
+  texts: StationText = plainText,
 ): StationEvidence {
   const running = runningInstall(installs, boot, evidence);
   const sha256 = evidence.runningSha256 ?? running?.sha256;
@@ -114,7 +117,8 @@ export function evidenceOf(
     ...(sha256 === undefined ? {} : { runningImageSha256: sha256 }),
     ...(running ? { runningInstalledBy: running.operationId, installedAt: running.at } : {}),
     ...(version === undefined ? {} : { version }),
-    ...(slot === undefined ? {} : { slot }),
+    // It has been compared.
+    ...(slot === undefined ? {} : { slot: texts.shown(slot, 200) }),
     ...(bootReason === undefined ? {} : { bootReason }),
   };
 }
@@ -129,6 +133,7 @@ export interface SeenEffect {
 
 interface Lines {
   readonly progress?: number;
+  /** As it is. */
   readonly message?: string;
   readonly rebootNeeded?: boolean;
   readonly address?: string;
@@ -145,7 +150,8 @@ export function readLines(output: Buffer): Lines {
     const value = line.startsWith('{') ? parseObject(line) : undefined;
     if (!value) continue;
     const { progress, reboot_needed: rebootNeeded } = value;
-    const [message, address, checkpoint] = [value.message, value.address, value.checkpoint].map(shortText);
+    const message = shortText(value.message) === undefined ? undefined : String(value.message);
+    const [address, checkpoint] = [shortText(value.address), shortText(value.checkpoint)];
     if (typeof progress === 'number' && progress >= 0 && progress <= 100) lines = { ...lines, progress };
     if (message !== undefined) lines = { ...lines, message };
     if (address !== undefined) lines = { ...lines, address };
@@ -159,7 +165,11 @@ const UNFIT = '65';
 const BUSY = '75';
 
 /** What became of an effect. Throws `STATION_FAILED` for words it does not know. */
-export function effectOf(step: EffectStep, { state, out, err, limitS }: SeenEffect): EffectState {
+export function effectOf(
+  step: EffectStep,
+  { state, out, err, limitS }: SeenEffect,
+  texts: StationText = plainText,
+): EffectState {
   const lines = readLines(out);
   const failed = (message: string, code: 'failed' | 'verification_failed' = 'failed'): EffectState => ({
     state: 'failed',
@@ -176,14 +186,12 @@ export function effectOf(step: EffectStep, { state, out, err, limitS }: SeenEffe
     return step === 'install'
       ? { state: 'succeeded', rebootNeeded: lines.rebootNeeded ?? true }
       : { state: 'succeeded' };
-  const why = lines.message ?? readableText(lastLine(err), 300);
+  const why = texts.shown(lines.message ?? '', 200) || texts.lastLine(err, 300);
   if (code === 'late') return failed(`it was not done in ${limitS} s${why === '' ? '' : `: ${why}`}`);
   if (code === BUSY) return failed(why || 'the station stayed busy');
   if (code === UNFIT && step === 'install') return failed(why || 'the image is unfit', 'verification_failed');
-  return failed(why || `its command ended with ${readableText(code, 20)}`);
+  return failed(why || `its command ended with ${texts.shown(code, 20)}`);
 }
-
-const lastLine = (bytes: Buffer): string => bytes.toString('utf8').trimEnd().split('\n').at(-1) ?? '';
 
 /** Seconds since 1970, with or without a fraction. Throws `STATION_UNREACHABLE`: then nothing is known. */
 export function readClockText(output: Buffer): Date {

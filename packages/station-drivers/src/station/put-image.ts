@@ -2,18 +2,19 @@
 import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
+import { CodedError } from '@khumbu/shared/runtime/errors';
 import { unreachable } from '../pool.js';
 import type { FirmwareImage, TransferProgress } from '../port.js';
+import type { StationText } from '../station-text.js';
 import type { CallResult } from './call.js';
-import type { StationProgram } from './station-program.js';
+import { StationFailed, type StationProgram } from './station-program.js';
 
 const PIECE_BYTES = 128 * 1024;
 const TAKEN_PAUSE_MS = 500;
 
 export interface PutOptions {
   readonly signal: AbortSignal;
+  readonly texts: StationText;
   /** Nothing was taken by the station for so long: the try is over. */
   readonly stallMs: number;
   /** For the hash at the end, or of what is there already, which a slow flash makes long. */
@@ -24,17 +25,17 @@ export interface PutOptions {
 /** `have N`: so many bytes are there. `taken`: another worker brings it. */
 type Answer = { readonly have: number } | 'done' | 'mismatch' | 'taken';
 
-function answerOf({ code, stdout, stderr }: CallResult): Answer {
+function answerOf({ code, stdout, stderr }: CallResult, texts: StationText): Answer {
   const said = stdout.toString('latin1').trim();
   const [, bytes] = /^have (\d{1,15})$/.exec(said) ?? [];
   if (code === 0 && bytes !== undefined) return { have: Number(bytes) };
   if (code === 0 && (said === 'done' || said === 'mismatch' || said === 'taken')) return said;
-  throw new CodedError('STATION_FAILED', `the image was not taken: ${readableText(stderr) || readableText(stdout)}`);
+  throw new StationFailed(stderr.trim() === '' ? stdout.toString('utf8') : stderr, texts, 'the image was not taken: ');
 }
 
 const asFull = (error: unknown): unknown =>
-  hasCode(error, 'STATION_FAILED') && /no space/i.test((error as Error).message)
-    ? new CodedError('STATION_FULL', (error as Error).message, { cause: error })
+  error instanceof StationFailed && error.isFull
+    ? new CodedError('STATION_FULL', error.message, { cause: error })
     : error;
 
 /** Resolves once it is on its way; the bytes may be overwritten then. Rejects where they are wanted no more. */
@@ -76,7 +77,7 @@ async function append(
   program: StationProgram,
   image: FirmwareImage,
   offset: number,
-  { signal, stallMs, finishMs, onProgress }: PutOptions,
+  { signal, texts, stallMs, finishMs, onProgress }: PutOptions,
 ): Promise<Answer> {
   const stalled = new AbortController();
   const late = (): void => stalled.abort(unreachable(`the station took nothing for ${stallMs} ms`));
@@ -96,7 +97,7 @@ async function append(
   try {
     const args = [image.sha256, String(image.sizeBytes), String(offset)];
     const both = AbortSignal.any([signal, stalled.signal]);
-    return answerOf(await program.ask('put', args, { signal: both, timeoutMs: 24 * 3600_000, input }));
+    return answerOf(await program.ask('put', args, { signal: both, timeoutMs: 24 * 3600_000, input }), texts);
   } finally {
     clearTimeout(timer);
   }
@@ -107,9 +108,12 @@ async function append(
  * goes on from there), `STATION_FULL`, `STATION_FAILED`, and `IMAGE_CHANGED` when what arrives is never what it should be.
  */
 export async function putImage(program: StationProgram, image: FirmwareImage, options: PutOptions): Promise<void> {
-  const { signal, finishMs, onProgress } = options;
+  const { signal, texts, finishMs, onProgress } = options;
   const look = async (): Promise<Answer> =>
-    answerOf(await program.ask('put', [image.sha256, String(image.sizeBytes), '-'], { signal, timeoutMs: finishMs }));
+    answerOf(
+      await program.ask('put', [image.sha256, String(image.sizeBytes), '-'], { signal, timeoutMs: finishMs }),
+      texts,
+    );
   try {
     let answer = await look();
     // One is forgiven: a disk that lost its last pages in a power cut, an offset that another worker had moved.

@@ -7,6 +7,7 @@ import { openLogs } from '../logs/open-logs.js';
 import { plannedSources } from '../logs/planned-sources.js';
 import { LOG_TYPES, type StationDriver } from '../port.js';
 import { profileOf } from '../profiles/profiles.js';
+import { plainText, type StationText } from '../station-text.js';
 import { localTransport } from '../transports/local.js';
 import { createSshTransport, type SshPool } from '../transports/ssh/ssh-transport.js';
 import type { Transport } from '../transports/transport.js';
@@ -24,15 +25,20 @@ const TRANSPORTS: Readonly<Record<RealDriverEntry['transport'], MakeTransport>> 
   ssh: (entry, connections, station) => createSshTransport(sshTargetOf(entry, limitsOf(entry), station), connections),
 };
 
-/** What an entry is made of at its station. Begins nothing. */
-export function stationParts(entry: RealDriverEntry, connections: SshPool, station?: string): StationParts {
+/** What an entry is made of at its station. Begins nothing. `texts`: default by the rules by name alone. */
+export function stationParts(
+  entry: RealDriverEntry,
+  connections: SshPool,
+  station?: string,
+  texts: StationText = plainText,
+): StationParts {
   const { state_dir: stateDir, boot_id: bootId = [] } = entry;
   const limits = limitsOf(entry);
   const transport = TRANSPORTS[entry.transport](entry, connections, station);
   const own = profileOf(entry);
   const profile = { ...own, commands: [...own.commands, ...logCommands(entry)], check: withLogs(own.check, entry) };
   const scripts = [...profile.scripts, ...logScripts(entry)];
-  const program = createStationProgram({ transport, stateDir, scripts, bootId });
+  const program = createStationProgram({ transport, stateDir, scripts, bootId, texts });
   return {
     stateDir,
     bootId,
@@ -40,13 +46,19 @@ export function stationParts(entry: RealDriverEntry, connections: SshPool, stati
     transport,
     profile,
     program,
+    texts,
     options: (signal) => ({ signal, timeoutMs: (limits.commandS + 30) * 1000 }),
     run: (argv, signal, input) => program.run(argv, { signal, limitS: limits.commandS, input }),
   };
 }
 
-export function createRealDriver(station: string, entry: RealDriverEntry, connections: SshPool): StationDriver {
-  const parts = stationParts(entry, connections, station);
+export function createRealDriver(
+  station: string,
+  entry: RealDriverEntry,
+  connections: SshPool,
+  texts?: StationText,
+): StationDriver {
+  const parts = stationParts(entry, connections, station, texts);
   const { profile } = parts;
   return {
     station,

@@ -1,5 +1,6 @@
 /** What a driver of a real station is made of. */
 import type { Profile } from '../profiles/profile.js';
+import type { StationText } from '../station-text.js';
 import type { Transport } from '../transports/transport.js';
 import type { CallOptions, CallResult } from './call.js';
 import type { Limits } from './entry-settings.js';
@@ -13,6 +14,8 @@ export interface StationParts {
   readonly transport: Transport;
   readonly profile: Profile;
   readonly program: StationProgram;
+  /** For whatever the station says that people may see. */
+  readonly texts: StationText;
   /** For what the station program does at once. */
   readonly options: (signal: AbortSignal) => CallOptions;
   /** A command of the profile that is no effect. */

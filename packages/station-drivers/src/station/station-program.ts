@@ -2,8 +2,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { CodedError } from '@khumbu/shared/runtime/errors';
-import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
+import { plainText, type StationText } from '../station-text.js';
 import type { Transport } from '../transports/transport.js';
 import { type CallOptions, type CallResult, call } from './call.js';
 
@@ -12,6 +12,16 @@ const OURS = readFileSync(new URL('../../../station/khumbu-station.sh', import.m
 /** Exit codes of our own: the program is not there; it could not do what it should. */
 const NOT_THERE = 91;
 const FAILED = 90;
+
+/** The station could not do what it should. */
+export class StationFailed extends CodedError {
+  /** Because it had no room: told by its own words, as they were. */
+  readonly isFull: boolean;
+  constructor(said: string, texts: StationText, what = '') {
+    super('STATION_FAILED', `${what}${texts.shown(said)}`);
+    this.isFull = /no space/i.test(said);
+  }
+}
 
 /** What the gate of a forced command answers to what it does not know. */
 const REFUSED = 126;
@@ -52,6 +62,8 @@ export interface StationProgramOptions {
   readonly scripts: readonly StationScript[];
   /** What tells one boot from another; empty: the kernel. */
   readonly bootId: readonly string[];
+  /** Default: by the rules by name alone. */
+  readonly texts?: StationText;
 }
 
 export type RunOptions = Omit<CallOptions, 'timeoutMs'> & { readonly limitS: number };
@@ -76,7 +88,13 @@ export interface StationProgram {
 
 export const newNonce = (): string => randomUUID();
 
-export function createStationProgram({ transport, stateDir, scripts, bootId }: StationProgramOptions): StationProgram {
+export function createStationProgram({
+  transport,
+  stateDir,
+  scripts,
+  bootId,
+  texts = plainText,
+}: StationProgramOptions): StationProgram {
   const ours = [PROGRAM, ...scripts];
   const putArgv = ({ name, sha256 }: StationScript): readonly string[] => [
     '/bin/sh',
@@ -88,7 +106,7 @@ export function createStationProgram({ transport, stateDir, scripts, bootId }: S
     sha256,
   ];
   const callThere = async (argv: readonly string[], options: CallOptions): Promise<CallResult> => {
-    const result = await call(transport, argv, options);
+    const result = await call(transport, argv, { texts, ...options });
     assertLetIn(result);
     return result;
   };
@@ -97,8 +115,8 @@ export function createStationProgram({ transport, stateDir, scripts, bootId }: S
     const argv = putArgv(script);
     const { code, stderr } = await callThere(argv, { signal, timeoutMs, input: bytes });
     if (code === 0) return;
-    const why = code === 92 ? 'what arrived is not what was sent' : readableText(stderr);
-    throw new CodedError('STATION_FAILED', `the state folder ${stateDir} cannot be used: ${why}`);
+    const why = code === 92 ? 'what arrived is not what was sent' : stderr;
+    throw new StationFailed(why, texts, `the state folder ${stateDir} cannot be used: `);
   };
 
   const argvOf = (verb: string, args: readonly string[]): readonly string[] => [
@@ -122,7 +140,7 @@ export function createStationProgram({ transport, stateDir, scripts, bootId }: S
       result = await callThere(argvOf(verb, args), options);
     }
     if (result.code === NOT_THERE) throw unreachable('the station lost what was just put there');
-    if (result.code === FAILED) throw new CodedError('STATION_FAILED', readableText(result.stderr));
+    if (result.code === FAILED) throw new StationFailed(result.stderr, texts);
     return result;
   };
 

@@ -3,10 +3,10 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { unlessAborted } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
-import { readableError } from '@khumbu/shared/runtime/readable-text';
 import { algorithmsFor, fingerprint, judgeHostKey, type PinnedKey } from '@khumbu/shared/ssh/known-hosts';
 import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { type PooledConnection, unreachable } from '../../pool.js';
+import { plainText } from '../../station-text.js';
 import type { StationProcess } from '../transport.js';
 import { readPinned, readPrivateKey } from './credentials.js';
 import { type Line, openForward, openSession } from './session.js';
@@ -48,8 +48,8 @@ function whyNot(target: SshTarget, error: Error & { level?: string }, refusal: s
   if (refusal !== undefined) return unreachable(refusal, error, 'host_key');
   if (error.level === 'client-authentication') return unreachable(`${name} refuses our key or user`, error, 'login');
   if (error.level === 'handshake')
-    return unreachable(`${name} has no algorithm in common: ${readableError(error)}`, error, 'algorithms');
-  return unreachable(`${name}: ${readableError(error)}`, error);
+    return unreachable(`${name} has no algorithm in common: ${plainText.error(error)}`, error, 'algorithms');
+  return unreachable(`${name}: ${plainText.error(error)}`, error);
 }
 
 function handshake(
@@ -113,7 +113,7 @@ function connectionOn(client: Client, sock: Duplex, target: SshTarget): SshConne
   let sessions = 0;
   let lostBy: string | undefined;
   client.on('error', (error) => {
-    lostBy ??= `${targetName(target)}: ${readableError(error)}`;
+    lostBy ??= `${targetName(target)}: ${plainText.error(error)}`;
     isSpent = true;
   });
   client.on('close', () => {

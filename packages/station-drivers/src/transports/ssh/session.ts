@@ -1,8 +1,8 @@
 /** Sessions and forwarded connections on an SSH connection that may break at any time, and sessions that may get stuck. */
 import { type Duplex, Writable } from 'node:stream';
-import { readableError } from '@khumbu/shared/runtime/readable-text';
 import type { Client, ClientChannel } from 'ssh2';
 import { unreachable } from '../../pool.js';
+import { plainText } from '../../station-text.js';
 import type { ProcessEnd, StationProcess } from '../transport.js';
 
 /** For the server to open a session or to close one. */
@@ -56,14 +56,14 @@ export function openSession(client: Client, line: Line, command: string): Promis
         reject(
           isFull
             ? new SessionRefused('the station opens no more sessions')
-            : unreachable(`${name}: ${readableError(error)}`, error),
+            : unreachable(`${name}: ${plainText.error(error)}`, error),
         );
       });
     } catch (error) {
       // The connection is broken, and has not said so yet.
       stop();
-      line.lose(`${name}: ${readableError(error)}`);
-      reject(unreachable(`${name}: ${readableError(error)}`, error));
+      line.lose(`${name}: ${plainText.error(error)}`);
+      reject(unreachable(`${name}: ${plainText.error(error)}`, error));
     }
   });
 }
@@ -76,7 +76,7 @@ export function openForward(
   onClose: () => void,
 ): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => reject(unreachable(`${failure}: ${readableError(error)}`, error));
+    const fail = (error: unknown): void => reject(unreachable(`${failure}: ${plainText.error(error)}`, error));
     try {
       client.forwardOut('127.0.0.1', 0, host, port, (error, channel) => {
         if (error) {
