@@ -58,8 +58,9 @@ runWorkerService(
       life.onStop('bytes over the WAN', () => meter.stop());
       const shared = createSharedJournal(redis, keys);
       const copies = { records: createCopyRecords(redis, keys), rules: copyRules(config), bucket: config.S3_BUCKET };
-      const driverOf = (profile: StationProfile): StationDriver =>
-        createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections });
+      const depotKey = await redactionKey(redis, keys);
+      const drivers = { dataDir: config.SIMULATED_STATIONS_DIR, connections, redactionKey: depotKey };
+      const driverOf = (profile: StationProfile): StationDriver => createDriver(profile, drivers);
       const redactorOf = async (profile: StationProfile): Promise<Redactor> => {
         const key = await redactionKey(redis, keys);
         return createRedactor({ rules: rulesInForce(config, profile), key, beginsInside: true });

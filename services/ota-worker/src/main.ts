@@ -7,6 +7,7 @@ import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
 import { createImports } from '@khumbu/operations/artifacts/imports';
 import { createInstallProgress, createProgress } from '@khumbu/operations/events/progress';
+import { redactionKey } from '@khumbu/operations/files/redaction-key';
 import type { RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import { type Sweep, sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
@@ -77,7 +78,7 @@ runWorkerService(
     const ignored = ignoredParameters(config);
     const link = wanRules(config);
 
-    return ({ redis, store, jobs, directory, notifications, now, files, onLogin, tellSettings }) => {
+    return async ({ redis, store, jobs, directory, notifications, now, files, onLogin, tellSettings }) => {
       tellSettings(LOCATION_SETTINGS, config);
       const connections = createSshPool({ onLogin });
       const authorities = followAuthorities('LOCATION_CA_FILE', config.LOCATION_CA_FILE, files);
@@ -104,13 +105,18 @@ runWorkerService(
       };
       void sweepRegularly(life, log, SWEEP_MS, [spoolTelling, ...sweeps]);
       const signer = createUrlSigner(redis, store.keys, wall);
+      const drivers = {
+        dataDir: config.SIMULATED_STATIONS_DIR,
+        connections,
+        redactionKey: await redactionKey(redis, store.keys),
+      };
       const deps: StepDeps = {
         store,
         jobs,
         directory,
         images,
         checks,
-        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections }),
+        driverOf: (profile) => createDriver(profile, drivers),
         contentPath: async (sha256, seconds) => contentPath(sha256, await signer.sign(sha256, seconds)),
         now,
       };

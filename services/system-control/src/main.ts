@@ -1,5 +1,6 @@
 /** system-control: acts on a station at once: reset, system time, network. */
 import { startLookWorker } from '@khumbu/operations/driver-checks/driver-checks';
+import { redactionKey } from '@khumbu/operations/files/redaction-key';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { loadConfig } from '@khumbu/shared/runtime/config';
@@ -18,12 +19,17 @@ runWorkerService(
   'system-control',
   () => loadConfig(SystemControlSettings, process.env),
   ({ config, life, log }) =>
-    ({ store, directory, redis, notifications, now, onLogin }) => {
+    async ({ store, directory, redis, notifications, now, onLogin }) => {
       const connections = createSshPool({ onLogin });
+      const drivers = {
+        dataDir: config.SIMULATED_STATIONS_DIR,
+        connections,
+        redactionKey: await redactionKey(redis, store.keys),
+      };
       const deps: StepDeps = {
         store,
         directory,
-        driverOf: (profile) => createDriver(profile, { dataDir: config.SIMULATED_STATIONS_DIR, connections }),
+        driverOf: (profile) => createDriver(profile, drivers),
         now,
       };
       const looks = startLookWorker({
