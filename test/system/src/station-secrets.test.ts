@@ -9,6 +9,10 @@ import { startCluster } from './cluster.js';
 import { connect, PATIENCE_MS } from './everest.js';
 
 t.setTimeout(900_000);
+/** Nobody gave them to the station: they are its own. */
+const ITS_OWN = ['s3cret-of-url', 'tok-en-9f3b7', 'bearer-1a2b3c4d5e', '04A1B2C3D4E5F6'];
+const ITS_WORDS =
+  'curl: https://user:s3cret-of-url@host/x?token=tok-en-9f3b7, Authorization: Bearer bearer-1a2b3c4d5e, idTag 04A1B2C3D4E5F6';
 const SECRETS = { apn_password: 'hush-"apn\\one', sim_pin: '80351927', key: 'hush the vpn $key' };
 
 const bytesOf = (file: string): Buffer => {
@@ -51,6 +55,7 @@ read -r request
 printf '%s\\n' "$request" >'${place}/request.part'; mv '${place}/request.part' '${place}/request'
 while [ ! -e '${place}/go' ]; do sleep 0.1; done
 echo "cannot use $request" >&2
+echo '${ITS_WORDS}' >&2
 exit 1`;
     writeFileSync(join(place, 'network'), network);
     const driver: RealDriverEntry = {
@@ -92,12 +97,13 @@ exit 1`;
     t.match(told.json, { request_id: 5, status: 'Failed' });
     const answers = JSON.stringify(await cluster.get('/operations?station=gate'));
     t.match(answers, /cannot use/, 'what it said is told');
+    t.match(answers, /idTag \[rfid:\w{10}\]/, 'and what was taken out of it');
     const said = client.messages.items.map(({ text }) => text).join('\n');
     const logs = readdirSync(join(dataDir, 'log')).map((name) => readFileSync(join(dataDir, 'log', name), 'utf8'));
     t.ok(logs.join('').includes('"station":"gate"'));
     for (const [where, text] of Object.entries({ answers, said, logs: logs.join('\n'), run: cluster.said() }))
       t.same(
-        texts.filter((secret) => text.includes(secret)),
+        [...texts, ...ITS_OWN].filter((secret) => text.includes(secret)),
         [],
         where,
       );
