@@ -11,6 +11,9 @@ export async function redactionKey(
   redis: Pick<Redis, 'set' | 'get'>,
   { redactionKey: name }: Pick<Keys, 'redactionKey'>,
 ): Promise<string> {
+  // Where it is there already nothing is written: services start while Redis takes no more.
+  const known = await redis.get(name);
+  if (known !== null) return known;
   await redis.set(name, randomBytes(32).toString('base64url'), 'NX');
   const key = await redis.get(name);
   if (key === null) throw new Error('the key of pseudonyms was deleted while it was read');
