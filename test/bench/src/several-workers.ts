@@ -40,8 +40,8 @@ export function fetchesOf(depot: Depot, worker: (typeof WORKERS)[number]): numbe
       return '';
     }
   });
-  // Large ones are open twice.
-  return new Set(paths.filter((path) => path.startsWith(folder))).size;
+  // Large ones are open twice; what is noted beside them is open while it is written.
+  return new Set(paths.filter((path) => path.startsWith(folder) && path.endsWith('.part'))).size;
 }
 
 /** Ask for something that is accepted. */
