@@ -13,7 +13,7 @@ import { macAddresses } from './finders/mac-addresses.js';
 import { rfidTokens } from './finders/rfid-tokens.js';
 import { createMarkScan } from './marks.js';
 import { createOwnFinder } from './own-rules.js';
-import { PSEUDONYM } from './pseudonyms.js';
+import { freshRanges } from './pseudonyms.js';
 import { linesBy, speakerOf } from './speaker.js';
 
 const FINDERS: Readonly<Record<RedactionRule, Finder>> = {
@@ -45,16 +45,26 @@ export interface SecretFinder {
 }
 
 const NEWLINE = 0x0a;
-const BRACKETS = [0x5b, 0x5d] as const;
-const LONGEST_TAG = 34;
+const [COLON, CLOSING] = [0x3a, 0x5d];
+/** Beside a secret: as much as a pseudonym has at most. */
+const MARGIN = 45;
+/** From the colon of a pseudonym to its end. */
+const DIGITS = 11;
 
-/** Taken out before, as in a log that was fetched from another depot: with its brackets, or what is in them. */
-function isPseudonym(bytes: Buffer, from: number, to: number): boolean {
-  const isOpen = bytes[from] === BRACKETS[0];
-  if (!isOpen && bytes[to] !== BRACKETS[1]) return false;
-  const before = bytes.toString('latin1', isOpen ? from : Math.max(0, from - LONGEST_TAG), to + (isOpen ? 0 : 1));
-  return PSEUDONYM.test(before.slice(before.lastIndexOf('[')));
+/** Whether a pseudonym may be in these bytes, or begin or end there. Most have none, and are asked for no text. */
+function mayHavePseudonym(bytes: Buffer, from: number, to: number): boolean {
+  const end = Math.min(bytes.length, to + MARGIN);
+  for (let at = from; at < end; at += 1) if (bytes[at] === CLOSING && bytes[at - DIGITS] === COLON) return true;
+  return false;
 }
+
+/** What is left of a secret without pseudonyms, as in a log that was fetched from another depot. */
+function freshIn(bytes: Buffer, from: number, to: number): readonly (readonly [from: number, to: number])[] {
+  const base = Math.max(0, from - MARGIN);
+  const ranges = freshRanges(bytes.toString('latin1', base, to + MARGIN), from - base, to - base);
+  return ranges.map(([first, last]) => [first + base, last + base] as const);
+}
+
 const isOwn = (rule: RedactRule): rule is OwnRedactionRule => typeof rule !== 'string';
 
 /** In order; where two overlap the first one, or of those that begin together the longest, takes both. */
@@ -83,10 +93,17 @@ export function createSecretFinder(rules: readonly RedactRule[]): SecretFinder {
 
   const add = (bytes: Buffer, found: Found[], rule: string, tag: string, secret: Secret): void => {
     const { from, to, value, isRest = false, context = [from, to] } = secret;
-    if (to <= from || isPseudonym(bytes, from, to)) return;
+    if (to <= from) return;
     const contextFrom = Math.min(from, context[0]);
     const contextTo = Math.max(to, context[1]);
-    found.push({ from, to, rule, tag, value, isRest, contextFrom, contextTo });
+    if (!mayHavePseudonym(bytes, from, to)) {
+      found.push({ from, to, rule, tag, value, isRest, contextFrom, contextTo });
+      return;
+    }
+    for (const [first, last] of freshIn(bytes, from, to)) {
+      const ofAll = first === from && last === to ? value : undefined;
+      found.push({ from: first, to: last, rule, tag, value: ofAll, isRest, contextFrom, contextTo });
+    }
   };
 
   const inLine = (bytes: Buffer, from: number, to: number, end: number, bits: number, found: Found[]): void => {

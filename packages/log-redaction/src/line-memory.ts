@@ -19,6 +19,7 @@ import {
 } from './member-memory.js';
 import { cutValues, openValues } from './open-values.js';
 import { createPemMemory } from './pem-memory.js';
+import { freshOf, freshRanges } from './pseudonyms.js';
 import { bodyFrom, speakerOf } from './speaker.js';
 
 /** Files and programs that are remembered at once; of those not heard for the longest time it is forgotten what they have begun. */
@@ -127,7 +128,11 @@ export function createLineMemory(rules: readonly RedactRule[], options: LineMemo
       const speaker = speakerOf(text);
       const from = bodyFrom(text, speaker);
       const body = text.slice(from);
-      const parts = keysOf(file, speaker?.name).flatMap((key) => strandOf(key)(body));
+      const parts = keysOf(file, speaker?.name)
+        .flatMap((key) => strandOf(key)(body))
+        .flatMap((part) =>
+          freshRanges(body, part.from, part.to).map(([first, to]): Part => ({ ...part, from: first, to })),
+        );
       return together(found, parts, from);
     },
   };
@@ -194,7 +199,7 @@ export function tailFound(
     open.add(body, from + begin);
     if (from + text.length < used) continue;
     add(values, cutValues(body), from + begin);
-    if (rules.includes('credentials')) add(['credentials', 'secret'], cutUserinfo(body), from + begin);
+    if (rules.includes('credentials')) add(['credentials', 'secret'], freshOf(body, cutUserinfo(body)), from + begin);
   }
   for (const open of bySpeaker.values()) add(values, open.left(), 0);
   return together(found, parts, 0);

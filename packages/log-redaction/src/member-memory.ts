@@ -4,7 +4,7 @@
  */
 import { memberValues, variableValues } from './finders/quoted.js';
 import { FOREIGN_LINES } from './pem-memory.js';
-import { PSEUDONYM } from './pseudonyms.js';
+import { freshOf } from './pseudonyms.js';
 
 type Range = readonly [from: number, to: number];
 type Values = (text: string) => Iterable<Range>;
@@ -30,9 +30,6 @@ const VPN_OBJECT = /"vpn\\{0,31}"\s*:\s*\{\s*$/i;
 const ENDS = /^\s*[}\]]/;
 
 const none: readonly Range[] = [];
-/** What was taken out before is left alone. */
-const fresh = (text: string, ranges: Iterable<Range>): readonly Range[] =>
-  Array.from(ranges).filter(([from, to]) => !PSEUDONYM.test(text.slice(from, to)));
 const depthOf = (text: string): number => text.length - text.trimStart().length;
 const vpnValues = memberValues('key|password|user');
 
@@ -45,7 +42,7 @@ export function createNamedValues(secretName: RegExp): Members {
     // Of another one.
     else if (since > SURE_LINES - 1 && NAME.test(text)) since = Number.POSITIVE_INFINITY;
     const isSecret = LONE_VALUE.test(text) || (since > 0 && since <= NAMED_LINES && LONE_PLAIN_VALUE.test(text));
-    return isSecret ? fresh(text, variableValues(text)) : none;
+    return isSecret ? freshOf(text, variableValues(text)) : none;
   };
 }
 
@@ -62,7 +59,7 @@ function createObjectMemory(opens: RegExp, values: Values): Members {
       const isEnd = ENDS.test(text) && depthOf(text) <= depth && FOREIGN_LINES - lines >= SURE_LINES;
       lines = isEnd ? 0 : lines - 1;
     }
-    return isWithin ? fresh(text, values(text)) : none;
+    return isWithin ? freshOf(text, values(text)) : none;
   };
 }
 
@@ -87,7 +84,7 @@ export function createOpenValues(): OpenValues {
       else if (LONE_VALUE.test(text))
         open.push({
           depth,
-          ranges: fresh(text, variableValues(text)).map(([from, to]) => [from + at, to + at] as const),
+          ranges: freshOf(text, variableValues(text)).map(([from, to]) => [from + at, to + at] as const),
         });
     },
     left: () => open.flatMap(({ ranges }) => ranges),
@@ -138,6 +135,6 @@ export function createUnseenValues(mayBeVpn: boolean): Members {
     const values = isUnnamed && LONE_PLAIN_VALUE.test(text) ? variableValues(text) : [];
     const more = isVpn && LONE_VPN_VALUE.test(text) ? vpnValues(text) : [];
     if (beginsAnew(text.replaceAll('\\', ''))) most = Math.min(most, SURE_LINES);
-    return fresh(text, [...values, ...more]);
+    return freshOf(text, [...values, ...more]);
   };
 }

@@ -1,6 +1,6 @@
 /** Values of variables in objects that do not end in their line: the name that makes one a secret may come later, or was cut off. */
 import { matchesOf, valueAt } from './finders/quoted.js';
-import { PSEUDONYM } from './pseudonyms.js';
+import { freshOf } from './pseudonyms.js';
 
 type Range = readonly [from: number, to: number];
 
@@ -86,7 +86,7 @@ const none: readonly Range[] = [];
 function valuesIn(text: string, expression: RegExp): readonly Range[] {
   const found: Range[] = [];
   for (const [quote, members] of membersOf(text, expression))
-    for (const range of notEnded(text, quote, members)) if (!PSEUDONYM.test(text.slice(...range))) found.push(range);
+    found.push(...freshOf(text, notEnded(text, quote, members)));
   return found;
 }
 
