@@ -1,5 +1,5 @@
 /** The lines of a block of PEM, for whoever sees one line at a time. */
-import { pemTail, wordBefore } from './finders/certificates.js';
+import { pemBody, pemTail, wordBefore } from './finders/certificates.js';
 
 /** Of a PEM block; whoever writes between its lines does not end it. */
 export const FOREIGN_LINES = 64;
@@ -70,7 +70,7 @@ export function createPemMemory(beginsInside: boolean): PemMemory {
     }
     if (unseen > 0) lookForUnseen(text);
     if (patience === 0) return undefined;
-    const tail = pemTail(ends === 0 ? text : text.slice(0, text.indexOf(END)), word);
+    const tail = pemBody(ends === 0 ? text : text.slice(0, text.indexOf(END)), word);
     patience = tail || ends > 0 ? FOREIGN_LINES : patience - 1;
     depth = Math.max(0, depth - ends);
     if (patience === 0 || depth === 0) end();

@@ -14,6 +14,10 @@ const TAIL = /(?<![A-Za-z0-9+/=])[A-Za-z0-9+/=]+(?=\\?r?\s*$)/;
 /** Lines of PEM have 64 characters, the last one has fewer. */
 export const WHOLE_LINE = 40;
 
+/** A line of a block that is not alone in its line: what another program writes without a line end before it. */
+const GLUED = /(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{56,}={0,2}/g;
+const HEXADECIMAL = /^[0-9a-f]+$/i;
+
 /** The word before what a logger was given: `evse_security[512]:` of each line of syslog. */
 export const wordBefore = (text: string, at: number): string => /\S*\s*$/.exec(text.slice(0, at).slice(-80))?.[0] ?? '';
 
@@ -32,6 +36,18 @@ export function pemTail(line: string, word: string): readonly [from: number, to:
   return isBody ? [tail.index, tail.index + tail[0].length] : undefined;
 }
 
+/** The same of a block that has begun for sure; other words may stand behind the line. A checksum is no line of one. */
+export function pemBody(line: string, word: string): readonly [from: number, to: number] | undefined {
+  const tail = pemTail(line, word);
+  if (tail) return tail;
+  for (const match of matchesOf(GLUED, line)) {
+    const [run] = match;
+    const before = line.slice(Math.max(0, match.index - 10), match.index);
+    if (!HEXADECIMAL.test(run) && !DIGEST.test(before)) return [match.index, match.index + run.length];
+  }
+  return undefined;
+}
+
 /** SEQUENCE with a long length, which all of RSA have, and the small keys of elliptic curves. */
 const DER = /(?<![A-Za-z0-9+/])(?:MII[A-P]|MHcC|MIG[H-T])[A-Za-z0-9+/\\]{60,}={0,2}/g;
 const XML =
@@ -41,7 +57,7 @@ function* bodyLines(text: string, word: string, base: number, context: readonly 
   let at = 0;
   let isFirst = true;
   for (const line of text.split('\n')) {
-    const tail = pemTail(line, word);
+    const tail = pemBody(line, word);
     if (tail) {
       const rest = isFirst ? { value: text.replace(/[^A-Za-z0-9+/=]/g, '') } : { isRest: true };
       yield { from: base + at + tail[0], to: base + at + tail[1], context, ...rest };
@@ -61,7 +77,7 @@ function lengthOfCut(text: string, word: string): number {
   let foreign = 0;
   for (const line of text.split('\n')) {
     at += line.length + 1;
-    if (pemTail(line, word)) [end, foreign] = [at, 0];
+    if (pemBody(line, word)) [end, foreign] = [at, 0];
     else foreign += 1;
     if (foreign > FOREIGN_LINES) break;
   }

@@ -5,6 +5,10 @@ import { matchesOf, memberSecrets, memberValues, variableValues } from './quoted
 const members = memberValues('evcc_?id|(?:ev_?)?mac(?:_?addr(?:ess)?)?|vehicle_?id|vin');
 /** Six groups: neither an EUI-64 nor a fingerprint. */
 const MAC = /(?<![\w:-])[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}(?![0-9a-z]|[:-][0-9a-f]{2})/gi;
+/** A time as names of files and versions have it: `26-01-15-12-30-00`. */
+const TIME = /^[23]\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])-(?:[01]\d|2[0-3])-[0-5]\d-[0-5]\d$/;
+/** An address may be made of the same digits; then something calls it one. */
+const ADDRESS = /mac|evcc|pev|ether|addr|bssid|hw|link|peer|station|neigh/i;
 /** `EVCC 00e04c680012`, `EVCCID: ...`, `MAC address ...` */
 const NAMED =
   /\b(?:evcc(?:[ _-]?id)?|(?:ev[ _-]?)?mac(?:[ _-]?addr(?:ess)?)?|vehicle[ _-]?id|vin)\b["'\\]{0,3}\s{0,2}[:=]?\s{0,2}["'\\]{0,3}([0-9a-hj-npr-z]{12,20})(?!\w)/gi;
@@ -12,6 +16,9 @@ const XML = /(?:<|&lt;)(?:[\w.-]{1,40}:)?evccid(?:\s[^<>&]{0,200})?(?:>|&gt;)\s{
 /** A link-local address that is made of a MAC address (RFC 4291, appendix A). */
 const EUI64 = /fe80::([0-9a-f]{1,4}):([0-9a-f]{0,2})ff:fe([0-9a-f]{2}):([0-9a-f]{1,4})/gi;
 const VARIABLE = /(?<!\\)(\\{0,31}")(?:name|variable)\1\s*:\s*\1(?:VehicleId|EVCCID|MacAddress)\1/gi;
+
+const isTime = (text: string, at: number, value: string): boolean =>
+  TIME.test(value) && !ADDRESS.test(text.slice(Math.max(0, at - 32), at));
 
 const plain = (text: string): string => text.toUpperCase().replace(/[^0-9A-Z]/g, '');
 
@@ -28,7 +35,8 @@ function* find(line: Line): Generator<Secret> {
     to: at + from + value.length,
     value: plain(of),
   });
-  for (const match of matchesOf(MAC, text)) yield secret(match.index, match[0]);
+  for (const match of matchesOf(MAC, text))
+    if (!isTime(text, match.index, match[0])) yield secret(match.index, match[0]);
   for (const expression of text.includes('<') || text.includes('&lt;') ? [NAMED, XML] : [NAMED]) {
     for (const match of matchesOf(expression, text)) {
       const value = match[1] ?? '';

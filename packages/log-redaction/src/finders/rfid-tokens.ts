@@ -17,7 +17,11 @@ const NAMED = /\bid_?(?:tag|token)s?\b["']?\s{0,2}[:=]?\s{0,2}["']?([\w.:@*-]{4,
 const LIKE_TOKEN = /\d|^[A-Z]+$/;
 /** `token 04A1B2C3D4E5F6`, `rfid uid: 04 A1 B2 C3`. */
 const HEX =
-  /\b(?:token|rfid|uid|card|badge|tag)\b(?:\s(?:id|uid|number))?["']?\s{0,2}[:=#]?\s{0,2}["']?((?:[0-9a-f]{2}[ :-]?){3,15}[0-9a-f]{2})(?!\w)/gi;
+  /\b(?:token|rfid|uid|card|badge|tag)\b(?:\s(?:id|uid|number))?["']?\s{0,2}[:=#]?\s{0,2}["']?(?!(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?![\da-f]))((?:[0-9a-f]{2}[ :-]?){3,15}[0-9a-f]{2})(?!\w)/gi;
+/** `image tag 20260115`: an identifier may have the same digits, but is no tag of these. */
+const VERSION_TAG =
+  /(?:version|release|image|firmware|build|git|docker|container)[ -]tag["']?\s{0,2}[:=#]?\s{0,2}["']?$/i;
+const VERSION = /^20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[ -]?\d{4,6})?$/;
 const EMAID = /\be-?maid\b["']?\s{0,2}[:=]?\s{0,2}["']?([a-z]{2}-?[a-z0-9]{3}-?[a-z0-9]{6,12}(?:-?[a-z0-9])?)(?!\w)/gi;
 /** EVerest since 2024: a hash without salt, by which four bytes are found in minutes. */
 const EVEREST_HASH = /\[redacted\] hash: ([0-9a-f]{1,16})/gi;
@@ -62,7 +66,11 @@ function* find(line: Line): Generator<Secret> {
     yield* ranges(line, signed(text));
     if (text.includes('OCMF')) yield* ranges(line, ocmfIds(text));
   }
-  for (const secret of groups(line, HEX)) yield { ...secret, value: plain(secret.value) };
+  for (const secret of groups(line, HEX)) {
+    const before = secret.from - line.at;
+    if (VERSION.test(secret.value) && VERSION_TAG.test(text.slice(Math.max(0, before - 32), before))) continue;
+    yield { ...secret, value: plain(secret.value) };
+  }
   if (!REST.test(text)) return;
   for (const secret of groups(line, NAMED)) {
     if (LIKE_TOKEN.test(secret.value)) yield { ...secret, value: plain(secret.value) };
