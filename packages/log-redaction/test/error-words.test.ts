@@ -120,7 +120,7 @@ void t.test('headers, settings with hyphens, and traces of scripts', (t) => {
 });
 
 void t.test('a line of PEM that other words are glued to', (t) => {
-  const body = 'QUJDx'.repeat(12) + 'QUJD';
+  const body = `${'QUJDx'.repeat(12)}QUJD`;
   for (const glued of [`${body} curl: (7) failed`, `${body}: failed`, `log: ${body} (7)`]) {
     const lines = ['-----BEGIN PRIVATE KEY-----', body, glued, body, '-----END PRIVATE KEY-----', 'done'];
     const redactor = createRedactor({ rules: REDACTION_RULES, key: KEY });

@@ -4,7 +4,7 @@ import { rulesInForce } from '@khumbu/log-redaction/settings';
 import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createRetentionDate } from '@khumbu/operations/clock/retention-date';
 import { createProgress } from '@khumbu/operations/events/progress';
-import { redactionKey } from '@khumbu/operations/files/redaction-key';
+import { followRedactionKey, redactionKey } from '@khumbu/operations/files/redaction-key';
 import { sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { createCopyRecords } from '@khumbu/operations/log-copies/copy-records';
@@ -58,10 +58,12 @@ runWorkerService(
       life.onStop('bytes over the WAN', () => meter.stop());
       const shared = createSharedJournal(redis, keys);
       const copies = { records: createCopyRecords(redis, keys), rules: copyRules(config), bucket: config.S3_BUCKET };
-      const depotKey = await redactionKey(redis, keys);
-      const drivers = { dataDir: config.SIMULATED_STATIONS_DIR, connections, redactionKey: depotKey };
-      const driverOf = (profile: StationProfile): StationDriver => createDriver(profile, drivers);
+      const pseudonymKey = await followRedactionKey({ redis, keys, life, log });
+      const drivers = { dataDir: config.SIMULATED_STATIONS_DIR, connections };
+      const driverOf = (profile: StationProfile): StationDriver =>
+        createDriver(profile, { ...drivers, redactionKey: pseudonymKey() });
       const redactorOf = async (profile: StationProfile): Promise<Redactor> => {
+        // Archives are compared with others: better a try that fails than pseudonyms of this process alone.
         const key = await redactionKey(redis, keys);
         return createRedactor({ rules: rulesInForce(config, profile), key, beginsInside: true });
       };

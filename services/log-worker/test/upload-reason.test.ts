@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { redactionKey } from '@khumbu/operations/files/redaction-key';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
 import { startOrigin } from '@khumbu/test-support/origin';
@@ -22,4 +23,20 @@ await t.test('what a program has said is no secret of the record', async (t) => 
   const record = await upload.oneTry();
   t.match(record.outcome, { reason: 'logs_unavailable', message: /cannot log in: password=\[secret:/ });
   t.notMatch(JSON.stringify(record), /hunter2|04A2B3C4/);
+});
+
+await t.test('without a key that can be used an upload ends, and says what is to be done', async (t) => {
+  const said = 'cannot log in: password=hunter2';
+  const logs: UploadStage['logs'] = async () => Promise.reject(new CodedError('LOGS_UNAVAILABLE', said));
+  const name = { redactionKey: 'a short one' };
+  await redis.set(name.redactionKey, 'short');
+  const key = () => redactionKey(redis, name);
+  const upload = await beginUpload(
+    { redis, dir, rules: REDACTION_RULES, logs, key },
+    { location: origin.receive('/') },
+    1,
+  );
+  const record = await upload.oneTry();
+  t.match(record.outcome, { reason: 'error', message: /delete a short one in Redis/ });
+  t.notMatch(JSON.stringify(record), /hunter2/);
 });

@@ -7,7 +7,7 @@ import { openObjectStore } from '@khumbu/object-store/object-store';
 import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
 import { createImports } from '@khumbu/operations/artifacts/imports';
 import { createInstallProgress, createProgress } from '@khumbu/operations/events/progress';
-import { redactionKey } from '@khumbu/operations/files/redaction-key';
+import { followRedactionKey } from '@khumbu/operations/files/redaction-key';
 import type { RetrySettings } from '@khumbu/operations/jobs/retry-pause';
 import { type Sweep, sweepRegularly } from '@khumbu/operations/jobs/sweeps';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
@@ -105,18 +105,15 @@ runWorkerService(
       };
       void sweepRegularly(life, log, SWEEP_MS, [spoolTelling, ...sweeps]);
       const signer = createUrlSigner(redis, store.keys, wall);
-      const drivers = {
-        dataDir: config.SIMULATED_STATIONS_DIR,
-        connections,
-        redactionKey: await redactionKey(redis, store.keys),
-      };
+      const pseudonymKey = await followRedactionKey({ redis, keys: store.keys, life, log });
+      const drivers = { dataDir: config.SIMULATED_STATIONS_DIR, connections };
       const deps: StepDeps = {
         store,
         jobs,
         directory,
         images,
         checks,
-        driverOf: (profile) => createDriver(profile, drivers),
+        driverOf: (profile) => createDriver(profile, { ...drivers, redactionKey: pseudonymKey() }),
         contentPath: async (sha256, seconds) => contentPath(sha256, await signer.sign(sha256, seconds)),
         now,
       };

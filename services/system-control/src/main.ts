@@ -1,6 +1,6 @@
 /** system-control: acts on a station at once: reset, system time, network. */
 import { startLookWorker } from '@khumbu/operations/driver-checks/driver-checks';
-import { redactionKey } from '@khumbu/operations/files/redaction-key';
+import { followRedactionKey } from '@khumbu/operations/files/redaction-key';
 import { runWorkerService } from '@khumbu/operations/jobs/worker-service';
 import { redisTimeMs } from '@khumbu/operations/records/redis-time';
 import { loadConfig } from '@khumbu/shared/runtime/config';
@@ -21,15 +21,12 @@ runWorkerService(
   ({ config, life, log }) =>
     async ({ store, directory, redis, notifications, now, onLogin }) => {
       const connections = createSshPool({ onLogin });
-      const drivers = {
-        dataDir: config.SIMULATED_STATIONS_DIR,
-        connections,
-        redactionKey: await redactionKey(redis, store.keys),
-      };
+      const pseudonymKey = await followRedactionKey({ redis, keys: store.keys, life, log });
+      const drivers = { dataDir: config.SIMULATED_STATIONS_DIR, connections };
       const deps: StepDeps = {
         store,
         directory,
-        driverOf: (profile) => createDriver(profile, drivers),
+        driverOf: (profile) => createDriver(profile, { ...drivers, redactionKey: pseudonymKey() }),
         now,
       };
       const looks = startLookWorker({

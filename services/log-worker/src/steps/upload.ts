@@ -10,6 +10,7 @@ import {
 } from '@khumbu/operations/kinds/log-upload/record';
 import { toldFault } from '@khumbu/operations/records/told-fault';
 import { dialectOf, readStation } from '@khumbu/operations/stations/station-state';
+import { describeError } from '@khumbu/shared/runtime/errors';
 import { requireProfile, type StationProfile } from '@khumbu/shared/stations/stations-file';
 import { toUploadError } from '../upload/failure-status.js';
 import { removeSpooled } from '../upload/spool-file.js';
@@ -41,6 +42,15 @@ export function createUpload(deps: UploadDeps) {
     await commit(store.transaction().put(after.record).enqueueStatus(record.station, after.statuses));
   };
 
+  /** Without a key nothing is redacted, so nothing is told but that, and the upload still comes to its end. */
+  const shown = async (configured: StationProfile, said: string): Promise<string> => {
+    try {
+      return (await deps.redactorOf(configured)).text(said);
+    } catch (error) {
+      return describeError(error);
+    }
+  };
+
   const isLastTry = (record: LogUploadRecord): boolean =>
     nextTry({ ...record, tries: record.tries + 1 }, deps.retries, undefined, now()) === undefined;
 
@@ -52,7 +62,7 @@ export function createUpload(deps: UploadDeps) {
   ): Promise<void> => {
     const { status, reason, text: said, retryable, retryAfterS } = toUploadError(error);
     // A program at the station may have said it, and quoted what it was given.
-    const text = configured ? (await deps.redactorOf(configured)).text(said) : said;
+    const text = configured ? await shown(configured, said) : said;
     const tries = record.tries + 1;
     const next = retryable ? nextTry({ ...record, tries }, deps.retries, retryAfterS, now()) : undefined;
     step.log.info({ tries, status, reason, text, again: next !== undefined }, 'upload failed');

@@ -33,11 +33,17 @@ export interface UploadStage {
   readonly logs: Openings;
   /** What is taken out; nothing by default. */
   readonly rules?: readonly RedactRule[];
+  /** The key of pseudonyms; a random one by default. */
+  readonly key?: () => Promise<string>;
 }
 let count = 0;
 
 /** An upload of the window, with so many tries in all. */
-export async function beginUpload({ redis, dir, logs, rules = [] }: UploadStage, site: Site, retries: number) {
+export async function beginUpload(
+  { redis, dir, logs, rules = [], key = async () => randomBytes(32).toString('hex') }: UploadStage,
+  site: Site,
+  retries: number,
+) {
   const store = createStore(redis, PREFIX, undefined, now);
   const station = `cp-${++count}`;
   const request = { request_id: count, location: site.location, retries, retry_interval_s: 0, ...WINDOW };
@@ -68,7 +74,7 @@ export async function beginUpload({ redis, dir, logs, rules = [] }: UploadStage,
       progress: () => () => {},
       spoolDir: at.spoolDir ?? `${dir}/spool`,
       levels: { gzip: 1, zstd: 1 },
-      redactorOf: async () => createRedactor({ rules, key: randomBytes(32).toString('hex') }),
+      redactorOf: async () => createRedactor({ rules, key: await key() }),
       delivery: { partBytes: PART_BYTES },
       securityLog: securityLogOf(redis, keysFor(PREFIX)),
       shared: createSharedJournal(redis, keysFor(PREFIX)),
