@@ -25,7 +25,7 @@ import { createSshPool } from '@khumbu/station-drivers/transports/ssh/ssh-transp
 import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import { followSshTrust } from '@khumbu/transfer/ssh-settings';
 import { securityLogOf } from './archive/security-log.js';
-import { LogWorkerSettings } from './config.js';
+import { type LogWorkerConfig, LogWorkerSettings } from './config.js';
 import { forgetCopies } from './copies/forget-copies.js';
 import { createUpload } from './steps/upload.js';
 import { deliveryOf } from './upload/delivery.js';
@@ -36,6 +36,11 @@ import { startViews } from './views/start-views.js';
 import { startWebhooks } from './webhooks/start-webhooks.js';
 
 const SWEEP_MS = 60_000;
+
+/** Archives are compared with others: better a try that fails than pseudonyms of this process alone. */
+async function redactorBy(config: LogWorkerConfig, key: Promise<string>, profile: StationProfile): Promise<Redactor> {
+  return createRedactor({ rules: rulesInForce(config, profile), key: await key, beginsInside: true });
+}
 
 runWorkerService(
   'log-worker',
@@ -62,11 +67,8 @@ runWorkerService(
       const drivers = { dataDir: config.SIMULATED_STATIONS_DIR, connections };
       const driverOf = (profile: StationProfile): StationDriver =>
         createDriver(profile, { ...drivers, redactionKey: pseudonymKey() });
-      const redactorOf = async (profile: StationProfile): Promise<Redactor> => {
-        // Archives are compared with others: better a try that fails than pseudonyms of this process alone.
-        const key = await redactionKey(redis, keys);
-        return createRedactor({ rules: rulesInForce(config, profile), key, beginsInside: true });
-      };
+      const redactorOf = (profile: StationProfile): Promise<Redactor> =>
+        redactorBy(config, redactionKey(redis, keys), profile);
       const views = startViews(config, { redis, keys, directory, driverOf, redactorOf, log });
       life.onStop('live views', () => views.stop());
       const upload = createUpload({

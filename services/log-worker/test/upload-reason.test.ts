@@ -37,6 +37,6 @@ await t.test('without a key that can be used an upload ends, and says what is to
     1,
   );
   const record = await upload.oneTry();
-  t.match(record.outcome, { reason: 'error', message: /delete a short one in Redis/ });
+  t.match(record.outcome, { reason: 'redaction_key_short', message: /delete a short one in Redis/ });
   t.notMatch(JSON.stringify(record), /hunter2/);
 });
