@@ -4,8 +4,11 @@ import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { PackagedDriverEntry } from '@khumbu/shared/stations/driver-entry';
 import type { StationProfile } from '@khumbu/shared/stations/stations-file';
 import { checkBy } from './check/check-by.js';
-import { shownFinding } from './check/findings.js';
-import type { Capabilities, EffectState, StationDriver, StationEvidence } from './port.js';
+import { shownCheck, shownEffect, shownError, shownEvidence } from './packaged-answers.js';
+import { shownSource } from './packaged-logs.js';
+import type { Capabilities, StationDriver } from './port.js';
+import { interfaceAddressOf } from './station/interface-address.js';
+import { withoutSecrets } from './station/quoted-secrets.js';
 import { plainText, type StationText } from './station-text.js';
 
 /** What the package exports as `createStationDriver`. */
@@ -30,27 +33,6 @@ async function load(name: string, station: string, settings: unknown): Promise<S
 
 const everything: Capabilities = { effects: ['install', 'reboot', 'restart'], clock: true, network: true, logs: true };
 
-/** The same error, its words as people may see them: of somebody else's code, which may quote what a station said. */
-function shownError(error: unknown, texts: StationText): unknown {
-  if (!(error instanceof Error)) return error;
-  const message = texts.shown(error.message);
-  if (message === error.message) return error;
-  const { code } = error as { readonly code?: unknown };
-  return typeof code === 'string' ? new CodedError(code, message) : new Error(message);
-}
-
-const shownEffect = (effect: EffectState, texts: StationText): EffectState =>
-  effect.state === 'failed' ? { ...effect, message: texts.shown(effect.message) } : effect;
-
-const shownEvidence = (evidence: StationEvidence, texts: StationText): StationEvidence => {
-  const { version, slot } = evidence;
-  return {
-    ...evidence,
-    ...(version === undefined ? {} : { version: texts.shown(version, 200) }),
-    ...(slot === undefined ? {} : { slot: texts.shown(slot, 200) }),
-  };
-};
-
 /** Every call rejects with `DRIVER_UNUSABLE` while the package cannot be loaded. Its capabilities are known when it is. */
 export function packagedDriver(
   { station }: StationProfile,
@@ -71,12 +53,21 @@ export function packagedDriver(
       throw error;
     }
   };
-  const ask = async <Answer>(asking: (ready: StationDriver) => Answer | Promise<Answer>): Promise<Answer> => {
-    const ready = await driver();
+  /** What a signal was fired with is ours: callers tell by it why they stopped. */
+  const failureOf =
+    (signal: AbortSignal | undefined, said = texts) =>
+    (error: unknown): Error =>
+      signal?.aborted && error === signal.reason ? (error as Error) : shownError(error, said);
+  const ask = async <Answer>(
+    asking: (ready: StationDriver) => Answer | Promise<Answer>,
+    signal: AbortSignal | undefined,
+    said = texts,
+  ): Promise<Answer> => {
     try {
-      return await asking(ready);
+      // What its package throws while it is loaded, or made, is its words as well.
+      return await asking(await driver());
     } catch (error) {
-      throw shownError(error, texts);
+      throw failureOf(signal, said)(error);
     }
   };
   return {
@@ -84,23 +75,34 @@ export function packagedDriver(
     get capabilities() {
       return capabilities;
     },
-    start: (...args) => ask((ready) => ready.start(...args)),
-    retire: (...args) => ask((ready) => ready.retire(...args)),
-    observeEffect: async (...args) => shownEffect(await ask((ready) => ready.observeEffect(...args)), texts),
-    observe: async (...args) => shownEvidence(await ask((ready) => ready.observe(...args)), texts),
-    recover: (...args) => ask((ready) => ready.recover?.(...args) ?? 'not_supported'),
-    readClock: (...args) => ask((ready) => ready.readClock(...args)),
-    setClock: (...args) => ask((ready) => ready.setClock(...args)),
-    slewClock: (...args) =>
+    start: (effect, signal, ...more) => ask((ready) => ready.start(effect, signal, ...more), signal),
+    retire: (id, signal) => ask((ready) => ready.retire(id, signal), signal),
+    observeEffect: (id, step, signal) =>
+      ask(async (ready) => shownEffect(await ready.observeEffect(id, step, signal), texts), signal),
+    observe: (signal) => ask(async (ready) => shownEvidence(await ready.observe(signal), texts), signal),
+    recover: (id, signal) => ask((ready) => ready.recover?.(id, signal) ?? 'not_supported', signal),
+    readClock: (signal) => ask((ready) => ready.readClock(signal), signal),
+    setClock: (time, signal) => ask((ready) => ready.setClock(time, signal), signal),
+    slewClock: (byMs, signal) =>
       ask(async (ready) => {
         if (!ready.slewClock) throw new CodedError('NOT_SUPPORTED', `the driver ${entry.package} slews no clocks`);
-        await ready.slewClock(...args);
-      }),
-    configureNetwork: (...args) => ask((ready) => ready.configureNetwork(...args)),
-    openLogs: (...args) => ask((ready) => ready.openLogs(...args)),
-    async check(signal) {
-      const check = await ask((ready) => checkBy(ready, signal));
-      return { ...check, findings: check.findings.map((finding) => shownFinding(finding, texts)) };
-    },
+        await ready.slewClock(byMs, signal);
+      }, signal),
+    configureNetwork: (setup, signal) =>
+      ask(
+        async (ready) => {
+          const { interfaceAddress } = await ready.configureNetwork(setup, signal);
+          return { interfaceAddress: interfaceAddressOf(interfaceAddress) ?? setup.interfaceName };
+        },
+        signal,
+        // It was given them, and may quote them.
+        withoutSecrets(texts, { apn: setup.apn, vpn: setup.vpn }),
+      ),
+    openLogs: (query, signal) =>
+      ask(async (ready) => {
+        const sources = await ready.openLogs(query, signal);
+        return sources.map((source) => shownSource(source, texts, failureOf(signal)));
+      }, signal),
+    check: (signal) => ask(async (ready) => shownCheck(await checkBy(ready, signal), texts), signal),
   };
 }

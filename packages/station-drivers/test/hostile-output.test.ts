@@ -76,9 +76,11 @@ await t.test('lines, ends, installs, clocks', (t) => {
   const lines = (text: string) => readLines(Buffer.from(text));
   t.same(lines(`{"progress": 1e999}\n{"progress": -1}\n{"progress": "50"}\n{"progress": null}\n`), {});
   t.same(lines(`{"__proto__": {"message": "m"}}\n{"progress": 7, "progress": 8}\n`), { progress: 8 });
-  t.same(lines(`{"address": "${ESCAPES}"}\n{"message": 5}`.replaceAll('\u001b', '\\u001b').replace('\u0007', '')), {
-    address: '[2J ]0;root@gateway 31m',
-  });
+  t.same(lines(`{"address": "${ESCAPES}"}\n{"message": 5}`.replaceAll('\u001b', '\\u001b').replace('\u0007', '')), {});
+  for (const address of ['10.0.0.7', '2001:db8::7', 'fe80::1%wwan0', 'wwan0', 'Wireless0', 'eth0.10', 'eth0:1'])
+    t.same(lines(JSON.stringify({ address })), { address });
+  for (const address of ['password=hush', 'https://a:b@host', '00:11:22:33:44:55', '10.0.0.7/24', '1.2.3.4%a%b', '', 7])
+    t.same(lines(JSON.stringify({ address })), {}, String(address));
   const failed = effectOf('install', {
     state: `ended \u001b[2J${'9'.repeat(5000)} 1`,
     out: Buffer.alloc(0),

@@ -1,5 +1,6 @@
 /** What people see of a station's words. */
 import { generateKeyPairSync } from 'node:crypto';
+import { createRedactor } from '@khumbu/log-redaction/redactor';
 import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
 import t from 'tap';
 import { createStationText, KEY_OF_PROCESS, plainText, stationText } from '../src/station-text.js';
@@ -54,25 +55,73 @@ void t.test('it is cut after that: what begins before the cut ends behind it', (
   t.end();
 });
 
-void t.test('with the same key one value has one pseudonym, and what is shown once can be shown again', (t) => {
-  const depot = stationText(REDACTION_RULES, KEY_OF_PROCESS);
-  t.equal(depot, stationText([...REDACTION_RULES], KEY_OF_PROCESS), 'made once');
-  const once = depot.shown('idTag 04A1B2C3D4E5F6, https://user:s3cret@host/x?token=abc');
-  t.equal(depot.shown(once), once);
+void t.test('pseudonyms are those of logs with the same key, and what is shown once can be shown again', (t) => {
+  const key = 'k'.repeat(40);
+  const depot = stationText(REDACTION_RULES, key);
+  t.equal(depot, stationText([...REDACTION_RULES], key), 'made once');
+  const inLogs = createRedactor({ rules: REDACTION_RULES, key }).text('idTag 04A1B2C3D4E5F6');
+  t.match(inLogs, /^idTag \[rfid:\w{10}\]$/);
+  t.equal(depot.shown('idTag 04A1B2C3D4E5F6'), inLogs);
+  t.not(plainText.shown('idTag 04A1B2C3D4E5F6'), inLogs, 'with another key it is another one');
+  const words = ['idTag 04A1B2C3D4E5F6, https://user:s3cret@host/x?token=abc', `key is\n${PEM}cannot be read`];
+  for (const said of [...words, 'password:\n  hush-hush', '{"idTag":\n  "04A1B2C3D4E5F6"}']) {
+    const once = depot.shown(said);
+    t.equal(depot.shown(once), once);
+    t.equal(depot.again(`it says: ${once}`), `it says: ${once}`);
+  }
   t.end();
 });
 
-void t.test('own expressions are held against each line as it came', (t) => {
-  const own = [...REDACTION_RULES, { name: 'owner', expression: '^Owner: (.*)$', group: 1 }];
-  const text = stationText(own, KEY_OF_PROCESS).shown('it failed\nOwner: Jane Roe\nsoon');
+const OWNER = [...REDACTION_RULES, { name: 'owner', expression: 'Owner: (.*)', group: 1 }];
+
+void t.test('own expressions are held against each line as it came, once', (t) => {
+  const begins = [...REDACTION_RULES, { name: 'owner', expression: '^Owner: (.*)$', group: 1 }];
+  const text = stationText(begins, KEY_OF_PROCESS).shown('it failed\nOwner: Jane Roe\nsoon');
   t.match(text, /^it failed Owner: \[owner:\w{10}\] soon$/);
+
+  const { shown, lastLine, again } = stationText(OWNER, KEY_OF_PROCESS);
+  const said = 'Owner: Jane\nE: no space left';
+  const inLogs = createRedactor({ rules: OWNER, key: KEY_OF_PROCESS }).text('Owner: Jane');
+  t.equal(shown(said), `${inLogs} E: no space left`);
+  t.equal(lastLine(said), 'E: no space left');
+  t.equal(again(`it failed: ${shown(said)}`), `it failed: ${shown(said)}`);
+  t.match(again('it failed: password=hush'), /password=\[secret:\w{10}\]$/, 'rules by name hold for it as well');
+  t.end();
+});
+
+void t.test('the last line is the last one, however much came before', (t) => {
+  const much = 'all is well\n'.repeat(25_000);
+  t.equal(plainText.lastLine(`${much}E: no space left\n\u001b\n`), 'E: no space left');
+  t.equal(plainText.lastLine(Buffer.from(`${much}E: no space left\n`)), 'E: no space left');
+  t.match(plainText.lastLine(`${much}password:\n  hush-hush\n`), /^\[secret:\w{10}\]$/, 'what came before tells of it');
+  t.equal(plainText.lastLine(`first\nE: ${'x'.repeat(300_000)}`, 5), 'E: xx');
+  t.equal(plainText.lastLine('x'.repeat(3_000_000), 5), 'xxxxx');
+  t.same([plainText.lastLine(''), plainText.lastLine('\n \n'), plainText.lastLine('one')], ['', '', 'one']);
+  t.end();
+});
+
+void t.test('nothing throws, whatever a driver in JavaScript gives', (t) => {
+  const bare = Object.create(null) as object;
+  const cases = [
+    [null, ''],
+    [undefined, ''],
+    [7, '7'],
+    [bare, '[left out]'],
+  ] as const;
+  for (const [said, text] of cases)
+    for (const show of [plainText.shown, plainText.lastLine, plainText.again]) t.equal(show(said as never), text);
+  t.equal(plainText.error(bare), '[left out]');
+  t.equal(plainText.error(Object.assign(new Error('x'), { message: bare })), '[left out]');
+  t.equal(plainText.error('password=hush').includes('hush'), false);
   t.end();
 });
 
 void t.test('where redaction fails nothing is shown', (t) => {
-  const broken = createStationText(() => {
+  const fails = (): never => {
     throw new Error('a fault');
-  });
+  };
+  const broken = createStationText(fails, fails);
   t.same([broken.shown('password=hush'), broken.lastLine('a\nb'), broken.shown('')], ['[left out]', '[left out]', '']);
+  t.same([broken.again('password=hush'), broken.again('')], ['[left out]', '']);
   t.end();
 });

@@ -120,6 +120,40 @@ for (const [name, [said, secrets]] of Object.entries(SAID))
     }
   });
 
+await t.test('what a network was given is in nothing that is said of it, however its program ends', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const apn = { apn: 'internet', apn_password: 'an-unlikely-word' };
+  const ends = { 'as it likes': 'exit 3', 'as our own program would': 'exit 90', 'by a signal': 'kill -KILL $$' };
+  for (const [name, end] of Object.entries(ends)) {
+    const network = ['sh', '-c', `read -r request; echo "cannot use $request" >&2; ${end}`];
+    const setup = { interfaceName: 'eth0', apn };
+    const text = await shown(driver({}, { network }).configureNetwork(setup, signal));
+    t.match(text, /cannot use|ended by|exit|prepare/, name);
+    t.notOk(text.includes('unlikely'), `${name}: ${text}`);
+  }
+  const script = join(charger.dir, 'address');
+  await writeFile(script, `{"address": "an-unlikely-word"}\n`);
+  const quotes = driver({}, { network: ['cat', script] });
+  t.same(await quotes.configureNetwork({ interfaceName: 'eth0', apn }, signal), { interfaceAddress: 'eth0' });
+});
+
+await t.test('an own expression takes its own line alone, also in what is put together', async (t) => {
+  const { charger, driver } = await setUp(t);
+  const file = join(charger.dir, 'said');
+  await writeFile(file, 'Owner: Jane\nE: no space left\n');
+  const fails = ['sh', '-c', `cat '${file}' >&2; exit 3`];
+  const logs = { redact: [{ name: 'owner', expression: 'Owner: (.*)', group: 1 }] };
+  const wordsOf = /Owner: (\[owner:\w{10}\]) E: no space left$/;
+  const clock = await shown(driver({ logs, read_clock: fails }).readClock(signal));
+  const [, pseudonym] = wordsOf.exec(clock.split('\n')[0] ?? '') ?? [];
+  t.ok(pseudonym, clock);
+  const check = await driver({ logs, read_clock: fails }, { evidence: fails }).check?.(signal);
+  for (const subject of ['clock', 'evidence']) {
+    const text = check?.findings.find((finding) => finding.subject === subject)?.text ?? '';
+    t.equal(wordsOf.exec(text)?.[1], pseudonym, `${subject}: ${text}`);
+  }
+});
+
 await t.test('a driver of somebody else', async (t) => {
   const { charger } = await setUp(t);
   const [said, secrets] = SAID['all at once'] ?? ['', []];

@@ -91,7 +91,7 @@ export function lookArgvs(parts: CheckParts): {
 
 function unreachableCheck(error: unknown, texts: StationText): DriverCheck {
   const stage = stageOf(error);
-  const text = texts.shown((error as Error).message);
+  const text = texts.again((error as Error).message);
   const remedy = stage === undefined ? 'look at the station and the way to it' : REMEDIES[stage];
   const findings = [wanting('missing', stage ?? 'reach', text, remedy, EVERY_VERB)];
   return { findings, verbs: verdictsOf(findings) };
@@ -127,7 +127,7 @@ function judge(parts: CheckParts, { facts, answers }: Looked, ourMs: number, lat
   const ofCommands = commands.flatMap((command, at) => {
     const answer = answers[at];
     if (answer?.kind !== 'program') return [];
-    const bySystemd = answer.state === 'found' ? findingOfSystemctl(command, facts) : undefined;
+    const bySystemd = answer.state === 'found' ? findingOfSystemctl(command, facts, texts) : undefined;
     return [findingOfCommand(command, answer, texts), ...(bySystemd ? [bySystemd] : [])];
   });
   const units = unitsOf(profile);
@@ -142,7 +142,7 @@ function judge(parts: CheckParts, { facts, answers }: Looked, ourMs: number, lat
   const setsOwnClock = commands.some(({ verb }) => verb === 'set_clock');
   const findings = [
     good('reach', `reached in ${latencyMs.toFixed(0)} ms by ${parts.transport.name}`, EVERY_VERB),
-    ...findingsOfFacts(facts, { stateDir, setsOwnClock, clockOffsetMs: offsetMs }),
+    ...findingsOfFacts(facts, { stateDir, setsOwnClock, clockOffsetMs: offsetMs, texts }),
     ...(finding ? [finding] : []),
     ...ofBoot,
     ...ofCommands,

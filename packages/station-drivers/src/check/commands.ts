@@ -1,7 +1,7 @@
 /** The commands of a station's entry: whether each is there, and may be run. Pure. */
 
 import type { CheckFinding, StationVerb } from '../port.js';
-import { plainText, readable, type StationText } from '../station-text.js';
+import type { StationText } from '../station-text.js';
 import { good, wanting } from './findings.js';
 import { compareVersions } from './known-defects.js';
 import { type AskAnswer, type ProgramAnswer, unwrap } from './questions.js';
@@ -33,14 +33,14 @@ export const SAMPLES = (stateDir: string): Readonly<Record<string, string>> => (
 });
 
 /** Of the entry: it may have passwords among its words. */
-const shown = (argv: readonly string[]): string => plainText.shown(argv.join(' '), 300);
+const shown = (argv: readonly string[], texts: StationText): string => texts.shown(argv.join(' '), 300);
 
 export function findingOfCommand(
   { verb, argv }: PlannedCommand,
   { state, said }: ProgramAnswer,
   texts: StationText,
 ): CheckFinding {
-  const command = shown(argv);
+  const command = shown(argv, texts);
   const subject = 'command';
   const why = texts.shown(said, 300);
   switch (state) {
@@ -67,6 +67,7 @@ export function findingOfCommand(
 export function findingOfSystemctl(
   { verb, argv }: PlannedCommand,
   facts: ReadonlyMap<string, string>,
+  texts: StationText,
 ): CheckFinding | undefined {
   if (argv[0] !== 'systemctl' && argv[0] !== '/usr/bin/systemctl' && argv[0] !== '/bin/systemctl') return undefined;
   if (facts.get('systemd') === undefined)
@@ -77,7 +78,7 @@ export function findingOfSystemctl(
   return wanting(
     argv[1] === 'reboot' ? 'missing' : 'unknown',
     'polkit',
-    `${shown(argv)} needs root, or a rule of polkit`,
+    `${shown(argv, texts)} needs root, or a rule of polkit`,
     `put sudo before it in the entry, and the line for sudo`,
     [verb],
   );
@@ -105,7 +106,7 @@ export function findingOfUnit(
   { out }: AskAnswer,
   texts: StationText,
 ): CheckFinding | undefined {
-  const state = readable(out, 40);
+  const state = out.trim();
   if (state === 'loaded') return good('unit', `systemd knows ${unit}`, [verb]);
   if (state === '') return undefined;
   return wanting(

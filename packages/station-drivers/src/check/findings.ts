@@ -24,11 +24,11 @@ export const wanting = (
   verbs: readonly StationVerb[],
 ): CheckFinding => ({ subject, outcome, text, remedy, verbs });
 
-/** Also what a finding is put together from that is no more than a fact, a name, a word of the entry. */
+/** Words of the station in it were shown when it was made; this is for what it has beside them: names, words of the entry. */
 export const shownFinding = (finding: CheckFinding, texts: StationText): CheckFinding => ({
   ...finding,
-  text: texts.shown(finding.text, MOST_TEXT),
-  ...(finding.remedy === undefined ? {} : { remedy: texts.shown(finding.remedy, MOST_TEXT) }),
+  text: texts.again(finding.text, MOST_TEXT),
+  ...(finding.remedy === undefined ? {} : { remedy: texts.again(finding.remedy, MOST_TEXT) }),
 });
 
 /** What decides about a verb, the strongest first. */

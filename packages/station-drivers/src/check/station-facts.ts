@@ -1,7 +1,7 @@
 /** What the station itself has to have, whatever its profile. Pure: facts in, findings out. */
 
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readable } from '../station-text.js';
+import type { StationText } from '../station-text.js';
 import { EVERY_VERB, good, wanting } from './findings.js';
 
 type Facts = ReadonlyMap<string, string>;
@@ -17,11 +17,13 @@ const MOST_OFFSET_MS = 60_000;
 
 const MIB = 1024 * 1024;
 
-/** As they are: `findingsOfFacts` is shown as a whole. */
-const factOf = (facts: Facts, name: string): string => readable(facts.get(name) ?? '', 300);
+/** As it is: for what is compared, never for what people see. */
+const factOf = (facts: Facts, name: string): string => (facts.get(name) ?? '').trim();
 
-function toolsFinding(facts: Facts): CheckFinding {
-  const missing = factOf(facts, 'tools');
+const shownFact = (facts: Facts, name: string, texts: StationText): string => texts.shown(facts.get(name) ?? '', 300);
+
+function toolsFinding(facts: Facts, texts: StationText): CheckFinding {
+  const missing = shownFact(facts, 'tools', texts);
   if (missing === '') return good('tools', 'the programs that are needed are there', EVERY_VERB);
   return wanting(
     'missing',
@@ -37,9 +39,10 @@ function procFinding(facts: Facts): CheckFinding {
   return wanting('missing', 'proc', 'there is no boot id in /proc', 'mount /proc', EVERY_VERB);
 }
 
-function stateFindings(facts: Facts, stateDir: string): readonly CheckFinding[] {
-  const [word, at = ''] = factOf(facts, 'state').split(' ');
-  const user = factOf(facts, 'user');
+function stateFindings(facts: Facts, stateDir: string, texts: StationText): readonly CheckFinding[] {
+  const [word, path = ''] = factOf(facts, 'state').split(' ');
+  const at = texts.shown(path, 300);
+  const user = shownFact(facts, 'user', texts);
   const layout = Number(factOf(facts, 'layout'));
   const newer =
     layout > LAYOUT
@@ -84,15 +87,15 @@ function spaceFinding(facts: Facts, stateDir: string): CheckFinding {
   return good('space', text, verbs);
 }
 
-function effectFinding(facts: Facts): CheckFinding {
-  const active = factOf(facts, 'effect');
+function effectFinding(facts: Facts, texts: StationText): CheckFinding {
+  const active = shownFact(facts, 'effect', texts);
   const verbs: readonly StationVerb[] = ['install', 'reboot', 'restart'];
   if (active === '') return good('effect', 'nothing of ours is under way', verbs);
   return wanting('warning', 'effect', `${active} is under way`, 'others wait for its end', verbs);
 }
 
-function sessionFinding(facts: Facts): CheckFinding {
-  const systemd = factOf(facts, 'systemd');
+function sessionFinding(facts: Facts, texts: StationText): CheckFinding {
+  const systemd = shownFact(facts, 'systemd', texts);
   const verbs: readonly StationVerb[] = ['install', 'reboot', 'restart'];
   if (systemd === '') return good('supervision', 'no systemd: effects are processes of their own session', verbs);
   if (factOf(facts, 'uid') === '0') return good('supervision', `${systemd}: effects are transient units`, verbs);
@@ -102,15 +105,15 @@ function sessionFinding(facts: Facts): CheckFinding {
     'missing',
     'supervision',
     'KillUserProcesses=yes of logind ends what a session leaves behind',
-    `as root: loginctl enable-linger ${factOf(facts, 'user')}`,
+    `as root: loginctl enable-linger ${shownFact(facts, 'user', texts)}`,
     verbs,
   );
 }
 
-/** `isOwn`: the stations file has a command that sets the clock. */
-function clockFindings(facts: Facts, isOwn: boolean, offsetMs: number | undefined): readonly CheckFinding[] {
+/** `setsOwnClock`: the stations file has a command that sets the clock. */
+function clockFindings(facts: Facts, { setsOwnClock: isOwn, clockOffsetMs: offsetMs, texts }: FactsOptions): readonly CheckFinding[] {
   const findings: CheckFinding[] = [];
-  const keeper = factOf(facts, 'keeper');
+  const keeper = shownFact(facts, 'keeper', texts);
   if (!isOwn && keeper !== '')
     findings.push(
       wanting('not_needed', 'clock_keeper', `${keeper} keeps the clock, which is left alone`, '', ['set_clock']),
@@ -120,7 +123,7 @@ function clockFindings(facts: Facts, isOwn: boolean, offsetMs: number | undefine
       wanting(
         'missing',
         'clock_privilege',
-        `${factOf(facts, 'user')} may not set the clock`,
+        `${shownFact(facts, 'user', texts)} may not set the clock`,
         "set_clock: [sudo, date, -u, -s, '{seconds}'] in its entry, and the line for sudo",
         ['set_clock'],
       ),
@@ -145,14 +148,15 @@ export interface FactsOptions {
   readonly stateDir: string;
   readonly setsOwnClock: boolean;
   readonly clockOffsetMs: number | undefined;
+  readonly texts: StationText;
 }
 
 export const findingsOfFacts = (facts: Facts, options: FactsOptions): readonly CheckFinding[] => [
-  toolsFinding(facts),
+  toolsFinding(facts, options.texts),
   procFinding(facts),
-  ...stateFindings(facts, options.stateDir),
+  ...stateFindings(facts, options.stateDir, options.texts),
   spaceFinding(facts, options.stateDir),
-  effectFinding(facts),
-  sessionFinding(facts),
-  ...clockFindings(facts, options.setsOwnClock, options.clockOffsetMs),
+  effectFinding(facts, options.texts),
+  sessionFinding(facts, options.texts),
+  ...clockFindings(facts, options),
 ];

@@ -2,8 +2,8 @@
 import { Readable } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { LogNote, LogPart, LogParts } from '../port.js';
-import { readable } from '../station-text.js';
 import { readParts, type StreamedPart } from './boundary.js';
 import { countsAsWhole, filesToRead, isRotated, packingOf, unpackedPath, whichGoOn } from './file-order.js';
 import { notesOfLines, timeText } from './line-notes.js';
@@ -17,7 +17,7 @@ import { type LinesSeen, linesInside } from './window-lines.js';
 type FilesPlan = Extract<PlannedSource, { kind: 'files' }>;
 
 /** As people read it, with the rules of logs before them: notes and names of parts are redacted together, where an archive is made. */
-const shownPath = (path: string): string => readable(Buffer.from(path, 'latin1'), 300);
+const shownPath = (path: string): string => readableText(Buffer.from(path, 'latin1'), 300);
 
 /** Threads that write to one log are less apart. */
 const STEP_MS = 1000;

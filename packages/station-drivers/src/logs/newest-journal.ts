@@ -18,6 +18,12 @@ export async function newestOfJournal(
   follow: boolean,
 ): Promise<LogStream> {
   let said = '';
+  /** Notes are asked for with each piece that is read. */
+  let shownSaid: readonly [said: string, text: string] = ['', ''];
+  const saidText = (): string => {
+    if (shownSaid[0] !== said) shownSaid = [said, texts.shown(said)];
+    return shownSaid[1];
+  };
   const words = [fieldsOf(plan.fields), ...plan.argv];
   const output = await begin(follow ? 'follow-journal' : 'newest-journal', words, '', (text) => {
     said = text;
@@ -55,7 +61,7 @@ export async function newestOfJournal(
         : [
             {
               code: mayNotSee(said) ? 'no_access' : 'incomplete',
-              text: `journalctl says: ${texts.shown(said)}`,
+              text: `journalctl says: ${saidText()}`,
             } as const,
           ]),
       ...(isShort ? [{ code: 'older_left_out', text: older } as const] : []),

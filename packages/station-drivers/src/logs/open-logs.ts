@@ -195,9 +195,13 @@ async function openNewest(
 }
 
 function noneReadable(opened: readonly Opened[], texts: StationText): CodedError {
-  const why = opened.map(({ plan, source }) => `${plan.name}: ${source.notes?.()[0]?.text ?? 'nothing is there'}`);
+  const why = opened.map(({ plan, source }) => {
+    const text = source.notes?.()[0]?.text ?? 'nothing is there';
+    // Notes of files have their paths as they are: an archive has rules of its own.
+    return `${plan.name}: ${plan.kind === 'files' ? texts.shown(text, MOST_WHY) : text}`;
+  });
   return new CodedError(
     'LOGS_UNAVAILABLE',
-    `no log of the station can be read: ${texts.shown(why.join('; '), MOST_WHY)}`,
+    `no log of the station can be read: ${texts.again(why.join('; '), MOST_WHY)}`,
   );
 }

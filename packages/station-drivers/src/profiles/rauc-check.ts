@@ -6,7 +6,7 @@ import { good, wanting } from '../check/findings.js';
 import { defectsOf } from '../check/known-defects.js';
 import type { AskAnswer, Question } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readable, type StationText } from '../station-text.js';
+import type { StationText } from '../station-text.js';
 import type { ProfileCheck } from './profile-check.js';
 
 const VERBS: readonly StationVerb[] = ['install', 'observe'];
@@ -64,9 +64,9 @@ function judgeVersion({ code, out }: AskAnswer): readonly CheckFinding[] {
   ];
 }
 
-/** A value of the output format `shell`. */
+/** A value of the output format `shell`, as it is. */
 const shellValue = (out: string, name: string): string =>
-  readable(new RegExp(`^${name}='(.*)'$`, 'm').exec(out)?.[1] ?? '', 200);
+  new RegExp(`^${name}='(.*)'$`, 'm').exec(out)?.[1]?.trim() ?? '';
 
 function judgeSlots(out: string, texts: StationText): readonly CheckFinding[] {
   const names = shellValue(out, 'RAUC_SYSTEM_SLOTS').split(' ').filter(Boolean);

@@ -6,7 +6,7 @@ import { good, wanting } from '../check/findings.js';
 import { defectsOf } from '../check/known-defects.js';
 import type { AskAnswer, Question } from '../check/questions.js';
 import type { CheckFinding, StationVerb } from '../port.js';
-import { readable, type StationText } from '../station-text.js';
+import type { StationText } from '../station-text.js';
 import type { ProfileCheck } from './profile-check.js';
 
 const INSTALL: readonly StationVerb[] = ['install'];
@@ -60,7 +60,7 @@ function judgeSlot(
   texts: StationText,
 ): readonly CheckFinding[] {
   const [name = ''] = settings.boot_variables;
-  const runs = readable(slot.out, 100);
+  const runs = slot.out.trim();
   const next = texts.shown(variable.out, 100);
   const selections = settings.selections && Object.keys(settings.selections);
   const findings: CheckFinding[] = [];

@@ -3,7 +3,7 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import { unreachable } from '../pool.js';
 import type { StationDriver } from '../port.js';
 import { readClockText, readLines } from './protocol.js';
-import { withoutSecretsOf } from './quoted-secrets.js';
+import { withoutSecrets } from './quoted-secrets.js';
 import type { StationParts } from './station-parts.js';
 
 /** Exit code of the station program where there is no program for it, or it may not. */
@@ -51,16 +51,17 @@ export function commandsAt(parts: StationParts): Commands {
       const argv = profile.network(interfaceName);
       if (!argv) throw new CodedError('NOT_SUPPORTED', 'networks are not configured at this station');
       // Not an argument: those can be read by everybody at the station.
+      const said = withoutSecrets(texts, { apn, vpn });
       const request = JSON.stringify({ interface: interfaceName, apn, vpn });
-      const { code, stdout, stderr } = await run(argv, signal, `${request}\n`);
-      const why = texts.shown(withoutSecretsOf({ apn, vpn }, stderr));
-      if (code !== 0) throw new CodedError('NETWORK_FAILED', why || 'the station could not prepare the interface');
+      const { code, stdout, stderr } = await run(argv, signal, { input: `${request}\n`, texts: said });
+      if (code !== 0)
+        throw new CodedError('NETWORK_FAILED', said.shown(stderr) || 'the station could not prepare the interface');
       const { address, checkpoint } = readLines(stdout);
       // Over a connection that is there now: otherwise the station takes it back.
       const keep = checkpoint === undefined ? undefined : profile.keepNetwork?.(checkpoint);
-      const kept = keep && (await run(keep, signal));
+      const kept = keep && (await run(keep, signal, { texts: said }));
       if (kept && kept.code !== 0)
-        throw new CodedError('NETWORK_FAILED', `it was taken back: ${texts.shown(kept.stderr)}`);
+        throw new CodedError('NETWORK_FAILED', `it was taken back: ${said.shown(kept.stderr)}`);
       return { interfaceAddress: address ?? interfaceName };
     },
   };

@@ -1,8 +1,10 @@
 /** What stations say, read with suspicion: sizes, forms and characters are theirs to choose. Pure. */
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { readableText } from '@khumbu/shared/runtime/readable-text';
 import { unreachable } from '../pool.js';
 import type { EffectState, EffectStep, StationEvidence } from '../port.js';
-import { plainText, readable, type StationText } from '../station-text.js';
+import { plainText, type StationText } from '../station-text.js';
+import { interfaceAddressOf } from './interface-address.js';
 
 export interface Evidence {
   readonly bootId: string;
@@ -27,7 +29,7 @@ function parseObject(text: string): Readonly<Record<string, unknown>> | undefine
 }
 
 /** As it is, but readable: it is compared, or used; `show`: people see it. */
-const shortText = (value: unknown, show: StationText['shown'] = readable): string | undefined => {
+const shortText = (value: unknown, show: StationText['shown'] = readableText): string | undefined => {
   const text = typeof value === 'string' ? show(value, 200) : '';
   return text === '' ? undefined : text;
 };
@@ -136,6 +138,7 @@ interface Lines {
   /** As it is. */
   readonly message?: string;
   readonly rebootNeeded?: boolean;
+  /** Of an interface, or its name. */
   readonly address?: string;
   /** Of NetworkManager. */
   readonly checkpoint?: string;
@@ -151,7 +154,7 @@ export function readLines(output: Buffer): Lines {
     if (!value) continue;
     const { progress, reboot_needed: rebootNeeded } = value;
     const message = shortText(value.message) === undefined ? undefined : String(value.message);
-    const [address, checkpoint] = [shortText(value.address), shortText(value.checkpoint)];
+    const [address, checkpoint] = [interfaceAddressOf(value.address), shortText(value.checkpoint)];
     if (typeof progress === 'number' && progress >= 0 && progress <= 100) lines = { ...lines, progress };
     if (message !== undefined) lines = { ...lines, message };
     if (address !== undefined) lines = { ...lines, address };

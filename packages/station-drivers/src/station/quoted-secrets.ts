@@ -1,4 +1,5 @@
 /** Secrets of a request, taken out of what a station says about it: its programs may quote what they were given. Pure. */
+import { maskedText, type StationText } from '../station-text.js';
 
 /** Members of `APN` and `VPN` in the contract that hold secrets, and what else makers may put there. */
 const SECRET_NAME = /password|passphrase|secret|token|pin$|^pin|key|psk/i;
@@ -15,3 +16,7 @@ export function withoutSecretsOf(request: unknown, text: string): string {
   const forms = secretsIn(request).flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
   return forms.sort((a, b) => b.length - a.length).reduce((said, secret) => said.replaceAll(secret, HIDDEN), text);
 }
+
+/** For whatever a station says of a request: in an answer, an error, the words of a command that was ended. */
+export const withoutSecrets = (texts: StationText, request: unknown): StationText =>
+  maskedText(texts, (said) => withoutSecretsOf(request, said));

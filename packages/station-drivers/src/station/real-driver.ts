@@ -48,7 +48,7 @@ export function stationParts(
     program,
     texts,
     options: (signal) => ({ signal, timeoutMs: (limits.commandS + 30) * 1000 }),
-    run: (argv, signal, input) => program.run(argv, { signal, limitS: limits.commandS, input }),
+    run: (argv, signal, more) => program.run(argv, { signal, limitS: limits.commandS, ...more }),
   };
 }
 

@@ -6,6 +6,9 @@ import type { CallOptions, CallResult } from './call.js';
 import type { Limits } from './entry-settings.js';
 import type { StationProgram } from './station-program.js';
 
+/** `texts`: in place of those of the station, for what it may say of its input. */
+type RunMore = Pick<CallOptions, 'input' | 'texts'>;
+
 export interface StationParts {
   readonly stateDir: string;
   /** A command in place of the kernel's boot id; empty: none. */
@@ -19,5 +22,5 @@ export interface StationParts {
   /** For what the station program does at once. */
   readonly options: (signal: AbortSignal) => CallOptions;
   /** A command of the profile that is no effect. */
-  readonly run: (argv: readonly string[], signal: AbortSignal, input?: string) => Promise<CallResult>;
+  readonly run: (argv: readonly string[], signal: AbortSignal, more?: RunMore) => Promise<CallResult>;
 }

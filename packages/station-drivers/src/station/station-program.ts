@@ -106,7 +106,7 @@ export function createStationProgram({
     sha256,
   ];
   const callThere = async (argv: readonly string[], options: CallOptions): Promise<CallResult> => {
-    const result = await call(transport, argv, { texts, ...options });
+    const result = await call(transport, argv, { ...options, texts: options.texts ?? texts });
     assertLetIn(result);
     return result;
   };
@@ -140,7 +140,7 @@ export function createStationProgram({
       result = await callThere(argvOf(verb, args), options);
     }
     if (result.code === NOT_THERE) throw unreachable('the station lost what was just put there');
-    if (result.code === FAILED) throw new StationFailed(result.stderr, texts);
+    if (result.code === FAILED) throw new StationFailed(result.stderr, options.texts ?? texts);
     return result;
   };
 
