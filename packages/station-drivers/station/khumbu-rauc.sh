@@ -85,7 +85,7 @@ evidence() {
     read -r sha256 there <"$state/slot-$slot"
     [ "$there" != "$(content_of "$index")" ] || running="\"$sha256\""
   fi
-  version=$(json_text "$(value "RAUC_SLOT_STATUS_BUNDLE_VERSION_$index")")
+  version=$(json_words "$(value "RAUC_SLOT_STATUS_BUNDLE_VERSION_$index")")
   [ -z "$version" ] || version=", \"version\": \"$version\""
   healthy=false
   if is_healthy; then

@@ -125,7 +125,7 @@ evidence() {
   fi
   healthy=false
   ! is_healthy || healthy=true
-  [ -z "$version" ] || version=", \"version\": \"$(json_text "$version")\""
+  [ -z "$version" ] || version=", \"version\": \"$(json_words "$version")\""
   printf '{"boot_id": "%s", "healthy": %s, "slot": "%s", "running_sha256": %s%s}\n' \
     "$(json_text "$(boot_id)")" "$healthy" "$(json_text "$slot")" "$running" "$version"
 }

@@ -76,8 +76,11 @@ keep_at_last() {
   done
 }
 
+# TEXT: a word that is compared, between quotes of JSON.
 json_text() { printf '%s' "$1" | tr -d '\042\134' | tr -d '[:cntrl:]'; }
-message() { printf '{"message": "%s"}\n' "$(json_text "$1")"; }
+# TEXT: the same for people, who see it without the secrets in it: those are known by their quotes, too.
+json_words() { printf '%s' "$1" | tr -d '[:cntrl:]' | sed 's/["\\]/\\&/g'; }
+message() { printf '{"message": "%s"}\n' "$(json_words "$1")"; }
 
 boot_id() {
   if [ -n "$boot_program" ]; then words "$boot_program"; else cat /proc/sys/kernel/random/boot_id; fi
