@@ -14,9 +14,10 @@ export interface DriverOptions {
   /** Connections to stations; default: those that all drivers of the process share. */
   readonly connections?: SshPool;
   /**
-   * The depot's key of pseudonyms, for what stations say; default: one of this process, where nobody compares it with logs.
+   * The depot's key of pseudonyms, for what stations say. `undefined` where there is no depot: then it is one of this process, and what
+   * is said cannot be compared with logs.
    */
-  readonly redactionKey?: string;
+  readonly redactionKey: string | undefined;
 }
 
 let shared: SshPool | undefined;

@@ -200,7 +200,7 @@ await t.test('simulated, and drivers of somebody else', async (t) => {
   );
   const profile = requireProfile(profileFrom(file, 'cs-1'));
   const dataDir = t.testdir({});
-  const driver = createDriver(profile, { dataDir });
+  const driver = createDriver(profile, { dataDir, redactionKey: undefined });
   const empty = treeOf(dataDir);
   t.match((await checkBy(driver, signal)).verbs, { install: 'can', network: 'not_supported' });
   t.same(treeOf(dataDir), empty);
@@ -211,7 +211,7 @@ await t.test('simulated, and drivers of somebody else', async (t) => {
 
   const maker = join(dataDir, 'maker.mjs');
   writeFileSync(maker, 'export const createStationDriver = (station) => ({ station, capabilities: {} });');
-  const packaged = createDriver({ ...profile, driverEntry: { package: maker } }, { dataDir });
+  const packaged = createDriver({ ...profile, driverEntry: { package: maker } }, { dataDir, redactionKey: undefined });
   const check = await checkBy(packaged, signal);
   t.match(check.findings, [{ subject: 'check', outcome: 'unknown' }]);
   t.match(check.verbs, { install: 'unknown' });

@@ -47,7 +47,7 @@ async function setUp(t: Test) {
       ...change,
       command: { ...command, ...verbs },
     };
-    return createDriver({ station: 'gate', simulated: {}, driverEntry } as never, { dataDir: charger.dir });
+    return createDriver({ station: 'gate', simulated: {}, driverEntry } as never, { dataDir: charger.dir, redactionKey: undefined });
   };
   return { charger, driver };
 }
@@ -172,6 +172,7 @@ export const createStationDriver = (station) => ({
   );
   const driver = createDriver({ station: 'gate', simulated: {}, driverEntry: { package: maker } } as never, {
     dataDir: charger.dir,
+    redactionKey: undefined,
   });
   const calls: Readonly<Record<string, () => Promise<unknown>>> = {
     start: () => driver.start({ step: 'reboot', operationId: 'op-1' }, signal),

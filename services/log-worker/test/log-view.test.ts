@@ -48,7 +48,7 @@ async function depot(t: Test, entry: (dir: string) => Promise<object>, settings:
       configured: () => ['cs-1'],
       close: () => undefined,
     },
-    driverOf: (of) => createDriver(of, { dataDir: dir, connections }),
+    driverOf: (of) => createDriver(of, { dataDir: dir, connections, redactionKey: undefined }),
     redactorOf: async (of) =>
       createRedactor({ rules: rulesInForce(config, of), key: 'k'.repeat(64), beginsInside: true }),
     log,

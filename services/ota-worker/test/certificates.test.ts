@@ -94,7 +94,7 @@ async function ready(t: Test, says: () => LeafAnswers | undefined) {
     simulated: { install_ms: 0, reboot_ms: 0 },
     evse_security: { module_id: 'certs' },
   });
-  const driver = createDriver(profile, { dataDir: join(dir, 'chargers') });
+  const driver = createDriver(profile, { dataDir: join(dir, 'chargers'), redactionKey: undefined });
   const deps = depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver, now });
   let record = offeredUpdate(now(), {
     signed: false,

@@ -37,7 +37,7 @@ async function ready(
   writeFileSync(join(dir, 'spool', 'images', sha256), bytes);
   const store = createStore(redis, `faults${++count}`);
   const profile = profileOf({ simulated: { install_ms: 0, reboot_ms: 0 } });
-  const simulated = createDriver(profile, { dataDir: join(dir, 'chargers') });
+  const simulated = createDriver(profile, { dataDir: join(dir, 'chargers'), redactionKey: undefined });
   const driver: StationDriver = { ...simulated, ...change(simulated) };
   const deps = depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver });
   const context = { now: now(), dialect: 'ocpp2.x', bootEpoch: 0 } as const;

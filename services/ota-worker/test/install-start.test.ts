@@ -32,7 +32,7 @@ async function ready(t: Test, fields: Record<string, unknown>, more: Partial<Fir
   writeFileSync(join(dir, 'spool', 'images', sha256), bytes);
   const store = createStore(redis, `start${++count}`);
   const profile = profileOf({ simulated: { install_ms: 0 } });
-  const simulated = createDriver(profile, { dataDir: join(dir, 'chargers') });
+  const simulated = createDriver(profile, { dataDir: join(dir, 'chargers'), redactionKey: undefined });
   let atObserve = async (): Promise<void> => undefined;
   const driver: StationDriver = {
     ...simulated,

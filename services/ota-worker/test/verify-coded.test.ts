@@ -30,7 +30,7 @@ void t.test('a signature may be over the decoded file or over what came; that on
   const [plain, asCame] = [stored(bytes), stored(coded)];
   const profile = profileOf({});
   const store = createStore(redis, 'verify');
-  const driver = createDriver(profile, { dataDir: join(dir, 'chargers') });
+  const driver = createDriver(profile, { dataDir: join(dir, 'chargers'), redactionKey: undefined });
   const deps = depsOf({ store, profile, spoolDir: join(dir, 'spool'), driver });
   const verify = createVerify(deps, false);
   const judged = async (signed: Buffer, id: string): Promise<FirmwareUpdateRecord> => {

@@ -13,7 +13,7 @@ export async function checkOnce(profile: StationProfile, signal: AbortSignal, on
   // Simulated stations are not looked at where no Khumbu runs.
   const dataDir = process.env.SIMULATED_STATIONS_DIR ?? join(tmpdir(), 'khumbu-stations');
   try {
-    return await checkBy(createDriver(profile, { dataDir, connections }), signal);
+    return await checkBy(createDriver(profile, { dataDir, connections, redactionKey: undefined }), signal);
   } finally {
     connections.close();
   }
