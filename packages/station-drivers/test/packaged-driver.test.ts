@@ -22,7 +22,8 @@ const SECRETS = ['s3cret-of-url', 'eyJhbGciOi', 'hush-hush'];
 let made = 0;
 /** A package with this source. */
 async function packageOf(t: Test, source: string): Promise<StationDriver> {
-  const file = join(t.testdir({}), `driver-${(made += 1)}.mjs`);
+  made += 1;
+  const file = join(t.testdir({}), `driver-${made}.mjs`);
   await writeFile(file, PREFIX + source);
   return packagedDriver({ station: 'gate' } as never, { package: file });
 }

@@ -47,7 +47,10 @@ async function setUp(t: Test) {
       ...change,
       command: { ...command, ...verbs },
     };
-    return createDriver({ station: 'gate', simulated: {}, driverEntry } as never, { dataDir: charger.dir, redactionKey: undefined });
+    return createDriver({ station: 'gate', simulated: {}, driverEntry } as never, {
+      dataDir: charger.dir,
+      redactionKey: undefined,
+    });
   };
   return { charger, driver };
 }

@@ -111,7 +111,10 @@ function sessionFinding(facts: Facts, texts: StationText): CheckFinding {
 }
 
 /** `setsOwnClock`: the stations file has a command that sets the clock. */
-function clockFindings(facts: Facts, { setsOwnClock: isOwn, clockOffsetMs: offsetMs, texts }: FactsOptions): readonly CheckFinding[] {
+function clockFindings(
+  facts: Facts,
+  { setsOwnClock: isOwn, clockOffsetMs: offsetMs, texts }: FactsOptions,
+): readonly CheckFinding[] {
   const findings: CheckFinding[] = [];
   const keeper = shownFact(facts, 'keeper', texts);
   if (!isOwn && keeper !== '')

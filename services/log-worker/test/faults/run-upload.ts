@@ -61,7 +61,9 @@ export async function beginUpload(
   const stepAt = (at: Site) => {
     const { policy: locations = policy, ca, stallMs = 20_000, objects, knownHosts } = at.context ?? {};
     const driverOf = (of: StationProfile): StationDriver =>
-      Object.assign(createDriver(of, { dataDir: `${dir}/chargers`, redactionKey: undefined }), { openLogs: at.logs ?? logs });
+      Object.assign(createDriver(of, { dataDir: `${dir}/chargers`, redactionKey: undefined }), {
+        openLogs: at.logs ?? logs,
+      });
     const files = knownHosts === undefined ? {} : { knownHosts };
     return createUpload({
       store,
