@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import type { loadConfig, S3_SETTINGS } from '@khumbu/shared/runtime/config';
 import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { BucketItem, Client, ClientOptions } from 'minio';
+import { type GetBytesInput, getBytes } from './get-bytes.js';
 import { type GetToFileInput, getToFile } from './get-to-file.js';
 import { DEFAULT_PART_BYTES, MAX_PARTS, type PutStreamInput, putStream } from './put-stream.js';
 import { createStoreCaller, type StoreCaller } from './store-call.js';
@@ -154,6 +155,8 @@ export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 
     },
     /** See `getToFile` in get-to-file.ts. */
     getToFile: (input: GetToFileInput) => getToFile(store, input),
+    /** See `getBytes` in get-bytes.ts. */
+    getBytes: (input: GetBytesInput) => getBytes(store, input),
     /** Undefined when there is no such object; a missing bucket looks the same. */
     stat: (bucket: string, key: string, signal?: AbortSignal) => statObject(store, { bucket, key }, signal),
     /** The objects whose keys begin with `prefix`. */

@@ -155,6 +155,26 @@ void t.test('files go up and come back; objects are removed; urls are signed', a
   await store.putStream({ bucket: 'fresh', key: 'k', body: Readable.from(['x']), ...type });
 });
 
+void t.test('a small object comes into memory, and only as it was put', async (t) => {
+  let failures = 2;
+  const { store } = await setUp(t, async (context, next) => {
+    if (context.method !== 'GET' || failures === 0) return next();
+    failures -= 1;
+    context.status = 503;
+  });
+  const content = randomBytes(300_000);
+  const body = Readable.from([content], { objectMode: false });
+  await store.putStream({ bucket: BUCKET, key: 'piece', body, ...type });
+  const piece = { bucket: BUCKET, key: 'piece', bytes: content.length, sha256: sha256(content) };
+  t.ok((await store.getBytes(piece)).equals(content), 'what fails for a moment is asked for again');
+  const corrupt = { code: 'S3_CORRUPT' };
+  await t.rejects(store.getBytes({ ...piece, sha256: sha256(Buffer.from('x')) }), corrupt);
+  await t.rejects(store.getBytes({ ...piece, bytes: content.length - 1 }), corrupt);
+  await t.rejects(store.getBytes({ ...piece, bytes: content.length + 1 }), { code: 'S3_UNAVAILABLE' });
+  await t.rejects(store.getBytes({ ...piece, key: 'no' }), { code: 'S3_NO_SUCH_KEY' });
+  await t.rejects(store.getBytes({ ...piece, signal: AbortSignal.abort() }), { code: 'ABORTED' });
+});
+
 void t.test('an abort midway leaves nothing', async (t) => {
   const { server, store } = await setUp(t);
   const abort = new AbortController();
