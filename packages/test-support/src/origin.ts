@@ -81,8 +81,8 @@ export async function startOrigin(options: { readonly tlsDir?: string; readonly 
   ): Promise<void> {
     const { cutAfterBytes = Infinity, stallAfterBytes = Infinity, bytesPerSecond } = behaviour;
     for (let sent = 0; sent < body.length; ) {
+      if (sent === stallAfterBytes && !response.destroyed) await stall(response);
       if (response.destroyed) return;
-      if (sent === stallAfterBytes) await stall(response);
       const borders = [cutAfterBytes, stallAfterBytes].filter((border) => border > sent);
       const piece = body.subarray(sent, Math.min(sent + PIECE_BYTES, ...borders));
       await new Promise<void>((resolve) => {
