@@ -91,7 +91,7 @@ runWorkerService(
       const artifacts = createArtifactRecords(redis, store.keys, wall);
       const showsAll = () => ownsImages(redis, store.keys, config.SPOOL_DIR, wall());
       const parts = { objects, store, artifacts, ignored, showsAll, now: wall, stopping: stopping.signal, log };
-      const { images, checks, makeRoom, place, sweeps } = openImages(config, parts);
+      const { images, checks, makeRoom, place, pieces, sweeps } = openImages(config, parts);
       lookIntoImportFolder(
         config,
         { place, records: artifacts, imports: createImports(redis, store.keys), ignored, now: wall, log },
@@ -141,8 +141,10 @@ runWorkerService(
           meter,
           ca: authorities?.current,
           ssh: ssh.current,
+          pieces: pieces && { store: pieces, log },
         }),
         listLeftParts: (key) => listLeftParts(join(config.SPOOL_DIR, 'fetching'), key),
+        ...(pieces ? { listLeftPieces: (key, signal) => pieces.listLeft(key, signal) } : {}),
         progress: createProgress(progressOptions),
         artifacts,
         ignored,

@@ -13,17 +13,13 @@ import type { DownloadGate } from './download-gate.js';
 import { FetchError } from './fetch-error.js';
 import { failureOf, isUnwanted, PAUSED } from './fetch-results.js';
 import { createWaiters, runOf, type WaitersDeps } from './fetch-waiters.js';
+import { type LeftoverDeps, listLeftPieces, removeUnlessWanted } from './leftovers.js';
 import { createNotifyWaiters } from './notify-waiters.js';
 import { createObtainImage, type ObtainedImage, type ObtainImageDeps } from './obtain-image.js';
 import type { StepDeps } from './step-deps.js';
 
-export interface FetchDeps extends StepDeps, ObtainImageDeps, WaitersDeps {
+export interface FetchDeps extends StepDeps, ObtainImageDeps, WaitersDeps, LeftoverDeps {
   readonly retries: RetrySettings;
-  /**
-   * What is left in the spool of downloads under this key at this moment; call what it resolves with to remove just that. Safe
-   * beside runs that begin meanwhile.
-   */
-  readonly listLeftParts: (key: string) => Promise<() => Promise<void>>;
   readonly gate: DownloadGate;
   readonly meter: WaitersDeps['meter'] & Pick<WanMeter, 'forgetBrought'>;
 }
@@ -77,18 +73,6 @@ export function createFetch(deps: FetchDeps) {
     }
   };
 
-  /**
-   * A run that lost its job while its process stood still keeps its part for the one that goes on. When that one has long
-   * brought the image, no run would come for the part. What is left is listed before the record is read: a run that begins
-   * after that is not touched.
-   */
-  const removeUnlessWanted = async (fetch: FirmwareFetchRecord): Promise<void> => {
-    const removeLeft = await deps.listLeftParts(fetch.id);
-    const current = await store.load(fetch.id, 'firmware_fetch');
-    const hasCome = current?.held?.fetchedAt !== fetch.held?.fetchedAt;
-    if (current === undefined || (current.state !== 'Fetching' && hasCome)) await removeLeft();
-  };
-
   /** Its end holds them: what stays all the same is of a generation that never comes again, and expires. */
   const forgetBrought = async (fetch: FirmwareFetchRecord, { log }: StepContext): Promise<void> => {
     await deps.meter.forgetBrought(runOf(fetch)).catch((error: unknown) => {
@@ -104,7 +88,7 @@ export function createFetch(deps: FetchDeps) {
       fetchedBytes = 0,
       md5s,
     } = await obtainWhileWanted(fetch, context).catch(async (error: unknown) => {
-      await removeUnlessWanted(fetch).catch((failure: unknown) => {
+      await removeUnlessWanted(deps, fetch, context.log).catch((failure: unknown) => {
         context.log.warn(
           { err: failure },
           'could not look for what is left of a download; it is removed after seven days',
@@ -113,6 +97,8 @@ export function createFetch(deps: FetchDeps) {
       throw error;
     });
     const { location } = fetch;
+    // Only now: until here another worker could still go on with them.
+    const removePieces = result.ok ? await listLeftPieces(deps, fetch.id, context.log) : undefined;
     // Updates may have joined meanwhile: the record as it is now is ended, not as it was at the start of the run.
     for (;;) {
       const current = await store.load(fetch.id, 'firmware_fetch');
@@ -122,7 +108,10 @@ export function createFetch(deps: FetchDeps) {
       const transaction = store.transaction().put(fetchEnded(current, result, held, now()));
       expectNotRemoved(transaction, marks);
       if (result.ok) noteObtained(transaction, result.image, { location, fetchedBytes, md5s, at: now().wall });
-      if (await store.commit(transaction)) return forgetBrought(fetch, context);
+      if (await store.commit(transaction)) {
+        removePieces?.();
+        return forgetBrought(fetch, context);
+      }
       context.signal.throwIfAborted();
       for (const [sha256, mark] of marks) {
         const [, markNow] = await deps.artifacts.settled(sha256, context.signal);

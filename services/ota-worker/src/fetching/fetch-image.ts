@@ -34,7 +34,7 @@ class Fetch {
     const { key } = this.#options;
     await makeFolder(this.#folder);
     await makeFolder(this.#images);
-    this.#part = await resumeDownload(this.#folder, key, this.#options);
+    this.#goOnIn(await resumeDownload(this.#folder, key, this.#options));
     for (;;) {
       const result = await this.#requestOnce().catch((error: unknown) => this.#makeRoomFor(ofTransfer(error)));
       if (result) return result;
@@ -46,9 +46,7 @@ class Fetch {
    * the rest it would only keep the spool full.
    */
   async end(error: unknown): Promise<void> {
-    const isLost =
-      error instanceof FetchError && (error.code === 'FETCH_PERMANENT' || OF_NO_USE.includes(error.reason));
-    if (isLost || isNoSpace(spoolError(error))) return this.#part?.discard();
+    if (isOfNoUse(error) || isNoSpace(spoolError(error))) return this.#part?.discard();
     try {
       await this.#part?.close();
     } catch (closing) {
@@ -66,7 +64,15 @@ class Fetch {
     if (freed === 0) throw full;
     // What cannot be kept is fetched again.
     await this.#part?.close().catch(() => this.#part?.discard());
-    this.#part = await resumeDownload(this.#folder, this.#options.key, this.#options);
+    this.#goOnIn(await resumeDownload(this.#folder, this.#options.key, this.#options));
+  }
+
+  #goOnIn(part: PartFile | undefined): void {
+    this.#part = part;
+    if (!part || !isResumable(part.held.validators)) return;
+    const { validators, total } = part.held;
+    const { path, labels } = part;
+    this.#options.onPart?.({ path, validators, labels, ...(total === undefined ? {} : { total }) });
   }
 
   /** `undefined`: request again. Each further request follows bytes that were gained. */
@@ -106,7 +112,7 @@ class Fetch {
     this.#part = undefined;
     await this.#assertFits(total, 0);
     const { key, withMd5 } = this.#options;
-    this.#part = await PartFile.create(newPaths(this.#folder, key), validators, total, labels, withMd5);
+    this.#goOnIn(await PartFile.create(newPaths(this.#folder, key), validators, total, labels, withMd5));
   }
 
   async #receive(opened: OpenedBody, part: PartFile): Promise<Downloaded | undefined> {
@@ -167,6 +173,10 @@ const OF_NO_USE: readonly FetchError['reason'][] = [
   'empty',
   'too_small',
 ];
+
+/** What a run that failed so holds is none of what the next try wants, or no try follows. Pure. */
+export const isOfNoUse = (error: unknown): boolean =>
+  error instanceof FetchError && (error.code === 'FETCH_PERMANENT' || OF_NO_USE.includes(error.reason));
 
 const wrongLength = (size: number, total: number) =>
   new FetchError(true, 'wrong_length', `the image has ${size} bytes, not ${total} as announced`);

@@ -8,14 +8,14 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import { FetchError, type FetchReason } from '@khumbu/steps/firmware-update/fetch-error';
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
 import { createSharedThreads } from '../threads/threads.js';
-import type { FetchOptions } from './fetch-options.js';
+import type { FetchOptions, GrowingPart } from './fetch-options.js';
 import { type SignedUrl, type SignUrl, signUrl } from './store-of-parent.js';
 import type { Granted, Received } from './thread-limiter.js';
 
 /** What can go from thread to thread as it is. */
 export type PlainFetchOptions = Omit<
   FetchOptions,
-  'policy' | 'signal' | 'onProgress' | 'makeRoom' | 'objects' | 'limiter'
+  'policy' | 'signal' | 'onProgress' | 'onPart' | 'makeRoom' | 'objects' | 'limiter'
 > & {
   /** What comes is reported to the parent. */
   readonly isMetered: boolean;
@@ -27,7 +27,7 @@ export type PlainFetchOptions = Omit<
 
 export interface ThreadFetchOptions
   extends Omit<PlainFetchOptions, 'hasStore' | 'isMetered' | 'pieceBytes'>,
-    Pick<FetchOptions, 'signal' | 'onProgress' | 'makeRoom' | 'objects'> {
+    Pick<FetchOptions, 'signal' | 'onProgress' | 'onPart' | 'makeRoom' | 'objects'> {
   readonly rules: LocationRules;
   /** What comes over the WAN passes it; none for what does not. */
   readonly meter?: Pick<WanMeter, 'pieceBytes' | 'count' | 'slice'>;
@@ -42,6 +42,7 @@ export type ToFetchThread =
 
 export type FromFetchThread =
   | { readonly kind: 'progress'; readonly bytes: number; readonly total: number | undefined }
+  | { readonly kind: 'part'; readonly part: GrowingPart }
   /** Answered by `freed`. */
   | { readonly kind: 'makeRoom'; readonly bytes: number }
   | Received
@@ -74,6 +75,7 @@ export function fetchInThread({
   rules,
   signal,
   onProgress,
+  onPart,
   makeRoom,
   objects,
   meter,
@@ -115,6 +117,7 @@ export function fetchInThread({
       if (message.kind === 'done') return { result: message.result };
       if (message.kind === 'failed') throw errorOf(message, cause);
       if (message.kind === 'progress') onProgress?.(message.bytes, message.total);
+      else if (message.kind === 'part') onPart?.(message.part);
       else if (message.kind === 'makeRoom') void free(message.bytes).then((bytes) => post({ kind: 'freed', bytes }));
       else if (message.kind === 'received') {
         meter?.count('down', message.bytes, key);

@@ -1,5 +1,14 @@
 /** What a fetch is given, and how it ends. */
+import type { Labels } from '@khumbu/transfer/labels';
 import type { TransferContext, Validators } from '@khumbu/transfer/port';
+
+/** A file that a download grows in from now on. Only ever appended to, with bytes of this one content. */
+export interface GrowingPart {
+  readonly path: string;
+  readonly validators: Validators;
+  readonly total?: number;
+  readonly labels: Labels;
+}
 
 export interface FetchOptions extends TransferContext {
   readonly location: string;
@@ -17,6 +26,8 @@ export interface FetchOptions extends TransferContext {
   readonly signal: AbortSignal;
   /** After every piece: bytes held and, if known, bytes in all. Must not throw. */
   readonly onProgress?: (bytes: number, total: number | undefined) => void;
+  /** The file of a content that can be gone on with; another one follows when it has to begin anew. Must not throw. */
+  readonly onPart?: (part: GrowingPart) => void;
   /** The spool lacks so many bytes (`Infinity`: it is not known how many). Resolves with how many were freed. */
   readonly makeRoom?: (bytes: number) => Promise<number>;
 }

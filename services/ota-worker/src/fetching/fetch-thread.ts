@@ -4,6 +4,7 @@ import { FetchError } from '@khumbu/steps/firmware-update/fetch-error';
 import { serveWork } from '../threads/serve-work.js';
 import { fetchImage } from './fetch-image.js';
 import type { FromFetchThread, ToFetchThread } from './fetch-in-thread.js';
+import type { GrowingPart } from './fetch-options.js';
 import { createStoreOfParent } from './store-of-parent.js';
 import { createThreadLimiter, type ThreadLimiter } from './thread-limiter.js';
 
@@ -34,11 +35,13 @@ function beginFetch(post: (message: FromFetchThread) => void): (message: ToFetch
       postedAt = now;
       post({ kind: 'progress', bytes, total });
     };
+    const onPart = (part: GrowingPart): void => post({ kind: 'part', part });
     try {
       const policy = createLocationPolicy(rules);
       const objects = hasStore ? parent.store : undefined;
       const { signal } = aborter;
-      const result = await fetchImage({ ...options, policy, objects, limiter, signal, onProgress, makeRoom });
+      const own = { policy, objects, limiter, signal, onProgress, onPart, makeRoom };
+      const result = await fetchImage({ ...options, ...own });
       limiter?.end();
       post({ kind: 'done', result });
     } catch (error) {

@@ -111,6 +111,10 @@ export class PartFile {
     return { startedAt: this.#sidecar.startedAt ?? 0, name: basename(this.#paths.part, '.part') };
   }
 
+  get path(): string {
+    return this.#paths.part;
+  }
+
   /** All that was appended, open for reading; the caller closes it. */
   readBack(): Promise<FileHandle> {
     return unlessSuperseded(open(this.#paths.part, 'r'));

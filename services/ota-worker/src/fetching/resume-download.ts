@@ -58,6 +58,18 @@ async function generationsOf(folder: string, key: string): Promise<Generation[]>
   );
 }
 
+const longestOf = (found: readonly Generation[]): Generation | undefined =>
+  found.toSorted((a, b) => b.usable - a.usable)[0];
+
+/** What a run of `key` would resume from now. */
+export async function longestPart(
+  folder: string,
+  key: string,
+): Promise<{ readonly usable: number; readonly sidecar: Sidecar } | undefined> {
+  const { usable = 0, sidecarContent: sidecar } = longestOf(await generationsOf(folder, key)) ?? {};
+  return sidecar && { usable, sidecar };
+}
+
 async function remove(generations: readonly PartPaths[]): Promise<void> {
   for (const { part, sidecar } of generations)
     for (const path of [part, `${sidecar}.tmp`, sidecar]) await rm(path, { force: true });
@@ -114,8 +126,8 @@ async function copy(
   }
 }
 
-/** For as long as the old file is there too. */
-async function hasRoomFor(folder: string, bytes: number, makeRoom: ResumeOptions['makeRoom']): Promise<boolean> {
+/** For a copy of so many bytes, beside what it is a copy of. */
+export async function hasRoomFor(folder: string, bytes: number, makeRoom: ResumeOptions['makeRoom']): Promise<boolean> {
   const free = async (): Promise<number> => {
     const { bavail, bsize } = await statfs(folder);
     return bavail * bsize;
@@ -136,7 +148,7 @@ export async function resumeDownload(
   options: ResumeOptions,
 ): Promise<PartFile | undefined> {
   const found = await generationsOf(folder, key);
-  const best = found.toSorted((a, b) => b.usable - a.usable)[0];
+  const best = longestOf(found);
   const sidecar = best?.sidecarContent;
   const canAdopt = sidecar !== undefined && isLeft(sidecar);
   // Without room for a copy the old file is worth less than its space.

@@ -7,6 +7,7 @@ import { proxyRules } from '@khumbu/transfer/http/forward-proxy';
 import type { SshTrust } from '@khumbu/transfer/ssh-settings';
 import type { OtaWorkerConfig } from '../config.js';
 import { fetchInThread, type ThreadFetchOptions } from '../fetching/fetch-in-thread.js';
+import { fetchWithPieces, type PiecesDeps } from '../pieces/fetch-with-pieces.js';
 
 export interface DownloadDeps {
   readonly config: OtaWorkerConfig;
@@ -18,6 +19,8 @@ export interface DownloadDeps {
   readonly ssh?: SshTrust['current'] | undefined;
   readonly makeRoom: (bytes: number) => Promise<number>;
   readonly meter?: ThreadFetchOptions['meter'];
+  /** Where other workers go on with what this one has brought; absent: they share the spool. */
+  readonly pieces?: PiecesDeps | undefined;
 }
 
 export function createDownload({
@@ -28,10 +31,13 @@ export function createDownload({
   ssh,
   makeRoom,
   meter,
+  pieces,
 }: DownloadDeps): ObtainImageDeps['download'] {
   const proxy = proxyRules(config);
-  return (location, key, known, signal, onProgress) =>
-    fetchInThread({
+  return (location, key, known, signal, onProgress) => {
+    // The object store is the depot's own: what comes from it does not pass the WAN, and lies there already.
+    const isOwn = /^s3:/i.test(location);
+    const options: ThreadFetchOptions = {
       location,
       key,
       rules,
@@ -46,10 +52,11 @@ export function createDownload({
       signal,
       onProgress,
       makeRoom,
-      // The object store is the depot's own: what comes from it does not pass the WAN.
-      ...(meter && !/^s3:/i.test(location) ? { meter } : {}),
+      ...(meter && !isOwn ? { meter } : {}),
       ...(known ? { known } : {}),
       ...(ca === undefined ? {} : { ca: ca() }),
       ...ssh?.(),
-    });
+    };
+    return pieces && !isOwn ? fetchWithPieces(options, pieces) : fetchInThread(options);
+  };
 }

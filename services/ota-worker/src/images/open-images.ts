@@ -14,9 +14,10 @@ import type { IgnoredParameters } from '@khumbu/shared/locations/ignored-paramet
 import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { ImageChecks, ImageStore } from '@khumbu/steps/firmware-update/image-ports';
 import type { OtaWorkerConfig } from '../config.js';
+import { createPieceStore, type PieceStore } from '../pieces/piece-store.js';
 import { createImageChecks } from './image-checks.js';
 import { endStaleCopies, objectStoreImages, sharedSpool } from './image-store.js';
-import { makeRoom, oneAtATime, sweepImages } from './sweep.js';
+import { makeRoom, oneAtATime, PARTS_KEPT_MS, sweepImages } from './sweep.js';
 
 export interface OpenImagesParts {
   readonly objects: ObjectStore | undefined;
@@ -39,6 +40,8 @@ export interface OpenImages {
   readonly makeRoom: (bytes: number) => Promise<number>;
   /** Where images lie for all workers. */
   readonly place: ArtifactPlace;
+  /** Where each worker has a spool of its own: what comes of downloads, for the others. */
+  readonly pieces?: PieceStore;
   readonly sweeps: readonly Sweep[];
 }
 
@@ -94,6 +97,13 @@ export function openImages(config: OtaWorkerConfig, parts: OpenImagesParts): Ope
     done: 'unfinished copies of images ended in the object store',
     failed: 'unfinished copies of images were not looked for in the object store',
   };
+  const pieces = createPieceStore(kept, bucket);
+  const pieceSweep: Sweep = {
+    run: () => pieces.sweep(PARTS_KEPT_MS, Date.now(), stopping),
+    counts: 'removed',
+    done: 'leftovers of downloads removed from the object store',
+    failed: 'leftovers of downloads were not looked for in the object store',
+  };
   const storeSweep: Sweep = {
     run: () => {
       const namedImages = () => store.namedImages();
@@ -109,5 +119,6 @@ export function openImages(config: OtaWorkerConfig, parts: OpenImagesParts): Ope
     failed: 'images in the object store were not swept',
   };
   const images = objectStoreImages(spoolDir, kept, bucket, free, { checks, onCorrupt });
-  return { images, checks, makeRoom: free, place, sweeps: [recordSweep, storeSweep, spoolSweep, copySweep] };
+  const sweeps = [recordSweep, storeSweep, spoolSweep, copySweep, pieceSweep];
+  return { images, checks, makeRoom: free, place, pieces, sweeps };
 }

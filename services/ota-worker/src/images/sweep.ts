@@ -10,7 +10,8 @@ const YOUNG_MS = 3600_000;
 const SETTLED_MS = 10 * 60_000;
 /** Younger than this an image has enough of that time before it. */
 export const NEW_MS = SETTLED_MS / 2;
-const PARTS_KEPT_MS = 7 * 24 * 3600_000;
+/** What is held of a download that nobody goes on with. */
+export const PARTS_KEPT_MS = 7 * 24 * 3600_000;
 
 /** `named`: the SHA-256 of every image a record still names. Resolves with the number of files removed. */
 export async function sweepImages(

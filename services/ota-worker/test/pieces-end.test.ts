@@ -1,0 +1,128 @@
+/** Pieces of a download are there until the image is committed, and not longer. */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { createArtifactRecords } from '@khumbu/operations/artifacts/artifact-records';
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
+import {
+  type FirmwareFetchRecord,
+  fetchKey,
+  joinFetch,
+  newFetch,
+} from '@khumbu/operations/kinds/firmware-fetch/record';
+import { createStore, type Store } from '@khumbu/operations/kinds/store';
+import { listLeftParts } from '@khumbu/ota-worker/fetching/resume-download';
+import { objectStoreImages } from '@khumbu/ota-worker/images/image-store';
+import { createLogger } from '@khumbu/shared/runtime/logger';
+import { createFetch } from '@khumbu/steps/firmware-update/fetch';
+import type { ImageStore } from '@khumbu/steps/firmware-update/image-ports';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { startOrigin } from '@khumbu/test-support/origin';
+import { openRedis } from '@khumbu/test-support/redis';
+import { startS3 } from '@khumbu/test-support/s3';
+import t, { type Test } from 'tap';
+import { type PiecesWorker, piecesWorker } from './pieces-worker.js';
+import { depsOf, NO_METER, OPEN_GATE, offeredUpdate, profileOf } from './update-stage.js';
+
+const MIB = 1024 * 1024;
+const OVERLAP = 64 * 1024;
+const PATIENCE_MS = 20_000;
+const PATH = '/fw.bin';
+const IMAGE = randomBytes(3 * MIB);
+const never = new AbortController().signal;
+const now = () => momentOf(Date.now());
+const { redis } = await openRedis(t, t.testdir({}));
+
+async function stage(t: Test, name: string) {
+  const dir = t.testdir({ s3: {} });
+  const s3 = await startS3({ dir: join(dir, 's3') });
+  const origin = await startOrigin();
+  const workers: PiecesWorker[] = [];
+  t.teardown(async () => {
+    for (const { objects } of workers) objects.close();
+    await origin.close();
+    await s3.stop();
+  });
+  const url = origin.serve(PATH, IMAGE, [{ cutAfterBytes: 2 * MIB }, {}]);
+  const store = createStore(redis, name);
+  const key = fetchKey(url, []);
+  const update = offeredUpdate(now(), { state: 'Downloading' });
+  const { fetch, generation } = joinFetch(newFetch(key.id, key.location, now()), update.id, key.location, now());
+  const waiter = { ...update, fetch: { id: key.id, generation } };
+  if (!(await store.commit(store.transaction().put(fetch).put(waiter)))) throw new Error('not stored');
+  const worker = (folder: string): PiecesWorker => {
+    const made = piecesWorker(join(dir, folder), s3.endpoint);
+    workers.push(made);
+    return made;
+  };
+  const a = worker('a');
+  await t.rejects(
+    a.download(url, key.id, undefined, never, () => undefined),
+    { code: 'FETCH_RETRYABLE' },
+  );
+  const objects = async (): Promise<number> => (await a.pieces.find(key.id, never)).objects.length;
+  return { s3, store, worker, objects, id: key.id, sent: () => origin.stats(PATH).bodyBytes };
+}
+
+/** Another worker takes the fetch up. */
+async function takeUp(
+  { download, objects, pieces, spoolDir }: PiecesWorker,
+  store: Store,
+  id: string,
+  around: (images: ImageStore) => ImageStore = (images) => images,
+): Promise<FirmwareFetchRecord | undefined> {
+  const images = around(objectStoreImages(spoolDir, objects, 'khumbu', async () => 0));
+  const run = createFetch({
+    ...depsOf({ store, profile: profileOf({}), spoolDir }),
+    images,
+    notifications: { on: () => () => undefined, close: () => undefined },
+    progress: () => () => undefined,
+    artifacts: createArtifactRecords(redis, store.keys, Date.now),
+    ignored: () => [],
+    gate: OPEN_GATE,
+    meter: NO_METER,
+    reuseUnaskedMs: 0,
+    minBytes: 1,
+    retries: { tries: 1, retryIntervalS: 1, maxRetryAfterS: 1 },
+    listLeftParts: (name) => listLeftParts(join(spoolDir, 'fetching'), name),
+    listLeftPieces: (key, signal) => pieces.listLeft(key, signal),
+    download,
+  });
+  const stored = await store.load(id, 'firmware_fetch');
+  if (!stored) throw new Error('not there');
+  const commit = async (): Promise<never> => {
+    throw new Error('nothing else is stored');
+  };
+  await run(stored, { signal: never, log: createLogger('test', 'silent'), commit, isOurs: async () => true });
+  return store.load(id, 'firmware_fetch');
+}
+
+void t.test('they go with the commit of the image', async (t) => {
+  const { store, worker, objects, id, sent } = await stage(t, 'piecesEnd');
+  t.not(await objects(), 0);
+  let duringCopy = 0;
+  const fetch = await takeUp(worker('b'), store, id, (images) => ({
+    ...images,
+    async keep(...what) {
+      duringCopy = await objects();
+      return images.keep(...what);
+    },
+  }));
+  t.match(fetch, { result: { ok: true, image: { sizeBytes: IMAGE.length } } });
+  t.equal(sent(), IMAGE.length + OVERLAP);
+  t.not(duringCopy, 0, 'a worker that is killed while the image is copied costs nothing');
+  await awaitUntil(async () => (await objects()) === 0, PATIENCE_MS, 'the pieces to be removed');
+});
+
+void t.test('a store that does not list them keeps no image from its commit', async (t) => {
+  const { s3, store, worker, objects, id } = await stage(t, 'piecesUnlisted');
+  const fetch = await takeUp(worker('b'), store, id, (images) => ({
+    ...images,
+    async keep(...what) {
+      await images.keep(...what);
+      s3.failWith(500, (request) => request.includes('list-type=2'));
+    },
+  }));
+  t.match(fetch, { result: { ok: true } });
+  s3.failWith(undefined);
+  t.not(await objects(), 0, 'they are swept');
+});

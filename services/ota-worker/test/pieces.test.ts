@@ -1,0 +1,280 @@
+/** Workers with a spool each: what one has brought of a download the next one need not bring again. */
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { PIECES_BELOW, type Piece, readKey } from '@khumbu/ota-worker/pieces/piece-names';
+import { startChild } from '@khumbu/test-support/children';
+import { awaitUntil } from '@khumbu/test-support/events';
+import { startOrigin } from '@khumbu/test-support/origin';
+import { startS3 } from '@khumbu/test-support/s3';
+import t, { type Test } from 'tap';
+import { type PiecesWorker, piecesWorker } from './pieces-worker.js';
+
+const MIB = 1024 * 1024;
+/** What a line that has fallen silent may not have in the store. */
+const UNKEPT = 256 * 1024;
+/** So much of it comes again when it is gone on with, to be compared. */
+const OVERLAP = 64 * 1024;
+const PATIENCE_MS = 20_000;
+const WEEK_MS = 7 * 24 * 3600_000;
+const PATH = '/fw.bin';
+const IMAGE = randomBytes(6 * MIB + 13);
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+const never = new AbortController().signal;
+
+async function stage(t: Test) {
+  const dir = t.testdir({ s3: {} });
+  const s3 = await startS3({ dir: join(dir, 's3') });
+  const origin = await startOrigin();
+  const workers: PiecesWorker[] = [];
+  const worker = (name: string): PiecesWorker => {
+    const made = piecesWorker(join(dir, name), s3.endpoint);
+    workers.push(made);
+    return made;
+  };
+  t.teardown(async () => {
+    for (const { objects } of workers) objects.close();
+    await origin.close();
+    await s3.stop();
+  });
+  const { objects, pieces } = worker('nobody');
+  const listed = async (): Promise<readonly Piece[]> => {
+    const found = await objects.list(s3.bucket, PIECES_BELOW);
+    return found.flatMap(({ key, bytes }) => {
+      const object = readKey(key, bytes);
+      return object?.offset === undefined ? [] : [{ ...object, offset: object.offset }];
+    });
+  };
+  const heldBytes = async (): Promise<number> => {
+    const { held } = await pieces.find('image', never);
+    return Math.max(0, ...held.map(({ bytes }) => bytes));
+  };
+  const untilHeld = (bytes: number): Promise<unknown> =>
+    awaitUntil(async () => (await heldBytes()) >= bytes, PATIENCE_MS, `${bytes} bytes of it in the store`);
+  return {
+    dir,
+    s3,
+    origin,
+    objects,
+    pieces,
+    worker,
+    listed,
+    heldBytes,
+    untilHeld,
+    sent: () => origin.stats(PATH).bodyBytes,
+  };
+}
+
+const fetchBy = ({ download }: PiecesWorker, url: string, signal = never) =>
+  download(url, 'image', undefined, signal, () => undefined);
+
+/** Bytes of the longest part in the spool. */
+function partBytes({ spoolDir }: PiecesWorker): number {
+  const folder = join(spoolDir, 'fetching');
+  if (!existsSync(folder)) return 0;
+  const parts = readdirSync(folder).filter((name) => name.endsWith('.part'));
+  return Math.max(0, ...parts.map((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0));
+}
+
+/** A run that is aborted in order once it holds so many bytes, and the line is silent. */
+async function abortedAt(t: Test, worker: PiecesWorker, url: string, bytes: number): Promise<void> {
+  const aborter = new AbortController();
+  const run = t.rejects(fetchBy(worker, url, aborter.signal), { message: 'paused' });
+  await awaitUntil(() => partBytes(worker) === bytes, PATIENCE_MS, `${bytes} bytes in the spool`);
+  aborter.abort(new Error('paused'));
+  await run;
+}
+
+async function comesWhole(t: Test, worker: PiecesWorker, url: string, image = IMAGE): Promise<void> {
+  t.match(await fetchBy(worker, url), { kind: 'fetched', sha256: sha256(image), sizeBytes: image.length });
+  t.ok(readFileSync(join(worker.spoolDir, 'images', sha256(image))).equals(image));
+}
+
+void t.test('a worker is killed: what it has not kept yet is all that comes again', async (t) => {
+  const { dir, s3, origin, worker, heldBytes, untilHeld, sent } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, [{ bytesPerSecond: 2 * MIB, stallAfterBytes: 5 * MIB }, {}]);
+  const script = fileURLToPath(new URL('./pieces-child.js', import.meta.url));
+  const child = await startChild(process.execPath, [script, url, join(dir, 'a'), s3.endpoint]);
+  await untilHeld(1.5 * MIB);
+  await child.end('SIGKILL');
+  await awaitUntil(() => origin.requests.items.every(({ ended }) => ended), PATIENCE_MS, 'the line to be cut');
+  const [sentBefore, held] = [sent(), await heldBytes()];
+  t.ok(sentBefore < IMAGE.length, 'midway');
+  await comesWhole(t, worker('b'), url);
+  t.ok(
+    sent() <= IMAGE.length + (sentBefore - held) + OVERLAP,
+    `${sent()} bytes were sent, ${held} of ${sentBefore} were kept`,
+  );
+});
+
+void t.test('a worker is killed while the line is silent: 256 KiB at most come again', async (t) => {
+  const { dir, s3, origin, worker, untilHeld, sent } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, [{ stallAfterBytes: 3 * MIB }, {}]);
+  const script = fileURLToPath(new URL('./pieces-child.js', import.meta.url));
+  const child = await startChild(process.execPath, [script, url, join(dir, 'a'), s3.endpoint]);
+  await untilHeld(3 * MIB - UNKEPT + 1);
+  await child.end('SIGKILL');
+  await comesWhole(t, worker('b'), url);
+  t.ok(sent() <= IMAGE.length + UNKEPT + OVERLAP, `${sent()} bytes were sent`);
+});
+
+void t.test('a worker that stood still goes on beside the one that took over: nothing is mixed or lost', async (t) => {
+  const { dir, s3, origin, worker, listed, untilHeld } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, [{ stallAfterBytes: 3 * MIB }, { stallAfterBytes: 2 * MIB }, {}]);
+  const script = fileURLToPath(new URL('./pieces-child.js', import.meta.url));
+  const child = await startChild(process.execPath, [script, url, join(dir, 'a'), s3.endpoint]);
+  await untilHeld(3 * MIB - UNKEPT + 1);
+  child.process.kill('SIGSTOP');
+  const b = worker('b');
+  const aborter = new AbortController();
+  const run = t.rejects(fetchBy(b, url, aborter.signal), { message: 'paused' });
+  await awaitUntil(() => partBytes(b) > 5 * MIB - UNKEPT - OVERLAP, PATIENCE_MS, 'the second worker to have gone on');
+  aborter.abort(new Error('paused'));
+  await run;
+  child.process.kill('SIGCONT');
+  origin.release();
+  await awaitUntil(() => /^fetched$/m.test(child.stdout()), PATIENCE_MS, 'the first worker to have it all');
+  t.ok(readFileSync(join(dir, 'a', 'images', sha256(IMAGE))).equals(IMAGE));
+  t.not((await listed()).length, 0);
+  await comesWhole(t, worker('c'), url);
+});
+
+void t.test('a run that ends in order keeps all: no byte comes again but those that are compared', async (t) => {
+  const { origin, worker, listed, sent } = await stage(t);
+  const held = 3 * MIB + 70_000;
+  const url = origin.serve(PATH, IMAGE, [{ stallAfterBytes: held }, {}]);
+  await abortedAt(t, worker('a'), url, held);
+  t.equal(
+    (await listed()).reduce((sum, { bytes }) => sum + bytes, 0),
+    held,
+  );
+  await comesWhole(t, worker('b'), url);
+  t.equal(sent(), IMAGE.length + OVERLAP);
+});
+
+void t.test('the same worker goes on with what it has, and another one with what both runs have kept', async (t) => {
+  const { origin, worker, listed, sent } = await stage(t);
+  const a = worker('a');
+  const url = origin.serve(PATH, IMAGE, [{ stallAfterBytes: 3 * MIB }, { stallAfterBytes: 2 * MIB }, {}]);
+  await abortedAt(t, a, url, 3 * MIB);
+  const both = 5 * MIB - OVERLAP;
+  await abortedAt(t, a, url, both);
+  const kept = await listed();
+  t.equal(new Set(kept.map(({ generation }) => generation)).size, 2);
+  t.equal(
+    kept.reduce((sum, { bytes }) => sum + bytes, 0),
+    both,
+    'nothing was put twice',
+  );
+  await comesWhole(t, worker('b'), url);
+  t.equal(sent(), IMAGE.length + 2 * OVERLAP);
+});
+
+void t.test('a cut is no reason to begin anew at whoever tries again', async (t) => {
+  const { origin, worker, sent } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, [{ cutAfterBytes: 2 * MIB }, { cutAfterBytes: 2 * MIB }, {}]);
+  for (const name of ['a', 'b']) await t.rejects(fetchBy(worker(name), url), { code: 'FETCH_RETRYABLE' });
+  await comesWhole(t, worker('c'), url);
+  t.ok(sent() <= IMAGE.length + 2 * OVERLAP, `${sent()} bytes were sent`);
+});
+
+void t.test('other content at the origin since: it is fetched from the beginning, and nothing is mixed', async (t) => {
+  const other = randomBytes(IMAGE.length);
+  for (const etag of ['strong', '"the same for both"'] as const) {
+    const { origin, worker } = await stage(t);
+    const url = origin.serve(PATH, IMAGE, { etag, stallAfterBytes: 3 * MIB });
+    await abortedAt(t, worker('a'), url, 3 * MIB);
+    origin.serve(PATH, other, { etag });
+    await comesWhole(t, worker('b'), url, other);
+  }
+});
+
+void t.test('what was kept of older content goes as soon as the new one is kept', async (t) => {
+  const { origin, worker, listed, pieces } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, { stallAfterBytes: 5 * MIB });
+  await abortedAt(t, worker('a'), url, 5 * MIB);
+  const other = randomBytes(IMAGE.length);
+  origin.serve(PATH, other, [{ stallAfterBytes: 2 * MIB }, {}]);
+  await abortedAt(t, worker('b'), url, 2 * MIB);
+  t.equal(
+    (await listed()).reduce((sum, { bytes }) => sum + bytes, 0),
+    2 * MIB,
+  );
+  t.equal((await pieces.find('image', never)).held.length, 1);
+  await comesWhole(t, worker('c'), url, other);
+});
+
+void t.test('a store that is down, or takes nothing, holds no download up', async (t) => {
+  const { s3, origin, worker } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, { bytesPerSecond: 4 * MIB });
+  s3.failWith(500, (request) => request.startsWith('PUT'));
+  const a = worker('a');
+  await comesWhole(t, a, url);
+  t.same(a.warnings, ['what comes of a download is not kept in the object store for other workers now']);
+  await s3.stop();
+  const b = worker('b');
+  await comesWhole(t, b, url);
+  t.equal(b.warnings[0], 'the object store did not say what other workers have of a download');
+});
+
+void t.test('a store that is there again has all of it with the next piece', async (t) => {
+  const { s3, origin, worker, sent } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, [{ stallAfterBytes: 3 * MIB }, {}]);
+  s3.failWith(500, (request) => request.startsWith('PUT'));
+  const a = worker('a');
+  const aborter = new AbortController();
+  const run = t.rejects(fetchBy(a, url, aborter.signal), { message: 'paused' });
+  await awaitUntil(() => a.warnings.length > 0, PATIENCE_MS, 'a failure to be told');
+  s3.failWith(undefined);
+  aborter.abort(new Error('paused'));
+  await run;
+  await comesWhole(t, worker('b'), url);
+  t.equal(sent(), IMAGE.length + OVERLAP);
+});
+
+void t.test('of a damaged piece, and what is behind it, nothing is taken', async (t) => {
+  const image = randomBytes(12 * MIB);
+  for (const [which, comesAgain] of [
+    [0, 10 * MIB],
+    [1, 2 * MIB + OVERLAP],
+  ] as const) {
+    const { s3, origin, objects, worker, listed, sent } = await stage(t);
+    const url = origin.serve(PATH, image, [{ stallAfterBytes: 10 * MIB }, {}]);
+    await abortedAt(t, worker('a'), url, 10 * MIB);
+    const kept = (await listed()).toSorted((x, y) => x.offset - y.offset);
+    t.same(
+      kept.map(({ bytes }) => bytes),
+      [8 * MIB, 2 * MIB],
+    );
+    const { key = '', bytes = 0 } = kept[which] ?? {};
+    const body = Readable.from([randomBytes(bytes)], { objectMode: false });
+    await objects.putStream({ bucket: s3.bucket, key, body, contentType: 'application/octet-stream' });
+    await comesWhole(t, worker('b'), url, image);
+    t.equal(sent(), image.length + comesAgain);
+  }
+});
+
+void t.test('what no run can go on with is removed at once', async (t) => {
+  const { origin, worker, listed, pieces } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, [{ stallAfterBytes: 2 * MIB }, { status: 404 }]);
+  await abortedAt(t, worker('a'), url, 2 * MIB);
+  t.equal((await listed()).length, 1);
+  await t.rejects(fetchBy(worker('b'), url), { code: 'FETCH_PERMANENT' });
+  const isEmpty = async () => (await pieces.find('image', never)).objects.length === 0;
+  await awaitUntil(isEmpty, PATIENCE_MS, 'all of it to be removed');
+});
+
+void t.test('what is left is removed after a week without a run, and nothing else', async (t) => {
+  const { s3, origin, objects, pieces, worker, listed } = await stage(t);
+  const url = origin.serve(PATH, IMAGE, { stallAfterBytes: 2 * MIB });
+  await abortedAt(t, worker('a'), url, 2 * MIB);
+  const image = { bucket: s3.bucket, key: `firmware/sha256/${sha256(IMAGE)}` };
+  const body = Readable.from([IMAGE], { objectMode: false });
+  await objects.putStream({ ...image, body, contentType: 'application/octet-stream' });
+  t.equal(await pieces.sweep(WEEK_MS, Date.now() + WEEK_MS - 3600_000, never), 0);
+  t.equal(await pieces.sweep(WEEK_MS, Date.now() + WEEK_MS + 3600_000, never), 2);
+  t.same(await listed(), []);
+  t.ok(await objects.stat(image.bucket, image.key));
+});
