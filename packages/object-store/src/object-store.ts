@@ -10,6 +10,7 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { BucketItem, Client, ClientOptions } from 'minio';
 import { type GetBytesInput, getBytes } from './get-bytes.js';
 import { type GetToFileInput, getToFile } from './get-to-file.js';
+import { type PutBytesInput, putBytes } from './put-bytes.js';
 import { DEFAULT_PART_BYTES, MAX_PARTS, type PutStreamInput, putStream } from './put-stream.js';
 import { createStoreCaller, type StoreCaller } from './store-call.js';
 import { StoreError } from './store-error.js';
@@ -157,6 +158,8 @@ export function createObjectStore(config: ObjectStoreConfig, { stallMs = 30_000 
     getToFile: (input: GetToFileInput) => getToFile(store, input),
     /** See `getBytes` in get-bytes.ts. */
     getBytes: (input: GetBytesInput) => getBytes(store, input),
+    /** See `putBytes` in put-bytes.ts. */
+    putBytes: (input: PutBytesInput) => putBytes(store, input),
     /** Undefined when there is no such object; a missing bucket looks the same. */
     stat: (bucket: string, key: string, signal?: AbortSignal) => statObject(store, { bucket, key }, signal),
     /** The objects whose keys begin with `prefix`. */

@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import { onAbort } from '@khumbu/shared/runtime/abort';
 import { type Part, partsOf } from './parts.js';
 import { explainRefusal, type Protection, protectionHeaders, requireEncrypted, requireKept } from './protection.js';
+import { putBytes } from './put-bytes.js';
 import { abortedError, type StoreCaller } from './store-call.js';
 import { StoreError } from './store-error.js';
 import type { UnfinishedUpload } from './unfinished-uploads.js';
@@ -69,7 +70,7 @@ function objectHeaders(input: Pick<PutStreamInput, 'contentType' | 'metadata'>):
   return headers;
 }
 
-const md5Of = (bytes: Buffer, encoding: 'hex' | 'base64'): string => createHash('md5').update(bytes).digest(encoding);
+const md5Of = (bytes: Buffer): string => createHash('md5').update(bytes).digest('hex');
 
 /** One upload: what has been sent, what is under way, why it failed. */
 class Upload {
@@ -154,17 +155,15 @@ class Upload {
   }
 
   private async putWhole(bytes: Buffer): Promise<PutResult> {
-    const { bucket: bucketName, key: objectName, onProgress, contentType, metadata, metadataOfWhole } = this.input;
+    const { bucket, key, onProgress, contentType, metadata, metadataOfWhole } = this.input;
     const headers = {
       ...objectHeaders({ contentType, metadata: { ...metadata, ...metadataOfWhole?.() } }),
       ...protectionHeaders(this.input.protection),
-      'content-md5': md5Of(bytes, 'base64'),
     };
-    const response = await this.store.call(this.what, this.stop.signal, (client) =>
-      client.makeRequestAsyncOmit({ method: 'PUT', bucketName, objectName, headers }, bytes),
-    );
+    const { signal } = this.stop;
+    const { etag } = await putBytes(this.store, { bucket, key, bytes, contentType, headers, signal });
     onProgress?.(bytes.length);
-    return { bytes: bytes.length, etag: String(response.headers.etag ?? '').replaceAll('"', '') };
+    return { bytes: bytes.length, etag };
   }
 
   /** What a store could keep without doing what is asked is begun in parts: its first answer tells, before any content is there. */
@@ -201,7 +200,7 @@ class Upload {
   private start(part: Part, uploadID: string): void {
     const { bucket: bucketName, key: objectName } = this.input;
     const there = this.there.get(part.number);
-    const md5 = md5Of(part.bytes, 'hex');
+    const md5 = md5Of(part.bytes);
     if (there?.bytes === part.bytes.length && there.etag === md5) {
       this.confirm(part, there.etag);
       return;

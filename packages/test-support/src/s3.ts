@@ -7,6 +7,9 @@ import { createServer } from 'node:http';
 import S3rver from '@20minutes/s3rver';
 import { closeNow, listen } from '@khumbu/shared/runtime/listening';
 
+/** What S3 says to a status; else it is the server's own failure. */
+const CODES: Readonly<Record<number, string>> = { 403: 'AccessDenied', 507: 'QuotaExceeded' };
+
 export async function startS3(options: {
   readonly dir: string;
   readonly bucket?: string;
@@ -36,7 +39,8 @@ export async function startS3(options: {
     if (!failure?.matches(line)) return handle(request, response);
     request.resume();
     response.writeHead(failure.status, { 'content-type': 'application/xml' });
-    response.end('<?xml version="1.0"?><Error><Code>InternalError</Code><Message>scripted</Message></Error>');
+    const code = CODES[failure.status] ?? 'InternalError';
+    response.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>scripted</Message></Error>`);
   });
   const port = await listen(server, options.port ?? 0);
   return {

@@ -29,6 +29,11 @@ export const OtaWorkerSettings = Type.Object({
     0,
     'With FIRMWARE_STORE=s3: bytes of all images there beyond which the oldest that nobody needs are removed; 0: no limit.',
   ),
+  FIRMWARE_STORE_RESUME: Type.Boolean({
+    default: true,
+    description:
+      'With FIRMWARE_STORE=s3: whether what comes of a download is put into S3_BUCKET on its way, so that another worker resumes it. The bytes go to the object store once more: for a store on the LAN.',
+  }),
   FIRMWARE_MD5: Type.Boolean({
     default: false,
     description:

@@ -2,20 +2,31 @@
 import {
   type Begun,
   bestOf,
+  cutAt,
   type Held,
   heldBy,
   isWorthTaking,
+  nextStep,
   type Piece,
   pieceName,
   readBegun,
   readKey,
+  removable,
+  withoutReplaced,
 } from '@khumbu/ota-worker/pieces/piece-names';
-import { nextPiece } from '@khumbu/ota-worker/pieces/piece-pace';
+import { longestMs, nextPiece } from '@khumbu/ota-worker/pieces/piece-pace';
+import { createTurns } from '@khumbu/ota-worker/pieces/piece-turns';
+import { whenAborted } from '@khumbu/shared/runtime/abort';
 import t from 'tap';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const [ONE, TWO] = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002'];
+const [ONE, TWO, THREE] = ['1', '2', '3'].map((digit) => `00000000-0000-4000-8000-00000000000${digit}`) as [
+  string,
+  string,
+  string,
+];
+const never = new AbortController().signal;
 const sha256 = 'a'.repeat(64);
 const begun = (more: Partial<Begun> = {}): Begun => ({
   validators: { etag: '"1"' },
@@ -78,6 +89,8 @@ void t.test('what the own spool has counts, unless another one has more, or of n
   t.ok(isWorthTaking(kept(MIB + 256 * KIB), local));
   t.notOk(isWorthTaking(kept(9 * MIB, { validators: { etag: '"2"' }, startedAt: 4 }), local));
   t.ok(isWorthTaking(kept(1, { validators: { etag: '"2"' }, startedAt: 6 }), local));
+  t.notOk(isWorthTaking(kept(9 * MIB, { startedAt: 4 }), local, true), 'the same is claimed of older content');
+  t.ok(isWorthTaking(kept(1, { startedAt: 6 }), local, true), 'of newer content');
 });
 
 void t.test('a description that is none is none', async (t) => {
@@ -91,6 +104,73 @@ void t.test('pieces follow the line', async (t) => {
   t.equal(nextPiece(256 * KIB, 499), 0, 'two a second');
   t.equal(nextPiece(256 * KIB, 500), 256 * KIB);
   t.equal(nextPiece(MIB, 500), MIB, 'all that has come');
-  t.equal(nextPiece(8 * MIB, 0), 8 * MIB, 'a fast line');
-  t.equal(nextPiece(100 * MIB, 60_000), 8 * MIB);
+  t.equal(nextPiece(MIB + 1, 0), MIB, 'a fast line');
+  t.equal(nextPiece(100 * MIB, 60_000), MIB);
+});
+
+void t.test('what an earlier run has kept is compared first, and waited for', async (t) => {
+  const of = (...pieces: Piece[]): Held => ({ ...held(ONE, pieces.reduce((sum, { bytes }) => sum + bytes, 0)), pieces });
+  const [first, second] = [piece(ONE, 0, 100), piece(ONE, 100, 100)];
+  const long = of(first, second);
+  t.same(nextStep([], 0, 1000), { kind: 'put' });
+  t.same(nextStep([long], 0, 99), { kind: 'wait' });
+  t.same(nextStep([long], 0, 100), { kind: 'compare', piece: first });
+  t.same(nextStep([long], 100, 199), { kind: 'wait' });
+  t.same(nextStep([long], 100, 1000), { kind: 'compare', piece: second });
+  t.same(nextStep([long], 200, 1000), { kind: 'put' }, 'it has no more');
+  t.same(nextStep([long], 50, 1000), { kind: 'put' }, 'none begins here');
+  t.same(nextStep([of(piece(TWO, 0, 10)), long], 0, 1000), { kind: 'compare', piece: first }, 'the longest');
+});
+
+void t.test('of a damaged piece, and what is behind it, nothing is held', async (t) => {
+  const [first, second] = [piece(ONE, 0, 100), piece(ONE, 100, 50)];
+  const whole = { ...held(ONE, 150), pieces: [first, second] };
+  t.same(cutAt([whole], second.key), [{ ...whole, pieces: [first], bytes: 100 }]);
+  t.same(cutAt([whole], first.key), [{ ...whole, pieces: [], bytes: 0 }]);
+  t.same(cutAt([whole], piece(TWO, 0, 100).key), [whole]);
+});
+
+void t.test('what a later run has found to be of other content is not held', async (t) => {
+  const [one, two] = [held(ONE, 20), held(TWO, 10, { replaces: [ONE] })];
+  t.same(withoutReplaced([one, two]), [two]);
+  t.same(withoutReplaced([one]), [one]);
+});
+
+void t.test('nothing is removed that somebody goes on from', async (t) => {
+  const [first, second, own, lost] = [piece(ONE, 0, 100), piece(ONE, 100, 50), piece(TWO, 100, 9), piece(THREE, 0, 9)];
+  const about = { ...first, key: `firmware/fetching/f/${ONE}/begun.${sha256}`, offset: undefined };
+  const objects = [about, first, second, own, lost];
+  const later = held(TWO, 109, { goesOnFrom: [pieceName(first)] });
+  const all = { objects, held: [held(ONE, 150), later] };
+  t.same(removable(all, new Set(), new Set()), [lost], 'without its description nobody finds it');
+  t.same(removable(all, new Set([ONE]), new Set()), [about, second, lost]);
+  t.same(removable(all, new Set([ONE]), new Set([second.key])), [about, lost]);
+  t.same(removable(all, new Set([ONE, TWO]), new Set()), objects);
+});
+
+void t.test('a store that is slower than lines is not waited for', async (t) => {
+  t.equal(longestMs(64 * KIB), 3000);
+  t.equal(longestMs(MIB), 18_000);
+});
+
+void t.test('so many are at work at once, in the order in which they came', async (t) => {
+  const inTurn = createTurns(1);
+  const order: string[] = [];
+  const [first, aborter] = [new AbortController(), new AbortController()];
+  const one = inTurn(never, () => whenAborted(first.signal));
+  const two = t.rejects(
+    inTurn(aborter.signal, async () => order.push('two')),
+    { message: 'away' },
+  );
+  const three = inTurn(never, async () => order.push('three'));
+  const four = t.rejects(inTurn(never, async () => Promise.reject(new Error('broken'))));
+  const five = inTurn(never, async () => order.push('five'));
+  aborter.abort(new Error('away'));
+  await two;
+  t.same(order, []);
+  first.abort();
+  await Promise.all([one, three, four, five]);
+  t.same(order, ['three', 'five']);
+  t.equal(await inTurn(never, async () => 'free'), 'free');
+  await t.rejects(inTurn(aborter.signal, async () => 'late'), { message: 'away' });
 });

@@ -11,6 +11,8 @@ export interface PiecesWorker {
   readonly pieces: PieceStore;
   /** What was warned of, in order. */
   readonly warnings: readonly string[];
+  /** What was told beside that. */
+  readonly told: readonly string[];
   readonly spoolDir: string;
 }
 
@@ -27,7 +29,8 @@ export function piecesWorker(spoolDir: string, endpoint: string): PiecesWorker {
   const pieces = createPieceStore(objects, config.S3_BUCKET);
   const rules = { allowedSchemes: ['http'] as const, allowedHosts: [], allowLoopback: true };
   const warnings: string[] = [];
-  const log = { info: () => undefined, warn: (_about: object, said: string) => void warnings.push(said) };
+  const told: string[] = [];
+  const log = { info: (_about: object, said: string) => void told.push(said), warn: (_about: object, said: string) => void warnings.push(said) };
   const download = createDownload({
     config,
     rules,
@@ -35,5 +38,5 @@ export function piecesWorker(spoolDir: string, endpoint: string): PiecesWorker {
     makeRoom: async () => 0,
     pieces: { store: pieces, log },
   });
-  return { download, objects, pieces, warnings, spoolDir };
+  return { download, objects, pieces, warnings, told, spoolDir };
 }

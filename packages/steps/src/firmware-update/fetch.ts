@@ -88,7 +88,7 @@ export function createFetch(deps: FetchDeps) {
       fetchedBytes = 0,
       md5s,
     } = await obtainWhileWanted(fetch, context).catch(async (error: unknown) => {
-      await removeUnlessWanted(deps, fetch, context.log).catch((failure: unknown) => {
+      await removeUnlessWanted(deps, fetch, context).catch((failure: unknown) => {
         context.log.warn(
           { err: failure },
           'could not look for what is left of a download; it is removed after seven days',
@@ -98,11 +98,12 @@ export function createFetch(deps: FetchDeps) {
     });
     const { location } = fetch;
     // Only now: until here another worker could still go on with them.
-    const removePieces = result.ok ? await listLeftPieces(deps, fetch.id, context.log) : undefined;
+    const removePieces = result.ok ? await listLeftPieces(deps, fetch.id, context) : undefined;
     // Updates may have joined meanwhile: the record as it is now is ended, not as it was at the start of the run.
     for (;;) {
       const current = await store.load(fetch.id, 'firmware_fetch');
-      if (current?.state !== 'Fetching' || current.generation !== fetch.generation) return;
+      if (current?.state !== 'Fetching') return removePieces?.();
+      if (current.generation !== fetch.generation) return;
       // An update that joined during the abort is a reason to run again.
       if (isUnwanted(result) && (await waitersOf(current)).length > 0) return;
       const transaction = store.transaction().put(fetchEnded(current, result, held, now()));

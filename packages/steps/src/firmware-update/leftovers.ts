@@ -1,8 +1,8 @@
 /** What is left of a download once nobody will go on with it. */
+import type { StepContext } from '@khumbu/operations/jobs/job-loop';
 import type { FirmwareFetchRecord } from '@khumbu/operations/kinds/firmware-fetch/record';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
-import type { Logger } from '@khumbu/shared/runtime/logger';
 import type { StepDeps } from './step-deps.js';
 
 export interface LeftoverDeps {
@@ -11,8 +11,11 @@ export interface LeftoverDeps {
    * beside runs that begin meanwhile.
    */
   readonly listLeftParts: (key: string) => Promise<() => Promise<void>>;
-  /** The same of what workers with a spool each have kept for each other in the object store; absent: they share the spool. */
-  readonly listLeftPieces?: (key: string, signal: AbortSignal) => Promise<() => Promise<void>>;
+  /**
+   * The same of what workers with a spool each have kept for each other in the object store; its removal resolves with how many
+   * objects that were. Absent: they share the spool, or keep nothing.
+   */
+  readonly listLeftPieces?: (key: string, signal: AbortSignal) => Promise<() => Promise<number>>;
 }
 
 /** Nothing waits longer for the list. */
@@ -22,9 +25,9 @@ const LIST_MS = 5000;
 export async function listLeftPieces(
   deps: Pick<LeftoverDeps, 'listLeftPieces'>,
   key: string,
-  log: Logger,
+  { signal, log }: Pick<StepContext, 'signal' | 'log'>,
 ): Promise<() => void> {
-  const limit = deadlineAfter(LIST_MS);
+  const limit = deadlineAfter(LIST_MS, signal);
   const onFailure = (error: unknown): void => {
     const what = 'what is left of a download in the object store is removed after seven days';
     log.warn({ reason: describeError(error) }, what);
@@ -41,20 +44,37 @@ export async function listLeftPieces(
 }
 
 /**
+ * Makes room in the object store for the image itself, which is whole in the own spool by now. Resolves with whether anything was
+ * there. Rejects as the store does.
+ */
+export async function removeLeftPieces(
+  { listLeftPieces: list }: Pick<LeftoverDeps, 'listLeftPieces'>,
+  key: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const remove = await list?.(key, signal);
+  return ((await remove?.()) ?? 0) > 0;
+}
+
+/**
  * A run that lost its job while its process stood still keeps its part for the one that goes on. When that one has long
  * brought the image, no run would come for the part. What is left is listed before the record is read: a run that begins
- * after that is not touched.
+ * after that is not touched. A fetch that goes on is left at once: a process that stops has no time for lists.
  */
 export async function removeUnlessWanted(
   deps: LeftoverDeps & Pick<StepDeps, 'store'>,
   fetch: FirmwareFetchRecord,
-  log: Logger,
+  context: Pick<StepContext, 'signal' | 'log'>,
 ): Promise<void> {
-  const removePieces = await listLeftPieces(deps, fetch.id, log);
+  const isWanted = async (): Promise<boolean> => {
+    const current = await deps.store.load(fetch.id, 'firmware_fetch');
+    const hasCome = current?.held?.fetchedAt !== fetch.held?.fetchedAt;
+    return current !== undefined && (current.state === 'Fetching' || !hasCome);
+  };
+  if (await isWanted()) return;
+  const removePieces = await listLeftPieces(deps, fetch.id, context);
   const removeLeft = await deps.listLeftParts(fetch.id);
-  const current = await deps.store.load(fetch.id, 'firmware_fetch');
-  const hasCome = current?.held?.fetchedAt !== fetch.held?.fetchedAt;
-  if (current !== undefined && (current.state === 'Fetching' || !hasCome)) return;
+  if (await isWanted()) return;
   removePieces();
   await removeLeft();
 }

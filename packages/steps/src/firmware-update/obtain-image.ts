@@ -7,13 +7,16 @@ import type { FetchedVersion, FetchResult, FirmwareFetchRecord } from '@khumbu/o
 import { imagesOf, type StoredImage } from '@khumbu/operations/kinds/firmware-update/record';
 import { artifactOf } from '@khumbu/shared/locations/artifact-location';
 import type { IgnoredParameters } from '@khumbu/shared/locations/ignored-parameters';
-import { CodedError } from '@khumbu/shared/runtime/errors';
+import { CodedError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Validators } from '@khumbu/transfer/port';
 import { arrivedAs, isFresh, NOT_HELD, validatorsOf } from './fetch-results.js';
 import type { Downloaded, ImageFile } from './image-ports.js';
+import { type LeftoverDeps, removeLeftPieces } from './leftovers.js';
 import type { StepDeps } from './step-deps.js';
 
-export interface ObtainImageDeps extends Pick<StepDeps, 'images' | 'checks' | 'now'> {
+export interface ObtainImageDeps
+  extends Pick<StepDeps, 'images' | 'checks' | 'now'>,
+    Pick<LeftoverDeps, 'listLeftPieces'> {
   readonly download: (
     location: string,
     key: string,
@@ -41,16 +44,9 @@ export interface ObtainedImage {
   readonly md5s?: ReadonlyMap<string, string>;
 }
 
-export function createObtainImage({
-  images,
-  checks,
-  now,
-  download,
-  artifacts,
-  ignored,
-  reuseUnaskedMs,
-  minBytes,
-}: ObtainImageDeps) {
+export function createObtainImage(deps: ObtainImageDeps) {
+  const { images, checks, now, download, artifacts, ignored, reuseUnaskedMs, minBytes } = deps;
+
   const isStored = async ({ asCame, ...image }: StoredImage, signal: AbortSignal): Promise<boolean> =>
     (await images.has(image, signal)) && (asCame === undefined || (await images.has(asCame, signal)));
 
@@ -73,21 +69,33 @@ export function createObtainImage({
     return sha256 === undefined ? undefined : { result: NOT_HELD };
   };
 
-  const keep = async (file: ImageFile, signal: AbortSignal): Promise<StoredImage> => {
+  /** A store may have room for an image alone, and not for what was kept of it on its way as well. */
+  const keepInStore = async (image: StoredImage, key: string, signal: AbortSignal): Promise<void> => {
+    try {
+      await images.keep(image, signal);
+    } catch (error) {
+      const isFull = hasCode(error, 'S3_QUOTA');
+      if (!isFull || !(await removeLeftPieces(deps, key, signal).catch(() => false))) throw error;
+      await images.keep(image, signal);
+    }
+  };
+
+  const keep = async (file: ImageFile, key: string, signal: AbortSignal): Promise<StoredImage> => {
     await checks.remember(file.path, file);
     const { sha256, sizeBytes } = file;
-    await images.keep({ sha256, sizeBytes }, signal);
+    await keepInStore({ sha256, sizeBytes }, key, signal);
     return { sha256, sizeBytes };
   };
 
   const keepFetched = async (
+    key: string,
     fetched: Extract<Downloaded, { kind: 'fetched' }>,
     signal: AbortSignal,
   ): Promise<ObtainedImage> => {
     const files = [fetched, ...(fetched.asCame ? [fetched.asCame] : [])];
     const marks = await Promise.all(files.map(({ sha256 }) => artifacts.settled(sha256, signal)));
-    const asCame = fetched.asCame ? { asCame: await keep(fetched.asCame, signal) } : {};
-    const image = { ...(await keep(fetched, signal)), ...asCame };
+    const asCame = fetched.asCame ? { asCame: await keep(fetched.asCame, key, signal) } : {};
+    const image = { ...(await keep(fetched, key, signal)), ...asCame };
     // A removal that went on while the file was put under its name may have taken it away.
     if (!(await isStored(image, signal))) throw new CodedError('CONFLICT', 'the image was removed as it came');
     const webPage = fetched.webPage ? { webPage: true as const } : {};
@@ -107,7 +115,7 @@ export function createObtainImage({
     if (held && marks && isFresh(held, now().wall, reuseUnaskedMs)) return { result: arrivedAs(held), marks };
     const known = held && marks ? validatorsOf(held) : undefined;
     const fetched = await download(fetch.location, fetch.id, known, signal, onProgress);
-    if (fetched.kind === 'fetched') return keepFetched(fetched, signal);
+    if (fetched.kind === 'fetched') return keepFetched(fetch.id, fetched, signal);
     if (!held || !marks) throw new TypeError('nothing is held that could be unchanged');
     const sentAgain = { ...held, sentAnyway: true as const, fetchedAt: now().wall };
     return { result: arrivedAs(held), marks, ...(fetched.sentAnyway ? { held: sentAgain } : {}) };

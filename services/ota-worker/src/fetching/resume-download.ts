@@ -65,9 +65,9 @@ const longestOf = (found: readonly Generation[]): Generation | undefined =>
 export async function longestPart(
   folder: string,
   key: string,
-): Promise<{ readonly usable: number; readonly sidecar: Sidecar } | undefined> {
-  const { usable = 0, sidecarContent: sidecar } = longestOf(await generationsOf(folder, key)) ?? {};
-  return sidecar && { usable, sidecar };
+): Promise<{ readonly path: string; readonly usable: number; readonly sidecar: Sidecar } | undefined> {
+  const longest = longestOf(await generationsOf(folder, key));
+  return longest?.sidecarContent && { path: longest.part, usable: longest.usable, sidecar: longest.sidecarContent };
 }
 
 async function remove(generations: readonly PartPaths[]): Promise<void> {

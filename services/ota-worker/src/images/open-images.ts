@@ -120,5 +120,7 @@ export function openImages(config: OtaWorkerConfig, parts: OpenImagesParts): Ope
   };
   const images = objectStoreImages(spoolDir, kept, bucket, free, { checks, onCorrupt });
   const sweeps = [recordSweep, storeSweep, spoolSweep, copySweep, pieceSweep];
-  return { images, checks, makeRoom: free, place, pieces, sweeps };
+  // Those of a time when they were kept are swept all the same.
+  const ofDownloads = config.FIRMWARE_STORE_RESUME ? { pieces } : {};
+  return { images, checks, makeRoom: free, place, ...ofDownloads, sweeps };
 }

@@ -4,13 +4,14 @@
  */
 import { join } from 'node:path';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
-import { describeError } from '@khumbu/shared/runtime/errors';
+import { describeError, hasCode } from '@khumbu/shared/runtime/errors';
 import type { Downloaded } from '@khumbu/steps/firmware-update/image-ports';
 import { isOfNoUse } from '../fetching/fetch-image.js';
 import { fetchInThread, type ThreadFetchOptions } from '../fetching/fetch-in-thread.js';
 import { PieceKeeper } from './keep-pieces.js';
-import { type Earlier, NOTHING_EARLIER, type PieceStore, type PiecesLog } from './piece-store.js';
-import { takePieces } from './take-pieces.js';
+import { cutAt, type Held } from './piece-names.js';
+import type { PieceStore, PiecesLog } from './piece-store.js';
+import { type Taken, takePieces } from './take-pieces.js';
 
 /** A store that is silent holds no download up for longer. */
 const FIND_MS = 10_000;
@@ -20,40 +21,57 @@ export interface PiecesDeps {
   readonly log: PiecesLog;
 }
 
-/** Never rejects: what is not found is fetched. */
-async function findEarlier({ store, log }: PiecesDeps, fetch: string, signal: AbortSignal): Promise<Earlier> {
+/** Never rejects: what is not found is fetched. `undefined`: these keys may not see it, and so nothing is kept either. */
+async function findEarlier(
+  { store, log }: PiecesDeps,
+  fetch: string,
+  signal: AbortSignal,
+): Promise<readonly Held[] | undefined> {
   const limit = deadlineAfter(FIND_MS, signal);
   try {
-    return await store.find(fetch, limit.signal);
+    return (await store.find(fetch, limit.signal)).held;
   } catch (error) {
     const reason = describeError(error);
-    if (!signal.aborted)
+    const isDenied = hasCode(error, 'S3_DENIED');
+    if (isDenied)
+      log.warn({ fetch, reason }, 'downloads are not kept for other workers: the keys of the object store may not list and read');
+    else if (!signal.aborted)
       log.warn({ fetch, reason }, 'the object store did not say what other workers have of a download');
-    return NOTHING_EARLIER;
+    return isDenied ? undefined : [];
   } finally {
     limit.clear();
   }
 }
 
-/** Never rejects, as above. */
-async function takeOver({ store, log }: PiecesDeps, earlier: Earlier, options: ThreadFetchOptions): Promise<void> {
-  const { key: fetch, spoolDir, signal, makeRoom } = options;
+/** Of a piece that is not there as it was put, nothing is to be gone on with again. */
+const withoutDamage = (held: readonly Held[], { failure }: Taken): readonly Held[] =>
+  failure && hasCode(failure.error, 'S3_CORRUPT', 'S3_NO_SUCH_KEY') ? cutAt(held, failure.piece.key) : held;
+
+/** Never rejects, as above. Resolves with what the store is known to hold. */
+async function takeOver(
+  { store, log }: PiecesDeps,
+  held: readonly Held[],
+  options: ThreadFetchOptions,
+): Promise<readonly Held[]> {
+  const { key: fetch, spoolDir, signal, makeRoom, known, onProgress } = options;
   const folder = join(spoolDir, 'fetching');
   try {
-    const room = makeRoom === undefined ? {} : { makeRoom };
-    const taken = await takePieces(earlier, store, { key: fetch, folder, signal, ...room });
-    if (!taken || signal.aborted) return;
+    const ports = { ...(makeRoom && { makeRoom }), ...(known && { known }), ...(onProgress && { onProgress }) };
+    const taken = await takePieces(held, store, { key: fetch, folder, signal, ...ports });
+    if (!taken || signal.aborted) return held;
     const { bytes, failure } = taken;
-    if (failure === undefined) log.info({ fetch, bytes }, 'a download goes on with what another worker has brought');
+    if (!failure) log.info({ fetch, bytes }, 'a download goes on with what another worker has brought');
     else {
-      const reason = describeError(failure);
+      const reason = describeError(failure.error);
       log.warn({ fetch, bytes, reason }, 'what another worker has brought of a download could not be read as a whole');
     }
+    return withoutDamage(held, taken);
   } catch (error) {
     log.warn(
       { fetch, reason: describeError(error) },
       'what another worker has brought of a download was not taken over',
     );
+    return held;
   }
 }
 
@@ -62,8 +80,8 @@ export async function fetchWithPieces(options: ThreadFetchOptions, deps: PiecesD
   const { key, signal } = options;
   signal.throwIfAborted();
   const earlier = await findEarlier(deps, key, signal);
-  await takeOver(deps, earlier, options);
-  const keeper = new PieceKeeper(deps.store, key, earlier, deps.log);
+  if (!earlier) return fetchInThread(options);
+  const keeper = new PieceKeeper(deps.store, key, await takeOver(deps, earlier, options), deps.log);
   try {
     const result = await fetchInThread({ ...options, onPart: keeper.follow });
     await keeper.end('came');

@@ -1,44 +1,56 @@
 /**
  * Puts a part file that another thread writes into the object store, piece by piece, behind the download, which neither waits for
- * it nor hears of its failures. What is read is what the kernel has of the file: it only grows, and is of one content, so it
- * does not matter under which name the writer has it by now, or whether it has one.
+ * it nor hears of its failures. The file is open for no longer than a piece is read: one that is discarded frees its space. It
+ * only grows, and is of one content, so whatever was read of it is right.
  */
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { CodedError, ifExists } from '@khumbu/shared/runtime/errors';
 import { TAIL_BYTES } from '@khumbu/transfer/port';
 import type { GrowingPart } from '../fetching/fetch-options.js';
-import { type Begun, type Held, isSameContent, type Piece, pieceName, type StoredObject } from './piece-names.js';
-import { LOOK_MS, MOST_BYTES, nextPiece } from './piece-pace.js';
-import { type Earlier, type PieceStore, sha256Of } from './piece-store.js';
+import { type Begun, type Held, isSameContent, nextStep, type Piece, pieceName } from './piece-names.js';
+import { LOOK_MS, longestMs, MOST_BYTES, nextPiece } from './piece-pace.js';
+import { type PieceStore, sha256Of } from './piece-store.js';
 
-/** One put; a store that takes longer does not keep up with any line. */
-const PUT_MS = 30_000;
 /** After a failure the store is left alone for so long. */
 const AFTER_FAILURE_MS = 5000;
-/** So long the end of a run waits for what is on its way, and puts the rest. */
-const LAST_MS = 5000;
+/** So long the end of a run waits for what is on its way, and puts the rest. A process that stops has eight seconds. */
+const LAST_MS = 2000;
 
 export interface FollowDeps {
-  readonly store: PieceStore;
+  readonly store: Pick<PieceStore, 'begin' | 'put' | 'inTurn'>;
   readonly fetch: string;
-  readonly earlier: Earlier;
+  /** What earlier runs and files have in the store. */
+  readonly held: readonly Held[];
   readonly onFailure: (error: unknown) => void;
+  /** Generations that nobody needs to go on from, and the keys of what of them is needed all the same. */
+  readonly onOutdated: (generations: ReadonlySet<string>, needed: ReadonlySet<string>) => void;
 }
 
 type Next = (unkept: number, ms: number) => number;
 
 const isWorth = (kept: number, unkept: number): boolean => unkept > 0 && kept + unkept > TAIL_BYTES;
+const theRest =
+  (kept: () => number): Next =>
+  (unkept) =>
+    isWorth(kept(), unkept) ? Math.min(unkept, MOST_BYTES) : 0;
 
-async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(length);
-  for (let at = 0; at < length; ) {
-    const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
-    if (bytesRead === 0) throw Object.assign(new Error('the part is shorter than it was'), { code: 'EIO' });
-    at += bytesRead;
+/** `undefined`: it is published or discarded by now. */
+export async function readAt(path: string, offset: number, length: number): Promise<Buffer | undefined> {
+  const file = await ifExists(open(path));
+  if (!file) return undefined;
+  try {
+    const bytes = Buffer.allocUnsafe(length);
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
+      if (bytesRead === 0) throw Object.assign(new Error('the part is shorter than it was'), { code: 'EIO' });
+      at += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
   }
-  return bytes;
 }
 
 /** One file, one generation in the store. */
@@ -51,45 +63,43 @@ export class FollowedPart {
   readonly #timer: NodeJS.Timeout;
   /** Those of earlier generations that this file begins with, then its own. */
   readonly #pieces: Piece[] = [];
-  /** What this generation has in the store. */
-  readonly #objects: StoredObject[] = [];
-  #isCompared = false;
-  #isFirst = true;
-  #file: FileHandle | undefined;
+  #held: readonly Held[];
+  /** Generations that claim this content and hold other bytes. */
+  readonly #contradicted = new Set<string>();
+  /** The description of this generation is in the store: what it goes on from does not change any more. */
+  #isBegun = false;
+  #isOver = false;
   #busy: Promise<void> | undefined;
-  #isStopped = false;
   #putAt = performance.now();
   #notBefore = 0;
 
   constructor(part: GrowingPart, deps: FollowDeps) {
     this.#part = part;
     this.#deps = deps;
+    this.#held = deps.held;
     const { validators, total, labels } = part;
     this.#begun = { validators, labels, startedAt: Date.now(), ...(total === undefined ? {} : { total }) };
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
-  /** `withRest`: put what no piece has yet, as far as that is done soon. Resolves with what was earlier for a next run. */
-  async stop(withRest: boolean): Promise<Earlier> {
+  /** `withRest`: put what no piece has yet, as far as that is done soon. Resolves with what is held for a next file. Never rejects. */
+  async stop(withRest: boolean): Promise<readonly Held[]> {
     clearInterval(this.#timer);
-    this.#isStopped = true;
-    // Before anything was put there is nothing to wait for.
-    if (!withRest && !this.#isCompared) this.#ending.abort(new CodedError('ABORTED', 'the run has ended'));
-    const late = setTimeout(() => this.#ending.abort(new CodedError('TIMEOUT', 'the run has ended')), LAST_MS).unref();
+    const end = (): void => this.#ending.abort(new CodedError('TIMEOUT', 'the run has ended'));
+    if (!withRest) end();
+    const late = setTimeout(end, LAST_MS).unref();
     try {
       await this.#busy;
-      if (withRest) await this.#keep((unkept) => (isWorth(this.#kept, unkept) ? Math.min(unkept, MOST_BYTES) : 0));
+      if (withRest && !this.#isOver) await this.#keep(theRest(() => this.#kept));
     } catch (error) {
       this.#deps.onFailure(error);
     } finally {
       clearTimeout(late);
-      await this.#file?.close();
     }
-    const { objects, held } = this.#deps.earlier;
-    return { objects: [...objects, ...this.#objects], held: [...held, this.#held()] };
+    return this.#isBegun ? [...this.#held, this.#own()] : this.#held;
   }
 
-  #held(): Held {
+  #own(): Held {
     const begun = { ...this.#begun, goesOnFrom: [] };
     return { generation: this.#generation, begun, pieces: this.#pieces, bytes: this.#kept };
   }
@@ -101,77 +111,93 @@ export class FollowedPart {
 
   #look(): void {
     if (this.#busy || performance.now() < this.#notBefore) return;
-    this.#busy = this.#keep((unkept, ms) => (this.#isStopped ? 0 : nextPiece(unkept, ms)))
-      .catch((error: unknown) => {
-        this.#notBefore = performance.now() + AFTER_FAILURE_MS;
-        if (!this.#ending.signal.aborted) this.#deps.onFailure(error);
-      })
+    this.#busy = this.#keep(nextPiece)
+      .catch((error: unknown) => this.#fail(error))
       .finally(() => {
         this.#busy = undefined;
       });
   }
 
+  #fail(error: unknown): void {
+    this.#notBefore = performance.now() + AFTER_FAILURE_MS;
+    if (!this.#ending.signal.aborted) this.#deps.onFailure(error);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    clearInterval(this.#timer);
+  }
+
   /** As many pieces as there are now. */
   async #keep(next: Next): Promise<void> {
-    // One that is published or discarded by now needs no keeping.
-    this.#file ??= await ifExists(open(this.#part.path));
-    const file = this.#file;
-    if (!file) return clearInterval(this.#timer);
     for (;;) {
-      const { size } = await file.stat();
-      const bytes = next(size - this.#kept, performance.now() - this.#putAt);
+      this.#ending.signal.throwIfAborted();
+      const found = await ifExists(stat(this.#part.path));
+      if (!found) return this.#end();
+      const step = this.#nextStep(found.size);
+      if (step.kind === 'wait') return;
+      const bytes =
+        step.kind === 'compare' ? step.piece.bytes : next(found.size - this.#kept, performance.now() - this.#putAt);
       if (bytes === 0) return;
-      if (this.#isCompared) await this.#keepPiece(file, bytes);
-      else await this.#goOnFromEarlier(file, size);
+      const isThere = await this.#deps.store.inTurn(this.#ending.signal, async () => {
+        const content = await readAt(this.#part.path, this.#kept, bytes);
+        if (!content) return false;
+        if (step.kind === 'compare') this.#compare(step.piece, content);
+        else await this.#put(content);
+        return true;
+      });
+      if (!isThere) return this.#end();
     }
   }
 
   /** What is in the store already, byte by byte, is not put there again. */
-  async #goOnFromEarlier(file: FileHandle, size: number): Promise<void> {
-    const same = this.#deps.earlier.held.filter(({ begun }) => isSameContent(begun, this.#part));
-    const [best] = same.toSorted((a, b) => b.bytes - a.bytes);
-    for (const piece of best?.pieces ?? []) {
-      this.#ending.signal.throwIfAborted();
-      if (piece.offset + piece.bytes > size) break;
-      if (sha256Of(await readAt(file, piece.offset, piece.bytes)) !== piece.sha256) break;
-      this.#pieces.push(piece);
-    }
-    this.#isCompared = true;
+  #nextStep(size: number): ReturnType<typeof nextStep> {
+    if (this.#isBegun) return { kind: 'put' };
+    return nextStep(
+      this.#held.filter(({ begun }) => isSameContent(begun, this.#part)),
+      this.#kept,
+      size,
+    );
   }
 
-  async #keepPiece(file: FileHandle, length: number): Promise<void> {
+  #compare(piece: Piece, content: Buffer): void {
+    if (sha256Of(content) === piece.sha256) {
+      this.#pieces.push(piece);
+      return;
+    }
+    const isOfIt = ({ pieces }: Held): boolean => pieces.some(({ key }) => key === piece.key);
+    for (const { generation } of this.#held.filter(isOfIt)) this.#contradicted.add(generation);
+    this.#held = this.#held.filter((held) => !isOfIt(held));
+  }
+
+  async #put(content: Buffer): Promise<void> {
     this.#putAt = performance.now();
     const { store, fetch } = this.#deps;
     const [generation, offset] = [this.#generation, this.#kept];
-    const bytes = await readAt(file, offset, length);
-    const { signal, clear } = deadlineAfter(PUT_MS, this.#ending.signal);
+    const { signal, clear } = deadlineAfter(longestMs(content.length), this.#ending.signal);
     try {
-      if (this.#objects.length === 0) {
-        const goesOnFrom = this.#pieces.map(pieceName);
-        this.#objects.push(await store.begin(fetch, generation, { ...this.#begun, goesOnFrom }, signal));
+      if (!this.#isBegun) {
+        const replaces = this.#contradicted.size === 0 ? {} : { replaces: [...this.#contradicted] };
+        const begun = { ...this.#begun, ...replaces, goesOnFrom: this.#pieces.map(pieceName) };
+        await store.begin(fetch, generation, begun, signal);
+        this.#isBegun = true;
       }
-      const piece = await store.put(fetch, { generation, offset }, bytes, signal);
-      this.#objects.push(piece);
-      this.#pieces.push(piece);
+      this.#pieces.push(await store.put(fetch, { generation, offset }, content, signal));
     } finally {
       clear();
     }
-    if (this.#isFirst) await this.#removeOutdated();
+    this.#leaveOutdated();
   }
 
   /** What of earlier runs is of another content, or is no more than this one has by now. */
-  async #removeOutdated(): Promise<void> {
-    const { store, earlier } = this.#deps;
-    this.#isFirst = false;
-    const outdated = earlier.held.filter(
-      ({ begun, bytes }) => !isSameContent(begun, this.#part) || bytes <= this.#kept,
-    );
-    const generations = new Set(outdated.map(({ generation }) => generation));
+  #leaveOutdated(): void {
+    const isOutdated = ({ begun, bytes }: Held): boolean =>
+      !isSameContent(begun, this.#part) || bytes <= this.#kept;
+    const outdated = this.#held.filter(isOutdated).map(({ generation }) => generation);
+    if (outdated.length === 0 && this.#contradicted.size === 0) return;
     const needed = new Set(this.#pieces.map(({ key }) => key));
-    const going = earlier.objects.filter(({ generation, key }) => generations.has(generation) && !needed.has(key));
-    await store.remove(
-      going.map(({ key }) => key),
-      this.#ending.signal,
-    );
+    this.#deps.onOutdated(new Set([...outdated, ...this.#contradicted]), needed);
+    this.#held = this.#held.filter((held) => !isOutdated(held));
+    this.#contradicted.clear();
   }
 }

@@ -19,6 +19,8 @@ export interface Begun {
   readonly startedAt: number;
   /** Names of pieces of earlier generations that those of this one go on from. */
   readonly goesOnFrom: readonly string[];
+  /** Earlier generations that claim the same content and hold other bytes: the origin has changed, and says the same of both. */
+  readonly replaces?: readonly string[];
 }
 
 /** An object below the prefix of a fetch. */
@@ -88,6 +90,51 @@ export function heldBy(generation: string, begun: Begun, objects: readonly Store
   return { generation, begun, pieces, bytes: pieces.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
+/** Without those that a later run has found to be of other content. */
+export function withoutReplaced(held: readonly Held[]): Held[] {
+  const replaced = new Set(held.flatMap(({ begun }) => begun.replaces ?? []));
+  return held.filter(({ generation }) => !replaced.has(generation));
+}
+
+/** What is held without the piece of this key, and what is behind it. */
+export const cutAt = (held: readonly Held[], key: string): Held[] =>
+  held.map((one) => {
+    const at = one.pieces.findIndex((piece) => piece.key === key);
+    return at < 0 ? one : { ...one, pieces: one.pieces.slice(0, at), bytes: one.pieces[at]?.offset ?? 0 };
+  });
+
+/** Longest first. */
+export const byLength = (held: readonly Held[]): Held[] => held.toSorted((a, b) => b.bytes - a.bytes);
+
+export type NextStep =
+  | { readonly kind: 'compare'; readonly piece: Piece }
+  /** For the file to be as long as what was kept earlier. */
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'put' };
+
+/** What follows the first `kept` bytes of a file of `size`, where earlier runs `held` this of the same content. */
+export function nextStep(held: readonly Held[], kept: number, size: number): NextStep {
+  const [piece] = byLength(held).flatMap(({ pieces }) => pieces.find(({ offset }) => offset === kept) ?? []);
+  if (!piece) return { kind: 'put' };
+  return kept + piece.bytes > size ? { kind: 'wait' } : { kind: 'compare', piece };
+}
+
+/**
+ * Of all objects of a fetch those of the generations `gone`, and of such as have lost their description. Spared is what a
+ * generation that stays goes on from, and what is in `needed`, by its key.
+ */
+export function removable(
+  { objects, held }: { readonly objects: readonly StoredObject[]; readonly held: readonly Held[] },
+  gone: ReadonlySet<string>,
+  needed: ReadonlySet<string>,
+): StoredObject[] {
+  const staying = held.filter(({ generation }) => !gone.has(generation));
+  const generations = new Set(staying.map(({ generation }) => generation));
+  const named = new Set(staying.flatMap(({ begun }) => begun.goesOnFrom));
+  const isNamed = (object: StoredObject): boolean => isPiece(object) && named.has(pieceName(object));
+  return objects.filter((object) => !generations.has(object.generation) && !isNamed(object) && !needed.has(object.key));
+}
+
 type Content = Pick<Begun, 'validators' | 'total'>;
 
 /** As far as the origin tells. */
@@ -101,7 +148,7 @@ export function bestOf(held: readonly Held[]): Held | undefined {
   const usable = held.filter(({ bytes, begun: { total } }) => bytes > 0 && (total === undefined || bytes <= total));
   const [newest] = usable.toSorted((a, b) => b.begun.startedAt - a.begun.startedAt);
   if (!newest) return undefined;
-  return usable.filter(({ begun }) => isSameContent(begun, newest.begun)).toSorted((a, b) => b.bytes - a.bytes)[0];
+  return byLength(usable.filter(({ begun }) => isSameContent(begun, newest.begun)))[0];
 }
 
 /** A part in the own spool. */
@@ -113,10 +160,14 @@ export interface LocalPart extends Content {
 /** Less than this more is not worth the way. */
 const WORTH_BYTES = 256 * 1024;
 
-/** Whether another worker's pieces are more than what the own spool has, or of a newer content. */
-export function isWorthTaking({ bytes, begun }: Pick<Held, 'bytes' | 'begun'>, local: LocalPart | undefined): boolean {
+/** Whether another worker's pieces are more than what the own spool has, or of a newer content. `differs`: both claim the same one, and hold other bytes. */
+export function isWorthTaking(
+  { bytes, begun }: Pick<Held, 'bytes' | 'begun'>,
+  local: LocalPart | undefined,
+  differs = false,
+): boolean {
   if (local === undefined || local.bytes === 0) return bytes > 0;
-  if (isSameContent(begun, local)) return bytes >= local.bytes + WORTH_BYTES;
+  if (!differs && isSameContent(begun, local)) return bytes >= local.bytes + WORTH_BYTES;
   return begun.startedAt > (local.startedAt ?? 0);
 }
 

@@ -1,6 +1,5 @@
 /** The pieces of downloads in the depot's object store. All calls are safe to repeat and to abort. */
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import type { ObjectStore } from '@khumbu/object-store/object-store';
 import { hasCode } from '@khumbu/shared/runtime/errors';
 import {
@@ -14,15 +13,21 @@ import {
   pieceName,
   readBegun,
   readKey,
+  removable,
   type StoredObject,
+  withoutReplaced,
 } from './piece-names.js';
+import { createTurns } from './piece-turns.js';
 
 /** Removals under way at once: there are hundreds of a long download. */
 const AT_ONCE = 8;
 /** A description names the pieces it goes on from, and is read into memory. */
 const MOST_BEGUN_BYTES = 16 * 1024 * 1024;
 
-type Objects = Pick<ObjectStore, 'list' | 'getBytes' | 'putStream' | 'remove'>;
+/** Pieces of all downloads in memory. */
+const MOST_IN_MEMORY = 2;
+
+type Objects = Pick<ObjectStore, 'list' | 'getBytes' | 'putBytes' | 'remove'>;
 
 /** Where it is told how a download is kept and gone on with. */
 export interface PiecesLog {
@@ -37,14 +42,14 @@ export interface Earlier {
   readonly held: readonly Held[];
 }
 
-export const NOTHING_EARLIER: Earlier = { objects: [], held: [] };
+/** It is full, or these keys may not: it would refuse the next piece as well. */
+export const isRefusal = (error: unknown): boolean => hasCode(error, 'S3_QUOTA', 'S3_DENIED');
 
 export const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
 export function createPieceStore(objects: Objects, bucket: string) {
   const put = async (key: string, bytes: Buffer, contentType: string, signal: AbortSignal): Promise<void> => {
-    const body = Readable.from([bytes], { objectMode: false });
-    await objects.putStream({ bucket, key, body, contentType, signal });
+    await objects.putBytes({ bucket, key, bytes, contentType, signal });
   };
   const list = async (fetch: string, signal: AbortSignal): Promise<StoredObject[]> => {
     const found = await objects.list(bucket, folderOf(fetch), signal);
@@ -68,16 +73,20 @@ export function createPieceStore(objects: Objects, bucket: string) {
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   };
 
+  const find = async (fetch: string, signal: AbortSignal): Promise<Earlier> => {
+    const found = await list(fetch, signal);
+    const held: Held[] = [];
+    for (const object of found.filter(({ offset }) => offset === undefined)) {
+      const begun = await begunOf(object, signal);
+      if (begun) held.push(heldBy(object.generation, begun, found));
+    }
+    return { objects: found, held: withoutReplaced(held) };
+  };
+
   return {
-    async find(fetch: string, signal: AbortSignal): Promise<Earlier> {
-      const found = await list(fetch, signal);
-      const held: Held[] = [];
-      for (const object of found.filter(({ offset }) => offset === undefined)) {
-        const begun = await begunOf(object, signal);
-        if (begun) held.push(heldBy(object.generation, begun, found));
-      }
-      return { objects: found, held };
-    },
+    find,
+    /** Around whatever holds a piece in memory. */
+    inTurn: createTurns(MOST_IN_MEMORY),
     /** Before the first piece of a generation. */
     async begin(fetch: string, generation: string, begun: Begun, signal: AbortSignal): Promise<StoredObject> {
       const content = Buffer.from(JSON.stringify(begun));
@@ -100,11 +109,26 @@ export function createPieceStore(objects: Objects, bucket: string) {
     /** Rejects with `S3_CORRUPT` when it is not what was put there. */
     read: ({ key, bytes, sha256 }: Piece, signal: AbortSignal): Promise<Buffer> =>
       objects.getBytes({ bucket, key, bytes, sha256, signal }),
-    remove,
-    /** What there is of a fetch at this moment; call what it resolves with to remove just that. */
-    async listLeft(fetch: string, signal: AbortSignal): Promise<() => Promise<void>> {
+    /** Those of the generations `gone`, as `removable` by what there is now. */
+    async removeGenerations(
+      fetch: string,
+      gone: ReadonlySet<string>,
+      needed: ReadonlySet<string>,
+      signal: AbortSignal,
+    ): Promise<void> {
+      const going = removable(await find(fetch, signal), gone, needed);
+      await remove(
+        going.map(({ key }) => key),
+        signal,
+      );
+    },
+    /** What there is of a fetch at this moment; call what it resolves with to remove just that. That resolves with how many they are. */
+    async listLeft(fetch: string, signal: AbortSignal): Promise<() => Promise<number>> {
       const keys = (await list(fetch, signal)).map(({ key }) => key);
-      return () => remove(keys);
+      return async () => {
+        await remove(keys);
+        return keys.length;
+      };
     },
     /**
      * Remove what is left of fetches that nobody has gone on with for so long. By the youngest object of a fetch: its first
