@@ -68,6 +68,14 @@ function lookIntoImportFolder(
   void lookRegularly(createImportFolder({ folder, takeIn, imports, ignored, now, log }), stopping, log);
 }
 
+/** Gateways take artefacts in for a spool that is named. */
+const spoolTelling = (run: Sweep['run']): Sweep => ({
+  run,
+  counts: 'told',
+  done: 'the spool was named',
+  failed: 'the spool was not named: gateways take no artefacts for it',
+});
+
 runWorkerService(
   'ota-worker',
   () => loadConfig(OtaWorkerSettings, process.env),
@@ -97,13 +105,8 @@ runWorkerService(
         { place, records: artifacts, imports: createImports(redis, store.keys), ignored, now: wall, log },
         stopping.signal,
       );
-      const spoolTelling: Sweep = {
-        run: async () => tellSpool(redis, store.keys, config.SPOOL_DIR, wall()),
-        counts: 'told',
-        done: 'the spool was named',
-        failed: 'the spool was not named: gateways take no artefacts for it',
-      };
-      void sweepRegularly(life, log, SWEEP_MS, [spoolTelling, ...sweeps]);
+      const telling = spoolTelling(async () => tellSpool(redis, store.keys, config.SPOOL_DIR, wall()));
+      void sweepRegularly(life, log, SWEEP_MS, [telling, ...sweeps]);
       const signer = createUrlSigner(redis, store.keys, wall);
       const pseudonymKey = await followRedactionKey({ redis, keys: store.keys, life, log });
       const drivers = { dataDir: config.SIMULATED_STATIONS_DIR, connections };

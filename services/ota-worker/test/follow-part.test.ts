@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { appendFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { StoreError } from '@khumbu/object-store/store-error';
 import { PieceKeeper } from '@khumbu/ota-worker/pieces/keep-pieces';
 import type { Held, Piece } from '@khumbu/ota-worker/pieces/piece-names';
 import { type PieceStore, sha256Of } from '@khumbu/ota-worker/pieces/piece-store';
 import { createTurns } from '@khumbu/ota-worker/pieces/piece-turns';
 import { whenAborted } from '@khumbu/shared/runtime/abort';
 import { ifExists } from '@khumbu/shared/runtime/errors';
-import { StoreError } from '@khumbu/object-store/store-error';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
 
@@ -32,7 +32,13 @@ function fakeStore(more: Partial<PieceStore> = {}) {
     find: async () => ({ objects: [], held: [] }),
     begin: async (_fetch, generation) => ({ key: 'begun', generation, bytes: 1, sha256: '', offset: undefined }),
     async put(_fetch, { generation, offset }, content) {
-      const piece = { key: `${generation}/${offset}`, generation, offset, bytes: content.length, sha256: sha256Of(content) };
+      const piece = {
+        key: `${generation}/${offset}`,
+        generation,
+        offset,
+        bytes: content.length,
+        sha256: sha256Of(content),
+      };
       put.push(piece);
       return piece;
     },
@@ -95,7 +101,12 @@ void t.test('the end of a run does not wait for a store that is silent', { timeo
 
 const earlier = (bytes: number, tag = '"0"'): Held => {
   const piece = { key: 'old', generation: 'old', offset: 0, bytes, sha256: '' };
-  return { generation: 'old', begun: { validators: { etag: tag }, startedAt: 1, goesOnFrom: [] }, pieces: [piece], bytes };
+  return {
+    generation: 'old',
+    begun: { validators: { etag: tag }, startedAt: 1, goesOnFrom: [] },
+    pieces: [piece],
+    bytes,
+  };
 };
 
 void t.test('what is outdated is removed beside the next put', async (t) => {
@@ -122,6 +133,19 @@ void t.test('what is shorter by now is removed once it is passed, and not before
 
 void t.test('a piece that says otherwise is of other content: its generation goes', async (t) => {
   const { put, removed, keeper } = await stage(t, MIB, {}, [earlier(MIB / 2, '"1"')]);
+  await awaitUntil(() => put.length === 1, PATIENCE_MS, 'the first piece');
+  await keeper.end('came');
+  t.same(removed, [['old']]);
+});
+
+void t.test('the next file finds that out as well', async (t) => {
+  const few = 100 * 1024;
+  const { path, put, removed, keeper } = await stage(t, few, {}, [earlier(few, '"1"')]);
+  const next = `${path}2`;
+  await writeFile(next, randomBytes(MIB));
+  await keeper.end('came');
+  t.same(removed, [], 'nothing was put in its place yet');
+  keeper.follow({ path: next, validators, labels: {} });
   await awaitUntil(() => put.length === 1, PATIENCE_MS, 'the first piece');
   await keeper.end('came');
   t.same(removed, [['old']]);

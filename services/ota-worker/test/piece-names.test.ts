@@ -109,7 +109,13 @@ void t.test('pieces follow the line', async (t) => {
 });
 
 void t.test('what an earlier run has kept is compared first, and waited for', async (t) => {
-  const of = (...pieces: Piece[]): Held => ({ ...held(ONE, pieces.reduce((sum, { bytes }) => sum + bytes, 0)), pieces });
+  const of = (...pieces: Piece[]): Held => ({
+    ...held(
+      ONE,
+      pieces.reduce((sum, { bytes }) => sum + bytes, 0),
+    ),
+    pieces,
+  });
   const [first, second] = [piece(ONE, 0, 100), piece(ONE, 100, 100)];
   const long = of(first, second);
   t.same(nextStep([], 0, 1000), { kind: 'put' });
@@ -172,5 +178,8 @@ void t.test('so many are at work at once, in the order in which they came', asyn
   await Promise.all([one, three, four, five]);
   t.same(order, ['three', 'five']);
   t.equal(await inTurn(never, async () => 'free'), 'free');
-  await t.rejects(inTurn(aborter.signal, async () => 'late'), { message: 'away' });
+  await t.rejects(
+    inTurn(aborter.signal, async () => 'late'),
+    { message: 'away' },
+  );
 });

@@ -14,8 +14,8 @@ import { listLeftParts } from '@khumbu/ota-worker/fetching/resume-download';
 import { objectStoreImages } from '@khumbu/ota-worker/images/image-store';
 import { createLogger } from '@khumbu/shared/runtime/logger';
 import { createFetch } from '@khumbu/steps/firmware-update/fetch';
-import { removeUnlessWanted } from '@khumbu/steps/firmware-update/leftovers';
 import type { ImageStore } from '@khumbu/steps/firmware-update/image-ports';
+import { removeUnlessWanted } from '@khumbu/steps/firmware-update/leftovers';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { openRedis } from '@khumbu/test-support/redis';
@@ -154,7 +154,10 @@ function withQuota(most: number) {
     if (method === 'PUT' && context.status === 200) sizes.set(path, request.length ?? 0);
     if (method === 'DELETE') sizes.delete(path);
   };
-  return { middleware: middleware as (context: never, next: () => Promise<void>) => Promise<void>, refused: () => refused };
+  return {
+    middleware: middleware as (context: never, next: () => Promise<void>) => Promise<void>,
+    refused: () => refused,
+  };
 }
 
 void t.test('a store with room for the image, and not for its pieces as well, takes the image', async (t) => {

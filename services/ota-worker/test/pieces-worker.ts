@@ -30,7 +30,10 @@ export function piecesWorker(spoolDir: string, endpoint: string): PiecesWorker {
   const rules = { allowedSchemes: ['http'] as const, allowedHosts: [], allowLoopback: true };
   const warnings: string[] = [];
   const told: string[] = [];
-  const log = { info: (_about: object, said: string) => void told.push(said), warn: (_about: object, said: string) => void warnings.push(said) };
+  const log = {
+    info: (_about: object, said: string) => void told.push(said),
+    warn: (_about: object, said: string) => void warnings.push(said),
+  };
   const download = createDownload({
     config,
     rules,

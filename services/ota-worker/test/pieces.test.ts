@@ -247,7 +247,12 @@ void t.test('a store that is there again has all of it soon', async (t) => {
 /** Replaced by other bytes of the same length, under the same name. */
 async function damage({ s3, objects }: Stage, piece: Piece | undefined): Promise<void> {
   const { key = '', bytes = 0 } = piece ?? {};
-  await objects.putBytes({ bucket: s3.bucket, key, bytes: randomBytes(bytes), contentType: 'application/octet-stream' });
+  await objects.putBytes({
+    bucket: s3.bucket,
+    key,
+    bytes: randomBytes(bytes),
+    contentType: 'application/octet-stream',
+  });
 }
 
 void t.test('of a damaged piece, and what is behind it, nothing is taken', async (t) => {
@@ -304,22 +309,25 @@ void t.test('a server without ranges: nothing is put twice, however often it is 
   await comesWhole(t, worker('d'), url);
 });
 
-void t.test('other content under the same ETag: what was kept of the older one goes, and is not preferred', async (t) => {
-  const { origin, worker, bytesInStore, heldBytes, pieces, sent } = await stage(t);
-  const etag = '"the same for both"';
-  const other = randomBytes(IMAGE.length);
-  const url = origin.serve(PATH, IMAGE, { etag, cutAfterBytes: 4 * MIB });
-  await t.rejects(fetchBy(worker('a'), url), { code: 'FETCH_RETRYABLE' });
-  origin.serve(PATH, other, [{ etag }, { etag, cutAfterBytes: 2 * MIB }, { etag }]);
-  await t.rejects(fetchBy(worker('b'), url), { code: 'FETCH_RETRYABLE' });
-  const isAlone = async () => (await pieces.find('image', never)).held.length === 1;
-  await awaitUntil(isAlone, PATIENCE_MS, 'the older one to be removed');
-  const held = await heldBytes();
-  await awaitUntil(async () => (await bytesInStore()) === held, PATIENCE_MS, 'nothing else to be left');
-  const before = sent();
-  await comesWhole(t, worker('c'), url, other);
-  t.equal(sent() - before, IMAGE.length - held + OVERLAP);
-});
+void t.test(
+  'other content under the same ETag: what was kept of the older one goes, and is not preferred',
+  async (t) => {
+    const { origin, worker, bytesInStore, heldBytes, pieces, sent } = await stage(t);
+    const etag = '"the same for both"';
+    const other = randomBytes(IMAGE.length);
+    const url = origin.serve(PATH, IMAGE, { etag, cutAfterBytes: 4 * MIB });
+    await t.rejects(fetchBy(worker('a'), url), { code: 'FETCH_RETRYABLE' });
+    origin.serve(PATH, other, [{ etag }, { etag, cutAfterBytes: 2 * MIB }, { etag }]);
+    await t.rejects(fetchBy(worker('b'), url), { code: 'FETCH_RETRYABLE' });
+    const isAlone = async () => (await pieces.find('image', never)).held.length === 1;
+    await awaitUntil(isAlone, PATIENCE_MS, 'the older one to be removed');
+    const held = await heldBytes();
+    await awaitUntil(async () => (await bytesInStore()) === held, PATIENCE_MS, 'nothing else to be left');
+    const before = sent();
+    await comesWhole(t, worker('c'), url, other);
+    t.equal(sent() - before, IMAGE.length - held + OVERLAP);
+  },
+);
 
 void t.test('an own part of newer content is not given up for a longer one of the older', async (t) => {
   const { s3, origin, worker, sent } = await stage(t);

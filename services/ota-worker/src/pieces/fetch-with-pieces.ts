@@ -34,7 +34,10 @@ async function findEarlier(
     const reason = describeError(error);
     const isDenied = hasCode(error, 'S3_DENIED');
     if (isDenied)
-      log.warn({ fetch, reason }, 'downloads are not kept for other workers: the keys of the object store may not list and read');
+      log.warn(
+        { fetch, reason },
+        'downloads are not kept for other workers: the keys of the object store may not list and read',
+      );
     else if (!signal.aborted)
       log.warn({ fetch, reason }, 'the object store did not say what other workers have of a download');
     return isDenied ? undefined : [];

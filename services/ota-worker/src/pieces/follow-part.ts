@@ -96,7 +96,8 @@ export class FollowedPart {
     } finally {
       clearTimeout(late);
     }
-    return this.#isBegun ? [...this.#held, this.#own()] : this.#held;
+    // What it has only found out, and put nowhere, the next file finds out again.
+    return this.#isBegun ? [...this.#held, this.#own()] : this.#deps.held;
   }
 
   #own(): Held {
@@ -191,8 +192,7 @@ export class FollowedPart {
 
   /** What of earlier runs is of another content, or is no more than this one has by now. */
   #leaveOutdated(): void {
-    const isOutdated = ({ begun, bytes }: Held): boolean =>
-      !isSameContent(begun, this.#part) || bytes <= this.#kept;
+    const isOutdated = ({ begun, bytes }: Held): boolean => !isSameContent(begun, this.#part) || bytes <= this.#kept;
     const outdated = this.#held.filter(isOutdated).map(({ generation }) => generation);
     if (outdated.length === 0 && this.#contradicted.size === 0) return;
     const needed = new Set(this.#pieces.map(({ key }) => key));

@@ -14,8 +14,10 @@ const REMOVE_MS = 60_000;
 
 const SAID = {
   put: 'what comes of a download is not kept in the object store for other workers now',
-  refused: 'the object store takes nothing more of this download for other workers: it is full, or lacks a right of the keys',
-  remove: 'outdated pieces of a download were not removed from the object store; they go with its image, or after seven days',
+  refused:
+    'the object store takes nothing more of this download for other workers: it is full, or lacks a right of the keys',
+  remove:
+    'outdated pieces of a download were not removed from the object store; they go with its image, or after seven days',
 } as const;
 
 export class PieceKeeper {
@@ -90,7 +92,7 @@ export class PieceKeeper {
   #fail(what: 'put' | 'remove', error: unknown): void {
     if (isRefusal(error)) {
       this.#isRefused = true;
-      void this.#leave(false);
+      this.#turn = this.#turn.then(() => this.#leave(false));
     }
     const said = what === 'put' && isRefusal(error) ? 'refused' : what;
     if (this.#told.has(said)) return;

@@ -104,7 +104,7 @@ export const cutAt = (held: readonly Held[], key: string): Held[] =>
   });
 
 /** Longest first. */
-export const byLength = (held: readonly Held[]): Held[] => held.toSorted((a, b) => b.bytes - a.bytes);
+const byLength = (held: readonly Held[]): Held[] => held.toSorted((a, b) => b.bytes - a.bytes);
 
 export type NextStep =
   | { readonly kind: 'compare'; readonly piece: Piece }

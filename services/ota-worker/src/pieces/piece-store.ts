@@ -47,6 +47,19 @@ export const isRefusal = (error: unknown): boolean => hasCode(error, 'S3_QUOTA',
 
 export const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
+async function removeAll(
+  objects: Pick<Objects, 'remove'>,
+  bucket: string,
+  keys: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const rest = [...keys];
+  const work = async (): Promise<void> => {
+    for (let key = rest.pop(); key !== undefined; key = rest.pop()) await objects.remove(bucket, key, signal);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
 export function createPieceStore(objects: Objects, bucket: string) {
   const put = async (key: string, bytes: Buffer, contentType: string, signal: AbortSignal): Promise<void> => {
     await objects.putBytes({ bucket, key, bytes, contentType, signal });
@@ -65,14 +78,8 @@ export function createPieceStore(objects: Objects, bucket: string) {
       throw error;
     }
   };
-  const remove = async (keys: readonly string[], signal?: AbortSignal): Promise<void> => {
-    const rest = [...keys];
-    const work = async (): Promise<void> => {
-      for (let key = rest.pop(); key !== undefined; key = rest.pop()) await objects.remove(bucket, key, signal);
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
-  };
-
+  const remove = (keys: readonly string[], signal?: AbortSignal): Promise<void> =>
+    removeAll(objects, bucket, keys, signal);
   const find = async (fetch: string, signal: AbortSignal): Promise<Earlier> => {
     const found = await list(fetch, signal);
     const held: Held[] = [];

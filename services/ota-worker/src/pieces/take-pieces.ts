@@ -118,7 +118,11 @@ const areOf = (known: Validators | undefined, { validators }: Held['begun']): bo
  * `undefined`: there is nothing that would be worth it, or no room. Rejects with what the disk says; then nothing is left of it.
  * Safe to abort and to repeat, and beside other runs: the file is one more generation of the spool.
  */
-export async function takePieces(held: readonly Held[], store: Reader, options: TakeOptions): Promise<Taken | undefined> {
+export async function takePieces(
+  held: readonly Held[],
+  store: Reader,
+  options: TakeOptions,
+): Promise<Taken | undefined> {
   const { folder, key, makeRoom, known } = options;
   const best = bestOf(held);
   if (!best || areOf(known, best.begun)) return undefined;
