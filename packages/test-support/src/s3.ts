@@ -7,9 +7,6 @@ import { createServer } from 'node:http';
 import S3rver from '@20minutes/s3rver';
 import { closeNow, listen } from '@khumbu/shared/runtime/listening';
 
-/** What S3 says to a status; else it is the server's own failure. */
-const CODES: Readonly<Record<number, string>> = { 403: 'AccessDenied', 507: 'QuotaExceeded' };
-
 export async function startS3(options: {
   readonly dir: string;
   readonly bucket?: string;
@@ -31,7 +28,7 @@ export async function startS3(options: {
   if (options.middleware) app.middleware.unshift(options.middleware);
   const handle = app.callback();
   const requests: string[] = [];
-  let failure: { status: number; matches: (request: string) => boolean } | undefined;
+  let failure: { status: number; matches: (request: string) => boolean; code: string } | undefined;
 
   const server = createServer((request, response) => {
     const line = `${request.method} ${request.url}`;
@@ -39,8 +36,7 @@ export async function startS3(options: {
     if (!failure?.matches(line)) return handle(request, response);
     request.resume();
     response.writeHead(failure.status, { 'content-type': 'application/xml' });
-    const code = CODES[failure.status] ?? 'InternalError';
-    response.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>scripted</Message></Error>`);
+    response.end(`<?xml version="1.0"?><Error><Code>${failure.code}</Code><Message>scripted</Message></Error>`);
   });
   const port = await listen(server, options.port ?? 0);
   return {
@@ -53,9 +49,13 @@ export async function startS3(options: {
     bucket,
     /** Every request so far, as `PUT /bucket/key?query`. */
     requests: requests as readonly string[],
-    /** From now on answer requests that `matches` takes with this status instead; `undefined` ends it. */
-    failWith(status: number | undefined, matches: (request: string) => boolean = () => true): void {
-      failure = status === undefined ? undefined : { status, matches };
+    /** From now on answer requests that `matches` takes with this status and code of S3 instead; `undefined` ends it. */
+    failWith(
+      status: number | undefined,
+      matches: (request: string) => boolean = () => true,
+      code = 'InternalError',
+    ): void {
+      failure = status === undefined ? undefined : { status, matches, code };
     },
     /** Close, open connections too. Safe to repeat. */
     stop: () => closeNow(server),

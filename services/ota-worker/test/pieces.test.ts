@@ -348,7 +348,7 @@ void t.test('an own part of newer content is not given up for a longer one of th
 void t.test('keys that may not list: nothing is kept, and it is told once what is missing', async (t) => {
   const { s3, origin, worker } = await stage(t);
   const url = origin.serve(PATH, IMAGE);
-  s3.failWith(403, (request) => request.includes('list-type=2'));
+  s3.failWith(403, (request) => request.includes('list-type=2'), 'AccessDenied');
   const a = worker('a');
   await comesWhole(t, a, url);
   t.same(a.warnings, ['downloads are not kept for other workers: the keys of the object store may not list and read']);
@@ -358,7 +358,7 @@ void t.test('keys that may not list: nothing is kept, and it is told once what i
 void t.test('a full store is left alone for the rest of the run', async (t) => {
   const { s3, origin, worker } = await stage(t);
   const url = origin.serve(PATH, IMAGE, { stallAfterBytes: 3 * MIB });
-  s3.failWith(507, (request) => request.startsWith('PUT'));
+  s3.failWith(507, (request) => request.startsWith('PUT'), 'QuotaExceeded');
   const a = worker('a');
   const aborter = new AbortController();
   const run = t.rejects(fetchBy(a, url, aborter.signal), { message: 'paused' });
