@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
-import { awaitUntil } from '@khumbu/test-support/events';
 import { REDACTION_RULES } from '@khumbu/shared/stations/redact-rules';
 import { stationText } from '@khumbu/station-drivers/station-text';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { hasSshd, overSsh, startSshd } from '@khumbu/test-support/sshd';
 import { Redis } from 'ioredis';
 import t, { type Test } from 'tap';
