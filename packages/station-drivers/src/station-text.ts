@@ -34,11 +34,9 @@ const MOST_KEPT = 100;
 /** A driver of somebody else may be no TypeScript, and give anything. */
 function textOf(said: unknown): string {
   if (typeof said === 'string') return said;
-  try {
-    return String(said ?? '');
-  } catch {
-    return LEFT_OUT;
-  }
+  if (Buffer.isBuffer(said)) return said.toString('utf8');
+  if (said === undefined || said === null) return '';
+  return typeof said === 'number' || typeof said === 'boolean' || typeof said === 'bigint' ? `${said}` : LEFT_OUT;
 }
 
 /** Of bytes no more than is looked at becomes a text. */
