@@ -223,6 +223,19 @@ void t.test('an offer whose answer went out with the connection is noted', async
     { code: 'MQTT_CLOSED' },
     'that it could not be noted is no answer',
   );
+  let tries = 0;
+  const late = place(
+    {
+      updateFirmware: async () => offered,
+      noteAnswerSent: async () => {
+        tries += 1;
+        if (tries < 3) throw new Error('Redis is silent for a moment');
+      },
+    },
+    lost,
+  );
+  await t.rejects(late.answer(late.request('a')), { code: 'MQTT_CLOSED' });
+  await awaitUntil(() => tries === 3, 60_000, 'the note to be made all the same');
   const nothing = place({ updateFirmware: async () => ({ reply: 'Rejected' }) }, lost);
   await t.rejects(nothing.answer(nothing.request('a')), { code: 'MQTT_CLOSED' });
   t.same(nothing.done, ['publish a "Rejected"']);

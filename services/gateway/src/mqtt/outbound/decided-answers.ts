@@ -5,8 +5,12 @@
 import type { Answer } from '@khumbu/intake/decision';
 import type { Requester } from '@khumbu/intake/requester';
 import { describeError } from '@khumbu/shared/runtime/errors';
+import { retryUntil } from '@khumbu/shared/runtime/retry-until';
 import type { Core } from '../core.js';
 import type { Answerable, Reply } from './reply.js';
+
+/** About ten seconds: an offer whose answer was never confirmed is withdrawn later than that. */
+const NOTING = { pausesMs: [200, 500, 1000], tries: 12 } as const;
 
 type Deps = Pick<Core, 'intake' | 'retryUntilClosed' | 'limitedLog' | 'log'>;
 
@@ -38,13 +42,15 @@ export function createDecidedAnswers({ intake, retryUntilClosed, limitedLog, log
     await retryUntilClosed('revoking', () => intake.revoke(requester, name, operationId));
   };
 
-  /** The connection ended with the answer: unless the request comes again, it stays open whether the station received it. */
+  /**
+   * The connection ended with the answer: unless the request comes again, it stays open whether the station received it. Without the
+   * note it would count as never sent, and be withdrawn in silence. What fails once is tried on, not bound to the session, which is over.
+   */
   const noteAnswerSent = async (station: string, operationId: string): Promise<void> => {
-    try {
-      await intake.noteAnswerSent(operationId);
-    } catch (error) {
+    const note = (): Promise<void> => intake.noteAnswerSent(operationId);
+    const onFailure = (error: unknown): void =>
       log.warn({ station, operationId, reason: describeError(error) }, 'not noted that the answer may have been heard');
-    }
+    await note().catch(() => void retryUntil(note, NOTING).catch(onFailure));
   };
 
   /** Resolves with whether the decision is the answer, once its work has begun. */
