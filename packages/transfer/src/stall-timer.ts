@@ -1,4 +1,4 @@
-import { type Leg, TransferError } from './transfer-error.js';
+import { type Leg, silenceOf, TransferError } from './transfer-error.js';
 
 /** Aborts a connection that sends nothing for too long while data is awaited. One timer: pieces come by the thousand. */
 export class StallTimer {
@@ -9,8 +9,7 @@ export class StallTimer {
   constructor(leg: Leg, stallMs: number) {
     this.#timer = setTimeout(() => {
       if (!this.#isAwaited) return;
-      const reason = leg.direction === 'get' ? 'stalled' : 'connection';
-      this.#aborter.abort(new TransferError(leg, reason, `nothing came for ${stallMs} ms`));
+      this.#aborter.abort(new TransferError(leg, silenceOf(leg), `nothing came for ${stallMs} ms`));
     }, stallMs);
   }
 

@@ -11,6 +11,9 @@ export interface Leg {
   readonly scheme: LocationScheme;
 }
 
+/** Why a transfer ended that heard nothing of the server for too long. */
+export const silenceOf = ({ direction }: Leg): TransferReason => (direction === 'get' ? 'stalled' : 'connection');
+
 /** Code `TRANSFER_FAILED`. Messages hold neither location nor credentials. */
 export class TransferError extends CodedError {
   readonly leg: Leg;

@@ -27,7 +27,7 @@ import { makeImage } from '@khumbu/test-support/firmware';
 import { openRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
-import { depsOf, NO_METER, OPEN_GATE, offeredUpdate, profileOf } from './update-stage.js';
+import { depsOf, ONE_FETCH, offeredUpdate, profileOf } from './update-stage.js';
 
 const now = () => momentOf(Date.now());
 const wall = (): number => Date.now();
@@ -51,7 +51,7 @@ function stage(t: Test) {
   let meanwhile: () => Promise<void> = async () => undefined;
   const fetch = createFetch({
     ...deps,
-    notifications: { on: () => () => undefined, close: () => undefined },
+    ...ONE_FETCH,
     async download(_location, _key, known): Promise<Downloaded> {
       downloads += 1;
       if (known?.etag !== undefined) {
@@ -63,14 +63,7 @@ function stage(t: Test) {
       return { kind: 'fetched', path, sizeBytes: bytes.length, sha256, md5: MD5, etag: '"1"' };
     },
     listLeftParts: async () => async () => undefined,
-    progress: () => () => undefined,
-    gate: OPEN_GATE,
-    meter: NO_METER,
     artifacts: records,
-    ignored: () => [],
-    reuseUnaskedMs: 0,
-    minBytes: 1,
-    retries: { tries: 1, retryIntervalS: 1, maxRetryAfterS: 1 },
   });
   const loop = createJobLoop({ steps: { fetch }, store, jobs: deps.jobs, log: createLogger('test', 'silent'), now });
 

@@ -21,7 +21,7 @@ import { createFetch } from '@khumbu/steps/firmware-update/fetch';
 import { openRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
 import { handlerOrigin } from './handler-origin.js';
-import { depsOf, NO_METER, OPEN_GATE, offeredUpdate, profileOf } from './update-stage.js';
+import { depsOf, ONE_FETCH, offeredUpdate, profileOf } from './update-stage.js';
 
 const now = () => momentOf(Date.now());
 const { redis } = await openRedis(t, t.testdir({}));
@@ -49,15 +49,8 @@ async function abortedRun(
   const aborter = new AbortController();
   const run = createFetch({
     ...depsOf({ store, profile: profileOf({}), spoolDir }),
-    notifications: { on: () => () => undefined, close: () => undefined },
-    progress: () => () => undefined,
+    ...ONE_FETCH,
     artifacts: createArtifactRecords(redis, store.keys, Date.now),
-    ignored: () => [],
-    gate: OPEN_GATE,
-    meter: NO_METER,
-    reuseUnaskedMs: 0,
-    minBytes: 1,
-    retries: { tries: 1, retryIntervalS: 1, maxRetryAfterS: 1 },
     listLeftParts: (name) => listLeftParts(join(spoolDir, 'fetching'), name),
     download: (from, name, known, signal) =>
       fetchImage({

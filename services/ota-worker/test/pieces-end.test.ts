@@ -22,7 +22,7 @@ import { openRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
 import { type PiecesWorker, piecesWorker } from './pieces-worker.js';
-import { depsOf, NO_METER, OPEN_GATE, offeredUpdate, profileOf } from './update-stage.js';
+import { depsOf, ONE_FETCH, offeredUpdate, profileOf } from './update-stage.js';
 
 const MIB = 1024 * 1024;
 const OVERLAP = 64 * 1024;
@@ -75,15 +75,8 @@ async function takeUp(
   const run = createFetch({
     ...depsOf({ store, profile: profileOf({}), spoolDir }),
     images,
-    notifications: { on: () => () => undefined, close: () => undefined },
-    progress: () => () => undefined,
+    ...ONE_FETCH,
     artifacts: createArtifactRecords(redis, store.keys, Date.now),
-    ignored: () => [],
-    gate: OPEN_GATE,
-    meter: NO_METER,
-    reuseUnaskedMs: 0,
-    minBytes: 1,
-    retries: { tries: 1, retryIntervalS: 1, maxRetryAfterS: 1 },
     listLeftParts: (name) => listLeftParts(join(spoolDir, 'fetching'), name),
     listLeftPieces: (key, signal) => pieces.listLeft(key, signal),
     download,

@@ -12,6 +12,7 @@ import { createLogger } from '@khumbu/shared/runtime/logger';
 import { profileFrom, type StationProfile } from '@khumbu/shared/stations/stations-file';
 import type { StationDriver } from '@khumbu/station-drivers/port';
 import type { DownloadGate } from '@khumbu/steps/firmware-update/download-gate';
+import type { FetchDeps } from '@khumbu/steps/firmware-update/fetch';
 import type { StepDeps } from '@khumbu/steps/firmware-update/step-deps';
 
 export const STATION = 'cp1';
@@ -81,6 +82,18 @@ export const NO_METER = {
   broughtBefore: async () => 0,
   forgetBrought: async () => undefined,
 };
+
+/** What a fetch of one try has beside what a test gives it. */
+export const ONE_FETCH = {
+  notifications: { on: () => () => undefined, close: () => undefined },
+  progress: () => () => undefined,
+  ignored: () => [],
+  gate: OPEN_GATE,
+  meter: NO_METER,
+  reuseUnaskedMs: 0,
+  minBytes: 1,
+  retries: { tries: 1, retryIntervalS: 1, maxRetryAfterS: 1 },
+} as const satisfies Partial<FetchDeps>;
 
 /** The statuses that wait for the station. */
 export const statusesIn = async (store: Store): Promise<unknown[]> =>

@@ -3,6 +3,7 @@
  * Who deletes it cuts the archives that are made from then on off from those before.
  */
 import { randomBytes } from 'node:crypto';
+import { sleep } from '@khumbu/shared/runtime/abort';
 import { CodedError, describeError } from '@khumbu/shared/runtime/errors';
 import type { Lifecycle } from '@khumbu/shared/runtime/lifecycle';
 import type { Logger } from '@khumbu/shared/runtime/logger';
@@ -63,8 +64,8 @@ export async function followRedactionKey({
 }: FollowDeps): Promise<() => string> {
   let current = newKey();
   let failure: string | undefined;
-  let isStopped = false;
-  let timer: NodeJS.Timeout | undefined;
+  const stopping = new AbortController();
+  const { signal } = stopping;
 
   const read = async (): Promise<void> => {
     try {
@@ -72,7 +73,7 @@ export async function followRedactionKey({
       if (failure !== undefined) log.info('the key of pseudonyms is there');
       failure = undefined;
     } catch (error) {
-      if (isStopped) return;
+      if (signal.aborted) return;
       const reason = describeError(error);
       // Once for each reason: it may last for days.
       if (reason !== failure)
@@ -80,15 +81,16 @@ export async function followRedactionKey({
       failure = reason;
     }
   };
-  const round = async (): Promise<void> => {
-    await read();
-    if (!isStopped) timer = setTimeout(() => void round(), failure === undefined ? everyMs : againMs);
+  const follow = async (): Promise<void> => {
+    for (;;) {
+      await sleep(failure === undefined ? everyMs : againMs, signal);
+      if (signal.aborted) return;
+      await read();
+    }
   };
 
-  life.onStop('the key of pseudonyms', () => {
-    isStopped = true;
-    clearTimeout(timer);
-  });
-  await round();
+  life.onStop('the key of pseudonyms', () => stopping.abort());
+  await read();
+  void follow();
   return () => current;
 }

@@ -4,7 +4,7 @@ import { connect, type OnReadOpts, type Socket } from 'node:net';
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { networkFailure } from '../../network-failure.js';
 import type { TransferContext } from '../../port.js';
-import { type Leg, TransferError } from '../../transfer-error.js';
+import { type Leg, silenceOf, TransferError } from '../../transfer-error.js';
 
 /** Connected within the stall limit. Throws `TransferError`, or the signal's reason. */
 export async function connectTo(
@@ -24,12 +24,7 @@ export async function connectTo(
     socket.on('error', () => {});
     socket.destroy();
     signal.throwIfAborted();
-    if (deadline.signal.aborted)
-      throw new TransferError(
-        leg,
-        leg.direction === 'get' ? 'stalled' : 'connection',
-        `no connection in ${stallMs} ms`,
-      );
+    if (deadline.signal.aborted) throw new TransferError(leg, silenceOf(leg), `no connection in ${stallMs} ms`);
     throw networkFailure(leg, error);
   } finally {
     deadline.clear();

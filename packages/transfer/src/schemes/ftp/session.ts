@@ -8,7 +8,7 @@ import { hasCode } from '@khumbu/shared/runtime/errors';
 import { FTPContext, FTPError, type FTPResponse } from 'basic-ftp';
 import { networkFailure } from '../../network-failure.js';
 import type { TransferContext } from '../../port.js';
-import { type Leg, TransferError } from '../../transfer-error.js';
+import { type Leg, silenceOf, TransferError } from '../../transfer-error.js';
 import { connectTo } from '../files/connect.js';
 import { faultOfReply, type Phase, replyText } from './replies.js';
 
@@ -64,8 +64,7 @@ async function encrypted(
     socket.destroy();
     signal.throwIfAborted();
     if (!deadline.signal.aborted) throw error;
-    const reason = leg.direction === 'get' ? 'stalled' : 'connection';
-    throw new TransferError(leg, reason, `the server does not begin TLS in ${stallMs} ms`, { cause: error });
+    throw new TransferError(leg, silenceOf(leg), `the server does not begin TLS in ${stallMs} ms`, { cause: error });
   } finally {
     deadline.clear();
   }
@@ -101,12 +100,9 @@ class Session implements FtpSession {
     if (this.#signal.aborted) return this.#signal.reason;
     if (error instanceof TransferError) return error;
     if (error instanceof Error && error.message.startsWith('Timeout ('))
-      return new TransferError(
-        this.leg,
-        this.leg.direction === 'get' ? 'stalled' : 'connection',
-        `the server said nothing for ${this.ftp.timeout} ms`,
-        { cause: error },
-      );
+      return new TransferError(this.leg, silenceOf(this.leg), `the server said nothing for ${this.ftp.timeout} ms`, {
+        cause: error,
+      });
     return networkFailure(this.leg, error);
   }
 
@@ -140,8 +136,7 @@ class Session implements FtpSession {
     } catch (error) {
       if (this.#signal.aborted || !deadline.signal.aborted) throw this.fault(error);
       this.close();
-      const reason = this.leg.direction === 'get' ? 'stalled' : 'connection';
-      throw new TransferError(this.leg, reason, `the server has not ended its reply in ${longestMs} ms`, {
+      throw new TransferError(this.leg, silenceOf(this.leg), `the server has not ended its reply in ${longestMs} ms`, {
         cause: error,
       });
     } finally {

@@ -7,7 +7,7 @@ import { algorithmsFor, fingerprint, judgeHostKey, type PinnedKey, pinnedKeys } 
 import ssh2, { type ConnectConfig, type SFTPWrapper } from 'ssh2';
 import { networkFailure } from '../../network-failure.js';
 import type { TransferContext } from '../../port.js';
-import { type Leg, TransferError } from '../../transfer-error.js';
+import { type Leg, silenceOf, TransferError } from '../../transfer-error.js';
 import { connectTo } from '../files/connect.js';
 
 type Answered<T> = (error: Error | undefined | null, value: T) => void;
@@ -59,12 +59,7 @@ function handshakeFault(leg: Leg, error: Error & { level?: string }): TransferEr
       cause: error,
     });
   if (error.level !== 'client-timeout') return undefined;
-  return new TransferError(
-    leg,
-    leg.direction === 'get' ? 'stalled' : 'connection',
-    `the server said nothing for too long`,
-    { cause: error },
-  );
+  return new TransferError(leg, silenceOf(leg), `the server said nothing for too long`, { cause: error });
 }
 
 function connected(leg: Leg, config: ConnectConfig, pinned: readonly PinnedKey[], client: ssh2.Client) {
@@ -95,11 +90,7 @@ function connected(leg: Leg, config: ConnectConfig, pinned: readonly PinnedKey[]
 }
 
 const silence = (leg: Leg, stallMs: number): TransferError =>
-  new TransferError(
-    leg,
-    leg.direction === 'get' ? 'stalled' : 'connection',
-    `the server said nothing for ${stallMs} ms`,
-  );
+  new TransferError(leg, silenceOf(leg), `the server said nothing for ${stallMs} ms`);
 
 /** Throws `TransferError`, or the signal's reason. */
 export async function openSession(
