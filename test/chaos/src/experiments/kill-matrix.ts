@@ -1,11 +1,13 @@
 /**
  * Every process, killed, frozen and taken off the network, at every status of an update, a log upload and a reset.
- * `KILL_MATRIX='SIGSTOP of Redis'` (part of a name) runs only those pairs.
+ * `KILL_MATRIX='SIGSTOP of Redis'` (part of a name) runs only those pairs. `CHAOS_LOGS=DIR` keeps what every process logged
+ * last when a round breaks.
  */
 import { join } from 'node:path';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
 import { ACTS, type Act, actNamed } from '../kill/acts.js';
 import { FAULT_KINDS, type Fault, type FaultKind, nameOf, TARGETS, type Target } from '../kill/faults.js';
+import { keepStage } from '../kill/keep-stage.js';
 import { playRound, type Round } from '../kill/round.js';
 import { type Stage, startStage } from '../kill/stage.js';
 import { judgeRound } from '../kill/verdict.js';
@@ -55,6 +57,7 @@ export const killMatrix: Experiment = {
         const missed = await attack(context, stage, { acts: missing, faults: [{ fault, at: 0 }] }, tally);
         if (missed.broken) {
           // What a broken round leaves behind is no evidence against the next one.
+          await keepStage(stage, `depot-${depot}-${nameOf(fault)}`);
           await stage.stop();
           stage = undefined;
         }

@@ -4,10 +4,10 @@
  * process logged last when a case fails.
  */
 import { join } from 'node:path';
-import { keepLogs } from '../depot/kept-logs.js';
 import { type Experiment, type ExperimentContext, judge } from '../experiment.js';
 import { ACTS, type Act } from '../kill/acts.js';
 import { FAULT_KINDS, nameOf, TARGETS } from '../kill/faults.js';
+import { keepStage } from '../kill/keep-stage.js';
 import { type PlannedFault, playRound, type Round } from '../kill/round.js';
 import { type Stage, startStage } from '../kill/stage.js';
 import { judgeRound } from '../kill/verdict.js';
@@ -104,13 +104,7 @@ async function play(context: ExperimentContext, stage: Stage, seed: number, stat
   const { acts, left } = await judgeRound(stage, round, played);
   for (const { name, state } of acts) if (state) states.add(`${name.split('-')[0]} ${state}`);
   const faults = acts.flatMap((act) => act.faults.map((fault) => `${act.name} (${act.state}): ${fault}`));
-  if (faults.length + left.length > 0) {
-    const heard = stage.stations.map(({ station, statuses, allowed, boots }) => [
-      station,
-      { statuses, allowed, boots },
-    ]);
-    await keepLogs(stage.depot, `seed-${seed}`, Object.fromEntries(heard));
-  }
+  if (faults.length + left.length > 0) await keepStage(stage, `seed-${seed}`);
   const quiet = `quiet after ${(played.quietAfterMs / 1000).toFixed(1)} s`;
   return judge(context, `seed ${seed}: ${describe(round)}; ${acts.length} acts, ${quiet}`, [...faults, ...left]);
 }
