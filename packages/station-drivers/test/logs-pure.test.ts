@@ -135,6 +135,19 @@ void t.test('which files are read, and in which order', (t) => {
       'the last digits of a date are no number of a rotation',
     );
   }
+  for (const names of [
+    ['.2026-10', '.2026-11'],
+    ['-202610', '-202611'],
+    ['-2026-W47', '-2026-W48'],
+    ['.2025', '.2026'],
+  ] as const) {
+    const files = [listed(`a.log${names[0]}`, 10), listed(`a.log${names[1]}`, 20), listed('a.log', 29)];
+    t.same(
+      read(files, Date.UTC(2026, 10, 15)),
+      [`a.log${names[1]}`, 'a.log'],
+      'nor are those of a month, a week or a year',
+    );
+  }
   t.end();
 });
 

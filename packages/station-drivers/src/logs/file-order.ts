@@ -7,8 +7,9 @@ export type Packing = 'cat' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
 
 const PACKINGS: Readonly<Record<string, Packing>> = { gz: 'gzip', zst: 'zstd', xz: 'xz', bz2: 'bzip2' };
 const PACKED = /\.(gz|zst|xz|bz2)$/;
-/** What rotation puts behind a name: a number, or a date with or without a time. */
-const ROTATED = /[.-](?:\d{1,4}|\d{8}(?:[.-]?\d{2,6})?|\d{10}|\d{14}|\d{4}-\d\d-\d\d(?:[T_.-]?\d[\d:.-]*)?)$/;
+/** What rotation puts behind a name: a number, a year with a month or a week, or a date with or without a time. */
+const ROTATED =
+  /[.-](?:\d{1,4}|\d{4}-?W?\d\d|\d{8}(?:[.-]?\d{2,6})?|\d{10}|\d{14}|\d{4}-\d\d-\d\d(?:[T_.-]?\d[\d:.-]*)?)$/;
 
 /** A zone that was taken for another, a clock that was wrong by less: such a file is still looked into. */
 const MARGIN_MS = 86_400_000;
@@ -21,10 +22,10 @@ export const isRotated = (path: string): boolean => PACKED.test(path) || ROTATED
 
 const stemOf = (path: string): string => unpackedPath(path).replace(ROTATED, '');
 
-/** The higher, the older; -1: no number, also where the last digits are those of a date (`.2026-11-09`, `-20261109-1234`). */
+/** The higher, the older; -1: no number but a date (`.2026-11-09`, `-20261109-1234`), a month (`.2026-11`, `-202611`) or a year. */
 const turnOf = (path: string): number => {
   const [suffix = ''] = ROTATED.exec(unpackedPath(path)) ?? [];
-  return /^.\d{1,4}$/.test(suffix) ? Number(suffix.slice(1)) : -1;
+  return /^.\d{1,3}$/.test(suffix) ? Number(suffix.slice(1)) : -1;
 };
 
 /** Whether it has been written to since the window began, but for a margin. */
