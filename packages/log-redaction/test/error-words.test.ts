@@ -30,6 +30,10 @@ void t.test('ordinary words stay', (t) => {
     'image tag 20260115 not found',
     'firmware tag: 20260115-123000',
     'slot holds 26-01-15-12-30-00',
+    'backup-26-01-15-12-30-00.tar and backup_26-01-15-12-30-00.tar',
+    'SHA256:00:e0:4c:68:0a:15:00:e0:4c:68:0a:15',
+    'fingerprint-00-e0-4c-68-0a-15-16-17',
+    'reached 2001:db8:00:11:22:33:44:55',
     'DHCP cookie: 0x63825363',
     'cookie: none',
     'curl: (7) Failed to connect, see curl -u for users',
@@ -60,6 +64,10 @@ void t.test('what looks nearly like them goes', (t) => {
     ['MAC 26-01-15-12-30-00', '26-01-15-12-30-00'],
     ['evcc address: 26-01-15-12-30-00', '26-01-15-12-30-00'],
     ['06:01:15:12:30:00 came', '06:01:15:12:30:00'],
+    ['left pev-00:e0:4c:68:0a:15', '00:e0:4c:68:0a:15'],
+    ['capture_00:E0:4C:68:0A:15_1.pcap', '00:E0:4C:68:0A:15'],
+    ['EVCC:00:E0:4C:68:0A:15', '00:E0:4C:68:0A:15'],
+    ['slac_00-e0-4c-68-0a-15', '00-e0-4c-68-0a-15'],
   ] as const) {
     const out = shown(text);
     t.notMatch(out, secret, text);

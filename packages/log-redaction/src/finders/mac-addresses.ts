@@ -3,8 +3,10 @@ import type { Finder, Line, Secret } from '../finder.js';
 import { matchesOf, memberSecrets, memberValues, variableValues } from './quoted.js';
 
 const members = memberValues('evcc_?id|(?:ev_?)?mac(?:_?addr(?:ess)?)?|vehicle_?id|vin');
-/** Six groups: neither an EUI-64 nor a fingerprint. */
-const MAC = /(?<![\w:-])[0-9a-f]{2}([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}(?![0-9a-z]|[:-][0-9a-f]{2})/gi;
+/** Six groups, also behind a word (`wlan0-...`): neither an EUI-64, nor a fingerprint, nor the rest of an IPv6 address. */
+const sixGroups = (separator: string): string =>
+  `(?<!(?<![0-9a-z])[0-9a-f]{1,4}${separator})[0-9a-f]{2}(?:${separator}[0-9a-f]{2}){5}(?!${separator}[0-9a-f]{2})`;
+const MAC = new RegExp(`(?<![0-9a-z])(?:${sixGroups(':')}|${sixGroups('-')})(?![0-9a-z])`, 'gi');
 /** A time as names of files and versions have it: `26-01-15-12-30-00`. */
 const TIME = /^[23]\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])-(?:[01]\d|2[0-3])-[0-5]\d-[0-5]\d$/;
 /** An address may be made of the same digits; then something calls it one. */
