@@ -20,6 +20,13 @@ void t.test('how long the next try waits', async (t) => {
     '50000 retry_after',
     'more than its share of the time, and before the deadline',
   );
+  t.equal(seconds({ retryAfterS: DAY_S - 900 }), '85500 retry_after', 'a quarter of an hour is left');
+  t.equal(seconds({ retryAfterS: DAY_S - 899 }), '900 retry_after');
+  t.equal(
+    seconds({ retryAfterS: DAY_S, deadlineAt: base.deadlineAt + 211 }),
+    '900 retry_after',
+    'the clock of who set the deadline was ahead',
+  );
   t.equal(seconds({ retryAfterS: 50_000, maxRetryAfterS: 900 }), '900 retry_after', 'no longer than the setting');
   t.equal(seconds({ retryAfterS: 50_000, maxRetryAfterS: 0 }), '30 retry', 'the setting may say never');
   for (const retryAfterS of [DAY_S, 100_000, 99_999_999_999, 1e12])

@@ -20,10 +20,12 @@ export interface RetryPause extends Required<Pick<RecordBase, 'notBefore' | 'wai
 }
 
 /**
- * How long one is followed that nobody can wait for, because it ends after the deadline. It may be a mistake of the server, but it is no
+ * How long one is followed that nobody can wait for, because it ends after the deadline or leaves no time before it. It may be a mistake of the server, but it is no
  * leave to ask again at once. Seconds.
  */
 const BEYOND_DEADLINE_S = 900;
+/** What a try behind such a pause has at least. A pause of a day and a deadline in a day would leave what two clocks differ by. */
+const TRY_S = 900;
 
 const leftMs = (deadlineAt: number | undefined, { monotonic }: Pick<Moment, 'monotonic'>): number =>
   deadlineAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, deadlineAt - monotonic);
@@ -37,13 +39,14 @@ export function followedRetryAfterS(
   now: Pick<Moment, 'monotonic'>,
 ): number {
   const followedS = Math.min(retryAfterS, maxRetryAfterS);
-  return followedS * 1000 < leftMs(deadlineAt, now) ? followedS : Math.min(followedS, BEYOND_DEADLINE_S);
+  const isInTime = (followedS + TRY_S) * 1000 <= leftMs(deadlineAt, now);
+  return isInTime ? followedS : Math.min(followedS, BEYOND_DEADLINE_S);
 }
 
 /**
  * The longer of the interval and what is followed of the server's `Retry-After`. Whatever is asked for, the tries that are left all come
  * before the deadline: the interval is no longer than its share of the time. What the server asked for is waited out where that ends
- * before the deadline, and the tries that are left share the rest.
+ * in time before the deadline, and the tries that are left share the rest.
  */
 export function retryPause(
   { intervalS, triesLeft, deadlineAt, ...asked }: RetryTiming,
