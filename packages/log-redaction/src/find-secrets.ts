@@ -65,6 +65,33 @@ function freshIn(bytes: Buffer, from: number, to: number): readonly (readonly [f
   return ranges.map(([first, last]) => [first + base, last + base] as const);
 }
 
+/** Bytes `at` to `to` of `bytes`, which has others around it up to `end`. Of each marked line there is one: it has no functions of its own. */
+class LineWithin implements Line {
+  readonly text: string;
+
+  constructor(
+    private readonly bytes: Buffer,
+    readonly at: number,
+    private readonly to: number,
+    private readonly end: number,
+  ) {
+    this.text = bytes.toString('latin1', at, to);
+  }
+
+  around(from: number, to: number): string {
+    return this.bytes.toString('latin1', Math.max(0, from), Math.min(this.end, to));
+  }
+
+  alone(from: number, to: number): string | undefined {
+    const speaker = speakerOf(this.text);
+    if (!speaker) return undefined;
+    // Before its first line end stands what began before it.
+    const isWhole = from <= 0 || this.bytes[from - 1] === NEWLINE;
+    const isOwnStart = isWhole ? undefined : from > this.at && from <= this.to;
+    return linesBy(speaker.name, this.around(from, to), isOwnStart);
+  }
+}
+
 const isOwn = (rule: RedactRule): rule is OwnRedactionRule => typeof rule !== 'string';
 
 /** In order; where two overlap the first one, or of those that begin together the longest, takes both. */
@@ -92,10 +119,10 @@ export function createSecretFinder(rules: readonly RedactRule[]): SecretFinder {
   const { scan } = createMarkScan(marks, macBits);
 
   const add = (bytes: Buffer, found: Found[], rule: string, tag: string, secret: Secret): void => {
-    const { from, to, value, isRest = false, context = [from, to] } = secret;
+    const { from, to, value, isRest = false, context } = secret;
     if (to <= from) return;
-    const contextFrom = Math.min(from, context[0]);
-    const contextTo = Math.max(to, context[1]);
+    const contextFrom = context ? Math.min(from, context[0]) : from;
+    const contextTo = context ? Math.max(to, context[1]) : to;
     if (!mayHavePseudonym(bytes, from, to)) {
       found.push({ from, to, rule, tag, value, isRest, contextFrom, contextTo });
       return;
@@ -106,21 +133,10 @@ export function createSecretFinder(rules: readonly RedactRule[]): SecretFinder {
     }
   };
 
-  const inLine = (bytes: Buffer, from: number, to: number, end: number, bits: number, found: Found[]): void => {
-    const around = (first: number, last: number) => bytes.toString('latin1', Math.max(0, first), Math.min(end, last));
-    const text = bytes.toString('latin1', from, to);
-    const alone = (first: number, last: number): string | undefined => {
-      const speaker = speakerOf(text);
-      if (!speaker) return undefined;
-      // Before its first line end stands what began before it.
-      const isWhole = first <= 0 || bytes[first - 1] === NEWLINE;
-      return linesBy(speaker.name, around(first, last), isWhole ? undefined : first > from && first <= to);
-    };
-    const line: Line = { text, at: from, around, alone };
-    for (const [index, { rule, tag, find }] of finders.entries()) {
-      if ((bits & (1 << index)) === 0) continue;
-      for (const secret of find(line)) add(bytes, found, rule, tag, secret);
-    }
+  type OnSecret = (secret: Secret) => void;
+  const inLine = (line: Line, bits: number, onSecret: readonly OnSecret[]): void => {
+    for (let index = 0; index < finders.length; index += 1)
+      if ((bits & (1 << index)) !== 0) finders[index]?.find(line, onSecret[index] as OnSecret);
   };
 
   const eachLine = (bytes: Buffer, from: number, to: number, onLine: (from: number, to: number) => void): void => {
@@ -149,7 +165,13 @@ export function createSecretFinder(rules: readonly RedactRule[]): SecretFinder {
         if (known) known.bits |= bits;
         else marked.set(lineFrom, { lineTo, bits });
       });
-      for (const [first, { lineTo: last, bits }] of marked) inLine(bytes, first, last, to, bits, found);
+      const onSecret = finders.map(
+        ({ rule, tag }) =>
+          (secret: Secret): void =>
+            add(bytes, found, rule, tag, secret),
+      );
+      for (const [first, { lineTo: last, bits }] of marked)
+        inLine(new LineWithin(bytes, first, last, to), bits, onSecret);
       for (const { name, find } of own) {
         eachLine(bytes, from, to, (first, last) => {
           for (const secret of find(bytes, first, last)) add(bytes, found, name, name, secret);

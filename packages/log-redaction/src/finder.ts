@@ -7,9 +7,9 @@ export interface Line {
   /** Where it begins among the bytes that are looked at. */
   readonly at: number;
   /** What stands around it: bytes `from` to `to`, cut to what there is. */
-  readonly around: (from: number, to: number) => string;
+  around(from: number, to: number): string;
   /** The same, with blanks where other programs wrote in between; `undefined`: none did, or lines do not say who wrote them. */
-  readonly alone: (from: number, to: number) => string | undefined;
+  alone(from: number, to: number): string | undefined;
 }
 
 /** Offsets among the bytes that are looked at; `to` is not part of it. */
@@ -32,5 +32,6 @@ export interface Finder {
   readonly marks: readonly string[];
   /** Looked for beside the marks: six pairs of hexadecimal digits with `:` or `-` between them. */
   readonly isMacLike?: true;
-  readonly find: (line: Line) => Iterable<Secret>;
+  /** Tells each of them, in no order. Not a generator: each of those takes a kilobyte, and there is one for each marked line. */
+  readonly find: (line: Line, onSecret: (secret: Secret) => void) => void;
 }

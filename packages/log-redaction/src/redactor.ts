@@ -69,18 +69,21 @@ function withWords(
 ): Buffer {
   if (found.length === 0) return bytes.subarray(0, end);
   let size = end;
-  for (const [n, { from, to }] of found.entries()) size += (words[n]?.length ?? 0) - (to - from);
+  for (const { from, to } of found) size -= to - from;
+  for (const word of words) size += word.length;
   const isWithin = free + size <= bytes.length;
   const result = isWithin ? bytes : Buffer.concat([bytes.subarray(0, end), Buffer.alloc(size)]);
   const base = isWithin ? free : end;
   let at = base;
   let done = 0;
-  for (const [n, { from, to }] of found.entries()) {
+  let n = 0;
+  for (const { from, to } of found) {
     result.copyWithin(at, done, from);
     at += from - done;
     for (let word = words[n] ?? '', char = 0; char < word.length; char += 1, at += 1)
       result[at] = word.charCodeAt(char);
     done = to;
+    n += 1;
   }
   result.copyWithin(at, done, end);
   return result.subarray(base, base + size);

@@ -94,7 +94,8 @@ function endOfBlock(text: string, label: string): number {
   return -1;
 }
 
-function* block({ text, at, around, alone }: Line, match: RegExpMatchArray, index: number): Generator<Secret> {
+function* block(whole: Line, match: RegExpMatchArray, index: number): Generator<Secret> {
+  const { text, at } = whole;
   const start = index + match[0].length;
   const label = match[1] ?? '';
   const near = text.slice(start, start + 2 * LONGEST_PEM);
@@ -113,8 +114,7 @@ function* block({ text, at, around, alone }: Line, match: RegExpMatchArray, inde
   if (start + rest.length < text.length) return;
   const from = at + text.length + 1;
   const word = wordBefore(text, index);
-  for (const look of [around, alone]) {
-    const following = look(from, from + LONGEST_PEM);
+  for (const following of [whole.around(from, from + LONGEST_PEM), whole.alone(from, from + LONGEST_PEM)]) {
     if (following === undefined) continue;
     const end = endOfBlock(following, label);
     const body = following.slice(0, end === -1 ? lengthOfCut(following, word) : end);
@@ -122,15 +122,15 @@ function* block({ text, at, around, alone }: Line, match: RegExpMatchArray, inde
   }
 }
 
-function* find(line: Line): Generator<Secret> {
+function find(line: Line, onSecret: (secret: Secret) => void): void {
   const { text, at } = line;
   if (text.includes('-----BEGIN ')) {
-    for (const match of matchesOf(BEGIN, text)) yield* block(line, match, match.index);
+    for (const match of matchesOf(BEGIN, text)) for (const secret of block(line, match, match.index)) onSecret(secret);
   }
-  for (const match of matchesOf(DER, text)) yield { from: at + match.index, to: at + match.index + match[0].length };
+  for (const { index, 0: whole } of matchesOf(DER, text)) onSecret({ from: at + index, to: at + index + whole.length });
   for (const match of matchesOf(XML, text)) {
     const end = at + match.index + match[0].length;
-    yield { from: end - (match[1]?.length ?? 0), to: end };
+    onSecret({ from: end - (match[1]?.length ?? 0), to: end });
   }
 }
 

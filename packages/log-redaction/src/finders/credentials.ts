@@ -46,38 +46,45 @@ const NAMED_VARIABLE =
 const VPN = /(?<!\\)(\\{0,31}")vpn\1\s*:\s*(?=\{)/gi;
 const vpnValues = memberValues('key|password|user');
 
-function* find(line: Line): Generator<Secret> {
+/** In members of objects: text without quotes has none. */
+function findMembers(line: Line, onSecret: (secret: Secret) => void): void {
   const { text, at } = line;
-  if (text.includes('"') || text.includes("'")) {
-    for (const [from, to] of members(text)) yield { from: at + from, to: at + to };
-    yield* memberSecrets(line, NAMED_VARIABLE, variableValues, true);
-    yield* memberSecrets(line, VPN, vpnValues, false);
+  for (const [from, to] of members(text)) onSecret({ from: at + from, to: at + to });
+  for (const secret of memberSecrets(line, NAMED_VARIABLE, variableValues, true)) onSecret(secret);
+  for (const secret of memberSecrets(line, VPN, vpnValues, false)) onSecret(secret);
+}
+
+/** What stands behind the name of a setting. */
+function findSettings({ text, at }: Line, expression: RegExp, onSecret: (secret: Secret) => void): void {
+  let bareTo = 0;
+  for (const match of matchesOf(expression, text)) {
+    const begin = match.index + match[0].length;
+    // What stands in a bare value ends where that does: looking at each anew would take the square of the line's length.
+    if (begin < bareTo || isFolder(text, match[0], begin)) continue;
+    const value = valueAt(text, begin);
+    if (!value) continue;
+    onSecret({ from: at + value[0], to: at + value[1] });
+    if (value[0] === begin) [, bareTo] = value;
   }
+}
+
+function find(line: Line, onSecret: (secret: Secret) => void): void {
+  const { text, at } = line;
+  if (text.includes('"') || text.includes("'")) findMembers(line, onSecret);
   for (const match of matchesOf(USERINFO, text)) {
     const to = match.index + match[0].length - 1;
-    yield { from: at + to - (match[2]?.length ?? 0), to: at + to };
+    onSecret({ from: at + to - (match[2]?.length ?? 0), to: at + to });
   }
   for (const expression of [USER_ALONE, PARAMETER, HEADER, SCHEME, COOKIE]) {
     for (const match of matchesOf(expression, text)) {
       const value = match[1] ?? match[2] ?? match[3] ?? '';
       if ((expression === SCHEME || expression === HEADER) && WORD.test(value)) continue;
       const end = match.index + match[0].length - (expression === USER_ALONE ? 1 : 0);
-      yield { from: at + end - value.length, to: at + end };
+      onSecret({ from: at + end - value.length, to: at + end });
     }
   }
-  for (const expression of [SETTING, TOKEN]) {
-    let bareTo = 0;
-    for (const match of matchesOf(expression, text)) {
-      const begin = match.index + match[0].length;
-      // What stands in a bare value ends where that does: looking at each anew would take the square of the line's length.
-      if (begin < bareTo || isFolder(text, match[0], begin)) continue;
-      const value = valueAt(text, begin);
-      if (!value) continue;
-      yield { from: at + value[0], to: at + value[1] };
-      if (value[0] === begin) [, bareTo] = value;
-    }
-  }
-  for (const [from, to] of argumentSecrets(text)) yield { from: at + from, to: at + to };
+  for (const expression of [SETTING, TOKEN]) findSettings(line, expression, onSecret);
+  for (const [from, to] of argumentSecrets(text)) onSecret({ from: at + from, to: at + to });
 }
 
 function* atEnd(text: string, expression: RegExp): Generator<readonly [from: number, to: number]> {

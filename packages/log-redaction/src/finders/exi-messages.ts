@@ -8,11 +8,11 @@ import { matchesOf, memberValues } from './quoted.js';
 const members = memberValues('exi_?(?:request|response)|(?:exi|xml|v2g)_?(?:hex|base64)');
 const CELL = /<pre lang="xml">([0-9a-f]{8,}|[a-z0-9+/]{8,}={0,2})<\/pre>/gi;
 
-function* find({ text, at }: Line): Generator<Secret> {
-  for (const [from, to] of members(text)) yield { from: at + from, to: at + to };
+function find({ text, at }: Line, onSecret: (secret: Secret) => void): void {
+  for (const [from, to] of members(text)) onSecret({ from: at + from, to: at + to });
   for (const match of matchesOf(CELL, text)) {
     const from = at + match.index + match[0].indexOf('>') + 1;
-    yield { from, to: from + (match[1]?.length ?? 0) };
+    onSecret({ from, to: from + (match[1]?.length ?? 0) });
   }
 }
 

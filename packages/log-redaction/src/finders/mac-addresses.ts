@@ -30,29 +30,26 @@ function macOf([, a = '', b = '', c = '', d = '']: RegExpMatchArray): string {
   return `${universal.toString(16).padStart(2, '0')}${first.slice(2)}${b.padStart(2, '0')}${c}${d.padStart(4, '0')}`;
 }
 
-function* find(line: Line): Generator<Secret> {
+/** Of the last group of a match, or of all of it. */
+function secretOf(at: number, match: RegExpExecArray, value: string, of = value): Secret {
+  const to = at + match.index + match[0].length;
+  return { from: to - value.length, to, value: plain(of) };
+}
+
+function find(line: Line, onSecret: (secret: Secret) => void): void {
   const { text, at } = line;
-  const secret = (from: number, value: string, of = value): Secret => ({
-    from: at + from,
-    to: at + from + value.length,
-    value: plain(of),
-  });
   for (const match of matchesOf(MAC, text))
-    if (!isTime(text, match.index, match[0])) yield secret(match.index, match[0]);
-  for (const expression of text.includes('<') || text.includes('&lt;') ? [NAMED, XML] : [NAMED]) {
-    for (const match of matchesOf(expression, text)) {
-      const value = match[1] ?? '';
-      yield secret(match.index + match[0].length - value.length, value);
-    }
-  }
-  if (text.includes('::')) {
-    for (const match of matchesOf(EUI64, text)) yield secret(match.index, match[0], macOf(match));
-  }
+    if (!isTime(text, match.index, match[0])) onSecret(secretOf(at, match, match[0]));
+  for (const match of matchesOf(NAMED, text)) onSecret(secretOf(at, match, match[1] ?? ''));
+  if (text.includes('<') || text.includes('&lt;'))
+    for (const match of matchesOf(XML, text)) onSecret(secretOf(at, match, match[1] ?? ''));
+  if (text.includes('::'))
+    for (const match of matchesOf(EUI64, text)) onSecret(secretOf(at, match, match[0], macOf(match)));
   if (!text.includes('"') && !text.includes("'")) return;
-  for (const [from, to] of members(text)) yield secret(from, text.slice(from, to));
-  for (const each of memberSecrets(line, VARIABLE, variableValues, true)) {
-    yield { ...each, value: plain(line.around(each.from, each.to)) };
-  }
+  for (const [from, to] of members(text))
+    onSecret({ from: at + from, to: at + to, value: plain(text.slice(from, to)) });
+  for (const each of memberSecrets(line, VARIABLE, variableValues, true))
+    onSecret({ ...each, value: plain(line.around(each.from, each.to)) });
 }
 
 export const macAddresses: Finder = {

@@ -5,16 +5,27 @@
 
 import type { Line, Secret } from '../finder.js';
 
-/** All matches of a global expression; without the copy of it that `matchAll` makes each time. */
-export function* matchesOf(expression: RegExp, text: string): Generator<RegExpExecArray> {
-  let at = 0;
-  for (;;) {
-    expression.lastIndex = at;
-    const match = expression.exec(text);
-    if (!match) return;
-    at = Math.max(expression.lastIndex, match.index + 1);
+const NONE: readonly never[] = [];
+
+function* matchesFrom(first: RegExpExecArray, expression: RegExp, text: string): Generator<RegExpExecArray> {
+  let match: RegExpExecArray | null = first;
+  while (match) {
+    const end = match.index + Math.max(1, match[0].length);
     yield match;
+    // Another text may have been looked at in between.
+    expression.lastIndex = end;
+    match = expression.exec(text);
   }
+}
+
+/**
+ * All matches of a global expression; without the copy of it that `matchAll` makes each time. Most lines have none, and that costs no
+ * object.
+ */
+export function matchesOf(expression: RegExp, text: string): Iterable<RegExpExecArray> {
+  expression.lastIndex = 0;
+  const first = expression.exec(text);
+  return first ? matchesFrom(first, expression, text) : NONE;
 }
 
 /** A quote with the backslashes before it: what ends a text is what began it. */
@@ -48,13 +59,17 @@ export function valueAt(text: string, at: number): readonly [from: number, to: n
 }
 
 /** The values of members whose names fit: `keys` is a source of a regular expression. */
-export function memberValues(keys: string): (text: string) => Generator<readonly [from: number, to: number]> {
+export function memberValues(keys: string): (text: string) => Iterable<readonly [from: number, to: number]> {
   const member = new RegExp(`(?<!\\\\)(\\\\{0,31}["'])(?:${keys})\\1\\s*:\\s*`, 'gi');
-  return function* find(text) {
-    for (const match of matchesOf(member, text)) {
+  function* behind(text: string, matches: Iterable<RegExpExecArray>) {
+    for (const match of matches) {
       const value = valueAt(text, match.index + match[0].length);
       if (value) yield value;
     }
+  }
+  return (text) => {
+    const matches = matchesOf(member, text);
+    return matches === NONE ? NONE : behind(text, matches);
   };
 }
 
@@ -158,9 +173,20 @@ const MOST_NAMES = 200;
  * name of the object itself (`"vpn":`); the quote is its first group. Lines do not matter: OCPP logs of EVerest have a
  * member a line, and other programs may write between them.
  */
-export function* memberSecrets(line: Line, name: RegExp, values: Ranges, isBeside: boolean): Generator<Secret> {
+export function memberSecrets(line: Line, name: RegExp, values: Ranges, isBeside: boolean): Iterable<Secret> {
+  const matches = matchesOf(name, line.text);
+  return matches === NONE ? NONE : secretsBy(line, matches, values, isBeside);
+}
+
+function* secretsBy(
+  line: Line,
+  matches: Iterable<RegExpExecArray>,
+  values: Ranges,
+  isBeside: boolean,
+): Generator<Secret> {
   let names = 0;
-  for (const match of matchesOf(name, line.text)) {
+  const looks: readonly Around[] = [(from, to) => line.around(from, to), (from, to) => line.alone(from, to)];
+  for (const match of matches) {
     names += 1;
     if (names > MOST_NAMES) {
       for (const [from, to] of values(line.text)) yield { from: line.at + from, to: line.at + to };
@@ -168,7 +194,7 @@ export function* memberSecrets(line: Line, name: RegExp, values: Ranges, isBesid
     }
     const quote = match[1] ?? '"';
     const at = line.at + match.index;
-    for (const around of [line.around, line.alone]) {
+    for (const around of looks) {
       const found = isBeside
         ? valuesBeside(around, at, quote, values)
         : valuesWithin(around, at + match[0].length, quote, values);

@@ -37,48 +37,53 @@ const OBJECT = /(?<!\\)(\\{0,31}")(?:parent_?|group_?)?id_?(?:token|tag)\1\s*:\s
 
 const plain = (text: string): string => text.toUpperCase().replace(/[ :-]/g, '');
 
-const withValue = ({ around }: Line, secret: Secret): Secret => ({
+const withValue = (line: Line, secret: Secret): Secret => ({
   ...secret,
-  value: plain(around(secret.from, secret.to)),
+  value: plain(line.around(secret.from, secret.to)),
 });
 
-function* groups({ text, at }: Line, expression: RegExp): Generator<Secret & { value: string }> {
-  for (const match of matchesOf(expression, text)) {
-    const value = match[1] ?? match[0];
-    const from = match.index + match[0].length - value.length;
-    yield { from: at + from, to: at + from + value.length, value };
-  }
+/** Of the last group of a match, or of all of it. */
+function secretOf(at: number, match: RegExpExecArray, isPlain: boolean): Secret {
+  const value = match[1] ?? match[0];
+  const to = at + match.index + match[0].length;
+  return { from: to - value.length, to, value: isPlain ? plain(value) : value };
 }
 
-function* ranges({ text, at }: Line, found: Iterable<readonly [number, number]>): Generator<Secret> {
-  for (const [from, to] of found) yield { from: at + from, to: at + to, value: plain(text.slice(from, to)) };
+/** Digits behind a word that mean a release. */
+function isVersion(text: string, { index, 0: { length }, 1: value = '' }: RegExpExecArray): boolean {
+  const before = index + length - value.length;
+  return VERSION.test(value) && VERSION_TAG.test(text.slice(Math.max(0, before - 32), before));
 }
+
+const rangeOf = ({ text, at }: Line, from: number, to: number): Secret => ({
+  from: at + from,
+  to: at + to,
+  value: plain(text.slice(from, to)),
+});
 
 /** Anything but a hexadecimal number after a word. */
 const REST = /id_?t|maid|pcid|redacted\]|4f434d46|T0NNR/i;
 
-function* find(line: Line): Generator<Secret> {
+/** In members of objects: text without quotes has none. */
+function findMembers(line: Line, onSecret: (secret: Secret) => void): void {
   const { text } = line;
-  if (text.includes('"') || text.includes("'")) {
-    yield* ranges(line, members(text));
-    for (const secret of memberSecrets(line, OBJECT, values, false)) yield withValue(line, secret);
-    for (const secret of memberSecrets(line, VARIABLE, variableValues, true)) yield withValue(line, secret);
-    yield* ranges(line, signed(text));
-    if (text.includes('OCMF')) yield* ranges(line, ocmfIds(text));
-  }
-  for (const secret of groups(line, HEX)) {
-    const before = secret.from - line.at;
-    if (VERSION.test(secret.value) && VERSION_TAG.test(text.slice(Math.max(0, before - 32), before))) continue;
-    yield { ...secret, value: plain(secret.value) };
-  }
+  for (const [from, to] of members(text)) onSecret(rangeOf(line, from, to));
+  for (const secret of memberSecrets(line, OBJECT, values, false)) onSecret(withValue(line, secret));
+  for (const secret of memberSecrets(line, VARIABLE, variableValues, true)) onSecret(withValue(line, secret));
+  for (const [from, to] of signed(text)) onSecret(rangeOf(line, from, to));
+  if (text.includes('OCMF')) for (const [from, to] of ocmfIds(text)) onSecret(rangeOf(line, from, to));
+}
+
+function find(line: Line, onSecret: (secret: Secret) => void): void {
+  const { text, at } = line;
+  if (text.includes('"') || text.includes("'")) findMembers(line, onSecret);
+  for (const match of matchesOf(HEX, text)) if (!isVersion(text, match)) onSecret(secretOf(at, match, true));
   if (!REST.test(text)) return;
-  for (const secret of groups(line, NAMED)) {
-    if (LIKE_TOKEN.test(secret.value)) yield { ...secret, value: plain(secret.value) };
-  }
-  for (const expression of [EMAID, XML]) {
-    for (const secret of groups(line, expression)) yield { ...secret, value: plain(secret.value) };
-  }
-  for (const expression of [EVEREST_HASH, PACKED_OCMF, PACKED_OCMF_UPPER]) yield* groups(line, expression);
+  for (const match of matchesOf(NAMED, text)) if (LIKE_TOKEN.test(match[1] ?? '')) onSecret(secretOf(at, match, true));
+  for (const expression of [EMAID, XML])
+    for (const match of matchesOf(expression, text)) onSecret(secretOf(at, match, true));
+  for (const expression of [EVEREST_HASH, PACKED_OCMF, PACKED_OCMF_UPPER])
+    for (const match of matchesOf(expression, text)) onSecret(secretOf(at, match, false));
 }
 
 export const rfidTokens: Finder = {
