@@ -187,8 +187,9 @@ for (const [type, scheduled, reason] of [
 ] as const) {
   test(`reset ${type}${scheduled ? ', scheduled' : ''}: one restart, and the reason for it`, async (t) => {
     const name = `reset_${type}`;
-    // The second question waits for a heartbeat for 1.2 periods at most: one that a busy machine sends four seconds late still comes.
-    const station = await startStation(t, cluster, name, { heartbeatMs: 20_000 });
+    // The second question waits for a heartbeat for 1.2 periods, and a third of EVerest's patience, at most: one that a busy machine
+    // sends four seconds late still comes.
+    const station = await startStation(t, cluster, name, { heartbeatMs: 20_000, requestReplyTimeoutS: 300 });
     t.equal(await bootReasonOf(station, 1), 'PowerUp');
     const before = await cluster.charger(name);
     const asked = await askUntilDecided('is_reset_allowed', () => station.request('is_reset_allowed', type));
