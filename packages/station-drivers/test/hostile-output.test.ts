@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { readableText } from '@khumbu/shared/runtime/readable-text';
 import type { RealDriverEntry } from '@khumbu/shared/stations/driver-entry';
+import { makeSshHostKey } from '@khumbu/test-support/ssh-host-key';
 import { makeKey } from '@khumbu/test-support/sshd';
 import ssh2 from 'ssh2';
 import t, { type Test } from 'tap';
@@ -203,7 +204,7 @@ async function driverAt(t: Test, server: { address(): unknown }, more: Partial<R
   const key = join(dir, 'key');
   makeKey(key);
   const { port } = server.address() as AddressInfo;
-  const { public: pinned } = ssh2.utils.generateKeyPairSync('ed25519');
+  const { publicKey: pinned } = makeSshHostKey();
   await writeFile(join(dir, 'known_hosts'), `[127.0.0.1]:${port} ${pinned}\n`);
   const pool = createSshPool();
   t.teardown(() => pool.close());
@@ -265,8 +266,8 @@ await t.test('who answers at the port and is no SSH server', async (t) => {
 });
 
 await t.test('an SSH server with words of its own', async (t) => {
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
-  const server = new ssh2.Server({ hostKeys: [hostKey.private], banner: `${ESCAPES}welcome\n` }, (client) => {
+  const hostKey = makeSshHostKey();
+  const server = new ssh2.Server({ hostKeys: [hostKey.privateKey], banner: `${ESCAPES}welcome\n` }, (client) => {
     client.on('error', () => {});
     client.on('authentication', (context) => context.accept());
     client.on('session', (_accept, reject) => reject());
@@ -274,7 +275,7 @@ await t.test('an SSH server with words of its own', async (t) => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
   t.teardown(() => server.close());
   const { dir, port, driver } = await driverAt(t, server);
-  await writeFile(join(dir, 'known_hosts'), `[127.0.0.1]:${port} ${hostKey.public}\n`);
+  await writeFile(join(dir, 'known_hosts'), `[127.0.0.1]:${port} ${hostKey.publicKey}\n`);
   const [message = ''] = await textsOf(driver.observe(signal));
   t.match(message, /Channel open failure/);
   t.ok(isPlain(message));

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import ssh2, { type Connection, type SFTPWrapper } from 'ssh2';
+import { makeSshHostKey } from './ssh-host-key.js';
 
 const { STATUS_CODE, OPEN_MODE } = ssh2.utils.sftp;
 const { OK, EOF, FAILURE, NO_SUCH_FILE } = STATUS_CODE;
@@ -161,12 +162,12 @@ export class ScriptedSftp {
   readonly files = new Map<string, StoredFile>();
   /** Bytes of content that were sent. */
   sent = 0;
-  readonly #hostKey = ssh2.utils.generateKeyPairSync('ed25519');
+  readonly #hostKey = makeSshHostKey();
   readonly #open = new Set<Socket>();
   readonly #listener = createServer((socket) => this.#welcome(socket));
   /** Of the connection that just begins. */
   #beginning: { readonly script: SftpScript; readonly socket: Socket } | undefined;
-  readonly #ssh = new ssh2.Server({ hostKeys: [this.#hostKey.private] }, (client) => this.#serve(client));
+  readonly #ssh = new ssh2.Server({ hostKeys: [this.#hostKey.privateKey] }, (client) => this.#serve(client));
 
   /** Anybody is let in, and every path is a file that was put there. */
   static async start(): Promise<ScriptedSftp> {
@@ -182,7 +183,7 @@ export class ScriptedSftp {
 
   /** A line of a known-hosts file. */
   get knownHosts(): string {
-    return `[127.0.0.1]:${this.port} ${this.#hostKey.public}\n`;
+    return `[127.0.0.1]:${this.port} ${this.#hostKey.publicKey}\n`;
   }
 
   put(path: string, bytes: Buffer, modifiedMs = 1_600_000_000_000): void {

@@ -15,18 +15,20 @@ const ROOM = 100_000;
 export async function sftpPlays(t: Test, dir: string): Promise<FilePlays> {
   const disk = await mountSmallDisk(t, join(dir, 'full/account/home'), 1_000_000);
   if (!disk) throw new Error('no small disk can be mounted');
+  /** Stopped with the test, also where another one of them does not start: it would keep the process from its end. */
+  const stopped = async <S extends { stop(): unknown }>(starting: Promise<S>): Promise<S> => {
+    const server = await starting;
+    t.teardown(() => server.stop());
+    return server;
+  };
   const [server, full, old, bare, scripted] = await Promise.all([
-    startSftpServer({ dir: join(dir, 'sftp'), password: 'hush' }),
-    startSftpServer({ dir: join(dir, 'full'), password: 'hush' }),
+    stopped(startSftpServer({ dir: join(dir, 'sftp'), password: 'hush' })),
+    stopped(startSftpServer({ dir: join(dir, 'full'), password: 'hush' })),
     // What only old clients know.
-    startSshd({ dir: join(dir, 'old'), config: ['Ciphers aes128-cbc'] }),
-    startSshd({ dir: join(dir, 'bare') }),
-    ScriptedSftp.start(),
+    stopped(startSshd({ dir: join(dir, 'old'), config: ['Ciphers aes128-cbc'] })),
+    stopped(startSshd({ dir: join(dir, 'bare') })),
+    stopped(ScriptedSftp.start()),
   ]);
-  t.teardown(async () => {
-    scripted.stop();
-    await Promise.all([server, full, old, bare].map((one) => one.stop()));
-  });
   await disk.fill(ROOM);
   furnish(server);
   const pinned = [server, full, old, bare].map(({ knownHostsFile }) => readFileSync(knownHostsFile, 'utf8')).join('');

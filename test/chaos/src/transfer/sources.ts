@@ -42,12 +42,12 @@ const met = <B>(table: Readonly<Record<string, (atBytes: number, nowMs: number) 
 
 /** Of a lane: one case after another. They stand until the cleanup. */
 export async function startSources(cleanup: Cleanup): Promise<Readonly<Record<Scheme, Source>>> {
-  const [origin, ftp, sftp] = await Promise.all([startOrigin(), ScriptedFtp.start(), ScriptedSftp.start()]);
-  cleanup.teardown(() => {
-    ftp.stop();
-    sftp.stop();
-    return origin.close();
-  });
+  const origin = await startOrigin();
+  cleanup.teardown(() => origin.close());
+  const ftp = await ScriptedFtp.start();
+  cleanup.teardown(() => ftp.stop());
+  const sftp = await ScriptedSftp.start();
+  cleanup.teardown(() => sftp.stop());
   const before = { ftp: 0, sftp: 0 };
   const byHttp = (folder: string): Pick<Source, 'serve' | 'sent'> => ({
     serve(name, { content, modifiedMs, meets }) {
