@@ -82,7 +82,7 @@ void t.test('between two pieces the file is not open, and one that is gone is fo
   t.equal(await ifExists(rm(path)), undefined);
 });
 
-void t.test('the end of a run does not wait for a store that is silent', { timeout: 20_000 }, async (t) => {
+void t.test('the end of a run does not wait for a store that is silent', { timeout: 180_000 }, async (t) => {
   for (const how of ['broken off', 'of no use', 'came'] as const) {
     let asked = false;
     const begin: PieceStore['begin'] = (_fetch, _generation, _begun, signal) => {
@@ -95,7 +95,8 @@ void t.test('the end of a run does not wait for a store that is silent', { timeo
     const began = performance.now();
     await keeper.end(how);
     const ms = performance.now() - began;
-    t.ok(ms < 6000, `${how}: ${Math.round(ms)} ms`);
+    // Two seconds are its own, and some more those of a busy machine; a piece that is waited for is given up after eighteen.
+    t.ok(ms < 12_000, `${how}: ${Math.round(ms)} ms`);
   }
 });
 

@@ -19,6 +19,8 @@ const FIND_MS = 10_000;
 export interface PiecesDeps {
   readonly store: PieceStore;
   readonly log: PiecesLog;
+  /** How long the end of a run may take to put what is not in the store yet, in milliseconds; default: 2000. */
+  readonly lastMs?: number;
 }
 
 /** Never rejects: what is not found is fetched. `undefined`: these keys may not see it, and so nothing is kept either. */
@@ -84,7 +86,7 @@ export async function fetchWithPieces(options: ThreadFetchOptions, deps: PiecesD
   signal.throwIfAborted();
   const earlier = await findEarlier(deps, key, signal);
   if (!earlier) return fetchInThread(options);
-  const keeper = new PieceKeeper(deps.store, key, await takeOver(deps, earlier, options), deps.log);
+  const keeper = new PieceKeeper(deps.store, key, await takeOver(deps, earlier, options), deps.log, deps.lastMs);
   try {
     const result = await fetchInThread({ ...options, onPart: keeper.follow });
     await keeper.end('came');

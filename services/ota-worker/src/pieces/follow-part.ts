@@ -15,14 +15,16 @@ import { type PieceStore, sha256Of } from './piece-store.js';
 
 /** After a failure the store is left alone for so long. */
 const AFTER_FAILURE_MS = 5000;
-/** So long the end of a run waits for what is on its way, and puts the rest. A process that stops has eight seconds. */
-const LAST_MS = 2000;
+/** So long the end of a run waits for what is on its way, and puts the rest, by default. A process that stops has eight seconds. */
+export const LAST_MS = 2000;
 
 export interface FollowDeps {
   readonly store: Pick<PieceStore, 'begin' | 'put' | 'inTurn'>;
   readonly fetch: string;
   /** What earlier runs and files have in the store. */
   readonly held: readonly Held[];
+  /** How long the end of the run may take. */
+  readonly lastMs: number;
   readonly onFailure: (error: unknown) => void;
   /** Generations that nobody needs to go on from, and the keys of what of them is needed all the same. */
   readonly onOutdated: (generations: ReadonlySet<string>, needed: ReadonlySet<string>) => void;
@@ -87,7 +89,7 @@ export class FollowedPart {
     clearInterval(this.#timer);
     const end = (): void => this.#ending.abort(new CodedError('TIMEOUT', 'the run has ended'));
     if (!withRest) end();
-    const late = setTimeout(end, LAST_MS).unref();
+    const late = setTimeout(end, this.#deps.lastMs).unref();
     try {
       await this.#busy;
       if (withRest && !this.#isOver) await this.#keep(theRest(() => this.#kept));

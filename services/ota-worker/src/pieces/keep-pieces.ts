@@ -2,7 +2,7 @@
 import { deadlineAfter } from '@khumbu/shared/runtime/abort';
 import { describeError } from '@khumbu/shared/runtime/errors';
 import type { GrowingPart } from '../fetching/fetch-options.js';
-import { FollowedPart } from './follow-part.js';
+import { FollowedPart, LAST_MS } from './follow-part.js';
 import type { Held } from './piece-names.js';
 import { isRefusal, type PieceStore, type PiecesLog } from './piece-store.js';
 
@@ -24,6 +24,7 @@ export class PieceKeeper {
   readonly #store: PieceStore;
   readonly #fetch: string;
   readonly #log: Pick<PiecesLog, 'warn'>;
+  readonly #lastMs: number;
   #held: readonly Held[] = [];
   /** All that this run knows of, its own as well. */
   readonly #generations = new Set<string>();
@@ -33,12 +34,19 @@ export class PieceKeeper {
   readonly #told = new Set<keyof typeof SAID>();
   #isRefused = false;
 
-  /** `held`: what there was when the run began. */
-  constructor(store: PieceStore, fetch: string, held: readonly Held[], log: Pick<PiecesLog, 'warn'>) {
+  /** `held`: what there was when the run began; `lastMs`: how long its end may take. */
+  constructor(
+    store: PieceStore,
+    fetch: string,
+    held: readonly Held[],
+    log: Pick<PiecesLog, 'warn'>,
+    lastMs: number = LAST_MS,
+  ) {
     this.#store = store;
     this.#fetch = fetch;
     this.#know(held);
     this.#log = log;
+    this.#lastMs = lastMs;
   }
 
   /** The download grows in this file from now on. */
@@ -50,13 +58,14 @@ export class PieceKeeper {
         store: this.#store,
         fetch: this.#fetch,
         held: this.#held,
+        lastMs: this.#lastMs,
         onFailure: (error) => this.#fail('put', error),
         onOutdated: (generations, needed) => this.#remove(generations, needed),
       });
     });
   };
 
-  /** Resolves within seconds, also where the store is silent. Never rejects. */
+  /** Resolves within `lastMs` or soon after, also where the store is silent. Never rejects. */
   async end(how: RunEnd): Promise<void> {
     await this.#turn;
     await this.#leave(how === 'broken off');
