@@ -1,4 +1,6 @@
+import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import type { QueueName } from '@khumbu/operations/jobs/expected-job';
+import { createJobs } from '@khumbu/operations/jobs/jobs';
 import { joinFetch, newFetch } from '@khumbu/operations/kinds/firmware-fetch/record';
 import type { FirmwareUpdateRecord } from '@khumbu/operations/kinds/firmware-update/record';
 import { type OfferedRecord, offer } from '@khumbu/operations/kinds/offer';
@@ -14,9 +16,9 @@ import { logRecord, networkRecord, resetRecord, updateRecord } from './make-reco
 void t.test('the reconciler', async (t) => {
   const directory = { profileOf: () => undefined, configured: () => [], close: () => undefined };
   const ago = { createdAt: Date.now() - HOUR, updatedAt: Date.now() - HOUR };
-  const setup = async (t: Test) => {
+  const setup = async (t: Test, now = moment) => {
     const parts = await depot(t);
-    const reconciler = createReconciler({ ...parts, directory, now: moment, log });
+    const reconciler = createReconciler({ ...parts, directory, now, log });
     const jobIds = async (queue: QueueName) =>
       (await parts.queue(queue).getJobs()).map(({ id = '' }) => id).toSorted((a, b) => a.localeCompare(b));
     const said = async () =>
@@ -29,10 +31,12 @@ void t.test('the reconciler', async (t) => {
   const station = (store: Store, fields: Record<string, string>) => redis.hset(store.keys.station('cp1'), fields);
 
   await t.test('adds the job that is not there, once what was just made had its time', async (t) => {
-    const { put, look, jobIds } = await setup(t);
+    // The reconciler's clock stands: it would add the job of the young one too if a look came more than 1.5 s after its making.
+    const made = Date.now();
+    const { put, look, jobIds } = await setup(t, () => momentOf(made));
     await put(logRecord({ id: 'old', state: 'Accepted', ...ago }));
-    await put(logRecord({ id: 'young', state: 'Accepted', createdAt: Date.now(), updatedAt: Date.now() }));
-    await put(logRecord({ id: 'future', state: 'Accepted', updatedAt: Date.now() + HOUR }));
+    await put(logRecord({ id: 'young', state: 'Accepted', createdAt: made, updatedAt: made }));
+    await put(logRecord({ id: 'future', state: 'Accepted', updatedAt: made + HOUR }));
     await look();
     t.same(await jobIds('log-uploads'), ['future.upload.1', 'old.upload.1'], 'a clock that went back delays nothing');
     await look();
@@ -47,15 +51,19 @@ void t.test('the reconciler', async (t) => {
   });
 
   await t.test('begins a job that is due and that BullMQ would keep waiting', async (t) => {
-    const { put, jobs, queue } = await setup(t);
+    const { put, store, queue } = await depot(t);
+    // The clock of the jobs stands: half a second later one that BullMQ is about to do would count as forgotten.
+    const now = Date.now();
+    const jobs = createJobs(redis, store.keys, () => momentOf(now));
+    t.teardown(() => jobs.close());
     const at = (time: number) => ({ location: 'x', request_id: 7, retrieve_timestamp: iso(time) });
-    const record = await put(updateRecord({ state: 'DownloadScheduled', request: at(Date.now() + HOUR), ...ago }));
+    const record = await put(updateRecord({ state: 'DownloadScheduled', request: at(now + HOUR), ...ago }));
     await jobs.ensure(record);
     const updates = queue('firmware-updates');
     t.equal(await jobs.reconcile(record), undefined, 'not due');
-    t.equal(await jobs.reconcile({ ...record, request: at(Date.now() - 500) }), undefined, 'BullMQ is about to do it');
+    t.equal(await jobs.reconcile({ ...record, request: at(now - 500) }), undefined, 'BullMQ is about to do it');
     t.equal((await updates.getDelayed()).length, 1);
-    const due = { ...record, request: at(Date.now() - HOUR) };
+    const due = { ...record, request: at(now - HOUR) };
     t.equal(await jobs.reconcile(due), 'promoted');
     t.equal((await updates.getDelayed()).length, 0);
     t.equal((await updates.getWaiting()).length, 1);

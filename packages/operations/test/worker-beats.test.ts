@@ -8,7 +8,8 @@ import t from 'tap';
 
 const server = await startRedis({ dir: t.testdir() });
 const redis = new Redis(server.url);
-const prompt = promptRedis(server.url, 300, () => undefined);
+// A look that is given up counts as a Redis that is out, and the grace begins anew: an answer may be late here.
+const prompt = promptRedis(server.url, 10_000, () => undefined);
 await awaitUntil(() => prompt.status === 'ready', 5000, 'connected');
 t.teardown(async () => {
   redis.disconnect();

@@ -31,9 +31,13 @@ void t.test('a reset that ran out of time keeps its slot while the station is aw
     bootEpochBefore: 1,
   };
   let reset = await put(applyResetEvent(begun, 'outOfTime', { now: at }));
-  for (let tries = 0; tries < 3; tries++) reset = await work(reset);
+  let askedAt = 0;
+  for (let tries = 0; tries < 3; tries++) {
+    askedAt = Date.now();
+    reset = await work(reset);
+  }
   t.match(reset, { slotHeld: true, waitingFor: 'station_unreachable', run: 4, faults: undefined });
-  t.ok((reset.notBefore ?? 0) > Date.now() + 1000);
+  t.ok((reset.notBefore ?? 0) > askedAt + 1000);
   t.same(lines, [], 'it is no surprise');
   isAway = false;
   reset = await work(reset);
