@@ -9,6 +9,7 @@ import { CodedError } from '@khumbu/shared/runtime/errors';
 import type { SimulatedSettings } from '@khumbu/shared/stations/stations-file';
 import { profileFrom } from '@khumbu/shared/stations/stations-file';
 import { awaitEffect } from '@khumbu/station-drivers/await-effect';
+import { within } from '@khumbu/test-support/events';
 import t, { type Test } from 'tap';
 import { driverContract } from '../src/contract/driver-contract.js';
 import { createDriver } from '../src/create-driver.js';
@@ -371,8 +372,10 @@ await t.test('a driver by profile', async (t) => {
 
 await t.test('a watcher sees reboots and restarts end by themselves', async (t) => {
   const dataDir = t.testdir({});
-  const driver = createSimulatedDriver({ station: 'one', settings: { reboot_ms: 3000 }, dataDir });
+  // A watcher that stands still for as long as a restart takes sees its end alone.
+  const driver = createSimulatedDriver({ station: 'one', settings: { reboot_ms: 15_000 }, dataDir });
   const abort = new AbortController();
+  t.teardown(() => abort.abort());
   const seen: ChargerView[] = [];
   let wake = (): void => {};
   const onChange = (view: ChargerView): void => {
@@ -380,7 +383,7 @@ await t.test('a watcher sees reboots and restarts end by themselves', async (t) 
     wake();
   };
   const watching = watchCharger(dataDir, 'one', onChange, abort.signal);
-  const until = async (match: (view: ChargerView) => boolean): Promise<ChargerView> => {
+  const awaitView = async (match: (view: ChargerView) => boolean): Promise<ChargerView> => {
     for (;;) {
       const view = seen.find(match);
       if (view) return view;
@@ -389,6 +392,8 @@ await t.test('a watcher sees reboots and restarts end by themselves', async (t) 
       });
     }
   };
+  const until = (match: (view: ChargerView) => boolean): Promise<ChargerView> =>
+    within(awaitView(match), 60_000, () => `one more view; there were ${JSON.stringify(seen)}`);
   const first = await until(() => true);
   t.match(first, { everestStarts: 1, rebooting: false, restarting: false });
   await driver.start({ step: 'restart', operationId: 'op-1' }, signal);

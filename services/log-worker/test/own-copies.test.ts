@@ -14,7 +14,7 @@ import type { CopyRules } from '@khumbu/operations/log-copies/settings';
 import { keysFor } from '@khumbu/operations/records/keys';
 import { newRecordBase } from '@khumbu/operations/records/record';
 import { resolveUploadTarget } from '@khumbu/shared/locations/upload-location';
-import { startOrigin } from '@khumbu/test-support/origin';
+import { type Origin, startOrigin } from '@khumbu/test-support/origin';
 import { openRedis } from '@khumbu/test-support/redis';
 import { startS3 } from '@khumbu/test-support/s3';
 import t, { type Test } from 'tap';
@@ -174,10 +174,10 @@ async function turnUntil(check: () => boolean | Promise<boolean>, what: string):
   }
 }
 
-/** Until the target has refused what was spooled: it is not sent again. */
-async function untilRefused(spooled: string): Promise<void> {
-  await turnUntil(() => isThere(spooled), 'the archive to be spooled');
-  await turnUntil(async () => !(await isThere(spooled)), 'the archive to be refused');
+/** Until the target has refused the archive, and its file is gone: it is not sent again. A look at the file alone may miss that it was there. */
+async function untilRefused(web: Origin, spooled: string): Promise<void> {
+  await turnUntil(() => web.uploads.items.some(({ status }) => status === 403), 'the archive to be refused');
+  await turnUntil(async () => !(await isThere(spooled)), 'the spooled archive to be removed');
 }
 
 void t.test('a store that takes minutes has the copy, although the target has refused at once', async (t) => {
@@ -187,7 +187,7 @@ void t.test('a store that takes minutes has the copy, although the target has re
   const release = holdStore(t);
   const record = recordOf('slow', `${web.url}/bad/`);
   const failing = failureOf(upload(record));
-  await untilRefused(spoolPath(spoolDir, record.id));
+  await untilRefused(web, spoolPath(spoolDir, record.id));
   mock.timers.tick(30 * 60_000);
   mock.timers.reset();
   release();
@@ -206,7 +206,7 @@ void t.test('a store that takes longer than an hour holds up neither the outcome
   const failing = failureOf(upload(record)).finally(() => {
     isOver = true;
   });
-  await untilRefused(spoolPath(spoolDir, record.id));
+  await untilRefused(web, spoolPath(spoolDir, record.id));
   t.notOk(isOver);
   // The hour may begin a little after the file has gone.
   await turnUntil(() => {

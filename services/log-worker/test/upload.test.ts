@@ -14,6 +14,7 @@ import { isArchiveOf } from '@khumbu/operations/kinds/log-upload/archive-object'
 import type { LogStatusEnum } from '@khumbu/shared/contract/schemas';
 import { resolveUploadTarget, type UploadTarget } from '@khumbu/shared/locations/upload-location';
 import { CodedError } from '@khumbu/shared/runtime/errors';
+import { awaitUntil } from '@khumbu/test-support/events';
 import { startOrigin } from '@khumbu/test-support/origin';
 import { startS3 } from '@khumbu/test-support/s3';
 import { mountSmallDisk } from '@khumbu/test-support/small-disk';
@@ -252,6 +253,8 @@ void t.test('an abort ends an upload at once and leaves no file', async (t) => {
   const silent = await rawServer(t, (socket) => socket.once('data', () => abort.abort(new Error('superseded'))));
   const { run, spoolDir } = await uploading(t, `${silent}/x`, SMALL, { signal: abort.signal });
   await t.rejects(run(), { code: 'ABORTED', cause: { message: 'superseded' } });
+  // What takes longer than half a second to be tidied up is so behind the end of the upload.
+  await awaitUntil(async () => (await spooled(spoolDir)).length === 0, 20_000, 'the spooled archive to be removed');
   t.same(await spooled(spoolDir), []);
 });
 
