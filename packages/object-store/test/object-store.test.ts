@@ -54,6 +54,8 @@ function noise(blocks: number, onBlock: (index: number) => void | Promise<void> 
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const type = { contentType: 'application/gzip' };
+/** The stores are in this process: what stands still with them for some seconds is no silence of theirs. */
+const STALL_MS = 6000;
 
 async function assertNothingLeft(test: Test, server: S3Server, store: ObjectStore, key: string) {
   test.same(await server.unfinished(), [], 'no unfinished upload');
@@ -373,13 +375,14 @@ void t.test('a server that goes away or falls silent midway rejects soon', async
   const { server } = await setUp(t);
   for (const way of ['shut', 'freeze'] as const) {
     const door = await startDoor(t, server.port);
-    const store = storeAt(t, door.endpoint, { stallMs: 1500 });
+    const store = storeAt(t, door.endpoint, { stallMs: STALL_MS });
     const { body } = noise(40, (index) => {
       if (index === 20) door[way]();
     });
     const begun = performance.now();
     await t.rejects(store.putStream({ bucket: BUCKET, key: way, body, ...type }), { code: 'S3_UNAVAILABLE' });
-    t.ok(performance.now() - begun < 60_000, way);
+    // Three tries of the parts, and three to free them.
+    t.ok(performance.now() - begun < 90_000, way);
   }
   // What could not be freed then is freed now.
   const store = storeAt(t, server.endpoint);
@@ -434,12 +437,11 @@ void t.test('a reader who pauses is waited for; a store that falls silent meanwh
   const content = randomBytes(12 * MIB);
   await store.putStream({ bucket: BUCKET, key: 'k', body: Readable.from([content], { objectMode: false }), ...type });
   const door = await startDoor(t, server.port);
-  const stallMs = 1500;
-  const through = storeAt(t, door.endpoint, { stallMs });
+  const through = storeAt(t, door.endpoint, { stallMs: STALL_MS });
   const range = { bucket: BUCKET, key: 'k', offset: 0, length: content.length };
   const pieces: Buffer[] = [];
   for await (const piece of (await through.read(range)) as AsyncIterable<Buffer>) {
-    if (pieces.length === 10) await setTimeout(2.5 * stallMs);
+    if (pieces.length === 10) await setTimeout(2.5 * STALL_MS);
     pieces.push(piece);
   }
   t.ok(Buffer.concat(pieces).equals(content));
@@ -466,7 +468,7 @@ void t.test('a download that is aborted, or has no server, leaves the file as it
     code: 'ABORTED',
   });
   const door = await startDoor(t, server.port);
-  const through = storeAt(t, door.endpoint, { stallMs: 1500 });
+  const through = storeAt(t, door.endpoint, { stallMs: STALL_MS });
   await t.rejects(through.getToFile({ ...input, onProgress: () => door.shut() }), { code: 'S3_UNAVAILABLE' });
   await t.rejects(store.getToFile({ ...input, path: join(t.testdirName, 'no', 'dir') }), { code: 'ENOENT' });
   t.equal(await readFile(path, 'utf8'), 'old');

@@ -10,7 +10,7 @@ import {
 
 interface S3rver {
   readonly middleware: S3Middleware[];
-  readonly httpServer: { closeAllConnections(): void };
+  readonly httpServer: { keepAliveTimeout: number; closeAllConnections(): void };
   run(): Promise<AddressInfo>;
   close(): Promise<void>;
 }
@@ -38,6 +38,8 @@ export async function startS3Server(directory: string, bucket: string, intercept
   server.middleware.unshift(multipartUploads(directory));
   if (intercept) server.middleware.unshift(intercept);
   const { port } = await server.run();
+  // By default it ends a connection five seconds after its answer was sent, which a reader who pauses longer has not read yet.
+  server.httpServer.keepAliveTimeout = 120_000;
   return {
     port,
     endpoint: `http://127.0.0.1:${port}`,
