@@ -274,7 +274,8 @@ await t.test('an SSH server with words of its own', async (t) => {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
   t.teardown(() => server.close());
-  const { dir, port, driver } = await driverAt(t, server);
+  // It answers, and in this process: a handshake that stands still with it for some seconds is not given up.
+  const { dir, port, driver } = await driverAt(t, server, { limits: { connect_s: 60 } });
   await writeFile(join(dir, 'known_hosts'), `[127.0.0.1]:${port} ${hostKey.publicKey}\n`);
   const [message = ''] = await textsOf(driver.observe(signal));
   t.match(message, /Channel open failure/);

@@ -133,7 +133,17 @@ await t.test('an effect goes on without the connection, the server, and whoever 
   await stage.driver().start({ step: 'install', operationId: 'op-1', image }, signal);
   killSessions(stage.sshd);
   await stage.sshd.restart();
-  t.match(await stage.driver().observeEffect('op-1', 'install', signal), { state: 'running', progressPercent: 10 });
+  const observer = stage.driver();
+  // The station may be asked before its command has printed anything.
+  const seen = await awaitUntil(
+    async () => {
+      const effect = await observer.observeEffect('op-1', 'install', signal);
+      return (effect.state !== 'running' || effect.progressPercent !== undefined) && effect;
+    },
+    PATIENCE_MS,
+    'the install to tell how far it is',
+  );
+  t.match(seen, { state: 'running', progressPercent: 10 });
   await stage.sshd.kill();
   await stage.charger.let();
   await stage.sshd.restart();
@@ -147,7 +157,8 @@ await t.test('an effect whose processes were killed has failed, and the station 
   await stage.driver().start({ step: 'install', operationId: 'op-1', image }, signal);
   const folder = join(stage.charger.dir, 'state', 'effects', 'op-1.install');
   const pidIn = async (name: string) => Number((await readFile(join(folder, name), 'utf8')).split(' ')[0]);
-  await awaitUntil(() => stat(join(folder, 'child')).catch(() => undefined), PATIENCE_MS, 'its command to run');
+  // It is written down as begun before it is, and is not begun any more when the process that wanted it is gone by then.
+  await awaitUntil(async () => (await stage.charger.log()).length > 0, PATIENCE_MS, 'its command to run');
   process.kill(await pidIn('begun'), 'SIGKILL');
   t.match(await stage.driver().observeEffect('op-1', 'install', signal), { state: 'running' }, 'its command lives');
   process.kill(-(await pidIn('child')), 'SIGKILL');
@@ -183,7 +194,8 @@ await t.test('a connection that broke and has not said so yet', only, async (t) 
 
 await t.test('a server that stands still is found dead, one that never answers is given up', only, async (t) => {
   const stage = await setStage(t);
-  const driver = stage.driver({ limits: { keep_alive_s: 1, connect_s: 30 } });
+  // With signs of life that come more often a server that is only slow would be dead, also before it is frozen.
+  const driver = stage.driver({ limits: { keep_alive_s: 3, connect_s: 30 } });
   await driver.observe(signal);
   const frozen = sessionPids(stage.sshd, true);
   for (const pid of frozen) process.kill(pid, 'SIGSTOP');
