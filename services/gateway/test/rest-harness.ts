@@ -51,6 +51,15 @@ import { createSessions } from '../src/http/sessions/sessions.js';
 import { callerOfIdentity } from '../src/http/sign-in/callers.js';
 import { openProvider, type ProviderOptions } from '../src/http/sign-in/provider.js';
 
+/**
+ * An answer of Redis that came while this process stood still is late by its clock, though it is there. A limit that no standstill
+ * reaches keeps such an order from being refused, and from being answered before it has begun.
+ */
+const REDIS_MS = 20_000;
+const CONFIRM_MS = 30_000;
+/** For tests in which Redis is frozen: still more than a standstill. */
+export const FROZEN_REDIS_MS = 5000;
+
 export const KEYS = { admin: 'key-admin', operate: 'key-operate', read: 'key-read', other: 'key-other' } as const;
 const SCOPES: Record<keyof typeof KEYS, string[]> = {
   admin: ['admin'],
@@ -85,6 +94,8 @@ export interface RestOptions {
   readonly abandoned?: boolean;
   /** Share the keys of another one: a second replica. */
   readonly prefix?: string;
+  /** How long an answer of Redis is waited for: less where a test keeps it from answering. */
+  readonly redisMs?: number;
 }
 
 export interface Called {
@@ -192,8 +203,9 @@ export async function openRest(t: Test, options: RestOptions) {
     options.issuerTimes,
   );
   t.teardown(authentication.close);
-  const prompt = promptRedis(server.url, 3000, () => undefined);
-  const reading = promptRedis(server.url, 6000, () => undefined);
+  const redisMs = options.redisMs ?? REDIS_MS;
+  const prompt = promptRedis(server.url, redisMs, () => undefined);
+  const reading = promptRedis(server.url, redisMs, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
   const isReady = (): boolean => prompt.status === 'ready' && reading.status === 'ready';
@@ -293,7 +305,7 @@ export async function openRest(t: Test, options: RestOptions) {
       standing: () => 'leading',
       log,
     },
-    { ...DEFAULT_APP_OPTIONS, rateLimitPerMinute: 100_000, ...options.app },
+    { ...DEFAULT_APP_OPTIONS, rateLimitPerMinute: 100_000, confirmMs: CONFIRM_MS, ...options.app },
   );
   await app.ready();
   const close = async (): Promise<void> => {

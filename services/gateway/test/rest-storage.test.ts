@@ -1,7 +1,7 @@
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { type Json, KEYS, openRest } from './rest-harness.js';
+import { FROZEN_REDIS_MS, type Json, KEYS, openRest } from './rest-harness.js';
 import { advance, IMAGE, LOGS, UPDATES } from './rest-updates.js';
 
 const redis = await startRedis({ dir: t.testdir() });
@@ -72,7 +72,7 @@ void t.test('what nobody is there to do is not accepted, and is said so', async 
 });
 
 void t.test('what cannot be stored is not accepted, and may be asked again', async (t) => {
-  const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+  const rest = await openRest(t, { redis, redisMs: FROZEN_REDIS_MS, stations: { 'cs-1': {} } });
   const request = { body: { location: IMAGE }, headers: { 'idempotency-key': 'again' } };
   redis.freeze();
   const failed = await rest.call('POST', UPDATES, request);
@@ -130,7 +130,8 @@ void t.test('what is stored is accepted, also when Redis goes away before it can
     ['setSystemTime', 'PUT', '/v1/stations/cs-1/system-time', { time: new Date().toISOString() }],
   ] as const;
   for (const [name, method, path, body] of orders) {
-    const rest = await openRest(t, { redis, stations: { 'cs-1': {} } });
+    const frozen = { redisMs: FROZEN_REDIS_MS, app: { confirmMs: 1000 } };
+    const rest = await openRest(t, { redis, ...frozen, stations: { 'cs-1': {} } });
     const { intake } = rest;
     const ask = intake[name] as (...args: unknown[]) => Promise<unknown>;
     Object.assign(intake, {

@@ -5,7 +5,7 @@ import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { startRedis } from '@khumbu/test-support/redis';
 import t, { type Test } from 'tap';
-import { KEYS, openRest, type Rest } from './rest-harness.js';
+import { FROZEN_REDIS_MS, KEYS, openRest, type Rest } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
@@ -93,7 +93,7 @@ void t.test('a session ends with its key, and with its time', async (t) => {
 });
 
 void t.test('without Redis nobody is let in by a cookie', async (t) => {
-  const rest = await open(t);
+  const rest = await open(t, { redisMs: FROZEN_REDIS_MS });
   const { cookie } = await signIn(rest);
   redis.freeze();
   const answer = await asBrowser(rest, cookie)('GET', '/v1/session');

@@ -3,7 +3,7 @@ import { applyUpdateEvent } from '@khumbu/operations/kinds/firmware-update/trans
 import { createWanStore } from '@khumbu/operations/wan/wan-store';
 import { startRedis } from '@khumbu/test-support/redis';
 import t from 'tap';
-import { type Json, KEYS, openRest, type Rest } from './rest-harness.js';
+import { FROZEN_REDIS_MS, type Json, KEYS, openRest, type Rest, type RestOptions } from './rest-harness.js';
 
 const redis = await startRedis({ dir: t.testdir() });
 t.teardown(() => redis.stop());
@@ -20,9 +20,9 @@ const RULES = {
   updateBudgetBytes: 500,
 };
 
-function open(t: Parameters<typeof openRest>[0]) {
+function open(t: Parameters<typeof openRest>[0], more: Partial<RestOptions> = {}) {
   const clock = { wall: AT, monotonic: AT - 365 * 24 * HOUR };
-  return openRest(t, { redis, stations: { 'cs-1': {}, 'cs-2': {} }, now: () => ({ ...clock }), wan: RULES });
+  return openRest(t, { redis, stations: { 'cs-1': {}, 'cs-2': {} }, now: () => ({ ...clock }), wan: RULES, ...more });
 }
 const statusesOf = async ({ store }: Rest): Promise<unknown[]> =>
   (await store.outboxEntries('cs-1')).map(
@@ -124,7 +124,7 @@ void t.test('the download of an update is paused, goes on, and may come at once'
 });
 
 void t.test('while Redis is away nothing is changed, and it is said', async (t) => {
-  const rest = await open(t);
+  const rest = await open(t, { redisMs: FROZEN_REDIS_MS });
   redis.freeze();
   for (const [method, path] of [
     ['GET', '/v1/wan'],

@@ -125,6 +125,8 @@ export interface AppOptions {
    * have room again, and that is minutes apart.
    */
   readonly readerStallMs: number;
+  /** The answer to an order waits so long for the order to begin; one that has not begun by then is told as offered. */
+  readonly confirmMs: number;
   /** PEM: serve HTTPS. */
   readonly https?: { readonly cert: string | Buffer; readonly key: string | Buffer };
   readonly asyncApi?: AsyncApiOptions;
@@ -141,6 +143,7 @@ export const DEFAULT_APP_OPTIONS: AppOptions = {
   keepAliveMs: 15_000,
   subscriberStallMs: 60_000,
   readerStallMs: 300_000,
+  confirmMs: 1000,
 };
 
 /** Requests without a valid key from one address, before they are refused without a look at what they want. */
@@ -246,8 +249,9 @@ async function addV1(
   guard(app as unknown as FastifyInstance, deps);
   queueRequests(app as unknown as FastifyInstance, load);
   // What a request of its own is told by its decision; all the rest is told here.
+  const { confirmMs } = options;
   const { submit, submitOne } = createSubmitOperation(
-    { intake, inventory, idempotency, stopping, log },
+    { intake, inventory, idempotency, confirmMs, stopping, log },
     createAudit(log),
   );
   const audit = createSecurityAudit(createAudit(log), deps);

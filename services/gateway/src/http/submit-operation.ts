@@ -19,8 +19,6 @@ import { Problem, pathOf, problemBody } from './problems.js';
 import { type GivenOrder, refusal } from './refusals.js';
 import { pathOfKind } from './resources.js';
 
-/** How long an answer waits for the confirmation of its decision, which is tried again after the answer, too. */
-const CONFIRM_MS = 1000;
 const CONFIRM_RETRY_MS = 200;
 
 /** Codes of errors before a decision: the same request may be sent again. */
@@ -31,6 +29,8 @@ export interface SubmitDeps {
   readonly intake: Pick<Intake, 'confirm'>;
   readonly inventory: Inventory;
   readonly idempotency: Idempotency;
+  /** How long an answer waits for the confirmation of its decision, which is tried again after the answer, too. */
+  readonly confirmMs: number;
   readonly stopping: AbortSignal;
   readonly log: Logger;
 }
@@ -119,7 +119,7 @@ export type SubmitOne = (
 ) => Promise<HttpAnswer>;
 
 export function createSubmitOperation(
-  { intake, inventory, idempotency, stopping, log }: SubmitDeps,
+  { intake, inventory, idempotency, confirmMs, stopping, log }: SubmitDeps,
   auditLine: Audit,
 ): { readonly submit: SubmitOperation; readonly submitOne: SubmitOne } {
   /** Of a trial there is nothing to tell. */
@@ -180,7 +180,7 @@ export function createSubmitOperation(
       return { status: body.status, headers: { 'content-type': 'application/problem+json' }, body };
     }
     if (isTrial) return { status: 202, headers: {}, body: {} };
-    if (followUp) await resolveWithin(confirm(answer), CONFIRM_MS, undefined);
+    if (followUp) await resolveWithin(confirm(answer), confirmMs, undefined);
     const body = await viewOf(operationId, record);
     if (body.status === 'Withdrawn') {
       // Another gateway had decided the same request, and revoked it before it was confirmed here.
