@@ -18,7 +18,7 @@ void t.test('boot reasons: one for each boot', async (t) => {
 });
 
 void t.test('many boot questions at once count one boot', async (t) => {
-  const d = await openStage(t, { timeoutMs: 2000 });
+  const d = await openStage(t);
   await d.intake.reset({ type: 'Soft' }, requester());
   const answers = await Promise.all(Array.from({ length: 10 }, () => d.intake.getBootReason(requester(), SILENT)));
   t.same(new Set(answers.map(({ reply }) => reply)), new Set(['RemoteReset']));

@@ -150,7 +150,7 @@ void t.test('three offers in a row, however they end, leave one current update',
 });
 
 void t.test('fifty at once never leave two current operations', async (t) => {
-  const d = await openStage(t, { timeoutMs: 5000 });
+  const d = await openStage(t);
   const ask = async (index: number): Promise<void> => {
     const who = requester(`k${index}`);
     const work =

@@ -3,7 +3,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import type { Answer } from '../src/decision.js';
 import { STATION } from './fixtures.js';
-import { accepted, must, openStage, requester, type Stage, server } from './stage.js';
+import { accepted, FROZEN, must, openStage, requester, type Stage, server } from './stage.js';
 
 const SIGNS_OF_BOOT: Record<string, (d: Stage) => Promise<unknown>> = {
   'by its heartbeat': (d) => d.boots.notice(STATION, 3000),
@@ -158,7 +158,7 @@ void t.test('a reset is shown to REST as it is stored', async (t) => {
 });
 
 void t.test('a reset whose commit was of unknown fate is stored once, with its job', async (t) => {
-  const d = await openStage(t);
+  const d = await openStage(t, FROZEN);
   d.freezeAtCommit();
   await t.rejects(d.intake.reset({ type: 'Soft' }, requester()), { code: 'NOT_STORED' });
   server.thaw();
@@ -170,7 +170,7 @@ void t.test('a reset whose commit was of unknown fate is stored once, with its j
 });
 
 void t.test('a reset of REST that could not be stored is not done', async (t) => {
-  const d = await openStage(t);
+  const d = await openStage(t, FROZEN);
   const rest = requester('rest:1', 'rest');
   d.freezeAtCommit();
   await t.rejects(d.intake.reset({ type: 'Hard' }, rest), { code: 'NOT_STORED' });
@@ -195,8 +195,8 @@ void t.test('a reset of REST that another request counts on is not revoked', asy
     ['another caller', requester('rest:3', 'rest')],
   ] as const;
   for (const [name, who] of others) {
-    const d = await openStage(t);
-    const other = await openStage(t, { prefix: d.prefix });
+    const d = await openStage(t, FROZEN);
+    const other = await openStage(t, { ...FROZEN, prefix: d.prefix });
     d.freezeAtCommit();
     await t.rejects(d.intake.reset({ type: 'Hard' }, requester('rest:2', 'rest')), { code: 'NOT_STORED' });
     let counted: Answer | undefined;
@@ -228,7 +228,7 @@ void t.test('what another gateway has answered to the same reset stays when a de
 });
 
 void t.test('a reset that one of REST would have replaced is done when that could not be stored', async (t) => {
-  const d = await openStage(t);
+  const d = await openStage(t, FROZEN);
   const { operationId } = await d.intake.reset({ type: 'Soft', scheduled: true }, requester());
   d.freezeAtCommit();
   const replacing = { ...requester('rest:4', 'rest'), replace: true };

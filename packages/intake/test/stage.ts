@@ -26,6 +26,11 @@ const log = createLogger('test', 'silent');
 export const NETWORK = { request_id: 9, interface: 'Wired0' } as const;
 export const SILENT = { silentMs: undefined, heartbeatPeriodMs: undefined };
 
+/** An answer of Redis that came while this process stood still is late by its clock, though it is there: no standstill is so long. */
+const REDIS_MS = 20_000;
+/** For tests in which Redis is frozen: still more than a standstill. */
+export const FROZEN = { timeoutMs: 5000 };
+
 interface StageOptions {
   readonly profile?: StationProfile | undefined;
   readonly timeoutMs?: number;
@@ -39,7 +44,7 @@ interface StageOptions {
 /** An intake of its own, on keys of its own. */
 export async function openStage(test: Test, options: StageOptions = {}) {
   const prefix = options.prefix ?? `t${randomUUID().replaceAll('-', '')}`;
-  const prompt = promptRedis(server.url, options.timeoutMs ?? 2000, () => undefined);
+  const prompt = promptRedis(server.url, options.timeoutMs ?? REDIS_MS, () => undefined);
   const patient = patientRedis(server.url, () => undefined);
   await patient.ping();
   await awaitUntil(() => prompt.status === 'ready', 5000, 'the prompt connection');
