@@ -5,6 +5,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, setMqttStage } from './mqtt-stage.js';
+import { askInNewBoot } from './new-boot.js';
 
 const { announce, servers, station, storeOf } = await setMqttStage(t);
 
@@ -32,7 +33,7 @@ for (const first of ['its question', 'its heartbeat'] as const)
 
       const after = await station(t, place, { discovery: PERIODS });
       if (first === 'its question') {
-        const asked = await askUntilDecided('get_boot_reason', () => after.request('get_boot_reason'));
+        const asked = await askInNewBoot(after, { store: storeOf(place), epoch: 1 });
         t.equal(asked.reply, 'FirmwareUpdate');
       }
       const backAt = performance.now();
