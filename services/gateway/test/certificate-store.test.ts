@@ -45,15 +45,48 @@ void t.test("a question of a worker is answered in the station's hash, without s
   const ask = async (question: string, station = 'cs-1') =>
     void (await store.commit(store.transaction().askCertificateStore(station, question)));
   const stored = async (station = 'cs-1') => JSON.parse((await store.station(station)).certificateStore ?? '{}');
-  const answered = (question: string) =>
-    awaitUntil(async () => ((await stored()).question === question ? stored() : undefined), 30_000, question);
+  type Answered = { readonly question?: string; readonly at: number; readonly answers: Record<string, string> };
+  /** What is stored of it; of a question that a lost session has taken with it, nothing. */
+  const answered = (question: string): Promise<Answered> => {
+    const until = performance.now() + 10_000;
+    return awaitUntil(
+      async () => {
+        const found = (await stored()) as Answered;
+        if (found.question === question) return found;
+        return performance.now() > until ? { at: 0, answers: {} } : undefined;
+      },
+      10_000,
+      question,
+    );
+  };
+  const countOfAsked: number[] = [];
+  /**
+   * The answers to a question that got those of the leaves `of`. It is this process that answers: where it stands still for as long
+   * as the gateway waits, another question is asked, as a worker does.
+   */
+  const completeAnswers = (name: string, of: readonly string[]) => {
+    let tries = 0;
+    const askOnce = async () => {
+      const question = `${name}-${++tries}`;
+      await ask(question);
+      const { answers: found, at } = await answered(question);
+      const isComplete = of.every((leaf) => leaf in found);
+      if (isComplete) {
+        await awaitUntil(() => asked.length >= 2, 30_000, 'both leaves to be asked for');
+        countOfAsked.push(asked.length);
+      }
+      const questions = asked.splice(0);
+      return isComplete && { answers: found, at, questions };
+    };
+    return awaitUntil(askOnce, 60_000, `all answers to the ${name} question`);
+  };
 
   const info = { key: '/certs/csms.key', certificate_count: 1, password: 'the-secret-of-a-key' };
   answers = (leaf) => [[home, leaf === 'CSMS' ? { status: 'Accepted', info } : { status: 'NotFound' }]];
-  await ask('first');
-  t.match(await answered('first'), { answers: { CSMS: 'Accepted', V2G: 'NotFound' }, at: Number });
+  const first = await completeAnswers('first', ['CSMS', 'V2G']);
+  t.match(first, { answers: { CSMS: 'Accepted', V2G: 'NotFound' }, at: Number });
   t.same(
-    asked.sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))),
+    first.questions.sort((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b))),
     ['CSMS', 'V2G'].map((certificate_type) => ({ certificate_type, encoding: 'PEM', include_ocsp: false })),
   );
   t.notMatch(JSON.stringify(await store.station('cs-1')), /the-secret|csms\.key/);
@@ -63,15 +96,15 @@ void t.test("a question of a worker is answered in the station's hash, without s
     [other, { status: 'Accepted' }],
     [home, leaf === 'CSMS' ? { nothing: 'useful' } : { status: 'Accepted' }],
   ];
-  await ask('second');
-  t.same((await answered('second')).answers, { V2G: 'Accepted' }, 'nobody answers for another station');
+  const second = await completeAnswers('second', ['V2G']);
+  t.same(second.answers, { V2G: 'Accepted' }, 'nobody answers for another station');
 
   await ask('third', 'cs-2');
   answers = () => [[home, { status: 'Accepted' }]];
-  await ask('fourth');
-  t.match(await answered('fourth'), { answers: { CSMS: 'Accepted', V2G: 'Accepted' } });
+  const fourth = await completeAnswers('fourth', ['CSMS', 'V2G']);
+  t.match(fourth, { answers: { CSMS: 'Accepted', V2G: 'Accepted' } });
   t.same(await stored('cs-2'), {}, 'a station that does not name its module is not asked');
-  t.equal(asked.length, 6);
+  t.same([countOfAsked, asked], [[2, 2, 2], []]);
   t.notMatch(gateway.child.output(), /the-secret-of-a-key/);
 });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@khumbu/shared/runtime/free-port';
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { type Child, startChild } from '@khumbu/test-support/children';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { Test } from 'tap';
@@ -40,6 +41,7 @@ export interface Gateway {
   readonly child: Child;
   readonly url: string;
   ready(): Promise<{ status: number; body: Record<string, unknown> }>;
+  /** Anew where it is too busy to read, below `/v1/`. */
   get(path: string, key?: string): Promise<{ status: number; type: string | null; body: Record<string, unknown> }>;
 }
 
@@ -69,7 +71,8 @@ export async function startGateway(test: Test, place: Depot, env: Record<string,
   const url = `http://127.0.0.1:${port}`;
   const get: Gateway['get'] = async (path, key) => {
     const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
-    const response = await fetch(`${url}${path}`, { headers });
+    const ask = (): Promise<Response> => fetch(`${url}${path}`, { headers });
+    const response = await (path.startsWith('/v1/') ? askUntilServed(ask, 20_000, path) : ask());
     const text = await response.text();
     const type = response.headers.get('content-type');
     const body = type?.includes('json') ? (JSON.parse(text) as Record<string, unknown>) : {};
@@ -88,6 +91,32 @@ export async function startGateway(test: Test, place: Depot, env: Record<string,
   );
   return { child, url, get, ready: () => get('/readyz') };
 }
+
+/** What it says of itself, once it is ready. */
+export const onceReady = (gateway: Gateway): ReturnType<Gateway['ready']> =>
+  awaitUntil(
+    async () => {
+      const answer = await gateway.ready();
+      return answer.status === 200 && answer;
+    },
+    60_000,
+    'the gateway to be ready',
+  );
+
+/**
+ * Which of two leads, once exactly one of them does. A gateway that stands still for as long as its lease is no longer the one that
+ * has led before.
+ */
+export const rolesOf = (one: Gateway, other: Gateway): Promise<{ leader: Gateway; standby: Gateway }> =>
+  awaitUntil(
+    async () => {
+      const [first, second] = await Promise.all([one, other].map(async (each) => (await each.ready()).body.leader));
+      if (first === second) return undefined;
+      return first === true ? { leader: one, standby: other } : { leader: other, standby: one };
+    },
+    60_000,
+    'one of two gateways to lead',
+  );
 
 /** Wait until this one speaks with EVerest. */
 export const leads = (gateway: Gateway): Promise<true> =>

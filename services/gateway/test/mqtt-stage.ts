@@ -2,6 +2,7 @@
 import { momentOf } from '@khumbu/operations/clock/depot-clock';
 import { createStore, type Store } from '@khumbu/operations/kinds/store';
 import { type OutboxEntry, outboxEntry } from '@khumbu/operations/outbox/entry';
+import { readStationState } from '@khumbu/operations/stations/station-state';
 import { patientRedis } from '@khumbu/shared/runtime/redis';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { type EverestClient, type EverestClientOptions, startEverestClient } from '@khumbu/test-support/everest-client';
@@ -12,6 +13,12 @@ import type { Depot, Gateway } from './gateway-process.js';
 
 /** What a station tells of itself that waits for nothing long. */
 export const PERIODS = { heartbeat_period_ms: 1000, communication_check_period_s: 1, request_reply_timeout_s: 60 };
+
+/**
+ * For one that beats far more often than it says: on a busy machine a second or two without a heartbeat is no silence, and so no
+ * sign of another boot.
+ */
+export const CALM = { ...PERIODS, heartbeat_period_ms: 5000 };
 
 export const said = (gateway: Gateway, text: string, ms = 60_000): Promise<unknown> =>
   awaitUntil(() => gateway.child.stdout().includes(text), ms, `the log line "${text}"`);
@@ -65,6 +72,21 @@ export async function setMqttStage(t: Test) {
     await store.commit(store.transaction().enqueueStatus('cs-1', entries));
   };
 
+  /**
+   * `cs-1` beats once more, with this id, and no more until it is away since then. A machine that stands still finds it away before
+   * it hears the last heartbeats, and then it is back for a moment.
+   */
+  const fallSilent = async (place: Depot, everest: EverestClient, lastId: number): Promise<void> => {
+    everest.stopHeartbeats();
+    await everest.publishRaw('heartbeat', String(lastId));
+    const isAway = async (): Promise<boolean> => {
+      const fields = await storeOf(place).station('cs-1');
+      const { heartbeat } = readStationState(fields);
+      return heartbeat?.id === lastId && Number(fields.awaySince ?? 0) > heartbeat.at;
+    };
+    await awaitUntil(isAway, 60_000, 'the station to be away');
+  };
+
   const servers = { redisUrl: redis.url, mqttUrl: broker.url };
-  return { redis, broker, observer, servers, storeOf, openRecords, station, announce };
+  return { redis, broker, observer, servers, storeOf, openRecords, station, announce, fallSilent };
 }

@@ -5,7 +5,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import { createRedelivered, plainReplyTo } from '../src/mqtt/inbound/redelivered.js';
 import { depot, leads, startGateway } from './gateway-process.js';
-import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
+import { CALM, PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 const { observer, servers, station, storeOf } = await setMqttStage(t);
 const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
@@ -17,17 +17,19 @@ void t.test('a request that ends who reads it ends two leaders, and the third an
   await leads(first);
   const second = await startGateway(t, place, deadly);
   const third = await startGateway(t, place, deadly);
-  const everest = await station(t, place, { heartbeatMs: 200, discovery: PERIODS });
-  const other = await station(t, place, { moduleId: 'cs-2', heartbeatMs: 200, discovery: PERIODS });
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: CALM });
+  const other = await station(t, place, { moduleId: 'cs-2', heartbeatMs: 200, discovery: CALM });
   t.equal((await askUntilDecided('get_boot_reason', () => other.request('get_boot_reason'))).reply, 'PowerUp');
 
   const request = { ...UPDATE, location: 'https://files.example/deadly-frame' };
   const { reply } = await everest.request('update_firmware', request, { timeoutMs: 60_000 });
   t.equal(reply, 'Rejected');
-  await first.child.exited;
-  const ended = [second, third].filter(({ child }) => child.exit() !== undefined);
-  t.equal(ended.length, 1, 'one more leader ended with it');
-  const alive = ended[0] === second ? third : second;
+  // Which two of them has no rule: the lease may have changed hands on a busy machine.
+  const living = () => [first, second, third].filter(({ child }) => child.exit() === undefined);
+  await awaitUntil(() => living().length <= 1, 60_000, 'two leaders to end with it');
+  t.equal(living().length, 1, 'and no more than two');
+  const [alive] = living();
+  if (!alive) return;
   await said(alive, 'a message that ended a leader is not read again');
   t.match(await (await fetch(`${alive.url}/metrics`)).text(), /khumbu_messages_unread_total [1-9]/);
 

@@ -3,9 +3,10 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
-import { API_KEY, depot, leads, startGateway } from './gateway-process.js';
+import { API_KEY, depot, leads, onceReady, startGateway } from './gateway-process.js';
 import { PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 const { servers, station } = await setMqttStage(t);
@@ -24,8 +25,11 @@ void t.test('a station that was never heard is not there, nor is one that has le
   };
   t.match(await awaitUntil(isHere, PATIENCE_MS, 'it to be there'), { away: false, refusedBecause: undefined });
   await everest.close(true);
-  await awaitUntil(async () => (await view()).presence === 'away', PATIENCE_MS, 'it to be away');
-  t.equal((await view()).away, true);
+  const isAway = async () => {
+    const one = await view();
+    return one.presence === 'away' && one;
+  };
+  t.equal((await awaitUntil(isAway, PATIENCE_MS, 'it to be away')).away, true);
 });
 
 void t.test('a station that is listed without a driver is shown as refused, until it has one', async (t) => {
@@ -39,7 +43,7 @@ void t.test('a station that is listed without a driver is shown as refused, unti
     .split('\n')
     .find((text) => text.includes('listed without a driver'));
   t.match(JSON.parse(line ?? '{}'), { level: 40, stations: 'cs-2, cs-3' }, 'at warn');
-  t.match(await gateway.ready(), { status: 200, body: { stations: 'listed without a driver: cs-2, cs-3' } });
+  t.match(await onceReady(gateway), { status: 200, body: { stations: 'listed without a driver: cs-2, cs-3' } });
   t.match((await gateway.get('/v1/stations', API_KEY)).body.items, [
     { stationId: 'cs-1', configured: true, refusedBecause: undefined },
     { stationId: 'cs-2', configured: false, refusedBecause: 'no_driver' },
@@ -47,11 +51,13 @@ void t.test('a station that is listed without a driver is shown as refused, unti
   ]);
   const everest = await station(t, place, { moduleId: 'cs-2' });
   t.equal((await everest.request('is_reset_allowed', 'Soft')).reply, false);
-  const refused = await fetch(`${gateway.url}/v1/stations/cs-2/reset`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
-    body: '{"type":"Soft"}',
-  });
+  const order = (): Promise<Response> =>
+    fetch(`${gateway.url}/v1/stations/cs-2/reset`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+      body: '{"type":"Soft"}',
+    });
+  const refused = await askUntilServed(order, PATIENCE_MS, 'the order');
   t.equal(refused.status, 409);
   t.match(await refused.json(), { code: 'STATION_NOT_CONFIGURED', detail: /without a driver/ });
   const unlisted = await station(t, place, { moduleId: 'cs-9', heartbeatMs: 200 });

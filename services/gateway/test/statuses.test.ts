@@ -9,7 +9,7 @@ import t from 'tap';
 import { depot, leads, startGateway } from './gateway-process.js';
 import { PERIODS, setMqttStage } from './mqtt-stage.js';
 
-const { announce, broker, servers, station, storeOf } = await setMqttStage(t);
+const { announce, broker, fallSilent, servers, station, storeOf } = await setMqttStage(t);
 
 /** One that is silent for a while on a busy machine is not away yet. */
 const SLOW = { ...PERIODS, heartbeat_period_ms: 3000 };
@@ -31,9 +31,7 @@ void t.test('statuses: in order, held while the station is away, told after its 
   await everest.awaitStatus(1, 'Installed', PATIENCE_MS);
   t.same(withoutRepeats(everest.statusNames(1)), PLAIN);
 
-  everest.stopHeartbeats();
-  const isMissed = async (): Promise<boolean> => (await storeOf(place).station('cs-1')).awaySince !== undefined;
-  await awaitUntil(isMissed, PATIENCE_MS, 'it to be missed');
+  await fallSilent(place, everest, 1_000_000);
   await announce(place, [[2, 'Downloading']]);
   await announce(place, [[2, 'Downloaded']]);
   const heldFrom = performance.now();
@@ -67,12 +65,12 @@ void t.test('a status told when the station had just left is told again when it 
     const leftAt = performance.now();
     await awaitUntil(() => performance.now() - leftAt > 4 * SLOW.heartbeat_period_ms, PATIENCE_MS, 'four periods');
     const after = await station(t, place, { discovery: SLOW });
-    await after.publishRaw('heartbeat', String(backWith));
+    // It goes on to beat: with one heartbeat it is away again before a busy gateway has come to telling it.
+    after.startHeartbeats(1000, backWith);
     await after.messages.awaitItem(({ leaf }) => leaf === 'communication_check', PATIENCE_MS, 'a check');
     await announce(place, [[1000 + id, 'Downloading']]);
     await after.awaitStatus(1000 + id, 'Downloading', PATIENCE_MS);
     if (isRepeated) await after.awaitStatus(id, status, PATIENCE_MS);
-    await after.publishRaw('heartbeat', String(backWith + 1));
     const told = withoutRepeats(after.statusNames(id));
     await after.close(true);
     return told;
@@ -111,7 +109,8 @@ void t.test('an end that a late heartbeat of the boot before let go is told to t
     const restartExpected = JSON.stringify({ reason: 'FirmwareUpdate', at, operationId: `o-${id}` });
     await storeOf(place).commit(storeOf(place).transaction().setStation('cs-1', { restartExpected }));
     await announce(place, [[id, 'Installed']], { at, settleMs: 0 });
-    await passed(3200);
+    // More than the boot before may beat on, and what the clocks of two processes may differ by.
+    await passed(6000);
     t.equal((await outbox()).length, 1, 'it waits for the boot');
     await bridge.publishAsync(`${place.topicPrefix}everest_api/1/system/cs-1/e2m/heartbeat`, '103', { qos: 2 });
     await awaitUntil(
