@@ -224,7 +224,7 @@ void t.test('OCPP 1.6 dies of a log status it does not know, and EVerest with it
 });
 
 void t.test('restarts: by hand, after a reset, after InstallRebooting', async (t) => {
-  const { module, root, home } = station(t, { restartMs: 10, rebootMs: 10, goDownMs: 0, heartbeatMs: 10_000 });
+  const { module, root, home } = station(t, { restartMs: 10, rebootMs: 10, goDownMs: 0, heartbeatMs: 600_000 });
   const peer = await foreigner(t, root, BOOTED);
   await module.start();
   await module.restart();

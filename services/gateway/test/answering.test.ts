@@ -18,6 +18,8 @@ import { createRateLimitedLog } from '../src/rate-limited-log.js';
 
 const log = createLogger('test', 'silent');
 const DEADLINE_MS = 700;
+/** A little less than what an answer waits for, however long the process stands still. */
+const LATEST_MS = 2400;
 
 /** One answering gateway, with an intake that is told what to say; everything it does is written down in order. */
 function place({ updateFirmware, ...answers }: Partial<Intake>, publishes: () => Promise<boolean> = async () => true) {
@@ -129,18 +131,25 @@ void t.test('the time in which the process stands still is nobody’s', async (t
     const until = performance.now() + ms;
     while (performance.now() < until);
   };
-  const p = place({
-    updateFirmware: async () => {
-      await pause(20);
-      await pause(20);
-      return accepted;
-    },
-  });
-  const answering = p.answer(p.request('a'));
-  await pause(1);
-  standStill(1.5 * DEADLINE_MS);
-  await answering;
-  t.same(p.done, ['publish a "Accepted"']);
+  const stoodStill = async (): Promise<{ done: string[]; ms: number }> => {
+    const p = place({
+      updateFirmware: async () => {
+        await pause(20);
+        await pause(20);
+        return accepted;
+      },
+    });
+    const began = performance.now();
+    const answering = p.answer(p.request('a'));
+    await pause(1);
+    standStill(1.5 * DEADLINE_MS);
+    await answering;
+    return { done: p.done, ms: performance.now() - began };
+  };
+  // Where the machine stood still on top of that, longer than is waited for at all, it is done anew.
+  let went = await stoodStill();
+  for (let tries = 1; tries < 5 && went.ms >= LATEST_MS; tries += 1) went = await stoodStill();
+  t.same(went.done, ['publish a "Accepted"']);
 
   const q = place({ updateFirmware: async () => new Promise(() => undefined) });
   const began = performance.now();

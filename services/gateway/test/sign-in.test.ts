@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 import { GatewaySettings } from '../src/config.js';
 import { pendingCookie } from '../src/http/sign-in/pending-cookie.js';
 import { signInRules } from '../src/http/sign-in/settings.js';
-import { KEYS, openRest, type Rest, type RestOptions } from './rest-harness.js';
+import { FROZEN_REDIS_MS, KEYS, openRest, type Rest, type RestOptions } from './rest-harness.js';
 import { openBrowser } from './sign-in-browser.js';
 
 const redis = await startRedis({ dir: t.testdir() });
@@ -233,6 +233,7 @@ void t.test('a provider whose certificate nobody here has vouched for is not ask
 });
 
 void t.test('without Redis nobody gets a session, and is told so', async (t) => {
+  const rest = await open(t, { redisMs: FROZEN_REDIS_MS });
   const browser = browserOf(t, () => rest);
   const form = await browser.go('/sign-in/oidc');
   const { url } = await browser.go(form.url, { account: 'ada', choice: 'in' }, CALLBACK);
@@ -268,8 +269,15 @@ void t.test('who comes back again and again from one address is slowed down', as
     const { status, headers } = await rest.call('GET', `${CALLBACK_ROUTE}?${query}`, sent);
     return `${status} ${/^\/#sign-in-failed=(\w+)&/.exec(String(headers.location))?.[1]}`;
   };
-  const all: string[] = [];
-  for (let i = 0; i < 125; i += 1) all.push(await comeBack('127.0.9.9'));
+  const comeOften = async (from: string): Promise<{ all: string[]; ms: number }> => {
+    const began = performance.now();
+    const all: string[] = [];
+    for (let i = 0; i < 125; i += 1) all.push(await comeBack(from));
+    return { all, ms: performance.now() - began };
+  };
+  // They are counted by the minute: anew, from another address, where a busy machine took longer.
+  let { all, ms } = await comeOften('127.0.9.10');
+  for (let host = 11; host <= 12 && ms > 55_000; host += 1) ({ all, ms } = await comeOften(`127.0.9.${host}`));
   t.same([all[0], all[119], all[120], all.at(-1)], ['303 DENIED', '303 DENIED', '303 TOO_MANY', '303 TOO_MANY']);
   t.equal(await comeBack('127.0.9.8'), '303 DENIED', 'others are not');
 });
