@@ -2,7 +2,7 @@ import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
 import { awaitUntil } from '@khumbu/test-support/events';
 import { makeImage, makeSigner, type SignatureScheme } from '@khumbu/test-support/firmware';
 import { type Behaviour, startOrigin } from '@khumbu/test-support/origin';
-import { PLAIN, SIGNED, UNSIGNED, withoutDelayedPermission } from '@khumbu/test-support/statuses';
+import { PLAIN, SIGNED, UNSIGNED, withoutDelayedPermission, withoutRepeats } from '@khumbu/test-support/statuses';
 import t, { type Test } from 'tap';
 import { startCluster } from './cluster.js';
 import { ANSWER_LATEST_MS, allowAfter, connect, inSeconds, PATIENCE_MS, runningImage, update } from './everest.js';
@@ -10,6 +10,14 @@ import { ANSWER_LATEST_MS, allowAfter, connect, inSeconds, PATIENCE_MS, runningI
 const MB = 1_000_000;
 /** Enough to do something while it lasts. */
 const SLOW: Behaviour = { bytesPerSecond: 60_000 };
+/**
+ * Dates are this far ahead: what is told only of a date that is still to come (DownloadScheduled, InstallScheduled) is told after
+ * the request, the download and the verification, each of which a busy machine may make seconds of.
+ */
+const SOON_MS = 60_000;
+const LATER_MS = 90_000;
+/** By so much the clock of the depot, which judges dates, may be ahead of ours: half of the way of one question to Redis. */
+const CLOCKS_MS = 500;
 
 t.jobs = 8;
 const dir = t.testdir({ keys: {} });
@@ -182,13 +190,13 @@ test('tries that fail are silent, and the pause between them is kept', async (t)
 test('fetched later, installed later: neither before its time nor without permission', async (t) => {
   const location = origin.serve('/later.bin', image.bytes);
   const fetched = await connect(t, cluster, 'retrieved_later');
-  const retrieveAt = Date.now() + 15_000;
+  const retrieveAt = Date.now() + SOON_MS;
   const retrieve = { location, retrieve_timestamp: new Date(retrieveAt).toISOString(), ...signed(image.bytes) };
   t.equal(await update(fetched, 1, retrieve), 'Accepted');
   await fetched.awaitStatus(1, 'DownloadScheduled');
   const early = await connect(t, cluster, 'allowed_early');
   const late = await connect(t, cluster, 'allowed_late');
-  const installAt = Date.now() + 20_000;
+  const installAt = Date.now() + LATER_MS;
   const install = { location, install_timestamp: new Date(installAt).toISOString(), ...signed(image.bytes) };
   t.equal(await update(early, 2, install), 'Accepted');
   t.equal(await update(late, 3, install), 'Accepted');
@@ -197,9 +205,9 @@ test('fetched later, installed later: neither before its time nor without permis
   await early.allowInstallation();
   await late.awaitStatus(3, 'InstallScheduled', PATIENCE_MS);
   await fetched.awaitStatus(1, 'Downloading', PATIENCE_MS);
-  t.ok(Date.now() >= retrieveAt, 'not fetched before its time');
+  t.ok(Date.now() >= retrieveAt - CLOCKS_MS, 'not fetched before its time');
   await early.awaitStatus(2, 'Installing', PATIENCE_MS);
-  t.ok(Date.now() >= installAt, 'not installed before its time');
+  t.ok(Date.now() >= installAt - CLOCKS_MS, 'not installed before its time');
   await early.awaitStatus(2, 'Installed', PATIENCE_MS);
   t.same(late.statusNames(3).at(-1), 'InstallScheduled', 'its time has come, its permission has not');
   await allowAfter(late, 3, 'InstallScheduled');
@@ -213,7 +221,7 @@ test('fetched later, installed later: neither before its time nor without permis
 
 test('connectors stay in use until shortly before a later installation, and REST says at once that it is ready', async (t) => {
   const client = await connect(t, cluster, 'by_night');
-  const installAt = Date.now() + 45_000;
+  const installAt = Date.now() + LATER_MS;
   const location = origin.serve('/by-night.bin', image.bytes);
   const request = { location, install_timestamp: new Date(installAt).toISOString(), ...signed(image.bytes) };
   t.equal(await update(client, 1, request), 'Accepted');
@@ -227,7 +235,7 @@ test('connectors stay in use until shortly before a later installation, and REST
   t.same(client.statusNames(1), ['Downloading', 'Downloaded'], 'EVerest does not hear of it');
   await client.allowInstallation();
   await client.awaitStatus(1, 'SignatureVerified', PATIENCE_MS);
-  t.ok(Date.now() >= installAt - 2000, 'shortly before the date');
+  t.ok(Date.now() >= installAt - 2000 - CLOCKS_MS, 'shortly before the date');
   await client.awaitStatus(1, 'InstallScheduled', PATIENCE_MS);
   await awaitUntil(() => Date.now() > installAt + 500, PATIENCE_MS, 'the date to pass');
   t.same(client.statusNames(1).at(-1), 'InstallScheduled', 'a permission of before counts for nothing');
@@ -346,7 +354,7 @@ for (const given of [false, true]) {
     const station = given ? 'restarts_allowed' : 'restarts_waiting';
     const client = await connect(t, cluster, station, { heartbeatMs: 200 });
     const location = origin.serve(`/${station}.bin`, image.bytes);
-    const later = given ? { install_timestamp: inSeconds(30) } : {};
+    const later = given ? { install_timestamp: inSeconds(LATER_MS / 1000) } : {};
     t.equal(await update(client, 1, { location, ...later, ...signed(image.bytes) }), 'Accepted');
     await client.awaitStatus(1, given ? 'InstallScheduled' : 'SignatureVerified', PATIENCE_MS);
     if (given) await client.allowInstallation();
@@ -371,8 +379,8 @@ for (const given of [false, true]) {
     await client.allowInstallation();
     await client.awaitStatus(1, 'Installed', PATIENCE_MS);
     const told = client.statusNames(1);
-    t.same(told.slice(-3), ['Installing', 'InstallRebooting', 'Installed']);
-    // Once more for each time that its heartbeats came too late on a busy machine.
+    // Once more, directly after itself, for each time that its heartbeats came too late on a busy machine.
+    t.same(withoutRepeats(told).slice(-3), ['Installing', 'InstallRebooting', 'Installed']);
     t.ok(told.filter((status) => status === 'SignatureVerified').length >= 2);
     t.equal((await cluster.charger(station)).installCount, 1);
   });
