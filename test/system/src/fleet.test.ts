@@ -5,7 +5,7 @@ import { SIGNED, UNSIGNED, withoutDelayedPermission, withoutRepeats } from '@khu
 import t from 'tap';
 import { startCluster } from './cluster.js';
 import { allowAfter, connect, PATIENCE_MS, runningImage, update } from './everest.js';
-import { bootReasonOf, firmwareStatuses, startFleet } from './simulators.js';
+import { bootReasonOf, firmwareStatuses, SELDOM, startFleet } from './simulators.js';
 
 const MB = 1_000_000;
 
@@ -21,7 +21,8 @@ await t.test('one cluster, one depot', async (t) => {
   const signer = await makeSigner(`${dir}/keys`, 'rsa-pss');
 
   await t.test('six updates in a row on one station', async (t) => {
-    const [station] = (await startFleet(t, cluster, ['in_a_row'])).stations;
+    // Installed waits for a heartbeat after the reboot: rarer ones would be waited for six times.
+    const [station] = (await startFleet(t, cluster, ['in_a_row'], { ...SELDOM, heartbeatMs: 10_000 })).stations;
     if (!station) throw new Error('a fleet of one has one station');
     for (let id = 1; id <= 6; id += 1) {
       const image = makeImage(200_000, `row ${id}`);

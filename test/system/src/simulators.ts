@@ -12,6 +12,12 @@ import { PATIENCE_MS } from './everest.js';
 /** A beat a second: one that gets no processor for three of them counts as away, and its last status is sent again. */
 const QUICK = { heartbeatMs: 1000, communicationCheckS: 3, restartMs: 50, registrationMs: 20 } as const;
 
+/**
+ * For stations whose boot reason is asked. A second question waits for a heartbeat for 1.2 periods, and for a third of EVerest's
+ * patience, at most: one that a busy machine sends four seconds late still comes, and is no restart.
+ */
+export const SELDOM = { heartbeatMs: 20_000, requestReplyTimeoutS: 300 } as const;
+
 type Options = Omit<EverestModuleOptions, 'mqttUrl' | 'station' | 'dialect' | 'watch'> &
   Partial<Pick<EverestModuleOptions, 'dialect'>>;
 
